@@ -1,0 +1,59 @@
+"""The tree of failures that are expected; anything else is a bug and may crash, loudly."""
+
+
+class NexConsoleError(Exception):
+    """An expected failure. Its text is one sentence for a person: what failed, where, what to do."""
+
+
+class SettingsError(NexConsoleError):
+    """The settings can't be used; the text names the file (or variable) and the key. Exit code 2."""
+
+
+class DrillError(NexConsoleError):
+    """The drill's world could not be staged."""
+
+
+class SourceError(NexConsoleError):
+    """A read failed. `source` is the source's name; `kind` is one of the subclasses' words."""
+
+    kind = "failed"
+
+    def __init__(self, source: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.source = source
+
+
+class NotConfigured(SourceError):
+    """The settings name no address for this source: its panes say so, and the rest works."""
+
+    kind = "not configured"
+
+
+class Unreachable(SourceError):
+    """No connection: refused, no such host, TLS, or dropped in the middle of an answer."""
+
+    kind = "unreachable"
+
+
+class TimedOut(SourceError):
+    """No answer in time."""
+
+    kind = "timed out"
+
+
+class Denied(SourceError):
+    """The source answered, and refused these credentials or this role."""
+
+    kind = "denied"
+
+
+class BadAnswer(SourceError):
+    """The source answered something that is not what it should be: garbage, HTML, a redirect."""
+
+    kind = "bad answer"
+
+
+class MissingSchema(SourceError):
+    """A table or column that a signal needs is not there; the text says which."""
+
+    kind = "wrong schema"

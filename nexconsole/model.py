@@ -1,0 +1,84 @@
+"""The words that every layer shares: a value, a reading of it, the health of a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+
+class State(StrEnum):
+    """What a reading is worth now. WAITING is only ever seen on screen, before the first try has ended."""
+
+    WAITING = "waiting"
+    FRESH = "fresh"
+    STALE = "stale"
+    ERROR = "error"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """What every signal's value carries beside its figures.
+
+    `source` names where the figures came from ("postgres", "prometheus", "pod logs, redis");
+    `notes` are whole sentences on what is missing from the value or doubtful about it.
+    """
+
+    source: str = ""
+    notes: tuple[str, ...] = ()
+
+
+V = TypeVar("V", bound=Value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(Generic[V]):
+    """A signal's last good value, when it was taken (UTC), and the error if the newest try failed.
+
+    `every` is the signal's cadence in seconds: a value older than three of them is stale even
+    where no try has failed, because then nobody is trying.
+    """
+
+    signal: str
+    every: float
+    value: V | None = None
+    taken_at: datetime | None = None
+    attempted_at: datetime | None = None
+    error: str | None = None
+    absent: bool = False
+
+    def age(self, now: datetime) -> float | None:
+        """Seconds since the value was taken; None where there is no value."""
+        return None if self.taken_at is None else max(0.0, (now - self.taken_at).total_seconds())
+
+    def state(self, now: datetime) -> State:
+        if self.absent:
+            return State.ABSENT
+        if self.value is None:
+            return State.WAITING if self.attempted_at is None else State.ERROR
+        if self.error is None and (self.age(now) or 0.0) <= max(3 * self.every, 5.0):
+            return State.FRESH
+        return State.STALE
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceHealth:
+    """A source as its last exchange left it. `latency_ms` is of the last good one, `at` is UTC."""
+
+    name: str
+    configured: bool = True
+    latency_ms: float | None = None
+    ok_at: datetime | None = None
+    failed_at: datetime | None = None
+    error: str | None = None
+    kind: str | None = field(default=None)
+
+    @property
+    def state(self) -> State:
+        if not self.configured:
+            return State.ABSENT
+        if self.error is not None:
+            return State.ERROR
+        return State.WAITING if self.ok_at is None else State.FRESH
