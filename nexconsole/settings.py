@@ -125,7 +125,9 @@ class SeverityRules(Table):
     critical_rate: float = 0.10  # SEV-1 above it
     high_rate: float = 0.05  # SEV-2 above it
     latency_s: float = 5.0  # SEV-2 above it
-    alerts: dict[str, str] = msgspec.field(default_factory=lambda: {"critical": "SEV-2", "warning": "SEV-3"})  # an alert's severity label -> ours
+    alerts: dict[str, str] = msgspec.field(
+        default_factory=lambda: {"critical": "SEV-2", "warning": "SEV-3"}
+    )  # an alert's severity label -> ours
     runbook_alerts: tuple[str, ...] = ("HighPurchaseFailureRate", "StuckReservations", "OutboxProcessingFailed")
 
 

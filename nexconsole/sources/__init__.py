@@ -1,0 +1,104 @@
+"""The systems that the console reads, one module each. `open_sources` makes those that the settings name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import NotConfigured
+from ..model import SourceHealth
+from .clients import Clients
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from .api import Api
+    from .kubernetes import Kubernetes
+    from .postgres import Postgres
+    from .prometheus import Prometheus
+    from .redis import Redis
+    from .source import Source
+
+# name -> the setting that would configure it
+NAMES = {
+    "postgres": "postgres.url or DATABASE_URL",
+    "redis": "redis.url or REDIS_URL",
+    "kubernetes": "kubernetes.kubeconfig or KUBECONFIG",
+    "prometheus": "prometheus.url or PROMETHEUS_URL",
+    "api": "api.url or API_URL",
+}
+
+
+class Sources:
+    """The configured sources by name. Asking for one that is not configured raises NotConfigured."""
+
+    def __init__(self, clients: Clients, opened: dict[str, Source]) -> None:
+        self.clients = clients
+        self._opened = opened
+
+    def has(self, name: str) -> bool:
+        return name in self._opened
+
+    def _get(self, name: str) -> Source:
+        if name not in self._opened:
+            raise NotConfigured(name, f"{name} is not configured: set {NAMES[name]}")
+        return self._opened[name]
+
+    @property
+    def postgres(self) -> Postgres:
+        return self._get("postgres")  # type: ignore[return-value]
+
+    @property
+    def redis(self) -> Redis:
+        return self._get("redis")  # type: ignore[return-value]
+
+    @property
+    def kubernetes(self) -> Kubernetes:
+        return self._get("kubernetes")  # type: ignore[return-value]
+
+    @property
+    def prometheus(self) -> Prometheus:
+        return self._get("prometheus")  # type: ignore[return-value]
+
+    @property
+    def api(self) -> Api:
+        return self._get("api")  # type: ignore[return-value]
+
+    def health(self) -> tuple[SourceHealth, ...]:
+        """Every source's last exchange, the ones that are not configured too."""
+        return tuple(
+            self._opened[name].health if name in self._opened else SourceHealth(name=name, configured=False)
+            for name in NAMES
+        )
+
+    def load(self) -> None:
+        """Begin to import the client libraries that these sources need, off the event loop."""
+        self.clients.start(source.module for source in self._opened.values())
+
+    async def close(self) -> None:
+        for source in self._opened.values():
+            await source.close()
+
+
+def open_sources(settings: Settings) -> Sources:
+    """Make the sources that the settings name; nothing is imported or connected yet.
+
+    Raises SettingsError where an address can't be understood.
+    """
+    from .api import Api
+    from .kubernetes import Kubernetes
+    from .postgres import Postgres
+    from .prometheus import Prometheus
+    from .redis import Redis
+
+    clients = Clients()
+    opened: dict[str, Source] = {}
+    if settings.postgres.url:
+        opened["postgres"] = Postgres(clients, settings.postgres)
+    if settings.redis.url:
+        opened["redis"] = Redis(clients, settings.redis)
+    if settings.kubernetes.kubeconfig:
+        opened["kubernetes"] = Kubernetes(clients, settings.kubernetes)
+    if settings.prometheus.url:
+        opened["prometheus"] = Prometheus(clients, settings.prometheus)
+    if settings.api.url:
+        opened["api"] = Api(clients, settings.api)
+    return Sources(clients, opened)

@@ -1,0 +1,54 @@
+"""The client libraries, imported after the first paint, in one plain thread, the cheap ones first.
+
+Importing them takes a second and a half together, kubernetes_asyncio 0.6 s alone; done on the event
+loop it would freeze the screen, done before the first paint it would delay it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import threading
+from collections.abc import Iterable
+
+ORDER = ("asyncpg", "redis.asyncio", "upstash_redis.asyncio", "httpx", "prometheus_api_client.prometheus_connect",
+         "kubernetes_asyncio")  # fmt: skip
+
+
+class Clients:
+    """Imports what the configured sources need, once; sources wait for their own library only."""
+
+    def __init__(self) -> None:
+        self._done: dict[str, asyncio.Future[None]] = {}
+
+    def start(self, modules: Iterable[str]) -> None:
+        """Begin to import `modules` (a subset of ORDER) in a daemon thread. Must be called on the running loop."""
+        loop = asyncio.get_running_loop()
+        wanted = [name for name in ORDER if name in set(modules) and name not in self._done]
+        self._done |= {name: loop.create_future() for name in wanted}
+        threading.Thread(target=self._import, args=(loop, wanted), name="imports", daemon=True).start()
+
+    async def wait(self, module: str) -> None:
+        """Return when `module` is imported; an ImportError is a broken installation and is raised as it is."""
+        if module not in self._done:
+            self.start([module])
+        await asyncio.shield(self._done[module])
+
+    def _import(self, loop: asyncio.AbstractEventLoop, wanted: list[str]) -> None:
+        for name in wanted:
+            try:
+                importlib.import_module(name)
+                outcome = None
+            except ImportError as error:
+                outcome = error
+            if loop.is_closed():
+                return
+            loop.call_soon_threadsafe(self._settle, name, outcome)
+        gc.freeze()
+
+    def _settle(self, name: str, outcome: ImportError | None) -> None:
+        if outcome is None:
+            self._done[name].set_result(None)
+        else:
+            self._done[name].set_exception(outcome)

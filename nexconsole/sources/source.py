@@ -1,0 +1,95 @@
+"""What every source is: named, timed, bounded in time, and honest about its last exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from ..errors import SourceError, TimedOut, Unreachable
+from ..model import SourceHealth
+from .clients import Clients
+from .text import clean
+
+log = logging.getLogger(__name__)
+
+
+class Source:
+    """One system that we read. A subclass translates its client's errors in `explain`.
+
+    `address` is what a person recognises the system by, without credentials: "db.example:6543".
+    """
+
+    name = "source"
+    module = ""  # the client library, one of clients.ORDER
+
+    def __init__(self, clients: Clients, address: str) -> None:
+        self.clients = clients
+        self.address = address
+        self.health = SourceHealth(name=self.name)
+        self._clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def explain(self, error: Exception) -> SourceError | None:
+        """The expected failure that a client's error stands for; None: it is none, it is a bug."""
+        return None
+
+    @asynccontextmanager
+    async def exchange(self, timeout_s: float, what: str) -> AsyncIterator[None]:
+        """Bound an exchange in time, keep `health`, and raise only SourceErrors for trouble outside.
+
+        `what` completes "did not answer ... within 3 s", such as "the outbox query".
+        """
+        await self.clients.wait(self.module)
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(timeout_s):
+                yield
+        except TimeoutError as error:
+            raise self._failed(
+                TimedOut(self.name, f"{self.name} at {self.address} did not answer {what} within {timeout_s:g} s"),
+                error,
+            ) from error
+        except SourceError as error:
+            raise self._failed(error, error) from error.__cause__
+        except Exception as error:
+            known = self.explain(error)
+            if known is None and isinstance(error, OSError):
+                known = self._network(error)
+            if known is None:
+                raise
+            raise self._failed(known, error) from error
+        else:
+            self.health = SourceHealth(
+                name=self.name, latency_ms=(time.perf_counter() - began) * 1000, ok_at=self._clock()
+            )
+
+    def _network(self, error: OSError) -> SourceError:
+        """The sentence for a socket's own errors: refused, no such host, reset, TLS."""
+        reason = {
+            "ConnectionRefusedError": "the connection was refused: is it running, is the port right?",
+            "gaierror": "the host name does not resolve: check the address and DNS",
+            "ConnectionResetError": "the connection was dropped in the middle of an exchange",
+            "BrokenPipeError": "the connection was dropped in the middle of an exchange",
+            "SSLCertVerificationError": "its TLS certificate can't be verified: set ca_file, or check the host name",
+            "SSLError": "the TLS handshake failed: does this port speak TLS?",
+        }.get(type(error).__name__, clean(error, 200))
+        return Unreachable(self.name, f"{self.name} at {self.address}: {reason}")
+
+    def _failed(self, error: SourceError, cause: BaseException) -> SourceError:
+        if self.health.error != str(error):
+            log.warning("%s (%s)", error, clean(repr(cause), 300))
+        self.health = SourceHealth(
+            name=self.name,
+            latency_ms=self.health.latency_ms,
+            ok_at=self.health.ok_at,
+            failed_at=self._clock(),
+            error=str(error),
+            kind=error.kind,
+        )
+        return error
+
+    async def close(self) -> None:
+        """Let go of connections at once; never waits for the far side."""
