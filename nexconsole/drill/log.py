@@ -1,4 +1,4 @@
-"""A container's log: append-only, bounded, followed by any number of readers on one event loop."""
+"""A container's log: append-only, bounded, followed by any number of readers."""
 
 from __future__ import annotations
 
@@ -7,47 +7,58 @@ from collections import deque
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-LIMIT = 20_000  # lines kept
+KEPT_LINES = 20_000
 
 
 class PodLog:
-    """`lines` holds (UTC, text without newline); `total` is how many were ever appended: the index of the end."""
+    """What one container has written. `lines` are (UTC time, text without newline); `total` counts all ever appended."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
-        self.lines: deque[tuple[datetime, str]] = deque(maxlen=limit)
+    def __init__(self) -> None:
+        self.lines: deque[tuple[datetime, str]] = deque(maxlen=KEPT_LINES)
         self.total = 0
         self.closed = False
-        self._changed = asyncio.Event()
+        self._waiting: set[asyncio.Future[None]] = set()
 
     def append(self, text: str, at: datetime | None = None) -> None:
-        """Add one line, written `at` (UTC; now where it is not said)."""
-        self.lines.append((at or datetime.now(UTC), text))
-        self.total += 1
-        self._wake()
-
-    def close(self) -> None:
-        """End the log: those who follow it read what is left, then their iterators end."""
-        self.closed = True
+        """Add a text, one entry for each of its lines (a stack trace has many)."""
+        at = at or datetime.now(UTC)
+        for line in text.split("\n"):
+            self.lines.append((at, line))
+            self.total += 1
         self._wake()
 
     async def follow(self, start_index: int) -> AsyncIterator[tuple[datetime, str]]:
-        """Every line from `start_index` on, waiting for more until the log is closed.
+        """Yield the lines from `start_index` (of `total`) on, then new ones as they come; ends when the log is closed.
 
-        A reader too slow for the bound misses the lines that have fallen out."""
+        Lines that were dropped because nobody was fast enough are skipped.
+        """
         index = start_index
         while True:
-            changed = self._changed
             index = max(index, self.total - len(self.lines))
-            while index < self.total:
-                line = self.lines[index - self.total]
-                index += 1
-                yield line
-                index = max(index, self.total - len(self.lines))
-            if self.closed:
+            if index < self.total:
+                behind = self.total - index
+                batch = [self.lines[i] for i in range(len(self.lines) - behind, len(self.lines))]
+                index = self.total
+                for line in batch:
+                    yield line
+            elif self.closed:
                 return
-            if changed is self._changed:
-                await changed.wait()
+            else:
+                await self._news()
+
+    def close(self) -> None:
+        self.closed = True
+        self._wake()
+
+    async def _news(self) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            await future
+        finally:
+            self._waiting.discard(future)
 
     def _wake(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
