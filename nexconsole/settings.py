@@ -148,3 +148,179 @@ class Settings(Table):
     reservations: ReservationRules = ReservationRules()
     outbox: OutboxRules = OutboxRules()
     severity: SeverityRules = SeverityRules()
+
+
+# Variables that NexNum people already have, and the keys that they set.
+ENVIRONMENT = {
+    "DATABASE_URL": "postgres.url",
+    "REDIS_URL": "redis.url",
+    "UPSTASH_REDIS_REST_URL": "redis.url",
+    "UPSTASH_REDIS_REST_TOKEN": "redis.token",
+    "PROMETHEUS_URL": "prometheus.url",
+    "API_URL": "api.url",
+    "CRON_SECRET": "api.cron_secret",
+    "KUBECONFIG": "kubernetes.kubeconfig",
+}
+SECRETS = frozenset(
+    {"postgres.url", "redis.url", "redis.token", "prometheus.bearer", "prometheus.password", "prometheus.headers",
+     "api.cron_secret"}
+)  # fmt: skip
+URLS = frozenset({"postgres.url", "redis.url", "prometheus.url", "api.url"})
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The effective settings, and for each key ("postgres.url") that isn't the default where it came from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+    def lines(self) -> list[tuple[str, str, str]]:
+        """(key, value as text with secrets masked, origin) for every key, in the order of the fields."""
+        flat = _flatten(msgspec.to_builtins(self.settings))
+        return [(key, _shown(key, value), self._origin(key)) for key, value in flat.items()]
+
+    def _origin(self, key: str) -> str:
+        return self.origins.get(key, "default")
+
+
+def load(
+    config: str | None = None, flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+) -> Loaded:
+    """Read the settings file, lay the environment over it and the flags over that.
+
+    `config` is --config's path; without it NEXCONSOLE_CONFIG, else the XDG place, which may be absent.
+    Raises SettingsError with file (or variable, or flag) and key.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    path = config or environ.get("NEXCONSOLE_CONFIG")
+    file = Path(path) if path else paths.config_file()
+    if path or file.exists():
+        document = _read_toml(file)
+        _run_secret_commands(document, str(file))
+        _convert(document, str(file))
+        values = _flatten(document)
+        origins = dict.fromkeys(values, str(file))
+    for variable, key in ENVIRONMENT.items():
+        if value := environ.get(variable):
+            values[key], origins[key] = value, variable
+    for key, value in (flags or {}).items():
+        if value is not None:
+            values[key], origins[key] = value, "flag"
+    settings = _convert(_nest(values), "the settings")
+    for key in URLS:
+        _check_url(key, values.get(key, ""), origins.get(key, ""))
+    return Loaded(settings, origins)
+
+
+def operator_name(settings: Settings) -> str:
+    """Who sits here: the settings' word, else the account's name (the one behind sudo first)."""
+    account = os.environ.get("SUDO_USER") or getpass.getuser()
+    return settings.operator or f"{account}@{socket.gethostname()}"
+
+
+def mask_url(url: str) -> str:
+    """The address with its password, and any parameter's value, replaced by ***."""
+    head, at, rest = url.rpartition("@")
+    if at:
+        scheme, _, login = head.partition("://")
+        head = f"{scheme}://{login.partition(':')[0]}:***"
+    place, question, query = rest.partition("?")
+    known = ("schema", "sslmode", "pgbouncer", "connection_limit", "application_name")
+    shown = "&".join(
+        part if part.partition("=")[0] in known else part.partition("=")[0] + "=***" for part in query.split("&")
+    )
+    return head + at + place + (question + shown if question else "")
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{file}: can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: is not TOML: {error}") from error
+
+
+def _run_secret_commands(document: dict[str, Any], origin: str) -> None:
+    """Replace `{ command = [...] }` at a secret's place by the first line that the command prints."""
+    for key in SECRETS:
+        table, _, name = key.partition(".")
+        section = document.get(table)
+        given = section.get(name) if isinstance(section, dict) else None
+        if isinstance(given, dict) and set(given) == {"command"}:
+            section[name] = _output(given["command"], f"{origin}: {key}")
+
+
+def _output(command: Any, where: str) -> str:
+    if not (isinstance(command, list) and command and all(isinstance(word, str) for word in command)):
+        raise SettingsError(f'{where}: command must be a list of words, such as ["pass", "show", "nexnum/db"]')
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECRET_COMMAND_TIMEOUT_S
+        )
+    except OSError as error:
+        raise SettingsError(f"{where}: the command {command[0]} can't be run: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise SettingsError(f"{where}: the command {command[0]} took over {SECRET_COMMAND_TIMEOUT_S:g} s") from error
+    lines = done.stdout.splitlines()
+    if done.returncode or not lines or not lines[0].strip():
+        said = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+        raise SettingsError(f"{where}: the command {command[0]} failed with {done.returncode}: {said}")
+    return lines[0].strip()
+
+
+def _convert(document: dict[str, Any], origin: str) -> Settings:
+    try:
+        return msgspec.convert(document, Settings, strict=True)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$")
+        key = place.rstrip("`").lstrip(".")
+        unknown = text.startswith("Object contains unknown field ")
+        if unknown:
+            name = text.removeprefix("Object contains unknown field ").strip("`")
+            key, text = (f"{key}.{name}" if key else name), "no such key"
+        raise SettingsError(f"{origin}: {key or 'top level'}: {text.replace('`', '')}") from error
+
+
+def _check_url(key: str, url: str, origin: str) -> None:
+    """Catch early what can't be an address; the sources parse the rest."""
+    schemes = {
+        "postgres.url": ("postgres", "postgresql"),
+        "redis.url": ("redis", "rediss", "https", "http", "redis+sentinel", "rediss+sentinel", "redis+cluster",
+                      "rediss+cluster", "unix"),
+    }.get(key, ("http", "https"))  # fmt: skip
+    if url and (urlsplit(url).scheme not in schemes or "://" not in url):
+        expected = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise SettingsError(f"{origin}: {key}: expected an address that begins with {expected}")
+
+
+def _flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every leaf by its dotted key; tables of free keys (headers, alerts) are leaves."""
+    flat: dict[str, Any] = {}
+    for name, value in document.items():
+        key = prefix + name
+        if isinstance(value, dict) and key not in ("prometheus.headers", "severity.alerts"):
+            flat |= _flatten(value, key + ".")
+        else:
+            flat[key] = value
+    return flat
+
+
+def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for key, value in flat.items():
+        *tables, name = key.split(".")
+        place = nested
+        for table in tables:
+            place = place.setdefault(table, {})
+        place[name] = value
+    return nested
+
+
+def _shown(key: str, value: Any) -> str:
+    if key in SECRETS and value:
+        return mask_url(value) if key in URLS else "***"
+    return msgspec.json.encode(value).decode()

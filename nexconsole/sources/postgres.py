@@ -1,0 +1,256 @@
+"""Postgres, read without harm: two connections at most, read-only transactions, nothing that outlives one.
+
+Everything a session would keep (prepared statements, SET, advisory locks) is avoided, because a pooler in
+transaction mode gives each transaction another server session (facts 1.1, 8.1).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from ..errors import BadAnswer, Denied, MissingSchema, SettingsError, SourceError, TimedOut, Unreachable
+from .clients import Clients
+from .source import Source
+from .text import clean
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from .. import settings
+
+CONNECTIONS = 2
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+@dataclass(frozen=True)
+class Address:
+    """A connection string taken apart. Parameters that are Prisma's or a pooler's own are left behind."""
+
+    hosts: tuple[str, ...]
+    ports: tuple[int, ...]
+    user: str | None
+    password: str | None
+    database: str | None
+    sslmode: str | None
+    schema: str
+
+    def __str__(self) -> str:
+        return ",".join(f"{host}:{port}" for host, port in zip(self.hosts, self.ports, strict=True))
+
+
+def parse_address(url: str) -> Address:
+    """Take NexNum's connection string apart (facts 1.1); a password may hold an unescaped @.
+
+    Raises SettingsError when it is not one, without repeating it: it holds a password.
+    """
+    parts = urlsplit(url.strip())
+    if parts.scheme not in ("postgres", "postgresql", "prisma+postgres"):
+        raise SettingsError("postgres.url must begin with postgresql://")
+    login, at, places = parts.netloc.rpartition("@")
+    user, colon, password = login.partition(":")
+    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    hosts, ports = [], []
+    for place in (places or query.get("host", "")).split(","):
+        host, port = _split_port(place)
+        hosts.append(host or "localhost")
+        ports.append(port)
+    sslmode = query.get("sslmode")
+    if sslmode is not None and sslmode not in SSL_MODES:
+        raise SettingsError(f"postgres.url has sslmode={clean(sslmode, 30)}; it must be one of {', '.join(SSL_MODES)}")
+    return Address(
+        hosts=tuple(hosts),
+        ports=tuple(ports),
+        user=unquote(user) if at and user else None,
+        password=unquote(password) if colon else None,
+        database=unquote(parts.path.lstrip("/")) or None,
+        sslmode=sslmode,
+        schema=query.get("schema", "public"),
+    )
+
+
+def _split_port(place: str) -> tuple[str, int]:
+    if place.startswith("["):  # [::1]:5432
+        host, _, port = place[1:].partition("]")
+        port = port.removeprefix(":")
+    elif place.startswith("/") or place.startswith("%2F"):  # a socket's folder
+        host, port = unquote(place), ""
+    else:
+        host, _, port = place.partition(":")
+    if port and not port.isdigit():
+        raise SettingsError(
+            "postgres.url has a port that is not a number: escape @, : and / in the password (%40, %3A, %2F)"
+        )
+    return host, int(port or 5432)
+
+
+class Read:
+    """One read-only transaction. `fetch` gives rows that can be asked by column name."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, sql: str, *args: Any) -> Sequence[Mapping[str, Any]]:
+        return await self._connection.fetch(sql, *args)
+
+    async def row(self, sql: str, *args: Any) -> Mapping[str, Any]:
+        """The one row of a query that always has one."""
+        return (await self.fetch(sql, *args))[0]
+
+
+class Postgres(Source):
+    """NexNum's database."""
+
+    name = "postgres"
+    module = "asyncpg"
+
+    def __init__(self, clients: Clients, settings: settings.Postgres) -> None:
+        self._where = parse_address(settings.url)
+        super().__init__(clients, str(self._where))
+        self.settings = settings
+        self._idle: list[asyncpg.Connection] = []
+        self._open: set[asyncpg.Connection] = set()
+        self._places = asyncio.Semaphore(CONNECTIONS)
+        self._tables: dict[str, dict[str, str]] | None = None
+
+    @asynccontextmanager
+    async def read(self, what: str = "a query") -> AsyncIterator[Read]:
+        """A transaction that can only read, in UTC, bounded in time; `what` names it in errors.
+
+        With the time zone UTC, now() compares right with `timestamp` and `timestamptz` columns alike (facts 1.9).
+        """
+        async with self.exchange(self.settings.connect_timeout_s, what), self._places:
+            connection = await self._connected()
+            try:
+                await connection.execute(self._begin())
+                yield Read(connection)
+                await connection.execute("COMMIT")
+            except BaseException as error:
+                if getattr(error, "sqlstate", None) is None:
+                    # Not the server's own word on one query: its state is not worth a round trip that may hang.
+                    self._open.discard(connection)
+                    connection.terminate()
+                    raise
+                await connection.execute("ROLLBACK")
+                self._idle.append(connection)
+                raise
+            self._idle.append(connection)
+
+    async def columns(self) -> Mapping[str, Mapping[str, str]]:
+        """Table -> column -> type, of NexNum's schema; looked up once, again after a table was missing."""
+        if self._tables is None:
+            async with self.read("the schema query") as tx:
+                rows = await tx.fetch(COLUMNS_SQL, self._where.schema)
+            tables: dict[str, dict[str, str]] = {}
+            for row in rows:
+                tables.setdefault(row["table"], {})[row["column"]] = row["type"]
+            self._tables = tables
+        return self._tables
+
+    async def require(self, table: str, *names: str) -> Mapping[str, str]:
+        """The table's columns with their types; raises MissingSchema saying which of `names` are not there."""
+        tables = await self.columns()
+        if table not in tables:
+            problem = f"table {table} is missing in schema {self._where.schema} of {self.address}"
+        elif missing := [name for name in names if name not in tables[table]]:
+            problem = f"table {table} at {self.address} has no column {', '.join(missing)}"
+        else:
+            return tables[table]
+        self._tables = None
+        raise MissingSchema(self.name, f"{problem}: is this NexNum's database, and which version?")
+
+    def explain(self, error: Exception) -> SourceError | None:
+        import asyncpg
+
+        said = clean(error, 300)
+        at = f"postgres at {self.address}"
+        match error:
+            case asyncpg.InvalidAuthorizationSpecificationError():
+                return Denied(self.name, f"{at} refused the login: {said}. Check user and password in postgres.url")
+            case asyncpg.InsufficientPrivilegeError():
+                return Denied(self.name, f"{at}: {said}. Ask for GRANT SELECT to this role")
+            case asyncpg.InvalidCatalogNameError():
+                return Unreachable(self.name, f"{at}: {said}. Check the name at the end of postgres.url")
+            case asyncpg.UndefinedTableError() | asyncpg.UndefinedColumnError() | asyncpg.UndefinedFunctionError():
+                self._tables = None
+                return MissingSchema(self.name, f"{at}: {said}")
+            case asyncpg.QueryCanceledError():
+                limit = self.settings.statement_timeout_s
+                return TimedOut(self.name, f"{at} cancelled a query after {limit:g} s: {said}")
+            case asyncpg.LockNotAvailableError():
+                return TimedOut(self.name, f"{at}: a table is locked by somebody else: {said}")
+            case asyncpg.TooManyConnectionsError():
+                return Unreachable(self.name, f"{at} has no connection left: {said}")
+            case asyncpg.CannotConnectNowError() | asyncpg.OperatorInterventionError():
+                return Unreachable(self.name, f"{at} is starting or stopping: {said}")
+            case asyncpg.PostgresConnectionError() | asyncpg.InterfaceError() | ConnectionError():
+                return Unreachable(self.name, f"{at}: the connection broke: {said or type(error).__name__}")
+            case asyncpg.PostgresError():
+                return SourceError(self.name, f"{at}: {said}")
+            case asyncpg.InternalClientError() | BufferError() | UnicodeError():
+                return BadAnswer(self.name, f"{at} does not speak Postgres' protocol: {said}. Check host and port")
+        return None
+
+    async def close(self) -> None:
+        for connection in self._open:
+            connection.terminate()
+        self._open.clear()
+        self._idle.clear()
+
+    def _begin(self) -> str:
+        milliseconds = int(self.settings.statement_timeout_s * 1000)
+        schema = self._where.schema.replace('"', '""')
+        return (
+            "BEGIN READ ONLY; SET LOCAL TIME ZONE 'UTC'; "
+            f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL lock_timeout = 1000; "
+            f'SET LOCAL search_path TO "{schema}"'
+        )
+
+    async def _connected(self) -> asyncpg.Connection:
+        """An idle connection that still stands, or a new one."""
+        import asyncpg
+
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            self._open.discard(connection)
+        connection = await asyncpg.connect(
+            host=list(self._where.hosts),
+            port=list(self._where.ports),
+            user=self._where.user,
+            password=self._where.password,
+            database=self._where.database,
+            ssl=self._tls(),
+            statement_cache_size=0,
+            server_settings={"application_name": "nexconsole"},
+        )
+        self._open.add(connection)
+        return connection
+
+    def _tls(self) -> str | ssl.SSLContext | None:
+        """asyncpg knows the modes by name; a CA of one's own needs a context."""
+        mode = self._where.sslmode
+        if not self.settings.ca_file or mode not in ("verify-ca", "verify-full"):
+            return mode
+        try:
+            context = ssl.create_default_context(cafile=self.settings.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise Unreachable(self.name, f"postgres.ca_file {self.settings.ca_file}: {clean(error, 200)}") from error
+        context.check_hostname = mode == "verify-full"
+        return context
+
+
+# information_schema shows only what the role may use and is slow; the catalogue is neither.
+COLUMNS_SQL = """
+SELECT c.relname AS "table", a.attname AS "column", format_type(a.atttypid, NULL) AS "type"
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+"""
