@@ -11,7 +11,7 @@ KEPT_LINES = 20_000
 
 
 class PodLog:
-    """What one container has written. `lines` are (UTC time, text without newline); `total` counts all ever appended."""
+    """What one container has written. `lines` are (UTC time, text without newline); `total` counts all ever."""
 
     def __init__(self) -> None:
         self.lines: deque[tuple[datetime, str]] = deque(maxlen=KEPT_LINES)
