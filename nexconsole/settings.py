@@ -11,10 +11,10 @@ import os
 import socket
 import subprocess
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -23,6 +23,9 @@ from . import paths
 from .errors import SettingsError
 
 SECRET_COMMAND_TIMEOUT_S = 30.0
+Theme = Literal["dark", "light", "high-contrast", "colour-blind"]
+Motion = Literal["auto", "on", "off"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -135,9 +138,9 @@ class Settings(Table):
     environment: str = "production"  # shown in the frame; "drill" in a drill
     name: str = ""  # which installation, such as nexnum-eu
     operator: str = ""  # empty: the account's name
-    theme: Literal["dark", "light", "high-contrast", "colour-blind"] = "dark"
-    motion: Literal["auto", "on", "off"] = "auto"  # auto: off over SSH
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    theme: Theme = "dark"
+    motion: Motion = "auto"  # auto: off over SSH
+    log_level: LogLevel = "info"
     postgres: Postgres = Postgres()
     redis: Redis = Redis()
     prometheus: Prometheus = Prometheus()
@@ -161,6 +164,7 @@ ENVIRONMENT = {
     "CRON_SECRET": "api.cron_secret",
     "KUBECONFIG": "kubernetes.kubeconfig",
 }
+CHOICES = {"theme": get_args(Theme), "motion": get_args(Motion), "log_level": get_args(LogLevel)}
 SECRETS = frozenset(
     {"postgres.url", "redis.url", "redis.token", "prometheus.bearer", "prometheus.password", "prometheus.headers",
      "api.cron_secret"}
@@ -200,7 +204,7 @@ def load(
     if path or file.exists():
         document = _read_toml(file)
         _run_secret_commands(document, str(file))
-        _convert(document, str(file))
+        _convert(document, lambda key: str(file))
         values = _flatten(document)
         origins = dict.fromkeys(values, str(file))
     for variable, key in ENVIRONMENT.items():
@@ -209,7 +213,7 @@ def load(
     for key, value in (flags or {}).items():
         if value is not None:
             values[key], origins[key] = value, "flag"
-    settings = _convert(_nest(values), "the settings")
+    settings = _convert(_nest(values), lambda key: origins.get(key, "the settings"))
     for key in URLS:
         _check_url(key, values.get(key, ""), origins.get(key, ""))
     return Loaded(settings, origins)
@@ -272,17 +276,19 @@ def _output(command: Any, where: str) -> str:
     return lines[0].strip()
 
 
-def _convert(document: dict[str, Any], origin: str) -> Settings:
+def _convert(document: dict[str, Any], origin: Callable[[str], str]) -> Settings:
+    """Check names and types; `origin` says for a key where its value came from."""
     try:
         return msgspec.convert(document, Settings, strict=True)
     except msgspec.ValidationError as error:
-        text, _, place = str(error).partition(" - at `$")
-        key = place.rstrip("`").lstrip(".")
-        unknown = text.startswith("Object contains unknown field ")
-        if unknown:
-            name = text.removeprefix("Object contains unknown field ").strip("`")
-            key, text = (f"{key}.{name}" if key else name), "no such key"
-        raise SettingsError(f"{origin}: {key or 'top level'}: {text.replace('`', '')}") from error
+        text, _, place = str(error).replace("`", "").partition(" - at $")
+        key = place.lstrip(".")
+        if text.startswith("Object contains unknown field "):
+            name = text.removeprefix("Object contains unknown field ")
+            key, text = f"{key}.{name}".lstrip("."), "there is no such key"
+        elif text.startswith("Invalid enum value"):
+            text = f"{text[0].lower()}{text[1:]}, expected one of {', '.join(CHOICES[key])}"
+        raise SettingsError(f"{origin(key)}: {key or 'top level'}: {text[0].lower()}{text[1:]}") from error
 
 
 def _check_url(key: str, url: str, origin: str) -> None:

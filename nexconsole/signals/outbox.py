@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ..model import Value
+from ..sources.text import clean
+from .readings import Signal
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,7 +19,9 @@ class Outbox(Value):
     """Counts of `outbox_events_v2`. `capped`: a count reached the bound and is a "no fewer than".
 
     `dropped`: PUBLISHED with an error in the last 24 h. Rates are events a minute over the last minute,
-    None until two readings span enough time. `empty_in_s`: None where it isn't shrinking.
+    None until two readings span enough time. `empty_in_s`: None where it isn't shrinking. `history` holds
+    (server's epoch seconds, pending) of the last minute. `dropped_partial`: only the newest were looked at,
+    at `dropped_at_s`.
     """
 
     pending: int
@@ -24,6 +33,9 @@ class Outbox(Value):
     arrived_per_min: float | None = None
     drained_per_min: float | None = None
     empty_in_s: float | None = None
+    dropped_partial: bool = False
+    dropped_at_s: float = 0.0
+    history: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,3 +56,123 @@ class Events(Value):
     """The worst events, asked for on demand: FAILED first, then dropped, then the oldest PENDING."""
 
     events: tuple[Event, ...] = ()
+
+
+# Every branch is served by the index (status, created_at); counts stop at $1.
+COUNTS_SQL = """
+SELECT extract(epoch FROM now())::float8 AS now_s,
+       (SELECT count(*) FROM (SELECT 1 FROM outbox_events_v2 WHERE status = 'PENDING' LIMIT $1) p) AS pending,
+       (SELECT count(*) FROM (SELECT 1 FROM outbox_events_v2 WHERE status = 'FAILED' LIMIT $1) f) AS failed,
+       (SELECT extract(epoch FROM now() - created_at)::float8 FROM outbox_events_v2
+        WHERE status = 'PENDING' ORDER BY created_at LIMIT 1) AS oldest_pending_s,
+       (SELECT extract(epoch FROM now() - created_at)::float8 FROM outbox_events_v2
+        WHERE status = 'FAILED' ORDER BY created_at LIMIT 1) AS oldest_failed_s
+"""
+# The newest published events of a day, no more than $1 of them: their rows must be visited for `error`.
+DROPPED_SQL = """
+SELECT count(*) AS seen, count(*) FILTER (WHERE error IS NOT NULL) AS dropped
+FROM (SELECT error FROM outbox_events_v2
+      WHERE status = 'PUBLISHED' AND created_at >= now() - interval '24 hours'
+      ORDER BY created_at DESC LIMIT $1) newest
+"""
+ARRIVED_SQL = """
+SELECT count(*) AS arrived FROM (
+  SELECT 1 FROM outbox_events_v2
+  WHERE status IN ('PENDING', 'PUBLISHED', 'FAILED') AND created_at >= now() - make_interval(secs => $2) LIMIT $1) a
+"""
+EVENTS_SQL = """
+WITH failed AS (
+  SELECT 1 AS place, id FROM outbox_events_v2 WHERE status = 'FAILED' ORDER BY created_at LIMIT 50
+), newest AS (
+  SELECT id, error FROM outbox_events_v2
+  WHERE status = 'PUBLISHED' AND created_at >= now() - interval '24 hours' ORDER BY created_at DESC LIMIT $1
+), dropped AS (
+  SELECT 2 AS place, id FROM newest WHERE error IS NOT NULL LIMIT 20
+), waiting AS (
+  SELECT 3 AS place, id FROM outbox_events_v2 WHERE status = 'PENDING' ORDER BY created_at LIMIT 30
+), worst AS (SELECT * FROM failed UNION ALL SELECT * FROM dropped UNION ALL SELECT * FROM waiting)
+SELECT e.id, e.event_type, e.aggregate_type, e.status, e.retry_count, left(e.error, 500) AS error,
+       extract(epoch FROM now() - e.created_at)::float8 AS age_s
+FROM worst JOIN outbox_events_v2 e USING (id) ORDER BY worst.place, e.created_at LIMIT 60
+"""
+TABLE = "outbox_events_v2"
+HISTORY_S = 60.0
+HISTORY_LEAST_S = 8.0
+DROPPED_EVERY_S = 20.0
+DROPPED_LOOKS_AT = 10_000
+
+
+async def read(sources: Sources, settings: Settings, previous: Value | None) -> Outbox:
+    """Read the counts; rates come from the history that `previous` carries."""
+    before = previous if isinstance(previous, Outbox) else None
+    bound = settings.outbox.count_limit + 1
+    await sources.postgres.require(TABLE, "id", "status", "created_at", "error", "retry_count")
+    async with sources.postgres.read("the outbox query") as tx:
+        counts = await tx.row(COUNTS_SQL, bound)
+        now_s = counts["now_s"]
+        if before is None or now_s - before.dropped_at_s >= DROPPED_EVERY_S:
+            row = await tx.row(DROPPED_SQL, DROPPED_LOOKS_AT)
+            dropped, partial, dropped_at = row["dropped"], row["seen"] == DROPPED_LOOKS_AT, now_s
+        else:
+            dropped, partial, dropped_at = before.dropped, before.dropped_partial, before.dropped_at_s
+        history = tuple(point for point in (before.history if before else ()) if now_s - point[0] <= HISTORY_S)
+        arrived = None
+        if history and now_s - history[0][0] >= HISTORY_LEAST_S:
+            arrived = (await tx.row(ARRIVED_SQL, bound, now_s - history[0][0]))["arrived"]
+    capped = max(counts["pending"], counts["failed"]) >= bound
+    limit = settings.outbox.count_limit
+    outbox = Outbox(
+        source="postgres",
+        notes=(f"dropped events were looked for among the newest {DROPPED_LOOKS_AT:,} published",) if partial else (),
+        pending=min(counts["pending"], limit),
+        failed=min(counts["failed"], limit),
+        dropped=dropped,
+        oldest_pending_s=counts["oldest_pending_s"],
+        oldest_failed_s=counts["oldest_failed_s"],
+        capped=capped,
+        dropped_partial=partial,
+        dropped_at_s=dropped_at,
+        history=(*history, (now_s, counts["pending"])),
+    )
+    if arrived is None or arrived >= bound or counts["pending"] >= bound or history[0][1] >= bound:
+        return outbox
+    return with_rates(outbox, arrived, *history[0])
+
+
+def with_rates(outbox: Outbox, arrived: int, since_s: float, pending_then: int) -> Outbox:
+    """What left the queue since `since_s` is what was there, and came, and is there no more."""
+    minutes = (outbox.history[-1][0] - since_s) / 60
+    drained = max(0, pending_then + arrived - outbox.pending)
+    shrinking = (pending_then - outbox.pending) / minutes
+    return replace(
+        outbox,
+        arrived_per_min=arrived / minutes,
+        drained_per_min=drained / minutes,
+        empty_in_s=outbox.pending / shrinking * 60 if shrinking > 0 and outbox.pending else None,
+    )
+
+
+async def read_events(sources: Sources, settings: Settings, previous: Value | None) -> Events:
+    """The worst events one by one; the payload stays where it is."""
+    await sources.postgres.require(TABLE, "id", "event_type", "aggregate_type", "retry_count", "error")
+    async with sources.postgres.read("the outbox events query") as tx:
+        rows = await tx.fetch(EVENTS_SQL, DROPPED_LOOKS_AT)
+    return Events(
+        source="postgres",
+        events=tuple(
+            Event(
+                id=clean(row["id"], 80),
+                event_type=clean(row["event_type"], 80),
+                aggregate_type=clean(row["aggregate_type"], 80),
+                status=clean(row["status"], 20),
+                retries=row["retry_count"],
+                age_s=row["age_s"],
+                error=clean(row["error"] or "", 300),
+            )
+            for row in rows
+        ),
+    )
+
+
+SIGNAL = Signal(name="outbox", read=read)
+EVENTS = Signal(name="outbox events", read=read_events)

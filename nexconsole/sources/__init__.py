@@ -73,6 +73,11 @@ class Sources:
         """Begin to import the client libraries that these sources need, off the event loop."""
         self.clients.start(source.module for source in self._opened.values())
 
+    async def loaded(self) -> None:
+        """Return when the client libraries are imported: a one-shot has no screen to keep alive meanwhile."""
+        for source in self._opened.values():
+            await self.clients.wait(source.module)
+
     async def close(self) -> None:
         for source in self._opened.values():
             await source.close()

@@ -1,0 +1,27 @@
+"""The program's first milliseconds: words on the screen before anything is imported."""
+
+import os
+import sys
+
+# Commands that print and exit; all others open the console and get the splash.
+_PRINTING = {"status", "doctor", "settings", "--help", "-h", "--version", "--world"}
+
+
+def _splash() -> None:
+    """Paint a first frame on the alternate screen, which the console then takes over."""
+    os.write(1, b"\x1b[?1049h\x1b[H\x1b[2J\x1b[1m NexConsole\x1b[0m is starting\xe2\x80\xa6\r\n")
+
+
+def main() -> None:
+    """Entry point of the command `nexconsole`."""
+    arguments = sys.argv[1:]
+    splash = not _PRINTING.intersection(arguments) and "drill" not in arguments and os.isatty(1) and os.isatty(0)
+    if splash:
+        _splash()
+    from .cli import run
+
+    sys.exit(run(arguments, splash=splash))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""`nexconsole status`: every signal once, as text or JSON, with a monitoring plugin's exit code."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from .model import Reading, State
+from .settings import Settings
+from .severity import Severity, judge, percent
+from .signals import SIGNALS
+from .signals.readings import read_once, utc_now
+from .sources import Sources
+
+EXIT_CODES = {"none": 0, "SEV-3": 1, "SEV-2": 2, "SEV-1": 2}
+NOTHING_READ = 3
+
+
+async def take(sources: Sources, settings: Settings) -> dict[str, Reading]:
+    """One reading of every signal, all at the same time. Closes nothing."""
+    sources.load()
+    await sources.loaded()
+    taken = await asyncio.gather(*(read_once(signal, sources, settings) for signal in SIGNALS))
+    return {reading.signal: reading for reading in taken}
+
+
+def exit_code(readings: Mapping[str, Reading], severity: Severity) -> int:
+    """0 none, 1 SEV-3, 2 SEV-1 or SEV-2, 3 when nothing could be read."""
+    if all(reading.value is None for reading in readings.values()):
+        return NOTHING_READ
+    return EXIT_CODES[severity.level]
+
+
+def as_json(readings: Mapping[str, Reading], settings: Settings) -> str:
+    """One object: each signal's state, taken_at, source, error and value by its name; and the severity."""
+    now = utc_now()
+    document: dict[str, Any] = {"environment": settings.environment, "name": settings.name, "at": now}
+    for name, reading in readings.items():
+        document[name] = {
+            "state": reading.state(now),
+            "taken_at": reading.taken_at,
+            "source": reading.value.source if reading.value else None,
+            "error": reading.error,
+            "value": reading.value,
+        }
+    document["severity"] = judge(readings, settings, now)
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+
+
+def as_text(readings: Mapping[str, Reading], settings: Settings) -> str:
+    """A line for the severity and each of its reasons, and one for every signal."""
+    now = utc_now()
+    severity = judge(readings, settings, now)
+    where = " ".join(filter(None, (settings.environment.upper(), settings.name)))
+    lines = [f"{where}  {'no incident' if severity.level == 'none' else severity.level}"]
+    lines += [f"  {reason.level}  {reason.text}" for reason in severity.reasons]
+    if severity.unknown:
+        lines.append(f"  not known: {', '.join(severity.unknown)}")
+    lines += [f"{name:<13} {_line(reading, now)}" for name, reading in readings.items()]
+    return "\n".join(lines)
+
+
+def _line(reading: Reading, now: datetime) -> str:
+    state = reading.state(now)
+    if state in (State.ABSENT, State.ERROR):
+        return f"{state.upper()}: {reading.error}"
+    summary = SUMMARIES[reading.signal](reading.value)
+    return "; ".join([f"{summary} ({reading.value.source})", *reading.value.notes])
+
+
+def _transactions(value: Any) -> str:
+    if value.failure_rate is None:
+        return f"no purchase in {value.window_s} s"
+    figures = f"{percent(value.failure_rate)} of {value.attempts} purchases failed in {value.window_s} s"
+    return f"{figures}, {value.scope.verdict}: {value.scope.because}"
+
+
+def _circuits(value: Any) -> str:
+    shown = (f"{provider.name} {provider.state}{' FLAPPING' * provider.flapping}" for provider in value.providers)
+    return ", ".join(shown) or "no providers"
+
+
+def _outbox(value: Any) -> str:
+    more = "+" if value.capped else ""
+    return f"{value.pending}{more} pending, {value.failed} failed, {value.dropped} dropped"
+
+
+def _reservations(value: Any) -> str:
+    return f"{value.pending}{'+' if value.capped else ''} pending, {value.stuck} stuck"
+
+
+def _database(value: Any) -> str:
+    return (
+        f"{value.long} long transactions, {value.blocked} blocked, "
+        f"{value.connections} of {value.max_connections} connections"
+    )
+
+
+def _workloads(value: Any) -> str:
+    return f"{value.deployment} {value.ready}/{value.desired} ready, rollout {value.rollout}"
+
+
+def _alerts(value: Any) -> str:
+    return ", ".join(f"{alert.name} ({alert.severity})" for alert in value.firing) or "none fires"
+
+
+SUMMARIES = {
+    "transactions": _transactions,
+    "circuits": _circuits,
+    "outbox": _outbox,
+    "reservations": _reservations,
+    "database": _database,
+    "workloads": _workloads,
+    "alerts": _alerts,
+}
