@@ -12,7 +12,7 @@ import signal
 import stat
 import subprocess
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from ..errors import DrillError
@@ -160,9 +160,14 @@ class Postgres:
         await self.start()
 
     def freeze(self, frozen: bool = True) -> None:
-        """Let the postmaster hang: new connections are accepted by the kernel and never answered."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
+        """Let the server hang: it accepts (the kernel does) and holds connections, and answers none."""
+        if self._process is None:
+            return
+        number = signal.SIGSTOP if frozen else signal.SIGCONT
+        backends = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        for pid in (self._process.pid, *map(int, backends)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _spawn(self, program: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         argv = [self._binaries / program, "-D", self._data, *arguments]

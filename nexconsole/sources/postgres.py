@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import struct
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -188,7 +189,7 @@ class Postgres(Source):
                 return Unreachable(self.name, f"{at} has no connection left: {said}")
             case asyncpg.CannotConnectNowError() | asyncpg.OperatorInterventionError():
                 return Unreachable(self.name, f"{at} is starting or stopping: {said}")
-            case asyncpg.PostgresConnectionError() | asyncpg.InterfaceError() | ConnectionError():
+            case asyncpg.PostgresConnectionError() | asyncpg.InterfaceError():
                 return Unreachable(self.name, f"{at}: the connection broke: {said or type(error).__name__}")
             case asyncpg.PostgresError():
                 return SourceError(self.name, f"{at}: {said}")
@@ -220,16 +221,23 @@ class Postgres(Source):
             if not connection.is_closed():
                 return connection
             self._open.discard(connection)
-        connection = await asyncpg.connect(
-            host=list(self._where.hosts),
-            port=list(self._where.ports),
-            user=self._where.user,
-            password=self._where.password,
-            database=self._where.database,
-            ssl=self._tls(),
-            statement_cache_size=0,
-            server_settings={"application_name": "nexconsole"},
-        )
+        try:
+            connection = await asyncpg.connect(
+                host=list(self._where.hosts),
+                port=list(self._where.ports),
+                user=self._where.user,
+                password=self._where.password,
+                database=self._where.database,
+                ssl=self._tls(),
+                statement_cache_size=0,
+                server_settings={"application_name": "nexconsole"},
+            )
+        except (AttributeError, LookupError, ValueError, struct.error) as error:
+            # asyncpg's parser meets a stranger's bytes with whatever they happen to break.
+            said = clean(error, 100)
+            raise BadAnswer(
+                self.name, f"postgres at {self.address} does not speak Postgres' protocol ({said}): check host and port"
+            ) from error
         self._open.add(connection)
         return connection
 

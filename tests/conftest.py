@@ -1,0 +1,170 @@
+"""Real servers for all tests, embedded; folders and variables of nobody's home."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from nexconsole.drill.schema import ddl
+from nexconsole.drill.servers import Postgres, Redis, embedded_postgres, embedded_redis
+from nexconsole.settings import ENVIRONMENT
+from nexconsole.settings import Postgres as PostgresSettings
+from nexconsole.sources import Sources
+from nexconsole.sources.clients import Clients
+from nexconsole.sources.postgres import Postgres as PostgresSource
+
+
+@pytest.fixture(autouse=True)
+def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the settings, the variables or the state folder of the account that runs it."""
+    for variable in (*ENVIRONMENT, "NEXCONSOLE_CONFIG", "SSH_CONNECTION", "SSH_TTY", "PGPASSWORD", "PGUSER"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, folder in (("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state")):
+        monkeypatch.setenv(variable, str(tmp_path / folder))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _terminal() -> Iterator[None]:
+    """Colours and size do not depend on the terminal that the tests run in."""
+    before = {name: os.environ.get(name) for name in ("TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "LINES")}
+    os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
+    for name in ("NO_COLOR", "COLUMNS", "LINES"):
+        os.environ.pop(name, None)
+    yield
+    for name, value in before.items():
+        os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+
+
+@pytest.fixture(scope="session")
+async def postgres_server() -> AsyncIterator[Postgres]:
+    """PostgreSQL far from UTC, so that every comparison of times is tried the hard way."""
+    async with embedded_postgres(timezone="Asia/Kolkata") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def redis_server() -> AsyncIterator[Redis]:
+    async with embedded_redis() as server:
+        yield server
+
+
+@pytest.fixture
+async def clients() -> Clients:
+    return Clients()
+
+
+class Database:
+    """The test's own hand in the database: NexNum's empty tables, and rows put there as NexNum would."""
+
+    def __init__(self, server: Postgres, connection: asyncpg.Connection) -> None:
+        self.server = server
+        self.connection = connection
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    async def create(self, **options: object) -> None:
+        """Begin anew with NexNum's tables; `options` are ddl()'s."""
+        await self.execute("DROP SCHEMA IF EXISTS public CASCADE; CREATE SCHEMA public AUTHORIZATION nexnum")
+        await self.execute("GRANT USAGE ON SCHEMA public TO nexnum_read")
+        await self.execute(f"SET ROLE nexnum; {ddl(**options)}; RESET ROLE")  # type: ignore[arg-type]
+        await self.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO nexnum_read")
+
+    async def execute(self, sql: str, *args: object) -> str:
+        return await self.connection.execute(sql, *args)
+
+    async def event(self, id: str, age_s: float, status: str = "PENDING", **columns: object) -> None:
+        """An outbox event created `age_s` seconds ago, its time written in UTC as Prisma does."""
+        given = {"event_type": "offer.updated", "aggregate_type": "offer", "error": None, "retry_count": 0} | columns
+        now = "now()" if await self._zoned("outbox_events_v2") else "now() AT TIME ZONE 'UTC'"
+        await self.execute(
+            "INSERT INTO outbox_events_v2 (id, aggregate_id, aggregate_type, event_type, payload, status, created_at,"
+            " updated_at, error, retry_count) SELECT $1, 'a', $2, $3, '{\"secret\": 1}', $4, t, t, $5, $6"
+            f" FROM (SELECT {now} - make_interval(secs => $7) AS t) x",
+            id,
+            given["aggregate_type"],
+            given["event_type"],
+            status,
+            given["error"],
+            given["retry_count"],
+            float(age_s),
+        )
+
+    async def _zoned(self, table: str) -> bool:
+        return await self.connection.fetchval(
+            "SELECT data_type = 'timestamp with time zone' FROM information_schema.columns"
+            " WHERE table_name = $1 AND column_name = 'created_at'",
+            table,
+        )
+
+    async def customer(self, id: str = "u1") -> str:
+        """A user, whom orders and activations must belong to."""
+        now = "now()" if await self._zoned("users") else "now() AT TIME ZONE 'UTC'"
+        await self.execute(
+            "INSERT INTO users (id, name, email, updated_at)"
+            f" VALUES ($1, $1, $1 || '@x', {now}) ON CONFLICT DO NOTHING",
+            id,
+        )
+        return id
+
+    async def order(self, id: str, age_s: float, status: str = "PENDING") -> None:
+        """A purchase order created `age_s` seconds ago; it expires five minutes after (facts 1.5)."""
+        user = await self.customer()
+        now = "now()" if await self._zoned("purchase_orders") else "now() AT TIME ZONE 'UTC'"
+        await self.execute(
+            "INSERT INTO purchase_orders (id, user_id, service_name, country_name, amount, status, created_at,"
+            " updated_at, expires_at, idempotency_key) SELECT $1, $2, 'wa', 'NL', 1, $3, t, t,"
+            f" t + interval '5 minutes', $1 FROM (SELECT {now} - make_interval(secs => $4) AS t) x",
+            id,
+            user,
+            status,
+            float(age_s),
+        )
+
+    async def activation(
+        self, id: str, age_s: float, state: str, provider: str = "smsbower", paid: bool = False
+    ) -> None:
+        """A purchase's activation at a provider (by name), paid when its money was captured."""
+        user = await self.customer()
+        now = "now()" if await self._zoned("activations") else "now() AT TIME ZONE 'UTC'"
+        await self.execute(
+            "INSERT INTO activations (id, user_id, state, price, captured_tx_id, provider_id, service_name,"
+            ' country_code, created_at, updated_at, idempotency_key) SELECT $1, $2, $3::text::"ActivationState", 1, $4,'
+            f" $5, 'wa', 'nl', t, t, $1 FROM (SELECT {now} - make_interval(secs => $6) AS t) x",
+            id,
+            user,
+            state,
+            f"tx-{id}" if paid else None,
+            provider,
+            float(age_s),
+        )
+
+
+@pytest.fixture
+async def database(postgres_server: Postgres) -> AsyncIterator[Database]:
+    connection = await asyncpg.connect(postgres_server.admin_url)
+    try:
+        hand = Database(postgres_server, connection)
+        await hand.create()
+        yield hand
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def sources_on(clients: Clients) -> AsyncIterator[Callable[[str], Sources]]:
+    """Sources with nothing but the Postgres at a URL; closed at the end."""
+    made: list[Sources] = []
+
+    def make(url: str) -> Sources:
+        made.append(Sources(clients, {"postgres": PostgresSource(clients, PostgresSettings(url=url))}))
+        return made[-1]
+
+    yield make
+    for sources in made:
+        await sources.close()
