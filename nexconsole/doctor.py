@@ -1,0 +1,227 @@
+"""`nexconsole doctor`: every connection and every permission that the console needs, tried; nothing is changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from . import paths
+from .errors import MissingSchema, NotConfigured, SourceError
+from .settings import Settings
+from .sources import NAMES, Sources, open_sources
+
+FAILED = 1
+WORDS = {"ok": "works", "warn": "partly", "fail": "FAILS", "absent": "not configured"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was tried. state: ok, warn (something on screen will be missing), fail, absent.
+
+    `advice` says what to do about it; "" where nothing is to be done."""
+
+    area: str
+    what: str
+    state: str
+    said: str
+    advice: str = ""
+
+
+async def examine(settings: Settings) -> tuple[Check, ...]:
+    """Try everything, source after source, so that one's trouble can't hide in another's."""
+    sources = open_sources(settings)
+    sources.load()
+    checks = [_log_folder()]
+    try:
+        await sources.loaded()
+        for name, examination in EXAMINATIONS.items():
+            if not sources.has(name):
+                said = f"{name} is not configured"
+                checks.append(Check(area=name, what="settings", state="absent", said=said, advice=f"set {NAMES[name]}"))
+                continue
+            try:
+                checks += [check async for check in examination(sources, settings)]
+            except SourceError as error:
+                checks.append(Check(area=name, what="connection", state="fail", said=str(error)))
+    finally:
+        await sources.close()
+    return tuple(checks)
+
+
+def exit_code(checks: Sequence[Check]) -> int:
+    """0 when nothing fails (things may be absent), 1 when something does."""
+    return FAILED if any(check.state == "fail" for check in checks) else 0
+
+
+def as_json(checks: Sequence[Check]) -> str:
+    return msgspec.json.format(msgspec.json.encode({"checks": checks}), indent=2).decode()
+
+
+def as_text(checks: Sequence[Check]) -> str:
+    lines = []
+    for check in checks:
+        lines.append(f"{WORDS[check.state]:<14} {check.area:<11} {check.what}: {check.said}")
+        if check.advice:
+            lines.append(f"{'':<27}-> {check.advice}")
+    return "\n".join(lines)
+
+
+def _log_folder() -> Check:
+    folder = paths.state_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if writable:
+        return Check(area="console", what="state folder", state="ok", said=str(folder))
+    advice = "make it writable, or set XDG_STATE_HOME to a folder that is"
+    return Check(area="console", what="state folder", state="warn", said=f"{folder} can't be written", advice=advice)
+
+
+async def _attempt(area: str, what: str, act: Callable[[], Awaitable[str]], advice: str, worst: str = "fail") -> Check:
+    """A check from something that returns what it saw or raises a SourceError."""
+    try:
+        return Check(area=area, what=what, state="ok", said=await act())
+    except (SourceError, NotConfigured) as error:
+        return Check(area=area, what=what, state=worst, said=str(error), advice=advice)
+
+
+PRIVILEGES_SQL = """
+SELECT current_user AS role, current_setting('server_version') AS version,
+       coalesce((SELECT rolsuper FROM pg_roles WHERE rolname = current_user), false)
+         OR pg_has_role(current_user, 'pg_read_all_stats', 'MEMBER') AS sees_all
+"""
+READABLE_SQL = """
+SELECT c.relname AS name, has_table_privilege(c.oid, 'SELECT') AS readable,
+       has_table_privilege(c.oid, 'UPDATE') AS writable
+FROM pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = ANY($1) AND pg_table_is_visible(c.oid)
+"""
+TABLES = {
+    "outbox_events_v2": ("status", "created_at", "error", "retry_count", "event_type", "aggregate_type"),
+    "purchase_orders": ("status", "expires_at", "created_at"),
+    "activations": ("state", "created_at", "provider_id", "captured_tx_id"),
+    "providers": ("id", "name", "display_name"),
+}
+
+
+async def _postgres(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
+    postgres = sources.postgres
+    async with postgres.read("the privileges query") as tx:
+        who = await tx.row(PRIVILEGES_SQL)
+        tables = {row["name"]: row for row in await tx.fetch(READABLE_SQL, list(TABLES))}
+    said = f"{postgres.address} answers in {postgres.health.latency_ms:.0f} ms, version {who['version']}"
+    yield Check(area="postgres", what="connection", state="ok", said=f"{said}, as role {who['role']}")
+    for table, columns in TABLES.items():
+        try:
+            types = await postgres.require(table, *columns)
+        except MissingSchema as error:
+            yield Check(area="postgres", what=table, state="fail", said=str(error))
+            continue
+        if not tables[table]["readable"]:
+            advice = f"GRANT SELECT ON {table} TO {who['role']}"
+            yield Check(area="postgres", what=table, state="fail", said="may not be read", advice=advice)
+            continue
+        times = types.get("created_at", "")
+        yield Check(area="postgres", what=table, state="ok", said=f"readable{', ' if times else ''}{times}")
+    if who["sees_all"]:
+        yield Check(area="postgres", what="other roles' sessions", state="ok", said="visible")
+    else:
+        yield Check(
+            area="postgres",
+            what="other roles' sessions",
+            state="warn",
+            said="their state and queries are hidden: the database pane can't tell who blocks",
+            advice=f"GRANT pg_monitor TO {who['role']}",
+        )
+
+
+async def _redis(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
+    redis = sources.redis
+    await redis.ping()
+    yield Check(
+        area="redis", what="connection", state="ok", said=f"{redis.address} answers in {redis.health.latency_ms:.0f} ms"
+    )
+
+    async def peek() -> str:
+        await redis.peek(["health:doctor:circuit"])
+        return "GET and PTTL are allowed"
+
+    yield await _attempt("redis", "reading circuits", peek, "allow GET and PTTL on health:* to this user (ACL SETUSER)")
+
+
+async def _kubernetes(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
+    kubernetes = sources.kubernetes
+    where = f"{settings.kubernetes.namespace}/{settings.kubernetes.deployment}"
+
+    async def deployment() -> str:
+        await kubernetes.deployment()
+        return f"{where} found at {kubernetes.address} in {kubernetes.health.latency_ms:.0f} ms"
+
+    advice = "check kubernetes.context, .namespace and .deployment"
+    yield await _attempt("kubernetes", "deployment", deployment, advice)
+    for verb, resource, subresource, loss in NEEDED_RIGHTS:
+        name = f"{verb} {resource}{'/' + subresource if subresource else ''}"
+        try:
+            allowed = await kubernetes.allowed(verb, resource, subresource)
+        except SourceError as error:
+            yield Check(area="kubernetes", what=name, state="warn", said=str(error))
+            continue
+        if allowed:
+            yield Check(area="kubernetes", what=name, state="ok", said="allowed")
+        else:
+            rule = f"a Role with {name} in namespace {settings.kubernetes.namespace}"
+            yield Check(area="kubernetes", what=name, state="warn", said=f"not allowed: {loss}", advice=f"grant {rule}")
+
+
+NEEDED_RIGHTS = (
+    ("get", "deployments", "", "the rollout's state is unknown"),
+    ("list", "pods", "", "pods are unknown"),
+    ("get", "pods", "log", "the pods' own circuits are unknown"),
+    ("list", "horizontalpodautoscalers", "", "the autoscaler is not shown"),
+)
+
+
+async def _prometheus(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
+    prometheus = sources.prometheus
+    window = f"{settings.transactions.window_s}s"
+    expressions = settings.prometheus.expressions
+    for what, expression in (("attempts", expressions.attempts), ("p95 latency", expressions.latency_p95)):
+        samples = await prometheus.query(expression.replace("{window}", window))
+        latency = f"{prometheus.address} answers in {prometheus.health.latency_ms:.0f} ms"
+        if samples:
+            yield Check(area="prometheus", what=what, state="ok", said=f"{latency}, {len(samples)} series")
+        else:
+            advice = "the counters have no series here: is NexNum scraped? Postgres is used instead"
+            yield Check(area="prometheus", what=what, state="warn", said=f"{latency}, no series", advice=advice)
+    rules = await prometheus.rules()
+    if rules is None:
+        said = "this server has no rules route: which alerts exist can't be told"
+        yield Check(area="prometheus", what="alert rules", state="warn", said=said)
+    else:
+        yield Check(area="prometheus", what="alert rules", state="ok", said=f"{len(rules)} rules")
+
+
+async def _api(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
+    api = sources.api
+    await api.ping()
+    yield Check(
+        area="api", what="connection", state="ok", said=f"{api.address} answers in {api.health.latency_ms:.0f} ms"
+    )
+
+    async def reconcile() -> str:
+        return "the route allows " + ", ".join(await api.methods("/api/cron/reconcile"))
+
+    yield await _attempt("api", "/api/cron/reconcile", reconcile, "this version may have no such route", worst="warn")
+
+
+EXAMINATIONS = {
+    "postgres": _postgres,
+    "redis": _redis,
+    "kubernetes": _kubernetes,
+    "prometheus": _prometheus,
+    "api": _api,
+}

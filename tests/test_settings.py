@@ -1,0 +1,93 @@
+"""Settings: file, environment, flags; refused with file, key and what was expected."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from nexconsole import paths, settings
+from nexconsole.errors import SettingsError
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Write a settings file and give its path."""
+
+    def write(text: str) -> str:
+        path = tmp_path / "nexconsole.toml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_without_a_file_everything_has_a_default_and_no_source_is_configured():
+    loaded = settings.load(environ={})
+    assert loaded.settings == settings.Settings()
+    assert {origin for _, _, origin in loaded.lines()} == {"default"}
+
+
+def test_the_environment_lies_over_the_file_and_flags_over_both(config):
+    path = config('operator = "file"\n[api]\nurl = "https://file"\n[redis]\nurl = "redis://file"\n')
+    environ = {"API_URL": "https://environ", "REDIS_URL": "redis://environ", "CRON_SECRET": "s"}
+    loaded = settings.load(path, {"api.url": "https://flag", "operator": None}, environ)
+    assert loaded.settings.operator == "file"
+    assert loaded.settings.redis.url == "redis://environ"
+    assert loaded.settings.api.url == "https://flag"
+    assert loaded.origins["operator"] == path
+    assert loaded.origins["redis.url"] == "REDIS_URL"
+    assert loaded.origins["api.url"] == "flag"
+
+
+def test_the_file_is_found_by_variable_and_in_the_xdg_place(config, monkeypatch):
+    path = config('name = "named"')
+    assert settings.load(environ={"NEXCONSOLE_CONFIG": path}).settings.name == "named"
+    paths.config_file().parent.mkdir(parents=True)
+    paths.config_file().write_text('name = "xdg"')
+    assert settings.load(environ={}).settings.name == "xdg"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[postgres]\nurll = "x"', "postgres.urll: there is no such key"),
+        ("[postgress]\nurl = 1", "postgress: there is no such key"),
+        ("[postgres]\nurl = 5", "postgres.url: expected `?str"),
+        ('theme = "pink"', "theme: invalid enum value 'pink', expected one of dark, light"),
+        ("theme = ", "is not TOML"),
+        ('[postgres]\nurl = "mysql://x"', "postgres.url: expected an address that begins with postgres://"),
+        ("[postgres]\nurl = { command = 5 }", "command must be a list of words"),
+        ('[postgres]\nurl = { command = ["/nowhere/pass"] }', "the command /nowhere/pass can't be run"),
+        ('[postgres]\nurl = { command = ["false"] }', "the command false failed with 1"),
+        ('[prometheus]\nurl = { command = ["true"] }', "prometheus.url: expected `?str"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_file_and_key(config, text, said):
+    path = config(text)
+    with pytest.raises(SettingsError, match=said) as caught:
+        settings.load(path, environ={})
+    assert str(caught.value).startswith(path)
+
+
+def test_a_file_that_was_asked_for_and_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(SettingsError, match="No such file"):
+        settings.load(str(tmp_path / "nowhere.toml"), environ={})
+
+
+def test_a_secret_may_come_from_a_command(config):
+    secret = "postgresql://u:topsecret@h/d"
+    path = config(f"[postgres]\nurl = {{ command = ['{sys.executable}', '-c', 'print(\"{secret}\")'] }}")
+    loaded = settings.load(path, environ={})
+    assert loaded.settings.postgres.url == secret
+
+
+def test_no_secret_is_shown(config):
+    path = config(
+        '[postgres]\nurl = "postgresql://u:hush@h/d?schema=public&password=hush"\n[redis]\nurl = "redis://:hush@h"\n'
+        'token = "hush"\n[prometheus]\nbearer = "hush"\npassword = "hush"\nheaders = { X = "hush" }\n'
+        '[api]\ncron_secret = "hush"\n'
+    )
+    shown = {key: value for key, value, _ in settings.load(path, environ={}).lines()}
+    assert "hush" not in str(shown)
+    assert shown["postgres.url"] == "postgresql://u:***@h/d?schema=public&password=***"
