@@ -68,14 +68,16 @@ class Source:
 
     def _network(self, error: OSError) -> SourceError:
         """The sentence for a socket's own errors: refused, no such host, reset, TLS."""
-        reason = {
+        reasons = {
             "ConnectionRefusedError": "the connection was refused: is it running, is the port right?",
             "gaierror": "the host name does not resolve: check the address and DNS",
             "ConnectionResetError": "the connection was dropped in the middle of an exchange",
             "BrokenPipeError": "the connection was dropped in the middle of an exchange",
             "SSLCertVerificationError": "its TLS certificate can't be verified: set ca_file, or check the host name",
             "SSLError": "the TLS handshake failed: does this port speak TLS?",
-        }.get(type(error).__name__, clean(error, 200))
+        }
+        known = (reasons[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in reasons)
+        reason = next(known, clean(error, 200))
         return Unreachable(self.name, f"{self.name} at {self.address}: {reason}")
 
     def _failed(self, error: SourceError, cause: BaseException) -> SourceError:

@@ -1,0 +1,81 @@
+"""NexNum's own HTTP API, asked only what runs no handler of it.
+
+Next.js answers OPTIONS by itself, runs a GET handler for HEAD, and health handlers start workers
+(facts 5.1, 8.11): so OPTIONS is the only question that a reader may ask.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from ..errors import BadAnswer, SettingsError, SourceError, Unreachable
+from .clients import Clients
+from .source import Source
+from .text import clean
+from .webclient import explain, open_client, refuse_redirect
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .. import settings
+
+PING_PATH = "/api/health"
+
+
+class Api(Source):
+    """NexNum's API, read without side effects."""
+
+    name = "api"
+    module = "httpx"
+
+    def __init__(self, clients: Clients, settings: settings.Api) -> None:
+        parts = urlsplit(settings.url.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError("api.url must begin with http:// or https:// and name a host")
+        place = parts.netloc.rpartition("@")[2]
+        super().__init__(clients, place + parts.path.rstrip("/"))
+        self.settings = settings
+        self.url = urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
+        self._client: httpx.AsyncClient | None = None
+
+    async def methods(self, path: str) -> tuple[str, ...]:
+        """The methods that a route exports, such as ("GET", "HEAD", "OPTIONS"); its handlers are not run.
+
+        Raises BadAnswer where there is no such route, and where something else answers in its place.
+        """
+        async with self.exchange(self.settings.timeout_s, f"OPTIONS {path}"):
+            if self._client is None:
+                self._client = open_client(
+                    self, self.url, timeout_s=self.settings.timeout_s, ca_file=self.settings.ca_file
+                )
+            response = await self._client.request("OPTIONS", self.url + path)
+            return self._allowed(path, response)
+
+    async def ping(self) -> None:
+        """Whether the API answers at all; raises a SourceError that says how it doesn't."""
+        await self.methods(PING_PATH)
+
+    def _allowed(self, path: str, response: httpx.Response) -> tuple[str, ...]:
+        at, status = f"api at {self.address}", response.status_code
+        refuse_redirect(self, response)
+        if status == 404:
+            raise BadAnswer(self.name, f"{at} has no route {path} (404): is this NexNum, and which version?")
+        if status == 429:
+            raise Unreachable(self.name, f"{at} limits the rate of our requests (429)")
+        if status >= 500:
+            raise Unreachable(self.name, f"{at} answers {status} to OPTIONS {path}")
+        allow = clean(response.headers.get("allow", ""), 200)
+        if status not in (200, 204) or not allow:
+            raise BadAnswer(
+                self.name, f"{at} answers OPTIONS {path} with {status} and no allow header: is this NexNum?"
+            )
+        return tuple(method.strip().upper() for method in allow.split(",") if method.strip())
+
+    def explain(self, error: Exception) -> SourceError | None:
+        return explain(self, error)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None

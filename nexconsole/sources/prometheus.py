@@ -1,0 +1,253 @@
+"""Prometheus' HTTP API, as Prometheus itself, Thanos and Mimir speak it.
+
+prometheus-api-client blocks, so it runs in daemon threads. Its session is ours: no retries, no redirects,
+answers bounded in size and time, and what is wrong with an answer said before the library sees it.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from ..errors import BadAnswer, Denied, SettingsError, SourceError, TimedOut, Unreachable
+from . import promjson
+from .causes import socket_error
+from .clients import Clients
+from .promjson import ActiveAlert, Answer, Rule, Sample, Series
+from .source import Source
+from .text import clean
+from .threads import AllHang, Threads
+from .webclient import header_value, loopback
+
+if TYPE_CHECKING:
+    import requests
+    from prometheus_api_client.prometheus_connect import PrometheusConnect
+
+    from .. import settings
+
+THREADS = 4
+MAX_ANSWER_BYTES = 8_000_000
+CHUNK_BYTES = 65_536
+
+
+class Refused(BadAnswer):
+    """The server is well and refused this request: an expression that it can't parse or run."""
+
+
+class NoRoute(BadAnswer):
+    """The server has no such route (404)."""
+
+
+class Prometheus(Source):
+    """The metrics. Every call raises SourceErrors only."""
+
+    name = "prometheus"
+    module = "prometheus_api_client.prometheus_connect"
+
+    def __init__(self, clients: Clients, settings: settings.Prometheus) -> None:
+        parts = urlsplit(settings.url.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError("prometheus.url must begin with http:// or https:// and name a host")
+        place = parts.netloc.rpartition("@")[2]
+        super().__init__(clients, place + parts.path.rstrip("/"))
+        self.settings = settings
+        self._url = urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
+        self._loopback = loopback(parts.hostname)
+        self._login = (settings.username or parts.username or "", settings.password or parts.password or "")
+        header_value("prometheus.bearer", settings.bearer)
+        header_value("prometheus.headers", "".join(settings.headers.values()))
+        self._threads = Threads(THREADS, "prometheus")
+        self._connected: PrometheusConnect | None = None
+        self._session: requests.Session | None = None
+        self._said = threading.local()  # .notes: the warnings of this thread's newest answer
+
+    async def query(self, expression: str) -> Answer[Sample]:
+        """An expression's value now. Series with native histograms are left out."""
+
+        def call() -> Any:
+            params = {"timeout": self._server_timeout}
+            return promjson.samples(self._client().custom_query(expression, params=params, timeout=self._timeouts))
+
+        return await self._ask("a query", call)
+
+    async def query_range(self, expression: str, start: float, end: float, step_s: float) -> Answer[Series]:
+        """An expression's values from `start` to `end` (epoch seconds), every `step_s`."""
+
+        def call() -> Any:
+            return promjson.series(
+                self._client().custom_query_range(
+                    expression,
+                    datetime.fromtimestamp(start, UTC),
+                    datetime.fromtimestamp(end, UTC),
+                    f"{step_s:g}",
+                    params={"timeout": self._server_timeout},
+                    timeout=self._timeouts,
+                )
+            )
+
+        return await self._ask("a range query", call)
+
+    async def rules(self, names: Sequence[str] = ()) -> Answer[Rule] | None:
+        """The alerting rules, of these names where any are given; None where the server has no such route."""
+        params = {"type": "alert", "rule_name[]": list(names)}
+        return await self._ask(
+            "the rules", lambda: promjson.rules(self._get("/api/v1/rules", params), names), absent=True
+        )
+
+    async def alerts(self) -> Answer[ActiveAlert] | None:
+        """The active alerts; None where the server has no such route."""
+        return await self._ask("the alerts", lambda: promjson.alerts(self._get("/api/v1/alerts", {})), absent=True)
+
+    async def version(self) -> str:
+        """The server's version; "" where it doesn't say."""
+        answer = await self._ask(
+            "the build information", lambda: [self._get("/api/v1/status/buildinfo", {})], absent=True
+        )
+        return clean(answer[0].get("version", ""), 60) if answer and isinstance(answer[0], dict) else ""
+
+    async def _ask(self, what: str, call: Callable[[], list[Any]], *, absent: bool = False) -> Any:
+        """Run `call` in a thread. A refused request is an answer: it is raised, but is no fault of the source's."""
+        refused: BadAnswer | None = None
+        async with self.exchange(self.settings.timeout_s, what):
+            try:
+                answer, notes = await self._threads.run(lambda: self._noted(call), sum(self._timeouts))
+            except (Refused, NoRoute) as error:
+                refused = error
+        if refused is None:
+            result: Answer[Any] = Answer(answer)
+            result.notes = notes
+            return result
+        if absent and isinstance(refused, NoRoute):
+            return None
+        raise refused
+
+    def _noted(self, call: Callable[[], list[Any]]) -> tuple[list[Any], tuple[str, ...]]:
+        self._said.notes = ()
+        return call(), self._said.notes
+
+    @property
+    def _timeouts(self) -> tuple[float, float]:
+        """To connect, and to wait for a piece of the answer: in seconds, as requests wants them."""
+        return (self.settings.timeout_s, self.settings.timeout_s)
+
+    @property
+    def _server_timeout(self) -> str:
+        return f"{self.settings.timeout_s:g}s"
+
+    def _client(self) -> PrometheusConnect:
+        if self._connected is None:
+            from prometheus_api_client.prometheus_connect import PrometheusConnect
+            from requests.packages.urllib3.util.retry import Retry
+
+            self._connected = PrometheusConnect(self._url, session=self._opened(), retry=Retry(0, read=False))
+        return self._connected
+
+    def _opened(self) -> requests.Session:
+        if self._session is None:
+            import requests
+
+            session = requests.Session()
+            session.max_redirects = 0
+            session.verify = self.settings.ca_file or True
+            session.trust_env = not self._loopback  # a proxy of the environment's is no way to this very host
+            session.headers.update({"Accept": "application/json", "User-Agent": "nexconsole", **self.settings.headers})
+            session.hooks["response"].append(self._inspect)
+            if self.settings.bearer:
+                session.auth = self._bearer
+            elif any(self._login):
+                session.auth = tuple(part.encode() for part in self._login)  # type: ignore[assignment]
+            self._session = session
+        return self._session
+
+    def _bearer(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """As an `auth`, not as a header, so that a .netrc can't replace it."""
+        request.headers["Authorization"] = f"Bearer {self.settings.bearer}"
+        return request
+
+    def _get(self, path: str, params: Mapping[str, Any]) -> Any:
+        """The `data` of a route that prometheus-api-client has no method for."""
+        self._client()  # mounts the adapter without retries
+        return self._opened().get(self._url + path, params=params, timeout=self._timeouts).json()["data"]
+
+    def _inspect(self, response: requests.Response, **sent: Any) -> requests.Response:
+        """requests' hook, before a body is read: refuse what is no answer of Prometheus'; bound what is."""
+        import requests
+
+        at, status = f"prometheus at {self.address}", response.status_code
+        if 300 <= status < 400:
+            response.close()
+            to = clean(response.headers.get("Location", "nowhere"), 120)
+            raise BadAnswer(self.name, f"{at} answers with a redirect to {to}: set prometheus.url to the final address")
+        body = self._body(response)
+        payload = promjson.json_object(body)
+        if status == 200 and payload is not None and payload.get("status") != "error":
+            self._said.notes = promjson.warnings(payload)
+            bounded = requests.Response()
+            bounded.status_code, bounded.headers, bounded.url = status, response.headers, response.url
+            bounded.raw, bounded.encoding = io.BytesIO(body), "utf-8"
+            return bounded
+        said = clean(payload.get("error", ""), 300) if payload else ""
+        if status in (401, 403):
+            raise Denied(self.name, f"{at} refuses these credentials ({status}){f': {said}' if said else ''}")
+        if status in (400, 422) or (status == 200 and said):
+            raise Refused(self.name, f"{at} refuses the expression: {said or f'HTTP {status}'}")
+        if status in (404, 405, 501):
+            raise NoRoute(
+                self.name, f"{at} has no such route ({status}): prometheus.url may lack a prefix such as /prometheus"
+            )
+        if status >= 500 and payload is None:
+            raise Unreachable(self.name, f"{at} answers {status}: is what stands behind it down?")
+        if payload is not None:
+            raise BadAnswer(self.name, f"{at} answers {status}: {said or 'without a reason'}")
+        kind = "HTML" if body.lstrip()[:1] == b"<" else "something that is not JSON"
+        raise BadAnswer(self.name, f"{at} answers {kind} ({status}): is there a proxy or a login page at that address?")
+
+    def _body(self, response: requests.Response) -> bytes:
+        """The whole body, within MAX_ANSWER_BYTES and the time-out: requests' own bounds each piece only."""
+        late = time.monotonic() + self.settings.timeout_s
+        pieces, size = [], 0
+        try:
+            for piece in response.iter_content(CHUNK_BYTES):
+                pieces.append(piece)
+                size += len(piece)
+                if size > MAX_ANSWER_BYTES:
+                    raise BadAnswer(
+                        self.name,
+                        f"prometheus at {self.address} answers more than {MAX_ANSWER_BYTES // 1_000_000} MB:"
+                        " narrow the expression",
+                    )
+                if time.monotonic() > late:
+                    raise TimedOut(self.name, f"prometheus at {self.address} answers too slowly")
+        finally:
+            response.close()
+        return b"".join(pieces)
+
+    def explain(self, error: Exception) -> SourceError | None:
+        import requests
+
+        at = f"prometheus at {self.address}"
+        if isinstance(error, AllHang):
+            return TimedOut(
+                self.name, f"{at} leaves all {THREADS} requests hanging: nothing more is sent until one of them ends"
+            )
+        if isinstance(error, requests.exceptions.Timeout):
+            return TimedOut(self.name, f"{at} did not answer within {self.settings.timeout_s:g} s")
+        if isinstance(error, requests.exceptions.RequestException):
+            if (cause := socket_error(error)) is not None:
+                return self._network(cause)
+            if isinstance(error, requests.exceptions.ProxyError):
+                return Unreachable(self.name, f"{at}: the proxy of HTTP_PROXY or HTTPS_PROXY failed")
+            if isinstance(error, requests.exceptions.JSONDecodeError):
+                return BadAnswer(self.name, f"{at} answers something that is not JSON")
+            return Unreachable(self.name, f"{at}: the exchange broke: {clean(error, 200)}")
+        if isinstance(error, (KeyError, TypeError, ValueError, AttributeError, IndexError)):
+            return BadAnswer(self.name, f"{at} answers JSON that is not Prometheus': {clean(repr(error), 120)}")
+        return None
+
+    async def close(self) -> None:
+        self._threads.close()

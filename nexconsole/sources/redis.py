@@ -1,0 +1,190 @@
+"""Redis, read without harm: nothing is written, KEYS is never sent, and the number of commands is bounded. (facts 4)"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import BadAnswer, Denied, SettingsError, SourceError, TimedOut, Unreachable
+from . import webclient
+from .causes import socket_error
+from .clients import Clients
+from .redis_address import Kind, parse_address
+from .redis_clients import Client, Cursor, open_redis
+from .source import Source
+from .text import clean
+
+if TYPE_CHECKING:
+    from .. import settings
+
+AT_ONCE = 2  # exchanges, and so connections
+SCAN_STEP = 500  # keys that one SCAN looks at
+VALUE_LENGTH = 500
+CLOSE_TIMEOUT_S = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """A part of the keys. `keys` are identities: exactly as stored, leading spaces and all, so clean() them to draw.
+
+    `cursor` continues the walk where it ended; None: every key has been looked at.
+    """
+
+    keys: tuple[str, ...]
+    cursor: Cursor | None
+
+
+class Redis(Source):
+    """The keyspace that NexNum shares with its breakers and locks. Every call raises SourceErrors only."""
+
+    name = "redis"
+    module = "redis.asyncio"
+
+    def __init__(self, clients: Clients, settings: settings.Redis) -> None:
+        self._where = parse_address(settings.url)
+        super().__init__(clients, str(self._where))
+        self.settings = settings
+        if self._where.kind is Kind.REST:
+            self.module = "upstash_redis.asyncio"
+            if not settings.token:
+                raise SettingsError("redis.token (UPSTASH_REDIS_REST_TOKEN) is needed for a redis.url with https://")
+            webclient.header_value("redis.token", settings.token)
+        self._opened: Client | None = None
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def peek(self, keys: Sequence[str]) -> list[tuple[str | None, int]]:
+        """For each key its value and PTTL in milliseconds: -1 has no TTL, (None, -2) is no key, or not a string.
+
+        One command a 500 keys, and one more for each key that is there: a calm Redis is asked little.
+        """
+        if not keys:
+            return []
+        async with self._client("the values of some keys") as client:
+            values = await client.values(keys)
+            held = [key for key, value in zip(keys, values, strict=True) if value is not None]
+            ttls = dict(zip(held, await client.ttls(held) if held else [], strict=True))
+        peeks: list[tuple[str | None, int]] = []
+        for key, value in zip(keys, values, strict=True):
+            ttl = -2 if value is None else int(ttls[key])
+            # -2 for a key that had a value: it expired between the two questions.
+            peeks.append((None, -2) if ttl == -2 else (clean(value, VALUE_LENGTH), ttl))
+        return peeks
+
+    async def scan(self, pattern: str, budget: int = 10_000, cursor: Cursor | None = None) -> Scan:
+        """The keys that match, of about `budget` keys looked at from `cursor` on. Never KEYS."""
+        found: dict[str, None] = {}
+        position: Cursor | None = cursor or ("", 0)
+        async with self._client("a scan of its keys") as client:
+            for _ in range(max(1, budget // SCAN_STEP)):
+                position, keys = await client.scan(position, pattern, SCAN_STEP)
+                found |= dict.fromkeys(keys)
+                if position is None:
+                    break
+        return Scan(keys=tuple(found), cursor=position)
+
+    async def ping(self) -> None:
+        async with self._client("PING") as client:
+            await client.text("PING")
+
+    async def info(self) -> Mapping[str, str]:
+        """INFO's figures by name, such as redis_version, role, used_memory_human, connected_clients."""
+        async with self._client("INFO") as client:
+            answer = await client.text("INFO")
+        if isinstance(answer, Mapping):
+            return {clean(name, 80): clean(value, 200) for name, value in answer.items()}
+        pairs = (line.partition(":") for line in str(answer).splitlines() if not line.startswith("#"))
+        return {clean(name, 80): clean(value, 200) for name, colon, value in pairs if colon}
+
+    @asynccontextmanager
+    async def _client(self, what: str) -> AsyncIterator[Client]:
+        async with self.exchange(self.settings.timeout_s, what), self._places:
+            if self._opened is None:
+                self._opened = open_redis(
+                    self,
+                    self._where,
+                    token=self.settings.token,
+                    timeout_s=self.settings.timeout_s,
+                    ca_file=self.settings.ca_file,
+                )
+            yield self._opened
+
+    def explain(self, error: Exception) -> SourceError | None:
+        if self._where.kind is Kind.REST:
+            return self._explain_rest(error)
+        import redis.exceptions as kinds
+
+        at, said = f"redis at {self.address}", clean(error, 300)
+        if isinstance(error, kinds.TimeoutError):
+            return TimedOut(self.name, f"{at} did not answer within {self.settings.timeout_s:g} s")
+        if (known := self._explain_word(said)) is not None:
+            return known
+        if isinstance(error, kinds.AuthenticationError):
+            return Denied(self.name, f"{at} refused the login: {said}. Check user and password in redis.url")
+        if isinstance(error, (kinds.InvalidResponse, ValueError, IndexError, kinds.DataError)):
+            return BadAnswer(self.name, f"{at} does not speak Redis' protocol: {clean(said, 120)}. Check host and port")
+        if isinstance(error, kinds.ConnectionError) and (cause := socket_error(error)) is not None:
+            return self._network(cause)
+        if isinstance(error, kinds.BusyLoadingError):
+            return Unreachable(self.name, f"{at} is loading its data from disk: wait")
+        if isinstance(error, (kinds.ConnectionError, kinds.RedisClusterException)):
+            return Unreachable(self.name, f"{at}: the connection broke: {said}")
+        if isinstance(error, kinds.RedisError):
+            return SourceError(self.name, f"{at}: {said}")
+        return None
+
+    def _explain_word(self, said: str) -> SourceError | None:
+        """The sentences for the server's own words, which the library and its sentinels repeat in their errors."""
+        at = f"redis at {self.address}"
+        for word, kind, sentence in WORDS:
+            if word in said:
+                return kind(self.name, f"{at} {sentence.format(said=said)}")
+        return None
+
+    def _explain_rest(self, error: Exception) -> SourceError | None:
+        from upstash_redis.errors import UpstashError
+
+        at, said = f"redis at {self.address}", clean(error, 300)
+        if isinstance(error, UpstashError):
+            if "auth" in said.lower() and not said.startswith("NOPERM"):
+                return Denied(self.name, f"{at} refused the token: {said}. Check redis.token")
+            return self._explain_word(said) or SourceError(self.name, f"{at}: {said}")
+        if (known := webclient.explain(self, error)) is not None:
+            return known
+        if isinstance(error, (ValueError, KeyError, TypeError, AttributeError, IndexError)):
+            return BadAnswer(self.name, f"{at} answers something that is not Upstash's JSON: {clean(repr(error), 120)}")
+        return None
+
+    async def close(self) -> None:
+        if self._opened is not None:
+            client, self._opened = self._opened, None
+            with contextlib.suppress(TimeoutError, OSError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await client.close()
+
+
+# What a server (or the library in its place) says -> what it means here.
+WORDS: tuple[tuple[str, type[SourceError], str], ...] = (
+    ("WRONGPASS", Denied, "refused the password: check redis.url"),
+    ("invalid username-password pair", Denied, "refused the password: check redis.url"),
+    ("invalid password", Denied, "refused the password: check redis.url"),
+    ("NOAUTH", Denied, "wants a password, and redis.url has none"),
+    ("Authentication required", Denied, "wants a password, and redis.url has none"),
+    ("without any password configured", Denied, "has no password set, and redis.url gives one: take it out"),
+    ("NOPERM", Denied, "does not let this user read: {said}. Ask for +@read, +ping, +info and ~*"),
+    ("has no permissions", Denied, "does not let this user read: {said}. Ask for +@read, +ping, +info and ~*"),
+    ("LOADING", Unreachable, "is loading its data from disk: wait"),
+    ("loading the dataset", Unreachable, "is loading its data from disk: wait"),
+    ("MASTERDOWN", Unreachable, "is a replica that has lost its master: {said}"),
+    ("CLUSTERDOWN", Unreachable, "is a cluster that is down: {said}"),
+    ("No master found", Unreachable, "knows no healthy master: {said}"),
+    ("MOVED", BadAnswer, "is part of a cluster: write redis+cluster:// in redis.url"),
+    ("cluster support disabled", BadAnswer, "is no cluster: write redis:// in redis.url"),
+    ("Cluster mode is not enabled", BadAnswer, "is no cluster: write redis:// in redis.url"),
+    ("READONLY", SourceError, "is a replica that can't be written to: {said}"),
+    ("invalid DB index", SourceError, "has no such database: check the number at the end of redis.url"),
+    ("DB index is out of range", SourceError, "has no such database: check the number at the end of redis.url"),
+)

@@ -1,0 +1,217 @@
+"""What the Redis source asks of a server, in each of the ways that a server can be reached.
+
+Each has `values` (string values by key; None for a key that is absent or not a string), `ttls` (milliseconds, as
+PTTL has them), `scan` (one step), `text` (a command whose answer is a text) and `close`. They raise their
+libraries' own errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .redis_address import Address, Kind
+from .webclient import open_client, refuse_redirect
+
+if TYPE_CHECKING:
+    import httpx
+    import redis.asyncio
+
+    from .source import Source
+
+SLICE = 500  # keys a command
+REST_AT_ONCE = 4
+
+Cursor = tuple[str, int]  # (node, the server's own cursor); the node is "" where there is but one
+
+
+class Client(Protocol):
+    async def values(self, keys: Sequence[str]) -> list[str | None]: ...
+    async def ttls(self, keys: Sequence[str]) -> list[int]: ...
+    async def scan(self, cursor: Cursor, pattern: str, count: int) -> tuple[Cursor | None, list[str]]: ...
+    async def text(self, *command: str) -> Any: ...
+    async def close(self) -> None: ...
+
+
+def open_redis(source: Source, address: Address, *, token: str, timeout_s: float, ca_file: str) -> Client:
+    """The client for an address; nothing is connected yet."""
+    if address.kind is Kind.REST:
+        return Rest(source, address.url, token, timeout_s, ca_file)
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "protocol": 2,  # understood by every server; RESP3 would need HELLO, which ACLs may refuse
+        "encoding_errors": "surrogateescape",  # a key stays the key that it is, whatever its bytes
+        "decode_responses": True,
+    }
+    if address.tls:
+        options |= {"ssl": True, "ssl_ca_certs": ca_file or None}
+    if address.kind is Kind.CLUSTER:
+        return Cluster(address, options)
+    return Single(address, options)
+
+
+def _no_retries() -> Any:
+    """The libraries' silent retries would hide trouble and multiply the time-out."""
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    return Retry(NoBackoff(), 0)
+
+
+def _values(replies: Sequence[Any]) -> list[str | None]:
+    """Replies of GET; a WRONGTYPE is a key that holds something else, any other error is raised."""
+    for reply in replies:
+        if isinstance(reply, Exception) and not str(reply).startswith("WRONGTYPE"):
+            raise reply
+    return [None if isinstance(reply, Exception) else reply for reply in replies]
+
+
+class Single:
+    """One server, found by its address or by sentinels."""
+
+    def __init__(self, address: Address, options: dict[str, Any]) -> None:
+        import redis.asyncio as library
+
+        login = {"username": address.username, "password": address.password, "db": address.database}
+        self._sentinel: library.Sentinel | None = None
+        if address.kind is Kind.ONE:
+            host, port = address.hosts[0]
+            self._client = library.Redis(host=host, port=port, retry=_no_retries(), **login, **options)
+            return
+        sentinels = {"username": address.sentinel_username, "password": address.sentinel_password}
+        self._sentinel = library.Sentinel(
+            address.hosts, sentinel_kwargs={"retry": _no_retries(), **sentinels, **options}
+        )
+        self._client = self._sentinel.master_for(address.service, retry=_no_retries(), **login, **options)
+
+    async def values(self, keys: Sequence[str]) -> list[str | None]:
+        # MGET answers nil for a key of another type, so nothing is raised for it.
+        slices = [keys[start : start + SLICE] for start in range(0, len(keys), SLICE)]
+        async with self._client.pipeline(transaction=False) as pipe:
+            for part in slices:
+                pipe.mget(part)
+            return [value for values in await pipe.execute() for value in values]
+
+    async def ttls(self, keys: Sequence[str]) -> list[int]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.pttl(key)
+            return await pipe.execute()
+
+    async def scan(self, cursor: Cursor, pattern: str, count: int) -> tuple[Cursor | None, list[str]]:
+        following, keys = await self._client.scan(cursor[1], match=pattern, count=count)
+        return (("", following) if following else None), keys
+
+    async def text(self, *command: str) -> Any:
+        return await self._client.execute_command(*command)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+        if self._sentinel is not None:
+            for sentinel in self._sentinel.sentinels:
+                await sentinel.aclose()
+
+
+class Cluster:
+    """A Redis Cluster: each key asked for at its own node, no command spanning slots."""
+
+    def __init__(self, address: Address, options: dict[str, Any]) -> None:
+        from redis.asyncio.cluster import ClusterNode, RedisCluster
+
+        self._client: redis.asyncio.RedisCluster = RedisCluster(
+            startup_nodes=[ClusterNode(host, port) for host, port in address.hosts],
+            username=address.username,
+            password=address.password,
+            require_full_coverage=False,
+            max_connections=2,
+            retry=_no_retries(),
+            **options,
+        )
+
+    async def values(self, keys: Sequence[str]) -> list[str | None]:
+        pipe = self._client.pipeline()
+        for key in keys:
+            pipe.get(key)
+        return _values(await pipe.execute(raise_on_error=False))
+
+    async def ttls(self, keys: Sequence[str]) -> list[int]:
+        pipe = self._client.pipeline()
+        for key in keys:
+            pipe.pttl(key)
+        return await pipe.execute()
+
+    async def scan(self, cursor: Cursor, pattern: str, count: int) -> tuple[Cursor | None, list[str]]:
+        await self._client.initialize()
+        primaries = sorted(self._client.get_primaries(), key=lambda node: node.name)
+        name, position = cursor
+        ahead = [node for node in primaries if node.name >= name]
+        if not ahead:
+            return None, []
+        answer = await self._client.execute_command(
+            "SCAN", position, "MATCH", pattern, "COUNT", count, target_nodes=ahead[0]
+        )
+        following, keys = next(iter(answer.values())) if isinstance(answer, dict) else answer
+        if following:
+            return (ahead[0].name, int(following)), keys
+        return ((ahead[1].name, 0) if len(ahead) > 1 else None), keys
+
+    async def text(self, *command: str) -> Any:
+        return await self._client.execute_command(*command, target_nodes=RANDOM_NODE)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+RANDOM_NODE = "random"  # redis-py's name for any one node
+
+
+class Rest:
+    """Upstash's REST service, or something that speaks like it: every command a POST to / (facts 8.6)."""
+
+    def __init__(self, source: Source, url: str, token: str, timeout_s: float, ca_file: str) -> None:
+        from upstash_redis.asyncio import Redis
+
+        self._source = source
+        # Plain values: base64 would have to be undone by us where a server doesn't know it.
+        self._client = Redis(url=url, token=token, rest_encoding=None, rest_retries=0, allow_telemetry=False)
+        # The library opens its client without time-outs, bounds or a CA, and has no way to be given one.
+        self._http = open_client(source, url, timeout_s=timeout_s, ca_file=ca_file)
+        self._http.event_hooks["response"].append(self._inspect)
+        self._unused, self._client._http._client = self._client._http._client, self._http
+        self._places = asyncio.Semaphore(REST_AT_ONCE)
+
+    async def _inspect(self, response: httpx.Response) -> None:
+        refuse_redirect(self._source, response)
+
+    async def values(self, keys: Sequence[str]) -> list[str | None]:
+        answer: list[Any] = []
+        for start in range(0, len(keys), SLICE):
+            answer += await self._execute("MGET", *keys[start : start + SLICE])
+        return [_plain(value) for value in answer]
+
+    async def ttls(self, keys: Sequence[str]) -> list[int]:
+        return [int(ttl) for ttl in await asyncio.gather(*(self._execute("PTTL", key) for key in keys))]
+
+    async def scan(self, cursor: Cursor, pattern: str, count: int) -> tuple[Cursor | None, list[str]]:
+        answer = await self._execute("SCAN", str(cursor[1]), "MATCH", pattern, "COUNT", str(count))
+        following, keys = int(answer[0]), [str(key) for key in answer[1]]
+        return (("", following) if following else None), keys
+
+    async def text(self, *command: str) -> Any:
+        return await self._execute(*command)
+
+    async def _execute(self, *command: str) -> Any:
+        async with self._places:
+            return await self._client.execute(list(command))
+
+    async def close(self) -> None:
+        await self._http.aclose()
+        await self._unused.aclose()
+
+
+def _plain(value: Any) -> str | None:
+    """The service may hand out a stored `5` or `{"a":1}` decoded; it was text and is text again."""
+    return value if value is None or isinstance(value, str) else json.dumps(value, separators=(",", ":"))
