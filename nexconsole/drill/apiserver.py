@@ -1,0 +1,261 @@
+"""The drill's Kubernetes API server: authentication, routes, lists, watches and writes over HTTPS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from . import discovery, podlogs, refusals, roles, selectors, tables, writes
+from .cluster import Change, Expired, Object, Store
+from .discovery import Resource
+from .kubelet import Kubelet
+
+OPEN = {"/healthz": "ok", "/livez": "ok", "/readyz": "ok"}
+BOOKMARK_S = 30.0
+INITIAL_END = "k8s.io/initial-events-end"
+VERBS = {"GET": "get", "PATCH": "patch", "PUT": "update", "DELETE": "delete", "POST": "create"}
+MAX_BODY = 3 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a request's path names."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    sub: str
+
+    def verb(self, request: web.Request) -> str:
+        verb = VERBS.get(request.method, "")
+        if verb == "get" and not self.name:
+            return "watch" if request.query.get("watch") in podlogs.TRUE else "list"
+        return "deletecollection" if verb == "delete" and not self.name else verb
+
+
+class ApiServer:
+    def __init__(self, store: Store, kubelet: Kubelet, tokens: roles.Tokens) -> None:
+        self._store = store
+        self._kubelet = kubelet
+        self._tokens = tokens
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        return app
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except refusals.Refusal as refusal:
+            return web.json_response(refusal.status(), status=refusal.code)
+        except ConnectionError:  # the client of a stream has gone
+            raise asyncio.CancelledError from None
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        path = request.path.rstrip("/") or "/"
+        if path in OPEN:
+            return web.Response(text=OPEN[path])
+        if path == "/version":
+            return web.json_response(discovery.VERSION)
+        user = self._tokens.user(request.headers.get("Authorization", ""))
+        if user is None:
+            raise refusals.unauthorized()
+        aggregated = discovery.AGGREGATED in request.headers.get("Accept", "") and path in ("/api", "/apis")
+        document = discovery.document(path, aggregated) if request.method == "GET" else None
+        if document is not None:
+            kind = discovery.AGGREGATED if aggregated else "application/json"
+            return web.Response(body=json.dumps(document), headers={"Content-Type": kind, "Vary": "Accept"})
+        target = _target(path)
+        verb = target.verb(request)
+        full = "/".join(part for part in (target.resource.plural, target.sub) if part)
+        if not user.may(verb, target.resource.group, full):
+            raise refusals.forbidden(user.name, verb, target.resource, target.name, target.sub, target.namespace)
+        return await self._serve(request, target, verb, user)
+
+    async def _serve(self, request: web.Request, target: Target, verb: str, user: roles.User) -> web.StreamResponse:
+        sub = target.resource.subresource(target.sub) if target.sub else None
+        if verb not in (sub.verbs if sub else target.resource.verbs):
+            raise refusals.not_allowed()
+        if verb == "create":
+            review = writes.parsed(await request.read())
+            answer = roles.access_review if target.resource.kind == "SelfSubjectAccessReview" else roles.rules_review
+            return web.json_response(answer(user, review), status=201)
+        if verb == "list":
+            return self._list(request, target)
+        if verb == "watch":
+            return await self._watch(request, target)
+        obj = self._store.get(target.resource.plural, target.namespace, target.name)
+        if obj is None:
+            raise refusals.not_found(target.resource, target.name)
+        if target.sub == "log":
+            asked = podlogs.LogQuery(request.query)
+            log = podlogs.choose(obj, self._kubelet.pods.get(obj["metadata"]["uid"]), request.query, asked)
+            return await podlogs.send(request, log, asked)
+        if verb != "get":
+            obj = await self._write(request, target, verb, obj)
+        elif target.sub == "scale":
+            obj = writes.scale(obj)
+        elif _as_table(request):
+            include = request.query.get("includeObject", "Metadata")
+            version = obj["metadata"]["resourceVersion"]
+            return web.json_response(tables.table(target.resource.plural, [obj], version, include))
+        return web.json_response(obj)
+
+    async def _write(self, request: web.Request, target: Target, verb: str, obj: Object) -> Object:
+        body, dry = await request.read(), writes.dry_run(request.query.get("dryRun"))
+        obj = self._store.get(target.resource.plural, target.namespace, target.name) or obj
+        if verb == "delete":
+            grace = request.query.get("gracePeriodSeconds")
+            return writes.delete_pod(self._store, target.resource, obj, writes.parsed(body), grace, dry)
+        current = writes.scale(obj) if target.sub == "scale" else obj
+        new = writes.parsed(body) if verb == "update" else writes.patched(current, request.content_type, body)
+        if not isinstance(new, dict):
+            raise refusals.bad_request("the body is no object")
+        write = writes.write_scale if target.sub == "scale" else writes.write_deployment
+        return write(self._store, target.resource, obj, new, dry)
+
+    def _list(self, request: web.Request, target: Target) -> web.Response:
+        resource, match = target.resource, _match(target, request.query)
+        version = str(self._store.version)
+        objects = [obj for obj in self._store.objects(resource.plural, target.namespace) if match(obj)]
+        if _as_table(request):
+            include = request.query.get("includeObject", "Metadata")
+            return web.json_response(tables.table(resource.plural, objects, version, include))
+        items = [{k: v for k, v in obj.items() if k not in ("kind", "apiVersion")} for obj in objects]
+        head = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version}
+        return web.json_response({**head, "metadata": {"resourceVersion": version}, "items": items})
+
+    async def _watch(self, request: web.Request, target: Target) -> web.StreamResponse:
+        query, match, loop = request.query, _match(target, request.query), asyncio.get_running_loop()
+        try:
+            since = int(query.get("resourceVersion") or 0)
+            patience = float(query.get("timeoutSeconds") or random.uniform(1800, 3600))
+        except ValueError as error:
+            raise refusals.bad_request(f"invalid watch parameter: {error}") from None
+        ends = loop.time() + patience
+        stream = _Stream(request, target, match)
+        await stream.open()
+        initial = query.get("sendInitialEvents") in podlogs.TRUE
+        if initial or not since:
+            since = self._store.version
+            for obj in self._store.objects(target.resource.plural, target.namespace):
+                if match(obj):
+                    await stream.send("ADDED", obj)
+            if initial:
+                await stream.bookmark(since, {"annotations": {INITIAL_END: "true"}})
+        bookmarks = query.get("allowWatchBookmarks") in podlogs.TRUE
+        while (left := ends - loop.time()) > 0:
+            try:
+                changes = await self._store.changes(target.resource.plural, since, min(left, BOOKMARK_S))
+            except Expired:
+                await stream.write(
+                    {"type": "ERROR", "object": refusals.gone(f"too old resource version: {since}").status()}
+                )
+                break
+            for change in changes:
+                await stream.change(change)
+                since = change.version
+            if not changes:
+                since = max(since, self._store.version)
+                if bookmarks:
+                    await stream.bookmark(since)
+        await stream.close()
+        return stream.response
+
+
+class _Stream:
+    """One watch's answer."""
+
+    def __init__(self, request: web.Request, target: Target, match: selectors.Match) -> None:
+        self.response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        self.response.enable_chunked_encoding()
+        self._request = request
+        self._target = target
+        self._match = match
+        self._table = _as_table(request)
+
+    async def open(self) -> None:
+        await self.response.prepare(self._request)
+
+    async def close(self) -> None:
+        await self.response.write_eof()
+
+    async def write(self, event: Mapping[str, Any]) -> None:
+        await self.response.write(json.dumps(event).encode() + b"\n")
+
+    async def send(self, kind: str, obj: Object) -> None:
+        if self._table:
+            include = self._request.query.get("includeObject", "Metadata")
+            obj = tables.table(self._target.resource.plural, [obj], obj["metadata"]["resourceVersion"], include)
+        await self.write({"type": kind, "object": obj})
+
+    async def change(self, change: Change) -> None:
+        """A change as it looks through the selectors: what leaves them is deleted, what enters them added."""
+        if self._target.namespace not in ("", change.after["metadata"].get("namespace", "")):
+            return
+        matched = change.before is not None and self._match(change.before)
+        matches = change.kind != "DELETED" and self._match(change.after)
+        if matches:
+            await self.send("MODIFIED" if matched else "ADDED", change.after)
+        elif matched:
+            await self.send("DELETED", change.after)
+
+    async def bookmark(self, version: int, more: Mapping[str, Any] | None = None) -> None:
+        if self._table:
+            return
+        meta = {"resourceVersion": str(version), "creationTimestamp": None, **(more or {})}
+        resource = self._target.resource
+        obj = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta}
+        await self.write({"type": "BOOKMARK", "object": obj})
+
+
+def _target(path: str) -> Target:
+    """What a path names; a Refusal where nothing of the name is served."""
+    parts = path.strip("/").split("/")
+    if parts[:2] == ["api", "v1"]:
+        group, version, rest = "", "v1", parts[2:]
+    elif parts[0] == "apis" and len(parts) > 3:
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
+        raise refusals.no_such_route()
+    namespace = ""
+    if len(rest) > 2 and rest[0] == "namespaces":
+        namespace, rest = rest[1], rest[2:]
+    resource = discovery.find(group, version, rest[0]) if rest and len(rest) <= 3 else None
+    if resource is None:
+        raise refusals.no_such_route()
+    name, sub = [*rest[1:], "", ""][:2]
+    if (sub and resource.subresource(sub) is None) or (name and resource.namespaced != bool(namespace)):
+        raise refusals.no_such_route()
+    return Target(resource, namespace, name, sub)
+
+
+def _match(target: Target, query: Mapping[str, str]) -> selectors.Match:
+    try:
+        labels = selectors.labels(query.get("labelSelector", ""))
+        fields = selectors.fields(query.get("fieldSelector", ""), target.resource.fields)
+    except selectors.SelectorError as error:
+        raise refusals.bad_request(str(error)) from error
+    return lambda obj: labels(obj) and fields(obj)
+
+
+def _as_table(request: web.Request) -> bool:
+    """Whether the client prefers a Table to the object itself; a Refusal where it takes neither."""
+    accept = request.headers.get("Accept", "*/*")
+    for entry in accept.split(","):
+        kind, _, parameters = entry.strip().partition(";")
+        asked = dict(part.strip().partition("=")[::2] for part in parameters.split(";") if "=" in part)
+        if kind not in ("application/json", "application/*", "*/*"):
+            continue
+        if "as" not in asked:
+            return False
+        if asked["as"] == "Table" and asked.get("g") == "meta.k8s.io" and asked.get("v") == "v1":
+            return True
+    raise refusals.not_acceptable()

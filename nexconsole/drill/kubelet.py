@@ -1,0 +1,285 @@
+"""The drill's kubelet: runs each pod's container through the Runtime, probes it, restarts it, and ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from .cluster import Object, Store, condition, timestamp
+from .events import Events
+from .log import PodLog
+
+NODES = ("drill-node-1", "drill-node-2")
+BACKOFF_S = (0, 10, 20, 40, 80, 160, 300)  # before the first, second ... restart
+BACKOFF_RESET_S = 600  # a container that ran so long starts over with the first
+EXIT_KILLED = 137
+UNHEALTHY = "HTTP probe failed with statuscode: 503"
+
+diagnostics = logging.getLogger(__name__)
+
+
+class Container(Protocol):
+    """A running process. `ready` and `alive` are what its probes would answer."""
+
+    log: PodLog
+    started_at: datetime
+
+    def ready(self) -> bool: ...
+    def alive(self) -> bool: ...
+
+
+class Runtime(Protocol):
+    """What containers run in. A pod's container may be started again after it was stopped."""
+
+    async def start(self, pod_name: str) -> Container: ...
+    async def stop(self, pod_name: str) -> None: ...
+
+
+@dataclass(eq=False)
+class Pod:
+    """A pod as the kubelet knows it. `previous` is the container before the last restart."""
+
+    name: str
+    uid: str
+    container: Container | None = None
+    previous: Container | None = None
+    restarts: int = 0
+    ready: bool = False
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+    ending: bool = False
+
+
+class Kubelet:
+    """`pace` stretches its seconds: 1.0 is real time."""
+
+    def __init__(self, store: Store, runtime: Runtime, events: Events, pace: float, termination_s: float) -> None:
+        self.pods: dict[str, Pod] = {}
+        self._store = store
+        self._runtime = runtime
+        self._events = events
+        self._pace = pace
+        self._termination_s = termination_s
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._addresses = 9
+
+    def sync(self) -> None:
+        """Begin the life of pods that are new, and the end of those that were deleted."""
+        for obj in self._store.objects("pods"):
+            uid, meta = obj["metadata"]["uid"], obj["metadata"]
+            pod = self.pods.get(uid)
+            if pod is None:
+                pod = self.pods[uid] = Pod(meta["name"], uid)
+                pod.task = self._spawn(self._live(pod, self._schedule(obj)))
+            if meta.get("deletionTimestamp") and not pod.ending:
+                pod.ending = True
+                self._spawn(self._end(pod, obj))
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for pod in list(self.pods.values()):
+            await self._stop(pod)
+
+    def _spawn(self, life: Any) -> asyncio.Task[None]:
+        task = asyncio.create_task(life)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            diagnostics.error("a pod's life ended with a bug", exc_info=error)
+
+    async def _live(self, pod: Pod, obj: Object) -> None:
+        backoff = 0
+        while True:
+            started = await self._start(pod, obj)
+            if started:
+                await self._supervise(pod, obj)
+                ran_for = (datetime.now(UTC) - pod.container.started_at).total_seconds() if pod.container else 0.0
+                backoff = 0 if ran_for > BACKOFF_RESET_S * self._pace else backoff
+                await self._fall(pod, obj)
+            await self._back_off(pod, obj, BACKOFF_S[min(backoff, len(BACKOFF_S) - 1)])
+            backoff += 1
+
+    def _schedule(self, obj: Object) -> Object:
+        self._addresses += 1
+        address = f"10.42.{self._addresses // 250}.{self._addresses % 250 + 1}"
+        node = NODES[self._addresses % len(NODES)]
+        container = obj["spec"]["containers"][0]
+
+        def edit(pod: Object) -> None:
+            pod["spec"]["nodeName"] = node
+            status = pod["status"]
+            for kind in ("PodScheduled", "Initialized"):
+                status["conditions"] = condition(status.get("conditions", []), kind, "True", lastProbeTime=None)
+            status |= {"phase": "Pending", "hostIP": "10.0.0.1", "podIP": address, "podIPs": [{"ip": address}]}
+            status |= {"startTime": pod["metadata"]["creationTimestamp"], "qosClass": "Burstable"}
+            status["containerStatuses"] = [
+                {
+                    "name": container["name"],
+                    "image": container["image"],
+                    "imageID": "",
+                    "ready": False,
+                    "started": False,
+                    "restartCount": 0,
+                    "state": {"waiting": {"reason": "ContainerCreating"}},
+                    "lastState": {},
+                }
+            ]
+            _unready(pod)
+
+        obj = self._store.change("pods", obj, edit)
+        name = f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
+        self._events.normal(obj, "default-scheduler", "Scheduled", f"Successfully assigned {name} to {node}")
+        return obj
+
+    async def _start(self, pod: Pod, obj: Object) -> bool:
+        name, image = (obj["spec"]["containers"][0][key] for key in ("name", "image"))
+        try:
+            pod.container = container = await self._runtime.start(pod.name)
+        except Exception as error:  # whatever the runtime fails with, the kubelet shows it and tries again
+            diagnostics.warning("container of %s did not start", pod.name, exc_info=error)
+            waiting = {"waiting": {"reason": "CreateContainerError", "message": str(error)}}
+            self._container(obj, state=waiting, ready=False, started=False)
+            self._events.warning(obj, "kubelet", "Failed", f"Error: {error}")
+            return False
+        self._events.normal(obj, "kubelet", "Started", f"Started container {name}")
+        identity = f"containerd://{self._store.seed.getrandbits(256):064x}"
+        running = {"running": {"startedAt": timestamp(container.started_at)}}
+        made = {"containerID": identity, "imageID": f"sha256:{hashlib.sha256(image.encode()).hexdigest()}"}
+        self._container(obj, phase="Running", state=running, started=True, restartCount=pod.restarts, **made)
+        return True
+
+    async def _supervise(self, pod: Pod, obj: Object) -> None:
+        """Probe until liveness has failed as often as its threshold says."""
+        container = pod.container
+        assert container is not None
+        spec = obj["spec"]["containers"][0]
+        readiness = asyncio.create_task(self._readiness(pod, obj, container, spec))
+        try:
+            await self._probe(spec.get("livenessProbe"), container, lambda: self._alive(container, obj))
+        finally:
+            readiness.cancel()
+            await asyncio.gather(readiness, return_exceptions=True)
+
+    async def _readiness(self, pod: Pod, obj: Object, container: Container, spec: Object) -> None:
+        while True:
+            await self._probe(spec.get("readinessProbe"), container, container.ready, until=True)
+            pod.ready = True
+            self._container(obj, ready=True)
+            await self._probe(spec.get("readinessProbe"), container, container.ready)
+            pod.ready = False
+            self._container(obj, ready=False)
+            self._events.warning(obj, "kubelet", "Unhealthy", f"Readiness probe failed: {UNHEALTHY}")
+
+    def _alive(self, container: Container, obj: Object) -> bool:
+        alive = container.alive()
+        if not alive:
+            self._events.warning(obj, "kubelet", "Unhealthy", f"Liveness probe failed: {UNHEALTHY}")
+        return alive
+
+    async def _probe(
+        self, probe: Object | None, container: Container, answer: Callable[[], bool], until: bool = False
+    ) -> None:
+        """Return at the first True answer (`until`), or when as many in a row were False as its threshold says."""
+        probe = probe or {"periodSeconds": 1}
+        running_for = (datetime.now(UTC) - container.started_at).total_seconds()
+        await asyncio.sleep(max(0.0, probe.get("initialDelaySeconds", 0) * self._pace - running_for))
+        failed = 0
+        while True:
+            if answer():
+                failed = 0
+                if until:
+                    return
+            else:
+                failed += 1
+                if not until and failed >= probe.get("failureThreshold", 3):
+                    return
+            await asyncio.sleep(probe.get("periodSeconds", 10) * self._pace)
+
+    async def _fall(self, pod: Pod, obj: Object) -> None:
+        """Kill a container whose liveness failed."""
+        container = pod.container
+        assert container is not None
+        name = obj["spec"]["containers"][0]["name"]
+        self._events.normal(obj, "kubelet", "Killing", f"Container {name} failed liveness probe, will be restarted")
+        pod.ready = False
+        await self._stop(pod)
+        pod.restarts += 1
+        ended = {
+            "exitCode": EXIT_KILLED,
+            "reason": "Error",
+            "startedAt": timestamp(container.started_at),
+            "finishedAt": timestamp(),
+        }
+        gone = {"terminated": ended}
+        self._container(obj, state=gone, lastState=gone, ready=False, started=False, restartCount=pod.restarts)
+
+    async def _back_off(self, pod: Pod, obj: Object, seconds: float) -> None:
+        if not seconds:
+            return
+        name = obj["spec"]["containers"][0]["name"]
+        told = f"{obj['metadata']['name']}_{obj['metadata']['namespace']}({pod.uid})"
+        message = f"back-off {seconds}s restarting failed container={name} pod={told}"
+        self._container(obj, state={"waiting": {"reason": "CrashLoopBackOff", "message": message}})
+        self._events.warning(obj, "kubelet", "BackOff", f"Back-off restarting failed container {name} in pod {told}")
+        await asyncio.sleep(seconds * self._pace)
+
+    async def _end(self, pod: Pod, obj: Object) -> None:
+        """Stop the container of a deleted pod; when its grace is over, the pod is gone."""
+        name = obj["spec"]["containers"][0]["name"]
+        self._events.normal(obj, "kubelet", "Killing", f"Stopping container {name}")
+        if pod.task is not None:
+            pod.task.cancel()
+            await asyncio.gather(pod.task, return_exceptions=True)
+        pod.ready = False
+        self._container(obj, ready=False)
+        await self._stop(pod)
+        if obj["metadata"].get("deletionGracePeriodSeconds"):
+            await asyncio.sleep(self._termination_s * self._pace)
+        self._store.delete("pods", obj)
+        self.pods.pop(pod.uid, None)
+
+    async def _stop(self, pod: Pod) -> None:
+        """Stop the pod's container, if one runs; its log is kept as the previous one's."""
+        container, pod.container = pod.container, None
+        if container is None:
+            return
+        pod.previous = container
+        try:
+            await self._runtime.stop(pod.name)
+        finally:
+            container.log.close()
+
+    def _container(self, obj: Object, phase: str = "", **status: Any) -> None:
+        """Store what is new about the pod's container, and the conditions that follow from it."""
+
+        def edit(pod: Object) -> None:
+            pod["status"]["phase"] = phase or pod["status"]["phase"]
+            pod["status"]["containerStatuses"][0].update(status)
+            if pod["status"]["containerStatuses"][0]["ready"]:
+                for kind in ("ContainersReady", "Ready"):
+                    pod["status"]["conditions"] = condition(
+                        pod["status"]["conditions"], kind, "True", lastProbeTime=None
+                    )
+            else:
+                _unready(pod)
+
+        self._store.change("pods", obj, edit)
+
+
+def _unready(pod: Object) -> None:
+    names = ", ".join(container["name"] for container in pod["spec"]["containers"])
+    message = f"containers with unready status: [{names}]"
+    for kind in ("ContainersReady", "Ready"):
+        pod["status"]["conditions"] = condition(
+            *(pod["status"]["conditions"], kind, "False", "ContainersNotReady", message), lastProbeTime=None
+        )

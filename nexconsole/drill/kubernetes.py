@@ -1,0 +1,168 @@
+"""The drill's cluster: a Kubernetes API for real clients, and the behaviour behind it.
+
+It stands on aiohttp: kmock keeps objects and serves watches, but neither logs, tables, roles, dry runs nor controllers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import random
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from aiohttp import web
+
+from . import manifests
+from .apiserver import ApiServer
+from .autoscaler import PERIOD_S, Autoscaler, Utilization
+from .certificates import server_tls
+from .cluster import Store
+from .deployments import Deployments
+from .events import Events
+from .kubelet import Container, Kubelet, Pod, Runtime
+from .manifests import LIVENESS, READINESS, Probe
+from .roles import Tokens
+
+__all__ = ["Cluster", "Container", "Pod", "Probe", "Runtime"]
+
+PASS_S = 0.25  # the controllers look at least so often
+PAUSE_S = 0.02  # and at most so often
+
+diagnostics = logging.getLogger(__name__)
+
+
+class Cluster:
+    """A namespace with NexNum deployed in it. (facts 6)
+
+    `tokens` has a bearer token for each of `roles.ROLES`. `secret` is what nexnum-secrets holds. `pace`
+    stretches the kubelet's and the controllers' seconds (1.0 is real time). `age_s` is how old the
+    deployment is when the world begins. `utilization` is the metrics server, percent of the requests by
+    resource; without it the autoscaler only keeps its bounds.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        namespace: str = "default",
+        deployment: str = "nexnum-app",
+        replicas: int = 3,
+        secret: Mapping[str, str] | None = None,
+        image: str = "ghcr.io/nexnum/nexnum-app:1.4.2",
+        readiness: Probe = READINESS,
+        liveness: Probe = LIVENESS,
+        bounds: tuple[int, int] = (2, 10),
+        utilization: Utilization | None = None,
+        pace: float = 1.0,
+        age_s: float = 0.0,
+        termination_s: float = 1.0,
+        seed: int | None = None,
+    ) -> None:
+        self.namespace = namespace
+        self.deployment = deployment
+        self.url = ""
+        self._roles = Tokens(namespace)
+        self.tokens: dict[str, str] = self._roles.of
+        self.store = Store(random.Random(seed))
+        events = Events(self.store)
+        self._pace = pace
+        self._deployments = Deployments(self.store, events, pace)
+        self._kubelet = Kubelet(self.store, runtime, events, pace, termination_s)
+        self._autoscaler = Autoscaler(self.store, events, pace, utilization)
+        self._runner: web.AppRunner | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._authority = ""
+        self._stage(replicas, image, readiness, liveness, bounds, secret or {}, age_s)
+
+    def _stage(
+        self,
+        replicas: int,
+        image: str,
+        readiness: Probe,
+        liveness: Probe,
+        bounds: tuple[int, int],
+        secret: Mapping[str, str],
+        age_s: float,
+    ) -> None:
+        store, space, app = self.store, self.namespace, self.deployment
+        store.past = datetime.now(UTC) - timedelta(seconds=age_s)
+        for name in {"default", "kube-system", space}:
+            store.create("namespaces", manifests.namespace(name))
+        store.create("secrets", manifests.secret(space, secret))
+        store.create("services", manifests.service(space, app))
+        store.create("horizontalpodautoscalers", manifests.autoscaler(space, app, *bounds))
+        store.create("deployments", manifests.deployment(space, app, replicas, image, readiness, liveness))
+        store.past = None
+
+    @property
+    def pods(self) -> list[Pod]:
+        """The pods whose containers run or will, in the order of their making; not those that are ending."""
+        return [pod for pod in self._kubelet.pods.values() if not pod.ending]
+
+    async def start(self, port: int = 0) -> str:
+        """Start the containers and serve the API on 127.0.0.1; its address. Readiness comes later."""
+        deployment = self.store.objects("deployments")[0]
+        self.store.past = datetime.fromisoformat(deployment["metadata"]["creationTimestamp"].replace("Z", "+00:00"))
+        version = 0
+        while version != self.store.version:
+            version = self.store.version
+            self._deployments.sync()
+        self._kubelet.sync()
+        self.store.past = None
+        context, self._authority = await asyncio.to_thread(server_tls)
+        server = ApiServer(self.store, self._kubelet, self._roles)
+        self._runner = web.AppRunner(
+            *(server.app(),), access_log=None, handler_cancellation=True, shutdown_timeout=0.5, keepalive_timeout=30
+        )
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=context)
+        await site.start()
+        self.url = f"https://127.0.0.1:{self._runner.addresses[0][1]}"
+        self._task = asyncio.create_task(self._control())
+        self._task.add_done_callback(_ended)
+        return self.url
+
+    def kubeconfig(self, token: str) -> str:
+        """A kubeconfig (JSON, which is YAML) for the bearer of this token."""
+        authority = base64.b64encode(self._authority.encode()).decode()
+        cluster = {"server": self.url, "certificate-authority-data": authority}
+        context = {"cluster": "drill", "user": "drill", "namespace": self.namespace}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "drill", "cluster": cluster}],
+            "users": [{"name": "drill", "user": {"token": token}}],
+            "contexts": [{"name": "drill", "context": context}],
+            "current-context": "drill",
+        }
+        return json.dumps(config, indent=2) + "\n"
+
+    async def close(self) -> None:
+        """Stop serving, and stop every container."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self._kubelet.close()
+
+    async def _control(self) -> None:
+        loop = asyncio.get_running_loop()
+        autoscale_at = 0.0
+        while True:
+            seen = self.store.version
+            self._deployments.sync()
+            self._kubelet.sync()
+            if loop.time() >= autoscale_at:
+                self._autoscaler.sync()
+                autoscale_at = loop.time() + PERIOD_S * self._pace
+            await asyncio.sleep(PAUSE_S)
+            await self.store.moved(seen, PASS_S)
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        diagnostics.error("the controllers ended with a bug", exc_info=error)

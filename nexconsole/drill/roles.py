@@ -1,0 +1,101 @@
+"""Who may do what in the drill's cluster: bearer tokens, roles, and the two reviews by which a client asks."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from .discovery import READ
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule as RBAC has it; `*` stands for everything, `pods/log` for a subresource."""
+
+    verbs: tuple[str, ...]
+    groups: tuple[str, ...]
+    resources: tuple[str, ...]
+
+    def allows(self, verb: str, group: str, resource: str) -> bool:
+        wanted = ((self.verbs, verb), (self.groups, group), (self.resources, resource))
+        return all("*" in given or value in given for given, value in wanted)
+
+
+ANYONE = (
+    Rule(
+        ("create",),
+        ("authorization.k8s.io",),
+        ("selfsubjectaccessreviews", "selfsubjectrulesreviews"),
+    ),
+)
+SEE = (
+    Rule(READ, ("",), ("pods", "events", "services", "namespaces")),
+    Rule(READ, ("apps",), ("deployments", "replicasets")),
+    Rule(("get",), ("apps",), ("deployments/scale",)),
+    Rule(READ, ("autoscaling",), ("horizontalpodautoscalers",)),
+)
+LOGS = (Rule(("get",), ("",), ("pods/log",)),)
+ACT = (
+    Rule(("patch", "update"), ("apps",), ("deployments", "deployments/scale")),
+    Rule(("delete",), ("",), ("pods",)),
+)
+ROLES: dict[str, tuple[Rule, ...]] = {
+    "admin": (Rule(("*",), ("*",), ("*",)),),
+    "operator": (*SEE, *LOGS, *ACT),  # everything that the runbook needs, and no Secrets
+    "reader": (*SEE, *LOGS),
+    "viewer": SEE,  # no logs
+    "nobody": (),  # a valid token, and nothing granted to it
+}
+
+
+@dataclass(frozen=True)
+class User:
+    name: str
+    rules: tuple[Rule, ...]
+
+    def may(self, verb: str, group: str, resource: str) -> bool:
+        return any(rule.allows(verb, group, resource) for rule in (*self.rules, *ANYONE))
+
+
+class Tokens:
+    """One bearer token a role, new in each world."""
+
+    def __init__(self, namespace: str) -> None:
+        self.of = {role: secrets.token_urlsafe(24) for role in ROLES}
+        self._users = {
+            self.of[role]: User(f"system:serviceaccount:{namespace}:{role}", rules) for role, rules in ROLES.items()
+        }
+
+    def user(self, authorization: str) -> User | None:
+        """Who sends this Authorization header; None for nobody that is known here."""
+        scheme, _, token = authorization.partition(" ")
+        return self._users.get(token.strip()) if scheme.lower() == "bearer" else None
+
+
+def access_review(user: User, review: dict[str, Any]) -> dict[str, Any]:
+    """A SelfSubjectAccessReview answered."""
+    spec = review.get("spec") or {}
+    asked = spec.get("resourceAttributes")
+    if asked is None:
+        allowed = bool(spec.get("nonResourceAttributes")) and user.may("*", "*", "*")
+    else:
+        resource = "/".join(part for part in (asked.get("resource", ""), asked.get("subresource", "")) if part)
+        allowed = user.may(asked.get("verb", ""), asked.get("group", ""), resource)
+    status = {"allowed": allowed} | ({"reason": "RBAC: allowed by the drill's role"} if allowed else {})
+    return {**_head("SelfSubjectAccessReview"), "spec": spec, "status": status}
+
+
+def rules_review(user: User, review: dict[str, Any]) -> dict[str, Any]:
+    """A SelfSubjectRulesReview answered."""
+    rules = [
+        {"verbs": list(rule.verbs), "apiGroups": list(rule.groups), "resources": list(rule.resources)}
+        for rule in (*user.rules, *ANYONE)
+    ]
+    open_to_all = {"verbs": ["get"], "nonResourceURLs": ["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/version"]}
+    status = {"resourceRules": rules, "nonResourceRules": [open_to_all], "incomplete": False}
+    return {**_head("SelfSubjectRulesReview"), "spec": review.get("spec") or {}, "status": status}
+
+
+def _head(kind: str) -> dict[str, Any]:
+    return {"kind": kind, "apiVersion": "authorization.k8s.io/v1", "metadata": {"creationTimestamp": None}}
