@@ -57,3 +57,11 @@ class MissingSchema(SourceError):
     """A table or column that a signal needs is not there; the text says which."""
 
     kind = "wrong schema"
+
+
+class ActionError(NexConsoleError):
+    """An action can't be prepared: no such target, nothing to do, an argument that makes no sense."""
+
+
+class JournalError(NexConsoleError):
+    """An entry could not be written durably, or a journal could not be read."""

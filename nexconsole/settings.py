@@ -28,6 +28,16 @@ Motion = Literal["auto", "on", "off"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
+LOCK_FAMILIES = {
+    "purchase": "lock:purchase:*",
+    "number": "lock:number:*",
+    "candidate": "lock:candidate:*",
+    "rebalance": "lock:rebalance:active-numbers",
+    "reconcile": "NexNum:Lock:Reconcile",
+    "poll": "poll:lock:*",
+}
+
+
 class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A TOML table that refuses keys it does not know."""
 
@@ -92,6 +102,7 @@ class Kubernetes(Table):
 class Api(Table):
     url: str = ""  # API_URL
     cron_secret: str = ""  # CRON_SECRET
+    admin_token: str = ""  # an admin's JWT, for the admin API (sent as bearer and as the cookie `token`)
     timeout_s: float = 3.0
     ca_file: str = ""
 
@@ -134,6 +145,36 @@ class SeverityRules(Table):
     runbook_alerts: tuple[str, ...] = ("HighPurchaseFailureRate", "StuckReservations", "OutboxProcessingFailed")
 
 
+class Actions(Table):
+    observe: bool = False  # this console can't act at all
+    plan_expires_s: float = 60.0  # an older plan is prepared again
+    timeout_s: float = 10.0  # for the one exchange that changes something
+    reading_limit_s: float = 30.0  # a reading that justifies an action may not be older
+    provider_cache_s: float = 60.0  # a change of a provider takes effect within; 30 in the newest (facts, 16)
+    provider_by: Literal["auto", "api", "sql"] = "auto"  # auto: the admin API where a token is set, else SQL
+    typed_above: int = 20  # more targets than this are confirmed by typing
+    verify_s: float = 90.0  # how long a verdict may watch
+
+
+class Locks(Table):
+    """Families of lock keys by name (facts 4). `never` is never deleted, whatever a family's pattern says."""
+
+    families: dict[str, str] = msgspec.field(default_factory=lambda: dict(LOCK_FAMILIES))
+    never: tuple[str, ...] = ("idem:*", "app:settings", "index:polling", "nexnum:orders:*", "cache:*", "auth:*",
+                              "webhook:*", "spend:*", "bull:*", "health:*")  # fmt: skip
+    older_than_s: int = 300  # by default only keys without TTL, or older than this, are chosen
+    batch: int = 100
+
+
+class Alertmanager(Table):
+    url: str = ""
+    bearer: str = ""
+    username: str = ""
+    password: str = ""
+    ca_file: str = ""
+    silence_s: int = 3600
+
+
 class Settings(Table):
     environment: str = "production"  # shown in the frame; "drill" in a drill
     name: str = ""  # which installation, such as nexnum-eu
@@ -151,6 +192,9 @@ class Settings(Table):
     reservations: ReservationRules = ReservationRules()
     outbox: OutboxRules = OutboxRules()
     severity: SeverityRules = SeverityRules()
+    actions: Actions = Actions()
+    locks: Locks = Locks()
+    alertmanager: Alertmanager = Alertmanager()
 
 
 # Variables that NexNum people already have, and the keys that they set.
@@ -164,12 +208,13 @@ ENVIRONMENT = {
     "CRON_SECRET": "api.cron_secret",
     "KUBECONFIG": "kubernetes.kubeconfig",
 }
-CHOICES = {"theme": get_args(Theme), "motion": get_args(Motion), "log_level": get_args(LogLevel)}
+CHOICES = {"theme": get_args(Theme), "motion": get_args(Motion), "log_level": get_args(LogLevel),
+           "actions.provider_by": ("auto", "api", "sql")}  # fmt: skip
 SECRETS = frozenset(
     {"postgres.url", "redis.url", "redis.token", "prometheus.bearer", "prometheus.password", "prometheus.headers",
-     "api.cron_secret"}
+     "api.cron_secret", "api.admin_token", "alertmanager.bearer", "alertmanager.password"}
 )  # fmt: skip
-URLS = frozenset({"postgres.url", "redis.url", "prometheus.url", "api.url"})
+URLS = frozenset({"postgres.url", "redis.url", "prometheus.url", "api.url", "alertmanager.url"})
 
 
 @dataclass(frozen=True)
@@ -308,7 +353,7 @@ def _flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in document.items():
         key = prefix + name
-        if isinstance(value, dict) and key not in ("prometheus.headers", "severity.alerts"):
+        if isinstance(value, dict) and key not in ("prometheus.headers", "severity.alerts", "locks.families"):
             flat |= _flatten(value, key + ".")
         else:
             flat[key] = value

@@ -1,0 +1,1 @@
+"""The emergency commands: the only code that changes anything outside the journal."""

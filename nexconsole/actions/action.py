@@ -1,0 +1,106 @@
+"""The shape that every action has, and the context in which it works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import ActionError
+from ..model import Reading
+from ..signals.readings import utc_now
+from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Argument:
+    """One argument of an action: `kind` says what may stand there (provider, event, family, pod, pid, count, ...)."""
+
+    name: str
+    kind: str
+    required: bool = True
+    help: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suggestion:
+    """A likely use, from what is on screen: `Disable provider smsbower - 41 % failing`. Higher `weight` comes first."""
+
+    title: str
+    arguments: Mapping[str, str]
+    weight: float = 0.0
+
+
+@dataclass(kw_only=True)
+class Context:
+    """What an action works with. `readings` is the newest of every signal, as on the operator's screen.
+
+    Actions read through `sources` and change things through connections of their own (hands.py).
+    """
+
+    settings: Settings
+    sources: Sources
+    readings: Callable[[], Mapping[str, Reading]]
+    operator: str
+    clock: Callable[[], datetime] = utc_now
+    cancelled: Callable[[], bool] = lambda: False
+    progress: Progress = field(default=lambda text: None)
+
+
+class Action(Protocol):
+    """An emergency command. Each module of this package has one or more; `registry.ACTIONS` lists all."""
+
+    name: str
+    title: str
+    synonyms: tuple[str, ...]
+    arguments: tuple[Argument, ...]
+
+    def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
+        """Likely targets from what is on screen; reads nothing."""
+
+    def unavailable(self, settings: Settings, sources: Sources) -> str | None:
+        """Why it can't be done here at all (nothing configured, no such API); None when it may be tried."""
+
+    async def permitted(self, context: Context) -> Guard:
+        """Whether this role would be allowed to, asked without changing anything; names the GRANT or RBAC rule."""
+
+    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
+        """Read the real system and freeze the plan. Raises ActionError when there is nothing to do it to."""
+
+    async def execute(self, plan: Plan, context: Context) -> Outcome:
+        """Do exactly what the plan says, to what is still as previewed. Never retried; a time-out is unknown.
+
+        Raises only bugs: every expected failure is an Outcome."""
+
+    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
+        """Watch what the plan said until its deadline, ending early when it is clear."""
+
+
+def make_plan(context: Context, **fields: Any) -> Plan:
+    """A plan stamped with the time it was taken and the time at which it must be prepared again."""
+    now = context.clock()
+    return Plan(taken_at=now, expires_at=now + timedelta(seconds=context.settings.actions.plan_expires_s), **fields)
+
+
+__all__ = [
+    "Action",
+    "ActionError",
+    "Argument",
+    "Confirm",
+    "Context",
+    "Guard",
+    "Outcome",
+    "Plan",
+    "Suggestion",
+    "Target",
+    "Undo",
+    "Verdict",
+    "make_plan",
+]

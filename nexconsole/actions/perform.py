@@ -1,0 +1,167 @@
+"""The one path that every action takes: prepare, guard, confirm, record, execute, record, verify, record, offer undo.
+
+No screen, command or test goes round it. What is asked of the operator, and where entries go, is given by
+the caller; the order of the steps is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import JournalError, NexConsoleError
+from .action import Action, Context
+from .plan import Outcome, Plan, Verdict
+
+log = logging.getLogger(__name__)
+
+EXECUTE_LIMIT_S = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the operator gave: the confirmation's text, or None for cancel."""
+
+    text: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Performance:
+    """All that happened. `stopped` says why nothing was sent (blocked, cancelled, observing, unrecorded...)."""
+
+    plan: Plan | None
+    outcome: Outcome | None = None
+    verdict: Verdict | None = None
+    stopped: str | None = None
+
+
+# Shows a plan, with the sentence why it is shown again if it is, and returns what the operator gave.
+Ask = Callable[[Plan, str | None], Awaitable[Answer]]
+# Writes an entry durably, off the event loop, and returns its id. Raises JournalError.
+Record = Callable[[str, Mapping[str, Any]], Awaitable[str]]
+# The journal can't be written: may it be done unrecorded? Gets the error's sentence.
+AskUnrecorded = Callable[[str], Awaitable[bool]]
+
+
+@dataclass(kw_only=True)
+class Console:
+    """The operator's side of the path: how to ask, where to record, whether acting is allowed at all."""
+
+    ask: Ask
+    record: Record
+    ask_unrecorded: AskUnrecorded
+    show: Callable[[Performance], None] = lambda performance: None
+    observing: str | None = None  # the sentence why this console can't act
+
+
+async def perform(action: Action, arguments: Mapping[str, str], context: Context, console: Console) -> Performance:
+    """Take one action down the whole path. Never raises for expected trouble: it is in the Performance."""
+    if console.observing is not None:
+        return Performance(plan=None, stopped=console.observing)
+    try:
+        plan = await action.prepare(arguments, context)
+    except NexConsoleError as error:
+        return Performance(plan=None, stopped=str(error))
+    plan, stopped = await _confirmed(action, plan, context, console)
+    if stopped is not None:
+        return Performance(plan=plan, stopped=stopped)
+    intent, stopped = await _recorded_intent(plan, context, console)
+    if stopped is not None:
+        return Performance(plan=plan, stopped=stopped)
+    outcome = await _execute(action, plan, context)
+    performance = Performance(plan=plan, outcome=outcome)
+    await _record_after(console, "outcome", {"intent": intent, "outcome": outcome})
+    console.show(performance)
+    if outcome.state in ("refused", "failed"):
+        return performance
+    verdict = await _verify(action, plan, outcome, context)
+    await _record_after(console, "verdict", {"intent": intent, "verdict": verdict})
+    performance = Performance(plan=plan, outcome=outcome, verdict=verdict)
+    console.show(performance)
+    return performance
+
+
+async def _confirmed(action: Action, plan: Plan, context: Context, console: Console) -> tuple[Plan, str | None]:
+    """Ask until a fresh, unchanged, unblocked plan is confirmed. Returns the plan, and why it stopped if it did."""
+    why_again: str | None = None
+    while True:
+        answer = await console.ask(plan, why_again)  # a blocked plan is shown too: the operator must see why
+        if plan.blocked:
+            return plan, "; ".join(guard.reason for guard in plan.blocked)
+        if answer.text is None:
+            return plan, "cancelled: nothing was sent"
+        if answer.text != plan.confirm.text:
+            return plan, f"not confirmed: {plan.confirm.text} was asked for, nothing was sent"
+        try:
+            fresh = await action.prepare(plan.arguments, context)
+        except NexConsoleError as error:
+            return plan, f"the plan no longer holds: {error}"
+        late = context.clock() >= plan.expires_at
+        if fresh.fingerprint == plan.fingerprint and not late:
+            return fresh, None
+        why_again = difference(plan, fresh) if fresh.fingerprint != plan.fingerprint else EXPIRED
+        plan = fresh
+
+
+EXPIRED = "the plan was older than its limit and was prepared again: confirm it as it is now"
+
+
+def difference(old: Plan, new: Plan) -> str:
+    """One sentence: what changed between the plan that was shown and the world as it is now."""
+    before = {(target.kind, target.id): dict(target.identity) for target in old.targets}
+    after = {(target.kind, target.id): dict(target.identity) for target in new.targets}
+    gone = [key[1] for key in before if key not in after]
+    come = [key[1] for key in after if key not in before]
+    changed = [key[1] for key in before if key in after and before[key] != after[key]]
+    parts = [
+        f"{word} {', '.join(ids[:5])}{' and more' if len(ids) > 5 else ''}"
+        for word, ids in (("gone:", gone), ("new:", come), ("changed:", changed))
+        if ids
+    ]
+    blocks = [guard.reason for guard in new.blocked if guard.name not in {other.name for other in old.blocked}]
+    if old.confirm != new.confirm:
+        parts.append("another confirmation is asked for")
+    return "the world changed since the preview (" + "; ".join([*parts, *blocks]) + "): confirm it as it is now"
+
+
+async def _recorded_intent(plan: Plan, context: Context, console: Console) -> tuple[str | None, str | None]:
+    """The intent on disk before anything is sent. Returns (entry id, None), (None, None) unrecorded, or why not."""
+    data = {"operator": context.operator, "plan": plan.as_dict()}
+    try:
+        return await console.record("intent", data), None
+    except JournalError as error:
+        if await console.ask_unrecorded(str(error)):
+            return None, None
+        return None, f"nothing was sent, because it could not be recorded: {error}"
+
+
+async def _execute(action: Action, plan: Plan, context: Context) -> Outcome:
+    try:
+        async with asyncio.timeout(EXECUTE_LIMIT_S):
+            return await action.execute(plan, context)
+    except TimeoutError:
+        return Outcome(state="unknown", answer=f"no answer within {EXECUTE_LIMIT_S:g} s: it may have happened or not")
+    except NexConsoleError as error:
+        log.exception("%s raised where it should have answered", plan.action)
+        return Outcome(state="unknown", answer=f"{error}: it may or may not have happened")
+
+
+async def _verify(action: Action, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
+    try:
+        async with asyncio.timeout(plan.deadline_s + 15):
+            return await action.verify(plan, outcome, context)
+    except TimeoutError:
+        return Verdict(state="unknown", because=f"what it watches could not be read within {plan.deadline_s:g} s")
+    except NexConsoleError as error:
+        return Verdict(state="unknown", because=f"it could not be verified: {error}")
+
+
+async def _record_after(console: Console, kind: str, data: Mapping[str, Any]) -> None:
+    """What has happened can't be unsaid by a full disk: it is still shown, and the log has it."""
+    try:
+        await console.record(kind, data)
+    except JournalError:
+        log.exception("the %s could not be recorded: %s", kind, data)

@@ -1,0 +1,126 @@
+"""What an action is before, while and after it runs: plan, guards, outcome, verdict. All frozen, all plain data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One thing that will be touched, by identity: a row's id, a pod's UID, a key with its value, a pid with its start.
+
+    `identity` is what must still hold when the action executes; `shown` is for the eye only (age, owner, load).
+    In JSON both lie beside `kind` and `id`.
+    """
+
+    kind: str
+    id: str
+    identity: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    shown: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, object]:
+        return {"kind": self.kind, "id": self.id, **self.identity, **self.shown}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """An interlock. ok: looked at and fine; warn: shown, does not stop; block: nothing will be executed."""
+
+    name: str
+    level: Literal["ok", "warn", "block"]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirm:
+    """What the operator must give: one letter key, or a text typed in full (the target's name, a sum)."""
+
+    kind: Literal["letter", "type"]
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undo:
+    """The way back, prepared with the plan: an action with its arguments, and the literal command of it."""
+
+    action: str
+    arguments: Mapping[str, str]
+    command: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """An action prepared. `command` is the literal SQL, redis-cli, kubectl or curl that does the same; secrets in it
+    are environment variables ($CRON_SECRET). `watch` says what the verdict will look at, until `deadline_s` after.
+
+    `details` are action-private facts that execute and verify need (plain JSON data, no secrets).
+    """
+
+    action: str
+    arguments: Mapping[str, str]
+    targets: tuple[Target, ...]
+    effect: str
+    command: str
+    guards: tuple[Guard, ...] = ()
+    confirm: Confirm
+    undo: Undo | None = None
+    watch: str = ""
+    deadline_s: float = 60.0
+    details: Mapping[str, object] = field(default_factory=dict)
+    taken_at: datetime
+    expires_at: datetime
+
+    @property
+    def blocked(self) -> tuple[Guard, ...]:
+        return tuple(guard for guard in self.guards if guard.level == "block")
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when what would be touched or what must be typed changes; figures only shown don't count."""
+        identity = [self.action, sorted(self.arguments.items()), self.confirm]
+        identity += [[target.kind, target.id, dict(target.identity)] for target in self.targets]
+        identity += [guard.name for guard in self.blocked]
+        return hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:16]
+
+    def as_dict(self) -> dict[str, object]:
+        """The plan's JSON shape: action, targets, effect, command, guards, confirm, undo, taken_at, expires_at."""
+        return {
+            "action": self.action,
+            "arguments": dict(self.arguments),
+            "targets": [target.as_dict() for target in self.targets],
+            "effect": self.effect,
+            "command": self.command,
+            "guards": self.guards,
+            "confirm": self.confirm,
+            "undo": self.undo,
+            "watch": self.watch,
+            "taken_at": self.taken_at,
+            "expires_at": self.expires_at,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What the system answered. done: it said so; refused: it (or the world having changed) said no, nothing changed;
+    failed: it answered an error; unknown: no answer came, it may or may not have happened.
+
+    `touched` lists the ids that were really changed, with what the undo needs to put them back.
+    """
+
+    state: Literal["done", "refused", "failed", "unknown"]
+    answer: str
+    touched: tuple[Target, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Whether it helped, and the figures that say so; unknown where they can't be read or it is too early."""
+
+    state: Literal["worked", "no effect", "worse", "unknown"]
+    because: str
