@@ -1,0 +1,181 @@
+"""The application: settings and sources wired to the console screen; nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal as signals_of_the_system
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.driver import Driver
+from textual.screen import Screen
+
+from . import paths, themes
+from .model import SourceHealth
+from .screens.console import FACES, Console
+from .settings import Settings
+from .signals.readings import Signal, readings, utc_now
+
+if TYPE_CHECKING:
+    from .sources import Sources
+
+CLOSE_S = 0.5  # how long leaving may wait for connections to say goodbye
+
+
+class NexConsole(App[None]):
+    """The console on these sources. Without sources nothing is polled: readings come by `console.show`."""
+
+    CSS_PATH: ClassVar = [paths.STYLES / "ink.tcss", paths.STYLES / "console.tcss"]
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    ALLOW_SELECT = False
+    TITLE = "NexConsole"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "Keys", id="app.keys", tooltip="Show what the keys do"),
+        Binding("t", "next_theme", "Theme", id="app.theme", tooltip="Take the next theme"),
+        Binding("q,ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave the console"),
+        Binding("ctrl+c", "help_quit", "", id="app.help_quit", tooltip="Say how to leave", show=False, system=True),
+    ]
+
+    def __init__(
+        self,
+        settings: Settings,
+        sources: Sources | None,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        drill: str | None = None,
+        warning: str | None = None,
+    ) -> None:
+        super().__init__(driver_class=_calm_mouse(self.get_driver_class()))
+        self.settings, self.sources = settings, sources
+        self.console_screen = Console(settings, clock, self._health, drill=drill, notice=warning or "")
+        self._clock_of_readings = clock
+        if not _motion(settings):
+            self.animation_level = "none"
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        self.theme = themes.PREFIX + settings.theme
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return themes.DEFAULTS
+
+    def get_default_screen(self) -> Screen:
+        return self.console_screen
+
+    def _health(self) -> tuple[SourceHealth, ...]:
+        return self.sources.health() if self.sources else ()
+
+    # --- begin and end ----------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        if threading.current_thread() is threading.main_thread() and not self.is_headless:
+            loop = asyncio.get_running_loop()
+            for number in (signals_of_the_system.SIGTERM, signals_of_the_system.SIGHUP):
+                loop.add_signal_handler(number, self._leave, number)
+        self.call_after_refresh(self._begin)
+
+    def _leave(self, number: int) -> None:
+        """Told to end from outside: leave as `q` does, so that the terminal is as it was."""
+        self.exit(return_code=128 + number)
+
+    def _begin(self) -> None:
+        """After the first paint: long-lived objects are no business of the collector's, and polling starts."""
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
+        if self.sources is None:
+            return
+        from .signals import SIGNALS
+
+        self.sources.load()
+        for signal in SIGNALS:
+            self.run_worker(self._poll(signal), name=signal.name, group="polling")
+
+    async def _poll(self, signal: Signal) -> None:
+        async for reading in readings(signal, self.sources, self.settings, self._clock_of_readings):
+            self.console_screen.show(reading)
+
+    def on_console_enlarged(self, message: Console.Enlarged) -> None:
+        """The outbox's worst events are read only while somebody looks at them."""
+        if message.signal != "outbox" or self.sources is None:
+            return
+        from .signals.outbox import EVENTS
+
+        if message.large:
+            self.run_worker(self._poll(EVENTS), name=EVENTS.name, group=EVENTS.name, exclusive=True)
+        else:
+            self.workers.cancel_group(self, EVENTS.name)
+
+    async def on_unmount(self) -> None:
+        if self.sources is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self.sources.close()
+        except TimeoutError:
+            self.log.warning("the sources did not close in time")
+
+    # --- keys and commands ------------------------------------------------------------------------------------
+
+    def action_help(self) -> None:
+        from .screens.keys import Keys
+
+        if not isinstance(self.screen, Keys):
+            self.push_screen(Keys(self.console_screen))
+
+    def action_next_theme(self) -> None:
+        names = [theme.name for theme in themes.THEMES]
+        following = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+        self._take_theme(following)
+
+    def _take_theme(self, name: str) -> None:
+        self.theme = name
+        self.console_screen.say(f"theme: {name.removeprefix(themes.PREFIX)}")
+
+    def action_help_quit(self) -> None:
+        self.console_screen.say("q leaves the console")
+
+    def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
+        console = self.console_screen
+        for face in FACES:
+            yield SystemCommand(
+                f"{face.TITLE} ({face.NUMBER})",
+                f"Maximize {face.TITLE.lower()}, or restore it",
+                lambda name=face.SIGNAL: console.action_pane(name),
+            )
+        yield SystemCommand("Freeze (p)", "Freeze the picture, or show the newest again", console.action_freeze)
+        yield SystemCommand("Copy (c)", "Copy the cursor's row, or the focused pane, as text", console.action_copy)
+        for theme in themes.THEMES:
+            name = theme.name.removeprefix(themes.PREFIX)
+            yield SystemCommand(
+                f"Theme: {name}", f"Use the {name} theme", lambda full=theme.name: self._take_theme(full)
+            )
+        yield SystemCommand("Keys (?)", "Show what the keys do", self.action_help)
+        yield SystemCommand("Quit (q)", "Leave the console", self.action_quit)
+
+
+def _motion(settings: Settings) -> bool:
+    if settings.motion == "auto":
+        return not (os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
+    return settings.motion == "on"
+
+
+def _calm_mouse(driver: type[Driver]) -> type[Driver]:
+    """The driver with clicks and the wheel, but without a report for every move: each costs 1.3 kB and 4 ms."""
+
+    class CalmMouse(driver):  # type: ignore[misc, valid-type]
+        def _enable_mouse_support(self) -> None:
+            if self._mouse:
+                self.write("\x1b[?1000h\x1b[?1006h")
+                self.flush()
+
+        def _enable_mouse_pixels(self) -> None:
+            """Cells are enough."""
+
+    return CalmMouse

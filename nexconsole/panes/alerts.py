@@ -1,0 +1,113 @@
+"""Alerts: what fires in Prometheus now, and which of the runbook's alerts could ever fire here. (facts 2.3)"""
+
+from __future__ import annotations
+
+from ..signals.alerts import Alert, Alerts, RunbookAlert
+from ..widgets.cells import BLANK, Line, Run, column, phrases, plain
+from ..widgets.picture import Listing, Picture, Space
+from ..widgets.words import clock, duration, since
+
+NUMBER, SIGNAL, TITLE = 7, "alerts", "Alerts"
+
+RULE = 23  # cells of a rule's name: the longest of the runbook's
+
+
+def small(value: Alerts, space: Space) -> Picture:
+    head = phrases(_words(value, space), space.width, ("  ", "muted"))
+    firing = _firing(value)
+    rows = Listing([_key(a) for a in firing], lambda n: _short(firing[n], space)) if firing else None
+    spare = space.height - 1 - len(firing)
+    foot = _runbook_lines(value, space)[: max(0, spare)] if not firing or spare > 2 else ()
+    return Picture(space.mood, (head,), rows, foot)
+
+
+def detail(value: Alerts, space: Space) -> Picture:
+    firing = _firing(value)
+    head = (phrases(_words(value, space), space.width, ("  ", "muted")), BLANK)
+    foot = ((), (("the runbook's alerts", "muted"),), *_runbook_lines(value, space))
+    foot = foot[: max(0, space.height - 6)]
+    rows = Listing([_key(a) for a in firing], lambda n: _long(firing[n], space)) if firing else None
+    if not firing:
+        return Picture(space.mood, (*head, *foot[1:]))
+    return Picture(space.mood, head, rows, foot)
+
+
+def brief(value: Alerts, space: Space) -> Line:
+    return phrases(_words(value, space), space.width, ("  ", "muted"))
+
+
+def _firing(value: Alerts) -> list[Alert]:
+    order = {"critical": 0, "warning": 1}
+    return sorted(value.firing, key=lambda a: (order.get(a.severity, 2), a.name, _key(a)))
+
+
+def _key(alert: Alert) -> str:
+    return "\0".join((alert.name, *(f"{name}={text}" for name, text in sorted(alert.labels.items()))))
+
+
+def _ink(alert: Alert, space: Space) -> str:
+    return space.ink if alert.severity in space.settings.severity.alerts else "text"
+
+
+def _words(value: Alerts, space: Space) -> list[Run]:
+    parts: list[Run] = []
+    if value.firing:
+        parts.append((f"{len(value.firing)} firing", space.ink))
+    else:
+        parts.append(("none firing", "muted"))
+    if value.pending:
+        parts.append((f"{value.pending} pending", "text"))
+    missing = sum(_cannot(alert) for alert in value.runbook)
+    if missing:
+        parts.append((f"{missing} of the runbook's {len(value.runbook)} can't fire here", "muted"))
+    return parts
+
+
+def _cannot(alert: RunbookAlert) -> bool:
+    return alert.exists is False or alert.can_fire is False
+
+
+def _runbook_lines(value: Alerts, space: Space) -> tuple[Line, ...]:
+    return tuple(_runbook(alert, space) for alert in value.runbook)
+
+
+def _runbook(alert: RunbookAlert, space: Space) -> Line:
+    if alert.exists is None:
+        shape, word, why = "?", "unknown", "the server doesn't list its rules"
+    elif not alert.exists:
+        shape, word, why = "○", "no rule", "no rule of this name is here"
+    else:
+        shape = "○" if alert.can_fire is False else "●"
+        word, why = ("can't fire" if alert.can_fire is False else "can fire" if alert.can_fire else "exists"), ""
+    why = plain(alert.why) or why
+    full = f"{word}: {why}" if why and space.width >= 50 else word
+    ink = "text" if _cannot(alert) else "muted"
+    return ((f"{shape} ", "muted"), (column(plain(alert.name, 60), RULE) + " ", "muted"), (full, ink))
+
+
+def _short(alert: Alert, space: Space) -> Line:
+    ink = _ink(alert, space)
+    parts: list[Run] = [(plain(alert.severity or "no severity", 20), ink)]
+    if alert.since:
+        parts.append((duration(since(alert.since, space.now)), "text"))
+    parts += [(f"{plain(name, 40)}={plain(text, 60)}", "muted") for name, text in sorted(alert.labels.items())
+              if name != "severity"][:6]  # fmt: skip
+    if alert.summary:
+        parts.append((plain(alert.summary, 200), "muted"))
+    wide = 26 if space.width >= 50 else 20
+    return (("▲ ", ink), (column(plain(alert.name, 60), wide) + " ", "strong"),
+            *phrases(parts, max(0, space.width - wide - 3), ("  ", "muted")))  # fmt: skip
+
+
+def _long(alert: Alert, space: Space) -> Line:
+    since_when = f"since {clock(alert.since)}, {duration(since(alert.since, space.now))}" if alert.since else "-"
+    labels = " ".join(f"{plain(name, 40)}={plain(text, 80)}" for name, text in sorted(alert.labels.items()))
+    ink = _ink(alert, space)
+    return (
+        ("▲ ", ink),
+        (column(plain(alert.name, 80), 28) + " ", "strong"),
+        (column(plain(alert.severity, 20), 10) + " ", ink),
+        (column(since_when, 24) + " ", "text"),
+        (labels, "text"),
+        (f"  {plain(alert.summary)}" if alert.summary else "", "muted"),
+    )

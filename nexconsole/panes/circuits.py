@@ -1,0 +1,164 @@
+"""Circuits: every holder of every provider's breaker, the most urgent provider first. (facts 3.1, 3.2)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from ..signals.circuits import Circuits, Holder, ProviderCircuit
+from ..widgets.cells import Line, Run, column, phrases, plain
+from ..widgets.picture import Listing, Picture, Space
+from ..widgets.words import clock, count, duration, since
+
+NUMBER, SIGNAL, TITLE = 2, "circuits", "Circuits"
+
+SHAPES = {"open": "▲", "half-open": "~", "closed": "●", "unknown": "?"}
+EXPANDED = 60  # providers; of more than so many, the closed ones are not expanded to their holders
+
+
+Entry = tuple[ProviderCircuit, Holder | None]
+
+
+def small(value: Circuits, space: Space) -> Picture:
+    foot = tuple(_flapping(provider, space) for provider in value.providers if provider.flapping)
+    foot = foot[: 2 if space.height >= 8 else 0]
+    entries = _entries(value.providers, 0)
+    if len(entries) + 1 + len(foot) > space.height:
+        entries = [(provider, None) for provider in value.providers]
+    return Picture(space.mood, (_summary(value, space),), _listing(entries, space), foot)
+
+
+def detail(value: Circuits, space: Space) -> Picture:
+    return Picture(space.mood, (_summary(value, space), ()), _listing(_entries(value.providers, EXPANDED), space))
+
+
+def brief(value: Circuits, space: Space) -> Line:
+    return _summary(value, space)
+
+
+def _listing(entries: list[Entry], space: Space) -> Listing | None:
+    taken = _taken(space)
+
+    def draw(n: int) -> Line:
+        provider, holder = entries[n]
+        return _row(provider, space, taken) if holder is None else _holder(holder, space, taken)
+
+    keys = [f"{p.name}\0{h.kind}\0{h.where}" if h else p.name for p, h in entries]
+    return Listing(keys, draw) if entries else None
+
+
+def _entries(providers: Sequence[ProviderCircuit], calm: int) -> list[Entry]:
+    """Each provider, and below it its holders where its state is urgent, or there are at most `calm` providers."""
+    entries: list[Entry] = []
+    for provider in providers:
+        entries.append((provider, None))
+        if provider.state in ("open", "half-open") or len(providers) <= calm:
+            entries += [(provider, holder) for holder in provider.holders]
+    return entries
+
+
+def _taken(space: Space) -> datetime | None:
+    reading = space.readings.get(SIGNAL)
+    return reading.taken_at if reading else None
+
+
+def _summary(value: Circuits, space: Space) -> Line:
+    if not value.providers:
+        return (("no SMS providers", "strong"), (" are known here", "muted"))
+    watched = [p for p in value.providers if p.active is not False]
+    states = {state: sum(p.state == state for p in watched) for state in SHAPES}
+    disabled = len(value.providers) - len(watched)
+    parts: list[Run] = []
+    if states["open"]:
+        parts.append((f"▲ {states['open']} of {len(watched)} open", space.ink if space.ink != "text" else "warn"))
+    if states["half-open"]:
+        parts.append((f"~ {states['half-open']} half-open", "warn"))
+    if states["closed"]:
+        parts.append((f"● {states['closed']} closed", "muted" if parts else "text"))
+    if states["unknown"]:
+        parts.append((f"? {states['unknown']} unknown", "muted"))
+    if disabled:
+        parts.append((f"○ {disabled} disabled", "muted"))
+    if value.pods_followed < value.pods:
+        parts.append((f"{value.pods_followed} of {value.pods} pods followed", "warn"))
+    if value.lines_dropped:
+        parts.append((f"{count(value.lines_dropped)} log lines dropped", "warn"))
+    return phrases(parts, space.width, ("  ", "muted"))
+
+
+def _row(provider: ProviderCircuit, space: Space, taken: datetime | None) -> Line:
+    off = provider.active is False
+    shape = "○" if off else SHAPES.get(provider.state, "?")
+    wrong = not off and (provider.state in ("open", "half-open") or provider.flapping)
+    ink = "warn" if wrong and space.ink == "text" else space.ink if wrong else "muted"
+    wide = 26 if space.width >= 90 else 14 if space.width >= 50 else 11
+    name = column(plain(provider.display_name or provider.name, 60), wide)
+    head = ((f"{shape} ", ink), (f"{name} ", "strong" if wrong else "muted" if off else "text"))
+    return (*head, *phrases(_state(provider, space, taken, ink), space.width - wide - 3))
+
+
+def _state(provider: ProviderCircuit, space: Space, taken: datetime | None, ink: str) -> list[Run]:
+    """What there is to say of a provider, the most important first."""
+    parts: list[Run] = [("disabled", "muted")] if provider.active is False else []
+    pods = [h for h in provider.holders if h.kind == "pod"]
+    shared = next((h for h in provider.holders if h.kind == "shared"), None)
+    for state in ("open", "half-open"):
+        held = [h for h in pods if h.state == state]
+        if held:
+            parts.append((f"{state.upper()} {len(held)}/{len(pods)} pods", ink))
+        if shared and shared.state == state:
+            parts.append((f"shared {state.upper()}" if space.width >= 50 or not parts else "+shared", ink))
+        if state == provider.state:
+            parts += _timing(provider, space, taken)
+    if provider.state not in ("open", "half-open"):
+        parts.append((plain(provider.state, 20), "muted"))
+    if provider.flapping:
+        parts.append((f"FLAPPING {provider.opened}x", ink))
+    if provider.seen_429:
+        parts.append((f"{count(provider.seen_429)} x 429", "text"))
+    if provider.seen_5xx:
+        parts.append((f"{count(provider.seen_5xx)} x 5xx", "text"))
+    return parts
+
+
+def _timing(provider: ProviderCircuit, space: Space, taken: datetime | None) -> list[Run]:
+    left = [_left(h, space, taken) for h in provider.holders if h.state == "open" and h.closes_in_s is not None]
+    if left:
+        return [(f"{duration(max(left))} left" if max(left) > 0 else "cool-down is over", "text")]
+    if provider.state != "half-open":
+        return []
+    begun = [h.since for h in provider.holders if h.state == "half-open" and h.since]
+    quiet = max([*begun[:1], *([provider.last_traffic] if provider.last_traffic else [])], default=None)
+    if quiet is None:
+        return [("waiting for traffic", "text")]
+    return [(f"waiting for traffic {duration(since(quiet, space.now))}", "text")]
+
+
+def _left(holder: Holder, space: Space, taken: datetime | None) -> float:
+    return max(0.0, (holder.closes_in_s or 0.0) - (since(taken, space.now) or 0.0))
+
+
+def _flapping(provider: ProviderCircuit, space: Space) -> Line:
+    window = duration(space.settings.circuits.flapping_window_s)
+    return (
+        (plain(provider.display_name or provider.name, 40), "strong"),
+        (f" opened {provider.opened} times in {window}: ", "text"),
+        ("FLAPPING", space.ink if space.ink != "text" else "warn"),
+    )
+
+
+def _holder(holder: Holder, space: Space, taken: datetime | None) -> Line:
+    wrong = holder.state in ("open", "half-open")
+    ink = "warn" if wrong and space.ink == "text" else space.ink if wrong else "muted"
+    where = "shared, in Redis" if holder.kind == "shared" else plain(holder.where, 80)
+    parts: list[Run] = [(holder.state.upper() if wrong else plain(holder.state, 20), ink)]
+    if holder.since:
+        parts.append((f"since {clock(holder.since)}, {duration(since(holder.since, space.now))}", "text"))
+    if holder.state == "open" and holder.closes_in_s is not None:
+        parts.append((f"{duration(_left(holder, space, taken))} left", "text"))
+    if holder.state == "half-open":
+        parts.append(("waits for traffic", "muted"))
+    if holder.state == "unknown":
+        parts.append(("no line of it was seen", "muted"))
+    wide = min(44, max(12, space.width // 3))
+    return (("    ", "text"), (column(where, wide) + " ", "muted"), *phrases(parts, space.width - wide - 5))

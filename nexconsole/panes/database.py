@@ -1,0 +1,126 @@
+"""Database: long transactions, who blocks whom, connections used. (facts 1.9)"""
+
+from __future__ import annotations
+
+from ..signals.database import Database, Session
+from ..widgets import charts
+from ..widgets.cells import Line, Run, column, phrases, plain
+from ..widgets.picture import Listing, Picture, Space
+from ..widgets.words import count, duration, several
+
+NUMBER, SIGNAL, TITLE = 5, "database", "Database"
+
+LONG_S = 30.0  # a transaction as old as this is worth an eye even while it blocks nobody
+
+
+def small(value: Database, space: Space) -> Picture:
+    head = [phrases(_words(value, space), space.width, ("  ", "muted"))]
+    if space.height >= 4 and value.max_connections:
+        head.append(_connections(value, space))
+    sessions = _sessions(value)
+    rows = Listing([str(s.pid) for s in sessions], lambda n: _short(sessions[n], space)) if sessions else None
+    return Picture(_mood(value, space), tuple(head), rows)
+
+
+def detail(value: Database, space: Space) -> Picture:
+    sessions = _sessions(value)
+    role = "a role that can only read" if value.read_only_role else "a role that may write"
+    version: list[Run] = [(f"PostgreSQL {plain(value.server_version, 30)}", "muted")] if value.server_version else []
+    version.append((role, "muted"))
+    if value.restricted:
+        version.append((f"not a member of pg_monitor: {several(value.hidden, 'session')} hidden", "warn"))
+    title = f"  {'pid':>7} {'open':>9} {'blocks':>6}  {'state':<20} {'application':<18} {'wait':<16} query"
+    head = (
+        phrases(_words(value, space), space.width, ("  ", "muted")),
+        _connections(value, space),
+        phrases(version, space.width, ("  ", "muted")),
+        (),
+        ((title if sessions else "  no session has been in a transaction for longer than 1 s", "muted"),),
+    )
+    rows = Listing([str(s.pid) for s in sessions], lambda n: _long(sessions[n], space)) if sessions else None
+    return Picture(_mood(value, space), head, rows)
+
+
+def brief(value: Database, space: Space) -> Line:
+    return phrases([*_words(value, space), (_used(value), "muted")], space.width, ("  ", "muted"))
+
+
+def _mood(value: Database, space: Space) -> str:
+    return space.mood_or(value.blocked > 0 or _oldest(value) >= LONG_S)
+
+
+def _sessions(value: Database) -> list[Session]:
+    return sorted(value.sessions, key=lambda s: (-s.blocks, bool(s.blocked_by), -(s.transaction_s or 0), s.pid))
+
+
+def _oldest(value: Database) -> float:
+    return max((s.transaction_s or 0.0 for s in value.sessions), default=0.0)
+
+
+def _ink(space: Space) -> str:
+    return space.ink if space.ink != "text" else "warn"
+
+
+def _used(value: Database) -> str:
+    return f"{value.connections} of {value.max_connections} connections" if value.max_connections else ""
+
+
+def _words(value: Database, space: Space) -> list[Run]:
+    parts: list[Run] = []
+    worst = max(value.sessions, key=lambda s: s.blocks, default=None)
+    if worst and worst.blocks:
+        parts.append((f"1 blocks {worst.blocks}, {duration(worst.transaction_s)}", _ink(space)))
+        if value.blocked > worst.blocks:
+            parts.append((f"{value.blocked} blocked in all", _ink(space)))
+    elif value.blocked:
+        parts.append((f"{value.blocked} blocked", _ink(space)))
+    if value.long:
+        oldest = _oldest(value)
+        ink = _ink(space) if oldest >= LONG_S and not parts else "text"
+        parts.append((f"{several(value.long, 'long transaction')}, oldest {duration(oldest)}", ink))
+    if value.idle_in_transaction:
+        parts.append((f"{value.idle_in_transaction} idle in transaction", "text"))
+    if value.restricted and value.hidden:
+        parts.append((f"{value.hidden} hidden from this role", "muted"))
+    return parts or [("nobody waits, no long transactions", "muted")]
+
+
+def _connections(value: Database, space: Space) -> Line:
+    if not value.max_connections:
+        return (("the connections can't be counted by this role", "muted"),)
+    full = value.connections / value.max_connections
+    ink = _ink(space) if full >= 0.9 else "muted"
+    label = _used(value)
+    room = max(0, min(40, space.width - len(label) - 2))
+    return ((f"{label}  ", ink if full >= 0.9 else "text"), *charts.bar(full, room, ink))
+
+
+def _relation(session: Session) -> Run:
+    if session.blocks:
+        return (f"blocks {session.blocks}", "warn")
+    if session.blocked_by:
+        return (f"waits for {session.blocked_by[0]}", "text")
+    return (plain(session.state or "state hidden", 30), "muted")
+
+
+def _short(session: Session, space: Space) -> Line:
+    text, ink = _relation(session)
+    ink = _ink(space) if ink == "warn" else ink
+    parts: list[Run] = [(duration(session.transaction_s), "text"), (text, ink)]
+    parts.append((plain(session.application or session.user, 30), "muted"))
+    parts.append((plain(session.query, 120), "muted"))
+    return ((f"{session.pid:>7}  ", "text"), *phrases(parts, max(0, space.width - 9), ("  ", "muted")))
+
+
+def _long(session: Session, space: Space) -> Line:
+    blocked = f"by {session.blocked_by[0]}" if session.blocked_by else ""
+    blocks = count(session.blocks) if session.blocks else blocked or "-"
+    ink = _ink(space) if session.blocks else "text" if session.blocked_by else "muted"
+    return (
+        (f"  {session.pid:>7} {duration(session.transaction_s):>9} ", "text"),
+        (f"{blocks:>6}  ", ink),
+        (column(plain(session.state or "hidden", 40), 20) + " ", "text"),
+        (column(plain(session.application or session.user, 40), 18) + " ", "muted"),
+        (column(plain(session.wait or "", 40), 16) + " ", "muted"),
+        (plain(session.query) or "-", "text"),
+    )

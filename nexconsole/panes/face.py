@@ -1,0 +1,107 @@
+"""What a signal looks like on screen: its own picture, or one of those that every signal shares.
+
+No data yet, not configured, an error before any value, zero and stale are five different pictures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Protocol
+
+from ..model import Reading, State, Value
+from ..widgets.cells import Line, column, dimmed, fit, plain, wrapped
+from ..widgets.picture import MARKS, TITLES, Picture, Space
+from ..widgets.words import ago, clock, duration
+
+
+class Face(Protocol):
+    """A module of `panes`. `small` and `detail` fit their value into a space; `brief` is one line of it."""
+
+    NUMBER: int
+    SIGNAL: str
+    TITLE: str
+
+    def small(self, value: Any, space: Space) -> Picture: ...
+
+    def detail(self, value: Any, space: Space) -> Picture: ...
+
+    def brief(self, value: Any, space: Space) -> Line: ...
+
+
+def picture(face: Face, reading: Reading | None, space: Space, large: bool = False) -> Picture:
+    """The picture of a reading, whatever it is worth now."""
+    state = reading.state(space.now) if reading else State.WAITING
+    if reading is None or state is State.WAITING:
+        return Picture("calm", ((("waiting for the first answer", "muted"),),))
+    if state is State.ABSENT:
+        why = plain(reading.error or "its source is not configured")
+        return Picture("off", ((("not configured", "muted"),), *_sentence(why, space, "faint", 3)))
+    if state is State.ERROR:
+        return Picture("stale", ((("no data", "strong"),), *_sentence(f"! {reading.error}", space, "warn", 4)))
+    if state is State.STALE:
+        return _stale(face, reading, space, large)
+    return _whole(face, reading.value, space, large)
+
+
+def aside(reading: Reading | None, space: Space) -> Line:
+    """Where the value is from and how old it is, for the right end of the frame."""
+    state = reading.state(space.now) if reading else State.WAITING
+    if reading is None or state is State.WAITING:
+        return (("waiting", "muted"),)
+    if state is State.ABSENT:
+        return ()
+    if state is State.ERROR:
+        return (("NO DATA", "warn"),)
+    source = plain(reading.value.source, 60)
+    if state is State.STALE:
+        return ((f"{source} ", "muted"), (f"STALE {duration(reading.age(space.now))}", "warn"))
+    return ((", ".join(filter(None, (source, ago(reading.age(space.now))))), "muted"),)
+
+
+def brief(face: Face, reading: Reading | None, space: Space) -> Line:
+    """The pane in one line: number, title, and the value's or the state's words."""
+    state = reading.state(space.now) if reading else State.WAITING
+    mood = space.mood
+    room = replace(space, width=max(0, space.width - 17))
+    if reading is None or state is State.WAITING:
+        words: Line = (("waiting", "muted"),)
+    elif state is State.ABSENT:
+        mood, words = "off", (("not configured", "muted"),)
+    elif state is State.ERROR:
+        mood, words = "stale", (("no data  ", "warn"), (plain(reading.error), "muted"))
+    elif state is State.STALE:
+        mood = "stale"
+        age = f"STALE {duration(reading.age(space.now))}  "
+        words = ((age, "warn"), *dimmed(face.brief(reading.value, room)), (f"  {plain(reading.error or '')}", "muted"))
+    else:
+        words = face.brief(reading.value, room)
+    ink = TITLES.get(mood, "muted")
+    title = column(f"{MARKS[mood] or '  '}{face.TITLE.lower()}", 14)
+    return fit(((f" {face.NUMBER}", "key"), (f" {title}", ink), *words), space.width)
+
+
+def _whole(face: Face, value: Value, space: Space, large: bool) -> Picture:
+    """The value's picture, and below it what is missing from the value or doubtful about it."""
+    draw = face.detail if large else face.small
+    if not value.notes:
+        return draw(value, space)
+    most = 4 if large else 1 if space.height >= 7 else 0
+    notes = _sentence("  ".join(value.notes), space, "muted", most)
+    drawn = draw(value, replace(space, height=max(0, space.height - len(notes))))
+    return replace(drawn, foot=(*drawn.foot, *notes))
+
+
+def _stale(face: Face, reading: Reading, space: Space, large: bool) -> Picture:
+    """The last good value, dimmed, and one sentence on why it is the last."""
+    why = reading.error or "no newer value has arrived"
+    taken = f"! of {clock(reading.taken_at)}: " if reading.taken_at else "! "
+    rows = 2 if large or space.height >= 6 or space.width < 50 else 1
+    foot = _sentence(taken + why, space, "warn", min(rows, max(1, space.height - 1)))
+    calm = replace(space, height=max(0, space.height - len(foot)), mood="calm")
+    drawn = _whole(face, reading.value, calm, large)
+    head = tuple(dimmed(line) for line in drawn.head)
+    return Picture("stale", head, drawn.rows, (*(dimmed(line) for line in drawn.foot), *foot))
+
+
+def _sentence(text: str, space: Space, ink: str, rows: int) -> tuple[Line, ...]:
+    return tuple(((line, ink),) for line in wrapped(text, space.width, rows))

@@ -1,0 +1,104 @@
+"""Outbox: what waits, what is dead, and whether it drains; its worst events when maximized. (facts 1.4)"""
+
+from __future__ import annotations
+
+from ..model import Reading, State
+from ..signals.outbox import Event, Events, Outbox
+from ..widgets import figures
+from ..widgets.cells import Line, Run, column, phrases, plain, wrapped
+from ..widgets.picture import Listing, Picture, Space
+from ..widgets.words import count, duration
+
+NUMBER, SIGNAL, TITLE = 3, "outbox", "Outbox"
+EVENTS = "outbox events"  # the signal that is read only while this pane is maximized
+
+
+def small(value: Outbox, space: Space) -> Picture:
+    words = _words(value, space)
+    drain = phrases(_drain(value, space), space.width, ("  ", "muted"))
+    mood = space.mood_or(bool(value.dropped))
+    if space.height < 4:
+        parts: list[Run] = [(f"{count(value.pending, value.capped)} pending", _pending_ink(value, space))]
+        head: tuple[Line, ...] = (phrases([*parts, *(line[0] for line in words)], space.width, ("  ", "muted")), drain)
+        return Picture(mood, head)
+    big = figures.beside(count(value.pending, value.capped), _pending_ink(value, space), words, space.width)
+    return Picture(mood, (*big, *(((),) if space.height > 4 else ()), drain))
+
+
+def detail(value: Outbox, space: Space) -> Picture:
+    picture = small(value, space)
+    head = (*picture.head, ())
+    reading = space.readings.get(EVENTS)
+    if reading is None or reading.state(space.now) is State.WAITING:
+        return Picture(picture.mood, (*head, (("reading the worst events ...", "muted"),)))
+    if not isinstance(reading.value, Events):
+        return Picture(picture.mood, head + _trouble(reading, space))
+    events = reading.value.events
+    if reading.error:
+        head += _trouble(reading, space)
+    if not events:
+        return Picture(picture.mood, (*head, (("no troubled events", "muted"),)))
+    title = f"  {'status':<10} {'age':>10} {'tries':>5}  {'event':<28} error"
+    return Picture(
+        picture.mood, (*head, ((title, "muted"),)), Listing([e.id for e in events], lambda n: _event(events[n], space))
+    )
+
+
+def brief(value: Outbox, space: Space) -> Line:
+    parts = [(f"{count(value.pending, value.capped)} pending", _pending_ink(value, space))]
+    return phrases([*parts, *(line[0] for line in _words(value, space))], space.width, ("  ", "muted"))
+
+
+def _pending_ink(value: Outbox, space: Space) -> str:
+    return space.ink if _late(value, space) else "text"
+
+
+def _late(value: Outbox, space: Space) -> bool:
+    return (value.oldest_pending_s or 0) > space.settings.outbox.stuck_after_s
+
+
+def _words(value: Outbox, space: Space) -> tuple[Line, ...]:
+    oldest = f"oldest {duration(value.oldest_pending_s)}" if value.pending else "nothing waits"
+    dead: list[Run] = []
+    if value.failed:
+        dead.append((f"{count(value.failed)} failed", space.ink if space.mood != "calm" else "text"))
+    if value.dropped:
+        dead.append((f"{count(value.dropped)} dropped", "warn"))
+    room = max(16, space.width - 24)
+    return (
+        (("pending, ", "muted"), (oldest, _pending_ink(value, space))),
+        phrases(dead or [("none failed, none dropped", "muted")], room),
+    )
+
+
+def _drain(value: Outbox, space: Space) -> list[Run]:
+    if value.drained_per_min is None:
+        return [("drain rate not known yet", "muted")]
+    if value.pending and value.drained_per_min == 0:
+        late = _late(value, space)
+        return [
+            ("draining 0 a minute", space.ink if late else "text"),
+            ("nothing was published in the last minute", "muted"),
+        ]
+    parts: list[Run] = [(f"draining {value.drained_per_min:.0f} a minute", "text" if value.pending else "muted")]
+    if value.empty_in_s is not None and value.pending:
+        parts.append((f"empty in {duration(value.empty_in_s)}", "text"))
+    if value.arrived_per_min is not None:
+        parts.append((f"{value.arrived_per_min:.0f} arrive", "muted"))
+    return parts
+
+
+def _trouble(reading: Reading, space: Space) -> tuple[Line, ...]:
+    return tuple(((f"! {line}", "warn"),) for line in wrapped(reading.error or "no events", space.width - 2, 2))
+
+
+def _event(event: Event, space: Space) -> Line:
+    ink = "muted" if event.status == "PENDING" else space.ink if space.ink != "text" else "warn"
+    return (
+        ("  ", "text"),
+        (column(plain(event.status, 20), 10) + " ", ink),
+        (f"{duration(event.age_s):>10} {event.retries:>5}  ", "text"),
+        (column(plain(event.event_type, 60), 28) + " ", "strong"),
+        (plain(event.error) or "-", "text" if event.error else "muted"),
+        (f"  {plain(event.aggregate_type, 40)} {plain(event.id, 60)}", "muted"),
+    )

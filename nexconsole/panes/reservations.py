@@ -1,0 +1,80 @@
+"""Reservations: how many wait for a number, how many are stuck, in which table. (facts 1.5)"""
+
+from __future__ import annotations
+
+from ..signals.reservations import Pile, Reservations
+from ..widgets import charts, figures
+from ..widgets.cells import Line, Run, column, phrases, plain
+from ..widgets.picture import Listing, Picture, Space
+from ..widgets.words import count, duration
+
+NUMBER, SIGNAL, TITLE = 4, "reservations", "Reservations"
+
+
+def small(value: Reservations, space: Space) -> Picture:
+    limit = space.settings.reservations.limit
+    parts = _words(value, space)
+    if space.height < 4:
+        pending: Run = (f"{count(value.pending, value.capped)} pending", _pending_ink(value, space))
+        return Picture(space.mood, (phrases([pending, *parts], space.width, ("  ", "muted")),), _tables(value, space))
+    words: tuple[Line, ...] = (
+        ((f"pending, limit {limit}", "muted"),),
+        phrases(parts, max(16, space.width - 20)),
+    )
+    big = figures.beside(count(value.pending, value.capped), _pending_ink(value, space), words, space.width)
+    return Picture(space.mood, (*big, *(((),) if space.height >= 7 else ())), _tables(value, space))
+
+
+def detail(value: Reservations, space: Space) -> Picture:
+    rules = space.settings.reservations
+    picture = small(value, space)
+    head = (
+        *picture.head,
+        (("runbook's limit ", "muted"), (f"{rules.limit} pending", "text"),
+         ("   alert's limit ", "muted"), (f"{rules.alert_limit} stuck", "text"),
+         ("   stuck after ", "muted"), (duration(rules.stuck_after_s), "text")),
+        (),
+        ((f"  {'table':<22}{'pending':>9}{'stuck':>9}{'oldest':>12}", "muted"),),
+    )  # fmt: skip
+    piles = list(value.by_table.items())
+    return Picture(picture.mood, head, Listing([name for name, _ in piles], lambda n: _row(*piles[n], space)))
+
+
+def brief(value: Reservations, space: Space) -> Line:
+    pending = (f"{count(value.pending, value.capped)} pending", _pending_ink(value, space))
+    return phrases([pending, *_words(value, space)], space.width, ("  ", "muted"))
+
+
+def _pending_ink(value: Reservations, space: Space) -> str:
+    return space.ink if value.pending > space.settings.reservations.limit else "text"
+
+
+def _words(value: Reservations, space: Space) -> list[Run]:
+    over = value.stuck > space.settings.reservations.alert_limit
+    ink = space.ink if over else "text" if value.stuck else "muted"
+    parts: list[Run] = [(f"{count(value.stuck)} stuck" if value.stuck else "none stuck", ink)]
+    if value.oldest_s is not None and value.pending:
+        parts.append((f"oldest {duration(value.oldest_s)}", "text"))
+    return parts
+
+
+def _tables(value: Reservations, space: Space) -> Listing | None:
+    piles = [(name, pile) for name, pile in value.by_table.items() if pile.pending or pile.stuck]
+    return Listing([name for name, _ in piles], lambda n: _line(*piles[n], space)) if piles else None
+
+
+def _line(name: str, pile: Pile, space: Space) -> Line:
+    parts: list[Run] = [(f"{count(pile.pending)} pending", "text")]
+    if pile.stuck:
+        parts.append((f"{count(pile.stuck)} stuck", "text"))
+    if pile.oldest_s is not None:
+        parts.append((f"oldest {duration(pile.oldest_s)}", "muted"))
+    name = column(plain(name, 40).replace("_", " "), 19 if space.width >= 46 else 16)
+    return ((f"{name} ", "muted"), *phrases(parts, space.width - len(name) - 1))
+
+
+def _row(name: str, pile: Pile, space: Space) -> Line:
+    rate = pile.stuck / pile.pending if pile.pending else None
+    tail = f"{count(pile.pending):>9}{count(pile.stuck):>9}{duration(pile.oldest_s):>12}   "
+    head = (column(plain(name, 60), 22), "text"), (tail, space.ink if pile.stuck else "muted")
+    return (("  ", "text"), *head, *charts.bar(rate, max(0, min(40, space.width - 60)), space.ink))

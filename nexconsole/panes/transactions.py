@@ -1,0 +1,120 @@
+"""Transactions: what share of purchases fails, since when, and whether it is one provider or all."""
+
+from __future__ import annotations
+
+from ..signals.transactions import ProviderTraffic, Transactions
+from ..widgets import charts, figures
+from ..widgets.cells import BLANK, Line, cells, column, plain, wrapped
+from ..widgets.picture import Listing, Picture, Space
+from ..widgets.words import count, duration, latency, percent, share
+
+NUMBER, SIGNAL, TITLE = 1, "transactions", "Transactions"
+
+VERDICTS = {"one": "ONE PROVIDER", "some": "SOME PROVIDERS", "all": "ALL PROVIDERS", "unknown": "TOO FEW TO SAY"}
+NAME = 14
+CHART = 3  # lines; below it a chart says nothing
+
+
+def small(value: Transactions, space: Space) -> Picture:
+    return _picture(value, space, large=False)
+
+
+def detail(value: Transactions, space: Space) -> Picture:
+    return _picture(value, space, large=True)
+
+
+def brief(value: Transactions, space: Space) -> Line:
+    failed = f"{share(value.failure_rate)} failed" if value.failure_rate is not None else "no purchases"
+    return (
+        (failed, space.ink),
+        (f"  {count(value.failures)} of {count(value.attempts)}  ", "muted"),
+        *_verdict(value, space),
+    )
+
+
+def _picture(value: Transactions, space: Space, large: bool) -> Picture:
+    head = [*_figures(value, space), _verdict(value, space)]
+    if value.disagreement and space.height >= 8:
+        head += [((f"≠ {line}", "warn"),) for line in wrapped(value.disagreement, space.width - 2, 2 if large else 1)]
+    providers = sorted(value.providers, key=lambda p: (-p.failures, -(p.failure_rate or 0), -p.attempts, p.name))
+    left = space.height - len(head)
+    chart = _chart_height(left, len(providers), large)
+    if chart:
+        airy = left - chart - min(len(providers), left) >= 2 or large
+        head += ([BLANK] if airy else []) + _chart(value, space, chart) + ([BLANK] if airy else [])
+    if large:
+        head.append((("  provider".ljust(NAME + 12), "muted"), ("failing".rjust(space.width // 2), "muted")))
+    rows = Listing([p.name for p in providers], lambda n: _bar(providers[n], value, space)) if providers else None
+    return Picture(space.mood, tuple(head), rows)
+
+
+def _figures(value: Transactions, space: Space) -> tuple[Line, ...]:
+    window = duration(value.window_s)
+    if value.failure_rate is None:
+        return ((("no purchases", "strong"), (f" in {window}: nothing to judge by", "muted")),)
+    slow = value.latency_p95_s is not None and value.latency_p95_s > space.settings.severity.latency_s
+    p95 = (
+        (("p95 ", "muted"), (latency(value.latency_p95_s, value.latency_saturated), space.ink if slow else "text"))
+        if value.latency_p95_s is not None
+        else (("p95 not known", "muted"),)
+    )
+    words = (
+        ((f"{count(value.failures)} of {count(value.attempts)} failed", "strong" if space.mood != "calm" else "text"),),
+        ((f"in the last {window}", "muted"),),
+        p95,
+    )
+    if space.height < 7:
+        return (((f"{share(value.failure_rate)}  ", space.ink), *words[0], (f" in {window}  ", "muted"), *p95),)
+    ink = space.ink if value.failure_rate > space.settings.severity.high_rate else "text"
+    return figures.beside(percent(value.failure_rate), ink, words, space.width, unit="%")
+
+
+def _verdict(value: Transactions, space: Space) -> Line:
+    scope = value.scope
+    if scope.verdict == "none":
+        return (("no provider stands out", "muted"),)
+    word = VERDICTS.get(scope.verdict, VERDICTS["unknown"])
+    because = plain(scope.because)
+    name = plain(scope.provider or "", 40)
+    if name and name not in because:
+        because = f"{name}, {because}" if because else name
+    ink = "muted" if scope.verdict == "unknown" else space.ink if space.ink != "text" else "strong"
+    return ((word, ink), (f": {because}" if because else "", "text" if ink != "muted" else "muted"))
+
+
+def _chart_height(left: int, providers: int, large: bool) -> int:
+    """What the providers leave over; a few of them must stay in sight."""
+    if large:
+        return max(0, min(left // 2, left - 8)) if left >= CHART + 4 else 0
+    spare = left - min(providers, 3 if left < 9 else 5 if left < 20 else 8)
+    spare -= 2 if spare >= CHART + 4 else 0
+    return min(spare, 16) if spare >= CHART else 0
+
+
+def _chart(value: Transactions, space: Space, height: int) -> list[Line]:
+    rules, span = space.settings.severity, space.settings.transactions.trend_s
+    width = max(4, space.width - charts.AXIS)
+    if not any(point.failure_rate is not None for point in value.trend):
+        return [(("no trend yet", "faint"),), *[BLANK] * (height - 1)]
+    axis = height > CHART + 1
+    values = charts.columns([(p.at, p.failure_rate) for p in value.trend], span, width)
+    lines = list(charts.trend(values, height - axis, ((rules.high_rate, "warn"), (rules.critical_rate, "alarm"))))
+    if axis:
+        start = f"{duration(span)} ago"
+        lines.append(((start, "muted"), (" " * (width - cells(start) - 3), "muted"), ("now", "muted")))
+    return lines
+
+
+def _bar(provider: ProviderTraffic, value: Transactions, space: Space) -> Line:
+    rules = space.settings.transactions
+    rate = provider.failure_rate
+    failing = rate is not None and rate >= rules.provider_failing and provider.attempts >= rules.provider_few
+    ink = space.ink if failing else "muted"
+    tail = f"{share(rate):>8} {f'{provider.failures}/{provider.attempts}':>9}"
+    name = min(NAME if space.width < 80 else NAME + 10, space.width // 3)
+    room = max(0, space.width - name - 1 - cells(tail))
+    return (
+        (column(plain(provider.name, 60), name) + " ", "strong" if failing else "text"),
+        *charts.bar(rate, room, ink),
+        (tail, ink if failing else "muted" if rate is None or not provider.failures else "text"),
+    )

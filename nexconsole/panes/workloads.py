@@ -1,0 +1,114 @@
+"""Workloads: the deployment's pods, its rollout, its autoscaler. (facts 6)"""
+
+from __future__ import annotations
+
+from ..signals.workloads import Pod, Workloads
+from ..widgets.cells import Line, Run, column, phrases, plain
+from ..widgets.picture import Listing, Picture, Space
+from ..widgets.words import count, duration, several, since
+
+NUMBER, SIGNAL, TITLE = 6, "workloads", "Workloads"
+
+RECENT_S = 900.0  # a restart younger than this is worth a word
+
+
+def small(value: Workloads, space: Space) -> Picture:
+    head = [phrases(_words(value, space), space.width, ("  ", "muted"))]
+    if value.autoscaler and space.height >= 5:
+        head.append(phrases(_scaling(value), space.width, ("  ", "muted")))
+    return Picture(_mood(value, space), tuple(head), _pods(value, space))
+
+
+def detail(value: Workloads, space: Space) -> Picture:
+    place = ((f"{plain(value.namespace, 60)}/{plain(value.deployment, 80)}", "strong"),)
+    counts = f"{value.desired} wanted, {value.updated} updated, {value.ready} ready, {value.available} available"
+    note = phrases([(plain(value.rollout_note), "text")], space.width) if value.rollout_note else ()
+    title = f"    {'pod':<44} {'phase':<10} {'restarts':>8} {'age':>10}  reason"
+    head = (
+        (*place, ("   ", "text"), *phrases(_words(value, space), space.width, ("  ", "muted"))),
+        ((counts, "text"),),
+        *((note,) if note else ()),
+        phrases(_scaling(value), space.width, ("  ", "muted")),
+        (),
+        ((title, "muted"),),
+    )
+    return Picture(_mood(value, space), head, _pods(value, space, large=True))
+
+
+def brief(value: Workloads, space: Space) -> Line:
+    return phrases(_words(value, space), space.width, ("  ", "muted"))
+
+
+def _mood(value: Workloads, space: Space) -> str:
+    return space.mood_or(value.ready < value.desired or value.rollout == "stuck")
+
+
+def _ink(space: Space) -> str:
+    return space.ink if space.ink != "text" else "warn"
+
+
+def _words(value: Workloads, space: Space) -> list[Run]:
+    short = value.ready < value.desired
+    name = plain(value.deployment, 40)
+    parts: list[Run] = [(f"{name} {value.ready}/{value.desired} ready", _ink(space) if short else "text")]
+    if value.rollout != "complete":
+        ink = _ink(space) if value.rollout == "stuck" else "text"
+        parts.append((f"rollout {plain(value.rollout, 20)}", ink))
+    recent = [pod for pod in value.pods if (since(pod.restarted_at, space.now) or RECENT_S) < RECENT_S]
+    restarts = sum(pod.restarts for pod in value.pods)
+    if recent:
+        age = min(since(pod.restarted_at, space.now) or 0.0 for pod in recent)
+        parts.append((f"restarted {duration(age)} ago", "text"))
+    elif restarts:
+        parts.append((several(restarts, "restart"), "muted"))
+    return parts
+
+
+def _scaling(value: Workloads) -> list[Run]:
+    scaler = value.autoscaler
+    if scaler is None:
+        return [("no autoscaler", "muted")]
+    parts: list[Run] = [(f"autoscaler {scaler.minimum}-{scaler.maximum}, now {scaler.current}", "muted")]
+    if scaler.desired != scaler.current:
+        parts.append((f"wants {scaler.desired}", "text"))
+    if scaler.current >= scaler.maximum:
+        parts.append(("at its maximum", "warn"))
+    if scaler.metrics:
+        parts.append((plain(scaler.metrics, 60), "muted"))
+    return parts
+
+
+def _pods(value: Workloads, space: Space, large: bool = False) -> Listing | None:
+    pods = sorted(value.pods, key=lambda pod: (pod.ready, -pod.restarts, pod.name))
+    draw = _long if large else _short
+    return Listing([pod.uid or pod.name for pod in pods], lambda n: draw(pods[n], space)) if pods else None
+
+
+def _short(pod: Pod, space: Space) -> Line:
+    parts: list[Run] = [] if pod.ready else [("not ready", _ink(space))]
+    if pod.reason:
+        parts.append((plain(pod.reason, 120), "text" if pod.ready else _ink(space)))
+    if pod.restarts:
+        parts.append((several(pod.restarts, "restart"), "text"))
+    parts.append((f"up {duration(pod.age_s)}", "muted"))
+    if space.width < 50:  # the part that tells pods apart is at the end
+        name = column("…" + pod.name[-10:] if len(pod.name) > 11 else plain(pod.name), 11)
+    else:
+        name = column(plain(pod.name, 60), min(34, space.width // 2))
+    shape = ("● ", "muted") if pod.ready else ("▲ ", _ink(space))
+    return (shape, (plain(name) + " ", "text"), *phrases(parts, max(0, space.width - len(name) - 3)))
+
+
+def _long(pod: Pod, space: Space) -> Line:
+    shape = ("  ● ", "muted") if pod.ready else ("  ▲ ", _ink(space))
+    ready = "ready" if pod.ready else plain(pod.phase, 20)
+    age = f"{duration(pod.age_s):>10}  "
+    restarted = f", restarted {duration(since(pod.restarted_at, space.now))} ago" if pod.restarted_at else ""
+    return (
+        shape,
+        (column(plain(pod.name, 80), 44) + " ", "text" if pod.ready else "strong"),
+        (column(ready, 10) + " ", "muted" if pod.ready else _ink(space)),
+        (f"{count(pod.restarts):>8} ", "text" if pod.restarts else "muted"),
+        (age, "muted"),
+        (plain(pod.reason) + restarted, "text" if pod.ready else _ink(space)),
+    )

@@ -1,0 +1,265 @@
+"""The console: the seven panes, the strips around them, and the polling that feeds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.message import Message
+from textual.screen import Screen
+
+from ..model import Reading, SourceHealth
+from ..panes import alerts, circuits, database, outbox, reservations, transactions, workloads
+from ..panes.face import Face
+from ..panes.pane import Pane
+from ..severity import Severity, judge
+from ..widgets import banner
+from ..widgets.cells import Line, fit, length, plain, spread
+from ..widgets.lines import Lines
+from ..widgets.picture import Space
+from ..widgets.words import clock as clock_words
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+FACES: tuple[Face, ...] = (transactions, circuits, outbox, reservations, database, workloads, alerts)
+NOTICE_S = 4.0
+LOUD = ("SEV-1", "SEV-2")
+KEYS = (
+    ("1-7", "pane"),
+    ("?", "keys"),
+    ("p", "freeze"),
+    ("c", "copy"),
+    ("t", "theme"),
+    ("^P", "commands"),
+    ("q", "quit"),
+)
+
+
+class Console(Screen[None]):
+    """Shows readings. `show` takes each new one; `clock` and `health` are asked whenever something is drawn."""
+
+    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-slim"), (60, "-compact"), (100, "-medium"), (160, "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-flat"), (18, "-short"), (34, "-tall")]
+    AUTO_FOCUS = ""
+    ALLOW_SELECT = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(
+                str(face.NUMBER),
+                f"pane('{face.SIGNAL}')",
+                face.TITLE,
+                id=f"pane.{face.SIGNAL}",
+                tooltip=f"Maximize {face.TITLE.lower()}, or restore it",
+            )
+            for face in FACES
+        ),
+        Binding("enter", "enlarge", "Maximize", id="pane.focused", tooltip="Maximize the focused pane, or restore it"),
+        Binding("escape", "restore", "Restore", id="pane.restore", tooltip="Back to all panes"),
+        Binding("tab", "app.focus_next", "Next", id="pane.next", tooltip="Go to the next pane", show=False),
+        Binding("shift+tab", "app.focus_previous", "Previous", id="pane.previous",
+                tooltip="Go to the previous pane", show=False),
+        Binding("p", "freeze", "Freeze", id="picture.freeze", tooltip="Freeze the picture, never the polling"),
+        Binding("c", "copy", "Copy", id="picture.copy", tooltip="Copy the cursor's row, or the focused pane, as text"),
+    ]  # fmt: skip
+
+    class Enlarged(Message):
+        """A pane has taken its detailed form, or left it."""
+
+        def __init__(self, signal: str, large: bool) -> None:
+            super().__init__()
+            self.signal, self.large = signal, large
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        health: Callable[[], tuple[SourceHealth, ...]],
+        *,
+        drill: str | None = None,
+        notice: str = "",
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.readings: dict[str, Reading] = {}
+        self.severity: Severity | None = None
+        self._clock, self._health, self._drill, self._notice = clock, health, drill, notice
+        self._frozen_at: datetime | None = None
+        self._shown: tuple[dict[str, Reading], Severity | None, tuple[SourceHealth, ...]] = ({}, None, ())
+        self._moods: dict[str, str] = {}
+
+    def compose(self) -> ComposeResult:
+        with Container(id="banner"):
+            yield Lines(id="why")
+            yield Lines(id="clock")
+        yield Lines(id="health")
+        with Container(id="panes"):
+            for face in FACES:
+                yield Pane(face, self.space)
+        yield Lines(id="keys")
+
+    def on_mount(self) -> None:
+        self.set_class(self._drill is not None, "-drill")
+        self.set_interval(1.0, self.tick)
+        if self._notice:
+            self.say(self._notice, 15.0)
+
+    @property
+    def panes(self) -> dict[str, Pane]:
+        return {face.SIGNAL: self.query_one(f"#{face.SIGNAL}", Pane) for face in FACES}
+
+    @property
+    def now(self) -> datetime:
+        """The time of the picture: it stands still while frozen."""
+        return self._frozen_at or self._clock()
+
+    def space(self, signal: str, width: int, height: int) -> Space:
+        """What a pane needs to know to draw itself into so many cells."""
+        readings = self._shown[0] if self._frozen_at else self.readings
+        return Space(width, height, self.now, self.settings, readings, self._moods.get(signal, "calm"))
+
+    def show(self, reading: Reading) -> None:
+        """Take a new reading: the severity is judged anew, and what looks different is drawn."""
+        self.readings[reading.signal] = reading
+        self.severity = judge(self.readings, self.settings, self._clock())
+        if self._frozen_at is None:
+            changed = self._judge_moods()
+            for face in FACES:
+                if face.SIGNAL in changed or reading.signal in (face.SIGNAL, getattr(face, "EVENTS", None)):
+                    self.query_one(f"#{face.SIGNAL}", Pane).show(self.readings.get(face.SIGNAL))
+        self._paint_strips()
+
+    def tick(self) -> None:
+        """Once a second: the clock, the ages, and whatever has become stale by nothing happening."""
+        if self._frozen_at is None:
+            self.severity = judge(self.readings, self.settings, self._clock()) if self.readings else None
+            self._judge_moods()
+            for pane in self.panes.values():
+                pane.paint()
+        self._paint_strips()
+
+    def _judge_moods(self) -> set[str]:
+        """One accent at a time: only what makes the severity as high as it is is loud. Returns whose mood changed."""
+        moods: dict[str, str] = {}
+        for reason in reversed(self.severity.reasons if self.severity else ()):
+            loud = "alarm" if reason.level in LOUD else "warn"
+            moods[reason.signal] = loud if reason.level == self.severity.level else "minor"
+        changed = {face.SIGNAL for face in FACES if moods.get(face.SIGNAL) != self._moods.get(face.SIGNAL)}
+        self._moods = moods
+        return changed
+
+    # --- the strips -------------------------------------------------------------------------------------------
+
+    def _paint_strips(self) -> None:
+        readings, severity, sources = self._shown if self._frozen_at else (self.readings, self.severity, self._health())
+        width = self.size.width
+        right = self._right()
+        box = self.query_one("#clock", Lines)
+        if box.styles.width is None or box.styles.width.value != length(right):
+            box.styles.width = length(right)
+        box.show_lines((right,))
+        room = max(0, width - length(right))
+        where = banner.environment(self.settings, self._drill)
+        state: Line = ()
+        if self._frozen_at:
+            newer = (
+                self.severity.level if self.severity and severity and self.severity.level != severity.level else None
+            )
+            state = banner.frozen(self._frozen_at, newer)
+        seen = sum(readings[face.SIGNAL].value is not None for face in FACES if face.SIGNAL in readings)
+        head = (*where, *state, (" ", "text"))
+        why = banner.verdict(severity, seen, max(0, room - length(head)))
+        self.query_one("#why", Lines).show_lines((fit((*head, *why), room),))
+        self.query_one("#health", Lines).show_lines((self._second(sources, width),))
+        shown = (("esc", "all panes"), *KEYS) if self.has_class("-maximized") else KEYS
+        self.query_one("#keys", Lines).show_lines((banner.keys(shown, width, self._drill, self._notice),))
+
+    def _right(self) -> Line:
+        return ((f" {clock_words(self._clock())}Z ", "text"),)
+
+    def _second(self, sources: tuple[SourceHealth, ...], width: int) -> Line:
+        name = plain(self.settings.name, 30)
+        operator = plain(self.settings.operator, 24)
+        right: Line = ((f"{operator} ", "muted"),) if operator and width >= 60 else ()
+        left: Line = ((f" {name}   ", "strong"),) if name else ((" ", "muted"),)
+        room = max(0, width - length(left) - length(right) - 1)
+        return spread((*left, *banner.health(sources, self.now, room)), right, width) if right else fit(
+            (*left, *banner.health(sources, self.now, room)), width)  # fmt: skip
+
+    def say(self, text: str, seconds: float = NOTICE_S) -> None:
+        """A notice in the bottom strip for a moment."""
+        self._notice = text
+        self._paint_strips()
+        self.set_timer(seconds, lambda: self._unsay(text))
+
+    def _unsay(self, text: str) -> None:
+        if self._notice == text:
+            self._notice = ""
+            self._paint_strips()
+
+    def on_resize(self) -> None:
+        self._paint_strips()
+        self.call_after_refresh(self._paint_strips)
+
+    # --- the keys ---------------------------------------------------------------------------------------------
+
+    @property
+    def maximized_pane(self) -> Pane | None:
+        return next((pane for pane in self.panes.values() if pane.large), None)
+
+    def action_pane(self, signal: str) -> None:
+        """Maximize this pane; restore it if it is."""
+        pane, large = self.panes[signal], self.maximized_pane
+        if large is not None:
+            self._leave(large)
+        if pane is large:
+            return
+        self.add_class("-maximized")
+        pane.add_class("-maximized")
+        pane.enlarge(True)
+        pane.focus()
+        self.post_message(self.Enlarged(signal, True))
+        self._paint_strips()
+
+    def action_enlarge(self) -> None:
+        if isinstance(self.focused, Pane):
+            self.action_pane(self.focused.face.SIGNAL)
+
+    def action_restore(self) -> None:
+        large = self.maximized_pane
+        if large is not None:
+            self._leave(large)
+        else:
+            self.set_focus(None)
+
+    def _leave(self, pane: Pane) -> None:
+        self.remove_class("-maximized")
+        pane.remove_class("-maximized")
+        pane.enlarge(False)
+        self.post_message(self.Enlarged(pane.face.SIGNAL, False))
+        self._paint_strips()
+
+    def action_freeze(self) -> None:
+        """Freeze the picture, or show the newest again."""
+        if self._frozen_at is None:
+            self._shown = (dict(self.readings), self.severity, self._health())
+            self._frozen_at = self._clock()
+            self._paint_strips()
+            return
+        self._frozen_at = None
+        for face in FACES:
+            self.query_one(f"#{face.SIGNAL}", Pane).reading = self.readings.get(face.SIGNAL)
+        self.tick()
+
+    def action_copy(self) -> None:
+        pane = self.focused if isinstance(self.focused, Pane) else self.maximized_pane
+        if pane is None:
+            self.say("nothing is focused: tab goes to a pane, then c copies it")
+            return
+        what, text = pane.copied()
+        self.app.copy_to_clipboard(text)
+        self.say(f"copied this {what} of {pane.face.TITLE.lower()} to the terminal's clipboard")

@@ -1,0 +1,66 @@
+"""The four themes. State is told by shape and word as well; colour only repeats it."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+PREFIX = "nexconsole-"
+
+
+def _theme(name: str, dark: bool, background: str, inks: dict[str, str]) -> Theme:
+    return Theme(
+        name=PREFIX + name,
+        dark=dark,
+        primary=inks["note"],
+        warning=inks["warn"],
+        error=inks["alarm"],
+        success=inks["good"],
+        accent=inks["note"],
+        foreground=inks["text"],
+        background=background,
+        surface=inks["raised"],
+        panel=inks["raised"],
+        variables={f"ink-{ink}": colour for ink, colour in inks.items()},
+    )
+
+
+DARK = {
+    "text": "#c9d1d9", "strong": "#f5f7fa", "muted": "#848d98", "faint": "#545d68", "stale": "#6a7480",
+    "good": "#6fb98f", "warn": "#e8b23f", "alarm": "#ff6259", "note": "#6cb6ff", "frame": "#39424e",
+    "raised": "#1b2129", "cursor": "#2d4f73", "on-block": "#0d1117",
+    "block-alarm": "#ff6259", "block-warn": "#e8b23f", "block-calm": "#2a323c", "block-frozen": "#6cb6ff",
+    "production": "#8b3fd9", "on-production": "#ffffff", "drill": "#17a398", "on-drill": "#06201e",
+    "on-calm": "#c9d1d9",
+}  # fmt: skip
+LIGHT = {
+    "text": "#24292f", "strong": "#000000", "muted": "#59636e", "faint": "#8b949e", "stale": "#7d8590",
+    "good": "#1a7f45", "warn": "#8a5300", "alarm": "#c4131d", "note": "#0757b8", "frame": "#b3bac2",
+    "raised": "#ecebe6", "cursor": "#c4dcf8", "on-block": "#ffffff",
+    "block-alarm": "#c4131d", "block-warn": "#8a5300", "block-calm": "#dcdbd5", "block-frozen": "#0757b8",
+    "production": "#6f2bb8", "on-production": "#ffffff", "drill": "#0b7a72", "on-drill": "#ffffff",
+    "on-calm": "#24292f",
+}  # fmt: skip
+HIGH_CONTRAST = {
+    "text": "#ffffff", "strong": "#ffffff", "muted": "#d4d4d4", "faint": "#9a9a9a", "stale": "#b0b0b0",
+    "good": "#7dff9b", "warn": "#ffd400", "alarm": "#ff8080", "note": "#7fd4ff", "frame": "#9a9a9a",
+    "raised": "#1a1a1a", "cursor": "#0044aa", "on-block": "#000000",
+    "block-alarm": "#ff8080", "block-warn": "#ffd400", "block-calm": "#404040", "block-frozen": "#7fd4ff",
+    "production": "#e08cff", "on-production": "#000000", "drill": "#4dffea", "on-drill": "#000000",
+    "on-calm": "#ffffff",
+}  # fmt: skip
+# Okabe and Ito's colours; vermillion and yellow differ in lightness too, for eyes that see neither red nor green.
+COLOUR_BLIND = DARK | {
+    "good": "#56b4e9", "warn": "#f0e442", "alarm": "#f2711c", "note": "#56b4e9", "block-alarm": "#f2711c",
+    "block-warn": "#f0e442", "block-frozen": "#56b4e9", "production": "#cc79a7", "on-production": "#14060d",
+    "drill": "#009e73", "on-drill": "#00150f", "cursor": "#0f4c75",
+}  # fmt: skip
+
+THEMES = (
+    _theme("dark", True, "#0d1117", DARK),
+    _theme("light", False, "#fbfaf6", LIGHT),
+    _theme("high-contrast", True, "#000000", HIGH_CONTRAST),
+    _theme("colour-blind", True, "#0d1117", COLOUR_BLIND),
+)
+
+# Themes that are not ours have none of our variables; they get the dark theme's.
+DEFAULTS = {f"ink-{ink}": colour for ink, colour in DARK.items()}

@@ -1,0 +1,99 @@
+"""The strips above and below the panes, as lines: where we are, how bad it is and why, who answers, which keys work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ..model import SourceHealth, State
+from .cells import Line, Run, cells, cut, fit, length, plain, spread
+from .words import clock, duration, milliseconds, several, since
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..severity import Severity
+
+TAPE = "╱"
+SHORT = {"postgres": "pg", "kubernetes": "k8s", "prometheus": "prom"}
+BLOCKS = {"SEV-1": "block-alarm", "SEV-2": "block-alarm", "SEV-3": "block-warn"}
+
+
+def environment(settings: Settings, drill: str | None) -> Line:
+    """The block that says where we are, in an ink of its own for production and for a drill."""
+    if drill is not None or settings.environment == "drill":
+        return ((f" {TAPE}{TAPE} DRILL {TAPE}{TAPE} ", "block-drill"),)
+    name = plain(settings.environment, 24).upper()
+    return ((f" {name} ", "block-production" if "PROD" in name else "block-other"),)
+
+
+def verdict(severity: Severity | None, seen: int, width: int) -> Line:
+    """The severity's chip and why, in `width` cells. `seen`: how many signals have a value."""
+    if severity is None or (not seen and severity.level == "none"):
+        return ((" ? ", "block-calm"), (" no reading yet", "muted"))
+    missing = f"no data from {', '.join(severity.unknown)}" if severity.unknown else ""
+    if severity.level == "none":
+        words = f" nothing is wrong in {several(seen, 'signal')}"
+        return fit(((" CALM ", "block-calm"), (words, "muted"), (f"; {missing}" if missing else "", "warn")), width)
+    first = severity.reasons[0]
+    old = f" (seen {duration(first.age_s)} ago)" if first.stale else ""
+    chip: Run = (f" {severity.level} ", BLOCKS.get(severity.level, "block-warn"))
+    more = len(severity.reasons) - 1
+    tail = (f"  +{more} more" if more else "") + (f"  {missing}" if missing else "")
+    room = width - cells(chip[0]) - 1
+    why = plain(first.text)
+    if cells(why + old + tail) > room:
+        tail = f"  +{more}" if more and cells(why + old) + 5 <= room else ""
+    return (chip, (" " + cut(why + old, room - cells(tail)), "strong"), (tail, "muted"))
+
+
+def frozen(at: datetime, newer: str | None) -> Line:
+    """`FROZEN since 14:07:31`, and the severity by now if it is another than the frozen one."""
+    return ((f" FROZEN since {clock(at)} ", "block-frozen"), (f" now {newer} " if newer else "", "warn"))
+
+
+def health(sources: Iterable[SourceHealth], now: datetime, width: int) -> Line:
+    """Each source's latency, or since when it fails; those in trouble keep their words when there is little room."""
+    sources = tuple(sources)
+    for short in (False, True):
+        line = tuple(run for source in sources for run in _source(source, now, short))
+        if length(line) <= width:
+            break
+    return fit(line, width)
+
+
+def _source(source: SourceHealth, now: datetime, short: bool) -> tuple[Run, ...]:
+    name = SHORT.get(source.name, source.name) if short else source.name
+    gap: Run = ("  " if short else "   ", "muted")
+    if source.state is State.ABSENT:
+        return ((f"○ {name}" if short else f"○ {name} not configured", "faint"), gap)
+    if source.state is State.WAITING:
+        return ((f"{name} ...", "muted"), gap)
+    if source.state is State.ERROR:
+        age = since(source.failed_at, now)
+        when = f" {duration(age)}" if short or age is None else f", {duration(age)} ago"
+        return ((f"▲ {name} {plain(source.kind or 'failed', 20)}{when}", "warn"), gap)
+    return ((f"{name} {milliseconds(source.latency_ms)}" if source.latency_ms is not None else name, "muted"), gap)
+
+
+def keys(shown: Iterable[tuple[str, str]], width: int, drill: str | None, notice: str = "") -> Line:
+    """The keys as (key, word), or a notice for a moment; in a drill the tape runs along the right end."""
+    tape: Line = (
+        ((f" {TAPE * 3} DRILL {plain(drill, 30)} {TAPE * 3} ".replace("  ", " "), "tape"),) if drill is not None else ()
+    )
+    if width < length(tape) + 24:
+        tape = ((" DRILL ", "tape"),) if tape and width >= 20 else ()
+    room = width - length(tape)
+    if notice:
+        return (
+            spread(((f" {plain(notice)}", "note"),), tape, width)
+            if tape
+            else fit(((f" {plain(notice)}", "note"),), width)
+        )
+    line: list[Run] = [(" ", "muted")]
+    for key, word in shown:
+        need = cells(key) + cells(word) + 4
+        if length(line) + need > room:
+            break
+        line += [(key, "key"), (f" {word}   ", "muted")]
+    return (*fit(tuple(line), room), *tape)

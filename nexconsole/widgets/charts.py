@@ -1,0 +1,81 @@
+"""Charts in block characters: a bar, and a trend with its threshold lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from .cells import Line, Run
+
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+AXIS = 6  # cells at the right for the labels of the thresholds
+SCALES = (0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+def bar(rate: float | None, width: int, ink: str) -> tuple[Run, ...]:
+    """A share of 0..1 as a bar on a dotted track; any share above zero shows at least a mark."""
+    if rate is None:
+        return ((" " * width, "faint"),)
+    full = min(width, max(round(rate * width), 1 if rate > 0 else 0))
+    return (("█" * full, ink), ("·" * (width - full), "faint"))
+
+
+def columns(points: Sequence[tuple[float, float | None]], span: float, width: int) -> list[float | None]:
+    """The worst value in each of `width` equal stretches of the last `span` seconds.
+
+    `points` are (epoch seconds, value) in order of time; a point holds until the next one, at most 1.5 times their
+    usual distance. Stretches are aligned to the epoch, so that the picture moves by whole columns only.
+    """
+    if not points or width <= 0:
+        return [None] * max(0, width)
+    distances = sorted(b[0] - a[0] for a, b in pairwise(points))
+    hold = 1.5 * distances[len(distances) // 2] if distances else span / width
+    each = span / width
+    last = math.floor(points[-1][0] / each)
+    out: list[float | None] = [None] * width
+    for n, (at, value) in enumerate(points):
+        until = min(points[n + 1][0], at + hold) if n + 1 < len(points) else at
+        first = max(0, math.floor(at / each) - last + width - 1)
+        end = min(width - 1, max(first, math.ceil(until / each) - 1 - last + width - 1))
+        if value is not None and at > points[-1][0] - span - each:
+            for x in range(first, end + 1):
+                out[x] = value if out[x] is None else max(out[x], value)
+    return out
+
+
+def trend(
+    values: Sequence[float | None], height: int, thresholds: Sequence[tuple[float, str]], base: str = "muted"
+) -> tuple[Line, ...]:
+    """A chart of rates 0..1, `height` lines by `len(values) + AXIS` cells.
+
+    `thresholds` are (rate, ink), the lowest first: each is a dotted line with its label, and a column takes the ink
+    of the highest threshold that its value is above. Nothing measured leaves a gap, zero draws the base line.
+    """
+    most = max((value for value in values if value is not None), default=0.0)
+    top = next((scale for scale in SCALES if most <= scale), 1.0)
+    inks = [next((ink for rate, ink in reversed(thresholds) if value is not None and value > rate), base)
+            for value in values]  # fmt: skip
+    rows = {min(height - 1, int(rate / top * height)): rate for rate, _ in thresholds if rate < top}
+    lines = []
+    for row in reversed(range(height)):
+        rate = rows.get(row)
+        runs: list[Run] = []
+        for value, ink in zip(values, inks, strict=True):
+            glyph = " " if value is None else _EIGHTHS[max(0, min(8, math.ceil((value / top * height - row) * 8)))]
+            if glyph == " ":
+                glyph, ink = _empty(value, row, rate is not None)
+            if runs and runs[-1][1] == ink:
+                runs[-1] = (runs[-1][0] + glyph, ink)
+            else:
+                runs.append((glyph, ink))
+        label = f"{rate * 100:.0f} %" if rate is not None else f"{top * 100:.0f} %" if row == height - 1 else ""
+        runs.append((label.rjust(AXIS), "muted" if rate is not None else "faint"))
+        lines.append(tuple(runs))
+    return tuple(lines)
+
+
+def _empty(value: float | None, row: int, threshold: bool) -> Run:
+    if threshold:
+        return ("┄", "faint")
+    return ("▁", "faint") if row == 0 and value is not None else (" ", "faint")

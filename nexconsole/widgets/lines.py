@@ -1,0 +1,94 @@
+"""A widget that draws lines and repaints only the cells that changed."""
+
+from __future__ import annotations
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from .cells import INKS, Line, cells, fit
+
+GAP = 8  # changed cells nearer to each other than this are sent as one stretch
+
+
+class Lines(Widget):
+    """Shows a tuple of lines, each as wide as the widget. Scrolling is the business of whoever makes the lines:
+    the drawing then costs what is in sight, however long the list behind it is."""
+
+    COMPONENT_CLASSES = frozenset(f"ink--{ink}" for ink in INKS)
+    ALLOW_SELECT = False
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._lines: tuple[Line, ...] = ()
+        self._styles_of_inks: dict[str, Style] = {}
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """What is shown now."""
+        return self._lines
+
+    def show_lines(self, lines: tuple[Line, ...]) -> None:
+        """Show these lines; nothing is repainted where they are what they were."""
+        old, self._lines = self._lines, lines
+        if not self.is_mounted:
+            return
+        width, height = self.size
+        regions = []
+        for y in range(min(height, max(len(old), len(lines)))):
+            before, after = old[y] if y < len(old) else (), lines[y] if y < len(lines) else ()
+            if before != after:
+                regions += [Region(x, y, end - x, 1) for x, end in _changes(before, after, width)]
+        if regions:
+            self.refresh(*regions)
+
+    def notify_style_update(self) -> None:
+        self._styles_of_inks = {}
+        super().notify_style_update()
+
+    def _style(self, ink: str) -> Style:
+        if ink not in self._styles_of_inks:
+            self._styles_of_inks[ink] = self.get_component_rich_style(f"ink--{ink}")
+        return self._styles_of_inks[ink]
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        line = fit(self._lines[y] if y < len(self._lines) else (), width)
+        return Strip([Segment(text, self._style(ink)) for text, ink in line], width)
+
+
+def _cells_of(line: Line, width: int) -> list[tuple[str, str]]:
+    out: list[tuple[str, str]] = []
+    for text, ink in line:
+        if text.isascii():
+            out += [(character, ink) for character in text]
+            continue
+        for character in text:
+            wide = cells(character)
+            if wide == 0 and out:
+                out[-1] = (out[-1][0] + character, ink)
+            else:
+                out.append((character, ink))
+                out += [("", ink)] * (wide - 1)
+    return out[:width] + [(" ", "text")] * (width - len(out))
+
+
+def _changes(before: Line, after: Line, width: int) -> list[tuple[int, int]]:
+    """The stretches [x, end) of cells that differ; a wide character is never cut in half."""
+    old, new = _cells_of(before, width), _cells_of(after, width)
+    stretches: list[tuple[int, int]] = []
+    for x, (was, now) in enumerate(zip(old, new, strict=True)):
+        if was == now:
+            continue
+        start, end = x, x + 1
+        while start > 0 and (old[start][0] == "" or new[start][0] == ""):
+            start -= 1
+        while end < width and (old[end][0] == "" or new[end][0] == ""):
+            end += 1
+        if stretches and start - stretches[-1][1] < GAP:
+            stretches[-1] = (stretches[-1][0], max(end, stretches[-1][1]))
+        else:
+            stretches.append((start, end))
+    return stretches

@@ -1,0 +1,146 @@
+"""What a pane shows, as data, and the frame around it: pure, so that it can be tested without a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from .cells import BLANK, Line, dimmed, fit, length
+
+if TYPE_CHECKING:
+    from ..model import Reading
+    from ..settings import Settings
+
+MARKS = {"calm": "", "minor": "▲ ", "warn": "▲ ", "alarm": "▲ ", "stale": "~ ", "off": "○ "}
+INK_OF_MOOD = {"minor": "warn", "warn": "warn", "alarm": "alarm"}
+TITLES = {"alarm": "alarm", "warn": "warn", "minor": "warn", "stale": "warn", "off": "muted"}
+FRAMES = {"warn": "frame-warn", "alarm": "frame-alarm"}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Rows drawn one by one, so that only those in sight cost anything: `draw(n)` gives the line of `keys[n]`."""
+
+    keys: Sequence[str]
+    draw: Callable[[int], Line]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A pane's inside. `mood` is calm, minor, warn, alarm, stale or off; rows scroll between head and foot."""
+
+    mood: str = "calm"
+    head: tuple[Line, ...] = ()
+    rows: Listing | None = None
+    foot: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where and when a picture is drawn: its inside in cells, the time (UTC), the settings, all readings by signal.
+
+    `mood` is what the severity rules make of this signal: calm; alarm or warn, where it makes the severity what it
+    is; minor, where something else is worse.
+    """
+
+    width: int
+    height: int
+    now: datetime
+    settings: Settings
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    mood: str = "calm"
+
+    @property
+    def ink(self) -> str:
+        """The ink of what is wrong here: as loud as the mood, and no louder."""
+        return INK_OF_MOOD.get(self.mood, "text")
+
+    def mood_or(self, doubtful: bool) -> str:
+        """The mood; at least `minor` where the figures hold something that no severity rule speaks of."""
+        return "minor" if doubtful and self.mood == "calm" else self.mood
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How a picture is framed: `title` at the left of the edge, `aside` at its right; the cursor as a row's index."""
+
+    title: str
+    aside: Line
+    focused: bool = False
+    top: int = 0
+    cursor: int | None = None
+
+
+def sight(picture: Picture, height: int) -> int:
+    """How many rows of the listing are in sight inside a frame of `height` lines."""
+    return max(0, height - 2 - len(picture.head) - len(picture.foot)) if picture.rows else 0
+
+
+def framed(picture: Picture, frame: Frame, width: int, height: int) -> tuple[Line, ...]:
+    """Exactly `height` lines of exactly `width` cells."""
+    ink = FRAMES.get(picture.mood, "frame")
+    if frame.focused and ink == "frame":
+        ink = "frame-focus"
+    quiet = picture.mood in ("stale", "off")
+    left, edge, right = ("┏", "━", "┓") if frame.focused else ("╭", "┄" if quiet else "─", "╮")
+    side = "┃" if frame.focused else "┆" if quiet else "│"
+    inside = max(0, width - 4)
+    lines = [_top(picture, frame, ink, (left, edge, right), width)]
+    seen = sight(picture, height)
+    body = [*picture.head, *_rows(picture, frame, seen, inside), *picture.foot][: max(0, height - 2)]
+    body += [BLANK] * (height - 2 - len(body))
+    thumb = _thumb(picture, frame.top, seen)
+    for y, line in enumerate(body):
+        marked = frame.cursor is not None and y == len(picture.head) + frame.cursor - frame.top
+        bar = "▐" if y - len(picture.head) in thumb else side
+        lines.append(((side, ink), (">" if marked else " ", "cursor" if marked else "text"), *fit(line, inside),
+                      (" ", "cursor" if marked else "text"), (bar, ink)))  # fmt: skip
+    left, right = ("┗", "┛") if frame.focused else ("╰", "╯")
+    lines.append(_bottom(picture, frame, ink, (left, edge, right), width, seen))
+    return tuple(fit(line, width) for line in lines[: max(0, height)])
+
+
+def _rows(picture: Picture, frame: Frame, seen: int, width: int) -> list[Line]:
+    if picture.rows is None:
+        return []
+    last = min(len(picture.rows.keys), frame.top + seen)
+    lines = []
+    for index in range(frame.top, last):
+        line = fit(picture.rows.draw(index), width)
+        if picture.mood == "stale":
+            line = dimmed(line)
+        lines.append(tuple((text, "cursor") for text, _ in line) if index == frame.cursor else line)
+    return lines + [BLANK] * (seen - len(lines))
+
+
+def _thumb(picture: Picture, top: int, seen: int) -> range:
+    total = len(picture.rows.keys) if picture.rows else 0
+    if total <= seen or seen < 2:
+        return range(0)
+    size = max(1, seen * seen // total)
+    start = round(top / (total - seen) * (seen - size))
+    return range(start, start + size)
+
+
+def _top(picture: Picture, frame: Frame, ink: str, corners: tuple[str, str, str], width: int) -> Line:
+    left, edge, right = corners
+    mark = MARKS.get(picture.mood, "")
+    title = f" {mark}{frame.title} "
+    title_ink = TITLES.get(picture.mood, "strong")
+    aside = ((" ", ink), *frame.aside, (" ", ink)) if frame.aside else ()
+    room = width - 4 - length(((title, title_ink),)) - length(aside)
+    if room < 1:
+        aside = ()
+        room = max(0, width - 4 - length(((title, title_ink),)))
+    return ((left + edge, ink), (title, title_ink), (edge * room, ink), *aside, (edge + right, ink))
+
+
+def _bottom(picture: Picture, frame: Frame, ink: str, corners: tuple[str, str, str], width: int, seen: int) -> Line:
+    left, edge, right = corners
+    total = len(picture.rows.keys) if picture.rows else 0
+    place = f" {frame.top + 1}-{min(total, frame.top + seen)} of {total} " if total > seen > 0 else ""
+    if total and not seen:
+        place = f" {total} more "
+    return ((left + edge * max(0, width - 4 - len(place)), ink), (place, "muted"), (edge * 2 + right, ink))
