@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
+from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value
+from ..sources.breakers import CLOSED, HALF_OPEN, NAME_LENGTH, OPEN, UNKNOWN, Breaker, Logbook, Traffic
+from ..sources.text import clean
+from .readings import Signal, utc_now
+
+if TYPE_CHECKING:
+    from ..settings import CircuitRules, Settings
+    from ..sources import Sources
+    from ..sources.logs import Followed, Logs
+    from ..sources.postgres import Postgres
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +62,307 @@ class ProviderCircuit:
 
 @dataclass(frozen=True, kw_only=True)
 class Circuits(Value):
-    """All SMS providers, the most urgent first; how many pods' logs were followed, of how many."""
+    """All SMS providers, the most urgent first; how many pods' logs were followed, of how many.
+
+    `names_at` is when the providers table was read; `lines_dropped` counts log lines of more providers than any
+    installation has, which were not taken in.
+    """
 
     providers: tuple[ProviderCircuit, ...] = ()
     pods_followed: int = 0
     pods: int = 0
     lines_dropped: int = 0
+    names_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A row of the providers table."""
+
+    name: str
+    id: str | None
+    active: bool | None
+    display_name: str | None
+
+
+@dataclass
+class Parts:
+    """What the sources gave, and a note for each that gave nothing."""
+
+    named: Sequence[Named] = ()
+    names_at: datetime | None = None
+    shared: dict[str, Holder] = field(default_factory=dict)
+    logs: Logs | None = None
+    sources: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    errors: list[SourceError] = field(default_factory=list)
+
+    def miss(self, what: str, error: SourceError) -> None:
+        self.notes.append(f"{what}: {error}")
+        self.errors.append(error)
+
+
+FIRST_LOGS_S = 1.5
+PATIENCE_S = 1.0  # for names and shared states, where older ones are known: a breaker's line must not wait for them
+FIRST_PATIENCE_S = 3.0
+NAMES_EVERY_S = 4.0
+MOST_PROVIDERS = 5_000
+LATE_S = 5.0  # HALF-OPEN is logged by a timer; later than this after the cool-down, the cool-down is another
+LOST_S = 15.0  # a pod whose log has been lost for so long may be in another state by now
+SHARED_OPENING_S = 600.0  # an older log line is not of the shared breaker's present opening (facts 3.1: at most 300)
+URGENCY = {OPEN: 0, HALF_OPEN: 1, UNKNOWN: 3, CLOSED: 4}
+FLAPPING_URGENCY = 2
+
+
+async def read(sources: Sources, settings: Settings, previous: Value | None) -> Circuits:
+    """Every provider's holders, from whichever sources answer.
+
+    Raises the first SourceError when none does, NotConfigured when there is none to ask.
+    """
+    if not any(sources.has(name) for name in ("kubernetes", "redis", "postgres")):
+        raise NotConfigured("kubernetes", "circuits need kubernetes, redis or postgres: set kubernetes.kubeconfig")
+    before = previous if isinstance(previous, Circuits) else None
+    parts = Parts()
+    await asyncio.gather(_follow(parts, sources), _ask(parts, sources, before))
+    if not parts.sources:
+        raise min(parts.errors, key=lambda error: isinstance(error, NotConfigured))
+    return await build(parts, settings.circuits, utc_now(), time.monotonic())
+
+
+async def _follow(parts: Parts, sources: Sources) -> None:
+    """The pods' logs; the first time it waits until what is there has been read."""
+    if not sources.has("kubernetes"):
+        parts.notes.append("the pods' own breakers are not read: kubernetes is not configured")
+        return
+    logs = sources.kubernetes.logs
+    await logs.start(FIRST_LOGS_S)
+    if logs.error is not None:
+        parts.miss("pods can't be listed", logs.error)
+    if logs.error is None or logs.followed:
+        parts.logs = logs
+        parts.sources.append("pod logs")
+        parts.notes += _follow_notes(logs)
+
+
+def _follow_notes(logs: Logs) -> list[str]:
+    notes = []
+    if logs.pods > len(logs.followed):
+        more = logs.pods - len(logs.followed)
+        notes.append(f"{more} of {logs.pods} pods' logs are not followed (kubernetes.follow_pods)")
+    failing = [pod for pod in logs.followed.values() if pod.error is not None]
+    if failing:
+        others = f", and {len(failing) - 1} more" if len(failing) > 1 else ""
+        notes.append(f"the log of {clean(failing[0].name, 80)}{others} can't be followed: {failing[0].error}")
+    for pod in logs.followed.values():
+        if pod.breakers.lifecycle and pod.breakers.lifecycle[0] == OPEN:
+            at = pod.breakers.lifecycle[1].strftime("%H:%M:%SZ")
+            notes.append(f"the lifecycle breaker of {clean(pod.name, 80)}, which stops all providers, opened at {at}")
+    return notes
+
+
+async def _ask(parts: Parts, sources: Sources, before: Circuits | None) -> None:
+    """The providers' names from Postgres, then the shared breakers of their ids from Redis."""
+    if before is not None:
+        parts.names_at = before.names_at
+        parts.named = [
+            Named(name=one.name, id=one.id, active=one.active, display_name=one.display_name)
+            for one in before.providers
+            if one.id is not None
+        ]
+    patience = PATIENCE_S if parts.named else FIRST_PATIENCE_S
+    try:
+        async with asyncio.timeout(patience):
+            await _name(parts, sources)
+    except TimeoutError:
+        parts.miss("provider names", TimedOut("postgres", f"the providers query took longer than {patience:g} s"))
+    except SourceError as error:
+        parts.miss("provider names", error)
+    try:
+        async with asyncio.timeout(patience):
+            await _share(parts, sources)
+    except TimeoutError:
+        parts.miss("shared breakers", TimedOut("redis", f"the health keys took longer than {patience:g} s"))
+    except SourceError as error:
+        parts.miss("shared breakers", error)
+
+
+async def _name(parts: Parts, sources: Sources) -> None:
+    now = utc_now()
+    if not sources.has("postgres"):
+        parts.notes.append("providers are named by the pods' logs alone: postgres is not configured")
+        return
+    if parts.names_at is None or not timedelta(0) <= now - parts.names_at < timedelta(seconds=NAMES_EVERY_S):
+        parts.named, parts.names_at = await _providers(sources.postgres), now
+    parts.sources.append("postgres")
+
+
+async def _providers(postgres: Postgres) -> list[Named]:
+    """The providers table, whose flag is "isActive" on some versions. (facts 1.2)"""
+    columns = await postgres.require("providers", "id", "name")
+    active = next((f'"{column}"' for column in ("is_active", "isActive") if column in columns), "NULL::boolean")
+    display = "display_name" if "display_name" in columns else "NULL::text"
+    async with postgres.read("the providers query") as tx:
+        rows = await tx.fetch(
+            f"SELECT id::text AS id, name, {display} AS display_name, {active} AS active "
+            f"FROM providers ORDER BY name LIMIT {MOST_PROVIDERS}"
+        )
+    return [
+        Named(
+            name=clean(row["name"], NAME_LENGTH),
+            id=clean(row["id"], NAME_LENGTH),
+            active=row["active"],
+            display_name=clean(row["display_name"], NAME_LENGTH) if row["display_name"] else None,
+        )
+        for row in rows
+    ]
+
+
+async def _share(parts: Parts, sources: Sources) -> None:
+    if not sources.has("redis"):
+        parts.notes.append("the shared breakers are not read: redis is not configured")
+        return
+    ids = [one.id for one in parts.named if one.id is not None]
+    if not ids:
+        if "postgres" not in parts.sources:
+            missing = "their keys hold the providers' ids, and those are in postgres: set postgres.url"
+            parts.miss("shared breakers", NotConfigured("postgres", missing))
+        return
+    answers = await sources.redis.peek([f"health:{uuid}:circuit" for uuid in ids])
+    for uuid, (value, left_ms) in zip(ids, answers, strict=True):
+        state = {None: CLOSED, OPEN: OPEN, HALF_OPEN: HALF_OPEN}.get(value, UNKNOWN)
+        closes = left_ms / 1000 if state == OPEN and left_ms > 0 else None
+        parts.shared[uuid] = Holder(kind="shared", where="redis", state=state, closes_in_s=closes)
+    parts.sources.append("redis")
+
+
+async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: float) -> Circuits:
+    """Join what the sources gave, by lower-case names. Gives way to the loop now and then: there may be thousands."""
+    logbook = parts.logs.logbook if parts.logs else Logbook()
+    pods = sorted(parts.logs.followed.values(), key=lambda pod: pod.name) if parts.logs else []
+    views = [PodView(pod, rules, now, monotonic) for pod in pods]
+    ignored = {name.lower() for name in rules.ignore}
+    named = {one.name.lower(): one for one in parts.named}
+    for key, traffic in logbook.traffic.items():
+        if key not in named:
+            named[key] = Named(name=traffic.name, id=None, active=None, display_name=None)
+    providers = []
+    for number, (key, one) in enumerate(named.items()):
+        if key not in ignored:
+            shared = _with_history(parts.shared.get(one.id or ""), one.id, logbook, now)
+            providers.append(_provider(key, one, shared, views, logbook.traffic.get(key), rules, now))
+        if number % 200 == 199:
+            await asyncio.sleep(0)
+    return Circuits(
+        source=", ".join(parts.sources),
+        notes=tuple(parts.notes),
+        providers=tuple(sorted(providers, key=_urgency)),
+        pods_followed=sum(pod.error is None for pod in pods),
+        pods=parts.logs.pods if parts.logs else 0,
+        lines_dropped=logbook.dropped,
+        names_at=parts.names_at,
+    )
+
+
+def _with_history(shared: Holder | None, uuid: str | None, logbook: Logbook, now: datetime) -> Holder | None:
+    """The shared holder, open since the log line that says so, where that is of its present opening."""
+    opening = logbook.shared.get((uuid or "").lower())
+    if shared is None or shared.state != OPEN or opening is None:
+        return shared
+    if (now - opening.at).total_seconds() > SHARED_OPENING_S:
+        return shared
+    return Holder(
+        kind=shared.kind, where=shared.where, state=shared.state, since=opening.at, closes_in_s=shared.closes_in_s
+    )
+
+
+class PodView:
+    """One pod's breakers as holders, at one moment."""
+
+    def __init__(self, pod: Followed, rules: CircuitRules, now: datetime, monotonic: float) -> None:
+        self.breakers = pod.breakers.breakers
+        self._where = clean(pod.name, 100)
+        self._rules = rules
+        self._now = now
+        self._lost = pod.lost_at is not None and monotonic - pod.lost_at > LOST_S
+        self._unknown = Holder(kind="pod", where=self._where, state=UNKNOWN)
+        self._closed = Holder(kind="pod", where=self._where, state=CLOSED)
+        # In a log that is known from its first line on, silence proves that the breaker has never opened.
+        self._silent = self._closed if pod.breakers.covered and not self._lost else self._unknown
+
+    def holder(self, key: str) -> Holder:
+        breaker = self.breakers.get(key)
+        if breaker is None:
+            return self._silent
+        state = breaker.settle(self._now)
+        if state == UNKNOWN:
+            return self._silent
+        if state == OPEN:
+            return self._open(breaker)
+        if self._lost:
+            return self._unknown
+        if state == CLOSED and breaker.since is None:
+            return self._closed
+        return Holder(kind="pod", where=self._where, state=state, since=breaker.since)
+
+    def _open(self, breaker: Breaker) -> Holder:
+        """Open, with what is left of the cool-down, as far as that is known."""
+        left = None
+        if breaker.since is not None:
+            left = self._rules.cooldown_s - (self._now - breaker.since).total_seconds()
+        if self._lost and (left is None or left < 0):
+            return self._unknown
+        if left is not None:
+            left = None if left < -LATE_S else min(max(left, 0.0), self._rules.cooldown_s)
+        return Holder(kind="pod", where=self._where, state=OPEN, since=breaker.since, closes_in_s=left)
+
+
+def _provider(
+    key: str,
+    one: Named,
+    shared: Holder | None,
+    views: Sequence[PodView],
+    traffic: Traffic | None,
+    rules: CircuitRules,
+    now: datetime,
+) -> ProviderCircuit:
+    holders = [view.holder(key) for view in views]
+    if shared is not None:
+        holders.append(shared)
+    state = min((holder.state for holder in holders), key=URGENCY.__getitem__, default=UNKNOWN)
+    provider = ProviderCircuit(
+        name=one.name,
+        id=one.id,
+        active=one.active,
+        display_name=one.display_name,
+        state=state,
+        holders=tuple(holders),
+        opened=0 if traffic is None else traffic.opened(now),
+        seen_429=0 if traffic is None else traffic.seen_429(now),
+        seen_5xx=0 if traffic is None else traffic.seen_5xx(now),
+        last_traffic=None if traffic is None else traffic.last,
+        flapping=_flaps(key, views, rules, now),
+    )
+    return provider
+
+
+def _flaps(key: str, views: Sequence[PodView], rules: CircuitRules, now: datetime) -> bool:
+    """Whether any one pod's breaker opened too often; three pods that open once each do not flap."""
+    for view in views:
+        breaker = view.breakers.get(key)
+        if breaker is not None and breaker.openings and breaker.opened(now, rules.flapping_window_s) >= rules.flapping:
+            return True
+    return False
+
+
+def _urgency(one: ProviderCircuit) -> tuple[bool, int, int, int, str]:
+    rank = URGENCY[one.state]
+    if one.flapping:
+        rank = min(rank, FLAPPING_URGENCY)
+    return one.active is False, rank, -one.opened, -one.seen_429 - one.seen_5xx, one.name
+
+
+def _wake(sources: Sources) -> asyncio.Event | None:
+    return sources.kubernetes.logs.wake if sources.has("kubernetes") else None
+
+
+SIGNAL = Signal(name="circuits", read=read, timeout=6.0, wake=_wake)

@@ -1,0 +1,219 @@
+"""The parts of Kubernetes' objects that the console reads, decoded without the client's 768 model classes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+
+class Object(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Unknown fields are skipped; a missing one has Go's zero value."""
+
+
+class Owner(Object):
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+class Metadata(Object):
+    name: str = ""
+    uid: str = ""
+    generation: int = 0
+    labels: dict[str, str] | None = None
+    owner_references: list[Owner] | None = None
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+
+
+class Condition(Object):
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+class Waiting(Object):
+    reason: str = ""
+    message: str = ""
+
+
+class Running(Object):
+    started_at: datetime | None = None
+
+
+class Terminated(Object):
+    reason: str = ""
+    exit_code: int = 0
+    signal: int = 0
+    finished_at: datetime | None = None
+
+
+class ContainerState(Object):
+    waiting: Waiting | None = None
+    running: Running | None = None
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(Object):
+    name: str = ""
+    ready: bool = False
+    restart_count: int = 0
+    state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+
+
+class Container(Object):
+    name: str = ""
+
+
+class PodSpec(Object):
+    containers: list[Container] = []
+
+
+class PodStatus(Object):
+    phase: str = ""
+    reason: str = ""
+    conditions: list[Condition] | None = None
+    init_container_statuses: list[ContainerStatus] | None = None
+    container_statuses: list[ContainerStatus] | None = None
+
+
+class Pod(Object):
+    metadata: Metadata = Metadata()
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+    def container(self, name: str) -> ContainerStatus | None:
+        """The status of the container of that name, of the first one where the name is empty."""
+        statuses = self.status.container_statuses or []
+        first = self.spec.containers[0].name if self.spec.containers else ""
+        return next((status for status in statuses if status.name == (name or first)), None)
+
+    def condition(self, kind: str) -> Condition | None:
+        return next((condition for condition in self.status.conditions or [] if condition.type == kind), None)
+
+
+class PodList(Object):
+    items: list[Pod] | None = None
+
+
+class Requirement(Object):
+    key: str = ""
+    operator: str = ""
+    values: list[str] | None = None
+
+
+class Selector(Object):
+    match_labels: dict[str, str] | None = None
+    match_expressions: list[Requirement] | None = None
+
+    def __str__(self) -> str:
+        """As the API's `labelSelector` parameter has it."""
+        terms = [f"{key}={value}" for key, value in (self.match_labels or {}).items()]
+        for wanted in self.match_expressions or []:
+            values = f"({','.join(wanted.values or [])})"
+            terms.append(
+                {
+                    "In": f"{wanted.key} in {values}",
+                    "NotIn": f"{wanted.key} notin {values}",
+                    "Exists": wanted.key,
+                    "DoesNotExist": f"!{wanted.key}",
+                }.get(wanted.operator, wanted.key)
+            )
+        return ",".join(terms)
+
+
+class Template(Object):
+    spec: PodSpec = PodSpec()
+
+
+class DeploymentSpec(Object):
+    replicas: int = 1
+    paused: bool = False
+    selector: Selector = Selector()
+    template: Template = Template()
+
+
+class DeploymentStatus(Object):
+    observed_generation: int = 0
+    replicas: int = 0
+    updated_replicas: int = 0
+    ready_replicas: int = 0
+    available_replicas: int = 0
+    conditions: list[Condition] | None = None
+
+
+class Deployment(Object):
+    metadata: Metadata = Metadata()
+    spec: DeploymentSpec = DeploymentSpec()
+    status: DeploymentStatus = DeploymentStatus()
+
+    def condition(self, kind: str) -> Condition | None:
+        return next((condition for condition in self.status.conditions or [] if condition.type == kind), None)
+
+
+class Target(Object):
+    kind: str = ""
+    name: str = ""
+    average_utilization: int | None = None
+    average_value: str | None = None
+    value: str | None = None
+
+
+class Resource(Object):
+    name: str = ""
+    target: Target | None = None
+    current: Target | None = None
+
+
+class Metric(Object):
+    """A metric of the autoscaler's spec (with `target`) or status (with `current`); only resources are read."""
+
+    type: str = ""
+    resource: Resource | None = None
+
+
+class AutoscalerSpec(Object):
+    scale_target_ref: Target = Target()
+    min_replicas: int = 1
+    max_replicas: int = 0
+    metrics: list[Metric] | None = None
+
+
+class AutoscalerStatus(Object):
+    current_replicas: int = 0
+    desired_replicas: int = 0
+    current_metrics: list[Metric] | None = None
+    conditions: list[Condition] | None = None
+
+
+class Autoscaler(Object):
+    metadata: Metadata = Metadata()
+    spec: AutoscalerSpec = AutoscalerSpec()
+    status: AutoscalerStatus = AutoscalerStatus()
+
+
+class AutoscalerList(Object):
+    items: list[Autoscaler] | None = None
+
+
+class Secret(Object):
+    data: dict[str, str] | None = None
+
+
+class ReviewStatus(Object):
+    allowed: bool = False
+    reason: str = ""
+
+
+class Review(Object):
+    status: ReviewStatus = ReviewStatus()
+
+
+class Status(Object):
+    """What the API says when it refuses."""
+
+    message: str = ""
+    reason: str = ""
