@@ -84,7 +84,7 @@ class ApiServer:
         if verb not in (sub.verbs if sub else target.resource.verbs):
             raise refusals.not_allowed()
         if verb == "create":
-            review = writes.parsed(await request.read())
+            review = writes.reviewed(request.content_type, await request.read())
             answer = roles.access_review if target.resource.kind == "SelfSubjectAccessReview" else roles.rules_review
             return web.json_response(answer(user, review), status=201)
         if verb == "list":

@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from . import patches, refusals
+from . import patches, protobuf, refusals
 from .cluster import Object, Store
 from .deployments import HASH, terminate
 from .discovery import Resource
@@ -25,6 +25,18 @@ def parsed(body: bytes) -> Any:
         return json.loads(body or b"{}")
     except ValueError as error:
         raise refusals.bad_request(f"the object provided is unrecognized (must be of type json): {error}") from None
+
+
+def reviewed(content_type: str, body: bytes) -> Object:
+    """An access review's body, as JSON or as protobuf."""
+    try:
+        review = protobuf.review(body) if content_type == protobuf.CONTENT_TYPE else parsed(body)
+    except ValueError as error:
+        raise refusals.bad_request(f"the object provided is unrecognized: {error}") from error
+    asked = review.get("spec") if isinstance(review, dict) else None
+    if not isinstance(asked, dict) or not isinstance(asked.get("resourceAttributes", {}), dict):
+        raise refusals.bad_request("the object provided is no review: spec is missing or of the wrong type")
+    return review
 
 
 def dry_run(value: str | None) -> bool:
