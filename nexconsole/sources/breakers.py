@@ -9,6 +9,8 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -48,17 +50,16 @@ _LIFECYCLE = re.compile(r"\[Lifecycle\] Circuit breaker (OPEN|HALF.?OPEN|CLOSED)
 class _Entry(msgspec.Struct):
     """A line of pino's. Anything may be in any field: an Error becomes {}, a status a string."""
 
-    msg: msgspec.Raw = msgspec.Raw(b'""')
-    context: msgspec.Raw = msgspec.Raw(b'""')
-    type: msgspec.Raw = msgspec.Raw(b'""')
-    status: msgspec.Raw = msgspec.Raw(b"0")
-    error: msgspec.Raw = msgspec.Raw(b'""')
-    provider_id: msgspec.Raw = msgspec.field(default=msgspec.Raw(b'""'), name="providerId")
-    open_ms: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"0"), name="openDurationMs")
+    msg: Any = ""
+    context: Any = ""
+    type: Any = ""
+    status: Any = 0
+    error: Any = ""
+    provider_id: Any = msgspec.field(default="", name="providerId")
+    open_ms: Any = msgspec.field(default=0, name="openDurationMs")
 
 
 _entry = msgspec.json.Decoder(_Entry)
-_any = msgspec.json.Decoder()
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -80,7 +81,7 @@ def parse(line: bytes) -> Event | None:
     """The event in a line of a pod's log (without the kubelet's time), in any of NexNum's formats; None: no event."""
     if line[:1] == b"{":
         return _parse_json(line)
-    text = strip_controls(line.decode("utf-8", "replace"))
+    text = _string(line.decode("utf-8", "replace"))
     start = _TEXT.match(text)
     return _parse_message(text, start.end() if start else 0)
 
@@ -88,42 +89,46 @@ def parse(line: bytes) -> Event | None:
 def _parse_json(line: bytes) -> Event | None:
     try:
         entry = _entry.decode(line)
-        message = _string(entry.msg)
-        context = _string(entry.context)
-        if context.startswith("DynamicProvider:"):
-            return _parse_upstream(context.removeprefix("DynamicProvider:"), _string(entry.type), entry.status)
-        if message.startswith("Circuit breaker opened"):
-            opened = _any.decode(entry.open_ms)
-            seconds = opened / 1000 if isinstance(opened, int | float) and 0 < opened < 1e9 else None
-            uuid = clean(_string(entry.provider_id), NAME_LENGTH)
-            return Event("shared", uuid, open_s=seconds) if uuid else None
-        if message.startswith("[DynamicProvider:") and "Request failed" in message:
-            message += f" {_string(entry.error)}"
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    context = _string(entry.context)
+    if context.startswith("DynamicProvider:"):
+        return _parse_upstream(context.removeprefix("DynamicProvider:"), entry)
+    message = _string(entry.msg)
+    if message.startswith("Circuit breaker opened"):
+        opened, uuid = entry.open_ms, _clean(_string(entry.provider_id))
+        seconds = opened / 1000 if isinstance(opened, int | float) and 0 < opened < 1e9 else None
+        return Event("shared", uuid, open_s=seconds) if uuid else None
+    if message.startswith("[DynamicProvider:") and "Request failed" in message:
+        message += f" {_string(entry.error)}"
     return _parse_message(message, 0)
 
 
-def _parse_upstream(name: str, kind: str, status: msgspec.Raw) -> Event | None:
-    name = clean(name, NAME_LENGTH)
-    if kind == "upstream_request":
-        return Event("request", name)
-    if kind == "upstream_response":
-        code = _any.decode(status)
-        return Event("response", name, code if isinstance(code, int) else 0)
+def _parse_upstream(name: str, entry: _Entry) -> Event | None:
+    if entry.type == "upstream_request":
+        return Event("request", _clean(name))
+    if entry.type == "upstream_response":
+        return Event("response", _clean(name), entry.status if isinstance(entry.status, int) else 0)
     return None
 
 
-def _string(raw: msgspec.Raw) -> str:
-    value = _any.decode(raw)
-    return strip_controls(value) if isinstance(value, str) else ""
+def _string(value: object) -> str:
+    """Text without the terminal's escapes; "" for what is no text."""
+    if not isinstance(value, str):
+        return ""
+    return value if value.isprintable() else strip_controls(value)
+
+
+@lru_cache(maxsize=2 * PROVIDERS)
+def _clean(name: str) -> str:
+    return clean(name, NAME_LENGTH)
 
 
 def _parse_message(text: str, start: int) -> Event | None:
     found = _PROVIDER.match(text, start)
     if found is None:
         return _parse_other(text, start)
-    name = clean(found["name"], NAME_LENGTH)
+    name = _clean(found["name"])
     if found["circuit"]:
         return Event(found["circuit"].lower(), name)
     if found["request"]:
@@ -164,21 +169,20 @@ class Breaker:
     first: datetime | None = None
     second: datetime | None = None
     openings: deque[float] | None = None
+    shown: Any = None  # what a reader has made of the present state; gone when that changes
 
     def turn(self, at: datetime, state: str) -> None:
         """The breaker itself says its new state."""
         if state == OPEN:
             self.openings = self.openings or deque(maxlen=OPENINGS_KEPT)
             self.openings.append(at.timestamp())
-        self.state, self.since, self.seen = state, at, at
-        self.first = self.second = None
+        self._go(state, at, at)
 
     def reject(self, at: datetime) -> bool:
         """A request was rejected. A half-open one rejects, too, while its probe is under way."""
         if self.state in (OPEN, HALF_OPEN) or (self.state == CLOSED and self.since and at - self.since < RACE):
             return False
-        self.state, self.since, self.seen = OPEN, None, at
-        self.first = self.second = None
+        self._go(OPEN, None, at)
         return True
 
     def request(self, at: datetime) -> None:
@@ -190,15 +194,19 @@ class Breaker:
         elif self.second is None:
             self.second = at
         elif at - self.second > REJECTS_WITHIN:
-            self.state = CLOSED
+            self._go(CLOSED, None, at)
 
     def settle(self, now: datetime) -> str:
         """The state at `now`."""
         if self.state == UNKNOWN and self.first is not None:
             quiet = self.second is not None and now - self.second > REJECTS_WITHIN
             if quiet or now - self.first > SETTLES_AFTER:
-                self.state = CLOSED
+                self._go(CLOSED, None, self.seen)
         return self.state
+
+    def _go(self, state: str, since: datetime | None, seen: datetime | None) -> None:
+        self.state, self.since, self.seen = state, since, seen
+        self.first = self.second = self.shown = None
 
     def opened(self, now: datetime, window_s: float) -> int:
         """How often it opened in the last `window_s` seconds."""
