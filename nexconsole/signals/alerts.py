@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
+from ..errors import SourceError
 from ..model import Value
+from .readings import Signal
+from .rulecheck import examine
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+    from ..sources.prometheus import ActiveAlert, Answer, Prometheus, Rule, Sample
+
+MOST = 200  # firing alerts that are kept
+RULES_EVERY_S = 30.0
+CHECK_EVERY_S = 300.0
+RUNBOOK_TIMEOUT_S = 3.0
+LEVELS = ("SEV-1", "SEV-2", "SEV-3")
+OWN_LABELS = ("alertname", "alertstate", "__name__")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,16 +42,140 @@ class Alert:
 class RunbookAlert:
     """One alert that the runbook names. `exists`: some rule has this name; `can_fire`: its series exist here.
 
-    None: the server doesn't say (Thanos and Mimir may have no rules route)."""
+    None: the server doesn't say (Thanos and Mimir may have no rules route). `expression` is what was judged,
+    at `checked_at` (epoch seconds).
+    """
 
     name: str
     exists: bool | None
     can_fire: bool | None
     why: str = ""
+    expression: str = ""
+    checked_at: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alerts(Value):
+    """`firing` by severity, the oldest first. `rules_at` is when the rules were asked for, in epoch seconds."""
+
     firing: tuple[Alert, ...] = ()
     pending: int = 0
     runbook: tuple[RunbookAlert, ...] = ()
+    rules_at: float = 0.0
+
+
+async def read(sources: Sources, settings: Settings, previous: Value | None) -> Alerts:
+    """What is active now; the runbook's rules are looked at seldom, and their last judgement kept between."""
+    before = previous if isinstance(previous, Alerts) else None
+    prometheus = sources.prometheus
+    notes: tuple[str, ...] = ()
+    active = await prometheus.alerts()
+    if active is None:
+        notes = ("this server has no alerts route: its ALERTS series are read instead",)
+        firing, pending = await _from_series(prometheus)
+    else:
+        notes = active.notes
+        firing = [_alert(alert) for alert in active if alert.state == "firing"]
+        pending = sum(alert.state == "pending" for alert in active)
+    firing.sort(key=lambda alert: _rank(alert, settings))
+    if len(firing) > MOST:
+        notes += (f"{len(firing)} alerts fire, and only {MOST} of them are kept",)
+    names = [*(alert.name for alert in firing), *((a.labels.get("alertname", "") for a in active) if active else ())]
+    runbook, rules_at, trouble = await _runbook(prometheus, settings, before, frozenset(names))
+    return Alerts(
+        source="prometheus",
+        notes=notes + trouble,
+        firing=tuple(firing[:MOST]),
+        pending=pending,
+        runbook=runbook,
+        rules_at=rules_at,
+    )
+
+
+def _alert(active: ActiveAlert) -> Alert:
+    summaries = (active.annotations.get(name, "") for name in ("summary", "description", "message"))
+    return Alert(
+        name=active.labels.get("alertname", "(no name)"),
+        severity=active.labels.get("severity", ""),
+        since=active.since,
+        summary=next(filter(None, summaries), ""),
+        labels={name: value for name, value in active.labels.items() if name not in OWN_LABELS},
+    )
+
+
+def _rank(alert: Alert, settings: Settings) -> tuple[int, float, str]:
+    level = settings.severity.alerts.get(alert.severity)
+    place = LEVELS.index(level) if level in LEVELS else len(LEVELS)
+    return place, alert.since.timestamp() if alert.since else 0.0, alert.name
+
+
+async def _from_series(prometheus: Prometheus) -> tuple[list[Alert], int]:
+    """(firing, how many are pending) from the series that the rules leave; their annotations are not in them."""
+    states = await prometheus.query("ALERTS")
+    started = {_identity(sample.labels): sample.value for sample in await prometheus.query("ALERTS_FOR_STATE")}
+    firing = [_from_sample(s, started) for s in states if s.labels.get("alertstate") == "firing"]
+    return firing, sum(sample.labels.get("alertstate") == "pending" for sample in states)
+
+
+def _identity(labels: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    return frozenset((name, value) for name, value in labels.items() if name not in ("alertstate", "__name__"))
+
+
+def _from_sample(sample: Sample, started: Mapping[frozenset[tuple[str, str]], float]) -> Alert:
+    since = started.get(_identity(sample.labels))
+    return Alert(
+        name=sample.labels.get("alertname", "(no name)"),
+        severity=sample.labels.get("severity", ""),
+        since=datetime.fromtimestamp(since, UTC) if since and since < 1e11 else None,
+        labels={name: value for name, value in sample.labels.items() if name not in OWN_LABELS},
+    )
+
+
+async def _runbook(
+    prometheus: Prometheus, settings: Settings, before: Alerts | None, active: frozenset[str]
+) -> tuple[tuple[RunbookAlert, ...], float, tuple[str, ...]]:
+    """(the runbook's alerts, when the rules were read, notes). Trouble here leaves the last judgement as it was."""
+    now, names = time.time(), settings.severity.runbook_alerts
+    if before is not None and 0 <= now - before.rules_at < RULES_EVERY_S:
+        return before.runbook, before.rules_at, ()
+    known = {alert.name: alert for alert in before.runbook} if before else {}
+    try:
+        async with asyncio.timeout(RUNBOOK_TIMEOUT_S):
+            rules = await prometheus.rules(names)
+            judged = tuple([await _judge(prometheus, name, rules, active, known.get(name), now) for name in names])
+            return judged, now, ()
+    except (SourceError, TimeoutError) as error:
+        why = str(error) or f"no answer within {RUNBOOK_TIMEOUT_S:g} s"
+        kept = tuple(known.get(name, RunbookAlert(name=name, exists=None, can_fire=None, why=why)) for name in names)
+        return kept, now, (f"the runbook's alerts could not be looked up: {why}",)
+
+
+async def _judge(
+    prometheus: Prometheus,
+    name: str,
+    rules: Answer[Rule] | None,
+    active: frozenset[str],
+    known: RunbookAlert | None,
+    now: float,
+) -> RunbookAlert:
+    if name in active:
+        return RunbookAlert(name=name, exists=True, can_fire=True, checked_at=now)
+    if rules is None:
+        why = "this server does not show its rules"
+        return RunbookAlert(name=name, exists=None, can_fire=None, why=why)
+    expressions: Sequence[Rule] = [rule for rule in rules if rule.name == name]
+    if not expressions:
+        return RunbookAlert(name=name, exists=False, can_fire=False, why="no rule has this name here")
+    text = "\n".join(rule.expression for rule in expressions)
+    if known is not None and known.expression == text and 0 <= now - known.checked_at < CHECK_EVERY_S:
+        return known
+    verdicts = [await examine(prometheus, rule.expression) for rule in expressions]
+    # Of several rules with one name the one that could fire decides.
+    best = next((v for wish in (True, None) for v in verdicts if v.can_fire is wish), verdicts[0])
+    why = best.why
+    if problem := next((rule.problem for rule in expressions if rule.problem), ""):
+        why = f"its last evaluation failed: {problem}" + (f"; {why}" if why else "")
+    return RunbookAlert(name=name, exists=True, can_fire=best.can_fire, why=why, expression=text, checked_at=now)
+
+
+SIGNAL = Signal(name="alerts", read=read, every=5.0, timeout=8.0)

@@ -1,0 +1,91 @@
+"""Whether an alert rule could ever fire here: do the series that its expression reads exist? (facts 2.3, 8.14)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..sources.prometheus import Refused
+from ..sources.text import clean
+from . import promql
+from .promql import Selector
+
+if TYPE_CHECKING:
+    from ..sources.prometheus import Prometheus
+
+CONSTANT_WINDOW = "1d"
+CONSTANT_SERIES = 50  # of more series a day's values are not asked for
+VALUES_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """None: not known; `why` then says what stood in the way."""
+
+    can_fire: bool | None
+    why: str = ""
+
+
+async def examine(prometheus: Prometheus, expression: str) -> Verdict:
+    """Judge one expression by a handful of cheap queries: one count a selector, one or two more where it is 0."""
+    try:
+        selectors, tolerant = promql.selectors(expression), promql.tolerant(expression)
+    except ValueError as error:
+        return Verdict(can_fire=None, why=f"its expression is not understood here: {clean(error, 80)}")
+    try:
+        counts = [await _scalar(prometheus, f"count({selector})") for selector in selectors]
+        missing = [selector for selector, count in zip(selectors, counts, strict=True) if count is None]
+        if missing:
+            why = await _why_missing(prometheus, missing[0])
+            return Verdict(can_fire=None if tolerant else False, why=why)
+        if len(selectors) == 1 and (counts[0] or 0) <= CONSTANT_SERIES:
+            return await _unless_constant(prometheus, expression, selectors[0])
+    except Refused as refused:
+        return Verdict(can_fire=None, why=f"its series can't be looked up: {clean(refused, 160)}")
+    return Verdict(can_fire=True)
+
+
+async def _why_missing(prometheus: Prometheus, selector: Selector) -> str:
+    """Is the whole metric missing, or only the label's value? The values that there are tell which."""
+    if not selector.metric or not selector.matchers:
+        return f"there is no series {clean(selector, 120)}"
+    label = next((m.label for m in selector.matchers if m.operator in ("=", "=~")), selector.matchers[0].label)
+    try:
+        answer = await prometheus.query(f"count by ({label}) ({selector.metric})")
+    except Refused:
+        return f"no series matches {clean(selector, 120)}"
+    if not answer:
+        return f"there is no series {clean(selector.metric, 80)} at all"
+    values = sorted({sample.labels.get(label, "") for sample in answer})
+    return f"no series matches {clean(selector, 120)}: {clean(label, 40)} is {_only(values)}"
+
+
+def _only(values: Sequence[str]) -> str:
+    if values == [""]:
+        return "not one of its labels"
+    shown = ", ".join(value or "(empty)" for value in values[:VALUES_SHOWN])
+    return f"only {shown}" if len(values) <= VALUES_SHOWN else f"{shown} and {len(values) - VALUES_SHOWN} others"
+
+
+async def _unless_constant(prometheus: Prometheus, expression: str, selector: Selector) -> Verdict:
+    """A gauge without labels is 0 from the start, set or not (facts 2.1): of one that is never above it, little can
+    be said."""
+    words = [text for kind, text in promql.tokens(expression) if kind in ("word", "sign")]
+    if selector.matchers or words[:1] != [selector.metric] or words[1:] not in ([">"], [">="]):
+        return Verdict(can_fire=True)
+    try:
+        highest = await _scalar(prometheus, f"max(max_over_time({selector}[{CONSTANT_WINDOW}]))")
+    except Refused:
+        return Verdict(can_fire=True)
+    if highest != 0:
+        return Verdict(can_fire=True)
+    return Verdict(
+        can_fire=None, why=f"{selector.metric} has been 0 for all of the last day, as if nothing ever set it"
+    )
+
+
+async def _scalar(prometheus: Prometheus, expression: str) -> float | None:
+    """The one value of an aggregation; None where nothing was there to aggregate."""
+    answer = await prometheus.query(expression)
+    return answer[0].value if answer else None
