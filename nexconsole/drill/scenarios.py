@@ -1,0 +1,143 @@
+"""The incidents that can be rehearsed. Times are seconds relative to the moment at which the drill starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..errors import DrillError
+
+HISTORY_S = 1800.0
+# An upstream's answers: "ok", an HTTP status, or a network failure ("timeout", "reset"), and the share of each.
+Answers = tuple[tuple[str, float], ...]
+NO_ANSWER = (("timeout", 0.62), ("reset", 0.10), ("503", 0.16), ("429", 0.12))
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpstreamFault:
+    """A provider's upstream misbehaves from `begins_s` on; with a period, only for its first `failing_s` seconds."""
+
+    provider: str
+    begins_s: float
+    answers: Answers
+    period_s: float = 0.0
+    failing_s: float = 0.0
+
+    def holds(self, at_s: float) -> bool:
+        since = at_s - self.begins_s
+        return since >= 0 and (not self.period_s or since % self.period_s < self.failing_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutboxFault:
+    """Shares of price refreshes that can't be read (FAILED), and that were re-queued (published with an error).
+
+    `slow_s`: what the search index takes for one event, so that a batch can't keep up.
+    """
+
+    begins_s: float
+    invalid: float = 0.0
+    dropped: float = 0.0
+    slow_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WalletStall:
+    """From `begins_s` on a transaction that nobody ends holds the rows of this share of the wallets."""
+
+    begins_s: float
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockLeak:
+    """Purchases also take the old lock, SETNX and EXPIRE as two steps; this share dies between them. (facts 4)"""
+
+    begins_s: float
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """What is staged; `expect` says what the console should show."""
+
+    name: str
+    title: str
+    expect: str
+    history_s: float = HISTORY_S
+    purchases_per_s: float = 1.6
+    abandoned: float = 0.002  # share of purchases whose process dies in the middle
+    upstream: tuple[UpstreamFault, ...] = ()
+    outbox: OutboxFault | None = None
+    outbox_stops_s: float | None = None
+    reconciler_stops_s: float | None = None
+    stall: WalletStall | None = None
+    leak: LockLeak | None = None
+    weights: dict[str, float] = field(default_factory=dict)  # a provider's share of the purchases, where it differs
+    visits: dict[str, float] = field(default_factory=dict)  # and of the price checks
+
+
+_ALL = (
+    Scenario(
+        name="calm",
+        title="An ordinary day: everything works",
+        expect="About 1 % of purchases fail, at every provider alike; all circuits are closed; nothing piles up.",
+    ),
+    Scenario(
+        name="provider-outage",
+        title="smsbower's upstream stopped answering four minutes ago",
+        expect=(
+            "Far more than 10 % of purchases fail, nearly all of them at smsbower; its circuits are open on every pod "
+            "and in Redis; the other providers are well."
+        ),
+        upstream=(UpstreamFault(provider="smsbower", begins_s=-240, answers=NO_ANSWER),),
+    ),
+    Scenario(
+        name="database-stall",
+        title="A forgotten transaction holds most wallets: purchases of all providers fail",
+        expect=(
+            "Purchases fail at all providers with lock timeouts; one session idle in transaction blocks many; "
+            "pending purchase orders pile up; circuits stay closed."
+        ),
+        stall=WalletStall(begins_s=-100, share=0.75),
+    ),
+    Scenario(
+        name="reconciler-stopped",
+        title="The reconciler died: abandoned purchases are never freed",
+        expect="More than 50 reservations are pending, most of them stuck and the oldest very old; purchases work.",
+        abandoned=0.05,
+        reconciler_stops_s=-1500,
+    ),
+    Scenario(
+        name="outbox-poison",
+        title="Unreadable events: the outbox drops some, fails some and falls behind",
+        expect="FAILED events with one try and an error; published ones with an error; pending ones grow steadily.",
+        outbox=OutboxFault(begins_s=-480, invalid=0.35, dropped=0.2, slow_s=0.7),
+    ),
+    Scenario(
+        name="flapping-circuit",
+        title="tiger-sms comes and goes: its circuit opens and closes again and again",
+        expect="tiger-sms opened three times or more in ten minutes on every pod; few purchases fail overall.",
+        upstream=(
+            UpstreamFault(
+                provider="tiger-sms", begins_s=-600, answers=(("reset", 0.95),), period_s=75.0, failing_s=16.0
+            ),
+        ),
+        weights={"tiger-sms": 0.07},
+        visits={"tiger-sms": 0.7},
+    ),
+    Scenario(
+        name="stale-locks",
+        title="Locks that nobody will ever release keep customers out",
+        expect="Locks without a TTL in Redis, some of them old; their users get 409; fewer purchases, few failures.",
+        leak=LockLeak(begins_s=-600, share=0.06),
+    ),
+)
+
+SCENARIOS = {scenario.name: scenario for scenario in _ALL}
+
+
+def scenario_named(name: str) -> Scenario:
+    """The scenario of this name. Raises DrillError listing the names."""
+    if name not in SCENARIOS:
+        raise DrillError(f"There is no drill named {name!r}; choose one of: {', '.join(SCENARIOS)}.")
+    return SCENARIOS[name]

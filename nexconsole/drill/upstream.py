@@ -1,0 +1,141 @@
+"""The five upstream providers, and the HTTP engine through which a pod calls them. (facts 3.1, 3.3)"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .breakers import PodBreaker
+from .clock import Clock
+from .lines import Lines
+from .scenarios import Answers, Scenario
+
+PHRASES = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 429: "Too Many Requests"}
+TIMEOUT_S = 8.0
+USUAL: Answers = (("503", 0.006), ("429", 0.008), ("reset", 0.005), ("timeout", 0.001))
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A provider as the market sees it: its slug, its share of the traffic, its usual latency in seconds."""
+
+    name: str
+    display: str
+    weight: float
+    latency_s: float
+    url: str
+
+    def address(self, action: str, service: str, country: str, key: str) -> str:
+        return f"{self.url}?action={action}&service={service}&country={country}&api_key={key}"
+
+
+UPSTREAMS = (
+    Upstream("smsbower", "SMSBower", 0.36, 0.55, "https://smsbower.example/stubs/handler_api.php"),
+    Upstream("tiger-sms", "Tiger SMS", 0.22, 0.40, "https://api.tiger-sms.example/stubs/handler_api.php"),
+    Upstream("5sim", "5sim", 0.20, 0.35, "https://5sim.example/v1/handler_api.php"),
+    Upstream("onlinesim", "OnlineSIM", 0.12, 0.70, "https://onlinesim.example/api/handler_api.php"),
+    Upstream("grizzlysms", "GrizzlySMS", 0.10, 0.50, "https://api.grizzlysms.example/stubs/handler_api.php"),
+)
+
+
+class UpstreamFailed(Exception):
+    """A request failed. `kind` is how the router classifies it, `status` the HTTP status where there was one."""
+
+    def __init__(self, text: str, kind: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.status = status
+
+
+@dataclass
+class Weather:
+    """How the upstreams behave at any moment of the scenario; `epoch` is the moment at which the drill starts."""
+
+    scenario: Scenario
+    epoch: float
+    random: random.Random
+    overrides: dict[str, Answers] = field(default_factory=dict)  # by hand: provider -> answers
+
+    def answer(self, provider: str, now: float) -> str:
+        answers = self.overrides.get(provider, USUAL)
+        for fault in self.scenario.upstream:
+            if fault.provider == provider and provider not in self.overrides and fault.holds(now - self.epoch):
+                answers = fault.answers
+        draw = self.random.random()
+        for answer, share in answers:
+            draw -= share
+            if draw < 0:
+                return answer
+        return "ok"
+
+
+class Process(Protocol):
+    """The process that calls: where its lines go, and its own breakers by provider."""
+
+    def write(self, text: str) -> None: ...
+    def breaker(self, provider: str) -> PodBreaker: ...
+    def note_answer(self, provider: str, latency_s: float) -> None: ...
+
+
+@dataclass
+class Engine:
+    """DynamicProvider: breaker, request, retries, lines. `latency` draws a usual latency in seconds."""
+
+    clock: Clock
+    lines: Lines
+    weather: Weather
+    key: Callable[[str], str]  # provider -> its api_key, which goes into the lines in clear
+
+    async def call(self, process: Process, upstream: Upstream, action: str, service: str, country: str) -> float:
+        """One request with its retries; how long it took, in seconds. Raises UpstreamFailed."""
+        name, url = upstream.name, upstream.address(action, service, country, self.key(upstream.name))
+        begun = self.clock.now()
+        breaker = process.breaker(name)
+        if not breaker.admits():
+            process.write(self.lines.failed(begun, name, url, "Breaker is open", None, 1))
+            raise UpstreamFailed("Breaker is open", "UNKNOWN")
+        process.write(self.lines.request(begun, name, url))
+        try:
+            status = await self._fetch(process, upstream, url)
+        except UpstreamFailed as failure:
+            breaker.failed()
+            self._write_failure(process, name, url, failure, begun)
+            raise
+        breaker.succeeded()  # any answer is one, 5xx and 429 too (facts 3.2)
+        took = self.clock.now() - begun
+        if status is None:
+            return took
+        process.note_answer(name, took)
+        line = self.lines.response(self.clock.now(), name, url, status, int(took * 1000))
+        if line is not None:
+            process.write(line)
+        kind = "RATE_LIMITED" if status == 429 else "UNKNOWN"
+        failure = UpstreamFailed(f"API Request Failed ({status} {PHRASES[status]})", kind, status)
+        self._write_failure(process, name, url, failure, begun)
+        raise failure
+
+    async def _fetch(self, process: Process, upstream: Upstream, url: str) -> int | None:
+        """The last answer's status, None for 2xx; 429 and 5xx are tried three times. Raises on a network failure."""
+        for attempt in (1, 2, 3):
+            answer = self.weather.answer(upstream.name, self.clock.now())
+            usual = upstream.latency_s * self.weather.random.lognormvariate(0, 0.45)
+            if answer == "timeout":
+                await self.clock.sleep(TIMEOUT_S)
+                raise UpstreamFailed(f"Request timed out after {int(TIMEOUT_S * 1000)}ms", "TIMEOUT")
+            await self.clock.sleep(usual)
+            if answer == "reset":
+                raise UpstreamFailed("fetch failed", "UNKNOWN")
+            if answer == "ok":
+                return None
+            if attempt == 3:
+                return int(answer)
+            if answer == "429":
+                process.write(self.lines.retry_429(self.clock.now(), upstream.name, 2000 * attempt))
+            await self.clock.sleep(2.0 * attempt if answer == "429" else 0.3 * attempt)
+        raise AssertionError("unreachable")
+
+    def _write_failure(self, process: Process, name: str, url: str, failure: UpstreamFailed, begun: float) -> None:
+        took = int((self.clock.now() - begun) * 1000)
+        process.write(self.lines.failed(self.clock.now(), name, url, str(failure), failure.status, took))

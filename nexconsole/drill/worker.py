@@ -1,0 +1,180 @@
+"""NexNum's background work: the outbox's consumer, the reconciler, top-ups. (facts 1.4, 1.5, 1.7)"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from .clock import Clock
+from .ledger import Event, Hold, Ledger, LedgerDown, LockTimeout
+from .lines import Lines
+from .pods import Pod
+from .purchase import new_id
+from .scenarios import Scenario
+from .schema import Era
+from .upstream import UPSTREAMS, Engine, UpstreamFailed
+
+OUTBOX_EVERY_S = 5.0
+RECONCILE_EVERY_S = 60.0
+REFRESH_EVERY_S = 4.0
+TOP_UP_EVERY_S = 9.0
+STUCK_AFTER_S = {"head": 600.0, "old": 300.0}
+ROUTE_STUCK_AFTER_S = 300.0
+_BY_NAME = {upstream.name: upstream for upstream in UPSTREAMS}
+
+
+@dataclass
+class Tally:
+    """One section of a reconcile's answer."""
+
+    processed: int = 0
+    succeeded: int = 0
+    failed: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return {"processed": self.processed, "succeeded": self.succeeded, "failed": self.failed}
+
+
+@dataclass
+class Worker:
+    """Loops that run beside the pods. `say` writes a line where the worker's lines appear (an app pod's log)."""
+
+    clock: Clock
+    ledger: Ledger
+    process: Pod  # its own breakers and a log that nobody sees
+    engine: Engine
+    lines: Lines
+    era: Era
+    scenario: Scenario
+    epoch: float
+    random: random.Random
+    users: list[str]
+    say: Callable[[str], None]
+    outbox_runs: bool = True
+    reconciler_runs: bool = True
+
+    def start(self) -> None:
+        for loop in (self._outbox(), self._reconcile(), self._refresh(), self._top_up()):
+            self.clock.spawn(loop)
+
+    def _stopped(self, since_s: float | None) -> bool:
+        return since_s is not None and self.clock.now() - self.epoch >= since_s
+
+    async def _outbox(self) -> None:
+        while True:
+            await self.clock.sleep(OUTBOX_EVERY_S)
+            if self.outbox_runs and not self._stopped(self.scenario.outbox_stops_s):
+                try:
+                    await self.drain()
+                except (LedgerDown, LockTimeout) as error:
+                    self.say(self.lines.outbox_failed(self.clock.now(), "batch", str(error)))
+
+    async def drain(self) -> tuple[int, int]:
+        """One batch of the outbox: how many were published and how many failed."""
+        published, failed, budget = 0, 0, 4.0
+        for event in await self.ledger.pending_events():
+            slow = self._slow()
+            if slow:
+                await self.clock.sleep(slow)
+                budget -= slow
+            if budget < 0:
+                break
+            if await self._consume(event):
+                published += 1
+            else:
+                failed += 1
+        return published, failed
+
+    def _slow(self) -> float:
+        fault = self.scenario.outbox
+        return fault.slow_s if fault is not None and self.clock.now() - self.epoch >= fault.begins_s else 0.0
+
+    async def _consume(self, event: Event) -> bool:
+        """Publish one event, or fail it for good on its first error."""
+        try:
+            if "provider" not in event.payload:
+                raise ValueError("Invalid payload: provider: Required")
+            if event.payload.get("refresh"):
+                await self._stock(event.payload["provider"])
+        except (ValueError, UpstreamFailed) as error:
+            await self.ledger.fail_event(event.id, str(error))
+            self.say(self.lines.outbox_failed(self.clock.now(), event.id, str(error)))
+            return False
+        # re-queued by the activation consumer, then published unprocessed by the generic one (facts 1.4)
+        requeued = event.event_type.startswith("activation")
+        await self.ledger.publish([event.id], "Provider request failed: Breaker is open" if requeued else None)
+        return True
+
+    async def _stock(self, provider: str) -> None:
+        for attempt in (1, 2, 3):
+            try:
+                await self.engine.call(self.process, _BY_NAME[provider], "getNumbersStatus", "any", "0")
+                return
+            except UpstreamFailed:
+                if attempt == 3 or self.process.breaker(provider).state == "open":
+                    raise
+
+    async def _refresh(self) -> None:
+        """Price refreshes: each asks for a provider's stock when it is consumed."""
+        while True:
+            await self.clock.sleep(self.random.expovariate(1 / REFRESH_EVERY_S))
+            payload: dict[str, Any] = {"provider": self.random.choice(UPSTREAMS).name, "refresh": True}
+            kind, fault = "offer.updated", self.scenario.outbox
+            if fault is not None and self.clock.now() - self.epoch >= fault.begins_s:
+                draw = self.random.random()
+                if draw < fault.invalid:
+                    payload = {"service": "wa", "stock": None}
+                elif draw < fault.invalid + fault.dropped:
+                    kind, payload = "activation.provider_request", {"provider": payload["provider"]}
+            try:
+                await self.ledger.add_event(new_id(self.random), kind, payload, int(kind != "offer.updated"))
+            except (LedgerDown, LockTimeout) as error:
+                self.process.write(str(error))
+
+    async def _top_up(self) -> None:
+        while True:
+            await self.clock.sleep(self.random.expovariate(1 / TOP_UP_EVERY_S))
+            user, amount = self.random.choice(self.users), Decimal(self.random.choice((10, 20, 50)))
+            try:
+                await self.ledger.top_up(user, amount, new_id(self.random))
+            except (LedgerDown, LockTimeout) as error:
+                self.process.write(str(error))
+
+    async def _reconcile(self) -> None:
+        while True:
+            await self.clock.sleep(RECONCILE_EVERY_S)
+            if self.reconciler_runs and not self._stopped(self.scenario.reconciler_stops_s):
+                try:
+                    await self.reconcile(STUCK_AFTER_S[self.era])
+                except LedgerDown as error:
+                    self.process.write(str(error))
+
+    async def reconcile(self, stuck_after_s: float) -> dict[str, Tally]:
+        """Free expired orders and stuck activations, at most 100 of each. Raises LedgerDown."""
+        orders, activations = Tally(), Tally()
+        for hold in await self.ledger.expired_orders():
+            orders.processed += 1
+            try:
+                await self.ledger.free_order(hold)
+            except LockTimeout:
+                orders.failed += 1
+                self.say(self.lines.order_failed(self.clock.now(), hold.row_id))
+                continue
+            orders.succeeded += 1
+            self.say(self.lines.order_expired(self.clock.now(), hold.row_id))
+        for hold in await self.ledger.stuck_activations(stuck_after_s):
+            await self._free_activation(hold, activations)
+        return {"purchaseOrders": orders, "activations": activations}
+
+    async def _free_activation(self, hold: Hold, tally: Tally) -> None:
+        tally.processed += 1
+        try:
+            await self.ledger.free_activation(hold)
+        except LockTimeout:
+            tally.failed += 1
+            return
+        tally.succeeded += 1
+        self.say(self.lines.activation_stuck(self.clock.now(), hold.row_id))

@@ -1,0 +1,194 @@
+"""The drill's world: servers, market, cluster, Prometheus and API of one staged incident, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from . import require_extra
+from .scenarios import scenario_named
+from .schema import Era, ddl
+from .servers import Postgres, Redis
+from .shelter import Shelter
+
+if TYPE_CHECKING:
+    from .market import Market
+
+BLOCKER = "nexnum-worker"
+
+
+class World:
+    """Stages one scenario. `start()`, then `environment()`; `close()` leaves no process and no file.
+
+    `prometheus`: "ours", or "real" for the binary on PATH. `timezone` is PostgreSQL's; `timestamptz` makes the tables
+    as app_schema.sql does. Raises DrillError where something can't be started.
+    """
+
+    def __init__(
+        self,
+        scenario: str,
+        seed: int = 0,
+        *,
+        prometheus: Literal["ours", "real"] = "ours",
+        era: Era = "head",
+        timezone: str = "UTC",
+        timestamptz: bool = False,
+    ) -> None:
+        self.scenario = scenario_named(scenario)
+        require_extra()
+        self.seed = seed
+        self.era: Era = era
+        self._prometheus_kind = prometheus
+        self._timestamptz = timestamptz
+        self._secrets = {name: secrets.token_hex(12) for name in ("cron", "jwt", "metrics")}
+        self._closing: list[Callable[[], Awaitable[object]]] = []
+        self.shelter = Shelter()
+        self.postgres = Postgres(self.shelter, timezone=timezone)
+        self.redis = Redis(self.shelter)
+        self._urls: dict[str, str] = {}
+
+    async def start(self, progress: Callable[[str], None] = lambda line: None) -> None:
+        """Bring everything up; `progress` is told what is being done, a line each."""
+        try:
+            await self._start(progress)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _start(self, progress: Callable[[str], None]) -> None:
+        progress(f"{self.scenario.name}: {self.scenario.title}")
+        progress("starting PostgreSQL and Redis, playing the last half hour")
+        past = asyncio.create_task(asyncio.to_thread(self._play))
+        try:
+            await self._start_servers()
+        finally:
+            self.market = await past
+        import redis.asyncio
+
+        client = redis.asyncio.from_url(self.redis.url, decode_responses=True, socket_timeout=5)
+        self._closing.append(client.aclose)
+        progress("handing the past over to the servers")
+        self._closing.append(self.market.close)
+        await self.market.go_live(self.postgres.url, client)
+        await self._hold_wallets()
+        progress("starting the API, the cluster and Prometheus")
+        await self._start_api()
+        await self._start_cluster()
+        await self._start_prometheus()
+        self._urls["NEXCONSOLE_CONFIG"] = str(self._write_settings())
+
+    def _play(self) -> Market:
+        from .market import Market
+
+        epoch = time.time()
+        market = Market(self.scenario, self.seed, epoch, era=self.era, timestamptz=self._timestamptz)
+        market.play(epoch)
+        return market
+
+    async def _start_servers(self) -> None:
+        import asyncpg
+
+        await self.redis.start()
+        await self.postgres.create()
+        await self.postgres.start()
+        await self.postgres.create_roles()
+        connection = await asyncpg.connect(self.postgres.url)
+        try:
+            await connection.execute(ddl(era=self.era, timestamptz=self._timestamptz))
+        finally:
+            await connection.close()
+
+    async def _hold_wallets(self) -> None:
+        """The forgotten transaction of a stall: a real session, idle in transaction, that holds the wallets' rows."""
+        users = self.market.stalled_users
+        if not users:
+            return
+        import asyncpg
+
+        holder = await asyncpg.connect(self.postgres.url, server_settings={"application_name": BLOCKER})
+
+        async def let_go() -> None:
+            holder.terminate()
+
+        self._closing.append(let_go)
+        await holder.execute("BEGIN")
+        await holder.execute("SET LOCAL lock_timeout = '5s'")
+        await holder.fetch("SELECT id, balance, reserved FROM wallets WHERE user_id = ANY($1) FOR UPDATE", users)
+
+    async def _start_api(self) -> None:
+        from .api import Api, Secrets, admin_claims, sign_token
+
+        api = Api(self.market, Secrets(**self._secrets))
+        self._closing.append(api.close)
+        self._urls["API_URL"] = await api.start()
+        self._urls["CRON_SECRET"] = self._secrets["cron"]
+        self._urls["NEXNUM_ADMIN_TOKEN"] = sign_token(self._secrets["jwt"], admin_claims())
+        self.api = api
+
+    async def _start_cluster(self) -> None:
+        from .kubernetes import Cluster
+
+        secret = {
+            "DATABASE_URL": f"{self.postgres.url}?schema=public",
+            "REDIS_URL": self.redis.url,
+            "JWT_SECRET": self._secrets["jwt"],
+            "CRON_SECRET": self._secrets["cron"],
+        }
+        age = time.time() - self.market.deployed_at
+        self.cluster = Cluster(self.market, secret=secret, replicas=len(self.market.pods), age_s=age, seed=self.seed)
+        self._closing.append(self.cluster.close)
+        await self.cluster.start()
+        path = self.shelter.folder / "kubeconfig"
+        _write_privately(path, self.cluster.kubeconfig(self.cluster.tokens["operator"]))
+        self._urls["KUBECONFIG"] = str(path)
+
+    async def _start_prometheus(self) -> None:
+        self._urls["PROMETHEUS_URL"] = ""
+
+    def _write_settings(self) -> Path:
+        """The console's settings for this world, so that it needs no other word about it."""
+        tables: dict[str, dict[str, str | float]] = {
+            "postgres": {"url": self.postgres.url},
+            "redis": {"url": self.redis.url},
+            "prometheus": {"url": self._urls["PROMETHEUS_URL"]},
+            "kubernetes": {"kubeconfig": self._urls["KUBECONFIG"]},
+            "api": {"url": self._urls["API_URL"], "cron_secret": self._secrets["cron"]},
+        }
+        lines = ['environment = "drill"', f'name = "{self.scenario.name}"']
+        if self.era == "old":
+            tables["circuits"] = {"cooldown_s": 15.0}
+        for table, keys in tables.items():
+            lines += ["", f"[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]
+        path = self.shelter.folder / "settings.toml"
+        _write_privately(path, "\n".join(lines) + "\n")
+        return path
+
+    def environment(self) -> dict[str, str]:
+        """What NexNum people would have in their shell, and the settings file that says that this is a drill."""
+        return {
+            "DATABASE_URL": self.postgres.url,
+            "DATABASE_READ_URL": self.postgres.read_url,
+            "REDIS_URL": self.redis.url,
+            **self._urls,
+        }
+
+    async def failed(self) -> None:
+        """Waits for the world to break by itself, and raises what broke it."""
+        assert self.market.clock.crashed is not None
+        await self.market.clock.crashed
+
+    async def close(self) -> None:
+        """End everything, in about a second at most."""
+        while self._closing:
+            await self._closing.pop()()
+        await asyncio.to_thread(self.shelter.close)
+
+
+def _write_privately(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
