@@ -197,7 +197,7 @@ async def test_a_missing_column_is_named_and_an_enum_that_is_text_is_read_all_th
     value = await transactions.read(both(prometheus=None), SETTINGS, None)
     assert (value.attempts, value.failures) == (1, 1)
     await database.execute("ALTER TABLE activations DROP COLUMN captured_tx_id")
-    with pytest.raises(MissingSchema, match="activations .* has no column captured_tx_id"):
+    with pytest.raises(MissingSchema, match=r"activations .* has no column captured_tx_id"):
         await transactions.read(both(prometheus=None), SETTINGS, None)
     await database.execute("DROP TABLE activations CASCADE")
     with pytest.raises(MissingSchema, match="table activations is missing"):
