@@ -17,6 +17,7 @@ from textual.driver import Driver
 from textual.screen import Screen
 
 from . import paths, themes
+from .errors import NexConsoleError
 from .model import SourceHealth
 from .screens.console import FACES, Console
 from .settings import Settings
@@ -29,7 +30,10 @@ CLOSE_S = 0.5  # how long leaving may wait for connections to say goodbye
 
 
 class NexConsole(App[None]):
-    """The console on these sources. Without sources nothing is polled: readings come by `console.show`."""
+    """The console on these sources, or on those that `opener` makes of the settings once the screen stands.
+
+    Without either nothing is polled: readings come by `console_screen.show`. `refused` is why it ended at once.
+    """
 
     CSS_PATH: ClassVar = [paths.STYLES / "ink.tcss", paths.STYLES / "console.tcss"]
     ENABLE_COMMAND_PALETTE = True
@@ -46,14 +50,16 @@ class NexConsole(App[None]):
     def __init__(
         self,
         settings: Settings,
-        sources: Sources | None,
+        sources: Sources | None = None,
         *,
+        opener: Callable[[Settings], Sources] | None = None,
         clock: Callable[[], datetime] = utc_now,
         drill: str | None = None,
         warning: str | None = None,
     ) -> None:
         super().__init__(driver_class=_calm_mouse(self.get_driver_class()))
-        self.settings, self.sources = settings, sources
+        self.settings, self.sources, self._opener = settings, sources, opener
+        self.refused: NexConsoleError | None = None
         self.console_screen = Console(settings, clock, self._health, drill=drill, notice=warning or "")
         self._clock_of_readings = clock
         if not _motion(settings):
@@ -89,6 +95,12 @@ class NexConsole(App[None]):
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
+        if self._opener is not None:
+            try:
+                self.sources = self._opener(self.settings)
+            except NexConsoleError as error:
+                self.refused = error
+                self.exit()
         if self.sources is None:
             return
         from .signals import SIGNALS
@@ -140,6 +152,15 @@ class NexConsole(App[None]):
 
     def action_help_quit(self) -> None:
         self.console_screen.say("q leaves the console")
+
+    async def action_command_palette(self) -> None:
+        """The palette, its cursor still: nothing blinks here."""
+        from textual.command import CommandPalette
+        from textual.widgets import Input
+
+        if not CommandPalette.is_open(self):
+            await self.push_screen(CommandPalette(id="--command-palette"))
+            self.screen.query_one(Input).cursor_blink = False
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
         console = self.console_screen

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import os
+import shlex
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from . import diagnostics, settings
@@ -23,17 +28,16 @@ def run(arguments: Sequence[str], splash: bool = False) -> int:
         return COMMANDS[options.command](options)
     except NexConsoleError as error:
         _leave_splash(splash)
+        splash = False
         print(f"nexconsole: {error}", file=sys.stderr)
         return USAGE if isinstance(error, SettingsError) else 1
     except BrokenPipeError:  # `nexconsole settings | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
-        _leave_splash(splash)
         return 128 + signal.SIGINT
-    except SystemExit:  # argparse: --help, or a usage error already explained
+    finally:  # also for a bug, or argparse's exit
         _leave_splash(splash)
-        raise
 
 
 def _leave_splash(splash: bool) -> None:
@@ -49,16 +53,24 @@ def _with_command(arguments: Sequence[str]) -> list[str]:
     return ["console", *arguments]
 
 
-def _parser() -> argparse.ArgumentParser:
-    from importlib.metadata import version
+class Version(argparse.Action):
+    """Looks the version up only when it is asked for: that reads the installed package's metadata."""
 
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(version("nexconsole"))
+        parser.exit()
+
+
+def _parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(add_help=False)
     group = flags.add_argument_group("settings")
     group.add_argument("--config", metavar="FILE", help="settings file (else NEXCONSOLE_CONFIG, else the XDG place)")
     for flag, key, meaning in FLAGS:
         group.add_argument(flag, dest=key, metavar=flag.strip("-").upper(), help=meaning)
     parser = argparse.ArgumentParser(prog="nexconsole", description="The war-room console for NexNum.")
-    parser.add_argument("--version", action="version", version=version("nexconsole"))
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="without a command: open the console")
     commands.add_parser("console", parents=[flags], help="open the console on the systems that the settings name")
     drill = commands.add_parser("drill", parents=[flags], help="rehearse an incident on a world of our own")
@@ -66,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     drill.add_argument("--list", action="store_true", help="list the scenarios")
     drill.add_argument("--world", action="store_true", help="stage the world without a console, until stopped")
     drill.add_argument("--env-file", metavar="FILE", help="write the world's addresses there as environment lines")
-    drill.add_argument("--seed", type=int, default=None, help="the same seed gives the same incident")
+    drill.add_argument("--seed", type=int, default=0, help="the same seed gives the same incident")
     drill.add_argument(
         "--prometheus", choices=("ours", "real"), default="ours", help="real: the prometheus on PATH scrapes the market"
     )
@@ -104,24 +116,88 @@ def _console(options: argparse.Namespace) -> int:
     return _open_console(_load(options).settings)
 
 
-def _open_console(chosen: settings.Settings, drill: str | None = None) -> int:
+def _open_console(chosen: settings.Settings) -> int:
+    if not (os.isatty(0) and os.isatty(1)):
+        raise NexConsoleError("the console needs a terminal (ssh -t gives one); `nexconsole status` needs none")
+    if not os.isatty(2):
+        os.dup2(1, 2)  # Textual draws on the standard error
     from .app import NexConsole
-    from .sources import open_sources
 
     unlogged = diagnostics.start(chosen.log_level)
-    app = NexConsole(chosen, open_sources(chosen), drill=drill, warning=unlogged)
+    drill = chosen.name if chosen.environment == "drill" else None
+    app = NexConsole(settings.named(chosen), opener=_open_sources, drill=drill, warning=unlogged)
     app.run()
+    if app.refused is not None:
+        raise app.refused
     return app.return_code or 0
 
 
+def _open_sources(chosen: settings.Settings) -> Any:
+    """Imported only when the first frame stands."""
+    from .sources import open_sources
+
+    return open_sources(chosen)
+
+
 def _drill(options: argparse.Namespace) -> int:
+    """Stage the world in a process of its own, then open the console on it; the world ends with the console."""
     from . import drill
 
     if options.list:
-        for scenario in drill.SCENARIOS:
-            print(f"{scenario.name:<20} {scenario.title}")
+        width = max(map(len, drill.SCENARIOS))
+        for name, title in drill.SCENARIOS.items():
+            print(f"{name:<{width}}  {title}")
         return 0
-    return drill.rehearse(options, _open_console)
+    stage = drill.Stage(options.scenario, seed=options.seed, prometheus=options.prometheus)
+    warm = threading.Thread(target=importlib.import_module, args=("nexconsole.app",), daemon=True)
+    if not options.world:
+        warm.start()  # Textual is imported while the world is staged
+    try:
+        with _ended_by_signals():
+            for line in stage.progress():
+                print(f"drill: {line}", file=sys.stderr, flush=True)
+            return _keep_world(stage.environment, options) if options.world else _rehearse(stage.environment, options)
+    finally:
+        stage.stop()
+
+
+def _rehearse(environment: dict[str, str], options: argparse.Namespace) -> int:
+    flags = {key: getattr(options, key) for _, key, _ in FLAGS}
+    loaded = settings.load(None, flags, environment)
+    return _open_console(loaded.settings)
+
+
+def _keep_world(environment: dict[str, str], options: argparse.Namespace) -> int:
+    """Print the world's addresses as environment lines and keep it until a signal ends this process."""
+    lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items())
+    sys.stdout.write(lines)
+    sys.stdout.flush()
+    file = Path(options.env_file) if options.env_file else None
+    if file:
+        file.write_text(lines, encoding="utf-8")
+        file.chmod(0o600)
+    try:
+        signal.pause()
+    finally:
+        if file:
+            file.unlink(missing_ok=True)
+    return 0
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the drill as Ctrl+C does: through every `finally`."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, end) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -175,6 +175,11 @@ class Alertmanager(Table):
     silence_s: int = 3600
 
 
+class Journal(Table):
+    folder: str = ""  # shared by the consoles of one host; empty: the XDG state folder of the account
+    lock_timeout_s: float = 3.0  # how long an entry may wait for another console's
+
+
 class Settings(Table):
     environment: str = "production"  # shown in the frame; "drill" in a drill
     name: str = ""  # which installation, such as nexnum-eu
@@ -195,6 +200,7 @@ class Settings(Table):
     actions: Actions = Actions()
     locks: Locks = Locks()
     alertmanager: Alertmanager = Alertmanager()
+    journal: Journal = Journal()
 
 
 # Variables that NexNum people already have, and the keys that they set.
@@ -264,10 +270,11 @@ def load(
     return Loaded(settings, origins)
 
 
-def operator_name(settings: Settings) -> str:
-    """Who sits here: the settings' word, else the account's name (the one behind sudo first)."""
+def named(settings: Settings) -> Settings:
+    """The same settings with an operator: who sits here is the account (the one behind sudo), where nothing is said."""
     account = os.environ.get("SUDO_USER") or getpass.getuser()
-    return settings.operator or f"{account}@{socket.gethostname()}"
+    operator = settings.operator or f"{account}@{socket.gethostname()}"
+    return msgspec.structs.replace(settings, operator=operator)
 
 
 def mask_url(url: str) -> str:

@@ -1,5 +1,5 @@
 """One module per signal; each is a pure read over the sources that returns a frozen value."""
 
-from . import database, outbox, reservations
+from . import circuits, database, outbox, reservations, transactions, workloads
 
-SIGNALS = (outbox.SIGNAL, reservations.SIGNAL, database.SIGNAL)
+SIGNALS = (transactions.SIGNAL, circuits.SIGNAL, outbox.SIGNAL, reservations.SIGNAL, database.SIGNAL, workloads.SIGNAL)

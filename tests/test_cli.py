@@ -1,0 +1,161 @@
+"""The command line on a staged world: the contract that others script against."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from nexconsole.drill import Stage
+
+SIGNALS = ("transactions", "circuits", "outbox", "reservations", "database", "workloads", "alerts")
+
+
+def nexconsole(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would, without a terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "nexconsole", *arguments],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[dict[str, str]]:
+    """The addresses of a provider outage, staged once for this module."""
+    with Stage("provider-outage", seed=7) as stage:
+        for _ in stage.progress():
+            pass
+        yield stage.environment
+
+
+@pytest.fixture(scope="module")
+def status(world: dict[str, str]) -> tuple[int, dict]:
+    done = nexconsole("status", "--json", **world)
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_status_gives_every_signal_its_state_time_source_error_and_value(status):
+    _, document = status
+    for signal in SIGNALS:
+        assert document[signal].keys() == {"state", "taken_at", "source", "error", "value"}
+        assert document[signal]["state"] in ("fresh", "stale", "error", "absent")
+        assert (document[signal]["value"] is None) == (document[signal]["state"] in ("error", "absent"))
+
+
+def test_status_says_which_provider_and_how_bad(status):
+    code, document = status
+    assert code == 2
+    assert document["severity"]["level"] == "SEV-1"
+    assert "smsbower" in document["severity"]["reasons"][0]["text"]
+    transactions = document["transactions"]["value"]
+    assert transactions["scope"]["verdict"] == "one"
+    assert transactions["scope"]["provider"] == "smsbower"
+    assert transactions["failure_rate"] == pytest.approx(transactions["failures"] / transactions["attempts"], abs=0.02)
+    assert transactions["window_s"] == 300
+    assert "latency_p95_s" in transactions
+    assert transactions["providers"][0].keys() >= {"name", "attempts", "failures", "failure_rate"}
+
+
+def test_status_gives_every_holder_of_every_circuit(status):
+    _, document = status
+    providers = {provider["name"]: provider for provider in document["circuits"]["value"]["providers"]}
+    assert set(providers) == {"smsbower", "tiger-sms", "5sim", "onlinesim", "grizzlysms"}
+    assert providers["smsbower"].keys() >= {"name", "id", "active", "state", "holders", "flapping"}
+    holders = providers["smsbower"]["holders"]
+    assert [holder["kind"] for holder in holders] == ["pod", "pod", "pod", "shared"]
+    assert all(holder.keys() >= {"kind", "where", "state", "since", "closes_in_s"} for holder in holders)
+
+
+def test_status_gives_outbox_and_reservations_as_agreed(status):
+    _, document = status
+    assert document["outbox"]["value"].keys() >= {"pending", "failed", "dropped", "oldest_pending_s", "capped"}
+    assert document["reservations"]["value"].keys() >= {"pending", "stuck", "oldest_s", "by_table"}
+
+
+def test_status_without_any_source_is_absent_everywhere_and_exits_with_3():
+    done = nexconsole("status", "--json")
+    document = json.loads(done.stdout)
+    assert done.returncode == 3
+    assert {document[signal]["state"] for signal in SIGNALS} == {"absent"}
+    assert document["severity"]["level"] == "none"
+
+
+def test_status_as_text_begins_with_the_severity(world):
+    done = nexconsole("status", **world)
+    assert done.stdout.startswith("DRILL provider-outage  SEV-1\n")
+    assert "Traceback" not in done.stderr
+
+
+def test_doctor_finds_everything_in_order_on_a_staged_world(world):
+    done = nexconsole("doctor", "--json", **world)
+    checks = json.loads(done.stdout)["checks"]
+    assert done.returncode == 0
+    assert {check["area"] for check in checks} == {"console", "postgres", "redis", "kubernetes", "prometheus", "api"}
+    assert {check["state"] for check in checks} <= {"ok", "warn"}
+
+
+def test_doctor_says_what_a_read_only_role_can_not_see_and_how_to_grant_it(world):
+    read_only = world | {"DATABASE_URL": world["DATABASE_READ_URL"]}
+    done = nexconsole("doctor", **read_only)
+    assert "GRANT pg_monitor TO nexnum_read" in done.stdout
+
+
+def test_doctor_fails_on_a_wrong_password_and_still_tries_the_rest(world):
+    wrong = world | {"REDIS_URL": "redis://:hush-hush@" + world["REDIS_URL"].rpartition("@")[2]}
+    done = nexconsole("doctor", **wrong)
+    assert done.returncode == 1
+    assert "FAILS          redis" in done.stdout
+    assert "works          kubernetes" in done.stdout
+    assert "hush-hush" not in done.stdout
+
+
+def test_settings_shows_where_each_value_came_from_and_no_secret(world):
+    done = nexconsole("settings", "--operator", "maria", **world)
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert lines["operator"].endswith("flag")
+    assert lines["postgres.url"].endswith("DATABASE_URL")
+    password = world["DATABASE_URL"].partition("nexnum:")[2].partition("@")[0]
+    assert password not in done.stdout
+    assert world["CRON_SECRET"] not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "said"),
+    [
+        (["bogus"], {}, 2, "invalid choice"),
+        (["status", "--theme", "pink"], {}, 2, "theme"),
+        (["status"], {"DATABASE_URL": "mysql://x"}, 2, "DATABASE_URL: postgres.url"),
+        (["status"], {"NEXCONSOLE_CONFIG": "/nowhere.toml"}, 2, "/nowhere.toml"),
+        (["drill", "no-such-incident"], {}, 1, "provider-outage"),
+        ([], {}, 1, "needs a terminal"),
+    ],
+)
+def test_what_is_asked_wrongly_is_explained_in_a_line(arguments, environment, code, said):
+    done = nexconsole(*arguments, **environment)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_drill_lists_its_scenarios():
+    names = [line.split()[0] for line in nexconsole("drill", "--list").stdout.splitlines()]
+    assert names == [
+        "calm", "provider-outage", "database-stall", "reconciler-stopped", "outbox-poison", "flapping-circuit",
+        "stale-locks",
+    ]  # fmt: skip
+
+
+def test_a_closed_pipe_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -m nexconsole settings | head -n 1", shell=True, capture_output=True, text=True, timeout=30
+    )
+    assert done.stdout.startswith("environment")
+    assert done.stderr == ""
