@@ -27,6 +27,7 @@ from .worker import ROUTE_STUCK_AFTER_S, Tally
 
 Handler = Callable[[web.Request, "re.Match[str]"], Awaitable[web.Response]]
 VERSION = "1.4.2"
+CRON_BATCH = 20  # @HEAD; 50 @old (facts 1.4)
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ class Api:
         if refused is not None:
             return refused
         begun = time.monotonic()
-        published, failed = await self.market.worker.drain()
+        published, failed = await self.market.worker.drain(CRON_BATCH)
         data = {
             "timestamp": _iso(time.time()),
             "duration": int((time.monotonic() - begun) * 1000),
@@ -214,7 +215,7 @@ class Api:
         refused = self._cron_refused(request)
         if refused is not None:
             return refused
-        published, failed = await self.market.worker.drain()
+        published, failed = await self.market.worker.drain(50)
         legacy = {"succeeded": published, "failed": failed, "count": published + failed}
         activation = {"processed": 0, "succeeded": 0, "failed": 0, "skipped": 0}
         return web.json_response({"success": True, "legacy": legacy, "activation": activation})

@@ -206,7 +206,7 @@ class Redis:
 
     @property
     def url(self) -> str:
-        login = f":{self.password}@" if self.password else ""
+        login = f"default:{self.password}@" if self.password else ""  # redis-cli stumbles over an empty user
         return f"redis://{login}127.0.0.1:{self.port}"
 
     async def start(self) -> None:

@@ -14,7 +14,7 @@ from .scenarios import Answers, Scenario
 
 PHRASES = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 429: "Too Many Requests"}
 TIMEOUT_S = 8.0
-USUAL: Answers = (("503", 0.006), ("429", 0.008), ("reset", 0.005), ("timeout", 0.001))
+USUAL: Answers = (("503", 0.006), ("429", 0.008), ("reset", 0.006))
 
 
 @dataclass(frozen=True)

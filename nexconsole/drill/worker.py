@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from .clock import Clock
-from .ledger import Event, Hold, Ledger, LedgerDown, LockTimeout
+from .ledger import BATCH, Event, Hold, Ledger, LedgerDown, LockTimeout
 from .lines import Lines
 from .pods import Pod
 from .purchase import new_id
@@ -72,10 +72,10 @@ class Worker:
                 except (LedgerDown, LockTimeout) as error:
                     self.say(self.lines.outbox_failed(self.clock.now(), "batch", str(error)))
 
-    async def drain(self) -> tuple[int, int]:
+    async def drain(self, batch: int = BATCH) -> tuple[int, int]:
         """One batch of the outbox: how many were published and how many failed."""
         published, failed, budget = 0, 0, 4.0
-        for event in await self.ledger.pending_events():
+        for event in (await self.ledger.pending_events())[:batch]:
             slow = self._slow()
             if slow:
                 await self.clock.sleep(slow)
@@ -113,8 +113,8 @@ class Worker:
             try:
                 await self.engine.call(self.process, _BY_NAME[provider], "getNumbersStatus", "any", "0")
                 return
-            except UpstreamFailed:
-                if attempt == 3 or self.process.breaker(provider).state == "open":
+            except UpstreamFailed as failure:
+                if attempt == 3 or failure.kind == "TIMEOUT" or self.process.breaker(provider).state == "open":
                     raise
 
     async def _refresh(self) -> None:
