@@ -197,6 +197,11 @@ class Postgres(Source):
                 return BadAnswer(self.name, f"{at} does not speak Postgres' protocol: {said}. Check host and port")
         return None
 
+    @property
+    def schema(self) -> str:
+        """The schema that NexNum's tables lie in."""
+        return self._where.schema
+
     async def close(self) -> None:
         for connection in self._open:
             connection.terminate()
@@ -214,15 +219,21 @@ class Postgres(Source):
 
     async def _connected(self) -> asyncpg.Connection:
         """An idle connection that still stands, or a new one."""
-        import asyncpg
-
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():
                 return connection
             self._open.discard(connection)
+        connection = await self.connect()
+        self._open.add(connection)
+        return connection
+
+    async def connect(self) -> asyncpg.Connection:
+        """A new connection that is the caller's, to close as well; raises the client's errors (see explain)."""
+        import asyncpg
+
         try:
-            connection = await asyncpg.connect(
+            return await asyncpg.connect(
                 host=list(self._where.hosts),
                 port=list(self._where.ports),
                 user=self._where.user,
@@ -238,8 +249,6 @@ class Postgres(Source):
             raise BadAnswer(
                 self.name, f"postgres at {self.address} does not speak Postgres' protocol ({said}): check host and port"
             ) from error
-        self._open.add(connection)
-        return connection
 
     def _tls(self) -> str | ssl.SSLContext | None:
         """asyncpg knows the modes by name; a CA of one's own needs a context."""

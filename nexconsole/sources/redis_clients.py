@@ -1,8 +1,9 @@
 """What the Redis source asks of a server, in each of the ways that a server can be reached.
 
 Each has `values` (string values by key; None for a key that is absent or not a string), `ttls` (milliseconds, as
-PTTL has them), `scan` (one step), `text` (a command whose answer is a text) and `close`. They raise their
-libraries' own errors.
+PTTL has them), `scan` (one step), `text` (a command whose answer is a text), `keyed` (commands that name their keys,
+each sent where its keys are; a server's refusal of one stands in its place as an exception) and `close`. They raise
+their libraries' own errors.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Client(Protocol):
     async def ttls(self, keys: Sequence[str]) -> list[int]: ...
     async def scan(self, cursor: Cursor, pattern: str, count: int) -> tuple[Cursor | None, list[str]]: ...
     async def text(self, *command: str) -> Any: ...
+    async def keyed(self, commands: Sequence[Sequence[str]]) -> list[Any]: ...
     async def close(self) -> None: ...
 
 
@@ -61,10 +63,13 @@ def _no_retries() -> Any:
     return Retry(NoBackoff(), 0)
 
 
-def _values(replies: Sequence[Any]) -> list[str | None]:
-    """Replies of GET; a WRONGTYPE is a key that holds something else, any other error is raised."""
+def _raised(replies: Sequence[Any], but: str = "") -> list[Any]:
+    """A pipeline's replies; the first error is raised as the server put it, and one that begins with `but` is None.
+
+    The library would repeat the whole command, keys and all, in the error's text.
+    """
     for reply in replies:
-        if isinstance(reply, Exception) and not str(reply).startswith("WRONGTYPE"):
+        if isinstance(reply, Exception) and not (but and str(reply).startswith(but)):
             raise reply
     return [None if isinstance(reply, Exception) else reply for reply in replies]
 
@@ -89,17 +94,16 @@ class Single:
 
     async def values(self, keys: Sequence[str]) -> list[str | None]:
         # MGET answers nil for a key of another type, so nothing is raised for it.
-        slices = [keys[start : start + SLICE] for start in range(0, len(keys), SLICE)]
-        async with self._client.pipeline(transaction=False) as pipe:
-            for part in slices:
-                pipe.mget(part)
-            return [value for values in await pipe.execute() for value in values]
+        found: list[str | None] = []
+        for start in range(0, len(keys), SLICE):
+            found += await self._client.mget(keys[start : start + SLICE])
+        return found
 
     async def ttls(self, keys: Sequence[str]) -> list[int]:
         async with self._client.pipeline(transaction=False) as pipe:
             for key in keys:
                 pipe.pttl(key)
-            return await pipe.execute()
+            return _raised(await pipe.execute(raise_on_error=False))
 
     async def scan(self, cursor: Cursor, pattern: str, count: int) -> tuple[Cursor | None, list[str]]:
         following, keys = await self._client.scan(cursor[1], match=pattern, count=count)
@@ -107,6 +111,12 @@ class Single:
 
     async def text(self, *command: str) -> Any:
         return await self._client.execute_command(*command)
+
+    async def keyed(self, commands: Sequence[Sequence[str]]) -> list[Any]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            return await pipe.execute(raise_on_error=False)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -135,13 +145,13 @@ class Cluster:
         pipe = self._client.pipeline()
         for key in keys:
             pipe.get(key)
-        return _values(await pipe.execute(raise_on_error=False))
+        return _raised(await pipe.execute(raise_on_error=False), but="WRONGTYPE")
 
     async def ttls(self, keys: Sequence[str]) -> list[int]:
         pipe = self._client.pipeline()
         for key in keys:
             pipe.pttl(key)
-        return await pipe.execute()
+        return _raised(await pipe.execute(raise_on_error=False))
 
     async def scan(self, cursor: Cursor, pattern: str, count: int) -> tuple[Cursor | None, list[str]]:
         await self._client.initialize()
@@ -153,13 +163,26 @@ class Cluster:
         answer = await self._client.execute_command(
             "SCAN", position, "MATCH", pattern, "COUNT", count, target_nodes=ahead[0]
         )
-        following, keys = next(iter(answer.values())) if isinstance(answer, dict) else answer
+        cursors, keys = answer
+        following = next(iter(cursors.values()))
         if following:
-            return (ahead[0].name, int(following)), keys
+            return (ahead[0].name, following), keys
         return ((ahead[1].name, 0) if len(ahead) > 1 else None), keys
 
     async def text(self, *command: str) -> Any:
         return await self._client.execute_command(*command, target_nodes=RANDOM_NODE)
+
+    async def keyed(self, commands: Sequence[Sequence[str]]) -> list[Any]:
+        from redis.exceptions import ResponseError
+
+        # One after the other: the library's pipeline does not find the keys of every command.
+        answers: list[Any] = []
+        for command in commands:
+            try:
+                answers.append(await self._client.execute_command(*command))
+            except ResponseError as error:
+                answers.append(error)
+        return answers
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -202,6 +225,17 @@ class Rest:
 
     async def text(self, *command: str) -> Any:
         return await self._execute(*command)
+
+    async def keyed(self, commands: Sequence[Sequence[str]]) -> list[Any]:
+        from upstash_redis.errors import UpstashError
+
+        async def one(command: Sequence[str]) -> Any:
+            try:
+                return await self._execute(*command)
+            except UpstashError as error:
+                return error
+
+        return list(await asyncio.gather(*(one(command) for command in commands)))
 
     async def _execute(self, *command: str) -> Any:
         async with self._places:

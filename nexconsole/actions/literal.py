@@ -1,0 +1,87 @@
+"""The literal command that a plan stands for: pasted in a shell it does the same. Secrets are variables in it.
+
+Texts from outside are quoted twice: as a literal of their own language (SQL, JSON), then for the shell.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from ..sources.redis_address import Kind, parse_address
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+# libpq's own parameters among those that connection strings of NexNum carry; it refuses all others (facts 1.1).
+LIBPQ = frozenset({"sslmode", "application_name", "connect_timeout", "host", "port", "user", "password", "options",
+                   "sslrootcert", "target_session_attrs"})  # fmt: skip
+
+
+def sql_text(text: str) -> str:
+    """A text as a literal of SQL, whatever it holds; what could not be shown is written as escapes."""
+    if text.isprintable() and "\\" not in text:
+        return "'" + text.replace("'", "''") + "'"
+    parts = []
+    for char in text:
+        if char in "'\\":
+            parts.append(char * 2)
+        elif char.isprintable():
+            parts.append(char)
+        else:
+            parts.append(f"\\U{ord(char):08x}")
+    return "E'" + "".join(parts) + "'"
+
+
+def sql_name(name: str) -> str:
+    """A name as SQL's identifier, quoted where it must be."""
+    if re.fullmatch(r"[a-z_][a-z0-9_]*", name):
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+def psql(settings: Settings, sql: str) -> str:
+    """`sql` through psql; of an address that libpq would refuse, what it refuses is cut off."""
+    query = parse_qs(urlsplit(settings.postgres.url).query)
+    if set(query) <= LIBPQ:
+        return f'psql -X "$DATABASE_URL" -c {shlex.quote(sql)}'
+    mode = f"PGSSLMODE={shlex.quote(query['sslmode'][-1])} " if "sslmode" in query else ""
+    return f'{mode}psql -X "${{DATABASE_URL%%\\?*}}" -c {shlex.quote(sql)}'
+
+
+def redis_cli(settings: Settings, *command: str) -> str:
+    """A Redis command through redis-cli, or curl where Redis is a REST service."""
+    where = parse_address(settings.redis.url)
+    words = shlex.join(command)
+    if where.kind is Kind.REST:
+        body = shlex.quote(json.dumps(list(command), ensure_ascii=False))
+        token = '-H "Authorization: Bearer $UPSTASH_REDIS_REST_TOKEN"'
+        return f'curl -sS --fail-with-body "$UPSTASH_REDIS_REST_URL" {token} -d {body}'
+    if where.kind is Kind.ONE:
+        return f'redis-cli -u "$REDIS_URL" {words}'
+    host, port = where.hosts[0]
+    user = f"--user {shlex.quote(where.username)} " if where.username else ""
+    place = f"-h {shlex.quote(host)} -p {port}"
+    tls = "--tls " if where.tls else ""
+    login = f'REDISCLI_AUTH="$REDIS_PASSWORD" redis-cli {tls}{user}' if where.password else f"redis-cli {tls}"
+    if where.kind is Kind.CLUSTER:
+        return f"{login}-c {place} {words}"
+    master = f"redis-cli {tls}{place} SENTINEL get-master-addr-by-name {shlex.quote(where.service)}"
+    number = f"-n {where.database} " if where.database else ""
+    return f'set -- $({master}) && {login}-h "$1" -p "$2" {number}{words}'
+
+
+def curl(method: str, path: str, *, headers: Sequence[str] = (), body: Mapping[str, object] | None = None) -> str:
+    """A request to NexNum's API. `headers` go into double quotes as they are: they name variables, nothing else."""
+    words = [f'curl -sS --fail-with-body -X {method} "$API_URL"{shlex.quote(path)}']
+    words += [f'-H "{header}"' for header in headers]
+    if body is not None:
+        words += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}"]
+    return " ".join(words)
+
+
+ADMIN = ("Authorization: Bearer $ADMIN_TOKEN", "Cookie: token=$ADMIN_TOKEN")
