@@ -1,0 +1,375 @@
+"""The drill's Prometheus: its HTTP API over the market's samples, for the expressions that the console uses."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from aiohttp import web
+
+from ..errors import DrillError
+from ..settings import Expressions
+from .alerting import GROUP, INTERVAL_S, RULES, Active, Alerting, Watched
+from .evaluation import Database, Labels, Scrapes, Vector, evaluate
+from .promql import Aggregation, Binary, Call, Expression, ParseError, Selector, duration, parse
+from .real_prometheus import RealPrometheus
+
+__all__ = ["PrometheusServer", "RealPrometheus"]
+
+MAX_POINTS = 11_000
+YIELD_S = 0.05  # a long range query lets the rest of the world go on so often
+VERSION = {
+    "version": "2.42.0",
+    "revision": "",
+    "branch": "HEAD",
+    "buildUser": "nexconsole drill",
+    "buildDate": "",
+    "goVersion": "",
+}
+
+
+class Refused(Exception):
+    """An error answer: 400 bad_data unless said otherwise."""
+
+    def __init__(self, sentence: str, kind: str = "bad_data", code: int = 400) -> None:
+        super().__init__(sentence)
+        self.kind = kind
+        self.code = code
+
+
+class PrometheusServer:
+    """`await start()` gives the address; `await close()` ends it. Nothing is kept on disk.
+
+    `samples` are the market's: (epoch seconds, {(pod, metric, labels): value}), one every few seconds.
+    Answered are `expressions` with any window, the rules' own, ALERTS, ALERTS_FOR_STATE, and counts of
+    series: `count(selector)` and `count by (__name__) (selector)`. Anything else is refused.
+    """
+
+    def __init__(
+        self, samples: deque[tuple[float, dict[tuple[str, str, Labels], float]]], expressions: Expressions
+    ) -> None:
+        self._samples = samples
+        texts = [getattr(expressions, name) for name in expressions.__struct_fields__]
+        texts += [rule.expression for rule in RULES]
+        self._answered = {_shape(_own(text)) for text in texts}
+        self._restart()
+        self._runner: web.AppRunner | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, port: int = 0) -> str:
+        app = web.Application(middlewares=[_errors])
+        for path, answer in (
+            ("/api/v1/query", self._query),
+            ("/api/v1/query_range", self._query_range),
+            ("/api/v1/series", self._series),
+            ("/api/v1/labels", self._label_names),
+        ):
+            app.router.add_get(path, answer, allow_head=False)
+            app.router.add_post(path, answer)
+        for path, answer in (
+            ("/api/v1/label/{name}/values", self._label_values),
+            ("/api/v1/rules", self._rules),
+            ("/api/v1/alerts", self._alerts),
+            ("/api/v1/status/buildinfo", _buildinfo),
+            ("/-/healthy", _healthy),
+            ("/-/ready", _ready),
+            ("/", _front),
+            ("/graph", _front),
+        ):
+            app.router.add_get(path, answer)
+        self._refresh()
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        self._task = asyncio.create_task(self._judge())
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _judge(self) -> None:
+        while True:
+            await asyncio.sleep(INTERVAL_S)
+            self._refresh()
+
+    def _restart(self) -> None:
+        self._database = Database()
+        self._scrapes = Scrapes(self._samples)
+        self._alerting = Alerting()
+
+    def _refresh(self) -> None:
+        """Take in what the market has sampled, and judge the rules up to now."""
+        if not self._scrapes.take(self._database):
+            self._restart()
+            self._scrapes.take(self._database)
+        if self._samples:
+            self._alerting.catch_up(self._database, self._samples[0][0], time.time())
+
+    def _parsed(self, text: str) -> Expression:
+        try:
+            expression = parse(text)
+        except ParseError as error:
+            raise Refused(f'invalid parameter "query": {error}') from error
+        if not self._knows(expression):
+            told = "1:1: parse error: this server answers the expressions of its settings and its rules only"
+            raise Refused(f'invalid parameter "query": {told}')
+        return expression
+
+    def _knows(self, expression: Expression) -> bool:
+        match expression:
+            case Selector(window=None):
+                return expression.name in ("ALERTS", "ALERTS_FOR_STATE")
+            case Aggregation("count", by, Selector()):
+                return by <= {"__name__"}
+        return _shape(expression) in self._answered
+
+    async def _query(self, request: web.Request) -> web.Response:
+        query = await _parameters(request)
+        at = _time(query, "time", time.time())
+        _timeout(query)
+        expression = self._parsed(query.get("query", ""))
+        self._refresh()
+        vector = evaluate(expression, self._database, at)
+        assert isinstance(vector, dict)
+        result = [{"metric": dict(labels), "value": [_stamp(at), _text(value)]} for labels, value in _sorted(vector)]
+        return _success({"resultType": "vector", "result": result})
+
+    async def _query_range(self, request: web.Request) -> web.Response:
+        query = await _parameters(request)
+        start, end = _time(query, "start"), _time(query, "end")
+        if end < start:
+            raise Refused('invalid parameter "end": end timestamp must not be before start time')
+        step = _duration(query, "step")
+        if step <= 0:
+            told = "zero or negative query resolution step widths are not accepted. Try a positive integer"
+            raise Refused(f'invalid parameter "step": {told}')
+        if (end - start) / step > MAX_POINTS:
+            told = "exceeded maximum resolution of 11,000 points per timeseries."
+            raise Refused(f"{told} Try decreasing the query resolution (?step=XX)")
+        deadline = time.monotonic() + _timeout(query)
+        expression = self._parsed(query.get("query", ""))
+        self._refresh()
+        series: dict[Labels, list[list[Any]]] = {}
+        breath = time.monotonic() + YIELD_S
+        for number in range(math.floor((end - start) / step + 1e-9) + 1):
+            at = start + number * step
+            vector = evaluate(expression, self._database, at)
+            assert isinstance(vector, dict)
+            for labels, value in vector.items():
+                series.setdefault(labels, []).append([_stamp(at), _text(value)])
+            if (now := time.monotonic()) > deadline:
+                raise Refused("query timed out in expression evaluation", "timeout", 503)
+            if now > breath:
+                await asyncio.sleep(0)
+                breath = time.monotonic() + YIELD_S
+        result = [{"metric": dict(labels), "values": series[labels]} for labels in sorted(series)]
+        return _success({"resultType": "matrix", "result": result})
+
+    def _found(self, texts: list[str]) -> list[Labels]:
+        self._refresh()
+        found: set[Labels] = set()
+        for text in texts:
+            try:
+                selector = parse(text)
+            except ParseError as error:
+                raise Refused(f'invalid parameter "match[]": {error}') from error
+            if not isinstance(selector, Selector) or selector.window is not None:
+                raise Refused('invalid parameter "match[]": 1:1: parse error: expected a vector selector')
+            found |= set(self._database.find(selector))
+        return sorted(found)
+
+    async def _series(self, request: web.Request) -> web.Response:
+        texts = await _matchers(request)
+        if not texts:
+            raise Refused("no match[] parameter provided")
+        return _success([dict(labels) for labels in self._found(texts)])
+
+    async def _label_names(self, request: web.Request) -> web.Response:
+        texts = await _matchers(request) or [ANYTHING]
+        return _success(sorted({name for labels in self._found(texts) for name, _ in labels}))
+
+    async def _label_values(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if not re.fullmatch(r"[A-Za-z_]\w*", name):
+            raise Refused(f'invalid label name: "{name}"')
+        texts = await _matchers(request) or [ANYTHING]
+        return _success(sorted({value for labels in self._found(texts) for key, value in labels if key == name}))
+
+    async def _rules(self, request: web.Request) -> web.Response:
+        kind = request.query.get("type", "").lower()
+        if kind not in ("", "alert", "record"):
+            raise Refused(f'invalid parameter "type": not supported value "{kind}"')
+        self._refresh()
+        names = request.query.getall("rule_name[]", [])
+        shown = [w for w in self._alerting.rules if kind != "record" and (not names or w.rule.name in names)]
+        at = _rfc3339(self._alerting.judged_at)
+        rules = [_rule(watched, at) for watched in shown]
+        timing = {"interval": INTERVAL_S, "limit": 0, "evaluationTime": 0.001, "lastEvaluation": at}
+        group = {"name": GROUP, "file": "prometheus-rules.yaml", "rules": rules, **timing}
+        return _success({"groups": [group] if rules or not (kind or names) else []})
+
+    async def _alerts(self, request: web.Request) -> web.Response:
+        self._refresh()
+        alerts = [_alert(alert) for watched in self._alerting.rules for alert in watched.active.values()]
+        return _success({"alerts": alerts})
+
+
+ANYTHING = '{__name__!=""}'
+
+
+def _own(text: str) -> Expression:
+    """An expression of the settings; DrillError where it is more than the drill can evaluate."""
+    try:
+        return parse(text.replace("{window}", "60s"))
+    except ParseError as error:
+        raise DrillError(f"The drill's Prometheus can't evaluate {text!r} from the settings: {error}.") from error
+
+
+def _shape(expression: Expression) -> Expression:
+    """The expression with all windows alike, to be compared."""
+    match expression:
+        case Selector(matchers, window):
+            return Selector(matchers, None if window is None else 60.0)
+        case Call(function, arguments):
+            return Call(function, tuple(_shape(argument) for argument in arguments))
+        case Aggregation(op, by, over):
+            return Aggregation(op, by, _shape(over))
+        case Binary(op, left, right):
+            return Binary(op, _shape(left), _shape(right))
+    return expression
+
+
+def _rule(watched: Watched, at: str) -> dict[str, Any]:
+    rule = watched.rule
+    return {
+        "state": watched.state,
+        "name": rule.name,
+        "query": rule.expression,
+        "duration": rule.for_s,
+        "keepFiringFor": 0,
+        "labels": {"severity": rule.severity},
+        "annotations": {"summary": rule.summary},
+        "alerts": [_alert(alert) for alert in watched.active.values()],
+        "health": "ok",
+        "evaluationTime": 0.001,
+        "lastEvaluation": at,
+        "type": "alerting",
+    }
+
+
+def _alert(alert: Active) -> dict[str, Any]:
+    told = {"labels": alert.labels, "annotations": alert.annotations, "state": alert.state}
+    return {**told, "activeAt": _rfc3339(alert.since), "value": f"{alert.value:e}"}
+
+
+async def _parameters(request: web.Request) -> Mapping[str, str]:
+    """The query's parameters and, for a POST, the form's over them."""
+    form = await request.post() if request.method == "POST" else {}
+    return {**request.query, **{key: value for key, value in form.items() if isinstance(value, str)}}
+
+
+async def _matchers(request: web.Request) -> list[str]:
+    texts = request.query.getall("match[]", [])
+    if request.method == "POST":
+        texts = [*texts, *map(str, (await request.post()).getall("match[]", []))]
+    return texts
+
+
+def _time(query: Mapping[str, str], name: str, default: float | None = None) -> float:
+    text = query.get(name, "")
+    if not text and default is not None:
+        return default
+    at = _number(text, lambda: datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
+    if at is None:
+        told = f'cannot parse "{text}" to a valid timestamp'
+        told = told if default is None else f"Invalid time value for '{name}': {told}"
+        raise Refused(f'invalid parameter "{name}": {told}')
+    return at
+
+
+def _duration(query: Mapping[str, str], name: str) -> float:
+    text = query.get(name, "")
+    seconds = _number(text, lambda: duration(text))
+    if seconds is None:
+        raise Refused(f'invalid parameter "{name}": cannot parse "{text}" to a valid duration')
+    return seconds
+
+
+def _number(text: str, other: Callable[[], float]) -> float | None:
+    """A finite number as plain digits, or as `other` reads it; None where it is neither."""
+    for read in (lambda: float(text), other):
+        try:
+            number = read()
+        except (ValueError, OverflowError):
+            continue
+        if math.isfinite(number):
+            return number
+    return None
+
+
+def _timeout(query: Mapping[str, str]) -> float:
+    return _duration(query, "timeout") if query.get("timeout") else 120.0
+
+
+def _sorted(vector: Vector) -> list[tuple[Labels, float]]:
+    return sorted(vector.items(), key=lambda pair: pair[0])
+
+
+def _text(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return str(int(value)) if value == int(value) else format(Decimal(repr(value)), "f")
+
+
+def _stamp(at: float) -> float:
+    return int(at) if at == int(at) else round(at, 3)
+
+
+def _rfc3339(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _success(data: object) -> web.Response:
+    return web.json_response({"status": "success", "data": data})
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Any) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Refused as error:
+        body = {"status": "error", "errorType": error.kind, "error": str(error)}
+        return web.json_response(body, status=error.code)
+    except web.HTTPNotFound:
+        return web.Response(text="404 page not found\n", status=404)
+
+
+async def _buildinfo(_: web.Request) -> web.Response:
+    return _success(VERSION)
+
+
+async def _healthy(_: web.Request) -> web.Response:
+    return web.Response(text="Prometheus Server is Healthy.\n")
+
+
+async def _ready(_: web.Request) -> web.Response:
+    return web.Response(text="Prometheus Server is Ready.\n")
+
+
+async def _front(_: web.Request) -> web.Response:
+    return web.Response(
+        text="<title>Prometheus of a drill</title>There is an API under /api/v1.", content_type="text/html"
+    )
