@@ -118,23 +118,34 @@ class Redis(Source):
         import redis.exceptions as kinds
 
         at, said = f"redis at {self.address}", clean(error, 300)
+        if (code := CODES.get(type(error).__name__)) and code not in said:
+            said = f"{code} {said}"
         if isinstance(error, kinds.TimeoutError):
             return TimedOut(self.name, f"{at} did not answer within {self.settings.timeout_s:g} s")
+        if type(error).__name__ == "MasterNotFoundError":
+            return self._explain_sentinels(said)
         if (known := self._explain_word(said)) is not None:
             return known
         if isinstance(error, kinds.AuthenticationError):
             return Denied(self.name, f"{at} refused the login: {said}. Check user and password in redis.url")
-        if isinstance(error, (kinds.InvalidResponse, ValueError, IndexError, kinds.DataError)):
+        if isinstance(error, (kinds.InvalidResponse, kinds.DataError, ValueError, TypeError, IndexError)):
             return BadAnswer(self.name, f"{at} does not speak Redis' protocol: {clean(said, 120)}. Check host and port")
         if isinstance(error, kinds.ConnectionError) and (cause := socket_error(error)) is not None:
             return self._network(cause)
-        if isinstance(error, kinds.BusyLoadingError):
-            return Unreachable(self.name, f"{at} is loading its data from disk: wait")
         if isinstance(error, (kinds.ConnectionError, kinds.RedisClusterException)):
             return Unreachable(self.name, f"{at}: the connection broke: {said}")
         if isinstance(error, kinds.RedisError):
             return SourceError(self.name, f"{at}: {said}")
         return None
+
+    def _explain_sentinels(self, said: str) -> SourceError:
+        """The library lists what each sentinel did, by the kinds of their errors."""
+        if "AuthenticationError" in said:
+            wanted = "they refuse the password of ?sentinel_password= in redis.url, or want one"
+            return Denied(self.name, f"redis at {self.address}, its sentinels: {wanted}")
+        if "ConnectionError" in said or "TimeoutError" in said:
+            return Unreachable(self.name, f"redis at {self.address}: no sentinel that answers knows a healthy master")
+        return Unreachable(self.name, f"redis at {self.address}: its sentinels know no healthy master of that name")
 
     def _explain_word(self, said: str) -> SourceError | None:
         """The sentences for the server's own words, which the library and its sentinels repeat in their errors."""
@@ -166,6 +177,16 @@ class Redis(Source):
                     await client.close()
 
 
+# redis-py takes the server's code off these errors' texts.
+CODES = {
+    "BusyLoadingError": "LOADING",
+    "ReadOnlyError": "READONLY",
+    "MovedError": "MOVED",
+    "AskError": "MOVED",
+    "ClusterDownError": "CLUSTERDOWN",
+    "MasterDownError": "MASTERDOWN",
+    "NoPermissionError": "NOPERM",
+}
 # What a server (or the library in its place) says -> what it means here.
 WORDS: tuple[tuple[str, type[SourceError], str], ...] = (
     ("WRONGPASS", Denied, "refused the password: check redis.url"),
@@ -177,11 +198,10 @@ WORDS: tuple[tuple[str, type[SourceError], str], ...] = (
     ("NOPERM", Denied, "does not let this user read: {said}. Ask for +@read, +ping, +info and ~*"),
     ("has no permissions", Denied, "does not let this user read: {said}. Ask for +@read, +ping, +info and ~*"),
     ("LOADING", Unreachable, "is loading its data from disk: wait"),
-    ("loading the dataset", Unreachable, "is loading its data from disk: wait"),
     ("MASTERDOWN", Unreachable, "is a replica that has lost its master: {said}"),
     ("CLUSTERDOWN", Unreachable, "is a cluster that is down: {said}"),
-    ("No master found", Unreachable, "knows no healthy master: {said}"),
     ("MOVED", BadAnswer, "is part of a cluster: write redis+cluster:// in redis.url"),
+    ("hash to the same slot", BadAnswer, "is part of a cluster: write redis+cluster:// in redis.url"),
     ("cluster support disabled", BadAnswer, "is no cluster: write redis:// in redis.url"),
     ("Cluster mode is not enabled", BadAnswer, "is no cluster: write redis:// in redis.url"),
     ("READONLY", SourceError, "is a replica that can't be written to: {said}"),

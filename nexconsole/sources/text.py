@@ -17,7 +17,8 @@ _ESCAPES = re.compile(
 )
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and line feed, C1
-    "\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"  # marks, isolates, tags
+    "\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"  # marks, isolates, tags
+    "\ud800-\udfff]"  # half characters, which no terminal can be sent
 )
 _SPACES = re.compile(r"[ \t\n]+")
 _SECRET_NAME = (

@@ -100,7 +100,8 @@ def explain(source: Source, error: Exception) -> SourceError | None:
         return None
     if (cause := socket_error(error)) is not None:
         return source._network(cause)
-    if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
+    dropped = "disconnected" in str(error) or "peer closed" in str(error)
+    if isinstance(error, httpx.RemoteProtocolError) and not dropped:
         return BadAnswer(source.name, f"{at} does not speak HTTP: {clean(error, 120)}. Check host and port")
     if isinstance(error, httpx.ProxyError):
         return Unreachable(source.name, f"{at}: the proxy of HTTP_PROXY or HTTPS_PROXY failed: {clean(error, 120)}")
