@@ -110,6 +110,7 @@ MOST_PROVIDERS = 5_000
 LATE_S = 5.0  # HALF-OPEN is logged by a timer; later than this after the cool-down, the cool-down is another
 LOST_S = 15.0  # a pod whose log has been lost for so long may be in another state by now
 SHARED_OPENING_S = 600.0  # an older log line is not of the shared breaker's present opening (facts 3.1: at most 300)
+ORDER = ("pod logs", "redis", "postgres")
 URGENCY = {OPEN: 0, HALF_OPEN: 1, UNKNOWN: 3, CLOSED: 4}
 FLAPPING_URGENCY = 2
 
@@ -253,8 +254,8 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
         if number % 200 == 199:
             await asyncio.sleep(0)
     return Circuits(
-        source=", ".join(parts.sources),
-        notes=tuple(parts.notes),
+        source=", ".join(sorted(parts.sources, key=ORDER.index)),
+        notes=tuple(sorted(parts.notes)),  # they come in the order of the answers, which nobody should see
         providers=tuple(sorted(providers, key=_urgency)),
         pods_followed=sum(pod.error is None for pod in pods),
         pods=parts.logs.pods if parts.logs else 0,

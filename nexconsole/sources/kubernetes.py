@@ -72,7 +72,7 @@ class Kubernetes(Source):
         async with self._listing:
             if time.monotonic() - self._listed[0] < max_age_s:
                 return self._listed[1]
-            selector = self.settings.selector or str((self._deployment or await self.deployment()).spec.selector)
+            selector = self.settings.selector or await self._selector()
             path = f"/api/v1/namespaces/{quote(self.settings.namespace)}/pods"
             async with self.exchange(self.settings.timeout_s, "the pods query"):
                 # resourceVersion 0: from the API server's memory, without a quorum read of etcd for every console
@@ -81,14 +81,27 @@ class Kubernetes(Source):
             self._listed = (time.monotonic(), tuple(found.items or ()))
             return self._listed[1]
 
+    async def _selector(self) -> str:
+        try:
+            return str((self._deployment or await self.deployment()).spec.selector)
+        except Denied as error:
+            raise Denied(self.name, f"{error}, or set kubernetes.selector") from error
+
     async def autoscaler(self) -> Autoscaler | None:
         """The autoscaler that the settings name, else the one that targets the deployment; None: there is none."""
         path = f"/apis/autoscaling/v2/namespaces/{quote(self.settings.namespace)}/horizontalpodautoscalers"
         resource = "horizontalpodautoscalers.autoscaling"
+        refused: SourceError | None = None
+        found = AutoscalerList()
         async with self.exchange(self.settings.timeout_s, "the autoscaler query"):
-            if name := self.settings.autoscaler:
-                return await self._read(f"{path}/{quote(name, safe='')}", Autoscaler, "get", resource, name)
-            found = await self._read(path, AutoscalerList, "list", resource)
+            try:
+                if name := self.settings.autoscaler:
+                    return await self._read(f"{path}/{quote(name, safe='')}", Autoscaler, "get", resource, name)
+                found = await self._read(path, AutoscalerList, "list", resource)
+            except SourceError as error:
+                refused = error  # an answer all the same: a right that only this needs doesn't make the source ill
+        if refused is not None:
+            raise refused
         for autoscaler in found.items or ():
             target = autoscaler.spec.scale_target_ref
             if (target.kind, target.name) == ("Deployment", self.settings.deployment):
@@ -151,7 +164,10 @@ class Kubernetes(Source):
             case msgspec.DecodeError():
                 return BadAnswer(self.name, f"{at} answered JSON that is not Kubernetes': {clean(error, 200)}")
             case aiohttp.ClientConnectorCertificateError():
-                return Unreachable(self.name, f"{at}: its TLS certificate can't be verified: {clean(error, 200)}")
+                why = clean(error.certificate_error, 150)
+                return Unreachable(
+                    self.name, f"{at}: its TLS certificate can't be verified, check certificate-authority: {why}"
+                )
             case aiohttp.ClientConnectorError():
                 return self._network(_refused(error.os_error))
             case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():

@@ -49,12 +49,11 @@ class LineCutter:
 
     def cut(self, chunk: bytes) -> list[bytes]:
         """The lines that are complete now, each cut to LONGEST_LINE bytes."""
+        size = len(self._rest) + len(chunk)
         lines = (self._rest + chunk).split(b"\n")
         # A rest that has reached the limit is already cut: whatever is appended to it is cut away again.
         self._rest = lines.pop()[:LONGEST_LINE]
-        if len(self._rest) + len(chunk) > LONGEST_LINE:
-            return [line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] for line in lines]
-        return lines
+        return lines if size <= LONGEST_LINE else [line[:LONGEST_LINE] for line in lines]
 
 
 def moment(line: bytes) -> datetime | None:
@@ -251,18 +250,21 @@ class Logs:
             self._task.cancel()
 
     async def _run(self) -> None:
+        failed_at = 0.0
         while True:
             try:
                 pods = await self.kubernetes.pods()
             except SourceError as error:
+                failed_at = failed_at if self.error else time.monotonic()
                 self.error = error
                 self._listed.set()
                 await asyncio.sleep(PODS_RETRY_S)
                 continue
-            recovered, self.error = self.error is not None, None
+            silent_since = time.monotonic() - SILENT_S if self.error is None else failed_at
+            self.error = None
             self._match(pods)
             self._listed.set()
-            self._restart_silent(0.0 if recovered else SILENT_S)
+            self._restart_silent(silent_since)
             await asyncio.sleep(PODS_EVERY_S)
 
     def _match(self, pods: Iterable[Pod]) -> None:
@@ -305,11 +307,10 @@ class Logs:
         pod.breakers.forget()
         self.wake.set()
 
-    def _restart_silent(self, silent_s: float) -> None:
-        """Open anew the streams that have given nothing for so long."""
-        now = time.monotonic()
+    def _restart_silent(self, since: float) -> None:
+        """Open anew the streams that have given nothing since that moment: after an outage they may hang for good."""
         for pod in self.followed.values():
-            if now - pod.bytes_at > silent_s and pod.error is None:
+            if pod.bytes_at < since and pod.error is None:
                 self._follow(pod)
 
     async def _keep_following(self, pod: Followed) -> None:

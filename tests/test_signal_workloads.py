@@ -1,0 +1,181 @@
+"""Workloads: the rollout as kubectl judges it, pods and their reasons, the autoscaler."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from small_cluster import small_cluster, until
+
+from nexconsole.model import State
+from nexconsole.settings import Settings
+from nexconsole.signals.readings import read_once
+from nexconsole.signals.workloads import SIGNAL, describe, judge_rollout, scale
+from nexconsole.sources import Sources, resources
+from nexconsole.sources.clients import Clients
+
+NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
+DEADLINE = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+AVAILABLE = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
+QUOTA = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
+
+
+def deployment(replicas=3, seen=2, paused=False, conditions=(), now=3, **status) -> resources.Deployment:
+    counts = {"replicas": now, "updatedReplicas": 3, "readyReplicas": 3, "availableReplicas": 3} | status
+    return msgspec.convert(
+        {
+            "metadata": {"generation": 2},
+            "spec": {"replicas": replicas, "paused": paused},
+            "status": {"observedGeneration": seen, "conditions": list(conditions), **counts},
+        },
+        resources.Deployment,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "rollout", "words"),
+    [
+        (deployment(), "complete", ""),
+        (deployment(seen=1), "progressing", "not been taken up"),
+        (deployment(updatedReplicas=1), "progressing", "1 of 3 replicas are updated"),
+        (deployment(updatedReplicas=1, conditions=[QUOTA]), "progressing", "exceeded quota"),
+        (deployment(now=4), "progressing", "1 old replicas have yet to go"),
+        (deployment(availableReplicas=1), "progressing", "1 of 3 updated replicas are available"),
+        (deployment(availableReplicas=1, conditions=[AVAILABLE]), "complete", "1 of 3 updated replicas are available"),
+        (deployment(availableReplicas=0, conditions=[DEADLINE]), "stuck", "deadline"),
+        (deployment(paused=True, updatedReplicas=1), "paused", "1 of 3 replicas updated"),
+        (deployment(0, now=0, updatedReplicas=0, availableReplicas=0), "complete", "scaled to 0"),
+    ],
+)
+def test_a_rollout_is_judged_as_kubectl_does(given: resources.Deployment, rollout: str, words: str) -> None:
+    judged, said = judge_rollout(given)
+    assert judged == rollout
+    assert words in said
+
+
+def pod(state=None, last=None, ready=False, restarts=0, conditions=(), deleted=False, **status) -> resources.Pod:
+    kept = [*conditions, {"type": "Ready", "status": str(ready), "message": "containers with unready status: [app]"}]
+    container = {"name": "app", "ready": ready, "restartCount": restarts, "state": state or {}, "lastState": last or {}}
+    return msgspec.convert(
+        {
+            "metadata": {
+                "name": "p",
+                "uid": "u",
+                "creationTimestamp": "2026-01-10T11:00:00Z",
+                **({"deletionTimestamp": "2026-01-10T11:59:00Z"} if deleted else {}),
+            },
+            "spec": {"containers": [{"name": "app"}]},
+            "status": {"phase": "Running", "conditions": kept, "containerStatuses": [container], **status},
+        },
+        resources.Pod,
+        strict=False,
+    )
+
+
+def waiting(reason: str) -> dict:
+    return {"waiting": {"reason": reason}}
+
+
+def ended(reason: str = "Error", code: int = 1, **more: object) -> dict:
+    return {"terminated": {"reason": reason, "exitCode": code, "finishedAt": "2026-01-10T11:30:00Z", **more}}
+
+
+OLD = {"running": {"startedAt": "2026-01-10T11:00:00Z"}}
+YOUNG = {"running": {"startedAt": "2026-01-10T11:59:50Z"}}
+UNSCHEDULED = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: cpu"}
+INIT = {"name": "migrate", "state": waiting("CrashLoopBackOff"), "lastState": ended(code=3)}
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (pod(OLD, ready=True), ""),
+        (pod(OLD, ended("OOMKilled", 137), ready=True, restarts=2), "restarted: OOMKilled"),
+        (pod(OLD, ended(code=7), ready=True, restarts=1), "restarted: exit code 7"),
+        (pod(waiting("CrashLoopBackOff"), ended("OOMKilled", 137), restarts=4), "CrashLoopBackOff (OOMKilled)"),
+        (pod(waiting("ImagePullBackOff")), "ImagePullBackOff"),
+        (pod(waiting("ContainerCreating")), "ContainerCreating"),
+        (pod(ended(code=0, signal=9)), "signal 9"),
+        (pod(OLD), "readiness failing"),
+        (pod(YOUNG), "starting"),
+        (pod(YOUNG, ended("OOMKilled", 137), restarts=1), "starting, restarted: OOMKilled"),
+        (pod(OLD, ready=True, deleted=True), "Terminating"),
+        (pod(None, reason="Evicted", phase="Failed"), "Evicted"),
+        (pod(waiting("PodInitializing"), initContainerStatuses=[INIT]), "Init: CrashLoopBackOff (exit code 3)"),
+        (pod(None, conditions=[UNSCHEDULED], containerStatuses=None), "Unschedulable: 0/3 nodes: cpu"),
+    ],
+)
+def test_a_pod_s_reason_is_the_first_thing_in_its_way(given: resources.Pod, reason: str) -> None:
+    described = describe(given, "", NOW)
+    assert described.reason == reason
+    assert described.age_s == 3600
+
+
+def test_a_restart_has_its_time_and_a_terminating_pod_is_not_ready() -> None:
+    described = describe(pod(OLD, ended(), ready=True, restarts=1), "app", NOW)
+    assert (described.restarted_at, described.restarts) == (datetime(2026, 1, 10, 11, 30, tzinfo=UTC), 1)
+    assert not describe(pod(OLD, ready=True, deleted=True), "", NOW).ready
+
+
+def test_an_autoscaler_s_metrics_stand_beside_their_targets() -> None:
+    def metric(name: str, part: str, **values: object) -> dict:
+        return {"type": "Resource", "resource": {"name": name, part: values}}
+
+    autoscaler = msgspec.convert(
+        {
+            "metadata": {"name": "hpa"},
+            "spec": {
+                "maxReplicas": 10,
+                "metrics": [
+                    metric("cpu", "target", averageUtilization=70),
+                    metric("memory", "target", averageValue="400Mi"),
+                    {"type": "External"},
+                ],
+            },
+            "status": {
+                "currentReplicas": 3,
+                "desiredReplicas": 5,
+                "currentMetrics": [metric("cpu", "current", averageUtilization=45, averageValue="1")],
+            },
+        },
+        resources.Autoscaler,
+    )
+    shown = scale(autoscaler)
+    assert (shown.minimum, shown.maximum, shown.current, shown.desired) == (1, 10, 3, 5)
+    assert shown.metrics == "cpu 45/70 %, memory ?/400Mi, External"
+
+
+async def test_the_deployment_with_pods_and_autoscaler_is_read_from_a_cluster(tmp_path: Path) -> None:
+    async with small_cluster(tmp_path) as small:
+        sources = small.sources()
+        value = (await read_once(SIGNAL, sources, Settings(kubernetes=sources.kubernetes.settings))).value
+        assert (value.desired, value.ready, value.rollout, len(value.pods)) == (3, 3, "complete", 3)
+        assert (value.namespace, value.deployment, value.autoscaler.maximum) == ("default", "nexnum-app", 10)
+        assert all(pod.ready and not pod.restarts for pod in value.pods)
+        small.processes()[0].serving = False
+        await until(lambda: not small.ready())
+        sources.kubernetes._listed = (0.0, ())
+        value = (await read_once(SIGNAL, sources, Settings(kubernetes=sources.kubernetes.settings))).value
+        assert (value.ready, value.pods[0].ready, value.rollout) == (2, False, "complete")
+
+
+async def test_what_may_not_be_read_is_a_note_and_the_rest_is_there(tmp_path: Path) -> None:
+    async with small_cluster(tmp_path) as small:
+        sources = small.sources("viewer", autoscaler="other", container="none")
+        reading = await read_once(SIGNAL, sources, Settings(kubernetes=sources.kubernetes.settings))
+        assert reading.value.notes == (
+            "autoscaler: there is no horizontalpodautoscaler other in namespace default: "
+            "set kubernetes.autoscaler or kubernetes.namespace",
+        )
+        assert len(reading.value.pods) == 3
+        nobody = small.sources("nobody")
+        reading = await read_once(SIGNAL, nobody, Settings(kubernetes=nobody.kubernetes.settings))
+        assert reading.value is None
+        assert "grant get on deployments.apps" in reading.error
+
+
+async def test_without_a_cluster_there_are_no_workloads() -> None:
+    reading = await read_once(SIGNAL, Sources(Clients(), {}), Settings())
+    assert reading.state(NOW) is State.ABSENT

@@ -1,0 +1,299 @@
+"""The Kubernetes source against the drill's cluster, and against far sides that nobody wants."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from far_side import GARBAGE, HTML, REDIRECT, tcp_server
+from small_cluster import SmallCluster, small_cluster, until
+
+from nexconsole.errors import BadAnswer, Denied, NexConsoleError, SourceError, TimedOut, Unreachable
+from nexconsole.settings import Kubernetes as KubernetesSettings
+from nexconsole.sources.breakers import OPEN
+from nexconsole.sources.clients import Clients
+from nexconsole.sources.kubernetes import Kubernetes
+from nexconsole.sources.logs import Followed
+
+
+@pytest.fixture
+async def small(tmp_path: Path):
+    async with small_cluster(tmp_path, secret={"DATABASE_URL": "postgresql://u:p@h/db"}) as cluster:
+        yield cluster
+
+
+def on_port(folder: Path, port: int, scheme: str = "http", **settings: object) -> Kubernetes:
+    """A source whose kubeconfig names that port."""
+    named = {"cluster": "c", "user": "u"}
+    config = {
+        "clusters": [{"name": "c", "cluster": {"server": f"{scheme}://127.0.0.1:{port}"}}],
+        "users": [{"name": "u", "user": {"token": "a-token"}}],
+        "contexts": [{"name": "c", "context": named}],
+        "current-context": "c",
+    }
+    path = folder / "far.yaml"
+    path.write_text(json.dumps(config))
+    wanted = {"timeout_s": 0.5} | settings
+    return Kubernetes(Clients(), KubernetesSettings(kubeconfig=str(path), **wanted))  # type: ignore[arg-type]
+
+
+def answer(status: int, body: object, kind: str = "application/json", more: str = "") -> bytes:
+    text = json.dumps(body).encode()
+    return f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n{more}Content-Length: {len(text)}\r\n\r\n".encode() + text
+
+
+def refusal(status: int, message: str) -> bytes:
+    return answer(status, {"kind": "Status", "status": "Failure", "message": message, "code": status})
+
+
+async def test_deployment_pods_and_autoscaler_are_read(small: SmallCluster) -> None:
+    source = small.source()
+    deployment = await source.deployment()
+    assert (deployment.metadata.name, deployment.spec.replicas) == ("nexnum-app", 3)
+    pods = await source.pods()
+    assert sorted(pod.metadata.name for pod in pods) == sorted(small.machine.running)
+    assert all(pod.container("").state.running.started_at for pod in pods)
+    autoscaler = await source.autoscaler()
+    assert (autoscaler.metadata.name, autoscaler.spec.max_replicas) == ("nexnum-hpa", 10)
+    assert source.health.error is None
+    assert source.health.latency_ms > 0
+    assert source.address == small.cluster.url.removeprefix("https://")
+
+
+async def test_a_fresh_enough_list_of_pods_is_not_asked_for_again(small: SmallCluster) -> None:
+    source = small.source()
+    assert await source.pods() is await source.pods(max_age_s=60)
+    assert await source.pods() is not await source.pods()
+
+
+async def test_what_the_account_may_do_can_be_asked(small: SmallCluster) -> None:
+    viewer = small.source("viewer")
+    assert (await viewer.allowed("list", "pods"))[0]
+    assert not (await viewer.allowed("get", "pods", "log"))[0]
+    assert not (await viewer.allowed("patch", "deployments.apps", "scale"))[0]
+    assert (await small.source("operator").allowed("patch", "deployments.apps", "scale"))[0]
+
+
+async def test_a_secret_is_read_where_it_may_be(small: SmallCluster) -> None:
+    assert (await small.source("admin").secret("nexnum-secrets"))["DATABASE_URL"] == "postgresql://u:p@h/db"
+    with pytest.raises(Denied, match="may not get secrets in namespace default: grant get on secrets"):
+        await small.source("operator").secret("nexnum-secrets")
+
+
+async def test_a_missing_right_is_named(small: SmallCluster) -> None:
+    nobody = small.source("nobody")
+    with pytest.raises(Denied, match=r"may not get deployments.apps .*grant get on deployments.apps$"):
+        await nobody.deployment()
+    with pytest.raises(Denied, match=r"grant get on deployments.apps, or set kubernetes.selector"):
+        await nobody.pods()
+    assert nobody.health.kind == "denied"
+    with pytest.raises(Denied, match="grant list on pods"):
+        await small.source("nobody", selector="app=nexnum-app").pods()
+
+
+async def test_a_right_that_only_the_autoscaler_needs_does_not_make_the_source_ill(small: SmallCluster) -> None:
+    source = small.source("nobody")
+    with pytest.raises(Denied, match="horizontalpodautoscalers"):
+        await source.autoscaler()
+    assert source.health.error is None
+
+
+async def test_a_deployment_that_is_not_there_says_which_setting(small: SmallCluster) -> None:
+    with pytest.raises(SourceError, match=r"no deployment nexnum-api in namespace default: set kubernetes.deployment"):
+        await small.source(deployment="nexnum-api").deployment()
+
+
+async def test_an_expired_token_is_denied_and_a_new_one_in_the_kubeconfig_is_taken(
+    small: SmallCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexconsole.sources.kubernetes.RELOAD_EVERY_S", 0.0)
+    source = small.source()
+    small.write_kubeconfig("operator", token="an-old-token")
+    with pytest.raises(Denied, match="credentials"):
+        await source.deployment()
+    small.write_kubeconfig("operator")
+    assert await source.deployment()
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind", "words"),
+    [
+        (None, TimedOut, "did not answer the deployment query within 0.5 s"),
+        (b"", Unreachable, "dropped the connection"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{", Unreachable, "dropped"),
+        (GARBAGE, BadAnswer, "does not speak HTTP"),
+        (HTML, BadAnswer, "HTML instead of JSON"),
+        (REDIRECT, BadAnswer, "redirects"),
+        (answer(200, {"metadata": []}), BadAnswer, "not Kubernetes"),
+        (answer(200, "x" * 30)[:-4] + b"}}}}", BadAnswer, "not Kubernetes"),
+        (refusal(401, "Unauthorized"), Denied, "401"),
+        (refusal(403, 'User "\x1b[31msam" cannot get resource'), Denied, "account sam may not get deployments.apps"),
+        (answer(404, {}, "text/html"), BadAnswer, "is this a Kubernetes API server"),
+        (refusal(503, "apiserver is shutting down"), Unreachable, "apiserver is shutting down"),
+        (refusal(500, "etcd leader changed"), SourceError, "etcd leader changed"),
+    ],
+)
+async def test_a_far_side_out_of_order_is_one_sentence(sent, kind, words, tmp_path: Path) -> None:
+    async with tcp_server(sent) as port:
+        source = on_port(tmp_path, port)
+        with pytest.raises(kind, match=words) as caught:
+            await source.deployment()
+        assert "\x1b" not in str(caught.value)
+        assert source.health.error == str(caught.value)
+        await source.close()
+
+
+async def test_a_refused_connection_and_a_port_without_tls_are_said(tmp_path: Path) -> None:
+    source = on_port(tmp_path, 1)
+    with pytest.raises(Unreachable, match="refused"):
+        await source.deployment()
+    await source.close()
+    async with tcp_server(HTML) as port:
+        source = on_port(tmp_path, port, "https")
+        with pytest.raises(Unreachable, match="TLS"):
+            await source.deployment()
+        await source.close()
+
+
+async def test_an_authority_that_is_not_the_cluster_s_is_said(small: SmallCluster, tmp_path: Path) -> None:
+    source = on_port(tmp_path, int(small.cluster.url.rpartition(":")[2]), "https")
+    with pytest.raises(Unreachable, match="certificate can't be verified"):
+        await source.deployment()
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "[]", "clusters: 5", "current-context: x", "contexts: []\nclusters: []"])
+async def test_a_file_that_is_no_kubeconfig_is_an_expected_failure(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(text)
+    with pytest.raises(NexConsoleError, match="kubeconfig"):
+        await Kubernetes(Clients(), KubernetesSettings(kubeconfig=str(path))).deployment()
+
+
+async def test_a_kubeconfig_that_is_not_there_or_not_ours_to_have_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"does not exist: set kubernetes\.kubeconfig"):
+        await Kubernetes(Clients(), KubernetesSettings(kubeconfig=str(tmp_path / "none"))).deployment()
+    with pytest.raises(SourceError, match="kubeconfig in-cluster can't be used"):
+        await Kubernetes(Clients(), KubernetesSettings(kubeconfig="in-cluster")).deployment()
+
+
+# --- following logs
+
+
+def states(source: Kubernetes) -> list[str]:
+    return sorted(breaker.state for pod in source.logs.followed.values() for breaker in pod.breakers.breakers.values())
+
+
+def followed(source: Kubernetes) -> list[Followed]:
+    return sorted(source.logs.followed.values(), key=lambda pod: pod.name)
+
+
+async def test_the_first_start_has_read_what_was_there(small: SmallCluster) -> None:
+    for number, process in enumerate(small.processes()):
+        for _ in range(1500):
+            process.log.append("some other line")
+        process.log.append(f"[DynamicProvider:smsbower] Circuit {('OPEN', 'HALF-OPEN', 'CLOSED')[number]} - x")
+    source = small.source()
+    await source.logs.start(5.0)
+    assert states(source) == ["closed", "half-open", "open"]
+    assert all(pod.breakers.covered for pod in followed(source))
+
+
+async def test_a_breaker_s_line_wakes_at_once(small: SmallCluster) -> None:
+    source = small.source()
+    await source.logs.start(5.0)
+    for _ in range(5):
+        source.logs.wake.clear()
+        small.processes()[0].log.append("[DynamicProvider:smsbower] Circuit OPEN - Failing fast")
+        async with asyncio.timeout(1.0):
+            await source.logs.wake.wait()
+
+
+async def test_a_pod_that_is_restarted_starts_anew_and_one_that_goes_is_let_go(
+    small: SmallCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexconsole.sources.logs.PODS_EVERY_S", 0.1)
+    source = small.source()
+    small.processes()[0].log.append("[DynamicProvider:smsbower] Circuit OPEN - Failing fast")
+    await source.logs.start(5.0)
+    assert states(source) == ["open"]
+    restarted = followed(source)[0]
+    await asyncio.sleep(1.1)  # the API tells when a container began in whole seconds
+    small.processes()[0].dead = True
+    small.machine.running[restarted.name].log.close()
+    await until(lambda: restarted.breakers.breakers == {})
+    await until(lambda: restarted.name in small.machine.running and not small.machine.running[restarted.name].dead)
+    small.machine.running[restarted.name].log.append("[DynamicProvider:smsbower] Circuit HALF-OPEN - Testing")
+    await until(lambda: states(source) == ["half-open"])
+    assert source.logs.logbook.traffic["smsbower"].counts["open"].total(restarted.started_at) == 1
+    deployment = small.cluster.store.objects("deployments")[0]
+    small.cluster.store.change("deployments", deployment, lambda obj: obj["spec"].update(replicas=2))
+    await until(lambda: len(source.logs.followed) == source.logs.pods == 2)
+
+
+async def test_a_dropped_stream_goes_on_where_it_was(small: SmallCluster) -> None:
+    source = small.source()
+    process = small.processes()[0]
+    process.log.append("[DynamicProvider:smsbower] Circuit OPEN - Failing fast")
+    await source.logs.start(5.0)
+    pod = followed(source)[0]
+    for number in range(3):
+        source.logs._follow(pod)
+        process.log.append("[DynamicProvider:smsbower] Circuit OPEN - Failing fast")
+        await until(lambda wanted=number + 2: len(pod.breakers.breakers["smsbower"].openings) == wanted)
+    await asyncio.sleep(0.2)
+    assert len(pod.breakers.breakers["smsbower"].openings) == 4
+
+
+async def test_following_ends_no_more_pods_than_allowed_and_counts_the_rest(small: SmallCluster) -> None:
+    source = small.source(follow_pods=2)
+    await source.logs.start(5.0)
+    assert (len(source.logs.followed), source.logs.pods) == (2, 3)
+
+
+async def test_a_missing_right_to_logs_is_known_for_each_pod(small: SmallCluster) -> None:
+    source = small.source("viewer")
+    await source.logs.start(5.0)
+    assert all("grant get on pods/log" in str(pod.error) for pod in followed(source))
+    assert source.health.error is None
+
+
+async def test_a_line_of_a_megabyte_does_no_harm_to_the_lines_around_it(small: SmallCluster) -> None:
+    source = small.source()
+    await source.logs.start(5.0)
+    log = small.processes()[0].log
+    log.append("[DynamicProvider:" + "x" * 1_000_000)
+    log.append("\x1b]0;title\x07[DynamicProvider:[red]x[/]] Circuit OPEN - Failing fast")
+    await until(lambda: states(source) == [OPEN])
+    assert list(followed(source)[0].breakers.breakers) == ["[red]x[/]"]
+
+
+async def test_after_the_api_s_return_logs_are_followed_again_within_five_seconds(small: SmallCluster) -> None:
+    source = small.source()
+    await source.logs.start(5.0)
+    process, port = small.processes()[0], int(small.cluster.url.rpartition(":")[2])
+    server = small.cluster._runner
+    site = next(iter(server.sites))
+    await site.stop()
+    for connection in list(server.server.connections):
+        connection.transport.abort()
+    await until(lambda: source.logs.error is not None and all(pod.error for pod in followed(source)))
+    process.log.append("[DynamicProvider:smsbower] Circuit OPEN - Failing fast")
+    from aiohttp import web
+
+    await web.TCPSite(server, "127.0.0.1", port, ssl_context=site._ssl_context).start()
+    async with asyncio.timeout(5.0):
+        await until(lambda: states(source) == [OPEN] and source.logs.error is None)
+    assert len(followed(source)) == 3
+    assert all(pod.breakers.covered for pod in followed(source))
+
+
+async def test_closing_ends_every_task_at_once(small: SmallCluster) -> None:
+    source = small.source()
+    await source.logs.start(5.0)
+    tasks = [pod.task for pod in followed(source)]
+    async with asyncio.timeout(1.0):
+        await source.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(task.done() for task in tasks)
