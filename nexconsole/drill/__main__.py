@@ -14,10 +14,13 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from ..errors import DrillError
 from .scenarios import SCENARIOS
+
+if TYPE_CHECKING:
+    from .world import World
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,7 +88,7 @@ async def _run(options: argparse.Namespace) -> int:
                 await starting
             return 0
         starting.result()
-        _announce(world.environment(), options)
+        _announce(world, options.env_file)
         if options.ready_fd is not None:
             print(json.dumps({"environment": world.environment()}), file=reports, flush=True)
             reports.close()
@@ -97,8 +100,6 @@ async def _run(options: argparse.Namespace) -> int:
     finally:
         ending.cancel()
         await world.close()
-        if options.env_file is not None:
-            options.env_file.unlink(missing_ok=True)
     return 0
 
 
@@ -106,12 +107,18 @@ def _report(reports: IO[str], as_json: bool, line: str) -> None:
     print(json.dumps({"progress": line}) if as_json else line, file=reports, flush=True)
 
 
-def _announce(environment: dict[str, str], options: argparse.Namespace) -> None:
-    lines = environment_lines(environment)
+def _announce(world: World, env_file: Path | None) -> None:
+    lines = environment_lines(world.environment())
     print(lines, end="", flush=True)
-    if options.env_file is not None:
-        options.env_file.touch(mode=0o600)
-        options.env_file.write_text(lines)
+    if env_file is not None:
+        world.shelter.take_in(env_file)
+        try:
+            env_file.unlink(missing_ok=True)
+            descriptor = os.open(env_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise DrillError(f"The environment can't be written to {env_file}: {error}.") from error
+        with os.fdopen(descriptor, "w") as file:
+            file.write(lines)
 
 
 def _watch_stdin(closed: Callable[[], object]) -> None:

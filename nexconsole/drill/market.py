@@ -12,7 +12,7 @@ import asyncpg
 import redis.asyncio
 
 from .breakers import SharedBreaker
-from .clock import Clock
+from .clock import Clock, Job
 from .keyspace import RedisKeys, RememberedKeys
 from .ledger import LOCK_TIMEOUT_S, LedgerDown, stamps, wallet_id
 from .lines import Lines
@@ -32,6 +32,7 @@ BROWSES_PER_S = 5.0  # price checks, which call the provider through the pod's b
 SAMPLE_EVERY_S = 5.0
 SAMPLES_KEPT = int(45 * 60 / SAMPLE_EVERY_S)
 DEPLOYED_BEFORE_S = 6.5 * 3600  # how long the pods have run when the past begins
+CLOSE_TIMEOUT_S = 1.0
 CONNECTIONS_PER_POD = 5  # as NexNum's own pool (facts 1.1)
 SERVICES = (("WhatsApp", "wa"), ("Telegram", "tg"), ("Google", "go"))
 COUNTRIES = (("Brazil", "55"), ("India", "91"), ("United Kingdom", "44"))
@@ -68,7 +69,7 @@ class Market:
         self._visits = {name: scenario.visits.get(name, weight) for name, weight in self._weights.items()}
         share = 0.0 if scenario.stall is None else scenario.stall.share
         self.stalled_users = [user for user in self.users if self.random.random() < share]
-        self._ready_pods: list[Pod] = []
+        self._loops: list[Job] = []
         self._waiting: deque[Pod] = deque()
         self._pools: dict[str, asyncpg.Pool] = {}
         self._url = ""
@@ -156,9 +157,8 @@ class Market:
     def play(self, until: float) -> None:
         """Play the past up to `until`, epoch seconds; call it again to play on."""
         if not self.samples:
-            self.worker.start()
-            for loop in (self._customers(), self._visitors(), self._sample()):
-                self.clock.spawn(loop)
+            loops = (*self.worker.loops(), self._customers(), self._visitors(), self._sample())
+            self._loops = [self.clock.spawn(loop) for loop in loops]
         self.clock.run_until(until)
 
     async def _customers(self) -> None:
@@ -290,14 +290,23 @@ class Market:
             pod.kill()
         pool = self._pools.pop(pod_name, None)
         if pool is not None:
-            pool.terminate()
+            await _close(pool)
 
     def metrics(self, pod_name: str) -> str:
         """The pod's own registry in Prometheus' text format. Raises KeyError for a pod that does not run."""
         return self.pods[pod_name].metrics.text()
 
     async def close(self) -> None:
-        for name in list(self.pods):
-            await self.stop(name)
-        for pool in self._pools.values():
-            pool.terminate()
+        """End every loop and every pod; what they were doing is left where it stands."""
+        for job in self._loops:
+            job.cancel()
+        await asyncio.gather(*(self.stop(name) for name in list(self.pods)))
+        await asyncio.gather(*(_close(pool) for pool in self._pools.values()))
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    """Close a pool whose users have been cancelled; cut it off where the server does not let go in time."""
+    try:
+        await asyncio.wait_for(pool.close(), CLOSE_TIMEOUT_S)
+    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        pool.terminate()

@@ -49,6 +49,10 @@ class Shelter:
         )
         self._closed = False
 
+    def take_in(self, path: Path) -> None:
+        """A file that lies elsewhere and is to vanish with the shelter."""
+        self._tell(f"file {path.absolute()}")
+
     def spawn(
         self,
         argv: Sequence[str | Path],

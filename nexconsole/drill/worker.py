@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from .clock import Clock
+from .clock import Clock, Work
 from .ledger import BATCH, Event, Hold, Ledger, LedgerDown, LockTimeout
 from .lines import Lines
 from .pods import Pod
@@ -56,9 +56,9 @@ class Worker:
     outbox_runs: bool = True
     reconciler_runs: bool = True
 
-    def start(self) -> None:
-        for loop in (self._outbox(), self._reconcile(), self._refresh(), self._top_up()):
-            self.clock.spawn(loop)
+    def loops(self) -> tuple[Work, ...]:
+        """What runs for as long as the worker does."""
+        return (self._outbox(), self._reconcile(), self._refresh(), self._top_up())
 
     def _stopped(self, since_s: float | None) -> bool:
         return since_s is not None and self.clock.now() - self.epoch >= since_s

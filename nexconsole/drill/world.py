@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..settings import Expressions
 from . import require_extra
 from .scenarios import scenario_named
 from .schema import Era, ddl
@@ -148,7 +149,19 @@ class World:
         self._urls["KUBECONFIG"] = str(path)
 
     async def _start_prometheus(self) -> None:
-        self._urls["PROMETHEUS_URL"] = ""
+        if self._prometheus_kind == "real":
+            from .real_prometheus import RealPrometheus
+
+            market = self.market
+            real = RealPrometheus(self.shelter, market.metrics, lambda: list(market.pods), market.samples)
+            self._closing.append(real.close)
+            self._urls["PROMETHEUS_URL"] = await real.start()
+            return
+        from .prometheus import PrometheusServer
+
+        ours = PrometheusServer(self.market.samples, Expressions())
+        self._closing.append(ours.close)
+        self._urls["PROMETHEUS_URL"] = await ours.start()
 
     def _write_settings(self) -> Path:
         """The console's settings for this world, so that it needs no other word about it."""
