@@ -11,7 +11,7 @@ from .evaluation import KEPT_S, Database, Labels, evaluate
 from .promql import parse
 
 GROUP = "nexnum-alerts"
-INTERVAL_S = 5.0
+INTERVAL_S = 10.0
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from .promql import COMPARISONS, Aggregation, Binary, Call, Expression, Number, Selector
 
@@ -17,6 +18,7 @@ Vector = dict[Labels, float]
 
 LOOKBACK_S = 300.0
 KEPT_S = 3600.0
+SELECTORS_KEPT = 1000
 JOB = "nexnum-app"
 PORT = 3000
 
@@ -52,6 +54,7 @@ class Database:
         self._series: dict[Labels, tuple[Series, list[float]]] = {}
         self._names: dict[str, list[Labels]] = {}
         self._rounds: dict[str, list[float]] = {}
+        self._found: dict[Selector, list[Labels]] = {}  # until a series comes or goes
 
     def add(self, origin: str, at: float, samples: Iterable[tuple[Labels, float]]) -> None:
         """One round: everything that `origin` has at this time."""
@@ -61,6 +64,7 @@ class Database:
             found = self._series.get(labels)
             if found is None:
                 found = self._series[labels] = (Series(), rounds)
+                self._found.clear()
                 self._names.setdefault(dict(labels)["__name__"], []).append(labels)
             found[0].append(at, value)
 
@@ -71,12 +75,17 @@ class Database:
             series.forget(before)
             if not series.times:
                 del self._series[labels]
+                self._found.clear()
                 self._names[dict(labels)["__name__"]].remove(labels)
 
     def find(self, selector: Selector) -> list[Labels]:
         """The labels of all series that match."""
-        named = self._names.get(selector.name, []) if selector.name else list(self._series)
-        return [labels for labels in named if _matches(selector, dict(labels))]
+        if selector not in self._found:
+            if len(self._found) >= SELECTORS_KEPT:
+                self._found.clear()
+            named = self._names.get(selector.name, []) if selector.name else list(self._series)
+            self._found[selector] = [labels for labels in named if _matches(selector, dict(labels))]
+        return self._found[selector]
 
     def now(self, selector: Selector, at: float) -> Vector:
         vector: Vector = {}
@@ -247,5 +256,6 @@ def _quantile(share: float, buckets: list[tuple[float, float]]) -> float:
     return lower + (upper - lower) * (rank - below) / (counts[place] - below)
 
 
+@lru_cache(maxsize=20_000)
 def _without(labels: Labels, *names: str) -> Labels:
     return tuple(pair for pair in labels if pair[0] not in names)
