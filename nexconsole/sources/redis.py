@@ -123,7 +123,7 @@ class Redis(Source):
         if isinstance(error, kinds.TimeoutError):
             return TimedOut(self.name, f"{at} did not answer within {self.settings.timeout_s:g} s")
         if type(error).__name__ == "MasterNotFoundError":
-            return self._explain_sentinels(said)
+            return self._explain_sentinels(str(error))
         if (known := self._explain_word(said)) is not None:
             return known
         if isinstance(error, kinds.AuthenticationError):
