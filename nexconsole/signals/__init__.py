@@ -1,5 +1,13 @@
 """One module per signal; each is a pure read over the sources that returns a frozen value."""
 
-from . import circuits, database, outbox, reservations, transactions, workloads
+from . import alerts, circuits, database, outbox, reservations, transactions, workloads
 
-SIGNALS = (transactions.SIGNAL, circuits.SIGNAL, outbox.SIGNAL, reservations.SIGNAL, database.SIGNAL, workloads.SIGNAL)
+SIGNALS = (
+    transactions.SIGNAL,
+    circuits.SIGNAL,
+    outbox.SIGNAL,
+    reservations.SIGNAL,
+    database.SIGNAL,
+    workloads.SIGNAL,
+    alerts.SIGNAL,
+)
