@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ..sources import Sources
 
 Progress = Callable[[str], None]
+
+
+async def _no_entries() -> Sequence[Mapping[str, Any]]:
+    return ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +46,9 @@ class Suggestion:
 class Context:
     """What an action works with. `readings` is the newest of every signal, as on the operator's screen.
 
-    Actions read through `sources` and change things through connections of their own (hands.py).
+    Actions read through `sources` and change things through connections of their own (connections.py).
+    `entries` gives the incident's journal, oldest first, each {id, at, writer, kind, data}: an undo finds there what
+    was really touched, also after a restart.
     """
 
     settings: Settings
@@ -52,6 +58,7 @@ class Context:
     clock: Callable[[], datetime] = utc_now
     cancelled: Callable[[], bool] = lambda: False
     progress: Progress = field(default=lambda text: None)
+    entries: Callable[[], Awaitable[Sequence[Mapping[str, Any]]]] = field(default=_no_entries)
 
 
 class Action(Protocol):

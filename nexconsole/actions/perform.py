@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import JournalError, NexConsoleError
@@ -101,7 +101,7 @@ async def _confirmed(action: Action, plan: Plan, context: Context, console: Cons
             return plan, f"the plan no longer holds: {error}"
         late = context.clock() >= plan.expires_at
         if fresh.fingerprint == plan.fingerprint and not late:
-            return fresh, None
+            return (replace(plan, details=fresh.details) if plan.one_by_one else fresh), None
         why_again = difference(plan, fresh) if fresh.fingerprint != plan.fingerprint else EXPIRED
         plan = fresh
 
@@ -111,8 +111,8 @@ EXPIRED = "the plan was older than its limit and was prepared again: confirm it 
 
 def difference(old: Plan, new: Plan) -> str:
     """One sentence: what changed between the plan that was shown and the world as it is now."""
-    before = {(target.kind, target.id): dict(target.identity) for target in old.targets}
-    after = {(target.kind, target.id): dict(target.identity) for target in new.targets}
+    before = {(target.kind, target.id): dict(target.identity) for target in old.chosen}
+    after = {(target.kind, target.id): dict(target.identity) for target in new.chosen}
     gone = [key[1] for key in before if key not in after]
     come = [key[1] for key in after if key not in before]
     changed = [key[1] for key in before if key in after and before[key] != after[key]]

@@ -16,16 +16,17 @@ class Target:
     """One thing that will be touched, by identity: a row's id, a pod's UID, a key with its value, a pid with its start.
 
     `identity` is what must still hold when the action executes; `shown` is for the eye only (age, owner, load).
-    In JSON both lie beside `kind` and `id`.
+    In JSON both lie beside `kind` and `id`. Not `chosen`: found and shown, but left alone.
     """
 
     kind: str
     id: str
     identity: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     shown: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    chosen: bool = True
 
     def as_dict(self) -> dict[str, object]:
-        return {"kind": self.kind, "id": self.id, **self.identity, **self.shown}
+        return {"kind": self.kind, "id": self.id, **self.identity, **self.shown, "chosen": self.chosen}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,8 @@ class Plan:
     are environment variables ($CRON_SECRET). `watch` says what the verdict will look at, until `deadline_s` after.
 
     `details` are action-private facts that execute and verify need (plain JSON data, no secrets).
+    `one_by_one`: so many targets come and go by themselves that each is held against its identity as it is touched,
+    and a confirmation holds for those that were shown: what is gone or changed by then, or new, is left alone.
     """
 
     action: str
@@ -73,6 +76,7 @@ class Plan:
     watch: str = ""
     deadline_s: float = 60.0
     details: Mapping[str, object] = field(default_factory=dict)
+    one_by_one: bool = False
     taken_at: datetime
     expires_at: datetime
 
@@ -81,10 +85,16 @@ class Plan:
         return tuple(guard for guard in self.guards if guard.level == "block")
 
     @property
+    def chosen(self) -> tuple[Target, ...]:
+        """The targets that will be touched."""
+        return tuple(target for target in self.targets if target.chosen)
+
+    @property
     def fingerprint(self) -> str:
         """Changes when what would be touched or what must be typed changes; figures only shown don't count."""
         identity = [self.action, sorted(self.arguments.items()), self.confirm]
-        identity += [[target.kind, target.id, dict(target.identity)] for target in self.targets]
+        if not self.one_by_one:
+            identity += [[target.kind, target.id, dict(target.identity)] for target in self.chosen]
         identity += [guard.name for guard in self.blocked]
         return hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:16]
 
