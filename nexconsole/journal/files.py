@@ -1,0 +1,195 @@
+"""Journal files as the file system has them: made for the group, plain, locked, and refused with a reason.
+
+Beside each journal lies a hidden file with the id of its last entry (`.INC-20261123-1342.jsonl.last`), which
+proves that nothing is missing at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import JournalError
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 0.005
+_NO_PERMISSION = "no permission: this account must be able to write the folder and what is in it (mode 2770, one group)"
+_ADVICE = {
+    errno.ENOSPC: "the disk is full: free some space",
+    errno.EDQUOT: "the disk quota is used up: free some space",
+    errno.EFBIG: "the file may not grow further (ulimit -f, or the file system's limit)",
+    errno.EROFS: "the file system is read-only: set journal.folder to a writable one",
+    errno.EACCES: _NO_PERMISSION,
+    errno.EPERM: _NO_PERMISSION,
+    errno.ELOOP: "it is a symbolic link, which a journal may not be",
+    errno.EEXIST: "its folder is a file",
+    errno.ENOTDIR: "its folder is a file",
+    errno.EISDIR: "it is a folder",
+}
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused, and what to do about it."""
+    return _ADVICE.get(error.errno or 0, (error.strerror or str(error)).lower())
+
+
+def try_folder(folder: Path) -> None:
+    """Raise JournalError unless entries can be written in this folder; the folder is made, and nothing left in it."""
+    trial = folder / f".trial-{os.getpid()}-{threading.get_ident()}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(trial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, b"x" * 4096)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+            os.unlink(trial)
+    except OSError as error:
+        raise JournalError(f"{folder}: no journal can be written there: {reason(error)}") from error
+
+
+@contextlib.contextmanager
+def locked(file: Path, timeout_s: float) -> Iterator[int]:
+    """The journal's descriptor, made if it isn't there and locked against every other console. Raises OSError,
+    and JournalError where the lock isn't had in time or the file is no plain one."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        descriptor = _open_to_append(file, deadline)
+        try:
+            if not _lock(descriptor, deadline):
+                sentence = f"another console has held it for {timeout_s:g} s: try again, or see who by `fuser {file}`"
+                raise JournalError(f"{file}: {sentence}")
+            if _is_current(descriptor, file):
+                yield descriptor
+                return
+        finally:
+            os.close(descriptor)
+
+
+def open_plain(file: Path, flags: int) -> int:
+    """A descriptor of the file, which must be a plain one: opening a pipe would wait for its other end."""
+    descriptor = os.open(file, flags | os.O_CLOEXEC | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise JournalError(f"{file}: is not a plain file, which a journal must be")
+
+
+def read_between(descriptor: int, start: int, end: int) -> bytes:
+    """The bytes from `start` to `end`, fewer where the file is shorter."""
+    parts = []
+    while start < end and (part := os.pread(descriptor, end - start, start)):
+        parts.append(part)
+        start += len(part)
+    return b"".join(parts)
+
+
+def last_file(journal: Path) -> Path:
+    """Where the id of the journal's last entry is kept."""
+    return journal.with_name(f".{journal.name}.last")
+
+
+def remember_last(journal: Path, id: str) -> None:
+    """Keep the last entry's id. Not synced: an older one proves a little less and nothing wrong."""
+    file = last_file(journal)
+    try:
+        if not file.exists():
+            _create(file, journal.parent.stat())
+        descriptor = open_plain(file, os.O_WRONLY | os.O_NOFOLLOW)
+        try:
+            os.pwrite(descriptor, f"{id}\n".encode(), 0)
+        finally:
+            os.close(descriptor)
+    except (OSError, JournalError) as error:  # the entry itself is safe, and another account may own this file
+        log.warning("%s: can't be written: %s", file, error)
+
+
+def remembered_last(journal: Path) -> str:
+    """The last entry's id; "" where none was kept. Raises OSError."""
+    try:
+        descriptor = open_plain(last_file(journal), os.O_RDONLY)
+    except FileNotFoundError:
+        return ""
+    try:
+        return read_between(descriptor, 0, 100).decode(errors="replace").strip()
+    finally:
+        os.close(descriptor)
+
+
+def _open_to_append(file: Path, deadline: float) -> int:
+    while True:
+        try:
+            # Without O_CREAT: in a sticky folder fs.protected_regular would refuse another account's file.
+            return open_plain(file, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            _make(file)
+        except PermissionError:
+            if not _being_made(file) or time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_S)
+
+
+def _make(file: Path) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = file.parent.stat()
+    for made in (last_file(file), file):
+        _create(made, folder)
+    descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)  # else the file's name may not survive a power cut
+    finally:
+        os.close(descriptor)
+
+
+def _create(file: Path, folder: os.stat_result) -> None:
+    """Make the file unless it is there; where the folder is shared by a group, for that group."""
+    shared = folder.st_mode & (stat.S_ISGID | stat.S_IWGRP)
+    mode = 0o660 if shared else 0o600
+    try:
+        descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    except FileExistsError:
+        return
+    try:
+        if shared:
+            if os.fstat(descriptor).st_gid != folder.st_gid:
+                with contextlib.suppress(PermissionError):  # not of that group: its members will be refused, and told
+                    os.fchown(descriptor, -1, folder.st_gid)
+            os.fchmod(descriptor, mode)  # whatever the umask took away
+    finally:
+        os.close(descriptor)
+
+
+def _being_made(file: Path) -> bool:
+    """Whether another account has made the file this moment and not yet opened it to the group."""
+    found = file.stat()
+    return found.st_size == 0 and time.time() - found.st_ctime < 1.0
+
+
+def _lock(descriptor: int, deadline: float) -> bool:
+    # flock and not POSIX locks: those are dropped when any other reader of the file in this process closes it.
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(RETRY_S)
+
+
+def _is_current(descriptor: int, file: Path) -> bool:
+    """Whether the locked file is still the one at the path, not one moved away meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,180 @@
+"""Read a journal, whole or as it grows, and lay several together."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import JournalError
+from .entries import Entries, Entry, Kind, Problem, decode
+from .files import open_plain
+from .processes import Life, life
+
+_SETTLE_S = 1.0  # how long a line that has no end yet may take its writer
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The entries with their line numbers, what could not be read, and how many lines there are."""
+
+    lines: tuple[tuple[int, Entry], ...]
+    problems: tuple[Problem, ...]
+    ends_at: int
+
+
+def scan(text: bytes, before: int = 0) -> Scan:
+    """Read these lines; `before` is how many came before them. A last line without its end is read as well."""
+    lines: list[tuple[int, Entry]] = []
+    problems: list[Problem] = []
+    split = text.split(b"\n")
+    if not split[-1]:
+        split.pop()
+    for number, line in enumerate(split, before + 1):
+        if not line.strip():
+            continue
+        try:
+            lines.append((number, decode(line)))
+        except ValueError as error:
+            problems.append(_unreadable(number, line, str(error)))
+    return Scan(tuple(lines), tuple(problems), before + len(split))
+
+
+def _unreadable(number: int, line: bytes, said: str) -> Problem:
+    if line.startswith(b'{"id":"') and not line.endswith(b"}"):
+        sentence = f"torn after {len(line)} bytes: its console or its disk stopped in the middle of writing"
+        return Problem(line=number, what="torn", sentence=sentence)
+    return Problem(line=number, what="unreadable", sentence=f"is not an entry: {said}")
+
+
+def scan_file(file: Path) -> Scan:
+    """Read the whole file. Raises JournalError."""
+    try:
+        with open(open_plain(file, os.O_RDONLY), "rb") as opened:
+            text = opened.read()
+            if text and not text.endswith(b"\n") and _settled(opened.fileno()):
+                opened.seek(0)
+                text = opened.read()
+    except FileNotFoundError as error:
+        raise JournalError(f"{file}: there is no such journal") from error
+    except OSError as error:
+        raise JournalError(f"{file}: can't be read: {(error.strerror or str(error)).lower()}") from error
+    return scan(text)
+
+
+def _settled(descriptor: int) -> bool:
+    """Wait for whoever may be in the middle of the last line; False where the lock can't be had in time."""
+    deadline = time.monotonic() + _SETTLE_S
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.005)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            return True
+    return False
+
+
+def read(file: Path) -> Entries:
+    """Every entry in the order of the file, with what could not be read. Raises JournalError."""
+    found = scan_file(file)
+    return Entries(entries=tuple(entry for _, entry in found.lines), problems=found.problems)
+
+
+class Tail:
+    """A journal as it grows. A line counts once its end is written; no entry is given twice.
+
+    A file that isn't there yet is empty; one that was replaced or cut short is read anew.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._read_file: tuple[int, int] | None = None
+        self._read_to = 0
+        self._lines = 0
+        self._given: set[str] = set()
+
+    def poll(self) -> Entries:
+        """What came since the last call: one stat() where nothing did. Raises JournalError."""
+        try:
+            found = self.file.stat()
+            if (found.st_dev, found.st_ino) != self._read_file or found.st_size < self._read_to:
+                self._read_file, self._read_to, self._lines = (found.st_dev, found.st_ino), 0, 0
+            if found.st_size == self._read_to:
+                return Entries()
+            with open(open_plain(self.file, os.O_RDONLY), "rb") as opened:
+                opened.seek(self._read_to)
+                added = opened.read()
+        except FileNotFoundError:
+            return Entries()
+        except OSError as error:
+            raise JournalError(f"{self.file}: can't be read: {(error.strerror or str(error)).lower()}") from error
+        whole = added[: added.rfind(b"\n") + 1]
+        read = scan(whole, self._lines)
+        self._read_to += len(whole)
+        self._lines = read.ends_at
+        new = [entry for _, entry in read.lines if entry.id not in self._given]
+        self._given.update(entry.id for entry in new)
+        return Entries(entries=tuple(new), problems=read.problems)
+
+
+async def follow(file: Path, every: float = 0.25) -> AsyncIterator[Entries]:
+    """What the journal holds, then what is added, seen within `every` seconds and a little. Never ends.
+
+    Trouble with the file comes as a Problem of line 0, once, and following goes on.
+    """
+    tail = Tail(file)
+    said = ""
+    while True:
+        try:
+            found = await asyncio.to_thread(tail.poll)
+            said = ""
+        except JournalError as error:
+            repeated, said = str(error) == said, str(error)
+            problem = Problem(line=0, what="unreadable", sentence=said)
+            found = Entries() if repeated else Entries(problems=(problem,))
+        if found.entries or found.problems:
+            yield found
+        await asyncio.sleep(every)
+
+
+def merge(*journals: Iterable[Entry]) -> tuple[Entry, ...]:
+    """The union by id, ordered by (at, writer, seq): the same in whatever order entries arrive, or how often."""
+    union: dict[str, Entry] = {}
+    for entries in journals:
+        for entry in entries:
+            other = union.get(entry.id)
+            if other is None or _rank(entry) < _rank(other):
+                union[entry.id] = entry
+    return tuple(sorted(union.values(), key=lambda entry: (entry.at, entry.writer, entry.seq, entry.id)))
+
+
+def _rank(entry: Entry) -> tuple[bool, bytes]:
+    """Of two lines with one id the intact one counts."""
+    return not entry.intact, entry.line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unfinished:
+    """An intent or undo without an outcome. GONE: what became of it is unknown, and has to be checked."""
+
+    entry: Entry
+    life: Life
+
+
+def unfinished(entries: Iterable[Entry]) -> tuple[Unfinished, ...]:
+    """The intents and undos that no outcome names, with whether their console still runs."""
+    entries = tuple(entries)
+    ended = {entry.data.get("intent") for entry in entries if entry.kind == Kind.OUTCOME}
+    here = socket.gethostname()
+    return tuple(
+        Unfinished(entry=entry, life=life(entry.writer.host, entry.writer.pid, entry.writer.start, here))
+        for entry in entries
+        if entry.kind in (Kind.INTENT, Kind.UNDO) and entry.id not in ended
+    )
