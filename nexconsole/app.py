@@ -18,12 +18,12 @@ from textual.screen import Screen
 
 from . import paths, themes
 from .errors import NexConsoleError
-from .model import SourceHealth
+from .model import SourceHealth, utc_now
 from .screens.console import FACES, Console
 from .settings import Settings
-from .signals.readings import Signal, readings, utc_now
 
 if TYPE_CHECKING:
+    from .signals.readings import Signal
     from .sources import Sources
 
 CLOSE_S = 0.5  # how long leaving may wait for connections to say goodbye
@@ -35,7 +35,7 @@ class NexConsole(App[None]):
     Without either nothing is polled: readings come by `console_screen.show`. `refused` is why it ended at once.
     """
 
-    CSS_PATH: ClassVar = [paths.STYLES / "ink.tcss", paths.STYLES / "console.tcss"]
+    CSS_PATH: ClassVar = [paths.STYLES / "console.tcss"]
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
     ALLOW_SELECT = False
@@ -106,10 +106,13 @@ class NexConsole(App[None]):
         from .signals import SIGNALS
 
         self.sources.load()
+        self.run_worker(self.sources.watch(), name="api", group="polling")
         for signal in SIGNALS:
             self.run_worker(self._poll(signal), name=signal.name, group="polling")
 
     async def _poll(self, signal: Signal) -> None:
+        from .signals.readings import readings
+
         async for reading in readings(signal, self.sources, self.settings, self._clock_of_readings):
             self.console_screen.show(reading)
 
