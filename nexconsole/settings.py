@@ -187,6 +187,7 @@ class Settings(Table):
     theme: Theme = "dark"
     motion: Motion = "auto"  # auto: off over SSH
     log_level: LogLevel = "info"
+    runbooks: str = ""  # a folder of the team's own runbooks: Markdown files that add or replace scenarios
     postgres: Postgres = Postgres()
     redis: Redis = Redis()
     prometheus: Prometheus = Prometheus()

@@ -1,0 +1,104 @@
+"""The runbook in force: the one that we ship, and over it the scenarios of the team's own folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import SettingsError
+from ..settings import Settings
+from .catalogue import ACTIONS, ActionSpec
+from .model import Parsed, Problem, Runbook, Scenario
+from .parser import MAX_CHARACTERS, parse
+from .probes import PROBES, Probe
+from .problems import problems
+
+SHIPPED = Path(__file__).with_name("incident-response.md")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """The scenarios in force, and what could not be taken: (file, problem) pairs.
+
+    A chapter of the team's with a problem in it is not taken; ours, if there is one of that id, stays.
+    """
+
+    runbook: Runbook
+    problems: tuple[tuple[str, Problem], ...] = ()
+
+    def sentences(self) -> tuple[str, ...]:
+        return tuple(f"{file}:{problem.line}: {problem.text}" for file, problem in self.problems)
+
+
+def shipped() -> Runbook:
+    """The runbook that comes with the console."""
+    return parse(read(SHIPPED)).runbook
+
+
+def library(
+    settings: Settings, catalogue: Mapping[str, ActionSpec] = ACTIONS, probes: Mapping[str, Probe] = PROBES
+) -> Library:
+    """Our runbook with the team's files laid over it, in the order of their names.
+
+    A file can't replace another of the same folder. Raises SettingsError when the folder can't be read.
+    """
+    book, wrong = shipped(), []
+    taken: dict[str, str] = {}
+    for file in _files(settings.runbooks):
+        try:
+            parsed = parse(read(file), str(file))
+        except SettingsError as error:
+            wrong.append((str(file), Problem(line=1, text=str(error))))
+            continue
+        found = problems(parsed, catalogue, probes)
+        wrong += [(str(file), problem) for problem in found]
+        good = _sound(parsed, found)
+        for chapter in good:
+            if chapter.id in taken:
+                again = Problem(line=chapter.line, text=f"{chapter.id} is already in {taken[chapter.id]}")
+                wrong.append((str(file), again))
+                continue
+            taken[chapter.id] = str(file)
+            book = _laid_over(book, chapter)
+    return Library(runbook=book, problems=tuple(wrong))
+
+
+def read(file: Path) -> str:
+    """A runbook file's text. Raises SettingsError naming the file."""
+    try:
+        with file.open("rb") as opened:
+            raw = opened.read(4 * MAX_CHARACTERS + 1)
+        if len(raw) > 4 * MAX_CHARACTERS:
+            raise SettingsError(f"{file}: is too long for a runbook: over {MAX_CHARACTERS:,} characters")
+        return raw.decode("utf-8-sig")
+    except OSError as error:
+        raise SettingsError(f"{file}: can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file}: is not UTF-8 text (byte {error.start})") from error
+
+
+def _files(folder: str) -> list[Path]:
+    if not folder:
+        return []
+    place = Path(folder).expanduser()
+    try:
+        return sorted(file for file in place.iterdir() if file.suffix == ".md" and file.is_file())
+    except OSError as error:
+        raise SettingsError(f"runbooks: {place} can't be read: {error.strerror}") from error
+
+
+def _sound(parsed: Parsed, found: tuple[Problem, ...]) -> tuple[Scenario, ...]:
+    """The chapters without a problem between their first line and their last."""
+    lines = [problem.line for problem in found]
+    chapters = parsed.runbook.chapters()
+    return tuple(c for c in chapters if not any(c.line <= line <= c.last_line for line in lines))
+
+
+def _laid_over(book: Runbook, chapter: Scenario) -> Runbook:
+    """The book with the chapter in the place of the one with its id, or at the end of its kind."""
+    kind = "scenarios" if chapter.severity else "commands"
+    others = tuple(each for each in getattr(book, kind) if each.id != chapter.id)
+    if len(others) == len(getattr(book, kind)):
+        return replace(book, **{kind: (*others, chapter)})
+    return replace(book, **{kind: tuple(chapter if each.id == chapter.id else each for each in getattr(book, kind))})

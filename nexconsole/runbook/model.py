@@ -1,0 +1,196 @@
+"""What a runbook is once it is read: scenarios with triggers, steps and branches; nothing in it can change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A probe or an action by name, with its arguments: words, or "{provider}" for what an earlier step found."""
+
+    name: str
+    arguments: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join((self.name, *self.arguments))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """`call operator value`; the operator "" asks a flag as it is.
+
+    `value` is a word or a number; a number's `unit` is "" or what `expression.UNITS` calls its dimension,
+    and the number is in that dimension's own unit (seconds, or a ratio of 0..1).
+    """
+
+    call: Call
+    operator: str = ""
+    value: str | float | None = None
+    unit: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """Comparisons joined by "and" or by "or", never by both. `text` is what the runbook says."""
+
+    text: str
+    parts: tuple[Comparison, ...]
+    joined: str = "and"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a person is to answer: one of `words`, or something of a kind ("number", "text", "pod", ...).
+
+    Conditions and arguments refer to the answer by `name`; "" where nothing does.
+    """
+
+    name: str = ""
+    kind: str = "text"
+    words: tuple[str, ...] = ()
+
+    def accepts(self, answer: str) -> bool:
+        """Whether this is an answer to the question; an empty one never is."""
+        if self.words:
+            return answer in self.words
+        return bool(answer.strip()) and (self.kind != "number" or is_number(answer))
+
+
+def is_number(text: str) -> bool:
+    try:
+        return float(text) == float(text)  # NaN is no answer
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A line of a scenario. kind "look": `call` is a probe; "do": an action; "ask": `question` is set.
+
+    `id` is unique and stays when lines move: "stuck-reservations/reservations.stuck". `line` counts from 1.
+    """
+
+    kind: str
+    id: str
+    title: str
+    line: int
+    detail: str = ""
+    call: Call | None = None
+    question: Question | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """Steps that apply when the condition holds."""
+
+    id: str
+    title: str
+    line: int
+    condition: Condition
+    steps: tuple[Step | Branch, ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trigger:
+    """One of the conditions that open a scenario; any one of them is enough."""
+
+    title: str
+    line: int
+    condition: Condition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A chapter. `severity` is "SEV-1".."SEV-3"; both it and the triggers are absent from an emergency command.
+
+    `prose` holds the paragraphs before the first subheading; `origin` the file, "" for the runbook that we ship.
+    """
+
+    id: str
+    title: str
+    line: int
+    number: str = ""
+    severity: str = ""
+    triggers: tuple[Trigger, ...] = ()
+    steps: tuple[Step | Branch, ...] = ()
+    prose: tuple[str, ...] = ()
+    last_line: int = 0
+    origin: str = ""
+
+    def walk(self) -> Iterator[Step | Branch]:
+        """Every step and branch in the order of the lines."""
+        return _walk(self.steps)
+
+
+def _walk(steps: tuple[Step | Branch, ...]) -> Iterator[Step | Branch]:
+    for step in steps:
+        yield step
+        if isinstance(step, Branch):
+            yield from _walk(step.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One reason for a severity level; without a condition only a person can tell."""
+
+    title: str
+    line: int
+    condition: Condition | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """A severity level: "SEV-1", its word, and any one of the rules is enough."""
+
+    name: str
+    title: str
+    line: int
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runbook:
+    levels: tuple[Level, ...] = ()
+    scenarios: tuple[Scenario, ...] = ()
+    commands: tuple[Scenario, ...] = ()
+
+    def chapters(self) -> tuple[Scenario, ...]:
+        """Scenarios, then emergency commands."""
+        return self.scenarios + self.commands
+
+    def chapter(self, id: str) -> Scenario | None:
+        return next((chapter for chapter in self.chapters() if chapter.id == id), None)
+
+    def alerts(self) -> tuple[str, ...]:
+        """The alerts that triggers, conditions and looks name, each once."""
+        calls = [part.call for condition in self._conditions() for part in condition.parts]
+        for chapter in self.chapters():
+            calls += [step.call for step in chapter.walk() if isinstance(step, Step) and step.call]
+        named = (call.arguments[0] for call in calls if call.name == "alerts.firing" and call.arguments)
+        return tuple(dict.fromkeys(name for name in named if not name.startswith("{")))
+
+    def _conditions(self) -> Iterator[Condition]:
+        yield from (rule.condition for level in self.levels for rule in level.rules if rule.condition)
+        for chapter in self.chapters():
+            yield from (trigger.condition for trigger in chapter.triggers)
+            yield from (step.condition for step in chapter.walk() if isinstance(step, Branch))
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Problem:
+    """What can't be understood, and where: the line counts from 1."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsed:
+    """A text as far as it could be understood; what a problem lies in may be missing from the runbook."""
+
+    runbook: Runbook
+    problems: tuple[Problem, ...] = ()
+    lines: Mapping[str, int] = field(default_factory=dict)  # step id -> line

@@ -1,0 +1,248 @@
+"""Markdown -> Runbook. A person reads prose; what the console runs is found by these words, and by no others:
+
+    ## Severity levels        ### SEV-1: Critical      a list; a rule may hold a condition
+    ### 1. Title (SEV-2)      a scenario               `#id` in the heading, or the title, names it
+    #### Trigger              a list, each with a condition
+    #### Steps                a list of Look:, Do:, Ask: and If, steps nested beneath an If
+    ## Emergency commands     ### Title                #### Steps
+
+Everything else is prose. What can't be understood is a Problem with its line; nothing raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from . import expression, outline
+from .expression import Misread
+from .model import Branch, Call, Level, Parsed, Problem, Question, Rule, Runbook, Scenario, Step, Trigger
+
+if TYPE_CHECKING:
+    from markdown_it.tree import SyntaxTreeNode
+
+    from .outline import Section
+
+MAX_CHARACTERS = 500_000
+MAX_DEPTH = 6
+SEVERITIES = ("SEV-1", "SEV-2", "SEV-3")
+_SCENARIO = re.compile(r"(?:(\d{1,4})\. *)?(.*?) *\((SEV-[^)]*)\)")
+_LEVEL = re.compile(r"(SEV-\d+): *(.+)")
+_STEP = re.compile(r"(?:(Look|Do|Ask):|(If)\b) *(.*)")
+_ID = re.compile(r"#[a-z0-9][a-z0-9-]{0,79}")
+T = TypeVar("T")
+
+
+def parse(text: str, origin: str = "") -> Parsed:
+    """Read a runbook as far as it can be understood. `origin` is the file's name, kept in each scenario."""
+    if len(text) > MAX_CHARACTERS:
+        return Parsed(runbook=Runbook(), problems=(Problem(line=1, text=f"over {MAX_CHARACTERS:,} characters long"),))
+    reader = _Reader(origin)
+    reader.document(outline.sections(text))
+    problems = tuple(sorted(set(reader.problems)))
+    book = Runbook(levels=tuple(reader.levels), scenarios=tuple(reader.scenarios), commands=tuple(reader.commands))
+    return Parsed(runbook=book, problems=problems, lines=reader.lines)
+
+
+class _Reader:
+    """One pass over a document's sections."""
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        self.problems: list[Problem] = []
+        self.levels: list[Level] = []
+        self.scenarios: list[Scenario] = []
+        self.commands: list[Scenario] = []
+        self.lines: dict[str, int] = {}
+
+    def document(self, section: Section) -> None:
+        for part in section.sections:
+            title = part.title.casefold()
+            if title == "severity levels":
+                named = (child for child in part.sections if child.title.upper().startswith("SEV"))
+                self.levels += filter(None, map(self._level, named))
+            elif title == "emergency commands":
+                self.commands += [self._chapter(command, "", command.title, "") for command in part.sections]
+            elif _SCENARIO.fullmatch(part.title):
+                self._scenario(part)
+            else:
+                for child in part.sections if title == "scenarios" else ():
+                    if not _SCENARIO.fullmatch(child.title):
+                        self._wrong(child.line, "a scenario's heading ends with its severity, such as (SEV-2)")
+                self.document(part)
+
+    def _wrong(self, line: int, text: str) -> None:
+        self.problems.append(Problem(line=line, text=text))
+
+    def _tried(self, line: int, read: Callable[[str], T], text: str) -> T | None:
+        try:
+            return read(text)
+        except Misread as error:
+            self._wrong(line, str(error))
+            return None
+
+    # --- severity levels --------------------------------------------------------------------------------------
+
+    def _level(self, section: Section) -> Level | None:
+        match = _LEVEL.fullmatch(section.title)
+        if match is None or match[1] not in SEVERITIES:
+            self._wrong(section.line, "a severity level's heading reads like SEV-1: Critical, for SEV-1 to SEV-3")
+            return None
+        rules = []
+        for item in outline.items(section.blocks):
+            line, title, codes = self._head(item)
+            if len(codes) > 1:
+                self._wrong(codes[1][1], "a rule holds at most one condition between backticks")
+            read = self._tried(codes[0][1], expression.condition, codes[0][0]) if codes else None
+            if read is not None or not codes:
+                rules.append(Rule(title=title, line=line, condition=read))
+        if not rules:
+            self._wrong(section.line, f"{match[1]} has no rule: list what makes it one")
+        return Level(name=match[1], title=match[2], line=section.line, rules=tuple(rules))
+
+    # --- scenarios --------------------------------------------------------------------------------------------
+
+    def _scenario(self, section: Section) -> None:
+        match = _SCENARIO.fullmatch(section.title)
+        assert match is not None
+        severity = match[3]
+        if severity not in SEVERITIES:
+            self._wrong(section.line, f"there is no severity {severity}; there are {', '.join(SEVERITIES)}")
+        self.scenarios.append(self._chapter(section, match[1] or "", match[2], severity))
+
+    def _chapter(self, section: Section, number: str, title: str, severity: str) -> Scenario:
+        name = self._explicit(section.codes, section.line) or slug(title)
+        if not name:
+            self._wrong(section.line, "the heading holds no word that could name it: add `#a-name`")
+        elif self.lines.setdefault(name, section.line) != section.line:
+            self._wrong(section.line, f"{name} is already the id of line {self.lines[name]}: add `#another-name`")
+        triggers: list[Trigger] = []
+        steps: list[Step | Branch] = []
+        for part in section.sections:
+            if part.title.casefold() in ("trigger", "triggers"):
+                triggers += filter(None, map(self._trigger, outline.items(part.blocks)))
+            elif part.title.casefold() == "steps":
+                steps += self._steps(outline.items(part.blocks), name, name, 1)
+        if severity and not triggers:
+            self._wrong(section.line, f"the scenario {title!r} has no trigger: nothing would ever open it")
+        if not steps:
+            self._wrong(section.line, f"{title!r} has no steps")
+        return Scenario(
+            id=name,
+            number=number,
+            title=title,
+            severity=severity,
+            triggers=tuple(triggers),
+            steps=tuple(steps),
+            line=section.line,
+            last_line=section.last_line,
+            prose=outline.prose(section.blocks),
+            origin=self.origin,
+        )
+
+    def _explicit(self, codes: Iterable[tuple[str, int]], line: int) -> str:
+        """The id that `#...` gives, "" where there is none."""
+        marks = [(code, at) for code, at in codes if code.startswith("#")]
+        for code, at in marks[1:]:
+            self._wrong(at, f"`{code}` is a second id")
+        if not marks:
+            return ""
+        code, at = marks[0]
+        if not _ID.fullmatch(code):
+            self._wrong(at or line, f"`{code}` is no id: write `#`, then small letters, digits and hyphens")
+        return code[1:] if _ID.fullmatch(code) else ""
+
+    def _trigger(self, item: SyntaxTreeNode) -> Trigger | None:
+        line, title, codes = self._head(item)
+        if len(codes) != 1:
+            self._wrong(line, "a trigger holds exactly one condition between backticks")
+            return None
+        read = self._tried(codes[0][1], expression.condition, codes[0][0])
+        return Trigger(title=title, line=line, condition=read) if read else None
+
+    # --- steps ------------------------------------------------------------------------------------------------
+
+    def _steps(self, items: Iterable[SyntaxTreeNode], scenario: str, path: str, depth: int) -> list[Step | Branch]:
+        return [read for item in items if (read := self._step(item, scenario, path, depth))]
+
+    def _step(self, item: SyntaxTreeNode, scenario: str, path: str, depth: int) -> Step | Branch | None:
+        line, words, codes = self._head(item)
+        match = _STEP.fullmatch(words)
+        if match is None:
+            self._wrong(line, "this is neither look nor do nor ask: begin with Look:, Do:, Ask: or If")
+            return None
+        kind, title = (match[1] or match[2]).lower(), match[3].strip(" ,:")
+        if not title:
+            self._wrong(line, f"{match[1] or match[2]} says nothing to a person: put words before the backticks")
+        marked = self._explicit(codes, line)
+        codes = tuple(code for code in codes if not code[0].startswith("#"))
+        detail = " ".join(outline.prose(item.children[1:]))
+        nested = list(outline.items(item.children[1:]))
+        if kind == "if":
+            return self._branch(line, title, marked, codes, detail, nested, scenario, path, depth)
+        if nested:
+            self._wrong(outline.line_of(nested[0]), f"only an If has steps beneath it, not {match[1]}:")
+        read = self._content(kind, line, codes)
+        if read is None:
+            return None
+        key = (read.name or title) if isinstance(read, Question) else " ".join(_words(read))
+        step = Step(kind=kind, id=self._id(line, marked, scenario, path, key), title=title, line=line, detail=detail)
+        return replace(step, question=read) if isinstance(read, Question) else replace(step, call=read)
+
+    def _content(self, kind: str, line: int, codes: tuple[tuple[str, int], ...]):
+        """The Call of a look or a do, the Question of an ask; None where that is not clear."""
+        if kind == "ask" and not codes:
+            return Question()
+        if len(codes) != 1:
+            wanted = {"look": "probe", "do": "action"}.get(kind, "answer's name")
+            self._wrong(line, f"{kind.title()}: holds exactly one {wanted} between backticks, here are {len(codes)}")
+            return None
+        return self._tried(codes[0][1], expression.question if kind == "ask" else expression.call, codes[0][0])
+
+    def _branch(self, line, title, marked, codes, detail, nested, scenario, path, depth) -> Branch | None:
+        if len(codes) != 1:
+            self._wrong(line, f"If holds exactly one condition between backticks, here are {len(codes)}")
+            return None
+        if depth > MAX_DEPTH:
+            self._wrong(line, f"conditions are nested deeper than {MAX_DEPTH}: make it a scenario of its own")
+            return None
+        if not nested:
+            self._wrong(line, "nothing stands beneath this If: nest the steps that it is for")
+        read = self._tried(codes[0][1], expression.condition, codes[0][0])
+        if read is None:
+            return None
+        name = self._id(line, marked, scenario, path, _spelled(read.text))
+        steps = self._steps(nested, scenario, name, depth + 1)
+        return Branch(id=name, title=title, line=line, condition=read, detail=detail, steps=tuple(steps))
+
+    def _id(self, line: int, marked: str, scenario: str, path: str, key: str) -> str:
+        name = f"{scenario}/{marked}" if marked else f"{path}/{slug(key, '.')}"
+        if self.lines.setdefault(name, line) != line:
+            again = f"line {self.lines[name]} has the same id, {name}: add `#a-name` to one of them"
+            self._wrong(line, again)
+        return name
+
+    def _head(self, item: SyntaxTreeNode) -> tuple[int, str, tuple[tuple[str, int], ...]]:
+        """The line, words and code spans of an item's first paragraph."""
+        first = item.children[0] if item.children else None
+        if first is None or first.type != "paragraph":
+            return outline.line_of(item), "", ()
+        return (outline.line_of(first), *outline.spoken(first))
+
+
+def _words(call: Call) -> list[str]:
+    """A call's name and plain arguments, for an id: which provider is meant changes from night to night."""
+    return [call.name, *(word for word in call.arguments if expression.placeholder(word) is None)]
+
+
+def _spelled(condition: str) -> str:
+    """A condition for an id: signs as words, so that > and < make two, and never a look's."""
+    signs = {">=": "at-least", "<=": "at-most", ">": "over", "<": "under"}
+    return " ".join(("if", *(signs.get(word, word) for word in condition.split())))
+
+
+def slug(text: str, keep: str = "") -> str:
+    """Small letters and digits joined by hyphens; of the signs only those in `keep` stay."""
+    return re.sub(rf"[^\w{re.escape(keep)}]+", "-", text.casefold().replace("_", "-")).strip("-")[:120].strip("-")

@@ -1,0 +1,14 @@
+"""Probes: named pure functions of the signals' readings, by which a runbook's looks and conditions are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from . import circuits, queues, systems, transactions
+from .probe import Answer, Found, Probe, View, answer
+
+PROBES: Mapping[str, Probe] = {
+    probe.name: probe for module in (transactions, circuits, queues, systems) for probe in module.PROBES
+}
+
+__all__ = ["PROBES", "Answer", "Found", "Probe", "View", "answer"]

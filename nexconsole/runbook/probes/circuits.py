@@ -1,0 +1,212 @@
+"""Probes of circuits: breakers in every holder, and what the pods' logs say of a provider. (facts 3)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...signals.circuits import Circuits, ProviderCircuit
+from .probe import MAYBE_PROVIDER, PROVIDER, Found, Probe, View, duration, many
+
+STATES = ("open", "half-open", "unknown", "closed")  # the most urgent first
+
+
+def _of_provider(read: Callable[[View, ProviderCircuit], Found]) -> Callable[[View], Found]:
+    """A probe of the provider that the argument names."""
+
+    def asked(view: View) -> Found:
+        provider = next((p for p in view.value.providers if p.name == view.argument), None)
+        if provider is None:
+            return Found(text=f"not known: no provider named {view.argument} was seen", value=None)
+        return read(view, provider)
+
+    return asked
+
+
+def _state(view: View) -> Found:
+    if view.argument:
+        return _of_provider(_state_of)(view)
+    watched = _watched(view.value)
+    if not watched:
+        return Found(text=_nobody(view.value), value=None)
+    return _state_of(view, min(watched, key=lambda p: (STATES.index(p.state), not p.flapping, -p.opened)))
+
+
+def _state_of(view: View, provider: ProviderCircuit) -> Found:
+    holders = []
+    for state in STATES[:2]:
+        pods = [h for h in provider.holders if h.kind == "pod"]
+        if held := sum(h.state == state for h in pods):
+            holders.append(f"{state.upper()} in {held} of {many(len(pods), 'pod')}")
+        for shared in provider.holders:
+            if shared.kind == "shared" and shared.state == state:
+                left = f", {duration(shared.closes_in_s)} left" if shared.closes_in_s is not None else ""
+                holders.append(f"shared {state.upper()}{left}")
+    if provider.state == "unknown":
+        unfollowed = view.value.pods > view.value.pods_followed
+        return Found(
+            text=f"not known: nothing was seen of {provider.name}'s breakers" + (_blind(view) if unfollowed else ""),
+            value=None,
+            gives={"provider": provider.name},
+        )
+    shown = "; ".join(holders) or provider.state
+    calm = provider.state == "closed"
+    return Found(
+        text=f"{provider.name}: {shown}" + _blind(view),
+        value=provider.state,
+        gives={} if calm and not view.argument else {"provider": provider.name},
+    )
+
+
+def _flapping(view: View) -> Found:
+    if view.argument:
+        return _of_provider(_flapping_of)(view)
+    watched = _watched(view.value)
+    if not watched:
+        return Found(text=_nobody(view.value), value=None)
+    return _flapping_of(view, max(watched, key=lambda p: (p.flapping, p.opened)))
+
+
+def _flapping_of(view: View, provider: ProviderCircuit) -> Found:
+    if not provider.flapping and not view.value.pods_followed:
+        return Found(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
+    window = duration(view.settings.circuits.flapping_window_s)
+    times = f"{provider.name} opened {many(provider.opened, 'time')} in {window}"
+    gives = {"provider": provider.name} if provider.flapping else {}
+    return Found(text=times + _blind(view), value=provider.flapping, gives=gives)
+
+
+def _usable(view: View) -> Found:
+    value: Circuits = view.value
+    if not value.providers:
+        return Found(text=_nobody(value), value=None)
+    watched = _watched(value)
+    usable = sum(p.state != "open" for p in watched)
+    return Found(text=f"{usable} of {many(len(watched), 'active provider')} not open", value=float(usable))
+
+
+def _healthy(view: View) -> Found:
+    """Active, closed, and not failing its purchases."""
+    value: Circuits = view.value
+    transactions = view.other("transactions")
+    if not value.providers or transactions is None:
+        return Found(text="not known: it takes both circuits and transactions", value=None)
+    rules = view.settings.transactions
+    failing = {
+        p.name
+        for p in transactions.providers
+        if p.attempts >= rules.provider_few and (p.failure_rate or 0) >= rules.provider_failing
+    }
+    well = [p.name for p in _watched(value) if p.state == "closed" and p.name not in failing]
+    return Found(
+        text=f"{many(len(well), 'healthy active provider')}: {', '.join(well) or 'none'}", value=float(len(well))
+    )
+
+
+def _wrong(view: View) -> Found:
+    watched = _watched(view.value)
+    if not watched:
+        return Found(text=_nobody(view.value), value=None)
+    wrong = [p for p in watched if p.flapping or p.state in STATES[:2]]
+    worst = min(wrong, key=lambda p: (not p.flapping, STATES.index(p.state), -p.opened), default=None)
+    names = ", ".join(f"{p.name} {'flapping' if p.flapping else p.state}" for p in wrong)
+    return Found(
+        text=f"{len(wrong)} of {many(len(watched), 'active provider')}" + (f": {names}" if names else ""),
+        value=float(len(wrong)),
+        gives={"provider": worst.name} if worst else {},
+    )
+
+
+def _active(view: View, provider: ProviderCircuit) -> Found:
+    if provider.active is None:
+        return Found(text=f"not known: {provider.name} is not among the providers in the database", value=None)
+    return Found(text=f"{provider.name} is {'active' if provider.active else 'disabled'}", value=provider.active)
+
+
+def _quiet(view: View, provider: ProviderCircuit) -> Found:
+    if provider.last_traffic is None:
+        return Found(text=f"not known: no request to {provider.name} was seen in the logs", value=None)
+    quiet = max(0.0, (view.now - provider.last_traffic).total_seconds())
+    return Found(text=f"the last request to {provider.name} was {duration(quiet)} ago", value=quiet)
+
+
+def _seen(what: str, attribute: str) -> Callable[[View, ProviderCircuit], Found]:
+    def read(view: View, provider: ProviderCircuit) -> Found:
+        count = getattr(provider, attribute)
+        if not count and not view.value.pods_followed:
+            return Found(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
+        window = duration(view.settings.circuits.flapping_window_s)
+        return Found(text=f"{many(count, 'log line')} with {what} in {window}" + _blind(view), value=float(count))
+
+    return read
+
+
+def _watched(value: Circuits) -> list[ProviderCircuit]:
+    return [p for p in value.providers if p.active is not False]
+
+
+def _nobody(value: Circuits) -> str:
+    return "not known: no provider is active" if value.providers else "not known: no provider was seen"
+
+
+def _blind(view: View) -> str:
+    value: Circuits = view.value
+    missing = value.pods - value.pods_followed
+    return f" ({missing} of {value.pods} pods' logs are not followed)" if missing > 0 else ""
+
+
+def _probe(name: str, title: str, kind: str, read: Callable[[View], Found], **more) -> Probe:
+    return Probe(name=name, title=title, signal="circuits", kind=kind, read=read, **more)
+
+
+_GIVES = {"provider": "provider"}
+PROBES = (
+    _probe(
+        "circuits.state",
+        "a provider's breaker, or the most urgent one",
+        "word",
+        _state,
+        words=("open", "half-open", "closed"),
+        argument=MAYBE_PROVIDER,
+        gives=_GIVES,
+    ),
+    _probe(
+        "circuits.flapping",
+        "whether a breaker opens again and again",
+        "flag",
+        _flapping,
+        argument=MAYBE_PROVIDER,
+        gives=_GIVES,
+    ),
+    _probe(
+        "circuits.troubled",
+        "active providers with a breaker open, half-open or flapping",
+        "number",
+        _wrong,
+        gives=_GIVES,
+    ),
+    _probe("circuits.usable", "active providers whose breaker is not open", "number", _usable),
+    _probe("providers.healthy", "active providers that are well", "number", _healthy),
+    _probe("provider.active", "whether a provider is active", "flag", _of_provider(_active), argument=PROVIDER),
+    _probe(
+        "provider.quiet",
+        "time since the last request to a provider",
+        "number",
+        _of_provider(_quiet),
+        unit="seconds",
+        argument=PROVIDER,
+    ),
+    _probe(
+        "logs.429",
+        "log lines in which a provider limits our rate",
+        "number",
+        _of_provider(_seen("429", "seen_429")),
+        argument=PROVIDER,
+    ),
+    _probe(
+        "logs.5xx",
+        "log lines in which a provider fails",
+        "number",
+        _of_provider(_seen("5xx", "seen_5xx")),
+        argument=PROVIDER,
+    ),
+)

@@ -1,0 +1,140 @@
+"""What a probe is, and the answer that it gives: a value, in words, with the reading that it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ...model import Reading, State
+from ...settings import Settings
+from ..catalogue import Argument
+
+PROVIDER = Argument(name="provider", kind="provider")
+MAYBE_PROVIDER = Argument(name="provider", kind="provider", required=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a probe saw: one sentence; the value, None where it is not known although there is a reading.
+
+    `gives` are names for later steps ({provider}). `lacks` says what would have to change here before this
+    can ever be known: a right, a rule, a series.
+    """
+
+    text: str
+    value: float | str | bool | None
+    gives: Mapping[str, str] = field(default_factory=dict)
+    lacks: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What a probe may look at. `value` is its signal's; `argument` is "" where none was given."""
+
+    value: Any
+    reading: Reading | None
+    readings: Mapping[str, Reading]
+    settings: Settings
+    now: datetime
+    argument: str = ""
+
+    def other(self, signal: str) -> Any:
+        """Another signal's last value; None where there is none."""
+        reading = self.readings.get(signal)
+        return reading.value if reading else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A named pure function of readings.
+
+    kind: "number" (of `unit` "", "ratio" 0..1 or "seconds"), "word" (one of `words`), "flag" or "text".
+    `gives` maps the names that it offers to later steps to their argument kinds. `read` is asked only when
+    the signal has a value, except where `always`.
+    """
+
+    name: str
+    title: str
+    signal: str
+    kind: str
+    read: Callable[[View], Found]
+    unit: str = ""
+    words: tuple[str, ...] = ()
+    argument: Argument | None = None
+    gives: Mapping[str, str] = field(default_factory=dict)
+    always: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A probe's answer. `value` None: not known. `age_s` and `state` are the reading's."""
+
+    probe: str
+    text: str
+    value: float | str | bool | None
+    signal: str
+    state: State
+    age_s: float | None
+    gives: Mapping[str, str] = field(default_factory=dict)
+    lacks: str = ""
+
+    @property
+    def known(self) -> bool:
+        return self.value is not None
+
+    @property
+    def holds(self) -> bool | None:
+        """A flag's value; None for what is no flag, and for what is not known."""
+        return self.value if isinstance(self.value, bool) else None
+
+    def basis(self) -> str:
+        """Which reading the answer rests on: "transactions, 2 s ago"."""
+        if self.age_s is None:
+            return f"{self.signal}, {self.state}"
+        late = ", stale" if self.state is State.STALE else ""
+        return f"{self.signal}, {duration(self.age_s)} ago{late}"
+
+
+def answer(
+    probe: Probe, readings: Mapping[str, Reading], settings: Settings, now: datetime, argument: str = ""
+) -> Answer:
+    """Ask a probe. Without a value of its signal it is not known, whatever the question was."""
+    reading = readings.get(probe.signal)
+    if reading is None or (reading.value is None and not probe.always):
+        why = (reading.error if reading else None) or "nothing was read yet"
+        found = Found(text=f"not known: {why}", value=None)
+    else:
+        view = View(
+            value=reading.value, reading=reading, readings=readings, settings=settings, now=now, argument=argument
+        )
+        found = probe.read(view)
+    return Answer(
+        probe=probe.name,
+        text=found.text,
+        value=found.value,
+        signal=probe.signal,
+        state=reading.state(now) if reading else State.WAITING,
+        age_s=reading.age(now) if reading else None,
+        gives=found.gives,
+        lacks=found.lacks,
+    )
+
+
+def duration(seconds: float) -> str:
+    """About how long, for a sentence: 38 s, 17 min, 3 h, 2 days."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
+
+
+def percent(rate: float) -> str:
+    return f"{rate * 100:.1f} %"
+
+
+def many(count: float, one: str, more: str = "") -> str:
+    """1 session, 3 sessions."""
+    return f"{count:g} {one if count == 1 else more or one + 's'}"

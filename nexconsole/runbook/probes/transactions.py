@@ -1,0 +1,129 @@
+"""Probes of transactions: how many purchases fail, and where."""
+
+from __future__ import annotations
+
+from ...signals.transactions import ProviderTraffic, Transactions
+from .probe import PROVIDER, Found, Probe, View, duration, many, percent
+
+
+def _rate(view: View) -> Found:
+    value: Transactions = view.value
+    window = duration(value.window_s)
+    if value.failure_rate is None:
+        return Found(text=f"not known: nothing was bought in {window}", value=None)
+    counts = f"{value.failures} of {value.attempts} purchases failed in {window}"
+    if value.attempts < view.settings.transactions.few:
+        return Found(text=f"{counts}: too few to judge by", value=None)
+    doubt = f"; {value.disagreement}" if value.disagreement else ""
+    return Found(text=f"{percent(value.failure_rate)}: {counts}{doubt}", value=value.failure_rate)
+
+
+def _scope(view: View) -> Found:
+    value: Transactions = view.value
+    scope = value.scope
+    because = f": {scope.because}" if scope.because else ""
+    if scope.verdict == "unknown":
+        return Found(text=f"not known{because or ': too few to say'}", value=None)
+    where = f"one provider, {scope.provider}" if scope.verdict == "one" else f"{scope.verdict} of the providers"
+    gives = {"provider": scope.provider} if scope.verdict == "one" and scope.provider else {}
+    return Found(text=where + because, value=scope.verdict, gives=gives)
+
+
+def _latency(view: View) -> Found:
+    value: Transactions = view.value
+    if value.latency_p95_s is None:
+        return Found(text="not known: no purchase's duration was measured", value=None)
+    least = "at least " if value.latency_saturated else ""
+    return Found(text=f"95 % of purchases take up to {least}{value.latency_p95_s:.1f} s", value=value.latency_p95_s)
+
+
+def _worst(view: View) -> Found:
+    few = view.settings.transactions.provider_few
+    judged = [p for p in view.value.providers if p.failure_rate is not None and p.attempts >= few]
+    if not judged:
+        return Found(text="not known: no provider has enough purchases to judge by", value=None)
+    worst = max(judged, key=lambda p: (p.failure_rate, p.failures))
+    return Found(text=_of(worst), value=worst.failure_rate, gives={"provider": worst.name})
+
+
+def _provider(view: View) -> Found:
+    traffic = _traffic(view)
+    if traffic is None or traffic.failure_rate is None:
+        return Found(text=f"not known: nothing was bought from {view.argument}", value=None)
+    few = traffic.attempts < view.settings.transactions.provider_few
+    return Found(
+        text=_of(traffic) + (": too few to judge by" if few else ""), value=None if few else traffic.failure_rate
+    )
+
+
+def _attempts(view: View) -> Found:
+    traffic, window = _traffic(view), duration(view.value.window_s)
+    if traffic is None:
+        circuits = view.other("circuits")
+        if circuits is None or all(p.name != view.argument for p in circuits.providers):
+            return Found(text=f"not known: no provider named {view.argument} was seen", value=None)
+    count = traffic.attempts if traffic else 0
+    return Found(text=f"{many(count, 'purchase')} from {view.argument} tried in {window}", value=float(count))
+
+
+def _traffic(view: View) -> ProviderTraffic | None:
+    return next((p for p in view.value.providers if p.name == view.argument), None)
+
+
+def _of(traffic: ProviderTraffic) -> str:
+    return f"{traffic.name} fails {percent(traffic.failure_rate or 0)} of {many(traffic.attempts, 'purchase')}"
+
+
+PROBES = (
+    Probe(
+        name="transactions.rate",
+        title="share of purchases that fail",
+        signal="transactions",
+        kind="number",
+        unit="ratio",
+        read=_rate,
+    ),
+    Probe(
+        name="transactions.scope",
+        title="whether one provider's purchases fail, or some, or all",
+        signal="transactions",
+        kind="word",
+        words=("one", "some", "all", "none"),
+        gives={"provider": "provider"},
+        read=_scope,
+    ),
+    Probe(
+        name="transactions.latency",
+        title="how long 95 % of purchases take at most",
+        signal="transactions",
+        kind="number",
+        unit="seconds",
+        read=_latency,
+    ),
+    Probe(
+        name="transactions.worst",
+        title="the worst provider's share of purchases that fail",
+        signal="transactions",
+        kind="number",
+        unit="ratio",
+        gives={"provider": "provider"},
+        read=_worst,
+    ),
+    Probe(
+        name="transactions.provider",
+        title="a provider's share of purchases that fail",
+        signal="transactions",
+        kind="number",
+        unit="ratio",
+        argument=PROVIDER,
+        read=_provider,
+    ),
+    Probe(
+        name="transactions.attempts",
+        title="how many purchases a provider was asked for",
+        signal="transactions",
+        kind="number",
+        argument=PROVIDER,
+        read=_attempts,
+    ),
+)

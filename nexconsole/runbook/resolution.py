@@ -1,0 +1,262 @@
+"""A runbook held against readings: which scenario fits, what each look answers, which branch the numbers support.
+
+Truth has three values. What is not known is None: it greys no branch and picks none, and opens no scenario.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ..model import Reading, State
+from ..settings import Settings
+from ..severity import LEVELS
+from .expression import placeholder
+from .model import Branch, Call, Comparison, Condition, Level, Question, Runbook, Scenario, Step, Trigger, is_number
+from .probes import PROBES, Answer, Probe, answer
+
+TOO_OLD_S = 60.0  # a branch is not picked by readings older than this
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """Whether a condition holds (None: not known), why, and the answers that it rests on."""
+
+    holds: bool | None
+    because: str
+    answers: tuple[Answer, ...] = ()
+    gives: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """A scenario whose trigger holds, and why. `stale`: what it rests on is no longer being read."""
+
+    scenario: Scenario
+    trigger: Trigger
+    because: str
+    stale: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A step or a branch as it stands now.
+
+    applies: True, False (greyed, `because` says why) or None (nothing known rules it in or out).
+    A look has its `answer`; a branch its `truth` and the nodes beneath it; an ask what was `answered`;
+    a do its `arguments`, or None with `missing` saying what it still waits for.
+    """
+
+    step: Step | Branch
+    applies: bool | None
+    because: str = ""
+    answer: Answer | None = None
+    truth: Truth | None = None
+    answered: str | None = None
+    arguments: tuple[str, ...] | None = None
+    missing: str = ""
+    nodes: tuple[Node, ...] = ()
+
+
+def fitting(runbook: Runbook, readings: Mapping[str, Reading], settings: Settings, now: datetime) -> tuple[Fit, ...]:
+    """The scenarios of which a trigger holds, the most severe first.
+
+    Old readings count: a source that fell silent makes nothing well (it is `stale` then).
+    """
+    world = World(readings, settings, now)
+    fits = []
+    for scenario in runbook.scenarios:
+        for trigger in scenario.triggers:
+            truth = world.truth(trigger.condition, patient=True)
+            if truth.holds:
+                stale = any(each.state is not State.FRESH for each in truth.answers)
+                fits.append(Fit(scenario=scenario, trigger=trigger, because=truth.because, stale=stale))
+                break
+    return tuple(sorted(fits, key=lambda fit: LEVELS.index(fit.scenario.severity)))
+
+
+def level(runbook_levels: tuple[Level, ...], readings: Mapping[str, Reading], settings: Settings, now: datetime) -> str:
+    """The severity by the Markdown's own rules: "SEV-1".."SEV-3" or "none". severity.judge is what the console uses."""
+    world = World(readings, settings, now)
+    for each in sorted(runbook_levels, key=lambda one: one.name):
+        if any(rule.condition and world.truth(rule.condition, patient=True).holds for rule in each.rules):
+            return each.name
+    return "none"
+
+
+def resolve(
+    scenario: Scenario,
+    readings: Mapping[str, Reading],
+    settings: Settings,
+    now: datetime,
+    answers: Mapping[str, str] | None = None,
+    taken: Mapping[str, Mapping[str, str]] | None = None,
+) -> tuple[Node, ...]:
+    """The scenario's tree as it stands now. `answers`: what people answered, by the ask's step id.
+
+    `taken`: the branches and looks that were settled, by id, with the names that they gave then (`given`). A
+    taken branch applies whatever the numbers say by now: disabling the one provider that fails makes its own
+    condition false, and what remains to be done there must not grey out, nor forget the provider.
+    """
+    return World(readings, settings, now, answers, taken).nodes(scenario.steps, _Known(), True, "")
+
+
+def given(node: Node) -> Mapping[str, str]:
+    """The names that a look or a branch gives now: what to keep when its step is settled."""
+    if node.answer is not None:
+        return node.answer.gives
+    return node.truth.gives if node.truth is not None else {}
+
+
+@dataclass
+class _Known:
+    """What is known at a step: names for arguments ("" with the reason where there is none), and questions."""
+
+    names: dict[str, tuple[str, str]] = field(default_factory=dict)
+    asked: dict[str, tuple[Question, str | None]] = field(default_factory=dict)
+
+    def inner(self) -> _Known:
+        return _Known(dict(self.names), dict(self.asked))
+
+
+class World:
+    """Readings, settings, the time, and what people answered: all that a runbook can be held against."""
+
+    def __init__(
+        self,
+        readings: Mapping[str, Reading],
+        settings: Settings,
+        now: datetime,
+        answers: Mapping[str, str] | None = None,
+        taken: Mapping[str, Mapping[str, str]] | None = None,
+        probes: Mapping[str, Probe] = PROBES,
+    ) -> None:
+        self.readings, self.settings, self.now = readings, settings, now
+        self.answers, self.taken, self.probes = answers or {}, taken or {}, probes
+
+    # --- conditions -------------------------------------------------------------------------------------------
+
+    def truth(self, condition: Condition, known: _Known | None = None, patient: bool = False) -> Truth:
+        """`patient`: however old a reading is, it counts."""
+        parts = [self._part(part, known or _Known(), patient) for part in condition.parts]
+        decisive = condition.joined == "or"
+        told = next((part for part in parts if part.holds is decisive), None)
+        if told is None:
+            told = next((part for part in parts if part.holds is None), None)
+        holds = told.holds if told else not decisive
+        shown = [told] if told else parts
+        gives: dict[str, str] = {}
+        for part in sorted(parts, key=lambda part: part.holds is not True):
+            gives = dict(part.gives) | gives
+        answers = tuple(each for part in parts for each in part.answers)
+        return Truth(holds=holds, because="; ".join(part.because for part in shown), answers=answers, gives=gives)
+
+    def _part(self, part: Comparison, known: _Known, patient: bool) -> Truth:
+        if part.call.name in known.asked:
+            return self._told(part, *known.asked[part.call.name])
+        found, why = self.look(part.call, known)
+        if found is None:
+            return Truth(holds=None, because=why)
+        if not found.known:
+            return Truth(holds=None, because=found.text, answers=(found,))
+        if found.state is not State.FRESH and not patient and (found.age_s or 0.0) > TOO_OLD_S:
+            return Truth(holds=None, because=f"not known any more: {found.text} ({found.basis()})", answers=(found,))
+        holds = _compare(found.value, part)
+        return Truth(holds=holds, because=found.text, answers=(found,), gives=found.gives)
+
+    def _told(self, part: Comparison, question: Question, answered: str | None) -> Truth:
+        if answered is None or not question.accepts(answered):
+            return Truth(holds=None, because=f"nobody has answered {question.name} yet")
+        value = float(answered) if question.kind == "number" and is_number(answered) else answered
+        return Truth(holds=_compare(value, part), because=f"{question.name} is {answered}")
+
+    # --- steps ------------------------------------------------------------------------------------------------
+
+    def look(self, call: Call, known: _Known | None = None) -> tuple[Answer | None, str]:
+        """The probe's answer; or None, and what its argument still waits for."""
+        probe = self.probes.get(call.name)
+        if probe is None:
+            return None, f"there is no probe {call.name}"
+        arguments, missing = _filled(call, known or _Known())
+        if arguments is None:
+            return None, missing
+        return answer(probe, self.readings, self.settings, self.now, " ".join(arguments)), ""
+
+    def nodes(
+        self, steps: tuple[Step | Branch, ...], known: _Known, applies: bool | None, because: str
+    ) -> tuple[Node, ...]:
+        return tuple(self._node(step, known, applies, because) for step in steps)
+
+    def _node(self, step: Step | Branch, known: _Known, applies: bool | None, because: str) -> Node:
+        if isinstance(step, Branch):
+            return self._branch(step, known, applies, because)
+        if step.kind == "ask":
+            question, answered = step.question or Question(), self.answers.get(step.id)
+            if question.name:
+                known.asked[question.name] = (question, answered)
+                known.names[question.name] = (answered or "", "nobody has answered it yet")
+            return Node(step=step, applies=applies, because=because, answered=answered)
+        call = step.call or Call(name="")
+        if step.kind == "do":
+            arguments, missing = _filled(call, known)
+            return Node(step=step, applies=applies, because=because, arguments=arguments, missing=missing)
+        found, missing = self.look(call, known)
+        self._learn(call.name, found, known)
+        self._keep(step.id, known)
+        return Node(step=step, applies=applies, because=because, answer=found, missing=missing)
+
+    def _learn(self, probe: str, found: Answer | None, known: _Known) -> None:
+        """What a look finds replaces what an earlier one found, also when it finds nothing."""
+        for name in self.probes[probe].gives if probe in self.probes else ():
+            why = found.text if found else "its look has no answer"
+            known.names[name] = (found.gives.get(name, "") if found else "", why)
+
+    def _keep(self, id: str, known: _Known) -> None:
+        known.names |= {name: (value, "") for name, value in self.taken.get(id, {}).items()}
+
+    def _branch(self, branch: Branch, known: _Known, applies: bool | None, because: str) -> Node:
+        truth = self.truth(branch.condition, known)
+        inner = known.inner()
+        for part in branch.condition.parts:
+            for name in self.probes[part.call.name].gives if part.call.name in self.probes else ():
+                inner.names[name] = (truth.gives.get(name, ""), truth.because)
+        own, why = applies, because
+        if applies is not False and (applies or truth.holds is False):
+            own, why = truth.holds, truth.because
+        if branch.id in self.taken:
+            own, why = True, "this branch was taken"
+        self._keep(branch.id, inner)
+        nodes = self.nodes(branch.steps, inner, own, why)
+        return Node(step=branch, applies=own, because=why, truth=truth, nodes=nodes)
+
+
+def _filled(call: Call, known: _Known) -> tuple[tuple[str, ...] | None, str]:
+    """The call's arguments with every {name} filled in; or None, and what is missing."""
+    filled = []
+    for word in call.arguments:
+        name = placeholder(word)
+        value, why = (word, "") if name is None else known.names.get(name, ("", "nothing says which"))
+        if not value:
+            return None, f"{{{name}}} is not known: {why}"
+        filled.append(value)
+    return tuple(filled), ""
+
+
+def _compare(value: float | str | bool | None, part: Comparison) -> bool | None:
+    """The comparison's truth; None where the two can't be compared."""
+    if isinstance(value, bool):
+        wanted = {None: True, "yes": True, "no": False}.get(part.value)  # type: ignore[arg-type]
+        if wanted is None:
+            return None
+        return (value is wanted) is (part.operator != "is not")
+    if part.operator in ("is", "is not"):
+        expected = part.value
+        if isinstance(value, str) != isinstance(expected, str):
+            expected, value = str(expected), str(value)
+        return (value == expected) is (part.operator == "is")
+    if not isinstance(value, (int, float)) or not isinstance(part.value, (int, float)):
+        return None
+    return {">": value > part.value, "<": value < part.value, ">=": value >= part.value, "<=": value <= part.value}.get(
+        part.operator
+    )
