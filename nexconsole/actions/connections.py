@@ -33,7 +33,11 @@ IN_DOUBT = frozenset({"40003", "57P01", "57P02", "57P03", "57P05"})
 
 
 async def change_rows(
-    context: Context, work: Callable[[asyncpg.Connection], Awaitable[Outcome]], *, at_once: bool = False
+    context: Context,
+    work: Callable[[asyncpg.Connection], Awaitable[Outcome]],
+    *,
+    at_once: bool = False,
+    timeout_s: float | None = None,
 ) -> Outcome:
     """Run `work` in one transaction of a connection of its own: COMMIT where it says "done", ROLLBACK otherwise.
 
@@ -41,7 +45,7 @@ async def change_rows(
     the statements act outside of transactions (signals to backends): then it is "unknown" from the first.
     The transaction is bounded as in reading, in UTC, and as read-only as the role's own settings make it.
     """
-    source, limit = context.sources.postgres, context.settings.actions.timeout_s
+    source, limit = context.sources.postgres, timeout_s or context.settings.actions.timeout_s
     at, sent, connection = f"postgres at {source.address}", False, None
     try:
         await context.sources.clients.wait(source.module)

@@ -1,0 +1,175 @@
+"""Providers as the actions need them: their rows, what depends on them, whether they can be counted on, and the way
+by which they can be changed here. (facts 1.2, 1.3, 5.2, contradictions 16 to 18 and 32)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
+
+from ..errors import ActionError, MissingSchema, SourceError
+from ..model import Reading, Value
+from ..signals import traffic
+from ..signals.circuits import Circuits, ProviderCircuit
+from ..signals.traffic import Counts, Traffic
+from ..signals.transactions import Transactions
+from ..sources.text import clean
+from . import literal
+from .action import Context
+from .plan import Guard
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+
+V = TypeVar("V", bound=Value)
+
+COUNT_LIMIT = 10_000
+NAMES_LISTED = 12
+NO_ID = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A provider as its row says."""
+
+    id: str
+    name: str
+    display_name: str
+    active: bool
+
+    def __str__(self) -> str:
+        shown = clean(self.display_name, 60)
+        return self.name if shown.casefold() in ("", self.name.casefold()) else f"{self.name} ({shown})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """The providers table as it is here. `flag` is the column is_active, or "isActive" on some versions, quoted for
+    SQL; `column` the same without quotes; `now` is what its updated_at takes, with or without a time zone."""
+
+    rows: Sequence[Row]
+    column: str
+    now: str
+
+    @property
+    def flag(self) -> str:
+        return literal.sql_name(self.column)
+
+
+async def read_table(context: Context) -> Table:
+    """Every provider. Raises SourceError, MissingSchema where the table is another."""
+    postgres = context.sources.postgres
+    columns = await postgres.require("providers", "id", "name", "updated_at")
+    column = next((name for name in ("is_active", "isActive") if name in columns), None)
+    if column is None:
+        raise MissingSchema("postgres", "table providers has neither is_active nor isActive: which version is this?")
+    display = "display_name" if "display_name" in columns else "''"
+    flag = literal.sql_name(column)
+    async with postgres.read("the providers query") as tx:
+        rows = await tx.fetch(f"SELECT id::text AS id, name, {display} AS shown, {flag} AS active FROM providers")
+    zoned = columns["updated_at"].endswith("with time zone")
+    return Table(
+        rows=[Row(id=r["id"], name=r["name"], display_name=r["shown"] or "", active=bool(r["active"])) for r in rows],
+        column=column,
+        now="now()" if zoned else "(now() AT TIME ZONE 'UTC')",
+    )
+
+
+def find(table: Table, wanted: str) -> Row:
+    """The one provider with this id or slug, else with this display name. Raises ActionError listing the names."""
+    text, folded = wanted.strip(), wanted.strip().casefold()
+    tests = (
+        lambda row: text in (row.id, row.name),
+        lambda row: row.name.casefold() == folded,
+        lambda row: row.display_name.casefold() == folded,
+    )
+    found = next((matches for matches in ([r for r in table.rows if test(r)] for test in tests) if matches), [])
+    shown = clean(text, 60) or "(no name given)"
+    if len(found) > 1:
+        names = ", ".join(clean(row.name, 60) for row in found)
+        raise ActionError(f"{shown} may be any of {names}: give the name or the id")
+    if not found:
+        names = sorted(clean(row.name, 60) for row in table.rows)
+        more = f" and {len(names) - NAMES_LISTED} more" if len(names) > NAMES_LISTED else ""
+        known = ", ".join(names[:NAMES_LISTED]) + more if names else "none at all"
+        raise ActionError(f"there is no provider {shown}: there are {known}")
+    if clean(found[0].id) != found[0].id or clean(found[0].name) != found[0].name:
+        raise ActionError(
+            f"provider {clean(found[0].id, 60)} has an id or a name that can't be shown as it is: use psql"
+        )
+    return found[0]
+
+
+def value_of(readings: Mapping[str, Reading], name: str, kind: type[V]) -> V | None:
+    """A signal's newest value, whatever its age."""
+    reading = readings.get(name)
+    return reading.value if reading is not None and isinstance(reading.value, kind) else None
+
+
+def circuit_of(readings: Mapping[str, Reading], name: str) -> ProviderCircuit | None:
+    circuits = value_of(readings, "circuits", Circuits)
+    return next((one for one in circuits.providers if one.name.lower() == name.lower()), None) if circuits else None
+
+
+async def counts(context: Context) -> Traffic | None:
+    """The window's attempts by provider, names in lower case: rows, else what is on screen, else None."""
+    try:
+        return await traffic.from_postgres(context.sources, context.settings)
+    except SourceError:
+        value = value_of(context.readings(), "transactions", Transactions)
+        if value is None:
+            return None
+        by_name = {one.name.lower(): Counts(attempts=one.attempts, failures=one.failures) for one in value.providers}
+        return Traffic(source=f"the screen ({value.source})", providers=by_name)
+
+
+async def live_numbers(context: Context, name: str) -> int:
+    """Numbers in customers' hands that still need this provider; at most COUNT_LIMIT. Raises SourceError."""
+    postgres = context.sources.postgres
+    tables = await postgres.columns()
+    if {"provider", "status"} <= set(tables.get("numbers", ())):
+        place = "numbers WHERE provider = $1 AND status = 'active'"
+    else:
+        await postgres.require("activations", "provider_id", "state")
+        place = "activations WHERE provider_id = $1 AND state::text = 'ACTIVE'"
+    async with postgres.read("the live numbers query") as tx:
+        return (await tx.row(f"SELECT count(*) AS n FROM (SELECT 1 FROM {place} LIMIT {COUNT_LIMIT}) x", name))["n"]
+
+
+def unhealthy(context: Context, name: str, seen: Traffic | None) -> str | None:
+    """Why a provider can't be counted on, from what is known; None where nothing speaks against it."""
+    rules = context.settings.transactions
+    counted = seen.providers.get(name.lower()) if seen else None
+    if counted is not None and counted.attempts >= rules.provider_few:
+        if counted.failures >= rules.provider_failing * counted.attempts:
+            return f"{counted.failures} of its {counted.attempts} attempts fail"
+    circuit = circuit_of(context.readings(), name)
+    return "its circuit is open" if circuit is not None and circuit.state == "open" else None
+
+
+def api_missing(settings: Settings, sources: Sources) -> str | None:
+    """Which setting the admin API lacks; None where it may be tried."""
+    if not sources.has("api"):
+        return "the admin API has no address here: set api.url (API_URL)"
+    return None if settings.api.admin_token else "the admin API wants an admin's token: set api.admin_token"
+
+
+def api_path(provider_id: str) -> str:
+    return f"/api/admin/providers/{quote(provider_id, safe='')}"
+
+
+async def api_guard(context: Context, provider_id: str = NO_ID) -> Guard:
+    """Whether the admin API's route can change a provider, learnt by OPTIONS, which runs no handler (facts 5.1)."""
+    name = "admin API"
+    if missing := api_missing(context.settings, context.sources):
+        return Guard(name=name, level="block", reason=missing)
+    try:
+        allowed = await context.sources.api.methods(api_path(provider_id))
+    except SourceError as error:
+        return Guard(name=name, level="block", reason=str(error))
+    if "PATCH" not in allowed:
+        return Guard(name=name, level="block", reason="the API's route for a provider does not export PATCH")
+    return Guard(name=name, level="ok", reason="the API's route for a provider exports PATCH")

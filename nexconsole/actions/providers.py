@@ -1,0 +1,443 @@
+"""provider.disable and provider.enable: one row by its id, through the admin API where there is one, else by SQL.
+
+(facts 1.9, 5.2 and contradictions 15 to 18)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ActionError
+from ..model import Reading
+from ..signals import traffic
+from ..signals.circuits import Circuits
+from ..signals.traffic import FAILED, Counts, Traffic
+from ..signals.transactions import Transactions
+from . import literal
+from .action import Argument, Context, Suggestion, make_plan
+from .connections import Reply, admin_headers, change_rows, send
+from .guards import asked, fresh, may_update
+from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
+from .provider_rows import (
+    COUNT_LIMIT,
+    Row,
+    Table,
+    api_guard,
+    api_missing,
+    api_path,
+    counts,
+    find,
+    live_numbers,
+    read_table,
+    unhealthy,
+    value_of,
+)
+from .watch import watch
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from ..settings import Settings
+    from ..sources import Sources
+
+LARGE_SHARE = 0.5  # of all successful attempts: who has more is disabled by typing the name
+ENOUGH = 5.0  # a silence in which so many attempts would have come proves something
+QUIET_LEAST_S = 5.0
+LOOK_EVERY_S = 1.0
+CHANGE_SQL = (
+    "UPDATE {schema}.providers SET {flag} = {to}, updated_at = {now} WHERE id = {id} AND {was} RETURNING id, name"
+)
+SINCE_SQL = f"""
+SELECT count(*) AS attempts, count(*) FILTER (WHERE {FAILED}) AS failures,
+       count(*) FILTER (WHERE captured_tx_id IS NOT NULL) AS paid,
+       count(*) FILTER (WHERE created_at >= now() - make_interval(secs => $3)) AS late,
+       extract(epoch FROM now() - max(created_at))::float8 AS silent_s
+FROM activations
+WHERE {{states}} AND lower(provider_id) = lower($1) AND created_at >= now() - make_interval(secs => $2)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """All that was read for a plan. `way` says whether the admin API can be used, None where it isn't wanted."""
+
+    table: Table
+    row: Row
+    seen: Traffic | None
+    live: int
+    way: Guard | None
+
+    @property
+    def by_api(self) -> bool:
+        return self.way is not None and self.way.level == "ok"
+
+    @property
+    def mine(self) -> Counts:
+        nothing = Counts(attempts=0, failures=0)
+        return self.seen.providers.get(self.row.name.lower(), nothing) if self.seen else nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch:
+    """Either action; `active` is the state that it brings about."""
+
+    name: str
+    title: str
+    synonyms: tuple[str, ...]
+    active: bool
+    letter: str
+    arguments: tuple[Argument, ...] = (
+        Argument(name="provider", kind="provider", help="the provider's name, display name or id"),
+    )
+
+    def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
+        return (_to_enable if self.active else _to_disable)(readings, settings)
+
+    def unavailable(self, settings: Settings, sources: Sources) -> str | None:
+        if not sources.has("postgres"):
+            return "the providers can't be read: set postgres.url (DATABASE_URL)"
+        return api_missing(settings, sources) if settings.actions.provider_by == "api" else None
+
+    async def permitted(self, context: Context) -> Guard:
+        way = await _way(context)
+        if way is not None and way.level != "warn":
+            return way
+        return await asked(context, "providers", ((await read_table(context)).column, "updated_at"))
+
+    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
+        table = await read_table(context)
+        row = find(table, arguments.get("provider", ""))
+        if row.active == self.active:
+            raise ActionError(f"{row} is {self._state} already")
+        picture = Picture(
+            table=table,
+            row=row,
+            seen=await counts(context),
+            live=await live_numbers(context, row.name),
+            way=await _way(context, row.id),
+        )
+        settings, mine = context.settings, picture.mine
+        other = replace(self, active=not self.active)
+        shown: dict[str, Any] = {"display_name": str(row), "live_numbers": picture.live}
+        shown |= {"attempts": mine.attempts, "failures": mine.failures} if picture.seen else {}
+        target = Target(kind="provider", id=row.id, identity={"name": row.name, "active": row.active}, shown=shown)
+        return make_plan(
+            context,
+            action=self.name,
+            arguments=dict(arguments),
+            targets=(target,),
+            effect=(_enabling if self.active else _disabling)(context, picture),
+            command=self._command(context, picture),
+            guards=await self._guards(context, picture),
+            confirm=self._confirm(context, picture),
+            undo=Undo(
+                action="provider.disable" if self.active else "provider.enable",
+                arguments={"provider": row.name},
+                command=other._command(context, picture),
+            ),
+            watch=f"{row.name}'s attempts {'come back' if self.active else 'fall to none'}"
+            f" within {settings.actions.provider_cache_s:g} s",
+            deadline_s=min(
+                settings.actions.verify_s, settings.actions.provider_cache_s + max(15.0, _quiet_s(mine, settings))
+            ),
+            details={
+                "by": "api" if picture.by_api else "sql",
+                "column": table.column,
+                "now": table.now,
+                "attempts": mine.attempts if picture.seen else None,
+            },
+        )
+
+    @property
+    def _state(self) -> str:
+        return "enabled" if self.active else "disabled"
+
+    def _sql(self, schema: str, table: Table, id: str) -> str:
+        flag = table.flag
+        return CHANGE_SQL.format(
+            schema=literal.sql_name(schema), flag=flag, to=str(self.active).lower(), now=table.now, id=id,
+            was=f"NOT {flag}" if self.active else flag,
+        )  # fmt: skip
+
+    def _command(self, context: Context, picture: Picture) -> str:
+        if picture.by_api:
+            return literal.curl(
+                "PATCH", api_path(picture.row.id), headers=literal.ADMIN, body={"isActive": self.active}
+            )
+        sql = self._sql(context.sources.postgres.schema, picture.table, literal.sql_text(picture.row.id))
+        return literal.psql(context.settings, sql)
+
+    async def _guards(self, context: Context, picture: Picture) -> tuple[Guard, ...]:
+        guards = [picture.way] if picture.way is not None else []
+        if not picture.by_api:
+            async with context.sources.postgres.read("the privileges query") as tx:
+                guards.append(await may_update(tx, "providers", (picture.table.column, "updated_at")))
+        guards.append(fresh(context, "transactions"))
+        if not self.active:
+            guards += [_last_healthy(context, picture), _live(picture), _offers(picture)]
+        elif why := unhealthy(context, picture.row.name, picture.seen):
+            guards.append(Guard(name="healthy", level="warn", reason=f"{picture.row.name} looked ill: {why}"))
+        return tuple(guards)
+
+    def _confirm(self, context: Context, picture: Picture) -> Confirm:
+        typed = Confirm(kind="type", text=picture.row.name)
+        if self.active:
+            return Confirm(kind="letter", text=self.letter)
+        if _last_healthy(context, picture).level != "ok" or _share(picture) > LARGE_SHARE:
+            return typed
+        return Confirm(kind="letter", text=self.letter)
+
+    async def execute(self, plan: Plan, context: Context) -> Outcome:
+        return await (self._by_api if plan.details["by"] == "api" else self._by_sql)(plan, context)
+
+    async def _by_sql(self, plan: Plan, context: Context) -> Outcome:
+        target = plan.targets[0]
+        table = Table(rows=(), column=str(plan.details["column"]), now=str(plan.details["now"]))
+
+        async def work(connection: asyncpg.Connection) -> Outcome:
+            rows = await connection.fetch(self._sql(context.sources.postgres.schema, table, "$1"), target.id)
+            if not rows:
+                return await _changed_meanwhile(connection, table, target)
+            if len(rows) > 1:
+                return Outcome(state="refused", answer=f"{len(rows)} rows have this id: nothing was changed")
+            return self._done("UPDATE 1", target)
+
+        return await change_rows(context, work)
+
+    async def _by_api(self, plan: Plan, context: Context) -> Outcome:
+        """The API changes whatever it finds, so consoles take turns, and each looks at the row in its turn."""
+        target, answered, sent = plan.targets[0], [], False
+        table = Table(rows=(), column=str(plan.details["column"]), now="")
+
+        async def work(connection: asyncpg.Connection) -> Outcome:
+            nonlocal sent
+            turn = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+            await connection.execute(turn, f"nexconsole provider {target.id}")
+            if await _is_active(connection, table, target.id) != target.identity["active"]:
+                return await _changed_meanwhile(connection, table, target)
+            sent = True
+            outcome = await self._patch(context, target)
+            # An API that stumbles after the change answers an error all the same: the row knows.
+            if outcome.state == "failed" and await _is_active(connection, table, target.id) == self.active:
+                outcome = self._done(f"{outcome.answer}; all the same its row says", target)
+            answered.append(outcome)
+            return outcome
+
+        outcome = await change_rows(context, work, timeout_s=2.5 * context.settings.actions.timeout_s)
+        if answered:
+            return answered[0]
+        return Outcome(state="unknown", answer=f"{outcome.answer}; but the API was being asked") if sent else outcome
+
+    async def _patch(self, context: Context, target: Target) -> Outcome:
+        path, body = api_path(target.id), {"isActive": self.active}
+        got = await send(context, "PATCH", path, headers=admin_headers(context), body=body)
+        if isinstance(got, Outcome):
+            return got
+        said = _said_active(got)
+        if said is not None and said != self.active:
+            return Outcome(state="failed", answer=f"the API answered {got.status}, and the provider is as it was")
+        return self._done(f"the API answered {got.status}", target)
+
+    def _done(self, answer: str, target: Target) -> Outcome:
+        return Outcome(state="done", answer=f"{answer}: {target.identity['name']} is {self._state}", touched=(target,))
+
+    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
+        began = asyncio.get_running_loop().time()
+        name, cache = str(plan.targets[0].identity["name"]), context.settings.actions.provider_cache_s
+        window = context.settings.transactions.window_s
+        rate = float(plan.details["attempts"] or 0) / window  # type: ignore[arg-type]
+        sql = SINCE_SQL.format(states=await traffic.every_state(context.sources))
+
+        async def look(last: bool) -> Verdict | None:
+            elapsed = asyncio.get_running_loop().time() - began
+            async with context.sources.postgres.read("the attempts query") as tx:
+                row = await tx.row(sql, name, elapsed, max(0.0, elapsed - cache))
+            if self.active:
+                return _came_back(row, name, elapsed, last)
+            return _fell_silent(row, name, elapsed, cache, rate, last)
+
+        return await watch(plan.deadline_s, look, LOOK_EVERY_S)
+
+
+def _fell_silent(
+    row: Mapping[str, Any], name: str, elapsed: float, cache: float, rate: float, last: bool
+) -> Verdict | None:
+    """Worked as soon as a silence is longer than chance; no effect where attempts come after the caches' time."""
+    silent = min(elapsed, row["silent_s"]) if row["attempts"] else elapsed
+    if rate > 0 and silent >= max(QUIET_LEAST_S, ENOUGH / rate):
+        said = f"no attempt at {name} for {silent:.0f} s, where {rate * silent:.0f} would have come"
+        return Verdict(state="worked", because=said)
+    if not last:
+        return None
+    if row["late"] and elapsed > cache:
+        said = f"{row['late']} attempts at {name} in the {elapsed - cache:.0f} s after its caches' time"
+        return Verdict(state="no effect", because=f"{said}: its offers are still on sale")
+    few = "it had none before" if not rate else f"{rate * silent:.1f} would have come"
+    return Verdict(state="unknown", because=f"no attempt at {name} for {silent:.0f} s, but {few}: too few to tell")
+
+
+def _came_back(row: Mapping[str, Any], name: str, elapsed: float, last: bool) -> Verdict | None:
+    if row["paid"]:
+        said = f"{row['attempts']} attempts at {name} since, {row['paid']} of them paid and {row['failures']} failed"
+        return Verdict(state="worked", because=said)
+    if not last:
+        return None
+    if row["attempts"]:
+        said = f"{row['attempts']} attempts at {name} in {elapsed:.0f} s, {row['failures']} failed and none was paid"
+        return Verdict(state="no effect" if row["failures"] else "unknown", because=said)
+    return Verdict(state="unknown", because=f"nobody tried to buy at {name} within {elapsed:.0f} s")
+
+
+def _to_disable(readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
+    """Those that fail, and those whose circuit flaps, unless they are disabled already."""
+    transactions, circuits = (
+        value_of(readings, "transactions", Transactions),
+        value_of(readings, "circuits", Circuits),
+    )
+    known = {one.name.lower(): one for one in circuits.providers} if circuits else {}
+    rules, found = settings.transactions, {}
+    for one in transactions.providers if transactions else ():
+        rate = one.failure_rate or 0.0
+        if one.attempts >= rules.provider_few and rate >= rules.provider_failing:
+            found[one.name.lower()] = (one.name, f"{100 * rate:.0f} % failing", rate)
+    for name, circuit in known.items():
+        if circuit.flapping and name not in found:
+            found[name] = (circuit.name, "its circuit flaps", 0.2)
+    return tuple(
+        Suggestion(title=f"Disable provider {shown} - {why}", arguments={"provider": shown}, weight=weight)
+        for name, (shown, why, weight) in sorted(found.items(), key=lambda item: -item[1][2])
+        if name not in known or known[name].active is not False
+    )
+
+
+def _to_enable(readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
+    circuits = value_of(readings, "circuits", Circuits)
+    return tuple(
+        Suggestion(title=f"Enable provider {one.name} - disabled now", arguments={"provider": one.name}, weight=0.1)
+        for one in (circuits.providers if circuits else ())
+        if one.active is False
+    )
+
+
+async def _way(context: Context, provider_id: str | None = None) -> Guard | None:
+    """ok: by the admin API; block: it must be and can't; warn: it could not, so SQL is used; None: SQL anyhow."""
+    wanted = context.settings.actions.provider_by
+    if wanted == "sql" or (wanted == "auto" and api_missing(context.settings, context.sources)):
+        return None
+    guard = await (api_guard(context, provider_id) if provider_id else api_guard(context))
+    if guard.level == "ok" or wanted == "api":
+        return guard
+    return Guard(name=guard.name, level="warn", reason=f"{guard.reason}; SQL is used instead")
+
+
+def _quiet_s(mine: Counts, settings: Settings) -> float:
+    """How long a silence must be to prove something, by the traffic that there was."""
+    if not mine.attempts:
+        return 0.0
+    return max(QUIET_LEAST_S, ENOUGH * settings.transactions.window_s / mine.attempts)
+
+
+def _share(picture: Picture) -> float:
+    """Its share of the purchases that succeed, 0..1."""
+    if picture.seen is None:
+        return 0.0
+    total = picture.seen.attempts - picture.seen.failures
+    return (picture.mine.attempts - picture.mine.failures) / total if total > 0 else 0.0
+
+
+def _last_healthy(context: Context, picture: Picture) -> Guard:
+    """Warns where no other active provider is left that nothing speaks against: then the name must be typed."""
+    others = [row for row in picture.table.rows if row.active and row.id != picture.row.id]
+    ill = {row.name: unhealthy(context, row.name, picture.seen) for row in others}
+    well = [name for name, why in ill.items() if why is None]
+    name = "healthy providers left"
+    if well:
+        return Guard(name=name, level="ok", reason=f"{len(well)} others are active and nothing speaks against them")
+    rest = "; ".join(f"{other}: {why}" for other, why in list(ill.items())[:3]) or "no other is active"
+    return Guard(name=name, level="warn", reason=f"this leaves no healthy active provider ({rest})")
+
+
+def _live(picture: Picture) -> Guard:
+    if not picture.live:
+        return Guard(name="live numbers", level="ok", reason="no live number depends on it")
+    reason = (
+        f"{_number(picture.live)} live numbers depend on it: the oldest versions look for their codes and cancel them"
+        " at active providers only, and still refund them here"
+    )
+    return Guard(name="live numbers", level="warn", reason=reason)
+
+
+def _offers(picture: Picture) -> Guard:
+    if picture.by_api:
+        reason = (
+            "the newest versions take its offers from the index at once, older ones leave them: buying those is 503"
+        )
+        return Guard(name="its offers", level="ok", reason=reason)
+    reason = "SQL leaves its offers on sale: buying one answers 503 until it leaves the search index"
+    return Guard(name="its offers", level="warn", reason=reason)
+
+
+def _disabling(context: Context, picture: Picture) -> str:
+    mine, seen = picture.mine, picture.seen
+    part = "how much of the traffic it has is not known"
+    if seen is not None and seen.attempts:
+        share = f"{100 * mine.attempts / seen.attempts:.0f} % of the traffic"
+        part = f"it has {share} ({mine.attempts} of {seen.attempts} attempts, {mine.failures} failed)"
+    elif seen is not None:
+        part = "nobody has tried to buy lately"
+    return (
+        f"Disables {picture.row}: {part}, and {_number(picture.live)} live numbers; within "
+        f"{context.settings.actions.provider_cache_s:g} s, when the pods' caches have expired; purchases are pinned to"
+        " an offer's provider, so its own offers fail rather than move elsewhere"
+    )
+
+
+def _enabling(context: Context, picture: Picture) -> str:
+    return (
+        f"Enables {picture.row}: its offers can be bought again within {context.settings.actions.provider_cache_s:g} s,"
+        " as far as they are still in the search index"
+    )
+
+
+def _number(count: int) -> str:
+    return f"{COUNT_LIMIT}+" if count >= COUNT_LIMIT else str(count)
+
+
+async def _is_active(connection: asyncpg.Connection, table: Table, provider_id: str) -> bool | None:
+    return await connection.fetchval(f"SELECT {table.flag} FROM providers WHERE id = $1", provider_id)
+
+
+async def _changed_meanwhile(connection: asyncpg.Connection, table: Table, target: Target) -> Outcome:
+    """Why the row is not as previewed any more."""
+    active, name = await _is_active(connection, table, target.id), target.identity["name"]
+    if active is None:
+        return Outcome(state="refused", answer=f"{name} is not there any more: nothing was changed")
+    state = "enabled" if active else "disabled"
+    return Outcome(state="refused", answer=f"{name} is {state} already, somebody else did it: nothing was changed")
+
+
+def _said_active(reply: Reply) -> bool | None:
+    """What the API's answer says of the provider; its shape depends on the version (facts 5.2)."""
+    row = reply.document.get("provider", reply.document) if isinstance(reply.document, dict) else None
+    said = row.get("isActive") if isinstance(row, dict) else None
+    return said if isinstance(said, bool) else None
+
+
+DISABLE = Switch(
+    name="provider.disable",
+    title="Disable a provider",
+    synonyms=("stop provider", "switch off", "take out", "turn off", "deactivate"),
+    active=False,
+    letter="d",
+)
+ENABLE = Switch(
+    name="provider.enable",
+    title="Enable a provider",
+    synonyms=("start provider", "switch on", "bring back", "turn on", "activate"),
+    active=True,
+    letter="e",
+)
+ACTIONS = (DISABLE, ENABLE)
