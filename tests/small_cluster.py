@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -104,3 +105,18 @@ async def until(condition: Callable[[], object]) -> None:
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, "waited in vain"
         await asyncio.sleep(0.01)
+
+
+def kubernetes_on_port(folder: Path, port: int, scheme: str = "http", **settings: object) -> Kubernetes:
+    """A source whose kubeconfig names that port."""
+    named = {"cluster": "c", "user": "u"}
+    config = {
+        "clusters": [{"name": "c", "cluster": {"server": f"{scheme}://127.0.0.1:{port}"}}],
+        "users": [{"name": "u", "user": {"token": "a-token"}}],
+        "contexts": [{"name": "c", "context": named}],
+        "current-context": "c",
+    }
+    path = folder / "far.yaml"
+    path.write_text(json.dumps(config))
+    wanted = {"timeout_s": 0.5} | settings
+    return Kubernetes(Clients(), KubernetesSettings(kubeconfig=str(path), **wanted))  # type: ignore[arg-type]

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexconsole.sources.breakers import Breaker, Count, Event, Logbook, PodBreakers, parse
-from nexconsole.sources.logs import LONGEST_LINE, Followed, LineCutter, Reader, moment
+from nexconsole.sources.breaker_lines import Event, parse
+from nexconsole.sources.breakers import Breaker, Count, Logbook, PodBreakers
+from nexconsole.sources.followed import Followed
+from nexconsole.sources.loglines import LONGEST_LINE, LineCutter, Reader, moment
 
 UUID = "3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f"
 START = datetime(2026, 1, 10, 10, 20, tzinfo=UTC)

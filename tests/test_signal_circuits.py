@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from far_side import tcp_server
-from small_cluster import SmallCluster, small_cluster, until
+from small_cluster import SmallCluster, kubernetes_on_port, small_cluster, until
 
 from nexconsole.errors import Unreachable
 from nexconsole.model import State
@@ -20,9 +20,10 @@ from nexconsole.settings import Redis as RedisSettings
 from nexconsole.signals.circuits import SIGNAL, Circuits, Holder, Named, Parts, ProviderCircuit, build
 from nexconsole.signals.readings import read_once
 from nexconsole.sources import Sources
-from nexconsole.sources.breakers import Event
+from nexconsole.sources.breaker_lines import Event
 from nexconsole.sources.clients import Clients
-from nexconsole.sources.logs import Followed, Logs
+from nexconsole.sources.followed import Followed
+from nexconsole.sources.logs import Logs
 from nexconsole.sources.postgres import Postgres
 from nexconsole.sources.redis import Redis
 
@@ -98,6 +99,15 @@ async def test_what_a_lost_log_can_no_longer_prove_becomes_unknown() -> None:
     assert states == {"over": "unknown", "smsbower": "open", "c": "unknown", "later": "open"}
     story.logs.followed["u0"].lost_at = None
     assert {one.name: one.holders[0].state for one in (await story.read()).providers}["c"] == "closed"
+
+
+async def test_pods_that_were_not_listed_yet_are_not_taken_for_none(tmp_path: Path) -> None:
+    async with tcp_server(None) as port:
+        kubernetes = kubernetes_on_port(tmp_path, port, timeout_s=5.0)
+        reading = await read_once(SIGNAL, Sources(kubernetes.clients, {"kubernetes": kubernetes}), Settings())
+        assert reading.value is None
+        assert "not been listed yet" in reading.error
+        await kubernetes.close()
 
 
 async def test_three_openings_of_one_pod_flap_one_of_each_of_three_does_not() -> None:

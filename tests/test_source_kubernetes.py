@@ -8,35 +8,20 @@ from pathlib import Path
 
 import pytest
 from far_side import GARBAGE, HTML, REDIRECT, tcp_server
-from small_cluster import SmallCluster, small_cluster, until
+from small_cluster import SmallCluster, kubernetes_on_port, small_cluster, until
 
 from nexconsole.errors import BadAnswer, Denied, NexConsoleError, SourceError, TimedOut, Unreachable
 from nexconsole.settings import Kubernetes as KubernetesSettings
 from nexconsole.sources.breakers import OPEN
 from nexconsole.sources.clients import Clients
+from nexconsole.sources.followed import Followed
 from nexconsole.sources.kubernetes import Kubernetes
-from nexconsole.sources.logs import Followed
 
 
 @pytest.fixture
 async def small(tmp_path: Path):
     async with small_cluster(tmp_path, secret={"DATABASE_URL": "postgresql://u:p@h/db"}) as cluster:
         yield cluster
-
-
-def on_port(folder: Path, port: int, scheme: str = "http", **settings: object) -> Kubernetes:
-    """A source whose kubeconfig names that port."""
-    named = {"cluster": "c", "user": "u"}
-    config = {
-        "clusters": [{"name": "c", "cluster": {"server": f"{scheme}://127.0.0.1:{port}"}}],
-        "users": [{"name": "u", "user": {"token": "a-token"}}],
-        "contexts": [{"name": "c", "context": named}],
-        "current-context": "c",
-    }
-    path = folder / "far.yaml"
-    path.write_text(json.dumps(config))
-    wanted = {"timeout_s": 0.5} | settings
-    return Kubernetes(Clients(), KubernetesSettings(kubeconfig=str(path), **wanted))  # type: ignore[arg-type]
 
 
 def answer(status: int, body: object, kind: str = "application/json", more: str = "") -> bytes:
@@ -137,7 +122,7 @@ async def test_an_expired_token_is_denied_and_a_new_one_in_the_kubeconfig_is_tak
 )
 async def test_a_far_side_out_of_order_is_one_sentence(sent, kind, words, tmp_path: Path) -> None:
     async with tcp_server(sent) as port:
-        source = on_port(tmp_path, port)
+        source = kubernetes_on_port(tmp_path, port)
         with pytest.raises(kind, match=words) as caught:
             await source.deployment()
         assert "\x1b" not in str(caught.value)
@@ -146,19 +131,19 @@ async def test_a_far_side_out_of_order_is_one_sentence(sent, kind, words, tmp_pa
 
 
 async def test_a_refused_connection_and_a_port_without_tls_are_said(tmp_path: Path) -> None:
-    source = on_port(tmp_path, 1)
+    source = kubernetes_on_port(tmp_path, 1)
     with pytest.raises(Unreachable, match="refused"):
         await source.deployment()
     await source.close()
     async with tcp_server(HTML) as port:
-        source = on_port(tmp_path, port, "https")
+        source = kubernetes_on_port(tmp_path, port, "https")
         with pytest.raises(Unreachable, match="TLS"):
             await source.deployment()
         await source.close()
 
 
 async def test_an_authority_that_is_not_the_cluster_s_is_said(small: SmallCluster, tmp_path: Path) -> None:
-    source = on_port(tmp_path, int(small.cluster.url.rpartition(":")[2]), "https")
+    source = kubernetes_on_port(tmp_path, int(small.cluster.url.rpartition(":")[2]), "https")
     with pytest.raises(Unreachable, match="certificate can't be verified"):
         await source.deployment()
 
@@ -297,3 +282,17 @@ async def test_closing_ends_every_task_at_once(small: SmallCluster) -> None:
         await source.close()
         await asyncio.gather(*tasks, return_exceptions=True)
     assert all(task.done() for task in tasks)
+
+
+async def test_a_storm_of_lines_wakes_no_more_often_than_its_reader_can_bear(small: SmallCluster) -> None:
+    logs = small.source().logs
+    await logs.start(5.0)
+    logs.rest_s = 0.3
+    logs._rouse()
+    logs.wake.clear()
+    began = asyncio.get_running_loop().time()
+    for _ in range(10):
+        logs._rouse()
+    assert not logs.wake.is_set()
+    await asyncio.wait_for(logs.wake.wait(), 1.0)
+    assert asyncio.get_running_loop().time() - began > 0.25

@@ -11,31 +11,17 @@ from typing import TYPE_CHECKING
 
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value
-from ..sources.breakers import CLOSED, HALF_OPEN, NAME_LENGTH, OPEN, UNKNOWN, WINDOW_S, Breaker, Logbook, Traffic
+from ..sources.breaker_lines import NAME_LENGTH
+from ..sources.breakers import CLOSED, HALF_OPEN, OPEN, UNKNOWN, WINDOW_S, Logbook, Traffic
 from ..sources.text import clean
+from .holders import Holder, PodView, flaps, with_history
 from .readings import Signal, utc_now
 
 if TYPE_CHECKING:
     from ..settings import CircuitRules, Settings
     from ..sources import Sources
-    from ..sources.logs import Followed, Logs
+    from ..sources.logs import Logs
     from ..sources.postgres import Postgres
-
-
-@dataclass(frozen=True, kw_only=True)
-class Holder:
-    """One holder of breaker state: a pod's own (kind "pod") or the one in Redis (kind "shared").
-
-    state: open, half-open, closed or unknown (no line of it was seen and its silence proves nothing).
-    `closes_in_s` is the cool-down left in seconds; for a pod it follows from the settings' cool-down,
-    for the shared one from PTTL. None: no cool-down is known (a half-open one waits for traffic).
-    """
-
-    kind: str
-    where: str
-    state: str
-    since: datetime | None = None
-    closes_in_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +93,8 @@ PATIENCE_S = 1.0  # for names and shared states, where older ones are known: a b
 FIRST_PATIENCE_S = 3.0
 NAMES_EVERY_S = 4.0
 MOST_PROVIDERS = 5_000
-LATE_S = 5.0  # HALF-OPEN is logged by a timer; later than this after the cool-down, the cool-down is another
-LOST_S = 15.0  # a pod whose log has been lost for so long may be in another state by now
-SHARED_OPENING_S = 600.0  # an older log line is not of the shared breaker's present opening (facts 3.1: at most 300)
+RESTS = 8  # times as long as building the value takes; then come the next lines: a storm of them must not fill a core
+LONGEST_REST_S = 1.0
 ORDER = ("pod logs", "redis", "postgres")
 URGENCY = {OPEN: 0, HALF_OPEN: 1, UNKNOWN: 3, CLOSED: 4}
 FLAPPING_URGENCY = 2
@@ -127,7 +112,11 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     await asyncio.gather(_follow(parts, sources), _ask(parts, sources, before))
     if not parts.sources:
         raise min(parts.errors, key=lambda error: isinstance(error, NotConfigured))
-    return await build(parts, settings.circuits, utc_now(), time.monotonic())
+    began = time.monotonic()
+    circuits = await build(parts, settings.circuits, utc_now(), began)
+    if parts.logs is not None:
+        parts.logs.rest_s = min(RESTS * (time.monotonic() - began), LONGEST_REST_S)
+    return circuits
 
 
 async def _follow(parts: Parts, sources: Sources) -> None:
@@ -137,16 +126,18 @@ async def _follow(parts: Parts, sources: Sources) -> None:
         return
     logs = sources.kubernetes.logs
     await logs.start(FIRST_LOGS_S)
+    if not logs.listed:
+        parts.miss("pod logs", TimedOut("kubernetes", "the pods have not been listed yet"))
     if logs.error is not None:
         parts.miss("pods can't be listed", logs.error)
-    if logs.error is None or logs.followed:
+    if logs.listed and (logs.error is None or logs.followed):
         parts.logs = logs
         parts.sources.append("pod logs")
         parts.notes += _follow_notes(logs)
 
 
 def _follow_notes(logs: Logs) -> list[str]:
-    notes = []
+    notes = [] if logs.pods else ["no container of the deployment runs"]
     if logs.pods > len(logs.followed):
         more = logs.pods - len(logs.followed)
         notes.append(f"{more} of {logs.pods} pods' logs are not followed (kubernetes.follow_pods)")
@@ -155,6 +146,8 @@ def _follow_notes(logs: Logs) -> list[str]:
         others = f", and {len(failing) - 1} more" if len(failing) > 1 else ""
         notes.append(f"the log of {clean(failing[0].name, 80)}{others} can't be followed: {failing[0].error}")
     for pod in logs.followed.values():
+        if late := pod.behind_s(utc_now()):
+            notes.append(f"the log of {clean(pod.name, 80)} is read {late:.0f} s late: it grows faster than it is read")
         if pod.breakers.lifecycle and pod.breakers.lifecycle[0] == OPEN:
             at = pod.breakers.lifecycle[1].strftime("%H:%M:%SZ")
             notes.append(f"the lifecycle breaker of {clean(pod.name, 80)}, which stops all providers, opened at {at}")
@@ -249,7 +242,7 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
     providers = []
     for number, (key, one) in enumerate(named.items()):
         if key not in ignored:
-            shared = _with_history(parts.shared.get(one.id or ""), one.id, logbook, now)
+            shared = with_history(parts.shared.get(one.id or ""), one.id, logbook, now)
             providers.append(_provider(key, one, shared, views, logbook.traffic.get(key), rules, now))
         if number % 200 == 199:
             await asyncio.sleep(0)
@@ -262,62 +255,6 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
         lines_dropped=logbook.dropped,
         names_at=parts.names_at,
     )
-
-
-def _with_history(shared: Holder | None, uuid: str | None, logbook: Logbook, now: datetime) -> Holder | None:
-    """The shared holder, open since the log line that says so, where that is of its present opening."""
-    opening = logbook.shared.get((uuid or "").lower())
-    if shared is None or shared.state != OPEN or opening is None:
-        return shared
-    if (now - opening.at).total_seconds() > SHARED_OPENING_S:
-        return shared
-    return Holder(
-        kind=shared.kind, where=shared.where, state=shared.state, since=opening.at, closes_in_s=shared.closes_in_s
-    )
-
-
-class PodView:
-    """One pod's breakers as holders, at one moment."""
-
-    def __init__(self, pod: Followed, rules: CircuitRules, now: datetime, monotonic: float) -> None:
-        self.breakers = pod.breakers.breakers
-        self._where = clean(pod.name, 100)
-        self._rules = rules
-        self._now = now
-        self._lost = pod.lost_at is not None and monotonic - pod.lost_at > LOST_S
-        self.known = {} if self._lost else self.breakers  # whose `shown` may be taken
-        self._unknown = Holder(kind="pod", where=self._where, state=UNKNOWN)
-        self._closed = Holder(kind="pod", where=self._where, state=CLOSED)
-        # In a log that is known from its first line on, silence proves that the breaker has never opened.
-        self._silent = self._closed if pod.breakers.covered and not self._lost else self._unknown
-
-    def holder(self, key: str) -> Holder:
-        breaker = self.breakers.get(key)
-        if breaker is None:
-            return self._silent
-        state = breaker.settle(self._now)
-        if state == UNKNOWN:
-            return self._silent
-        if state == OPEN:
-            return self._open(breaker)
-        if self._lost:
-            return self._unknown
-        plain = state == CLOSED and breaker.since is None
-        breaker.shown = (
-            self._closed if plain else Holder(kind="pod", where=self._where, state=state, since=breaker.since)
-        )
-        return breaker.shown
-
-    def _open(self, breaker: Breaker) -> Holder:
-        """Open, with what is left of the cool-down, as far as that is known."""
-        left = None
-        if breaker.since is not None:
-            left = self._rules.cooldown_s - (self._now - breaker.since).total_seconds()
-        if self._lost and (left is None or left < 0):
-            return self._unknown
-        if left is not None:
-            left = None if left < -LATE_S else min(max(left, 0.0), self._rules.cooldown_s)
-        return Holder(kind="pod", where=self._where, state=OPEN, since=breaker.since, closes_in_s=left)
 
 
 def _provider(
@@ -351,17 +288,8 @@ def _provider(
         seen_5xx=0 if traffic is None else traffic.seen_5xx(now),
         last_traffic=None if traffic is None else traffic.last,
         # What one pod did is no more than what all did: most providers need no look at each pod.
-        flapping=(opened >= rules.flapping or rules.flapping_window_s > WINDOW_S) and _flaps(key, views, rules, now),
+        flapping=(opened >= rules.flapping or rules.flapping_window_s > WINDOW_S) and flaps(key, views, rules, now),
     )
-
-
-def _flaps(key: str, views: Sequence[PodView], rules: CircuitRules, now: datetime) -> bool:
-    """Whether any one pod's breaker opened too often; three pods that open once each do not flap."""
-    for view in views:
-        breaker = view.breakers.get(key)
-        if breaker is not None and breaker.openings and breaker.opened(now, rules.flapping_window_s) >= rules.flapping:
-            return True
-    return False
 
 
 def _urgency(one: ProviderCircuit) -> tuple[bool, int, int, int, str]:

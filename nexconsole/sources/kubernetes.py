@@ -21,6 +21,7 @@ import msgspec
 
 from ..errors import BadAnswer, Denied, SourceError, Unreachable
 from .clients import Clients
+from .logs import Logs
 from .resources import Autoscaler, AutoscalerList, Deployment, Object, Pod, PodList, Review, Secret, Status
 from .source import Source
 from .text import clean
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from kubernetes_asyncio.client import ApiClient
 
     from .. import settings
-    from .logs import Logs
 
 IN_CLUSTER = "in-cluster"
 LARGEST_ANSWER = 64 << 20
@@ -47,11 +47,9 @@ class Kubernetes(Source):
     module = "kubernetes_asyncio"
 
     def __init__(self, clients: Clients, settings: settings.Kubernetes) -> None:
-        from .logs import Logs
-
         super().__init__(clients, settings.kubeconfig)
         self.settings = settings
-        self.logs: Logs = Logs(self)
+        self.logs = Logs(self)
         self._client: ApiClient | None = None
         self._connecting = asyncio.Lock()
         self._loaded_at = 0.0
@@ -223,6 +221,8 @@ class Kubernetes(Source):
             headers["Content-Type"] = "application/json"
         await client.update_params_for_auth(headers, [], ["BearerToken"])
         rest = client.rest_client
+        if rest.pool_manager.closed:
+            raise Unreachable(self.name, f"kubernetes at {self.address}: the credentials are being renewed")
         return await rest.pool_manager.request(
             method,
             client.configuration.host + path,

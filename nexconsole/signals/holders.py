@@ -1,0 +1,100 @@
+"""Holders: who holds a breaker's state, and what each of them says at one moment. (facts 3.1)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ..sources.breakers import CLOSED, OPEN, UNKNOWN, Breaker, Logbook
+from ..sources.text import clean
+
+if TYPE_CHECKING:
+    from ..settings import CircuitRules
+    from ..sources.followed import Followed
+
+LATE_S = 5.0  # HALF-OPEN is logged by a timer; later than this after the cool-down, the cool-down is another
+LOST_S = 15.0  # a pod whose log has been lost for so long may be in another state by now
+SHARED_OPENING_S = 600.0  # an older log line is not of the shared breaker's present opening (facts 3.1: at most 300)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """One holder of breaker state: a pod's own (kind "pod") or the one in Redis (kind "shared").
+
+    state: open, half-open, closed or unknown (no line of it was seen and its silence proves nothing).
+    `closes_in_s` is the cool-down left in seconds; for a pod it follows from the settings' cool-down,
+    for the shared one from PTTL. None: no cool-down is known (a half-open one waits for traffic).
+    """
+
+    kind: str
+    where: str
+    state: str
+    since: datetime | None = None
+    closes_in_s: float | None = None
+
+
+class PodView:
+    """One pod's breakers as holders, at one moment."""
+
+    def __init__(self, pod: Followed, rules: CircuitRules, now: datetime, monotonic: float) -> None:
+        self.breakers = pod.breakers.breakers
+        self._where = clean(pod.name, 100)
+        self._rules = rules
+        self._now = now
+        self._lost = pod.lost_at is not None and monotonic - pod.lost_at > LOST_S
+        self.known = {} if self._lost else self.breakers  # whose `shown` may be taken
+        self._unknown = Holder(kind="pod", where=self._where, state=UNKNOWN)
+        self._closed = Holder(kind="pod", where=self._where, state=CLOSED)
+        # In a log that is known from its first line on, silence proves that the breaker has never opened.
+        self._silent = self._closed if pod.breakers.covered and not self._lost else self._unknown
+
+    def holder(self, key: str) -> Holder:
+        breaker = self.breakers.get(key)
+        if breaker is None:
+            return self._silent
+        state = breaker.settle(self._now)
+        if state == UNKNOWN:
+            return self._silent
+        if state == OPEN:
+            return self._open(breaker)
+        if self._lost:
+            return self._unknown
+        plain = state == CLOSED and breaker.since is None
+        breaker.shown = (
+            self._closed if plain else Holder(kind="pod", where=self._where, state=state, since=breaker.since)
+        )
+        return breaker.shown
+
+    def _open(self, breaker: Breaker) -> Holder:
+        """Open, with what is left of the cool-down, as far as that is known."""
+        left = None
+        if breaker.since is not None:
+            left = self._rules.cooldown_s - (self._now - breaker.since).total_seconds()
+        if self._lost and (left is None or left < 0):
+            return self._unknown
+        if left is not None:
+            left = None if left < -LATE_S else min(max(left, 0.0), self._rules.cooldown_s)
+        return Holder(kind="pod", where=self._where, state=OPEN, since=breaker.since, closes_in_s=left)
+
+
+def with_history(shared: Holder | None, uuid: str | None, logbook: Logbook, now: datetime) -> Holder | None:
+    """The shared holder, open since the log line that says so, where that is of its present opening."""
+    opening = logbook.shared.get((uuid or "").lower())
+    if shared is None or shared.state != OPEN or opening is None:
+        return shared
+    if (now - opening.at).total_seconds() > SHARED_OPENING_S:
+        return shared
+    return Holder(
+        kind=shared.kind, where=shared.where, state=shared.state, since=opening.at, closes_in_s=shared.closes_in_s
+    )
+
+
+def flaps(key: str, views: Sequence[PodView], rules: CircuitRules, now: datetime) -> bool:
+    """Whether any one pod's breaker opened too often; three pods that open once each do not flap."""
+    for view in views:
+        breaker = view.breakers.get(key)
+        if breaker is not None and breaker.openings and breaker.opened(now, rules.flapping_window_s) >= rules.flapping:
+            return True
+    return False
