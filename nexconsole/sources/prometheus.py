@@ -155,7 +155,9 @@ class Prometheus(Source):
             session.max_redirects = 0
             session.verify = self.settings.ca_file or True
             session.trust_env = not self._loopback  # a proxy of the environment's is no way to this very host
-            session.headers.update({"Accept": "application/json", "User-Agent": "nexconsole", **self.settings.headers})
+            # Compressed answers could unfold beyond the bound.
+            own = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "nexconsole"}
+            session.headers.update(own | self.settings.headers)
             session.hooks["response"].append(self._inspect)
             if self.settings.bearer:
                 session.auth = self._bearer
@@ -212,7 +214,8 @@ class Prometheus(Source):
         late = time.monotonic() + self.settings.timeout_s
         pieces, size = [], 0
         try:
-            for piece in response.iter_content(CHUNK_BYTES):
+            # read1, because read and iter_content wait until a whole chunk is there, however slowly it comes.
+            while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
                 pieces.append(piece)
                 size += len(piece)
                 if size > MAX_ANSWER_BYTES:
@@ -229,15 +232,16 @@ class Prometheus(Source):
 
     def explain(self, error: Exception) -> SourceError | None:
         import requests
+        from requests.packages.urllib3 import exceptions as urllib3
 
         at = f"prometheus at {self.address}"
         if isinstance(error, AllHang):
             return TimedOut(
                 self.name, f"{at} leaves all {THREADS} requests hanging: nothing more is sent until one of them ends"
             )
-        if isinstance(error, requests.exceptions.Timeout):
+        if isinstance(error, (requests.exceptions.Timeout, urllib3.TimeoutError)):
             return TimedOut(self.name, f"{at} did not answer within {self.settings.timeout_s:g} s")
-        if isinstance(error, requests.exceptions.RequestException):
+        if isinstance(error, (requests.exceptions.RequestException, urllib3.HTTPError)):
             if (cause := socket_error(error)) is not None:
                 return self._network(cause)
             if isinstance(error, requests.exceptions.ProxyError):
