@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections import deque
+from collections.abc import Awaitable
 from decimal import Decimal
 
 import asyncpg
@@ -13,7 +14,7 @@ import redis.asyncio
 
 from .breakers import SharedBreaker
 from .clock import Clock, Job
-from .keyspace import RedisKeys, RememberedKeys
+from .keyspace import KeysDown, RedisKeys, RememberedKeys
 from .ledger import LOCK_TIMEOUT_S, LedgerDown, stamps, wallet_id
 from .lines import Lines
 from .memory import RememberedLedger
@@ -32,7 +33,10 @@ BROWSES_PER_S = 5.0  # price checks, which call the provider through the pod's b
 SAMPLE_EVERY_S = 5.0
 SAMPLES_KEPT = int(45 * 60 / SAMPLE_EVERY_S)
 DEPLOYED_BEFORE_S = 6.5 * 3600  # how long the pods have run when the past begins
+CPU_PER_REQUEST = 18  # percent of a pod's request, for one request a second
 CLOSE_TIMEOUT_S = 1.0
+HEALTH_EVERY_S = 3.0
+HEALTH_TIMEOUT_S = 3.0
 CONNECTIONS_PER_POD = 5  # as NexNum's own pool (facts 1.1)
 SERVICES = (("WhatsApp", "wa"), ("Telegram", "tg"), ("Google", "go"))
 COUNTRIES = (("Brazil", "55"), ("India", "91"), ("United Kingdom", "44"))
@@ -69,6 +73,7 @@ class Market:
         self._visits = {name: scenario.visits.get(name, weight) for name, weight in self._weights.items()}
         share = 0.0 if scenario.stall is None else scenario.stall.share
         self.stalled_users = [user for user in self.users if self.random.random() < share]
+        self.healthy = True
         self._loops: list[Job] = []
         self._waiting: deque[Pod] = deque()
         self._pools: dict[str, asyncpg.Pool] = {}
@@ -88,7 +93,7 @@ class Market:
             self.clock, self.past_keys, self.engine, self.lines, self.era,
             self.scenario, self.epoch, self.random, self.shared,
         )  # fmt: skip
-        process = Pod("worker", self.past, self.clock, self.lines, self.era, self.clock.now() - 9000)
+        process = Pod("worker", self.past, self.clock, self.lines, self.era, self.deployed_at, lambda: True)
         self.worker = Worker(
             self.clock, self.past, process, self.engine, self.lines, self.era,
             self.scenario, self.epoch, self.random, self.users, self._say,
@@ -127,13 +132,16 @@ class Market:
             self.past.add("providers", **row, **more, **auth, **seen, sync_status="success", **times)
         for number in range(PODS):
             booted = self.deployed_at + self.random.uniform(1, 6)
-            pod = Pod(f"pod-{number}", self.past, self.clock, self.lines, self.era, booted)
+            pod = self._pod(f"pod-{number}", booted)
             hours = (self.clock.now() - booted) / 3600
             pod.age_counters(self.random, int(hours * 1200), self._weights)
             for upstream in UPSTREAMS:
                 self._age_histogram(pod, upstream.name, upstream.latency_s, int(hours * 1200))
             self.pods[pod.name] = pod
             self._waiting.append(pod)
+
+    def _pod(self, name: str, booted: float) -> Pod:
+        return Pod(name, self.past, self.clock, self.lines, self.era, booted, lambda: self.healthy)
 
     def _age_histogram(self, pod: Pod, provider: str, latency_s: float, purchases: int) -> None:
         for country, _ in COUNTRIES:
@@ -242,11 +250,22 @@ class Market:
             pod.ledger = await self._connect(pod.name, "nexnum-app")
         self.worker.ledger = await self._connect("worker", "nexnum-worker")
         self.clock.go_live()
+        self._loops.append(self.clock.spawn(self._check_health()))
+
+    async def _check_health(self) -> None:
+        while True:
+            await self.clock.sleep(HEALTH_EVERY_S)
+            self.healthy = not any(await self.trouble())
+
+    async def trouble(self) -> tuple[str, str]:
+        """What /api/health finds wrong with the database and, @old only, with Redis; "" for nothing."""
+        database = await _complaint(self.worker.ledger.active_providers())
+        return database, await _complaint(self.checkout.keys.get("app:settings")) if self.era == "old" else ""
 
     async def _connect(self, name: str, application: str) -> SqlLedger:
         settings = {"application_name": application, "lock_timeout": f"{int(LOCK_TIMEOUT_S * 1000)}ms"}
         pool = await asyncpg.create_pool(
-            self._url, min_size=1, max_size=CONNECTIONS_PER_POD, command_timeout=15, server_settings=settings
+            self._url, min_size=0, max_size=CONNECTIONS_PER_POD, command_timeout=15, server_settings=settings
         )
         self._pools[name] = pool
         return SqlLedger(pool, self.clock, head=self.era == "head", stamp=self.stamp)
@@ -255,19 +274,11 @@ class Market:
         """Begin a container; it gets ready by itself. Raises nothing for a database that is down: it will find out."""
         if self._waiting:
             return self._adopt(self._waiting.popleft(), pod_name)
-        pod = Pod(pod_name, self.past, self.clock, self.lines, self.era, self.clock.now())
-        for line in self.lines.started().split("\n"):
-            pod.write(line)
-        pod.ledger = await self._connect_patiently(pod_name)
+        pod = self._pod(pod_name, self.clock.now())
+        pod.write(self.lines.started())
+        pod.ledger = await self._connect(pod_name, "nexnum-app")
         self.pods[pod_name] = pod
         return pod
-
-    async def _connect_patiently(self, name: str) -> SqlLedger:
-        while True:
-            try:
-                return await self._connect(name, "nexnum-app")
-            except (asyncpg.PostgresError, OSError, TimeoutError):
-                await asyncio.sleep(1.0)
 
     def _adopt(self, pod: Pod, name: str) -> Pod:
         """Give a pod of the past its name in the cluster, in the samples too."""
@@ -296,12 +307,27 @@ class Market:
         """The pod's own registry in Prometheus' text format. Raises KeyError for a pod that does not run."""
         return self.pods[pod_name].metrics.text()
 
+    def utilization(self) -> dict[str, int]:
+        """What the metrics server says of the pods, percent of what they request: the fewer there are, the busier."""
+        ready = sum(pod.ready() for pod in self.pods.values())
+        requests = self.scenario.purchases_per_s + BROWSES_PER_S
+        return {"cpu": round(CPU_PER_REQUEST * requests / ready) if ready else 0, "memory": 61}
+
     async def close(self) -> None:
         """End every loop and every pod; what they were doing is left where it stands."""
         for job in self._loops:
             job.cancel()
         await asyncio.gather(*(self.stop(name) for name in list(self.pods)))
         await asyncio.gather(*(_close(pool) for pool in self._pools.values()))
+
+
+async def _complaint(asked: Awaitable[object]) -> str:
+    """Why a server did not answer in time, or ""."""
+    try:
+        await asyncio.wait_for(asked, HEALTH_TIMEOUT_S)
+    except (LedgerDown, KeysDown, TimeoutError) as error:
+        return str(error) or "timed out"
+    return ""
 
 
 async def _close(pool: asyncpg.Pool) -> None:

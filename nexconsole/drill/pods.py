@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
@@ -19,9 +20,21 @@ CONFIG_TTL_S = 60.0  # contradiction 16: a change in `providers` is seen after a
 
 
 class Pod:
-    """A container of nexnum-app. All its state is in memory and dies with it."""
+    """A container of nexnum-app. All its state is in memory and dies with it.
 
-    def __init__(self, name: str, ledger: Ledger, clock: Clock, lines: Lines, era: Era, booted: float) -> None:
+    `healthy` is what its /api/health finds of the servers; readiness and liveness probe that route. (facts 6)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        ledger: Ledger,
+        clock: Clock,
+        lines: Lines,
+        era: Era,
+        booted: float,
+        healthy: Callable[[], bool],
+    ) -> None:
         self.name = name
         self.ledger = ledger
         self.clock = clock
@@ -29,6 +42,7 @@ class Pod:
         self.metrics = Registry()
         self.started_at = datetime.fromtimestamp(booted, UTC)
         self._booted = booted
+        self._healthy = healthy
         self.running = True
         self.jobs: set[Job] = set()
         self._lines = lines
@@ -44,10 +58,10 @@ class Pod:
 
     def ready(self) -> bool:
         """Answers requests: the server needs some seconds to come up."""
-        return self.running and self.clock.now() - self._booted >= BOOT_S
+        return self.running and self._healthy() and self.clock.now() - self._booted >= BOOT_S
 
     def alive(self) -> bool:
-        return self.running
+        return self.running and self._healthy()
 
     def spawn(self, work: Work) -> None:
         """Do something in this process; it ends with the process."""

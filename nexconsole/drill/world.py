@@ -141,7 +141,14 @@ class World:
             "CRON_SECRET": self._secrets["cron"],
         }
         age = time.time() - self.market.deployed_at
-        self.cluster = Cluster(self.market, secret=secret, replicas=len(self.market.pods), age_s=age, seed=self.seed)
+        self.cluster = Cluster(
+            self.market,
+            secret=secret,
+            replicas=len(self.market.pods),
+            utilization=self.market.utilization,
+            age_s=age,
+            seed=self.seed,
+        )
         self._closing.append(self.cluster.close)
         await self.cluster.start()
         path = self.shelter.folder / "kubeconfig"
