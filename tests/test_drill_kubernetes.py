@@ -389,15 +389,16 @@ async def test_a_watch_ends_on_time_with_bookmarks_for_those_who_want_them(lab):
         assert events[-1]["object"]["metadata"]["resourceVersion"] == str(lab.cluster.store.version)
 
 
-async def test_a_watch_from_before_the_history_is_told_to_list_again(lab):
+async def test_a_watch_from_outside_the_history_is_told_to_list_again(lab):
     pod = lab.cluster.store.objects("pods")[0]
     for number in range(4100):
         lab.cluster.store.change("pods", pod, lambda obj, n=number: obj["metadata"].update(annotations={"n": str(n)}))
     async with await lab.client() as api:
-        query = {"resource_version": "1001", "_preload_content": False, "watch": True}
-        answer = await client.CoreV1Api(api).list_namespaced_pod("default", **query)
-        event = json.loads(await asyncio.wait_for(answer.content.readline(), PATIENCE_S))
-        assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
+        for version in ("1001", "999999"):  # forgotten, and of another cluster's future
+            query = {"resource_version": version, "_preload_content": False, "watch": True}
+            answer = await client.CoreV1Api(api).list_namespaced_pod("default", **query)
+            event = json.loads(await asyncio.wait_for(answer.content.readline(), PATIENCE_S))
+            assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
 
 
 async def test_a_write_on_an_old_version_conflicts(lab):
@@ -462,6 +463,23 @@ async def test_discovery_is_plain_for_those_who_do_not_ask_for_more(lab):
     assert aggregated["kind"] == "APIGroupDiscoveryList"
     _, apps = await lab.http("GET", "/apis/apps/v1")
     assert [entry["name"] for entry in apps["resources"]] == ["deployments", "deployments/scale", "replicasets"]
+
+
+async def test_a_client_that_goes_in_the_middle_of_a_stream_leaves_no_complaint(lab, caplog):
+    async with await lab.client() as api:
+        core, pod = client.CoreV1Api(api), lab.cluster.pods[0]
+        log = await core.read_namespaced_pod_log(pod.name, "default", follow=True, _preload_content=False)
+        await log.content.readline()
+        changes = await core.list_namespaced_pod("default", watch=True, _preload_content=False)
+        await changes.content.readline()
+        for stream in (log, changes):
+            stream.close()
+    for number in range(50):
+        pod.container.log.append(f"to nobody {number}")
+        await asyncio.sleep(0.002)
+    await lab.http("DELETE", f"{PODS}/{pod.name}")
+    await lab.until(lambda: pod.name not in lab.runtime.running)
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
 
 
 async def test_the_secret_holds_what_the_caller_gave(lab):

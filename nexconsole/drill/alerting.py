@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,9 +73,10 @@ class Active:
 
 @dataclass
 class Watched:
-    """A rule and its active alerts by their labels."""
+    """A rule and its active alerts by their labels; `took_s` is what its last evaluation cost."""
 
     rule: Rule
+    took_s: float = 0.0
     active: dict[Labels, Active] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -86,7 +88,9 @@ class Watched:
         return "firing" if "firing" in states else "pending" if states else "inactive"
 
     def judge(self, database: Database, at: float) -> None:
+        begun = time.perf_counter()
         vector = evaluate(self._expression, database, at)
+        self.took_s = time.perf_counter() - begun
         assert isinstance(vector, dict)
         current: dict[Labels, Active] = {}
         for labels, value in vector.items():

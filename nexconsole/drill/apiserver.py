@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 from collections.abc import Mapping
@@ -55,8 +56,6 @@ class ApiServer:
             return await self._answer(request)
         except refusals.Refusal as refusal:
             return web.json_response(refusal.status(), status=refusal.code)
-        except ConnectionError:  # the client of a stream has gone
-            raise asyncio.CancelledError from None
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path.rstrip("/") or "/"
@@ -139,25 +138,29 @@ class ApiServer:
             patience = float(query.get("timeoutSeconds") or random.uniform(1800, 3600))
         except ValueError as error:
             raise refusals.bad_request(f"invalid watch parameter: {error}") from None
-        ends = loop.time() + patience
         stream = _Stream(request, target, match)
+        with contextlib.suppress(ConnectionError):  # the client has gone
+            await self._send_changes(stream, query, since, loop.time() + patience)
+        return stream.response
+
+    async def _send_changes(self, stream: _Stream, query: Mapping[str, str], since: int, ends: float) -> None:
+        loop, plural = asyncio.get_running_loop(), stream.target.resource.plural
         await stream.open()
         initial = query.get("sendInitialEvents") in podlogs.TRUE
         if initial or not since:
             since = self._store.version
-            for obj in self._store.objects(target.resource.plural, target.namespace):
-                if match(obj):
+            for obj in self._store.objects(plural, stream.target.namespace):
+                if stream.match(obj):
                     await stream.send("ADDED", obj)
             if initial:
                 await stream.bookmark(since, {"annotations": {INITIAL_END: "true"}})
         bookmarks = query.get("allowWatchBookmarks") in podlogs.TRUE
         while (left := ends - loop.time()) > 0:
             try:
-                changes = await self._store.changes(target.resource.plural, since, min(left, BOOKMARK_S))
+                changes = await self._store.changes(plural, since, min(left, BOOKMARK_S))
             except Expired:
-                await stream.write(
-                    {"type": "ERROR", "object": refusals.gone(f"too old resource version: {since}").status()}
-                )
+                gone = refusals.gone(f"too old resource version: {since}")
+                await stream.write({"type": "ERROR", "object": gone.status()})
                 break
             for change in changes:
                 await stream.change(change)
@@ -167,7 +170,6 @@ class ApiServer:
                 if bookmarks:
                     await stream.bookmark(since)
         await stream.close()
-        return stream.response
 
 
 class _Stream:
@@ -177,8 +179,8 @@ class _Stream:
         self.response = web.StreamResponse(headers={"Content-Type": "application/json"})
         self.response.enable_chunked_encoding()
         self._request = request
-        self._target = target
-        self._match = match
+        self.target = target
+        self.match = match
         self._table = _as_table(request)
 
     async def open(self) -> None:
@@ -193,15 +195,15 @@ class _Stream:
     async def send(self, kind: str, obj: Object) -> None:
         if self._table:
             include = self._request.query.get("includeObject", "Metadata")
-            obj = tables.table(self._target.resource.plural, [obj], obj["metadata"]["resourceVersion"], include)
+            obj = tables.table(self.target.resource.plural, [obj], obj["metadata"]["resourceVersion"], include)
         await self.write({"type": kind, "object": obj})
 
     async def change(self, change: Change) -> None:
         """A change as it looks through the selectors: what leaves them is deleted, what enters them added."""
-        if self._target.namespace not in ("", change.after["metadata"].get("namespace", "")):
+        if self.target.namespace not in ("", change.after["metadata"].get("namespace", "")):
             return
-        matched = change.before is not None and self._match(change.before)
-        matches = change.kind != "DELETED" and self._match(change.after)
+        matched = change.before is not None and self.match(change.before)
+        matches = change.kind != "DELETED" and self.match(change.after)
         if matches:
             await self.send("MODIFIED" if matched else "ADDED", change.after)
         elif matched:
@@ -211,7 +213,7 @@ class _Stream:
         if self._table:
             return
         meta = {"resourceVersion": str(version), "creationTimestamp": None, **(more or {})}
-        resource = self._target.resource
+        resource = self.target.resource
         obj = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta}
         await self.write({"type": "BOOKMARK", "object": obj})
 

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable
 
 from .cluster import Object, Store, condition, timestamp
-from .deployments import set_replicas
 from .events import Events
+from .replicasets import set_replicas
 
 PERIOD_S = 15.0
 TOLERANCE = 0.1

@@ -23,7 +23,7 @@ HISTORY = 4000  # changes kept for watches; an older resourceVersion is answered
 
 
 class Expired(Exception):
-    """The resourceVersion that a watch starts from is older than the history."""
+    """The resourceVersion that a watch starts from is older than the history, or of another cluster's future."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ class Store:
         deadline = asyncio.get_running_loop().time() + patience
         while True:
             changed = self._changed
-            if self._history and since < self._history[0].version - 1 and self._history.maxlen == len(self._history):
+            forgotten = self._history[0].version - 1 if len(self._history) == HISTORY else 0
+            if not forgotten <= since <= self.version:
                 raise Expired
             found = [change for change in reversed(self._recent(since)) if change.plural == plural]
             left = deadline - asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""The controllers of Deployments and ReplicaSets: rollouts, scaling, and the status that tells of them."""
+"""The controller of Deployments: rollouts, scaling, and the status that tells of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from .cluster import Object, Store, condition, has_condition, moment, owned, owner, timestamp
+from .cluster import Object, Store, condition, moment, owned, owner, timestamp
 from .events import Events
+from .replicasets import SAFE, ReplicaSets, set_replicas
 
 HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -18,9 +19,7 @@ HISTORY = "deployment.kubernetes.io/revision-history"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
 MAXIMUM = "deployment.kubernetes.io/max-replicas"
 NOT_COPIED = {REVISION, HISTORY, DESIRED, MAXIMUM, "kubectl.kubernetes.io/last-applied-configuration"}
-SAFE = "bcdfghjklmnpqrstvwxz2456789"  # what Kubernetes makes random names of
-DEPLOYMENTS = "deployment-controller"
-REPLICASETS = "replicaset-controller"
+COMPONENT = "deployment-controller"
 
 
 class Deployments:
@@ -30,12 +29,12 @@ class Deployments:
         self._store = store
         self._events = events
         self._pace = pace
+        self._replicasets = ReplicaSets(store, events, pace)
 
     def sync(self) -> None:
         for deployment in self._store.objects("deployments"):
             self._deployment(deployment)
-        for replicaset in self._store.objects("replicasets"):
-            self._replicaset(replicaset)
+        self._replicasets.sync()
 
     def _deployment(self, deployment: Object) -> None:
         sets = [rs for rs in self._store.objects("replicasets") if owned(rs, deployment)]
@@ -105,7 +104,7 @@ class Deployments:
     def _recreate(self, deployment: Object, new: Object, old: list[Object]) -> None:
         for rs in old:
             self._scale(deployment, rs, 0)
-        if not any(self._pods(rs, ending=True) for rs in old):
+        if not any(self._replicasets.pods(rs, ending=True) for rs in old):
             self._scale(deployment, new, deployment["spec"]["replicas"])
 
     def _roll(self, deployment: Object, new: Object, old: list[Object]) -> None:
@@ -141,7 +140,7 @@ class Deployments:
         scaled = self._store.change("replicasets", replicaset, lambda rs: set_replicas(rs, replicas))
         way = "up" if replicas > had else "down"
         words = f"Scaled {way} replica set {scaled['metadata']['name']} from {had} to {replicas}"
-        self._events.normal(deployment, DEPLOYMENTS, "ScalingReplicaSet", words)
+        self._events.normal(deployment, COMPONENT, "ScalingReplicaSet", words)
 
     def _clean(self, deployment: Object, old: list[Object]) -> None:
         keep = deployment["spec"].get("revisionHistoryLimit", 10)
@@ -213,44 +212,6 @@ class Deployments:
             return "False", "ProgressDeadlineExceeded", f'ReplicaSet "{name}" has timed out progressing.'
         return None
 
-    def _pods(self, replicaset: Object, ending: bool = False) -> list[Object]:
-        pods = [pod for pod in self._store.objects("pods") if owned(pod, replicaset)]
-        return pods if ending else [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
-
-    def _replicaset(self, replicaset: Object) -> None:
-        pods, wanted = self._pods(replicaset), replicaset["spec"]["replicas"]
-        for _ in range(wanted - len(pods)):
-            self._add(replicaset)
-        for pod in sorted(pods, key=_victim)[: max(0, len(pods) - wanted)]:
-            terminate(self._store, pod)
-            words = f"Deleted pod: {pod['metadata']['name']}"
-            self._events.normal(replicaset, REPLICASETS, "SuccessfulDelete", words)
-        pods = self._pods(replicaset)
-        ready = [pod for pod in pods if has_condition(pod, "Ready")]
-        figures = {"fullyLabeledReplicas": len(pods), "readyReplicas": len(ready)}
-        figures["availableReplicas"] = sum(self._available(pod, replicaset) for pod in ready)
-
-        def edit(rs: Object) -> None:
-            rs["status"] = {"replicas": len(pods), "observedGeneration": rs["metadata"]["generation"]}
-            rs["status"] |= {key: value for key, value in figures.items() if value}
-
-        self._store.change("replicasets", replicaset, edit)
-
-    def _available(self, pod: Object, replicaset: Object) -> bool:
-        needed = replicaset["spec"].get("minReadySeconds", 0) * self._pace
-        since = next(c["lastTransitionTime"] for c in pod["status"]["conditions"] if c["type"] == "Ready")
-        return (datetime.now(UTC) - moment(since)).total_seconds() >= needed
-
-    def _add(self, replicaset: Object) -> None:
-        template = copy.deepcopy(replicaset["spec"]["template"])
-        meta = template["metadata"]
-        prefix = f"{replicaset['metadata']['name']}-"
-        meta |= {"name": prefix + "".join(self._store.seed.choices(SAFE, k=5)), "generateName": prefix}
-        meta |= {"namespace": replicaset["metadata"]["namespace"], "ownerReferences": [owner(replicaset)]}
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}
-        made = self._store.create("pods", {**pod, "status": {"phase": "Pending"}})
-        self._events.normal(replicaset, REPLICASETS, "SuccessfulCreate", f"Created pod: {made['metadata']['name']}")
-
 
 def revision(replicaset: Object) -> int:
     return int(replicaset["metadata"].get("annotations", {}).get(REVISION, 0))
@@ -267,25 +228,6 @@ def limits(deployment: Object) -> tuple[int, int]:
 
 def _resolved(value: int | str, of: int, rounded: Callable[[float], int]) -> int:
     return value if isinstance(value, int) else rounded(int(value.rstrip("%")) * of / 100)
-
-
-def set_replicas(obj: Object, replicas: int) -> None:
-    """Change the number of replicas of a Deployment or ReplicaSet; its generation counts it."""
-    if obj["spec"]["replicas"] != replicas:
-        obj["spec"]["replicas"] = replicas
-        obj["metadata"]["generation"] += 1
-
-
-def terminate(store: Store, pod: Object, grace_s: int | None = None) -> Object:
-    """Begin a pod's end, as a DELETE does; the kubelet finishes it."""
-    grace = pod["spec"].get("terminationGracePeriodSeconds", 30) if grace_s is None else grace_s
-
-    def edit(obj: Object) -> None:
-        ends = datetime.fromtimestamp(datetime.now(UTC).timestamp() + grace, UTC)
-        if not obj["metadata"].get("deletionTimestamp") or grace == 0:
-            obj["metadata"] |= {"deletionTimestamp": timestamp(ends), "deletionGracePeriodSeconds": grace}
-
-    return store.change("pods", pod, edit)
 
 
 def template_hash(template: Object) -> str:
@@ -324,9 +266,3 @@ def _told(conditions: list[Object], kind: str, status: str, reason: str, message
     if same_end:
         return conditions
     return condition(conditions, kind, status, reason, message, lastUpdateTime=timestamp())
-
-
-def _victim(pod: Object) -> tuple[bool, bool, float]:
-    """Who goes first when there are too many: pending, then not ready, then the youngest."""
-    born = moment(pod["metadata"]["creationTimestamp"]).timestamp()
-    return pod["status"]["phase"] == "Running", has_condition(pod, "Ready"), -born

@@ -34,7 +34,10 @@ class Container(Protocol):
 
 
 class Runtime(Protocol):
-    """What containers run in. A pod's container may be started again after it was stopped."""
+    """What containers run in. A pod's container may be started again after it was stopped.
+
+    A `start` that raises, or is cancelled, leaves nothing that `stop` would have to end.
+    """
 
     async def start(self, pod_name: str) -> Container: ...
     async def stop(self, pod_name: str) -> None: ...

@@ -30,6 +30,7 @@ __all__ = ["Cluster", "Container", "Pod", "Probe", "Runtime"]
 
 PASS_S = 0.25  # the controllers look at least so often
 PAUSE_S = 0.02  # and at most so often
+START_PATIENCE_S = 5.0
 
 diagnostics = logging.getLogger(__name__)
 
@@ -121,9 +122,17 @@ class Cluster:
         site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=context)
         await site.start()
         self.url = f"https://127.0.0.1:{self._runner.addresses[0][1]}"
+        await self._first_containers()
         self._task = asyncio.create_task(self._control())
         self._task.add_done_callback(_ended)
         return self.url
+
+    async def _first_containers(self) -> None:
+        """Wait for the first pods' containers; one that can't start delays nobody for long."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + START_PATIENCE_S
+        while (left := deadline - loop.time()) > 0 and any(pod.container is None for pod in self.pods):
+            await self.store.moved(self.store.version, left)
 
     def kubeconfig(self, token: str) -> str:
         """A kubeconfig (JSON, which is YAML) for the bearer of this token."""

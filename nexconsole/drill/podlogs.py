@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -89,11 +90,19 @@ async def send(request: web.Request, log: PodLog, asked: LogQuery) -> web.Stream
     """Stream the log's lines; when following, until the container ends or the client goes."""
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
     response.enable_chunked_encoding()
-    await response.prepare(request)
-    index, left = asked.start(log), asked.limit
+    with contextlib.suppress(ConnectionError):  # the client has gone
+        await response.prepare(request)
+        await _send_lines(response, log, asked)
+        await response.write_eof()
+    return response
+
+
+async def _send_lines(response: web.StreamResponse, log: PodLog, asked: LogQuery) -> None:
+    index, end, left = asked.start(log), log.total, asked.limit
+    if not asked.follow and index >= end:
+        return
     batch = bytearray()
-    end = log.total
-    async for at, text in log.follow(index) if asked.follow or index < end else _nothing():
+    async for at, text in log.follow(index):
         index += 1
         line = asked.encode(at, text)
         if left is not None:
@@ -105,11 +114,4 @@ async def send(request: web.Request, log: PodLog, asked: LogQuery) -> web.Stream
             await response.write(bytes(batch))
             batch.clear()
         if full:
-            break
-    await response.write_eof()
-    return response
-
-
-async def _nothing():
-    return
-    yield
+            return

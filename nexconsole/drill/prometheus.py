@@ -7,18 +7,16 @@ import math
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
 
 from ..errors import DrillError
 from ..settings import Expressions
-from .alerting import GROUP, INTERVAL_S, RULES, Active, Alerting, Watched
-from .evaluation import Database, Labels, Scrapes, Vector, evaluate
-from .promql import Aggregation, Binary, Call, Expression, ParseError, Selector, duration, parse
+from . import promwire as wire
+from .alerting import GROUP, INTERVAL_S, RULES, Alerting
+from .evaluation import Database, Labels, Scrapes, evaluate
+from .promql import Aggregation, Binary, Call, Expression, ParseError, Selector, parse
 from .real_prometheus import RealPrometheus
 
 __all__ = ["PrometheusServer", "RealPrometheus"]
@@ -33,15 +31,6 @@ VERSION = {
     "buildDate": "",
     "goVersion": "",
 }
-
-
-class Refused(Exception):
-    """An error answer: 400 bad_data unless said otherwise."""
-
-    def __init__(self, sentence: str, kind: str = "bad_data", code: int = 400) -> None:
-        super().__init__(sentence)
-        self.kind = kind
-        self.code = code
 
 
 class PrometheusServer:
@@ -64,7 +53,7 @@ class PrometheusServer:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, port: int = 0) -> str:
-        app = web.Application(middlewares=[_errors])
+        app = web.Application(middlewares=[wire.errors])
         for path, answer in (
             ("/api/v1/query", self._query),
             ("/api/v1/query_range", self._query_range),
@@ -120,10 +109,10 @@ class PrometheusServer:
         try:
             expression = parse(text)
         except ParseError as error:
-            raise Refused(f'invalid parameter "query": {error}') from error
+            raise wire.Refused(f'invalid parameter "query": {error}') from error
         if not self._knows(expression):
             told = "1:1: parse error: this server answers the expressions of its settings and its rules only"
-            raise Refused(f'invalid parameter "query": {told}')
+            raise wire.Refused(f'invalid parameter "query": {told}')
         return expression
 
     def _knows(self, expression: Expression) -> bool:
@@ -135,29 +124,32 @@ class PrometheusServer:
         return _shape(expression) in self._answered
 
     async def _query(self, request: web.Request) -> web.Response:
-        query = await _parameters(request)
-        at = _time(query, "time", time.time())
-        _timeout(query)
+        query = await wire.parameters(request)
+        at = wire.moment(query, "time", time.time())
+        wire.timeout(query)
         expression = self._parsed(query.get("query", ""))
         self._refresh()
         vector = evaluate(expression, self._database, at)
         assert isinstance(vector, dict)
-        result = [{"metric": dict(labels), "value": [_stamp(at), _text(value)]} for labels, value in _sorted(vector)]
-        return _success({"resultType": "vector", "result": result})
+        result = [
+            {"metric": dict(labels), "value": [wire.stamp(at), wire.number(value)]}
+            for labels, value in wire.ordered(vector)
+        ]
+        return wire.success({"resultType": "vector", "result": result})
 
     async def _query_range(self, request: web.Request) -> web.Response:
-        query = await _parameters(request)
-        start, end = _time(query, "start"), _time(query, "end")
+        query = await wire.parameters(request)
+        start, end = wire.moment(query, "start"), wire.moment(query, "end")
         if end < start:
-            raise Refused('invalid parameter "end": end timestamp must not be before start time')
-        step = _duration(query, "step")
+            raise wire.Refused('invalid parameter "end": end timestamp must not be before start time')
+        step = wire.seconds(query, "step")
         if step <= 0:
             told = "zero or negative query resolution step widths are not accepted. Try a positive integer"
-            raise Refused(f'invalid parameter "step": {told}')
+            raise wire.Refused(f'invalid parameter "step": {told}')
         if (end - start) / step > MAX_POINTS:
             told = "exceeded maximum resolution of 11,000 points per timeseries."
-            raise Refused(f"{told} Try decreasing the query resolution (?step=XX)")
-        deadline = time.monotonic() + _timeout(query)
+            raise wire.Refused(f"{told} Try decreasing the query resolution (?step=XX)")
+        deadline = time.monotonic() + wire.timeout(query)
         expression = self._parsed(query.get("query", ""))
         self._refresh()
         series: dict[Labels, list[list[Any]]] = {}
@@ -167,14 +159,14 @@ class PrometheusServer:
             vector = evaluate(expression, self._database, at)
             assert isinstance(vector, dict)
             for labels, value in vector.items():
-                series.setdefault(labels, []).append([_stamp(at), _text(value)])
+                series.setdefault(labels, []).append([wire.stamp(at), wire.number(value)])
             if (now := time.monotonic()) > deadline:
-                raise Refused("query timed out in expression evaluation", "timeout", 503)
+                raise wire.Refused("query timed out in expression evaluation", "timeout", 503)
             if now > breath:
                 await asyncio.sleep(0)
                 breath = time.monotonic() + YIELD_S
         result = [{"metric": dict(labels), "values": series[labels]} for labels in sorted(series)]
-        return _success({"resultType": "matrix", "result": result})
+        return wire.success({"resultType": "matrix", "result": result})
 
     def _found(self, texts: list[str]) -> list[Labels]:
         self._refresh()
@@ -183,46 +175,47 @@ class PrometheusServer:
             try:
                 selector = parse(text)
             except ParseError as error:
-                raise Refused(f'invalid parameter "match[]": {error}') from error
+                raise wire.Refused(f'invalid parameter "match[]": {error}') from error
             if not isinstance(selector, Selector) or selector.window is not None:
-                raise Refused('invalid parameter "match[]": 1:1: parse error: expected a vector selector')
+                raise wire.Refused('invalid parameter "match[]": 1:1: parse error: expected a vector selector')
             found |= set(self._database.find(selector))
         return sorted(found)
 
     async def _series(self, request: web.Request) -> web.Response:
-        texts = await _matchers(request)
+        texts = await wire.matchers(request)
         if not texts:
-            raise Refused("no match[] parameter provided")
-        return _success([dict(labels) for labels in self._found(texts)])
+            raise wire.Refused("no match[] parameter provided")
+        return wire.success([dict(labels) for labels in self._found(texts)])
 
     async def _label_names(self, request: web.Request) -> web.Response:
-        texts = await _matchers(request) or [ANYTHING]
-        return _success(sorted({name for labels in self._found(texts) for name, _ in labels}))
+        texts = await wire.matchers(request) or [ANYTHING]
+        return wire.success(sorted({name for labels in self._found(texts) for name, _ in labels}))
 
     async def _label_values(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if not re.fullmatch(r"[A-Za-z_]\w*", name):
-            raise Refused(f'invalid label name: "{name}"')
-        texts = await _matchers(request) or [ANYTHING]
-        return _success(sorted({value for labels in self._found(texts) for key, value in labels if key == name}))
+            raise wire.Refused(f'invalid label name: "{name}"')
+        texts = await wire.matchers(request) or [ANYTHING]
+        return wire.success(sorted({value for labels in self._found(texts) for key, value in labels if key == name}))
 
     async def _rules(self, request: web.Request) -> web.Response:
         kind = request.query.get("type", "").lower()
         if kind not in ("", "alert", "record"):
-            raise Refused(f'invalid parameter "type": not supported value "{kind}"')
+            raise wire.Refused(f'invalid parameter "type": not supported value "{kind}"')
         self._refresh()
         names = request.query.getall("rule_name[]", [])
         shown = [w for w in self._alerting.rules if kind != "record" and (not names or w.rule.name in names)]
-        at = _rfc3339(self._alerting.judged_at)
-        rules = [_rule(watched, at) for watched in shown]
-        timing = {"interval": INTERVAL_S, "limit": 0, "evaluationTime": 0.001, "lastEvaluation": at}
+        at = wire.rfc3339(self._alerting.judged_at)
+        rules = [wire.rule_json(watched, at) for watched in shown]
+        took = sum(watched.took_s for watched in self._alerting.rules)
+        timing = {"interval": INTERVAL_S, "limit": 0, "evaluationTime": took, "lastEvaluation": at}
         group = {"name": GROUP, "file": "prometheus-rules.yaml", "rules": rules, **timing}
-        return _success({"groups": [group] if rules or not (kind or names) else []})
+        return wire.success({"groups": [group] if rules or not (kind or names) else []})
 
     async def _alerts(self, request: web.Request) -> web.Response:
         self._refresh()
-        alerts = [_alert(alert) for watched in self._alerting.rules for alert in watched.active.values()]
-        return _success({"alerts": alerts})
+        alerts = [wire.alert_json(alert) for watched in self._alerting.rules for alert in watched.active.values()]
+        return wire.success({"alerts": alerts})
 
 
 ANYTHING = '{__name__!=""}'
@@ -250,115 +243,8 @@ def _shape(expression: Expression) -> Expression:
     return expression
 
 
-def _rule(watched: Watched, at: str) -> dict[str, Any]:
-    rule = watched.rule
-    return {
-        "state": watched.state,
-        "name": rule.name,
-        "query": rule.expression,
-        "duration": rule.for_s,
-        "keepFiringFor": 0,
-        "labels": {"severity": rule.severity},
-        "annotations": {"summary": rule.summary},
-        "alerts": [_alert(alert) for alert in watched.active.values()],
-        "health": "ok",
-        "evaluationTime": 0.001,
-        "lastEvaluation": at,
-        "type": "alerting",
-    }
-
-
-def _alert(alert: Active) -> dict[str, Any]:
-    told = {"labels": alert.labels, "annotations": alert.annotations, "state": alert.state}
-    return {**told, "activeAt": _rfc3339(alert.since), "value": f"{alert.value:e}"}
-
-
-async def _parameters(request: web.Request) -> Mapping[str, str]:
-    """The query's parameters and, for a POST, the form's over them."""
-    form = await request.post() if request.method == "POST" else {}
-    return {**request.query, **{key: value for key, value in form.items() if isinstance(value, str)}}
-
-
-async def _matchers(request: web.Request) -> list[str]:
-    texts = request.query.getall("match[]", [])
-    if request.method == "POST":
-        texts = [*texts, *map(str, (await request.post()).getall("match[]", []))]
-    return texts
-
-
-def _time(query: Mapping[str, str], name: str, default: float | None = None) -> float:
-    text = query.get(name, "")
-    if not text and default is not None:
-        return default
-    at = _number(text, lambda: datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
-    if at is None:
-        told = f'cannot parse "{text}" to a valid timestamp'
-        told = told if default is None else f"Invalid time value for '{name}': {told}"
-        raise Refused(f'invalid parameter "{name}": {told}')
-    return at
-
-
-def _duration(query: Mapping[str, str], name: str) -> float:
-    text = query.get(name, "")
-    seconds = _number(text, lambda: duration(text))
-    if seconds is None:
-        raise Refused(f'invalid parameter "{name}": cannot parse "{text}" to a valid duration')
-    return seconds
-
-
-def _number(text: str, other: Callable[[], float]) -> float | None:
-    """A finite number as plain digits, or as `other` reads it; None where it is neither."""
-    for read in (lambda: float(text), other):
-        try:
-            number = read()
-        except (ValueError, OverflowError):
-            continue
-        if math.isfinite(number):
-            return number
-    return None
-
-
-def _timeout(query: Mapping[str, str]) -> float:
-    return _duration(query, "timeout") if query.get("timeout") else 120.0
-
-
-def _sorted(vector: Vector) -> list[tuple[Labels, float]]:
-    return sorted(vector.items(), key=lambda pair: pair[0])
-
-
-def _text(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return str(int(value)) if value == int(value) else format(Decimal(repr(value)), "f")
-
-
-def _stamp(at: float) -> float:
-    return int(at) if at == int(at) else round(at, 3)
-
-
-def _rfc3339(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _success(data: object) -> web.Response:
-    return web.json_response({"status": "success", "data": data})
-
-
-@web.middleware
-async def _errors(request: web.Request, handler: Any) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except Refused as error:
-        body = {"status": "error", "errorType": error.kind, "error": str(error)}
-        return web.json_response(body, status=error.code)
-    except web.HTTPNotFound:
-        return web.Response(text="404 page not found\n", status=404)
-
-
 async def _buildinfo(_: web.Request) -> web.Response:
-    return _success(VERSION)
+    return wire.success(VERSION)
 
 
 async def _healthy(_: web.Request) -> web.Response:

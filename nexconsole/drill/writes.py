@@ -9,8 +9,9 @@ from typing import Any
 
 from . import patches, protobuf, refusals
 from .cluster import Object, Store
-from .deployments import HASH, terminate
+from .deployments import HASH
 from .discovery import Resource
+from .replicasets import terminate
 
 PATCHES = {
     "application/json-patch+json": patches.json_patch,
