@@ -332,7 +332,7 @@ def test_an_intent_without_outcome_is_told_with_whether_its_console_runs(file):
     running = journal.append(Kind.INTENT, {"action": "pods.restart"})
     start = journal.writer.start
     lost = [
-        make(at=START, writer=writer, seq=1, prev="", after="", kind="undo", data={})
+        make(at=START, writer=writer, seq=1, prev="", after="", kind="intent", data={})
         for writer in (
             Writer("gone", journal.writer.host, 2**22 + 1, start),
             Writer("pid reused", journal.writer.host, os.getpid(), start - timedelta(hours=1)),

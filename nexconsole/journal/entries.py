@@ -20,7 +20,7 @@ import msgspec
 from ..sources.text import clean
 from .processes import started_at
 
-MAX_LINE = 512 * 1024  # bytes; a longer line is nobody's entry
+MAX_LINE = 2 * 1024 * 1024  # bytes; a longer line is nobody's entry
 _ID_LENGTH = 32
 _HEAD = b'{"id":"'
 _HEAD_LENGTH = len(_HEAD) + _ID_LENGTH + len(b'",')
@@ -35,10 +35,10 @@ class Kind(StrEnum):
     OPENED = "opened"  # title
     SEVERITY = "severity"  # level, because: [sentence]
     STEP = "step"  # scenario, step, state, reason or answer
-    INTENT = "intent"  # action, plan; written before anything is sent
-    OUTCOME = "outcome"  # intent: id of the intent or undo, state, answer
-    VERDICT = "verdict"  # intent: id of the intent or undo, state, because
-    UNDO = "undo"  # undoes: id of the intent, action, plan; an intent like any other: an outcome must follow
+    INTENT = "intent"  # operator, plan: Plan.as_dict(); written before anything is sent
+    OUTCOME = "outcome"  # intent: that entry's id, outcome: {state, answer, touched}
+    VERDICT = "verdict"  # intent: that entry's id, verdict: {state, because}
+    UNDO = "undo"  # intent: the undone entry's id, by: the id of the intent that undid it
     NOTE = "note"  # text
     CLOSED = "closed"  # reason
 

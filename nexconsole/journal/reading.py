@@ -162,19 +162,19 @@ def _rank(entry: Entry) -> tuple[bool, bytes]:
 
 @dataclass(frozen=True, kw_only=True)
 class Unfinished:
-    """An intent or undo without an outcome. GONE: what became of it is unknown, and has to be checked."""
+    """An intent without an outcome. RUNNING: its console may still be at it. GONE: its effect must be checked."""
 
     entry: Entry
     life: Life
 
 
 def unfinished(entries: Iterable[Entry]) -> tuple[Unfinished, ...]:
-    """The intents and undos that no outcome names, with whether their console still runs."""
+    """The intents that no outcome names, with whether their console still runs."""
     entries = tuple(entries)
     ended = {entry.data.get("intent") for entry in entries if entry.kind == Kind.OUTCOME}
     here = socket.gethostname()
     return tuple(
         Unfinished(entry=entry, life=life(entry.writer.host, entry.writer.pid, entry.writer.start, here))
         for entry in entries
-        if entry.kind in (Kind.INTENT, Kind.UNDO) and entry.id not in ended
+        if entry.kind == Kind.INTENT and entry.id not in ended
     )

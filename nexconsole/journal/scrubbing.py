@@ -12,11 +12,11 @@ import msgspec
 from ..settings import SECRETS, URLS, Settings
 from ..sources.text import redact
 
-MAX_DATA = 256 * 1024  # bytes of JSON
+MAX_DATA = 1024 * 1024  # bytes of JSON
 SHORTEST_SECRET = 4  # characters; a shorter one would blank half of every text
 _DEPTH = 24
 # Characters of a text and members of a list or table: what does not fit at one size is cut to the next.
-_SIZES = ((16_000, 5_000), (4_000, 1_000), (1_000, 200), (200, 40))
+_SIZES = ((16_000, 10_000), (4_000, 2_000), (1_000, 400), (200, 50))
 _SECRET_NAME = re.compile(
     r"(?i)(?:.*[_-])?(?:password|passwd|passphrase|secret|token|bearer|authorization|cookie|api[_-]?key|auth[_-]?key)"
 )
