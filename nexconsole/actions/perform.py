@@ -10,11 +10,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import JournalError, NexConsoleError
 from .action import Action, Context
 from .plan import Outcome, Plan, Verdict
+
+if TYPE_CHECKING:
+    from ..model import Reading
+    from ..settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +108,16 @@ async def _confirmed(action: Action, plan: Plan, context: Context, console: Cons
             return (replace(plan, details=fresh.details) if plan.one_by_one else fresh), None
         why_again = difference(plan, fresh) if fresh.fingerprint != plan.fingerprint else EXPIRED
         plan = fresh
+
+
+def observing(settings: Settings, readings: Mapping[str, Reading]) -> str | None:
+    """Why this console can't act at all; None when it may. Enforced here, not by which keys are bound."""
+    if settings.actions.observe:
+        return "this console only observes: it was started with --observe (actions.observe)"
+    database = readings.get("database")
+    if database is not None and getattr(database.value, "read_only_role", False):
+        return "this console only observes: its database role may not change anything (a read-only role)"
+    return None
 
 
 EXPIRED = "the plan was older than its limit and was prepared again: confirm it as it is now"
