@@ -32,6 +32,10 @@ def start(file: Path, operator: str, count: int) -> subprocess.Popen[str]:
 def test_two_consoles_write_at_the_same_time_and_nothing_is_lost(tmp_path):
     file = tmp_path / "x.jsonl"
     writing = [start(file, operator, 200) for operator in ("maria", "piet")]
+    looks = 0
+    while writing[0].poll() is None and looks < 200:  # whoever looks meanwhile sees nothing wrong either
+        assert not file.exists() or verify(file) == ()
+        looks += 1
     recorded = [process.communicate(timeout=120)[0].split() for process in writing]
     assert [process.returncode for process in writing] == [0, 0]
     assert verify(file) == ()

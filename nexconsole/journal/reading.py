@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import JournalError
 from .entries import Entries, Entry, Kind, Problem, decode
-from .files import open_plain
+from .files import RETRY_S, open_plain
 from .processes import Life, life
 
 _SETTLE_S = 1.0  # how long a line that has no end yet may take its writer
@@ -57,9 +58,10 @@ def scan_file(file: Path) -> Scan:
     try:
         with open(open_plain(file, os.O_RDONLY), "rb") as opened:
             text = opened.read()
-            if text and not text.endswith(b"\n") and _settled(opened.fileno()):
-                opened.seek(0)
-                text = opened.read()
+            if text and not text.endswith(b"\n"):
+                with _settled(opened.fileno()):
+                    opened.seek(0)
+                    text = opened.read()
     except FileNotFoundError as error:
         raise JournalError(f"{file}: there is no such journal") from error
     except OSError as error:
@@ -67,18 +69,18 @@ def scan_file(file: Path) -> Scan:
     return scan(text)
 
 
-def _settled(descriptor: int) -> bool:
-    """Wait for whoever may be in the middle of the last line; False where the lock can't be had in time."""
+@contextlib.contextmanager
+def _settled(descriptor: int) -> Iterator[None]:
+    """Keep writers out, once the one that may be in the middle of the last line is through; not waiting for long."""
     deadline = time.monotonic() + _SETTLE_S
     while time.monotonic() < deadline:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            break
         except BlockingIOError:
-            time.sleep(0.005)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            return True
-    return False
+            time.sleep(RETRY_S)
+    yield
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def read(file: Path) -> Entries:

@@ -12,13 +12,23 @@ from pathlib import Path
 from ..errors import JournalError
 from .entries import Entry, Problem, Writer
 from .files import last_file, remembered_last
-from .reading import Scan, scan_file
+from .reading import scan_file
 
 
 def verify(file: Path) -> tuple[Problem, ...]:
     """Everything wrong with the journal, by line; () where it is as it was written. Raises JournalError."""
+    # First what was last, then the file: an entry that is added meanwhile is in there as well.
+    unread, last = None, ""
+    try:
+        last = remembered_last(file)
+    except (OSError, JournalError) as error:
+        sentence = f"whether its end is missing is not known: {last_file(file).name} can't be read ({error})"
+        unread = Problem(line=0, what="unreadable", sentence=sentence)
     scan = scan_file(file)
-    problems = [*scan.problems, *_chains(scan.lines), *_end(scan, file)]
+    problems = [*([unread] if unread else []), *scan.problems, *_chains(scan.lines)]
+    if last and all(entry.id != last for _, entry in scan.lines):
+        sentence = f"the last entry that was written here ({last[:8]}) is missing"
+        problems.append(Problem(line=scan.ends_at + 1, what="missing", sentence=sentence))
     return tuple(sorted(problems, key=lambda problem: problem.line))
 
 
@@ -64,15 +74,3 @@ def _own_before(line: int, entry: Entry, places: dict[tuple[Writer, int], tuple[
     if before.intact and before.digest != entry.prev:
         return Problem(line=line, what="edited", sentence=f"this line does not follow from line {before_line}")
     return None
-
-
-def _end(scan: Scan, file: Path) -> Iterator[Problem]:
-    try:
-        last = remembered_last(file)
-    except (OSError, JournalError) as error:
-        sentence = f"whether its end is missing is not known: {last_file(file).name} can't be read ({error})"
-        yield Problem(line=0, what="unreadable", sentence=sentence)
-        return
-    if last and all(entry.id != last for _, entry in scan.lines):
-        sentence = f"the last entry that was written here ({last[:8]}) is missing"
-        yield Problem(line=scan.ends_at + 1, what="missing", sentence=sentence)
