@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class State(StrEnum):

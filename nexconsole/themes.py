@@ -25,6 +25,7 @@ def _theme(name: str, dark: bool, background: str, inks: dict[str, str]) -> Them
 
 
 DARK = {
+    "figure": "#a3adb8", "chart": "#67727e",
     "text": "#c9d1d9", "strong": "#f5f7fa", "muted": "#848d98", "faint": "#545d68", "stale": "#6a7480",
     "good": "#6fb98f", "warn": "#e8b23f", "alarm": "#ff6259", "note": "#6cb6ff", "frame": "#39424e",
     "raised": "#1b2129", "cursor": "#2d4f73", "on-block": "#0d1117",
@@ -33,6 +34,7 @@ DARK = {
     "on-calm": "#c9d1d9",
 }  # fmt: skip
 LIGHT = {
+    "figure": "#57606a", "chart": "#8c959f",
     "text": "#24292f", "strong": "#000000", "muted": "#59636e", "faint": "#8b949e", "stale": "#7d8590",
     "good": "#1a7f45", "warn": "#8a5300", "alarm": "#c4131d", "note": "#0757b8", "frame": "#b3bac2",
     "raised": "#ecebe6", "cursor": "#c4dcf8", "on-block": "#ffffff",
@@ -41,6 +43,7 @@ LIGHT = {
     "on-calm": "#24292f",
 }  # fmt: skip
 HIGH_CONTRAST = {
+    "figure": "#ffffff", "chart": "#c0c0c0",
     "text": "#ffffff", "strong": "#ffffff", "muted": "#d4d4d4", "faint": "#9a9a9a", "stale": "#b0b0b0",
     "good": "#7dff9b", "warn": "#ffd400", "alarm": "#ff8080", "note": "#7fd4ff", "frame": "#9a9a9a",
     "raised": "#1a1a1a", "cursor": "#0044aa", "on-block": "#000000",

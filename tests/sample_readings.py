@@ -29,7 +29,9 @@ def ago(seconds: float) -> datetime:
     return NOW - timedelta(seconds=seconds)
 
 
-def reading(signal: str, value: Value | None, age: float = 1.0, every: float = 2.0, error: str | None = None) -> Reading:
+def reading(
+    signal: str, value: Value | None, age: float = 1.0, every: float = 2.0, error: str | None = None
+) -> Reading:
     taken = ago(age) if value is not None else None
     return Reading(signal=signal, every=every, value=value, taken_at=taken, attempted_at=NOW, error=error)
 
@@ -48,12 +50,14 @@ def _traffic(*rows: tuple[str, int, int]) -> tuple[ProviderTraffic, ...]:
     return tuple(ProviderTraffic(name=n, attempts=a, failures=f, failure_rate=f / a if a else None) for n, a, f in rows)
 
 
-def _circuit(name: str, state: str = "closed", pods: tuple[str, ...] = (), shared: str = "closed", **more) -> ProviderCircuit:
+def _circuit(
+    name: str, state: str = "closed", pods: tuple[str, ...] = (), shared: str = "closed", **more
+) -> ProviderCircuit:
     states = pods or ("closed",) * 3
     holders = tuple(
         Holder(
             kind="pod", where=pod, state=held,
-            since=None if held == "closed" else ago(252),
+            since=ago(252) if held.endswith("open") else None,
             closes_in_s=13.0 if held == "open" else None,
         )
         for pod, held in zip(PODS, states, strict=True)
@@ -149,7 +153,10 @@ def stale() -> dict[str, Reading]:
 
 
 def unconfigured() -> dict[str, Reading]:
-    needs = {"circuits": ("kubernetes", "kubernetes.kubeconfig or KUBECONFIG"), "alerts": ("prometheus", "prometheus.url or PROMETHEUS_URL")}
+    needs = {
+        "circuits": ("kubernetes", "kubernetes.kubeconfig or KUBECONFIG"),
+        "alerts": ("prometheus", "prometheus.url or PROMETHEUS_URL"),
+    }
     needs["workloads"] = needs["circuits"]
     out = {}
     for name in SIGNALS:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from ..signals.alerts import Alert, Alerts, RunbookAlert
+from typing import TYPE_CHECKING
+
 from ..widgets.cells import BLANK, Line, Run, column, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
 from ..widgets.words import clock, duration, since
+
+if TYPE_CHECKING:
+    from ..signals.alerts import Alert, Alerts, RunbookAlert
 
 NUMBER, SIGNAL, TITLE = 7, "alerts", "Alerts"
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from ..signals.circuits import Circuits, Holder, ProviderCircuit
-from ..widgets.cells import Line, Run, column, phrases, plain
+from ..widgets.cells import Line, Run, cells, column, cut_front, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
 from ..widgets.words import clock, count, duration, since
+
+if TYPE_CHECKING:
+    from ..signals.circuits import Circuits, Holder, ProviderCircuit
 
 NUMBER, SIGNAL, TITLE = 2, "circuits", "Circuits"
 
@@ -16,7 +19,7 @@ SHAPES = {"open": "▲", "half-open": "~", "closed": "●", "unknown": "?"}
 EXPANDED = 60  # providers; of more than so many, the closed ones are not expanded to their holders
 
 
-Entry = tuple[ProviderCircuit, Holder | None]
+Entry = tuple["ProviderCircuit", "Holder | None"]
 
 
 def small(value: Circuits, space: Space) -> Picture:
@@ -33,7 +36,11 @@ def detail(value: Circuits, space: Space) -> Picture:
 
 
 def brief(value: Circuits, space: Space) -> Line:
-    return _summary(value, space)
+    wrong = [p for p in value.providers if p.active is not False and p.state in ("open", "half-open")]
+    if not wrong:
+        return _summary(value, space)
+    names = ", ".join(f"{plain(p.name, 30)} {p.state.upper()}" for p in wrong[:5])
+    return phrases([(names, space.ink if space.ink != "text" else "warn"), *_summary(value, space)[:1]], space.width)
 
 
 def _listing(entries: list[Entry], space: Space) -> Listing | None:
@@ -91,7 +98,7 @@ def _row(provider: ProviderCircuit, space: Space, taken: datetime | None) -> Lin
     shape = "○" if off else SHAPES.get(provider.state, "?")
     wrong = not off and (provider.state in ("open", "half-open") or provider.flapping)
     ink = "warn" if wrong and space.ink == "text" else space.ink if wrong else "muted"
-    wide = 26 if space.width >= 90 else 14 if space.width >= 50 else 11
+    wide = 26 if space.width >= 90 else 12 if space.width >= 50 else 11
     name = column(plain(provider.display_name or provider.name, 60), wide)
     head = ((f"{shape} ", ink), (f"{name} ", "strong" if wrong else "muted" if off else "text"))
     return (*head, *phrases(_state(provider, space, taken, ink), space.width - wide - 3))
@@ -131,7 +138,7 @@ def _timing(provider: ProviderCircuit, space: Space, taken: datetime | None) -> 
     quiet = max([*begun[:1], *([provider.last_traffic] if provider.last_traffic else [])], default=None)
     if quiet is None:
         return [("waiting for traffic", "text")]
-    return [(f"waiting for traffic {duration(since(quiet, space.now))}", "text")]
+    return [(f"no traffic for {duration(since(quiet, space.now))}", "text")]
 
 
 def _left(holder: Holder, space: Space, taken: datetime | None) -> float:
@@ -140,25 +147,32 @@ def _left(holder: Holder, space: Space, taken: datetime | None) -> float:
 
 def _flapping(provider: ProviderCircuit, space: Space) -> Line:
     window = duration(space.settings.circuits.flapping_window_s)
-    return (
-        (plain(provider.display_name or provider.name, 40), "strong"),
-        (f" opened {provider.opened} times in {window}: ", "text"),
-        ("FLAPPING", space.ink if space.ink != "text" else "warn"),
-    )
+    name = plain(provider.display_name or provider.name, 40)
+    words = f": opened {provider.opened} times in {window}"
+    if cells(name) + cells(words) + 9 > space.width:
+        words = f": {provider.opened} times in {window}"
+    ink = space.ink if space.ink != "text" else "warn"
+    return (("FLAPPING ", ink), (name, "strong"), (words, "text"))
 
 
 def _holder(holder: Holder, space: Space, taken: datetime | None) -> Line:
     wrong = holder.state in ("open", "half-open")
     ink = "warn" if wrong and space.ink == "text" else space.ink if wrong else "muted"
     where = "shared, in Redis" if holder.kind == "shared" else plain(holder.where, 80)
+    wide = min(44, max(12, space.width // 3))
     parts: list[Run] = [(holder.state.upper() if wrong else plain(holder.state, 20), ink)]
     if holder.since:
-        parts.append((f"since {clock(holder.since)}, {duration(since(holder.since, space.now))}", "text"))
+        parts.append((f"for {duration(since(holder.since, space.now))}", "text"))
     if holder.state == "open" and holder.closes_in_s is not None:
         parts.append((f"{duration(_left(holder, space, taken))} left", "text"))
     if holder.state == "half-open":
         parts.append(("waits for traffic", "muted"))
     if holder.state == "unknown":
         parts.append(("no line of it was seen", "muted"))
-    wide = min(44, max(12, space.width // 3))
-    return (("    ", "text"), (column(where, wide) + " ", "muted"), *phrases(parts, space.width - wide - 5))
+    if holder.since:
+        parts.append((f"since {clock(holder.since)}", "muted"))
+    return (
+        ("    ", "text"),
+        (column(cut_front(where, wide), wide) + " ", "muted"),
+        *phrases(parts, space.width - wide - 5),
+    )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from ..signals.database import Database, Session
+from typing import TYPE_CHECKING
+
 from ..widgets import charts
 from ..widgets.cells import Line, Run, column, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
 from ..widgets.words import count, duration, several
+
+if TYPE_CHECKING:
+    from ..signals.database import Database, Session
 
 NUMBER, SIGNAL, TITLE = 5, "database", "Database"
 
@@ -29,7 +33,7 @@ def detail(value: Database, space: Space) -> Picture:
     version.append((role, "muted"))
     if value.restricted:
         version.append((f"not a member of pg_monitor: {several(value.hidden, 'session')} hidden", "warn"))
-    title = f"  {'pid':>7} {'open':>9} {'blocks':>6}  {'state':<20} {'application':<18} {'wait':<16} query"
+    title = f"  {'pid':>7} {'open':>9} {'blocks':>9}  {'state':<20} {'application':<14} {'wait':<20} query"
     head = (
         phrases(_words(value, space), space.width, ("  ", "muted")),
         _connections(value, space),
@@ -118,9 +122,9 @@ def _long(session: Session, space: Space) -> Line:
     ink = _ink(space) if session.blocks else "text" if session.blocked_by else "muted"
     return (
         (f"  {session.pid:>7} {duration(session.transaction_s):>9} ", "text"),
-        (f"{blocks:>6}  ", ink),
+        (f"{blocks:>9}  ", ink),
         (column(plain(session.state or "hidden", 40), 20) + " ", "text"),
-        (column(plain(session.application or session.user, 40), 18) + " ", "muted"),
-        (column(plain(session.wait or "", 40), 16) + " ", "muted"),
+        (column(plain(session.application or session.user, 40), 14) + " ", "muted"),
+        (column(plain(session.wait or "", 40), 20) + " ", "muted"),
         (plain(session.query) or "-", "text"),
     )

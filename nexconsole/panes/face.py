@@ -9,9 +9,12 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from ..model import Reading, State, Value
-from ..widgets.cells import Line, column, dimmed, fit, plain, wrapped
+from ..widgets.cells import Line, cells, column, dimmed, fit, plain, wrapped
 from ..widgets.picture import MARKS, TITLES, Picture, Space
 from ..widgets.words import ago, clock, duration
+
+BRIEF_TITLE = 19  # cells before the words of a pane in one line
+TITLE_ROOM = 22  # cells of the frame's edge that are the title's
 
 
 class Face(Protocol):
@@ -35,9 +38,9 @@ def picture(face: Face, reading: Reading | None, space: Space, large: bool = Fal
         return Picture("calm", ((("waiting for the first answer", "muted"),),))
     if state is State.ABSENT:
         why = plain(reading.error or "its source is not configured")
-        return Picture("off", ((("not configured", "muted"),), *_sentence(why, space, "faint", 3)))
+        return Picture("off", ((("not configured", "text"),), *_sentence(why, space, "muted", 3)))
     if state is State.ERROR:
-        return Picture("stale", ((("no data", "strong"),), *_sentence(f"! {reading.error}", space, "warn", 4)))
+        return Picture("stale", ((("no data", "strong"),), *_sentence(f"! {reading.error}", space, "doubt", 4)))
     if state is State.STALE:
         return _stale(face, reading, space, large)
     return _whole(face, reading.value, space, large)
@@ -54,15 +57,19 @@ def aside(reading: Reading | None, space: Space) -> Line:
         return (("NO DATA", "warn"),)
     source = plain(reading.value.source, 60)
     if state is State.STALE:
-        return ((f"{source} ", "muted"), (f"STALE {duration(reading.age(space.now))}", "warn"))
-    return ((", ".join(filter(None, (source, ago(reading.age(space.now))))), "muted"),)
+        old = f"STALE {duration(reading.age(space.now))}"
+        fits = cells(source) + cells(old) + 1 <= space.width - TITLE_ROOM
+        return ((f"{source} ", "muted"), (old, "warn")) if fits else ((old, "warn"),)
+    age = ago(reading.age(space.now))
+    whole = f"{source}, {age}" if source else age
+    return ((whole if cells(whole) <= space.width - TITLE_ROOM else age, "muted"),)
 
 
 def brief(face: Face, reading: Reading | None, space: Space) -> Line:
     """The pane in one line: number, title, and the value's or the state's words."""
     state = reading.state(space.now) if reading else State.WAITING
     mood = space.mood
-    room = replace(space, width=max(0, space.width - 17))
+    room = replace(space, width=max(0, space.width - BRIEF_TITLE))
     if reading is None or state is State.WAITING:
         words: Line = (("waiting", "muted"),)
     elif state is State.ABSENT:
@@ -76,7 +83,7 @@ def brief(face: Face, reading: Reading | None, space: Space) -> Line:
     else:
         words = face.brief(reading.value, room)
     ink = TITLES.get(mood, "muted")
-    title = column(f"{MARKS[mood] or '  '}{face.TITLE.lower()}", 14)
+    title = column(f"{MARKS[mood] or '  '}{face.TITLE.lower()}", BRIEF_TITLE - 3)
     return fit(((f" {face.NUMBER}", "key"), (f" {title}", ink), *words), space.width)
 
 
@@ -94,9 +101,9 @@ def _whole(face: Face, value: Value, space: Space, large: bool) -> Picture:
 def _stale(face: Face, reading: Reading, space: Space, large: bool) -> Picture:
     """The last good value, dimmed, and one sentence on why it is the last."""
     why = reading.error or "no newer value has arrived"
-    taken = f"! of {clock(reading.taken_at)}: " if reading.taken_at else "! "
+    taken = f"! last good {clock(reading.taken_at)}: " if reading.taken_at else "! "
     rows = 2 if large or space.height >= 6 or space.width < 50 else 1
-    foot = _sentence(taken + why, space, "warn", min(rows, max(1, space.height - 1)))
+    foot = _sentence(taken + why, space, "doubt", min(rows, max(1, space.height - 1)))
     calm = replace(space, height=max(0, space.height - len(foot)), mood="calm")
     drawn = _whole(face, reading.value, calm, large)
     head = tuple(dimmed(line) for line in drawn.head)

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..model import Reading, State
-from ..signals.outbox import Event, Events, Outbox
 from ..widgets import figures
 from ..widgets.cells import Line, Run, column, phrases, plain, wrapped
 from ..widgets.picture import Listing, Picture, Space
 from ..widgets.words import count, duration
 
+if TYPE_CHECKING:
+    from ..signals.outbox import Event, Outbox
+
 NUMBER, SIGNAL, TITLE = 3, "outbox", "Outbox"
+BETWEEN: Run = ("  ", "muted")
 EVENTS = "outbox events"  # the signal that is read only while this pane is maximized
 
 
 def small(value: Outbox, space: Space) -> Picture:
-    words = _words(value, space)
-    drain = phrases(_drain(value, space), space.width, ("  ", "muted"))
     mood = space.mood_or(bool(value.dropped))
-    if space.height < 4:
-        parts: list[Run] = [(f"{count(value.pending, value.capped)} pending", _pending_ink(value, space))]
-        head: tuple[Line, ...] = (phrases([*parts, *(line[0] for line in words)], space.width, ("  ", "muted")), drain)
-        return Picture(mood, head)
-    big = figures.beside(count(value.pending, value.capped), _pending_ink(value, space), words, space.width)
-    return Picture(mood, (*big, *(((),) if space.height > 4 else ()), drain))
+    drain = _drain(value, space)
+    pending = count(value.pending, value.capped)
+    if space.height < figures.HEIGHT:
+        parts = [(f"{pending} pending", _pending_ink(value, space)), *_dead(value, space)]
+        return Picture(mood, (phrases(parts, space.width, BETWEEN), phrases(drain, space.width, BETWEEN)))
+    ink = _pending_ink(value, space) if _late(value, space) else "figure"
+    words: tuple[Line, ...] = (
+        (("pending, ", "muted"), _oldest(value, space)),
+        phrases(_dead(value, space), figures.room(pending, space.width)),
+        phrases(drain[:1], figures.room(pending, space.width)),
+    )
+    more = (phrases(drain[1:], space.width, BETWEEN),) if drain[1:] and space.height > figures.HEIGHT else ()
+    airy = ((),) if more and space.height > figures.HEIGHT + 1 else ()
+    return Picture(mood, (*figures.beside(pending, ink, words, space.width), *airy, *more))
 
 
 def detail(value: Outbox, space: Space) -> Picture:
@@ -31,7 +42,7 @@ def detail(value: Outbox, space: Space) -> Picture:
     reading = space.readings.get(EVENTS)
     if reading is None or reading.state(space.now) is State.WAITING:
         return Picture(picture.mood, (*head, (("reading the worst events ...", "muted"),)))
-    if not isinstance(reading.value, Events):
+    if reading.value is None:
         return Picture(picture.mood, head + _trouble(reading, space))
     events = reading.value.events
     if reading.error:
@@ -45,30 +56,31 @@ def detail(value: Outbox, space: Space) -> Picture:
 
 
 def brief(value: Outbox, space: Space) -> Line:
-    parts = [(f"{count(value.pending, value.capped)} pending", _pending_ink(value, space))]
-    return phrases([*parts, *(line[0] for line in _words(value, space))], space.width, ("  ", "muted"))
-
-
-def _pending_ink(value: Outbox, space: Space) -> str:
-    return space.ink if _late(value, space) else "text"
+    pending = (f"{count(value.pending, value.capped)} pending", _pending_ink(value, space))
+    return phrases([pending, _oldest(value, space), *_dead(value, space)], space.width, BETWEEN)
 
 
 def _late(value: Outbox, space: Space) -> bool:
     return (value.oldest_pending_s or 0) > space.settings.outbox.stuck_after_s
 
 
-def _words(value: Outbox, space: Space) -> tuple[Line, ...]:
-    oldest = f"oldest {duration(value.oldest_pending_s)}" if value.pending else "nothing waits"
+def _pending_ink(value: Outbox, space: Space) -> str:
+    return space.ink if _late(value, space) else "text"
+
+
+def _oldest(value: Outbox, space: Space) -> Run:
+    if not value.pending:
+        return ("nothing waits", "muted")
+    return (f"oldest {duration(value.oldest_pending_s)}", _pending_ink(value, space))
+
+
+def _dead(value: Outbox, space: Space) -> list[Run]:
     dead: list[Run] = []
     if value.failed:
-        dead.append((f"{count(value.failed)} failed", space.ink if space.mood != "calm" else "text"))
+        dead.append((f"{count(value.failed, value.capped)} failed", space.ink if space.mood != "calm" else "text"))
     if value.dropped:
         dead.append((f"{count(value.dropped)} dropped", "warn"))
-    room = max(16, space.width - 24)
-    return (
-        (("pending, ", "muted"), (oldest, _pending_ink(value, space))),
-        phrases(dead or [("none failed, none dropped", "muted")], room),
-    )
+    return dead or [("none failed, none dropped", "muted")]
 
 
 def _drain(value: Outbox, space: Space) -> list[Run]:
@@ -89,7 +101,7 @@ def _drain(value: Outbox, space: Space) -> list[Run]:
 
 
 def _trouble(reading: Reading, space: Space) -> tuple[Line, ...]:
-    return tuple(((f"! {line}", "warn"),) for line in wrapped(reading.error or "no events", space.width - 2, 2))
+    return tuple(((f"! {line}", "doubt"),) for line in wrapped(reading.error or "no events", space.width - 2, 2))
 
 
 def _event(event: Event, space: Space) -> Line:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from ..signals.reservations import Pile, Reservations
+from typing import TYPE_CHECKING
+
 from ..widgets import charts, figures
 from ..widgets.cells import Line, Run, column, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
 from ..widgets.words import count, duration
+
+if TYPE_CHECKING:
+    from ..signals.reservations import Pile, Reservations
 
 NUMBER, SIGNAL, TITLE = 4, "reservations", "Reservations"
 
 
 def small(value: Reservations, space: Space) -> Picture:
     limit = space.settings.reservations.limit
-    parts = _words(value, space)
-    if space.height < 4:
-        pending: Run = (f"{count(value.pending, value.capped)} pending", _pending_ink(value, space))
-        return Picture(space.mood, (phrases([pending, *parts], space.width, ("  ", "muted")),), _tables(value, space))
+    pending = count(value.pending, value.capped)
+    if space.height < figures.HEIGHT:
+        parts = [(f"{pending} pending", _pending_ink(value, space)), *_words(value, space)]
+        return Picture(space.mood, (phrases(parts, space.width, ("  ", "muted")),), _tables(value, space))
     words: tuple[Line, ...] = (
-        ((f"pending, limit {limit}", "muted"),),
-        phrases(parts, max(16, space.width - 20)),
+        (("pending, ", "muted"), (f"limit {limit}", "muted")),
+        *((run,) for run in _words(value, space)),
     )
-    big = figures.beside(count(value.pending, value.capped), _pending_ink(value, space), words, space.width)
-    return Picture(space.mood, (*big, *(((),) if space.height >= 7 else ())), _tables(value, space))
+    over = value.pending > limit
+    big = figures.beside(pending, _pending_ink(value, space) if over else "figure", words, space.width)
+    return Picture(space.mood, (*big, *(((),) if space.height >= 6 else ())), _tables(value, space))
 
 
 def detail(value: Reservations, space: Space) -> Picture:

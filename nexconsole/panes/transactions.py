@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from ..signals.transactions import ProviderTraffic, Transactions
+from typing import TYPE_CHECKING
+
 from ..widgets import charts, figures
-from ..widgets.cells import BLANK, Line, cells, column, plain, wrapped
+from ..widgets.cells import BLANK, Line, cells, column, plain, spread, wrapped
 from ..widgets.picture import Listing, Picture, Space
 from ..widgets.words import count, duration, latency, percent, share
+
+if TYPE_CHECKING:
+    from ..signals.transactions import ProviderTraffic, Transactions
 
 NUMBER, SIGNAL, TITLE = 1, "transactions", "Transactions"
 
 VERDICTS = {"one": "ONE PROVIDER", "some": "SOME PROVIDERS", "all": "ALL PROVIDERS", "unknown": "TOO FEW TO SAY"}
 NAME = 14
+AIRY = 16  # lines from which the parts are set apart
 CHART = 3  # lines; below it a chart says nothing
 
 
@@ -33,9 +38,9 @@ def brief(value: Transactions, space: Space) -> Line:
 
 
 def _picture(value: Transactions, space: Space, large: bool) -> Picture:
-    head = [*_figures(value, space), _verdict(value, space)]
+    head = [*_figures(value, space), *([BLANK] if space.height >= AIRY else []), _verdict(value, space)]
     if value.disagreement and space.height >= 8:
-        head += [((f"≠ {line}", "warn"),) for line in wrapped(value.disagreement, space.width - 2, 2 if large else 1)]
+        head += [((f"≠ {line}", "doubt"),) for line in wrapped(value.disagreement, space.width - 2, 2 if large else 1)]
     providers = sorted(value.providers, key=lambda p: (-p.failures, -(p.failure_rate or 0), -p.attempts, p.name))
     left = space.height - len(head)
     chart = _chart_height(left, len(providers), large)
@@ -43,7 +48,7 @@ def _picture(value: Transactions, space: Space, large: bool) -> Picture:
         airy = left - chart - min(len(providers), left) >= 2 or large
         head += ([BLANK] if airy else []) + _chart(value, space, chart) + ([BLANK] if airy else [])
     if large:
-        head.append((("  provider".ljust(NAME + 12), "muted"), ("failing".rjust(space.width // 2), "muted")))
+        head.append(spread((("provider", "muted"),), ((f"{'rate':>8} {'failed':>9}", "muted"),), space.width))
     rows = Listing([p.name for p in providers], lambda n: _bar(providers[n], value, space)) if providers else None
     return Picture(space.mood, tuple(head), rows)
 
@@ -65,7 +70,8 @@ def _figures(value: Transactions, space: Space) -> tuple[Line, ...]:
     )
     if space.height < 7:
         return (((f"{share(value.failure_rate)}  ", space.ink), *words[0], (f" in {window}  ", "muted"), *p95),)
-    ink = space.ink if value.failure_rate > space.settings.severity.high_rate else "text"
+    wrong = space.mood != "calm" and value.failure_rate > space.settings.severity.high_rate
+    ink = space.ink if wrong else "figure"
     return figures.beside(percent(value.failure_rate), ink, words, space.width, unit="%")
 
 
@@ -74,12 +80,22 @@ def _verdict(value: Transactions, space: Space) -> Line:
     if scope.verdict == "none":
         return (("no provider stands out", "muted"),)
     word = VERDICTS.get(scope.verdict, VERDICTS["unknown"])
-    because = plain(scope.because)
-    name = plain(scope.provider or "", 40)
-    if name and name not in because:
-        because = f"{name}, {because}" if because else name
+    because = _because(value, space.width - cells(word) - 2)
     ink = "muted" if scope.verdict == "unknown" else space.ink if space.ink != "text" else "strong"
     return ((word, ink), (f": {because}" if because else "", "text" if ink != "muted" else "muted"))
+
+
+def _because(value: Transactions, room: int) -> str:
+    """The numbers behind the verdict: the signal's own words, or where they don't fit the provider and its share."""
+    scope = value.scope
+    because, name = plain(scope.because), plain(scope.provider or "", 40)
+    if not name:
+        return because
+    whole = because if name in because else f"{name}, {because}" if because else name
+    if cells(whole) <= room:
+        return whole
+    failures = next((p.failures for p in value.providers if p.name == scope.provider), None)
+    return f"{name}, {failures} of {value.failures}" if failures is not None else name
 
 
 def _chart_height(left: int, providers: int, large: bool) -> int:
@@ -109,12 +125,12 @@ def _bar(provider: ProviderTraffic, value: Transactions, space: Space) -> Line:
     rules = space.settings.transactions
     rate = provider.failure_rate
     failing = rate is not None and rate >= rules.provider_failing and provider.attempts >= rules.provider_few
-    ink = space.ink if failing else "muted"
+    ink = space.ink if failing else "chart"
     tail = f"{share(rate):>8} {f'{provider.failures}/{provider.attempts}':>9}"
     name = min(NAME if space.width < 80 else NAME + 10, space.width // 3)
     room = max(0, space.width - name - 1 - cells(tail))
     return (
         (column(plain(provider.name, 60), name) + " ", "strong" if failing else "text"),
         *charts.bar(rate, room, ink),
-        (tail, ink if failing else "muted" if rate is None or not provider.failures else "text"),
+        (tail, space.ink if failing else "muted" if rate is None or not provider.failures else "text"),
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from ..signals.workloads import Pod, Workloads
-from ..widgets.cells import Line, Run, column, phrases, plain
+from typing import TYPE_CHECKING
+
+from ..widgets.cells import Line, Run, cells, column, cut_front, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
 from ..widgets.words import count, duration, several, since
+
+if TYPE_CHECKING:
+    from ..signals.workloads import Pod, Workloads
 
 NUMBER, SIGNAL, TITLE = 6, "workloads", "Workloads"
 
@@ -92,11 +96,11 @@ def _short(pod: Pod, space: Space) -> Line:
         parts.append((several(pod.restarts, "restart"), "text"))
     parts.append((f"up {duration(pod.age_s)}", "muted"))
     if space.width < 50:  # the part that tells pods apart is at the end
-        name = column("…" + pod.name[-10:] if len(pod.name) > 11 else plain(pod.name), 11)
+        name = column(cut_front(plain(pod.name, 80), 11), 11)
     else:
         name = column(plain(pod.name, 60), min(34, space.width // 2))
     shape = ("● ", "muted") if pod.ready else ("▲ ", _ink(space))
-    return (shape, (plain(name) + " ", "text"), *phrases(parts, max(0, space.width - len(name) - 3)))
+    return (shape, (name + " ", "text"), *phrases(parts, max(0, space.width - cells(name) - 3)))
 
 
 def _long(pod: Pod, space: Space) -> Line:

@@ -16,7 +16,6 @@ from ..model import Reading, SourceHealth
 from ..panes import alerts, circuits, database, outbox, reservations, transactions, workloads
 from ..panes.face import Face
 from ..panes.pane import Pane
-from ..severity import Severity, judge
 from ..widgets import banner
 from ..widgets.cells import Line, fit, length, plain, spread
 from ..widgets.lines import Lines
@@ -25,6 +24,7 @@ from ..widgets.words import clock as clock_words
 
 if TYPE_CHECKING:
     from ..settings import Settings
+    from ..severity import Severity
 
 FACES: tuple[Face, ...] = (transactions, circuits, outbox, reservations, database, workloads, alerts)
 NOTICE_S = 4.0
@@ -44,7 +44,7 @@ class Console(Screen[None]):
     """Shows readings. `show` takes each new one; `clock` and `health` are asked whenever something is drawn."""
 
     HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-slim"), (60, "-compact"), (100, "-medium"), (160, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-flat"), (18, "-short"), (34, "-tall")]
+    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-flat"), (15, "-low"), (20, "-short"), (34, "-tall")]
     AUTO_FOCUS = ""
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -93,6 +93,11 @@ class Console(Screen[None]):
         self._moods: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
+        # The classes of the first layout, or everything would be styled and laid out twice before the first paint.
+        width, height = self.app.size
+        for value, steps in ((width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS)):
+            self.add_class(next(name for least, name in reversed(steps) if value >= least))
+        self.set_class(self._drill is not None, "-drill")
         with Container(id="banner"):
             yield Lines(id="why")
             yield Lines(id="clock")
@@ -103,7 +108,6 @@ class Console(Screen[None]):
         yield Lines(id="keys")
 
     def on_mount(self) -> None:
-        self.set_class(self._drill is not None, "-drill")
         self.set_interval(1.0, self.tick)
         if self._notice:
             self.say(self._notice, 15.0)
@@ -125,22 +129,29 @@ class Console(Screen[None]):
     def show(self, reading: Reading) -> None:
         """Take a new reading: the severity is judged anew, and what looks different is drawn."""
         self.readings[reading.signal] = reading
-        self.severity = judge(self.readings, self.settings, self._clock())
+        before = self.severity
+        self._judge()
         if self._frozen_at is None:
             changed = self._judge_moods()
             for face in FACES:
                 if face.SIGNAL in changed or reading.signal in (face.SIGNAL, getattr(face, "EVENTS", None)):
                     self.query_one(f"#{face.SIGNAL}", Pane).show(self.readings.get(face.SIGNAL))
-        self._paint_strips()
+        if before is None or before.level != self.severity.level:
+            self._paint_strips()
 
     def tick(self) -> None:
         """Once a second: the clock, the ages, and whatever has become stale by nothing happening."""
         if self._frozen_at is None:
-            self.severity = judge(self.readings, self.settings, self._clock()) if self.readings else None
+            self._judge()
             self._judge_moods()
             for pane in self.panes.values():
                 pane.paint()
         self._paint_strips()
+
+    def _judge(self) -> None:
+        from ..severity import judge  # with all signals behind it; nothing that the first paint has to wait for
+
+        self.severity = judge(self.readings, self.settings, self._clock()) if self.readings else None
 
     def _judge_moods(self) -> set[str]:
         """One accent at a time: only what makes the severity as high as it is is loud. Returns whose mood changed."""
@@ -158,10 +169,7 @@ class Console(Screen[None]):
         readings, severity, sources = self._shown if self._frozen_at else (self.readings, self.severity, self._health())
         width = self.size.width
         right = self._right()
-        box = self.query_one("#clock", Lines)
-        if box.styles.width is None or box.styles.width.value != length(right):
-            box.styles.width = length(right)
-        box.show_lines((right,))
+        self.query_one("#clock", Lines).show_lines((right,))
         room = max(0, width - length(right))
         where = banner.environment(self.settings, self._drill)
         state: Line = ()
@@ -170,9 +178,9 @@ class Console(Screen[None]):
                 self.severity.level if self.severity and severity and self.severity.level != severity.level else None
             )
             state = banner.frozen(self._frozen_at, newer)
-        seen = sum(readings[face.SIGNAL].value is not None for face in FACES if face.SIGNAL in readings)
+        judged = {face.SIGNAL: readings[face.SIGNAL] for face in FACES if face.SIGNAL in readings}
         head = (*where, *state, (" ", "text"))
-        why = banner.verdict(severity, seen, max(0, room - length(head)))
+        why = banner.verdict(severity, judged, max(0, room - length(head)))
         self.query_one("#why", Lines).show_lines((fit((*head, *why), room),))
         self.query_one("#health", Lines).show_lines((self._second(sources, width),))
         shown = (("esc", "all panes"), *KEYS) if self.has_class("-maximized") else KEYS

@@ -32,9 +32,9 @@ class Keys(ModalScreen[None]):
         Binding("up,k", "move(-1)", "Up", id="keys.up", tooltip="Scroll up", show=False),
     ]
 
-    def __init__(self, console: Screen) -> None:
+    def __init__(self, below: Screen) -> None:
         super().__init__()
-        self._console = console
+        self._below = below
         self._top = 0
 
     def compose(self) -> ComposeResult:
@@ -59,7 +59,7 @@ class Keys(ModalScreen[None]):
         """A heading for each place and a line for each binding that has a tooltip."""
         lines: list[Line] = []
         places = (
-            ("the console", self._console._bindings),
+            ("the console", self._below._bindings),
             ("in a pane", Pane._merged_bindings),
             ("anywhere", self.app._bindings),
         )

@@ -6,21 +6,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..errors import NotConfigured, SourceError
-from ..model import Reading, Value
+from ..model import Reading, Value, utc_now
 
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
 
 Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..model import SourceHealth, State
+from ..model import Reading, SourceHealth, State
 from .cells import Line, Run, cells, cut, fit, length, plain, spread
 from .words import clock, duration, milliseconds, several, since
 
@@ -27,14 +27,18 @@ def environment(settings: Settings, drill: str | None) -> Line:
     return ((f" {name} ", "block-production" if "PROD" in name else "block-other"),)
 
 
-def verdict(severity: Severity | None, seen: int, width: int) -> Line:
-    """The severity's chip and why, in `width` cells. `seen`: how many signals have a value."""
+def verdict(severity: Severity | None, readings: Mapping[str, Reading], width: int) -> Line:
+    """The severity's chip and why, in `width` cells; a signal without data is named, never taken for a good one."""
+    seen = sum(reading.value is not None for reading in readings.values())
+    absent = {name for name, reading in readings.items() if reading.absent}
+    silent = [name for name in severity.unknown if name not in absent] if severity else []
+    missing = f"no data from {', '.join(silent)}" if silent else ""
     if severity is None or (not seen and severity.level == "none"):
-        return ((" ? ", "block-calm"), (" no reading yet", "muted"))
-    missing = f"no data from {', '.join(severity.unknown)}" if severity.unknown else ""
+        words = " no signal is configured" if readings and not silent else " no reading yet"
+        return fit(((" ? ", "block-calm"), (words, "muted")), width)
     if severity.level == "none":
         words = f" nothing is wrong in {several(seen, 'signal')}"
-        return fit(((" CALM ", "block-calm"), (words, "muted"), (f"; {missing}" if missing else "", "warn")), width)
+        return fit(((" CALM ", "block-calm"), (words, "muted"), (f"; {missing}" if missing else "", "doubt")), width)
     first = severity.reasons[0]
     old = f" (seen {duration(first.age_s)} ago)" if first.stale else ""
     chip: Run = (f" {severity.level} ", BLOCKS.get(severity.level, "block-warn"))

@@ -1,6 +1,6 @@
 """Lines as plain data: runs of text and the name of their ink, measured and cut by terminal cells.
 
-A line is a tuple of `(text, ink)`; an ink is a name of `INKS`, which the style sheet colours. Nothing here
+A line is a tuple of `(text, ink)`; an ink is a name of `ink.INKS`, coloured by the theme. Nothing here
 parses markup, so text from outside can be drawn as it is, after `plain` has made it harmless.
 """
 
@@ -15,13 +15,6 @@ from ..sources.text import strip_controls
 
 Run = tuple[str, str]
 Line = tuple[Run, ...]
-
-INKS = (
-    "text", "muted", "faint", "strong", "good", "warn", "alarm", "note", "key", "stale", "cursor",
-    "frame", "frame-warn", "frame-alarm", "frame-focus",
-    "block-alarm", "block-warn", "block-calm", "block-frozen", "block-production", "block-drill", "block-other",
-    "tape", "drill",
-)  # fmt: skip
 
 BLANK: Line = ()
 LONGEST = 400  # characters of one text from outside that are ever looked at on screen
@@ -79,6 +72,16 @@ def cut(text: str, width: int) -> str:
     return text[:end] + "…"
 
 
+def cut_front(text: str, width: int) -> str:
+    """The text's end, where that is what tells it from others, as with pods; begun by an ellipsis where it is cut."""
+    if cells(text) <= width:
+        return text
+    kept = text[-max(0, width - 1) :] if width > 1 else ""
+    while cells(kept) > width - 1:
+        kept = kept[1:]
+    return "…" + kept if width > 0 else ""
+
+
 def column(text: str, width: int, right: bool = False) -> str:
     """The text cut and padded to exactly `width` cells."""
     text = cut(text, width)
@@ -111,7 +114,7 @@ def fit(line: Line, width: int) -> Line:
         elif text:
             out.append((text, ink))
     if left > 0:
-        if out and out[-1][1] in ("text", "muted", "faint", "stale"):
+        if out and out[-1][1] in ("text", "figure", "chart", "muted", "faint", "stale"):
             out[-1] = (out[-1][0] + " " * left, out[-1][1])
         else:
             out.append((" " * left, "text"))

@@ -18,7 +18,7 @@ def bar(rate: float | None, width: int, ink: str) -> tuple[Run, ...]:
     if rate is None:
         return ((" " * width, "faint"),)
     full = min(width, max(round(rate * width), 1 if rate > 0 else 0))
-    return (("█" * full, ink), ("·" * (width - full), "faint"))
+    return (("▆" * full, ink), ("·" * (width - full), "faint"))
 
 
 def columns(points: Sequence[tuple[float, float | None]], span: float, width: int) -> list[float | None]:
@@ -45,7 +45,7 @@ def columns(points: Sequence[tuple[float, float | None]], span: float, width: in
 
 
 def trend(
-    values: Sequence[float | None], height: int, thresholds: Sequence[tuple[float, str]], base: str = "muted"
+    values: Sequence[float | None], height: int, thresholds: Sequence[tuple[float, str]], base: str = "chart"
 ) -> tuple[Line, ...]:
     """A chart of rates 0..1, `height` lines by `len(values) + AXIS` cells.
 

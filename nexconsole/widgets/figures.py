@@ -5,8 +5,10 @@ from __future__ import annotations
 from .cells import Line
 
 HEIGHT = 3
+GAP = 3  # cells between the figure and the words
+WORDS = 16  # cells that the words need
 
-# Five rows of dots each, a sixth stays empty; two rows share a line of cells.
+# Five rows of dots each, below an empty one; two rows share a line of cells.
 _GLYPHS = {
     "0": ("###", "# #", "# #", "# #", "###"),
     "1": ("## ", " # ", " # ", " # ", "###"),
@@ -35,25 +37,30 @@ def width(text: str) -> int:
 def figure(text: str, ink: str) -> tuple[Line, ...]:
     """The text (digits, `.`, `+`, `-`, `%`, space) as three lines of one ink."""
     rows = [" ".join(_GLYPHS[character][row] for character in text) for row in range(5)]
-    rows.append(" " * len(rows[0]))
+    rows.insert(0, " " * len(rows[0]))
     return tuple(
         (("".join(_HALVES[a + b] for a, b in zip(rows[y], rows[y + 1], strict=True)), ink),) for y in range(0, 6, 2)
     )
 
 
-def beside(text: str, ink: str, words: tuple[Line, ...], room: int, unit: str = "") -> tuple[Line, ...]:
-    """The big figure with up to three lines of words at its right, or one plain line where it doesn't fit.
+def room(text: str, whole: int, unit: str = "") -> int:
+    """Cells that are left for words beside the figure; below `WORDS` there is no place for it."""
+    return whole - width(text) - (len(unit) + 1 if unit else 0) - GAP
 
-    `room` is the width in cells; the words get at least 16 of them.
+
+def beside(text: str, ink: str, words: tuple[Line, ...], whole: int, unit: str = "") -> tuple[Line, ...]:
+    """The big figure with three lines of words at its right, or the same in plain lines where it doesn't fit.
+
+    `whole` is the width in cells of both together.
     """
-    if width(text) + len(unit) + 1 + 19 > room or not set(text) <= set(_GLYPHS):
-        head = ((f"{text}{' ' + unit if unit else ''}", ink), ("  ", "text"))
-        return (head + (words[0] if words else ()), *words[1:])
-    big = figure(text, ink)
+    if not set(text) <= set(_GLYPHS) or room(text, whole, unit) < WORDS:
+        first, *others = words
+        return (((f"{text}{' ' + unit if unit else ''}  ", ink), *first), *others)
+    rows = figure(text, ink)
     units = ("", "", f" {unit}") if unit else ("", "", "")
-    blank = " " * (len(unit) + 1) if unit else ""
-    rows = []
-    for y in range(HEIGHT):
-        tail = (units[y] or blank, ink)
-        rows.append((*big[y], tail, ("   ", "text"), *(words[y] if y < len(words) else ())))
-    return tuple(rows) + words[HEIGHT:]
+    tail = len(unit) + 1 if unit else 0
+    padded = (*words, *((),) * HEIGHT)[:HEIGHT]
+    return tuple(
+        (*row, (mark.ljust(tail), ink), (" " * GAP, "text"), *line)
+        for row, mark, line in zip(rows, units, padded, strict=True)
+    )

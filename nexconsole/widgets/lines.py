@@ -8,7 +8,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from .cells import INKS, Line, cells, fit
+from . import ink as inks
+from .cells import Line, cells, fit
 
 GAP = 8  # changed cells nearer to each other than this are sent as one stretch
 
@@ -17,13 +18,12 @@ class Lines(Widget):
     """Shows a tuple of lines, each as wide as the widget. Scrolling is the business of whoever makes the lines:
     the drawing then costs what is in sight, however long the list behind it is."""
 
-    COMPONENT_CLASSES = frozenset(f"ink--{ink}" for ink in INKS)
     ALLOW_SELECT = False
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._lines: tuple[Line, ...] = ()
-        self._styles_of_inks: dict[str, Style] = {}
+        self._inks: dict[str, Style] = {}
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -45,18 +45,15 @@ class Lines(Widget):
             self.refresh(*regions)
 
     def notify_style_update(self) -> None:
-        self._styles_of_inks = {}
+        self._inks = {}
         super().notify_style_update()
-
-    def _style(self, ink: str) -> Style:
-        if ink not in self._styles_of_inks:
-            self._styles_of_inks[ink] = self.get_component_rich_style(f"ink--{ink}")
-        return self._styles_of_inks[ink]
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
+        if not self._inks:
+            self._inks = inks.styles(self.app.theme_variables)
         line = fit(self._lines[y] if y < len(self._lines) else (), width)
-        return Strip([Segment(text, self._style(ink)) for text, ink in line], width)
+        return Strip([Segment(text, self._inks[name]) for text, name in line], width)
 
 
 def _cells_of(line: Line, width: int) -> list[tuple[str, str]]:

@@ -99,7 +99,10 @@ def framed(picture: Picture, frame: Frame, width: int, height: int) -> tuple[Lin
                       (" ", "cursor" if marked else "text"), (bar, ink)))  # fmt: skip
     left, right = ("┗", "┛") if frame.focused else ("╰", "╯")
     lines.append(_bottom(picture, frame, ink, (left, edge, right), width, seen))
-    return tuple(fit(line, width) for line in lines[: max(0, height)])
+    if width < 8:
+        return tuple(fit(line, width) for line in lines[: max(0, height)])
+    lines[0], lines[-1] = fit(lines[0], width), fit(lines[-1], width)
+    return tuple(lines[: max(0, height)])
 
 
 def _rows(picture: Picture, frame: Frame, seen: int, width: int) -> list[Line]:
@@ -128,7 +131,7 @@ def _top(picture: Picture, frame: Frame, ink: str, corners: tuple[str, str, str]
     left, edge, right = corners
     mark = MARKS.get(picture.mood, "")
     title = f" {mark}{frame.title} "
-    title_ink = TITLES.get(picture.mood, "strong")
+    title_ink = TITLES.get(picture.mood, "text")
     aside = ((" ", ink), *frame.aside, (" ", ink)) if frame.aside else ()
     room = width - 4 - length(((title, title_ink),)) - length(aside)
     if room < 1:
