@@ -19,6 +19,7 @@ class MetricsSide:
         self.vectors: dict[str, Vector] = {}
         self.ranges: dict[str, Vector] = {}
         self.refused: set[str] = set()
+        self.values: dict[tuple[str, str], list[str]] = {}  # (label, match[]) -> values
         self.rules: list[dict[str, Any]] | None = []
         self.alerts: list[dict[str, Any]] | None = []
         self.warnings: list[str] = []
@@ -40,6 +41,9 @@ class MetricsSide:
         times = [start + step * index for index in range(int((end - start) / step) + 1)]
         result = [{"metric": m, "values": [[at, _text(v)] for at in times]} for m, v in self.ranges.get(expression, [])]
         return self._ok({"resultType": "matrix", "result": result})
+
+    async def values_route(self, request: web.Request) -> web.Response:
+        return self._ok(self.values.get((request.match_info["label"], request.query["match[]"]), []))
 
     async def rules_route(self, request: web.Request) -> web.Response:
         self.asked.append("rules")
@@ -74,6 +78,7 @@ async def metrics_side(prefix: str = "") -> AsyncIterator[MetricsSide]:
     application = web.Application()
     application.router.add_get(f"{prefix}/api/v1/query", side.query)
     application.router.add_get(f"{prefix}/api/v1/query_range", side.query_range)
+    application.router.add_get(f"{prefix}/api/v1/label/{{label}}/values", side.values_route)
     application.router.add_get(f"{prefix}/api/v1/rules", side.rules_route)
     application.router.add_get(f"{prefix}/api/v1/alerts", side.alerts_route)
     runner = web.AppRunner(application)

@@ -90,10 +90,10 @@ async def test_the_runbooks_alerts_that_can_never_fire_are_found_out_with_the_re
     ]
     metrics.vectors = {
         "count(nexnum_wallet_transactions_total)": [({}, 3)],
-        "count by (status) (nexnum_wallet_transactions_total)": [({"status": "success"}, 3)],
         "count(nexnum_reservation_stuck_count)": [({}, 3)],
         "max(max_over_time(nexnum_reservation_stuck_count[1d]))": [({}, 0)],
     }
+    metrics.values = {("status", "nexnum_wallet_transactions_total"): ["success"]}
     value = await alerts.read(sources, SETTINGS, None)
     assert runbook(value) == {
         "HighPurchaseFailureRate": (True, False),
@@ -101,7 +101,7 @@ async def test_the_runbooks_alerts_that_can_never_fire_are_found_out_with_the_re
         "OutboxProcessingFailed": (False, False),
     }
     rate, stuck, outbox = value.runbook
-    assert rate.why == f"no series matches {FAIL}: status is only success"
+    assert rate.why == f"no series matches {FAIL}: status is only ever success"
     assert "has been 0 for all of the last day" in stuck.why
     assert outbox.why == "no rule has this name here"
 
@@ -121,6 +121,15 @@ async def test_a_rule_whose_series_exist_can_fire_and_one_that_fires_can(sources
     }
     value = await alerts.read(sources, SETTINGS, None)
     assert set(runbook(value).values()) == {(True, True)}
+
+
+async def test_a_rule_whose_series_are_only_resting_can_fire(sources, metrics):
+    errors = 'nexnum_provider_api_calls_total{status="error"}'
+    metrics.rules = [{"name": "StuckReservations", "query": f"rate({errors}[5m]) > 0.5"}]
+    metrics.values = {("__name__", errors): ["nexnum_provider_api_calls_total"]}
+    value = await alerts.read(sources, SETTINGS, None)
+    assert runbook(value)["StuckReservations"] == (True, True)
+    assert value.runbook[1].why == f"nothing matches {errors} now, but something did"
 
 
 @pytest.mark.parametrize(

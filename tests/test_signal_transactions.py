@@ -233,7 +233,7 @@ async def test_the_counting_query_uses_the_index_on_state_and_time(database, bot
     )
     await database.execute("ANALYZE activations")
     sources = both(prometheus=None)
-    states = await transactions.traffic._states(sources)
+    states = await transactions.traffic.every_state(sources)
     async with sources.postgres.read() as tx:
         plan = await tx.fetch(
             "EXPLAIN " + transactions.traffic.COUNTS_SQL.format(states=states).replace("$1", "300::float8")

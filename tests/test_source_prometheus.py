@@ -321,6 +321,8 @@ async def test_a_real_prometheus_is_read(source, tmp_path):
             await prometheus.query("up[1m]")
         labels = {sample.labels["alertname"] for sample in await prometheus.query("ALERTS")}
         assert labels == {"AlwaysUp", "NotYet"}
+        assert await prometheus.label_values("job", "up") == ["self"]
+        assert await prometheus.label_values("__name__", 'up{job="nobody"}') == []
     finally:
         process.kill()
         await process.wait()

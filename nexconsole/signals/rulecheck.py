@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..sources.prometheus import Refused
+from ..sources.prometheus import NoRoute, Refused
 from ..sources.text import clean
 from . import promql
 from .promql import Selector
@@ -35,10 +35,13 @@ async def examine(prometheus: Prometheus, expression: str) -> Verdict:
         return Verdict(can_fire=None, why=f"its expression is not understood here: {clean(error, 80)}")
     try:
         counts = [await _scalar(prometheus, f"count({selector})") for selector in selectors]
-        missing = [selector for selector, count in zip(selectors, counts, strict=True) if count is None]
+        absent = [selector for selector, count in zip(selectors, counts, strict=True) if count is None]
+        missing = [selector for selector in absent if not await _remembered(prometheus, selector)]
         if missing:
             why = await _why_missing(prometheus, missing[0])
             return Verdict(can_fire=None if tolerant else False, why=why)
+        if absent:
+            return Verdict(can_fire=True, why=f"nothing matches {clean(absent[0], 120)} now, but something did")
         if len(selectors) == 1 and (counts[0] or 0) <= CONSTANT_SERIES:
             return await _unless_constant(prometheus, expression, selectors[0])
     except Refused as refused:
@@ -46,26 +49,35 @@ async def examine(prometheus: Prometheus, expression: str) -> Verdict:
     return Verdict(can_fire=True)
 
 
+async def _remembered(prometheus: Prometheus, selector: Selector) -> bool:
+    """Whether a series matched at any time that the server remembers: an error counter may only be resting."""
+    try:
+        return bool(await prometheus.label_values("__name__", str(selector)))
+    except (Refused, NoRoute):
+        return False
+
+
 async def _why_missing(prometheus: Prometheus, selector: Selector) -> str:
-    """Is the whole metric missing, or only the label's value? The values that there are tell which."""
+    """Is the whole metric missing, or only the label's value? The values that there ever were tell which."""
     if not selector.metric or not selector.matchers:
         return f"there is no series {clean(selector, 120)}"
     label = next((m.label for m in selector.matchers if m.operator in ("=", "=~")), selector.matchers[0].label)
     try:
-        answer = await prometheus.query(f"count by ({label}) ({selector.metric})")
-    except Refused:
+        values = await prometheus.label_values(label, selector.metric)
+        known = values or await prometheus.label_values("__name__", selector.metric)
+    except (Refused, NoRoute):
         return f"no series matches {clean(selector, 120)}"
-    if not answer:
+    if not known:
         return f"there is no series {clean(selector.metric, 80)} at all"
-    values = sorted({sample.labels.get(label, "") for sample in answer})
-    return f"no series matches {clean(selector, 120)}: {clean(label, 40)} is {_only(values)}"
+    return f"no series matches {clean(selector, 120)}: {clean(label, 40)} is {_only(sorted(values))}"
 
 
 def _only(values: Sequence[str]) -> str:
-    if values == [""]:
+    if not values:
         return "not one of its labels"
     shown = ", ".join(value or "(empty)" for value in values[:VALUES_SHOWN])
-    return f"only {shown}" if len(values) <= VALUES_SHOWN else f"{shown} and {len(values) - VALUES_SHOWN} others"
+    more = len(values) - VALUES_SHOWN
+    return f"only ever {shown}" if more <= 0 else f"{shown} and {more} others"
 
 
 async def _unless_constant(prometheus: Prometheus, expression: str, selector: Selector) -> Verdict:

@@ -71,7 +71,7 @@ class Prometheus(Source):
 
         def call() -> Any:
             params = {"timeout": self._server_timeout}
-            return promjson.samples(self._client().custom_query(expression, params=params, timeout=self._timeouts))
+            return promjson.samples(self._client().custom_query(expression, params=params))
 
         return await self._ask("a query", call)
 
@@ -86,11 +86,19 @@ class Prometheus(Source):
                     datetime.fromtimestamp(end, UTC),
                     f"{step_s:g}",
                     params={"timeout": self._server_timeout},
-                    timeout=self._timeouts,
                 )
             )
 
         return await self._ask("a range query", call)
+
+    async def label_values(self, label: str, selector: str) -> Answer[str]:
+        """The values that a label has in the series that match, in all the time that the server remembers."""
+
+        def call() -> list[str]:
+            values = self._client().get_label_values(label, params={"match[]": selector})
+            return [clean(value, 200) for value in values]
+
+        return await self._ask("a label's values", call)
 
     async def rules(self, names: Sequence[str] = ()) -> Answer[Rule] | None:
         """The alerting rules, of these names where any are given; None where the server has no such route."""
@@ -144,7 +152,9 @@ class Prometheus(Source):
             from prometheus_api_client.prometheus_connect import PrometheusConnect
             from requests.packages.urllib3.util.retry import Retry
 
-            self._connected = PrometheusConnect(self._url, session=self._opened(), retry=Retry(0, read=False))
+            self._connected = PrometheusConnect(
+                self._url, session=self._opened(), retry=Retry(0, read=False), timeout=self._timeouts
+            )
         return self._connected
 
     def _opened(self) -> requests.Session:
