@@ -31,7 +31,7 @@ from .settings import Settings
 from .sources.text import clean
 
 PROBLEMS = 1
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+|~!&-])")
+_MARKDOWN = re.compile(r"([\\`*_\[\]<|~&])")  # what means something in the middle of a line
 
 
 def add_parser(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
@@ -117,7 +117,7 @@ def _verify(options: argparse.Namespace, folder: Path) -> int:
         _print_json([{"id": file.stem, "file": str(file), "problems": problems} for file, problems in found.items()])
         return PROBLEMS if any(found.values()) else 0
     for file, problems in found.items():
-        print(f"{file}: {f'{len(problems)} problems' if problems else 'as it was written'}")
+        print(f"{file}: {f'PROBLEMS: {len(problems)}' if problems else 'as it was written'}")
         for problem in problems:
             print(f"  line {problem.line}: {problem.what}: {clean(problem.sentence)}")
     if not files:
@@ -159,15 +159,16 @@ def as_markdown(title: str, entries: Iterable[Entry]) -> list[str]:
 
 
 def unknown(intent: Unfinished) -> str:
-    """What to say of an intent that has no outcome."""
+    """What to say of an intent that has no outcome, and what to look at."""
     who, what = intent.entry.writer, sentence(intent.entry)
+    watch = _words(_part(intent.entry.data, "plan"), "watch")
+    how = f": {clean(watch)}" if watch else ""
     if intent.life is Life.RUNNING:
         return f"UNDER WAY: {who}'s console has not said yet what became of: {what}"
     if intent.life is Life.GONE:
-        return f"UNKNOWN: {who}'s console ended before it knew what became of: {what}. Check whether it happened"
-    return (
-        f"UNKNOWN: no outcome yet from {who} on {clean(who.host, 100)} for: {what}. Ask, or check whether it happened"
-    )
+        return f"UNKNOWN: {who}'s console ended before it knew what became of: {what}. Check whether it happened{how}"
+    where = clean(who.host, 100)
+    return f"UNKNOWN: no outcome yet from {who} on {where} for: {what}. Ask, or check whether it happened{how}"
 
 
 def sentence(entry: Entry) -> str:

@@ -56,7 +56,8 @@ def incident(tmp_path: Path) -> Path:
     maria.append(Kind.OUTCOME, {"intent": intent.id, "outcome": {"state": "done", "answer": "UPDATE 1"}})
     maria.append(Kind.VERDICT, {"intent": intent.id, "verdict": {"state": "worked", "because": "31 % -> 4 %"}})
     maria.append("presence", {"here": True})
-    piet.append(Kind.INTENT, {"plan": {"action": "pods.restart", "arguments": {}, "effect": "3 pods, one by one"}})
+    plan = {"action": "pods.restart", "effect": "3 pods, one by one", "watch": "the pods are new and ready"}
+    piet.append(Kind.INTENT, {"plan": plan})
     return file
 
 
@@ -88,7 +89,7 @@ def test_the_timeline_reads_as_sentences_and_says_what_is_unknown(run, incident)
     ]
     assert lines[8].strip() == (
         "UNKNOWN: piet's console ended before it knew what became of: pods.restart: 3 pods, one by one. "
-        "Check whether it happened"
+        "Check whether it happened: the pods are new and ready"
     )
 
 
@@ -119,7 +120,7 @@ def test_export_as_jsonl_gives_the_lines_as_they_were_written(run, incident):
 def test_export_as_markdown_is_a_timeline(run, incident):
     code, text = run("export", INCIDENT)
     assert code == 0
-    assert text.startswith("# INC\\-20261123\\-1342\n\n2026-11-23 13:42:00Z to 2026-11-23 13:49:00Z, maria, piet\n")
+    assert text.startswith("# INC-20261123-1342\n\n2026-11-23 13:42:00Z to 2026-11-23 13:49:00Z, maria, piet\n")
     assert "\n- 13:45:00 **intent** provider.disable smsbower: no purchase goes there (maria)\n" in text
     assert "\n- **UNKNOWN: piet's console ended" in text
 
@@ -134,7 +135,7 @@ def test_hostile_texts_do_no_harm_in_any_form(run, tmp_path):
         text = run(*words)[1]
         assert not {"\x1b", "\u202e", "\x07"} & set(text)
         assert "hush99" not in text
-    assert "\\<script\\>\\[/red\\]\\*\\*bold\\*\\* \\`x\\` \\| a b" in run("export", INCIDENT)[1]
+    assert "\\<script>\\[/red\\]\\*\\*bold\\*\\* \\`x\\` \\| a b" in run("export", INCIDENT)[1]
 
 
 def test_data_of_any_shape_has_a_sentence():
