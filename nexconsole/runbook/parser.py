@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from . import expression, outline
@@ -44,6 +44,26 @@ def parse(text: str, origin: str = "") -> Parsed:
     problems = tuple(sorted(set(reader.problems)))
     book = Runbook(levels=tuple(reader.levels), scenarios=tuple(reader.scenarios), commands=tuple(reader.commands))
     return Parsed(runbook=book, problems=problems, lines=reader.lines)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a step stands: its scenario's id, the id of what it is nested in, and how deep."""
+
+    scenario: str
+    path: str
+    depth: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Head:
+    """A step's first paragraph taken apart, and the text of the others. `marked` is the explicit id."""
+
+    line: int
+    title: str
+    marked: str
+    codes: tuple[tuple[str, int], ...]
+    detail: str
 
 
 class _Reader:
@@ -124,7 +144,7 @@ class _Reader:
             if part.title.casefold() in ("trigger", "triggers"):
                 triggers += filter(None, map(self._trigger, outline.items(part.blocks)))
             elif part.title.casefold() == "steps":
-                steps += self._steps(outline.items(part.blocks), name, name, 1)
+                steps += self._steps(outline.items(part.blocks), _Place(name, name, 1))
         if severity and not triggers:
             self._wrong(section.line, f"the scenario {title!r} has no trigger: nothing would ever open it")
         if not steps:
@@ -164,10 +184,10 @@ class _Reader:
 
     # --- steps ------------------------------------------------------------------------------------------------
 
-    def _steps(self, items: Iterable[SyntaxTreeNode], scenario: str, path: str, depth: int) -> list[Step | Branch]:
-        return [read for item in items if (read := self._step(item, scenario, path, depth))]
+    def _steps(self, items: Iterable[SyntaxTreeNode], place: _Place) -> list[Step | Branch]:
+        return [read for item in items if (read := self._step(item, place))]
 
-    def _step(self, item: SyntaxTreeNode, scenario: str, path: str, depth: int) -> Step | Branch | None:
+    def _step(self, item: SyntaxTreeNode, place: _Place) -> Step | Branch | None:
         line, words, codes = self._head(item)
         match = _STEP.fullmatch(words)
         if match is None:
@@ -176,52 +196,58 @@ class _Reader:
         kind, title = (match[1] or match[2]).lower(), match[3].strip(" ,:")
         if not title:
             self._wrong(line, f"{match[1] or match[2]} says nothing to a person: put words before the backticks")
-        marked = self._explicit(codes, line)
-        codes = tuple(code for code in codes if not code[0].startswith("#"))
-        detail = " ".join(outline.prose(item.children[1:]))
+        head = _Head(
+            line=line,
+            title=title,
+            marked=self._explicit(codes, line),
+            codes=tuple(code for code in codes if not code[0].startswith("#")),
+            detail=" ".join(outline.prose(item.children[1:])),
+        )
         nested = list(outline.items(item.children[1:]))
         if kind == "if":
-            return self._branch(line, title, marked, codes, detail, nested, scenario, path, depth)
+            return self._branch(head, nested, place)
         if nested:
             self._wrong(outline.line_of(nested[0]), f"only an If has steps beneath it, not {match[1]}:")
-        read = self._content(kind, line, codes)
+        read = self._content(kind, head)
         if read is None:
             return None
         key = (read.name or title) if isinstance(read, Question) else " ".join(_words(read))
-        step = Step(kind=kind, id=self._id(line, marked, scenario, path, key), title=title, line=line, detail=detail)
+        step = Step(kind=kind, id=self._id(head, place, key), title=title, line=line, detail=head.detail)
         return replace(step, question=read) if isinstance(read, Question) else replace(step, call=read)
 
-    def _content(self, kind: str, line: int, codes: tuple[tuple[str, int], ...]):
+    def _content(self, kind: str, head: _Head) -> Call | Question | None:
         """The Call of a look or a do, the Question of an ask; None where that is not clear."""
-        if kind == "ask" and not codes:
+        if kind == "ask" and not head.codes:
             return Question()
-        if len(codes) != 1:
+        if len(head.codes) != 1:
             wanted = {"look": "probe", "do": "action"}.get(kind, "answer's name")
-            self._wrong(line, f"{kind.title()}: holds exactly one {wanted} between backticks, here are {len(codes)}")
+            found = f"between backticks, here are {len(head.codes)}"
+            self._wrong(head.line, f"{kind.title()}: holds exactly one {wanted} {found}")
             return None
-        return self._tried(codes[0][1], expression.question if kind == "ask" else expression.call, codes[0][0])
+        code, line = head.codes[0]
+        return self._tried(line, expression.question if kind == "ask" else expression.call, code)
 
-    def _branch(self, line, title, marked, codes, detail, nested, scenario, path, depth) -> Branch | None:
-        if len(codes) != 1:
-            self._wrong(line, f"If holds exactly one condition between backticks, here are {len(codes)}")
+    def _branch(self, head: _Head, nested: list[SyntaxTreeNode], place: _Place) -> Branch | None:
+        if len(head.codes) != 1:
+            self._wrong(head.line, f"If holds exactly one condition between backticks, here are {len(head.codes)}")
             return None
-        if depth > MAX_DEPTH:
-            self._wrong(line, f"conditions are nested deeper than {MAX_DEPTH}: make it a scenario of its own")
+        if place.depth > MAX_DEPTH:
+            self._wrong(head.line, f"conditions are nested deeper than {MAX_DEPTH}: make it a scenario of its own")
             return None
         if not nested:
-            self._wrong(line, "nothing stands beneath this If: nest the steps that it is for")
-        read = self._tried(codes[0][1], expression.condition, codes[0][0])
+            self._wrong(head.line, "nothing stands beneath this If: nest the steps that it is for")
+        read = self._tried(head.codes[0][1], expression.condition, head.codes[0][0])
         if read is None:
             return None
-        name = self._id(line, marked, scenario, path, _spelled(read.text))
-        steps = self._steps(nested, scenario, name, depth + 1)
-        return Branch(id=name, title=title, line=line, condition=read, detail=detail, steps=tuple(steps))
+        name = self._id(head, place, _spelled(read.text))
+        steps = self._steps(nested, _Place(place.scenario, name, place.depth + 1))
+        return Branch(id=name, title=head.title, line=head.line, condition=read, detail=head.detail, steps=tuple(steps))
 
-    def _id(self, line: int, marked: str, scenario: str, path: str, key: str) -> str:
-        name = f"{scenario}/{marked}" if marked else f"{path}/{slug(key, '.')}"
-        if self.lines.setdefault(name, line) != line:
+    def _id(self, head: _Head, place: _Place, key: str) -> str:
+        name = f"{place.scenario}/{head.marked}" if head.marked else f"{place.path}/{slug(key, '.')}"
+        if self.lines.setdefault(name, head.line) != head.line:
             again = f"line {self.lines[name]} has the same id, {name}: add `#a-name` to one of them"
-            self._wrong(line, again)
+            self._wrong(head.line, again)
         return name
 
     def _head(self, item: SyntaxTreeNode) -> tuple[int, str, tuple[tuple[str, int], ...]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...model import State
 from ...severity import LEVELS
 from ...signals.alerts import Alerts
 from ...signals.database import Database, Session
@@ -16,8 +15,9 @@ MONITOR = "GRANT pg_monitor to the console's role"
 
 
 def _answers(view: View) -> Found:
+    """Of all probes the one to which a failure is an answer."""
     reading = view.reading
-    if reading is None or reading.absent or reading.state(view.now) is State.WAITING:
+    if reading is None or reading.absent or (reading.value is None and not reading.error):
         why = (reading.error if reading else None) or "it was not tried yet"
         return Found(text=f"not known: {why}", value=None)
     if reading.error:

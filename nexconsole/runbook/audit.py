@@ -1,0 +1,269 @@
+"""A runbook held against the living systems on a quiet day, changing nothing: is it wrong before the night?
+
+A line per severity rule, trigger, condition and step. Which readings there are, which methods a route has and
+what an action says of itself are given by the caller: this module reads nothing and imports no action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from ..errors import NexConsoleError
+from ..model import Reading
+from ..settings import Settings
+from .catalogue import ACTIONS, ActionSpec, Route
+from .expression import placeholder
+from .model import Branch, Call, Condition, Level, Question, Runbook, Scenario, Step, Trigger
+from .probes import Answer
+from .resolution import World
+
+OK, WRONG = "ok", "wrong"
+GOOD, BAD = 0, 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What an action said of itself: whether it could be prepared and this role may run it, and what to do if not."""
+
+    ok: bool
+    said: str
+    advice: str = ""
+
+
+# (action's name, its arguments by name; None for "any likely target of that kind") -> what was found.
+AuditAction = Callable[[str, Mapping[str, str | None]], Awaitable[Finding]]
+# A route's path -> the methods that it exports; raises a NexConsoleError. sources.api.methods is one.
+Methods = Callable[[str], Awaitable[tuple[str, ...]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditLine:
+    """What became of one line. kind: level, trigger, condition, look, do, route or ask. state: ok or wrong."""
+
+    chapter: str
+    line: int
+    kind: str
+    text: str
+    state: str
+    said: str
+    advice: str = ""
+    step: str = ""
+    origin: str = ""
+
+
+async def nobody(name: str, arguments: Mapping[str, str | None]) -> Finding:
+    """The AuditAction where nothing can prepare an action: that is not the same as all being well."""
+    return Finding(ok=False, said="this console has nothing that could prepare the action")
+
+
+async def no_routes(path: str) -> tuple[str, ...]:
+    raise NexConsoleError("api is not configured: set api.url or API_URL")
+
+
+async def audit(
+    runbook: Runbook,
+    readings: Mapping[str, Reading],
+    settings: Settings,
+    now: datetime,
+    audit_action: AuditAction = nobody,
+    methods: Methods = no_routes,
+    catalogue: Mapping[str, ActionSpec] = ACTIONS,
+) -> tuple[AuditLine, ...]:
+    """Every line of every chapter, in the order of the runbook. Raises nothing that the callables may raise."""
+    auditor = _Auditor(World(readings, settings, now), audit_action, methods, catalogue)
+    lines = [line for level in runbook.levels for line in auditor.level(level, settings)]
+    for chapter in runbook.chapters():
+        lines += [line async for line in auditor.chapter(chapter)]
+    return tuple(lines)
+
+
+def exit_code(lines: tuple[AuditLine, ...]) -> int:
+    """0 when every line is good, 1 when something is wrong, or when there was nothing to hold."""
+    return GOOD if lines and all(line.state == OK for line in lines) else BAD
+
+
+def as_json(lines: tuple[AuditLine, ...], now: datetime) -> str:
+    """{"at", "ok", "wrong": count, "lines": [{chapter, line, kind, text, state, said, advice, step, origin}]}."""
+    wrong = sum(line.state == WRONG for line in lines)
+    document = {"at": now, "ok": exit_code(lines) == GOOD, "wrong": wrong, "lines": lines}
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+
+
+def as_text(lines: tuple[AuditLine, ...]) -> str:
+    """A line each, what to do about it beneath, and a count at the end."""
+    told: list[str] = []
+    chapter = None
+    for line in lines:
+        if line.chapter != chapter:
+            chapter = line.chapter
+            told.append(f"{chapter}{f' ({line.origin})' if line.origin else ''}")
+        told.append(f"  {line.state.upper() if line.state == WRONG else line.state:<6}{line.line:>4}  ")
+        told[-1] += f"{line.kind:<9} {line.text}: {line.said}"
+        if line.advice:
+            told.append(f"{'':<24}-> {line.advice}")
+    wrong = sum(line.state == WRONG for line in lines)
+    told.append(f"{len(lines)} lines, {wrong} wrong" if wrong else f"{len(lines)} lines, all good")
+    return "\n".join(told)
+
+
+class _Auditor:
+    def __init__(
+        self, world: World, audit_action: AuditAction, methods: Methods, catalogue: Mapping[str, ActionSpec]
+    ) -> None:
+        self.world, self.audit_action, self.methods, self.catalogue = world, audit_action, methods, catalogue
+        self.allowed: dict[str, tuple[tuple[str, ...], str]] = {}
+
+    def level(self, level: Level, settings: Settings) -> Iterator[AuditLine]:
+        where = {"chapter": "Severity levels", "kind": "level"}
+        for rule in level.rules:
+            text = f"{level.name}, {rule.title}"
+            if rule.condition is None:
+                yield AuditLine(**where, line=rule.line, text=text, state=OK, said="people judge it")
+                continue
+            state, said, advice = self._condition(rule.condition)
+            for found in _disagreements(level.name, rule.condition, settings):
+                state, said = WRONG, found
+                advice = "the settings decide what the console shows: make the two say the same"
+            yield AuditLine(**where, line=rule.line, text=text, state=state, said=said, advice=advice)
+
+    async def chapter(self, chapter: Scenario):
+        """The lines of a chapter: its triggers, then its steps."""
+        where = {"chapter": chapter.title, "origin": chapter.origin}
+        asked: frozenset[str] = frozenset()
+        for line in (*chapter.triggers, *chapter.walk()):
+            if isinstance(line, Trigger | Branch):
+                state, said, advice = self._condition(line.condition, asked)
+                kind = "trigger" if isinstance(line, Trigger) else "condition"
+                text = f"{line.title} `{line.condition.text}`".strip()
+                yield AuditLine(
+                    **where, line=line.line, kind=kind, text=text, state=state, said=said, advice=advice,
+                    step=getattr(line, "id", ""),
+                )  # fmt: skip
+            elif line.kind == "ask":
+                asked |= {(line.question or Question()).name}
+                yield AuditLine(
+                    **where,
+                    line=line.line,
+                    kind="ask",
+                    text=line.title,
+                    state=OK,
+                    said="a person answers",
+                    step=line.id,
+                )
+            elif line.kind == "look":
+                state, said, advice = self._look(line.call or Call(name=""))
+                yield AuditLine(**where, **_of(line), state=state, said=said, advice=advice)
+            else:
+                async for found in self._do(line):
+                    yield AuditLine(**where, **found)
+
+    # --- looks and conditions ---------------------------------------------------------------------------------
+
+    def _condition(self, condition: Condition, asked: frozenset[str] = frozenset()) -> tuple[str, str, str]:
+        told = []
+        for part in condition.parts:
+            if part.call.name in asked:
+                told.append((OK, f"{part.call.name} is what a person answers", ""))
+            else:
+                told.append(self._look(part.call))
+        worst = next((each for each in told if each[0] == WRONG), None)
+        return worst or (OK, "; ".join(said for _, said, _ in told), "")
+
+    def _look(self, call: Call) -> tuple[str, str, str]:
+        """(state, what was said, what to do about it)"""
+        stood_in, unknown = self._stand_in(call)
+        if unknown:
+            return OK, f"nothing to look at today: {unknown}", ""
+        found, why = self.world.look(stood_in)
+        if found is None:
+            return WRONG, why, ""
+        return _judged(found)
+
+    def _stand_in(self, call: Call) -> tuple[Call, str]:
+        """The call with its placeholders replaced by something of their kind that is here today; or what is not."""
+        probe = self.world.probes.get(call.name)
+        if probe is None or probe.argument is None or not any(map(placeholder, call.arguments)):
+            return call, ""
+        if probe.argument.kind == "provider":
+            for signal in ("circuits", "transactions"):
+                reading = self.world.readings.get(signal)
+                for provider in reading.value.providers if reading and reading.value else ():
+                    return Call(name=call.name, arguments=(provider.name,)), ""
+        reading = self.world.readings.get(probe.signal)
+        if reading is None or reading.value is None:
+            return Call(name=call.name, arguments=("any",)), ""
+        return call, f"there is no {probe.argument.kind} here now"
+
+    # --- actions ----------------------------------------------------------------------------------------------
+
+    async def _do(self, step: Step):
+        call = step.call or Call(name="")
+        spec = self.catalogue.get(call.name)
+        if spec is None:
+            yield {**_of(step), "state": WRONG, "said": f"there is no action {call.name}"}
+            return
+        words = (None if placeholder(word) else word for word in call.arguments)
+        arguments = {each.name: word for each, word in zip(spec.arguments, words, strict=False)}
+        try:
+            found = await self.audit_action(call.name, arguments)
+        except NexConsoleError as error:
+            found = Finding(ok=False, said=str(error))
+        yield {**_of(step), "state": OK if found.ok else WRONG, "said": found.said, "advice": found.advice}
+        if spec.routes:
+            yield {**_of(step), "kind": "route", **await self._routes(spec.routes)}
+
+    async def _routes(self, routes: tuple[Route, ...]) -> dict[str, str]:
+        """Good when one of the routes exports one of its methods."""
+        told = []
+        for route in routes:
+            exported, why = await self._exported(route.path)
+            usable = [method for method in route.methods if method in exported]
+            if usable:
+                return {"state": OK, "said": f"{route.path} exports {' and '.join(usable)}"}
+            told.append(why or f"{route.path} exports {', '.join(exported) or 'nothing'}, not {route.methods[0]}")
+        return {"state": WRONG, "said": "; ".join(dict.fromkeys(told)), "advice": "this version may need another way"}
+
+    async def _exported(self, path: str) -> tuple[tuple[str, ...], str]:
+        if path not in self.allowed:
+            try:
+                self.allowed[path] = (await self.methods(path), "")
+            except NexConsoleError as error:
+                self.allowed[path] = ((), str(error))
+        return self.allowed[path]
+
+
+def _of(step: Step) -> dict:
+    return {"line": step.line, "kind": step.kind, "text": f"{step.title} `{step.call}`", "step": step.id}
+
+
+def _judged(found: Answer) -> tuple[str, str, str]:
+    """An answer is good when its signal was read just now, and nothing it would ever need is lacking here."""
+    said = f"{found.text} ({found.basis()})"
+    if found.lacks:
+        return WRONG, said, f"it takes {found.lacks}"
+    return (OK if found.state == "fresh" else WRONG), said, ""
+
+
+def _disagreements(level: str, condition: Condition, settings: Settings) -> Iterator[str]:
+    """Where a rule's figure is not the settings', by which the console judges."""
+    for part in condition.parts:
+        limit = THRESHOLDS.get((level, part.call.name))
+        if limit is None or not isinstance(part.value, float):
+            continue
+        key, value = limit[0], limit[1](settings)
+        if abs(value - part.value) > 1e-9:
+            yield f"the runbook says `{condition.text}`, but {key} is {value:g}"
+
+
+THRESHOLDS: Mapping[tuple[str, str], tuple[str, Callable[[Settings], float]]] = {
+    ("SEV-1", "transactions.rate"): ("severity.critical_rate", lambda s: s.severity.critical_rate),
+    ("SEV-2", "transactions.rate"): ("severity.high_rate", lambda s: s.severity.high_rate),
+    ("SEV-2", "transactions.latency"): ("severity.latency_s", lambda s: s.severity.latency_s),
+    ("SEV-2", "reservations.pending"): ("reservations.limit", lambda s: s.reservations.limit),
+    ("SEV-3", "reservations.stuck"): ("reservations.alert_limit", lambda s: s.reservations.alert_limit),
+    ("SEV-3", "transactions.worst"): ("transactions.provider_failing", lambda s: s.transactions.provider_failing),
+}

@@ -1,0 +1,134 @@
+"""`nexconsole runbook check` and `nexconsole runbook audit`: the command line's side of the runbook."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..errors import SettingsError
+from ..model import Reading
+from ..settings import Settings
+from . import audit
+from .catalogue import ACTIONS
+from .library import SHIPPED, library, read
+from .model import Problem, Runbook
+from .parser import parse
+from .problems import check, problems
+
+if TYPE_CHECKING:
+    from ..sources import Sources
+
+USAGE = 2
+SETTLE_S = 9.0
+# Makes what can prepare actions on these sources; closes nothing.
+Actions = Callable[["Sources", Settings, Mapping[str, Reading]], audit.AuditAction]
+
+
+def add_parsers(commands: argparse._SubParsersAction, flags: argparse.ArgumentParser) -> None:
+    """Add `runbook check [FILE]` and `runbook audit [FILE] [--json]`; `flags` are the settings' own."""
+    runbook = commands.add_parser("runbook", help="check a runbook, or hold it against the living systems")
+    verbs = runbook.add_subparsers(dest="verb", metavar="check|audit", required=True)
+    for verb, meaning in (
+        ("check", "say, with line numbers, what in a runbook can't be understood"),
+        ("audit", "hold a runbook against the living systems, changing nothing"),
+    ):
+        parser = verbs.add_parser(verb, parents=[flags], help=meaning, description=meaning)
+        parser.add_argument("file", nargs="?", metavar="FILE", help="a Markdown file (else the runbook in force)")
+        parser.add_argument("--json", action="store_true")
+
+
+def run(options: argparse.Namespace, settings: Settings, actions: Actions | None = None) -> int:
+    """Run `runbook check` or `runbook audit`; returns the exit code: 0 good, 1 something wrong, 2 usage.
+
+    Without `actions` no action can be audited, and each says so as a thing that is wrong.
+    """
+    try:
+        if options.verb == "check":
+            return _check(options, settings)
+        return asyncio.run(_audit(options, settings, actions))
+    except SettingsError as error:
+        print(f"nexconsole: {error}", file=sys.stderr)
+        return USAGE
+
+
+def _check(options: argparse.Namespace, settings: Settings) -> int:
+    found: list[tuple[str, Problem]]
+    if options.file:
+        found = [(options.file, problem) for problem in check(read(Path(options.file)))]
+    else:
+        found = [(str(SHIPPED), problem) for problem in check(read(SHIPPED))]
+        found += library(settings).problems
+    if options.json:
+        rows = [{"file": file, "line": problem.line, "text": problem.text} for file, problem in found]
+        print(msgspec.json.format(msgspec.json.encode({"problems": rows}), indent=2).decode())
+    else:
+        for file, problem in found:
+            print(f"{file}:{problem.line}: {problem.text}")
+        if not found:
+            print(f"{options.file or 'the runbook in force'}: no problems")
+    return audit.BAD if found else audit.GOOD
+
+
+async def _audit(options: argparse.Namespace, settings: Settings, actions: Actions | None) -> int:
+    book = _book(options.file, settings)
+    asked = with_alerts(settings, book)
+    from ..signals.readings import utc_now
+    from ..sources import open_sources
+
+    sources = open_sources(asked)
+    try:
+        sources.load()
+        await sources.loaded()
+        readings = await take(sources, asked)
+        lines = await audit.audit(
+            book,
+            readings,
+            asked,
+            utc_now(),
+            actions(sources, asked, readings) if actions else audit.nobody,
+            sources.api.methods if sources.has("api") else audit.no_routes,
+        )
+    finally:
+        await sources.close()
+    print(audit.as_json(lines, utc_now()) if options.json else audit.as_text(lines))
+    return audit.exit_code(lines)
+
+
+def _book(file: str | None, settings: Settings) -> Runbook:
+    """The runbook to hold: a file's, or the one in force. Raises SettingsError where it can't be understood."""
+    if file is None:
+        return library(settings).runbook
+    parsed = parse(read(Path(file)), file)
+    found = problems(parsed, ACTIONS)
+    if found:
+        more = f" (and {len(found) - 1} more: nexconsole runbook check)" if len(found) > 1 else ""
+        raise SettingsError(f"{file}:{found[0].line}: {found[0].text}{more}")
+    return parsed.runbook
+
+
+def with_alerts(settings: Settings, book: Runbook) -> Settings:
+    """The settings with every alert that the runbook names among those whose rules are looked up."""
+    names = tuple(dict.fromkeys((*settings.severity.runbook_alerts, *book.alerts())))
+    return msgspec.structs.replace(settings, severity=msgspec.structs.replace(settings.severity, runbook_alerts=names))
+
+
+async def take(sources: Sources, settings: Settings, settle_s: float = SETTLE_S) -> dict[str, Reading]:
+    """A reading of every signal that a probe may rest on, the outbox's worst events too.
+
+    Everything is read twice, `settle_s` seconds apart: rates take two readings, and followed logs some time.
+    """
+    from ..signals import SIGNALS, outbox
+    from ..signals.readings import read_once
+
+    signals = (*SIGNALS, outbox.EVENTS)
+    first = await asyncio.gather(*(read_once(signal, sources, settings) for signal in signals))
+    await asyncio.sleep(settle_s)
+    pairs = zip(signals, first, strict=True)
+    taken = await asyncio.gather(*(read_once(signal, sources, settings, last) for signal, last in pairs))
+    return {reading.signal: reading for reading in taken}

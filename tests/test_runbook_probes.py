@@ -1,0 +1,241 @@
+"""Probes: pure functions of readings with three answers, yes, no and not known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from nexconsole.model import Reading, State, Value
+from nexconsole.runbook.probes import PROBES, Answer, answer
+from nexconsole.settings import Settings
+from nexconsole.signals.alerts import Alert, Alerts, RunbookAlert
+from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
+from nexconsole.signals.database import Database, Session
+from nexconsole.signals.outbox import Event, Events, Outbox
+from nexconsole.signals.reservations import Pile, Reservations
+from nexconsole.signals.transactions import ProviderTraffic, Scope, Transactions
+from nexconsole.signals.workloads import Pod, Workloads
+
+NOW = datetime(2026, 11, 23, 14, 7, 31, tzinfo=UTC)
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def traffic(name: str, attempts: int, failures: int) -> ProviderTraffic:
+    return ProviderTraffic(
+        name=name, attempts=attempts, failures=failures, failure_rate=failures / attempts if attempts else None
+    )
+
+
+TRANSACTIONS = Transactions(
+    failure_rate=0.1775, attempts=400, failures=71, window_s=300, latency_p95_s=2.1,
+    scope=Scope(verdict="one", provider="smsbower", because="66 of 71 failures"),
+    providers=(traffic("smsbower", 120, 66), traffic("5sim", 280, 5)),
+)  # fmt: skip
+SMSBOWER = ProviderCircuit(
+    name="smsbower", id="1", active=True, state="open", opened=4, flapping=True, seen_429=3, seen_5xx=9,
+    last_traffic=ago(240),
+    holders=(
+        Holder(kind="pod", where="a", state="open"),
+        Holder(kind="pod", where="b", state="closed"),
+        Holder(kind="shared", where="redis", state="open", closes_in_s=12),
+    ),
+)  # fmt: skip
+CIRCUITS = Circuits(
+    providers=(
+        SMSBOWER,
+        ProviderCircuit(name="5sim", id="2", active=True, state="closed"),
+        ProviderCircuit(name="onlinesim", id="3", active=False, state="open"),
+    ),
+    pods=3,
+    pods_followed=2,
+)
+SESSION = Session(
+    pid=41, user="u", application="psql", state="idle in transaction", transaction_s=38.0, query_s=30.0, wait=None,
+    blocked_by=(), blocks=14, query="UPDATE wallets",
+)  # fmt: skip
+DATABASE = Database(
+    sessions=(replace(SESSION, pid=40, blocks=20, blocked_by=(41,), transaction_s=50.0), SESSION),
+    long=2, blocked=15, idle_in_transaction=1, connections=91, max_connections=97,
+)  # fmt: skip
+WORKLOADS = Workloads(
+    namespace="n", deployment="app", desired=3, ready=2, updated=3, available=2, rollout="stuck",
+    pods=(Pod(name="a", uid="1", phase="Running", ready=False, restarts=4, reason="OOMKilled", restarted_at=ago(60)),),
+)  # fmt: skip
+VALUES: dict[str, Value] = {
+    "transactions": TRANSACTIONS,
+    "circuits": CIRCUITS,
+    "outbox": Outbox(pending=137, failed=9, dropped=2, oldest_pending_s=1500, drained_per_min=0, arrived_per_min=12),
+    "outbox events": Events(
+        events=(
+            Event(
+                id="e1", event_type="offer.updated", aggregate_type="offer", status="FAILED", retries=1, age_s=60,
+                error="bad",
+            ),
+        ),
+    ),
+    "reservations": Reservations(
+        pending=61, stuck=56, oldest_s=1260, by_table={"purchase_orders": Pile(pending=61, stuck=56, oldest_s=1260)}
+    ),
+    "database": DATABASE,
+    "workloads": WORKLOADS,
+    "alerts": Alerts(
+        firing=(Alert(name="ProviderApiErrors", severity="warning", since=ago(120)),),
+        runbook=(
+            RunbookAlert(name="HighPurchaseFailureRate", exists=True, can_fire=False, why="no such series"),
+            RunbookAlert(name="StuckReservations", exists=True, can_fire=True),
+            RunbookAlert(name="OutboxProcessingFailed", exists=False, can_fire=False),
+        ),
+    ),
+}  # fmt: skip
+
+
+def readings(age_s: float = 2, error: str | None = None, **values: Value | None) -> dict[str, Reading]:
+    """A reading of every signal, those in `values` in the place of VALUES'."""
+    return {
+        name: Reading(
+            signal=name, every=2, value=value, taken_at=ago(age_s) if value else None, attempted_at=NOW, error=error
+        )
+        for name, value in (VALUES | values).items()
+    }
+
+
+def asked(name: str, argument: str = "", **values: Value | None) -> Answer:
+    return answer(PROBES[name], readings(**values), Settings(), NOW, argument)
+
+
+def argument_of(name: str) -> str:
+    wanted = PROBES[name].argument
+    return "" if wanted is None else "smsbower" if wanted.kind == "provider" else "StuckReservations"
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_without_a_reading_nothing_is_known_and_nothing_is_false(name):
+    for given in ({}, readings(**dict.fromkeys(VALUES))):
+        found = answer(PROBES[name], given, Settings(), NOW, argument_of(name))
+        assert (found.value, found.holds, found.known) == (None, None, False)
+        assert found.text.startswith("not known: ")
+        assert found.age_s is None
+
+
+@pytest.mark.parametrize("name", [name for name in PROBES if name != "database.answers"])
+def test_where_the_source_failed_the_answer_says_why(name):
+    given = readings(error="postgres refused", **dict.fromkeys(VALUES))
+    found = answer(PROBES[name], given, Settings(), NOW, argument_of(name))
+    assert (found.value, found.text, found.state) == (None, "not known: postgres refused", State.ERROR)
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_every_answer_is_of_its_kind_and_names_its_reading_and_age(name):
+    probe, found = PROBES[name], asked(name, argument_of(name))
+    kinds = {"number": (int, float), "flag": bool, "word": str, "text": str}
+    assert isinstance(found.value, kinds[probe.kind]), found
+    assert not probe.words or found.value in probe.words
+    assert found.gives.keys() <= probe.gives.keys()
+    assert found.signal in VALUES and found.basis() == f"{found.signal}, 2 s ago"
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_a_stale_reading_still_answers_and_says_how_old_it_is(name):
+    found = answer(PROBES[name], readings(age_s=600, error="refused"), Settings(), NOW, argument_of(name))
+    assert (found.state, found.age_s) == (State.STALE, 600)
+    assert found.basis().endswith("10 min ago, stale")
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value", "text"),
+    [
+        ("transactions.rate", "", 0.1775, "17.8 %: 71 of 400 purchases failed in 5 min"),
+        ("transactions.scope", "", "one", "one provider, smsbower: 66 of 71 failures"),
+        ("transactions.worst", "", 0.55, "smsbower fails 55.0 % of 120 purchases"),
+        ("transactions.attempts", "smsbower", 120.0, "120 purchases from smsbower tried in 5 min"),
+        ("transactions.attempts", "onlinesim", 0.0, "0 purchases from onlinesim tried in 5 min"),
+        ("transactions.attempts", "nobody", None, "not known: no provider named nobody was seen"),
+        ("transactions.provider", "onlinesim", None, "not known: nothing was bought from onlinesim"),
+        (
+            "circuits.state", "", "open",
+            "smsbower: OPEN in 1 of 2 pods; shared OPEN, 12 s left (1 of 3 pods' logs are not followed)",
+        ),
+        ("circuits.state", "5sim", "closed", "5sim: closed (1 of 3 pods' logs are not followed)"),
+        ("circuits.flapping", "5sim", False, "5sim opened 0 times in 10 min (1 of 3 pods' logs are not followed)"),
+        ("circuits.troubled", "", 1.0, "1 of 2 active providers: smsbower flapping"),
+        ("circuits.usable", "", 1.0, "1 of 2 active providers not open"),
+        ("providers.healthy", "", 1.0, "1 healthy active provider: 5sim"),
+        ("provider.active", "onlinesim", False, "onlinesim is disabled"),
+        ("provider.quiet", "smsbower", 240.0, "the last request to smsbower was 4 min ago"),
+        ("logs.5xx", "smsbower", 9.0, "9 log lines with 5xx in 10 min (1 of 3 pods' logs are not followed)"),
+        ("outbox.drain", "", 0.0, "0 a minute leave it while 12 a minute arrive"),
+        ("outbox.event", "", "e1", "e1: offer.updated, 1 try, 60 s old: bad"),
+        ("reservations.stuck", "", 56.0, "56 stuck: 56 purchase_orders"),
+        ("reconcile.stopped", "", True, "56 stuck, the oldest 21 min old: a running one leaves none over 20 min"),
+        ("database.blockers", "", 2.0, "pid 41 (psql) blocks 14, idle in transaction for 38 s: UPDATE wallets"),
+        ("workloads.missing", "", 1.0, "2 of 3 pods of app ready: a OOMKilled"),
+        ("workloads.restarts", "", 4.0, "4 restarts of 1 pod, the last 60 s ago (OOMKilled)"),
+        ("alerts.firing", "ProviderApiErrors", True, "ProviderApiErrors fires since 120 s"),
+        ("alerts.firing", "StuckReservations", False, "StuckReservations does not fire"),
+        ("alerts.level", "", "SEV-3", "ProviderApiErrors fires (warning)"),
+    ],
+)  # fmt: skip
+def test_an_answer_states_the_numbers_that_it_rests_on(name, argument, value, text):
+    found = asked(name, argument)
+    assert (found.value, found.text) == (pytest.approx(value), text) if isinstance(value, float) else (value, text)
+
+
+def test_the_one_who_blocks_is_given_not_the_one_who_blocks_most_while_waiting_himself():
+    assert asked("database.blockers").gives == {"pid": "41"}
+
+
+def test_nothing_bought_and_too_little_bought_is_not_a_rate():
+    assert asked("transactions.rate", transactions=replace(TRANSACTIONS, attempts=19)).value is None
+    none = replace(TRANSACTIONS, attempts=0, failures=0, failure_rate=None, providers=())
+    assert asked("transactions.rate", transactions=none).value is None
+    assert asked("transactions.worst", transactions=none).value is None
+
+
+def test_a_scope_that_can_not_be_told_is_not_none_of_the_providers():
+    unknown = replace(TRANSACTIONS, scope=Scope(because="3 attempts are too few to say"))
+    found = asked("transactions.scope", transactions=unknown)
+    assert (found.value, found.text) == (None, "not known: 3 attempts are too few to say")
+
+
+def test_silence_of_an_alert_that_can_not_fire_proves_nothing():
+    found = asked("alerts.firing", "HighPurchaseFailureRate")
+    assert found.holds is None and found.lacks
+    assert "can never fire here" in found.text and "no such series" in found.text
+    assert asked("alerts.firing", "OutboxProcessingFailed").holds is None
+
+
+def test_zero_blockers_among_sessions_that_can_not_be_seen_is_not_known():
+    calm = Database(connections=3, max_connections=97)
+    assert asked("database.blockers", database=calm).value == 0.0
+    blind = asked("database.blockers", database=replace(calm, restricted=True, hidden=5))
+    assert (blind.value, blind.lacks) == (None, "GRANT pg_monitor to the console's role")
+    assert blind.text == "not known: 5 sessions of other roles can't be seen"
+
+
+def test_no_log_line_is_no_zero_where_no_log_is_followed():
+    unfollowed = replace(CIRCUITS, pods_followed=0, providers=(replace(SMSBOWER, seen_429=0, flapping=False),))
+    assert asked("logs.429", "smsbower", circuits=unfollowed).value is None
+    assert asked("circuits.flapping", circuits=unfollowed).holds is None
+
+
+def test_a_database_that_refuses_does_not_answer_and_one_that_is_not_configured_is_not_known():
+    refused = Reading(signal="database", every=2, attempted_at=NOW, error="postgres: refused")
+    absent = replace(refused, absent=True)
+    probe = PROBES["database.answers"]
+    assert answer(probe, {"database": refused}, Settings(), NOW).holds is False
+    assert answer(probe, {"database": absent}, Settings(), NOW).holds is None
+    assert asked("database.answers").holds is True
+
+
+def test_the_reconciler_is_judged_by_what_is_overdue_and_silence_is_no_sign():
+    def oldest(stuck, oldest_s):
+        return asked("reconcile.stopped", reservations=Reservations(pending=stuck, stuck=stuck, oldest_s=oldest_s))
+
+    assert oldest(0, None).holds is False
+    assert oldest(3, 700).holds is False
+    assert oldest(3, 1201).holds is True
