@@ -118,6 +118,12 @@ class Clock:
                 job.attach_later(max(0.0, due - now), self._crash)
         self._due.clear()
 
+    def close(self) -> None:
+        """End what still waits in the past."""
+        for _, _, job in self._due:
+            job.cancel()
+        self._due.clear()
+
     def _crash(self, error: BaseException) -> None:
         if self.crashed is not None and not self.crashed.done():
             self.crashed.set_exception(error)

