@@ -2,6 +2,7 @@
 
 Names are looked up where they stand: what a look finds ({provider}) and what an ask is told are known to the
 steps after it in the same list and to all that is nested beneath those; what a condition finds, beneath it.
+A probe that was told whom to look at finds no new name.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ class _Checker:
 
     def _called(self, call: Call, probe: Probe, line: int, scope: _Scope) -> dict[str, str]:
         self._arguments(call, (probe.argument,) if probe.argument else (), line, scope)
-        return dict(probe.gives)
+        return {} if call.arguments else dict(probe.gives)
 
     def _arguments(self, call: Call, wanted: tuple[Argument, ...], line: int, scope: _Scope) -> None:
         given = call.arguments

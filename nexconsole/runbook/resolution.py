@@ -104,9 +104,10 @@ def resolve(
 
 def given(node: Node) -> Mapping[str, str]:
     """The names that a look or a branch gives now: what to keep when its step is settled."""
-    if node.answer is not None:
-        return node.answer.gives
-    return node.truth.gives if node.truth is not None else {}
+    if isinstance(node.step, Branch):
+        return node.truth.gives if node.truth is not None else {}
+    told_whom = node.step.call is not None and node.step.call.arguments
+    return node.answer.gives if node.answer is not None and not told_whom else {}
 
 
 @dataclass
@@ -163,7 +164,8 @@ class World:
         if found.state is not State.FRESH and not patient and (found.age_s or 0.0) > TOO_OLD_S:
             return Truth(holds=None, because=f"not known any more: {found.text} ({found.basis()})", answers=(found,))
         holds = _compare(found.value, part)
-        return Truth(holds=holds, because=found.text, answers=(found,), gives=found.gives)
+        gives = {name: value for name, value in found.gives.items() if name in self._offers(part.call)}
+        return Truth(holds=holds, because=found.text, answers=(found,), gives=gives)
 
     def _told(self, part: Comparison, question: Question, answered: str | None) -> Truth:
         if answered is None or not question.accepts(answered):
@@ -202,15 +204,19 @@ class World:
             arguments, missing = _filled(call, known)
             return Node(step=step, applies=applies, because=because, arguments=arguments, missing=missing)
         found, missing = self.look(call, known)
-        self._learn(call.name, found, known)
+        self._learn(call, found, known)
         self._keep(step.id, known)
         return Node(step=step, applies=applies, because=because, answer=found, missing=missing)
 
-    def _learn(self, probe: str, found: Answer | None, known: _Known) -> None:
+    def _offers(self, call: Call) -> Mapping[str, str]:
+        """The names that a call gives: none where it was told whom to look at."""
+        probe = self.probes.get(call.name)
+        return probe.gives if probe is not None and not call.arguments else {}
+
+    def _learn(self, call: Call, found: Answer | None, known: _Known) -> None:
         """What a look finds replaces what an earlier one found, also when it finds nothing."""
-        for name in self.probes[probe].gives if probe in self.probes else ():
-            why = found.text if found else "its look has no answer"
-            known.names[name] = (found.gives.get(name, "") if found else "", why)
+        for name in self._offers(call):
+            known.names[name] = (found.gives.get(name, ""), found.text) if found else ("", "its look has no answer")
 
     def _keep(self, id: str, known: _Known) -> None:
         known.names |= {name: (value, "") for name, value in self.taken.get(id, {}).items()}
@@ -219,7 +225,7 @@ class World:
         truth = self.truth(branch.condition, known)
         inner = known.inner()
         for part in branch.condition.parts:
-            for name in self.probes[part.call.name].gives if part.call.name in self.probes else ():
+            for name in self._offers(part.call):
                 inner.names[name] = (truth.gives.get(name, ""), truth.because)
         own, why = applies, because
         if applies is not False and (applies or truth.holds is False):

@@ -1,0 +1,362 @@
+"""A runbook held against readings: what fits, which branch the numbers pick, and what stays open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given as drawn
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from nexconsole.model import Reading, Value
+from nexconsole.runbook.library import shipped
+from nexconsole.runbook.model import Branch, Step
+from nexconsole.runbook.parser import parse
+from nexconsole.runbook.problems import check
+from nexconsole.runbook.resolution import Node, fitting, given, level, resolve
+from nexconsole.settings import Settings
+from nexconsole.severity import judge
+from nexconsole.signals.alerts import Alert, Alerts
+from nexconsole.signals.circuits import Circuits, ProviderCircuit
+from nexconsole.signals.database import Database, Session
+from nexconsole.signals.outbox import Event, Events, Outbox
+from nexconsole.signals.reservations import Reservations
+from nexconsole.signals.transactions import ProviderTraffic, Scope, Transactions
+from nexconsole.signals.workloads import Workloads
+
+NOW = datetime(2026, 11, 23, 14, 7, 31, tzinfo=UTC)
+BOOK = shipped()
+SETTINGS = Settings()
+
+
+def traffic(name: str, attempts: int, failures: int) -> ProviderTraffic:
+    return ProviderTraffic(
+        name=name, attempts=attempts, failures=failures, failure_rate=failures / attempts if attempts else None
+    )
+
+
+def purchases(failures: int, attempts: int = 400, verdict: str = "none", provider: str | None = None) -> Transactions:
+    scope = Scope(verdict=verdict, provider=provider, because="the counts")
+    rate = failures / attempts if attempts else None
+    rows = (traffic(provider, attempts, failures),) if provider else ()
+    return Transactions(
+        failure_rate=rate, attempts=attempts, failures=failures, window_s=300, scope=scope, providers=rows
+    )
+
+
+def circuit(name: str, state: str = "closed", **more) -> ProviderCircuit:
+    return ProviderCircuit(name=name, id=name, active=more.pop("active", True), state=state, **more)
+
+
+CALM: dict[str, Value] = {
+    "transactions": purchases(4),
+    "circuits": Circuits(providers=(circuit("smsbower"), circuit("5sim")), pods=3, pods_followed=3),
+    "outbox": Outbox(pending=3, failed=0, dropped=0, oldest_pending_s=2.0),
+    "outbox events": Events(),
+    "reservations": Reservations(pending=2, stuck=0, oldest_s=20.0),
+    "database": Database(connections=9, max_connections=97),
+    "workloads": Workloads(
+        namespace="n", deployment="app", desired=3, ready=3, updated=3, available=3, rollout="complete"
+    ),
+    "alerts": Alerts(),
+}
+SESSION = Session(
+    pid=41, user="u", application="psql", state="idle in transaction", transaction_s=38.0, query_s=30.0, wait=None,
+    blocked_by=(), blocks=14, query="UPDATE wallets",
+)  # fmt: skip
+STALL = Database(sessions=(SESSION,), blocked=14, idle_in_transaction=1, connections=20, max_connections=97)
+OUTAGE = purchases(71, verdict="one", provider="smsbower")
+
+
+def readings(age_s: float = 2, error: str | None = None, **values: Value | None) -> dict[str, Reading]:
+    taken = NOW - timedelta(seconds=age_s)
+    return {
+        name.replace("_", " "): Reading(
+            signal=name, every=2, value=value, taken_at=taken if value else None, attempted_at=NOW, error=error
+        )
+        for name, value in (CALM | values).items()
+    }
+
+
+def fits(given_readings) -> list[str]:
+    return [fit.scenario.number for fit in fitting(BOOK, given_readings, SETTINGS, NOW)]
+
+
+def tree(id: str, given_readings, answers=None, taken=None) -> dict[str, Node]:
+    """Every node by its step's id without the scenario's."""
+    nodes: dict[str, Node] = {}
+
+    def add(branch: tuple[Node, ...]) -> None:
+        for node in branch:
+            nodes[node.step.id.partition("/")[2]] = node
+            add(node.nodes)
+
+    add(resolve(BOOK.chapter(id), given_readings, SETTINGS, NOW, answers, taken))
+    return nodes
+
+
+# --- triggers -----------------------------------------------------------------------------------------------------
+
+
+def test_on_a_calm_day_no_scenario_fits():
+    assert fits(readings()) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"transactions": OUTAGE}, ["1"]),
+        ({"transactions": purchases(40)}, []),
+        ({"workloads": replace(CALM["workloads"], ready=0)}, ["1"]),
+        ({"alerts": Alerts(firing=(Alert(name="HighPurchaseFailureRate", severity="", since=None),))}, ["1"]),
+        ({"reservations": Reservations(pending=51, stuck=0, oldest_s=1.0)}, ["2"]),
+        ({"reservations": Reservations(pending=50, stuck=50, oldest_s=1.0)}, []),
+        ({"alerts": Alerts(firing=(Alert(name="StuckReservations", severity="", since=None),))}, ["2"]),
+        ({"circuits": Circuits(providers=(circuit("a", "open"), circuit("b")))}, ["3"]),
+        ({"circuits": Circuits(providers=(circuit("a", "open", active=False), circuit("b")))}, []),
+        ({"circuits": Circuits(providers=(circuit("a", flapping=True), circuit("b")))}, ["3"]),
+        ({"circuits": Circuits(providers=(circuit("a", "open"),))}, ["1", "3"]),
+        ({"outbox": replace(CALM["outbox"], failed=1)}, ["4"]),
+        ({"outbox": replace(CALM["outbox"], oldest_pending_s=181.0)}, ["4"]),
+    ],
+)  # fmt: skip
+def test_each_scenario_opens_on_its_triggers(values, expected):
+    assert fits(readings(**values)) == expected
+
+
+def test_of_several_scenarios_the_most_severe_comes_first_with_its_reason():
+    found = fitting(
+        BOOK, readings(outbox=replace(CALM["outbox"], failed=1), transactions=OUTAGE), SETTINGS, NOW
+    )  # fmt: skip
+    assert [fit.scenario.severity for fit in found] == ["SEV-1", "SEV-3"]
+    assert found[0].because == "17.8 %: 71 of 400 purchases failed in 5 min"
+    assert not found[0].stale
+
+
+def test_a_source_that_fell_silent_ends_no_incident_and_begins_none():
+    silent = readings(age_s=600, error="refused", transactions=OUTAGE)
+    (fit,) = fitting(BOOK, silent, SETTINGS, NOW)
+    assert fit.stale
+    assert fits(readings(**dict.fromkeys(CALM))) == []
+
+
+# --- the levels of severity ---------------------------------------------------------------------------------------
+
+
+def agreement(given_readings) -> tuple[str, str]:
+    return level(BOOK.levels, given_readings, SETTINGS, NOW), judge(given_readings, SETTINGS, NOW).level
+
+
+states = st.sampled_from(["open", "half-open", "closed", "unknown"])
+amounts = st.sampled_from([0, 1, 4, 5, 6, 10, 19, 20, 39, 40, 41, 49, 50, 51, 100, 180, 181, 400])
+
+
+@st.composite
+def worlds(draw) -> dict[str, Reading]:
+    """Readings around every limit, some of them missing."""
+    attempts = draw(amounts)
+    providers = tuple(
+        traffic(name, most, draw(st.integers(0, most))) for name, most in (("a", draw(amounts)), ("b", draw(amounts)))
+    )
+    circuits = tuple(
+        circuit(
+            name, draw(states), active=draw(st.sampled_from([True, True, False, None])), flapping=draw(st.booleans())
+        )
+        for name in draw(st.sampled_from(["", "a", "ab"]))
+    )
+    desired = draw(st.integers(0, 3))
+    latency = draw(st.sampled_from([None, 4.9, 5.0, 5.1]))
+    values = {
+        "transactions": replace(
+            purchases(draw(st.integers(0, attempts)), attempts), latency_p95_s=latency, providers=providers
+        ),
+        "circuits": Circuits(providers=circuits, pods=2, pods_followed=2),
+        "outbox": Outbox(pending=1, failed=draw(st.integers(0, 1)), dropped=0, oldest_pending_s=draw(amounts)),
+        "reservations": Reservations(pending=draw(amounts), stuck=draw(amounts), oldest_s=1.0),
+        "database": Database(
+            connections=draw(st.integers(85, 95)), max_connections=100, blocked=draw(st.integers(0, 6))
+        ),
+        "workloads": replace(
+            CALM["workloads"], desired=desired, ready=draw(st.integers(0, desired)),
+            rollout=draw(st.sampled_from(["complete", "progressing", "paused", "stuck"])),
+        ),
+        "alerts": Alerts(
+            firing=tuple(
+                Alert(name="X", severity=word, since=None)
+                for word in draw(st.sets(st.sampled_from(["critical", "warning", "info"])))
+            )
+        ),
+    }  # fmt: skip
+    blind = draw(st.sets(st.sampled_from(sorted(values))))
+    return readings(**{name: None if name in blind else value for name, value in values.items()})
+
+
+@hypothesis_settings(max_examples=300, deadline=None)
+@drawn(worlds())
+def test_the_severity_that_the_markdown_states_is_the_one_that_the_console_judges(world):
+    stated, judged = agreement(world)
+    assert stated == judged
+
+
+def test_the_limits_in_the_markdown_are_the_settings_defaults():
+    stated = {
+        (each.name, part.call.name): part.value
+        for each in BOOK.levels
+        for rule in each.rules
+        if rule.condition
+        for part in rule.condition.parts
+    }
+    rules = SETTINGS.severity
+    assert stated["SEV-1", "transactions.rate"] == pytest.approx(rules.critical_rate)
+    assert stated["SEV-2", "transactions.rate"] == pytest.approx(rules.high_rate)
+    assert stated["SEV-2", "transactions.latency"] == rules.latency_s
+    assert stated["SEV-3", "transactions.worst"] == pytest.approx(SETTINGS.transactions.provider_failing)
+    assert stated["SEV-2", "reservations.pending"] == SETTINGS.reservations.limit
+    assert stated["SEV-3", "reservations.stuck"] == SETTINGS.reservations.alert_limit
+
+
+# --- trees --------------------------------------------------------------------------------------------------------
+
+
+def test_the_branch_that_the_numbers_support_applies_and_the_other_is_greyed_with_the_reason():
+    nodes = tree("high-purchase-failure-rate", readings(transactions=OUTAGE))
+    one, all_ = nodes["if-transactions.scope-is-one"], nodes["if-transactions.scope-is-all"]
+    assert (one.applies, all_.applies) == (True, False)
+    assert all_.because == "one provider, smsbower: the counts"
+    inside = nodes["if-transactions.scope-is-all/if-database.blockers-over-0/backend.terminate"]
+    assert (inside.applies, inside.because) == (False, all_.because)
+
+
+def test_a_look_answers_and_a_do_has_its_arguments_filled_in():
+    nodes = tree("high-purchase-failure-rate", readings(transactions=OUTAGE))
+    assert nodes["transactions.rate"].answer.value == pytest.approx(0.1775)
+    assert nodes["if-transactions.scope-is-one/circuits.state"].answer.text == "smsbower: closed"
+    do = nodes["if-transactions.scope-is-one/provider.disable"]
+    assert (do.applies, do.arguments, do.missing) == (True, ("smsbower",), "")
+
+
+def test_what_is_not_known_greys_nothing_and_fills_in_nothing():
+    nodes = tree("high-purchase-failure-rate", readings(transactions=None))
+    one = nodes["if-transactions.scope-is-one"]
+    assert (one.applies, one.truth.holds) == (None, None)
+    do = nodes["if-transactions.scope-is-one/provider.disable"]
+    assert (do.applies, do.arguments) == (None, None)
+    assert do.missing.startswith("{provider} is not known: not known: ")
+
+
+def test_a_branch_is_not_picked_by_an_old_reading():
+    nodes = tree("high-purchase-failure-rate", readings(age_s=61, error="refused", transactions=OUTAGE))
+    one = nodes["if-transactions.scope-is-one"]
+    assert one.applies is None
+    assert one.because.startswith("not known any more: one provider, smsbower")
+    assert tree("high-purchase-failure-rate", readings(age_s=59, error="x", transactions=OUTAGE))[
+        "if-transactions.scope-is-one"
+    ].applies
+
+
+def test_who_blocks_is_handed_to_the_action():
+    given_readings = readings(transactions=purchases(80, verdict="all"), database=STALL)
+    nodes = tree("high-purchase-failure-rate", given_readings)
+    do = nodes["if-transactions.scope-is-all/if-database.blockers-over-0/backend.terminate"]
+    assert (do.applies, do.arguments) == (True, ("41",))
+
+
+def test_an_answer_of_a_person_picks_a_branch_and_no_answer_picks_none():
+    path = "provider-circuit-breaker-open/if-circuits.flapping-provider-is-no"
+    world = readings(circuits=Circuits(providers=(circuit("a", "open"), circuit("b")), pods=1, pods_followed=1))
+    ask, well, ill = (f"{path}/{key}".partition("/")[2] for key in ("healthy", "if-healthy-is-yes", "if-healthy-is-no"))
+    nodes = tree("provider-circuit-breaker-open", world)
+    assert (nodes[ask].answered, nodes[well].applies, nodes[ill].applies) == (None, None, None)
+    assert nodes[well].because == "nobody has answered healthy yet"
+    for word, picked in (("yes", (True, False)), ("no", (False, True)), ("perhaps", (None, None))):
+        nodes = tree("provider-circuit-breaker-open", world, {f"{path}/healthy": word})
+        assert (nodes[well].applies, nodes[ill].applies) == picked
+    assert nodes[f"{well}/circuit.close"].arguments == ("a",)
+
+
+def test_a_number_that_a_person_read_is_compared():
+    scenario = "high-purchase-failure-rate"
+    world = readings(transactions=purchases(80, verdict="all"))
+    ask = f"{scenario}/if-transactions.scope-is-all/cpu"
+    for said, picked in (("93.5", True), ("80", False), ("a lot", None), ("nan", None)):
+        assert tree(scenario, world, {ask: said})["if-transactions.scope-is-all/if-cpu-over-80"].applies is picked
+
+
+def test_a_name_that_a_person_gave_reaches_the_action():
+    nodes = tree("disable-a-provider", readings(), {"disable-a-provider/provider": "5sim"})
+    assert nodes["provider.disable"].arguments == ("5sim",)
+    missing = tree("disable-a-provider", readings())["provider.disable"].missing
+    assert missing == "{provider} is not known: nobody has answered it yet"
+
+
+def test_a_failed_event_is_handed_to_its_retry():
+    event = Event(
+        id="e1", event_type="t", aggregate_type="a", status="FAILED", retries=1, age_s=60.0, error="index down"
+    )
+    world = readings(outbox=replace(CALM["outbox"], failed=1)) | {
+        "outbox events": Reading(signal="outbox events", every=2, value=Events(events=(event,)), taken_at=NOW)
+    }
+    path = "outbox-worker-lag/if-outbox.failed-over-0"
+    nodes = tree("outbox-worker-lag", world, {f"{path}/cause": "index"})
+    do = nodes["if-outbox.failed-over-0/if-cause-is-index/outbox.retry"]
+    assert (do.applies, do.arguments) == (True, ("e1",))
+
+
+def test_a_branch_that_was_taken_stays_when_its_own_success_ends_its_condition():
+    before = tree("high-purchase-failure-rate", readings(transactions=OUTAGE))["if-transactions.scope-is-one"]
+    taken = {before.step.id: given(before)}
+    assert taken == {"high-purchase-failure-rate/if-transactions.scope-is-one": {"provider": "smsbower"}}
+    healed = readings(transactions=purchases(2))
+    assert tree("high-purchase-failure-rate", healed)["if-transactions.scope-is-one"].applies is False
+    nodes = tree("high-purchase-failure-rate", healed, taken=taken)
+    assert nodes["if-transactions.scope-is-one"].applies is True
+    attempts = nodes["if-transactions.scope-is-one/transactions.attempts"]
+    assert (attempts.applies, attempts.answer.text) == (True, "0 purchases from smsbower tried in 5 min")
+
+
+def test_a_look_that_was_settled_keeps_the_name_that_it_gave():
+    flapping = readings(
+        circuits=Circuits(providers=(circuit("a", flapping=True), circuit("b")), pods=1, pods_followed=1)
+    )
+    nodes = tree("provider-circuit-breaker-open", flapping)
+    look = nodes["circuits.state"]
+    calm = tree("provider-circuit-breaker-open", readings(), taken={look.step.id: {"provider": "a"}})
+    assert calm["settled"].missing == "" and "no provider named a was seen" in calm["settled"].answer.text
+
+
+STEPS = "## 1. T (SEV-3)\n\n### Trigger\n\n- x `outbox.late`\n\n### Steps\n\n"
+
+
+def truth(condition: str, **values: Value | None) -> bool | None:
+    text = f"{STEPS}1. If so, `{condition}`:\n   - Ask: well?\n"
+    assert check(text) == ()
+    (node,) = resolve(parse(text).runbook.scenarios[0], readings(**values), SETTINGS, NOW)
+    return node.applies
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("outbox.pending is 3", True), ("outbox.pending is not 3", False), ("outbox.pending >= 3", True),
+        ("outbox.pending > 3", False), ("outbox.pending < 3", False), ("outbox.pending <= 3", True),
+        ("transactions.rate is 1 %", True), ("transactions.scope is not one", True), ("outbox.oldest < 1 min", True),
+        ("outbox.late", False), ("outbox.late is no", True), ("outbox.late is not yes", True),
+        ("transactions.latency > 1 s", None), ("transactions.latency is not 1 s", None),
+        ("outbox.late and transactions.latency > 1 s", False), ("outbox.late or transactions.latency > 1 s", None),
+        ("outbox.pending is 3 or transactions.latency > 1 s", True),
+        ("outbox.pending is 3 and transactions.latency > 1 s", None),
+        ("outbox.pending is 3 and outbox.failed is 0", True), ("outbox.pending > 3 or outbox.failed > 0", False),
+    ],
+)  # fmt: skip
+def test_conditions_have_three_values(condition, expected):
+    assert truth(condition) is expected
+
+
+def test_every_step_of_the_shipped_runbook_resolves_on_any_readings():
+    for world in ({}, readings(), readings(transactions=OUTAGE, database=STALL), readings(**dict.fromkeys(CALM))):
+        for chapter in BOOK.chapters():
+            nodes = tree(chapter.id, world)
+            assert {f"{chapter.id}/{key}" for key in nodes} == {step.id for step in chapter.walk()}
+            assert all(isinstance(node.step, Step | Branch) for node in nodes.values())
