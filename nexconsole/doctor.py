@@ -147,10 +147,12 @@ async def _redis(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
     )
 
     async def peek() -> str:
-        await redis.peek(["health:doctor:circuit"])
-        return "GET and PTTL are allowed"
+        await redis.try_reads()
+        return "MGET and PTTL are allowed"
 
-    yield await _attempt("redis", "reading circuits", peek, "allow GET and PTTL on health:* to this user (ACL SETUSER)")
+    yield await _attempt(
+        "redis", "reading circuits", peek, "allow MGET and PTTL on health:* to this user (ACL SETUSER)"
+    )
 
 
 async def _kubernetes(sources: Sources, settings: Settings) -> AsyncIterator[Check]:

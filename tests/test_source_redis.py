@@ -153,6 +153,7 @@ async def test_a_user_with_few_rights_reads_what_it_may_and_hears_what_it_may_no
     async with server(tmp_path, "--user", "reader", *rights) as port:
         redis = source(f"redis://reader:pass@127.0.0.1:{port}")
         assert await redis.peek(["health:1:circuit"]) == [(None, -2)]
+        await redis.try_reads()
         with pytest.raises(Denied, match=r"does not let this user read.*\+@read"):
             await redis.peek(["lock:1"])
         with pytest.raises(Denied, match="does not let this user read"):

@@ -123,7 +123,8 @@ async def from_postgres(sources: Sources, settings: Settings) -> Traffic:
     in_flight, oldest = sum(row["in_flight"] for row in rows), max((row["oldest_s"] or 0.0 for row in rows), default=0)
     notes = ()
     if oldest > OLD_IN_FLIGHT_S:
-        notes = (f"{in_flight} purchases are not decided yet, the oldest after {oldest / 60:.0f} min",)
+        many = f"{in_flight} purchases are" if in_flight > 1 else "one purchase is"
+        notes = (f"{many} not decided yet, the oldest after {oldest / 60:.0f} min",)
     providers: dict[str, Counts] = {}
     for row in rows:
         name = clean(row["provider"], 80)

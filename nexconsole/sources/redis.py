@@ -74,6 +74,12 @@ class Redis(Source):
             peeks.append((None, -2) if ttl == -2 else (clean(value, VALUE_LENGTH), ttl))
         return peeks
 
+    async def try_reads(self) -> None:
+        """Ask with each command that `peek` uses, on a key that need not be there; Denied where an ACL forbids one."""
+        async with self._client("the values of some keys") as client:
+            await client.values(["health:doctor:circuit"])
+            await client.ttls(["health:doctor:circuit"])
+
     async def scan(self, pattern: str, budget: int = 10_000, cursor: Cursor | None = None) -> Scan:
         """The keys that match, of about `budget` keys looked at from `cursor` on. Never KEYS."""
         found: dict[str, None] = {}
