@@ -3,8 +3,8 @@
 import os
 import sys
 
-# Commands that print and exit; all others open the console and get the splash.
-_PRINTING = {"status", "doctor", "settings", "--help", "-h", "--version", "--world"}
+# Without a command, or with this one, the console opens; all other commands print.
+_CONSOLE = "console"
 
 
 def _splash() -> None:
@@ -15,7 +15,9 @@ def _splash() -> None:
 def main() -> None:
     """Entry point of the command `nexconsole`."""
     arguments = sys.argv[1:]
-    splash = not _PRINTING.intersection(arguments) and "drill" not in arguments and os.isatty(1) and os.isatty(0)
+    first = arguments[0] if arguments else _CONSOLE
+    opens = (first == _CONSOLE or first.startswith("--")) and not {"--help", "-h", "--version"}.intersection(arguments)
+    splash = opens and os.isatty(0) and os.isatty(1)
     if splash:
         _splash()
     from .cli import run

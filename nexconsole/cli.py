@@ -24,8 +24,11 @@ USAGE = 2
 def run(arguments: Sequence[str], splash: bool = False) -> int:
     """Run one command and return its exit code. `splash`: the alternate screen is already on."""
     try:
-        options = _parser().parse_args(_with_command(arguments))
-        return COMMANDS[options.command](options)
+        arguments = _with_command(arguments)
+        options = (_console_parser() if arguments[0] == "console" else _parser()).parse_args(arguments)
+        code = COMMANDS[options.command](options)
+        splash = False  # the console took it over, and left it
+        return code
     except NexConsoleError as error:
         _leave_splash(splash)
         splash = False
@@ -63,16 +66,48 @@ class Version(argparse.Action):
         parser.exit()
 
 
-def _parser() -> argparse.ArgumentParser:
+def _flags() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(add_help=False)
     group = flags.add_argument_group("settings")
     group.add_argument("--config", metavar="FILE", help="settings file (else NEXCONSOLE_CONFIG, else the XDG place)")
     for flag, key, meaning in FLAGS:
         group.add_argument(flag, dest=key, metavar=flag.strip("-").upper(), help=meaning)
+    group.add_argument(
+        "--observe", dest="actions.observe", action="store_const", const=True, help="this console can't act at all"
+    )
+    return flags
+
+
+def _console_parser() -> argparse.ArgumentParser:
+    """The console's own flags alone: what the other commands need is not imported on its way."""
+    parser = argparse.ArgumentParser(prog="nexconsole", parents=[_flags()])
+    parser.add_argument("command")
+    return parser
+
+
+def _parser() -> argparse.ArgumentParser:
+    from . import oneshot, records
+    from .runbook import command as runbook
+
+    flags = _flags()
     parser = argparse.ArgumentParser(prog="nexconsole", description="The war-room console for NexNum.")
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="without a command: open the console")
     commands.add_parser("console", parents=[flags], help="open the console on the systems that the settings name")
+    _add_drill(commands, flags)
+    for name, meaning in (
+        ("status", "print every signal once and exit as a monitoring plugin does"),
+        ("doctor", "try every connection and permission, and say what to do about what fails"),
+    ):
+        commands.add_parser(name, parents=[flags], help=meaning).add_argument("--json", action="store_true")
+    commands.add_parser("settings", parents=[flags], help="print the effective settings and where each came from")
+    oneshot.add_parser(commands, [flags])
+    records.add_parser(commands, [flags])
+    runbook.add_parsers(commands, flags)
+    return parser
+
+
+def _add_drill(commands: Any, flags: argparse.ArgumentParser) -> None:
     drill = commands.add_parser("drill", parents=[flags], help="rehearse an incident on a world of our own")
     drill.add_argument("scenario", nargs="?", default="provider-outage", help="which incident (see --list)")
     drill.add_argument("--list", action="store_true", help="list the scenarios")
@@ -82,13 +117,6 @@ def _parser() -> argparse.ArgumentParser:
     drill.add_argument(
         "--prometheus", choices=("ours", "real"), default="ours", help="real: the prometheus on PATH scrapes the market"
     )
-    for name, meaning in (
-        ("status", "print every signal once and exit as a monitoring plugin does"),
-        ("doctor", "try every connection and permission, and say what to do about what fails"),
-    ):
-        commands.add_parser(name, parents=[flags], help=meaning).add_argument("--json", action="store_true")
-    commands.add_parser("settings", parents=[flags], help="print the effective settings and where each came from")
-    return parser
 
 
 FLAGS = (
@@ -108,8 +136,12 @@ FLAGS = (
 
 
 def _load(options: argparse.Namespace) -> settings.Loaded:
-    flags: dict[str, Any] = {key: getattr(options, key) for _, key, _ in FLAGS}
-    return settings.load(options.config, flags)
+    return settings.load(options.config, _given(options))
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """What the flags say, by settings key; None where they say nothing."""
+    return {key: getattr(options, key) for key in (*(key for _, key, _ in FLAGS), "actions.observe")}
 
 
 def _console(options: argparse.Namespace) -> int:
@@ -162,8 +194,7 @@ def _drill(options: argparse.Namespace) -> int:
 
 
 def _rehearse(environment: dict[str, str], options: argparse.Namespace) -> int:
-    flags = {key: getattr(options, key) for _, key, _ in FLAGS}
-    loaded = settings.load(None, flags, environment)
+    loaded = settings.load(None, _given(options), environment)
     return _open_console(loaded.settings)
 
 
@@ -231,6 +262,28 @@ def _doctor(options: argparse.Namespace) -> int:
     return doctor.exit_code(checks)
 
 
+def _run(options: argparse.Namespace) -> int:
+    from . import oneshot
+
+    chosen = settings.named(_load(options).settings)
+    diagnostics.start(chosen.log_level)
+    return oneshot.run(options, chosen)
+
+
+def _journal(options: argparse.Namespace) -> int:
+    from . import records
+
+    return records.run(options, _load(options).settings)
+
+
+def _runbook(options: argparse.Namespace) -> int:
+    from .runbook import command
+
+    chosen = settings.named(_load(options).settings)
+    diagnostics.start(chosen.log_level)
+    return command.run(options, chosen)
+
+
 def _settings(options: argparse.Namespace) -> int:
     rows = _load(options).lines()
     keys, values = (max(len(row[column]) for row in rows) for column in (0, 1))
@@ -245,4 +298,7 @@ COMMANDS = {
     "status": _status,
     "doctor": _doctor,
     "settings": _settings,
+    "run": _run,
+    "journal": _journal,
+    "runbook": _runbook,
 }

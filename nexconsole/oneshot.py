@@ -1,0 +1,173 @@
+"""`nexconsole run ACTION`: one action without the screen, down the same path and into the same journal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from . import status
+from .actions.action import Action, Context
+from .actions.perform import Answer, Console, Performance, observing, perform
+from .actions.plan import Plan
+from .actions.registry import ACTIONS
+from .errors import NexConsoleError, SettingsError
+from .journal import Journal, merge, open_journal, read
+from .settings import Settings
+from .sources import open_sources
+
+WORKED, REFUSED, USAGE, FAILED, UNKNOWN = 0, 1, 2, 3, 4
+
+
+def add_parser(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
+    """Add the command `run` to argparse's subparsers; `run` below does what it asks."""
+    parser = commands.add_parser("run", parents=parents, help="prepare an action, and execute it if confirmed")
+    parser.add_argument("action", metavar="ACTION", nargs="?", help="such as provider.disable; none: list them")
+    parser.add_argument("arguments", metavar="ARG", nargs="*", help="in their order, or as name=value")
+    parser.add_argument("--dry-run", action="store_true", help="only show the plan, as without --confirm")
+    parser.add_argument("--confirm", metavar="TEXT", help="execute; TEXT is what the dialog would ask for")
+    parser.add_argument("--unrecorded", action="store_true", help="act even if the journal can't be written")
+    parser.add_argument("--json", action="store_true")
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Do what was asked. Exit codes: 0 worked, 1 refused or blocked, 2 usage, 3 failed, 4 unknown."""
+    if options.action is None:
+        for name, action in sorted(ACTIONS.items()):
+            words = " ".join(argument.name.upper() for argument in action.arguments)
+            print(f"{name + ' ' + words:<28} {action.title}")
+        return 0
+    action = ACTIONS.get(options.action)
+    if action is None:
+        raise SettingsError(f"there is no action {options.action}: `nexconsole run` lists them")
+    arguments = named_arguments(action, options.arguments)
+    performance = asyncio.run(_perform(action, arguments, options, settings))
+    dry = options.dry_run or options.confirm is None
+    print(_as_json(performance, settings) if options.json else _as_text(performance, dry, settings))
+    return exit_code(performance, dry)
+
+
+def named_arguments(action: Action, words: Sequence[str]) -> dict[str, str]:
+    """Words in the order of the action's arguments, or as name=value. Raises SettingsError, which is usage."""
+    names = [argument.name for argument in action.arguments]
+    given: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (equals and name in names):
+            name, value = next((free for free in names if free not in given), ""), word
+        if not name:
+            raise SettingsError(
+                f"{action.name} takes no more than {len(names)} arguments: {', '.join(names) or 'none'}"
+            )
+        given[name] = value
+    missing = [argument.name for argument in action.arguments if argument.required and argument.name not in given]
+    if missing:
+        raise SettingsError(f"{action.name} needs {', '.join(missing)}")
+    return given
+
+
+def exit_code(performance: Performance, dry: bool) -> int:
+    """The code for what happened; a plan that was only shown is 0 unless it is blocked or could not be prepared."""
+    outcome, verdict = performance.outcome, performance.verdict
+    if outcome is None:
+        ready = dry and performance.plan is not None and not performance.plan.blocked
+        return WORKED if ready else REFUSED
+    if outcome.state != "done":
+        return {"refused": REFUSED, "failed": FAILED, "unknown": UNKNOWN}[outcome.state]
+    if verdict is None:
+        return UNKNOWN
+    return {"worked": WORKED, "unknown": UNKNOWN}.get(verdict.state, FAILED)
+
+
+async def _perform(
+    action: Action, arguments: Mapping[str, str], options: argparse.Namespace, settings: Settings
+) -> Performance:
+    sources = open_sources(settings)
+    journal = open_journal(settings, settings.operator or getpass.getuser())
+    try:
+        readings = await status.take(sources, settings)
+        why_not = action.unavailable(settings, sources)
+        if why_not is not None:
+            return Performance(plan=None, stopped=why_not)
+        context = Context(
+            settings=settings,
+            sources=sources,
+            readings=lambda: readings,
+            operator=settings.operator,
+            progress=lambda text: print(text, file=sys.stderr, flush=True),
+            entries=lambda: asyncio.to_thread(_entries, journal),
+        )
+        if options.dry_run or options.confirm is None:
+            return await _prepared(action, arguments, context)
+
+        async def ask(plan: Plan, why_again: str | None) -> Answer:
+            """The text given once, for the plan as it is first shown: what has changed since is not confirmed."""
+            return Answer(text=options.confirm if why_again is None else None)
+
+        async def record(kind: str, data: Mapping[str, Any]) -> str:
+            return (await asyncio.to_thread(journal.append, kind, data)).id
+
+        async def ask_unrecorded(sentence: str) -> bool:
+            return options.unrecorded
+
+        console = Console(
+            ask=ask, record=record, ask_unrecorded=ask_unrecorded, observing=observing(settings, readings)
+        )
+        return await perform(action, arguments, context, console)
+    finally:
+        await sources.close()
+
+
+def _entries(journal: Journal) -> list[dict[str, Any]]:
+    return [
+        {"id": entry.id, "at": entry.at, "writer": str(entry.writer), "kind": entry.kind, "data": entry.data}
+        for entry in merge(read(journal.file).entries)
+    ]
+
+
+async def _prepared(action: Action, arguments: Mapping[str, str], context: Context) -> Performance:
+    try:
+        return Performance(plan=await action.prepare(arguments, context))
+    except NexConsoleError as error:
+        return Performance(plan=None, stopped=str(error))
+
+
+def _as_json(performance: Performance, settings: Settings) -> str:
+    document: dict[str, Any] = {
+        "plan": performance.plan.as_dict() if performance.plan else None,
+        "outcome": performance.outcome,
+        "verdict": performance.verdict,
+        "stopped": performance.stopped,
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+
+
+def _as_text(performance: Performance, dry: bool, settings: Settings) -> str:
+    lines = []
+    plan = performance.plan
+    if plan is not None:
+        lines += [plan.effect, ""]
+        lines += [f"  {_target(target.as_dict())}" for target in plan.targets]
+        lines += [f"  {guard.level:<6} {guard.reason}" for guard in plan.guards]
+        lines += ["", f"the command it stands for:\n{plan.command}"]
+        lines.append(f"undo: {plan.undo.command}" if plan.undo else "undo: there is none")
+        if dry and performance.stopped is None and not plan.blocked:
+            lines.append(f"to execute it, add: --confirm {plan.confirm.text!r}")
+    if performance.outcome is not None:
+        lines.append(f"{performance.outcome.state}: {performance.outcome.answer}")
+    if performance.verdict is not None:
+        lines.append(f"verdict: {performance.verdict.state}: {performance.verdict.because}")
+    if performance.stopped is not None:
+        lines.append(f"not done: {performance.stopped}")
+    return "\n".join(lines)
+
+
+def _target(facts: Mapping[str, object]) -> str:
+    kind, id, chosen = facts["kind"], facts["id"], facts.get("chosen", True)
+    rest = ", ".join(f"{name} {value}" for name, value in facts.items() if name not in ("kind", "id", "chosen"))
+    return f"{'' if chosen else '(left alone) '}{kind} {id}{': ' + rest if rest else ''}"
