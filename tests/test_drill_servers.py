@@ -12,6 +12,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from nexconsole.drill.schema import ddl
 from nexconsole.drill.servers import Postgres, embedded_postgres, embedded_redis
@@ -57,7 +59,7 @@ async def test_the_tables_of_every_era_can_be_made_and_read_by_the_read_only_rol
 
 async def test_redis_wants_its_password_and_comes_back_empty_after_a_restart() -> None:
     async with embedded_redis(password="p@ss") as server:
-        stranger = redis.asyncio.Redis(port=server.port)
+        stranger = redis.asyncio.Redis(port=server.port, retry=Retry(NoBackoff(), 0))
         with pytest.raises(redis.exceptions.AuthenticationError):
             await stranger.ping()
         await stranger.aclose()

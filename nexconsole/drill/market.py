@@ -96,7 +96,7 @@ class Market:
         process = Pod("worker", self.past, self.clock, self.lines, self.era, self.deployed_at, lambda: True)
         self.worker = Worker(
             self.clock, self.past, process, self.engine, self.lines, self.era,
-            self.scenario, self.epoch, self.random, self.users, self._say,
+            self.scenario, self.epoch, self.random, self.users, self._say, self.withdrawn,
         )  # fmt: skip
         self._settle()
 

@@ -61,12 +61,10 @@ class Checkout:
     async def buy(self, pod: Pod, wish: Wish) -> None:
         """Take the lock, buy, release the lock. Never raises for trouble in a server: it answers 500."""
         try:
-            lock, token, refusal = await self._lock(wish)
-            if refusal:
-                pod.note_route(refusal)
-                return
-            status = await self._bought(pod, wish)
-            await self.keys.release(lock, token)
+            locks, status = await self._lock(wish)
+            status = status or await self._bought(pod, wish)
+            for lock, token in locks:
+                await self.keys.release(lock, token)
         except _Abandoned:
             return
         except (KeysDown, LedgerDown) as error:
@@ -75,22 +73,30 @@ class Checkout:
         if status not in (200, 503):  # these two are counted with what else they count
             pod.note_route(status)
 
-    async def _lock(self, wish: Wish) -> tuple[str, str, int]:
-        """The lock's key and token, and the status of a refusal (0: none). (facts 4)"""
-        leak = self.scenario.leak
-        if self.era == "old" or leak is not None:
+    async def _lock(self, wish: Wish) -> tuple[list[tuple[str, str]], int]:
+        """The locks taken, key and token, and the status of a refusal (0: none). (facts 4)"""
+        taken: list[tuple[str, str]] = []
+        if self.era == "head":
+            key, token = f"lock:purchase:atomic:{wish.user_id}", new_id(self.random)
+            if not await self.keys.set(key, token, ex=ATOMIC_LOCK_S, nx=True):
+                return taken, 429
+            taken.append((key, token))
+        if self.era == "old" or self.scenario.leak is not None:
             place = f"{wish.user_id}-{wish.service}-{wish.country}".lower()
             key, token = f"lock:number:{place}", str(int(self.clock.now() * 1000))
             if not await self.keys.set(key, token, nx=True):
-                return key, token, 409
-            leaking = leak is not None and self.clock.now() - self.epoch >= leak.begins_s
-            if leaking and leak is not None and self.random.random() < leak.share:
+                return taken, 409
+            if self._leaks():
                 raise _Abandoned
             await self.keys.expire(key, OLD_LOCK_S)
-            return key, token, 0
-        key, token = f"lock:purchase:atomic:{wish.user_id}", new_id(self.random)
-        taken = await self.keys.set(key, token, ex=ATOMIC_LOCK_S, nx=True)
-        return key, token, 0 if taken else 429
+            taken.append((key, token))
+        return taken, 0
+
+    def _leaks(self) -> bool:
+        """Whether the process dies now, between SETNX and EXPIRE."""
+        leak = self.scenario.leak
+        begun = leak is not None and self.clock.now() - self.epoch >= leak.begins_s
+        return begun and leak is not None and self.random.random() < leak.share
 
     async def _bought(self, pod: Pod, wish: Wish) -> int:
         """The status of the answer."""

@@ -19,6 +19,7 @@ from .upstream import UPSTREAMS, Engine, UpstreamFailed
 
 OUTBOX_EVERY_S = 5.0
 RECONCILE_EVERY_S = 60.0
+SYNC_EVERY_S = 60.0
 REFRESH_EVERY_S = 4.0
 TOP_UP_EVERY_S = 9.0
 STUCK_AFTER_S = {"head": 600.0, "old": 300.0}
@@ -53,12 +54,13 @@ class Worker:
     random: random.Random
     users: list[str]
     say: Callable[[str], None]
+    withdrawn: set[str]  # providers whose offers are not in the index
     outbox_runs: bool = True
     reconciler_runs: bool = True
 
     def loops(self) -> tuple[Work, ...]:
         """What runs for as long as the worker does."""
-        return (self._outbox(), self._reconcile(), self._refresh(), self._top_up())
+        return (self._outbox(), self._reconcile(), self._refresh(), self._top_up(), self._sync())
 
     def _stopped(self, since_s: float | None) -> bool:
         return since_s is not None and self.clock.now() - self.epoch >= since_s
@@ -142,6 +144,17 @@ class Worker:
                 await self.ledger.top_up(user, amount, new_id(self.random))
             except (LedgerDown, LockTimeout) as error:
                 self.process.write(str(error))
+
+    async def _sync(self) -> None:
+        """The provider sync: offers of a provider that is active again come back to the index."""
+        while True:
+            await self.clock.sleep(SYNC_EVERY_S)
+            try:
+                active = await self.ledger.active_providers()
+            except LedgerDown as error:
+                self.process.write(str(error))
+                continue
+            self.withdrawn.difference_update(name for name, is_active in active.items() if is_active)
 
     async def _reconcile(self) -> None:
         while True:

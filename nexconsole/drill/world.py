@@ -64,11 +64,13 @@ class World:
     async def _start(self, progress: Callable[[str], None]) -> None:
         progress(f"{self.scenario.name}: {self.scenario.title}")
         progress("starting PostgreSQL and Redis, playing the last half hour")
-        past = asyncio.create_task(asyncio.to_thread(self._play))
+        files = asyncio.create_task(self.postgres.create())  # a process of its own does it, on the other core
         try:
-            await self._start_servers()
+            await self.redis.start()
+            self.market = self._play()
         finally:
-            self.market = await past
+            await files
+        await self._start_postgres()
         import redis.asyncio
 
         client = redis.asyncio.from_url(self.redis.url, decode_responses=True, socket_timeout=5)
@@ -91,11 +93,9 @@ class World:
         market.play(epoch)
         return market
 
-    async def _start_servers(self) -> None:
+    async def _start_postgres(self) -> None:
         import asyncpg
 
-        await self.redis.start()
-        await self.postgres.create()
         await self.postgres.start()
         await self.postgres.create_roles()
         connection = await asyncpg.connect(self.postgres.url)
