@@ -123,7 +123,7 @@ class Signal:
             guards=self._guards(context, row),
             confirm=Confirm(kind="letter", text=self.letter),
             undo=None,
-            watch=f"session {pid} {'is gone' if self.ends_session else 'runs another query or none'}, and blocks nobody",
+            watch=f"session {pid} {'is gone' if self.ends_session else 'has ended its query'}, and blocks nobody",
             deadline_s=min(DEADLINE_S, context.settings.actions.verify_s),
             details={
                 "query_start": None if row["query_start"] is None else row["query_start"].isoformat(),
@@ -136,8 +136,11 @@ class Signal:
         what = "Ends" if self.ends_session else "Cancels the query of"
         long = "" if shown["transaction_s"] is None else f", in its transaction for {shown['transaction_s']:.0f} s"
         loses = "; what its transaction has done is rolled back" if self.ends_session else ""
-        who = f"session {row['pid']} ({shown['user'] or 'no user'}, {shown['application'] or 'no name'}, {row['state']}{long})"
-        return f"{what} {who}, which blocks {row['blocks']} others: {shown['query'] or 'no query'}{loses}. There is no undo"
+        names = (
+            f"{shown['user'] or 'no user'}, {shown['application'] or 'no name'}, {row['state'] or 'state hidden'}{long}"
+        )
+        query = shown["query"] or "no query"
+        return f"{what} session {row['pid']} ({names}), which blocks {row['blocks']} others: {query}{loses}. No undo"
 
     def _guards(self, context: Context, row: Mapping[str, Any]) -> tuple[Guard, ...]:
         guards = [_visible(row), _whose(row), _right(row, self.verb)]
@@ -228,7 +231,9 @@ def _started(row: Mapping[str, Any]) -> str:
 def _visible(row: Mapping[str, Any]) -> Guard:
     if row["backend_start"] is None:
         role = clean(row["role"], 60)
-        reason = f"role {role} may not see this session's start, so it can't be told from another: GRANT pg_monitor TO {role}"
+        reason = (
+            f"role {role} may not see when this session began, which tells it from others: GRANT pg_monitor TO {role}"
+        )
         return Guard(name="identity", level="block", reason=reason)
     return Guard(name="identity", level="ok", reason=f"it began at {row['backend_start']:%Y-%m-%d %H:%M:%S} UTC")
 

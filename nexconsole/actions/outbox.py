@@ -88,7 +88,7 @@ class Retry:
             arguments=dict(arguments),
             targets=(Target(kind="event", id=row["id"], identity=identity, shown=shown),),
             effect=f"Puts event {row['id']} ({kind}) back to PENDING after {row['retry_count']} tries, its error"
-            f" cleared ({error or 'none was kept'}): the next worker takes it. There is no undo: what is published stays so",
+            f" cleared ({error or 'none was kept'}): the next worker takes it. No undo: what is published stays so",
             command=literal.psql(context.settings, sql),
             guards=(rights, fresh(context, "outbox"), *_consumer(context, row), _again(error)),
             confirm=Confirm(kind="letter", text="r"),

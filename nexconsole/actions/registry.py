@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import backends, outbox, providers
+from . import backends, circuits, locks, outbox, providers
 from .action import Action
 
 ACTIONS: dict[str, Action] = {
-    action.name: action for module in (providers, outbox, backends) for action in module.ACTIONS
+    action.name: action for module in (providers, circuits, outbox, locks, backends) for action in module.ACTIONS
 }

@@ -1,0 +1,259 @@
+"""circuit.open and circuit.close: the shared breaker only, through the admin API of the versions that have it.
+
+(facts 3.1, 3.2, contradictions 11, 12 and 14) The pods' own breakers can be reached by nothing but a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import ActionError, SourceError
+from ..model import Reading
+from ..signals.circuits import Circuits, ProviderCircuit
+from ..signals.transactions import Transactions
+from . import literal
+from .action import Argument, Context, Suggestion, make_plan
+from .connections import admin_headers, send
+from .guards import fresh
+from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
+from .provider_rows import Row, api_guard, api_missing, api_path, circuit_of, find, read_table, unhealthy, value_of
+from .provider_rows import counts as count_attempts
+from .watch import watch
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+
+DEADLINE_S = 8.0
+LOOK_EVERY_S = 0.5
+TRAFFIC_LIMIT_S = 120.0  # a success longer ago says nothing about now
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breaker:
+    """Either action; `wanted` is the state that it brings about, `body` what the route understands."""
+
+    name: str
+    title: str
+    synonyms: tuple[str, ...]
+    wanted: str
+    body: Mapping[str, bool]
+    letter: str
+    arguments: tuple[Argument, ...] = (
+        Argument(name="provider", kind="provider", help="the provider's name, display name or id"),
+    )
+
+    def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
+        """Close those whose shared breaker is open; open those whose attempts fail and whose breaker let them."""
+        circuits = value_of(readings, "circuits", Circuits)
+        rates = _failing(readings, settings)
+        found = []
+        for one in circuits.providers if circuits else ():
+            shared, rate = _shared_of(one), rates.get(one.name.lower())
+            if self.wanted == "closed" and shared in ("open", "half-open"):
+                title = f"Close the shared breaker of {one.name} - {shared} now"
+            elif self.wanted == "open" and shared == "closed" and rate is not None and one.active is not False:
+                title = f"Open the shared breaker of {one.name} - {100 * rate:.0f} % failing"
+            else:
+                continue
+            found.append(Suggestion(title=title, arguments={"provider": one.name}, weight=0.1))
+        return tuple(found)
+
+    def unavailable(self, settings: Settings, sources: Sources) -> str | None:
+        if missing := api_missing(settings, sources):
+            return f"only the admin API can do it: {missing}"
+        return None if sources.has("postgres") else "the providers can't be read: set postgres.url (DATABASE_URL)"
+
+    async def permitted(self, context: Context) -> Guard:
+        return await api_guard(context)
+
+    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
+        row = find(await read_table(context), arguments.get("provider", ""))
+        state, left_ms = await _shared(context, row.id)
+        if state == self.wanted:
+            left = f" for {left_ms / 1000:.0f} s more" if left_ms > 0 else ""
+            raise ActionError(f"the shared breaker of {row} is {state} already{left}")
+        guards = [await api_guard(context, row.id), fresh(context, "circuits")]
+        if state == UNKNOWN:
+            reason = (
+                "its state can't be read (redis is not configured, or doesn't answer): whether it worked won't be known"
+            )
+            guards.append(Guard(name="shared breaker read", level="warn", reason=reason))
+        judged = await self._judge(context, row)
+        guards.append(judged)
+        return make_plan(
+            context,
+            action=self.name,
+            arguments=dict(arguments),
+            targets=(
+                Target(
+                    kind="provider",
+                    id=row.id,
+                    identity={"name": row.name, "shared": state},
+                    shown={"display_name": str(row), "pttl_ms": left_ms},
+                ),
+            ),
+            effect=self._effect(row, circuit_of(context.readings(), row.name)),
+            command=literal.curl("PATCH", api_path(row.id), headers=literal.ADMIN, body=self.body),
+            guards=tuple(guards),
+            confirm=Confirm(kind="letter", text=self.letter)
+            if judged.level == "ok"
+            else Confirm(kind="type", text=row.name),
+            undo=Undo(
+                action="circuit.close" if self.wanted == "open" else "circuit.open",
+                arguments={"provider": row.name},
+                command=literal.curl("PATCH", api_path(row.id), headers=literal.ADMIN, body=OTHER_BODY[self.wanted]),
+            ),
+            watch=f"the shared breaker's key says {self.wanted}",
+            deadline_s=min(DEADLINE_S, context.settings.actions.verify_s),
+        )
+
+    def _effect(self, row: Row, circuit: ProviderCircuit | None) -> str:
+        pods = [one for one in (circuit.holders if circuit else ()) if one.kind == "pod"]
+        opened = sum(one.state == "open" for one in pods)
+        own = f"the pods' own breakers ({opened} of {len(pods)} open) stay as they are, only a restart resets them"
+        if self.wanted == "open":
+            return f"Opens the shared breaker of {row} for 30 s: no pod buys there meanwhile; {own}"
+        return f"Closes the shared breaker of {row}: every pod may buy there again at once; {own}"
+
+    async def _judge(self, context: Context, row: Row) -> Guard:
+        """For closing, whether the provider is healthy; for opening, whether another one is."""
+        if self.wanted == "closed":
+            return _healthy(context, row)
+        table, seen = await read_table(context), await count_attempts(context)
+        others = [one.name for one in table.rows if one.active and one.id != row.id]
+        well = [name for name in others if unhealthy(context, name, seen) is None]
+        name = "healthy providers left"
+        if well:
+            return Guard(name=name, level="ok", reason=f"{len(well)} others are active and nothing speaks against them")
+        return Guard(name=name, level="warn", reason="meanwhile no healthy active provider is left")
+
+    async def execute(self, plan: Plan, context: Context) -> Outcome:
+        target = plan.targets[0]
+        state, _ = await _shared(context, target.id)
+        if state != UNKNOWN and state != target.identity["shared"]:
+            said = f"the shared breaker of {target.identity['name']} is {state} by now: nothing was sent"
+            return Outcome(state="refused", answer=said)
+        got = await send(context, "PATCH", api_path(target.id), headers=admin_headers(context), body=dict(self.body))
+        if isinstance(got, Outcome):
+            return got
+        if isinstance(got.document, dict) and got.document.get("success") is False:
+            return Outcome(state="failed", answer=f"the API answered {got.status}, and that it did not succeed")
+        return Outcome(state="done", answer=f"the API answered {got.status}", touched=(target,))
+
+    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
+        target = plan.targets[0]
+        name, seen = target.identity["name"], False
+
+        async def look(last: bool) -> Verdict | None:
+            nonlocal seen
+            if not context.sources.has("redis"):
+                return Verdict(state="unknown", because="the breaker's key can't be read: redis is not configured")
+            value, left_ms = (await context.sources.redis.peek([_key(target.id)]))[0]
+            state = value or "closed"
+            if self.wanted == "open" and state == "open":
+                return Verdict(state="worked", because=f"the key says open, for {left_ms / 1000:.0f} s more")
+            if state == self.wanted:
+                seen = True
+                # A provider that still fails opens it again at once: closed is only said when it stayed so.
+                return (
+                    Verdict(state="worked", because=f"the key is gone, and stayed so for {plan.deadline_s:g} s")
+                    if last
+                    else None
+                )
+            if seen:
+                return Verdict(state="no effect", because=f"it was closed and is {state} again: {name} still fails")
+            if last:
+                said = f"the key says {state} as before: this version's route may not know it"
+                return Verdict(state="no effect", because=said)
+            return None
+
+        return await watch(plan.deadline_s, look, LOOK_EVERY_S)
+
+
+def _key(provider_id: str) -> str:
+    return f"health:{provider_id}:circuit"
+
+
+async def _shared(context: Context, provider_id: str) -> tuple[str, int]:
+    """open, half-open, closed or unknown, and the PTTL in ms."""
+    if not context.sources.has("redis"):
+        return UNKNOWN, -2
+    try:
+        value, left_ms = (await context.sources.redis.peek([_key(provider_id)]))[0]
+    except SourceError:
+        return UNKNOWN, -2
+    return value or "closed", left_ms
+
+
+def _shared_of(circuit: ProviderCircuit) -> str | None:
+    return next((one.state for one in circuit.holders if one.kind == "shared"), None)
+
+
+def _failing(readings: Mapping[str, Reading], settings: Settings) -> dict[str, float]:
+    """Failure rates of those that fail, by name in lower case."""
+    transactions, rules = value_of(readings, "transactions", Transactions), settings.transactions
+    return {
+        one.name.lower(): one.failure_rate
+        for one in (transactions.providers if transactions else ())
+        if one.failure_rate is not None
+        and one.attempts >= rules.provider_few
+        and one.failure_rate >= rules.provider_failing
+    }
+
+
+def _healthy(context: Context, row: Row) -> Guard:
+    """The runbook's "unless you verify provider is healthy", checked: ok only where there is evidence for it."""
+    name, readings, rules = "provider is healthy", context.readings(), context.settings.transactions
+    circuit = circuit_of(readings, row.name)
+    opened = [one.where for one in (circuit.holders if circuit else ()) if one.kind == "pod" and one.state == "open"]
+    if opened:
+        reason = f"do not close it: the own breakers of {len(opened)} pods are open, so its requests fail there"
+        return Guard(name=name, level="block", reason=reason)
+    transactions = value_of(readings, "transactions", Transactions)
+    found = next(
+        (p for p in (transactions.providers if transactions else ()) if p.name.lower() == row.name.lower()), None
+    )
+    attempts = found.attempts if found else 0
+    if found is not None and attempts >= rules.provider_few and (found.failure_rate or 0) >= rules.provider_failing:
+        reason = f"do not close it: {found.failures} of its {attempts} attempts failed in {rules.window_s / 60:g} min"
+        return Guard(name=name, level="block", reason=reason)
+    age = context.readings()["transactions"].age(context.clock()) if "transactions" in readings else None
+    quiet = None if circuit is None or circuit.last_traffic is None else context.clock() - circuit.last_traffic
+    if quiet is not None and quiet.total_seconds() > TRAFFIC_LIMIT_S:
+        reason = f"its last traffic was {quiet.total_seconds():.0f} s ago: whether it is healthy now can't be told"
+        return Guard(name=name, level="warn", reason=reason)
+    if attempts < rules.provider_few or age is None or age > context.settings.actions.reading_limit_s:
+        reason = (
+            f"{attempts} attempts are too few, or too old, to tell whether it is healthy: try it at the provider first"
+        )
+        return Guard(name=name, level="warn", reason=reason)
+    return Guard(
+        name=name,
+        level="ok",
+        reason=f"{attempts - found.failures if found else 0} of its {attempts} attempts succeeded",
+    )
+
+
+OPEN_BODY, CLOSE_BODY = {"openCircuit": True}, {"closeCircuit": True}
+OTHER_BODY = {"open": CLOSE_BODY, "closed": OPEN_BODY}
+OPEN = Breaker(
+    name="circuit.open",
+    title="Open a provider's shared breaker",
+    synonyms=("trip breaker", "open circuit", "pause provider"),
+    wanted="open",
+    body=OPEN_BODY,
+    letter="o",
+)
+CLOSE = Breaker(
+    name="circuit.close",
+    title="Close a provider's shared breaker",
+    synonyms=("reset breaker", "close circuit", "resume provider"),
+    wanted="closed",
+    body=CLOSE_BODY,
+    letter="s",
+)
+ACTIONS = (OPEN, CLOSE)

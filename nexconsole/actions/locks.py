@@ -1,0 +1,538 @@
+"""locks.flush and locks.restore: lock keys deleted only while they hold what was shown, and put back. (facts 4, 27, 28)
+
+What the runbook writes as `DEL "lock:purchase:*"` deletes nothing: DEL does not glob.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ActionError, SourceError
+from ..model import Reading
+from ..sources.redis_clients import Client
+from ..sources.text import clean
+from . import literal
+from .action import Argument, Context, Suggestion, make_plan
+from .connections import clustered, redis_client, redis_error
+from .lock_keys import LONGEST, NO_TTL, Lock, forbidden, look, showable, walk
+from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
+from .watch import watch
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+
+MOST_CHOSEN = 2_000  # so many fit into one entry of the journal, which the undo needs
+DEADLINE_S = 4.0
+LOOK_EVERY_S = 0.5
+GLOB = frozenset("*?[]\\")
+GONE, CHANGED, OTHER_TYPE = -3, -4, -5
+# Compares and deletes each key in one step that nothing can come between; answers its PTTL, or why it was left alone.
+SCRIPT = (
+    "local r = {} for i, k in ipairs(KEYS) do local v = redis.pcall('GET', k) "
+    f"if type(v) == 'table' then r[i] = {OTHER_TYPE} elseif not v then r[i] = {GONE} "
+    f"elseif v ~= ARGV[i] then r[i] = {CHANGED} "
+    "else r[i] = redis.call('PTTL', k) redis.call('UNLINK', k) end end return r"
+)
+# Changes nothing: it only ever unlinks a key that isn't there.
+PROBE = "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end return redis.call('UNLINK', KEYS[1])"
+
+
+class Flush:
+    """Deletes abandoned locks of one family."""
+
+    name = "locks.flush"
+    title = "Delete abandoned locks of a family"
+    synonyms = ("flush locks", "unlock", "release locks", "redis locks", "delete keys", "stuck lock", "please wait")
+    arguments = (
+        Argument(name="family", kind="family", help="a family of locks.families in the settings, such as purchase"),
+        Argument(name="which", kind="text", required=False, help="suspicious (without TTL, or old), or all"),
+        Argument(name="keys", kind="text", required=False, help="these keys instead, one a line"),
+    )
+
+    def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
+        return tuple(
+            Suggestion(title=f"Delete abandoned locks: {family} ({pattern})", arguments={"family": family})
+            for family, pattern in settings.locks.families.items()
+        )
+
+    def unavailable(self, settings: Settings, sources: Sources) -> str | None:
+        return None if sources.has("redis") else "locks can't be reached: set redis.url (REDIS_URL)"
+
+    async def permitted(self, context: Context) -> Guard:
+        pattern = next(iter(context.settings.locks.families.values()), "*")
+        try:
+            async with redis_client(context) as client:
+                return await _may_delete(client, context, pattern)
+        except Exception as error:
+            return Guard(name="may delete", level="warn", reason=f"could not be asked: {redis_error(context, error)}")
+
+    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
+        rules = context.settings.locks
+        family = arguments.get("family", "").strip()
+        if family not in rules.families:
+            known = ", ".join(rules.families)
+            raise ActionError(
+                f"there is no family of locks {clean(family, 60) or '(no name given)'}: there are {known}"
+            )
+        which = arguments.get("which", "").strip() or "suspicious"
+        if which not in ("suspicious", "all"):
+            raise ActionError(f"which is suspicious or all, not {clean(which, 40)}")
+        wanted = [key for key in arguments.get("keys", "").split("\n") if key]
+        pattern = rules.families[family]
+        try:
+            async with redis_client(context) as client:
+                found, complete = await _found(client, pattern, context)
+                locks = await look(client, found, rules, context.clock())
+                guards = [await _may_delete(client, context, pattern), *await _reconciling(client, context, family)]
+                if not locks:
+                    raise ActionError(await _what_is_there(client, context, family))
+        except ActionError:
+            raise
+        except Exception as error:
+            raise redis_error(context, error) from error
+        if context.cancelled():
+            raise ActionError("cancelled while the keys were looked for: nothing was sent")
+        chosen, extra = _choose(locks, which, wanted, rules.never, pattern)
+        return self._plan(context, arguments, family, locks, chosen, (*guards, *extra, *_bounds(found, complete)))
+
+    def _plan(
+        self,
+        context: Context,
+        arguments: Mapping[str, str],
+        family: str,
+        locks: Sequence[Lock],
+        chosen: Sequence[Lock],
+        guards: tuple[Guard, ...],
+    ) -> Plan:
+        rules, keys = context.settings.locks, {lock.key for lock in chosen}
+        living = [lock for lock in chosen if not lock.suspicious]
+        if living:
+            reason = f"{len(living)} of them are held by somebody who may still be at work, and could then buy twice"
+            guards += (Guard(name="living locks", level="warn", reason=reason),)
+        flush = secrets.token_hex(6)
+        typed = len(chosen) > context.settings.actions.typed_above or arguments.get("which", "").strip() == "all"
+        ordered = [*chosen, *(lock for lock in locks if lock.key not in keys)]
+        without = sum(lock.pttl == NO_TTL for lock in chosen)
+        return make_plan(
+            context,
+            action=self.name,
+            arguments=dict(arguments),
+            targets=tuple(lock.target(lock.key in keys) for lock in ordered),
+            effect=f"Deletes {len(chosen)} of {len(locks)} keys of {rules.families[family]}, {without} of them without"
+            " TTL, each only while it still holds the value shown; whoever waited for them gets through at once",
+            command="\n".join(_commands(context, [(lock.key, lock.value or "") for lock in chosen])),
+            guards=guards,
+            confirm=Confirm(kind="type", text=family) if typed else Confirm(kind="letter", text="f"),
+            undo=Undo(
+                action=RESTORE.name,
+                arguments={"flush": flush},
+                command="\n".join(
+                    _set_command(context, lock.key, lock.value or "", lock.pttl if lock.pttl > 0 else None)
+                    for lock in chosen
+                ),
+            ),
+            watch="the keys are gone, and none comes back without a TTL",
+            deadline_s=DEADLINE_S,
+            one_by_one=typed and arguments.get("which", "").strip() == "all",
+        )
+
+    async def execute(self, plan: Plan, context: Context) -> Outcome:
+        size = 1 if clustered(context) else max(1, context.settings.locks.batch)
+        chosen, tally = plan.chosen, _Tally(plan.chosen)
+        sent = False
+        try:
+            async with redis_client(context) as client:
+                await client.text("PING")  # so that a Redis that can't be reached is known before anything is sent
+                for start in range(0, len(chosen), size):
+                    if context.cancelled():
+                        return tally.outcome(f"cancelled after {start} of {len(chosen)}")
+                    batch = chosen[start : start + size]
+                    sent = True
+                    [answer] = await client.keyed([_eval(batch)])
+                    if isinstance(answer, Exception):
+                        return tally.refused(redis_error(context, answer))
+                    tally.add(batch, answer, await _now_ms(client, context))
+                    context.progress(f"{start + len(batch)} of {len(chosen)}: {len(tally.touched)} deleted")
+        except Exception as error:
+            return tally.lost(redis_error(context, error), sent)
+        return tally.outcome()
+
+    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
+        deleted = {target.id: str(target.identity["value"]) for target in outcome.touched}
+        if outcome.state == "unknown":
+            deleted = {target.id: str(target.identity["value"]) for target in plan.chosen}
+        if not deleted:
+            return Verdict(state="no effect", because="no key was deleted")
+        before: set[str] = set()
+
+        async def check(last: bool) -> Verdict | None:
+            nonlocal before
+            peeked = await _peek(context, list(deleted))
+            there = {key: (value, ttl) for key, (value, ttl) in peeked.items() if ttl != -2}
+            # The oldest versions set a lock and then its TTL: only what is without one twice is without one.
+            stuck = {key for key, (_, ttl) in there.items() if ttl == NO_TTL}
+            lasting, before = stuck & before, stuck
+            return _flushed(deleted, there, lasting, outcome.state == "unknown") if last else None
+
+        return await watch(plan.deadline_s, check, LOOK_EVERY_S)
+
+
+class Restore:
+    """The undo of a flush: what it deleted comes back where the key is free, to end when it would have ended."""
+
+    name = "locks.restore"
+    title = "Put flushed locks back"
+    synonyms = ("undo flush", "restore locks")
+    arguments = (Argument(name="flush", kind="text", help="the flush's own mark, as its plan in the journal has it"),)
+
+    def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
+        return ()
+
+    def unavailable(self, settings: Settings, sources: Sources) -> str | None:
+        return FLUSH.unavailable(settings, sources)
+
+    async def permitted(self, context: Context) -> Guard:
+        reason = "SET is not tried beforehand: it would write. Its refusal would change nothing"
+        return Guard(name="may write", level="ok", reason=reason)
+
+    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
+        touched, recorded = _recorded(await context.entries(), arguments.get("flush", "").strip())
+        try:
+            async with redis_client(context) as client:
+                values = await client.ttls([target.id for target in touched])
+                now = await _now_ms(client, context)
+        except Exception as error:
+            raise redis_error(context, error) from error
+        targets = [_restorable(target, int(ttl), now, context) for target, ttl in zip(touched, values, strict=True)]
+        targets.sort(key=lambda target: not target.chosen)
+        free = [target for target in targets if target.chosen]
+        guards = [_journaled(recorded)]
+        if not free:
+            reason = "nothing to put back: " + "; ".join(sorted({str(target.shown["because"]) for target in targets}))
+            guards.append(Guard(name="chosen", level="block", reason=reason))
+        typed = len(free) > context.settings.actions.typed_above
+        return make_plan(
+            context,
+            action=self.name,
+            arguments=dict(arguments),
+            targets=tuple(targets),
+            effect=f"Puts back {len(free)} of {len(targets)} deleted locks with their values, to end when they would"
+            " have ended, and only where nobody has taken them since: those users must wait again",
+            command="\n".join(
+                _set_command(context, target.id, str(target.identity["value"]), _left_ms(target, now))
+                for target in free
+            ),
+            guards=tuple(guards),
+            confirm=Confirm(kind="type", text="restore") if typed else Confirm(kind="letter", text="r"),
+            undo=None,
+            watch="the keys hold their values again",
+            deadline_s=DEADLINE_S,
+            one_by_one=True,
+        )
+
+    async def execute(self, plan: Plan, context: Context) -> Outcome:
+        size = max(1, context.settings.locks.batch)
+        done: list[Target] = []
+        sent = False
+        try:
+            async with redis_client(context) as client:
+                now = await _now_ms(client, context)
+                for start in range(0, len(plan.chosen), size):
+                    if context.cancelled():
+                        break
+                    batch = [t for t in plan.chosen[start : start + size] if _left_ms(t, now) != 0]
+                    sent = True
+                    answers = await client.keyed(
+                        [_set(t.id, str(t.identity["value"]), _left_ms(t, now)) for t in batch]
+                    )
+                    for target, answer in zip(batch, answers, strict=True):
+                        if isinstance(answer, Exception):
+                            said = f"{redis_error(context, answer)}; {len(done)} locks were put back"
+                            return Outcome(state="failed", answer=said, touched=tuple(done))
+                        if answer:
+                            done.append(target)
+                    context.progress(f"{start + len(batch)} of {len(plan.chosen)}: {len(done)} put back")
+        except Exception as error:
+            known, state = redis_error(context, error), "unknown" if sent else "failed"
+            rest = "of the rest it isn't known" if sent else "nothing was sent"
+            return Outcome(state=state, answer=f"{known}: {len(done)} put back, {rest}", touched=tuple(done))
+        said = f"{len(done)} of {len(plan.chosen)} locks were put back"
+        return Outcome(
+            state="done" if done else "refused", answer=f"{said}, the others were taken", touched=tuple(done)
+        )
+
+    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
+        put = {t.id: str(t.identity["value"]) for t in (plan.chosen if outcome.state == "unknown" else outcome.touched)}
+
+        async def check(last: bool) -> Verdict | None:
+            peeked = await _peek(context, list(put))
+            held = sum(peeked[key][0] == value for key, value in put.items())
+            if held == len(put):
+                return Verdict(state="worked", because=f"all {held} keys hold their values again")
+            if held or outcome.state == "done":
+                return Verdict(state="worked", because=f"{held} of {len(put)} keys hold their values, the rest ended")
+            return Verdict(state="no effect", because="none of the keys holds its value")
+
+        return await watch(plan.deadline_s, check, LOOK_EVERY_S)
+
+
+class _Tally:
+    """What became of each key, while a flush goes on."""
+
+    def __init__(self, chosen: Sequence[Target]) -> None:
+        self.chosen = chosen
+        self.touched: list[Target] = []
+        self.left = {GONE: 0, CHANGED: 0, OTHER_TYPE: 0}
+
+    def add(self, batch: Sequence[Target], answers: Sequence[Any], at_ms: int) -> None:
+        for target, answer in zip(batch, answers, strict=True):
+            if int(answer) >= NO_TTL:
+                shown = {"pttl_ms": int(answer), "at_ms": at_ms}
+                self.touched.append(Target(kind="key", id=target.id, identity=target.identity, shown=shown))
+            else:
+                self.left[int(answer)] += 1
+
+    def _said(self) -> str:
+        gone, changed = self.left[GONE], self.left[CHANGED] + self.left[OTHER_TYPE]
+        rest = [f"{gone} were gone already"] * bool(gone) + [f"{changed} hold another value now"] * bool(changed)
+        return ", ".join([f"{len(self.touched)} of {len(self.chosen)} keys were deleted", *rest])
+
+    def outcome(self, why: str = "") -> Outcome:
+        state = "done" if self.touched else "refused"
+        return Outcome(
+            state=state, answer=f"{why}: {self._said()}" if why else self._said(), touched=tuple(self.touched)
+        )
+
+    def refused(self, error: SourceError) -> Outcome:
+        state = "failed" if self.touched else "refused"
+        return Outcome(state=state, answer=f"{error}: {self._said()}", touched=tuple(self.touched))
+
+    def lost(self, error: SourceError, sent: bool) -> Outcome:
+        if not sent:
+            return Outcome(state="failed", answer=f"{error}: nothing was sent")
+        rest = len(self.chosen) - len(self.touched) - sum(self.left.values())
+        said = f"{error}: {self._said()}; of {rest} it isn't known, or they were not reached"
+        return Outcome(state="unknown", answer=said, touched=tuple(self.touched))
+
+
+async def _found(client: Client, pattern: str, context: Context) -> tuple[list[str], bool]:
+    """The family's keys; a family of one exact key is not walked for."""
+    return await walk(client, pattern, context) if GLOB & set(pattern) else ([pattern], True)
+
+
+def _choose(
+    locks: Sequence[Lock], which: str, wanted: Sequence[str], never: Sequence[str], pattern: str
+) -> tuple[list[Lock], list[Guard]]:
+    """What is deleted, and the guards that follow from it; the most suspicious first."""
+    guards = []
+    if matching := next((other for other in never if fnmatchcase(pattern, other)), None):
+        reason = f"{pattern} is never to be touched (locks.never has {matching}): a top-up could then be booked twice"
+        guards.append(Guard(name="never touched", level="block", reason=reason))
+    by_key = {lock.key: lock for lock in locks}
+    if wanted:
+        for key in wanted:
+            lock = by_key.get(key)
+            if lock is None or lock.why_not:
+                why = lock.why_not if lock else "it is not there, or not of this family"
+                guards.append(Guard(name="keys", level="block", reason=f"{clean(key, 80)}: {why}"))
+        chosen = [lock for lock in locks if lock.key in set(wanted) and not lock.why_not]
+    else:
+        chosen = [lock for lock in locks if not lock.why_not and (which == "all" or lock.suspicious)]
+    if not chosen:
+        guards.append(Guard(name="chosen", level="block", reason=_nothing(locks, which)))
+    elif len(chosen) > MOST_CHOSEN:
+        reason = f"{MOST_CHOSEN} of {len(chosen)} are deleted at a time: do it again for the rest"
+        guards.append(Guard(name="many", level="warn", reason=reason))
+    return chosen[:MOST_CHOSEN], guards
+
+
+def _nothing(locks: Sequence[Lock], which: str) -> str:
+    left = [lock for lock in locks if not lock.why_not]
+    if not left:
+        return f"nothing is chosen: {len(locks)} keys are there, and each is left alone ({locks[0].why_not})"
+    longest = max(lock.pttl for lock in left) / 1000
+    more = "" if which == "all" else "; which=all takes them all the same"
+    return f"nothing is chosen: all {len(left)} have a TTL and end by themselves within {longest:.0f} s{more}"
+
+
+def _bounds(found: Sequence[str], complete: bool) -> tuple[Guard, ...]:
+    if complete:
+        return ()
+    return (
+        Guard(name="all keys seen", level="warn", reason=f"the walk ended at {len(found)} keys: there may be more"),
+    )
+
+
+async def _may_delete(client: Client, context: Context, pattern: str) -> Guard:
+    """Whether EVAL with UNLINK is allowed, and this server takes writes. Without EVAL a delete would be a race."""
+    name, key = "may delete", pattern.replace("*", "nexconsole-probe")
+    [answer] = await client.keyed([("EVAL", PROBE, "1", key)])
+    if not isinstance(answer, Exception):
+        return Guard(name=name, level="ok", reason="EVAL and UNLINK are allowed")
+    said = clean(answer, 200)
+    if "READONLY" in said or "read only replica" in said:
+        return Guard(name=name, level="block", reason="this Redis is a replica that can't be written to")
+    reason = (
+        f"this user may not compare and delete in one step ({said}): allow it +eval +get +pttl +unlink +exists on"
+        f" ~{pattern}. Without EVAL a lock taken afresh could be deleted, so nothing is"
+    )
+    return Guard(name=name, level="block", reason=reason)
+
+
+async def _reconciling(client: Client, context: Context, family: str) -> list[Guard]:
+    """A reconcile at work: its own lock must not go, and it may hold others' money in the middle of a step."""
+    key = context.settings.locks.families.get("reconcile", "NexNum:Lock:Reconcile")
+    if GLOB & set(key):
+        return []
+    [ttl] = await client.ttls([key])
+    name = "reconcile"
+    if int(ttl) == -2:
+        return [Guard(name=name, level="ok", reason="no reconcile is running")]
+    if int(ttl) == NO_TTL:
+        return [Guard(name=name, level="warn", reason=f"{key} is held without a TTL: a reconcile runs, or died")]
+    running = f"a reconcile is running: {key} is held for {int(ttl) / 1000:.0f} s more"
+    if family == "reconcile":
+        return [Guard(name=name, level="block", reason=f"{running}; a second one beside it would pay refunds twice")]
+    return [Guard(name=name, level="warn", reason=running)]
+
+
+async def _what_is_there(client: Client, context: Context, family: str) -> str:
+    """That nothing matches, and which families have keys instead: it depends on the version (facts 4)."""
+    families = context.settings.locks.families
+    keys, _ = await walk(client, "*[lL]ock:*", context)
+    tallies = {name: sum(fnmatchcase(key, pattern) for key in keys) for name, pattern in families.items()}
+    others = ", ".join(f"{name} {count}" for name, count in tallies.items() if count and name != family)
+    there = f"keys of other families: {others}" if others else "no other family has keys either"
+    return f"no key matches {families[family]}, so there is nothing to delete; {there}"
+
+
+def _eval(batch: Sequence[Target]) -> tuple[str, ...]:
+    keys, values = [target.id for target in batch], [str(target.identity["value"]) for target in batch]
+    return ("EVAL", SCRIPT, str(len(batch)), *keys, *values)
+
+
+def _commands(context: Context, pairs: Sequence[tuple[str, str]]) -> list[str]:
+    size = 1 if clustered(context) else max(1, context.settings.locks.batch)
+    lines = []
+    for start in range(0, len(pairs), size):
+        part = pairs[start : start + size]
+        words = ["EVAL", SCRIPT, str(len(part)), *(key for key, _ in part), *(value for _, value in part)]
+        lines.append(literal.redis_cli(context.settings, *words))
+    return lines
+
+
+def _set(key: str, value: str, left_ms: int | None) -> tuple[str, ...]:
+    return ("SET", key, value, "NX", *(() if left_ms is None else ("PX", str(left_ms))))
+
+
+def _set_command(context: Context, key: str, value: str, left_ms: int | None) -> str:
+    return literal.redis_cli(context.settings, *_set(key, value, left_ms))
+
+
+async def _now_ms(client: Client, context: Context) -> int:
+    """The server's own clock: its TTLs run by it, and it outlives this console (facts 8.22)."""
+    try:
+        seconds, micros = await client.text("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+    except Exception as error:
+        if "NOPERM" not in str(error) and "permission" not in str(error):
+            raise
+        return int(context.clock().timestamp() * 1000)
+
+
+async def _peek(context: Context, keys: Sequence[str]) -> dict[str, tuple[str | None, int]]:
+    answers = await context.sources.redis.peek(keys)
+    return dict(zip(keys, answers, strict=True))
+
+
+def _flushed(
+    deleted: Mapping[str, str], there: Mapping[str, tuple[str | None, int]], stuck: set[str], unknown: bool
+) -> Verdict:
+    same = [key for key, value in deleted.items() if key in there and there[key][0] == value]
+    if unknown and same:
+        return Verdict(state="unknown", because=f"{len(same)} of {len(deleted)} keys still hold the value shown")
+    if stuck:
+        said = f"{len(stuck)} of {len(deleted)} keys are back without a TTL: whatever takes them still abandons them"
+        return Verdict(state="no effect", because=said)
+    again = f", {len(there)} of them taken anew, with a TTL" if there else ", and none is back"
+    return Verdict(state="worked", because=f"{len(deleted)} keys are gone{again}")
+
+
+def _recorded(entries: Sequence[Mapping[str, Any]], flush: str) -> tuple[list[Target], bool]:
+    """What a flush deleted, as its outcome in the journal says; without an outcome, what its plan meant to delete."""
+    for entry in reversed(entries):
+        plan = entry["data"].get("plan") if entry["kind"] == "intent" else None
+        undo = plan.get("undo") if isinstance(plan, Mapping) else None
+        if not undo or undo.get("action") != RESTORE.name or undo.get("arguments", {}).get("flush") != flush:
+            continue
+        outcomes = [
+            e["data"]["outcome"] for e in entries if e["kind"] == "outcome" and e["data"].get("intent") == entry["id"]
+        ]
+        touched = outcomes[-1].get("touched", ()) if outcomes else []
+        found = [_from_outcome(one) for one in touched] if outcomes else _from_plan(plan, entry)
+        if not found:
+            raise ActionError("this flush deleted nothing: there is nothing to put back")
+        return [target for target in found if "***" not in str(target.identity["value"])], bool(outcomes)
+    raise ActionError(f"the journal of this incident holds no flush {clean(flush, 40)}: nothing can be put back")
+
+
+def _from_outcome(one: Mapping[str, Any]) -> Target:
+    return Target(kind="key", id=one["id"], identity=one["identity"], shown=one["shown"])
+
+
+def _from_plan(plan: Mapping[str, Any], entry: Mapping[str, Any]) -> list[Target]:
+    at = entry["at"]
+    at_ms = int(at.timestamp() * 1000)
+    return [
+        Target(
+            kind="key",
+            id=one["id"],
+            identity={"value": one["value"]},
+            shown={"pttl_ms": one["pttl_ms"], "at_ms": at_ms},
+        )
+        for one in plan["targets"]
+        if one.get("chosen")
+    ]
+
+
+def _restorable(target: Target, ttl: int, now: int, context: Context) -> Target:
+    """The target with when it ends (ms of the server's clock) as part of its identity; chosen where it is free."""
+    pttl, at = int(target.shown["pttl_ms"] or 0), int(target.shown["at_ms"] or 0)
+    ends = None if pttl == NO_TTL else at + pttl
+    because = ""
+    if ttl != -2:
+        because = "somebody holds it again"
+    elif ends is not None and ends <= now:
+        because = "it would have ended by now"
+    elif forbidden(target.id, context.settings.locks) or not showable(target.id):
+        because = "never to be touched"
+    return Target(
+        kind="key",
+        id=target.id[:LONGEST],
+        identity={"value": target.identity["value"], "ends_at_ms": ends},
+        shown={"because": because or "it is free"},
+        chosen=not because,
+    )
+
+
+def _left_ms(target: Target, now: int) -> int | None:
+    """What is left of its TTL in ms; None: it had none; 0: it is over."""
+    ends = target.identity["ends_at_ms"]
+    return None if ends is None else max(0, int(ends) - now)
+
+
+def _journaled(recorded: bool) -> Guard:
+    name = "outcome recorded"
+    if recorded:
+        return Guard(name=name, level="ok", reason="the journal says which keys were really deleted")
+    reason = "how that flush ended was never recorded: locks that ended by themselves since would come back as well"
+    return Guard(name=name, level="warn", reason=reason)
+
+
+RESTORE = Restore()
+FLUSH = Flush()
+ACTIONS = (FLUSH, RESTORE)
