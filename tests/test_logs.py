@@ -364,3 +364,12 @@ def test_a_restarted_container_starts_anew() -> None:
     pod.take(stamped(10.5, "hello") + b"\n" + stamped(11, "x") + b"\n", logbook)
     pod.settle(2000)
     assert pod.breakers.covered
+
+
+def test_a_log_that_grows_faster_than_it_is_read_tells_how_late_it_is() -> None:
+    pod = Followed("p")
+    pod.open(900, 2000, START)
+    pod.take((stamped(0, "x" * 100) + b"\n") * 2000, Logbook())
+    assert (pod.behind_s(at(5)), pod.behind_s(at(30))) == (0.0, 30.0)
+    pod.take(stamped(1, "the rest") + b"\n", Logbook())
+    assert pod.behind_s(at(30)) == 0.0

@@ -316,3 +316,13 @@ async def test_a_missing_right_to_logs_is_one_note_with_the_number_of_pods(world
     assert "and 2 more can't be followed" in note
     assert "grant get on pods/log" in note
     assert (value.pods_followed, value.pods, value.providers[0].holders[0].state) == (0, 3, "unknown")
+
+
+async def test_an_open_lifecycle_breaker_is_a_note_and_no_provider(
+    world: Callable[..., Sources], small: SmallCluster
+) -> None:
+    small.processes()[0].log.append('{"level":"warn","msg":"[Lifecycle] Circuit breaker OPENED - provider failing"}')
+    value = (await read_once(SIGNAL, world(), Settings())).value
+    (note,) = value.notes
+    assert "lifecycle breaker" in note
+    assert len(value.providers) == 2
