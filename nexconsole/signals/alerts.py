@@ -178,4 +178,4 @@ async def _judge(
     return RunbookAlert(name=name, exists=True, can_fire=best.can_fire, why=why, expression=text, checked_at=now)
 
 
-SIGNAL = Signal(name="alerts", read=read, every=5.0, timeout=8.0)
+SIGNAL = Signal(name="alerts", read=read, every=4.0, timeout=8.0)
