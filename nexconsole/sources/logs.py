@@ -207,6 +207,9 @@ async def _rest(response: aiohttp.ClientResponse) -> None:
     transport = response.connection.transport if response.connection else None
     if transport is None:
         return
+    # Under TLS, pausing only stops the decrypting: asyncio still wakes for each packet, at twice the cost of all else.
+    # The transport below has no public name; where it can't be found, the outer one will do.
+    transport = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None) or transport
     transport.pause_reading()
     try:
         await asyncio.sleep(BEAT_S - asyncio.get_running_loop().time() % BEAT_S)
