@@ -138,7 +138,8 @@ class _Auditor:
             if isinstance(line, Trigger | Branch):
                 state, said, advice = self._condition(line.condition, asked)
                 kind = "trigger" if isinstance(line, Trigger) else "condition"
-                text = f"{line.title} `{line.condition.text}`".strip()
+                lead = "" if isinstance(line, Trigger) else "If "
+                text = f"{lead}{line.title} `{line.condition.text}`".strip()
                 yield AuditLine(
                     **where, line=line.line, kind=kind, text=text, state=state, said=said, advice=advice,
                     step=getattr(line, "id", ""),

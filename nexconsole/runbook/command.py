@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..sources import Sources
 
 USAGE = 2
-SETTLE_S = 9.0
+SETTLE_S = 9.0  # the outbox's rates are known after 8 s
 # Makes what can prepare actions on these sources; closes nothing.
 Actions = Callable[["Sources", Settings, Mapping[str, Reading]], audit.AuditAction]
 
@@ -85,7 +85,7 @@ async def _audit(options: argparse.Namespace, settings: Settings, actions: Actio
     try:
         sources.load()
         await sources.loaded()
-        readings = await take(sources, asked)
+        readings = await take(sources, asked, SETTLE_S)
         lines = await audit.audit(
             book,
             readings,
@@ -118,7 +118,7 @@ def with_alerts(settings: Settings, book: Runbook) -> Settings:
     return msgspec.structs.replace(settings, severity=msgspec.structs.replace(settings.severity, runbook_alerts=names))
 
 
-async def take(sources: Sources, settings: Settings, settle_s: float = SETTLE_S) -> dict[str, Reading]:
+async def take(sources: Sources, settings: Settings, settle_s: float) -> dict[str, Reading]:
     """A reading of every signal that a probe may rest on, the outbox's worst events too.
 
     Everything is read twice, `settle_s` seconds apart: rates take two readings, and followed logs some time.

@@ -97,8 +97,9 @@ def _sound(parsed: Parsed, found: tuple[Problem, ...]) -> tuple[Scenario, ...]:
 
 def _laid_over(book: Runbook, chapter: Scenario) -> Runbook:
     """The book with the chapter in the place of the one with its id, or at the end of its kind."""
-    kind = "scenarios" if chapter.severity else "commands"
-    others = tuple(each for each in getattr(book, kind) if each.id != chapter.id)
-    if len(others) == len(getattr(book, kind)):
-        return replace(book, **{kind: (*others, chapter)})
-    return replace(book, **{kind: tuple(chapter if each.id == chapter.id else each for each in getattr(book, kind))})
+    kinds = {"scenarios": book.scenarios, "commands": book.commands}
+    own, other = ("scenarios", "commands") if chapter.severity else ("commands", "scenarios")
+    placed = tuple(chapter if each.id == chapter.id else each for each in kinds[own])
+    if chapter not in placed:
+        placed = (*placed, chapter)
+    return replace(book, **{own: placed, other: tuple(each for each in kinds[other] if each.id != chapter.id)})

@@ -1,0 +1,169 @@
+"""The runbook in force: ours, with the team's folder over it; and the command line's check."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from nexconsole.errors import SettingsError
+from nexconsole.runbook import command
+from nexconsole.runbook.library import SHIPPED, library, shipped
+from nexconsole.settings import Settings, load
+
+OWN = """\
+## 1. Purchases fail at our place (SEV-2) `#high-purchase-failure-rate`
+
+### Trigger
+
+- Too many fail. `transactions.rate > 7 %`
+
+### Steps
+
+1. Look: how many? `transactions.rate`
+"""
+NEW = OWN.replace(
+    "## 1. Purchases fail at our place (SEV-2) `#high-purchase-failure-rate`", "## 9. Search is down (SEV-3)"
+)
+COMMAND = "# Emergency commands\n\n## Flush abandoned locks\n\n### Steps\n\n1. Do: ours. `locks.flush checkout`\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path):
+    """A team's folder; put files into it by name."""
+    place = tmp_path / "runbooks"
+    place.mkdir()
+
+    def put(**files: str) -> Settings:
+        for name, text in files.items():
+            (place / f"{name}.md").write_text(text)
+        return Settings(runbooks=str(place))
+
+    return put
+
+
+def test_without_a_folder_the_runbook_is_ours():
+    found = library(Settings())
+    assert (found.runbook, found.problems) == (shipped(), ())
+
+
+def test_a_team_replaces_a_scenario_in_its_place_and_adds_others(folder):
+    found = library(folder(own=OWN, new=NEW))
+    assert found.problems == ()
+    assert [s.title for s in found.runbook.scenarios] == [
+        "Purchases fail at our place", "Stuck reservations", "Provider circuit breaker OPEN", "Outbox worker lag",
+        "Search is down",
+    ]  # fmt: skip
+    assert found.runbook.scenarios[0].severity == "SEV-2"
+    assert found.runbook.scenarios[0].origin.endswith("own.md")
+    assert found.runbook.levels == shipped().levels
+
+
+def test_a_team_replaces_an_emergency_command(folder):
+    book = library(folder(own=COMMAND)).runbook
+    assert [str(step.call) for step in book.chapter("flush-abandoned-locks").steps] == ["locks.flush checkout"]
+    assert len(book.commands) == len(shipped().commands)
+
+
+def test_a_chapter_with_a_problem_in_it_is_not_taken_and_the_others_of_its_file_are(folder):
+    found = library(
+        folder(own=OWN.replace("1. Look: how many? `transactions.rate`", "1. Look: `nothing`") + "\n" + NEW)
+    )
+    assert [s.title for s in found.runbook.scenarios][0::4] == ["High purchase failure rate", "Search is down"]
+    assert [sentence.partition("own.md:")[2] for sentence in found.sentences()] == [
+        "9: Look says nothing to a person: put words before the backticks",
+        "9: there is no probe nothing",
+    ]
+
+
+def test_two_files_can_not_both_replace_one_scenario(folder):
+    found = library(folder(a=OWN, b=OWN.replace("7 %", "8 %")))
+    assert found.runbook.scenarios[0].triggers[0].condition.text == "transactions.rate > 7 %"
+    assert "is already in" in found.sentences()[0]
+
+
+def test_files_that_are_no_runbook_are_said_and_do_no_harm(folder, tmp_path):
+    settings = folder(notes="# Notes\n")
+    (tmp_path / "runbooks" / "latin.md").write_bytes("# caf\xe9".encode("latin-1"))
+    (tmp_path / "runbooks" / "huge.md").write_text("x" * 3_000_000)
+    (tmp_path / "runbooks" / "picture.png").write_bytes(b"\x89PNG")
+    (tmp_path / "runbooks" / "folder.md").mkdir()
+    found = library(settings)
+    assert found.runbook == shipped()
+    said = " ".join(found.sentences())
+    assert "is not UTF-8 text" in said and "is too long for a runbook" in said and "there is no scenario here" in said
+    assert len(found.problems) == 3
+
+
+def test_a_folder_that_is_not_there_is_a_mistake_in_the_settings(tmp_path):
+    with pytest.raises(SettingsError, match=r"runbooks: .*nowhere can't be read: No such file"):
+        library(Settings(runbooks=str(tmp_path / "nowhere")))
+
+
+def test_the_folder_is_named_in_the_settings_file(tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text('runbooks = "/etc/nexnum"')
+    assert load(str(config), environ={}).settings.runbooks == "/etc/nexnum"
+
+
+# --- nexconsole runbook check ---------------------------------------------------------------------------------------
+
+
+def run(settings: Settings, *words: str) -> int:
+    parser = argparse.ArgumentParser()
+    command.add_parsers(parser.add_subparsers(), argparse.ArgumentParser(add_help=False))
+    return command.run(parser.parse_args(["runbook", *words]), settings)
+
+
+def test_check_is_silent_about_nothing_and_exits_with_zero(capsys):
+    assert run(Settings(), "check", str(SHIPPED)) == 0
+    assert capsys.readouterr().out == f"{SHIPPED}: no problems\n"
+
+
+def test_check_says_file_line_and_problem_and_exits_with_one(capsys, tmp_path):
+    file = tmp_path / "own.md"
+    file.write_text(OWN.replace("7 %", "7"))
+    assert run(Settings(), "check", str(file)) == 1
+    assert capsys.readouterr().out == f"{file}:5: transactions.rate must be compared with a share, such as 10 %\n"
+
+
+def test_check_without_a_file_looks_at_the_runbook_in_force(capsys, folder):
+    assert run(folder(own=OWN), "check") == 0
+    assert run(folder(bad=OWN.replace("Look:", "Lok:")), "check", "--json") == 1
+    (problem, *_) = json.loads(capsys.readouterr().out.partition("\n")[2])["problems"]
+    assert problem["file"].endswith("bad.md") and problem["line"] == 1
+
+
+def test_a_file_that_can_not_be_read_is_a_usage_error(capsys, tmp_path):
+    assert run(Settings(), "check", str(tmp_path / "nowhere.md")) == 2
+    assert "can't be read: No such file" in capsys.readouterr().err
+
+
+def test_an_audit_of_a_file_that_can_not_be_understood_is_a_usage_error(capsys, tmp_path):
+    file = tmp_path / "own.md"
+    file.write_text(OWN.replace("transactions.rate", "transactions.rat"))
+    assert run(Settings(), "audit", str(file)) == 2
+    assert (
+        "own.md:5: there is no probe transactions.rat; perhaps transactions.rate (and 1 more" in capsys.readouterr().err
+    )
+
+
+def test_where_nothing_is_configured_the_audit_finds_every_look_wrong(capsys, monkeypatch):
+    monkeypatch.setattr(command, "SETTLE_S", 0.0)
+    assert run(Settings(), "audit", "--json") == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["ok"] is False and document["wrong"] > 50
+    kinds = {line["kind"] for line in document["lines"] if line["state"] == "wrong"}
+    assert kinds == {"level", "trigger", "condition", "look", "do", "route"}
+    routes = {line["said"] for line in document["lines"] if line["kind"] == "route"}
+    assert routes == {"api is not configured: set api.url or API_URL"}
+
+
+def test_alerts_that_a_runbook_names_are_looked_up_beside_those_of_the_settings(folder):
+    text = NEW.replace("`transactions.rate > 7 %`", "`alerts.firing SearchDown`")
+    asked = command.with_alerts(Settings(), library(folder(new=text)).runbook)
+    assert asked.severity.runbook_alerts == (*Settings().severity.runbook_alerts, "SearchDown")
+    assert msgspec.structs.replace(asked, severity=Settings().severity) == Settings()
