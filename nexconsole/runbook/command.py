@@ -12,22 +12,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..errors import SettingsError
-from ..model import Reading
-from ..settings import Settings
-from . import audit
-from .catalogue import ACTIONS
-from .library import SHIPPED, library, read
-from .model import Problem, Runbook
-from .parser import parse
-from .problems import check, problems
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # every start of the console asks for the parsers: nothing more is imported for that
+    from ..model import Reading
+    from ..settings import Settings
     from ..sources import Sources
+    from .audit import AuditAction
+    from .model import Problem, Runbook
 
 USAGE = 2
 SETTLE_S = 9.0  # the outbox's rates are known after 8 s
 # Makes what can prepare actions on these sources; closes nothing.
-Actions = Callable[["Sources", Settings, Mapping[str, Reading]], audit.AuditAction]
+Actions = Callable[["Sources", "Settings", "Mapping[str, Reading]"], "AuditAction"]
 
 
 def add_parsers(commands: argparse._SubParsersAction, flags: argparse.ArgumentParser) -> None:
@@ -58,6 +54,10 @@ def run(options: argparse.Namespace, settings: Settings, actions: Actions | None
 
 
 def _check(options: argparse.Namespace, settings: Settings) -> int:
+    from .audit import BAD, GOOD
+    from .library import SHIPPED, library, read
+    from .problems import check
+
     found: list[tuple[str, Problem]]
     if options.file:
         found = [(options.file, problem) for problem in check(read(Path(options.file)))]
@@ -72,15 +72,16 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
             print(f"{file}:{problem.line}: {problem.text}")
         if not found:
             print(f"{options.file or 'the runbook in force'}: no problems")
-    return audit.BAD if found else audit.GOOD
+    return BAD if found else GOOD
 
 
 async def _audit(options: argparse.Namespace, settings: Settings, actions: Actions | None) -> int:
+    from ..model import utc_now
+    from ..sources import open_sources
+    from . import audit
+
     book = _book(options.file, settings)
     asked = with_alerts(settings, book)
-    from ..signals.readings import utc_now
-    from ..sources import open_sources
-
     sources = open_sources(asked)
     try:
         sources.load()
@@ -102,10 +103,14 @@ async def _audit(options: argparse.Namespace, settings: Settings, actions: Actio
 
 def _book(file: str | None, settings: Settings) -> Runbook:
     """The runbook to hold: a file's, or the one in force. Raises SettingsError where it can't be understood."""
+    from .library import library, read
+    from .parser import parse
+    from .problems import problems
+
     if file is None:
         return library(settings).runbook
     parsed = parse(read(Path(file)), file)
-    found = problems(parsed, ACTIONS)
+    found = problems(parsed)
     if found:
         more = f" (and {len(found) - 1} more: nexconsole runbook check)" if len(found) > 1 else ""
         raise SettingsError(f"{file}:{found[0].line}: {found[0].text}{more}")
