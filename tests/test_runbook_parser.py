@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +13,10 @@ from nexconsole.runbook.library import SHIPPED, read, shipped
 from nexconsole.runbook.model import Branch, Call, Question, Step
 from nexconsole.runbook.parser import parse
 from nexconsole.runbook.problems import check
+from nexconsole.runbook.resolution import fitting, resolve
+from nexconsole.settings import Settings
 
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
 GOOD = """\
 # Ours
 
@@ -148,6 +152,9 @@ def test_ids_stay_when_lines_move():
         ("(SEV-2)", "(SEV-4)", 5, "there is no severity SEV-4"),
         ("# Ours", "# Scenarios\n\n## 6. Another\n", 3, "ends with its severity"),
         ("#### Trigger", "#### Triggers!", 5, "has no trigger"),
+        ("4. Ask: what else did you see?", "\n\nAsk: what else did you see?", 24, "no item of a list"),
+        ("4. Ask: what else did you see?", "> - Ask: what else did you see?", 22, "what is quoted is not run"),
+        ("4. Ask: what else did you see?", "##### Then\n\n1. Ask: what?", 22, "nothing beneath Steps is run past"),
     ],
 )  # fmt: skip
 def test_every_wrong_line_is_found_with_its_number(old, new, line, said):
@@ -203,3 +210,7 @@ FRAGMENTS = st.sampled_from(
 def test_no_markdown_whatever_makes_the_parser_crash(text):
     lines = text.count("\n") + 1 + text.count("\r")
     assert all(0 < problem.line <= lines for problem in check(text))
+    book = parse(text).runbook
+    fitting(book, {}, Settings(), NOW)
+    for chapter in book.chapters():
+        resolve(chapter, {}, Settings(), NOW)

@@ -239,3 +239,13 @@ def test_the_reconciler_is_judged_by_what_is_overdue_and_silence_is_no_sign():
     assert oldest(0, None).holds is False
     assert oldest(3, 700).holds is False
     assert oldest(3, 1201).holds is True
+
+
+@pytest.mark.parametrize("name", ["smsbower", "SMSBower", "SMS Bower", "1"])
+def test_a_provider_is_found_by_name_display_name_and_id(name):
+    shown = replace(CIRCUITS, providers=(replace(SMSBOWER, display_name="SMS Bower"), *CIRCUITS.providers[1:]))
+    assert asked("provider.active", name, circuits=shown).holds is True
+    assert asked("transactions.attempts", name, circuits=shown).value == 120.0
+    by_display = replace(TRANSACTIONS, providers=(traffic("sms bower", 120, 66),))
+    assert asked("transactions.attempts", name, circuits=shown, transactions=by_display).value == 120.0
+    assert asked("providers.healthy", circuits=shown, transactions=by_display).text.endswith(": 5sim")

@@ -68,7 +68,7 @@ _ALL = (
     ActionSpec(
         name="locks.flush",
         title="Delete abandoned locks of a family",
-        arguments=(Argument(name="family", kind="family"),),
+        arguments=(Argument(name="family", kind="family"), Argument(name="which", kind="text", required=False)),
     ),
     ActionSpec(
         name="pods.restart",

@@ -130,7 +130,8 @@ class _Reader:
         severity = match[3]
         if severity not in SEVERITIES:
             self._wrong(section.line, f"there is no severity {severity}; there are {', '.join(SEVERITIES)}")
-        self.scenarios.append(self._chapter(section, match[1] or "", match[2], severity))
+        chapter = self._chapter(section, match[1] or "", match[2], severity)
+        self.scenarios += [chapter] if severity in SEVERITIES else []
 
     def _chapter(self, section: Section, number: str, title: str, severity: str) -> Scenario:
         name = self._explicit(section.codes, section.line) or slug(title)
@@ -141,6 +142,8 @@ class _Reader:
         triggers: list[Trigger] = []
         steps: list[Step | Branch] = []
         for part in section.sections:
+            if part.title.casefold() in ("trigger", "triggers", "steps"):
+                self._only_lists(part)
             if part.title.casefold() in ("trigger", "triggers"):
                 triggers += filter(None, map(self._trigger, outline.items(part.blocks)))
             elif part.title.casefold() == "steps":
@@ -161,6 +164,17 @@ class _Reader:
             prose=outline.prose(section.blocks),
             origin=self.origin,
         )
+
+    def _only_lists(self, section: Section) -> None:
+        """Complain about what looks as if it were run and is not."""
+        for block in section.blocks:
+            line = outline.line_of(block)
+            if block.type == "blockquote":
+                self._wrong(line, "what is quoted is not run: write it as a list")
+            elif block.type == "paragraph" and _STEP.fullmatch(outline.spoken(block)[0]):
+                self._wrong(line, "this is no item of a list, so it is not run: put a `-` or a number before it")
+        for child in section.sections:
+            self._wrong(child.line, f"nothing beneath {section.title} is run past this heading")
 
     def _explicit(self, codes: Iterable[tuple[str, int]], line: int) -> str:
         """The id that `#...` gives, "" where there is none."""

@@ -14,7 +14,7 @@ def _of_provider(read: Callable[[View, ProviderCircuit], Found]) -> Callable[[Vi
     """A probe of the provider that the argument names."""
 
     def asked(view: View) -> Found:
-        provider = next((p for p in view.value.providers if p.name == view.argument), None)
+        provider = next((p for p in view.value.providers if view.called(p.name, p.display_name, p.id)), None)
         if provider is None:
             return Found(text=f"not known: no provider named {view.argument} was seen", value=None)
         return read(view, provider)
@@ -92,11 +92,11 @@ def _healthy(view: View) -> Found:
         return Found(text="not known: it takes both circuits and transactions", value=None)
     rules = view.settings.transactions
     failing = {
-        p.name
+        p.name.casefold()
         for p in transactions.providers
         if p.attempts >= rules.provider_few and (p.failure_rate or 0) >= rules.provider_failing
     }
-    well = [p.name for p in _watched(value) if p.state == "closed" and p.name not in failing]
+    well = [p.name for p in _watched(value) if p.state == "closed" and not failing & _names(p)]
     return Found(
         text=f"{many(len(well), 'healthy active provider')}: {', '.join(well) or 'none'}", value=float(len(well))
     )
@@ -138,6 +138,10 @@ def _seen(what: str, attribute: str) -> Callable[[View, ProviderCircuit], Found]
         return Found(text=f"{many(count, 'log line')} with {what} in {window}" + _blind(view), value=float(count))
 
     return read
+
+
+def _names(provider: ProviderCircuit) -> set[str]:
+    return {name.casefold() for name in (provider.name, provider.display_name) if name}
 
 
 def _watched(value: Circuits) -> list[ProviderCircuit]:

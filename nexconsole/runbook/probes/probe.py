@@ -45,6 +45,22 @@ class View:
         reading = self.readings.get(signal)
         return reading.value if reading else None
 
+    def called(self, *names: str | None) -> bool:
+        """Whether one of these names is the argument's, by name, display name or id, whatever the case.
+
+        Metrics say a provider's name or its display name, health keys its id. (facts 7, 32; 8, 16)
+        """
+        wanted = self.argument.casefold()
+        known = {name.casefold() for name in names if name}
+        if wanted in known:
+            return True
+        circuits = self.other("circuits")
+        for provider in circuits.providers if circuits is not None else ():
+            own = {name.casefold() for name in (provider.name, provider.display_name, provider.id) if name}
+            if wanted in own:
+                return bool(own & known)
+        return False
+
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:

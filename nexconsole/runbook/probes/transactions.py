@@ -60,14 +60,14 @@ def _attempts(view: View) -> Found:
     traffic, window = _traffic(view), duration(view.value.window_s)
     if traffic is None:
         circuits = view.other("circuits")
-        if circuits is None or all(p.name != view.argument for p in circuits.providers):
+        if circuits is None or not any(view.called(p.name, p.display_name, p.id) for p in circuits.providers):
             return Found(text=f"not known: no provider named {view.argument} was seen", value=None)
     count = traffic.attempts if traffic else 0
     return Found(text=f"{many(count, 'purchase')} from {view.argument} tried in {window}", value=float(count))
 
 
 def _traffic(view: View) -> ProviderTraffic | None:
-    return next((p for p in view.value.providers if p.name == view.argument), None)
+    return next((p for p in view.value.providers if view.called(p.name)), None)
 
 
 def _of(traffic: ProviderTraffic) -> str:
