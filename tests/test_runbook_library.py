@@ -11,7 +11,9 @@ import pytest
 
 from nexconsole.errors import SettingsError
 from nexconsole.runbook import command
+from nexconsole.runbook.catalogue import ACTIONS
 from nexconsole.runbook.library import SHIPPED, library, shipped
+from nexconsole.runbook.probes import PROBES
 from nexconsole.settings import Settings, load
 
 OWN = """\
@@ -167,3 +169,10 @@ def test_alerts_that_a_runbook_names_are_looked_up_beside_those_of_the_settings(
     asked = command.with_alerts(Settings(), library(folder(new=text)).runbook)
     assert asked.severity.runbook_alerts == (*Settings().severity.runbook_alerts, "SearchDown")
     assert msgspec.structs.replace(asked, severity=Settings().severity) == Settings()
+
+
+def test_every_word_that_a_runbook_may_use_can_be_listed(capsys):
+    assert run(Settings(), "words") == 0
+    out = capsys.readouterr().out
+    assert all(f"  {name} " in out for name in (*PROBES, *ACTIONS))
+    assert "transactions.scope" in out and "one or some or all or none; gives {provider}" in out

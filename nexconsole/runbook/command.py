@@ -27,9 +27,11 @@ Actions = Callable[["Sources", "Settings", "Mapping[str, Reading]"], "AuditActio
 
 
 def add_parsers(commands: argparse._SubParsersAction, flags: argparse.ArgumentParser) -> None:
-    """Add `runbook check [FILE]` and `runbook audit [FILE] [--json]`; `flags` are the settings' own."""
+    """Add `runbook check [FILE]`, `audit [FILE] [--json]` and `words`; `flags` are the settings' own."""
     runbook = commands.add_parser("runbook", help="check a runbook, or hold it against the living systems")
-    verbs = runbook.add_subparsers(dest="verb", metavar="check|audit", required=True)
+    verbs = runbook.add_subparsers(dest="verb", metavar="check|audit|words", required=True)
+    meaning = "list the probes and actions that a runbook may name"
+    verbs.add_parser("words", parents=[flags], help=meaning, description=meaning)
     for verb, meaning in (
         ("check", "say, with line numbers, what in a runbook can't be understood"),
         ("audit", "hold a runbook against the living systems, changing nothing"),
@@ -40,17 +42,41 @@ def add_parsers(commands: argparse._SubParsersAction, flags: argparse.ArgumentPa
 
 
 def run(options: argparse.Namespace, settings: Settings, actions: Actions | None = None) -> int:
-    """Run `runbook check` or `runbook audit`; returns the exit code: 0 good, 1 something wrong, 2 usage.
+    """Run the verb; returns the exit code: 0 good, 1 something wrong, 2 usage.
 
     Without `actions` no action can be audited, and each says so as a thing that is wrong.
     """
     try:
+        if options.verb == "words":
+            print("\n".join(words()))
+            return 0
         if options.verb == "check":
             return _check(options, settings)
         return asyncio.run(_audit(options, settings, actions))
     except SettingsError as error:
         print(f"nexconsole: {error}", file=sys.stderr)
         return USAGE
+
+
+def words() -> list[str]:
+    """A line for every probe, with what it can be compared with, and for every action, with its arguments."""
+    from .catalogue import ACTIONS, Argument
+    from .probes import PROBES
+
+    def called(name: str, arguments: tuple[Argument, ...]) -> str:
+        return " ".join((name, *(f"{{{each.name}}}" if each.required else f"[{each.name}]" for each in arguments)))
+
+    lines = ["Look and If:"]
+    for probe in PROBES.values():
+        unit = {"ratio": "a share, such as 10 %", "seconds": "a time, such as 5 min"}.get(probe.unit, "a number")
+        kinds = {"number": unit, "flag": "yes or no", "text": "text"}
+        kind = kinds.get(probe.kind) or " or ".join(probe.words)
+        gives = f"; gives {', '.join(f'{{{name}}}' for name in probe.gives)}" if probe.gives else ""
+        name = called(probe.name, (probe.argument,) if probe.argument else ())
+        lines.append(f"  {name:<34} {probe.title}: {kind}{gives}")
+    lines.append("Do:")
+    lines += [f"  {called(action.name, action.arguments):<34} {action.title}" for action in ACTIONS.values()]
+    return lines
 
 
 def _check(options: argparse.Namespace, settings: Settings) -> int:
