@@ -229,6 +229,32 @@ async def test_an_admins_patch_takes_a_providers_offers_from_the_market_at_once(
     assert "grizzlysms" not in {row["provider_id"] for row in rows}
 
 
+async def test_the_world_lives_through_events_nobody_can_read_locked_tables_and_a_flushed_redis(
+    outage: World, database: asyncpg.Connection
+) -> None:
+    for number, payload in enumerate(("[1]", '{"provider": {}}', '{"provider": "[red]", "refresh": true}', "null")):
+        await database.execute(
+            "INSERT INTO outbox_events_v2"
+            " (id, aggregate_id, aggregate_type, event_type, payload, created_at, updated_at) VALUES ($1, 'a', '[/]', 'offer.updated', $2, '2020-01-01', '2020-01-01')",
+            *(f"strange-{number}", payload),
+        )
+    strange = "SELECT count(*) FROM outbox_events_v2 WHERE id LIKE 'strange-%' AND status = 'FAILED'"
+    async with asyncio.timeout(40):
+        while await database.fetchval(strange) < 4:
+            await asyncio.sleep(0.2)
+    async with redis.asyncio.Redis.from_url(outage.redis.url) as client:
+        await client.flushall()
+    async with database.transaction():
+        await database.execute("LOCK TABLE providers, activations IN ACCESS EXCLUSIVE MODE")
+        await asyncio.sleep(5)
+    assert outage.market.clock.crashed is not None
+    assert not outage.market.clock.crashed.done()
+    since = await database.fetchval("SELECT now() AT TIME ZONE 'UTC'")
+    async with asyncio.timeout(20):
+        while not await database.fetchval("SELECT count(*) FROM activations WHERE created_at > $1", since):
+            await asyncio.sleep(0.1)
+
+
 async def test_a_killed_pod_forgets_its_breakers_and_a_new_one_takes_over(outage: World) -> None:
     name = outage.cluster.pods[0].name
     assert outage.market.pods[name].breaker("smsbower").state != "closed"

@@ -127,7 +127,7 @@ class Api:
             return web.Response(status=405)
         try:
             return await handler(request, found)
-        except (LedgerDown, LockTimeout) as error:
+        except LedgerDown as error:
             return web.json_response({"error": str(error)}, status=500)
 
     # --- health and metrics ---

@@ -18,10 +18,10 @@ BATCH = 100  # rows in a section of reconcile, and events in a batch of the outb
 
 
 class LedgerDown(Exception):
-    """Postgres gave no answer, or an error that is not a lock's."""
+    """Postgres gave no answer, or an error."""
 
 
-class LockTimeout(Exception):
+class LockTimeout(LedgerDown):
     """A row stayed locked by somebody else for longer than the lock timeout."""
 
     def __init__(self) -> None:
@@ -46,11 +46,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One outbox row as its consumer sees it."""
+    """One outbox row as its consumer sees it; the payload is whatever JSON somebody put there."""
 
     id: str
     event_type: str
-    payload: dict[str, Any]
+    payload: Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,6 +241,8 @@ class Market:
         finally:
             await connection.close()
         await self.past_keys.copy_to(client)
+        self.past.tables.clear()  # the servers have it now
+        self.past_keys.entries.clear()
         self._url = url
         keys = RedisKeys(client)
         self.checkout.keys = keys

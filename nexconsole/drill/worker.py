@@ -71,7 +71,7 @@ class Worker:
             if self.outbox_runs and not self._stopped(self.scenario.outbox_stops_s):
                 try:
                     await self.drain()
-                except (LedgerDown, LockTimeout) as error:
+                except LedgerDown as error:
                     self.say(self.lines.outbox_failed(self.clock.now(), "batch", str(error)))
 
     async def drain(self, batch: int = BATCH) -> tuple[int, int]:
@@ -97,10 +97,11 @@ class Worker:
     async def _consume(self, event: Event) -> bool:
         """Publish one event, or fail it for good on its first error."""
         try:
-            if "provider" not in event.payload:
+            provider = event.payload.get("provider") if isinstance(event.payload, dict) else None
+            if not isinstance(provider, str) or provider not in _BY_NAME:
                 raise ValueError("Invalid payload: provider: Required")
             if event.payload.get("refresh"):
-                await self._stock(event.payload["provider"])
+                await self._stock(provider)
         except (ValueError, UpstreamFailed) as error:
             await self.ledger.fail_event(event.id, str(error))
             self.say(self.lines.outbox_failed(self.clock.now(), event.id, str(error)))
@@ -133,7 +134,7 @@ class Worker:
                     kind, payload = "activation.provider_request", {"provider": payload["provider"]}
             try:
                 await self.ledger.add_event(new_id(self.random), kind, payload, int(kind != "offer.updated"))
-            except (LedgerDown, LockTimeout) as error:
+            except LedgerDown as error:
                 self.process.write(str(error))
 
     async def _top_up(self) -> None:
@@ -142,7 +143,7 @@ class Worker:
             user, amount = self.random.choice(self.users), Decimal(self.random.choice((10, 20, 50)))
             try:
                 await self.ledger.top_up(user, amount, new_id(self.random))
-            except (LedgerDown, LockTimeout) as error:
+            except LedgerDown as error:
                 self.process.write(str(error))
 
     async def _sync(self) -> None:
