@@ -235,7 +235,8 @@ async def test_the_world_lives_through_events_nobody_can_read_locked_tables_and_
     for number, payload in enumerate(("[1]", '{"provider": {}}', '{"provider": "[red]", "refresh": true}', "null")):
         await database.execute(
             "INSERT INTO outbox_events_v2"
-            " (id, aggregate_id, aggregate_type, event_type, payload, created_at, updated_at) VALUES ($1, 'a', '[/]', 'offer.updated', $2, '2020-01-01', '2020-01-01')",
+            " (id, aggregate_id, aggregate_type, event_type, payload, created_at, updated_at)"
+            " VALUES ($1, 'a', '[/]', 'offer.updated', $2, '2020-01-01', '2020-01-01')",
             *(f"strange-{number}", payload),
         )
     strange = "SELECT count(*) FROM outbox_events_v2 WHERE id LIKE 'strange-%' AND status = 'FAILED'"

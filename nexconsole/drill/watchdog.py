@@ -1,7 +1,8 @@
 """The shelter's watchdog: a process of its own, so that it also outlives a world that was killed.
 
-It reads lines from stdin: `run <pid> <signal>` and `gone <pid>`. At the end of its input (the world closed it, or died)
-it ends what still runs, each by the signal that ends it at once, and removes the folder named by its argument.
+It reads lines from stdin: `run <pid> <signal>`, `gone <pid>` and `file <path>`. At the end of its input (the world
+closed it, or died) it ends what still runs, each by the signal that ends it at once, and removes the files and the
+folder named by its argument.
 Started by file name with `-I -S`: standard library only, no package imports.
 """
 
@@ -47,13 +48,20 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     folder = sys.argv[1]
     processes: dict[int, int] = {}
+    files: list[str] = []
     for line in sys.stdin:
-        verb, pid, *rest = line.split()
-        if verb == "run":
-            processes[int(pid)] = int(rest[0])
+        verb, _, rest = line.rstrip("\n").partition(" ")
+        if verb == "file":
+            files.append(rest)
+        elif verb == "run":
+            pid, number = rest.split()
+            processes[int(pid)] = int(number)
         else:
-            processes.pop(int(pid), None)
+            processes.pop(int(rest), None)
     end(processes)
+    for file in files:
+        with contextlib.suppress(OSError):
+            os.unlink(file)
     for _ in range(20):  # a dying server may still create a file in a folder that is being removed
         shutil.rmtree(folder, ignore_errors=True)
         if not os.path.exists(folder):
