@@ -34,7 +34,7 @@ DARK = {
     "on-calm": "#c9d1d9",
 }  # fmt: skip
 LIGHT = {
-    "figure": "#57606a", "chart": "#8c959f",
+    "figure": "#57606a", "chart": "#808993",
     "text": "#24292f", "strong": "#000000", "muted": "#59636e", "faint": "#8b949e", "stale": "#7d8590",
     "good": "#1a7f45", "warn": "#8a5300", "alarm": "#c4131d", "note": "#0757b8", "frame": "#b3bac2",
     "raised": "#ecebe6", "cursor": "#c4dcf8", "on-block": "#ffffff",

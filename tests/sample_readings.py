@@ -54,14 +54,19 @@ def _circuit(
     name: str, state: str = "closed", pods: tuple[str, ...] = (), shared: str = "closed", **more
 ) -> ProviderCircuit:
     states = pods or ("closed",) * 3
-    holders = tuple(
-        Holder(
-            kind="pod", where=pod, state=held,
-            since=ago(252) if held.endswith("open") else None,
-            closes_in_s=13.0 if held == "open" else None,
-        )
-        for pod, held in zip(PODS, states, strict=True)
-    ) + (Holder(kind="shared", where="redis", state=shared, closes_in_s=13.0 if shared == "open" else None),)  # fmt: skip
+    holders = (
+        *tuple(
+            Holder(
+                kind="pod",
+                where=pod,
+                state=held,
+                since=ago(252) if held.endswith("open") else None,
+                closes_in_s=13.0 if held == "open" else None,
+            )
+            for pod, held in zip(PODS, states, strict=True)
+        ),
+        Holder(kind="shared", where="redis", state=shared, closes_in_s=13.0 if shared == "open" else None),
+    )
     more = {"active": True, "id": f"0000-{name}"} | more
     return ProviderCircuit(name=name, state=state, holders=holders, **more)
 
@@ -75,63 +80,198 @@ def calm() -> dict[str, Reading]:
     scaler = Autoscaler(name="nexnum-hpa", minimum=2, maximum=10, current=3, desired=3, metrics="cpu 31 of 70 %")
     values: dict[str, Value] = {
         "transactions": Transactions(
-            source="prometheus", failure_rate=5 / 412, attempts=412, failures=5, window_s=300, latency_p95_s=0.84,
+            source="prometheus",
+            failure_rate=5 / 412,
+            attempts=412,
+            failures=5,
+            window_s=300,
+            latency_p95_s=0.84,
             scope=Scope(verdict="none", because="5 failures of 412, spread over 3 providers"),
-            providers=_traffic(("5sim", 121, 2), ("smsbower", 118, 2), ("tiger-sms", 74, 1), ("sms-activate", 61, 0),
-                               ("onlinesim", 38, 0)),
+            providers=_traffic(
+                ("5sim", 121, 2),
+                ("smsbower", 118, 2),
+                ("tiger-sms", 74, 1),
+                ("sms-activate", 61, 0),
+                ("onlinesim", 38, 0),
+            ),
             trend=trend(0.014),
         ),
-        "circuits": Circuits(source="3 of 3 pods, redis", providers=tuple(_circuit(n) for n in names), pods_followed=3, pods=3),
-        "outbox": Outbox(source="postgres", pending=4, failed=0, dropped=0, oldest_pending_s=2.1, arrived_per_min=31,
-                         drained_per_min=32, empty_in_s=8),
-        "reservations": Reservations(source="postgres", pending=11, stuck=0, oldest_s=38, by_table={
-            "purchase_orders": Pile(pending=7, stuck=0, oldest_s=38), "activations": Pile(pending=4, stuck=0, oldest_s=6),
-            "offer_reservations": Pile(pending=0, stuck=0, oldest_s=None)}),
-        "database": Database(source="postgres", connections=23, max_connections=100, server_version="16.4", read_only_role=True),
-        "workloads": Workloads(source="kubernetes", namespace="default", deployment="nexnum-app", desired=3, ready=3,
-                               updated=3, available=3, rollout="complete", pods=tuple(_pod(n) for n in PODS), autoscaler=scaler),
+        "circuits": Circuits(
+            source="3 of 3 pods, redis", providers=tuple(_circuit(n) for n in names), pods_followed=3, pods=3
+        ),
+        "outbox": Outbox(
+            source="postgres",
+            pending=4,
+            failed=0,
+            dropped=0,
+            oldest_pending_s=2.1,
+            arrived_per_min=31,
+            drained_per_min=32,
+            empty_in_s=8,
+        ),
+        "reservations": Reservations(
+            source="postgres",
+            pending=11,
+            stuck=0,
+            oldest_s=38,
+            by_table={
+                "purchase_orders": Pile(pending=7, stuck=0, oldest_s=38),
+                "activations": Pile(pending=4, stuck=0, oldest_s=6),
+                "offer_reservations": Pile(pending=0, stuck=0, oldest_s=None),
+            },
+        ),
+        "database": Database(
+            source="postgres", connections=23, max_connections=100, server_version="16.4", read_only_role=True
+        ),
+        "workloads": Workloads(
+            source="kubernetes",
+            namespace="default",
+            deployment="nexnum-app",
+            desired=3,
+            ready=3,
+            updated=3,
+            available=3,
+            rollout="complete",
+            pods=tuple(_pod(n) for n in PODS),
+            autoscaler=scaler,
+        ),
         "alerts": Alerts(source="prometheus", runbook=RUNBOOK),
-    }  # fmt: skip
+    }
     return {name: reading(name, value) for name, value in values.items()}
 
 
 def incident() -> dict[str, Reading]:
     """One provider fails; its breaker is open, reservations pile up, the outbox does not drain, one session blocks."""
     scaler = Autoscaler(name="nexnum-hpa", minimum=2, maximum=10, current=3, desired=5, metrics="cpu 91 of 70 %")
-    blocker = Session(pid=4312, user="nexnum", application="nexnum-app", state="idle in transaction", transaction_s=38,
-                      query_s=37, wait="Client:ClientRead", blocked_by=(), blocks=14, query="UPDATE wallets SET reserved = reserved - $1")  # fmt: skip
+    blocker = Session(
+        pid=4312,
+        user="nexnum",
+        application="nexnum-app",
+        state="idle in transaction",
+        transaction_s=38,
+        query_s=37,
+        wait="Client:ClientRead",
+        blocked_by=(),
+        blocks=14,
+        query="UPDATE wallets SET reserved = reserved - $1",
+    )
     waiting = tuple(
-        Session(pid=4320 + n, user="nexnum", application="nexnum-app", state="active", transaction_s=30.0 - n, query_s=30.0 - n,
-                wait="Lock:transactionid", blocked_by=(4312,), blocks=0, query="SELECT * FROM wallets WHERE id = $1 FOR UPDATE")
+        Session(
+            pid=4320 + n,
+            user="nexnum",
+            application="nexnum-app",
+            state="active",
+            transaction_s=30.0 - n,
+            query_s=30.0 - n,
+            wait="Lock:transactionid",
+            blocked_by=(4312,),
+            blocks=0,
+            query="SELECT * FROM wallets WHERE id = $1 FOR UPDATE",
+        )
         for n in range(14)
-    )  # fmt: skip
+    )
     values: dict[str, Value] = {
         "transactions": Transactions(
-            source="postgres", failure_rate=71 / 400, attempts=400, failures=71, window_s=300, latency_p95_s=2.1,
+            source="postgres",
+            failure_rate=71 / 400,
+            attempts=400,
+            failures=71,
+            window_s=300,
+            latency_p95_s=2.1,
             scope=Scope(verdict="one", provider="smsbower", because="66 of 71 failures (93 %) are at smsbower"),
-            providers=_traffic(("smsbower", 120, 66), ("5sim", 150, 4), ("tiger-sms", 70, 1), ("sms-activate", 60, 0),
-                               ("onlinesim", 0, 0)),
-            trend=trend(0.19), notes=("Prometheus does not answer: the counts are from Postgres",),
+            providers=_traffic(
+                ("smsbower", 120, 66),
+                ("5sim", 150, 4),
+                ("tiger-sms", 70, 1),
+                ("sms-activate", 60, 0),
+                ("onlinesim", 0, 0),
+            ),
+            trend=trend(0.19),
+            notes=("Prometheus does not answer: the counts are from Postgres",),
         ),
-        "circuits": Circuits(source="3 of 3 pods, redis", pods_followed=3, pods=3, providers=(
-            _circuit("smsbower", "open", ("open", "open", "half-open"), "open", flapping=True, opened=4, seen_5xx=12, last_traffic=ago(3)),
-            _circuit("tiger-sms", "half-open", ("half-open", "closed", "closed"), last_traffic=ago(242)),
-            _circuit("5sim", seen_429=3), _circuit("sms-activate", "unknown", ("unknown",) * 3),
-            _circuit("onlinesim", active=False))),
-        "outbox": Outbox(source="postgres", pending=137, failed=9, dropped=2, oldest_pending_s=1510, arrived_per_min=5, drained_per_min=0),
-        "reservations": Reservations(source="postgres", pending=61, stuck=56, oldest_s=1020, by_table={
-            "purchase_orders": Pile(pending=40, stuck=36, oldest_s=1020), "activations": Pile(pending=21, stuck=20, oldest_s=900),
-            "offer_reservations": Pile(pending=0, stuck=0, oldest_s=None)}),
-        "database": Database(source="postgres", sessions=(blocker, *waiting), long=15, idle_in_transaction=1, blocked=14,
-                             connections=41, max_connections=100, server_version="16.4", read_only_role=True),
-        "workloads": Workloads(source="kubernetes", namespace="default", deployment="nexnum-app", desired=3, ready=2, updated=3,
-                               available=2, rollout="complete", autoscaler=scaler, pods=(
-                                   _pod(PODS[0]), _pod(PODS[1], False, restarts=4, reason="CrashLoopBackOff", restarted_at=ago(95)),
-                                   _pod(PODS[2], restarts=1))),
-        "alerts": Alerts(source="prometheus", runbook=RUNBOOK, pending=1, firing=(
-            Alert(name="ProviderApiErrors", severity="warning", since=ago(262), summary="Provider API errors",
-                  labels={"provider": "smsbower", "severity": "warning"}),)),
-    }  # fmt: skip
+        "circuits": Circuits(
+            source="3 of 3 pods, redis",
+            pods_followed=3,
+            pods=3,
+            providers=(
+                _circuit(
+                    "smsbower",
+                    "open",
+                    ("open", "open", "half-open"),
+                    "open",
+                    flapping=True,
+                    opened=4,
+                    seen_5xx=12,
+                    last_traffic=ago(3),
+                ),
+                _circuit("tiger-sms", "half-open", ("half-open", "closed", "closed"), last_traffic=ago(242)),
+                _circuit("5sim", seen_429=3),
+                _circuit("sms-activate", "unknown", ("unknown",) * 3),
+                _circuit("onlinesim", active=False),
+            ),
+        ),
+        "outbox": Outbox(
+            source="postgres",
+            pending=137,
+            failed=9,
+            dropped=2,
+            oldest_pending_s=1510,
+            arrived_per_min=5,
+            drained_per_min=0,
+        ),
+        "reservations": Reservations(
+            source="postgres",
+            pending=61,
+            stuck=56,
+            oldest_s=1020,
+            by_table={
+                "purchase_orders": Pile(pending=40, stuck=36, oldest_s=1020),
+                "activations": Pile(pending=21, stuck=20, oldest_s=900),
+                "offer_reservations": Pile(pending=0, stuck=0, oldest_s=None),
+            },
+        ),
+        "database": Database(
+            source="postgres",
+            sessions=(blocker, *waiting),
+            long=15,
+            idle_in_transaction=1,
+            blocked=14,
+            connections=41,
+            max_connections=100,
+            server_version="16.4",
+            read_only_role=True,
+        ),
+        "workloads": Workloads(
+            source="kubernetes",
+            namespace="default",
+            deployment="nexnum-app",
+            desired=3,
+            ready=2,
+            updated=3,
+            available=2,
+            rollout="complete",
+            autoscaler=scaler,
+            pods=(
+                _pod(PODS[0]),
+                _pod(PODS[1], False, restarts=4, reason="CrashLoopBackOff", restarted_at=ago(95)),
+                _pod(PODS[2], restarts=1),
+            ),
+        ),
+        "alerts": Alerts(
+            source="prometheus",
+            runbook=RUNBOOK,
+            pending=1,
+            firing=(
+                Alert(
+                    name="ProviderApiErrors",
+                    severity="warning",
+                    since=ago(262),
+                    summary="Provider API errors",
+                    labels={"provider": "smsbower", "severity": "warning"},
+                ),
+            ),
+        ),
+    }
     return {name: reading(name, value) for name, value in values.items()}
 
 
@@ -168,16 +308,25 @@ def unconfigured() -> dict[str, Reading]:
 
 def events() -> Reading:
     rows = tuple(
-        Event(id=f"evt-{n:04}", event_type="offer.updated", aggregate_type="offer", status="FAILED" if n < 9 else "PENDING",
-              retries=1 if n < 9 else 0, age_s=1500.0 - n, error="Meilisearch: invalid document id" if n < 9 else "")
+        Event(
+            id=f"evt-{n:04}",
+            event_type="offer.updated",
+            aggregate_type="offer",
+            status="FAILED" if n < 9 else "PENDING",
+            retries=1 if n < 9 else 0,
+            age_s=1500.0 - n,
+            error="Meilisearch: invalid document id" if n < 9 else "",
+        )
         for n in range(24)
-    )  # fmt: skip
+    )
     return reading("outbox events", Events(source="postgres", events=rows))
 
 
 def health(broken: bool = False) -> tuple[SourceHealth, ...]:
-    good = {name: SourceHealth(name=name, latency_ms=ms, ok_at=ago(1)) for name, ms in
-            (("postgres", 2.0), ("redis", 0.6), ("kubernetes", 12.0), ("prometheus", 31.0), ("api", 9.0))}  # fmt: skip
+    good = {
+        name: SourceHealth(name=name, latency_ms=ms, ok_at=ago(1))
+        for name, ms in (("postgres", 2.0), ("redis", 0.6), ("kubernetes", 12.0), ("prometheus", 31.0), ("api", 9.0))
+    }
     if broken:
         good["postgres"] = replace(good["postgres"], failed_at=ago(42), error="refused", kind="unreachable")
         good["prometheus"] = replace(good["prometheus"], failed_at=ago(42), error="HTML", kind="bad answer")

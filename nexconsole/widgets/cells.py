@@ -76,10 +76,12 @@ def cut_front(text: str, width: int) -> str:
     """The text's end, where that is what tells it from others, as with pods; begun by an ellipsis where it is cut."""
     if cells(text) <= width:
         return text
-    kept = text[-max(0, width - 1) :] if width > 1 else ""
+    if width <= 1:
+        return "…"[: max(0, width)]
+    kept = text[1 - width :]
     while cells(kept) > width - 1:
         kept = kept[1:]
-    return "…" + kept if width > 0 else ""
+    return "…" + kept
 
 
 def column(text: str, width: int, right: bool = False) -> str:

@@ -18,7 +18,6 @@ INKS: dict[str, tuple[str, str, bool]] = {
     "muted": ("ink-muted", "background", False),
     "faint": ("ink-faint", "background", False),
     "stale": ("ink-stale", "background", False),
-    "good": ("ink-good", "background", False),
     "doubt": ("ink-warn", "background", False),
     "warn": ("ink-warn", "background", True),
     "alarm": ("ink-alarm", "background", True),
@@ -37,7 +36,6 @@ INKS: dict[str, tuple[str, str, bool]] = {
     "block-drill": ("ink-on-drill", "ink-drill", True),
     "block-other": ("ink-text", "ink-block-calm", True),
     "tape": ("ink-on-drill", "ink-drill", True),
-    "drill": ("ink-drill", "background", False),
 }
 
 

@@ -1,0 +1,141 @@
+"""The parts that pictures are made of: cells, words, figures, charts, inks."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.color import Color
+
+from nexconsole import themes
+from nexconsole.widgets import charts, figures, words
+from nexconsole.widgets.cells import cut, cut_front, fit, phrases, plain, spread, wrapped
+from nexconsole.widgets.ink import INKS
+from nexconsole.widgets.lines import _changes
+
+
+def width(line) -> int:
+    return sum(cell_len(text) for text, _ in line)
+
+
+@given(st.lists(st.tuples(st.text(max_size=30), st.just("text")), max_size=6), st.integers(0, 40))
+def test_any_line_can_be_fitted_to_any_width(runs: list, room: int) -> None:
+    line = fit(tuple(runs), room)
+    assert width(line) == room
+    assert all(text.isprintable() for text, _ in line)
+
+
+@given(st.text(max_size=60), st.integers(0, 30))
+def test_a_cut_text_is_never_wider_than_asked(text: str, room: int) -> None:
+    assert cell_len(cut(plain(text), room)) <= room
+    assert cell_len(cut_front(plain(text), room)) <= room
+    assert all(cell_len(line) <= max(room, 0) for line in wrapped(text, room, 3))
+
+
+def test_a_wide_character_is_never_cut_in_half() -> None:
+    assert fit((("ab界", "text"),), 3) == (("ab…", "text"),)
+    assert _changes((("a界b", "text"),), (("a界c", "text"),), 4) == [(3, 4)]
+    assert _changes((("a界b", "text"),), (("a--b", "text"),), 4) == [(1, 3)]
+
+
+def test_only_cells_that_changed_are_repainted() -> None:
+    before, after = (("x" * 50, "text"),), (("x" * 10 + "y" + "x" * 38 + "z", "text"),)
+    assert _changes(before, after, 50) == [(10, 11), (49, 50)]
+    assert _changes(before, (("x" * 50, "warn"),), 50) == [(0, 50)]
+    assert _changes(before, before, 50) == []
+
+
+def test_phrases_keep_the_first_and_skip_what_does_not_fit() -> None:
+    parts = [("OPEN 2/3 pods", "warn"), ("a very long remark on it", "text"), ("12 s left", "text")]
+    assert "".join(text for text, _ in phrases(parts, 25)) == "OPEN 2/3 pods, 12 s left"
+
+
+def test_left_and_right_share_a_line() -> None:
+    assert "".join(t for t, _ in spread((("left side", "text"),), (("right", "text"),), 12)) == "left … right"
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [(None, "-"), (0.0, "0 %"), (0.0001, "0.1 %"), (0.178, "17.8 %"), (0.9996, "100 %"), (0.9992, "99.9 %")],
+)
+def test_a_share_is_never_zero_where_something_failed(rate: float | None, text: str) -> None:
+    assert words.share(rate) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "-"),
+        (0.4, "0 s"),
+        (99, "99 s"),
+        (100, "1 min"),
+        (1510, "25 min"),
+        (11400, "3 h 10 min"),
+        (187200, "2 d 4 h"),
+    ],
+)
+def test_durations_are_short(seconds: float | None, text: str) -> None:
+    assert words.duration(seconds) == text
+
+
+def test_an_age_does_not_tick_every_second_while_it_is_young() -> None:
+    assert [words.ago(s) for s in (0, 4.9, 5, 9, 12, 59, 61)] == [
+        "now",
+        "now",
+        "5 s ago",
+        "5 s ago",
+        "10 s ago",
+        "55 s ago",
+        "1 min ago",
+    ]
+
+
+def test_the_trend_leaves_a_gap_where_nothing_was_measured_and_a_base_where_it_was_zero() -> None:
+    lines = charts.trend([None, 0.0, 0.03, 0.07, 0.15], 4, ((0.05, "warn"), (0.10, "alarm")))
+    bottom = [(glyph, ink) for text, ink in lines[-1] for glyph in text]
+    assert bottom[0] == (" ", "faint") and bottom[1] == ("▁", "faint")
+    assert [ink for _, ink in bottom[2:5]] == ["chart", "warn", "alarm"]
+    text = ["".join(t for t, _ in line) for line in lines]
+    assert "10 %" in text[1] and "5 %" in text[2] and "┄" in text[1]
+    assert {len(line) for line in text} == {5 + charts.AXIS}
+
+
+def test_columns_hold_a_point_until_the_next_and_show_the_worst() -> None:
+    points = [(600.0 + 60 * n, 0.01 * n) for n in range(10)]
+    values = charts.columns(points, 600.0, 20)
+    assert len(values) == 20 and values[-1] == pytest.approx(0.09)
+    assert values[-2] == values[-3] == pytest.approx(0.08)
+    squeezed = charts.columns(points, 600.0, 5)
+    assert squeezed[-2] == pytest.approx(0.08) or squeezed[-2] == pytest.approx(0.07)
+    assert charts.columns([], 600.0, 5) == [None] * 5
+    gap = charts.columns([(0.0, 0.1), (60.0, 0.1), (120.0, 0.1), (540.0, 0.1)], 600.0, 10)
+    assert None in gap
+
+
+def test_big_figures_are_three_lines_of_one_width() -> None:
+    for text in ("0", "17.8", "10000+", "-", "100 %"):
+        rows = figures.figure(text, "text")
+        assert {width(row) for row in rows} == {figures.width(text)}
+        assert len(rows) == figures.HEIGHT
+
+
+def test_a_figure_that_does_not_fit_is_a_plain_one() -> None:
+    assert figures.beside("17.8", "alarm", ((("x", "text"),),), 20, "%")[0][0] == ("17.8 %  ", "alarm")
+
+
+def _luminance(colour: str) -> float:
+    parts = [value / 255 for value in Color.parse(colour).get_truecolor()]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", themes.THEMES, ids=lambda theme: theme.name)
+def test_words_can_be_read_in_every_theme(theme) -> None:
+    """WCAG's 4.5 for words, 7 with high contrast; 3 for what is dimmed on purpose; frames only have to be seen."""
+    variables = theme.variables | {"background": theme.background}
+    least = {"frame": 1.3, "faint": 2.0, "chart": 3.0, "stale": 3.0}
+    for ink, (colour, background, _) in INKS.items():
+        high, low = sorted((_luminance(variables[colour]), _luminance(variables[background])), reverse=True)
+        wanted = least.get(ink, 7.0 if "contrast" in theme.name else 4.5)
+        assert (high + 0.05) / (low + 0.05) >= wanted, ink

@@ -1,0 +1,195 @@
+"""Every pane's picture at every size, of every state, and of text that means harm."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import pytest
+import sample_readings as sample
+from rich.cells import cell_len
+
+from nexconsole.model import Reading
+from nexconsole.panes import face as faces
+from nexconsole.screens.console import FACES
+from nexconsole.settings import Settings
+from nexconsole.signals.circuits import Circuits
+from nexconsole.signals.transactions import Transactions
+from nexconsole.widgets.cells import as_text
+from nexconsole.widgets.ink import INKS
+from nexconsole.widgets.picture import Frame, Space, framed
+
+HOSTILE = (
+    "[/]",
+    "[red]x[/red]",
+    "\x1b[31mred\x1b[0m",
+    "\x1b]0;title\x07after",
+    "\x1b]52;c;ZXZpbA==\x07",
+    "\x9b2Jwiped",
+    "line\r\nbreak\ttab\x00nul\x7f",
+    "👩‍👩‍👧‍👦 family 🏳️‍🌈 👍🏽 🇳🇱",
+    "\u202eevil\u202c \u2066isolated\u2069 \u200fמספר وهمي",
+    "Z" + "\u0301\u0323\u0489" * 40 + "algo",
+    "界" * 300,
+    "\ud800 lone surrogate",
+    "x" * 1_000_000,
+    "🔥" * 250_000,
+)
+SIZES = ((1, 1), (4, 3), (12, 5), (36, 4), (36, 10), (56, 18), (100, 24), (200, 46))
+BY_SIGNAL = {face.SIGNAL: face for face in FACES}
+
+
+def drawn(
+    signal: str, reading: Reading | None, width: int = 56, height: int = 18, large: bool = False, **more: Any
+) -> list[str]:
+    """The frame's lines as text; every run's ink exists and every line is as wide as the frame."""
+    face = BY_SIGNAL[signal]
+    readings = {signal: reading} if reading else {}
+    space = Space(
+        max(0, width - 4), max(0, height - 2), sample.NOW, Settings(), readings | more.pop("readings", {}), **more
+    )
+    picture = faces.picture(face, reading, space, large)
+    lines = framed(picture, Frame(face.TITLE, faces.aside(reading, space), True, 0, 0), width, height)
+    assert len(lines) == height
+    for line in (*lines, faces.brief(face, reading, replace(space, width=width))):
+        assert sum(cell_len(text) for text, _ in line) == width
+        assert {ink for _, ink in line} <= INKS.keys()
+        assert all(text.isprintable() for text, _ in line)
+    return as_text(lines).splitlines()
+
+
+def poisoned(value: Any, text: str) -> Any:
+    """The same value with every text in it replaced."""
+    if isinstance(value, str):
+        return text
+    if isinstance(value, tuple):
+        return tuple(poisoned(one, text) for one in value)
+    if isinstance(value, dict):
+        return {poisoned(key, text): poisoned(one, text) for key, one in value.items()}
+    if is_dataclass(value):
+        return replace(value, **{f.name: poisoned(getattr(value, f.name), text) for f in fields(value)})
+    return value
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("world", sample.WORLDS)
+def test_every_pane_fits_every_size_in_every_world(world: str, size: tuple[int, int]) -> None:
+    for signal, reading in sample.WORLDS[world]().items():
+        for large in (False, True):
+            for mood in ("calm", "minor", "warn", "alarm"):
+                drawn(signal, reading, *size, large=large, mood=mood, readings={"outbox events": sample.events()})
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:24])
+def test_hostile_text_anywhere_in_a_value_is_drawn_as_harmless_words(text: str) -> None:
+    for signal, reading in sample.incident().items():
+        hostile = replace(reading, value=poisoned(reading.value, text), error=text)
+        for age in (1, 100):
+            for large in (False, True):
+                drawn(signal, replace(hostile, taken_at=sample.ago(age)), large=large, mood="alarm")
+        drawn(signal, replace(hostile, value=None, taken_at=None))
+        drawn(signal, replace(hostile, absent=True))
+    events = replace(sample.events(), value=poisoned(sample.events().value, text), error=text)
+    drawn("outbox", sample.incident()["outbox"], large=True, readings={"outbox events": events})
+
+
+def test_markup_in_a_name_is_shown_as_it_is_written() -> None:
+    value = sample.calm()["circuits"].value
+    value = replace(value, providers=(replace(value.providers[0], name="[red]a[/]"),))
+    assert any("[red]a[/]" in line for line in drawn("circuits", sample.reading("circuits", value)))
+
+
+def test_no_data_zero_stale_error_and_unconfigured_are_five_different_pictures() -> None:
+    zero = Transactions(source="postgres", failure_rate=0.0, attempts=200, failures=0, window_s=300)
+    empty = replace(zero, failure_rate=None, attempts=0)
+    pictures = {
+        "waiting": drawn("transactions", None),
+        "zero": drawn("transactions", sample.reading("transactions", zero)),
+        "nothing measured": drawn("transactions", sample.reading("transactions", empty)),
+        "stale": drawn("transactions", sample.stale()["transactions"]),
+        "error": drawn("transactions", sample.reading("transactions", None, error="postgres did not answer")),
+        "absent": drawn("transactions", sample.unconfigured()["transactions"]),
+    }
+    text = {name: "\n".join(lines) for name, lines in pictures.items()}
+    assert len(set(text.values())) == 6
+    assert "0 of 200 failed" in text["zero"]
+    assert "waiting" in text["waiting"]
+    assert "no purchases" in text["nothing measured"] and "0 %" not in text["nothing measured"]
+    assert "STALE 42 s" in text["stale"] and "postgres did not answer" in text["stale"]
+    assert "14:06:49" in text["stale"]
+    assert "NO DATA" in text["error"] and "postgres did not answer" in text["error"]
+    assert "not configured" in text["absent"] and "DATABASE_URL" in text["absent"]
+
+
+def test_a_stale_pane_keeps_its_figures_without_any_loud_ink() -> None:
+    reading = sample.stale()["reservations"]
+    space = Space(52, 6, sample.NOW, Settings(), {}, "alarm")
+    picture = faces.picture(BY_SIGNAL["reservations"], reading, space)
+    inks = {ink for line in picture.head for _, ink in line}
+    assert inks == {"stale"}
+    assert "56 stuck" in as_text(picture.head)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        ("one", "ONE PROVIDER: smsbower"),
+        ("some", "SOME PROVIDERS"),
+        ("all", "ALL PROVIDERS"),
+        ("unknown", "TOO FEW TO SAY"),
+    ],
+)
+def test_the_verdict_is_said_in_words(verdict: str, words: str) -> None:
+    value = sample.incident()["transactions"].value
+    scope = replace(value.scope, verdict=verdict, provider="smsbower" if verdict == "one" else None, because="")
+    lines = drawn("transactions", sample.reading("transactions", replace(value, scope=scope)), mood="alarm")
+    assert any(words in line for line in lines)
+
+
+def test_the_verdict_names_the_provider_in_the_narrowest_pane_too() -> None:
+    lines = drawn("transactions", sample.incident()["transactions"], 40, 12, mood="alarm")
+    assert any("ONE PROVIDER: smsbower, 66 of 71" in line for line in lines)
+
+
+def test_two_sources_that_disagree_are_said_to() -> None:
+    value = replace(sample.calm()["transactions"].value, disagreement="Prometheus says 1 %, Postgres says 20 %")
+    assert any("Postgres says 20 %" in line for line in drawn("transactions", sample.reading("transactions", value)))
+
+
+def test_circuits_say_which_holders_are_open_and_for_how_long() -> None:
+    lines = drawn("circuits", sample.incident()["circuits"], 60, 20, mood="minor")
+    row = next(line for line in lines if "smsbower" in line)
+    assert "▲ smsbower" in row and "OPEN 2/3 pods, shared OPEN, 12 s left" in row
+    assert any("~ tiger-sms" in line and "HALF-OPEN 1/3 pods, no traffic for 4 min" in line for line in lines)
+    assert any("○ onlinesim" in line and "disabled" in line for line in lines)
+    assert any("FLAPPING smsbower: opened 4 times in 10 min" in line for line in lines)
+
+
+def test_an_outbox_that_does_not_drain_says_so() -> None:
+    text = "\n".join(drawn("outbox", sample.incident()["outbox"], 60, 8, mood="minor"))
+    assert "oldest 25 min" in text and "9 failed, 2 dropped" in text and "draining 0 a minute" in text
+
+
+def test_a_capped_count_says_that_it_may_be_more() -> None:
+    value = replace(sample.incident()["outbox"].value, pending=10_000, capped=True)
+    assert "10 000+" in "\n".join(drawn("outbox", sample.reading("outbox", value), 40, 4))
+
+
+def test_a_thousand_providers_cost_no_more_than_those_in_sight() -> None:
+    calls = 0
+    value = sample.calm()["circuits"].value
+    many = tuple(replace(value.providers[0], name=f"provider-{n:04}") for n in range(1000))
+    reading = sample.reading("circuits", Circuits(providers=many, pods=3, pods_followed=3))
+    space = Space(56, 18, sample.NOW, Settings())
+    picture = faces.picture(BY_SIGNAL["circuits"], reading, space, True)
+    draw = picture.rows.draw
+
+    def counted(n: int):
+        nonlocal calls
+        calls += 1
+        return draw(n)
+
+    picture = replace(picture, rows=replace(picture.rows, draw=counted))
+    lines = framed(picture, Frame("Circuits", (), True, 500, 505), 60, 20)
+    assert calls == 16
+    assert "501-516 of 1000" in as_text(lines)

@@ -1,0 +1,67 @@
+"""What the console looks like: four worlds at three sizes, time standing still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import sample_readings as sample
+from textual.pilot import Pilot
+
+from nexconsole.app import NexConsole
+from nexconsole.model import SourceHealth
+from nexconsole.settings import Settings
+
+SIZES = ((80, 24), (120, 40), (200, 50))
+
+
+def console(world: str, theme: str = "dark", drill: str | None = None) -> NexConsole:
+    """The console at a frozen moment; its readings come before the picture is taken."""
+    settings = Settings(environment="production", name="nexnum-eu", operator="maria", theme=theme, motion="off")
+    app = NexConsole(settings, None, clock=lambda: sample.NOW, drill=drill)
+    health: tuple[SourceHealth, ...] = sample.health(broken=world == "stale")
+    if world == "unconfigured":
+        health = tuple(SourceHealth(name=source.name, configured=False) for source in health)
+    app.console_screen._health = lambda: health
+    return app
+
+
+def shown(world: str, *keys: str) -> Callable[[Pilot], Any]:
+    async def run_before(pilot: Pilot) -> None:
+        await pilot.pause()
+        screen = pilot.app.console_screen
+        for reading in sample.WORLDS[world]().values():
+            screen.show(replace(reading, attempted_at=sample.NOW))
+        screen.tick()
+        await pilot.pause()
+        if keys:
+            await pilot.press(*keys)
+
+    return run_before
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("world", sample.WORLDS)
+def test_the_console_looks_as_it_did(snap_compare, world: str, size: tuple[int, int]) -> None:
+    assert snap_compare(console(world), run_before=shown(world), terminal_size=size)
+
+
+@pytest.mark.parametrize("theme", ["light", "high-contrast", "colour-blind"])
+def test_each_theme_looks_as_it_did(snap_compare, theme: str) -> None:
+    assert snap_compare(console("incident", theme), run_before=shown("incident"), terminal_size=(120, 40))
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_each_maximized_pane_looks_as_it_did(snap_compare, number: int) -> None:
+    assert snap_compare(console("incident"), run_before=shown("incident", str(number)), terminal_size=(120, 40))
+
+
+def test_a_drill_looks_like_no_production(snap_compare) -> None:
+    app = console("incident", drill="provider-outage")
+    assert snap_compare(app, run_before=shown("incident"), terminal_size=(120, 40))
+
+
+def test_the_list_of_keys_looks_as_it_did(snap_compare) -> None:
+    assert snap_compare(console("calm"), run_before=shown("calm", "question_mark"), terminal_size=(120, 40))
