@@ -53,6 +53,10 @@ class BadAnswer(SourceError):
     kind = "bad answer"
 
 
+class NoRoute(BadAnswer):
+    """The API has no such route: another version of NexNum."""
+
+
 class MissingSchema(SourceError):
     """A table or column that a signal needs is not there; the text says which."""
 

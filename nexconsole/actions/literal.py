@@ -6,6 +6,7 @@ Texts from outside are quoted twice: as a literal of their own language (SQL, JS
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -75,13 +76,34 @@ def redis_cli(settings: Settings, *command: str) -> str:
     return f'set -- $({master}) && {login}-h "$1" -p "$2" {number}{words}'
 
 
-def curl(method: str, path: str, *, headers: Sequence[str] = (), body: Mapping[str, object] | None = None) -> str:
-    """A request to NexNum's API. `headers` go into double quotes as they are: they name variables, nothing else."""
-    words = [f'curl -sS --fail-with-body -X {method} "$API_URL"{shlex.quote(path)}']
+def curl(
+    method: str,
+    path: str,
+    *,
+    headers: Sequence[str] = (),
+    body: Mapping[str, object] | None = None,
+    server: str = "$API_URL",
+) -> str:
+    """A request to NexNum's API, or to the `server` that a variable names.
+
+    `headers` go into double quotes as they are: they name variables, nothing else.
+    """
+    words = [f'curl -sS --fail-with-body -X {method} "{server}"{shlex.quote(path)}']
     words += [f'-H "{header}"' for header in headers]
     if body is not None:
         words += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}"]
     return " ".join(words)
+
+
+def kubectl(settings: Settings, *command: str) -> str:
+    """A command of kubectl in the settings' cluster and namespace."""
+    where = settings.kubernetes
+    lead = ["kubectl", *(("--context", where.context) if where.context else ()), "-n", where.namespace]
+    words = shlex.join([*lead, *command])
+    if where.kubeconfig in ("", "in-cluster"):
+        return words
+    files = os.pathsep.join(os.path.expanduser(file) for file in where.kubeconfig.split(os.pathsep))
+    return f"KUBECONFIG={shlex.quote(files)} {words}"
 
 
 ADMIN = ("Authorization: Bearer $ADMIN_TOKEN", "Cookie: token=$ADMIN_TOKEN")

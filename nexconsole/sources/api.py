@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from ..errors import BadAnswer, SettingsError, SourceError, Unreachable
+from ..errors import BadAnswer, NoRoute, SettingsError, SourceError, Unreachable
 from .clients import Clients
 from .source import Source
 from .text import clean
@@ -42,7 +42,7 @@ class Api(Source):
     async def methods(self, path: str) -> tuple[str, ...]:
         """The methods that a route exports, such as ("GET", "HEAD", "OPTIONS"); its handlers are not run.
 
-        Raises BadAnswer where there is no such route, and where something else answers in its place.
+        Raises NoRoute where there is none, BadAnswer where something else answers in its place.
         """
         async with self.exchange(self.settings.timeout_s, f"OPTIONS {path}"):
             if self._client is None:
@@ -60,7 +60,7 @@ class Api(Source):
         at, status = f"api at {self.address}", response.status_code
         refuse_redirect(self, response)
         if status == 404:
-            raise BadAnswer(self.name, f"{at} has no route {path} (404): is this NexNum, and which version?")
+            raise NoRoute(self.name, f"{at} has no route {path} (404): is this NexNum, and which version?")
         if status == 429:
             raise Unreachable(self.name, f"{at} limits the rate of our requests (429)")
         if status >= 500:

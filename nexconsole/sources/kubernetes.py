@@ -207,6 +207,7 @@ class Kubernetes(Source):
         *,
         query: Mapping[str, str] | None = None,
         body: Any = None,
+        content_type: str = "application/json",
         timeout: aiohttp.ClientTimeout | None = None,
         streamed: bool = False,
     ) -> aiohttp.ClientResponse:
@@ -218,7 +219,7 @@ class Kubernetes(Source):
         if streamed:
             headers["Accept-Encoding"] = "identity"
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content_type
         await client.update_params_for_auth(headers, [], ["BearerToken"])
         rest = client.rest_client
         if rest.pool_manager.closed:

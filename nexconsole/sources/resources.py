@@ -21,7 +21,9 @@ class Metadata(Object):
     name: str = ""
     uid: str = ""
     generation: int = 0
+    resource_version: str = ""
     labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
     owner_references: list[Owner] | None = None
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
@@ -126,13 +128,19 @@ class Selector(Object):
 
 
 class Template(Object):
+    metadata: Metadata = Metadata()
     spec: PodSpec = PodSpec()
+
+
+class Strategy(Object):
+    type: str = ""
 
 
 class DeploymentSpec(Object):
     replicas: int = 1
     paused: bool = False
     selector: Selector = Selector()
+    strategy: Strategy = Strategy()
     template: Template = Template()
 
 

@@ -1,0 +1,171 @@
+"""Kubernetes written to: over a connection of its own, tried by a dry run first, every answer an Outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from ..errors import NexConsoleError, SourceError
+from ..sources.kubernetes import Kubernetes, _body
+from ..sources.resources import Deployment
+from .action import Context
+from .connections import MAYBE, NOTHING
+from .plan import Guard, Outcome
+
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+NO_MORE = (404, 409, 410)  # the world changed since the preview: gone, or another version
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What a Role must grant: a verb on a resource ("deployments.apps"), or on a subresource of it."""
+
+    verb: str
+    resource: str
+    subresource: str = ""
+
+    @property
+    def grant(self) -> str:
+        """The rule as a Role's manifest has it."""
+        plain, _, group = self.resource.partition(".")
+        full = f"{plain}/{self.subresource}" if self.subresource else plain
+        return f'apiGroups: ["{group}"], resources: ["{full}"], verbs: ["{self.verb}"]'
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}{'/' + self.subresource if self.subresource else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Write:
+    """One request that changes something. Its path begins with /api or /apis; `rule` is what it takes."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | list[Any]
+    rule: Rule
+    content_type: str = "application/json"
+
+
+class Cluster:
+    """The API server, asked and changed for one action."""
+
+    def __init__(self, kubernetes: Kubernetes, limit_s: float) -> None:
+        self._kubernetes = kubernetes
+        self._limit_s = limit_s
+        self.namespace = kubernetes.settings.namespace
+        self.name = kubernetes.settings.deployment
+
+    def path(self, group: str, plural: str, name: str = "", sub: str = "") -> str:
+        """`group` with its version: "api/v1", "apis/apps/v1"."""
+        parts = [group, "namespaces", self.namespace, plural, name, sub]
+        return "/" + "/".join(quote(part, safe="/" if part == group else "") for part in parts if part)
+
+    async def deployment(self) -> Deployment:
+        """The deployment as it is at this moment. Raises SourceError."""
+        return await self._kubernetes.deployment()
+
+    async def get(self, path: str, rule: Rule, name: str = "", query: Mapping[str, str] | None = None) -> Any:
+        """An object as it is, undecoded. Raises SourceError."""
+        async with self._kubernetes.exchange(self._limit_s, f"the {rule.resource} query"):
+            return await self._kubernetes._read(path, dict, rule.verb, rule.resource, name, query=query)
+
+    async def send(self, write: Write, *, dry: bool = False) -> Mapping[str, Any] | Outcome:
+        """What the server made of it, or the Outcome that says why not; a dry run changes nothing in any case.
+
+        A deletion's options are in its body, where the server looks for `dryRun` then and nowhere else.
+        """
+        import aiohttp
+
+        source, sent = self._kubernetes, False
+        at = f"{write.method} {write.path} at kubernetes {source.address}"
+        query, body = {"fieldManager": "nexconsole"} if write.method == "PATCH" else {}, write.body
+        if dry and isinstance(body, Mapping) and write.method == "DELETE":
+            body = {**body, "dryRun": ["All"]}
+        elif dry:
+            query = {**query, "dryRun": "All"}
+        try:
+            async with asyncio.timeout(self._limit_s):
+                await source.clients.wait(source.module)
+                await source._connected()
+                sent = not dry
+                response = await source._send(
+                    write.method, write.path, query=query, body=body, content_type=write.content_type
+                )
+                async with response:
+                    if not 200 <= response.status < 300:
+                        return await self._refused(response, write, dry)
+                    return msgspec.json.decode(await _body(response, source.name), type=dict)
+        except aiohttp.ClientConnectorError as error:
+            return Outcome(state="failed", answer=f"{source.explain(error)}: nothing was sent")
+        except TimeoutError:
+            return _lost(f"{at} was not answered within {self._limit_s:g} s", sent)
+        except NexConsoleError as error:
+            return _lost(str(error), sent)
+        except (aiohttp.ClientError, msgspec.DecodeError, OSError) as error:
+            return _lost(str(source.explain(error) or source._network(error)), sent)  # type: ignore[arg-type]
+
+    async def _refused(self, response: Any, write: Write, dry: bool) -> Outcome:
+        """A server's own trouble leaves it open whether it was done; everything else it says is a no."""
+        name = write.path.rpartition("/")[2]
+        rule, status = write.rule, response.status
+        said = str(await self._kubernetes._refusal(response, rule.verb, rule.resource, name))
+        if status >= 500:
+            return _lost(said, not dry)
+        if status == 403:
+            said = f"{said} ({rule.grant})"
+        state = "refused" if status == 403 or status in NO_MORE else "failed"
+        return Outcome(state=state, answer=f"{said}: {NOTHING}")
+
+
+def _lost(sentence: str, sent: bool) -> Outcome:
+    return Outcome(state="unknown" if sent else "failed", answer=f"{sentence}: {MAYBE if sent else NOTHING}")
+
+
+@asynccontextmanager
+async def open_cluster(context: Context) -> AsyncIterator[Cluster]:
+    """A connection for one action, with the kubeconfig's credentials; raises NotConfigured where there is none."""
+    reader, limit = context.sources.kubernetes, context.settings.actions.timeout_s
+    settings = msgspec.structs.replace(reader.settings, timeout_s=limit)
+    kubernetes = Kubernetes(context.sources.clients, settings)
+    kubernetes.address = reader.address
+    try:
+        yield Cluster(kubernetes, limit)
+    finally:
+        await kubernetes.close()
+
+
+async def may(context: Context, rule: Rule) -> Guard:
+    """Whether this account may do it, asked of the server's own review; names the rule that is missing."""
+    name = f"account may {rule}"
+    try:
+        allowed, why = await context.sources.kubernetes.allowed(rule.verb, rule.resource, rule.subresource)
+    except SourceError as error:
+        return Guard(name=name, level="warn", reason=f"could not be asked: {error}")
+    if allowed:
+        return Guard(name=name, level="ok", reason=f"this account may {rule}")
+    place = f"in namespace {context.settings.kubernetes.namespace}"
+    because = f" ({why})" if why else ""
+    reason = f"this account may not {rule} {place}{because}: grant it by a Role with {rule.grant}"
+    return Guard(name=name, level="block", reason=reason)
+
+
+async def rehearsed(cluster: Cluster, write: Write, allowed: Guard) -> Guard:
+    """What the server says to a dry run of it: admission, quotas and validation included."""
+    name = "dry run"
+    if allowed.level == "block":
+        return Guard(name=name, level="warn", reason="not tried: the account may not do it")
+    answer = await cluster.send(write, dry=True)
+    if not isinstance(answer, Outcome):
+        return Guard(name=name, level="ok", reason="the server would accept it (dry run)")
+    said = answer.answer.removesuffix(f": {NOTHING}")
+    # A webhook that can't do dry runs says so with 400, a time-out says nothing about the real thing.
+    level = "block" if answer.state == "refused" or "(422)" in said else "warn"
+    return Guard(name=name, level=level, reason=f"the dry run did not pass: {said}")

@@ -1,0 +1,306 @@
+"""deployment.scale and rollout.undo: how many pods there are, and which revision they run. (facts 6)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ActionError, SourceError
+from ..model import Reading
+from ..signals.workloads import Workloads
+from ..sources.text import clean
+from . import literal, relief, revisions, rollouts
+from .action import Argument, Context, Suggestion, make_plan
+from .cluster import MERGE, Cluster, Rule, Write, may, open_cluster, rehearsed
+from .guards import fresh
+from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
+from .provider_rows import value_of
+from .revisions import HISTORY, ROLL, Revision
+from .rollouts import Arrival, Scene
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+
+SCALE = Rule(verb="patch", resource="deployments.apps", subresource="scale")
+MOST = 1000  # more pods than this are a typing error
+TIMES = 2  # growing or shrinking by more than this is typed
+STEP = 2  # what is suggested
+
+
+class Scale:
+    """More pods, or fewer. The database has to bear what they open."""
+
+    name = "deployment.scale"
+    title = "Scale the deployment"
+    synonyms = ("replicas", "scale up", "scale down", "more pods", "fewer pods", "capacity")
+    arguments = (Argument(name="replicas", kind="count", help="how many pods there shall be"),)
+
+    def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
+        workloads = value_of(readings, "workloads", Workloads)
+        if workloads is None or workloads.desired == 0:
+            return ()
+        to = workloads.desired + STEP
+        if workloads.autoscaler is not None and to > workloads.autoscaler.maximum:
+            return ()
+        title = f"Scale {workloads.deployment} from {workloads.desired} to {to}"
+        return (Suggestion(title=title, arguments={"replicas": str(to)}, weight=0.05),)
+
+    def unavailable(self, settings: Settings, sources: Sources) -> str | None:
+        return rollouts.missing(sources)
+
+    async def permitted(self, context: Context) -> Guard:
+        return await may(context, SCALE)
+
+    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
+        to = _count(arguments.get("replicas", ""), "replicas", MOST)
+        scene, settings = await rollouts.look(context), context.settings
+        now, name = scene.wanted, settings.kubernetes.deployment
+        if to == now:
+            raise ActionError(f"deployment {name} is scaled to {now} already")
+        details = {
+            "uid": scene.deployment.metadata.uid,
+            "from": now,
+            "to": to,
+            "ready": min(scene.ready, to),
+            "before": await relief.before(context),
+        }
+        async with open_cluster(context) as cluster:
+            allowed = await may(context, SCALE)
+            tried = await rehearsed(cluster, _scale(cluster, to), allowed)
+        paused_or_busy = rollouts.unfinished(scene, level="warn")
+        if scene.rollout == "paused":  # a paused deployment scales all the same
+            paused_or_busy = Guard(name="rollout", level="warn", reason=f"the deployment is {scene.said}")
+        guards = [
+            allowed,
+            tried,
+            _autoscaler(scene, to),
+            *rollouts.unread(scene),
+            paused_or_busy,
+            rollouts.liveness(scene),
+        ]
+        if to < now:
+            guards += [rollouts.memory(context, [pod.name for pod in scene.pods]), rollouts.orphans(context)]
+        large = to == 0 or to > TIMES * now or to * TIMES < now
+        target = Target(
+            kind="deployment",
+            id=name,
+            identity={"uid": scene.deployment.metadata.uid, "replicas": now},
+            shown={"namespace": settings.kubernetes.namespace, "ready": scene.ready, "to": to},
+        )
+        return make_plan(
+            context,
+            action=self.name,
+            arguments={"replicas": str(to)},
+            targets=(target,),
+            effect=_scaling(scene, name, to),
+            command=_kubectl_scale(settings, now, to),
+            guards=(*guards, fresh(context, "transactions")),
+            confirm=Confirm(kind="type", text=name) if large else Confirm(kind="letter", text="s"),
+            undo=Undo(action=self.name, arguments={"replicas": str(now)}, command=_kubectl_scale(settings, to, now)),
+            watch=f"{to} pods are ready, and purchases fail no more than before",
+            deadline_s=rollouts.deadline(context),
+            details=details,
+        )
+
+    async def execute(self, plan: Plan, context: Context) -> Outcome:
+        async with open_cluster(context) as cluster:
+            try:
+                deployment = await cluster.deployment()
+            except SourceError as error:
+                return Outcome(state="failed", answer=f"{error}: nothing was changed")
+            meta, now = deployment.metadata, deployment.spec.replicas
+            if meta.uid != plan.details["uid"]:
+                return Outcome(state="refused", answer="the deployment was made again meanwhile: nothing was changed")
+            if now != plan.details["from"]:
+                said = f"the deployment is scaled to {now} by now, not {plan.details['from']}: nothing was changed"
+                return Outcome(state="refused", answer=said)
+            to = int(plan.details["to"])  # type: ignore[call-overload]
+            answer = await cluster.send(_scale(cluster, to, meta.resource_version))
+        if isinstance(answer, Outcome):
+            return answer
+        done = f"the server accepted it: deployment {plan.targets[0].id} is scaled from {now} to {to}"
+        return Outcome(state="done", answer=done, touched=plan.chosen)
+
+    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
+        return await rollouts.aftermath(plan, context, lambda scene: _scaled(plan, outcome, scene))
+
+
+def _count(text: str, name: str, most: int) -> int:
+    if not (text.strip().isascii() and text.strip().isdigit()) or int(text) > most:
+        raise ActionError(f"{name} is a number from 0 to {most}, not {clean(text, 40) or 'nothing'}")
+    return int(text)
+
+
+def _scale(cluster: Cluster, to: int, version: str = "") -> Write:
+    body: dict[str, Any] = {"spec": {"replicas": to}}
+    if version:
+        body["metadata"] = {"resourceVersion": version}
+    path = cluster.path("apis/apps/v1", "deployments", cluster.name, "scale")
+    return Write(method="PATCH", path=path, body=body, rule=SCALE, content_type=MERGE)
+
+
+def _kubectl_scale(settings: Settings, now: int, to: int) -> str:
+    name = f"deployment/{settings.kubernetes.deployment}"
+    return literal.kubectl(settings, "scale", name, f"--current-replicas={now}", f"--replicas={to}")
+
+
+def _scaling(scene: Scene, name: str, to: int) -> str:
+    now = scene.wanted
+    if to == 0:
+        return f"Ends all {now} pods of {name}: nobody can buy until it is scaled up again"
+    if to > now:
+        return f"Starts {to - now} more pods of {name}: {to} instead of {now}. Each opens its own database connections"
+    return f"Ends {now - to} of {now} pods of {name}: {to} stay, and bear what all bore"
+
+
+def _autoscaler(scene: Scene, to: int) -> Guard:
+    """It writes the same number, every 15 s, and keeps its bounds even where it can measure nothing."""
+    name, scaler = "autoscaler", scene.autoscaler
+    if scaler is None:
+        return Guard(name=name, level="ok", reason="no autoscaler was found for it")
+    bounds = f"autoscaler {scaler.name} keeps it between {scaler.minimum} and {scaler.maximum}"
+    if to == 0:
+        return Guard(name=name, level="warn", reason=f"{bounds}, but lets go of a deployment that is scaled to 0")
+    if not scaler.minimum <= to <= scaler.maximum:
+        return Guard(
+            name=name, level="block", reason=f"{bounds} and would undo this at once: change its bounds instead"
+        )
+    if scene.autoscaler_works:
+        wish = f"it wants {scaler.desired} now" + (f", {scaler.metrics}" if scaler.metrics else "")
+        return Guard(name=name, level="warn", reason=f"{bounds} by its metrics ({wish}): it may undo this in minutes")
+    return Guard(name=name, level="ok", reason=f"{bounds}, and measures nothing now: this will stay")
+
+
+def _scaled(plan: Plan, outcome: Outcome, scene: Scene) -> Arrival:
+    before, to = int(plan.details["from"]), int(plan.details["to"])  # type: ignore[call-overload]
+    said = f"{scene.ready} of {to} pods ready"
+    if scene.wanted == before and outcome.state == "unknown":
+        return Arrival(there=False, said=f"the deployment is still scaled to {before}", otherwise="no effect")
+    if scene.wanted != to:
+        because = f"the deployment is scaled to {scene.wanted} again"
+        if scene.autoscaler is not None:
+            because += f": autoscaler {scene.autoscaler.name} wants {scene.autoscaler.desired}, or somebody else did it"
+        return Arrival(there=False, said=said, ended=Verdict(state="no effect", because=because))
+    living = sum(pod.reason != "Terminating" for pod in scene.pods)
+    return Arrival(there=scene.ready == to and living == to, said=said)
+
+
+class Back:
+    """An older revision's pod template again. What that version did to the database stays."""
+
+    name = "rollout.undo"
+    title = "Go back to the revision before"
+    synonyms = ("rollback", "roll back", "revert deploy", "previous version", "undo deployment", "undo release")
+    arguments = (Argument(name="revision", kind="count", required=False, help="without it the one before"),)
+
+    def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
+        workloads = value_of(readings, "workloads", Workloads)
+        if workloads is None:
+            return ()
+        ill = workloads.rollout in ("stuck", "progressing")
+        why = f"its rollout is {workloads.rollout}: {workloads.rollout_note}" if ill else "no rollout is running"
+        title = f"Roll {workloads.deployment} back to the revision before - {why}"
+        return (Suggestion(title=title, arguments={}, weight=0.4 if workloads.rollout == "stuck" else 0.05),)
+
+    def unavailable(self, settings: Settings, sources: Sources) -> str | None:
+        return rollouts.missing(sources)
+
+    async def permitted(self, context: Context) -> Guard:
+        guards = [await may(context, rule) for rule in (ROLL, HISTORY)]
+        return next((guard for guard in guards if guard.level != "ok"), guards[0])
+
+    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
+        wanted = arguments.get("revision", "").strip()
+        number = _count(wanted, "revision", 1_000_000_000) if wanted else 0
+        scene, settings = await rollouts.look(context), context.settings
+        meta, name = scene.deployment.metadata, settings.kubernetes.deployment
+        async with open_cluster(context) as cluster:
+            history = await revisions.read(cluster)
+            to, now = revisions.choose(history, number), history.current
+            allowed = await may(context, ROLL)
+            tried = await rehearsed(cluster, revisions.write(cluster, history, to, meta.uid), allowed)
+        difference = revisions.difference(now, to)
+        details = {
+            "uid": meta.uid,
+            "generation": meta.generation,
+            "revision": to.number,
+            "template": to.mark,
+            "pods": [pod.uid for pod in scene.pods],
+            "ready": scene.ready,
+            "before": await relief.before(context),
+        }
+        pods = [pod.name for pod in scene.pods]
+        same = Guard(name="difference", level="ok", reason=difference.text)
+        if difference.restart_only:
+            reason = "the revisions differ by a restart only: the same version starts again, nothing is taken back"
+            same = Guard(name="difference", level="warn", reason=reason)
+        undo = literal.kubectl(settings, "rollout", "undo", f"deployment/{name}", f"--to-revision={now.number}")
+        return make_plan(
+            context,
+            action=self.name,
+            arguments={"revision": str(to.number)},
+            targets=(rollouts.deployment_target(scene, settings), _set_target(to), *rollouts.pod_targets(scene.pods)),
+            effect=f"Takes {name} from revision {now.number} back to {to.number} ({difference.text}): its"
+            f" {len(scene.pods)} pods are replaced one after the other. What the newer version wrote stays",
+            command=literal.kubectl(settings, "rollout", "undo", f"deployment/{name}", f"--to-revision={to.number}"),
+            guards=(
+                allowed,
+                tried,
+                same,
+                rollouts.unfinished(scene, level="warn"),
+                rollouts.liveness(scene),
+                rollouts.memory(context, pods),
+                rollouts.orphans(context),
+                fresh(context, "transactions"),
+            ),
+            confirm=Confirm(kind="type", text=name),
+            undo=Undo(action=self.name, arguments={"revision": str(now.number)}, command=undo),
+            watch=f"all pods run revision {to.number}'s template and are ready, and purchases fail less than before",
+            deadline_s=rollouts.deadline(context),
+            details=details,
+        )
+
+    async def execute(self, plan: Plan, context: Context) -> Outcome:
+        number = int(plan.details["revision"])  # type: ignore[call-overload]
+        async with open_cluster(context) as cluster:
+            try:
+                history = await revisions.read(cluster)
+                to = revisions.choose(history, number)
+            except (SourceError, ActionError) as error:
+                state = "refused" if isinstance(error, ActionError) else "failed"
+                return Outcome(state=state, answer=f"{error}: nothing was changed")
+            if why := rollouts.changed(plan, history.uid, history.generation):
+                return Outcome(state="refused", answer=why)
+            if to.mark != plan.details["template"]:
+                said = f"revision {number} is another template by now: nothing was changed"
+                return Outcome(state="refused", answer=said)
+            answer = await cluster.send(revisions.write(cluster, history, to, history.uid, history.version))
+        if isinstance(answer, Outcome):
+            return answer
+        done = f"the server accepted it: the deployment has revision {number}'s template"
+        return Outcome(state="done", answer=done, touched=plan.chosen)
+
+    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
+        return await rollouts.aftermath(plan, context, lambda scene: _went_back(plan, outcome, scene))
+
+
+def _set_target(to: Revision) -> Target:
+    shown = {"revision": to.number, "images": ", ".join(to.images)}
+    return Target(kind="replicaset", id=to.name, identity={"uid": to.uid, "template": to.mark}, shown=shown)
+
+
+def _went_back(plan: Plan, outcome: Outcome, scene: Scene) -> Arrival:
+    """The pods run what the order put there; where no answer came, the spec must have changed at all."""
+    old = set(plan.details["pods"])  # type: ignore[call-overload]
+    if scene.deployment.metadata.generation == plan.details["generation"]:
+        return Arrival(there=False, said="the order to go back never reached the deployment", otherwise="no effect")
+    ready = scene.deployment.status.updated_replicas if scene.rollout == "complete" else 0
+    new = sum(pod.ready for pod in scene.pods if pod.uid not in old)
+    said = f"{max(new, ready)} of {scene.wanted} pods of the revision ready"
+    return Arrival(there=scene.rollout == "complete" and scene.ready >= scene.wanted, said=said)
+
+
+SCALE_ACTION = Scale()
+BACK = Back()
+ACTIONS = (SCALE_ACTION, BACK)

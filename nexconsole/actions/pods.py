@@ -1,0 +1,231 @@
+"""pods.restart: all pods one after the other, as `kubectl rollout restart` does it, or one pod alone. (facts 6, 20)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from ..errors import ActionError, SourceError
+from ..model import Reading
+from ..signals.workloads import Pod, Workloads
+from ..sources.text import clean
+from . import literal, relief, rollouts
+from .action import Argument, Context, Suggestion, make_plan
+from .cluster import STRATEGIC, Cluster, Rule, Write, may, open_cluster, rehearsed
+from .guards import fresh
+from .plan import Confirm, Guard, Outcome, Plan, Verdict
+from .provider_rows import value_of
+from .rollouts import Arrival, Scene
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+ROLL = Rule(verb="patch", resource="deployments.apps")
+DELETE = Rule(verb="delete", resource="pods")
+
+
+class Restart:
+    """New pods for old ones. What is stuck in a process is gone; what is wrong outside of it stays."""
+
+    name = "pods.restart"
+    title = "Restart the pods, one after the other"
+    synonyms = ("rollout restart", "restart deployment", "bounce", "kill pod", "delete pod", "recycle", "reboot")
+    arguments = (Argument(name="pod", kind="pod", required=False, help="this pod alone; without it all, rolling"),)
+
+    def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
+        workloads = value_of(readings, "workloads", Workloads)
+        if workloads is None:
+            return ()
+        ill = [pod for pod in workloads.pods if not pod.ready and pod.reason != "Terminating"]
+        found = [
+            Suggestion(
+                title=f"Restart pod {pod.name} - {pod.reason or 'not ready'}", arguments={"pod": pod.name}, weight=0.3
+            )
+            for pod in ill[:10]
+        ]
+        title = f"Restart all {len(workloads.pods)} pods of {workloads.deployment} - {workloads.ready} ready"
+        return (*found, Suggestion(title=title, arguments={}, weight=0.2 if ill else 0.05))
+
+    def unavailable(self, settings: Settings, sources: Sources) -> str | None:
+        return rollouts.missing(sources)
+
+    async def permitted(self, context: Context) -> Guard:
+        return await may(context, ROLL)
+
+    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
+        scene = await rollouts.look(context)
+        wanted = arguments.get("pod", "").strip()
+        return await (self._one(wanted, scene, context) if wanted else self._all(scene, context))
+
+    async def _all(self, scene: Scene, context: Context) -> Plan:
+        meta, settings = scene.deployment.metadata, context.settings
+        stamp = context.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        details = {
+            "stamp": stamp,
+            "uid": meta.uid,
+            "generation": meta.generation,
+            "pods": [pod.uid for pod in scene.pods],
+            "ready": scene.ready,
+            "before": await relief.before(context),
+        }
+        async with open_cluster(context) as cluster:
+            allowed = await may(context, ROLL)
+            tried = await rehearsed(cluster, _roll(cluster, details), allowed)
+        names = [pod.name for pod in scene.pods]
+        recreate = scene.deployment.spec.strategy.type == "Recreate"
+        guards = [allowed, tried, rollouts.unfinished(scene), rollouts.liveness(scene), *_readings(context, names)]
+        if recreate:
+            reason = "its strategy is Recreate: all pods end before the first new one starts, nobody can buy meanwhile"
+            guards.append(Guard(name="strategy", level="warn", reason=reason))
+        if not scene.pods:
+            guards.append(Guard(name="pods", level="warn", reason="no pod is running: there is nothing to restart"))
+        manner = "at once" if recreate else "one after the other"
+        large = recreate or len(scene.pods) > settings.actions.typed_above
+        return make_plan(
+            context,
+            action=self.name,
+            arguments={},
+            targets=(rollouts.deployment_target(scene, settings), *rollouts.pod_targets(scene.pods)),
+            effect=f"Replaces the {len(scene.pods)} pods of {settings.kubernetes.deployment} in namespace"
+            f" {settings.kubernetes.namespace} {manner} ({scene.ready} are ready now). No undo: what the processes held"
+            " in memory is gone",
+            command=literal.kubectl(settings, "rollout", "restart", f"deployment/{settings.kubernetes.deployment}"),
+            guards=tuple(guards),
+            confirm=Confirm(kind="type", text=settings.kubernetes.deployment)
+            if large
+            else Confirm(kind="letter", text="r"),
+            undo=None,
+            watch="all pods are new and ready, and purchases fail less than before",
+            deadline_s=rollouts.deadline(context),
+            details=details,
+        )
+
+    async def _one(self, wanted: str, scene: Scene, context: Context) -> Plan:
+        pod, settings = _find(wanted, scene, context), context.settings
+        details = {
+            "pod": pod.name,
+            "uid": pod.uid,
+            "pods": [one.uid for one in scene.pods],
+            "ready": scene.ready,
+            "before": await relief.before(context),
+        }
+        async with open_cluster(context) as cluster:
+            allowed = await may(context, DELETE)
+            tried = await rehearsed(cluster, _delete(cluster, details), allowed)
+        others = scene.ready - pod.ready
+        guards = [allowed, tried, _alone(scene, pod, others), rollouts.liveness(scene), *_readings(context, [pod.name])]
+        if scene.rollout != "complete":
+            guards.append(Guard(name="rollout", level="warn", reason=f"a rollout is not complete: {scene.said}"))
+        last = pod.ready and not others
+        return make_plan(
+            context,
+            action=self.name,
+            arguments={"pod": pod.name},
+            targets=rollouts.pod_targets([pod]),
+            effect=f"Deletes pod {pod.name} ({'ready' if pod.ready else pod.reason or 'not ready'}, {pod.restarts}"
+            f" restarts); its ReplicaSet starts another in its place, {others} others stay ready. No undo",
+            command=literal.kubectl(settings, "delete", "pod", pod.name, "--wait=false"),
+            guards=tuple(guards),
+            confirm=Confirm(kind="type", text=pod.name) if last else Confirm(kind="letter", text="r"),
+            undo=None,
+            watch="the pod is gone, as many pods as wanted are ready, and purchases fail less than before",
+            deadline_s=rollouts.deadline(context),
+            details=details,
+        )
+
+    async def execute(self, plan: Plan, context: Context) -> Outcome:
+        async with open_cluster(context) as cluster:
+            if "pod" in plan.details:
+                answer = await cluster.send(_delete(cluster, plan.details))
+                done = f"pod {plan.details['pod']} is being deleted"
+            else:
+                try:
+                    deployment = await cluster.deployment()
+                except SourceError as error:
+                    return Outcome(state="failed", answer=f"{error}: nothing was changed")
+                if why := rollouts.changed(plan, deployment.metadata.uid, deployment.metadata.generation):
+                    return Outcome(state="refused", answer=why)
+                write = _roll(cluster, plan.details, deployment.metadata.resource_version)
+                answer = await cluster.send(write)
+                done = f"deployment {cluster.name} is restarting (restartedAt {plan.details['stamp']})"
+        if isinstance(answer, Outcome):
+            return answer
+        return Outcome(state="done", answer=f"the server accepted it: {done}", touched=plan.chosen)
+
+    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
+        one = "pod" in plan.details
+        return await rollouts.aftermath(plan, context, lambda scene: (_replaced if one else _rolled)(plan, scene))
+
+
+def _roll(cluster: Cluster, details: Mapping[str, object], version: str = "") -> Write:
+    """As `kubectl rollout restart` does it; with a version only while the deployment still has it."""
+    meta = {"uid": details["uid"]} | ({"resourceVersion": version} if version else {})
+    template = {"metadata": {"annotations": {RESTARTED_AT: details["stamp"]}}}
+    return Write(
+        method="PATCH",
+        path=cluster.path("apis/apps/v1", "deployments", cluster.name),
+        body={"metadata": meta, "spec": {"template": template}},
+        rule=ROLL,
+        content_type=STRATEGIC,
+    )
+
+
+def _delete(cluster: Cluster, details: Mapping[str, object]) -> Write:
+    options = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": details["uid"]}}
+    return Write(method="DELETE", path=cluster.path("api/v1", "pods", str(details["pod"])), body=options, rule=DELETE)
+
+
+def _find(wanted: str, scene: Scene, context: Context) -> Pod:
+    found = next((pod for pod in scene.pods if wanted in (pod.name, pod.uid)), None)
+    if found is None:
+        names = ", ".join(pod.name for pod in scene.pods[:12]) or "none at all"
+        where = f"{context.settings.kubernetes.deployment} in namespace {context.settings.kubernetes.namespace}"
+        raise ActionError(f"{where} has no pod {clean(wanted, 100)}: there are {names}")
+    if found.reason == "Terminating":
+        raise ActionError(f"pod {found.name} is ending already")
+    return found
+
+
+def _alone(scene: Scene, pod: Pod, others: int) -> Guard:
+    if pod.ready and not others:
+        return Guard(
+            name="last ready", level="warn", reason="it is the only pod that is ready: nobody can buy meanwhile"
+        )
+    return Guard(name="last ready", level="ok", reason=f"{others} other pods are ready")
+
+
+def _readings(context: Context, pods: list[str]) -> tuple[Guard, ...]:
+    return (rollouts.memory(context, pods), rollouts.orphans(context), fresh(context, "transactions"))
+
+
+def _rolled(plan: Plan, scene: Scene) -> Arrival:
+    """Every pod is new and ready, and the stamp is the plan's own."""
+    meta = scene.deployment.spec.template.metadata
+    old = set(plan.details["pods"])  # type: ignore[call-overload]
+    new = [pod for pod in scene.pods if pod.uid not in old and pod.reason != "Terminating"]
+    ready = sum(pod.ready for pod in new)
+    said = f"{ready} of {scene.wanted} new pods ready"
+    if (meta.annotations or {}).get(RESTARTED_AT) != plan.details["stamp"]:
+        if scene.deployment.metadata.generation != plan.details["generation"]:
+            because = f"somebody changed the deployment meanwhile: it does not restart by this order any more; {said}"
+            return Arrival(there=False, said=said, ended=Verdict(state="unknown", because=because))
+        return Arrival(there=False, said="the order to restart never reached the deployment", otherwise="no effect")
+    left = any(pod.uid in old and pod.reason != "Terminating" for pod in scene.pods)
+    return Arrival(there=ready >= scene.wanted and not left and scene.rollout == "complete", said=said)
+
+
+def _replaced(plan: Plan, scene: Scene) -> Arrival:
+    gone = all(pod.uid != plan.details["uid"] or pod.reason == "Terminating" for pod in scene.pods)
+    if not gone:
+        return Arrival(there=False, said=f"pod {plan.details['pod']} is still there", otherwise="no effect")
+    old = set(plan.details["pods"])  # type: ignore[call-overload]
+    new = sum(pod.ready for pod in scene.pods if pod.uid not in old)
+    said = f"pod {plan.details['pod']} is gone, {new} new ready, {scene.ready} of {scene.wanted} in all"
+    return Arrival(there=scene.ready >= scene.wanted, said=said)
+
+
+RESTART = Restart()
+ACTIONS = (RESTART,)

@@ -1,0 +1,126 @@
+"""Whether purchases fail less than before: what a verdict on the pods rests on besides the pods. (facts 1.5, 2.5)
+
+A purchase that hangs is undecided for up to 45 s, so what is open counts as failed where help is to be proven,
+and as nothing where harm is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+
+from ..errors import SourceError
+from ..signals import traffic
+from .action import Context
+from .plan import Verdict
+
+SURE = 3.0  # standard errors between two rates that are called different
+HALF = 0.5
+ALIKE = 0.75  # a rate that is still so much of what it was has not fallen
+CALM_S = 15.0  # so long a calm system is watched after the pods are ready
+SINCE_SQL = f"""
+SELECT count(*) AS attempts, count(*) FILTER (WHERE {traffic.FAILED}) AS failures,
+       count(*) FILTER (WHERE captured_tx_id IS NULL AND state::text IN ('INIT', 'RESERVED')) AS open
+FROM activations WHERE {{states}} AND created_at >= now() - make_interval(secs => $1)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """Purchases in some seconds: tried, failed, and not decided yet. `source` counted them."""
+
+    source: str
+    attempts: int
+    failures: int
+    open: int = 0
+
+    @property
+    def share(self) -> float:
+        """Of what is decided, the part that failed; 0 where nothing is."""
+        return self.failures / self.decided if self.decided else 0.0
+
+    @property
+    def decided(self) -> int:
+        return self.attempts - self.open
+
+    @property
+    def worst(self) -> float:
+        """The part that failed, if all that is open fails too."""
+        return (self.failures + self.open) / self.attempts if self.attempts else 0.0
+
+    def __str__(self) -> str:
+        more = f", {self.open} open" if self.open else ""
+        return f"{100 * self.share:.0f} % ({self.failures} of {self.decided}{more})"
+
+
+async def measure(context: Context, seconds: float, source: str = "") -> Rate:
+    """The last `seconds`, from the source named, else from rows where there are any. Raises SourceError."""
+    sources = context.sources
+    if source == "prometheus" or (not source and not sources.has("postgres")):
+        rules = msgspec.structs.replace(context.settings.transactions, window_s=max(30, round(seconds)))
+        counted = await traffic.from_prometheus(sources, msgspec.structs.replace(context.settings, transactions=rules))
+        if counted is None:
+            raise SourceError("prometheus", "prometheus has no series of purchases")
+        return Rate(source="prometheus", attempts=counted.attempts, failures=counted.failures)
+    states = await traffic.every_state(sources)
+    async with sources.postgres.read("the purchases query") as tx:
+        row = await tx.row(SINCE_SQL.format(states=states), float(seconds))
+    return Rate(source="postgres", attempts=row["attempts"], failures=row["failures"], open=row["open"])
+
+
+async def before(context: Context) -> dict[str, Any] | None:
+    """The rate of the settings' window as plain data for a plan; None where nobody can tell."""
+    try:
+        return asdict(await measure(context, context.settings.transactions.window_s))
+    except SourceError:
+        return None
+
+
+def restored(data: object) -> Rate | None:
+    return Rate(**data) if isinstance(data, Mapping) else None
+
+
+def judge(then: Rate | None, now: Rate, context: Context, waited_s: float, last: bool) -> Verdict | None:
+    """What the rates say; None while that is not clear and there is time to wait."""
+    few, high = context.settings.transactions.few, context.settings.severity.high_rate
+    if then is None:
+        because = f"{now} fail since, but how many did before could not be read"
+        return Verdict(state="unknown", because=because) if last or now.decided >= few else None
+    if then.decided < few or then.share < high:
+        return _after_calm(then, now, few, high, waited_s, last)
+    if now.attempts < few:
+        because = f"{then} failed before, and {now.attempts} purchases since are too few to tell"
+        return Verdict(state="unknown", because=because) if last else None
+    said = f"{then} failed before, {now} since"
+    if now.worst < HALF * then.share and _apart(then, now.worst, now.attempts):
+        still = f", which is still above {100 * high:.0f} %" if now.worst >= high else ""
+        return Verdict(state="worked", because=said + still)
+    if now.decided >= few and now.share > then.share and _apart(then, now.share, now.decided):
+        return Verdict(state="worse", because=said)
+    if now.decided >= few and now.share >= ALIKE * then.share and now.open <= now.decided:
+        return Verdict(state="no effect", because=said)
+    if not last:
+        return None
+    if now.worst >= HALF * then.share and now.share >= high:
+        return Verdict(state="no effect", because=f"{said}: it has not fallen by half")
+    return Verdict(state="unknown", because=f"{said}: too early to tell")
+
+
+def _after_calm(then: Rate, now: Rate, few: int, high: float, waited_s: float, last: bool) -> Verdict | None:
+    said = f"{now} of the purchases fail since" if now.decided else "nobody has bought since"
+    if now.decided >= few and now.share >= high and _apart(then, now.share, now.decided):
+        return Verdict(state="worse", because=f"{said}, {then} before")
+    if waited_s < CALM_S and not last:
+        return None
+    return Verdict(state="worked", because=f"{said}; before it was calm, too")
+
+
+def _apart(then: Rate, share: float, count: int) -> bool:
+    """Whether chance hardly explains that the two differ."""
+    both = (then.failures + share * count) / (then.decided + count)
+    error = math.sqrt(both * (1 - both) * (1 / max(1, then.decided) + 1 / count))
+    return error > 0 and abs(then.share - share) >= SURE * error

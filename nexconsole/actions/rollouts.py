@@ -1,0 +1,266 @@
+"""The deployment as the actions need it: what runs now, what speaks against touching it, and what became of it.
+
+(facts 6, contradiction 20)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from ..errors import SourceError
+from ..signals.circuits import Circuits
+from ..signals.reservations import Reservations
+from ..signals.workloads import Autoscaler, Pod, describe, judge_rollout, scale
+from . import relief
+from .action import Context
+from .plan import Guard, Plan, Target, Verdict
+from .provider_rows import value_of
+from .watch import watch
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+    from ..sources.resources import Deployment
+
+ROLLOUT_S = 300.0  # a rollout may take so long before its verdict is due
+RESTARTING_S = 600.0  # all pods restarted within it: somebody restarts them already
+LOOK_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """The deployment at one moment. `rollout` is complete, progressing, paused or stuck, as the pane has it."""
+
+    deployment: Deployment
+    rollout: str
+    said: str
+    pods: tuple[Pod, ...]
+    autoscaler: Autoscaler | None
+    autoscaler_works: bool
+    notes: tuple[str, ...]
+    at: datetime
+
+    @property
+    def wanted(self) -> int:
+        return self.deployment.spec.replicas
+
+    @property
+    def ready(self) -> int:
+        return sum(pod.ready for pod in self.pods)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """How far it has come. `said` is told while it goes on; `ended` is a verdict that nothing can change any more.
+
+    `otherwise` is the verdict's state where this is all that has come of it when the time is up.
+    """
+
+    there: bool
+    said: str
+    ended: Verdict | None = None
+    otherwise: Literal["no effect", "unknown"] = "unknown"
+
+
+def missing(sources: Sources) -> str | None:
+    if sources.has("kubernetes"):
+        return None
+    return "the cluster can't be reached: set kubernetes.kubeconfig (KUBECONFIG)"
+
+
+async def look(context: Context) -> Scene:
+    """What is there now. Raises SourceError where the deployment or its pods can't be read."""
+    kubernetes, now = context.sources.kubernetes, context.clock()
+    deployment = await kubernetes.deployment()
+    pods = await kubernetes.pods()
+    autoscaler, notes = None, ()
+    try:
+        autoscaler = await kubernetes.autoscaler()
+    except SourceError as error:
+        notes = (f"whether an autoscaler would fight it is not known: {error}",)
+    works = autoscaler is not None and not any(
+        condition.type in ("AbleToScale", "ScalingActive") and condition.status == "False"
+        for condition in autoscaler.status.conditions or ()
+    )
+    rollout, said = judge_rollout(deployment)
+    return Scene(
+        deployment=deployment,
+        rollout=rollout,
+        said=said,
+        pods=tuple(sorted((describe(pod, kubernetes.settings.container, now) for pod in pods), key=lambda p: p.name)),
+        autoscaler=None if autoscaler is None else scale(autoscaler),
+        autoscaler_works=works,
+        notes=notes,
+        at=now,
+    )
+
+
+def pod_targets(pods: Sequence[Pod]) -> tuple[Target, ...]:
+    return tuple(
+        Target(
+            kind="pod",
+            id=pod.name,
+            identity={"uid": pod.uid},
+            shown={"ready": pod.ready, "restarts": pod.restarts, "age_s": _whole(pod.age_s), "reason": pod.reason},
+        )
+        for pod in pods
+        if pod.reason != "Terminating"
+    )
+
+
+def deployment_target(scene: Scene, settings: Settings) -> Target:
+    """Touched only while its spec is the one that was shown: `generation` counts the changes of that."""
+    meta = scene.deployment.metadata
+    return Target(
+        kind="deployment",
+        id=settings.kubernetes.deployment,
+        identity={"uid": meta.uid, "generation": meta.generation},
+        shown={
+            "namespace": settings.kubernetes.namespace,
+            "replicas": scene.wanted,
+            "ready": scene.ready,
+            "rollout": scene.rollout,
+        },
+    )
+
+
+def unfinished(scene: Scene, *, level: str = "block") -> Guard:
+    """A rollout that still runs; `level` is how much that weighs. A stuck one never blocks: it would for hours."""
+    name = "rollout"
+    if scene.rollout == "complete":
+        return Guard(name=name, level="ok", reason="no rollout is running")
+    if scene.rollout == "stuck":
+        reason = f"the last rollout is stuck ({scene.said}): going back a revision is likelier to help (rollout.undo)"
+        return Guard(name=name, level="warn", reason=reason)
+    if scene.rollout == "paused":
+        reason = f"the deployment is {scene.said}: resume it first (kubectl rollout resume)"
+        return Guard(name=name, level="block", reason=reason)
+    return Guard(name=name, level=level, reason=f"a rollout is still running ({scene.said})")  # type: ignore[arg-type]
+
+
+def liveness(scene: Scene) -> Guard:
+    """Whether the kubelet restarts everything already: liveness asks for the database and Redis (facts 6)."""
+    name = "restarts"
+    recent = [
+        pod
+        for pod in scene.pods
+        if pod.restarted_at is not None and (scene.at - pod.restarted_at).total_seconds() < RESTARTING_S
+    ]
+    counts = ", ".join(f"{pod.name.rpartition('-')[2]} {pod.restarts}" for pod in scene.pods[:8])
+    if recent and len(recent) == len(scene.pods):
+        newest = min((scene.at - pod.restarted_at).total_seconds() for pod in recent if pod.restarted_at)
+        reason = (
+            f"the kubelet restarts all pods already, the last time {newest:.0f} s ago ({counts}): their health asks for"
+            " the database and Redis, look there first"
+        )
+        return Guard(name=name, level="warn", reason=reason)
+    if recent:
+        names = ", ".join(pod.name for pod in recent[:3])
+        return Guard(name=name, level="ok", reason=f"{len(recent)} of {len(scene.pods)} restarted lately ({names})")
+    return Guard(name=name, level="ok", reason="no pod has restarted by itself lately")
+
+
+def memory(context: Context, pods: Sequence[str]) -> Guard:
+    """What those pods hold in memory alone, and lose: their own breakers and their counters (facts 3.1, 8.13)."""
+    name = "wiped"
+    counters = "their counters start at 0, so rates dip"
+    circuits = value_of(context.readings(), "circuits", Circuits)
+    if circuits is None:
+        reason = f"which breakers these pods hold open is not known; a restart forgets them all, and {counters}"
+        return Guard(name=name, level="warn", reason=reason)
+    lost = []
+    for provider in circuits.providers:
+        held = [one for one in provider.holders if one.kind == "pod" and one.where in pods and one.state == "open"]
+        if held:
+            lost.append(f"{provider.name} on {len(held)} of {len(pods)}")
+    if not lost:
+        return Guard(name=name, level="ok", reason=f"no breaker is open on them; {counters}")
+    shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
+    reason = (
+        f"open breakers are forgotten ({shown}): the new pods send purchases there again until theirs open; {counters}"
+    )
+    return Guard(name=name, level="warn", reason=reason)
+
+
+def orphans(context: Context) -> Guard:
+    """Purchases in the middle: their rows stay PENDING or RESERVED, and locks without a TTL stay (contradiction 20)."""
+    name = "in flight"
+    value = value_of(context.readings(), "reservations", Reservations)
+    if value is None:
+        return Guard(name=name, level="warn", reason="how many purchases are in flight is not known: they may be lost")
+    waiting = sum(pile.pending - pile.stuck for pile in value.by_table.values())
+    if not waiting:
+        return Guard(name=name, level="ok", reason="no purchase is in flight")
+    reason = (
+        f"{waiting} rows are PENDING or RESERVED: purchases that a pod is in the middle of when it ends are left so,"
+        " until the reconciler frees them"
+    )
+    return Guard(name=name, level="warn", reason=reason)
+
+
+def unread(scene: Scene) -> tuple[Guard, ...]:
+    return tuple(Guard(name="autoscaler", level="warn", reason=note) for note in scene.notes)
+
+
+def deadline(context: Context) -> float:
+    return ROLLOUT_S + context.settings.actions.verify_s
+
+
+def changed(plan: Plan, uid: str, generation: int) -> str | None:
+    """Why the deployment is not the one that was shown; None when it is."""
+    if uid != plan.details["uid"]:
+        return "the deployment was deleted and made again since the preview: nothing was changed"
+    if generation != plan.details["generation"]:
+        return "somebody changed the deployment since the preview: nothing was changed"
+    return None
+
+
+async def aftermath(plan: Plan, context: Context, arrived: Callable[[Scene], Arrival]) -> Verdict:
+    """Watch until the pods are as meant and the failure rate tells; progress is told as it changes."""
+    loop = asyncio.get_running_loop()
+    then, ready_before = relief.restored(plan.details.get("before")), int(plan.details["ready"])  # type: ignore[call-overload]
+    there_at: float | None = None
+    told = ""
+
+    async def look_again(last: bool) -> Verdict | None:
+        nonlocal there_at, told
+        scene = await look(context)
+        now = arrived(scene)
+        if now.ended is not None:
+            return now.ended
+        if now.said != told:
+            told = now.said
+            context.progress(told)
+        if not now.there:
+            return _not_there(scene, now, ready_before) if last else None
+        there_at = loop.time() if there_at is None else there_at
+        waited = loop.time() - there_at
+        try:
+            rate = await relief.measure(context, waited, then.source if then else "")
+        except SourceError as error:
+            if not last and then is not None:
+                return None
+            because = f"{now.said}; whether purchases fail less could not be read: {error}"
+            return Verdict(state="unknown", because=because)
+        verdict = relief.judge(then, rate, context, waited, last)
+        return None if verdict is None else Verdict(state=verdict.state, because=f"{now.said}; {verdict.because}")
+
+    return await watch(plan.deadline_s, look_again, LOOK_EVERY_S)
+
+
+def _not_there(scene: Scene, now: Arrival, ready_before: int) -> Verdict:
+    if scene.ready < ready_before:
+        because = f"{now.said}; {scene.ready} pods are ready, {ready_before} were before"
+        return Verdict(state="worse", because=because)
+    if scene.rollout == "stuck":
+        return Verdict(state="no effect", because=f"{now.said}; the rollout is stuck: {scene.said}")
+    more = f", and its time is up: {scene.said or scene.rollout}" if now.otherwise == "unknown" else ""
+    return Verdict(state=now.otherwise, because=now.said + more)
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)

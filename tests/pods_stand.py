@@ -1,0 +1,76 @@
+"""An operator in front of the drill's cluster and real rows: what tests of actions on pods share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from acting import settings_of
+from small_cluster import SmallCluster, small_cluster
+
+from nexconsole.actions import relief, rollouts
+from nexconsole.actions.action import Context
+from nexconsole.settings import Settings
+from nexconsole.sources import open_sources
+
+
+@pytest.fixture
+async def small(tmp_path: Path) -> AsyncIterator[SmallCluster]:
+    async with small_cluster(tmp_path) as made:
+        yield made
+
+
+class Stand:
+    """An operator in front of one cluster and one database."""
+
+    def __init__(self, small: SmallCluster, database: Any, folder: Path) -> None:
+        self.small, self.database, self.readings, self.told = small, database, {}, []
+        self.made: list[Any] = []
+
+    def settings(self, role: str = "operator", **actions: Any) -> Settings:
+        kubernetes = {"kubeconfig": str(self.small.write_kubeconfig(role))}
+        tables = {"kubernetes": kubernetes, "actions": {"verify_s": 8.0, **actions}}
+        if self.database is not None:
+            tables["postgres"] = {"url": self.database.url}
+        return settings_of(**tables)
+
+    def context(self, role: str = "operator", **actions: Any) -> Context:
+        settings = self.settings(role, **actions)
+        self.made.append(open_sources(settings))
+        return Context(
+            settings=settings,
+            sources=self.made[-1],
+            readings=lambda: self.readings,
+            operator="maria",
+            progress=self.told.append,
+        )
+
+    def deployment(self) -> dict[str, Any]:
+        return self.small.cluster.store.objects("deployments")[0]
+
+    def names(self) -> list[str]:
+        return sorted(pod.name for pod in self.small.cluster.pods)
+
+
+@pytest.fixture
+async def stand(small: SmallCluster, database: Any, tmp_path: Path, monkeypatch: Any) -> AsyncIterator[Stand]:
+    monkeypatch.setattr(relief, "CALM_S", 0.3)
+    monkeypatch.setattr(rollouts, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(rollouts, "ROLLOUT_S", 10.0)
+    one = Stand(small, database, tmp_path)
+    yield one
+    for sources in one.made:
+        await sources.close()
+
+
+async def bought(database: Any, paid: int, failed: int, age_s: float, mark: str = "b") -> None:
+    for number in range(paid):
+        await database.activation(f"{mark}p{number}", age_s, "ACTIVE", paid=True)
+    for number in range(failed):
+        await database.activation(f"{mark}f{number}", age_s, "FAILED")
+
+
+def guards_of(plan: Any) -> dict[str, Any]:
+    return {guard.name: guard for guard in plan.guards}

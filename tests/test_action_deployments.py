@@ -1,0 +1,255 @@
+"""deployment.scale and rollout.undo on the drill's cluster."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from acting import Desk, lacking, shell
+from pods_stand import Stand, bought, guards_of, small, stand
+from small_cluster import until
+
+from nexconsole.actions.action import ActionError
+from nexconsole.actions.deployments import BACK, SCALE_ACTION
+from nexconsole.actions.perform import perform
+from nexconsole.actions.plan import Outcome
+from nexconsole.drill.apiserver import ApiServer
+
+__all__ = ["small", "stand"]
+
+
+async def release(stand: Stand, image: str) -> None:
+    """A new version is rolled out."""
+
+    def change(one: dict[str, Any]) -> None:
+        one["spec"]["template"]["spec"]["containers"][0]["image"] = image
+        one["metadata"]["generation"] += 1
+
+    before = set(stand.names())
+    stand.small.cluster.store.change("deployments", stand.deployment(), change)
+    await until(lambda: stand.small.ready() and not before & set(stand.names()))
+
+
+def image(stand: Stand) -> str:
+    return stand.deployment()["spec"]["template"]["spec"]["containers"][0]["image"]
+
+
+async def test_scaling_up_makes_as_many_pods_ready_and_can_be_undone(stand: Stand) -> None:
+    await bought(stand.database, 30, 0, 100)
+    context = stand.context()
+    performance = await perform(SCALE_ACTION, {"replicas": "5"}, context, Desk().console)
+    assert performance.outcome and performance.outcome.state == "done", performance
+    assert performance.verdict and performance.verdict.state == "worked", performance.verdict
+    assert "5 of 5 pods ready" in performance.verdict.because and "5 of 5 pods ready" in stand.told
+    assert performance.plan and performance.plan.undo
+    undone = await perform(SCALE_ACTION, performance.plan.undo.arguments, context, Desk().console)
+    assert undone.verdict and undone.verdict.state == "worked", undone
+    assert len(stand.names()) == 3
+
+
+@pytest.mark.parametrize("text", ["", "-1", "three", "1e3", "99999", "٣", "3.5"])
+async def test_a_number_of_pods_that_is_none_is_refused(stand: Stand, text: str) -> None:
+    with pytest.raises(ActionError, match="replicas is a number from 0"):
+        await SCALE_ACTION.prepare({"replicas": text}, stand.context())
+
+
+async def test_scaling_to_what_it_is_has_nothing_to_do(stand: Stand) -> None:
+    with pytest.raises(ActionError, match="scaled to 3 already"):
+        await SCALE_ACTION.prepare({"replicas": "3"}, stand.context())
+
+
+async def test_an_autoscaler_whose_bounds_forbid_it_blocks(stand: Stand) -> None:
+    for wanted in ("1", "11"):
+        plan = await SCALE_ACTION.prepare({"replicas": wanted}, stand.context())
+        (guard,) = plan.blocked
+        assert "keeps it between 2 and 10 and would undo this at once" in guard.reason
+
+
+async def test_an_autoscaler_that_measures_is_warned_of(stand: Stand) -> None:
+    def working(one: dict[str, Any]) -> None:
+        for condition in one["status"]["conditions"]:
+            if condition["type"] == "ScalingActive":
+                condition["status"] = "True"
+
+    await until(lambda: stand.small.cluster.store.objects("horizontalpodautoscalers")[0]["status"]["conditions"])
+    store = stand.small.cluster.store
+    store.change("horizontalpodautoscalers", store.objects("horizontalpodautoscalers")[0], working)
+    guard = guards_of(await SCALE_ACTION.prepare({"replicas": "4"}, stand.context()))["autoscaler"]
+    assert guard.level == "warn" and "it may undo this in minutes" in guard.reason
+
+
+async def test_scaling_to_nothing_is_typed(stand: Stand) -> None:
+    plan = await SCALE_ACTION.prepare({"replicas": "0"}, stand.context())
+    assert (plan.confirm.kind, plan.confirm.text) == ("type", "nexnum-app")
+    assert "nobody can buy" in plan.effect and not plan.blocked
+    assert {"wiped", "in flight"} <= guards_of(plan).keys()
+
+
+async def test_somebody_else_who_scaled_meanwhile_is_not_overruled(stand: Stand) -> None:
+    context = stand.context()
+    plan = await SCALE_ACTION.prepare({"replicas": "5"}, context)
+    store = stand.small.cluster.store
+    store.change("deployments", stand.deployment(), lambda one: one["spec"].update(replicas=4))
+    outcome = await SCALE_ACTION.execute(plan, context)
+    assert outcome.state == "refused" and "scaled to 4 by now, not 3" in outcome.answer
+    assert stand.deployment()["spec"]["replicas"] == 4
+
+
+async def test_a_scale_that_is_taken_back_had_no_effect(stand: Stand) -> None:
+    context = stand.context()
+    plan = await SCALE_ACTION.prepare({"replicas": "5"}, context)
+    outcome = await SCALE_ACTION.execute(plan, context)
+    store = stand.small.cluster.store
+    store.change("deployments", stand.deployment(), lambda one: one["spec"].update(replicas=3))
+    verdict = await SCALE_ACTION.verify(plan, outcome, context)
+    assert verdict.state == "no effect" and "scaled to 3 again: autoscaler nexnum-hpa" in verdict.because
+
+
+async def test_a_role_without_the_right_is_told_the_rule(stand: Stand) -> None:
+    context = stand.context("reader")
+    plan = await SCALE_ACTION.prepare({"replicas": "4"}, context)
+    assert 'resources: ["deployments/scale"], verbs: ["patch"]' in plan.blocked[0].reason
+    assert (await SCALE_ACTION.permitted(context)).level == "block"
+    assert (await BACK.permitted(context)).level == "block"
+    assert (await BACK.permitted(stand.context())).level == "ok"
+    outcome = await SCALE_ACTION.execute(plan, context)
+    assert outcome.state == "refused" and stand.deployment()["spec"]["replicas"] == 3
+
+
+async def test_a_scale_that_is_not_answered_is_unknown_and_looked_up(stand: Stand, monkeypatch: Any) -> None:
+    context = stand.context(timeout_s=0.6)
+    plan = await SCALE_ACTION.prepare({"replicas": "4"}, context)
+    write = ApiServer._write
+
+    async def lost(self: Any, *args: Any) -> Any:
+        await write(self, *args)
+        raise RuntimeError("the connection goes with it")
+
+    monkeypatch.setattr(ApiServer, "_write", lost)
+    outcome = await SCALE_ACTION.execute(plan, context)
+    assert outcome.state == "unknown", outcome
+    await bought(stand.database, 30, 0, 0)
+    verdict = await SCALE_ACTION.verify(plan, outcome, context)
+    assert "4 of 4 pods ready" in verdict.because
+
+
+async def test_going_back_brings_the_template_before_and_can_be_undone(stand: Stand) -> None:
+    await bought(stand.database, 30, 0, 100)
+    good = image(stand)
+    await release(stand, "ghcr.io/nexnum/nexnum-app:1.5.0")
+    context = stand.context()
+    performance = await perform(BACK, {}, context, Desk().console)
+    assert performance.plan and performance.outcome and performance.verdict, performance
+    assert f"ghcr.io/nexnum/nexnum-app:1.5.0 -> {good}" in performance.plan.effect
+    assert "revision 2 back to 1" in performance.plan.effect
+    assert performance.verdict.state == "worked", performance.verdict
+    assert image(stand) == good
+    assert performance.plan.undo and performance.plan.undo.arguments == {"revision": "2"}
+    undone = await perform(BACK, performance.plan.undo.arguments, context, Desk().console)
+    assert undone.verdict and undone.verdict.state == "worked", undone
+    assert image(stand) == "ghcr.io/nexnum/nexnum-app:1.5.0"
+
+
+async def test_preparing_to_go_back_changes_nothing(stand: Stand) -> None:
+    await release(stand, "x:2")
+    before = stand.deployment()["metadata"]["generation"]
+    plan = await BACK.prepare({}, stand.context())
+    assert guards_of(plan)["dry run"].level == "ok" and (plan.confirm.kind, plan.confirm.text) == ("type", "nexnum-app")
+    assert stand.deployment()["metadata"]["generation"] == before and image(stand) == "x:2"
+
+
+async def test_revisions_that_are_not_there_are_refused_with_those_that_are(stand: Stand) -> None:
+    context = stand.context()
+    with pytest.raises(ActionError, match="no other revision"):
+        await BACK.prepare({}, context)
+    await release(stand, "x:2")
+    with pytest.raises(ActionError, match="runs already"):
+        await BACK.prepare({"revision": "2"}, context)
+    with pytest.raises(ActionError, match="there are 1"):
+        await BACK.prepare({"revision": "7"}, context)
+    with pytest.raises(ActionError, match="revision is a number"):
+        await BACK.prepare({"revision": "one"}, context)
+
+
+async def test_a_revision_that_differs_by_a_restart_only_is_said_so(stand: Stand) -> None:
+    def restart(one: dict[str, Any]) -> None:
+        one["spec"]["template"]["metadata"]["annotations"] = {"kubectl.kubernetes.io/restartedAt": "now"}
+        one["metadata"]["generation"] += 1
+
+    before = set(stand.names())
+    stand.small.cluster.store.change("deployments", stand.deployment(), restart)
+    await until(lambda: stand.small.ready() and not before & set(stand.names()))
+    guard = guards_of(await BACK.prepare({}, stand.context()))["difference"]
+    assert guard.level == "warn" and "by a restart only" in guard.reason
+
+
+async def test_a_deployment_changed_since_the_preview_is_not_taken_back(stand: Stand) -> None:
+    await release(stand, "x:2")
+    context = stand.context()
+    plan = await BACK.prepare({}, context)
+    await release(stand, "x:3")
+    outcome = await BACK.execute(plan, context)
+    assert outcome.state == "refused" and image(stand) == "x:3"
+
+
+async def test_a_paused_deployment_is_not_taken_back(stand: Stand) -> None:
+    await release(stand, "x:2")
+    store = stand.small.cluster.store
+    store.change("deployments", stand.deployment(), lambda one: one["spec"].update(paused=True))
+    plan = await BACK.prepare({}, stand.context())
+    assert "resume it first" in plan.blocked[0].reason
+
+
+async def test_a_rollout_that_does_not_come_up_is_gone_back_from(stand: Stand, monkeypatch: Any) -> None:
+    await bought(stand.database, 30, 0, 100)
+    machine, start = stand.small.machine, stand.small.machine.start
+
+    async def sick(name: str) -> Any:
+        process = await start(name)
+        process.serving = False
+        return process
+
+    monkeypatch.setattr(machine, "start", sick)
+
+    def change(one: dict[str, Any]) -> None:
+        one["spec"]["template"]["spec"]["containers"][0]["image"] = "broken:1"
+        one["metadata"]["generation"] += 1
+
+    stand.small.cluster.store.change("deployments", stand.deployment(), change)
+    await until(lambda: len(stand.names()) == 4)
+    monkeypatch.setattr(machine, "start", start)
+    performance = await perform(BACK, {}, stand.context(), Desk().console)
+    assert performance.verdict and performance.verdict.state == "worked", performance
+    assert image(stand) != "broken:1"
+
+
+async def test_an_unknown_order_that_never_arrived_had_no_effect(stand: Stand) -> None:
+    await release(stand, "x:2")
+    context = stand.context()
+    plan = await BACK.prepare({}, context)
+    lost = Outcome(state="unknown", answer="no answer")
+    verdict = await BACK.verify(replace(plan, deadline_s=0.3), lost, context)
+    assert verdict.state == "no effect" and "never reached" in verdict.because
+
+
+@pytest.mark.skipif(lacking("kubectl"), reason="kubectl is not on PATH")
+async def test_the_literal_commands_do_the_same(stand: Stand) -> None:
+    good = image(stand)
+    await release(stand, "x:2")
+    context = stand.context()
+    plan = await BACK.prepare({}, context)
+    status, printed = await shell(plan.command, HOME="/tmp")
+    assert status == 0 and image(stand) == good, printed
+    assert plan.undo
+    status, printed = await shell(plan.undo.command, HOME="/tmp")
+    assert status == 0 and image(stand) == "x:2", printed
+    await until(stand.small.ready)
+    plan = await SCALE_ACTION.prepare({"replicas": "4"}, context)
+    status, printed = await shell(plan.command, HOME="/tmp")
+    assert status == 0 and stand.deployment()["spec"]["replicas"] == 4, printed
+    status, printed = await shell(plan.command, HOME="/tmp")
+    assert status != 0, "a second time it is not 3 any more"
+    assert plan.undo
+    status, printed = await shell(plan.undo.command, HOME="/tmp")
+    assert status == 0 and stand.deployment()["spec"]["replicas"] == 3, printed
