@@ -277,11 +277,12 @@ def _journal(options: argparse.Namespace) -> int:
 
 
 def _runbook(options: argparse.Namespace) -> int:
+    from .actions.auditing import auditor
     from .runbook import command
 
     chosen = settings.named(_load(options).settings)
     diagnostics.start(chosen.log_level)
-    return command.run(options, chosen)
+    return command.run(options, chosen, auditor)
 
 
 def _settings(options: argparse.Namespace) -> int:

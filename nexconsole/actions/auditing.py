@@ -1,0 +1,71 @@
+"""What an action says of itself on a quiet day: could it be prepared here, and would this role be allowed to run it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..errors import ActionError, NexConsoleError
+from ..model import Reading
+from ..runbook.audit import AuditAction, Finding
+from ..settings import Settings
+from ..sources import Sources
+from .action import Action, Context
+from .registry import ACTIONS
+
+
+def auditor(sources: Sources, settings: Settings, readings: Mapping[str, Reading]) -> AuditAction:
+    """A question to any action: it prepares a plan and throws it away; nothing is changed."""
+    context = Context(settings=settings, sources=sources, readings=lambda: readings, operator=settings.operator)
+
+    async def audit(name: str, arguments: Mapping[str, str | None]) -> Finding:
+        action = ACTIONS.get(name)
+        if action is None:
+            return Finding(ok=False, said=f"there is no action {name}")
+        why_not = action.unavailable(settings, sources)
+        if why_not is not None:
+            return Finding(ok=False, said=why_not)
+        permission = await action.permitted(context)
+        if permission.level == "block":
+            return Finding(ok=False, said=permission.reason, advice="grant it, or take the step out of the runbook")
+        return await _prepared(action, arguments, context, permission.reason)
+
+    return audit
+
+
+async def _prepared(action: Action, arguments: Mapping[str, str | None], context: Context, permission: str) -> Finding:
+    """Prepare it for what the step names, or for any likely target; on a quiet day there may be nothing to do."""
+    given = {name: value for name, value in arguments.items() if value is not None}
+    for argument in action.arguments:
+        if argument.name in given or not argument.required:
+            continue
+        likely = next(_likely(action, argument.name, argument.kind, context), None)
+        if likely is None:
+            return Finding(ok=True, said=f"{permission}; there is no {argument.kind} to prepare it for now")
+        given[argument.name] = likely
+    try:
+        plan = await action.prepare(given, context)
+    except ActionError as error:
+        return Finding(ok=True, said=f"{permission}; nothing to do it to now: {error}")
+    except NexConsoleError as error:
+        return Finding(ok=False, said=str(error))
+    return Finding(ok=True, said=f"{permission}; prepared for {' '.join(plan.arguments.values()) or 'all of it'}")
+
+
+def _likely(action: Action, name: str, kind: str, context: Context) -> Iterator[str]:
+    """Values that this argument could take: what the action itself suggests, else anything of its kind."""
+    readings, settings = context.readings(), context.settings
+    for suggestion in action.suggestions(readings, settings):
+        if name in suggestion.arguments:
+            yield suggestion.arguments[name]
+    values = {signal: reading.value for signal, reading in readings.items() if reading.value is not None}
+    match kind:
+        case "provider" if "circuits" in values:
+            yield from (provider.name for provider in values["circuits"].providers if provider.active)
+        case "family":
+            yield from settings.locks.families
+        case "pod" if "workloads" in values:
+            yield from (pod.name for pod in values["workloads"].pods)
+        case "count" if "workloads" in values:
+            yield str(values["workloads"].desired)
+        case "alert":
+            yield from settings.severity.runbook_alerts
