@@ -99,7 +99,7 @@ def _row(provider: ProviderCircuit, space: Space, taken: datetime | None) -> Lin
     wrong = not off and (provider.state in ("open", "half-open") or provider.flapping)
     ink = "warn" if wrong and space.ink == "text" else space.ink if wrong else "muted"
     wide = 26 if space.width >= 90 else 12 if space.width >= 50 else 11
-    name = column(plain(provider.display_name or provider.name, 60), wide)
+    name = column(plain(provider.name, 60), wide)
     head = ((f"{shape} ", ink), (f"{name} ", "strong" if wrong else "muted" if off else "text"))
     return (*head, *phrases(_state(provider, space, taken, ink), space.width - wide - 3))
 
@@ -147,7 +147,7 @@ def _left(holder: Holder, space: Space, taken: datetime | None) -> float:
 
 def _flapping(provider: ProviderCircuit, space: Space) -> Line:
     window = duration(space.settings.circuits.flapping_window_s)
-    name = plain(provider.display_name or provider.name, 40)
+    name = plain(provider.name, 40)
     words = f": opened {provider.opened} times in {window}"
     if cells(name) + cells(words) + 9 > space.width:
         words = f": {provider.opened} times in {window}"
@@ -160,9 +160,9 @@ def _holder(holder: Holder, space: Space, taken: datetime | None) -> Line:
     ink = "warn" if wrong and space.ink == "text" else space.ink if wrong else "muted"
     where = "shared, in Redis" if holder.kind == "shared" else plain(holder.where, 80)
     wide = min(44, max(12, space.width // 3))
-    parts: list[Run] = [(holder.state.upper() if wrong else plain(holder.state, 20), ink)]
-    if holder.since:
-        parts.append((f"for {duration(since(holder.since, space.now))}", "text"))
+    state = holder.state.upper() if wrong else plain(holder.state, 20)
+    lasting = f" for {duration(since(holder.since, space.now))}" if holder.since else ""
+    parts: list[Run] = [(state + lasting, ink)]
     if holder.state == "open" and holder.closes_in_s is not None:
         parts.append((f"{duration(_left(holder, space, taken))} left", "text"))
     if holder.state == "half-open":

@@ -92,9 +92,10 @@ def _whole(face: Face, value: Value, space: Space, large: bool) -> Picture:
     draw = face.detail if large else face.small
     if not value.notes:
         return draw(value, space)
-    most = 4 if large else 1 if space.height >= 7 else 0
-    notes = _sentence("  ".join(value.notes), space, "muted", most)
-    drawn = draw(value, replace(space, height=max(0, space.height - len(notes))))
+    least = 4 if large else 1 if space.height >= 7 else 0
+    drawn = draw(value, replace(space, height=max(0, space.height - least)))
+    used = len(drawn.head) + (len(drawn.rows.keys) if drawn.rows else 0) + len(drawn.foot)
+    notes = _sentence("  ".join(value.notes), space, "muted", max(least, min(4, space.height - used)))
     return replace(drawn, foot=(*drawn.foot, *notes))
 
 

@@ -27,7 +27,7 @@ def small(value: Outbox, space: Space) -> Picture:
         return Picture(mood, (phrases(parts, space.width, BETWEEN), phrases(drain, space.width, BETWEEN)))
     ink = _pending_ink(value, space) if _late(value, space) else "figure"
     words: tuple[Line, ...] = (
-        (("pending, ", "muted"), _oldest(value, space)),
+        ((("pending, ", "muted"), _oldest(value, space)) if value.pending else (_oldest(value, space),)),
         phrases(_dead(value, space), figures.room(pending, space.width)),
         phrases(drain[:1], figures.room(pending, space.width)),
     )
@@ -96,7 +96,7 @@ def _drain(value: Outbox, space: Space) -> list[Run]:
     if value.empty_in_s is not None and value.pending:
         parts.append((f"empty in {duration(value.empty_in_s)}", "text"))
     if value.arrived_per_min is not None:
-        parts.append((f"{value.arrived_per_min:.0f} arrive", "muted"))
+        parts.append((f"{value.arrived_per_min:.0f} a minute arrive", "muted"))
     return parts
 
 

@@ -19,6 +19,7 @@ from ..panes.pane import Pane
 from ..widgets import banner
 from ..widgets.cells import Line, fit, length, plain, spread
 from ..widgets.lines import Lines
+from ..widgets.output import CellCompositor
 from ..widgets.picture import Space
 from ..widgets.words import clock as clock_words
 
@@ -84,6 +85,7 @@ class Console(Screen[None]):
         notice: str = "",
     ) -> None:
         super().__init__()
+        self._compositor = CellCompositor()
         self.settings = settings
         self.readings: dict[str, Reading] = {}
         self.severity: Severity | None = None
