@@ -177,7 +177,12 @@ class World:
             "redis": {"url": self.redis.url},
             "prometheus": {"url": self._urls["PROMETHEUS_URL"]},
             "kubernetes": {"kubeconfig": self._urls["KUBECONFIG"]},
-            "api": {"url": self._urls["API_URL"], "cron_secret": self._secrets["cron"]},
+            "api": {
+                "url": self._urls["API_URL"],
+                "cron_secret": self._secrets["cron"],
+                "admin_token": self._urls["NEXNUM_ADMIN_TOKEN"],
+            },
+            "journal": {"folder": str(self.shelter.folder / "journal")},  # a rehearsal is no real incident
         }
         lines = ['environment = "drill"', f'name = "{self.scenario.name}"']
         if self.era == "old":
