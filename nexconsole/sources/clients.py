@@ -1,7 +1,7 @@
 """The client libraries, imported after the first paint, in one plain thread, the cheap ones first.
 
-Importing them takes a second and a half together, kubernetes_asyncio 0.6 s alone; done on the event
-loop it would freeze the screen, done before the first paint it would delay it.
+Importing them takes the better part of a second; done on the event loop it would freeze the screen, done before the
+first paint it would delay it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import gc
 import importlib
 import threading
 from collections.abc import Iterable
+
+from . import kubernetes_client
 
 ORDER = ("asyncpg", "redis.asyncio", "upstash_redis.asyncio", "httpx", "prometheus_api_client.prometheus_connect",
          "kubernetes_asyncio")  # fmt: skip
@@ -38,7 +40,7 @@ class Clients:
     def _import(self, loop: asyncio.AbstractEventLoop, wanted: list[str]) -> None:
         for name in wanted:
             try:
-                importlib.import_module(name)
+                _load(name)
                 outcome = None
             except ImportError as error:
                 outcome = error
@@ -52,3 +54,10 @@ class Clients:
             self._done[name].set_result(None)
         else:
             self._done[name].set_exception(outcome)
+
+
+def _load(name: str) -> None:
+    if name == kubernetes_client.PACKAGE:
+        kubernetes_client.load()
+    else:
+        importlib.import_module(name)
