@@ -184,6 +184,13 @@ async def test_a_reading_turns_stale_by_nobody_renewing_it() -> None:
         assert "no newer value has arrived" in seen(screen, "#outbox")
 
 
+async def test_calm_is_a_question_where_a_signal_is_stale() -> None:
+    async with console("calm") as (screen, _, _):
+        screen.show(replace(screen.readings["outbox"], error="postgres did not answer", taken_at=sample.ago(42)))
+        screen.tick()
+        assert "CALM?  nothing is wrong in 6 signals; stale: outbox" in seen(screen, "#why")
+
+
 async def test_what_made_the_severity_is_loud_and_the_rest_is_not() -> None:
     async with console() as (screen, _, _):
         inks = {face.SIGNAL: {ink for line in screen.panes[face.SIGNAL].lines for _, ink in line} for face in FACES}

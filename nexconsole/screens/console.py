@@ -182,7 +182,7 @@ class Console(Screen[None]):
             state = banner.frozen(self._frozen_at, newer)
         judged = {face.SIGNAL: readings[face.SIGNAL] for face in FACES if face.SIGNAL in readings}
         head = (*where, *state, (" ", "text"))
-        why = banner.verdict(severity, judged, max(0, room - length(head)))
+        why = banner.verdict(severity, judged, self.now, max(0, room - length(head)))
         self.query_one("#why", Lines).show_lines((fit((*head, *why), room),))
         self.query_one("#health", Lines).show_lines((self._second(sources, width),))
         shown = (("esc", "all panes"), *KEYS) if self.has_class("-maximized") else KEYS

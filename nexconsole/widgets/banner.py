@@ -27,7 +27,7 @@ def environment(settings: Settings, drill: str | None) -> Line:
     return ((f" {name} ", "block-production" if "PROD" in name else "block-other"),)
 
 
-def verdict(severity: Severity | None, readings: Mapping[str, Reading], width: int) -> Line:
+def verdict(severity: Severity | None, readings: Mapping[str, Reading], now: datetime, width: int) -> Line:
     """The severity's chip and why, in `width` cells; a signal without data is named, never taken for a good one."""
     seen = sum(reading.value is not None for reading in readings.values())
     absent = {name for name, reading in readings.items() if reading.absent}
@@ -37,8 +37,7 @@ def verdict(severity: Severity | None, readings: Mapping[str, Reading], width: i
         words = " no signal is configured" if readings and not silent else " no reading yet"
         return fit(((" ? ", "block-calm"), (words, "muted")), width)
     if severity.level == "none":
-        words = f" nothing is wrong in {several(seen, 'signal')}"
-        return fit(((" CALM ", "block-calm"), (words, "muted"), (f"; {missing}" if missing else "", "doubt")), width)
+        return fit(_calm(readings, now, missing), width)
     first = severity.reasons[0]
     old = f" (seen {duration(first.age_s)} ago)" if first.stale else ""
     chip: Run = (f" {severity.level} ", BLOCKS.get(severity.level, "block-warn"))
@@ -49,6 +48,16 @@ def verdict(severity: Severity | None, readings: Mapping[str, Reading], width: i
     if cells(why + old + tail) > room:
         tail = f"  +{more}" if more and cells(why + old) + 5 <= room else ""
     return (chip, (" " + cut(why + old, room - cells(tail)), "strong"), (tail, "muted"))
+
+
+def _calm(readings: Mapping[str, Reading], now: datetime, missing: str) -> Line:
+    """Calm only as far as anybody can see: what is old or missing makes a question of it."""
+    fresh = sum(reading.state(now) is State.FRESH for reading in readings.values())
+    stale = [name for name, reading in readings.items() if reading.state(now) is State.STALE]
+    doubts = [missing, f"stale: {', '.join(stale)}" if stale else ""]
+    doubt = "".join(f"; {words}" for words in doubts if words)
+    words = f" nothing is wrong in {several(fresh, 'signal')}"
+    return ((" CALM? " if doubt else " CALM ", "block-calm"), (words, "muted"), (doubt, "doubt"))
 
 
 def frozen(at: datetime, newer: str | None) -> Line:
