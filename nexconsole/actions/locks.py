@@ -136,7 +136,7 @@ class Flush:
                 ),
             ),
             watch="the keys are gone, and none comes back without a TTL",
-            deadline_s=DEADLINE_S,
+            deadline_s=min(DEADLINE_S, context.settings.actions.verify_s),
             one_by_one=typed and arguments.get("which", "").strip() == "all",
         )
 
@@ -230,7 +230,7 @@ class Restore:
             confirm=Confirm(kind="type", text="restore") if typed else Confirm(kind="letter", text="r"),
             undo=None,
             watch="the keys hold their values again",
-            deadline_s=DEADLINE_S,
+            deadline_s=min(DEADLINE_S, context.settings.actions.verify_s),
             one_by_one=True,
         )
 
