@@ -1,0 +1,439 @@
+"""The one path: what is asked, recorded, sent, recorded and watched, in this order, and what stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from acting import Desk, acting, add_provider, settings_of
+
+from nexconsole.actions.action import Context, make_plan
+from nexconsole.actions.perform import EXPIRED, observing, perform
+from nexconsole.actions.plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
+from nexconsole.actions.providers import DISABLE
+from nexconsole.errors import ActionError, Unreachable
+from nexconsole.model import Reading
+from nexconsole.settings import Settings
+from nexconsole.signals.database import Database
+from nexconsole.sources import Sources
+from nexconsole.sources.clients import Clients
+
+START = datetime(2026, 1, 23, 14, 7, 31, tzinfo=UTC)
+
+
+@dataclass
+class World:
+    """What the action below changes: a number, by whom it was last touched, and a clock."""
+
+    value: int = 1
+    now: datetime = START
+    story: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Double:
+    """An action on a World: doubles its value. What is to go wrong is given in."""
+
+    world: World
+    guards: tuple[Guard, ...] = ()
+    prepare_error: Exception | None = None
+    execute: Callable[..., Any] = None  # type: ignore[assignment]
+    watch: Callable[..., Any] | None = None
+    one_by_one: bool = False
+    bystanders: tuple[str, ...] = ()
+
+    name = "world.double"
+    title = "Double it"
+    synonyms = ()
+    arguments = ()
+
+    def __post_init__(self) -> None:
+        self.execute = self.execute or self._execute
+
+    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
+        self.world.story.append("prepare")
+        if self.prepare_error is not None:
+            raise self.prepare_error
+        value = self.world.value
+        others = [Target(kind="number", id=name, chosen=False) for name in self.bystanders]
+        return make_plan(
+            context,
+            action=self.name,
+            arguments=dict(arguments),
+            targets=(Target(kind="number", id="it", identity={"value": value}), *others),
+            effect=f"Doubles {value}",
+            command=f"double {value}",
+            guards=self.guards,
+            confirm=Confirm(kind="letter", text="d"),
+            undo=Undo(action="world.halve", arguments={}, command="halve"),
+            deadline_s=0.2,
+            details={"taken": len(self.world.story)},
+            one_by_one=self.one_by_one,
+        )
+
+    async def _execute(self, plan: Plan, context: Context) -> Outcome:
+        self.world.story.append("execute")
+        if self.world.value != plan.targets[0].identity["value"]:
+            return Outcome(state="refused", answer="it changed: nothing was done")
+        self.world.value *= 2
+        return Outcome(state="done", answer="doubled", touched=plan.targets)
+
+    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
+        self.world.story.append("verify")
+        if self.watch is not None:
+            return await self.watch()
+        return Verdict(state="worked", because=f"it is {self.world.value}")
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def context_of(world: World) -> Context:
+    return Context(
+        settings=Settings(), sources=Sources(Clients(), {}), readings=dict, operator="maria", clock=lambda: world.now
+    )
+
+
+def told(world: World, answer: Callable[[Plan], str | None] | None = None) -> Desk:
+    """A desk that writes into the world's own story, so that the order of everything is seen."""
+    desk = Desk(answer)
+    desk.story = world.story
+    return desk
+
+
+async def test_each_step_comes_in_its_order_and_the_intent_is_recorded_before_anything_is_sent(world):
+    desk = told(world)
+    done = await perform(Double(world), {"by": "two"}, context_of(world), desk.console)
+    assert world.story == ["prepare", "ask", "prepare", "intent", "execute", "outcome", "verify", "verdict"]
+    assert world.value == 2 and done.stopped is None
+    assert done.verdict is not None and done.verdict.state == "worked"
+    intent, outcome, verdict = desk.entries
+    assert intent["data"]["operator"] == "maria" and intent["data"]["plan"]["command"] == "double 1"
+    assert outcome["data"]["intent"] == verdict["data"]["intent"] == intent["id"]
+    assert outcome["data"]["outcome"]["touched"][0]["id"] == "it"
+    assert [performance.verdict is None for performance in desk.shown] == [True, False]
+
+
+async def test_a_blocked_plan_is_shown_and_nothing_is_sent_whatever_is_answered(world):
+    guards = (Guard(name="a", level="block", reason="not now"), Guard(name="b", level="warn", reason="hm"))
+    done = await perform(Double(world, guards=guards), {}, context_of(world), told(world).console)
+    assert world.story == ["prepare", "ask"] and done.stopped == "not now" and done.plan is not None
+
+
+@pytest.mark.parametrize("answer", [None, "", "D", "dd", "\r"])
+async def test_anything_but_the_text_asked_for_sends_nothing(world, answer):
+    done = await perform(Double(world), {}, context_of(world), told(world, lambda plan: answer).console)
+    assert world.story == ["prepare", "ask"] and done.outcome is None and done.stopped is not None
+
+
+async def test_a_target_that_changed_since_the_preview_is_shown_again_with_the_difference(world):
+    def answer(plan: Plan) -> str:
+        if world.value == 1:
+            world.value = 5
+        return "d"
+
+    desk = told(world, answer)
+    done = await perform(Double(world), {}, context_of(world), desk.console)
+    assert [plan.effect for plan in desk.plans] == ["Doubles 1", "Doubles 5"]
+    assert desk.why_again[1] is not None and "changed: it" in desk.why_again[1]
+    assert world.value == 10 and done.plan is not None and done.plan.effect == "Doubles 5"
+
+
+async def test_a_plan_older_than_its_limit_is_prepared_and_asked_again(world):
+    def answer(plan: Plan) -> str:
+        if world.now == START:
+            world.now += timedelta(seconds=61)
+        return "d"
+
+    desk = told(world, answer)
+    await perform(Double(world), {}, context_of(world), desk.console)
+    assert desk.why_again == [None, EXPIRED]
+    assert world.story.count("execute") == 1 and desk.plans[1].taken_at == START + timedelta(seconds=61)
+
+
+async def test_what_becomes_blocked_while_it_is_confirmed_is_not_sent(world):
+    action = Double(world)
+
+    def answer(plan: Plan) -> str:
+        action.guards = (Guard(name="rollout", level="block", reason="a rollout began"),)
+        return "d"
+
+    done = await perform(action, {}, context_of(world), told(world, answer).console)
+    assert done.stopped == "a rollout began" and "execute" not in world.story
+
+
+async def test_a_target_that_vanished_while_it_was_confirmed_is_said(world):
+    action = Double(world)
+
+    def answer(plan: Plan) -> str:
+        action.prepare_error = ActionError("there is no such thing any more")
+        return "d"
+
+    done = await perform(action, {}, context_of(world), told(world, answer).console)
+    assert done.stopped == "the plan no longer holds: there is no such thing any more" and "execute" not in world.story
+
+
+async def test_a_source_that_dies_between_preview_and_confirmation_stops_it(world):
+    action = Double(world)
+
+    def answer(plan: Plan) -> str:
+        action.prepare_error = Unreachable("postgres", "postgres is gone")
+        return "d"
+
+    done = await perform(action, {}, context_of(world), told(world, answer).console)
+    assert "postgres is gone" in (done.stopped or "") and world.value == 1
+
+
+async def test_what_is_only_shown_may_come_and_go(world):
+    action = Double(world, bystanders=("a", "b"))
+
+    def answer(plan: Plan) -> str:
+        action.bystanders = ("c",)
+        return "d"
+
+    desk = told(world, answer)
+    await perform(action, {}, context_of(world), desk.console)
+    assert desk.why_again == [None] and world.value == 2
+
+
+async def test_targets_that_are_held_one_by_one_are_those_that_were_shown(world):
+    def answer(plan: Plan) -> str:
+        world.value = 7
+        return "d"
+
+    desk = told(world, answer)
+    done = await perform(Double(world, one_by_one=True), {}, context_of(world), desk.console)
+    assert desk.why_again == [None] and world.value == 7
+    assert done.plan is not None and done.plan.targets[0].identity == {"value": 1} and done.plan.command == "double 1"
+    assert done.outcome is not None and done.outcome.state == "refused"
+
+
+async def test_a_plan_that_can_not_be_prepared_asks_nothing(world):
+    done = await perform(
+        Double(world, prepare_error=ActionError("nothing to do")), {}, context_of(world), told(world).console
+    )
+    assert done.stopped == "nothing to do" and world.story == ["prepare"] and done.plan is None
+
+
+async def test_an_observer_does_not_even_prepare(world):
+    desk = Desk(observing="this console only observes")
+    done = await perform(Double(world), {}, context_of(world), desk.console)
+    assert done.stopped == "this console only observes" and world.story == [] and desk.story == []
+
+
+def test_a_console_observes_by_its_settings_or_by_its_role():
+    acts = Reading(signal="database", every=2.0, value=Database(read_only_role=False))
+    reads = Reading(signal="database", every=2.0, value=Database(read_only_role=True))
+    only = Settings(actions=replace_observe(Settings().actions))
+    assert "--observe" in (observing(only, {}) or "")
+    assert "read-only role" in (observing(Settings(), {"database": reads}) or "")
+    assert observing(Settings(), {"database": acts}) is None and observing(Settings(), {}) is None
+
+
+def replace_observe(actions: Any) -> Any:
+    import msgspec
+
+    return msgspec.structs.replace(actions, observe=True)
+
+
+async def test_without_a_journal_nothing_is_sent_unless_that_is_confirmed(world):
+    desk = told(world)
+    desk.full = {"intent"}
+    done = await perform(Double(world), {}, context_of(world), desk.console)
+    assert "could not be recorded" in (done.stopped or "") and world.value == 1
+    assert world.story[-1] == "ask unrecorded"
+    desk.unrecorded = True
+    done = await perform(Double(world), {}, context_of(world), desk.console)
+    assert done.outcome is not None and done.outcome.state == "done" and world.value == 2
+
+
+async def test_a_disk_that_fills_up_after_sending_hides_nothing(world):
+    desk = told(world)
+    desk.full = {"outcome", "verdict"}
+    done = await perform(Double(world), {}, context_of(world), desk.console)
+    assert done.outcome is not None and done.verdict is not None and done.verdict.state == "worked"
+
+
+@pytest.mark.parametrize("state", ["refused", "failed"])
+async def test_what_was_refused_or_failed_is_recorded_and_not_watched(world, state):
+    async def execute(plan: Plan, context: Context) -> Outcome:
+        return Outcome(state=state, answer="no")
+
+    desk = told(world)
+    done = await perform(Double(world, execute=execute), {}, context_of(world), desk.console)
+    assert done.verdict is None and [entry["kind"] for entry in desk.entries] == ["intent", "outcome"]
+
+
+async def test_what_is_unknown_is_watched_all_the_same_and_never_sent_twice(world):
+    async def execute(plan: Plan, context: Context) -> Outcome:
+        world.story.append("execute")
+        return Outcome(state="unknown", answer="no answer")
+
+    done = await perform(Double(world, execute=execute), {}, context_of(world), told(world).console)
+    assert world.story.count("execute") == 1 and done.verdict is not None
+
+
+async def test_an_action_that_never_ends_is_unknown(world, monkeypatch):
+    monkeypatch.setattr("nexconsole.actions.perform.EXECUTE_LIMIT_S", 0.05)
+
+    async def execute(plan: Plan, context: Context) -> Outcome:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    done = await perform(Double(world, execute=execute), {}, context_of(world), told(world).console)
+    assert done.outcome is not None and done.outcome.state == "unknown"
+
+
+async def test_an_expected_error_while_executing_is_unknown_not_failed(world):
+    async def execute(plan: Plan, context: Context) -> Outcome:
+        raise Unreachable("postgres", "the connection broke")
+
+    done = await perform(Double(world, execute=execute), {}, context_of(world), told(world).console)
+    assert done.outcome is not None and done.outcome.state == "unknown"
+
+
+async def test_a_source_that_dies_during_verification_makes_the_verdict_unknown(world):
+    async def watch() -> Verdict:
+        raise Unreachable("postgres", "the connection broke")
+
+    done = await perform(Double(world, watch=watch), {}, context_of(world), told(world).console)
+    assert done.outcome is not None and done.outcome.state == "done"
+    assert done.verdict is not None and done.verdict.state == "unknown"
+
+
+async def test_a_console_that_is_closed_in_the_middle_leaves_an_intent_without_an_outcome(world):
+    begun = asyncio.Event()
+
+    async def execute(plan: Plan, context: Context) -> Outcome:
+        begun.set()
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    desk = told(world)
+    task = asyncio.create_task(perform(Double(world, execute=execute), {}, context_of(world), desk.console))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [entry["kind"] for entry in desk.entries] == ["intent"]
+
+
+def test_figures_that_are_only_shown_do_not_change_a_plans_fingerprint(world):
+    plan = Plan(
+        action="a", arguments={}, targets=(Target(kind="k", id="1", identity={"v": 1}, shown={"age_s": 1}),),
+        effect="", command="", confirm=Confirm(kind="letter", text="a"), taken_at=START, expires_at=START,
+    )  # fmt: skip
+    older = replace(plan, targets=(replace(plan.targets[0], shown={"age_s": 9}),))
+    other = replace(plan, targets=(replace(plan.targets[0], identity={"v": 2}),))
+    typed = replace(plan, confirm=Confirm(kind="type", text="a"))
+    assert older.fingerprint == plan.fingerprint
+    assert len({plan.fingerprint, other.fingerprint, typed.fingerprint}) == 3
+
+
+# --- on the real database: killed at each point of the path ---
+
+KILLED = """
+import asyncio, os, signal, sys
+sys.path[:0] = {path!r}
+from acting import acting, settings_of
+from nexconsole.actions import connections, perform as path
+from nexconsole.actions.providers import DISABLE
+from nexconsole.journal import Journal, Scrubber, Writer
+from pathlib import Path
+
+point, url, file = sys.argv[1:]
+
+def die(*args):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+async def main():
+    settings = settings_of(postgres={{"url": url}})
+    journal = Journal(Path(file), Writer.here("maria"), Scrubber.of(settings))
+    async def ask(plan, why):
+        if point == "asked":
+            die()
+        return path.Answer(text=plan.confirm.text)
+    async def record(kind, data):
+        entry = await asyncio.to_thread(journal.append, kind, data)
+        if point == kind + " recorded":
+            die()
+        return entry.id
+    async def unrecorded(sentence):
+        return False
+    if point == "committed":
+        connections._let_go = die
+    console = path.Console(ask=ask, record=record, ask_unrecorded=unrecorded)
+    async with acting(settings) as context:
+        await path.perform(DISABLE, {{"provider": "smsbower"}}, context, console)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("point", "kinds", "active"),
+    [
+        ("asked", [], True),
+        ("intent recorded", ["intent"], True),
+        ("committed", ["intent"], False),
+        ("outcome recorded", ["intent", "outcome"], False),
+        ("verdict recorded", ["intent", "outcome", "verdict"], False),
+    ],
+)
+async def test_killed_at_any_point_the_journal_verifies_and_tells_the_story(database, tmp_path, point, kinds, active):
+    from nexconsole.journal import Life, read, unfinished, verify
+
+    for name in ("smsbower", "5sim"):
+        await add_provider(database, name)
+    file = tmp_path / "INC-1.jsonl"
+    script = textwrap.dedent(KILLED).format(path=[os.path.dirname(__file__), os.getcwd()])
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, point, database.url, str(file))
+    status = await asyncio.wait_for(process.wait(), 30)
+    assert status == -signal.SIGKILL
+    assert await database.connection.fetchval("SELECT is_active FROM providers WHERE name = 'smsbower'") == active
+    if not kinds:
+        assert not file.exists()
+        return
+    entries = read(file).entries
+    assert [entry.kind for entry in entries] == kinds and not verify(file)
+    left = unfinished(entries)
+    assert [one.life for one in left] == ([Life.GONE] if kinds == ["intent"] else [])
+
+
+async def test_two_consoles_down_the_whole_path_are_one_change_and_one_refusal(database):
+    for name in ("smsbower", "5sim"):
+        await add_provider(database, name)
+    settings = settings_of(postgres={"url": database.url})
+    both = asyncio.Barrier(2)
+
+    def desk() -> Desk:
+        made = Desk()
+        ask = made.console.ask
+
+        async def together(plan: Plan, why_again: str | None):
+            if why_again is None:
+                await both.wait()
+            return await ask(plan, why_again)
+
+        made.console.ask = together
+        return made
+
+    async with acting(settings) as one, acting(settings) as other:
+        results = await asyncio.gather(
+            perform(DISABLE, {"provider": "smsbower"}, one, desk().console),
+            perform(DISABLE, {"provider": "smsbower"}, other, desk().console),
+        )
+    changed = [result for result in results if result.outcome is not None and result.outcome.state == "done"]
+    [loser] = [result for result in results if result not in changed]
+    said = loser.outcome.answer if loser.outcome is not None else loser.stopped
+    assert len(changed) == 1 and said is not None and "disabled already" in said
