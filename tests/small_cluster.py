@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nexconsole.drill.kubernetes import Cluster
+from nexconsole.drill.kubernetes.cluster import Cluster
 from nexconsole.drill.log import PodLog
 from nexconsole.settings import Kubernetes as KubernetesSettings
 from nexconsole.sources import Sources

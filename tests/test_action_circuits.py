@@ -193,10 +193,10 @@ async def test_the_curl_command_does_the_same(settings, api, keys):
         pytest.skip("curl is not installed")
     async with acting(settings) as context:
         plan = await OPEN.prepare({"provider": "smsbower"}, context)
-    status, printed = await shell(plan.command, API_URL=api.url, ADMIN_TOKEN=TOKEN)
+    status, printed = await shell(plan.command, API_URL=api.url, NEXNUM_ADMIN_TOKEN=TOKEN)
     assert status == 0 and await keys.get(KEY) == "open", printed
     assert plan.undo is not None
-    status, _ = await shell(plan.undo.command, API_URL=api.url, ADMIN_TOKEN=TOKEN)
+    status, _ = await shell(plan.undo.command, API_URL=api.url, NEXNUM_ADMIN_TOKEN=TOKEN)
     assert status == 0 and not await keys.exists(KEY)
 
 

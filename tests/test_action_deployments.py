@@ -14,7 +14,7 @@ from nexconsole.actions.action import ActionError
 from nexconsole.actions.deployments import BACK, SCALE_ACTION
 from nexconsole.actions.perform import perform
 from nexconsole.actions.plan import Outcome
-from nexconsole.drill.apiserver import ApiServer
+from nexconsole.drill.kubernetes.apiserver import ApiServer
 
 __all__ = ["small", "stand"]
 

@@ -20,7 +20,7 @@ from nexconsole.actions.perform import perform
 from nexconsole.actions.plan import Outcome
 from nexconsole.actions.pods import RESTART, _roll
 from nexconsole.actions.relief import Rate
-from nexconsole.drill.apiserver import ApiServer
+from nexconsole.drill.kubernetes.apiserver import ApiServer
 from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
 from nexconsole.signals.reservations import Pile, Reservations
 from nexconsole.sources import open_sources

@@ -343,7 +343,7 @@ async def test_the_curl_command_does_the_same(market, api):
         plan = await DISABLE.prepare({"provider": "smsbower"}, context)
     if lacking("curl"):
         pytest.skip("curl is not installed")
-    status, printed = await shell(plan.command, API_URL=api.url, ADMIN_TOKEN=TOKEN)
+    status, printed = await shell(plan.command, API_URL=api.url, NEXNUM_ADMIN_TOKEN=TOKEN)
     assert status == 0 and not await active(market, "smsbower"), printed
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from nexconsole.drill.breakers import PodBreaker, SharedBreaker
-from nexconsole.drill.clock import Clock
-from nexconsole.drill.keyspace import RememberedKeys
+from nexconsole.drill.market.breakers import PodBreaker, SharedBreaker
+from nexconsole.drill.market.clock import Clock
+from nexconsole.drill.market.keyspace import RememberedKeys
 
 UUID = "3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f"
 

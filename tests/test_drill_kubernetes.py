@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 from kubernetes_asyncio import client, config, watch
 
-from nexconsole.drill import patches, protobuf, selectors
-from nexconsole.drill.kubernetes import Cluster
+from nexconsole.drill.kubernetes import patches, protobuf, selectors
+from nexconsole.drill.kubernetes.cluster import Cluster
 from nexconsole.drill.log import PodLog
 
 KUBECTL = shutil.which("kubectl")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from nexconsole.drill.market import Market
-from nexconsole.drill.pods import Pod
+from nexconsole.drill.market.market import Market
+from nexconsole.drill.market.pods import Pod
 from nexconsole.drill.scenarios import SCENARIOS, Scenario
 
 EPOCH = 1786164801.0

@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from nexconsole.drill.alerting import RULES
-from nexconsole.drill.evaluation import Database, Scrapes, evaluate
-from nexconsole.drill.prometheus import PrometheusServer, RealPrometheus
-from nexconsole.drill.promql import ParseError, parse
+from nexconsole.drill.prometheus.alerting import RULES
+from nexconsole.drill.prometheus.evaluation import Database, Scrapes, evaluate
+from nexconsole.drill.prometheus.promql import ParseError, parse
+from nexconsole.drill.prometheus.server import PrometheusServer, RealPrometheus
 from nexconsole.drill.shelter import Shelter
 from nexconsole.errors import DrillError
 from nexconsole.settings import Expressions

@@ -17,12 +17,12 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict
 
-from .ledger import LedgerDown, LockTimeout
-from .market import Market
-from .pods import Pod
-from .purchase import new_id
-from .sql import SqlLedger
-from .worker import ROUTE_STUCK_AFTER_S, Tally
+from .market.ledger import LedgerDown, LockTimeout
+from .market.market import Market
+from .market.pods import Pod
+from .market.purchase import new_id
+from .market.sql import SqlLedger
+from .market.worker import ROUTE_STUCK_AFTER_S, Tally
 
 Handler = Callable[[web.Request, "re.Match[str]"], Awaitable[web.Response]]
 VERSION = "1.4.2"

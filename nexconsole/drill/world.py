@@ -18,7 +18,7 @@ from .servers import Postgres, Redis
 from .shelter import Shelter
 
 if TYPE_CHECKING:
-    from .market import Market
+    from .market.market import Market
 
 BLOCKER = "nexnum-worker"
 
@@ -86,7 +86,7 @@ class World:
         self._urls["NEXCONSOLE_CONFIG"] = str(self._write_settings())
 
     def _play(self) -> Market:
-        from .market import Market
+        from .market.market import Market
 
         epoch = time.time()
         market = Market(self.scenario, self.seed, epoch, era=self.era, timestamptz=self._timestamptz)
@@ -132,7 +132,7 @@ class World:
         self.api = api
 
     async def _start_cluster(self) -> None:
-        from .kubernetes import Cluster
+        from .kubernetes.cluster import Cluster
 
         secret = {
             "DATABASE_URL": f"{self.postgres.url}?schema=public",
@@ -157,14 +157,14 @@ class World:
 
     async def _start_prometheus(self) -> None:
         if self._prometheus_kind == "real":
-            from .real_prometheus import RealPrometheus
+            from .prometheus.real import RealPrometheus
 
             market = self.market
             real = RealPrometheus(self.shelter, market.metrics, lambda: list(market.pods), market.samples)
             self._closing.append(real.close)
             self._urls["PROMETHEUS_URL"] = await real.start()
             return
-        from .prometheus import PrometheusServer
+        from .prometheus.server import PrometheusServer
 
         ours = PrometheusServer(self.market.samples, Expressions())
         self._closing.append(ours.close)

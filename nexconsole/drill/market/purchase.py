@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from ..scenarios import Scenario
+from ..schema import Era
 from .breakers import SharedBreaker
 from .clock import Clock
 from .keyspace import KeysDown, Keyspace
 from .ledger import LedgerDown, LockTimeout, Order
 from .lines import Lines
 from .pods import Pod
-from .scenarios import Scenario
-from .schema import Era
 from .upstream import Engine, Upstream, UpstreamFailed
 
 ATOMIC_LOCK_S = 30

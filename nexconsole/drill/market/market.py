@@ -12,6 +12,8 @@ from decimal import Decimal
 import asyncpg
 import redis.asyncio
 
+from ..scenarios import Scenario
+from ..schema import Era
 from .breakers import SharedBreaker
 from .clock import Clock, Job
 from .keyspace import KeysDown, RedisKeys, RememberedKeys
@@ -21,8 +23,6 @@ from .memory import RememberedLedger
 from .metrics import Labels
 from .pods import Pod
 from .purchase import Checkout, Wish, new_id
-from .scenarios import Scenario
-from .schema import Era
 from .sql import SqlLedger
 from .upstream import UPSTREAMS, Engine, UpstreamFailed, Weather
 from .worker import Worker

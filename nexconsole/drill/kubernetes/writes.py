@@ -8,10 +8,10 @@ import re
 from typing import Any
 
 from . import patches, protobuf, refusals
-from .cluster import Object, Store
 from .deployments import HASH
 from .discovery import Resource
 from .replicasets import terminate
+from .store import Object, Store
 
 PATCHES = {
     "application/json-patch+json": patches.json_patch,

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
+from ..log import PodLog
+from ..schema import Era
 from .breakers import PodBreaker
 from .clock import Clock, Job, Work
 from .ledger import Ledger, LedgerDown
 from .lines import Lines
-from .log import PodLog
 from .metrics import Registry
-from .schema import Era
 
 BOOT_S = 3.0
 CONFIG_TTL_S = 60.0  # contradiction 16: a change in `providers` is seen after at most so long

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from .cluster import Object
+from .store import Object
 
 Match = Callable[[Object], bool]
 

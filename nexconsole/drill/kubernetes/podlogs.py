@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
+from ..log import PodLog
 from . import refusals
-from .cluster import Object, moment
 from .kubelet import Pod
-from .log import PodLog
+from .store import Object, moment
 
 BATCH = 64 * 1024  # bytes gathered before they are sent
 TRUE = ("true", "1", "t", "T", "True", "TRUE")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .cluster import Object
+from .store import Object
 
 SECRET = "nexnum-secrets"
 AUTOSCALER = "nexnum-hpa"

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from .cluster import Object, Store, condition, timestamp
+from ..log import PodLog
 from .events import Events
-from .log import PodLog
+from .store import Object, Store, condition, timestamp
 
 NODES = ("drill-node-1", "drill-node-2")
 BACKOFF_S = (0, 10, 20, 40, 80, 160, 300)  # before the first, second ... restart

@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from .cluster import Object, Store, condition, moment, owned, owner, timestamp
 from .events import Events
 from .replicasets import SAFE, ReplicaSets, set_replicas
+from .store import Object, Store, condition, moment, owned, owner, timestamp
 
 HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 from datetime import UTC, datetime
 
-from .cluster import Object, Store, has_condition, moment, owned, owner, timestamp
 from .events import Events
+from .store import Object, Store, has_condition, moment, owned, owner, timestamp
 
 SAFE = "bcdfghjklmnpqrstvwxz2456789"  # what Kubernetes makes random names of
 COMPONENT = "replicaset-controller"

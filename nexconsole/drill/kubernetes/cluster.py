@@ -19,12 +19,12 @@ from . import manifests
 from .apiserver import ApiServer
 from .autoscaler import PERIOD_S, Autoscaler, Utilization
 from .certificates import server_tls
-from .cluster import Store
 from .deployments import Deployments
 from .events import Events
 from .kubelet import Container, Kubelet, Pod, Runtime
 from .manifests import LIVENESS, READINESS, Probe
 from .roles import Tokens
+from .store import Store
 
 __all__ = ["Cluster", "Container", "Pod", "Probe", "Runtime"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from .cluster import Object, moment
+from .store import Object, moment
 
 Column = tuple[str, str, int]  # name, type, priority: 0 always shown, 1 with -o wide
 

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ..schema import Era
 from .clock import Clock, Work
 from .keyspace import Keyspace
-from .schema import Era
 
 WINDOW_S = 10.0
 FAILURES_TO_OPEN = 5

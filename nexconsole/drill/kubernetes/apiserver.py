@@ -13,9 +13,9 @@ from typing import Any
 from aiohttp import web
 
 from . import discovery, podlogs, refusals, roles, selectors, tables, writes
-from .cluster import Change, Expired, Object, Store
 from .discovery import Resource
 from .kubelet import Kubelet
+from .store import Change, Expired, Object, Store
 
 OPEN = {"/healthz": "ok", "/livez": "ok", "/readyz": "ok"}
 BOOKMARK_S = 30.0

@@ -10,7 +10,7 @@ import json
 import random
 from typing import Any
 
-from .schema import Era
+from ..schema import Era
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .cluster import Object, Store, timestamp
+from .store import Object, Store, timestamp
 
 KEPT = 500
 

@@ -16,10 +16,10 @@ from typing import Any, TextIO
 import aiohttp
 from aiohttp import web
 
-from ..errors import DrillError
+from ...errors import DrillError
+from ..shelter import Shelter, free_port, tail
 from .alerting import INTERVAL_S, rule_file
 from .evaluation import JOB, Labels, instance
-from .shelter import Shelter, free_port, tail
 
 SCRAPE_S = 2
 PATIENCE_S = 20.0

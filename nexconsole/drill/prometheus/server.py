@@ -11,13 +11,13 @@ from typing import Any
 
 from aiohttp import web
 
-from ..errors import DrillError
-from ..settings import Expressions
+from ...errors import DrillError
+from ...settings import Expressions
 from . import promwire as wire
 from .alerting import GROUP, INTERVAL_S, RULES, Alerting
 from .evaluation import Database, Labels, Scrapes, evaluate
 from .promql import Aggregation, Binary, Call, Expression, ParseError, Selector, parse
-from .real_prometheus import RealPrometheus
+from .real import RealPrometheus
 
 __all__ = ["PrometheusServer", "RealPrometheus"]
 

@@ -7,9 +7,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from .cluster import Object, Store, condition, timestamp
 from .events import Events
 from .replicasets import set_replicas
+from .store import Object, Store, condition, timestamp
 
 PERIOD_S = 15.0
 TOLERANCE = 0.1

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from ..scenarios import Scenario
+from ..schema import Era
 from .clock import Clock, Work
 from .ledger import BATCH, Event, Hold, Ledger, LedgerDown, LockTimeout
 from .lines import Lines
 from .pods import Pod
 from .purchase import new_id
-from .scenarios import Scenario
-from .schema import Era
 from .upstream import UPSTREAMS, Engine, UpstreamFailed
 
 OUTBOX_EVERY_S = 5.0

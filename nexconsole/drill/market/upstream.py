@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ..scenarios import Answers, Scenario
 from .breakers import PodBreaker
 from .clock import Clock
 from .lines import Lines
-from .scenarios import Answers, Scenario
 
 PHRASES = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 429: "Too Many Requests"}
 TIMEOUT_S = 8.0

@@ -1,0 +1,1 @@
+"""The small NexNum that lives in a drill: customers, providers, pods, worker."""
