@@ -172,7 +172,8 @@ class Alertmanager(Table):
     username: str = ""
     password: str = ""
     ca_file: str = ""
-    silence_s: int = 3600
+    timeout_s: float = 3.0
+    silence_s: int = 3600  # how long a silence lasts where nothing is said
 
 
 class Journal(Table):

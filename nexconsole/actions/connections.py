@@ -26,6 +26,10 @@ from .plan import Outcome
 if TYPE_CHECKING:
     import asyncpg
 
+    from ..sources.alertmanager import Alertmanager
+    from ..sources.api import Api
+    from ..sources.source import Source
+
 CLOSE_TIMEOUT_S = 1.0
 NOTHING = "nothing was changed"
 MAYBE = "it may have happened or not"
@@ -175,15 +179,18 @@ async def send(
     headers: Mapping[str, str] | None = None,
     body: object = None,
     timeout_s: float | None = None,
+    to: Api | Alertmanager | None = None,
+    empty: bool = False,
 ) -> Reply | Outcome:
-    """One request to NexNum's API, never repeated, redirects refused, JSON required (facts 5.1, 8.10).
+    """One request to NexNum's API, or to another, never repeated, redirects refused, JSON required (facts 5.1, 8.10).
 
     The Outcome is "failed" where the API said no (4xx, 5xx, a redirect, HTML, nothing at all) or nothing could be
-    sent, "unknown" where it was sent and no answer came. `path` begins with a slash; `body` is sent as JSON.
+    sent, "unknown" where it was sent and no answer came, or only that of a gateway that got none. `path` begins with a
+    slash; `body` is sent as JSON. With `empty` an answer without content is good, and None.
     """
     import httpx
 
-    source = context.sources.api
+    source = to or context.sources.api
     await context.sources.clients.wait(source.module)
     limit = timeout_s or context.settings.actions.timeout_s
     at, sent = f"{method} {path} at {source.address}", False
@@ -200,7 +207,7 @@ async def send(
             )
             sent = True
             response = await client.send(request)
-            return _reply(context, at, response)
+            return _reply(source, at, response, empty)
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.InvalidURL) as error:
         return Outcome(state="failed", answer=f"{source.explain(error) or clean(error, 200)}: nothing was sent")
     except BadAnswer as error:
@@ -213,26 +220,31 @@ async def send(
         return Outcome(state="unknown", answer=f"{at}: {source.explain(error) or clean(error, 200)}: {MAYBE}")
 
 
-def _reply(context: Context, at: str, response: Any) -> Reply | Outcome:
-    refuse_redirect(context.sources.api, response)
+def _reply(source: Source, at: str, response: Any, empty: bool) -> Reply | Outcome:
+    refuse_redirect(source, response)
     kind = clean(response.headers.get("content-type", ""), 80).partition(";")[0].lower()
     document, said = None, ""
     if kind == "application/json" or kind.endswith("+json"):
         with contextlib.suppress(msgspec.DecodeError):
             document = msgspec.json.decode(response.content)
             said = problem_of(document)
+    if response.status_code in GATEWAYS:
+        said = f"{at} was not answered: a gateway before it gave up ({response.status_code}): {MAYBE}"
+        return Outcome(state="unknown", answer=said)
     if response.status_code >= 400:
         hint = HINTS.get(response.status_code, "")
         shown = f" ({said})" if said else ""
         return Outcome(state="failed", answer=f"{at} answered {response.status_code}{shown}{hint}")
-    if document is None:
+    if document is None and not (empty and not response.content):
         what = f"{kind or 'nothing'}, not JSON" if response.content else "nothing"
+        whose = "NexNum's" if source.name == "api" else f"{source.name.capitalize()}'s"
         return Outcome(
-            state="failed", answer=f"{at} answered {response.status_code} with {what}: that is not NexNum's answer"
+            state="failed", answer=f"{at} answered {response.status_code} with {what}: that is not {whose} answer"
         )
     return Reply(status=response.status_code, document=document)
 
 
+GATEWAYS = (502, 504)  # what stands before the API says that it got no answer
 HINTS = {
     401: ": check the token or secret in the settings",
     403: ": this account may not do it",

@@ -106,4 +106,9 @@ def kubectl(settings: Settings, *command: str) -> str:
     return f"KUBECONFIG={shlex.quote(files)} {words}"
 
 
-ADMIN = ("Authorization: Bearer $ADMIN_TOKEN", "Cookie: token=$ADMIN_TOKEN")
+def amtool(server: str, *command: str) -> str:
+    """A command of Alertmanager's own tool; `server` names a variable."""
+    return f'amtool --alertmanager.url="{server}" {shlex.join(command)}'
+
+
+ADMIN = ("Authorization: Bearer $NEXNUM_ADMIN_TOKEN", "Cookie: token=$NEXNUM_ADMIN_TOKEN")

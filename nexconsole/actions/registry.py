@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from . import backends, circuits, locks, outbox, providers
+from . import (
+    backends,
+    circuits,
+    deployments,
+    locks,
+    outbox,
+    outbox_worker,
+    pods,
+    providers,
+    reconcile,
+    silences,
+)
 from .action import Action
 
-ACTIONS: dict[str, Action] = {
-    action.name: action for module in (providers, circuits, outbox, locks, backends) for action in module.ACTIONS
-}
+MODULES = (
+    providers, circuits, reconcile, outbox_worker, outbox, locks, pods, deployments, backends, silences,
+)  # fmt: skip
+ACTIONS: dict[str, Action] = {action.name: action for module in MODULES for action in module.ACTIONS}

@@ -1,0 +1,299 @@
+"""outbox.process: one batch of the outbox, by whichever route this version has for it. (facts 1.4, 5.2, 23 and 24)"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ActionError, BadAnswer, NexConsoleError, SourceError
+from ..model import Reading
+from ..signals.outbox import TABLE, Outbox
+from ..sources.text import clean
+from . import cron, literal
+from .action import Argument, Context, Suggestion, make_plan
+from .connections import Reply, admin_headers, problem_of
+from .cron import Route
+from .guards import fresh
+from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
+from .provider_rows import value_of
+from .watch import watch
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+
+LOOK_EVERY_S = 1.0
+ADMIN_BODY = {"action": "process"}
+# What was there when the batch was called: it can only become less. Counted up to $2.
+BACKLOG_SQL = f"""
+SELECT (SELECT count(*) FROM (SELECT 1 FROM {TABLE} WHERE status = 'PENDING'
+        AND created_at < now() - make_interval(secs => $1) LIMIT $2) p) AS pending,
+       (SELECT count(*) FROM (SELECT 1 FROM {TABLE} WHERE status = 'FAILED' LIMIT $2) f) AS failed
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """A route that processes the outbox. `does` is what else happens, `reads` finds its figures in the answer."""
+
+    path: str
+    methods: tuple[str, ...]
+    admin: bool
+    does: str
+    trap: str
+    reads: Callable[[object], Mapping[str, int]]
+
+
+def _of_process_outbox(document: object) -> Mapping[str, int]:
+    parts = [cron.tally(document, name) or {} for name in ("legacy", "activation")]
+    return {name: sum(part.get(name, 0) for part in parts) for name in ("succeeded", "failed")}
+
+
+def _of_worker(document: object) -> Mapping[str, int]:
+    return cron.tally(document, "data", "outbox") or {}
+
+
+def _of_admin(document: object) -> Mapping[str, int]:
+    return cron.tally(document, "result") or cron.tally(document, "results") or cron.tally(document) or {}
+
+
+WAYS = (
+    Way(
+        path="/api/cron/process-outbox",
+        methods=("GET", "POST"),
+        admin=False,
+        does="takes up to 50 events of any kind and up to 10 of activations at once, and does nothing else",
+        trap="the 50 become PUBLISHED without being done: in this version only the pods' own loop updates the offers",
+        reads=_of_process_outbox,
+    ),
+    Way(
+        path="/api/cron/worker",
+        methods=("GET", "POST"),
+        admin=False,
+        does="takes about 20 events, and runs notifications, the inbox, search and the clean-up of reservations too",
+        trap="",
+        reads=_of_worker,
+    ),
+    Way(
+        path="/api/admin/outbox",
+        methods=("POST",),
+        admin=True,
+        does="takes a batch of about 50 events, and does nothing else",
+        trap="",
+        reads=_of_admin,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """Counts at one moment; `capped`: there are at least so many."""
+
+    pending: int
+    failed: int
+    capped: bool
+
+
+class Process:
+    """One batch now, rather than when the worker would."""
+
+    name = "outbox.process"
+    title = "Process the outbox once"
+    synonyms = ("drain outbox", "run worker", "outbox lag", "process events", "cron worker", "process-outbox")
+    arguments: tuple[Argument, ...] = ()
+
+    def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
+        outbox = value_of(readings, "outbox", Outbox)
+        if outbox is None or not outbox.pending:
+            return ()
+        late = (outbox.oldest_pending_s or 0) >= settings.outbox.stuck_after_s
+        oldest = f"the oldest for {(outbox.oldest_pending_s or 0) / 60:.0f} min"
+        title = f"Process the outbox once - {outbox.pending} pending, {oldest}"
+        return (Suggestion(title=title, arguments={}, weight=0.4 if late else 0.05),)
+
+    def unavailable(self, settings: Settings, sources: Sources) -> str | None:
+        return cron.missing(sources)
+
+    async def permitted(self, context: Context) -> Guard:
+        try:
+            way, _, _ = await _way(context)
+        except NexConsoleError as error:
+            return Guard(name="route", level="block", reason=str(error))
+        return _login_guard(context, way)
+
+    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
+        way, route, passed = await _way(context)
+        backlog = await _backlog(context, 0.0)
+        shown: dict[str, Any] = {"route": f"{route.method} {route.path}"}
+        if isinstance(backlog, Backlog):
+            shown |= {"pending": backlog.pending, "failed": backlog.failed}
+        guards = [
+            Guard(name="route", level="ok", reason=f"{route.path} exports {route.method}{passed}"),
+            _login_guard(context, way),
+            *([Guard(name="trap", level="warn", reason=way.trap)] if way.trap else []),
+            _pending_guard(backlog),
+            *_poison(backlog),
+            fresh(context, "outbox"),
+        ]
+        waiting = f"{_counted(backlog)} pending" if isinstance(backlog, Backlog) else "what is pending can't be read"
+        return make_plan(
+            context,
+            action=self.name,
+            arguments={},
+            targets=(Target(kind="table", id=TABLE, identity={"route": route.path}, shown=shown),),
+            effect=f"Calls {route.method} {route.path} once ({waiting}): it {way.does}. No undo: published stays so",
+            command=_command(context, way, route),
+            guards=tuple(guards),
+            confirm=Confirm(kind="letter", text="p"),
+            undo=None,
+            watch="fewer of the events that wait now are still PENDING, and no more are FAILED",
+            deadline_s=context.settings.actions.verify_s,
+            details={
+                "path": route.path,
+                "method": route.method,
+                "pending": backlog.pending if isinstance(backlog, Backlog) else None,
+                "failed": backlog.failed if isinstance(backlog, Backlog) else None,
+                "capped": isinstance(backlog, Backlog) and backlog.capped,
+            },
+        )
+
+    async def execute(self, plan: Plan, context: Context) -> Outcome:
+        way = next(one for one in WAYS if one.path == plan.details["path"])
+        route = Route(path=way.path, method=str(plan.details["method"]))
+        if way.admin:
+            reply = await cron.call(context, route, headers=admin_headers(context), body=ADMIN_BODY)
+        else:
+            reply = await cron.call(context, route)
+        return reply if isinstance(reply, Outcome) else _outcome(context, plan, way, reply)
+
+    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if plan.details["pending"] is None:
+            return Verdict(state="unknown", because="how much was pending before could not be read")
+
+        async def look(last: bool) -> Verdict | None:
+            since = (context.clock() - plan.taken_at).total_seconds()
+            now = await _backlog(context, max(0.0, since))
+            if isinstance(now, SourceError):
+                raise now
+            # Search and activations are worked on in the background, after the answer.
+            return _verdict(plan, now, loop.time() - began, last)
+
+        return await watch(plan.deadline_s, look, LOOK_EVERY_S)
+
+
+async def _way(context: Context) -> tuple[Way, Route, str]:
+    """The first route that is there and may be used, and why those before it are not. Raises ActionError, SourceError.
+
+    Only OPTIONS is asked. A redirect or a page in a route's place is trouble of that route: the next is asked.
+    """
+    passed: list[str] = []
+    for way in WAYS:
+        if way.admin and not context.settings.api.admin_token:
+            passed.append(f"{way.path} wants an admin's token: set api.admin_token")
+            continue
+        try:
+            return way, await cron.learn(context, way.path, way.methods), _passed(passed)
+        except (BadAnswer, ActionError) as error:
+            passed.append(str(error))
+    raise ActionError(f"this version has no route that processes the outbox: {'; '.join(passed)}")
+
+
+def _passed(reasons: list[str]) -> str:
+    return f" ({'; '.join(reasons)})" if reasons else ""
+
+
+def _login_guard(context: Context, way: Way) -> Guard:
+    if not way.admin:
+        return cron.secret_guard(context.settings)
+    return Guard(name="token", level="ok", reason="the admin's token goes with it, from memory")
+
+
+def _command(context: Context, way: Way, route: Route) -> str:
+    if way.admin:
+        return literal.curl(route.method, route.path, headers=literal.ADMIN, body=ADMIN_BODY)
+    return cron.command(context.settings, route)
+
+
+async def _backlog(context: Context, older_s: float) -> Backlog | SourceError:
+    limit = context.settings.outbox.count_limit
+    try:
+        await context.sources.postgres.require(TABLE, "status", "created_at")
+        async with context.sources.postgres.read("the outbox query") as tx:
+            row = await tx.row(BACKLOG_SQL, older_s, limit)
+    except SourceError as error:
+        return error
+    return Backlog(pending=row["pending"], failed=row["failed"], capped=row["pending"] >= limit)
+
+
+def _counted(backlog: Backlog) -> str:
+    return f"{backlog.pending}{' or more' if backlog.capped else ''}"
+
+
+def _pending_guard(backlog: Backlog | SourceError) -> Guard:
+    name = "pending"
+    if isinstance(backlog, SourceError):
+        return Guard(name=name, level="warn", reason=f"what is pending can't be read: {backlog}")
+    if not backlog.pending:
+        return Guard(name=name, level="warn", reason="nothing is pending: there is nothing to process")
+    return Guard(name=name, level="ok", reason=f"{_counted(backlog)} events are pending")
+
+
+def _poison(backlog: Backlog | SourceError) -> tuple[Guard, ...]:
+    """What failed before may fail again, and then for good: nothing ever retries it (facts 1.4)."""
+    if isinstance(backlog, SourceError) or not backlog.failed:
+        return ()
+    reason = (
+        f"{backlog.failed} events are FAILED: if their cause lasts (search down, unreadable payloads), what is taken"
+        " now fails too, and nothing but outbox.retry brings it back"
+    )
+    return (Guard(name="failing", level="warn", reason=reason),)
+
+
+def _outcome(context: Context, plan: Plan, way: Way, reply: Reply) -> Outcome:
+    figures = way.reads(reply.document)
+    told = ", ".join(f"{name} {figures[name]}" for name in ("processed", "succeeded", "failed") if name in figures)
+    told = told or "it says nothing of what it did"
+    if reply.status == cron.PART:
+        errors = _errors(reply.document)
+        # The worker answers so when any of its parts failed; the outbox is one of them.
+        state = "done" if figures and not any("outbox" in error.lower() for error in errors) else "failed"
+        said = "; ".join(errors[:5]) or problem_of(reply.document) or "it does not say which"
+        return Outcome(
+            state=state,
+            answer=f"the route answered 207, a part of it went wrong ({said}); of the outbox: {told}",
+            touched=plan.chosen if state == "done" else (),
+        )
+    opened = "" if way.admin else cron.open_to_all(context.settings)
+    return Outcome(state="done", answer=f"the route answered {reply.status}: {told}{opened}", touched=plan.chosen)
+
+
+def _errors(document: object) -> list[str]:
+    data = document.get("data") if isinstance(document, dict) else None
+    errors = data.get("errors") if isinstance(data, dict) else None
+    return [clean(error, 120) for error in errors] if isinstance(errors, list) else []
+
+
+def _verdict(plan: Plan, now: Backlog, waited: float, last: bool) -> Verdict | None:
+    before, failed = int(plan.details["pending"]), now.failed - int(plan.details["failed"])  # type: ignore[call-overload]
+    if before == 0:
+        return Verdict(state="no effect", because="nothing was pending before")
+    gone = before - now.pending
+    if gone > 0 and failed >= gone:
+        return Verdict(state="worse", because=f"{failed} more events are FAILED, and nothing retries those")
+    if gone > 0:
+        more = f"; {failed} more are FAILED" if failed > 0 else ""
+        left = f"{now.pending} of the {before} that were pending still are" if now.pending else "all are processed"
+        return Verdict(state="worked", because=f"{left} after {waited:.0f} s{more}")
+    if not last:
+        return None
+    if plan.details["capped"] and now.capped:
+        return Verdict(state="unknown", because=f"{before} or more are pending, before and after: too many to count")
+    return Verdict(state="no effect", because=f"the {before} that were pending still are after {waited:.0f} s")
+
+
+PROCESS = Process()
+ACTIONS = (PROCESS,)

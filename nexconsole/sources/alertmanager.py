@@ -1,0 +1,145 @@
+"""Alertmanager: which alerts a matcher meets now, and which silences there are, by its v2 API. (facts 2.3)"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import msgspec
+
+from ..errors import BadAnswer, Denied, SettingsError, SourceError, Unreachable
+from .clients import Clients
+from .source import Source
+from .text import clean
+from .webclient import explain, header_value, open_client, refuse_redirect
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .. import settings
+
+T = TypeVar("T")
+
+
+class Matcher(msgspec.Struct, frozen=True, rename="camel"):
+    """`isEqual` is missing before Alertmanager 0.22, where every matcher is an equal one."""
+
+    name: str
+    value: str
+    is_regex: bool = False
+    is_equal: bool = True
+
+    def __str__(self) -> str:
+        sign = ("=~" if self.is_regex else "=") if self.is_equal else ("!~" if self.is_regex else "!=")
+        value = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'{self.name}{sign}"{value}"'
+
+
+class State(msgspec.Struct, frozen=True, rename="camel"):
+    state: str = ""
+
+
+class AlertStatus(msgspec.Struct, frozen=True, rename="camel"):
+    state: str = ""
+    silenced_by: list[str] | None = None
+
+
+class Alert(msgspec.Struct, frozen=True, rename="camel"):
+    """One alert; `state` is unprocessed, active or suppressed."""
+
+    fingerprint: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    starts_at: datetime | None = None
+    status: AlertStatus = AlertStatus()
+
+
+class Silence(msgspec.Struct, frozen=True, rename="camel"):
+    """One silence; `status.state` is pending, active or expired."""
+
+    id: str = ""
+    matchers: list[Matcher] = []
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    created_by: str = ""
+    comment: str = ""
+    status: State = State()
+
+
+class Alertmanager(Source):
+    """One Alertmanager (or a cluster's address), with a path prefix where it has one."""
+
+    name = "alertmanager"
+    module = "httpx"
+
+    def __init__(self, clients: Clients, settings: settings.Alertmanager) -> None:
+        parts = urlsplit(settings.url.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError("alertmanager.url must begin with http:// or https:// and name a host")
+        place, path = parts.netloc.rpartition("@")[2], parts.path.rstrip("/")
+        super().__init__(clients, place + path)
+        self.settings = settings
+        self.url = urlunsplit((parts.scheme, place, path, "", ""))
+        self.headers = _headers(settings)
+
+    async def alerts(self, matcher: Matcher) -> tuple[Alert, ...]:
+        """The alerts that it meets now, silenced ones too."""
+        found = await self._get("/api/v2/alerts", list[Alert], {"filter": str(matcher)}, "the alerts query")
+        return tuple(found)
+
+    async def silences(self, matcher: Matcher | None = None) -> tuple[Silence, ...]:
+        """The silences, expired ones too; with a matcher those that hold such a one."""
+        query = {"filter": str(matcher)} if matcher else {}
+        return tuple(await self._get("/api/v2/silences", list[Silence], query, "the silences query"))
+
+    async def silence(self, id: str) -> Silence:
+        path = f"/api/v2/silence/{quote(id, safe='')}"
+        return await self._get(path, Silence, {}, "the silence query")
+
+    async def _get(self, path: str, kind: type[T], query: Mapping[str, str], what: str) -> T:
+        limit = self.settings.timeout_s
+        async with self.exchange(limit, what):
+            client = open_client(self, self.url, timeout_s=limit, ca_file=self.settings.ca_file, headers=self.headers)
+            async with client:
+                response = await client.get(self.url + path, params=dict(query))
+                return msgspec.json.decode(self._body(response, path), type=kind)
+
+    def _body(self, response: httpx.Response, path: str) -> bytes:
+        at, status = f"alertmanager at {self.address}", response.status_code
+        refuse_redirect(self, response)
+        if status in (401, 403):
+            raise Denied(self.name, f"{at} refuses us ({status}): check alertmanager.bearer, .username and .password")
+        if status == 404:
+            raise BadAnswer(self.name, f"{at} has no {path} (404): is the address right, is it 0.16 or newer?")
+        if status >= 500:
+            raise Unreachable(self.name, f"{at} answers {status}: {clean(response.text, 200)}")
+        if status != 200:
+            raise SourceError(self.name, f"{at} refused {path} ({status}): {clean(response.text, 200)}")
+        if "json" not in response.headers.get("content-type", ""):
+            raise BadAnswer(self.name, f"{at} answers something that is not JSON: is this Alertmanager's address?")
+        return response.content
+
+    def explain(self, error: Exception) -> SourceError | None:
+        if isinstance(error, msgspec.DecodeError):
+            return BadAnswer(self.name, f"alertmanager at {self.address} answered unlike itself: {clean(error, 200)}")
+        return explain(self, error)
+
+
+def _headers(settings: settings.Alertmanager) -> Mapping[str, str]:
+    if settings.bearer:
+        return {"Authorization": f"Bearer {header_value('alertmanager.bearer', settings.bearer)}"}
+    if settings.username:
+        pair = base64.b64encode(f"{settings.username}:{settings.password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+    return {}
+
+
+def equal(name: str, value: str) -> Matcher:
+    return Matcher(name=name, value=value)
+
+
+def as_json(matchers: Sequence[Matcher]) -> list[dict[str, Any]]:
+    return [msgspec.to_builtins(matcher) for matcher in matchers]
