@@ -217,6 +217,7 @@ async def test_tab_goes_through_the_panes_in_order() -> None:
         for _ in FACES:
             await pilot.press("tab")
             order.append(screen.focused.id)
+            assert "┏" in as_text(screen.focused.lines)
         assert order == [face.SIGNAL for face in FACES]
         await pilot.press("shift+tab")
         assert screen.focused.id == "workloads"

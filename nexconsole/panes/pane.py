@@ -52,7 +52,7 @@ class Pane(Lines, can_focus=True):
         """Take or leave the detailed form."""
         self.large, self._top = large, 0
         self._key, self._index = None, 0
-        self.paint()
+        self.call_after_refresh(self.paint)  # the new size has drawn it already, unless it is the old one
 
     def paint(self) -> None:
         """Draw again; what looks as before is not repainted."""
@@ -141,8 +141,6 @@ class Pane(Lines, can_focus=True):
     def on_resize(self) -> None:
         self.paint()
 
-    def on_focus(self) -> None:
-        self.paint()
-
-    def on_blur(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
         self.paint()

@@ -93,6 +93,7 @@ class Console(Screen[None]):
         self._frozen_at: datetime | None = None
         self._shown: tuple[dict[str, Reading], Severity | None, tuple[SourceHealth, ...]] = ({}, None, ())
         self._moods: dict[str, str] = {}
+        self.hint = ""  # which scenario fits, and the key that opens it
 
     def compose(self) -> ComposeResult:
         # The classes of the first layout, or everything would be styled and laid out twice before the first paint.
@@ -194,7 +195,8 @@ class Console(Screen[None]):
     def _second(self, sources: tuple[SourceHealth, ...], width: int) -> Line:
         name = plain(self.settings.name, 30)
         operator = plain(self.settings.operator, 24)
-        right: Line = ((f"{operator} ", "muted"),) if operator and width >= 60 else ()
+        right: Line = ((f"{operator} ", "muted"),) if operator and width >= (100 if self.hint else 60) else ()
+        right = ((f"{self.hint}  ", "note"), *right) if self.hint and width >= 60 else right
         left: Line = ((f" {name}   ", "strong"),) if name else ((" ", "muted"),)
         room = max(0, width - length(left) - length(right) - 1)
         return spread((*left, *banner.health(sources, self.now, room)), right, width) if right else fit(
@@ -228,8 +230,8 @@ class Console(Screen[None]):
             self._leave(large)
         if pane is large:
             return
+        pane.add_class("-maximized", update=False)
         self.add_class("-maximized")
-        pane.add_class("-maximized")
         pane.enlarge(True)
         pane.focus()
         self.post_message(self.Enlarged(signal, True))
@@ -247,8 +249,8 @@ class Console(Screen[None]):
             self.set_focus(None)
 
     def _leave(self, pane: Pane) -> None:
+        pane.remove_class("-maximized", update=False)
         self.remove_class("-maximized")
-        pane.remove_class("-maximized")
         pane.enlarge(False)
         self.post_message(self.Enlarged(pane.face.SIGNAL, False))
         self._paint_strips()
