@@ -84,7 +84,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         figures = await tx.row(FIGURES_SQL)
     sessions = tuple(_session(row, rows) for row in rows)
     notes = []
-    if not figures["sees_all"]:
+    if not figures["sees_all"] and figures["hidden"]:
         notes.append(
             f"role {clean(figures['role'], 60)} can't see other roles' sessions ({figures['hidden']} hidden): "
             "GRANT pg_monitor to it"
