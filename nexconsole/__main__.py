@@ -14,7 +14,7 @@ def _splash() -> None:
 
 def main() -> None:
     """Entry point of the command `nexconsole`."""
-    # How long Textual waits whether an Escape begins a key's sequence; its 100 ms are felt, and a sequence comes at once.
+    # How long Textual waits whether an Escape begins a key's sequence: its 100 ms are felt.
     os.environ.setdefault("ESCDELAY", "40")
     arguments = sys.argv[1:]
     first = arguments[0] if arguments else _CONSOLE
