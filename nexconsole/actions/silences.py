@@ -41,8 +41,8 @@ UUID = re.compile(r"[0-9a-fA-F-]{8,64}|[0-9A-HJKMNP-TV-Z]{26}")
 def seconds_of(text: str) -> int:
     """A duration as Prometheus writes it: 90s, 30m, 2h, 1d, 1h30m. Raises ActionError."""
     wanted = text.strip().lower()
-    parts = re.findall(r"(\d{1,6})\s*(s|min|m|h|d|w)", wanted)
-    if not parts or re.sub(r"\d{1,6}\s*(s|min|m|h|d|w)|\s", "", wanted):
+    parts = re.findall(r"([0-9]{1,6})\s*(s|min|m|h|d|w)", wanted)
+    if not parts or re.sub(r"[0-9]{1,6}\s*(s|min|m|h|d|w)|\s", "", wanted):
         raise ActionError(f"a silence lasts such as 30m, 2h or 1h30m, not {clean(text, 40) or 'nothing'}")
     total = sum(int(number) * UNITS[unit[0]] for number, unit in parts)
     if not 0 < total <= LONGEST_S:
