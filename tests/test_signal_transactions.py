@@ -316,3 +316,21 @@ def test_one_more_provider_that_never_fails_never_turns_the_verdict_to_all(count
     assert after.verdict != "all"
     if before.verdict == "one" and after.verdict == "one":
         assert after.provider == before.provider
+
+
+def test_where_several_fail_chance_alone_spares_nobody():
+    counts = {"smsbower": (183, 50), "tiger-sms": (98, 29), "5sim": (99, 26), "onlinesim": (46, 9)}
+    providers = [
+        ProviderTraffic(name=name, attempts=attempts, failures=failures, failure_rate=failures / attempts)
+        for name, (attempts, failures) in counts.items()
+    ]
+    assert judge(providers, TransactionRules(), 0.05).verdict == "all"
+
+
+def test_where_several_fail_one_that_hardly_does_is_spared():
+    counts = {"smsbower": (183, 90), "tiger-sms": (98, 49), "5sim": (99, 5)}
+    providers = [
+        ProviderTraffic(name=name, attempts=attempts, failures=failures, failure_rate=failures / attempts)
+        for name, (attempts, failures) in counts.items()
+    ]
+    assert judge(providers, TransactionRules(), 0.05).verdict == "some"

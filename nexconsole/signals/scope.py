@@ -40,6 +40,7 @@ def judge(providers: Sequence[ProviderTraffic], rules: TransactionRules, high_ra
 
     A provider fails from `rules.provider_failing` on; where the whole is at `high_rate` or above and no
     provider reaches that, the bar falls to `high_rate`, so that "none" is never said of a bad whole.
+    Where several fail, one that fails half as often as the whole is not spared: chance alone puts it below the bar.
     A provider that has the only traffic is compared with nothing, so its failing is neither one nor all.
     """
     attempts, failures = sum(p.attempts for p in providers), sum(p.failures for p in providers)
@@ -53,6 +54,9 @@ def judge(providers: Sequence[ProviderTraffic], rules: TransactionRules, high_ra
     failing = sorted((p for p in judged if _fails(p, bar)), key=lambda p: (-p.failures, p.name))
     if not failing:
         return _nobody(attempts, failures, high_rate)
+    if len(failing) > 1:
+        bar = min(bar, max(high_rate, failures / attempts / 2))
+        failing = sorted((p for p in judged if _fails(p, bar)), key=lambda p: (-p.failures, p.name))
     others = [p for p in providers if p not in failing]
     if len(failing) == len(judged):
         return _everybody(failing, others)
