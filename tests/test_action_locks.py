@@ -141,6 +141,13 @@ async def test_where_nothing_is_suspicious_all_keys_are_shown_and_nothing_is_don
     assert done.stopped is not None and "end by themselves within 30 s; which=all" in done.stopped
 
 
+async def test_a_lock_without_ttl_that_was_taken_just_now_may_be_given_one_still(keys, redis_server):
+    await keys.set("lock:number:u1-wa-nl", ms_ago(1))
+    async with acting(on(redis_server)) as context:
+        plan = await FLUSH.prepare({"family": "number"}, context)
+    assert not plan.chosen and "may be given one still" in plan.blocked[0].reason
+
+
 async def test_where_the_family_has_no_key_the_others_are_named(keys, redis_server):
     await keys.set("lock:number:u1-wa-south africa", ms_ago(900))
     async with acting(on(redis_server)) as context:

@@ -249,6 +249,58 @@ async def test_a_server_that_hangs_before_the_commit_has_changed_nothing(market)
     assert await active(market, "smsbower")
 
 
+class HangingAtCommit:
+    """A connection whose server hangs as soon as COMMIT is on its way."""
+
+    def __init__(self, connection, server):
+        self._connection = connection
+        self._server = server
+
+    def __getattr__(self, name):
+        return getattr(self._connection, name)
+
+    async def execute(self, sql, *args):
+        if sql == "COMMIT":
+            self._server.freeze()
+        return await self._connection.execute(sql, *args)
+
+
+async def test_a_server_that_hangs_at_the_commit_is_unknown_and_the_verdict_tells(market):
+    settings = on(market, actions={"timeout_s": 0.5})
+    async with acting(settings) as context:
+        plan = await DISABLE.prepare({"provider": "smsbower"}, context)
+        connect = context.sources.postgres.connect
+
+        async def hanging():
+            return HangingAtCommit(await connect(), market.server)
+
+        context.sources.postgres.connect = hanging
+        try:
+            outcome = await DISABLE.execute(plan, context)
+        finally:
+            market.server.freeze(False)
+    assert outcome.state == "unknown" and "it may have happened or not" in outcome.answer
+
+
+async def test_a_session_that_is_cut_off_before_the_commit_has_changed_nothing(market):
+    async with acting(on(market)) as context:
+        plan = await DISABLE.prepare({"provider": "smsbower"}, context)
+        async with market.connection.transaction():
+            await market.execute("SELECT 1 FROM providers WHERE name = 'smsbower' FOR UPDATE")
+            executing = asyncio.create_task(DISABLE.execute(plan, context))
+            cut_off = (
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                " WHERE application_name = 'nexconsole' AND wait_event_type = 'Lock'"
+            )
+            async with asyncio.timeout(2):
+                while not await market.connection.fetchval(cut_off):
+                    await market.execute("SELECT pg_stat_clear_snapshot()")
+                    await asyncio.sleep(0.02)
+            outcome = await executing
+    assert outcome.state == "failed" and "nothing was changed" in outcome.answer
+    assert await active(market, "smsbower")
+
+
 # --- verdicts ---
 
 

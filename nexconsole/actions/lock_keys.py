@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SCAN_STEP = 500
 MOST_LOOKED_AT = 2_000_000  # keys of the whole keyspace that one preview walks past
 MOST_FOUND = 5_000
+YOUNG_S = 10.0  # the oldest versions take a lock first and give it its TTL then: so young, it may be on its way
 LONGEST = 500  # characters of a key or value that can be a lock's
 EPOCH_MS = re.compile(r"^(\d{13})(?:_|$)")  # NexNum's locks hold the moment they were taken, in ms
 ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -119,8 +120,25 @@ def judge(key: str, value: str | None, pttl: int, rules: Locks, now: datetime) -
     elif not showable(key) or not showable(value):
         why_not = "its key or value can't be shown as it is: use redis-cli"
     suspicious = ""
-    if pttl == NO_TTL:
+    if pttl == NO_TTL and (age is None or age >= YOUNG_S):
         suspicious = "it has no TTL: it stays until somebody deletes it"
     elif age is not None and age > rules.older_than_s:
         suspicious = f"it is older than {rules.older_than_s} s"
     return Lock(key=key, value=value, pttl=pttl, age_s=age, suspicious=suspicious, why_not=why_not)
+
+
+async def now_ms(client: Client, context: Context) -> int:
+    """The server's own clock: its TTLs run by it, and it outlives this console (facts 8.22)."""
+    try:
+        seconds, micros = await client.text("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+    except Exception as error:
+        if "NOPERM" not in str(error) and "permission" not in str(error):
+            raise
+        return int(context.clock().timestamp() * 1000)
+
+
+async def peek(context: Context, keys: Sequence[str]) -> dict[str, tuple[str | None, int]]:
+    """Each key's value and PTTL as the Redis source reads them; raises SourceError."""
+    answers = await context.sources.redis.peek(keys)
+    return dict(zip(keys, answers, strict=True))

@@ -1,4 +1,4 @@
-"""locks.flush and locks.restore: lock keys deleted only while they hold what was shown, and put back. (facts 4, 27, 28)
+"""locks.flush: lock keys deleted only while they still hold what was shown; lock_undo.py undoes it. (facts 4, 27, 28)
 
 What the runbook writes as `DEL "lock:purchase:*"` deletes nothing: DEL does not glob.
 """
@@ -17,7 +17,8 @@ from ..sources.text import clean
 from . import literal
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import clustered, redis_client, redis_error
-from .lock_keys import LONGEST, NO_TTL, Lock, forbidden, look, showable, walk
+from .lock_keys import NO_TTL, Lock, look, now_ms, peek, walk
+from .lock_undo import RESTORE, set_command
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
 from .watch import watch
 
@@ -131,7 +132,7 @@ class Flush:
                 action=RESTORE.name,
                 arguments={"flush": flush},
                 command="\n".join(
-                    _set_command(context, lock.key, lock.value or "", lock.pttl if lock.pttl > 0 else None)
+                    set_command(context, lock.key, lock.value or "", lock.pttl if lock.pttl > 0 else None)
                     for lock in chosen
                 ),
             ),
@@ -155,7 +156,7 @@ class Flush:
                     [answer] = await client.keyed([_eval(batch)])
                     if isinstance(answer, Exception):
                         return tally.refused(redis_error(context, answer))
-                    tally.add(batch, answer, await _now_ms(client, context))
+                    tally.add(batch, answer, await now_ms(client, context))
                     context.progress(f"{start + len(batch)} of {len(chosen)}: {len(tally.touched)} deleted")
         except Exception as error:
             return tally.lost(redis_error(context, error), sent)
@@ -171,111 +172,12 @@ class Flush:
 
         async def check(last: bool) -> Verdict | None:
             nonlocal before
-            peeked = await _peek(context, list(deleted))
+            peeked = await peek(context, list(deleted))
             there = {key: (value, ttl) for key, (value, ttl) in peeked.items() if ttl != -2}
             # The oldest versions set a lock and then its TTL: only what is without one twice is without one.
             stuck = {key for key, (_, ttl) in there.items() if ttl == NO_TTL}
             lasting, before = stuck & before, stuck
             return _flushed(deleted, there, lasting, outcome.state == "unknown") if last else None
-
-        return await watch(plan.deadline_s, check, LOOK_EVERY_S)
-
-
-class Restore:
-    """The undo of a flush: what it deleted comes back where the key is free, to end when it would have ended."""
-
-    name = "locks.restore"
-    title = "Put flushed locks back"
-    synonyms = ("undo flush", "restore locks")
-    arguments = (Argument(name="flush", kind="text", help="the flush's own mark, as its plan in the journal has it"),)
-
-    def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
-        return ()
-
-    def unavailable(self, settings: Settings, sources: Sources) -> str | None:
-        return FLUSH.unavailable(settings, sources)
-
-    async def permitted(self, context: Context) -> Guard:
-        reason = "SET is not tried beforehand: it would write. Its refusal would change nothing"
-        return Guard(name="may write", level="ok", reason=reason)
-
-    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
-        touched, recorded = _recorded(await context.entries(), arguments.get("flush", "").strip())
-        try:
-            async with redis_client(context) as client:
-                values = await client.ttls([target.id for target in touched])
-                now = await _now_ms(client, context)
-        except Exception as error:
-            raise redis_error(context, error) from error
-        targets = [_restorable(target, int(ttl), now, context) for target, ttl in zip(touched, values, strict=True)]
-        targets.sort(key=lambda target: not target.chosen)
-        free = [target for target in targets if target.chosen]
-        guards = [_journaled(recorded)]
-        if not free:
-            reason = "nothing to put back: " + "; ".join(sorted({str(target.shown["because"]) for target in targets}))
-            guards.append(Guard(name="chosen", level="block", reason=reason))
-        typed = len(free) > context.settings.actions.typed_above
-        return make_plan(
-            context,
-            action=self.name,
-            arguments=dict(arguments),
-            targets=tuple(targets),
-            effect=f"Puts back {len(free)} of {len(targets)} deleted locks with their values, to end when they would"
-            " have ended, and only where nobody has taken them since: those users must wait again",
-            command="\n".join(
-                _set_command(context, target.id, str(target.identity["value"]), _left_ms(target, now))
-                for target in free
-            ),
-            guards=tuple(guards),
-            confirm=Confirm(kind="type", text="restore") if typed else Confirm(kind="letter", text="r"),
-            undo=None,
-            watch="the keys hold their values again",
-            deadline_s=min(DEADLINE_S, context.settings.actions.verify_s),
-            one_by_one=True,
-        )
-
-    async def execute(self, plan: Plan, context: Context) -> Outcome:
-        size = max(1, context.settings.locks.batch)
-        done: list[Target] = []
-        sent = False
-        try:
-            async with redis_client(context) as client:
-                now = await _now_ms(client, context)
-                for start in range(0, len(plan.chosen), size):
-                    if context.cancelled():
-                        break
-                    batch = [t for t in plan.chosen[start : start + size] if _left_ms(t, now) != 0]
-                    sent = True
-                    answers = await client.keyed(
-                        [_set(t.id, str(t.identity["value"]), _left_ms(t, now)) for t in batch]
-                    )
-                    for target, answer in zip(batch, answers, strict=True):
-                        if isinstance(answer, Exception):
-                            said = f"{redis_error(context, answer)}; {len(done)} locks were put back"
-                            return Outcome(state="failed", answer=said, touched=tuple(done))
-                        if answer:
-                            done.append(target)
-                    context.progress(f"{start + len(batch)} of {len(plan.chosen)}: {len(done)} put back")
-        except Exception as error:
-            known, state = redis_error(context, error), "unknown" if sent else "failed"
-            rest = "of the rest it isn't known" if sent else "nothing was sent"
-            return Outcome(state=state, answer=f"{known}: {len(done)} put back, {rest}", touched=tuple(done))
-        said = f"{len(done)} of {len(plan.chosen)} locks were put back"
-        return Outcome(
-            state="done" if done else "refused", answer=f"{said}, the others were taken", touched=tuple(done)
-        )
-
-    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
-        put = {t.id: str(t.identity["value"]) for t in (plan.chosen if outcome.state == "unknown" else outcome.touched)}
-
-        async def check(last: bool) -> Verdict | None:
-            peeked = await _peek(context, list(put))
-            held = sum(peeked[key][0] == value for key, value in put.items())
-            if held == len(put):
-                return Verdict(state="worked", because=f"all {held} keys hold their values again")
-            if held or outcome.state == "done":
-                return Verdict(state="worked", because=f"{held} of {len(put)} keys hold their values, the rest ended")
-            return Verdict(state="no effect", because="none of the keys holds its value")
 
         return await watch(plan.deadline_s, check, LOOK_EVERY_S)
 
@@ -356,6 +258,8 @@ def _nothing(locks: Sequence[Lock], which: str) -> str:
         return f"nothing is chosen: {len(locks)} keys are there, and each is left alone ({locks[0].why_not})"
     longest = max(lock.pttl for lock in left) / 1000
     more = "" if which == "all" else "; which=all takes them all the same"
+    if any(lock.pttl == NO_TTL for lock in left):
+        return f"nothing is chosen: all {len(left)} are young, and those without a TTL may be given one still{more}"
     return f"nothing is chosen: all {len(left)} have a TTL and end by themselves within {longest:.0f} s{more}"
 
 
@@ -425,30 +329,6 @@ def _commands(context: Context, pairs: Sequence[tuple[str, str]]) -> list[str]:
     return lines
 
 
-def _set(key: str, value: str, left_ms: int | None) -> tuple[str, ...]:
-    return ("SET", key, value, "NX", *(() if left_ms is None else ("PX", str(left_ms))))
-
-
-def _set_command(context: Context, key: str, value: str, left_ms: int | None) -> str:
-    return literal.redis_cli(context.settings, *_set(key, value, left_ms))
-
-
-async def _now_ms(client: Client, context: Context) -> int:
-    """The server's own clock: its TTLs run by it, and it outlives this console (facts 8.22)."""
-    try:
-        seconds, micros = await client.text("TIME")
-        return int(seconds) * 1000 + int(micros) // 1000
-    except Exception as error:
-        if "NOPERM" not in str(error) and "permission" not in str(error):
-            raise
-        return int(context.clock().timestamp() * 1000)
-
-
-async def _peek(context: Context, keys: Sequence[str]) -> dict[str, tuple[str | None, int]]:
-    answers = await context.sources.redis.peek(keys)
-    return dict(zip(keys, answers, strict=True))
-
-
 def _flushed(
     deleted: Mapping[str, str], there: Mapping[str, tuple[str | None, int]], stuck: set[str], unknown: bool
 ) -> Verdict:
@@ -462,77 +342,5 @@ def _flushed(
     return Verdict(state="worked", because=f"{len(deleted)} keys are gone{again}")
 
 
-def _recorded(entries: Sequence[Mapping[str, Any]], flush: str) -> tuple[list[Target], bool]:
-    """What a flush deleted, as its outcome in the journal says; without an outcome, what its plan meant to delete."""
-    for entry in reversed(entries):
-        plan = entry["data"].get("plan") if entry["kind"] == "intent" else None
-        undo = plan.get("undo") if isinstance(plan, Mapping) else None
-        if not undo or undo.get("action") != RESTORE.name or undo.get("arguments", {}).get("flush") != flush:
-            continue
-        outcomes = [
-            e["data"]["outcome"] for e in entries if e["kind"] == "outcome" and e["data"].get("intent") == entry["id"]
-        ]
-        touched = outcomes[-1].get("touched", ()) if outcomes else []
-        found = [_from_outcome(one) for one in touched] if outcomes else _from_plan(plan, entry)
-        if not found:
-            raise ActionError("this flush deleted nothing: there is nothing to put back")
-        return [target for target in found if "***" not in str(target.identity["value"])], bool(outcomes)
-    raise ActionError(f"the journal of this incident holds no flush {clean(flush, 40)}: nothing can be put back")
-
-
-def _from_outcome(one: Mapping[str, Any]) -> Target:
-    return Target(kind="key", id=one["id"], identity=one["identity"], shown=one["shown"])
-
-
-def _from_plan(plan: Mapping[str, Any], entry: Mapping[str, Any]) -> list[Target]:
-    at = entry["at"]
-    at_ms = int(at.timestamp() * 1000)
-    return [
-        Target(
-            kind="key",
-            id=one["id"],
-            identity={"value": one["value"]},
-            shown={"pttl_ms": one["pttl_ms"], "at_ms": at_ms},
-        )
-        for one in plan["targets"]
-        if one.get("chosen")
-    ]
-
-
-def _restorable(target: Target, ttl: int, now: int, context: Context) -> Target:
-    """The target with when it ends (ms of the server's clock) as part of its identity; chosen where it is free."""
-    pttl, at = int(target.shown["pttl_ms"] or 0), int(target.shown["at_ms"] or 0)
-    ends = None if pttl == NO_TTL else at + pttl
-    because = ""
-    if ttl != -2:
-        because = "somebody holds it again"
-    elif ends is not None and ends <= now:
-        because = "it would have ended by now"
-    elif forbidden(target.id, context.settings.locks) or not showable(target.id):
-        because = "never to be touched"
-    return Target(
-        kind="key",
-        id=target.id[:LONGEST],
-        identity={"value": target.identity["value"], "ends_at_ms": ends},
-        shown={"because": because or "it is free"},
-        chosen=not because,
-    )
-
-
-def _left_ms(target: Target, now: int) -> int | None:
-    """What is left of its TTL in ms; None: it had none; 0: it is over."""
-    ends = target.identity["ends_at_ms"]
-    return None if ends is None else max(0, int(ends) - now)
-
-
-def _journaled(recorded: bool) -> Guard:
-    name = "outcome recorded"
-    if recorded:
-        return Guard(name=name, level="ok", reason="the journal says which keys were really deleted")
-    reason = "how that flush ended was never recorded: locks that ended by themselves since would come back as well"
-    return Guard(name=name, level="warn", reason=reason)
-
-
-RESTORE = Restore()
 FLUSH = Flush()
 ACTIONS = (FLUSH, RESTORE)

@@ -132,6 +132,8 @@ async def live_numbers(context: Context, name: str) -> int:
     tables = await postgres.columns()
     if {"provider", "status"} <= set(tables.get("numbers", ())):
         place = "numbers WHERE provider = $1 AND status = 'active'"
+        if "expires_at" in tables["numbers"]:
+            place += " AND (expires_at IS NULL OR expires_at > now())"
     else:
         await postgres.require("activations", "provider_id", "state")
         place = "activations WHERE provider_id = $1 AND state::text = 'ACTIVE'"

@@ -14,16 +14,26 @@ from ..errors import ActionError
 from ..model import Reading
 from ..signals import traffic
 from ..signals.circuits import Circuits
-from ..signals.traffic import FAILED, Counts, Traffic
+from ..signals.traffic import FAILED
 from ..signals.transactions import Transactions
 from . import literal
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import Reply, admin_headers, change_rows, send
 from .guards import asked, fresh, may_update
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
+from .provider_plans import (
+    ENOUGH,
+    QUIET_LEAST_S,
+    Picture,
+    disabling,
+    enabling,
+    last_healthy,
+    live,
+    offers,
+    quiet_s,
+    share,
+)
 from .provider_rows import (
-    COUNT_LIMIT,
-    Row,
     Table,
     api_guard,
     api_missing,
@@ -44,8 +54,6 @@ if TYPE_CHECKING:
     from ..sources import Sources
 
 LARGE_SHARE = 0.5  # of all successful attempts: who has more is disabled by typing the name
-ENOUGH = 5.0  # a silence in which so many attempts would have come proves something
-QUIET_LEAST_S = 5.0
 LOOK_EVERY_S = 1.0
 CHANGE_SQL = (
     "UPDATE {schema}.providers SET {flag} = {to}, updated_at = {now} WHERE id = {id} AND {was} RETURNING id, name"
@@ -58,26 +66,6 @@ SELECT count(*) AS attempts, count(*) FILTER (WHERE {FAILED}) AS failures,
 FROM activations
 WHERE {{states}} AND lower(provider_id) = lower($1) AND created_at >= now() - make_interval(secs => $2)
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """All that was read for a plan. `way` says whether the admin API can be used, None where it isn't wanted."""
-
-    table: Table
-    row: Row
-    seen: Traffic | None
-    live: int
-    way: Guard | None
-
-    @property
-    def by_api(self) -> bool:
-        return self.way is not None and self.way.level == "ok"
-
-    @property
-    def mine(self) -> Counts:
-        nothing = Counts(attempts=0, failures=0)
-        return self.seen.providers.get(self.row.name.lower(), nothing) if self.seen else nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +117,7 @@ class Switch:
             action=self.name,
             arguments=dict(arguments),
             targets=(target,),
-            effect=(_enabling if self.active else _disabling)(context, picture),
+            effect=(enabling if self.active else disabling)(context, picture),
             command=self._command(context, picture),
             guards=await self._guards(context, picture),
             confirm=self._confirm(context, picture),
@@ -141,7 +129,7 @@ class Switch:
             watch=f"{row.name}'s attempts {'come back' if self.active else 'fall to none'}"
             f" within {settings.actions.provider_cache_s:g} s",
             deadline_s=min(
-                settings.actions.verify_s, settings.actions.provider_cache_s + max(15.0, _quiet_s(mine, settings))
+                settings.actions.verify_s, settings.actions.provider_cache_s + max(15.0, quiet_s(mine, settings))
             ),
             details={
                 "by": "api" if picture.by_api else "sql",
@@ -177,7 +165,7 @@ class Switch:
                 guards.append(await may_update(tx, "providers", (picture.table.column, "updated_at")))
         guards.append(fresh(context, "transactions"))
         if not self.active:
-            guards += [_last_healthy(context, picture), _live(picture), _offers(picture)]
+            guards += [last_healthy(context, picture), live(picture), offers(picture)]
         elif why := unhealthy(context, picture.row.name, picture.seen):
             guards.append(Guard(name="healthy", level="warn", reason=f"{picture.row.name} looked ill: {why}"))
         return tuple(guards)
@@ -186,7 +174,7 @@ class Switch:
         typed = Confirm(kind="type", text=picture.row.name)
         if self.active:
             return Confirm(kind="letter", text=self.letter)
-        if _last_healthy(context, picture).level != "ok" or _share(picture) > LARGE_SHARE:
+        if last_healthy(context, picture).level != "ok" or share(picture) > LARGE_SHARE:
             return typed
         return Confirm(kind="letter", text=self.letter)
 
@@ -331,79 +319,6 @@ async def _way(context: Context, provider_id: str | None = None) -> Guard | None
     if guard.level == "ok" or wanted == "api":
         return guard
     return Guard(name=guard.name, level="warn", reason=f"{guard.reason}; SQL is used instead")
-
-
-def _quiet_s(mine: Counts, settings: Settings) -> float:
-    """How long a silence must be to prove something, by the traffic that there was."""
-    if not mine.attempts:
-        return 0.0
-    return max(QUIET_LEAST_S, ENOUGH * settings.transactions.window_s / mine.attempts)
-
-
-def _share(picture: Picture) -> float:
-    """Its share of the purchases that succeed, 0..1."""
-    if picture.seen is None:
-        return 0.0
-    total = picture.seen.attempts - picture.seen.failures
-    return (picture.mine.attempts - picture.mine.failures) / total if total > 0 else 0.0
-
-
-def _last_healthy(context: Context, picture: Picture) -> Guard:
-    """Warns where no other active provider is left that nothing speaks against: then the name must be typed."""
-    others = [row for row in picture.table.rows if row.active and row.id != picture.row.id]
-    ill = {row.name: unhealthy(context, row.name, picture.seen) for row in others}
-    well = [name for name, why in ill.items() if why is None]
-    name = "healthy providers left"
-    if well:
-        return Guard(name=name, level="ok", reason=f"{len(well)} others are active and nothing speaks against them")
-    rest = "; ".join(f"{other}: {why}" for other, why in list(ill.items())[:3]) or "no other is active"
-    return Guard(name=name, level="warn", reason=f"this leaves no healthy active provider ({rest})")
-
-
-def _live(picture: Picture) -> Guard:
-    if not picture.live:
-        return Guard(name="live numbers", level="ok", reason="no live number depends on it")
-    reason = (
-        f"{_number(picture.live)} live numbers depend on it: the oldest versions look for their codes and cancel them"
-        " at active providers only, and still refund them here"
-    )
-    return Guard(name="live numbers", level="warn", reason=reason)
-
-
-def _offers(picture: Picture) -> Guard:
-    if picture.by_api:
-        reason = (
-            "the newest versions take its offers from the index at once, older ones leave them: buying those is 503"
-        )
-        return Guard(name="its offers", level="ok", reason=reason)
-    reason = "SQL leaves its offers on sale: buying one answers 503 until it leaves the search index"
-    return Guard(name="its offers", level="warn", reason=reason)
-
-
-def _disabling(context: Context, picture: Picture) -> str:
-    mine, seen = picture.mine, picture.seen
-    part = "how much of the traffic it has is not known"
-    if seen is not None and seen.attempts:
-        share = f"{100 * mine.attempts / seen.attempts:.0f} % of the traffic"
-        part = f"it has {share} ({mine.attempts} of {seen.attempts} attempts, {mine.failures} failed)"
-    elif seen is not None:
-        part = "nobody has tried to buy lately"
-    return (
-        f"Disables {picture.row}: {part}, and {_number(picture.live)} live numbers; within "
-        f"{context.settings.actions.provider_cache_s:g} s, when the pods' caches have expired; purchases are pinned to"
-        " an offer's provider, so its own offers fail rather than move elsewhere"
-    )
-
-
-def _enabling(context: Context, picture: Picture) -> str:
-    return (
-        f"Enables {picture.row}: its offers can be bought again within {context.settings.actions.provider_cache_s:g} s,"
-        " as far as they are still in the search index"
-    )
-
-
-def _number(count: int) -> str:
-    return f"{COUNT_LIMIT}+" if count >= COUNT_LIMIT else str(count)
 
 
 async def _is_active(connection: asyncpg.Connection, table: Table, provider_id: str) -> bool | None:

@@ -1,0 +1,111 @@
+"""What a plan to disable or enable a provider says: its effect, and what speaks against it. (contradictions 15, 16)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..signals.traffic import Counts, Traffic
+from ..sources.text import clean
+from .action import Context
+from .plan import Guard
+from .provider_rows import COUNT_LIMIT, Row, Table, unhealthy
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+ENOUGH = 8.0  # a silence in which so many attempts would have come is no chance, however often one looks
+QUIET_LEAST_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """All that was read for a plan. `way` says whether the admin API can be used, None where it isn't wanted."""
+
+    table: Table
+    row: Row
+    seen: Traffic | None
+    live: int
+    way: Guard | None
+
+    @property
+    def by_api(self) -> bool:
+        return self.way is not None and self.way.level == "ok"
+
+    @property
+    def mine(self) -> Counts:
+        nothing = Counts(attempts=0, failures=0)
+        return self.seen.providers.get(self.row.name.lower(), nothing) if self.seen else nothing
+
+
+def quiet_s(mine: Counts, settings: Settings) -> float:
+    """How long a silence must be to prove something, by the traffic that there was."""
+    if not mine.attempts:
+        return 0.0
+    return max(QUIET_LEAST_S, ENOUGH * settings.transactions.window_s / mine.attempts)
+
+
+def share(picture: Picture) -> float:
+    """Its share of the purchases that succeed, 0..1."""
+    if picture.seen is None:
+        return 0.0
+    total = picture.seen.attempts - picture.seen.failures
+    return (picture.mine.attempts - picture.mine.failures) / total if total > 0 else 0.0
+
+
+def last_healthy(context: Context, picture: Picture) -> Guard:
+    """Warns where no other active provider is left that nothing speaks against: then the name must be typed."""
+    others = [row for row in picture.table.rows if row.active and row.id != picture.row.id]
+    ill = {clean(row.name, 60): unhealthy(context, row.name, picture.seen) for row in others}
+    well = [name for name, why in ill.items() if why is None]
+    name = "healthy providers left"
+    if well:
+        return Guard(name=name, level="ok", reason=f"{len(well)} others are active and nothing speaks against them")
+    rest = "; ".join(f"{other}: {why}" for other, why in list(ill.items())[:3]) or "no other is active"
+    return Guard(name=name, level="warn", reason=f"this leaves no healthy active provider ({rest})")
+
+
+def live(picture: Picture) -> Guard:
+    if not picture.live:
+        return Guard(name="live numbers", level="ok", reason="no live number depends on it")
+    reason = (
+        f"{_number(picture.live)} live numbers depend on it: the oldest versions look for their codes and cancel them"
+        " at active providers only, and still refund them here"
+    )
+    return Guard(name="live numbers", level="warn", reason=reason)
+
+
+def offers(picture: Picture) -> Guard:
+    if picture.by_api:
+        reason = (
+            "the newest versions take its offers from the index at once, older ones leave them: buying those is 503"
+        )
+        return Guard(name="its offers", level="ok", reason=reason)
+    reason = "SQL leaves its offers on sale: buying one answers 503 until it leaves the search index"
+    return Guard(name="its offers", level="warn", reason=reason)
+
+
+def disabling(context: Context, picture: Picture) -> str:
+    mine, seen = picture.mine, picture.seen
+    part = "how much of the traffic it has is not known"
+    if seen is not None and seen.attempts:
+        share = f"{100 * mine.attempts / seen.attempts:.0f} % of the traffic"
+        part = f"it has {share} ({mine.attempts} of {seen.attempts} attempts, {mine.failures} failed)"
+    elif seen is not None:
+        part = "nobody has tried to buy lately"
+    return (
+        f"Disables {picture.row}: {part}, and {_number(picture.live)} live numbers; within "
+        f"{context.settings.actions.provider_cache_s:g} s, when the pods' caches have expired; purchases are pinned to"
+        " an offer's provider, so its own offers fail rather than move elsewhere"
+    )
+
+
+def enabling(context: Context, picture: Picture) -> str:
+    return (
+        f"Enables {picture.row}: its offers can be bought again within {context.settings.actions.provider_cache_s:g} s,"
+        " as far as they are still in the search index"
+    )
+
+
+def _number(count: int) -> str:
+    return f"{COUNT_LIMIT}+" if count >= COUNT_LIMIT else str(count)
