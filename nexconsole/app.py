@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import os
+import re
 import signal as signals_of_the_system
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
@@ -21,12 +25,17 @@ from .errors import NexConsoleError
 from .model import SourceHealth, utc_now
 from .screens.console import FACES, Console
 from .settings import Settings
+from .sources import NAMES
 
 if TYPE_CHECKING:
+    from .screens.desk import Desk
     from .signals.readings import Signal
     from .sources import Sources
 
 CLOSE_S = 0.5  # how long leaving may wait for connections to say goodbye
+SWITCH_S = 0.001  # a thread that imports or decodes lets the screen have its turn after so long
+# Of our own, imported in a thread once the first frame stands; on the loop they would hold up keys for 150 ms.
+BEHIND = ("signals", "severity", *(f"sources.{name}" for name in NAMES), "screens.desk")
 
 
 class NexConsole(App[None]):
@@ -42,6 +51,15 @@ class NexConsole(App[None]):
     TITLE = "NexConsole"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Keys", id="app.keys", tooltip="Show what the keys do"),
+        Binding("s", "scenario", "Scenario", id="scenario.open", tooltip="Open the scenario that fits, or close it"),
+        Binding("n", "note", "Note", id="journal.note", tooltip="Write a one-line note in the journal"),
+        Binding("J", "journal", "Journal", id="journal.show", tooltip="Show what was done, by whom, and if it helped"),
+        Binding("l", "logs", "Logs", id="logs.show", tooltip="Follow the pods' logs"),
+        Binding("u", "undo", "Undo", id="operation.undo", tooltip="Take the newest action back"),
+        Binding("d", "dismiss_ended", "Dismiss", id="operation.dismiss", tooltip="Dismiss the actions that have ended"),
+        Binding(
+            "ctrl+k", "stop", "Stop", id="operation.stop", tooltip="Stop sending before the next target"
+        ),
         Binding("t", "next_theme", "Theme", id="app.theme", tooltip="Take the next theme"),
         Binding("q,ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave the console"),
         Binding("ctrl+c", "help_quit", "", id="app.help_quit", tooltip="Say how to leave", show=False, system=True),
@@ -61,7 +79,7 @@ class NexConsole(App[None]):
         self.settings, self.sources, self._opener = settings, sources, opener
         self.refused: NexConsoleError | None = None
         self.console_screen = Console(settings, clock, self._health, drill=drill, notice=warning or "")
-        self._clock_of_readings = clock
+        self._clock_of_readings, self._drill = clock, drill
         if not _motion(settings):
             self.animation_level = "none"
         for theme in themes.THEMES:
@@ -92,10 +110,15 @@ class NexConsole(App[None]):
 
     def _begin(self) -> None:
         """After the first paint: long-lived objects are no business of the collector's, and polling starts."""
-        gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
+        gc.enable()
+        sys.setswitchinterval(SWITCH_S)
+        self.run_worker(self._start_polling(), name="start", group="polling")
+
+    async def _start_polling(self) -> None:
         if self._opener is not None:
+            await asyncio.to_thread(_import_all, BEHIND)
             try:
                 self.sources = self._opener(self.settings)
             except NexConsoleError as error:
@@ -109,6 +132,14 @@ class NexConsole(App[None]):
         self.run_worker(self.sources.watch(), name="api", group="polling")
         for signal in SIGNALS:
             self.run_worker(self._poll(signal), name=signal.name, group="polling")
+        self.desk.start()
+
+    @cached_property
+    def desk(self) -> Desk:
+        """The operator's side, made when the first paint is over or when it is first asked for."""
+        from .screens.desk import Desk
+
+        return Desk(self, self.console_screen, self.settings, self.sources, self._clock_of_readings, drill=self._drill)
 
     async def _poll(self, signal: Signal) -> None:
         from .signals.readings import readings
@@ -128,6 +159,8 @@ class NexConsole(App[None]):
             self.workers.cancel_group(self, EVENTS.name)
 
     async def on_unmount(self) -> None:
+        if "desk" in self.__dict__:
+            await self.desk.operations.close()
         if self.sources is None:
             return
         try:
@@ -157,13 +190,42 @@ class NexConsole(App[None]):
         self.console_screen.say("q leaves the console")
 
     async def action_command_palette(self) -> None:
-        """The palette, its cursor still: nothing blinks here."""
-        from textual.command import CommandPalette
-        from textual.widgets import Input
+        if self.screen is self.console_screen:
+            from .commands import commands
 
-        if not CommandPalette.is_open(self):
-            await self.push_screen(CommandPalette(id="--command-palette"))
-            self.screen.query_one(Input).cursor_blink = False
+            await self.desk.palette(lambda: commands(self.desk, self._fixed()))
+
+    def action_scenario(self) -> None:
+        self.desk.toggle_scenario()
+
+    def action_note(self) -> None:
+        self.desk.note()
+
+    def action_journal(self) -> None:
+        self.desk.journal()
+
+    def action_logs(self) -> None:
+        self.desk.logs()
+
+    def action_undo(self) -> None:
+        self.desk.undo()
+
+    def action_dismiss_ended(self) -> None:
+        self.desk.dismiss()
+
+    def action_stop(self) -> None:
+        self.desk.stop()
+
+    async def action_quit(self) -> None:
+        """Leave; while an action is under way only when asked twice."""
+        if "desk" not in self.__dict__ or self.desk.may_quit():
+            self.exit()
+
+    def _fixed(self) -> Iterable[tuple[str, str, str, Callable[[], object]]]:
+        """The palette's lines that are always there: stable name, title, detail, what it does."""
+        for command in self.get_system_commands(self.console_screen):
+            name = re.sub(r"[^a-z0-9]+", ".", command.title.partition(" (")[0].lower()).strip(".")
+            yield f"console.{name}", command.title, command.help, command.callback
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
         console = self.console_screen
@@ -182,6 +244,11 @@ class NexConsole(App[None]):
             )
         yield SystemCommand("Keys (?)", "Show what the keys do", self.action_help)
         yield SystemCommand("Quit (q)", "Leave the console", self.action_quit)
+
+
+def _import_all(modules: Iterable[str]) -> None:
+    for module in modules:
+        importlib.import_module(f"{__package__}.{module}")
 
 
 def _motion(settings: Settings) -> bool:

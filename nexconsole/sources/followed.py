@@ -10,6 +10,7 @@ from ..errors import SourceError
 from .breaker_lines import MARKS, parse
 from .breakers import Logbook, PodBreakers
 from .loglines import LineCutter, Reader, moment
+from .recent import Recent
 
 BIG_CHUNK = 1 << 17  # a stream that gives so much in a beat has more to give
 BEHIND = timedelta(seconds=10)
@@ -25,6 +26,7 @@ class Followed:
         self.name = name
         self.container = ""
         self.breakers = PodBreakers()
+        self.recent = Recent()
         self.started_at: datetime | None = None
         self.task: asyncio.Task[None] | None = None
         self.error: SourceError | None = None
@@ -73,6 +75,7 @@ class Followed:
             return False
         if gap:
             self.breakers.forget()
+        self.recent.add(lines, len(chunk))
         self._lines += len(lines)
         self._first = self._first or moment(lines[0])
         self._newest = moment(lines[-1]) or self._newest

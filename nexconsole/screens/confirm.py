@@ -1,0 +1,396 @@
+"""The dialog before anything is changed: what exactly, what speaks against it, the way back, and one letter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from .. import paths
+from ..actions.perform import Answer
+from ..widgets import banner
+from ..widgets.cells import Line, cells, column, cut, fit, plain, spread, wrapped
+from ..widgets.keyguard import REPEAT_S, KeyGuard
+from ..widgets.lines import Lines
+from ..widgets.words import duration, several
+
+if TYPE_CHECKING:
+    from ..actions.plan import Guard, Plan, Target
+    from ..settings import Settings
+
+TARGETS = 200  # rows that are ever drawn
+GUARDS = {"ok": ("● ok   ", "muted"), "warn": ("▲ warn ", "warn"), "block": ("■ BLOCK", "block-alarm")}
+CONFIRM_KEY = "ctrl+y"
+CANCELLED = Answer(text=None)
+
+
+class TypedText(Input):
+    """The input for a confirmation that is typed; keys that the guard refuses and Enter do nothing."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        if self.screen.refused(event) or event.key in ("enter", "escape", "tab", "shift+tab", CONFIRM_KEY):  # type: ignore[attr-defined]
+            return
+        await super()._on_key(event)
+
+    def _on_paste(self, event: events.Paste) -> None:
+        """The text is there to be typed."""
+        event.stop()
+        event.prevent_default()
+
+
+class Confirm(ModalScreen[Answer]):
+    """Shows a plan and returns what the operator gave. `why_again`: why it is shown once more.
+
+    Keys that were typed before it stood, or that are held down, are discarded; Enter never confirms.
+    """
+
+    CSS_PATH = paths.STYLES / "confirm.tcss"
+    AUTO_FOCUS = "#cancel"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel", id="confirm.cancel", tooltip="Change nothing"),
+        Binding("down", "move(1)", "Down", id="confirm.down", tooltip="Scroll down", show=False),
+        Binding("up", "move(-1)", "Up", id="confirm.up", tooltip="Scroll up", show=False),
+        Binding("pagedown", "move(8)", "Page down", id="confirm.pagedown", tooltip="Scroll a page", show=False),
+        Binding("pageup", "move(-8)", "Page up", id="confirm.pageup", tooltip="Scroll a page back", show=False),
+    ]
+
+    def __init__(
+        self,
+        plan: Plan,
+        why_again: str | None,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        *,
+        drill: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.plan, self.why_again, self.settings, self._clock, self._drill = plan, why_again, settings, clock, drill
+        self.guard = KeyGuard()
+        self._judged: set[int] = set()
+        self._presses = 0
+        self._top = 0
+        self._notice = ""
+
+    @property
+    def typed(self) -> bool:
+        return self.plan.confirm.kind == "type" and not self.plan.blocked
+
+    @property
+    def copy_key(self) -> str:
+        return "c" if self.plan.confirm.text != "c" else "y"
+
+    def compose(self) -> ComposeResult:
+        with Container(id="plan"):
+            yield Lines(id="body")
+            yield Lines(id="below")
+            with Container(id="answer"):
+                if self.typed:
+                    given = TypedText(id="typed", compact=True, placeholder=f"type {plain(self.plan.confirm.text, 60)}")
+                    given.cursor_blink = False
+                    yield given
+                yield Cancel(id="cancel")
+
+    def on_mount(self) -> None:
+        self.guard = KeyGuard()
+        self.set_class(bool(self.plan.blocked), "-blocked")
+        self.set_interval(0.5, self.paint)
+        self.call_after_refresh(self._settle)
+
+    def _settle(self) -> None:
+        """As high as it needs to be, so that as much of the panes as possible stays in sight."""
+        width = self.query_one("#body", Lines).size.width or 76
+        wanted = len(self.lines(width)) + 4
+        self.query_one("#plan").styles.height = max(8, min(wanted, self.app.size.height - 1))
+        self.call_after_refresh(self.paint)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._settle)
+
+    # --- keys -------------------------------------------------------------------------------------------------
+
+    def refused(self, event: events.Key) -> bool:
+        """Whether the guard discards this key; asked by whoever gets the key first."""
+        if id(event) in self._judged:
+            return False
+        if self.guard.refuses():
+            event.stop()
+            event.prevent_default()
+            return True
+        self._judged = {id(event)}
+        return False
+
+    async def on_key(self, event: events.Key) -> None:
+        self._presses += 1
+        if self.refused(event):
+            return
+        typing = isinstance(self.focused, TypedText)
+        if event.key == "enter":
+            event.stop()
+            if not typing:
+                self.action_cancel()
+            return
+        confirm = self.plan.confirm
+        if self.plan.blocked:
+            pass
+        elif confirm.kind == "letter" and event.character == confirm.text:
+            event.stop()
+            self._once(self._presses)
+            return
+        elif confirm.kind == "type" and event.key == CONFIRM_KEY:
+            event.stop()
+            self._confirm_typed()
+            return
+        if event.character == self.copy_key and not typing:
+            event.stop()
+            self.app.copy_to_clipboard(self.plan.command)
+            self._notice = "the command was copied to the terminal's clipboard"
+            self.paint()
+
+    def _once(self, press: int) -> None:
+        """Confirm unless more keys follow at once: a key that is held down confirms nothing."""
+
+        def decide() -> None:
+            if self._presses == press and self.is_current:
+                self.dismiss(Answer(text=self.plan.confirm.text))
+            elif self._presses != press:
+                self.guard.startle()
+                self._notice = f"{self.plan.confirm.text} was held down: press it once"
+                self.paint()
+
+        self.set_timer(REPEAT_S, decide)
+
+    def _confirm_typed(self) -> None:
+        given = self.query_one(TypedText).value
+        if given == self.plan.confirm.text:
+            self.dismiss(Answer(text=given))
+            return
+        self._notice = f"that is not {plain(self.plan.confirm.text, 60)}: type it exactly, then ^Y"
+        self.paint()
+
+    def action_cancel(self) -> None:
+        self.dismiss(CANCELLED)
+
+    def action_move(self, by: int) -> None:
+        self._top += by
+        self.paint()
+
+    # --- drawing ----------------------------------------------------------------------------------------------
+
+    def paint(self) -> None:
+        if not self.is_mounted:
+            return
+        body = self.query_one("#body", Lines)
+        width, height = body.size
+        lines = self.lines(width)
+        self._top = max(0, min(self._top, len(lines) - height))
+        more = len(lines) - self._top - height
+        body.show_lines(tuple(fit(line, width) for line in lines[self._top : self._top + height]))
+        hidden = f"{several(more, 'more line')} below: down" if more > 0 else ""
+        self.query_one("#below", Lines).show_lines((spread(self._keys(), ((f"{hidden} ", "warn"),), width),))
+        self.query_one(Cancel).paint()
+
+    def lines(self, width: int) -> list[Line]:
+        """The plan as lines of at most `width` cells, the most important first."""
+        plan = self.plan
+        lines: list[Line] = [self._title(width)]
+        if self.why_again:
+            lines += [((f" {line} ", "block-warn"),) for line in wrapped(self.why_again, width - 2, 4)]
+        lines += [((line, "strong"),) for line in wrapped(plan.effect, width, 6)]
+        for guard in sorted(plan.guards, key=lambda guard: ("block", "warn", "ok").index(guard.level)):
+            lines += _guard(guard, width)
+        lines += _targets(plan.targets, width)
+        lines += _labelled("command", plan.command, width, "text", 12)
+        lines += _labelled("undo", plan.undo.command if plan.undo else "there is none", width, "muted", 4)
+        if plan.watch:
+            lines += _labelled("watches", f"{plan.watch}, for up to {duration(plan.deadline_s)}", width, "muted", 3)
+        return lines
+
+    def _title(self, width: int) -> Line:
+        left = (plan := self.plan).expires_at - self._clock()
+        seconds = left.total_seconds()
+        where = banner.environment(self.settings, self._drill)
+        age: Line = (
+            (("expired: it will be prepared again ", "warn"),)
+            if seconds <= 0
+            else ((f"holds for {seconds:.0f} s ", "warn" if seconds < 15 else "muted"),)
+        )
+        name = " ".join((plan.action, *(plain(value, 60) for value in plan.arguments.values())))
+        return spread((*where, (f" {name}", "strong")), age, width)
+
+    def _keys(self) -> Line:
+        if self._notice:
+            return ((plain(self._notice), "note"),)
+        if not self.guard.listening:
+            return (("...", "muted"),)
+        copy: Line = ((f"{self.copy_key}", "key"), (" copies the command", "muted"))
+        if self.plan.blocked:
+            return (("blocked: nothing can be sent   ", "alarm"), *copy)
+        if self.typed:
+            text = plain(self.plan.confirm.text, 40)
+            return (("tab", "key"), (", type ", "muted"), (text, "strong"), (", then ", "muted"), ("^Y", "key"),
+                    (" does it", "muted"))  # fmt: skip
+        return ((self.plan.confirm.text, "key"), (" does it   ", "text"), *copy)
+
+
+class Cancel(Lines, can_focus=True):
+    """The way out, which has the focus."""
+
+    def paint(self) -> None:
+        mark, ink = ("> ", "cursor") if self.has_focus else ("  ", "text")
+        self.show_lines((((f"{mark}Cancel ", ink), (" esc", "key"), (" changes nothing", "muted")),))
+
+    def on_mount(self) -> None:
+        self.paint()
+
+    def on_focus(self) -> None:
+        self.paint()
+
+    def on_blur(self) -> None:
+        self.paint()
+
+    def on_click(self) -> None:
+        self.screen.action_cancel()  # type: ignore[attr-defined]
+
+
+class Unrecorded(ModalScreen[bool]):
+    """The journal can't be written: may it be done all the same?"""
+
+    CSS_PATH = paths.STYLES / "confirm.tcss"
+    AUTO_FOCUS = "#cancel"
+    LETTER = "w"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel", id="unrecorded.cancel", tooltip="Change nothing"),
+    ]
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__()
+        self._sentence = sentence
+        self.guard = KeyGuard()
+        self._presses = 0
+
+    def compose(self) -> ComposeResult:
+        with Container(id="plan"):
+            yield Lines(id="body")
+            with Container(id="answer"):
+                yield Cancel(id="cancel")
+
+    def on_mount(self) -> None:
+        self.guard = KeyGuard()
+        self.query_one("#plan").styles.height = 11
+        self.call_after_refresh(self.paint)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.paint)
+
+    def paint(self) -> None:
+        body = self.query_one("#body", Lines)
+        width = body.size.width
+        lines: list[Line] = [((" THE JOURNAL CAN'T BE WRITTEN ", "block-alarm"),)]
+        lines += [((line, "strong"),) for line in wrapped(self._sentence, width, 3)]
+        lines += [
+            ((line, "text"),)
+            for line in wrapped("Nothing was sent. Whatever is done now, nobody can read about later.", width, 2)
+        ]
+        lines.append(((self.LETTER, "key"), (" does it without a record", "text")))
+        body.show_lines(tuple(fit(line, width) for line in lines))
+
+    def on_key(self, event: events.Key) -> None:
+        self._presses += 1
+        if self.guard.refuses():
+            event.stop()
+            event.prevent_default()
+        elif event.key == "enter":
+            event.stop()
+            self.action_cancel()
+        elif event.character == self.LETTER:
+            event.stop()
+            press = self._presses
+            self.set_timer(REPEAT_S, lambda: self._decide(press))
+
+    def _decide(self, press: int) -> None:
+        if press == self._presses and self.is_current:
+            self.dismiss(True)
+        else:
+            self.guard.startle()
+
+    def action_cancel(self) -> None:
+        self.dismiss(False)
+
+
+def _guard(guard: Guard, width: int) -> list[Line]:
+    mark, ink = GUARDS[guard.level]
+    room = width - cells(mark) - 1
+    text = "muted" if guard.level == "ok" else "text"
+    rows = wrapped(f"{guard.name}: {guard.reason}", room, 1 if guard.level == "ok" else 3)
+    return [((mark if n == 0 else " " * cells(mark), ink if n == 0 else "text"), (f" {row}", text))
+            for n, row in enumerate(rows)]  # fmt: skip
+
+
+def _labelled(label: str, text: str, width: int, ink: str, most: int) -> list[Line]:
+    rows = [row for line in text.splitlines() for row in _hard(plain(line, 4000), width - 9)]
+    if len(rows) > most:
+        rows = [*rows[: most - 1], f"... {len(rows) - most + 1} more lines, all of them when copied"]
+    return [((column(label if n == 0 else "", 9), "muted"), (row, ink)) for n, row in enumerate(rows)]
+
+
+def _hard(text: str, width: int) -> list[str]:
+    """A command broken where the width ends, every character of it in its place."""
+    rows = []
+    while text:
+        row = cut(text, width)
+        if row != text:
+            row = row[:-1]
+        if not row:
+            break
+        rows.append(row)
+        text = text[len(row) :]
+    return rows or [""]
+
+
+def _targets(targets: tuple[Target, ...], width: int) -> list[Line]:
+    """A row for each target: what it is, then what tells one from the other, those left alone greyed."""
+    if not targets:
+        return []
+    chosen = sum(target.chosen for target in targets)
+    alone = f", {len(targets) - chosen} left alone" if chosen != len(targets) else ""
+    head = f"{several(chosen, targets[0].kind, _plural(targets[0].kind))} will be touched{alone}"
+    lines: list[Line] = [((head, "muted"),)]
+    named = {id(target): _name(target) for target in targets[:TARGETS]}
+    room = min(max(map(cells, named.values())), max(12, width // 2))
+    for target in targets[:TARGETS]:
+        facts = "  ".join(_facts(target))
+        name = column(named[id(target)], room)
+        if target.chosen:
+            lines.append((("> ", "strong"), (name, "strong"), (f"  {facts}", "text")))
+        else:
+            lines.append((("- ", "faint"), (f"{name}  left alone  {facts}", "stale")))
+    if len(targets) > TARGETS:
+        lines.append(((f"  and {len(targets) - TARGETS} more", "warn"),))
+    return lines
+
+
+def _plural(noun: str) -> str:
+    return noun if noun.endswith("s") else f"{noun}s"
+
+
+def _name(target: Target) -> str:
+    """What a person calls it: its name where it has one, else its id."""
+    return plain(target.identity.get("name") or target.id, 80)
+
+
+def _facts(target: Target) -> list[str]:
+    facts: dict[str, object] = {**target.shown, **target.identity}
+    if facts.pop("name", None):
+        facts["id"] = target.id
+    return [f"{plain(name, 30).replace('_', ' ')} {plain(value, 60)}" for name, value in facts.items()
+            if value not in (None, "", _name(target))]  # fmt: skip
+
+
+__all__ = ["Confirm", "Unrecorded"]

@@ -1,0 +1,368 @@
+"""The operator's desk: what keys and palette set going, the dialogs that it takes, and the strip that tells of it.
+
+It is made after the first paint, so that nothing of it delays the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+from textual.app import App
+
+from .. import paths
+from ..actions.action import Action
+from ..actions.perform import Answer
+from ..actions.plan import Plan
+from ..actions.registry import ACTIONS
+from ..errors import JournalError, NexConsoleError
+from ..journal import Entry, Kind
+from ..operations import Operation, Operations, StepRef
+from ..records import sentence
+from ..settings import Settings
+from ..sources import Sources
+from ..sources.clients import Clients
+from ..widgets.cells import plain
+from ..widgets.lines import Lines
+from . import strip
+from .confirm import Confirm, Unrecorded
+from .console import Console
+from .palette import Command, Palette
+from .prompt import Prompt
+
+if TYPE_CHECKING:
+    from ..runbook.library import Library
+    from ..runbook.model import Scenario
+    from ..runbook.resolution import Fit
+    from .scenario import ScenarioPane
+
+QUIT_AGAIN_S = 8.0
+BESIDE = 120  # columns from which a scenario stands beside the panes
+
+
+class Desk:
+    """`commands` lists the palette's lines whenever it is opened."""
+
+    def __init__(
+        self,
+        app: App[None],
+        console: Console,
+        settings: Settings,
+        sources: Sources | None,
+        clock: Callable[[], datetime],
+        *,
+        drill: str | None = None,
+    ) -> None:
+        self.app, self.console, self.clock, self._drill = app, console, clock, drill
+        self.operations = Operations(
+            settings,
+            sources if sources is not None else Sources(Clients(), {}),
+            lambda: console.readings,
+            clock=clock,
+            changed=self._changed,
+            heard=self._heard,
+        )
+        self.library: Library | None = None
+        self.fits: tuple[Fit, ...] = ()
+        self._asked_to_quit = 0.0
+        self._repaint = False
+
+    def start(self) -> None:
+        """Follow the journal, watch the severity and which scenario fits."""
+        self.operations.start()
+        self.app.set_interval(1.0, self.tick)
+        self.app.run_worker(self._read_runbooks(), name="runbooks", group="desk")
+
+    async def _read_runbooks(self) -> None:
+        await self.operations.sources.loaded()  # importing two things at once would take the keys' time
+        await self.load_library()
+
+    async def load_library(self) -> Library:
+        """The runbooks in force, read once. Those of the team that can't be understood are said."""
+        if self.library is None:
+            from ..runbook.library import library
+
+            try:
+                self.library = await asyncio.to_thread(library, self.operations.settings)
+            except NexConsoleError as error:
+                self.console.say(str(error), 15.0)
+                bare = msgspec.structs.replace(self.operations.settings, runbooks="")
+                self.library = await asyncio.to_thread(library, bare)
+            if self.library.problems:
+                first = self.library.sentences()[0]
+                self.console.say(f"a runbook was not taken: {first}: see `nexconsole runbook check`", 15.0)
+        return self.library
+
+    def tick(self) -> None:
+        """Once a second."""
+        severity = self.console.severity
+        if severity is not None and not severity.unknown:
+            self.operations.judged(severity.level, [reason.text for reason in severity.reasons])
+        self._find_fits()
+        self.paint()
+
+    def _find_fits(self) -> None:
+        if self.library is None or not self.console.readings:
+            return
+        from ..runbook.resolution import fitting
+
+        book, settings = self.library.runbook, self.operations.settings
+        self.fits = fitting(book, self.console.readings, settings, self.clock())
+        self.console.hint = self._hint()
+
+    def _hint(self) -> str:
+        if not self.fits or self.pane is not None:
+            return ""
+        scenario = self.fits[0].scenario
+        name = f"scenario {scenario.number}" if scenario.number else plain(scenario.title, 30)
+        return f"{name} fits: s opens it"
+
+    # --- the strip --------------------------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        """Something happened; what is drawn for it is drawn once, however much it was."""
+        if not self._repaint:
+            self._repaint = True
+            self.app.call_later(self.paint)
+
+    def _heard(self, entry: Entry) -> None:
+        """Another console wrote this: steps and notes are said, actions stand in the strip."""
+        if entry.kind in (Kind.STEP, Kind.NOTE, Kind.UNDO):
+            self.console.say(f"{plain(entry.writer, 30)}: {entry.kind}: {sentence(entry)}", 6.0)
+
+    def paint(self) -> None:
+        self._repaint = False
+        if not self.console.is_mounted:
+            return
+        shown = self.operations.shown
+        width, most = self.console.size.width, strip.MOST if self.console.size.height >= 30 else 2
+        drawn = strip.lines(shown, self.operations.undoable, self.clock(), width, most)
+        if trouble := self.operations.trouble:
+            drawn = (((f" ▲ {plain(trouble)}", "alarm"),), *drawn)
+        found = self.console.query("#operations")
+        if not found and drawn:
+            self.console.mount(bar := Lines(id="operations"), before="#keys")
+        elif found:
+            bar = found.first(Lines)
+        else:
+            return
+        bar.styles.height = len(drawn)
+        bar.display = bool(drawn)
+        bar.show_lines(drawn)
+        if self.pane is not None:
+            self.console.set_class(width >= BESIDE, "-beside")
+            self.pane.paint()
+
+    # --- actions ----------------------------------------------------------------------------------------------
+
+    def act(
+        self,
+        action: str,
+        arguments: Mapping[str, str],
+        *,
+        step: StepRef | None = None,
+        undoes: Operation | None = None,
+    ) -> None:
+        """Take an action down its path, in a worker of the app: no screen that is closed cuts it off."""
+        self.app.run_worker(self._act(action, arguments, step, undoes), name=action, group="actions")
+
+    async def _act(
+        self, action: str, arguments: Mapping[str, str], step: StepRef | None, undoes: Operation | None
+    ) -> None:
+        await self.operations.perform(action, arguments, self._ask, self._ask_unrecorded, step=step, undoes=undoes)
+
+    async def _ask(self, plan: Plan, why_again: str | None) -> Answer:
+        dialog = Confirm(plan, why_again, self.operations.settings, self.clock, drill=self._drill)
+        return await self.app.push_screen_wait(dialog)
+
+    async def _ask_unrecorded(self, why: str) -> bool:
+        return await self.app.push_screen_wait(Unrecorded(why))
+
+    def ask_arguments(self, action: str) -> None:
+        """Ask for an action's arguments in one line, then take it."""
+        self.app.run_worker(self._ask_arguments(ACTIONS[action]), group="dialogs")
+
+    async def _ask_arguments(self, action: Action) -> None:
+        words = [argument.name.upper() if argument.required else f"[{argument.name.upper()}]"
+                 for argument in action.arguments]  # fmt: skip
+        offered = [word for argument in action.arguments for word in self.operations.known(argument.kind)]
+        helps = "; ".join(f"{argument.name}: {argument.help}" for argument in action.arguments if argument.help)
+
+        def wrong(text: str) -> str:
+            try:
+                _named(action, text)
+            except NexConsoleError as error:
+                return str(error)
+            return ""
+
+        title = f"{action.name} {' '.join(words)}: {action.title.lower()}"
+        text = await self.app.push_screen_wait(Prompt(title, hint=helps, offered=offered, words=True, wrong=wrong))
+        if text is not None:
+            self.act(action.name, _named(action, text))
+
+    def undo(self) -> None:
+        """Take back the newest action that can be; asked about like any other."""
+        operation = self.operations.undoable
+        if operation is None or operation.undo is None:
+            self.console.say("there is nothing to undo: no action of this console has changed anything that it could")
+            return
+        self.act(operation.undo.action, operation.undo.arguments, undoes=operation)
+
+    def dismiss(self) -> None:
+        if not self.operations.dismiss():
+            self.console.say("nothing has ended that could be dismissed")
+
+    def stop(self) -> None:
+        if not self.operations.stop():
+            self.console.say("nothing is being sent that could be stopped")
+
+    def may_quit(self) -> bool:
+        """Whether nothing is under way, or the operator has been told so and asks again."""
+        under_way = self.operations.under_way
+        now = asyncio.get_running_loop().time()
+        if not under_way or now - self._asked_to_quit < QUIT_AGAIN_S:
+            return True
+        self._asked_to_quit = now
+        one = under_way[0]
+        what = "being sent: what becomes of it will be unknown" if one.phase == "sending" else "being watched"
+        self.console.say(f"{one.name} is still {what}; once more leaves all the same", QUIT_AGAIN_S)
+        return False
+
+    # --- the journal ------------------------------------------------------------------------------------------
+
+    def note(self) -> None:
+        self.app.run_worker(self._note(), group="dialogs")
+
+    async def _note(self) -> None:
+        text = await self.app.push_screen_wait(Prompt("a note for the journal", hint="everybody here can read it"))
+        if text is not None:
+            await self.recorded(self.operations.note(text), "noted")
+
+    async def recorded(self, writing: object, said: str) -> bool:
+        """Await a record; say that it is done, or why it can't be."""
+        try:
+            await writing  # type: ignore[misc]
+        except JournalError as error:
+            self.console.say(f"not recorded: {error}", 10.0)
+            return False
+        if said:
+            self.console.say(said)
+        return True
+
+    def journal(self) -> None:
+        self.app.run_worker(self._journal(), group="dialogs")
+
+    async def _journal(self) -> None:
+        from .journal import Journal
+
+        intent = await self.app.push_screen_wait(Journal(self.operations))
+        if intent is None:
+            return
+
+        def wrong(text: str) -> str:
+            return "" if text.split(maxsplit=1)[:1] in (["done"], ["not"]) else "begin with `done` or with `not done`"
+
+        title = "what became of it? `done` or `not done`, then how you know"
+        text = await self.app.push_screen_wait(Prompt(title, offered=("done: ", "not done: "), wrong=wrong))
+        if text is not None:
+            state = "done" if text.startswith("done") else "failed"
+            await self.recorded(self.operations.found(intent, state, text), "recorded")
+
+    # --- scenarios --------------------------------------------------------------------------------------------
+
+    @property
+    def pane(self) -> ScenarioPane | None:
+        from .scenario import ScenarioPane
+
+        return next(iter(self.console.query(ScenarioPane)), None)
+
+    def toggle_scenario(self) -> None:
+        """Open the scenario that fits, or close the one that is open."""
+        if self.pane is not None:
+            self.close_scenario()
+        else:
+            self.app.run_worker(self._open_fitting(), group="dialogs")
+
+    async def _open_fitting(self) -> None:
+        await self.load_library()
+        self._find_fits()
+        if self.fits:
+            await self._open(self.fits[0].scenario)
+            return
+        begun = [one for one in self.library.runbook.chapters() if self.operations.walk(one.id)]  # type: ignore[union-attr]
+        if begun:
+            walks = {one.id: self.operations.walk(one.id) for one in begun}
+            await self._open(max(begun, key=lambda one: walks[one.id].touched_at))  # type: ignore[union-attr]
+        else:
+            self.console.say("no scenario fits what is read: ^P opens any of them by name")
+
+    def open_scenario(self, id: str) -> None:
+        """Open this scenario, whatever is read."""
+        self.app.run_worker(self._open_by_id(id), group="dialogs")
+
+    async def _open_by_id(self, id: str) -> None:
+        scenario = (await self.load_library()).runbook.chapter(id)
+        if scenario is not None:
+            await self._open(scenario)
+
+    async def _open(self, scenario: Scenario) -> None:
+        from .scenario import ScenarioPane
+
+        sheet = paths.STYLES / "scenario.tcss"
+        if not self.app.stylesheet.has_source(str(sheet), ""):
+            self.app.stylesheet.read(sheet)
+            self.app.stylesheet.reparse()
+        if self.pane is not None:
+            await self.pane.remove()
+        if self.operations.walk(scenario.id) is None:
+            await self.recorded(self.operations.begin(scenario.id), f"{plain(scenario.title, 60)}: begun")
+        self.console.add_class("-scenario")
+        self.console.set_class(self.console.size.width >= BESIDE, "-beside")
+        pane = ScenarioPane(self, scenario)
+        await self.console.query_one("#panes").mount(pane)
+        self.app.stylesheet.update(self.console)
+        pane.focus()
+        self.console.hint = ""
+
+    def close_scenario(self) -> None:
+        if self.pane is not None:
+            self.pane.remove()
+            self.console.remove_class("-scenario")
+
+    def begin_anew(self) -> None:
+        """Make every step of the open scenario pending again."""
+        if self.pane is not None:
+            writing = self.operations.begin(self.pane.scenario.id)
+            self.app.run_worker(self.recorded(writing, "begun anew"), group="dialogs")
+
+    # --- the palette and the logs -----------------------------------------------------------------------------
+
+    async def palette(self, commands: Callable[[], list[Command]]) -> None:
+        """Open the palette, which has no worker: what it takes begins when it has closed."""
+        await self.load_library()
+        self.app.push_screen(Palette(commands()), lambda chosen: chosen.run() if chosen is not None else None)
+
+    def logs(self, of: str = "") -> None:
+        """The pods' logs, only the lines that speak of something if `of` says of what."""
+        from .podlogs import PodLogs
+
+        if not self.operations.sources.has("kubernetes"):
+            self.console.say("no logs: kubernetes is not configured: set kubernetes.kubeconfig or KUBECONFIG")
+            return
+        self.app.push_screen(PodLogs(self.operations.sources.kubernetes, of))
+
+
+def _named(action: Action, text: str) -> dict[str, str]:
+    """A line's words as the action's arguments. Raises SettingsError."""
+    from ..errors import SettingsError
+    from ..oneshot import named_arguments
+
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise SettingsError(f"{error}: quote it as in a shell") from error
+    return named_arguments(action, words)

@@ -1,0 +1,169 @@
+"""The journal as it grows, from all consoles: who did what, and whether it helped; what nobody knows comes first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import ModalScreen
+
+from .. import paths
+from ..journal import Entry, Kind
+from ..records import sentence
+from ..widgets.cells import Line, column, fit, plain, wrapped
+from ..widgets.lines import Lines
+from ..widgets.picture import Frame, Listing, Picture, framed, sight
+
+if TYPE_CHECKING:
+    from ..operations import Operations
+
+INKS = {Kind.INTENT: "strong", Kind.NOTE: "note", Kind.SEVERITY: "warn", Kind.UNDO: "strong"}
+DETAIL = 7  # lines below the list for the entry under the cursor
+
+
+class Journal(ModalScreen[str | None]):
+    """Returns the id of an unfinished intent whose end the operator wants to tell, or None."""
+
+    CSS_PATH = paths.STYLES / "journal.tcss"
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,J,q", "close", "Close", id="journal.close", tooltip="Close the journal"),
+        Binding("down,j", "move(1)", "Down", id="journal.down", tooltip="Next entry", show=False),
+        Binding("up,k", "move(-1)", "Up", id="journal.up", tooltip="Previous entry", show=False),
+        Binding("pagedown", "move(10)", "Page down", id="journal.pagedown", tooltip="A page on", show=False),
+        Binding("pageup", "move(-10)", "Page up", id="journal.pageup", tooltip="A page back", show=False),
+        Binding("end,G", "move(1000000)", "Last", id="journal.last", tooltip="Go to the newest", show=False),
+        Binding("home,g", "move(-1000000)", "First", id="journal.first", tooltip="Go to the oldest", show=False),
+        Binding("c", "copy", "Copy", id="journal.copy", tooltip="Copy the entry's command, or its words"),
+        Binding("o", "tell", "Outcome", id="journal.tell", tooltip="Say what became of an UNKNOWN action"),
+    ]
+
+    def __init__(self, operations: Operations) -> None:
+        super().__init__()
+        self._operations = operations
+        self._at: str | None = None  # the entry under the cursor; None: the newest, whichever that is
+        self._top = 0
+        self._notice = ""
+
+    def compose(self) -> ComposeResult:
+        with Container(id="journal"):
+            yield Lines(id="entries")
+            yield Lines(id="entry")
+            yield Lines(id="journal-keys")
+
+    def on_mount(self) -> None:
+        self.set_interval(0.25, self.paint)
+        lost = self.lost
+        if lost:
+            self._at = next(iter(lost))
+        self.call_after_refresh(self.paint)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.paint)
+
+    @property
+    def lost(self) -> dict[str, str]:
+        """The ids of intents whose end nobody knows, each with what to look at."""
+        return {one.intent: one.watch for one in self._operations.shown
+                if one.unfinished and one.outcome is None and one.intent}  # fmt: skip
+
+    @property
+    def _index(self) -> int:
+        entries = self._operations.entries
+        if self._at is None:
+            return len(entries) - 1
+        return next((n for n, entry in enumerate(entries) if entry.id == self._at), len(entries) - 1)
+
+    @property
+    def entry(self) -> Entry | None:
+        entries = self._operations.entries
+        return entries[self._index] if entries else None
+
+    # --- keys -------------------------------------------------------------------------------------------------
+
+    def action_move(self, by: int) -> None:
+        entries = self._operations.entries
+        if entries:
+            index = max(0, min(len(entries) - 1, self._index + by))
+            self._at = None if index == len(entries) - 1 else entries[index].id
+            self._notice = ""
+            self.paint()
+
+    def action_copy(self) -> None:
+        if self.entry is None:
+            return
+        command = _plan(self.entry).get("command")
+        self.app.copy_to_clipboard(str(command or sentence(self.entry)))
+        self._notice = f"copied its {'command' if command else 'words'} to the terminal's clipboard"
+        self.paint()
+
+    def action_tell(self) -> None:
+        if self.entry is not None and self.entry.id in self.lost:
+            self.dismiss(self.entry.id)
+        else:
+            self._notice = "the entry under the cursor is no UNKNOWN action"
+            self.paint()
+
+    def action_close(self) -> None:
+        self.dismiss(None)
+
+    # --- drawing ----------------------------------------------------------------------------------------------
+
+    def paint(self) -> None:
+        shown = self.query_one("#entries", Lines)
+        width, height = shown.size
+        entries, lost = self._operations.entries, self.lost
+        rows = Listing([entry.id for entry in entries], lambda n: _row(entries[n], entries[n].id in lost, width - 4))
+        trouble = self._operations.trouble
+        head: tuple[Line, ...] = tuple(((line, "alarm"),) for line in wrapped(trouble, width - 4, 2)) if trouble else ()
+        if not entries:
+            head = (*head, (("nothing is on record yet: n writes a note", "muted"),))
+        picture = Picture("calm", head, rows if entries else None)
+        seen, index = sight(picture, height), self._index
+        self._top = max(min(self._top, index), index - seen + 1, 0)
+        aside: Line = ((plain(self._operations.journal.file, 200) if width > 100 else "", "muted"),)
+        frame = Frame("Journal", aside, True, self._top, index if entries else None)
+        shown.show_lines(framed(picture, frame, width, height))
+        below = self.query_one("#entry", Lines)
+        below.show_lines(tuple(fit(line, width) for line in self._about(width - 2)))
+        keys = self.query_one("#journal-keys", Lines)
+        keys.show_lines((fit(self._keys(), width),))
+
+    def _keys(self) -> Line:
+        if self._notice:
+            return ((f" {self._notice}", "note"),)
+        tell: Line = (("o", "key"), (" says what became of it   ", "muted")) if self.lost else ()
+        return ((" esc", "key"), (" back   ", "muted"), ("c", "key"), (" copies   ", "muted"), *tell)
+
+    def _about(self, width: int) -> list[Line]:
+        """The entry under the cursor in full, as far as there is room; what an UNKNOWN one needs comes first."""
+        if self.entry is None:
+            return []
+        lines: list[Line] = []
+        if self.entry.id in self.lost:
+            text = f"UNKNOWN: its console ended before it knew. Check whether {self.lost[self.entry.id]}"
+            lines += [((f" {line}", "warn"),) for line in wrapped(text, width, 2)]
+        lines += [((f" {line}", "text"),) for line in wrapped(sentence(self.entry), width, 3)]
+        command = _plan(self.entry).get("command")
+        if command:
+            lines += [((f" {line}", "muted"),) for line in wrapped(str(command), width, 3)]
+        return lines[:DETAIL]
+
+
+def _plan(entry: Entry) -> dict[str, object]:
+    plan = entry.data.get("plan")
+    return plan if isinstance(plan, dict) else {}
+
+
+def _row(entry: Entry, lost: bool, width: int) -> Line:
+    who = 10 if width < 90 else 18
+    kind = "UNKNOWN" if lost else plain(entry.kind, 8)
+    ink = "warn" if lost else INKS.get(entry.kind, "text")  # type: ignore[call-overload]
+    if entry.kind in (Kind.OUTCOME, Kind.VERDICT):
+        part = entry.data.get(entry.kind)
+        state = str(part.get("state")) if isinstance(part, dict) else ""
+        ink = "text" if state in ("done", "worked") else "warn"
+    return ((f"{entry.at:%H:%M:%S} ", "muted"), (f"{column(plain(entry.writer, 40), who)} ", "muted"),
+            (f"{column(kind, 8)} ", "muted" if ink == "text" else ink), (plain(sentence(entry)), ink))  # fmt: skip

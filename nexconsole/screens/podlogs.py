@@ -1,0 +1,181 @@
+"""The pods' logs as they grow: all of them or the lines that speak of one thing, with how many were let pass."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import ModalScreen
+
+from .. import paths
+from ..sources.loglines import moment
+from ..sources.text import clean
+from ..widgets.cells import Line, as_text, cut, cut_front, fit, plain
+from ..widgets.lines import Lines
+from ..widgets.picture import Frame, Listing, Picture, framed, sight
+from ..widgets.words import clock, count, several
+from .prompt import Prompt
+
+if TYPE_CHECKING:
+    from ..sources.kubernetes import Kubernetes
+
+KEPT = 2_000  # lines that can be scrolled back to
+A_LOOK = 1_000  # new lines of one pod that are looked at in one turn; the rest is counted
+EVERY_S = 0.25
+LONGEST = 1_000  # characters of a line
+POD = 14  # cells of a pod's name
+LOUD = (b"error", b"ERROR", b'"level":50', b"FATAL", b"OPEN")
+
+
+class PodLogs(ModalScreen[None]):
+    """Follows what the console follows anyway; nothing is read twice. `of`: only lines that hold this text."""
+
+    CSS_PATH = paths.STYLES / "journal.tcss"
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,l,q", "close", "Close", id="logs.close", tooltip="Close the logs"),
+        Binding("slash", "filter", "Filter", id="logs.filter", tooltip="Only lines with this text; none for all"),
+        Binding("p", "hold", "Hold", id="logs.hold", tooltip="Hold the lines still, or follow again"),
+        Binding("c", "copy", "Copy", id="logs.copy", tooltip="Copy the lines in sight"),
+        Binding("down,j", "move(1)", "Down", id="logs.down", tooltip="A line on", show=False),
+        Binding("up,k", "move(-1)", "Up", id="logs.up", tooltip="A line back", show=False),
+        Binding("pagedown,space", "move(20)", "Page down", id="logs.pagedown", tooltip="A page on", show=False),
+        Binding("pageup", "move(-20)", "Page up", id="logs.pageup", tooltip="A page back", show=False),
+        Binding("end,G", "move(1000000)", "Last", id="logs.last", tooltip="Follow again", show=False),
+        Binding("home,g", "move(-1000000)", "First", id="logs.first", tooltip="Go to the oldest", show=False),
+    ]
+
+    def __init__(self, kubernetes: Kubernetes, of: str = "") -> None:
+        super().__init__()
+        self._logs = kubernetes.logs
+        self.of = of
+        self.kept: deque[tuple[str, bytes]] = deque(maxlen=KEPT)
+        self.dropped = 0  # lines that came too fast to be looked at
+        self._read_to: dict[str, int] = {}
+        self._last: int | None = None  # the last line in sight, counted from the oldest kept; None: the newest
+        self._notice = ""
+
+    def compose(self) -> ComposeResult:
+        with Container(id="journal"):
+            yield Lines(id="entries")
+            yield Lines(id="journal-keys")
+
+    def on_mount(self) -> None:
+        self.set_interval(EVERY_S, self.read)
+        self.call_after_refresh(self.read)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.paint)
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    def read(self) -> None:
+        """Take what is new from every pod, in the order of the kubelet's times."""
+        wanted = self.of.casefold().encode()
+        new: list[tuple[bytes, str, bytes]] = []
+        for uid, pod in self._logs.followed.items():
+            lines, gone = pod.recent.since(self._read_to.get(uid, 0))
+            first = uid not in self._read_to
+            self._read_to[uid] = pod.recent.total
+            if len(lines) > A_LOOK and not first:
+                gone += len(lines) - A_LOOK
+                lines = lines[-A_LOOK:]
+            self.dropped += 0 if first else gone
+            new += [(line[:30], pod.name, line) for line in lines if not wanted or wanted in line.lower()]
+        new.sort(key=lambda one: one[0])
+        if self._last is not None:  # the lines in sight stay where they are, as long as they are kept
+            self._last -= max(0, len(self.kept) + len(new) - KEPT)
+        self.kept.extend((name, line) for _, name, line in new)
+        self.paint()
+
+    # --- keys -------------------------------------------------------------------------------------------------
+
+    def action_move(self, by: int) -> None:
+        height = max(1, self.query_one("#entries", Lines).size.height - 2)
+        last = len(self.kept) - 1 if self._last is None else self._last
+        last = max(min(height, len(self.kept)) - 1, last + by)
+        self._last = None if last >= len(self.kept) - 1 else last
+        self.paint()
+
+    def action_hold(self) -> None:
+        self._last = len(self.kept) - 1 if self._last is None else None
+        self.paint()
+
+    def action_filter(self) -> None:
+        self.app.run_worker(self._filter(), group="dialogs")
+
+    async def _filter(self) -> None:
+        prompt = Prompt("only lines with this text", hint="empty shows all", wrong=lambda text: "")
+        text = await self.app.push_screen_wait(prompt)
+        if text is not None and self.is_mounted:
+            self.of = text
+            self.kept.clear()
+            self._read_to.clear()
+            self._last = None
+            self.read()
+
+    def action_copy(self) -> None:
+        self.app.copy_to_clipboard(as_text(self.query_one("#entries", Lines).lines[1:-1]))
+        self._notice = "copied the lines in sight to the terminal's clipboard"
+        self.paint()
+
+    def action_close(self) -> None:
+        self.dismiss(None)
+
+    # --- drawing ----------------------------------------------------------------------------------------------
+
+    def paint(self) -> None:
+        if not self.is_mounted:
+            return
+        shown = self.query_one("#entries", Lines)
+        width, height = shown.size
+        if width < 12 or height < 3:
+            return
+        inside = width - 4
+        kept = self.kept
+        last = len(kept) - 1 if self._last is None else max(0, min(self._last, len(kept) - 1))
+        head: tuple[Line, ...] = ()
+        if not kept:
+            head = (
+                (("no line has come yet" if not self.of else f"no line speaks of {plain(self.of, 40)} yet", "muted"),),
+            )
+        rows = Listing(range(len(kept)), lambda n: _drawn(*kept[n], inside)) if kept else None  # type: ignore[arg-type]
+        picture = Picture("calm", head, rows)
+        top = max(0, last - sight(picture, height) + 1)
+        title = f"Pods' logs: {plain(self.of, 40)}" if self.of else "Pods' logs"
+        frame = Frame(title, self._aside(), True, top, None)
+        shown.show_lines(framed(picture, frame, width, height))
+        self.query_one("#journal-keys", Lines).show_lines((fit(self._keys(), width),))
+
+    def _aside(self) -> Line:
+        followed, pods = len(self._logs.followed), self._logs.pods
+        broken = sum(pod.error is not None for pod in self._logs.followed.values())
+        parts: list[tuple[str, str]] = [(f"{followed} of {several(pods, 'pod')}", "muted")]
+        if broken:
+            parts.append((f", {broken} not answering", "warn"))
+        if self._logs.error is not None:
+            parts = [(f"the pods are not known: {cut(plain(self._logs.error), 60)}", "warn")]
+        if self.dropped:
+            parts.append((f", {count(self.dropped)} lines dropped", "warn"))
+        return (*parts, (", HELD" if self._last is not None else "", "note"))
+
+    def _keys(self) -> Line:
+        if self._notice:
+            return ((f" {self._notice}", "note"),)
+        hold = "follows again" if self._last is not None else "holds"
+        return ((" esc", "key"), (" back   ", "muted"), ("/", "key"), (" filters   ", "muted"), ("p", "key"),
+                (f" {hold}   ", "muted"), ("c", "key"), (" copies", "muted"))  # fmt: skip
+
+
+def _drawn(pod: str, line: bytes, width: int) -> Line:
+    """A line cleaned only now that it is in sight: time, the end of the pod's name, and its text."""
+    at = moment(line)
+    text = line[line.find(b" ") + 1 :] if at else line
+    words = clean(text[: 4 * LONGEST].decode(errors="replace"), LONGEST)
+    ink = "doubt" if any(mark in text for mark in LOUD) else "text"
+    when = f"{clock(at)} " if at else ""
+    name = cut_front(plain(pod, 80), POD if width >= 90 else 5)
+    return ((when, "muted"), (f"{name} ", "faint"), (plain(words), ink))

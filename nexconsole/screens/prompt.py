@@ -1,0 +1,129 @@
+"""One line of input at the bottom, the panes above it in sight: a note, an answer, a reason, an action's arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from .. import paths
+from ..widgets.cells import Line, cells, fit, plain
+from ..widgets.keyguard import KeyGuard
+from ..widgets.lines import Lines
+
+LONGEST = 500
+
+
+class Prompt(ModalScreen[str | None]):
+    """Returns what was typed, or None. `wrong` says why an answer won't do; "" where it will.
+
+    `offered` is what Tab takes, one after the other, first of all what goes on with what was typed: as the whole
+    answer, or with `words` as its last word.
+    """
+
+    CSS_PATH = paths.STYLES / "prompt.tcss"
+    AUTO_FOCUS = "#line"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel", id="prompt.cancel", tooltip="Type nothing"),
+    ]
+
+    def __init__(
+        self,
+        title: str,
+        *,
+        hint: str = "",
+        offered: Sequence[str] = (),
+        words: bool = False,
+        wrong: Callable[[str], str] = lambda text: "" if text else "it is empty: type something, or esc",
+    ) -> None:
+        super().__init__()
+        self._title, self._hint, self._offered, self._wrong = title, hint, tuple(offered), wrong
+        self._words = words
+        self._said = ""
+        self._stem: str | None = None
+        self._turn = -1
+        self._guard = KeyGuard()
+
+    def compose(self) -> ComposeResult:
+        with Container(id="prompt"):
+            yield Lines(id="asked")
+            line = Input(id="line", compact=True, max_length=LONGEST)
+            line.cursor_blink = False
+            yield line
+            yield Lines(id="hint")
+
+    def on_mount(self) -> None:
+        self._guard = KeyGuard()
+        self.call_after_refresh(self.paint)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.paint)
+
+    def paint(self) -> None:
+        asked, hint = self.query_one("#asked", Lines), self.query_one("#hint", Lines)
+        asked.show_lines((fit(((plain(self._title), "strong"),), asked.size.width),))
+        hint.show_lines((fit(self._below(hint.size.width), hint.size.width),))
+
+    def _below(self, width: int) -> Line:
+        if self._said:
+            return ((plain(self._said), "warn"),)
+        keys: Line = (("enter", "key"), (" takes it   ", "muted"), ("esc", "key"), (" leaves   ", "muted"))
+        if not self._offered:
+            return (*keys, (plain(self._hint), "muted"))
+        words: list[tuple[str, str]] = [("tab", "key"), (" ", "muted")]
+        room = width - sum(cells(text) for text, _ in (*keys, *words))
+        for word in self._fitting(self._stem if self._stem is not None else self.query_one(Input).value):
+            shown = plain(word, 60)
+            if cells(shown) + 2 > room:
+                break
+            words.append((f"{shown}  ", "text"))
+            room -= cells(shown) + 2
+        return (*keys, *words)
+
+    def _fitting(self, stem: str) -> list[str]:
+        typed = (stem.rpartition(" ")[2] if self._words else stem).casefold()
+        return [word for word in self._offered if word.casefold().startswith(typed)] or list(self._offered)
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key in ("tab", "shift+tab"):
+            event.stop()
+            event.prevent_default()
+            self._complete(1 if event.key == "tab" else -1)
+        elif event.key != "enter" and self._guard.listening:
+            self._stem, self._turn = None, -1
+
+    def _complete(self, by: int) -> None:
+        line = self.query_one(Input)
+        if self._stem is None:
+            self._stem = line.value
+        words = self._fitting(self._stem)
+        if not words:
+            return
+        self._turn = (self._turn + by) % len(words) if self._turn >= 0 else (0 if by > 0 else len(words) - 1)
+        before = self._stem.rpartition(" ")[0] if self._words else ""
+        line.value = f"{before} {words[self._turn]}".strip()
+        line.cursor_position = len(line.value)
+
+    def on_input_changed(self) -> None:
+        self._said = ""
+        self.paint()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if self._guard.refuses():  # an Enter that is still held down from the list that opened this
+            return
+        text = event.value.strip()
+        self._said = self._wrong(text)
+        if self._said:
+            self.paint()
+        else:
+            self.dismiss(text)
+
+    def action_cancel(self) -> None:
+        self.dismiss(None)

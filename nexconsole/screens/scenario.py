@@ -1,0 +1,332 @@
+"""A scenario beside the live panes: its steps as they stand, answered by readings, by people, or by actions.
+
+What it shows is a fold over the journal and the readings: closing it, a crash or another console loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+
+from ..actions.registry import ACTIONS
+from ..model import State
+from ..operations import StepRef
+from ..runbook.catalogue import ACTIONS as CATALOGUE
+from ..runbook.model import Branch, Question, Scenario, Step
+from ..runbook.resolution import Node, given, resolve
+from ..runbook.walk import Mark, Walk
+from ..widgets.cells import Line, as_text, cells, column, cut, plain, wrapped
+from ..widgets.lines import Lines
+from ..widgets.picture import Frame, Listing, Picture, framed, sight
+from ..widgets.words import clock
+from .prompt import Prompt
+
+if TYPE_CHECKING:
+    from .desk import Desk
+
+MARKS = {"pending": ("○", "text"), "running": ("▸", "note"), "done": ("●", "muted"), "skipped": ("–", "faint"),
+         "failed": ("▲", "alarm"), "unknown": ("?", "warn")}  # fmt: skip
+VERBS = {"look": "Look", "do": "DO", "ask": "Ask"}
+ONE_LINE = 64  # cells from which a step and its answer share a line
+LOGS = "logs.show"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A step or branch in sight: how deep it stands, and the branches around it."""
+
+    node: Node
+    depth: int
+    around: tuple[Node, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.node.step.id
+
+
+class ScenarioPane(Lines, can_focus=True):
+    """One scenario. `desk` takes its actions and records what becomes of its steps."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "Down", id="step.down", tooltip="Next step", show=False),
+        Binding("up,k", "move(-1)", "Up", id="step.up", tooltip="Previous step", show=False),
+        Binding("enter", "go", "Go", id="step.go", tooltip="Record the look, answer, or open the action"),
+        Binding("space", "look", "Record", id="step.look", tooltip="Record the value that a look reads"),
+        Binding("x", "skip", "Skip", id="step.skip", tooltip="Skip the step, with a reason"),
+        Binding("backspace", "reopen", "Reopen", id="step.reopen", tooltip="Make the step pending again"),
+        Binding("escape", "leave", "Close", id="step.leave", tooltip="Close the scenario; nothing is lost"),
+        Binding("c", "copy", "Copy", id="step.copy", tooltip="Copy the scenario as it stands"),
+    ]
+
+    def __init__(self, desk: Desk, scenario: Scenario) -> None:
+        super().__init__(id="scenario")
+        self.desk, self.scenario = desk, scenario
+        self.rows: tuple[Row, ...] = ()
+        self._walk: Walk | None = None
+        self._at = ""
+        self._unfolded: set[str] = set()
+        self._top = 0
+
+    def on_mount(self) -> None:
+        self._resolve()
+        self._at = next((row.id for row in self.rows if self._waits(row)), self.rows[0].id if self.rows else "")
+        self.call_after_refresh(self.paint)
+
+    def on_resize(self) -> None:
+        self.paint()
+
+    def on_focus(self) -> None:
+        self.paint()
+
+    def on_blur(self) -> None:
+        self.paint()
+
+    # --- what stands where ------------------------------------------------------------------------------------
+
+    def _resolve(self) -> None:
+        operations = self.desk.operations
+        self._walk = operations.walk(self.scenario.id)
+        answers: Mapping[str, str] = self._walk.answers if self._walk else {}
+        taken: Mapping[str, Mapping[str, str]] = self._walk.taken if self._walk else {}
+        readings = self.desk.console.readings
+        nodes = resolve(self.scenario, readings, operations.settings, self.desk.console.now, answers, taken)
+        self.rows = tuple(self._flat(nodes, 0, ()))
+
+    def _flat(self, nodes: Sequence[Node], depth: int, around: tuple[Node, ...]) -> Iterator[Row]:
+        for node in nodes:
+            yield Row(node, depth, around)
+            if isinstance(node.step, Branch) and (node.applies is not False or node.step.id in self._unfolded):
+                yield from self._flat(node.nodes, depth + 1, (*around, node))
+
+    def mark(self, id: str) -> Mark | None:
+        """What became of a step; None while it is pending."""
+        mark = self._walk.marks.get(id) if self._walk else None
+        return mark if mark is not None and mark.state != "pending" else None
+
+    def _waits(self, row: Row) -> bool:
+        return isinstance(row.node.step, Step) and row.node.applies is not False and self.mark(row.id) is None
+
+    @property
+    def _index(self) -> int:
+        return next((n for n, row in enumerate(self.rows) if row.id == self._at), 0)
+
+    @property
+    def row(self) -> Row | None:
+        return self.rows[self._index] if self.rows else None
+
+    def _reference(self, row: Row, taking: bool = True) -> StepRef:
+        """The step as its entry names it, with the branches around it and the names that they gave."""
+        taken = {node.step.id: dict(given(node)) for node in row.around} if taking else {}
+        if taking and (names := given(row.node)):
+            taken[row.id] = dict(names)
+        return StepRef(scenario=self.scenario.id, step=row.id, taken=taken)
+
+    # --- keys -------------------------------------------------------------------------------------------------
+
+    def action_move(self, by: int) -> None:
+        if self.rows:
+            self._at = self.rows[max(0, min(len(self.rows) - 1, self._index + by))].id
+            self.paint()
+
+    def action_go(self) -> None:
+        row = self.row
+        if row is None:
+            return
+        step = row.node.step
+        if isinstance(step, Branch):
+            self._unfolded ^= {step.id}
+            self.paint()
+        elif step.kind == "look":
+            self.action_look()
+        elif step.kind == "ask":
+            self.app.run_worker(self._answer(row, step.question or Question()), group="dialogs")
+        else:
+            self._do(row, step)
+
+    def action_look(self) -> None:
+        """Record the value that the look reads now; what it can't read, a person is asked for."""
+        row = self.row
+        if row is None or not isinstance(row.node.step, Step) or row.node.step.kind != "look":
+            return
+        found = row.node.answer
+        if found is not None and found.known:
+            late = f" ({found.basis()})" if found.state is not State.FRESH else ""
+            self.app.run_worker(self._settle(row, "done", answer=found.text + late), group="dialogs")
+        else:
+            self.app.run_worker(self._answer(row, Question()), group="dialogs")
+
+    def _do(self, row: Row, step: Step) -> None:
+        mark, call = self.mark(row.id), step.call
+        if call is None or (call.name not in ACTIONS and call.name != LOGS):
+            self.desk.console.say(f"{call}: this console has no such action")
+        elif row.node.arguments is None:
+            self.desk.console.say(f"not yet: {row.node.missing}")
+        elif mark is not None and mark.state == "running":
+            self.desk.console.say(f"{call.name} is under way: {mark.by} began it at {clock(mark.at)}")
+        elif call.name == LOGS:
+            of = " ".join(row.node.arguments)
+            self.desk.logs(of)
+            answer = f"read the logs{f' of {of}' if of else ''}"
+            self.app.run_worker(self._settle(row, "done", answer=answer), group="dialogs")
+        else:
+            arguments = CATALOGUE[call.name].named(row.node.arguments)
+            self.desk.act(call.name, arguments, step=self._reference(row))
+
+    def action_skip(self) -> None:
+        row = self.row
+        if row is not None and isinstance(row.node.step, Step):
+            self.app.run_worker(self._skip(row), group="dialogs")
+
+    async def _skip(self, row: Row) -> None:
+        title = f"why is this skipped? {row.node.step.title}"
+        reason = await self.app.push_screen_wait(Prompt(title, hint="the reason is on record"))
+        if reason is not None:
+            await self._settle(row, "skipped", reason=reason)
+
+    async def _answer(self, row: Row, question: Question) -> None:
+        step = row.node.step
+        seen = row.node.answer.text if row.node.answer is not None else ""
+        offered = question.words or self.desk.operations.known(question.kind)
+        kind = {"number": "a number", "text": ""}.get(question.kind, question.kind)
+        hint = seen or (kind if not question.words else "")
+
+        def wrong(text: str) -> str:
+            if question.accepts(text):
+                return ""
+            return f"one of {', '.join(question.words)}" if question.words else f"expected {kind or 'some words'}"
+
+        text = await self.app.push_screen_wait(Prompt(step.title, hint=hint, offered=offered, wrong=wrong))
+        if text is not None:
+            await self._settle(row, "done", answer=text)
+
+    async def _settle(self, row: Row, state: str, *, answer: str = "", reason: str = "") -> None:
+        reference = self._reference(row, taking=state == "done")
+        writing = self.desk.operations.settle(reference, state, answer=answer, reason=reason)
+        if await self.desk.recorded(writing, "") and self.is_mounted:
+            self._resolve()
+            if state != "pending" and self._at == row.id:
+                rest = [*self.rows[self._index + 1 :], *self.rows[: self._index]]
+                self._at = next((one.id for one in rest if self._waits(one)), self._at)
+            self.paint()
+
+    def action_reopen(self) -> None:
+        row = self.row
+        if row is not None and self.mark(row.id) is not None:
+            self.app.run_worker(self._settle(row, "pending"), group="dialogs")
+
+    def action_leave(self) -> None:
+        self.desk.close_scenario()
+
+    def action_copy(self) -> None:
+        lines = [line for row in self.rows for line in self._told(row, False, 120)]
+        self.app.copy_to_clipboard(f"{self.scenario.title}\n{as_text(lines)}")
+        self.desk.console.say("copied the scenario as it stands to the terminal's clipboard")
+
+    # --- drawing ----------------------------------------------------------------------------------------------
+
+    def paint(self) -> None:
+        width, height = self.size
+        if not width or not height or not self.is_mounted:
+            return
+        self._resolve()
+        inside = max(10, width - 4)
+        lines: list[Line] = []
+        cursor = last = 0
+        for row in self.rows:
+            here = row.id == self.rows[self._index].id
+            drawn = self._told(row, here, inside)
+            if here:
+                cursor, last = len(lines), len(lines) + len(drawn) - 1
+            lines += drawn
+        head = self._head(inside, height)
+        picture = Picture("calm", tuple(head), Listing(range(len(lines)), lines.__getitem__))  # type: ignore[arg-type]
+        seen = sight(picture, height)
+        self._top = max(0, min(max(self._top, last - seen + 1), cursor, max(0, len(lines) - seen)))
+        name = f"{self.scenario.number} " if self.scenario.number else ""
+        severity = plain(self.scenario.severity, 8)
+        frame = Frame(f"Scenario {name}", ((severity, "muted"),), self.has_focus, self._top,
+                      cursor if self.has_focus else None)  # fmt: skip
+        self.show_lines(framed(picture, frame, width, height))
+
+    def _head(self, width: int, height: int) -> list[Line]:
+        steps = [row for row in self.rows if isinstance(row.node.step, Step) and row.node.applies is not False]
+        settled = sum(self.mark(row.id) is not None for row in steps)
+        lines: list[Line] = [((cut(plain(self.scenario.title), width - 14), "strong"),
+                              (f"  {settled} of {len(steps)} steps", "muted"))]  # fmt: skip
+        if height >= 16 and self._walk is not None:
+            who = f"begun {clock(self._walk.begun_at)} by {plain(self._walk.begun_by, 30)}"
+            lines.append(((who, "muted"),))
+            fit = next((fit for fit in self.desk.fits if fit.scenario.id == self.scenario.id), None)
+            why = f"fits: {fit.because}" if fit else "its trigger does not hold by now"
+            lines += [((line, "muted"),) for line in wrapped(why, width, 2)]
+            lines.append(())
+        return lines
+
+    def _told(self, row: Row, here: bool, width: int) -> list[Line]:
+        indent = "  " * row.depth
+        if isinstance(row.node.step, Branch):
+            return self._branch(row, indent, here, width)
+        step, greyed = row.node.step, row.node.applies is False
+        mark = self.mark(row.id)
+        state = mark.state if mark else "pending"
+        glyph, ink = MARKS[state]
+        if greyed and mark is None:
+            glyph, ink = "·", "faint"
+        title = f"{VERBS.get(step.kind, step.kind)}: {plain(step.title)}"
+        room = max(8, width - len(indent) - 2)
+        words, answer_ink = self._words(row, mark)
+        strong = "faint" if greyed else "strong" if here or (step.kind == "do" and mark is None) else ink
+        if not here and width >= ONE_LINE and words:
+            half = min(cells(title), room * 3 // 5)
+            return [((f"{indent}{glyph} ", ink), (column(title, half), strong), (f"  {words}", answer_ink))]
+        rows = wrapped(title, room, 3 if here else 1)
+        lines: list[Line] = [((f"{indent}{glyph} " if n == 0 else f"{indent}  ", ink), (text, strong))
+                             for n, text in enumerate(rows)]  # fmt: skip
+        lines += [((f"{indent}  {text}", answer_ink),) for text in wrapped(words, room, 3 if here else 1)]
+        if here:
+            lines += [((f"{indent}  {text}", "muted"),) for text in wrapped(step.detail, room, 4)]
+            lines += [((f"{indent}  {text}", "note"),) for text in wrapped(self._keys(row, step, mark), room, 2)]
+        return lines
+
+    def _branch(self, row: Row, indent: str, here: bool, width: int) -> list[Line]:
+        node = row.node
+        room = max(8, width - len(indent) - 2)
+        glyph, ink = {True: ("▾", "strong"), None: ("▾", "text"), False: ("▹", "faint")}[node.applies]
+        because = plain(node.because or (node.truth.because if node.truth else ""))
+        title = f"If {plain(node.step.title)}"
+        inked = "faint" if node.applies is False else "doubt" if node.applies is None else "muted"
+        verdict = {True: "yes", None: "not known", False: "no"}[node.applies]
+        lines: list[Line] = [((f"{indent}{glyph} ", ink), (text, "strong" if here else ink))
+                             for text in wrapped(title, room, 2 if here else 1)]  # fmt: skip
+        lines += [((f"{indent}  {text}", inked),) for text in wrapped(f"{verdict}: {because}", room, 3 if here else 1)]
+        return lines
+
+    def _words(self, row: Row, mark: Mark | None) -> tuple[str, str]:
+        """What is known of a step, and in which ink: what was recorded, else what is read now."""
+        if mark is not None:
+            said = plain(mark.answer or mark.reason)
+            who = f"{plain(mark.by.partition('@')[0], 20)} {clock(mark.at)[:5]}"
+            ink = {"failed": "alarm", "unknown": "warn", "running": "note"}.get(mark.state, "muted")
+            word = {"skipped": "skipped: ", "failed": "FAILED: ", "unknown": "UNKNOWN: "}.get(mark.state, "")
+            return f"{word}{said or 'under way'} ({who})", ink
+        node = row.node
+        if node.answer is not None:
+            known = "text" if node.applies is not False else "faint"
+            return plain(node.answer.text), known if node.answer.known else "doubt"
+        if node.arguments is not None and isinstance(node.step, Step) and node.step.call is not None:
+            return plain(" ".join((node.step.call.name, *node.arguments))), "muted"
+        return plain(node.missing), "doubt"
+
+    def _keys(self, row: Row, step: Step, mark: Mark | None) -> str:
+        if mark is not None and mark.settled:
+            return "backspace makes it pending again" + ("; enter does it again" if step.kind == "do" else "")
+        if step.kind == "look":
+            known = row.node.answer is not None and row.node.answer.known
+            return "space records this value; x skips" if known else "space lets you say what you see; x skips"
+        if step.kind == "ask":
+            words = step.question.words if step.question else ()
+            return f"enter answers{': ' + ', '.join(words) if words else ''}; x skips"
+        return "enter shows what it would touch; x skips"
