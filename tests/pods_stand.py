@@ -29,15 +29,15 @@ class Stand:
         self.small, self.database, self.readings, self.told = small, database, {}, []
         self.made: list[Any] = []
 
-    def settings(self, role: str = "operator", **actions: Any) -> Settings:
+    def settings(self, role: str = "operator", **tables: Any) -> Settings:
+        """Tables beside the cluster's and the database's, or in their place."""
         kubernetes = {"kubeconfig": str(self.small.write_kubeconfig(role))}
-        tables = {"kubernetes": kubernetes, "actions": {"verify_s": 8.0, **actions}}
-        if self.database is not None:
-            tables["postgres"] = {"url": self.database.url}
-        return settings_of(**tables)
+        database = {} if self.database is None else {"postgres": {"url": self.database.url}}
+        actions = {"verify_s": 8.0, **tables.pop("actions", {})}
+        return settings_of(**{"kubernetes": kubernetes, **database, **tables, "actions": actions})
 
-    def context(self, role: str = "operator", **actions: Any) -> Context:
-        settings = self.settings(role, **actions)
+    def context(self, role: str = "operator", **tables: Any) -> Context:
+        settings = self.settings(role, **tables)
         self.made.append(open_sources(settings))
         return Context(
             settings=settings,

@@ -76,7 +76,7 @@ async def test_an_autoscaler_that_measures_is_warned_of(stand: Stand) -> None:
     store = stand.small.cluster.store
     store.change("horizontalpodautoscalers", store.objects("horizontalpodautoscalers")[0], working)
     guard = guards_of(await SCALE_ACTION.prepare({"replicas": "4"}, stand.context()))["autoscaler"]
-    assert guard.level == "warn" and "it may undo this in minutes" in guard.reason
+    assert guard.level == "warn" and "it may soon undo this" in guard.reason
 
 
 async def test_scaling_to_nothing_is_typed(stand: Stand) -> None:
@@ -118,7 +118,7 @@ async def test_a_role_without_the_right_is_told_the_rule(stand: Stand) -> None:
 
 
 async def test_a_scale_that_is_not_answered_is_unknown_and_looked_up(stand: Stand, monkeypatch: Any) -> None:
-    context = stand.context(timeout_s=0.6)
+    context = stand.context(actions={"timeout_s": 0.6})
     plan = await SCALE_ACTION.prepare({"replicas": "4"}, context)
     write = ApiServer._write
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from acting import Desk, lacking, reading, settings_of, shell
+from metrics_side import metrics_side
 from pods_stand import Stand, bought, guards_of, small, stand
 from small_cluster import until
 
@@ -60,13 +61,18 @@ async def test_preparing_a_restart_changes_nothing(stand: Stand) -> None:
 
 async def test_failures_that_go_on_make_the_verdict_no_effect(stand: Stand) -> None:
     await bought(stand.database, 20, 12, 100)
-    context = stand.context()
-    plan = await RESTART.prepare({}, context)
-    outcome = await RESTART.execute(plan, context)
-    await until(lambda: stand.small.ready() and len(set(stand.names()) & {p.id for p in plan.targets}) == 0)
-    await bought(stand.database, 40, 24, 0, "after")
-    verdict = await RESTART.verify(replace(plan, deadline_s=6), outcome, context)
-    assert verdict.state in ("no effect", "unknown"), verdict
+
+    async def go_on() -> None:
+        for number in range(1000):
+            await bought(stand.database, int(number % 8 > 2), int(number % 8 <= 2), 0, f"later{number}")
+            await asyncio.sleep(0.02)
+
+    market = asyncio.create_task(go_on())
+    performance = await perform(RESTART, {}, stand.context(), Desk().console)
+    market.cancel()
+    await asyncio.gather(market, return_exceptions=True)
+    assert performance.verdict and performance.verdict.state == "no effect", performance.verdict
+    assert "failed before" in performance.verdict.because
 
 
 @pytest.mark.parametrize(
@@ -90,6 +96,30 @@ async def test_purchases_that_are_still_open_prove_no_help_when_time_is_up(stand
     now = Rate(source="postgres", attempts=100, failures=0, open=30)
     verdict = relief.judge(then, now, stand.context(), 90.0, last=True)
     assert verdict is not None and verdict.state == "unknown" and "too early" in verdict.because
+
+
+async def test_where_most_purchases_hang_it_is_not_calm(stand: Stand) -> None:
+    then = Rate(source="postgres", attempts=100, failures=0, open=80)
+    still = Rate(source="postgres", attempts=60, failures=0, open=50)
+    verdict = relief.judge(then, still, stand.context(), 90.0, last=True)
+    assert verdict is not None and verdict.state == "unknown"
+    fine = Rate(source="postgres", attempts=60, failures=0, open=1)
+    verdict = relief.judge(then, fine, stand.context(), 30.0, last=False)
+    assert verdict is not None and verdict.state == "worked"
+
+
+async def test_without_rows_the_counters_of_prometheus_are_compared(stand: Stand, monkeypatch: Any) -> None:
+    monkeypatch.setattr(relief, "SCRAPES_S", 1.0)
+    async with metrics_side() as side:
+        tables = {"prometheus": {"url": side.url}, "postgres": {"url": "postgresql://u@127.0.0.1:1/x"}}
+        context = stand.context(**tables)
+        expressions = context.settings.prometheus.expressions
+        for window, (tried, failed) in {"300s": (200.0, 80.0), "1s": (90.0, 1.0), "2s": (90.0, 1.0)}.items():
+            side.vectors[expressions.attempts.replace("{window}", window)] = [({"provider": "a"}, tried)]
+            side.vectors[expressions.failures.replace("{window}", window)] = [({"provider": "a"}, failed)]
+        performance = await perform(RESTART, {}, context, Desk().console)
+    assert performance.verdict and performance.verdict.state == "worked", performance.verdict
+    assert "40 % (80 of 200) failed before" in performance.verdict.because
 
 
 async def test_a_calm_system_that_fails_afterwards_is_worse(stand: Stand) -> None:
@@ -241,7 +271,7 @@ async def test_the_only_ready_pod_is_confirmed_by_its_name(stand: Stand) -> None
 
 
 async def test_an_api_server_that_does_not_answer_leaves_it_unknown(stand: Stand, monkeypatch: Any) -> None:
-    context = stand.context(timeout_s=0.6)
+    context = stand.context(actions={"timeout_s": 0.6})
     plan = await RESTART.prepare({}, context)
 
     async def slow(*args: Any, **kwargs: Any) -> Any:

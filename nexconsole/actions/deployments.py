@@ -168,8 +168,8 @@ def _autoscaler(scene: Scene, to: int) -> Guard:
         )
     if scene.autoscaler_works:
         wish = f"it wants {scaler.desired} now" + (f", {scaler.metrics}" if scaler.metrics else "")
-        return Guard(name=name, level="warn", reason=f"{bounds} by its metrics ({wish}): it may undo this in minutes")
-    return Guard(name=name, level="ok", reason=f"{bounds}, and measures nothing now: this will stay")
+        return Guard(name=name, level="warn", reason=f"{bounds} by its metrics ({wish}): it may soon undo this")
+    return Guard(name=name, level="ok", reason=f"{bounds}, and measures nothing now: within these it leaves it alone")
 
 
 def _scaled(plan: Plan, outcome: Outcome, scene: Scene) -> Arrival:

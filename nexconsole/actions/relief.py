@@ -6,9 +6,10 @@ and as nothing where harm is.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import msgspec
@@ -19,8 +20,10 @@ from .action import Context
 from .plan import Verdict
 
 SURE = 3.0  # standard errors between two rates that are called different
+MANY = 2  # times as many purchases as are judged by prove help: it is looked at often, and chance has as many tries
 HALF = 0.5
 ALIKE = 0.75  # a rate that is still so much of what it was has not fallen
+SCRAPES_S = 60.0  # shorter windows hold too few of Prometheus' scrapes
 CALM_S = 15.0  # so long a calm system is watched after the pods are ready
 SINCE_SQL = f"""
 SELECT count(*) AS attempts, count(*) FILTER (WHERE {traffic.FAILED}) AS failures,
@@ -57,46 +60,54 @@ class Rate:
         return f"{100 * self.share:.0f} % ({self.failures} of {self.decided}{more})"
 
 
-async def measure(context: Context, seconds: float, source: str = "") -> Rate:
-    """The last `seconds`, from the source named, else from rows where there are any. Raises SourceError."""
-    sources = context.sources
-    if source == "prometheus" or (not source and not sources.has("postgres")):
-        rules = msgspec.structs.replace(context.settings.transactions, window_s=max(30, round(seconds)))
-        counted = await traffic.from_prometheus(sources, msgspec.structs.replace(context.settings, transactions=rules))
-        if counted is None:
-            raise SourceError("prometheus", "prometheus has no series of purchases")
-        return Rate(source="prometheus", attempts=counted.attempts, failures=counted.failures)
-    states = await traffic.every_state(sources)
-    async with sources.postgres.read("the purchases query") as tx:
+async def measure(context: Context, seconds: float, source: str) -> Rate | None:
+    """The last `seconds`; None where that is too short for what Prometheus has scraped. Raises SourceError."""
+    if source == "prometheus":
+        return await _counted(context, seconds) if seconds >= SCRAPES_S else None
+    states = await traffic.every_state(context.sources)
+    async with context.sources.postgres.read("the purchases query") as tx:
         row = await tx.row(SINCE_SQL.format(states=states), float(seconds))
     return Rate(source="postgres", attempts=row["attempts"], failures=row["failures"], open=row["open"])
 
 
+async def _counted(context: Context, seconds: float) -> Rate:
+    rules = msgspec.structs.replace(context.settings.transactions, window_s=round(seconds))
+    settings = msgspec.structs.replace(context.settings, transactions=rules)
+    counted = await traffic.from_prometheus(context.sources, settings)
+    if counted is None:
+        raise SourceError("prometheus", "prometheus has no series of purchases")
+    return Rate(source="prometheus", attempts=counted.attempts, failures=counted.failures)
+
+
 async def before(context: Context) -> dict[str, Any] | None:
-    """The rate of the settings' window as plain data for a plan; None where nobody can tell."""
-    try:
-        return asdict(await measure(context, context.settings.transactions.window_s))
-    except SourceError:
-        return None
+    """The rate of the settings' window as plain data for a plan, from rows where they can be read, else from counters;
+    None where nobody can tell."""
+    for source in ("postgres", "prometheus"):
+        if context.sources.has(source):
+            with contextlib.suppress(SourceError):
+                rate = await measure(context, context.settings.transactions.window_s, source)
+                if rate is not None:
+                    return asdict(rate)
+    return None
 
 
 def restored(data: object) -> Rate | None:
     return Rate(**data) if isinstance(data, Mapping) else None
 
 
-def judge(then: Rate | None, now: Rate, context: Context, waited_s: float, last: bool) -> Verdict | None:
+def judge(then: Rate, now: Rate, context: Context, waited_s: float, last: bool) -> Verdict | None:
     """What the rates say; None while that is not clear and there is time to wait."""
     few, high = context.settings.transactions.few, context.settings.severity.high_rate
-    if then is None:
-        because = f"{now} fail since, but how many did before could not be read"
-        return Verdict(state="unknown", because=because) if last or now.decided >= few else None
+    if then.open > then.decided:
+        # Where most purchases hang, hanging is what is wrong.
+        then = replace(then, failures=then.failures + then.open, open=0)
     if then.decided < few or then.share < high:
         return _after_calm(then, now, few, high, waited_s, last)
     if now.attempts < few:
         because = f"{then} failed before, and {now.attempts} purchases since are too few to tell"
         return Verdict(state="unknown", because=because) if last else None
     said = f"{then} failed before, {now} since"
-    if now.worst < HALF * then.share and _apart(then, now.worst, now.attempts):
+    if now.attempts >= MANY * few and now.worst < HALF * then.share and _apart(then, now.worst, now.attempts):
         still = f", which is still above {100 * high:.0f} %" if now.worst >= high else ""
         return Verdict(state="worked", because=said + still)
     if now.decided >= few and now.share > then.share and _apart(then, now.share, now.decided):

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import ActionError
+from ..errors import ActionError, BadAnswer
 from ..sources.text import clean
 from .cluster import JSON_PATCH, Cluster, Rule, Write
 
@@ -79,6 +79,13 @@ async def read(cluster: Cluster) -> History:
     path = cluster.path("apis/apps/v1", "deployments", cluster.name)
     deployment = await cluster.get(path, READ, cluster.name)
     found = await cluster.get(cluster.path("apis/apps/v1", "replicasets"), HISTORY)
+    try:
+        return _history(cluster, deployment, found)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadAnswer("kubernetes", "kubernetes answered a deployment or ReplicaSets that are none") from error
+
+
+def _history(cluster: Cluster, deployment: Mapping[str, Any], found: Mapping[str, Any]) -> History:
     meta, spec = deployment["metadata"], deployment["spec"]
     owned = [item for item in found.get("items") or () if meta["uid"] in [o.get("uid") for o in _owners(item)]]
     revisions = tuple(sorted((_revision(item) for item in owned), key=lambda one: -one.number))

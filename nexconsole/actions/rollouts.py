@@ -238,18 +238,24 @@ async def aftermath(plan: Plan, context: Context, arrived: Callable[[Scene], Arr
         if not now.there:
             return _not_there(scene, now, ready_before) if last else None
         there_at = loop.time() if there_at is None else there_at
-        waited = loop.time() - there_at
-        try:
-            rate = await relief.measure(context, waited, then.source if then else "")
-        except SourceError as error:
-            if not last and then is not None:
-                return None
-            because = f"{now.said}; whether purchases fail less could not be read: {error}"
+        if then is None:
+            because = f"{now.said}; whether purchases fail less is not known: how many did before could not be read"
             return Verdict(state="unknown", because=because)
-        verdict = relief.judge(then, rate, context, waited, last)
+        verdict = await _judged(context, then, loop.time() - there_at, last)
         return None if verdict is None else Verdict(state=verdict.state, because=f"{now.said}; {verdict.because}")
 
     return await watch(plan.deadline_s, look_again, LOOK_EVERY_S)
+
+
+async def _judged(context: Context, then: relief.Rate, waited: float, last: bool) -> Verdict | None:
+    try:
+        rate = await relief.measure(context, waited, then.source)
+    except SourceError as error:
+        because = f"whether purchases fail less could not be read: {error}"
+        return Verdict(state="unknown", because=because) if last else None
+    if rate is None:
+        return Verdict(state="unknown", because="too early to tell whether purchases fail less") if last else None
+    return relief.judge(then, rate, context, waited, last)
 
 
 def _not_there(scene: Scene, now: Arrival, ready_before: int) -> Verdict:
