@@ -113,7 +113,8 @@ def _circuits(value: Circuits, settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _outbox(value: Outbox, settings: Settings) -> Iterator[tuple[str, str]]:
     if value.failed:
-        yield "SEV-3", f"{value.failed} outbox events failed and are never retried by themselves"
+        events = "1 outbox event" if value.failed == 1 else f"{value.failed} outbox events"
+        yield "SEV-3", f"{events} failed, and nothing will retry what failed"
     late = value.oldest_pending_s
     if late is not None and late > settings.outbox.stuck_after_s:
         yield "SEV-3", f"the oldest outbox event has waited {late / 60:.0f} min"

@@ -36,6 +36,11 @@ def small(value: Outbox, space: Space) -> Picture:
     return Picture(mood, (*figures.beside(pending, ink, words, space.width), *airy, *more))
 
 
+def _id_width(space: Space) -> int:
+    """A uuid has 36 characters; its first 12 tell events apart where the error needs the room."""
+    return 36 if space.width >= 150 else 13
+
+
 def detail(value: Outbox, space: Space) -> Picture:
     picture = small(value, space)
     head = (*picture.head, ())
@@ -49,7 +54,7 @@ def detail(value: Outbox, space: Space) -> Picture:
         head += _trouble(reading, space)
     if not events:
         return Picture(picture.mood, (*head, (("no troubled events", "muted"),)))
-    title = f"  {'status':<10} {'age':>10} {'tries':>5}  {'event':<28} error"
+    title = f"  {'status':<10} {'age':>8} {'tries':>5}  {'id':<{_id_width(space)}} {'event':<22} error"
     return Picture(
         picture.mood, (*head, ((title, "muted"),)), Listing([e.id for e in events], lambda n: _event(events[n], space))
     )
@@ -109,8 +114,8 @@ def _event(event: Event, space: Space) -> Line:
     return (
         ("  ", "text"),
         (column(plain(event.status, 20), 10) + " ", ink),
-        (f"{duration(event.age_s):>10} {event.retries:>5}  ", "text"),
-        (column(plain(event.event_type, 60), 28) + " ", "strong"),
+        (f"{duration(event.age_s):>8} {event.retries:>5}  ", "text"),
+        (column(plain(event.id, 60), _id_width(space)) + " ", "muted"),
+        (column(plain(event.event_type, 60), 22) + " ", "strong"),
         (plain(event.error) or "-", "text" if event.error else "muted"),
-        (f"  {plain(event.aggregate_type, 40)} {plain(event.id, 60)}", "muted"),
     )
