@@ -1,5 +1,6 @@
 """The program's first milliseconds: words on the screen before anything is imported."""
 
+import gc
 import os
 import sys
 
@@ -22,6 +23,7 @@ def main() -> None:
     splash = opens and os.isatty(0) and os.isatty(1)
     if splash:
         _splash()
+        gc.disable()  # until the screen stands: what is imported is here to stay
     from .cli import run
 
     sys.exit(run(arguments, splash=splash))

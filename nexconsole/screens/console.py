@@ -152,9 +152,12 @@ class Console(Screen[None]):
         self._paint_strips()
 
     def _judge(self) -> None:
+        if not self.readings:
+            self.severity = None
+            return
         from ..severity import judge  # with all signals behind it; nothing that the first paint has to wait for
 
-        self.severity = judge(self.readings, self.settings, self._clock()) if self.readings else None
+        self.severity = judge(self.readings, self.settings, self._clock())
 
     def _judge_moods(self) -> set[str]:
         """One accent at a time: only what makes the severity as high as it is is loud. Returns whose mood changed."""

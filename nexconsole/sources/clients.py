@@ -11,11 +11,15 @@ import gc
 import importlib
 import threading
 from collections.abc import Iterable
+from functools import partial
 
 from . import kubernetes_client
+from .importing import COURTESY
 
 ORDER = ("asyncpg", "redis.asyncio", "upstash_redis.asyncio", "httpx", "prometheus_api_client.prometheus_connect",
          "kubernetes_asyncio")  # fmt: skip
+# What a library imports by itself only at its first request, which is made on the event loop.
+LATE = {"httpx": ("httpcore", "anyio._backends._asyncio")}
 
 
 class Clients:
@@ -29,7 +33,8 @@ class Clients:
         loop = asyncio.get_running_loop()
         wanted = [name for name in ORDER if name in set(modules) and name not in self._done]
         self._done |= {name: loop.create_future() for name in wanted}
-        threading.Thread(target=self._import, args=(loop, wanted), name="imports", daemon=True).start()
+        work = partial(COURTESY.run, partial(self._import, loop, wanted))
+        threading.Thread(target=work, name="imports", daemon=True).start()
 
     async def wait(self, module: str) -> None:
         """Return when `module` is imported; an ImportError is a broken installation and is raised as it is."""
@@ -60,4 +65,5 @@ def _load(name: str) -> None:
     if name == kubernetes_client.PACKAGE:
         kubernetes_client.load()
     else:
-        importlib.import_module(name)
+        for module in (name, *LATE.get(name, ())):
+            importlib.import_module(module)
