@@ -12,9 +12,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
@@ -26,6 +27,7 @@ from .model import SourceHealth, utc_now
 from .screens.console import FACES, Console
 from .settings import Settings
 from .sources import NAMES
+from .sources.importing import COURTESY
 
 if TYPE_CHECKING:
     from .screens.desk import Desk
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 CLOSE_S = 0.5  # how long leaving may wait for connections to say goodbye
 SWITCH_S = 0.001  # a thread that imports or decodes lets the screen have its turn after so long
 # Of our own, imported in a thread once the first frame stands; on the loop they would hold up keys for 150 ms.
-BEHIND = ("signals", "severity", *(f"sources.{name}" for name in NAMES), "screens.desk")
+BEHIND = ("signals", "severity", *(f"sources.{name}" for name in NAMES))
 
 
 class NexConsole(App[None]):
@@ -57,9 +59,7 @@ class NexConsole(App[None]):
         Binding("l", "logs", "Logs", id="logs.show", tooltip="Follow the pods' logs"),
         Binding("u", "undo", "Undo", id="operation.undo", tooltip="Take the newest action back"),
         Binding("d", "dismiss_ended", "Dismiss", id="operation.dismiss", tooltip="Dismiss the actions that have ended"),
-        Binding(
-            "ctrl+k", "stop", "Stop", id="operation.stop", tooltip="Stop sending before the next target"
-        ),
+        Binding("ctrl+k", "stop", "Stop", id="operation.stop", tooltip="Stop sending before the next target"),
         Binding("t", "next_theme", "Theme", id="app.theme", tooltip="Take the next theme"),
         Binding("q,ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave the console"),
         Binding("ctrl+c", "help_quit", "", id="app.help_quit", tooltip="Say how to leave", show=False, system=True),
@@ -116,9 +116,14 @@ class NexConsole(App[None]):
         sys.setswitchinterval(SWITCH_S)
         self.run_worker(self._start_polling(), name="start", group="polling")
 
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.InputEvent):
+            COURTESY.key()
+        await super().on_event(event)
+
     async def _start_polling(self) -> None:
         if self._opener is not None:
-            await asyncio.to_thread(_import_all, BEHIND)
+            await asyncio.to_thread(COURTESY.run, _import_behind)
             try:
                 self.sources = self._opener(self.settings)
             except NexConsoleError as error:
@@ -132,6 +137,13 @@ class NexConsole(App[None]):
         self.run_worker(self.sources.watch(), name="api", group="polling")
         for signal in SIGNALS:
             self.run_worker(self._poll(signal), name=signal.name, group="polling")
+        self.run_worker(self._sit_down(), name="desk")
+
+    async def _sit_down(self) -> None:
+        """The operator's side comes last and is imported beside the loop: neither panes nor keys wait for it."""
+        await self.sources.loaded()
+        for module in ("screens.desk", "screens.scenario", "commands"):
+            await asyncio.to_thread(COURTESY.run, partial(importlib.import_module, f"{__package__}.{module}"))
         self.desk.start()
 
     @cached_property
@@ -246,8 +258,8 @@ class NexConsole(App[None]):
         yield SystemCommand("Quit (q)", "Leave the console", self.action_quit)
 
 
-def _import_all(modules: Iterable[str]) -> None:
-    for module in modules:
+def _import_behind() -> None:
+    for module in BEHIND:
         importlib.import_module(f"{__package__}.{module}")
 
 
