@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
@@ -16,7 +17,7 @@ from textual.widgets import Input
 from .. import paths
 from ..actions.perform import Answer
 from ..widgets import banner
-from ..widgets.cells import Line, cells, column, cut, fit, plain, spread, wrapped
+from ..widgets.cells import Line, cells, column, cut, fit, length, plain, spread, wrapped
 from ..widgets.keyguard import REPEAT_S, KeyGuard
 from ..widgets.lines import Lines
 from ..widgets.words import duration, several
@@ -155,14 +156,17 @@ class Confirm(ModalScreen[Answer]):
 
     def _once(self, press: int) -> None:
         """Confirm unless more keys follow at once: a key that is held down confirms nothing."""
+        began = time.monotonic()
 
         def decide() -> None:
-            if self._presses == press and self.is_current:
-                self.dismiss(Answer(text=self.plan.confirm.text))
-            elif self._presses != press:
+            if self._presses != press:
                 self.guard.startle()
                 self._notice = f"{self.plan.confirm.text} was held down: press it once"
                 self.paint()
+            elif time.monotonic() - began > 2 * REPEAT_S:  # the loop was late: keys may still be on their way
+                self._once(press)
+            elif self.is_current:
+                self.dismiss(Answer(text=self.plan.confirm.text))
 
         self.set_timer(REPEAT_S, decide)
 
@@ -192,14 +196,17 @@ class Confirm(ModalScreen[Answer]):
         self._top = max(0, min(self._top, len(lines) - height))
         more = len(lines) - self._top - height
         body.show_lines(tuple(fit(line, width) for line in lines[self._top : self._top + height]))
-        hidden = f"{several(more, 'more line')} below: down" if more > 0 else ""
-        self.query_one("#below", Lines).show_lines((spread(self._keys(), ((f"{hidden} ", "warn"),), width),))
+        keys = self._keys()
+        hidden = f"{several(more, 'more line')} below: down " if more > 0 else ""
+        if length(keys) + cells(hidden) + 1 > width:
+            hidden = f"+{more}, down " if more > 0 else ""
+        self.query_one("#below", Lines).show_lines((spread(keys, ((hidden, "warn"),), width),))
         self.query_one(Cancel).paint()
 
     def lines(self, width: int) -> list[Line]:
         """The plan as lines of at most `width` cells, the most important first."""
         plan = self.plan
-        lines: list[Line] = [self._title(width)]
+        lines = self._title(width)
         if self.why_again:
             lines += [((f" {line} ", "block-warn"),) for line in wrapped(self.why_again, width - 2, 4)]
         lines += [((line, "strong"),) for line in wrapped(plan.effect, width, 6)]
@@ -212,7 +219,7 @@ class Confirm(ModalScreen[Answer]):
             lines += _labelled("watches", f"{plan.watch}, for up to {duration(plan.deadline_s)}", width, "muted", 3)
         return lines
 
-    def _title(self, width: int) -> Line:
+    def _title(self, width: int) -> list[Line]:
         left = (plan := self.plan).expires_at - self._clock()
         seconds = left.total_seconds()
         where = banner.environment(self.settings, self._drill)
@@ -222,7 +229,9 @@ class Confirm(ModalScreen[Answer]):
             else ((f"holds for {seconds:.0f} s ", "warn" if seconds < 15 else "muted"),)
         )
         name = " ".join((plan.action, *(plain(value, 60) for value in plan.arguments.values())))
-        return spread((*where, (f" {name}", "strong")), age, width)
+        if length((*where, *age)) + cells(name) + 3 > width:
+            return [spread(where, age, width), ((name, "strong"),)]
+        return [spread((*where, (f" {name}", "strong")), age, width)]
 
     def _keys(self) -> Line:
         if self._notice:
@@ -249,10 +258,8 @@ class Cancel(Lines, can_focus=True):
     def on_mount(self) -> None:
         self.paint()
 
-    def on_focus(self) -> None:
-        self.paint()
-
-    def on_blur(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
         self.paint()
 
     def on_click(self) -> None:
@@ -312,13 +319,20 @@ class Unrecorded(ModalScreen[bool]):
         elif event.character == self.LETTER:
             event.stop()
             press = self._presses
-            self.set_timer(REPEAT_S, lambda: self._decide(press))
+            self._once(press)
 
-    def _decide(self, press: int) -> None:
-        if press == self._presses and self.is_current:
-            self.dismiss(True)
-        else:
-            self.guard.startle()
+    def _once(self, press: int) -> None:
+        began = time.monotonic()
+
+        def decide() -> None:
+            if press != self._presses:
+                self.guard.startle()
+            elif time.monotonic() - began > 2 * REPEAT_S:
+                self._once(press)
+            elif self.is_current:
+                self.dismiss(True)
+
+        self.set_timer(REPEAT_S, decide)
 
     def action_cancel(self) -> None:
         self.dismiss(False)

@@ -75,11 +75,7 @@ class Desk:
         """Follow the journal, watch the severity and which scenario fits."""
         self.operations.start()
         self.app.set_interval(1.0, self.tick)
-        self.app.run_worker(self._read_runbooks(), name="runbooks", group="desk")
-
-    async def _read_runbooks(self) -> None:
-        await self.operations.sources.loaded()  # importing two things at once would take the keys' time
-        await self.load_library()
+        self.app.run_worker(self.load_library(), name="runbooks", group="desk")
 
     async def load_library(self) -> Library:
         """The runbooks in force, read once. Those of the team that can't be understood are said."""

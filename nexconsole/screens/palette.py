@@ -38,10 +38,22 @@ class Command:
 
 
 def ranked(typed: str, commands: Sequence[Command]) -> list[Command]:
-    """The commands that fit, best first; what can't be done comes after what can and fits as well."""
+    """The commands that fit, best first; what can't be done comes after what can and fits as well.
+
+    Where nothing fits all the words, the last ones are left out: they may be an argument that no reading tells of.
+    """
+    words = typed.split()
+    while True:
+        found = _fitting(" ".join(words), commands)
+        if found or len(words) < 2:
+            return found
+        words.pop()
+
+
+def _fitting(typed: str, commands: Sequence[Command]) -> list[Command]:
     scored = []
     for n, command in enumerate(commands):
-        fits = score(typed, (command.title, command.name, *command.words)) if typed.strip() else 1.0
+        fits = score(typed, (command.title, command.name, *command.words)) if typed else 1.0
         if fits > 0:
             fits += 12 * command.weight - (15 if command.why_not else 0)
             scored.append((-fits, n, command))

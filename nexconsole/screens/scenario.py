@@ -78,10 +78,8 @@ class ScenarioPane(Lines, can_focus=True):
     def on_resize(self) -> None:
         self.paint()
 
-    def on_focus(self) -> None:
-        self.paint()
-
-    def on_blur(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
         self.paint()
 
     # --- what stands where ------------------------------------------------------------------------------------

@@ -78,9 +78,8 @@ def _said(one: Operation, now: datetime) -> tuple[str, str, str]:
     if one.stopped is not None:
         return "○ not done", "muted", one.stopped
     if one.verdict is not None:
-        mark, ink = ENDS[one.verdict.state]
-        undone = " (undone)" if one.undone else ""
-        return mark, ink, one.verdict.because + undone
+        mark, ink = ("○ undone", "muted") if one.undone else ENDS[one.verdict.state]
+        return mark, ink, one.verdict.because
     if one.outcome is not None and one.phase != "watching":
         mark, ink = OUTCOMES[one.outcome.state]
         return mark, ink, one.outcome.answer

@@ -1,0 +1,271 @@
+"""The dialog before anything is changed: what it shows, which keys it believes, and what then happens to real rows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from acting import add_provider
+from desk import desk, entries, hold, kinds, quiet, settings, strip_of, text_of, until
+from textual.pilot import Pilot
+
+from nexconsole.app import NexConsole
+from nexconsole.screens.confirm import Confirm, Unrecorded
+from nexconsole.screens.palette import Palette
+from nexconsole.sources import Sources
+from nexconsole.widgets.keyguard import OPENING_S, QUIET_S, KeyGuard
+
+OTHERS = ("5sim", "tiger-sms", "sms-activate", "onlinesim")
+
+
+@pytest.fixture
+async def providers(database: Any) -> Any:
+    for name in ("smsbower", *OTHERS):
+        await add_provider(database, name)
+    return database
+
+
+async def active(database: Any, name: str) -> bool:
+    return await database.connection.fetchval("SELECT is_active FROM providers WHERE name = $1", name)
+
+
+async def dialog(app: NexConsole) -> Confirm:
+    return await until(lambda: app.screen if isinstance(app.screen, Confirm) else None)
+
+
+async def ask_for(app: NexConsole, pilot: Pilot, typed: str) -> Confirm:
+    """Through the palette to the dialog."""
+    await pilot.press("ctrl+p")
+    await until(lambda: isinstance(app.screen, Palette))
+    await pilot.press(*typed, "enter")
+    return await dialog(app)
+
+
+def chosen(folder: Path, database: Any, **tables: Any) -> Any:
+    return settings(folder, **({"postgres": {"url": database.url}} | tables))
+
+
+async def test_enter_held_down_from_the_palette_through_the_dialog_executes_nothing(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
+) -> None:
+    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+        await pilot.press("ctrl+p")
+        await until(lambda: isinstance(app.screen, Palette))
+        await pilot.press(*"disable smsbower")
+        holding = asyncio.create_task(hold(app, "enter", 3.0))
+        await dialog(app)
+        await holding
+        assert await active(providers, "smsbower")
+        assert "intent" not in kinds(tmp_path)
+
+
+async def test_a_letter_that_is_held_down_confirms_nothing_and_a_single_press_does(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
+) -> None:
+    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+        screen = await ask_for(app, pilot, "disable smsbower")
+        await hold(app, "d", 1.0)
+        assert app.screen is screen and await active(providers, "smsbower")
+        await asyncio.sleep(QUIET_S + 0.1)
+        await hold(app, "d", 0.5)
+        await asyncio.sleep(0.3)
+        assert app.screen is screen and "held down" in text_of(app)
+        await asyncio.sleep(QUIET_S + 0.1)
+        await pilot.press("d")
+        await until(lambda: app.screen is app.console_screen)
+        await until(lambda: "outcome" in kinds(tmp_path))
+        assert not await active(providers, "smsbower")
+
+
+async def test_keys_typed_before_the_dialog_stood_are_discarded_and_enter_only_ever_cancels(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
+) -> None:
+    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+        await ask_for(app, pilot, "disable smsbower")
+        await pilot.press("d")
+        await asyncio.sleep(0.4)
+        assert isinstance(app.screen, Confirm)
+        await asyncio.sleep(QUIET_S)
+        await pilot.press("enter")
+        await until(lambda: app.screen is app.console_screen)
+        await until(lambda: "cancelled: nothing was sent" in strip_of(app))
+        assert await active(providers, "smsbower") and kinds(tmp_path) == []
+
+
+async def test_the_dialog_shows_where_what_who_and_the_way_back(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
+) -> None:
+    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+        screen = await ask_for(app, pilot, "disable smsbower")
+        await quiet()
+        screen.paint()
+        text = text_of(app)
+        for words in ("PRODUCTION", "provider.disable smsbower", "1 provider will be touched", "● ok", "command",
+                      "undo", "watches", "holds for", "> Cancel", "d does it"):  # fmt: skip
+            assert words in text, words
+        assert "71 of 400 failed" in text  # the panes stay in sight
+        await pilot.press("c")
+        assert app.clipboard.startswith("psql") and "UPDATE" in app.clipboard
+        await pilot.press("escape")
+
+
+async def test_what_is_confirmed_is_recorded_done_watched_and_taken_back_by_u(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
+) -> None:
+    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+        await ask_for(app, pilot, "disable smsbower")
+        await quiet()
+        await pilot.press("d")
+        await until(lambda: "verdict" in kinds(tmp_path))
+        assert not await active(providers, "smsbower")
+        await until(lambda: "u undoes" in strip_of(app))
+        await pilot.press("u")
+        await dialog(app)
+        await quiet()
+        assert "provider.enable smsbower" in text_of(app)
+        await pilot.press("e")
+        await until(lambda: kinds(tmp_path).count("verdict") == 2 and "undo" in kinds(tmp_path))
+        assert await active(providers, "smsbower")
+        intents = [entry.id for entry in entries(tmp_path) if entry.kind == "intent"]
+        undo = next(entry for entry in entries(tmp_path) if entry.kind == "undo")
+        assert undo.data == {"intent": intents[0], "by": intents[1]}
+        await until(lambda: "○ undone provider.disable smsbower" in strip_of(app))
+        await pilot.press("d")
+        await until(lambda: not strip_of(app).strip())
+
+
+async def test_a_plan_older_than_its_limit_is_prepared_again_and_shown_with_why(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
+) -> None:
+    old = chosen(tmp_path, providers, actions={"plan_expires_s": 0.7})
+    async with desk(old, sources_on(providers.url)) as (app, pilot):
+        first = await ask_for(app, pilot, "disable smsbower")
+        await asyncio.sleep(0.9)
+        await pilot.press("d")
+        again = await until(lambda: app.screen if isinstance(app.screen, Confirm) and app.screen is not first else None)
+        assert "older than its limit" in again.why_again
+        await pilot.pause(0.1)
+        assert "older than its limit" in text_of(app)
+        assert await active(providers, "smsbower") and kinds(tmp_path) == []
+        await pilot.press("escape")
+        await asyncio.sleep(QUIET_S + 0.1)
+        await pilot.press("escape")
+        await until(lambda: app.screen is app.console_screen)
+
+
+async def test_what_changed_meanwhile_is_shown_before_anything_is_done(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
+) -> None:
+    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+        await ask_for(app, pilot, "disable smsbower")
+        await providers.execute("UPDATE providers SET is_active = false WHERE name = 'smsbower'")
+        await quiet()
+        await pilot.press("d")
+        await until(lambda: "the plan no longer holds" in strip_of(app))
+        assert "disabled already" in strip_of(app) and kinds(tmp_path) == []
+
+
+async def test_a_typed_confirmation_wants_the_exact_text_and_then_its_own_key(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
+) -> None:
+    for name in OTHERS:
+        await providers.execute("UPDATE providers SET is_active = false WHERE name = $1", name)
+    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+        screen = await ask_for(app, pilot, "disable smsbower")
+        assert screen.plan.confirm.kind == "type" and screen.focused.id == "cancel"
+        await quiet()
+        await pilot.press("tab", *"smsbowe", "enter")
+        await pilot.press("ctrl+y")
+        assert app.screen is screen and "type it exactly" in text_of(app)
+        assert await active(providers, "smsbower")
+        await pilot.press("r", "enter")
+        await asyncio.sleep(0.3)
+        assert app.screen is screen and await active(providers, "smsbower")
+        await pilot.press("ctrl+y")
+        await until(lambda: "outcome" in kinds(tmp_path))
+        assert not await active(providers, "smsbower")
+
+
+async def test_a_blocked_plan_offers_nothing_but_cancel_and_says_why(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
+) -> None:
+    url = providers.server.read_url
+    async with desk(chosen(tmp_path, providers, postgres={"url": url}), sources_on(url)) as (app, pilot):
+        screen = await ask_for(app, pilot, "disable smsbower")
+        assert screen.plan.blocked
+        await quiet()
+        screen.paint()
+        assert "■ BLOCK" in text_of(app) and "blocked: nothing can be sent" in text_of(app)
+        await pilot.press(screen.plan.confirm.text[0])
+        await asyncio.sleep(0.3)
+        assert app.screen is screen
+        await pilot.press("escape")
+        await until(lambda: app.screen is app.console_screen)
+        assert await active(providers, "smsbower") and kinds(tmp_path) == []
+
+
+async def test_acting_without_a_record_is_asked_for_in_a_second_dialog(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
+) -> None:
+    (tmp_path / "taken").write_text("a file where the folder should be")
+    async with desk(chosen(tmp_path / "taken", providers), sources_on(providers.url)) as (app, pilot):
+        for answer, still in (("escape", True), ("w", False)):
+            await ask_for(app, pilot, "disable smsbower")
+            await quiet()
+            await pilot.press("d")
+            await until(lambda: isinstance(app.screen, Unrecorded))
+            await asyncio.sleep(OPENING_S + 0.1)
+            assert "THE JOURNAL CAN'T BE WRITTEN" in text_of(app)
+            await pilot.press(answer)
+            await until(lambda: app.screen is app.console_screen)
+            await until(lambda: app.desk.operations.shown[-1].phase == "ended")
+            assert await active(providers, "smsbower") is still
+
+
+async def test_leaving_while_an_action_is_under_way_is_asked_once(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
+) -> None:
+    slow = chosen(tmp_path, providers, actions={"verify_s": 30.0, "provider_cache_s": 20.0})
+    async with desk(slow, sources_on(providers.url)) as (app, pilot):
+        await ask_for(app, pilot, "disable smsbower")
+        await quiet()
+        await pilot.press("d")
+        await until(lambda: "watching" in strip_of(app))
+        await pilot.press("q")
+        await pilot.pause()
+        assert app.is_running and "once more leaves" in text_of(app)
+        await pilot.press("q")
+        await pilot.pause()
+        assert app._exit
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50), (40, 12)])
+async def test_it_can_be_read_and_left_at_every_size(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources], size: tuple[int, int]
+) -> None:
+    async with desk(chosen(tmp_path, providers), sources_on(providers.url), size=size) as (app, pilot):
+        screen = await ask_for(app, pilot, "disable smsbower")
+        await quiet()
+        screen.paint()
+        await pilot.pause()
+        text = text_of(app)
+        assert "Cancel" in text and "d does it" in text and "PRODUCTION" in text
+        await pilot.press("pagedown", "down", "up", "pageup", "escape")
+        await until(lambda: app.screen is app.console_screen)
+
+
+def test_the_guard_believes_nothing_at_first_and_nothing_after_a_discarded_key_until_it_is_quiet() -> None:
+    now = [0.0]
+    guard = KeyGuard(lambda: now[0])
+    assert guard.refuses()
+    now[0] = OPENING_S + 0.01
+    assert guard.refuses()  # the first one was discarded only just before
+    now[0] += QUIET_S - 0.01
+    assert guard.refuses()
+    now[0] += QUIET_S + 0.01
+    assert not guard.refuses() and not guard.refuses()
+    guard.startle()
+    assert guard.refuses()
