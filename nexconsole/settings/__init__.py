@@ -1,0 +1,47 @@
+"""What can be set, and where each value comes from."""
+
+from .loading import ENVIRONMENT, SECRETS, URLS, Loaded, load, mask_url, named
+from .tables import (
+    Actions,
+    Alertmanager,
+    Api,
+    CircuitRules,
+    Expressions,
+    Journal,
+    Kubernetes,
+    Locks,
+    OutboxRules,
+    Postgres,
+    Prometheus,
+    Redis,
+    ReservationRules,
+    Settings,
+    SeverityRules,
+    TransactionRules,
+)
+
+__all__ = [
+    "ENVIRONMENT",
+    "SECRETS",
+    "URLS",
+    "Actions",
+    "Alertmanager",
+    "Api",
+    "CircuitRules",
+    "Expressions",
+    "Journal",
+    "Kubernetes",
+    "Loaded",
+    "Locks",
+    "OutboxRules",
+    "Postgres",
+    "Prometheus",
+    "Redis",
+    "ReservationRules",
+    "Settings",
+    "SeverityRules",
+    "TransactionRules",
+    "load",
+    "mask_url",
+    "named",
+]
