@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import msgspec
 
 from . import paths
-from .errors import MissingSchema, NotConfigured, SourceError
+from .errors import JournalError, MissingSchema, NotConfigured, SourceError
+from .journal import journal_folder, try_folder
 from .settings import Settings
 from .sources import NAMES, Sources, open_sources
 
@@ -34,7 +35,7 @@ async def examine(settings: Settings) -> tuple[Check, ...]:
     """Try everything, source after source, so that one's trouble can't hide in another's."""
     sources = open_sources(settings)
     sources.load()
-    checks = [_log_folder()]
+    checks = [_log_folder(), _journal(settings)]
     try:
         await sources.loaded()
         for name, examination in EXAMINATIONS.items():
@@ -80,6 +81,16 @@ def _log_folder() -> Check:
         return Check(area="console", what="state folder", state="ok", said=str(folder))
     advice = "make it writable, or set XDG_STATE_HOME to a folder that is"
     return Check(area="console", what="state folder", state="warn", said=f"{folder} can't be written", advice=advice)
+
+
+def _journal(settings: Settings) -> Check:
+    folder = journal_folder(settings)
+    try:
+        try_folder(folder)
+    except JournalError as error:
+        advice = "actions are recorded there: make it writable (a shared one: install -d -m 2770 -g GROUP FOLDER)"
+        return Check(area="console", what="journal", state="fail", said=str(error), advice=advice)
+    return Check(area="console", what="journal", state="ok", said=str(folder))
 
 
 async def _attempt(area: str, what: str, act: Callable[[], Awaitable[str]], advice: str, worst: str = "fail") -> Check:
