@@ -115,7 +115,7 @@ class Desk:
             return ""
         scenario = self.fits[0].scenario
         name = f"scenario {scenario.number}" if scenario.number else plain(scenario.title, 30)
-        return f"{name} fits: s opens it"
+        return f"{name} fits: s opens it" if self.console.size.width >= 100 else f"s: {name}"
 
     # --- the strip --------------------------------------------------------------------------------------------
 
@@ -127,31 +127,47 @@ class Desk:
 
     def _heard(self, entry: Entry) -> None:
         """Another console wrote this: steps and notes are said, actions stand in the strip."""
-        if entry.kind in (Kind.STEP, Kind.NOTE, Kind.UNDO):
-            self.console.say(f"{plain(entry.writer, 30)}: {entry.kind}: {sentence(entry)}", 6.0)
+        who = plain(str(entry.writer).partition("@")[0], 30)
+        if entry.kind == Kind.STEP:
+            self.console.say(f"{who}: {self._step(entry)}", 6.0)
+        elif entry.kind in (Kind.NOTE, Kind.UNDO):
+            self.console.say(f"{who}: {entry.kind}: {sentence(entry)}", 6.0)
+
+    def _step(self, entry: Entry) -> str:
+        """A step's entry in words: what became of it first, then which step it is."""
+        state, id = str(entry.data.get("state", "")), entry.data.get("step")
+        chapter = self.library.runbook.chapter(str(entry.data.get("scenario"))) if self.library else None
+        if chapter is None or id is None:
+            return f"{state} {plain(chapter.title if chapter else entry.data.get('scenario'), 60)}"
+        title = next((step.title for step in chapter.walk() if step.id == id), str(id))
+        answer = entry.data.get("answer") or entry.data.get("reason") or ""
+        return f"{state}: {plain(title, 60)} {plain(answer, 80)}"
 
     def paint(self) -> None:
+        """Draw the strip and the open scenario anew; what looks as before costs nothing."""
         self._repaint = False
         if not self.console.is_mounted:
             return
-        shown = self.operations.shown
+        self._paint_strip()
+        if self.pane is not None:
+            self.console.set_class(self.console.size.width >= BESIDE, "-beside")
+            self.pane.paint()
+
+    def _paint_strip(self) -> None:
         width, most = self.console.size.width, strip.MOST if self.console.size.height >= 30 else 2
-        drawn = strip.lines(shown, self.operations.undoable, self.clock(), width, most)
+        drawn = strip.lines(self.operations.shown, self.operations.undoable, self.clock(), width, most)
         if trouble := self.operations.trouble:
             drawn = (((f" ▲ {plain(trouble)}", "alarm"),), *drawn)
         found = self.console.query("#operations")
-        if not found and drawn:
-            self.console.mount(bar := Lines(id="operations"), before="#keys")
-        elif found:
+        if not found and not drawn:
+            return
+        if found:
             bar = found.first(Lines)
         else:
-            return
+            self.console.mount(bar := Lines(id="operations"), before="#keys")
         bar.styles.height = len(drawn)
         bar.display = bool(drawn)
         bar.show_lines(drawn)
-        if self.pane is not None:
-            self.console.set_class(width >= BESIDE, "-beside")
-            self.pane.paint()
 
     # --- actions ----------------------------------------------------------------------------------------------
 

@@ -285,7 +285,8 @@ class ScenarioPane(Lines, can_focus=True):
                              for n, text in enumerate(rows)]  # fmt: skip
         lines += [((f"{indent}  {text}", answer_ink),) for text in wrapped(words, room, 3 if here else 1)]
         if here:
-            lines += [((f"{indent}  {text}", "muted"),) for text in wrapped(step.detail, room, 4)]
+            told = "" if mark is not None and mark.settled else step.detail
+            lines += [((f"{indent}  {text}", "muted"),) for text in wrapped(told, room, 5)]
             lines += [((f"{indent}  {text}", "note"),) for text in wrapped(self._keys(row, step, mark), room, 2)]
         return lines
 
