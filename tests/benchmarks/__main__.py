@@ -7,11 +7,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from . import figures, worlds
+from . import costs, figures, large, worlds
 from .table import Figure, lines
 from .terminal import NeverHappened
 
 Part = Callable[[], Iterator[Figure]]
+COSTS = "costs"  # the part that is a table of its own
 
 
 def parts(quick: bool) -> dict[str, Part]:
@@ -30,6 +31,7 @@ def parts(quick: bool) -> dict[str, Part]:
         "hanging": lambda: figures.keys_while_hanging(20 if quick else 60),
         "log": lambda: figures.log_lines(12 if quick else 40),
         "crowd": lambda: figures.crowd(1 if quick else 3, span_s, 26 if quick else 78, 12 if quick else 40),
+        "large": lambda: large.queries(large.Sizes(500_000, 100_000, 100_000) if quick else large.Sizes()),
     }
 
 
@@ -39,8 +41,8 @@ def main() -> int:
     parser.add_argument("--only", metavar="PART", action="append", help="one of the parts; may be repeated")
     options = parser.parse_args()
     chosen = parts(options.quick)
-    if unknown := set(options.only or ()) - set(chosen):
-        parser.error(f"no part {', '.join(unknown)}: there are {', '.join(chosen)}")
+    if unknown := set(options.only or ()) - {*chosen, COSTS}:
+        parser.error(f"no part {', '.join(unknown)}: there are {', '.join([*chosen, COSTS])}")
     measured: list[Figure] = []
     failed = False
     for name, part in chosen.items():
@@ -53,7 +55,11 @@ def main() -> int:
         except NeverHappened as error:
             failed = True
             print(f"{name}: {error}", file=sys.stderr)
-    print(*lines(measured), sep="\n")
+    if measured:
+        print(*lines(measured), sep="\n")
+    if not options.only or COSTS in options.only:
+        print("\nwhat it costs the systems that it reads (five providers, three pods, nothing maximized):\n")
+        print(*costs.lines(costs.costs(20.0 if options.quick else 60.0)), sep="\n")
     print(f"\n{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; times are medians where a reference is given")
     return 1 if failed or any(figure.met is False for figure in measured) else 0
 

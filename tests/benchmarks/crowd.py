@@ -3,7 +3,8 @@
 Real Postgres and Redis; a Kubernetes API over TLS whose pods write logs without rest; a Prometheus that knows every
 provider. Each second some providers change: orders are stored, counters grow, upstreams answer 429. It prints its
 addresses as one line of JSON, then takes orders from its standard input, a line each, and answers each with the moment
-(time.perf_counter) at which it was done. `open NAME` and `closed NAME` have the first pod log that of a breaker.
+(time.perf_counter) at which it was done. `open NAME` and `closed NAME` have the first pod log that of a breaker;
+`requests -` is answered with the HTTP requests so far, by system.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -20,6 +23,7 @@ from typing import Any
 
 from aiohttp import web
 
+from nexconsole.drill.kubernetes.apiserver import ApiServer
 from nexconsole.drill.kubernetes.cluster import Cluster
 from nexconsole.drill.log import PodLog
 from nexconsole.drill.market.lines import Lines
@@ -27,6 +31,8 @@ from nexconsole.drill.schema import ddl
 from nexconsole.drill.servers import Postgres, Redis, embedded_postgres, embedded_redis
 from nexconsole.drill.shelter import Shelter
 from nexconsole.settings import Expressions
+
+from .serverlog import LOGGED
 
 BURST_S = 0.1  # pods write in bursts, as busy ones do; each at its own moment
 WINDOW_S = 300
@@ -150,6 +156,55 @@ async def fill(postgres: Postgres, redis: Redis, crowd: Crowd) -> None:
     await client.aclose()
 
 
+class Requests:
+    """How often what was asked of which system, pods and queries not told apart."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Counter[str]] = {}
+
+    def watch(self, system: str) -> Any:
+        """A middleware for that system's server."""
+
+        @web.middleware
+        async def count(request: web.Request, handler: Any) -> web.StreamResponse:
+            self.count(system, request)
+            return await handler(request)
+
+        return count
+
+    def count(self, system: str, request: web.Request) -> None:
+        path = re.sub(r"/pods/[^/]+", "/pods/*", request.path)
+        self.counts.setdefault(system, Counter())[f"{request.method} {path}"] += 1
+
+    def watch_cluster(self) -> None:
+        """The drill's own API server has no place for a middleware."""
+        handle = ApiServer._handle
+
+        async def counted(server: ApiServer, request: web.Request) -> web.StreamResponse:
+            self.count("kubernetes", request)
+            return await handle(server, request)
+
+        ApiServer._handle = counted  # type: ignore[method-assign]
+
+
+async def serve(app: web.Application) -> tuple[web.AppRunner, str]:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+
+def api(requests: Requests) -> web.Application:
+    """As much of NexNum's API as the console asks without being told to: which methods its health route has."""
+
+    async def options(_: web.Request) -> web.Response:
+        return web.Response(status=204, headers={"Allow": "GET, HEAD, OPTIONS"})
+
+    app = web.Application(middlewares=[requests.watch("api")])
+    app.router.add_route("OPTIONS", "/{path:.*}", options)
+    return app
+
+
 class Metrics:
     """Prometheus' API, with the answers that the console's own expressions have."""
 
@@ -163,16 +218,13 @@ class Metrics:
             expressions.latency_p95.replace("{window}", window): lambda: {"": 1.2},
         }
 
-    async def serve(self) -> tuple[web.AppRunner, str]:
-        app = web.Application()
+    def app(self, requests: Requests) -> web.Application:
+        app = web.Application(middlewares=[requests.watch("prometheus")])
         app.router.add_route("*", "/api/v1/query", self._query)
         app.router.add_route("*", "/api/v1/query_range", self._range)
         app.router.add_route("*", "/api/v1/rules", _answer({"groups": []}))
         app.router.add_route("*", "/api/v1/alerts", _answer({"alerts": []}))
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return app
 
     async def _query(self, request: web.Request) -> web.Response:
         values = self._vectors[(await _parameters(request))["query"]]()
@@ -203,7 +255,7 @@ def _answer(data: Any) -> Any:
     return handle
 
 
-async def obey(crowd: Crowd) -> None:
+async def obey(crowd: Crowd, requests: Requests) -> None:
     """Orders from the standard input, until it is closed."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
@@ -211,6 +263,9 @@ async def obey(crowd: Crowd) -> None:
     pod = min(crowd.pods.containers)
     while order := (await reader.readline()).split():
         state, name = (part.decode() for part in order)
+        if state == "requests":
+            print(json.dumps(requests.counts), flush=True)
+            continue
         crowd.write(pod, crowd.lines.circuit(time.time(), name, state))
         print(time.perf_counter(), flush=True)
 
@@ -218,13 +273,18 @@ async def obey(crowd: Crowd) -> None:
 async def run(options: argparse.Namespace) -> None:
     names = [f"gw{number:04}" for number in range(options.providers)]
     crowd = Crowd(names, min(options.changing, len(names)), options.lines)
+    requests = Requests()
+    requests.watch_cluster()
     shelter = Shelter()
     try:
-        async with embedded_postgres(shelter=shelter) as postgres, embedded_redis(shelter=shelter) as redis:
+        async with (
+            embedded_postgres(shelter=shelter, settings=LOGGED) as postgres,
+            embedded_redis(shelter=shelter) as redis,
+        ):
             await fill(postgres, redis, crowd)
             cluster = Cluster(crowd.pods, replicas=options.pods, bounds=(1, options.pods), age_s=300, seed=1)
             await cluster.start()
-            runner, prometheus = await Metrics(crowd).serve()
+            served = [await serve(app) for app in (Metrics(crowd).app(requests), api(requests))]
             for pod in crowd.pods.containers:
                 old = time.time() - 60
                 for number in range(min(KEPT_LINES, options.lines * 60 // options.pods)):
@@ -238,16 +298,18 @@ async def run(options: argparse.Namespace) -> None:
             addresses = {
                 "DATABASE_URL": postgres.url,
                 "REDIS_URL": redis.url,
-                "PROMETHEUS_URL": prometheus,
+                "PROMETHEUS_URL": served[0][1],
+                "API_URL": served[1][1],
                 "KUBECONFIG": str(kubeconfig),
             }
-            print(json.dumps(addresses), flush=True)
-            await obey(crowd)
+            print(json.dumps([addresses, str(shelter.folder / "postgres" / "log")]), flush=True)
+            await obey(crowd, requests)
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)
             await cluster.close()
-            await runner.cleanup()
+            for runner, _ in served:
+                await runner.cleanup()
     finally:
         shelter.close()
 

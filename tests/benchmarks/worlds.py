@@ -36,13 +36,22 @@ class Crowded:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self.environment: dict[str, str] = json.loads(self._answer())
+        addresses, log = json.loads(self._answer())
+        self.environment: dict[str, str] = addresses
+        self.postgres_log = Path(log)
+
+    def requests(self) -> dict[str, dict[str, int]]:
+        """The HTTP requests so far, by system and what was asked."""
+        return json.loads(self._order("requests -"))
 
     def write(self, state: str, provider: str) -> float:
+        return float(self._order(f"{state} {provider}"))
+
+    def _order(self, words: str) -> str:
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{state} {provider}\n")
+        self._process.stdin.write(f"{words}\n")
         self._process.stdin.flush()
-        return float(self._answer())
+        return self._answer()
 
     def _answer(self) -> str:
         assert self._process.stdout is not None
