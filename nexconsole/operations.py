@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STEADY_S = 10.0  # a severity that lasts for less is not recorded
+TURNS_S = 3.0
 RECENT = timedelta(minutes=10)  # what others did before this console began is shown if it is no older
 Phase = Literal["preparing", "asking", "sending", "watching", "ended"]
 
@@ -182,7 +184,9 @@ class Operations:
 
     async def _record_severity(self, level: str, because: list[str]) -> None:
         try:
-            await self.record(Kind.SEVERITY, {"level": level, "because": because})
+            await asyncio.sleep(random.uniform(0.0, TURNS_S))  # other consoles see the same: the first one writes it
+            if level != self._recorded_level():
+                await self.record(Kind.SEVERITY, {"level": level, "because": because})
         except JournalError as error:
             log.warning("the severity %s could not be recorded: %s", level, error)
             await asyncio.sleep(STEADY_S)

@@ -22,13 +22,12 @@ from ..actions.registry import ACTIONS
 from ..errors import JournalError, NexConsoleError
 from ..journal import Entry, Kind
 from ..operations import Operation, Operations, StepRef
-from ..records import sentence
 from ..settings import Settings
 from ..sources import Sources
 from ..sources.clients import Clients
 from ..widgets.cells import plain
 from ..widgets.lines import Lines
-from . import strip
+from . import story, strip
 from .confirm import Confirm, Unrecorded
 from .console import Console
 from .palette import Command, Palette
@@ -36,7 +35,7 @@ from .prompt import Prompt
 
 if TYPE_CHECKING:
     from ..runbook.library import Library
-    from ..runbook.model import Scenario
+    from ..runbook.model import Runbook, Scenario
     from ..runbook.resolution import Fit
     from .scenario import ScenarioPane
 
@@ -127,21 +126,17 @@ class Desk:
 
     def _heard(self, entry: Entry) -> None:
         """Another console wrote this: steps and notes are said, actions stand in the strip."""
-        who = plain(str(entry.writer).partition("@")[0], 30)
-        if entry.kind == Kind.STEP:
-            self.console.say(f"{who}: {self._step(entry)}", 6.0)
-        elif entry.kind in (Kind.NOTE, Kind.UNDO):
-            self.console.say(f"{who}: {entry.kind}: {sentence(entry)}", 6.0)
+        if entry.kind in (Kind.STEP, Kind.NOTE, Kind.UNDO):
+            who, kind = (
+                plain(str(entry.writer).partition("@")[0], 30),
+                "" if entry.kind == Kind.STEP else f"{entry.kind}: ",
+            )
+            self.console.say(f"{who}: {kind}{story.words(entry, self.runbook)}", 6.0)
 
-    def _step(self, entry: Entry) -> str:
-        """A step's entry in words: what became of it first, then which step it is."""
-        state, id = str(entry.data.get("state", "")), entry.data.get("step")
-        chapter = self.library.runbook.chapter(str(entry.data.get("scenario"))) if self.library else None
-        if chapter is None or id is None:
-            return f"{state} {plain(chapter.title if chapter else entry.data.get('scenario'), 60)}"
-        title = next((step.title for step in chapter.walk() if step.id == id), str(id))
-        answer = entry.data.get("answer") or entry.data.get("reason") or ""
-        return f"{state}: {plain(title, 60)} {plain(answer, 80)}"
+    @property
+    def runbook(self) -> Runbook | None:
+        """The runbook in force; None until it has been read."""
+        return self.library.runbook if self.library else None
 
     def paint(self) -> None:
         """Draw the strip and the open scenario anew; what looks as before costs nothing."""
@@ -271,7 +266,7 @@ class Desk:
     async def _journal(self) -> None:
         from .journal import Journal
 
-        intent = await self.app.push_screen_wait(Journal(self.operations))
+        intent = await self.app.push_screen_wait(Journal(self.operations, self.runbook))
         if intent is None:
             return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -11,15 +12,16 @@ from textual.screen import ModalScreen
 
 from .. import paths
 from ..journal import Entry, Kind
-from ..records import sentence
 from ..widgets.cells import Line, column, fit, plain, wrapped
 from ..widgets.lines import Lines
 from ..widgets.picture import Frame, Listing, Picture, framed, sight
+from .story import words
 
 if TYPE_CHECKING:
     from ..operations import Operations
+    from ..runbook.model import Runbook
 
-INKS = {Kind.INTENT: "strong", Kind.NOTE: "note", Kind.SEVERITY: "warn", Kind.UNDO: "strong"}
+INKS: Mapping[str, str] = {Kind.INTENT: "strong", Kind.NOTE: "note", Kind.SEVERITY: "warn", Kind.UNDO: "strong"}
 DETAIL = 7  # lines below the list for the entry under the cursor
 
 
@@ -40,9 +42,9 @@ class Journal(ModalScreen[str | None]):
         Binding("o", "tell", "Outcome", id="journal.tell", tooltip="Say what became of an UNKNOWN action"),
     ]
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, runbook: Runbook | None = None) -> None:
         super().__init__()
-        self._operations = operations
+        self._operations, self._runbook = operations, runbook
         self._at: str | None = None  # the entry under the cursor; None: the newest, whichever that is
         self._top = 0
         self._notice = ""
@@ -95,7 +97,7 @@ class Journal(ModalScreen[str | None]):
         if self.entry is None:
             return
         command = _plan(self.entry).get("command")
-        self.app.copy_to_clipboard(str(command or sentence(self.entry)))
+        self.app.copy_to_clipboard(str(command or words(self.entry, self._runbook)))
         self._notice = f"copied its {'command' if command else 'words'} to the terminal's clipboard"
         self.paint()
 
@@ -115,7 +117,7 @@ class Journal(ModalScreen[str | None]):
         shown = self.query_one("#entries", Lines)
         width, height = shown.size
         entries, lost = self._operations.entries, self.lost
-        rows = Listing([entry.id for entry in entries], lambda n: _row(entries[n], entries[n].id in lost, width - 4))
+        rows = Listing([entry.id for entry in entries], lambda n: self._row(entries[n], lost, width - 4))
         trouble = self._operations.trouble
         head: tuple[Line, ...] = tuple(((line, "alarm"),) for line in wrapped(trouble, width - 4, 2)) if trouble else ()
         if not entries:
@@ -145,25 +147,28 @@ class Journal(ModalScreen[str | None]):
         if self.entry.id in self.lost:
             text = f"UNKNOWN: its console ended before it knew. Check whether {self.lost[self.entry.id]}"
             lines += [((f" {line}", "warn"),) for line in wrapped(text, width, 2)]
-        lines += [((f" {line}", "text"),) for line in wrapped(sentence(self.entry), width, 3)]
+        lines += [((f" {line}", "text"),) for line in wrapped(words(self.entry, self._runbook), width, 3)]
         command = _plan(self.entry).get("command")
         if command:
             lines += [((f" {line}", "muted"),) for line in wrapped(str(command), width, 3)]
         return lines[:DETAIL]
 
+    def _row(self, entry: Entry, lost: Mapping[str, str], width: int) -> Line:
+        who = 10 if width < 90 else 18
+        kind = "UNKNOWN" if entry.id in lost else plain(entry.kind, 8)
+        ink = "warn" if entry.id in lost else INKS.get(entry.kind, "text")
+        if entry.kind in (Kind.OUTCOME, Kind.VERDICT):
+            part = entry.data.get(entry.kind)
+            state = str(part.get("state")) if isinstance(part, dict) else ""
+            ink = "text" if state in ("done", "worked") else "warn"
+        writer = column(plain(entry.writer, 40), who)
+        return (
+            (f"{entry.at:%H:%M:%S} {writer} ", "muted"),
+            (f"{column(kind, 8)} ", "muted" if ink == "text" else ink),
+            (words(entry, self._runbook), ink),
+        )
+
 
 def _plan(entry: Entry) -> dict[str, object]:
     plan = entry.data.get("plan")
     return plan if isinstance(plan, dict) else {}
-
-
-def _row(entry: Entry, lost: bool, width: int) -> Line:
-    who = 10 if width < 90 else 18
-    kind = "UNKNOWN" if lost else plain(entry.kind, 8)
-    ink = "warn" if lost else INKS.get(entry.kind, "text")  # type: ignore[call-overload]
-    if entry.kind in (Kind.OUTCOME, Kind.VERDICT):
-        part = entry.data.get(entry.kind)
-        state = str(part.get("state")) if isinstance(part, dict) else ""
-        ink = "text" if state in ("done", "worked") else "warn"
-    return ((f"{entry.at:%H:%M:%S} ", "muted"), (f"{column(plain(entry.writer, 40), who)} ", "muted"),
-            (f"{column(kind, 8)} ", "muted" if ink == "text" else ink), (plain(sentence(entry)), ink))  # fmt: skip

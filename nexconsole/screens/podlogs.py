@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -27,7 +28,10 @@ A_LOOK = 1_000  # new lines of one pod that are looked at in one turn; the rest 
 EVERY_S = 0.25
 LONGEST = 1_000  # characters of a line
 POD = 14  # cells of a pod's name
-LOUD = (b"error", b"ERROR", b'"level":50', b"FATAL", b"OPEN")
+INKS = {"error": "warn", "fatal": "alarm", "warn": "doubt"}
+LEVELS = {"30": "info", "40": "warn", "50": "error", "60": "fatal"}  # pino's
+MARKS = (("fatal", b"FATAL"), ("error", b"ERROR"), ("error", b"error"), ("warn", b"WARN"))
+NOT_SHOWN = ("level", "time", "msg", "context", "env", "pid", "hostname", "v", "requestId")
 
 
 class PodLogs(ModalScreen[None]):
@@ -173,9 +177,30 @@ class PodLogs(ModalScreen[None]):
 def _drawn(pod: str, line: bytes, width: int) -> Line:
     """A line cleaned only now that it is in sight: time, the end of the pod's name, and its text."""
     at = moment(line)
-    text = line[line.find(b" ") + 1 :] if at else line
-    words = clean(text[: 4 * LONGEST].decode(errors="replace"), LONGEST)
-    ink = "doubt" if any(mark in text for mark in LOUD) else "text"
+    raw = line[line.find(b" ") + 1 :] if at else line
+    level, text = _entry(raw)
+    words = clean(text, LONGEST)
     when = f"{clock(at)} " if at else ""
     name = cut_front(plain(pod, 80), POD if width >= 90 else 5)
-    return ((when, "muted"), (f"{name} ", "faint"), (plain(words), ink))
+    return ((when, "muted"), (f"{name} ", "faint"), (plain(words), INKS.get(level, "text")))
+
+
+def _entry(raw: bytes) -> tuple[str, str]:
+    """Level and text of a line: of a JSON one its message first, then what else it says. (facts 3.3)"""
+    if raw[:1] == b"{":
+        try:
+            fields = msgspec.json.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            fields = None
+        if isinstance(fields, dict):
+            level = LEVELS.get(str(fields.get("level")), str(fields.get("level", "")))
+            context = fields.get("context")
+            lead = f"{level.upper()} {f'[{context}] ' if context else ''}{fields.get('msg', '')}"
+            rest = (f"{name}={_short(value)}" for name, value in fields.items() if name not in NOT_SHOWN)
+            return level, f"{lead}  {' '.join(rest)}"
+    level = next((name for name, mark in MARKS if mark in raw[:200]), "")
+    return level, raw[: 4 * LONGEST].decode(errors="replace")
+
+
+def _short(value: object) -> str:
+    return value[:200] if isinstance(value, str) else msgspec.json.encode(value).decode()[:200]
