@@ -121,6 +121,8 @@ TABLES = {
 
 async def _postgres(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
     postgres = sources.postgres
+    if origin := settings.database_origin:
+        yield Check(area="postgres", what="settings", state="ok", said=f"the address is looked up: {origin}")
     async with postgres.read("the privileges query") as tx:
         who = await tx.row(PRIVILEGES_SQL)
         tables = {row["name"]: row for row in await tx.fetch(READABLE_SQL, list(TABLES))}
@@ -179,7 +181,7 @@ async def _kubernetes(sources: Sources, settings: Settings) -> AsyncIterator[Che
     for verb, resource, subresource, loss in NEEDED_RIGHTS:
         name = f"{verb} {resource}{'/' + subresource if subresource else ''}"
         try:
-            allowed = await kubernetes.allowed(verb, resource, subresource)
+            allowed, _ = await kubernetes.allowed(verb, resource, subresource)
         except SourceError as error:
             yield Check(area="kubernetes", what=name, state="warn", said=str(error))
             continue
@@ -191,10 +193,10 @@ async def _kubernetes(sources: Sources, settings: Settings) -> AsyncIterator[Che
 
 
 NEEDED_RIGHTS = (
-    ("get", "deployments", "", "the rollout's state is unknown"),
+    ("get", "deployments.apps", "", "the rollout's state is unknown"),
     ("list", "pods", "", "pods are unknown"),
     ("get", "pods", "log", "the pods' own circuits are unknown"),
-    ("list", "horizontalpodautoscalers", "", "the autoscaler is not shown"),
+    ("list", "horizontalpodautoscalers.autoscaling", "", "the autoscaler is not shown"),
 )
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -115,6 +116,47 @@ def test_doctor_fails_on_a_wrong_password_and_still_tries_the_rest(world):
     assert "FAILS          redis" in done.stdout
     assert "works          kubernetes" in done.stdout
     assert "hush-hush" not in done.stdout
+
+
+def test_doctor_names_each_right_that_the_cluster_does_not_grant(world, tmp_path):
+    done = nexconsole("doctor", **world | {"NEXCONSOLE_CONFIG": with_cluster(world, tmp_path, context="nobody")})
+    assert "not allowed: the rollout's state is unknown" in done.stdout
+    assert "grant a Role with get pods/log in namespace default" in done.stdout
+    assert done.returncode == 1  # the deployment itself can't be read
+    done = nexconsole("doctor", **world | {"NEXCONSOLE_CONFIG": with_cluster(world, tmp_path, context="viewer")})
+    assert done.stdout.count("not allowed") == 1
+    assert "get pods/log: not allowed: the pods' own circuits are unknown" in done.stdout
+
+
+def test_the_database_is_found_through_the_clusters_secret_where_the_settings_say_so(world, tmp_path):
+    config = with_cluster(world, tmp_path, context="admin", database_from_secret=True)
+    alone = {"NEXCONSOLE_CONFIG": config, "KUBECONFIG": world["KUBECONFIG"]}
+    document = json.loads(nexconsole("status", "--json", **alone).stdout)
+    assert document["outbox"]["state"] == "fresh"
+    assert document["alerts"]["state"] == "absent"
+    doctor = nexconsole("doctor", **alone)
+    assert "the address is looked up: DATABASE_URL of the Secret default/nexnum-secrets" in doctor.stdout
+    shown = nexconsole("settings", **alone).stdout
+    assert "DATABASE_URL of the Secret default/nexnum-secrets" in shown
+    password = world["DATABASE_URL"].partition("nexnum:")[2].partition("@")[0]
+    assert password not in doctor.stdout + shown
+
+
+def test_a_secret_that_may_not_be_read_leaves_the_cluster_well_and_says_what_to_grant(world, tmp_path):
+    config = with_cluster(world, tmp_path, context="viewer", database_from_secret=True)
+    done = nexconsole("status", "--json", NEXCONSOLE_CONFIG=config, KUBECONFIG=world["KUBECONFIG"])
+    document = json.loads(done.stdout)
+    assert document["outbox"]["state"] == "error"
+    assert "may not get secrets in namespace default: grant get on secrets" in document["outbox"]["error"]
+    assert document["workloads"]["state"] == "fresh"
+
+
+def with_cluster(world: dict[str, str], folder: Path, **keys: object) -> str:
+    """A settings file that says these things about the world's cluster, and nothing else."""
+    file = folder / "settings.toml"
+    lines = [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+    file.write_text("\n".join(["[kubernetes]", *lines]))
+    return str(file)
 
 
 def test_settings_shows_where_each_value_came_from_and_no_secret(world):

@@ -15,6 +15,7 @@ from far_side import GARBAGE, HTML, tcp_server
 from nexconsole.drill.shelter import free_port
 from nexconsole.errors import BadAnswer, Denied, SettingsError, SourceError, TimedOut, Unreachable
 from nexconsole.model import State
+from nexconsole.settings import Postgres as PostgresSettings
 from nexconsole.settings import Settings
 from nexconsole.signals import database as database_signal
 from nexconsole.signals import outbox, reservations
@@ -162,6 +163,18 @@ async def test_it_never_takes_more_than_two_connections(database, sources_on):
     assert await database.connection.fetchval(open_now) <= CONNECTIONS
 
 
+def _start_pgbouncer(program: str, folder: Path, port: int, to_port: int, password: str) -> subprocess.Popen[bytes]:
+    (folder / "users.txt").write_text(f'"nexnum" "{password}"\n')
+    (folder / "pgbouncer.ini").write_text(
+        f"[databases]\nnexnum = host=127.0.0.1 port={to_port}\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = plain\n"
+        f"auth_file = {folder}/users.txt\npool_mode = transaction\ndefault_pool_size = 3\nunix_socket_dir =\n"
+    )
+    folder.chmod(0o755)
+    user = ["--user=nobody"] if os.geteuid() == 0 else []
+    return subprocess.Popen([program, "-q", *user, str(folder / "pgbouncer.ini")], stderr=subprocess.DEVNULL)
+
+
 @pytest.fixture
 async def pgbouncer(database, tmp_path: Path):
     """A pgbouncer in transaction mode before the database; gives its address."""
@@ -169,15 +182,7 @@ async def pgbouncer(database, tmp_path: Path):
     if program is None:
         pytest.skip("pgbouncer is not installed here; CI installs it")
     port, server = free_port(), database.server
-    (tmp_path / "users.txt").write_text(f'"nexnum" "{server.password}"\n')
-    (tmp_path / "pgbouncer.ini").write_text(
-        f"[databases]\nnexnum = host=127.0.0.1 port={server.port}\n"
-        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = plain\n"
-        f"auth_file = {tmp_path}/users.txt\npool_mode = transaction\ndefault_pool_size = 3\nunix_socket_dir =\n"
-    )
-    tmp_path.chmod(0o755)
-    user = ["--user=nobody"] if os.geteuid() == 0 else []
-    process = subprocess.Popen([program, "-q", *user, str(tmp_path / "pgbouncer.ini")], stderr=subprocess.DEVNULL)
+    process = _start_pgbouncer(program, tmp_path, port, server.port, server.password)
     try:
         async with asyncio.timeout(10):
             while True:
@@ -225,3 +230,32 @@ def test_an_address_never_shows_the_password(clients):
 
     source = Postgres(clients, PostgresSettings(url="postgresql://u:topsecret@h:1/d"))
     assert "topsecret" not in source.address + repr(source.health)
+
+
+async def test_an_address_from_a_secret_is_looked_up_and_looked_up_again_after_a_refused_login(database, clients):
+    answers = [database.url.replace("nexnum:", "nexnum:old-"), database.server.url]
+
+    async def lookup() -> str:
+        return answers.pop(0) + "?schema=public"
+
+    postgres = Postgres(clients, PostgresSettings(), lookup=lookup, origin="DATABASE_URL of the Secret ns/s")
+    try:
+        with pytest.raises(Denied, match="DATABASE_URL of the Secret ns/s"):
+            async with postgres.read():
+                pass
+        async with postgres.read() as tx:
+            assert (await tx.row("SELECT 1 AS one"))["one"] == 1
+        assert postgres.health.error is None
+    finally:
+        await postgres.close()
+
+
+async def test_a_secret_that_holds_no_address_is_an_error_that_does_not_repeat_it(clients):
+    async def lookup() -> str:
+        return "a-secret-that-is-no-address"
+
+    postgres = Postgres(clients, PostgresSettings(), lookup=lookup, origin="DATABASE_URL of the Secret ns/s")
+    with pytest.raises(SourceError, match="the Secret ns/s can't be used") as caught:
+        async with postgres.read():
+            pass
+    assert "a-secret" not in str(caught.value)

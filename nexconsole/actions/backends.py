@@ -266,9 +266,8 @@ def _right(row: Mapping[str, Any], verb: str) -> Guard:
 
 def _pooled(context: Context, row: Mapping[str, Any]) -> bool:
     """Whether clients reach this session through a pooler: by its name, or because our own address is one's."""
-    application, url = row["application"].lower(), context.settings.postgres.url
-    names: Sequence[str] = (application, (row["user"] or "").lower())
-    return any(pooler in name for pooler in POOLERS for name in names) or "pgbouncer=true" in url or ":6543" in url
+    names: Sequence[str] = (row["application"].lower(), (row["user"] or "").lower())
+    return any(pooler in name for pooler in POOLERS for name in names) or context.sources.postgres.pooled
 
 
 CANCEL = Signal(

@@ -48,7 +48,7 @@ def sql_name(name: str) -> str:
 def psql(settings: Settings, sql: str) -> str:
     """`sql` through psql; of an address that libpq would refuse, what it refuses is cut off."""
     query = parse_qs(urlsplit(settings.postgres.url).query)
-    if set(query) <= LIBPQ:
+    if settings.postgres.url and set(query) <= LIBPQ:
         return f'psql -X "$DATABASE_URL" -c {shlex.quote(sql)}'
     mode = f"PGSSLMODE={shlex.quote(query['sslmode'][-1])} " if "sslmode" in query else ""
     return f'{mode}psql -X "${{DATABASE_URL%%\\?*}}" -c {shlex.quote(sql)}'

@@ -58,6 +58,8 @@ class Loaded:
         return [(key, _shown(key, value), self._origin(key)) for key, value in flat.items()]
 
     def _origin(self, key: str) -> str:
+        if key == "postgres.url" and (looked_up := self.settings.database_origin):
+            return looked_up
         return self.origins.get(key, "default")
 
 

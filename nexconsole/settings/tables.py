@@ -186,3 +186,11 @@ class Settings(Table):
     locks: Locks = Locks()
     alertmanager: Alertmanager = Alertmanager()
     journal: Journal = Journal()
+
+    @property
+    def database_origin(self) -> str:
+        """Where the database's address is looked up, for people; "" where it is not looked up."""
+        cluster = self.kubernetes
+        if self.postgres.url or not (cluster.kubeconfig and cluster.database_from_secret):
+            return ""
+        return f"DATABASE_URL of the Secret {cluster.namespace}/{cluster.secret}"

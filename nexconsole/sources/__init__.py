@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import NotConfigured, SourceError
@@ -112,12 +113,15 @@ def open_sources(settings: Settings) -> Sources:
 
     clients = Clients()
     opened: dict[str, Source] = {}
+    if settings.kubernetes.kubeconfig:
+        cluster = opened["kubernetes"] = Kubernetes(clients, settings.kubernetes)
     if settings.postgres.url:
         opened["postgres"] = Postgres(clients, settings.postgres)
+    elif origin := settings.database_origin:
+        lookup = partial(cluster.entry, settings.kubernetes.secret, "DATABASE_URL")
+        opened["postgres"] = Postgres(clients, settings.postgres, lookup=lookup, origin=origin)
     if settings.redis.url:
         opened["redis"] = Redis(clients, settings.redis)
-    if settings.kubernetes.kubeconfig:
-        opened["kubernetes"] = Kubernetes(clients, settings.kubernetes)
     if settings.prometheus.url:
         opened["prometheus"] = Prometheus(clients, settings.prometheus)
     if settings.api.url:

@@ -123,12 +123,26 @@ class Kubernetes(Source):
     async def secret(self, name: str) -> Mapping[str, str]:
         """The Secret's entries as text, such as DATABASE_URL. Only asked for when the settings say so."""
         path = f"/api/v1/namespaces/{quote(self.settings.namespace)}/secrets/{quote(name, safe='')}"
+        refused: Denied | None = None
+        found = Secret()
         async with self.exchange(self.settings.timeout_s, "the secret query"):
-            found = await self._read(path, Secret, "get", "secrets", name)
             try:
-                return {key: base64.b64decode(value).decode() for key, value in (found.data or {}).items()}
-            except (binascii.Error, UnicodeDecodeError) as error:
-                raise BadAnswer(self.name, f"secret {name} holds something that is not text") from error
+                found = await self._read(path, Secret, "get", "secrets", name)
+            except Denied as error:
+                refused = error  # an answer all the same, as with the autoscaler
+        if refused is not None:
+            raise refused
+        try:
+            return {key: base64.b64decode(value).decode() for key, value in (found.data or {}).items()}
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise BadAnswer(self.name, f"secret {name} holds something that is not text") from error
+
+    async def entry(self, name: str, key: str) -> str:
+        """One entry of a Secret. Raises SourceError where it has none of that name."""
+        entries = await self.secret(name)
+        if key not in entries:
+            raise SourceError(self.name, f"secret {name} in namespace {self.settings.namespace} has no entry {key}")
+        return entries[key]
 
     @asynccontextmanager
     async def log(self, pod: str, container: str, query: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:

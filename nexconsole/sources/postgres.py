@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import struct
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .. import settings
 
 CONNECTIONS = 2
+POOLER_PORT = 6543
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
@@ -40,6 +41,7 @@ class Address:
     database: str | None
     sslmode: str | None
     schema: str
+    pooled: bool = False  # as far as the address tells: pgbouncer=true, or the poolers' port
 
     def __str__(self) -> str:
         return ",".join(f"{host}:{port}" for host, port in zip(self.hosts, self.ports, strict=True))
@@ -72,6 +74,7 @@ def parse_address(url: str) -> Address:
         database=unquote(parts.path.lstrip("/")) or None,
         sslmode=sslmode,
         schema=query.get("schema", "public"),
+        pooled=query.get("pgbouncer") == "true" or POOLER_PORT in ports,
     )
 
 
@@ -105,15 +108,29 @@ class Read:
 
 
 class Postgres(Source):
-    """NexNum's database."""
+    """NexNum's database.
+
+    Where the settings have no address, `lookup` is asked for one (it raises SourceErrors), and asked again after a
+    refused login: passwords are rotated. `origin` says where an address comes from, for people.
+    """
 
     name = "postgres"
     module = "asyncpg"
 
-    def __init__(self, clients: Clients, settings: settings.Postgres) -> None:
-        self._where = parse_address(settings.url)
-        super().__init__(clients, str(self._where))
+    def __init__(
+        self,
+        clients: Clients,
+        settings: settings.Postgres,
+        *,
+        lookup: Callable[[], Awaitable[str]] | None = None,
+        origin: str = "postgres.url",
+    ) -> None:
+        self._known = parse_address(settings.url) if settings.url else None
+        super().__init__(clients, str(self._known or origin))
         self.settings = settings
+        self.origin = origin
+        self._lookup = lookup
+        self._asking = asyncio.Lock()
         self._idle: list[asyncpg.Connection] = []
         self._open: set[asyncpg.Connection] = set()
         self._places = asyncio.Semaphore(CONNECTIONS)
@@ -125,6 +142,10 @@ class Postgres(Source):
 
         With the time zone UTC, now() compares right with `timestamp` and `timestamptz` columns alike (facts 1.9).
         """
+        try:
+            await self._located()
+        except SourceError as error:
+            raise self._failed(error, error) from error.__cause__
         async with self.exchange(self.settings.connect_timeout_s, what), self._places:
             connection = await self._connected()
             try:
@@ -146,7 +167,7 @@ class Postgres(Source):
         """Table -> column -> type, of NexNum's schema; looked up once, again after a table was missing."""
         if self._tables is None:
             async with self.read("the schema query") as tx:
-                rows = await tx.fetch(COLUMNS_SQL, self._where.schema)
+                rows = await tx.fetch(COLUMNS_SQL, self.schema)
             tables: dict[str, dict[str, str]] = {}
             for row in rows:
                 tables.setdefault(row["table"], {})[row["column"]] = row["type"]
@@ -157,7 +178,7 @@ class Postgres(Source):
         """The table's columns with their types; raises MissingSchema saying which of `names` are not there."""
         tables = await self.columns()
         if table not in tables:
-            problem = f"table {table} is missing in schema {self._where.schema} of {self.address}"
+            problem = f"table {table} is missing in schema {self.schema} of {self.address}"
         elif missing := [name for name in names if name not in tables[table]]:
             problem = f"table {table} at {self.address} has no column {', '.join(missing)}"
         else:
@@ -172,11 +193,13 @@ class Postgres(Source):
         at = f"postgres at {self.address}"
         match error:
             case asyncpg.InvalidAuthorizationSpecificationError():
-                return Denied(self.name, f"{at} refused the login: {said}. Check user and password in postgres.url")
+                if self._lookup is not None:
+                    self._known = None
+                return Denied(self.name, f"{at} refused the login: {said}. Check user and password in {self.origin}")
             case asyncpg.InsufficientPrivilegeError():
                 return Denied(self.name, f"{at}: {said}. Ask for GRANT SELECT to this role")
             case asyncpg.InvalidCatalogNameError():
-                return Unreachable(self.name, f"{at}: {said}. Check the name at the end of postgres.url")
+                return Unreachable(self.name, f"{at}: {said}. Check the name at the end of {self.origin}")
             case asyncpg.UndefinedTableError() | asyncpg.UndefinedColumnError() | asyncpg.UndefinedFunctionError():
                 self._tables = None
                 return MissingSchema(self.name, f"{at}: {said}")
@@ -200,7 +223,24 @@ class Postgres(Source):
     @property
     def schema(self) -> str:
         """The schema that NexNum's tables lie in."""
-        return self._where.schema
+        return self._known.schema if self._known else "public"
+
+    @property
+    def pooled(self) -> bool:
+        """Whether the address is a pooler's, as far as it tells."""
+        return self._known is not None and self._known.pooled
+
+    async def _located(self) -> Address:
+        """The address; looked up where the settings have none."""
+        async with self._asking:
+            if self._known is None:
+                assert self._lookup is not None
+                try:
+                    self._known = parse_address(await self._lookup())
+                except SettingsError as error:
+                    raise SourceError(self.name, f"{self.origin} can't be used: {error}") from error
+                self.address = str(self._known)
+            return self._known
 
     async def close(self) -> None:
         for connection in self._open:
@@ -210,7 +250,7 @@ class Postgres(Source):
 
     def _begin(self) -> str:
         milliseconds = int(self.settings.statement_timeout_s * 1000)
-        schema = self._where.schema.replace('"', '""')
+        schema = self.schema.replace('"', '""')
         return (
             "BEGIN READ ONLY; SET LOCAL TIME ZONE 'UTC'; "
             f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL lock_timeout = 1000; "
@@ -232,14 +272,15 @@ class Postgres(Source):
         """A new connection that is the caller's, to close as well; raises the client's errors (see explain)."""
         import asyncpg
 
+        where = await self._located()
         try:
             return await asyncpg.connect(
-                host=list(self._where.hosts),
-                port=list(self._where.ports),
-                user=self._where.user,
-                password=self._where.password,
-                database=self._where.database,
-                ssl=self._tls(),
+                host=list(where.hosts),
+                port=list(where.ports),
+                user=where.user,
+                password=where.password,
+                database=where.database,
+                ssl=self._tls(where),
                 statement_cache_size=0,
                 server_settings={"application_name": "nexconsole"},
             )
@@ -250,9 +291,9 @@ class Postgres(Source):
                 self.name, f"postgres at {self.address} does not speak Postgres' protocol ({said}): check host and port"
             ) from error
 
-    def _tls(self) -> str | ssl.SSLContext | None:
+    def _tls(self, where: Address) -> str | ssl.SSLContext | None:
         """asyncpg knows the modes by name; a CA of one's own needs a context."""
-        mode = self._where.sslmode
+        mode = where.sslmode
         if not self.settings.ca_file or mode not in ("verify-ca", "verify-full"):
             return mode
         try:

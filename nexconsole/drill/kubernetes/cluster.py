@@ -135,16 +135,19 @@ class Cluster:
             await self.store.moved(self.store.version, left)
 
     def kubeconfig(self, token: str) -> str:
-        """A kubeconfig (JSON, which is YAML) for the bearer of this token."""
+        """A kubeconfig (JSON, which is YAML) for the bearer of this token; the roles are further contexts of it."""
         authority = base64.b64encode(self._authority.encode()).decode()
         cluster = {"server": self.url, "certificate-authority-data": authority}
-        context = {"cluster": "drill", "user": "drill", "namespace": self.namespace}
+        users = {"drill": token, **self.tokens}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "drill", "cluster": cluster}],
-            "users": [{"name": "drill", "user": {"token": token}}],
-            "contexts": [{"name": "drill", "context": context}],
+            "users": [{"name": name, "user": {"token": token}} for name, token in users.items()],
+            "contexts": [
+                {"name": name, "context": {"cluster": "drill", "user": name, "namespace": self.namespace}}
+                for name in users
+            ],
             "current-context": "drill",
         }
         return json.dumps(config, indent=2) + "\n"
