@@ -32,7 +32,8 @@ def detail(value: Database, space: Space) -> Picture:
     version: list[Run] = [(f"PostgreSQL {plain(value.server_version, 30)}", "muted")] if value.server_version else []
     version.append((role, "muted"))
     if value.restricted:
-        version.append((f"not a member of pg_monitor: {several(value.hidden, 'session')} hidden", "warn"))
+        hidden = several(value.hidden, "session") if value.hidden else "no session"
+        version.append((f"not a member of pg_monitor: {hidden} hidden now", "warn" if value.hidden else "muted"))
     title = f"  {'pid':>7} {'open':>9} {'blocks':>9}  {'state':<20} {'application':<14} {'wait':<20} query"
     head = (
         phrases(_words(value, space), space.width, ("  ", "muted")),
