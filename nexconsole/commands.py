@@ -11,6 +11,7 @@ from .screens.desk import Desk
 from .screens.palette import Command
 
 LOGS = "logs.show"
+MOST_TARGETS = 200  # of one kind; more are found by typing them where the action asks for its arguments
 
 
 def commands(desk: Desk, fixed: Iterable[tuple[str, str, str, Callable[[], object]]]) -> list[Command]:
@@ -20,7 +21,9 @@ def commands(desk: Desk, fixed: Iterable[tuple[str, str, str, Callable[[], objec
     for name in sorted(ACTIONS):
         found += _action(desk, ACTIONS[name], observing)
     found += _logs(desk)
-    found += [Command(name=name, title=title, detail=detail, run=run) for name, title, detail, run in fixed]
+    found += [
+        Command(name=name, title=title, detail=detail, run=run, words=(detail,)) for name, title, detail, run in fixed
+    ]
     return sorted(found, key=lambda command: -command.weight)
 
 
@@ -85,6 +88,7 @@ def _action(desk: Desk, action: Action, observing: str | None) -> list[Command]:
     ]
     if not action.arguments and found:
         return found
+    found += _others(desk, action, {tuple(one.arguments.values()) for one in suggestions}, why_not)
     required = [argument.name for argument in action.arguments if argument.required]
     ask = partial(desk.ask_arguments, action.name) if action.arguments else partial(desk.act, action.name, {})
     given = " ".join(argument.name.upper() for argument in action.arguments)
@@ -102,14 +106,34 @@ def _action(desk: Desk, action: Action, observing: str | None) -> list[Command]:
     return found
 
 
+def _others(desk: Desk, action: Action, suggested: set[tuple[str, ...]], why_not: str) -> list[Command]:
+    """The action with every other target that the readings know, for whoever types its name."""
+    required = [argument for argument in action.arguments if argument.required]
+    if len(required) != 1:
+        return []
+    known = [word for word in desk.operations.known(required[0].kind)[:MOST_TARGETS] if (word,) not in suggested]
+    return [
+        Command(
+            name=action.name,
+            title=f"{action.title}: {word}",
+            words=action.synonyms,
+            detail="nothing is sent before you have seen what it would touch",
+            run=partial(desk.act, action.name, {required[0].name: word}),
+            weight=-0.5,
+            why_not=why_not,
+        )
+        for word in known
+    ]
+
+
 def _logs(desk: Desk) -> list[Command]:
     why_not = "" if desk.operations.sources.has("kubernetes") else "kubernetes is not configured"
     detail = "follows the pods' logs"
     whole = Command(name=LOGS, title="Pods' logs (l)", detail=detail, run=desk.logs, why_not=why_not,
                     words=("tail", "kubectl logs"), weight=0.2)  # fmt: skip
-    names = (*desk.operations.known("provider"), "OUTBOX", "RECONCILE")
+    names = (*desk.operations.known("provider")[:MOST_TARGETS], "OUTBOX", "RECONCILE")
     return [whole] + [
         Command(name=LOGS, title=f"Logs of {name}", detail=detail, run=partial(desk.logs, name), why_not=why_not,
-                words=("tail", "kubectl logs"))
+                words=("tail", "kubectl logs"), weight=-1.0)
         for name in names
     ]  # fmt: skip

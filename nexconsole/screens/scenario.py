@@ -310,7 +310,7 @@ class ScenarioPane(Lines, can_focus=True):
             who = f"{plain(mark.by.partition('@')[0], 20)} {clock(mark.at)[:5]}"
             ink = {"failed": "alarm", "unknown": "warn", "running": "note"}.get(mark.state, "muted")
             word = {"skipped": "skipped: ", "failed": "FAILED: ", "unknown": "UNKNOWN: "}.get(mark.state, "")
-            return f"{word}{said or 'under way'} ({who})", ink
+            return f"{who} {word}{said or 'under way'}", ink
         node = row.node
         if node.answer is not None:
             known = "text" if node.applies is not False else "faint"

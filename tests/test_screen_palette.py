@@ -1,0 +1,159 @@
+"""The palette: what it finds, by which words, in which order, and what it says of what can't be done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import desk, settings, text_of, until
+
+from nexconsole.actions.registry import ACTIONS
+from nexconsole.app import NexConsole
+from nexconsole.commands import commands
+from nexconsole.screens.palette import Command, Palette, ranked
+from nexconsole.screens.prompt import Prompt
+from nexconsole.sources import open_sources
+from nexconsole.widgets.fuzzy import score
+
+
+def listed(app: NexConsole) -> list[Command]:
+    return commands(app.desk, app._fixed())
+
+
+async def found(app: NexConsole, pilot: Any, typed: str) -> list[Command]:
+    await pilot.press("ctrl+p")
+    await until(lambda: isinstance(app.screen, Palette))
+    await pilot.press(*typed)
+    await pilot.pause()
+    return app.screen.found
+
+
+@pytest.fixture
+def everywhere(tmp_path: Path) -> Any:
+    """Settings that name every system; nothing is connected before something is asked."""
+    return settings(
+        tmp_path,
+        postgres={"url": "postgresql://u:p@127.0.0.1:1/nexnum"},
+        redis={"url": "redis://127.0.0.1:1"},
+        kubernetes={"kubeconfig": "/nowhere"},
+        api={"url": "http://127.0.0.1:1"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("kill query", "backend.cancel"),
+        ("restart", "pods.restart"),
+        ("5sim", "provider"),
+        ("disable smsbower", "provider.disable"),
+        ("provider.disable", "provider.disable"),
+        ("prov dis", "provider.disable"),
+        ("unblock", "backend.terminate"),
+        ("note", "journal.note"),
+        ("freeze", "console.freeze"),
+        ("high contrast", "console.theme.high.contrast"),
+        ("maximize outbox", "console.outbox"),
+        ("stuck reservations", "scenario.stuck-reservations"),
+        ("disable a-provider-that-no-reading-knows", "provider.disable"),
+    ],
+)
+async def test_what_is_meant_comes_first(everywhere: Any, typed: str, name: str) -> None:
+    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, _):
+        best = ranked(typed, listed(app))
+        assert best and best[0].name.startswith(name), [command.title for command in best[:4]]
+
+
+async def test_every_action_and_scenario_is_there_with_its_stable_name(everywhere: Any) -> None:
+    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, _):
+        names = {command.name for command in listed(app)}
+        assert set(ACTIONS) <= names and "logs.show" in names
+        assert {f"scenario.{chapter.id}" for chapter in app.desk.runbook.chapters()} <= names
+
+
+async def test_a_likely_target_says_why_it_is_likely_and_comes_before_the_general_form(everywhere: Any) -> None:
+    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
+        best = await found(app, pilot, "disable")
+        assert best[0].title == "Disable provider smsbower - 55 % failing"
+        text = text_of(app)
+        assert "provider.disable" in text and "55 % failing" in text
+        await pilot.press("escape")
+        assert app.screen is app.console_screen
+
+
+async def test_what_cannot_be_done_says_why_and_does_nothing_else(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path), follow=False) as (app, pilot):
+        best = await found(app, pilot, "disable smsbower")
+        assert "set postgres.url" in best[0].why_not
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, Palette) and "not now" in text_of(app) and "○ Disable" in text_of(app)
+
+
+async def test_an_observing_console_lists_every_action_with_that_reason(everywhere: Any, tmp_path: Path) -> None:
+    watching = settings(tmp_path, postgres={"url": everywhere.postgres.url}, actions={"observe": True})
+    async with desk(watching, open_sources(watching), follow=False) as (app, _):
+        actions = [command for command in listed(app) if command.name in ACTIONS]
+        assert actions and all("only observes" in command.why_not for command in actions)
+        app.desk.act("provider.disable", {"provider": "smsbower"})
+        await until(lambda: app.desk.operations.shown and app.desk.operations.shown[0].phase == "ended")
+        assert "only observes" in app.desk.operations.shown[0].stopped
+
+
+async def test_an_action_without_a_target_asks_for_it_in_one_line_that_knows_the_likely_words(everywhere: Any) -> None:
+    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
+        app.desk.ask_arguments("provider.enable")
+        await until(lambda: isinstance(app.screen, Prompt))
+        await pilot.pause(0.5)
+        assert "PROVIDER" in text_of(app) and "5sim" in text_of(app)
+        await pilot.press("enter")
+        assert isinstance(app.screen, Prompt) and "needs provider" in text_of(app)
+        await pilot.press(*"smsb", "tab")
+        assert app.screen.query_one("#line").value == "smsbower"
+        await pilot.press("x", *" y z", "enter")
+        assert isinstance(app.screen, Prompt) and "no more than" in text_of(app)
+        await pilot.press("escape")
+        await until(lambda: app.screen is app.console_screen)
+
+
+@pytest.mark.parametrize("text", ["[/]", "[red]x", "\x1b[31m\x1b]0;t\x07", "\u202eevil", "x" * 100_000])
+async def test_hostile_names_do_no_harm_in_the_palette(everywhere: Any, text: str) -> None:
+    from dataclasses import replace
+
+    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
+        reading = app.console_screen.readings["transactions"]
+        providers = tuple(replace(one, name=text) for one in reading.value.providers)
+        app.console_screen.show(replace(reading, value=replace(reading.value, providers=providers)))
+        await found(app, pilot, "disable")
+        assert all(line.isprintable() for line in text_of(app).splitlines())
+        await pilot.press("down", "up", "pagedown", "pageup", "escape")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50), (30, 10)])
+async def test_it_fits_every_size(everywhere: Any, size: tuple[int, int]) -> None:
+    async with desk(everywhere, open_sources(everywhere), follow=False, size=size) as (app, pilot):
+        await found(app, pilot, "restart")
+        assert ">" in text_of(app) and "estart" in text_of(app)
+
+
+def test_words_at_the_beginning_count_more_than_letters_here_and_there() -> None:
+    assert score("kill query", ("Cancel a query", "x", "kill query")) > 0
+    assert score("restart", ("Restart all",)) > score("rstrt", ("Restart all",)) > 0
+    assert score("query kill nothing", ("kill query",)) == 0
+    assert score("disable", ("Disable",)) > score("able", ("Disable",)) > 0
+
+
+async def test_the_palette_opens_quickly_with_a_thousand_providers(everywhere: Any) -> None:
+    import time
+    from dataclasses import replace
+
+    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, _):
+        reading = app.console_screen.readings["transactions"]
+        one = reading.value.providers[0]
+        many = tuple(replace(one, name=f"provider-{n}") for n in range(1000))
+        app.console_screen.show(replace(reading, value=replace(reading.value, providers=many)))
+        began = time.perf_counter()
+        lines = listed(app)
+        ranked("disable provider-99", lines)
+        assert time.perf_counter() - began < 0.25
