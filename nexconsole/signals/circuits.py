@@ -73,7 +73,7 @@ class Named:
 
 @dataclass
 class Parts:
-    """What the sources gave, and a note for each that gave nothing."""
+    """What the sources gave, and a note for each that gave nothing. `busy_s` is what building the value took."""
 
     named: Sequence[Named] = ()
     names_at: datetime | None = None
@@ -82,6 +82,7 @@ class Parts:
     sources: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     errors: list[SourceError] = field(default_factory=list)
+    busy_s: float = 0.0
 
     def miss(self, what: str, error: SourceError) -> None:
         self.notes.append(f"{what}: {error}")
@@ -95,6 +96,7 @@ NAMES_EVERY_S = 4.0
 MOST_PROVIDERS = 5_000
 RESTS = 8  # times as long as building the value takes; then come the next lines: a storm of them must not fill a core
 LONGEST_REST_S = 1.0
+AT_ONCE = 25  # providers: with 50 pods they take some 2 ms, and a key must not wait for many
 ORDER = ("pod logs", "redis", "postgres")
 URGENCY = {OPEN: 0, HALF_OPEN: 1, UNKNOWN: 3, CLOSED: 4}
 FLAPPING_URGENCY = 2
@@ -112,10 +114,9 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     await asyncio.gather(_follow(parts, sources), _ask(parts, sources, before))
     if not parts.sources:
         raise min(parts.errors, key=lambda error: isinstance(error, NotConfigured))
-    began = time.monotonic()
-    circuits = await build(parts, settings.circuits, utc_now(), began)
+    circuits = await build(parts, settings.circuits, utc_now(), time.monotonic())
     if parts.logs is not None:
-        parts.logs.rest_s = min(RESTS * (time.monotonic() - began), LONGEST_REST_S)
+        parts.logs.rest_s = min(RESTS * parts.busy_s, LONGEST_REST_S)
     return circuits
 
 
@@ -231,6 +232,7 @@ async def _share(parts: Parts, sources: Sources) -> None:
 
 async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: float) -> Circuits:
     """Join what the sources gave, by lower-case names. Gives way to the loop now and then: there may be thousands."""
+    began = time.perf_counter()
     logbook = parts.logs.logbook if parts.logs else Logbook()
     pods = sorted(parts.logs.followed.values(), key=lambda pod: pod.name) if parts.logs else []
     views = [PodView(pod, rules, now, monotonic) for pod in pods]
@@ -244,9 +246,11 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
         if key not in ignored:
             shared = with_history(parts.shared.get(one.id or ""), one.id, logbook, now)
             providers.append(_provider(key, one, shared, views, logbook.traffic.get(key), rules, now))
-        if number % 200 == 199:
+        if number % AT_ONCE == AT_ONCE - 1:
+            parts.busy_s += time.perf_counter() - began
             await asyncio.sleep(0)
-    return Circuits(
+            began = time.perf_counter()
+    circuits = Circuits(
         source=", ".join(sorted(parts.sources, key=ORDER.index)),
         notes=tuple(sorted(parts.notes)),  # they come in the order of the answers, which nobody should see
         providers=tuple(sorted(providers, key=_urgency)),
@@ -255,6 +259,8 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
         lines_dropped=logbook.dropped,
         names_at=parts.names_at,
     )
+    parts.busy_s += time.perf_counter() - began
+    return circuits
 
 
 def _provider(

@@ -30,6 +30,7 @@ PODS_EVERY_S = 2.0
 PODS_RETRY_S = 1.0
 LONGEST_WAIT_S = 1.5  # between two tries to follow a pod
 DENIED_WAIT_S = 10.0
+BULKY = 1 << 14  # bytes of a chunk; of such only one is folded in a turn of the loop: at first 50 pods have many
 SILENT_S = 90.0  # a stream without a byte for so long is opened anew: nobody would say that it is dead
 
 
@@ -49,6 +50,7 @@ class Logs:
         self._woken_at = 0.0
         self._later: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
+        self._bulk = asyncio.Lock()
 
     async def start(self, bound_s: float) -> None:
         """Begin to follow; at the first time wait until what is there has been read, or until `bound_s` seconds.
@@ -175,7 +177,13 @@ class Logs:
         async with self.kubernetes.log(pod.name, pod.container, query) as response:
             pod.error = None
             while chunk := await response.content.readany():
-                if pod.take(chunk, self.logbook):
+                if len(chunk) < BULKY:
+                    changed = pod.take(chunk, self.logbook)
+                else:
+                    async with self._bulk:
+                        changed = pod.take(chunk, self.logbook)
+                        await asyncio.sleep(0)
+                if changed:
                     self._rouse()
                 await _rest(response)
 
