@@ -100,25 +100,26 @@ class Worker:
             provider = event.payload.get("provider") if isinstance(event.payload, dict) else None
             if not isinstance(provider, str) or provider not in _BY_NAME:
                 raise ValueError("Invalid payload: provider: Required")
-            if event.payload.get("refresh"):
-                await self._stock(provider)
-        except (ValueError, UpstreamFailed) as error:
+        except ValueError as error:
             await self.ledger.fail_event(event.id, str(error))
             self.say(self.lines.outbox_failed(self.clock.now(), event.id, str(error)))
             return False
+        if event.payload.get("refresh"):
+            await self._stock(provider)
         # re-queued by the activation consumer, then published unprocessed by the generic one (facts 1.4)
         requeued = event.event_type.startswith("activation")
         await self.ledger.publish([event.id], "Provider request failed: Breaker is open" if requeued else None)
         return True
 
     async def _stock(self, provider: str) -> None:
+        """Ask for its stock; where that fails, the index keeps what it had: the event is none the worse. (facts 26)"""
         for attempt in (1, 2, 3):
             try:
                 await self.engine.call(self.process, _BY_NAME[provider], "getNumbersStatus", "any", "0")
                 return
             except UpstreamFailed as failure:
                 if attempt == 3 or failure.kind == "TIMEOUT" or self.process.breaker(provider).state == "open":
-                    raise
+                    return
 
     async def _refresh(self) -> None:
         """Price refreshes: each asks for a provider's stock when it is consumed."""
