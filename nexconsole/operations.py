@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import logging
 import random
+import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,7 +19,8 @@ from .actions.perform import Console as Side
 from .actions.plan import Outcome, Plan, Undo, Verdict
 from .actions.registry import ACTIONS
 from .errors import JournalError
-from .journal import Entry, Journal, Kind, Life, follow, merge, open_journal, unfinished
+from .journal import Entry, Journal, Kind, Life, Writer, follow, merge, open_journal, unfinished
+from .journal.processes import life
 from .model import Reading, utc_now
 from .runbook.walk import BEGUN, Walk, walk_of
 from .settings import Settings, named
@@ -163,6 +165,12 @@ class Operations:
         self._add((entry,))
         self._changed()
         return entry.id
+
+    def look_again(self) -> None:
+        """Whether the consoles still live whose actions are under way; called every few seconds."""
+        if any(one.phase != "ended" for one in self._there.values()):
+            self._there = self._fold()
+            self._changed()
 
     async def note(self, text: str) -> None:
         """Raises JournalError."""
@@ -378,6 +386,7 @@ class Operations:
         """The actions of other consoles, from their entries; and whatever was left without an outcome."""
         lives = {one.entry.id: one.life for one in unfinished(self.entries)}
         found: dict[str, Operation] = {}
+        writers: dict[str, Writer] = {}
         for entry in self.entries:
             if entry.kind == Kind.INTENT:
                 if entry.writer == self.journal.writer:
@@ -385,8 +394,9 @@ class Operations:
                 lost = lives.get(entry.id) in (Life.GONE, Life.UNKNOWN)
                 if lost or entry.at > self.began_at - RECENT:
                     found[entry.id] = _elsewhere(entry, lost)
-            elif (operation := found.get(str(entry.data.get("intent")))) is not None:
-                _conclude_elsewhere(operation, entry)
+                    writers[entry.id] = entry.writer
+            elif (operation := found.get(intent := str(entry.data.get("intent")))) is not None:
+                _conclude_elsewhere(operation, entry, writers[intent])
         return {
             intent: one
             for intent, one in found.items()
@@ -421,13 +431,16 @@ def _elsewhere(entry: Entry, lost: bool) -> Operation:
     )
 
 
-def _conclude_elsewhere(operation: Operation, entry: Entry) -> None:
+def _conclude_elsewhere(operation: Operation, entry: Entry, writer: Writer) -> None:
+    """`writer` wrote the intent: a verdict can only come from there, and while that console lives."""
     part = entry.data.get(entry.kind)
     if not isinstance(part, dict):
         return
     if entry.kind == Kind.OUTCOME:
         operation.outcome = Outcome(state=part.get("state", "unknown"), answer=str(part.get("answer", "")))
-        operation.phase = "watching" if operation.outcome.state in ("done", "unknown") else "ended"
+        open_end = operation.outcome.state in ("done", "unknown") and entry.writer == writer
+        alive = life(writer.host, writer.pid, writer.start, socket.gethostname()) is not Life.GONE
+        operation.phase = "watching" if open_end and alive else "ended"
     elif entry.kind == Kind.VERDICT:
         operation.verdict = Verdict(state=part.get("state", "unknown"), because=str(part.get("because", "")))
         operation.phase = "ended"

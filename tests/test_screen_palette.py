@@ -88,7 +88,7 @@ async def test_what_cannot_be_done_says_why_and_does_nothing_else(tmp_path: Path
         assert "set postgres.url" in best[0].why_not
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, Palette) and "not now" in text_of(app) and "○ Disable" in text_of(app)
+        assert isinstance(app.screen, Palette) and "not now" in text_of(app) and "○Disable" in text_of(app)
 
 
 async def test_an_observing_console_lists_every_action_with_that_reason(everywhere: Any, tmp_path: Path) -> None:

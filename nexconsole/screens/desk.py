@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .scenario import ScenarioPane
 
 QUIT_AGAIN_S = 8.0
+LIVES_EVERY = 5  # ticks between two looks whether other consoles still live
 BESIDE = 120  # columns from which a scenario stands beside the panes
 
 
@@ -69,6 +70,7 @@ class Desk:
         self.fits: tuple[Fit, ...] = ()
         self._asked_to_quit = 0.0
         self._repaint = False
+        self._ticks = 0
 
     def start(self) -> None:
         """Follow the journal, watch the severity and which scenario fits."""
@@ -97,6 +99,9 @@ class Desk:
         severity = self.console.severity
         if severity is not None and not severity.unknown:
             self.operations.judged(severity.level, [reason.text for reason in severity.reasons])
+        self._ticks += 1
+        if self._ticks % LIVES_EVERY == 0:
+            self.operations.look_again()
         self._find_fits()
         self.paint()
 

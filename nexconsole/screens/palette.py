@@ -140,7 +140,8 @@ class Palette(ModalScreen[Command | None]):
         room = max(0, width - cells(name) - 3)
         title = plain(command.title, 200)
         if here:
-            return fit((("> ", "cursor"), (column(title, room), "cursor"), (f" {name}", "cursor")), width)
+            mark = ">○" if command.why_not else "> "
+            return fit(((mark, "cursor"), (column(title, room), "cursor"), (f" {name}", "cursor")), width)
         ink = "faint" if command.why_not else "text"
         mark = "○ " if command.why_not else "  "
         return fit(((mark, "faint"), (column(title, room), ink), (f" {name}", "faint" if command.why_not else "muted")),
