@@ -60,6 +60,9 @@ def test_the_file_is_found_by_variable_and_in_the_xdg_place(config, monkeypatch)
         ("[postgres]\nurl = { command = 5 }", "command must be a list of words"),
         ('[postgres]\nurl = { command = ["/nowhere/pass"] }', "the command /nowhere/pass can't be run"),
         ('[postgres]\nurl = { command = ["false"] }', "the command false failed with 1"),
+        ("[transactions]\nwindow_s = -5", "transactions.window_s: expected a number above 0, got -5"),
+        ("[redis]\ntimeout_s = 0", "redis.timeout_s: expected a number above 0"),
+        ('[severity.alerts]\ncritical = "SEV-9"', "severity.alerts.critical: expected one of SEV-1"),
         ('[prometheus]\nurl = { command = ["true"] }', "prometheus.url: expected `?str"),
     ],
 )
@@ -82,11 +85,16 @@ def test_a_secret_may_come_from_a_command(config):
     assert loaded.settings.postgres.url == secret
 
 
+def test_a_headers_value_may_come_from_a_command(config):
+    path = config('[prometheus]\nheaders = { Authorization = { command = ["echo", "Basic abc"] }, X = "1" }')
+    assert settings.load(path, environ={}).settings.prometheus.headers == {"Authorization": "Basic abc", "X": "1"}
+
+
 def test_no_secret_is_shown(config):
     path = config(
         '[postgres]\nurl = "postgresql://u:hush@h/d?schema=public&password=hush"\n[redis]\nurl = "redis://:hush@h"\n'
         'token = "hush"\n[prometheus]\nbearer = "hush"\npassword = "hush"\nheaders = { X = "hush" }\n'
-        '[api]\ncron_secret = "hush"\n'
+        '[api]\ncron_secret = "hush"\nurl = "https://u:hush@h"\n'
     )
     shown = {key: value for key, value, _ in settings.load(path, environ={}).lines()}
     assert "hush" not in str(shown)

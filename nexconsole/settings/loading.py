@@ -42,6 +42,7 @@ SECRETS = frozenset(
     {"postgres.url", "redis.url", "redis.token", "prometheus.bearer", "prometheus.password", "prometheus.headers",
      "api.cron_secret", "api.admin_token", "alertmanager.bearer", "alertmanager.password"}
 )  # fmt: skip
+SEVERITIES = ("SEV-1", "SEV-2", "SEV-3", "none")
 URLS = frozenset({"postgres.url", "redis.url", "prometheus.url", "api.url", "alertmanager.url"})
 
 
@@ -89,8 +90,11 @@ def load(
         if value is not None:
             values[key], origins[key] = value, "flag"
     settings = _convert(_nest(values), lambda key: origins.get(key, "the settings"))
-    for key in URLS:
-        _check_url(key, values.get(key, ""), origins.get(key, ""))
+    for key, value in values.items():
+        if key in URLS:
+            _check_url(key, value, origins[key])
+        else:
+            _check_value(key, value, origins[key])
     return Loaded(settings, origins)
 
 
@@ -132,6 +136,10 @@ def _run_secret_commands(document: dict[str, Any], origin: str) -> None:
         given = section.get(name) if isinstance(section, dict) else None
         if isinstance(given, dict) and set(given) == {"command"}:
             section[name] = _output(given["command"], f"{origin}: {key}")
+        elif isinstance(given, dict):  # headers: each value may be one
+            for header, value in given.items():
+                if isinstance(value, dict) and set(value) == {"command"}:
+                    given[header] = _output(value["command"], f"{origin}: {key}.{header}")
 
 
 def _output(command: Any, where: str) -> str:
@@ -179,6 +187,17 @@ def _check_url(key: str, url: str, origin: str) -> None:
         raise SettingsError(f"{origin}: {key}: expected an address that begins with {expected}")
 
 
+def _check_value(key: str, value: Any, origin: str) -> None:
+    """Catch what has the right type and makes no sense."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if value < 0 or (value == 0 and key.endswith(("timeout_s", "window_s", "trend_s"))):
+            raise SettingsError(f"{origin}: {key}: expected a number above 0, got {value}")
+    if key == "severity.alerts":
+        for label, level in value.items():
+            if level not in SEVERITIES:
+                raise SettingsError(f"{origin}: {key}.{label}: expected one of {', '.join(SEVERITIES)}, got {level}")
+
+
 def _flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Every leaf by its dotted key; tables of free keys (headers, alerts) are leaves."""
     flat: dict[str, Any] = {}
@@ -203,6 +222,8 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(key: str, value: Any) -> str:
+    if key in URLS and value:
+        return mask_url(value)  # any address may hold a login
     if key in SECRETS and value:
-        return mask_url(value) if key in URLS else "***"
+        return "***"
     return msgspec.json.encode(value).decode()
