@@ -177,12 +177,15 @@ async def _kubernetes(sources: Sources, settings: Settings) -> AsyncIterator[Che
         return f"{where} found at {kubernetes.address} in {kubernetes.health.latency_ms:.0f} ms"
 
     advice = "check kubernetes.context, .namespace and .deployment"
-    yield await _attempt("kubernetes", "deployment", deployment, advice)
+    found = await _attempt("kubernetes", "deployment", deployment, advice)
+    yield found
     for verb, resource, subresource, loss in NEEDED_RIGHTS:
         name = f"{verb} {resource}{'/' + subresource if subresource else ''}"
         try:
             allowed, _ = await kubernetes.allowed(verb, resource, subresource)
         except SourceError as error:
+            if str(error) == found.said:
+                return  # no cluster at all: said once
             yield Check(area="kubernetes", what=name, state="warn", said=str(error))
             continue
         if allowed:

@@ -304,7 +304,8 @@ class Kubernetes(Source):
             # ssl.SSLError is an OSError, too: a CA or client certificate that can't be read.
             raise SourceError(self.name, f"kubeconfig {path} can't be used: {clean(error, 300)}") from error
         except (ValueError, TypeError, AttributeError, AssertionError) as error:
-            raise SourceError(self.name, f"kubeconfig {path} is not a kubeconfig: {clean(error, 300)}") from error
+            why = f": {clean(error, 300)}" if isinstance(error, ValueError) else ""  # else the client's own stumbling
+            raise SourceError(self.name, f"kubeconfig {path} is not a kubeconfig{why}") from error
 
     def _files(self, path: str) -> str:
         """KUBECONFIG may name several files, of which those that exist count."""
