@@ -216,6 +216,8 @@ class Postgres(Source):
                 return Unreachable(self.name, f"{at}: the connection broke: {said or type(error).__name__}")
             case asyncpg.PostgresError():
                 return SourceError(self.name, f"{at}: {said}")
+            case ConnectionError() if "SSL upgrade" in said:
+                return Unreachable(self.name, f"{at} does not offer TLS: check sslmode, or is it not Postgres' port?")
             case asyncpg.InternalClientError() | BufferError() | UnicodeError():
                 return BadAnswer(self.name, f"{at} does not speak Postgres' protocol: {said}. Check host and port")
         return None
