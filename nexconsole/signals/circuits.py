@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value
-from ..sources.breaker_lines import NAME_LENGTH
 from ..sources.breakers import CLOSED, HALF_OPEN, OPEN, UNKNOWN, WINDOW_S, Logbook, Traffic
-from ..sources.text import clean
+from ..sources.text import clean, clean_name
 from .holders import Holder, PodView, flaps, with_history
 from .readings import Signal, utc_now
 
@@ -203,10 +202,10 @@ async def _providers(postgres: Postgres) -> list[Named]:
         )
     return [
         Named(
-            name=clean(row["name"], NAME_LENGTH),
-            id=clean(row["id"], NAME_LENGTH),
+            name=clean_name(row["name"]),
+            id=clean_name(row["id"]),
             active=row["active"],
-            display_name=clean(row["display_name"], NAME_LENGTH) if row["display_name"] else None,
+            display_name=clean_name(row["display_name"]) if row["display_name"] else None,
         )
         for row in rows
     ]

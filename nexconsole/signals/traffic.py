@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import MissingSchema
-from ..sources.text import clean
+from ..sources.text import clean_name
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -127,7 +127,7 @@ async def from_postgres(sources: Sources, settings: Settings) -> Traffic:
         notes = (f"{many} not decided yet, the oldest after {oldest / 60:.0f} min",)
     providers: dict[str, Counts] = {}
     for row in rows:
-        name = clean(row["provider"], 80)
+        name = clean_name(row["provider"])
         before = providers.get(name, Counts(attempts=0, failures=0))
         providers[name] = Counts(attempts=before.attempts + row["attempts"], failures=before.failures + row["failures"])
     return Traffic(source="postgres", providers=providers, in_flight=in_flight, notes=notes)
@@ -165,7 +165,7 @@ async def known_names(sources: Sources, traffic: Traffic, known: Mapping[str, Co
         return traffic  # the labels are then all that is known
     async with sources.postgres.read("the providers' names") as tx:
         rows = await tx.fetch(NAMES_SQL, strangers)
-    names = {row["display_name"]: clean(row["name"], 80) for row in rows}
+    names = {row["display_name"]: clean_name(row["name"]) for row in rows}
     providers: dict[str, Counts] = {}
     for label, counts in traffic.providers.items():
         name = names.get(label, label)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from .text import clean, strip_controls
-
-NAME_LENGTH = 120
-NAMES_CACHED = 10_000
+from .text import NAME_LENGTH, clean_name, strip_controls
 
 # Cheap to look for in bytes; a line without any of them says nothing of breakers.
 MARKS = (b"DynamicProvider:", b"ircuit breaker")
@@ -83,7 +79,7 @@ def _parse_json(line: bytes) -> Event | None:
         return _parse_upstream(context.removeprefix("DynamicProvider:"), entry)
     message = _string(entry.msg)
     if message.startswith("Circuit breaker opened"):
-        opened, uuid = entry.open_ms, _clean(_string(entry.provider_id))
+        opened, uuid = entry.open_ms, clean_name(_string(entry.provider_id))
         seconds = opened / 1000 if isinstance(opened, int | float) and 0 < opened < 1e9 else None
         return Event("shared", uuid, open_s=seconds) if uuid else None
     if message.startswith("[DynamicProvider:") and "Request failed" in message:
@@ -93,9 +89,9 @@ def _parse_json(line: bytes) -> Event | None:
 
 def _parse_upstream(name: str, entry: _Entry) -> Event | None:
     if entry.type == "upstream_request":
-        return Event("request", _clean(name))
+        return Event("request", clean_name(name))
     if entry.type == "upstream_response":
-        return Event("response", _clean(name), entry.status if isinstance(entry.status, int) else 0)
+        return Event("response", clean_name(name), entry.status if isinstance(entry.status, int) else 0)
     return None
 
 
@@ -106,16 +102,11 @@ def _string(value: object) -> str:
     return value if value.isprintable() else strip_controls(value)
 
 
-@lru_cache(maxsize=NAMES_CACHED)
-def _clean(name: str) -> str:
-    return clean(name, NAME_LENGTH)
-
-
 def _parse_message(text: str, start: int) -> Event | None:
     found = _PROVIDER.match(text, start)
     if found is None:
         return _parse_other(text, start)
-    name = _clean(found["name"])
+    name = clean_name(found["name"])
     if found["circuit"]:
         return Event(found["circuit"].lower(), name)
     if found["request"]:

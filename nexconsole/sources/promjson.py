@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from .text import clean
+from .text import clean, clean_name
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ def warnings(payload: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _labels(raw: Mapping[str, Any]) -> dict[str, str]:
-    return {clean(name, 80): clean(value, 200) for name, value in raw.items()}
+    return {clean_name(str(name)): clean_name(str(value)) for name, value in raw.items()}
 
 
 def samples(result: Any) -> list[Sample]:

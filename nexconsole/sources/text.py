@@ -7,8 +7,11 @@ It may still hold brackets and other markup: whoever draws it must not parse it.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 MAX_LENGTH = 2_000
+NAME_LENGTH = 120
+NAMES_CACHED = 10_000
 
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor moves
@@ -60,3 +63,13 @@ def clean(text: object, limit: int = MAX_LENGTH) -> str:
     # A little more than the limit is looked at, so that what is cut away costs nothing, however long it is.
     line = _SPACES.sub(" ", redact(strip_controls(raw[: 4 * limit]))).strip()
     return line if len(line) <= limit and len(raw) <= 4 * limit else line[: limit - 1] + "…"
+
+
+def clean_name(name: str) -> str:
+    """A short text such as a provider's name: the same thousands come again with each reading and each log line."""
+    return _known(name) if len(name) <= NAME_LENGTH else clean(name, NAME_LENGTH)
+
+
+@lru_cache(maxsize=NAMES_CACHED)
+def _known(name: str) -> str:
+    return clean(name, NAME_LENGTH)
