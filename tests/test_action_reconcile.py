@@ -159,11 +159,27 @@ async def test_money_never_taken_is_counted_summed_and_typed(database: Any) -> N
     await database.activation("fine", 900, "ACTIVE", paid=True)
     async with on(database, {"GET": says(DONE)}) as (context, _):
         plan = await RECONCILE.prepare({}, context)
-        assert (plan.confirm.kind, plan.confirm.text) == ("type", "3")
+        assert (plan.confirm.kind, plan.confirm.text) == ("type", "up to 3")
         assert "credits 3 failed activations that were never paid, 3 in all, at most 3 by this call" in plan.effect
         assert guards_of(plan)["refunds"].level == "warn" and plan.undo is None and "No undo" in plan.effect
         targets = {target.id: target for target in plan.targets}
         assert targets["never paid"].shown["rows"] == 3 and targets["paid"].shown["rows"] == 1
+
+
+async def test_what_the_call_itself_fails_is_counted_with_the_money_that_it_creates(database: Any) -> None:
+    """The route's second step turns stuck ones into FAILED, and its third credits those too."""
+    await database.activation("failed", 900, "FAILED")
+    for number in range(2):
+        await database.activation(f"stuck{number}", 900, "RESERVED")
+    await database.activation("young", 60, "RESERVED")
+    async with on(database, {"GET": says(DONE)}) as (context, _):
+        plan = await RECONCILE.prepare({}, context)
+        assert plan.confirm.text == "up to 3"
+        assert (
+            "1 failed activations and 2 of the stuck, which it fails first, that were never paid, 3 in" in plan.effect
+        )
+        shown = {target.id: target for target in plan.targets}["never paid"].shown
+        assert (shown["rows"], shown["failed"], shown["stuck_now"]) == (3, 1, 2)
 
 
 async def test_without_such_money_a_letter_will_do(database: Any) -> None:
@@ -181,7 +197,7 @@ async def test_one_call_creates_no_more_than_its_hundred_dearest_rows(database: 
     async with on(database, {"GET": says(DONE)}) as (context, _):
         plan = await RECONCILE.prepare({}, context)
         assert "103 failed activations that were never paid, 104 in all, at most 101 by this call" in plan.effect
-        assert plan.confirm.text == "150"
+        assert plan.confirm.text == "up to 150"
 
 
 async def test_the_confirmation_does_not_cover_more_money_than_was_shown(database: Any) -> None:

@@ -40,13 +40,20 @@ UNKNOWN_REFUNDS = "refunds unknown"
 LOOK_EVERY_S = 1.0
 DONE_WITHIN_S = 8.0  # what the route did is in the rows when it answers
 STEPS = Decimal("0.5")  # a bound is rounded up to 1, 1.5, 2 ... 9.5 times a power of ten: it holds while rows come
+ROUTE_STUCK_S = 295.0  # the route takes RESERVED ones from 300 s on (facts 1.5); a little sooner, as it runs later
 # Money that nobody ever paid: a provider's failure only released the hold, and the route credits it all the same.
+# So it does with what it has itself just turned from stuck into FAILED: its third step comes after its second.
 REFUNDS_SQL = f"""
-WITH free AS (
+WITH failed AS (
   SELECT price FROM activations
   WHERE state IN ('EXPIRED', 'FAILED', 'CANCELLED') AND refund_tx_id IS NULL AND captured_tx_id IS NULL
-)
-SELECT (SELECT count(*) FROM free) AS rows, (SELECT coalesce(sum(price), 0) FROM free)::numeric AS total,
+), stuck AS (
+  SELECT price FROM activations
+  WHERE state = 'RESERVED' AND refund_tx_id IS NULL AND captured_tx_id IS NULL
+    AND created_at <= now() - make_interval(secs => $1)
+), free AS (SELECT price FROM failed UNION ALL SELECT price FROM stuck)
+SELECT (SELECT count(*) FROM failed) AS rows, (SELECT count(*) FROM stuck) AS stuck,
+       (SELECT coalesce(sum(price), 0) FROM free)::numeric AS total,
        (SELECT coalesce(sum(price), 0) FROM (SELECT price FROM free ORDER BY price DESC LIMIT {PER_CALL}) most)::numeric
        AS most,
        (SELECT count(*) FROM activations WHERE state IN ('EXPIRED', 'FAILED', 'CANCELLED')
@@ -56,12 +63,18 @@ SELECT (SELECT count(*) FROM free) AS rows, (SELECT coalesce(sum(price), 0) FROM
 
 @dataclass(frozen=True, kw_only=True)
 class Refunds:
-    """What step 3 would credit: rows never paid, their sum, the most that one call can take of it; and rows paid."""
+    """What step 3 would credit: failed `rows` never paid and `stuck` ones that step 2 fails first, the sum of both,
+    the most that one call can take of it; and rows paid."""
 
     rows: int
+    stuck: int
     total: Decimal
     most: Decimal
     owed: int
+
+    @property
+    def all(self) -> int:
+        return self.rows + self.stuck
 
     @property
     def bound(self) -> Decimal:
@@ -81,6 +94,11 @@ def money(amount: Decimal) -> str:
     """Without an exponent, and without zeros that say nothing: 50, 0.4, 12.35."""
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def up_to(bound: Decimal) -> str:
+    """What is typed: a limit, in words that no count of rows can be taken for."""
+    return f"up to {money(bound)}"
 
 
 class Reconcile:
@@ -220,9 +238,11 @@ def _count(value: Reservations) -> int:
 
 async def _refunds(context: Context) -> Refunds | SourceError:
     try:
-        await context.sources.postgres.require("activations", "state", "price", "refund_tx_id", "captured_tx_id")
+        await context.sources.postgres.require(
+            "activations", "state", "price", "refund_tx_id", "captured_tx_id", "created_at"
+        )
         async with context.sources.postgres.read("the refunds query") as tx:
-            return Refunds(**dict(await tx.row(REFUNDS_SQL)))
+            return Refunds(**dict(await tx.row(REFUNDS_SQL, ROUTE_STUCK_S)))
     except SourceError as error:
         return error
 
@@ -242,7 +262,7 @@ async def _more_than_confirmed(plan: Plan, context: Context) -> str | None:
 def _confirm(bound: Decimal | None) -> Confirm:
     if bound is None:
         return Confirm(kind="type", text=UNKNOWN_REFUNDS)
-    return Confirm(kind="type", text=money(bound)) if bound else Confirm(kind="letter", text="r")
+    return Confirm(kind="type", text=up_to(bound)) if bound else Confirm(kind="letter", text="r")
 
 
 def _targets(stuck: Reservations | SourceError, refunds: Refunds | SourceError) -> tuple[Target, ...]:
@@ -252,8 +272,9 @@ def _targets(stuck: Reservations | SourceError, refunds: Refunds | SourceError) 
             oldest = None if pile.oldest_s is None else round(pile.oldest_s)
             found.append(Target(kind="table", id=name, shown={"stuck": pile.stuck, "oldest_pending_s": oldest}))
     if isinstance(refunds, Refunds):
-        shown: dict[str, Any] = {"rows": refunds.rows, "sum": money(refunds.total), "at_most_now": money(refunds.most)}
-        found.append(Target(kind="refunds", id="never paid", shown=shown, chosen=refunds.rows > 0))
+        shown: dict[str, Any] = {"rows": refunds.all, "failed": refunds.rows, "stuck_now": refunds.stuck}
+        shown |= {"sum": money(refunds.total), "at_most_now": money(refunds.most)}
+        found.append(Target(kind="refunds", id="never paid", shown=shown, chosen=refunds.all > 0))
         found.append(Target(kind="refunds", id="paid", shown={"rows": refunds.owed}, chosen=refunds.owed > 0))
     return tuple(found)
 
@@ -265,13 +286,18 @@ def _effect(route: Route, stuck: Reservations | SourceError, refunds: Refunds | 
         what = f"{orders} stuck purchase orders and {activations} stuck activations"
     credit = "credits every failed activation, also those never paid: how many can't be read"
     if isinstance(refunds, Refunds):
-        credit = "has no money to create: no failed activation is unpaid and unrefunded"
-        if refunds.rows:
+        credit = "has no money to create: no failed or stuck activation is unpaid and unrefunded"
+        if refunds.all:
             credit = (
-                f"credits {refunds.rows} failed activations that were never paid, {money(refunds.total)} in all, at"
+                f"credits {_unpaid(refunds)} that were never paid, {money(refunds.total)} in all, at"
                 f" most {money(refunds.most)} by this call"
             )
     return f"Calls {route.method} {route.path}: frees {what}, at most {PER_CALL} of each, and {credit}. No undo"
+
+
+def _unpaid(refunds: Refunds) -> str:
+    failed, stuck = f"{refunds.rows} failed activations", f"{refunds.stuck} of the stuck, which it fails first,"
+    return " and ".join([failed] * bool(refunds.rows or not refunds.stuck) + [stuck] * bool(refunds.stuck))
 
 
 def _refund_guard(refunds: Refunds | SourceError) -> Guard:
@@ -279,11 +305,12 @@ def _refund_guard(refunds: Refunds | SourceError) -> Guard:
     if isinstance(refunds, SourceError):
         reason = f"what it would credit for money never taken can't be read: {refunds}"
         return Guard(name=name, level="warn", reason=reason)
-    if not refunds.rows:
+    if not refunds.all:
         return Guard(name=name, level="ok", reason="no activation would be credited that was never paid")
     reason = (
-        f"{refunds.rows} failed activations were never paid, and their {money(refunds.total)} would become customers'"
-        f" balance: free money, {PER_CALL} rows a call. Type {money(refunds.bound)}, which bounds what it creates"
+        f"{_unpaid(refunds)} were never paid, and their {money(refunds.total)} would become customers'"
+        f" balance: free money, {PER_CALL} rows a call. You type {up_to(refunds.bound)}: should it be more than"
+        f" {money(refunds.bound)} when it is sent, nothing is sent"
     )
     return Guard(name=name, level="warn", reason=reason)
 
