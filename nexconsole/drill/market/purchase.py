@@ -98,13 +98,17 @@ class Checkout:
         begun = leak is not None and self.clock.now() - self.epoch >= leak.begins_s
         return begun and leak is not None and self.random.random() < leak.share
 
+    def _abandoned(self) -> float:
+        """The share of purchases whose process dies in the middle, by now."""
+        return self.scenario.abandoned + (self.scenario.killed if self.clock.now() < self.epoch else 0.0)
+
     async def _bought(self, pod: Pod, wish: Wish) -> int:
         """The status of the answer."""
         if await pod.ledger.free_balance(wish.user_id) < wish.price:
             return 400  # leaves no row (facts 1.5)
         order = self._order(wish)
         await pod.ledger.open(order)
-        if self.random.random() < self.scenario.abandoned:
+        if self.random.random() < self._abandoned():
             raise _Abandoned
         held: str | None = None
         try:
