@@ -18,6 +18,7 @@ from nexconsole.settings import CircuitRules, Settings
 from nexconsole.settings import Postgres as PostgresSettings
 from nexconsole.settings import Redis as RedisSettings
 from nexconsole.signals.circuits import SIGNAL, Circuits, Holder, Named, Parts, ProviderCircuit, build
+from nexconsole.signals.holders import outlasting
 from nexconsole.signals.readings import read_once
 from nexconsole.sources import Sources
 from nexconsole.sources.breaker_lines import Event
@@ -326,3 +327,33 @@ async def test_an_open_lifecycle_breaker_is_a_note_and_no_provider(
     (note,) = value.notes
     assert "lifecycle breaker" in note
     assert len(value.providers) == 2
+
+
+def test_a_shared_breaker_stays_open_for_its_cool_down_while_redis_says_nothing() -> None:
+    was = Holder(kind="shared", where="redis", state="open", closes_in_s=100.0)
+    later = outlasting(was, NOW, NOW, NOW + timedelta(seconds=30))
+    assert (later.state, later.closes_in_s) == ("open", 70.0)
+    assert outlasting(later, NOW + timedelta(seconds=30), NOW, NOW + timedelta(seconds=101)).state == "unknown"
+
+
+def test_a_shared_breaker_that_was_closed_is_unknown_soon_after_redis_went() -> None:
+    was = Holder(kind="shared", where="redis", state="closed")
+    assert outlasting(was, NOW, NOW, NOW + timedelta(seconds=10)).state == "closed"
+    assert outlasting(was, NOW, NOW, NOW + timedelta(seconds=20)).state == "unknown"
+
+
+async def test_a_redis_that_hangs_is_ill_in_the_header_too_and_takes_no_holder_away(database, clients) -> None:
+    await database.execute(
+        "INSERT INTO providers (id, name, display_name, is_active, updated_at)"
+        " VALUES ($1, 'smsbower', 'S', true, now())",
+        UUID,
+    )
+    async with tcp_server(None) as port:
+        postgres = Postgres(clients, PostgresSettings(url=database.url))
+        redis = Redis(clients, RedisSettings(url=f"redis://127.0.0.1:{port}"))
+        sources = Sources(clients, {"postgres": postgres, "redis": redis})
+        first = await read_once(SIGNAL, sources, Settings())
+        again = await read_once(SIGNAL, sources, Settings(), first)
+        assert [holder.state for holder in again.value.providers[0].holders] == ["unknown"]
+        assert redis.health.kind == "timed out"
+        await sources.close()

@@ -168,7 +168,7 @@ def _holder(holder: Holder, space: Space, taken: datetime | None) -> Line:
     if holder.state == "half-open":
         parts.append(("waits for traffic", "muted"))
     if holder.state == "unknown":
-        parts.append(("no line of it was seen", "muted"))
+        parts.append(("no line of it was seen" if holder.kind == "pod" else "Redis can't be read", "muted"))
     if holder.since:
         parts.append((f"since {clock(holder.since)}", "muted"))
     return (

@@ -13,7 +13,7 @@ from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value
 from ..sources.breakers import CLOSED, HALF_OPEN, OPEN, UNKNOWN, WINDOW_S, Logbook, Traffic
 from ..sources.text import clean, clean_name
-from .holders import Holder, PodView, flaps, with_history
+from .holders import Holder, PodView, flaps, outlasting, with_history
 from .readings import Signal, utc_now
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ class ProviderCircuit:
 class Circuits(Value):
     """All SMS providers, the most urgent first; how many pods' logs were followed, of how many.
 
-    `names_at` is when the providers table was read; `lines_dropped` counts log lines of more providers than any
+    `names_at` is when the providers table was read, `shared_at` when Redis was, `at` when this value was put
+    together. While Redis gives nothing, the shared holders are what they were as far as that can be said, and then
+    unknown; `lines_dropped` counts log lines of more providers than any
     installation has, which were not taken in.
     """
 
@@ -58,6 +60,8 @@ class Circuits(Value):
     pods: int = 0
     lines_dropped: int = 0
     names_at: datetime | None = None
+    shared_at: datetime | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,7 @@ class Parts:
     named: Sequence[Named] = ()
     names_at: datetime | None = None
     shared: dict[str, Holder] = field(default_factory=dict)
+    shared_at: datetime | None = None
     logs: Logs | None = None
     sources: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -176,8 +181,23 @@ async def _ask(parts: Parts, sources: Sources, before: Circuits | None) -> None:
             await _share(parts, sources)
     except TimeoutError:
         parts.miss("shared breakers", TimedOut("redis", f"the health keys took longer than {patience:g} s"))
+        _remember(parts, before, utc_now())
     except SourceError as error:
         parts.miss("shared breakers", error)
+        _remember(parts, before, utc_now())
+
+
+def _remember(parts: Parts, before: Circuits | None, now: datetime) -> None:
+    """What the shared breakers are while Redis says nothing: as last seen, as far as that can be said."""
+    if before is not None:
+        parts.shared_at = before.shared_at
+        for one in before.providers:
+            for holder in one.holders:
+                if holder.kind == "shared" and one.id is not None:
+                    parts.shared[one.id] = outlasting(holder, before.at, before.shared_at, now)
+    for one in parts.named:
+        if one.id is not None:
+            parts.shared.setdefault(one.id, Holder(kind="shared", where="redis", state=UNKNOWN))
 
 
 async def _name(parts: Parts, sources: Sources) -> None:
@@ -226,6 +246,7 @@ async def _share(parts: Parts, sources: Sources) -> None:
         state = {None: CLOSED, OPEN: OPEN, HALF_OPEN: HALF_OPEN}.get(value, UNKNOWN)
         closes = left_ms / 1000 if state == OPEN and left_ms > 0 else None
         parts.shared[uuid] = Holder(kind="shared", where="redis", state=state, closes_in_s=closes)
+    parts.shared_at = utc_now()
     parts.sources.append("redis")
 
 
@@ -257,6 +278,8 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
         pods=parts.logs.pods if parts.logs else 0,
         lines_dropped=logbook.dropped,
         names_at=parts.names_at,
+        shared_at=parts.shared_at,
+        at=now,
     )
     parts.busy_s += time.perf_counter() - began
     return circuits

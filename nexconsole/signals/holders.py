@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -86,9 +86,21 @@ def with_history(shared: Holder | None, uuid: str | None, logbook: Logbook, now:
         return shared
     if (now - opening.at).total_seconds() > SHARED_OPENING_S:
         return shared
-    return Holder(
-        kind=shared.kind, where=shared.where, state=shared.state, since=opening.at, closes_in_s=shared.closes_in_s
-    )
+    return replace(shared, since=opening.at)
+
+
+def outlasting(shared: Holder, at: datetime | None, read_at: datetime | None, now: datetime) -> Holder:
+    """A shared holder as it was `at` an earlier moment, now that Redis can't be read: open until its cool-down is
+    over, else the same for LOST_S after it was read; then nobody knows."""
+    if at is None or read_at is None:
+        return Holder(kind=shared.kind, where=shared.where, state=UNKNOWN)
+    if shared.state == OPEN and shared.closes_in_s is not None:
+        left = shared.closes_in_s - (now - at).total_seconds()
+        if left > 0:
+            return replace(shared, closes_in_s=left)
+    elif (now - read_at).total_seconds() <= LOST_S:
+        return shared
+    return Holder(kind=shared.kind, where=shared.where, state=UNKNOWN)
 
 
 def flaps(key: str, views: Sequence[PodView], rules: CircuitRules, now: datetime) -> bool:

@@ -16,6 +16,8 @@ from .text import clean
 
 log = logging.getLogger(__name__)
 
+IMPATIENT_S = 0.9  # an exchange that is given up after so long tells that its far side is ill
+
 
 class Source:
     """One system that we read. A subclass translates its client's errors in `explain`.
@@ -52,6 +54,14 @@ class Source:
                 TimedOut(self.name, f"{self.name} at {self.address} did not answer {what} within {timeout_s:g} s"),
                 error,
             ) from error
+        except (
+            asyncio.CancelledError
+        ) as error:  # who asked has lost patience: that the far side hangs is known all the same
+            waited = time.perf_counter() - began
+            if waited >= IMPATIENT_S:
+                sentence = f"{self.name} at {self.address} has not answered {what} for {waited:.1f} s"
+                self._failed(TimedOut(self.name, sentence), error)
+            raise
         except SourceError as error:
             raise self._failed(error, error) from error.__cause__
         except Exception as error:
