@@ -48,9 +48,9 @@ class Severity:
 def judge(readings: Mapping[str, Reading], settings: Settings, now: datetime) -> Severity:
     """Apply every rule to every reading that has a value, however old: a silent source lowers nothing."""
     reasons = []
-    for name, reading in readings.items():
-        rules = RULES.get(name)
-        if rules is None or reading.value is None:
+    for name, rules in RULES.items():  # in this order, whichever signal answered first
+        reading = readings.get(name)
+        if reading is None or reading.value is None:
             continue
         stale = reading.state(now) != "fresh"
         for level, text in rules(reading.value, settings):
