@@ -17,17 +17,16 @@ from textual.widgets import Input
 from .. import paths
 from ..actions.perform import Answer
 from ..widgets import banner
-from ..widgets.cells import Line, cells, column, cut, fit, length, plain, spread, wrapped
+from ..widgets.cells import Line, cells, fit, length, plain, spread, wrapped
 from ..widgets.keyguard import REPEAT_S, KeyGuard
 from ..widgets.lines import Lines
-from ..widgets.words import duration, several
+from ..widgets.words import several
+from .plan_lines import plan_lines
 
 if TYPE_CHECKING:
-    from ..actions.plan import Guard, Plan, Target
+    from ..actions.plan import Plan
     from ..settings import Settings
 
-TARGETS = 200  # rows that are ever drawn
-GUARDS = {"ok": ("● ok   ", "muted"), "warn": ("▲ warn ", "warn"), "block": ("■ BLOCK", "block-alarm")}
 CONFIRM_KEY = "ctrl+y"
 CANCELLED = Answer(text=None)
 
@@ -108,7 +107,7 @@ class Confirm(ModalScreen[Answer]):
         """As high as it needs to be, so that as much of the panes as possible stays in sight."""
         width = self.query_one("#body", Lines).size.width or 76
         wanted = len(self.lines(width)) + 4
-        self.query_one("#plan").styles.height = max(8, min(wanted, self.app.size.height - 1))
+        self.query_one("#plan").styles.height = max(8, min(wanted, self.app.size.height - 3))
         self.call_after_refresh(self.paint)
 
     def on_resize(self) -> None:
@@ -204,20 +203,8 @@ class Confirm(ModalScreen[Answer]):
         self.query_one(Cancel).paint()
 
     def lines(self, width: int) -> list[Line]:
-        """The plan as lines of at most `width` cells, the most important first."""
-        plan = self.plan
-        lines = self._title(width)
-        if self.why_again:
-            lines += [((f" {line} ", "block-warn"),) for line in wrapped(self.why_again, width - 2, 4)]
-        lines += [((line, "strong"),) for line in wrapped(plan.effect, width, 6)]
-        for guard in sorted(plan.guards, key=lambda guard: ("block", "warn", "ok").index(guard.level)):
-            lines += _guard(guard, width)
-        lines += _targets(plan.targets, width)
-        lines += _labelled("command", plan.command, width, "text", 12)
-        lines += _labelled("undo", plan.undo.command if plan.undo else "there is none", width, "muted", 4)
-        if plan.watch:
-            lines += _labelled("watches", f"{plan.watch}, for up to {duration(plan.deadline_s)}", width, "muted", 3)
-        return lines
+        """The whole dialog's inside, as lines of at most `width` cells."""
+        return [*self._title(width), *plan_lines(self.plan, self.why_again, width)]
 
     def _title(self, width: int) -> list[Line]:
         left = (plan := self.plan).expires_at - self._clock()
@@ -336,75 +323,6 @@ class Unrecorded(ModalScreen[bool]):
 
     def action_cancel(self) -> None:
         self.dismiss(False)
-
-
-def _guard(guard: Guard, width: int) -> list[Line]:
-    mark, ink = GUARDS[guard.level]
-    room = width - cells(mark) - 1
-    text = "muted" if guard.level == "ok" else "text"
-    rows = wrapped(f"{guard.name}: {guard.reason}", room, 1 if guard.level == "ok" else 3)
-    return [((mark if n == 0 else " " * cells(mark), ink if n == 0 else "text"), (f" {row}", text))
-            for n, row in enumerate(rows)]  # fmt: skip
-
-
-def _labelled(label: str, text: str, width: int, ink: str, most: int) -> list[Line]:
-    rows = [row for line in text.splitlines() for row in _hard(plain(line, 4000), width - 9)]
-    if len(rows) > most:
-        rows = [*rows[: most - 1], f"... {len(rows) - most + 1} more lines, all of them when copied"]
-    return [((column(label if n == 0 else "", 9), "muted"), (row, ink)) for n, row in enumerate(rows)]
-
-
-def _hard(text: str, width: int) -> list[str]:
-    """A command broken where the width ends, every character of it in its place."""
-    rows = []
-    while text:
-        row = cut(text, width)
-        if row != text:
-            row = row[:-1]
-        if not row:
-            break
-        rows.append(row)
-        text = text[len(row) :]
-    return rows or [""]
-
-
-def _targets(targets: tuple[Target, ...], width: int) -> list[Line]:
-    """A row for each target: what it is, then what tells one from the other, those left alone greyed."""
-    if not targets:
-        return []
-    chosen = sum(target.chosen for target in targets)
-    alone = f", {len(targets) - chosen} left alone" if chosen != len(targets) else ""
-    head = f"{several(chosen, targets[0].kind, _plural(targets[0].kind))} will be touched{alone}"
-    lines: list[Line] = [((head, "muted"),)]
-    named = {id(target): _name(target) for target in targets[:TARGETS]}
-    room = min(max(map(cells, named.values())), max(12, width // 2))
-    for target in targets[:TARGETS]:
-        facts = "  ".join(_facts(target))
-        name = column(named[id(target)], room)
-        if target.chosen:
-            lines.append((("> ", "strong"), (name, "strong"), (f"  {facts}", "text")))
-        else:
-            lines.append((("- ", "faint"), (f"{name}  left alone  {facts}", "stale")))
-    if len(targets) > TARGETS:
-        lines.append(((f"  and {len(targets) - TARGETS} more", "warn"),))
-    return lines
-
-
-def _plural(noun: str) -> str:
-    return noun if noun.endswith("s") else f"{noun}s"
-
-
-def _name(target: Target) -> str:
-    """What a person calls it: its name where it has one, else its id."""
-    return plain(target.identity.get("name") or target.id, 80)
-
-
-def _facts(target: Target) -> list[str]:
-    facts: dict[str, object] = {**target.shown, **target.identity}
-    if facts.pop("name", None):
-        facts["id"] = target.id
-    return [f"{plain(name, 30).replace('_', ' ')} {plain(value, 60)}" for name, value in facts.items()
-            if value not in (None, "", _name(target))]  # fmt: skip
 
 
 __all__ = ["Confirm", "Unrecorded"]

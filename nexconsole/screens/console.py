@@ -31,13 +31,16 @@ FACES: tuple[Face, ...] = (transactions, circuits, outbox, reservations, databas
 NOTICE_S = 4.0
 LOUD = ("SEV-1", "SEV-2")
 KEYS = (
+    ("^P", "commands"),
+    ("s", "scenario"),
     ("1-7", "pane"),
+    ("n", "note"),
     ("?", "keys"),
+    ("q", "quit"),
+    ("J", "journal"),
     ("p", "freeze"),
     ("c", "copy"),
     ("t", "theme"),
-    ("^P", "commands"),
-    ("q", "quit"),
 )
 
 
