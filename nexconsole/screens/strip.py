@@ -74,7 +74,7 @@ def _keys(one: Operation, undoable: bool) -> tuple[Run, ...]:
 def _said(one: Operation, now: datetime) -> tuple[str, str, str]:
     """Mark, ink and words."""
     if one.unfinished and one.outcome is None:
-        return "? UNKNOWN", "warn", f"began {clock(one.began_at)}, its console ended before it knew. Check: {one.watch}"
+        return "? UNKNOWN", "warn", f"its console ended at {clock(one.began_at)} or after. Check: {one.watch}"
     if one.stopped is not None:
         return "○ not done", "muted", one.stopped
     if one.verdict is not None:

@@ -1,0 +1,223 @@
+"""The journal and the pods' logs on screen: live, from everybody, and with nothing in them that does harm."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from desk import desk, entries, settings, strip_of, text_of, until
+from test_operations import PLAN, crashed
+
+from nexconsole.app import NexConsole
+from nexconsole.journal import open_journal
+from nexconsole.screens.journal import Journal
+from nexconsole.screens.podlogs import A_LOOK, KEPT, PodLogs
+from nexconsole.screens.prompt import Prompt
+from nexconsole.sources.followed import Followed
+from nexconsole.sources.recent import KEPT_BYTES, Recent
+
+HOSTILE = ("[/]", "[red]x", "\x1b[31m\x1b]0;t\x07", "👩‍👩‍👧 👍🏽", "\u202eevil", "x" * 100_000)
+
+
+async def test_n_writes_a_note_that_the_journal_shows_at_once(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        await pilot.press("n")
+        await until(lambda: isinstance(app.screen, Prompt))
+        await asyncio.sleep(0.5)
+        await pilot.press(*"called their on-call", "enter")
+        await until(lambda: entries(tmp_path))
+        assert entries(tmp_path)[0].data == {"text": "called their on-call"}
+        await pilot.press("J")
+        await until(lambda: isinstance(app.screen, Journal))
+        await pilot.pause(0.3)
+        assert "called their on-call" in text_of(app) and "maria" in text_of(app) and "SEV-1" in text_of(app)
+        await pilot.press("escape")
+        await until(lambda: app.screen is app.console_screen)
+
+
+async def test_what_others_do_appears_in_the_open_journal_within_a_second(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        await pilot.press("J")
+        await until(lambda: isinstance(app.screen, Journal))
+        other = open_journal(settings(tmp_path), "bob")
+        intent = await asyncio.to_thread(other.append, "intent", {"operator": "bob", "plan": PLAN})
+        await until(lambda: "provider.disable smsbower" in text_of(app) and "bob" in text_of(app), 1.5)
+        outcome = {"intent": intent.id, "outcome": {"state": "done", "answer": "UPDATE 1"}}
+        await asyncio.to_thread(other.append, "outcome", outcome)
+        await until(lambda: "done: UPDATE 1" in text_of(app), 1.5)
+        await pilot.press("k", "c")
+        assert app.clipboard == PLAN["command"]
+
+
+async def test_after_a_crash_the_next_console_says_unknown_and_how_to_look(tmp_path: Path) -> None:
+    await asyncio.to_thread(crashed, tmp_path, f"j.append('intent', {{'operator': 'carol', 'plan': {PLAN!r}}})")
+    async with desk(settings(tmp_path)) as (app, pilot):
+        await until(lambda: "UNKNOWN" in strip_of(app))
+        said = " ".join(strip_of(app).split())
+        assert "carol" in said and "its attempts fall to none" in said
+        await pilot.press("J")
+        await until(lambda: isinstance(app.screen, Journal))
+        await pilot.pause(0.3)
+        text = text_of(app)
+        assert "UNKNOWN: its console ended before it knew" in text and PLAN["command"] in text
+        await pilot.press("o")
+        await until(lambda: isinstance(app.screen, Prompt))
+        await asyncio.sleep(0.5)
+        await pilot.press(*"perhaps", "enter")
+        assert isinstance(app.screen, Prompt)
+        for _ in "perhaps":
+            await pilot.press("backspace")
+        await pilot.press(*"not done: the row is as it was", "enter")
+        await until(lambda: len(entries(tmp_path)) == 2)
+        assert entries(tmp_path)[1].data["outcome"]["state"] == "failed"
+        await until(lambda: "UNKNOWN" not in strip_of(app))
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:12])
+async def test_hostile_entries_do_no_harm(tmp_path: Path, text: str) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        other = open_journal(settings(tmp_path), text[:80])
+        plan = {name: text for name in ("action", "effect", "watch", "command")} | {"arguments": {"provider": text}}
+        for kind, data in (("note", {"text": text}), ("intent", {"plan": plan}), (text[:20] or "x", {"a": text}),
+                           ("step", {"scenario": text, "step": text, "state": text, "answer": text})):  # fmt: skip
+            await asyncio.to_thread(other.append, kind, data)
+        await until(lambda: len(app.desk.operations.entries) == 4)
+        await pilot.press("J")
+        await until(lambda: isinstance(app.screen, Journal))
+        for _ in range(4):
+            await pilot.press("k")
+            await pilot.pause()
+            assert all(line.isprintable() for line in text_of(app).splitlines())
+
+
+# --- logs -------------------------------------------------------------------------------------------------------------
+
+
+def line(n: int, text: str) -> bytes:
+    at = datetime.fromtimestamp(1_800_000_000 + n, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{at} {text}".encode(errors="surrogateescape")
+
+
+def pods(*names: str) -> Any:
+    """What the follower keeps of pods, to be filled by hand."""
+    followed = {name: Followed(name) for name in names}
+    return SimpleNamespace(logs=SimpleNamespace(followed=followed, pods=len(names), error=None))
+
+
+@pytest.fixture
+async def shown(tmp_path: Path) -> AsyncIterator[tuple[NexConsole, Any]]:
+    async with desk(settings(tmp_path), follow=False) as (app, pilot):
+        yield app, pilot
+
+
+def show(app: NexConsole, kubernetes: Any, of: str = "") -> PodLogs:
+    screen = PodLogs(kubernetes, of)
+    app.push_screen(screen)
+    return screen
+
+
+async def test_lines_of_all_pods_stand_in_the_order_of_their_times(shown: Any) -> None:
+    app, _ = shown
+    kubernetes = pods("app-a", "app-b")
+    for n in range(10):
+        kubernetes.logs.followed["app-a" if n % 2 else "app-b"].recent.add([line(n, f"line {n} end")], 40)
+    screen = show(app, kubernetes)
+    await until(lambda: "line 9 end" in text_of(app))
+    places = [text_of(app).index(f"line {n} end") for n in range(10)]
+    assert places == sorted(places)
+    kubernetes.logs.followed["app-a"].recent.add([line(20, "and later")], 40)
+    await until(lambda: "and later" in text_of(app))
+    assert "2 of 2 pods" in text_of(app) and screen.dropped == 0
+
+
+async def test_only_the_lines_of_a_provider_are_shown_and_a_json_line_by_its_message(shown: Any) -> None:
+    app, pilot = shown
+    kubernetes = pods("app-a")
+    said = '{"level":50,"time":1,"msg":"Request failed","context":"DynamicProvider:smsbower","api_key":"hush-hush"}'
+    kubernetes.logs.followed["app-a"].recent.add([line(1, "of 5sim"), line(2, said)], 200)
+    show(app, kubernetes, "SMSBOWER")
+    await until(lambda: "ERROR [DynamicProvider:smsbower] Request failed" in text_of(app))
+    assert "of 5sim" not in text_of(app) and "hush" not in text_of(app)
+    await pilot.press("slash")
+    await until(lambda: isinstance(app.screen, Prompt))
+    await asyncio.sleep(0.5)
+    await pilot.press("enter")
+    await until(lambda: "of 5sim" in text_of(app))
+
+
+async def test_what_comes_too_fast_is_counted_not_hidden(shown: Any) -> None:
+    app, pilot = shown
+    kubernetes = pods("app-a")
+    screen = show(app, kubernetes)
+    await pilot.pause()
+    screen.read()
+    kubernetes.logs.followed["app-a"].recent.add([line(n, "x") for n in range(A_LOOK + 500)], 1000)
+    screen.read()
+    assert screen.dropped == 500
+    for n in range(20):
+        kubernetes.logs.followed["app-a"].recent.add([line(n, "y" * 80)] * 800, KEPT_BYTES // 4)
+    screen.read()
+    assert screen.dropped == 500 + 20 * 800 - A_LOOK
+    assert len(screen.kept) <= KEPT
+    await until(lambda: "lines dropped" in text_of(app))
+
+
+async def test_held_lines_stay_where_they_are_while_new_ones_come(shown: Any) -> None:
+    app, pilot = shown
+    kubernetes = pods("app-a")
+    recent = kubernetes.logs.followed["app-a"].recent
+    recent.add([line(n, f"line {n:04} end") for n in range(100)], 4000)
+    screen = show(app, kubernetes)
+    await until(lambda: "line 0099 end" in text_of(app))
+    await pilot.press("p")
+    recent.add([line(200 + n, f"late {n:04} end") for n in range(50)], 4000)
+    screen.read()
+    await pilot.pause()
+    assert "line 0099 end" in text_of(app) and "late" not in text_of(app) and "HELD" in text_of(app)
+    await pilot.press("G")
+    await pilot.pause()
+    assert "late 0049 end" in text_of(app)
+    await pilot.press("g")
+    await pilot.pause()
+    assert "line 0000 end" in text_of(app)
+    await pilot.press("escape")
+    await until(lambda: app.screen is app.console_screen)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:12])
+async def test_hostile_lines_do_no_harm(shown: Any, text: str) -> None:
+    app, pilot = shown
+    kubernetes = pods(text[:200])
+    lines = [
+        line(1, text),
+        line(2, '{"msg": ' + repr(text)[:300].replace("'", '"') + "}"),
+        text.encode(errors="replace"),
+    ]
+    next(iter(kubernetes.logs.followed.values())).recent.add(lines, 100)
+    show(app, kubernetes)
+    await pilot.pause(0.3)
+    assert all(each.isprintable() for each in text_of(app).splitlines())
+
+
+async def test_without_kubernetes_it_is_said(shown: Any) -> None:
+    app, pilot = shown
+    await pilot.press("l")
+    await pilot.pause()
+    assert "kubernetes is not configured" in text_of(app)
+
+
+def test_what_is_kept_of_a_log_is_bounded_and_what_is_gone_is_counted() -> None:
+    recent = Recent()
+    for n in range(100):
+        recent.add([b"%d" % n] * 10, KEPT_BYTES // 10)
+    lines, gone = recent.since(0)
+    assert recent.total == 1000 and len(lines) + gone == 1000 and len(lines) <= 110
+    assert recent.since(995) == ([b"99"] * 5, 0)
+    assert recent.since(1000) == ([], 0)
+    recent.add([b"one huge chunk"], 100 * KEPT_BYTES)
+    assert recent.since(1000) == ([b"one huge chunk"], 0)
