@@ -64,7 +64,8 @@ def judge(readings: Mapping[str, Reading], settings: Settings, now: datetime) ->
 
 
 def percent(rate: float) -> str:
-    return f"{rate * 100:.1f} %"
+    """With one decimal; only all is `100 %`."""
+    return "100 %" if rate >= 1 else f"{min(rate * 100, 99.9):.1f} %"
 
 
 def _transactions(value: Transactions, settings: Settings) -> Iterator[tuple[str, str]]:

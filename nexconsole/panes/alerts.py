@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..widgets.cells import BLANK, Line, Run, column, phrases, plain
+from ..widgets.cells import BLANK, Line, Run, column, phrases, plain, wrapped
 from ..widgets.picture import Listing, Picture, Space
 from ..widgets.words import clock, duration, since
 
@@ -21,14 +21,14 @@ def small(value: Alerts, space: Space) -> Picture:
     firing = _firing(value)
     rows = Listing([_key(a) for a in firing], lambda n: _short(firing[n], space)) if firing else None
     spare = space.height - 1 - len(firing)
-    foot = _runbook_lines(value, space)[: max(0, spare)] if not firing or spare > 2 else ()
+    foot = _runbook_lines(value, space, spare)[: max(0, spare)] if not firing or spare > 2 else ()
     return Picture(space.mood, (head,), rows, foot)
 
 
 def detail(value: Alerts, space: Space) -> Picture:
     firing = _firing(value)
     head = (phrases(_words(value, space), space.width, ("  ", "muted")), BLANK)
-    foot = ((), (("the runbook's alerts", "muted"),), *_runbook_lines(value, space))
+    foot = ((), (("the runbook's alerts", "muted"),), *_runbook_lines(value, space, space.height - 8 - len(firing)))
     foot = foot[: max(0, space.height - 6)]
     rows = Listing([_key(a) for a in firing], lambda n: _long(firing[n], space)) if firing else None
     if not firing:
@@ -71,11 +71,15 @@ def _cannot(alert: RunbookAlert) -> bool:
     return alert.exists is False or alert.can_fire is False
 
 
-def _runbook_lines(value: Alerts, space: Space) -> tuple[Line, ...]:
-    return tuple(_runbook(alert, space) for alert in value.runbook)
+def _runbook_lines(value: Alerts, space: Space, rows: int) -> tuple[Line, ...]:
+    """A line for each of the runbook's alerts; more, where there are so many `rows`, for why it can't fire."""
+    whole = [line for alert in value.runbook for line in _runbook(alert, space, 3)]
+    if len(whole) <= rows:
+        return tuple(whole)
+    return tuple(_runbook(alert, space, 1)[0] for alert in value.runbook)
 
 
-def _runbook(alert: RunbookAlert, space: Space) -> Line:
+def _runbook(alert: RunbookAlert, space: Space, rows: int) -> list[Line]:
     if alert.exists is None:
         shape, word, why = "?", "unknown", "the server doesn't list its rules"
     elif not alert.exists:
@@ -86,7 +90,10 @@ def _runbook(alert: RunbookAlert, space: Space) -> Line:
     why = plain(alert.why) or why
     full = f"{word}: {why}" if why and space.width >= 50 else word
     ink = "text" if _cannot(alert) else "muted"
-    return ((f"{shape} ", "muted"), (column(plain(alert.name, 60), RULE) + " ", "muted"), (full, ink))
+    first, *more = wrapped(full, space.width - RULE - 3, rows)
+    name = column(plain(alert.name, 60), RULE)
+    indent = " " * (RULE + 3)
+    return [((f"{shape} ", "muted"), (f"{name} ", "muted"), (first, ink)), *(((indent + line, ink),) for line in more)]
 
 
 def _short(alert: Alert, space: Space) -> Line:

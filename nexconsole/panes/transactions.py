@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..widgets import charts, figures
-from ..widgets.cells import BLANK, Line, cells, column, plain, spread, wrapped
+from ..widgets.cells import BLANK, Line, cells, column, length, plain, spread, wrapped
 from ..widgets.picture import Listing, Picture, Space
 from ..widgets.words import count, duration, latency, percent, share
 
@@ -38,7 +38,8 @@ def brief(value: Transactions, space: Space) -> Line:
 
 
 def _picture(value: Transactions, space: Space, large: bool) -> Picture:
-    head = [*_figures(value, space), *([BLANK] if space.height >= AIRY else []), _verdict(value, space)]
+    airy = space.height >= AIRY
+    head = [*_figures(value, space), *([BLANK] if airy else []), *_verdict_lines(value, space, 2 if airy else 1)]
     if value.disagreement and space.height >= 8:
         head += [((f"≠ {line}", "doubt"),) for line in wrapped(value.disagreement, space.width - 2, 2 if large else 1)]
     providers = sorted(value.providers, key=lambda p: (-p.failures, -(p.failure_rate or 0), -p.attempts, p.name))
@@ -83,6 +84,19 @@ def _verdict(value: Transactions, space: Space) -> Line:
     because = _because(value, space.width - cells(word) - 2)
     ink = "muted" if scope.verdict == "unknown" else space.ink if space.ink != "text" else "strong"
     return ((word, ink), (f": {because}" if because else "", "text" if ink != "muted" else "muted"))
+
+
+def _verdict_lines(value: Transactions, space: Space, rows: int) -> list[Line]:
+    """The verdict with all its numbers on `rows` lines where one is too short for them; else on one."""
+    because = plain(value.scope.because)
+    one = _verdict(value, space)
+    if rows < 2 or len(one) < 2 or not because or (because in one[1][0] and length(one) <= space.width):
+        return [one]
+    (word, ink), (_, rest) = one
+    first, *more = wrapped(f"{word}: {because}", space.width, rows)
+    if not first.startswith(word):
+        return [one]
+    return [((word, ink), (first[len(word) :], rest)), *(((line, rest),) for line in more)]
 
 
 def _because(value: Transactions, room: int) -> str:
