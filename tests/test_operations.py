@@ -17,12 +17,12 @@ import sample_readings as sample
 from acting import add_provider
 from desk import entries, fresh, kinds, settings, until
 
-from nexconsole import operations as module
 from nexconsole.actions.perform import Answer
 from nexconsole.errors import JournalError
 from nexconsole.journal import Entry, open_journal
 from nexconsole.model import utc_now
 from nexconsole.operations import Operations, StepRef
+from nexconsole.operations import operations as module
 from nexconsole.runbook.walk import KEPT, walk_of
 from nexconsole.sources import Sources
 from nexconsole.sources.clients import Clients

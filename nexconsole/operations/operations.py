@@ -7,79 +7,31 @@ import contextlib
 import itertools
 import logging
 import random
-import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from .actions.action import Context
-from .actions.perform import Answer, Ask, AskUnrecorded, Performance, observing, perform
-from .actions.perform import Console as Side
-from .actions.plan import Outcome, Plan, Undo, Verdict
-from .actions.registry import ACTIONS
-from .errors import JournalError
-from .journal import Entry, Journal, Kind, Life, Writer, follow, merge, open_journal, unfinished
-from .journal.processes import life
-from .model import Reading, utc_now
-from .runbook.walk import BEGUN, Walk, walk_of
-from .settings import Settings, named
+from ..actions.action import Context
+from ..actions.perform import Answer, Ask, AskUnrecorded, Performance, observing, perform
+from ..actions.perform import Console as Side
+from ..actions.plan import Outcome, Plan, Verdict
+from ..actions.registry import ACTIONS
+from ..errors import JournalError
+from ..journal import Entry, Journal, Kind, follow, merge, open_journal
+from ..model import Reading, utc_now
+from ..runbook.walk import BEGUN, Walk, walk_of
+from ..settings import Settings, named
+from .operation import Operation, StepRef
+from .others import others
+from .targets import known
 
 if TYPE_CHECKING:
-    from .sources import Sources
+    from ..sources import Sources
 
 log = logging.getLogger(__name__)
 
 STEADY_S = 10.0  # a severity that lasts for less is not recorded
 TURNS_S = 3.0
-RECENT = timedelta(minutes=10)  # what others did before this console began is shown if it is no older
-Phase = Literal["preparing", "asking", "sending", "watching", "ended"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepRef:
-    """The step of a scenario that an action is taken for, and the branches that it settles (resolution.given)."""
-
-    scenario: str
-    step: str
-    taken: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-
-@dataclass(kw_only=True, eq=False)
-class Operation:
-    """One action under way or ended, here or (`elsewhere`) on another console; changes until `phase` is ended.
-
-    `unfinished`: its console ended between intent and outcome, so that nobody knows what became of it.
-    """
-
-    action: str
-    arguments: Mapping[str, str]
-    began_at: datetime
-    by: str
-    phase: Phase = "preparing"
-    elsewhere: bool = False
-    unfinished: bool = False
-    plan: Plan | None = None
-    intent: str | None = None
-    watch: str = ""
-    command: str = ""
-    watch_until: datetime | None = None
-    progress: str = ""
-    outcome: Outcome | None = None
-    verdict: Verdict | None = None
-    stopped: str | None = None
-    undone: bool = False
-    stopping: bool = False
-
-    @property
-    def name(self) -> str:
-        return " ".join((self.action, *self.arguments.values()))
-
-    @property
-    def undo(self) -> Undo | None:
-        """The way back, while something may have been changed that was not taken back yet."""
-        changed = self.outcome is not None and self.outcome.state in ("done", "unknown")
-        return self.plan.undo if self.plan is not None and changed and not self.undone else None
 
 
 class Operations:
@@ -150,7 +102,7 @@ class Operations:
         if new:
             self._ids.update(entry.id for entry in new)
             self.entries = merge(self.entries, new)
-            self._there = self._fold()
+            self._there = others(self.entries, self.journal.writer, self.began_at, self.clock())
         return new
 
     async def record(self, kind: str, data: Mapping[str, Any]) -> str:
@@ -169,7 +121,7 @@ class Operations:
     def look_again(self) -> None:
         """Whether the consoles still live whose actions are under way; called every few seconds."""
         if any(one.phase != "ended" for one in self._there.values()):
-            self._there = self._fold()
+            self._there = others(self.entries, self.journal.writer, self.began_at, self.clock())
             self._changed()
 
     async def note(self, text: str) -> None:
@@ -382,107 +334,6 @@ class Operations:
         answer = f"looked at by {self.settings.operator}: {words}"
         await self.record(Kind.OUTCOME, {"intent": intent, "outcome": {"state": state, "answer": answer}})
 
-    def _fold(self) -> dict[str, Operation]:
-        """The actions of other consoles, from their entries; and whatever was left without an outcome."""
-        lives = {one.entry.id: one.life for one in unfinished(self.entries)}
-        found: dict[str, Operation] = {}
-        writers: dict[str, Writer] = {}
-        for entry in self.entries:
-            if entry.kind == Kind.INTENT:
-                if entry.writer == self.journal.writer:
-                    continue
-                lost = lives.get(entry.id) in (Life.GONE, Life.UNKNOWN)
-                if lost or entry.at > self.began_at - RECENT:
-                    found[entry.id] = _elsewhere(entry, lost)
-                    writers[entry.id] = entry.writer
-            elif (operation := found.get(intent := str(entry.data.get("intent")))) is not None:
-                _conclude_elsewhere(operation, entry, writers[intent])
-        return {
-            intent: one
-            for intent, one in found.items()
-            if one.unfinished or one.phase != "ended" or one.began_at >= self.began_at
-        }
-
     def known(self, kind: str) -> tuple[str, ...]:
         """What may stand as an argument of this kind, as far as readings and settings tell."""
-        return tuple(dict.fromkeys(str(word) for word in KNOWN.get(kind, _nothing)(self)))
-
-    def value(self, signal: str) -> Any:
-        """A signal's last value; None where there is none."""
-        reading = self.readings().get(signal)
-        return reading.value if reading else None
-
-
-def _elsewhere(entry: Entry, lost: bool) -> Operation:
-    plan = entry.data.get("plan")
-    plan = plan if isinstance(plan, dict) else {}
-    arguments = plan.get("arguments")
-    return Operation(
-        action=str(plan.get("action", "an action")),
-        arguments={str(k): str(v) for k, v in arguments.items()} if isinstance(arguments, dict) else {},
-        began_at=entry.at,
-        by=str(entry.writer),
-        phase="ended" if lost else "sending",
-        elsewhere=True,
-        unfinished=lost,
-        intent=entry.id,
-        watch=str(plan.get("watch") or ""),
-        command=str(plan.get("command") or ""),
-    )
-
-
-def _conclude_elsewhere(operation: Operation, entry: Entry, writer: Writer) -> None:
-    """`writer` wrote the intent: a verdict can only come from there, and while that console lives."""
-    part = entry.data.get(entry.kind)
-    if not isinstance(part, dict):
-        return
-    if entry.kind == Kind.OUTCOME:
-        operation.outcome = Outcome(state=part.get("state", "unknown"), answer=str(part.get("answer", "")))
-        open_end = operation.outcome.state in ("done", "unknown") and entry.writer == writer
-        alive = life(writer.host, writer.pid, writer.start, socket.gethostname()) is not Life.GONE
-        operation.phase = "watching" if open_end and alive else "ended"
-    elif entry.kind == Kind.VERDICT:
-        operation.verdict = Verdict(state=part.get("state", "unknown"), because=str(part.get("because", "")))
-        operation.phase = "ended"
-
-
-def _nothing(operations: Operations) -> Sequence[str]:
-    return ()
-
-
-def _providers(operations: Operations) -> list[str]:
-    circuits, traffic = operations.value("circuits"), operations.value("transactions")
-    return [one.name for value in (traffic, circuits) if value is not None for one in value.providers]
-
-
-def _pods(operations: Operations) -> list[str]:
-    workloads = operations.value("workloads")
-    return [pod.name for pod in workloads.pods] if workloads is not None else []
-
-
-def _sessions(operations: Operations) -> list[str]:
-    database = operations.value("database")
-    return [str(session.pid) for session in database.sessions] if database is not None else []
-
-
-def _events(operations: Operations) -> list[str]:
-    events = operations.value("outbox events")
-    return [event.id for event in events.events if event.status == "FAILED"] if events is not None else []
-
-
-def _alerts(operations: Operations) -> list[str]:
-    alerts = operations.value("alerts")
-    return [alert.name for alert in alerts.firing] if alerts is not None else []
-
-
-KNOWN: Mapping[str, Callable[[Operations], Sequence[str]]] = {
-    "provider": _providers,
-    "pod": _pods,
-    "pid": _sessions,
-    "event": _events,
-    "alert": _alerts,
-    "family": lambda operations: list(operations.settings.locks.families),
-    "duration": lambda operations: ["30m", "1h", "4h"],
-}
-
-__all__ = ["Answer", "Awaitable", "Operation", "Operations", "StepRef"]
+        return known(kind, self.readings(), self.settings)

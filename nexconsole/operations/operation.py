@@ -1,0 +1,58 @@
+"""One action as the operator sees it, from its first question to its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from ..actions.plan import Outcome, Plan, Undo, Verdict
+
+Phase = Literal["preparing", "asking", "sending", "watching", "ended"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRef:
+    """The step of a scenario that an action is taken for, and the branches that it settles (resolution.given)."""
+
+    scenario: str
+    step: str
+    taken: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True, eq=False)
+class Operation:
+    """One action under way or ended, here or (`elsewhere`) on another console; changes until `phase` is ended.
+
+    `unfinished`: its console ended between intent and outcome, so that nobody knows what became of it.
+    """
+
+    action: str
+    arguments: Mapping[str, str]
+    began_at: datetime
+    by: str
+    phase: Phase = "preparing"
+    elsewhere: bool = False
+    unfinished: bool = False
+    plan: Plan | None = None
+    intent: str | None = None
+    watch: str = ""
+    command: str = ""
+    watch_until: datetime | None = None
+    progress: str = ""
+    outcome: Outcome | None = None
+    verdict: Verdict | None = None
+    stopped: str | None = None
+    undone: bool = False
+    stopping: bool = False
+
+    @property
+    def name(self) -> str:
+        return " ".join((self.action, *self.arguments.values()))
+
+    @property
+    def undo(self) -> Undo | None:
+        """The way back, while something may have been changed that was not taken back yet."""
+        changed = self.outcome is not None and self.outcome.state in ("done", "unknown")
+        return self.plan.undo if self.plan is not None and changed and not self.undone else None
