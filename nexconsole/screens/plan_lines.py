@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from ..widgets.cells import Line, cells, column, cut, plain, wrapped
@@ -64,9 +65,11 @@ def _targets(targets: tuple[Target, ...], width: int) -> list[Line]:
     """A row for each target: what it is, then what tells one from the other, those left alone greyed."""
     if not targets:
         return []
-    chosen = sum(target.chosen for target in targets)
+    kinds = Counter(target.kind for target in targets if target.chosen)
+    chosen = kinds.total()
+    touched = ", ".join(several(number, kind, _plural(kind)) for kind, number in kinds.items()) or "nothing"
     alone = f", {len(targets) - chosen} left alone" if chosen != len(targets) else ""
-    head = f"{several(chosen, targets[0].kind, _plural(targets[0].kind))} will be touched{alone}"
+    head = f"{touched} will be touched{alone}"
     lines: list[Line] = [((head, "muted"),)]
     named = {id(target): _name(target) for target in targets[:TARGETS]}
     room = min(max(map(cells, named.values())), max(12, width // 2))
