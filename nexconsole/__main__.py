@@ -13,6 +13,11 @@ def _splash() -> None:
     os.write(1, b"\x1b[?1049h\x1b[H\x1b[2J\x1b[1m NexConsole\x1b[0m is starting\xe2\x80\xa6\r\n")
 
 
+def _ended(number: int, _: object) -> None:
+    """Until the console has the signals in hand, they end the program through every `finally`: the splash is left."""
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     """Entry point of the command `nexconsole`."""
     # How long Textual waits whether an Escape begins a key's sequence: its 100 ms are felt.
@@ -24,8 +29,15 @@ def main() -> None:
     if splash:
         _splash()
         gc.disable()  # until the screen stands: what is imported is here to stay
-    from .cli import run
+        import signal
 
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _ended)
+    try:
+        from .cli import run
+    except SystemExit:  # a signal, while nothing stood yet that would leave the splash
+        os.write(1, b"\x1b[?1049l" * splash)
+        raise
     sys.exit(run(arguments, splash=splash))
 
 

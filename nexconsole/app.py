@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.app import App, SystemCommand
@@ -78,6 +78,7 @@ class NexConsole(App[None]):
         super().__init__(driver_class=_calm_mouse(self.get_driver_class()))
         self.settings, self.sources, self._opener = settings, sources, opener
         self.refused: NexConsoleError | None = None
+        self._told_to_end = 0  # by this signal
         self.console_screen = Console(settings, clock, self._health, drill=drill, notice=warning or "")
         self._clock_of_readings, self._drill = clock, drill
         if not _motion(settings):
@@ -97,16 +98,24 @@ class NexConsole(App[None]):
 
     # --- begin and end ----------------------------------------------------------------------------------------
 
-    def on_mount(self) -> None:
-        if threading.current_thread() is threading.main_thread() and not self.is_headless:
+    async def run_async(self, *args: Any, **options: Any) -> Any:
+        """As Textual's, with the signals in our hands before the terminal is."""
+        if threading.current_thread() is threading.main_thread():
             loop = asyncio.get_running_loop()
             for number in (signals_of_the_system.SIGTERM, signals_of_the_system.SIGHUP):
                 loop.add_signal_handler(number, self._leave, number)
+        return await super().run_async(*args, **options)
+
+    def on_mount(self) -> None:
+        if self._told_to_end:
+            self._leave(self._told_to_end)  # while there was nothing yet that could be left
         self.call_after_refresh(self._begin)
 
     def _leave(self, number: int) -> None:
         """Told to end from outside: leave as `q` does, so that the terminal is as it was."""
-        self.exit(return_code=128 + number)
+        self._told_to_end = number
+        if self.is_running:
+            self.exit(return_code=128 + number)
 
     def _begin(self) -> None:
         """After the first paint: long-lived objects are no business of the collector's, and polling starts."""

@@ -66,8 +66,8 @@ def assert_given_back(written: bytes) -> None:
     assert written.count(b"\x1b[?1049h") >= 1
     end = written.rindex(ALTERNATE_OFF)
     assert b"\x1b[?1049h" not in written[end:]
-    assert written.rindex(MOUSE_OFF) > written.rindex(b"\x1b[?1000h")
-    assert written.rindex(CURSOR_ON) > written.rindex(b"\x1b[?25l")
+    assert written.rfind(MOUSE_OFF) >= written.rfind(b"\x1b[?1000h")
+    assert written.rfind(CURSOR_ON) >= written.rfind(b"\x1b[?25l")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -77,6 +77,17 @@ def test_a_signal_gives_the_terminal_back(number: signal.Signals) -> None:
         terminal.process.send_signal(number)
         terminal.read(None)
         assert terminal.process.returncode == 128 + number
+        assert_given_back(terminal.written)
+
+
+@pytest.mark.parametrize("after_s", [0.1, 0.2, 0.4])
+def test_a_signal_before_the_screen_stands_gives_the_terminal_back(after_s: float) -> None:
+    with console() as (terminal, _):
+        terminal.read(b"is starting")
+        time.sleep(after_s)  # somewhere among the imports, or just after them
+        terminal.process.terminate()
+        terminal.read(None)
+        assert terminal.process.returncode == 128 + signal.SIGTERM
         assert_given_back(terminal.written)
 
 
