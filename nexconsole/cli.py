@@ -88,6 +88,7 @@ def _console_parser() -> argparse.ArgumentParser:
 def _parser() -> argparse.ArgumentParser:
     from . import oneshot, records
     from .runbook import command as runbook
+    from .warroom import command as warroom
 
     flags = _flags()
     parser = argparse.ArgumentParser(prog="nexconsole", description="The war-room console for NexNum.")
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("settings", parents=[flags], help="print the effective settings and where each came from")
     oneshot.add_parser(commands, [flags])
     records.add_parser(commands, [flags])
+    warroom.add_parser(commands, [flags])
     runbook.add_parsers(commands, flags)
     return parser
 
@@ -276,6 +278,12 @@ def _journal(options: argparse.Namespace) -> int:
     return records.run(options, _load(options).settings)
 
 
+def _export(options: argparse.Namespace) -> int:
+    from .warroom import command
+
+    return command.run(options, _load(options).settings)
+
+
 def _runbook(options: argparse.Namespace) -> int:
     from .actions.auditing import auditor
     from .runbook import command
@@ -301,5 +309,6 @@ COMMANDS = {
     "settings": _settings,
     "run": _run,
     "journal": _journal,
+    "export": _export,
     "runbook": _runbook,
 }

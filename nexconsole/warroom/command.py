@@ -1,0 +1,49 @@
+"""`nexconsole export JOURNAL`: the report of an incident, for people, scripts, paper and the chat channel."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..journal import journal_file, journal_folder, read
+from ..model import utc_now
+from ..settings import Settings
+from ..sources.text import clean
+from . import writing
+from .incident import fold
+
+FORMATS = {"md": writing.as_markdown, "json": writing.as_json, "html": writing.as_html}
+
+
+def add_parser(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
+    """Add the command `export` to argparse's subparsers; `run` does what it asks."""
+    parser = commands.add_parser("export", parents=parents, help="print the report of an incident, from its journal")
+    parser.add_argument("journal", metavar="JOURNAL", help="an incident's id, or a journal's file")
+    parser.add_argument(
+        "--format", choices=(*FORMATS, "line"), default="md", help="line: the state by now, for a chat channel"
+    )
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Print the report in UTF-8 whatever the locale; 0. Raises JournalError where there is no such journal."""
+    file = _file(options.journal, settings)
+    journal = read(file)
+    incident = fold(journal.entries)
+    name = clean(file.stem, 100)
+    text = writing.as_line(incident, utc_now()) + "\n" if options.format == "line" else None
+    sys.stdout.flush()
+    sys.stdout.buffer.write((FORMATS[options.format](incident, name) if text is None else text).encode())
+    sys.stdout.buffer.flush()
+    for problem in journal.problems:
+        print(f"nexconsole: line {problem.line} {clean(problem.sentence)}", file=sys.stderr)
+    return 0
+
+
+def _file(named: str, settings: Settings) -> Path:
+    if os.sep in named or named.endswith(".jsonl"):
+        return Path(named)
+    return journal_file(journal_folder(settings), named)

@@ -1,0 +1,244 @@
+"""An incident: a pure fold over the journal's entries, the same in whatever order and how often they arrive.
+
+Nothing is taken from this machine: no clock, no time zone, no process table. All texts are harmless and redacted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..journal import Entry, Kind, merge
+from ..records import sentence
+from ..runbook.walk import BEGUN, walk_of
+from ..severity import LEVELS
+from ..sources.text import clean
+from .standing import Standing, standing
+from .taking import NO_ACTION, Taken, taken_in
+
+CALM = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Somebody who wrote entries, from one console or several. Times in UTC."""
+
+    name: str
+    hosts: tuple[str, ...]
+    first: datetime
+    last: datetime
+    entries: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """The severity from `at` on, with the sentences that hold its figures."""
+
+    level: str
+    at: datetime
+    by: str
+    because: tuple[str, ...] = ()
+
+    @property
+    def rank(self) -> int:
+        """0 is the worst; an unknown word is no worse than calm."""
+        return LEVELS.index(self.level) if self.level in LEVELS else len(LEVELS) - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What became of a scenario's step, by whom and when. state: pending, running, done, skipped, failed, unknown."""
+
+    step: str
+    state: str
+    by: str
+    at: datetime
+    answer: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walked:
+    """One walk of a scenario from its beginning to the next. Its steps are in order of their time."""
+
+    scenario: str
+    begun_at: datetime
+    begun_by: str
+    people: tuple[str, ...]
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the timeline."""
+
+    at: datetime
+    by: str
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incident:
+    """All of it. `begin` and `end` are the first and the last entry's times, None without entries.
+
+    `closed` is the reason that a closing entry gives, None where there is none. `others` counts the entries of
+    kinds that this version doesn't know.
+    """
+
+    title: str = ""
+    begin: datetime | None = None
+    end: datetime | None = None
+    closed: str | None = None
+    people: tuple[Person, ...] = ()
+    levels: tuple[Level, ...] = ()
+    scenarios: tuple[Walked, ...] = ()
+    actions: tuple[Taken, ...] = ()
+    notes: tuple[Line, ...] = ()
+    timeline: tuple[Line, ...] = ()
+    standing: tuple[Standing, ...] = ()
+    others: Mapping[str, int]
+
+    @property
+    def lasted(self) -> timedelta:
+        return self.end - self.begin if self.begin is not None and self.end is not None else timedelta()
+
+
+def fold(entries: Iterable[Entry]) -> Incident:
+    """The incident that these entries tell, of one journal or of several laid together."""
+    ordered = merge(entries)
+    if not ordered:
+        return Incident(others={})
+    actions = taken_in(ordered)
+    scenarios = _scenarios(ordered)
+    timeline = _timeline(ordered, actions)
+    known = frozenset(Kind)
+    return Incident(
+        title=next((_text(one.data.get("title"), 200) for one in ordered if one.kind == Kind.OPENED), ""),
+        begin=_time(ordered[0]),
+        end=_time(ordered[-1]),
+        closed=_closed(ordered),
+        people=_people(ordered),
+        levels=_levels(ordered),
+        scenarios=scenarios,
+        actions=actions,
+        notes=tuple(line for line in timeline if line.kind == Kind.NOTE),
+        timeline=timeline,
+        standing=_all_standing(ordered, actions, scenarios),
+        others=dict(sorted(Counter(clean(one.kind, 40) for one in ordered if one.kind not in known).items())),
+    )
+
+
+def _time(entry: Entry) -> datetime:
+    return entry.at.astimezone(UTC)
+
+
+def _text(value: Any, limit: int = 500) -> str:
+    return clean(value, limit) if value not in (None, "") else ""
+
+
+def _closed(entries: tuple[Entry, ...]) -> str | None:
+    """Why it was closed; None where it is open, or was opened again."""
+    last = next((one for one in reversed(entries) if one.kind in (Kind.OPENED, Kind.CLOSED)), None)
+    return _text(last.data.get("reason")) if last is not None and last.kind == Kind.CLOSED else None
+
+
+def _people(entries: tuple[Entry, ...]) -> tuple[Person, ...]:
+    wrote: dict[str, list[Entry]] = {}
+    for entry in entries:
+        wrote.setdefault(str(entry.writer), []).append(entry)
+    return tuple(
+        Person(
+            name=name,
+            hosts=tuple(sorted({clean(entry.writer.host, 100) for entry in own})),
+            first=_time(own[0]),
+            last=_time(own[-1]),
+            entries=len(own),
+        )
+        for name, own in wrote.items()
+    )
+
+
+def _levels(entries: tuple[Entry, ...]) -> tuple[Level, ...]:
+    """Each change of severity once, though two consoles may have written it."""
+    levels: list[Level] = []
+    for entry in entries:
+        if entry.kind != Kind.SEVERITY:
+            continue
+        level = _text(entry.data.get("level"), 20)
+        if level and (not levels or levels[-1].level != level):
+            because = entry.data.get("because")
+            sentences = because if isinstance(because, list) else [because]
+            words = tuple(filter(None, map(_text, sentences)))
+            levels.append(Level(level=level, at=_time(entry), by=str(entry.writer), because=words))
+    return tuple(levels)
+
+
+def _scenarios(entries: tuple[Entry, ...]) -> tuple[Walked, ...]:
+    # An outcome that names no intent as a text belongs to no step.
+    usable = [one for one in entries if one.kind != Kind.OUTCOME or isinstance(one.data.get("intent"), str)]
+    begun = [
+        (place, one.data["scenario"])
+        for place, one in enumerate(usable)
+        if one.kind == Kind.STEP and one.data.get("state") == BEGUN and isinstance(one.data.get("scenario"), str)
+    ]
+    walks = []
+    for nth, (place, scenario) in enumerate(begun):
+        until = next((other for other, name in begun[nth + 1 :] if name == scenario), len(usable))
+        # What was sent in this walk may be answered when the next has begun.
+        late = (one for one in usable[until:] if one.kind == Kind.OUTCOME)
+        walk = walk_of([*usable[place:until], *late], scenario)
+        if walk is not None:
+            walks.append(_walked(walk))
+    return tuple(walks)
+
+
+def _walked(walk: Any) -> Walked:
+    steps = [
+        Step(
+            step=_text(step, 200),
+            state=mark.state,
+            by=mark.by,
+            at=mark.at.astimezone(UTC),
+            answer=_text(mark.answer),
+            reason=_text(mark.reason),
+        )
+        for step, mark in walk.marks.items()
+    ]
+    steps.sort(key=lambda step: (step.at, step.step))
+    return Walked(
+        scenario=_text(walk.scenario, 200),
+        begun_at=walk.begun_at.astimezone(UTC),
+        begun_by=walk.begun_by,
+        people=tuple(dict.fromkeys([walk.begun_by, *(step.by for step in steps)])),
+        steps=tuple(steps),
+    )
+
+
+def _timeline(entries: tuple[Entry, ...], actions: tuple[Taken, ...]) -> tuple[Line, ...]:
+    names = {action.intent: action.name for action in actions}
+    lines = []
+    for entry in entries:
+        if entry.kind not in frozenset(Kind):
+            continue
+        text = sentence(entry)
+        if entry.kind in (Kind.OUTCOME, Kind.VERDICT, Kind.UNDO):
+            name = names.get(str(entry.data.get("intent")), NO_ACTION)
+            text = f"{name} was taken back" if entry.kind == Kind.UNDO else f"{name}: {text}"
+        lines.append(Line(at=_time(entry), by=str(entry.writer), kind=entry.kind, text=text))
+    return tuple(lines)
+
+
+def _all_standing(
+    entries: tuple[Entry, ...], actions: tuple[Taken, ...], scenarios: tuple[Walked, ...]
+) -> tuple[Standing, ...]:
+    running = (
+        Standing(kind="step", what=f"{walk.scenario}, {step.step}: begun and not ended", since=step.at, by=step.by)
+        for walk in scenarios
+        for step in walk.steps
+        if step.state == "running"
+    )
+    return tuple(sorted((*standing(actions, _time(entries[-1])), *running), key=lambda one: (one.since, one.what)))

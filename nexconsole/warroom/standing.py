@@ -1,0 +1,68 @@
+"""What an incident leaves behind: providers disabled, silences that last, actions that nobody knows the end of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from .taking import Taken
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Something that somebody must still end or look at. `intent` is "" for a step."""
+
+    kind: Literal["provider", "silence", "action", "step"]
+    what: str
+    since: datetime
+    by: str
+    intent: str = ""
+
+
+def standing(actions: Iterable[Taken], at: datetime) -> list[Standing]:
+    """What the actions left standing at this time (UTC), in order of beginning.
+
+    An undo that was recorded and the opposite action both end it; one whose end is unknown ends nothing.
+    """
+    taken = sorted(actions, key=lambda one: (one.ended_at or one.at, one.at, one.intent))
+    disabled: dict[str, Taken] = {}
+    silences: dict[str, Taken] = {}
+    for one in taken:
+        if not one.happened:
+            continue
+        if one.action == "provider.disable" and one.undone_at is None:
+            disabled.setdefault(one.subject, one)
+        elif one.action == "provider.enable":
+            disabled.pop(one.subject, None)
+        elif one.action == "alert.silence" and one.undone_at is None and not _expired(one, at):
+            silences.update(dict.fromkeys(one.silences or (one.intent,), one))
+        elif one.action == "alert.unsilence":
+            silences.pop(one.subject, None)
+    found = [_standing("provider", f"{target} is disabled", one) for target, one in disabled.items()]
+    found += [
+        _standing("silence", _silence(one), one) for one in {one.intent: one for one in silences.values()}.values()
+    ]
+    found += [_standing("action", f"{one.name}: nobody knows what became of it", one) for one in taken if one.unknown]
+    return sorted(found, key=lambda one: (one.since, one.what))
+
+
+def _ends(one: Taken) -> datetime | None:
+    return (one.ended_at or one.at) + timedelta(seconds=one.lasts_s) if one.lasts_s is not None else None
+
+
+def _expired(one: Taken, at: datetime) -> bool:
+    ends = _ends(one)
+    return ends is not None and ends <= at
+
+
+def _silence(one: Taken) -> str:
+    ends = _ends(one)
+    until = f" until about {ends:%Y-%m-%d %H:%M}Z" if ends else ""
+    return f"alerts of {next(iter(one.arguments.values()), '?')} are silenced{until}"
+
+
+def _standing(kind: Literal["provider", "silence", "action"], what: str, one: Taken) -> Standing:
+    watch = f". Look whether {one.watch}" if kind == "action" and one.watch else ""
+    return Standing(kind=kind, what=what + watch, since=one.ended_at or one.at, by=one.by, intent=one.intent)

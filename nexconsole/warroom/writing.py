@@ -1,0 +1,151 @@
+"""The report as Markdown, HTML and JSON, and the line for the chat channel. One incident, always the same bytes."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from html import escape
+from typing import Any
+
+import msgspec
+
+from . import chart
+from .incident import CALM, Incident
+from .report import Block, Bullets, Chart, Code, Heading, Table, Text, figures, questions, recovered, sections, span
+from .report import times_of as times
+from .taking import Taken
+
+FORMAT = 1  # of the JSON document
+SHOWN_ACTIONS = 3
+GOES_ON = timedelta(hours=6)  # without an entry for so long an incident is not counted on
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&#])")
+_FENCE = re.compile(r"`{3,}")
+_STYLE = """
+body{font:15px/1.45 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#111;background:#fff}
+h1{font-size:1.6rem}h2{border-bottom:1px solid #999;margin-top:2rem}h3{margin-bottom:.3rem}
+table{border-collapse:collapse;width:100%;margin:.6rem 0}
+td,th{text-align:left;vertical-align:top;padding:.2rem .6rem .2rem 0}
+td,th{border-bottom:1px solid #ddd;overflow-wrap:anywhere}
+td:first-child{white-space:nowrap}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f4f4f4;border:1px solid #ccc;padding:.5rem;font-size:13px}
+svg{width:100%;max-width:46rem;font:11px system-ui,sans-serif}
+@media print{body{margin:0;max-width:none;font-size:11pt}h2,h3{break-after:avoid}tr,pre,svg{break-inside:avoid}}
+"""
+
+
+def as_markdown(incident: Incident, name: str) -> str:
+    """A page that any Markdown viewer shows as it is meant, whatever the texts in it hold."""
+    lines = [f"# Incident report: {_escaped(name)}", ""]
+    for section in sections(incident):
+        lines += [f"## {section.title}", ""]
+        for block in section.blocks:
+            lines += [*_markdown(block, incident), ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _markdown(block: Block, incident: Incident) -> list[str]:
+    match block:
+        case Heading(text):
+            return [f"### {_escaped(text)}"]
+        case Text(text, strong):
+            return [f"**{_escaped(text)}**" if strong else _escaped(text)]
+        case Bullets(lines):
+            return [f"- {_escaped(line)}" for line in lines]
+        case Code(text):
+            fence = "`" * (1 + max((len(found) for found in _FENCE.findall(text)), default=2))
+            return [f"{fence}sh", *text.split("\n"), fence]
+        case Table(head, rows):
+            cells = [head, ("---",) * len(head), *(tuple(map(_escaped, row)) for row in rows)]
+            return [f"| {' | '.join(row)} |" for row in cells]
+        case Chart():
+            drawn = chart.as_text(incident)
+            return ["```text", drawn, "```"] if drawn else []
+
+
+def _escaped(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def as_html(incident: Incident, name: str) -> str:
+    """A page of its own: no script, nothing fetched, every text escaped, readable on paper."""
+    title = escape(f"Incident report: {name}")
+    body = [f"<h1>{title}</h1>"]
+    for section in sections(incident):
+        body += [f"<h2>{escape(section.title)}</h2>", *(_html(block, incident) for block in section.blocks)]
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f'<meta name="viewport" content="width=device-width"><title>{title}</title><style>{_STYLE}</style></head>\n'
+        "<body>\n" + "\n".join(body) + "\n</body></html>\n"
+    )
+
+
+def _html(block: Block, incident: Incident) -> str:
+    match block:
+        case Heading(text):
+            return f"<h3>{escape(text)}</h3>"
+        case Text(text, strong):
+            return f"<p>{'<strong>' * strong}{escape(text)}{'</strong>' * strong}</p>"
+        case Bullets(lines):
+            return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+        case Code(text):
+            return f"<pre>{escape(text)}</pre>"
+        case Table(head, rows):
+            top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+            lines = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+            return f"<table><thead><tr>{top}</tr></thead><tbody>\n{lines}\n</tbody></table>"
+        case Chart():
+            return chart.as_svg(incident)
+
+
+def as_json(incident: Incident, name: str) -> str:
+    """The whole incident for scripts; times are ISO 8601 in UTC, lengths in seconds or null."""
+    lengths = times(incident)
+    document: dict[str, Any] = {
+        "format": FORMAT,
+        "name": name,
+        "incident": incident,
+        "seconds_to": {
+            key: None if (length := getattr(lengths, key)) is None else length.total_seconds()
+            for key in ("detect", "engage", "mitigate", "recover")
+        },
+        "figures": figures(incident),
+        "questions": questions(incident),
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+
+
+def as_line(incident: Incident, now: datetime) -> str:
+    """The state for a chat channel, such as `SEV-1 22 min, smsbower disabled 14:07 (worked: ...)`.
+
+    `now` (UTC) counts while the incident goes on: not closed, not calm, an entry in the last six hours.
+    """
+    if incident.begin is None or incident.end is None:
+        return "no entries"
+    parts = [_state(incident, now), *(_short(action) for action in incident.actions[-SHOWN_ACTIONS:])]
+    if incident.standing:
+        parts.append("still standing: " + ", ".join(one.what for one in incident.standing))
+    return ", ".join(parts)
+
+
+def _state(incident: Incident, now: datetime) -> str:
+    assert incident.begin is not None and incident.end is not None
+    risen = next((level for level in incident.levels if level.level != CALM), None)
+    if risen is None:
+        return f"no severity on record, {span(incident.lasted)}"
+    calm = recovered(incident)
+    if calm is not None:
+        return f"over after {span(calm - risen.at)}"
+    on = incident.closed is None and incident.end <= now < incident.end + GOES_ON
+    return f"{incident.levels[-1].level} {span((now if on else incident.end) - risen.at)}"
+
+
+def _short(action: Taken) -> str:
+    done = {"provider.disable": "disabled", "provider.enable": "enabled"}.get(action.action)
+    at = action.at.isoformat()[11:16]
+    told = f"{action.subject} {done} {at}" if done and action.happened else f"{action.name} {at}"
+    if not action.happened:
+        return f"{told} ({action.outcome})"
+    back = ", taken back" if action.undone_at else ""
+    return f"{told} ({action.verdict}: {action.because}{back})" if action.verdict else f"{told} (no verdict yet{back})"

@@ -1,0 +1,216 @@
+"""The incident as a fold over the journal."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nexconsole.journal import Entry, Kind, Writer, merge
+from nexconsole.journal.entries import make
+from nexconsole.warroom.incident import fold
+
+START = datetime(2026, 11, 23, 13, 42, tzinfo=UTC)
+MARIA = Writer("maria", "bastion", 10, START)
+PIET = Writer("piet", "laptop", 20, START)
+
+
+class Story:
+    """Entries a minute apart, as consoles would have written them."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.minute = 0
+
+    def tell(self, kind: str, data: Mapping[str, Any], writer: Writer = MARIA) -> str:
+        at = START + timedelta(minutes=self.minute)
+        self.minute += 1
+        number = sum(one.writer == writer for one in self.entries) + 1
+        entry = make(at=at, writer=writer, seq=number, prev="", after="", kind=kind, data=dict(data))
+        self.entries.append(entry)
+        return entry.id
+
+    def act(self, action: str, target: str, writer: Writer = MARIA, **plan: Any) -> str:
+        given = {"action": action, "arguments": {"target": target}, "command": f"do {target}", **plan}
+        return self.tell(Kind.INTENT, {"operator": writer.operator, "plan": given}, writer)
+
+    def end(self, intent: str, state: str = "done", writer: Writer = MARIA, **outcome: Any) -> None:
+        self.tell(Kind.OUTCOME, {"intent": intent, "outcome": {"state": state, "answer": "so", **outcome}}, writer)
+
+    def judge(self, intent: str, state: str, writer: Writer = MARIA) -> None:
+        self.tell(Kind.VERDICT, {"intent": intent, "verdict": {"state": state, "because": "31 % -> 4 %"}}, writer)
+
+
+def whole() -> Story:
+    """An incident with something of everything; it ends calm, with smsbower disabled."""
+    story = Story()
+    story.tell(Kind.OPENED, {"title": "smsbower fails"})
+    story.tell(Kind.SEVERITY, {"level": "SEV-2", "because": ["17.8 % of purchases fail"]}, PIET)
+    story.tell(Kind.SEVERITY, {"level": "SEV-1", "because": ["31 % of purchases fail"]})
+    story.tell(Kind.STEP, {"scenario": "Provider", "state": "begun"}, PIET)
+    story.tell(Kind.STEP, {"scenario": "Provider", "step": "look", "state": "done", "answer": "smsbower"}, PIET)
+    story.tell(Kind.STEP, {"scenario": "Provider", "step": "call", "state": "skipped", "reason": "no phone"})
+    gone = story.act("provider.disable", "smsbower")
+    story.end(gone)
+    story.judge(gone, "worked")
+    lost = story.act("pods.restart", "nexnum-app", PIET, watch="the pods are new")
+    story.tell("presence", {"here": True}, PIET)
+    story.tell(Kind.NOTE, {"text": "they answer the phone"}, PIET)
+    story.tell(Kind.SEVERITY, {"level": "none", "because": []})
+    assert lost
+    return story
+
+
+def standing(story: Story) -> list[str]:
+    return [one.what for one in fold(story.entries).standing]
+
+
+def test_the_fold_tells_who_what_when_and_what_is_left():
+    incident = fold(whole().entries)
+    assert (incident.title, incident.begin, incident.closed) == ("smsbower fails", START, None)
+    assert incident.end == START + timedelta(minutes=12)
+    assert [(one.name, one.hosts, one.entries) for one in incident.people] == [
+        ("maria", ("bastion",), 7),
+        ("piet", ("laptop",), 6),
+    ]
+    assert [(one.level, one.by) for one in incident.levels] == [
+        ("SEV-2", "piet"),
+        ("SEV-1", "maria"),
+        ("none", "maria"),
+    ]
+    (walk,) = incident.scenarios
+    assert walk.people == ("piet", "maria")
+    assert [(one.step, one.state, one.by) for one in walk.steps] == [
+        ("look", "done", "piet"),
+        ("call", "skipped", "maria"),
+    ]
+    disabled, restart = incident.actions
+    assert (disabled.outcome, disabled.verdict, disabled.because) == ("done", "worked", "31 % -> 4 %")
+    assert (restart.outcome, restart.ended_at, restart.unknown) == ("unknown", None, True)
+    assert [note.text for note in incident.notes] == ["they answer the phone"]
+    assert incident.others == {"presence": 1}
+    assert [one.what for one in incident.standing] == [
+        "smsbower is disabled",
+        "pods.restart nexnum-app: nobody knows what became of it. Look whether the pods are new",
+    ]
+
+
+def test_no_entries_are_no_incident():
+    assert fold([]).begin is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), copies=st.integers(1, 3), missing=st.sets(st.integers(0, 12)))
+def test_entries_in_any_order_with_duplicates_and_gaps_filled_later_give_the_same_incident(seed, copies, missing):
+    entries = whole().entries
+    delivered = [one for place, one in enumerate(entries) if place not in missing] * copies
+    random.Random(seed).shuffle(delivered)
+    early = merge(delivered)
+    fold(early)  # with gaps it is another incident, never an error
+    late = [one for place, one in enumerate(entries) if place in missing]
+    random.Random(seed + 1).shuffle(late)
+    assert fold(merge(late, early)) == fold(entries)
+    assert fold([*delivered, *late]) == fold(entries)
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["begun", "done", "SEV-1", "look", "x", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["state", "plan", "intent", "outcome", "verdict", "touched", "targets", "arguments", "level"]
+            )
+            | st.sampled_from(["scenario", "step", "because", "guards", "undo", "taken", "text", "kind", "id"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([*Kind, "presence"]), st.dictionaries(
+    st.sampled_from(["scenario", "step", "state", "plan", "intent", "outcome", "verdict", "level", "because", "text"]),
+    json, max_size=5,
+)), max_size=8))  # fmt: skip
+def test_data_that_nobody_would_write_are_no_error(told):
+    story = Story()
+    for kind, data in told:
+        story.tell(kind, data)
+    fold(story.entries)
+
+
+def test_an_enabled_provider_no_longer_stands_however_it_was_written():
+    story = Story()
+    named = {"targets": [{"kind": "provider", "id": "7", "name": "smsbower", "chosen": True}]}
+    story.end(story.act("provider.disable", "SMS Bower", **named))
+    assert standing(story) == ["smsbower is disabled"]
+    refused = story.act("provider.enable", "smsbower", **named)
+    story.end(refused, "refused")
+    assert standing(story) == ["smsbower is disabled"]
+    story.end(story.act("provider.enable", "smsbower", **named))
+    assert standing(story) == []
+    story.end(story.act("provider.disable", "smsbower", **named))
+    assert standing(story) == ["smsbower is disabled"]
+
+
+def test_what_was_taken_back_no_longer_stands():
+    story = Story()
+    disabled = story.act("provider.disable", "smsbower")
+    story.end(disabled)
+    story.tell(Kind.UNDO, {"intent": disabled, "by": "other"}, PIET)
+    assert standing(story) == []
+    assert fold(story.entries).actions[0].undone_by == "piet"
+
+
+def test_a_silence_stands_until_it_ends_or_is_ended():
+    def silence(minutes: int) -> tuple[Story, str]:
+        story = Story()
+        target = {"kind": "silence", "id": "alertname=X", "lasts_s": minutes * 60}
+        made = story.act("alert.silence", "X", targets=[target])
+        story.end(made, touched=[{"kind": "silence", "id": "s-1"}])
+        story.tell(Kind.NOTE, {"text": "later"})
+        return story, made
+
+    story, _ = silence(30)
+    assert standing(story) == ["alerts of X are silenced until about 2026-11-23 14:13Z"]
+    story.end(story.act("alert.unsilence", "s-1"))
+    assert standing(story) == []
+    assert standing(silence(1)[0]) == []
+
+
+def test_a_person_who_looked_knows_better_than_a_console_that_gave_up():
+    story = Story()
+    intent = story.act("pods.restart", "nexnum-app")
+    story.end(intent, writer=PIET)
+    story.end(intent, "unknown")
+    (action,) = fold(story.entries).actions
+    assert (action.outcome, action.unknown) == ("done", False)
+
+
+def test_a_step_whose_action_never_ended_stands():
+    story = Story()
+    story.tell(Kind.STEP, {"scenario": "Provider", "state": "begun"})
+    story.tell(Kind.INTENT, {"plan": {"action": "pods.restart"}, "scenario": "Provider", "step": "restart"})
+    assert standing(story) == ["Provider, restart: begun and not ended", "pods.restart: nobody knows what became of it"]
+
+
+def test_a_scenario_begun_anew_is_another_walk():
+    story = Story()
+    for answer in ("smsbower", "5sim"):
+        story.tell(Kind.STEP, {"scenario": "Provider", "state": "begun"})
+        story.tell(Kind.STEP, {"scenario": "Provider", "step": "look", "state": "done", "answer": answer})
+    assert [walk.steps[0].answer for walk in fold(story.entries).scenarios] == ["smsbower", "5sim"]
+
+
+def test_a_severity_that_two_consoles_wrote_is_one():
+    story = Story()
+    story.tell(Kind.SEVERITY, {"level": "SEV-1", "because": ["a"]})
+    story.tell(Kind.SEVERITY, {"level": "SEV-1", "because": ["a"]}, PIET)
+    assert [one.by for one in fold(story.entries).levels] == ["maria"]
