@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from . import status
-from .actions.action import Action, Context
+from .actions.action import Action, Context, named_arguments
 from .actions.perform import Answer, Console, Performance, observing, perform
 from .actions.plan import Plan
 from .actions.registry import ACTIONS
@@ -50,25 +50,6 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     dry = options.dry_run or options.confirm is None
     print(_as_json(performance, settings) if options.json else _as_text(performance, dry, settings))
     return exit_code(performance, dry)
-
-
-def named_arguments(action: Action, words: Sequence[str]) -> dict[str, str]:
-    """Words in the order of the action's arguments, or as name=value. Raises SettingsError, which is usage."""
-    names = [argument.name for argument in action.arguments]
-    given: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not (equals and name in names):
-            name, value = next((free for free in names if free not in given), ""), word
-        if not name:
-            raise SettingsError(
-                f"{action.name} takes no more than {len(names)} arguments: {', '.join(names) or 'none'}"
-            )
-        given[name] = value
-    missing = [argument.name for argument in action.arguments if argument.required and argument.name not in given]
-    if missing:
-        raise SettingsError(f"{action.name} needs {', '.join(missing)}")
-    return given
 
 
 def exit_code(performance: Performance, dry: bool) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import ActionError
+from ..errors import ActionError, SettingsError
 from ..model import Reading
 from ..signals.readings import utc_now
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
@@ -96,6 +96,25 @@ def make_plan(context: Context, **fields: Any) -> Plan:
     return Plan(taken_at=now, expires_at=now + timedelta(seconds=context.settings.actions.plan_expires_s), **fields)
 
 
+def named_arguments(action: Action, words: Sequence[str]) -> dict[str, str]:
+    """Words in the order of the action's arguments, or as name=value. Raises SettingsError, which is usage."""
+    names = [argument.name for argument in action.arguments]
+    given: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (equals and name in names):
+            name, value = next((free for free in names if free not in given), ""), word
+        if not name:
+            raise SettingsError(
+                f"{action.name} takes no more than {len(names)} arguments: {', '.join(names) or 'none'}"
+            )
+        given[name] = value
+    missing = [argument.name for argument in action.arguments if argument.required and argument.name not in given]
+    if missing:
+        raise SettingsError(f"{action.name} needs {', '.join(missing)}")
+    return given
+
+
 __all__ = [
     "Action",
     "ActionError",
@@ -110,4 +129,5 @@ __all__ = [
     "Undo",
     "Verdict",
     "make_plan",
+    "named_arguments",
 ]

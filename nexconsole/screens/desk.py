@@ -370,8 +370,8 @@ class Desk:
 
 def _named(action: Action, text: str) -> dict[str, str]:
     """A line's words as the action's arguments. Raises SettingsError."""
+    from ..actions.action import named_arguments
     from ..errors import SettingsError
-    from ..oneshot import named_arguments
 
     try:
         words = shlex.split(text)
