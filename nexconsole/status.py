@@ -56,12 +56,22 @@ def as_text(readings: Mapping[str, Reading], settings: Settings) -> str:
     now = utc_now()
     severity = judge(readings, settings, now)
     where = " ".join(filter(None, (settings.environment.upper(), settings.name)))
-    lines = [f"{where}  {'no incident' if severity.level == 'none' else severity.level}"]
+    lines = [f"{where}  {_judged(severity, readings)}"]
     lines += [f"  {reason.level}  {reason.text}" for reason in severity.reasons]
     if severity.unknown:
         lines.append(f"  not known: {', '.join(severity.unknown)}")
     lines += [f"{name:<13} {_line(reading, now)}" for name, reading in readings.items()]
     return "\n".join(lines)
+
+
+def _judged(severity: Severity, readings: Mapping[str, Reading]) -> str:
+    """The severity in words; that there is no incident is only said where every signal could be read."""
+    if severity.level != "none":
+        return severity.level
+    known = sum(reading.value is not None for reading in readings.values())
+    if known == 0:
+        return "not known: nothing could be read"
+    return "no incident" if known == len(readings) else f"no incident in the {known} of {len(readings)} signals read"
 
 
 def _line(reading: Reading, now: datetime) -> str:

@@ -118,6 +118,20 @@ def test_doctor_fails_on_a_wrong_password_and_still_tries_the_rest(world):
     assert "hush-hush" not in done.stdout
 
 
+def test_status_does_not_call_it_calm_where_nothing_could_be_read():
+    done = nexconsole("status")
+    assert done.returncode == 3
+    assert done.stdout.startswith("PRODUCTION  not known: nothing could be read")
+
+
+def test_a_cluster_that_tells_nothing_leaves_no_circuit_closed(world, tmp_path):
+    config = with_cluster(world, tmp_path, context="nobody")
+    document = json.loads(nexconsole("status", "--json", **world | {"NEXCONSOLE_CONFIG": config}).stdout)
+    states = {provider["name"]: provider["state"] for provider in document["circuits"]["value"]["providers"]}
+    assert states.pop("smsbower") in ("open", "unknown")
+    assert set(states.values()) == {"unknown"}
+
+
 def test_doctor_names_each_right_that_the_cluster_does_not_grant(world, tmp_path):
     done = nexconsole("doctor", **world | {"NEXCONSOLE_CONFIG": with_cluster(world, tmp_path, context="nobody")})
     assert "not allowed: the rollout's state is unknown" in done.stdout

@@ -258,7 +258,7 @@ async def test_without_one_of_its_sources_the_value_stands_with_a_note(
     assert reading.error is None
     assert any(missing in note or "may not" in note for note in reading.value.notes)
     provider = next(one for one in reading.value.providers if one.name == "smsbower")
-    assert provider.state == ("open" if missing != "kubernetes" else "closed")
+    assert provider.state == ("open" if missing != "kubernetes" else "unknown")
     assert (provider.id is None) is (missing == "postgres")
 
 

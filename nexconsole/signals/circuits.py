@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderCircuit:
-    """One provider. `state` is the worst of its holders: open, then half-open, unknown, closed.
+    """One provider. `state` is the worst of its holders: open, then half-open, unknown, closed; never closed while
+    a source that there is tells nothing of its breakers.
 
     `opened` counts OPEN transitions in the last 10 minutes over all pods' logs (the most of any one pod decides
     `flapping`, at 3). `seen_429` and `seen_5xx` count log lines in the same 10 minutes; a 5xx never trips
@@ -76,13 +77,17 @@ class Named:
 
 @dataclass
 class Parts:
-    """What the sources gave, and a note for each that gave nothing. `busy_s` is what building the value took."""
+    """What the sources gave, and a note for each that gave nothing. `busy_s` is what building the value took.
+
+    `blind`: a source that there is tells nothing of its breakers, which may be in any state.
+    """
 
     named: Sequence[Named] = ()
     names_at: datetime | None = None
     shared: dict[str, Holder] = field(default_factory=dict)
     shared_at: datetime | None = None
     logs: Logs | None = None
+    blind: bool = False
     sources: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     errors: list[SourceError] = field(default_factory=list)
@@ -139,6 +144,8 @@ async def _follow(parts: Parts, sources: Sources) -> None:
         parts.logs = logs
         parts.sources.append("pod logs")
         parts.notes += _follow_notes(logs)
+    else:
+        parts.blind = True
 
 
 def _follow_notes(logs: Logs) -> list[str]:
@@ -238,7 +245,9 @@ async def _share(parts: Parts, sources: Sources) -> None:
     ids = [one.id for one in parts.named if one.id is not None]
     if not ids:
         if "postgres" not in parts.sources:
-            missing = "their keys hold the providers' ids, and those are in postgres: set postgres.url"
+            parts.blind = parts.blind or sources.has("postgres")
+            todo = "which can't be read now" if sources.has("postgres") else "set postgres.url"
+            missing = f"their keys hold the providers' ids, and those are in postgres: {todo}"
             parts.miss("shared breakers", NotConfigured("postgres", missing))
         return
     answers = await sources.redis.peek([f"health:{uuid}:circuit" for uuid in ids])
@@ -265,7 +274,10 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
     for number, (key, one) in enumerate(named.items()):
         if key not in ignored:
             shared = with_history(parts.shared.get(one.id or ""), one.id, logbook, now)
-            providers.append(_provider(key, one, shared, views, logbook.traffic.get(key), rules, now))
+            provider = _provider(key, one, shared, views, logbook.traffic.get(key), rules, now)
+            if parts.blind and provider.state == CLOSED:
+                provider = replace(provider, state=UNKNOWN)
+            providers.append(provider)
         if number % AT_ONCE == AT_ONCE - 1:
             parts.busy_s += time.perf_counter() - began
             await asyncio.sleep(0)
