@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Region
+from textual.geometry import Region, Size
+from textual.reactive import Reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -19,6 +20,8 @@ class Lines(Widget):
     the drawing then costs what is in sight, however long the list behind it is."""
 
     ALLOW_SELECT = False
+    # Nothing in here scrolls by Textual's means, so a new size of the inside asks for no second layout of everything.
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0), layout=False)
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
