@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from desk import desk, settings, text_of, until
+from textual.widgets import Input
 
 from nexconsole.actions.registry import ACTIONS
 from nexconsole.app import NexConsole
@@ -157,3 +158,15 @@ async def test_the_palette_opens_quickly_with_a_thousand_providers(everywhere: A
         lines = listed(app)
         ranked("disable provider-99", lines)
         assert time.perf_counter() - began < 0.25
+
+
+async def test_keys_queued_behind_the_one_that_chose_close_nothing_else(tmp_path: Path) -> None:
+    """A burst of Enter, as a key held down on a slow link arrives: it once closed the console itself."""
+    async with desk(settings(tmp_path)) as (app, pilot):
+        await found(app, pilot, "note")
+        palette = app.screen
+        for _ in range(20):
+            palette.query_one(Input).post_message(Input.Submitted(palette.query_one(Input), "note"))
+        await until(lambda: isinstance(app.screen, Prompt))
+        await pilot.pause()
+        assert isinstance(app.screen, Prompt) and len(app.screen_stack) == 2 and app.is_running

@@ -11,7 +11,6 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from .. import paths
@@ -21,6 +20,7 @@ from ..widgets.cells import Line, cells, fit, length, plain, spread, wrapped
 from ..widgets.keyguard import REPEAT_S, KeyGuard
 from ..widgets.lines import Lines
 from ..widgets.words import several
+from .dialog import Dialog
 from .plan_lines import plan_lines
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class TypedText(Input):
         event.prevent_default()
 
 
-class Confirm(ModalScreen[Answer]):
+class Confirm(Dialog[Answer]):
     """Shows a plan and returns what the operator gave. `why_again`: why it is shown once more.
 
     Keys that were typed before it stood, or that are held down, are discarded; Enter never confirms.
@@ -253,7 +253,7 @@ class Cancel(Lines, can_focus=True):
         self.screen.action_cancel()  # type: ignore[attr-defined]
 
 
-class Unrecorded(ModalScreen[bool]):
+class Unrecorded(Dialog[bool]):
     """The journal can't be written: may it be done all the same?"""
 
     CSS_PATH = paths.STYLES / "confirm.tcss"

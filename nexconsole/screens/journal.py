@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import ModalScreen
 
 from .. import paths
 from ..journal import Entry, Kind
 from ..widgets.cells import Line, column, fit, plain, wrapped
 from ..widgets.lines import Lines
 from ..widgets.picture import Frame, Listing, Picture, framed, sight
+from .dialog import Dialog
 from .story import words
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ INKS: Mapping[str, str] = {Kind.INTENT: "strong", Kind.NOTE: "note", Kind.SEVERI
 DETAIL = 7  # lines below the list for the entry under the cursor
 
 
-class Journal(ModalScreen[str | None]):
+class Journal(Dialog[str | None]):
     """Returns the id of an unfinished intent whose end the operator wants to tell, or None."""
 
     CSS_PATH = paths.STYLES / "journal.tcss"

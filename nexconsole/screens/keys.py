@@ -7,12 +7,13 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 
 from .. import paths
 from ..panes.pane import Pane
 from ..widgets.cells import Line, column, fit
 from ..widgets.lines import Lines
+from .dialog import Dialog
 
 NAMES = {
     "question_mark": "?", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "shift+tab": "shift+tab",
@@ -21,7 +22,7 @@ NAMES = {
 KEY = 16
 
 
-class Keys(ModalScreen[None]):
+class Keys(Dialog[None]):
     """Any of the keys that opened it closes it."""
 
     CSS_PATH = paths.STYLES / "keys.tcss"

@@ -10,13 +10,13 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from .. import paths
 from ..widgets.cells import Line, cells, column, cut, fit, plain, wrapped
 from ..widgets.fuzzy import score
 from ..widgets.lines import Lines
+from .dialog import Dialog
 
 NAME = 20  # cells of a stable name
 
@@ -61,7 +61,7 @@ def _fitting(typed: str, commands: Sequence[Command]) -> list[Command]:
     return [command for _, _, command in scored]
 
 
-class Palette(ModalScreen[Command | None]):
+class Palette(Dialog[Command | None]):
     """Returns the command that was taken."""
 
     CSS_PATH = paths.STYLES / "palette.tcss"

@@ -9,7 +9,6 @@ import msgspec
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import ModalScreen
 
 from .. import paths
 from ..sources.loglines import moment
@@ -18,6 +17,7 @@ from ..widgets.cells import Line, as_text, cut, cut_front, fit, plain
 from ..widgets.lines import Lines
 from ..widgets.picture import Frame, Listing, Picture, framed, sight
 from ..widgets.words import clock, count, several
+from .dialog import Dialog
 from .prompt import Prompt
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ MARKS = (("fatal", b"FATAL"), ("error", b"ERROR"), ("error", b"error"), ("warn",
 NOT_SHOWN = ("level", "time", "msg", "context", "env", "pid", "hostname", "v", "requestId")
 
 
-class PodLogs(ModalScreen[None]):
+class PodLogs(Dialog[None]):
     """Follows what the console follows anyway; nothing is read twice. `of`: only lines that hold this text."""
 
     CSS_PATH = paths.STYLES / "journal.tcss"

@@ -9,18 +9,18 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from .. import paths
 from ..widgets.cells import Line, cells, fit, plain
 from ..widgets.keyguard import KeyGuard
 from ..widgets.lines import Lines
+from .dialog import Dialog
 
 LONGEST = 500
 
 
-class Prompt(ModalScreen[str | None]):
+class Prompt(Dialog[str | None]):
     """Returns what was typed, or None. `wrong` says why an answer won't do; "" where it will.
 
     `offered` is what Tab takes, one after the other, first of all what goes on with what was typed: as the whole
