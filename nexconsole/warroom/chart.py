@@ -11,6 +11,7 @@ from .report import clock
 COLUMNS = 60
 _SIGNS = ("1", "2", "3", ".")  # by rank, the worst first; shape and not colour carries the meaning
 _WIDTH, _HEIGHT, _LEFT, _TOP = 640, 76, 56, 10  # of the plot, and the room for words beside and above it
+_ROOM = 18.0  # for a number
 _GREYS = ("#222", "#666", "#aaa", "#ddd")
 
 
@@ -46,10 +47,13 @@ def as_svg(incident: Incident) -> str:
             f' height="{_TOP + _HEIGHT - top:.1f}" fill="{_GREYS[rank]}"/>'
         )
     bottom = _TOP + _HEIGHT
+    written = -_ROOM
     for number, action in enumerate(incident.actions, 1):
         x = _LEFT + (action.at - incident.begin) / incident.lasted * _WIDTH
         parts.append(f'<line x1="{x:.1f}" y1="{bottom}" x2="{x:.1f}" y2="{bottom + 6}" stroke="#000"/>')
-        parts.append(f'<text x="{x:.1f}" y="{bottom + 17}" text-anchor="middle">{number}</text>')
+        if x - written >= _ROOM:  # the next number would stand on this one
+            parts.append(f'<text x="{x:.1f}" y="{bottom + 17}" text-anchor="middle">{number}</text>')
+            written = x
     parts.append(f'<text x="{_LEFT}" y="{bottom + 32}">{clock(incident.begin)}</text>')
     parts.append(f'<text x="{_LEFT + _WIDTH}" y="{bottom + 32}" text-anchor="end">{clock(incident.end)}</text>')
     size = f'viewBox="0 0 {_LEFT + _WIDTH + 10} {bottom + 38}"'

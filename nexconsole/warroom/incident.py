@@ -20,6 +20,7 @@ from .standing import Standing, standing
 from .taking import NO_ACTION, Taken, taken_in
 
 CALM = "none"
+_KNOWN = frozenset(Kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,6 @@ def fold(entries: Iterable[Entry]) -> Incident:
     actions = taken_in(ordered)
     scenarios = _scenarios(ordered)
     timeline = _timeline(ordered, actions)
-    known = frozenset(Kind)
     return Incident(
         title=next((_text(one.data.get("title"), 200) for one in ordered if one.kind == Kind.OPENED), ""),
         begin=_time(ordered[0]),
@@ -128,7 +128,7 @@ def fold(entries: Iterable[Entry]) -> Incident:
         notes=tuple(line for line in timeline if line.kind == Kind.NOTE),
         timeline=timeline,
         standing=_all_standing(ordered, actions, scenarios),
-        others=dict(sorted(Counter(clean(one.kind, 40) for one in ordered if one.kind not in known).items())),
+        others=dict(sorted(Counter(clean(one.kind, 40) for one in ordered if one.kind not in _KNOWN).items())),
     )
 
 
@@ -222,7 +222,7 @@ def _timeline(entries: tuple[Entry, ...], actions: tuple[Taken, ...]) -> tuple[L
     names = {action.intent: action.name for action in actions}
     lines = []
     for entry in entries:
-        if entry.kind not in frozenset(Kind):
+        if entry.kind not in _KNOWN:
             continue
         text = sentence(entry)
         if entry.kind in (Kind.OUTCOME, Kind.VERDICT, Kind.UNDO):

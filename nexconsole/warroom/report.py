@@ -256,12 +256,12 @@ def _timeline(incident: Incident) -> Iterator[Block]:
     for line in incident.timeline:
         if (today := moment(line.at)[:10]) != day:
             if rows:
-                yield Table(("time", "who", "what", ""), tuple(rows))
+                yield Table(("time", "who", "entry", "what"), tuple(rows))
             yield Heading(today)
             day, rows = today, []
         rows.append((clock(line.at), line.by, line.kind, line.text))
     if rows:
-        yield Table(("time", "who", "what", ""), tuple(rows))
+        yield Table(("time", "who", "entry", "what"), tuple(rows))
     if incident.others:
         counted = ", ".join(f"{kind} {count}" for kind, count in incident.others.items())
         yield Text(f"Not shown, because this version doesn't know these kinds: {counted}.")

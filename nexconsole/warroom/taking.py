@@ -147,5 +147,8 @@ def _text(value: Any, limit: int = 500) -> str:
 
 
 def _command(value: Any) -> str:
-    """Lines stay lines: a command is copied."""
-    return redact(strip_controls(str(value or "")[:LONGEST_COMMAND])).strip()
+    """Lines stay lines: a command is copied. What is cut is said, and cut only after credentials are out."""
+    raw = str(value or "")
+    text = redact(strip_controls(raw[: 4 * LONGEST_COMMAND])).strip()
+    cut = len(text) > LONGEST_COMMAND or len(raw) > 4 * LONGEST_COMMAND
+    return f"{text[:LONGEST_COMMAND]}\n# … there was more" if cut else text

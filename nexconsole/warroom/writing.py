@@ -11,8 +11,21 @@ import msgspec
 
 from . import chart
 from .incident import CALM, Incident
-from .report import Block, Bullets, Chart, Code, Heading, Table, Text, figures, questions, recovered, sections, span
-from .report import times_of as times
+from .report import (
+    Block,
+    Bullets,
+    Chart,
+    Code,
+    Heading,
+    Table,
+    Text,
+    figures,
+    questions,
+    recovered,
+    sections,
+    span,
+    times_of,
+)
 from .taking import Taken
 
 FORMAT = 1  # of the JSON document
@@ -25,7 +38,8 @@ body{font:15px/1.45 system-ui,sans-serif;max-width:60rem;margin:2rem auto;paddin
 h1{font-size:1.6rem}h2{border-bottom:1px solid #999;margin-top:2rem}h3{margin-bottom:.3rem}
 table{border-collapse:collapse;width:100%;margin:.6rem 0}
 td,th{text-align:left;vertical-align:top;padding:.2rem .6rem .2rem 0}
-td,th{border-bottom:1px solid #ddd;overflow-wrap:anywhere}
+td,th{border-bottom:1px solid #ddd;overflow-wrap:break-word}
+td:last-child,li,p,h1,h3{overflow-wrap:anywhere}
 td:first-child{white-space:nowrap}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f4f4f4;border:1px solid #ccc;padding:.5rem;font-size:13px}
 svg{width:100%;max-width:46rem;font:11px system-ui,sans-serif}
@@ -101,7 +115,7 @@ def _html(block: Block, incident: Incident) -> str:
 
 def as_json(incident: Incident, name: str) -> str:
     """The whole incident for scripts; times are ISO 8601 in UTC, lengths in seconds or null."""
-    lengths = times(incident)
+    lengths = times_of(incident)
     document: dict[str, Any] = {
         "format": FORMAT,
         "name": name,
@@ -124,8 +138,10 @@ def as_line(incident: Incident, now: datetime) -> str:
     if incident.begin is None or incident.end is None:
         return "no entries"
     parts = [_state(incident, now), *(_short(action) for action in incident.actions[-SHOWN_ACTIONS:])]
-    if incident.standing:
-        parts.append("still standing: " + ", ".join(one.what for one in incident.standing))
+    told = {action.intent for action in incident.actions[-SHOWN_ACTIONS:]}
+    left = [one.what for one in incident.standing if one.intent not in told]
+    if left:
+        parts.append(f"still standing: {', '.join(left)}")
     return ", ".join(parts)
 
 

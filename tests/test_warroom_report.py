@@ -1,0 +1,209 @@
+"""The report of an incident, and `nexconsole export`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from incident_story import PIET, START, Story, whole
+from markdown_it import MarkdownIt
+
+from nexconsole import cli
+from nexconsole.journal import Kind
+from nexconsole.warroom import chart
+from nexconsole.warroom.incident import fold
+from nexconsole.warroom.report import QUESTIONS, figures, questions, span, times_of
+from nexconsole.warroom.taking import LONGEST_COMMAND
+from nexconsole.warroom.writing import as_html, as_json, as_line, as_markdown
+
+NAME = "INC-20261123-1342"
+NOW = START + timedelta(minutes=20)
+WRITINGS = (as_markdown, as_html, as_json)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    file = tmp_path / f"{NAME}.jsonl"
+    file.write_bytes(b"".join(entry.line + b"\n" for entry in whole().entries))
+    return file
+
+
+class Page(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.names: set[str] = set()
+        self.text: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.tags.add(tag)
+        self.names.update(name for name, _ in attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_times_are_those_of_the_first_entries_that_say_so():
+    times = times_of(fold(whole().entries))
+    minutes = [length / timedelta(minutes=1) for length in (times.detect, times.engage, times.mitigate, times.recover)]
+    assert minutes == [1, 3, 8, 12]
+
+
+def test_what_no_entry_says_is_said_to_be_missing():
+    story = Story()
+    story.tell(Kind.NOTE, {"text": "strange"})
+    incident = fold(story.entries)
+    times = times_of(incident)
+    assert (times.detect, times.engage, times.mitigate, times.recover) == (None,) * 4
+    assert figures(incident) == {}
+    text = as_markdown(incident, NAME)
+    assert text.count("not on record") >= 4
+    assert "Severity: no entry says." in text
+    assert all("no entries" in writing(fold([]), NAME) for writing in (as_markdown, as_html))
+
+
+def test_a_severity_that_came_back_is_not_recovered():
+    story = whole()
+    story.tell(Kind.SEVERITY, {"level": "SEV-3", "because": ["again"]})
+    assert times_of(fold(story.entries)).recover is None
+
+
+def test_figures_are_those_at_start_worst_and_end():
+    found = figures(fold(whole().entries))
+    assert {name: level.level for name, level in found.items()} == {"start": "SEV-2", "worst": "SEV-1", "end": "none"}
+    assert found["worst"].because == ("31 % of purchases fail",)
+
+
+def test_the_questions_begin_with_what_this_incident_left_open():
+    asked = questions(fold(whole().entries))
+    assert asked == (
+        "What became of action 2, pods.restart nexnum-app?",
+        "Provider: call skipped: was that right, or is the runbook wrong?",
+        "Who ends this, and when: smsbower is disabled?",
+        *QUESTIONS,
+    )
+
+
+def test_every_action_is_there_with_its_plan_command_outcome_and_verdict():
+    for text in (as_markdown(fold(whole().entries), NAME), "".join(Page(as_html(fold(whole().entries), NAME)).text)):
+        plain = text.replace("\\", "")
+        for words in ("1. provider.disable smsbower", "do smsbower", "outcome: done: so",
+                      "verdict: worked: 31 % -> 4 %",
+                      "unknown: no outcome is on record", "smsbower is disabled", "they answer the phone"):  # fmt: skip
+            assert words in plain
+
+
+def test_the_document_for_scripts_holds_the_whole_incident():
+    document = json.loads(as_json(fold(whole().entries), NAME))
+    assert (document["format"], document["name"]) == (1, NAME)
+    assert document["seconds_to"] == {"detect": 60, "engage": 180, "mitigate": 480, "recover": 720}
+    assert document["incident"]["begin"] == "2026-11-23T13:42:00Z"
+    assert [one["kind"] for one in document["incident"]["standing"]] == ["provider", "action"]
+
+
+def test_hostile_text_stays_text():
+    story = Story()
+    evil = "</pre><script>alert(1)</script> | a ``` b\n# head\x1b[31m [x](javascript:1) <img src=x onerror=y> \u202e"
+    story.tell(Kind.NOTE, {"text": evil})
+    story.tell(Kind.STEP, {"scenario": evil, "state": "begun"})
+    story.tell(Kind.STEP, {"scenario": evil, "step": evil, "state": "done", "answer": evil})
+    story.act(evil, evil, effect=evil, command=evil + "\n```\n<b>")
+    story.tell(Kind.SEVERITY, {"level": evil, "because": [evil]})
+    incident = fold(story.entries)
+    page = Page(as_html(incident, evil))
+    assert not page.tags & {"script", "img", "b", "a"}
+    assert "onerror" not in page.names
+    markdown = as_markdown(incident, NAME)
+    rendered = Page(MarkdownIt("commonmark").enable("table").render(markdown))
+    assert not rendered.tags & {"script", "img", "b", "a"}
+    for writing in WRITINGS:
+        assert "\x1b" not in writing(incident, NAME)
+        assert "\u202e" not in writing(incident, NAME)
+
+
+def test_no_credential_is_in_a_report_even_where_one_got_into_the_journal():
+    story = Story()
+    secret = "s3cr3tV4lue99"
+    words = f"https://x.example/?api_key={secret} and postgresql://nexnum:{secret}@db/x, Authorization: Bearer {secret}"
+    story.tell(Kind.OPENED, {"title": words})
+    story.tell(Kind.SEVERITY, {"level": "SEV-1", "because": [words]})
+    story.tell(Kind.NOTE, {"text": words})
+    intent = story.act("provider.disable", words, effect=words, command=f"curl {words}\n{words}", watch=words)
+    story.end(intent, "unknown", answer=words)
+    story.tell("presence", {"x": words}, PIET)
+    story.tell(Kind.STEP, {"scenario": "Provider", "state": "begun"})
+    story.tell(Kind.STEP, {"scenario": "Provider", "step": "look", "state": "done", "answer": words})
+    incident = fold(story.entries)
+    for text in (*(writing(incident, NAME) for writing in WRITINGS), as_line(incident, NOW)):
+        assert secret not in text
+
+
+def test_a_password_at_the_end_of_what_is_kept_of_a_command_is_not_half_shown():
+    story = Story()
+    story.act("x", "y", command="a" * (LONGEST_COMMAND - 40) + " postgresql://nexnum:s3cr3tV4lue99s3cr3tV4lue99@db/x")
+    assert "s3cr3t" not in as_markdown(fold(story.entries), NAME)
+
+
+def test_the_chart_draws_each_severity_where_it_was():
+    incident = fold(whole().entries)
+    line = chart.as_text(incident).split("|")[1]
+    assert len(line) == chart.COLUMNS
+    assert line[:5] == " " * 5
+    assert line[5:10] == "22222"
+    assert line[10:] == "1" * 50
+    drawn = ElementTree.fromstring(chart.as_svg(incident))
+    assert len(drawn.findall("{http://www.w3.org/2000/svg}rect")) == len(incident.levels)
+    assert chart.as_svg(fold(whole().entries[:1])) == ""
+
+
+def test_the_line_for_the_channel_says_the_state_by_now():
+    story = whole()
+    assert as_line(fold(story.entries), NOW) == (
+        "over after 11 min, smsbower disabled 13:48 (worked: 31 % -> 4 %), pods.restart nexnum-app 13:51 (unknown)"
+    )
+    going_on = fold(story.entries[:9])
+    assert as_line(going_on, NOW) == "SEV-1 19 min, smsbower disabled 13:48 (worked: 31 % -> 4 %)"
+    forgotten = as_line(going_on, NOW + timedelta(days=30))
+    assert forgotten.startswith("SEV-1 7 min 00 s, ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s"), (59, "59 s"), (61, "1 min 01 s"), (1320, "22 min"), (3900, "1 h 05 min"), (356400, "4 d 3 h")],
+)
+def test_lengths_are_said_as_people_do(seconds, said):
+    assert span(timedelta(seconds=seconds)) == said
+
+
+@pytest.mark.parametrize("format", ["md", "json", "html"])
+def test_the_same_journal_gives_the_same_bytes_on_every_machine(journal, tmp_path, format):
+    def export(file: Path, **environment: str) -> bytes:
+        command = [sys.executable, "-m", "nexconsole", "export", str(file), "--format", format]
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environment}
+        return subprocess.run(command, env=environment, check=True, capture_output=True, timeout=60).stdout
+
+    other = tmp_path / "elsewhere" / journal.name
+    other.parent.mkdir()
+    other.write_bytes(b"\n".join(reversed(journal.read_bytes().splitlines() * 2)) + b"\n")
+    first = export(journal, TZ="UTC", LC_ALL="C.UTF-8", PYTHONHASHSEED="1")
+    assert first == export(other, TZ="Asia/Kathmandu", LC_ALL="C", PYTHONHASHSEED="2", PYTHONIOENCODING="latin-1")
+    assert len(first) > 1000
+
+
+def test_a_journal_that_is_not_there_is_said(tmp_path, capsys):
+    assert cli.run(["export", str(tmp_path / "INC-1.jsonl")]) == 1
+    assert "there is no such journal" in capsys.readouterr().err
+
+
+def test_what_could_not_be_read_is_said_beside_the_report(journal, capsys):
+    journal.write_bytes(journal.read_bytes() + b'{"id":"torn')
+    assert cli.run(["export", str(journal), "--format", "line"]) == 0
+    assert "torn after" in capsys.readouterr().err
