@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -108,6 +110,18 @@ async def test_metrics_are_summed_by_provider_in_lower_case_and_rounded(metrics,
     assert rates(value) == {"smsbower": (120, 66), "5sim": (201, 0)}
     assert (value.latency_p95_s, value.latency_saturated, value.source) == (2.1, False, "prometheus")
     assert (value.scope.verdict, value.scope.provider, value.disagreement) == ("one", "smsbower", None)
+
+
+async def test_a_latency_stands_for_a_window_while_prometheus_is_gone(metrics, both, database):
+    await seed(database, "smsbower", ok=20, failed=0)
+    metrics.vectors = {ATTEMPTS: [({"provider": "smsbower"}, 20.0)], P95: [({}, 6.5)]}
+    before = await transactions.read(both(), SETTINGS, None)
+    after = await transactions.read(both(prometheus="http://127.0.0.1:1"), SETTINGS, before)
+    assert (after.latency_p95_s, after.latency_at, after.source) == (6.5, before.latency_at, "postgres")
+    assert f"p95 is of {before.latency_at:%H:%M:%S}Z" in after.notes
+    old = replace(before, latency_at=before.latency_at - timedelta(seconds=SETTINGS.transactions.window_s + 1))
+    later = await transactions.read(both(prometheus="http://127.0.0.1:1"), SETTINGS, old)
+    assert later.latency_p95_s is None
 
 
 @pytest.mark.parametrize(

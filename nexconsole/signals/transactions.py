@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value
 from . import traffic
-from .readings import Signal
+from .readings import Signal, utc_now
 from .scope import ProviderTraffic, Scope, judge
 from .traffic import Latency, Point, Traffic
 
@@ -34,7 +35,8 @@ class Transactions(Value):
     `latency_saturated`: the 95th percentile lies in the histogram's top bucket, so the true one may be higher.
     `disagreement` is a sentence when Prometheus and Postgres differ by more than the set margin.
     `in_flight` attempts are not decided yet, so they are no failures; known from Postgres only.
-    `trend_at` is when the trend was asked for, in epoch seconds.
+    `trend_at` is when the trend was asked for, in epoch seconds; `latency_at` when the p95 was measured, which is
+    earlier while Prometheus can't be read: a lost source must not lower what it last said.
     """
 
     failure_rate: float | None
@@ -49,6 +51,7 @@ class Transactions(Value):
     disagreement: str | None = None
     in_flight: int = 0
     trend_at: float = 0.0
+    latency_at: datetime | None = None
 
 
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> Transactions:
@@ -75,8 +78,12 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     answered.sort(key=lambda name: name != shown.source)
     trend, trend_at = await _trend(sources, settings, before, answered)
     providers = _providers(shown)
-    latency = p95 if isinstance(p95, Latency) else Latency(p95_s=None, saturated=False)
-    used = [shown.source] + (["prometheus"] if latency.p95_s is not None and shown.source != "prometheus" else [])
+    latency, latency_at = _latency(p95, before, settings.transactions.window_s)
+    if isinstance(p95, SourceError) and latency.p95_s is not None:
+        notes = (*notes, f"p95 is of {latency_at:%H:%M:%S}Z")
+    used = [shown.source] + (
+        ["prometheus"] if isinstance(p95, Latency) and p95.p95_s is not None and shown.source != "prometheus" else []
+    )
     if isinstance(p95, SourceError) and isinstance(counted, Traffic):
         notes = (*notes, f"no latency: {p95}")
     return Transactions(
@@ -94,7 +101,20 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         disagreement=_disagreement(counted, rows, settings.transactions),
         in_flight=rows.in_flight if isinstance(rows, Traffic) else 0,
         trend_at=trend_at,
+        latency_at=latency_at,
     )
+
+
+def _latency(p95: Latency | SourceError, before: Transactions | None, window_s: int) -> tuple[Latency, datetime | None]:
+    """The latency and when it was measured: an older one stands for a window while Prometheus can't be read."""
+    now = utc_now()
+    if isinstance(p95, Latency):
+        return p95, now
+    if isinstance(p95, NotConfigured) or before is None or before.latency_at is None:
+        return Latency(p95_s=None, saturated=False), None
+    if (now - before.latency_at).total_seconds() > window_s:
+        return Latency(p95_s=None, saturated=False), None
+    return Latency(p95_s=before.latency_p95_s, saturated=before.latency_saturated), before.latency_at
 
 
 async def _attempt(answer: Awaitable[T]) -> T | SourceError:

@@ -83,8 +83,8 @@ def _source(source: SourceHealth, now: datetime, short: bool) -> tuple[Run, ...]
     if source.state is State.WAITING:
         return ((f"{name} ...", "muted"), gap)
     if source.state is State.ERROR:
-        age = since(source.failed_at, now)
-        when = f" {duration(age)}" if short or age is None else f", {duration(age)} ago"
+        age = since(source.ok_at, now)  # the last failed try is always a moment ago: since when, is what counts
+        when = "" if age is None else f" {duration(age)}" if short else f" for {duration(age)}"
         return ((f"▲ {name} {plain(source.kind or 'failed', 20)}{when}", "warn"), gap)
     return ((f"{name} {milliseconds(source.latency_ms)}" if source.latency_ms is not None else name, "muted"), gap)
 
