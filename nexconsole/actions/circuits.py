@@ -97,7 +97,7 @@ class Breaker:
                 ),
             ),
             effect=self._effect(row, circuit_of(context.readings(), row.name)),
-            command=literal.curl("PATCH", api_path(row.id), headers=literal.ADMIN, body=self.body),
+            command=literal.curl("PATCH", api_path(row.id), headers=literal.ADMIN, body=self.body, discreet=True),
             guards=tuple(guards),
             confirm=Confirm(kind="letter", text=self.letter)
             if judged.level == "ok"
@@ -105,7 +105,9 @@ class Breaker:
             undo=Undo(
                 action="circuit.close" if self.wanted == "open" else "circuit.open",
                 arguments={"provider": row.name},
-                command=literal.curl("PATCH", api_path(row.id), headers=literal.ADMIN, body=OTHER_BODY[self.wanted]),
+                command=literal.curl(
+                    "PATCH", api_path(row.id), headers=literal.ADMIN, body=OTHER_BODY[self.wanted], discreet=True
+                ),
             ),
             watch=f"the shared breaker's key says {self.wanted}",
             deadline_s=min(DEADLINE_S, context.settings.actions.verify_s),

@@ -83,12 +83,15 @@ def curl(
     headers: Sequence[str] = (),
     body: Mapping[str, object] | None = None,
     server: str = "$API_URL",
+    discreet: bool = False,
 ) -> str:
     """A request to NexNum's API, or to the `server` that a variable names.
 
-    `headers` go into double quotes as they are: they name variables, nothing else.
+    `headers` go into double quotes as they are: they name variables, nothing else. `discreet`: the answer holds
+    credentials (facts 8.9), so that only its status is printed.
     """
-    words = [f'curl -sS --fail-with-body -X {method} "{server}"{shlex.quote(path)}']
+    shown = "--fail -o /dev/null -w '%{http_code}\\n'" if discreet else "--fail-with-body"
+    words = [f'curl -sS {shown} -X {method} "{server}"{shlex.quote(path)}']
     words += [f'-H "{header}"' for header in headers]
     if body is not None:
         words += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}"]

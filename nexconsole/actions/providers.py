@@ -153,7 +153,7 @@ class Switch:
     def _command(self, context: Context, picture: Picture) -> str:
         if picture.by_api:
             return literal.curl(
-                "PATCH", api_path(picture.row.id), headers=literal.ADMIN, body={"isActive": self.active}
+                "PATCH", api_path(picture.row.id), headers=literal.ADMIN, body={"isActive": self.active}, discreet=True
             )
         sql = self._sql(context.sources.postgres.schema, picture.table, literal.sql_text(picture.row.id))
         return literal.psql(context.settings, sql)

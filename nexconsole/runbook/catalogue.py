@@ -68,8 +68,13 @@ _ALL = (
     ActionSpec(
         name="locks.flush",
         title="Delete abandoned locks of a family",
-        arguments=(Argument(name="family", kind="family"), Argument(name="which", kind="text", required=False)),
+        arguments=(
+            Argument(name="family", kind="family"),
+            Argument(name="which", kind="text", required=False),
+            Argument(name="keys", kind="text", required=False),
+        ),
     ),
+    ActionSpec(name="locks.restore", title="Put flushed locks back", arguments=(Argument(name="flush", kind="text"),)),
     ActionSpec(
         name="pods.restart",
         title="Restart the pods, one after the other",
@@ -91,6 +96,11 @@ _ALL = (
         name="alert.silence",
         title="Silence an alert for a while",
         arguments=(Argument(name="alert", kind="alert"), Argument(name="duration", kind="duration", required=False)),
+    ),
+    ActionSpec(
+        name="alert.unsilence",
+        title="End a silence of an alert",
+        arguments=(Argument(name="silence", kind="text"),),
     ),
     ActionSpec(
         name="logs.show",
