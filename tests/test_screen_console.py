@@ -191,6 +191,15 @@ async def test_calm_is_a_question_where_a_signal_is_stale() -> None:
         assert "CALM?  nothing is wrong in 6 signals; stale: outbox" in seen(screen, "#why")
 
 
+async def test_calm_is_a_question_where_a_circuit_is_unknown() -> None:
+    async with console("calm") as (screen, _, _):
+        value = screen.readings["circuits"].value
+        first = replace(value.providers[0], active=True, state="unknown")
+        screen.show(replace(screen.readings["circuits"], value=replace(value, providers=(first, *value.providers[1:]))))
+        screen.tick()
+        assert "CALM?  nothing is wrong in 7 signals; 1 circuit unknown" in seen(screen, "#why")
+
+
 async def test_what_made_the_severity_is_loud_and_the_rest_is_not() -> None:
     async with console() as (screen, _, _):
         inks = {face.SIGNAL: {ink for line in screen.panes[face.SIGNAL].lines for _, ink in line} for face in FACES}

@@ -54,7 +54,13 @@ def _calm(readings: Mapping[str, Reading], now: datetime, missing: str) -> Line:
     """Calm only as far as anybody can see: what is old or missing makes a question of it."""
     fresh = sum(reading.state(now) is State.FRESH for reading in readings.values())
     stale = [name for name, reading in readings.items() if reading.state(now) is State.STALE]
-    doubts = [missing, f"stale: {', '.join(stale)}" if stale else ""]
+    circuits = readings["circuits"].value.providers if "circuits" in readings and readings["circuits"].value else ()
+    unknown = sum(provider.state == "unknown" and provider.active is not False for provider in circuits)
+    doubts = [
+        missing,
+        f"stale: {', '.join(stale)}" if stale else "",
+        f"{several(unknown, 'circuit')} unknown" if unknown else "",
+    ]
     doubt = "".join(f"; {words}" for words in doubts if words)
     words = f" nothing is wrong in {several(fresh, 'signal')}"
     return ((" CALM? " if doubt else " CALM ", "block-calm"), (words, "muted"), (doubt, "doubt"))
