@@ -11,7 +11,7 @@ from textual.screen import Screen
 
 from .. import paths
 from ..panes.pane import Pane
-from ..widgets.cells import Line, column, fit
+from ..widgets.cells import Line, column
 from ..widgets.lines import Lines
 from .dialog import Dialog
 
@@ -51,10 +51,10 @@ class Keys(Dialog[None]):
 
     def _paint(self) -> None:
         sheet = self.query_one("#list", Lines)
-        width, height = sheet.size
+        height = sheet.size.height
         listed = self.listed()
         self._top = max(0, min(self._top, len(listed) - height))
-        sheet.show_lines(tuple(fit(line, width) for line in listed[self._top : self._top + height]))
+        sheet.show_lines(tuple(listed[self._top : self._top + height]))  # cut by the sheet, at the width that it has
 
     def listed(self) -> list[Line]:
         """A heading for each place and a line for each binding that has a tooltip."""
