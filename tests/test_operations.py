@@ -218,3 +218,15 @@ async def test_entries_of_other_shapes_do_no_harm(tmp_path: Path) -> None:
                 await asyncio.to_thread(other.append, kind, data)  # fmt: skip
         await until(lambda: len(one.entries) == 21)
         assert one.walk("s") is not None and one.shown is not None
+
+
+def test_an_outcome_that_names_no_intent_ends_none(tmp_path):
+    from nexconsole.journal import Journal, Scrubber, Writer, read, unfinished
+    from nexconsole.runbook.walk import walk_of
+
+    journal = Journal(tmp_path / "odd.jsonl", Writer.here("maria"), Scrubber())
+    journal.append("intent", {"plan": {"action": "provider.disable"}})
+    journal.append("outcome", {"intent": ["not", "an", "id"]})
+    entries = read(journal.file).entries
+    assert len(unfinished(entries)) == 1
+    assert walk_of(entries, "1") is None

@@ -173,7 +173,7 @@ class Unfinished:
 def unfinished(entries: Iterable[Entry]) -> tuple[Unfinished, ...]:
     """The intents that no outcome names, with whether their console still runs."""
     entries = tuple(entries)
-    ended = {entry.data.get("intent") for entry in entries if entry.kind == Kind.OUTCOME}
+    ended = {str(entry.data.get("intent")) for entry in entries if entry.kind == Kind.OUTCOME}
     here = socket.gethostname()
     return tuple(
         Unfinished(entry=entry, life=life(entry.writer.host, entry.writer.pid, entry.writer.start, here))

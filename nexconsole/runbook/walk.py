@@ -60,7 +60,7 @@ def walk_of(entries: Iterable[Entry], scenario: str) -> Walk | None:
     intents: dict[str, str] = {}  # intent's id -> step's id
     for entry in entries:
         data = entry.data
-        if entry.kind == Kind.OUTCOME and data.get("intent") in intents:
+        if entry.kind == Kind.OUTCOME and str(data.get("intent")) in intents:
             _conclude(marks, intents[str(data["intent"])], entry)
             continue
         if data.get("scenario") != scenario or entry.kind not in (Kind.STEP, Kind.INTENT):
