@@ -180,14 +180,16 @@ async def _ask(parts: Parts, sources: Sources, before: Circuits | None) -> None:
         async with asyncio.timeout(patience):
             await _name(parts, sources)
     except TimeoutError:
-        parts.miss("provider names", TimedOut("postgres", f"the providers query took longer than {patience:g} s"))
+        parts.miss(
+            "provider names", TimedOut("postgres", f"postgres did not answer the providers query within {patience:g} s")
+        )
     except SourceError as error:
         parts.miss("provider names", error)
     try:
         async with asyncio.timeout(patience):
             await _share(parts, sources)
     except TimeoutError:
-        parts.miss("shared breakers", TimedOut("redis", f"the health keys took longer than {patience:g} s"))
+        parts.miss("shared breakers", TimedOut("redis", f"redis did not give the health keys within {patience:g} s"))
         _remember(parts, before, utc_now())
     except SourceError as error:
         parts.miss("shared breakers", error)
@@ -244,6 +246,7 @@ async def _share(parts: Parts, sources: Sources) -> None:
         return
     ids = [one.id for one in parts.named if one.id is not None]
     if not ids:
+        await sources.redis.ping()  # nothing to ask it for: whether it is well is worth knowing all the same
         if "postgres" not in parts.sources:
             parts.blind = parts.blind or sources.has("postgres")
             todo = "which can't be read now" if sources.has("postgres") else "set postgres.url"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..severity import Severity
 
 TAPE = "╱"
+UNSET = " no signal is configured"
 SHORT = {"postgres": "pg", "kubernetes": "k8s", "prometheus": "prom"}
 BLOCKS = {"SEV-1": "block-alarm", "SEV-2": "block-alarm", "SEV-3": "block-warn"}
 
@@ -34,7 +35,8 @@ def verdict(severity: Severity | None, readings: Mapping[str, Reading], now: dat
     silent = [name for name in severity.unknown if name not in absent] if severity else []
     missing = f"no data from {', '.join(silent)}" if silent else ""
     if severity is None or (not seen and severity.level == "none"):
-        words = " no signal is configured" if readings and not silent else " no reading yet"
+        failing = any(reading.error and not reading.absent for reading in readings.values())
+        words = " nothing can be read" if failing else " no reading yet" if silent or not readings else UNSET
         return fit(((" ? ", "block-calm"), (words, "muted")), width)
     if severity.level == "none":
         return fit(_calm(readings, now, missing), width)
