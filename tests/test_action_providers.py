@@ -336,6 +336,18 @@ async def test_a_long_enough_silence_is_called_worked(market, monkeypatch):
     assert done.verdict is not None and done.verdict.state == "worked", done.verdict
 
 
+async def test_a_silence_in_which_nobody_buys_anywhere_proves_nothing(market, monkeypatch):
+    """As while the database hangs: no rows, but not because the provider is disabled."""
+    monkeypatch.setattr("nexconsole.actions.providers.QUIET_LEAST_S", 0.5)
+    monkeypatch.setattr("nexconsole.actions.providers.ENOUGH", 0.01)
+    monkeypatch.setattr("nexconsole.actions.providers.OTHERS_FEW", 0.01)
+    await market.activation("elsewhere", 30, "ACTIVE", "5sim", paid=True)
+    async with acting(on(market)) as context:
+        done = await perform(DISABLE, {"provider": "smsbower"}, context, Desk().console)
+    assert done.verdict is not None and done.verdict.state == "unknown", done.verdict
+    assert "hardly anybody could buy anywhere" in done.verdict.because
+
+
 @pytest.mark.parametrize(("paid", "state"), [(True, "worked"), (False, "no effect")])
 async def test_enabling_worked_when_somebody_buys_again(market, paid, state):
     await market.execute("UPDATE providers SET is_active = false WHERE name = 'smsbower'")

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from test_runbook_resolution import CALM, NOW, OUTAGE, readings
 
+from nexconsole.actions.auditing import auditor
 from nexconsole.errors import ActionError, BadAnswer
 from nexconsole.model import Value
 from nexconsole.runbook.audit import AuditLine, Finding, as_json, as_text, audit, exit_code
@@ -17,6 +18,7 @@ from nexconsole.runbook.model import Runbook
 from nexconsole.runbook.parser import parse
 from nexconsole.settings import Settings, SeverityRules
 from nexconsole.signals.alerts import Alerts, RunbookAlert
+from nexconsole.sources import open_sources
 
 SOUND = {name: RunbookAlert(name=name, exists=True, can_fire=True) for name in shipped().alerts()}
 WELL: dict[str, Value] = {
@@ -161,3 +163,12 @@ async def test_as_json_a_weekly_job_sees_what_is_wrong():
     assert document["ok"] is False and document["wrong"] == len(wrong(lines)) and document["at"]
     first = next(line for line in document["lines"] if line["state"] == "wrong")
     assert {"chapter", "line", "kind", "text", "state", "said", "advice", "step", "origin"} == first.keys()
+
+
+async def test_the_logs_are_a_screen_and_wrong_only_where_no_pods_can_be_read():
+    sources = open_sources(Settings())
+    try:
+        found = await auditor(sources, Settings(), readings(**WELL))("logs.show", {})
+    finally:
+        await sources.close()
+    assert (found.ok, found.said) == (False, "logs can't be followed: set kubernetes.kubeconfig (KUBECONFIG)")

@@ -12,6 +12,8 @@ from ..sources import Sources
 from .action import Action, Context
 from .registry import ACTIONS
 
+LOGS = "logs.show"  # a screen: it changes nothing, so it is no action
+
 
 def auditor(sources: Sources, settings: Settings, readings: Mapping[str, Reading]) -> AuditAction:
     """A question to any action: it prepares a plan and throws it away; nothing is changed."""
@@ -19,6 +21,8 @@ def auditor(sources: Sources, settings: Settings, readings: Mapping[str, Reading
 
     async def audit(name: str, arguments: Mapping[str, str | None]) -> Finding:
         action = ACTIONS.get(name)
+        if name == LOGS:
+            return _logs(sources, readings)
         if action is None:
             return Finding(ok=False, said=f"there is no action {name}")
         why_not = action.unavailable(settings, sources)
@@ -30,6 +34,17 @@ def auditor(sources: Sources, settings: Settings, readings: Mapping[str, Reading
         return await _prepared(action, arguments, context, permission.reason)
 
     return audit
+
+
+def _logs(sources: Sources, readings: Mapping[str, Reading]) -> Finding:
+    """Whether pods' logs could be followed: the signal of the circuits follows the same ones."""
+    if not sources.has("kubernetes"):
+        return Finding(ok=False, said="logs can't be followed: set kubernetes.kubeconfig (KUBECONFIG)")
+    workloads = readings.get("workloads")
+    if workloads is None or workloads.value is None:
+        why = workloads.error if workloads is not None else None
+        return Finding(ok=False, said=f"the pods can't be listed{f': {why}' if why else ''}")
+    return Finding(ok=True, said=f"the logs of {len(workloads.value.pods)} pods can be shown")
 
 
 async def _prepared(action: Action, arguments: Mapping[str, str | None], context: Context, permission: str) -> Finding:

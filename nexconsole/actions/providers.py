@@ -66,6 +66,12 @@ SELECT count(*) AS attempts, count(*) FILTER (WHERE {FAILED}) AS failures,
 FROM activations
 WHERE {{states}} AND lower(provider_id) = lower($1) AND created_at >= now() - make_interval(secs => $2)
 """
+OTHERS_FEW = 4.0  # so many attempts elsewhere must have been due before their absence says something
+# Whether anybody bought elsewhere: a silence in which nobody could buy anything proves nothing.
+OTHERS_SQL = """
+SELECT count(*) AS attempts FROM activations
+WHERE {states} AND lower(provider_id) IS DISTINCT FROM lower($1) AND created_at >= now() - make_interval(secs => $2)
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +142,7 @@ class Switch:
                 "column": table.column,
                 "now": table.now,
                 "attempts": mine.attempts if picture.seen else None,
+                "others": picture.seen.attempts - mine.attempts if picture.seen else None,
             },
         )
 
@@ -237,14 +244,22 @@ class Switch:
         name, cache = str(plan.targets[0].identity["name"]), context.settings.actions.provider_cache_s
         window = context.settings.transactions.window_s
         rate = float(plan.details["attempts"] or 0) / window  # type: ignore[arg-type]
-        sql = SINCE_SQL.format(states=await traffic.every_state(context.sources))
+        elsewhere = float(plan.details["others"] or 0) / window  # type: ignore[arg-type]
+        states = await traffic.every_state(context.sources)
+        sql, others = SINCE_SQL.format(states=states), OTHERS_SQL.format(states=states)
 
         async def look(last: bool) -> Verdict | None:
             elapsed = asyncio.get_running_loop().time() - began
             async with context.sources.postgres.read("the attempts query") as tx:
                 row = await tx.row(sql, name, elapsed, max(0.0, elapsed - cache))
-            if self.active:
-                return _came_back(row, name, elapsed, last)
+                if self.active:
+                    return _came_back(row, name, elapsed, last)
+                silent = min(elapsed, row["silent_s"]) if row["attempts"] else elapsed
+                bought = (await tx.row(others, name, silent))["attempts"]
+            if elsewhere * silent >= OTHERS_FEW and bought < elsewhere * silent / 2:
+                said = f"{bought} attempts elsewhere in {silent:.0f} s, where {elsewhere * silent:.0f} would have come"
+                because = f"hardly anybody could buy anywhere ({said}): the silence at {name} proves nothing"
+                return Verdict(state="unknown", because=because) if last else None
             return _fell_silent(row, name, elapsed, cache, rate, last)
 
         return await watch(plan.deadline_s, look, LOOK_EVERY_S)
