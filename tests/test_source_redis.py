@@ -107,6 +107,7 @@ async def test_a_calm_redis_is_asked_one_command_for_many_keys(redis_server, han
 async def test_scanning_is_bounded_resumable_and_never_misses_a_leading_space(redis_server, hand, source):
     await fill(hand)
     await hand.mset({f"other:{n}": "x" for n in range(3000)})
+    await hand.config_resetstat()  # other tests share this server
     redis = source(redis_server.url)
     part = await redis.scan("*health:*", budget=500)
     assert part.cursor is not None
