@@ -62,7 +62,7 @@ def test_the_runbook_that_we_ship_covers_the_four_scenarios_and_the_emergency_co
         ("4", "Outbox worker lag", "SEV-3"),
     ]
     done = {str(step.call) for command in book.commands for step in command.walk() if step.kind == "do"}
-    assert done == {"locks.flush purchase", "provider.disable {provider}"}
+    assert done == {"locks.flush purchase", "locks.flush number", "provider.disable {provider}"}
     assert [level.name for level in book.levels] == ["SEV-1", "SEV-2", "SEV-3"]
     assert book.alerts() == ("HighPurchaseFailureRate", "StuckReservations", "OutboxProcessingFailed")
 
