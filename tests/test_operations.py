@@ -230,3 +230,29 @@ def test_an_outcome_that_names_no_intent_ends_none(tmp_path):
     entries = read(journal.file).entries
     assert len(unfinished(entries)) == 1
     assert walk_of(entries, "1") is None
+
+
+@pytest.mark.parametrize(
+    ("state", "touched", "offered"), [("failed", 0, False), ("failed", 1, True), ("done", 0, True)]
+)
+def test_an_undo_is_offered_wherever_something_may_have_been_changed(state, touched, offered):
+    from datetime import UTC, datetime
+
+    from nexconsole.actions.plan import Confirm, Outcome, Plan, Target, Undo
+    from nexconsole.operations import Operation
+
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    plan = Plan(
+        action="locks.flush",
+        arguments={},
+        targets=(),
+        effect="",
+        command="",
+        confirm=Confirm(kind="letter", text="f"),
+        undo=Undo(action="locks.restore", arguments={}, command=""),
+        taken_at=now,
+        expires_at=now,
+    )
+    outcome = Outcome(state=state, answer="", touched=(Target(kind="key", id="k"),) * touched)
+    operation = Operation(action="locks.flush", arguments={}, began_at=now, by="maria", plan=plan, outcome=outcome)
+    assert (operation.undo is not None) is offered

@@ -54,5 +54,6 @@ class Operation:
     @property
     def undo(self) -> Undo | None:
         """The way back, while something may have been changed that was not taken back yet."""
-        changed = self.outcome is not None and self.outcome.state in ("done", "unknown")
+        outcome = self.outcome
+        changed = outcome is not None and (outcome.state in ("done", "unknown") or bool(outcome.touched))
         return self.plan.undo if self.plan is not None and changed and not self.undone else None
