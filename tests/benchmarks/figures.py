@@ -18,6 +18,7 @@ REFERENCE = [sys.executable, str(Path(__file__).with_name("reference.py"))]
 SCREEN_ONLY = [sys.executable, str(Path(__file__).with_name("screen_only.py"))]
 TITLES = ("1 Transactions", "2 Circuits", "3 Outbox", "4 Reservations", "5 Database", "6 Workloads", "7 Alerts")
 LOADED_S = 8.0  # by then all client libraries are imported and every signal has been read
+MOVE = "j or k"
 STRIP = 1  # the line of the screen that tells the sources' health
 
 Environment = Mapping[str, str]
@@ -111,6 +112,13 @@ def _cursor(screen: Screen) -> str | None:
     return row.partition("┃>")[2][:14] if row else None
 
 
+def _away(screen: Screen) -> str:
+    """The key that moves the cursor: up where it is on the last row, which a row can become by itself."""
+    lines = screen.lines
+    below = next((lines[y + 1] for y, line in enumerate(lines) if "┃>" in line), "")
+    return "j" if below[2:16].strip(" ━") else "k"
+
+
 class Keys:
     """Presses keys, each of which can be told from everything else that happens on screen, and times their echoes."""
 
@@ -120,7 +128,7 @@ class Keys:
         keys = [("\t", self._changed(_focused)), ("p", self._frozen(True)), ("p", self._frozen(False))]
         keys += [("3", self._panes(1)), ("3", self._panes(7))]
         if rows:
-            keys += [("1", self._panes(1)), *[(key, self._changed(_cursor)) for key in "jkjkjk"], ("1", self._panes(7))]
+            keys += [("1", self._panes(1)), *[(MOVE, self._changed(_cursor))] * 6, ("1", self._panes(7))]
         self._keys = keys
         self._next = 0
 
@@ -128,6 +136,7 @@ class Keys:
         """Press the next key; milliseconds until its echo began to show."""
         key, watch = self._keys[self._next % len(self._keys)]
         self._next += 1
+        key = _away(self.terminal.screen) if key == MOVE else key
         shown = watch()
         at = self.terminal.press(key)
         took = (self.terminal.until(shown, 5.0, after=at) - at) * 1e3
