@@ -32,14 +32,22 @@ class Kind(StrEnum):
     Whoever reads must let other kinds pass: later versions write more of them.
     """
 
-    OPENED = "opened"  # title
-    SEVERITY = "severity"  # level, because: [sentence]
+    OPENED = "opened"  # title, level: the declared severity or "", since: when severity was first judged, or ""
+    SEVERITY = "severity"  # level, because: [sentence]; as the rules judge it
+    DECLARED = "declared"  # level, reason; as a person judges it
+    ROLE = "role"  # role: commander, operator, scribe or observer; person: whose it is from now on, "" for nobody's
+    SEEN = "seen"  # subject, state, text: something that changed by itself; the same state twice is one event
+    FIGURES = "figures"  # figures: {name: number or null}; how things stood, taken once in a while
     STEP = "step"  # scenario, step, state, reason or answer
     INTENT = "intent"  # operator, plan: Plan.as_dict(); written before anything is sent
     OUTCOME = "outcome"  # intent: that entry's id, outcome: {state, answer, touched}
     VERDICT = "verdict"  # intent: that entry's id, verdict: {state, because}
     UNDO = "undo"  # intent: the undone entry's id, by: the id of the intent that undid it
     NOTE = "note"  # text
+    PROPOSED = "proposed"  # operator, plan: Plan.as_dict(), until, needs: "objection" or "approval"
+    OBJECTED = "objected"  # proposal: that entry's id, reason
+    APPROVED = "approved"  # proposal: that entry's id
+    STOPPED = "stopped"  # proposal: that entry's id, reason: why nothing was sent
     CLOSED = "closed"  # reason
 
 

@@ -40,10 +40,13 @@ CHOICES = {"theme": get_args(Theme), "motion": get_args(Motion), "log_level": ge
            "actions.provider_by": ("auto", "api", "sql")}  # fmt: skip
 SECRETS = frozenset(
     {"postgres.url", "redis.url", "redis.token", "prometheus.bearer", "prometheus.password", "prometheus.headers",
-     "api.cron_secret", "api.admin_token", "alertmanager.bearer", "alertmanager.password"}
+     "api.cron_secret", "api.admin_token", "alertmanager.bearer", "alertmanager.password", "warroom.redis_url"}
 )  # fmt: skip
+FREE = frozenset({"prometheus.headers", "severity.alerts", "locks.families", "break_glass.contacts",
+                  "break_glass.links"})  # fmt: skip
 SEVERITIES = ("SEV-1", "SEV-2", "SEV-3", "none")
-URLS = frozenset({"postgres.url", "redis.url", "prometheus.url", "api.url", "alertmanager.url"})
+URLS = frozenset({"postgres.url", "redis.url", "prometheus.url", "api.url", "alertmanager.url",
+                  "warroom.redis_url"})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,7 @@ def _check_url(key: str, url: str, origin: str) -> None:
         "postgres.url": ("postgres", "postgresql"),
         "redis.url": ("redis", "rediss", "https", "http", "redis+sentinel", "rediss+sentinel", "redis+cluster",
                       "rediss+cluster", "unix"),
+        "warroom.redis_url": ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix"),
     }.get(key, ("http", "https"))  # fmt: skip
     if url and (urlsplit(url).scheme not in schemes or "://" not in url):
         expected = " or ".join(f"{scheme}://" for scheme in schemes)
@@ -203,7 +207,7 @@ def _flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in document.items():
         key = prefix + name
-        if isinstance(value, dict) and key not in ("prometheus.headers", "severity.alerts", "locks.families"):
+        if isinstance(value, dict) and key not in FREE:
             flat |= _flatten(value, key + ".")
         else:
             flat[key] = value

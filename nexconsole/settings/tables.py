@@ -164,6 +164,38 @@ class Journal(Table):
     lock_timeout_s: float = 3.0  # how long an entry may wait for another console's
 
 
+class WarRoom(Table):
+    """Working on one incident together: how entries reach other hosts, and what needs the others' silence or word."""
+
+    redis_url: str = ""  # the Redis that carries incidents between hosts; empty: only the consoles of this folder
+    redis_ca_file: str = ""
+    stream_entries: int = 20_000  # so many entries are kept in an incident's stream, at most
+    stream_days: int = 14  # and for so long after the newest
+    presence_s: float = 15.0  # who was not heard of for so long is not here
+    lease_s: float = 30.0  # how long a target stays reserved for a console that is not heard of any more
+    objection_s: float = 10.0  # how long others may object before an action with a large blast radius; 0: no window
+    objection_actions: tuple[str, ...] = ("provider.disable", "pods.restart", "deployment.scale", "rollout.undo",
+                                          "reconcile.run")  # fmt: skip
+    objection_targets: int = 20  # an action on more targets than this opens the window too
+    approval_actions: tuple[str, ...] = ()  # these wait for a second person's word
+    approval_s: float = 120.0  # and for so long
+
+
+class Recording(Table):
+    """Readings kept beside an incident's journal, for replay."""
+
+    every_s: float = 2.0  # at most one reading of a signal in so many seconds; 0: nothing is recorded
+    limit_mb: float = 20.0  # an incident's recording stops growing there
+
+
+class BreakGlass(Table):
+    """What the sheet for the worst hour holds beside the readings: who to call, where to look."""
+
+    file: str = ""  # where it is kept; empty: break-glass.txt in the XDG state folder
+    contacts: dict[str, str] = {}  # role or name -> how to reach them
+    links: dict[str, str] = {}  # what -> address
+
+
 class Settings(Table):
     environment: str = "production"  # shown in the frame; "drill" in a drill
     name: str = ""  # which installation, such as nexnum-eu
@@ -186,6 +218,9 @@ class Settings(Table):
     locks: Locks = Locks()
     alertmanager: Alertmanager = Alertmanager()
     journal: Journal = Journal()
+    warroom: WarRoom = WarRoom()
+    recording: Recording = Recording()
+    break_glass: BreakGlass = BreakGlass()
 
     @property
     def database_origin(self) -> str:
