@@ -196,6 +196,22 @@ def _intent(data: Mapping[str, Any]) -> str:
     return ": ".join(filter(None, (" ".join(filter(None, (_words(plan, "action"), given))), _words(plan, "effect"))))
 
 
+def _proposed(data: Mapping[str, Any]) -> str:
+    wait = "waits for a second person's word" if data.get("needs") == "approval" else "others may object"
+    return f"{_intent(data)} ({wait})"
+
+
+def _role(data: Mapping[str, Any]) -> str:
+    person = data.get("person")
+    return f"{person} is {data.get('role')}" if person else f"nobody is {data.get('role')} any more"
+
+
+def _figures(data: Mapping[str, Any]) -> str:
+    figures = data.get("figures")
+    figures = figures if isinstance(figures, dict) else {}
+    return ", ".join(f"{name} {value}" for name, value in figures.items() if value is not None)
+
+
 def _labelled(part: str, *names: str) -> Any:
     """`state: the rest` of a nested value."""
 
@@ -207,8 +223,16 @@ def _labelled(part: str, *names: str) -> Any:
 
 
 SENTENCES = {
-    Kind.OPENED: _labelled("", "severity", "title"),
+    Kind.OPENED: _labelled("", "level", "title"),
     Kind.SEVERITY: _labelled("", "level", "because"),
+    Kind.DECLARED: _labelled("", "level", "reason"),
+    Kind.ROLE: _role,
+    Kind.SEEN: _labelled("", "text"),
+    Kind.FIGURES: _figures,
+    Kind.PROPOSED: _proposed,
+    Kind.OBJECTED: lambda data: f"objects: {data.get('reason') or 'no reason given'}",
+    Kind.APPROVED: lambda data: "approves",
+    Kind.STOPPED: lambda data: f"nothing was sent: {data.get('reason')}",
     Kind.STEP: lambda data: ": ".join(filter(None, (_words(data, "scenario", "step", "state"),
                                                     _words(data, "answer", "reason")))),
     Kind.INTENT: _intent,

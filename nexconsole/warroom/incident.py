@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,10 +16,13 @@ from ..records import sentence
 from ..runbook.walk import BEGUN, walk_of
 from ..severity import LEVELS
 from ..sources.text import clean
+from .proposals import Proposal, proposals_in
+from .seen import Change, seen_in, told_once
 from .standing import Standing, standing
 from .taking import NO_ACTION, Taken, taken_in
 
 CALM = "none"
+ROLES = ("commander", "operator", "scribe", "observer")
 _KNOWN = frozenset(Kind)
 
 
@@ -86,16 +89,24 @@ class Line:
 class Incident:
     """All of it. `begin` and `end` are the first and the last entry's times, None without entries.
 
-    `closed` is the reason that a closing entry gives, None where there is none. `others` counts the entries of
-    kinds that this version doesn't know.
+    `closed` is the reason that a closing entry gives, None where there is none. `since`: when its severity was
+    first judged, as whoever opened it knew, else `begin`. `levels` are judged by the rules, `declared` by people.
+    `roles` says who has each role by now; nobody has one that is not in there. `others` counts the entries of kinds
+    that this version doesn't know.
     """
 
     title: str = ""
+    since: datetime | None = None
+    opened_by: str = ""
     begin: datetime | None = None
     end: datetime | None = None
     closed: str | None = None
     people: tuple[Person, ...] = ()
     levels: tuple[Level, ...] = ()
+    declared: tuple[Level, ...] = ()
+    roles: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
     scenarios: tuple[Walked, ...] = ()
     actions: tuple[Taken, ...] = ()
     notes: tuple[Line, ...] = ()
@@ -107,6 +118,16 @@ class Incident:
     def lasted(self) -> timedelta:
         return self.end - self.begin if self.begin is not None and self.end is not None else timedelta()
 
+    @property
+    def commander(self) -> str:
+        """Who leads; "" for nobody."""
+        return self.roles.get("commander", "")
+
+    @property
+    def level(self) -> str:
+        """The severity that counts: what a person has declared last, else what the rules judge; "" for neither."""
+        return (self.declared or self.levels or (Level(level="", at=datetime.min, by=""),))[-1].level
+
 
 def fold(entries: Iterable[Entry]) -> Incident:
     """The incident that these entries tell, of one journal or of several laid together."""
@@ -116,13 +137,20 @@ def fold(entries: Iterable[Entry]) -> Incident:
     actions = taken_in(ordered)
     scenarios = _scenarios(ordered)
     timeline = _timeline(ordered, actions)
+    opened = next((one for one in ordered if one.kind == Kind.OPENED), None)
     return Incident(
-        title=next((_text(one.data.get("title"), 200) for one in ordered if one.kind == Kind.OPENED), ""),
+        title=_text(opened.data.get("title"), 200) if opened else "",
+        since=_since(opened, ordered[0]),
+        opened_by=str(opened.writer) if opened else "",
         begin=_time(ordered[0]),
         end=_time(ordered[-1]),
         closed=_closed(ordered),
         people=_people(ordered),
-        levels=_levels(ordered),
+        levels=_levels(ordered, Kind.SEVERITY),
+        declared=_levels(ordered, Kind.OPENED, Kind.DECLARED),
+        roles=_roles(ordered),
+        changes=seen_in(ordered),
+        proposals=proposals_in(ordered),
         scenarios=scenarios,
         actions=actions,
         notes=tuple(line for line in timeline if line.kind == Kind.NOTE),
@@ -162,15 +190,38 @@ def _people(entries: tuple[Entry, ...]) -> tuple[Person, ...]:
     )
 
 
-def _levels(entries: tuple[Entry, ...]) -> tuple[Level, ...]:
+def _since(opened: Entry | None, first: Entry) -> datetime:
+    """When it began: never later than its first entry, and no more than a day before it."""
+    begin = _time(first)
+    try:
+        said = datetime.fromisoformat(str(opened.data.get("since"))).astimezone(UTC) if opened else begin
+    except (ValueError, OverflowError):
+        return begin
+    return said if begin - timedelta(days=1) <= said <= begin else begin
+
+
+def _roles(entries: tuple[Entry, ...]) -> dict[str, str]:
+    """Who has each role: the last word on it counts, and nobody is at once observer and something else."""
+    roles: dict[str, str] = {}
+    for entry in entries:
+        role, person = entry.data.get("role"), _text(entry.data.get("person"), 100)
+        if entry.kind != Kind.ROLE or role not in ROLES:
+            continue
+        roles.pop(role, None)
+        if person:
+            roles[role] = person
+    return {role: roles[role] for role in ROLES if role in roles}
+
+
+def _levels(entries: tuple[Entry, ...], *kinds: Kind) -> tuple[Level, ...]:
     """Each change of severity once, though two consoles may have written it."""
     levels: list[Level] = []
     for entry in entries:
-        if entry.kind != Kind.SEVERITY:
+        if entry.kind not in kinds:
             continue
         level = _text(entry.data.get("level"), 20)
         if level and (not levels or levels[-1].level != level):
-            because = entry.data.get("because")
+            because = entry.data.get("because") or entry.data.get("reason")
             sentences = because if isinstance(because, list) else [because]
             words = tuple(filter(None, map(_text, sentences)))
             levels.append(Level(level=level, at=_time(entry), by=str(entry.writer), because=words))
@@ -220,9 +271,12 @@ def _walked(walk: Any) -> Walked:
 
 def _timeline(entries: tuple[Entry, ...], actions: tuple[Taken, ...]) -> tuple[Line, ...]:
     names = {action.intent: action.name for action in actions}
+    told = told_once(entries)
     lines = []
     for entry in entries:
-        if entry.kind not in _KNOWN:
+        if entry.kind not in _KNOWN or entry.kind == Kind.FIGURES:
+            continue
+        if entry.kind in (Kind.SEEN, Kind.SEVERITY) and entry.id not in told:
             continue
         text = sentence(entry)
         if entry.kind in (Kind.OUTCOME, Kind.VERDICT, Kind.UNDO):

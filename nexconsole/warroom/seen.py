@@ -1,0 +1,187 @@
+"""What changes by itself: alerts, breakers, thresholds, rollouts, restarts. Seen in readings, and folded to events.
+
+A subject ("alert ProviderApiErrors", "circuit smsbower") has a state; the same state once more is no event, whoever
+writes it. So however many consoles watch, each change stands once in the timeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ..journal import Entry, Kind
+from ..model import Reading, State
+from ..severity import percent
+from ..sources.text import clean
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+MOST_PODS = 50  # restarts of more pods than these are not told one by one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A subject's state since `at` (UTC), in words."""
+
+    subject: str
+    state: str
+    text: str
+    at: datetime
+    by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """A subject's state as a reading shows it. `usual`: no event where nothing was known of the subject before.
+
+    `brief`: told at once; any other only when it has lasted for a while.
+    """
+
+    subject: str
+    state: str
+    text: str
+    at: datetime
+    usual: bool = False
+    brief: bool = False
+
+
+def seen_in(entries: Iterable[Entry]) -> tuple[Change, ...]:
+    """Every change in these entries (in merge's order), each once."""
+    return tuple(change for change, _ in _changes(entries))
+
+
+def told_once(entries: Iterable[Entry]) -> frozenset[str]:
+    """The ids of the entries of kind SEEN and SEVERITY that tell something new."""
+    ids = {id for _, id in _changes(entries)}
+    level = ""
+    for entry in entries:
+        if entry.kind == Kind.SEVERITY and (new := str(entry.data.get("level"))) != level:
+            level = new
+            ids.add(entry.id)
+    return frozenset(ids)
+
+
+def _changes(entries: Iterable[Entry]) -> Iterator[tuple[Change, str]]:
+    states: dict[str, str] = {}
+    for entry in entries:
+        if entry.kind != Kind.SEEN:
+            continue
+        subject, state = (clean(entry.data.get(name) or "", 200) for name in ("subject", "state"))
+        if not subject or not state or states.get(subject) == state:
+            continue
+        states[subject] = state
+        text = clean(entry.data.get("text") or f"{subject}: {state}", 500)
+        change = Change(subject=subject, state=state, text=text, at=entry.at.astimezone(UTC), by=str(entry.writer))
+        yield change, entry.id
+
+
+def sights(
+    readings: Mapping[str, Reading], known: Mapping[str, str], settings: Settings, now: datetime
+) -> tuple[Sight, ...]:
+    """The subjects' states by now, from fresh readings only. `known` holds the states that are on record."""
+    found: list[Sight] = []
+    for name, look in LOOKS.items():
+        reading = readings.get(name)
+        if reading is None or reading.value is None or reading.taken_at is None:
+            continue
+        if reading.state(now) is State.FRESH:
+            found += [
+                Sight(subject=subject, state=state, text=text, at=reading.taken_at, **how)
+                for subject, state, text, how in look(reading.value, known, settings)
+            ]
+    return tuple(found)
+
+
+Found = Iterator[tuple[str, str, str, dict[str, bool]]]
+
+
+def _alerts(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+    firing = {f"alert {clean(alert.name, 150)}": alert for alert in value.firing}
+    for subject, alert in firing.items():
+        level = f" ({clean(alert.severity, 40)})" if alert.severity else ""
+        yield subject, "firing", f"{subject} fires{level}", {"brief": True}
+    for subject, state in known.items():
+        if subject.startswith("alert ") and state == "firing" and subject not in firing:
+            yield subject, "ended", f"{subject} fires no more", {"brief": True}
+
+
+def _circuits(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+    for provider in value.providers:
+        if provider.active is False:
+            continue
+        name = clean(provider.name, 100)
+        if provider.state in ("open", "closed"):
+            shut = provider.state == "closed"
+            words = f"{name}'s circuit is closed" if shut else f"{name}'s circuit opened"
+            yield f"circuit {name}", provider.state, words, {"usual": shut, "brief": True}
+        settled = not provider.flapping
+        words = f"{name}'s circuit flaps no more" if settled else f"{name}'s circuit flaps"
+        yield f"flapping {name}", "settled" if settled else "flapping", words, {"usual": settled}
+
+
+def _transactions(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+    rules, rate = settings.severity, value.failure_rate
+    if rate is not None and value.attempts >= settings.transactions.few:
+        over = next((limit for limit in (rules.critical_rate, rules.high_rate) if rate > limit), None)
+        state = f"under {percent(rules.high_rate)}" if over is None else f"over {percent(over)}"
+        yield "failure rate", state, f"{percent(rate)} of purchases fail: {state}", {"usual": over is None}
+    if value.latency_p95_s is not None:
+        slow = value.latency_p95_s > rules.latency_s
+        state = f"{'over' if slow else 'under'} {rules.latency_s:g} s"
+        yield "latency", state, f"purchase latency p95 is {value.latency_p95_s:.1f} s: {state}", {"usual": not slow}
+
+
+def _outbox(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+    oldest = value.oldest_pending_s or 0.0
+    late = oldest > settings.outbox.stuck_after_s
+    words = f"the oldest outbox event has waited {oldest / 60:.0f} min" if late else "the outbox is in time again"
+    yield "outbox", "late" if late else "in time", words, {"usual": not late}
+    words = f"outbox events failed: {value.failed}" if value.failed else "no failed outbox events are left"
+    yield "outbox failures", "some" if value.failed else "none", words, {"usual": not value.failed}
+
+
+def _reservations(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+    rules = settings.reservations
+    over = value.pending > rules.limit
+    state = f"{'over' if over else 'under'} {rules.limit}"
+    yield "reservations", state, f"{value.pending} reservations are pending: {state}", {"usual": not over}
+    stuck = value.stuck > rules.alert_limit
+    state = f"{'over' if stuck else 'not over'} {rules.alert_limit}"
+    yield "stuck reservations", state, f"{value.stuck} reservations are stuck: {state}", {"usual": not stuck}
+
+
+def _database(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+    many = value.blocked >= 5
+    words = f"{value.blocked} database sessions are blocked" if many else "database sessions are no longer blocked"
+    yield "blocked sessions", "many" if many else "few", words, {"usual": not many}
+
+
+def _workloads(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+    name = clean(value.deployment, 100)
+    words = {"progressing": f"a rollout of {name} is under way", "complete": f"the rollout of {name} is complete",
+             "stuck": f"the rollout of {name} is stuck", "paused": f"the rollout of {name} is paused"}  # fmt: skip
+    if value.rollout in words:
+        usual = value.rollout == "complete"
+        yield f"rollout {name}", value.rollout, words[value.rollout], {"usual": usual, "brief": True}
+    missing = value.ready < value.desired
+    words_of_pods = f"{value.ready} of {value.desired} pods of {name} are ready"
+    yield f"pods of {name}", "missing" if missing else "ready", words_of_pods, {"usual": not missing}
+    for pod in value.pods[:MOST_PODS]:
+        why = f" ({clean(pod.reason, 100)})" if pod.reason else ""
+        subject = f"restarts of {clean(pod.name, 100)}"
+        words_of_it = f"{clean(pod.name, 100)} was restarted{why}: {pod.restarts} times by now"
+        yield subject, str(pod.restarts), words_of_it, {"usual": True, "brief": True}
+
+
+LOOKS = {
+    "transactions": _transactions,
+    "circuits": _circuits,
+    "outbox": _outbox,
+    "reservations": _reservations,
+    "database": _database,
+    "workloads": _workloads,
+    "alerts": _alerts,
+}
