@@ -22,7 +22,7 @@ from nexconsole.errors import JournalError
 from nexconsole.journal import Entry, open_journal
 from nexconsole.model import utc_now
 from nexconsole.operations import Operations, StepRef
-from nexconsole.operations import operations as module
+from nexconsole.operations import watching as module
 from nexconsole.runbook.walk import KEPT, walk_of
 from nexconsole.sources import Sources
 from nexconsole.sources.clients import Clients

@@ -8,7 +8,7 @@ Everything here blocks: call it by `asyncio.to_thread`, except `follow`.
 from .appending import Journal
 from .entries import Entries, Entry, Kind, Problem, Writer
 from .files import try_folder
-from .folder import OUTSIDE, journal_file, journal_files, journal_folder, open_journal
+from .folder import OUTSIDE, journal_file, journal_files, journal_folder, new_incident, open_journal, recent_files
 from .processes import Life
 from .reading import Tail, Unfinished, follow, merge, read, unfinished
 from .scrubbing import Scrubber
@@ -31,8 +31,10 @@ __all__ = [
     "journal_files",
     "journal_folder",
     "merge",
+    "new_incident",
     "open_journal",
     "read",
+    "recent_files",
     "try_folder",
     "unfinished",
     "verify",

@@ -151,14 +151,20 @@ def _make(file: Path) -> None:
         os.close(descriptor)
 
 
-def _create(file: Path, folder: os.stat_result) -> None:
+def create_new(file: Path) -> bool:
+    """Make a journal's empty file; False where there is one already. Raises OSError."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _create(file, file.parent.stat())
+
+
+def _create(file: Path, folder: os.stat_result) -> bool:
     """Make the file unless it is there; where the folder is shared by a group, for that group."""
     shared = folder.st_mode & (stat.S_ISGID | stat.S_IWGRP)
     mode = 0o660 if shared else 0o600
     try:
         descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     except FileExistsError:
-        return
+        return False
     try:
         if shared:
             if os.fstat(descriptor).st_gid != folder.st_gid:
@@ -167,6 +173,7 @@ def _create(file: Path, folder: os.stat_result) -> None:
             os.fchmod(descriptor, mode)  # whatever the umask took away
     finally:
         os.close(descriptor)
+    return True
 
 
 def _being_made(file: Path) -> bool:

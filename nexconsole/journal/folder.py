@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 from .. import paths
@@ -10,11 +11,13 @@ from ..errors import JournalError
 from ..settings import Settings
 from .appending import Journal
 from .entries import Writer
+from .files import create_new, reason
 from .scrubbing import Scrubber
 
 # Actions without an incident go here. It may be moved away at any time; consoles then begin a new one.
 OUTSIDE = "outside-incidents"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_INCIDENT = re.compile(r"INC-[A-Za-z0-9_-]{1,75}\.jsonl(\.elsewhere)?")
 
 
 def journal_folder(settings: Settings) -> Path:
@@ -40,6 +43,32 @@ def journal_files(folder: Path) -> tuple[Path, ...]:
         return ()
     except OSError as error:
         raise JournalError(f"{folder}: can't be read: {(error.strerror or str(error)).lower()}") from error
+
+
+def recent_files(folder: Path, since: datetime) -> tuple[Path, ...]:
+    """The journals of incidents that were touched after `since` (UTC), by name, with what came to them from
+    elsewhere (INC-....jsonl.elsewhere). Raises JournalError."""
+    try:
+        found = [file for file in folder.glob("INC-*.jsonl*") if _INCIDENT.fullmatch(file.name)]
+        return tuple(sorted(file for file in found if datetime.fromtimestamp(file.stat().st_mtime, UTC) > since))
+    except FileNotFoundError:  # no folder yet, or a file moved away this moment
+        return ()
+    except OSError as error:
+        raise JournalError(f"{folder}: can't be read: {(error.strerror or str(error)).lower()}") from error
+
+
+def new_incident(folder: Path, at: datetime) -> str:
+    """The id of a new incident, such as INC-20261123-1342, whose empty journal is there now. Raises JournalError."""
+    stem = f"INC-{at.astimezone(UTC):%Y%m%d-%H%M}"
+    for number in range(1, 100):
+        name = stem if number == 1 else f"{stem}-{number}"
+        file = journal_file(folder, name)
+        try:
+            if create_new(file):
+                return name
+        except OSError as error:
+            raise JournalError(f"{file}: can't be written: {reason(error)}") from error
+    raise JournalError(f"{folder}: has 99 incidents of {stem[4:]} already")
 
 
 def open_journal(settings: Settings, operator: str, incident: str = OUTSIDE) -> Journal:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,21 +16,21 @@ from ..actions.perform import Console as Side
 from ..actions.plan import Outcome, Plan, Verdict
 from ..actions.registry import ACTIONS
 from ..errors import JournalError
-from ..journal import Entry, Journal, Kind, follow, merge, open_journal
+from ..journal import Entry, Journal, Kind
 from ..model import Reading, utc_now
 from ..runbook.walk import BEGUN, Walk, walk_of
 from ..settings import Settings, named
+from ..warroom.incident import Incident
+from .logbook import Logbook
 from .operation import Operation, StepRef
 from .others import others
 from .targets import known
+from .watching import Watching
 
 if TYPE_CHECKING:
     from ..sources import Sources
 
 log = logging.getLogger(__name__)
-
-STEADY_S = 10.0  # a severity that lasts for less is not recorded
-TURNS_S = 3.0
 
 
 class Operations:
@@ -51,25 +50,20 @@ class Operations:
         heard: Callable[[Entry], None] = lambda entry: None,
     ) -> None:
         self.settings = settings if settings.operator else named(settings)
-        self.sources, self.readings, self.clock, self._changed, self._heard = sources, readings, clock, changed, heard
-        self.journal: Journal = open_journal(self.settings, self.settings.operator)
-        self.entries: tuple[Entry, ...] = ()
-        self.trouble = ""  # why the journal can't be read or written, at the last try
+        self.sources, self.readings, self.clock, self._changed = sources, readings, clock, changed
+        self.logbook = Logbook(self.settings, clock, changed=self._recorded, heard=heard)
+        self.watching = Watching(self.logbook, self.settings, clock, self._spawn)
         self.began_at = clock()
         self._here: list[Operation] = []
         self._there: dict[str, Operation] = {}  # by the intent's id
         self._dismissed: set[str] = set()
-        self._ids: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._candidate: tuple[str, float] | None = None
-        self._recording = False
-        self._read = False
 
     # --- the journal ------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Follow the journal from now on; what other consoles write is seen within a second."""
-        self._spawn(self._follow())
+        """Follow the journals from now on; what other consoles write is seen within a second."""
+        self._spawn(self.logbook.run())
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -86,72 +80,76 @@ class Operations:
         if not task.cancelled() and task.exception() is not None:
             task.get_loop().call_exception_handler({"message": "operations", "exception": task.exception()})
 
-    async def _follow(self) -> None:
-        async for found in follow(self.journal.file):
-            first, self._read = not self._read, True
-            self.trouble = next((problem.sentence for problem in found.problems if problem.line == 0), "")
-            new = self._add(found.entries)
-            if not first:
-                for entry in new:
-                    if entry.writer != self.journal.writer:
-                        self._heard(entry)
-            self._changed()
+    @property
+    def journal(self) -> Journal:
+        """Where the next entry goes."""
+        return self.logbook.journal
 
-    def _add(self, entries: Sequence[Entry]) -> list[Entry]:
-        new = [entry for entry in entries if entry.id not in self._ids]
-        if new:
-            self._ids.update(entry.id for entry in new)
-            self.entries = merge(self.entries, new)
-            self._there = others(self.entries, self.journal.writer, self.began_at, self.clock())
-        return new
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What is on record, in order: of the current incident and of what is done outside of any."""
+        return self.logbook.entries
+
+    @property
+    def trouble(self) -> str:
+        """Why the journal can't be read or written, at the last try; "" where it can."""
+        return self.logbook.trouble
+
+    @property
+    def incident(self) -> Incident | None:
+        """The current incident by now; None outside of any."""
+        return self.logbook.incident
+
+    def _recorded(self) -> None:
+        """Something came to the journals, or from them."""
+        self._there = others(self.entries, self.journal.writer, self.began_at, self.clock())
+        self._changed()
 
     async def record(self, kind: str, data: Mapping[str, Any]) -> str:
         """Write an entry durably; its id. Raises JournalError."""
-        try:
-            entry = await asyncio.to_thread(self.journal.append, kind, data)
-        except JournalError as error:
-            self.trouble = str(error)
-            self._changed()
-            raise
-        self.trouble = ""
-        self._add((entry,))
-        self._changed()
-        return entry.id
+        return (await self.logbook.record(kind, data)).id
 
     def look_again(self) -> None:
         """Whether the consoles still live whose actions are under way; called every few seconds."""
         if any(one.phase != "ended" for one in self._there.values()):
-            self._there = others(self.entries, self.journal.writer, self.began_at, self.clock())
-            self._changed()
+            self._recorded()
 
     async def note(self, text: str) -> None:
         """Raises JournalError."""
         await self.record(Kind.NOTE, {"text": text})
 
     def judged(self, level: str, because: Sequence[str]) -> None:
-        """The severity by now; called about once a second. One that lasts is recorded, unless the journal has it."""
-        loop = asyncio.get_running_loop()
-        if self._candidate is None or self._candidate[0] != level:
-            self._candidate = (level, loop.time())
-        steady = loop.time() - self._candidate[1] >= STEADY_S
-        if steady and not self._recording and level != self._recorded_level():
-            self._recording = True
-            self._spawn(self._record_severity(level, list(because)[:5]))
+        """The severity by now; called about once a second, unless a signal's silence makes it a question."""
+        self.watching.judged(level, because)
 
-    def _recorded_level(self) -> str:
-        last = next((entry for entry in reversed(self.entries) if entry.kind == Kind.SEVERITY), None)
-        return str(last.data.get("level")) if last else "none"
+    def watch(self) -> None:
+        """What changes by itself enters the incident's record; called about once a second."""
+        self.watching.look(self.readings())
 
-    async def _record_severity(self, level: str, because: list[str]) -> None:
-        try:
-            await asyncio.sleep(random.uniform(0.0, TURNS_S))  # other consoles see the same: the first one writes it
-            if level != self._recorded_level():
-                await self.record(Kind.SEVERITY, {"level": level, "because": because})
-        except JournalError as error:
-            log.warning("the severity %s could not be recorded: %s", level, error)
-            await asyncio.sleep(STEADY_S)
-        finally:
-            self._recording = False
+    # --- the incident -----------------------------------------------------------------------------------------
+
+    async def open_incident(self, title: str, level: str) -> str:
+        """Open an incident, led by this operator until it is handed over; its id. Raises JournalError.
+
+        `level` is the declared severity, "" to leave it to the rules.
+        """
+        since = self.watching.risen_at
+        data = {"title": title, "level": level, "since": since.isoformat() if since else ""}
+        name = await self.logbook.open(data)
+        await self.take_role("commander", self.settings.operator)
+        return name
+
+    async def take_role(self, role: str, person: str) -> None:
+        """From now on this role is this person's; "" for nobody's. Raises JournalError."""
+        await self.record(Kind.ROLE, {"role": role, "person": person})
+
+    async def declare(self, level: str, reason: str) -> None:
+        """Raises JournalError."""
+        await self.record(Kind.DECLARED, {"level": level, "reason": reason})
+
+    async def close_incident(self, reason: str) -> None:
+        """Raises JournalError."""
+        await self.record(Kind.CLOSED, {"reason": reason})
 
     # --- scenarios --------------------------------------------------------------------------------------------
 
@@ -174,6 +172,8 @@ class Operations:
 
     def observing(self) -> str | None:
         """Why this console can't act; None when it may."""
+        if self.incident is not None and self.settings.operator in self.incident.observers:
+            return "this console only observes: its operator has the role of an observer (i shows the roles)"
         return observing(self.settings, self.readings())
 
     def unavailable(self, action: str) -> str | None:

@@ -22,7 +22,8 @@ from .standing import Standing, standing
 from .taking import NO_ACTION, Taken, taken_in
 
 CALM = "none"
-ROLES = ("commander", "operator", "scribe", "observer")
+OBSERVER = "observer"
+ROLES = ("commander", "operator", "scribe", OBSERVER)
 _KNOWN = frozenset(Kind)
 
 
@@ -91,8 +92,8 @@ class Incident:
 
     `closed` is the reason that a closing entry gives, None where there is none. `since`: when its severity was
     first judged, as whoever opened it knew, else `begin`. `levels` are judged by the rules, `declared` by people.
-    `roles` says who has each role by now; nobody has one that is not in there. `others` counts the entries of kinds
-    that this version doesn't know.
+    `roles` says who is commander, operator and scribe by now; nobody is what is not in there. `observers` only watch.
+    `others` counts the entries of kinds that this version doesn't know.
     """
 
     title: str = ""
@@ -105,6 +106,7 @@ class Incident:
     levels: tuple[Level, ...] = ()
     declared: tuple[Level, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
+    observers: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     scenarios: tuple[Walked, ...] = ()
@@ -137,6 +139,7 @@ def fold(entries: Iterable[Entry]) -> Incident:
     actions = taken_in(ordered)
     scenarios = _scenarios(ordered)
     timeline = _timeline(ordered, actions)
+    roles, observers = _roles(ordered)
     opened = next((one for one in ordered if one.kind == Kind.OPENED), None)
     return Incident(
         title=_text(opened.data.get("title"), 200) if opened else "",
@@ -148,7 +151,8 @@ def fold(entries: Iterable[Entry]) -> Incident:
         people=_people(ordered),
         levels=_levels(ordered, Kind.SEVERITY),
         declared=_levels(ordered, Kind.OPENED, Kind.DECLARED),
-        roles=_roles(ordered),
+        roles=roles,
+        observers=observers,
         changes=seen_in(ordered),
         proposals=proposals_in(ordered),
         scenarios=scenarios,
@@ -200,17 +204,23 @@ def _since(opened: Entry | None, first: Entry) -> datetime:
     return said if begin - timedelta(days=1) <= said <= begin else begin
 
 
-def _roles(entries: tuple[Entry, ...]) -> dict[str, str]:
-    """Who has each role: the last word on it counts, and nobody is at once observer and something else."""
+def _roles(entries: tuple[Entry, ...]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Who has each role, and who only observes: the last word counts, and an observer has no other role."""
     roles: dict[str, str] = {}
+    observers: set[str] = set()
     for entry in entries:
         role, person = entry.data.get("role"), _text(entry.data.get("person"), 100)
         if entry.kind != Kind.ROLE or role not in ROLES:
             continue
-        roles.pop(role, None)
-        if person:
-            roles[role] = person
-    return {role: roles[role] for role in ROLES if role in roles}
+        if role == OBSERVER and person:
+            observers.add(person)
+            roles = {other: who for other, who in roles.items() if who != person}
+        elif role != OBSERVER:
+            observers.discard(person)
+            roles.pop(role, None)
+            if person:
+                roles[role] = person
+    return {role: roles[role] for role in ROLES if role in roles}, tuple(sorted(observers))
 
 
 def _levels(entries: tuple[Entry, ...], *kinds: Kind) -> tuple[Level, ...]:
