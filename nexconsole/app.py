@@ -56,6 +56,9 @@ class NexConsole(App[None]):
         Binding("s", "scenario", "Scenario", id="scenario.open", tooltip="Open the scenario that fits, or close it"),
         Binding("n", "note", "Note", id="journal.note", tooltip="Write a one-line note in the journal"),
         Binding("J", "journal", "Journal", id="journal.show", tooltip="Show what was done, by whom, and if it helped"),
+        Binding("i", "incident", "Incident", id="incident.show", tooltip="Show the incident, or open one"),
+        Binding("o", "object", "Object", id="proposal.object", tooltip="Object to what is proposed: nothing is sent"),
+        Binding("a", "approve", "Approve", id="proposal.approve", tooltip="Approve what waits for a second person"),
         Binding("l", "logs", "Logs", id="logs.show", tooltip="Follow the pods' logs"),
         Binding("u", "undo", "Undo", id="operation.undo", tooltip="Take the newest action back"),
         Binding("d", "dismiss_ended", "Dismiss", id="operation.dismiss", tooltip="Dismiss the actions that have ended"),
@@ -224,6 +227,15 @@ class NexConsole(App[None]):
 
     def action_journal(self) -> None:
         self.desk.journal()
+
+    def action_incident(self) -> None:
+        self.desk.incidents.show()
+
+    def action_object(self) -> None:
+        self.desk.incidents.object()
+
+    def action_approve(self) -> None:
+        self.desk.incidents.approve()
 
     def action_logs(self) -> None:
         self.desk.logs()

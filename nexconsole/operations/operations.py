@@ -21,6 +21,7 @@ from ..model import Reading, utc_now
 from ..runbook.walk import BEGUN, Walk, walk_of
 from ..settings import Settings, named
 from ..warroom.incident import Incident
+from .consent import Consent
 from .logbook import Logbook
 from .operation import Operation, StepRef
 from .others import others
@@ -53,6 +54,7 @@ class Operations:
         self.sources, self.readings, self.clock, self._changed = sources, readings, clock, changed
         self.logbook = Logbook(self.settings, clock, changed=self._recorded, heard=heard)
         self.watching = Watching(self.logbook, self.settings, clock, self._spawn)
+        self.consent = Consent(self.logbook, self.settings, clock, lambda: len(self.here) - 1, lambda: self.reach)
         self.began_at = clock()
         self._here: list[Operation] = []
         self._there: dict[str, Operation] = {}  # by the intent's id
@@ -99,6 +101,16 @@ class Operations:
     def incident(self) -> Incident | None:
         """The current incident by now; None outside of any."""
         return self.logbook.incident
+
+    @property
+    def here(self) -> tuple[Any, ...]:
+        """Who is at a console of this incident, this operator first."""
+        return ()
+
+    @property
+    def reach(self) -> str:
+        """Why consoles on other hosts can't be reached; "" where they can, or where none are expected."""
+        return ""
 
     def _recorded(self) -> None:
         """Something came to the journals, or from them."""
@@ -150,6 +162,14 @@ class Operations:
     async def close_incident(self, reason: str) -> None:
         """Raises JournalError."""
         await self.record(Kind.CLOSED, {"reason": reason})
+
+    async def object(self, proposal: str, reason: str = "") -> None:
+        """Stop what somebody proposes. Raises JournalError."""
+        await self.record(Kind.OBJECTED, {"proposal": proposal, "reason": reason})
+
+    async def approve(self, proposal: str) -> None:
+        """Raises JournalError."""
+        await self.record(Kind.APPROVED, {"proposal": proposal})
 
     # --- scenarios --------------------------------------------------------------------------------------------
 

@@ -27,9 +27,11 @@ from ..sources import Sources
 from ..sources.clients import Clients
 from ..widgets.cells import plain
 from ..widgets.lines import Lines
-from . import story, strip
+from ..widgets.words import stopwatch
+from . import proposed, story, strip
 from .confirm import Confirm, Unrecorded
 from .console import Console
+from .incidents import Incidents
 from .palette import Command, Palette
 from .prompt import Prompt
 
@@ -66,6 +68,7 @@ class Desk:
             changed=self._changed,
             heard=self._heard,
         )
+        self.incidents = Incidents(self)
         self.library: Library | None = None
         self.fits: tuple[Fit, ...] = ()
         self._asked_to_quit = 0.0
@@ -99,6 +102,7 @@ class Desk:
         severity = self.console.severity
         if severity is not None and not severity.unknown:
             self.operations.judged(severity.level, [reason.text for reason in severity.reasons])
+        self.operations.watch()
         self._ticks += 1
         if self._ticks % LIVES_EVERY == 0:
             self.operations.look_again()
@@ -112,14 +116,26 @@ class Desk:
 
         book, settings = self.library.runbook, self.operations.settings
         self.fits = fitting(book, self.console.readings, settings, self.clock())
-        self.console.hint = self._hint()
+        width = self.console.size.width
+        scenario, incident = (say(width >= 100) for say in (self._hint, self._offer))
+        if scenario and incident and width < 140:  # the sources' health needs the room
+            scenario, incident = self._hint(False), self._offer(False)
+        self.console.hint = "   ".join(filter(None, (scenario, incident)))
 
-    def _hint(self) -> str:
+    def _offer(self, wide: bool) -> str:
+        """The incident as one glance, or the key that opens one where it is time to."""
+        name, incident = self.operations.logbook.current, self.operations.incident
+        if incident is None or name is None:
+            return ("i opens an incident" if wide else "i: incident") * self.incidents.offered()
+        since = stopwatch(incident.since, self.clock())
+        return f"{name} {since}" if self.console.size.width >= 100 else since
+
+    def _hint(self, wide: bool) -> str:
         if not self.fits or self.pane is not None:
             return ""
         scenario = self.fits[0].scenario
         name = f"scenario {scenario.number}" if scenario.number else plain(scenario.title, 30)
-        return f"{name} fits: s opens it" if self.console.size.width >= 100 else f"s: {name}"
+        return f"{name} fits: s opens it" if wide else f"s: {name}"
 
     # --- the strip --------------------------------------------------------------------------------------------
 
@@ -156,6 +172,7 @@ class Desk:
     def _paint_strip(self) -> None:
         width, most = self.console.size.width, strip.MOST if self.console.size.height >= 30 else 2
         drawn = strip.lines(self.operations.shown, self.operations.undoable, self.clock(), width, most)
+        drawn = (*proposed.lines(self.incidents.waiting(), self.clock(), width), *drawn)
         if trouble := self.operations.trouble:
             drawn = (((f" ▲ {plain(trouble)}", "alarm"),), *drawn)
         found = self.console.query("#operations")

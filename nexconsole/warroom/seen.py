@@ -115,7 +115,7 @@ def _circuits(value: Any, known: Mapping[str, str], settings: Settings) -> Found
         name = clean(provider.name, 100)
         if provider.state in ("open", "closed"):
             shut = provider.state == "closed"
-            words = f"{name}'s circuit is closed" if shut else f"{name}'s circuit opened"
+            words = f"{name}'s circuit is closed" if shut else f"{name}'s circuit is open"
             yield f"circuit {name}", provider.state, words, {"usual": shut, "brief": True}
         settled = not provider.flapping
         words = f"{name}'s circuit flaps no more" if settled else f"{name}'s circuit flaps"
@@ -126,7 +126,7 @@ def _transactions(value: Any, known: Mapping[str, str], settings: Settings) -> F
     rules, rate = settings.severity, value.failure_rate
     if rate is not None and value.attempts >= settings.transactions.few:
         over = next((limit for limit in (rules.critical_rate, rules.high_rate) if rate > limit), None)
-        state = f"under {percent(rules.high_rate)}" if over is None else f"over {percent(over)}"
+        state = f"under {rules.high_rate * 100:g} %" if over is None else f"over {over * 100:g} %"
         yield "failure rate", state, f"{percent(rate)} of purchases fail: {state}", {"usual": over is None}
     if value.latency_p95_s is not None:
         slow = value.latency_p95_s > rules.latency_s

@@ -72,3 +72,9 @@ def clock(at: datetime) -> str:
 def since(at: datetime | None, now: datetime) -> float | None:
     """Seconds from `at` to `now`, never negative."""
     return None if at is None else max(0.0, (now - at).total_seconds())
+
+
+def stopwatch(since: datetime | None, now: datetime) -> str:
+    """`00:22:13` since then."""
+    seconds = max(0, int((now - since).total_seconds())) if since is not None else 0
+    return f"{seconds // 3600:02}:{seconds % 3600 // 60:02}:{seconds % 60:02}"

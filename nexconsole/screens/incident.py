@@ -1,0 +1,181 @@
+"""The incident on screen: how bad, since when, who is here with which role, what still stands, and what happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+
+from .. import paths
+from ..journal import Kind
+from ..warroom.incident import ROLES, Incident
+from ..warroom.incident import Line as Told
+from ..widgets.banner import BLOCKS
+from ..widgets.cells import Line, column, fit, plain, wrapped
+from ..widgets.lines import Lines
+from ..widgets.picture import Frame, Listing, Picture, framed, sight
+from ..widgets.words import clock, several, stopwatch
+from .dialog import Dialog
+
+if TYPE_CHECKING:
+    from .desk import Desk
+    from .incidents import Incidents
+
+INKS = {Kind.INTENT: "strong", Kind.NOTE: "note", Kind.SEVERITY: "warn", Kind.DECLARED: "warn", Kind.SEEN: "text",
+        Kind.OBJECTED: "warn", Kind.ROLE: "note"}  # fmt: skip
+MOST_STANDING = 6
+MOST_PEOPLE = 8
+
+
+class IncidentScreen(Dialog[None]):
+    """Drawn anew four times a second; its keys ask their questions over it."""
+
+    CSS_PATH = paths.STYLES / "incident.tcss"
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,i,q", "close", "Back", id="incident.back", tooltip="Back to the panes"),
+        Binding("r", "role", "Role", id="incident.role", tooltip="Take a role, or hand it over"),
+        Binding("v", "declare", "Severity", id="incident.severity", tooltip="Declare a severity, with the reason"),
+        Binding("x", "end", "Close", id="incident.close", tooltip="Close the incident"),
+        Binding("down,j", "move(1)", "Down", id="incident.down", tooltip="Later", show=False),
+        Binding("up,k", "move(-1)", "Up", id="incident.up", tooltip="Earlier", show=False),
+        Binding("pagedown", "move(10)", "Page down", id="incident.pagedown", tooltip="A page on", show=False),
+        Binding("pageup", "move(-10)", "Page up", id="incident.pageup", tooltip="A page back", show=False),
+        Binding("end,G", "move(1000000)", "Last", id="incident.last", tooltip="Go to the newest", show=False),
+        Binding("home,g", "move(-1000000)", "First", id="incident.first", tooltip="Go to the oldest", show=False),
+    ]
+
+    def __init__(self, desk: Desk, incidents: Incidents) -> None:
+        super().__init__()
+        self._desk, self._incidents = desk, incidents
+        self._from_end = 0  # how many lines of the timeline lie below the cursor
+        self._top = 0
+
+    def compose(self) -> ComposeResult:
+        with Container(id="incident"):
+            yield Lines(id="incident-head")
+            yield Lines(id="incident-timeline")
+            yield Lines(id="incident-keys")
+
+    def on_mount(self) -> None:
+        self.set_interval(0.25, self.paint)
+        self.call_after_refresh(self.paint)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.paint)
+
+    def action_close(self) -> None:
+        self.dismiss(None)
+
+    def action_role(self) -> None:
+        self._incidents.role()
+
+    def action_declare(self) -> None:
+        self._incidents.declare()
+
+    def action_end(self) -> None:
+        self._incidents.close()
+
+    def action_move(self, by: int) -> None:
+        incident = self._desk.operations.incident
+        last = len(incident.timeline) - 1 if incident is not None else 0
+        self._from_end = max(0, min(last, self._from_end - by))
+        self.paint()
+
+    # --- drawing ----------------------------------------------------------------------------------------------
+
+    def paint(self) -> None:
+        operations = self._desk.operations
+        incident, id = operations.incident, operations.logbook.current
+        if incident is None or id is None:  # closed, here or elsewhere
+            self.dismiss(None)
+            return
+        head, below = self.query_one("#incident-head", Lines), self.query_one("#incident-timeline", Lines)
+        width = self.size.width
+        lines = [fit(line, width) for line in self._head(incident, id, width)]
+        head.styles.height = len(lines)
+        head.show_lines(tuple(lines))
+        rows = incident.timeline
+        listing = Listing([str(n) for n in range(len(rows))], lambda n: _row(rows[n], width - 4))
+        picture = Picture("calm", (), listing if rows else None)
+        height = below.size.height
+        seen, index = sight(picture, height), len(rows) - 1 - self._from_end
+        self._top = max(min(self._top, index), index - seen + 1, 0)
+        frame = Frame("Timeline", ((several(len(rows), "entry", "entries"), "muted"),), True, self._top, index)
+        below.show_lines(framed(picture, frame, width, height))
+        keys: Line = ((" r", "key"), (" role   ", "muted"), ("v", "key"), (" severity   ", "muted"), ("x", "key"),
+                      (" close it   ", "muted"), ("esc", "key"), (" back", "muted"))  # fmt: skip
+        self.query_one("#incident-keys", Lines).show_lines((fit(keys, width),))
+
+    def _head(self, incident: Incident, id: str, width: int) -> list[Line]:
+        now = self._desk.clock()
+        lines: list[Line] = [
+            ((f" {id} ", "strong"), *severities(incident), (f"  {stopwatch(incident.since, now)}", "strong"),
+             (f"  opened {clock(incident.begin or now)}Z by {plain(incident.opened_by, 40)}", "muted")),
+            ((f" {plain(incident.title, width - 2)}", "text"),),
+            _roles(incident),
+            (),
+        ]  # fmt: skip
+        lines += self._people(width)
+        standing = incident.standing
+        if standing:
+            lines.append(((f" still standing: {len(standing)}", "warn"),))
+        for one in standing[:MOST_STANDING]:
+            told = f"{one.what} (since {clock(one.since)[:5]}, {one.by})"
+            lines += [((f"   {text}", "text"),) for text in wrapped(told, width - 4, 2)]
+        if len(standing) > MOST_STANDING:
+            lines.append(((f"   and {len(standing) - MOST_STANDING} more: the report lists them", "muted"),))
+        return lines
+
+    def _people(self, width: int) -> list[Line]:
+        incident = self._desk.operations.incident
+        assert incident is not None
+        lines: list[Line] = []
+        for one in self._desk.operations.here[:MOST_PEOPLE]:
+            role = ", ".join(role for role, who in incident.roles.items() if who == one.operator)
+            role = "observer" if one.operator in incident.observers or one.observing else role
+            who = column(plain(f"{one.operator} on {one.host}", 40), min(34, width // 3))
+            doing = one.doing or (f"at {one.step}" if one.step else "")
+            since = f"since {clock(one.since)[:5]}  "
+            lines.append(((f" ● {who} ", "text"), (column(role, 20), "note"), (since, "muted"), (plain(doing), "text")))
+        reach = self._desk.operations.reach
+        if reach:
+            lines += [((f" ▲ {text}", "warn"),) for text in wrapped(reach, width - 4, 2)]
+        return lines
+
+
+def severities(incident: Incident) -> Line:
+    """The declared severity as a chip, and what the rules judge where that is another."""
+    judged = incident.levels[-1].level if incident.levels else ""
+    declared = incident.declared[-1].level if incident.declared else ""
+    level = declared or judged
+    if not level:
+        return (("no severity yet", "muted"),)
+    chip: Line = (
+        (f" {plain(level, 8)} ", BLOCKS.get(level, "block-calm")),
+        (" declared" if declared else " judged", "muted"),
+    )
+    return (*chip, (f", judged {plain(judged, 8)}", "warn")) if declared and judged and judged != declared else chip
+
+
+def _roles(incident: Incident) -> Line:
+    words: list[tuple[str, str]] = [(" ", "muted")]
+    for role in ROLES[:3]:
+        who = incident.roles.get(role)
+        words += [
+            (f"{role} ", "muted"),
+            (plain(who, 40) if who else "nobody", "strong" if who else "doubt"),
+            ("   ", "muted"),
+        ]
+    if incident.observers:
+        words += [("observers ", "muted"), (plain(", ".join(incident.observers), 80), "text")]
+    return tuple(words)
+
+
+def _row(line: Told, width: int) -> Line:
+    ink = INKS.get(line.kind, "text")
+    who = column(plain(line.by, 40), 10 if width < 90 else 18)
+    return ((f"{clock(line.at)} {who} ", "muted"), (f"{column(line.kind, 8)} ", "muted" if ink == "text" else ink),
+            (plain(line.text), ink))  # fmt: skip

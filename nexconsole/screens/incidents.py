@@ -1,0 +1,173 @@
+"""What the keys of the incident set going: open, join, roles, severity, objecting, closing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from ..severity import LEVELS
+from ..warroom.incident import OBSERVER, ROLES, Incident
+from ..widgets.cells import plain
+from .prompt import Prompt
+
+if TYPE_CHECKING:
+    from ..operations import Operations
+    from ..warroom.proposals import Proposal
+    from .desk import Desk
+
+GRAVE = ("SEV-1", "SEV-2")
+LEAVE = "leave:"
+
+
+class Incidents:
+    """The incident's part of the desk; its prompts run in workers of the app."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    @property
+    def _operations(self) -> Operations:
+        return self._desk.operations
+
+    def offered(self) -> bool:
+        """Whether it is time to open an incident: none is open, and the severity is SEV-1 or SEV-2."""
+        severity = self._desk.console.severity
+        return self._operations.logbook.current is None and severity is not None and severity.level in GRAVE
+
+    def show(self) -> None:
+        """Open the incident's screen; where there is no incident, ask for a title and open one."""
+        self._desk.app.run_worker(self._show(), group="dialogs")
+
+    async def _show(self) -> None:
+        if self._operations.logbook.current is None:
+            await self._open()
+            return
+        from .incident import IncidentScreen
+
+        self._desk.app.push_screen(IncidentScreen(self._desk, self))
+
+    async def _open(self) -> None:
+        severity = self._desk.console.severity
+        level = severity.level if severity is not None and severity.level != "none" else ""
+        reason = plain(severity.reasons[0].text, 200) if severity is not None and severity.reasons else ""
+        others = [one for one in self._operations.logbook.incidents.values() if one.open]
+        hint = (
+            f"others are open: {', '.join(one.id for one in others)}"
+            if others
+            else "you lead it until you hand it over"
+        )
+        title = f"open an incident{f', {level}' if level else ''}: what is happening?"
+        text = await self._desk.app.push_screen_wait(Prompt(title, hint=hint, offered=(reason,) if reason else ()))
+        if text is not None:
+            await self._told(self._operations.open_incident(text, level), "opened: i shows the incident")
+
+    def join(self, id: str) -> None:
+        """Work on this open incident from now on."""
+        self._operations.logbook.join(id)
+        self._desk.console.say(f"joined {id}: i shows the incident")
+
+    async def _told(self, writing: Awaitable[object], said: str) -> None:
+        await self._desk.recorded(writing, said)
+
+    # --- from the incident's screen ---------------------------------------------------------------------------
+
+    def role(self) -> None:
+        self._desk.app.run_worker(self._role(), group="dialogs")
+
+    async def _role(self) -> None:
+        here = self._people()
+        hint = "a role is yours, or of whom you name; nobody gives it up"
+        title = "which role, and whose? ROLE [PERSON]"
+        prompt = Prompt(title, hint=hint, offered=(*ROLES, *here, "nobody"), words=True, wrong=_wrong_role)
+        text = await self._desk.app.push_screen_wait(prompt)
+        if text is None:
+            return
+        role, _, person = text.partition(" ")
+        person = person.strip() or self._operations.settings.operator
+        person = "" if person == "nobody" else person
+        await self._told(self._operations.take_role(role, person), f"{person or 'nobody'}: {role}")
+
+    def _people(self) -> tuple[str, ...]:
+        incident = self._operations.incident
+        return tuple(one.name for one in incident.people) if incident is not None else ()
+
+    def declare(self) -> None:
+        self._desk.app.run_worker(self._declare(), group="dialogs")
+
+    async def _declare(self) -> None:
+        title = "declare a severity, and say why: SEV-1, SEV-2, SEV-3 or none"
+        prompt = Prompt(title, offered=LEVELS, words=True, wrong=_wrong_level)
+        text = await self._desk.app.push_screen_wait(prompt)
+        if text is not None:
+            level, _, reason = text.partition(" ")
+            await self._told(self._operations.declare(_level(level), reason.strip()), f"declared {_level(level)}")
+
+    def close(self) -> None:
+        self._desk.app.run_worker(self._close(), group="dialogs")
+
+    async def _close(self) -> None:
+        incident = self._operations.incident
+        if incident is None:
+            return
+        left = len(incident.standing)
+
+        def wrong(text: str) -> str:
+            if left and not (text.startswith(LEAVE) and text.removeprefix(LEAVE).strip()):
+                return f"something still stands: begin with `{LEAVE}` and say who ends it, and when"
+            return "" if text else "say what it was"
+
+        title = f"close it though {left} of what was done still stands (listed above)? `{LEAVE}` who ends it, and when"
+        title = title if left else "close the incident: what was it, in a sentence?"
+        text = await self._desk.app.push_screen_wait(Prompt(title, offered=(f"{LEAVE} ",) if left else (), wrong=wrong))
+        if text is not None:
+            await self._told(self._operations.close_incident(text), "closed")
+
+    # --- what others mean to do -------------------------------------------------------------------------------
+
+    def waiting(self) -> tuple[Proposal, ...]:
+        """What others propose and may still be spoken to."""
+        incident = self._operations.incident
+        return open_proposals(incident, self._operations) if incident is not None else ()
+
+    def object(self) -> None:
+        """Stop what is proposed, at once: there are only seconds. A note can say why."""
+        self._speak("objects", "there is nothing that could be objected to")
+
+    def approve(self) -> None:
+        self._speak("approves", "nothing waits for a second person's word")
+
+    def _speak(self, how: str, nothing: str) -> None:
+        found = [one for one in self.waiting() if how == "objects" or one.needs == "approval"]
+        if not found:
+            self._desk.console.say(nothing)
+            return
+        one = found[-1]
+        writing = self._operations.object(one.id) if how == "objects" else self._operations.approve(one.id)
+        said = f"{'objected to' if how == 'objects' else 'approved'} {one.name} of {one.by}"
+        self._desk.app.run_worker(self._told(writing, said), group="dialogs")
+
+
+def open_proposals(incident: Incident, operations: Operations) -> tuple[Proposal, ...]:
+    """Proposals of others whose window is open."""
+    now, mine = operations.clock(), operations.consent.mine
+    return tuple(one for one in incident.proposals if one.open(now) and one.id not in mine)
+
+
+def _wrong_role(text: str) -> str:
+    role, _, person = text.partition(" ")
+    if role not in ROLES:
+        return f"the roles are {', '.join(ROLES)}"
+    if role == OBSERVER and person.strip() == "nobody":
+        return "an observer takes another role to act again"
+    return ""
+
+
+def _level(word: str) -> str:
+    return "none" if word.casefold() == "none" else word.upper()
+
+
+def _wrong_level(text: str) -> str:
+    level, _, reason = text.partition(" ")
+    if _level(level) not in LEVELS:
+        return f"begin with one of {', '.join(LEVELS)}"
+    return "" if reason.strip() else "say why: the report quotes it"

@@ -1,0 +1,122 @@
+"""The incident by the keyboard: opened, shown, roles, severity, closing with what still stands."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from desk import desk, entries, quiet, settings, text_of, until
+from textual.pilot import Pilot
+
+from nexconsole.app import NexConsole
+from nexconsole.journal import Kind, open_journal
+from nexconsole.screens.incident import IncidentScreen
+from nexconsole.screens.prompt import Prompt
+
+
+async def typed(app: NexConsole, pilot: Pilot, key: str, text: str) -> None:
+    """Press the key, and answer the prompt that opens."""
+    await pilot.press(key)
+    await until(lambda: isinstance(app.screen, Prompt))
+    await quiet()
+    await pilot.press(*text, "enter")
+    await until(lambda: not isinstance(app.screen, Prompt))
+
+
+def last(folder: Path, kind: str) -> dict:
+    return [entry.data for entry in entries(folder) if entry.kind == kind][-1]
+
+
+async def test_at_sev_1_an_incident_is_offered_and_opened_with_the_reason_as_its_title(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        await pilot.pause(0.2)
+        assert "i: incident" in text_of(app) or "i opens an incident" in text_of(app)
+        await pilot.press("i")
+        await until(lambda: isinstance(app.screen, Prompt))
+        await quiet()
+        await pilot.press("tab", "enter")
+        await until(lambda: app.desk.operations.incident is not None)
+        opened = last(tmp_path, Kind.OPENED)
+        assert opened["title"] == "17.8 % of purchases fail, 93 % of them at smsbower" and opened["level"] == "SEV-1"
+        app.desk.tick()
+        app.console_screen.tick()
+        await pilot.pause(0.2)
+        assert "i: incident" not in text_of(app) and app.desk.operations.logbook.current in text_of(app)
+
+
+async def test_calm_offers_nothing_but_an_incident_can_be_opened_all_the_same(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path), world="calm") as (app, pilot):
+        assert not app.desk.incidents.offered()
+        await typed(app, pilot, "i", "a customer called")
+        await until(lambda: entries(tmp_path))
+        assert last(tmp_path, Kind.OPENED) == {"title": "a customer called", "level": "", "since": ""}
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
+async def test_its_screen_tells_severity_roles_and_timeline_and_takes_roles_and_severities(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async with desk(settings(tmp_path), size=size) as (app, pilot):
+        await typed(app, pilot, "i", "smsbower fails")
+        await until(lambda: app.desk.operations.incident is not None)
+        await pilot.press("i")
+        await until(lambda: isinstance(app.screen, IncidentScreen))
+        await typed(app, pilot, "r", "scribe piet")
+        await typed(app, pilot, "v", "sev-2 half of it is back")
+        await until(lambda: last(tmp_path, Kind.ROLE)["person"] == "piet")
+        assert last(tmp_path, Kind.DECLARED) == {"level": "SEV-2", "reason": "half of it is back"}
+        await pilot.pause(0.4)
+        text = text_of(app)
+        for words in ("smsbower fails", "SEV-2", "commander maria", "scribe piet", "half of it is back", "INC-"):
+            assert words in text, words
+        await pilot.press("escape")
+        await until(lambda: app.screen is app.console_screen)
+
+
+async def test_wrong_roles_and_severities_are_said_and_not_recorded(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        await typed(app, pilot, "i", "t")
+        await pilot.press("i")
+        await until(lambda: isinstance(app.screen, IncidentScreen))
+        before = len(entries(tmp_path))
+        for key, text, said in (("r", "boss", "the roles are"), ("v", "SEV-9 x", "begin with one of"),
+                                ("v", "SEV-1", "say why")):  # fmt: skip
+            await pilot.press(key)
+            await until(lambda: isinstance(app.screen, Prompt))
+            await quiet()
+            await pilot.press(*text, "enter")
+            await pilot.pause(0.1)
+            assert said in text_of(app)
+            await pilot.press("escape")
+            await until(lambda: isinstance(app.screen, IncidentScreen))
+        assert len(entries(tmp_path)) == before
+
+
+async def test_closing_asks_for_what_still_stands(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        await typed(app, pilot, "i", "t")
+        name = await until(lambda: app.desk.operations.logbook.current)
+        other = open_journal(settings(tmp_path), "piet", name)
+        plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "targets": [{"kind": "provider",
+                "id": "1", "name": "smsbower", "chosen": True}]}  # fmt: skip
+        intent = await asyncio.to_thread(other.append, Kind.INTENT, {"operator": "piet", "plan": plan})
+        done = {"intent": intent.id, "outcome": {"state": "done", "answer": "UPDATE 1"}}
+        await asyncio.to_thread(other.append, Kind.OUTCOME, done)
+        await until(lambda: app.desk.operations.incident.standing)
+        await pilot.press("i")
+        await until(lambda: isinstance(app.screen, IncidentScreen))
+        await pilot.pause(0.4)
+        assert "smsbower is disabled" in text_of(app)
+        await pilot.press("x")
+        await until(lambda: isinstance(app.screen, Prompt))
+        await quiet()
+        await pilot.press(*"over", "enter")
+        await pilot.pause(0.1)
+        assert "still stands" in text_of(app) and isinstance(app.screen, Prompt)
+        for _ in "over":
+            await pilot.press("backspace")
+        await pilot.press(*"leave: piet, tomorrow", "enter")
+        await until(lambda: app.desk.operations.incident is None)
+        assert last(tmp_path, Kind.CLOSED) == {"reason": "leave: piet, tomorrow"}
+        await until(lambda: app.screen is app.console_screen)

@@ -1,0 +1,81 @@
+"""What changes by itself: from readings to events, each once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import sample_readings as sample
+from desk import fresh
+from incident_story import PIET, Story
+
+from nexconsole.journal import Kind
+from nexconsole.model import utc_now
+from nexconsole.settings import Settings
+from nexconsole.signals.alerts import Alert
+from nexconsole.warroom.incident import fold
+from nexconsole.warroom.seen import seen_in, sights
+
+
+def found(readings, known=None):
+    return {one.subject: one for one in sights(readings, known or {}, Settings(), utc_now())}
+
+
+def test_an_incident_is_seen_as_subjects_in_unusual_states_and_the_rest_as_usual():
+    seen = found(fresh(sample.incident()))
+    unusual = {name: one.state for name, one in seen.items() if not one.usual}
+    assert unusual["failure rate"] == "over 10 %" and unusual["circuit smsbower"] == "open"
+    assert unusual["reservations"] == "over 50" and unusual["outbox"] == "late"
+    assert unusual["alert ProviderApiErrors"] == "firing"
+    assert seen["circuit 5sim"].usual and "circuit onlinesim" not in seen  # disabled: its circuit is nobody's matter
+    assert all(one.usual for one in found(fresh(sample.calm())).values())
+
+
+def test_half_open_and_unknown_circuits_are_no_change():
+    seen = found(fresh(sample.incident()))
+    assert "circuit tiger-sms" not in seen and "circuit sms-activate" not in seen
+
+
+def test_an_alert_on_record_that_is_no_longer_among_the_firing_has_ended():
+    readings = fresh(sample.calm())
+    seen = found(readings, {"alert Gone": "firing", "alert Before": "ended"})
+    assert (seen["alert Gone"].state, seen["alert Gone"].text) == ("ended", "alert Gone fires no more")
+    assert "alert Before" not in seen
+
+
+def test_what_is_stale_or_was_never_read_shows_nothing():
+    readings = fresh(sample.incident())
+    old = {name: replace(one, taken_at=one.taken_at - timedelta(minutes=5)) for name, one in readings.items()}
+    assert found(old) == {} and found({}) == {}
+    failing = {name: replace(one, error="connection refused") for name, one in readings.items()}
+    assert found(failing) == {}
+
+
+def test_hostile_names_are_made_harmless():
+    readings = fresh(sample.incident())
+    alerts = readings["alerts"]
+    evil = Alert(name="[/]\x1b[31m" + "x" * 5_000, severity="[red]", since=None)
+    readings["alerts"] = replace(alerts, value=replace(alerts.value, firing=(evil,)))
+    (one,) = (one for name, one in found(readings).items() if name.startswith("alert"))
+    assert "\x1b" not in one.text and len(one.text) < 300
+
+
+def test_the_same_state_told_by_several_consoles_is_one_event():
+    story = Story()
+    story.tell(Kind.OPENED, {"title": "t"})
+    for state, writer in (("open", None), ("open", PIET), ("closed", None), ("closed", PIET), ("open", PIET)):
+        data = {"subject": "circuit smsbower", "state": state, "text": f"it is {state}"}
+        story.tell(Kind.SEEN, data, *(() if writer is None else (writer,)))
+    story.tell(Kind.SEEN, {"subject": "", "state": "x"})
+    story.tell(Kind.SEEN, {"state": None, "subject": ["a"]})
+    assert [one.state for one in seen_in(story.entries)] == ["open", "closed", "open"]
+    assert [line.text for line in fold(story.entries).timeline if line.kind == Kind.SEEN] == [
+        "it is open", "it is closed", "it is open",
+    ]  # fmt: skip
+
+
+def test_a_severity_that_two_consoles_recorded_stands_once_in_the_timeline():
+    story = Story()
+    for level, writer in (("SEV-1", None), ("SEV-1", PIET), ("none", PIET)):
+        story.tell(Kind.SEVERITY, {"level": level, "because": ["so"]}, *(() if writer is None else (writer,)))
+    assert [line.text[:5] for line in fold(story.entries).timeline] == ["SEV-1", "none:"]
