@@ -17,7 +17,7 @@ MOST_TARGETS = 200  # of one kind; more are found by typing them where the actio
 def commands(desk: Desk, fixed: Iterable[tuple[str, str, str, Callable[[], object]]]) -> list[Command]:
     """Everything that can be done, or why not now. `fixed` are (name, title, detail, what it does)."""
     observing = desk.operations.observing()
-    found = [*_scenarios(desk), *_operations(desk)]
+    found = [*_scenarios(desk), *_operations(desk), *_incident(desk)]
     for name in sorted(ACTIONS):
         found += _action(desk, ACTIONS[name], observing)
     found += _logs(desk)
@@ -62,6 +62,36 @@ def _operations(desk: Desk) -> list[Command]:
         Command(name="scenario.begin", title="Begin the open scenario anew", run=desk.begin_anew, words=("restart",),
                 detail="its steps are all pending again; the journal keeps the old walk",
                 why_not="" if desk.pane else "no scenario is open"),
+    ]  # fmt: skip
+
+
+def _incident(desk: Desk) -> list[Command]:
+    """Opening, joining and leading an incident; objecting to what others are about to do."""
+    incidents, book = desk.incidents, desk.operations.logbook
+    open_ = book.current is not None
+    none = "" if open_ else "no incident is open"
+    waiting = incidents.waiting()
+    word = any(one.needs == "approval" for one in waiting)
+    told = f"the incident {book.current}" if open_ else "opens one: a title is asked for"
+    return [
+        Command(name="incident.show" if open_ else "incident.open", run=incidents.show, detail=told,
+                title="Incident (i)" if open_ else "Open an incident (i)", words=("war room", "roles", "timeline"),
+                weight=1.8 if incidents.offered() else 0.3),
+        *(Command(name="incident.join", title=f"Join {one.id}: {one.title}", run=partial(incidents.join, one.id),
+                  detail=f"opened by {one.opened_by}; entries go there from now on", words=("switch",), weight=0.2)
+          for one in book.incidents.values() if one.open and one.id != book.current),
+        Command(name="incident.role", title="Take a role, or hand it over", run=incidents.role, why_not=none,
+                detail="commander, operator, scribe or observer", words=("commander", "lead", "drive", "hand over")),
+        Command(name="incident.severity", title="Declare a severity", run=incidents.declare, why_not=none,
+                detail="as a person judges it, with the reason", words=("sev-1", "sev-2", "sev-3", "escalate")),
+        Command(name="incident.close", title="Close the incident", run=incidents.close, why_not=none,
+                detail="asks for what still stands", words=("resolve", "end", "over")),
+        Command(name="proposal.object", title="Object to what is proposed (o)", run=incidents.object, words=("veto",),
+                detail=f"stops {waiting[-1].name} of {waiting[-1].by}" if waiting else "",
+                why_not="" if waiting else "nothing is proposed", weight=2.5 if waiting else 0.0),
+        Command(name="proposal.approve", title="Approve what waits for a second person (a)", run=incidents.approve,
+                detail="it is sent at once", why_not="" if word else "nothing waits for a second person's word",
+                weight=2.4 if word else 0.0),
     ]  # fmt: skip
 
 
