@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +16,8 @@ from .actions.perform import Answer, Console, Performance, observing, perform
 from .actions.plan import Plan
 from .actions.registry import ACTIONS
 from .errors import NexConsoleError, SettingsError
-from .journal import Journal, merge, open_journal, read
+from .model import utc_now
+from .operations.logbook import Logbook
 from .settings import Settings
 from .sources import open_sources
 
@@ -69,8 +69,9 @@ async def _perform(
     action: Action, arguments: Mapping[str, str], options: argparse.Namespace, settings: Settings
 ) -> Performance:
     sources = open_sources(settings)
-    journal = open_journal(settings, settings.operator or getpass.getuser())
+    book = Logbook(settings, utc_now)
     try:
+        await book.look()
         readings = await status.take(sources, settings)
         why_not = action.unavailable(settings, sources)
         if why_not is not None:
@@ -81,7 +82,7 @@ async def _perform(
             readings=lambda: readings,
             operator=settings.operator,
             progress=lambda text: print(text, file=sys.stderr, flush=True),
-            entries=lambda: asyncio.to_thread(_entries, journal),
+            entries=lambda: _entries(book),
         )
         if options.dry_run or options.confirm is None:
             return await _prepared(action, arguments, context)
@@ -91,7 +92,7 @@ async def _perform(
             return Answer(text=options.confirm if why_again is None else None)
 
         async def record(kind: str, data: Mapping[str, Any]) -> str:
-            return (await asyncio.to_thread(journal.append, kind, data)).id
+            return (await book.record(kind, data)).id
 
         async def ask_unrecorded(sentence: str) -> bool:
             return options.unrecorded
@@ -104,11 +105,9 @@ async def _perform(
         await sources.close()
 
 
-def _entries(journal: Journal) -> list[dict[str, Any]]:
-    return [
-        {"id": entry.id, "at": entry.at, "writer": str(entry.writer), "kind": entry.kind, "data": entry.data}
-        for entry in merge(read(journal.file).entries)
-    ]
+async def _entries(book: Logbook) -> list[dict[str, Any]]:
+    await book.look()
+    return book.as_context()
 
 
 async def _prepared(action: Action, arguments: Mapping[str, str], context: Context) -> Performance:

@@ -16,6 +16,7 @@ from desk import fresh, settings, until
 from nexconsole.errors import JournalError
 from nexconsole.journal import OUTSIDE, Entry, Kind, new_incident, open_journal, read, verify
 from nexconsole.operations import Operations, watching
+from nexconsole.operations.logbook import Logbook
 from nexconsole.sources import Sources
 from nexconsole.sources.clients import Clients
 
@@ -163,3 +164,12 @@ async def test_a_severity_on_record_from_before_is_recorded_in_the_new_incident_
         assert kinds_of(tmp_path, name) == ["opened", "role", "severity"]
         opened = one.incident
         assert opened.since < opened.begin  # the severity rose before the incident was opened
+
+
+async def test_one_look_is_enough_to_know_the_current_incident_and_to_write_to_it(tmp_path: Path) -> None:
+    open_journal(settings(tmp_path), "piet", "INC-20261123-1300").append(Kind.OPENED, {"title": "t"})
+    book = Logbook(settings(tmp_path), lambda: NOW)
+    assert await book.look() == "" and book.current == "INC-20261123-1300"
+    await book.record(Kind.NOTE, {"text": "from a one-shot"})
+    assert kinds_of(tmp_path, "INC-20261123-1300") == ["opened", "note"]
+    assert [entry["kind"] for entry in book.as_context()] == ["opened", "note"]

@@ -56,8 +56,8 @@ class Logbook:
         settings: Settings,
         clock: Callable[[], datetime],
         *,
-        changed: Callable[[], None],
-        heard: Callable[[Entry], None],
+        changed: Callable[[], None] = lambda: None,
+        heard: Callable[[Entry], None] = lambda entry: None,
     ) -> None:
         self._settings, self._clock, self._changed, self._heard = settings, clock, changed, heard
         self._journals = {OUTSIDE: open_journal(settings, settings.operator)}
@@ -90,6 +90,13 @@ class Logbook:
         """What one journal holds, in order."""
         return merge(self._kept.get(name, {}).values())
 
+    def as_context(self) -> list[dict[str, Any]]:
+        """The entries as actions get them: an undo finds there what was really touched."""
+        return [
+            {"id": entry.id, "at": entry.at, "writer": str(entry.writer), "kind": entry.kind, "data": entry.data}
+            for entry in self.entries
+        ]
+
     def _journal(self, name: str) -> Journal:
         if name not in self._journals:
             self._journals[name] = open_journal(self._settings, self._settings.operator, name)
@@ -101,16 +108,21 @@ class Logbook:
         """Follow the folder; never ends. What other consoles write is seen within a second."""
         said = ""
         while True:
-            try:
-                found = await asyncio.to_thread(self._look)
-                trouble = next((one.sentence for _, read in found for one in read.problems if one.line == 0), "")
-            except JournalError as error:
-                found, trouble = [], str(error)
-            if trouble != said or any(read.entries for _, read in found) or not self._read:
-                self.trouble = said = trouble
-                self._take(found)
-                self._changed()
+            said = await self.look(said)
             await asyncio.sleep(EVERY_S)
+
+    async def look(self, said: str = "") -> str:
+        """Read what came to the journals; why they can't be read, "" where they can. `said`: why not, the last time."""
+        try:
+            found = await asyncio.to_thread(self._look)
+            trouble = ""
+        except JournalError as error:
+            found, trouble = [], str(error)
+        if trouble != said or any(read.entries for _, read in found) or not self._read:
+            self.trouble = trouble
+            self._take(found)
+            self._changed()
+        return trouble
 
     def _look(self) -> list[tuple[str, Entries]]:
         """What came to any journal since the last look, each with its journal's name. In a thread."""

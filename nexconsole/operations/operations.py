@@ -249,10 +249,7 @@ class Operations:
         )
 
     async def _entries(self) -> Sequence[Mapping[str, Any]]:
-        return [
-            {"id": entry.id, "at": entry.at, "writer": str(entry.writer), "kind": entry.kind, "data": entry.data}
-            for entry in self.entries
-        ]
+        return self.logbook.as_context()
 
     def _side(
         self,
