@@ -16,6 +16,7 @@ from ..records import sentence
 from ..runbook.walk import BEGUN, walk_of
 from ..severity import LEVELS
 from ..sources.text import clean
+from .figures import Figures, figures_in
 from .proposals import Proposal, proposals_in
 from .seen import Change, seen_in, told_once
 from .standing import Standing, standing
@@ -109,6 +110,7 @@ class Incident:
     observers: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     proposals: tuple[Proposal, ...] = ()
+    figures: tuple[Figures, ...] = ()
     scenarios: tuple[Walked, ...] = ()
     actions: tuple[Taken, ...] = ()
     notes: tuple[Line, ...] = ()
@@ -155,6 +157,7 @@ def fold(entries: Iterable[Entry]) -> Incident:
         observers=observers,
         changes=seen_in(ordered),
         proposals=proposals_in(ordered),
+        figures=figures_in(ordered),
         scenarios=scenarios,
         actions=actions,
         notes=tuple(line for line in timeline if line.kind == Kind.NOTE),

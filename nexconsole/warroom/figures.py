@@ -1,0 +1,184 @@
+"""How things stood, in a handful of numbers: taken from readings, written in the journal, folded from it again.
+
+A number that is not known, or stale, is None and never 0. Rates are 0..1; times are in seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..journal import Entry, Kind
+from ..model import Reading, State
+from ..severity import percent
+from ..sources.text import clean
+
+Number = int | float
+BUCKET_S = 15  # several consoles write the same: the first of each bucket counts
+MOST = 40  # numbers of one entry
+LARGEST = 1e15
+FEW = 5  # a provider with fewer attempts is not judged by its rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """The numbers that were known at `at` (UTC), by name; what is not in there was not known."""
+
+    at: datetime
+    numbers: Mapping[str, Number]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extent:
+    """One figure over an incident: first, worst and last known value, and when it was worst (UTC)."""
+
+    name: str
+    start: Number
+    worst: Number
+    worst_at: datetime
+    end: Number
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """A figure in words: its title, how its value is said; `less`: it is the worse the less it is."""
+
+    title: str
+    say: Callable[[Number], str]
+    less: bool = False
+
+
+def figures_of(readings: Mapping[str, Reading], now: datetime) -> dict[str, Number | None]:
+    """Every figure by its name, from the readings that are fresh at `now`; None for the rest."""
+    found: dict[str, Number | None] = dict.fromkeys(MEANINGS)
+    for signal, take in TAKES.items():
+        reading = readings.get(signal)
+        if reading is not None and reading.value is not None and reading.state(now) is State.FRESH:
+            found.update(take(reading, now))
+    return found
+
+
+def figures_in(entries: Iterable[Entry]) -> tuple[Figures, ...]:
+    """Those that these entries (in merge's order) hold, the first of each bucket of 15 s."""
+    found: dict[int, Figures] = {}
+    for entry in entries:
+        bucket = int(entry.at.timestamp() // BUCKET_S)
+        if entry.kind == Kind.FIGURES and bucket not in found and (numbers := dict(_numbers(entry.data))):
+            found[bucket] = Figures(at=entry.at.astimezone(UTC), numbers=numbers)
+    return tuple(found.values())
+
+
+def extents(figures: Iterable[Figures]) -> tuple[Extent, ...]:
+    """Each figure that was ever known, in the order of `MEANINGS` and then by name."""
+    known: dict[str, list[tuple[datetime, Number]]] = {}
+    for one in figures:
+        for name, number in one.numbers.items():
+            known.setdefault(name, []).append((one.at, number))
+    names = [*(name for name in MEANINGS if name in known), *sorted(known.keys() - MEANINGS.keys())]
+    return tuple(_extent(name, known[name]) for name in names)
+
+
+def _extent(name: str, points: list[tuple[datetime, Number]]) -> Extent:
+    less = name in MEANINGS and MEANINGS[name].less
+    at, worst = (min if less else max)(points, key=lambda point: point[1])  # the first of equals
+    return Extent(name=name, start=points[0][1], worst=worst, worst_at=at, end=points[-1][1])
+
+
+def title(name: str) -> str:
+    return MEANINGS[name].title if name in MEANINGS else clean(name.replace("_", " "), 40)
+
+
+def said(name: str, number: Number | None) -> str:
+    """The figure with its unit; a dash where it is not known."""
+    if number is None:
+        return "-"
+    return MEANINGS[name].say(number) if name in MEANINGS else f"{number:g}"
+
+
+def _numbers(data: Mapping[str, Any]) -> Iterator[tuple[str, Number]]:
+    figures = data.get("figures")
+    for name, number in list(figures.items())[:MOST] if isinstance(figures, dict) else ():
+        usable = isinstance(number, int | float) and not isinstance(number, bool)
+        if usable and -LARGEST <= number <= LARGEST and math.isfinite(number):
+            yield clean(name, 40), number
+
+
+def _transactions(reading: Reading, now: datetime) -> dict[str, Number | None]:
+    value = reading.value
+    rates = [one.failure_rate for one in value.providers if one.failure_rate is not None and one.attempts >= FEW]
+    # The last p95 stands in the reading for a window while Prometheus is gone.
+    old = value.latency_at is not None and (now - value.latency_at).total_seconds() > max(3 * reading.every, 15.0)
+    return {
+        "failure_rate": _rounded(value.failure_rate),
+        "attempts": value.attempts,
+        "latency_p95_s": None if old else _rounded(value.latency_p95_s),
+        "worst_provider_rate": _rounded(max(rates, default=None)),
+    }
+
+
+def _circuits(reading: Reading, now: datetime) -> dict[str, Number | None]:
+    states = [one.state for one in reading.value.providers if one.active is not False]
+    opened = states.count("open")
+    return {"circuits_open": None if not opened and "unknown" in states else opened}
+
+
+def _outbox(reading: Reading, now: datetime) -> dict[str, Number | None]:
+    value = reading.value
+    return {
+        "outbox_pending": value.pending,
+        "outbox_oldest_pending_s": _rounded(value.oldest_pending_s, 1),
+        "outbox_failed": value.failed,
+    }
+
+
+def _reservations(reading: Reading, now: datetime) -> dict[str, Number | None]:
+    return {"reservations_pending": reading.value.pending, "reservations_stuck": reading.value.stuck}
+
+
+def _database(reading: Reading, now: datetime) -> dict[str, Number | None]:
+    value = reading.value
+    return {"sessions_blocked": None if not value.blocked and value.restricted else value.blocked}
+
+
+def _workloads(reading: Reading, now: datetime) -> dict[str, Number | None]:
+    return {"pods_ready": reading.value.ready, "pods_desired": reading.value.desired}
+
+
+def _rounded(number: float | None, digits: int = 4) -> float | None:
+    return None if number is None else round(number, digits)
+
+
+def _time(seconds: Number) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _count(number: Number) -> str:
+    return f"{number:,.0f}".replace(",", " ")
+
+
+TAKES = {
+    "transactions": _transactions,
+    "circuits": _circuits,
+    "outbox": _outbox,
+    "reservations": _reservations,
+    "database": _database,
+    "workloads": _workloads,
+}
+MEANINGS = {
+    "failure_rate": Meaning("failure rate", percent),
+    "attempts": Meaning("purchase attempts", _count, less=True),
+    "latency_p95_s": Meaning("latency p95", lambda seconds: f"{seconds:.1f} s"),
+    "worst_provider_rate": Meaning("worst provider's failure rate", percent),
+    "circuits_open": Meaning("circuits open", _count),
+    "outbox_pending": Meaning("outbox pending", _count),
+    "outbox_oldest_pending_s": Meaning("oldest outbox event", _time),
+    "outbox_failed": Meaning("outbox failed", _count),
+    "reservations_pending": Meaning("reservations pending", _count),
+    "reservations_stuck": Meaning("reservations stuck", _count),
+    "sessions_blocked": Meaning("database sessions blocked", _count),
+    "pods_ready": Meaning("pods ready", _count, less=True),
+    "pods_desired": Meaning("pods wanted", _count),
+}
