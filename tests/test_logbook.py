@@ -173,3 +173,27 @@ async def test_one_look_is_enough_to_know_the_current_incident_and_to_write_to_i
     await book.record(Kind.NOTE, {"text": "from a one-shot"})
     assert kinds_of(tmp_path, "INC-20261123-1300") == ["opened", "note"]
     assert [entry["kind"] for entry in book.as_context()] == ["opened", "note"]
+
+
+async def test_figures_are_recorded_now_and_then_by_one_console_and_at_once_when_the_severity_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "TURNS_S", 0.2)
+    async with console(tmp_path) as one, console(tmp_path, "piet") as two:
+        name = await one.open_incident("t", "")
+        await until(lambda: two.logbook.current == name)
+
+        async def watched() -> int:
+            for _ in range(10):
+                one.watch()
+                two.watch()
+                await asyncio.sleep(0.1)
+            return kinds_of(tmp_path, name).count(Kind.FIGURES)
+
+        assert 1 <= await watched() <= 2
+        before = await watched()
+        assert before <= 2
+        await two.record(Kind.SEVERITY, {"level": "SEV-1", "because": []})
+        assert before < await watched()
+        figures = [entry for entry in read(tmp_path / f"{name}.jsonl").entries if entry.kind == Kind.FIGURES]
+        assert figures[0].data["figures"]["failure_rate"] == 0.1775

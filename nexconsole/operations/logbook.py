@@ -63,6 +63,7 @@ class Logbook:
         self._journals = {OUTSIDE: open_journal(settings, settings.operator)}
         self._tails: dict[Path, Tail] = {}
         self._kept: dict[str, dict[str, Entry]] = {OUTSIDE: {}}  # journal's name -> its entries by id
+        self._ordered: dict[str, tuple[Entry, ...]] = {}  # the same in order, until something comes to it
         self._intents: dict[str, str] = {}  # intent's id -> journal's name
         self._chosen: str | None = None  # the incident that the operator has opened or joined
         self._folded: tuple[tuple[Entry, ...], Incident | None] = ((), None)
@@ -88,7 +89,9 @@ class Logbook:
 
     def of(self, name: str) -> tuple[Entry, ...]:
         """What one journal holds, in order."""
-        return merge(self._kept.get(name, {}).values())
+        if name not in self._ordered:
+            self._ordered[name] = merge(self._kept.get(name, {}).values())
+        return self._ordered[name]
 
     def as_context(self) -> list[dict[str, Any]]:
         """The entries as actions get them: an undo finds there what was really touched."""
@@ -145,6 +148,8 @@ class Logbook:
     def _keep(self, name: str, entries: Sequence[Entry]) -> list[Entry]:
         kept = self._kept.setdefault(name, {})
         new = [entry for entry in entries if entry.id not in kept]
+        if new:
+            self._ordered.pop(name, None)
         for entry in new:
             kept[entry.id] = entry
             if entry.kind == Kind.INTENT:
@@ -154,14 +159,12 @@ class Logbook:
     def _choose(self) -> None:
         """Which incident is the current one by what is on record, and what its entries are."""
         self.incidents = {
-            name: known for name, kept in self._kept.items()
-            if name != OUTSIDE and (known := _known(name, kept.values())) is not None
+            name: known for name in self._kept if name != OUTSIDE and (known := _known(name, self.of(name))) is not None
         }  # fmt: skip
         if self._chosen is not None and not self._is_open(self._chosen):
             self._chosen = None
         self.current = self._chosen or self._newest()
-        names = (OUTSIDE, self.current) if self.current else (OUTSIDE,)
-        self.entries = merge(*(self._kept.get(name, {}).values() for name in names))
+        self.entries = merge(self.of(OUTSIDE), self.of(self.current)) if self.current else self.of(OUTSIDE)
 
     def _is_open(self, name: str) -> bool:
         return name in self.incidents and self.incidents[name].open
@@ -206,8 +209,7 @@ class Logbook:
             self._changed()
 
 
-def _known(name: str, entries: Any) -> Known | None:
-    ordered = sorted(entries, key=lambda entry: (entry.at, entry.writer, entry.seq))
+def _known(name: str, ordered: Sequence[Entry]) -> Known | None:
     marks = [entry for entry in ordered if entry.kind in (Kind.OPENED, Kind.CLOSED)]
     opened = next((entry for entry in marks if entry.kind == Kind.OPENED), None)
     if opened is None:

@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from ..errors import JournalError
-from ..journal import Kind
+from ..journal import Entry, Kind
 from ..model import Reading
 from ..settings import Settings
+from ..warroom.figures import figures_of
 from ..warroom.seen import Sight, sights
 from .logbook import Logbook
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 STEADY_S = 10.0  # a severity, or a crossed threshold, that lasts for less is not recorded
 TURNS_S = 3.0  # the random moment before writing, at most
+FIGURES_S = 30.0  # between two entries of figures, unless the severity changes
 
 
 class Watching:
@@ -43,6 +45,7 @@ class Watching:
         self._waiting: dict[str, tuple[str, float]] = {}  # subject -> its new state, and since when (loop's time)
         self._writing: set[str] = set()
         self._of: str | None = None  # the incident that the states above belong to
+        self._taking = False  # whether figures are being written
 
     # --- the severity -----------------------------------------------------------------------------------------
 
@@ -90,6 +93,7 @@ class Watching:
         now = asyncio.get_running_loop().time()
         known = self._states | {change.subject: change.state for change in incident.changes}
         found = sights(readings, known, self._settings, self._clock())
+        self._take_figures(readings)
         for sight in found:
             if known.get(sight.subject) == sight.state:
                 self._waiting.pop(sight.subject, None)
@@ -98,6 +102,33 @@ class Watching:
             elif sight.subject not in self._writing and self._due(sight, now):
                 self._writing.add(sight.subject)
                 self._spawn(self._record(sight))
+
+    def _take_figures(self, readings: Mapping[str, Reading]) -> None:
+        """Write how things stand where nobody has for a while, or the severity has changed since."""
+        entries = self._logbook.of(self._of) if self._of else ()
+        last = next((entry for entry in reversed(entries) if entry.kind in (Kind.FIGURES, Kind.SEVERITY)), None)
+        if last is not None and last.kind == Kind.FIGURES:
+            if (self._clock() - last.at).total_seconds() < FIGURES_S:
+                return
+        if not self._taking and any(reading.value is not None for reading in readings.values()):
+            self._taking = True
+            self._spawn(self._record_figures(dict(readings), last))
+
+    async def _record_figures(self, readings: Mapping[str, Reading], last: Entry | None) -> None:
+        try:
+            await asyncio.sleep(random.uniform(0.0, TURNS_S))
+            entries = self._logbook.of(self._of) if self._of else ()
+            newer = (entry for entry in reversed(entries) if entry.kind == Kind.FIGURES)
+            if self._logbook.current != self._of or (
+                (found := next(newer, None)) is not None and (last is None or found.at > last.at)
+            ):
+                return
+            await self._logbook.record(Kind.FIGURES, {"figures": figures_of(readings, self._clock())})
+        except JournalError as error:
+            log.warning("the figures could not be recorded: %s", error)
+            await asyncio.sleep(STEADY_S)
+        finally:
+            self._taking = False
 
     def _due(self, sight: Sight, now: float) -> bool:
         state, since = self._waiting.get(sight.subject, ("", now))
