@@ -20,6 +20,7 @@ from .model import utc_now
 from .operations.logbook import Logbook
 from .settings import Settings
 from .sources import open_sources
+from .warroom.leases import Leases
 
 WORKED, REFUSED, USAGE, FAILED, UNKNOWN = 0, 1, 2, 3, 4
 
@@ -70,6 +71,7 @@ async def _perform(
 ) -> Performance:
     sources = open_sources(settings)
     book = Logbook(settings, utc_now)
+    leases = Leases(settings)
     try:
         await book.look()
         readings = await status.take(sources, settings)
@@ -98,10 +100,15 @@ async def _perform(
             return options.unrecorded
 
         console = Console(
-            ask=ask, record=record, ask_unrecorded=ask_unrecorded, observing=observing(settings, readings)
+            ask=ask,
+            record=record,
+            ask_unrecorded=ask_unrecorded,
+            observing=observing(settings, readings),
+            leases=leases,
         )
         return await perform(action, arguments, context, console)
     finally:
+        await leases.close()
         await sources.close()
 
 
@@ -123,6 +130,7 @@ def _as_json(performance: Performance, settings: Settings) -> str:
         "outcome": performance.outcome,
         "verdict": performance.verdict,
         "stopped": performance.stopped,
+        "doubt": performance.doubt,
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
 

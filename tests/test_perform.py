@@ -16,15 +16,17 @@ import pytest
 from acting import Desk, acting, add_provider, settings_of
 
 from nexconsole.actions.action import Context, make_plan
-from nexconsole.actions.perform import EXPIRED, observing, perform
+from nexconsole.actions.perform import EXPIRED, Answer, observing, perform
 from nexconsole.actions.plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
 from nexconsole.actions.providers import DISABLE
 from nexconsole.errors import ActionError, Unreachable
 from nexconsole.model import Reading
+from nexconsole.settings import Journal as JournalSettings
 from nexconsole.settings import Settings
 from nexconsole.signals.database import Database
 from nexconsole.sources import Sources
 from nexconsole.sources.clients import Clients
+from nexconsole.warroom.leases import Leases
 
 START = datetime(2026, 1, 23, 14, 7, 31, tzinfo=UTC)
 
@@ -338,6 +340,77 @@ def test_figures_that_are_only_shown_do_not_change_a_plans_fingerprint(world):
     typed = replace(plan, confirm=Confirm(kind="type", text="a"))
     assert older.fingerprint == plan.fingerprint
     assert len({plan.fingerprint, other.fingerprint, typed.fingerprint}) == 3
+
+
+# --- with other consoles on the same targets ---
+
+
+def reserved_by(folder: Any, operator: str) -> Leases:
+    return Leases(Settings(operator=operator, journal=JournalSettings(folder=str(folder))))
+
+
+async def test_while_another_console_executes_on_the_target_nothing_is_recorded_or_sent(world, tmp_path):
+    sending, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(plan: Plan, context: Context) -> Outcome:
+        sending.set()
+        await go_on.wait()
+        return Outcome(state="failed", answer="no")
+
+    first, second = Desk(), Desk()
+    first.console.leases = reserved_by(tmp_path, "maria@bastion")
+    second.console.leases = reserved_by(tmp_path, "piet@bastion")
+    executing = asyncio.create_task(perform(Double(world, execute=slowly), {}, context_of(world), first.console))
+    await sending.wait()
+    done = await perform(Double(world), {}, context_of(world), second.console)
+    assert (done.stopped or "").startswith("maria@bastion is executing world.double since ")
+    assert second.entries == [] and world.value == 1
+    go_on.set()
+    await executing
+    done = await perform(Double(world), {}, context_of(world), second.console)
+    assert done.outcome is not None and world.value == 2
+
+
+async def test_what_another_console_executed_since_the_preview_is_shown_before_it_is_asked_again(world, tmp_path):
+    other = Desk()
+    other.console.leases = reserved_by(tmp_path, "maria@bastion")
+
+    async def nothing(plan: Plan, context: Context) -> Outcome:
+        return Outcome(state="failed", answer="it answered an error, and the target looks as before")
+
+    asked: list[str | None] = []
+
+    async def ask(plan: Plan, why_again: str | None) -> Answer:
+        asked.append(why_again)
+        if why_again is None:
+            await asyncio.sleep(0.1)  # a person takes longer to read it than the last executions take to be read
+            await perform(Double(world, execute=nothing), {}, context_of(world), other.console)
+        return Answer(text="d")
+
+    desk = Desk()
+    desk.console.ask, desk.console.leases = ask, reserved_by(tmp_path, "piet@bastion")
+    done = await perform(Double(world), {}, context_of(world), desk.console)
+    assert asked[1] is not None and asked[1].startswith("maria@bastion has executed world.double since the preview")
+    assert len(asked) == 2 and world.value == 2 and done.outcome is not None and done.outcome.state == "done"
+
+
+async def test_a_console_that_is_closed_while_it_executes_frees_the_target(world, tmp_path):
+    sending = asyncio.Event()
+
+    async def for_ever(plan: Plan, context: Context) -> Outcome:
+        sending.set()
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    desk = Desk()
+    desk.console.leases = reserved_by(tmp_path, "maria@bastion")
+    task = asyncio.create_task(perform(Double(world, execute=for_ever), {}, context_of(world), desk.console))
+    await sending.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    done = await perform(Double(world), {}, context_of(world), desk.console)
+    assert done.stopped is None and world.value == 2
 
 
 # --- on the real database: killed at each point of the path ---

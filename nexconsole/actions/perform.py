@@ -1,4 +1,5 @@
-"""The one path that every action takes: prepare, guard, confirm, record, execute, record, verify, record, offer undo.
+"""The one path that every action takes: prepare, guard, confirm, reserve, record, execute, record, verify, record,
+offer undo.
 
 No screen, command or test goes round it. What is asked of the operator, and where entries go, is given by
 the caller; the order of the steps is not.
@@ -9,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import JournalError, NexConsoleError
 from .action import Action, Context
+from .lease import Alone, Lease, Leases
 from .plan import Outcome, Plan, Verdict
 
 if TYPE_CHECKING:
@@ -34,12 +36,15 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Performance:
-    """All that happened. `stopped` says why nothing was sent (blocked, cancelled, observing, unrecorded...)."""
+    """All that happened. `stopped` says why nothing was sent (blocked, cancelled, observing, unrecorded...), `doubt`
+    which consoles its targets could not be reserved against."""
 
     plan: Plan | None
     outcome: Outcome | None = None
     verdict: Verdict | None = None
     stopped: str | None = None
+    doubt: str = ""
+    intent: str | None = None  # the id of the intent's entry
 
 
 # Shows a plan, with the sentence why it is shown again if it is, and returns what the operator gave.
@@ -59,6 +64,7 @@ class Console:
     ask_unrecorded: AskUnrecorded
     show: Callable[[Performance], None] = lambda performance: None
     observing: str | None = None  # the sentence why this console can't act
+    leases: Leases = field(default_factory=Alone)
 
 
 async def perform(action: Action, arguments: Mapping[str, str], context: Context, console: Console) -> Performance:
@@ -69,45 +75,85 @@ async def perform(action: Action, arguments: Mapping[str, str], context: Context
         plan = await action.prepare(arguments, context)
     except NexConsoleError as error:
         return Performance(plan=None, stopped=str(error))
-    plan, stopped = await _confirmed(action, plan, context, console)
+    plan, lease, stopped = await _confirmed(action, plan, context, console)
     if stopped is not None:
         return Performance(plan=plan, stopped=stopped)
-    intent, stopped = await _recorded_intent(plan, context, console)
-    if stopped is not None:
-        return Performance(plan=plan, stopped=stopped)
-    outcome = await _execute(action, plan, context)
-    performance = Performance(plan=plan, outcome=outcome)
-    await _record_after(console, "outcome", {"intent": intent, "outcome": outcome})
-    console.show(performance)
-    if outcome.state in ("refused", "failed"):
-        return performance
-    verdict = await _verify(action, plan, outcome, context)
-    await _record_after(console, "verdict", {"intent": intent, "verdict": verdict})
-    performance = Performance(plan=plan, outcome=outcome, verdict=verdict)
-    console.show(performance)
-    return performance
+    async with lease:
+        done = await _sent(action, Performance(plan=plan, doubt=lease.doubt), lease, context, console)
+    if done.outcome is None:
+        return done
+    console.show(done)
+    if done.outcome.state in ("refused", "failed"):
+        return done
+    verdict = await _verify(action, plan, done.outcome, context)
+    await _record_after(console, "verdict", {"intent": done.intent, "verdict": verdict})
+    done = replace(done, verdict=verdict)
+    console.show(done)
+    return done
 
 
-async def _confirmed(action: Action, plan: Plan, context: Context, console: Console) -> tuple[Plan, str | None]:
-    """Ask until a fresh, unchanged, unblocked plan is confirmed. Returns the plan, and why it stopped if it did."""
+async def _confirmed(action: Action, plan: Plan, context: Context, console: Console) -> tuple[Plan, Lease, str | None]:
+    """Ask until a fresh, unchanged, unblocked plan is confirmed and its targets are this console's. Returns the plan,
+    its lease, and why it stopped if it did."""
     why_again: str | None = None
+    lease: Lease = Alone()
     while True:
-        answer = await console.ask(plan, why_again)  # a blocked plan is shown too: the operator must see why
-        if plan.blocked:
-            return plan, "; ".join(guard.reason for guard in plan.blocked)
-        if answer.text is None:
-            return plan, "cancelled: nothing was sent"
-        if answer.text != plan.confirm.text:
-            return plan, f"not confirmed: {plan.confirm.text} was asked for, nothing was sent"
+        looking = asyncio.create_task(console.leases.seen(plan))  # meanwhile, so that the dialog waits for nobody
         try:
+            answer = await console.ask(plan, why_again)  # a blocked plan is shown too: the operator must see why
+            if (why_not := _refused(plan, answer)) is not None:
+                return plan, lease, why_not
+            seen = await looking
+        finally:
+            looking.cancel()
+        try:
+            # After `seen`: whatever others have executed by then is in what is read now.
             fresh = await action.prepare(plan.arguments, context)
+            late = context.clock() >= plan.expires_at
+            if fresh.fingerprint == plan.fingerprint and not late:
+                plan = replace(plan, details=fresh.details) if plan.one_by_one else fresh
+                lease = await console.leases.take(plan, seen)
+                if not lease.changed:
+                    return plan, lease, lease.held or None
+                why_again, fresh = lease.changed, await action.prepare(plan.arguments, context)
+            else:
+                why_again = difference(plan, fresh) if fresh.fingerprint != plan.fingerprint else EXPIRED
         except NexConsoleError as error:
-            return plan, f"the plan no longer holds: {error}"
-        late = context.clock() >= plan.expires_at
-        if fresh.fingerprint == plan.fingerprint and not late:
-            return (replace(plan, details=fresh.details) if plan.one_by_one else fresh), None
-        why_again = difference(plan, fresh) if fresh.fingerprint != plan.fingerprint else EXPIRED
+            return plan, lease, f"the plan no longer holds: {error}"
         plan = fresh
+
+
+def _refused(plan: Plan, answer: Answer) -> str | None:
+    """Why nothing is sent after this answer; None where it confirms the plan."""
+    if plan.blocked:
+        return "; ".join(guard.reason for guard in plan.blocked)
+    if answer.text is None:
+        return "cancelled: nothing was sent"
+    if answer.text != plan.confirm.text:
+        return f"not confirmed: {plan.confirm.text} was asked for, nothing was sent"
+    return None
+
+
+async def _sent(action: Action, begun: Performance, lease: Lease, context: Context, console: Console) -> Performance:
+    """Record the intent, execute, record the outcome: all while the targets are reserved."""
+    plan = begun.plan
+    assert plan is not None
+    if lease.doubt:
+        context.progress(lease.doubt)
+    intent, stopped = None, await _allowed(plan, lease, context, console)
+    if stopped is None:
+        intent, stopped = await _recorded_intent(plan, context, console)
+    if stopped is not None:
+        return replace(begun, stopped=stopped)
+    lease.sending()
+    outcome = await _execute(action, plan, context)
+    await _record_after(console, "outcome", {"intent": intent, "outcome": outcome})
+    return replace(begun, intent=intent, outcome=outcome)
+
+
+async def _allowed(plan: Plan, lease: Lease, context: Context, console: Console) -> str | None:
+    """Why a confirmed plan may not be sent after all, by what others say or have done; None when it may."""
+    return await lease.lost() or None
 
 
 def observing(settings: Settings, readings: Mapping[str, Reading]) -> str | None:

@@ -22,6 +22,7 @@ from ..errors import JournalError
 log = logging.getLogger(__name__)
 
 RETRY_S = 0.005
+JOURNAL = ".jsonl"
 _NO_PERMISSION = "no permission: this account must be able to write the folder and what is in it (mode 2770, one group)"
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free some space",
@@ -64,12 +65,12 @@ def locked(file: Path, timeout_s: float) -> Iterator[int]:
     and JournalError where the lock isn't had in time or the file is no plain one."""
     deadline = time.monotonic() + timeout_s
     while True:
-        descriptor = _open_to_append(file, deadline)
+        descriptor = open_shared(file, os.O_RDWR | os.O_APPEND, deadline)
         try:
-            if not _lock(descriptor, deadline):
+            if not lock(descriptor, deadline):
                 sentence = f"another console has held it for {timeout_s:g} s: try again, or see who by `fuser {file}`"
                 raise JournalError(f"{file}: {sentence}")
-            if _is_current(descriptor, file):
+            if is_current(descriptor, file):
                 yield descriptor
                 return
         finally:
@@ -104,7 +105,7 @@ def remember_last(journal: Path, id: str) -> None:
     file = last_file(journal)
     try:
         if not file.exists():
-            _create(file, journal.parent.stat())
+            create(file, journal.parent.stat())
         descriptor = open_plain(file, os.O_WRONLY | os.O_NOFOLLOW)
         try:
             os.pwrite(descriptor, f"{id}\n".encode(), 0)
@@ -126,11 +127,13 @@ def remembered_last(journal: Path) -> str:
         os.close(descriptor)
 
 
-def _open_to_append(file: Path, deadline: float) -> int:
+def open_shared(file: Path, flags: int, deadline: float) -> int:
+    """A descriptor of a plain file that several accounts may share, made if it isn't there. Raises OSError and
+    JournalError; `deadline` (monotonic) is for another account that is making it this moment."""
     while True:
         try:
             # Without O_CREAT: in a sticky folder fs.protected_regular would refuse another account's file.
-            return open_plain(file, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW)
+            return open_plain(file, flags | os.O_NOFOLLOW)
         except FileNotFoundError:
             _make(file)
         except PermissionError:
@@ -139,11 +142,26 @@ def _open_to_append(file: Path, deadline: float) -> int:
             time.sleep(RETRY_S)
 
 
+def make_folder(folder: Path) -> None:
+    """A folder of ours beside the journals, for the group where theirs is. Raises OSError."""
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    above = folder.parent.stat()
+    shared = above.st_mode & (stat.S_ISGID | stat.S_IWGRP)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        if shared:
+            with contextlib.suppress(PermissionError):
+                os.chown(folder, -1, above.st_gid)
+            folder.chmod(0o2770)
+
+
 def _make(file: Path) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = file.parent.stat()
-    for made in (last_file(file), file):
-        _create(made, folder)
+    for made in (last_file(file), file) if file.suffix == JOURNAL else (file,):
+        create(made, folder)
     descriptor = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)  # else the file's name may not survive a power cut
@@ -154,10 +172,10 @@ def _make(file: Path) -> None:
 def create_new(file: Path) -> bool:
     """Make a journal's empty file; False where there is one already. Raises OSError."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return _create(file, file.parent.stat())
+    return create(file, file.parent.stat())
 
 
-def _create(file: Path, folder: os.stat_result) -> bool:
+def create(file: Path, folder: os.stat_result) -> bool:
     """Make the file unless it is there; where the folder is shared by a group, for that group."""
     shared = folder.st_mode & (stat.S_ISGID | stat.S_IWGRP)
     mode = 0o660 if shared else 0o600
@@ -182,7 +200,7 @@ def _being_made(file: Path) -> bool:
     return found.st_size == 0 and time.time() - found.st_ctime < 1.0
 
 
-def _lock(descriptor: int, deadline: float) -> bool:
+def lock(descriptor: int, deadline: float) -> bool:
     # flock and not POSIX locks: those are dropped when any other reader of the file in this process closes it.
     while True:
         try:
@@ -194,7 +212,7 @@ def _lock(descriptor: int, deadline: float) -> bool:
             time.sleep(RETRY_S)
 
 
-def _is_current(descriptor: int, file: Path) -> bool:
+def is_current(descriptor: int, file: Path) -> bool:
     """Whether the locked file is still the one at the path, not one moved away meanwhile."""
     try:
         return os.path.samestat(os.fstat(descriptor), file.stat())

@@ -21,6 +21,7 @@ from ..model import Reading, utc_now
 from ..runbook.walk import BEGUN, Walk, walk_of
 from ..settings import Settings, named
 from ..warroom.incident import Incident
+from ..warroom.leases import Leases
 from .consent import Consent
 from .logbook import Logbook
 from .operation import Operation, StepRef
@@ -53,6 +54,7 @@ class Operations:
         self.settings = settings if settings.operator else named(settings)
         self.sources, self.readings, self.clock, self._changed = sources, readings, clock, changed
         self.logbook = Logbook(self.settings, clock, changed=self._recorded, heard=heard)
+        self.leases = Leases(self.settings, clock=clock)
         self.watching = Watching(self.logbook, self.settings, clock, self._spawn)
         self.consent = Consent(self.logbook, self.settings, clock, lambda: len(self.here) - 1, lambda: self.reach)
         self.began_at = clock()
@@ -71,6 +73,7 @@ class Operations:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.leases.close()
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -279,7 +282,10 @@ class Operations:
         def show(performance: Performance) -> None:
             self._show(operation, performance, undoes)
 
-        return Side(ask=asking, record=record, ask_unrecorded=ask_unrecorded, show=show, observing=self.observing())
+        return Side(
+            ask=asking, record=record, ask_unrecorded=ask_unrecorded, show=show, observing=self.observing(),
+            leases=self.leases,
+        )  # fmt: skip
 
     def _show(self, operation: Operation, performance: Performance, undoes: Operation | None) -> None:
         operation.plan, operation.outcome, operation.verdict = (

@@ -55,7 +55,7 @@ def open_redis(source: Source, address: Address, *, token: str, timeout_s: float
     return Single(address, options)
 
 
-def _no_retries() -> Any:
+def no_retries() -> Any:
     """The libraries' silent retries would hide trouble and multiply the time-out."""
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
@@ -74,23 +74,30 @@ def _raised(replies: Sequence[Any], but: str = "") -> list[Any]:
     return [None if isinstance(reply, Exception) else reply for reply in replies]
 
 
+def open_single(
+    address: Address, options: dict[str, Any]
+) -> tuple[redis.asyncio.Redis, tuple[redis.asyncio.Redis, ...]]:
+    """The library's client of one server, and of the sentinels that find it; closing them is the caller's.
+
+    Nothing is retried by itself.
+    """
+    import redis.asyncio as library
+
+    login = {"username": address.username, "password": address.password, "db": address.database}
+    if address.kind is Kind.ONE:
+        host, port = address.hosts[0]
+        return library.Redis(host=host, port=port, retry=no_retries(), **login, **options), ()
+    sentinels = {"username": address.sentinel_username, "password": address.sentinel_password}
+    sentinel = library.Sentinel(address.hosts, sentinel_kwargs={"retry": no_retries(), **sentinels, **options})
+    master = sentinel.master_for(address.service, retry=no_retries(), **login, **options)
+    return master, tuple(sentinel.sentinels)
+
+
 class Single:
     """One server, found by its address or by sentinels."""
 
     def __init__(self, address: Address, options: dict[str, Any]) -> None:
-        import redis.asyncio as library
-
-        login = {"username": address.username, "password": address.password, "db": address.database}
-        self._sentinel: library.Sentinel | None = None
-        if address.kind is Kind.ONE:
-            host, port = address.hosts[0]
-            self._client = library.Redis(host=host, port=port, retry=_no_retries(), **login, **options)
-            return
-        sentinels = {"username": address.sentinel_username, "password": address.sentinel_password}
-        self._sentinel = library.Sentinel(
-            address.hosts, sentinel_kwargs={"retry": _no_retries(), **sentinels, **options}
-        )
-        self._client = self._sentinel.master_for(address.service, retry=_no_retries(), **login, **options)
+        self._client, self._sentinels = open_single(address, options)
 
     async def values(self, keys: Sequence[str]) -> list[str | None]:
         # MGET answers nil for a key of another type, so nothing is raised for it.
@@ -120,9 +127,8 @@ class Single:
 
     async def close(self) -> None:
         await self._client.aclose()
-        if self._sentinel is not None:
-            for sentinel in self._sentinel.sentinels:
-                await sentinel.aclose()
+        for sentinel in self._sentinels:
+            await sentinel.aclose()
 
 
 class Cluster:
@@ -137,7 +143,7 @@ class Cluster:
             password=address.password,
             require_full_coverage=False,
             max_connections=2,
-            retry=_no_retries(),
+            retry=no_retries(),
             **options,
         )
 

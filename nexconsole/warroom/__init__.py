@@ -1,1 +1,1 @@
-"""One incident as its journal has it: the fold, what still stands, and the report. No screen, no network."""
+"""Several people on one incident: the fold over its journal, the report, and what consoles share of it."""

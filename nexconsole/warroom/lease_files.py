@@ -1,0 +1,173 @@
+"""Leases among the consoles of one folder: a locked file a target, which frees itself when its process dies.
+
+Each file (`.leases/<hash>` in the journal's folder) also holds the fence: who was the last to execute on the target,
+and whether that has ended. Everything here blocks: call it by `asyncio.to_thread`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from ..journal.files import RETRY_S, is_current, make_folder, open_shared
+
+PASSING_S = 2.5  # a lock without an execution is only being asked for, and is waited for so long
+KEPT_S = 24 * 3600.0  # files of targets that nobody executed on for so long are taken away
+BUSY = "*"  # the token that is like no other: somebody is executing this moment
+_MAX = 4096  # bytes of a file that are looked at
+
+
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """Who executed what on a target, and when it began (the executor's own clock, for people). `token` is new for
+    each; `ended` is False while it lasts, and for ever where its console died of it."""
+
+    token: str
+    who: str
+    what: str
+    at: str
+    ended: bool = False
+
+
+class Busy(Exception):
+    """Another console has the target; `by` is what it executes, None while it is only asking."""
+
+    def __init__(self, by: Execution | None) -> None:
+        super().__init__()
+        self.by = by
+
+
+class Changed(Exception):
+    """Something was executed since; `by` is the last of it, None where that can't be told any more."""
+
+    def __init__(self, by: Execution | None) -> None:
+        super().__init__()
+        self.by = by
+
+
+def tokens(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
+    """The token of the last execution on each; "" for none on record. Raises OSError and JournalError."""
+    return {name: _token(folder / name) for name in names}
+
+
+def _token(file: Path) -> str:
+    try:
+        found = decoded(file.read_bytes()[:_MAX])
+    except FileNotFoundError:
+        return ""
+    if found is None:
+        return ""
+    return found.token if found.ended else BUSY
+
+
+class Reserved:
+    """The files that this console holds locked."""
+
+    def __init__(self) -> None:
+        self._descriptors: list[int] = []
+        self._before: list[Execution | None] = []
+
+    def take(self, folder: Path, names: tuple[str, ...], seen: Mapping[str, str]) -> None:
+        """Lock all or none. Raises Busy, Changed, OSError and JournalError."""
+        make_folder(folder)
+        try:
+            for name in sorted(names):  # in one order, so that of two consoles one gets them all
+                descriptor = _locked(folder / name)
+                self._descriptors.append(descriptor)
+                self._before.append(_unchanged(descriptor, seen[name]))
+        except BaseException:
+            self.free()
+            raise
+
+    def begin(self, execution: Execution) -> None:
+        """Say in each file what is executed. Raises OSError."""
+        for descriptor in self._descriptors:
+            _write(descriptor, execution)
+
+    def end(self, execution: Execution | None) -> None:
+        """Say what was executed, or that it was not, and unlock. Raises OSError, and is unlocked all the same."""
+        try:
+            for descriptor, before in zip(self._descriptors, self._before, strict=True):
+                _write(descriptor, execution or before)
+        finally:
+            self.free()
+
+    def free(self) -> None:
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors, self._before = [], []
+
+
+def new_token() -> str:
+    return secrets.token_hex(8)
+
+
+def prune(folder: Path) -> None:
+    """Take away what nobody has executed on for a day; what somebody holds stays. Raises OSError."""
+    for file in folder.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - file.stat().st_mtime > KEPT_S:
+                descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    file.unlink()
+                finally:
+                    os.close(descriptor)
+
+
+def _locked(file: Path) -> int:
+    """The file's descriptor, locked. Raises Busy, OSError and JournalError."""
+    deadline = time.monotonic() + PASSING_S
+    while True:
+        descriptor = open_shared(file, os.O_RDWR, deadline)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_current(descriptor, file):
+                return descriptor
+            os.close(descriptor)
+            continue
+        except BlockingIOError:
+            held = decoded(os.pread(descriptor, _MAX, 0))
+            os.close(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        executing = held is not None and not held.ended
+        if executing or time.monotonic() > deadline:
+            raise Busy(held if executing else None)
+        time.sleep(RETRY_S)
+
+
+def _unchanged(descriptor: int, seen: str) -> Execution | None:
+    """The last execution, which is the one that was seen. Raises Changed."""
+    raw = os.pread(descriptor, _MAX, 0)
+    last = decoded(raw)
+    if raw.strip(b" \n\0") and last is None:  # nobody's text, or half of one: something was going on here
+        _write(descriptor, None)
+        raise Changed(None)
+    if last is not None and not last.ended:  # its console died of it: from now on this is known, and can be seen
+        _write(descriptor, msgspec.structs.replace(last, token=new_token(), ended=True))
+        raise Changed(last)
+    if (last.token if last else "") != seen:
+        raise Changed(last)
+    return last
+
+
+def decoded(raw: bytes) -> Execution | None:
+    """The execution that these bytes hold; None for what is none."""
+    try:
+        return msgspec.json.decode(raw.strip(b" \n\0"), type=Execution)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _write(descriptor: int, execution: Execution | None) -> None:
+    """In one write of one size, so that whoever looks meanwhile sees the one or the other."""
+    text = msgspec.json.encode(execution) if execution else b""
+    os.pwrite(descriptor, text.ljust(_MAX), 0)
