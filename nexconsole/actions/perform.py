@@ -1,5 +1,5 @@
-"""The one path that every action takes: prepare, guard, confirm, reserve, record, execute, record, verify, record,
-offer undo.
+"""The one path that every action takes: prepare, guard, confirm, reserve, let others object, record, execute, record,
+verify, record, offer undo.
 
 No screen, command or test goes round it. What is asked of the operator, and where entries go, is given by
 the caller; the order of the steps is not.
@@ -51,8 +51,16 @@ class Performance:
 Ask = Callable[[Plan, str | None], Awaitable[Answer]]
 # Writes an entry durably, off the event loop, and returns its id. Raises JournalError.
 Record = Callable[[str, Mapping[str, Any]], Awaitable[str]]
+# Gives others their say before a plan is sent; returns the proposal's id, None where none was needed, and why nothing
+# may be sent.
+Consult = Callable[[Plan, Context], Awaitable[tuple[str | None, str | None]]]
 # The journal can't be written: may it be done unrecorded? Gets the error's sentence.
 AskUnrecorded = Callable[[str], Awaitable[bool]]
+
+
+async def alone(plan: Plan, context: Context) -> tuple[str | None, str | None]:
+    """Where nobody else is who could have a say."""
+    return None, None
 
 
 @dataclass(kw_only=True)
@@ -65,6 +73,7 @@ class Console:
     show: Callable[[Performance], None] = lambda performance: None
     observing: str | None = None  # the sentence why this console can't act
     leases: Leases = field(default_factory=Alone)
+    consult: Consult = alone
 
 
 async def perform(action: Action, arguments: Mapping[str, str], context: Context, console: Console) -> Performance:
@@ -140,20 +149,33 @@ async def _sent(action: Action, begun: Performance, lease: Lease, context: Conte
     assert plan is not None
     if lease.doubt:
         context.progress(lease.doubt)
-    intent, stopped = None, await _allowed(plan, lease, context, console)
+    plan, proposal, stopped = await _allowed(action, plan, lease, context, console)
+    intent = None
     if stopped is None:
-        intent, stopped = await _recorded_intent(plan, context, console)
+        intent, stopped = await _recorded_intent(plan, proposal, context, console)
     if stopped is not None:
-        return replace(begun, stopped=stopped)
+        return replace(begun, plan=plan, stopped=stopped)
     lease.sending()
     outcome = await _execute(action, plan, context)
     await _record_after(console, "outcome", {"intent": intent, "outcome": outcome})
-    return replace(begun, intent=intent, outcome=outcome)
+    return replace(begun, plan=plan, intent=intent, outcome=outcome)
 
 
-async def _allowed(plan: Plan, lease: Lease, context: Context, console: Console) -> str | None:
-    """Why a confirmed plan may not be sent after all, by what others say or have done; None when it may."""
-    return await lease.lost() or None
+async def _allowed(
+    action: Action, plan: Plan, lease: Lease, context: Context, console: Console
+) -> tuple[Plan, str | None, str | None]:
+    """Let others have their say on a confirmed plan. Returns the plan as it is by then, the proposal's id where there
+    was one, and why nothing may be sent; None when it may."""
+    proposal, why_not = await console.consult(plan, context)
+    if why_not is None and proposal is not None:  # that took a while
+        try:
+            fresh = await action.prepare(plan.arguments, context)
+        except NexConsoleError as error:
+            return plan, proposal, f"the plan no longer holds: {error}"
+        if fresh.fingerprint != plan.fingerprint:
+            return plan, proposal, f"nothing was sent: {difference(plan, fresh).removesuffix(AS_IT_IS)}"
+        plan = replace(plan, details=fresh.details) if plan.one_by_one else fresh
+    return plan, proposal, why_not or await lease.lost() or None
 
 
 def observing(settings: Settings, readings: Mapping[str, Reading]) -> str | None:
@@ -166,7 +188,8 @@ def observing(settings: Settings, readings: Mapping[str, Reading]) -> str | None
     return None
 
 
-EXPIRED = "the plan was older than its limit and was prepared again: confirm it as it is now"
+AS_IT_IS = ": confirm it as it is now"
+EXPIRED = "the plan was older than its limit and was prepared again" + AS_IT_IS
 
 
 def difference(old: Plan, new: Plan) -> str:
@@ -184,12 +207,16 @@ def difference(old: Plan, new: Plan) -> str:
     blocks = [guard.reason for guard in new.blocked if guard.name not in {other.name for other in old.blocked}]
     if old.confirm != new.confirm:
         parts.append("another confirmation is asked for")
-    return "the world changed since the preview (" + "; ".join([*parts, *blocks]) + "): confirm it as it is now"
+    return "the world changed since the preview (" + "; ".join([*parts, *blocks]) + ")" + AS_IT_IS
 
 
-async def _recorded_intent(plan: Plan, context: Context, console: Console) -> tuple[str | None, str | None]:
+async def _recorded_intent(
+    plan: Plan, proposal: str | None, context: Context, console: Console
+) -> tuple[str | None, str | None]:
     """The intent on disk before anything is sent. Returns (entry id, None), (None, None) unrecorded, or why not."""
-    data = {"operator": context.operator, "plan": plan.as_dict()}
+    data: dict[str, Any] = {"operator": context.operator, "plan": plan.as_dict()}
+    if proposal is not None:
+        data["proposal"] = proposal
     try:
         return await console.record("intent", data), None
     except JournalError as error:

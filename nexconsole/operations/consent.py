@@ -29,10 +29,11 @@ CUT_OFF_S = 3.0  # a pause of the whole console for longer, as by a suspended ho
 
 @dataclass(frozen=True, kw_only=True)
 class Consented:
-    """`proposal`: the entry that the intent belongs to, None where none was needed. `why_not`: why nothing may be
-    sent; None to go on."""
+    """`proposal`: the entry that the intent belongs to, None where none was needed, or `alone` in the room.
+    `why_not`: why nothing may be sent; None to go on."""
 
     proposal: str | None = None
+    alone: bool = False
     why_not: str | None = None
 
 
@@ -66,14 +67,15 @@ class Consent:
             return Consented()
         if self._others() == 0:
             progress("nobody else is here who could object: going on")
-            return Consented()
+            return Consented(alone=True)
         lasts = self._rules.approval_s if needs == "approval" else self._rules.objection_s
         until = self._clock() + timedelta(seconds=lasts)
         data = {"plan": plan.as_dict(), "until": until.isoformat(), "needs": needs}
         try:
             proposal = (await self._logbook.record(Kind.PROPOSED, data)).id
-        except JournalError as error:
-            return Consented(why_not=f"the others could not be told, so nothing was sent: {error}")
+        except JournalError:  # nor will the intent be recorded: acting unrecorded is asked about there
+            progress("the others could not be told")
+            return Consented()
         self.mine.add(proposal)
         why_not = await self._waited(proposal, needs, lasts, progress, cancelled)
         if why_not is not None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ..actions.plan import Outcome, Plan, Undo, Verdict
 
-Phase = Literal["preparing", "asking", "sending", "watching", "ended"]
+Phase = Literal["preparing", "asking", "waiting", "sending", "watching", "ended"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,7 @@ class Operation:
     stopped: str | None = None
     undone: bool = False
     stopping: bool = False
+    alone: bool = False  # it needed the others' silence or word, and nobody else was here
 
     @property
     def name(self) -> str:

@@ -273,11 +273,18 @@ class Operations:
             if kind != Kind.INTENT:
                 return await self.record(kind, data)
             operation.phase = "sending"
-            extra: dict[str, Any] = {}
+            extra: dict[str, Any] = {"alone": True} if operation.alone else {}
             if step is not None:
                 extra |= {"scenario": step.scenario, "step": step.step, "taken": dict(step.taken)}
             operation.intent = await self.record(kind, {**data, **extra})
             return operation.intent
+
+        async def consult(plan: Plan, context: Context) -> tuple[str | None, str | None]:
+            operation.plan = plan
+            operation.phase = "waiting" if self.consent.needed(plan) else "preparing"
+            said = await self.consent.ask(plan, context.progress, context.cancelled)
+            operation.alone = said.alone
+            return said.proposal, said.why_not
 
         def show(performance: Performance) -> None:
             self._show(operation, performance, undoes)
@@ -285,6 +292,7 @@ class Operations:
         return Side(
             ask=asking, record=record, ask_unrecorded=ask_unrecorded, show=show, observing=self.observing(),
             leases=self.leases,
+            consult=consult,
         )  # fmt: skip
 
     def _show(self, operation: Operation, performance: Performance, undoes: Operation | None) -> None:
@@ -345,8 +353,9 @@ class Operations:
         return len(ended)
 
     def stop(self) -> bool:
-        """Ask what is being sent to stop before its next target; whether there is such a thing."""
-        sending = [one for one in self._here if one.phase == "sending"]
+        """Ask what is being sent to stop before its next target, what still waits to stop at once; whether there is
+        such a thing."""
+        sending = [one for one in self._here if one.phase in ("sending", "waiting")]
         for one in sending:
             one.stopping = True
         self._changed()

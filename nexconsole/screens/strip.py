@@ -66,7 +66,7 @@ def _keys(one: Operation, undoable: bool) -> tuple[Run, ...]:
     undo: tuple[Run, ...] = (("  u", "key"), (" undoes ", "muted")) if undoable else ()
     if one.phase == "ended":
         return (*undo, ("  d", "key"), (" dismisses ", "muted"))
-    if one.phase == "sending" and not one.elsewhere:
+    if one.phase in ("sending", "waiting") and not one.elsewhere:
         return (("  ^K", "key"), (" stops it ", "muted"))
     return undo
 
@@ -88,6 +88,8 @@ def _said(one: Operation, now: datetime) -> tuple[str, str, str]:
         return mark, ink, f"{one.outcome.answer}; {_watching(one, now)}"
     if one.phase == "sending":
         return "▸ sending", "note", ("stopping; " if one.stopping else "") + (one.progress or "no answer yet")
+    if one.phase == "waiting":
+        return "▸ waiting", "note", one.progress or "others may object"
     return "▸ preparing", "note", one.progress or "reading what it would touch"
 
 
