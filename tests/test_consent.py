@@ -1,0 +1,183 @@
+"""The others' say before an action with a large blast radius: objections, approvals, and links that are lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sample_readings as sample
+from acting import add_provider
+from desk import fresh, settings, until
+
+from nexconsole.actions.perform import Answer
+from nexconsole.journal import Kind
+from nexconsole.operations import Operations, consent
+from nexconsole.sources import Sources
+from nexconsole.warroom.proposals import Proposal
+
+
+class Room:
+    """How many others are here, and why they can't be reached."""
+
+    others = 1
+    cut_off = ""
+
+
+@asynccontextmanager
+async def console(
+    folder: Path, sources: Sources, url: str, operator: str = "maria", room: Room | None = None, **rules: Any
+) -> AsyncIterator[Operations]:
+    readings = fresh(sample.incident())
+    warroom = {"objection_s": 1.0, "approval_s": 2.0} | rules
+    chosen = settings(folder, operator=operator, postgres={"url": url}, warroom=warroom)
+    one = Operations(chosen, sources, lambda: readings)
+    seen = room or Room()
+    one.consent = consent.Consent(one.logbook, one.settings, one.clock, lambda: seen.others, lambda: seen.cut_off)
+    one.start()
+    try:
+        yield one
+    finally:
+        await one.close()
+
+
+async def ask(plan: Any, why_again: str | None) -> Answer:
+    return Answer(text=plan.confirm.text)
+
+
+async def unrecorded(why: str) -> bool:
+    return False
+
+
+@pytest.fixture(autouse=True)
+async def providers(database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consent, "GRACE_S", 0.5)
+    for name in ("smsbower", "5sim", "tiger-sms"):
+        await add_provider(database, name)
+
+
+def disabling(one: Operations) -> asyncio.Task:
+    return asyncio.create_task(one.perform("provider.disable", {"provider": "smsbower"}, ask, unrecorded))
+
+
+async def active(database: Any) -> bool:
+    return await database.connection.fetchval("SELECT is_active FROM providers WHERE name = 'smsbower'")
+
+
+async def proposed(other: Operations) -> Proposal:
+    def found() -> Proposal | None:
+        return next((one for one in other.incident.proposals if not one.ended), None) if other.incident else None
+
+    return await until(found)
+
+
+def kinds(one: Operations) -> list[str]:
+    return [entry.kind for entry in one.entries]
+
+
+async def test_an_objection_within_the_window_stops_the_action_on_record(
+    tmp_path: Path, database: Any, sources_on: Any
+) -> None:
+    sources = sources_on(database.url)
+    async with console(tmp_path, sources, database.url) as one, console(tmp_path, sources, "", "piet") as other:
+        await one.open_incident("t", "")
+        doing = disabling(one)
+        proposal = await proposed(other)
+        assert (proposal.name, proposal.by, proposal.needs) == ("provider.disable smsbower", "maria", "objection")
+        await until(lambda: any(op.phase == "waiting" for op in one.shown))
+        await other.object(proposal.id, "5sim is down too")
+        done = await doing
+        assert done.outcome is None and "piet objected: 5sim is down too: nothing was sent" in done.stopped
+        assert await active(database)
+        assert Kind.INTENT not in kinds(one) and kinds(one)[-2:] == [Kind.OBJECTED, Kind.STOPPED]
+        await until(lambda: other.incident.proposals[0].ended == "objected" and other.incident.proposals[0].ended_by)
+        assert other.incident.proposals[0].ended_by == "piet"
+
+
+async def test_where_nobody_objects_it_is_sent_when_the_window_has_ended_and_names_its_proposal(
+    tmp_path: Path, database: Any, sources_on: Any
+) -> None:
+    async with console(tmp_path, sources_on(database.url), database.url) as one:
+        await one.open_incident("t", "")
+        began = asyncio.get_running_loop().time()
+        done = await disabling(one)
+        assert done.outcome.state == "done" and asyncio.get_running_loop().time() - began >= 1.0
+        assert not await active(database)
+        proposal = one.incident.proposals[0]
+        intent = next(entry for entry in one.entries if entry.kind == Kind.INTENT)
+        assert intent.data["proposal"] == proposal.id and proposal.ended == "sent"
+
+
+async def test_what_waits_for_a_second_person_is_sent_at_once_with_that_word_and_never_without(
+    tmp_path: Path, database: Any, sources_on: Any
+) -> None:
+    sources = sources_on(database.url)
+    rules = {"approval_actions": ["provider.disable"], "approval_s": 30.0}
+    async with (
+        console(tmp_path, sources, database.url, **rules) as one,
+        console(tmp_path, sources, "", "piet") as other,
+    ):
+        await one.open_incident("t", "")
+        doing = disabling(one)
+        proposal = await proposed(other)
+        await other.approve(proposal.id)
+        done = await asyncio.wait_for(doing, 8)
+        assert done.outcome.state == "done" and proposal.needs == "approval"
+        one.consent._rules = settings(tmp_path, warroom=rules | {"approval_s": 0.5}).warroom
+        undone = await one.perform("provider.enable", {"provider": "smsbower"}, ask, unrecorded)
+        assert undone.outcome.state == "done"
+        again = await disabling(one)
+        assert again.outcome is None and "nobody approved within 0.5 s: nothing was sent" in again.stopped
+
+
+@pytest.mark.parametrize("lost", ["link", "console", "operator"])
+async def test_whoever_is_cut_off_within_the_window_does_not_act(
+    tmp_path: Path, database: Any, sources_on: Any, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    room = Room()
+    async with console(tmp_path, sources_on(database.url), database.url, room=room, objection_s=5.0) as one:
+        await one.open_incident("t", "")
+        doing = disabling(one)
+        await until(lambda: any(op.phase == "waiting" for op in one.shown))
+        if lost == "link":
+            room.cut_off = "redis does not answer"
+        elif lost == "console":
+            monkeypatch.setattr(consent, "CUT_OFF_S", 0.0)  # as if it had slept in between
+        else:
+            assert one.stop()
+        done = await asyncio.wait_for(doing, 3)
+        said = {"link": "lost from sight within the window, so nothing was sent: redis does not answer",
+                "console": "stood still", "operator": "stopped by its own operator"}[lost]  # fmt: skip
+        assert done.outcome is None and said in done.stopped
+        assert await active(database) and kinds(one)[-1] == Kind.STOPPED
+
+
+async def test_alone_in_the_room_it_goes_on_and_says_so(tmp_path: Path, database: Any, sources_on: Any) -> None:
+    room = Room()
+    room.others = 0
+    async with console(tmp_path, sources_on(database.url), database.url, room=room, objection_s=60.0) as one:
+        done = await asyncio.wait_for(disabling(one), 10)
+        assert done.outcome.state == "done" and done.alone
+        intent = next(entry for entry in one.entries if entry.kind == Kind.INTENT)
+        assert intent.data["alone"] is True and Kind.PROPOSED not in kinds(one)
+
+
+async def test_a_small_action_opens_no_window(tmp_path: Path, database: Any, sources_on: Any) -> None:
+    async with console(tmp_path, sources_on(database.url), database.url, objection_actions=[]) as one:
+        done = await disabling(one)
+        assert done.outcome.state == "done" and not done.alone and Kind.PROPOSED not in kinds(one)
+
+
+async def test_a_world_that_changed_while_others_could_object_is_not_acted_on(
+    tmp_path: Path, database: Any, sources_on: Any
+) -> None:
+    async with console(tmp_path, sources_on(database.url), database.url) as one:
+        doing = disabling(one)
+        await until(lambda: any(op.phase == "waiting" for op in one.shown))
+        await database.execute("UPDATE providers SET is_active = false WHERE name = 'smsbower'")
+        done = await doing
+        assert done.outcome is None and ("nothing was sent" in done.stopped or "no longer holds" in done.stopped)
+        assert Kind.INTENT not in kinds(one)
