@@ -23,9 +23,9 @@ from .journal import (
     journal_files,
     journal_folder,
     merge,
-    read,
+    read_incident,
     unfinished,
-    verify,
+    verify_incident,
 )
 from .settings import Settings
 from .sources.text import clean
@@ -79,7 +79,7 @@ def _list(options: argparse.Namespace, folder: Path) -> int:
 def _summary(file: Path) -> dict[str, Any]:
     """A journal as `list` shows it. One that can't be read is listed with the reason among its problems."""
     try:
-        journal, problems = read(file), len(verify(file))
+        journal, problems = read_incident(file), sum(map(len, verify_incident(file).values()))
     except JournalError as error:
         print(f"nexconsole: {error}", file=sys.stderr)
         journal, problems = Entries(), 1
@@ -95,7 +95,7 @@ def _summary(file: Path) -> dict[str, Any]:
 
 
 def _show(options: argparse.Namespace, folder: Path) -> int:
-    journal = read(_found(options.journal, folder))
+    journal = read_incident(_found(options.journal, folder))
     entries = merge(journal.entries)
     if options.json:
         _print_json([msgspec.Raw(entry.line) for entry in entries])
@@ -112,9 +112,14 @@ def _show(options: argparse.Namespace, folder: Path) -> int:
 
 def _verify(options: argparse.Namespace, folder: Path) -> int:
     files = [_found(named, folder) for named in options.journal] or list(journal_files(folder))
-    found = {file: verify(file) for file in files}
+    found = {one: problems for file in files for one, problems in verify_incident(file).items()}
     if options.json:
-        _print_json([{"id": file.stem, "file": str(file), "problems": problems} for file, problems in found.items()])
+        _print_json(
+            [
+                {"id": file.name.partition(".jsonl")[0], "file": str(file), "problems": problems}
+                for file, problems in found.items()
+            ]
+        )
         return PROBLEMS if any(found.values()) else 0
     for file, problems in found.items():
         print(f"{file}: {f'PROBLEMS: {len(problems)}' if problems else 'as it was written'}")
@@ -127,7 +132,7 @@ def _verify(options: argparse.Namespace, folder: Path) -> int:
 
 def _export(options: argparse.Namespace, folder: Path) -> int:
     file = _found(options.journal, folder)
-    journal = read(file)
+    journal = read_incident(file)
     entries = merge(journal.entries)
     if options.format == "jsonl":
         sys.stdout.flush()

@@ -81,7 +81,7 @@ class Journal:
             data=data,
         )
         line = (b"\n" if self._torn else b"") + entry.line + b"\n"
-        _write(descriptor, size, line)
+        write_synced(descriptor, size, line)
         self._own, self._last, self._torn = entry, entry.id, False
         self._read_to = size + len(line)
         remember_last(self.file, entry.id)
@@ -114,7 +114,7 @@ class Journal:
         return remembered
 
 
-def _write(descriptor: int, size: int, line: bytes) -> None:
+def write_synced(descriptor: int, size: int, line: bytes) -> None:
     """Write and sync, or take back what was written and raise OSError."""
     try:
         rest = memoryview(line)

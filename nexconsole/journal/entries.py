@@ -123,7 +123,11 @@ def decode(line: bytes) -> Entry:
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     fields = {name: getattr(read, name) for name in _Line.__struct_fields__}
-    return Entry(**fields | {"at": read.at.astimezone(UTC), "line": line})
+    try:
+        at = read.at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is of a time that no calendar has") from error
+    return Entry(**fields | {"at": at, "line": line})
 
 
 def make(*, at: datetime, writer: Writer, seq: int, prev: str, after: str, kind: str, data: dict[str, Any]) -> Entry:

@@ -22,7 +22,7 @@ from ..errors import JournalError
 log = logging.getLogger(__name__)
 
 RETRY_S = 0.005
-JOURNAL = ".jsonl"
+JOURNAL, ELSEWHERE = ".jsonl", ".elsewhere"
 _NO_PERMISSION = "no permission: this account must be able to write the folder and what is in it (mode 2770, one group)"
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free some space",

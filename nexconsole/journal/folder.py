@@ -11,7 +11,7 @@ from ..errors import JournalError
 from ..settings import Settings
 from .appending import Journal
 from .entries import Writer
-from .files import create_new, reason
+from .files import ELSEWHERE, JOURNAL, create_new, reason
 from .scrubbing import Scrubber
 
 # Actions without an incident go here. It may be moved away at any time; consoles then begin a new one.
@@ -30,19 +30,22 @@ def journal_file(folder: Path, name: str = OUTSIDE) -> Path:
     """The file of an incident, such as INC-20261123-1342. Raises JournalError for what can't be a name."""
     if not _NAME.fullmatch(name):
         raise JournalError(f"{name!r}: is not an incident's name: letters, digits, dots, dashes and underlines are")
-    return folder / f"{name}.jsonl"
+    return folder / f"{name}{JOURNAL}"
 
 
 def journal_files(folder: Path) -> tuple[Path, ...]:
-    """Every journal in the folder by name; () where there is no such folder. Raises JournalError."""
+    """Every journal in the folder by name; () where there is no such folder. Raises JournalError.
+
+    An incident in which only other hosts' consoles have written is named by the file that it would have here.
+    """
     try:
-        return tuple(
-            sorted(file for file in folder.iterdir() if file.suffix == ".jsonl" and _NAME.fullmatch(file.stem))
-        )
+        names = {file.name.removesuffix(ELSEWHERE) for file in folder.iterdir()}
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise JournalError(f"{folder}: can't be read: {(error.strerror or str(error)).lower()}") from error
+    files = (folder / name for name in sorted(names))
+    return tuple(file for file in files if file.suffix == JOURNAL and _NAME.fullmatch(file.stem))
 
 
 def recent_files(folder: Path, since: datetime) -> tuple[Path, ...]:

@@ -8,7 +8,7 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,7 +100,7 @@ class Tail:
         self._read_file: tuple[int, int] | None = None
         self._read_to = 0
         self._lines = 0
-        self._given: set[str] = set()
+        self.given: set[str] = set()  # the ids of all that it gave
 
     def poll(self) -> Entries:
         """What came since the last call: one stat() where nothing did. Raises JournalError."""
@@ -121,28 +121,38 @@ class Tail:
         read = scan(whole, self._lines)
         self._read_to += len(whole)
         self._lines = read.ends_at
-        new = [entry for _, entry in read.lines if entry.id not in self._given]
-        self._given.update(entry.id for entry in new)
+        new = [entry for _, entry in read.lines if entry.id not in self.given]
+        self.given.update(entry.id for entry in new)
         return Entries(entries=tuple(new), problems=read.problems)
 
 
-async def follow(file: Path, every: float = 0.25) -> AsyncIterator[Entries]:
+def follow(file: Path, every: float = 0.25) -> AsyncIterator[Entries]:
     """What the journal holds, then what is added, seen within `every` seconds and a little. Never ends.
 
     Trouble with the file comes as a Problem of line 0, once, and following goes on.
     """
-    tail = Tail(file)
+    return followed((Tail(file),), every)
+
+
+async def followed(tails: Sequence[Tail], every: float) -> AsyncIterator[Entries]:
+    """The same for several files: what came in all of them since, together."""
     said = ""
     while True:
+        found: list[Entries] = []
         try:
-            found = await asyncio.to_thread(tail.poll)
+            for tail in tails:
+                found.append(await asyncio.to_thread(tail.poll))
             said = ""
         except JournalError as error:
             repeated, said = str(error) == said, str(error)
-            problem = Problem(line=0, what="unreadable", sentence=said)
-            found = Entries() if repeated else Entries(problems=(problem,))
-        if found.entries or found.problems:
-            yield found
+            if not repeated:
+                found.append(Entries(problems=(Problem(line=0, what="unreadable", sentence=said),)))
+        together = Entries(
+            entries=tuple(entry for one in found for entry in one.entries),
+            problems=tuple(problem for one in found for problem in one.problems),
+        )
+        if together.entries or together.problems:
+            yield together
         await asyncio.sleep(every)
 
 

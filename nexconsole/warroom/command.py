@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..journal import journal_file, journal_folder, read
+from ..journal import journal_file, journal_folder, read_incident
 from ..model import utc_now
 from ..settings import Settings
 from ..sources.text import clean
@@ -31,7 +31,7 @@ def add_parser(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> Non
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Print the report in UTF-8 whatever the locale; 0. Raises JournalError where there is no such journal."""
     file = _file(options.journal, settings)
-    journal = read(file)
+    journal = read_incident(file)
     incident = fold(journal.entries)
     name = clean(file.stem, 100)
     text = writing.as_line(incident, utc_now()) + "\n" if options.format == "line" else None

@@ -1,0 +1,136 @@
+"""What consoles of other hosts wrote in an incident, beside what the consoles of this folder wrote.
+
+`INC-20261123-1342.jsonl.elsewhere` holds the same lines in the order in which they came. An incident is the union of
+both files. Everything here blocks but `follow_incident`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import JournalError
+from .appending import write_synced
+from .entries import Entries, Entry, Problem, Writer, decode
+from .files import ELSEWHERE, locked, open_plain, read_between, reason
+from .reading import Tail, followed, read, scan_file
+from .verification import verify
+
+_ID = slice(7, 39)  # where a line has its id
+
+
+def elsewhere_file(journal: Path) -> Path:
+    """Where the entries of other hosts lie, beside an incident's journal."""
+    return journal.with_name(journal.name + ELSEWHERE)
+
+
+def foreign(line: bytes) -> Entry:
+    """The entry that came from another host as this line. Raises ValueError for what no console wrote."""
+    if b"\n" in line or b"\r" in line:
+        raise ValueError("is more than a line")
+    entry = decode(line)
+    if not entry.intact:
+        raise ValueError("was changed after it was written")
+    return entry
+
+
+def absorb(journal: Path, lines: Iterable[bytes], lock_timeout_s: float = 3.0) -> tuple[Entry, ...]:
+    """Keep these entries of other hosts durably, each once; which of them are new here.
+
+    Lines that no console wrote are left out. Raises JournalError: then none is kept.
+    """
+    entries: dict[str, Entry] = {}
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            entry = foreign(line)
+            entries[entry.id] = entry
+    if not entries:
+        return ()
+    file = elsewhere_file(journal)
+    try:
+        with locked(file, lock_timeout_s) as descriptor:
+            size = os.fstat(descriptor).st_size
+            held = read_between(descriptor, 0, size)
+            known = _ids(held) | _ids(_text(journal))
+            new = [entry for id, entry in entries.items() if id.encode() not in known]
+            if new:
+                torn = b"\n" if held and not held.endswith(b"\n") else b""
+                write_synced(descriptor, size, torn + b"".join(entry.line + b"\n" for entry in new))
+    except OSError as error:
+        raise JournalError(f"{file}: can't be written: {reason(error)}") from error
+    return tuple(new)
+
+
+def _ids(text: bytes) -> set[bytes]:
+    return {line[_ID] for line in text.split(b"\n")}
+
+
+def _text(journal: Path) -> bytes:
+    """What the consoles of this folder wrote; nothing where they have not yet."""
+    try:
+        with open(open_plain(journal, os.O_RDONLY), "rb") as opened:
+            return opened.read()
+    except FileNotFoundError:
+        return b""
+
+
+def read_incident(journal: Path) -> Entries:
+    """Every entry of this folder's consoles and of other hosts', with what could not be read. Raises JournalError."""
+    other = elsewhere_file(journal)
+    if not other.exists():
+        return read(journal)
+    there = read(other)
+    here = read(journal) if journal.exists() else Entries()
+    problems = tuple(replace(problem, sentence=f"({other.name}) {problem.sentence}") for problem in there.problems)
+    return Entries(entries=here.entries + there.entries, problems=here.problems + problems)
+
+
+def follow_incident(journal: Path, every: float = 0.25) -> AsyncIterator[Entries]:
+    """As `follow`, for what this folder's consoles and other hosts' write."""
+    return followed((Tail(journal), Tail(elsewhere_file(journal))), every)
+
+
+def verify_incident(journal: Path) -> dict[Path, tuple[Problem, ...]]:
+    """Everything wrong with the journal and with what came from other hosts, by file. Raises JournalError."""
+    other = elsewhere_file(journal)
+    if not other.exists():
+        return {journal: verify(journal)}
+    found = {journal: verify(journal)} if journal.exists() else {}
+    own = {entry.id for entry in read(journal).entries} if found else set()
+    return found | {other: tuple(_other_problems(other, own))}
+
+
+def _other_problems(file: Path, own: set[str]) -> Iterator[Problem]:
+    """Each entry must be as it was written, here once, and follow from its writer's entry before it.
+
+    In which order they came, and what stood before them in their own file, says nothing.
+    """
+    scan = scan_file(file)
+    yield from scan.problems
+    first: dict[str, int] = {}
+    places: dict[tuple[Writer, int], tuple[int, Entry]] = {}
+    for line, entry in scan.lines:
+        first.setdefault(entry.id, line)
+        if entry.intact:
+            places.setdefault((entry.writer, entry.seq), (line, entry))
+    for line, entry in scan.lines:
+        if not entry.intact:
+            yield Problem(line=line, what="edited", sentence="this line was changed after it was written")
+        elif first[entry.id] != line:
+            yield Problem(line=line, what="duplicated", sentence=f"line {first[entry.id]} stands here once more")
+        elif entry.id in own:
+            yield Problem(line=line, what="duplicated", sentence="this folder's own journal has this entry")
+        elif (twin := places[entry.writer, entry.seq])[0] != line:
+            sentence = f"entry {entry.seq} of {entry.writer} already stands in line {twin[0]}, and is another"
+            yield Problem(line=line, what="edited", sentence=sentence)
+        elif entry.seq > 1:
+            before = places.get((entry.writer, entry.seq - 1))
+            if before is None:
+                sentence = f"entry {entry.seq - 1} of {entry.writer} never came here"
+                yield Problem(line=line, what="missing", sentence=sentence)
+            elif before[1].digest != entry.prev:
+                sentence = f"this line does not follow from line {before[0]}"
+                yield Problem(line=line, what="edited", sentence=sentence)
