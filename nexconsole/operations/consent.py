@@ -88,12 +88,13 @@ class Consent:
         """Why nothing may be sent; None when the window has ended well."""
         seen = time.monotonic()
         ends = seen + lasts
+        alone_by_then = bool(self._cut_off())  # from other hosts; those who are here can still object
         while True:
             now = time.monotonic()
             if now - seen > CUT_OFF_S:
                 return f"this console stood still for {now - seen:.0f} s within the window: nothing was sent"
             seen = now
-            if cut_off := self._cut_off() or self._logbook.trouble:
+            if cut_off := ("" if alone_by_then else self._cut_off()) or self._logbook.trouble:
                 return f"the others were lost from sight within the window, so nothing was sent: {cut_off}"
             spoken = self._proposal(id)
             if spoken is not None and spoken.ended == "objected":

@@ -76,7 +76,7 @@ class Logbook:
     @property
     def journal(self) -> Journal:
         """Where the next entry goes."""
-        return self._journal(self.current or OUTSIDE)
+        return self.journal_of(self.current or OUTSIDE)
 
     @property
     def incident(self) -> Incident | None:
@@ -100,7 +100,8 @@ class Logbook:
             for entry in self.entries
         ]
 
-    def _journal(self, name: str) -> Journal:
+    def journal_of(self, name: str) -> Journal:
+        """This console's hand in one journal."""
         if name not in self._journals:
             self._journals[name] = open_journal(self._settings, self._settings.operator, name)
         return self._journals[name]
@@ -183,7 +184,7 @@ class Logbook:
 
     async def _record(self, name: str, kind: str, data: Mapping[str, Any]) -> Entry:
         try:
-            entry = await asyncio.to_thread(self._journal(name).append, kind, data)
+            entry = await asyncio.to_thread(self.journal_of(name).append, kind, data)
         except JournalError as error:
             self.trouble = str(error)
             self._changed()

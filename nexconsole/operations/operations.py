@@ -26,6 +26,7 @@ from .consent import Consent
 from .logbook import Logbook
 from .operation import Operation, StepRef
 from .others import others
+from .sharing import Sharing
 from .targets import known
 from .watching import Watching
 
@@ -55,6 +56,7 @@ class Operations:
         self.sources, self.readings, self.clock, self._changed = sources, readings, clock, changed
         self.logbook = Logbook(self.settings, clock, changed=self._recorded, heard=heard)
         self.leases = Leases(self.settings, clock=clock)
+        self.sharing = Sharing(self.settings, self.logbook, self._spawn, changed)
         self.watching = Watching(self.logbook, self.settings, clock, self._spawn)
         self.consent = Consent(self.logbook, self.settings, clock, lambda: len(self.here) - 1, lambda: self.reach)
         self.began_at = clock()
@@ -68,6 +70,7 @@ class Operations:
     def start(self) -> None:
         """Follow the journals from now on; what other consoles write is seen within a second."""
         self._spawn(self.logbook.run())
+        self._spawn(self.sharing.run())
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -113,10 +116,11 @@ class Operations:
     @property
     def reach(self) -> str:
         """Why consoles on other hosts can't be reached; "" where they can, or where none are expected."""
-        return ""
+        return self.sharing.trouble
 
     def _recorded(self) -> None:
         """Something came to the journals, or from them."""
+        self.sharing.nudge()
         self._there = others(self.entries, self.journal.writer, self.began_at, self.clock())
         self._changed()
 

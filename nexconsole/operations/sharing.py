@@ -1,0 +1,80 @@
+"""Working with consoles on other hosts: which incident they have open, and its entries both ways."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from ..settings import Settings
+from ..warroom.announcement import announced, withdraw
+from ..warroom.stream import Stream
+from .logbook import Logbook
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 0.5
+ASK_S = 3.0  # how often other hosts are asked which incident they have open
+
+
+class Sharing:
+    """Keeps a stream for every incident that this console was in. Does nothing where settings name no Redis.
+
+    `spawn` runs a coroutine beside the screen; `changed` is called when it can be reached, or can't any more.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        logbook: Logbook,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._settings, self._logbook, self._spawn, self._changed = settings, logbook, spawn, changed
+        self._streams: dict[str, Stream] = {}
+        self._closed: set[str] = set()  # incidents that other hosts were told to be closed
+
+    @property
+    def configured(self) -> bool:
+        return bool(self._settings.warroom.redis_url)
+
+    @property
+    def trouble(self) -> str:
+        """Why the current incident can't be shared with other hosts; "" where it can, or none is to be."""
+        stream = self._streams.get(self._logbook.current or "")
+        if stream is None:
+            return ""
+        return stream.trouble or ("" if stream.reached else "other hosts are not reached yet")
+
+    def nudge(self) -> None:
+        """An entry was written here."""
+        stream = self._streams.get(self._logbook.current or "")
+        if stream is not None:
+            stream.nudge()
+
+    async def run(self) -> None:
+        """Never ends, unless settings name no Redis."""
+        asked_at = -ASK_S
+        loop = asyncio.get_running_loop()
+        while self.configured:
+            for known in tuple(self._logbook.incidents.values()):
+                if known.open and known.id == self._logbook.current:
+                    self._share(known.id)
+                elif not known.open and known.id in self._streams and known.id not in self._closed:
+                    self._closed.add(known.id)
+                    self._streams[known.id].announcing = False
+                    await withdraw(self._settings, known.id)
+            if self._logbook.current is None and loop.time() - asked_at >= ASK_S:
+                asked_at = loop.time()
+                there = await announced(self._settings)
+                if there is not None and there not in self._closed:
+                    self._share(there)
+            await asyncio.sleep(EVERY_S)
+
+    def _share(self, incident: str) -> None:
+        if incident not in self._streams:
+            log.info("sharing %s with other hosts", incident)
+            stream = Stream(self._settings, self._logbook.journal_of(incident), changed=self._changed)
+            self._streams[incident] = stream
+            self._spawn(stream.run())
