@@ -49,10 +49,10 @@ class Seen:
 class Leases:
     """This console's leases, for `actions.perform`. Nothing is opened before the first is asked for."""
 
-    def __init__(self, settings: Settings, link: Link | None = None, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
         self._settings, self._clock = settings, clock
         self._folder = journal_folder(settings) / FOLDER
-        self._link = link or Link(settings)
+        self._link = Link(settings)
         self._silent_until = 0.0
         self._pruned = False
 

@@ -51,7 +51,6 @@ class Stream:
         settings: Settings,
         journal: Journal,
         *,
-        link: Link | None = None,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.reached = False
@@ -60,7 +59,7 @@ class Stream:
         self.announcing = True
         self._settings, self._journal, self._changed = settings.warroom, journal, changed
         self._lock_timeout_s = settings.journal.lock_timeout_s
-        self._link = link or Link(settings)
+        self._link = Link(settings)
         self._key = self._link.key("incident", journal.file.stem)
         self._incident = journal.file.stem
         self._tail = Tail(journal.file)
@@ -218,7 +217,8 @@ class Stream:
                 announce_at = loop.time() + ANNOUNCE_S
                 await announce_again(client, self._link, self._incident)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._nudged.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._nudged.wait()
 
     async def _push(self, client: redis.asyncio.Redis, entries: Sequence[Entry]) -> None:
         async with client.pipeline(transaction=False) as pipe:

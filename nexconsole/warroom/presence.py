@@ -1,0 +1,107 @@
+"""Who is here, and what each is at: said by a small file in the folder and, between hosts, by Redis' pub/sub.
+
+Nothing of it enters the record. Who leaves says so; who dies is not here once its process is seen gone, or was not
+heard of for `presence_s`. Only arrivals are timed, by this console's own clock: those of others may be wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from ..journal import Writer
+from ..sources.text import clean
+
+MAX_BYTES = 8192  # of one console's word; longer ones are nobody's
+SENTENCE, NAME = 160, 80  # characters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presence:
+    """One console and who sits there. `since` is when it came, by its own clock.
+
+    `doing` completes "maria is ...", such as "previewing pods.restart"; "" when nothing is being done. `scenario` and
+    `step` are where it is in the runbook. `role` is one of Kind.ROLE's words or "". `me`: this console.
+    """
+
+    writer: Writer
+    since: datetime
+    incident: str = ""
+    role: str = ""
+    observing: bool = False
+    driving: bool = False
+    scenario: str = ""
+    step: str = ""
+    doing: str = ""
+    elsewhere: bool = False  # heard by Redis alone: on another host, or in another folder
+    me: bool = False
+    count: int = field(default=0, compare=False)  # of its words; a later one has a higher
+
+    @property
+    def name(self) -> str:
+        return str(self.writer)
+
+
+class _Word(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes over the wire. `asks`: who hears it says where he is; `gone`: it leaves."""
+
+    writer: Writer
+    since: Annotated[datetime, msgspec.Meta(tz=True)]
+    count: Annotated[int, msgspec.Meta(ge=0)]
+    incident: str = ""
+    role: str = ""
+    observing: bool = False
+    driving: bool = False
+    scenario: str = ""
+    step: str = ""
+    doing: str = ""
+    asks: bool = False
+    gone: bool = False
+
+
+TELLABLE = frozenset({"incident", "role", "observing", "driving", "scenario", "step", "doing"})
+_DECODER = msgspec.json.Decoder(_Word)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A console's word as it came, made harmless."""
+
+    presence: Presence
+    asks: bool
+    gone: bool
+
+
+def encoded(presence: Presence, *, asks: bool = False, gone: bool = False) -> bytes:
+    """The word that this console says of itself, its texts as short as `heard` makes them."""
+    fields = {name: getattr(presence, name) for name in TELLABLE}
+    told = {name: clean(value, SENTENCE) if isinstance(value, str) else value for name, value in fields.items()}
+    return msgspec.json.encode(
+        _Word(writer=presence.writer, since=presence.since, count=presence.count, asks=asks, gone=gone, **told)
+    )
+
+
+def heard(raw: bytes) -> Heard | None:
+    """What another console says; None for what no console would."""
+    if len(raw) > MAX_BYTES:
+        return None
+    try:
+        word = _DECODER.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    writer = word.writer
+    writer = Writer(clean(writer.operator, NAME), clean(writer.host, NAME), writer.pid, writer.start)
+    fields: Mapping[str, Any] = {name: getattr(word, name) for name in TELLABLE}
+    texts = {name: clean(value, SENTENCE) if isinstance(value, str) else value for name, value in fields.items()}
+    return Heard(Presence(writer=writer, since=word.since, count=word.count, **texts), word.asks, word.gone)
+
+
+def after(presence: Presence, changes: Mapping[str, object]) -> Presence:
+    """The same console after some of TELLABLE changed. Raises TypeError for another word."""
+    if unknown := set(changes) - TELLABLE:
+        raise TypeError(f"nobody tells {', '.join(sorted(unknown))}")
+    return replace(presence, count=presence.count + 1, **changes)  # type: ignore[arg-type]
