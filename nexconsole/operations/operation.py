@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -58,3 +58,13 @@ class Operation:
         outcome = self.outcome
         changed = outcome is not None and (outcome.state in ("done", "unknown") or bool(outcome.touched))
         return self.plan.undo if self.plan is not None and changed and not self.undone else None
+
+
+DOING = {"preparing": "previewing", "asking": "previewing", "waiting": "waiting for the others' say on",
+         "sending": "executing", "watching": "watching the effect of"}  # fmt: skip
+
+
+def doing(operations: Iterable[Operation]) -> str:
+    """The newest that has not ended, as what its operator is doing; "" where all have."""
+    live = [one for one in operations if one.phase in DOING]
+    return f"{DOING[live[-1].phase]} {live[-1].name}" if live else ""

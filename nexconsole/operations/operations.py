@@ -20,11 +20,13 @@ from ..journal import Entry, Journal, Kind
 from ..model import Reading, utc_now
 from ..runbook.walk import BEGUN, Walk, walk_of
 from ..settings import Settings, named
-from ..warroom.incident import Incident
+from ..warroom.incident import OBSERVER, Incident
 from ..warroom.leases import Leases
+from ..warroom.people import People
+from ..warroom.presence import Presence
 from .consent import Consent
 from .logbook import Logbook
-from .operation import Operation, StepRef
+from .operation import Operation, StepRef, doing
 from .others import others
 from .sharing import Sharing
 from .targets import known
@@ -53,12 +55,13 @@ class Operations:
         heard: Callable[[Entry], None] = lambda entry: None,
     ) -> None:
         self.settings = settings if settings.operator else named(settings)
-        self.sources, self.readings, self.clock, self._changed = sources, readings, clock, changed
+        self.sources, self.readings, self.clock, self._told = sources, readings, clock, changed
         self.logbook = Logbook(self.settings, clock, changed=self._recorded, heard=heard)
         self.leases = Leases(self.settings, clock=clock)
         self.sharing = Sharing(self.settings, self.logbook, self._spawn, changed)
         self.watching = Watching(self.logbook, self.settings, clock, self._spawn)
-        self.consent = Consent(self.logbook, self.settings, clock, lambda: len(self.here) - 1, lambda: self.reach)
+        self.people = People(self.settings, "", clock=clock, changed=changed)
+        self.consent = Consent(self.logbook, self.settings, clock, self._others, lambda: self.reach)
         self.began_at = clock()
         self._here: list[Operation] = []
         self._there: dict[str, Operation] = {}  # by the intent's id
@@ -71,6 +74,7 @@ class Operations:
         """Follow the journals from now on; what other consoles write is seen within a second."""
         self._spawn(self.logbook.run())
         self._spawn(self.sharing.run())
+        self._spawn(self.people.run())
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -109,14 +113,30 @@ class Operations:
         return self.logbook.incident
 
     @property
-    def here(self) -> tuple[Any, ...]:
+    def here(self) -> tuple[Presence, ...]:
         """Who is at a console of this incident, this operator first."""
-        return ()
+        return self.people.here
+
+    def _others(self) -> int:
+        return len({one.name for one in self.here} - {self.settings.operator})
+
+    def at(self, scenario: str, step: str) -> None:
+        """Where this operator is in the runbook; "" for nowhere."""
+        self.people.tell(scenario=scenario, step=step)
+
+    def _tell_people(self) -> None:
+        """Say what this console is at, where that is different."""
+        incident, me = self.incident, self.settings.operator
+        role = next((role for role, who in incident.roles.items() if who == me), "") if incident else ""
+        if incident is not None and me in incident.observers:
+            role = OBSERVER
+        self.people.tell(incident=self.logbook.current or "", role=role, driving=role == "operator",
+                         observing=self.observing() is not None, doing=doing(self._here))  # fmt: skip
 
     @property
     def reach(self) -> str:
         """Why consoles on other hosts can't be reached; "" where they can, or where none are expected."""
-        return self.sharing.trouble
+        return self.sharing.trouble or self.people.trouble
 
     def _recorded(self) -> None:
         """Something came to the journals, or from them."""
@@ -329,6 +349,11 @@ class Operations:
                 state = "unknown" if verdict.state == "unknown" else "failed"
         with contextlib.suppress(JournalError):  # `trouble` says so, and the walk is folded from the outcome then
             await self.settle(step, state, answer=words)
+
+    def _changed(self) -> None:
+        """Something that a screen may show is different."""
+        self._tell_people()
+        self._told()
 
     # --- what is shown ----------------------------------------------------------------------------------------
 

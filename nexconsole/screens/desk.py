@@ -117,9 +117,8 @@ class Desk:
         book, settings = self.library.runbook, self.operations.settings
         self.fits = fitting(book, self.console.readings, settings, self.clock())
         width = self.console.size.width
-        scenario, incident = (say(width >= 100) for say in (self._hint, self._offer))
-        if scenario and incident and width < 140:  # the sources' health needs the room
-            scenario, incident = self._hint(False), self._offer(False)
+        scenario = self._hint(width >= 100)
+        incident = self._offer(width >= (140 if scenario else 100))  # the sources' health needs room too
         self.console.hint = "   ".join(filter(None, (scenario, incident)))
 
     def _offer(self, wide: bool) -> str:
@@ -128,7 +127,7 @@ class Desk:
         if incident is None or name is None:
             return ("i opens an incident" if wide else "i: incident") * self.incidents.offered()
         since = stopwatch(incident.since, self.clock())
-        return f"{name} {since}" if self.console.size.width >= 100 else since
+        return f"{name} {since}" if wide else f"INC {since}"
 
     def _hint(self, wide: bool) -> str:
         if not self.fits or self.pane is not None:
@@ -168,6 +167,7 @@ class Desk:
         if self.pane is not None:
             self.console.set_class(self.console.size.width >= BESIDE, "-beside")
             self.pane.paint()
+            self.operations.at(self.pane.scenario.id, self.pane.row.id if self.pane.row else "")
 
     def _paint_strip(self) -> None:
         width, most = self.console.size.width, strip.MOST if self.console.size.height >= 30 else 2
@@ -357,7 +357,17 @@ class Desk:
         pane.focus()
         self.console.hint = ""
 
+    def step_words(self, scenario: str, step: str) -> str:
+        """Where somebody is in the runbook, in its own titles; "" for nowhere."""
+        chapter = self.runbook.chapter(scenario) if self.runbook is not None and scenario else None
+        if chapter is None:
+            return scenario
+        title = next((one.title for one in chapter.walk() if one.id == step), "")
+        name = f"scenario {chapter.number}" if chapter.number else chapter.title
+        return f"{name}: {title}" if title else name
+
     def close_scenario(self) -> None:
+        self.operations.at("", "")
         if self.pane is not None:
             self.pane.remove()
             self.console.remove_class("-scenario")

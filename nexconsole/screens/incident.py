@@ -134,12 +134,12 @@ class IncidentScreen(Dialog[None]):
         assert incident is not None
         lines: list[Line] = []
         for one in self._desk.operations.here[:MOST_PEOPLE]:
-            role = ", ".join(role for role, who in incident.roles.items() if who == one.operator)
-            role = "observer" if one.operator in incident.observers or one.observing else role
-            who = column(plain(f"{one.operator} on {one.host}", 40), min(34, width // 3))
-            doing = one.doing or (f"at {one.step}" if one.step else "")
+            role = one.role or ("observing" if one.observing else "")
+            who = column(plain(f"{one.name} on {one.writer.host}", 60), min(34, width // 3))
+            step = self._desk.step_words(one.scenario, one.step)
             since = f"since {clock(one.since)[:5]}  "
-            lines.append(((f" ● {who} ", "text"), (column(role, 20), "note"), (since, "muted"), (plain(doing), "text")))
+            said = plain(one.doing or step)
+            lines.append(((f" ● {who} ", "text"), (column(role, 11), "note"), (since, "muted"), (said, "text")))
         reach = self._desk.operations.reach
         if reach:
             lines += [((f" ▲ {text}", "warn"),) for text in wrapped(reach, width - 4, 2)]
