@@ -25,6 +25,7 @@ from .journal import (
     merge,
     read_incident,
     unfinished,
+    unjudged,
     verify_incident,
 )
 from .settings import Settings
@@ -103,7 +104,7 @@ def _show(options: argparse.Namespace, folder: Path) -> int:
         width = max((len(str(entry.writer)) for entry in entries), default=0)
         for entry in entries:
             print(f"{_time(entry.at)}  {entry.writer!s:<{width}}  {clean(entry.kind, 20):<8}  {sentence(entry)}")
-        for intent in unfinished(entries):
+        for intent in (*unfinished(entries), *unjudged(entries)):
             print(f"{'':<20}  {unknown(intent)}")
     for problem in journal.problems:
         print(f"nexconsole: line {problem.line} {clean(problem.sentence)}", file=sys.stderr)
@@ -159,21 +160,34 @@ def as_markdown(title: str, entries: Iterable[Entry]) -> list[str]:
             day = f"{entry.at:%F}"
         who, kind = _escaped(str(entry.writer)), _escaped(clean(entry.kind, 20))
         lines.append(f"- {entry.at:%T} **{kind}** {_escaped(sentence(entry))} ({who})")
-    lines += [f"- **{_escaped(unknown(intent))}**" for intent in unfinished(entries)]
+    lines += [f"- **{_escaped(unknown(intent))}**" for intent in (*unfinished(entries), *unjudged(entries))]
     return [line for line in lines if line is not None]
 
 
 def unknown(intent: Unfinished) -> str:
-    """What to say of an intent that has no outcome, and what to look at."""
+    """What to say of an intent that has no outcome, or no verdict, and what to look at."""
     who, what = intent.entry.writer, sentence(intent.entry)
-    watch = _words(_part(intent.entry.data, "plan"), "watch")
-    how = f": {clean(watch)}" if watch else ""
+    watch = clean(_words(_part(intent.entry.data, "plan"), "watch"))
+    if intent.outcome is not None:
+        return _unjudged(intent, f"{who} on {clean(who.host, 100)}", f"whether {watch}" if watch else "what came of it")
+    how = f": {watch}" if watch else ""
     if intent.life is Life.RUNNING:
         return f"UNDER WAY: {who}'s console has not said yet what became of: {what}"
     if intent.life is Life.GONE:
         return f"UNKNOWN: {who}'s console ended before it knew what became of: {what}. Check whether it happened{how}"
     where = clean(who.host, 100)
     return f"UNKNOWN: no outcome yet from {who} on {where} for: {what}. Ask, or check whether it happened{how}"
+
+
+def _unjudged(intent: Unfinished, where: str, how: str) -> str:
+    """The outcome is known, its effect is not."""
+    assert intent.outcome is not None
+    who, said = intent.entry.writer, f"{sentence(intent.entry)}: {sentence(intent.outcome)}"
+    if intent.life is Life.RUNNING:
+        return f"UNDER WAY: {who}'s console still watches {how}, after: {said}"
+    if intent.life is Life.GONE:
+        return f"NO VERDICT: {who}'s console ended while it watched what came of: {said}. Check {how}"
+    return f"NO VERDICT yet from {where} for: {said}. Ask, or check {how}"
 
 
 def sentence(entry: Entry) -> str:

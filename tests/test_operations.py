@@ -23,6 +23,7 @@ from nexconsole.journal import Entry, open_journal
 from nexconsole.model import utc_now
 from nexconsole.operations import Operations, StepRef
 from nexconsole.operations import watching as module
+from nexconsole.operations.others import MATTERS, others
 from nexconsole.runbook.walk import KEPT, walk_of
 from nexconsole.sources import Sources
 from nexconsole.sources.clients import Clients
@@ -128,6 +129,45 @@ async def test_an_intent_whose_console_died_is_unknown_until_somebody_says_what_
         await until(lambda: later.entries)
         assert later.shown == ()
         assert "looked at by maria" in entries(tmp_path)[-1].data["outcome"]["answer"]
+
+
+DONE = "j.append('outcome', {'intent': i.id, 'outcome': {'state': 'done', 'answer': 'UPDATE 1'}})"
+
+
+async def test_an_action_whose_console_died_while_it_watched_has_no_verdict_until_somebody_tells(
+    tmp_path: Path,
+) -> None:
+    intent = f"i = j.append('intent', {{'operator': 'carol', 'plan': {PLAN!r}}})"
+    await asyncio.to_thread(crashed, tmp_path, intent, DONE)
+    async with side(tmp_path) as one:
+        shown = await until(lambda: one.shown)
+        assert shown[0].unjudged and shown[0].lost and shown[0].phase == "ended" and shown[0].watch == PLAN["watch"]
+        one.dismiss()
+        assert one.shown == () and list(one.lost) == [shown[0].intent]  # the journal shows it still
+        await one.seen(str(shown[0].intent), "worked", "no attempt for a minute")
+        await until(lambda: not one.lost)
+    async with side(tmp_path) as later:
+        await until(lambda: later.entries)
+        assert later.shown == () and "looked at by maria" in later.entries[-1].data["verdict"]["because"]
+
+
+async def test_what_was_refused_or_failed_is_owed_no_verdict(tmp_path: Path) -> None:
+    for state in ("refused", "failed"):
+        intent = f"i = j.append('intent', {{'operator': 'carol', 'plan': {PLAN!r}}})"
+        await asyncio.to_thread(crashed, tmp_path, intent, DONE.replace("done", state))
+    async with side(tmp_path) as one:
+        await until(lambda: len(one.entries) == 4)
+        assert one.shown == () and not one.lost
+
+
+async def test_whether_it_helped_is_no_news_after_half_a_day(tmp_path: Path) -> None:
+    intent = f"i = j.append('intent', {{'operator': 'carol', 'plan': {PLAN!r}}})"
+    await asyncio.to_thread(crashed, tmp_path, intent, DONE)
+    one = Operations(settings(tmp_path), Sources(Clients(), {}), dict)
+    entries_then = entries(tmp_path)
+    assert others(entries_then, one.journal.writer, utc_now(), utc_now())
+    late = utc_now() + MATTERS
+    assert not others(entries_then, one.journal.writer, late, late)
 
 
 async def test_a_console_that_ends_in_the_middle_turns_its_action_unknown_on_the_others(tmp_path: Path) -> None:

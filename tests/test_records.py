@@ -12,7 +12,7 @@ import pytest
 
 from nexconsole import records, settings
 from nexconsole.errors import JournalError
-from nexconsole.journal import Journal, Kind, Scrubber, Writer, journal_file
+from nexconsole.journal import Journal, Kind, Scrubber, Writer, journal_file, read
 from nexconsole.journal.entries import make
 
 INCIDENT = "INC-20261123-1342"
@@ -91,6 +91,30 @@ def test_the_timeline_reads_as_sentences_and_says_what_is_unknown(run, incident)
         "UNKNOWN: piet's console ended before it knew what became of: pods.restart: 3 pods, one by one. "
         "Check whether it happened: the pods are new and ready"
     )
+
+
+def test_an_outcome_without_a_verdict_is_told_with_what_to_check(run, incident, tmp_path):
+    file = journal_file(tmp_path, "INC-20261123-1500")
+    here = Writer.here("maria")
+    plan = {"action": "pods.restart", "effect": "3 pods", "watch": "all pods are new and ready"}
+    for writer in (Writer("piet", here.host, 2**22 + 1, START), Writer("bob", "elsewhere", 7, START), here):
+        journal = Journal(file, writer, Scrubber())
+        intent = journal.append(Kind.INTENT, {"plan": plan})
+        journal.append(Kind.OUTCOME, {"intent": intent.id, "outcome": {"state": "done", "answer": "accepted"}})
+    lines = [line.strip() for line in run("show", file.stem)[1].splitlines()[6:]]
+    assert lines == [
+        "NO VERDICT: piet's console ended while it watched what came of: pods.restart: 3 pods: done: accepted. "
+        "Check whether all pods are new and ready",
+        "NO VERDICT yet from bob on elsewhere for: pods.restart: 3 pods: done: accepted. "
+        "Ask, or check whether all pods are new and ready",
+        "UNDER WAY: maria's console still watches whether all pods are new and ready, after: pods.restart: 3 pods: "
+        "done: accepted",
+    ]
+    assert "- **NO VERDICT: piet's console ended while it watched" in run("export", file.stem)[1]
+    maria = Journal(file, here, Scrubber())
+    for entry in [entry for entry in read(file).entries if entry.kind == Kind.INTENT]:
+        maria.append(Kind.VERDICT, {"intent": entry.id, "verdict": {"state": "worked", "because": "looked"}})
+    assert "NO VERDICT" not in run("show", file.stem)[1]
 
 
 def test_entries_as_json_are_the_journals_own(run, incident):

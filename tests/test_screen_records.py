@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from desk import desk, entries, settings, strip_of, text_of, until
-from test_operations import PLAN, crashed
+from test_operations import DONE, PLAN, crashed
 
 from nexconsole.app import NexConsole
 from nexconsole.journal import open_journal
@@ -76,6 +76,35 @@ async def test_after_a_crash_the_next_console_says_unknown_and_how_to_look(tmp_p
         await until(lambda: len(entries(tmp_path)) == 2)
         assert entries(tmp_path)[1].data["outcome"]["state"] == "failed"
         await until(lambda: "UNKNOWN" not in strip_of(app))
+
+
+async def test_after_a_crash_between_outcome_and_verdict_the_next_console_says_so_and_how_to_look(
+    tmp_path: Path,
+) -> None:
+    intent = f"i = j.append('intent', {{'operator': 'carol', 'plan': {PLAN!r}}})"
+    await asyncio.to_thread(crashed, tmp_path, intent, DONE)
+    async with desk(settings(tmp_path), size=(160, 40)) as (app, pilot):
+        await until(lambda: "NO VERDICT" in strip_of(app))
+        said = " ".join(strip_of(app).split())
+        assert "UPDATE 1; its console ended while it watched. Check whether its attempts fall to none" in said
+        await pilot.press("d", "J")
+        await until(lambda: isinstance(app.screen, Journal))
+        await until(lambda: "NO VERDICT: its console ended while it watched" in text_of(app))
+        assert PLAN["command"] in text_of(app)
+        await pilot.press("o")
+        await until(lambda: isinstance(app.screen, Prompt))
+        await asyncio.sleep(0.5)
+        await pilot.press(*"done", "enter")
+        assert isinstance(app.screen, Prompt) and "`no effect`" in text_of(app)
+        for _ in "done":
+            await pilot.press("backspace")
+        await pilot.press(*"no effect: they still buy there", "enter")
+        await until(lambda: len(entries(tmp_path)) == 3)
+        assert entries(tmp_path)[2].data["verdict"]["state"] == "no effect"
+        await pilot.press("J")
+        await until(lambda: isinstance(app.screen, Journal))
+        await pilot.pause(0.3)
+        assert "NO VERDICT" not in text_of(app)
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:12])

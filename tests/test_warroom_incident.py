@@ -11,10 +11,12 @@ from incident_story import PIET, START, Story, whole
 
 from nexconsole.journal import Kind, merge
 from nexconsole.warroom.incident import fold
+from nexconsole.warroom.report import questions
 
 
 def standing(story: Story) -> list[str]:
-    return [one.what for one in fold(story.entries).standing]
+    """What stands, of what is known: these stories tell no verdicts."""
+    return [one.what for one in fold(story.entries).standing if "no verdict" not in one.what]
 
 
 def test_the_fold_tells_who_what_when_and_what_is_left():
@@ -140,6 +142,20 @@ def test_a_person_who_looked_knows_better_than_a_console_that_gave_up():
     story.end(intent, "unknown")
     (action,) = fold(story.entries).actions
     assert (action.outcome, action.unknown) == ("done", False)
+
+
+def test_an_action_whose_effect_nobody_saw_stands_until_somebody_tells():
+    story = Story()
+    seen = story.act("provider.enable", "smsbower", watch="somebody buys there")
+    story.end(seen)
+    told = story.act("locks.flush", "purchase", watch="the keys are gone")
+    story.end(told)
+    story.end(told, writer=PIET)  # a person looked
+    [left] = fold(story.entries).standing
+    assert left.what.startswith("provider.enable smsbower: no verdict is on record. Look whether somebody buys there")
+    assert "Did action 1, provider.enable smsbower, help? No verdict is on record." in questions(fold(story.entries))
+    story.judge(seen, "worked", PIET)
+    assert fold(story.entries).standing == ()
 
 
 def test_a_step_whose_action_never_ended_stands():

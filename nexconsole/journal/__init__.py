@@ -12,7 +12,7 @@ from .entries import Entries, Entry, Kind, Problem, Writer
 from .files import try_folder
 from .folder import OUTSIDE, journal_file, journal_files, journal_folder, new_incident, open_journal, recent_files
 from .processes import Life
-from .reading import Tail, Unfinished, follow, merge, read, unfinished
+from .reading import Tail, Unfinished, follow, merge, read, unfinished, unjudged
 from .scrubbing import Scrubber
 from .verification import verify
 
@@ -44,6 +44,7 @@ __all__ = [
     "recent_files",
     "try_folder",
     "unfinished",
+    "unjudged",
     "verify",
     "verify_incident",
 ]

@@ -174,19 +174,57 @@ def _rank(entry: Entry) -> tuple[bool, bytes]:
 
 @dataclass(frozen=True, kw_only=True)
 class Unfinished:
-    """An intent without an outcome. RUNNING: its console may still be at it. GONE: its effect must be checked."""
+    """An intent without an outcome, or with one (`outcome`: done or unknown) that nobody has judged.
+
+    RUNNING: its console may still be at it. GONE: its effect must be checked.
+    """
 
     entry: Entry
     life: Life
+    outcome: Entry | None = None
 
 
 def unfinished(entries: Iterable[Entry]) -> tuple[Unfinished, ...]:
     """The intents that no outcome names, with whether their console still runs."""
     entries = tuple(entries)
     ended = {str(entry.data.get("intent")) for entry in entries if entry.kind == Kind.OUTCOME}
-    here = socket.gethostname()
     return tuple(
-        Unfinished(entry=entry, life=life(entry.writer.host, entry.writer.pid, entry.writer.start, here))
+        Unfinished(entry=entry, life=_life(entry))
         for entry in entries
         if entry.kind == Kind.INTENT and entry.id not in ended
     )
+
+
+def unjudged(entries: Iterable[Entry]) -> tuple[Unfinished, ...]:
+    """The intents whose outcome called for a verdict that is not there, with whether their console still runs.
+
+    A verdict, an undo, and what a person found by looking (another writer's outcome) settle it.
+    """
+    entries = tuple(entries)
+    begun = {entry.id: entry for entry in entries if entry.kind == Kind.INTENT}
+    left: dict[str, Entry] = {}
+    settled: set[str] = set()
+    for entry in entries:
+        intent = begun.get(str(entry.data.get("intent")))
+        if intent is None:
+            continue
+        if entry.kind == Kind.OUTCOME and entry.writer == intent.writer and _open(entry):
+            left[intent.id] = entry
+        elif entry.kind in (Kind.OUTCOME, Kind.VERDICT, Kind.UNDO):
+            settled.add(intent.id)
+    return tuple(
+        Unfinished(entry=begun[id], life=_life(begun[id]), outcome=outcome)
+        for id, outcome in left.items()
+        if id not in settled
+    )
+
+
+def _open(outcome: Entry) -> bool:
+    """Whether it is watched what comes of it: what was refused or failed is not."""
+    said = outcome.data.get("outcome")
+    return isinstance(said, dict) and said.get("state") in ("done", "unknown")
+
+
+def _life(entry: Entry) -> Life:
+    writer = entry.writer
+    return life(writer.host, writer.pid, writer.start, socket.gethostname())

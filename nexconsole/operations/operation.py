@@ -25,7 +25,8 @@ class StepRef:
 class Operation:
     """One action under way or ended, here or (`elsewhere`) on another console; changes until `phase` is ended.
 
-    `unfinished`: its console ended between intent and outcome, so that nobody knows what became of it.
+    `unfinished`: its console ended between intent and outcome, so that nobody knows what became of it;
+    `unjudged`: between outcome and verdict, so that nobody knows whether it helped.
     """
 
     action: str
@@ -35,6 +36,7 @@ class Operation:
     phase: Phase = "preparing"
     elsewhere: bool = False
     unfinished: bool = False
+    unjudged: bool = False
     plan: Plan | None = None
     intent: str | None = None
     watch: str = ""
@@ -51,6 +53,11 @@ class Operation:
     @property
     def name(self) -> str:
         return " ".join((self.action, *self.arguments.values()))
+
+    @property
+    def lost(self) -> bool:
+        """Whether somebody must look what became of it, because its console has ended."""
+        return (self.unfinished and self.outcome is None) or (self.unjudged and self.verdict is None)
 
     @property
     def undo(self) -> Undo | None:

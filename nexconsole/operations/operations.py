@@ -390,10 +390,20 @@ class Operations:
         self._changed()
         return bool(sending)
 
+    @property
+    def lost(self) -> Mapping[str, Operation]:
+        """What somebody must look at because its console has ended, by its intent, dismissed or not."""
+        return {intent: one for intent, one in self._there.items() if one.lost}
+
     async def found(self, intent: str, state: Literal["done", "failed"], words: str) -> None:
         """A person has looked what became of an unfinished intent. Raises JournalError."""
         answer = f"looked at by {self.settings.operator}: {words}"
         await self.record(Kind.OUTCOME, {"intent": intent, "outcome": {"state": state, "answer": answer}})
+
+    async def seen(self, intent: str, state: Literal["worked", "no effect", "worse"], words: str) -> None:
+        """A person has looked whether an action helped that nobody has judged. Raises JournalError."""
+        because = f"looked at by {self.settings.operator}: {words}"
+        await self.record(Kind.VERDICT, {"intent": intent, "verdict": {"state": state, "because": because}})
 
     def known(self, kind: str) -> tuple[str, ...]:
         """What may stand as an argument of this kind, as far as readings and settings tell."""

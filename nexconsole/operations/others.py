@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from ..actions.perform import EXECUTE_LIMIT_S
 from ..actions.plan import Outcome, Verdict
-from ..journal import Entry, Kind, Life, Writer, unfinished
-from ..journal.processes import life
+from ..journal import Entry, Kind, Life, Unfinished, Writer, unfinished, unjudged
 from .operation import Operation
 
 RECENT = timedelta(minutes=10)  # what was begun before this console is shown if it is no older and has not ended
+MATTERS = timedelta(hours=12)  # whether an older action helped is no news: the journal says so still
 PATIENCE = timedelta(seconds=EXECUTE_LIMIT_S)  # for a console on another host, of which nobody knows whether it lives
+WATCHING = timedelta(seconds=600)  # the same for a verdict: a rollout's takes longest
 
 
 def others(entries: Iterable[Entry], me: Writer, since: datetime, now: datetime) -> dict[str, Operation]:
     """The actions of all writers but `me`, by their intents' ids: those that began after `since`, that have not
     ended, or that nobody knows the end of."""
     entries = tuple(entries)
-    lost = {one.entry.id for one in unfinished(entries)
-            if one.life is Life.GONE or (one.life is Life.UNKNOWN and now - one.entry.at > PATIENCE)}  # fmt: skip
+    lost = {one.entry.id for one in unfinished(entries) if _ended(one, now)}
+    watched = {one.entry.id: _ended(one, now) for one in unjudged(entries)}
+    unseen = {id for id, ended in watched.items() if ended}
     found: dict[str, Operation] = {}
-    writers: dict[str, Writer] = {}
     for entry in entries:
         if entry.kind == Kind.INTENT:
-            if entry.writer != me and (entry.id in lost or entry.at > since - RECENT):
-                found[entry.id] = _begun(entry, entry.id in lost)
-                writers[entry.id] = entry.writer
+            matters = entry.id in lost or (entry.id in unseen and now - entry.at < MATTERS)
+            if entry.writer != me and (matters or entry.at > since - RECENT):
+                found[entry.id] = _begun(entry, entry.id in lost, entry.id in unseen)
         elif (operation := found.get(intent := str(entry.data.get("intent")))) is not None:
-            _conclude(operation, entry, writers[intent])
-    return {
-        intent: one for intent, one in found.items() if one.unfinished or one.phase != "ended" or one.began_at >= since
-    }
+            _conclude(operation, entry, intent in watched and intent not in unseen)
+    return {intent: one for intent, one in found.items() if one.lost or one.phase != "ended" or one.began_at >= since}
 
 
-def _begun(entry: Entry, lost: bool) -> Operation:
+def _ended(intent: Unfinished, now: datetime) -> bool:
+    """Whether its console will say no more of it, as far as can be told from here."""
+    last, patience = (intent.entry, PATIENCE) if intent.outcome is None else (intent.outcome, WATCHING)
+    return intent.life is Life.GONE or (intent.life is Life.UNKNOWN and now - last.at > patience)
+
+
+def _begun(entry: Entry, lost: bool, unseen: bool) -> Operation:
     plan = entry.data.get("plan")
     plan = plan if isinstance(plan, dict) else {}
     arguments = plan.get("arguments")
@@ -45,25 +49,23 @@ def _begun(entry: Entry, lost: bool) -> Operation:
         arguments={str(k): str(v) for k, v in arguments.items()} if isinstance(arguments, dict) else {},
         began_at=entry.at,
         by=str(entry.writer),
-        phase="ended" if lost else "sending",
+        phase="ended" if lost or unseen else "sending",
         elsewhere=True,
         unfinished=lost,
+        unjudged=unseen,
         intent=entry.id,
-        watch=str(plan.get("watch") or ""),
+        watch=str(plan.get("watch") or "it helped"),
         command=str(plan.get("command") or ""),
     )
 
 
-def _conclude(operation: Operation, entry: Entry, writer: Writer) -> None:
-    """`writer` wrote the intent: a verdict can only come from there, and while that console lives."""
+def _conclude(operation: Operation, entry: Entry, watched: bool) -> None:
     part = entry.data.get(entry.kind)
     if not isinstance(part, dict):
         return
     if entry.kind == Kind.OUTCOME:
         operation.outcome = Outcome(state=part.get("state", "unknown"), answer=str(part.get("answer", "")))
-        open_end = operation.outcome.state in ("done", "unknown") and entry.writer == writer
-        alive = life(writer.host, writer.pid, writer.start, socket.gethostname()) is not Life.GONE
-        operation.phase = "watching" if open_end and alive else "ended"
+        operation.phase = "watching" if watched else "ended"
     elif entry.kind == Kind.VERDICT:
         operation.verdict = Verdict(state=part.get("state", "unknown"), because=str(part.get("because", "")))
         operation.phase = "ended"

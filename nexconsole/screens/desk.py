@@ -289,17 +289,33 @@ class Desk:
         from .journal import Journal
 
         intent = await self.app.push_screen_wait(Journal(self.operations, self.runbook))
-        if intent is None:
-            return
+        lost = self.operations.lost.get(intent or "")
+        if lost is not None:
+            await (self._tell_outcome if lost.outcome is None else self._tell_verdict)(str(intent))
 
-        def wrong(text: str) -> str:
-            return "" if text.split(maxsplit=1)[:1] in (["done"], ["not"]) else "begin with `done` or with `not done`"
-
+    async def _tell_outcome(self, intent: str) -> None:
         title = "what became of it? `done` or `not done`, then how you know"
-        text = await self.app.push_screen_wait(Prompt(title, offered=("done: ", "not done: "), wrong=wrong))
+        text = await self._told(title, ("done", "not done"))
         if text is not None:
             state = "done" if text.startswith("done") else "failed"
             await self.recorded(self.operations.found(intent, state, text), "recorded")
+
+    async def _tell_verdict(self, intent: str) -> None:
+        title = "did it help? `worked`, `no effect` or `worse`, then how you know"
+        text = await self._told(title, ("worked", "no effect", "worse"))
+        if text is not None:
+            state = next(one for one in ("worked", "no effect", "worse") if text.startswith(one))
+            await self.recorded(self.operations.seen(intent, state, text), "recorded")
+
+    async def _told(self, title: str, words: tuple[str, ...]) -> str | None:
+        """One line that begins with one of the words; None where it is not given."""
+        named = " or ".join(f"`{word}`" for word in words)
+
+        def wrong(text: str) -> str:
+            begins = any(f"{text} ".startswith((f"{word} ", f"{word}:", f"{word},")) for word in words)
+            return "" if begins else f"begin with {named}"
+
+        return await self.app.push_screen_wait(Prompt(title, offered=[f"{word}: " for word in words], wrong=wrong))
 
     # --- scenarios --------------------------------------------------------------------------------------------
 

@@ -18,15 +18,16 @@ from .dialog import Dialog
 from .story import words
 
 if TYPE_CHECKING:
-    from ..operations import Operations
+    from ..operations import Operation, Operations
     from ..runbook.model import Runbook
 
 INKS: Mapping[str, str] = {Kind.INTENT: "strong", Kind.NOTE: "note", Kind.SEVERITY: "warn", Kind.UNDO: "strong"}
+KIND = 10  # cells
 DETAIL = 7  # lines below the list for the entry under the cursor
 
 
 class Journal(Dialog[str | None]):
-    """Returns the id of an unfinished intent whose end the operator wants to tell, or None."""
+    """Returns the id of an intent that nobody knows the end or the effect of and of which the operator can tell."""
 
     CSS_PATH = paths.STYLES / "journal.tcss"
     AUTO_FOCUS = ""
@@ -39,7 +40,7 @@ class Journal(Dialog[str | None]):
         Binding("end,G", "move(1000000)", "Last", id="journal.last", tooltip="Go to the newest", show=False),
         Binding("home,g", "move(-1000000)", "First", id="journal.first", tooltip="Go to the oldest", show=False),
         Binding("c", "copy", "Copy", id="journal.copy", tooltip="Copy the entry's command, or its words"),
-        Binding("o", "tell", "Outcome", id="journal.tell", tooltip="Say what became of an UNKNOWN action"),
+        Binding("o", "tell", "Outcome", id="journal.tell", tooltip="Say what became of an action, or if it helped"),
     ]
 
     def __init__(self, operations: Operations, runbook: Runbook | None = None) -> None:
@@ -57,19 +58,11 @@ class Journal(Dialog[str | None]):
 
     def on_mount(self) -> None:
         self.set_interval(0.25, self.paint)
-        lost = self.lost
-        if lost:
-            self._at = next(iter(lost))
+        self._at = next(iter(self._operations.lost), None)
         self.call_after_refresh(self.paint)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.paint)
-
-    @property
-    def lost(self) -> dict[str, str]:
-        """The ids of intents whose end nobody knows, each with what to look at."""
-        return {one.intent: one.watch for one in self._operations.shown
-                if one.unfinished and one.outcome is None and one.intent}  # fmt: skip
 
     @property
     def _index(self) -> int:
@@ -102,10 +95,10 @@ class Journal(Dialog[str | None]):
         self.paint()
 
     def action_tell(self) -> None:
-        if self.entry is not None and self.entry.id in self.lost:
+        if self.entry is not None and self.entry.id in self._operations.lost:
             self.dismiss(self.entry.id)
         else:
-            self._notice = "the entry under the cursor is no UNKNOWN action"
+            self._notice = "the entry under the cursor is no action that is UNKNOWN or without a verdict"
             self.paint()
 
     def action_close(self) -> None:
@@ -116,7 +109,7 @@ class Journal(Dialog[str | None]):
     def paint(self) -> None:
         shown = self.query_one("#entries", Lines)
         width, height = shown.size
-        entries, lost = self._operations.entries, self.lost
+        entries, lost = self._operations.entries, self._operations.lost
         rows = Listing([entry.id for entry in entries], lambda n: self._row(entries[n], lost, width - 4))
         trouble = self._operations.trouble
         head: tuple[Line, ...] = tuple(((line, "alarm"),) for line in wrapped(trouble, width - 4, 2)) if trouble else ()
@@ -136,16 +129,19 @@ class Journal(Dialog[str | None]):
     def _keys(self) -> Line:
         if self._notice:
             return ((f" {self._notice}", "note"),)
-        tell: Line = (("o", "key"), (" says what became of it   ", "muted")) if self.lost else ()
+        tell: Line = (("o", "key"), (" says what became of it   ", "muted")) if self._operations.lost else ()
         return ((" esc", "key"), (" back   ", "muted"), ("c", "key"), (" copies   ", "muted"), *tell)
 
     def _about(self, width: int) -> list[Line]:
-        """The entry under the cursor in full, as far as there is room; what an UNKNOWN one needs comes first."""
+        """The entry under the cursor in full, as far as there is room; what somebody must look at comes first."""
         if self.entry is None:
             return []
         lines: list[Line] = []
-        if self.entry.id in self.lost:
-            text = f"UNKNOWN: its console ended before it knew. Check whether {self.lost[self.entry.id]}"
+        if (lost := self._operations.lost.get(self.entry.id)) is not None:
+            text = f"UNKNOWN: its console ended before it knew. Check whether {lost.watch}"
+            if lost.outcome is not None:
+                ended = f"its console ended while it watched what came of {lost.outcome.state}: {lost.outcome.answer}"
+                text = f"{_mark(lost)}: {ended}. Check whether {lost.watch}"
             lines += [((f" {line}", "warn"),) for line in wrapped(text, width, 2)]
         lines += [((f" {line}", "text"),) for line in wrapped(words(self.entry, self._runbook), width, 3)]
         command = _plan(self.entry).get("command")
@@ -153,9 +149,9 @@ class Journal(Dialog[str | None]):
             lines += [((f" {line}", "muted"),) for line in wrapped(str(command), width, 3)]
         return lines[:DETAIL]
 
-    def _row(self, entry: Entry, lost: Mapping[str, str], width: int) -> Line:
+    def _row(self, entry: Entry, lost: Mapping[str, Operation], width: int) -> Line:
         who = 10 if width < 90 else 18
-        kind = "UNKNOWN" if entry.id in lost else plain(entry.kind, 8)
+        kind = _mark(lost[entry.id]) if entry.id in lost else plain(entry.kind, 8)
         ink = "warn" if entry.id in lost else INKS.get(entry.kind, "text")
         if entry.kind in (Kind.OUTCOME, Kind.VERDICT):
             part = entry.data.get(entry.kind)
@@ -164,9 +160,13 @@ class Journal(Dialog[str | None]):
         writer = column(plain(entry.writer, 40), who)
         return (
             (f"{entry.at:%H:%M:%S} {writer} ", "muted"),
-            (f"{column(kind, 8)} ", "muted" if ink == "text" else ink),
+            (f"{column(kind, KIND)} ", "muted" if ink == "text" else ink),
             (words(entry, self._runbook), ink),
         )
+
+
+def _mark(lost: Operation) -> str:
+    return "NO VERDICT" if lost.outcome is not None and lost.outcome.state == "done" else "UNKNOWN"
 
 
 def _plan(entry: Entry) -> dict[str, object]:

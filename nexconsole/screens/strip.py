@@ -61,7 +61,7 @@ def _rows(one: Operation, undoable: bool, now: datetime, width: int, most: int) 
 
 
 def _keys(one: Operation, undoable: bool) -> tuple[Run, ...]:
-    if one.unfinished:
+    if one.lost:
         return (("  J", "key"), (" how ", "muted"), (" d", "key"), (" dismisses ", "muted"))
     undo: tuple[Run, ...] = (("  u", "key"), (" undoes ", "muted")) if undoable else ()
     if one.phase == "ended":
@@ -75,6 +75,9 @@ def _said(one: Operation, now: datetime) -> tuple[str, str, str]:
     """Mark, ink and words."""
     if one.unfinished and one.outcome is None:
         return "? UNKNOWN", "warn", f"its console ended at {clock(one.began_at)} or after. Check: {one.watch}"
+    if one.lost and one.outcome is not None:
+        mark, ink = OUTCOMES["unknown"] if one.outcome.state == "unknown" else ("? NO VERDICT", "warn")
+        return mark, ink, f"{one.outcome.answer}; its console ended while it watched. Check whether {one.watch}"
     if one.stopped is not None:
         return "○ not done", "muted", one.stopped
     if one.verdict is not None:

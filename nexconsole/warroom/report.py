@@ -108,6 +108,8 @@ def questions(incident: Incident) -> tuple[str, ...]:
     for number, action in enumerate(incident.actions, 1):
         if action.unknown:
             own.append(f"What became of action {number}, {action.name}?")
+        elif action.unjudged:
+            own.append(f"Did action {number}, {action.name}, help? No verdict is on record.")
         elif action.outcome in ("refused", "failed"):
             own.append(f"Action {number}, {action.name}, was {action.outcome}: why, and what did that cost?")
         elif action.verdict in ("no effect", "worse"):

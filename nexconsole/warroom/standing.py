@@ -45,6 +45,7 @@ def standing(actions: Iterable[Taken], at: datetime) -> list[Standing]:
         _standing("silence", _silence(one), one) for one in {one.intent: one for one in silences.values()}.values()
     ]
     found += [_standing("action", f"{one.name}: nobody knows what became of it", one) for one in taken if one.unknown]
+    found += [_standing("action", f"{one.name}: no verdict is on record", one) for one in taken if one.unjudged]
     return sorted(found, key=lambda one: (one.since, one.what))
 
 

@@ -19,8 +19,9 @@ SHOWN_TARGETS = 20
 class Taken:
     """One action. `outcome` is done, refused, failed or unknown, also where none was recorded (`ended_at` None).
 
-    `verdict` is "" where there is none. `subject` is the first target's name, however the operator wrote it.
-    `silences` holds the ids of silences that it made, `lasts_s` for how long.
+    `verdict` is "" where there is none; `looked_at`: a person told the outcome, so that none is to come.
+    `subject` is the first target's name, however the operator wrote it. `silences` holds the ids of silences that
+    it made, `lasts_s` for how long.
     """
 
     intent: str
@@ -48,6 +49,7 @@ class Taken:
     undone_by: str = ""
     silences: tuple[str, ...] = ()
     lasts_s: float | None = None
+    looked_at: bool = False
 
     @property
     def name(self) -> str:
@@ -62,6 +64,11 @@ class Taken:
     def unknown(self) -> bool:
         """Whether nobody knows by now what became of it."""
         return self.outcome == "unknown" and self.verdict in ("", "unknown") and self.undone_at is None
+
+    @property
+    def unjudged(self) -> bool:
+        """Whether its console did it and ended before it knew if it helped, and nobody has told since."""
+        return self.outcome == "done" and not self.verdict and not self.looked_at and self.undone_at is None
 
 
 def taken_in(entries: Iterable[Entry]) -> tuple[Taken, ...]:
@@ -94,6 +101,7 @@ def _taken(intent: Entry, after: Mapping[tuple[str, str], list[Entry]]) -> Taken
         outcome=_state(outcome) if outcome else "unknown",
         answer=_text(said.get("answer")) if outcome else "no outcome is on record",
         ended_at=outcome.at.astimezone(UTC) if outcome else None,
+        looked_at=outcome is not None and outcome.writer != intent.writer,
         verdict=_text(judged.get("state"), 20),
         because=_text(judged.get("because")),
         verdict_at=verdict.at.astimezone(UTC) if verdict else None,
