@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import os
@@ -30,6 +31,7 @@ from .sources import NAMES
 from .sources.importing import COURTESY
 
 if TYPE_CHECKING:
+    from .operations import Operation
     from .screens.desk import Desk
     from .signals.readings import Signal
     from .sources import Sources
@@ -184,7 +186,7 @@ class NexConsole(App[None]):
 
     async def on_unmount(self) -> None:
         if "desk" in self.__dict__:
-            await self.desk.operations.close()
+            await self.desk.operations.close(_say_waiting)
         if self.sources is None:
             return
         try:
@@ -277,6 +279,12 @@ class NexConsole(App[None]):
             )
         yield SystemCommand("Keys (?)", "Show what the keys do", self.action_help)
         yield SystemCommand("Quit (q)", "Leave the console", self.action_quit)
+
+
+def _say_waiting(one: Operation) -> None:
+    """The terminal is given back by now, or gone."""
+    with contextlib.suppress(OSError):
+        print(f"nexconsole: waiting for the answer to {one.name}; Ctrl+C leaves at once", file=sys.stderr, flush=True)
 
 
 def _import_behind() -> None:

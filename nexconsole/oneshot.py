@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,9 +15,10 @@ import msgspec
 from . import status
 from .actions.action import Action, Context, named_arguments
 from .actions.perform import Answer, Console, Performance, observing, perform
-from .actions.plan import Plan
+from .actions.plan import Outcome, Plan
 from .actions.registry import ACTIONS
 from .errors import NexConsoleError, SettingsError
+from .journal import Kind
 from .model import utc_now
 from .operations.logbook import Logbook
 from .settings import Settings
@@ -23,6 +26,7 @@ from .sources import open_sources
 from .warroom.leases import Leases
 
 WORKED, REFUSED, USAGE, FAILED, UNKNOWN = 0, 1, 2, 3, 4
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def add_parser(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
@@ -66,12 +70,66 @@ def exit_code(performance: Performance, dry: bool) -> int:
     return {"worked": WORKED, "unknown": UNKNOWN}.get(verdict.state, FAILED)
 
 
+class Course:
+    """An action on its way, and what a signal does to it: what is being sent is finished and recorded first.
+
+    A link that drops (SIGHUP) cuts off nothing that was sent, not even the watching.
+    """
+
+    def __init__(self) -> None:
+        self.sent = self.told = False
+        self._performance: Performance | None = None
+        self._task: asyncio.Task[Performance] | None = None
+
+    async def run(self, path: Coroutine[Any, Any, Performance]) -> Performance:
+        """What has happened, also where a signal ended it."""
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(path)
+        for number in ENDING:
+            loop.add_signal_handler(number, self._signal, number)
+        try:
+            return await self._task
+        except asyncio.CancelledError:
+            if not self.told:
+                raise
+            return self._performance or self._cut_off()
+        finally:
+            for number in ENDING:
+                loop.remove_signal_handler(number)
+
+    def show(self, performance: Performance) -> None:
+        """The outcome is on record."""
+        self._performance = performance
+        if self.told and self._task is not None:
+            self._task.cancel()
+
+    def _signal(self, number: int) -> None:
+        if number == signal.SIGHUP and self.sent:
+            return
+        again, self.told = self.told, True
+        if self.sent and self._performance is None and not again:
+            _say("told to end: waiting for the answer to what was sent; once more leaves at once")
+        elif self._task is not None:
+            self._task.cancel()
+
+    def _cut_off(self) -> Performance:
+        if not self.sent:
+            return Performance(plan=None, stopped="told to end by a signal: nothing was sent")
+        answer = "told to end by a signal before the answer was in: it may have happened or not"
+        return Performance(plan=None, outcome=Outcome(state="unknown", answer=answer))
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        print(text, file=sys.stderr, flush=True)
+
+
 async def _perform(
     action: Action, arguments: Mapping[str, str], options: argparse.Namespace, settings: Settings
 ) -> Performance:
     sources = open_sources(settings)
     book = Logbook(settings, utc_now)
-    leases = Leases(settings)
+    leases, course = Leases(settings), Course()
     try:
         await book.look()
         readings = await status.take(sources, settings)
@@ -83,7 +141,8 @@ async def _perform(
             sources=sources,
             readings=lambda: readings,
             operator=settings.operator,
-            progress=lambda text: print(text, file=sys.stderr, flush=True),
+            cancelled=lambda: course.told,
+            progress=_say,
             entries=lambda: _entries(book),
         )
         if options.dry_run or options.confirm is None:
@@ -94,19 +153,22 @@ async def _perform(
             return Answer(text=options.confirm if why_again is None else None)
 
         async def record(kind: str, data: Mapping[str, Any]) -> str:
+            course.sent = course.sent or kind == Kind.INTENT  # from the moment on that it may be on record
             return (await book.record(kind, data)).id
 
         async def ask_unrecorded(sentence: str) -> bool:
+            course.sent = options.unrecorded
             return options.unrecorded
 
         console = Console(
             ask=ask,
             record=record,
             ask_unrecorded=ask_unrecorded,
+            show=course.show,
             observing=observing(settings, readings),
             leases=leases,
         )
-        return await perform(action, arguments, context, console)
+        return await course.run(perform(action, arguments, context, console))
     finally:
         await leases.close()
         await sources.close()

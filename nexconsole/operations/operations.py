@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from ..sources import Sources
 
 log = logging.getLogger(__name__)
+
+LEAVE_S = 20.0  # how long leaving waits for the answer to what is being sent
 
 
 class Operations:
@@ -67,6 +69,7 @@ class Operations:
         self._there: dict[str, Operation] = {}  # by the intent's id
         self._dismissed: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._acts: dict[asyncio.Task[Performance], Operation] = {}
 
     # --- the journal ------------------------------------------------------------------------------------------
 
@@ -76,11 +79,22 @@ class Operations:
         self._spawn(self.sharing.run())
         self._spawn(self.people.run())
 
-    async def close(self) -> None:
-        for task in self._tasks:
+    async def close(self, waiting: Callable[[Operation], None] = lambda one: None) -> None:
+        """End everything. What is being sent is waited for, so that its outcome is on record: `waiting` is told."""
+        deadline = asyncio.get_running_loop().time() + LEAVE_S
+        for one in self._sending():
+            one.stopping = True  # before its next target
+            waiting(one)
+        while self._sending() and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.05)
+        tasks = [*self._tasks, *self._acts]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.leases.close()
+
+    def _sending(self) -> list[Operation]:
+        return [one for task, one in self._acts.items() if one.phase == "sending" and not task.done()]
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -249,15 +263,28 @@ class Operations:
                 operation.stopped = why_not
                 return operation
             side = self._side(operation, ask, ask_unrecorded, step, undoes)
-            done = await perform(ACTIONS[action], arguments, self._context(operation), side)
+            done = await self._performed(operation, perform(ACTIONS[action], arguments, self._context(operation), side))
             operation.plan, operation.outcome, operation.verdict = done.plan, done.outcome, done.verdict
             operation.stopped = done.stopped
             if step is not None and done.outcome is not None:
                 await self._conclude(step, done.outcome, done.verdict)
             return operation
         finally:
-            operation.phase = "ended"
+            if operation not in self._sending():
+                operation.phase = "ended"
             self._changed()
+
+    async def _performed(self, operation: Operation, path: Coroutine[Any, Any, Performance]) -> Performance:
+        """Await the path. Whoever gives up waiting ends it, unless it is being sent: then only `close` does."""
+        task = asyncio.create_task(path)
+        self._acts[task] = operation
+        task.add_done_callback(lambda task: self._acts.pop(task))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if operation.phase != "sending":
+                task.cancel()
+            raise
 
     def _context(self, operation: Operation) -> Context:
         def progress(text: str) -> None:
@@ -310,11 +337,17 @@ class Operations:
             operation.alone = said.alone
             return said.proposal, said.why_not
 
+        async def asking_unrecorded(why: str) -> bool:
+            operation.phase = "asking"
+            allowed = await ask_unrecorded(why)
+            operation.phase = "sending"
+            return allowed
+
         def show(performance: Performance) -> None:
             self._show(operation, performance, undoes)
 
         return Side(
-            ask=asking, record=record, ask_unrecorded=ask_unrecorded, show=show, observing=self.observing(),
+            ask=asking, record=record, ask_unrecorded=asking_unrecorded, show=show, observing=self.observing(),
             leases=self.leases,
             consult=consult,
         )  # fmt: skip

@@ -22,6 +22,7 @@ from ..actions.registry import ACTIONS
 from ..errors import JournalError, NexConsoleError
 from ..journal import Entry, Kind
 from ..operations import Operation, Operations, StepRef
+from ..operations.operations import LEAVE_S
 from ..settings import Settings
 from ..sources import Sources
 from ..sources.clients import Clients
@@ -257,8 +258,9 @@ class Desk:
             return True
         self._asked_to_quit = now
         one = under_way[0]
-        what = "being sent: what becomes of it will be unknown" if one.phase == "sending" else "being watched"
-        self.console.say(f"{one.name} is still {what}; once more leaves all the same", QUIT_AGAIN_S)
+        left = f"being sent; once more leaves when its answer is in, or after {LEAVE_S:g} s"
+        left = left if one.phase == "sending" else "being watched; once more leaves all the same, without a verdict"
+        self.console.say(f"{one.name} is still {left}", QUIT_AGAIN_S)
         return False
 
     # --- the journal ------------------------------------------------------------------------------------------
