@@ -146,7 +146,7 @@ async def _perform(
             entries=lambda: _entries(book),
         )
         if options.dry_run or options.confirm is None:
-            return await _prepared(action, arguments, context)
+            return await _prepared(action, arguments, context, observing(settings, readings))
 
         async def ask(plan: Plan, why_again: str | None) -> Answer:
             """The text given once, for the plan as it is first shown: what has changed since is not confirmed."""
@@ -179,9 +179,12 @@ async def _entries(book: Logbook) -> list[dict[str, Any]]:
     return book.as_context()
 
 
-async def _prepared(action: Action, arguments: Mapping[str, str], context: Context) -> Performance:
+async def _prepared(
+    action: Action, arguments: Mapping[str, str], context: Context, observes: str | None
+) -> Performance:
+    """The plan alone; `observes` is why it could not be executed here."""
     try:
-        return Performance(plan=await action.prepare(arguments, context))
+        return Performance(plan=await action.prepare(arguments, context), stopped=observes)
     except NexConsoleError as error:
         return Performance(plan=None, stopped=str(error))
 
