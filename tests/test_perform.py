@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from nexconsole.actions.perform import EXPIRED, Answer, observing, perform
 from nexconsole.actions.plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
 from nexconsole.actions.providers import DISABLE
 from nexconsole.errors import ActionError, Unreachable
+from nexconsole.journal import Journal, Scrubber, Writer, read
 from nexconsole.model import Reading
 from nexconsole.settings import Journal as JournalSettings
 from nexconsole.settings import Settings
@@ -421,7 +423,7 @@ sys.path[:0] = {path!r}
 from acting import acting, settings_of
 from nexconsole.actions import connections, perform as path
 from nexconsole.actions.providers import DISABLE
-from nexconsole.journal import Journal, Scrubber, Writer
+from nexconsole.journal import Journal, Scrubber, Writer, appending
 from pathlib import Path
 
 point, url, file = sys.argv[1:]
@@ -436,6 +438,14 @@ async def main():
         if point == "asked":
             die()
         return path.Answer(text=plan.confirm.text)
+    write = appending._write
+    def torn(descriptor, size, line):
+        if b'"kind":"' + point.removesuffix(" torn").encode() + b'"' in line:
+            os.write(descriptor, line[: len(line) // 2])
+            die()
+        write(descriptor, size, line)
+    if point.endswith(" torn"):
+        appending._write = torn
     async def record(kind, data):
         entry = await asyncio.to_thread(journal.append, kind, data)
         if point == kind + " recorded":
@@ -453,19 +463,36 @@ asyncio.run(main())
 """
 
 
+UNKNOWN_STILL = "UNKNOWN: maria's console ended before it knew what became of: provider.disable smsbower"
+NO_VERDICT = "NO VERDICT: maria's console ended while it watched what came of: provider.disable smsbower"
+
+
+async def journal(command: str, file: Path) -> tuple[int, str]:
+    """`nexconsole journal COMMAND FILE`: its exit code and all that it printed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "nexconsole", "journal", command, str(file),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    printed, _ = await asyncio.wait_for(process.communicate(), 30)
+    return process.returncode or 0, printed.decode()
+
+
 @pytest.mark.parametrize(
-    ("point", "kinds", "active"),
+    ("point", "kinds", "active", "said"),
     [
-        ("asked", [], True),
-        ("intent recorded", ["intent"], True),
-        ("committed", ["intent"], False),
-        ("outcome recorded", ["intent", "outcome"], False),
-        ("verdict recorded", ["intent", "outcome", "verdict"], False),
+        ("asked", [], True, ""),
+        ("intent torn", [], True, ""),
+        ("intent recorded", ["intent"], True, UNKNOWN_STILL),
+        ("committed", ["intent"], False, UNKNOWN_STILL),
+        ("outcome torn", ["intent"], False, UNKNOWN_STILL),
+        ("outcome recorded", ["intent", "outcome"], False, NO_VERDICT),
+        ("verdict torn", ["intent", "outcome"], False, NO_VERDICT),
+        ("verdict recorded", ["intent", "outcome", "verdict"], False, ""),
     ],
 )
-async def test_killed_at_any_point_the_journal_verifies_and_tells_the_story(database, tmp_path, point, kinds, active):
-    from nexconsole.journal import Life, read, unfinished, verify
-
+async def test_killed_at_any_point_the_journal_verifies_and_tells_the_story(
+    database, tmp_path, point, kinds, active, said
+):
     for name in ("smsbower", "5sim"):
         await add_provider(database, name)
     file = tmp_path / "INC-1.jsonl"
@@ -474,13 +501,22 @@ async def test_killed_at_any_point_the_journal_verifies_and_tells_the_story(data
     status = await asyncio.wait_for(process.wait(), 30)
     assert status == -signal.SIGKILL
     assert await database.connection.fetchval("SELECT is_active FROM providers WHERE name = 'smsbower'") == active
-    if not kinds:
+    if point == "asked":
         assert not file.exists()
         return
-    entries = read(file).entries
-    assert [entry.kind for entry in entries] == kinds and not verify(file)
-    left = unfinished(entries)
-    assert [one.life for one in left] == ([Life.GONE] if kinds == ["intent"] else [])
+    assert [entry.kind for entry in read(file).entries] == kinds
+    # The next console writes on, and what it and anybody else is told is the same.
+    Journal(file, Writer.here("piet"), Scrubber()).append("note", {"text": "here now"})
+    code, verified = await journal("verify", file)
+    _, shown = await journal("show", file)
+    if point.endswith(" torn"):
+        assert code == 1 and verified.count("line ") == 1 and f"line {len(kinds) + 1}: torn: " in verified
+    else:
+        assert code == 0 and "as it was written" in verified
+    assert ("UNKNOWN" in shown or "NO VERDICT" in shown) == bool(said) and said in shown
+    if said:
+        assert "smsbower's attempts fall to none within" in shown.partition(said)[2]  # how to check
+    assert shown.count("here now") == 1
 
 
 async def test_two_consoles_down_the_whole_path_are_one_change_and_one_refusal(database):
