@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
+import subprocess
+import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -36,6 +40,7 @@ from nexconsole.journal import (
     verify,
 )
 from nexconsole.journal.entries import MAX_LINE, decode, make
+from nexconsole.journal.processes import life, started_at
 
 START = datetime(2026, 11, 23, 13, 42, tzinfo=UTC)
 
@@ -342,6 +347,15 @@ def test_an_intent_without_outcome_is_told_with_whether_its_console_runs(file):
     found = unfinished([*read(file).entries, *lost])
     assert [each.entry for each in found] == [running, *lost]
     assert [each.life for each in found] == [Life.RUNNING, Life.GONE, Life.GONE, Life.UNKNOWN]
+
+
+def test_a_console_that_is_dead_and_not_yet_buried_is_gone(file):
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    start = started_at(child.pid)
+    while "Z" not in Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[:1]:
+        time.sleep(0.01)
+    assert life(socket.gethostname(), child.pid, start, socket.gethostname()) is Life.GONE
+    child.wait()
 
 
 def test_the_folder_is_the_settings_or_the_accounts_own(tmp_path):
