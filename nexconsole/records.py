@@ -212,7 +212,9 @@ def _intent(data: Mapping[str, Any]) -> str:
     plan = _part(data, "plan")
     arguments = plan.get("arguments")
     given = " ".join(map(str, arguments.values())) if isinstance(arguments, dict) else ""
-    return ": ".join(filter(None, (" ".join(filter(None, (_words(plan, "action"), given))), _words(plan, "effect"))))
+    late = "recorded only after it was sent" if data.get("late") else ""
+    name = " ".join(filter(None, (_words(plan, "action"), given)))
+    return ": ".join(filter(None, (name, late, _words(plan, "effect"))))
 
 
 def _proposed(data: Mapping[str, Any]) -> str:

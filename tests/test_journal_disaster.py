@@ -88,7 +88,10 @@ def test_a_full_disk_is_said_and_leaves_a_journal_that_goes_on_when_there_is_roo
                 written += 1
         assert written > 5
         assert verify(file) == ()
+        with pytest.raises(JournalError, match="the disk is full"):
+            journal.try_again()
         (folder / "ballast").unlink()
+        journal.try_again()
         journal.append(Kind.NOTE, {"text": "room again"})
         assert len(read(file).entries) == written + 1
         assert verify(file) == ()
@@ -106,6 +109,10 @@ try:
         journal.append("note", {"text": "x" * 900})
 except JournalError as error:
     print(number, error)
+try:
+    journal.try_again()
+except JournalError as error:
+    print("still", error)
 """
 
 
@@ -113,7 +120,7 @@ def test_half_a_line_that_did_not_fit_is_taken_back(tmp_path):
     file = tmp_path / "x.jsonl"
     done = subprocess.run([sys.executable, "-c", LIMITED, str(file)], capture_output=True, text=True, timeout=60)
     written, _, said = done.stdout.partition(" ")
-    assert "may not grow further" in said, done.stderr
+    assert "may not grow further" in said and "still" in said, done.stderr
     assert len(read(file).entries) == int(written)
     assert verify(file) == ()
     console(file).append(Kind.NOTE, {"text": "no limit here"})
@@ -193,4 +200,6 @@ def test_a_read_only_disk_is_said(tmp_path):
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         with pytest.raises(JournalError, match="the file system is read-only"):
             console(file).append(Kind.NOTE, {})
+        with pytest.raises(JournalError, match="the file system is read-only"):
+            console(file).try_again()
         assert len(read(file).entries) == 1

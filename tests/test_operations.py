@@ -237,6 +237,21 @@ async def test_a_journal_that_cannot_be_written_is_said_and_heals(tmp_path: Path
         assert one.trouble == "" and kinds(folder) == ["note"]
 
 
+async def test_the_journals_trouble_is_shown_no_longer_than_it_lasts(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    folder.write_text("in the way")
+    async with side(folder) as one:
+        with pytest.raises(JournalError):
+            await one.note("x")
+        one.look_again()
+        await until(lambda: not one.logbook._trying)
+        assert "folder is a file" in one.trouble or "no journal can be written" in one.trouble
+        folder.unlink()
+        one.look_again()
+        await until(lambda: one.trouble == "")
+        assert kinds(folder) == [] and list(folder.iterdir()) == []
+
+
 async def test_a_walk_that_nobody_touched_for_hours_is_not_gone_on_with(tmp_path: Path) -> None:
     async with side(tmp_path) as one:
         await one.begin("s")

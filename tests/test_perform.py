@@ -268,6 +268,34 @@ async def test_a_disk_that_fills_up_after_sending_hides_nothing(world):
     assert done.outcome is not None and done.verdict is not None and done.verdict.state == "worked"
 
 
+async def test_what_was_done_unrecorded_is_recorded_as_soon_as_there_is_room(world):
+    desk = told(world)
+    desk.full, desk.unrecorded = {"intent"}, True
+
+    async def execute(plan: Plan, context: Context) -> Outcome:
+        desk.full = set()
+        return await Double(world)._execute(plan, context)
+
+    await perform(Double(world, execute=execute), {}, context_of(world), desk.console)
+    intent, outcome, verdict = desk.entries
+    assert [entry["kind"] for entry in desk.entries] == ["intent", "outcome", "verdict"]
+    assert intent["data"]["late"] is True and intent["data"]["plan"]["command"] == "double 1"
+    assert outcome["data"]["intent"] == verdict["data"]["intent"] == intent["id"]
+
+
+async def test_an_outcome_that_did_not_fit_is_recorded_before_the_verdict(world):
+    desk = told(world)
+    desk.full = {"outcome"}
+
+    async def watch() -> Verdict:
+        desk.full = set()
+        return Verdict(state="worked", because="so")
+
+    await perform(Double(world, watch=watch), {}, context_of(world), desk.console)
+    assert [entry["kind"] for entry in desk.entries] == ["intent", "outcome", "verdict"]
+    assert len({entry["data"].get("intent", entry["id"]) for entry in desk.entries}) == 1
+
+
 @pytest.mark.parametrize("state", ["refused", "failed"])
 async def test_what_was_refused_or_failed_is_recorded_and_not_watched(world, state):
     async def execute(plan: Plan, context: Context) -> Outcome:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from acting import add_provider
-from desk import desk, entries, hold, kinds, quiet, settings, strip_of, text_of, until
+from desk import desk, entries, fresh, hold, kinds, quiet, settings, strip_of, text_of, until
+from test_journal_disaster import root_only, small_disk
 from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
+from nexconsole.errors import JournalError
+from nexconsole.journal import verify
 from nexconsole.screens.confirm import Confirm, Unrecorded
 from nexconsole.screens.palette import Palette
 from nexconsole.sources import Sources
@@ -223,6 +228,54 @@ async def test_acting_without_a_record_is_asked_for_in_a_second_dialog(
             await until(lambda: app.screen is app.console_screen)
             await until(lambda: app.desk.operations.shown[-1].phase == "ended")
             assert await active(providers, "smsbower") is still
+
+
+@root_only
+@pytest.mark.parametrize("disk", ["full", "read-only"])
+async def test_a_disk_that_fails_with_the_console_open_stops_nothing_but_recording_and_heals(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources], disk: str
+) -> None:
+    folder, said = tmp_path / "disk", {"full": "the disk is full", "read-only": "the file system is read-only"}[disk]
+
+    def mount(how: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=True)
+
+    with small_disk(folder):
+        slow = chosen(folder, providers, actions={"provider_cache_s": 1.0, "verify_s": 4.0})
+        async with desk(slow, sources_on(providers.url)) as (app, pilot):
+            await app.desk.operations.note("all is well")
+            if disk == "full":
+                with contextlib.suppress(OSError):
+                    (folder / "ballast").write_bytes(b"x" * 100_000)
+                with contextlib.suppress(JournalError):
+                    for _ in range(10):  # whatever room the journal's own last page has
+                        await app.desk.operations.note("x" * 450)
+            else:
+                mount("ro")
+            await ask_for(app, pilot, "disable smsbower")
+            await quiet()
+            await pilot.press("d")
+            await until(lambda: isinstance(app.screen, Unrecorded))
+            await until(lambda: said in text_of(app))  # in the dialog
+            assert await active(providers, "smsbower")  # nothing without a word of its own
+            await asyncio.sleep(OPENING_S + 0.1)
+            await pilot.press("w")
+            await until(lambda: "watching" in strip_of(app))
+            assert not await active(providers, "smsbower") and said in " ".join(strip_of(app).split())
+            before = app.console_screen.readings["transactions"]
+            app.console_screen.show(fresh({"transactions": before})["transactions"])
+            await pilot.press("1")  # panes and keys live
+            await until(lambda: app.console_screen.maximized_pane is not None)
+            if disk == "full":
+                (folder / "ballast").unlink()
+            else:
+                mount("rw")
+            app.desk.operations.look_again()
+            await until(lambda: "can't be written" not in strip_of(app))
+            await until(lambda: "verdict" in kinds(folder), 15.0)
+            told = [entry for entry in entries(folder) if entry.kind != "note"]
+            assert [entry.kind for entry in told] == ["intent", "outcome", "verdict"] and told[0].data["late"]
+            assert verify(app.desk.operations.journal.file) == ()
 
 
 async def test_leaving_while_an_action_is_under_way_is_asked_once(

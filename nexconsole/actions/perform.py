@@ -87,16 +87,17 @@ async def perform(action: Action, arguments: Mapping[str, str], context: Context
     plan, lease, stopped = await _confirmed(action, plan, context, console)
     if stopped is not None:
         return Performance(plan=plan, stopped=stopped)
+    record = _Record(console)
     async with lease:
-        done = await _sent(action, Performance(plan=plan, doubt=lease.doubt), lease, context, console)
+        done = await _sent(action, Performance(plan=plan, doubt=lease.doubt), lease, context, record)
     if done.outcome is None:
         return done
     console.show(done)
     if done.outcome.state in ("refused", "failed"):
         return done
     verdict = await _verify(action, plan, done.outcome, context)
-    await _record_after(console, "verdict", {"intent": done.intent, "verdict": verdict})
-    done = replace(done, verdict=verdict)
+    await record.after("verdict", {"verdict": verdict})
+    done = replace(done, intent=record.intent, verdict=verdict)
     console.show(done)
     return done
 
@@ -143,22 +144,21 @@ def _refused(plan: Plan, answer: Answer) -> str | None:
     return None
 
 
-async def _sent(action: Action, begun: Performance, lease: Lease, context: Context, console: Console) -> Performance:
+async def _sent(action: Action, begun: Performance, lease: Lease, context: Context, record: _Record) -> Performance:
     """Record the intent, execute, record the outcome: all while the targets are reserved."""
     plan = begun.plan
     assert plan is not None
     if lease.doubt:
         context.progress(lease.doubt)
-    plan, proposal, stopped = await _allowed(action, plan, lease, context, console)
-    intent = None
+    plan, proposal, stopped = await _allowed(action, plan, lease, context, record.console)
     if stopped is None:
-        intent, stopped = await _recorded_intent(plan, proposal, context, console)
+        stopped = await record.before(plan, proposal, context)
     if stopped is not None:
         return replace(begun, plan=plan, stopped=stopped)
     lease.sending()
     outcome = await _execute(action, plan, context)
-    await _record_after(console, "outcome", {"intent": intent, "outcome": outcome})
-    return replace(begun, plan=plan, intent=intent, outcome=outcome)
+    await record.after("outcome", {"outcome": outcome})
+    return replace(begun, plan=plan, intent=record.intent, outcome=outcome)
 
 
 async def _allowed(
@@ -210,21 +210,6 @@ def difference(old: Plan, new: Plan) -> str:
     return "the world changed since the preview (" + "; ".join([*parts, *blocks]) + ")" + AS_IT_IS
 
 
-async def _recorded_intent(
-    plan: Plan, proposal: str | None, context: Context, console: Console
-) -> tuple[str | None, str | None]:
-    """The intent on disk before anything is sent. Returns (entry id, None), (None, None) unrecorded, or why not."""
-    data: dict[str, Any] = {"operator": context.operator, "plan": plan.as_dict()}
-    if proposal is not None:
-        data["proposal"] = proposal
-    try:
-        return await console.record("intent", data), None
-    except JournalError as error:
-        if await console.ask_unrecorded(str(error)):
-            return None, None
-        return None, f"nothing was sent, because it could not be recorded: {error}"
-
-
 async def _execute(action: Action, plan: Plan, context: Context) -> Outcome:
     try:
         async with asyncio.timeout(EXECUTE_LIMIT_S):
@@ -246,9 +231,41 @@ async def _verify(action: Action, plan: Plan, outcome: Outcome, context: Context
         return Verdict(state="unknown", because=f"it could not be verified: {error}")
 
 
-async def _record_after(console: Console, kind: str, data: Mapping[str, Any]) -> None:
-    """What has happened can't be unsaid by a full disk: it is still shown, and the log has it."""
-    try:
-        await console.record(kind, data)
-    except JournalError:
-        log.exception("the %s could not be recorded: %s", kind, data)
+class _Record:
+    """What is recorded of one action. `intent` is the id of its intent's entry; None while that is not on record.
+
+    What was sent can't be unsaid by a full disk: what could not be written then, be it the intent itself (as `late`),
+    is written before the next entry; until then it is still shown, and the log has it.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.intent: str | None = None
+        self._left: list[tuple[str, Mapping[str, Any]]] = []
+
+    async def before(self, plan: Plan, proposal: str | None, context: Context) -> str | None:
+        """The intent on disk before anything is sent, or leave to act unrecorded; else why nothing is sent."""
+        data: dict[str, Any] = {"operator": context.operator, "plan": plan.as_dict()}
+        if proposal is not None:
+            data["proposal"] = proposal
+        try:
+            self.intent = await self.console.record("intent", data)
+        except JournalError as error:
+            if not await self.console.ask_unrecorded(str(error)):
+                return f"nothing was sent, because it could not be recorded: {error}"
+            self._left.append(("intent", {**data, "late": True}))
+        return None
+
+    async def after(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Write what is left, then this."""
+        self._left.append((kind, data))
+        try:
+            while self._left:
+                kind, data = self._left[0]
+                if kind == "intent":
+                    self.intent = await self.console.record(kind, data)
+                else:
+                    await self.console.record(kind, {"intent": self.intent, **data})
+                del self._left[0]
+        except JournalError:
+            log.exception("the %s could not be recorded: %s", kind, data)

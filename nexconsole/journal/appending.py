@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
+import resource
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,11 +15,12 @@ from typing import Any
 
 from ..errors import JournalError
 from .entries import Entry, Writer, beginning_of, bytes_of, decode, make
-from .files import locked, read_between, reason, remember_last, remembered_last
+from .files import locked, read_between, reason, remember_last, remembered_last, try_folder
 from .scrubbing import Scrubber
 
 log = logging.getLogger(__name__)
 
+ROOM = 16_384  # bytes that an intent with its plan may take
 _TICK = timedelta(microseconds=1)
 
 
@@ -64,6 +67,22 @@ class Journal:
             raise JournalError(f"{self.file}: can't be written: {reason(error)}") from error
         finally:
             self._turn.release()
+
+    def try_again(self) -> None:
+        """Raise JournalError unless an entry could be written by now. Nothing is left of the trial.
+
+        Blocks as `append` does.
+        """
+        try_folder(self.file.parent)
+        if not self.file.exists():
+            return
+        try:
+            with locked(self.file, self._lock_timeout_s) as descriptor:
+                limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+                if limit != resource.RLIM_INFINITY and os.fstat(descriptor).st_size + ROOM > limit:
+                    raise OSError(errno.EFBIG, "")
+        except OSError as error:
+            raise JournalError(f"{self.file}: can't be written: {reason(error)}") from error
 
     def _append(self, descriptor: int, kind: str, data: dict[str, Any]) -> Entry:
         size = os.fstat(descriptor).st_size

@@ -39,7 +39,7 @@ class Kind(StrEnum):
     SEEN = "seen"  # subject, state, text: something that changed by itself; the same state twice is one event
     FIGURES = "figures"  # figures: {name: number or null}; how things stood, taken once in a while
     STEP = "step"  # scenario, step, state, reason or answer
-    INTENT = "intent"  # operator, plan: Plan.as_dict(); written before anything is sent
+    INTENT = "intent"  # operator, plan: Plan.as_dict(); written before anything is sent, else with late: true
     OUTCOME = "outcome"  # intent: that entry's id, outcome: {state, answer, touched}
     VERDICT = "verdict"  # intent: that entry's id, verdict: {state, because}
     UNDO = "undo"  # intent: the undone entry's id, by: the id of the intent that undid it

@@ -50,7 +50,7 @@ def try_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(trial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, b"x" * 4096)
+            os.write(descriptor, b"x" * 16_384)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -67,11 +67,16 @@ class Logbook:
         self._intents: dict[str, str] = {}  # intent's id -> journal's name
         self._chosen: str | None = None  # the incident that the operator has opened or joined
         self._folded: tuple[tuple[Entry, ...], Incident | None] = ((), None)
-        self._read = False
+        self._read = self._trying = False
+        self._unread = self._unwritten = ""  # why a journal can't be read, or written, at the last try
         self.current: str | None = None  # the id of the incident that entries go to
         self.entries: tuple[Entry, ...] = ()  # of the current incident and of what is done outside of any
         self.incidents: Mapping[str, Known] = {}
-        self.trouble = ""  # why a journal can't be read or written, at the last try
+
+    @property
+    def trouble(self) -> str:
+        """Why a journal can't be written or read, at the last try; "" where it can."""
+        return self._unwritten or self._unread
 
     @property
     def journal(self) -> Journal:
@@ -123,7 +128,7 @@ class Logbook:
         except JournalError as error:
             found, trouble = [], str(error)
         if trouble != said or any(read.entries for _, read in found) or not self._read:
-            self.trouble = trouble
+            self._unread = trouble
             self._take(found)
             self._changed()
         return trouble
@@ -186,14 +191,28 @@ class Logbook:
         try:
             entry = await asyncio.to_thread(self.journal_of(name).append, kind, data)
         except JournalError as error:
-            self.trouble = str(error)
+            self._unwritten = str(error)
             self._changed()
             raise
-        self.trouble = ""
+        self._unwritten = ""
         self._keep(name, (entry,))
         self._choose()
         self._changed()
         return entry
+
+    async def try_again(self) -> None:
+        """Whether the journal can be written by now: that it can't is said no longer than it lasts."""
+        if not self._unwritten or self._trying:
+            return
+        self._trying = True
+        try:
+            await asyncio.to_thread(self.journal.try_again)
+            self._unwritten = ""
+        except JournalError as error:
+            self._unwritten = str(error)
+        finally:
+            self._trying = False
+        self._changed()
 
     async def open(self, data: Mapping[str, Any]) -> str:
         """Begin a new incident with this opening entry; its id. Raises JournalError."""

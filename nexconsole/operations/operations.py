@@ -163,9 +163,12 @@ class Operations:
         return (await self.logbook.record(kind, data)).id
 
     def look_again(self) -> None:
-        """Whether the consoles still live whose actions are under way; called every few seconds."""
+        """Whether the consoles still live whose actions are under way, and whether the journal's trouble is over;
+        called every few seconds."""
         if any(one.phase != "ended" for one in self._there.values()):
             self._recorded()
+        if self.trouble:
+            self._spawn(self.logbook.try_again())
 
     async def note(self, text: str) -> None:
         """Raises JournalError."""
@@ -323,7 +326,8 @@ class Operations:
         async def record(kind: str, data: Mapping[str, Any]) -> str:
             if kind != Kind.INTENT:
                 return await self.record(kind, data)
-            operation.phase = "sending"
+            if not data.get("late"):
+                operation.phase = "sending"
             extra: dict[str, Any] = {"alone": True} if operation.alone else {}
             if step is not None:
                 extra |= {"scenario": step.scenario, "step": step.step, "taken": dict(step.taken)}

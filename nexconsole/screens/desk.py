@@ -26,7 +26,7 @@ from ..operations.operations import LEAVE_S
 from ..settings import Settings
 from ..sources import Sources
 from ..sources.clients import Clients
-from ..widgets.cells import plain
+from ..widgets.cells import plain, wrapped
 from ..widgets.lines import Lines
 from ..widgets.words import stopwatch
 from . import proposed, story, strip
@@ -175,7 +175,8 @@ class Desk:
         drawn = strip.lines(self.operations.shown, self.operations.undoable, self.clock(), width, most)
         drawn = (*proposed.lines(self.incidents.waiting(), self.clock(), width), *drawn)
         if trouble := self.operations.trouble:
-            drawn = (((f" ▲ {plain(trouble)}", "alarm"),), *drawn)
+            said = wrapped(plain(trouble), max(10, width - 3), 2)
+            drawn = (*(((f" {mark} {line}", "alarm"),) for mark, line in zip("▲ ", said, strict=False)), *drawn)
         found = self.console.query("#operations")
         if not found and not drawn:
             return
