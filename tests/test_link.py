@@ -72,7 +72,7 @@ class Console:
 @contextmanager
 def console(database: Any, folder: Path) -> Iterator[Console]:
     config = folder / "settings.toml"
-    config.write_text(f'[journal]\nfolder = "{folder / "journal"}"\n')
+    config.write_text(f'[journal]\nfolder = "{folder / "journal"}"\n[warroom]\nobjection_s = 0\n')
     one = Console(DATABASE_URL=database.url, NEXCONSOLE_CONFIG=str(config), USER="maria")
     try:
         yield one

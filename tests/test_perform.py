@@ -466,14 +466,14 @@ async def main():
         if point == "asked":
             die()
         return path.Answer(text=plan.confirm.text)
-    write = appending._write
+    write = appending.write_synced
     def torn(descriptor, size, line):
         if b'"kind":"' + point.removesuffix(" torn").encode() + b'"' in line:
             os.write(descriptor, line[: len(line) // 2])
             die()
         write(descriptor, size, line)
     if point.endswith(" torn"):
-        appending._write = torn
+        appending.write_synced = torn
     async def record(kind, data):
         entry = await asyncio.to_thread(journal.append, kind, data)
         if point == kind + " recorded":

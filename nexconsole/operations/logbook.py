@@ -194,7 +194,7 @@ class Logbook:
             self._unwritten = str(error)
             self._changed()
             raise
-        self._unwritten = ""
+        self._unread = self._unwritten = ""
         self._keep(name, (entry,))
         self._choose()
         self._changed()
