@@ -12,7 +12,7 @@ import pytest
 
 from nexconsole import records, settings
 from nexconsole.errors import JournalError
-from nexconsole.journal import Journal, Kind, Scrubber, Writer, journal_file, read
+from nexconsole.journal import Journal, Kind, Scrubber, Writer, absorb, elsewhere_file, journal_file, read
 from nexconsole.journal.entries import make
 
 INCIDENT = "INC-20261123-1342"
@@ -187,3 +187,24 @@ def test_the_timeline_is_in_order_although_the_file_is_not(run, incident):
     assert [entry["at"] for entry in json.loads(run("show", INCIDENT, "--json")[1])] == [
         msgspec.json.decode(line)["at"] for line in lines
     ]
+
+
+def test_what_other_hosts_wrote_is_listed_shown_exported_and_verified_with_the_rest(run, incident, tmp_path):
+    far = Writer("ana", "laptop", 7, START)
+    first = make(at=START, writer=far, seq=1, prev="", after="", kind=Kind.NOTE, data={"text": "seen from afar"})
+    second = make(at=START, writer=far, seq=2, prev=first.digest, after="", kind=Kind.INTENT, data={"plan": {}})
+    absorb(incident, [first.line, second.line])
+    assert "10 entries  ana, maria, piet" in run("list")[1]
+    assert "ana    note      seen from afar" in run("show", INCIDENT)[1]
+    assert "UNKNOWN: no outcome yet from ana on laptop" in run("show", INCIDENT)[1]
+    assert len(run("export", INCIDENT, "--format", "jsonl")[1].splitlines()) == 10
+    code, text = run("verify", INCIDENT)
+    assert code == 0 and text.count("as it was written") == 2
+    other = elsewhere_file(incident)
+    other.write_bytes(other.read_bytes().replace(b"seen from afar", b"seen from home"))
+    code, text = run("verify")
+    assert code == 1 and f"{other.name}: PROBLEMS: 2\n  line 1: edited" in text
+    assert {row["id"] for row in json.loads(run("verify", "--json")[1])} == {INCIDENT}
+    incident.unlink()
+    incident.with_name(f".{incident.name}.last").unlink()
+    assert f"{INCIDENT:<20}  2026-11-23 13:42:00Z" in run("list")[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,8 +54,8 @@ def absorb(journal: Path, lines: Iterable[bytes], lock_timeout_s: float = 3.0) -
         with locked(file, lock_timeout_s) as descriptor:
             size = os.fstat(descriptor).st_size
             held = read_between(descriptor, 0, size)
-            known = _ids(held) | _ids(_text(journal))
-            new = [entry for id, entry in entries.items() if id.encode() not in known]
+            known = _whole(entries, held) | _whole(entries, _text(journal))
+            new = [entry for id, entry in entries.items() if id not in known]
             if new:
                 torn = b"\n" if held and not held.endswith(b"\n") else b""
                 write_synced(descriptor, size, torn + b"".join(entry.line + b"\n" for entry in new))
@@ -64,8 +64,15 @@ def absorb(journal: Path, lines: Iterable[bytes], lock_timeout_s: float = 3.0) -
     return tuple(new)
 
 
-def _ids(text: bytes) -> set[bytes]:
-    return {line[_ID] for line in text.split(b"\n")}
+def _whole(entries: Mapping[str, Entry], text: bytes) -> set[str]:
+    """The ids of those of the entries that stand in the text whole: half of one is none."""
+    wanted = {id.encode() for id in entries}
+    found: set[str] = set()
+    for line in text.split(b"\n"):
+        if line[_ID] in wanted:
+            with contextlib.suppress(ValueError):
+                found.add(foreign(line).id)
+    return found
 
 
 def _text(journal: Path) -> bytes:

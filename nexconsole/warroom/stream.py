@@ -190,16 +190,18 @@ class Stream:
         lacking = [entry for entry in entries if entry.id not in self._there]
         room = max(0, self._settings.stream_entries - self._items)
         self._there.update(entry.id for entry in lacking[: max(0, len(lacking) - room)])
-        for entry in lacking:
-            self._wait(entry, NEIGHBOURS_S if entry.id in self._tail.given else STRANGERS_S)
+        neighbours = {entry.id for entry in lacking} & self._tail.given
+        self._wait([entry for entry in lacking if entry.id in neighbours], NEIGHBOURS_S)
+        self._wait([entry for entry in lacking if entry.id not in neighbours], STRANGERS_S)
 
-    def _wait(self, entry: Entry, patience_s: float) -> None:
-        if entry.id in self._there or entry.id in self._pushed or not entry.intact:
-            return
+    def _wait(self, entries: Iterable[Entry], patience_s: float) -> None:
+        """To be pushed, in this order: what this console wrote at once, the rest unless others do it meanwhile."""
         now = asyncio.get_running_loop().time()
-        own = entry.writer == self._journal.writer
-        due = now if own else now + patience_s * random.uniform(1.0, 2.0)
-        self._waiting.setdefault(entry.id, (due, entry))
+        later = now + patience_s * random.uniform(1.0, 2.0)
+        for entry in entries:
+            if entry.id not in self._there and entry.id not in self._pushed and entry.intact:
+                own = entry.writer == self._journal.writer
+                self._waiting.setdefault(entry.id, (now if own else later, entry))
 
     async def _tell(self, client: redis.asyncio.Redis) -> None:
         """Push what is written here, and keep saying that this incident is open."""
@@ -207,9 +209,9 @@ class Stream:
         announce_at = loop.time()
         while True:
             self._nudged.clear()
-            for entry in (await asyncio.to_thread(self._tail.poll)).entries:
-                self._held.add(entry.id)
-                self._wait(entry, NEIGHBOURS_S)
+            added = (await asyncio.to_thread(self._tail.poll)).entries
+            self._held.update(entry.id for entry in added)
+            self._wait(added, NEIGHBOURS_S)
             due = [entry for at, entry in self._waiting.values() if at <= loop.time()]
             for batch in _batches(due):
                 await self._push(client, batch)
