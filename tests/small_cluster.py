@@ -43,7 +43,7 @@ class Machine:
     def __init__(self) -> None:
         self.running: dict[str, Process] = {}
 
-    async def start(self, pod_name: str) -> Process:
+    async def start(self, pod_name: str, image: str) -> Process:
         self.running[pod_name] = Process()
         return self.running[pod_name]
 

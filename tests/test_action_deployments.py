@@ -205,8 +205,8 @@ async def test_a_rollout_that_does_not_come_up_is_gone_back_from(stand: Stand, m
     await bought(stand.database, 30, 0, 100)
     machine, start = stand.small.machine, stand.small.machine.start
 
-    async def sick(name: str) -> Any:
-        process = await start(name)
+    async def sick(name: str, image: str) -> Any:
+        process = await start(name, image)
         process.serving = False
         return process
 

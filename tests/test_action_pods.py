@@ -142,8 +142,8 @@ async def test_new_pods_that_never_become_ready_are_said_so(stand: Stand, monkey
     machine = stand.small.machine
     start = machine.start
 
-    async def sick(name: str) -> Any:
-        process = await start(name)
+    async def sick(name: str, image: str) -> Any:
+        process = await start(name, image)
         process.serving = False
         return process
 

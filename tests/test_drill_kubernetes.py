@@ -15,7 +15,7 @@ import pytest
 from kubernetes_asyncio import client, config, watch
 
 from nexconsole.drill.kubernetes import patches, protobuf, selectors
-from nexconsole.drill.kubernetes.cluster import Cluster
+from nexconsole.drill.kubernetes.cluster import Cluster, Earlier
 from nexconsole.drill.log import PodLog
 
 KUBECTL = shutil.which("kubectl")
@@ -44,13 +44,15 @@ class FakeContainer:
 class FakeRuntime:
     def __init__(self) -> None:
         self.running: dict[str, FakeContainer] = {}
+        self.images: dict[str, str] = {}
         self.started = 0
         self.failing = False
 
-    async def start(self, pod_name: str) -> FakeContainer:
+    async def start(self, pod_name: str, image: str) -> FakeContainer:
         if self.failing:
             raise OSError("no room for another process")
         self.started += 1
+        self.images[pod_name] = image
         container = self.running[pod_name] = FakeContainer()
         container.log.append(f"listening, start {self.started}")
         return container
@@ -161,6 +163,31 @@ async def test_kubectl_restarts_follows_and_undoes_a_rollout(lab):
     await lab.kubectl("rollout", "status", f"deploy/{NAME}", "--timeout=15s")
     history = await lab.kubectl("rollout", "history", f"deploy/{NAME}")
     assert [line.split()[0] for line in history.splitlines()[2:4]] == ["2", "3"]
+
+
+@needs_kubectl
+async def test_a_release_before_this_world_is_in_the_history_and_only_its_undo_brings_the_older_image_back(tmp_path):
+    def images():
+        return {lab.runtime.images[name] for name in lab.runtime.running}
+
+    async with staged(tmp_path, age_s=7200, image="app:2", earlier=Earlier("app:1", 480)) as lab:
+        await lab.until(lab.complete)
+        assert images() == {"app:2"}
+        history = await lab.kubectl("rollout", "history", f"deploy/{NAME}")
+        assert [line.split() for line in history.splitlines()[2:4]] == [
+            ["1", "release", "1"],
+            ["2", "release", "2"],
+        ]
+        pods = await lab.kubectl("get", "pods")
+        assert [line.split()[-1] for line in pods.splitlines()[1:]] == ["8m"] * 3
+        assert "120m" in await lab.kubectl("get", "deploy")
+        await lab.kubectl("scale", f"deploy/{NAME}", "--replicas=4")
+        await lab.kubectl("rollout", "restart", f"deploy/{NAME}")
+        await lab.until(lambda: lab.complete() and len(lab.runtime.running) == 4)
+        assert images() == {"app:2"}
+        await lab.kubectl("rollout", "undo", f"deploy/{NAME}", "--to-revision=1")
+        await lab.until(lambda: lab.complete() and len(lab.runtime.running) == 4)
+        assert images() == {"app:1"}
 
 
 @needs_kubectl

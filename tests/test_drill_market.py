@@ -11,7 +11,7 @@ import pytest
 
 from nexconsole.drill.market.market import Market
 from nexconsole.drill.market.pods import Pod
-from nexconsole.drill.scenarios import SCENARIOS, Scenario
+from nexconsole.drill.scenarios import IMAGE, SCENARIOS, Scenario
 
 EPOCH = 1786164801.0
 
@@ -92,13 +92,50 @@ def test_without_the_reconciler_abandoned_purchases_stay_and_with_it_they_are_fr
     assert any("(stuck)" in line for line in lines)
 
 
-def test_poisoned_events_fail_after_one_try_others_are_dropped_and_the_rest_waits() -> None:
-    events = list(played("outbox-poison").past.rows("outbox_events_v2"))
+@pytest.mark.parametrize("era", ["head", "old"])
+def test_since_the_bad_release_some_events_fail_after_one_try_some_are_dropped_and_the_rest_waits(era: str) -> None:
+    market = played("outbox-poison", era=era)
+    release = market.scenario.release
+    assert release is not None
+    began = EPOCH + release.begins_s
+    assert {pod.image for pod in market.pods.values()} == {release.image}
+    assert min(pod.started_at.timestamp() for pod in market.pods.values()) >= began
+    events = list(market.past.rows("outbox_events_v2"))
     failed = [row for row in events if row["status"] == "FAILED"]
-    assert len(failed) >= 5
+    assert 3 <= len(failed) <= 6
     assert {row["retry_count"] for row in failed} == {1}
-    assert any(row["status"] == "PUBLISHED" and row["error"] for row in events)
-    assert sum(row["status"] == "PENDING" for row in events) > 100
+    assert {row["event_type"] for row in failed} == {"offer.restocked"}
+    dropped = [row for row in events if row["status"] == "PUBLISHED" and row["error"]]
+    assert dropped
+    assert min(row["updated_at"] for row in failed + dropped) >= began
+    before = [row for row in events if row["updated_at"] < began]
+    assert {"offer.restocked", "activation.provider_request"} <= {row["event_type"] for row in before}
+    waiting = [row for row in events if row["status"] == "PENDING"]
+    assert len(waiting) > 300
+    assert EPOCH - min(row["created_at"] for row in waiting) > 200
+    lines = [text for pod in market.pods.values() for _, text in pod.log.lines if failed[0]["id"] in text]
+    assert any("Unsupported event offer.restocked" in line for line in lines)
+
+
+def test_the_outbox_is_read_by_the_release_that_the_pods_run_however_many_there_are() -> None:
+    market = Market(SCENARIOS["outbox-poison"], 7, EPOCH)
+    market.play(EPOCH)
+
+    def statuses() -> Counter[str]:
+        return Counter(row["status"] for row in market.past.rows("outbox_events_v2"))
+
+    then = statuses()
+    market.pods["another"] = market._pod("another", EPOCH, next(iter(market.pods.values())).image)
+    market.play(EPOCH + 120)
+    more = statuses()
+    assert more["FAILED"] > then["FAILED"] and more["PENDING"] > then["PENDING"]
+    for pod in market.pods.values():
+        pod.image = IMAGE
+    market.play(EPOCH + 180)
+    after = statuses()
+    assert after["PENDING"] < more["PENDING"] - 200
+    assert after["FAILED"] == more["FAILED"]
+    market.clock.close()
 
 
 def test_a_flapping_circuit_opens_and_closes_again_on_every_pod_while_few_purchases_fail() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,9 +21,11 @@ import redis.asyncio
 
 from nexconsole import drill
 from nexconsole.drill import Stage
+from nexconsole.drill.scenarios import IMAGE
 from nexconsole.drill.world import World
 from nexconsole.errors import DrillError
 
+KUBECTL = shutil.which("kubectl")
 ADDRESSES = {"DATABASE_URL", "REDIS_URL", "PROMETHEUS_URL", "API_URL", "CRON_SECRET", "KUBECONFIG", "NEXCONSOLE_CONFIG"}
 
 
@@ -258,15 +262,65 @@ async def test_the_world_lives_through_events_nobody_can_read_locked_tables_and_
 
 async def test_a_killed_pod_forgets_its_breakers_and_a_new_one_takes_over(outage: World) -> None:
     name = outage.cluster.pods[0].name
-    assert outage.market.pods[name].breaker("smsbower").state != "closed"
+    killed = outage.market.pods[name]
+    assert killed.breaker("smsbower").state != "closed"
     await outage.market.stop(name)
-    replacement = await outage.market.start(name)
+    replacement = await outage.market.start(name, killed.image)
     assert replacement.breaker("smsbower").state == "closed"
     assert not replacement.ready()
     async with asyncio.timeout(10):
         while not replacement.ready():
             await asyncio.sleep(0.05)
     assert "nexnum_process_start_time_seconds" in outage.market.metrics(name)
+
+
+@pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
+async def test_undoing_the_bad_release_ends_the_poison_and_what_failed_can_be_read_then() -> None:
+    world = World("outbox-poison", seed=2, pace=0.05)
+    try:
+        await world.start()
+        connection = await asyncpg.connect(world.postgres.url)
+        count = "SELECT count(*) FROM outbox_events_v2 WHERE status = $1"
+        retry = "UPDATE outbox_events_v2 SET status = 'PENDING', retry_count = 0, error = NULL WHERE id = $1"
+        state = "SELECT status, error FROM outbox_events_v2 WHERE id = $1"
+        event = await connection.fetchval("SELECT id FROM outbox_events_v2 WHERE status = 'FAILED' LIMIT 1")
+        await connection.execute(retry, event)
+        async with asyncio.timeout(30):
+            while (await connection.fetchrow(state, event))["status"] == "PENDING":
+                await asyncio.sleep(0.1)
+        status, error = await connection.fetchrow(state, event)
+        assert status == "FAILED" and "expected version 2" in error
+        history = await kubectl(world, "rollout", "history", "deployment/nexnum-app")
+        assert [line.split() for line in history.splitlines()[2:4]] == [
+            ["1", "release", "1.4.2"],
+            ["2", "release", "1.5.0"],
+        ]
+        await kubectl(world, "rollout", "undo", "deployment/nexnum-app")
+        async with asyncio.timeout(60):
+            while {pod.image for pod in world.market.pods.values()} != {IMAGE}:
+                await asyncio.sleep(0.1)
+        await connection.execute(retry, event)
+        pending, failed = await connection.fetchval(count, "PENDING"), await connection.fetchval(count, "FAILED")
+        async with asyncio.timeout(60):
+            while await connection.fetchval(count, "PENDING") > pending - 20:  # it could only grow before
+                await asyncio.sleep(0.1)
+            while (await connection.fetchrow(state, event))["status"] == "PENDING":
+                await asyncio.sleep(0.1)
+        assert tuple(await connection.fetchrow(state, event)) == ("PUBLISHED", None)
+        assert await connection.fetchval(count, "FAILED") == failed
+        await connection.close()
+    finally:
+        await world.close()
+
+
+async def kubectl(world: World, *words: str) -> str:
+    environment = os.environ | world.environment()
+    process = await asyncio.create_subprocess_exec(
+        KUBECTL, *words, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    printed, _ = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 0, printed.decode()
+    return printed.decode()
 
 
 async def test_ending_the_forgotten_transaction_ends_the_stall() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ..errors import DrillError
 
 HISTORY_S = 1800.0
+IMAGE = "ghcr.io/nexnum/nexnum-app:1.4.2"
 # An upstream's answers: "ok", an HTTP status, or a network failure ("timeout", "reset"), and the share of each.
 Answers = tuple[tuple[str, float], ...]
 NO_ANSWER = (("timeout", 0.62), ("reset", 0.10), ("503", 0.16), ("429", 0.12))
@@ -28,15 +29,17 @@ class UpstreamFault:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutboxFault:
-    """Shares of price refreshes that can't be read (FAILED), and that were re-queued (published with an error).
+class Release:
+    """A newer image that the pods run from `begins_s` on, and what its workers do wrong, whenever a pod runs it.
 
-    `slow_s`: what the search index takes for one event, so that a batch can't keep up.
+    `refuses` and `drops` are types of events: those it can't read (FAILED), and those it loses (published with an
+    error). `slow_s` is what it takes for one event, so that a batch can't keep up.
     """
 
+    image: str
     begins_s: float
-    invalid: float = 0.0
-    dropped: float = 0.0
+    refuses: frozenset[str] = frozenset()
+    drops: frozenset[str] = frozenset()
     slow_s: float = 0.0
 
 
@@ -68,7 +71,7 @@ class Scenario:
     abandoned: float = 0.002  # share of purchases whose process dies in the middle
     killed: float = 0.0  # the same, in addition, before the drill starts: a spell that is over
     upstream: tuple[UpstreamFault, ...] = ()
-    outbox: OutboxFault | None = None
+    release: Release | None = None
     outbox_stops_s: float | None = None
     reconciler_stops_s: float | None = None
     stall: WalletStall | None = None
@@ -110,9 +113,18 @@ _ALL = (
     ),
     Scenario(
         name="outbox-poison",
-        title="Unreadable events: the outbox drops some, fails some and falls behind",
-        expect="FAILED events with one try and an error; published ones with an error; pending ones grow steadily.",
-        outbox=OutboxFault(begins_s=-480, invalid=0.35, dropped=0.2, slow_s=0.7),
+        title="A release that can't read some events: the outbox fails some, drops some and falls behind",
+        expect=(
+            "A few FAILED events with one try and an error; published ones with an error; pending ones grow steadily; "
+            "all since the pods' newer revision. Going back to the one before ends it; what failed is then retried."
+        ),
+        release=Release(
+            image="ghcr.io/nexnum/nexnum-app:1.5.0",
+            begins_s=-480,
+            refuses=frozenset({"offer.restocked"}),
+            drops=frozenset({"activation.provider_request"}),
+            slow_s=0.7,
+        ),
     ),
     Scenario(
         name="flapping-circuit",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..settings import Expressions
 from . import require_extra
-from .scenarios import scenario_named
+from .scenarios import IMAGE, scenario_named
 from .schema import Era, ddl
 from .servers import Postgres, Redis
 from .shelter import Shelter
@@ -27,7 +27,8 @@ class World:
     """Stages one scenario. `start()`, then `environment()`; `close()` leaves no process and no file.
 
     `prometheus`: "ours", or "real" for the binary on PATH. `timezone` is PostgreSQL's; `timestamptz` makes the tables
-    as app_schema.sql does. Raises DrillError where something can't be started.
+    as app_schema.sql does; `pace` is the cluster's, 1.0 being real time. Raises DrillError where something can't be
+    started.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class World:
         era: Era = "head",
         timezone: str = "UTC",
         timestamptz: bool = False,
+        pace: float = 1.0,
     ) -> None:
         self.scenario = scenario_named(scenario)
         require_extra()
@@ -46,6 +48,7 @@ class World:
         self.era: Era = era
         self._prometheus_kind = prometheus
         self._timestamptz = timestamptz
+        self._pace = pace
         self._secrets = {name: secrets.token_hex(12) for name in ("cron", "jwt", "metrics")}
         self._closing: list[Callable[[], Awaitable[object]]] = []
         self.shelter = Shelter()
@@ -132,7 +135,7 @@ class World:
         self.api = api
 
     async def _start_cluster(self) -> None:
-        from .kubernetes.cluster import Cluster
+        from .kubernetes.cluster import Cluster, Earlier
 
         secret = {
             "DATABASE_URL": f"{self.postgres.url}?schema=public",
@@ -140,12 +143,16 @@ class World:
             "JWT_SECRET": self._secrets["jwt"],
             "CRON_SECRET": self._secrets["cron"],
         }
-        age = time.time() - self.market.deployed_at
+        age, release = time.time() - self.market.deployed_at, self.scenario.release
+        ended_s = 0.0 if release is None else time.time() - self.market.epoch - release.begins_s
         self.cluster = Cluster(
             self.market,
             secret=secret,
             replicas=len(self.market.pods),
+            image=IMAGE if release is None else release.image,
+            earlier=None if release is None else Earlier(IMAGE, ended_s),
             utilization=self.market.utilization,
+            pace=self._pace,
             age_s=age,
             seed=self.seed,
         )

@@ -61,7 +61,7 @@ class Pods:
         self.containers: dict[str, Container] = {}
         self._lines = lines
 
-    async def start(self, pod_name: str) -> Container:
+    async def start(self, pod_name: str, image: str) -> Container:
         container = self.containers[pod_name] = Container()
         container.log.append(self._lines.started(), container.started_at)
         return container

@@ -11,10 +11,12 @@ import json
 import logging
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
+from ..scenarios import IMAGE
 from . import manifests
 from .apiserver import ApiServer
 from .autoscaler import PERIOD_S, Autoscaler, Utilization
@@ -24,15 +26,25 @@ from .events import Events
 from .kubelet import Container, Kubelet, Pod, Runtime
 from .manifests import LIVENESS, READINESS, Probe
 from .roles import Tokens
-from .store import Store
+from .store import Object, Store
 
-__all__ = ["Cluster", "Container", "Pod", "Probe", "Runtime"]
+__all__ = ["Cluster", "Container", "Earlier", "Pod", "Probe", "Runtime"]
 
 PASS_S = 0.25  # the controllers look at least so often
 PAUSE_S = 0.02  # and at most so often
 START_PATIENCE_S = 5.0
 
+CAUSE = "kubernetes.io/change-cause"  # what `kubectl rollout history` shows of a revision
+
 diagnostics = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The revision before the present one: its image, and how many seconds ago it was replaced."""
+
+    image: str
+    ended_s: float
 
 
 class Cluster:
@@ -40,8 +52,9 @@ class Cluster:
 
     `tokens` has a bearer token for each of `roles.ROLES`. `secret` is what nexnum-secrets holds. `pace`
     stretches the kubelet's and the controllers' seconds (1.0 is real time). `age_s` is how old the
-    deployment is when the world begins. `utilization` is the metrics server, percent of the requests by
-    resource; without it the autoscaler only keeps its bounds.
+    deployment is when the world begins; where there is an `earlier` revision, `image` is that of the second.
+    `utilization` is the metrics server, percent of the requests by resource; without it the autoscaler only
+    keeps its bounds.
     """
 
     def __init__(
@@ -52,7 +65,8 @@ class Cluster:
         deployment: str = "nexnum-app",
         replicas: int = 3,
         secret: Mapping[str, str] | None = None,
-        image: str = "ghcr.io/nexnum/nexnum-app:1.4.2",
+        image: str = IMAGE,
+        earlier: Earlier | None = None,
         readiness: Probe = READINESS,
         liveness: Probe = LIVENESS,
         bounds: tuple[int, int] = (2, 10),
@@ -76,26 +90,37 @@ class Cluster:
         self._runner: web.AppRunner | None = None
         self._task: asyncio.Task[None] | None = None
         self._authority = ""
-        self._stage(replicas, image, readiness, liveness, bounds, secret or {}, age_s)
+        self._stage(bounds, secret or {}, age_s)
+        self._deploy(replicas, image, readiness, liveness, earlier)
 
-    def _stage(
-        self,
-        replicas: int,
-        image: str,
-        readiness: Probe,
-        liveness: Probe,
-        bounds: tuple[int, int],
-        secret: Mapping[str, str],
-        age_s: float,
-    ) -> None:
+    def _stage(self, bounds: tuple[int, int], secret: Mapping[str, str], age_s: float) -> None:
         store, space, app = self.store, self.namespace, self.deployment
-        store.past = datetime.now(UTC) - timedelta(seconds=age_s)
+        store.past = self._released = datetime.now(UTC) - timedelta(seconds=age_s)
         for name in {"default", "kube-system", space}:
             store.create("namespaces", manifests.namespace(name))
         store.create("secrets", manifests.secret(space, secret))
         store.create("services", manifests.service(space, app))
         store.create("horizontalpodautoscalers", manifests.autoscaler(space, app, *bounds))
-        store.create("deployments", manifests.deployment(space, app, replicas, image, readiness, liveness))
+
+    def _deploy(self, replicas: int, image: str, readiness: Probe, liveness: Probe, earlier: Earlier | None) -> None:
+        """The deployment as of `start`: what ran before is a revision without pods by now."""
+        store, where = self.store, (self.namespace, self.deployment)
+        first = image if earlier is None else earlier.image
+        deployment = manifests.deployment(*where, 0 if earlier else replicas, first, readiness, liveness)
+        if earlier is not None:
+            deployment["metadata"]["annotations"] = {CAUSE: _cause(first)}
+        deployment = store.create("deployments", deployment)
+        if earlier is not None:
+            self._deployments.sync()
+            store.past = self._released = datetime.now(UTC) - timedelta(seconds=earlier.ended_s)
+
+            def release(obj: Object) -> None:
+                obj["metadata"]["generation"] += 1
+                obj["metadata"]["annotations"][CAUSE] = _cause(image)
+                obj["spec"]["replicas"] = replicas
+                obj["spec"]["template"]["spec"]["containers"][0]["image"] = image
+
+            store.change("deployments", deployment, release)
         store.past = None
 
     @property
@@ -105,8 +130,7 @@ class Cluster:
 
     async def start(self, port: int = 0) -> str:
         """Start the containers and serve the API on 127.0.0.1; its address. Readiness comes later."""
-        deployment = self.store.objects("deployments")[0]
-        self.store.past = datetime.fromisoformat(deployment["metadata"]["creationTimestamp"].replace("Z", "+00:00"))
+        self.store.past = self._released
         version = 0
         while version != self.store.version:
             version = self.store.version
@@ -173,6 +197,10 @@ class Cluster:
                 autoscale_at = loop.time() + PERIOD_S * self._pace
             await asyncio.sleep(PAUSE_S)
             await self.store.moved(seen, PASS_S)
+
+
+def _cause(image: str) -> str:
+    return f"release {image.rpartition(':')[2]}"
 
 
 def _ended(task: asyncio.Task[None]) -> None:

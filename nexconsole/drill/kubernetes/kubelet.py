@@ -39,7 +39,7 @@ class Runtime(Protocol):
     A `start` that raises, or is cancelled, leaves nothing that `stop` would have to end.
     """
 
-    async def start(self, pod_name: str) -> Container: ...
+    async def start(self, pod_name: str, image: str) -> Container: ...
     async def stop(self, pod_name: str) -> None: ...
 
 
@@ -147,7 +147,7 @@ class Kubelet:
     async def _start(self, pod: Pod, obj: Object) -> bool:
         name, image = (obj["spec"]["containers"][0][key] for key in ("name", "image"))
         try:
-            pod.container = container = await self._runtime.start(pod.name)
+            pod.container = container = await self._runtime.start(pod.name, image)
         except Exception as error:  # whatever the runtime fails with, the kubelet shows it and tries again
             diagnostics.warning("container of %s did not start", pod.name, exc_info=error)
             waiting = {"waiting": {"reason": "CreateContainerError", "message": str(error)}}

@@ -12,7 +12,7 @@ from decimal import Decimal
 import asyncpg
 import redis.asyncio
 
-from ..scenarios import Scenario
+from ..scenarios import IMAGE, Release, Scenario
 from ..schema import Era
 from .breakers import SharedBreaker
 from .clock import Clock, Job
@@ -33,6 +33,7 @@ BROWSES_PER_S = 5.0  # price checks, which call the provider through the pod's b
 SAMPLE_EVERY_S = 5.0
 SAMPLES_KEPT = int(45 * 60 / SAMPLE_EVERY_S)
 DEPLOYED_BEFORE_S = 6.5 * 3600  # how long the pods have run when the past begins
+ROLL_EVERY_S = 6.0  # between two pods of a release
 CPU_PER_REQUEST = 18  # percent of a pod's request, for one request a second
 CLOSE_TIMEOUT_S = 1.0
 HEALTH_EVERY_S = 3.0
@@ -93,10 +94,10 @@ class Market:
             self.clock, self.past_keys, self.engine, self.lines, self.era,
             self.scenario, self.epoch, self.random, self.shared,
         )  # fmt: skip
-        process = Pod("worker", self.past, self.clock, self.lines, self.era, self.deployed_at, lambda: True)
+        process = Pod("worker", self.past, self.clock, self.lines, self.era, self.deployed_at, lambda: True, "")
         self.worker = Worker(
             self.clock, self.past, process, self.engine, self.lines, self.era,
-            self.scenario, self.epoch, self.random, self.users, self._say, self.withdrawn,
+            self.scenario, self.epoch, self.random, self.users, self._say, self._pick_pod, self.withdrawn,
         )  # fmt: skip
         self._settle()
 
@@ -132,7 +133,7 @@ class Market:
             self.past.add("providers", **row, **more, **auth, **seen, sync_status="success", **times)
         for number in range(PODS):
             booted = self.deployed_at + self.random.uniform(1, 6)
-            pod = self._pod(f"pod-{number}", booted)
+            pod = self._pod(f"pod-{number}", booted, IMAGE)
             hours = (self.clock.now() - booted) / 3600
             pod.age_counters(self.random, int(hours * 1200), self._weights)
             for upstream in UPSTREAMS:
@@ -140,8 +141,8 @@ class Market:
             self.pods[pod.name] = pod
             self._waiting.append(pod)
 
-    def _pod(self, name: str, booted: float) -> Pod:
-        return Pod(name, self.past, self.clock, self.lines, self.era, booted, lambda: self.healthy)
+    def _pod(self, name: str, booted: float, image: str) -> Pod:
+        return Pod(name, self.past, self.clock, self.lines, self.era, booted, lambda: self.healthy, image)
 
     def _age_histogram(self, pod: Pod, provider: str, latency_s: float, purchases: int) -> None:
         for country, _ in COUNTRIES:
@@ -167,7 +168,21 @@ class Market:
         if not self.samples:
             loops = (*self.worker.loops(), self._customers(), self._visitors(), self._sample())
             self._loops = [self.clock.spawn(loop) for loop in loops]
+            if self.scenario.release is not None:
+                self._loops.append(self.clock.spawn(self._roll_out(self.scenario.release)))
         self.clock.run_until(until)
+
+    async def _roll_out(self, release: Release) -> None:
+        """A release of the past: it replaces the pods one after the other, as the cluster would."""
+        await self.clock.sleep(self.epoch + release.begins_s - self.clock.now())
+        for number, old in enumerate(list(self.pods.values())):
+            new = self._pod(f"pod-{PODS + number}", self.clock.now(), release.image)
+            new.write(self.lines.started())
+            self.pods[new.name] = new
+            self._waiting.append(new)
+            await self.clock.sleep(ROLL_EVERY_S)
+            self._waiting.remove(old)
+            self.pods.pop(old.name).kill()
 
     async def _customers(self) -> None:
         while True:
@@ -272,11 +287,11 @@ class Market:
         self._pools[name] = pool
         return SqlLedger(pool, self.clock, head=self.era == "head", stamp=self.stamp)
 
-    async def start(self, pod_name: str) -> Pod:
+    async def start(self, pod_name: str, image: str) -> Pod:
         """Begin a container; it gets ready by itself. Raises nothing for a database that is down: it will find out."""
         if self._waiting:
             return self._adopt(self._waiting.popleft(), pod_name)
-        pod = self._pod(pod_name, self.clock.now())
+        pod = self._pod(pod_name, self.clock.now(), image)
         pod.write(self.lines.started())
         pod.ledger = await self._connect(pod_name, "nexnum-app")
         self.pods[pod_name] = pod

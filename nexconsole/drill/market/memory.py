@@ -84,7 +84,7 @@ class RememberedLedger:
         row = {"id": number_id, "phone_number": phone, "country_code": order.country_code, **names}
         times = {"expires_at": now + 1200, "purchased_at": now, "created_at": now, "updated_at": now}
         self.add("numbers", **row, price=order.price, owner_id=order.user_id, activation_id=upstream, **times)
-        await self.add_event(event_id, "offer.updated", event_payload(order), 0)
+        await self.add_event(event_id, "offer.updated", event_payload(order))
 
     async def fail(self, order: Order) -> None:
         self._touch(self.tables["activations"][order.activation_id], state="FAILED")
@@ -102,11 +102,11 @@ class RememberedLedger:
         wallet["balance"] += amount
         self._move(user_id, "topup", amount, transaction_id, "Top-up")
 
-    async def add_event(self, event_id: str, kind: str, payload: dict[str, Any], retries: int) -> None:
+    async def add_event(self, event_id: str, kind: str, payload: dict[str, Any]) -> None:
         about = {"aggregate_id": event_id[-12:], "aggregate_type": kind.partition(".")[0], "event_type": kind}
         now = self.clock.now()
         times = {"created_at": now, "updated_at": now}
-        row = {"id": event_id, **about, "payload": payload, "status": "PENDING", "error": None, "retry_count": retries}
+        row = {"id": event_id, **about, "payload": payload, "status": "PENDING", "error": None, "retry_count": 0}
         self._pending[event_id] = self.add("outbox_events_v2", **row, **times)
 
     async def pending_events(self) -> list[Event]:
@@ -115,7 +115,8 @@ class RememberedLedger:
 
     async def publish(self, ids: list[str], error: str | None = None) -> None:
         for event_id in ids:
-            self._touch(self._pending.pop(event_id), status="PUBLISHED", error=error)
+            row = self._pending.pop(event_id)
+            self._touch(row, status="PUBLISHED", error=error, retry_count=row["retry_count"] + (error is not None))
 
     async def fail_event(self, event_id: str, error: str) -> None:
         row = self._pending.pop(event_id)

@@ -34,8 +34,10 @@ class Pod:
         era: Era,
         booted: float,
         healthy: Callable[[], bool],
+        image: str,
     ) -> None:
         self.name = name
+        self.image = image
         self.ledger = ledger
         self.clock = clock
         self.log = PodLog()

@@ -110,7 +110,7 @@ class SqlLedger:
                 *(number_id, phone, order.country_code, order.country, order.service, order.price, order.user_id),
                 *(order.provider, upstream, self.stamp(self.clock.now() + 1200), now),
             )
-            await self._add_event(connection, event_id, "offer.updated", event_payload(order), 0)
+            await self._add_event(connection, event_id, "offer.updated", event_payload(order))
 
     async def fail(self, order: Order) -> None:
         await self.fetch(
@@ -135,17 +135,15 @@ class SqlLedger:
             await connection.execute("UPDATE wallets SET balance = balance + $1 WHERE user_id = $2", amount, user_id)
             await self._move(connection, user_id, "topup", amount, transaction_id, "Top-up")
 
-    async def add_event(self, event_id: str, kind: str, payload: dict[str, Any], retries: int) -> None:
+    async def add_event(self, event_id: str, kind: str, payload: dict[str, Any]) -> None:
         async with self._connection() as connection:
-            await self._add_event(connection, event_id, kind, payload, retries)
+            await self._add_event(connection, event_id, kind, payload)
 
-    async def _add_event(
-        self, connection: Any, event_id: str, kind: str, payload: dict[str, Any], retries: int
-    ) -> None:
+    async def _add_event(self, connection: Any, event_id: str, kind: str, payload: dict[str, Any]) -> None:
         await connection.execute(
             "INSERT INTO outbox_events_v2 (id, aggregate_id, aggregate_type, event_type, payload, status, retry_count,"
-            " created_at, updated_at) VALUES ($1, $2, $3, $4, $5, 'PENDING', $6, $7, $7)",
-            *(event_id, event_id[-12:], kind.partition(".")[0], kind, json.dumps(payload), retries, self._now()),
+            " created_at, updated_at) VALUES ($1, $2, $3, $4, $5, 'PENDING', 0, $6, $6)",
+            *(event_id, event_id[-12:], kind.partition(".")[0], kind, json.dumps(payload), self._now()),
         )
 
     async def pending_events(self) -> list[Event]:
@@ -157,7 +155,8 @@ class SqlLedger:
 
     async def publish(self, ids: list[str], error: str | None = None) -> None:
         await self.fetch(
-            "UPDATE outbox_events_v2 SET status = 'PUBLISHED', error = $2, updated_at = $3"
+            "UPDATE outbox_events_v2 SET status = 'PUBLISHED', error = $2, updated_at = $3,"
+            " retry_count = retry_count + ($2::text IS NOT NULL)::int"
             " WHERE id = ANY($1::text[]) AND status = 'PENDING'",
             *(ids, error, self._now()),
         )

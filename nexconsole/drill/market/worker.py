@@ -1,4 +1,4 @@
-"""NexNum's background work: the outbox's consumer, the reconciler, top-ups. (facts 1.4, 1.5, 1.7)"""
+"""NexNum's background work: the outbox's consumers in the pods, the reconciler, top-ups. (facts 1.4, 1.5, 1.7)"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ..scenarios import Scenario
+from ..scenarios import Release, Scenario
 from ..schema import Era
 from .clock import Clock, Work
 from .ledger import BATCH, Event, Hold, Ledger, LedgerDown, LockTimeout
@@ -21,6 +21,8 @@ OUTBOX_EVERY_S = 5.0
 RECONCILE_EVERY_S = 60.0
 SYNC_EVERY_S = 60.0
 REFRESH_EVERY_S = 4.0
+# Rarer events, one each in so many seconds. They are as readable as any other.
+RARER = (("offer.restocked", 30.0), ("activation.provider_request", 20.0))
 TOP_UP_EVERY_S = 9.0
 STUCK_AFTER_S = {"head": 600.0, "old": 300.0}
 ROUTE_STUCK_AFTER_S = 300.0
@@ -41,7 +43,11 @@ class Tally:
 
 @dataclass
 class Worker:
-    """Loops that run beside the pods. `say` writes a line where the worker's lines appear (an app pod's log)."""
+    """Loops that run beside the pods. `say` writes a line where the worker's lines appear (an app pod's log).
+
+    `taker` gives the pod that takes the next batch of the outbox, None where none is ready: what becomes of an event
+    is the doing of the release that this pod runs.
+    """
 
     clock: Clock
     ledger: Ledger
@@ -54,13 +60,15 @@ class Worker:
     random: random.Random
     users: list[str]
     say: Callable[[str], None]
+    taker: Callable[[], Pod | None]
     withdrawn: set[str]  # providers whose offers are not in the index
     outbox_runs: bool = True
     reconciler_runs: bool = True
 
     def loops(self) -> tuple[Work, ...]:
         """What runs for as long as the worker does."""
-        return (self._outbox(), self._reconcile(), self._refresh(), self._top_up(), self._sync())
+        rarer = (self._every(seconds, kind) for kind, seconds in RARER)
+        return (self._outbox(), self._reconcile(), self._refresh(), *rarer, self._top_up(), self._sync())
 
     def _stopped(self, since_s: float | None) -> bool:
         return since_s is not None and self.clock.now() - self.epoch >= since_s
@@ -75,39 +83,41 @@ class Worker:
                     self.say(self.lines.outbox_failed(self.clock.now(), "batch", str(error)))
 
     async def drain(self, batch: int = BATCH) -> tuple[int, int]:
-        """One batch of the outbox: how many were published and how many failed."""
+        """One batch of the outbox, by one pod: how many were published and how many failed."""
         published, failed, budget = 0, 0, 4.0
+        pod = self.taker()
+        if pod is None:
+            return published, failed
+        release = self.scenario.release
+        bad = release if release is not None and pod.image == release.image else None
         for event in (await self.ledger.pending_events())[:batch]:
-            slow = self._slow()
-            if slow:
-                await self.clock.sleep(slow)
-                budget -= slow
-            if budget < 0:
+            if bad is not None:
+                await self.clock.sleep(bad.slow_s)
+                budget -= bad.slow_s
+            if budget < 0 or not pod.running:
                 break
-            if await self._consume(event):
+            if await self._consume(event, pod, bad):
                 published += 1
             else:
                 failed += 1
         return published, failed
 
-    def _slow(self) -> float:
-        fault = self.scenario.outbox
-        return fault.slow_s if fault is not None and self.clock.now() - self.epoch >= fault.begins_s else 0.0
-
-    async def _consume(self, event: Event) -> bool:
+    async def _consume(self, event: Event, pod: Pod, bad: Release | None) -> bool:
         """Publish one event, or fail it for good on its first error."""
         try:
             provider = event.payload.get("provider") if isinstance(event.payload, dict) else None
             if not isinstance(provider, str) or provider not in _BY_NAME:
                 raise ValueError("Invalid payload: provider: Required")
+            if bad is not None and event.event_type in bad.refuses:
+                raise ValueError(f"Unsupported event {event.event_type}: expected version 2, received version 1")
         except ValueError as error:
             await self.ledger.fail_event(event.id, str(error))
-            self.say(self.lines.outbox_failed(self.clock.now(), event.id, str(error)))
+            pod.write(self.lines.outbox_failed(self.clock.now(), event.id, str(error)))
             return False
         if event.payload.get("refresh"):
             await self._stock(provider)
         # re-queued by the activation consumer, then published unprocessed by the generic one (facts 1.4)
-        requeued = event.event_type.startswith("activation")
+        requeued = bad is not None and event.event_type in bad.drops
         await self.ledger.publish([event.id], "Provider request failed: Breaker is open" if requeued else None)
         return True
 
@@ -125,18 +135,18 @@ class Worker:
         """Price refreshes: each asks for a provider's stock when it is consumed."""
         while True:
             await self.clock.sleep(self.random.expovariate(1 / REFRESH_EVERY_S))
-            payload: dict[str, Any] = {"provider": self.random.choice(UPSTREAMS).name, "refresh": True}
-            kind, fault = "offer.updated", self.scenario.outbox
-            if fault is not None and self.clock.now() - self.epoch >= fault.begins_s:
-                draw = self.random.random()
-                if draw < fault.invalid:
-                    payload = {"service": "wa", "stock": None}
-                elif draw < fault.invalid + fault.dropped:
-                    kind, payload = "activation.provider_request", {"provider": payload["provider"]}
-            try:
-                await self.ledger.add_event(new_id(self.random), kind, payload, int(kind != "offer.updated"))
-            except LedgerDown as error:
-                self.process.write(str(error))
+            await self._add("offer.updated", {"provider": self.random.choice(UPSTREAMS).name, "refresh": True})
+
+    async def _every(self, seconds: float, kind: str) -> None:
+        while True:
+            await self.clock.sleep(seconds)
+            await self._add(kind, {"version": 1, "provider": self.random.choice(UPSTREAMS).name})
+
+    async def _add(self, kind: str, payload: dict[str, Any]) -> None:
+        try:
+            await self.ledger.add_event(new_id(self.random), kind, payload)
+        except LedgerDown as error:
+            self.process.write(str(error))
 
     async def _top_up(self) -> None:
         while True:
