@@ -173,14 +173,17 @@ class NexConsole(App[None]):
         async for reading in readings(signal, self.sources, self.settings, self._clock_of_readings):
             self.console_screen.show(reading)
 
-    def on_console_enlarged(self, message: Console.Enlarged) -> None:
-        """The outbox's worst events are read only while somebody looks at them."""
-        if message.signal != "outbox" or self.sources is None:
+    def on_console_attention(self) -> None:
+        """The outbox's worst events are read only while somebody looks at them, in their pane or by a scenario."""
+        if self.sources is None:
             return
         from .signals.outbox import EVENTS
 
-        if message.large:
-            self.run_worker(self._poll(EVENTS), name=EVENTS.name, group=EVENTS.name, exclusive=True)
+        large = self.console_screen.maximized_pane
+        in_pane = large is not None and getattr(large.face, "EVENTS", None) == EVENTS.name
+        if in_pane or ("desk" in self.__dict__ and EVENTS.name in self.desk.looked_at):
+            if not any(worker.group == EVENTS.name and worker.is_running for worker in self.workers):
+                self.run_worker(self._poll(EVENTS), name=EVENTS.name, group=EVENTS.name)
         else:
             self.workers.cancel_group(self, EVENTS.name)
 

@@ -184,6 +184,22 @@ async def test_a_revision_that_differs_by_a_restart_only_is_said_so(stand: Stand
     assert guard.level == "warn" and "by a restart only" in guard.reason
 
 
+async def test_after_a_restart_the_way_back_still_leads_to_what_ran_before_the_release(stand: Stand) -> None:
+    good = image(stand)
+    await release(stand, "x:2")
+
+    def restart(one: dict[str, Any]) -> None:
+        one["spec"]["template"]["metadata"]["annotations"] = {"kubectl.kubernetes.io/restartedAt": "now"}
+        one["metadata"]["generation"] += 1
+
+    before = set(stand.names())
+    stand.small.cluster.store.change("deployments", stand.deployment(), restart)
+    await until(lambda: stand.small.ready() and not before & set(stand.names()))
+    plan = await BACK.prepare({}, stand.context())
+    assert plan.arguments == {"revision": "1"} and f"x:2 -> {good}" in plan.effect
+    assert guards_of(plan)["difference"].level == "ok"
+
+
 async def test_a_deployment_changed_since_the_preview_is_not_taken_back(stand: Stand) -> None:
     await release(stand, "x:2")
     context = stand.context()

@@ -16,7 +16,7 @@ from nexconsole.signals.database import Database, Session
 from nexconsole.signals.outbox import Event, Events, Outbox
 from nexconsole.signals.reservations import Pile, Reservations
 from nexconsole.signals.transactions import ProviderTraffic, Scope, Transactions
-from nexconsole.signals.workloads import Pod, Workloads
+from nexconsole.signals.workloads import Pod, Release, Workloads
 
 NOW = datetime(2026, 11, 23, 14, 7, 31, tzinfo=UTC)
 
@@ -65,6 +65,7 @@ DATABASE = Database(
 WORKLOADS = Workloads(
     namespace="n", deployment="app", desired=3, ready=2, updated=3, available=2, rollout="stuck",
     pods=(Pod(name="a", uid="1", phase="Running", ready=False, restarts=4, reason="OOMKilled", restarted_at=ago(60)),),
+    release=Release(revision="2", read_at=ago(2), images="app:1.5.0", since=ago(540), before="app:1.4.2"),
 )  # fmt: skip
 VALUES: dict[str, Value] = {
     "transactions": TRANSACTIONS,
@@ -175,6 +176,7 @@ def test_a_stale_reading_still_answers_and_says_how_old_it_is(name):
         ("database.blockers", "", 2.0, "pid 41 (psql) blocks 14, idle in transaction for 38 s: UPDATE wallets"),
         ("workloads.missing", "", 1.0, "2 of 3 pods of app ready: a OOMKilled"),
         ("workloads.restarts", "", 4.0, "4 restarts of 1 pod, the last 60 s ago (OOMKilled)"),
+        ("workloads.released", "", 540.0, "app:1.5.0 (revision 2) is 9 min old, after app:1.4.2"),
         ("alerts.firing", "ProviderApiErrors", True, "ProviderApiErrors fires since 120 s"),
         ("alerts.firing", "StuckReservations", False, "StuckReservations does not fire"),
         ("alerts.level", "", "SEV-3", "ProviderApiErrors fires (warning)"),
@@ -200,6 +202,15 @@ def test_a_scope_that_can_not_be_told_is_not_none_of_the_providers():
     unknown = replace(TRANSACTIONS, scope=Scope(because="3 attempts are too few to say"))
     found = asked("transactions.scope", transactions=unknown)
     assert (found.value, found.text) == (None, "not known: 3 attempts are too few to say")
+
+
+def test_a_release_whose_age_can_not_be_known_says_which_right_it_takes():
+    refused = Release(
+        revision="2", read_at=NOW, why="kubernetes refused it", lacks="the right to list replicasets.apps"
+    )
+    found = asked("workloads.released", workloads=replace(WORKLOADS, release=refused))
+    assert (found.value, found.text, found.lacks) == (None, "not known: kubernetes refused it", refused.lacks)
+    assert asked("workloads.released", workloads=replace(WORKLOADS, release=None)).value is None
 
 
 def test_silence_of_an_alert_that_can_not_fire_proves_nothing():

@@ -24,7 +24,7 @@ from nexconsole.signals.database import Database, Session
 from nexconsole.signals.outbox import Event, Events, Outbox
 from nexconsole.signals.reservations import Reservations
 from nexconsole.signals.transactions import ProviderTraffic, Scope, Transactions
-from nexconsole.signals.workloads import Workloads
+from nexconsole.signals.workloads import Release, Workloads
 
 NOW = datetime(2026, 11, 23, 14, 7, 31, tzinfo=UTC)
 BOOK = shipped()
@@ -299,9 +299,10 @@ def test_a_failed_event_is_handed_to_its_retry():
         "outbox events": Reading(signal="outbox events", every=2, value=Events(events=(event,)), taken_at=NOW)
     }
     path = "outbox-worker-lag/if-outbox.failed-over-0"
-    nodes = tree("outbox-worker-lag", world, {f"{path}/cause": "index"})
-    do = nodes["if-outbox.failed-over-0/if-cause-is-index/outbox.retry"]
-    assert (do.applies, do.arguments) == (True, ("e1",))
+    for cause, applies in (("index", True), ("release", True), ("content", False)):
+        nodes = tree("outbox-worker-lag", world, {f"{path}/cause": cause})
+        do = nodes["if-outbox.failed-over-0/if-cause-is-not-content/outbox.retry"]
+        assert (do.applies, do.arguments) == (applies, ("e1",))
 
 
 def test_a_branch_that_was_taken_stays_when_its_own_success_ends_its_condition():
@@ -324,6 +325,38 @@ def test_a_look_that_was_settled_keeps_the_name_that_it_gave():
     look = nodes["circuits.state"]
     calm = tree("provider-circuit-breaker-open", readings(), taken={look.step.id: {"provider": "a"}})
     assert calm["settled"].missing == "" and "no provider named a was seen" in calm["settled"].answer.text
+
+
+def test_a_step_that_is_done_again_takes_what_is_found_by_then_and_not_what_was_kept():
+    def world(*ids: str) -> dict[str, Reading]:
+        events = tuple(
+            Event(id=id, event_type="t", aggregate_type="a", status="FAILED", retries=1, age_s=60.0, error="e")
+            for id in ids
+        )
+        return readings(outbox=replace(CALM["outbox"], failed=1)) | {
+            "outbox events": Reading(signal="outbox events", every=2, value=Events(events=events), taken_at=NOW)
+        }
+
+    path = "outbox-worker-lag/if-outbox.failed-over-0"
+    taken = {f"{path}/outbox.event": {"event": "e1"}, path: {}}
+
+    def retry(*ids: str):
+        nodes = tree("outbox-worker-lag", world(*ids), {f"{path}/cause": "release"}, taken)
+        return nodes["if-outbox.failed-over-0/if-cause-is-not-content/outbox.retry"]
+
+    assert (retry("e1", "e2").arguments, retry("e1", "e2").again) == (("e1",), ("e1",))
+    assert (retry("e2").arguments, retry("e2").again) == (("e1",), ("e2",))
+    assert (retry().arguments, retry().again) == (("e1",), ("e1",))
+
+
+def test_a_fresh_release_leads_to_the_way_back_and_an_old_one_does_not():
+    def applies(age_s: float | None):
+        since = None if age_s is None else NOW - timedelta(seconds=age_s)
+        release = Release(revision="2", read_at=NOW, images="app:2", since=since, before="app:1")
+        nodes = tree("outbox-worker-lag", readings(workloads=replace(CALM["workloads"], release=release)))
+        return nodes["if-workloads.released-under-1-h/rollout.undo"].applies
+
+    assert [applies(age) for age in (540, 7200, None)] == [True, False, None]
 
 
 STEPS = "## 1. T (SEV-3)\n\n### Trigger\n\n- x `outbox.late`\n\n### Steps\n\n"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from small_cluster import small_cluster, until
 
+from nexconsole.drill.kubernetes import roles
+from nexconsole.drill.kubernetes.cluster import Earlier
 from nexconsole.model import State
 from nexconsole.settings import Settings
+from nexconsole.signals import releases
 from nexconsole.signals.readings import read_once
 from nexconsole.signals.workloads import SIGNAL, describe, judge_rollout, scale
 from nexconsole.sources import Sources, resources
@@ -174,6 +179,78 @@ async def test_what_may_not_be_read_is_a_note_and_the_rest_is_there(tmp_path: Pa
         reading = await read_once(SIGNAL, nobody, Settings(kubernetes=nobody.kubernetes.settings))
         assert reading.value is None
         assert "grant get on deployments.apps" in reading.error
+
+
+def revision(number: int, image: str, created: str, restarted: str = "") -> resources.ReplicaSet:
+    notes = {"kubectl.kubernetes.io/restartedAt": restarted} if restarted else None
+    meta = {"labels": {"app": "a", "pod-template-hash": f"h{number}"}, "annotations": notes}
+    return msgspec.convert(
+        {
+            "metadata": {"annotations": {releases.REVISION: str(number)}, "creationTimestamp": created},
+            "spec": {"template": {"metadata": meta, "spec": {"containers": [{"name": "a", "image": image}]}}},
+        },
+        resources.ReplicaSet,
+        strict=False,
+    )
+
+
+EARLY, LATE, LAST = "2026-01-10T04:00:00Z", "2026-01-10T11:51:00Z", "2026-01-10T11:55:00Z"
+
+
+@pytest.mark.parametrize(
+    ("sets", "current", "images", "minutes", "before"),
+    [
+        ([revision(1, "r.io/n/app:1", EARLY)], "1", "app:1", 480, ""),
+        ([revision(1, "app:1", EARLY), revision(2, "app:2", LATE)], "2", "app:2", 9, "app:1"),
+        # a restart is no release, and whoever goes back runs what is old
+        (
+            [revision(1, "app:1", EARLY), revision(2, "app:2", LATE), revision(3, "app:2", LAST, "x")],
+            *("3", "app:2", 9, "app:1"),
+        ),
+        ([revision(3, "app:1", EARLY), revision(2, "app:2", LATE)], "3", "app:1", 480, "app:2"),
+        ([revision(1, "app:1", EARLY, "x")], "7", "", None, ""),
+        ([], "", "", None, ""),
+    ],
+)
+def test_a_release_is_as_old_as_its_template(sets, current, images, minutes, before) -> None:
+    found = releases.release(sets, current, NOW)
+    assert (found.images, found.before) == (images, before)
+    assert (None if found.since is None else (NOW - found.since).total_seconds() / 60) == minutes
+    assert bool(found.why) is (minutes is None)
+
+
+async def test_the_release_is_read_once_and_again_when_the_revision_is_another(tmp_path: Path) -> None:
+    async with small_cluster(tmp_path, age_s=7200, image="app:2", earlier=Earlier("app:1", 480)) as small:
+        sources = small.sources()
+        chosen = Settings(kubernetes=sources.kubernetes.settings)
+        first = await read_once(SIGNAL, sources, chosen)
+        release = first.value.release
+        assert (release.revision, release.images, release.before, release.why) == ("2", "app:2", "app:1", "")
+        assert (datetime.now(UTC) - release.since).total_seconds() == pytest.approx(480, abs=10)
+        assert (await read_once(SIGNAL, sources, chosen, first)).value.release is release
+        store = small.cluster.store
+        (deployment,) = store.objects("deployments")
+
+        def back(one: dict) -> None:
+            one["spec"]["template"]["spec"]["containers"][0]["image"] = "app:1"
+            one["metadata"]["generation"] += 1
+
+        store.change("deployments", deployment, back)
+        await until(lambda: store.objects("deployments")[0]["metadata"]["annotations"][releases.REVISION] == "3")
+        release = (await read_once(SIGNAL, sources, chosen, first)).value.release
+        assert (release.revision, release.images, release.before) == ("3", "app:1", "app:2")
+        assert (datetime.now(UTC) - release.since).total_seconds() == pytest.approx(7200, abs=10)
+
+
+async def test_whoever_may_not_list_revisions_is_told_so_and_sees_the_rest(tmp_path: Path, monkeypatch: Any) -> None:
+    blind = tuple(replace(rule, resources=tuple(r for r in rule.resources if r != "replicasets")) for rule in roles.SEE)
+    monkeypatch.setitem(roles.ROLES, "reader", blind)
+    async with small_cluster(tmp_path) as small:
+        sources = small.sources("reader")
+        reading = await read_once(SIGNAL, sources, Settings(kubernetes=sources.kubernetes.settings))
+        assert (reading.error, reading.value.ready, len(reading.value.pods)) == (None, 3, 3)
+        assert reading.value.release.lacks == "the right to list replicasets.apps"
+        assert "grant list on replicasets.apps" in reading.value.release.why
 
 
 async def test_without_a_cluster_there_are_no_workloads() -> None:

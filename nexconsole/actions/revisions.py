@@ -106,12 +106,14 @@ def _history(cluster: Cluster, deployment: Mapping[str, Any], found: Mapping[str
 
 
 def choose(history: History, number: int) -> Revision:
-    """The revision of that number, for 0 the newest that is not the current one. Raises ActionError."""
+    """The revision of that number; for 0 the newest that differs from the current one by more than a restart, or
+    where there is none the newest other one. Raises ActionError."""
     others = [one for one in history.revisions if one.number != history.current.number]
     if number == 0:
         if not others:
             raise ActionError("the deployment has no other revision to go back to: its history is empty")
-        return others[0]
+        differing = (one for one in others if not difference(history.current, one).restart_only)
+        return next(differing, others[0])
     if number == history.current.number:
         raise ActionError(f"revision {number} is what the deployment runs already")
     found = next((one for one in others if one.number == number), None)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 NUMBER, SIGNAL, TITLE = 6, "workloads", "Workloads"
 
 RECENT_S = 900.0  # a restart younger than this is worth a word
+NEW_S = 3600.0  # so is a release
 
 
 def small(value: Workloads, space: Space) -> Picture:
@@ -58,6 +59,9 @@ def _words(value: Workloads, space: Space) -> list[Run]:
     if value.rollout != "complete":
         ink = _ink(space) if value.rollout == "stuck" else "text"
         parts.append((f"rollout {plain(value.rollout, 20)}", ink))
+    released = since(value.release.since, space.now) if value.release is not None else None
+    if value.release is not None and released is not None and released < NEW_S:
+        parts.append((f"released {duration(released)} ago", "text"))
     recent = [pod for pod in value.pods if (since(pod.restarted_at, space.now) or RECENT_S) < RECENT_S]
     restarts = sum(pod.restarts for pod in value.pods)
     if recent:

@@ -124,6 +124,14 @@ class Scenario:
         """Every step and branch in the order of the lines."""
         return _walk(self.steps)
 
+    def calls(self) -> Iterator[Call]:
+        """Every probe and action that a step or a branch's condition names."""
+        for step in self.walk():
+            if isinstance(step, Branch):
+                yield from (part.call for part in step.condition.parts)
+            elif step.call is not None:
+                yield step.call
+
 
 def _walk(steps: tuple[Step | Branch, ...]) -> Iterator[Step | Branch]:
     for step in steps:

@@ -45,7 +45,8 @@ class Node:
 
     applies: True, False (greyed, `because` says why) or None (nothing known rules it in or out).
     A look has its `answer`; a branch its `truth` and the nodes beneath it; an ask what was `answered`;
-    a do its `arguments`, or None with `missing` saying what it still waits for.
+    a do its `arguments`, or None with `missing` saying what it still waits for; `again` are those by what the looks
+    find now, whatever was kept: once it is done, doing it again means the next one.
     """
 
     step: Step | Branch
@@ -55,6 +56,7 @@ class Node:
     truth: Truth | None = None
     answered: str | None = None
     arguments: tuple[str, ...] | None = None
+    again: tuple[str, ...] | None = None
     missing: str = ""
     nodes: tuple[Node, ...] = ()
 
@@ -112,13 +114,35 @@ def given(node: Node) -> Mapping[str, str]:
 
 @dataclass
 class _Known:
-    """What is known at a step: names for arguments ("" with the reason where there is none), and questions."""
+    """What is known at a step: names for arguments ("" with the reason where there is none), and questions.
+
+    `kept` are names as they were when their look or branch was settled: they go before what is found now.
+    """
 
     names: dict[str, tuple[str, str]] = field(default_factory=dict)
     asked: dict[str, tuple[Question, str | None]] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
 
     def inner(self) -> _Known:
-        return _Known(dict(self.names), dict(self.asked))
+        return _Known(dict(self.names), dict(self.asked), dict(self.kept))
+
+    def name(self, name: str, value: str, why: str) -> None:
+        """A name is found anew, or is not found."""
+        self.names[name] = (value, why)
+        self.kept.pop(name, None)
+
+    def filled(self, call: Call, anew: bool = False) -> tuple[tuple[str, ...] | None, str]:
+        """The call's arguments with each {name} filled in, or None and what is missing; `anew`: found before kept."""
+        filled = []
+        for word in call.arguments:
+            name = placeholder(word)
+            found, why = (word, "") if name is None else self.names.get(name, ("", "nothing says which"))
+            kept = "" if name is None else self.kept.get(name, "")
+            value = (found or kept) if anew else (kept or found)
+            if not value:
+                return None, f"{{{name}}} is not known: {why}"
+            filled.append(value)
+        return tuple(filled), ""
 
 
 class World:
@@ -180,7 +204,7 @@ class World:
         probe = self.probes.get(call.name)
         if probe is None:
             return None, f"there is no probe {call.name}"
-        arguments, missing = _filled(call, known or _Known())
+        arguments, missing = (known or _Known()).filled(call)
         if arguments is None:
             return None, missing
         return answer(probe, self.readings, self.settings, self.now, " ".join(arguments)), ""
@@ -197,12 +221,12 @@ class World:
             question, answered = step.question or Question(), self.answers.get(step.id)
             if question.name:
                 known.asked[question.name] = (question, answered)
-                known.names[question.name] = (answered or "", "nobody has answered it yet")
+                known.name(question.name, answered or "", "nobody has answered it yet")
             return Node(step=step, applies=applies, because=because, answered=answered)
         call = step.call or Call(name="")
         if step.kind == "do":
-            arguments, missing = _filled(call, known)
-            return Node(step=step, applies=applies, because=because, arguments=arguments, missing=missing)
+            (arguments, missing), (again, _) = known.filled(call), known.filled(call, anew=True)
+            return Node(step=step, applies=applies, because=because, arguments=arguments, again=again, missing=missing)
         found, missing = self.look(call, known)
         self._learn(call, found, known)
         self._keep(step.id, known)
@@ -216,17 +240,17 @@ class World:
     def _learn(self, call: Call, found: Answer | None, known: _Known) -> None:
         """What a look finds replaces what an earlier one found, also when it finds nothing."""
         for name in self._offers(call):
-            known.names[name] = (found.gives.get(name, ""), found.text) if found else ("", "its look has no answer")
+            known.name(name, *((found.gives.get(name, ""), found.text) if found else ("", "its look has no answer")))
 
     def _keep(self, id: str, known: _Known) -> None:
-        known.names |= {name: (value, "") for name, value in self.taken.get(id, {}).items()}
+        known.kept |= self.taken.get(id, {})
 
     def _branch(self, branch: Branch, known: _Known, applies: bool | None, because: str) -> Node:
         truth = self.truth(branch.condition, known)
         inner = known.inner()
         for part in branch.condition.parts:
             for name in self._offers(part.call):
-                inner.names[name] = (truth.gives.get(name, ""), truth.because)
+                inner.name(name, truth.gives.get(name, ""), truth.because)
         own, why = applies, because
         if applies is not False and (applies or truth.holds is False):
             own, why = truth.holds, truth.because
@@ -235,18 +259,6 @@ class World:
         self._keep(branch.id, inner)
         nodes = self.nodes(branch.steps, inner, own, why)
         return Node(step=branch, applies=own, because=why, truth=truth, nodes=nodes)
-
-
-def _filled(call: Call, known: _Known) -> tuple[tuple[str, ...] | None, str]:
-    """The call's arguments with every {name} filled in; or None, and what is missing."""
-    filled = []
-    for word in call.arguments:
-        name = placeholder(word)
-        value, why = (word, "") if name is None else known.names.get(name, ("", "nothing says which"))
-        if not value:
-            return None, f"{{{name}}} is not known: {why}"
-        filled.append(value)
-    return tuple(filled), ""
 
 
 def _compare(value: float | str | bool | None, part: Comparison) -> bool | None:

@@ -71,12 +71,8 @@ class Console(Screen[None]):
         Binding("c", "copy", "Copy", id="picture.copy", tooltip="Copy the cursor's row, or the focused pane, as text"),
     ]  # fmt: skip
 
-    class Enlarged(Message):
-        """A pane has taken its detailed form, or left it."""
-
-        def __init__(self, signal: str, large: bool) -> None:
-            super().__init__()
-            self.signal, self.large = signal, large
+    class Attention(Message):
+        """What the operator looks at closely is another: a pane in its detailed form, or a scenario."""
 
     def __init__(
         self,
@@ -240,7 +236,7 @@ class Console(Screen[None]):
         self.add_class("-maximized")
         pane.enlarge(True)
         pane.focus()
-        self.post_message(self.Enlarged(signal, True))
+        self.post_message(self.Attention())
         self._paint_strips()
 
     def action_enlarge(self) -> None:
@@ -258,7 +254,7 @@ class Console(Screen[None]):
         pane.remove_class("-maximized", update=False)
         self.remove_class("-maximized")
         pane.enlarge(False)
-        self.post_message(self.Enlarged(pane.face.SIGNAL, False))
+        self.post_message(self.Attention())
         self._paint_strips()
 
     def action_freeze(self) -> None:

@@ -72,6 +72,7 @@ class Desk:
         self.incidents = Incidents(self)
         self.library: Library | None = None
         self.fits: tuple[Fit, ...] = ()
+        self.looked_at: frozenset[str] = frozenset()  # signals that the open scenario asks
         self._asked_to_quit = 0.0
         self._repaint = False
         self._ticks = 0
@@ -375,6 +376,7 @@ class Desk:
         self.app.stylesheet.update(self.console)
         pane.focus()
         self.console.hint = ""
+        self._look_at(scenario)
 
     def step_words(self, scenario: str, step: str) -> str:
         """Where somebody is in the runbook, in its own titles; "" for nowhere."""
@@ -390,6 +392,14 @@ class Desk:
         if self.pane is not None:
             self.pane.remove()
             self.console.remove_class("-scenario")
+            self._look_at(None)
+
+    def _look_at(self, scenario: Scenario | None) -> None:
+        from ..runbook.probes import PROBES
+
+        asked = scenario.calls() if scenario is not None else ()
+        self.looked_at = frozenset(PROBES[call.name].signal for call in asked if call.name in PROBES)
+        self.console.post_message(Console.Attention())
 
     def begin_anew(self) -> None:
         """Make every step of the open scenario pending again."""

@@ -170,7 +170,8 @@ class ScenarioPane(Lines, can_focus=True):
             answer = f"read the logs{f' of {of}' if of else ''}"
             self.app.run_worker(self._settle(row, "done", answer=answer), group="dialogs")
         else:
-            arguments = CATALOGUE[call.name].named(row.node.arguments)
+            words = row.node.again if mark is not None and row.node.again else row.node.arguments
+            arguments = CATALOGUE[call.name].named(words)
             self.desk.act(call.name, arguments, step=self._reference(row))
 
     def action_skip(self) -> None:
@@ -321,7 +322,9 @@ class ScenarioPane(Lines, can_focus=True):
 
     def _keys(self, row: Row, step: Step, mark: Mark | None) -> str:
         if mark is not None and mark.settled:
-            return "backspace makes it pending again" + ("; enter does it again" if step.kind == "do" else "")
+            again = " ".join(row.node.again or ())
+            more = "; enter does it again" + (f": {plain(again, 60)}" if again else "")
+            return "backspace makes it pending again" + (more if step.kind == "do" else "")
         if step.kind == "look":
             known = row.node.answer is not None and row.node.answer.known
             return "space records this value; x skips" if known else "space lets you say what you see; x skips"

@@ -11,7 +11,9 @@ from ..errors import SourceError
 from ..model import Value
 from ..sources import resources
 from ..sources.text import clean
+from . import releases
 from .readings import Signal, utc_now
+from .releases import Release
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -44,7 +46,7 @@ class Autoscaler:
 
 @dataclass(frozen=True, kw_only=True)
 class Workloads(Value):
-    """rollout: complete, progressing, paused or stuck; `rollout_note` says it in words."""
+    """rollout: complete, progressing, paused or stuck; `rollout_note` says it in words. `release` is what runs."""
 
     namespace: str
     deployment: str
@@ -56,6 +58,7 @@ class Workloads(Value):
     rollout_note: str = ""
     pods: tuple[Pod, ...] = ()
     autoscaler: Autoscaler | None = None
+    release: Release | None = None
 
 
 PODS_AGE_S = 2.5  # a list that the logs' follower has just made will do
@@ -83,6 +86,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     listed = (
         [] if isinstance(pods, BaseException) else [describe(pod, settings.kubernetes.container, now) for pod in pods]
     )
+    last = previous.release if isinstance(previous, Workloads) else None
     rollout, said = judge_rollout(deployment)
     status = deployment.status
     return Workloads(
@@ -98,6 +102,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         rollout_note=said,
         pods=tuple(sorted(listed, key=lambda pod: (pod.ready, pod.name))),
         autoscaler=None if autoscaler is None else scale(autoscaler),
+        release=await releases.read(kubernetes, deployment, last, now),
     )
 
 

@@ -22,7 +22,19 @@ import msgspec
 from ..errors import BadAnswer, Denied, SourceError, Unreachable
 from .clients import Clients
 from .logs import Logs
-from .resources import Autoscaler, AutoscalerList, Deployment, Object, Pod, PodList, Review, Secret, Status
+from .resources import (
+    Autoscaler,
+    AutoscalerList,
+    Deployment,
+    Object,
+    Pod,
+    PodList,
+    ReplicaSet,
+    ReplicaSetList,
+    Review,
+    Secret,
+    Status,
+)
 from .source import Source
 from .text import clean
 
@@ -105,6 +117,24 @@ class Kubernetes(Source):
             if (target.kind, target.name) == ("Deployment", self.settings.deployment):
                 return autoscaler
         return None
+
+    async def revisions(self, deployment: Deployment) -> tuple[ReplicaSet, ...]:
+        """The ReplicaSets of the deployment: one for each revision that its history keeps."""
+        path = f"/apis/apps/v1/namespaces/{quote(self.settings.namespace)}/replicasets"
+        query = {"labelSelector": str(deployment.spec.selector), "resourceVersion": "0"}
+        refused: Denied | None = None
+        found = ReplicaSetList()
+        async with self.exchange(self.settings.timeout_s, "the revisions query"):
+            try:
+                found = await self._read(path, ReplicaSetList, "list", "replicasets.apps", query=query)
+            except Denied as error:
+                refused = error  # an answer all the same, as with the autoscaler
+        if refused is not None:
+            raise refused
+        uid = deployment.metadata.uid
+        return tuple(
+            one for one in found.items or () if uid in [owner.uid for owner in one.metadata.owner_references or ()]
+        )
 
     async def allowed(self, verb: str, resource: str, subresource: str = "") -> tuple[bool, str]:
         """Whether this account may `verb` the resource ("deployments.apps", "pods") in the namespace; and why not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -95,6 +96,28 @@ class Pod(Object):
 
     def condition(self, kind: str) -> Condition | None:
         return next((condition for condition in self.status.conditions or [] if condition.type == kind), None)
+
+
+class KeptTemplate(Object):
+    """A revision's template; its spec is as the server has it, to be compared as a whole."""
+
+    metadata: Metadata = Metadata()
+    spec: dict[str, Any] = {}
+
+
+class ReplicaSetSpec(Object):
+    template: KeptTemplate = KeptTemplate()
+
+
+class ReplicaSet(Object):
+    """One revision of a deployment: its template is kept for going back."""
+
+    metadata: Metadata = Metadata()
+    spec: ReplicaSetSpec = ReplicaSetSpec()
+
+
+class ReplicaSetList(Object):
+    items: list[ReplicaSet] | None = None
 
 
 class PodList(Object):

@@ -113,6 +113,17 @@ def _rollout(view: View) -> Found:
     return Found(text=f"the rollout is {value.rollout}{note}", value=value.rollout)
 
 
+def _released(view: View) -> Found:
+    """How long ago what runs was released: going back to an older release makes this old again."""
+    release = view.value.release
+    if release is None or release.since is None:
+        why, lacks = (release.why, release.lacks) if release is not None else ("its revisions were not read", "")
+        return Found(text=f"not known: {why}", value=None, lacks=lacks)
+    age = max(0.0, (view.now - release.since).total_seconds())
+    before = f", after {release.before}" if release.before else ", the first that its history knows"
+    return Found(text=f"{release.images} (revision {release.revision}) is {duration(age)} old{before}", value=age)
+
+
 def _pods(value: Workloads) -> str:
     return f"{value.ready} of {many(value.desired, 'pod')} of {value.deployment} ready"
 
@@ -178,6 +189,7 @@ PROBES = (
         "word",
         words=("complete", "progressing", "paused", "stuck"),
     ),
+    _probe("workloads.released", "age of the release that runs", "workloads", _released, unit="seconds"),
     _probe(
         "alerts.firing",
         "whether an alert fires",

@@ -1,0 +1,86 @@
+"""What the deployment runs, and since when: a release is a template that differs by more than a restart. (facts 6)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..errors import Denied, SourceError
+from ..sources.kubernetes import Kubernetes
+from ..sources.resources import Deployment, ReplicaSet
+from ..sources.text import clean
+
+REVISION = "deployment.kubernetes.io/revision"
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+TEMPLATE_HASH = "pod-template-hash"
+READ_EVERY_S = 60.0
+RIGHT = "the right to list replicasets.apps"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """What the pods run now, as of `read_at`.
+
+    `since`: when this template was first rolled out, however often it was restarted or gone back to since; None where
+    that is not known, and `why` says why. `images` are its containers', `before` those of the newest other release,
+    "" where the history has none. `lacks` names the right that it takes to know.
+    """
+
+    revision: str
+    read_at: datetime
+    images: str = ""
+    since: datetime | None = None
+    before: str = ""
+    why: str = ""
+    lacks: str = ""
+
+
+async def read(kubernetes: Kubernetes, deployment: Deployment, last: Release | None, now: datetime) -> Release:
+    """`last` will do while the revision is the same and it is not old. Never raises SourceError: it says `why`."""
+    revision = (deployment.metadata.annotations or {}).get(REVISION, "")
+    if last is not None and last.revision == revision and (now - last.read_at).total_seconds() < READ_EVERY_S:
+        return last
+    try:
+        return release(await kubernetes.revisions(deployment), revision, now)
+    except SourceError as error:
+        lacks = RIGHT if isinstance(error, Denied) else ""
+        return Release(revision=revision, read_at=now, why=str(error), lacks=lacks)
+
+
+def release(sets: Sequence[ReplicaSet], revision: str, now: datetime) -> Release:
+    """What the deployment's revision runs, told from the ReplicaSets of its history."""
+    current = next((one for one in sets if _number(one) == revision and revision), None)
+    if current is None:
+        return Release(revision=revision, read_at=now, why="its history has no revision of what runs")
+    same = [one for one in sets if _meaning(one) == _meaning(current)]
+    others = [one for one in sets if one not in same and _number(one).isdigit()]
+    before = max(others, key=lambda one: int(_number(one)), default=None)
+    born = [one.metadata.creation_timestamp for one in same if one.metadata.creation_timestamp is not None]
+    return Release(
+        revision=clean(revision, 20),
+        read_at=now,
+        images=_images(current),
+        since=min(born, default=None),
+        before=_images(before) if before is not None else "",
+        why="" if born else "its revisions have no dates",
+    )
+
+
+def _number(one: ReplicaSet) -> str:
+    return (one.metadata.annotations or {}).get(REVISION, "")
+
+
+def _meaning(one: ReplicaSet) -> tuple[object, ...]:
+    """A template without what a restart changes in it, and without the label that its controller adds."""
+    template = one.spec.template
+    labels = {key: value for key, value in (template.metadata.labels or {}).items() if key != TEMPLATE_HASH}
+    notes = {key: value for key, value in (template.metadata.annotations or {}).items() if key != RESTARTED_AT}
+    return labels, notes, template.spec
+
+
+def _images(one: ReplicaSet) -> str:
+    """Without the registry: "nexnum-app:1.4.2"."""
+    containers = one.spec.template.spec.get("containers")
+    named = [each for each in containers if isinstance(each, dict)] if isinstance(containers, list) else []
+    return ", ".join(clean(str(each.get("image", "")), 200).rpartition("/")[2] for each in named[:3])
