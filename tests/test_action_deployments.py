@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +11,12 @@ from acting import Desk, lacking, shell
 from pods_stand import Stand, bought, guards_of, small, stand
 from small_cluster import until
 
+from nexconsole.actions import lag
 from nexconsole.actions.action import ActionError
 from nexconsole.actions.deployments import BACK, SCALE_ACTION
 from nexconsole.actions.perform import perform
 from nexconsole.actions.plan import Outcome
+from nexconsole.actions.pods import RESTART
 from nexconsole.drill.kubernetes.apiserver import ApiServer
 
 __all__ = ["small", "stand"]
@@ -198,6 +201,71 @@ async def test_after_a_restart_the_way_back_still_leads_to_what_ran_before_the_r
     plan = await BACK.prepare({}, stand.context())
     assert plan.arguments == {"revision": "1"} and f"x:2 -> {good}" in plan.effect
     assert guards_of(plan)["difference"].level == "ok"
+
+
+async def queued(stand: Stand, events: int) -> None:
+    """Purchases are well, and events have waited for far too long."""
+    await bought(stand.database, 30, 0, 100)
+    for number in range(events):
+        await stand.database.event(f"q{number}", 400 - number)
+
+
+async def consumed(stand: Stand, image_of: str, events: int) -> None:
+    """The workers of this image take `events` of those that wait, once they run."""
+    await until(lambda: image(stand) == image_of and stand.small.ready())
+    await asyncio.sleep(0.5)
+    await stand.database.execute(
+        "UPDATE outbox_events_v2 SET status = 'PUBLISHED' WHERE id IN"
+        " (SELECT id FROM outbox_events_v2 WHERE status = 'PENDING' ORDER BY created_at LIMIT $1)",
+        events,
+    )
+
+
+async def test_going_back_is_judged_by_the_late_outbox_where_purchases_were_well(
+    stand: Stand, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(lag, "WATCH_S", 3.0)
+    await queued(stand, 40)
+    good = image(stand)
+    await release(stand, "x:2")
+    working = asyncio.create_task(consumed(stand, good, 30))
+    performance = await perform(BACK, {}, stand.context(), Desk().console)
+    await working
+    assert performance.plan and "the late outbox catches up" in performance.plan.watch
+    assert performance.verdict and performance.verdict.state == "worked", performance.verdict
+    assert "of the late outbox 40 events waited then, 10 after" in performance.verdict.because
+
+
+async def test_a_restart_after_which_the_outbox_is_as_late_as_before_had_no_effect(
+    stand: Stand, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(lag, "WATCH_S", 1.0)
+    await queued(stand, 40)
+    performance = await perform(RESTART, {}, stand.context(), Desk().console)
+    assert performance.verdict and performance.verdict.state == "no effect", performance.verdict
+    assert "40 events waited then, 40 after" in performance.verdict.because
+    assert "it does not catch up" in performance.verdict.because
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "waited", "last", "state"),
+    [
+        ((100, 2), (90, 2), 5, False, "worked"),
+        ((100, 2), (97, 2), 40, False, None),
+        ((100, 2), (97, 2), 90, True, "unknown"),
+        ((100, 2), (100, 2), 29, False, None),
+        ((100, 2), (130, 3), 30, False, "no effect"),
+        ((100, 2), (50, 5), 30, False, None),  # it empties by failing
+        ((100, 2), (50, 5), 90, True, "unknown"),
+        ((1, 0), (0, 0), 1, False, "worked"),
+    ],
+)
+def test_an_outbox_catches_up_when_clearly_less_waits_and_nothing_more_failed(then, now, waited, last, state) -> None:
+    first, second = (lag.Queue(pending=pending, failed=failed, oldest_s=300.0) for pending, failed in (then, now))
+    verdict = lag.judge(first, second, waited, last)
+    assert (verdict.state if verdict else None) == state
+    many = replace(second, capped=True)
+    assert lag.judge(first, many, waited, False) is None
 
 
 async def test_a_deployment_changed_since_the_preview_is_not_taken_back(stand: Stand) -> None:

@@ -135,6 +135,51 @@ async def test_a_do_step_opens_its_action_filled_in_and_enter_held_down_does_not
         assert "this branch was taken" in seen(pane)
 
 
+async def test_failed_events_are_retried_one_after_the_other_by_doing_the_step_again(
+    tmp_path: Path, database: Any, sources_on: Callable[[str], Sources]
+) -> None:
+    for number in (1, 2):
+        await database.event(f"e{number}", 600 - number, "FAILED", error="Unsupported event", retry_count=1)
+    chosen = settings(tmp_path, postgres={"url": database.url}, actions={"verify_s": 1.0})
+
+    async def worker(id: str) -> None:
+        sql = "UPDATE outbox_events_v2 SET status = 'PUBLISHED' WHERE id = $1 AND status = 'PENDING' RETURNING id"
+        while not await database.connection.fetch(sql, id):
+            await asyncio.sleep(0.02)
+
+    async with desk(chosen, sources_on(database.url)) as (app, pilot):
+        app.desk.open_scenario("outbox-worker-lag")
+        pane = await until(lambda: app.desk.pane)
+        # the events are read because the scenario asks for them
+        await until(lambda: "e1: offer.updated, 1 try" in seen(pane), 8.0)
+        go_to(pane, "if-outbox.failed-over-0/outbox.event")
+        await pilot.press("space")
+        await until(lambda: steps(tmp_path)[-1].get("step", "").endswith("outbox.event"))
+        go_to(pane, "/cause")
+        await pilot.press("enter")
+        await until(lambda: isinstance(app.screen, Prompt))
+        await quiet()
+        await pilot.press(*"release", "enter")
+        await until(lambda: steps(tmp_path)[-1].get("answer") == "release")
+        for number in (1, 2):
+            go_to(pane, "/outbox.retry")
+            await pilot.press("enter")
+            screen = await until(lambda: app.screen if isinstance(app.screen, Confirm) else None)
+            assert screen.plan.arguments == {"event": f"e{number}"}
+            working = asyncio.create_task(worker(f"e{number}"))
+            await quiet()
+            await asyncio.sleep(0.5)
+            await pilot.press("r")
+            await until(lambda: kinds(tmp_path).count("verdict") == number)  # noqa: B023
+            await working
+            await until(lambda: steps(tmp_path)[-1].get("step", "").endswith("outbox.retry"))
+            if number == 1:
+                await until(lambda: app.desk.paint() or "enter does it again: e2" in seen(pane))
+        await pilot.press("escape")
+        await until(lambda: app.desk.pane is None)
+        await until(lambda: not any(one.group == "outbox events" and one.is_running for one in app.workers))
+
+
 async def test_a_question_takes_a_word_or_a_value_and_a_bare_tick_is_no_answer(tmp_path: Path) -> None:
     async with desk(settings(tmp_path)) as (app, pilot):
         pane = await opened(app, pilot)

@@ -9,7 +9,7 @@ from ..errors import ActionError, SourceError
 from ..model import Reading
 from ..signals.workloads import Workloads
 from ..sources.text import clean
-from . import literal, relief, revisions, rollouts
+from . import literal, revisions, rollouts
 from .action import Argument, Context, Suggestion, make_plan
 from .cluster import MERGE, Cluster, Rule, Write, may, open_cluster, rehearsed
 from .guards import fresh
@@ -63,7 +63,7 @@ class Scale:
             "from": now,
             "to": to,
             "ready": min(scene.ready, to),
-            "before": await relief.before(context),
+            **await rollouts.troubles(context),
         }
         async with open_cluster(context) as cluster:
             allowed = await may(context, SCALE)
@@ -98,7 +98,7 @@ class Scale:
             guards=(*guards, fresh(context, "transactions")),
             confirm=Confirm(kind="type", text=name) if large else Confirm(kind="letter", text="s"),
             undo=Undo(action=self.name, arguments={"replicas": str(now)}, command=_kubectl_scale(settings, to, now)),
-            watch=f"{to} pods are ready, and purchases fail no more than before",
+            watch=f"{to} pods are ready, and purchases fail no more than before{rollouts.awaited(details)}",
             deadline_s=rollouts.deadline(context),
             details=details,
         )
@@ -228,7 +228,7 @@ class Back:
             "template": to.mark,
             "pods": [pod.uid for pod in scene.pods],
             "ready": scene.ready,
-            "before": await relief.before(context),
+            **await rollouts.troubles(context),
         }
         pods = [pod.name for pod in scene.pods]
         same = Guard(name="difference", level="ok", reason=difference.text)
@@ -256,7 +256,8 @@ class Back:
             ),
             confirm=Confirm(kind="type", text=name),
             undo=Undo(action=self.name, arguments={"revision": str(now.number)}, command=undo),
-            watch=f"all pods run revision {to.number}'s template and are ready, and purchases fail less than before",
+            watch=f"all pods run revision {to.number}'s template and are ready, and purchases fail less than before"
+            f"{rollouts.awaited(details)}",
             deadline_s=rollouts.deadline(context),
             details=details,
         )

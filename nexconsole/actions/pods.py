@@ -10,7 +10,7 @@ from ..errors import ActionError, SourceError
 from ..model import Reading
 from ..signals.workloads import Pod, Workloads
 from ..sources.text import clean
-from . import literal, relief, rollouts
+from . import literal, rollouts
 from .action import Argument, Context, Suggestion, make_plan
 from .cluster import STRATEGIC, Cluster, Rule, Write, may, open_cluster, rehearsed
 from .guards import fresh
@@ -69,7 +69,7 @@ class Restart:
             "generation": meta.generation,
             "pods": [pod.uid for pod in scene.pods],
             "ready": scene.ready,
-            "before": await relief.before(context),
+            **await rollouts.troubles(context),
         }
         async with open_cluster(context) as cluster:
             allowed = await may(context, ROLL)
@@ -98,7 +98,7 @@ class Restart:
             if large
             else Confirm(kind="letter", text="r"),
             undo=None,
-            watch="all pods are new and ready, and purchases fail less than before",
+            watch=f"all pods are new and ready, and purchases fail less than before{rollouts.awaited(details)}",
             deadline_s=rollouts.deadline(context),
             details=details,
         )
@@ -110,7 +110,7 @@ class Restart:
             "uid": pod.uid,
             "pods": [one.uid for one in scene.pods],
             "ready": scene.ready,
-            "before": await relief.before(context),
+            **await rollouts.troubles(context),
         }
         async with open_cluster(context) as cluster:
             allowed = await may(context, DELETE)
@@ -131,7 +131,8 @@ class Restart:
             guards=tuple(guards),
             confirm=Confirm(kind="type", text=pod.name) if last else Confirm(kind="letter", text="r"),
             undo=None,
-            watch="the pod is gone, as many pods as wanted are ready, and purchases fail less than before",
+            watch="the pod is gone, as many pods as wanted are ready, and purchases fail less than before"
+            f"{rollouts.awaited(details)}",
             deadline_s=rollouts.deadline(context),
             details=details,
         )

@@ -101,7 +101,7 @@ def judge(then: Rate, now: Rate, context: Context, waited_s: float, last: bool) 
     if then.open > then.decided:
         # Where most purchases hang, hanging is what is wrong.
         then = replace(then, failures=then.failures + then.open, open=0)
-    if then.decided < few or then.share < high:
+    if calm(then, context):
         return _after_calm(then, now, few, high, waited_s, last)
     if now.attempts < few:
         because = f"{then} failed before, and {now.attempts} purchases since are too few to tell"
@@ -119,6 +119,11 @@ def judge(then: Rate, now: Rate, context: Context, waited_s: float, last: bool) 
     if now.worst >= HALF * then.share and now.share >= high:
         return Verdict(state="no effect", because=f"{said}: it has not fallen by half")
     return Verdict(state="unknown", because=f"{said}: too early to tell")
+
+
+def calm(then: Rate, context: Context) -> bool:
+    """Whether purchases were not what was wrong."""
+    return then.decided < context.settings.transactions.few or then.share < context.settings.severity.high_rate
 
 
 def _after_calm(then: Rate, now: Rate, few: int, high: float, waited_s: float, last: bool) -> Verdict | None:

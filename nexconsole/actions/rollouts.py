@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +15,7 @@ from ..errors import SourceError
 from ..signals.circuits import Circuits
 from ..signals.reservations import Reservations
 from ..signals.workloads import Autoscaler, Pod, describe, judge_rollout, scale
-from . import relief
+from . import lag, relief
 from .action import Context
 from .plan import Guard, Plan, Target, Verdict
 from .provider_rows import value_of
@@ -219,15 +219,30 @@ def changed(plan: Plan, uid: str, generation: int) -> str | None:
     return None
 
 
+async def troubles(context: Context) -> dict[str, object]:
+    """What is wrong before, for the plan's details: how many purchases fail, and the outbox where it is late."""
+    return {"before": await relief.before(context), "queue": await lag.before(context)}
+
+
+def awaited(details: Mapping[str, object]) -> str:
+    """What a plan's watch says besides of purchases."""
+    return "; the late outbox catches up" if details["queue"] else ""
+
+
 async def aftermath(plan: Plan, context: Context, arrived: Callable[[Scene], Arrival]) -> Verdict:
-    """Watch until the pods are as meant and the failure rate tells; progress is told as it changes."""
+    """Watch until the pods are as meant and the failure rate tells, or where that was well, a late outbox does.
+
+    Progress is told as it changes.
+    """
     loop = asyncio.get_running_loop()
     then, ready_before = relief.restored(plan.details.get("before")), int(plan.details["ready"])  # type: ignore[call-overload]
+    late = lag.restored(plan.details.get("queue"))
+    queue: lag.Queue | None = None  # as it was when the pods were as meant
     there_at: float | None = None
     told = ""
 
     async def look_again(last: bool) -> Verdict | None:
-        nonlocal there_at, told
+        nonlocal there_at, told, queue
         scene = await look(context)
         now = arrived(scene)
         if now.ended is not None:
@@ -241,7 +256,13 @@ async def aftermath(plan: Plan, context: Context, arrived: Callable[[Scene], Arr
         if then is None:
             because = f"{now.said}; whether purchases fail less is not known: how many did before could not be read"
             return Verdict(state="unknown", because=because)
-        verdict = await _judged(context, then, loop.time() - there_at, last)
+        waited = loop.time() - there_at
+        verdict = await _judged(context, then, waited, last)
+        if late is not None and relief.calm(then, context) and (verdict is None or verdict.state == "worked"):
+            # purchases were not what was wrong, so that they go on proves nothing
+            seen = await lag.measure(context)
+            queue = seen if queue is None else queue
+            verdict = lag.judge(queue, seen, waited, last)
         return None if verdict is None else Verdict(state=verdict.state, because=f"{now.said}; {verdict.because}")
 
     return await watch(plan.deadline_s, look_again, LOOK_EVERY_S)
