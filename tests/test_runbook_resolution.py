@@ -346,7 +346,8 @@ def test_a_step_that_is_done_again_takes_what_is_found_by_then_and_not_what_was_
 
     assert (retry("e1", "e2").arguments, retry("e1", "e2").again) == (("e1",), ("e1",))
     assert (retry("e2").arguments, retry("e2").again) == (("e1",), ("e2",))
-    assert (retry().arguments, retry().again) == (("e1",), ("e1",))
+    assert (retry().arguments, retry().again) == (("e1",), None)
+    assert retry().over == "{event} is not known: no event is FAILED"
 
 
 def test_a_fresh_release_leads_to_the_way_back_and_an_old_one_does_not():

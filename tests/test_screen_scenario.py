@@ -175,6 +175,10 @@ async def test_failed_events_are_retried_one_after_the_other_by_doing_the_step_a
             await until(lambda: steps(tmp_path)[-1].get("step", "").endswith("outbox.retry"))
             if number == 1:
                 await until(lambda: app.desk.paint() or "enter does it again: e2" in seen(pane))
+        await until(lambda: app.desk.paint() or "there is nothing left to do it to" in seen(pane))
+        go_to(pane, "/outbox.retry")
+        await pilot.press("enter")
+        await until(lambda: "no event is FAILED" in text_of(app))
         await pilot.press("escape")
         await until(lambda: app.desk.pane is None)
         await until(lambda: not any(one.group == "outbox events" and one.is_running for one in app.workers))

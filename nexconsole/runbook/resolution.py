@@ -46,7 +46,7 @@ class Node:
     applies: True, False (greyed, `because` says why) or None (nothing known rules it in or out).
     A look has its `answer`; a branch its `truth` and the nodes beneath it; an ask what was `answered`;
     a do its `arguments`, or None with `missing` saying what it still waits for; `again` are those by what the looks
-    find now, whatever was kept: once it is done, doing it again means the next one.
+    find now, whatever was kept: once it is done, doing it again means the next one; or None with `over` saying why.
     """
 
     step: Step | Branch
@@ -57,6 +57,7 @@ class Node:
     answered: str | None = None
     arguments: tuple[str, ...] | None = None
     again: tuple[str, ...] | None = None
+    over: str = ""
     missing: str = ""
     nodes: tuple[Node, ...] = ()
 
@@ -132,13 +133,13 @@ class _Known:
         self.kept.pop(name, None)
 
     def filled(self, call: Call, anew: bool = False) -> tuple[tuple[str, ...] | None, str]:
-        """The call's arguments with each {name} filled in, or None and what is missing; `anew`: found before kept."""
+        """The call's arguments with each {name} filled in, or None and what is missing; `anew`: nothing is kept."""
         filled = []
         for word in call.arguments:
             name = placeholder(word)
             found, why = (word, "") if name is None else self.names.get(name, ("", "nothing says which"))
-            kept = "" if name is None else self.kept.get(name, "")
-            value = (found or kept) if anew else (kept or found)
+            kept = "" if name is None or anew else self.kept.get(name, "")
+            value = kept or found
             if not value:
                 return None, f"{{{name}}} is not known: {why}"
             filled.append(value)
@@ -225,8 +226,11 @@ class World:
             return Node(step=step, applies=applies, because=because, answered=answered)
         call = step.call or Call(name="")
         if step.kind == "do":
-            (arguments, missing), (again, _) = known.filled(call), known.filled(call, anew=True)
-            return Node(step=step, applies=applies, because=because, arguments=arguments, again=again, missing=missing)
+            (arguments, missing), (again, over) = known.filled(call), known.filled(call, anew=True)
+            return Node(
+                step=step, applies=applies, because=because,
+                arguments=arguments, again=again, over=over, missing=missing,
+            )  # fmt: skip
         found, missing = self.look(call, known)
         self._learn(call, found, known)
         self._keep(step.id, known)

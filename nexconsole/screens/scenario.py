@@ -169,6 +169,8 @@ class ScenarioPane(Lines, can_focus=True):
             self.desk.logs(of)
             answer = f"read the logs{f' of {of}' if of else ''}"
             self.app.run_worker(self._settle(row, "done", answer=answer), group="dialogs")
+        elif mark is not None and mark.state == "done" and row.node.again is None:
+            self.desk.console.say(f"there is nothing left to do it to: {row.node.over}")
         else:
             words = row.node.again if mark is not None and row.node.again else row.node.arguments
             arguments = CATALOGUE[call.name].named(words)
@@ -324,6 +326,7 @@ class ScenarioPane(Lines, can_focus=True):
         if mark is not None and mark.settled:
             again = " ".join(row.node.again or ())
             more = "; enter does it again" + (f": {plain(again, 60)}" if again else "")
+            more = more if mark.state != "done" or row.node.again is not None else "; there is nothing left to do it to"
             return "backspace makes it pending again" + (more if step.kind == "do" else "")
         if step.kind == "look":
             known = row.node.answer is not None and row.node.answer.known

@@ -182,7 +182,9 @@ class Market:
             self._waiting.append(new)
             await self.clock.sleep(ROLL_EVERY_S)
             self._waiting.remove(old)
-            self.pods.pop(old.name).kill()
+            del self.pods[old.name]  # it gets no more requests, and ends when it has answered those that it has
+            await self.clock.sleep(ROLL_EVERY_S)
+            old.kill()
 
     async def _customers(self) -> None:
         while True:
