@@ -11,6 +11,7 @@ from .settings import Settings
 from .signals.alerts import Alerts
 from .signals.circuits import Circuits
 from .signals.database import Database
+from .signals.locks import Locks
 from .signals.outbox import Outbox
 from .signals.reservations import Reservations
 from .signals.transactions import Transactions
@@ -66,6 +67,15 @@ def judge(readings: Mapping[str, Reading], settings: Settings, now: datetime) ->
 def percent(rate: float) -> str:
     """With one decimal; only all is `100 %`."""
     return "100 %" if rate >= 1 else f"{min(rate * 100, 99.9):.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """About how long, for a sentence: 38 s, 17 min, 3 h, 2 days."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
 
 
 def _transactions(value: Transactions, settings: Settings) -> Iterator[tuple[str, str]]:
@@ -129,6 +139,17 @@ def _reservations(value: Reservations, settings: Settings) -> Iterator[tuple[str
         yield "SEV-3", f"{value.stuck} reservations are stuck, over the alert's {rules.alert_limit}"
 
 
+def _locks(value: Locks, settings: Settings) -> Iterator[tuple[str, str]]:
+    if not value.abandoned:
+        return
+    more = "+" if value.capped else ""
+    kept = "1 lock that nobody will release keeps a customer out"
+    if value.abandoned > 1:
+        kept = f"{value.abandoned}{more} locks that nobody will release keep customers out"
+    oldest = "" if value.oldest_s is None else f", the oldest {duration(value.oldest_s)}"
+    yield "SEV-3", kept + oldest
+
+
 def _database(value: Database, settings: Settings) -> Iterator[tuple[str, str]]:
     if value.blocked:
         yield "SEV-2" if value.blocked >= 5 else "SEV-3", f"{value.blocked} database sessions are blocked by another"
@@ -155,6 +176,7 @@ RULES = {
     "circuits": _circuits,
     "outbox": _outbox,
     "reservations": _reservations,
+    "locks": _locks,
     "database": _database,
     "workloads": _workloads,
     "alerts": _alerts,

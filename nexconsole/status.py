@@ -103,6 +103,11 @@ def _reservations(value: Any) -> str:
     return f"{value.pending}{'+' if value.capped else ''} pending, {value.stuck} stuck"
 
 
+def _locks(value: Any) -> str:
+    more, so_far = "+" if value.capped else "", "" if value.known else " so far"
+    return f"{value.abandoned}{more} that nobody will release, of {value.locks}{so_far}"
+
+
 def _database(value: Any) -> str:
     return (
         f"{value.long} long transactions, {value.blocked} blocked, "
@@ -123,6 +128,7 @@ SUMMARIES = {
     "circuits": _circuits,
     "outbox": _outbox,
     "reservations": _reservations,
+    "locks": _locks,
     "database": _database,
     "workloads": _workloads,
     "alerts": _alerts,

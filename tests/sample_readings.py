@@ -10,13 +10,15 @@ from nexconsole.model import Reading, SourceHealth, Value
 from nexconsole.signals.alerts import Alert, Alerts, RunbookAlert
 from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
 from nexconsole.signals.database import Database, Session
+from nexconsole.signals.lock_keys import Lock
+from nexconsole.signals.locks import Family, Locks
 from nexconsole.signals.outbox import Event, Events, Outbox
 from nexconsole.signals.reservations import Pile, Reservations
 from nexconsole.signals.transactions import Point, ProviderTraffic, Scope, Transactions
 from nexconsole.signals.workloads import Autoscaler, Pod, Workloads
 
 NOW = datetime(2026, 1, 23, 14, 7, 31, tzinfo=UTC)
-SIGNALS = ("transactions", "circuits", "outbox", "reservations", "database", "workloads", "alerts")
+SIGNALS = ("transactions", "circuits", "outbox", "reservations", "locks", "database", "workloads", "alerts")
 PODS = ("nexnum-app-7c9d5b6f4-2xkqp", "nexnum-app-7c9d5b6f4-9hw7d", "nexnum-app-7c9d5b6f4-zt4lm")
 RUNBOOK = (
     RunbookAlert(name="HighPurchaseFailureRate", exists=True, can_fire=False, why="its numerator has no series"),
@@ -75,6 +77,38 @@ def _pod(name: str, ready: bool = True, **more) -> Pod:
     return Pod(name=name, uid=name, phase="Running", ready=ready, **({"restarts": 0, "age_s": 86400 * 2.2} | more))
 
 
+def locks(abandoned: int = 0, whole: bool = True) -> Locks:
+    """Locks of which so many were left behind, the oldest 9 min ago."""
+    worst = tuple(
+        Lock(
+            key=f"lock:number:{n:08}-0000-4000-8000-000000000000-whatsapp-united kingdom",
+            value="1",
+            pttl=-1,
+            age_s=550.0 - 7 * n,
+            suspicious="it has no TTL",
+        )
+        for n in range(abandoned)
+    )
+    return Locks(
+        source="redis",
+        locks=3 + abandoned,
+        abandoned=abandoned,
+        oldest_s=550.0 if abandoned else None,
+        families={
+            "purchase": Family(pattern="lock:purchase:*", locks=3),
+            "number": Family(
+                pattern="lock:number:*",
+                locks=abandoned,
+                abandoned=abandoned,
+                oldest_s=550.0 if abandoned else None,
+                worst=worst,
+            ),
+        },
+        swept_at=ago(12) if whole else None,
+        looked=10_000,
+    )
+
+
 def calm() -> dict[str, Reading]:
     names = ("5sim", "onlinesim", "sms-activate", "smsbower", "tiger-sms")
     scaler = Autoscaler(name="nexnum-hpa", minimum=2, maximum=10, current=3, desired=3, metrics="cpu 31 of 70 %")
@@ -120,6 +154,7 @@ def calm() -> dict[str, Reading]:
                 "offer_reservations": Pile(pending=0, stuck=0, oldest_s=None),
             },
         ),
+        "locks": locks(),
         "database": Database(
             source="postgres", connections=23, max_connections=100, server_version="16.4", read_only_role=True
         ),
@@ -230,6 +265,7 @@ def incident() -> dict[str, Reading]:
                 "offer_reservations": Pile(pending=0, stuck=0, oldest_s=None),
             },
         ),
+        "locks": locks(),
         "database": Database(
             source="postgres",
             sessions=(blocker, *waiting),
@@ -298,6 +334,7 @@ def unconfigured() -> dict[str, Reading]:
         "alerts": ("prometheus", "prometheus.url or PROMETHEUS_URL"),
     }
     needs["workloads"] = needs["circuits"]
+    needs["locks"] = ("redis", "redis.url or REDIS_URL")
     out = {}
     for name in SIGNALS:
         source, setting = needs.get(name, ("postgres", "postgres.url or DATABASE_URL"))

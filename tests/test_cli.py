@@ -13,7 +13,7 @@ import pytest
 
 from nexconsole.drill import Stage
 
-SIGNALS = ("transactions", "circuits", "outbox", "reservations", "database", "workloads", "alerts")
+SIGNALS = ("transactions", "circuits", "outbox", "reservations", "locks", "database", "workloads", "alerts")
 
 
 def nexconsole(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -58,6 +58,11 @@ def drawn(
     return as_text(lines).splitlines()
 
 
+def panes(readings: dict[str, Reading]) -> list[tuple[str, Reading]]:
+    """The readings that have a pane of their own."""
+    return [(signal, reading) for signal, reading in readings.items() if signal in BY_SIGNAL]
+
+
 def poisoned(value: Any, text: str) -> Any:
     """The same value with every text in it replaced."""
     if isinstance(value, str):
@@ -74,15 +79,16 @@ def poisoned(value: Any, text: str) -> Any:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("world", sample.WORLDS)
 def test_every_pane_fits_every_size_in_every_world(world: str, size: tuple[int, int]) -> None:
-    for signal, reading in sample.WORLDS[world]().items():
+    beside = {"outbox events": sample.events(), "locks": sample.reading("locks", sample.locks(31))}
+    for signal, reading in panes(sample.WORLDS[world]()):
         for large in (False, True):
             for mood in ("calm", "minor", "warn", "alarm"):
-                drawn(signal, reading, *size, large=large, mood=mood, readings={"outbox events": sample.events()})
+                drawn(signal, reading, *size, large=large, mood=mood, moods={"locks": mood}, readings=beside)
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:24])
 def test_hostile_text_anywhere_in_a_value_is_drawn_as_harmless_words(text: str) -> None:
-    for signal, reading in sample.incident().items():
+    for signal, reading in panes(sample.incident()):
         hostile = replace(reading, value=poisoned(reading.value, text), error=text)
         for age in (1, 100):
             for large in (False, True):
@@ -91,6 +97,9 @@ def test_hostile_text_anywhere_in_a_value_is_drawn_as_harmless_words(text: str) 
         drawn(signal, replace(hostile, absent=True))
     events = replace(sample.events(), value=poisoned(sample.events().value, text), error=text)
     drawn("outbox", sample.incident()["outbox"], large=True, readings={"outbox events": events})
+    locks = sample.reading("locks", poisoned(sample.locks(3), text), error=text)
+    for large in (False, True):
+        drawn("reservations", sample.incident()["reservations"], large=large, readings={"locks": locks})
 
 
 def test_markup_in_a_name_is_shown_as_it_is_written() -> None:
@@ -168,6 +177,56 @@ def test_circuits_say_which_holders_are_open_and_for_how_long() -> None:
 def test_an_outbox_that_does_not_drain_says_so() -> None:
     text = "\n".join(drawn("outbox", sample.incident()["outbox"], 60, 8, mood="minor"))
     assert "oldest 25 min" in text and "9 failed, 2 dropped" in text and "draining 0 a minute" in text
+
+
+LOUD = {"mood": "calm", "moods": {"locks": "warn"}}
+
+
+def reservations_with(locks: Any, name: str = "calm", width: int = 60, height: int = 9, **more: Any) -> list[str]:
+    reading = sample.WORLDS[name]()["reservations"]
+    return drawn("reservations", reading, width, height, readings={"locks": sample.reading("locks", locks)}, **more)
+
+
+def test_locks_that_nobody_will_release_stand_below_the_reservations_and_mark_their_pane() -> None:
+    lines = reservations_with(sample.locks(31), **LOUD)
+    assert "▲ Reservations" in lines[0]
+    assert any("▲ 31 locks that nobody will release  oldest 9 min" in line for line in lines)
+    short = reservations_with(sample.locks(31), height=5, **LOUD)
+    assert any("▲ 31 locks that nobody will release" in line for line in short)
+    assert any("3 locks, none abandoned" in line for line in reservations_with(sample.locks(0)))
+    assert not any("locks" in line for line in reservations_with(sample.locks(0), height=5))
+
+
+def test_locks_in_a_part_of_the_keys_are_said_to_be_so_far() -> None:
+    lines = reservations_with(sample.locks(0, whole=False))
+    assert any("3 locks, none abandoned  so far, in 10 000 keys" in line for line in lines)
+
+
+def test_locks_are_seen_while_the_reservations_can_not_be_read() -> None:
+    for reading in (sample.stale()["reservations"], sample.reading("reservations", None, error="postgres refused")):
+        for large in (False, True):
+            readings = {"locks": sample.reading("locks", sample.locks(31))}
+            lines = drawn("reservations", reading, 80, 24, large=large, readings=readings, **LOUD)
+            assert any("▲ 31 locks that nobody will release" in line for line in lines)
+
+
+def test_maximized_reservations_list_the_families_and_the_worst_locks() -> None:
+    text = "\n".join(reservations_with(sample.locks(31), width=120, height=40, large=True, **LOUD))
+    assert "number                       31         31     9 min   lock:number:*" in text
+    assert "9 min  never    number     lock:number:00000000-0000-4000-8000-000000000000-whatsapp-united kingdom" in text
+
+
+def test_locks_that_can_not_be_read_are_not_zero() -> None:
+    readings = {"locks": sample.reading("locks", None, error="redis refused the connection")}
+    lines = drawn("reservations", sample.calm()["reservations"], 60, 9, readings=readings)
+    assert any("locks not known  redis refused the connection" in line for line in lines)
+
+
+def test_a_line_of_reservations_begins_with_the_abandoned_locks() -> None:
+    readings = {"locks": sample.reading("locks", sample.locks(31))}
+    space = Space(80, 1, sample.NOW, Settings(), readings, moods={"locks": "warn"})
+    line = as_text((faces.brief(BY_SIGNAL["reservations"], sample.calm()["reservations"], space),))
+    assert line.startswith(" 4 ▲ reservations  31 locks abandoned  11 pending")
 
 
 def test_a_capped_count_says_that_it_may_be_more() -> None:

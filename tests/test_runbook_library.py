@@ -70,6 +70,14 @@ def test_a_team_replaces_an_emergency_command(folder):
     assert len(book.commands) == len(shipped().commands)
 
 
+def test_a_team_s_command_with_a_trigger_stays_a_command(folder):
+    own = COMMAND.replace("locks\n\n", "locks (SEV-2)\n\n### Trigger\n\n- Some. `locks.abandoned > 0`\n\n", 1)
+    book = library(folder(own=own)).runbook
+    assert book.scenarios == shipped().scenarios
+    command = book.chapter("flush-abandoned-locks")
+    assert command in book.commands and (command.severity, len(command.triggers)) == ("SEV-2", 1)
+
+
 def test_a_chapter_with_a_problem_in_it_is_not_taken_and_the_others_of_its_file_are(folder):
     found = library(
         folder(own=OWN.replace("1. Look: how many? `transactions.rate`", "1. Look: `nothing`") + "\n" + NEW)

@@ -61,10 +61,22 @@ def test_the_runbook_that_we_ship_covers_the_four_scenarios_and_the_emergency_co
         ("3", "Provider circuit breaker OPEN", "SEV-3"),
         ("4", "Outbox worker lag", "SEV-3"),
     ]
-    done = {str(step.call) for command in book.commands for step in command.walk() if step.kind == "do"}
+    steps = [step for command in book.commands for step in command.walk() if isinstance(step, Step)]
+    done = {str(step.call) for step in steps if step.kind == "do"}
     assert done == {"locks.flush purchase", "locks.flush number", "provider.disable {provider}"}
     assert [level.name for level in book.levels] == ["SEV-1", "SEV-2", "SEV-3"]
     assert book.alerts() == ("HighPurchaseFailureRate", "StuckReservations", "OutboxProcessingFailed")
+
+
+def test_a_command_that_has_a_trigger_has_a_severity_and_one_without_has_neither():
+    text = "# Emergency commands\n\n## Flush {}\n\n### Trigger\n\n- Some. `outbox.late`\n\n### Steps\n\n1. Ask: who?\n"
+    parsed = parse(text.format("(SEV-3)"))
+    [command] = parsed.runbook.commands
+    assert (command.id, command.severity, len(command.triggers), parsed.problems) == ("flush", "SEV-3", 1, ())
+    bare = parse(text.format(""))
+    assert (bare.runbook.commands[0].severity, bare.runbook.commands[0].triggers) == ("", ())
+    [problem] = bare.problems
+    assert (problem.line, "says its severity" in problem.text) == (3, True)
 
 
 def test_every_correction_of_the_old_runbook_stands_in_ours_once():

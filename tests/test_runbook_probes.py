@@ -13,6 +13,8 @@ from nexconsole.settings import Settings
 from nexconsole.signals.alerts import Alert, Alerts, RunbookAlert
 from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
 from nexconsole.signals.database import Database, Session
+from nexconsole.signals.lock_keys import Lock
+from nexconsole.signals.locks import Family, Locks
 from nexconsole.signals.outbox import Event, Events, Outbox
 from nexconsole.signals.reservations import Pile, Reservations
 from nexconsole.signals.transactions import ProviderTraffic, Scope, Transactions
@@ -67,6 +69,14 @@ WORKLOADS = Workloads(
     pods=(Pod(name="a", uid="1", phase="Running", ready=False, restarts=4, reason="OOMKilled", restarted_at=ago(60)),),
     release=Release(revision="2", read_at=ago(2), images="app:1.5.0", since=ago(540), before="app:1.4.2"),
 )  # fmt: skip
+STALE_LOCK = Lock(key="lock:number:u1-wa-brazil", value="1", pttl=-1, age_s=550.0, suspicious="it has no TTL")
+LOCKS = Locks(
+    locks=5, abandoned=1, oldest_s=550.0, swept_at=ago(9),
+    families={
+        "purchase": Family(pattern="lock:purchase:*", locks=3),
+        "number": Family(pattern="lock:number:*", locks=2, abandoned=1, oldest_s=550.0, worst=(STALE_LOCK,)),
+    },
+)  # fmt: skip
 VALUES: dict[str, Value] = {
     "transactions": TRANSACTIONS,
     "circuits": CIRCUITS,
@@ -82,6 +92,7 @@ VALUES: dict[str, Value] = {
     "reservations": Reservations(
         pending=61, stuck=56, oldest_s=1260, by_table={"purchase_orders": Pile(pending=61, stuck=56, oldest_s=1260)}
     ),
+    "locks": LOCKS,
     "database": DATABASE,
     "workloads": WORKLOADS,
     "alerts": Alerts(
@@ -111,7 +122,8 @@ def asked(name: str, argument: str = "", **values: Value | None) -> Answer:
 
 def argument_of(name: str) -> str:
     wanted = PROBES[name].argument
-    return "" if wanted is None else "smsbower" if wanted.kind == "provider" else "StuckReservations"
+    words = {"provider": "smsbower", "family": "number", "alert": "StuckReservations"}
+    return "" if wanted is None else words[wanted.kind]
 
 
 @pytest.mark.parametrize("name", PROBES)
@@ -173,6 +185,11 @@ def test_a_stale_reading_still_answers_and_says_how_old_it_is(name):
         ("outbox.event", "", "e1", "e1: offer.updated, 1 try, 60 s old: bad"),
         ("reservations.stuck", "", 56.0, "56 stuck: 56 purchase_orders"),
         ("reconcile.stopped", "", True, "56 stuck, the oldest 21 min old: a running one leaves none over 20 min"),
+        ("locks.abandoned", "", 1.0, "1 lock that nobody will release: 1 number"),
+        ("locks.abandoned", "number", 1.0, "1 lock of number that nobody will release"),
+        ("locks.abandoned", "purchase", 0.0, "none of 3 locks of purchase is abandoned"),
+        ("locks.abandoned", "poll", None, "not known: the family poll is not watched; watched are purchase, number"),
+        ("locks.oldest", "", 550.0, "the oldest has stood for 9 min: lock:number:u1-wa-brazil"),
         ("database.blockers", "", 2.0, "pid 41 (psql) blocks 14, idle in transaction for 38 s: UPDATE wallets"),
         ("workloads.missing", "", 1.0, "2 of 3 pods of app ready: a OOMKilled"),
         ("workloads.restarts", "", 4.0, "4 restarts of 1 pod, the last 60 s ago (OOMKilled)"),
@@ -260,3 +277,21 @@ def test_a_provider_is_found_by_name_display_name_and_id(name):
     by_display = replace(TRANSACTIONS, providers=(traffic("sms bower", 120, 66),))
     assert asked("transactions.attempts", name, circuits=shown, transactions=by_display).value == 120.0
     assert asked("providers.healthy", circuits=shown, transactions=by_display).text.endswith(": 5sim")
+
+
+def test_no_abandoned_lock_in_a_part_of_the_keys_is_not_known_and_one_in_it_is():
+    part = replace(LOCKS, abandoned=0, oldest_s=None, families={}, swept_at=None, looked=10_000)
+    for name in ("locks.abandoned", "locks.oldest"):
+        found = asked(name, locks=part)
+        assert (found.value, found.text) == (None, "not known: none so far, in 10000 keys of all")
+    found = asked("locks.abandoned", locks=replace(LOCKS, swept_at=None))
+    assert (found.value, found.text) == (1.0, "at least 1 lock that nobody will release: 1 number")
+    assert found.gives == {"family": "number"}
+
+
+def test_a_breaker_that_flaps_is_named_also_while_it_happens_to_be_closed():
+    flapping = replace(SMSBOWER, state="closed", holders=())
+    unknown = ProviderCircuit(name="5sim", id="2", active=True, state="unknown")
+    found = asked("circuits.state", circuits=replace(CIRCUITS, pods_followed=3, providers=(unknown, flapping)))
+    assert (found.text, found.value) == ("smsbower: closed just now, but flapping", "closed")
+    assert found.gives == {"provider": "smsbower"}

@@ -21,6 +21,7 @@ from nexconsole.severity import judge
 from nexconsole.signals.alerts import Alert, Alerts
 from nexconsole.signals.circuits import Circuits, ProviderCircuit
 from nexconsole.signals.database import Database, Session
+from nexconsole.signals.locks import Family, Locks
 from nexconsole.signals.outbox import Event, Events, Outbox
 from nexconsole.signals.reservations import Reservations
 from nexconsole.signals.transactions import ProviderTraffic, Scope, Transactions
@@ -50,12 +51,18 @@ def circuit(name: str, state: str = "closed", **more) -> ProviderCircuit:
     return ProviderCircuit(name=name, id=name, active=more.pop("active", True), state=state, **more)
 
 
+def abandoned(number: int, **more) -> Locks:
+    family = Family(pattern="lock:number:*", locks=9, abandoned=number)
+    return Locks(locks=9, abandoned=number, oldest_s=90.0, families={"number": family}, **more)
+
+
 CALM: dict[str, Value] = {
     "transactions": purchases(4),
     "circuits": Circuits(providers=(circuit("smsbower"), circuit("5sim")), pods=3, pods_followed=3),
     "outbox": Outbox(pending=3, failed=0, dropped=0, oldest_pending_s=2.0),
     "outbox events": Events(),
     "reservations": Reservations(pending=2, stuck=0, oldest_s=20.0),
+    "locks": Locks(locks=3, abandoned=0, oldest_s=None, swept_at=NOW),
     "database": Database(connections=9, max_connections=97),
     "workloads": Workloads(
         namespace="n", deployment="app", desired=3, ready=3, updated=3, available=3, rollout="complete"
@@ -81,7 +88,7 @@ def readings(age_s: float = 2, error: str | None = None, **values: Value | None)
 
 
 def fits(given_readings) -> list[str]:
-    return [fit.scenario.number for fit in fitting(BOOK, given_readings, SETTINGS, NOW)]
+    return [fit.scenario.number or fit.scenario.id for fit in fitting(BOOK, given_readings, SETTINGS, NOW)]
 
 
 def tree(id: str, given_readings, answers=None, taken=None) -> dict[str, Node]:
@@ -120,6 +127,9 @@ def test_on_a_calm_day_no_scenario_fits():
         ({"circuits": Circuits(providers=(circuit("a", "open"),))}, ["1", "3"]),
         ({"outbox": replace(CALM["outbox"], failed=1)}, ["4"]),
         ({"outbox": replace(CALM["outbox"], oldest_pending_s=181.0)}, ["4"]),
+        ({"locks": abandoned(1)}, ["flush-abandoned-locks"]),
+        ({"locks": abandoned(1), "transactions": OUTAGE}, ["1", "flush-abandoned-locks"]),
+        ({"locks": abandoned(0)}, []),
     ],
 )  # fmt: skip
 def test_each_scenario_opens_on_its_triggers(values, expected):
@@ -175,6 +185,7 @@ def worlds(draw) -> dict[str, Reading]:
         "circuits": Circuits(providers=circuits, pods=2, pods_followed=2),
         "outbox": Outbox(pending=1, failed=draw(st.integers(0, 1)), dropped=0, oldest_pending_s=draw(amounts)),
         "reservations": Reservations(pending=draw(amounts), stuck=draw(amounts), oldest_s=1.0),
+        "locks": abandoned(draw(st.integers(0, 1)), swept_at=draw(st.sampled_from([None, NOW]))),
         "database": Database(
             connections=draw(st.integers(85, 95)), max_connections=100, blocked=draw(st.integers(0, 6))
         ),

@@ -12,6 +12,7 @@ from nexconsole.settings import Settings
 from nexconsole.severity import judge
 from nexconsole.signals.alerts import Alert, Alerts
 from nexconsole.signals.circuits import Circuits, ProviderCircuit
+from nexconsole.signals.locks import Locks
 from nexconsole.signals.outbox import Outbox
 from nexconsole.signals.reservations import Reservations
 from nexconsole.signals.transactions import ProviderTraffic, Scope, Transactions
@@ -23,6 +24,7 @@ CALM = {
     "circuits": Circuits(providers=(ProviderCircuit(name="5sim", id="1", active=True, state="closed"),)),
     "outbox": Outbox(pending=3, failed=0, dropped=0, oldest_pending_s=2),
     "reservations": Reservations(pending=2, stuck=0, oldest_s=20),
+    "locks": Locks(locks=1, abandoned=0, oldest_s=None, swept_at=NOW),
     "workloads": Workloads(
         namespace="n", deployment="d", desired=3, ready=3, updated=3, available=3, rollout="complete"
     ),
@@ -76,6 +78,19 @@ def test_the_reason_names_the_provider_that_fails():
 @pytest.mark.parametrize(("pending", "stuck", "level"), [(50, 5, "none"), (50, 6, "SEV-3"), (51, 0, "SEV-2")])
 def test_reservations_are_held_against_the_runbooks_limit_and_the_alerts(pending, stuck, level):
     assert judged(reservations=Reservations(pending=pending, stuck=stuck, oldest_s=1)).level == level
+
+
+@pytest.mark.parametrize(
+    ("abandoned", "oldest_s", "text"),
+    [
+        (1, 61, "1 lock that nobody will release keeps a customer out, the oldest 61 s"),
+        (31, 550, "31 locks that nobody will release keep customers out, the oldest 9 min"),
+        (2, None, "2 locks that nobody will release keep customers out"),
+    ],
+)
+def test_locks_that_nobody_will_release_are_a_warning(abandoned, oldest_s, text):
+    severity = judged(locks=Locks(locks=40, abandoned=abandoned, oldest_s=oldest_s))
+    assert (severity.level, severity.reasons[0].text) == ("SEV-3", text)
 
 
 def test_a_failed_outbox_event_and_a_late_one_are_warnings():

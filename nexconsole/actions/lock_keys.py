@@ -1,4 +1,4 @@
-"""Lock keys as they are found: value, time to live, age where the value tells it, owner, and how suspicious. (facts 4)
+"""Lock keys looked for and looked at, for a plan. What is judged of each stands in the signals. (facts 4)
 
 Keys and values are identities: they are kept exactly as stored. Those that could not be shown so are listed, but never
 chosen; nor is what can't be a lock: another type, a value too long for a token.
@@ -6,15 +6,12 @@ chosen; nor is what can't be a lock: another type, a value too long for a token.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from ..signals.lock_keys import GONE, LONGEST, Lock, judge, owner, showable
 from ..sources.redis_clients import Client, Cursor
-from ..sources.text import clean, strip_controls
 from .action import Context
 from .plan import Target
 
@@ -24,60 +21,23 @@ if TYPE_CHECKING:
 SCAN_STEP = 500
 MOST_LOOKED_AT = 2_000_000  # keys of the whole keyspace that one preview walks past
 MOST_FOUND = 5_000
-YOUNG_S = 10.0  # the oldest versions take a lock first and give it its TTL then: so young, it may be on its way
-LONGEST = 500  # characters of a key or value that can be a lock's
-EPOCH_MS = re.compile(r"^(\d{13})(?:_|$)")  # NexNum's locks hold the moment they were taken, in ms
-ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-NO_TTL, GONE = -1, -2
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lock:
-    """One key of a family. `pttl` in ms, -1 for none; `age_s` None where the value doesn't tell; `why_not` says why
-    it is left alone although it was asked for."""
-
-    key: str
-    value: str | None
-    pttl: int
-    age_s: float | None
-    suspicious: str = ""
-    why_not: str = ""
-
-    @property
-    def order(self) -> tuple[bool, bool, float, str]:
-        """By suspicion: without TTL first, then the oldest."""
-        return bool(self.why_not), self.pttl != NO_TTL, -(self.age_s or 0.0), self.key
-
-    def target(self, chosen: bool) -> Target:
-        shown: dict[str, str | int | float | bool | None] = {
-            "pttl_ms": self.pttl,
-            "age_s": None if self.age_s is None else round(self.age_s, 1),
-            "owner": owner(self.key),
-            "because": self.why_not or self.suspicious,
-        }
-        return Target(
-            kind="key",
-            id=self.key if showable(self.key) else ascii(self.key)[:LONGEST],
-            identity={"value": self.value if self.value is not None and showable(self.value) else None},
-            shown=shown,
-            chosen=chosen,
-        )
-
-
-def showable(text: str) -> bool:
-    """Whether what is shown of it is exactly what it is."""
-    return len(text) <= LONGEST and text.isprintable() and text == text.strip() and strip_controls(text) == text
-
-
-def owner(key: str) -> str:
-    """Whose lock it is, as far as the key says: a user's or a number's id, else what stands after the family."""
-    found = ID.search(key)
-    return clean(found[0] if found else key.rpartition(":")[2], 80)
-
-
-def forbidden(key: str, rules: Locks) -> str | None:
-    """The pattern of what is never to be touched that this key matches."""
-    return next((pattern for pattern in rules.never if fnmatchcase(key.strip(), pattern)), None)
+def as_target(lock: Lock, chosen: bool) -> Target:
+    """A lock as a plan shows it."""
+    shown: dict[str, str | int | float | bool | None] = {
+        "pttl_ms": lock.pttl,
+        "age_s": None if lock.age_s is None else round(lock.age_s, 1),
+        "owner": owner(lock.key),
+        "because": lock.why_not or lock.suspicious,
+    }
+    return Target(
+        kind="key",
+        id=lock.key if showable(lock.key) else ascii(lock.key)[:LONGEST],
+        identity={"value": lock.value if lock.value is not None and showable(lock.value) else None},
+        shown=shown,
+        chosen=chosen,
+    )
 
 
 async def walk(client: Client, pattern: str, context: Context) -> tuple[list[str], bool]:
@@ -106,25 +66,6 @@ async def look(client: Client, keys: Sequence[str], rules: Locks, now: datetime)
         if int(ttl) != GONE
     ]
     return sorted(locks, key=lambda lock: lock.order)
-
-
-def judge(key: str, value: str | None, pttl: int, rules: Locks, now: datetime) -> Lock:
-    """What speaks for deleting it and what against."""
-    stamp = EPOCH_MS.match(value or "")
-    age = max(0.0, now.timestamp() - int(stamp[1]) / 1000) if stamp else None
-    why_not = ""
-    if pattern := forbidden(key, rules):
-        why_not = f"never to be touched: {pattern}"
-    elif value is None:
-        why_not = "it holds no text: that is no lock"
-    elif not showable(key) or not showable(value):
-        why_not = "its key or value can't be shown as it is: use redis-cli"
-    suspicious = ""
-    if pttl == NO_TTL and (age is None or age >= YOUNG_S):
-        suspicious = "it has no TTL: it stays until somebody deletes it"
-    elif age is not None and age > rules.older_than_s:
-        suspicious = f"it is older than {rules.older_than_s} s"
-    return Lock(key=key, value=value, pttl=pttl, age_s=age, suspicious=suspicious, why_not=why_not)
 
 
 async def now_ms(client: Client, context: Context) -> int:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ActionError
 from ..model import Reading
+from ..signals.lock_keys import LONGEST, NO_TTL, forbidden, showable
 from ..sources.text import clean
 from . import literal
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import redis_client, redis_error
-from .lock_keys import LONGEST, NO_TTL, forbidden, now_ms, peek, showable
+from .lock_keys import now_ms, peek
 from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
 from .watch import watch
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ActionError, SourceError
 from ..model import Reading
+from ..signals.lock_keys import NO_TTL, Lock
 from ..sources.redis_clients import Client
 from ..sources.text import clean
 from . import literal
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import clustered, redis_client, redis_error
-from .lock_keys import NO_TTL, Lock, look, now_ms, peek, walk
+from .lock_keys import as_target, look, now_ms, peek, walk
 from .lock_undo import RESTORE, set_command
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
 from .watch import watch
@@ -122,7 +123,7 @@ class Flush:
             context,
             action=self.name,
             arguments=dict(arguments),
-            targets=tuple(lock.target(lock.key in keys) for lock in ordered),
+            targets=tuple(as_target(lock, lock.key in keys) for lock in ordered),
             effect=f"Deletes {len(chosen)} of {len(locks)} keys of {rules.families[family]}, {without} of them without"
             " TTL, each only while it still holds the value shown; whoever waited for them gets through at once",
             command="\n".join(_commands(context, [(lock.key, lock.value or "") for lock in chosen])),

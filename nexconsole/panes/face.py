@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from ..model import Reading, State, Value
-from ..widgets.cells import Line, cells, column, dimmed, fit, plain, wrapped
-from ..widgets.picture import MARKS, TITLES, Picture, Space
+from ..widgets.cells import Line, Run, cells, column, dimmed, fit, plain, wrapped
+from ..widgets.picture import MARKS, TITLES, Picture, Space, below, louder
 from ..widgets.words import ago, clock, duration
 
 BRIEF_TITLE = 19  # cells before the words of a pane in one line
@@ -31,8 +31,25 @@ class Face(Protocol):
     def brief(self, value: Any, space: Space) -> Line: ...
 
 
+class Beside(Protocol):
+    """What a face may have besides: `beside` draws a second signal that has no pane of its own, in a picture whose
+    foot and rows are put below the first one's; `beside_brief` are its words in one line."""
+
+    def beside(self, space: Space, large: bool) -> Picture: ...
+
+    def beside_brief(self, space: Space) -> tuple[Run, ...]: ...
+
+
 def picture(face: Face, reading: Reading | None, space: Space, large: bool = False) -> Picture:
-    """The picture of a reading, whatever it is worth now."""
+    """The picture of a reading, whatever it is worth now; with what is drawn beside it."""
+    if not hasattr(face, "beside"):
+        return _own(face, reading, space, large)
+    second = face.beside(space, large)
+    first = _own(face, reading, replace(space, height=max(1, space.height - len(second.foot))), large)
+    return below(first, second)
+
+
+def _own(face: Face, reading: Reading | None, space: Space, large: bool) -> Picture:
     state = reading.state(space.now) if reading else State.WAITING
     if reading is None or state is State.WAITING:
         return Picture("calm", ((("waiting for the first answer", "muted"),),))
@@ -82,6 +99,9 @@ def brief(face: Face, reading: Reading | None, space: Space) -> Line:
         words = ((age, "warn"), *dimmed(face.brief(reading.value, room)), (f"  {plain(reading.error or '')}", "muted"))
     else:
         words = face.brief(reading.value, room)
+    if hasattr(face, "beside_brief") and (second := face.beside_brief(space)):
+        mood = louder(mood, space.mood_of(face.BESIDE))
+        words = (*second, ("  ", "muted"), *words)
     ink = TITLES.get(mood, "muted")
     title = column(f"{MARKS[mood] or '  '}{face.TITLE.lower()}", BRIEF_TITLE - 3)
     return fit(((f" {face.NUMBER}", "key"), (f" {title}", ink), *words), space.width)

@@ -1,4 +1,4 @@
-"""Reservations: how many wait for a number, how many are stuck, in which table. (facts 1.5)"""
+"""Reservations: how many wait for a number, how many are stuck, in which table; and the locks. (facts 1.5, 4)"""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from ..widgets import charts, figures
 from ..widgets.cells import Line, Run, column, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
 from ..widgets.words import count, duration
+from . import locks
 
 if TYPE_CHECKING:
     from ..signals.reservations import Pile, Reservations
 
 NUMBER, SIGNAL, TITLE = 4, "reservations", "Reservations"
+BESIDE = locks.SIGNAL
+beside, beside_brief = locks.beside, locks.brief
 
 
 def small(value: Reservations, space: Space) -> Picture:

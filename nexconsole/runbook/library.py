@@ -60,7 +60,7 @@ def library(
                 wrong.append((str(file), again))
                 continue
             taken[chapter.id] = str(file)
-            book = _laid_over(book, chapter)
+            book = _laid_over(book, chapter, chapter in parsed.runbook.commands)
     return Library(runbook=book, problems=tuple(wrong))
 
 
@@ -95,10 +95,10 @@ def _sound(parsed: Parsed, found: tuple[Problem, ...]) -> tuple[Scenario, ...]:
     return tuple(c for c in chapters if not any(c.line <= line <= c.last_line for line in lines))
 
 
-def _laid_over(book: Runbook, chapter: Scenario) -> Runbook:
+def _laid_over(book: Runbook, chapter: Scenario, command: bool) -> Runbook:
     """The book with the chapter in the place of the one with its id, or at the end of its kind."""
     kinds = {"scenarios": book.scenarios, "commands": book.commands}
-    own, other = ("scenarios", "commands") if chapter.severity else ("commands", "scenarios")
+    own, other = ("commands", "scenarios") if command else ("scenarios", "commands")
     placed = tuple(chapter if each.id == chapter.id else each for each in kinds[own])
     if chapter not in placed:
         placed = (*placed, chapter)

@@ -104,7 +104,7 @@ class Trigger:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A chapter. `severity` is "SEV-1".."SEV-3"; both it and the triggers are absent from an emergency command.
+    """A chapter. `severity` is "SEV-1".."SEV-3"; an emergency command has both it and triggers, or neither.
 
     `prose` holds the paragraphs before the first subheading; `origin` the file, "" for the runbook that we ship.
     """

@@ -5,6 +5,7 @@
     #### Trigger              a list, each with a condition
     #### Steps                a list of Look:, Do:, Ask: and If, steps nested beneath an If
     ## Emergency commands     ### Title                #### Steps
+                              ### Title (SEV-3)        the same with a #### Trigger, which opens it like a scenario
 
 Everything else is prose. What can't be understood is a Problem with its line; nothing raises.
 """
@@ -84,7 +85,7 @@ class _Reader:
                 named = (child for child in part.sections if child.title.upper().startswith("SEV"))
                 self.levels += filter(None, map(self._level, named))
             elif title == "emergency commands":
-                self.commands += [self._chapter(command, "", command.title, "") for command in part.sections]
+                self.commands += [self._command(command) for command in part.sections]
             elif _SCENARIO.fullmatch(part.title):
                 self._scenario(part)
             else:
@@ -132,6 +133,16 @@ class _Reader:
             self._wrong(section.line, f"there is no severity {severity}; there are {', '.join(SEVERITIES)}")
         chapter = self._chapter(section, match[1] or "", match[2], severity)
         self.scenarios += [chapter] if severity in SEVERITIES else []
+
+    def _command(self, section: Section) -> Scenario:
+        """An emergency command; what opens it by itself needs a severity, to stand among the scenarios that fit."""
+        match = _SCENARIO.fullmatch(section.title)
+        if match is not None and match[3] in SEVERITIES:
+            return self._chapter(section, match[1] or "", match[2], match[3])
+        chapter = self._chapter(section, "", section.title, "")
+        if chapter.triggers:
+            self._wrong(section.line, "a command with a trigger says its severity in the heading, such as (SEV-3)")
+        return replace(chapter, triggers=())
 
     def _chapter(self, section: Section, number: str, title: str, severity: str) -> Scenario:
         name = self._explicit(section.codes, section.line) or slug(title)

@@ -63,13 +63,13 @@ class Node:
 
 
 def fitting(runbook: Runbook, readings: Mapping[str, Reading], settings: Settings, now: datetime) -> tuple[Fit, ...]:
-    """The scenarios of which a trigger holds, the most severe first.
+    """The scenarios, and commands that have triggers, of which one holds, the most severe first.
 
     Old readings count: a source that fell silent makes nothing well (it is `stale` then).
     """
     world = World(readings, settings, now)
     fits = []
-    for scenario in runbook.scenarios:
+    for scenario in runbook.chapters():
         for trigger in scenario.triggers:
             truth = world.truth(trigger.condition, patient=True)
             if truth.holds:

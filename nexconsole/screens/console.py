@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..severity import Severity
 
 FACES: tuple[Face, ...] = (transactions, circuits, outbox, reservations, database, workloads, alerts)
+JUDGED = (*(face.SIGNAL for face in FACES), reservations.BESIDE)
 NOTICE_S = 4.0
 LOUD = ("SEV-1", "SEV-2")
 KEYS = (
@@ -42,6 +43,11 @@ KEYS = (
     ("c", "copy"),
     ("t", "theme"),
 )
+
+
+def drawn_in(face: Face) -> set[str | None]:
+    """The signals that a pane draws: its own, and a second one."""
+    return {face.SIGNAL, getattr(face, "EVENTS", None), getattr(face, "BESIDE", None)}
 
 
 class Console(Screen[None]):
@@ -126,7 +132,8 @@ class Console(Screen[None]):
     def space(self, signal: str, width: int, height: int) -> Space:
         """What a pane needs to know to draw itself into so many cells."""
         readings = self._shown[0] if self._frozen_at else self.readings
-        return Space(width, height, self.now, self.settings, readings, self._moods.get(signal, "calm"))
+        mood = self._moods.get(signal, "calm")
+        return Space(width, height, self.now, self.settings, readings, mood, self._moods)
 
     def show(self, reading: Reading) -> None:
         """Take a new reading: the severity is judged anew, and what looks different is drawn."""
@@ -136,7 +143,7 @@ class Console(Screen[None]):
         if self._frozen_at is None:
             changed = self._judge_moods()
             for face in FACES:
-                if face.SIGNAL in changed or reading.signal in (face.SIGNAL, getattr(face, "EVENTS", None)):
+                if changed & drawn_in(face) or reading.signal in drawn_in(face):
                     self.query_one(f"#{face.SIGNAL}", Pane).show(self.readings.get(face.SIGNAL))
         if before is None or before.level != self.severity.level:
             self._paint_strips()
@@ -164,7 +171,7 @@ class Console(Screen[None]):
         for reason in reversed(self.severity.reasons if self.severity else ()):
             loud = "alarm" if reason.level in LOUD else "warn"
             moods[reason.signal] = loud if reason.level == self.severity.level else "minor"
-        changed = {face.SIGNAL for face in FACES if moods.get(face.SIGNAL) != self._moods.get(face.SIGNAL)}
+        changed = {name for name in JUDGED if moods.get(name) != self._moods.get(name)}
         self._moods = moods
         return changed
 
@@ -183,7 +190,7 @@ class Console(Screen[None]):
                 self.severity.level if self.severity and severity and self.severity.level != severity.level else None
             )
             state = banner.frozen(self._frozen_at, newer)
-        judged = {face.SIGNAL: readings[face.SIGNAL] for face in FACES if face.SIGNAL in readings}
+        judged = {name: readings[name] for name in JUDGED if name in readings}
         head = (*where, *state, (" ", "text"))
         why = banner.verdict(severity, judged, self.now, max(0, room - length(head)))
         self.query_one("#why", Lines).show_lines((fit((*head, *why), room),))

@@ -146,6 +146,7 @@ class Locks(Table):
     never: tuple[str, ...] = ("idem:*", "app:settings", "index:polling", "nexnum:orders:*", "cache:*", "auth:*",
                               "webhook:*", "spend:*", "bull:*", "health:*")  # fmt: skip
     older_than_s: int = 300  # by default only keys without TTL, or older than this, are chosen
+    watch: tuple[str, ...] = ("purchase", "number")  # the families that keep customers out: the console counts them
     batch: int = 100
 
 

@@ -74,6 +74,14 @@ class Redis(Source):
             peeks.append((None, -2) if ttl == -2 else (clean(value, VALUE_LENGTH), ttl))
         return peeks
 
+    async def values(self, keys: Sequence[str]) -> list[str | None]:
+        """Each key's value as `peek` has it, without its TTL; None is no key, or not a string."""
+        if not keys:
+            return []
+        async with self._client("the values of some keys") as client:
+            values = await client.values(keys)
+        return [None if value is None else clean(value, VALUE_LENGTH) for value in values]
+
     async def try_reads(self) -> None:
         """Ask with each command that `peek` uses, on a key that need not be there; Denied where an ACL forbids one."""
         async with self._client("the values of some keys") as client:

@@ -153,6 +153,14 @@ def _reservations(value: Any, known: Mapping[str, str], settings: Settings) -> F
     yield "stuck reservations", state, f"{value.stuck} reservations are stuck: {state}", {"usual": not stuck}
 
 
+def _locks(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+    if value.abandoned:
+        more = "+" if value.capped else ""
+        yield "abandoned locks", "some", f"locks that nobody will release: {value.abandoned}{more}", {}
+    elif value.known:
+        yield "abandoned locks", "none", "no lock is left that nobody will release", {"usual": True}
+
+
 def _database(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
     many = value.blocked >= 5
     words = f"{value.blocked} database sessions are blocked" if many else "database sessions are no longer blocked"
@@ -181,6 +189,7 @@ LOOKS = {
     "circuits": _circuits,
     "outbox": _outbox,
     "reservations": _reservations,
+    "locks": _locks,
     "database": _database,
     "workloads": _workloads,
     "alerts": _alerts,

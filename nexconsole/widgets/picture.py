@@ -42,7 +42,7 @@ class Space:
     """Where and when a picture is drawn: its inside in cells, the time (UTC), the settings, all readings by signal.
 
     `mood` is what the severity rules make of this signal: calm; alarm or warn, where it makes the severity what it
-    is; minor, where something else is worse.
+    is; minor, where something else is worse. `moods` are those of every signal that is not calm.
     """
 
     width: int
@@ -51,6 +51,11 @@ class Space:
     settings: Settings
     readings: Mapping[str, Reading] = field(default_factory=dict)
     mood: str = "calm"
+    moods: Mapping[str, str] = field(default_factory=dict)
+
+    def mood_of(self, signal: str) -> str:
+        """Another signal's mood."""
+        return self.moods.get(signal, "calm")
 
     @property
     def ink(self) -> str:
@@ -60,6 +65,29 @@ class Space:
     def mood_or(self, doubtful: bool) -> str:
         """The mood; at least `minor` where the figures hold something that no severity rule speaks of."""
         return "minor" if doubtful and self.mood == "calm" else self.mood
+
+
+LOUDNESS = ("off", "calm", "minor", "stale", "warn", "alarm")
+
+
+def louder(one: str, other: str) -> str:
+    """The mood that matters more."""
+    return max(one, other, key=LOUDNESS.index)
+
+
+def below(first: Picture, second: Picture) -> Picture:
+    """Both in one: the second's rows and foot below the first's. A stale first one stays dimmed in a louder frame."""
+    rows = first.rows
+    if first.mood == "stale" and rows is not None:
+        rows = Listing(rows.keys, lambda n, draw=rows.draw: dimmed(draw(n)))
+    if second.rows is not None:
+        rows = _joined(rows, second.rows) if rows is not None else second.rows
+    return Picture(louder(first.mood, second.mood), first.head, rows, (*first.foot, *second.foot))
+
+
+def _joined(first: Listing, second: Listing) -> Listing:
+    many = len(first.keys)
+    return Listing((*first.keys, *second.keys), lambda n: first.draw(n) if n < many else second.draw(n - many))
 
 
 @dataclass(frozen=True)

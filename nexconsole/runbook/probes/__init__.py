@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import circuits, queues, systems, transactions
+from . import circuits, locks, queues, systems, transactions
 from .probe import Answer, Found, Probe, View, answer
 
 PROBES: Mapping[str, Probe] = {
-    probe.name: probe for module in (transactions, circuits, queues, systems) for probe in module.PROBES
+    probe.name: probe for module in (transactions, circuits, queues, locks, systems) for probe in module.PROBES
 }
 
 __all__ = ["PROBES", "Answer", "Found", "Probe", "View", "answer"]

@@ -28,7 +28,13 @@ def _state(view: View) -> Found:
     watched = _watched(view.value)
     if not watched:
         return Found(text=_nobody(view.value), value=None)
-    return _state_of(view, min(watched, key=lambda p: (STATES.index(p.state), not p.flapping, -p.opened)))
+    return _state_of(view, min(watched, key=_urgency))
+
+
+def _urgency(provider: ProviderCircuit) -> tuple[bool, bool, int, int]:
+    """Open before half-open, then what flaps: closed just now, it is no less in trouble."""
+    place = STATES.index(provider.state)
+    return place > 0, place > 1 and not provider.flapping, place, -provider.opened
 
 
 def _state_of(view: View, provider: ProviderCircuit) -> Found:
@@ -48,8 +54,8 @@ def _state_of(view: View, provider: ProviderCircuit) -> Found:
             value=None,
             gives={"provider": provider.name},
         )
-    shown = "; ".join(holders) or provider.state
-    calm = provider.state == "closed"
+    shown = "; ".join(holders) or provider.state + (" just now, but flapping" if provider.flapping else "")
+    calm = provider.state == "closed" and not provider.flapping
     return Found(
         text=f"{provider.name}: {shown}" + _blind(view),
         value=provider.state,

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...model import Reading, State
 from ...settings import Settings
+from ...severity import duration as duration
 from ..catalogue import Argument
 
 PROVIDER = Argument(name="provider", kind="provider")
@@ -136,15 +137,6 @@ def answer(
         gives=found.gives,
         lacks=found.lacks,
     )
-
-
-def duration(seconds: float) -> str:
-    """About how long, for a sentence: 38 s, 17 min, 3 h, 2 days."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
 
 
 def percent(rate: float) -> str:

@@ -1,0 +1,105 @@
+"""Locks that nobody will release: a line below the reservations; maximized, by family and one by one. (facts 4)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..model import Reading, State
+from ..widgets.cells import Line, Run, column, phrases, plain
+from ..widgets.picture import Listing, Picture, Space
+from ..widgets.words import count, duration, several
+
+if TYPE_CHECKING:
+    from ..signals.lock_keys import Lock
+    from ..signals.locks import Family, Locks
+
+SIGNAL = "locks"
+ROOM = 5  # lines of a small pane from which calm locks have one
+NARROW = 54  # cells below which the line is said in fewer words
+GAP: Run = ("  ", "muted")
+
+
+def beside(space: Space, large: bool) -> Picture:
+    """A line at the foot, if there is room or reason for one; maximized, the families and the worst keys as well."""
+    reading = space.readings.get(SIGNAL)
+    state = reading.state(space.now) if reading else State.WAITING
+    if reading is None or state in (State.WAITING, State.ABSENT):
+        return Picture("off")
+    mood = space.mood_of(SIGNAL)
+    if large:
+        foot = () if reading.value is not None else (_line(reading, state, space),)
+        rows = None if reading.value is None else _rows(reading.value, _line(reading, state, space), space)
+        return Picture(mood, rows=rows, foot=foot)
+    quiet = mood == "calm" and space.height < ROOM
+    return Picture(mood, foot=() if quiet else (_line(reading, state, space),))
+
+
+def brief(space: Space) -> tuple[Run, ...]:
+    """The abandoned ones in few words; nothing where there is none."""
+    reading = space.readings.get(SIGNAL)
+    value = reading.value if reading else None
+    if value is None or not value.abandoned:
+        return ()
+    return ((f"{count(value.abandoned, value.capped)} locks abandoned", ink(space)),)
+
+
+def ink(space: Space) -> str:
+    return {"minor": "warn", "warn": "warn", "alarm": "alarm"}.get(space.mood_of(SIGNAL), "text")
+
+
+def _line(reading: Reading, state: State, space: Space) -> Line:
+    value: Locks | None = reading.value
+    if value is None:
+        return phrases([("locks not known", "doubt"), (plain(reading.error or ""), "muted")], space.width, GAP)
+    late = [(f"! {duration(reading.age(space.now))} ago", "doubt")] if state is State.STALE else []
+    if value.abandoned:
+        locks = several(value.abandoned, "lock") if not value.capped else f"{count(value.abandoned, True)} locks"
+        words = "that nobody will release" if space.width >= NARROW else "abandoned"
+        parts: list[Run] = [(f"▲ {locks} {words}", ink(space))]
+        parts += [(f"oldest {duration(value.oldest_s)}", "text")] if value.oldest_s is not None else []
+    else:
+        parts = [(f"{several(value.locks, 'lock')}, none abandoned", "muted")]
+    if not value.known:
+        parts.append((f"so far, in {count(value.looked)} keys", "doubt"))
+    return phrases([*late, *parts], space.width, GAP)
+
+
+def _rows(value: Locks, line: Line, space: Space) -> Listing:
+    """A blank, the line, a row for each family and one for each abandoned lock, the most suspicious first."""
+    title = f"  {'family':<22}{'locks':>9}{'abandoned':>11}{'oldest':>10}   keys like"
+    drawn: list[tuple[str, Callable[[], Line]]] = [
+        ("\0blank", lambda: ()),
+        ("\0locks", lambda: line),
+        ("\0families", lambda: ((title, "muted"),)),
+    ]
+    drawn += [(f"\0family {name}", lambda n=name, f=family: _family(n, f, space)) for name, family in
+              value.families.items()]  # fmt: skip
+    worst = [(name, lock) for name, family in value.families.items() for lock in family.worst]
+    if worst:
+        head = f"  {'age':>8}  {'ends':<8} {'family':<10} key"
+        drawn += [("\0gap", lambda: ()), ("\0keys", lambda: ((head, "muted"),))]
+        worst.sort(key=lambda pair: pair[1].order)
+        drawn += [(f"\0key {lock.key}", lambda n=name, lock=lock: _key(lock, n, space)) for name, lock in worst]
+    return Listing([key for key, _ in drawn], lambda n: drawn[n][1]())
+
+
+def _family(name: str, family: Family, space: Space) -> Line:
+    tail = f"{count(family.abandoned):>11}{duration(family.oldest_s):>10}   "
+    return (
+        ("  ", "text"),
+        (column(plain(name, 60), 22), "text"),
+        (f"{count(family.locks):>9}", "muted"),
+        (tail, ink(space) if family.abandoned else "muted"),
+        (plain(family.pattern, 80), "muted"),
+    )
+
+
+def _key(lock: Lock, family: str, space: Space) -> Line:
+    ends = "never" if lock.pttl < 0 else duration(lock.pttl / 1000)
+    return (
+        (f"  {duration(lock.age_s):>8}  ", "text"),
+        (f"{ends:<8} ", ink(space) if lock.pttl < 0 else "muted"),
+        (column(plain(family, 30), 10) + " ", "muted"),
+        (plain(lock.key, 500), "strong"),
+    )
