@@ -53,9 +53,11 @@ class WalletStall:
 
 @dataclass(frozen=True, kw_only=True)
 class LockLeak:
-    """Purchases also take the old lock, SETNX and EXPIRE as two steps; this share dies between them. (facts 4)"""
+    """Purchases also take the old lock, SETNX and EXPIRE as two steps; from `begins_s` to `ends_s` this share dies
+    between them. (facts 4)"""
 
     begins_s: float
+    ends_s: float
     share: float
 
 
@@ -69,7 +71,8 @@ class Scenario:
     history_s: float = HISTORY_S
     purchases_per_s: float = 1.6
     abandoned: float = 0.002  # share of purchases whose process dies in the middle
-    killed: float = 0.0  # the same, in addition, before the drill starts: a spell that is over
+    killed: float = 0.0  # the same, in addition, until `killed_until_s`: a spell that is over
+    killed_until_s: float = 0.0
     upstream: tuple[UpstreamFault, ...] = ()
     release: Release | None = None
     outbox_stops_s: float | None = None
@@ -109,6 +112,7 @@ _ALL = (
         title="Pods were killed in the middle of purchases, and the reconciler died: nothing frees them",
         expect="More than 50 reservations are pending, most of them stuck and the oldest very old; purchases work.",
         killed=0.05,
+        killed_until_s=-330,  # by now each that it left behind is overdue
         reconciler_stops_s=-1500,
     ),
     Scenario(
@@ -140,9 +144,9 @@ _ALL = (
     ),
     Scenario(
         name="stale-locks",
-        title="Locks that nobody will ever release keep customers out",
+        title="Processes died in the middle of purchases: locks that nobody will release keep customers out",
         expect="Locks without a TTL in Redis, some old; their users get 409 and 429; fewer purchases, few failures.",
-        leak=LockLeak(begins_s=-600, share=0.06),
+        leak=LockLeak(begins_s=-600, ends_s=-20, share=0.06),
     ),
 )
 

@@ -23,7 +23,8 @@ Entry = tuple["ProviderCircuit", "Holder | None"]
 
 
 def small(value: Circuits, space: Space) -> Picture:
-    foot = tuple(_flapping(provider, space) for provider in value.providers if provider.flapping)
+    flapping = (one for one in value.providers if one.flapping and one.active is not False)
+    foot = tuple(_flapping(provider, space) for provider in flapping)
     foot = foot[: 2 if space.height >= 8 else 0]
     entries = _entries(value.providers, 0)
     if len(entries) + 1 + len(foot) > space.height:

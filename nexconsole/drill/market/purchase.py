@@ -95,12 +95,14 @@ class Checkout:
     def _leaks(self) -> bool:
         """Whether the process dies now, between SETNX and EXPIRE."""
         leak = self.scenario.leak
-        begun = leak is not None and self.clock.now() - self.epoch >= leak.begins_s
-        return begun and leak is not None and self.random.random() < leak.share
+        if leak is None or not leak.begins_s <= self.clock.now() - self.epoch < leak.ends_s:
+            return False
+        return self.random.random() < leak.share
 
     def _abandoned(self) -> float:
         """The share of purchases whose process dies in the middle, by now."""
-        return self.scenario.abandoned + (self.scenario.killed if self.clock.now() < self.epoch else 0.0)
+        spell = self.clock.now() - self.epoch < self.scenario.killed_until_s
+        return self.scenario.abandoned + (self.scenario.killed if spell else 0.0)
 
     async def _bought(self, pod: Pod, wish: Wish) -> int:
         """The status of the answer."""
