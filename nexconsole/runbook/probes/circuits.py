@@ -56,8 +56,9 @@ def _state_of(view: View, provider: ProviderCircuit) -> Found:
         )
     shown = "; ".join(holders) or provider.state + (" just now, but flapping" if provider.flapping else "")
     calm = provider.state == "closed" and not provider.flapping
+    out_of_use = " is disabled" if provider.active is False else ""
     return Found(
-        text=f"{provider.name}: {shown}" + _blind(view),
+        text=f"{provider.name}{out_of_use}: {shown}" + _blind(view),
         value=provider.state,
         gives={} if calm and not view.argument else {"provider": provider.name},
     )
