@@ -12,6 +12,7 @@ from . import paths
 from .errors import JournalError, MissingSchema, NotConfigured, SourceError
 from .journal import journal_folder, try_folder
 from .settings import Settings
+from .signals.locks import walks, watched_families
 from .sources import NAMES, Sources, open_sources
 
 FAILED = 1
@@ -166,6 +167,16 @@ async def _redis(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
     yield await _attempt(
         "redis", "reading circuits", peek, "allow MGET and PTTL on health:* to this user (ACL SETUSER)"
     )
+    patterns = tuple(watched_families(settings.locks).values())
+
+    async def sweep() -> str:
+        for pattern in walks(patterns):
+            await redis.scan(pattern, 1)
+        await redis.peek([pattern.replace("*", "nexconsole-doctor") for pattern in patterns])
+        return f"SCAN is allowed, and reading {', '.join(patterns) or 'no lock: locks.watch is empty'}"
+
+    advice = f"allow SCAN, and MGET and PTTL on {' '.join(patterns)}, to this user (ACL SETUSER)"
+    yield await _attempt("redis", "watching locks", sweep, advice)
 
 
 async def _kubernetes(sources: Sources, settings: Settings) -> AsyncIterator[Check]:

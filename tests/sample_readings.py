@@ -328,6 +328,11 @@ def stale() -> dict[str, Reading]:
     return readings | {"workloads": reading("workloads", None, error=denied)}
 
 
+def left_locks() -> dict[str, Reading]:
+    """Calm but for locks that were left behind."""
+    return calm() | {"locks": reading("locks", locks(31))}
+
+
 def unconfigured() -> dict[str, Reading]:
     needs = {
         "circuits": ("kubernetes", "kubernetes.kubeconfig or KUBECONFIG"),
@@ -370,4 +375,4 @@ def health(broken: bool = False) -> tuple[SourceHealth, ...]:
     return tuple(good.values())
 
 
-WORLDS = {"calm": calm, "incident": incident, "stale": stale, "unconfigured": unconfigured}
+WORLDS = {"calm": calm, "incident": incident, "stale": stale, "unconfigured": unconfigured, "locks": left_locks}

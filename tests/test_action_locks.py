@@ -16,6 +16,9 @@ from aiohttp import web
 from nexconsole.actions.locks import FLUSH, RESTORE
 from nexconsole.actions.perform import perform
 from nexconsole.errors import ActionError
+from nexconsole.model import Reading
+from nexconsole.settings import Settings
+from nexconsole.signals.locks import Family, Locks
 
 OWNER = "3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f"
 
@@ -515,3 +518,14 @@ async def test_a_cluster_gets_each_key_at_its_own_node():
         await client.aclose()
     finally:
         shelter.close()
+
+
+def test_the_family_with_abandoned_locks_is_suggested_first_and_says_how_many():
+    value = Locks(
+        locks=9, abandoned=31, oldest_s=550.0, families={"number": Family(pattern="lock:number:*", abandoned=31)}
+    )
+    found = FLUSH.suggestions({"locks": Reading(signal="locks", every=5, value=value)}, Settings())
+    best = max(found, key=lambda one: one.weight)
+    assert best.title == "Delete abandoned locks: number - 31 that nobody will release"
+    assert {one.weight for one in found if one is not best} == {0.0}
+    assert [one.arguments["family"] for one in FLUSH.suggestions({}, Settings())] == list(Settings().locks.families)

@@ -52,8 +52,9 @@ def circuit(name: str, state: str = "closed", **more) -> ProviderCircuit:
 
 
 def abandoned(number: int, **more) -> Locks:
-    family = Family(pattern="lock:number:*", locks=9, abandoned=number)
-    return Locks(locks=9, abandoned=number, oldest_s=90.0, families={"number": family}, **more)
+    left = Family(pattern="lock:number:*", locks=9, abandoned=number)
+    families = {"purchase": Family(pattern="lock:purchase:*"), "number": left}
+    return Locks(locks=9, abandoned=number, oldest_s=90.0 if number else None, families=families, **more)
 
 
 CALM: dict[str, Value] = {
@@ -62,7 +63,7 @@ CALM: dict[str, Value] = {
     "outbox": Outbox(pending=3, failed=0, dropped=0, oldest_pending_s=2.0),
     "outbox events": Events(),
     "reservations": Reservations(pending=2, stuck=0, oldest_s=20.0),
-    "locks": Locks(locks=3, abandoned=0, oldest_s=None, swept_at=NOW),
+    "locks": abandoned(0, swept_at=NOW),
     "database": Database(connections=9, max_connections=97),
     "workloads": Workloads(
         namespace="n", deployment="app", desired=3, ready=3, updated=3, available=3, rollout="complete"

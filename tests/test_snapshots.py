@@ -43,7 +43,7 @@ def shown(world: str, *keys: str) -> Callable[[Pilot], Any]:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("world", sample.WORLDS)
+@pytest.mark.parametrize("world", ["calm", "incident", "stale", "unconfigured"])
 def test_the_console_looks_as_it_did(snap_compare, world: str, size: tuple[int, int]) -> None:
     assert snap_compare(console(world), run_before=shown(world), terminal_size=size)
 
@@ -56,6 +56,12 @@ def test_each_theme_looks_as_it_did(snap_compare, theme: str) -> None:
 @pytest.mark.parametrize("number", range(1, 8))
 def test_each_maximized_pane_looks_as_it_did(snap_compare, number: int) -> None:
     assert snap_compare(console("incident"), run_before=shown("incident", str(number)), terminal_size=(120, 40))
+
+
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("keys", [(), ("4",)], ids=["all", "maximized"])
+def test_locks_that_nobody_will_release_look_as_they_did(snap_compare, keys, size: tuple[int, int]) -> None:
+    assert snap_compare(console("locks"), run_before=shown("locks", *keys), terminal_size=size)
 
 
 def test_a_drill_looks_like_no_production(snap_compare) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ActionError, SourceError
 from ..model import Reading
 from ..signals.lock_keys import NO_TTL, Lock
+from ..signals.locks import Locks
 from ..sources.redis_clients import Client
 from ..sources.text import clean
 from . import literal
@@ -21,6 +22,7 @@ from .connections import clustered, redis_client, redis_error
 from .lock_keys import as_target, look, now_ms, peek, walk
 from .lock_undo import RESTORE, set_command
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
+from .provider_rows import value_of
 from .watch import watch
 
 if TYPE_CHECKING:
@@ -56,8 +58,10 @@ class Flush:
     )
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
+        value = value_of(readings, "locks", Locks)
+        seen = value.families if value is not None else {}
         return tuple(
-            Suggestion(title=f"Delete abandoned locks: {family} ({pattern})", arguments={"family": family})
+            _suggestion(family, pattern, seen[family].abandoned if family in seen else 0)
             for family, pattern in settings.locks.families.items()
         )
 
@@ -220,6 +224,13 @@ class _Tally:
         rest = len(self.chosen) - len(self.touched) - sum(self.left.values())
         said = f"{error}: {self._said()}; of {rest} it isn't known, or they were not reached"
         return Outcome(state="unknown", answer=said, touched=tuple(self.touched))
+
+
+def _suggestion(family: str, pattern: str, abandoned: int) -> Suggestion:
+    title, weight = f"Delete abandoned locks: {family} ({pattern})", 0.0
+    if abandoned:
+        title, weight = f"Delete abandoned locks: {family} - {abandoned} that nobody will release", 0.6
+    return Suggestion(title=title, arguments={"family": family}, weight=weight)
 
 
 async def _found(client: Client, pattern: str, context: Context) -> tuple[list[str], bool]:

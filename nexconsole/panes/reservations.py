@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..widgets import charts, figures
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..signals.reservations import Pile, Reservations
 
 NUMBER, SIGNAL, TITLE = 4, "reservations", "Reservations"
+ROOMY = 12  # lines from which the maximized pane keeps the large figure above its rows
 BESIDE = locks.SIGNAL
 beside, beside_brief = locks.beside, locks.brief
 
@@ -35,13 +37,14 @@ def small(value: Reservations, space: Space) -> Picture:
 
 def detail(value: Reservations, space: Space) -> Picture:
     rules = space.settings.reservations
-    picture = small(value, space)
+    low = space.height < ROOMY
+    picture = small(value, replace(space, height=1) if low else space)
     head = (
         *picture.head,
         (("runbook's limit ", "muted"), (f"{rules.limit} pending", "text"),
          ("   alert's limit ", "muted"), (f"{rules.alert_limit} stuck", "text"),
          ("   stuck after ", "muted"), (duration(rules.stuck_after_s), "text")),
-        (),
+        *(() if low else ((),)),
         ((f"  {'table':<22}{'pending':>9}{'stuck':>9}{'oldest':>12}", "muted"),),
     )  # fmt: skip
     piles = list(value.by_table.items())
