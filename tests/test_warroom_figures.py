@@ -54,6 +54,13 @@ def test_circuits_of_which_nothing_is_known_are_not_counted_as_none_open():
     assert figures_of({"circuits": blind}, sample.NOW)["circuits_open"] is None
 
 
+def test_locks_of_which_only_a_part_was_looked_at_are_not_counted_as_none_abandoned():
+    def abandoned(number, whole):
+        return figures_of({"locks": sample.reading("locks", sample.locks(number, whole))}, sample.NOW)["locks_abandoned"]
+
+    assert (abandoned(0, False), abandoned(0, True), abandoned(3, False)) == (None, 0, 3)
+
+
 def test_a_latency_that_only_stands_because_prometheus_is_gone_is_not_taken():
     reading = sample.incident()["transactions"]
     old = replace(reading, value=replace(reading.value, latency_at=sample.NOW - timedelta(minutes=2)))

@@ -31,6 +31,15 @@ def test_an_incident_is_seen_as_subjects_in_unusual_states_and_the_rest_as_usual
     assert all(one.usual for one in found(fresh(sample.calm())).values())
 
 
+def test_abandoned_locks_are_a_change_and_none_in_a_part_of_the_keys_is_none():
+    def seen(number, whole):
+        return found(fresh({"locks": sample.reading("locks", sample.locks(number, whole))})).get("abandoned locks")
+
+    assert (seen(3, False).state, seen(3, False).text) == ("some", "locks that nobody will release: 3")
+    assert (seen(0, True).state, seen(0, True).usual) == ("none", True)
+    assert seen(0, False) is None
+
+
 def test_half_open_and_unknown_circuits_are_no_change():
     seen = found(fresh(sample.incident()))
     assert "circuit tiger-sms" not in seen and "circuit sms-activate" not in seen

@@ -138,6 +138,11 @@ def _reservations(reading: Reading, now: datetime) -> dict[str, Number | None]:
     return {"reservations_pending": reading.value.pending, "reservations_stuck": reading.value.stuck}
 
 
+def _locks(reading: Reading, now: datetime) -> dict[str, Number | None]:
+    value = reading.value
+    return {"locks_abandoned": None if not value.abandoned and not value.known else value.abandoned}
+
+
 def _database(reading: Reading, now: datetime) -> dict[str, Number | None]:
     value = reading.value
     return {"sessions_blocked": None if not value.blocked and value.restricted else value.blocked}
@@ -164,6 +169,7 @@ TAKES = {
     "circuits": _circuits,
     "outbox": _outbox,
     "reservations": _reservations,
+    "locks": _locks,
     "database": _database,
     "workloads": _workloads,
 }
@@ -178,6 +184,7 @@ MEANINGS = {
     "outbox_failed": Meaning("outbox failed", _count),
     "reservations_pending": Meaning("reservations pending", _count),
     "reservations_stuck": Meaning("reservations stuck", _count),
+    "locks_abandoned": Meaning("locks abandoned", _count),
     "sessions_blocked": Meaning("database sessions blocked", _count),
     "pods_ready": Meaning("pods ready", _count, less=True),
     "pods_desired": Meaning("pods wanted", _count),
