@@ -220,3 +220,17 @@ async def test_a_sweep_that_was_interrupted_goes_on_where_it_was(keys, sources, 
     second = await locks.read(sources, SETTINGS, first)
     assert second.sweep.began_at == first.sweep.began_at and second.looked == 1_000
     assert utc_now() - second.sweep.began_at < timedelta(seconds=30)
+
+
+async def test_a_server_that_is_slow_to_answer_is_asked_for_a_little_at_a_time_and_the_sweep_ends(
+    keys, sources, monkeypatch
+):
+    monkeypatch.setattr(locks, "PART_S", 0.0)
+    await fill(keys, 1_200)
+    for n in range(120):
+        await keys.set(f"lock:number:u{n}-a-b", ms_ago(60))
+    value, readings = None, 0
+    while value is None or not value.known:
+        value, readings = await locks.read(sources, SETTINGS, value), readings + 1
+        assert readings < 20
+    assert (value.abandoned, value.locks) == (120, 120)

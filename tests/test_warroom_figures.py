@@ -56,7 +56,9 @@ def test_circuits_of_which_nothing_is_known_are_not_counted_as_none_open():
 
 def test_locks_of_which_only_a_part_was_looked_at_are_not_counted_as_none_abandoned():
     def abandoned(number, whole):
-        return figures_of({"locks": sample.reading("locks", sample.locks(number, whole))}, sample.NOW)["locks_abandoned"]
+        return figures_of({"locks": sample.reading("locks", sample.locks(number, whole))}, sample.NOW)[
+            "locks_abandoned"
+        ]
 
     assert (abandoned(0, False), abandoned(0, True), abandoned(3, False)) == (None, 0, 3)
 

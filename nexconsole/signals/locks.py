@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from ..sources import Sources
 
 BUDGET = 10_000  # keys that one reading walks past: a million take ten minutes
-SCAN_S = 1.2  # and the walk of one reading is over after so long, however slow the server is
-MOST_ASKED = 200  # keys whose value and TTL one reading asks for, of those found
+PART_S = 1.2  # and neither its walk nor its questions go on after so long, however slow the server is
+MOST_ASKED = 500  # keys whose value and TTL one reading asks for, of those found
+AT_ONCE = 50  # of them at a time
 MOST_KEPT = 500  # abandoned locks that are kept one by one
 REST_S = 30.0  # a sweep begins no sooner than this after the one before began
 WILD = frozenset("*?[\\")
@@ -104,9 +105,9 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     resting = sweep.over
     if resting and not (before and before.worst):
         await sources.redis.ping()  # a Redis that fell silent is not one without locks
-    sweep, asked = await _go_on(sources, sweep, watched)
-    kept = await _still_there(sources, before.worst if before else (), set(asked), rules, now)
-    found = await _judged(sources, asked, rules, now)
+    sweep = await _walked(sources, sweep, watched)
+    sweep, asked, found = await _judged(sources, sweep, rules, now)
+    kept = await _still_there(sources, before.worst if before else (), asked, rules, now)
     abandoned = {lock.key: lock for lock in (*kept, *found) if lock.suspicious}
     gone = [lock for lock in (before.worst if before else ()) if lock.key not in abandoned]
     counts = _counted(sweep.counts, found, watched, gone if resting else ())
@@ -141,13 +142,13 @@ def walks(patterns: Iterable[str]) -> tuple[str, ...]:
     return (f"{alike}*",) if alike and len(patterns) > 1 else patterns
 
 
-async def _go_on(sources: Sources, sweep: Sweep, watched: Mapping[str, str]) -> tuple[Sweep, list[str]]:
-    """Walk on until the portion is used up; and the keys to ask for now."""
+async def _walked(sources: Sources, sweep: Sweep, watched: Mapping[str, str]) -> Sweep:
+    """Walk on until the portion is used up; what was found waits to be asked for."""
     patterns = walks(watched.values())
     waiting = dict.fromkeys(sweep.waiting)
     place, looked, hidden = (sweep.place if patterns else None), sweep.looked, sweep.hidden
-    until = time.monotonic() + SCAN_S
-    while place and looked - sweep.looked < BUDGET and len(waiting) < MOST_ASKED and time.monotonic() < until:
+    until = time.monotonic() + PART_S
+    while place and looked - sweep.looked < BUDGET and len(waiting) < MOST_ASKED:
         number, cursor = place
         scan = await sources.redis.scan(patterns[number], SCAN_STEP, cursor)
         looked += SCAN_STEP
@@ -157,9 +158,31 @@ async def _go_on(sources: Sources, sweep: Sweep, watched: Mapping[str, str]) -> 
                 hidden += not showable(key)
         following = number + 1 if scan.cursor is None else number
         place = (following, scan.cursor) if following < len(patterns) else None
-    keys = list(waiting)
-    moved = replace(sweep, place=place, waiting=tuple(keys[MOST_ASKED:]), looked=looked, hidden=hidden)
-    return moved, keys[:MOST_ASKED]
+        if time.monotonic() > until:
+            break
+    return replace(sweep, place=place, waiting=tuple(waiting), looked=looked, hidden=hidden)
+
+
+async def _judged(sources: Sources, sweep: Sweep, rules: Rules, now: datetime) -> tuple[Sweep, set[str], list[Lock]]:
+    """Ask for what waits, as far as this reading may; which keys were asked for, and what they are.
+
+    Those that are gone by now, no strings, or never to be touched are left out.
+    """
+    asked: list[str] = []
+    found: list[Lock] = []
+    until = time.monotonic() + PART_S
+    for start in range(0, min(len(sweep.waiting), MOST_ASKED), AT_ONCE):
+        keys = sweep.waiting[start : min(start + AT_ONCE, MOST_ASKED)]
+        peeks = await sources.redis.peek(keys)
+        asked += keys
+        found += [
+            lock
+            for key, (value, pttl) in zip(keys, peeks, strict=True)
+            if pttl != GONE and not (lock := judge(key, value, pttl, rules, now)).why_not
+        ]
+        if time.monotonic() > until:
+            break
+    return replace(sweep, waiting=sweep.waiting[len(asked) :]), set(asked), found
 
 
 async def _still_there(
@@ -172,16 +195,6 @@ async def _still_there(
         judge(lock.key, value, lock.pttl, rules, now)
         for lock, value in zip(known, values, strict=True)
         if value is not None and value == lock.value
-    ]
-
-
-async def _judged(sources: Sources, keys: list[str], rules: Rules, now: datetime) -> list[Lock]:
-    """These keys as they are; those that are gone by now, no strings, or never to be touched are left out."""
-    peeks = await sources.redis.peek(keys)
-    return [
-        lock
-        for key, (value, pttl) in zip(keys, peeks, strict=True)
-        if pttl != GONE and not (lock := judge(key, value, pttl, rules, now)).why_not
     ]
 
 
@@ -233,4 +246,4 @@ def _notes(sweep: Sweep, watched: Mapping[str, str], swept_at: datetime | None) 
         yield f"{sweep.hidden} keys were left out: their names can't be shown as they are"
 
 
-SIGNAL = Signal(name="locks", read=read, every=5.0)
+SIGNAL = Signal(name="locks", read=read, every=5.0, timeout=6.0)
