@@ -49,6 +49,20 @@ def test_no_secret_of_the_settings_reaches_the_file_wherever_it_stands(tmp_path)
     assert "db.example" not in secrets_of(with_secrets(tmp_path))
 
 
+@dataclass(frozen=True)
+class Words:
+    words: tuple[str, ...]
+
+
+@pytest.mark.parametrize("remembered", [0, 100])
+def test_what_dataclasses_hold_in_tuples_is_scrubbed_too(tmp_path, remembered):
+    scrub = Scrubber.of(with_secrets(tmp_path), remembered)
+    for _ in range(2):
+        assert scrub({"guards": (Words(("redis at r3dis-pw", "token=abc")),)}) == {
+            "guards": [{"words": ["redis at ***", "token=***"]}]
+        }
+
+
 def test_a_password_that_is_also_a_name_does_not_blank_every_text():
     chosen = settings.Settings(postgres=settings.Postgres(url="postgresql://nexnum:nexnum@h/nexnum"))
     assert secrets_of(chosen) == ()

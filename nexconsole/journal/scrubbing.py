@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -15,6 +16,7 @@ from ..sources.text import redact
 MAX_DATA = 1024 * 1024  # bytes of JSON
 SHORTEST_SECRET = 4  # characters; a shorter one would blank half of every text
 _DEPTH = 24
+_SHORT = 1_000  # characters of a text that may be remembered
 # Characters of a text and members of a list or table: what does not fit at one size is cut to the next.
 _SIZES = ((16_000, 10_000), (4_000, 2_000), (1_000, 400), (200, 50))
 _SECRET_NAME = re.compile(
@@ -57,15 +59,22 @@ def _url_secrets(url: str) -> set[str]:
 
 
 class Scrubber:
-    """Makes data fit for the record; calling it gives a copy. `secrets` are replaced wherever they stand."""
+    """Makes data fit for the record; calling it gives a copy. `secrets` are replaced wherever they stand.
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    `remembered` texts are kept with what became of them, where the same ones come again and again.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), remembered: int = 0) -> None:
         words = [re.escape(word) for word in secrets if word]
         self._secrets = re.compile("|".join(words)) if words else None
+        if remembered:
+            self._known = lru_cache(remembered)(self._harmless)
+        else:
+            self._known = self._harmless
 
     @classmethod
-    def of(cls, settings: Settings) -> Scrubber:
-        return cls(secrets_of(settings))
+    def of(cls, settings: Settings, remembered: int = 0) -> Scrubber:
+        return cls(secrets_of(settings), remembered)
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """`data` without secrets and at most MAX_DATA bytes long; what was left out is said under `cut`."""
@@ -75,7 +84,7 @@ class Scrubber:
                 return self._cut(plain, length, members)
             except _TooMuch:
                 continue
-        short = {key: value for key, value in plain.items() if not isinstance(value, dict | list)}
+        short = {key: value for key, value in plain.items() if not isinstance(value, dict | list | tuple)}
         kept = self._cut(dict(list(short.items())[:40]), 200, 40)
         return kept | {"cut": [*kept.get("cut", ()), "there was too much: only what is short is kept"]}
 
@@ -91,7 +100,11 @@ class Scrubber:
 
     def _text(self, text: str, length: int) -> str:
         # Far more than is kept is looked at, so that a secret at the cut is still seen whole.
-        text = redact(text[: 4 * length].encode("utf-8", "backslashreplace").decode())
+        text = text[: 4 * length]
+        return self._known(text) if len(text) <= _SHORT else self._harmless(text)
+
+    def _harmless(self, text: str) -> str:
+        text = redact(text.encode("utf-8", "backslashreplace").decode())
         return self._secrets.sub("***", text) if self._secrets else text
 
 
@@ -113,6 +126,8 @@ class _Cutting:
         self._take(1)
         if isinstance(value, str):
             return self._text(value, path)
+        if isinstance(value, tuple):  # as dataclasses have them
+            value = list(value)
         if isinstance(value, dict | list) and depth >= _DEPTH:
             self.cut.append(f"{path}: nested too deeply")
             return None
