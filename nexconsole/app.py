@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .screens.desk import Desk
     from .signals.readings import Signal
     from .sources import Sources
+    from .warroom.recording import Recorder
 
 CLOSE_S = 0.5  # how long leaving may wait for connections to say goodbye
 SWITCH_S = 0.001  # a thread that imports or decodes lets the screen have its turn after so long
@@ -46,6 +47,7 @@ class NexConsole(App[None]):
     """The console on these sources, or on those that `opener` makes of the settings once the screen stands.
 
     Without either nothing is polled: readings come by `console_screen.show`. `refused` is why it ended at once.
+    `recorder` takes what is read, for replay.
     """
 
     CSS_PATH: ClassVar = [paths.STYLES / "console.tcss"]
@@ -79,12 +81,15 @@ class NexConsole(App[None]):
         clock: Callable[[], datetime] = utc_now,
         drill: str | None = None,
         warning: str | None = None,
+        recorder: Recorder | None = None,
+        screen: Callable[..., Console] = Console,
     ) -> None:
         super().__init__(driver_class=_calm_mouse(self.get_driver_class()))
         self.settings, self.sources, self._opener = settings, sources, opener
         self.refused: NexConsoleError | None = None
         self._told_to_end = 0  # by this signal
-        self.console_screen = Console(settings, clock, self._health, drill=drill, notice=warning or "")
+        self.recorder = recorder
+        self.console_screen = screen(settings, clock, self._health, drill=drill, notice=warning or "")
         self._clock_of_readings, self._drill = clock, drill
         if not _motion(settings):
             self.animation_level = "none"
@@ -151,11 +156,14 @@ class NexConsole(App[None]):
         self.run_worker(self.sources.watch(), name="api", group="polling")
         for signal in SIGNALS:
             self.run_worker(self._poll(signal), name=signal.name, group="polling")
+        if self.recorder is not None:
+            self.record(self.recorder)
         self.run_worker(self._sit_down(), name="desk")
 
     async def _sit_down(self) -> None:
         """The operator's side comes last and is imported beside the loop: neither panes nor keys wait for it."""
-        await self.sources.loaded()
+        if self.sources is not None:
+            await self.sources.loaded()
         for module in ("screens.desk", "screens.scenario", "commands"):
             await asyncio.to_thread(COURTESY.run, partial(importlib.import_module, f"{__package__}.{module}"))
         self.desk.start()
@@ -171,7 +179,27 @@ class NexConsole(App[None]):
         from .signals.readings import readings
 
         async for reading in readings(signal, self.sources, self.settings, self._clock_of_readings):
+            if self.recorder is not None:
+                self.recorder.take(reading)
             self.console_screen.show(reading)
+
+    def record(self, recorder: Recorder) -> None:
+        """From now on what is read is recorded there, with what has been read by now."""
+        self.recorder = recorder
+        for reading in self.console_screen.readings.values():
+            recorder.take(reading)
+        self.run_worker(self._record(recorder), name="recorder", group="recorder")
+
+    async def _record(self, recorder: Recorder) -> None:
+        await recorder.run()
+        if recorder.trouble:
+            self.console_screen.say(recorder.trouble, 15.0)
+
+    async def stop_recording(self) -> None:
+        """What waits is written; another console may go on."""
+        recorder, self.recorder = self.recorder, None
+        if recorder is not None:
+            await recorder.close()
 
     def on_console_attention(self) -> None:
         """The outbox's worst events are read only while somebody looks at them, in their pane or by a scenario."""
@@ -190,6 +218,7 @@ class NexConsole(App[None]):
     async def on_unmount(self) -> None:
         if "desk" in self.__dict__:
             await self.desk.operations.close(_say_waiting)
+        await self.stop_recording()
         if self.sources is None:
             return
         try:

@@ -105,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     oneshot.add_parser(commands, [flags])
     records.add_parser(commands, [flags])
     warroom.add_parser(commands, [flags])
+    _add_replay(commands, flags)
     runbook.add_parsers(commands, flags)
     return parser
 
@@ -118,6 +119,15 @@ def _add_drill(commands: Any, flags: argparse.ArgumentParser) -> None:
     drill.add_argument("--seed", type=int, default=0, help="the same seed gives the same incident")
     drill.add_argument(
         "--prometheus", choices=("ours", "real"), default="ours", help="real: the prometheus on PATH scrapes the market"
+    )
+
+
+def _add_replay(commands: Any, flags: argparse.ArgumentParser) -> None:
+    replay = commands.add_parser("replay", parents=[flags], help="play a recorded incident in the same panes")
+    replay.add_argument("incident", nargs="?", metavar="INC", help="its id or recording; none: list what was recorded")
+    replay.add_argument("--speed", type=float, default=1.0, metavar="N", help="0.5 to 64 times as fast (default 1)")
+    replay.add_argument(
+        "--at", metavar="TIME", help="begin there: 14:07, a date and time, or +MM:SS from its beginning"
     )
 
 
@@ -150,11 +160,15 @@ def _console(options: argparse.Namespace) -> int:
     return _open_console(_load(options).settings)
 
 
-def _open_console(chosen: settings.Settings) -> int:
+def _need_terminal() -> None:
     if not (os.isatty(0) and os.isatty(1)):
         raise NexConsoleError("the console needs a terminal (ssh -t gives one); `nexconsole status` needs none")
     if not os.isatty(2):
         os.dup2(1, 2)  # Textual draws on the standard error
+
+
+def _open_console(chosen: settings.Settings) -> int:
+    _need_terminal()
     from .app import NexConsole
 
     unlogged = diagnostics.start(chosen.log_level)
@@ -284,6 +298,27 @@ def _export(options: argparse.Namespace) -> int:
     return command.run(options, _load(options).settings)
 
 
+def _replay(options: argparse.Namespace) -> int:
+    from .journal import journal_folder
+    from .warroom import player, replay
+
+    chosen = settings.named(_load(options).settings)
+    if options.incident is None:
+        print("\n".join(replay.listed(chosen)) or f"nothing was recorded in {journal_folder(chosen)}")
+        return 0
+    if not player.SLOWEST <= options.speed <= player.FASTEST:
+        raise SettingsError(f"--speed {options.speed:g}: give {player.SLOWEST:g} to {player.FASTEST:g}")
+    of = replay.open_replay(options.incident, chosen)
+    begin = player.moment_of(options.at, of.begin) if options.at else None
+    _need_terminal()
+    from .replaying import ReplayApp
+
+    marks = [entry.at for entry in of.entries]
+    app = ReplayApp(chosen, of, player.Player(of.begin, of.end, marks, speed=options.speed, at=begin))
+    app.run()
+    return app.return_code or 0
+
+
 def _runbook(options: argparse.Namespace) -> int:
     from .actions.auditing import auditor
     from .runbook import command
@@ -310,5 +345,6 @@ COMMANDS = {
     "run": _run,
     "journal": _journal,
     "export": _export,
+    "replay": _replay,
     "runbook": _runbook,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from datetime import datetime, timedelta
 
 from ..actions.perform import EXECUTE_LIMIT_S
@@ -16,12 +16,19 @@ PATIENCE = timedelta(seconds=EXECUTE_LIMIT_S)  # for a console on another host, 
 WATCHING = timedelta(seconds=600)  # the same for a verdict: a rollout's takes longest
 
 
-def others(entries: Iterable[Entry], me: Writer, since: datetime, now: datetime) -> dict[str, Operation]:
+def others(
+    entries: Iterable[Entry], me: Writer, since: datetime, now: datetime, whole: Iterable[Entry] | None = None
+) -> dict[str, Operation]:
     """The actions of all writers but `me`, by their intents' ids: those that began after `since`, that have not
-    ended, or that nobody knows the end of."""
+    ended, or that nobody knows the end of.
+
+    `whole` is all that was ever recorded, where `entries` are only what was by a moment that has passed: whose
+    console lives now says nothing then.
+    """
     entries = tuple(entries)
-    lost = {one.entry.id for one in unfinished(entries) if _ended(one, now)}
-    watched = {one.entry.id: _ended(one, now) for one in unjudged(entries)}
+    ends = None if whole is None else {(str(entry.data.get("intent")), entry.kind) for entry in whole}
+    lost = {one.entry.id for one in unfinished(entries) if _ended(one, now, ends)}
+    watched = {one.entry.id: _ended(one, now, ends) for one in unjudged(entries)}
     unseen = {id for id, ended in watched.items() if ended}
     found: dict[str, Operation] = {}
     for entry in entries:
@@ -34,10 +41,14 @@ def others(entries: Iterable[Entry], me: Writer, since: datetime, now: datetime)
     return {intent: one for intent, one in found.items() if one.lost or one.phase != "ended" or one.began_at >= since}
 
 
-def _ended(intent: Unfinished, now: datetime) -> bool:
-    """Whether its console will say no more of it, as far as can be told from here."""
+def _ended(intent: Unfinished, now: datetime, ends: Set[tuple[str, str]] | None) -> bool:
+    """Whether its console will say no more of it, as far as can be told from here; `ends` is what was said at last."""
     last, patience = (intent.entry, PATIENCE) if intent.outcome is None else (intent.outcome, WATCHING)
-    return intent.life is Life.GONE or (intent.life is Life.UNKNOWN and now - last.at > patience)
+    life = intent.life
+    if ends is not None:
+        kind = Kind.OUTCOME if intent.outcome is None else Kind.VERDICT
+        life = Life.RUNNING if (intent.entry.id, kind) in ends else Life.UNKNOWN
+    return life is Life.GONE or (life is Life.UNKNOWN and now - last.at > patience)
 
 
 def _begun(entry: Entry, lost: bool, unseen: bool) -> Operation:

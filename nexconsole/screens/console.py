@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -57,6 +57,8 @@ class Console(Screen[None]):
     VERTICAL_BREAKPOINTS: ClassVar = [(0, "-flat"), (15, "-low"), (20, "-short"), (34, "-tall")]
     AUTO_FOCUS = ""
     ALLOW_SELECT = False
+    SHOWN_KEYS: ClassVar[tuple[tuple[str, str], ...]] = KEYS
+    BOTTOM: ClassVar[str] = "#keys"  # what stands below all that comes and goes
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(
@@ -98,6 +100,7 @@ class Console(Screen[None]):
         self._frozen_at: datetime | None = None
         self._shown: tuple[dict[str, Reading], Severity | None, tuple[SourceHealth, ...]] = ({}, None, ())
         self._moods: dict[str, str] = {}
+        self.replay: str | None = None  # which incident, in a replay
         self.hint = ""  # which scenario fits, and the key that opens it
 
     def compose(self) -> ComposeResult:
@@ -183,7 +186,7 @@ class Console(Screen[None]):
         right = self._right()
         self.query_one("#clock", Lines).show_lines((right,))
         room = max(0, width - length(right))
-        where = banner.environment(self.settings, self._drill)
+        where = banner.environment(self.settings, self._drill, self.replay)
         state: Line = ()
         if self._frozen_at:
             newer = (
@@ -192,11 +195,15 @@ class Console(Screen[None]):
             state = banner.frozen(self._frozen_at, newer)
         judged = {name: readings[name] for name in JUDGED if name in readings}
         head = (*where, *state, (" ", "text"))
-        why = banner.verdict(severity, judged, self.now, max(0, room - length(head)))
+        why = self._verdict(severity, judged, max(0, room - length(head)))
         self.query_one("#why", Lines).show_lines((fit((*head, *why), room),))
         self.query_one("#health", Lines).show_lines((self._second(sources, width),))
-        shown = (("esc", "all panes"), *KEYS) if self.has_class("-maximized") else KEYS
-        self.query_one("#keys", Lines).show_lines((banner.keys(shown, width, self._drill, self._notice),))
+        shown = (("esc", "all panes"), *self.SHOWN_KEYS) if self.has_class("-maximized") else self.SHOWN_KEYS
+        keys = banner.keys(shown, width, self._drill, self._notice, self.replay)
+        self.query_one("#keys", Lines).show_lines((keys,))
+
+    def _verdict(self, severity: Severity | None, judged: Mapping[str, Reading], width: int) -> Line:
+        return banner.verdict(severity, judged, self.now, width)
 
     def _right(self) -> Line:
         return ((f" {clock_words(self._clock())}Z ", "text"),)

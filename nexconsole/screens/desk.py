@@ -59,9 +59,10 @@ class Desk:
         clock: Callable[[], datetime],
         *,
         drill: str | None = None,
+        operations: Callable[..., Operations] = Operations,
     ) -> None:
         self.app, self.console, self.clock, self._drill = app, console, clock, drill
-        self.operations = Operations(
+        self.operations = operations(
             settings,
             sources if sources is not None else Sources(Clients(), {}),
             lambda: console.readings,
@@ -184,7 +185,7 @@ class Desk:
         if found:
             bar = found.first(Lines)
         else:
-            self.console.mount(bar := Lines(id="operations"), before="#keys")
+            self.console.mount(bar := Lines(id="operations"), before=self.console.BOTTOM)
         bar.styles.height = len(drawn)
         bar.display = bool(drawn)
         bar.show_lines(drawn)

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from ..severity import Severity
 
 TAPE = "╱"
+REEL = "◂◂"
 UNSET = " no signal is configured"
 SHORT = {"postgres": "pg", "kubernetes": "k8s", "prometheus": "prom"}
 BLOCKS = {"SEV-1": "block-alarm", "SEV-2": "block-alarm", "SEV-3": "block-warn"}
 
 
-def environment(settings: Settings, drill: str | None) -> Line:
-    """The block that says where we are, in an ink of its own for production and for a drill."""
+def environment(settings: Settings, drill: str | None, replay: str | None = None) -> Line:
+    """The block that says where we are, in an ink of its own for production, for a drill and for a replay."""
+    if replay is not None:
+        return ((f" {REEL} REPLAY {REEL} ", "block-frozen"),)
     if drill is not None or settings.environment == "drill":
         return ((f" {TAPE}{TAPE} DRILL {TAPE}{TAPE} ", "block-drill"),)
     name = plain(settings.environment, 24).upper()
@@ -97,13 +100,15 @@ def _source(source: SourceHealth, now: datetime, short: bool) -> tuple[Run, ...]
     return ((f"{name} {milliseconds(source.latency_ms)}" if source.latency_ms is not None else name, "muted"), gap)
 
 
-def keys(shown: Iterable[tuple[str, str]], width: int, drill: str | None, notice: str = "") -> Line:
-    """The keys as (key, word), or a notice for a moment; in a drill the tape runs along the right end."""
-    tape: Line = (
-        ((f" {TAPE * 3} DRILL {plain(drill, 30)} {TAPE * 3} ".replace("  ", " "), "tape"),) if drill is not None else ()
-    )
-    if width < length(tape) + 24:
-        tape = ((" DRILL ", "tape"),) if tape and width >= 20 else ()
+def keys(
+    shown: Iterable[tuple[str, str]], width: int, drill: str | None, notice: str = "", replay: str | None = None
+) -> Line:
+    """The keys as (key, word), or a notice for a moment; in a drill or replay the tape runs along the right end."""
+    word, ink, mark = ("DRILL", "tape", TAPE * 3) if replay is None else ("REPLAY", "block-frozen", REEL)
+    of = drill if replay is None else replay
+    tape: Line = ((f" {mark} {word} {plain(of, 30)} {mark} ".replace("  ", " "), ink),) if of is not None else ()
+    if width < length(tape) + (24 if replay is None else 60):
+        tape = ((f" {word} ", ink),) if tape and width >= 20 else ()
     room = width - length(tape)
     if notice:
         return (

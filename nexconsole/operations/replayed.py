@@ -1,0 +1,70 @@
+"""The operator's side in a replay: what was done is seen as it was on record by then, and nothing can be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from ..errors import JournalError
+from ..journal import Entry, merge
+from .logbook import Logbook
+from .operations import Operations
+from .others import others
+
+REPLAY = "this is a replay: nothing can be done in it"
+SHOWN_FOR = timedelta(minutes=3)  # an action that has ended is shown for so long, for nobody dismisses it
+
+
+class ReplayedLogbook(Logbook):
+    """One incident's record up to a moment. Nothing is read, and nothing written."""
+
+    async def run(self) -> None:
+        """There is nothing to follow."""
+
+    def tell(self, name: str, entries: Sequence[Entry]) -> None:
+        """From now on this is on record."""
+        self._kept = {name: {entry.id: entry for entry in entries}}
+        self.current = name if entries else None
+        self.entries = merge(entries)
+        self._changed()
+
+    async def record(self, kind: str, data: Mapping[str, Any]) -> NoReturn:
+        raise JournalError(REPLAY)
+
+    async def open(self, data: Mapping[str, Any]) -> NoReturn:
+        raise JournalError(REPLAY)
+
+    def join(self, name: str) -> None:
+        """There is no other."""
+
+
+class ReplayedOperations(Operations):
+    """`all_entries` is the whole record: what has no end in there was lost."""
+
+    def __init__(self, all_entries: Sequence[Entry], *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.logbook: ReplayedLogbook = ReplayedLogbook(
+            self.settings, self.clock, changed=self._recorded, heard=lambda entry: None
+        )
+        self._all = tuple(all_entries)
+
+    def start(self) -> None:
+        """There is nothing to follow."""
+
+    def observing(self) -> str:
+        return REPLAY
+
+    def judged(self, level: str, because: Sequence[str]) -> None:
+        """What was judged is on record."""
+
+    def watch(self) -> None:
+        """What was seen is on record."""
+
+    def look_again(self) -> None:
+        """Nobody lives in a record."""
+
+    def _recorded(self) -> None:
+        now = self.clock()
+        self._there = others(self.entries, self.journal.writer, now - SHOWN_FOR, now, whole=self._all)
+        self._changed()

@@ -1,0 +1,112 @@
+"""The replay's application: the console on a recording, with nothing to read from and nothing to act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from textual.app import SystemCommand
+from textual.screen import Screen
+
+from .app import NexConsole
+from .operations.replayed import REPLAY, ReplayedOperations
+from .screens.replay import ReplayConsole
+from .settings import Settings
+from .warroom.player import Player
+from .warroom.replay import Replay, sealed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .journal import Entry
+    from .screens.desk import Desk
+    from .screens.palette import Command
+
+ALLOWED = ("console.", "scenario.", "journal.show", "incident.show", "operation.dismiss")  # how names begin
+REFUSED = ("scenario.begin",)
+
+
+class ReplayApp(NexConsole):
+    """Plays one incident. The picture's clock is the player's."""
+
+    console_screen: ReplayConsole
+
+    def __init__(self, settings: Settings, of: Replay, player: Player) -> None:
+        self.of, self.player = of, player
+        super().__init__(
+            sealed(settings, of),
+            clock=lambda: player.now,
+            warning="; ".join(of.problems) or None,
+            screen=partial(ReplayConsole, of=of, player=player),
+        )
+
+    async def _start_polling(self) -> None:
+        """Nothing is polled: the screen plays."""
+        await self._sit_down()
+        self.console_screen.told = self._tell
+        self.console_screen.tell(anew=True)
+
+    def _tell(self, entries: Sequence[Entry]) -> None:
+        operations = self.desk.operations
+        assert isinstance(operations, ReplayedOperations)
+        operations.logbook.tell(self.of.name, entries)
+        self.desk.tick()
+
+    @cached_property
+    def desk(self) -> Desk:
+        from .screens.desk import Desk
+
+        operations = partial(ReplayedOperations, self.of.entries)
+        return Desk(self, self.console_screen, self.settings, None, self._clock_of_readings, operations=operations)
+
+    def on_unmount(self) -> None:  # beside the console's own, which Textual calls too
+        self.of.recording.close()
+
+    # --- what can't be done -----------------------------------------------------------------------------------
+
+    async def action_command_palette(self) -> None:
+        if self.screen is self.console_screen:
+            from .commands import commands
+
+            await self.desk.palette(lambda: [_possible(one) for one in commands(self.desk, self._fixed())])
+
+    def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
+        console = self.console_screen
+        yield SystemCommand("Play or pause (space)", "Stop the replay, or go on", console.action_toggle)
+        yield SystemCommand("Next event (.)", "On to the next event of the journal", partial(console.action_event, 1))
+        yield SystemCommand("Previous event (,)", "Back to the event before", partial(console.action_event, -1))
+        yield from (one for one in super().get_system_commands(screen) if not one.title.startswith("Freeze"))
+
+    def _refuse(self) -> None:
+        self.console_screen.say(REPLAY)
+
+    def action_incident(self) -> None:
+        if self.desk.operations.incident is None:
+            self.console_screen.say(f"no incident was open by then: {REPLAY}")
+        else:
+            super().action_incident()
+
+    def action_note(self) -> None:
+        self._refuse()
+
+    def action_object(self) -> None:
+        self._refuse()
+
+    def action_approve(self) -> None:
+        self._refuse()
+
+    def action_logs(self) -> None:
+        self._refuse()
+
+    def action_undo(self) -> None:
+        self._refuse()
+
+    def action_stop(self) -> None:
+        self._refuse()
+
+
+def _possible(command: Command) -> Command:
+    possible = command.name.startswith(ALLOWED) and command.name not in REFUSED
+    return command if possible else replace(command, why_not=REPLAY)

@@ -1,0 +1,214 @@
+"""The console as it was: a recording played in the same panes, with the keys and the line of a player."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from ..journal import Entry
+from ..model import Reading, State
+from ..panes.outbox import EVENTS
+from ..widgets.cells import Line, cut, fit, length, plain, spread
+from ..widgets.lines import Lines
+from ..widgets.words import clock, duration, stopwatch
+from .console import FACES, Console
+from .story import words
+
+if TYPE_CHECKING:
+    from ..severity import Severity
+    from ..warroom.player import Player
+    from ..warroom.replay import Replay
+
+TURN_S = 0.25
+UNRECORDED = "no reading recorded"
+END = "the replay is at its end: home goes back to its beginning"
+GONE, TO_COME, EVENT, SILENT, HERE = "━", "─", "┼", "┄", "●"
+HINTED = 150  # columns from which there is room for what fits now beside what was done
+SLIM, WIDE = 12, 48  # cells of the bar
+
+
+def _key(key: str, action: str, word: str, id: str, tooltip: str) -> Binding:
+    # Before those of a pane or scenario that has the focus: here nothing is chosen, and everything is sought.
+    return Binding(key, action, word, id=id, tooltip=tooltip, priority=True)
+
+
+class ReplayConsole(Console):
+    """`told` is called with the entries that were on record by the moment shown, whenever they are others."""
+
+    SHOWN_KEYS: ClassVar = (
+        ("space", "pause"), ("←→", "10 s"), ("[ ]", "1 min"), (", .", "event"), ("+-", "speed"),
+        ("J", "journal"), ("i", "incident"), ("1-7", "pane"), ("?", "keys"), ("q", "quit"), ("s", "scenario"),
+    )  # fmt: skip
+    BOTTOM: ClassVar = "#replay"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        _key("space", "toggle", "Pause", "replay.pause", "Stop the replay, or go on"),
+        _key("left", "skip(-10)", "Back", "replay.back", "Back by 10 s"),
+        _key("right", "skip(10)", "On", "replay.on", "On by 10 s"),
+        _key("shift+left,left_square_bracket", "skip(-60)", "Back", "replay.minute_back", "Back by a minute"),
+        _key("shift+right,right_square_bracket", "skip(60)", "On", "replay.minute_on", "On by a minute"),
+        _key("comma", "event(-1)", "Event", "replay.previous", "Back to the event of the journal before"),
+        _key("full_stop", "event(1)", "Event", "replay.next", "On to the next event of the journal"),
+        _key("plus,equals_sign", "speed(2.0)", "Faster", "replay.faster", "Twice as fast, to 64"),
+        _key("minus", "speed(0.5)", "Slower", "replay.slower", "Half as fast, to 0.5"),
+        _key("home", "ends(0)", "Beginning", "replay.begin", "Go to the beginning"),
+        _key("end", "ends(1)", "End", "replay.end", "Go to the end"),
+    ]
+
+    def __init__(self, *given: Any, of: Replay, player: Player, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.of, self.player, self.replay = of, player, of.name
+        self.told: Callable[[Sequence[Entry]], None] = lambda entries: None
+        signals = (*(face.SIGNAL for face in FACES), EVENTS)
+        self._missing = {
+            name: Reading(signal=name, every=1.0, attempted_at=of.begin, error=UNRECORDED) for name in signals
+        }
+        self._past = -1
+        self._ended = False
+
+    def compose(self) -> ComposeResult:
+        for widget in super().compose():
+            if widget.id == "keys":
+                yield _line()
+            yield widget
+
+    def on_mount(self) -> None:  # beside the console's own, which Textual calls too
+        self.set_interval(TURN_S, self.turn)
+        self.call_after_refresh(self.turn)
+
+    # --- the moment -------------------------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Show the moment that the player has come to."""
+        now = self.player.now
+        for reading in self._readings(now):
+            if self.readings.get(reading.signal) is not reading:
+                self.show(reading)
+        self.tell()
+        self.tick()
+        if self.player.at_end and not self._ended:
+            self.say("; ".join(filter(None, (END, self.of.recording.ended))), 10.0)
+        self._ended = self.player.at_end
+
+    def tell(self, anew: bool = False) -> None:
+        """Give what was on record by now, if it is not what was given last."""
+        past = self.player.past
+        if past != self._past or anew:
+            self._past = past
+            self.told(self.of.entries[:past])
+
+    def _readings(self, now: datetime) -> Iterator[Reading]:
+        found = self.of.recording.at(now)
+        for name, missing in self._missing.items():
+            reading = found.get(name, missing)
+            # The events were read only while somebody looked at them.
+            yield missing if name == EVENTS and reading.state(now) is State.STALE else reading
+
+    def _verdict(self, severity: Severity | None, judged: Mapping[str, Reading], width: int) -> Line:
+        if any(reading.error != UNRECORDED for reading in judged.values()):
+            return super()._verdict(severity, judged, width)
+        return fit(((" ? ", "block-calm"), (f" {UNRECORDED} at this time", "muted")), width)
+
+    # --- the strips -------------------------------------------------------------------------------------------
+
+    def _paint_strips(self) -> None:
+        super()._paint_strips()
+        for line in self.query("#replay").results(Lines):
+            line.show_lines((player_line(self.player, self._next(), self._gaps, self.size.width),))
+
+    def _second(self, sources: object, width: int) -> Line:
+        """Where and when this was, and what had been done last."""
+        where = f" {plain(self.settings.environment, 24)} {plain(self.settings.name, 30)}  {self.now:%d %b %Y}   "
+        past = self.player.past
+        last = self.of.entries[past - 1] if past else None
+        told = f"{clock(last.at)} {plain(last.writer, 24)} {plain(last.kind, 12)} {words(last, None)}" if last else ""
+        right: Line = ((f"  {self.hint} ", "note"),) if self.hint and (width >= HINTED or not last) else ()
+        left: Line = ((where, "strong"), (cut(told, max(0, width - len(where) - length(right) - 1)), "muted"))
+        return spread(left, right, width) if right else fit(left, width)
+
+    def _next(self) -> Entry | None:
+        past = self.player.past
+        return self.of.entries[past] if past < len(self.of.entries) else None
+
+    def _gaps(self, when: datetime) -> bool:
+        return not self.of.recording.recorded(when)
+
+    # --- the keys ---------------------------------------------------------------------------------------------
+
+    def action_toggle(self) -> None:
+        self.player.toggle()
+        self.turn()
+
+    def action_freeze(self) -> None:
+        self.action_toggle()
+
+    def action_skip(self, seconds: int) -> None:
+        self.player.skip(seconds)
+        self.turn()
+
+    def action_event(self, way: int) -> None:
+        there = self.player.next_event() if way > 0 else self.player.previous_event()
+        if not there:
+            self.say("no event comes after this" if way > 0 else "no event came before this")
+        self.turn()
+
+    def action_speed(self, by: float) -> None:
+        self.player.set_speed(self.player.speed * by)
+        self.turn()
+
+    def action_ends(self, which: int) -> None:
+        self.player.go(self.player.end if which else self.player.begin)
+        self.turn()
+
+
+def player_line(player: Player, following: Entry | None, silent: Callable[[datetime], bool], width: int) -> Line:
+    """State, place and length, the bar with the events on it, and what comes next and when."""
+    now = player.now
+    ink = "block-frozen"
+    state = (
+        " END " if player.at_end else f" PLAY {player.speed:g}x " if player.playing else f" PAUSED {player.speed:g}x "
+    )
+    at, all_ = stopwatch(player.begin, now), stopwatch(player.begin, player.end)
+    head: Line = ((state, ink), (f" {at}", "strong"), (f" of {all_} ", "muted"))
+    bar = max(SLIM, min(WIDE, width // 4)) if width >= 60 else 0
+    line: Line = (*head, *_bar(player, silent, bar), (" ", "muted"))
+    room = width - length(line)
+    return fit((*line, *_following(player, following, room)), width)
+
+
+def _following(player: Player, following: Entry | None, width: int) -> Line:
+    if following is None:
+        return ((cut(" no event follows", width), "muted"),)
+    left = (following.at - player.now).total_seconds()
+    head = f" in {duration(left)}: "
+    told = f"{clock(following.at)} {plain(following.writer, 24)} {plain(following.kind, 12)} {words(following, None)}"
+    return ((head, "note"), (cut(told, max(0, width - len(head))), "text"))
+
+
+def _bar(player: Player, silent: Callable[[datetime], bool], width: int) -> Iterator[tuple[str, str]]:
+    """Every cell is a stretch of time: what is over, what is to come, with events, without a recording, and now."""
+    if not width:
+        return
+    whole = player.end - player.begin
+    here = int((player.now - player.begin) / whole * (width - 1)) if whole else 0
+    marked = {int((mark - player.begin) / whole * (width - 1)) for mark in player.marks} if whole else set()
+    for cell in range(width):
+        over = "text" if cell < here else "faint"
+        if cell == here:
+            yield HERE, "key"
+        elif cell in marked:
+            yield EVENT, "note"
+        elif silent(player.begin + whole * (cell / max(1, width - 1))):
+            yield SILENT, over
+        else:
+            yield GONE if cell < here else TO_COME, over
+
+
+def _line() -> Widget:
+    line = Lines(id="replay")
+    line.styles.height = 1
+    return line

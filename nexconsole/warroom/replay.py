@@ -1,0 +1,116 @@
+"""An incident to be played again: its recording, what is on record of it, and from when to when."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from ..errors import JournalError
+from ..journal import OUTSIDE, Entry, elsewhere_file, journal_file, journal_folder, merge, read_incident
+from ..settings import Journal, Settings
+from ..sources.text import clean
+from .incident import fold
+from .playback import Recording
+from .recording import SUFFIX, recording_file
+
+MOST_LISTED = 8
+
+
+@dataclass(frozen=True)
+class Replay:
+    """`entries` are those of the incident and of what was done outside of any meanwhile; `problems` are sentences."""
+
+    name: str
+    recording: Recording
+    entries: tuple[Entry, ...]
+    begin: datetime
+    end: datetime
+    problems: tuple[str, ...] = ()
+
+
+def open_replay(named: str, settings: Settings) -> Replay:
+    """The replay of this incident, by its id or a file of it. Raises JournalError."""
+    if os.sep in named or named.endswith((SUFFIX, ".jsonl")):
+        journal = Path(named).with_suffix(".jsonl")
+    else:
+        journal = journal_file(journal_folder(settings), named)
+    try:
+        recording = Recording.open(recording_file(journal))
+    except JournalError as error:
+        raise JournalError(f"{error}{_others(journal.parent)}") from error
+    problems = list(recording.problems)
+    own = _entries(journal, problems)
+    if not own:
+        problems.append(f"{journal}: nothing is on record: what was done can't be shown")
+    first, last = recording.span
+    begin = min([first, *(entry.at for entry in own)])
+    end = max([last, *(entry.at for entry in own)])
+    outside = _entries(journal_file(journal.parent, OUTSIDE), []) if journal.stem != OUTSIDE else ()
+    entries = merge(own, (entry for entry in outside if begin <= entry.at <= end))
+    return Replay(clean(journal.stem, 80), recording, entries, begin, end, tuple(problems))
+
+
+def sealed(settings: Settings, replay: Replay) -> Settings:
+    """The settings of a console that could reach nothing if it tried, named as the one that has recorded."""
+    bare = {
+        name: type(getattr(settings, name))() for name in ("postgres", "redis", "prometheus", "api", "alertmanager")
+    }
+    about = {name: clean(replay.recording.about.get(name) or getattr(settings, name), 40)
+             for name in ("environment", "name")}  # fmt: skip
+    return msgspec.structs.replace(
+        settings,
+        **bare,
+        **about,
+        kubernetes=msgspec.structs.replace(settings.kubernetes, kubeconfig=""),
+        warroom=msgspec.structs.replace(settings.warroom, redis_url=""),
+        recording=msgspec.structs.replace(settings.recording, every_s=0.0),
+        journal=Journal(folder=str(replay.recording.file.parent)),
+    )
+
+
+def listed(settings: Settings) -> list[str]:
+    """A line for each incident that has a recording: its id, from when to when, its size, its title."""
+    lines = []
+    for file in _recordings(journal_folder(settings)):
+        try:
+            recording = Recording.open(file)
+        except JournalError as error:
+            lines.append(f"{file.stem:<22}  {str(error).removeprefix(f'{file}: ')}")
+            continue
+        begin, end = recording.span
+        minutes = (end - begin).total_seconds() / 60
+        title = fold(_entries(file.with_suffix(".jsonl"), [])).title
+        words = f"{begin:%F %T}Z  {minutes:>5.0f} min  {file.stat().st_size / 1e6:>6.1f} MB  {title}"
+        lines.append(f"{file.stem:<22}  {words}".rstrip())
+        recording.close()
+    return lines
+
+
+def _recordings(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{SUFFIX}"), reverse=True)
+
+
+def _others(folder: Path) -> str:
+    names = [file.stem for file in _recordings(folder)]
+    if not names:
+        return f"; nothing was recorded in {folder}"
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return f"; there are recordings of {', '.join(names[:MOST_LISTED])}{more}"
+
+
+def _entries(journal: Path, problems: list[str]) -> tuple[Entry, ...]:
+    """What is on record there, in order, as far as it can be read."""
+    if not (journal.exists() or elsewhere_file(journal).exists()):
+        return ()
+    try:
+        found = read_incident(journal)
+    except JournalError as error:
+        problems.append(str(error))
+        return ()
+    if found.problems:
+        problems.append(f"{journal}: {len(found.problems)} lines can't be read: see `nexconsole journal verify`")
+    return merge(found.entries)

@@ -1,0 +1,375 @@
+"""A recorded incident played again: the same panes, its own clock, what was done and when; and nothing can be done."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+import recordings
+import sample_readings as sample
+from desk import strip_of, text_of, until
+from textual.pilot import Pilot
+
+from nexconsole.actions.registry import ACTIONS
+from nexconsole.app import NexConsole
+from nexconsole.commands import commands
+from nexconsole.errors import JournalError, SettingsError
+from nexconsole.journal import Journal, Kind, Scrubber, Writer
+from nexconsole.operations.replayed import REPLAY, ReplayedOperations
+from nexconsole.replaying import ReplayApp, _possible
+from nexconsole.screens.console import FACES
+from nexconsole.settings import Settings
+from nexconsole.sources import open_sources
+from nexconsole.warroom.playback import Recording
+from nexconsole.warroom.player import Player, moment_of
+from nexconsole.warroom.recording import Recorder
+from nexconsole.warroom.replay import listed, open_replay
+from nexconsole.widgets.cells import as_text
+from nexconsole.widgets.lines import Lines
+
+NAME = "INC-20260123-1407"
+at = recordings.at
+
+
+def settings(folder: Path, **tables: object) -> Settings:
+    document = {"name": "nexnum-eu", "operator": "maria", "journal": {"folder": str(folder)}, **tables}
+    return msgspec.convert(document, Settings)
+
+
+def write_journal(folder: Path, name: str = NAME) -> None:
+    """Opened, a provider disabled after a minute and a half, and closed three minutes after the recording's end."""
+    clock = recordings.Hand()
+    journal = Journal(folder / f"{name}.jsonl", Writer.here("piet"), Scrubber(), now=clock)
+
+    def put(seconds: float, kind: str, **data: object) -> str:
+        clock.now = at(seconds)
+        return journal.append(kind, data).id
+
+    put(2, Kind.OPENED, title="purchases fail", level="SEV-1", since="")
+    plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "effect": "no more traffic",
+            "command": "UPDATE providers", "watch": "its failures end", "targets": []}  # fmt: skip
+    intent = put(90, Kind.INTENT, operator="piet", plan=plan)
+    put(92, Kind.OUTCOME, intent=intent, outcome={"state": "done", "answer": "1 row"})
+    put(100, Kind.VERDICT, intent=intent, verdict={"state": "worked", "because": "nothing fails"})
+    put(300, Kind.CLOSED, reason="smsbower was down")
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> Path:
+    """An incident of two minutes and its record: calm for 12 s, then one provider fails."""
+    made = tmp_path / "journal"
+    made.mkdir()
+    await recordings.record(made / f"{NAME}.readings", recordings.readings(121), settings(made))
+    write_journal(made)
+    return made
+
+
+class Seconds:
+    """A monotonic clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@asynccontextmanager
+async def replay(
+    folder: Path, seconds: float = 0.0, size: tuple[int, int] = (120, 40)
+) -> AsyncIterator[tuple[ReplayApp, Pilot, Seconds]]:
+    """The replay, paused this long after its beginning, its desk made."""
+    chosen, monotonic = settings(folder, postgres={"url": "postgresql://u:p@127.0.0.1:1/db"}), Seconds()
+    of = open_replay(NAME, chosen)
+    marks = [entry.at for entry in of.entries]
+    app = ReplayApp(chosen, of, Player(of.begin, of.end, marks, at=at(seconds), monotonic=monotonic))
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(lambda: app.console_screen.told == app._tell and app.desk.library)
+        await pilot.press("space")
+        yield app, pilot, monotonic
+
+
+def seen(app: NexConsole, selector: str) -> str:
+    return as_text(app.console_screen.query_one(selector, Lines).lines)
+
+
+def digest(folder: Path) -> dict[str, str]:
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.iterdir())}
+
+
+async def test_the_panes_show_what_stood_there_and_every_clock_is_the_recordings(folder):
+    async with replay(folder, 5) as (app, pilot, _):
+        assert "CALM" in seen(app, "#why") and "14:07:36Z" in seen(app, "#clock")
+        assert "now" in seen(app, "#outbox")
+        await pilot.press("right", "right", "right")
+        assert "SEV-1" in seen(app, "#why") and "14:08:06Z" in seen(app, "#clock")
+        assert "ONE PROVIDER" in seen(app, "#transactions")
+        await pilot.press("home")
+        assert "CALM" in seen(app, "#why") and "14:07:31Z" in seen(app, "#clock")
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 50)])
+async def test_nobody_takes_it_for_the_present_at_any_size(folder, size):
+    async with replay(folder, 60, size) as (app, pilot, _):
+        assert "REPLAY" in seen(app, "#why") and "REPLAY" in seen(app, "#keys")
+        assert "PRODUCTION" not in text_of(app)
+        assert "PAUSED" in seen(app, "#replay") and "00:01:00 of 00:05:00" in seen(app, "#replay")
+        await pilot.press("2")
+        assert "REPLAY" in seen(app, "#why")
+
+
+async def test_it_plays_at_its_speed_and_stops_at_its_end_and_says_so(folder):
+    async with replay(folder, 10) as (app, pilot, monotonic):
+        await pilot.press("plus", "plus", "space")
+        assert "PLAY 4x" in seen(app, "#replay")
+        monotonic.now += 10
+        app.console_screen.turn()
+        assert "14:08:21Z" in seen(app, "#clock")
+        monotonic.now += 1000
+        app.console_screen.turn()
+        assert seen(app, "#replay").startswith(" END ") and "the replay is at its end" in seen(app, "#keys")
+        assert "14:12:31Z" in seen(app, "#clock")
+        await pilot.press("space")
+        assert "PLAY 4x  00:00:00" in seen(app, "#replay")
+
+
+async def test_what_was_done_is_seen_when_it_was_done(folder):
+    async with replay(folder, 89) as (app, pilot, _):
+        assert "in 1 s: 14:09:01 piet intent provider.disable smsbower" in seen(app, "#replay")
+        assert strip_of(app) == ""
+        await pilot.press("full_stop")
+        assert "▸ sending piet: provider.disable smsbower" in strip_of(app)
+        await pilot.press("full_stop")
+        assert "● done piet" in strip_of(app) and "watching whether its failures end" in strip_of(app)
+        await pilot.press("full_stop")
+        assert "● WORKED piet: provider.disable smsbower: nothing fails" in strip_of(app)
+        await pilot.press("J")
+        await until(lambda: "verdict" in text_of(app))
+        assert "closed" not in text_of(app)
+        await pilot.press("escape", "comma", "comma", "comma")
+        assert strip_of(app) == "" and [entry.kind for entry in app.desk.operations.entries] == [Kind.OPENED]
+        assert "provider.disable" not in seen(app, "#health")
+        await pilot.press("comma")
+        assert "no event came before this" in seen(app, "#keys")
+
+
+async def test_an_action_whose_end_is_not_on_record_is_unknown_only_when_it_had_time_to_end(folder):
+    clock = recordings.Hand(at(110))
+    journal = Journal(folder / f"{NAME}.jsonl", Writer.here("lost"), Scrubber(), now=clock)
+    journal.append(Kind.INTENT, {"plan": {"action": "pods.restart", "arguments": {}, "watch": "look"}})
+    clock.now = at(900)
+    journal.append(Kind.NOTE, {"text": "much later"})
+    async with replay(folder, 115) as (app, pilot, _):
+        assert "▸ sending lost: pods.restart" in strip_of(app)
+        await pilot.press("end")
+        assert "? UNKNOWN lost: pods.restart" in strip_of(app)
+
+
+async def test_where_nothing_was_recorded_the_panes_say_so_and_show_no_old_figures(folder):
+    async with replay(folder, 200) as (app, pilot, _):
+        assert "no reading recorded at this time" in seen(app, "#why")
+        for face in FACES:
+            assert "no reading recorded" in seen(app, f"#{face.SIGNAL}")
+        await pilot.press("home", "3")
+        await pilot.pause()
+        assert "! no reading recorded" in seen(app, "#outbox")  # nobody looked at the events
+
+
+async def test_a_scenario_shows_its_steps_and_takes_none(folder):
+    async with replay(folder, 60) as (app, pilot, _):
+        await pilot.press("s")
+        await until(lambda: app.desk.pane)
+        before = digest(folder)
+        await pilot.press("space")
+        assert "PLAY" in seen(app, "#replay")
+        await pilot.press("x")
+        await pilot.pause()
+        await pilot.press("escape")
+        assert digest(folder) == before
+
+
+async def test_nothing_can_be_done_in_it_and_every_refusal_says_why(folder):
+    before = digest(folder)
+    async with replay(folder, 60) as (app, pilot, _):
+        operations = app.desk.operations
+        assert isinstance(operations, ReplayedOperations)
+        for name in ACTIONS:
+            assert operations.unavailable(name) == REPLAY
+        done = await operations.perform("provider.disable", {"provider": "smsbower"}, _never, _never)
+        assert done.stopped == REPLAY and done.outcome is None
+        for writing in (operations.note("x"), operations.begin("x"), operations.open_incident("x", ""),
+                        operations.take_role("commander", "x"), operations.close_incident("x"),
+                        operations.record(Kind.INTENT, {})):  # fmt: skip
+            with pytest.raises(JournalError, match=REPLAY):
+                await writing
+        for key in ("n", "u", "o", "a", "l", "ctrl+k"):
+            app.console_screen.say("")
+            await pilot.press(key)
+            assert REPLAY in seen(app, "#keys"), key
+        assert app.screen is app.console_screen
+        offered = [_possible(one) for one in commands(app.desk, app._fixed())]
+        acting = [one for one in offered if one.name in ACTIONS or one.name in ("journal.note", "incident.close")]
+        assert len(acting) > len(ACTIONS) and all(one.why_not == REPLAY for one in acting)
+        assert {one.name for one in offered if not one.why_not} >= {"journal.show", "console.next.event"}
+        await pilot.press("ctrl+p", *"disable", "down")
+        await until(lambda: f"not now: {REPLAY}" in text_of(app))
+        await pilot.press("escape")
+        assert app.settings.postgres.url == "" and app.sources is None
+    assert digest(folder) == before
+
+
+async def _never(*_: object) -> None:
+    raise AssertionError("nobody is asked in a replay")
+
+
+async def test_only_the_incidents_own_record_and_what_was_done_outside_of_any_meanwhile_is_told(folder):
+    clock = recordings.Hand(at(50))
+    outside = Journal(folder / "outside-incidents.jsonl", Writer.here("piet"), Scrubber(), now=clock)
+    outside.append(Kind.NOTE, {"text": "meanwhile"})
+    clock.now = at(5000)
+    outside.append(Kind.NOTE, {"text": "much later"})
+    told = [entry.data.get("text") for entry in open_replay(NAME, settings(folder)).entries]
+    assert told.count("meanwhile") == 1 and "much later" not in told
+
+
+async def test_entries_that_came_from_other_hosts_are_played_too(folder):
+    clock = recordings.Hand(at(20))
+    elsewhere = folder / f"{NAME}.jsonl.elsewhere"
+    Journal(elsewhere, Writer.here("anna"), Scrubber(), now=clock).append(Kind.NOTE, {"text": "from afar"})
+    assert "from afar" in [entry.data.get("text") for entry in open_replay(NAME, settings(folder)).entries]
+
+
+# --- recording in the console -----------------------------------------------------------------------------------
+
+
+async def test_the_console_records_what_it_polls_and_what_it_had_read_before(tmp_path):
+    chosen = settings(tmp_path)
+    file = tmp_path / f"{NAME}.readings"
+    app = NexConsole(chosen, opener=open_sources)
+    async with app.run_test():
+        await until(lambda: len(app.console_screen.readings) == len(FACES))
+        app.record(Recorder(chosen, file))
+        await until(lambda: file.exists() and file.stat().st_size)
+    recording = Recording.open(file)
+    found = recording.at(recording.span[1])
+    assert found.keys() == {face.SIGNAL for face in FACES} and all(one.absent for one in found.values())
+    assert "is not configured" in found["outbox"].error
+
+
+async def test_a_console_that_can_not_record_says_so_once_and_goes_on(tmp_path):
+    (tmp_path / "file").write_text("")
+    app = NexConsole(settings(tmp_path), recorder=Recorder(Settings(), tmp_path / "file" / "x.readings"))
+    async with app.run_test(size=(160, 40)):
+        app.record(app.recorder)
+        await until(lambda: "nothing is recorded for replay" in seen(app, "#keys"))
+        app.console_screen.show(sample.calm()["outbox"])
+
+
+# --- the player -------------------------------------------------------------------------------------------------
+
+
+def test_a_player_moves_at_its_speed_within_its_ends():
+    monotonic = Seconds()
+    player = Player(at(0), at(100), monotonic=monotonic)
+    monotonic.now += 10
+    assert player.now == at(10)
+    player.set_speed(1000)
+    monotonic.now += 1
+    assert player.speed == 64 and player.now == at(74)
+    player.skip(-500)
+    assert player.now == at(0)
+    player.toggle()
+    monotonic.now += 50
+    assert player.now == at(0) and not player.playing
+    player.go(at(500))
+    assert player.now == at(100) and player.at_end
+
+
+def test_going_back_while_it_plays_passes_the_event_that_was_just_reached():
+    monotonic = Seconds()
+    player = Player(at(0), at(100), [at(10), at(20), at(20), at(30)], monotonic=monotonic)
+    assert player.next_event() and player.next_event() and player.now == at(20)
+    assert player.next_event() and player.now == at(30)
+    assert not player.next_event()
+    monotonic.now += 1
+    assert player.previous_event() and player.now == at(20)
+    assert player.previous_event() and player.now == at(10)
+    assert not player.previous_event()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("+01:30", at(90)),
+        ("+1:00:05", at(3605)),
+        ("14:08", datetime(2026, 1, 23, 14, 8, tzinfo=UTC)),
+        ("14:07", datetime(2026, 1, 23, 14, 7, tzinfo=UTC)),
+        ("14:09:30Z", datetime(2026, 1, 23, 14, 9, 30, tzinfo=UTC)),
+        ("03:00", datetime(2026, 1, 24, 3, 0, tzinfo=UTC)),
+        ("2026-01-23T14:10", datetime(2026, 1, 23, 14, 10, tzinfo=UTC)),
+        ("2026-01-23 15:10+01:00", datetime(2026, 1, 23, 14, 10, tzinfo=UTC)),
+    ],
+)
+def test_a_moment_can_be_named_in_three_ways(text: str, expected: datetime):
+    assert moment_of(text, at(0)) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "25:00", "+5", "14", "+99999999999999:00", "9999999-01-01"])
+def test_what_is_no_moment_is_refused_with_the_ways_to_name_one(text: str):
+    with pytest.raises(SettingsError, match="give"):
+        moment_of(text, at(0))
+
+
+# --- the command ------------------------------------------------------------------------------------------------
+
+
+def nexconsole(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    config = folder.parent / "settings.toml"
+    config.write_text(f'[journal]\nfolder = "{folder}"\n')
+    argv = [sys.executable, "-m", "nexconsole", "replay", "--config", str(config), *arguments]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=os.environ)
+
+
+async def test_the_command_lists_what_was_recorded_and_refuses_in_a_sentence(folder):
+    def asked() -> list[subprocess.CompletedProcess[str]]:
+        (folder / "INC-2.readings").write_bytes(b"rubbish")
+        return [nexconsole(folder, *given) for given in (
+            (), ("INC-20250101-0000",), ("../../etc/passwd.readings",), (NAME, "--speed", "900"), (NAME, "--at", "x"),
+            (NAME,), ("INC-2",),
+        )]  # fmt: skip
+
+    listing, absent, path, speed, moment, terminal, rubbish = await asyncio.to_thread(asked)
+    assert listing.returncode == 0
+    line = next(line for line in listing.stdout.splitlines() if line.startswith(NAME))
+    assert "2026-01-23 14:07:31Z" in line and "2 min" in line and "purchases fail" in line
+    assert "INC-2 " in listing.stdout and "holds no reading" in listing.stdout
+    assert absent.returncode == 1 and "there is no recording of this incident" in absent.stderr
+    assert f"there are recordings of {NAME}" in absent.stderr
+    assert path.returncode == 1 and "there is no recording" in path.stderr
+    assert speed.returncode == 2 and "give 0.5 to 64" in speed.stderr
+    assert moment.returncode == 2 and "--at x" in moment.stderr
+    assert terminal.returncode == 1 and "needs a terminal" in terminal.stderr
+    assert rubbish.returncode == 1 and "holds no reading" in rubbish.stderr
+    assert not any("Traceback" in one.stderr for one in (listing, absent, path, speed, moment, terminal, rubbish))
+
+
+async def test_without_any_recording_the_list_is_empty(tmp_path):
+    assert listed(settings(tmp_path / "none")) == []
+
+
+async def test_a_recording_without_a_journal_is_played_with_a_word_on_it(folder):
+    for file in folder.glob("*.jsonl"):
+        file.unlink()
+    of = open_replay(NAME, settings(folder))
+    assert of.entries == () and any("nothing is on record" in one for one in of.problems)
+    assert (of.begin, of.end) == (at(0), at(0) + timedelta(seconds=120))
+    of.recording.close()
