@@ -89,6 +89,7 @@ class NexConsole(App[None]):
         self.refused: NexConsoleError | None = None
         self._told_to_end = 0  # by this signal
         self.recorder = recorder
+        self._recorded_incident: str | None = None
         self.console_screen = screen(settings, clock, self._health, drill=drill, notice=warning or "")
         self._clock_of_readings, self._drill = clock, drill
         if not _motion(settings):
@@ -167,6 +168,7 @@ class NexConsole(App[None]):
         for module in ("screens.desk", "screens.scenario", "commands"):
             await asyncio.to_thread(COURTESY.run, partial(importlib.import_module, f"{__package__}.{module}"))
         self.desk.start()
+        self.set_interval(1.0, self._record_incident)
 
     @cached_property
     def desk(self) -> Desk:
@@ -189,6 +191,18 @@ class NexConsole(App[None]):
         for reading in self.console_screen.readings.values():
             recorder.take(reading)
         self.run_worker(self._record(recorder), name="recorder", group="recorder")
+
+    async def _record_incident(self) -> None:
+        """The incident that entries go to is recorded beside its journal; another one, or none, ends that."""
+        book = self.desk.operations.logbook
+        if book.current == self._recorded_incident:
+            return
+        self._recorded_incident = book.current
+        await self.stop_recording()
+        if book.current is not None:
+            from .warroom.recording import Recorder, recording_file
+
+            self.record(Recorder(self.settings, recording_file(book.journal.file), self._clock_of_readings))
 
     async def _record(self, recorder: Recorder) -> None:
         await recorder.run()

@@ -48,6 +48,9 @@ class ReplayApp(NexConsole):
         self.console_screen.told = self._tell
         self.console_screen.tell(anew=True)
 
+    async def _record_incident(self) -> None:
+        """A replay is not recorded."""
+
     def _tell(self, entries: Sequence[Entry]) -> None:
         operations = self.desk.operations
         assert isinstance(operations, ReplayedOperations)

@@ -265,6 +265,21 @@ async def test_the_console_records_what_it_polls_and_what_it_had_read_before(tmp
     assert "is not configured" in found["outbox"].error
 
 
+async def test_an_incident_is_recorded_beside_its_journal_from_its_opening_to_its_closing(tmp_path):
+    app = NexConsole(settings(tmp_path), opener=open_sources)
+    async with app.run_test():
+        await until(lambda: "desk" in app.__dict__ and app.desk.library)
+        assert not list(tmp_path.glob("*.readings"))
+        name = await app.desk.operations.open_incident("purchases fail", "SEV-1")
+        await until(lambda: (tmp_path / f"{name}.readings").exists() and app.recorder)
+        await app.desk.operations.close_incident("it was nothing")
+        await until(lambda: app.recorder is None)
+    of = open_replay(name, settings(tmp_path))
+    assert of.recording.at(of.recording.span[1]).keys() == {face.SIGNAL for face in FACES}
+    assert [entry.kind for entry in of.entries][:1] == [Kind.OPENED] and not of.problems
+    of.recording.close()
+
+
 async def test_a_console_that_can_not_record_says_so_once_and_goes_on(tmp_path):
     (tmp_path / "file").write_text("")
     app = NexConsole(settings(tmp_path), recorder=Recorder(Settings(), tmp_path / "file" / "x.readings"))

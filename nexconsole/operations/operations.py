@@ -8,7 +8,7 @@ import itertools
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..actions.action import Context
 from ..actions.perform import Answer, Ask, AskUnrecorded, Performance, observing, perform
@@ -46,6 +46,8 @@ class Operations:
     `readings` are those of the operator's screen. Nothing is read or written before `start`.
     """
 
+    LOGBOOK: ClassVar[type[Logbook]] = Logbook
+
     def __init__(
         self,
         settings: Settings,
@@ -58,7 +60,7 @@ class Operations:
     ) -> None:
         self.settings = settings if settings.operator else named(settings)
         self.sources, self.readings, self.clock, self._told = sources, readings, clock, changed
-        self.logbook = Logbook(self.settings, clock, changed=self._recorded, heard=heard)
+        self.logbook = self.LOGBOOK(self.settings, clock, changed=self._recorded, heard=heard)
         self.leases = Leases(self.settings, clock=clock)
         self.sharing = Sharing(self.settings, self.logbook, self._spawn, changed)
         self.watching = Watching(self.logbook, self.settings, clock, self._spawn)

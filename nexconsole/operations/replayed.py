@@ -42,11 +42,11 @@ class ReplayedLogbook(Logbook):
 class ReplayedOperations(Operations):
     """`all_entries` is the whole record: what has no end in there was lost."""
 
+    LOGBOOK = ReplayedLogbook
+    logbook: ReplayedLogbook
+
     def __init__(self, all_entries: Sequence[Entry], *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
-        self.logbook: ReplayedLogbook = ReplayedLogbook(
-            self.settings, self.clock, changed=self._recorded, heard=lambda entry: None
-        )
         self._all = tuple(all_entries)
 
     def start(self) -> None:

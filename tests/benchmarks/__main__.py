@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from . import costs, figures, large, worlds
+from . import costs, figures, large, recorded, worlds
 from .table import Figure, lines
 from .terminal import NeverHappened
 
@@ -31,6 +31,7 @@ def parts(quick: bool) -> dict[str, Part]:
         "hanging": lambda: figures.keys_while_hanging(20 if quick else 60),
         "log": lambda: figures.log_lines(12 if quick else 40),
         "crowd": lambda: figures.crowd(1 if quick else 3, span_s, 26 if quick else 78, 12 if quick else 40),
+        "recording": recorded.recording,
         "large": lambda: large.queries(large.Sizes(500_000, 100_000, 100_000) if quick else large.Sizes()),
     }
 

@@ -1,0 +1,66 @@
+"""What a recording takes: its size, what recording costs, and how soon it can be played."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+from nexconsole.settings import Settings
+from nexconsole.warroom.playback import Recording
+from nexconsole.warroom.recording import Recorder
+
+from .table import Figure, p95
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import recordings
+
+HALF_AN_HOUR_S = 1800
+SEEKS = 50
+
+
+def recording() -> Iterator[Figure]:
+    """Half an hour of an incident: seven signals each second, every figure different from the one before."""
+    told = list(recordings.readings(HALF_AN_HOUR_S))
+    settings = msgspec.convert({"recording": {"every_s": 1.0}}, Settings)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "INC-1.readings"
+        began = time.process_time()
+        asyncio.run(recordings.record(file, told, settings))
+        spent = time.process_time() - began
+        yield Figure("recording: half an hour of seven signals at 1 Hz", file.stat().st_size / 1e6, "MB", limit=5.0)
+        yield Figure("recording: CPU in its thread, a reading", spent / len(told) * 1e3, "ms", limit=2.0)
+        yield Figure("recording: the loop's share, a reading", _taking(told, settings) * 1e6, "us", limit=50.0)
+        began = time.perf_counter()
+        opened = Recording.open(file)
+        opened.at(opened.span[0])
+        yield Figure("replay: from nothing to the first picture's readings", _ms(began), "ms", limit=1000.0)
+        yield Figure("replay: a jump anywhere (p95)", p95(_seeks(opened)), "ms", limit=100.0)
+        opened.close()
+
+
+def _taking(told: list, settings: Settings) -> float:
+    recorder = Recorder(settings, Path("/nowhere"), recordings.Hand())
+    began = time.perf_counter()
+    for _, reading in told:
+        recorder.take(reading)
+    return (time.perf_counter() - began) / len(told)
+
+
+def _seeks(opened: Recording) -> Iterator[float]:
+    chance = Random(4)
+    for _ in range(SEEKS):
+        began = time.perf_counter()
+        opened.at(recordings.at(chance.uniform(0, HALF_AN_HOUR_S - 1)))
+        yield _ms(began)
+
+
+def _ms(began: float) -> float:
+    return (time.perf_counter() - began) * 1e3
