@@ -34,10 +34,14 @@ def _differ(old: Any, new: Any) -> bool:
 def _applied(old: Any, change: Any) -> Any:
     if isinstance(change, list):
         return change[0]
-    if isinstance(old, dict):
-        kept = {key: value for key, value in old.items() if change.get(key) != []}
-        return kept | {key: _applied(old.get(key), part) for key, part in change.items() if part != []}
-    new = list(old)
-    for place, part in change.items():
-        new[int(place)] = _applied(old[int(place)], part)
+    new = old.copy()  # of a table or a list, and quick: most of it stays
+    if isinstance(new, dict):
+        for key, part in change.items():
+            if part == []:
+                new.pop(key, None)
+            else:
+                new[key] = _applied(old.get(key), part)
+    else:
+        for place, part in change.items():
+            new[int(place)] = _applied(old[int(place)], part)
     return new
