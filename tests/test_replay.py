@@ -155,6 +155,11 @@ async def test_what_was_done_is_seen_when_it_was_done(folder):
         await pilot.press("J")
         await until(lambda: "verdict" in text_of(app))
         assert "closed" not in text_of(app)
+        await pilot.press("escape", "i")
+        await until(lambda: "worked: nothing fails" in text_of(app) and "smsbower was down" not in text_of(app))
+        app.player.go(app.player.end)
+        await until(lambda: "smsbower was down" in text_of(app))
+        app.player.go(at(100))
         await pilot.press("escape", "comma", "comma", "comma")
         assert strip_of(app) == "" and [entry.kind for entry in app.desk.operations.entries] == [Kind.OPENED]
         assert "provider.disable" not in seen(app, "#health")

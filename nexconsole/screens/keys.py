@@ -17,7 +17,8 @@ from .dialog import Dialog
 
 NAMES = {
     "question_mark": "?", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "shift+tab": "shift+tab",
-    "down": "down", "up": "up", "ctrl+q": "^Q", "ctrl+c": "^C", "ctrl+p": "^P",
+    "comma": ",", "full_stop": ".", "left_square_bracket": "[", "right_square_bracket": "]", "plus": "+",
+    "equals_sign": "=", "minus": "-", "down": "down", "up": "up", "ctrl+q": "^Q", "ctrl+c": "^C", "ctrl+p": "^P",
 }  # fmt: skip
 KEY = 16
 
