@@ -12,7 +12,7 @@ from textual.screen import Screen
 
 from .app import NexConsole
 from .operations.replayed import REPLAY, ReplayedOperations
-from .screens.replay import ReplayConsole
+from .screens.replay import ReplayConsole, ReplayedIncidents
 from .settings import Settings
 from .warroom.player import Player
 from .warroom.replay import Replay, sealed
@@ -62,7 +62,9 @@ class ReplayApp(NexConsole):
         from .screens.desk import Desk
 
         operations = partial(ReplayedOperations, self.of.entries)
-        return Desk(self, self.console_screen, self.settings, None, self._clock_of_readings, operations=operations)
+        desk = Desk(self, self.console_screen, self.settings, None, self._clock_of_readings, operations=operations)
+        desk.incidents = ReplayedIncidents(desk)
+        return desk
 
     def on_unmount(self) -> None:  # beside the console's own, which Textual calls too
         self.of.recording.close()

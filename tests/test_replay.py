@@ -155,8 +155,9 @@ async def test_what_was_done_is_seen_when_it_was_done(folder):
         await pilot.press("J")
         await until(lambda: "verdict" in text_of(app))
         assert "closed" not in text_of(app)
-        await pilot.press("escape", "i")
+        await pilot.press("escape", "i", "r")
         await until(lambda: "worked: nothing fails" in text_of(app) and "smsbower was down" not in text_of(app))
+        assert REPLAY in [note.message for note in app._notifications]
         app.player.go(app.player.end)
         await until(lambda: "smsbower was down" in text_of(app))
         app.player.go(at(100))

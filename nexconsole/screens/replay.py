@@ -12,11 +12,15 @@ from textual.widget import Widget
 
 from ..journal import Entry
 from ..model import Reading, State
+from ..operations.replayed import REPLAY
 from ..panes.outbox import EVENTS
+from ..warroom.taking import taken_in
 from ..widgets.cells import Line, cut, fit, length, plain, spread
 from ..widgets.lines import Lines
-from ..widgets.words import clock, duration, stopwatch
+from ..widgets.playline import Following, player_line
+from ..widgets.words import clock
 from .console import FACES, Console
+from .incidents import Incidents
 from .story import words
 
 if TYPE_CHECKING:
@@ -27,9 +31,7 @@ if TYPE_CHECKING:
 TURN_S = 0.25
 UNRECORDED = "no reading recorded"
 END = "the replay is at its end: home goes back to its beginning"
-GONE, TO_COME, EVENT, SILENT, HERE = "━", "─", "┼", "┄", "●"
 HINTED = 150  # columns from which there is room for what fits now beside what was done
-SLIM, WIDE = 12, 48  # cells of the bar
 
 
 def _key(key: str, action: str, word: str, id: str, tooltip: str) -> Binding:
@@ -67,6 +69,7 @@ class ReplayConsole(Console):
         self._missing = {
             name: Reading(signal=name, every=1.0, attempted_at=of.begin, error=UNRECORDED) for name in signals
         }
+        self._told = tuple(_said(of.entries))
         self._past = -1
         self._ended = False
 
@@ -118,23 +121,22 @@ class ReplayConsole(Console):
     def _paint_strips(self) -> None:
         super()._paint_strips()
         for line in self.query("#replay").results(Lines):
-            line.show_lines((player_line(self.player, self._next(), self._gaps, self.size.width),))
+            line.show_lines((player_line(self.player, self._next(), self._silent, self.size.width),))
 
     def _second(self, sources: object, width: int) -> Line:
         """Where and when this was, and what had been done last."""
         where = f" {plain(self.settings.environment, 24)} {plain(self.settings.name, 30)}  {self.now:%d %b %Y}   "
         past = self.player.past
-        last = self.of.entries[past - 1] if past else None
-        told = f"{clock(last.at)} {plain(last.writer, 24)} {plain(last.kind, 12)} {words(last, None)}" if last else ""
+        last = " ".join(self._told[past - 1]) if past else ""
         right: Line = ((f"  {self.hint} ", "note"),) if self.hint and (width >= HINTED or not last) else ()
-        left: Line = ((where, "strong"), (cut(told, max(0, width - len(where) - length(right) - 1)), "muted"))
+        left: Line = ((where, "strong"), (cut(last, max(0, width - len(where) - length(right) - 1)), "muted"))
         return spread(left, right, width) if right else fit(left, width)
 
-    def _next(self) -> Entry | None:
+    def _next(self) -> Following | None:
         past = self.player.past
-        return self.of.entries[past] if past < len(self.of.entries) else None
+        return Following(self.of.entries[past].at, *self._told[past]) if past < len(self._told) else None
 
-    def _gaps(self, when: datetime) -> bool:
+    def _silent(self, when: datetime) -> bool:
         return not self.of.recording.recorded(when)
 
     # --- the keys ---------------------------------------------------------------------------------------------
@@ -165,50 +167,35 @@ class ReplayConsole(Console):
         self.turn()
 
 
-def player_line(player: Player, following: Entry | None, silent: Callable[[datetime], bool], width: int) -> Line:
-    """State, place and length, the bar with the events on it, and what comes next and when."""
-    now = player.now
-    ink = "block-frozen"
-    state = (
-        " END " if player.at_end else f" PLAY {player.speed:g}x " if player.playing else f" PAUSED {player.speed:g}x "
-    )
-    at, all_ = stopwatch(player.begin, now), stopwatch(player.begin, player.end)
-    head: Line = ((state, ink), (f" {at}", "strong"), (f" of {all_} ", "muted"))
-    bar = max(SLIM, min(WIDE, width // 4)) if width >= 60 else 0
-    line: Line = (*head, *_bar(player, silent, bar), (" ", "muted"))
-    room = width - length(line)
-    return fit((*line, *_following(player, following, room)), width)
-
-
-def _following(player: Player, following: Entry | None, width: int) -> Line:
-    if following is None:
-        return ((cut(" no event follows", width), "muted"),)
-    left = (following.at - player.now).total_seconds()
-    head = f" in {duration(left)}: "
-    told = f"{clock(following.at)} {plain(following.writer, 24)} {plain(following.kind, 12)} {words(following, None)}"
-    return ((head, "note"), (cut(told, max(0, width - len(head))), "text"))
-
-
-def _bar(player: Player, silent: Callable[[datetime], bool], width: int) -> Iterator[tuple[str, str]]:
-    """Every cell is a stretch of time: what is over, what is to come, with events, without a recording, and now."""
-    if not width:
-        return
-    whole = player.end - player.begin
-    here = int((player.now - player.begin) / whole * (width - 1)) if whole else 0
-    marked = {int((mark - player.begin) / whole * (width - 1)) for mark in player.marks} if whole else set()
-    for cell in range(width):
-        over = "text" if cell < here else "faint"
-        if cell == here:
-            yield HERE, "key"
-        elif cell in marked:
-            yield EVENT, "note"
-        elif silent(player.begin + whole * (cell / max(1, width - 1))):
-            yield SILENT, over
-        else:
-            yield GONE if cell < here else TO_COME, over
+def _said(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+    """Each entry as (when and by whom, what); what became of an action is said with its name."""
+    names = {taken.intent: taken.name for taken in taken_in(entries)}
+    for entry in entries:
+        of = plain(names.get(str(entry.data.get("intent")), ""), 80)
+        told = f"{of}: {words(entry, None)}" if of else words(entry, None)
+        yield f"{clock(entry.at)} {plain(entry.writer, 24)}", f"{plain(entry.kind, 12)} {told}"
 
 
 def _line() -> Widget:
     line = Lines(id="replay")
     line.styles.height = 1
     return line
+
+
+class ReplayedIncidents(Incidents):
+    """The incident is shown, and nothing about it can be said any more."""
+
+    def _refuse(self) -> None:
+        self._desk.app.notify(REPLAY, markup=False)
+
+    def role(self) -> None:
+        self._refuse()
+
+    def declare(self) -> None:
+        self._refuse()
+
+    def close(self) -> None:
+        self._refuse()
+
+    def join(self, id: str) -> None:
+        self._refuse()
