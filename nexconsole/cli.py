@@ -313,7 +313,7 @@ def _replay(options: argparse.Namespace) -> int:
     _need_terminal()
     from .replaying import ReplayApp
 
-    marks = [entry.at for entry in of.entries]
+    marks = [entry.at for entry in of.events]
     app = ReplayApp(chosen, of, player.Player(of.begin, of.end, marks, speed=options.speed, at=begin))
     app.run()
     return app.return_code or 0

@@ -57,6 +57,7 @@ def write_journal(folder: Path, name: str = NAME) -> None:
     put(2, Kind.OPENED, title="purchases fail", level="SEV-1", since="")
     plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "effect": "no more traffic",
             "command": "UPDATE providers", "watch": "its failures end", "targets": []}  # fmt: skip
+    put(80, Kind.FIGURES, figures={"failure_rate": 0.18})
     intent = put(90, Kind.INTENT, operator="piet", plan=plan)
     put(92, Kind.OUTCOME, intent=intent, outcome={"state": "done", "answer": "1 row"})
     put(100, Kind.VERDICT, intent=intent, verdict={"state": "worked", "because": "nothing fails"})
@@ -90,7 +91,7 @@ async def replay(
     """The replay, paused this long after its beginning, its desk made."""
     chosen, monotonic = settings(folder, postgres={"url": "postgresql://u:p@127.0.0.1:1/db"}), Seconds()
     of = open_replay(NAME, chosen)
-    marks = [entry.at for entry in of.entries]
+    marks = [entry.at for entry in of.events]
     app = ReplayApp(chosen, of, Player(of.begin, of.end, marks, at=at(seconds), monotonic=monotonic))
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(lambda: app.console_screen.told == app._tell and app.desk.library)

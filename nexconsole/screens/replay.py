@@ -69,8 +69,8 @@ class ReplayConsole(Console):
         self._missing = {
             name: Reading(signal=name, every=1.0, attempted_at=of.begin, error=UNRECORDED) for name in signals
         }
-        self._told = tuple(_said(of.entries))
-        self._past = -1
+        self._told = tuple(_said(of.events, of.entries))
+        self._known = -1  # entries
         self._ended = False
 
     def compose(self) -> ComposeResult:
@@ -99,10 +99,10 @@ class ReplayConsole(Console):
 
     def tell(self, anew: bool = False) -> None:
         """Give what was on record by now, if it is not what was given last."""
-        past = self.player.past
-        if past != self._past or anew:
-            self._past = past
-            self.told(self.of.entries[:past])
+        entries = self.of.told(self.player.now)
+        if len(entries) != self._known or anew:
+            self._known = len(entries)
+            self.told(entries)
 
     def _readings(self, now: datetime) -> Iterator[Reading]:
         found = self.of.recording.at(now)
@@ -134,7 +134,7 @@ class ReplayConsole(Console):
 
     def _next(self) -> Following | None:
         past = self.player.past
-        return Following(self.of.entries[past].at, *self._told[past]) if past < len(self._told) else None
+        return Following(self.of.events[past].at, *self._told[past]) if past < len(self._told) else None
 
     def _silent(self, when: datetime) -> bool:
         return not self.of.recording.recorded(when)
@@ -167,10 +167,10 @@ class ReplayConsole(Console):
         self.turn()
 
 
-def _said(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
-    """Each entry as (when and by whom, what); what became of an action is said with its name."""
+def _said(events: Sequence[Entry], entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+    """Each event as (when and by whom, what); what became of an action is said with its name."""
     names = {taken.intent: taken.name for taken in taken_in(entries)}
-    for entry in entries:
+    for entry in events:
         of = plain(names.get(str(entry.data.get("intent")), ""), 80)
         told = f"{of}: {words(entry, None)}" if of else words(entry, None)
         yield f"{clock(entry.at)} {plain(entry.writer, 24)}", f"{plain(entry.kind, 12)} {told}"

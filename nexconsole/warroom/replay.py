@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
 from ..errors import JournalError
-from ..journal import OUTSIDE, Entry, elsewhere_file, journal_file, journal_folder, merge, read_incident
+from ..journal import OUTSIDE, Entry, Kind, elsewhere_file, journal_file, journal_folder, merge, read_incident
 from ..settings import Journal, Settings
 from ..sources.text import clean
 from .incident import fold
@@ -30,6 +32,15 @@ class Replay:
     begin: datetime
     end: datetime
     problems: tuple[str, ...] = ()
+
+    @cached_property
+    def events(self) -> tuple[Entry, ...]:
+        """The entries that tell of something that happened; not those that say how things stood."""
+        return tuple(entry for entry in self.entries if entry.kind != Kind.FIGURES)
+
+    def told(self, by: datetime) -> tuple[Entry, ...]:
+        """What was on record by then."""
+        return self.entries[: bisect_right(self.entries, by, key=lambda entry: entry.at)]
 
 
 def open_replay(named: str, settings: Settings) -> Replay:
