@@ -255,6 +255,22 @@ async def test_entries_that_came_from_other_hosts_are_played_too(folder):
     assert "from afar" in [entry.data.get("text") for entry in open_replay(NAME, settings(folder)).entries]
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_a_replay_looks_as_it_did(snap_compare, folder, size):
+    of = open_replay(NAME, settings(folder, motion="off"))
+    player = Player(of.begin, of.end, [entry.at for entry in of.events], at=at(95), monotonic=Seconds())
+    app = ReplayApp(settings(folder, motion="off"), of, player)
+
+    async def run_before(pilot: Pilot) -> None:
+        await until(lambda: app.console_screen.told == app._tell and app.desk.library)
+        await pilot.press("space")
+        app.desk.tick()
+        app.console_screen.turn()
+        await pilot.pause()
+
+    assert snap_compare(app, run_before=run_before, terminal_size=size)
+
+
 # --- recording in the console -----------------------------------------------------------------------------------
 
 
