@@ -327,6 +327,21 @@ async def test_a_monstrous_reading_is_cut_and_says_so(file):
     assert file.stat().st_size < 1_000_000
 
 
+async def test_a_huge_reading_is_recorded_more_seldom_so_that_a_core_is_not_filled(file):
+    base = sample.incident()["circuits"].value
+    many = tuple(replace(base.providers[0], name=f"provider-{n}", holders=base.providers[0].holders * 30)
+                 for n in range(60))  # fmt: skip
+    told, values = [], [replace(base, providers=many, lines_dropped=n) for n in range(60)]
+    for n, value in enumerate(values):
+        told.append(Reading(signal="circuits", every=1.0, value=value, taken_at=at(n / 20), attempted_at=at(n / 20)))
+        told.append(outbox(n / 20, pending=n))
+    opened = await recorded(file, told, settings(every_s=0.05))
+    changes = [one for _, one in opened.changes(at(-1), at(10))]
+    circuits = [one for one in changes if one.signal == "circuits"]
+    assert sum(one.signal == "outbox" for one in changes) > 40 > len(circuits) > 1
+    assert opened.at(at(2.95))["circuits"].state(at(2.95)) is State.FRESH
+
+
 async def test_signals_and_fields_of_other_versions_are_skipped_and_counted(file):
     lines = [
         {"at": at(0), "signal": "weather", "every": 2.0, "value": [{"rain": 1}]},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ SILENCE_S = 15.0  # for longer than this nothing was recorded: what was known be
 HANG_S = 30.0
 CLOSE_S = 1.0
 MOST_WAITING = 500  # readings that wait for the disk; the oldest ones are given up
+RESTS = 16  # times as long as a signal's reading takes, twice in a row: a huge one must not fill a core
 TEXTS = 5_000  # most of a reading's texts stood in the one before it
 TOO_LARGE = "the reading was too large to be recorded"
 
@@ -64,6 +66,7 @@ class _Written:
     plain: Any
     due: datetime
     line: Line
+    took_s: float
 
 
 def recording_file(journal: Path) -> Path:
@@ -177,7 +180,7 @@ class Recorder:
         self._reel.append(text, milliseconds(begin), milliseconds(end), KEY if key else 0, farewell)
 
     def _due(self, waiting: list[tuple[datetime, Reading]], now: datetime) -> Iterator[tuple[datetime, Reading]]:
-        """At most one reading of a signal in `every`, and each that fails where the last one did not, or the other
+        """At most one reading of a signal in its time, and each that fails where the last one did not, or the other
         way round. The newest one is held back until its time has come."""
         for at, reading in waiting:
             last = self._written.get(reading.signal)
@@ -192,21 +195,25 @@ class Recorder:
                 yield at, reading
 
     def _line(self, at: datetime, reading: Reading) -> Line:
+        began = time.thread_time()
         last = self._written.get(reading.signal)
         plain, error = self._plain(reading, last)
         same = last is not None and (plain is last.plain or plain == last.plain)
+        change = UNSET if same else difference(last.plain, plain) if last is not None else [plain]
+        took_s = time.thread_time() - began
+        every = max(self._every, timedelta(seconds=RESTS * min(took_s, last.took_s if last else 0.0)))
         line = Line(
             at=at,
             signal=reading.signal,
-            every=max(reading.every, self._every.total_seconds()),
+            every=max(reading.every, every.total_seconds()),
             taken=reading.taken_at,
             attempted=reading.attempted_at,
             error=error,
             absent=reading.absent,
-            value=UNSET if same else difference(last.plain, plain) if last is not None else [plain],
+            value=change,
         )
-        due = last.due + self._every if last is not None and at - last.due < self._every else at + self._every
-        self._written[reading.signal] = _Written(reading, plain, due, line)
+        due = last.due + every if last is not None and at - last.due < every else at + every
+        self._written[reading.signal] = _Written(reading, plain, due, line, took_s)
         return line
 
     def _plain(self, reading: Reading, last: _Written | None) -> tuple[Any, str | None]:
