@@ -11,10 +11,11 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from .app import NexConsole
+from .errors import SettingsError
 from .operations.replayed import REPLAY, ReplayedOperations
 from .screens.replay import ReplayConsole, ReplayedIncidents
 from .settings import Settings
-from .warroom.player import Player
+from .warroom.player import MOMENTS, Player, moment_of
 from .warroom.replay import Replay, sealed
 
 if TYPE_CHECKING:
@@ -82,7 +83,27 @@ class ReplayApp(NexConsole):
         yield SystemCommand("Play or pause (space)", "Stop the replay, or go on", console.action_toggle)
         yield SystemCommand("Next event (.)", "On to the next event of the journal", partial(console.action_event, 1))
         yield SystemCommand("Previous event (,)", "Back to the event before", partial(console.action_event, -1))
+        yield SystemCommand("Go to a time", "Such as 14:07, or +12:30 from the beginning", self._go)
         yield from (one for one in super().get_system_commands(screen) if not one.title.startswith("Freeze"))
+
+    def _go(self) -> None:
+        self.run_worker(self._ask_where(), group="dialogs")
+
+    async def _ask_where(self) -> None:
+        from .screens.prompt import Prompt
+
+        def wrong(text: str) -> str:
+            try:
+                moment_of(text, self.of.begin)
+            except SettingsError:
+                return MOMENTS
+            return ""
+
+        hint = f"the replay is from {self.of.begin:%F %T} to {self.of.end:%F %T} UTC"
+        text = await self.push_screen_wait(Prompt(f"go where? {MOMENTS}", hint=hint, wrong=wrong))
+        if text is not None:
+            self.player.go(moment_of(text, self.of.begin))
+            self.console_screen.turn()
 
     def _refuse(self) -> None:
         self.console_screen.say(REPLAY)

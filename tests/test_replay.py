@@ -238,6 +238,18 @@ async def _never(*_: object) -> None:
     raise AssertionError("nobody is asked in a replay")
 
 
+async def test_a_time_can_be_gone_to_by_name(folder):
+    async with replay(folder) as (app, pilot, _):
+        app._go()
+        await until(lambda: app.screen is not app.console_screen)
+        await pilot.press(*"soon", "enter")
+        await until(lambda: "give +MM:SS" in text_of(app))
+        await pilot.press(*["backspace"] * 4, *"+01:35", "enter")
+        await until(lambda: app.screen is app.console_screen)
+        await until(lambda: "00:01:35 of 00:05:00" in seen(app, "#replay"))
+        assert "● done piet" in strip_of(app)
+
+
 async def test_only_the_incidents_own_record_and_what_was_done_outside_of_any_meanwhile_is_told(folder):
     clock = recordings.Hand(at(50))
     outside = Journal(folder / "outside-incidents.jsonl", Writer.here("piet"), Scrubber(), now=clock)

@@ -71,6 +71,7 @@ class ReplayConsole(Console):
         }
         self._told = tuple(_said(of.events, of.entries))
         self._known = -1  # entries
+        self._at: datetime | None = None  # the moment shown
         self._ended = False
 
     def compose(self) -> ComposeResult:
@@ -80,14 +81,18 @@ class ReplayConsole(Console):
             yield widget
 
     def on_mount(self) -> None:  # beside the console's own, which Textual calls too
-        self.set_interval(TURN_S, self.turn)
+        self.set_interval(TURN_S, self._beat)
         self.call_after_refresh(self.turn)
 
     # --- the moment -------------------------------------------------------------------------------------------
 
+    def _beat(self) -> None:
+        if self.player.now != self._at:
+            self.turn()
+
     def turn(self) -> None:
         """Show the moment that the player has come to."""
-        now = self.player.now
+        now = self._at = self.player.now
         for reading in self._readings(now):
             if self.readings.get(reading.signal) is not reading:
                 self.show(reading)

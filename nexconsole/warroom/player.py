@@ -12,6 +12,7 @@ from ..errors import SettingsError
 
 SLOWEST, FASTEST = 0.5, 64.0
 JUST_NOW = timedelta(seconds=1.5)  # an event that was jumped to is not the one before
+MOMENTS = "give +MM:SS from the beginning, a time such as 14:07, or a date and a time"
 _OFFSET = re.compile(r"\+(?:(\d+):)?(\d+):(\d\d)")
 _OF_DAY = re.compile(r"(\d\d?):(\d\d)(?::(\d\d))?Z?")
 
@@ -100,6 +101,5 @@ def moment_of(text: str, begin: datetime) -> datetime:
             return that_day if that_day >= begin.replace(second=0, microsecond=0) else that_day + timedelta(days=1)
         named = datetime.fromisoformat(text)
     except (ValueError, OverflowError) as error:
-        told = "give +MM:SS from the beginning, a time such as 14:07, or a date and a time"
-        raise SettingsError(f"--at {text}: {told}") from error
+        raise SettingsError(f"--at {text}: {MOMENTS}") from error
     return named.replace(tzinfo=UTC) if named.tzinfo is None else named.astimezone(UTC)
