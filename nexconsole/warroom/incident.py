@@ -17,14 +17,15 @@ from ..runbook.walk import BEGUN, walk_of
 from ..severity import LEVELS
 from ..sources.text import clean
 from .figures import Figures, figures_in
-from .proposals import Proposal, proposals_in
+from .proposals import NO_PROPOSAL, Proposal, proposals_in
+from .roles import OBSERVER as OBSERVER
+from .roles import ROLES as ROLES
+from .roles import Held, held_in, now_held
 from .seen import Change, seen_in, told_once
 from .standing import Standing, standing
 from .taking import NO_ACTION, Taken, taken_in
 
 CALM = "none"
-OBSERVER = "observer"
-ROLES = ("commander", "operator", "scribe", OBSERVER)
 _KNOWN = frozenset(Kind)
 
 
@@ -93,8 +94,8 @@ class Incident:
 
     `closed` is the reason that a closing entry gives, None where there is none. `since`: when its severity was
     first judged, as whoever opened it knew, else `begin`. `levels` are judged by the rules, `declared` by people.
-    `roles` says who is commander, operator and scribe by now; nobody is what is not in there. `observers` only watch.
-    `others` counts the entries of kinds that this version doesn't know.
+    `roles` says who is commander, operator and scribe by now; nobody is what is not in there. `observers` only watch;
+    `held` has who had which role when. `others` counts the entries of kinds that this version doesn't know.
     """
 
     title: str = ""
@@ -108,6 +109,7 @@ class Incident:
     declared: tuple[Level, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
     observers: tuple[str, ...] = ()
+    held: tuple[Held, ...] = ()
     changes: tuple[Change, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     figures: tuple[Figures, ...] = ()
@@ -140,8 +142,10 @@ def fold(entries: Iterable[Entry]) -> Incident:
         return Incident(others={})
     actions = taken_in(ordered)
     scenarios = _scenarios(ordered)
-    timeline = _timeline(ordered, actions)
-    roles, observers = _roles(ordered)
+    held = held_in(ordered)
+    roles, observers = now_held(held)
+    proposals = proposals_in(ordered)
+    timeline = _timeline(ordered, actions, proposals)
     opened = next((one for one in ordered if one.kind == Kind.OPENED), None)
     return Incident(
         title=_text(opened.data.get("title"), 200) if opened else "",
@@ -155,8 +159,9 @@ def fold(entries: Iterable[Entry]) -> Incident:
         declared=_levels(ordered, Kind.OPENED, Kind.DECLARED),
         roles=roles,
         observers=observers,
+        held=held,
         changes=seen_in(ordered),
-        proposals=proposals_in(ordered),
+        proposals=proposals,
         figures=figures_in(ordered),
         scenarios=scenarios,
         actions=actions,
@@ -205,25 +210,6 @@ def _since(opened: Entry | None, first: Entry) -> datetime:
     except (ValueError, OverflowError):
         return begin
     return said if begin - timedelta(days=1) <= said <= begin else begin
-
-
-def _roles(entries: tuple[Entry, ...]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Who has each role, and who only observes: the last word counts, and an observer has no other role."""
-    roles: dict[str, str] = {}
-    observers: set[str] = set()
-    for entry in entries:
-        role, person = entry.data.get("role"), _text(entry.data.get("person"), 100)
-        if entry.kind != Kind.ROLE or role not in ROLES:
-            continue
-        if role == OBSERVER and person:
-            observers.add(person)
-            roles = {other: who for other, who in roles.items() if who != person}
-        elif role != OBSERVER:
-            observers.discard(person)
-            roles.pop(role, None)
-            if person:
-                roles[role] = person
-    return {role: roles[role] for role in ROLES if role in roles}, tuple(sorted(observers))
 
 
 def _levels(entries: tuple[Entry, ...], *kinds: Kind) -> tuple[Level, ...]:
@@ -282,8 +268,11 @@ def _walked(walk: Any) -> Walked:
     )
 
 
-def _timeline(entries: tuple[Entry, ...], actions: tuple[Taken, ...]) -> tuple[Line, ...]:
+def _timeline(
+    entries: tuple[Entry, ...], actions: tuple[Taken, ...], proposals: tuple[Proposal, ...]
+) -> tuple[Line, ...]:
     names = {action.intent: action.name for action in actions}
+    proposed = {proposal.id: proposal.name for proposal in proposals}
     told = told_once(entries)
     lines = []
     for entry in entries:
@@ -295,6 +284,8 @@ def _timeline(entries: tuple[Entry, ...], actions: tuple[Taken, ...]) -> tuple[L
         if entry.kind in (Kind.OUTCOME, Kind.VERDICT, Kind.UNDO):
             name = names.get(str(entry.data.get("intent")), NO_ACTION)
             text = f"{name} was taken back" if entry.kind == Kind.UNDO else f"{name}: {text}"
+        elif entry.kind in (Kind.OBJECTED, Kind.APPROVED, Kind.STOPPED):
+            text = f"{proposed.get(str(entry.data.get('proposal')), NO_PROPOSAL)}: {text}"
         lines.append(Line(at=_time(entry), by=str(entry.writer), kind=entry.kind, text=text))
     return tuple(lines)
 

@@ -11,6 +11,7 @@ from ..journal import Entry, Kind
 from ..sources.text import clean
 
 NEEDS = ("objection", "approval")
+NO_PROPOSAL = "an action whose proposal is not on record"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,16 @@
-"""What a report of an incident says, in blocks that Markdown and HTML draw alike."""
+"""What a report of an incident says, in the order in which it is read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from .blocks import Block, Bullets, Chart, Code, Heading, Section, Table, Text
+from .figures import extents, said, title
 from .incident import CALM, Incident, Level
+from .proposals import Proposal
 from .taking import Taken
+from .times import clock, moment, span, times_of
 
 MISSING = "not on record"
 QUESTIONS = (
@@ -17,80 +20,6 @@ QUESTIONS = (
     "Who was touched by it, how many, and what is owed to them?",
     "What changes, by whom and until when, so that it does not come again?",
 )
-
-
-@dataclass(frozen=True)
-class Text:
-    text: str
-    strong: bool = False
-
-
-@dataclass(frozen=True)
-class Bullets:
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Code:
-    text: str
-
-
-@dataclass(frozen=True)
-class Table:
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class Chart:
-    """Where the severity over time is drawn."""
-
-
-@dataclass(frozen=True)
-class Heading:
-    text: str
-
-
-Block = Text | Bullets | Code | Table | Chart | Heading
-
-
-@dataclass(frozen=True)
-class Section:
-    title: str
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Times:
-    """Until detected, engaged, mitigated and recovered, from the first entry on; None where no entry says so."""
-
-    detect: timedelta | None
-    engage: timedelta | None
-    mitigate: timedelta | None
-    recover: timedelta | None
-
-
-def times_of(incident: Incident) -> Times:
-    """Detect: the first severity. Engage: the first step or intent. Mitigate: the first action that worked.
-    Recover: the severity back to none, where it stayed there."""
-    begun = [line.at for line in incident.timeline if line.kind in ("step", "intent")]
-    worked = [action.verdict_at for action in incident.actions if action.verdict == "worked" and action.verdict_at]
-    return Times(
-        detect=_after(incident, [level.at for level in incident.levels if level.level != CALM]),
-        engage=_after(incident, begun),
-        mitigate=_after(incident, worked),
-        recover=_after(incident, [at for at in (recovered(incident),) if at]),
-    )
-
-
-def _after(incident: Incident, moments: Sequence[datetime]) -> timedelta | None:
-    return min(moments) - incident.begin if moments and incident.begin else None
-
-
-def recovered(incident: Incident) -> datetime | None:
-    """When the severity went back to none and stayed there; None where it did not, or never rose."""
-    levels = incident.levels
-    return levels[-1].at if len(levels) > 1 and levels[-1].level == CALM else None
 
 
 def figures(incident: Incident) -> dict[str, Level]:
@@ -114,33 +43,15 @@ def questions(incident: Incident) -> tuple[str, ...]:
             own.append(f"Action {number}, {action.name}, was {action.outcome}: why, and what did that cost?")
         elif action.verdict in ("no effect", "worse"):
             own.append(f"Action {number}, {action.name}: {action.verdict}. What had been expected of it, and why?")
+    for one in incident.proposals:
+        if one.ended in ("objected", "stopped"):
+            own.append(f"{one.name} was proposed and not sent ({one.reason or one.ended}): was that right?")
     for walk in incident.scenarios:
         skipped = [step.step for step in walk.steps if step.state == "skipped"]
         if skipped:
             own.append(f"{walk.scenario}: {', '.join(skipped)} skipped: was that right, or is the runbook wrong?")
     own += [f"Who ends this, and when: {one.what}?" for one in incident.standing if one.kind in ("provider", "silence")]
     return (*own, *QUESTIONS)
-
-
-def span(length: timedelta) -> str:
-    """Such as 48 s, 22 min, 1 h 05 min, 4 d 3 h: the same on every machine."""
-    seconds = max(0, int(length.total_seconds()))
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if minutes < 1:
-        return f"{seconds} s"
-    if minutes < 10:
-        return f"{minutes} min {seconds % 60:02} s"
-    if hours < 1:
-        return f"{minutes} min"
-    return f"{hours} h {minutes % 60:02} min" if days < 1 else f"{days} d {hours % 24} h"
-
-
-def moment(at: datetime) -> str:
-    return f"{at.isoformat(sep=' ', timespec='seconds')[:19]}Z"
-
-
-def clock(at: datetime) -> str:
-    return at.isoformat(timespec="seconds")[11:19]
 
 
 def sections(incident: Incident) -> tuple[Section, ...]:
@@ -152,6 +63,8 @@ def sections(incident: Incident) -> tuple[Section, ...]:
         Section("What still stands", (_standing(incident),)),
         Section("Figures", tuple(_figures(incident))),
         Section("Actions", tuple(_actions(incident))),
+        Section("Proposals", tuple(_proposals(incident))),
+        Section("What was undone", (Bullets(tuple(_undone(incident))),)),
         Section("Scenarios", tuple(_scenarios(incident))),
         Section("Notes", (Bullets(tuple(f"{clock(n.at)} {n.by}: {n.text}" for n in incident.notes)),)),
         Section("Timeline", tuple(_timeline(incident))),
@@ -161,46 +74,72 @@ def sections(incident: Incident) -> tuple[Section, ...]:
 
 
 def _summary(incident: Incident) -> Iterator[Block]:
-    assert incident.begin is not None and incident.end is not None
+    assert incident.begin is not None and incident.end is not None and incident.since is not None
     if incident.title:
         yield Text(incident.title, strong=True)
     ended = f"closed: {incident.closed or 'no reason given'}" if incident.closed is not None else "not closed on record"
+    began = f" Severity was first judged at {moment(incident.since)}." if incident.since != incident.begin else ""
     yield Text(
         f"From {moment(incident.begin)} to {moment(incident.end)} (first and last entry),"
-        f" {span(incident.lasted)}; {ended}. All times are UTC."
+        f" {span(incident.lasted)}; {ended}.{began} All times are UTC."
     )
-    if incident.levels:
-        yield Text(f"Severity: {', then '.join(_lasting(incident))}.")
+    if incident.levels or incident.declared:
+        yield from _severity(incident)
         yield Chart()
     else:
         yield Text("Severity: no entry says.")
+    yield from _times(incident)
+    yield from _people(incident)
+
+
+def _severity(incident: Incident) -> Iterator[Block]:
+    if incident.levels:
+        yield Text(f"Severity as the rules judge it: {', then '.join(_lasting(incident, incident.levels))}.")
+    if incident.declared:
+        yield Text(f"Severity as people declared it: {'; '.join(map(_declared, incident.declared))}.")
+
+
+def _declared(level: Level) -> str:
+    because = f" ({', '.join(level.because)})" if level.because else ""
+    return f"{level.level} at {clock(level.at)} by {level.by}{because}"
+
+
+def _times(incident: Incident) -> Iterator[Block]:
     times = times_of(incident)
+    since = "the first entry" if incident.since == incident.begin else "the first severity"
     yield Table(
-        ("to", "from the first entry", "which is"),
+        ("to", f"from {since}", "which is"),
         (
-            ("detect", _or_missing(times.detect), "the first severity on record"),
+            ("detect", _or_missing(times.detect), "opened, or the first severity on record"),
             ("engage", _or_missing(times.engage), "the first step or action"),
             ("mitigate", _or_missing(times.mitigate), "the first action whose verdict was: worked"),
             ("recover", _or_missing(times.recover), "the severity back to none"),
         ),
     )
-    yield Table(
-        ("who", "first seen", "last seen", "entries", "from"),
-        tuple(
-            (one.name, moment(one.first), moment(one.last), str(one.entries), ", ".join(one.hosts))
-            for one in incident.people
-        ),
-    )
+
+
+def _people(incident: Incident) -> Iterator[Block]:
+    held: dict[str, list[str]] = {}
+    for one in incident.held:
+        until = f"to {clock(one.until)}" if one.until else "to the end"
+        held.setdefault(one.person, []).append(f"{one.role} from {clock(one.since)} {until}")
+    rows = [
+        (one.name, "; ".join(held.pop(one.name, ())) or "none taken", moment(one.first), moment(one.last),
+         str(one.entries), ", ".join(one.hosts))
+        for one in incident.people
+    ]  # fmt: skip
+    rows += [(name, "; ".join(roles), MISSING, MISSING, "0", "") for name, roles in held.items()]
+    yield Table(("who", "role", "first seen", "last seen", "entries", "from"), tuple(rows))
 
 
 def _or_missing(length: timedelta | None) -> str:
     return MISSING if length is None else span(length)
 
 
-def _lasting(incident: Incident) -> Iterator[str]:
+def _lasting(incident: Incident, levels: Sequence[Level]) -> Iterator[str]:
     assert incident.end is not None
-    ends = [*(level.at for level in incident.levels[1:]), incident.end]
-    for level, end in zip(incident.levels, ends, strict=True):
+    ends = [*(level.at for level in levels[1:]), incident.end]
+    for level, end in zip(levels, ends, strict=True):
         yield f"{level.level} from {clock(level.at)} for {span(end - level.at)}"
 
 
@@ -210,6 +149,14 @@ def _standing(incident: Incident) -> Block:
 
 
 def _figures(incident: Incident) -> Iterator[Block]:
+    rows = tuple(
+        (title(one.name), said(one.name, one.start), f"{said(one.name, one.worst)} at {clock(one.worst_at)}",
+         said(one.name, one.end))
+        for one in extents(incident.figures)
+    )  # fmt: skip
+    if rows:
+        first, last = incident.figures[0], incident.figures[-1]
+        yield Table(("figure", f"start ({clock(first.at)})", "worst", f"end ({clock(last.at)})"), rows)
     found = figures(incident)
     if found:
         yield Table(
@@ -242,6 +189,33 @@ def _facts(action: Taken) -> Iterator[str]:
         yield f"verdict: {MISSING}"
     if action.undone_at:
         yield f"taken back: {moment(action.undone_at)}, {action.undone_by}"
+
+
+def _proposals(incident: Incident) -> Iterator[Block]:
+    rows = tuple((clock(one.at), one.name, one.by, _waited(one), _ended(one)) for one in incident.proposals)
+    if rows:
+        yield Table(("time", "action", "who", "waited for", "what became of it"), rows)
+
+
+def _waited(one: Proposal) -> str:
+    wait = "a second person's word" if one.needs == "approval" else "objections"
+    return f"{wait} until {clock(one.until)}"
+
+
+def _ended(one: Proposal) -> str:
+    if not one.ended:
+        return MISSING
+    by = f" by {one.ended_by}" if one.ended != "sent" else ""
+    return f"{ENDED.get(one.ended, one.ended)}{by}" + (f": {one.reason}" if one.reason else "")
+
+
+ENDED = {"objected": "objected to", "stopped": "not sent, stopped"}
+
+
+def _undone(incident: Incident) -> Iterator[str]:
+    for number, action in enumerate(incident.actions, 1):
+        if action.undone_at:
+            yield f"action {number}, {action.name}: taken back {moment(action.undone_at)} by {action.undone_by}"
 
 
 def _scenarios(incident: Incident) -> Iterator[Block]:

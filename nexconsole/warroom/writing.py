@@ -10,26 +10,16 @@ from typing import Any
 import msgspec
 
 from . import chart
+from .blocks import Block, Bullets, Chart, Code, Heading, Table, Text
+from .figures import Extent, extents, said, title
 from .incident import CALM, Incident
-from .report import (
-    Block,
-    Bullets,
-    Chart,
-    Code,
-    Heading,
-    Table,
-    Text,
-    figures,
-    questions,
-    recovered,
-    sections,
-    span,
-    times_of,
-)
+from .report import figures, questions, sections
 from .taking import Taken
+from .times import recovered, span, times_of
 
 FORMAT = 1  # of the JSON document
 SHOWN_ACTIONS = 3
+TOLD = ("failure_rate", "outbox_pending", "reservations_pending")
 GOES_ON = timedelta(hours=6)  # without an entry for so long an incident is not counted on
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&#])")
 _FENCE = re.compile(r"`{3,}")
@@ -125,43 +115,59 @@ def as_json(incident: Incident, name: str) -> str:
             for key in ("detect", "engage", "mitigate", "recover")
         },
         "figures": figures(incident),
+        "measured": {one.name: one for one in extents(incident.figures)},
+        "series": chart.series(incident),
         "questions": questions(incident),
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
 
 def as_line(incident: Incident, now: datetime) -> str:
-    """The state for a chat channel, such as `SEV-1 22 min, smsbower disabled 14:07 (worked: ...)`.
+    """The state for a chat channel, such as `SEV-1 22 min, smsbower disabled 14:07, failure rate 31.0 % -> 4.0 %`.
 
+    Figures go from their worst to the last known, those that were ever bad.
     `now` (UTC) counts while the incident goes on: not closed, not calm, an entry in the last six hours.
     """
     if incident.begin is None or incident.end is None:
         return "no entries"
-    parts = [_state(incident, now), *(_short(action) for action in incident.actions[-SHOWN_ACTIONS:])]
+    measured = {one.name: one for one in extents(incident.figures) if one.name in TOLD and _bad(one)}
+    parts = [_state(incident, now), *(_short(action, not measured) for action in incident.actions[-SHOWN_ACTIONS:])]
     told = {action.intent for action in incident.actions[-SHOWN_ACTIONS:]}
     left = [one.what for one in incident.standing if one.intent not in told]
+    parts += [f"{title(name)} {said(name, one.worst)} -> {said(name, one.end)}" for name, one in measured.items()]
     if left:
         parts.append(f"still standing: {', '.join(left)}")
     return ", ".join(parts)
 
 
 def _state(incident: Incident, now: datetime) -> str:
-    assert incident.begin is not None and incident.end is not None
-    risen = next((level for level in incident.levels if level.level != CALM), None)
+    """What a person has declared counts until the incident is closed; else what the rules judge."""
+    assert incident.begin is not None and incident.end is not None and incident.since is not None
+    levels = sorted((*incident.levels, *incident.declared), key=lambda level: level.at)
+    risen = next((level.at for level in levels if level.level != CALM), None)
     if risen is None:
         return f"no severity on record, {span(incident.lasted)}"
-    calm = recovered(incident)
-    if calm is not None:
-        return f"over after {span(calm - risen.at)}"
+    since = incident.since if incident.opened_by else risen
+    calm, declared = recovered(incident), incident.declared and incident.level != CALM
+    if calm is not None and (incident.closed is not None or not declared):
+        return f"over after {span(calm - since)}"
     on = incident.closed is None and incident.end <= now < incident.end + GOES_ON
-    return f"{incident.levels[-1].level} {span((now if on else incident.end) - risen.at)}"
+    lasted = span((now if on else incident.end) - since)
+    return f"{incident.level} {lasted}" if incident.closed is None else f"closed at {incident.level} after {lasted}"
 
 
-def _short(action: Taken) -> str:
+def _bad(one: Extent) -> bool:
+    """Whether the figure was ever other than it should be."""
+    return one.worst != one.end or (one.worst > 0 and one.name == "failure_rate")
+
+
+def _short(action: Taken, because: bool) -> str:
+    """An action in words; why its verdict is what it is only where no figures tell."""
     done = {"provider.disable": "disabled", "provider.enable": "enabled"}.get(action.action)
     at = action.at.isoformat()[11:16]
     told = f"{action.subject} {done} {at}" if done and action.happened else f"{action.name} {at}"
     if not action.happened:
         return f"{told} ({action.outcome})"
     back = ", taken back" if action.undone_at else ""
-    return f"{told} ({action.verdict}: {action.because}{back})" if action.verdict else f"{told} (no verdict yet{back})"
+    why = f": {action.because}" if because or action.verdict != "worked" else ""
+    return f"{told} ({action.verdict}{why}{back})" if action.verdict else f"{told} (no verdict yet{back})"
