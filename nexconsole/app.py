@@ -64,6 +64,15 @@ class NexConsole(App[None]):
         Binding("o", "object", "Object", id="proposal.object", tooltip="Object to what is proposed: nothing is sent"),
         Binding("a", "approve", "Approve", id="proposal.approve", tooltip="Approve what waits for a second person"),
         Binding("l", "logs", "Logs", id="logs.show", tooltip="Follow the pods' logs"),
+        Binding("e", "export", "Report", id="report.export", tooltip="Write the incident's report into files"),
+        Binding("y", "status_line", "Status line", id="report.line", tooltip="Copy the state in one line for the chat"),
+        Binding(
+            "B",
+            "sheet",
+            "Break-glass sheet",
+            id="sheet.show",
+            tooltip="What was last known and what to type by hand, when nothing can be reached",
+        ),
         Binding("u", "undo", "Undo", id="operation.undo", tooltip="Take the newest action back"),
         Binding("d", "dismiss_ended", "Dismiss", id="operation.dismiss", tooltip="Dismiss the actions that have ended"),
         Binding("ctrl+k", "stop", "Stop", id="operation.stop", tooltip="Stop sending before the next target"),
@@ -231,7 +240,7 @@ class NexConsole(App[None]):
 
     async def on_unmount(self) -> None:
         if "desk" in self.__dict__:
-            await self.desk.operations.close(_say_waiting)
+            await self.desk.close(_say_waiting)
         await self.stop_recording()
         if self.sources is None:
             return
@@ -287,6 +296,16 @@ class NexConsole(App[None]):
 
     def action_logs(self) -> None:
         self.desk.logs()
+
+    def action_export(self) -> None:
+        self.desk.paper.export()
+
+    def action_status_line(self) -> None:
+        self.desk.paper.line()
+
+    def action_sheet(self) -> None:
+        if self.screen is self.console_screen:
+            self.desk.paper.show()
 
     def action_undo(self) -> None:
         self.desk.undo()

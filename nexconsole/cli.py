@@ -319,6 +319,12 @@ def _replay(options: argparse.Namespace) -> int:
     return app.return_code or 0
 
 
+def _sheet(options: argparse.Namespace) -> int:
+    from .warroom import command
+
+    return command.run_sheet(_load(options).settings)
+
+
 def _runbook(options: argparse.Namespace) -> int:
     from .actions.auditing import auditor
     from .runbook import command
@@ -346,5 +352,6 @@ COMMANDS = {
     "journal": _journal,
     "export": _export,
     "replay": _replay,
+    "sheet": _sheet,
     "runbook": _runbook,
 }

@@ -69,3 +69,7 @@ class ActionError(NexConsoleError):
 
 class JournalError(NexConsoleError):
     """An entry could not be written durably, or a journal could not be read."""
+
+
+class FileError(NexConsoleError):
+    """A file that the console keeps for people could not be written or read."""

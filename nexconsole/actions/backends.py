@@ -112,7 +112,7 @@ class Signal:
             "blocks": row["blocks"],
             "query": query,
         }
-        sql = SIGNAL_SQL.format(function=self.function, pid=pid, started=literal.sql_text(started))
+        sql = self.sql(pid, started)
         return make_plan(
             context,
             action=self.name,
@@ -131,6 +131,10 @@ class Signal:
                 "state": row["state"],
             },
         )
+
+    def sql(self, pid: int | str, started: str) -> str:
+        """The statement; `started` is the session's start (ISO 8601): a pid alone may be another's by then."""
+        return SIGNAL_SQL.format(function=self.function, pid=pid, started=literal.sql_text(started))
 
     def _effect(self, row: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
         what = "Ends" if self.ends_session else "Cancels the query of"

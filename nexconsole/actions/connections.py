@@ -26,6 +26,7 @@ from .plan import Outcome
 if TYPE_CHECKING:
     import asyncpg
 
+    from ..settings import Settings
     from ..sources.alertmanager import Alertmanager
     from ..sources.api import Api
     from ..sources.source import Source
@@ -158,9 +159,9 @@ def redis_error(context: Context, error: Exception) -> SourceError:
     return known
 
 
-def clustered(context: Context) -> bool:
+def clustered(settings: Settings) -> bool:
     """Whether keys live on several nodes, so that one command can't name many."""
-    return parse_address(context.settings.redis.url).kind is Kind.CLUSTER
+    return parse_address(settings.redis.url).kind is Kind.CLUSTER
 
 
 @dataclass(frozen=True, kw_only=True)

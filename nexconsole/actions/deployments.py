@@ -94,10 +94,10 @@ class Scale:
             arguments={"replicas": str(to)},
             targets=(target,),
             effect=_scaling(scene, name, to),
-            command=_kubectl_scale(settings, now, to),
+            command=scale_command(settings, now, to),
             guards=(*guards, fresh(context, "transactions")),
             confirm=Confirm(kind="type", text=name) if large else Confirm(kind="letter", text="s"),
-            undo=Undo(action=self.name, arguments={"replicas": str(now)}, command=_kubectl_scale(settings, to, now)),
+            undo=Undo(action=self.name, arguments={"replicas": str(now)}, command=scale_command(settings, to, now)),
             watch=f"{to} pods are ready, and purchases fail no more than before{rollouts.awaited(details)}",
             deadline_s=rollouts.deadline(context),
             details=details,
@@ -140,7 +140,7 @@ def _scale(cluster: Cluster, to: int, version: str = "") -> Write:
     return Write(method="PATCH", path=path, body=body, rule=SCALE, content_type=MERGE)
 
 
-def _kubectl_scale(settings: Settings, now: int, to: int) -> str:
+def scale_command(settings: Settings, now: int | str, to: int | str) -> str:
     name = f"deployment/{settings.kubernetes.deployment}"
     return literal.kubectl(settings, "scale", name, f"--current-replicas={now}", f"--replicas={to}")
 
@@ -235,7 +235,7 @@ class Back:
         if difference.restart_only:
             reason = "the revisions differ by a restart only: the same version starts again, nothing is taken back"
             same = Guard(name="difference", level="warn", reason=reason)
-        undo = literal.kubectl(settings, "rollout", "undo", f"deployment/{name}", f"--to-revision={now.number}")
+        undo = back_command(settings, now.number)
         return make_plan(
             context,
             action=self.name,
@@ -243,7 +243,7 @@ class Back:
             targets=(rollouts.deployment_target(scene, settings), _set_target(to), *rollouts.pod_targets(scene.pods)),
             effect=f"Takes {name} from revision {now.number} back to {to.number} ({difference.text}): its"
             f" {len(scene.pods)} pods are replaced one after the other. What the newer version wrote stays",
-            command=literal.kubectl(settings, "rollout", "undo", f"deployment/{name}", f"--to-revision={to.number}"),
+            command=back_command(settings, to.number),
             guards=(
                 allowed,
                 tried,
@@ -284,6 +284,11 @@ class Back:
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         return await rollouts.aftermath(plan, context, lambda scene: _went_back(plan, outcome, scene))
+
+
+def back_command(settings: Settings, revision: int | str) -> str:
+    name = f"deployment/{settings.kubernetes.deployment}"
+    return literal.kubectl(settings, "rollout", "undo", name, f"--to-revision={revision}")
 
 
 def _set_target(to: Revision) -> Target:

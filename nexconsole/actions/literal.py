@@ -109,6 +109,33 @@ def kubectl(settings: Settings, *command: str) -> str:
     return f"KUBECONFIG={shlex.quote(files)} {words}"
 
 
+def folded(text: str, width: int, glue: str = "\n") -> str:
+    """SQL or a script with line ends for spaces, in lines of about `width` characters; what is quoted stays whole.
+
+    For a shell's command `glue` is a backslash with the line end.
+    """
+    cuts: list[int] = []
+    quote, begin, last = "", 0, -1
+    for place, char in enumerate(text):
+        if char == "\n":
+            if place - begin > width and last >= 0:
+                cuts.append(last)
+            begin, last = place + 1, -1
+        elif quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char == " ":
+            if place - begin > width and last >= 0:
+                cuts.append(last)
+                begin = last + 1
+            last = place
+    if len(text) - begin > width and last >= 0:
+        cuts.append(last)
+    ends = [*cuts, len(text)]
+    return glue.join(text[start:end] for start, end in zip([0, *(cut + 1 for cut in cuts)], ends, strict=True))
+
+
 def amtool(server: str, *command: str) -> str:
     """A command of Alertmanager's own tool; `server` names a variable."""
     return f'amtool --alertmanager.url="{server}" {shlex.join(command)}'

@@ -130,7 +130,7 @@ class Flush:
             targets=tuple(as_target(lock, lock.key in keys) for lock in ordered),
             effect=f"Deletes {len(chosen)} of {len(locks)} keys of {rules.families[family]}, {without} of them without"
             " TTL, each only while it still holds the value shown; whoever waited for them gets through at once",
-            command="\n".join(_commands(context, [(lock.key, lock.value or "") for lock in chosen])),
+            command="\n".join(commands(context.settings, [(lock.key, lock.value or "") for lock in chosen])),
             guards=guards,
             confirm=Confirm(kind="type", text=family) if typed else Confirm(kind="letter", text="f"),
             undo=Undo(
@@ -147,7 +147,7 @@ class Flush:
         )
 
     async def execute(self, plan: Plan, context: Context) -> Outcome:
-        size = 1 if clustered(context) else max(1, context.settings.locks.batch)
+        size = 1 if clustered(context.settings) else max(1, context.settings.locks.batch)
         chosen, tally = plan.chosen, _Tally(plan.chosen)
         sent = False
         try:
@@ -331,13 +331,14 @@ def _eval(batch: Sequence[Target]) -> tuple[str, ...]:
     return ("EVAL", SCRIPT, str(len(batch)), *keys, *values)
 
 
-def _commands(context: Context, pairs: Sequence[tuple[str, str]]) -> list[str]:
-    size = 1 if clustered(context) else max(1, context.settings.locks.batch)
+def commands(settings: Settings, pairs: Sequence[tuple[str, str]], script: str = SCRIPT) -> list[str]:
+    """Each key deleted only while it still holds its value; `script` is SCRIPT, however it is laid out."""
+    size = 1 if clustered(settings) else max(1, settings.locks.batch)
     lines = []
     for start in range(0, len(pairs), size):
         part = pairs[start : start + size]
-        words = ["EVAL", SCRIPT, str(len(part)), *(key for key, _ in part), *(value for _, value in part)]
-        lines.append(literal.redis_cli(context.settings, *words))
+        words = ["EVAL", script, str(len(part)), *(key for key, _ in part), *(value for _, value in part)]
+        lines.append(literal.redis_cli(settings, *words))
     return lines
 
 

@@ -144,7 +144,7 @@ class Process:
             arguments={},
             targets=(Target(kind="table", id=TABLE, identity={"route": route.path}, shown=shown),),
             effect=f"Calls {route.method} {route.path} once ({waiting}): it {way.does}. No undo: published stays so",
-            command=_command(context, way, route),
+            command=command(context.settings, way, route),
             guards=tuple(guards),
             confirm=Confirm(kind="letter", text="p"),
             undo=None,
@@ -212,10 +212,10 @@ def _login_guard(context: Context, way: Way) -> Guard:
     return Guard(name="token", level="ok", reason="the admin's token goes with it, from memory")
 
 
-def _command(context: Context, way: Way, route: Route) -> str:
+def command(settings: Settings, way: Way, route: Route) -> str:
     if way.admin:
         return literal.curl(route.method, route.path, headers=literal.ADMIN, body=ADMIN_BODY)
-    return cron.command(context.settings, route)
+    return cron.command(settings, route)
 
 
 async def _backlog(context: Context, older_s: float) -> Backlog | SourceError:

@@ -92,7 +92,7 @@ class Restart:
             effect=f"Replaces the {len(scene.pods)} pods of {settings.kubernetes.deployment} in namespace"
             f" {settings.kubernetes.namespace} {manner} ({scene.ready} are ready now). No undo: what the processes held"
             " in memory is gone",
-            command=literal.kubectl(settings, "rollout", "restart", f"deployment/{settings.kubernetes.deployment}"),
+            command=command(settings),
             guards=tuple(guards),
             confirm=Confirm(kind="type", text=settings.kubernetes.deployment)
             if large
@@ -127,7 +127,7 @@ class Restart:
             targets=rollouts.pod_targets([pod]),
             effect=f"Deletes pod {pod.name} ({'ready' if pod.ready else pod.reason or 'not ready'}, {pod.restarts}"
             f" restarts); its ReplicaSet starts another in its place, {others} others stay ready. No undo",
-            command=literal.kubectl(settings, "delete", "pod", pod.name, "--wait=false"),
+            command=command(settings, pod.name),
             guards=tuple(guards),
             confirm=Confirm(kind="type", text=pod.name) if last else Confirm(kind="letter", text="r"),
             undo=None,
@@ -159,6 +159,13 @@ class Restart:
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         one = "pod" in plan.details
         return await rollouts.aftermath(plan, context, lambda scene: (_replaced if one else _rolled)(plan, scene))
+
+
+def command(settings: Settings, pod: str = "") -> str:
+    """One pod alone, or all of them rolling."""
+    if pod:
+        return literal.kubectl(settings, "delete", "pod", pod, "--wait=false")
+    return literal.kubectl(settings, "rollout", "restart", f"deployment/{settings.kubernetes.deployment}")
 
 
 def _roll(cluster: Cluster, details: Mapping[str, object], version: str = "") -> Write:

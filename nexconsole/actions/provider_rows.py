@@ -5,7 +5,7 @@ by which they can be changed here. (facts 1.2, 1.3, 5.2, contradictions 16 to 18
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
@@ -59,23 +59,27 @@ class Table:
         return literal.sql_name(self.column)
 
 
+def table_of(columns: Mapping[str, str], rows: Sequence[Row] = ()) -> Table | None:
+    """The table with these columns (name -> type); None where it has neither of the two flags."""
+    column = next((name for name in ("is_active", "isActive") if name in columns), None)
+    if column is None:
+        return None
+    zoned = columns.get("updated_at", "").endswith("with time zone")
+    return Table(rows=rows, column=column, now="now()" if zoned else "(now() AT TIME ZONE 'UTC')")
+
+
 async def read_table(context: Context) -> Table:
     """Every provider. Raises SourceError, MissingSchema where the table is another."""
     postgres = context.sources.postgres
     columns = await postgres.require("providers", "id", "name", "updated_at")
-    column = next((name for name in ("is_active", "isActive") if name in columns), None)
-    if column is None:
+    table = table_of(columns)
+    if table is None:
         raise MissingSchema("postgres", "table providers has neither is_active nor isActive: which version is this?")
     display = "display_name" if "display_name" in columns else "''"
-    flag = literal.sql_name(column)
     async with postgres.read("the providers query") as tx:
-        rows = await tx.fetch(f"SELECT id::text AS id, name, {display} AS shown, {flag} AS active FROM providers")
-    zoned = columns["updated_at"].endswith("with time zone")
-    return Table(
-        rows=[Row(id=r["id"], name=r["name"], display_name=r["shown"] or "", active=bool(r["active"])) for r in rows],
-        column=column,
-        now="now()" if zoned else "(now() AT TIME ZONE 'UTC')",
-    )
+        rows = await tx.fetch(f"SELECT id::text AS id, name, {display} AS shown, {table.flag} AS active FROM providers")
+    found = [Row(id=r["id"], name=r["name"], display_name=r["shown"] or "", active=bool(r["active"])) for r in rows]
+    return replace(table, rows=found)
 
 
 def find(table: Table, wanted: str) -> Row:

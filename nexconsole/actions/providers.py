@@ -150,7 +150,8 @@ class Switch:
     def _state(self) -> str:
         return "enabled" if self.active else "disabled"
 
-    def _sql(self, schema: str, table: Table, id: str) -> str:
+    def sql(self, schema: str, table: Table, id: str) -> str:
+        """The statement; `id` is a literal or a parameter."""
         flag = table.flag
         return CHANGE_SQL.format(
             schema=literal.sql_name(schema), flag=flag, to=str(self.active).lower(), now=table.now, id=id,
@@ -162,7 +163,7 @@ class Switch:
             return literal.curl(
                 "PATCH", api_path(picture.row.id), headers=literal.ADMIN, body={"isActive": self.active}, discreet=True
             )
-        sql = self._sql(context.sources.postgres.schema, picture.table, literal.sql_text(picture.row.id))
+        sql = self.sql(context.sources.postgres.schema, picture.table, literal.sql_text(picture.row.id))
         return literal.psql(context.settings, sql)
 
     async def _guards(self, context: Context, picture: Picture) -> tuple[Guard, ...]:
@@ -193,7 +194,7 @@ class Switch:
         table = Table(rows=(), column=str(plan.details["column"]), now=str(plan.details["now"]))
 
         async def work(connection: asyncpg.Connection) -> Outcome:
-            rows = await connection.fetch(self._sql(context.sources.postgres.schema, table, "$1"), target.id)
+            rows = await connection.fetch(self.sql(context.sources.postgres.schema, table, "$1"), target.id)
             if not rows:
                 return await _changed_meanwhile(connection, table, target)
             if len(rows) > 1:

@@ -190,6 +190,7 @@ class World:
                 "admin_token": self._urls["NEXNUM_ADMIN_TOKEN"],
             },
             "journal": {"folder": str(self.shelter.folder / "journal")},  # a rehearsal is no real incident
+            "break_glass": {"file": str(self.shelter.folder / "break-glass.txt")},  # nor its targets real ones
         }
         lines = ['environment = "drill"', f'name = "{self.scenario.name}"']
         if self.era == "old":

@@ -34,6 +34,7 @@ from .confirm import Confirm, Unrecorded
 from .console import Console
 from .incidents import Incidents
 from .palette import Command, Palette
+from .paper import Paper
 from .prompt import Prompt
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Desk:
             heard=self._heard,
         )
         self.incidents = Incidents(self)
+        self.paper = Paper(app, console, self.operations)
         self.library: Library | None = None
         self.fits: tuple[Fit, ...] = ()
         self.looked_at: frozenset[str] = frozenset()  # signals that the open scenario asks
@@ -81,6 +83,7 @@ class Desk:
     def start(self) -> None:
         """Follow the journal, watch the severity and which scenario fits."""
         self.operations.start()
+        self.paper.start()
         self.app.set_interval(1.0, self.tick)
         self.app.run_worker(self.load_library(), name="runbooks", group="desk")
 
@@ -110,7 +113,13 @@ class Desk:
         if self._ticks % LIVES_EVERY == 0:
             self.operations.look_again()
         self._find_fits()
+        self.paper.tick()
         self.paint()
+
+    async def close(self, say: Callable[[str], None]) -> None:
+        """The last state of the sheet is kept, what is being sent is waited for, and nothing is followed any more."""
+        await self.paper.close()
+        await self.operations.close(say)
 
     def _find_fits(self) -> None:
         if self.library is None or not self.console.readings:

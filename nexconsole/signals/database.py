@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..model import Value
@@ -29,6 +30,7 @@ class Session:
     blocked_by: tuple[int, ...]
     blocks: int
     query: str
+    started_at: datetime | None = None  # of the session: its pid is another's some day
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,7 @@ class Database(Value):
 
 # What blocks whom is asked for waiting sessions only: pg_blocking_pids takes the lock manager's locks.
 SESSIONS_SQL = """
-SELECT pid, usename AS "user", coalesce(application_name, '') AS application, state,
+SELECT pid, backend_start, usename AS "user", coalesce(application_name, '') AS application, state,
        extract(epoch FROM now() - xact_start)::float8 AS transaction_s,
        extract(epoch FROM now() - query_start)::float8 AS query_s,
        wait_event_type || ':' || wait_event AS wait,
@@ -119,6 +121,7 @@ def _session(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Sessi
         blocked_by=tuple(row["blocked_by"]),
         blocks=sum(1 for other in rows if row["pid"] in other["blocked_by"]),
         query=clean(row["query"] or "", 300),
+        started_at=row["backend_start"],
     )
 
 

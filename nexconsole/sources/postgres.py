@@ -174,6 +174,11 @@ class Postgres(Source):
             self._tables = tables
         return self._tables
 
+    @property
+    def known_tables(self) -> Mapping[str, Mapping[str, str]]:
+        """What `columns` has found; nothing where it was never asked."""
+        return self._tables or {}
+
     async def require(self, table: str, *names: str) -> Mapping[str, str]:
         """The table's columns with their types; raises MissingSchema saying which of `names` are not there."""
         tables = await self.columns()

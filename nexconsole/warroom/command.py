@@ -1,4 +1,6 @@
-"""`nexconsole export JOURNAL`: the report of an incident, for people, scripts, paper and the chat channel."""
+"""`nexconsole export JOURNAL`: the report of an incident, for people, scripts, paper and the chat channel.
+`nexconsole sheet`: the break-glass sheet as a console left it.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +8,32 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from ..journal import journal_file, journal_folder, read_incident
 from ..model import utc_now
 from ..settings import Settings
-from ..sources.text import clean
+from ..sources.text import clean, strip_controls
 from . import writing
 from .incident import fold
+from .keeping import before_file, kept, sheet_file
+from .sheet import WHOLE, sheet
+from .times import span
 
 FORMATS = {"md": writing.as_markdown, "json": writing.as_json, "html": writing.as_html}
 
 
 def add_parser(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
-    """Add the command `export` to argparse's subparsers; `run` does what it asks."""
+    """Add the commands `export` and `sheet` to argparse's subparsers; `run` and `run_sheet` do what they ask."""
     parser = commands.add_parser("export", parents=parents, help="print the report of an incident, from its journal")
     parser.add_argument("journal", metavar="JOURNAL", help="an incident's id, or a journal's file")
     parser.add_argument(
         "--format", choices=(*FORMATS, "line"), default="md", help="line: the state by now, for a chat channel"
     )
+
+    commands.add_parser("sheet", parents=parents, help="print the break-glass sheet; connects to nothing")
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
@@ -40,6 +48,28 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     sys.stdout.buffer.flush()
     for problem in journal.problems:
         print(f"nexconsole: line {problem.line} {clean(problem.sentence)}", file=sys.stderr)
+    return 0
+
+
+def run_sheet(settings: Settings) -> int:
+    """Print the sheet as it was last kept, with its age, or one with placeholders where there is none; 0.
+
+    Raises FileError where it can't be read.
+    """
+    file, now = sheet_file(settings), utc_now()
+    found = kept(file)
+    if found is None:
+        print(f"No console has kept a sheet in {file}: this one knows no targets.\n")
+        text = sheet({}, None, None, settings, now)
+    else:
+        text, written = found
+        print(f"As it was kept in {file}, {span(timedelta(seconds=now.timestamp() - written))} ago.")
+        if WHOLE not in text and before_file(file).exists():
+            print(f"An older one that knew everything: {before_file(file)}")
+        print()
+    sys.stdout.flush()
+    sys.stdout.buffer.write(strip_controls(text).encode())
+    sys.stdout.buffer.flush()
     return 0
 
 

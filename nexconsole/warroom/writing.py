@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from html import escape
 from typing import Any
@@ -11,7 +12,7 @@ import msgspec
 
 from . import chart
 from .blocks import Block, Bullets, Chart, Code, Heading, Table, Text
-from .figures import Extent, extents, said, title
+from .figures import Number, extents, said, title
 from .incident import CALM, Incident
 from .report import figures, questions, sections
 from .taking import Taken
@@ -19,7 +20,7 @@ from .times import recovered, span, times_of
 
 FORMAT = 1  # of the JSON document
 SHOWN_ACTIONS = 3
-TOLD = ("failure_rate", "outbox_pending", "reservations_pending")
+TOLD = {"failure_rate": 0.0, "outbox_pending": 100, "reservations_pending": 50}  # where the worst was above it
 GOES_ON = timedelta(hours=6)  # without an entry for so long an incident is not counted on
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&#])")
 _FENCE = re.compile(r"`{3,}")
@@ -122,19 +123,19 @@ def as_json(incident: Incident, name: str) -> str:
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
 
-def as_line(incident: Incident, now: datetime) -> str:
+def as_line(incident: Incident, now: datetime, current: Mapping[str, Number | None] | None = None) -> str:
     """The state for a chat channel, such as `SEV-1 22 min, smsbower disabled 14:07, failure rate 31.0 % -> 4.0 %`.
 
-    Figures go from their worst to the last known, those that were ever bad.
+    Figures go from their worst on record to the last known: `current` has what is known by now.
     `now` (UTC) counts while the incident goes on: not closed, not calm, an entry in the last six hours.
     """
     if incident.begin is None or incident.end is None:
         return "no entries"
-    measured = {one.name: one for one in extents(incident.figures) if one.name in TOLD and _bad(one)}
+    measured = list(_measured(incident, current or {}))
     parts = [_state(incident, now), *(_short(action, not measured) for action in incident.actions[-SHOWN_ACTIONS:])]
     told = {action.intent for action in incident.actions[-SHOWN_ACTIONS:]}
     left = [one.what for one in incident.standing if one.intent not in told]
-    parts += [f"{title(name)} {said(name, one.worst)} -> {said(name, one.end)}" for name, one in measured.items()]
+    parts += measured
     if left:
         parts.append(f"still standing: {', '.join(left)}")
     return ", ".join(parts)
@@ -156,9 +157,17 @@ def _state(incident: Incident, now: datetime) -> str:
     return f"{incident.level} {lasted}" if incident.closed is None else f"closed at {incident.level} after {lasted}"
 
 
-def _bad(one: Extent) -> bool:
-    """Whether the figure was ever other than it should be."""
-    return one.worst != one.end or (one.worst > 0 and one.name == "failure_rate")
+def _measured(incident: Incident, current: Mapping[str, Number | None]) -> Iterator[str]:
+    """The figures that were ever bad, from their worst to now."""
+    recorded = {one.name: one for one in extents(incident.figures)}
+    for name, least in TOLD.items():
+        known = recorded.get(name)
+        now = current.get(name)
+        now = known.end if now is None and known is not None else now
+        worst = max(known.worst, now) if known is not None and now is not None else now
+        if now is None or worst is None or worst <= least:
+            continue
+        yield f"{title(name)} {said(name, worst)}" + (f" -> {said(name, now)}" if now != worst else "")
 
 
 def _short(action: Taken, because: bool) -> str:

@@ -1,0 +1,93 @@
+"""What leaves the console as text: the break-glass sheet, the report, the line for the chat channel."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.app import App
+
+from ..errors import FileError
+from ..journal import OUTSIDE
+from ..warroom.figures import figures_of
+from ..warroom.incident import Incident, fold
+from ..warroom.keeping import Keeper, keep_report, sheet_file
+from ..warroom.sheet import Known, Row, rows
+from ..warroom.writing import as_line
+
+if TYPE_CHECKING:
+    from ..operations import Operations
+    from .console import Console
+
+SHOWN_S = 12.0
+
+
+class Paper:
+    """Nothing is written to disk by itself before `start`."""
+
+    def __init__(self, app: App[None], console: Console, operations: Operations) -> None:
+        self._app, self._console, self._operations = app, console, operations
+        self._keeper: Keeper | None = None
+
+    # --- the sheet --------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Keep the sheet on disk from now on."""
+        file = sheet_file(self._operations.settings)
+        self._keeper = Keeper(file, lambda text: self._console.say(text, SHOWN_S))
+
+    def tick(self) -> None:
+        """Once a second."""
+        if self._keeper is not None and self._keeper.due:
+            self._keeper.offer(self.rows())
+
+    async def close(self) -> None:
+        if self._keeper is not None:
+            await self._keeper.close(self.rows())
+
+    def rows(self) -> tuple[Row, ...]:
+        """The sheet by now."""
+        side = self._operations
+        here = side.sources.has("postgres")
+        known = Known(
+            health=side.sources.health(),
+            tables=side.sources.postgres.known_tables if here else {},
+            schema=side.sources.postgres.schema if here else "public",
+            incident=side.logbook.current or "",
+        )
+        return rows(self._console.readings, self._console.severity, side.incident, side.settings, side.clock(), known)
+
+    def show(self) -> None:
+        from .sheet import Sheet
+
+        self._app.push_screen(Sheet(self.rows, str(self._keeper.file) if self._keeper else ""))
+
+    # --- the report -------------------------------------------------------------------------------------------
+
+    @property
+    def _name(self) -> str:
+        return self._operations.logbook.current or OUTSIDE
+
+    def export(self) -> None:
+        self._app.run_worker(self._export(), group="export", exclusive=True)
+
+    async def _export(self) -> None:
+        name, settings = self._name, self._operations.settings
+        entries = self._operations.logbook.of(name)
+        try:
+            markdown, html = await asyncio.to_thread(lambda: keep_report(fold(entries), name, settings))
+        except FileError as error:
+            self._console.say(f"the report was not written: {error}", SHOWN_S)
+            return
+        place = str(markdown).replace(str(Path.home()), "~", 1)
+        self._console.say(f"report written: {place} and {html.suffix}", SHOWN_S)
+
+    def line(self) -> None:
+        """Copy the state of the incident in one line, and show it."""
+        side = self._operations
+        incident: Incident = side.incident or fold(side.logbook.of(OUTSIDE))
+        now = side.clock()
+        text = as_line(incident, now, figures_of(self._console.readings, now))
+        self._app.copy_to_clipboard(text)
+        self._console.say(f"copied: {text}", SHOWN_S)
