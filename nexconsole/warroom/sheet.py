@@ -68,7 +68,7 @@ def sheet(
     now: datetime,
     known: Known | None = None,
 ) -> str:
-    """The sheet as it is kept: lines of at most 80 columns, but for a word or quoted part of a command that is longer."""
+    """The sheet as it is kept, in lines of at most 80 columns, but for what is quoted in a command and longer."""
     found = rows(readings, severity, incident, settings, now, known)
     return "".join(f"{row.whole}\n" for row in found)
 
