@@ -29,6 +29,7 @@ from .screens.console import FACES, Console
 from .settings import Settings
 from .sources import NAMES
 from .sources.importing import COURTESY
+from .widgets.curtain import CURTAIN
 
 if TYPE_CHECKING:
     from .operations import Operation
@@ -249,6 +250,10 @@ class NexConsole(App[None]):
                 await self.sources.close()
         except TimeoutError:
             self.log.warning("the sources did not close in time")
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy the text; on a shared screen as the watchers see it, for a clipboard is shared as easily."""
+        super().copy_to_clipboard("\n".join(map(CURTAIN.over_command, text.split("\n"))))
 
     # --- keys and commands ------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from .journal import (
     verify_incident,
 )
 from .settings import Settings
+from .sources.masking import mask
 from .sources.text import clean
 
 PROBLEMS = 1
@@ -49,7 +50,10 @@ def add_parser(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> Non
     check.add_argument("--json", action="store_true")
     export = own.add_parser("export", parents=parents, help="print a journal for others")
     export.add_argument("journal", metavar="ID", help="an incident's id, or a journal's file")
-    export.add_argument("--format", choices=("md", "jsonl"), default="md")
+    export.add_argument(
+        "--format", choices=("md", "jsonl"), default="md",
+        help="md: a timeline with customer data masked; jsonl: the entries as they were written, nothing masked",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
@@ -147,20 +151,20 @@ def _export(options: argparse.Namespace, folder: Path) -> int:
 
 
 def as_markdown(title: str, entries: Iterable[Entry]) -> list[str]:
-    """A timeline that any Markdown viewer shows as it is meant, whatever the texts in it hold."""
+    """A timeline that any Markdown viewer shows as it is meant, whatever the texts in it hold, customer data masked."""
     entries = tuple(entries)
-    lines = [f"# {_escaped(title)}", ""]
+    lines = [f"# {_escaped(mask(title))}", ""]
     if entries:
         who = sorted({str(entry.writer) for entry in entries})
-        lines += [f"{_time(entries[0].at)} to {_time(entries[-1].at)}, {_escaped(', '.join(who))}", ""]
+        lines += [f"{_time(entries[0].at)} to {_time(entries[-1].at)}, {_escaped(mask(', '.join(who)))}", ""]
     day = ""
     for entry in entries:
         if f"{entry.at:%F}" != day:
             lines += ["" if day else None, f"## {entry.at:%F} (UTC)", ""]
             day = f"{entry.at:%F}"
-        who, kind = _escaped(str(entry.writer)), _escaped(clean(entry.kind, 20))
-        lines.append(f"- {entry.at:%T} **{kind}** {_escaped(sentence(entry))} ({who})")
-    lines += [f"- **{_escaped(unknown(intent))}**" for intent in (*unfinished(entries), *unjudged(entries))]
+        who, kind = _escaped(mask(str(entry.writer))), _escaped(clean(entry.kind, 20))
+        lines.append(f"- {entry.at:%T} **{kind}** {_escaped(mask(sentence(entry)))} ({who})")
+    lines += [f"- **{_escaped(mask(unknown(intent)))}**" for intent in (*unfinished(entries), *unjudged(entries))]
     return [line for line in lines if line is not None]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..widgets import charts
-from ..widgets.cells import Line, Run, column, phrases, plain
+from ..widgets.cells import Line, Run, column, phrases, plain, plain_query
 from ..widgets.picture import Listing, Picture, Space
 from ..widgets.words import count, duration, several
 
@@ -113,7 +113,7 @@ def _short(session: Session, space: Space) -> Line:
     ink = _ink(space) if ink == "warn" else ink
     parts: list[Run] = [(duration(session.transaction_s), "text"), (text, ink)]
     parts.append((plain(session.application or session.user, 30), "muted"))
-    parts.append((plain(session.query, 120), "muted"))
+    parts.append((plain_query(session.query, 120), "muted"))
     return ((f"{session.pid:>7}  ", "text"), *phrases(parts, max(0, space.width - 9), ("  ", "muted")))
 
 
@@ -127,5 +127,5 @@ def _long(session: Session, space: Space) -> Line:
         (column(plain(session.state or "hidden", 40), 20) + " ", "text"),
         (column(plain(session.application or session.user, 40), 14) + " ", "muted"),
         (column(plain(session.wait or "", 40), 20) + " ", "muted"),
-        (plain(session.query) or "-", "text"),
+        (plain_query(session.query) or "-", "text"),
     )

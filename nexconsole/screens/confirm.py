@@ -11,12 +11,13 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.widgets import Input
 
 from .. import paths
 from ..actions.perform import Answer
 from ..widgets import banner
-from ..widgets.cells import Line, cells, fit, length, plain, spread, wrapped
+from ..widgets.cells import Line, cells, cut, fit, length, plain, spread, wrapped
+from ..widgets.curtain import CURTAIN
+from ..widgets.field import Field
 from ..widgets.keyguard import REPEAT_S, KeyGuard
 from ..widgets.lines import Lines
 from ..widgets.words import several
@@ -31,7 +32,7 @@ CONFIRM_KEY = "ctrl+y"
 CANCELLED = Answer(text=None)
 
 
-class TypedText(Input):
+class TypedText(Field):
     """The input for a confirmation that is typed; keys that the guard refuses and Enter do nothing."""
 
     async def _on_key(self, event: events.Key) -> None:
@@ -83,6 +84,11 @@ class Confirm(Dialog[Answer]):
         return self.plan.confirm.kind == "type" and not self.plan.blocked
 
     @property
+    def asked(self) -> str:
+        """What is to be typed: on a shared screen the tag of what must not be seen there, without its marks."""
+        return plain(self.plan.confirm.text, 60).translate({ord("‹"): "", ord("›"): ""})
+
+    @property
     def copy_key(self) -> str:
         return "c" if self.plan.confirm.text != "c" else "y"
 
@@ -92,7 +98,7 @@ class Confirm(Dialog[Answer]):
             yield Lines(id="below")
             with Container(id="answer"):
                 if self.typed:
-                    given = TypedText(id="typed", compact=True, placeholder=f"type {plain(self.plan.confirm.text, 60)}")
+                    given = TypedText(id="typed", compact=True, placeholder=f"type {self.asked}")
                     given.cursor_blink = False
                     yield given
                 yield Cancel(id="cancel")
@@ -171,10 +177,10 @@ class Confirm(Dialog[Answer]):
 
     def _confirm_typed(self) -> None:
         given = self.query_one(TypedText).value
-        if given == self.plan.confirm.text:
-            self.dismiss(Answer(text=given))
+        if given == self.plan.confirm.text or (CURTAIN.drawn and given == self.asked):
+            self.dismiss(Answer(text=self.plan.confirm.text))
             return
-        self._notice = f"that is not {plain(self.plan.confirm.text, 60)}: type it exactly, then ^Y"
+        self._notice = f"that is not {self.asked}: type it exactly, then ^Y"
         self.paint()
 
     def action_cancel(self) -> None:
@@ -229,7 +235,7 @@ class Confirm(Dialog[Answer]):
         if self.plan.blocked:
             return (("blocked: nothing can be sent   ", "alarm"), *copy)
         if self.typed:
-            text = plain(self.plan.confirm.text, 40)
+            text = cut(self.asked, 40)
             return (("tab", "key"), (", type ", "muted"), (text, "strong"), (", then ", "muted"), ("^Y", "key"),
                     (" does it", "muted"))  # fmt: skip
         return ((self.plan.confirm.text, "key"), (" does it   ", "text"), *copy)

@@ -116,10 +116,10 @@ class Desk:
         self.paper.tick()
         self.paint()
 
-    async def close(self, say: Callable[[str], None]) -> None:
+    async def close(self, waiting: Callable[[Operation], None]) -> None:
         """The last state of the sheet is kept, what is being sent is waited for, and nothing is followed any more."""
         await self.paper.close()
-        await self.operations.close(say)
+        await self.operations.close(waiting)
 
     def _find_fits(self) -> None:
         if self.library is None or not self.console.readings:

@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from .. import paths
 from ..widgets.cells import Line, cells, column, cut, fit, plain, wrapped
+from ..widgets.field import Field
 from ..widgets.fuzzy import score
 from ..widgets.lines import Lines
 from .dialog import Dialog
@@ -83,7 +84,7 @@ class Palette(Dialog[Command | None]):
 
     def compose(self) -> ComposeResult:
         with Container(id="palette"):
-            search = Input(id="search", compact=True, placeholder="what to do: kill query, restart, 5sim ...")
+            search = Field(id="search", compact=True, placeholder="what to do: kill query, restart, 5sim ...")
             search.cursor_blink = False
             yield search
             yield Lines(id="found")

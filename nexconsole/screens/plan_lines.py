@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ..widgets.cells import Line, cells, column, cut, plain, wrapped
+from ..widgets.cells import Line, cells, column, cut, plain, plain_command, plain_query, wrapped
 from ..widgets.words import duration, several
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _guard(guard: Guard, width: int) -> list[Line]:
 
 
 def _labelled(label: str, text: str, width: int, ink: str, most: int) -> list[Line]:
-    rows = [row for line in text.splitlines() for row in _hard(plain(line, 4000), width - 9)]
+    rows = [row for line in text.splitlines() for row in _hard(plain_command(line, 4000), width - 9)]
     if len(rows) > most:
         rows = [*rows[: most - 1], f"... {len(rows) - most + 1} more lines, all of them when copied"]
     return [((column(label if n == 0 else "", 9), "muted"), (row, ink)) for n, row in enumerate(rows)]
@@ -106,4 +106,5 @@ def _fact(name: str, value: object) -> str:
         return f"{plain(name, 30).replace('_', ' ')} {'yes' if value else 'no'}"
     if name.endswith("_s") and isinstance(value, int | float):
         return f"{plain(name[:-2], 30).replace('_', ' ')} {duration(value)}"
-    return f"{plain(name, 30).replace('_', ' ')} {plain(value, 60)}"
+    shown = plain_query(value, 60) if name == "query" else plain(value, 60)
+    return f"{plain(name, 30).replace('_', ' ')} {shown}"

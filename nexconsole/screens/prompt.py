@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from .. import paths
 from ..widgets.cells import Line, cells, fit, plain
+from ..widgets.field import Field
 from ..widgets.keyguard import KeyGuard
 from ..widgets.lines import Lines
 from .dialog import Dialog
@@ -53,7 +54,7 @@ class Prompt(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         with Container(id="prompt"):
             yield Lines(id="asked")
-            line = Input(id="line", compact=True, max_length=LONGEST)
+            line = Field(id="line", compact=True, max_length=LONGEST)
             line.cursor_blink = False
             yield line
             yield Lines(id="hint")

@@ -27,7 +27,9 @@ FORMATS = {"md": writing.as_markdown, "json": writing.as_json, "html": writing.a
 
 def add_parser(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
     """Add the commands `export` and `sheet` to argparse's subparsers; `run` and `run_sheet` do what they ask."""
-    parser = commands.add_parser("export", parents=parents, help="print the report of an incident, from its journal")
+    meaning = "print the report of an incident, from its journal"
+    masked = f"{meaning}; customer data in it is masked, the journal itself is as it was written"
+    parser = commands.add_parser("export", parents=parents, help=meaning, description=masked)
     parser.add_argument("journal", metavar="JOURNAL", help="an incident's id, or a journal's file")
     parser.add_argument(
         "--format", choices=(*FORMATS, "line"), default="md", help="line: the state by now, for a chat channel"

@@ -1,4 +1,7 @@
-"""The report as Markdown, HTML and JSON, and the line for the chat channel. One incident, always the same bytes."""
+"""The report as Markdown, HTML and JSON, and the line for the chat channel. One incident, always the same bytes.
+
+All of these leave the house: customer data in them is masked. (sources/masking.py)
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ from typing import Any
 
 import msgspec
 
+from ..sources.masking import mask
 from . import chart
 from .blocks import Block, Bullets, Chart, Code, Heading, Table, Text
+from .covering import covered
 from .figures import Number, extents, said, title
 from .incident import CALM, Incident
 from .report import figures, questions, sections
@@ -40,6 +45,7 @@ svg{width:100%;max-width:46rem;font:11px system-ui,sans-serif}
 
 def as_markdown(incident: Incident, name: str) -> str:
     """A page that any Markdown viewer shows as it is meant, whatever the texts in it hold."""
+    incident, name = covered(incident), mask(name)
     lines = [f"# Incident report: {_escaped(name)}", ""]
     for section in sections(incident):
         lines += [f"## {section.title}", ""]
@@ -73,6 +79,7 @@ def _escaped(text: str) -> str:
 
 def as_html(incident: Incident, name: str) -> str:
     """A page of its own: no script, nothing fetched, every text escaped, readable on paper."""
+    incident, name = covered(incident), mask(name)
     title = escape(f"Incident report: {name}")
     body = [f"<h1>{title}</h1>"]
     for section in sections(incident):
@@ -106,6 +113,7 @@ def _html(block: Block, incident: Incident) -> str:
 
 def as_json(incident: Incident, name: str) -> str:
     """The whole incident for scripts; times are ISO 8601 in UTC, lengths in seconds or null."""
+    incident, name = covered(incident), mask(name)
     lengths = times_of(incident)
     document: dict[str, Any] = {
         "format": FORMAT,
@@ -131,6 +139,7 @@ def as_line(incident: Incident, now: datetime, current: Mapping[str, Number | No
     """
     if incident.begin is None or incident.end is None:
         return "no entries"
+    incident = covered(incident)
     measured = list(_measured(incident, current or {}))
     parts = [_state(incident, now), *(_short(action, not measured) for action in incident.actions[-SHOWN_ACTIONS:])]
     told = {action.intent for action in incident.actions[-SHOWN_ACTIONS:]}

@@ -7,11 +7,12 @@ parses markup, so text from outside can be drawn as it is, after `plain` has mad
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rich.cells import cell_len
 
 from ..sources.text import strip_controls
+from .curtain import CURTAIN
 
 Run = tuple[str, str]
 Line = tuple[Run, ...]
@@ -31,12 +32,31 @@ def cells(text: str) -> int:
 
 
 def plain(text: object, limit: int = LONGEST) -> str:
-    """Text from outside as one harmless line of at most `limit` characters whose width all terminals agree on."""
+    """Text from outside as one harmless line of at most `limit` characters whose width all terminals agree on.
+
+    While the screen is shared, the curtain is before it.
+    """
+    return _plain(text, limit, CURTAIN.over)
+
+
+def plain_command(text: object, limit: int = LONGEST) -> str:
+    """As `plain`, for a literal command of our own, whose statement must be readable before it is confirmed."""
+    return _plain(text, limit, CURTAIN.over_command)
+
+
+def plain_query(text: object, limit: int = LONGEST) -> str:
+    """As `plain`, for a query that somebody else runs: on a shared screen its first word."""
+    return _plain(text, limit, CURTAIN.over_query)
+
+
+def _plain(text: object, limit: int, cover: Callable[[str], str]) -> str:
     raw = str(text)
-    short = raw[: 4 * limit]
+    short, whole = raw[: 4 * limit], len(raw) <= 4 * limit
     if not (short.isascii() and short.isprintable()):
         short = _harmless(strip_controls(short))
-    return short if len(short) <= limit and len(raw) <= 4 * limit else short[: limit - 1] + "…"
+    if CURTAIN.drawn:
+        short = cover(short if whole else short + "…")
+    return short if len(short) <= limit and whole else short[: limit - 1].removesuffix("…") + "…"
 
 
 def _harmless(text: str) -> str:
@@ -162,6 +182,19 @@ def phrases(parts: Iterable[Run], width: int, between: Run = (", ", "muted")) ->
         out.append((cut(text, left), ink))
         left = max(0, left - need)
     return tuple(out)
+
+
+def covered(line: Line) -> Line:
+    """The line with the curtain before it, as wide as it was: for what came here without passing `plain`."""
+    whole = "".join(text for text, _ in line)
+    shown = CURTAIN.over_figures(whole)
+    if shown == whole or len(shown) != len(whole):
+        return line if shown == whole else ((shown, line[0][1]),)
+    runs: list[Run] = []
+    for text, ink in line:
+        runs.append((shown[: len(text)], ink))
+        shown = shown[len(text) :]
+    return tuple(runs)
 
 
 def as_text(lines: Iterable[Line]) -> str:

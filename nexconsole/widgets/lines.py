@@ -10,7 +10,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from . import ink as inks
-from .cells import Line, cells, fit
+from .cells import Line, cells, covered, fit
+from .curtain import CURTAIN
 
 GAP = 8  # changed cells nearer to each other than this are sent as one stretch
 
@@ -35,6 +36,8 @@ class Lines(Widget):
 
     def show_lines(self, lines: tuple[Line, ...]) -> None:
         """Show these lines; nothing is repainted where they are what they were."""
+        if CURTAIN.drawn:
+            lines = tuple(covered(line) for line in lines)
         old, self._lines = self._lines, lines
         if not self.is_mounted:
             return

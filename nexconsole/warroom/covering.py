@@ -1,0 +1,30 @@
+"""An incident as it leaves the house: what it tells stays, customer data in it is masked, always to the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+from ..sources.masking import mask, mask_command
+
+Told = TypeVar("Told")
+KEPT = frozenset({"intent", "id"})  # entries' ids, by which a report's parts find each other
+COMMANDS = frozenset({"command", "undo"})
+
+
+def covered(told: Told) -> Told:
+    """A copy of an incident, or of any part of one, with its texts masked."""
+    return _covered(told, "")
+
+
+def _covered(value: Any, name: str) -> Any:
+    if isinstance(value, str):
+        return value if name in KEPT else mask_command(value) if name in COMMANDS else mask(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{one.name: _covered(getattr(value, one.name), one.name) for one in fields(value)})
+    if isinstance(value, tuple | list):
+        return type(value)(_covered(one, name) for one in value)
+    if isinstance(value, Mapping):
+        return {_covered(key, ""): _covered(one, name) for key, one in value.items()}
+    return value
