@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import cached_property, partial
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
@@ -77,10 +78,12 @@ class NexConsole(App[None]):
         Binding("u", "undo", "Undo", id="operation.undo", tooltip="Take the newest action back"),
         Binding("d", "dismiss_ended", "Dismiss", id="operation.dismiss", tooltip="Dismiss the actions that have ended"),
         Binding("ctrl+k", "stop", "Stop", id="operation.stop", tooltip="Stop sending before the next target"),
+        Binding("P", "present", "Present", id="app.present",
+                tooltip="Larger figures for a shared screen, customer data masked; again: back"),
         Binding("t", "next_theme", "Theme", id="app.theme", tooltip="Take the next theme"),
         Binding("q,ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave the console"),
         Binding("ctrl+c", "help_quit", "", id="app.help_quit", tooltip="Say how to leave", show=False, system=True),
-    ]
+    ]  # fmt: skip
 
     def __init__(
         self,
@@ -93,8 +96,10 @@ class NexConsole(App[None]):
         warning: str | None = None,
         recorder: Recorder | None = None,
         screen: Callable[..., Console] = Console,
+        present: bool = False,
     ) -> None:
         super().__init__(driver_class=_calm_mouse(self.get_driver_class()))
+        self._present_at_once = present
         self.settings, self.sources, self._opener = settings, sources, opener
         self.refused: NexConsoleError | None = None
         self._told_to_end = 0  # by this signal
@@ -130,6 +135,8 @@ class NexConsole(App[None]):
     def on_mount(self) -> None:
         if self._told_to_end:
             self._leave(self._told_to_end)  # while there was nothing yet that could be left
+        if self._present_at_once:
+            self.present(True)
         self.call_after_refresh(self._begin)
 
     def _leave(self, number: int) -> None:
@@ -149,6 +156,8 @@ class NexConsole(App[None]):
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.InputEvent):
             COURTESY.key()
+            if isinstance(event, events.Key) and not event.is_forwarded and self.presenting:
+                self.presentation.pressed(self.console_screen, event, self.screen.focused)
         await super().on_event(event)
 
     async def _start_polling(self) -> None:
@@ -240,6 +249,7 @@ class NexConsole(App[None]):
             self.workers.cancel_group(self, EVENTS.name)
 
     async def on_unmount(self) -> None:
+        CURTAIN.lift()
         if "desk" in self.__dict__:
             await self.desk.close(_say_waiting)
         await self.stop_recording()
@@ -262,6 +272,32 @@ class NexConsole(App[None]):
 
         if not isinstance(self.screen, Keys):
             self.push_screen(Keys(self.console_screen))
+
+    @property
+    def presenting(self) -> bool:
+        """Whether this is a shared screen: then customer data is masked wherever this console shows or copies it."""
+        return CURTAIN.drawn
+
+    @cached_property
+    def presentation(self) -> ModuleType:
+        return importlib.import_module(f"{__package__}.screens.presentation")
+
+    def present(self, on: bool) -> None:
+        """Show the view for a shared screen with a curtain before customer data, or the panes."""
+        if not on:
+            self.presentation.end(self.console_screen)
+            CURTAIN.lift()
+        else:
+            from .journal.scrubbing import secrets_of
+
+            CURTAIN.draw(secrets_of(self.settings))
+            self.presentation.begin(self.console_screen, lambda: self.__dict__.get("desk"))
+        self.console_screen.tick()
+
+    def action_present(self) -> None:
+        self.present(not self.presenting)
+        said = "shared screen: customer data is masked" if self.presenting else "nothing is masked any more"
+        self.console_screen.say(said)
 
     def action_next_theme(self) -> None:
         names = [theme.name for theme in themes.THEMES]
@@ -340,6 +376,8 @@ class NexConsole(App[None]):
                 f"Maximize {face.TITLE.lower()}, or restore it",
                 lambda name=face.SIGNAL: console.action_pane(name),
             )
+        shared = "Back to the panes, nothing masked" if self.presenting else "Larger figures, customer data masked"
+        yield SystemCommand("Present (P)", shared, self.action_present)
         yield SystemCommand("Freeze (p)", "Freeze the picture, or show the newest again", console.action_freeze)
         yield SystemCommand("Copy (c)", "Copy the cursor's row, or the focused pane, as text", console.action_copy)
         for theme in themes.THEMES:

@@ -97,6 +97,7 @@ class Console(Screen[None]):
         self.readings: dict[str, Reading] = {}
         self.severity: Severity | None = None
         self._clock, self._health, self._drill, self._notice = clock, health, drill, notice
+        self.drill = drill
         self._frozen_at: datetime | None = None
         self._shown: tuple[dict[str, Reading], Severity | None, tuple[SourceHealth, ...]] = ({}, None, ())
         self._moods: dict[str, str] = {}
@@ -131,6 +132,15 @@ class Console(Screen[None]):
     def now(self) -> datetime:
         """The time of the picture: it stands still while frozen."""
         return self._frozen_at or self._clock()
+
+    @property
+    def frozen_at(self) -> datetime | None:
+        return self._frozen_at
+
+    @property
+    def pictured(self) -> tuple[dict[str, Reading], Severity | None, tuple[SourceHealth, ...]]:
+        """The readings, severity and health of the picture: the newest, or those that were frozen."""
+        return self._shown if self._frozen_at else (self.readings, self.severity, self._health())
 
     def space(self, signal: str, width: int, height: int) -> Space:
         """What a pane needs to know to draw itself into so many cells."""
@@ -181,7 +191,7 @@ class Console(Screen[None]):
     # --- the strips -------------------------------------------------------------------------------------------
 
     def _paint_strips(self) -> None:
-        readings, severity, sources = self._shown if self._frozen_at else (self.readings, self.severity, self._health())
+        readings, severity, sources = self.pictured
         width = self.size.width
         right = self._right()
         self.query_one("#clock", Lines).show_lines((right,))

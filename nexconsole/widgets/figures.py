@@ -1,4 +1,4 @@
-"""The big figure of a pane, three lines high: digits set in half blocks, readable across a room."""
+"""Big figures: three lines high in half blocks beside a pane's words, five lines high on a shared screen."""
 
 from __future__ import annotations
 
@@ -25,7 +25,18 @@ _GLYPHS = {
     "-": ("   ", "   ", "###", "   ", "   "),
     "%": ("#  #", "  # ", " #  ", "#  #", "    "),
     " ": (" ", " ", " ", " ", " "),
+    ":": (" ", "#", " ", "#", " "),
+    "~": ("    ", " # #", "# # ", "    ", "    "),
+    "?": ("## ", "  #", " # ", "   ", " # "),
+    "A": (" # ", "# #", "###", "# #", "# #"),
+    "C": (" ##", "#  ", "#  ", "#  ", " ##"),
+    "E": ("###", "#  ", "## ", "#  ", "###"),
+    "L": ("#  ", "#  ", "#  ", "#  ", "###"),
+    "M": ("#   #", "## ##", "# # #", "#   #", "#   #"),
+    "S": (" ##", "#  ", " # ", "  #", "## "),
+    "V": ("# #", "# #", "# #", "# #", " # "),
 }
+LARGE = 5  # lines of a large figure
 _HALVES = {"  ": " ", "# ": "▀", " #": "▄", "##": "█"}
 
 
@@ -41,6 +52,22 @@ def figure(text: str, ink: str) -> tuple[Line, ...]:
     return tuple(
         (("".join(_HALVES[a + b] for a, b in zip(rows[y], rows[y + 1], strict=True)), ink),) for y in range(0, 6, 2)
     )
+
+
+def drawable(text: str) -> bool:
+    """Whether there is a picture for every character."""
+    return set(text) <= set(_GLYPHS)
+
+
+def large_width(text: str) -> int:
+    """Cells that the large figure takes."""
+    return 2 * width(text)
+
+
+def large(text: str, ink: str, dot: str = "█") -> tuple[Line, ...]:
+    """The text as five lines of one ink, every dot two cells wide; another `dot` tells what is no longer true."""
+    rows = (" ".join(_GLYPHS[character][row] for character in text) for row in range(LARGE))
+    return tuple((("".join(dot * 2 if mark == "#" else "  " for mark in row), ink),) for row in rows)
 
 
 def room(text: str, whole: int, unit: str = "") -> int:

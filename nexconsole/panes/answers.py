@@ -1,0 +1,195 @@
+"""The four answers that everybody asks for, each as one large figure and a few words: for a shared screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..model import Reading, State
+from ..widgets import figures
+from ..widgets.cells import BLANK, Line, Run, cells, dimmed, fit, length, plain, wrapped
+from ..widgets.picture import MARKS, TITLES, Space
+from ..widgets.words import count, duration, latency, percent, several
+
+if TYPE_CHECKING:
+    from ..signals.circuits import Circuits
+    from ..signals.outbox import Outbox
+    from ..signals.reservations import Reservations
+    from ..signals.transactions import Transactions
+
+GAP = 3  # cells between a figure and its words
+LEAST = 14  # cells that words need beside a figure
+STALE_DOT = "▒"
+WHERE = {"one": "mostly at {}", "some": "at SEVERAL providers", "all": "at ALL providers"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`figure` is drawn large; `words` stand beside it, the most important first. Not `true`: no longer, or never."""
+
+    figure: str
+    ink: str
+    words: tuple[Run, ...]
+    unit: str = ""
+    true: bool = True
+
+
+def transactions(value: Transactions, space: Space) -> Answer:
+    window = duration(value.window_s)
+    if value.failure_rate is None:
+        return Answer("-", "text", (("purchases: none", "strong"), (f"in {window}: nothing to judge by", "muted")))
+    wrong = space.mood != "calm" and value.failure_rate > space.settings.severity.high_rate
+    words: list[Run] = [("purchases fail", "strong")]
+    if value.scope.verdict in WHERE:
+        where = WHERE[value.scope.verdict].format(plain(value.scope.provider, 40))
+        words.append((where, space.ink if space.ink != "text" else "strong"))
+    words.append((f"{count(value.failures)} of {count(value.attempts)} in {window}", "text"))
+    if value.latency_p95_s is not None:
+        slow = value.latency_p95_s > space.settings.severity.latency_s
+        told = latency(value.latency_p95_s, value.latency_saturated)
+        words.append((f"p95 {told}", space.ink if slow else "muted"))
+    return Answer(percent(value.failure_rate), space.ink if wrong else "figure", tuple(words), unit="%")
+
+
+def circuits(value: Circuits, space: Space) -> Answer:
+    if not value.providers:
+        return Answer("-", "text", (("circuits: none", "strong"), ("no SMS providers are known here", "muted")))
+    watched = [one for one in value.providers if one.active is not False]
+    by_state = {state: [one for one in watched if one.state == state] for state in ("open", "half-open", "unknown")}
+    wrong = space.ink if space.ink != "text" else "warn"
+    words: list[Run] = [(f"of {several(len(watched), 'circuit')} open", "strong")]
+    for state in ("open", "half-open"):
+        if found := by_state[state]:
+            names = ", ".join(plain(one.name, 30) for one in found)
+            words.append((f"{names} {state.upper()}", wrong))
+    flapping = [plain(one.name, 30) for one in watched if one.flapping]
+    if flapping:
+        words.append((f"FLAPPING: {', '.join(flapping)}", wrong))
+    if by_state["unknown"]:
+        words.append((f"{len(by_state['unknown'])} unknown", "doubt"))
+    if disabled := len(value.providers) - len(watched):
+        words.append((f"{several(disabled, 'provider')} disabled", "muted"))
+    if watched and len(by_state["unknown"]) == len(watched):
+        return Answer("?", "doubt", tuple(words), true=False)
+    return Answer(str(len(by_state["open"])), wrong if by_state["open"] else "figure", tuple(words))
+
+
+def outbox(value: Outbox, space: Space) -> Answer:
+    late = (value.oldest_pending_s or 0) > space.settings.outbox.stuck_after_s
+    ink = space.ink if late else "text"
+    words: list[Run] = [("outbox events wait", "strong")]
+    if value.pending:
+        words.append((f"oldest {duration(value.oldest_pending_s)}", ink))
+    dead = [several(value.failed, "failed", "failed")] * bool(value.failed)
+    dead += [f"{count(value.dropped)} dropped"] * bool(value.dropped)
+    words.append((", ".join(dead), "warn") if dead else ("none failed", "muted"))
+    if value.drained_per_min is not None:
+        words.append((f"draining {value.drained_per_min:.0f} a minute", "text" if value.pending else "muted"))
+    return Answer(count(value.pending, value.capped), ink if late else "figure", tuple(words))
+
+
+def reservations(value: Reservations, space: Space) -> Answer:
+    rules = space.settings.reservations
+    over = value.pending > rules.limit
+    stuck = space.ink if value.stuck > rules.alert_limit else "text" if value.stuck else "muted"
+    words: list[Run] = [("reservations pending", "strong")]
+    words.append((f"{count(value.stuck)} stuck" if value.stuck else "none stuck", stuck))
+    if value.pending and value.oldest_s is not None:
+        words.append((f"oldest {duration(value.oldest_s)}", "text"))
+    words.append((f"limit {rules.limit}", "muted"))
+    return Answer(count(value.pending, value.capped), space.ink if over else "figure", tuple(words))
+
+
+ANSWERS: dict[str, tuple[str, Callable[[Any, Space], Answer]]] = {
+    "transactions": ("Purchases", transactions),
+    "circuits": ("Circuits", circuits),
+    "outbox": ("Outbox", outbox),
+    "reservations": ("Reservations", reservations),
+}  # fmt: skip
+
+
+def answer(signal: str, reading: Reading | None, space: Space) -> Answer:
+    """A signal's answer; waiting, not configured, no data, zero and stale are five different ones."""
+    title, say = ANSWERS[signal]
+    state = reading.state(space.now) if reading else State.WAITING
+    if reading is None or state is State.WAITING:
+        return Answer("", "muted", ((title, "strong"), ("waiting for the first reading", "muted")), true=False)
+    if state is State.ABSENT:
+        return Answer("", "muted", ((title, "strong"), ("○ not configured", "muted")), true=False)
+    if state is State.ERROR:
+        words = ((f"{title}: NO DATA", "warn"), (plain(reading.error), "doubt"))
+        return Answer("?", "doubt", words, true=False)
+    if state is State.STALE:
+        old = say(reading.value, replace(space, mood="calm"))
+        (first, _), *more = old.words
+        stale = (f"STALE {duration(reading.age(space.now))}", "warn")
+        return replace(old, ink="stale", true=False, words=((first, "text"), stale, *dimmed(tuple(more))))
+    return say(reading.value, space)
+
+
+def beside(told: Sequence[tuple[Answer, Space]]) -> tuple[tuple[Line, ...], ...]:
+    """Answers that stand one below the other, each in exactly its space's cells, their words at one edge."""
+    rows = [_figure(one, space) for one, space in told]
+    edge = max((length(line) for lines in rows for line in lines), default=0)
+    edge += GAP * bool(edge)
+    return tuple(_drawn(one, space, lines, edge) for (one, space), lines in zip(told, rows, strict=True))
+
+
+def _drawn(told: Answer, space: Space, rows: tuple[Line, ...], edge: int) -> tuple[Line, ...]:
+    mood = space.mood if told.true else "stale" if told.figure else "calm"
+    mark: Run = (MARKS[mood], TITLES.get(mood, "text"))
+    words = _words(told.words, mark, space.width - edge, space.height)
+    above = (space.height - len(words)) // 2
+    words = [*[BLANK] * above, *words]
+    rows = rows or (BLANK,) * space.height
+    filled = [words[n] if n < len(words) else BLANK for n in range(space.height)]
+    return tuple(
+        fit((*row, (" " * max(0, edge - length(row)), "text"), *line), space.width)
+        for row, line in zip(rows, filled, strict=True)
+    )
+
+
+def brief(told: Answer, space: Space) -> Line:
+    """The answer in one line."""
+    mood = space.mood if told.true else "stale" if told.figure else "calm"
+    unit = f" {told.unit}" if told.unit else ""
+    lead = "~" if not told.true and told.figure not in ("", "?") else ""
+    figure: Run = (f"{lead}{told.figure}{unit} " if told.figure else "", told.ink)
+    rest = [run for words in told.words[1:] for run in (("  ", "muted"), words)]
+    return fit(((MARKS[mood], TITLES.get(mood, "text")), figure, told.words[0], *rest), space.width)
+
+
+def _figure(told: Answer, space: Space) -> tuple[Line, ...]:
+    text = told.figure
+    if not text:
+        return ()
+    stale = not told.true and text != "?"
+    unit = f" {told.unit}" if told.unit else ""
+    if space.height >= figures.LARGE and figures.large_width(text) + len(unit) + GAP + LEAST <= space.width:
+        rows = figures.large(text, told.ink, STALE_DOT if stale else "█")
+    else:
+        text = f"~{text}" if stale else text  # half blocks have no other dot
+        if not figures.drawable(text) or figures.width(text) + len(unit) + GAP + LEAST > space.width:
+            text = f"{text[:-4]}k" if len(text) > 8 else text
+            return ((((f"{text}{unit}"), told.ink),), *((),) * (space.height - 1))
+        rows = figures.figure(text, told.ink)
+        rows = (*rows, *((((" " * figures.width(text)), told.ink),),) * (space.height - len(rows)))
+    last = max(n for n, row in enumerate(rows) if row[0][0].strip())
+    return tuple((*row, (unit if n == last else " " * len(unit), told.ink)) for n, row in enumerate(rows))
+
+
+def _words(words: Sequence[Run], mark: Run, width: int, height: int) -> list[Line]:
+    """The words one below the other; the last one that fits may be wrapped where there is room."""
+    lines: list[Line] = []
+    for n, (text, ink) in enumerate(words):
+        lead = cells(mark[0]) if n == 0 else 0
+        spare = height - len(lines) - (len(words) - n - 1)
+        for row, part in enumerate(wrapped(text, max(1, width - lead), max(1, spare))):
+            lines.append((mark, (part, ink)) if lead and row == 0 else ((part, ink),))
+        if len(lines) >= height:
+            break
+    return lines[:height]
+
+
+__all__ = ["ANSWERS", "Answer", "answer", "beside", "brief"]

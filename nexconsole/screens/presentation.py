@@ -1,0 +1,297 @@
+"""The shared screen: what everybody asks, large enough for a picture of 1280 by 720, customer data masked.
+
+It is the same console: the view lies where the panes are, under the same dialogs, fed by the same readings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from textual import events
+from textual.widgets import Input
+
+from .. import paths
+from ..panes import answers
+from ..widgets import banner, figures
+from ..widgets.cells import BLANK, Line, Run, cells, column, cut, fit, length, plain, spread, wrapped
+from ..widgets.lines import Lines
+from ..widgets.words import clock
+from .console import FACES
+from .keys import NAMES
+from .scene import Scene, scene
+
+if TYPE_CHECKING:
+    from .console import Console
+    from .desk import Desk
+
+EVERY_S = 0.5
+PRESSED_S = 1.6  # how long a key that was pressed stays in its corner
+SIDE = 2  # empty cells at the left and right
+BETWEEN = 4  # cells between two answers
+LEFT = 0.56  # of the width is the left answers': the failure rate has a point and a unit
+LABEL = 6  # cells of the words "done" and "next"
+SLIM = 60  # cells; in fewer, one answer a line
+WIDE = 96  # cells from which two large answers stand side by side
+INKS = {"SEV-1": "alarm", "SEV-2": "alarm", "SEV-3": "warn"}
+
+
+@dataclass(frozen=True)
+class Form:
+    """How large and how much: lines of a figure, actions told of, lines of what comes next."""
+
+    figure: int
+    moves: int
+    ahead: int
+    why: int = 1
+    air: bool = False
+
+
+FORMS = (Form(5, 3, 3, 2, True), Form(5, 3, 2, 1, True), Form(5, 3, 2), Form(5, 2, 1),
+         Form(3, 3, 3, 2, True), Form(3, 3, 2), Form(3, 2, 1), Form(3, 1, 1),
+         Form(1, 2, 1), Form(1, 0, 1), Form(1, 0, 0))  # fmt: skip
+SMALLER = next(n for n, form in enumerate(FORMS) if form.figure < figures.LARGE)
+
+
+class Frame(Lines):
+    """The uppermost line: where we are, the key that was pressed, and the time. It stays over every pane."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(id="frame")
+        self._below = console
+        self._pressed = ""
+
+    def on_mount(self) -> None:
+        self.set_interval(EVERY_S, self.paint)
+        self.call_after_refresh(self.paint)
+
+    def on_resize(self) -> None:
+        self.paint()
+
+    def pressed(self, event: events.Key, typing: bool) -> None:
+        """Show this key for a moment; while text is typed, which may hold secrets, only that it is."""
+        if typing and (event.is_printable or event.key in ("backspace", "delete", "left", "right", "tab", "shift+tab")):
+            name = "typing"
+        else:
+            name = named(event)
+        self._pressed = name
+        self.paint()
+        self.set_timer(PRESSED_S, lambda: self._released(name))
+
+    def _released(self, name: str) -> None:
+        if self._pressed == name:
+            self._pressed = ""
+            self.paint()
+
+    def paint(self) -> None:
+        width, console = self.size.width, self._below
+        if not width:
+            return
+        ((where, ink),) = banner.environment(console.settings, console.drill)
+        drill = ink == "block-drill"
+        name = plain(console.settings.name if not drill else console.drill or "", 40)
+        frozen = f"   FROZEN since {clock(console.frozen_at)}" if console.frozen_at else ""
+        left: Line = ((f"{where} {name}{frozen}", ink),)
+        key: Line = ((f" key: {self._pressed} ", "block-frozen"),) if self._pressed else ()
+        right: Line = (*key, (f"  {clock(console.now)}Z ", ink))
+        room = max(0, width - length(left) - length(right))
+        fill = f" {banner.TAPE * (room - 1)}" if drill else " " * room
+        self.show_lines((fit((*left, (fill, ink), *right), width),))
+
+
+class Presentation(Lines):
+    """The state of the incident in one picture. `desk` gives the operator's side once it is made."""
+
+    def __init__(self, console: Console, desk: Callable[[], Desk | None]) -> None:
+        super().__init__(id="presentation")
+        self._below, self._desk = console, desk
+        self._risen_at: datetime | None = None
+
+    def on_mount(self) -> None:
+        self.set_interval(EVERY_S, self.paint)
+        self.call_after_refresh(self.paint)
+
+    def on_resize(self) -> None:
+        self.paint()
+
+    def paint(self) -> None:
+        """Draw again; what looks as before is not repainted."""
+        width, height = self.size
+        severity = self._below.severity
+        if severity is not None:
+            high = severity.level != "none"
+            self._risen_at = (self._risen_at or self._below.now) if high else None
+        if width and height:
+            self.show_lines(self._lines_of(width, height))
+
+    def _lines_of(self, width: int, height: int) -> tuple[Line, ...]:
+        told = scene(self._desk(), self._risen_at, self._below.pictured[0], self._below.now)
+        inside = max(1, width - 2 * SIDE)
+        for form in FORMS if inside >= WIDE else FORMS[SMALLER:]:
+            parts = self._parts(told, form, inside)
+            if sum(map(len, parts)) + len(parts) - 1 <= height:
+                break
+        return tuple(fit(((" " * SIDE, "text"), *line), width) for line in aired(parts, inside, height))
+
+    def _parts(self, told: Scene, form: Form, width: int) -> list[list[Line]]:
+        """Head, answers, and what was and will be done; between them stand rules."""
+        done = [*self._done(told, form, width), *self._next(told, form, width)]
+        return [part for part in (self._head(told, form, width), self._answers(form, width), done) if part]
+
+    # --- the head ---------------------------------------------------------------------------------------------
+
+    def _head(self, told: Scene, form: Form, width: int) -> list[Line]:
+        taken, severity, _ = self._below.pictured
+        readings = {face.SIGNAL: taken[face.SIGNAL] for face in FACES if face.SIGNAL in taken}
+        # Nothing in there is cut yet: what is too long is wrapped here.
+        (chip, _), *why = banner.verdict(severity, readings, self._below.now, 400)
+        level, now = chip.strip(), self._below.now
+        ink = INKS.get(level, "strong")
+        lines = list(_large(level, ink, _elapsed(told.since, now), width, form.figure))
+        sentence = "; ".join(filter(None, (part.strip() for text, _ in why for part in text.split("  "))))
+        loud = "strong" if level in INKS else "text"
+        lines += [BLANK] * form.air
+        lines += [((line, loud),) for line in wrapped(sentence, width, form.why)] or [BLANK]
+        lines.append(self._who(told, width))
+        return lines
+
+    def _who(self, told: Scene, width: int) -> Line:
+        drives = plain(told.driver or told.commander, 30)
+        parts: list[Run] = [(f"{drives} drives" if drives else "nobody drives", "strong" if drives else "warn")]
+        if told.driver and told.commander and told.driver != told.commander:
+            parts.append((f"{plain(told.commander, 30)} leads", "text"))
+        if told.declared:
+            parts.append((f"declared {plain(told.declared, 10)}", "warn"))
+        if told.id:
+            parts.append((f"{plain(told.id, 30)}{f' {plain(told.title, 80)}' if told.title else ''}", "muted"))
+        line: list[Run] = []
+        for run in parts:
+            line += [("   ", "text"), run] if line else [run]
+        what = "since it was opened" if told.id else "since the severity rose"
+        since: Line = ((f"{what}, {clock(told.since)}Z", "muted"),) if told.since is not None else ()
+        return spread(tuple(line), since, width) if since else fit(tuple(line), width)
+
+    # --- the answers ------------------------------------------------------------------------------------------
+
+    def _answers(self, form: Form, width: int) -> list[Line]:
+        console = self._below
+        slim = width < SLIM or form.figure == 1
+        left = width if slim else round((width - BETWEEN) * LEFT)
+        right = width if slim else width - BETWEEN - left
+        readings = console.pictured[0]
+        told = []
+        for signal, wide in zip(answers.ANSWERS, (left, right, left, right), strict=True):
+            space = console.space(signal, wide, 1 if slim else form.figure)
+            told.append((answers.answer(signal, readings.get(signal), space), space))
+        if slim:
+            return [answers.brief(*one) for one in told]
+        gap: Run = (" " * BETWEEN, "text")
+        drawn = zip(answers.beside(told[::2]), answers.beside(told[1::2]), strict=True)
+        above, below = ([(*one, gap, *other) for one, other in zip(*both, strict=True)] for both in drawn)
+        return [*above, BLANK, *below]
+
+    # --- what was done, and what comes --------------------------------------------------------------------------
+
+    def _done(self, told: Scene, form: Form, width: int) -> list[Line]:
+        if not form.moves:
+            return []
+        if not told.moves:
+            return [(("done".ljust(LABEL), "muted"), ("no action yet", "muted"))]
+        lines = []
+        mark = max(cells(one.verdict[0]) for one in told.moves) + 2
+        for n, one in enumerate(reversed(told.moves[-form.moves :])):
+            text, ink = one.verdict
+            who = f"{clock(one.at)[:5]} {plain(one.by, 16)}  "
+            because = f": {plain(one.because)}" if one.because else ""
+            lines.append((
+                ("done".ljust(LABEL) if n == 0 else " " * LABEL, "muted"),
+                (column(text, mark), ink),
+                (who, "muted"),
+                (plain(one.name, 80), "strong"),
+                (because, "text"),
+            ))  # fmt: skip
+        return [fit(line, width) for line in lines]
+
+    def _next(self, told: Scene, form: Form, width: int) -> list[Line]:
+        ahead = told.ahead or (("nothing is under way or planned", "muted"),)
+        lines: list[Line] = []
+        for n, (text, ink) in enumerate(ahead[: form.ahead]):
+            label = "next".ljust(LABEL) if n == 0 else " " * LABEL
+            lines.append(((label, "muted"), (cut(plain(text), width - LABEL), ink)))
+        return lines
+
+
+def named(event: events.Key) -> str:
+    """A key as people call it: `^P`, `esc`, `?`, `d`."""
+    if event.key in NAMES:
+        return NAMES[event.key]
+    if event.key.startswith("ctrl+"):
+        return f"^{event.key[5:].upper()}"
+    return event.character if event.is_printable and event.character else event.key.replace("_", " ")
+
+
+def aired(parts: list[list[Line]], width: int, height: int) -> list[Line]:
+    """The parts with rules between them, and the lines that are left over spread around the rules."""
+    spare = max(0, height - sum(map(len, parts)) - len(parts) + 1)
+    rule: Line = (("─" * width, "frame"),)
+    gaps = 2 * (len(parts) - 1) + 1  # before the first part, and before and after each rule
+    each, more = divmod(min(spare, 3 * gaps), gaps)
+    lines: list[Line] = [BLANK] * (each + (1 if more > 2 * (len(parts) - 1) else 0))
+    for n, part in enumerate(parts):
+        if n:
+            before = each + (1 if more > 2 * (n - 1) else 0)
+            after = each + (1 if more > 2 * (n - 1) + 1 else 0)
+            lines += [*[BLANK] * before, rule, *[BLANK] * after]
+        lines += part
+    return lines[:height]
+
+
+def _elapsed(since: datetime | None, now: datetime) -> str:
+    """`0:04:12`; "" where no time runs."""
+    if since is None:
+        return ""
+    seconds = max(0, int((now - since).total_seconds()))
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def _large(level: str, ink: str, elapsed: str, width: int, height: int) -> tuple[Line, ...]:
+    """The severity at the left and the incident's clock at the right, as large as fits."""
+    both = figures.large_width(level) + figures.large_width(elapsed) + BETWEEN
+    if height >= figures.LARGE and figures.drawable(level) and both <= width:
+        rows = figures.large(level, ink)
+        times = figures.large(elapsed, "strong") if elapsed else (BLANK,) * figures.LARGE
+    elif height >= figures.HEIGHT and figures.drawable(level) and both // 2 <= width:
+        rows = figures.figure(level, ink)
+        times = figures.figure(elapsed, "strong") if elapsed else (BLANK,) * figures.HEIGHT
+    else:
+        rows, times = (((level, ink),),), (((elapsed, "strong"),),)
+    return tuple(spread(row, time, width) for row, time in zip(rows, times, strict=True))
+
+
+def begin(console: Console, desk: Callable[[], Desk | None]) -> None:
+    """Lay the view over the panes."""
+    if console.query(Presentation):
+        return
+    sheet, app = paths.STYLES / "presentation.tcss", console.app
+    if not app.stylesheet.has_source(str(sheet), ""):
+        app.stylesheet.read(sheet)
+        app.stylesheet.reparse()
+    console.add_class("-presenting")
+    console.mount(Frame(console), before=0)
+    console.query_one("#panes").mount(Presentation(console, desk), before=0)
+    app.stylesheet.update(console)
+
+
+def end(console: Console) -> None:
+    """Give the panes back."""
+    console.remove_class("-presenting")
+    for view in (*console.query(Frame), *console.query(Presentation)):
+        view.remove()
+
+
+def pressed(console: Console, event: events.Key, focused: object) -> None:
+    """A key was pressed; `focused` is what has the keys now."""
+    for frame in console.query(Frame):
+        frame.pressed(event, isinstance(focused, Input))

@@ -1,0 +1,198 @@
+"""What a shared screen tells of the incident beside its figures: since when, who drives, what was done, what comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ..journal import Entry, Kind
+from ..runbook.model import Scenario, Step
+from ..runbook.resolution import Node, resolve
+from ..warroom.incident import CALM, Incident
+from ..warroom.taking import Taken, taken_in
+from ..widgets.cells import Run, plain
+from ..widgets.words import clock, duration
+from . import strip
+
+if TYPE_CHECKING:
+    from ..model import Reading
+    from ..operations import Operation, Operations
+    from .desk import Desk
+
+MOVES = 3  # the last actions that are told of
+UNDER_WAY = ("preparing", "asking", "sending", "watching")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """An action that was taken: when, by whom, which, its verdict (or outcome) as (text, ink), and why."""
+
+    at: datetime
+    by: str
+    name: str
+    verdict: Run
+    because: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """`since` (UTC): when the incident was opened, else when the severity rose; None while there is neither.
+
+    `driver` is "" where nobody drives. `moves` are the last actions, the newest last; `ahead` is what comes next, as
+    (text, ink), the most urgent first.
+    """
+
+    id: str = ""
+    title: str = ""
+    since: datetime | None = None
+    declared: str = ""
+    driver: str = ""
+    commander: str = ""
+    moves: tuple[Move, ...] = ()
+    ahead: tuple[Run, ...] = ()
+
+
+def scene(desk: Desk | None, risen_at: datetime | None, readings: Mapping[str, Reading], now: datetime) -> Scene:
+    """The scene by now. `desk`: None while it is not made; `risen_at`: when this screen saw the severity rise."""
+    if desk is None:
+        return Scene(since=risen_at)
+    operations = desk.operations
+    incident = operations.incident
+    return Scene(
+        **_incident(incident, operations, risen_at),
+        moves=moves(operations.entries, operations.shown),
+        ahead=(*_trouble(operations), *_ahead(incident, operations.shown, now), *_scenario(desk, readings, now)),
+    )
+
+
+def _incident(incident: Incident | None, operations: Operations, risen_at: datetime | None) -> dict[str, object]:
+    if incident is None:
+        rose = _rose(operations.entries) if risen_at is not None else None
+        return {"since": min(filter(None, (rose, risen_at)), default=None)}
+    judged = incident.levels[-1].level if incident.levels else ""
+    declared = incident.declared[-1].level if incident.declared else ""
+    return {
+        "id": operations.journal.file.stem,
+        "title": incident.title,
+        "since": incident.since or incident.begin,
+        "declared": declared if declared != judged else "",
+        "driver": incident.roles.get("operator", ""),
+        "commander": incident.commander,
+    }
+
+
+def _rose(entries: Sequence[Entry]) -> datetime | None:
+    """When the severity that is on record rose from none; None where it is none, or nobody has recorded it."""
+    rose = None
+    for entry in reversed(entries):
+        if entry.kind == Kind.SEVERITY:
+            if entry.data.get("level") in (CALM, None):
+                break
+            rose = entry.at
+    return rose
+
+
+def moves(entries: Sequence[Entry], shown: Sequence[Operation]) -> tuple[Move, ...]:
+    """The last actions on record, those of other consoles too; of one that goes on, how far it is."""
+    intents = [entry for entry in entries if entry.kind == Kind.INTENT][-MOVES:]
+    if not intents:
+        return ()
+    since = entries.index(intents[0])
+    live = {one.intent: one for one in shown if one.intent}
+    return tuple(_move(taken, live.get(taken.intent)) for taken in taken_in(entries[since:])[-MOVES:])
+
+
+def _move(taken: Taken, live: Operation | None) -> Move:
+    verdict, because = _verdict(taken, live)
+    return Move(at=taken.at, by=taken.by.partition("@")[0], name=taken.name, verdict=verdict, because=because)
+
+
+def _verdict(taken: Taken, live: Operation | None) -> tuple[Run, str]:
+    if taken.undone_at is not None:
+        return ("○ taken back", "muted"), f"by {taken.undone_by}, {clock(taken.undone_at)}"
+    if taken.verdict:
+        return strip.ENDS.get(taken.verdict, strip.ENDS["unknown"]), taken.because
+    if live is not None and live.phase == "sending" and not live.unfinished:
+        return ("▸ sending", "note"), live.progress or "no answer yet"
+    if live is not None and live.phase == "watching":
+        return ("▸ watching", "note"), taken.answer
+    if taken.ended_at is not None:
+        return strip.OUTCOMES.get(taken.outcome, strip.OUTCOMES["unknown"]), taken.answer
+    return strip.ENDS["unknown"], f"nobody knows what became of it: look whether {taken.watch or 'it happened'}"
+
+
+def _trouble(operations: Operations) -> Iterator[Run]:
+    if operations.trouble:
+        yield f"▲ {operations.trouble}", "alarm"
+
+
+def _ahead(incident: Incident | None, shown: Sequence[Operation], now: datetime) -> Iterator[Run]:
+    for proposal in incident.proposals if incident is not None else ():
+        if proposal.open(now):
+            left = duration((proposal.until - now).total_seconds())
+            if proposal.needs == "approval":
+                yield f"▸ {proposal.name} waits for a second person's word, for {left}", "note"
+            else:
+                yield f"▸ {proposal.name} goes ahead at {clock(proposal.until)} unless somebody objects: {left}", "note"
+    for one in shown:
+        who = plain(one.by.partition("@")[0], 30)
+        if one.phase == "sending" and not one.unfinished:
+            yield f"▸ {one.name} is being sent by {who}{f': {one.progress}' if one.progress else ''}", "note"
+        elif one.phase == "watching":
+            watch = one.plan.watch if one.plan is not None else one.watch
+            until = f"until {clock(one.watch_until)} " if one.watch_until is not None else ""
+            yield f"▸ {until}it is watched whether {watch or f'{one.name} helped'}", "note"
+        elif one.phase in UNDER_WAY and one.stopped is None:
+            yield f"▸ {who} prepares {one.name}", "note"
+
+
+def _scenario(desk: Desk, readings: Mapping[str, Reading], now: datetime) -> Iterator[Run]:
+    """The next step of the scenario that is open or was touched last; or that one fits and nobody has begun it."""
+    scenario = desk.pane.scenario if desk.pane is not None else _touched(desk)
+    if scenario is None:
+        if desk.fits:
+            yield f"○ {_named(desk.fits[0].scenario)} fits, and nobody has begun it", "strong"
+        return
+    found = next_step(desk, scenario, readings, now)
+    if found is None:
+        yield f"● {_named(scenario)}: every step is settled", "muted"
+    else:
+        step, state = found
+        yield f"{'▸' if state == 'running' else '○'} {_named(scenario)}: {step.title}", "strong"
+
+
+def _named(scenario: Scenario) -> str:
+    return f"scenario {scenario.number}" if scenario.number else scenario.title
+
+
+def _touched(desk: Desk) -> Scenario | None:
+    last = next((entry for entry in reversed(desk.operations.entries) if entry.kind == Kind.STEP), None)
+    if last is None or desk.runbook is None:
+        return None
+    scenario = desk.runbook.chapter(str(last.data.get("scenario")))
+    return scenario if scenario is not None and desk.operations.walk(scenario.id) is not None else None
+
+
+def next_step(
+    desk: Desk, scenario: Scenario, readings: Mapping[str, Reading], now: datetime
+) -> tuple[Step, str] | None:
+    """The first step that waits, and its state (pending or running); None where every step is settled."""
+    walk = desk.operations.walk(scenario.id)
+    answers, taken = (walk.answers, walk.taken) if walk else ({}, {})
+    nodes = resolve(scenario, readings, desk.operations.settings, now, answers, taken)
+    for step in _steps(nodes):
+        mark = walk.marks.get(step.id) if walk else None
+        if mark is None or mark.state in ("pending", "running"):
+            return step, mark.state if mark else "pending"
+    return None
+
+
+def _steps(nodes: Sequence[Node]) -> Iterator[Step]:
+    for node in nodes:
+        if node.applies is False:
+            continue
+        if isinstance(node.step, Step):
+            yield node.step
+        yield from _steps(node.nodes)
