@@ -39,8 +39,10 @@ if TYPE_CHECKING:
     from .sources import Sources
     from .warroom.recording import Recorder
 
+PARENT_S = 2.0  # how often a served console looks whether it still is
 CLOSE_S = 0.5  # how long leaving may wait for connections to say goodbye
 SWITCH_S = 0.001  # a thread that imports or decodes lets the screen have its turn after so long
+LOOKING = ("help", "journal", "logs", "next_theme", "quit", "help_quit", "command_palette")
 # Of our own, imported in a thread once the first frame stands; on the loop they would hold up keys for 150 ms.
 BEHIND = ("signals", "severity", *(f"sources.{name}" for name in NAMES))
 
@@ -100,6 +102,11 @@ class NexConsole(App[None]):
     ) -> None:
         super().__init__(driver_class=_calm_mouse(self.get_driver_class()))
         self._present_at_once = present
+        if settings.journal.read_only:  # only to be looked at: a key that does something does not exist here
+            self._bindings.key_to_bindings = {
+                key: kept for key, bindings in self._bindings.key_to_bindings.items()
+                if (kept := [one for one in bindings if one.action in LOOKING])
+            }  # fmt: skip
         self.settings, self.sources, self._opener = settings, sources, opener
         self.refused: NexConsoleError | None = None
         self._told_to_end = 0  # by this signal
@@ -135,8 +142,9 @@ class NexConsole(App[None]):
     def on_mount(self) -> None:
         if self._told_to_end:
             self._leave(self._told_to_end)  # while there was nothing yet that could be left
-        if self._present_at_once:
-            self.present(True)
+        if self.is_web:  # whoever served it may have died
+            parent = os.getppid()
+            self.set_interval(PARENT_S, lambda: None if os.getppid() == parent else self.exit())
         self.call_after_refresh(self._begin)
 
     def _leave(self, number: int) -> None:
@@ -147,6 +155,8 @@ class NexConsole(App[None]):
 
     def _begin(self) -> None:
         """After the first paint: long-lived objects are no business of the collector's, and polling starts."""
+        if self._present_at_once:
+            self.present(True)
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
         gc.enable()
@@ -295,6 +305,9 @@ class NexConsole(App[None]):
         self.console_screen.tick()
 
     def action_present(self) -> None:
+        if self.settings.journal.read_only:
+            self.console_screen.say("this console only watches")
+            return
         self.present(not self.presenting)
         said = "shared screen: customer data is masked" if self.presenting else "nothing is masked any more"
         self.console_screen.say(said)
@@ -376,8 +389,10 @@ class NexConsole(App[None]):
                 f"Maximize {face.TITLE.lower()}, or restore it",
                 lambda name=face.SIGNAL: console.action_pane(name),
             )
-        shared = "Back to the panes, nothing masked" if self.presenting else "Larger figures, customer data masked"
-        yield SystemCommand("Present (P)", shared, self.action_present)
+        if not self.settings.journal.read_only:
+            yield SystemCommand(
+                "Present (P)", "Larger figures for a shared screen, customer data masked; or back", self.action_present
+            )
         yield SystemCommand("Freeze (p)", "Freeze the picture, or show the newest again", console.action_freeze)
         yield SystemCommand("Copy (c)", "Copy the cursor's row, or the focused pane, as text", console.action_copy)
         for theme in themes.THEMES:

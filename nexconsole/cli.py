@@ -82,7 +82,16 @@ def _console_parser() -> argparse.ArgumentParser:
     """The console's own flags alone: what the other commands need is not imported on its way."""
     parser = argparse.ArgumentParser(prog="nexconsole", parents=[_flags()])
     parser.add_argument("command")
+    _add_view(parser)
     return parser
+
+
+def _add_view(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--present", action="store_true", help="as a shared screen: large, customer data masked")
+    parser.add_argument(
+        "--watch", dest="journal.read_only", action="store_const", const=True,
+        help="only to be looked at: nothing can be done here, nothing is written",
+    )  # fmt: skip
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nexconsole", description="The war-room console for NexNum.")
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="without a command: open the console")
-    commands.add_parser("console", parents=[flags], help="open the console on the systems that the settings name")
+    _add_view(
+        commands.add_parser("console", parents=[flags], help="open the console on the systems that the settings name")
+    )
     _add_drill(commands, flags)
     for name, meaning in (
         ("status", "print every signal once and exit as a monitoring plugin does"),
@@ -107,12 +118,23 @@ def _parser() -> argparse.ArgumentParser:
     warroom.add_parser(commands, [flags])
     _add_replay(commands, flags)
     runbook.add_parsers(commands, flags)
+    _add_serve(commands, flags)
     return parser
+
+
+def _add_serve(commands: Any, flags: argparse.ArgumentParser) -> None:
+    serve = commands.add_parser("serve", parents=[flags], help="the shared screen in a browser, only to be looked at")
+    serve.add_argument("--host", default="127.0.0.1", help="where to listen; 127.0.0.1 is for this machine alone")
+    serve.add_argument("--port", type=int, default=8000, help="0: any that is free (default 8000)")
+    serve.add_argument(
+        "--token", help="what watchers must know (else NEXCONSOLE_SERVE_TOKEN, else one is made up and printed)"
+    )
 
 
 def _add_drill(commands: Any, flags: argparse.ArgumentParser) -> None:
     drill = commands.add_parser("drill", parents=[flags], help="rehearse an incident on a world of our own")
     drill.add_argument("scenario", nargs="?", default="provider-outage", help="which incident (see --list)")
+    _add_view(drill)
     drill.add_argument("--list", action="store_true", help="list the scenarios")
     drill.add_argument("--world", action="store_true", help="stage the world without a console, until stopped")
     drill.add_argument("--env-file", metavar="FILE", help="write the world's addresses there as environment lines")
@@ -153,27 +175,32 @@ def _load(options: argparse.Namespace) -> settings.Loaded:
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
     """What the flags say, by settings key; None where they say nothing."""
-    return {key: getattr(options, key) for key in (*(key for _, key, _ in FLAGS), "actions.observe")}
+    given = {key: getattr(options, key) for key in (*(key for _, key, _ in FLAGS), "actions.observe")}
+    given["journal.read_only"] = watching = getattr(options, "journal.read_only", None)
+    return given | {"actions.observe": given["actions.observe"] or watching}
 
 
 def _console(options: argparse.Namespace) -> int:
-    return _open_console(_load(options).settings)
+    return _open_console(_load(options).settings, options.present)
 
 
 def _need_terminal() -> None:
+    if os.environ.get("TEXTUAL_DRIVER"):  # `serve` has a browser for it
+        return
     if not (os.isatty(0) and os.isatty(1)):
         raise NexConsoleError("the console needs a terminal (ssh -t gives one); `nexconsole status` needs none")
     if not os.isatty(2):
         os.dup2(1, 2)  # Textual draws on the standard error
 
 
-def _open_console(chosen: settings.Settings) -> int:
+def _open_console(chosen: settings.Settings, present: bool = False) -> int:
     _need_terminal()
     from .app import NexConsole
 
     unlogged = diagnostics.start(chosen.log_level)
     drill = chosen.name if chosen.environment == "drill" else None
-    app = NexConsole(settings.named(chosen), opener=_open_sources, drill=drill, warning=unlogged)
+    chosen = settings.named(settings.powerless(chosen) if chosen.journal.read_only else chosen)
+    app = NexConsole(chosen, opener=_open_sources, drill=drill, warning=unlogged, present=present)
     app.run()
     if app.refused is not None:
         raise app.refused
@@ -211,7 +238,7 @@ def _drill(options: argparse.Namespace) -> int:
 
 def _rehearse(environment: dict[str, str], options: argparse.Namespace) -> int:
     loaded = settings.load(None, _given(options), environment)
-    return _open_console(loaded.settings)
+    return _open_console(loaded.settings, options.present)
 
 
 def _keep_world(environment: dict[str, str], options: argparse.Namespace) -> int:
@@ -325,6 +352,14 @@ def _sheet(options: argparse.Namespace) -> int:
     return command.run_sheet(_load(options).settings)
 
 
+def _serve(options: argparse.Namespace) -> int:
+    from . import serving
+
+    _load(options)  # what is wrong with the settings is said here, not in a browser
+    diagnostics.start("info")
+    return serving.run(options, _given(options))
+
+
 def _runbook(options: argparse.Namespace) -> int:
     from .actions.auditing import auditor
     from .runbook import command
@@ -354,4 +389,5 @@ COMMANDS = {
     "replay": _replay,
     "sheet": _sheet,
     "runbook": _runbook,
+    "serve": _serve,
 }

@@ -16,10 +16,12 @@ MOST_TARGETS = 200  # of one kind; more are found by typing them where the actio
 
 def commands(desk: Desk, fixed: Iterable[tuple[str, str, str, Callable[[], object]]]) -> list[Command]:
     """Everything that can be done, or why not now. `fixed` are (name, title, detail, what it does)."""
-    observing = desk.operations.observing()
-    found = [*_scenarios(desk), *_operations(desk), *_incident(desk)]
-    for name in sorted(ACTIONS):
-        found += _action(desk, ACTIONS[name], observing)
+    found: list[Command] = []
+    if not desk.operations.settings.journal.read_only:
+        observing = desk.operations.observing()
+        found = [*_scenarios(desk), *_operations(desk), *_incident(desk)]
+        for name in sorted(ACTIONS):
+            found += _action(desk, ACTIONS[name], observing)
     found += _logs(desk)
     found += [
         Command(name=name, title=title, detail=detail, run=run, words=(detail,)) for name, title, detail, run in fixed

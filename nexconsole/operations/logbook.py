@@ -188,6 +188,8 @@ class Logbook:
         return await self._record(name, kind, data)
 
     async def _record(self, name: str, kind: str, data: Mapping[str, Any]) -> Entry:
+        if self._settings.journal.read_only:
+            raise JournalError("this console only watches")
         try:
             entry = await asyncio.to_thread(self.journal_of(name).append, kind, data)
         except JournalError as error:
@@ -216,6 +218,8 @@ class Logbook:
 
     async def open(self, data: Mapping[str, Any]) -> str:
         """Begin a new incident with this opening entry; its id. Raises JournalError."""
+        if self._settings.journal.read_only:
+            raise JournalError("this console only watches")
         name = await asyncio.to_thread(new_incident, journal_folder(self._settings), self._clock())
         self._chosen = name
         await self._record(name, Kind.OPENED, data)

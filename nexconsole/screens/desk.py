@@ -106,9 +106,10 @@ class Desk:
     def tick(self) -> None:
         """Once a second."""
         severity = self.console.severity
-        if severity is not None and not severity.unknown:
-            self.operations.judged(severity.level, [reason.text for reason in severity.reasons])
-        self.operations.watch()
+        if not self.operations.settings.journal.read_only:
+            if severity is not None and not severity.unknown:
+                self.operations.judged(severity.level, [reason.text for reason in severity.reasons])
+            self.operations.watch()
         self._ticks += 1
         if self._ticks % LIVES_EVERY == 0:
             self.operations.look_again()
@@ -184,6 +185,8 @@ class Desk:
     def _paint_strip(self) -> None:
         width, most = self.console.size.width, strip.MOST if self.console.size.height >= 30 else 2
         drawn = strip.lines(self.operations.shown, self.operations.undoable, self.clock(), width, most)
+        if self.console.has_class("-presenting") and not self.console.has_class("-maximized"):
+            drawn = ()  # the shared screen has them among its own lines
         drawn = (*proposed.lines(self.incidents.waiting(), self.clock(), width), *drawn)
         if trouble := self.operations.trouble:
             said = wrapped(plain(trouble), max(10, width - 3), 2)

@@ -63,7 +63,7 @@ def scene(desk: Desk | None, risen_at: datetime | None, readings: Mapping[str, R
     return Scene(
         **_incident(incident, operations, risen_at),
         moves=moves(operations.entries, operations.shown),
-        ahead=(*_trouble(operations), *_ahead(incident, operations.shown, now), *_scenario(desk, readings, now)),
+        ahead=(*_ahead(incident, operations.shown, now), *_scenario(desk, readings, now)),
     )
 
 
@@ -121,11 +121,6 @@ def _verdict(taken: Taken, live: Operation | None) -> tuple[Run, str]:
     if taken.ended_at is not None:
         return strip.OUTCOMES.get(taken.outcome, strip.OUTCOMES["unknown"]), taken.answer
     return strip.ENDS["unknown"], f"nobody knows what became of it: look whether {taken.watch or 'it happened'}"
-
-
-def _trouble(operations: Operations) -> Iterator[Run]:
-    if operations.trouble:
-        yield f"▲ {operations.trouble}", "alarm"
 
 
 def _ahead(incident: Incident | None, shown: Sequence[Operation], now: datetime) -> Iterator[Run]:

@@ -1,6 +1,6 @@
 """What can be set, and where each value comes from."""
 
-from .loading import ENVIRONMENT, SECRETS, URLS, Loaded, load, mask_url, named
+from .loading import ENVIRONMENT, SECRETS, URLS, Loaded, load, mask_url, named, powerless
 from .tables import (
     Actions,
     Alertmanager,
@@ -50,4 +50,5 @@ __all__ = [
     "load",
     "mask_url",
     "named",
+    "powerless",
 ]

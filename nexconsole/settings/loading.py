@@ -108,6 +108,13 @@ def named(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, operator=operator)
 
 
+def powerless(settings: Settings) -> Settings:
+    """The same settings without what gives a right to change something; what only reads needs none of it."""
+    api = msgspec.structs.replace(settings.api, cron_secret="", admin_token="")
+    actions = msgspec.structs.replace(settings.actions, observe=True)
+    return msgspec.structs.replace(settings, api=api, actions=actions)
+
+
 def mask_url(url: str) -> str:
     """The address with its password, and any parameter's value, replaced by ***."""
     head, at, rest = url.rpartition("@")

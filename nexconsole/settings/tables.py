@@ -163,6 +163,7 @@ class Alertmanager(Table):
 class Journal(Table):
     folder: str = ""  # shared by the consoles of one host; empty: the XDG state folder of the account
     lock_timeout_s: float = 3.0  # how long an entry may wait for another console's
+    read_only: bool = False  # this console only watches: it writes no entry
 
 
 class WarRoom(Table):

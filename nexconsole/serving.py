@@ -1,0 +1,239 @@
+"""`nexconsole serve`: the shared screen in a browser. Each watcher has a console of his own that can only be looked at.
+
+Who has the token sees the screen: on the page, its files and its websocket, first in the address, then as a cookie.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import hashlib
+import hmac
+import ipaddress
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import NexConsoleError, SettingsError
+from .settings import ENVIRONMENT
+
+try:
+    import aiohttp_jinja2
+    import jinja2
+    from aiohttp import web
+    from textual_serve.app_service import AppService
+    from textual_serve.server import Server, to_int
+except ImportError as error:
+    raise NexConsoleError("serve needs textual-serve: pip install 'nexconsole[serve]'") from error
+
+log = logging.getLogger(__name__)
+
+TOKEN = "NEXCONSOLE_SERVE_TOKEN"  # the variable
+COOKIE = "nexconsole"
+MOST = 8  # watchers at once: each is a console that reads
+END_S = 3.0  # how long a watcher's console may take to end
+# What gives a right to change something stays with this process.
+KEPT_BACK = frozenset({"CRON_SECRET", TOKEN})
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+    " connect-src 'self' ws: wss:; frame-ancestors 'none'"
+)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def run(options: argparse.Namespace, given: Mapping[str, Any]) -> int:
+    """Serve until a signal ends it; 0. `given`: the flags' settings by key. Raises NexConsoleError."""
+    token = options.token if options.token is not None else os.environ.get(TOKEN)
+    if token is not None and not token.strip():
+        raise SettingsError("the token is empty: everybody would see the screen. Leave it out and one is made up")
+    command = [sys.executable, "-m", "nexconsole", "console", *_flags(given, options.config), "--present", "--watch"]
+    serving = Serving(command, _variables(given), options.host, options.port, token or secrets.token_urlsafe(24))
+    if not _is_loopback(options.host):
+        print(f"nexconsole: {options.host} can be reached by others, and nothing is encrypted: whoever learns the"
+              " address sees this screen", file=sys.stderr)  # fmt: skip
+    asyncio.run(serving.serve())
+    return 0
+
+
+def _flags(given: Mapping[str, Any], config: str | None) -> list[str]:
+    """What the console's command line must say; addresses go by variables, for others can read a command line."""
+    from .cli import FLAGS
+
+    by_variable = set(ENVIRONMENT.values())
+    words = ["--config", config] if config else []
+    for flag, key, _ in FLAGS:
+        if given.get(key) is not None and key not in by_variable:
+            words += [flag, str(given[key])]
+    return words
+
+
+def _variables(given: Mapping[str, Any]) -> dict[str, str]:
+    """The environment of a watcher's console."""
+    variables = {name: value for name, value in os.environ.items() if name not in KEPT_BACK}
+    for name, key in ENVIRONMENT.items():
+        if given.get(key) is not None:
+            variables[name] = str(given[key])
+    return variables
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Watcher(AppService):
+    """One watcher's console, in a process of its own."""
+
+    def __init__(self, words: Sequence[str], variables: Mapping[str, str], **ways: Any) -> None:
+        super().__init__("", **ways)
+        self._words, self._variables = tuple(words), variables
+
+    async def _open_app_process(self, width: int = 80, height: int = 24) -> asyncio.subprocess.Process:
+        own = {name: value for name, value in self._build_environment(width, height).items() if name not in os.environ}
+        forced = {"TEXTUAL_DRIVER": "textual.drivers.web_driver:WebDriver", "COLUMNS": str(width), "ROWS": str(height)}
+        self._process = await asyncio.create_subprocess_exec(
+            *self._words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env={**self._variables, **own, **forced}, start_new_session=True,
+        )  # fmt: skip
+        self._stdin = self._process.stdin
+        return self._process
+
+    async def end(self) -> None:
+        """End the console, by force if it must be; nothing of it stays."""
+        try:
+            async with asyncio.timeout(END_S):
+                await self.stop()
+                if self._process is not None:
+                    await self._process.wait()
+        except (TimeoutError, OSError) as error:
+            log.warning("a watcher's console did not end by itself: %s", error)
+        finally:
+            if self._process is not None and self._process.returncode is None:
+                self._process.kill()
+                await self._process.wait()
+
+
+class Serving(Server):
+    """textual-serve's page and protocol, behind the token. `command` opens a console that only watches."""
+
+    def __init__(self, command: Sequence[str], variables: Mapping[str, str], host: str, port: int, token: str) -> None:
+        super().__init__("", host=host, port=port, title="NexConsole")
+        self._words, self._variables, self._token = tuple(command), variables, token
+        self._watchers: set[Watcher] = set()
+
+    async def serve(self) -> None:  # type: ignore[override]
+        """Listen until SIGINT, SIGTERM or SIGHUP. Raises NexConsoleError where it can't."""
+        runner = web.AppRunner(self.application(), access_log=None)
+        await runner.setup()
+        ended = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        try:
+            await self._listen(runner)
+            await ended.wait()
+        finally:
+            await asyncio.gather(*(watcher.end() for watcher in tuple(self._watchers)))
+            await runner.cleanup()
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        try:
+            await web.TCPSite(runner, self.host, self.port, shutdown_timeout=END_S).start()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                why = f"port {self.port} of {self.host} is in use: choose another with --port"
+            else:
+                why = f"{self.host}, port {self.port}: {(error.strerror or str(error)).lower()}"
+            raise NexConsoleError(why) from error
+        port = runner.addresses[0][1]
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        print(f"http://{host}:{port}/?token={self._token}\nCtrl+C ends it, and every console in it", flush=True)
+
+    def application(self) -> web.Application:
+        """The page, its files and its websocket, and the one door before them."""
+        application = web.Application(middlewares=[self._door])
+        aiohttp_jinja2.setup(application, loader=jinja2.FileSystemLoader(self.templates_path))
+        application.add_routes([
+            web.get("/", self._page, name="index"),
+            web.get("/ws", self.handle_websocket, name="websocket"),
+            web.static("/static", self.statics_path, name="static"),
+        ])  # fmt: skip
+        return application
+
+    # --- the door ---------------------------------------------------------------------------------------------
+
+    @web.middleware
+    async def _door(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not self._may_enter(request):
+            raise web.HTTPForbidden(text="403: open the whole address that `nexconsole serve` printed\n")
+        if not self._is_own(request):
+            raise web.HTTPForbidden(text="403: this page is another site's\n")
+        answer = await handler(request)
+        if not answer.prepared:
+            answer.headers.update({"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer",
+                                   "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})  # fmt: skip
+        return answer
+
+    def _may_enter(self, request: web.Request) -> bool:
+        """Compared in constant time, whichever of the two came."""
+        token = hmac.compare_digest(request.query.get("token", "").encode(), self._token.encode())
+        cookie = hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), self._pass.encode())
+        return token or cookie
+
+    def _is_own(self, request: web.Request) -> bool:
+        """Whether a page of ours asks: another site's script must not open the websocket in a watcher's browser."""
+        place = urlsplit(f"//{request.host}").hostname or ""
+        if _is_loopback(self.host) and not _is_loopback(place):
+            return False
+        origin = request.headers.get("Origin")
+        return origin is None or urlsplit(origin).netloc == request.host
+
+    @property
+    def _pass(self) -> str:
+        """What the cookie holds: it opens this door, and tells nobody the token."""
+        return hashlib.sha256(f"nexconsole {self._token}".encode()).hexdigest()
+
+    # --- what is behind it ------------------------------------------------------------------------------------
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        """The page; whoever comes with the token gets a cookie first, and an address without it."""
+        if "token" in request.query:
+            size = f"?fontsize={to_int(request.query['fontsize'], 16)}" if "fontsize" in request.query else ""
+            answer = web.HTTPSeeOther(f"/{size}")
+            answer.set_cookie(COOKIE, self._pass, httponly=True, samesite="Lax", path="/")
+            return answer
+        self.public_url = f"{request.scheme}://{request.host}"  # as the watcher's browser calls us
+        return await self.handle_index(request)
+
+    async def handle_websocket(self, request: web.Request) -> web.StreamResponse:
+        """A console for this watcher, until he leaves."""
+        if len(self._watchers) >= MOST:
+            raise web.HTTPServiceUnavailable(text=f"503: {MOST} are watching already\n")
+        websocket = web.WebSocketResponse(heartbeat=15)
+        await websocket.prepare(request)
+        watcher = Watcher(
+            self._words, self._variables, write_bytes=websocket.send_bytes, write_str=websocket.send_str,
+            close=websocket.close, download_manager=self.download_manager,
+        )  # fmt: skip
+        self._watchers.add(watcher)
+        try:
+            size = (min(400, max(20, to_int(request.query.get(side, ""), usual)))
+                    for side, usual in (("width", 106), ("height", 30)))  # fmt: skip
+            await watcher.start(*size)
+            await self._process_messages(websocket, watcher)
+        except (ValueError, AssertionError, LookupError, TypeError) as error:
+            log.warning("a watcher's browser sent what can't be understood: %s", error)
+        finally:
+            await watcher.end()
+            self._watchers.discard(watcher)
+            await websocket.close()
+        return websocket

@@ -1,0 +1,213 @@
+"""`nexconsole serve`: who may look, and that looking is all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import pyte
+import pytest
+from desk import until
+
+from nexconsole import cli, serving
+from nexconsole.settings import ENVIRONMENT, powerless
+from nexconsole.settings.tables import Api, Settings
+
+TOKEN = "a-token-for-tests-only"
+
+
+class Served:
+    """A real `nexconsole serve` in a process of its own, and where it listens."""
+
+    def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
+        self.process = process
+        self.base = "http://" + urlsplit(address).netloc
+        self.address = address
+
+    def children(self) -> list[int]:
+        task = Path(f"/proc/{self.process.pid}/task")
+        try:
+            return [int(pid) for one in task.iterdir() for pid in (one / "children").read_text().split()]
+        except OSError:
+            return []
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    environment = {**os.environ, "NEXCONSOLE_SERVE_TOKEN": TOKEN, "PYTHONPATH": str(Path(__file__).parent.parent),
+                   "CRON_SECRET": "must-stay-behind"}  # fmt: skip
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "nexconsole", "serve", "--port", "0", "--operator", "watcher",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment,
+    )  # fmt: skip
+    assert process.stdout is not None
+    address = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip()
+    yield Served(process, address)
+    if process.returncode is None:
+        process.send_signal(signal.SIGINT)
+        await asyncio.wait_for(process.communicate(), 20)
+
+
+def of(pid: int, *names: str) -> list[Path]:
+    return [Path(f"/proc/{pid}/{name}") for name in names]
+
+
+def alive(pids: list[int]) -> bool:
+    return any(file.exists() for pid in pids for file in of(pid, "stat"))
+
+
+def browser(**options) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True), **options)
+
+
+async def entered(served: Served, session: aiohttp.ClientSession) -> str:
+    async with session.get(served.address) as answer:
+        assert answer.status == 200
+        return await answer.text()
+
+
+class Watcher:
+    """A browser's terminal."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+        self.screen = pyte.Screen(106, 30)
+        self._stream = pyte.ByteStream(self.screen)
+
+    async def sees(self, words: str, seconds: float = 40.0) -> None:
+        async with asyncio.timeout(seconds):
+            while words not in self.text:
+                message = await self.socket.receive()
+                assert message.type is aiohttp.WSMsgType.BINARY, message
+                self._stream.feed(message.data)
+
+    async def after(self, seconds: float) -> str:
+        """What stands there when nothing has come for so long."""
+        while True:
+            try:
+                message = await self.socket.receive(timeout=seconds)
+            except TimeoutError:
+                return self.text
+            if message.type is aiohttp.WSMsgType.BINARY:
+                self._stream.feed(message.data)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.screen.display)
+
+    async def type(self, text: str) -> None:
+        await self.socket.send_json(["stdin", text])
+
+
+@pytest.mark.parametrize("path", ["/", "/ws", "/static/js/textual.js", "/static/css/xterm.css", "/nowhere"])
+async def test_without_the_token_nothing_is_given(served: Served, path: str) -> None:
+    async with browser() as session:
+        for url in (path, f"{path}?token=", f"{path}?token=wrong", f"{path}?token={TOKEN}x"):
+            async with session.get(served.base + url) as answer:
+                assert answer.status == 403
+                assert TOKEN not in await answer.text()
+        async with session.get(served.base + path, cookies={"nexconsole": TOKEN}) as answer:
+            assert answer.status == 403
+
+
+async def test_with_the_token_the_page_opens_and_the_address_forgets_it(served: Served) -> None:
+    async with browser() as session:
+        async with session.get(served.address) as answer:
+            page = await answer.text()
+            assert answer.status == 200 and answer.url.query_string == ""
+            assert "no-referrer" in answer.headers["Referrer-Policy"]
+        assert TOKEN not in page and "/ws" in page
+        async with session.get(served.base + "/static/js/textual.js") as answer:
+            assert answer.status == 200
+        cookie = next(iter(session.cookie_jar))
+        assert cookie["httponly"] and TOKEN not in cookie.value
+
+
+async def test_another_sites_page_can_not_open_the_websocket(served: Served) -> None:
+    async with browser() as session:
+        await entered(served, session)
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+            await session.ws_connect(served.base + "/ws", origin="https://evil.example")
+        async with session.get(served.base + "/", headers={"Host": "evil.example"}) as answer:
+            assert answer.status == 403
+
+
+async def test_a_watcher_sees_the_shared_screen_and_can_do_nothing(served: Served, tmp_path: Path) -> None:
+    async with browser() as session:
+        await entered(served, session)
+        socket = await session.ws_connect(served.base + "/ws?width=106&height=30", origin=served.base)
+        watcher = Watcher(socket)
+        await watcher.sees("nobody drives")
+        child = await until(lambda: served.children(), 5)
+        known = b"".join(file.read_bytes() for file in of(child[0], "environ", "cmdline"))
+        assert b"WebDriver" in known and b"must-stay-behind" not in known and TOKEN.encode() not in known
+        for key in ("P", "n", "s", "u", "i"):
+            await watcher.type(key)
+        assert "nobody drives" in await watcher.after(1.5)
+        await watcher.type("\x10")
+        await watcher.sees("what to do")
+        await watcher.type("provider")
+        shown = await watcher.after(1.5)
+        assert "Disable a provider" not in shown and "provider.disable" not in shown
+        await socket.close()
+        await until(lambda: not served.children(), 15)
+    assert await asyncio.to_thread(lambda: list(tmp_path.rglob("*.jsonl"))) == []
+
+
+async def test_ending_it_ends_every_console_in_it(served: Served) -> None:
+    async with browser() as session:
+        await entered(served, session)
+        sockets = [await session.ws_connect(served.base + "/ws", origin=served.base) for _ in range(2)]
+        for socket in sockets:
+            await Watcher(socket).sees("nobody drives")
+        children = served.children()
+        assert len(children) == 2
+        served.process.send_signal(signal.SIGINT)
+        await asyncio.wait_for(served.process.wait(), 20)
+        assert served.process.returncode == 0
+        assert not alive(children)
+
+
+async def test_a_console_whose_server_was_killed_ends_too(served: Served) -> None:
+    async with browser() as session:
+        await entered(served, session)
+        socket = await session.ws_connect(served.base + "/ws", origin=served.base)
+        await Watcher(socket).sees("nobody drives")
+        children = served.children()
+        served.process.kill()
+        await served.process.communicate()
+        await until(lambda: not alive(children), 20)
+
+
+async def test_a_port_that_is_taken_is_said_in_one_sentence(served: Served, capsys) -> None:
+    port = urlsplit(served.base).port
+    code = await asyncio.to_thread(cli.run, ["serve", "--port", str(port), "--token", "x"])
+    assert code == 1
+    assert f"port {port} of 127.0.0.1 is in use" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("token", ["", "  "])
+def test_an_empty_token_is_refused(token: str, capsys) -> None:
+    assert cli.run(["serve", "--token", token]) == 2
+    assert "the token is empty" in capsys.readouterr().err
+
+
+def test_a_watchers_console_has_no_means_to_act() -> None:
+    settings = Settings(api=Api(url="http://x", cron_secret="secret", admin_token="token"))
+    bare = powerless(settings)
+    assert bare.actions.observe and not bare.api.cron_secret and not bare.api.admin_token
+
+
+def test_addresses_go_to_a_watchers_console_by_variables(monkeypatch) -> None:
+    monkeypatch.setenv("CRON_SECRET", "secret")
+    given = {"postgres.url": "postgresql://u:p@db/n", "theme": "light"}
+    assert serving._variables(given)["DATABASE_URL"] == "postgresql://u:p@db/n"
+    assert "CRON_SECRET" not in serving._variables(given)
+    assert serving._flags(given, None) == ["--theme", "light"]
+    assert "postgres.url" in ENVIRONMENT.values()
