@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -88,14 +89,16 @@ class Watcher:
                 self._stream.feed(message.data)
 
     async def after(self, seconds: float) -> str:
-        """What stands there when nothing has come for so long."""
-        while True:
+        """What stands there after so long."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
             try:
-                message = await self.socket.receive(timeout=seconds)
+                message = await self.socket.receive(timeout=left)
             except TimeoutError:
-                return self.text
+                break
             if message.type is aiohttp.WSMsgType.BINARY:
                 self._stream.feed(message.data)
+        return self.text
 
     @property
     def text(self) -> str:
@@ -144,6 +147,7 @@ async def test_a_watcher_sees_the_shared_screen_and_can_do_nothing(served: Serve
         socket = await session.ws_connect(served.base + "/ws?width=106&height=30", origin=served.base)
         watcher = Watcher(socket)
         await watcher.sees("nobody drives")
+        assert "commands" in watcher.text and "note" not in watcher.text
         child = await until(lambda: served.children(), 5)
         known = b"".join(file.read_bytes() for file in of(child[0], "environ", "cmdline"))
         assert b"WebDriver" in known and b"must-stay-behind" not in known and TOKEN.encode() not in known
@@ -185,11 +189,15 @@ async def test_a_console_whose_server_was_killed_ends_too(served: Served) -> Non
         await until(lambda: not alive(children), 20)
 
 
-async def test_a_port_that_is_taken_is_said_in_one_sentence(served: Served, capsys) -> None:
-    port = urlsplit(served.base).port
-    code = await asyncio.to_thread(cli.run, ["serve", "--port", str(port), "--token", "x"])
-    assert code == 1
-    assert f"port {port} of 127.0.0.1 is in use" in capsys.readouterr().err
+async def test_a_port_that_is_taken_is_said_in_one_sentence(served: Served) -> None:
+    port = str(urlsplit(served.base).port)
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "nexconsole", "serve", "--port", port, "--token", "x",
+        stderr=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+    )  # fmt: skip
+    _, said = await asyncio.wait_for(other.communicate(), 30)
+    assert other.returncode == 1
+    assert said.decode() == f"nexconsole: port {port} of 127.0.0.1 is in use: choose another with --port\n"
 
 
 @pytest.mark.parametrize("token", ["", "  "])

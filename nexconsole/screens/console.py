@@ -43,6 +43,7 @@ KEYS = (
     ("c", "copy"),
     ("t", "theme"),
 )
+DOING = ("s", "n")  # the keys among them that are not there where the console is only to be looked at
 
 
 def drawn_in(face: Face) -> set[str | None]:
@@ -98,6 +99,8 @@ class Console(Screen[None]):
         self.severity: Severity | None = None
         self._clock, self._health, self._drill, self._notice = clock, health, drill, notice
         self.drill = drill
+        watching = settings.journal.read_only
+        self._keys = tuple(key for key in self.SHOWN_KEYS if not (watching and key[0] in DOING))
         self._frozen_at: datetime | None = None
         self._shown: tuple[dict[str, Reading], Severity | None, tuple[SourceHealth, ...]] = ({}, None, ())
         self._moods: dict[str, str] = {}
@@ -208,7 +211,7 @@ class Console(Screen[None]):
         why = self._verdict(severity, judged, max(0, room - length(head)))
         self.query_one("#why", Lines).show_lines((fit((*head, *why), room),))
         self.query_one("#health", Lines).show_lines((self._second(sources, width),))
-        shown = (("esc", "all panes"), *self.SHOWN_KEYS) if self.has_class("-maximized") else self.SHOWN_KEYS
+        shown = (("esc", "all panes"), *self._keys) if self.has_class("-maximized") else self._keys
         keys = banner.keys(shown, width, self._drill, self._notice, self.replay)
         self.query_one("#keys", Lines).show_lines((keys,))
 
