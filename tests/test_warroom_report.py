@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from incident_story import PIET, START, Story, whole
+from incident_story import CUSTOMER, PIET, START, Story, customers, whole
 from markdown_it import MarkdownIt
 
 from nexconsole import cli, records
@@ -290,39 +290,6 @@ def test_what_could_not_be_read_is_said_beside_the_report(journal, capsys):
     journal.write_bytes(journal.read_bytes() + b'{"id":"torn')
     assert cli.run(["export", str(journal), "--format", "line"]) == 0
     assert "torn after" in capsys.readouterr().err
-
-
-CUSTOMER = {
-    "phone": "+31 6 12345678",
-    "digits": "79001234567",
-    "user": "3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f",
-    "mail": "anna.smith@example.com",
-    "address": "203.0.113.77",
-    "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl",
-    "name": "Anna Q. Smithson",
-}
-
-
-def customers() -> Story:
-    """An incident in whose every text a customer stands."""
-    story = Story()
-    said = " ".join(value for name, value in CUSTOMER.items() if name != "name")
-    statement = f"UPDATE wallets SET reserved = 0 WHERE owner = '{CUSTOMER['name']}'"
-    story.tell(Kind.OPENED, {"title": f"{said} can't buy"})
-    story.tell(Kind.SEVERITY, {"level": "SEV-1", "because": [f"{said} fails"]})
-    story.tell(Kind.STEP, {"scenario": "Provider", "state": "begun"})
-    story.tell(Kind.STEP, {"scenario": "Provider", "step": "look", "state": "done", "answer": f"{said} {statement}"})
-    key = f"lock:purchase:atomic:{CUSTOMER['user']}"
-    plan = {"effect": f"Deletes {said}", "targets": [{"kind": "lock", "id": key}], "watch": said,
-            "undo": {"action": "x", "command": f"redis-cli SET {key} 1"},
-            "guards": [{"name": "g", "level": "warn", "reason": said}]}  # fmt: skip
-    intent = story.act("locks.flush", CUSTOMER["phone"], command=f"redis-cli UNLINK '{key}' # {said}", **plan)
-    story.end(intent, answer=f"{said}: {statement}")
-    story.judge(intent, "worked")
-    story.act("query.kill", "4312", watch=f"{said} {statement}")
-    story.tell(Kind.NOTE, {"text": f"called {said}"})
-    story.tell(Kind.SEEN, {"subject": "alert", "state": "firing", "text": said})
-    return story
 
 
 def test_no_customer_is_in_anything_that_leaves_the_house() -> None:

@@ -27,7 +27,7 @@ def plan_lines(plan: Plan, why_again: str | None, width: int) -> list[Line]:
     lines += _labelled("command", plan.command, width, "text", 12)
     lines += _labelled("undo", plan.undo.command if plan.undo else "there is none", width, "muted", 4)
     if plan.watch:
-        lines += _labelled("watches", f"{plan.watch}, for up to {duration(plan.deadline_s)}", width, "muted", 3)
+        lines += _labelled("watches", f"{plain(plan.watch)}, for up to {duration(plan.deadline_s)}", width, "muted", 3)
     return lines
 
 

@@ -48,7 +48,7 @@ _NO_PHONE = re.compile(
     r"|(?<![\d.])\d+\.\d+(?![\d.])(?!\s*[-(]?\d{3})|(?<![\d.])\d{1,3}(?:,\d{3})+(?![\d,])"
 )
 _PHONE = re.compile(
-    r"(?<!\w)\+ ?\d(?:[ .()/-]{0,2}\d){6,14}"  # E.164, with any of the usual separators
+    r"(?<!\w)\+ ?\d(?:[ .()/-]{0,2}\d){6,14}(?!\d)|\+\d{7,}"  # E.164, with any of the usual separators
     r"|(?<![\w+])(?<!\d\.)(?:0\d{8,10}|\d{10,15})(?!\w)"  # as providers write it
     r"|(?<![\w+])(?<!\d[.,:/])(?:"
     r"00[1-9](?:[ .-]?\d){7,13}"
