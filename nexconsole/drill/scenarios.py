@@ -53,11 +53,11 @@ class WalletStall:
 
 @dataclass(frozen=True, kw_only=True)
 class LockLeak:
-    """Purchases also take the old lock, SETNX and EXPIRE as two steps; from `begins_s` to `ends_s` this share dies
-    between them. (facts 4)"""
+    """Purchases also take the old lock, SETNX and EXPIRE as two steps; for `lasts_s` this share dies between them.
+    (facts 4)"""
 
     begins_s: float
-    ends_s: float
+    lasts_s: float
     share: float
 
 
@@ -146,11 +146,12 @@ _ALL = (
         name="stale-locks",
         title="Processes died in the middle of purchases: locks that nobody will release keep customers out",
         expect="Locks without a TTL in Redis, some old; their users get 409 and 429; fewer purchases, few failures.",
-        leak=LockLeak(begins_s=-600, ends_s=-20, share=0.06),
+        leak=LockLeak(begins_s=-600, lasts_s=580, share=0.06),
     ),
 )
 
 SCENARIOS = {scenario.name: scenario for scenario in _ALL}
+RELEASES = {scenario.release.image: scenario.release for scenario in _ALL if scenario.release is not None}
 
 
 def scenario_named(name: str) -> Scenario:

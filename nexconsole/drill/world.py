@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..settings import Expressions
-from . import require_extra
+from . import RECORD, require_extra
 from .scenarios import IMAGE, scenario_named
 from .schema import Era, ddl
 from .servers import Postgres, Redis
@@ -19,8 +19,6 @@ from .shelter import Shelter
 
 if TYPE_CHECKING:
     from .market.market import Market
-
-BLOCKER = "nexnum-worker"
 
 
 class World:
@@ -81,10 +79,10 @@ class World:
         progress("handing the past over to the servers")
         self._closing.append(self.market.close)
         await self.market.go_live(self.postgres.url, client)
-        await self._hold_wallets()
         progress("starting the API, the cluster and Prometheus")
         await self._start_api()
         await self._start_cluster()
+        self._begin_instruction()
         await self._start_prometheus()
         self._urls["NEXCONSOLE_CONFIG"] = str(self._write_settings())
 
@@ -107,22 +105,24 @@ class World:
         finally:
             await connection.close()
 
-    async def _hold_wallets(self) -> None:
-        """The forgotten transaction of a stall: a real session, idle in transaction, that holds the wallets' rows."""
-        users = self.market.stalled_users
-        if not users:
-            return
-        import asyncpg
+    def _begin_instruction(self) -> None:
+        from .instruction import Instruction
 
-        holder = await asyncpg.connect(self.postgres.url, server_settings={"application_name": BLOCKER})
+        self.instruction = Instruction(self.market, self.postgres, self.redis, self.cluster, self._keep_record)
 
-        async def let_go() -> None:
-            holder.terminate()
+        async def end() -> None:
+            self.instruction.close()
 
-        self._closing.append(let_go)
-        await holder.execute("BEGIN")
-        await holder.execute("SET LOCAL lock_timeout = '5s'")
-        await holder.fetch("SELECT id, balance, reserved FROM wallets WHERE user_id = ANY($1) FOR UPDATE", users)
+        self._closing.append(end)
+        self.instruction.begin()
+        self._keep_record()
+
+    def _keep_record(self) -> None:
+        """What was done to the market, for the score: a file beside the settings, replaced as a whole."""
+        path = self.shelter.folder / RECORD
+        fresh = path.with_suffix(".new")
+        _write_privately(fresh, json.dumps(self.instruction.state()))
+        fresh.replace(path)
 
     async def _start_api(self) -> None:
         from .api import Api, Secrets, admin_claims, sign_token

@@ -113,15 +113,27 @@ class Cluster:
         if earlier is not None:
             self._deployments.sync()
             store.past = self._released = datetime.now(UTC) - timedelta(seconds=earlier.ended_s)
-
-            def release(obj: Object) -> None:
-                obj["metadata"]["generation"] += 1
-                obj["metadata"]["annotations"][CAUSE] = _cause(image)
-                obj["spec"]["replicas"] = replicas
-                obj["spec"]["template"]["spec"]["containers"][0]["image"] = image
-
-            store.change("deployments", deployment, release)
+            store.change("deployments", deployment, lambda obj: obj["spec"].update(replicas=replicas))
+            self.release(image)
         store.past = None
+
+    @property
+    def image(self) -> str:
+        """What the deployment's pods are to run; "" where somebody has deleted it."""
+        deployment = self.store.get("deployments", self.namespace, self.deployment)
+        return deployment["spec"]["template"]["spec"]["containers"][0]["image"] if deployment else ""
+
+    def release(self, image: str) -> None:
+        """Roll out an image, as a pipeline does."""
+
+        def change(obj: Object) -> None:
+            obj["metadata"]["generation"] += 1
+            obj["metadata"].setdefault("annotations", {})[CAUSE] = _cause(image)
+            obj["spec"]["template"]["spec"]["containers"][0]["image"] = image
+
+        deployment = self.store.get("deployments", self.namespace, self.deployment)
+        if deployment is not None and self.image != image:
+            self.store.change("deployments", deployment, change)
 
     @property
     def pods(self) -> list[Pod]:

@@ -6,16 +6,17 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 
 import asyncpg
 import redis.asyncio
 
-from ..scenarios import IMAGE, Release, Scenario
+from ..faults import Fault, generator
+from ..scenarios import IMAGE, Release, Scenario, WalletStall
 from ..schema import Era
 from .breakers import SharedBreaker
-from .clock import Clock, Job
+from .clock import Clock, Job, Work
 from .keyspace import KeysDown, RedisKeys, RememberedKeys
 from .ledger import LOCK_TIMEOUT_S, LedgerDown, stamps, wallet_id
 from .lines import Lines
@@ -24,6 +25,8 @@ from .metrics import Labels
 from .pods import Pod
 from .purchase import Checkout, Wish, new_id
 from .sql import SqlLedger
+from .tempo import Tempo
+from .troubles import Troubles
 from .upstream import UPSTREAMS, Engine, UpstreamFailed, Weather
 from .worker import Worker
 
@@ -49,7 +52,8 @@ class Market:
     """Plays `scenario.history_s` seconds before `epoch` into memory, then lives on real servers.
 
     It is the cluster's runtime: `start(pod)` and `stop(pod)` begin and kill a container. The first starts adopt the
-    pods that the past was played with. The same seed and epoch give the same past.
+    pods that the past was played with. The same seed and epoch give the same past. In the present the customers come
+    with the same wishes in the same order, and the nth request of a provider gets the same answer.
     """
 
     def __init__(
@@ -59,7 +63,11 @@ class Market:
         self.epoch = epoch
         self.era: Era = era
         self.clock = Clock(epoch - scenario.history_s)
-        self.random = random.Random(seed)
+        self.tempo = Tempo(self.clock, epoch)
+        self.troubles = Troubles(self.tempo, scenario, seed)
+        self.seed = seed
+        self._takers = generator(seed, "outbox")
+        self.random = random.Random(seed)  # for what is the same from the beginning, and for ids
         self.lines = Lines(era, seed)
         self.stamp = stamps(timestamptz)
         self.deployed_at = self.clock.now() - DEPLOYED_BEFORE_S
@@ -72,8 +80,7 @@ class Market:
         self._habits = {user: (self.random.choice(SERVICES), self.random.choice(COUNTRIES)) for user in self.users}
         self._weights = {u.name: scenario.weights.get(u.name, u.weight) for u in UPSTREAMS}
         self._visits = {name: scenario.visits.get(name, weight) for name, weight in self._weights.items()}
-        share = 0.0 if scenario.stall is None else scenario.stall.share
-        self.stalled_users = [user for user in self.users if self.random.random() < share]
+        self.stalled_users = [user for fault in self.troubles.faults for user in self.users_stalled_by(fault)]
         self.healthy = True
         self._loops: list[Job] = []
         self._waiting: deque[Pod] = deque()
@@ -84,20 +91,20 @@ class Market:
     def _build(self) -> None:
         stalled = set(self.stalled_users)
         self.past = RememberedLedger(
-            self.clock, head=self.era == "head", locked=lambda user: user in stalled and self._stalls()
+            self.clock, head=self.era == "head", locked=lambda user: user in stalled and self.troubles.stalls()
         )
         self.past_keys = RememberedKeys(self.clock)
-        self.weather = Weather(self.scenario, self.epoch, self.random)
+        self.weather = Weather(self.troubles, self.seed)
         self.engine = Engine(self.clock, self.lines, self.weather, self.api_keys.__getitem__)
         self.shared = {name: self._shared_breaker(name) for name in self.provider_ids}
         self.checkout = Checkout(
             self.clock, self.past_keys, self.engine, self.lines, self.era,
-            self.scenario, self.epoch, self.random, self.shared,
+            self.scenario.abandoned, self.troubles, self.shared,
         )  # fmt: skip
         process = Pod("worker", self.past, self.clock, self.lines, self.era, self.deployed_at, lambda: True, "")
         self.worker = Worker(
             self.clock, self.past, process, self.engine, self.lines, self.era,
-            self.scenario, self.epoch, self.random, self.users, self._say, self._pick_pod, self.withdrawn,
+            self.troubles, self.seed, self.users, self._say, self._pick_pod, self.withdrawn,
         )  # fmt: skip
         self._settle()
 
@@ -151,9 +158,11 @@ class Market:
                 times = int(purchases * self._weights[provider] / len(COUNTRIES) * share)
                 pod.metrics.observe("nexnum_purchase_duration_seconds", latency_s * factor, times, **labels)
 
-    def _stalls(self) -> bool:
-        stall = self.scenario.stall
-        return stall is not None and self.clock.now() - self.epoch >= stall.begins_s
+    def users_stalled_by(self, fault: Fault) -> list[str]:
+        """Whose wallets a fault's forgotten transaction holds, the same whenever it is asked."""
+        stalls = [cause for cause in fault.causes if isinstance(cause, WalletStall)]
+        draws = generator(fault.seed, fault.name, "users")
+        return [user for stall in stalls for user in self.users if draws.random() < stall.share]
 
     def _say(self, text: str) -> None:
         """A worker's line: it appears in the log of the oldest pod that runs."""
@@ -187,24 +196,28 @@ class Market:
             old.kill()
 
     async def _customers(self) -> None:
-        while True:
-            await self.clock.sleep(self.random.expovariate(self.scenario.purchases_per_s))
-            pod = self._pick_pod()
-            if pod is not None:
-                pod.spawn(self._purchase(pod))
+        await self._come("customers", self.scenario.purchases_per_s, self._purchase)
 
     async def _visitors(self) -> None:
+        await self._come("visitors", BROWSES_PER_S, self._browse)
+
+    async def _come(self, who: str, per_s: float, does: Callable[[Pod, random.Random], Work]) -> None:
+        """People come, each with a generator of his own: what one does draws nothing from another's."""
+        arrivals = generator(self.seed, who)
         while True:
-            await self.clock.sleep(self.random.expovariate(BROWSES_PER_S))
-            pod = self._pick_pod()
-            if pod is not None:
-                pod.spawn(self._browse(pod))
+            await self.tempo.sleep(arrivals.expovariate(per_s))
+            draws = random.Random(arrivals.getrandbits(64))
+            ready = [pod for pod in self.pods.values() if pod.ready()]
+            if ready:
+                pod = draws.choice(ready)
+                pod.spawn(does(pod, draws))
 
     def _pick_pod(self) -> Pod | None:
+        """The pod that takes the next batch of the outbox."""
         ready = [pod for pod in self.pods.values() if pod.ready()]
-        return self.random.choice(ready) if ready else None
+        return self._takers.choice(ready) if ready else None
 
-    async def _wish(self, pod: Pod, weights: dict[str, float]) -> Wish | None:
+    async def _wish(self, pod: Pod, draws: random.Random, weights: Mapping[str, float]) -> Wish | None:
         """What the next customer wants, among the offers that this pod still shows. None where there is none."""
         try:
             offered = [u for u in UPSTREAMS if u.name not in self.withdrawn and await pod.offers(u.name)]
@@ -213,21 +226,21 @@ class Market:
             return None
         if not offered:
             return None
-        upstream = self.random.choices(offered, [weights[u.name] for u in offered])[0]
-        user = self.random.choice(self.users)
+        upstream = draws.choices(offered, [weights[u.name] for u in offered])[0]
+        user = draws.choice(self.users)
         service, country = self._habits[user]
-        if self.random.random() < 0.2:
-            service, country = self.random.choice(SERVICES), self.random.choice(COUNTRIES)
-        price = Decimal(self.random.randrange(12, 190)) / 100
-        return Wish(user, upstream, *service, *country, price)
+        if draws.random() < 0.2:
+            service, country = draws.choice(SERVICES), draws.choice(COUNTRIES)
+        price = Decimal(draws.randrange(12, 190)) / 100
+        return Wish(user, upstream, *service, *country, price, draws)
 
-    async def _purchase(self, pod: Pod) -> None:
-        wish = await self._wish(pod, self._weights)
+    async def _purchase(self, pod: Pod, draws: random.Random) -> None:
+        wish = await self._wish(pod, draws, self.troubles.shares(self._weights, "purchases"))
         if wish is not None:
             await self.checkout.buy(pod, wish)
 
-    async def _browse(self, pod: Pod) -> None:
-        wish = await self._wish(pod, self._visits)
+    async def _browse(self, pod: Pod, draws: random.Random) -> None:
+        wish = await self._wish(pod, draws, self.troubles.shares(self._visits, "visits"))
         if wish is not None:
             try:
                 await self.engine.call(pod, wish.upstream, "getPrices", wish.service_code, wish.country_code)
@@ -329,7 +342,7 @@ class Market:
     def utilization(self) -> dict[str, int]:
         """What the metrics server says of the pods, percent of what they request: the fewer there are, the busier."""
         ready = sum(pod.ready() for pod in self.pods.values())
-        requests = self.scenario.purchases_per_s + BROWSES_PER_S
+        requests = self.scenario.purchases_per_s + BROWSES_PER_S  # in drill time: speed alone scales nothing up
         return {"cpu": round(CPU_PER_REQUEST * requests / ready) if ready else 0, "memory": 61}
 
     async def close(self) -> None:

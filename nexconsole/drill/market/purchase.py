@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ..scenarios import Scenario
 from ..schema import Era
 from .breakers import SharedBreaker
 from .clock import Clock
@@ -16,6 +15,7 @@ from .keyspace import KeysDown, Keyspace
 from .ledger import LedgerDown, LockTimeout, Order
 from .lines import Lines
 from .pods import Pod
+from .troubles import Troubles
 from .upstream import Engine, Upstream, UpstreamFailed
 
 ATOMIC_LOCK_S = 30
@@ -25,7 +25,10 @@ ABANDONED_AFTER_TIMEOUT = 0.15  # the share of customers whose request dies with
 
 @dataclass(frozen=True)
 class Wish:
-    """What a customer wants to buy, from whom: a purchase is pinned to the offer's provider (contradiction 15)."""
+    """What a customer wants to buy, from whom: a purchase is pinned to the offer's provider (contradiction 15).
+
+    `draws` is this customer's own, so that what others do changes nothing for him.
+    """
 
     user_id: str
     upstream: Upstream
@@ -34,6 +37,7 @@ class Wish:
     country: str
     country_code: str
     price: Decimal
+    draws: random.Random
 
 
 class _Abandoned(Exception):
@@ -46,16 +50,16 @@ def new_id(source: random.Random) -> str:
 
 @dataclass
 class Checkout:
-    """The purchase route. `shared` are the breakers in Redis by provider name; `epoch` is when the drill starts."""
+    """The purchase route. `abandoned` is the usual share whose process dies in the middle; `shared` are the breakers
+    in Redis by provider name."""
 
     clock: Clock
     keys: Keyspace
     engine: Engine
     lines: Lines
     era: Era
-    scenario: Scenario
-    epoch: float
-    random: random.Random
+    abandoned: float
+    troubles: Troubles
     shared: Mapping[str, SharedBreaker]
 
     async def buy(self, pod: Pod, wish: Wish) -> None:
@@ -77,32 +81,20 @@ class Checkout:
         """The locks taken, key and token, and the status of a refusal (0: none). (facts 4)"""
         taken: list[tuple[str, str]] = []
         if self.era == "head":
-            key, token = f"lock:purchase:atomic:{wish.user_id}", new_id(self.random)
+            key, token = f"lock:purchase:atomic:{wish.user_id}", new_id(wish.draws)
             if not await self.keys.set(key, token, ex=ATOMIC_LOCK_S, nx=True):
                 return taken, 429
             taken.append((key, token))
-        if self.era == "old" or self.scenario.leak is not None:
+        if self.era == "old" or self.troubles.takes_old_lock():
             place = f"{wish.user_id}-{wish.service}-{wish.country}".lower()
             key, token = f"lock:number:{place}", str(int(self.clock.now() * 1000))
             if not await self.keys.set(key, token, nx=True):
                 return taken, 409
-            if self._leaks():
+            if self.troubles.leaks():
                 raise _Abandoned
             await self.keys.expire(key, OLD_LOCK_S)
             taken.append((key, token))
         return taken, 0
-
-    def _leaks(self) -> bool:
-        """Whether the process dies now, between SETNX and EXPIRE."""
-        leak = self.scenario.leak
-        if leak is None or not leak.begins_s <= self.clock.now() - self.epoch < leak.ends_s:
-            return False
-        return self.random.random() < leak.share
-
-    def _abandoned(self) -> float:
-        """The share of purchases whose process dies in the middle, by now."""
-        spell = self.clock.now() - self.epoch < self.scenario.killed_until_s
-        return self.scenario.abandoned + (self.scenario.killed if spell else 0.0)
 
     async def _bought(self, pod: Pod, wish: Wish) -> int:
         """The status of the answer."""
@@ -110,18 +102,18 @@ class Checkout:
             return 400  # leaves no row (facts 1.5)
         order = self._order(wish)
         await pod.ledger.open(order)
-        if self.random.random() < self._abandoned():
+        if wish.draws.random() < self.abandoned or self.troubles.kills():
             raise _Abandoned
         held: str | None = None
         try:
-            transaction = new_id(self.random)
+            transaction = new_id(wish.draws)
             await pod.ledger.hold(order, transaction)
             held = transaction
             await self._call(pod, wish)
-            ids = [new_id(self.random) for _ in range(3)]
+            ids = [new_id(wish.draws) for _ in range(3)]
             await pod.ledger.complete(order, ids[0], ids[1], self._phone(wish), ids[2])
         except (UpstreamFailed, LockTimeout) as error:
-            await self._give_up(pod, order, held, error)
+            await self._give_up(pod, order, None if held is None else new_id(wish.draws), error)
             return 503
         pod.metrics.count(
             "nexnum_provider_api_calls_total", provider=order.provider, method="getNumber", status="success"
@@ -141,7 +133,7 @@ class Checkout:
             took = self.clock.now() - begun
             self._observe(pod, wish, took)
             await shared.failed(failure.kind, took)
-            if failure.kind == "TIMEOUT" and self.random.random() < ABANDONED_AFTER_TIMEOUT:
+            if failure.kind == "TIMEOUT" and wish.draws.random() < ABANDONED_AFTER_TIMEOUT:
                 raise _Abandoned from failure
             raise
         self._observe(pod, wish, took)
@@ -151,7 +143,7 @@ class Checkout:
         labels = {"stage": "provider_call", "provider": wish.upstream.name, "country": wish.country}
         pod.metrics.observe("nexnum_purchase_duration_seconds", round(took, 4), **labels)
 
-    async def _give_up(self, pod: Pod, order: Order, held: str | None, error: Exception) -> None:
+    async def _give_up(self, pod: Pod, order: Order, transaction: str | None, error: Exception) -> None:
         """Mark the activation FAILED, then let go of the money; where the wallet is locked the order stays PENDING."""
         kind = error.kind if isinstance(error, UpstreamFailed) else "UNKNOWN"
         if isinstance(error, UpstreamFailed):
@@ -163,7 +155,7 @@ class Checkout:
         )
         await pod.ledger.fail(order)
         try:
-            await pod.ledger.release(order, None if held is None else new_id(self.random))
+            await pod.ledger.release(order, transaction)
         except LockTimeout as locked:
             pod.write(self.lines.purchase_error(self.clock.now(), str(locked)))
             pod.note_route(503)
@@ -171,9 +163,9 @@ class Checkout:
         pod.note_purchases(0, 1)
 
     def _order(self, wish: Wish) -> Order:
-        ids = [new_id(self.random) for _ in range(3)]
+        ids = [new_id(wish.draws) for _ in range(3)]
         where = (wish.user_id, wish.upstream.name, wish.service, wish.country_code, wish.country)
         return Order(ids[0], ids[1], *where, wish.price, ids[2], self.clock.now())
 
     def _phone(self, wish: Wish) -> str:
-        return f"+{wish.country_code}{self.random.randrange(10**8, 10**9)}"
+        return f"+{wish.country_code}{wish.draws.randrange(10**8, 10**9)}"

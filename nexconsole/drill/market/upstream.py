@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
-from ..scenarios import Answers, Scenario
+from ..faults import generator
+from ..scenarios import Answers
 from .breakers import PodBreaker
 from .clock import Clock
 from .lines import Lines
+from .troubles import Troubles
 
 PHRASES = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 429: "Too Many Requests"}
 TIMEOUT_S = 8.0
@@ -49,26 +50,25 @@ class UpstreamFailed(Exception):
         self.status = status
 
 
-@dataclass
 class Weather:
-    """How the upstreams behave at any moment of the scenario; `epoch` is the moment at which the drill starts."""
+    """How the upstreams behave by now. Each provider's answers, and each fault's, come from a generator of its own."""
 
-    scenario: Scenario
-    epoch: float
-    random: random.Random
-    overrides: dict[str, Answers] = field(default_factory=dict)  # by hand: provider -> answers
+    def __init__(self, troubles: Troubles, seed: int) -> None:
+        self._troubles = troubles
+        self._usual = {upstream.name: generator(seed, "upstream", upstream.name) for upstream in UPSTREAMS}
 
-    def answer(self, provider: str, now: float) -> str:
-        answers = self.overrides.get(provider, USUAL)
-        for fault in self.scenario.upstream:
-            if fault.provider == provider and provider not in self.overrides and fault.holds(now - self.epoch):
-                answers = fault.answers
-        draw = self.random.random()
+    def answer(self, provider: str) -> str:
+        answers, draws = self._troubles.answers(provider) or (USUAL, self._usual[provider])
+        draw = draws.random()
         for answer, share in answers:
             draw -= share
             if draw < 0:
                 return answer
         return "ok"
+
+    def latency(self, upstream: Upstream) -> float:
+        """How long its next answer takes, in seconds."""
+        return upstream.latency_s * self._usual[upstream.name].lognormvariate(0, 0.45)
 
 
 class Process(Protocol):
@@ -81,7 +81,7 @@ class Process(Protocol):
 
 @dataclass
 class Engine:
-    """DynamicProvider: breaker, request, retries, lines. `latency` draws a usual latency in seconds."""
+    """DynamicProvider: breaker, request, retries, lines."""
 
     clock: Clock
     lines: Lines
@@ -119,8 +119,7 @@ class Engine:
     async def _fetch(self, process: Process, upstream: Upstream, url: str) -> int | None:
         """The last answer's status, None for 2xx; 429 and 5xx are tried three times. Raises on a network failure."""
         for attempt in (1, 2, 3):
-            answer = self.weather.answer(upstream.name, self.clock.now())
-            usual = upstream.latency_s * self.weather.random.lognormvariate(0, 0.45)
+            answer, usual = self.weather.answer(upstream.name), self.weather.latency(upstream)
             if answer == "timeout":
                 await self.clock.sleep(TIMEOUT_S)
                 raise UpstreamFailed(f"Request timed out after {int(TIMEOUT_S * 1000)}ms", "TIMEOUT")

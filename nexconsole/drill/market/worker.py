@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ..scenarios import Release, Scenario
+from ..faults import generator
+from ..scenarios import RELEASES, Release
 from ..schema import Era
 from .clock import Clock, Work
 from .ledger import BATCH, Event, Hold, Ledger, LedgerDown, LockTimeout
 from .lines import Lines
 from .pods import Pod
 from .purchase import new_id
+from .troubles import Troubles
 from .upstream import UPSTREAMS, Engine, UpstreamFailed
 
 OUTBOX_EVERY_S = 5.0
@@ -55,28 +57,22 @@ class Worker:
     engine: Engine
     lines: Lines
     era: Era
-    scenario: Scenario
-    epoch: float
-    random: random.Random
+    troubles: Troubles
+    seed: int
     users: list[str]
     say: Callable[[str], None]
     taker: Callable[[], Pod | None]
     withdrawn: set[str]  # providers whose offers are not in the index
-    outbox_runs: bool = True
-    reconciler_runs: bool = True
 
     def loops(self) -> tuple[Work, ...]:
         """What runs for as long as the worker does."""
         rarer = (self._every(seconds, kind) for kind, seconds in RARER)
         return (self._outbox(), self._reconcile(), self._refresh(), *rarer, self._top_up(), self._sync())
 
-    def _stopped(self, since_s: float | None) -> bool:
-        return since_s is not None and self.clock.now() - self.epoch >= since_s
-
     async def _outbox(self) -> None:
         while True:
-            await self.clock.sleep(OUTBOX_EVERY_S)
-            if self.outbox_runs and not self._stopped(self.scenario.outbox_stops_s):
+            await self.troubles.tempo.sleep(OUTBOX_EVERY_S)
+            if not self.troubles.stopped("outbox"):
                 try:
                     await self.drain()
                 except LedgerDown as error:
@@ -88,8 +84,7 @@ class Worker:
         pod = self.taker()
         if pod is None:
             return published, failed
-        release = self.scenario.release
-        bad = release if release is not None and pod.image == release.image else None
+        bad = RELEASES.get(pod.image)
         for event in (await self.ledger.pending_events())[:batch]:
             if bad is not None:
                 await self.clock.sleep(bad.slow_s)
@@ -133,34 +128,37 @@ class Worker:
 
     async def _refresh(self) -> None:
         """Price refreshes: each asks for a provider's stock when it is consumed."""
+        draws = generator(self.seed, "refresh")
         while True:
-            await self.clock.sleep(self.random.expovariate(1 / REFRESH_EVERY_S))
-            await self._add("offer.updated", {"provider": self.random.choice(UPSTREAMS).name, "refresh": True})
+            await self.troubles.tempo.sleep(draws.expovariate(1 / REFRESH_EVERY_S))
+            await self._add("offer.updated", {"provider": draws.choice(UPSTREAMS).name, "refresh": True}, draws)
 
     async def _every(self, seconds: float, kind: str) -> None:
+        draws = generator(self.seed, kind)
         while True:
-            await self.clock.sleep(seconds)
-            await self._add(kind, {"version": 1, "provider": self.random.choice(UPSTREAMS).name})
+            await self.troubles.tempo.sleep(seconds)
+            await self._add(kind, {"version": 1, "provider": draws.choice(UPSTREAMS).name}, draws)
 
-    async def _add(self, kind: str, payload: dict[str, Any]) -> None:
+    async def _add(self, kind: str, payload: dict[str, Any], draws: random.Random) -> None:
         try:
-            await self.ledger.add_event(new_id(self.random), kind, payload)
+            await self.ledger.add_event(new_id(draws), kind, payload)
         except LedgerDown as error:
             self.process.write(str(error))
 
     async def _top_up(self) -> None:
+        draws = generator(self.seed, "top-ups")
         while True:
-            await self.clock.sleep(self.random.expovariate(1 / TOP_UP_EVERY_S))
-            user, amount = self.random.choice(self.users), Decimal(self.random.choice((10, 20, 50)))
+            await self.troubles.tempo.sleep(draws.expovariate(1 / TOP_UP_EVERY_S))
+            user, amount = draws.choice(self.users), Decimal(draws.choice((10, 20, 50)))
             try:
-                await self.ledger.top_up(user, amount, new_id(self.random))
+                await self.ledger.top_up(user, amount, new_id(draws))
             except LedgerDown as error:
                 self.process.write(str(error))
 
     async def _sync(self) -> None:
         """The provider sync: offers of a provider that is active again come back to the index."""
         while True:
-            await self.clock.sleep(SYNC_EVERY_S)
+            await self.troubles.tempo.sleep(SYNC_EVERY_S)
             try:
                 active = await self.ledger.active_providers()
             except LedgerDown as error:
@@ -170,8 +168,8 @@ class Worker:
 
     async def _reconcile(self) -> None:
         while True:
-            await self.clock.sleep(RECONCILE_EVERY_S)
-            if self.reconciler_runs and not self._stopped(self.scenario.reconciler_stops_s):
+            await self.troubles.tempo.sleep(RECONCILE_EVERY_S)
+            if not self.troubles.stopped("reconciler"):
                 try:
                     await self.reconcile(STUCK_AFTER_S[self.era])
                 except LedgerDown as error:

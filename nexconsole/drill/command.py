@@ -1,0 +1,146 @@
+"""`nexconsole drill inject|clear|speed|running`: the instructor's second terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from typing import Any
+
+from ..errors import DrillError
+from ..sources.text import clean
+from . import running
+from .faults import KINDS
+
+VERBS = ("inject", "clear", "speed", "running")
+_VERBS = """\
+from a second terminal, while a drill runs:
+  nexconsole drill inject FAULT    let something else go wrong (--list names the faults)
+  nexconsole drill clear [FAULT]   take it back, or everything
+  nexconsole drill speed N         how fast it unfolds, 0.25 to 10
+  nexconsole drill running         the drills that run, with their faults
+"""
+_SEED = """\
+what a seed promises:
+  The same seed gives the same past, and in the present the same customers with the same wishes in the same order, as
+  far as the same providers are on sale, and for each provider the same answers in the order in which it is asked.
+  Each fault draws from a generator of its own, made of its seed, its name and its provider: who is hit is the same
+  whenever it is injected. To have the same incident again, inject the same faults at the same drill times (--at).
+  What a seed can't promise is which of two requests in the same instant a server answers first, and how long real
+  servers take.
+"""
+EPILOG = f"{_VERBS}\n{_SEED}"
+_SPEED = """\
+what it scales: how many customers come, how often the background loops run (outbox, reconciler, sync, refreshes,
+top-ups), and drill time: when a fault begins and ends, and the rhythm of one that comes and goes. What stamps rows and
+log lines stays the real clock, and so do time-outs, locks' ends, breakers' cool-downs, an order's five minutes,
+Prometheus and Kubernetes: they are what the console looks at.
+"""
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the four verbs, each with --drill and --json."""
+    top = argparse.ArgumentParser(prog="nexconsole drill", description="Instruct a drill that runs.")
+    top.set_defaults(command="instruct")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+    which = argparse.ArgumentParser(add_help=False)
+    which.add_argument("--json", action="store_true")
+    which.add_argument("--drill", type=int, metavar="PID", help="which drill, where several run (see drill running)")
+    plain = argparse.RawDescriptionHelpFormatter
+    inject = verbs.add_parser(
+        "inject", parents=[which], help="let something go wrong", epilog=_SEED, formatter_class=plain
+    )
+    inject.add_argument("fault", nargs="?", metavar="FAULT", help="what goes wrong (see --list)")
+    inject.add_argument("--list", action="store_true", help="name the faults")
+    inject.add_argument("--provider", metavar="NAME", help="whose upstream it is")
+    inject.add_argument("--for", dest="for_s", type=seconds, metavar="5m", help="for so long, in drill time")
+    inject.add_argument("--at", type=moment, metavar="WHEN", help="drill time at which it begins; +90s: from now on")
+    inject.add_argument("--seed", type=int, metavar="N", help="this fault's own seed (else the drill's)")
+    clear = verbs.add_parser("clear", parents=[which], help="take a fault back, or all of them")
+    clear.add_argument("fault", nargs="?", default="", metavar="FAULT")
+    clear.add_argument("--provider", default="", metavar="NAME")
+    speed = verbs.add_parser("speed", parents=[which], help="how fast it unfolds", epilog=_SPEED, formatter_class=plain)
+    speed.add_argument("speed", type=float, metavar="N", help="0.25 to 10; 1 is as it would be")
+    verbs.add_parser("running", parents=[which], help="the drills that run on this account")
+    return top
+
+
+def seconds(text: str) -> float:
+    """`90`, `90s`, `5m`, `1h` in seconds. Raises ArgumentTypeError."""
+    match = re.fullmatch(r"(\d{1,5}(?:\.\d{1,3})?)(s|m|min|h)?", text)
+    if match is None or float(match[1]) * _UNITS[match[2] or ""] > 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r}: a time reads like 90s, 5m or 1h, a day at most")
+    return float(match[1]) * _UNITS[match[2] or ""]
+
+
+def moment(text: str) -> tuple[str, float]:
+    """(`at_s` or `after_s`, seconds). Raises ArgumentTypeError."""
+    return ("after_s", seconds(text[1:])) if text.startswith("+") else ("at_s", seconds(text))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what was asked and say what is true then; 0. Raises DrillError."""
+    if options.verb == "inject" and options.list:
+        return _list(options.json)
+    if options.verb == "inject" and options.fault is None:
+        raise DrillError(f"Say which fault: {', '.join(KINDS)}.")
+    if options.verb == "running":
+        return _running(options)
+    drill = running.the_one(options.drill)
+    if options.verb == "inject":
+        key, value = options.at or ("", 0.0)
+        given = {"provider": options.provider, "for_s": options.for_s, "seed": options.seed}
+        said = running.ask(drill, verb="inject", fault=options.fault, **given, **({key: value} if key else {}))
+    elif options.verb == "clear":
+        said = running.ask(drill, verb="clear", fault=options.fault, provider=options.provider)
+    else:
+        said = running.ask(drill, verb="speed", speed=options.speed)
+    if options.json:
+        print(json.dumps(said, indent=2))
+        return 0
+    if "injected" in said:
+        print(f"injected: {_fault(said['injected'])}")
+    if "cleared" in said:
+        print(f"cleared: {', '.join(map(clean, said['cleared']))}")
+    print(_line(said))
+    return 0
+
+
+def _list(as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({name: kind.title for name, kind in KINDS.items()}, indent=2))
+        return 0
+    width = max(map(len, KINDS))
+    for name, kind in KINDS.items():
+        print(f"{name:<{width}}  {kind.title}")
+    return 0
+
+
+def _running(options: argparse.Namespace) -> int:
+    drills = running.running()
+    if options.drill is not None:
+        drills = [running.the_one(options.drill)]
+    said = [running.ask(drill, verb="running") for drill in drills]
+    if options.json:
+        print(json.dumps(said, indent=2))
+    elif not said:
+        print("no drill runs on this account")
+    for one in said if not options.json else ():
+        print(_line(one))
+        for fault in one["faults"]:
+            print(f"  {_fault(fault)}")
+    return 0
+
+
+def _line(drill: dict[str, Any]) -> str:
+    since = clean(drill["since"], 40)[:19].replace("T", " ")
+    words = f"drill {drill['pid']}: {clean(drill['scenario'], 60)}, seed {drill['seed']}, speed {drill['speed']:g}"
+    return f"{words}, since {since}Z, drill time {drill['drill_s']:.0f} s"
+
+
+def _fault(fault: dict[str, Any]) -> str:
+    name = " at ".join(filter(None, (clean(fault["name"], 60), clean(fault["provider"], 60))))
+    began, ends = (clean(fault[key] or "", 40)[11:19] for key in ("began_at", "ends_at"))
+    when = f"{'begins' if fault['state'] == 'waits' else 'since'} {began}Z" + (f", ends {ends}Z" if ends else "")
+    return f"{name}: {clean(fault['state'], 20)}, {when}, seed {fault['seed']}"

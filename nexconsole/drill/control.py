@@ -1,0 +1,76 @@
+"""The socket by which a second terminal instructs the drill: one request and one answer a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from pathlib import Path
+
+import msgspec
+
+from ..errors import DrillError
+from . import running
+from .instruction import Instruction, answer
+
+REQUEST_TIMEOUT_S = 5.0
+AT_ONCE = 8  # connections; more are turned away
+
+
+class Control:
+    """`start()` listens, in a folder and on a socket that only this account can use; `close()` removes the socket."""
+
+    def __init__(self, instruction: Instruction) -> None:
+        self._instruction = instruction
+        self._server: asyncio.Server | None = None
+        self._open = 0
+        self.path = Path()
+
+    async def start(self) -> Path:
+        """Listen; the socket's path. Raises DrillError where that is not possible."""
+        self.path = running.folder() / f"{os.getpid()}.sock"
+        listening = socket.socket(socket.AF_UNIX)
+        try:
+            self.path.unlink(missing_ok=True)  # of a process that had this pid and was killed
+            with running.short(self.path) as path:
+                listening.bind(path)
+            self.path.chmod(0o600)
+            self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=running.MAX_REQUEST)
+        except OSError as error:
+            listening.close()
+            raise DrillError(f"{self.path}: no socket can be made: {error.strerror or error}.") from error
+        return self.path
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self.path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open += 1
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                if self._open > AT_ONCE:
+                    said = {"error": f"More than {AT_ONCE} instructors are talking to this drill."}
+                else:
+                    said = await self._answer(reader)
+                writer.write(msgspec.json.encode(said) + b"\n")
+                await writer.drain()
+        except (TimeoutError, OSError):
+            return  # the other end says nothing, or is gone: nothing was done
+        finally:
+            self._open -= 1
+            with contextlib.suppress(OSError):
+                writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader) -> dict[str, object]:
+        try:
+            line = await reader.readuntil(b"\n")
+        except asyncio.LimitOverrunError:
+            return {"error": f"The request is longer than {running.MAX_REQUEST} bytes."}
+        except asyncio.IncompleteReadError as error:
+            line = error.partial
+            if not line:
+                return {}  # looked whether somebody listens
+        return answer(self._instruction, line, {"pid": os.getpid()})

@@ -1,0 +1,115 @@
+"""What a fault does beyond the market's own behaviour: to the real servers, from its beginning to its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import asyncpg
+
+from ..errors import DrillError
+from .scenarios import IMAGE
+from .servers import Postgres, Redis
+
+if TYPE_CHECKING:
+    from .kubernetes.cluster import Cluster
+
+BLOCKER = "nexnum-worker"
+NOT_NOW = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, DrillError)  # tried again
+
+
+class Effect(Protocol):
+    """`target` is what an action against it would name, "" where nothing does; `over` is whether somebody has ended it
+    by hand."""
+
+    @property
+    def target(self) -> str: ...
+    @property
+    def over(self) -> bool: ...
+    async def begin(self) -> None:
+        """Raises one of NOT_NOW where it can't begin yet."""
+
+    async def end(self) -> None:
+        """Raises one of NOT_NOW where it can't end yet."""
+
+    def close(self) -> None:
+        """The world ends: let go at once."""
+
+
+class Stall:
+    """A forgotten transaction: a real session, idle in transaction, that holds these users' wallets."""
+
+    def __init__(self, postgres: Postgres, users: list[str]) -> None:
+        self._postgres = postgres
+        self._users = users
+        self._session: asyncpg.Connection | None = None
+        self.target = ""
+
+    @property
+    def over(self) -> bool:
+        return self._session is not None and self._session.is_closed()
+
+    async def begin(self) -> None:
+        session = await asyncpg.connect(self._postgres.url, server_settings={"application_name": BLOCKER})
+        try:
+            await session.execute("BEGIN")
+            await session.execute("SET LOCAL lock_timeout = '5s'")
+            rows = "SELECT id, balance, reserved FROM wallets WHERE user_id = ANY($1) FOR UPDATE"
+            await session.fetch(rows, self._users)
+        except BaseException:
+            session.terminate()
+            raise
+        self._session, self.target = session, str(session.get_server_pid())
+
+    async def end(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.terminate()
+
+
+class RollOut:
+    """A release in the cluster. Who goes back to the revision before, by whatever way, ends it."""
+
+    target = ""
+
+    def __init__(self, cluster: Cluster, image: str) -> None:
+        self._cluster = cluster
+        self._image = image
+        self._before = ""
+
+    @property
+    def over(self) -> bool:
+        return bool(self._before) and self._cluster.image != self._image
+
+    async def begin(self) -> None:
+        """Where it runs already, the scenario began with it."""
+        now = self._cluster.image
+        self._before = IMAGE if now == self._image else now
+        self._cluster.release(self._image)
+
+    async def end(self) -> None:
+        if not self.over:
+            self._cluster.release(self._before)
+
+    def close(self) -> None:
+        return  # the cluster ends with the world
+
+
+class Down:
+    """A server that does not run. Redis comes back empty, Postgres with its data."""
+
+    target = ""
+    over = False
+
+    def __init__(self, server: Postgres | Redis) -> None:
+        self._server = server
+
+    async def begin(self) -> None:
+        await self._server.stop()
+
+    async def end(self) -> None:
+        await self._server.start()
+
+    def close(self) -> None:
+        return  # the shelter ends what runs

@@ -1,0 +1,235 @@
+"""What can go wrong in the market, as causes: each scenario's own, and those that an instructor injects.
+
+A fault holds causes, never figures: the market behaves by them, and everything that is seen follows from that.
+Only what is cheap is imported here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ..errors import DrillError
+from .scenarios import SCENARIOS, LockLeak, Release, Scenario, UpstreamFault, WalletStall
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """A worker's loop, "outbox" or "reconciler", does nothing from `begins_s` on."""
+
+    begins_s: float
+    loop: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kill:
+    """Processes die in the middle of this share of the purchases, for `lasts_s`."""
+
+    begins_s: float
+    share: float
+    lasts_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crowd:
+    """One provider's share of the purchases and of the price checks changes: many look, and few buy."""
+
+    begins_s: float
+    provider: str
+    purchases: float
+    visits: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """A server, "postgres" or "redis", does not run."""
+
+    begins_s: float
+    server: str
+
+
+Cause = UpstreamFault | Release | WalletStall | LockLeak | Stop | Kill | Crowd | Stopped
+
+
+def generator(*seeds: object) -> random.Random:
+    """A generator of its own for everything that is drawn: the same seeds give the same numbers."""
+    return random.Random("/".join(map(str, seeds)))
+
+
+class Fault:
+    """One fault in one market. Times are drill time in seconds; `ends_s` is None for one that lasts."""
+
+    def __init__(
+        self, name: str, causes: tuple[Cause, ...], seed: int, *, provider: str = "", ends_s: float | None = None
+    ) -> None:
+        self.name = name
+        self.causes = causes
+        self.seed = seed
+        self.provider = provider
+        self.begins_s = min(cause.begins_s for cause in causes)
+        self.ends_s = ends_s
+        self.draws = generator(seed, name, provider)
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.provider}" if self.provider else self.name
+
+    def ended(self, now_s: float) -> bool:
+        return self.ends_s is not None and now_s >= self.ends_s
+
+    def holds(self, cause: Cause, now_s: float) -> bool:
+        """Whether this cause of its works now."""
+        if now_s < cause.begins_s or self.ended(now_s):
+            return False
+        if isinstance(cause, UpstreamFault):
+            return cause.holds(now_s)
+        return not isinstance(cause, Kill | LockLeak) or now_s < cause.begins_s + cause.lasts_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A fault that can be injected: its causes from drill time 0 on, and what is true of it for the score.
+
+    `scenarios` are the runbook's chapters that fit, by id. `helps` and `harms` are actions, with a target where only
+    that one is meant; `{target}` stands for what the fault is about; nothing helps where it is for others to mend.
+    `provider` is the usual one, "" where none is asked for.
+    """
+
+    name: str
+    title: str
+    causes: Callable[[str], tuple[Cause, ...]]
+    provider: str = ""
+    scenarios: tuple[str, ...]
+    helps: tuple[str, ...]
+    harms: tuple[str, ...] = ()
+
+
+def _upstream(scenario: str, provider: str) -> UpstreamFault:
+    return replace(SCENARIOS[scenario].upstream[0], provider=provider, begins_s=0)
+
+
+def _flapping(provider: str) -> tuple[Cause, ...]:
+    staged = SCENARIOS["flapping-circuit"]
+    (purchases,), (visits,) = staged.weights.values(), staged.visits.values()
+    crowd = Crowd(begins_s=0, provider=provider, purchases=purchases, visits=visits)
+    return _upstream(staged.name, provider), crowd
+
+
+def _staged(cause: Release | WalletStall | LockLeak | None) -> Callable[[str], tuple[Cause, ...]]:
+    assert cause is not None
+    return lambda provider: (replace(cause, begins_s=0),)
+
+
+_FAILING = "high-purchase-failure-rate"
+_CIRCUIT = "provider-circuit-breaker-open"
+_STUCK = "stuck-reservations"
+_LAG = "outbox-worker-lag"
+_KINDS = (
+    Kind(
+        name="provider-outage",
+        title="a provider's upstream stops answering (--provider, else smsbower)",
+        causes=lambda provider: (_upstream("provider-outage", provider),),
+        provider="smsbower",
+        scenarios=(_FAILING, _CIRCUIT),
+        helps=("provider.disable {target}", "circuit.open {target}"),
+        harms=("provider.disable", "pods.restart", "rollout.undo", "circuit.close"),
+    ),
+    Kind(
+        name="flapping-circuit",
+        title="a provider comes and goes while many look at its prices (--provider, else tiger-sms)",
+        causes=_flapping,
+        provider="tiger-sms",
+        scenarios=(_CIRCUIT,),
+        helps=("provider.disable {target}",),
+        harms=("provider.disable", "pods.restart", "rollout.undo", "circuit.close"),
+    ),
+    Kind(
+        name="database-stall",
+        title="a forgotten transaction holds most wallets",
+        causes=_staged(SCENARIOS["database-stall"].stall),
+        scenarios=(_FAILING, _STUCK),
+        helps=("backend.terminate {target}",),
+        harms=("backend.terminate", "provider.disable", "pods.restart", "rollout.undo", "deployment.scale"),
+    ),
+    Kind(
+        name="outbox-poison",
+        title="a release is rolled out that can't read some events (cleared by going back to the one before)",
+        causes=_staged(SCENARIOS["outbox-poison"].release),
+        scenarios=(_LAG,),
+        helps=("rollout.undo", "outbox.retry"),
+        harms=("provider.disable", "pods.restart"),
+    ),
+    Kind(
+        name="outbox-stopped",
+        title="nothing consumes the outbox any more",
+        causes=lambda provider: (Stop(begins_s=0, loop="outbox"),),
+        scenarios=(_LAG,),
+        helps=("outbox.process",),
+        harms=("provider.disable", "pods.restart"),
+    ),
+    Kind(
+        name="reconciler-stopped",
+        title="purchases are killed in the middle for four minutes, and nothing frees them",
+        causes=lambda provider: (Stop(begins_s=0, loop="reconciler"), Kill(begins_s=0, share=0.25, lasts_s=240)),
+        scenarios=(_STUCK,),
+        helps=("reconcile.run",),
+        harms=("provider.disable", "pods.restart"),
+    ),
+    Kind(
+        name="stale-locks",
+        title="for ten minutes purchases leave locks without an end behind, which keep their customers out",
+        causes=_staged(SCENARIOS["stale-locks"].leak),
+        scenarios=("flush-abandoned-locks",),
+        helps=("locks.flush",),
+        harms=("provider.disable", "pods.restart"),
+    ),
+    Kind(
+        name="database-down",
+        title="PostgreSQL does not run; it comes back with its data",
+        causes=lambda provider: (Stopped(begins_s=0, server="postgres"),),
+        scenarios=(_FAILING,),
+        helps=(),
+        harms=("provider.disable", "pods.restart", "rollout.undo", "deployment.scale"),
+    ),
+    Kind(
+        name="redis-down",
+        title="Redis does not run; it comes back empty",
+        causes=lambda provider: (Stopped(begins_s=0, server="redis"),),
+        scenarios=(_FAILING,),
+        helps=(),
+        harms=("provider.disable", "pods.restart", "rollout.undo", "deployment.scale"),
+    ),
+)
+KINDS = {kind.name: kind for kind in _KINDS}
+
+
+def kind_named(name: str) -> Kind:
+    """The kind of this name. Raises DrillError listing the names."""
+    if name not in KINDS:
+        raise DrillError(f"There is no fault named {name!r}; choose one of: {', '.join(KINDS)}.")
+    return KINDS[name]
+
+
+def injected(name: str, *, begins_s: float, seed: int, provider: str = "", ends_s: float | None = None) -> Fault:
+    """A fault of this kind from `begins_s` on. Raises DrillError for an unknown one."""
+    kind = kind_named(name)
+    if provider and not kind.provider:
+        raise DrillError(f"{name} is no provider's fault: leave --provider out.")
+    provider = provider or kind.provider
+    causes = tuple(replace(cause, begins_s=begins_s) for cause in kind.causes(provider))
+    return Fault(name, causes, seed, provider=provider, ends_s=ends_s)
+
+
+def staged(scenario: Scenario, seed: int) -> Fault | None:
+    """The scenario's own fault, with the times that it states; None where all is well."""
+    causes: list[Cause] = [*scenario.upstream]
+    causes += filter(None, (scenario.release, scenario.stall, scenario.leak))
+    if scenario.outbox_stops_s is not None:
+        causes.append(Stop(begins_s=scenario.outbox_stops_s, loop="outbox"))
+    if scenario.reconciler_stops_s is not None:
+        causes.append(Stop(begins_s=scenario.reconciler_stops_s, loop="reconciler"))
+    if scenario.killed:
+        lasts_s = scenario.history_s + scenario.killed_until_s
+        causes.append(Kill(begins_s=-scenario.history_s, share=scenario.killed, lasts_s=lasts_s))
+    provider = scenario.upstream[0].provider if scenario.upstream else ""
+    return Fault(scenario.name, tuple(causes), seed, provider=provider) if causes else None
