@@ -20,7 +20,9 @@ from .actions.registry import ACTIONS
 from .errors import NexConsoleError, SettingsError
 from .journal import Kind
 from .model import utc_now
+from .operations.company import Company
 from .operations.logbook import Logbook
+from .operations.operation import Operation
 from .settings import Settings
 from .sources import open_sources
 from .warroom.leases import Leases
@@ -130,6 +132,8 @@ async def _perform(
     sources = open_sources(settings)
     book = Logbook(settings, utc_now)
     leases, course = Leases(settings), Course()
+    tasks: list[asyncio.Task[None]] = []
+    company = Company(settings, book, utc_now, lambda work: tasks.append(asyncio.create_task(work)))
     try:
         await book.look()
         readings = await status.take(sources, settings)
@@ -156,6 +160,11 @@ async def _perform(
             course.sent = course.sent or kind == Kind.INTENT  # from the moment on that it may be on record
             return (await book.record(kind, data)).id
 
+        async def consult(plan: Plan, context: Context) -> tuple[str | None, str | None]:
+            await company.heard(plan)
+            said = await company.consent.ask(plan, context.progress, context.cancelled)
+            return said.proposal, said.why_not
+
         async def ask_unrecorded(sentence: str) -> bool:
             course.sent = options.unrecorded
             return options.unrecorded
@@ -167,9 +176,19 @@ async def _perform(
             show=course.show,
             observing=observing(settings, readings),
             leases=leases,
+            consult=consult,
         )
+        tasks.append(asyncio.create_task(book.run()))
+        company.start()
+        operation = Operation(action=action.name, arguments=arguments, began_at=utc_now(), by=settings.operator)
+        company.tell((operation,), observing=False)
         return await course.run(perform(action, arguments, context, console))
     finally:
+        if tasks:
+            await company.told()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await leases.close()
         await sources.close()
 

@@ -36,7 +36,9 @@ async def console(
     chosen = settings(folder, operator=operator, postgres={"url": url}, warroom=warroom)
     one = Operations(chosen, sources, lambda: readings)
     seen = room or Room()
-    one.consent = consent.Consent(one.logbook, one.settings, one.clock, lambda: seen.others, lambda: seen.cut_off)
+    one.company.consent = consent.Consent(
+        one.logbook, one.settings, one.clock, lambda: seen.others, lambda: seen.cut_off
+    )
     one.start()
     try:
         yield one
@@ -126,7 +128,7 @@ async def test_what_waits_for_a_second_person_is_sent_at_once_with_that_word_and
         await other.approve(proposal.id)
         done = await asyncio.wait_for(doing, 8)
         assert done.outcome.state == "done" and proposal.needs == "approval"
-        one.consent._rules = settings(tmp_path, warroom=rules | {"approval_s": 0.5}).warroom
+        one.company.consent._rules = settings(tmp_path, warroom=rules | {"approval_s": 0.5}).warroom
         undone = await one.perform("provider.enable", {"provider": "smsbower"}, ask, unrecorded)
         assert undone.outcome.state == "done"
         again = await disabling(one)

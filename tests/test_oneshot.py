@@ -15,7 +15,11 @@ import asyncpg
 import pytest
 import redis.asyncio
 from acting import add_provider, lacking, shell
-from desk import entries, kinds
+from desk import entries, kinds, settings, until
+
+from nexconsole.operations import Operations
+from nexconsole.sources import Sources
+from nexconsole.sources.clients import Clients
 
 PLAN = {"action", "arguments", "targets", "effect", "command", "guards", "confirm", "undo", "watch", "taken_at",
         "expires_at"}  # fmt: skip
@@ -251,3 +255,30 @@ async def test_the_actions_are_listed_by_their_stable_names(providers: Shell) ->
         "outbox.retry", "locks.flush", "locks.restore", "pods.restart", "deployment.scale", "rollout.undo",
         "backend.cancel", "backend.terminate", "alert.silence", "alert.unsilence",
     }  # fmt: skip
+
+
+async def test_a_console_that_watches_an_incident_can_object_to_a_one_shot_and_it_sends_nothing(
+    providers: Shell, database: Any
+) -> None:
+    providers.configure("[warroom]\nobjection_s = 20\n")
+    console = Operations(settings(providers.journal, operator="piet"), Sources(Clients(), {}), lambda: {})
+    console.start()
+    try:
+        await console.open_incident("smsbower fails", "SEV-1")
+        planned = (await providers.run("provider.disable", "smsbower", "--json")).document["plan"]
+        words = ("provider.disable", "smsbower", "--confirm", planned["confirm"]["text"], "--json")
+        running = asyncio.create_task(providers.run(*words))
+
+        def proposed() -> Any:
+            return next((one for one in console.incident.proposals if not one.ended), None)
+
+        proposal = await until(proposed, 20)
+        assert proposal.by == "maria" and any(one.name == "maria" for one in console.company.here)
+        await console.object(proposal.id, "not now")
+        done = await running
+        assert done.code == REFUSED and "piet objected: not now" in done.document["stopped"]
+        assert await database.connection.fetchval("SELECT is_active FROM providers WHERE name = 'smsbower'")
+        kinds_by_then = [entry.kind for entry in entries(providers.journal)]
+        assert "intent" not in kinds_by_then and "stopped" in kinds_by_then
+    finally:
+        await console.close()

@@ -91,11 +91,11 @@ async def test_where_redis_does_not_answer_a_console_works_alone_and_says_so(tmp
     async with host(tmp_path, "redis://127.0.0.1:1", "maria") as one:
         await one.open_incident("t", "")
         await one.note("still written")
-        await until(lambda: "refused" in one.reach)
+        await until(lambda: "refused" in one.company.reach)
         assert texts(one) == ["still written"]
 
 
 async def test_without_a_redis_in_the_settings_nobody_is_missed(tmp_path: Path) -> None:
     async with host(tmp_path, "", "maria") as one:
         await one.open_incident("t", "")
-        assert one.reach == "" and not one.sharing.configured
+        assert one.company.reach == "" and not one.company.sharing.configured

@@ -88,6 +88,7 @@ class Consent:
         """Why nothing may be sent; None when the window has ended well."""
         seen = time.monotonic()
         ends = seen + lasts
+        said = ""
         alone_by_then = bool(self._cut_off())  # from other hosts; those who are here can still object
         while True:
             now = time.monotonic()
@@ -107,7 +108,9 @@ class Consent:
             if now >= ends + GRACE_S:
                 return None if needs == "objection" else f"nobody approved within {lasts:g} s: nothing was sent"
             what = "a second person's word" if needs == "approval" else "objections"
-            progress(f"waiting for {what}, {max(0.0, ends - now):.0f} s left")
+            words = f"waiting for {what}, {max(0.0, ends - now):.0f} s left"
+            if words != said:
+                progress(said := words)
             await asyncio.sleep(EVERY_S)
 
     def _proposal(self, id: str) -> Proposal | None:

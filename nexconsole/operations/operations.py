@@ -20,15 +20,12 @@ from ..journal import Entry, Journal, Kind
 from ..model import Reading, utc_now
 from ..runbook.walk import BEGUN, Walk, walk_of
 from ..settings import Settings, named
-from ..warroom.incident import OBSERVER, Incident
+from ..warroom.incident import Incident
 from ..warroom.leases import Leases
-from ..warroom.people import People
-from ..warroom.presence import Presence
-from .consent import Consent
+from .company import Company
 from .logbook import Logbook
-from .operation import Operation, StepRef, doing
+from .operation import Operation, StepRef
 from .others import others
-from .sharing import Sharing
 from .targets import known
 from .watching import Watching
 
@@ -62,10 +59,8 @@ class Operations:
         self.sources, self.readings, self.clock, self._told = sources, readings, clock, changed
         self.logbook = self.LOGBOOK(self.settings, clock, changed=self._recorded, heard=heard)
         self.leases = Leases(self.settings, clock=clock)
-        self.sharing = Sharing(self.settings, self.logbook, self._spawn, changed)
         self.watching = Watching(self.logbook, self.settings, clock, self._spawn)
-        self.people = People(self.settings, "", clock=clock, changed=changed)
-        self.consent = Consent(self.logbook, self.settings, clock, self._others, lambda: self.reach)
+        self.company = Company(self.settings, self.logbook, clock, self._spawn, changed)
         self.began_at = clock()
         self._here: list[Operation] = []
         self._there: dict[str, Operation] = {}  # by the intent's id
@@ -78,8 +73,7 @@ class Operations:
     def start(self) -> None:
         """Follow the journals from now on; what other consoles write is seen within a second."""
         self._spawn(self.logbook.run())
-        self._spawn(self.sharing.run())
-        self._spawn(self.people.run())
+        self.company.start()
 
     async def close(self, waiting: Callable[[Operation], None] = lambda one: None) -> None:
         """End everything. What is being sent is waited for, so that its outcome is on record: `waiting` is told."""
@@ -128,35 +122,12 @@ class Operations:
         """The current incident by now; None outside of any."""
         return self.logbook.incident
 
-    @property
-    def here(self) -> tuple[Presence, ...]:
-        """Who is at a console of this incident, this operator first."""
-        return self.people.here
-
-    def _others(self) -> int:
-        return len({one.name for one in self.here} - {self.settings.operator})
-
     def at(self, scenario: str, step: str) -> None:
         """Where this operator is in the runbook; "" for nowhere."""
-        self.people.tell(scenario=scenario, step=step)
-
-    def _tell_people(self) -> None:
-        """Say what this console is at, where that is different."""
-        incident, me = self.incident, self.settings.operator
-        role = next((role for role, who in incident.roles.items() if who == me), "") if incident else ""
-        if incident is not None and me in incident.observers:
-            role = OBSERVER
-        self.people.tell(incident=self.logbook.current or "", role=role, driving=role == "operator",
-                         observing=self.observing() is not None, doing=doing(self._here))  # fmt: skip
-
-    @property
-    def reach(self) -> str:
-        """Why consoles on other hosts can't be reached; "" where they can, or where none are expected."""
-        return self.sharing.trouble or self.people.trouble
+        self.company.people.tell(scenario=scenario, step=step)
 
     def _recorded(self) -> None:
         """Something came to the journals, or from them."""
-        self.sharing.nudge()
         self._there = others(self.entries, self.journal.writer, self.began_at, self.clock())
         self._changed()
 
@@ -338,8 +309,8 @@ class Operations:
 
         async def consult(plan: Plan, context: Context) -> tuple[str | None, str | None]:
             operation.plan = plan
-            operation.phase = "waiting" if self.consent.needed(plan) else "preparing"
-            said = await self.consent.ask(plan, context.progress, context.cancelled)
+            operation.phase = "waiting" if self.company.consent.needed(plan) else "preparing"
+            said = await self.company.consent.ask(plan, context.progress, context.cancelled)
             operation.alone = said.alone
             return said.proposal, said.why_not
 
@@ -391,7 +362,7 @@ class Operations:
 
     def _changed(self) -> None:
         """Something that a screen may show is different."""
-        self._tell_people()
+        self.company.tell(self._here, self.observing() is not None)
         self._told()
 
     # --- what is shown ----------------------------------------------------------------------------------------

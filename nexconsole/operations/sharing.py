@@ -47,6 +47,13 @@ class Sharing:
             return ""
         return stream.trouble or ("" if stream.reached else "other hosts are not reached yet")
 
+    @property
+    def owes(self) -> bool:
+        """Whether other hosts have not been told yet of something that is written here."""
+        current = self._logbook.current
+        unshared = self.configured and current is not None and current not in self._streams
+        return unshared or any(stream.owes for stream in self._streams.values())
+
     def nudge(self) -> None:
         """An entry was written here."""
         stream = self._streams.get(self._logbook.current or "")

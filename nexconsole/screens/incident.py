@@ -133,14 +133,14 @@ class IncidentScreen(Dialog[None]):
         incident = self._desk.operations.incident
         assert incident is not None
         lines: list[Line] = []
-        for one in self._desk.operations.here[:MOST_PEOPLE]:
+        for one in self._desk.operations.company.here[:MOST_PEOPLE]:
             role = one.role or ("observing" if one.observing else "")
             who = column(plain(f"{one.name} on {one.writer.host}", 60), min(34, width // 3))
             step = self._desk.step_words(one.scenario, one.step)
             since = f"since {clock(one.since)[:5]}  "
             said = plain(one.doing or step)
             lines.append(((f" ● {who} ", "text"), (column(role, 11), "note"), (since, "muted"), (said, "text")))
-        reach = self._desk.operations.reach
+        reach = self._desk.operations.company.reach
         if reach:
             lines += [((f" ▲ {text}", "warn"),) for text in wrapped(reach, width - 4, 2)]
         return lines

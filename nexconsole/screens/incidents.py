@@ -149,7 +149,7 @@ class Incidents:
 
 def open_proposals(incident: Incident, operations: Operations) -> tuple[Proposal, ...]:
     """Proposals of others whose window is open."""
-    now, mine = operations.clock(), operations.consent.mine
+    now, mine = operations.clock(), operations.company.consent.mine
     return tuple(one for one in incident.proposals if one.open(now) and one.id not in mine)
 
 

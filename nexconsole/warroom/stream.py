@@ -88,6 +88,11 @@ class Stream:
             self._tries += 1
             await asyncio.sleep(pause * random.uniform(0.7, 1.3))
 
+    @property
+    def owes(self) -> bool:
+        """Whether entries wait to be pushed, or it is not known yet what the stream lacks."""
+        return bool(self._waiting) or not self.reached
+
     def nudge(self) -> None:
         """This console has just written an entry."""
         self._nudged.set()

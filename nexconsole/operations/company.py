@@ -1,0 +1,78 @@
+"""The others: who is here, what goes between hosts, and what they must have a say in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import datetime
+from typing import Any
+
+from ..actions.plan import Plan
+from ..settings import Settings
+from ..warroom.incident import OBSERVER
+from ..warroom.people import People
+from ..warroom.presence import Presence
+from .consent import Consent
+from .logbook import Logbook
+from .operation import Operation, doing
+from .sharing import Sharing
+
+HEARD_S = 1.5  # within which everybody who is here has been heard
+TOLD_S = 2.0  # how long what was written may take to reach other hosts before a console leaves
+
+
+class Company:
+    """`spawn` runs a coroutine until the console ends; `changed` is called when somebody comes, goes or does something
+    else, or can't be reached any more."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        logbook: Logbook,
+        clock: Callable[[], datetime],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._settings, self._logbook, self._spawn = settings, logbook, spawn
+        self.people = People(settings, "", clock=clock, changed=changed)
+        self.sharing = Sharing(settings, logbook, spawn, changed)
+        self.consent = Consent(logbook, settings, clock, self._others, lambda: self.reach)
+
+    def start(self) -> None:
+        self._spawn(self.sharing.run())
+        self._spawn(self.people.run())
+
+    @property
+    def here(self) -> tuple[Presence, ...]:
+        """Who is at a console of this incident, this operator first."""
+        return self.people.here
+
+    @property
+    def reach(self) -> str:
+        """Why others can't be reached; "" where they can, or where none are expected."""
+        return self.sharing.trouble or self.people.trouble
+
+    def _others(self) -> int:
+        return len({one.name for one in self.here} - {self._settings.operator})
+
+    def tell(self, operations: Iterable[Operation], observing: bool) -> None:
+        """Say what this console is at, where that is different; and what was written here."""
+        self.sharing.nudge()
+        incident, me = self._logbook.incident, self._settings.operator
+        role = next((role for role, who in incident.roles.items() if who == me), "") if incident else ""
+        if incident is not None and me in incident.observers:
+            role = OBSERVER
+        self.people.tell(incident=self._logbook.current or "", role=role, driving=role == "operator",
+                         observing=observing, doing=doing(operations))  # fmt: skip
+
+    async def heard(self, plan: Plan) -> None:
+        """Wait until whoever is here has been heard, where this plan needs their say."""
+        if self.consent.needed(plan):
+            await asyncio.sleep(HEARD_S)
+
+    async def told(self) -> None:
+        """Wait until what was written here has reached other hosts, but not for long."""
+        deadline = time.monotonic() + TOLD_S
+        while self.sharing.owes and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
