@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .lease_files import BUSY, Busy, Changed, Execution, decoded
+from .link import honour_cancel
 
 if TYPE_CHECKING:
     from .link import Link
@@ -100,7 +101,9 @@ class Keys:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 client = await self._link.client(TIMEOUT_S)
-                return await client.execute_command(*command)
+                answer = await client.execute_command(*command)
+                honour_cancel()
+                return answer
         except Exception as error:
             raise Unanswered(self._link.explain(error)) from error
 

@@ -120,5 +120,12 @@ class Link:
         return self._source
 
 
+def honour_cancel() -> None:
+    """End here if this task was cancelled: redis-py awaits by `wait_for`, which loses that before Python 3.12."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 def _ours(sentence: str) -> str:
     return sentence.replace("warroom.redis_url", "redis.url").replace("redis.url", "warroom.redis_url")

@@ -16,7 +16,7 @@ from ..journal.files import reason
 from ..journal.processes import life
 from ..model import utc_now
 from ..settings import Settings
-from .link import Link
+from .link import Link, honour_cancel
 from .presence import Heard, Presence, after, encoded, heard
 from .presence_files import Seats
 
@@ -169,6 +169,7 @@ class People:
 
     async def _by_redis(self) -> None:
         while True:
+            honour_cancel()
             try:
                 await self._talk()
             except Exception as error:
@@ -186,6 +187,7 @@ class People:
             said, beat_at, answer_at = -1, 0.0, 0.0
             try:
                 while True:
+                    honour_cancel()
                     due = self._me.count != said or loop.time() >= beat_at
                     if due or (self._asked and loop.time() >= answer_at):
                         await client.publish(self._channel, encoded(self._me, asks=said < 0))

@@ -18,7 +18,7 @@ from ..journal import Entry, Journal, Tail, absorb, foreign, merge, read_inciden
 from ..journal.entries import MAX_LINE
 from ..settings import Settings
 from .announcement import announce_again
-from .link import Link
+from .link import Link, honour_cancel
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -76,6 +76,7 @@ class Stream:
     async def run(self) -> None:
         """Share the incident until cancelled; returns only where settings name no Redis."""
         while self._link.configured:
+            honour_cancel()
             try:
                 await self._session()
             except JournalError as error:
@@ -143,7 +144,9 @@ class Stream:
             await self._read(client, BLOCK_MS)
             if loop.time() - checked_at > CHECK_S:
                 checked_at = loop.time()
-                if not await self._holds(client):
+                holds = await self._holds(client)
+                honour_cancel()
+                if not holds:
                     return
 
     async def _read(self, client: redis.asyncio.Redis, block_ms: int | None = None) -> bool:
@@ -153,6 +156,7 @@ class Stream:
         except Exception:
             self._count = max(1, self._count // 4)  # a slow line, or a huge entry: less at once in the next try
             raise
+        honour_cancel()
         items: Sequence[tuple[bytes, Mapping[bytes, bytes]]] = found[0][1] if found else ()
         if not items:
             return False
@@ -220,9 +224,11 @@ class Stream:
             due = [entry for at, entry in self._waiting.values() if at <= loop.time()]
             for batch in _batches(due):
                 await self._push(client, batch)
+                honour_cancel()
             if self.announcing and loop.time() >= announce_at:
                 announce_at = loop.time() + ANNOUNCE_S
                 await announce_again(client, self._link, self._incident)
+                honour_cancel()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._nudged.wait()
