@@ -380,10 +380,15 @@ def _status(options: argparse.Namespace) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     from . import doctor
+    from .warroom import examination
 
     chosen = _load(options).settings
     diagnostics.start(chosen.log_level)
-    checks = asyncio.run(doctor.examine(chosen))
+
+    async def examine() -> tuple[doctor.Check, ...]:
+        return await doctor.examine(chosen) + await examination.examine(chosen)
+
+    checks = asyncio.run(examine())
     print(doctor.as_json(checks) if options.json else doctor.as_text(checks))
     return doctor.exit_code(checks)
 

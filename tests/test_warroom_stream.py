@@ -228,7 +228,7 @@ async def test_a_wrong_password_and_missing_rights_are_said_with_what_to_do(tmp_
     journal, other = console(tmp_path / "b", f"redis://reader:reading@127.0.0.1:{server.port}", "p")
     journal.append(Kind.NOTE, {})
     async with sharing(other):
-        await until(lambda: "does not let this user do what a war room needs: allow +@stream" in other.trouble)
+        await until(lambda: "does not let this user do what a war room needs: allow ~nexconsole:*" in other.trouble)
 
 
 async def test_a_stream_keeps_no_more_than_its_limit_and_expires(tmp_path, server, client):

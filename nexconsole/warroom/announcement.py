@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import JournalError
 from ..journal import journal_file
 from ..settings import Settings
-from .link import Link
+from .link import Link, honour_cancel
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -73,7 +73,9 @@ async def _asked(
     if not link.configured:
         return None, ""
     try:
-        return await exchange(await link.open(TIMEOUT_S), link), ""
+        answer = await exchange(await link.open(TIMEOUT_S), link)
+        honour_cancel()
+        return answer, ""
     except Exception as error:
         sentence = f"other hosts can't be reached: {link.explain(error)}"
         log.warning("%s", sentence)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import redis.asyncio
 
 CLOSE_TIMEOUT_S = 0.5
-RIGHTS = "allow +@stream +@string +@keyspace +@pubsub +@scripting on ~nexconsole:* and &nexconsole:* to this user"
+RULES = "~nexconsole:* resetchannels &nexconsole:* +@stream +@string +@keyspace +@pubsub +@scripting +@connection"
+RIGHTS = f"allow {RULES} to this user (ACL SETUSER)"
 
 
 class Link:
