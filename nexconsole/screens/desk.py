@@ -118,9 +118,9 @@ class Desk:
         self.paint()
 
     async def close(self, waiting: Callable[[Operation], None]) -> None:
-        """The last state of the sheet is kept, what is being sent is waited for, and nothing is followed any more."""
-        await self.paper.close()
+        """What is being sent is waited for, nothing is followed any more, and the sheet's last state is kept."""
         await self.operations.close(waiting)
+        await self.paper.close()
 
     def _find_fits(self) -> None:
         if self.library is None or not self.console.readings:

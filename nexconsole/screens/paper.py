@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .console import Console
 
 SHOWN_S = 12.0
+CLOSE_S = 1.0  # how long leaving may wait for a disk
 
 
 class Paper:
@@ -43,8 +45,11 @@ class Paper:
             self._keeper.offer(self.rows())
 
     async def close(self) -> None:
+        """Keep the sheet's last state, where the disk takes it in time."""
         if self._keeper is not None:
-            await self._keeper.close(self.rows())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await self._keeper.close(self.rows())
 
     def rows(self) -> tuple[Row, ...]:
         """The sheet by now."""
