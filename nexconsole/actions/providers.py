@@ -158,11 +158,13 @@ class Switch:
             was=f"NOT {flag}" if self.active else flag,
         )  # fmt: skip
 
+    def by_api(self, id: str) -> str:
+        """The literal command by the admin API."""
+        return literal.curl("PATCH", api_path(id), headers=literal.ADMIN, body={"isActive": self.active}, discreet=True)
+
     def _command(self, context: Context, picture: Picture) -> str:
         if picture.by_api:
-            return literal.curl(
-                "PATCH", api_path(picture.row.id), headers=literal.ADMIN, body={"isActive": self.active}, discreet=True
-            )
+            return self.by_api(picture.row.id)
         sql = self.sql(context.sources.postgres.schema, picture.table, literal.sql_text(picture.row.id))
         return literal.psql(context.settings, sql)
 

@@ -150,6 +150,11 @@ def _provider(scene: Scene) -> Remedy:
     def change(switch: providers.Switch) -> str:
         return scene.psql(switch.sql(scene.schema, table, literal.sql_text(id)))
 
+    by_api = [
+        Step("disable it by the admin API instead: the newest versions take its offers off sale too",
+             providers.DISABLE.by_api(id)),
+        Step("and back by the admin API", providers.ENABLE.by_api(id)),
+    ] if scene.settings.api.admin_token else []  # fmt: skip
     listing = PROVIDERS_SQL.format(flag=table.flag, schema=literal.sql_name(scene.schema))
     return Remedy(
         f"Disable the worst provider{f': {name}' if name else ''}",
@@ -158,6 +163,7 @@ def _provider(scene: Scene) -> Remedy:
             Step("the list with ids", scene.psql(listing)),
             Step(f"disable {name or 'it'}: one row must come back", change(providers.DISABLE)),
             Step("and back", change(providers.ENABLE)),
+            *by_api,
         ),
     )
 
