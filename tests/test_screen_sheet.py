@@ -69,4 +69,6 @@ async def test_y_copies_the_state_in_one_line_with_the_figures_of_now(tmp_path: 
         await pilot.press("y")
         assert app.clipboard.startswith("SEV-1 ")
         assert "failure rate 31.0 % -> 17.8 %" in app.clipboard
-        await until(lambda: "copied: SEV-1" in text_of(app))
+        await until(lambda: "failure rate 31.0 % -> 17.8 %" in text_of(app) and "copied to" in text_of(app))
+        await pilot.press("y")
+        await until(lambda: app.screen is app.console_screen)

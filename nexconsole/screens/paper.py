@@ -90,9 +90,11 @@ class Paper:
 
     def line(self) -> None:
         """Copy the state of the incident in one line, and show it."""
+        from .copied import Copied
+
         side = self._operations
         incident: Incident = side.incident or fold(side.logbook.of(OUTSIDE))
         now = side.clock()
         text = as_line(incident, now, figures_of(self._console.readings, now))
         self._app.copy_to_clipboard(text)
-        self._console.say(f"copied: {text}", SHOWN_S)
+        self._app.push_screen(Copied("copied to the terminal's clipboard, for the chat channel", text))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import socket
 import stat
 import time
 from collections.abc import Callable, Sequence
@@ -42,7 +43,7 @@ def keep(file: Path, text: str) -> None:
 
     Raises FileError with the reason; what was there before is still there then.
     """
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    beside = file.with_name(f".{file.name}.{socket.gethostname()}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         shared = file.parent.stat().st_mode & (stat.S_ISGID | stat.S_IWGRP)
