@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
+import pytest
 from test_runbook_resolution import CALM, NOW, OUTAGE, readings
 
 from nexconsole.actions.auditing import auditor
@@ -66,18 +67,61 @@ async def test_there_is_a_line_for_every_rule_trigger_condition_and_step():
     assert {trigger.line for chapter in book.chapters() for trigger in chapter.triggers} <= numbers
 
 
-async def test_an_alert_that_is_not_there_or_can_never_fire_is_wrong_with_what_it_takes():
+async def test_an_alert_that_is_not_there_or_can_never_fire_is_warned_of_while_another_trigger_works():
     broken = SOUND | {
         "StuckReservations": RunbookAlert(name="StuckReservations", exists=True, can_fire=False, why="constant 0"),
         "OutboxProcessingFailed": RunbookAlert(name="OutboxProcessingFailed", exists=False, can_fire=False),
     }
     lines = await held(world=readings(**WELL | {"alerts": Alerts(runbook=tuple(broken.values()))}))
-    assert exit_code(lines) == 1
-    assert [(line.kind, line.chapter, line.advice) for line in wrong(lines)] == [
-        ("trigger", "Stuck reservations", "it takes a rule StuckReservations that can fire"),
-        ("trigger", "Outbox worker lag", "it takes an alert rule named OutboxProcessingFailed"),
+    warned = [line for line in lines if line.state == "warn"]
+    assert (exit_code(lines), wrong(lines)) == (0, [])
+    assert [(line.kind, line.chapter) for line in warned] == [
+        ("trigger", "Stuck reservations"),
+        ("trigger", "Outbox worker lag"),
     ]
-    assert "its silence proves nothing: constant 0" in wrong(lines)[0].said
+    rule, other = warned[0].advice.split("; ")
+    assert rule == "it takes a rule StuckReservations that can fire"
+    assert other == "until then `reservations.pending > 50` opens the scenario"
+    assert warned[1].advice.startswith("it takes an alert rule named OutboxProcessingFailed; until then `outbox.late`")
+    assert "its silence proves nothing: constant 0" in warned[0].said
+    text = as_text(lines)
+    assert text.count("  WARN  ") == 2 and f"{len(lines)} lines, 2 warnings\nWARN: this alert" in text
+    document = json.loads(as_json(lines, NOW))
+    assert (document["ok"], document["wrong"], document["warnings"]) == (True, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("triggers", "states"),
+    [
+        (("alerts.firing Gone",), ["wrong"]),
+        (("alerts.firing Gone", "alerts.firing Mute"), ["wrong", "wrong"]),
+        (("alerts.firing Gone", "alerts.firing Well"), ["warn", "ok"]),
+        (("outbox.late", "alerts.firing Gone"), ["ok", "warn"]),
+        (("outbox.late", "alerts.firing Gone or alerts.firing Mute"), ["ok", "warn"]),
+        # what can't be answered for another reason is wrong as before
+        (("outbox.late", "reservations.pending > 50 and alerts.firing Gone"), ["ok", "wrong"]),
+        (("reservations.pending > 50", "alerts.firing Gone"), ["wrong", "wrong"]),
+    ],
+)
+async def test_a_silent_alert_is_wrong_where_no_other_trigger_of_its_scenario_works(triggers, states):
+    alerts = Alerts(
+        runbook=(
+            RunbookAlert(name="Gone", exists=False, can_fire=False),
+            RunbookAlert(name="Mute", exists=True, can_fire=False),
+            RunbookAlert(name="Well", exists=True, can_fire=True),
+        )
+    )
+    lines = "".join(f"- x `{trigger}`\n" for trigger in triggers)
+    book = parse(f"## 1. T (SEV-3)\n\n### Trigger\n\n{lines}\n### Steps\n\n1. Ask: well?\n").runbook
+    held_to = await held(book, world=readings(**WELL | {"alerts": alerts, "reservations": None}))
+    assert [line.state for line in held_to if line.kind == "trigger"] == states
+    assert exit_code(held_to) == ("wrong" in states)
+
+
+async def test_an_alert_that_could_not_be_looked_up_is_wrong_whatever_other_trigger_works():
+    book = parse(STEPS.replace("### Steps", "- y `alerts.firing Gone`\n\n### Steps") + "1. Ask: x?\n").runbook
+    lines = await held(book, world=readings(**WELL | {"alerts": None}))
+    assert [line.state for line in lines if line.kind == "trigger"] == ["ok", "wrong"]
 
 
 async def test_a_look_without_a_reading_or_with_an_old_one_is_wrong():

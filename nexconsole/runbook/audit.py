@@ -19,9 +19,11 @@ from .catalogue import ACTIONS, ActionSpec, Route
 from .expression import placeholder
 from .model import Branch, Call, Condition, Level, Question, Runbook, Scenario, Step, Trigger
 from .probes import Answer
+from .probes.probe import many
 from .resolution import World
 
-OK, WRONG = "ok", "wrong"
+OK, WARN, WRONG = "ok", "warn", "wrong"
+ALERT = "alerts.firing"
 GOOD, BAD = 0, 1
 
 
@@ -42,7 +44,10 @@ Methods = Callable[[str], Awaitable[tuple[str, ...]]]
 
 @dataclass(frozen=True, kw_only=True)
 class AuditLine:
-    """What became of one line. kind: level, trigger, condition, look, do, route or ask. state: ok or wrong."""
+    """What became of one line. kind: level, trigger, condition, look, do, route or ask. state: ok, warn or wrong.
+
+    warn: an alert that opens nothing here, of a scenario that another trigger opens all the same.
+    """
 
     chapter: str
     line: int
@@ -82,14 +87,15 @@ async def audit(
 
 
 def exit_code(lines: tuple[AuditLine, ...]) -> int:
-    """0 when every line is good, 1 when something is wrong, or when there was nothing to hold."""
-    return GOOD if lines and all(line.state == OK for line in lines) else BAD
+    """0 when nothing is wrong, be there warnings or not; 1 when something is, or when there was nothing to hold."""
+    return GOOD if lines and not _count(lines, WRONG) else BAD
 
 
 def as_json(lines: tuple[AuditLine, ...], now: datetime) -> str:
-    """{"at", "ok", "wrong": count, "lines": [{chapter, line, kind, text, state, said, advice, step, origin}]}."""
-    wrong = sum(line.state == WRONG for line in lines)
-    document = {"at": now, "ok": exit_code(lines) == GOOD, "wrong": wrong, "lines": lines}
+    """{"at", "ok", "wrong": count, "warnings": count,
+    "lines": [{chapter, line, kind, text, state, said, advice, step, origin}]}; `ok` is exit code 0."""
+    counts = {"wrong": _count(lines, WRONG), "warnings": _count(lines, WARN)}
+    document = {"at": now, "ok": exit_code(lines) == GOOD, **counts, "lines": lines}
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
 
 
@@ -101,13 +107,20 @@ def as_text(lines: tuple[AuditLine, ...]) -> str:
         if line.chapter != chapter:
             chapter = line.chapter
             told.append(f"{chapter}{f' ({line.origin})' if line.origin else ''}")
-        told.append(f"  {line.state.upper() if line.state == WRONG else line.state:<6}{line.line:>4}  ")
+        told.append(f"  {line.state if line.state == OK else line.state.upper():<6}{line.line:>4}  ")
         told[-1] += f"{line.kind:<9} {line.text}: {line.said}"
         if line.advice:
             told.append(f"{'':<24}-> {line.advice}")
-    wrong = sum(line.state == WRONG for line in lines)
-    told.append(f"{len(lines)} lines, {wrong} wrong" if wrong else f"{len(lines)} lines, all good")
+    wrong, warnings = _count(lines, WRONG), _count(lines, WARN)
+    counts = [f"{wrong} wrong"] * bool(wrong) + [many(warnings, "warning")] * bool(warnings)
+    told.append(f"{len(lines)} lines, {', '.join(counts) or 'all good'}")
+    if warnings:
+        told.append("WARN: this alert will never open its scenario here; another trigger of the scenario does")
     return "\n".join(told)
+
+
+def _count(lines: tuple[AuditLine, ...], state: str) -> int:
+    return sum(line.state == state for line in lines)
 
 
 class _Auditor:
@@ -134,15 +147,18 @@ class _Auditor:
         """The lines of a chapter: its triggers, then its steps."""
         where = {"chapter": chapter.title, "origin": chapter.origin}
         asked: frozenset[str] = frozenset()
-        for line in (*chapter.triggers, *chapter.walk()):
-            if isinstance(line, Trigger | Branch):
+        for trigger, (state, said, advice) in self._triggers(chapter.triggers):
+            text = f"{trigger.title} `{trigger.condition.text}`".strip()
+            yield AuditLine(
+                **where, line=trigger.line, kind="trigger", text=text, state=state, said=said, advice=advice
+            )
+        for line in chapter.walk():
+            if isinstance(line, Branch):
                 state, said, advice = self._condition(line.condition, asked)
-                kind = "trigger" if isinstance(line, Trigger) else "condition"
-                lead = "" if isinstance(line, Trigger) else "If "
-                text = f"{lead}{line.title} `{line.condition.text}`".strip()
+                text = f"If {line.title} `{line.condition.text}`".strip()
                 yield AuditLine(
-                    **where, line=line.line, kind=kind, text=text, state=state, said=said, advice=advice,
-                    step=getattr(line, "id", ""),
+                    **where, line=line.line, kind="condition", text=text, state=state, said=said, advice=advice,
+                    step=line.id,
                 )  # fmt: skip
             elif line.kind == "ask":
                 asked |= {(line.question or Question()).name}
@@ -161,6 +177,22 @@ class _Auditor:
             else:
                 async for found in self._do(line):
                     yield AuditLine(**where, **found)
+
+    def _triggers(self, triggers: tuple[Trigger, ...]) -> Iterator[tuple[Trigger, tuple[str, str, str]]]:
+        """An alert that can't fire is only to be warned of while another trigger opens the scenario."""
+        judged = [(trigger, self._condition(trigger.condition)) for trigger in triggers]
+        works = next((trigger.condition.text for trigger, (state, _, _) in judged if state == OK), "")
+        for trigger, (state, said, advice) in judged:
+            if state == WRONG and works and self._silent(trigger.condition):
+                yield trigger, (WARN, said, f"{advice}; until then `{works}` opens the scenario")
+            else:
+                yield trigger, (state, said, advice)
+
+    def _silent(self, condition: Condition) -> bool:
+        """Whether nothing is wrong with a condition but alerts that are not there, or can't fire."""
+        wrong = [part.call for part in condition.parts if self._look(part.call)[0] == WRONG]
+        found = [self.world.look(call)[0] for call in wrong if call.name == ALERT]
+        return len(found) == len(wrong) and all(one is not None and one.lacks and one.state == "fresh" for one in found)
 
     # --- looks and conditions ---------------------------------------------------------------------------------
 

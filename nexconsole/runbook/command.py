@@ -21,6 +21,11 @@ if TYPE_CHECKING:  # every start of the console asks for the parsers: nothing mo
     from .model import Problem, Runbook
 
 USAGE = 2
+CODES = {
+    "check": "exit code: 0 no problems, 1 problems, 2 usage",
+    "audit": "exit code: 0 nothing is wrong, 1 something is, 2 usage. A warning leaves it at 0: an alert that can't"
+    " fire here, of a scenario that another trigger opens all the same.",
+}
 SETTLE_S = 9.0  # the outbox's rates are known after 8 s
 # Makes what can prepare actions on these sources; closes nothing.
 Actions = Callable[["Sources", "Settings", "Mapping[str, Reading]"], "AuditAction"]
@@ -36,13 +41,13 @@ def add_parsers(commands: argparse._SubParsersAction, flags: argparse.ArgumentPa
         ("check", "say, with line numbers, what in a runbook can't be understood"),
         ("audit", "hold a runbook against the living systems, changing nothing"),
     ):
-        parser = verbs.add_parser(verb, parents=[flags], help=meaning, description=meaning)
+        parser = verbs.add_parser(verb, parents=[flags], help=meaning, description=meaning, epilog=CODES[verb])
         parser.add_argument("file", nargs="?", metavar="FILE", help="a Markdown file (else the runbook in force)")
         parser.add_argument("--json", action="store_true")
 
 
 def run(options: argparse.Namespace, settings: Settings, actions: Actions | None = None) -> int:
-    """Run the verb; returns the exit code: 0 good, 1 something wrong, 2 usage.
+    """Run the verb; returns the exit code: 0 good (an audit's warnings are), 1 something wrong, 2 usage.
 
     Without `actions` no action can be audited, and each says so as a thing that is wrong.
     """
