@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from acting import Desk, lacking, shell
+import sample_readings
+from acting import Desk, lacking, reading, shell
 from pods_stand import Stand, bought, guards_of, small, stand
 from small_cluster import until
 
@@ -18,6 +20,7 @@ from nexconsole.actions.perform import perform
 from nexconsole.actions.plan import Outcome
 from nexconsole.actions.pods import RESTART
 from nexconsole.drill.kubernetes.apiserver import ApiServer
+from nexconsole.signals.workloads import Release
 
 __all__ = ["small", "stand"]
 
@@ -234,6 +237,18 @@ async def test_going_back_is_judged_by_the_late_outbox_where_purchases_were_well
     assert performance.plan and "the late outbox catches up" in performance.plan.watch
     assert performance.verdict and performance.verdict.state == "worked", performance.verdict
     assert "of the late outbox 40 events waited then, 10 after" in performance.verdict.because
+
+
+@pytest.mark.parametrize(("age_s", "level"), [(540, "warn"), (7200, "ok"), (None, "ok")])
+async def test_a_restart_is_warned_of_while_what_runs_is_a_young_release(stand: Stand, age_s: Any, level: str) -> None:
+    now = datetime.now(UTC)
+    since = None if age_s is None else now - timedelta(seconds=age_s)
+    young = Release(revision="2", read_at=now, images="app:2", before="app:1", since=since)
+    workloads = replace(sample_readings.calm()["workloads"].value, release=young)
+    stand.readings["workloads"] = reading("workloads", workloads)
+    guard = guards_of(await RESTART.prepare({}, stand.context()))["release"]
+    assert guard.level == level
+    assert (level == "warn") is ("app:2 was released 9 min ago: if it is the cause, go back" in guard.reason)
 
 
 async def test_a_restart_after_which_the_outbox_is_as_late_as_before_had_no_effect(

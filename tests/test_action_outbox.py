@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sample_readings
@@ -13,6 +15,7 @@ from nexconsole.actions.perform import perform
 from nexconsole.errors import ActionError
 from nexconsole.settings import Settings
 from nexconsole.signals.outbox import Outbox
+from nexconsole.signals.workloads import Release
 
 
 async def state(database, id: str = "e1") -> tuple[str, int, str | None]:
@@ -94,6 +97,32 @@ async def test_only_failed_events_are_put_back(failed, event, said):
     async with acting(on(failed)) as context:
         with pytest.raises(ActionError, match=said):
             await RETRY.prepare({"event": event}, context)
+
+
+@pytest.mark.parametrize(
+    ("since_s", "before_since_s", "pods_s", "level", "said"),
+    [
+        (900, 20000, 890, "warn", "app:2, released 15 min ago, ran then and runs still"),
+        (20000, 900, 60, "ok", "by now app:1 is taken back, and app:2 runs"),
+        (20000, 900, 890, "ok", "if that lasts, it fails again"),  # old pods are there still
+        (300, 20000, 290, "ok", "if that lasts, it fails again"),  # released since
+        (20000, None, 15000, "ok", "if that lasts, it fails again"),
+        (None, None, 60, "ok", "if that lasts, it fails again"),
+    ],
+)
+async def test_the_release_that_ran_when_it_failed_is_told_from_the_one_that_runs(
+    failed, since_s, before_since_s, pods_s, level, said
+):
+    now = datetime.now(UTC)
+    since, before_since = (None if s is None else now - timedelta(seconds=s) for s in (since_s, before_since_s))
+    release = Release(revision="2", read_at=now, images="app:2", before="app:1", since=since, before_since=before_since)
+    calm = sample_readings.calm()["workloads"].value
+    pods = tuple(replace(pod, age_s=float(pods_s)) for pod in calm.pods)
+    workloads = reading("workloads", replace(calm, release=release, pods=pods))
+    async with acting(on(failed), {"workloads": workloads}) as context:
+        plan = await RETRY.prepare({"event": "e1"}, context)
+    guard = next(guard for guard in plan.guards if guard.name == "cause")
+    assert guard.level == level and said in guard.reason
 
 
 async def test_an_event_that_was_tried_again_meanwhile_is_refused(failed):

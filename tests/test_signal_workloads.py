@@ -239,6 +239,7 @@ async def test_the_release_is_read_once_and_again_when_the_revision_is_another(t
         await until(lambda: store.objects("deployments")[0]["metadata"]["annotations"][releases.REVISION] == "3")
         release = (await read_once(SIGNAL, sources, chosen, first)).value.release
         assert (release.revision, release.images, release.before) == ("3", "app:1", "app:2")
+        assert release.gone_back and not first.value.release.gone_back
         assert (datetime.now(UTC) - release.since).total_seconds() == pytest.approx(7200, abs=10)
 
 

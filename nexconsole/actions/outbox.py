@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ActionError
 from ..model import Reading
 from ..signals.outbox import TABLE, Events, Outbox
+from ..signals.workloads import Workloads
 from ..sources.text import clean
 from . import literal
 from .action import Argument, Context, Suggestion, make_plan
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
 WRITTEN = ("status", "retry_count", "error", "updated_at")
 LOOK_EVERY_S = 1.0
 SUGGESTED = 20
+RECENT_S = 3600.0  # a release so young is worth a doubt
 EVENT_SQL = """
 SELECT id::text AS id, event_type, aggregate_type, status, retry_count, left(error, 2000) AS error,
-       extract(epoch FROM now() - created_at)::float8 AS age_s
+       extract(epoch FROM now() - created_at)::float8 AS age_s,
+       extract(epoch FROM now() - updated_at)::float8 AS failed_s
 FROM outbox_events_v2 WHERE id = $1
 """
 # The old error goes, because an event PUBLISHED with one counts as dropped; it stands in the plan and in the journal.
@@ -90,7 +93,12 @@ class Retry:
             effect=f"Puts event {row['id']} ({kind}) back to PENDING after {row['retry_count']} tries, its error"
             f" cleared ({error or 'none was kept'}): the next worker takes it. No undo: what is published stays so",
             command=literal.psql(context.settings, sql),
-            guards=(rights, fresh(context, "outbox"), *_consumer(context, row), _again(error)),
+            guards=(
+                rights,
+                fresh(context, "outbox"),
+                *_consumer(context, row),
+                _again(context, row, error),
+            ),
             confirm=Confirm(kind="letter", text="r"),
             undo=None,
             watch="the event is PUBLISHED, or FAILED again with its new error",
@@ -159,14 +167,31 @@ def _consumer(context: Context, row: Mapping[str, Any]) -> list[Guard]:
     return guards
 
 
-def _again(error: str) -> Guard:
+def _again(context: Context, row: Mapping[str, Any], error: str) -> Guard:
     name = "cause"
     if not error:
         return Guard(name=name, level="warn", reason="no error was kept: why it failed is not known")
+    level, by_release = _release(context, row["failed_s"])
+    if by_release:
+        return Guard(name=name, level=level, reason=f"it failed with: {error}; {by_release}")
     if "payload" in error.lower():
         reason = f"its payload was refused ({error}), and it is the same payload still: it will most likely fail again"
         return Guard(name=name, level="warn", reason=reason)
     return Guard(name=name, level="ok", reason=f"it failed with: {error}; if that lasts, it fails again")
+
+
+def _release(context: Context, failed_s: float) -> tuple[Literal["ok", "warn"], str]:
+    """Whether what runs now is the release that ran when it failed; "" where that is not known or says nothing."""
+    workloads = value_of(context.readings(), "workloads", Workloads)
+    release = workloads.release if workloads is not None else None
+    if workloads is None or release is None or release.since is None:
+        return "ok", ""
+    if release.gone_back and all(pod.age_s is not None and pod.age_s < failed_s for pod in workloads.pods):
+        return "ok", f"by now {release.before} is taken back, and {release.images} runs"
+    age_s = (context.clock() - release.since).total_seconds()
+    if failed_s < age_s < RECENT_S:
+        return "warn", f"{release.images}, released {age_s / 60:.0f} min ago, ran then and runs still"
+    return "ok", ""
 
 
 def _verdict(row: Mapping[str, Any] | None, id: str, outcome: Outcome, waited: float, last: bool) -> Verdict | None:

@@ -76,7 +76,8 @@ class Restart:
             tried = await rehearsed(cluster, _roll(cluster, details), allowed)
         names = [pod.name for pod in scene.pods]
         recreate = scene.deployment.spec.strategy.type == "Recreate"
-        guards = [allowed, tried, rollouts.unfinished(scene), rollouts.liveness(scene), *_readings(context, names)]
+        guards = [allowed, tried, rollouts.unfinished(scene), rollouts.released(context), rollouts.liveness(scene)]
+        guards += _readings(context, names)
         if recreate:
             reason = "its strategy is Recreate: all pods end before the first new one starts, nobody can buy meanwhile"
             guards.append(Guard(name="strategy", level="warn", reason=reason))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from ..errors import SourceError
 from ..signals.circuits import Circuits
 from ..signals.reservations import Reservations
-from ..signals.workloads import Autoscaler, Pod, describe, judge_rollout, scale
+from ..signals.workloads import Autoscaler, Pod, Workloads, describe, judge_rollout, scale
 from . import lag, relief
 from .action import Context
 from .plan import Guard, Plan, Target, Verdict
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..sources.resources import Deployment
 
 ROLLOUT_S = 300.0  # a rollout may take so long before its verdict is due
+YOUNG_S = 3600.0  # a release so young is worth a doubt
 RESTARTING_S = 600.0  # all pods restarted within it: somebody restarts them already
 LOOK_EVERY_S = 1.0
 
@@ -140,6 +141,20 @@ def unfinished(scene: Scene, *, level: str = "block") -> Guard:
         reason = f"the deployment is {scene.said}: resume it first (kubectl rollout resume)"
         return Guard(name=name, level="block", reason=reason)
     return Guard(name=name, level=level, reason=f"a rollout is still running ({scene.said})")  # type: ignore[arg-type]
+
+
+def released(context: Context) -> Guard:
+    """What runs is young: it may be what is wrong, and new pods of it are no better."""
+    name = "release"
+    workloads = value_of(context.readings(), "workloads", Workloads)
+    release = workloads.release if workloads is not None else None
+    if release is None or release.since is None:
+        return Guard(name=name, level="ok", reason="how old the release is that runs is not known")
+    age_s = (context.clock() - release.since).total_seconds()
+    if release.before and age_s < YOUNG_S:
+        reason = f"{release.images} was released {age_s / 60:.0f} min ago: if it is the cause, go back (rollout.undo)"
+        return Guard(name=name, level="warn", reason=reason)
+    return Guard(name=name, level="ok", reason=f"{release.images} is no new release")
 
 
 def liveness(scene: Scene) -> Guard:

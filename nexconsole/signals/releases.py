@@ -24,7 +24,8 @@ class Release:
 
     `since`: when this template was first rolled out, however often it was restarted or gone back to since; None where
     that is not known, and `why` says why. `images` are its containers', `before` those of the newest other release,
-    "" where the history has none. `lacks` names the right that it takes to know.
+    "" where the history has none, and `before_since` when that was first rolled out. `lacks` names the right that it
+    takes to know.
     """
 
     revision: str
@@ -32,8 +33,14 @@ class Release:
     images: str = ""
     since: datetime | None = None
     before: str = ""
+    before_since: datetime | None = None
     why: str = ""
     lacks: str = ""
+
+    @property
+    def gone_back(self) -> bool:
+        """Whether the other release is the newer one, and was taken back."""
+        return self.since is not None and self.before_since is not None and self.before_since > self.since
 
 
 async def read(kubernetes: Kubernetes, deployment: Deployment, last: Release | None, now: datetime) -> Release:
@@ -63,6 +70,7 @@ def release(sets: Sequence[ReplicaSet], revision: str, now: datetime) -> Release
         images=_images(current),
         since=min(born, default=None),
         before=_images(before) if before is not None else "",
+        before_since=before.metadata.creation_timestamp if before is not None else None,
         why="" if born else "its revisions have no dates",
     )
 
