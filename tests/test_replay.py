@@ -19,6 +19,7 @@ import sample_readings as sample
 from desk import strip_of, text_of, until
 from textual.pilot import Pilot
 
+from nexconsole import paths
 from nexconsole.actions.registry import ACTIONS
 from nexconsole.app import NexConsole
 from nexconsole.commands import commands
@@ -231,7 +232,9 @@ async def test_nothing_can_be_done_in_it_and_every_refusal_says_why(folder):
         await until(lambda: f"not now: {REPLAY}" in text_of(app))
         await pilot.press("escape")
         assert app.settings.postgres.url == "" and app.sources is None
+        app.desk.tick()
     assert digest(folder) == before
+    assert not paths.state_folder().exists(), "what is over was kept as if it were news"
 
 
 async def _never(*_: object) -> None:

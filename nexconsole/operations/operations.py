@@ -44,6 +44,7 @@ class Operations:
     """
 
     LOGBOOK: ClassVar[type[Logbook]] = Logbook
+    LIVE: ClassVar[bool] = True  # False in a replay: what is seen is over, and nothing of it may be kept as news
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from ..errors import JournalError
 from ..journal import Entry, merge
+from ..warroom.presence import Presence
 from .logbook import Logbook
 from .operations import Operations
 from .others import others
@@ -45,6 +46,7 @@ class ReplayedOperations(Operations):
     """`all_entries` is the whole record: what has no end in there was lost."""
 
     LOGBOOK = ReplayedLogbook
+    LIVE = False
     logbook: ReplayedLogbook
 
     def __init__(self, all_entries: Sequence[Entry], *given: Any, **options: Any) -> None:
@@ -53,6 +55,11 @@ class ReplayedOperations(Operations):
 
     def start(self) -> None:
         """There is nothing to follow."""
+
+    @property
+    def here(self) -> tuple[Presence, ...]:
+        """Who was here then is not on record; who wrote something is."""
+        return ()
 
     def observing(self) -> str:
         return REPLAY
