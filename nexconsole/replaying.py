@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from .screens.desk import Desk
     from .screens.palette import Command
 
-ALLOWED = ("console.", "scenario.", "journal.show", "incident.show", "operation.dismiss")  # how names begin
+# How the names of commands begin that do no harm.
+ALLOWED = (
+    "console.",
+    "scenario.",
+    "journal.show",
+    "incident.show",
+    "report.line",
+    "operation.dismiss",
+)  # how names begin
 REFUSED = ("scenario.begin",)
 
 
@@ -124,6 +132,12 @@ class ReplayApp(NexConsole):
         self._refuse()
 
     def action_logs(self) -> None:
+        self._refuse()
+
+    def action_export(self) -> None:
+        self._refuse()
+
+    def action_sheet(self) -> None:
         self._refuse()
 
     def action_undo(self) -> None:

@@ -16,6 +16,7 @@ from nexconsole.settings import Settings
 from nexconsole.warroom.recording import Recorder
 
 BEGIN = sample.NOW
+SMALL = 10  # counts below it stay, or pods would come and go in a calm
 
 
 class Hand:
@@ -33,14 +34,15 @@ def at(seconds: float) -> datetime:
 
 
 def readings(seconds: int, every: float = 1.0, seed: int = 1) -> Iterator[tuple[datetime, Reading]]:
-    """Seven signals, calm for a tenth of the time, then the incident; every figure moves from one to the next."""
-    chance = Random(seed)
+    """Every signal, calm for a tenth of the time, then the incident; every figure moves from one to the next."""
+    chances: dict[str, Random] = {}  # one each: another signal changes nothing for the others
     calm = {name: one.value for name, one in sample.calm().items()}
     broken = {name: one.value for name, one in sample.incident().items()}
     for turn in range(int(seconds / every)):
         now = at(turn * every)
         values = calm if turn * every < seconds / 10 else broken
         for name, value in values.items():
+            chance = chances.setdefault(name, Random(f"{name} {seed}"))
             yield (
                 now,
                 Reading(signal=name, every=every, value=moved(value, now, chance), taken_at=now, attempted_at=now),
@@ -48,7 +50,7 @@ def readings(seconds: int, every: float = 1.0, seed: int = 1) -> Iterator[tuple[
 
 
 def moved(value: Any, now: datetime, chance: Random) -> Value:
-    """The value a moment later: every number a little different, times as they pass, texts as they were."""
+    """The value a moment later: every figure a little different, times as they pass, texts as they were."""
     changed: dict[str, Any] = {}
     for name, part in vars(value).items():
         if hasattr(part, "__dataclass_fields__"):
@@ -59,8 +61,8 @@ def moved(value: Any, now: datetime, chance: Random) -> Value:
             continue
         elif isinstance(part, float):
             changed[name] = part * chance.uniform(0.9, 1.1)
-        elif isinstance(part, int) and not isinstance(part, bool) and part:
-            changed[name] = max(0, part + chance.randint(-2, 2))
+        elif isinstance(part, int) and not isinstance(part, bool) and part >= SMALL:
+            changed[name] = part + chance.randint(-2, 2)
         elif isinstance(part, datetime):
             changed[name] = part + timedelta(seconds=chance.random())
     return replace(value, **changed)

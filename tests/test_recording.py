@@ -80,7 +80,7 @@ async def test_changes_are_given_once_and_in_order_between_two_times(file):
     assert len(list(opened.changes(at(-9), at(500)))) == len(told)
 
 
-async def test_half_an_hour_of_seven_signals_each_second_takes_less_than_5_mb_and_opens_at_once(file):
+async def test_half_an_hour_of_all_signals_each_second_takes_less_than_5_mb_and_opens_at_once(file):
     await recordings.record(file, recordings.readings(1800), settings())
     assert file.stat().st_size < 5_000_000
     began = time.monotonic()

@@ -29,6 +29,7 @@ from nexconsole.operations.replayed import REPLAY, ReplayedOperations
 from nexconsole.replaying import ReplayApp, _possible
 from nexconsole.screens.console import FACES
 from nexconsole.settings import Settings
+from nexconsole.signals import SIGNALS
 from nexconsole.sources import open_sources
 from nexconsole.warroom.playback import Recording
 from nexconsole.warroom.player import Player, moment_of
@@ -129,6 +130,16 @@ async def test_nobody_takes_it_for_the_present_at_any_size(folder, size):
         assert "REPLAY" in seen(app, "#why")
 
 
+async def test_a_replay_can_be_presented_and_is_still_said_to_be_one(folder):
+    async with replay(folder, 101) as (app, pilot, _):
+        await pilot.press("P")
+        await until(lambda: app.console_screen.query("#frame") and "REPLAY" in seen(app, "#frame"))
+        assert NAME in seen(app, "#frame") and "14:09:12Z" in seen(app, "#frame")
+        assert "provider.disable smsbower" in text_of(app) and "PRODUCTION" not in text_of(app)
+        await pilot.press("home", "P")
+        assert "CALM" in seen(app, "#why")
+
+
 async def test_it_plays_at_its_speed_and_stops_at_its_end_and_says_so(folder):
     async with replay(folder, 10) as (app, pilot, monotonic):
         await pilot.press("plus", "plus", "space")
@@ -219,7 +230,7 @@ async def test_nothing_can_be_done_in_it_and_every_refusal_says_why(folder):
                         operations.record(Kind.INTENT, {})):  # fmt: skip
             with pytest.raises(JournalError, match=REPLAY):
                 await writing
-        for key in ("n", "u", "o", "a", "l", "ctrl+k"):
+        for key in ("n", "u", "o", "a", "l", "e", "B", "ctrl+k"):
             app.console_screen.say("")
             await pilot.press(key)
             assert REPLAY in seen(app, "#keys"), key
@@ -294,12 +305,12 @@ async def test_the_console_records_what_it_polls_and_what_it_had_read_before(tmp
     file = tmp_path / f"{NAME}.readings"
     app = NexConsole(chosen, opener=open_sources)
     async with app.run_test():
-        await until(lambda: len(app.console_screen.readings) == len(FACES))
+        await until(lambda: len(app.console_screen.readings) == len(SIGNALS))
         app.record(Recorder(chosen, file))
         await until(lambda: file.exists() and file.stat().st_size)
     recording = Recording.open(file)
     found = recording.at(recording.span[1])
-    assert found.keys() == {face.SIGNAL for face in FACES} and all(one.absent for one in found.values())
+    assert found.keys() == {signal.name for signal in SIGNALS} and all(one.absent for one in found.values())
     assert "is not configured" in found["outbox"].error
 
 
@@ -313,7 +324,7 @@ async def test_an_incident_is_recorded_beside_its_journal_from_its_opening_to_it
         await app.desk.operations.close_incident("it was nothing")
         await until(lambda: app.recorder is None)
     of = open_replay(name, settings(tmp_path))
-    assert of.recording.at(of.recording.span[1]).keys() == {face.SIGNAL for face in FACES}
+    assert of.recording.at(of.recording.span[1]).keys() == {signal.name for signal in SIGNALS}
     assert [entry.kind for entry in of.entries][:1] == [Kind.OPENED] and not of.problems
     of.recording.close()
 

@@ -35,7 +35,9 @@ class Paper:
     # --- the sheet --------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Keep the sheet on disk from now on."""
+        """Keep the sheet on disk from now on; not that of a replay, which is no news."""
+        if not self._operations.LIVE:
+            return
         file = sheet_file(self._operations.settings)
         self._keeper = Keeper(file, lambda text: self._console.say(text, SHOWN_S))
 

@@ -89,9 +89,9 @@ class Frame(Lines):
         width, console = self.size.width, self._below
         if not width:
             return
-        ((where, ink),) = banner.environment(console.settings, console.drill)
+        ((where, ink),) = banner.environment(console.settings, console.drill, console.replay)
         drill = ink == "block-drill"
-        name = plain(console.settings.name if not drill else console.drill or "", 40)
+        name = plain(console.replay or (console.settings.name if not drill else console.drill or ""), 40)
         frozen = f"   FROZEN since {clock(console.frozen_at)}" if console.frozen_at else ""
         left: Line = ((f"{where} {name}{frozen}", ink),)
         key: Line = ((f" key: {self._pressed} ", "block-frozen"),) if self._pressed else ()

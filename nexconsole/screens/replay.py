@@ -14,12 +14,13 @@ from ..journal import Entry
 from ..model import Reading, State
 from ..operations.replayed import REPLAY
 from ..panes.outbox import EVENTS
+from ..warroom.cursor import VALUES
 from ..warroom.taking import taken_in
 from ..widgets.cells import Line, cut, fit, length, plain, spread
 from ..widgets.lines import Lines
 from ..widgets.playline import Following, player_line
 from ..widgets.words import clock
-from .console import FACES, Console
+from .console import Console
 from .incidents import Incidents
 from .story import words
 
@@ -65,9 +66,8 @@ class ReplayConsole(Console):
         super().__init__(*given, **options)
         self.of, self.player, self.replay = of, player, of.name
         self.told: Callable[[Sequence[Entry]], None] = lambda entries: None
-        signals = (*(face.SIGNAL for face in FACES), EVENTS)
         self._missing = {
-            name: Reading(signal=name, every=1.0, attempted_at=of.begin, error=UNRECORDED) for name in signals
+            name: Reading(signal=name, every=1.0, attempted_at=of.begin, error=UNRECORDED) for name in VALUES
         }
         self._told = tuple(_said(of.events, of.entries))
         self._known = -1  # entries

@@ -15,6 +15,7 @@ from ..model import Reading, Value
 from ..signals.alerts import Alerts
 from ..signals.circuits import Circuits
 from ..signals.database import Database
+from ..signals.locks import Locks
 from ..signals.outbox import Events, Outbox
 from ..signals.reservations import Reservations
 from ..signals.transactions import Transactions
@@ -32,6 +33,7 @@ VALUES: Mapping[str, type[Value]] = {
     "outbox": Outbox,
     "outbox events": Events,
     "reservations": Reservations,
+    "locks": Locks,
     "database": Database,
     "workloads": Workloads,
     "alerts": Alerts,
