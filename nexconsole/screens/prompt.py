@@ -12,13 +12,14 @@ from textual.containers import Container
 from textual.widgets import Input
 
 from .. import paths
-from ..widgets.cells import Line, cells, fit, plain
+from ..widgets.cells import Line, cells, fit, plain, wrapped
 from ..widgets.field import Field
 from ..widgets.keyguard import KeyGuard
 from ..widgets.lines import Lines
 from .dialog import Dialog
 
 LONGEST = 500
+MOST_LINES = 3  # of the question
 
 
 class Prompt(Dialog[str | None]):
@@ -68,7 +69,9 @@ class Prompt(Dialog[str | None]):
 
     def paint(self) -> None:
         asked, hint = self.query_one("#asked", Lines), self.query_one("#hint", Lines)
-        asked.show_lines((fit(((plain(self._title), "strong"),), asked.size.width),))
+        lines = wrapped(self._title, asked.size.width, MOST_LINES) or [""]
+        asked.styles.height = len(lines)
+        asked.show_lines(tuple(fit(((line, "strong"),), asked.size.width) for line in lines))
         hint.show_lines((fit(self._below(hint.size.width), hint.size.width),))
 
     def _below(self, width: int) -> Line:
