@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 import redis.asyncio
 from acting import acting, settings_of
+from test_source_redis import server, upstash
 
 from nexconsole.actions.locks import FLUSH
 from nexconsole.errors import Denied, NotConfigured
@@ -234,3 +236,35 @@ async def test_a_server_that_is_slow_to_answer_is_asked_for_a_little_at_a_time_a
         value, readings = await locks.read(sources, SETTINGS, value), readings + 1
         assert readings < 20
     assert (value.abandoned, value.locks) == (120, 120)
+
+
+async def watched(clients, url: str, **settings) -> list[tuple[int, int, bool]]:
+    """Two readings of a Redis at an address: its abandoned locks, all its locks, and whether they are known."""
+    made = Sources(clients, {"redis": RedisSource(clients, RedisSettings(url=url, **settings))})
+    try:
+        first = await locks.read(made, SETTINGS, None)
+        return [(v.abandoned, v.locks, v.known) for v in (first, await locks.read(made, SETTINGS, first))]
+    finally:
+        await made.close()
+
+
+async def test_locks_are_watched_over_the_rest_service_of_the_first_installs(keys, redis_server, clients):
+    for n in range(60):
+        await keys.set(f"lock:number:u{n}-a-united kingdom", ms_ago(60))
+    hand = redis.asyncio.from_url(redis_server.url)
+    async with upstash(hand) as url:
+        assert await watched(clients, url, token="t0ken") == [(60, 60, True)] * 2
+    await hand.aclose()
+
+
+async def test_locks_are_watched_on_every_node_of_a_cluster(tmp_path, clients):
+    async with server(tmp_path, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf") as port:
+        hand = redis.asyncio.Redis(port=port)
+        await hand.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+        while (await hand.cluster("INFO"))["cluster_state"] != "ok":
+            await asyncio.sleep(0.02)
+        for n in range(7):
+            await hand.set(f"lock:number:u{n}-a-b", ms_ago(60))
+        await hand.set("lock:purchase:atomic:u", "token", ex=30)
+        assert await watched(clients, f"redis+cluster://127.0.0.1:{port}") == [(7, 8, True)] * 2
+        await hand.aclose()
