@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -35,3 +36,62 @@ async def tcp_server(answer: bytes | None, *, then_close: bool = True) -> AsyncI
         for writer in writers:
             writer.transport.abort()
         await asyncio.sleep(0)
+
+
+class Wire:
+    """A way to a real server on this host that can fail: `cut` it, or let it `lose` the answers to what arrives."""
+
+    def __init__(self, to: int) -> None:
+        self.port = 0
+        self._to = to
+        self._cut = self._losing = False
+        self._writers: list[asyncio.StreamWriter] = []
+        self._pumps: set[asyncio.Task[None]] = set()
+
+    def cut(self) -> None:
+        """Every connection breaks, and no new one comes about."""
+        self._cut = True
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def lose(self) -> None:
+        """From now on whatever is asked arrives, and nothing comes back."""
+        self._losing = True
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        if self._cut:
+            writer.transport.abort()
+            return
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
+        self._writers.append(far_writer)
+        for source, sink, answers in ((reader, far_writer, False), (far_reader, writer, True)):
+            pump = asyncio.create_task(self._pump(source, sink, answers))
+            self._pumps.add(pump)
+            pump.add_done_callback(self._pumps.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, answers: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                if not (answers and self._losing):
+                    sink.write(data)
+                    await sink.drain()
+        sink.close()
+
+    async def close(self) -> None:
+        self.cut()
+        for pump in tuple(self._pumps):
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+
+@asynccontextmanager
+async def wire_to(port: int) -> AsyncIterator[Wire]:
+    wire = Wire(port)
+    server = await asyncio.start_server(wire.serve, "127.0.0.1", 0)
+    wire.port = server.sockets[0].getsockname()[1]
+    try:
+        yield wire
+    finally:
+        server.close()
+        await wire.close()
