@@ -52,7 +52,7 @@ async def test_a_plan_shows_its_share_of_the_traffic_and_what_depends_on_it(mark
     document = plan.as_dict()
     assert document["targets"] == [
         {
-            "kind": "provider", "id": IDS["smsbower"], "name": "smsbower", "active": True,
+            "kind": "provider", "id": IDS["smsbower"], "name": "smsbower", "active": True, "by": "sql",
             "display_name": "smsbower (SMS Bower)", "live_numbers": 3, "attempts": 8, "failures": 7, "chosen": True,
         }
     ]  # fmt: skip

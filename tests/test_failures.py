@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from acting import Desk, acting
-from stages import STAGES, Stage, staged
+from stages import STAGES, Stage, provider_by_api, staged
 
 from nexconsole.actions import relief, rollouts
 from nexconsole.actions.perform import Answer, perform
@@ -132,3 +132,16 @@ async def test_two_operators_at_the_same_moment_are_one_change_and_one_honest_re
     [other] = [one for one in results if one.outcome is None or one.outcome.state != "done"]
     assert other.stopped or other.outcome.state == "refused"
     assert await stage.changed() and len(stage.sent) <= 1
+
+
+async def test_an_api_that_dies_after_the_preview_is_not_replaced_by_sql_without_being_asked(
+    database: Any, redis_server: Any, tmp_path: Path
+) -> None:
+    async with staged(provider_by_api, database, redis_server, tmp_path) as stage:
+        api, _ = stage.wires
+        desk = Failing("ask", api.cut)
+        async with acting(stage.settings) as context:
+            done = await perform(stage.doing, stage.arguments, context, desk.console)
+    assert [plan.command.split()[0] for plan in desk.plans] == ["curl", "psql"]
+    assert "by api -> sql" in (desk.why_again[1] or "") and "cancelled" in (done.stopped or "")
+    assert not await stage.changed()

@@ -149,7 +149,7 @@ async def test_a_target_that_changed_since_the_preview_is_shown_again_with_the_d
     desk = told(world, answer)
     done = await perform(Double(world), {}, context_of(world), desk.console)
     assert [plan.effect for plan in desk.plans] == ["Doubles 1", "Doubles 5"]
-    assert desk.why_again[1] is not None and "changed: it" in desk.why_again[1]
+    assert desk.why_again[1] is not None and "changed: it (value 1 -> 5)" in desk.why_again[1]
     assert world.value == 10 and done.plan is not None and done.plan.effect == "Doubles 5"
 
 

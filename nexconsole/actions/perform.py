@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import JournalError, NexConsoleError
+from ..sources.text import clean
 from .action import Action, Context
 from .lease import Alone, Lease, Leases
 from .plan import Outcome, Plan, Verdict
@@ -198,7 +199,8 @@ def difference(old: Plan, new: Plan) -> str:
     after = {(target.kind, target.id): dict(target.identity) for target in new.chosen}
     gone = [key[1] for key in before if key not in after]
     come = [key[1] for key in after if key not in before]
-    changed = [key[1] for key in before if key in after and before[key] != after[key]]
+    both = ((key[1], before[key], after[key]) for key in before if key in after)
+    changed = [f"{id} ({_moved(was, now)})" for id, was, now in both if was != now]
     parts = [
         f"{word} {', '.join(ids[:5])}{' and more' if len(ids) > 5 else ''}"
         for word, ids in (("gone:", gone), ("new:", come), ("changed:", changed))
@@ -229,6 +231,11 @@ async def _verify(action: Action, plan: Plan, outcome: Outcome, context: Context
         return Verdict(state="unknown", because=f"what it watches could not be read within {plan.deadline_s:g} s")
     except NexConsoleError as error:
         return Verdict(state="unknown", because=f"it could not be verified: {error}")
+
+
+def _moved(was: Mapping[str, object], now: Mapping[str, object]) -> str:
+    names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+    return ", ".join(f"{name} {clean(was.get(name), 40)} -> {clean(now.get(name), 40)}" for name in names)
 
 
 class _Record:

@@ -117,7 +117,9 @@ class Switch:
         other = replace(self, active=not self.active)
         shown: dict[str, Any] = {"display_name": str(row), "live_numbers": picture.live}
         shown |= {"attempts": mine.attempts, "failures": mine.failures} if picture.seen else {}
-        target = Target(kind="provider", id=row.id, identity={"name": row.name, "active": row.active}, shown=shown)
+        # The way is part of what is confirmed: an API that dies meanwhile doesn't turn a request into SQL unasked.
+        identity = {"name": row.name, "active": row.active, "by": "api" if picture.by_api else "sql"}
+        target = Target(kind="provider", id=row.id, identity=identity, shown=shown)
         return make_plan(
             context,
             action=self.name,
@@ -138,7 +140,7 @@ class Switch:
                 settings.actions.verify_s, settings.actions.provider_cache_s + max(15.0, quiet_s(mine, settings))
             ),
             details={
-                "by": "api" if picture.by_api else "sql",
+                "by": identity["by"],
                 "column": table.column,
                 "now": table.now,
                 "attempts": mine.attempts if picture.seen else None,
