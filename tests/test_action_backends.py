@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -115,6 +116,16 @@ async def test_the_same_pid_with_another_start_is_another_session(database, bloc
         object.__setattr__(plan, "targets", (stale,))
         outcome = await TERMINATE.execute(plan, context)
     assert outcome.state == "refused" and not blockade.blocker.is_closed()
+
+
+async def test_a_signal_that_the_server_did_not_send_is_a_failure_and_it_says_false(database, blockade):
+    await database.execute("CREATE FUNCTION never(int) RETURNS bool LANGUAGE sql AS 'SELECT false'")
+    deaf = replace(TERMINATE, function="public.never")
+    async with acting(on(database)) as context:
+        done = await perform(deaf, {"pid": str(blockade.pid)}, context, Desk().console)
+    assert done.outcome is not None and done.outcome.state == "failed"
+    assert f"public.never answered false: session {blockade.pid} got no signal" in done.outcome.answer
+    assert not blockade.waiting.done()
 
 
 async def test_two_operators_at_once_end_it_once(database, blockade):

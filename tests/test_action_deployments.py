@@ -123,6 +123,16 @@ async def test_a_role_without_the_right_is_told_the_rule(stand: Stand) -> None:
     assert outcome.state == "refused" and stand.deployment()["spec"]["replicas"] == 3
 
 
+async def test_a_role_that_may_not_go_back_is_told_the_rule_and_changes_nothing(stand: Stand) -> None:
+    await release(stand, "x:2")
+    context = stand.context("reader")
+    done = await perform(BACK, {}, context, Desk().console)
+    assert done.outcome is None and 'resources: ["deployments"], verbs: ["patch"]' in (done.stopped or "")
+    outcome = await BACK.execute(await BACK.prepare({}, context), context)
+    assert outcome.state == "refused" and "may not patch deployments.apps" in outcome.answer
+    assert image(stand) == "x:2"
+
+
 async def test_a_scale_that_is_not_answered_is_unknown_and_looked_up(stand: Stand, monkeypatch: Any) -> None:
     context = stand.context(actions={"timeout_s": 0.6})
     plan = await SCALE_ACTION.prepare({"replicas": "4"}, context)
