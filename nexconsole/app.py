@@ -75,7 +75,7 @@ class NexConsole(App[None]):
         Binding("d", "dismiss_ended", "Dismiss", id="operation.dismiss", tooltip="Dismiss the actions that have ended"),
         Binding("ctrl+k", "stop", "Stop", id="operation.stop", tooltip="Stop sending before the next target"),
         Binding("P", "present", "Present", id="app.present",
-                tooltip="Larger figures for a shared screen, customer data masked; again: back"),
+                tooltip="The shared screen: large, customer data masked; or back"),
         Binding("t", "next_theme", "Theme", id="app.theme", tooltip="Take the next theme"),
         Binding("q,ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave the console"),
         Binding("ctrl+c", "help_quit", "", id="app.help_quit", tooltip="Say how to leave", show=False, system=True),
