@@ -111,7 +111,12 @@ async def test_no_screen_over_the_panes_shows_a_customer(tmp_path: Path, size: t
         app.console_screen.say(EVERYTHING)
         await pilot.pause()
         seen(app)
-        for key in ("J", "i", "question_mark", "ctrl+p"):
+        for key in ("e", "y"):
+            await pilot.press(key)
+            await pilot.pause(0.3)
+            seen(app)
+        assert app.clipboard
+        for key in ("J", "i", "B", "question_mark", "ctrl+p"):
             await pilot.press(key)
             await pilot.pause(0.4)
             assert app.screen is not app.console_screen

@@ -83,7 +83,8 @@ class Desk:
     def start(self) -> None:
         """Follow the journal, watch the severity and which scenario fits."""
         self.operations.start()
-        self.paper.start()
+        if not self.operations.settings.journal.read_only:
+            self.paper.start()
         self.app.set_interval(1.0, self.tick)
         self.app.run_worker(self.load_library(), name="runbooks", group="desk")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,13 @@ from textual.app import App
 
 from ..errors import FileError
 from ..journal import OUTSIDE
+from ..warroom.covering import covered
 from ..warroom.figures import figures_of
 from ..warroom.incident import Incident, fold
 from ..warroom.keeping import Keeper, keep_report, sheet_file
 from ..warroom.sheet import Known, Row, rows
 from ..warroom.writing import as_line
+from ..widgets.curtain import CURTAIN
 
 if TYPE_CHECKING:
     from ..operations import Operations
@@ -53,8 +56,8 @@ class Paper:
                 async with asyncio.timeout(CLOSE_S):
                     await self._keeper.close(self.rows())
 
-    def rows(self) -> tuple[Row, ...]:
-        """The sheet by now."""
+    def rows(self, shown: bool = False) -> tuple[Row, ...]:
+        """The sheet by now, to be kept or (`shown`) to be seen."""
         side = self._operations
         here = side.sources.has("postgres")
         known = Known(
@@ -63,12 +66,14 @@ class Paper:
             schema=side.sources.postgres.schema if here else "public",
             incident=side.logbook.current or "",
         )
-        return rows(self._console.readings, self._console.severity, side.incident, side.settings, side.clock(), known)
+        # What is kept is for whoever must type it; what watchers see is masked before it is broken into lines.
+        told = (self._console.readings, self._console.severity, side.incident)
+        return rows(*(map(covered, told) if shown and CURTAIN.drawn else told), side.settings, side.clock(), known)
 
     def show(self) -> None:
         from .sheet import Sheet
 
-        self._app.push_screen(Sheet(self.rows, str(self._keeper.file) if self._keeper else ""))
+        self._app.push_screen(Sheet(partial(self.rows, shown=True), str(self._keeper.file) if self._keeper else ""))
 
     # --- the report -------------------------------------------------------------------------------------------
 

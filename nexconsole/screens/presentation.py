@@ -91,7 +91,7 @@ class Frame(Lines):
             return
         ((where, ink),) = banner.environment(console.settings, console.drill, console.replay)
         drill = ink == "block-drill"
-        name = plain(console.replay or (console.settings.name if not drill else console.drill or ""), 40)
+        name = plain(console.replay or (console.drill if drill else console.settings.name) or "", 40)
         frozen = f"   FROZEN since {clock(console.frozen_at)}" if console.frozen_at else ""
         left: Line = ((f"{where} {name}{frozen}", ink),)
         key: Line = ((f" key: {self._pressed} ", "block-frozen"),) if self._pressed else ()

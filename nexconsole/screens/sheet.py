@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from .. import paths
-from ..widgets.cells import Line, fit, plain
+from ..widgets.cells import Line, fit, plain, plain_command
 from ..widgets.lines import Lines
 from ..widgets.picture import Frame, Listing, Picture, framed, sight
 from .dialog import Dialog
@@ -127,7 +127,7 @@ class Sheet(Dialog[None]):
 
     def _row(self, n: int) -> Line:
         row = self._rows[n]
-        return ((plain(row.whole), INKS.get(row.kind, "text")),)
+        return ((plain_command(row.whole) if row.command else plain(row.whole), INKS.get(row.kind, "text")),)
 
     def _keys(self) -> Line:
         if self._notice:

@@ -1,7 +1,8 @@
-"""An incident as it leaves the house: what it tells stays, customer data in it is masked, always to the same bytes."""
+"""An incident, or readings, as they leave the house: customer data is masked, always to the same bytes."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
@@ -9,18 +10,21 @@ from typing import Any, TypeVar
 from ..sources.masking import mask, mask_command
 
 Told = TypeVar("Told")
-KEPT = frozenset({"intent", "id"})  # entries' ids, by which a report's parts find each other
+KEPT = frozenset({"intent", "id"})  # where an entry's id may stand, by which a report's parts find each other
+ENTRY = re.compile(r"[0-9a-f]{32}")
 COMMANDS = frozenset({"command", "undo"})
 
 
 def covered(told: Told) -> Told:
-    """A copy of an incident, or of any part of one, with its texts masked."""
+    """A copy with its texts masked."""
     return _covered(told, "")
 
 
 def _covered(value: Any, name: str) -> Any:
     if isinstance(value, str):
-        return value if name in KEPT else mask_command(value) if name in COMMANDS else mask(value)
+        if name in KEPT and ENTRY.fullmatch(value):
+            return value
+        return mask_command(value) if name in COMMANDS else mask(value)
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{one.name: _covered(getattr(value, one.name), one.name) for one in fields(value)})
     if isinstance(value, tuple | list):
