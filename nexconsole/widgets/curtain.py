@@ -3,49 +3,51 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-
-from ..sources.masking import mask, mask_command, mask_figures, mask_query
+from collections.abc import Iterable
+from types import ModuleType
 
 
 class Curtain:
     """One for the process, as there is one screen. `drawn`: whether others are watching."""
 
     def __init__(self) -> None:
-        self.drawn = False
         self._secrets: re.Pattern[str] | None = None
+        self._masking: ModuleType | None = None
+
+    @property
+    def drawn(self) -> bool:
+        return self._masking is not None
 
     def draw(self, secrets: Iterable[str] = ()) -> None:
         """Hide customer data from now on, and these words wherever they stand."""
+        from ..sources import masking  # its patterns are not what the first paint should wait for
+
         words = "|".join(re.escape(word) for word in secrets if word)
         self._secrets = re.compile(words) if words else None
-        self.drawn = True
+        self._masking = masking
 
     def lift(self) -> None:
-        self.drawn, self._secrets = False, None
+        self._masking = self._secrets = None
 
     def over(self, text: str) -> str:
         """A text from outside as watchers may see it."""
-        return self._covered(text, mask)
+        return self._masking.mask(self._known(text)) if self._masking else text
 
     def over_command(self, text: str) -> str:
         """A literal command of our own: its statement stays to be read before it is confirmed."""
-        return self._covered(text, mask_command)
+        return self._masking.mask_command(self._known(text)) if self._masking else text
 
     def over_query(self, text: str) -> str:
         """Somebody else's query: its first word."""
-        return self._covered(text, mask_query)
+        return self._masking.mask_query(text) if self._masking else text
 
     def over_figures(self, text: str) -> str:
         """A line that holds our own figures too: what can't be one of them, the line's width kept."""
-        return self._covered(text, mask_figures)
+        return self._masking.mask_figures(self._known(text)) if self._masking else text
 
-    def _covered(self, text: str, hide: Callable[[str], str]) -> str:
-        if not self.drawn:
-            return text
-        if self._secrets is not None:
-            text = self._secrets.sub(lambda found: "*" * len(found[0]), text)
-        return hide(text)
+    def _known(self, text: str) -> str:
+        """Without the secrets that are known, every character of them a star."""
+        return self._secrets.sub(lambda found: "*" * len(found[0]), text) if self._secrets else text
 
 
 CURTAIN = Curtain()
