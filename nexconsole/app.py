@@ -70,7 +70,7 @@ class NexConsole(App[None]):
         Binding("l", "logs", "Logs", id="logs.show", tooltip="Follow the pods' logs"),
         Binding("e", "export", "Report", id="report.export", tooltip="Write the incident's report into files"),
         Binding("y", "status_line", "Status line", id="report.line", tooltip="Copy the state in one line for the chat"),
-        Binding("B", "sheet", "Break-glass sheet", id="sheet.show", tooltip="Last known values, and what to type by hand"),
+        Binding("B", "sheet", "Break-glass sheet", id="sheet.show", tooltip="Last known values; what to type by hand"),
         Binding("u", "undo", "Undo", id="operation.undo", tooltip="Take the newest action back"),
         Binding("d", "dismiss_ended", "Dismiss", id="operation.dismiss", tooltip="Dismiss the actions that have ended"),
         Binding("ctrl+k", "stop", "Stop", id="operation.stop", tooltip="Stop sending before the next target"),
