@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib
 import os
-import shlex
 import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import diagnostics, settings
@@ -107,8 +102,7 @@ def _add_view(parser: argparse.ArgumentParser) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from . import oneshot, records
-    from .drill.command import EPILOG
+    from . import oneshot, records, rehearsal
     from .runbook import command as runbook
     from .warroom import command as warroom
 
@@ -119,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_view(
         commands.add_parser("console", parents=[flags], help="open the console on the systems that the settings name")
     )
-    _add_drill(commands, flags, EPILOG)
+    _add_view(rehearsal.add_parser(commands, [flags]))
     for name, meaning in (
         ("status", "print every signal once and exit as a monitoring plugin does"),
         ("doctor", "try every connection and permission, and say what to do about what fails"),
@@ -141,29 +135,6 @@ def _add_serve(commands: Any, flags: argparse.ArgumentParser) -> None:
     serve.add_argument("--port", type=int, default=8000, help="0: any that is free (default 8000)")
     serve.add_argument(
         "--token", help="what watchers must know (else NEXCONSOLE_SERVE_TOKEN, else one is made up and printed)"
-    )
-
-
-def _add_drill(commands: Any, flags: argparse.ArgumentParser, epilog: str) -> None:
-    drill = commands.add_parser(
-        "drill", parents=[flags], help="rehearse an incident on a world of our own", epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    drill.add_argument("scenario", nargs="?", default="provider-outage", help="which incident (see --list)")
-    _add_view(drill)
-    drill.add_argument("--list", action="store_true", help="list the scenarios")
-    drill.add_argument("--world", action="store_true", help="stage the world without a console, until stopped")
-    drill.add_argument("--env-file", metavar="FILE", help="write the world's addresses there as environment lines")
-    drill.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        help="the same seed gives the same incident (see below)",
-    )
-    drill.add_argument("--json-score", metavar="FILE", help="write the score there as JSON at the end")
-    drill.add_argument("--keep-journal", metavar="FOLDER", help="copy the journals to this empty folder at the end")
-    drill.add_argument(
-        "--prometheus", choices=("ours", "real"), default="ours", help="real: the prometheus on PATH scrapes the market"
     )
 
 
@@ -238,117 +209,12 @@ def _open_sources(chosen: settings.Settings) -> Any:
 
 
 def _drill(options: argparse.Namespace) -> int:
-    """Stage the world in a process of its own, then open the console on it; the world ends with the console."""
-    from . import drill
+    from . import rehearsal
 
-    if options.list:
-        width = max(map(len, drill.SCENARIOS))
-        for name, title in drill.SCENARIOS.items():
-            print(f"{name:<{width}}  {title}")
-        return 0
-    _check_places(options)
-    stage = drill.Stage(options.scenario, seed=options.seed, prometheus=options.prometheus)
-    warm = threading.Thread(target=importlib.import_module, args=("nexconsole.app",), daemon=True)
-    if not options.world:
-        warm.start()  # Textual is imported while the world is staged
-    try:
-        with _ended_by_signals():
-            for line in stage.progress():
-                print(f"drill: {line}", file=sys.stderr, flush=True)
-            with _debriefed(stage, options):
-                return (
-                    _keep_world(stage.environment, options) if options.world else _rehearse(stage.environment, options)
-                )
-    finally:
-        stage.stop()
+    def settings_on(world: Mapping[str, str]) -> settings.Settings:
+        return settings.load(None, _given(options), world).settings
 
-
-def _rehearse(environment: dict[str, str], options: argparse.Namespace) -> int:
-    loaded = settings.load(None, _given(options), environment)
-    return _open_console(loaded.settings, options.present)
-
-
-def _check_places(options: argparse.Namespace) -> None:
-    """Whether what is to be kept can be kept is found out before the rehearsal."""
-    if options.keep_journal:
-        from .warroom import debriefing
-
-        debriefing.check_kept(Path(options.keep_journal))
-    if options.json_score and not Path(options.json_score).absolute().parent.is_dir():
-        raise NexConsoleError(f"{options.json_score}: its folder is not there")
-
-
-@contextmanager
-def _debriefed(stage: Any, options: argparse.Namespace) -> Iterator[None]:
-    """The score at the end, however the rehearsal ends; where the console never opened there was none."""
-    from .model import utc_now
-
-    opened_at = utc_now()
-    try:
-        yield
-    except NexConsoleError:
-        raise
-    except BaseException:  # told to end by Ctrl+C or a signal
-        _debrief(stage, options, opened_at)
-        raise
-    _debrief(stage, options, opened_at)
-
-
-def _debrief(stage: Any, options: argparse.Namespace, opened_at: Any) -> None:
-    """Print the score before the world and its journals are gone. Trouble with it is said, and hides nothing else."""
-    import shutil
-
-    from .journal import journal_folder
-    from .model import utc_now
-    from .warroom import debriefing
-
-    folder = journal_folder(settings.load(None, _given(options), stage.environment).settings)
-    try:
-        record, entries = stage.record(), debriefing.entries_in(folder)
-        if options.keep_journal:
-            debriefing.keep(folder, Path(options.keep_journal))
-        found = debriefing.debrief(record, entries, None if options.world else opened_at, utc_now())
-        if options.json_score:
-            Path(options.json_score).write_text(debriefing.as_json(found, record), encoding="utf-8")
-        if entries or not options.world:
-            columns = shutil.get_terminal_size().columns
-            print(f"\n{debriefing.as_text(found, record, columns)}", end="", flush=True)
-    except (NexConsoleError, OSError) as error:  # OSError also where the terminal itself is gone
-        with suppress(OSError):
-            print(f"nexconsole: no score: {error}", file=sys.stderr)
-
-
-def _keep_world(environment: dict[str, str], options: argparse.Namespace) -> int:
-    """Print the world's addresses as environment lines and keep it until a signal ends this process."""
-    lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items())
-    sys.stdout.write(lines)
-    sys.stdout.flush()
-    file = Path(options.env_file) if options.env_file else None
-    if file:
-        file.write_text(lines, encoding="utf-8")
-        file.chmod(0o600)
-    try:
-        signal.pause()
-    finally:
-        if file:
-            file.unlink(missing_ok=True)
-    return 0
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the drill as Ctrl+C does: through every `finally`."""
-
-    def end(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, end) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+    return rehearsal.run(options, settings_on, lambda chosen: _open_console(chosen, options.present))
 
 
 def _instruct(options: argparse.Namespace) -> int:
