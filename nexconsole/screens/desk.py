@@ -188,6 +188,7 @@ class Desk:
         drawn = strip.lines(self.operations.shown, self.operations.undoable, self.clock(), width, most)
         if self.console.has_class("-presenting") and not self.console.has_class("-maximized"):
             drawn = ()  # the shared screen has them among its own lines
+        drawn = (*proposed.previews(self.operations.company.here, width), *drawn)
         drawn = (*proposed.lines(self.incidents.waiting(), self.clock(), width), *drawn)
         if trouble := self.operations.trouble:
             said = wrapped(plain(trouble), max(10, width - 3), 2)

@@ -1,0 +1,85 @@
+"""What others mean to do, as it is seen above the keys, and the key that stops it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import desk, entries, settings, strip_of, until
+
+from nexconsole.journal import Kind, open_journal
+from nexconsole.model import utc_now
+from nexconsole.operations import Operations
+from nexconsole.operations.operation import Operation
+from nexconsole.sources import Sources
+from nexconsole.sources.clients import Clients
+
+PLAN = {"action": "pods.restart", "arguments": {"deployment": "nexnum-app"}, "effect": "3 pods are replaced"}
+
+
+def proposing(folder: Path, name: str, needs: str, seconds: float) -> str:
+    other = open_journal(settings(folder), "piet", name)
+    until_ = (utc_now() + timedelta(seconds=seconds)).isoformat()
+    return other.append(Kind.PROPOSED, {"operator": "piet", "plan": PLAN, "until": until_, "needs": needs}).id
+
+
+async def opened(app: Any) -> str:
+    await app.desk.operations.open_incident("t", "")
+    return app.desk.operations.logbook.current
+
+
+async def test_what_somebody_proposes_is_seen_within_a_second_and_o_stops_it(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        name = await opened(app)
+        proposal = await asyncio.to_thread(proposing, tmp_path, name, "objection", 30)
+        await until(lambda: "piet is about to: pods.restart nexnum-app" in strip_of(app), 1.5)
+        assert "o objects" in strip_of(app) and "a approves" not in strip_of(app)
+        await pilot.press("a")
+        await pilot.press("o")
+        await until(lambda: any(entry.kind == Kind.OBJECTED for entry in entries(tmp_path)))
+        spoken = [entry for entry in entries(tmp_path) if entry.kind in (Kind.OBJECTED, Kind.APPROVED)]
+        assert [(entry.kind, entry.data["proposal"]) for entry in spoken] == [(Kind.OBJECTED, proposal)]
+        await until(lambda: "is about to" not in strip_of(app))
+        await pilot.press("o")
+        await pilot.pause(0.2)
+        assert len([entry for entry in entries(tmp_path) if entry.kind == Kind.OBJECTED]) == 1
+
+
+async def test_what_waits_for_a_second_persons_word_is_approved_by_key(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        name = await opened(app)
+        await asyncio.to_thread(proposing, tmp_path, name, "approval", 30)
+        await until(lambda: "a approves" in strip_of(app), 1.5)
+        await pilot.press("a")
+        await until(lambda: any(entry.kind == Kind.APPROVED for entry in entries(tmp_path)))
+
+
+async def test_a_window_that_is_over_is_no_longer_offered(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        name = await opened(app)
+        await asyncio.to_thread(proposing, tmp_path, name, "objection", 1.0)
+        await until(lambda: "is about to" in strip_of(app), 1.5)
+        await asyncio.sleep(1.0)
+        app.desk.tick()
+        await pilot.press("o")
+        await until(lambda: "is about to" not in strip_of(app))
+        assert not any(entry.kind == Kind.OBJECTED for entry in entries(tmp_path))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+async def test_a_preview_of_somebody_else_is_seen_before_anything_is_on_record(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    other = Operations(settings(tmp_path, operator="piet"), Sources(Clients(), {}), lambda: {})
+    async with desk(settings(tmp_path), size=size) as (app, _):
+        name = await opened(app)
+        other.start()
+        await until(lambda: other.logbook.current == name)
+        asking = Operation(action="pods.restart", arguments={}, began_at=utc_now(), by="piet", phase="asking")
+        other.company.tell((asking,), observing=False)
+        await until(lambda: "piet is previewing pods.restart" in strip_of(app), 3.0)
+        await other.close()
+        await until(lambda: "previewing" not in strip_of(app), 3.0)
