@@ -143,6 +143,17 @@ def test_hostile_names_stay_one_harmless_line():
     assert all("\x1b" not in row.whole and "\u202e" not in row.whole and "\n" not in row.whole for row in found)
 
 
+def test_thousands_of_providers_make_it_no_longer_than_a_person_reads():
+    transactions = sample.incident()["transactions"]
+    failing = next(one for one in transactions.value.providers if one.name == "smsbower")
+    many = tuple(replace(failing, name=f"provider-{n}") for n in range(5_000))
+    readings = {"transactions": replace(transactions, value=replace(transactions.value, providers=many))}
+    severity = judge(readings, SETTINGS, sample.NOW)
+    found = rows(readings, severity, None, SETTINGS, sample.NOW)
+    assert len(found) < 400
+    assert any(row.text == f"  and {len(severity.reasons) - 15} more" for row in found)
+
+
 # --- its commands -----------------------------------------------------------------------------------------------
 
 

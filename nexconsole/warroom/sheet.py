@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 WIDTH = 76  # in its frame on a terminal of 80 columns too
+SAID = 15  # reasons of the severity, things that still stand
 LISTED = 8  # providers, sessions, pods, alerts
 WHOLE = "Everything that is watched was read at least once."
 PARTLY = "Never read since the console started: "
@@ -139,9 +140,10 @@ def _severity(severity: Severity | None) -> Iterator[Row]:
         return
     level = "no incident by what was read" if severity.level == "none" else severity.level
     yield Row(level, "text" if severity.level == "none" else "alarm")
-    for reason in severity.reasons:
+    for reason in severity.reasons[:SAID]:
         stale = ", STALE" if reason.stale else ""
         yield from _wrapped(f"  {reason.level}  {reason.text} ({reason.signal}{stale})")
+    yield from _more(len(severity.reasons))
     if severity.unknown:
         yield from _wrapped(f"  not known: {', '.join(severity.unknown)}")
 
@@ -159,8 +161,14 @@ def _incident(incident: Incident | None, name: str) -> Iterator[Row]:
         yield from _wrapped(
             f"  {moment(one.at)[11:]} {one.name}: {one.outcome}{f', {one.verdict}' * bool(one.verdict)}"
         )
-    for left in incident.standing:
+    for left in incident.standing[:SAID]:
         yield from _wrapped(f"  STILL STANDING: {left.what} (since {moment(left.since)}, {left.by})", "alarm")
+    yield from _more(len(incident.standing))
+
+
+def _more(count: int) -> Iterator[Row]:
+    if count > SAID:
+        yield Row(f"  and {count - SAID} more", "alarm")
 
 
 def _people(settings: Settings) -> Iterator[Row]:
@@ -209,7 +217,7 @@ def _values(readings: Mapping[str, Reading], now: datetime) -> Iterator[Row]:
             # While it is fresh a new reading comes every few seconds: then its time changes as an age does.
             moving = state is State.FRESH
             yield Row(f"{said}, read{'' if moving else at}", ink, (at if moving else "") + before)
-            yield from _wrapped(f"  {SUMMARIES[name](reading.value)}", "text", 4)
+            yield from _wrapped(f"  {clean(SUMMARIES[name](reading.value), 400)}", "text", 4)
             yield from (row for line in DETAILS.get(name, _none)(reading.value) for row in _wrapped(f"    {line}"))
         if reading is not None and reading.error is not None:
             yield from _wrapped(f"  {clean(reading.error, 400)}", ink, 4)
