@@ -282,6 +282,7 @@ async def test_a_restart_after_which_the_outbox_is_as_late_as_before_had_no_effe
         ((100, 2), (130, 3), 30, False, "no effect"),
         ((100, 2), (50, 5), 30, False, None),  # it empties by failing
         ((100, 2), (50, 5), 90, True, "unknown"),
+        ((100, 2), (91, 2), 40, False, None),
         ((1, 0), (0, 0), 1, False, "worked"),
     ],
 )

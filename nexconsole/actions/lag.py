@@ -15,7 +15,7 @@ from .action import Context
 from .plan import Verdict
 
 WATCH_S = 30.0  # several rounds of the workers
-CLEAR = 0.05  # of what waited: so many fewer are no chance
+CLEAR, LEAST = 0.05, 10  # so many fewer of those that waited, and no less than so many, are no chance
 QUEUE_SQL = f"""
 SELECT (SELECT count(*) FROM (SELECT 1 FROM {TABLE} WHERE status = 'PENDING' LIMIT $1) p) AS pending,
        (SELECT count(*) FROM (SELECT 1 FROM {TABLE} WHERE status = 'FAILED' LIMIT $1) f) AS failed,
@@ -67,7 +67,8 @@ def judge(then: Queue, now: Queue, waited_s: float, last: bool) -> Verdict | Non
     said = f"of the late outbox {then.pending} events waited then, {now.pending} after {waited_s:.0f} s{more}"
     if now.capped:
         return Verdict(state="unknown", because=f"{said}: too many to count") if last else None
-    if then.pending - now.pending >= max(1.0, CLEAR * then.pending) and not more:
+    enough = max(CLEAR * then.pending, min(LEAST, then.pending))
+    if then.pending - now.pending >= enough and not more:
         return Verdict(state="worked", because=f"{said}: it catches up")
     if waited_s < WATCH_S and not last:
         return None
