@@ -179,6 +179,17 @@ async def test_it_records_by_itself_and_closing_loses_nothing(file, monkeypatch:
     assert recorder.trouble == ""
 
 
+async def test_the_newest_figures_are_recorded_on_closing_whatever_the_rate(file):
+    opened = await recorded(file, [outbox(0.0), outbox(0.5, pending=9)], settings(every_s=60.0))
+    assert opened.at(opened.span[1])["outbox"].value.pending == 9
+
+
+async def test_what_came_in_the_last_millisecond_is_within_the_recording(file):
+    opened = await recorded(file, [outbox(0.0), outbox(10.0004, pending=7)])
+    assert opened.at(opened.span[1])["outbox"].value.pending == 7
+    assert opened.span[1] == at(10.001)
+
+
 async def test_a_rate_of_0_records_nothing(file):
     recorder = Recorder(settings(every_s=0.0), file)
     recorder.take(outbox(0))

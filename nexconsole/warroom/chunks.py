@@ -10,7 +10,7 @@ import os
 import struct
 import zlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 LARGEST = 64 * 1024 * 1024  # bytes of one chunk unpacked; more is no chunk of ours
 KEY, FINAL = 1, 2  # flags: everything is told anew here; nothing comes after it
@@ -20,6 +20,7 @@ _NAME, _EXTRA = b"NX", struct.calcsize("<IBqq")
 # magic, mtime, flags, system, length of all extra fields; our field's name and length; chunk's length, flags, times
 _HEADER = struct.Struct("<4sIBBH2sHIBqq")
 _TRAILER = struct.Struct("<II")
+_EPOCH, _MS = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 _BLOCK = 1 << 16
 
 
@@ -49,13 +50,13 @@ class Scan:
 
 
 def milliseconds(at: datetime) -> int:
-    """A time as chunks have it."""
-    return round(at.timestamp() * 1000)
+    """A time as chunks have it: the last whole millisecond by then."""
+    return (at - _EPOCH) // _MS
 
 
 def moment(ms: int) -> datetime:
     """Such a time, in UTC."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
+    return _EPOCH + ms * _MS
 
 
 def pack(text: bytes, begin: int, end: int, flags: int = 0) -> bytes:

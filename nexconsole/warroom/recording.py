@@ -37,6 +37,7 @@ CLOSE_S = 1.0
 MOST_WAITING = 500  # readings that wait for the disk; the oldest ones are given up
 RESTS = 16  # times as long as a signal's reading takes, twice in a row: a huge one must not fill a core
 TEXTS = 5_000  # most of a reading's texts stood in the one before it
+ALMOST_A_MS = timedelta(microseconds=999)
 TOO_LARGE = "the reading was too large to be recorded"
 
 
@@ -147,7 +148,7 @@ class Recorder:
 
     def _last(self) -> None:
         if self._reel.held():
-            self._write(self._clock())
+            self._write(self._clock(), last=True)
             self._reel.release()
 
     def _begin(self, now: datetime) -> None:
@@ -160,10 +161,10 @@ class Recorder:
         begin = moment(self._reel.end)
         self._waiting.extend((begin, reading) for reading in tuple(self._newest.values()))
 
-    def _write(self, now: datetime) -> None:
+    def _write(self, now: datetime, last: bool = False) -> None:
         waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
         begin = moment(self._reel.end)
-        end = max(now, begin)
+        end = max(moment(milliseconds(now + ALMOST_A_MS)), begin)  # a whole one, and none of what came is later
         silent = (end - begin).total_seconds() > SILENCE_S
         if silent:
             begin = min(max(waiting[0][0], begin) if waiting else end, end)
@@ -171,7 +172,7 @@ class Recorder:
         lines = [Line(at=begin, console=self._about)] if key else []
         lines += [msgspec.structs.replace(one.line, at=begin, value=[one.plain])
                   for one in self._written.values() if key]  # fmt: skip
-        fresh = [self._line(min(max(at, begin), end), reading) for at, reading in self._due(waiting, end)]
+        fresh = [self._line(min(max(at, begin), end), reading) for at, reading in self._due(waiting, end, last)]
         lines += sorted(fresh, key=lambda line: line.at)
         if key:
             self._key_at = end
@@ -179,18 +180,20 @@ class Recorder:
         text = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
         self._reel.append(text, milliseconds(begin), milliseconds(end), KEY if key else 0, farewell)
 
-    def _due(self, waiting: list[tuple[datetime, Reading]], now: datetime) -> Iterator[tuple[datetime, Reading]]:
+    def _due(
+        self, waiting: list[tuple[datetime, Reading]], now: datetime, last: bool
+    ) -> Iterator[tuple[datetime, Reading]]:
         """At most one reading of a signal in its time, and each that fails where the last one did not, or the other
-        way round. The newest one is held back until its time has come."""
+        way round. The newest one is held back until its time has come, or the `last` chunk."""
         for at, reading in waiting:
-            last = self._written.get(reading.signal)
-            if last is None or at >= last.due or _worth(last.reading) != _worth(reading):
+            before = self._written.get(reading.signal)
+            if before is None or at >= before.due or _worth(before.reading) != _worth(reading):
                 self._held.pop(reading.signal, None)
                 yield at, reading
             else:
                 self._held[reading.signal] = (at, reading)
         for signal, (at, reading) in tuple(self._held.items()):
-            if now >= self._written[signal].due:
+            if last or now >= self._written[signal].due:
                 del self._held[signal]
                 yield at, reading
 
