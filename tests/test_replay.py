@@ -16,7 +16,7 @@ import msgspec
 import pytest
 import recordings
 import sample_readings as sample
-from desk import strip_of, text_of, until
+from desk import quiet, strip_of, text_of, until
 from textual.pilot import Pilot
 
 from nexconsole import paths
@@ -255,7 +255,8 @@ async def _never(*_: object) -> None:
 async def test_a_time_can_be_gone_to_by_name(folder):
     async with replay(folder) as (app, pilot, _):
         app._go()
-        await until(lambda: app.screen is not app.console_screen)
+        await until(lambda: app.screen is not app.console_screen and app.focused)
+        await quiet()
         await pilot.press(*"soon", "enter")
         await until(lambda: "give +MM:SS" in text_of(app))
         await pilot.press(*["backspace"] * 4, *"+01:35", "enter")
