@@ -189,6 +189,20 @@ def test_a_line_that_lacks_only_its_end_is_an_entry(file):
     assert verify(file) == ()
 
 
+def test_a_tail_tells_of_a_torn_line_once_and_not_while_it_may_still_be_written(file):
+    console(file).append(Kind.NOTE, {"n": 1})
+    with file.open("ab") as torn:
+        torn.write(b'{"id":"0123')
+    tail = Tail(file)
+    assert tail.poll().problems == ()
+    time.sleep(1.05)
+    [problem] = tail.poll().problems
+    assert (problem.line, problem.what) == (2, "torn")
+    console(file, "piet").append(Kind.NOTE, {"n": 2})
+    found = tail.poll()
+    assert found.problems == () and [entry.data for entry in found.entries] == [{"n": 2}]
+
+
 def test_a_journal_that_is_not_there_is_said(file):
     with pytest.raises(JournalError, match="there is no such journal"):
         read(file)

@@ -54,6 +54,19 @@ async def test_what_others_do_appears_in_the_open_journal_within_a_second(tmp_pa
         assert app.clipboard == PLAN["command"]
 
 
+async def test_a_torn_last_line_is_said_at_start_up_and_nothing_else_is_lost(tmp_path: Path) -> None:
+    other = open_journal(settings(tmp_path), "bob")
+    await asyncio.to_thread(other.append, "note", {"text": "before it"})
+    with other.file.open("ab") as torn:
+        torn.write(b'{"id":"0123456789')
+    async with desk(settings(tmp_path), size=(160, 40)) as (app, pilot):
+        await until(lambda: "line 2 torn after 17 bytes" in text_of(app))
+        await app.desk.operations.note("and on")
+        await pilot.press("J")
+        await until(lambda: isinstance(app.screen, Journal))
+        await until(lambda: all(words in text_of(app) for words in ("line 2 torn", "before it", "and on")))
+
+
 async def test_after_a_crash_the_next_console_says_unknown_and_how_to_look(tmp_path: Path) -> None:
     await asyncio.to_thread(crashed, tmp_path, f"j.append('intent', {{'operator': 'carol', 'plan': {PLAN!r}}})")
     async with desk(settings(tmp_path)) as (app, pilot):

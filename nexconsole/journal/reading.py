@@ -92,7 +92,8 @@ def read(file: Path) -> Entries:
 class Tail:
     """A journal as it grows. A line counts once its end is written; no entry is given twice.
 
-    A file that isn't there yet is empty; one that was replaced or cut short is read anew.
+    What can't be read is told once a line; a last line that stays without its end is torn. A file that isn't there
+    yet is empty; one that was replaced or cut short is read anew.
     """
 
     def __init__(self, file: Path) -> None:
@@ -101,14 +102,17 @@ class Tail:
         self._read_to = 0
         self._lines = 0
         self.given: set[str] = set()  # the ids of all that it gave
+        self._told: set[int] = set()  # the lines that can't be read
+        self._rest, self._rest_since = b"", 0.0  # what came after the last line's end
 
     def poll(self) -> Entries:
         """What came since the last call: one stat() where nothing did. Raises JournalError."""
         try:
-            found = self.file.stat()
-            if (found.st_dev, found.st_ino) != self._read_file or found.st_size < self._read_to:
-                self._read_file, self._read_to, self._lines = (found.st_dev, found.st_ino), 0, 0
-            if found.st_size == self._read_to:
+            seen = self.file.stat()
+            if (seen.st_dev, seen.st_ino) != self._read_file or seen.st_size < self._read_to:
+                self._read_file, self._read_to, self._lines = (seen.st_dev, seen.st_ino), 0, 0
+                self._told.clear()
+            if seen.st_size == self._read_to:
                 return Entries()
             with open(open_plain(self.file, os.O_RDONLY), "rb") as opened:
                 opened.seek(self._read_to)
@@ -123,7 +127,18 @@ class Tail:
         self._lines = read.ends_at
         new = [entry for _, entry in read.lines if entry.id not in self.given]
         self.given.update(entry.id for entry in new)
-        return Entries(entries=tuple(new), problems=read.problems)
+        found = [*read.problems, *self._torn(added[len(whole) :])]
+        problems = tuple(one for one in found if one.line not in self._told)
+        self._told.update(one.line for one in problems)
+        return Entries(entries=tuple(new), problems=problems)
+
+    def _torn(self, rest: bytes) -> tuple[Problem, ...]:
+        """A last line without its end, once it has been left so for longer than a writer takes."""
+        if rest != self._rest:
+            self._rest, self._rest_since = rest, time.monotonic()
+        if not rest or time.monotonic() - self._rest_since < _SETTLE_S:
+            return ()
+        return scan(rest, self._lines).problems
 
 
 def follow(file: Path, every: float = 0.25) -> AsyncIterator[Entries]:

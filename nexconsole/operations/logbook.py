@@ -72,6 +72,7 @@ class Logbook:
         self.current: str | None = None  # the id of the incident that entries go to
         self.entries: tuple[Entry, ...] = ()  # of the current incident and of what is done outside of any
         self.incidents: Mapping[str, Known] = {}
+        self.lost: tuple[str, ...] = ()  # the lines that can't be read, torn ones above all, each in a sentence
 
     @property
     def trouble(self) -> str:
@@ -127,7 +128,7 @@ class Logbook:
             trouble = ""
         except JournalError as error:
             found, trouble = [], str(error)
-        if trouble != said or any(read.entries for _, read in found) or not self._read:
+        if trouble != said or any(read.entries or read.problems for _, read in found) or not self._read:
             self._unread = trouble
             self._take(found)
             self._changed()
@@ -145,6 +146,7 @@ class Logbook:
     def _take(self, found: Sequence[tuple[str, Entries]]) -> None:
         first, self._read = not self._read, True
         new = [entry for name, read in found for entry in self._keep(name, read.entries)]
+        self.lost += tuple(f"{name}: line {one.line} {one.sentence}" for name, read in found for one in read.problems)
         self._choose()
         if not first:
             for entry in new:

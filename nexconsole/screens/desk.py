@@ -78,6 +78,7 @@ class Desk:
         self.looked_at: frozenset[str] = frozenset()  # signals that the open scenario asks
         self._asked_to_quit = 0.0
         self._repaint = False
+        self._lost = 0  # lines of the journal that can't be read, and were said to be
         self._ticks = 0
 
     def start(self) -> None:
@@ -154,6 +155,9 @@ class Desk:
 
     def _changed(self) -> None:
         """Something happened; what is drawn for it is drawn once, however much it was."""
+        if len(lost := self.operations.logbook.lost) > self._lost:
+            self._lost = len(lost)
+            self.console.say(f"the journal, {plain(lost[-1])}", 15.0)
         if not self._repaint:
             self._repaint = True
             self.app.call_later(self.paint)

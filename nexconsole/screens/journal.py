@@ -113,6 +113,9 @@ class Journal(Dialog[str | None]):
         rows = Listing([entry.id for entry in entries], lambda n: self._row(entries[n], lost, width - 4))
         trouble = self._operations.trouble
         head: tuple[Line, ...] = tuple(((line, "alarm"),) for line in wrapped(trouble, width - 4, 2)) if trouble else ()
+        if lines := self._operations.logbook.lost:
+            more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+            head = (*head, ((f"{plain(lines[-1])}{more}: see `nexconsole journal verify`", "warn"),))
         if not entries:
             head = (*head, (("nothing is on record yet: n writes a note", "muted"),))
         picture = Picture("calm", head, rows if entries else None)
