@@ -89,6 +89,8 @@ class Link:
             return f"redis at {self._where} did not answer in time"
         if isinstance(error, SourceError):
             return _ours(str(error))
+        if "Connect call failed" in str(error):  # the library may keep the system's word for it to itself
+            return f"redis at {self._where}: the connection was refused: is it running, is the port right?"
         source = self._known_source()
         known = source.explain(error)
         if known is None and isinstance(error, OSError):
