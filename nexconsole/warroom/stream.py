@@ -11,6 +11,7 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import JournalError
@@ -194,7 +195,7 @@ class Stream:
         await asyncio.to_thread(self._tail.poll)
         entries: tuple[Entry, ...] = ()
         with contextlib.suppress(JournalError):  # nothing has been written here yet
-            entries = merge((await asyncio.to_thread(read_incident, self._journal.file)).entries)
+            entries = await asyncio.to_thread(_intact, self._journal.file)
         self._held.update(entry.id for entry in entries)
         lacking = [entry for entry in entries if entry.id not in self._there]
         room = max(0, self._settings.stream_entries - self._items)
@@ -246,6 +247,11 @@ class Stream:
         for entry in entries:
             self._pushed.add(entry.id)
             self._waiting.pop(entry.id, None)
+
+
+def _intact(file: Path) -> tuple[Entry, ...]:
+    """The incident's entries that others would not refuse, in order. Raises JournalError."""
+    return tuple(entry for entry in merge(read_incident(file).entries) if entry.intact)
 
 
 def _batches(entries: Sequence[Entry]) -> Iterable[list[Entry]]:
