@@ -152,6 +152,31 @@ async def test_a_console_of_another_host_that_dies_while_it_executes_frees_its_t
         assert said == "executing"
 
 
+async def test_a_console_that_is_stopped_while_it_executes_loses_its_target_in_time_in_its_folder_too(tmp_path):
+    async with consoles(tmp_path / "done", tmp_path, tmp_path, lease_s=1.5) as (maria, piet):
+        maria.tell("hang")
+        assert await maria.says() == "asked"
+        maria.tell("go")
+        assert await maria.says() == "executing"
+        await asyncio.sleep(2.0)  # longer than the lease: it gives signs of life
+        piet.tell("hang")
+        assert await piet.says() == "asked"
+        maria.process.send_signal(signal.SIGSTOP)
+        piet.tell("go")
+        assert (await piet.says()).startswith("maria@here is executing mark hang since ")
+        await asyncio.sleep(2.0)
+        piet.tell("hang")
+        assert await piet.says() == "asked"
+        piet.tell("go")
+        assert "was not heard of again after it began mark hang" in await piet.says()
+        assert (await piet.says()).startswith("cancelled")
+        piet.tell("hang")
+        assert await piet.says() == "asked"
+        piet.tell("go")
+        assert await piet.says() == "executing"
+        maria.process.send_signal(signal.SIGCONT)
+
+
 # --- in one process ---
 
 
@@ -327,6 +352,24 @@ async def test_a_console_that_hung_for_longer_than_its_lease_lasts_does_not_act(
     await quicker.leave()
     for leases in (one, other):
         await leases.close()
+
+
+async def test_who_hung_before_it_sent_anything_finds_that_its_file_was_taken(tmp_path):
+    one = Leases(settings(tmp_path, lease_s=0.3))
+    lease = await had(one, plan("hung"))
+    assert lease._renewing is not None
+    lease._renewing.cancel()
+    lease._renewed_at -= 10
+    await asyncio.sleep(0.6)
+    others = [Leases(settings(tmp_path, operator=f"{name}@bastion", lease_s=0.3)) for name in ("piet", "ana")]
+    asked = await asyncio.gather(*(had(other, plan("hung")) for other in others))
+    assert not [one for one in asked if not one.held and not one.changed]  # both must look at it anew
+    again = await asyncio.gather(*(had(other, plan("hung")) for other in others))
+    (quicker,) = [one for one in again if not one.held and not one.changed]
+    assert "began provider.disable smsbower: nothing was sent" in await lease.lost()
+    await lease.leave()
+    assert (await had(one, plan("hung"))).held.startswith(quicker.execution.who)
+    await quicker.leave()
 
 
 async def test_two_installations_on_one_redis_do_not_mix(tmp_path, redis_server):

@@ -23,12 +23,13 @@ AGAIN = "confirm it as it is now"
 class Lease:
     """What `Leases.take` gives (see actions.lease). `execution` is what others see of it."""
 
-    def __init__(self, execution: Execution) -> None:
+    def __init__(self, execution: Execution, lasts_s: float) -> None:
         self.held = self.changed = self.doubt = ""
         self.execution = execution
-        self.reserved: Reserved | None = None
-        self._keys: Keys | None = None
-        self._renewed_at = 0.0
+        self.reserved: Reserved | None = None  # the files that are had
+        self.keys: Keys | None = None  # and the keys
+        self._every_s = min(RENEW_S, lasts_s / 3)
+        self._renewed_at = time.monotonic()
         self._taken_by: Execution | None = None
         self._renewing: asyncio.Task[None] | None = None
         self._sent = False
@@ -39,12 +40,9 @@ class Lease:
         else:
             self.changed = _changed(refusal.by)
 
-    def hold(self, keys: Keys, lasts_s: float) -> None:
-        """Had in Redis too, from now on renewed."""
-        self._keys, self._renewed_at = keys, time.monotonic()
-        self._renewing = asyncio.create_task(self._renew(min(RENEW_S, lasts_s / 3)))
-
     async def begin(self) -> None:
+        """All of it is had, and is renewed from now on."""
+        self._renewing = asyncio.create_task(self._renew())
         if self.reserved is not None:
             try:
                 await asyncio.to_thread(self.reserved.begin, self.execution)
@@ -52,7 +50,7 @@ class Lease:
                 log.warning("what is executed can't be written to the lease: %s", error)
 
     async def lost(self) -> str:
-        if self._keys is not None and self._taken_by is None and time.monotonic() - self._renewed_at > RENEW_S:
+        if self._taken_by is None and time.monotonic() - self._renewed_at > RENEW_S:
             await self._renew_once()
         if self._taken_by is None:
             return ""
@@ -63,17 +61,19 @@ class Lease:
     def sending(self) -> None:
         self._sent = True
 
-    async def _renew(self, every_s: float) -> None:
+    async def _renew(self) -> None:
         while self._taken_by is None:
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(self._every_s)
             await self._renew_once()
 
     async def _renew_once(self) -> None:
-        assert self._keys is not None
         try:
-            self._taken_by = await self._keys.renew(self.execution)
+            if self.reserved is not None:
+                self._taken_by = await asyncio.to_thread(self.reserved.renew)
+            if self.keys is not None and self._taken_by is None:
+                self._taken_by = await self.keys.renew(self.execution)
             self._renewed_at = time.monotonic()
-        except Unanswered as error:
+        except (Unanswered, OSError) as error:
             log.warning("a lease could not be renewed: %s", error)
 
     async def leave(self) -> None:
@@ -87,8 +87,8 @@ class Lease:
                 await asyncio.shield(asyncio.to_thread(reserved.end, ended))
             except OSError as error:
                 log.warning("what was executed can't be written to the lease: %s", error)
-        if self._keys is not None:
-            keys, self._keys = self._keys, None
+        if self.keys is not None:
+            keys, self.keys = self.keys, None
             with contextlib.suppress(Unanswered):  # it expires
                 await keys.release(self.execution, ended)
 

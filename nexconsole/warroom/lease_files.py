@@ -1,7 +1,9 @@
 """Leases among the consoles of one folder: a locked file a target, which frees itself when its process dies.
 
 Each file (`.leases/<hash>` in the journal's folder) also holds the fence: who was the last to execute on the target,
-and whether that has ended. Everything here blocks: call it by `asyncio.to_thread`.
+and whether that has ended. Its time of change is that of its holder's last sign of life: a console that lives and hangs
+(stopped by Ctrl+Z, say) loses its target by the file being replaced. Times are the file system's, not this machine's.
+Everything here blocks: call it by `asyncio.to_thread`.
 """
 
 from __future__ import annotations
@@ -10,16 +12,18 @@ import contextlib
 import fcntl
 import os
 import secrets
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
-from ..journal.files import RETRY_S, is_current, make_folder, open_shared
+from ..journal.files import RETRY_S, create, is_current, make_folder, open_shared
 
 PASSING_S = 2.5  # a lock without an execution is only being asked for, and is waited for so long
 KEPT_S = 24 * 3600.0  # files of targets that nobody executed on for so long are taken away
+GUARD = ".guard"  # locked while a file is replaced
 BUSY = "*"  # the token that is like no other: somebody is executing this moment
 _MAX = 4096  # bytes of a file that are looked at
 
@@ -33,6 +37,9 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     at: str
     ended: bool = False
+
+
+NOBODY = Execution(token="", who="another console", what="something on the same", at="")
 
 
 class Busy(Exception):
@@ -71,15 +78,19 @@ class Reserved:
 
     def __init__(self) -> None:
         self._descriptors: list[int] = []
+        self._files: list[Path] = []
         self._before: list[Execution | None] = []
+        self._turn = threading.RLock()  # so that no sign of life is given by a file that is closed meanwhile
 
-    def take(self, folder: Path, names: tuple[str, ...], seen: Mapping[str, str]) -> None:
-        """Lock all or none. Raises Busy, Changed, OSError and JournalError."""
+    def take(self, folder: Path, names: tuple[str, ...], seen: Mapping[str, str], lease_s: float) -> None:
+        """Lock all or none; who gave no sign of life for `lease_s` loses his. Raises Busy, Changed, OSError and
+        JournalError."""
         make_folder(folder)
         try:
             for name in sorted(names):  # in one order, so that of two consoles one gets them all
-                descriptor = _locked(folder / name)
+                descriptor = _locked(folder / name, lease_s)
                 self._descriptors.append(descriptor)
+                self._files.append(folder / name)
                 self._before.append(_unchanged(descriptor, seen[name]))
         except BaseException:
             self.free()
@@ -90,6 +101,15 @@ class Reserved:
         for descriptor in self._descriptors:
             _write(descriptor, execution)
 
+    def renew(self) -> Execution | None:
+        """Give a sign of life; whose the targets are meanwhile, where this console hung for too long."""
+        with self._turn:
+            for descriptor, file in zip(self._descriptors, self._files, strict=True):
+                if not is_current(descriptor, file):
+                    return decoded(file.read_bytes()[:_MAX]) or NOBODY
+                os.utime(descriptor)
+        return None
+
     def end(self, execution: Execution | None) -> None:
         """Say what was executed, or that it was not, and unlock. Raises OSError, and is unlocked all the same."""
         try:
@@ -99,9 +119,10 @@ class Reserved:
             self.free()
 
     def free(self) -> None:
-        for descriptor in self._descriptors:
-            os.close(descriptor)
-        self._descriptors, self._before = [], []
+        with self._turn:
+            for descriptor in self._descriptors:
+                os.close(descriptor)
+            self._descriptors, self._files, self._before = [], [], []
 
 
 def new_token() -> str:
@@ -112,7 +133,7 @@ def prune(folder: Path) -> None:
     """Take away what nobody has executed on for a day; what somebody holds stays. Raises OSError."""
     for file in folder.iterdir():
         with contextlib.suppress(OSError):
-            if time.time() - file.stat().st_mtime > KEPT_S:
+            if file.name != GUARD and time.time() - file.stat().st_mtime > KEPT_S:
                 descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -121,7 +142,7 @@ def prune(folder: Path) -> None:
                     os.close(descriptor)
 
 
-def _locked(file: Path) -> int:
+def _locked(file: Path, lease_s: float) -> int:
     """The file's descriptor, locked. Raises Busy, OSError and JournalError."""
     deadline = time.monotonic() + PASSING_S
     while True:
@@ -139,9 +160,34 @@ def _locked(file: Path) -> int:
             os.close(descriptor)
             raise
         executing = held is not None and not held.ended
+        if executing and _taken_from_the_hung(file, lease_s):
+            continue
         if executing or time.monotonic() > deadline:
             raise Busy(held if executing else None)
         time.sleep(RETRY_S)
+
+
+def _taken_from_the_hung(file: Path, lease_s: float) -> bool:
+    """Put another file with the same text in the place of one whose holder hangs: its lock then holds nothing."""
+    guard = open_shared(file.with_name(GUARD), os.O_RDWR, time.monotonic())
+    try:
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.utime(guard)
+        if os.fstat(guard).st_mtime - file.stat().st_mtime <= lease_s:
+            return False
+        beside = file.with_name(f"{file.name}.{os.getpid()}")
+        create(beside, file.parent.stat())
+        descriptor = os.open(beside, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.pwrite(descriptor, file.read_bytes()[:_MAX], 0)
+        finally:
+            os.close(descriptor)
+        os.replace(beside, file)
+        return True
+    except (BlockingIOError, FileNotFoundError):  # somebody else is at it
+        return False
+    finally:
+        os.close(guard)
 
 
 def _unchanged(descriptor: int, seen: str) -> Execution | None:

@@ -73,7 +73,8 @@ class Leases:
     async def take(self, plan: Plan, seen: object) -> Lease:
         assert isinstance(seen, Seen)
         at = f"{self._clock():%H:%M:%S}Z"
-        lease = Lease(Execution(token=new_token(), who=self._who(), what=_what(plan), at=at))
+        execution = Execution(token=new_token(), who=self._who(), what=_what(plan), at=at)
+        lease = Lease(execution, self._settings.warroom.lease_s)
         names = names_of(plan)
         try:
             await self._take_here(lease, names, seen)
@@ -97,7 +98,8 @@ class Leases:
             lease.doubt = f"{KEEPS_NOBODY}: {self._folder} can't be read"
             return
         reserved = Reserved()
-        taking = asyncio.ensure_future(asyncio.to_thread(reserved.take, self._folder, names, seen.here))
+        lease_s = self._settings.warroom.lease_s
+        taking = asyncio.ensure_future(asyncio.to_thread(reserved.take, self._folder, names, seen.here, lease_s))
         try:
             await asyncio.shield(taking)
             lease.reserved = reserved
@@ -117,7 +119,7 @@ class Leases:
                 await keys.tokens()
                 raise Changed(None)  # it answers now: what was done elsewhere since the preview is not known
             await keys.take(lease.execution, seen.there)
-            lease.hold(keys, self._settings.warroom.lease_s)
+            lease.keys = keys
         except Unanswered as error:
             self._unanswered(error)
             only = f"only the consoles of this folder are kept from executing on the same: {error}"
