@@ -297,6 +297,8 @@ class NexConsole(App[None]):
             CURTAIN.draw(secrets_of(self.settings))
             self.presentation.begin(self.console_screen, lambda: self.__dict__.get("desk"))
         self.console_screen.tick()
+        if "desk" in self.__dict__:
+            self.desk.paint()
 
     def action_present(self) -> None:
         if self.settings.journal.read_only:

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 TOKEN = "NEXCONSOLE_SERVE_TOKEN"  # the variable
 COOKIE = "nexconsole"
+FONT = 20  # pixels: 106 by 30 cells on a picture of 1280 by 720
 MOST = 8  # watchers at once: each is a console that reads
 END_S = 3.0  # how long a watcher's console may take to end
 # What gives a right to change something stays with this process.
@@ -207,8 +208,7 @@ class Serving(Server):
     async def _page(self, request: web.Request) -> web.StreamResponse:
         """The page; whoever comes with the token gets a cookie first, and an address without it."""
         if "token" in request.query:
-            size = f"?fontsize={to_int(request.query['fontsize'], 16)}" if "fontsize" in request.query else ""
-            answer = web.HTTPSeeOther(f"/{size}")
+            answer = web.HTTPSeeOther(f"/?fontsize={to_int(request.query.get('fontsize', ''), FONT)}")
             answer.set_cookie(COOKIE, self._pass, httponly=True, samesite="Lax", path="/")
             return answer
         self.public_url = f"{request.scheme}://{request.host}"  # as the watcher's browser calls us

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -238,8 +237,5 @@ def test_the_shared_screen_can_be_asked_for_at_the_start(monkeypatch) -> None:
     assert cli.run(["--present"]) == 0 and cli.run(["console", "--watch", "--present"]) == 0
     assert [present for _, present in asked] == [True, True]
     assert asked[1][0].journal.read_only and asked[1][0].actions.observe and not asked[0][0].journal.read_only
-    rehearsed: list[Any] = []
-    stage = SimpleNamespace(progress=lambda: (), environment={}, stop=lambda: None)
-    monkeypatch.setattr("nexconsole.drill.Stage", lambda *args, **options: stage)
-    monkeypatch.setattr(cli, "_rehearse", lambda environment, options: rehearsed.append(options.present) or 0)
-    assert cli.run(["drill", "calm", "--present"]) == 0 and rehearsed == [True]
+    options = cli._parser().parse_args(["drill", "provider-outage", "--present"])
+    assert cli._rehearse({"NEXCONSOLE_CONFIG": ""}, options) == 0 and asked[2][1]

@@ -123,7 +123,7 @@ async def test_with_the_token_the_page_opens_and_the_address_forgets_it(served: 
     async with browser() as session:
         async with session.get(served.address) as answer:
             page = await answer.text()
-            assert answer.status == 200 and answer.url.query_string == ""
+            assert answer.status == 200 and answer.url.query_string == "fontsize=20"
             assert "no-referrer" in answer.headers["Referrer-Policy"]
         assert TOKEN not in page and "/ws" in page
         async with session.get(served.base + "/static/js/textual.js") as answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 from collections.abc import AsyncIterator
@@ -24,7 +25,7 @@ from test_snapshots_acting import plan
 from nexconsole import cli
 from nexconsole.actions.plan import Confirm as Confirmation
 from nexconsole.actions.plan import Guard, Outcome, Target, Undo, Verdict
-from nexconsole.journal import journal_file
+from nexconsole.journal import Kind, journal_file, open_journal
 from nexconsole.operations import Operation
 from nexconsole.screens.confirm import Confirm, Unrecorded
 from nexconsole.screens.podlogs import PodLogs
@@ -261,6 +262,61 @@ def test_no_export_shows_a_customer(tmp_path: Path, capfdbinary, form: str) -> N
         assert part not in printed, part
     assert cli.run(["journal", "export", str(file), "--format", "jsonl"]) == 0
     assert CUSTOMER["phone"] in capfdbinary.readouterr().out.decode()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_no_incident_shows_a_customer(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with shared(tmp_path, size=size) as (app, pilot):
+        side = app.desk.operations
+        await side.open_incident(EVERYTHING, "SEV-1")
+        await side.record(Kind.DECLARED, {"level": "SEV-1", "reason": EVERYTHING})
+        await side.record(Kind.ROLE, {"role": "commander", "person": CUSTOMER["mail"]})
+        await side.record(Kind.SEEN, {"subject": EVERYTHING, "state": "firing", "text": EVERYTHING})
+        other = open_journal(settings(tmp_path), CUSTOMER["mail"], side.logbook.current)
+        until_then = (datetime.now(UTC) + timedelta(seconds=60)).isoformat()
+        proposed = {"operator": "bob", "until": until_then, "needs": "objection",
+                    "plan": {"action": "x", "arguments": {"of": EVERYTHING}, "effect": EVERYTHING}}  # fmt: skip
+        await asyncio.to_thread(other.append, Kind.PROPOSED, proposed)
+        await until(lambda: any(one.kind == Kind.PROPOSED for one in side.entries))
+        await pilot.pause(0.6)
+        seen(app)
+        await pilot.press("i")
+        for key in ("up", "up", "home", "end"):
+            await pilot.press(key)
+            await pilot.pause(0.3)
+            seen(app)
+
+
+async def test_what_was_drawn_before_the_curtain_is_gone_at_once(tmp_path: Path) -> None:
+    """Frozen, so that no new reading draws anything over it."""
+    async with desk(settings(tmp_path)) as (app, pilot):
+        for one in sample.incident().values():
+            now = datetime.now(UTC)
+            app.console_screen.show(replace(one, value=spoiled(one.value), taken_at=now, attempted_at=now))
+        await pilot.press("p")
+        await pilot.pause()
+        assert CUSTOMER["phone"] in text_of(app)
+        await pilot.press("P")
+        await pilot.pause()
+        seen(app)
+        for number in range(1, 8):
+            await pilot.press(str(number))
+            seen(app)
+            await pilot.pause()
+            seen(app)
+
+
+def test_nothing_is_drawn_but_by_what_the_curtain_covers() -> None:
+    """Other widgets than our lines and fields would show what they are given as it is."""
+    for folder in ("screens", "panes", "widgets"):
+        for file in (Path(cli.__file__).parent / folder).glob("*.py"):
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+                     and node.module == "textual.widgets" for alias in node.names]  # fmt: skip
+            assert set(names) <= {"Input"}, file
+            called = [node.func.id for node in ast.walk(tree)
+                      if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]  # fmt: skip
+            assert "Input" not in called, f"{file}: a Field shows dots for what must not be seen"
 
 
 async def test_a_secret_of_the_settings_is_not_shown_either(tmp_path: Path) -> None:

@@ -159,7 +159,9 @@ class Presentation(Lines):
 
     def _who(self, told: Scene, width: int) -> Line:
         drives = plain(told.driver or told.commander, 30)
-        parts: list[Run] = [(f"{drives} drives" if drives else "nobody drives", "strong" if drives else "warn")]
+        parts: list[Run] = [(f"{drives} drives", "strong") if drives else ("nobody drives", "warn")]
+        if not drives and told.since is None:
+            parts = [("no incident", "muted")]
         if told.driver and told.commander and told.driver != told.commander:
             parts.append((f"{plain(told.commander, 30)} leads", "text"))
         if told.declared:
@@ -274,6 +276,8 @@ def begin(console: Console, desk: Callable[[], Desk | None]) -> None:
     """Lay the view over the panes."""
     if console.query(Presentation):
         return
+    for lines in console.query(Lines):  # what was drawn without the curtain is forgotten, also where it is not seen now
+        lines.show_lines(())
     sheet, app = paths.STYLES / "presentation.tcss", console.app
     if not app.stylesheet.has_source(str(sheet), ""):
         app.stylesheet.read(sheet)

@@ -15,6 +15,7 @@ from ..warroom.taking import Taken, taken_in
 from ..widgets.cells import Run, plain
 from ..widgets.words import clock, duration
 from . import strip
+from .console import LOUD
 
 if TYPE_CHECKING:
     from ..model import Reading
@@ -63,7 +64,11 @@ def scene(desk: Desk | None, risen_at: datetime | None, readings: Mapping[str, R
     return Scene(
         **_incident(incident, operations, risen_at),
         moves=moves(operations.entries, operations.shown),
-        ahead=(*_ahead(incident, operations.shown, now), *_scenario(desk, readings, now)),
+        ahead=(
+            *_ahead(incident, operations.shown, now),
+            *_scenario(desk, readings, now),
+            *_unopened(incident, desk),
+        ),
     )
 
 
@@ -141,6 +146,12 @@ def _ahead(incident: Incident | None, shown: Sequence[Operation], now: datetime)
             yield f"▸ {until}it is watched whether {watch or f'{one.name} helped'}", "note"
         elif one.phase in UNDER_WAY and one.stopped is None:
             yield f"▸ {who} prepares {one.name}", "note"
+
+
+def _unopened(incident: Incident | None, desk: Desk) -> Iterator[Run]:
+    severity = desk.console.severity
+    if incident is None and severity is not None and severity.level in LOUD:
+        yield "○ no incident is open: i opens one", "warn"
 
 
 def _scenario(desk: Desk, readings: Mapping[str, Reading], now: datetime) -> Iterator[Run]:
