@@ -146,14 +146,14 @@ async def test_a_watcher_sees_the_shared_screen_and_can_do_nothing(served: Serve
         await entered(served, session)
         socket = await session.ws_connect(served.base + "/ws?width=106&height=30", origin=served.base)
         watcher = Watcher(socket)
-        await watcher.sees("nobody drives")
+        await watcher.sees("no action yet")
         assert "commands" in watcher.text and "note" not in watcher.text
         child = await until(lambda: served.children(), 5)
         known = b"".join(file.read_bytes() for file in of(child[0], "environ", "cmdline"))
         assert b"WebDriver" in known and b"must-stay-behind" not in known and TOKEN.encode() not in known
         for key in ("P", "n", "s", "u", "i"):
             await watcher.type(key)
-        assert "nobody drives" in await watcher.after(1.5)
+        assert "no action yet" in await watcher.after(1.5)
         await watcher.type("\x10")
         await watcher.sees("what to do")
         await watcher.type("provider")
@@ -169,7 +169,7 @@ async def test_ending_it_ends_every_console_in_it(served: Served) -> None:
         await entered(served, session)
         sockets = [await session.ws_connect(served.base + "/ws", origin=served.base) for _ in range(2)]
         for socket in sockets:
-            await Watcher(socket).sees("nobody drives")
+            await Watcher(socket).sees("no action yet")
         children = served.children()
         assert len(children) == 2
         served.process.send_signal(signal.SIGINT)
@@ -182,7 +182,7 @@ async def test_a_console_whose_server_was_killed_ends_too(served: Served) -> Non
     async with browser() as session:
         await entered(served, session)
         socket = await session.ws_connect(served.base + "/ws", origin=served.base)
-        await Watcher(socket).sees("nobody drives")
+        await Watcher(socket).sees("no action yet")
         children = served.children()
         served.process.kill()
         await served.process.communicate()
