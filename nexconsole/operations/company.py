@@ -41,7 +41,8 @@ class Company:
 
     def start(self) -> None:
         self._spawn(self.sharing.run())
-        self._spawn(self.people.run())
+        if not self._settings.journal.read_only:  # whoever only watches is nobody who could have a say
+            self._spawn(self.people.run())
 
     @property
     def here(self) -> tuple[Presence, ...]:

@@ -158,11 +158,11 @@ class Presentation(Lines):
         return lines
 
     def _who(self, told: Scene, width: int) -> Line:
-        drives = plain(told.driver or told.commander, 30)
+        drives = plain(told.driver, 30)
         parts: list[Run] = [(f"{drives} drives", "strong") if drives else ("nobody drives", "warn")]
-        if not drives and told.since is None:
+        if not drives and told.since is None and not told.commander:
             parts = [("no incident", "muted")]
-        if told.driver and told.commander and told.driver != told.commander:
+        if told.commander:
             parts.append((f"{plain(told.commander, 30)} leads", "text"))
         if told.declared:
             parts.append((f"declared {plain(told.declared, 10)}", "warn"))
