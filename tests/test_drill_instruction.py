@@ -405,15 +405,7 @@ async def test_garbage_floods_and_silence_harm_nothing(world: World) -> None:
     silent = [socket.socket(socket.AF_UNIX) for _ in range(9)]
     for one in silent:
         one.connect(str(drill.socket))
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                await ask(verb="running")
-                break
-            except DrillError as error:
-                assert "instructors" in str(error)
-                silent.pop().close()
-                await asyncio.sleep(0.05)
+    assert (await ask(verb="running"))["scenario"] == "calm"
     for one in silent:
         one.close()
 

@@ -365,7 +365,8 @@ async def _complaint(asked: Awaitable[object]) -> str:
 
 async def _close(pool: asyncpg.Pool) -> None:
     """Close a pool whose users have been cancelled; cut it off where the server does not let go in time."""
-    try:
-        await asyncio.wait_for(pool.close(), CLOSE_TIMEOUT_S)
-    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    closing = asyncio.ensure_future(pool.close())
+    done, _ = await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)  # wait_for would wait for its cancelling too
+    if not done or closing.exception() is not None:
         pool.terminate()
+        closing.cancel()

@@ -36,6 +36,8 @@ class SqlLedger:
             raise LockTimeout from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise LedgerDown(str(error) or type(error).__name__) from error
+        except asyncpg.InternalClientError as error:  # asyncpg's word for a server that went away in the middle
+            raise LedgerDown(str(error) or type(error).__name__) from error
 
     async def fetch(self, sql: str, *values: Any) -> list[Any]:
         """One statement in a transaction of its own; its rows."""
