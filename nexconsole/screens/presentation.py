@@ -19,7 +19,7 @@ from ..widgets import banner, figures
 from ..widgets.cells import BLANK, Line, Run, cells, column, cut, fit, length, plain, spread, wrapped
 from ..widgets.lines import Lines
 from ..widgets.words import clock
-from .console import FACES
+from .console import JUDGED
 from .keys import NAMES
 from .scene import Scene, scene
 
@@ -144,7 +144,7 @@ class Presentation(Lines):
 
     def _head(self, told: Scene, form: Form, width: int) -> list[Line]:
         taken, severity, _ = self._below.pictured
-        readings = {face.SIGNAL: taken[face.SIGNAL] for face in FACES if face.SIGNAL in taken}
+        readings = {name: taken[name] for name in JUDGED if name in taken}
         # Nothing in there is cut yet: what is too long is wrapped here.
         (chip, _), *why = banner.verdict(severity, readings, self._below.now, 400)
         level, now = chip.strip(), self._below.now

@@ -326,8 +326,8 @@ class ScenarioPane(Lines, can_focus=True):
         if mark is not None and mark.settled:
             again = " ".join(row.node.again or ())
             more = "enter does it again" + (f": {plain(again, 60)}; " if again else "; ")
-            more = more if mark.state != "done" or row.node.again is not None else "nothing is left to do it to; "
-            return f"down goes on; {more if step.kind == 'do' else ''}backspace makes it pending again"
+            more = more if mark.state != "done" or row.node.again is not None else "there is nothing left to do it to; "
+            return f"{more if step.kind == 'do' else ''}down goes on; backspace makes it pending again"
         if step.kind == "look":
             known = row.node.answer is not None and row.node.answer.known
             return "space records this value; x skips" if known else "space lets you say what you see; x skips"
