@@ -151,7 +151,7 @@ async def test_failed_events_are_retried_one_after_the_other_by_doing_the_step_a
         app.desk.open_scenario("outbox-worker-lag")
         pane = await until(lambda: app.desk.pane)
         # the events are read because the scenario asks for them
-        await until(lambda: "e1: offer.updated, 1 try" in seen(pane), 8.0)
+        await until(lambda: app.desk.paint() or "e1: offer.updated, 1 try" in seen(pane), 8.0)
         go_to(pane, "if-outbox.failed-over-0/outbox.event")
         await pilot.press("space")
         await until(lambda: steps(tmp_path)[-1].get("step", "").endswith("outbox.event"))
