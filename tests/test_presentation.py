@@ -231,12 +231,16 @@ async def test_at_any_size_it_says_how_bad_it_is(tmp_path: Path, size: tuple[int
 
 
 def test_the_shared_screen_can_be_asked_for_at_the_start(monkeypatch) -> None:
-    from nexconsole import cli
+    from nexconsole import cli, rehearsal
 
     asked: list[Any] = []
     monkeypatch.setattr(cli, "_open_console", lambda chosen, present: asked.append((chosen, present)) or 0)
     assert cli.run(["--present"]) == 0 and cli.run(["console", "--watch", "--present"]) == 0
     assert [present for _, present in asked] == [True, True]
     assert asked[1][0].journal.read_only and asked[1][0].actions.observe and not asked[0][0].journal.read_only
-    options = cli._parser().parse_args(["drill", "provider-outage", "--present"])
-    assert cli._rehearse({"NEXCONSOLE_CONFIG": ""}, options) == 0 and asked[2][1]
+
+    def rehearse(options: Any, settings_on: Any, open_console: Any) -> int:
+        return open_console(settings_on({}))
+
+    monkeypatch.setattr(rehearsal, "run", rehearse)
+    assert cli.run(["drill", "provider-outage", "--present"]) == 0 and asked[2][1]

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from nexconsole.actions.plan import Confirm as Confirmation
 from nexconsole.actions.plan import Guard, Outcome, Plan, Target, Undo, Verdict
-from nexconsole.journal import Kind
+from nexconsole.journal import OUTSIDE, Entries, Kind
 from nexconsole.journal.entries import Writer, make
 from nexconsole.operations import Operation
 from nexconsole.screens.confirm import Confirm, Unrecorded
@@ -184,5 +184,6 @@ def story() -> list[Any]:
 
 def remember(operations: Any, entries: list[Any]) -> None:
     """As if they had been read from the journal's file, whose place is not shown."""
-    operations._add(entries)
+    operations.logbook._take([(OUTSIDE, Entries(entries=tuple(entries)))])
+    operations._recorded()
     operations.journal.file = Path("/shared/outside-incidents.jsonl")
