@@ -33,6 +33,7 @@ from .link import Link
 log = logging.getLogger(__name__)
 
 QUIET_S = 10.0  # a Redis that did not answer is not asked again for so long
+SHORTEST_S = 0.3  # a lease lasts at least so long, whatever the settings say
 MANY = 20  # a plan with more targets is reserved as a whole
 FOLDER = ".leases"
 KEEPS_NOBODY = "nobody else is kept from executing on the same"
@@ -51,6 +52,7 @@ class Leases:
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
         self._settings, self._clock = settings, clock
+        self._lease_s = max(SHORTEST_S, settings.warroom.lease_s)
         self._folder = journal_folder(settings) / FOLDER
         self._link = Link(settings)
         self._silent_until = 0.0
@@ -74,7 +76,7 @@ class Leases:
         assert isinstance(seen, Seen)
         at = f"{self._clock():%H:%M:%S}Z"
         execution = Execution(token=new_token(), who=self._who(), what=_what(plan), at=at)
-        lease = Lease(execution, self._settings.warroom.lease_s)
+        lease = Lease(execution, self._lease_s)
         names = names_of(plan)
         try:
             await self._take_here(lease, names, seen)
@@ -98,8 +100,7 @@ class Leases:
             lease.doubt = f"{KEEPS_NOBODY}: {self._folder} can't be read"
             return
         reserved = Reserved()
-        lease_s = self._settings.warroom.lease_s
-        taking = asyncio.ensure_future(asyncio.to_thread(reserved.take, self._folder, names, seen.here, lease_s))
+        taking = asyncio.ensure_future(asyncio.to_thread(reserved.take, self._folder, names, seen.here, self._lease_s))
         try:
             await asyncio.shield(taking)
             lease.reserved = reserved
@@ -126,7 +127,7 @@ class Leases:
             lease.doubt = f"{KEEPS_NOBODY}: {error}" if lease.doubt else only
 
     def _keys(self, names: tuple[str, ...]) -> Keys:
-        return Keys(self._link, names, self._settings.warroom.lease_s)
+        return Keys(self._link, names, self._lease_s)
 
     def _unanswered(self, error: Unanswered) -> None:
         self._silent_until = time.monotonic() + QUIET_S

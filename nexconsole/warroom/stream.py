@@ -33,6 +33,7 @@ LOOK_S = 0.25  # how often the folder's own journal is looked at
 CHECK_S = 5.0  # how often it is made sure that the stream still holds what was read of it
 ANNOUNCE_S = 20.0
 PAUSES_S = (0.2, 0.5, 1.0, 2.0)  # between tries to reach it; the last from then on
+FEWEST = 100  # entries that a stream keeps at least, whatever the settings say
 BATCH = 200  # entries that are read at once, and fewer where they don't come in time
 PUSH_BYTES = 1024 * 1024
 # What this console did not write itself is left to its writer first, then to the consoles of the writer's folder.
@@ -58,7 +59,9 @@ class Stream:
         self.trouble = ""
         self.refused = 0
         self.announcing = True
-        self._settings, self._journal, self._changed = settings.warroom, journal, changed
+        self._journal, self._changed = journal, changed
+        self._limit = max(FEWEST, settings.warroom.stream_entries)
+        self._expiry_s = max(1, settings.warroom.stream_days) * 86_400
         self._lock_timeout_s = settings.journal.lock_timeout_s
         self._link = Link(settings)
         self._key = self._link.key("incident", journal.file.stem)
@@ -135,7 +138,7 @@ class Stream:
         if self._last == b"0-0":
             return False
         last = await client.xrange(self._key, self._last, self._last, count=1)
-        return bool(last) and await client.xlen(self._key) >= min(self._items, self._settings.stream_entries)
+        return bool(last) and await client.xlen(self._key) >= min(self._items, self._limit)
 
     async def _listen(self, client: redis.asyncio.Redis) -> None:
         """Follow; ends where the stream has lost something."""
@@ -198,7 +201,7 @@ class Stream:
             entries = await asyncio.to_thread(_intact, self._journal.file)
         self._held.update(entry.id for entry in entries)
         lacking = [entry for entry in entries if entry.id not in self._there]
-        room = max(0, self._settings.stream_entries - self._items)
+        room = max(0, self._limit - self._items)
         self._there.update(entry.id for entry in lacking[: max(0, len(lacking) - room)])
         neighbours = {entry.id for entry in lacking} & self._tail.given
         self._wait([entry for entry in lacking if entry.id in neighbours], NEIGHBOURS_S)
@@ -238,8 +241,8 @@ class Stream:
         async with client.pipeline(transaction=False) as pipe:
             for entry in entries:
                 fields: dict[Any, Any] = {FIELD: entry.line}
-                pipe.xadd(self._key, fields, maxlen=self._settings.stream_entries, approximate=True)
-            pipe.expire(self._key, self._settings.stream_days * 86_400)
+                pipe.xadd(self._key, fields, maxlen=self._limit, approximate=True)
+            pipe.expire(self._key, self._expiry_s)
             answers = await pipe.execute(raise_on_error=False)
         for answer in answers:  # as the server put it: the library would repeat the whole entry in the text
             if isinstance(answer, Exception):
