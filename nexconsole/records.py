@@ -257,7 +257,7 @@ SENTENCES = {
     Kind.PROPOSED: _proposed,
     Kind.OBJECTED: lambda data: f"objects: {data.get('reason') or 'no reason given'}",
     Kind.APPROVED: lambda data: "approves",
-    Kind.STOPPED: lambda data: f"nothing was sent: {data.get('reason')}",
+    Kind.STOPPED: _labelled("", "reason"),
     Kind.STEP: lambda data: ": ".join(filter(None, (_words(data, "scenario", "step", "state"),
                                                     _words(data, "answer", "reason")))),
     Kind.INTENT: _intent,

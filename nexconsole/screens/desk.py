@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 QUIT_AGAIN_S = 8.0
 LIVES_EVERY = 5  # ticks between two looks whether other consoles still live
+SAID = (Kind.OPENED, Kind.DECLARED, Kind.ROLE, Kind.STEP, Kind.NOTE, Kind.UNDO, Kind.OBJECTED, Kind.APPROVED,
+        Kind.CLOSED)  # fmt: skip
 BESIDE = 120  # columns from which a scenario stands beside the panes
 
 
@@ -142,7 +144,8 @@ class Desk:
         if incident is None or name is None:
             return ("i opens an incident" if wide else "i: incident") * self.incidents.offered()
         since = stopwatch(incident.since, self.clock())
-        return f"{name} {since}" if wide else f"INC {since}"
+        cut_off = " CUT OFF" if self.operations.company.reach else ""
+        return f"{name} {since}{cut_off}" if wide else f"INC {since}{cut_off}"
 
     def _hint(self, wide: bool) -> str:
         if not self.fits or self.pane is not None:
@@ -163,8 +166,8 @@ class Desk:
             self.app.call_later(self.paint)
 
     def _heard(self, entry: Entry) -> None:
-        """Another console wrote this: steps and notes are said, actions stand in the strip."""
-        if entry.kind in (Kind.STEP, Kind.NOTE, Kind.UNDO):
+        """Another console wrote this: what people do is said, actions stand in the strip."""
+        if entry.kind in SAID:
             who, kind = (
                 plain(str(entry.writer).partition("@")[0], 30),
                 "" if entry.kind == Kind.STEP else f"{entry.kind}: ",
