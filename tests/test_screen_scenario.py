@@ -38,6 +38,11 @@ def seen(pane: ScenarioPane) -> str:
     return as_text(pane.lines)
 
 
+def said(pane: ScenarioPane) -> str:
+    """What is seen as running words, wherever lines are broken."""
+    return " ".join(re.sub("[┃▐]", " ", seen(pane)).split())
+
+
 def steps(folder: Path) -> list[dict[str, Any]]:
     return [entry.data for entry in entries(folder) if entry.kind == Kind.STEP]
 
@@ -174,8 +179,8 @@ async def test_failed_events_are_retried_one_after_the_other_by_doing_the_step_a
             await working
             await until(lambda: steps(tmp_path)[-1].get("step", "").endswith("outbox.retry"))
             if number == 1:
-                await until(lambda: app.desk.paint() or "enter does it again: e2" in seen(pane))
-        await until(lambda: app.desk.paint() or "there is nothing left to do it to" in seen(pane))
+                await until(lambda: app.desk.paint() or "enter does it again: e2" in said(pane))
+        await until(lambda: app.desk.paint() or "nothing is left to do it to" in said(pane))
         go_to(pane, "/outbox.retry")
         await pilot.press("enter")
         await until(lambda: "no event is FAILED" in text_of(app))
