@@ -211,6 +211,7 @@ NEEDED_RIGHTS = (
     ("list", "pods", "", "pods are unknown"),
     ("get", "pods", "log", "the pods' own circuits are unknown"),
     ("list", "horizontalpodautoscalers.autoscaling", "", "the autoscaler is not shown"),
+    ("list", "replicasets.apps", "", "how old the release is that runs is unknown, and rollout.undo finds no revision"),
 )
 
 

@@ -138,6 +138,7 @@ def test_doctor_names_each_right_that_the_cluster_does_not_grant(world, tmp_path
     done = nexconsole("doctor", **world | {"NEXCONSOLE_CONFIG": with_cluster(world, tmp_path, context="nobody")})
     assert "not allowed: the rollout's state is unknown" in done.stdout
     assert "grant a Role with get pods/log in namespace default" in done.stdout
+    assert "grant a Role with list replicasets.apps in namespace default" in done.stdout
     assert done.returncode == 1  # the deployment itself can't be read
     done = nexconsole("doctor", **world | {"NEXCONSOLE_CONFIG": with_cluster(world, tmp_path, context="viewer")})
     assert done.stdout.count("not allowed") == 1
