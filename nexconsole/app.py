@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 PARENT_S = 2.0  # how often a served console looks whether it still is
 CLOSE_S = 0.5  # how long leaving may wait for connections to say goodbye
 SWITCH_S = 0.001  # a thread that imports or decodes lets the screen have its turn after so long
+MASKED = "# copied from a shared screen: what stands in ‹› is masked"
 LOOKING = ("help", "journal", "logs", "next_theme", "quit", "help_quit", "command_palette")
 # Of our own, imported in a thread once the first frame stands; on the loop they would hold up keys for 150 ms.
 BEHIND = ("signals", "severity", *(f"sources.{name}" for name in NAMES))
@@ -267,7 +268,8 @@ class NexConsole(App[None]):
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy the text; on a shared screen as the watchers see it, for a clipboard is shared as easily."""
-        super().copy_to_clipboard("\n".join(map(CURTAIN.over_command, text.split("\n"))))
+        shown = "\n".join(map(CURTAIN.over_command, text.split("\n")))
+        super().copy_to_clipboard(shown if shown == text else f"{shown}\n{MASKED}")
 
     # --- keys and commands ------------------------------------------------------------------------------------
 

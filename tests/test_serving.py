@@ -207,6 +207,19 @@ def test_an_empty_token_is_refused(token: str, capsys) -> None:
     assert "the token is empty" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("host", "alone"), [
+    ("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("bastion", False),
+])  # fmt: skip
+def test_an_address_that_others_reach_is_warned_about(monkeypatch, capsys, host: str, alone: bool) -> None:
+    async def serve(self: object) -> None:
+        """Listens to nobody."""
+
+    monkeypatch.setattr(serving.Serving, "serve", serve)
+    assert cli.run(["serve", "--host", host, "--token", "x"]) == 0
+    said = capsys.readouterr().err
+    assert said == "" if alone else f"{host} can be reached by others" in said and said.count("\n") == 1
+
+
 def test_a_watchers_console_has_no_means_to_act() -> None:
     settings = Settings(api=Api(url="http://x", cron_secret="secret", admin_token="token"))
     bare = powerless(settings)
