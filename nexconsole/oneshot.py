@@ -150,7 +150,7 @@ async def _perform(
             entries=lambda: _entries(book),
         )
         if options.dry_run or options.confirm is None:
-            return await _prepared(action, arguments, context, observing(settings, readings))
+            return await _prepared(action, arguments, context, book.observing or observing(settings, readings))
 
         async def ask(plan: Plan, why_again: str | None) -> Answer:
             """The text given once, for the plan as it is first shown: what has changed since is not confirmed."""
@@ -174,7 +174,7 @@ async def _perform(
             record=record,
             ask_unrecorded=ask_unrecorded,
             show=course.show,
-            observing=observing(settings, readings),
+            observing=book.observing or observing(settings, readings),
             leases=leases,
             consult=consult,
         )

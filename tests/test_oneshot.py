@@ -17,7 +17,10 @@ import redis.asyncio
 from acting import add_provider, lacking, shell
 from desk import entries, kinds, settings, until
 
+from nexconsole.journal import Kind
+from nexconsole.model import utc_now
 from nexconsole.operations import Operations
+from nexconsole.operations.logbook import Logbook
 from nexconsole.sources import Sources
 from nexconsole.sources.clients import Clients
 
@@ -235,6 +238,16 @@ async def test_a_read_only_role_can_not_act_on_anything_and_says_so(
     dry = await providers.run(name, target, "--dry-run", "--json", **environment)
     assert "a read-only role" in dry.document["stopped"] and dry.document["plan"] is not None
     assert await is_active(database) and len(await locks[1].keys()) == 3 and kinds(providers.journal) == []
+
+
+async def test_an_observer_of_the_open_incident_can_not_act_and_says_so(locks: Any) -> None:
+    shell, client = locks
+    book = Logbook(settings(shell.journal), utc_now)
+    await book.open({"title": "smsbower fails", "level": "", "since": ""})
+    await book.record(Kind.ROLE, {"role": "observer", "person": "maria"})
+    done = await shell.run("locks.flush", "purchase", "--confirm", "f", "--json")
+    assert done.code == REFUSED and "the role of an observer" in done.document["stopped"]
+    assert len(await client.keys()) == 3 and "intent" not in kinds(shell.journal)
 
 
 async def test_without_a_journal_nothing_is_sent_unless_it_is_said(locks: Any) -> None:

@@ -93,6 +93,13 @@ class Logbook:
             self._folded = (self.entries, fold(self.of(self.current)))
         return self._folded[1]
 
+    @property
+    def observing(self) -> str | None:
+        """Why this operator can't act in the current incident; None where the roles allow it."""
+        if self.incident is None or self._settings.operator not in self.incident.observers:
+            return None
+        return "this console only observes: its operator has the role of an observer (i shows the roles)"
+
     def of(self, name: str) -> tuple[Entry, ...]:
         """What one journal holds, in order."""
         if name not in self._ordered:

@@ -210,9 +210,7 @@ class Operations:
 
     def observing(self) -> str | None:
         """Why this console can't act; None when it may."""
-        if self.incident is not None and self.settings.operator in self.incident.observers:
-            return "this console only observes: its operator has the role of an observer (i shows the roles)"
-        return observing(self.settings, self.readings())
+        return self.logbook.observing or observing(self.settings, self.readings())
 
     def unavailable(self, action: str) -> str | None:
         """Why this action can't be taken here now; None when it may be tried."""
