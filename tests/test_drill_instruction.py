@@ -232,6 +232,7 @@ async def world(runtime: Path) -> AsyncIterator[World]:
     await world.start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(runtime))
+        patch.setenv("XDG_STATE_HOME", str(runtime / "state"))  # other drills of this account are no concern
         control = Control(world.instruction)
         await control.start()
         yield world

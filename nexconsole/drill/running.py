@@ -52,10 +52,9 @@ def folder() -> Path:
 def _folders() -> list[Path]:
     """Where sockets may lie, the best first: another terminal may lack XDG_RUNTIME_DIR, or have one."""
     named = os.environ.get("XDG_RUNTIME_DIR", "")
-    runtime = [Path(named)] if os.path.isabs(named) else []
-    runtime.append(Path(f"/run/user/{os.geteuid()}"))
-    usable = [one / "nexconsole" / FOLDER for one in runtime if _own(one)]
-    return list(dict.fromkeys([*usable, paths.state_folder() / FOLDER]))
+    runtime = Path(named) if os.path.isabs(named) else Path(f"/run/user/{os.geteuid()}")
+    usable = [runtime / "nexconsole" / FOLDER] if _own(runtime) else []
+    return [*usable, paths.state_folder() / FOLDER]
 
 
 def _own(place: Path) -> bool:
