@@ -393,7 +393,7 @@ async def test_while_another_console_executes_on_the_target_nothing_is_recorded_
     executing = asyncio.create_task(perform(Double(world, execute=slowly), {}, context_of(world), first.console))
     await sending.wait()
     done = await perform(Double(world), {}, context_of(world), second.console)
-    assert (done.stopped or "").startswith("maria@bastion is executing world.double since ")
+    assert (done.stopped or "").startswith("maria@bastion is at world.double since ")
     assert second.entries == [] and world.value == 1
     go_on.set()
     await executing

@@ -88,7 +88,7 @@ async def test_of_two_who_execute_on_one_target_at_the_same_moment_one_does_200_
     assert [sum(word == "done" for word in words) for words in ended] == [1] * 200
     assert sorted(done.read_text().splitlines()) == sorted(f"target {number}" for number in range(200))
     others = {word for words in ended for word in words if word != "done"}
-    assert all("is executing mark" in word or word.startswith("cancelled") for word in others), others
+    assert all("is at mark" in word or word.startswith("cancelled") for word in others), others
     assert {words.index("done") for words in ended} == {0, 1}  # by turns: nobody is always the quicker one
 
 
@@ -108,7 +108,7 @@ async def test_a_console_that_dies_while_it_executes_frees_its_target_at_once_in
         maria.tell("go")
         assert await maria.says() == "executing"
         piet.tell("go")
-        assert (await piet.says()).startswith("maria@here is executing mark hang since ")
+        assert (await piet.says()).startswith("maria@here is at mark hang since ")
         maria.process.send_signal(signal.SIGKILL)
         await maria.process.wait()
         piet.tell("hang")
@@ -137,7 +137,7 @@ async def test_a_console_of_another_host_that_dies_while_it_executes_frees_its_t
         assert await piet.says() == "asked"
         maria.process.send_signal(signal.SIGSTOP)
         piet.tell("go")
-        assert (await piet.says()).startswith("maria@here is executing mark")
+        assert (await piet.says()).startswith("maria@here is at mark")
         maria.process.send_signal(signal.SIGKILL)
         deadline = asyncio.get_running_loop().time() + patience
         said = ""
@@ -163,7 +163,7 @@ async def test_a_console_that_is_stopped_while_it_executes_loses_its_target_in_t
         assert await piet.says() == "asked"
         maria.process.send_signal(signal.SIGSTOP)
         piet.tell("go")
-        assert (await piet.says()).startswith("maria@here is executing mark hang since ")
+        assert (await piet.says()).startswith("maria@here is at mark hang since ")
         await asyncio.sleep(2.0)
         piet.tell("hang")
         assert await piet.says() == "asked"
@@ -231,7 +231,7 @@ async def test_of_several_targets_one_that_is_held_frees_the_others(room, tmp_pa
     other = Leases(settings(tmp_path, operator="piet@bastion"))
     held = await had(room, plan("2"))
     refused = await had(other, plan("1", "2", "3"))
-    assert refused.held.startswith("maria@bastion is executing provider.disable smsbower since")
+    assert refused.held.startswith("maria@bastion is at provider.disable smsbower since")
     for id in ("1", "3"):
         lease = await had(room, plan(id))
         assert not lease.held

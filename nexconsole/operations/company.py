@@ -40,7 +40,8 @@ class Company:
         self.consent = Consent(logbook, settings, clock, self._others, lambda: self.reach)
 
     def start(self) -> None:
-        self._spawn(self.sharing.run())
+        if not self._settings.journal.read_only:  # what comes from other hosts would have to be written down
+            self._spawn(self.sharing.run())
         if not self._settings.journal.read_only:  # whoever only watches is nobody who could have a say
             self._spawn(self.people.run())
 

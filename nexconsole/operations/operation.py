@@ -48,6 +48,7 @@ class Operation:
     stopped: str | None = None
     undone: bool = False
     stopping: bool = False
+    doubt: str = ""  # which consoles its targets could not be reserved against
     alone: bool = False  # it needed the others' silence or word, and nobody else was here
 
     @property

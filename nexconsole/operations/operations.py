@@ -332,7 +332,7 @@ class Operations:
         operation.plan, operation.outcome, operation.verdict = (
             performance.plan, performance.outcome, performance.verdict,
         )  # fmt: skip
-        operation.progress = ""
+        operation.progress, operation.doubt = "", performance.doubt
         if performance.verdict is None and performance.plan is not None:
             operation.phase = "watching"
             operation.watch_until = self.clock() + timedelta(seconds=performance.plan.deadline_s)

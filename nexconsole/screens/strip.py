@@ -80,15 +80,16 @@ def _said(one: Operation, now: datetime) -> tuple[str, str, str]:
         return mark, ink, f"{one.outcome.answer}; its console ended while it watched. Check whether {one.watch}"
     if one.stopped is not None:
         return "○ not done", "muted", one.stopped
+    doubt = f"; {one.doubt}" if one.doubt else ""
     if one.verdict is not None:
         mark, ink = ("○ undone", "muted") if one.undone else ENDS[one.verdict.state]
         return mark, ink, one.verdict.because
     if one.outcome is not None and one.phase != "watching":
         mark, ink = OUTCOMES[one.outcome.state]
-        return mark, ink, one.outcome.answer
+        return mark, ink, one.outcome.answer + doubt
     if one.outcome is not None:
         mark, ink = OUTCOMES[one.outcome.state]
-        return mark, ink, f"{one.outcome.answer}; {_watching(one, now)}"
+        return mark, ink, f"{one.outcome.answer}{doubt}; {_watching(one, now)}"
     if one.phase == "sending":
         return "▸ sending", "note", ("stopping; " if one.stopping else "") + (one.progress or "no answer yet")
     if one.phase == "waiting":

@@ -102,7 +102,7 @@ class Lease:
 def _held(by: Execution | None) -> str:
     if by is None:
         return "another console is about to execute on the same: nothing was sent, try again"
-    return f"{clean(by.who, 100)} is executing {clean(by.what, 200)} since {clean(by.at, 20)}: nothing was sent"
+    return f"{clean(by.who, 100)} is at {clean(by.what, 200)} since {clean(by.at, 20)}: nothing was sent"
 
 
 def _changed(by: Execution | None) -> str:
