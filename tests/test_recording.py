@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import random
 import subprocess
 import sys
 import time
@@ -374,7 +375,9 @@ async def test_signals_and_fields_of_other_versions_are_skipped_and_counted(file
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"not gzip", os.urandom(5000), gzip.compress(b"{}"), b"\x1f\x8b\x08\x04" * 99]
+    "content",
+    [b"", b"not gzip", random.Random(7).randbytes(5000), gzip.compress(b"{}"), b"\x1f\x8b\x08\x04" * 99],
+    ids=["nothing", "words", "noise", "a gzip file", "heads"],
 )
 def test_what_is_no_recording_is_refused_in_a_sentence(file: Path, content: bytes):
     file.write_bytes(content)
