@@ -8,8 +8,11 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from incident_story import Story
 
 from nexconsole.sources.masking import mask, mask_command, mask_figures, mask_query, tag
+from nexconsole.warroom.incident import fold
+from nexconsole.warroom.writing import as_json, as_markdown
 
 USER = "3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl"
@@ -179,3 +182,14 @@ def test_a_long_hostile_text_costs_little() -> None:
         mask(text)
         mask_query(text)
         assert time.perf_counter() - began < 0.5, piece
+
+
+def test_a_providers_id_stays_in_a_reports_commands_and_no_customers():
+    provider, customer = "3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f", "9b1c0c1e-6a35-4b0a-9a58-6d7a1c1d2e40"
+    story = Story()
+    command = f"UPDATE providers SET is_active = false WHERE id = '{provider}' -- for {customer}"
+    targets = [{"kind": "provider", "id": provider, "name": "smsbower"}, {"kind": "user", "id": customer},
+               {"kind": "provider", "id": "+31 6 12345678"}]  # fmt: skip
+    story.act("provider.disable", "smsbower", command=command, targets=targets)
+    for report in (as_markdown(fold(story.entries), "INC"), as_json(fold(story.entries), "INC")):
+        assert provider in report and customer not in report and "12345678" not in report

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
-from ..sources.masking import mask, mask_command
+from ..sources.masking import mask, mask_command, tag
+from .taking import Taken
 
 Told = TypeVar("Told")
 KEPT = frozenset({"intent", "id"})  # where an entry's id may stand, by which a report's parts find each other
@@ -26,9 +27,19 @@ def _covered(value: Any, name: str) -> Any:
             return value
         return mask_command(value) if name in COMMANDS else mask(value)
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{one.name: _covered(getattr(value, one.name), one.name) for one in fields(value)})
+        masked = replace(value, **{one.name: _covered(getattr(value, one.name), one.name) for one in fields(value)})
+        return _with_providers(value, masked) if isinstance(value, Taken) else masked
+    if name == "providers":
+        return value
     if isinstance(value, tuple | list):
         return type(value)(_covered(one, name) for one in value)
     if isinstance(value, Mapping):
         return {_covered(key, ""): _covered(one, name) for key, one in value.items()}
     return value
+
+
+def _with_providers(action: Taken, masked: Taken) -> Taken:
+    """A provider is no customer: its id stays in the commands, which are to be read as they were sent."""
+    for id in action.providers:
+        masked = replace(masked, command=masked.command.replace(tag(id), id), undo=masked.undo.replace(tag(id), id))
+    return masked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from ..sources.text import clean, redact, strip_controls
 NO_ACTION = "an action whose intent is not on record"
 LONGEST_COMMAND = 16_000  # characters, as the journal keeps them
 SHOWN_TARGETS = 20
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +22,8 @@ class Taken:
     """One action. `outcome` is done, refused, failed or unknown, also where none was recorded (`ended_at` None).
 
     `verdict` is "" where there is none; `looked_at`: a person told the outcome, so that none is to come.
-    `subject` is the first target's name, however the operator wrote it. `silences` holds the ids of silences that
-    it made, `lasts_s` for how long.
+    `providers` holds the ids of the providers among its targets. `subject` is the first target's name, however the
+    operator wrote it. `silences` holds the ids of silences that it made, `lasts_s` for how long.
     """
 
     intent: str
@@ -34,6 +36,7 @@ class Taken:
     targets: tuple[str, ...] = ()
     more_targets: int = 0
     subject: str = ""
+    providers: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     undo: str = ""
     watch: str = ""
@@ -127,6 +130,11 @@ def _planned(plan: Mapping[str, Any]) -> dict[str, Any]:
         "effect": _text(plan.get("effect"), 2_000),
         "command": _command(plan.get("command")),
         "targets": tuple(shown),
+        "providers": tuple(
+            str(one.get("id"))
+            for one in targets[:SHOWN_TARGETS]
+            if one.get("kind") == "provider" and _ID.fullmatch(str(one.get("id")))
+        ),
         "more_targets": max(0, len(targets) - SHOWN_TARGETS),
         "warnings": tuple(
             _text(guard.get("reason")) for guard in _tables(plan.get("guards")) if guard.get("level") == "warn"
