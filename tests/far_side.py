@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 HTML = (
@@ -45,6 +45,8 @@ class Wire:
         self.port = 0
         self._to = to
         self._cut = self._losing = False
+        self._at: tuple[bytes, ...] = ()
+        self._then: Callable[[], None] = self.lose
         self._writers: list[asyncio.StreamWriter] = []
         self._pumps: set[asyncio.Task[None]] = set()
 
@@ -57,6 +59,10 @@ class Wire:
     def lose(self) -> None:
         """From now on whatever is asked arrives, and nothing comes back."""
         self._losing = True
+
+    def watch_for(self, words: tuple[bytes, ...], then: Callable[[], None]) -> None:
+        """`then` is called as soon as one of these words is on its way to the server, before it gets there."""
+        self._at, self._then = words, then
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.append(writer)
@@ -73,6 +79,8 @@ class Wire:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, answers: bool) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
+                if not answers and any(word in data for word in self._at):
+                    self._then()
                 if not (answers and self._losing):
                     sink.write(data)
                     await sink.drain()

@@ -15,6 +15,7 @@ from stages import STAGES, Stage, provider_by_api, staged
 from nexconsole.actions import relief, rollouts
 from nexconsole.actions.perform import Answer, perform
 from nexconsole.actions.plan import Plan
+from nexconsole.drill.kubernetes.apiserver import ApiServer
 from nexconsole.warroom.leases import Leases
 
 
@@ -84,7 +85,35 @@ async def test_sources_that_die_before_it_is_executed_change_nothing_and_that_is
         assert done.verdict.state == "unknown"
 
 
-async def test_an_answer_that_never_comes_is_never_called_a_failure_and_nothing_is_sent_twice(stage: Stage) -> None:
+# What is on its way when it is decided: before it nothing has happened, after it nobody knows without an answer.
+DECIDING = (b"PATCH ", b"POST ", b"GET /api/cron", b"EVAL", b"pg_cancel_backend", b"pg_terminate_backend")
+
+
+async def test_when_only_the_deciding_answer_is_lost_it_is_unknown_and_never_sent_twice(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = ApiServer._write
+
+    async def written(*args: Any, **options: Any) -> Any:
+        answer = await write(*args, **options)
+        lose(stage)
+        return answer
+
+    def armed() -> None:
+        for wire in stage.wires:
+            wire.watch_for(DECIDING if "api" in stage.tables else (*DECIDING, b"COMMIT"), lambda: lose(stage))
+        monkeypatch.setattr(ApiServer, "_write", written)  # its connection is encrypted: the wire sees no words
+
+    desk = Failing("intent", armed)
+    async with acting(stage.settings) as context:
+        done = await perform(stage.doing, stage.arguments, context, desk.console)
+    assert done.outcome is not None and done.outcome.state == "unknown", done.outcome
+    assert done.verdict is not None and done.verdict.state == "unknown", done.verdict
+    assert len(stage.sent) <= 1 and desk.kinds == ["intent", "outcome", "verdict"]
+    assert stage.action.startswith("backend.") or await stage.changed()
+
+
+async def test_sources_that_fall_silent_are_only_called_a_failure_where_nothing_was_changed(stage: Stage) -> None:
     desk = Failing("intent", lambda: lose(stage))
     async with acting(stage.settings) as context:
         done = await perform(stage.doing, stage.arguments, context, desk.console)
