@@ -89,7 +89,7 @@ def _said(one: Operation, now: datetime) -> tuple[str, str, str]:
         return mark, ink, one.outcome.answer + doubt
     if one.outcome is not None:
         mark, ink = OUTCOMES[one.outcome.state]
-        return mark, ink, f"{one.outcome.answer}{doubt}; {_watching(one, now)}"
+        return mark, ink, f"{one.outcome.answer}; {_watching(one, now)}{doubt}"
     if one.phase == "sending":
         return "▸ sending", "note", ("stopping; " if one.stopping else "") + (one.progress or "no answer yet")
     if one.phase == "waiting":
