@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import shutil
 import ssl
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from kubernetes_asyncio import client, config, watch
 
 from nexconsole.drill.kubernetes import patches, protobuf, selectors
 from nexconsole.drill.kubernetes.cluster import Cluster, Earlier
+from nexconsole.drill.kubernetes.store import Store
 from nexconsole.drill.log import PodLog
 
 KUBECTL = shutil.which("kubectl")
@@ -563,3 +565,22 @@ def test_a_damaged_protobuf_body_is_a_value_error():
     for body in (b"", b"{}", b"k8s\x00\xff\xff", b"k8s\x00\x12\x7fabc", b"k8s\x00\x0a\x04\x12\x02ab"):
         with pytest.raises(ValueError):
             protobuf.review(body)
+
+
+async def test_who_waits_for_a_change_can_be_ended_in_the_moment_of_one() -> None:
+    store = Store(random.Random(1))
+
+    async def watching() -> None:
+        while True:
+            await store.moved(store.version, 5.0)
+
+    watcher = asyncio.create_task(watching())
+    await asyncio.sleep(0)
+    for number in range(3):
+        store.create("pods", {"metadata": {"name": f"pod-{number}", "namespace": "default"}})
+        await asyncio.sleep(0)
+    store.create("pods", {"metadata": {"name": "last", "namespace": "default"}})
+    await asyncio.sleep(0)
+    watcher.cancel()
+    await asyncio.wait({watcher}, timeout=2.0)
+    assert watcher.cancelled()

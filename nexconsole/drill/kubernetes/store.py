@@ -115,7 +115,8 @@ class Store:
             if found or left <= 0:
                 return found
             try:
-                await asyncio.wait_for(changed.wait(), left)
+                async with asyncio.timeout(left):
+                    await changed.wait()
             except TimeoutError:
                 return []
 
@@ -125,7 +126,8 @@ class Store:
         if self.version > since:
             return
         try:
-            await asyncio.wait_for(changed.wait(), patience)
+            async with asyncio.timeout(patience):  # wait_for can lose a cancellation (Python 3.11)
+                await changed.wait()
         except TimeoutError:
             return
 

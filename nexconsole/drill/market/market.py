@@ -357,7 +357,8 @@ class Market:
 async def _complaint(asked: Awaitable[object]) -> str:
     """Why a server did not answer in time, or ""."""
     try:
-        await asyncio.wait_for(asked, HEALTH_TIMEOUT_S)
+        async with asyncio.timeout(HEALTH_TIMEOUT_S):
+            await asked
     except (LedgerDown, KeysDown, TimeoutError) as error:
         return str(error) or "timed out"
     return ""
