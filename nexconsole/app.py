@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.driver import Driver
 from textual.screen import Screen
 
 from . import paths, themes
@@ -31,6 +30,7 @@ from .settings import Settings
 from .sources import NAMES
 from .sources.importing import COURTESY
 from .widgets.curtain import CURTAIN
+from .widgets.terminal import steady
 
 if TYPE_CHECKING:
     from .operations import Operation
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .warroom.recording import Recorder
 
 PARENT_S = 2.0  # how often a served console looks whether it still is
+TERMINAL_S = 1.0  # how often it is looked at whether the terminal is still there
 CLOSE_S = 0.5  # how long leaving may wait for connections to say goodbye
 SWITCH_S = 0.001  # a thread that imports or decodes lets the screen have its turn after so long
 MASKED = "# copied from a shared screen: what stands in ‹› is masked"
@@ -95,7 +96,7 @@ class NexConsole(App[None]):
         screen: Callable[..., Console] = Console,
         present: bool = False,
     ) -> None:
-        super().__init__(driver_class=_calm_mouse(self.get_driver_class()))
+        super().__init__(driver_class=steady(self.get_driver_class()))
         self._present_at_once = present
         if settings.journal.read_only:  # only to be looked at: a key that does something does not exist here
             self._bindings.key_to_bindings = {
@@ -157,6 +158,16 @@ class NexConsole(App[None]):
         gc.enable()
         sys.setswitchinterval(SWITCH_S)
         self.run_worker(self._start_polling(), name="start", group="polling")
+        self.set_interval(TERMINAL_S, self._look_at_terminal)
+
+    def _look_at_terminal(self) -> None:
+        """Leave when it is gone; draw everything anew when it takes something again."""
+        driver = self._driver
+        if getattr(driver, "gone", False):
+            self._leave(signals_of_the_system.SIGHUP)
+        elif getattr(driver, "caught_up", False):
+            driver.behind = False
+            self.screen.refresh()
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.InputEvent):
@@ -417,18 +428,3 @@ def _motion(settings: Settings) -> bool:
     if settings.motion == "auto":
         return not (os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
     return settings.motion == "on"
-
-
-def _calm_mouse(driver: type[Driver]) -> type[Driver]:
-    """The driver with clicks and the wheel, but without a report for every move: each costs 1.3 kB and 4 ms."""
-
-    class CalmMouse(driver):  # type: ignore[misc, valid-type]
-        def _enable_mouse_support(self) -> None:
-            if self._mouse:
-                self.write("\x1b[?1000h\x1b[?1006h")
-                self.flush()
-
-        def _enable_mouse_pixels(self) -> None:
-            """Cells are enough."""
-
-    return CalmMouse

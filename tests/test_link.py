@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pyte
 import pytest
 from acting import add_provider
 from desk import entries, kinds, until
@@ -32,24 +33,25 @@ MAIN = "from nexconsole.__main__ import main; main()"
 class Console:
     """A console as its operator's shell starts it: it owns its terminal, and hears when that hangs up."""
 
-    def __init__(self, **environment: str) -> None:
+    def __init__(self, owns: bool = True, **environment: str) -> None:
         self.master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (40, 120))
         self.process = subprocess.Popen(
             [sys.executable, "-c", MAIN],
             stdin=slave, stdout=slave, stderr=slave, env={**os.environ, **environment}, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if owns else None,
         )  # fmt: skip
         os.close(slave)
         self.written = b""
         self._connected = True
+        self.listening = True
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
     def _read(self) -> None:
         with contextlib.suppress(OSError):  # the console has ended
             while self._connected:
-                if select.select([self.master], [], [], 0.05)[0]:
+                if select.select([self.master], [], [], 0.05)[0] and self.listening:
                     self.written += os.read(self.master, 65536)
 
     def press(self, keys: str) -> None:
@@ -70,10 +72,10 @@ class Console:
 
 
 @contextmanager
-def console(database: Any, folder: Path) -> Iterator[Console]:
+def console(database: Any, folder: Path, owns: bool = True) -> Iterator[Console]:
     config = folder / "settings.toml"
     config.write_text(f'[journal]\nfolder = "{folder / "journal"}"\n[warroom]\nobjection_s = 0\n')
-    one = Console(DATABASE_URL=database.url, NEXCONSOLE_CONFIG=str(config), USER="maria")
+    one = Console(owns, DATABASE_URL=database.url, NEXCONSOLE_CONFIG=str(config), USER="maria")
     try:
         yield one
     finally:
@@ -169,3 +171,43 @@ async def test_a_command_that_is_told_twice_leaves_at_once_and_says_that_it_does
     printed, _ = await asyncio.to_thread(process.communicate, timeout=30)
     assert process.returncode == 4 and json.loads(printed)["outcome"]["state"] == "unknown"
     assert kinds(tmp_path / "journal") == ["intent"] and await is_active(database)
+
+
+async def test_a_terminal_that_goes_without_a_signal_ends_the_console(database: Any, tmp_path: Path) -> None:
+    """As under `su`, where the console does not own its terminal and no SIGHUP comes."""
+    with console(database, tmp_path, owns=False) as one:
+        await one.wrote(b"postgres")
+        one.hang_up()
+        assert await one.ended() == 128 + signal.SIGHUP
+
+
+async def test_a_terminal_that_takes_nothing_for_a_while_holds_up_nothing_and_is_drawn_anew(
+    database: Any, tmp_path: Path
+) -> None:
+    with console(database, tmp_path) as one:
+        await one.wrote(b"postgres")
+        one.listening = False
+        for _ in range(60):  # more than the terminal and the queue before it take
+            one.press("t")
+            await asyncio.sleep(0.05)
+        one.press("n")
+        await asyncio.sleep(1.0)
+        one.press("nobody sees this\r")
+        await until(lambda: kinds(tmp_path / "journal") == ["note"])
+        one.written, one.listening = b"", True
+        await asyncio.sleep(2.5)
+        screen = pyte.Screen(120, 40)
+        pyte.ByteStream(screen).feed(one.written)
+        shown = "\n".join(screen.display)
+        assert all(words in shown for words in ("1 Transactions", "4 Reservations", "7 Alerts")), shown
+
+
+async def test_a_terminal_that_takes_nothing_does_not_keep_a_console_from_ending(database: Any, tmp_path: Path) -> None:
+    with console(database, tmp_path) as one:
+        await one.wrote(b"postgres")
+        one.listening = False
+        for _ in range(60):
+            one.press("t")
+            await asyncio.sleep(0.02)
+        one.process.send_signal(signal.SIGTERM)
+        assert await one.ended() == 128 + signal.SIGTERM

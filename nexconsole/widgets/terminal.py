@@ -1,0 +1,82 @@
+"""The terminal at the far end of a link: it may take nothing for a while, and it may be gone without a word."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import select
+from typing import Any
+
+from textual.driver import Driver
+
+LEAVE_S = 1.0  # how long leaving waits for a terminal that takes nothing
+
+
+def steady(driver: type[Driver]) -> type[Driver]:
+    """The driver with clicks and the wheel, but without a report for every move (each costs 1.3 kB and 4 ms), and one
+    that never makes the console wait: what a terminal that takes nothing would have been sent is left out."""
+
+    class Steady(driver):  # type: ignore[misc, valid-type]
+        behind = False  # something was left out: all must be drawn anew
+        _leaving = False
+
+        def write(self, data: str) -> None:
+            writer = self._writer
+            if writer is None:
+                super().write(data)
+            elif not writer.is_alive():  # the terminal is gone
+                self.behind = True
+            elif self._leaving:
+                with contextlib.suppress(queue.Full):
+                    writer._queue.put(data, timeout=LEAVE_S)
+            elif writer._queue.full():
+                self.behind = True
+            else:
+                super().write(data)
+
+        @property
+        def caught_up(self) -> bool:
+            """Whether a terminal that was behind takes something again."""
+            writer = self._writer
+            return self.behind and writer is not None and writer.is_alive() and writer._queue.empty()
+
+        @property
+        def gone(self) -> bool:
+            """Whether its other end is closed. Under `su` and in containers nobody is told that by a signal."""
+            return self._writer is not None and _hung_up(self.fileno)
+
+        @property
+        def _writer(self) -> Any:
+            """The thread that writes; None where the driver has none, as without a terminal."""
+            return getattr(self, "_writer_thread", None)
+
+        def stop_application_mode(self) -> None:
+            self._leaving = True
+            super().stop_application_mode()
+
+        def close(self) -> None:
+            writer = self._writer
+            if writer is None:
+                super().close()
+                return
+            self._writer_thread = None
+            super().close()
+            with contextlib.suppress(queue.Full):
+                writer._queue.put(None, timeout=LEAVE_S if writer.is_alive() else 0)
+            writer.join(LEAVE_S)
+
+        def _enable_mouse_support(self) -> None:
+            if self._mouse:
+                self.write("\x1b[?1000h\x1b[?1006h")
+                self.flush()
+
+        def _enable_mouse_pixels(self) -> None:
+            """Cells are enough."""
+
+    return Steady
+
+
+def _hung_up(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, 0)  # what can't be asked not to be told: hang-ups and errors
+    return bool(poll.poll(0))
