@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .screens.desk import Desk
     from .signals.readings import Signal
     from .sources import Sources
-    from .warroom.recording import Recorder
+    from .warroom.recordings.recording import Recorder
 
 PARENT_S = 2.0  # how often a served console looks whether it still is
 TERMINAL_S = 1.0  # how often it is looked at whether the terminal is still there
@@ -235,7 +235,7 @@ class NexConsole(App[None]):
         self._recorded_incident = book.current
         await self.stop_recording()
         if book.current is not None:
-            from .warroom.recording import Recorder, recording_file
+            from .warroom.recordings.recording import Recorder, recording_file
 
             self.record(Recorder(self.settings, recording_file(book.journal.file), self._clock_of_readings))
 

@@ -246,7 +246,7 @@ def _status(options: argparse.Namespace) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     from . import doctor
-    from .warroom import examination
+    from .warroom.sharing import examination
 
     chosen = _load(options).settings
     diagnostics.start(chosen.log_level)
@@ -281,7 +281,7 @@ def _export(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace) -> int:
     from .journal import journal_folder
-    from .warroom import player, replay
+    from .warroom.recordings import player, replay
 
     chosen = settings.named(_load(options).settings)
     if options.incident is None:

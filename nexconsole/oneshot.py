@@ -25,7 +25,7 @@ from .operations.logbook import Logbook
 from .operations.operation import Operation
 from .settings import Settings
 from .sources import open_sources
-from .warroom.leases import Leases
+from .warroom.sharing.leases import Leases
 
 WORKED, REFUSED, USAGE, FAILED, UNKNOWN = 0, 1, 2, 3, 4
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -21,7 +21,7 @@ from .errors import NexConsoleError
 from .journal import journal_folder
 from .model import utc_now
 from .settings import Settings
-from .warroom import debriefing
+from .warroom.scoring import debriefing
 
 SettingsOn = Callable[[Mapping[str, str]], Settings]  # the console's, on the world with these variables
 

@@ -15,8 +15,8 @@ from .errors import SettingsError
 from .operations.replayed import REPLAY, ReplayedOperations
 from .screens.replay import ReplayConsole, ReplayedIncidents
 from .settings import Settings
-from .warroom.player import MOMENTS, Player, moment_of
-from .warroom.replay import Replay, sealed
+from .warroom.recordings.player import MOMENTS, Player, moment_of
+from .warroom.recordings.replay import Replay, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from nexconsole.actions.plan import Confirm, Outcome, Plan, Target, Verdict
 from nexconsole.settings import Settings
 from nexconsole.sources import Sources
 from nexconsole.sources.clients import Clients
-from nexconsole.warroom.leases import Leases, Seen
+from nexconsole.warroom.sharing.leases import Leases, Seen
 
 
 class Mark:

@@ -11,7 +11,7 @@ from pathlib import Path
 from nexconsole.model import Reading
 from nexconsole.settings import Settings
 from nexconsole.signals.outbox import Outbox
-from nexconsole.warroom import recording
+from nexconsole.warroom.recordings import recording
 
 
 async def main() -> None:

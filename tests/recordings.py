@@ -13,7 +13,7 @@ import sample_readings as sample
 
 from nexconsole.model import Reading, Value
 from nexconsole.settings import Settings
-from nexconsole.warroom.recording import Recorder
+from nexconsole.warroom.recordings.recording import Recorder
 
 BEGIN = sample.NOW
 SMALL = 10  # counts below it stay, or pods would come and go in a calm

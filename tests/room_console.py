@@ -10,7 +10,7 @@ import sys
 from acting import settings_of
 
 from nexconsole.journal import open_journal
-from nexconsole.warroom.stream import Stream
+from nexconsole.warroom.sharing.stream import Stream
 
 
 async def main() -> None:

@@ -17,7 +17,7 @@ from acting import add_provider
 from nexconsole.drill.servers import embedded_redis
 from nexconsole.journal import Kind, journal_file, read_incident, verify_incident
 from nexconsole.warroom.incident import fold
-from nexconsole.warroom.writing import as_html, as_json, as_markdown
+from nexconsole.warroom.reporting.writing import as_html, as_json, as_markdown
 
 SCRIPT = Path(__file__).with_name("company_console.py")
 

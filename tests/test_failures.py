@@ -16,7 +16,7 @@ from nexconsole.actions import relief, rollouts
 from nexconsole.actions.perform import Answer, perform
 from nexconsole.actions.plan import Plan
 from nexconsole.drill.kubernetes.apiserver import ApiServer
-from nexconsole.warroom.leases import Leases
+from nexconsole.warroom.sharing.leases import Leases
 
 
 @pytest.fixture(params=STAGES, ids=lambda make: make.__name__)

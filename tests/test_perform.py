@@ -28,7 +28,7 @@ from nexconsole.settings import Settings
 from nexconsole.signals.database import Database
 from nexconsole.sources import Sources
 from nexconsole.sources.clients import Clients
-from nexconsole.warroom.leases import Leases
+from nexconsole.warroom.sharing.leases import Leases
 
 START = datetime(2026, 1, 23, 14, 7, 31, tzinfo=UTC)
 

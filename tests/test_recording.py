@@ -23,10 +23,10 @@ from test_journal_disaster import root_only, small_disk
 from nexconsole.errors import JournalError
 from nexconsole.model import Reading, State
 from nexconsole.settings import Settings
-from nexconsole.warroom import recording
-from nexconsole.warroom.differences import applied, difference
-from nexconsole.warroom.playback import Recording
-from nexconsole.warroom.recording import Recorder, recording_file
+from nexconsole.warroom.recordings import recording
+from nexconsole.warroom.recordings.differences import applied, difference
+from nexconsole.warroom.recordings.playback import Recording
+from nexconsole.warroom.recordings.recording import Recorder, recording_file
 
 SCRIPT = Path(__file__).with_name("recorder_process.py")
 at = recordings.at
@@ -363,7 +363,7 @@ async def test_signals_and_fields_of_other_versions_are_skipped_and_counted(file
         {"at": at(1), "signal": "alerts", "every": 2.0, "taken": at(0), "value": {"pending": [3]}},
     ]  # fmt: skip
     text = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
-    from nexconsole.warroom.chunks import KEY, milliseconds, pack
+    from nexconsole.warroom.recordings.chunks import KEY, milliseconds, pack
 
     file.write_bytes(pack(text, milliseconds(at(0)), milliseconds(at(2)), KEY))
     opened = Recording.open(file)

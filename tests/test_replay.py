@@ -31,10 +31,10 @@ from nexconsole.screens.console import FACES
 from nexconsole.settings import Settings
 from nexconsole.signals import SIGNALS
 from nexconsole.sources import open_sources
-from nexconsole.warroom.playback import Recording
-from nexconsole.warroom.player import Player, moment_of
-from nexconsole.warroom.recording import Recorder
-from nexconsole.warroom.replay import listed, open_replay
+from nexconsole.warroom.recordings.playback import Recording
+from nexconsole.warroom.recordings.player import Player, moment_of
+from nexconsole.warroom.recordings.recording import Recorder
+from nexconsole.warroom.recordings.replay import listed, open_replay
 from nexconsole.widgets.cells import as_text
 from nexconsole.widgets.lines import Lines
 

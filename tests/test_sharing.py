@@ -17,7 +17,7 @@ from nexconsole.operations import Operations, sharing
 from nexconsole.sources import Sources
 from nexconsole.sources.clients import Clients
 from nexconsole.warroom.incident import fold
-from nexconsole.warroom.writing import as_html, as_json, as_markdown
+from nexconsole.warroom.reporting.writing import as_html, as_json, as_markdown
 
 
 @asynccontextmanager

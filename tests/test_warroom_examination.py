@@ -17,8 +17,8 @@ from nexconsole.doctor import Check
 from nexconsole.drill.servers import embedded_redis
 from nexconsole.journal import Journal, Kind, Scrubber, Writer
 from nexconsole.settings import Settings
-from nexconsole.warroom.examination import examine
-from nexconsole.warroom.link import RULES
+from nexconsole.warroom.sharing.examination import examine
+from nexconsole.warroom.sharing.link import RULES
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give files to other groups")
 
@@ -94,7 +94,7 @@ AS_NOBODY = """
 import asyncio, concurrent.futures.thread, os, sys
 from pathlib import Path
 from nexconsole.settings import Journal, Settings
-from nexconsole.warroom.examination import examine
+from nexconsole.warroom.sharing.examination import examine
 groups = [int(group) for group in sys.argv[2:]]
 os.setgroups(groups)
 os.setgid(65534)

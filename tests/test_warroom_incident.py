@@ -11,7 +11,7 @@ from incident_story import PIET, START, Story, whole
 
 from nexconsole.journal import Kind, merge
 from nexconsole.warroom.incident import fold
-from nexconsole.warroom.report import questions
+from nexconsole.warroom.reporting.report import questions
 
 
 def standing(story: Story) -> list[str]:

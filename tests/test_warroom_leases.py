@@ -17,8 +17,8 @@ from nexconsole.actions.plan import Confirm, Plan, Target
 from nexconsole.drill.servers import Redis, embedded_redis
 from nexconsole.model import utc_now
 from nexconsole.settings import Settings
-from nexconsole.warroom.lease import Lease
-from nexconsole.warroom.leases import FOLDER, Leases, names_of
+from nexconsole.warroom.sharing.lease import Lease
+from nexconsole.warroom.sharing.leases import FOLDER, Leases, names_of
 
 SCRIPT = Path(__file__).with_name("lease_console.py")
 NOWHERE = "redis://127.0.0.1:1"

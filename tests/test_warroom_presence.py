@@ -19,9 +19,9 @@ from acting import settings_of
 from nexconsole.drill.servers import embedded_redis
 from nexconsole.journal import Writer
 from nexconsole.settings import Settings
-from nexconsole.warroom.people import People
-from nexconsole.warroom.presence import MAX_BYTES, Presence, encoded, heard
-from nexconsole.warroom.presence_files import FOLDER, Seats
+from nexconsole.warroom.sharing.people import People
+from nexconsole.warroom.sharing.presence import MAX_BYTES, Presence, encoded, heard
+from nexconsole.warroom.sharing.presence_files import FOLDER, Seats
 
 NOW = datetime(2026, 11, 23, 13, 42, tzinfo=UTC)
 INCIDENT = "INC-20261123-1342"
@@ -114,7 +114,7 @@ async def test_changes_are_told_once_and_what_is_the_same_is_not(tmp_path):
 DYING = """
 import asyncio, sys
 from nexconsole.settings import Journal, Settings
-from nexconsole.warroom.people import People
+from nexconsole.warroom.sharing.people import People
 people = People(Settings(operator="ana", journal=Journal(folder=sys.argv[1])), sys.argv[2])
 asyncio.run(people.run())
 """

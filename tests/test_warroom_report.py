@@ -17,12 +17,12 @@ from markdown_it import MarkdownIt
 
 from nexconsole import cli, records
 from nexconsole.journal import Kind
-from nexconsole.warroom import chart
 from nexconsole.warroom.incident import fold
-from nexconsole.warroom.report import QUESTIONS, figures, questions
+from nexconsole.warroom.reporting import chart
+from nexconsole.warroom.reporting.report import QUESTIONS, figures, questions
+from nexconsole.warroom.reporting.writing import as_html, as_json, as_line, as_markdown
 from nexconsole.warroom.taking import LONGEST_COMMAND
 from nexconsole.warroom.times import span, times_of
-from nexconsole.warroom.writing import as_html, as_json, as_line, as_markdown
 
 NAME = "INC-20261123-1342"
 NOW = START + timedelta(minutes=20)

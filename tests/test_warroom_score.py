@@ -18,9 +18,9 @@ from incident_story import MARIA, PIET, START, Story
 from nexconsole.errors import JournalError
 from nexconsole.journal import Kind, Scrubber, Writer, journal_file
 from nexconsole.journal.appending import Journal
-from nexconsole.warroom import debriefing
 from nexconsole.warroom.incident import fold
-from nexconsole.warroom.score import Diagnosis, advice, score
+from nexconsole.warroom.scoring import debriefing
+from nexconsole.warroom.scoring.score import Diagnosis, advice, score
 
 FAILING = "high-purchase-failure-rate"
 OUTAGE = Diagnosis(

@@ -24,10 +24,10 @@ from nexconsole.errors import FileError
 from nexconsole.settings import Settings
 from nexconsole.severity import judge
 from nexconsole.signals import database as database_signal
+from nexconsole.warroom.breakglass.keeping import Keeper, before_file, keep, keep_report, kept, sheet_file
+from nexconsole.warroom.breakglass.remedies import Scene, laid_out, remedies
+from nexconsole.warroom.breakglass.sheet import PARTLY, WHOLE, Known, Row, rows, sheet, unchanged
 from nexconsole.warroom.incident import fold
-from nexconsole.warroom.keeping import Keeper, before_file, keep, keep_report, kept, sheet_file
-from nexconsole.warroom.remedies import Scene, laid_out, remedies
-from nexconsole.warroom.sheet import PARTLY, WHOLE, Known, Row, rows, sheet, unchanged
 
 SECRETS = {"password": "s3cr3tV4lue99", "cron": "cr0nS3cret77", "token": "adm1nT0ken55"}
 SETTINGS = msgspec.convert(

@@ -31,10 +31,10 @@ from nexconsole.journal import (
 )
 from nexconsole.journal.entries import MAX_LINE, make
 from nexconsole.settings import Settings
-from nexconsole.warroom import writing
-from nexconsole.warroom.announcement import announce, announced, withdraw
 from nexconsole.warroom.incident import fold
-from nexconsole.warroom.stream import Stream
+from nexconsole.warroom.reporting import writing
+from nexconsole.warroom.sharing.announcement import announce, announced, withdraw
+from nexconsole.warroom.sharing.stream import Stream
 
 SCRIPT = Path(__file__).with_name("room_console.py")
 INCIDENT = "INC-20261123-1342"

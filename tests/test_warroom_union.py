@@ -15,7 +15,7 @@ from incident_story import MARIA, PIET, START, Story, whole
 from nexconsole.journal import Entry, Kind, Writer, absorb, merge, read_incident
 from nexconsole.journal.entries import make
 from nexconsole.warroom.incident import fold
-from nexconsole.warroom.writing import as_html, as_json, as_markdown
+from nexconsole.warroom.reporting.writing import as_html, as_json, as_markdown
 
 ANA = Writer("ana", "far", 30, START)
 WRITERS = (MARIA, PIET, ANA)

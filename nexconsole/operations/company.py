@@ -11,8 +11,8 @@ from typing import Any
 from ..actions.plan import Plan
 from ..settings import Settings
 from ..warroom.incident import OBSERVER
-from ..warroom.people import People
-from ..warroom.presence import Presence
+from ..warroom.sharing.people import People
+from ..warroom.sharing.presence import Presence
 from .consent import Consent
 from .logbook import Logbook
 from .operation import Operation, doing

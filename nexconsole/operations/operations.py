@@ -21,7 +21,7 @@ from ..model import Reading, utc_now
 from ..runbook.walk import BEGUN, Walk, walk_of
 from ..settings import Settings, named
 from ..warroom.incident import Incident
-from ..warroom.leases import Leases
+from ..warroom.sharing.leases import Leases
 from .company import Company
 from .logbook import Logbook
 from .operation import Operation, StepRef

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from ..errors import JournalError
 from ..journal import Entry, merge
-from ..warroom.presence import Presence
+from ..warroom.sharing.presence import Presence
 from .logbook import Logbook
 from .operations import Operations
 from .others import others

@@ -8,8 +8,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..settings import Settings
-from ..warroom.announcement import announced, withdraw
-from ..warroom.stream import Stream
+from ..warroom.sharing.announcement import announced, withdraw
+from ..warroom.sharing.stream import Stream
 from .logbook import Logbook
 
 log = logging.getLogger(__name__)

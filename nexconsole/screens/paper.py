@@ -12,12 +12,12 @@ from textual.app import App
 
 from ..errors import FileError
 from ..journal import OUTSIDE
-from ..warroom.covering import covered
+from ..warroom.breakglass.keeping import Keeper, keep_report, sheet_file
+from ..warroom.breakglass.sheet import Known, Row, rows
 from ..warroom.figures import figures_of
 from ..warroom.incident import Incident, fold
-from ..warroom.keeping import Keeper, keep_report, sheet_file
-from ..warroom.sheet import Known, Row, rows
-from ..warroom.writing import as_line
+from ..warroom.reporting.covering import covered
+from ..warroom.reporting.writing import as_line
 from ..widgets.curtain import CURTAIN
 
 if TYPE_CHECKING:

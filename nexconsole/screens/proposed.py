@@ -10,8 +10,8 @@ from ..operations.operation import DOING
 from ..widgets.cells import Line, fit, length, plain, spread
 
 if TYPE_CHECKING:
-    from ..warroom.presence import Presence
     from ..warroom.proposals import Proposal
+    from ..warroom.sharing.presence import Presence
 
 
 def lines(waiting: Sequence[Proposal], now: datetime, width: int) -> tuple[Line, ...]:

@@ -14,7 +14,7 @@ from ..journal import Entry
 from ..model import Reading, State
 from ..operations.replayed import REPLAY
 from ..panes.outbox import EVENTS
-from ..warroom.cursor import VALUES
+from ..warroom.recordings.cursor import VALUES
 from ..warroom.taking import taken_in
 from ..widgets.cells import Line, cut, fit, length, plain, spread
 from ..widgets.lines import Lines
@@ -26,8 +26,8 @@ from .story import words
 
 if TYPE_CHECKING:
     from ..severity import Severity
-    from ..warroom.player import Player
-    from ..warroom.replay import Replay
+    from ..warroom.recordings.player import Player
+    from ..warroom.recordings.replay import Replay
 
 TURN_S = 0.25
 UNRECORDED = "no reading recorded"

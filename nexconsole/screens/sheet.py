@@ -16,7 +16,7 @@ from ..widgets.picture import Frame, Listing, Picture, framed, sight
 from .dialog import Dialog
 
 if TYPE_CHECKING:
-    from ..warroom.sheet import Row
+    from ..warroom.breakglass.sheet import Row
 
 INKS = {"title": "strong", "head": "note", "alarm": "warn", "does": "muted", "command": "strong"}
 FAR = 1_000_000

@@ -16,10 +16,10 @@ from ..journal import journal_file, journal_folder, read_incident
 from ..model import utc_now
 from ..settings import Settings
 from ..sources.text import clean, strip_controls
-from . import writing
+from .breakglass.keeping import before_file, kept, sheet_file
+from .breakglass.sheet import WHOLE, sheet
 from .incident import fold
-from .keeping import before_file, kept, sheet_file
-from .sheet import WHOLE, sheet
+from .reporting import writing
 from .times import span
 
 FORMATS = {"md": writing.as_markdown, "json": writing.as_json, "html": writing.as_html}

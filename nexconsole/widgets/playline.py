@@ -10,7 +10,7 @@ from .cells import Line, cut, fit, length
 from .words import duration, stopwatch
 
 if TYPE_CHECKING:
-    from ..warroom.player import Player
+    from ..warroom.recordings.player import Player
 
 GONE, TO_COME, EVENT, SILENT, HERE = "━", "─", "┼", "┄", "●"
 ROOMY = 50  # cells from which there is room to say who

@@ -14,8 +14,8 @@ from random import Random
 import msgspec
 
 from nexconsole.settings import Settings
-from nexconsole.warroom.playback import Recording
-from nexconsole.warroom.recording import Recorder
+from nexconsole.warroom.recordings.playback import Recording
+from nexconsole.warroom.recordings.recording import Recorder
 
 from .table import Figure, p95
 

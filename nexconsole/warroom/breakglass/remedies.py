@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..actions import backends, cron, deployments, literal, locks, outbox_worker, pods, providers, reconcile
-from ..actions.cron import Route
-from ..actions.provider_rows import Table, circuit_of, table_of, value_of
-from ..model import Reading
-from ..signals.database import Database
-from ..signals.workloads import Workloads
-from ..sources.api import PING_PATH
+from ...actions import backends, cron, deployments, literal, locks, outbox_worker, pods, providers, reconcile
+from ...actions.cron import Route
+from ...actions.provider_rows import Table, circuit_of, table_of, value_of
+from ...model import Reading
+from ...signals.database import Database
+from ...signals.workloads import Workloads
+from ...sources.api import PING_PATH
 
 if TYPE_CHECKING:
-    from ..settings import Settings
+    from ...settings import Settings
 
 WIDTH = 76
 _SQL_WIDTH = 52  # each quote in it becomes five characters in the shell
@@ -283,7 +283,7 @@ def _options(path: str) -> str:
 
 def variables(settings: Settings) -> Iterator[tuple[str, str]]:
     """Each variable that the commands name, and what this console has for it, without any secret."""
-    from ..settings.loading import mask_url
+    from ...settings.loading import mask_url
 
     document: Mapping[str, Any] = msgspec.to_builtins(settings)
     for table, name in ADDRESSES.items():

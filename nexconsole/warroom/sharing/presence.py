@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ..journal import Writer
-from ..sources.text import clean
+from ...journal import Writer
+from ...sources.text import clean
 
 MAX_BYTES = 8192  # of one console's word; longer ones are nobody's
 SENTENCE, NAME = 160, 80  # characters

@@ -13,15 +13,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import paths
-from ..errors import FileError
-from ..sources.text import clean
-from .incident import Incident
+from ... import paths
+from ...errors import FileError
+from ...sources.text import clean
+from ..incident import Incident
+from ..reporting.writing import as_html, as_markdown
 from .sheet import WHOLE, Row, unchanged
-from .writing import as_html, as_markdown
 
 if TYPE_CHECKING:
-    from ..settings import Settings
+    from ...settings import Settings
 
 EVERY_S = 3.0  # the sheet is written no more often
 LONGEST = 4 * 1024 * 1024  # bytes of a file that can be a sheet

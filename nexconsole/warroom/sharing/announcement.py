@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import JournalError
-from ..journal import journal_file
-from ..settings import Settings
+from ...errors import JournalError
+from ...journal import journal_file
+from ...settings import Settings
 from .link import Link, honour_cancel
 
 if TYPE_CHECKING:

@@ -11,18 +11,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from ..journal.scrubbing import secrets_of
-from ..model import Reading, SourceHealth, State
-from ..severity import RULES, Severity, percent
-from ..sources import NAMES
-from ..sources.text import clean, strip_controls
-from ..status import SUMMARIES
-from .incident import Incident
+from ...journal.scrubbing import secrets_of
+from ...model import Reading, SourceHealth, State
+from ...severity import RULES, Severity, percent
+from ...sources import NAMES
+from ...sources.text import clean, strip_controls
+from ...status import SUMMARIES
+from ..incident import Incident
+from ..times import moment, span
 from .remedies import Remedy, Scene, laid_out, remedies, variables
-from .times import moment, span
 
 if TYPE_CHECKING:
-    from ..settings import Settings
+    from ...settings import Settings
 
 WIDTH = 76  # in its frame on a terminal of 80 columns too
 SAID = 15  # reasons of the severity, things that still stand

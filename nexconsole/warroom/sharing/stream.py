@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import JournalError
-from ..journal import Entry, Journal, Tail, absorb, foreign, merge, read_incident
-from ..journal.entries import MAX_LINE
-from ..settings import Settings
+from ...errors import JournalError
+from ...journal import Entry, Journal, Tail, absorb, foreign, merge, read_incident
+from ...journal.entries import MAX_LINE
+from ...settings import Settings
 from .announcement import announce_again
 from .link import Link, honour_cancel
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ..errors import JournalError
-from ..journal import Life, Writer, journal_folder
-from ..journal.files import reason
-from ..journal.processes import life
-from ..model import utc_now
-from ..settings import Settings
+from ...errors import JournalError
+from ...journal import Life, Writer, journal_folder
+from ...journal.files import reason
+from ...journal.processes import life
+from ...model import utc_now
+from ...settings import Settings
 from .link import Link, honour_cancel
 from .presence import Heard, Presence, after, encoded, heard
 from .presence_files import Seats

@@ -10,7 +10,7 @@ from typing import Self
 
 import msgspec
 
-from ..sources.text import clean
+from ...sources.text import clean
 from .lease_files import Busy, Changed, Execution, Reserved, new_token
 from .lease_keys import Keys, Unanswered
 

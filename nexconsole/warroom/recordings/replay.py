@@ -11,11 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from ..errors import JournalError
-from ..journal import OUTSIDE, Entry, Kind, elsewhere_file, journal_file, journal_folder, merge, read_incident
-from ..settings import Journal, Settings
-from ..sources.text import clean
-from .incident import fold
+from ...errors import JournalError
+from ...journal import OUTSIDE, Entry, Kind, elsewhere_file, journal_file, journal_folder, merge, read_incident
+from ...settings import Journal, Settings
+from ...sources.text import clean
+from ..incident import fold
 from .playback import Recording
 from .recording import SUFFIX, recording_file
 

@@ -16,10 +16,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..doctor import Check
-from ..journal import journal_folder
-from ..journal.files import ELSEWHERE, JOURNAL, reason
-from ..settings import Settings
+from ...doctor import Check
+from ...journal import journal_folder
+from ...journal.files import ELSEWHERE, JOURNAL, reason
+from ...settings import Settings
 from .leases import FOLDER as LEASES
 from .link import RIGHTS, Link
 from .presence_files import FOLDER as HERE

@@ -18,11 +18,11 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ..errors import JournalError
-from ..journal import Scrubber
-from ..model import Reading, utc_now
-from ..settings import Settings
-from ..sources.threads import AllHang, Threads
+from ...errors import JournalError
+from ...journal import Scrubber
+from ...model import Reading, utc_now
+from ...settings import Settings
+from ...sources.threads import AllHang, Threads
 from .chunks import KEY, milliseconds, moment
 from .differences import difference
 from .reel import Reel

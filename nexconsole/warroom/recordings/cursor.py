@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET
 
-from ..model import Reading, Value
-from ..signals.alerts import Alerts
-from ..signals.circuits import Circuits
-from ..signals.database import Database
-from ..signals.locks import Locks
-from ..signals.outbox import Events, Outbox
-from ..signals.reservations import Reservations
-from ..signals.transactions import Transactions
-from ..signals.workloads import Workloads
-from ..sources.text import clean
+from ...model import Reading, Value
+from ...signals.alerts import Alerts
+from ...signals.circuits import Circuits
+from ...signals.database import Database
+from ...signals.locks import Locks
+from ...signals.outbox import Events, Outbox
+from ...signals.reservations import Reservations
+from ...signals.transactions import Transactions
+from ...signals.workloads import Workloads
+from ...sources.text import clean
 from .differences import applied
 from .recording import Line
 

@@ -7,13 +7,13 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .. import settings as tables
-from ..errors import SettingsError, SourceError, TimedOut
-from ..settings import Settings
-from ..sources.clients import Clients
-from ..sources.redis import Redis as Source
-from ..sources.redis_address import parse_address
-from ..sources.redis_clients import no_retries, open_single
+from ... import settings as tables
+from ...errors import SettingsError, SourceError, TimedOut
+from ...settings import Settings
+from ...sources.clients import Clients
+from ...sources.redis import Redis as Source
+from ...sources.redis_address import parse_address
+from ...sources.redis_clients import no_retries, open_single
 
 if TYPE_CHECKING:
     import redis.asyncio

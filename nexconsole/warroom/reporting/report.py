@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+from ..figures import extents, said, title
+from ..incident import CALM, Incident, Level
+from ..proposals import Proposal
+from ..taking import Taken
+from ..times import clock, moment, span, times_of
 from .blocks import Block, Bullets, Chart, Code, Heading, Section, Table, Text
-from .figures import extents, said, title
-from .incident import CALM, Incident, Level
-from .proposals import Proposal
-from .taking import Taken
-from .times import clock, moment, span, times_of
 
 MISSING = "not on record"
 QUESTIONS = (

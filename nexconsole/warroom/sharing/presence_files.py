@@ -15,9 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-from ..journal import Life, Writer
-from ..journal.files import create, make_folder, open_plain
-from ..journal.processes import life
+from ...journal import Life, Writer
+from ...journal.files import create, make_folder, open_plain
+from ...journal.processes import life
 from .presence import MAX_BYTES, heard
 
 FOLDER = ".here"

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .incident import CALM, Incident, Step
-from .standing import Standing
-from .taking import Taken
-from .times import recovered, span
+from ..incident import CALM, Incident, Step
+from ..standing import Standing
+from ..taking import Taken
+from ..times import recovered, span
 
 HELPED, NOTHING, HARM, REFUSED, FAILED, UNKNOWN = "helped", "did nothing", "did harm", "refused", "failed", "unknown"
 EFFECTS = (HELPED, NOTHING, HARM, REFUSED, FAILED, UNKNOWN)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
-from ..sources.masking import mask, mask_command, tag
-from .taking import Taken
+from ...sources.masking import mask, mask_command, tag
+from ..taking import Taken
 
 Told = TypeVar("Told")
 KEPT = frozenset({"intent", "id"})  # where an entry's id may stand, by which a report's parts find each other

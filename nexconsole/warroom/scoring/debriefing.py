@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from ..errors import JournalError
-from ..journal import Entry, journal_file, merge, read, recent_files
-from ..sources.text import clean
-from .incident import fold
+from ...errors import JournalError
+from ...journal import Entry, journal_file, merge, read, recent_files
+from ...sources.text import clean
+from ..incident import fold
+from ..times import span
 from .score import Course, Diagnosis, Reached, Score, advice, score
-from .times import span
 
 FORMAT = 1  # of the JSON document
 _EVER = datetime.fromtimestamp(0, UTC)

@@ -13,15 +13,15 @@ from typing import Any
 
 import msgspec
 
-from ..sources.masking import mask
+from ...sources.masking import mask
+from ..figures import Number, extents, said, title
+from ..incident import CALM, Incident
+from ..taking import Taken
+from ..times import recovered, span, times_of
 from . import chart
 from .blocks import Block, Bullets, Chart, Code, Heading, Table, Text
 from .covering import covered
-from .figures import Number, extents, said, title
-from .incident import CALM, Incident
 from .report import figures, questions, sections
-from .taking import Taken
-from .times import recovered, span, times_of
 
 FORMAT = 1  # of the JSON document
 SHOWN_ACTIONS = 3

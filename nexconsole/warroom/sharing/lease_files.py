@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..journal.files import RETRY_S, create, is_current, make_folder, open_shared
+from ...journal.files import RETRY_S, create, is_current, make_folder, open_shared
 
 PASSING_S = 2.5  # a lock without an execution is only being asked for, and is waited for so long
 KEPT_S = 24 * 3600.0  # files of targets that nobody executed on for so long are taken away

@@ -18,13 +18,13 @@ from datetime import datetime
 
 import msgspec
 
-from ..actions.plan import Plan
-from ..errors import JournalError
-from ..journal import journal_folder
-from ..journal.files import reason
-from ..model import utc_now
-from ..settings import Settings
-from ..sources.text import clean
+from ...actions.plan import Plan
+from ...errors import JournalError
+from ...journal import journal_folder
+from ...journal.files import reason
+from ...model import utc_now
+from ...settings import Settings
+from ...sources.text import clean
 from .lease import Lease
 from .lease_files import Busy, Changed, Execution, Reserved, new_token, prune, tokens
 from .lease_keys import Keys, Unanswered

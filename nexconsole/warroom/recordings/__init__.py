@@ -1,0 +1,1 @@
+"""Readings kept beside an incident's journal, and read back for replay."""
