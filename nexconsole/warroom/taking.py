@@ -22,7 +22,7 @@ class Taken:
     """One action. `outcome` is done, refused, failed or unknown, also where none was recorded (`ended_at` None).
 
     `verdict` is "" where there is none; `looked_at`: a person told the outcome, so that none is to come.
-    `providers` holds the ids of the providers among its targets. `subject` is the first target's name, however the
+    `provider_ids` holds the ids of the providers among its targets. `subject` is the first target's name, however the
     operator wrote it. `silences` holds the ids of silences that it made, `lasts_s` for how long.
     """
 
@@ -36,7 +36,7 @@ class Taken:
     targets: tuple[str, ...] = ()
     more_targets: int = 0
     subject: str = ""
-    providers: tuple[str, ...] = ()
+    provider_ids: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     undo: str = ""
     watch: str = ""
@@ -130,7 +130,7 @@ def _planned(plan: Mapping[str, Any]) -> dict[str, Any]:
         "effect": _text(plan.get("effect"), 2_000),
         "command": _command(plan.get("command")),
         "targets": tuple(shown),
-        "providers": tuple(
+        "provider_ids": tuple(
             str(one.get("id"))
             for one in targets[:SHOWN_TARGETS]
             if one.get("kind") == "provider" and _ID.fullmatch(str(one.get("id")))

@@ -29,7 +29,7 @@ def _covered(value: Any, name: str) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         masked = replace(value, **{one.name: _covered(getattr(value, one.name), one.name) for one in fields(value)})
         return _with_providers(value, masked) if isinstance(value, Taken) else masked
-    if name == "providers":
+    if name == "provider_ids":
         return value
     if isinstance(value, tuple | list):
         return type(value)(_covered(one, name) for one in value)
@@ -40,6 +40,6 @@ def _covered(value: Any, name: str) -> Any:
 
 def _with_providers(action: Taken, masked: Taken) -> Taken:
     """A provider is no customer: its id stays in the commands, which are to be read as they were sent."""
-    for id in action.providers:
+    for id in action.provider_ids:
         masked = replace(masked, command=masked.command.replace(tag(id), id), undo=masked.undo.replace(tag(id), id))
     return masked
