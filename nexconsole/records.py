@@ -237,6 +237,13 @@ def _figures(data: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in figures.items() if value is not None)
 
 
+def _step(data: Mapping[str, Any]) -> str:
+    """In the runbook's words where they are on record, else by its ids."""
+    state = _words(data, "state")
+    named = f"{data['title']}: {state}" if data.get("title") else _words(data, "scenario", "step", "state")
+    return ": ".join(filter(None, (named, _words(data, "answer", "reason"))))
+
+
 def _labelled(part: str, *names: str) -> Any:
     """`state: the rest` of a nested value."""
 
@@ -258,8 +265,7 @@ SENTENCES = {
     Kind.OBJECTED: lambda data: f"objects: {data.get('reason') or 'no reason given'}",
     Kind.APPROVED: lambda data: "approves",
     Kind.STOPPED: _labelled("", "reason"),
-    Kind.STEP: lambda data: ": ".join(filter(None, (_words(data, "scenario", "step", "state"),
-                                                    _words(data, "answer", "reason")))),
+    Kind.STEP: _step,
     Kind.INTENT: _intent,
     Kind.OUTCOME: _labelled("outcome", "state", "answer"),
     Kind.VERDICT: _labelled("verdict", "state", "because"),

@@ -158,7 +158,7 @@ async def test_who_drives_since_when_and_what_comes_next_are_said(tmp_path: Path
         await app.desk.operations.open_incident("smsbower fails", "SEV-1")
         await app.desk.operations.record(Kind.ROLE, {"role": "commander", "person": "piet"})
         await app.desk.operations.record(Kind.ROLE, {"role": "operator", "person": "maria"})
-        await until(lambda: "maria drives   piet leads" in text_of(app) and "since it was opened" in text_of(app))
+        await until(lambda: "maria drives   piet leads" in text_of(app) and "since it began" in text_of(app))
         assert "smsbower fails" in text_of(app) and "INC-" in text_of(app)
         until_then = datetime.now(UTC) + timedelta(seconds=40)
         proposed = {"operator": "bob", "plan": {"action": "pods.restart", "arguments": {"pod": "app-a"}},

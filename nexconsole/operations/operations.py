@@ -196,13 +196,14 @@ class Operations:
         found = walk_of(self.entries, scenario)
         return found if found is not None and found.lasts(self.clock()) else None
 
-    async def begin(self, scenario: str) -> None:
+    async def begin(self, scenario: str, title: str = "") -> None:
         """Raises JournalError."""
-        await self.record(Kind.STEP, {"scenario": scenario, "state": BEGUN})
+        await self.record(Kind.STEP, {"scenario": scenario, "title": title, "state": BEGUN})
 
     async def settle(self, step: StepRef, state: str, *, answer: str = "", reason: str = "") -> None:
         """Record what became of a step. Raises JournalError."""
-        data = {"scenario": step.scenario, "step": step.step, "state": state, "answer": answer, "reason": reason}
+        data = {"scenario": step.scenario, "step": step.step, "title": step.title, "state": state, "answer": answer,
+                "reason": reason}  # fmt: skip
         taken = {id: dict(names) for id, names in step.taken.items()} if state != "pending" else {}
         await self.record(Kind.STEP, {name: value for name, value in (data | {"taken": taken}).items() if value})
 
@@ -302,7 +303,7 @@ class Operations:
                 operation.phase = "sending"
             extra: dict[str, Any] = {"alone": True} if operation.alone else {}
             if step is not None:
-                extra |= {"scenario": step.scenario, "step": step.step, "taken": dict(step.taken)}
+                extra |= {"scenario": step.scenario, "step": step.step, "title": step.title, "taken": dict(step.taken)}
             operation.intent = await self.record(kind, {**data, **extra})
             return operation.intent
 

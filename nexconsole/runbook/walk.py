@@ -27,6 +27,7 @@ class Mark:
     at: datetime
     answer: str = ""
     reason: str = ""
+    title: str = ""  # of the step, as the runbook had it then
 
     @property
     def settled(self) -> bool:
@@ -41,6 +42,7 @@ class Walk:
     begun_at: datetime
     begun_by: str
     touched_at: datetime
+    title: str = ""
     marks: Mapping[str, Mark] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)
     taken: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -76,7 +78,7 @@ def walk_of(entries: Iterable[Entry], scenario: str) -> Walk | None:
         _take(taken, data.get("taken"))
         if entry.kind == Kind.INTENT:
             intents[entry.id] = step
-            marks[step] = Mark(state="running", by=str(entry.writer), at=entry.at)
+            marks[step] = Mark(state="running", by=str(entry.writer), at=entry.at, title=_title(entry))
             continue
         mark = _mark(entry)
         marks[step] = mark
@@ -92,6 +94,7 @@ def walk_of(entries: Iterable[Entry], scenario: str) -> Walk | None:
         begun_at=begun.at,
         begun_by=str(begun.writer),
         touched_at=last.at,
+        title=_title(begun),
         marks=marks,
         answers=answers,
         taken=taken,
@@ -107,7 +110,12 @@ def _mark(entry: Entry) -> Mark:
         at=entry.at,
         answer=str(data.get("answer") or ""),
         reason=str(data.get("reason") or ""),
+        title=_title(entry),
     )
+
+
+def _title(entry: Entry) -> str:
+    return str(entry.data.get("title") or "")
 
 
 def _conclude(marks: dict[str, Mark], step: str, entry: Entry) -> None:
@@ -117,7 +125,8 @@ def _conclude(marks: dict[str, Mark], step: str, entry: Entry) -> None:
         return
     state = {"done": "done", "unknown": "unknown"}.get(str(outcome.get("state")), "failed")
     words = f"{outcome.get('state')}: {outcome.get('answer')}"
-    marks[step] = Mark(state=state, by=str(entry.writer), at=entry.at, answer=words)
+    title = marks[step].title
+    marks[step] = Mark(state=state, by=str(entry.writer), at=entry.at, answer=words, title=title)
 
 
 def _take(taken: dict[str, dict[str, str]], given: Any) -> None:

@@ -390,7 +390,9 @@ class Desk:
         if self.pane is not None:
             await self.pane.remove()
         if self.operations.walk(scenario.id) is None:
-            await self.recorded(self.operations.begin(scenario.id), f"{plain(scenario.title, 60)}: begun")
+            await self.recorded(
+                self.operations.begin(scenario.id, scenario.title), f"{plain(scenario.title, 60)}: begun"
+            )
         self.console.add_class("-scenario")
         self.console.set_class(self.console.size.width >= BESIDE, "-beside")
         pane = ScenarioPane(self, scenario)
@@ -426,7 +428,7 @@ class Desk:
     def begin_anew(self) -> None:
         """Make every step of the open scenario pending again."""
         if self.pane is not None:
-            writing = self.operations.begin(self.pane.scenario.id)
+            writing = self.operations.begin(self.pane.scenario.id, self.pane.scenario.title)
             self.app.run_worker(self.recorded(writing, "begun anew"), group="dialogs")
 
     # --- the palette and the logs -----------------------------------------------------------------------------

@@ -171,7 +171,7 @@ class Presentation(Lines):
         line: list[Run] = []
         for run in parts:
             line += [("   ", "text"), run] if line else [run]
-        what = "since it was opened" if told.id else "since the severity rose"
+        what = "since it began" if told.id else "since the severity rose"
         since: Line = ((f"{what}, {clock(told.since)}Z", "muted"),) if told.since is not None else ()
         return spread(tuple(line), since, width) if since else fit(tuple(line), width)
 

@@ -120,7 +120,7 @@ class ScenarioPane(Lines, can_focus=True):
         taken = {node.step.id: dict(given(node)) for node in row.around} if taking else {}
         if taking and (names := given(row.node)):
             taken[row.id] = dict(names)
-        return StepRef(scenario=self.scenario.id, step=row.id, taken=taken)
+        return StepRef(scenario=self.scenario.id, step=row.id, title=row.node.step.title, taken=taken)
 
     # --- keys -------------------------------------------------------------------------------------------------
 

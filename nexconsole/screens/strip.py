@@ -81,6 +81,7 @@ def _said(one: Operation, now: datetime) -> tuple[str, str, str]:
     if one.stopped is not None:
         return "○ not done", "muted", one.stopped
     doubt = f"; {one.doubt}" if one.doubt else ""
+    doubt += "; nobody else was here who could object" if one.alone else ""
     if one.verdict is not None:
         mark, ink = ("○ undone", "muted") if one.undone else ENDS[one.verdict.state]
         return mark, ink, one.verdict.because

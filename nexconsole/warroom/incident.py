@@ -65,6 +65,12 @@ class Step:
     at: datetime
     answer: str = ""
     reason: str = ""
+    title: str = ""
+
+    @property
+    def name(self) -> str:
+        """In the runbook's words where they are on record, else its id."""
+        return self.title or self.step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +81,12 @@ class Walked:
     begun_at: datetime
     begun_by: str
     people: tuple[str, ...]
+    title: str = ""
     steps: tuple[Step, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.title or self.scenario
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,6 +264,7 @@ def _walked(walk: Any) -> Walked:
             state=mark.state,
             by=mark.by,
             at=mark.at.astimezone(UTC),
+            title=_text(mark.title, 200),
             answer=_text(mark.answer),
             reason=_text(mark.reason),
         )
@@ -263,6 +275,7 @@ def _walked(walk: Any) -> Walked:
         scenario=_text(walk.scenario, 200),
         begun_at=walk.begun_at.astimezone(UTC),
         begun_by=walk.begun_by,
+        title=_text(walk.title, 200),
         people=tuple(dict.fromkeys([walk.begun_by, *(step.by for step in steps)])),
         steps=tuple(steps),
     )
@@ -294,7 +307,7 @@ def _all_standing(
     entries: tuple[Entry, ...], actions: tuple[Taken, ...], scenarios: tuple[Walked, ...]
 ) -> tuple[Standing, ...]:
     running = (
-        Standing(kind="step", what=f"{walk.scenario}, {step.step}: begun and not ended", since=step.at, by=step.by)
+        Standing(kind="step", what=f"{walk.name}, {step.name}: begun and not ended", since=step.at, by=step.by)
         for walk in scenarios
         for step in walk.steps
         if step.state == "running"

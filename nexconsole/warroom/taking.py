@@ -42,6 +42,7 @@ class Taken:
     watch: str = ""
     scenario: str = ""
     step: str = ""
+    step_title: str = ""
     outcome: str = "unknown"
     answer: str = ""
     ended_at: datetime | None = None
@@ -100,6 +101,7 @@ def _taken(intent: Entry, after: Mapping[tuple[str, str], list[Entry]]) -> Taken
         by=str(intent.writer),
         scenario=_text(intent.data.get("scenario"), 200),
         step=_text(intent.data.get("step"), 200),
+        step_title=_text(intent.data.get("title"), 200),
         **_planned(plan),
         outcome=_state(outcome) if outcome else "unknown",
         answer=_text(said.get("answer")) if outcome else "no outcome is on record",

@@ -47,9 +47,9 @@ def questions(incident: Incident) -> tuple[str, ...]:
         if one.ended in ("objected", "stopped"):
             own.append(f"{one.name} was proposed and not sent ({one.reason or one.ended}): was that right?")
     for walk in incident.scenarios:
-        skipped = [step.step for step in walk.steps if step.state == "skipped"]
+        skipped = [step.name for step in walk.steps if step.state == "skipped"]
         if skipped:
-            own.append(f"{walk.scenario}: {', '.join(skipped)} skipped: was that right, or is the runbook wrong?")
+            own.append(f"{walk.name}: {', '.join(skipped)} skipped: was that right, or is the runbook wrong?")
     own += [f"Who ends this, and when: {one.what}?" for one in incident.standing if one.kind in ("provider", "silence")]
     return (*own, *QUESTIONS)
 
@@ -174,7 +174,7 @@ def _actions(incident: Incident) -> Iterator[Block]:
 
 
 def _facts(action: Taken) -> Iterator[str]:
-    step = f", for {action.scenario}, {action.step}" if action.step else ""
+    step = f", for: {action.step_title or f'{action.scenario}, {action.step}'}" if action.step else ""
     yield f"{moment(action.at)}, {action.by}{step}"
     if action.effect:
         yield f"plan: {action.effect}"
@@ -220,9 +220,9 @@ def _undone(incident: Incident) -> Iterator[str]:
 
 def _scenarios(incident: Incident) -> Iterator[Block]:
     for walk in incident.scenarios:
-        yield Heading(walk.scenario)
+        yield Heading(walk.name)
         yield Text(f"begun {moment(walk.begun_at)} by {walk.begun_by}; worked on by {', '.join(walk.people)}")
-        rows = tuple((clock(one.at), one.step, one.state, one.by, one.answer or one.reason) for one in walk.steps)
+        rows = tuple((clock(one.at), one.name, one.state, one.by, one.answer or one.reason) for one in walk.steps)
         if rows:
             yield Table(("time", "step", "state", "who", "answer or reason"), rows)
 

@@ -77,7 +77,9 @@ def _said(found: Score) -> Iterator[tuple[str, str]]:
         yield "times", "nothing was wrong"
     yield "actions", "; ".join(_effects(found)) or "none"
     left = "; ".join(one.what for one in found.standing) or "nothing still stands"
-    skipped = [f"{step.step.rpartition('/')[2]} ({step.reason or 'no reason given'})" for step in found.skipped]
+    skipped = [
+        f"{step.title or step.step.rpartition('/')[2]} ({step.reason or 'no reason given'})" for step in found.skipped
+    ]
     yield "left", f"{left}; steps skipped: {', '.join(skipped) or 'none'}"
     yield "advice", advice(found)
 
