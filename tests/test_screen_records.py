@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from desk import desk, entries, settings, strip_of, text_of, until
 from test_operations import DONE, PLAN, crashed
+from textual import events
 
 from nexconsole.app import NexConsole
 from nexconsole.journal import open_journal
@@ -263,3 +264,16 @@ def test_what_is_kept_of_a_log_is_bounded_and_what_is_gone_is_counted() -> None:
     assert recent.since(1000) == ([], 0)
     recent.add([b"one huge chunk"], 100 * KEPT_BYTES)
     assert recent.since(1000) == ([b"one huge chunk"], 0)
+
+
+async def test_a_key_that_is_held_down_asks_one_question(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        for _ in range(30):
+            app.post_message(events.Key("n", "n"))
+        await until(lambda: isinstance(app.screen, Prompt))
+        await pilot.pause(0.3)
+        assert sum(isinstance(one, Prompt) for one in app.screen_stack) == 1
+        await pilot.press("escape")
+        await until(lambda: app.screen is app.console_screen)
+        await pilot.press("n")
+        await until(lambda: isinstance(app.screen, Prompt))

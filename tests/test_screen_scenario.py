@@ -123,6 +123,7 @@ async def test_a_do_step_opens_its_action_filled_in_and_enter_held_down_does_not
         screen = await until(lambda: app.screen if isinstance(app.screen, Confirm) else None)
         assert screen.plan.action == "provider.disable" and screen.plan.arguments == {"provider": "smsbower"}
         assert "intent" not in kinds(tmp_path)
+        assert sum(isinstance(one, Confirm) for one in app.screen_stack) == 1
         await asyncio.sleep(0.9)
         await pilot.press("d")
         await until(lambda: "verdict" in kinds(tmp_path) and steps(tmp_path)[-1].get("step", "").endswith(".disable"))

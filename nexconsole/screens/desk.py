@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from textual.app import App
@@ -78,6 +78,7 @@ class Desk:
         self.library: Library | None = None
         self.fits: tuple[Fit, ...] = ()
         self.looked_at: frozenset[str] = frozenset()  # signals that the open scenario asks
+        self._begun: set[str] = set()  # actions that are being prepared or asked about, and dialogs that are open
         self._asked_to_quit = 0.0
         self._repaint = False
         self._lost = 0  # lines of the journal that can't be read, and were said to be
@@ -221,13 +222,43 @@ class Desk:
         step: StepRef | None = None,
         undoes: Operation | None = None,
     ) -> None:
-        """Take an action down its path, in a worker of the app: no screen that is closed cuts it off."""
-        self.app.run_worker(self._act(action, arguments, step, undoes), name=action, group="actions")
+        """Take an action down its path, in a worker of the app: no screen that is closed cuts it off.
+
+        Nothing new begins while the same is being prepared or asked about: a key that is held down opens one dialog.
+        """
+        if (name := f"{action} {dict(arguments)}") not in self._begun:
+            self._begun.add(name)
+            self.app.run_worker(self._act(name, action, arguments, step, undoes), name=action, group="actions")
 
     async def _act(
-        self, action: str, arguments: Mapping[str, str], step: StepRef | None, undoes: Operation | None
+        self, name: str, action: str, arguments: Mapping[str, str], step: StepRef | None, undoes: Operation | None
     ) -> None:
-        await self.operations.perform(action, arguments, self._ask, self._ask_unrecorded, step=step, undoes=undoes)
+        async def ask(plan: Plan, why_again: str | None) -> Answer:
+            self._begun.add(name)
+            try:
+                return await self._ask(plan, why_again)
+            finally:
+                self._begun.discard(name)
+
+        try:
+            await self.operations.perform(action, arguments, ask, self._ask_unrecorded, step=step, undoes=undoes)
+        finally:
+            self._begun.discard(name)
+
+    def once(self, work: Coroutine[Any, Any, object]) -> None:
+        """Do this in a worker of the app, unless it is being done: a key that is held down asks one question."""
+        name = work.__qualname__
+        if name in self._begun:
+            work.close()
+            return
+        self._begun.add(name)
+        self.app.run_worker(self._once(name, work), group="dialogs")
+
+    async def _once(self, name: str, work: Coroutine[Any, Any, object]) -> None:
+        try:
+            await work
+        finally:
+            self._begun.discard(name)
 
     async def _ask(self, plan: Plan, why_again: str | None) -> Answer:
         dialog = Confirm(plan, why_again, self.operations.settings, self.clock, drill=self._drill)
@@ -238,7 +269,7 @@ class Desk:
 
     def ask_arguments(self, action: str) -> None:
         """Ask for an action's arguments in one line, then take it."""
-        self.app.run_worker(self._ask_arguments(ACTIONS[action]), group="dialogs")
+        self.once(self._ask_arguments(ACTIONS[action]))
 
     async def _ask_arguments(self, action: Action) -> None:
         words = [argument.name.upper() if argument.required else f"[{argument.name.upper()}]"
@@ -290,7 +321,7 @@ class Desk:
     # --- the journal ------------------------------------------------------------------------------------------
 
     def note(self) -> None:
-        self.app.run_worker(self._note(), group="dialogs")
+        self.once(self._note())
 
     async def _note(self) -> None:
         text = await self.app.push_screen_wait(Prompt("a note for the journal", hint="everybody here can read it"))
@@ -309,7 +340,7 @@ class Desk:
         return True
 
     def journal(self) -> None:
-        self.app.run_worker(self._journal(), group="dialogs")
+        self.once(self._journal())
 
     async def _journal(self) -> None:
         from .journal import Journal
@@ -356,7 +387,7 @@ class Desk:
         if self.pane is not None:
             self.close_scenario()
         else:
-            self.app.run_worker(self._open_fitting(), group="dialogs")
+            self.once(self._open_fitting())
 
     async def _open_fitting(self) -> None:
         await self.load_library()
@@ -373,7 +404,7 @@ class Desk:
 
     def open_scenario(self, id: str) -> None:
         """Open this scenario, whatever is read."""
-        self.app.run_worker(self._open_by_id(id), group="dialogs")
+        self.once(self._open_by_id(id))
 
     async def _open_by_id(self, id: str) -> None:
         scenario = (await self.load_library()).runbook.chapter(id)

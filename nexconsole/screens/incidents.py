@@ -36,7 +36,7 @@ class Incidents:
 
     def show(self) -> None:
         """Open the incident's screen; where there is no incident, ask for a title and open one."""
-        self._desk.app.run_worker(self._show(), group="dialogs")
+        self._desk.once(self._show())
 
     async def _show(self) -> None:
         if self._operations.logbook.current is None:
@@ -72,7 +72,7 @@ class Incidents:
     # --- from the incident's screen ---------------------------------------------------------------------------
 
     def role(self) -> None:
-        self._desk.app.run_worker(self._role(), group="dialogs")
+        self._desk.once(self._role())
 
     async def _role(self) -> None:
         here = self._people()
@@ -92,7 +92,7 @@ class Incidents:
         return tuple(one.name for one in incident.people) if incident is not None else ()
 
     def declare(self) -> None:
-        self._desk.app.run_worker(self._declare(), group="dialogs")
+        self._desk.once(self._declare())
 
     async def _declare(self) -> None:
         title = "declare a severity, and say why: SEV-1, SEV-2, SEV-3 or none"
@@ -103,7 +103,7 @@ class Incidents:
             await self._told(self._operations.declare(_level(level), reason.strip()), f"declared {_level(level)}")
 
     def close(self) -> None:
-        self._desk.app.run_worker(self._close(), group="dialogs")
+        self._desk.once(self._close())
 
     async def _close(self) -> None:
         incident = self._operations.incident

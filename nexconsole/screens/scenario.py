@@ -140,7 +140,7 @@ class ScenarioPane(Lines, can_focus=True):
         elif step.kind == "look":
             self.action_look()
         elif step.kind == "ask":
-            self.app.run_worker(self._answer(row, step.question or Question()), group="dialogs")
+            self.desk.once(self._answer(row, step.question or Question()))
         else:
             self._do(row, step)
 
@@ -152,9 +152,9 @@ class ScenarioPane(Lines, can_focus=True):
         found = row.node.answer
         if found is not None and found.known:
             late = f" ({found.basis()})" if found.state is not State.FRESH else ""
-            self.app.run_worker(self._settle(row, "done", answer=found.text + late), group="dialogs")
+            self.desk.once(self._settle(row, "done", answer=found.text + late))
         else:
-            self.app.run_worker(self._answer(row, Question()), group="dialogs")
+            self.desk.once(self._answer(row, Question()))
 
     def _do(self, row: Row, step: Step) -> None:
         mark, call = self.mark(row.id), step.call
@@ -168,7 +168,7 @@ class ScenarioPane(Lines, can_focus=True):
             of = " ".join(row.node.arguments)
             self.desk.logs(of)
             answer = f"read the logs{f' of {of}' if of else ''}"
-            self.app.run_worker(self._settle(row, "done", answer=answer), group="dialogs")
+            self.desk.once(self._settle(row, "done", answer=answer))
         elif mark is not None and mark.state == "done" and row.node.again is None:
             self.desk.console.say(f"there is nothing left to do it to: {row.node.over}")
         else:
@@ -179,7 +179,7 @@ class ScenarioPane(Lines, can_focus=True):
     def action_skip(self) -> None:
         row = self.row
         if row is not None and isinstance(row.node.step, Step):
-            self.app.run_worker(self._skip(row), group="dialogs")
+            self.desk.once(self._skip(row))
 
     async def _skip(self, row: Row) -> None:
         title = f"why is this skipped? {row.node.step.title}"
@@ -216,7 +216,7 @@ class ScenarioPane(Lines, can_focus=True):
     def action_reopen(self) -> None:
         row = self.row
         if row is not None and self.mark(row.id) is not None:
-            self.app.run_worker(self._settle(row, "pending"), group="dialogs")
+            self.desk.once(self._settle(row, "pending"))
 
     def action_leave(self) -> None:
         self.desk.close_scenario()
