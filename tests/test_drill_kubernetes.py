@@ -181,7 +181,7 @@ async def test_a_release_before_this_world_is_in_the_history_and_only_its_undo_b
             ["2", "release", "2"],
         ]
         pods = await lab.kubectl("get", "pods")
-        assert [line.split()[-1] for line in pods.splitlines()[1:]] == ["8m"] * 3
+        assert [line.split()[-1][:2] for line in pods.splitlines()[1:]] == ["8m"] * 3
         assert "120m" in await lab.kubectl("get", "deploy")
         await lab.kubectl("scale", f"deploy/{NAME}", "--replicas=4")
         await lab.kubectl("rollout", "restart", f"deploy/{NAME}")
