@@ -12,7 +12,7 @@ from textual.containers import Container
 from textual.widgets import Input
 
 from .. import paths
-from ..widgets.cells import Line, cells, fit, plain, wrapped
+from ..widgets.cells import Line, cells, cut, fit, plain, wrapped
 from ..widgets.field import Field
 from ..widgets.keyguard import KeyGuard
 from ..widgets.lines import Lines
@@ -85,7 +85,9 @@ class Prompt(Dialog[str | None]):
         for word in self._fitting(self._stem if self._stem is not None else self.query_one(Input).value):
             shown = plain(word, 60)
             if cells(shown) + 2 > room:
-                break
+                if len(words) > 2:
+                    break
+                shown = cut(shown, max(1, room - 2))
             words.append((f"{shown}  ", "text"))
             room -= cells(shown) + 2
         return (*keys, *words)
