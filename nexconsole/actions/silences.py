@@ -259,7 +259,8 @@ def _how_many(firing: list[Alert], met: tuple[Alert, ...]) -> str:
     if not met:
         return "none fires now, so it hides what may come"
     more = f", {hidden} more are silenced or inhibited already" if hidden else ""
-    return f"{_plural(len(firing), 'alert')} of that name fire now{more}"
+    verb = "fires" if len(firing) == 1 else "fire"
+    return f"{_plural(len(firing), 'alert')} of that name {verb} now{more}"
 
 
 def _plural(count: int, word: str) -> str:
