@@ -244,3 +244,12 @@ def test_the_shared_screen_can_be_asked_for_at_the_start(monkeypatch) -> None:
 
     monkeypatch.setattr(rehearsal, "run", rehearse)
     assert cli.run(["drill", "provider-outage", "--present"]) == 0 and asked[2][1]
+
+
+async def test_a_calm_that_is_a_question_is_said_in_one_sentence(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path), world="calm") as (app, pilot):
+        outbox = app.console_screen.readings["outbox"]
+        app.console_screen.show(replace(outbox, error="postgres does not answer"))
+        await pilot.press("P")
+        await until(lambda: "stale: outbox" in text_of(app))
+        assert "; stale: outbox" in text_of(app) and "; ;" not in text_of(app)

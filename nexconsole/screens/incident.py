@@ -17,7 +17,7 @@ from ..widgets.cells import Line, column, fit, plain, wrapped
 from ..widgets.lines import Lines
 from ..widgets.picture import Frame, Listing, Picture, framed, sight
 from ..widgets.words import clock, several, stopwatch
-from .dialog import Dialog
+from .dialog import Dialog, along
 
 if TYPE_CHECKING:
     from .desk import Desk
@@ -39,12 +39,7 @@ class IncidentScreen(Dialog[None]):
         Binding("r", "role", "Role", id="incident.role", tooltip="Take a role, or hand it over"),
         Binding("v", "declare", "Severity", id="incident.severity", tooltip="Declare a severity, with the reason"),
         Binding("x", "end", "Close", id="incident.close", tooltip="Close the incident"),
-        Binding("down,j", "move(1)", "Down", id="incident.down", tooltip="Later", show=False),
-        Binding("up,k", "move(-1)", "Up", id="incident.up", tooltip="Earlier", show=False),
-        Binding("pagedown", "move(10)", "Page down", id="incident.pagedown", tooltip="A page on", show=False),
-        Binding("pageup", "move(-10)", "Page up", id="incident.pageup", tooltip="A page back", show=False),
-        Binding("end,G", "move(1000000)", "Last", id="incident.last", tooltip="Go to the newest", show=False),
-        Binding("home,g", "move(-1000000)", "First", id="incident.first", tooltip="Go to the oldest", show=False),
+        *along("incident"),
     ]
 
     def __init__(self, desk: Desk, incidents: Incidents) -> None:

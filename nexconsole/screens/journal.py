@@ -14,7 +14,7 @@ from ..journal import Entry, Kind
 from ..widgets.cells import Line, column, fit, plain, wrapped
 from ..widgets.lines import Lines
 from ..widgets.picture import Frame, Listing, Picture, framed, sight
-from .dialog import Dialog
+from .dialog import Dialog, along
 from .story import words
 
 if TYPE_CHECKING:
@@ -33,12 +33,7 @@ class Journal(Dialog[str | None]):
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,J,q", "close", "Close", id="journal.close", tooltip="Close the journal"),
-        Binding("down,j", "move(1)", "Down", id="journal.down", tooltip="Next entry", show=False),
-        Binding("up,k", "move(-1)", "Up", id="journal.up", tooltip="Previous entry", show=False),
-        Binding("pagedown", "move(10)", "Page down", id="journal.pagedown", tooltip="A page on", show=False),
-        Binding("pageup", "move(-10)", "Page up", id="journal.pageup", tooltip="A page back", show=False),
-        Binding("end,G", "move(1000000)", "Last", id="journal.last", tooltip="Go to the newest", show=False),
-        Binding("home,g", "move(-1000000)", "First", id="journal.first", tooltip="Go to the oldest", show=False),
+        *along("journal"),
         Binding("c", "copy", "Copy", id="journal.copy", tooltip="Copy the entry's command, or its words"),
         Binding("o", "tell", "Outcome", id="journal.tell", tooltip="Say what became of an action, or if it helped"),
     ]

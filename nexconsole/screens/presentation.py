@@ -150,7 +150,7 @@ class Presentation(Lines):
         level, now = chip.strip(), self._below.now
         ink = INKS.get(level, "strong")
         lines = list(_large(level, ink, _elapsed(told.since, now), width, form.figure))
-        sentence = "; ".join(filter(None, (part.strip() for text, _ in why for part in text.split("  "))))
+        sentence = "; ".join(filter(None, (part.strip(" ;") for text, _ in why for part in text.split("  "))))
         loud = "strong" if level in INKS else "text"
         lines += [BLANK] * form.air
         lines += [((line, loud),) for line in wrapped(sentence, width, form.why)] or [BLANK]
