@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from desk import desk, entries, settings, strip_of, until
 
-from nexconsole.journal import Kind, open_journal
+from nexconsole.journal import OUTSIDE, Kind, open_journal
 from nexconsole.model import utc_now
 from nexconsole.operations import Operations
 from nexconsole.operations.operation import Operation
@@ -83,3 +83,11 @@ async def test_a_preview_of_somebody_else_is_seen_before_anything_is_on_record(
         await until(lambda: "piet is previewing pods.restart" in strip_of(app), 3.0)
         await other.close()
         await until(lambda: "previewing" not in strip_of(app), 3.0)
+
+
+async def test_what_is_proposed_outside_of_any_incident_can_be_stopped_too(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        await asyncio.to_thread(proposing, tmp_path, OUTSIDE, "objection", 30)
+        await until(lambda: "piet is about to: pods.restart nexnum-app" in strip_of(app), 1.5)
+        await pilot.press("o")
+        await until(lambda: any(entry.kind == Kind.OBJECTED for entry in entries(tmp_path)))

@@ -178,3 +178,14 @@ def test_a_severity_that_two_consoles_wrote_is_one():
     story.tell(Kind.SEVERITY, {"level": "SEV-1", "because": ["a"]})
     story.tell(Kind.SEVERITY, {"level": "SEV-1", "because": ["a"]}, PIET)
     assert [one.by for one in fold(story.entries).levels] == ["maria"]
+
+
+def test_nobody_approves_his_own_proposal_and_an_objection_beats_an_approval():
+    story = Story()
+    own = story.tell(Kind.PROPOSED, {"plan": {"action": "pods.restart"}, "until": "2027-01-01", "needs": "approval"})
+    story.tell(Kind.APPROVED, {"proposal": own})
+    assert fold(story.entries).proposals[0].ended == ""
+    story.tell(Kind.APPROVED, {"proposal": own}, PIET)
+    assert (fold(story.entries).proposals[0].ended, fold(story.entries).proposals[0].ended_by) == ("approved", "piet")
+    story.tell(Kind.OBJECTED, {"proposal": own, "reason": "wait"})
+    assert fold(story.entries).proposals[0].ended == "objected"

@@ -68,6 +68,7 @@ class Consent:
         if self._others() == 0:
             progress("nobody else is here who could object: going on")
             return Consented(alone=True)
+        cut_off_before = bool(self._cut_off())  # from other hosts; those who are here can still object
         lasts = self._rules.approval_s if needs == "approval" else self._rules.objection_s
         until = self._clock() + timedelta(seconds=lasts)
         data = {"plan": plan.as_dict(), "until": until.isoformat(), "needs": needs}
@@ -77,25 +78,30 @@ class Consent:
             progress("the others could not be told")
             return Consented()
         self.mine.add(proposal)
-        why_not = await self._waited(proposal, needs, lasts, progress, cancelled)
+        why_not = await self._waited(proposal, needs, lasts, cut_off_before, progress, cancelled)
         if why_not is not None:
             await self._stopped(proposal, why_not)
         return Consented(proposal=proposal, why_not=why_not)
 
     async def _waited(
-        self, id: str, needs: str, lasts: float, progress: Callable[[str], None], cancelled: Callable[[], bool]
+        self,
+        id: str,
+        needs: str,
+        lasts: float,
+        cut_off_before: bool,
+        progress: Callable[[str], None],
+        cancelled: Callable[[], bool],
     ) -> str | None:
         """Why nothing may be sent; None when the window has ended well."""
         seen = time.monotonic()
         ends = seen + lasts
         said = ""
-        alone_by_then = bool(self._cut_off())  # from other hosts; those who are here can still object
         while True:
             now = time.monotonic()
             if now - seen > CUT_OFF_S:
                 return f"this console stood still for {now - seen:.0f} s within the window: nothing was sent"
             seen = now
-            if cut_off := ("" if alone_by_then else self._cut_off()) or self._logbook.trouble:
+            if cut_off := ("" if cut_off_before else self._cut_off()) or self._logbook.trouble:
                 return f"the others were lost from sight within the window, so nothing was sent: {cut_off}"
             spoken = self._proposal(id)
             if spoken is not None and spoken.ended == "objected":

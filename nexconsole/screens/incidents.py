@@ -6,7 +6,8 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from ..severity import LEVELS
-from ..warroom.incident import OBSERVER, ROLES, Incident
+from ..warroom.incident import OBSERVER, ROLES
+from ..warroom.proposals import proposals_in
 from ..widgets.cells import plain
 from .prompt import Prompt
 
@@ -125,9 +126,10 @@ class Incidents:
     # --- what others mean to do -------------------------------------------------------------------------------
 
     def waiting(self) -> tuple[Proposal, ...]:
-        """What others propose and may still be spoken to."""
-        incident = self._operations.incident
-        return open_proposals(incident, self._operations) if incident is not None else ()
+        """What others propose, in the incident or outside of any, and may still be spoken to."""
+        side = self._operations
+        now, mine = side.clock(), side.company.consent.mine
+        return tuple(one for one in proposals_in(side.entries) if one.open(now) and one.id not in mine)
 
     def object(self) -> None:
         """Stop what is proposed, at once: there are only seconds. A note can say why."""
@@ -145,12 +147,6 @@ class Incidents:
         writing = self._operations.object(one.id) if how == "objects" else self._operations.approve(one.id)
         said = f"{'objected to' if how == 'objects' else 'approved'} {one.name} of {one.by}"
         self._desk.app.run_worker(self._told(writing, said), group="dialogs")
-
-
-def open_proposals(incident: Incident, operations: Operations) -> tuple[Proposal, ...]:
-    """Proposals of others whose window is open."""
-    now, mine = operations.clock(), operations.company.consent.mine
-    return tuple(one for one in incident.proposals if one.open(now) and one.id not in mine)
 
 
 def _wrong_role(text: str) -> str:

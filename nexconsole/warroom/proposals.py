@@ -42,7 +42,8 @@ ENDS = {Kind.OBJECTED: "objected", Kind.APPROVED: "approved", Kind.STOPPED: "sto
 
 
 def proposals_in(entries: Iterable[Entry]) -> tuple[Proposal, ...]:
-    """Every proposal in these entries (in merge's order). An objection beats an approval, whichever came first."""
+    """Every proposal in these entries (in merge's order). An objection beats an approval, whichever came first; nobody
+    approves what he proposes himself, from whichever console."""
     found: dict[str, Proposal] = {}
     late: list[Entry] = []
     for entry in entries:
@@ -76,6 +77,8 @@ def _proposed(entry: Entry) -> Proposal:
 
 def _ended(proposal: Proposal, entry: Entry) -> Proposal:
     how = ENDS.get(Kind(entry.kind), "sent")
+    if how == "approved" and str(entry.writer) == proposal.by:
+        return proposal
     rank = {"": 0, "approved": 1, "sent": 2, "stopped": 3, "objected": 4}
     if rank[how] <= rank[proposal.ended]:
         return proposal
