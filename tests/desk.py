@@ -65,7 +65,7 @@ async def desk(
         app.sources = None
 
 
-async def until(holds: Callable[[], Any], seconds: float = 8.0) -> Any:
+async def until(holds: Callable[[], Any], seconds: float = 15.0) -> Any:
     """Wait for a condition and return what it gave."""
     deadline = time.monotonic() + seconds
     while not (found := holds()):

@@ -138,6 +138,7 @@ async def test_what_is_confirmed_is_recorded_done_watched_and_taken_back_by_u(
         undo = next(entry for entry in entries(tmp_path) if entry.kind == "undo")
         assert undo.data == {"intent": intents[0], "by": intents[1]}
         await until(lambda: "○ undone provider.disable smsbower" in strip_of(app))
+        await until(lambda: all(one.phase == "ended" for one in app.desk.operations.shown))
         await pilot.press("d")
         await until(lambda: not strip_of(app).strip())
 
