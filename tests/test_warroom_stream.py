@@ -172,7 +172,7 @@ async def test_what_only_other_hosts_wrote_outlives_them_and_their_redis(tmp_pat
     absorb(journal_file(tmp_path / "a", INCIDENT), [entry.line for entry in gone])
     (_, one), (_, other) = (console(tmp_path / name, server.url, name) for name in "ab")
     async with sharing(one, other):
-        await until(lambda: ids(tmp_path / "b") == [gone[0].id], 15)
+        await until(lambda: ids(tmp_path / "b") == [gone[0].id], 45)
 
 
 async def test_what_strangers_put_into_the_stream_is_refused_and_counted(tmp_path, server, client):
