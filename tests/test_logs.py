@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexconsole.sources.breaker_lines import Event, parse
-from nexconsole.sources.breakers import Breaker, Count, Logbook, PodBreakers
-from nexconsole.sources.followed import Followed
+from nexconsole.sources.breakers import Breaker, BreakerHistory, Count, PodBreakers
 from nexconsole.sources.loglines import LONGEST_LINE, LineCutter, Reader, moment
+from nexconsole.sources.pod_log import PodLog
 
 UUID = "3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f"
 START = datetime(2026, 1, 10, 10, 20, tzinfo=UTC)
@@ -168,11 +168,11 @@ def test_no_bytes_whatever_make_the_parser_fail(noise: bytes) -> None:
 # --- the fold
 
 
-def folded(*events: tuple[float, Event]) -> tuple[Logbook, PodBreakers, Breaker]:
-    logbook, pod = Logbook(), PodBreakers()
+def folded(*events: tuple[float, Event]) -> tuple[BreakerHistory, PodBreakers, Breaker]:
+    history, pod = BreakerHistory(), PodBreakers()
     for seconds, event in events:
-        logbook.fold(pod, at(seconds), event)
-    return logbook, pod, pod.breakers["x"]
+        history.fold(pod, at(seconds), event)
+    return history, pod, pod.breakers["x"]
 
 
 def event(kind: str, status: int = 0) -> Event:
@@ -218,16 +218,16 @@ def test_a_late_request_line_does_not_close_an_open_breaker() -> None:
 
 def test_answers_are_counted_once_though_newer_versions_write_two_lines_for_each() -> None:
     head = [(1, event("response", 503)), (1, event("failed", 503)), (2, event("retry", 429)), (9, event("failed", 429))]
-    logbook, _, _ = folded(*head)
-    traffic = logbook.traffic["x"]
+    history, _, _ = folded(*head)
+    traffic = history.traffic["x"]
     assert (traffic.seen_5xx(at(10)), traffic.seen_429(at(10)), traffic.last) == (1, 2, at(9))
     assert (traffic.seen_5xx(at(700)), traffic.seen_429(at(700))) == (0, 0)
 
 
 def test_openings_are_counted_for_ten_minutes() -> None:
-    logbook, _, breaker = folded(*((n * 100, event("open")) for n in range(5)))
-    assert (logbook.traffic["x"].opened(at(500)), breaker.opened(at(500), 600)) == (5, 5)
-    assert (logbook.traffic["x"].opened(at(900)), breaker.opened(at(900), 600)) == (2, 2)
+    history, _, breaker = folded(*((n * 100, event("open")) for n in range(5)))
+    assert (history.traffic["x"].opened(at(500)), breaker.opened(at(500), 600)) == (5, 5)
+    assert (history.traffic["x"].opened(at(900)), breaker.opened(at(900), 600)) == (2, 2)
 
 
 def test_a_new_process_forgets_what_the_old_one_knew_and_nothing_younger() -> None:
@@ -238,17 +238,17 @@ def test_a_new_process_forgets_what_the_old_one_knew_and_nothing_younger() -> No
 
 
 def test_the_shared_breaker_s_line_is_history_by_uuid() -> None:
-    logbook = Logbook()
-    assert logbook.fold(PodBreakers(), at(3), Event("shared", UUID, open_s=300.0))
-    assert (logbook.shared[UUID].at, logbook.shared[UUID].open_s) == (at(3), 300.0)
+    history = BreakerHistory()
+    assert history.fold(PodBreakers(), at(3), Event("shared", UUID, open_s=300.0))
+    assert (history.shared[UUID].at, history.shared[UUID].open_s) == (at(3), 300.0)
 
 
 def test_memory_is_bounded_whatever_names_and_times_a_log_invents() -> None:
-    logbook, pod = Logbook(), PodBreakers()
+    history, pod = BreakerHistory(), PodBreakers()
     for number in range(6_000):
-        logbook.fold(pod, at(number), Event("open", f"p{number}"))
-        logbook.fold(pod, at(number), Event("shared", f"u{number}"))
-    assert (len(logbook.traffic), len(pod.breakers), len(logbook.shared), logbook.dropped) == (5000, 5000, 5000, 2000)
+        history.fold(pod, at(number), Event("open", f"p{number}"))
+        history.fold(pod, at(number), Event("shared", f"u{number}"))
+    assert (len(history.traffic), len(pod.breakers), len(history.shared), history.dropped) == (5000, 5000, 5000, 2000)
     count = Count()
     for number in range(10_000):
         count.add(at(number * 10))
@@ -320,15 +320,15 @@ def test_a_new_stream_without_the_last_line_has_a_gap_before_it() -> None:
 
 
 def test_after_a_gap_a_breaker_s_state_is_no_longer_known() -> None:
-    pod, logbook = Followed("p"), Logbook()
+    pod, history = PodLog("p"), BreakerHistory()
     pod.open(900, 2000, START)
-    assert pod.take(stamped(1, "[DynamicProvider:x] Circuit OPEN - Failing fast") + b"\n", logbook)
+    assert pod.take(stamped(1, "[DynamicProvider:x] Circuit OPEN - Failing fast") + b"\n", history)
     pod.open(900, 2000, START)
-    pod.take(stamped(1, "[DynamicProvider:x] Circuit OPEN - Failing fast") + b"\n", logbook)
+    pod.take(stamped(1, "[DynamicProvider:x] Circuit OPEN - Failing fast") + b"\n", history)
     assert pod.breakers.breakers["x"].state == "open"
-    assert logbook.traffic["x"].opened(at(2)) == 1
+    assert history.traffic["x"].opened(at(2)) == 1
     pod.open(900, 2000, START)
-    pod.take(stamped(60, "much later") + b"\n", logbook)
+    pod.take(stamped(60, "much later") + b"\n", history)
     assert pod.breakers.breakers == {}
 
 
@@ -344,32 +344,34 @@ def test_after_a_gap_a_breaker_s_state_is_no_longer_known() -> None:
 def test_silence_proves_something_only_if_the_log_is_known_from_its_beginning(
     started: float, first: float, count: int, covered: bool
 ) -> None:
-    pod = Followed("p")
+    pod = PodLog("p")
     pod.born(at(started))
     pod.open(900, 2000, START)
-    pod.take(b"".join(stamped(first, "x") + b"\n" for _ in range(count - 1)) + stamped(0, "now") + b"\n", Logbook())
+    pod.take(
+        b"".join(stamped(first, "x") + b"\n" for _ in range(count - 1)) + stamped(0, "now") + b"\n", BreakerHistory()
+    )
     assert pod.settle(2000)
     assert pod.breakers.covered is covered
 
 
 def test_a_restarted_container_starts_anew() -> None:
-    pod, logbook = Followed("p"), Logbook()
+    pod, history = PodLog("p"), BreakerHistory()
     pod.born(at(-60))
     pod.open(900, 2000, START)
-    pod.take(stamped(-59, "hello") + b"\n" + stamped(0, "[DynamicProvider:x] Circuit OPEN - x") + b"\n", logbook)
+    pod.take(stamped(-59, "hello") + b"\n" + stamped(0, "[DynamicProvider:x] Circuit OPEN - x") + b"\n", history)
     pod.settle(2000)
     pod.born(at(10))
     assert (pod.breakers.breakers, pod.breakers.covered) == ({}, False)
     pod.open(900, 2000, at(11))
-    pod.take(stamped(10.5, "hello") + b"\n" + stamped(11, "x") + b"\n", logbook)
+    pod.take(stamped(10.5, "hello") + b"\n" + stamped(11, "x") + b"\n", history)
     pod.settle(2000)
     assert pod.breakers.covered
 
 
 def test_a_log_that_grows_faster_than_it_is_read_tells_how_late_it_is() -> None:
-    pod = Followed("p")
+    pod = PodLog("p")
     pod.open(900, 2000, START)
-    pod.take((stamped(0, "x" * 100) + b"\n") * 2000, Logbook())
+    pod.take((stamped(0, "x" * 100) + b"\n") * 2000, BreakerHistory())
     assert (pod.behind_s(at(5)), pod.behind_s(at(30))) == (0.0, 30.0)
-    pod.take(stamped(1, "the rest") + b"\n", Logbook())
+    pod.take(stamped(1, "the rest") + b"\n", BreakerHistory())
     assert pod.behind_s(at(30)) == 0.0

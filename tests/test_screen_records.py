@@ -19,8 +19,8 @@ from nexconsole.journal import open_journal
 from nexconsole.screens.journal import Journal
 from nexconsole.screens.podlogs import A_LOOK, KEPT, PodLogs
 from nexconsole.screens.prompt import Prompt
-from nexconsole.sources.followed import Followed
-from nexconsole.sources.recent import KEPT_BYTES, Recent
+from nexconsole.sources.line_buffer import KEPT_BYTES, LineBuffer
+from nexconsole.sources.pod_log import PodLog
 
 HOSTILE = ("[/]", "[red]x", "\x1b[31m\x1b]0;t\x07", "👩‍👩‍👧 👍🏽", "\u202eevil", "x" * 100_000)
 
@@ -148,7 +148,7 @@ def line(n: int, text: str) -> bytes:
 
 def pods(*names: str) -> Any:
     """What the follower keeps of pods, to be filled by hand."""
-    followed = {name: Followed(name) for name in names}
+    followed = {name: PodLog(name) for name in names}
     return SimpleNamespace(logs=SimpleNamespace(followed=followed, pods=len(names), error=None))
 
 
@@ -255,7 +255,7 @@ async def test_without_kubernetes_it_is_said(shown: Any) -> None:
 
 
 def test_what_is_kept_of_a_log_is_bounded_and_what_is_gone_is_counted() -> None:
-    recent = Recent()
+    recent = LineBuffer()
     for n in range(100):
         recent.add([b"%d" % n] * 10, KEPT_BYTES // 10)
     lines, gone = recent.since(0)

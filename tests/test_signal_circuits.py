@@ -23,8 +23,8 @@ from nexconsole.signals.readings import read_once
 from nexconsole.sources import Sources
 from nexconsole.sources.breaker_lines import Event
 from nexconsole.sources.clients import Clients
-from nexconsole.sources.followed import Followed
 from nexconsole.sources.logs import Logs
+from nexconsole.sources.pod_log import PodLog
 from nexconsole.sources.postgres import Postgres
 from nexconsole.sources.redis import Redis
 
@@ -39,12 +39,12 @@ class Story:
         self.logs = Logs(None)  # type: ignore[arg-type]
         self.logs.pods = pods
         for number in range(pods):
-            pod = self.logs.followed[f"u{number}"] = Followed(f"pod-{number}")
+            pod = self.logs.followed[f"u{number}"] = PodLog(f"pod-{number}")
             pod.breakers.covered = covered
 
     def tell(self, pod: int, ago: float, kind: str, name: str = "smsbower", **more: object) -> Story:
         followed = self.logs.followed[f"u{pod}"]
-        self.logs.logbook.fold(followed.breakers, NOW - timedelta(seconds=ago), Event(kind, name, **more))
+        self.logs.breakers.fold(followed.breakers, NOW - timedelta(seconds=ago), Event(kind, name, **more))
         return self
 
     async def read(self, *named: Named, shared: Holder | None = None, **rules: object) -> Circuits:

@@ -14,8 +14,8 @@ from nexconsole.errors import BadAnswer, Denied, NexConsoleError, SourceError, T
 from nexconsole.settings import Kubernetes as KubernetesSettings
 from nexconsole.sources.breakers import OPEN
 from nexconsole.sources.clients import Clients
-from nexconsole.sources.followed import Followed
 from nexconsole.sources.kubernetes import Kubernetes
+from nexconsole.sources.pod_log import PodLog
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def states(source: Kubernetes) -> list[str]:
     return sorted(breaker.state for pod in source.logs.followed.values() for breaker in pod.breakers.breakers.values())
 
 
-def followed(source: Kubernetes) -> list[Followed]:
+def followed(source: Kubernetes) -> list[PodLog]:
     return sorted(source.logs.followed.values(), key=lambda pod: pod.name)
 
 
@@ -211,7 +211,7 @@ async def test_a_pod_that_is_restarted_starts_anew_and_one_that_goes_is_let_go(
     await until(lambda: restarted.name in small.machine.running and not small.machine.running[restarted.name].dead)
     small.machine.running[restarted.name].log.append("[DynamicProvider:smsbower] Circuit HALF-OPEN - Testing")
     await until(lambda: states(source) == ["half-open"])
-    assert source.logs.logbook.traffic["smsbower"].counts["open"].total(restarted.started_at) == 1
+    assert source.logs.breakers.traffic["smsbower"].counts["open"].total(restarted.started_at) == 1
     deployment = small.cluster.store.objects("deployments")[0]
     small.cluster.store.change("deployments", deployment, lambda obj: obj["spec"].update(replicas=2))
     await until(lambda: len(source.logs.followed) == source.logs.pods == 2)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value
-from ..sources.breakers import CLOSED, HALF_OPEN, OPEN, UNKNOWN, WINDOW_S, Logbook, Traffic
+from ..sources.breakers import CLOSED, HALF_OPEN, OPEN, UNKNOWN, WINDOW_S, BreakerHistory, Traffic
 from ..sources.text import clean, clean_name
 from .holders import Holder, PodView, flaps, outlasting, with_history
 from .readings import Signal, utc_now
@@ -265,19 +265,19 @@ async def _share(parts: Parts, sources: Sources) -> None:
 async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: float) -> Circuits:
     """Join what the sources gave, by lower-case names. Gives way to the loop now and then: there may be thousands."""
     began = time.perf_counter()
-    logbook = parts.logs.logbook if parts.logs else Logbook()
+    history = parts.logs.breakers if parts.logs else BreakerHistory()
     pods = sorted(parts.logs.followed.values(), key=lambda pod: pod.name) if parts.logs else []
     views = [PodView(pod, rules, now, monotonic) for pod in pods]
     ignored = {name.lower() for name in rules.ignore}
     named = {one.name.lower(): one for one in parts.named}
-    for key, traffic in logbook.traffic.items():
+    for key, traffic in history.traffic.items():
         if key not in named:
             named[key] = Named(name=traffic.name, id=None, active=None, display_name=None)
     providers = []
     for number, (key, one) in enumerate(named.items()):
         if key not in ignored:
-            shared = with_history(parts.shared.get(one.id or ""), one.id, logbook, now)
-            provider = _provider(key, one, shared, views, logbook.traffic.get(key), rules, now)
+            shared = with_history(parts.shared.get(one.id or ""), one.id, history, now)
+            provider = _provider(key, one, shared, views, history.traffic.get(key), rules, now)
             if parts.blind and provider.state == CLOSED:
                 provider = replace(provider, state=UNKNOWN)
             providers.append(provider)
@@ -291,7 +291,7 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
         providers=tuple(sorted(providers, key=_urgency)),
         pods_followed=sum(pod.error is None for pod in pods),
         pods=parts.logs.pods if parts.logs else 0,
-        lines_dropped=logbook.dropped,
+        lines_dropped=history.dropped,
         names_at=parts.names_at,
         shared_at=parts.shared_at,
         at=now,

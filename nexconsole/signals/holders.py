@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..sources.breakers import CLOSED, OPEN, UNKNOWN, Breaker, Logbook
+from ..sources.breakers import CLOSED, OPEN, UNKNOWN, Breaker, BreakerHistory
 from ..sources.text import clean
 
 if TYPE_CHECKING:
     from ..settings import CircuitRules
-    from ..sources.followed import Followed
+    from ..sources.pod_log import PodLog
 
 LATE_S = 5.0  # HALF-OPEN is logged by a timer; later than this after the cool-down, the cool-down is another
 LOST_S = 15.0  # a pod whose log has been lost for so long may be in another state by now
@@ -38,7 +38,7 @@ class Holder:
 class PodView:
     """One pod's breakers as holders, at one moment."""
 
-    def __init__(self, pod: Followed, rules: CircuitRules, now: datetime, monotonic: float) -> None:
+    def __init__(self, pod: PodLog, rules: CircuitRules, now: datetime, monotonic: float) -> None:
         self.breakers = pod.breakers.breakers
         self._where = clean(pod.name, 100)
         self._rules = rules
@@ -79,9 +79,9 @@ class PodView:
         return Holder(kind="pod", where=self._where, state=OPEN, since=breaker.since, closes_in_s=left)
 
 
-def with_history(shared: Holder | None, uuid: str | None, logbook: Logbook, now: datetime) -> Holder | None:
+def with_history(shared: Holder | None, uuid: str | None, history: BreakerHistory, now: datetime) -> Holder | None:
     """The shared holder, open since the log line that says so, where that is of its present opening."""
-    opening = logbook.shared.get((uuid or "").lower())
+    opening = history.shared.get((uuid or "").lower())
     if shared is None or shared.state != OPEN or opening is None:
         return shared
     if (now - opening.at).total_seconds() > SHARED_OPENING_S:

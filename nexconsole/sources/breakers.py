@@ -162,7 +162,7 @@ class SharedOpening:
     open_s: float | None
 
 
-class Logbook:
+class BreakerHistory:
     """The fold over all pods' logs: breakers by pod, traffic by provider (lower-case names), shared openings by uuid.
 
     `dropped` counts lines that were not folded because their provider's name was one too many.

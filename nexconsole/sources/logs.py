@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..errors import Denied, SourceError
-from .breakers import Logbook
-from .followed import Followed
+from .breakers import BreakerHistory
+from .pod_log import PodLog
 from .resources import Pod
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ class Logs:
 
     def __init__(self, kubernetes: Kubernetes) -> None:
         self.kubernetes = kubernetes
-        self.logbook = Logbook()
+        self.breakers = BreakerHistory()
         self.wake = asyncio.Event()
-        self.followed: dict[str, Followed] = {}  # by the pod's uid
+        self.followed: dict[str, PodLog] = {}  # by the pod's uid
         self.pods = 0  # whose container runs
         self.error: SourceError | None = None
-        self._known: dict[str, Followed] = {}
+        self._known: dict[str, PodLog] = {}
         self.rest_s = 0.0  # the least time between two wakes; a reader that needs long for a read sets it
         self._listed = asyncio.Event()
         self._woken_at = 0.0
@@ -128,7 +128,7 @@ class Logs:
             self._let_go(self.followed.pop(uid))
         for uid in wanted:
             pod, status = running[uid]
-            followed = known.setdefault(uid, Followed(pod.metadata.name))
+            followed = known.setdefault(uid, PodLog(pod.metadata.name))
             followed.born(status.state.running.started_at)
             if uid not in self.followed:
                 self.followed[uid] = followed
@@ -136,13 +136,13 @@ class Logs:
                 self._follow(followed)
         self._known = known
 
-    def _follow(self, pod: Followed) -> None:
+    def _follow(self, pod: PodLog) -> None:
         if pod.task is not None:
             pod.task.cancel()
         pod.error, pod.bytes_at = None, time.monotonic()
         pod.task = asyncio.create_task(self._keep_following(pod), name=f"log of {pod.name}")
 
-    def _let_go(self, pod: Followed) -> None:
+    def _let_go(self, pod: PodLog) -> None:
         if pod.task is not None:
             pod.task.cancel()
             pod.task = None
@@ -155,7 +155,7 @@ class Logs:
             if pod.bytes_at < since and pod.error is None:
                 self._follow(pod)
 
-    async def _keep_following(self, pod: Followed) -> None:
+    async def _keep_following(self, pod: PodLog) -> None:
         wait = 0.2
         while True:
             began = time.monotonic()
@@ -170,7 +170,7 @@ class Logs:
             wait = 0.2 if time.monotonic() - began > 5 else min(2 * wait, LONGEST_WAIT_S)
             await asyncio.sleep(DENIED_WAIT_S if isinstance(pod.error, Denied) else wait)
 
-    async def _stream(self, pod: Followed) -> None:
+    async def _stream(self, pod: PodLog) -> None:
         """Follow one stream to its end, which comes with the container's, or the connection's."""
         settings = self.kubernetes.settings
         query = pod.open(settings.log_since_s, settings.log_tail_lines, datetime.now(UTC))
@@ -178,10 +178,10 @@ class Logs:
             pod.error = None
             while chunk := await response.content.readany():
                 if len(chunk) < BULKY:
-                    changed = pod.take(chunk, self.logbook)
+                    changed = pod.take(chunk, self.breakers)
                 else:
                     async with self._bulk:
-                        changed = pod.take(chunk, self.logbook)
+                        changed = pod.take(chunk, self.breakers)
                         await asyncio.sleep(0)
                 if changed:
                     self._rouse()

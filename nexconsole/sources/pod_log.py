@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from ..errors import SourceError
 from .breaker_lines import MARKS, parse
-from .breakers import Logbook, PodBreakers
+from .breakers import BreakerHistory, PodBreakers
+from .line_buffer import LineBuffer
 from .loglines import LineCutter, Reader, moment
-from .recent import Recent
 
 BIG_CHUNK = 1 << 17  # a stream that gives so much in a beat has more to give
 BEHIND = timedelta(seconds=10)
@@ -19,14 +19,14 @@ STARTS_WITHIN = timedelta(seconds=5)  # NexNum writes its first line within this
 FIRST_LINE_WITHIN = timedelta(seconds=120)
 
 
-class Followed:
+class PodLog:
     """One pod whose container runs, and its stream."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.container = ""
         self.breakers = PodBreakers()
-        self.recent = Recent()
+        self.recent = LineBuffer()
         self.started_at: datetime | None = None
         self.task: asyncio.Task[None] | None = None
         self.error: SourceError | None = None
@@ -65,7 +65,7 @@ class Followed:
         self._first, self._lines, self._opened_at = None, 0, now
         return query
 
-    def take(self, chunk: bytes, logbook: Logbook) -> bool:
+    def take(self, chunk: bytes, history: BreakerHistory) -> bool:
         """Fold what came; True when a breaker's state has changed."""
         self.bytes_at = time.monotonic()
         self.lost_at = None
@@ -84,7 +84,7 @@ class Followed:
         for line in lines:
             if (one in line or other in line) and (event := parse(line[line.find(b" ") + 1 :])):
                 at = moment(line)
-                changed |= at is not None and logbook.fold(self.breakers, at, event)
+                changed |= at is not None and history.fold(self.breakers, at, event)
         return changed
 
     def settle(self, lines: int) -> bool:

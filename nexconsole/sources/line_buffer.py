@@ -8,7 +8,7 @@ from collections.abc import Sequence
 KEPT_BYTES = 256 * 1024
 
 
-class Recent:
+class LineBuffer:
     """Chunks of lines, the oldest thrown away beyond KEPT_BYTES. `total` counts the lines that ever came."""
 
     def __init__(self) -> None:
