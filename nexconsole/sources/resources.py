@@ -68,11 +68,16 @@ class ContainerStatus(Object):
 
 
 class Container(Object):
+    """`restart_policy` is "Always" for a native sidecar, which is written among the init containers."""
+
     name: str = ""
+    restart_policy: str = ""
 
 
 class PodSpec(Object):
     containers: list[Container] = []
+    init_containers: list[Container] | None = None
+    ephemeral_containers: list[Container] | None = None
 
 
 class PodStatus(Object):
@@ -89,8 +94,11 @@ class Pod(Object):
     status: PodStatus = PodStatus()
 
     def container(self, name: str) -> ContainerStatus | None:
-        """The status of the container of that name, of the first one where the name is empty."""
-        statuses = self.status.container_statuses or []
+        """The status of the container of that name, of the first one where the name is empty.
+
+        `containers.log_container` tells which one stands for the pod.
+        """
+        statuses = [*(self.status.container_statuses or ()), *(self.status.init_container_statuses or ())]
         first = self.spec.containers[0].name if self.spec.containers else ""
         return next((status for status in statuses if status.name == (name or first)), None)
 
