@@ -16,6 +16,7 @@ from .signals.outbox import Outbox
 from .signals.reservations import Reservations
 from .signals.transactions import Transactions
 from .signals.workloads import Workloads
+from .text.units import duration, latency, percent
 
 LEVELS = ("SEV-1", "SEV-2", "SEV-3", "none")
 
@@ -64,20 +65,6 @@ def judge(readings: Mapping[str, Reading], settings: Settings, now: datetime) ->
     )
 
 
-def percent(rate: float) -> str:
-    """With one decimal; only all is `100 %`."""
-    return "100 %" if rate >= 1 else f"{min(rate * 100, 99.9):.1f} %"
-
-
-def duration(seconds: float) -> str:
-    """About how long, for a sentence: 38 s, 17 min, 3 h, 2 days."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
-
-
 def _transactions(value: Transactions, settings: Settings) -> Iterator[tuple[str, str]]:
     rules, rate = settings.severity, value.failure_rate
     if rate is not None and value.attempts >= settings.transactions.few:
@@ -97,15 +84,14 @@ def _transactions(value: Transactions, settings: Settings) -> Iterator[tuple[str
             f"{provider.name} fails {percent(provider.failure_rate)} of {provider.attempts} purchases",
         )
     if value.latency_p95_s is not None and value.latency_p95_s > rules.latency_s:
-        least = "at least " if value.latency_saturated else ""
-        yield "SEV-2", f"purchase latency p95 is {least}{value.latency_p95_s:.1f} s"
+        yield "SEV-2", f"purchase latency p95 is {latency(value.latency_p95_s, value.latency_saturated)}"
 
 
 def _where(value: Transactions) -> str:
     scope = value.scope
     if scope.verdict == "one" and value.failures:
         share = next((p.failures for p in value.providers if p.name == scope.provider), 0) / value.failures
-        return f", {share * 100:.0f} % of them at {scope.provider}"
+        return f", {percent(share)} of them at {scope.provider}"
     return {"all": ", at all providers", "some": ", at several providers"}.get(scope.verdict, "")
 
 
@@ -128,7 +114,7 @@ def _outbox(value: Outbox, settings: Settings) -> Iterator[tuple[str, str]]:
         yield "SEV-3", f"{events} failed, and nothing will retry what failed"
     late = value.oldest_pending_s
     if late is not None and late > settings.outbox.stuck_after_s:
-        yield "SEV-3", f"the oldest outbox event has waited {late / 60:.0f} min"
+        yield "SEV-3", f"the oldest outbox event has waited {duration(late)}"
 
 
 def _reservations(value: Reservations, settings: Settings) -> Iterator[tuple[str, str]]:

@@ -11,10 +11,11 @@ import msgspec
 
 from .model import Reading, State
 from .settings import Settings
-from .severity import Severity, judge, percent
+from .severity import Severity, judge
 from .signals import SIGNALS
 from .signals.readings import read_once, utc_now
 from .sources import Sources
+from .text.units import percent
 
 EXIT_CODES = {"none": 0, "SEV-3": 1, "SEV-2": 2, "SEV-1": 2}
 NOTHING_READ = 3

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.color import Color
 
 from nexconsole import themes
-from nexconsole.widgets import charts, figures, words
+from nexconsole.widgets import charts, figures
 from nexconsole.widgets.cells import cut, cut_front, fit, phrases, plain, spread, wrapped
 from nexconsole.widgets.ink import INKS
 from nexconsole.widgets.lines import _changes
@@ -53,42 +53,6 @@ def test_phrases_keep_the_first_and_skip_what_does_not_fit() -> None:
 
 def test_left_and_right_share_a_line() -> None:
     assert "".join(t for t, _ in spread((("left side", "text"),), (("right", "text"),), 12)) == "left … right"
-
-
-@pytest.mark.parametrize(
-    ("rate", "text"),
-    [(None, "-"), (0.0, "0 %"), (0.0001, "0.1 %"), (0.178, "17.8 %"), (0.9996, "100 %"), (0.9992, "99.9 %")],
-)
-def test_a_share_is_never_zero_where_something_failed(rate: float | None, text: str) -> None:
-    assert words.share(rate) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (None, "-"),
-        (0.4, "0 s"),
-        (99, "99 s"),
-        (100, "1 min"),
-        (1510, "25 min"),
-        (11400, "3 h 10 min"),
-        (187200, "2 d 4 h"),
-    ],
-)
-def test_durations_are_short(seconds: float | None, text: str) -> None:
-    assert words.duration(seconds) == text
-
-
-def test_an_age_does_not_tick_every_second_while_it_is_young() -> None:
-    assert [words.ago(s) for s in (0, 4.9, 5, 9, 12, 59, 61)] == [
-        "now",
-        "now",
-        "5 s ago",
-        "5 s ago",
-        "10 s ago",
-        "55 s ago",
-        "1 min ago",
-    ]
 
 
 def test_the_trend_leaves_a_gap_where_nothing_was_measured_and_a_base_where_it_was_zero() -> None:

@@ -164,7 +164,7 @@ def test_a_stale_reading_still_answers_and_says_how_old_it_is(name):
     [
         ("transactions.rate", "", 0.1775, "17.8 %: 71 of 400 purchases failed in 5 min"),
         ("transactions.scope", "", "one", "one provider, smsbower: 66 of 71 failures"),
-        ("transactions.worst", "", 0.55, "smsbower fails 55.0 % of 120 purchases"),
+        ("transactions.worst", "", 0.55, "smsbower fails 55 % of 120 purchases"),
         ("transactions.attempts", "smsbower", 120.0, "120 purchases from smsbower tried in 5 min"),
         ("transactions.attempts", "onlinesim", 0.0, "0 purchases from onlinesim tried in 5 min"),
         ("transactions.attempts", "nobody", None, "not known: no provider named nobody was seen"),

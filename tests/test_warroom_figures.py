@@ -98,7 +98,7 @@ def test_an_extent_is_the_first_the_worst_and_the_last_and_fewer_pods_are_worse(
 
 
 def test_figures_are_said_with_their_units():
-    assert said("failure_rate", 0.31) == "31.0 %"
+    assert said("failure_rate", 0.31) == "31 %"
     assert said("outbox_oldest_pending_s", 1500) == "25 min"
     assert said("attempts", 12345) == "12 345"
     assert said("failure_rate", None) == "-"

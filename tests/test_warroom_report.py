@@ -22,7 +22,7 @@ from nexconsole.warroom.reporting import chart
 from nexconsole.warroom.reporting.report import QUESTIONS, figures, questions
 from nexconsole.warroom.reporting.writing import as_html, as_json, as_line, as_markdown
 from nexconsole.warroom.taking import LONGEST_COMMAND
-from nexconsole.warroom.times import span, times_of
+from nexconsole.warroom.times import times_of
 
 NAME = "INC-20261123-1342"
 NOW = START + timedelta(minutes=20)
@@ -193,7 +193,7 @@ def test_the_chart_draws_figures_as_they_went_and_nothing_where_they_were_not_kn
     incident = fold(told().entries)
     lines = {line[:20].strip(): line.partition("|")[2] for line in chart.as_text(incident).splitlines()[1:]}
     rate, _, most = lines["failure rate"].partition("|")
-    assert most == " max 31.0 %"
+    assert most == " max 31 %"
     at = [rate[int(minute / 14 * chart.COLUMNS) + 1] for minute in (0, 3, 8, 12, 13)]
     assert at == [" ", "▄", "█", " ", "▂"]
     pending = lines["outbox pending"].partition("|")[0]
@@ -222,7 +222,7 @@ def test_a_report_says_who_had_which_role_what_was_declared_and_what_became_of_p
     for words in ("commander from 13:43:00 to 13:47:00", "commander from 13:47:00 to the end",
                   "SEV-1 at 13:42:00 by maria; SEV-3 at 13:56:00 by piet (purchases work again)",
                   "Severity was first judged at 2026-11-23 13:38:00Z",
-                  "| failure rate | 12.0 % | 31.0 % at 13:50:00 | 4.0 % |",
+                  "| failure rate | 12 % | 31 % at 13:50:00 | 4 % |",
                   "| purchase attempts | 400 | 380 at 13:50:00 | 390 |",
                   "objections until 13:48:10 | objected to by piet: it is the provider",
                   "pods.restart: objects: it is the provider", "smsbower's circuit opened",
@@ -243,7 +243,7 @@ def test_what_was_undone_is_said_with_who_did_it():
 
 def test_the_line_for_the_channel_tells_the_figures_from_their_worst_to_now():
     assert as_line(fold(told().entries), START + timedelta(minutes=18)) == (
-        "SEV-3 22 min, smsbower disabled 13:51 (worked), failure rate 31.0 % -> 4.0 %, outbox pending 137 -> 0"
+        "SEV-3 22 min, smsbower disabled 13:51 (worked), failure rate 31 % -> 4 %, outbox pending 137 -> 0"
     )
 
 
@@ -255,15 +255,7 @@ def test_the_line_for_the_channel_says_the_state_by_now():
     going_on = fold(story.entries[:9])
     assert as_line(going_on, NOW) == "SEV-1 20 min, smsbower disabled 13:48 (worked: 31 % -> 4 %)"
     forgotten = as_line(going_on, NOW + timedelta(days=30))
-    assert forgotten.startswith("SEV-1 8 min 00 s, ")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0, "0 s"), (59, "59 s"), (61, "1 min 01 s"), (1320, "22 min"), (3900, "1 h 05 min"), (356400, "4 d 3 h")],
-)
-def test_lengths_are_said_as_people_do(seconds, said):
-    assert span(timedelta(seconds=seconds)) == said
+    assert forgotten.startswith("SEV-1 8 min, ")
 
 
 @pytest.mark.parametrize("format", ["md", "json", "html"])

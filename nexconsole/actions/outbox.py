@@ -11,6 +11,7 @@ from ..model import Reading
 from ..signals.outbox import TABLE, Events, Outbox
 from ..signals.workloads import Workloads
 from ..sources.text import clean
+from ..text.units import duration
 from . import literal
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import change_rows
@@ -190,7 +191,7 @@ def _release(context: Context, failed_s: float) -> tuple[Literal["ok", "warn"], 
         return "ok", f"by now {release.before} is taken back, and {release.images} runs"
     age_s = (context.clock() - release.since).total_seconds()
     if failed_s < age_s < RECENT_S:
-        return "warn", f"{release.images}, released {age_s / 60:.0f} min ago, ran then and runs still"
+        return "warn", f"{release.images}, released {duration(age_s)} ago, ran then and runs still"
     return "ok", ""
 
 

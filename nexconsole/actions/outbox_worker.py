@@ -11,6 +11,7 @@ from ..errors import ActionError, BadAnswer, NexConsoleError, SourceError
 from ..model import Reading
 from ..signals.outbox import TABLE, Outbox
 from ..sources.text import clean
+from ..text.units import duration
 from . import cron, literal
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import Reply, admin_headers, problem_of
@@ -109,7 +110,7 @@ class Process:
         if outbox is None or not outbox.pending:
             return ()
         late = (outbox.oldest_pending_s or 0) >= settings.outbox.stuck_after_s
-        oldest = f"the oldest for {(outbox.oldest_pending_s or 0) / 60:.0f} min"
+        oldest = f"the oldest for {duration(outbox.oldest_pending_s or 0)}"
         title = f"Process the outbox once - {outbox.pending} pending, {oldest}"
         return (Suggestion(title=title, arguments={}, weight=0.4 if late else 0.05),)
 

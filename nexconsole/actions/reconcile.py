@@ -15,6 +15,7 @@ from ..errors import NexConsoleError, SourceError
 from ..model import Reading
 from ..signals import reservations
 from ..signals.reservations import Reservations
+from ..text.units import duration
 from . import cron
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import change_rows
@@ -113,7 +114,7 @@ class Reconcile:
         value = value_of(readings, "reservations", Reservations)
         if value is None or not value.stuck:
             return ()
-        title = f"Run the reconciler - {value.stuck} stuck, the oldest pending for {(value.oldest_s or 0) / 60:.0f} min"
+        title = f"Run the reconciler - {value.stuck} stuck, the oldest pending for {duration(value.oldest_s or 0)}"
         return (Suggestion(title=title, arguments={}, weight=min(0.9, value.stuck / settings.reservations.limit)),)
 
     def unavailable(self, settings: Settings, sources: Sources) -> str | None:

@@ -15,6 +15,7 @@ from ..errors import SourceError
 from ..signals.circuits import Circuits
 from ..signals.reservations import Reservations
 from ..signals.workloads import Autoscaler, Pod, Workloads, describe, judge_rollout, scale
+from ..text.units import duration
 from . import lag, relief
 from .action import Context
 from .plan import Guard, Plan, Target, Verdict
@@ -152,7 +153,7 @@ def released(context: Context) -> Guard:
         return Guard(name=name, level="ok", reason="how old the release is that runs is not known")
     age_s = (context.clock() - release.since).total_seconds()
     if release.before and age_s < YOUNG_S:
-        reason = f"{release.images} was released {age_s / 60:.0f} min ago: if it is the cause, go back (rollout.undo)"
+        reason = f"{release.images} was released {duration(age_s)} ago: if it is the cause, go back (rollout.undo)"
         return Guard(name=name, level="warn", reason=reason)
     return Guard(name=name, level="ok", reason=f"{release.images} is no new release")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..text.units import clock, duration, since
 from ..widgets.cells import BLANK, Line, Run, column, phrases, plain, wrapped
 from ..widgets.picture import Listing, Picture, Space
-from ..widgets.words import clock, duration, since
 
 if TYPE_CHECKING:
     from ..signals.alerts import Alert, Alerts, RunbookAlert

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..model import Reading, State
+from ..text.units import count, duration, latency, percent_figure, several
 from ..widgets import figures
 from ..widgets.cells import BLANK, Line, Run, cells, dimmed, fit, length, plain, wrapped
 from ..widgets.picture import MARKS, TITLES, Space
-from ..widgets.words import count, duration, latency, percent, several
 
 if TYPE_CHECKING:
     from ..signals.circuits import Circuits
@@ -49,7 +49,7 @@ def transactions(value: Transactions, space: Space) -> Answer:
         slow = value.latency_p95_s > space.settings.severity.latency_s
         told = latency(value.latency_p95_s, value.latency_saturated)
         words.append((f"p95 {told}", space.ink if slow else "muted"))
-    return Answer(percent(value.failure_rate), space.ink if wrong else "figure", tuple(words), unit="%")
+    return Answer(percent_figure(value.failure_rate), space.ink if wrong else "figure", tuple(words), unit="%")
 
 
 def circuits(value: Circuits, space: Space) -> Answer:

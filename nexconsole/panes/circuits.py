@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ..text.units import clock, count, duration, since
 from ..widgets.cells import Line, Run, cells, column, cut_front, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
-from ..widgets.words import clock, count, duration, since
 
 if TYPE_CHECKING:
     from ..signals.circuits import Circuits, Holder, ProviderCircuit

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..text.units import count, duration, several
 from ..widgets import charts
 from ..widgets.cells import Line, Run, column, phrases, plain, plain_query
 from ..widgets.picture import Listing, Picture, Space
-from ..widgets.words import count, duration, several
 
 if TYPE_CHECKING:
     from ..signals.database import Database, Session

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from ..model import Reading, State, Value
+from ..text.units import ago, clock, duration
 from ..widgets.cells import Line, Run, cells, column, dimmed, fit, plain, wrapped
 from ..widgets.picture import MARKS, TITLES, Picture, Space, below, louder
-from ..widgets.words import ago, clock, duration
 
 BRIEF_TITLE = 19  # cells before the words of a pane in one line
 TITLE_ROOM = 22  # cells of the frame's edge that are the title's

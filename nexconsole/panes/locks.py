@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..model import Reading, State
+from ..text.units import count, duration, several
 from ..widgets.cells import Line, Run, column, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
-from ..widgets.words import count, duration, several
 
 if TYPE_CHECKING:
     from ..signals.lock_keys import Lock

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..model import Reading, State
+from ..text.units import count, duration
 from ..widgets import figures
 from ..widgets.cells import Line, Run, column, phrases, plain, wrapped
 from ..widgets.picture import Listing, Picture, Space
-from ..widgets.words import count, duration
 
 if TYPE_CHECKING:
     from ..signals.outbox import Event, Outbox

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..text.units import count, duration
 from ..widgets import charts, figures
 from ..widgets.cells import Line, Run, column, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
-from ..widgets.words import count, duration
 from . import locks
 
 if TYPE_CHECKING:

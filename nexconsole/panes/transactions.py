@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..text.units import count, duration, latency, percent, percent_figure
 from ..widgets import charts, figures
 from ..widgets.cells import BLANK, Line, cells, column, length, plain, spread, wrapped
 from ..widgets.picture import Listing, Picture, Space
-from ..widgets.words import count, duration, latency, percent, share
 
 if TYPE_CHECKING:
     from ..signals.transactions import ProviderTraffic, Transactions
@@ -29,7 +29,7 @@ def detail(value: Transactions, space: Space) -> Picture:
 
 
 def brief(value: Transactions, space: Space) -> Line:
-    failed = f"{share(value.failure_rate)} failed" if value.failure_rate is not None else "no purchases"
+    failed = f"{percent(value.failure_rate)} failed" if value.failure_rate is not None else "no purchases"
     return (
         (failed, space.ink),
         (f"  {count(value.failures)} of {count(value.attempts)}  ", "muted"),
@@ -70,10 +70,10 @@ def _figures(value: Transactions, space: Space) -> tuple[Line, ...]:
         p95,
     )
     if space.height < 7:
-        return (((f"{share(value.failure_rate)}  ", space.ink), *words[0], (f" in {window}  ", "muted"), *p95),)
+        return (((f"{percent(value.failure_rate)}  ", space.ink), *words[0], (f" in {window}  ", "muted"), *p95),)
     wrong = space.mood != "calm" and value.failure_rate > space.settings.severity.high_rate
     ink = space.ink if wrong else "figure"
-    return figures.beside(percent(value.failure_rate), ink, words, space.width, unit="%")
+    return figures.beside(percent_figure(value.failure_rate), ink, words, space.width, unit="%")
 
 
 def _verdict(value: Transactions, space: Space) -> Line:
@@ -140,7 +140,7 @@ def _bar(provider: ProviderTraffic, value: Transactions, space: Space) -> Line:
     rate = provider.failure_rate
     failing = rate is not None and rate >= rules.provider_failing and provider.attempts >= rules.provider_few
     ink = space.ink if failing else "chart"
-    tail = f"{share(rate):>8} {f'{provider.failures}/{provider.attempts}':>9}"
+    tail = f"{percent(rate):>8} {f'{provider.failures}/{provider.attempts}':>9}"
     name = min(NAME if space.width < 80 else NAME + 10, space.width // 3)
     room = max(0, space.width - name - 1 - cells(tail))
     return (

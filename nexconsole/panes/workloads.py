@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..text.units import count, duration, several, since
 from ..widgets.cells import Line, Run, cells, column, cut_front, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
-from ..widgets.words import count, duration, several, since
 
 if TYPE_CHECKING:
     from ..signals.workloads import Pod, Workloads

@@ -14,13 +14,13 @@ from textual.containers import Container
 
 from .. import paths
 from ..actions.perform import Answer
+from ..text.units import several
 from ..widgets import banner
 from ..widgets.cells import Line, cells, cut, fit, length, plain, spread, wrapped
 from ..widgets.curtain import CURTAIN
 from ..widgets.field import Field
 from ..widgets.keyguard import REPEAT_S, KeyGuard
 from ..widgets.lines import Lines
-from ..widgets.words import several
 from .dialog import Dialog
 from .plan_lines import plan_lines
 

@@ -16,12 +16,12 @@ from ..model import Reading, SourceHealth
 from ..panes import alerts, circuits, database, outbox, reservations, transactions, workloads
 from ..panes.face import Face
 from ..panes.pane import Pane
+from ..text.units import clock as clock_words
 from ..widgets import banner
 from ..widgets.cells import Line, fit, length, plain, spread
 from ..widgets.lines import Lines
 from ..widgets.output import CellCompositor
 from ..widgets.picture import Space
-from ..widgets.words import clock as clock_words
 
 if TYPE_CHECKING:
     from ..settings import Settings

@@ -26,9 +26,9 @@ from ..operations.operations import LEAVE_S
 from ..settings import Settings
 from ..sources import Sources
 from ..sources.clients import Clients
+from ..text.units import stopwatch
 from ..widgets.cells import plain, wrapped
 from ..widgets.lines import Lines
-from ..widgets.words import stopwatch
 from . import proposed, story, strip
 from .confirm import Confirm, Unrecorded
 from .console import Console

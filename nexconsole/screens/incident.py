@@ -10,13 +10,13 @@ from textual.containers import Container
 
 from .. import paths
 from ..journal import Kind
+from ..text.units import clock, several, stopwatch
 from ..warroom.incident import ROLES, Incident
 from ..warroom.incident import Line as Told
 from ..widgets.banner import BLOCKS
 from ..widgets.cells import Line, column, fit, plain, wrapped
 from ..widgets.lines import Lines
 from ..widgets.picture import Frame, Listing, Picture, framed, sight
-from ..widgets.words import clock, several, stopwatch
 from .dialog import Dialog, along
 
 if TYPE_CHECKING:

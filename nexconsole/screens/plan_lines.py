@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ..text.units import duration, several
 from ..widgets.cells import Line, cells, column, cut, plain, plain_command, plain_query, wrapped
-from ..widgets.words import duration, several
 
 if TYPE_CHECKING:
     from ..actions.plan import Guard, Plan, Target

@@ -13,10 +13,10 @@ from textual.containers import Container
 from .. import paths
 from ..sources.loglines import moment
 from ..sources.text import clean
+from ..text.units import clock, count, several
 from ..widgets.cells import Line, as_text, cut, cut_front, fit, plain
 from ..widgets.lines import Lines
 from ..widgets.picture import Frame, Listing, Picture, framed, sight
-from ..widgets.words import clock, count, several
 from .dialog import Dialog
 from .prompt import Prompt
 

@@ -15,10 +15,10 @@ from textual.widgets import Input
 
 from .. import paths
 from ..panes import answers
+from ..text.units import clock
 from ..widgets import banner, figures
 from ..widgets.cells import BLANK, Line, Run, cells, column, cut, fit, length, plain, spread, wrapped
 from ..widgets.lines import Lines
-from ..widgets.words import clock
 from .console import JUDGED
 from .keys import NAMES
 from .scene import Scene, scene

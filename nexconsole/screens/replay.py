@@ -14,12 +14,12 @@ from ..journal import Entry
 from ..model import Reading, State
 from ..operations.replayed import REPLAY
 from ..panes.outbox import EVENTS
+from ..text.units import clock
 from ..warroom.recordings.cursor import VALUES
 from ..warroom.taking import taken_in
 from ..widgets.cells import Line, cut, fit, length, plain, spread
 from ..widgets.lines import Lines
 from ..widgets.playline import Following, player_line
-from ..widgets.words import clock
 from .console import Console
 from .incidents import Incidents
 from .story import words

@@ -18,10 +18,10 @@ from ..runbook.catalogue import ACTIONS as CATALOGUE
 from ..runbook.model import Branch, Question, Scenario, Step
 from ..runbook.resolution import Node, given, resolve
 from ..runbook.walk import Mark, Walk
+from ..text.units import clock
 from ..widgets.cells import Line, as_text, cells, column, cut, plain, wrapped
 from ..widgets.lines import Lines
 from ..widgets.picture import Frame, Listing, Picture, framed, sight
-from ..widgets.words import clock
 from .prompt import Prompt
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from ..journal import Entry, Kind
 from ..runbook.model import Scenario, Step
 from ..runbook.resolution import Node, resolve
+from ..text.units import clock, duration
 from ..warroom.incident import CALM, Incident
 from ..warroom.taking import Taken, taken_in
 from ..widgets.cells import Run, plain
-from ..widgets.words import clock, duration
 from . import strip
 from .console import LOUD
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ..text.units import clock
 from ..widgets.cells import Line, Run, cells, fit, plain, wrapped
-from ..widgets.words import clock
 
 if TYPE_CHECKING:
     from ..operations import Operation

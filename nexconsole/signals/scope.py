@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..text.units import duration, percent
+
 if TYPE_CHECKING:
     from ..settings import TransactionRules
 
@@ -45,8 +47,8 @@ def judge(providers: Sequence[ProviderTraffic], rules: TransactionRules, high_ra
     """
     attempts, failures = sum(p.attempts for p in providers), sum(p.failures for p in providers)
     if attempts < rules.few:
-        few = f"{attempts} attempts in {_minutes(rules.window_s)} are too few to say: {rules.few} are needed"
-        return Scope(because=few if attempts else f"nothing was attempted in {_minutes(rules.window_s)}")
+        few = f"{attempts} attempts in {duration(rules.window_s)} are too few to say: {rules.few} are needed"
+        return Scope(because=few if attempts else f"nothing was attempted in {duration(rules.window_s)}")
     judged = [p for p in providers if p.attempts >= rules.provider_few]
     bar = rules.provider_failing
     if failures / attempts >= high_rate and not any(_fails(p, bar) for p in judged):
@@ -67,7 +69,7 @@ def judge(providers: Sequence[ProviderTraffic], rules: TransactionRules, high_ra
     if len(failing) == 1:
         said = f"{worst.name} fails {_of_its(worst)}, but has only {worst.failures} of {failures} failures"
         return Scope(verdict="some", because=f"{said}; {_rest(others)}")
-    names = ", ".join(f"{p.name} {_percent(p.failures, p.attempts)}" for p in failing[:3])
+    names = ", ".join(f"{p.name} {percent(p.failures / p.attempts)}" for p in failing[:3])
     more = f" and {_number(len(failing) - 3)} more" if len(failing) > 3 else ""
     said = f"{_number(len(failing))} of {_number(len(judged))} providers fail ({names}{more}); {_rest(others)}"
     return Scope(verdict="some", because=said)
@@ -78,7 +80,7 @@ def _fails(provider: ProviderTraffic, bar: float) -> bool:
 
 
 def _nobody(attempts: int, failures: int, high_rate: float) -> Scope:
-    whole = f"{failures} of {attempts} fail ({_percent(failures, attempts)})"
+    whole = f"{failures} of {attempts} fail ({percent(failures / attempts)})"
     if failures / attempts < high_rate:
         return Scope(verdict="none", because=f"{whole}; no provider stands out")
     return Scope(because=f"{whole}, but at no one provider there are enough to say where")
@@ -90,7 +92,7 @@ def _everybody(failing: Sequence[ProviderTraffic], others: Sequence[ProviderTraf
         known = f"{_rest(others)}, too few to compare" if others else "there is no other to compare with"
         return Scope(because=f"{worst.name} fails {_of_its(worst)}; {known}")
     rates = sorted(p.failures / p.attempts for p in failing)
-    spread = f"{_percent(rates[0], 1)} to {_percent(rates[-1], 1)}"
+    spread = f"{percent(rates[0])} to {percent(rates[-1])}"
     who = "both" if len(failing) == 2 else f"all {_number(len(failing))}"
     return Scope(verdict="all", because=f"{who} providers with enough attempts fail ({spread})")
 
@@ -100,22 +102,13 @@ def _rest(others: Sequence[ProviderTraffic]) -> str:
     if not attempts:
         return "the others have no attempts"
     if len(others) == 1:
-        return f"the other one, {others[0].name}, fails {_percent(failures, attempts)} of {attempts}"
-    return f"the other {_number(len(others))} fail {_percent(failures, attempts)} of {attempts}"
+        return f"the other one, {others[0].name}, fails {percent(failures / attempts)} of {attempts}"
+    return f"the other {_number(len(others))} fail {percent(failures / attempts)} of {attempts}"
 
 
 def _of_its(provider: ProviderTraffic) -> str:
-    return f"{_percent(provider.failures, provider.attempts)} of its {provider.attempts}"
-
-
-def _percent(part: float, whole: float) -> str:
-    share = 100 * part / whole
-    return f"{share:.0f} %" if share >= 10 or share == 0 else f"{share:.1f} %"
+    return f"{percent(provider.failures / provider.attempts)} of its {provider.attempts}"
 
 
 def _number(count: int) -> str:
     return NUMBERS[count] if count < len(NUMBERS) else str(count)
-
-
-def _minutes(seconds: int) -> str:
-    return f"{seconds / 60:g} min" if seconds >= 60 else f"{seconds} s"

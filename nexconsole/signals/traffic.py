@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import MissingSchema
 from ..sources.text import clean_name
+from ..text.units import duration
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -124,7 +125,7 @@ async def from_postgres(sources: Sources, settings: Settings) -> Traffic:
     notes = ()
     if oldest > OLD_IN_FLIGHT_S:
         many = f"{in_flight} purchases are" if in_flight > 1 else "one purchase is"
-        notes = (f"{many} not decided yet, the oldest after {oldest / 60:.0f} min",)
+        notes = (f"{many} not decided yet, the oldest after {duration(oldest)}",)
     providers: dict[str, Counts] = {}
     for row in rows:
         name = clean_name(row["provider"])

@@ -8,7 +8,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,11 @@ from ..journal import journal_file, journal_folder, read_incident
 from ..model import utc_now
 from ..settings import Settings
 from ..sources.text import clean, strip_controls
+from ..text.units import duration
 from .breakglass.keeping import before_file, kept, sheet_file
 from .breakglass.sheet import WHOLE, sheet
 from .incident import fold
 from .reporting import writing
-from .times import span
 
 FORMATS = {"md": writing.as_markdown, "json": writing.as_json, "html": writing.as_html}
 
@@ -65,7 +64,7 @@ def run_sheet(settings: Settings) -> int:
         text = sheet({}, None, None, settings, now)
     else:
         text, written = found
-        print(f"As it was kept in {file}, {span(timedelta(seconds=now.timestamp() - written))} ago.")
+        print(f"As it was kept in {file}, {duration(now.timestamp() - written)} ago.")
         if WHOLE not in text and before_file(file).exists():
             print(f"An older one that knew everything: {before_file(file)}")
         print()

@@ -13,8 +13,8 @@ from typing import Any
 
 from ..journal import Entry, Kind
 from ..model import Reading, State
-from ..severity import percent
 from ..sources.text import clean
+from ..text.units import count, duration, latency, percent
 
 Number = int | float
 BUCKET_S = 15  # several consoles write the same: the first of each bucket counts
@@ -156,14 +156,6 @@ def _rounded(number: float | None, digits: int = 4) -> float | None:
     return None if number is None else round(number, digits)
 
 
-def _time(seconds: Number) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-
-
-def _count(number: Number) -> str:
-    return f"{number:,.0f}".replace(",", " ")
-
-
 TAKES = {
     "transactions": _transactions,
     "circuits": _circuits,
@@ -175,17 +167,17 @@ TAKES = {
 }
 MEANINGS = {
     "failure_rate": Meaning("failure rate", percent),
-    "attempts": Meaning("purchase attempts", _count, less=True),
-    "latency_p95_s": Meaning("latency p95", lambda seconds: f"{seconds:.1f} s"),
+    "attempts": Meaning("purchase attempts", count, less=True),
+    "latency_p95_s": Meaning("latency p95", latency),
     "worst_provider_rate": Meaning("worst provider's failure rate", percent),
-    "circuits_open": Meaning("circuits open", _count),
-    "outbox_pending": Meaning("outbox pending", _count),
-    "outbox_oldest_pending_s": Meaning("oldest outbox event", _time),
-    "outbox_failed": Meaning("outbox failed", _count),
-    "reservations_pending": Meaning("reservations pending", _count),
-    "reservations_stuck": Meaning("reservations stuck", _count),
-    "locks_abandoned": Meaning("locks abandoned", _count),
-    "sessions_blocked": Meaning("database sessions blocked", _count),
-    "pods_ready": Meaning("pods ready", _count, less=True),
-    "pods_desired": Meaning("pods wanted", _count),
+    "circuits_open": Meaning("circuits open", count),
+    "outbox_pending": Meaning("outbox pending", count),
+    "outbox_oldest_pending_s": Meaning("oldest outbox event", duration),
+    "outbox_failed": Meaning("outbox failed", count),
+    "reservations_pending": Meaning("reservations pending", count),
+    "reservations_stuck": Meaning("reservations stuck", count),
+    "locks_abandoned": Meaning("locks abandoned", count),
+    "sessions_blocked": Meaning("database sessions blocked", count),
+    "pods_ready": Meaning("pods ready", count, less=True),
+    "pods_desired": Meaning("pods wanted", count),
 }

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..journal import Entry, Kind
 from ..model import Reading, State
-from ..severity import percent
 from ..sources.text import clean
+from ..text.units import duration, latency, percent
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -131,13 +131,13 @@ def _transactions(value: Any, known: Mapping[str, str], settings: Settings) -> F
     if value.latency_p95_s is not None:
         slow = value.latency_p95_s > rules.latency_s
         state = f"{'over' if slow else 'under'} {rules.latency_s:g} s"
-        yield "latency", state, f"purchase latency p95 is {value.latency_p95_s:.1f} s: {state}", {"usual": not slow}
+        yield "latency", state, f"purchase latency p95 is {latency(value.latency_p95_s)}: {state}", {"usual": not slow}
 
 
 def _outbox(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
     oldest = value.oldest_pending_s or 0.0
     late = oldest > settings.outbox.stuck_after_s
-    words = f"the oldest outbox event has waited {oldest / 60:.0f} min" if late else "the outbox is in time again"
+    words = f"the oldest outbox event has waited {duration(oldest)}" if late else "the outbox is in time again"
     yield "outbox", "late" if late else "in time", words, {"usual": not late}
     words = f"outbox events failed: {value.failed}" if value.failed else "no failed outbox events are left"
     yield "outbox failures", "some" if value.failed else "none", words, {"usual": not value.failed}

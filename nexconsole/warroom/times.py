@@ -1,4 +1,4 @@
-"""How long it took: to detect, engage, mitigate and recover; and times as people say them."""
+"""How long it took: to detect, engage, mitigate and recover."""
 
 from __future__ import annotations
 
@@ -44,24 +44,3 @@ def recovered(incident: Incident) -> datetime | None:
     """When the severity went back to none and stayed there; None where it did not, or never rose."""
     levels = incident.levels
     return levels[-1].at if len(levels) > 1 and levels[-1].level == CALM else None
-
-
-def span(length: timedelta) -> str:
-    """Such as 48 s, 22 min, 1 h 05 min, 4 d 3 h: the same on every machine."""
-    seconds = max(0, int(length.total_seconds()))
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if minutes < 1:
-        return f"{seconds} s"
-    if minutes < 10:
-        return f"{minutes} min {seconds % 60:02} s"
-    if hours < 1:
-        return f"{minutes} min"
-    return f"{hours} h {minutes % 60:02} min" if days < 1 else f"{days} d {hours % 24} h"
-
-
-def moment(at: datetime) -> str:
-    return f"{at.isoformat(sep=' ', timespec='seconds')[:19]}Z"
-
-
-def clock(at: datetime) -> str:
-    return at.isoformat(timespec="seconds")[11:19]

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..model import Reading, SourceHealth, State
+from ..text.units import clock, duration, milliseconds, several, since
 from .cells import Line, Run, cells, cut, fit, length, plain, spread
-from .words import clock, duration, milliseconds, several, since
 
 if TYPE_CHECKING:
     from ..settings import Settings

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..text.units import duration, stopwatch
 from .cells import Line, cut, fit, length
-from .words import duration, stopwatch
 
 if TYPE_CHECKING:
     from ..warroom.recordings.player import Player

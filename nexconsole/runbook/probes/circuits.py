@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...signals.circuits import Circuits, ProviderCircuit
-from .probe import MAYBE_PROVIDER, PROVIDER, Found, Probe, View, duration, many
+from ...text.units import duration
+from .probe import MAYBE_PROVIDER, PROVIDER, Found, Probe, View, many
 
 STATES = ("open", "half-open", "unknown", "closed")  # the most urgent first
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ...signals.locks import Locks
+from ...text.units import duration
 from ..catalogue import Argument
-from .probe import Found, Probe, View, duration, many
+from .probe import Found, Probe, View, many
 
 
 def _abandoned(view: View) -> Found:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...model import Reading, State
 from ...settings import Settings
-from ...severity import duration as duration
+from ...text.units import duration
 from ..catalogue import Argument
 
 PROVIDER = Argument(name="provider", kind="provider")
@@ -137,10 +137,6 @@ def answer(
         gives=found.gives,
         lacks=found.lacks,
     )
-
-
-def percent(rate: float) -> str:
-    return f"{rate * 100:.1f} %"
 
 
 def many(count: float, one: str, more: str = "") -> str:

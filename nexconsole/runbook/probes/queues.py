@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from ...signals.outbox import Events, Outbox
 from ...signals.reservations import Reservations
-from .probe import Found, Probe, View, duration, many
+from ...text.units import duration
+from .probe import Found, Probe, View, many
 
 RECONCILE_EVERY_S = 900  # the newest worker's round; the oldest install has none at all (facts 1.8, 6)
 

@@ -8,8 +8,9 @@ from ...severity import LEVELS
 from ...signals.alerts import Alerts
 from ...signals.database import Database, Session
 from ...signals.workloads import Workloads
+from ...text.units import duration, percent
 from ..catalogue import Argument
-from .probe import Found, Probe, View, duration, many, percent
+from .probe import Found, Probe, View, many
 
 MONITOR = "GRANT pg_monitor to the console's role"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ...signals.transactions import ProviderTraffic, Transactions
-from .probe import PROVIDER, Found, Probe, View, duration, many, percent
+from ...text.units import duration, latency, percent
+from .probe import PROVIDER, Found, Probe, View, many
 
 
 def _rate(view: View) -> Found:
@@ -33,8 +34,8 @@ def _latency(view: View) -> Found:
     value: Transactions = view.value
     if value.latency_p95_s is None:
         return Found(text="not known: no purchase's duration was measured", value=None)
-    least = "at least " if value.latency_saturated else ""
-    return Found(text=f"95 % of purchases take up to {least}{value.latency_p95_s:.1f} s", value=value.latency_p95_s)
+    longest = latency(value.latency_p95_s, value.latency_saturated)
+    return Found(text=f"95 % of purchases take up to {longest}", value=value.latency_p95_s)
 
 
 def _worst(view: View) -> Found:

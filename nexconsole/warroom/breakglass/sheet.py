@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Literal
 
 from ...journal.scrubbing import secrets_of
 from ...model import Reading, SourceHealth, State
-from ...severity import RULES, Severity, percent
+from ...severity import RULES, Severity
 from ...sources import NAMES
 from ...sources.text import clean, strip_controls
 from ...status import SUMMARIES
+from ...text.units import duration, moment, percent
 from ..incident import Incident
-from ..times import moment, span
 from .remedies import Remedy, Scene, laid_out, remedies, variables
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def _values(readings: Mapping[str, Reading], now: datetime) -> Iterator[Row]:
 
 
 def _when(at: datetime, now: datetime) -> tuple[str, str]:
-    return f" {moment(at.astimezone(UTC))}", f", {span(now - at)} before"
+    return f" {moment(at.astimezone(UTC))}", f", {duration(now - at, exact=True)} before"
 
 
 def _none(value: object) -> Iterator[str]:
@@ -249,7 +249,7 @@ def _database(value: object) -> Iterator[str]:
         if one.blocks or one.blocked_by:
             does = f"blocks {one.blocks}" if one.blocks else f"blocked by {', '.join(map(str, one.blocked_by[:5]))}"
             state = one.state or "state hidden"
-            yield f"pid {one.pid} {one.application} {state}, {one.transaction_s or 0:.0f} s: {does}"
+            yield f"pid {one.pid} {one.application} {state}, {duration(one.transaction_s or 0)}: {does}"
 
 
 def _workloads(value: object) -> Iterator[str]:

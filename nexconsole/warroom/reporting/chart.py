@@ -8,9 +8,9 @@ from html import escape
 from typing import Any
 
 from ...severity import LEVELS
+from ...text.units import clock
 from ..figures import Number, extents, said, title
 from ..incident import Incident
-from ..times import clock
 
 DRAWN = ("failure_rate", "outbox_pending", "reservations_pending")
 STANDS = timedelta(seconds=90)  # a figure counts until the next one, and no longer than this

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+from ...text.units import clock, duration, moment
 from ..figures import extents, said, title
 from ..incident import CALM, Incident, Level
 from ..proposals import Proposal
 from ..taking import Taken
-from ..times import clock, moment, span, times_of
+from ..times import times_of
 from .blocks import Block, Bullets, Chart, Code, Heading, Section, Table, Text
 
 MISSING = "not on record"
@@ -81,7 +82,7 @@ def _summary(incident: Incident) -> Iterator[Block]:
     began = f" Severity was first judged at {moment(incident.since)}." if incident.since != incident.begin else ""
     yield Text(
         f"From {moment(incident.begin)} to {moment(incident.end)} (first and last entry),"
-        f" {span(incident.lasted)}; {ended}.{began} All times are UTC."
+        f" {duration(incident.lasted, exact=True)}; {ended}.{began} All times are UTC."
     )
     if incident.levels or incident.declared:
         yield from _severity(incident)
@@ -133,14 +134,14 @@ def _people(incident: Incident) -> Iterator[Block]:
 
 
 def _or_missing(length: timedelta | None) -> str:
-    return MISSING if length is None else span(length)
+    return MISSING if length is None else duration(length, exact=True)
 
 
 def _lasting(incident: Incident, levels: Sequence[Level]) -> Iterator[str]:
     assert incident.end is not None
     ends = [*(level.at for level in levels[1:]), incident.end]
     for level, end in zip(levels, ends, strict=True):
-        yield f"{level.level} from {clock(level.at)} for {span(end - level.at)}"
+        yield f"{level.level} from {clock(level.at)} for {duration(end - level.at, exact=True)}"
 
 
 def _standing(incident: Incident) -> Block:

@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from ...sources.masking import mask
+from ...text.units import duration
 from ..figures import Number, extents, said, title
 from ..incident import CALM, Incident
 from ..taking import Taken
-from ..times import recovered, span, times_of
+from ..times import recovered, times_of
 from . import chart
 from .blocks import Block, Bullets, Chart, Code, Heading, Table, Text
 from .covering import covered
@@ -156,13 +157,13 @@ def _state(incident: Incident, now: datetime) -> str:
     levels = sorted((*incident.levels, *incident.declared), key=lambda level: level.at)
     risen = next((level.at for level in levels if level.level != CALM), None)
     if risen is None:
-        return f"no severity on record, {span(incident.lasted)}"
+        return f"no severity on record, {duration(incident.lasted, exact=True)}"
     since = incident.since if incident.opened_by else risen
     calm, declared = recovered(incident), incident.declared and incident.level != CALM
     if calm is not None and (incident.closed is not None or not declared):
-        return f"over after {span(calm - since)}"
+        return f"over after {duration(calm - since, exact=True)}"
     on = incident.closed is None and incident.end <= now < incident.end + GOES_ON
-    lasted = span((now if on else incident.end) - since)
+    lasted = duration((now if on else incident.end) - since, exact=True)
     return f"{incident.level} {lasted}" if incident.closed is None else f"closed at {incident.level} after {lasted}"
 
 

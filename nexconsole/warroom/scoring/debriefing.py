@@ -15,8 +15,8 @@ import msgspec
 from ...errors import JournalError
 from ...journal import Entry, journal_file, merge, read, recent_files
 from ...sources.text import clean
+from ...text.units import duration
 from ..incident import fold
-from ..times import span
 from .score import Course, Diagnosis, Reached, Score, advice, score
 
 FORMAT = 1  # of the JSON document
@@ -61,7 +61,7 @@ def _diagnosis(fault: Mapping[str, Any], now: datetime) -> Diagnosis:
 
 def as_text(found: Score, record: Mapping[str, Any], columns: int = 100) -> str:
     """Five lines or a few more, wrapped at the terminal's width."""
-    lines = [f"drill {record['scenario']}, seed {record['seed']}: {span(found.lasted)}"]
+    lines = [f"drill {record['scenario']}, seed {record['seed']}: {duration(found.lasted, exact=True)}"]
     for label, text in _said(found):
         room = {"initial_indent": f"  {label:<{_LABEL}}", "subsequent_indent": " " * (_LABEL + 2)}
         lines += textwrap.wrap(text, max(40, columns), break_on_hyphens=False, **room)
@@ -106,7 +106,7 @@ def _times(course: Course) -> str:
 
 def _together(length: timedelta) -> str:
     """A length that no line's end divides."""
-    return span(length).replace(" ", _JOINED)
+    return duration(length, exact=True).replace(" ", _JOINED)
 
 
 def _reached(word: str, mark: Reached) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ...text.units import duration
 from ..incident import CALM, Incident, Step
 from ..standing import Standing
 from ..taking import Taken
-from ..times import recovered, span
+from ..times import recovered
 
 HELPED, NOTHING, HARM, REFUSED, FAILED, UNKNOWN = "helped", "did nothing", "did harm", "refused", "failed", "unknown"
 EFFECTS = (HELPED, NOTHING, HARM, REFUSED, FAILED, UNKNOWN)
@@ -247,7 +248,7 @@ def _longest(courses: Sequence[Course]) -> str:
     if not parts:
         return "Well done."
     length, (stretch, hint) = max(parts, key=lambda part: part[0])
-    return f"Most of the time, {span(length)}, went {stretch}: {hint}."
+    return f"Most of the time, {duration(length, exact=True)}, went {stretch}: {hint}."
 
 
 _STRETCHES = (

@@ -1,0 +1,1 @@
+"""Text that people read: the only place that formats a duration, a percentage, a count or a time."""

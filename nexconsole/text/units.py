@@ -1,0 +1,106 @@
+"""Durations, percentages, counts and times as text: the same on screen, in sentences, in status and in reports."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+SECONDS_BELOW = 2 * MINUTE  # from here on in minutes
+MINUTES_BELOW = 2 * HOUR
+HOURS_BELOW = 2 * DAY
+EXACT_BELOW = 10 * MINUTE
+
+
+def duration(seconds: float | timedelta | None, *, exact: bool = False) -> str:
+    """`0 s`, `112 s`, `17 min`, `3 h 10 min`, `2 d 4 h`: rounded down; a dash where nothing is known.
+
+    `exact` adds the seconds below ten minutes: `2 min 5 s`. Negative durations are `0 s`.
+    """
+    if seconds is None:
+        return "-"
+    whole = max(0, int(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds))
+    if whole < SECONDS_BELOW:
+        return f"{whole} s"
+    if exact and whole < EXACT_BELOW and whole % MINUTE:
+        return f"{whole // MINUTE} min {whole % MINUTE} s"
+    if whole < MINUTES_BELOW:
+        return f"{whole // MINUTE} min"
+    if whole < HOURS_BELOW:
+        return _two(whole // HOUR, "h", whole % HOUR // MINUTE, "min")
+    return _two(whole // DAY, "d", whole % DAY // HOUR, "h")
+
+
+def _two(first: int, unit: str, second: int, smaller: str) -> str:
+    return f"{first} {unit} {second} {smaller}" if second else f"{first} {unit}"
+
+
+def percent(rate: float | None) -> str:
+    """A rate of 0..1 as a percentage: `17.8 %`, `0.04 %`; a dash where nothing was measured, which is never `0 %`."""
+    return "-" if rate is None else f"{percent_figure(rate)} %"
+
+
+def percent_figure(rate: float) -> str:
+    """The figure alone: `17.8`, `93`, `0.04`, `<0.01`. Only none is `0` and only all is `100`."""
+    value = rate * 100
+    if value <= 0:
+        return "0"
+    if value >= 100:
+        return "100"
+    if value < 0.01:
+        return "<0.01"
+    if value < 0.095:
+        return f"{value:.2f}"
+    return f"{min(value, 99.9):.1f}".removesuffix(".0")
+
+
+def latency(seconds: float | None, saturated: bool = False) -> str:
+    """`380 ms`, `2.1 s`; "at least" where the histogram ends before the truth does."""
+    if seconds is None:
+        return "-"
+    text = f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else f"{seconds:.1f} s"
+    return f"at least {text}" if saturated else text
+
+
+def milliseconds(value: float) -> str:
+    """`0.4 ms`, `38 ms`, `1.2 s`."""
+    return f"{value:.1f} ms" if value < 0.95 else f"{value:.0f} ms" if value < 999.5 else f"{value / 1000:.1f} s"
+
+
+def count(number: float, capped: bool = False) -> str:
+    """Thousands set apart by a space; `+` where counting stopped at the bound."""
+    return f"{number:,.0f}".replace(",", " ") + ("+" if capped else "")
+
+
+def several(number: int, one: str, many: str | None = None) -> str:
+    """`1 pod`, `3 pods`."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def ago(seconds: float | None) -> str:
+    """An age that doesn't tick while it is young: `now`, then steps of 5 s to `55 s ago`, then as durations."""
+    if seconds is None:
+        return "never"
+    if seconds < 5:
+        return "now"
+    return f"{duration(seconds // 5 * 5 if seconds < MINUTE else seconds // MINUTE * MINUTE)} ago"
+
+
+def clock(at: datetime) -> str:
+    """`14:07:31`, in UTC."""
+    return f"{at.astimezone(UTC):%H:%M:%S}"
+
+
+def moment(at: datetime) -> str:
+    """`2026-11-29 14:07:31Z`."""
+    return f"{at.astimezone(UTC).isoformat(sep=' ', timespec='seconds')[:19]}Z"
+
+
+def since(at: datetime | None, now: datetime) -> float | None:
+    """Seconds from `at` to `now`, never negative; None where there is no `at`."""
+    return None if at is None else max(0.0, (now - at).total_seconds())
+
+
+def stopwatch(since: datetime | None, now: datetime) -> str:
+    """`00:22:13` since then."""
+    seconds = max(0, int((now - since).total_seconds())) if since is not None else 0
+    return f"{seconds // HOUR:02}:{seconds % HOUR // MINUTE:02}:{seconds % MINUTE:02}"
