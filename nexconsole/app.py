@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
@@ -30,6 +30,7 @@ from .settings import Settings
 from .sources import NAMES
 from .sources.importing import COURTESY
 from .widgets.curtain import CURTAIN
+from .widgets.output import FrugalApp
 from .widgets.terminal import steady
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ LOOKING = ("help", "journal", "logs", "next_theme", "quit", "help_quit", "comman
 BEHIND = ("signals", "severity", *(f"sources.{name}" for name in NAMES))
 
 
-class NexConsole(App[None]):
+class NexConsole(FrugalApp):
     """The console on these sources, or on those that `opener` makes of the settings once the screen stands.
 
     Without either nothing is polled: readings come by `console_screen.show`. `refused` is why it ended at once.
@@ -167,10 +168,13 @@ class NexConsole(App[None]):
             self._leave(signals_of_the_system.SIGHUP)
         elif getattr(driver, "caught_up", False):
             driver.behind = False
+            self.sent.forget()
             self.screen.refresh()
 
     async def on_event(self, event: events.Event) -> None:
-        if isinstance(event, events.InputEvent):
+        if isinstance(event, events.Resize):
+            self.sent.forget()  # a terminal that has another size, or comes back, may show anything
+        elif isinstance(event, events.InputEvent):
             COURTESY.key()
             if isinstance(event, events.Key) and not event.is_forwarded and self.presenting:
                 self.presentation.pressed(self.console_screen, event, self.screen.focused)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from datetime import timedelta
 
 import pyte
+import pytest
 import sample_readings as sample
 from textual.pilot import Pilot
 
+from nexconsole import themes
 from nexconsole.app import NexConsole
 from nexconsole.settings import Settings
+from nexconsole.widgets.output import Sent
 
 SIZE = (100, 30)
 
@@ -19,22 +23,34 @@ class Recorded(NexConsole):
     """Feeds a terminal emulator with every update, as the driver would feed a terminal."""
 
     def __init__(self) -> None:
-        super().__init__(Settings(name="nexnum-eu"), None, clock=lambda: sample.NOW)
+        self.now = sample.NOW
+        super().__init__(Settings(name="nexnum-eu"), None, clock=lambda: self.now)
         self.terminal = pyte.Screen(*SIZE)
         self.stream = pyte.Stream(self.terminal)
-        self.sent = 0
+        self.written = 0  # bytes
+        self._difference, self.sent.difference = self.sent.difference, self._recorded
 
-    def _display(self, screen, renderable) -> None:
-        super()._display(screen, renderable)
-        if screen is self.screen and renderable is not None and hasattr(renderable, "render_segments"):
-            text = renderable.render_segments(self.console)
-            self.sent += len(text.encode())
-            self.stream.feed(text)
+    def _recorded(self, update, console) -> str:
+        sequences = self._difference(update, console)
+        self.written += len(sequences.encode())
+        self.stream.feed(sequences)
+        return sequences
+
+
+def shown(terminal: pyte.Screen) -> list[list[tuple]]:
+    """Every cell with its colours; of a blank only the background."""
+    rows = ([terminal.buffer[y][x] for x in range(SIZE[0])] for y in range(SIZE[1]))
+    return [[(one.data, one.bg, *(() if one.data == " " else (one.fg, one.bold, one.underscore))) for one in row]
+            for row in rows]  # fmt: skip
 
 
 def same(app: Recorded) -> bool:
-    wanted = [strip.text for strip in app.screen._compositor.render_strips()]
-    return [line.rstrip() for line in app.terminal.display] == [line.rstrip() for line in wanted]
+    """Whether the terminal shows what it would if everything had been drawn on an empty one."""
+    empty = pyte.Screen(*SIZE)
+    pyte.Stream(empty).feed(Sent().difference(app._whole(app.screen), app.console))
+    wanted = [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
+    assert [line.rstrip() for line in empty.display] == wanted
+    return shown(app.terminal) == shown(empty)
 
 
 async def settle(pilot: Pilot) -> None:
@@ -47,11 +63,11 @@ async def test_the_updates_of_a_changing_picture_add_up_to_it() -> None:
     app = Recorded()
     names = ("5sim", "界界 wide", "smsbower", "e\u0301te\u0301", "🔥 fire")
     async with app.run_test(size=SIZE) as pilot:
-        for world in ("calm", "incident", "stale", "unconfigured", "incident"):
+        for world in ("calm", "incident", "stale", "unconfigured"):
             for name, reading in sample.WORLDS[world]().items():
                 app.console_screen.show(reading)
                 if name == "circuits" and reading.value:
-                    for _ in range(12):
+                    for _ in range(8):
                         providers = list(reading.value.providers)
                         random_numbers.shuffle(providers)
                         renamed = tuple(
@@ -74,8 +90,75 @@ async def test_a_changed_figure_costs_bytes_of_its_own_and_no_others() -> None:
             app.console_screen.show(reading)
         await settle(pilot)
         reading = sample.calm()["transactions"]
-        app.sent = 0
+        app.written = 0
         app.console_screen.show(replace(reading, value=replace(reading.value, attempts=413)))
         await settle(pilot)
         assert same(app)
-        assert 0 < app.sent < 60
+        assert 0 < app.written < 60
+
+
+async def ticks(app: Recorded, pilot: Pilot, many: int = 12) -> int:
+    """Bytes of so many seconds with new readings in them."""
+    begun = app.written
+    for n in range(many):
+        app.now += timedelta(seconds=1)
+        for name, reading in sample.calm().items():
+            value = replace(reading.value, attempts=400 + n) if name == "transactions" else reading.value
+            app.console_screen.show(replace(reading, value=value, taken_at=app.now, attempted_at=app.now))
+        app.console_screen.tick()
+        await settle(pilot)
+    return app.written - begun
+
+
+async def test_below_an_open_screen_no_more_is_drawn_than_at_rest() -> None:
+    app = Recorded()
+    async with app.run_test(size=SIZE) as pilot:
+        await ticks(app, pilot, 2)
+        rest = await ticks(app, pilot)
+        assert 0 < rest < 12 * 400
+        for key in ("question_mark", "ctrl+p", "J", "n", "B", "y", "l", "s", "i"):
+            below = app.screen
+            await pilot.press(key)
+            await pilot.pause(0.2)
+            await settle(pilot)
+            assert app.screen is not below or key in "ls", key
+            await ticks(app, pilot, 2)
+            assert await ticks(app, pilot) <= 1.3 * rest, key
+            assert same(app), key
+            while app.screen is not below:
+                await pilot.press("escape")
+                await settle(pilot)
+
+
+async def test_a_screen_is_sent_once_and_whole_when_it_opens_and_when_it_closes() -> None:
+    app = Recorded()
+    async with app.run_test(size=SIZE) as pilot:
+        await ticks(app, pilot, 2)
+        for key in ("question_mark", "escape", "J", "escape", "B", "escape", "1", "1", "2", "2"):
+            begun = app.written
+            await pilot.press(key)
+            await pilot.pause(0.3)
+            assert 0 < app.written - begun < 7_000, key
+            assert same(app), key
+
+
+async def test_a_terminal_that_was_resized_or_fell_behind_is_sent_everything() -> None:
+    app = Recorded()
+    async with app.run_test(size=SIZE) as pilot:
+        await ticks(app, pilot, 2)
+        app.terminal.reset()
+        app.sent.forget()
+        app.screen.refresh()
+        await settle(pilot)
+        await pilot.pause(0.1)
+        assert same(app)
+
+
+@pytest.mark.parametrize("theme", [theme.name for theme in themes.THEMES])
+async def test_another_theme_changes_every_colour(theme: str) -> None:
+    app = Recorded()
+    async with app.run_test(size=SIZE) as pilot:
+        await ticks(app, pilot, 2)
+        app.theme = theme
+        await pilot.pause(0.2)
+        assert same(app)

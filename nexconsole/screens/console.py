@@ -20,7 +20,6 @@ from ..text.units import clock as clock_words
 from ..widgets import banner
 from ..widgets.cells import Line, fit, length, plain, spread
 from ..widgets.lines import Lines
-from ..widgets.output import CellCompositor
 from ..widgets.picture import Space
 
 if TYPE_CHECKING:
@@ -93,7 +92,6 @@ class Console(Screen[None]):
         notice: str = "",
     ) -> None:
         super().__init__()
-        self._compositor = CellCompositor()
         self.settings = settings
         self.readings: dict[str, Reading] = {}
         self.severity: Severity | None = None

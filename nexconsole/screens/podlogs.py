@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 KEPT = 2_000  # lines that can be scrolled back to
 A_LOOK = 1_000  # new lines of one pod that are looked at in one turn; the rest is counted
 EVERY_S = 0.25
+DRAWN_EVERY_S = 1.0  # what is new is drawn; many lines a second are many bytes on a slow link
 LONGEST = 1_000  # characters of a line
 POD = 14  # cells of a pod's name
 INKS = {"error": "warn", "fatal": "alarm", "warn": "doubt"}
@@ -69,10 +70,15 @@ class PodLogs(Dialog[None]):
 
     def on_mount(self) -> None:
         self.set_interval(EVERY_S, self.read)
-        self.call_after_refresh(self.read)
+        self.set_interval(DRAWN_EVERY_S, self.paint)
+        self.call_after_refresh(self._begin)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.paint)
+
+    def _begin(self) -> None:
+        self.read()
+        self.paint()
 
     # --- reading ----------------------------------------------------------------------------------------------
 
@@ -93,7 +99,6 @@ class PodLogs(Dialog[None]):
         if self._last is not None:  # the lines in sight stay where they are, as long as they are kept
             self._last -= max(0, len(self.kept) + len(new) - KEPT)
         self.kept.extend((name, line) for _, name, line in new)
-        self.paint()
 
     # --- keys -------------------------------------------------------------------------------------------------
 
@@ -119,7 +124,7 @@ class PodLogs(Dialog[None]):
             self.kept.clear()
             self._read_to.clear()
             self._last = None
-            self.read()
+            self._begin()
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(as_text(self.query_one("#entries", Lines).lines[1:-1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.reactive import Reactive
 from textual.strip import Strip
 from textual.widget import Widget
@@ -20,6 +21,9 @@ class Lines(Widget):
     """Shows a tuple of lines, each as wide as the widget. Scrolling is the business of whoever makes the lines:
     the drawing then costs what is in sight, however long the list behind it is."""
 
+    class Drawn(Message):
+        """What is shown was drawn for the size that it has had since a while."""
+
     ALLOW_SELECT = False
     # Nothing in here scrolls by Textual's means, so a new size of the inside asks for no second layout of everything.
     virtual_size: Reactive[Size] = Reactive(Size(0, 0), layout=False)
@@ -28,6 +32,12 @@ class Lines(Widget):
         super().__init__(id=id, classes=classes)
         self._lines: tuple[Line, ...] = ()
         self._inks: dict[str, Style] = {}
+        self._drawn_for = Size(0, 0)
+
+    @property
+    def owed(self) -> bool:
+        """Whether what is shown was drawn for another size."""
+        return self._drawn_for != self.size
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -42,6 +52,9 @@ class Lines(Widget):
         if not self.is_mounted:
             return
         width, height = self.size
+        if self.owed:
+            self._drawn_for = self.size
+            self.post_message(self.Drawn())
         regions = []
         for y in range(min(height, max(len(old), len(lines)))):
             before, after = old[y] if y < len(old) else (), lines[y] if y < len(lines) else ()

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from . import costs, figures, large, recorded, worlds
+from . import costs, figures, large, recorded, slow, worlds
 from .table import Figure, lines
 from .terminal import NeverHappened
 
@@ -26,8 +26,14 @@ def parts(quick: bool) -> dict[str, Part]:
             yield from figures.keys_at_rest(world, 26 if quick else 78)
             yield from figures.keys_while_importing(world, 1 if quick else 4)
 
+    def slow_link() -> Iterator[Figure]:
+        with worlds.calm() as world:
+            yield from figures.screens_at_rest(world, 3.0 if quick else 8.0)
+            yield from slow.keys_over_a_slow_link(world)
+
     return {
         "calm": calm,
+        "slow": slow_link,
         "hanging": lambda: figures.keys_while_hanging(20 if quick else 60),
         "log": lambda: figures.log_lines(12 if quick else 40),
         "crowd": lambda: figures.crowd(1 if quick else 3, span_s, 26 if quick else 78, 12 if quick else 40),

@@ -19,6 +19,7 @@ SCREEN_ONLY = [sys.executable, str(Path(__file__).with_name("screen_only.py"))]
 TITLES = ("1 Transactions", "2 Circuits", "3 Outbox", "4 Reservations", "5 Database", "6 Workloads", "7 Alerts")
 LOADED_S = 8.0  # by then all client libraries are imported and every signal has been read
 MOVE = "j or k"
+SCREENS = {"keys": "?", "palette": "\x10", "journal": "J", "a note": "n", "sheet": "B", "scenario": "s"}
 STRIP = 1  # the line of the screen that tells the sources' health
 
 Environment = Mapping[str, str]
@@ -96,6 +97,33 @@ def rests(world: Environment, rounds: int, span_s: float) -> Iterator[Figure]:
     yield against("CPU, polling five sources too", "%", [rest.cpu_percent for rest in mine], others, None)
     memory = [rest.memory_mb for rest in mine]
     yield against("memory, all clients", "MB", memory, [rest.memory_mb for rest in reference], 2.6, note="PSS")
+
+
+def screens_at_rest(world: Environment, span_s: float) -> Iterator[Figure]:
+    """Bytes while each screen lies open, against those of the panes alone in the same console."""
+    with worlds.console(dict(world)) as (console, environment), Terminal(console, environment) as terminal:
+        terminal.until(console_stands)
+        terminal.rest(LOADED_S)
+        panes = _bytes_per_s(terminal, span_s)
+        worst, which = 0.0, ""
+        for name, key in SCREENS.items():
+            terminal.press(key)
+            terminal.rest(1.5)
+            worst, which = max((worst, which), (_bytes_per_s(terminal, span_s), name))
+            terminal.press("\x1b")
+            terminal.until(console_stands)
+            terminal.rest(1.0)
+        terminal.press("l")
+        terminal.rest(1.5)
+        yield Figure("bytes while the pods' logs are followed", _bytes_per_s(terminal, span_s), "B/s", 4000)
+        yield Figure("bytes below an open screen", worst, "B/s", reference=panes, ratio=worst / panes, most_ratio=2.0,
+                     note=f"worst of {len(SCREENS)} ({which})")  # fmt: skip
+
+
+def _bytes_per_s(terminal: Terminal, span_s: float) -> float:
+    before, then = terminal.bytes, time.perf_counter()
+    terminal.rest(span_s)
+    return (terminal.bytes - before) / (time.perf_counter() - then)
 
 
 # --- keys -----------------------------------------------------------------------------------------------------
