@@ -47,6 +47,22 @@ class Denied(SourceError):
     kind = "denied"
 
 
+class AdmissionRefused(SourceError):
+    """The source knows the account and its rights, and says no to this request: a policy, a quota, a freeze."""
+
+    kind = "refused"
+
+
+class Busy(SourceError):
+    """The source asks to be left alone for `wait_s` seconds; 0 where it does not say how long."""
+
+    kind = "busy"
+
+    def __init__(self, source: str, sentence: str, wait_s: float = 0.0) -> None:
+        super().__init__(source, sentence)
+        self.wait_s = wait_s
+
+
 class BadAnswer(SourceError):
     """The source answered something that is not what it should be: garbage, HTML, a redirect."""
 

@@ -69,10 +69,14 @@ class Reading(Generic[V]):
 
 @dataclass(frozen=True, kw_only=True)
 class SourceHealth:
-    """A source as its last exchange left it. `latency_ms` is of the last good one, `at` is UTC."""
+    """A source as its last exchange left it. `latency_ms` is of the last good one, `at` is UTC.
+
+    `place` says where in the source we are, where one address holds several: "prod-eu/nexnum".
+    """
 
     name: str
     configured: bool = True
+    place: str = ""
     latency_ms: float | None = None
     ok_at: datetime | None = None
     failed_at: datetime | None = None

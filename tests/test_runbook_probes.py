@@ -16,9 +16,10 @@ from nexconsole.signals.database import Database, Session
 from nexconsole.signals.lock_keys import Lock
 from nexconsole.signals.locks import Family, Locks
 from nexconsole.signals.outbox import Event, Events, Outbox
+from nexconsole.signals.pods import Pod
 from nexconsole.signals.reservations import Pile, Reservations
 from nexconsole.signals.transactions import ProviderTraffic, Scope, Transactions
-from nexconsole.signals.workloads import Pod, Release, Workloads
+from nexconsole.signals.workloads import Release, Workloads
 
 NOW = datetime(2026, 11, 23, 14, 7, 31, tzinfo=UTC)
 

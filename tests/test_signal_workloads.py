@@ -170,10 +170,12 @@ async def test_what_may_not_be_read_is_a_note_and_the_rest_is_there(tmp_path: Pa
     async with small_cluster(tmp_path) as small:
         sources = small.sources("viewer", autoscaler="other", container="none")
         reading = await read_once(SIGNAL, sources, Settings(kubernetes=sources.kubernetes.settings))
-        assert reading.value.notes == (
+        autoscaler, container = reading.value.notes
+        assert autoscaler == (
             "autoscaler: there is no horizontalpodautoscaler other in namespace default: "
-            "set kubernetes.autoscaler or kubernetes.namespace",
+            "set kubernetes.autoscaler or kubernetes.namespace"
         )
+        assert container.endswith("has no container none: it has nexnum-app; set kubernetes.container")
         assert len(reading.value.pods) == 3
         nobody = small.sources("nobody")
         reading = await read_once(SIGNAL, nobody, Settings(kubernetes=nobody.kubernetes.settings))

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from ..errors import NexConsoleError, SourceError
-from ..sources.kubernetes import Kubernetes, _body
+from ..sources.kubernetes import Kubernetes, body_of
 from ..sources.resources import Deployment
 from .action import Context
 from .connections import MAYBE, NOTHING
@@ -60,7 +60,7 @@ class Cluster:
     def __init__(self, kubernetes: Kubernetes, limit_s: float) -> None:
         self._kubernetes = kubernetes
         self._limit_s = limit_s
-        self.namespace = kubernetes.settings.namespace
+        self.namespace = kubernetes.namespace
         self.name = kubernetes.settings.deployment
 
     def path(self, group: str, plural: str, name: str = "", sub: str = "") -> str:
@@ -93,16 +93,15 @@ class Cluster:
             query = {**query, "dryRun": "All"}
         try:
             async with asyncio.timeout(self._limit_s):
-                await source.clients.wait(source.module)
-                await source._connected()
+                await source._ready(self._limit_s)
                 sent = not dry
-                response = await source._send(
+                response = await source.send(
                     write.method, write.path, query=query, body=body, content_type=write.content_type
                 )
                 async with response:
                     if not 200 <= response.status < 300:
                         return await self._refused(response, write, dry)
-                    return msgspec.json.decode(await _body(response, source.name), type=dict)
+                    return msgspec.json.decode(await body_of(response, source.name), type=dict)
         except aiohttp.ClientConnectorError as error:
             return Outcome(state="failed", answer=f"{source.explain(error)}: nothing was sent")
         except TimeoutError:
@@ -116,7 +115,7 @@ class Cluster:
         """A server's own trouble leaves it open whether it was done; everything else it says is a no."""
         name = write.path.rpartition("/")[2]
         rule, status = write.rule, response.status
-        said = str(await self._kubernetes._refusal(response, rule.verb, rule.resource, name))
+        said = str(await self._kubernetes.refused(response, rule.verb, rule.resource, name))
         if status >= 500:
             return _lost(said, not dry)
         if status == 403:
@@ -132,26 +131,25 @@ def _lost(sentence: str, sent: bool) -> Outcome:
 @asynccontextmanager
 async def open_cluster(context: Context) -> AsyncIterator[Cluster]:
     """A connection for one action, with the kubeconfig's credentials; raises NotConfigured where there is none."""
-    reader, limit = context.sources.kubernetes, context.settings.actions.timeout_s
-    settings = msgspec.structs.replace(reader.settings, timeout_s=limit)
-    kubernetes = Kubernetes(context.sources.clients, settings)
-    kubernetes.address = reader.address
+    limit = context.settings.actions.timeout_s
+    kubernetes = context.sources.kubernetes.twin(limit)
     try:
         yield Cluster(kubernetes, limit)
     finally:
         await kubernetes.close()
 
 
-async def may(context: Context, rule: Rule) -> Guard:
-    """Whether this account may do it, asked of the server's own review; names the rule that is missing."""
-    name = f"account may {rule}"
+async def may(context: Context, rule: Rule, of: str = "") -> Guard:
+    """Whether this account may do it to the object of that name, asked of the server's own review; names the rule
+    that is missing. A role may name its objects (resourceNames), so that without a name the answer may be no."""
+    name, kubernetes = f"account may {rule}", context.sources.kubernetes
     try:
-        allowed, why = await context.sources.kubernetes.allowed(rule.verb, rule.resource, rule.subresource)
+        allowed, why = await kubernetes.allowed(rule.verb, rule.resource, rule.subresource, of)
     except SourceError as error:
         return Guard(name=name, level="warn", reason=f"could not be asked: {error}")
     if allowed:
         return Guard(name=name, level="ok", reason=f"this account may {rule}")
-    place = f"in namespace {context.settings.kubernetes.namespace}"
+    place = f"in namespace {kubernetes.namespace}"
     because = f" ({why})" if why else ""
     reason = f"this account may not {rule} {place}{because}: grant it by a Role with {rule.grant}"
     return Guard(name=name, level="block", reason=reason)

@@ -50,7 +50,7 @@ class Scale:
         return rollouts.missing(sources)
 
     async def permitted(self, context: Context) -> Guard:
-        return await may(context, SCALE)
+        return await may(context, SCALE, context.settings.kubernetes.deployment)
 
     async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
         to = _count(arguments.get("replicas", ""), "replicas", MOST)
@@ -66,7 +66,7 @@ class Scale:
             **await rollouts.troubles(context),
         }
         async with open_cluster(context) as cluster:
-            allowed = await may(context, SCALE)
+            allowed = await may(context, SCALE, context.settings.kubernetes.deployment)
             tried = await rehearsed(cluster, _scale(cluster, to), allowed)
         paused_or_busy = rollouts.unfinished(scene, level="warn")
         if scene.rollout == "paused":  # a paused deployment scales all the same
@@ -78,6 +78,7 @@ class Scale:
             *rollouts.unread(scene),
             paused_or_busy,
             rollouts.liveness(scene),
+            *rollouts.apart(scene),
         ]
         if to < now:
             guards += [rollouts.memory(context, [pod.name for pod in scene.pods]), rollouts.orphans(context)]
@@ -86,7 +87,7 @@ class Scale:
             kind="deployment",
             id=name,
             identity={"uid": scene.deployment.metadata.uid, "replicas": now},
-            shown={"namespace": settings.kubernetes.namespace, "ready": scene.ready, "to": to},
+            shown={"namespace": scene.namespace, "ready": scene.ready, "to": to},
         )
         return make_plan(
             context,
@@ -182,8 +183,7 @@ def _scaled(plan: Plan, outcome: Outcome, scene: Scene) -> Arrival:
         if scene.autoscaler is not None:
             because += f": autoscaler {scene.autoscaler.name} wants {scene.autoscaler.desired}, or somebody else did it"
         return Arrival(there=False, said=said, ended=Verdict(state="no effect", because=because))
-    living = sum(pod.reason != "Terminating" for pod in scene.pods)
-    return Arrival(there=scene.ready == to and living == to, said=said)
+    return Arrival(there=scene.ready == to and len(scene.pods) == to, said=said)
 
 
 class Back:
@@ -207,7 +207,7 @@ class Back:
         return rollouts.missing(sources)
 
     async def permitted(self, context: Context) -> Guard:
-        guards = [await may(context, rule) for rule in (ROLL, HISTORY)]
+        guards = [await may(context, ROLL, context.settings.kubernetes.deployment), await may(context, HISTORY)]
         return next((guard for guard in guards if guard.level != "ok"), guards[0])
 
     async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
@@ -218,7 +218,7 @@ class Back:
         async with open_cluster(context) as cluster:
             history = await revisions.read(cluster)
             to, now = revisions.choose(history, number), history.current
-            allowed = await may(context, ROLL)
+            allowed = await may(context, ROLL, context.settings.kubernetes.deployment)
             tried = await rehearsed(cluster, revisions.write(cluster, history, to, meta.uid), allowed)
         difference = revisions.difference(now, to)
         details = {
@@ -252,6 +252,7 @@ class Back:
                 rollouts.liveness(scene),
                 rollouts.memory(context, pods),
                 rollouts.orphans(context),
+                *rollouts.apart(scene),
                 fresh(context, "transactions"),
             ),
             confirm=Confirm(kind="type", text=name),

@@ -5,6 +5,7 @@ Texts from outside are quoted twice: as a literal of their own language (SQL, JS
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from ..errors import SourceError
+from ..settings.tables import AS_KUBECTL, IN_CLUSTER
+from ..sources import cluster_access, kubeconfig
+from ..sources.cluster_access import Impersonation
 from ..sources.redis_address import Kind, parse_address
 
 if TYPE_CHECKING:
@@ -99,14 +104,25 @@ def curl(
 
 
 def kubectl(settings: Settings, *command: str) -> str:
-    """A command of kubectl in the settings' cluster and namespace."""
+    """A command of kubectl on the very cluster, namespace and account that the console acts on."""
     where = settings.kubernetes
-    lead = ["kubectl", *(("--context", where.context) if where.context else ()), "-n", where.namespace]
-    words = shlex.join([*lead, *command])
-    if where.kubeconfig in ("", "in-cluster"):
-        return words
-    files = os.pathsep.join(os.path.expanduser(file) for file in where.kubeconfig.split(os.pathsep))
-    return f"KUBECONFIG={shlex.quote(files)} {words}"
+    files, context, as_whom = kubeconfig.listed(where.kubeconfig), where.context, Impersonation()
+    if where.kubeconfig in (IN_CLUSTER, AS_KUBECTL):
+        files = ()
+    with contextlib.suppress(SourceError):  # as far as it can be told while the kubeconfig can't be used
+        if where.kubeconfig:
+            access = cluster_access.access(where)
+            files, context, as_whom = access.files, access.context, access.acting_as
+    words = ["kubectl", *(("--context", context) if context else ()), "-n", cluster_access.namespace(where)]
+    words += [f"--as={as_whom.user}"] if as_whom.user else []
+    words += [f"--as-uid={as_whom.uid}"] if as_whom.uid else []
+    words += [f"--as-group={group}" for group in as_whom.groups]
+    line = shlex.join([*words, *command])
+    if not where.kubeconfig:
+        return line
+    # A pod's own account is what kubectl takes where no kubeconfig says otherwise: an empty one says nothing.
+    named = os.pathsep.join(os.path.abspath(file) for file in files) or os.devnull
+    return f"KUBECONFIG={shlex.quote(named)} {line}"
 
 
 def folded(text: str, width: int, glue: str = "\n") -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import ActionError, SourceError
 from ..model import Reading
-from ..signals.workloads import Pod, Workloads
+from ..signals.pods import Pod
+from ..signals.workloads import Workloads
 from ..sources.text import clean
 from . import literal, rollouts
 from .action import Argument, Context, Suggestion, make_plan
@@ -39,7 +40,7 @@ class Restart:
         workloads = value_of(readings, "workloads", Workloads)
         if workloads is None:
             return ()
-        ill = [pod for pod in workloads.pods if not pod.ready and pod.reason != "Terminating"]
+        ill = [pod for pod in workloads.pods if not pod.ready]
         found = [
             Suggestion(
                 title=f"Restart pod {pod.name} - {pod.reason or 'not ready'}", arguments={"pod": pod.name}, weight=0.3
@@ -53,7 +54,7 @@ class Restart:
         return rollouts.missing(sources)
 
     async def permitted(self, context: Context) -> Guard:
-        return await may(context, ROLL)
+        return await may(context, ROLL, context.settings.kubernetes.deployment)
 
     async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
         scene = await rollouts.look(context)
@@ -72,12 +73,12 @@ class Restart:
             **await rollouts.troubles(context),
         }
         async with open_cluster(context) as cluster:
-            allowed = await may(context, ROLL)
+            allowed = await may(context, ROLL, context.settings.kubernetes.deployment)
             tried = await rehearsed(cluster, _roll(cluster, details), allowed)
         names = [pod.name for pod in scene.pods]
         recreate = scene.deployment.spec.strategy.type == "Recreate"
         guards = [allowed, tried, rollouts.unfinished(scene), rollouts.released(context), rollouts.liveness(scene)]
-        guards += _readings(context, names)
+        guards += [*rollouts.apart(scene), *_readings(context, names)]
         if recreate:
             reason = "its strategy is Recreate: all pods end before the first new one starts, nobody can buy meanwhile"
             guards.append(Guard(name="strategy", level="warn", reason=reason))
@@ -91,7 +92,7 @@ class Restart:
             arguments={},
             targets=(rollouts.deployment_target(scene, settings), *rollouts.pod_targets(scene.pods)),
             effect=f"Replaces the {len(scene.pods)} pods of {settings.kubernetes.deployment} in namespace"
-            f" {settings.kubernetes.namespace} {manner} ({scene.ready} are ready now). No undo: what the processes held"
+            f" {scene.namespace} {manner} ({scene.ready} are ready now). No undo: what the processes held"
             " in memory is gone",
             command=command(settings),
             guards=tuple(guards),
@@ -114,10 +115,11 @@ class Restart:
             **await rollouts.troubles(context),
         }
         async with open_cluster(context) as cluster:
-            allowed = await may(context, DELETE)
+            allowed = await may(context, DELETE, pod.name)
             tried = await rehearsed(cluster, _delete(cluster, details), allowed)
         others = scene.ready - pod.ready
-        guards = [allowed, tried, _alone(scene, pod, others), rollouts.liveness(scene), *_readings(context, [pod.name])]
+        guards = [allowed, tried, _alone(scene, pod, others), rollouts.liveness(scene), *rollouts.apart(scene)]
+        guards += _readings(context, [pod.name])
         if scene.rollout != "complete":
             guards.append(Guard(name="rollout", level="warn", reason=f"a rollout is not complete: {scene.said}"))
         last = pod.ready and not others
@@ -127,7 +129,7 @@ class Restart:
             arguments={"pod": pod.name},
             targets=rollouts.pod_targets([pod]),
             effect=f"Deletes pod {pod.name} ({'ready' if pod.ready else pod.reason or 'not ready'}, {pod.restarts}"
-            f" restarts); its ReplicaSet starts another in its place, {others} others stay ready. No undo",
+            f" restarts); ReplicaSet {pod.owner} starts another in its place, {others} others stay ready. No undo",
             command=command(settings, pod.name),
             guards=tuple(guards),
             confirm=Confirm(kind="type", text=pod.name) if last else Confirm(kind="letter", text="r"),
@@ -189,13 +191,16 @@ def _delete(cluster: Cluster, details: Mapping[str, object]) -> Write:
 
 def _find(wanted: str, scene: Scene, context: Context) -> Pod:
     found = next((pod for pod in scene.pods if wanted in (pod.name, pod.uid)), None)
-    if found is None:
-        names = ", ".join(pod.name for pod in scene.pods[:12]) or "none at all"
-        where = f"{context.settings.kubernetes.deployment} in namespace {context.settings.kubernetes.namespace}"
-        raise ActionError(f"{where} has no pod {clean(wanted, 100)}: there are {names}")
-    if found.reason == "Terminating":
-        raise ActionError(f"pod {found.name} is ending already")
-    return found
+    if found is not None:
+        return found
+    name = context.settings.kubernetes.deployment
+    other = next((pod for pod in scene.others if wanted in (pod.name, pod.uid)), None)
+    if other is not None and other.why == "ending":
+        raise ActionError(f"pod {other.name} is ending already")
+    if other is not None:
+        raise ActionError(f"pod {other.name} is none of {name}'s, though it wears its labels ({other.why}): left alone")
+    names = ", ".join(pod.name for pod in scene.pods[:12]) or "none at all"
+    raise ActionError(f"{name} in namespace {scene.namespace} has no pod {clean(wanted, 100)}: there are {names}")
 
 
 def _alone(scene: Scene, pod: Pod, others: int) -> Guard:
@@ -214,7 +219,7 @@ def _rolled(plan: Plan, scene: Scene) -> Arrival:
     """Every pod is new and ready, and the stamp is the plan's own."""
     meta = scene.deployment.spec.template.metadata
     old = set(plan.details["pods"])  # type: ignore[call-overload]
-    new = [pod for pod in scene.pods if pod.uid not in old and pod.reason != "Terminating"]
+    new = [pod for pod in scene.pods if pod.uid not in old]
     ready = sum(pod.ready for pod in new)
     said = f"{ready} of {scene.wanted} new pods ready"
     if (meta.annotations or {}).get(RESTARTED_AT) != plan.details["stamp"]:
@@ -222,12 +227,12 @@ def _rolled(plan: Plan, scene: Scene) -> Arrival:
             because = f"somebody changed the deployment meanwhile: it does not restart by this order any more; {said}"
             return Arrival(there=False, said=said, ended=Verdict(state="unknown", because=because))
         return Arrival(there=False, said="the order to restart never reached the deployment", otherwise="no effect")
-    left = any(pod.uid in old and pod.reason != "Terminating" for pod in scene.pods)
+    left = any(pod.uid in old for pod in scene.pods)
     return Arrival(there=ready >= scene.wanted and not left and scene.rollout == "complete", said=said)
 
 
 def _replaced(plan: Plan, scene: Scene) -> Arrival:
-    gone = all(pod.uid != plan.details["uid"] or pod.reason == "Terminating" for pod in scene.pods)
+    gone = all(pod.uid != plan.details["uid"] for pod in scene.pods)
     if not gone:
         return Arrival(there=False, said=f"pod {plan.details['pod']} is still there", otherwise="no effect")
     old = set(plan.details["pods"])  # type: ignore[call-overload]

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Literal
 
 from ..errors import SourceError
 from ..signals.circuits import Circuits
+from ..signals.pods import OtherPod, Pod, describe, describe_other
 from ..signals.reservations import Reservations
-from ..signals.workloads import Autoscaler, Pod, Workloads, describe, judge_rollout, scale
+from ..signals.workloads import Autoscaler, Workloads, judge_rollout, scale
+from ..sources.deployment_pods import ending
 from ..text.units import duration
 from . import lag, relief
 from .action import Context
@@ -35,12 +37,17 @@ LOOK_EVERY_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """The deployment at one moment. `rollout` is complete, progressing, paused or stuck, as the pane has it."""
+    """The deployment at one moment. `rollout` is complete, progressing, paused or stuck, as the pane has it.
 
+    `pods` are its own that are not ending; the `others` under its labels are counted nowhere and never a target.
+    """
+
+    namespace: str
     deployment: Deployment
     rollout: str
     said: str
     pods: tuple[Pod, ...]
+    others: tuple[OtherPod, ...]
     autoscaler: Autoscaler | None
     autoscaler_works: bool
     notes: tuple[str, ...]
@@ -78,7 +85,9 @@ async def look(context: Context) -> Scene:
     """What is there now. Raises SourceError where the deployment or its pods can't be read."""
     kubernetes, now = context.sources.kubernetes, context.clock()
     deployment = await kubernetes.deployment()
-    pods = await kubernetes.pods()
+    listed = await kubernetes.labelled()
+    own = [describe(pod, kubernetes.settings, now) for pod in listed.own if not ending(pod)]
+    others = [*(pod for pod in listed.own if ending(pod)), *listed.others]
     autoscaler, notes = None, ()
     try:
         autoscaler = await kubernetes.autoscaler()
@@ -90,10 +99,12 @@ async def look(context: Context) -> Scene:
     )
     rollout, said = judge_rollout(deployment)
     return Scene(
+        namespace=kubernetes.namespace,
         deployment=deployment,
         rollout=rollout,
         said=said,
-        pods=tuple(sorted((describe(pod, kubernetes.settings.container, now) for pod in pods), key=lambda p: p.name)),
+        pods=tuple(sorted(own, key=lambda pod: pod.name)),
+        others=tuple(describe_other(pod, kubernetes.settings.deployment) for pod in others),
         autoscaler=None if autoscaler is None else scale(autoscaler),
         autoscaler_works=works,
         notes=notes,
@@ -110,7 +121,6 @@ def pod_targets(pods: Sequence[Pod]) -> tuple[Target, ...]:
             shown={"ready": pod.ready, "restarts": pod.restarts, "age_s": _whole(pod.age_s), "reason": pod.reason},
         )
         for pod in pods
-        if pod.reason != "Terminating"
     )
 
 
@@ -122,7 +132,7 @@ def deployment_target(scene: Scene, settings: Settings) -> Target:
         id=settings.kubernetes.deployment,
         identity={"uid": meta.uid, "generation": meta.generation},
         shown={
-            "namespace": settings.kubernetes.namespace,
+            "namespace": scene.namespace,
             "replicas": scene.wanted,
             "ready": scene.ready,
             "rollout": scene.rollout,
@@ -216,6 +226,16 @@ def orphans(context: Context) -> Guard:
         " until the reconciler frees them"
     )
     return Guard(name=name, level="warn", reason=reason)
+
+
+def apart(scene: Scene) -> tuple[Guard, ...]:
+    """What wears the deployment's labels and is left alone."""
+    if not scene.others:
+        return ()
+    shown = ", ".join(f"{pod.name} ({pod.why})" for pod in scene.others[:3])
+    more = f" and {len(scene.others) - 3} more" if len(scene.others) > 3 else ""
+    reason = f"{len(scene.others)} others under these labels are not touched and not counted: {shown}{more}"
+    return (Guard(name="other pods", level="ok", reason=reason),)
 
 
 def unread(scene: Scene) -> tuple[Guard, ...]:

@@ -9,7 +9,8 @@ from ..widgets.cells import Line, Run, cells, column, cut_front, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
 
 if TYPE_CHECKING:
-    from ..signals.workloads import Pod, Workloads
+    from ..signals.pods import Pod
+    from ..signals.workloads import Workloads
 
 NUMBER, SIGNAL, TITLE = 6, "workloads", "Workloads"
 

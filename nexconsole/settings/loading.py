@@ -21,9 +21,10 @@ import msgspec
 
 from .. import paths
 from ..errors import SettingsError
-from .tables import LogLevel, Motion, Settings, Theme
+from .tables import AS_KUBECTL, NO_CLUSTER, LogLevel, Motion, Settings, Theme
 
 SECRET_COMMAND_TIMEOUT_S = 30.0
+POD_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 # Variables that NexNum people already have, and the keys that they set.
 ENVIRONMENT = {
@@ -92,6 +93,10 @@ def load(
     for key, value in (flags or {}).items():
         if value is not None:
             values[key], origins[key] = value, "flag"
+    if "kubernetes.kubeconfig" not in values and (why := _cluster_at_hand(environ)):
+        values["kubernetes.kubeconfig"], origins["kubernetes.kubeconfig"] = AS_KUBECTL, why
+    elif values.get("kubernetes.kubeconfig") == NO_CLUSTER:
+        values["kubernetes.kubeconfig"] = ""
     settings = _convert(_nest(values), lambda key: origins.get(key, "the settings"))
     for key, value in values.items():
         if key in URLS:
@@ -127,6 +132,16 @@ def mask_url(url: str) -> str:
         part if part.partition("=")[0] in known else part.partition("=")[0] + "=***" for part in query.split("&")
     )
     return head + at + place + (question + shown if question else "")
+
+
+def _cluster_at_hand(environ: Mapping[str, str]) -> str:
+    """What kubectl would use where nobody names a cluster; "" where it has nothing either."""
+    home = environ.get("HOME", "")
+    if home and Path(home, ".kube/config").is_file():
+        return f"{home}/.kube/config is there, which kubectl uses too"
+    if environ.get("KUBERNETES_SERVICE_HOST") and environ.get("KUBERNETES_SERVICE_PORT") and POD_TOKEN.is_file():
+        return "this is a pod, whose own account kubectl uses too"
+    return ""
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

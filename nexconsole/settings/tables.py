@@ -11,6 +11,8 @@ Motion = Literal["auto", "on", "off"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
+IN_CLUSTER, AS_KUBECTL, NO_CLUSTER = "in-cluster", "as-kubectl", "none"  # what kubernetes.kubeconfig may be but a path
+
 LOCK_FAMILIES = {
     "purchase": "lock:purchase:*",
     "number": "lock:number:*",
@@ -67,14 +69,17 @@ class Prometheus(Table):
 
 
 class Kubernetes(Table):
-    kubeconfig: str = ""  # KUBECONFIG; "in-cluster" for the pod's own account
-    context: str = ""
-    namespace: str = "default"
+    # KUBECONFIG; "in-cluster": the pod's own account; "as-kubectl": ~/.kube/config, else the pod's own account (this is
+    # what it is by itself where one of them is there); "none": no cluster
+    kubeconfig: str = ""
+    context: str = ""  # empty: the kubeconfig's current one
+    namespace: str = ""  # empty: the context's, else "default"
     deployment: str = "nexnum-app"
     selector: str = ""  # empty: the deployment's own
-    container: str = ""  # empty: the deployment's first
+    container: str = ""  # empty: the one of the annotation kubectl.kubernetes.io/default-container, else the first
     autoscaler: str = ""  # empty: the one that targets the deployment
     timeout_s: float = 3.0
+    plugin_timeout_s: float = 15.0  # a credential plugin of the kubeconfig is ended after so long
     follow_pods: int = 50  # at most so many pods' logs are followed; the rest are counted
     log_since_s: int = 900
     log_tail_lines: int = 2000
@@ -230,4 +235,5 @@ class Settings(Table):
         cluster = self.kubernetes
         if self.postgres.url or not (cluster.kubeconfig and cluster.database_from_secret):
             return ""
-        return f"DATABASE_URL of the Secret {cluster.namespace}/{cluster.secret}"
+        place = f"{cluster.namespace}/" if cluster.namespace else ""
+        return f"DATABASE_URL of the Secret {place}{cluster.secret}"

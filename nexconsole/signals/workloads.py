@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..errors import SourceError
 from ..model import Value
 from ..sources import resources
+from ..sources.deployment_pods import LabelledPods, ending
 from ..sources.text import clean
 from . import releases
+from .pods import OtherPod, Pod, container_read, describe, describe_other
 from .readings import Signal, utc_now
 from .releases import Release
 
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pod:
-    """One pod. `reason` is why it is not ready, or why its container last restarted; "" when there is none."""
-
-    name: str
-    uid: str
-    phase: str
-    ready: bool
-    restarts: int
-    reason: str = ""
-    age_s: float | None = None
-    restarted_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +33,11 @@ class Autoscaler:
 
 @dataclass(frozen=True, kw_only=True)
 class Workloads(Value):
-    """rollout: complete, progressing, paused or stuck; `rollout_note` says it in words. `release` is what runs."""
+    """rollout: complete, progressing, paused or stuck; `rollout_note` says it in words. `release` is what runs.
+
+    `pods` are the deployment's own; `others` wear the same labels and are counted nowhere. `where` says which cluster
+    and account this is and how that came about; `container` which container is read, where a pod has several.
+    """
 
     namespace: str
     deployment: str
@@ -57,19 +48,22 @@ class Workloads(Value):
     rollout: str
     rollout_note: str = ""
     pods: tuple[Pod, ...] = ()
+    others: tuple[OtherPod, ...] = ()
+    where: str = ""
+    container: str = ""
     autoscaler: Autoscaler | None = None
     release: Release | None = None
 
 
+OTHERS_SHOWN = 200
 PODS_AGE_S = 2.5  # a list that the logs' follower has just made will do
-STARTING_S = 30.0
 
 
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> Workloads:
     """The deployment; its pods and autoscaler where they may be read, else a note says what is missing."""
     kubernetes = sources.kubernetes
     deployment, pods, autoscaler = await asyncio.gather(
-        kubernetes.deployment(), kubernetes.pods(PODS_AGE_S), kubernetes.autoscaler(), return_exceptions=True
+        kubernetes.deployment(), kubernetes.labelled(PODS_AGE_S), kubernetes.autoscaler(), return_exceptions=True
     )
     for outcome in (deployment, pods, autoscaler):
         if isinstance(outcome, BaseException) and not isinstance(outcome, SourceError):
@@ -83,16 +77,18 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         autoscaler = None
     elif autoscaler is not None:
         notes += _scaling_notes(autoscaler)
-    listed = (
-        [] if isinstance(pods, BaseException) else [describe(pod, settings.kubernetes.container, now) for pod in pods]
-    )
+    listed = LabelledPods() if isinstance(pods, BaseException) else pods
+    own = [describe(pod, settings.kubernetes, now) for pod in listed.own if not ending(pod)]
+    others = [*(pod for pod in listed.own if ending(pod)), *listed.others]
+    container, doubt = container_read([pod for pod in listed.own if not ending(pod)], settings.kubernetes)
+    notes += [doubt] if doubt else []
     last = previous.release if isinstance(previous, Workloads) else None
     rollout, said = judge_rollout(deployment)
     status = deployment.status
     return Workloads(
         source="kubernetes",
         notes=tuple(notes),
-        namespace=settings.kubernetes.namespace,
+        namespace=kubernetes.namespace,
         deployment=settings.kubernetes.deployment,
         desired=deployment.spec.replicas,
         ready=status.ready_replicas,
@@ -100,7 +96,10 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         available=status.available_replicas,
         rollout=rollout,
         rollout_note=said,
-        pods=tuple(sorted(listed, key=lambda pod: (pod.ready, pod.name))),
+        pods=tuple(sorted(own, key=lambda pod: (pod.ready, pod.name))),
+        others=tuple(describe_other(pod, settings.kubernetes.deployment) for pod in others[:OTHERS_SHOWN]),
+        where=str(kubernetes.access or ""),
+        container=container,
         autoscaler=None if autoscaler is None else scale(autoscaler),
         release=await releases.read(kubernetes, deployment, last, now),
     )
@@ -132,86 +131,14 @@ def judge_rollout(deployment: resources.Deployment) -> tuple[str, str]:
 
 
 def _counts(deployment: resources.Deployment) -> str:
-    status = deployment.status
-    return f"{status.available_replicas} of {status.updated_replicas} updated replicas are available"
-
-
-def describe(pod: resources.Pod, container: str, now: datetime) -> Pod:
-    """One pod in our words. Restarts are those of all its containers."""
-    statuses = pod.status.container_statuses or []
-    condition = pod.condition("Ready")
-    ready = condition is not None and condition.status == "True" and pod.metadata.deletion_timestamp is None
-    created = pod.metadata.creation_timestamp
-    main = pod.container(container)
-    last = main.last_state.terminated if main else None
-    return Pod(
-        name=clean(pod.metadata.name, 100),
-        uid=clean(pod.metadata.uid, 60),
-        phase=clean(pod.status.phase, 30),
-        ready=ready,
-        restarts=sum(status.restart_count for status in statuses),
-        reason=clean(_reason(pod, ready, now), 200),
-        age_s=None if created is None else max(0.0, (now - created).total_seconds()),
-        restarted_at=last.finished_at if last else None,
-    )
-
-
-def _reason(pod: resources.Pod, ready: bool, now: datetime) -> str:
-    """The first thing that keeps a pod from being ready, as kubectl would name it; else its last restart's cause."""
-    if pod.metadata.deletion_timestamp is not None:
-        return "Terminating"
-    if pod.status.reason:
-        return pod.status.reason
-    if not ready:
-        scheduled = pod.condition("PodScheduled")
-        if scheduled is not None and scheduled.status == "False":
-            return f"{scheduled.reason or 'not scheduled'}: {scheduled.message}"
-        for status in pod.status.init_container_statuses or ():
-            if why := _not_running(status):
-                return f"Init: {why}"
-        for status in pod.status.container_statuses or ():
-            if why := _not_running(status):
-                return why
-        if why := _not_ready(pod, now):
-            return why
-    causes = (_last_end(status) for status in pod.status.container_statuses or () if status.restart_count)
-    return next((f"restarted: {cause}" for cause in causes if cause), "")
-
-
-def _not_running(status: resources.ContainerStatus) -> str:
-    if status.state.waiting is not None:
-        reason = status.state.waiting.reason or "waiting"
-        last = _last_end(status)
-        return f"{reason} ({last})" if last else reason
-    ended = status.state.terminated
-    if ended is not None and (ended.exit_code or ended.signal):
-        return _end(ended)
-    if ended is not None and ended.reason != "Completed":
-        return _end(ended)
-    return ""
-
-
-def _not_ready(pod: resources.Pod, now: datetime) -> str:
-    """Why a pod whose containers run is not ready."""
-    for status in pod.status.container_statuses or ():
-        running = status.state.running
-        if running is None or status.ready:
-            continue
-        young = running.started_at is not None and (now - running.started_at).total_seconds() < STARTING_S
-        last = _last_end(status)
-        return ("starting" if young else "readiness failing") + (f", restarted: {last}" if last else "")
-    gates = pod.condition("Ready")
-    return gates.message or gates.reason if gates is not None else ""
-
-
-def _last_end(status: resources.ContainerStatus) -> str:
-    return _end(status.last_state.terminated) if status.last_state.terminated else ""
-
-
-def _end(ended: resources.Terminated) -> str:
-    if ended.reason and ended.reason != "Error":
-        return ended.reason
-    return f"signal {ended.signal}" if ended.signal else f"exit code {ended.exit_code}"
+    """How many are updated, and how many of all are available: which of these are updated is not in the status."""
+    spec, status = deployment.spec, deployment.status
+    old = status.replicas - status.updated_replicas
+    if old <= 0 and status.updated_replicas >= spec.replicas:
+        available = min(status.available_replicas, status.updated_replicas)
+        return f"{available} of {status.updated_replicas} updated replicas are available"
+    updated = f"{status.updated_replicas} of {spec.replicas} replicas are updated"
+    return f"{updated}, {status.available_replicas} are available" + (f", {old} old ones still run" if old > 0 else "")
 
 
 def scale(autoscaler: resources.Autoscaler) -> Autoscaler:

@@ -16,6 +16,7 @@ class Owner(Object):
     kind: str = ""
     name: str = ""
     uid: str = ""
+    controller: bool = False
 
 
 class Metadata(Object):
@@ -62,6 +63,7 @@ class ContainerState(Object):
 class ContainerStatus(Object):
     name: str = ""
     ready: bool = False
+    started: bool | None = None
     restart_count: int = 0
     state: ContainerState = ContainerState()
     last_state: ContainerState = ContainerState()

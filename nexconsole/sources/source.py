@@ -31,6 +31,7 @@ class Source:
     def __init__(self, clients: Clients, address: str) -> None:
         self.clients = clients
         self.address = address
+        self.place = ""  # where in it we are, for a header: "prod-eu/nexnum"
         self.health = SourceHealth(name=self.name)
         self._clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -73,7 +74,10 @@ class Source:
             raise self._failed(known, error) from error
         else:
             self.health = SourceHealth(
-                name=self.name, latency_ms=(time.perf_counter() - began) * 1000, ok_at=self._clock()
+                name=self.name,
+                place=self.place,
+                latency_ms=(time.perf_counter() - began) * 1000,
+                ok_at=self._clock(),
             )
 
     def _network(self, error: OSError) -> SourceError:
@@ -95,6 +99,7 @@ class Source:
             log.warning("%s (%s)", error, clean(repr(cause), 300))
         self.health = SourceHealth(
             name=self.name,
+            place=self.place,
             latency_ms=self.health.latency_ms,
             ok_at=self.health.ok_at,
             failed_at=self._clock(),

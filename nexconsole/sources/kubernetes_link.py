@@ -1,0 +1,128 @@
+"""The connection to the API server: made from the kubeconfig, and made again when that or a credential changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NotConfigured, SourceError
+from . import cluster_access, kubernetes_session
+from .cluster_access import Access
+from .kubernetes_login import Credentials, Keyring
+
+if TYPE_CHECKING:
+    import aiohttp
+    from kubernetes_asyncio.client import ApiClient
+
+    from .. import settings
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0  # whether the kubeconfig has changed is looked at no more often than this
+
+
+class Link:
+    """`access` is what it was made from; None before the first time."""
+
+    def __init__(self, chosen: settings.Kubernetes, keyring: Keyring | None = None) -> None:
+        self.settings = chosen
+        self.access: Access | None = None
+        self.keyring = keyring or Keyring(chosen.plugin_timeout_s)
+        self._owns_keyring = keyring is None
+        self._client: ApiClient | None = None
+        self._made_of: tuple[Access, object] | None = None
+        self._looked_at = -inf
+        self._making = asyncio.Lock()
+
+    @property
+    def credentials(self) -> Credentials:
+        assert self.access is not None
+        return self.keyring.of(self.access)
+
+    async def ready(self, patience_s: float) -> ApiClient:
+        """The client, with credentials that may be sent. Raises SourceError."""
+        async with self._making:
+            await self._look()
+        await self.credentials.ready(patience_s)
+        async with self._making:
+            made_of = (self.access, self.credentials.certificate)
+            if self._client is None or self._made_of != made_of:
+                await self._make(*made_of)  # type: ignore[arg-type]
+            assert self._client is not None
+            return self._client
+
+    async def send(
+        self,
+        client: ApiClient,
+        method: str,
+        path: str,
+        *,
+        timeout: aiohttp.ClientTimeout,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        streamed: bool = False,
+    ) -> aiohttp.ClientResponse:
+        """One request of `ready`'s client; redirects are never followed."""
+        from multidict import CIMultiDict
+
+        headers = CIMultiDict([("Accept", "*/*" if streamed else "application/json"), ("User-Agent", "nexconsole")])
+        if streamed:
+            headers["Accept-Encoding"] = "identity"
+        if body is not None:
+            headers["Content-Type"] = content_type
+        headers.extend(self.credentials.headers())
+        rest = client.rest_client
+        return await rest.pool_manager.request(
+            method,
+            client.configuration.host + path,
+            params=query,
+            data=None if body is None else json.dumps(body),
+            headers=headers,
+            allow_redirects=False,
+            timeout=timeout,
+            proxy=rest.proxy,
+            server_hostname=rest.server_hostname,
+        )
+
+    def refuse(self, error: SourceError) -> None:
+        """The server does not accept what was sent: kubeconfig and credentials are looked at again at once."""
+        self._looked_at = -inf
+        self.credentials.refuse(error)
+
+    async def close(self) -> None:
+        if self._owns_keyring:
+            self.keyring.close()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _look(self) -> None:
+        """Take up what the kubeconfig says now. While it can't be used, what it said before holds."""
+        if time.monotonic() - self._looked_at < LOOK_EVERY_S and self.access is not None:
+            return
+        try:
+            self.access = await asyncio.to_thread(cluster_access.access, self.settings)
+        except SourceError as error:
+            if cluster_access.implicit(self.settings):
+                raise NotConfigured(
+                    "kubernetes", f"kubernetes is not configured, and what kubectl uses: {error}"
+                ) from None
+            if self.access is None:
+                raise
+            log.warning("the cluster stays as it was: %s", error)
+        self._looked_at = time.monotonic()
+
+    async def _make(self, access: Access, certificate: tuple[str, str] | None) -> None:
+        context = await asyncio.to_thread(kubernetes_session.tls, access, certificate)
+        proxy = kubernetes_session.proxy_of(access, os.environ)
+        made = await kubernetes_session.open_client(access, context, proxy, self.settings.follow_pods + 10)
+        old, self._client, self._made_of = self._client, made, (access, certificate)
+        if old is not None:
+            await old.close()

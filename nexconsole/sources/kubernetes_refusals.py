@@ -1,0 +1,96 @@
+"""What the API server's refusals mean: whose no it is (RBAC's, admission's, its own), and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ..errors import AdmissionRefused, BadAnswer, Busy, Denied, SourceError, Unreachable
+from .resources import Status
+from .text import clean
+
+if TYPE_CHECKING:
+    import aiohttp
+
+NAME = "kubernetes"
+HEAD = 1 << 16  # bytes of a refusal that are looked at
+# How every authorizer begins; admission, quotas and policies speak otherwise.
+BY_RIGHTS = re.compile(
+    r'User "([^"]{1,200})" cannot \w+ (?:resource|path)\b.*?(?:in the namespace "[^"]*"|at the cluster scope|$)'
+)
+LONGEST_PAUSE_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a request asked for, for people: "patch deployments.apps", at which address, as whom."""
+
+    at: str
+    namespace: str
+    verb: str
+    resource: str
+    name: str = ""
+    login: str = ""
+
+
+async def refusal(response: aiohttp.ClientResponse, asked: Asked) -> SourceError:
+    """The sentence for a status that is not success."""
+    status, at = response.status, asked.at
+    said = await _said(response)
+    if 300 <= status < 400:
+        host = clean(urlsplit(response.headers.get("Location", "")).netloc or "elsewhere", 100)
+        return BadAnswer(NAME, f"{at} redirects to {host}: is this the API server's address, or a proxy's?")
+    if status == 401:
+        return Denied(NAME, f"{at} answers 401 to {asked.login or 'these credentials'}: log in again")
+    if status == 403:
+        return _forbidden(said, asked)
+    if status == 404:
+        return _missing(said, asked)
+    if status == 429:
+        wait = pause_s(response.headers.get("Retry-After", ""))
+        again = f" It asks to wait {wait:g} s" if wait else ""
+        return Busy(NAME, f"{at} is too busy (429): {said or 'no reason given'}.{again}".rstrip("."), wait)
+    if status in (502, 503, 504):
+        return Unreachable(NAME, f"{at} can't answer now ({status}): {said or 'no reason given'}")
+    return SourceError(NAME, f"{at} refused to {asked.verb} {asked.resource} ({status}): {said or 'no reason given'}")
+
+
+def pause_s(header: str) -> float:
+    """Retry-After in seconds, bounded; 0 where it says nothing that can be used."""
+    text = header.strip()
+    return min(float(text), LONGEST_PAUSE_S) if text.isascii() and text.isdigit() and len(text) < 9 else 0.0
+
+
+def _forbidden(said: str, asked: Asked) -> SourceError:
+    """A missing right is to be granted; anything else that says no gives its own words."""
+    right = None if said.startswith("admission webhook ") else BY_RIGHTS.search(said)
+    if right is None and said:
+        return AdmissionRefused(NAME, f"the cluster refuses to {asked.verb} {asked.resource}: {said}")
+    account = f"account {right[1]}" if right else "this account"
+    reason = said[right.end() :].strip(" :") if right else ""
+    sentence = f"{account} may not {asked.verb} {asked.resource} in namespace {asked.namespace}"
+    because = f" ({reason})" if reason else ""
+    return Denied(NAME, f"{sentence}{because}: grant {asked.verb} on {asked.resource}")
+
+
+def _missing(said: str, asked: Asked) -> SourceError:
+    if asked.name and f'"{asked.name}"' in said:
+        key = {"deployments.apps": "deployment", "horizontalpodautoscalers.autoscaling": "autoscaler"}
+        setting = f": set kubernetes.{key[asked.resource]} or kubernetes.namespace" if asked.resource in key else ""
+        kind = asked.resource.split(".")[0].split("/")[0].removesuffix("s")
+        return SourceError(NAME, f"there is no {kind} {asked.name} in namespace {asked.namespace}{setting}")
+    return BadAnswer(NAME, f"{asked.at} does not know {asked.resource} (404): is this a Kubernetes API server?")
+
+
+async def _said(response: aiohttp.ClientResponse) -> str:
+    """The message of a Status, a plain text's first words, "" where the body is something else."""
+    head = await response.content.read(HEAD)
+    kind = response.headers.get("Content-Type", "")
+    try:
+        return clean(msgspec.json.decode(head, type=Status).message, 300)
+    except msgspec.DecodeError:
+        return clean(head.decode(errors="replace"), 300) if kind.startswith("text/plain") else ""
