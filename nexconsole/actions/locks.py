@@ -72,7 +72,7 @@ class Flush:
         pattern = next(iter(context.settings.locks.families.values()), "*")
         try:
             async with redis_client(context) as client:
-                return await _may_delete(client, context, pattern)
+                return await may_delete(client, context, pattern)
         except Exception as error:
             return Guard(name="may delete", level="warn", reason=f"could not be asked: {redis_error(context, error)}")
 
@@ -93,7 +93,7 @@ class Flush:
             async with redis_client(context) as client:
                 found, complete = await _found(client, pattern, context)
                 locks = await look(client, found, rules, context.clock())
-                guards = [await _may_delete(client, context, pattern), *await _reconciling(client, context, family)]
+                guards = [await may_delete(client, context, pattern), *await _reconciling(client, context, family)]
                 if not locks:
                     raise ActionError(await _what_is_there(client, context, family))
         except ActionError:
@@ -283,7 +283,7 @@ def _bounds(found: Sequence[str], complete: bool) -> tuple[Guard, ...]:
     )
 
 
-async def _may_delete(client: Client, context: Context, pattern: str) -> Guard:
+async def may_delete(client: Client, context: Context, pattern: str) -> Guard:
     """Whether EVAL with UNLINK is allowed, and this server takes writes. Without EVAL a delete would be a race."""
     name, key = "may delete", pattern.replace("*", "nexconsole-probe")
     [answer] = await client.keyed([("EVAL", PROBE, "1", key)])

@@ -13,10 +13,11 @@ from . import (
     providers,
     reconcile,
     silences,
+    slots,
 )
 from .action import Action
 
 MODULES = (
-    providers, circuits, reconcile, outbox_worker, outbox, locks, pods, deployments, backends, silences,
+    providers, circuits, reconcile, outbox_worker, outbox, locks, pods, deployments, backends, silences, slots,
 )  # fmt: skip
 ACTIONS: dict[str, Action] = {action.name: action for module in MODULES for action in module.ACTIONS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -27,6 +28,7 @@ from .market.worker import ROUTE_STUCK_AFTER_S, Tally
 Handler = Callable[[web.Request, "re.Match[str]"], Awaitable[web.Response]]
 VERSION = "1.4.2"
 CRON_BATCH = 20  # @HEAD; 50 @old (facts 1.4)
+OUTBOX_BATCH = 50  # of the admin's route
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Api:
         if market.era == "head":
             self._routes += [
                 (re.compile(cron + "worker"), {"GET": self._cron_worker}),
+                (re.compile(r"/api/admin/outbox"), {"POST": self._admin_outbox}),
                 (re.compile(admin + "/(?P<id>[^/]+)/health"), {"POST": self._close_circuit}),
             ]
         else:
@@ -204,7 +207,7 @@ class Api:
         if refused is not None:
             return refused
         begun = time.monotonic()
-        published, failed = await self.market.worker.drain(CRON_BATCH)
+        published, failed = await self._drain_head(CRON_BATCH)
         data = {
             "timestamp": _iso(time.time()),
             "duration": int((time.monotonic() - begun) * 1000),
@@ -213,6 +216,32 @@ class Api:
             "errors": [],
         }
         return web.json_response({"success": True, "data": data})
+
+    async def _drain_head(self, batch: int) -> tuple[int, int]:
+        """The activations' part; the index' part goes on when the route has answered. (facts 10.7)"""
+        worker = self.market.worker
+        counts = await worker.drain(batch, "activation.")
+
+        async def index() -> None:
+            with contextlib.suppress(LedgerDown):  # the worker's own loop goes on with it
+                await worker.drain(batch, "offer.")
+
+        self.market.clock.spawn(index())
+        return counts
+
+    async def _admin_outbox(self, request: web.Request, found: re.Match[str]) -> web.Response:
+        refused = self._admin_refused(request)
+        if refused is not None:
+            return refused
+        try:
+            action = json.loads(await request.text()).get("action")
+        except (ValueError, AttributeError):
+            action = None
+        if action != "process":
+            return web.json_response({"success": False, "error": "Invalid action"}, status=400)
+        waiting = min(OUTBOX_BATCH, len(await self._ledger().pending_events()))
+        await self._drain_head(OUTBOX_BATCH)
+        return web.json_response({"success": True, "message": f"Processed {waiting} events"})
 
     async def _process_outbox(self, request: web.Request, found: re.Match[str]) -> web.Response:
         refused = self._cron_refused(request)
@@ -290,8 +319,11 @@ class Api:
         await ledger.fetch(
             "UPDATE providers SET is_active = $1, updated_at = $2 WHERE id = $3", active, now, provider_id
         )
-        if self.market.era == "head":  # its offers leave the index at once, or come back by a sync
+        if self.market.era == "head":  # its offers leave the index at once, or come back by a sync (facts 10.2)
             (self.market.withdrawn.discard if active else self.market.withdrawn.add)(name)
+            if not active:
+                text = "Cleared offers for disabled provider"
+                self._pod().write(self.market.lines.json(time.time(), "info", text, provider=name))
 
     async def _close_circuit(self, request: web.Request, found: re.Match[str]) -> web.Response:
         refused = self._admin_refused(request)

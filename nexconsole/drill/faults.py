@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..errors import DrillError
-from .scenarios import SCENARIOS, LockLeak, Release, Scenario, UpstreamFault, WalletStall
+from .scenarios import SCENARIOS, LockLeak, Polling, Release, Scenario, Staged, Stopped, UpstreamFault, WalletStall
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +41,8 @@ class Crowd:
     visits: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stopped:
-    """A server, "postgres" or "redis", does not run."""
-
-    begins_s: float
-    server: str
-
-
-Cause = UpstreamFault | Release | WalletStall | LockLeak | Stop | Kill | Crowd | Stopped
+Cause = UpstreamFault | Release | WalletStall | LockLeak | Stop | Kill | Crowd | Staged
+LASTING = Kill | LockLeak | Polling  # each has its own end
 
 
 def generator(*seeds: object) -> random.Random:
@@ -83,7 +76,7 @@ class Fault:
             return False
         if isinstance(cause, UpstreamFault):
             return cause.holds(now_s)
-        return not isinstance(cause, Kill | LockLeak) or now_s < cause.begins_s + cause.lasts_s
+        return not isinstance(cause, LASTING) or now_s < cause.begins_s + cause.lasts_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +215,7 @@ def injected(name: str, *, begins_s: float, seed: int, provider: str = "", ends_
 
 def staged(scenario: Scenario, seed: int) -> Fault | None:
     """The scenario's own fault, with the times that it states; None where all is well."""
-    causes: list[Cause] = [*scenario.upstream]
+    causes: list[Cause] = [*scenario.upstream, *scenario.more]
     causes += filter(None, (scenario.release, scenario.stall, scenario.leak))
     if scenario.outbox_stops_s is not None:
         causes.append(Stop(begins_s=scenario.outbox_stops_s, loop="outbox"))
@@ -231,5 +224,5 @@ def staged(scenario: Scenario, seed: int) -> Fault | None:
     if scenario.killed:
         lasts_s = scenario.history_s + scenario.killed_until_s
         causes.append(Kill(begins_s=-scenario.history_s, share=scenario.killed, lasts_s=lasts_s))
-    provider = scenario.upstream[0].provider if scenario.upstream else ""
+    provider = next((cause.provider for cause in causes if getattr(cause, "provider", "")), "")
     return Fault(scenario.name, tuple(causes), seed, provider=provider) if causes else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ..errors import DrillError
 
 HISTORY_S = 1800.0
+SLOT_S = 0.1  # between two purchases' calls of a provider: closer than the real 2 s, so that a drill's customers fit
 IMAGE = "ghcr.io/nexnum/nexnum-app:1.4.2"
 # An upstream's answers: "ok", an HTTP status, or a network failure ("timeout", "reset"), and the share of each.
 Answers = tuple[tuple[str, float], ...]
@@ -33,7 +34,8 @@ class Release:
     """A newer image that the pods run from `begins_s` on, and what its workers do wrong, whenever a pod runs it.
 
     `refuses` and `drops` are types of events: those it can't read (FAILED), and those it loses (published with an
-    error). `slow_s` is what it takes for one event, so that a batch can't keep up.
+    error). `slow_s` is what it takes for one event, so that a batch can't keep up. `misasks` is the share of purchases
+    for which it asks the provider for something that there isn't.
     """
 
     image: str
@@ -41,6 +43,7 @@ class Release:
     refuses: frozenset[str] = frozenset()
     drops: frozenset[str] = frozenset()
     slow_s: float = 0.0
+    misasks: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +65,76 @@ class LockLeak:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Polling:
+    """For `lasts_s` the worker polls so many live numbers of a provider, each of which takes a slot. (facts 10.5)"""
+
+    begins_s: float
+    provider: str
+    numbers: int
+    lasts_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestRoute:
+    """This share of the customers leaves it to NexNum which provider sells. (facts 10.1)"""
+
+    begins_s: float
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DisabledBySql:
+    """Somebody switches a provider off by SQL: its offers stay in the index. (facts 10.2)"""
+
+    begins_s: float
+    provider: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmptyAccount:
+    """Our balance at a provider has run out, and nobody tops it up. (contradiction 21)"""
+
+    begins_s: float
+    provider: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutOffPod:
+    """The oldest pod reaches no upstream; whatever replaces it does."""
+
+    begins_s: float
+    answers: Answers
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakedConnections:
+    """A pod keeps database connections that it never uses again, until `leaves` are left for all others."""
+
+    begins_s: float
+    leaves: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FullMemory:
+    """Redis has used up its memory and evicts nothing: it can be read, and takes no write."""
+
+    begins_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """A server, "postgres", "redis" or "search", does not run."""
+
+    begins_s: float
+    server: str
+
+
+Staged = (
+    Polling | BestRoute | DisabledBySql | EmptyAccount | CutOffPod | LeakedConnections | FullMemory | Stopped
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scenario:
     """What is staged; `expect` says what the console should show."""
 
@@ -79,6 +152,9 @@ class Scenario:
     reconciler_stops_s: float | None = None
     stall: WalletStall | None = None
     leak: LockLeak | None = None
+    more: tuple[Staged, ...] = ()
+    best_route: float = 0.0  # share of the customers who leave it to NexNum which provider sells
+    slot_s: float = SLOT_S
     weights: dict[str, float] = field(default_factory=dict)  # a provider's share of the purchases, where it differs
     visits: dict[str, float] = field(default_factory=dict)  # and of the price checks
 

@@ -75,6 +75,12 @@ _ALL = (
         ),
     ),
     ActionSpec(name="locks.restore", title="Put flushed locks back", arguments=(Argument(name="flush", kind="text"),)),
+    ActionSpec(name="slots.clear", title="Empty a provider's queue of slots", arguments=(_PROVIDER,)),
+    ActionSpec(
+        name="slots.restore",
+        title="Put a provider's queue of slots back",
+        arguments=(_PROVIDER, Argument(name="until", kind="text")),
+    ),
     ActionSpec(
         name="pods.restart",
         title="Restart the pods, one after the other",

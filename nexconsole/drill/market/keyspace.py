@@ -12,6 +12,14 @@ from redis.exceptions import RedisError
 
 from .clock import Clock
 
+# The next free slot (epoch ms), and those after it pushed back by one.
+RESERVE = (
+    "local now, lasts = tonumber(ARGV[1]), tonumber(ARGV[2]) "
+    "local at = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0')) local following = at + lasts "
+    "local ttl = math.max(following - now + tonumber(ARGV[3]), tonumber(ARGV[4])) "
+    "redis.call('SET', KEYS[1], string.format('%.0f', following), 'PX', string.format('%.0f', ttl)) "
+    "return string.format('%.0f', at)"
+)
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end"
 
 
@@ -31,6 +39,7 @@ class Keyspace(Protocol):
     async def increment(self, key: str) -> int: ...
     async def score(self, key: str, member: str, score: int, ex: int) -> None: ...
     async def push(self, key: str, value: str, keep: int, ex: int) -> None: ...
+    async def reserve(self, key: str, now_ms: int, lasts_ms: int, grace_ms: int, shortest_ms: int) -> int: ...
 
 
 @dataclass
@@ -96,6 +105,13 @@ class RememberedKeys:
         entry = self._entry(key) or self.entries.setdefault(key, _Entry([]))
         entry.value = [value, *entry.value[: keep - 1]]
         entry.expires = self.clock.now() + ex
+
+    async def reserve(self, key: str, now_ms: int, lasts_ms: int, grace_ms: int, shortest_ms: int) -> int:
+        """The time (ms) of the slot taken; the key holds that of the next, and lasts until some time after it."""
+        at = max(now_ms, int(await self.get(key) or 0))
+        ttl_ms = max(at + lasts_ms - now_ms + grace_ms, shortest_ms)
+        self.entries[key] = _Entry(str(at + lasts_ms), self.clock.now() + ttl_ms / 1000)
+        return at
 
     async def copy_to(self, client: redis.asyncio.Redis) -> None:
         pipeline = client.pipeline(transaction=False)
@@ -168,3 +184,8 @@ class RedisKeys:
             pipeline.lpush(key, value)
             pipeline.ltrim(key, 0, keep - 1)
             await pipeline.expire(key, ex).execute()
+
+    async def reserve(self, key: str, now_ms: int, lasts_ms: int, grace_ms: int, shortest_ms: int) -> int:
+        async with self._asking():
+            words = map(str, (now_ms, lasts_ms, grace_ms, shortest_ms))
+            return int(await self.client.eval(RESERVE, 1, key, *words))

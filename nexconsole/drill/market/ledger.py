@@ -6,11 +6,14 @@ seconds, money is Decimal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from .purchase_lines import Sold
 
 ORDER_TTL_S = 300.0
 LOCK_TIMEOUT_S = 4.0
@@ -30,7 +33,10 @@ class LockTimeout(LedgerDown):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One purchase: its purchase_order and its activation, linked by user, time and idempotency key."""
+    """One purchase: its purchase_order and its activation, linked by user, time and idempotency key.
+
+    `provider` is who was asked for, or has the cheapest offer where `best_route` may take anybody. (facts 10.1)
+    """
 
     order_id: str
     activation_id: str
@@ -42,6 +48,11 @@ class Order:
     price: Decimal
     key: str
     created: float
+    best_route: bool = False
+
+    def seller(self, sold: Sold) -> str:
+        """What its order and its number call the seller: the display name after best route. (facts 10.1)"""
+        return sold.seller.display if self.best_route else sold.seller.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,7 @@ class Ledger(Protocol):
     async def free_balance(self, user_id: str) -> Decimal: ...
     async def open(self, order: Order) -> None: ...
     async def hold(self, order: Order, transaction_id: str) -> None: ...
-    async def complete(self, order: Order, transaction_id: str, number_id: str, phone: str, event_id: str) -> None: ...
+    async def complete(self, order: Order, transaction_id: str, sold: Sold, event_id: str) -> None: ...
     async def fail(self, order: Order) -> None: ...
     async def release(self, order: Order, transaction_id: str | None) -> None: ...
     async def top_up(self, user_id: str, amount: Decimal, transaction_id: str) -> None: ...
@@ -79,6 +90,8 @@ class Ledger(Protocol):
     async def free_order(self, hold: Hold) -> None: ...
     async def free_activation(self, hold: Hold) -> None: ...
     async def active_providers(self) -> dict[str, bool]: ...
+    async def set_active(self, provider: str, active: bool) -> None: ...
+    async def sync_balances(self, balances: Mapping[str, Decimal]) -> None: ...
     async def log_health(self, row_id: str, provider_id: str, figures: tuple[str, float, int, int]) -> None: ...
 
 

@@ -6,9 +6,11 @@ the two production formats. Addresses carry the api_key in clear, as the real li
 
 from __future__ import annotations
 
-import json
+import copy
 import random
-from typing import Any
+from typing import Any, Self
+
+import msgspec
 
 from ..schema import Era
 
@@ -29,12 +31,28 @@ class Lines:
     def __init__(self, era: Era, seed: int) -> None:
         self.era = era
         self._random = random.Random(seed)
+        self._request = ""
+        self._began = 0.0
 
-    def _json(self, at: float, level: str, text: str, **meta: Any) -> str:
-        """pino: key order level, time, env, requestId, meta, msg; the id is random and correlates nothing."""
-        request = f"req_{_base36(int(at * 1000))}_{self._random.getrandbits(32):08x}"
-        entry = {"level": level, "time": int(at * 1000), "env": "production", "requestId": request, **meta, "msg": text}
-        return json.dumps(entry, separators=(",", ":"), ensure_ascii=False)
+    def of_request(self, began: float) -> Self:
+        """The lines of one request: @HEAD they share its id and say how long it has taken. (facts 10.4)"""
+        if self.era == "old":
+            return self
+        own = copy.copy(self)
+        own._request, own._began = self._id(began), began
+        return own
+
+    def _id(self, at: float) -> str:
+        return f"req_{_base36(int(at * 1000))}_{self._random.getrandbits(32):08x}"
+
+    def json(self, at: float, level: str, text: str, **meta: Any) -> str:
+        """pino: key order level, time, env, requestId, durationMs, meta, msg. Outside of a request the id is random
+        and correlates nothing."""
+        head: dict[str, Any] = {"level": level, "time": int(at * 1000), "env": "production"}
+        head["requestId"] = self._request or self._id(at)
+        if self._request:
+            head["durationMs"] = int((at - self._began) * 1000)
+        return msgspec.json.encode(head | meta | {"msg": text}).decode()
 
     def request(self, at: float, provider: str, url: str) -> str:
         if self.era == "old":
@@ -43,24 +61,25 @@ class Lines:
                 f'[DynamicProvider:{provider}] Headers: {{"Accept":"application/json, text/plain, */*"}}'
             )
         context = f"DynamicProvider:{provider}"
-        return self._json(at, "info", f"\x1b[1mGET\x1b[0m {url}", context=context, type="upstream_request")
+        return self.json(at, "info", f"\x1b[1mGET\x1b[0m {url}", context=context, type="upstream_request")
 
     def retry_429(self, at: float, provider: str, delay_ms: int) -> str:
         text = f"[DynamicProvider:{provider}] 429 Retry in {delay_ms}ms"
-        return text if self.era == "old" else self._json(at, "warn", text)
+        return text if self.era == "old" else self.json(at, "warn", text)
 
     def response(self, at: float, provider: str, url: str, status: int, duration_ms: int) -> str | None:
-        """The line of an answer that is not 2xx; @old has none."""
+        """The line of an answer; @old has none."""
         if self.era == "old":
             return None
-        text = f"\x1b[31m\x1b[1m{status}\x1b[0m \x1b[1mGET\x1b[0m {url}"
+        colour, level = ("\x1b[38;5;114m", "info") if status < 300 else ("\x1b[31m", "error")
+        text = f"{colour}\x1b[1m{status}\x1b[0m \x1b[1mGET\x1b[0m {url}"
         meta = {"durationMs": duration_ms, "context": f"DynamicProvider:{provider}", "type": "upstream_response"}
-        return self._json(at, "error", text, **meta, status=status)
+        return self.json(at, level, text, **meta, status=status)
 
     def failed(self, at: float, provider: str, url: str, error: str, status: int | None, duration_ms: int) -> str:
         if self.era == "head":
             text = f"[DynamicProvider:{provider}] Request failed"
-            return self._json(at, "error", text, error=error, duration=f"{duration_ms}ms")
+            return self.json(at, "error", text, error=error, duration=f"{duration_ms}ms")
         head = f"[DynamicProvider:{provider}] Request failed: "
         if error == "Breaker is open":
             return (
@@ -81,44 +100,35 @@ class Lines:
         """A pod's own breaker has changed to `open`, `half-open` or `closed`."""
         words = {"open": "OPEN - Failing fast", "half-open": "HALF-OPEN - Testing", "closed": "CLOSED - Recovered"}
         text = f"[DynamicProvider:{provider}] Circuit {words[state]}"
-        return text if self.era == "old" else self._json(at, "warn" if state == "open" else "info", text)
+        return text if self.era == "old" else self.json(at, "warn" if state == "open" else "info", text)
 
     def shared_opened(self, at: float, provider_id: str, failures: int, kind: str, open_s: int) -> str:
         text = "Circuit breaker opened"
         if self.era == "old":
-            return self._json(at, "error", text, providerId=provider_id, consecutiveFailures=failures)
+            return self.json(at, "error", text, providerId=provider_id, consecutiveFailures=failures)
         meta = {"errorType": kind, "backoffMultiplier": open_s // 30, "openDurationMs": open_s * 1000}
-        return self._json(at, "error", text, providerId=provider_id, consecutiveFailures=failures, **meta)
-
-    def purchase_failed(self, at: float, provider: str, kind: str, error: str) -> str:
-        """The router gives up on the offer's provider; @old also says so on the console."""
-        text = f"SmartRouter: Purchase failed on {provider}: {error}"
-        line = self._json(at, "warn", text, errorType=kind, isNoStock=kind == "NO_STOCK", isPermanent=False)
-        if self.era == "head":
-            return line
-        checked = f"All healthy providers failed to purchase number. Checked: {provider}({kind})"
-        return f"{line}\n[PURCHASE] Provider failed. Rolling back... {checked}"
+        return self.json(at, "error", text, providerId=provider_id, consecutiveFailures=failures, **meta)
 
     def purchase_error(self, at: float, error: str) -> str:
         if self.era == "old":
             where = "/app/.next/server/app/api/numbers/purchase/route.js:1:9120"
             return f"[PURCHASE] Error: {error}\n    at async h ({where})"
-        return self._json(at, "error", error, context="PURCHASE")
+        return self.json(at, "error", error, context="PURCHASE")
 
     def outbox_failed(self, at: float, event_id: str, error: str) -> str:
         if self.era == "old":
             return f"[OUTBOX] Failed to process {event_id}: {error}"
-        return self._json(at, "error", f"Failed to process {event_id}", context="OUTBOX", error=error)
+        return self.json(at, "error", f"Failed to process {event_id}", context="OUTBOX", error=error)
 
     def order_expired(self, at: float, order_id: str) -> str:
-        return self._json(at, "info", f"[Reconcile] PurchaseOrder {order_id} -> FAILED (expired)")
+        return self.json(at, "info", f"[Reconcile] PurchaseOrder {order_id} -> FAILED (expired)")
 
     def order_failed(self, at: float, order_id: str) -> str:
         """Without the error's text: its message is lost in the meta. (facts 3.3)"""
-        return self._json(at, "error", f"[Reconcile] PurchaseOrder {order_id} failed")
+        return self.json(at, "error", f"[Reconcile] PurchaseOrder {order_id} failed")
 
     def activation_stuck(self, at: float, activation_id: str) -> str:
-        return self._json(at, "info", f"[Reconcile] Activation {activation_id} -> FAILED (stuck)")
+        return self.json(at, "info", f"[Reconcile] Activation {activation_id} -> FAILED (stuck)")
 
     def started(self, version: str = "16.1.1") -> str:
         return f"   ▲ Next.js {version}\n   - Local:         http://localhost:3000\n ✓ Starting...\n ✓ Ready in 1894ms"

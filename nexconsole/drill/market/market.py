@@ -6,15 +6,17 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from functools import partial
 
 import asyncpg
 import redis.asyncio
 
 from ..faults import Fault, generator
-from ..scenarios import IMAGE, Release, Scenario, WalletStall
+from ..scenarios import IMAGE, Answers, DisabledBySql, Release, Scenario, WalletStall
 from ..schema import Era
+from .accounts import Accounts
 from .breakers import SharedBreaker
 from .clock import Clock, Job, Work
 from .keyspace import KeysDown, RedisKeys, RememberedKeys
@@ -24,6 +26,7 @@ from .memory import RememberedLedger
 from .metrics import Labels
 from .pods import Pod
 from .purchase import Checkout, Wish, new_id
+from .slots import Slots
 from .sql import SqlLedger
 from .tempo import Tempo
 from .troubles import Troubles
@@ -42,6 +45,8 @@ CLOSE_TIMEOUT_S = 1.0
 HEALTH_EVERY_S = 3.0
 HEALTH_TIMEOUT_S = 3.0
 CONNECTIONS_PER_POD = 5  # as NexNum's own pool (facts 1.1)
+LOW_BALANCE = Decimal(10)
+BY_IDS = 0.05  # the share of the customers whose client names service and country by numbers (facts 10.2)
 SERVICES = (("WhatsApp", "wa"), ("Telegram", "tg"), ("Google", "go"))
 COUNTRIES = (("Brazil", "55"), ("India", "91"), ("United Kingdom", "44"))
 
@@ -73,6 +78,7 @@ class Market:
         self.deployed_at = self.clock.now() - DEPLOYED_BEFORE_S
         self.samples: deque[Sample] = deque(maxlen=SAMPLES_KEPT)
         self.pods: dict[str, Pod] = {}
+        self.cut_off_pod: Pod | None = None  # who reaches no upstream, and keeps to it until it ends
         self.withdrawn: set[str] = set()  # providers whose offers an admin's PATCH took from the index
         self.provider_ids = {upstream.name: new_id(self.random) for upstream in UPSTREAMS}
         self.api_keys = {upstream.name: f"{self.random.getrandbits(128):032x}" for upstream in UPSTREAMS}
@@ -95,16 +101,22 @@ class Market:
         )
         self.past_keys = RememberedKeys(self.clock)
         self.weather = Weather(self.troubles, self.seed)
-        self.engine = Engine(self.clock, self.lines, self.weather, self.api_keys.__getitem__)
+        self.slots: Slots | None = None
+        if self.era == "head":
+            self.slots = Slots(self.clock, self.tempo, self.past_keys, self.provider_ids, self.scenario.slot_s)
+        self.engine = Engine(self.clock, self.lines, self.weather, self.api_keys.__getitem__, self.slots)
+        drawn = {name: generator(self.seed, "balance", name).randrange(15000, 90000) for name in self.provider_ids}
+        balances = {name: Decimal(cents) / 100 for name, cents in drawn.items()}
+        self.accounts = Accounts(balances, self.troubles.empty)
         self.shared = {name: self._shared_breaker(name) for name in self.provider_ids}
         self.checkout = Checkout(
             self.clock, self.past_keys, self.engine, self.lines, self.era,
-            self.scenario.abandoned, self.troubles, self.shared,
+            self.scenario.abandoned, self.troubles, self.shared, self.accounts, self.withdrawn,
         )  # fmt: skip
         process = Pod("worker", self.past, self.clock, self.lines, self.era, self.deployed_at, lambda: True, "")
         self.worker = Worker(
             self.clock, self.past, process, self.engine, self.lines, self.era,
-            self.troubles, self.seed, self.users, self._say, self._pick_pod, self.withdrawn,
+            self.troubles, self.seed, self.users, self._say, self._pick_pod, self.withdrawn, self.accounts, self.slots,
         )  # fmt: skip
         self._settle()
 
@@ -133,8 +145,9 @@ class Market:
         self.past.add("users", id=new_id(self.random), name="admin", email="admin@example.com", role="ADMIN", **times)
         for priority, upstream in enumerate(UPSTREAMS, start=1):
             row = {"id": self.provider_ids[upstream.name], "name": upstream.name, "display_name": upstream.display}
-            balance = Decimal(self.random.randrange(15000, 90000)) / 100
+            balance = self.accounts.balance(upstream.name)
             more = {"is_active": True, "priority": priority, "api_base_url": upstream.url, "balance": balance}
+            more |= {"low_balance_alert": LOW_BALANCE}
             auth = {"auth_key": self.api_keys[upstream.name], "auth_query_param": "api_key"}
             seen = {"last_balance_sync": self.epoch - 1500, "last_sync_at": self.epoch - 3000}
             self.past.add("providers", **row, **more, **auth, **seen, sync_status="success", **times)
@@ -149,7 +162,18 @@ class Market:
             self._waiting.append(pod)
 
     def _pod(self, name: str, booted: float, image: str) -> Pod:
-        return Pod(name, self.past, self.clock, self.lines, self.era, booted, lambda: self.healthy, image)
+        pod = Pod(name, self.past, self.clock, self.lines, self.era, booted, lambda: self.healthy, image)
+        pod.reached = partial(self._reached, pod)
+        return pod
+
+    def _reached(self, pod: Pod) -> Answers:
+        """What this pod gets instead of the upstreams' answers, if it is the one that is cut off."""
+        answers = self.troubles.cut_off()
+        if not answers:
+            self.cut_off_pod = None
+        elif self.cut_off_pod is None:
+            self.cut_off_pod = min(self.pods.values(), key=lambda one: one.started_at)
+        return answers if pod is self.cut_off_pod else ()
 
     def _age_histogram(self, pod: Pod, provider: str, latency_s: float, purchases: int) -> None:
         for country, _ in COUNTRIES:
@@ -179,7 +203,14 @@ class Market:
             self._loops = [self.clock.spawn(loop) for loop in loops]
             if self.scenario.release is not None:
                 self._loops.append(self.clock.spawn(self._roll_out(self.scenario.release)))
+            switched = (cause for cause in self.scenario.more if isinstance(cause, DisabledBySql))
+            self._loops += [self.clock.spawn(self._switch_off(cause)) for cause in switched]
         self.clock.run_until(until)
+
+    async def _switch_off(self, cause: DisabledBySql) -> None:
+        """By SQL, in the past."""
+        await self.clock.sleep(self.epoch + cause.begins_s - self.clock.now())
+        await self.past.set_active(cause.provider, False)
 
     async def _roll_out(self, release: Release) -> None:
         """A release of the past: it replaces the pods one after the other, as the cluster would."""
@@ -217,35 +248,38 @@ class Market:
         ready = [pod for pod in self.pods.values() if pod.ready()]
         return self._takers.choice(ready) if ready else None
 
-    async def _wish(self, pod: Pod, draws: random.Random, weights: Mapping[str, float]) -> Wish | None:
-        """What the next customer wants, among the offers that this pod still shows. None where there is none."""
-        try:
-            offered = [u for u in UPSTREAMS if u.name not in self.withdrawn and await pod.offers(u.name)]
-        except LedgerDown as error:
-            pod.write(self.lines.purchase_error(self.clock.now(), str(error)))
-            return None
-        if not offered:
-            return None
-        upstream = draws.choices(offered, [weights[u.name] for u in offered])[0]
+    async def _purchase(self, pod: Pod, draws: random.Random) -> None:
+        """The customer chooses among the offers in the index, or leaves it to NexNum, which takes the cheapest."""
+        offered = [upstream for upstream in UPSTREAMS if upstream.name not in self.withdrawn] or [UPSTREAMS[0]]
+        shares = self.troubles.shares(self._weights, "purchases")
+        upstream = draws.choices(offered, [shares[u.name] for u in offered])[0]
+        how = draws.random()
+        best = self.era == "head" and how < self.troubles.best_route(self.scenario.best_route)
+        by_ids = self.era == "head" and not best and how > 1 - BY_IDS
         user = draws.choice(self.users)
         service, country = self._habits[user]
         if draws.random() < 0.2:
             service, country = draws.choice(SERVICES), draws.choice(COUNTRIES)
         price = Decimal(draws.randrange(12, 190)) / 100
-        return Wish(user, upstream, *service, *country, price, draws)
-
-    async def _purchase(self, pod: Pod, draws: random.Random) -> None:
-        wish = await self._wish(pod, draws, self.troubles.shares(self._weights, "purchases"))
-        if wish is not None:
-            await self.checkout.buy(pod, wish)
+        wish = Wish(user, offered[0] if best else upstream, *service, *country, price, draws, best, by_ids)
+        await self.checkout.buy(pod, wish)
 
     async def _browse(self, pod: Pod, draws: random.Random) -> None:
-        wish = await self._wish(pod, draws, self.troubles.shares(self._visits, "visits"))
-        if wish is not None:
-            try:
-                await self.engine.call(pod, wish.upstream, "getPrices", wish.service_code, wish.country_code)
-            except UpstreamFailed:
-                return  # the visitor sees no price
+        """A price check, of a provider that this pod believes to be active."""
+        try:
+            offered = [u for u in UPSTREAMS if u.name not in self.withdrawn and await pod.offers(u.name)]
+        except LedgerDown as error:
+            pod.write(self.lines.purchase_error(self.clock.now(), str(error)))
+            return
+        if not offered:
+            return
+        shares = self.troubles.shares(self._visits, "visits")
+        upstream = draws.choices(offered, [shares[u.name] for u in offered])[0]
+        (_, service), (_, country) = draws.choice(SERVICES), draws.choice(COUNTRIES)
+        try:
+            await self.engine.call(pod, upstream, "getPrices", service, country)
+        except UpstreamFailed:
+            return  # the visitor sees no price
 
     async def _sample(self) -> None:
         while True:
@@ -276,6 +310,8 @@ class Market:
         self._url = url
         keys = RedisKeys(client)
         self.checkout.keys = keys
+        if self.slots is not None:
+            self.slots.keys = keys
         for breaker in self.shared.values():
             breaker.keys = keys
         for pod in self.pods.values():

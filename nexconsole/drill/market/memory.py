@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ import asyncpg
 
 from .clock import Clock
 from .ledger import BATCH, LOCK_TIMEOUT_S, ORDER_TTL_S, Event, Hold, LockTimeout, Order, event_payload, wallet_id
+from .purchase_lines import Sold
 
 
 class RememberedLedger:
@@ -70,20 +71,20 @@ class RememberedLedger:
             self._move(order.user_id, "reservation", -order.price, transaction_id, "Hold for a purchase")
         self._touch(self.tables["activations"][order.activation_id], reserved_tx_id=transaction_id)
 
-    async def complete(self, order: Order, transaction_id: str, number_id: str, phone: str, event_id: str) -> None:
+    async def complete(self, order: Order, transaction_id: str, sold: Sold, event_id: str) -> None:
         wallet = await self._wallet(order.user_id)
         wallet["balance"] -= order.price
         wallet["reserved"] = max(Decimal(0), wallet["reserved"] - order.price)
         self._move(order.user_id, "purchase", -order.price, transaction_id, f"Purchase {order.service}")
-        upstream = f"{order.provider}:{number_id[:8]}"
+        phone, number_id = sold.phone, sold.number_id
         done = {"state": "ACTIVE", "captured_tx_id": transaction_id, "phone_number": phone, "number_id": number_id}
-        self._touch(self.tables["activations"][order.activation_id], **done, provider_activation_id=upstream)
-        self._touch(self.tables["purchase_orders"][order.order_id], status="COMPLETED", provider=order.provider)
-        names = {"country_name": order.country, "service_name": order.service, "provider": order.provider}
+        self._touch(self.tables["activations"][order.activation_id], **done, provider_activation_id=sold.activation)
+        self._touch(self.tables["purchase_orders"][order.order_id], status="COMPLETED", provider=order.seller(sold))
+        names = {"country_name": order.country, "service_name": order.service, "provider": order.seller(sold)}
         now = self.clock.now()
         row = {"id": number_id, "phone_number": phone, "country_code": order.country_code, **names}
         times = {"expires_at": now + 1200, "purchased_at": now, "created_at": now, "updated_at": now}
-        self.add("numbers", **row, price=order.price, owner_id=order.user_id, activation_id=upstream, **times)
+        self.add("numbers", **row, price=order.price, owner_id=order.user_id, activation_id=sold.activation, **times)
         await self.add_event(event_id, "offer.updated", event_payload(order))
 
     async def fail(self, order: Order) -> None:
@@ -147,6 +148,15 @@ class RememberedLedger:
 
     async def active_providers(self) -> dict[str, bool]:
         return {row["name"]: row["is_active"] for row in self.rows("providers")}
+
+    async def set_active(self, provider: str, active: bool) -> None:
+        for row in self.rows("providers"):
+            if row["name"] == provider:
+                row["is_active"] = active
+
+    async def sync_balances(self, balances: Mapping[str, Decimal]) -> None:
+        for row in self.rows("providers"):
+            row.update(balance=balances[row["name"]], last_balance_sync=self.clock.now())
 
     async def log_health(self, row_id: str, provider_id: str, figures: tuple[str, float, int, int]) -> None:
         names = ("status", "successRate", "avgLatency", "errorCount")

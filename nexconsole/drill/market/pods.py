@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from ..log import PodLog
+from ..scenarios import Answers
 from ..schema import Era
 from .breakers import PodBreaker
 from .clock import Clock, Job, Work
@@ -16,7 +17,7 @@ from .lines import Lines
 from .metrics import Registry
 
 BOOT_S = 3.0
-CONFIG_TTL_S = 60.0  # contradiction 16: a change in `providers` is seen after at most so long
+CONFIG_TTL_S = {"head": 30.0, "old": 60.0}  # contradiction 16: a change in `providers` is seen after at most so long
 
 
 class Pod:
@@ -46,6 +47,7 @@ class Pod:
         self._booted = booted
         self._healthy = healthy
         self.running = True
+        self.reached: Callable[[], Answers] = lambda: ()  # what it gets instead of the upstreams' answers, if anything
         self.jobs: set[Job] = set()
         self._lines = lines
         self._era = era
@@ -79,6 +81,10 @@ class Pod:
             job.cancel()
         self.log.close()
 
+    @property
+    def cut_off(self) -> Answers:
+        return self.reached()
+
     def write(self, text: str) -> None:
         if self.running:
             self.log.append(text, datetime.fromtimestamp(self.clock.now(), UTC))
@@ -101,7 +107,7 @@ class Pod:
     async def offers(self, provider: str) -> bool:
         """Whether this process believes the provider to be active. Raises LedgerDown only before the first answer."""
         now = self.clock.now()
-        if now - self._active_read > CONFIG_TTL_S:
+        if now - self._active_read > CONFIG_TTL_S[self._era]:
             self._active_read = now
             try:
                 self._active = await self.ledger.active_providers()

@@ -1,33 +1,39 @@
-"""One purchase, step by step, as NexNum's route does it. (facts 1.4 to 1.6, 3.1, 4)"""
+"""One purchase, step by step, as NexNum's route does it. (facts 1.4 to 1.6, 3.1, 4, 10.1 to 10.5)"""
 
 from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from ..scenarios import RELEASES
 from ..schema import Era
+from .accounts import Accounts
 from .breakers import SharedBreaker
 from .clock import Clock
 from .keyspace import KeysDown, Keyspace
 from .ledger import LedgerDown, LockTimeout, Order
 from .lines import Lines
 from .pods import Pod
+from .purchase_lines import PurchaseLines, Sold
 from .troubles import Troubles
-from .upstream import Engine, Upstream, UpstreamFailed
+from .upstream import UPSTREAMS, Engine, Upstream, UpstreamFailed
 
 ATOMIC_LOCK_S = 30
 OLD_LOCK_S = 300
 ABANDONED_AFTER_TIMEOUT = 0.15  # the share of customers whose request dies with a time-out
+FIRST_ID, LAST_ID = 1000, 10**7  # upstreams' own ids of numbers
 
 
 @dataclass(frozen=True)
 class Wish:
     """What a customer wants to buy, from whom: a purchase is pinned to the offer's provider (contradiction 15).
 
-    `draws` is this customer's own, so that what others do changes nothing for him.
+    `best_route`: he leaves that to NexNum, and `upstream` is who has the cheapest offer in the index. `by_ids`: he
+    names service and country by numbers, as older clients do. `draws` is this customer's own, so that what others do
+    changes nothing for him.
     """
 
     user_id: str
@@ -38,20 +44,36 @@ class Wish:
     country_code: str
     price: Decimal
     draws: random.Random
+    best_route: bool = False
+    by_ids: bool = False
 
 
 class _Abandoned(Exception):
     """The request's process died in the middle: nothing is cleaned up."""
 
 
+class _Refused(Exception):
+    """The customer gets an answer that leaves no row. (facts 10.3)"""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 def new_id(source: random.Random) -> str:
     return str(uuid.UUID(int=source.getrandbits(128), version=4))
+
+
+def unread(said: str) -> UpstreamFailed:
+    """An upstream that answers 200 with a word which is no number: it becomes UNKNOWN. (facts 10.10)"""
+    text = f'Failed to parse number response. No data returned or mapping failed. Raw: "{said}"'
+    return UpstreamFailed(text, "UNKNOWN")
 
 
 @dataclass
 class Checkout:
     """The purchase route. `abandoned` is the usual share whose process dies in the middle; `shared` are the breakers
-    in Redis by provider name."""
+    in Redis by provider name; `withdrawn` are those whose offers are not in the index."""
 
     clock: Clock
     keys: Keyspace
@@ -61,45 +83,80 @@ class Checkout:
     abandoned: float
     troubles: Troubles
     shared: Mapping[str, SharedBreaker]
+    accounts: Accounts
+    withdrawn: Collection[str]
 
     async def buy(self, pod: Pod, wish: Wish) -> None:
-        """Take the lock, buy, release the lock. Never raises for trouble in a server: it answers 500."""
+        """Find the offer, take the lock, buy, release the lock. Never raises for trouble in a server: it says 500."""
+        told = PurchaseLines(self.lines, self.clock.now, pod.write, wish)
+        told.asked()
+        locks: list[tuple[str, str]] = []
+        sold: Sold | None = None
         try:
-            locks, status = await self._lock(wish)
-            status = status or await self._bought(pod, wish)
-            for lock, token in locks:
-                await self.keys.release(lock, token)
+            await self._admit(pod, wish, told, locks)
+            sold = await self._bought(pod, wish, told)
+            status = 503 if sold is None else 200
         except _Abandoned:
             return
+        except _Refused as refusal:
+            status = refusal.status
         except (KeysDown, LedgerDown) as error:
-            pod.write(self.lines.purchase_error(self.clock.now(), str(error)))
+            told.crashed(str(error))
             status = 500
+        try:
+            for lock, token in locks:
+                await self.keys.release(lock, token)
+        except KeysDown as error:
+            told.crashed(str(error))
+            status = 500
+        told.answered(status, sold)
         if status not in (200, 503):  # these two are counted with what else they count
             pod.note_route(status)
 
-    async def _lock(self, wish: Wish) -> tuple[list[tuple[str, str]], int]:
-        """The locks taken, key and token, and the status of a refusal (0: none). (facts 4)"""
-        taken: list[tuple[str, str]] = []
+    async def _admit(self, pod: Pod, wish: Wish, told: PurchaseLines, locks: list[tuple[str, str]]) -> None:
+        """All that can refuse a purchase before it has a row; the locks taken, key and token, go into `locks`."""
+        if self.era == "old":
+            await self._lock(wish, told, locks)
+        if not self._indexed(wish):
+            told.no_offer(inactive=False)
+            raise _Refused(404)
+        if self.era == "head" and not wish.by_ids and not (await pod.ledger.active_providers()).get(wish.upstream.name):
+            told.no_offer(inactive=True)  # at once, and for as long as its offer is in the index (facts 10.2)
+            raise _Refused(404)
+        told.resolved()
+        balance = await pod.ledger.free_balance(wish.user_id)
+        told.eligible(balance)
+        if balance < wish.price:
+            raise _Refused(402 if self.era == "old" else 400)
+        if self.era == "head":
+            await self._lock(wish, told, locks)
+
+    def _indexed(self, wish: Wish) -> bool:
+        return not self.troubles.search_down() and wish.upstream.name not in self.withdrawn
+
+    async def _lock(self, wish: Wish, told: PurchaseLines, taken: list[tuple[str, str]]) -> None:
+        """Raises _Refused where another purchase holds one. (facts 4)"""
         if self.era == "head":
             key, token = f"lock:purchase:atomic:{wish.user_id}", new_id(wish.draws)
             if not await self.keys.set(key, token, ex=ATOMIC_LOCK_S, nx=True):
-                return taken, 429
+                told.lock_held()
+                raise _Refused(429)
             taken.append((key, token))
         if self.era == "old" or self.troubles.takes_old_lock():
             place = f"{wish.user_id}-{wish.service}-{wish.country}".lower()
             key, token = f"lock:number:{place}", str(int(self.clock.now() * 1000))
             if not await self.keys.set(key, token, nx=True):
-                return taken, 409
+                told.lock_held()
+                raise _Refused(409)
             if self.troubles.leaks():
                 raise _Abandoned
             await self.keys.expire(key, OLD_LOCK_S)
             taken.append((key, token))
-        return taken, 0
+        if self.era == "head":
+            told.locked(taken[0][1])
 
-    async def _bought(self, pod: Pod, wish: Wish) -> int:
-        """The status of the answer."""
-        if await pod.ledger.free_balance(wish.user_id) < wish.price:
-            return 400  # leaves no row (facts 1.5)
+    async def _bought(self, pod: Pod, wish: Wish, told: PurchaseLines) -> Sold | None:
+        """What was sold; None where the customer is told 503."""
         order = self._order(wish)
         await pod.ledger.open(order)
         if wish.draws.random() < self.abandoned or self.troubles.kills():
@@ -109,47 +166,71 @@ class Checkout:
             transaction = new_id(wish.draws)
             await pod.ledger.hold(order, transaction)
             held = transaction
-            await self._call(pod, wish)
-            ids = [new_id(wish.draws) for _ in range(3)]
-            await pod.ledger.complete(order, ids[0], ids[1], self._phone(wish), ids[2])
+            told.reserved(order)
+            told.calling()
+            seller = await self._call(pod, wish, told)
+            sold = Sold(seller, wish.draws.randrange(FIRST_ID, LAST_ID), new_id(wish.draws), self._phone(wish))
+            told.got(sold)
+            await pod.ledger.complete(order, new_id(wish.draws), sold, new_id(wish.draws))
         except (UpstreamFailed, LockTimeout) as error:
-            await self._give_up(pod, order, None if held is None else new_id(wish.draws), error)
-            return 503
-        pod.metrics.count(
-            "nexnum_provider_api_calls_total", provider=order.provider, method="getNumber", status="success"
-        )
+            await self._give_up(pod, order, None if held is None else new_id(wish.draws), error, told)
+            return None
+        told.complete(sold)
+        self.accounts.pay(seller.name, wish.price)
+        label = seller.display if wish.best_route else seller.name  # facts 2.2
+        pod.metrics.count("nexnum_provider_api_calls_total", provider=label, method="getNumber", status="success")
         pod.note_purchases(1, 0)
-        return 200
+        return sold
 
-    async def _call(self, pod: Pod, wish: Wish) -> None:
-        """Ask the provider for a number, past both breakers."""
-        shared = self.shared[wish.upstream.name]
-        if not await shared.admits():
-            raise UpstreamFailed("No healthy providers available", "UNKNOWN")
-        begun = self.clock.now()
+    async def _call(self, pod: Pod, wish: Wish, told: PurchaseLines) -> Upstream:
+        """Ask the providers that may be asked for a number, one after the other: who sold it. Raises UpstreamFailed."""
+        checked: list[tuple[str, str]] = []
+        failure = UpstreamFailed(f"Provider '{wish.upstream.name}' is not active or healthy", "UNKNOWN")
+        for upstream in UPSTREAMS if wish.best_route else (wish.upstream,):
+            if not await pod.offers(upstream.name) or not await self.shared[upstream.name].admits():
+                continue
+            told.trying(upstream.name)
+            try:
+                await self._ask(pod, wish, upstream, told)
+                return upstream
+            except UpstreamFailed as error:
+                failure = error
+                checked.append((upstream.name, error.kind))
+                told.failed_at(upstream.name, error.kind, str(error))
+        told.given_up(tuple(checked), str(failure))
+        raise failure
+
+    async def _ask(self, pod: Pod, wish: Wish, upstream: Upstream, told: PurchaseLines) -> None:
+        """One provider, past its queue and the pod's breaker."""
+        shared, begun = self.shared[upstream.name], self.clock.now()
         try:
-            took = await self.engine.call(pod, wish.upstream, "getNumber", wish.service_code, wish.country_code)
+            codes = ("getNumber", wish.service_code, wish.country_code)
+            await self.engine.call(pod, upstream, *codes, told.lines)
+            release = RELEASES.get(pod.image)
+            if release is not None and wish.draws.random() < release.misasks:
+                raise unread("BAD_SERVICE")
+            if not self.accounts.affords(upstream.name, wish.price):
+                raise unread("NO_BALANCE")
         except UpstreamFailed as failure:
             took = self.clock.now() - begun
-            self._observe(pod, wish, took)
+            self._observe(pod, wish, upstream, took)
             await shared.failed(failure.kind, took)
             if failure.kind == "TIMEOUT" and wish.draws.random() < ABANDONED_AFTER_TIMEOUT:
                 raise _Abandoned from failure
             raise
-        self._observe(pod, wish, took)
-        await shared.succeeded(took)
+        self._observe(pod, wish, upstream, self.clock.now() - begun)
+        await shared.succeeded(self.clock.now() - begun)
 
-    def _observe(self, pod: Pod, wish: Wish, took: float) -> None:
-        labels = {"stage": "provider_call", "provider": wish.upstream.name, "country": wish.country}
+    def _observe(self, pod: Pod, wish: Wish, upstream: Upstream, took: float) -> None:
+        labels = {"stage": "provider_call", "provider": upstream.name, "country": wish.country}
         pod.metrics.observe("nexnum_purchase_duration_seconds", round(took, 4), **labels)
 
-    async def _give_up(self, pod: Pod, order: Order, transaction: str | None, error: Exception) -> None:
+    async def _give_up(
+        self, pod: Pod, order: Order, transaction: str | None, error: Exception, told: PurchaseLines
+    ) -> None:
         """Mark the activation FAILED, then let go of the money; where the wallet is locked the order stays PENDING."""
-        kind = error.kind if isinstance(error, UpstreamFailed) else "UNKNOWN"
-        if isinstance(error, UpstreamFailed):
-            pod.write(self.lines.purchase_failed(self.clock.now(), order.provider, kind, str(error)))
-        else:
-            pod.write(self.lines.purchase_error(self.clock.now(), str(error)))
+        if not isinstance(error, UpstreamFailed):
+            told.crashed(str(error))
         pod.metrics.count(
             "nexnum_provider_api_calls_total", provider=order.provider, method="getNumber", status="error"
         )
@@ -157,7 +238,7 @@ class Checkout:
         try:
             await pod.ledger.release(order, transaction)
         except LockTimeout as locked:
-            pod.write(self.lines.purchase_error(self.clock.now(), str(locked)))
+            told.crashed(str(locked))
             pod.note_route(503)
             return
         pod.note_purchases(0, 1)
@@ -165,7 +246,7 @@ class Checkout:
     def _order(self, wish: Wish) -> Order:
         ids = [new_id(wish.draws) for _ in range(3)]
         where = (wish.user_id, wish.upstream.name, wish.service, wish.country_code, wish.country)
-        return Order(ids[0], ids[1], *where, wish.price, ids[2], self.clock.now())
+        return Order(ids[0], ids[1], *where, wish.price, ids[2], self.clock.now(), wish.best_route)
 
     def _phone(self, wish: Wish) -> str:
         return f"+{wish.country_code}{wish.draws.randrange(10**8, 10**9)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -13,6 +13,7 @@ import asyncpg
 
 from .clock import Clock
 from .ledger import BATCH, ORDER_TTL_S, Event, Hold, LedgerDown, LockTimeout, Order, event_payload, wallet_id
+from .purchase_lines import Sold
 
 
 class SqlLedger:
@@ -87,8 +88,8 @@ class SqlLedger:
                 *(transaction_id, self._now(), order.activation_id),
             )
 
-    async def complete(self, order: Order, transaction_id: str, number_id: str, phone: str, event_id: str) -> None:
-        upstream, now = f"{order.provider}:{number_id[:8]}", self._now()
+    async def complete(self, order: Order, transaction_id: str, sold: Sold, event_id: str) -> None:
+        now, seller = self._now(), order.seller(sold)
         async with self._connection() as connection:
             await connection.execute(
                 "UPDATE wallets SET balance = balance - $1, reserved = greatest(0, reserved - $1) WHERE user_id = $2",
@@ -99,18 +100,18 @@ class SqlLedger:
             await connection.execute(
                 "UPDATE activations SET state = 'ACTIVE', captured_tx_id = $1, phone_number = $2, number_id = $3,"
                 " provider_activation_id = $4, updated_at = $5 WHERE id = $6",
-                *(transaction_id, phone, number_id, upstream, now, order.activation_id),
+                *(transaction_id, sold.phone, sold.number_id, sold.activation, now, order.activation_id),
             )
             await connection.execute(
                 "UPDATE purchase_orders SET status = 'COMPLETED', provider = $1, updated_at = $2 WHERE id = $3",
-                *(order.provider, now, order.order_id),
+                *(seller, now, order.order_id),
             )
             await connection.execute(
                 "INSERT INTO numbers (id, phone_number, country_code, country_name, service_name, price, owner_id,"
                 " provider, activation_id, expires_at, purchased_at, created_at, updated_at)"
                 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $11)",
-                *(number_id, phone, order.country_code, order.country, order.service, order.price, order.user_id),
-                *(order.provider, upstream, self.stamp(self.clock.now() + 1200), now),
+                *(sold.number_id, sold.phone, order.country_code, order.country, order.service, order.price),
+                *(order.user_id, seller, sold.activation, self.stamp(self.clock.now() + 1200), now),
             )
             await self._add_event(connection, event_id, "offer.updated", event_payload(order))
 
@@ -227,6 +228,18 @@ class SqlLedger:
 
     async def active_providers(self) -> dict[str, bool]:
         return dict(await self.fetch("SELECT name, is_active FROM providers"))
+
+    async def set_active(self, provider: str, active: bool) -> None:
+        """As somebody does it by SQL: the offers stay in the index. (facts 10.2)"""
+        await self.fetch("UPDATE providers SET is_active = $1 WHERE name = $2", active, provider)
+
+    async def sync_balances(self, balances: Mapping[str, Decimal]) -> None:
+        async with self._connection() as connection:
+            for provider, balance in balances.items():
+                await connection.execute(
+                    "UPDATE providers SET balance = $1, last_balance_sync = $2 WHERE name = $3",
+                    *(balance, self._now(), provider),
+                )
 
     async def log_health(self, row_id: str, provider_id: str, figures: tuple[str, float, int, int]) -> None:
         status, rate, latency, errors = figures

@@ -7,7 +7,18 @@ from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from ..faults import Cause, Crowd, Fault, Kill, Stop, staged
-from ..scenarios import Answers, LockLeak, Scenario, UpstreamFault, WalletStall
+from ..scenarios import (
+    Answers,
+    BestRoute,
+    CutOffPod,
+    EmptyAccount,
+    LockLeak,
+    Polling,
+    Scenario,
+    Stopped,
+    UpstreamFault,
+    WalletStall,
+)
 from .tempo import Tempo
 
 T = TypeVar("T", bound=Cause)
@@ -67,3 +78,22 @@ class Troubles:
         """The providers' shares of the "purchases" or the "visits", as far as a fault changes them."""
         changed = {cause.provider: getattr(cause, of) for cause, _ in self._now(Crowd)}
         return {**usual, **changed} if changed else usual
+
+    def polls(self) -> dict[str, int]:
+        """How many live numbers the worker polls now, by provider."""
+        return {cause.provider: cause.numbers for cause, _ in self._now(Polling)}
+
+    def best_route(self, usual: float) -> float:
+        """The share of the customers who leave it to NexNum which provider sells."""
+        return next((cause.share for cause, _ in self._now(BestRoute)), usual)
+
+    def empty(self, provider: str) -> bool:
+        """Whether our account there has run out."""
+        return any(cause.provider == provider for cause, _ in self._now(EmptyAccount))
+
+    def search_down(self) -> bool:
+        return any(cause.server == "search" for cause, _ in self._now(Stopped))
+
+    def cut_off(self) -> Answers:
+        """What the pod gets that reaches no upstream; () while each reaches them."""
+        return next((cause.answers for cause, _ in self._now(CutOffPod)), ())

@@ -11,6 +11,7 @@ from ..scenarios import Answers
 from .breakers import PodBreaker
 from .clock import Clock
 from .lines import Lines
+from .slots import Slots
 from .troubles import Troubles
 
 PHRASES = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 429: "Too Many Requests"}
@@ -20,7 +21,10 @@ USUAL: Answers = (("503", 0.006), ("429", 0.008), ("reset", 0.006))
 
 @dataclass(frozen=True)
 class Upstream:
-    """A provider as the market sees it: its slug, its share of the traffic, its usual latency in seconds."""
+    """A provider as the market sees it: its slug, its share of the traffic, its usual latency in seconds.
+
+    UPSTREAMS has the cheapest first, which is what best-route purchases take.
+    """
 
     name: str
     display: str
@@ -35,7 +39,7 @@ class Upstream:
 UPSTREAMS = (
     Upstream("smsbower", "SMSBower", 0.36, 0.55, "https://smsbower.example/stubs/handler_api.php"),
     Upstream("tiger-sms", "Tiger SMS", 0.22, 0.40, "https://api.tiger-sms.example/stubs/handler_api.php"),
-    Upstream("5sim", "5sim", 0.20, 0.35, "https://5sim.example/v1/handler_api.php"),
+    Upstream("5sim", "5SIM", 0.20, 0.35, "https://5sim.example/v1/handler_api.php"),
     Upstream("onlinesim", "OnlineSIM", 0.12, 0.70, "https://onlinesim.example/api/handler_api.php"),
     Upstream("grizzlysms", "GrizzlySMS", 0.10, 0.50, "https://api.grizzlysms.example/stubs/handler_api.php"),
 )
@@ -57,8 +61,10 @@ class Weather:
         self._troubles = troubles
         self._usual = {upstream.name: generator(seed, "upstream", upstream.name) for upstream in UPSTREAMS}
 
-    def answer(self, provider: str) -> str:
+    def answer(self, provider: str, ill: Answers = ()) -> str:
+        """Its next answer; `ill` are those that a process gets that can't reach anybody."""
         answers, draws = self._troubles.answers(provider) or (USUAL, self._usual[provider])
+        answers = ill or answers
         draw = draws.random()
         for answer, share in answers:
             draw -= share
@@ -74,6 +80,8 @@ class Weather:
 class Process(Protocol):
     """The process that calls: where its lines go, and its own breakers by provider."""
 
+    @property
+    def cut_off(self) -> Answers: ...
     def write(self, text: str) -> None: ...
     def breaker(self, provider: str) -> PodBreaker: ...
     def note_answer(self, provider: str, latency_s: float) -> None: ...
@@ -81,45 +89,56 @@ class Process(Protocol):
 
 @dataclass
 class Engine:
-    """DynamicProvider: breaker, request, retries, lines."""
+    """DynamicProvider: slot, breaker, request, retries, lines."""
 
     clock: Clock
     lines: Lines
     weather: Weather
     key: Callable[[str], str]  # provider -> its api_key, which goes into the lines in clear
+    slots: Slots | None = None  # @old there is no queue
 
-    async def call(self, process: Process, upstream: Upstream, action: str, service: str, country: str) -> float:
-        """One request with its retries; how long it took, in seconds. Raises UpstreamFailed."""
+    async def call(
+        self, process: Process, upstream: Upstream, action: str, service: str, country: str, lines: Lines | None = None
+    ) -> float:
+        """One request with its retries; how long it took, in seconds. Raises UpstreamFailed.
+
+        A purchase takes a slot first, and its request's line comes before the breaker is asked. (facts 10.5)
+        """
         name, url = upstream.name, upstream.address(action, service, country, self.key(upstream.name))
-        begun = self.clock.now()
+        lines, begun = lines or self.lines, self.clock.now()
+        if self.slots is not None and action == "getNumber":
+            await self.slots.wait(name)
+        sent = self.clock.now()
         breaker = process.breaker(name)
+        process.write(lines.request(sent, name, url))
         if not breaker.admits():
-            process.write(self.lines.failed(begun, name, url, "Breaker is open", None, 1))
-            raise UpstreamFailed("Breaker is open", "UNKNOWN")
-        process.write(self.lines.request(begun, name, url))
+            failure = UpstreamFailed("Breaker is open", "UNKNOWN")
+            self._write_failure(process, lines, name, url, failure, begun)
+            raise failure
         try:
-            status = await self._fetch(process, upstream, url)
+            status = await self._fetch(process, upstream, lines)
         except UpstreamFailed as failure:
             breaker.failed()
-            self._write_failure(process, name, url, failure, begun)
+            self._write_failure(process, lines, name, url, failure, begun)
             raise
         breaker.succeeded()  # any answer is one, 5xx and 429 too (facts 3.2)
-        took = self.clock.now() - begun
+        took = self.clock.now() - sent
+        line = lines.response(self.clock.now(), name, url, status or 200, int(took * 1000))
+        if line is not None:
+            process.write(line)
         if status is None:
             return took
         process.note_answer(name, took)
-        line = self.lines.response(self.clock.now(), name, url, status, int(took * 1000))
-        if line is not None:
-            process.write(line)
         kind = "RATE_LIMITED" if status == 429 else "UNKNOWN"
         failure = UpstreamFailed(f"API Request Failed ({status} {PHRASES[status]})", kind, status)
-        self._write_failure(process, name, url, failure, begun)
+        self._write_failure(process, lines, name, url, failure, begun)
         raise failure
 
-    async def _fetch(self, process: Process, upstream: Upstream, url: str) -> int | None:
+    async def _fetch(self, process: Process, upstream: Upstream, lines: Lines) -> int | None:
         """The last answer's status, None for 2xx; 429 and 5xx are tried three times. Raises on a network failure."""
         for attempt in (1, 2, 3):
-            answer, usual = self.weather.answer(upstream.name), self.weather.latency(upstream)
+            answer = self.weather.answer(upstream.name, process.cut_off)
+            usual = self.weather.latency(upstream)
             if answer == "timeout":
                 await self.clock.sleep(TIMEOUT_S)
                 raise UpstreamFailed(f"Request timed out after {int(TIMEOUT_S * 1000)}ms", "TIMEOUT")
@@ -131,10 +150,12 @@ class Engine:
             if attempt == 3:
                 return int(answer)
             if answer == "429":
-                process.write(self.lines.retry_429(self.clock.now(), upstream.name, 2000 * attempt))
+                process.write(lines.retry_429(self.clock.now(), upstream.name, 2000 * attempt))
             await self.clock.sleep(2.0 * attempt if answer == "429" else 0.3 * attempt)
         raise AssertionError("unreachable")
 
-    def _write_failure(self, process: Process, name: str, url: str, failure: UpstreamFailed, begun: float) -> None:
+    def _write_failure(
+        self, process: Process, lines: Lines, name: str, url: str, failure: UpstreamFailed, begun: float
+    ) -> None:
         took = int((self.clock.now() - begun) * 1000)
-        process.write(self.lines.failed(self.clock.now(), name, url, str(failure), failure.status, took))
+        process.write(lines.failed(self.clock.now(), name, url, str(failure), failure.status, took))

@@ -11,17 +11,21 @@ from typing import Any
 from ..faults import generator
 from ..scenarios import RELEASES, Release
 from ..schema import Era
+from .accounts import Accounts
 from .clock import Clock, Work
 from .ledger import BATCH, Event, Hold, Ledger, LedgerDown, LockTimeout
 from .lines import Lines
 from .pods import Pod
 from .purchase import new_id
+from .slots import POLL_EVERY_S, REAL_SPACING_S, Slots
 from .troubles import Troubles
 from .upstream import UPSTREAMS, Engine, UpstreamFailed
 
 OUTBOX_EVERY_S = 5.0
 RECONCILE_EVERY_S = 60.0
 SYNC_EVERY_S = 60.0
+BALANCES_EVERY_S = 30.0
+SEARCH_TIMEOUT_S = 20.0  # what a batch of the outbox waits for an index that does not answer
 REFRESH_EVERY_S = 4.0
 # Rarer events, one each in so many seconds. They are as readable as any other.
 RARER = (("offer.restocked", 30.0), ("activation.provider_request", 20.0))
@@ -63,11 +67,14 @@ class Worker:
     say: Callable[[str], None]
     taker: Callable[[], Pod | None]
     withdrawn: set[str]  # providers whose offers are not in the index
+    accounts: Accounts
+    slots: Slots | None
 
     def loops(self) -> tuple[Work, ...]:
         """What runs for as long as the worker does."""
         rarer = (self._every(seconds, kind) for kind, seconds in RARER)
-        return (self._outbox(), self._reconcile(), self._refresh(), *rarer, self._top_up(), self._sync())
+        more = (self._top_up(), self._sync(), self._balances(), self._poll())
+        return (self._outbox(), self._reconcile(), self._refresh(), *rarer, *more)
 
     async def _outbox(self) -> None:
         while True:
@@ -78,14 +85,19 @@ class Worker:
                 except LedgerDown as error:
                     self.say(self.lines.outbox_failed(self.clock.now(), "batch", str(error)))
 
-    async def drain(self, batch: int = BATCH) -> tuple[int, int]:
-        """One batch of the outbox, by one pod: how many were published and how many failed."""
+    async def drain(self, batch: int = BATCH, kind: str = "") -> tuple[int, int]:
+        """One batch of the outbox, by one pod: how many were published and how many failed. `kind`: the beginning of
+        the types of events that it takes."""
         published, failed, budget = 0, 0, 4.0
         pod = self.taker()
         if pod is None:
             return published, failed
         bad = RELEASES.get(pod.image)
-        for event in (await self.ledger.pending_events())[:batch]:
+        events = [event for event in await self.ledger.pending_events() if event.event_type.startswith(kind)]
+        for event in events[:batch]:
+            if event.event_type.startswith("offer.") and self.troubles.search_down():
+                await self._search_failed(event, pod)
+                return published, failed + 1
             if bad is not None:
                 await self.clock.sleep(bad.slow_s)
                 budget -= bad.slow_s
@@ -96,6 +108,13 @@ class Worker:
             else:
                 failed += 1
         return published, failed
+
+    async def _search_failed(self, event: Event, pod: Pod) -> None:
+        """The index does not answer: the first event of the batch fails for good, the rest waits. (facts 1.4, 26)"""
+        await self.clock.sleep(SEARCH_TIMEOUT_S)
+        error = "Request to http://meilisearch:7700/indexes/offers/documents has failed"
+        await self.ledger.fail_event(event.id, error)
+        pod.write(self.lines.outbox_failed(self.clock.now(), event.id, error))
 
     async def _consume(self, event: Event, pod: Pod, bad: Release | None) -> bool:
         """Publish one event, or fail it for good on its first error."""
@@ -165,6 +184,26 @@ class Worker:
                 self.process.write(str(error))
                 continue
             self.withdrawn.difference_update(name for name, is_active in active.items() if is_active)
+
+    async def _balances(self) -> None:
+        """What the providers say of our accounts, copied into their rows."""
+        while True:
+            await self.troubles.tempo.sleep(BALANCES_EVERY_S)
+            try:
+                await self.ledger.sync_balances(self.accounts.balances())
+            except LedgerDown as error:
+                self.process.write(str(error))
+
+    async def _poll(self) -> None:
+        """The state of each live number, asked of its provider. Who waits too long for a slot gives up, and its slot
+        is lost. What the providers' answers are is of no interest here. (facts 10.5)"""
+        while self.slots is not None:
+            for provider, numbers in self.troubles.polls().items():
+                await self.slots.take(provider, numbers * REAL_SPACING_S)
+                text = f"[ActivePoller] Tick: {numbers} polled, 0 SMS in {int(POLL_EVERY_S * 1000)}ms"
+                meta = {"context": "ACTIVE_POLLER", "duration": int(POLL_EVERY_S * 1000), "polled": numbers, "sms": 0}
+                self.process.write(self.lines.json(self.clock.now(), "info", text, **meta))
+            await self.troubles.tempo.sleep(POLL_EVERY_S)
 
     async def _reconcile(self) -> None:
         while True:

@@ -1,0 +1,335 @@
+"""slots.clear: a provider's queue of slots emptied, so that new purchases there are sent at once. (facts 10.5)
+
+The key holds the time of the next free slot. It grows with every purchase and every poll of a live number, so what is
+compared before it is deleted is that it lies no nearer than what was shown; who has cleared it meanwhile is not undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ActionError, SourceError
+from ..model import Reading
+from ..signals import traffic
+from ..sources.text import clean
+from . import literal
+from .action import Argument, Context, Suggestion, make_plan
+from .connections import redis_client, redis_error
+from .guards import fresh
+from .lock_keys import now_ms
+from .locks import may_delete
+from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
+from .provider_rows import Row, find, live_numbers, read_table
+from .watch import watch
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+
+SHORT_S = 3.0  # turns are 2 s apart: who waits for less waits for nobody
+GRACE_MS, SHORTEST_MS = 10_000, 60_000  # how NexNum sets the TTL: the wait and 10 s, 60 s at least
+ENOUGH = 3  # purchases decided at the provider that tell something
+MANY_LIVE = 200  # live numbers whose polling alone may fill the queue again
+AGAIN = 0.5  # of the wait that was cleared: then the queue is as good as back
+DEADLINE_S = 60.0
+LOOK_EVERY_S = 2.0
+GONE, NEARER = -3, -4
+# Deletes the key in one step that nothing can come between, if its time lies no nearer than what was shown.
+CLEAR_SCRIPT = (
+    f"local v = redis.call('GET', KEYS[1]) if not v then return {{{GONE}, ''}} end "
+    f"if (tonumber(v) or 0) < tonumber(ARGV[1]) then return {{{NEARER}, v}} end "
+    "redis.call('UNLINK', KEYS[1]) return {0, v}"
+)
+# Puts the next free slot back to a time, unless it lies further ahead by now.
+RESTORE_SCRIPT = (
+    "local v = tonumber(redis.call('GET', KEYS[1]) or '0') or 0 if v >= tonumber(ARGV[1]) then return 0 end "
+    "redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1"
+)
+SINCE_SQL = f"""
+SELECT count(*) AS attempts, count(*) FILTER (WHERE captured_tx_id IS NOT NULL) AS sold,
+       count(*) FILTER (WHERE {traffic.FAILED}) AS failed
+FROM activations
+WHERE {{states}} AND lower(provider_id) = lower($1) AND created_at >= now() - make_interval(secs => $2)
+"""
+WAITING_SQL = """
+SELECT count(*) AS n FROM activations
+WHERE state::text = 'RESERVED' AND lower(provider_id) = lower($1) AND created_at >= now() - interval '2 hours'
+"""
+
+
+def key_of(provider_id: str) -> str:
+    return f"ratelimit:provider:{provider_id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """A provider's next free slot: `at_ms` as it is in Redis, `wait_s` from now on, by Redis' own clock."""
+
+    key: str
+    at_ms: int
+    wait_s: float
+    pttl_ms: int
+
+
+async def _queue(client: Any, context: Context, row: Row) -> Queue:
+    """Raises ActionError where there is no queue, or nothing that can be one."""
+    key = key_of(row.id)
+    [value], [ttl] = await client.values([key]), await client.ttls([key])
+    if value is None:
+        raise ActionError(f"nobody waits for a slot at {row}: there is no key {key}")
+    if not str(value).isdigit() or len(str(value)) > 16:
+        raise ActionError(f"{key} holds {clean(value, 40)}, which is no time: look at it by redis-cli")
+    wait_s = (int(value) - await now_ms(client, context)) / 1000
+    return Queue(key=key, at_ms=int(value), wait_s=wait_s, pttl_ms=int(ttl))
+
+
+def _wait_by_ttl(pttl_ms: int) -> float:
+    """The wait in seconds by what the TTL was set to, which needs nobody's clock; 0 where it tells nothing."""
+    return (pttl_ms - GRACE_MS) / 1000 if pttl_ms > SHORTEST_MS else 0.0
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+class Clear:
+    """Deletes one provider's queue."""
+
+    name = "slots.clear"
+    title = "Empty a provider's queue of slots"
+    synonyms = ("clear slots", "rate limit", "purchases wait", "purchases hang", "ratelimit provider", "free queue")
+    arguments = (Argument(name="provider", kind="provider", help="the provider's name, display name or id"),)
+
+    def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
+        return ()
+
+    def unavailable(self, settings: Settings, sources: Sources) -> str | None:
+        if not sources.has("redis"):
+            return "the queues can't be reached: set redis.url (REDIS_URL)"
+        return None if sources.has("postgres") else "the providers can't be read: set postgres.url (DATABASE_URL)"
+
+    async def permitted(self, context: Context) -> Guard:
+        try:
+            async with redis_client(context) as client:
+                return await may_delete(client, context, key_of("*"))
+        except Exception as error:
+            return Guard(name="may delete", level="warn", reason=f"could not be asked: {redis_error(context, error)}")
+
+    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
+        row = find(await read_table(context), arguments.get("provider", ""))
+        try:
+            async with redis_client(context) as client:
+                queue = await _queue(client, context, row)
+                guards = [await may_delete(client, context, key_of("*"))]
+        except ActionError:
+            raise
+        except Exception as error:
+            raise redis_error(context, error) from error
+        guards += [_long(queue), await _waiting(context, row), await _refills(context, row)]
+        guards.append(fresh(context, "transactions"))
+        words = ("EVAL", RESTORE_SCRIPT, "1", queue.key, str(queue.at_ms), str(max(SHORTEST_MS, queue.pttl_ms)))
+        return make_plan(
+            context,
+            action=self.name,
+            arguments=dict(arguments),
+            targets=(_target(row, queue),),
+            effect=f"Deletes the queue of {row}: its next slot is {_minutes(queue.wait_s)} away; new purchases there go"
+            " out at once, at the pace that NexNum keeps",
+            command=literal.redis_cli(context.settings, "EVAL", CLEAR_SCRIPT, "1", queue.key, str(queue.at_ms)),
+            guards=tuple(guards),
+            confirm=Confirm(kind="letter", text="c"),
+            undo=Undo(
+                action=RESTORE.name,
+                arguments={"provider": row.id, "until": str(queue.at_ms)},
+                command=literal.redis_cli(context.settings, *words),
+            ),
+            watch="purchases at the provider are decided again, and the queue stays short",
+            deadline_s=min(DEADLINE_S, context.settings.actions.verify_s),
+            one_by_one=True,  # the time moves with every purchase: it is compared as it is deleted
+        )
+
+    async def execute(self, plan: Plan, context: Context) -> Outcome:
+        [target] = plan.chosen
+        shown, sent = str(target.shown["slot_ms"]), False
+        try:
+            async with redis_client(context) as client:
+                await client.text("PING")  # so that a Redis that can't be reached is known before anything is sent
+                if context.cancelled():
+                    return Outcome(state="refused", answer="cancelled: nothing was sent")
+                sent = True
+                [answer] = await client.keyed([("EVAL", CLEAR_SCRIPT, "1", target.id, shown)])
+        except Exception as error:
+            return _lost(redis_error(context, error), sent)
+        if isinstance(answer, Exception):
+            return Outcome(state="refused", answer=str(redis_error(context, answer)))
+        state, value = int(answer[0]), clean(answer[1], 40)
+        if state == GONE:
+            return Outcome(state="refused", answer="the queue was empty already: nothing was deleted")
+        if state == NEARER:
+            return Outcome(state="refused", answer="the queue is shorter than shown: somebody emptied it meanwhile")
+        shown_now = {**target.shown, "slot_ms": value}
+        gone = Target(kind="key", id=target.id, identity=target.identity, shown=shown_now)
+        return Outcome(state="done", answer="the queue was deleted", touched=(gone,))
+
+    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
+        [target] = plan.chosen
+        provider, cleared_s = str(target.identity["provider"]), float(str(target.shown["wait_s"]))
+        began = context.clock()
+
+        async def check(last: bool) -> Verdict | None:
+            elapsed = (context.clock() - began).total_seconds()
+            [(value, ttl)] = await context.sources.redis.peek([target.id])
+            wait_s = 0.0 if value is None else _wait_by_ttl(ttl)
+            return _judged(provider, cleared_s, wait_s, await _since(context, provider, elapsed + 1), last)
+
+        return await watch(plan.deadline_s, check, LOOK_EVERY_S)
+
+
+class Restore:
+    """The undo: the next free slot is where it was, unless it lies further ahead by now."""
+
+    name = "slots.restore"
+    title = "Put a provider's queue of slots back"
+    synonyms = ("undo clear slots",)
+    arguments = (
+        Argument(name="provider", kind="provider", help="the provider's name, display name or id"),
+        Argument(name="until", kind="text", help="the time of the next free slot, in milliseconds since 1970"),
+    )
+
+    suggestions = Clear.suggestions
+    unavailable = Clear.unavailable
+
+    async def permitted(self, context: Context) -> Guard:
+        reason = "SET is not tried beforehand: it would write. Its refusal would change nothing"
+        return Guard(name="may write", level="ok", reason=reason)
+
+    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
+        row, until = find(await read_table(context), arguments.get("provider", "")), arguments.get("until", "").strip()
+        if not until.isdigit() or len(until) > 16:
+            raise ActionError(f"until is a time in milliseconds since 1970, not {clean(until, 40) or 'nothing'}")
+        try:
+            async with redis_client(context) as client:
+                left_ms = int(until) - await now_ms(client, context)
+        except Exception as error:
+            raise redis_error(context, error) from error
+        if left_ms <= 0:
+            raise ActionError(f"the slot that was next at {row} is past by now: there is nothing to put back")
+        ttl = str(max(left_ms + GRACE_MS, SHORTEST_MS))
+        shown = {"slot_ms": int(until), "wait_s": round(left_ms / 1000, 1)}
+        return make_plan(
+            context,
+            action=self.name,
+            arguments=dict(arguments),
+            targets=(Target(kind="key", id=key_of(row.id), identity={"provider": row.name}, shown=shown),),
+            effect=f"Puts the queue of {row} back: its next slot is {_minutes(left_ms / 1000)} away, and every purchase"
+            " there waits for so long",
+            command=literal.redis_cli(context.settings, "EVAL", RESTORE_SCRIPT, "1", key_of(row.id), until, ttl),
+            confirm=Confirm(kind="type", text="restore"),
+            watch="the key holds a time that is no nearer",
+            deadline_s=min(4.0, context.settings.actions.verify_s),
+        )
+
+    async def execute(self, plan: Plan, context: Context) -> Outcome:
+        [target] = plan.chosen
+        until, sent = int(str(target.shown["slot_ms"])), False
+        try:
+            async with redis_client(context) as client:
+                ttl = max(until - await now_ms(client, context) + GRACE_MS, SHORTEST_MS)
+                sent = True
+                [answer] = await client.keyed([("EVAL", RESTORE_SCRIPT, "1", target.id, str(until), str(ttl))])
+        except Exception as error:
+            return _lost(redis_error(context, error), sent)
+        if isinstance(answer, Exception):
+            return Outcome(state="refused", answer=str(redis_error(context, answer)))
+        if not int(answer):
+            return Outcome(state="refused", answer="the queue is longer than that by now: nothing was changed")
+        return Outcome(state="done", answer="the queue is back", touched=(target,))
+
+    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
+        [target] = plan.chosen
+
+        async def check(last: bool) -> Verdict | None:
+            [(value, _)] = await context.sources.redis.peek([target.id])
+            if value is not None and str(value).isdigit() and int(value) >= int(str(target.shown["slot_ms"])):
+                return Verdict(state="worked", because="the next slot is where it was, or further ahead")
+            return Verdict(state="no effect", because="the key holds a nearer time, or none") if last else None
+
+        return await watch(plan.deadline_s, check, 0.5)
+
+
+def _target(row: Row, queue: Queue) -> Target:
+    shown = {"slot_ms": queue.at_ms, "wait_s": round(queue.wait_s, 1), "pttl_ms": queue.pttl_ms}
+    return Target(kind="key", id=queue.key, identity={"provider": row.name}, shown=shown)
+
+
+def _long(queue: Queue) -> Guard:
+    if queue.wait_s < SHORT_S:
+        reason = f"the next slot is {max(0.0, queue.wait_s):.0f} s away: nobody waits, so there is nothing to empty"
+        return Guard(name="queue", level="block", reason=reason)
+    return Guard(name="queue", level="ok", reason=f"a purchase there waits for {_minutes(queue.wait_s)} now")
+
+
+async def _waiting(context: Context, row: Row) -> Guard:
+    """Those who have a slot keep it: they are not sent any earlier."""
+    name = "purchases that wait"
+    try:
+        async with context.sources.postgres.read("the waiting purchases query") as tx:
+            waiting = (await tx.row(WAITING_SQL, row.name))["n"]
+    except SourceError as error:
+        return Guard(name=name, level="warn", reason=f"could not be counted: {error}")
+    if not waiting:
+        return Guard(name=name, level="ok", reason="none is under way there")
+    reason = f"{waiting} purchases there have their slot already and go on waiting for it; reconcile frees their money"
+    return Guard(name=name, level="warn", reason=reason)
+
+
+async def _refills(context: Context, row: Row) -> Guard:
+    """What filled it: every live number is polled through the same queue."""
+    name = "live numbers"
+    try:
+        live = await live_numbers(context, row.name)
+    except SourceError as error:
+        return Guard(name=name, level="warn", reason=f"could not be counted: {error}")
+    if live < MANY_LIVE:
+        return Guard(name=name, level="ok", reason=f"{live} live numbers are polled through the same queue")
+    reason = f"{live} live numbers are polled through the same queue: it may fill again, and then disable the provider"
+    return Guard(name=name, level="warn", reason=reason)
+
+
+def _lost(error: SourceError, sent: bool) -> Outcome:
+    if not sent:
+        return Outcome(state="failed", answer=f"{error}: nothing was sent")
+    return Outcome(state="unknown", answer=f"{error}: it may have been done or not")
+
+
+async def _since(context: Context, provider: str, seconds: float) -> Mapping[str, int]:
+    """The purchases that began there since, and what became of them. Raises SourceError."""
+    states = await traffic.every_state(context.sources)
+    async with context.sources.postgres.read("the purchases query") as tx:
+        return await tx.row(SINCE_SQL.format(states=states), provider, seconds)
+
+
+def _judged(provider: str, cleared_s: float, wait_s: float, since: Mapping[str, int], last: bool) -> Verdict | None:
+    sold, failed = since["sold"], since["failed"]
+    decided = sold + failed
+    now = f"a purchase there waits for {_minutes(wait_s)}"
+    if wait_s >= max(SHORT_S, AGAIN * cleared_s):
+        because = f"the queue is as long again: {now}. Live numbers fill it; disable the provider by the API instead"
+        return Verdict(state="no effect", because=because)
+    if decided >= ENOUGH and sold >= failed:
+        return Verdict(state="worked", because=f"{sold} sold at {provider} since, {failed} failed; {now}")
+    if not last:
+        return None
+    if decided >= ENOUGH:
+        because = f"purchases are decided at {provider} again, but {failed} of {decided} fail: that is another trouble"
+        return Verdict(state="no effect", because=because)
+    if sold:
+        return Verdict(state="worked", because=f"{sold} sold at {provider} since, {failed} failed; {now}")
+    said = f"{since['attempts']} purchases began at {provider} since, and none was decided yet; {now}"
+    return Verdict(state="unknown", because=said)
+
+
+RESTORE = Restore()
+ACTIONS = (Clear(), RESTORE)
