@@ -244,7 +244,7 @@ async def test_the_world_lives_through_events_nobody_can_read_locked_tables_and_
             *(f"strange-{number}", payload),
         )
     strange = "SELECT count(*) FROM outbox_events_v2 WHERE id LIKE 'strange-%' AND status = 'FAILED'"
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(80):  # a batch of the outbox asks a provider that does not answer
         while await database.fetchval(strange) < 4:
             await asyncio.sleep(0.2)
     async with redis.asyncio.Redis.from_url(outage.redis.url) as client:

@@ -47,7 +47,7 @@ class Stage:
     """
 
     def __init__(self, scenario: str, *, seed: int = 0, prometheus: str = "ours", era: str = "head") -> None:
-        scenarios.scenario_named(scenario)
+        scenarios.scenario_named(scenario, era)
         require_extra()
         self.environment: dict[str, str] = {}
         self._arguments = [scenario, "--seed", str(seed), "--prometheus", prometheus, "--era", era]

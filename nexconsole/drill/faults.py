@@ -11,7 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..errors import DrillError
-from .scenarios import SCENARIOS, LockLeak, Polling, Release, Scenario, Staged, Stopped, UpstreamFault, WalletStall
+from .scenarios import (
+    SCENARIOS,
+    BestRoute,
+    LockLeak,
+    Polling,
+    Release,
+    Scenario,
+    Staged,
+    Stopped,
+    UpstreamFault,
+    WalletStall,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +96,8 @@ class Kind:
 
     `scenarios` are the runbook's chapters that fit, by id. `helps` and `harms` are actions, with a target where only
     that one is meant; `{target}` stands for what the fault is about; nothing helps where it is for others to mend.
-    `provider` is the usual one, "" where none is asked for.
+    `provider` is the usual one, "" where none is asked for. `asks` are steps of the runbook by id: somebody outside
+    ends the fault when a console has answered one of them.
     """
 
     name: str
@@ -95,6 +107,7 @@ class Kind:
     scenarios: tuple[str, ...]
     helps: tuple[str, ...]
     harms: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
 
 
 def _upstream(scenario: str, provider: str) -> UpstreamFault:
@@ -108,6 +121,20 @@ def _flapping(provider: str) -> tuple[Cause, ...]:
     return _upstream(staged.name, provider), crowd
 
 
+def _more(scenario: str) -> Callable[[str], tuple[Cause, ...]]:
+    """The scenario's further causes, at whichever provider."""
+
+    def causes(provider: str) -> tuple[Cause, ...]:
+        staged = SCENARIOS[scenario]
+        own = (replace(cause, begins_s=0) for cause in staged.more)
+        found = [replace(one, provider=provider) if getattr(one, "provider", "") else one for one in own]
+        if staged.best_route:
+            found.append(BestRoute(begins_s=0, share=staged.best_route))
+        return tuple(found)
+
+    return causes
+
+
 def _staged(cause: Release | WalletStall | LockLeak | None) -> Callable[[str], tuple[Cause, ...]]:
     assert cause is not None
     return lambda provider: (replace(cause, begins_s=0),)
@@ -117,6 +144,10 @@ _FAILING = "high-purchase-failure-rate"
 _CIRCUIT = "provider-circuit-breaker-open"
 _STUCK = "stuck-reservations"
 _LAG = "outbox-worker-lag"
+_SLOTS = "purchases-wait-for-slots"
+_REFUSED = "customers-are-refused"
+_CONNECTIONS = "database-connections-used-up"
+_REDIS = "redis-takes-no-writes"
 _KINDS = (
     Kind(
         name="provider-outage",
@@ -175,6 +206,83 @@ _KINDS = (
         scenarios=("flush-abandoned-locks",),
         helps=("locks.flush",),
         harms=("provider.disable", "pods.restart"),
+    ),
+    Kind(
+        name="slot-starvation",
+        title="polling takes a provider's slots: purchases there wait, and all go there (--provider, else smsbower)",
+        causes=_more("slot-starvation"),
+        provider="smsbower",
+        scenarios=(_SLOTS,),
+        helps=("slots.clear {target}", "provider.disable {target}"),
+        harms=("provider.disable", "pods.restart", "rollout.undo", "circuit.open", "circuit.close"),
+    ),
+    Kind(
+        name="best-route-blackout",
+        title="somebody disables a provider by SQL: best route finds nothing (--provider, else smsbower)",
+        causes=_more("best-route-blackout"),
+        provider="smsbower",
+        scenarios=(_REFUSED,),
+        helps=("provider.enable {target}",),
+        harms=("provider.disable", "pods.restart", "rollout.undo"),
+    ),
+    Kind(
+        name="balance-empty",
+        title="our balance at a provider runs out (--provider, else smsbower)",
+        causes=_more("balance-empty"),
+        provider="smsbower",
+        scenarios=(_FAILING,),
+        helps=("provider.disable {target}",),
+        harms=("provider.disable", "pods.restart", "rollout.undo", "circuit.open"),
+        asks=("topped-up-by", "refilled-by"),
+    ),
+    Kind(
+        name="search-down",
+        title="Meilisearch does not run: no offer is found, and outbox events fail",
+        causes=_more("search-down"),
+        scenarios=(_REFUSED, _LAG),
+        helps=("outbox.retry",),
+        harms=("provider.disable", "pods.restart", "rollout.undo"),
+        asks=("search-owner", "index-owner"),
+    ),
+    Kind(
+        name="one-bad-pod",
+        title="the oldest pod reaches no upstream any more",
+        causes=_more("one-bad-pod"),
+        scenarios=(_FAILING, _CIRCUIT),
+        helps=("pods.restart {target}", "pods.restart"),
+        harms=("provider.disable", "rollout.undo", "circuit.open"),
+    ),
+    Kind(
+        name="connections-exhausted",
+        title="pods keep database connections that they never use again",
+        causes=_more("connections-exhausted"),
+        scenarios=(_CONNECTIONS,),
+        helps=("pods.restart", "backend.terminate"),
+        harms=("provider.disable", "deployment.scale"),
+    ),
+    Kind(
+        name="redis-full",
+        title="Redis has used up its memory: it takes no write",
+        causes=_more("redis-full"),
+        scenarios=(_REDIS,),
+        helps=(),
+        harms=("provider.disable", "pods.restart", "rollout.undo", "locks.flush"),
+        asks=("memory-by",),
+    ),
+    Kind(
+        name="bad-release",
+        title="a release is rolled out with which most purchases fail (cleared by going back to the one before)",
+        causes=_staged(SCENARIOS["bad-release"].release),
+        scenarios=(_FAILING,),
+        helps=("rollout.undo",),
+        harms=("provider.disable", "pods.restart", "circuit.open"),
+    ),
+    Kind(
+        name="best-route",
+        title="most customers leave it to NexNum which provider sells",
+        causes=lambda provider: (BestRoute(begins_s=0, share=0.8),),
+        scenarios=(),
+        helps=(),
     ),
     Kind(
         name="database-down",

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
+import redis.asyncio as redis_client
 
 from ..errors import DrillError
-from .effects import NOT_NOW, Down, Effect, RollOut, Stall
-from .faults import KINDS, Fault, Stopped, injected, kind_named
+from .effects import NOT_NOW, CutOff, Down, Effect, Emptied, Full, Leak, RollOut, Stall, SwitchedOff
+from .faults import KINDS, Cause, Fault, injected, kind_named
 from .market.clock import Job
 from .market.market import Market
 from .market.tempo import FASTEST, SLOWEST
-from .scenarios import Release
+from .scenarios import CutOffPod, DisabledBySql, FullMemory, LeakedConnections, Polling, Release, Stopped, WalletStall
+from .search import Search
 from .servers import Postgres, Redis
 
 if TYPE_CHECKING:
     from .kubernetes.cluster import Cluster
 
 AGAIN_S = 0.5  # what can't begin or end yet is tried again
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.3
 _LONGEST_S = 86_400.0
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=_LONGEST_S)]
 Name = Annotated[str, msgspec.Meta(max_length=60)]
@@ -49,6 +52,8 @@ class Instruction:
     market: Market
     postgres: Postgres
     redis: Redis
+    search: Search
+    keys: redis_client.Redis
     cluster: Cluster
     noted: Callable[[], None] = lambda: None
     _effects: dict[Fault, Effect] = field(default_factory=dict)
@@ -121,14 +126,27 @@ class Instruction:
     # --- what faults do to the servers ---
 
     def _effect(self, fault: Fault) -> Effect | None:
-        users = self.market.users_stalled_by(fault)
-        if users:
-            return Stall(self.postgres, users)
-        release = next((one for one in fault.causes if isinstance(one, Release)), None)
-        if release is not None:
-            return RollOut(self.cluster, release.image)
-        servers: dict[str, Postgres | Redis] = {"postgres": self.postgres, "redis": self.redis}
-        return next((Down(servers[one.server]) for one in fault.causes if isinstance(one, Stopped)), None)
+        return next(filter(None, (self._effect_of(cause, fault) for cause in fault.causes)), None)
+
+    def _effect_of(self, cause: Cause, fault: Fault) -> Effect | None:
+        match cause:
+            case WalletStall():
+                return Stall(self.postgres, self.market.users_stalled_by(fault))
+            case Release():
+                return RollOut(self.cluster, cause.image)
+            case DisabledBySql():
+                return SwitchedOff(self.market, cause.provider)
+            case Polling() if self.market.slots is not None:
+                return Emptied(self.market, self.keys, cause.provider, cause.begins_s + cause.lasts_s)
+            case CutOffPod():
+                return CutOff(self.market)
+            case LeakedConnections():
+                return Leak(self.market, self.postgres, cause.leaves)
+            case FullMemory():
+                return Full(self.keys)
+            case Stopped():
+                return Down({"postgres": self.postgres, "redis": self.redis, "search": self.search}[cause.server])
+        return None
 
     def _unfold(self, fault: Fault) -> None:
         effect = self._effect(fault)
@@ -145,12 +163,21 @@ class Instruction:
         await _insist(effect.begin)
         self.noted()
         while not fault.ended(tempo.now()):
+            with contextlib.suppress(*NOT_NOW):  # a server is down: the next look will tell
+                await effect.look()
             if effect.over:
                 self._ended_by_hand.add(fault)
                 self.noted()
                 return
             await asyncio.sleep(LOOK_EVERY_S)
         await _insist(effect.end)
+
+    def answered(self, step: str) -> None:
+        """A console has answered this step of the runbook: who was asked to, ends what it is about."""
+        for fault in self.market.troubles.faults:
+            if step in KINDS[fault.name].asks and self.market.tempo.now() >= fault.begins_s and not self._over(fault):
+                self.market.troubles.clear(fault)
+                self.noted()
 
     def _over(self, fault: Fault) -> bool:
         """Whether it has ended, or somebody has ended it by hand."""
@@ -184,6 +211,7 @@ class Instruction:
             "scenarios": kind.scenarios,
             "helps": [one.format(target=target) for one in kind.helps],
             "harms": kind.harms,
+            "asks": kind.asks,
         }
 
 

@@ -153,6 +153,7 @@ class Scenario:
     stall: WalletStall | None = None
     leak: LockLeak | None = None
     more: tuple[Staged, ...] = ()
+    eras: tuple[str, ...] = ("head", "old")
     best_route: float = 0.0  # share of the customers who leave it to NexNum which provider sells
     slot_s: float = SLOT_S
     weights: dict[str, float] = field(default_factory=dict)  # a provider's share of the purchases, where it differs
@@ -224,14 +225,95 @@ _ALL = (
         expect="Locks without a TTL in Redis, some old; their users get 409 and 429; fewer purchases, few failures.",
         leak=LockLeak(begins_s=-600, lasts_s=580, share=0.06),
     ),
+    Scenario(
+        name="slot-starvation",
+        title="Polling took smsbower's slots for an hour and more: every purchase waits, and none fails",
+        expect=(
+            "SEV-1: purchases wait at smsbower and none is decided, though nothing fails and no error is logged; the "
+            "next slot there is more than an hour away. Emptying its queue ends it, or disabling it by the API: then "
+            "best route goes on to the next. Restarting pods does not help."
+        ),
+        purchases_per_s=0.8,
+        best_route=1.0,
+        eras=("head",),
+        more=(Polling(begins_s=-75, provider="smsbower", numbers=1000, lasts_s=60),),
+    ),
+    Scenario(
+        name="best-route-blackout",
+        title="Somebody disabled smsbower by SQL: best route finds nothing for anybody",
+        expect=(
+            "Most customers are refused with 404 and leave no row; those who do buy elsewhere are served, so that few "
+            "purchases fail in the tables. smsbower is disabled, and its offers are still in the index. Enabling it, "
+            "by the API, ends it."
+        ),
+        best_route=0.85,
+        eras=("head",),
+        more=(DisabledBySql(begins_s=-300, provider="smsbower"),),
+    ),
+    Scenario(
+        name="balance-empty",
+        title="Our balance at smsbower has run out: it sells us nothing",
+        expect=(
+            "More than 10 % of purchases fail, practically all of them at smsbower, which answers NO_BALANCE; its "
+            "circuits stay closed; our balance there is below its limit. Topping it up ends it, or disabling it."
+        ),
+        more=(EmptyAccount(begins_s=-240, provider="smsbower"),),
+    ),
+    Scenario(
+        name="search-down",
+        title="Meilisearch went down: no offer is found, and outbox events fail",
+        expect=(
+            "Customers are refused with 404 and leave no row; nobody buys. Offers' outbox events fail one after the "
+            "other, and the rest waits. Whoever runs the search index brings it back; what failed is then retried."
+        ),
+        more=(Stopped(begins_s=-60, server="search"),),
+    ),
+    Scenario(
+        name="one-bad-pod",
+        title="One of the pods reaches no upstream: a third of the purchases fail, at every provider alike",
+        expect=(
+            "About a third of the purchases fail, at all providers; the circuits of all providers are open on one pod "
+            "and closed on the others and in Redis. Restarting that pod ends it."
+        ),
+        more=(CutOffPod(begins_s=-240, answers=(("reset", 1.0),)),),
+    ),
+    Scenario(
+        name="connections-exhausted",
+        title="Pods keep database connections that they never use again: hardly any is left",
+        expect=(
+            "More than 90 % of the database's connections are in use, most of them idle for long; purchases fail "
+            "where a pod needs a new one. Restarting the pods frees them."
+        ),
+        more=(LeakedConnections(begins_s=8, leaves=3),),
+    ),
+    Scenario(
+        name="redis-full",
+        title="Redis has used up its memory: it can be read, and takes no write",
+        expect=(
+            "Every purchase ends with 500 before it has a row, because its lock can't be taken; Redis answers, and "
+            "says OOM to each write. Whoever runs Redis gives it memory; nothing that the console does would help."
+        ),
+        more=(FullMemory(begins_s=-20),),
+    ),
+    Scenario(
+        name="bad-release",
+        title="Since a release most purchases fail, at every provider alike",
+        expect=(
+            "More than 10 % of purchases fail, at all providers and on all pods, all since the pods' newer revision; "
+            "circuits stay closed. Going back to the revision before ends it."
+        ),
+        release=Release(image="ghcr.io/nexnum/nexnum-app:1.6.0", begins_s=-300, misasks=0.6),
+    ),
 )
 
 SCENARIOS = {scenario.name: scenario for scenario in _ALL}
 RELEASES = {scenario.release.image: scenario.release for scenario in _ALL if scenario.release is not None}
 
 
-def scenario_named(name: str) -> Scenario:
-    """The scenario of this name. Raises DrillError listing the names."""
+def scenario_named(name: str, era: str = "head") -> Scenario:
+    """The scenario of this name. Raises DrillError listing the names, and where that version has no such trouble."""
     if name not in SCENARIOS:
         raise DrillError(f"There is no drill named {name!r}; choose one of: {', '.join(SCENARIOS)}.")
+    if era not in SCENARIOS[name].eras:
+        raise DrillError(f"{name} can't happen to the oldest version: leave --era out.")
     return SCENARIOS[name]

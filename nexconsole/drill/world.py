@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..settings import Expressions
+from ..settings import Expressions, Settings
 from . import RECORD, require_extra
 from .scenarios import IMAGE, scenario_named
 from .schema import Era, ddl
+from .search import Search
 from .servers import Postgres, Redis
 from .shelter import Shelter
 
@@ -40,7 +41,7 @@ class World:
         timestamptz: bool = False,
         pace: float = 1.0,
     ) -> None:
-        self.scenario = scenario_named(scenario)
+        self.scenario = scenario_named(scenario, era)
         require_extra()
         self.seed = seed
         self.era: Era = era
@@ -52,6 +53,7 @@ class World:
         self.shelter = Shelter()
         self.postgres = Postgres(self.shelter, timezone=timezone)
         self.redis = Redis(self.shelter)
+        self.search = Search()
         self._urls: dict[str, str] = {}
 
     async def start(self, progress: Callable[[str], None] = lambda line: None) -> None:
@@ -74,13 +76,16 @@ class World:
         await self._start_postgres()
         import redis.asyncio
 
-        client = redis.asyncio.from_url(self.redis.url, decode_responses=True, socket_timeout=5)
-        self._closing.append(client.aclose)
+        self._keys = redis.asyncio.from_url(self.redis.url, decode_responses=True, socket_timeout=5)
+        self._closing.append(self._keys.aclose)
         progress("handing the past over to the servers")
         self._closing.append(self.market.close)
-        await self.market.go_live(self.postgres.url, client)
+        await self.market.go_live(self.postgres.url, self._keys)
         progress("starting the API, the cluster and Prometheus")
         await self._start_api()
+        await self.search.start()
+        self._closing.append(self.search.stop)
+        self._urls["MEILISEARCH_HOST"] = self.search.url
         await self._start_cluster()
         self._begin_instruction()
         await self._start_prometheus()
@@ -107,10 +112,15 @@ class World:
 
     def _begin_instruction(self) -> None:
         from .instruction import Instruction
+        from .outsiders import Outsiders
 
-        self.instruction = Instruction(self.market, self.postgres, self.redis, self.cluster, self._keep_record)
+        self.instruction = Instruction(
+            self.market, self.postgres, self.redis, self.search, self._keys, self.cluster, self._keep_record
+        )
+        outsiders = asyncio.create_task(Outsiders(self._journal, self.instruction.answered).work())
 
         async def end() -> None:
+            outsiders.cancel()
             self.instruction.close()
 
         self._closing.append(end)
@@ -189,10 +199,15 @@ class World:
                 "cron_secret": self._secrets["cron"],
                 "admin_token": self._urls["NEXNUM_ADMIN_TOKEN"],
             },
-            "journal": {"folder": str(self.shelter.folder / "journal")},  # a rehearsal is no real incident
+            "journal": {"folder": str(self._journal)},  # a rehearsal is no real incident
             "break_glass": {"file": str(self.shelter.folder / "break-glass.txt")},  # nor its targets real ones
         }
         lines = ['environment = "drill"', f'name = "{self.scenario.name}"']
+        further: dict[str, dict[str, str | float]] = {
+            "search": {"url": self.search.url},
+            "integrity": {"redis_keeps": False},  # it is started empty, and meant so
+        }
+        tables |= {name: keys for name, keys in further.items() if name in Settings.__struct_fields__}
         if self.era == "old":
             tables["circuits"] = {"cooldown_s": 15.0}
         for table, keys in tables.items():
@@ -200,6 +215,10 @@ class World:
         path = self.shelter.folder / "settings.toml"
         _write_privately(path, "\n".join(lines) + "\n")
         return path
+
+    @property
+    def _journal(self) -> Path:
+        return self.shelter.folder / "journal"
 
     def environment(self) -> dict[str, str]:
         """What NexNum people would have in their shell, and the settings file that says that this is a drill."""

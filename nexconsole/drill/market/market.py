@@ -142,6 +142,8 @@ class Market:
             balance = Decimal(self.random.randrange(4000, 90000)) / 100 if number % 50 else Decimal("0.05")
             money = {"balance": balance, "reserved": Decimal(0)}
             self.past.add("wallets", id=wallet_id(user), user_id=user, **money, created_at=since)
+            paid_in = {"wallet_id": wallet_id(user), "amount": balance, "type": "topup", "description": "Top-up"}
+            self.past.add("wallet_transactions", id=new_id(self.random), **paid_in, created_at=since)
         self.past.add("users", id=new_id(self.random), name="admin", email="admin@example.com", role="ADMIN", **times)
         for priority, upstream in enumerate(UPSTREAMS, start=1):
             row = {"id": self.provider_ids[upstream.name], "name": upstream.name, "display_name": upstream.display}
