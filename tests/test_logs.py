@@ -14,6 +14,7 @@ from nexconsole.sources.breaker_lines import Event, parse
 from nexconsole.sources.breakers import Breaker, BreakerHistory, Count, PodBreakers
 from nexconsole.sources.loglines import LONGEST_LINE, LineCutter, Reader, moment
 from nexconsole.sources.pod_log import PodLog
+from nexconsole.sources.purchases import Purchases
 
 UUID = "3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f"
 START = datetime(2026, 1, 10, 10, 20, tzinfo=UTC)
@@ -322,13 +323,13 @@ def test_a_new_stream_without_the_last_line_has_a_gap_before_it() -> None:
 def test_after_a_gap_a_breaker_s_state_is_no_longer_known() -> None:
     pod, history = PodLog("p"), BreakerHistory()
     pod.open(900, 2000, START)
-    assert pod.take(stamped(1, "[DynamicProvider:x] Circuit OPEN - Failing fast") + b"\n", history)
+    assert pod.take(stamped(1, "[DynamicProvider:x] Circuit OPEN - Failing fast") + b"\n", history, Purchases())
     pod.open(900, 2000, START)
-    pod.take(stamped(1, "[DynamicProvider:x] Circuit OPEN - Failing fast") + b"\n", history)
+    pod.take(stamped(1, "[DynamicProvider:x] Circuit OPEN - Failing fast") + b"\n", history, Purchases())
     assert pod.breakers.breakers["x"].state == "open"
     assert history.traffic["x"].opened(at(2)) == 1
     pod.open(900, 2000, START)
-    pod.take(stamped(60, "much later") + b"\n", history)
+    pod.take(stamped(60, "much later") + b"\n", history, Purchases())
     assert pod.breakers.breakers == {}
 
 
@@ -347,9 +348,8 @@ def test_silence_proves_something_only_if_the_log_is_known_from_its_beginning(
     pod = PodLog("p")
     pod.born(at(started))
     pod.open(900, 2000, START)
-    pod.take(
-        b"".join(stamped(first, "x") + b"\n" for _ in range(count - 1)) + stamped(0, "now") + b"\n", BreakerHistory()
-    )
+    lines = [stamped(first, "x") + b"\n"] * (count - 1)
+    pod.take(b"".join([*lines, stamped(0, "now") + b"\n"]), BreakerHistory(), Purchases())
     assert pod.settle(2000)
     assert pod.breakers.covered is covered
 
@@ -358,12 +358,14 @@ def test_a_restarted_container_starts_anew() -> None:
     pod, history = PodLog("p"), BreakerHistory()
     pod.born(at(-60))
     pod.open(900, 2000, START)
-    pod.take(stamped(-59, "hello") + b"\n" + stamped(0, "[DynamicProvider:x] Circuit OPEN - x") + b"\n", history)
+    pod.take(
+        stamped(-59, "hello") + b"\n" + stamped(0, "[DynamicProvider:x] Circuit OPEN - x") + b"\n", history, Purchases()
+    )
     pod.settle(2000)
     pod.born(at(10))
     assert (pod.breakers.breakers, pod.breakers.covered) == ({}, False)
     pod.open(900, 2000, at(11))
-    pod.take(stamped(10.5, "hello") + b"\n" + stamped(11, "x") + b"\n", history)
+    pod.take(stamped(10.5, "hello") + b"\n" + stamped(11, "x") + b"\n", history, Purchases())
     pod.settle(2000)
     assert pod.breakers.covered
 
@@ -371,7 +373,49 @@ def test_a_restarted_container_starts_anew() -> None:
 def test_a_log_that_grows_faster_than_it_is_read_tells_how_late_it_is() -> None:
     pod = PodLog("p")
     pod.open(900, 2000, START)
-    pod.take((stamped(0, "x" * 100) + b"\n") * 2000, BreakerHistory())
+    pod.take((stamped(0, "x" * 100) + b"\n") * 2000, BreakerHistory(), Purchases())
     assert (pod.behind_s(at(5)), pod.behind_s(at(30))) == (0.0, 30.0)
-    pod.take(stamped(1, "the rest") + b"\n", BreakerHistory())
+    pod.take(stamped(1, "the rest") + b"\n", BreakerHistory(), Purchases())
     assert pod.behind_s(at(30)) == 0.0
+
+
+def settled(pod: PodLog, *lines: bytes, tail: int = 2000) -> PodLog:
+    pod.open(900, tail, START)
+    pod.take(b"".join(line + b"\n" for line in lines), BreakerHistory(), Purchases())
+    assert pod.settle(tail)
+    return pod
+
+
+def test_lines_reach_back_to_what_was_asked_for_unless_they_were_cut_or_the_pod_is_younger() -> None:
+    whole = settled(PodLog("p"), stamped(-60, "x"), stamped(0, "now"))
+    assert whole.reach_s(START) == 900
+    cut = settled(PodLog("p"), stamped(-60, "x"), stamped(0, "now"), tail=2)
+    assert cut.reach_s(START) == 60
+    assert cut.reach_s(at(30)) == 90  # while it is followed, the reach grows
+    young = PodLog("p")
+    young.born(at(-30), 0)
+    assert settled(young, stamped(-29, "x"), stamped(0, "now")).reach_s(START) == 3600  # it has said nothing before
+    again = PodLog("p")
+    again.born(at(-30), 2)  # what the process before it said is not read
+    assert settled(again, stamped(-29, "x"), stamped(0, "now")).reach_s(START) == 30
+    assert PodLog("p").reach_s(START) == 0
+
+
+def test_after_a_gap_the_lines_reach_back_to_its_end() -> None:
+    pod = settled(PodLog("p"), stamped(-60, "x"), stamped(0, "now"))
+    pod.open(900, 2000, at(50))
+    pod.take(stamped(40, "much later") + b"\n", BreakerHistory(), Purchases())
+    assert pod.reach_s(at(50)) == 10
+
+
+def test_what_was_there_before_is_no_news_until_it_has_been_read() -> None:
+    pod = PodLog("p")
+    pod.open(900, 2000, START)
+    pod.take(stamped(-500, "[DynamicProvider:x] Circuit OPEN - Failing fast") + b"\n", BreakerHistory(), Purchases())
+    assert pod.reads_backlog
+    pod.take(stamped(0, "now") + b"\n", BreakerHistory(), Purchases())
+    assert pod.settle(2000) and not pod.reads_backlog
+    pod.open(900, 2000, at(5))  # a stream that ended goes on at once: that is no backlog
+    assert not pod.reads_backlog
+    pod.open(900, 2000, at(120))
+    assert pod.reads_backlog

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from far_side import GARBAGE, HTML, REDIRECT, tcp_server
 from small_cluster import SmallCluster, kubernetes_on_port, small_cluster, until
 
+from nexconsole.drill.kubernetes import podlogs
 from nexconsole.errors import BadAnswer, Denied, NexConsoleError, SourceError, TimedOut, Unreachable
+from nexconsole.model import utc_now
 from nexconsole.settings import Kubernetes as KubernetesSettings
+from nexconsole.sources import logs
 from nexconsole.sources.breakers import OPEN
 from nexconsole.sources.clients import Clients
 from nexconsole.sources.kubernetes import Kubernetes
@@ -293,3 +298,99 @@ async def test_a_storm_of_lines_wakes_no_more_often_than_its_reader_can_bear(sma
     assert not logs.wake.is_set()
     await asyncio.wait_for(logs.wake.wait(), 1.0)
     assert asyncio.get_running_loop().time() - began > 0.25
+
+
+# --- what is not read
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Pods whose kubelet takes a request for a log and never answers."""
+    names: set[str] = set()
+    send = podlogs.send
+
+    async def answer(request, log, asked):
+        if request.match_info.get("name") in names or any(name in request.path for name in names):
+            await asyncio.Event().wait()
+        return await send(request, log, asked)
+
+    monkeypatch.setattr(podlogs, "send", answer)
+    monkeypatch.setattr(logs, "ANSWER_S", 0.2)
+    monkeypatch.setattr(logs, "ASK_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(logs, "PODS_EVERY_S", 0.1)
+    return names
+
+
+async def test_a_kubelet_that_never_answers_is_not_followed(small: SmallCluster, hanging: set[str]) -> None:
+    source = small.source()
+    hanging.add(sorted(small.machine.running)[1])
+    await source.logs.start(1.0)
+    assert [pod.is_followed for pod in followed(source)] == [True, False, True]
+    await until(lambda: followed(source)[1].unanswered is not None)
+    assert "its kubelet does not answer" in str(followed(source)[1].unanswered)
+    assert source.logs.reach_s(utc_now()) is not None
+    hanging.clear()
+    source.logs._follow(followed(source)[1])
+    await until(lambda: followed(source)[1].is_followed)
+    assert followed(source)[1].unanswered is None
+
+
+async def test_a_container_that_says_nothing_is_followed_once_its_kubelet_has_answered(
+    small: SmallCluster, monkeypatch: pytest.MonkeyPatch, hanging: set[str]
+) -> None:
+    """A real API server's answer begins only with the next line."""
+    send = podlogs.send
+
+    async def silent(request, log, asked):
+        if asked.follow:
+            await asyncio.Event().wait()
+        return await send(request, log, asked)
+
+    monkeypatch.setattr(podlogs, "send", silent)
+    source = small.source()
+    await source.logs.start(0.1)
+    assert not any(pod.is_followed for pod in followed(source))
+    await until(lambda: all(pod.is_followed for pod in followed(source)))
+    await until(source.logs.settle)
+    assert all(pod.reach_s(utc_now()) > 890 for pod in followed(source))  # nothing was said in what was asked for
+
+
+async def test_streams_say_nothing_of_now_while_the_api_server_does_not_answer(
+    small: SmallCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "PODS_EVERY_S", 0.05)
+    monkeypatch.setattr(logs, "PODS_RETRY_S", 0.05)
+    monkeypatch.setattr(logs, "LOST_S", 0.3)
+    source = small.source()
+    await source.logs.start(5.0)
+    pod = followed(source)[0]
+    assert not source.logs.is_lost(pod, time.monotonic())
+
+    async def stopped(*_: object) -> None:
+        raise TimedOut("kubernetes", "the API server did not answer within 3 s")
+
+    pods = source.pods
+    monkeypatch.setattr(source, "pods", stopped)
+    await until(lambda: source.logs.is_lost(pod, time.monotonic()))
+    assert pod.error is None and pod.lost_at is None  # its stream is open, and silent
+    small.processes()[0].log.append("a line comes all the same")
+    await until(lambda: not source.logs.is_lost(pod, time.monotonic()))
+    assert source.logs.is_lost(followed(source)[1], time.monotonic())
+    monkeypatch.setattr(source, "pods", pods)
+    await until(lambda: not any(source.logs.is_lost(one, time.monotonic()) for one in followed(source)))
+
+
+async def test_how_far_back_the_lines_reach_is_known(small: SmallCluster) -> None:
+    now = utc_now()
+    for process in small.processes():
+        process.log.lines.clear()
+        for number in range(50):
+            process.log.append("a line", now - timedelta(seconds=100 - 2 * number))
+    many, few = small.source(log_tail_lines=10), small.source(log_tail_lines=1000)
+    for source in (many, few):
+        await source.logs.start(5.0)
+        for pod in followed(source):
+            pod._restarts = 1  # an earlier process of this container has said more, which nobody reads
+    assert many.logs.reach_s(now) == pytest.approx(20, abs=2)  # of the last ten
+    assert few.logs.reach_s(now) > 890
+    assert many.logs.reach_s(now + timedelta(seconds=60)) == pytest.approx(80, abs=2)  # it grows while it is followed

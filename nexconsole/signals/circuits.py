@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value
 from ..sources.breakers import CLOSED, HALF_OPEN, OPEN, UNKNOWN, WINDOW_S, BreakerHistory, Traffic
-from ..sources.text import clean, clean_name
+from ..sources.text import clean_name
 from .holders import Holder, PodView, flaps, outlasting, with_history
+from .pod_logs import LOGS, follow
 from .readings import Signal, utc_now
 
 if TYPE_CHECKING:
@@ -54,11 +55,15 @@ class Circuits(Value):
     together. While Redis gives nothing, the shared holders are what they were as far as that can be said, and then
     unknown; `lines_dropped` counts log lines of more providers than any
     installation has, which were not taken in.
+    `reach_s`: for so many seconds back every line of the followed pods is known, at most an hour; None where no log is
+    followed. Counts of log lines rest on no more than that. `catching_up` pods' older lines are still being read.
     """
 
     providers: tuple[ProviderCircuit, ...] = ()
     pods_followed: int = 0
     pods: int = 0
+    reach_s: float | None = None
+    catching_up: int = 0
     lines_dropped: int = 0
     names_at: datetime | None = None
     shared_at: datetime | None = None
@@ -87,6 +92,7 @@ class Parts:
     shared: dict[str, Holder] = field(default_factory=dict)
     shared_at: datetime | None = None
     logs: Logs | None = None
+    logs_source: str = LOGS
     blind: bool = False
     sources: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -98,7 +104,6 @@ class Parts:
         self.errors.append(error)
 
 
-FIRST_LOGS_S = 1.5
 PATIENCE_S = 1.0  # for names and shared states, where older ones are known: a breaker's line must not wait for them
 FIRST_PATIENCE_S = 3.0
 NAMES_EVERY_S = 4.0
@@ -106,7 +111,7 @@ MOST_PROVIDERS = 5_000
 RESTS = 8  # times as long as building the value takes; then come the next lines: a storm of them must not fill a core
 LONGEST_REST_S = 1.0
 AT_ONCE = 25  # providers: with 50 pods they take some 2 ms, and a key must not wait for many
-ORDER = ("pod logs", "redis", "postgres")
+ORDER = (LOGS, "redis", "postgres")
 URGENCY = {OPEN: 0, HALF_OPEN: 1, UNKNOWN: 3, CLOSED: 4}
 FLAPPING_URGENCY = 2
 
@@ -130,40 +135,23 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
 
 
 async def _follow(parts: Parts, sources: Sources) -> None:
-    """The pods' logs; the first time it waits until what is there has been read."""
+    """The pods' logs: what was seen in them counts while they can't be read, too; what it proves of now does not."""
+    following = await follow(sources)
+    parts.logs = following.logs
+    parts.notes += following.notes
     if not sources.has("kubernetes"):
         parts.notes.append("the pods' own breakers are not read: kubernetes is not configured")
-        return
-    logs = sources.kubernetes.logs
-    await logs.start(FIRST_LOGS_S)
-    if not logs.listed:
-        parts.miss("pod logs", TimedOut("kubernetes", "the pods have not been listed yet"))
-    if logs.error is not None:
-        parts.miss("pods can't be listed", logs.error)
-    if logs.listed and (logs.error is None or logs.followed):
-        parts.logs = logs
-        parts.sources.append("pod logs")
-        parts.notes += _follow_notes(logs)
+    elif following.read:
+        parts.sources.append(LOGS)
+        parts.logs_source = following.source
     else:
         parts.blind = True
-
-
-def _follow_notes(logs: Logs) -> list[str]:
-    notes = [] if logs.pods else ["no container of the deployment runs"]
-    if logs.pods > len(logs.followed):
-        more = logs.pods - len(logs.followed)
-        notes.append(f"{more} of {logs.pods} pods' logs are not followed (kubernetes.follow_pods)")
-    failing = [pod for pod in logs.followed.values() if pod.error is not None]
-    if failing:
-        others = f", and {len(failing) - 1} more" if len(failing) > 1 else ""
-        notes.append(f"the log of {clean(failing[0].name, 80)}{others} can't be followed: {failing[0].error}")
-    for pod in logs.followed.values():
-        if late := pod.behind_s(utc_now()):
-            notes.append(f"the log of {clean(pod.name, 80)} is read {late:.0f} s late: it grows faster than it is read")
-        if pod.breakers.lifecycle and pod.breakers.lifecycle[0] == OPEN:
-            at = pod.breakers.lifecycle[1].strftime("%H:%M:%SZ")
-            notes.append(f"the lifecycle breaker of {clean(pod.name, 80)}, which stops all providers, opened at {at}")
-    return notes
+    if following.error is None or not sources.has("kubernetes"):
+        return
+    if following.logs is None:
+        parts.miss(LOGS, following.error)
+    elif not following.read:
+        parts.errors.append(following.error)
 
 
 async def _ask(parts: Parts, sources: Sources, before: Circuits | None) -> None:
@@ -267,7 +255,8 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
     began = time.perf_counter()
     history = parts.logs.breakers if parts.logs else BreakerHistory()
     pods = sorted(parts.logs.followed.values(), key=lambda pod: pod.name) if parts.logs else []
-    views = [PodView(pod, rules, now, monotonic) for pod in pods]
+    lost = [pod.reads_backlog or parts.logs.is_lost(pod, monotonic) for pod in pods] if parts.logs else []
+    views = [PodView(pod, rules, now, gone) for pod, gone in zip(pods, lost, strict=True)]
     ignored = {name.lower() for name in rules.ignore}
     named = {one.name.lower(): one for one in parts.named}
     for key, traffic in history.traffic.items():
@@ -286,11 +275,15 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
             await asyncio.sleep(0)
             began = time.perf_counter()
     circuits = Circuits(
-        source=", ".join(sorted(parts.sources, key=ORDER.index)),
+        source=", ".join(
+            parts.logs_source if name == LOGS else name for name in sorted(parts.sources, key=ORDER.index)
+        ),
         notes=tuple(sorted(parts.notes)),  # they come in the order of the answers, which nobody should see
         providers=tuple(sorted(providers, key=_urgency)),
-        pods_followed=sum(pod.error is None for pod in pods),
+        pods_followed=sum(pod.is_followed for pod in pods),
         pods=parts.logs.pods if parts.logs else 0,
+        reach_s=parts.logs.reach_s(now) if parts.logs else None,
+        catching_up=sum(pod.is_followed and pod.reads_backlog for pod in pods),
         lines_dropped=history.dropped,
         names_at=parts.names_at,
         shared_at=parts.shared_at,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..sources.pod_log import PodLog
 
 LATE_S = 5.0  # HALF-OPEN is logged by a timer; later than this after the cool-down, the cool-down is another
-LOST_S = 15.0  # a pod whose log has been lost for so long may be in another state by now
+LOST_S = 15.0  # what was last seen so long ago may be in another state by now
 SHARED_OPENING_S = 600.0  # an older log line is not of the shared breaker's present opening (facts 3.1: at most 300)
 
 
@@ -38,12 +38,12 @@ class Holder:
 class PodView:
     """One pod's breakers as holders, at one moment."""
 
-    def __init__(self, pod: PodLog, rules: CircuitRules, now: datetime, monotonic: float) -> None:
+    def __init__(self, pod: PodLog, rules: CircuitRules, now: datetime, lost: bool) -> None:
         self.breakers = pod.breakers.breakers
         self._where = clean(pod.name, 100)
         self._rules = rules
         self._now = now
-        self._lost = pod.lost_at is not None and monotonic - pod.lost_at > LOST_S
+        self._lost = lost  # what it said is of an earlier moment
         self.known = {} if self._lost else self.breakers  # whose `shown` may be taken
         self._unknown = Holder(kind="pod", where=self._where, state=UNKNOWN)
         self._closed = Holder(kind="pod", where=self._where, state=CLOSED)

@@ -28,18 +28,22 @@ class LineCutter:
 
 def moment(line: bytes) -> datetime | None:
     """The kubelet's time at the beginning of a line, in UTC; None where there is none."""
-    stamp = line.partition(b" ")[0]
+    stamp = line[:30] if line[29:31] == b"Z " else line.partition(b" ")[0]
     if not 20 <= len(stamp) <= 36 or stamp[4:5] != b"-":
         return None
     try:
         at = datetime.fromisoformat(stamp.decode("ascii"))
     except (ValueError, UnicodeDecodeError):
         return None
+    if at.tzinfo is UTC:
+        return at
     return at.astimezone(UTC) if at.tzinfo else None
 
 
 def _place(line: bytes) -> Place | None:
     """Where a line stands in its log; None for one without a time."""
+    if line[29:31] == b"Z " and line[19:20] == b"." and line[20:29].isdigit() and line[:4].isdigit():
+        return line[:19], line[20:29]  # as kubelets write it
     found = _STAMP.match(line)
     return (found[1], (found[2] or b"").ljust(9, b"0")) if found else None
 

@@ -13,9 +13,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..errors import Denied, SourceError
+from ..errors import Denied, SourceError, TimedOut
 from .breakers import BreakerHistory
+from .containers import log_container
 from .pod_log import PodLog
+from .purchases import Purchases
 from .resources import Pod
 
 if TYPE_CHECKING:
@@ -32,6 +34,10 @@ LONGEST_WAIT_S = 1.5  # between two tries to follow a pod
 DENIED_WAIT_S = 10.0
 BULKY = 1 << 14  # bytes of a chunk; of such only one is folded in a turn of the loop: at first 50 pods have many
 SILENT_S = 90.0  # a stream without a byte for so long is opened anew: nobody would say that it is dead
+ANSWER_S = 5.0  # an answer may begin only with the next line: after so long the kubelet is asked for the last one
+ASK_EVERY_S = 10.0
+ASK_TIMEOUT_S = 3.0
+LOST_S = 15.0  # a log that nothing was heard of for so long, while it can't be read, says nothing of now
 
 
 class Logs:
@@ -40,10 +46,15 @@ class Logs:
     def __init__(self, kubernetes: Kubernetes) -> None:
         self.kubernetes = kubernetes
         self.breakers = BreakerHistory()
+        self.purchases = Purchases()
         self.wake = asyncio.Event()
         self.followed: dict[str, PodLog] = {}  # by the pod's uid
         self.pods = 0  # whose container runs
-        self.error: SourceError | None = None
+        self.error: SourceError | None = None  # why the pods can't be listed
+        self.unreadable: SourceError | None = None  # why a pod has no log that could be read
+        self.container_why = ""
+        self._failed_at: float | None = None  # since when the pods can't be listed
+        self._asked_at: dict[str, float] = {}
         self._known: dict[str, PodLog] = {}
         self.rest_s = 0.0  # the least time between two wakes; a reader that needs long for a read sets it
         self._listed = asyncio.Event()
@@ -82,6 +93,23 @@ class Logs:
         lines = self.kubernetes.settings.log_tail_lines
         return all([pod.settle(lines) for pod in self.followed.values()])
 
+    def lost_s(self, pod: PodLog, monotonic: float) -> float:
+        """For how many seconds nothing can have been heard of it; 0 while its lines come.
+
+        While the API server can't be asked for the pods, an open stream proves nothing by its silence.
+        """
+        since = [pod.lost_at] if pod.lost_at is not None else []
+        if self._failed_at is not None and pod.bytes_at <= self._failed_at:
+            since.append(self._failed_at)
+        return max(0.0, monotonic - min(since)) if since else 0.0
+
+    def is_lost(self, pod: PodLog, monotonic: float) -> bool:
+        return not pod.answered or self.lost_s(pod, monotonic) > LOST_S
+
+    def reach_s(self, now: datetime) -> float | None:
+        """For how many seconds back every line of every followed pod is known; None where no log is followed."""
+        return min((pod.reach_s(now) for pod in self.followed.values() if pod.is_followed), default=None)
+
     def close(self) -> None:
         if self._later is not None:
             self._later.cancel()
@@ -92,35 +120,43 @@ class Logs:
             self._task.cancel()
 
     async def _run(self) -> None:
-        failed_at = 0.0
         while True:
+            began = time.monotonic()
             try:
                 pods = await self.kubernetes.pods()
             except SourceError as error:
-                failed_at = failed_at if self.error else time.monotonic()
+                self._failed_at = began if self._failed_at is None else self._failed_at
                 self.error = error
                 self._listed.set()
                 await asyncio.sleep(PODS_RETRY_S)
                 continue
-            silent_since = time.monotonic() - SILENT_S if self.error is None else failed_at
+            silent_since = time.monotonic() - SILENT_S if self._failed_at is None else self._failed_at
             self.error = None
             self._match(pods)
             self._listed.set()
             self._restart_silent(silent_since)
+            self._failed_at = None
+            await self._ask_the_silent()
             await asyncio.sleep(PODS_EVERY_S)
 
     def _match(self, pods: Iterable[Pod]) -> None:
         """Follow the pods whose container runs, as many as the settings allow; let go of the others."""
         settings = self.kubernetes.settings
-        running = {}
-        known = {}
+        running, known = {}, {}
+        self.unreadable = None
         for pod in sorted(pods, key=lambda pod: pod.metadata.name):
             uid = pod.metadata.uid
             if uid in self._known:
                 known[uid] = self._known[uid]
-            status = pod.container(settings.container)
+            try:
+                chosen = log_container(pod, settings)
+            except SourceError as error:
+                self.unreadable = self.unreadable or error
+                continue
+            status = pod.container(chosen.name)
             if status is not None and status.state.running is not None:
                 running[uid] = (pod, status)
+                self.container_why = chosen.why
         self.pods = len(running)
         # Those that are followed already come first: a pod that joins doesn't push one out.
         wanted = sorted(running, key=lambda uid: uid not in self.followed)[: settings.follow_pods]
@@ -129,7 +165,8 @@ class Logs:
         for uid in wanted:
             pod, status = running[uid]
             followed = known.setdefault(uid, PodLog(pod.metadata.name))
-            followed.born(status.state.running.started_at)
+            if followed.born(status.state.running.started_at, status.restart_count):
+                self.purchases.restart(followed.purchases, status.state.running.started_at.timestamp())
             if uid not in self.followed:
                 self.followed[uid] = followed
                 followed.container = status.name
@@ -147,6 +184,7 @@ class Logs:
             pod.task.cancel()
             pod.task = None
         pod.breakers.forget()
+        self.purchases.restart(pod.purchases, datetime.now(UTC).timestamp())
         self._rouse()
 
     def _restart_silent(self, since: float) -> None:
@@ -154,6 +192,29 @@ class Logs:
         for pod in self.followed.values():
             if pod.bytes_at < since and pod.error is None:
                 self._follow(pod)
+
+    async def _ask_the_silent(self) -> None:
+        """Ask for the last line of each log that has not answered: a container may be silent, a kubelet may hang."""
+        now = time.monotonic()
+        silent = [pod for pod in self.followed.values() if pod.error is None and pod.silent_s(now) > ANSWER_S]
+        due = [pod for pod in silent if now - self._asked_at.get(pod.name, 0.0) > ASK_EVERY_S]
+        self._asked_at = {pod.name: self._asked_at.get(pod.name, 0.0) for pod in silent}
+        self._asked_at.update((pod.name, now) for pod in due)
+        if due:
+            await asyncio.gather(*(self._ask(pod) for pod in due))
+
+    async def _ask(self, pod: PodLog) -> None:
+        query = {"follow": "false", "tailLines": "1", "limitBytes": "1"}
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                async with self.kubernetes.log(pod.name, pod.container, query) as response:
+                    await response.content.read()
+            pod.answered, pod.unanswered = True, None
+        except (SourceError, TimeoutError) as error:
+            pod.answered = False
+            late = TimedOut("kubernetes", f"its kubelet does not answer within {ASK_TIMEOUT_S:g} s")
+            pod.unanswered = error if isinstance(error, SourceError) else late
+            log.warning("the log of pod %s is not followed: %s", pod.name, pod.unanswered)
 
     async def _keep_following(self, pod: PodLog) -> None:
         wait = 0.2
@@ -175,13 +236,14 @@ class Logs:
         settings = self.kubernetes.settings
         query = pod.open(settings.log_since_s, settings.log_tail_lines, datetime.now(UTC))
         async with self.kubernetes.log(pod.name, pod.container, query) as response:
-            pod.error = None
+            pod.error, pod.answered, pod.unanswered = None, True, None
+            pod.waits_since = pod.lost_at = None
             while chunk := await response.content.readany():
                 if len(chunk) < BULKY:
-                    changed = pod.take(chunk, self.breakers)
+                    changed = pod.take(chunk, self.breakers, self.purchases)
                 else:
                     async with self._bulk:
-                        changed = pod.take(chunk, self.breakers)
+                        changed = pod.take(chunk, self.breakers, self.purchases)
                         await asyncio.sleep(0)
                 if changed:
                     self._rouse()

@@ -1,0 +1,84 @@
+"""The followed pods' logs as signals use them: whether their lines come, how far back they reach, what is missing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import NotConfigured, SourceError, TimedOut
+from ..model import utc_now
+from ..sources.breakers import OPEN
+from ..sources.text import clean
+from ..text.units import duration
+
+if TYPE_CHECKING:
+    from ..sources import Sources
+    from ..sources.logs import Logs
+
+FIRST_LOGS_S = 1.5
+LOGS = "pod logs"
+OLD_S = 4.0  # logs that nothing was heard of for longer are said to be as old as they are
+
+
+@dataclass(frozen=True)
+class Following:
+    """The logs, where there are any. `read`: the lines of one pod at least come, or none runs. `error`: why none do."""
+
+    logs: Logs | None
+    read: bool
+    age_s: float = 0.0
+    notes: tuple[str, ...] = ()
+    error: SourceError | None = None
+
+    @property
+    def source(self) -> str:
+        """`pod logs`; with its age where nothing was heard for a while."""
+        return f"{LOGS} of {duration(self.age_s)} ago" if self.age_s > OLD_S else LOGS
+
+
+async def follow(sources: Sources) -> Following:
+    """Follow the pods' logs; the first time this waits until what is there has been read."""
+    if not sources.has("kubernetes"):
+        return Following(None, False, error=NotConfigured("kubernetes", "kubernetes is not configured"))
+    logs = sources.kubernetes.logs
+    await logs.start(FIRST_LOGS_S)
+    now = time.monotonic()
+    if not logs.listed:
+        return Following(None, False, error=TimedOut("kubernetes", "the pods have not been listed yet"))
+    alive = [logs.lost_s(pod, now) for pod in logs.followed.values() if not logs.is_lost(pod, now)]
+    read = bool(alive) or (logs.error is None and not logs.pods)
+    unread = None if read else TimedOut("kubernetes", "no pod's log is read")
+    notes = (f"pods can't be listed: {logs.error}",) if logs.error else ()
+    return Following(logs, read, max(alive, default=0.0), (*notes, *_notes(logs)), logs.error or unread)
+
+
+def within(window_s: float, reach_s: float | None) -> str:
+    """What a count of log lines rests on: `10 min`, or less with the reason."""
+    if reach_s is None or reach_s >= window_s:
+        return duration(window_s)
+    return f"{duration(reach_s)} (logs reach back {duration(reach_s)})"
+
+
+def _notes(logs: Logs) -> list[str]:
+    notes = [] if logs.pods or logs.error else ["no container of the deployment runs"]
+    if logs.unreadable is not None:
+        notes.append(str(logs.unreadable))
+    if logs.pods and logs.container_why.startswith("the first of"):
+        name = next((pod.container for pod in logs.followed.values()), "")
+        notes.append(f"the logs are those of container {clean(name, 60)}: {logs.container_why}")
+    if logs.pods > len(logs.followed):
+        more = logs.pods - len(logs.followed)
+        notes.append(f"{more} of {logs.pods} pods' logs are not followed (kubernetes.follow_pods)")
+    failing = [(pod.name, error) for pod in logs.followed.values() if (error := pod.error or pod.unanswered)]
+    if failing:
+        others = f", and {len(failing) - 1} more" if len(failing) > 1 else ""
+        notes.append(f"the log of {clean(failing[0][0], 80)}{others} can't be followed: {failing[0][1]}")
+    for pod in logs.followed.values():
+        if late := pod.behind_s(utc_now()):
+            name = clean(pod.name, 80)
+            notes.append(f"the log of {name} is read {duration(late)} late: it grows faster than it is read")
+        if pod.breakers.lifecycle and pod.breakers.lifecycle[0] == OPEN:
+            at = pod.breakers.lifecycle[1].strftime("%H:%M:%SZ")
+            notes.append(f"the lifecycle breaker of {clean(pod.name, 80)}, which stops all providers, opened at {at}")
+    return notes

@@ -1,0 +1,225 @@
+"""Purchases as they are counted: under way, by how they ended, by ten seconds and by minute.
+
+A purchase belongs to the moment at which it began, whenever it is decided. Times are epoch seconds. Nothing here looks
+at a clock, and all is bounded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .distinct import Distinct, distinct
+from .funnel_lines import Step
+
+STEP_S = 10
+STEPS = 66  # 11 minutes
+MINUTES = 60
+OPEN = 20_000  # purchases under way at one time; of more the oldest are let go
+REMEMBERED = 20_000  # ids of what has ended, so that a line that comes twice counts once
+PROVIDERS = 2_000
+OTHERS = "(others)"
+LONGEST_S = 7_200  # an older purchase has ended unseen
+SILENT_S = 40.0  # the oldest versions refuse for a lock without a line; a reservation takes 30 s at most
+
+ATTEMPTED, OFFERED, RESERVED, CALLED, BOUGHT = range(5)
+SOLD, FAILED, REFUSED, LOST = "sold", "failed", "refused", "lost"
+WITHOUT_OFFER = ("no offer", "no route")
+
+
+@dataclass(slots=True, eq=False)
+class Purchase:
+    """One that is under way. `stage` is how far it has come; `user` a salted hash, 0 where none is known."""
+
+    key: str
+    pod: PodPurchases
+    began: float
+    provider: str
+    stage: int = ATTEMPTED
+    user: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How it ended: sold, failed, refused, or lost with the process that it was in; and how far it had come."""
+
+    provider: str
+    outcome: str
+    reason: str
+    stage: int
+
+
+@dataclass(slots=True, eq=False)
+class PodPurchases:
+    """One container's part: what only the sequence of its lines tells. The oldest logs have no ids."""
+
+    waiting: dict[str, deque[Purchase]] = field(default_factory=dict)  # those without ids, the oldest first
+    sellers: dict[str, str] = field(default_factory=dict)
+    why: dict[str, tuple[float, str]] = field(default_factory=dict)
+    reading: str = ""  # the kind of the object whose lines are being read
+    lines_left: int = 0
+    provider: str = ""
+    opened_at: float = 0.0
+    last: tuple[float, Step] | None = None
+
+
+@dataclass(slots=True)
+class Stretch:
+    """Ten seconds: how the purchases ended that began in them, and whose they were."""
+
+    ended: dict[Ended, int] = field(default_factory=dict)
+    users: Distinct = field(default_factory=Distinct)
+    refused: Distinct = field(default_factory=Distinct)
+    funds: Distinct = field(default_factory=Distinct)
+
+
+@dataclass(slots=True)
+class Minute:
+    """The purchases that began in a minute; those that are neither sold, failed nor refused wait, or were lost."""
+
+    attempts: int = 0
+    sold: int = 0
+    failed: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """The purchases that began in the last seconds; and all that wait, whenever they began."""
+
+    ended: dict[Ended, int]
+    begun: Sequence[Purchase]
+    waiting: Sequence[Purchase]
+    users: int
+    refused_users: int
+    users_without_funds: int
+
+
+class Tally:
+    """The counts over all pods. `dropped` counts what was one too many of something."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Purchase] = {}
+        self.minutes: dict[int, Minute] = {}
+        self.took: deque[float] = deque(maxlen=200)  # seconds until they were decided, newest last
+        self.decided_at: float | None = None  # the newest end of one that was not refused
+        self.dropped = 0
+        self._stretches: dict[int, Stretch] = {}
+        self._remembered: dict[str, None] = {}
+        self._providers: set[str] = set()
+        self._salt = os.urandom(16)
+        self._number = 0
+
+    def window(self, now: float, window_s: float) -> Window:
+        """The last `window_s` seconds."""
+        self._expire(now)
+        first = math.ceil((now - window_s) / STEP_S)
+        found = [stretch for step, stretch in self._stretches.items() if step >= first]
+        ended: dict[Ended, int] = {}
+        for stretch in found:
+            for key, many in stretch.ended.items():
+                ended[key] = ended.get(key, 0) + many
+        waiting = list(self.open.values())
+        return Window(
+            ended=ended,
+            begun=[one for one in waiting if one.began // STEP_S >= first],
+            waiting=waiting,
+            users=distinct(stretch.users for stretch in found),
+            refused_users=distinct(stretch.refused for stretch in found),
+            users_without_funds=distinct(stretch.funds for stretch in found),
+        )
+
+    def _expire(self, now: float) -> None:
+        """Let go of what has ended unseen; who of the oldest versions got no further than an offer met a lock."""
+        for one in [one for one in self.open.values() if now - one.began > SILENT_S]:
+            if now - one.began > LONGEST_S:
+                self._remove(one)
+            elif one.key[0] == "#" and one.stage == OFFERED:
+                self._end(one, one.began + SILENT_S, REFUSED, "lock")
+
+    def _begin(self, key: str, pod: PodPurchases, began: float, provider: str, user: str) -> Purchase:
+        if len(self.open) >= OPEN:
+            self.dropped += 1
+            self._remove(next(iter(self.open.values())))
+        one = self.open[key] = Purchase(key, pod, began, self._known(provider), ATTEMPTED, self._hashed(user))
+        self._minute(began).attempts += 1
+        if one.user:
+            self._stretch(began).users.add(one.user)
+        return one
+
+    def _end(self, one: Purchase, at: float, outcome: str, reason: str) -> None:
+        self._remove(one)
+        stretch, minute = self._stretch(one.began), self._minute(one.began)
+        key = Ended(one.provider, outcome, reason, one.stage)
+        stretch.ended[key] = stretch.ended.get(key, 0) + 1
+        if outcome == REFUSED:
+            minute.refused += 1
+            if one.user and reason == "funds":
+                stretch.funds.add(one.user)
+            elif one.user and reason in WITHOUT_OFFER:
+                stretch.refused.add(one.user)
+        elif outcome in (SOLD, FAILED):
+            minute.sold += outcome == SOLD
+            minute.failed += outcome == FAILED
+            self.took.append(max(0.0, at - one.began))
+            self.decided_at = max(at, self.decided_at or at)
+
+    def _remove(self, one: Purchase) -> None:
+        self.open.pop(one.key, None)
+        queue = one.pod.waiting.get(one.provider)
+        if one.key[0] == "#" and queue is not None:
+            queue.remove(one)
+            if not queue:
+                del one.pod.waiting[one.provider]
+        else:
+            self._remember(one.key)
+
+    def _new(self, key: str) -> bool:
+        """Whether this has not been seen; now it has."""
+        if key in self._remembered:
+            return False
+        self._remember(key)
+        return True
+
+    def _remember(self, key: str) -> None:
+        bound(self._remembered, REMEMBERED)
+        self._remembered[key] = None
+
+    def _known(self, provider: str) -> str:
+        if provider not in self._providers and provider:
+            if len(self._providers) >= PROVIDERS:
+                self.dropped += 1
+                return OTHERS
+            self._providers.add(provider)
+        return provider
+
+    def _hashed(self, user: str) -> int:
+        if not user:
+            return 0
+        return int.from_bytes(hashlib.blake2b(user.encode(), digest_size=8, key=self._salt).digest(), "big")
+
+    def _stretch(self, at: float) -> Stretch:
+        step = int(at) // STEP_S
+        if (found := self._stretches.get(step)) is None:
+            found = self._stretches[step] = Stretch()
+            if len(self._stretches) > STEPS:
+                del self._stretches[min(self._stretches)]
+        return found
+
+    def _minute(self, at: float) -> Minute:
+        minute = int(at) // 60
+        if (found := self.minutes.get(minute)) is None:
+            found = self.minutes[minute] = Minute()
+            if len(self.minutes) > MINUTES:
+                del self.minutes[min(self.minutes)]
+        return found
+
+
+def bound(kept: dict, most: int) -> None:
+    """Room for one more, at the cost of the oldest."""
+    while len(kept) >= most:
+        del kept[next(iter(kept))]
