@@ -6,7 +6,8 @@ import logging
 from logging.handlers import RotatingFileHandler
 
 from . import paths
-from .sources.text import redact, strip_controls
+from .sources.text import strip_controls
+from .text.redaction import redact
 
 FILE_BYTES = 1_000_000
 FILES_KEPT = 3

@@ -29,8 +29,8 @@ from .journal import (
     verify_incident,
 )
 from .settings import Settings
-from .sources.masking import mask
 from .sources.text import clean
+from .text.masking import mask
 
 PROBLEMS = 1
 _MARKDOWN = re.compile(r"([\\`*_\[\]<|~&])")  # what means something in the middle of a line

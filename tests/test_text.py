@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexconsole.settings import mask_url
-from nexconsole.sources.text import clean, redact
+from nexconsole.sources.text import clean
+from nexconsole.text.redaction import redact
 
 KEY = "s3cr3tvalue"
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import msgspec
 
 from ..settings import SECRETS, URLS, Settings
-from ..sources.text import redact
+from ..text.redaction import is_secret_name, redact
 
 MAX_DATA = 1024 * 1024  # bytes of JSON
 SHORTEST_SECRET = 4  # characters; a shorter one would blank half of every text
@@ -19,9 +19,6 @@ _DEPTH = 24
 _SHORT = 1_000  # characters of a text that may be remembered
 # Characters of a text and members of a list or table: what does not fit at one size is cut to the next.
 _SIZES = ((16_000, 10_000), (4_000, 2_000), (1_000, 400), (200, 50))
-_SECRET_NAME = re.compile(
-    r"(?i)(?:.*[_-])?(?:password|passwd|passphrase|secret|token|bearer|authorization|cookie|api[_-]?key|auth[_-]?key)"
-)
 _OPEN_PARAMETERS = frozenset({"schema", "sslmode", "pgbouncer", "connection_limit", "application_name"})
 
 
@@ -143,7 +140,7 @@ class _Cutting:
         for key in self._kept(list(value), path):
             name = self._text(key, path)
             place = f"{path}.{name[:60]}".lstrip(".")
-            hidden = isinstance(value[key], str) and value[key] and _SECRET_NAME.fullmatch(key)
+            hidden = isinstance(value[key], str) and value[key] and is_secret_name(key)
             table[name] = "***" if hidden else self.value(value[key], place, depth + 1)
         return table
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from ..text.redaction import redact
+
 MAX_LENGTH = 2_000
 NAME_LENGTH = 120
 NAMES_CACHED = 10_000
@@ -24,32 +26,6 @@ _CONTROLS = re.compile(
     "\ud800-\udfff]"  # half characters, which no terminal can be sent
 )
 _SPACES = re.compile(r"[ \t\n]+")
-_SECRET_NAME = (
-    r"api[_-]?key|apikey|auth[_-]?key|access[_-]?token|token|secret|passw(?:or)?d|key|sig(?:nature)?|client[_-]?secret"
-)
-# Each has what stands before the credential as its first group, and the credential as its second.
-_SECRETS = (
-    # name=value in query strings and connection strings
-    re.compile(rf"(?i)((?<![\w-])(?:{_SECRET_NAME})=)([^&\s'\"\\;,)]+)"),
-    # "name": "value" in JSON and inspected objects
-    re.compile(rf"(?i)(['\"]?\b(?:{_SECRET_NAME})['\"]?\s*:\s*\\?['\"])((?:[^'\"\\]|\\[^'\"])+)"),
-    re.compile(r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:bearer|basic|token)?\s*)([^\s'\",}]+)"),
-    re.compile(r"(?i)(\bbearer\s+)([\w.~+/=-]{8,})"),
-    # scheme://user:password@
-    re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/?#@]*:)([^\s/@]+(?:@(?=[^\s/]*@)[^\s/@]*)*)(?=@)"),
-)
-_VARIABLE = re.compile(r"\$\{?[A-Z][A-Z0-9_]*\}?")  # "$CRON_SECRET", as literal commands have it
-
-
-def redact(text: str) -> str:
-    """The same text with credentials replaced by `***`; a shell variable in a credential's place stays."""
-    for pattern in _SECRETS:
-        text = pattern.sub(_hide, text)
-    return text
-
-
-def _hide(found: re.Match[str]) -> str:
-    return found[0] if _VARIABLE.fullmatch(found[2]) else found[1] + "***"
 
 
 def strip_controls(text: str) -> str:

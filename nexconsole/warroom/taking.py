@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..journal import Entry, Kind
-from ..sources.text import clean, redact, strip_controls
+from ..sources.text import clean, strip_controls
+from ..text.redaction import redact
 
 NO_ACTION = "an action whose intent is not on record"
 LONGEST_COMMAND = 16_000  # characters, as the journal keeps them

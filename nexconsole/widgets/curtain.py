@@ -20,7 +20,7 @@ class Curtain:
 
     def draw(self, secrets: Iterable[str] = ()) -> None:
         """Hide customer data from now on, and these words wherever they stand."""
-        from ..sources import masking  # its patterns are not what the first paint should wait for
+        from ..text import masking  # its patterns are not what the first paint should wait for
 
         words = "|".join(re.escape(word) for word in secrets if word)
         self._secrets = re.compile(words) if words else None

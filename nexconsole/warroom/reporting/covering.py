@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
-from ...sources.masking import mask, mask_command, tag
+from ...text.customers import tag
+from ...text.masking import mask, mask_command
 from ..taking import Taken
 
 Told = TypeVar("Told")

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ...sources.masking import mask
+from ...text.masking import mask
 from ...text.units import duration
 from ..figures import Number, extents, said, title
 from ..incident import CALM, Incident

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from incident_story import Story
 
-from nexconsole.sources.masking import mask, mask_command, mask_figures, mask_query, tag
+from nexconsole.text.customers import FIGURES, KINDS, STATEMENT, tag
+from nexconsole.text.masking import mask, mask_command, mask_figures, mask_query
 from nexconsole.warroom.incident import fold
 from nexconsole.warroom.reporting.writing import as_json, as_markdown
 
@@ -85,6 +86,8 @@ SHOWN = [
     "HighPurchaseFailureRate", "provider=smsbower severity=warning", "Meilisearch: invalid document id",
     "429 x 12, 503 x 3, 500 x 120", "attempts 120  failures 66  live numbers 12", "user waits",
     "Select a provider from the list", "update the row, then set it", "UPDATE 1: smsbower is disabled",
+    "ghcr.io/nexnum/nexnum-app:1.5.0", "nexnum-app-7c9d5b6f4 (revision 12)", "exit code 137", "Error: code 40001",
+    "Key (name)=(smsbower) already exists.", "tiger-sms 5sim onlinesim grizzlysms sms-activate",
     "2026-01-23 14:07:31 2026-01-23 14:08:31", "cpu 91 of 70 %", "user id: null", "12345678 rows",
 ]  # fmt: skip
 
@@ -93,6 +96,25 @@ SHOWN = [
 def test_customer_data_is_masked(text: str, secret: str) -> None:
     assert secret not in mask(text)
     assert secret not in mask(f"before {text}, after")
+
+
+TABLE = (STATEMENT, *KINDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "secret"), [(kind.name, *example) for kind in TABLE for example in kind.examples]
+)
+@pytest.mark.parametrize("around", ["{}", "before {}, after", "({})", "[smsbower] {}\n2"])
+def test_every_kind_of_customer_data_is_masked_wherever_it_stands(name, text, secret, around) -> None:
+    assert secret not in mask(around.format(text))
+
+
+@pytest.mark.parametrize("kind", (*TABLE, *FIGURES), ids=lambda kind: kind.name)
+def test_every_kind_finds_its_own_examples_and_leaves_what_is_another(kind) -> None:
+    for text, secret in kind.examples:
+        assert secret not in kind.hidden(text)
+    for text in kind.kept:
+        assert kind.hidden(text) == text
 
 
 @pytest.mark.parametrize("text", SHOWN)

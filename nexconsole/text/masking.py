@@ -1,0 +1,55 @@
+"""Customer data in texts from outside, masked for eyes that need not see it: a shared screen, a report.
+
+Credentials are hidden first (`redaction`), then everything of the kinds in `customers`. Each thing leaves a tag such as
+`‹7f3a›`, the same for the same thing, so that two can be told apart. Names of people can't be known from other words.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from .customers import FIGURES, KINDS, STATEMENT, verb
+from .kinds import hide_all
+from .redaction import redact
+
+CACHED = 8_192
+LONGEST_CACHED = 4_000  # characters
+
+
+def mask(text: str) -> str:
+    """The text with customer data, credentials and SQL replaced. Masking twice is masking once."""
+    return _cached(text, True) if len(text) <= LONGEST_CACHED else _masked(text, True)
+
+
+def mask_command(text: str) -> str:
+    """As `mask`, for a literal command of our own: its statement stays, what it says of customers doesn't."""
+    return _cached(text, False) if len(text) <= LONGEST_CACHED else _masked(text, False)
+
+
+def mask_query(query: str) -> str:
+    """A query that somebody else runs, masked down to its first word: `UPDATE …`."""
+    return verb(query)
+
+
+def mask_figures(text: str) -> str:
+    """Only what can't be anything else: a last look at lines that also hold our own figures, widths kept."""
+    for kind in FIGURES:
+        text = kind.pattern.sub(lambda found, kind=kind: _same_width(found, kind.hide(found)), text)
+    return text
+
+
+@lru_cache(maxsize=CACHED)
+def _cached(text: str, statements: bool) -> str:
+    return _masked(text, statements)
+
+
+def _masked(text: str, statements: bool) -> str:
+    text = redact(text)
+    if statements:
+        text = STATEMENT.hidden(text)
+    return hide_all(KINDS, text)
+
+
+def _same_width(found: re.Match[str], shown: str) -> str:
+    return shown if shown == found[0] else shown.ljust(len(found[0]))

@@ -1,0 +1,280 @@
+"""Credentials in texts from outside: they are replaced by `***` before anything is shown, logged or recorded."""
+
+from __future__ import annotations
+
+import re
+
+from .kinds import Kind, hide_all
+
+HIDDEN = "***"
+
+# "$CRON_SECRET", "${USER}:${PASSWORD}": what literal commands have in a credential's place.
+_VARIABLES = re.compile(r"(?:\$\{?[A-Za-z_][A-Za-z0-9_]*\}?[:@/.]?)+")
+_HARMLESS = re.compile(r"(?i)null|none|undefined|nil|true|false|\*+|<[\w -]*>|\[redacted\]|\.\.\.|…")
+_TAG = re.compile("‹[0-9a-f]{4}›")
+# A name whose last part says that a credential follows: PGPASSWORD, DB_PASSWORD, refreshToken, client-secret.
+_NAME = (
+    r"(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|jwt"
+    r"|(?:api|auth|access|private|secret|signing|encryption|master|license|account|storage|shared)[_-]?key)"
+    r"(?:[_-]?(?:base64|b64|hash|value|\d))?"
+)
+_QUERY_NAME = r"(?<=[?&;])(?:key|sig|signature|code|auth|pass|hash)|(?<![\w-])(?:sig|signature)"
+# Between quotes that are escaped, as JSON within JSON has them, or that are not.
+_QUOTED = (
+    r"(?:(?P<open>\\+[\"'])(?P<inner>(?:(?!(?P=open))[^\n]){1,4000})(?P=open)?"
+    r"|(?P<quote>[\"'])(?P<body>(?:(?!(?P=quote))[^\\]|\\[\s\S]){1,4000})(?P=quote)?)"
+)
+_WORD = r"([^\s&'\"\\;,)}\]]+)"
+
+
+def redact(text: str) -> str:
+    """The same text with credentials replaced; a shell variable in a credential's place stays."""
+    return hide_all(CREDENTIALS, text)
+
+
+# The beginnings of credentials' names: the words of which one stands in every text that the names' kinds can find.
+_NAMES = ("pass", "pwd", "secret", "token", "key", "cred", "jwt")
+
+
+_SECRET_NAME = re.compile(rf"(?i)[\w.-]*?{_NAME}|authorization|proxy-authorization|(?:set-)?cookie|bearer")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a field of this name holds a credential, whatever its value looks like."""
+    return _SECRET_NAME.fullmatch(name[-80:]) is not None
+
+
+def _spared(value: str) -> bool:
+    """Whether what stands there is no credential: a variable, a placeholder, or hidden already."""
+    return bool(_VARIABLES.fullmatch(value) or _HARMLESS.fullmatch(value) or _TAG.fullmatch(value))
+
+
+def _second(found: re.Match[str]) -> str:
+    return found[0] if _spared(found[2]) else found[1] + HIDDEN
+
+
+def _between_quotes(found: re.Match[str]) -> str:
+    """The value between quotes, which stay as they are."""
+    quote, body = (found["open"], found["inner"]) if found["open"] else (found["quote"], found["body"])
+    if _spared(body):
+        return found[0]
+    return found[1] + quote + HIDDEN + (quote if found[0].endswith(quote) else "")
+
+
+def _whole(found: re.Match[str]) -> str:
+    return HIDDEN
+
+
+def _colon(found: re.Match[str]) -> str:
+    """`name: value` without quotes may be a sentence: the value must look like one that nobody would say."""
+    value = found[2]
+    strange = len(value) >= 6 and re.search(r"[0-9!@#$%^*+/=]", value)
+    return _second(found) if strange or _alone(found) else found[0]
+
+
+def _alone(found: re.Match[str]) -> bool:
+    """Whether name and value are a whole line, as in YAML."""
+    before, after = found.string[: found.start()].rpartition("\n")[2], found.string[found.end() :].partition("\n")[0]
+    return re.fullmatch(r"[\s{-]*[\w.-]*", before) is not None and not after.strip(" ,\t}")
+
+
+def _login(found: re.Match[str]) -> str:
+    """`user:password` after a flag: the user stays."""
+    quote, login = found[2] or "", found[3]
+    user, colon, password = login.partition(":")
+    if not colon or _spared(password) or _spared(login):
+        return found[0]
+    return f"{found[1]}{quote}{user}:{HIDDEN}{quote if found[0].endswith(quote) else ''}"
+
+
+_PAIR = re.compile(r"([\w.-]+=)(\"?)([^;\s'\"]+)\2")
+
+
+def _cookies(found: re.Match[str]) -> str:
+    pairs = _PAIR.sub(lambda pair: pair[0] if _spared(pair[3]) else pair[1] + HIDDEN, found[2])
+    return found[1] + (pairs if pairs != found[2] or "=" in found[2] or _spared(found[2]) else HIDDEN)
+
+
+_KEY = "s3cr3tValue9"
+CREDENTIALS: tuple[Kind, ...] = (
+    Kind(
+        name="private key",
+        hints=("-----begin",),
+        pattern=re.compile(r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----)([\s\S]*?)(?=-----END|\Z)"),
+        hide=lambda found: found[1] + HIDDEN,
+        examples=((f"-----BEGIN RSA PRIVATE KEY-----\nMIIE{_KEY}\n-----END RSA PRIVATE KEY-----", _KEY),),
+        kept=("-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----",),
+    ),
+    Kind(
+        name="login in an address",
+        hints=("://",),
+        pattern=re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/?#@]*:)([^\s/@]+(?:@(?=[^\s/]*@)[^\s/@]*)*)(?=@)"),
+        hide=_second,
+        examples=(
+            (f"postgresql://user:{_KEY}@host:6543/db", _KEY),
+            (f"redis://:{_KEY}@host/0", _KEY),
+            (f"https://user:{_KEY}%40x@host", _KEY),
+        ),
+        kept=("https://host:8443/path", "redis://cache:6379/0", 'curl "https://$USER:$PASSWORD@host"'),
+    ),
+    Kind(
+        name="authorization header",
+        hints=("authorization",),
+        pattern=re.compile(
+            r"(?i)(authorization['\"]?\s*[:=]\s*\\?['\"]?(?:(?:bearer|basic|token|digest|negotiate|apikey)\s+)?)"
+            r"([^\s'\",}\\]+)"
+        ),
+        hide=_second,
+        examples=(
+            (f"Authorization: Bearer {_KEY}", _KEY),
+            (f"proxy-authorization: Basic {_KEY}=", _KEY),
+            (f'"authorization":"{_KEY}"', _KEY),
+        ),
+        kept=('-H "Authorization: Bearer $CRON_SECRET"',),
+    ),
+    Kind(
+        name="bearer token",
+        hints=("bearer",),
+        pattern=re.compile(r"(?i)(\bbearer\s+)([\w.~+/=-]{8,})"),
+        hide=_second,
+        examples=((f"sent Bearer {_KEY}", _KEY),),
+        kept=("a bearer of news",),
+    ),
+    Kind(
+        name="cookies",
+        hints=("cookie",),
+        pattern=re.compile(r"(?i)(\b(?:set-)?cookie['\"]?\s*[:=]\s*\\?['\"]?)([^\r\n'\"]+)"),
+        hide=_cookies,
+        examples=((f"Cookie: theme=dark; session={_KEY}", _KEY), (f"set-cookie: sid={_KEY}; Path=/", _KEY)),
+        kept=('-H "Cookie: token=$ADMIN_TOKEN"', "the cookie expired"),
+    ),
+    Kind(
+        name="header of a key",
+        hints=("x-",),
+        pattern=re.compile(
+            r"(?i)(\bx-[\w-]{0,40}(?:key|token|secret|auth|signature|password)['\"]?\s*[:=]\s*\\?['\"]?)([^\s'\",}\\]+)"
+        ),
+        hide=_second,
+        examples=(
+            (f"x-api-key: {_KEY}", _KEY),
+            (f"X-Auth-Token={_KEY}", _KEY),
+            ("x-vault-token: abcdefgh", "abcdefgh"),
+        ),
+        kept=("x-request-id: 7f3a", 'x-api-key: "$KEY"'),
+    ),
+    Kind(
+        name="named value in quotes",
+        hints=_NAMES,
+        pattern=re.compile(rf"(?i)({_NAME}\\*['\"]?\s*(?:=>|[:=])\s*){_QUOTED}"),
+        hide=_between_quotes,
+        examples=(
+            (f'{{"refreshToken": "{_KEY}", "a": 1}}', _KEY),
+            (f'{{"pwd":"{_KEY}"}}', _KEY),
+            (f"authKey: '{_KEY}'", _KEY),
+            (f"password='two {_KEY} words'", _KEY),
+            ("DB_PASSWORD=\"correct horse battery\" next", "horse"),
+            (f'{{\\"clientSecret\\":\\"{_KEY}\\"}}', _KEY),
+            ('"password":"a\\"b tail"', "tail"),
+        ),
+        kept=('"token": "$TOKEN"', '{"secretName":"nexnum-secrets"}', '"tokens":"12"', '"password": null'),
+    ),
+    Kind(
+        name="named value after an equals sign",
+        hints=(*_NAMES, "sig=", "signature=", "?code=", "&code=", "auth=", "hash="),
+        pattern=re.compile(rf"(?i)((?:{_NAME}|{_QUERY_NAME})\s?=\s?){_WORD}"),
+        hide=_second,
+        examples=(
+            (f"GET https://x.example/api?action=getNumber&api_key={_KEY}&service=wa", _KEY),
+            (f"https://x.example/api?key={_KEY}", _KEY),
+            (f"PGPASSWORD={_KEY} psql", _KEY),
+            (f"DB_PASSWORD={_KEY}", _KEY),
+            (f"CRON_SECRET={_KEY}", _KEY),
+            (f"MYSQL_PWD={_KEY}", _KEY),
+            (f"token={_KEY};", _KEY),
+            (f"host=db password={_KEY} user=x", _KEY),
+        ),
+        kept=(
+            "idempotency_key=abc", "monkey=1", "max_tokens=100", "token_type=bearer", "PGPASSWORD=$PGPASSWORD psql",
+            "PASSWORD_FILE=/run/secrets/db", "lock_key=lock:purchase:u1",
+        ),
+    ),
+    Kind(
+        name="named value after a colon",
+        hints=_NAMES,
+        pattern=re.compile(rf"(?i)({_NAME}\s?:\s+){_WORD}"),
+        hide=_colon,
+        examples=((f"password: {_KEY}", _KEY), (f"apiKey: {_KEY},", _KEY)),
+        kept=(
+            "FATAL: password authentication failed", "invalid token: unexpected end of input",
+            "Secret: not found", "api_key: missing in the request",
+        ),
+    ),
+    Kind(
+        name="percent-encoded value",
+        hints=("%3d", "%3a"),
+        pattern=re.compile(
+            r"(?i)((?:passw(?:or)?d|passphrase|pwd|secret|token|(?:api|auth|access|private)[_-]?key)(?:%22)?"
+            r"(?:%3D|%3A)(?:%20|\+)?(?:%22|%27)?)((?:(?!%26|%3B|%22|%27|%2C|%7D|%0A|%20)[^\s&'\"])+)"
+        ),
+        hide=_second,
+        examples=((f"redirect=%2Fx%3Ftoken%3D{_KEY}%26a%3D1", _KEY), (f"%7B%22password%22%3A%22{_KEY}%22%7D", _KEY)),
+        kept=("q%3Dpurchase%26page%3D2",),
+    ),
+    Kind(
+        name="login after a flag",
+        hints=("curl",),
+        pattern=re.compile(
+            r"(\bcurl\b[^\n|;]{0,400}?\s(?:-u|--user|-U|--proxy-user)[ =]?)(['\"]?)([^\s'\"]+(?:(?<=:)[^'\"\n]*)?)\2"
+        ),
+        hide=_login,
+        examples=(
+            (f"curl -sf -u admin:{_KEY} https://x", _KEY),
+            (f"curl --user 'admin:{_KEY}' https://x", _KEY),
+        ),
+        kept=('curl -u "$USER:$PASSWORD" https://x', "curl -u admin https://x"),
+    ),
+    Kind(
+        name="credential after a flag",
+        hints=("--", "redis-cli", "sshpass", "mysql"),
+        pattern=re.compile(
+            r"(?i)((?<!\w)--(?:pass|password|passphrase|token|secret|api-?key|(?:access|auth)-token|client-secret)[ =]"
+            r"|\bredis-cli\b[^\n|;]{0,200}?\s-a |\bsshpass\b[^\n|;]{0,40}?\s-p ?|\bmysql\b[^\n|;]{0,200}?\s-p(?=\S))"
+            r"(['\"]?[^\s'\"]+['\"]?)"
+        ),
+        hide=lambda found: found[0] if _spared(found[2].strip("'\"")) else found[1] + HIDDEN,
+        examples=(
+            (f"psql --password {_KEY} x", _KEY),
+            (f"redis-cli -h cache -a {_KEY} ping", _KEY),
+            (f"sshpass -p {_KEY} ssh", _KEY),
+            (f"kubectl --token={_KEY} get pods", _KEY),
+        ),
+        kept=('kubectl --token "$TOKEN" get pods', "redis-cli -h cache ping", "serve --token-file x"),
+    ),
+    Kind(
+        name="token of a known form",
+        hints=("_live_", "_test_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat", "glpat",
+               "xox", "akia", "asia", "aiza",
+               "npm_", "hvs.", ":aa"),
+        pattern=re.compile(
+            r"\b(?:sk|pk|rk)_(?:live|test)_\w{8,}|\bgh[pousr]_\w{16,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}"
+            r"|\bxox[abeprs]-[\w-]{8,}|\b(?:AKIA|ASIA)[0-9A-Z]{12,}|\bAIza[\w-]{30,}|\bnpm_\w{30,}|\bhvs\.[\w-]{20,}"
+            r"|(?<!\d)\d{8,10}:AA[\w-]{30,}"
+        ),
+        hide=_whole,
+        examples=(
+            ("sk_live_4242abcdEFGH", "4242abcd"),
+            ("ghp_0123456789abcdef0123", "456789ab"),
+            ("AKIAIOSFODNN7EXAMPLE", "IOSFODNN"),
+            ("https://api.telegram.org/bot123456789:AAE1234567890abcdefghij1234567890xyz/sendMessage", "E1234567"),
+        ),
+        kept=("AKIA is a prefix", "ghp_short"),
+    ),
+    Kind(
+        name="JSON web token",
+        hints=("eyj",),
+        pattern=re.compile(r"\beyJ[\w-]{5,}\.[\w-]{3,}(?:\.[\w-]*)?"),
+        hide=_whole,
+        examples=(("cookie eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl", "eyJzdWIiOiI0MiJ9"),),
+        kept=("eyJ",),
+    ),
+)  # fmt: skip
