@@ -1,31 +1,38 @@
-"""Severity: the runbook's SEV rules as a pure function of readings. (runbook, "Severity Levels")"""
+"""Severity: the runbook's SEV rules as a pure function of readings and of what answers. (runbook, "Severity Levels")"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from .model import Reading
+from .model import Reading, SourceHealth
 from .settings import Settings
+from .signals import needs, waiting
 from .signals.alerts import Alerts
 from .signals.circuits import Circuits
 from .signals.database import Database
 from .signals.locks import Locks
+from .signals.needs import NEEDS
 from .signals.outbox import Outbox
 from .signals.reservations import Reservations
 from .signals.transactions import Transactions
 from .signals.workloads import Workloads
-from .text.units import duration, latency, percent
+from .text.units import duration, latency, percent, several
 
 LEVELS = ("SEV-1", "SEV-2", "SEV-3", "none")
+SOURCES = "sources"  # the signal of a reason that is a source's own silence
+STEP_S = 10  # so that what is expected does not change with every second
+ALL_FAIL = 0.999  # from this rate on, nothing can be bought
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
     """One rule that holds: the level it asks for, in words with its figures, and the reading it rests on.
 
-    `age_s` is the reading's age; `stale` that its source has not answered since.
+    `age_s` is the reading's age; `stale` that its source has not answered since; `outlook` what is to be expected.
     """
 
     level: str
@@ -33,58 +40,106 @@ class Reason:
     signal: str
     age_s: float | None
     stale: bool = False
+    outlook: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Severity:
-    """The highest level that any reason asks for, the reasons most severe first.
+    """The highest level that any reason asks for, the reasons most severe first; of equals, silent sources first.
 
     `unknown` names the signals that have never given a value: they can raise nothing, and lower nothing.
+    `unanswered` are sentences on what purchases need and what has not answered this console, but proves no incident:
+    it never has, or it answered that it won't. With one of them nobody may call it calm.
     """
 
     level: str
     reasons: tuple[Reason, ...] = ()
     unknown: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
 
 
-def judge(readings: Mapping[str, Reading], settings: Settings, now: datetime) -> Severity:
+Held = tuple[str, str] | tuple[str, str, str]  # level, text, and what is to be expected
+
+
+def judge(
+    readings: Mapping[str, Reading], settings: Settings, now: datetime, sources: Iterable[SourceHealth] = ()
+) -> Severity:
     """Apply every rule to every reading that has a value, however old: a silent source lowers nothing."""
-    reasons = []
+    health = {each.name: each for each in sources if each.name in NEEDS and each.error is not None}
+    reasons = [
+        Reason(level=NEEDS[name].level, text=needs.silence(health[name], now), signal=SOURCES, age_s=0.0)
+        for name in NEEDS
+        if name in health and needs.silent(health[name], now)
+    ]
     for name, rules in RULES.items():  # in this order, whichever signal answered first
         reading = readings.get(name)
         if reading is None or reading.value is None:
             continue
         stale = reading.state(now) != "fresh"
-        for level, text in rules(reading.value, settings):
-            reasons.append(Reason(level=level, text=text, signal=name, age_s=reading.age(now), stale=stale))
+        for level, text, *outlook in rules(reading.value, settings):
+            expected = "" if stale else "".join(outlook)
+            reason = Reason(level=level, text=text, signal=name, age_s=reading.age(now), stale=stale, outlook=expected)
+            reasons.append(reason)
     reasons.sort(key=lambda reason: LEVELS.index(reason.level))
     return Severity(
         level=reasons[0].level if reasons else "none",
         reasons=tuple(reasons),
         unknown=tuple(name for name in RULES if readings.get(name) is None or readings[name].value is None),
+        unanswered=tuple(
+            needs.doubt(health[name]) for name in NEEDS if name in health and not needs.silent(health[name], now)
+        ),
     )
 
 
-def _transactions(value: Transactions, settings: Settings) -> Iterator[tuple[str, str]]:
+def _transactions(value: Transactions, settings: Settings) -> Iterator[Held]:
+    yield from _waits(value, settings)
     rules, rate = settings.severity, value.failure_rate
-    if rate is not None and value.attempts >= settings.transactions.few:
-        where = _where(value)
-        if rate >= 0.999:
-            yield "SEV-1", f"purchasing is down: {value.failures} of {value.attempts} purchases fail{where}"
+    if rate is not None and value.decided >= settings.transactions.few:
+        where, outlook = _where(value), _outlook(value)
+        if rate >= ALL_FAIL:
+            yield "SEV-1", f"purchasing is down: {value.failures} of {value.decided} purchases fail{where}", outlook
         elif rate > rules.critical_rate:
-            yield "SEV-1", f"{percent(rate)} of purchases fail{where}"
+            yield "SEV-1", f"{percent(rate)} of purchases fail{where}", outlook
         elif rate > rules.high_rate:
-            yield "SEV-2", f"{percent(rate)} of purchases fail{where}"
+            yield "SEV-2", f"{percent(rate)} of purchases fail{where}", outlook
     for provider in value.providers:
-        few = provider.attempts < settings.transactions.provider_few
+        few = provider.decided < settings.transactions.provider_few
         if few or provider.failure_rate is None or provider.failure_rate < settings.transactions.provider_failing:
             continue
         yield (
-            ("SEV-2" if provider.failure_rate >= 0.999 else "SEV-3"),
-            f"{provider.name} fails {percent(provider.failure_rate)} of {provider.attempts} purchases",
+            ("SEV-2" if provider.failure_rate >= ALL_FAIL else "SEV-3"),
+            f"{provider.name} fails {percent(provider.failure_rate)} of {several(provider.decided, 'purchase')}",
         )
     if value.latency_p95_s is not None and value.latency_p95_s > rules.latency_s:
         yield "SEV-2", f"purchase latency p95 is {latency(value.latency_p95_s, value.latency_saturated)}"
+
+
+def _waits(value: Transactions, settings: Settings) -> Iterator[Held]:
+    """Purchases that are not decided, whatever the rate of those that are. (facts 10.5)"""
+    rules = settings.transactions
+    down = waiting.blocked(value, rules)
+    if down is not None:
+        yield "SEV-1", f"purchasing is down: {waiting.said(down, value)}"
+        return
+    for one in waiting.blocked_providers(value, rules):
+        yield "SEV-2", waiting.said(one, value)
+    if waiting.many_overdue(value, rules):
+        usual = waiting.usually(value)
+        yield (
+            "SEV-2",
+            f"{several(value.overdue, 'purchase')} of {value.overdue + value.decided} wait for more than"
+            f" {duration(value.overdue_after_s)}{f' ({usual})' if usual else ''}",
+        )
+
+
+def _outlook(value: Transactions) -> str:
+    """When a window that is bad by what is over will be good again, if nothing more fails."""
+    if value.minute is None or value.clean_in_s is None or not value.minute.decided or value.minute.failures:
+        return ""
+    falls = duration(math.ceil(value.clean_in_s / STEP_S) * STEP_S, exact=True)
+    return (
+        f"none of {several(value.minute.decided, 'purchase')} failed in the last minute; the level falls within {falls}"
+    )
 
 
 def _where(value: Transactions) -> str:
@@ -95,7 +150,7 @@ def _where(value: Transactions) -> str:
     return {"all": ", at all providers", "some": ", at several providers"}.get(scope.verdict, "")
 
 
-def _circuits(value: Circuits, settings: Settings) -> Iterator[tuple[str, str]]:
+def _circuits(value: Circuits, settings: Settings) -> Iterator[Held]:
     watched = [provider for provider in value.providers if provider.active is not False]
     for provider in watched:
         if provider.flapping:
@@ -108,7 +163,7 @@ def _circuits(value: Circuits, settings: Settings) -> Iterator[tuple[str, str]]:
         yield "SEV-1", "purchasing is down: no provider is active"
 
 
-def _outbox(value: Outbox, settings: Settings) -> Iterator[tuple[str, str]]:
+def _outbox(value: Outbox, settings: Settings) -> Iterator[Held]:
     if value.failed:
         events = "1 outbox event" if value.failed == 1 else f"{value.failed} outbox events"
         yield "SEV-3", f"{events} failed, and nothing will retry what failed"
@@ -117,7 +172,7 @@ def _outbox(value: Outbox, settings: Settings) -> Iterator[tuple[str, str]]:
         yield "SEV-3", f"the oldest outbox event has waited {duration(late)}"
 
 
-def _reservations(value: Reservations, settings: Settings) -> Iterator[tuple[str, str]]:
+def _reservations(value: Reservations, settings: Settings) -> Iterator[Held]:
     rules = settings.reservations
     if value.pending > rules.limit:
         yield "SEV-2", f"{value.pending} reservations are pending, over the runbook's {rules.limit}"
@@ -125,7 +180,7 @@ def _reservations(value: Reservations, settings: Settings) -> Iterator[tuple[str
         yield "SEV-3", f"{value.stuck} reservations are stuck, over the alert's {rules.alert_limit}"
 
 
-def _locks(value: Locks, settings: Settings) -> Iterator[tuple[str, str]]:
+def _locks(value: Locks, settings: Settings) -> Iterator[Held]:
     if not value.abandoned:
         return
     more = "+" if value.capped else ""
@@ -136,28 +191,28 @@ def _locks(value: Locks, settings: Settings) -> Iterator[tuple[str, str]]:
     yield "SEV-3", kept + oldest
 
 
-def _database(value: Database, settings: Settings) -> Iterator[tuple[str, str]]:
+def _database(value: Database, settings: Settings) -> Iterator[Held]:
     if value.blocked:
         yield "SEV-2" if value.blocked >= 5 else "SEV-3", f"{value.blocked} database sessions are blocked by another"
     if value.max_connections and value.connections >= 0.9 * value.max_connections:
         yield "SEV-2", f"{value.connections} of {value.max_connections} database connections are used"
 
 
-def _workloads(value: Workloads, settings: Settings) -> Iterator[tuple[str, str]]:
+def _workloads(value: Workloads, settings: Settings) -> Iterator[Held]:
     if value.desired and value.ready == 0:
         yield "SEV-1", f"purchasing is down: none of {value.desired} pods of {value.deployment} is ready"
     elif value.ready < value.desired and value.rollout != "progressing":
         yield "SEV-3", f"{value.ready} of {value.desired} pods of {value.deployment} are ready"
 
 
-def _alerts(value: Alerts, settings: Settings) -> Iterator[tuple[str, str]]:
+def _alerts(value: Alerts, settings: Settings) -> Iterator[Held]:
     for alert in value.firing:
         level = settings.severity.alerts.get(alert.severity)
         if level in LEVELS[:3]:
             yield level, f"alert {alert.name} fires ({alert.severity})"
 
 
-RULES = {
+RULES: dict[str, Callable[[Any, Settings], Iterator[Held]]] = {
     "transactions": _transactions,
     "circuits": _circuits,
     "outbox": _outbox,

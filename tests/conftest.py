@@ -127,21 +127,64 @@ class Database:
         )
 
     async def activation(
-        self, id: str, age_s: float, state: str, provider: str = "smsbower", paid: bool = False
+        self,
+        id: str,
+        age_s: float,
+        state: str,
+        provider: str = "smsbower",
+        paid: bool = False,
+        took_s: float = 0.0,
+        key: str = "",
+        number: str | None = None,
     ) -> None:
-        """A purchase's activation at a provider (by name), paid when its money was captured."""
+        """A purchase's activation at a provider (by name), paid when its money was captured, written last `took_s`
+        seconds after it began; `key` is its idempotency key, its id where none is given."""
         user = await self.customer()
         now = "now()" if await self._zoned("activations") else "now() AT TIME ZONE 'UTC'"
         await self.execute(
             "INSERT INTO activations (id, user_id, state, price, captured_tx_id, provider_id, service_name,"
-            ' country_code, created_at, updated_at, idempotency_key) SELECT $1, $2, $3::text::"ActivationState", 1, $4,'
-            f" $5, 'wa', 'nl', t, t, $1 FROM (SELECT {now} - make_interval(secs => $6) AS t) x",
+            " country_code, created_at, updated_at, idempotency_key, number_id) SELECT $1, $2,"
+            " $3::text::\"ActivationState\", 1, $4, $5, 'wa', 'nl', t, t + make_interval(secs => $7), $8, $9"
+            f" FROM (SELECT {now} - make_interval(secs => $6) AS t) x",
             id,
             user,
             state,
             f"tx-{id}" if paid else None,
             provider,
             float(age_s),
+            float(took_s),
+            key or id,
+            number,
+        )
+
+    async def sale(
+        self, id: str, age_s: float, asked: str, upstream: str, shop: str, took_s: float = 2.0, status: str = "active"
+    ) -> None:
+        """A purchase that was sold: its activation is booked to who was `asked`, its number says `upstream`
+        ("5sim:2119") and `shop` (facts 10.1)."""
+        user = await self.customer()
+        now = "now()" if await self._zoned("numbers") else "now() AT TIME ZONE 'UTC'"
+        await self.execute(
+            "INSERT INTO numbers (id, phone_number, country_code, service_name, price, status, owner_id, provider,"
+            " activation_id, expires_at, created_at, updated_at) SELECT $1, '31', 'nl', 'wa', 1, $2, $3, $4, $5,"
+            f" t + interval '20 minutes', t, t FROM (SELECT {now} - make_interval(secs => $6) AS t) x",
+            f"n-{id}",
+            status,
+            user,
+            shop,
+            upstream,
+            float(age_s - took_s),
+        )
+        await self.activation(id, age_s, "ACTIVE", asked, paid=True, took_s=took_s, number=f"n-{id}")
+
+    async def provider(self, id: str, name: str, display_name: str = "", active: bool = True) -> None:
+        now = "now()" if await self._zoned("providers") else "now() AT TIME ZONE 'UTC'"
+        await self.execute(
+            f"INSERT INTO providers (id, name, display_name, is_active, updated_at) VALUES ($1, $2, $3, $4, {now})",
+            id,
+            name,
+            display_name or name,
+            active,
         )
 
 

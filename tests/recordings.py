@@ -57,7 +57,7 @@ def moved(value: Any, now: datetime, chance: Random) -> Value:
             changed[name] = moved(part, now, chance)
         elif isinstance(part, tuple) and part and hasattr(part[0], "__dataclass_fields__"):
             changed[name] = tuple(moved(one, now, chance) for one in part)
-        elif name in ("pid", "blocked_by", "max_connections", "window_s", "exists", "can_fire"):
+        elif name in ("pid", "blocked_by", "max_connections", "window_s", "exists", "can_fire", "decided"):
             continue
         elif isinstance(part, float):
             changed[name] = part * chance.uniform(0.9, 1.1)

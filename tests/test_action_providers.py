@@ -128,7 +128,7 @@ async def test_the_last_healthy_active_provider_is_disabled_only_by_typing_its_n
         plan = await DISABLE.prepare({"provider": "5sim"}, context)
         assert plan.confirm.kind == "type" and plan.confirm.text == "5sim"
         guard = next(guard for guard in plan.guards if guard.name == "healthy providers left")
-        assert guard.level == "warn" and "smsbower: 7 of its 8 attempts fail" in guard.reason
+        assert guard.level == "warn" and "smsbower: 7 of its 8 purchases fail" in guard.reason
         done = await perform(DISABLE, {"provider": "5sim"}, context, Desk(lambda plan: "d").console)
     assert done.outcome is None and await active(market, "5sim")
 

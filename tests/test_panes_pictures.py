@@ -72,7 +72,7 @@ def poisoned(value: Any, text: str) -> Any:
     if isinstance(value, dict):
         return {poisoned(key, text): poisoned(one, text) for key, one in value.items()}
     if is_dataclass(value):
-        return replace(value, **{f.name: poisoned(getattr(value, f.name), text) for f in fields(value)})
+        return replace(value, **{f.name: poisoned(getattr(value, f.name), text) for f in fields(value) if f.init})
     return value
 
 

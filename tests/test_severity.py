@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nexconsole.model import Reading, Value
+from nexconsole.model import Reading, SourceHealth, Value
 from nexconsole.settings import Settings
 from nexconsole.severity import judge
 from nexconsole.signals.alerts import Alert, Alerts
@@ -15,7 +15,7 @@ from nexconsole.signals.circuits import Circuits, ProviderCircuit
 from nexconsole.signals.locks import Locks
 from nexconsole.signals.outbox import Outbox
 from nexconsole.signals.reservations import Reservations
-from nexconsole.signals.transactions import ProviderTraffic, Scope, Transactions
+from nexconsole.signals.transactions import Minute, ProviderTraffic, Scope, Transactions
 from nexconsole.signals.workloads import Workloads
 
 NOW = datetime(2026, 11, 23, 14, 7, 31, tzinfo=UTC)
@@ -65,6 +65,150 @@ def test_too_few_purchases_are_not_judged():
 
 def test_nothing_attempted_is_not_a_rate_of_zero_and_no_alarm_either():
     assert judged(transactions=purchases(0, 0)).level == "none"
+
+
+def test_what_is_under_way_is_no_part_of_the_rate_that_is_judged():
+    waiting = Transactions(failure_rate=0.5, attempts=400, failures=10, in_flight=380, window_s=300)
+    assert [reason.text for reason in judged(transactions=waiting).reasons] == ["50 % of purchases fail"]
+    assert judged(transactions=replace(waiting, in_flight=381)).level == "none"  # 19 decided ones are too few
+
+
+HANGING = {"failure_rate": None, "attempts": 24, "failures": 0, "in_flight": 24, "oldest_s": 240.0, "newest_s": 1.0}
+
+
+def test_purchases_of_which_none_is_decided_are_purchasing_down_whatever_the_rate():
+    severity = judged(transactions=Transactions(**HANGING, window_s=300, usual_s=2.0, overdue=20))
+    assert severity.level == "SEV-1"
+    assert [reason.text for reason in severity.reasons] == [
+        "purchasing is down: 24 purchases wait, none decided for 4 min (usually 2.0 s)"
+    ]
+    assert judged(transactions=Transactions(**HANGING, window_s=300, silent_s=20.0)).level == "none"
+
+
+def test_a_provider_at_which_none_is_decided_is_severe_and_named():
+    waits = ProviderTraffic(name="smsbower", **HANGING)
+    value = Transactions(**HANGING, window_s=300, silent_s=1.0, providers=(waits,))
+    reason = judged(transactions=value).reasons[0]
+    assert (reason.level, reason.text) == ("SEV-2", "24 purchases wait at smsbower, none decided for 4 min")
+
+
+@pytest.mark.parametrize(("overdue", "level"), [(20, "SEV-2"), (19, "none")])
+def test_many_purchases_that_wait_while_others_are_decided_are_severe(overdue, level):
+    value = Transactions(
+        failure_rate=0.0, attempts=100, failures=0, in_flight=20, window_s=300, overdue=overdue, oldest_s=90.0,
+        silent_s=1.0, usual_s=2.0,
+    )  # fmt: skip
+    severity = judged(transactions=value)
+    assert severity.level == level
+    if level == "SEV-2":
+        assert severity.reasons[0].text == "20 purchases of 100 wait for more than 30 s (usually 2.0 s)"
+
+
+@pytest.mark.parametrize(
+    ("decided", "failures", "level"),
+    [(4, 4, "none"), (5, 0, "none"), (100, 19, "none"), (100, 20, "SEV-3"), (100, 99, "SEV-3"), (5, 5, "SEV-2")],
+)
+def test_a_provider_is_judged_by_its_own_rate_on_both_sides_of_each_limit(decided, failures, level):
+    one = ProviderTraffic(name="a", attempts=decided, failures=failures, failure_rate=failures / decided)
+    assert judged(transactions=purchases(0, 0, providers=(one,))).level == level
+
+
+def test_what_is_under_way_at_a_provider_does_not_make_it_enough_to_judge():
+    one = ProviderTraffic(name="a", attempts=9, failures=4, failure_rate=1.0, in_flight=5)
+    assert judged(transactions=purchases(0, 0, providers=(one,))).level == "none"
+
+
+@pytest.mark.parametrize(("latency_s", "level"), [(5.0, "none"), (5.1, "SEV-2")])
+def test_latency_is_judged_above_its_limit(latency_s, level):
+    severity = judged(transactions=purchases(0, latency_p95_s=latency_s, latency_saturated=True))
+    assert severity.level == level
+    assert [reason.text for reason in severity.reasons] == (
+        ["purchase latency p95 is at least 5.1 s"] if level == "SEV-2" else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("failures", "where"), [(100, "purchasing is down: 100 of 100 purchases fail"), (99, "99 % of purchases fail")]
+)
+def test_only_a_rate_of_all_is_purchasing_down(failures, where):
+    assert judged(transactions=purchases(failures)).reasons[0].text == where
+
+
+@pytest.mark.parametrize(("verdict", "where"), [("all", ", at all providers"), ("some", ", at several providers")])
+def test_the_reason_says_whether_several_or_all_fail(verdict, where):
+    value = purchases(50, scope=Scope(verdict=verdict))
+    assert judged(transactions=value).reasons[0].text == f"50 % of purchases fail{where}"
+
+
+@pytest.mark.parametrize(
+    ("minute", "clean_in_s", "outlook"),
+    [
+        (Minute(decided=40, failures=0, failure_rate=0.0), 183.0,
+         "none of 40 purchases failed in the last minute; the level falls within 3 min 10 s"),
+        (Minute(decided=40, failures=0, failure_rate=0.0), 180.0,
+         "none of 40 purchases failed in the last minute; the level falls within 3 min"),
+        (Minute(decided=40, failures=1, failure_rate=0.025), 180.0, ""),
+        (Minute(decided=0, failures=0, failure_rate=None), 180.0, ""),
+        (Minute(decided=40, failures=0, failure_rate=0.0), None, ""),
+        (None, 180.0, ""),
+    ],
+)  # fmt: skip
+def test_a_level_that_rests_on_what_is_over_says_when_it_falls(minute, clean_in_s, outlook):
+    severity = judged(transactions=purchases(50, minute=minute, clean_in_s=clean_in_s))
+    assert (severity.level, severity.reasons[0].outlook) == ("SEV-1", outlook)
+
+
+def test_an_old_reading_promises_nothing():
+    value = purchases(50, minute=Minute(decided=40, failures=0, failure_rate=0.0), clean_in_s=60.0)
+    severity = judge({"transactions": reading("transactions", value, age_s=30)}, Settings(), NOW)
+    assert severity.reasons[0].outlook == ""
+
+
+def lost(name: str, quiet_s: float | None, kind: str = "unreachable") -> SourceHealth:
+    ok_at = NOW - timedelta(seconds=quiet_s) if quiet_s is not None else None
+    return SourceHealth(name=name, ok_at=ok_at, failed_at=NOW, error="it was refused", kind=kind)
+
+
+def with_sources(*sources: SourceHealth, **values: Value | None):
+    readings = {name: reading(name, value) for name, value in (CALM | values).items()}
+    return judge(readings, Settings(), NOW, sources)
+
+
+@pytest.mark.parametrize(
+    ("name", "quiet_s", "level"),
+    [
+        ("postgres", 3.0, "none"), ("postgres", 3.1, "SEV-1"), ("redis", 5.0, "none"), ("redis", 5.1, "SEV-1"),
+        ("api", 12.0, "none"), ("api", 12.1, "SEV-2"), ("prometheus", 100.0, "none"), ("kubernetes", 100.0, "none"),
+    ],
+)  # fmt: skip
+def test_a_source_that_purchases_need_and_that_fell_silent_is_a_reason_of_its_own(name, quiet_s, level):
+    for kind in ("unreachable", "timed out"):
+        assert with_sources(lost(name, quiet_s, kind)).level == level
+    assert with_sources(SourceHealth(name=name, ok_at=NOW - timedelta(seconds=quiet_s))).level == "none"
+
+
+def test_a_silent_source_is_named_before_what_follows_from_it():
+    severity = with_sources(lost("redis", 30.0), lost("postgres", 12.0), lost("api", 30.0), transactions=purchases(100))
+    assert [(reason.signal, reason.text) for reason in severity.reasons] == [
+        ("sources", "PostgreSQL has not answered for 12 s (unreachable): purchases need it"),
+        ("sources", "Redis has not answered for 30 s (unreachable): each purchase takes its lock there"),
+        ("transactions", "purchasing is down: 100 of 100 purchases fail"),
+        ("sources", "the API has not answered for 30 s (unreachable): customers buy through it"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        (lost("postgres", None), "PostgreSQL has not answered yet (unreachable): purchases need it"),
+        (lost("postgres", 60.0, "denied"), "PostgreSQL can't be read (denied): purchases need it"),
+        (lost("redis", 2.0, "timed out"),
+         "Redis did not answer the last question (timed out): each purchase takes its lock there"),
+    ],
+)  # fmt: skip
+def test_what_never_answered_or_refused_is_no_incident_and_no_calm_either(source, sentence):
+    severity = with_sources(source)
+    assert (severity.level, severity.unanswered) == ("none", (sentence,))
 
 
 def test_the_reason_names_the_provider_that_fails():

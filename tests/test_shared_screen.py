@@ -50,7 +50,9 @@ def spoiled(value: Any, name: str = "") -> Any:
     if isinstance(value, str):
         return value if name in STATES else STATEMENT if name == "query" else clean(f"{SAID} {value} {EVERYTHING}")
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{one.name: spoiled(getattr(value, one.name), one.name) for one in fields(value)})
+        return replace(
+            value, **{one.name: spoiled(getattr(value, one.name), one.name) for one in fields(value) if one.init}
+        )
     if isinstance(value, tuple):
         return tuple(spoiled(one, name) for one in value)
     if isinstance(value, dict):

@@ -202,7 +202,7 @@ def _failing(readings: Mapping[str, Reading], settings: Settings) -> dict[str, f
         one.name.lower(): one.failure_rate
         for one in (transactions.providers if transactions else ())
         if one.failure_rate is not None
-        and one.attempts >= rules.provider_few
+        and one.decided >= rules.provider_few
         and one.failure_rate >= rules.provider_failing
     }
 
@@ -219,7 +219,7 @@ def _healthy(context: Context, row: Row) -> Guard:
     found = next(
         (p for p in (transactions.providers if transactions else ()) if p.name.lower() == row.name.lower()), None
     )
-    attempts = found.attempts if found else 0
+    attempts = found.decided if found else 0
     if found is not None and attempts >= rules.provider_few and (found.failure_rate or 0) >= rules.provider_failing:
         reason = f"do not close it: {found.failures} of its {attempts} attempts failed in {rules.window_s / 60:g} min"
         return Guard(name=name, level="block", reason=reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..signals.traffic import Counts, Traffic
+from ..signals.counts import NOTHING, Counts, Traffic
 from ..sources.text import clean
 from .action import Context
 from .plan import Guard
@@ -34,8 +34,7 @@ class Picture:
 
     @property
     def mine(self) -> Counts:
-        nothing = Counts(attempts=0, failures=0)
-        return self.seen.providers.get(self.row.name.lower(), nothing) if self.seen else nothing
+        return self.seen.of(self.row.name) if self.seen else NOTHING
 
 
 def quiet_s(mine: Counts, settings: Settings) -> float:
@@ -49,8 +48,8 @@ def share(picture: Picture) -> float:
     """Its share of the purchases that succeed, 0..1."""
     if picture.seen is None:
         return 0.0
-    total = picture.seen.attempts - picture.seen.failures
-    return (picture.mine.attempts - picture.mine.failures) / total if total > 0 else 0.0
+    total = picture.seen.decided - picture.seen.failures
+    return (picture.mine.decided - picture.mine.failures) / total if total > 0 else 0.0
 
 
 def last_healthy(context: Context, picture: Picture) -> Guard:

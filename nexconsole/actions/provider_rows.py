@@ -12,8 +12,10 @@ from urllib.parse import quote
 from ..errors import ActionError, MissingSchema, SourceError
 from ..model import Reading, Value
 from ..signals import traffic
+from ..signals.attribution import SOLD_BY_SQL
 from ..signals.circuits import Circuits, ProviderCircuit
-from ..signals.traffic import Counts, Traffic
+from ..signals.counts import Counts, Traffic
+from ..signals.provider_names import known_names, provider_names
 from ..signals.transactions import Transactions
 from ..sources.text import clean
 from . import literal
@@ -119,39 +121,46 @@ def circuit_of(readings: Mapping[str, Reading], name: str) -> ProviderCircuit | 
 
 
 async def counts(context: Context) -> Traffic | None:
-    """The window's attempts by provider, names in lower case: rows, else what is on screen, else None."""
+    """The window's purchases by provider: rows, else what is on screen, else None."""
     try:
         return await traffic.from_postgres(context.sources, context.settings)
     except SourceError:
         value = value_of(context.readings(), "transactions", Transactions)
         if value is None:
             return None
-        by_name = {one.name.lower(): Counts(attempts=one.attempts, failures=one.failures) for one in value.providers}
-        return Traffic(source=f"the screen ({value.source})", providers=by_name)
+        by_name = {
+            one.name: Counts(attempts=one.attempts, failures=one.failures, in_flight=one.in_flight)
+            for one in value.providers
+        }
+        names = known_names(context.sources)
+        return Traffic(source=f"the screen ({value.source})", providers=by_name, names=names)
 
 
 async def live_numbers(context: Context, name: str) -> int:
     """Numbers in customers' hands that still need this provider; at most COUNT_LIMIT. Raises SourceError."""
     postgres = context.sources.postgres
     tables = await postgres.columns()
-    if {"provider", "status"} <= set(tables.get("numbers", ())):
-        place = "numbers WHERE provider = $1 AND status = 'active'"
+    words: tuple[object, ...] = (name,)
+    if {"provider", "status", "activation_id"} <= set(tables.get("numbers", ())):
+        place = f"numbers n WHERE {SOLD_BY_SQL} AND n.status = 'active'"
         if "expires_at" in tables["numbers"]:
-            place += " AND (expires_at IS NULL OR expires_at > now())"
+            place += " AND (n.expires_at IS NULL OR n.expires_at > now())"
+        found = (await provider_names(context.sources)).find(name)
+        words = (name, list({name, found.display_name} - {""}) if found is not None else [name])
     else:
         await postgres.require("activations", "provider_id", "state")
         place = "activations WHERE provider_id = $1 AND state::text = 'ACTIVE'"
     async with postgres.read("the live numbers query") as tx:
-        return (await tx.row(f"SELECT count(*) AS n FROM (SELECT 1 FROM {place} LIMIT {COUNT_LIMIT}) x", name))["n"]
+        return (await tx.row(f"SELECT count(*) AS n FROM (SELECT 1 FROM {place} LIMIT {COUNT_LIMIT}) x", *words))["n"]
 
 
 def unhealthy(context: Context, name: str, seen: Traffic | None) -> str | None:
     """Why a provider can't be counted on, from what is known; None where nothing speaks against it."""
     rules = context.settings.transactions
-    counted = seen.providers.get(name.lower()) if seen else None
-    if counted is not None and counted.attempts >= rules.provider_few:
-        if counted.failures >= rules.provider_failing * counted.attempts:
-            return f"{counted.failures} of its {counted.attempts} attempts fail"
+    counted = seen.of(name) if seen else None
+    if counted is not None and counted.decided >= rules.provider_few:
+        if counted.failures >= rules.provider_failing * counted.decided:
+            return f"{counted.failures} of its {counted.decided} purchases fail"
     circuit = circuit_of(context.readings(), name)
     return "its circuit is open" if circuit is not None and circuit.state == "open" else None
 

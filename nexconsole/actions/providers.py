@@ -309,7 +309,7 @@ def _to_disable(readings: Mapping[str, Reading], settings: Settings) -> tuple[Su
     rules, found = settings.transactions, {}
     for one in transactions.providers if transactions else ():
         rate = one.failure_rate or 0.0
-        if one.attempts >= rules.provider_few and rate >= rules.provider_failing:
+        if one.decided >= rules.provider_few and rate >= rules.provider_failing:
             found[one.name.lower()] = (one.name, f"{100 * rate:.0f} % failing", rate)
     for name, circuit in known.items():
         if circuit.flapping and name not in found:

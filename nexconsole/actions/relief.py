@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ..errors import SourceError
-from ..signals import traffic
+from ..signals import counters, traffic
 from .action import Context
 from .plan import Verdict
 
@@ -73,7 +73,7 @@ async def measure(context: Context, seconds: float, source: str) -> Rate | None:
 async def _counted(context: Context, seconds: float) -> Rate:
     rules = msgspec.structs.replace(context.settings.transactions, window_s=round(seconds))
     settings = msgspec.structs.replace(context.settings, transactions=rules)
-    counted = await traffic.from_prometheus(context.sources, settings)
+    counted = await counters.from_prometheus(context.sources, settings)
     if counted is None:
         raise SourceError("prometheus", "prometheus has no series of purchases")
     return Rate(source="prometheus", attempts=counted.attempts, failures=counted.failures)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..model import Reading, State
+from ..signals import waiting
 from ..text.units import count, duration, latency, percent_figure, several
 from ..widgets import figures
 from ..widgets.cells import BLANK, Line, Run, cells, dimmed, fit, length, plain, wrapped
@@ -37,6 +38,12 @@ class Answer:
 
 def transactions(value: Transactions, space: Space) -> Answer:
     window = duration(value.window_s)
+    waits: list[Run] = []
+    if value.in_flight and waiting.overdue(value):
+        wrong = space.ink if space.ink != "text" else "strong"
+        waits.append((f"{count(value.in_flight)} wait, the oldest for {duration(value.oldest_s)}", wrong))
+    if value.failure_rate is None and waits:
+        return Answer("-", "text", (("purchases: NONE DECIDED", "strong"), *waits))
     if value.failure_rate is None:
         return Answer("-", "text", (("purchases: none", "strong"), (f"in {window}: nothing to judge by", "muted")))
     wrong = space.mood != "calm" and value.failure_rate > space.settings.severity.high_rate
@@ -44,7 +51,8 @@ def transactions(value: Transactions, space: Space) -> Answer:
     if value.scope.verdict in WHERE:
         where = WHERE[value.scope.verdict].format(plain(value.scope.provider, 40))
         words.append((where, space.ink if space.ink != "text" else "strong"))
-    words.append((f"{count(value.failures)} of {count(value.attempts)} in {window}", "text"))
+    words += waits
+    words.append((f"{count(value.failures)} of {count(value.decided)} in {window}", "text"))
     if value.latency_p95_s is not None:
         slow = value.latency_p95_s > space.settings.severity.latency_s
         told = latency(value.latency_p95_s, value.latency_saturated)

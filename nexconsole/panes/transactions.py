@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ..signals import waiting
+from ..text.lookalikes import look_alikes, marked
 from ..text.units import count, duration, latency, percent, percent_figure
 from ..widgets import charts, figures
 from ..widgets.cells import BLANK, Line, cells, column, length, plain, spread, wrapped
@@ -29,17 +32,22 @@ def detail(value: Transactions, space: Space) -> Picture:
 
 
 def brief(value: Transactions, space: Space) -> Line:
-    failed = f"{percent(value.failure_rate)} failed" if value.failure_rate is not None else "no purchases"
+    waits = _waits(value, space)
+    if value.failure_rate is None:
+        return waits or (("no purchases", space.ink),)
     return (
-        (failed, space.ink),
-        (f"  {count(value.failures)} of {count(value.attempts)}  ", "muted"),
+        (f"{percent(value.failure_rate)} failed", space.ink),
+        (f"  {count(value.failures)} of {count(value.decided)}  ", "muted"),
+        *((*waits, ("  ", "muted")) if waits and waiting.overdue(value) else ()),
         *_verdict(value, space),
     )
 
 
 def _picture(value: Transactions, space: Space, large: bool) -> Picture:
     airy = space.height >= AIRY
-    head = [*_figures(value, space), *([BLANK] if airy else []), *_verdict_lines(value, space, 2 if airy else 1)]
+    waits = _waits(value, space)
+    head = [*_figures(value, space), *([waits] if waits and value.failure_rate is not None else [])]
+    head += [*([BLANK] if airy else []), *_verdict_lines(value, space, 2 if airy else 1)]
     if value.disagreement and space.height >= 8:
         head += [((f"≠ {line}", "doubt"),) for line in wrapped(value.disagreement, space.width - 2, 2 if large else 1)]
     providers = sorted(value.providers, key=lambda p: (-p.failures, -(p.failure_rate or 0), -p.attempts, p.name))
@@ -50,14 +58,20 @@ def _picture(value: Transactions, space: Space, large: bool) -> Picture:
         head += ([BLANK] if airy else []) + _chart(value, space, chart) + ([BLANK] if airy else [])
     if large:
         head.append(spread((("provider", "muted"),), ((f"{'rate':>8} {'failed':>9}", "muted"),), space.width))
-    rows = Listing([p.name for p in providers], lambda n: _bar(providers[n], value, space)) if providers else None
+    twins = _twins(value, space)
+    rows = (
+        Listing([p.name for p in providers], lambda n: _bar(providers[n], space, twins.get(providers[n].name, "")))
+        if providers
+        else None
+    )
     return Picture(space.mood, tuple(head), rows)
 
 
 def _figures(value: Transactions, space: Space) -> tuple[Line, ...]:
     window = duration(value.window_s)
     if value.failure_rate is None:
-        return ((("no purchases", "strong"), (f" in {window}: nothing to judge by", "muted")),)
+        nothing: Line = (("no purchases", "strong"), (f" in {window}: nothing to judge by", "muted"))
+        return (_waits(value, space) or nothing,)
     slow = value.latency_p95_s is not None and value.latency_p95_s > space.settings.severity.latency_s
     p95 = (
         (("p95 ", "muted"), (latency(value.latency_p95_s, value.latency_saturated), space.ink if slow else "text"))
@@ -65,8 +79,8 @@ def _figures(value: Transactions, space: Space) -> tuple[Line, ...]:
         else (("p95 not known", "muted"),)
     )
     words = (
-        ((f"{count(value.failures)} of {count(value.attempts)} failed", "strong" if space.mood != "calm" else "text"),),
-        ((f"in the last {window}", "muted"),),
+        ((f"{count(value.failures)} of {count(value.decided)} failed", "strong" if space.mood != "calm" else "text"),),
+        ((f"in the last {window}", "muted"), *_minute(value)),
         p95,
     )
     if space.height < 7:
@@ -74,6 +88,27 @@ def _figures(value: Transactions, space: Space) -> tuple[Line, ...]:
     wrong = space.mood != "calm" and value.failure_rate > space.settings.severity.high_rate
     ink = space.ink if wrong else "figure"
     return figures.beside(percent_figure(value.failure_rate), ink, words, space.width, unit="%")
+
+
+def _minute(value: Transactions) -> Line:
+    """The last minute beside the window, where the two differ enough to be worth a word."""
+    if value.minute is None or not value.failures:
+        return ()
+    if not value.minute.decided:
+        return (("; none decided in the last minute", "muted"),)
+    return ((f"; last minute {percent(value.minute.failure_rate)}", "text"),)
+
+
+def _waits(value: Transactions, space: Space) -> Line:
+    """How many purchases are under way, the oldest's age, and what is usual; nothing where none is."""
+    if not value.in_flight:
+        return ()
+    late = waiting.overdue(value)
+    ink = space.ink if late and space.ink != "text" else "strong" if late else "text"
+    usual = waiting.usually(value)
+    oldest = f", the oldest {'for ' if late else ''}{duration(value.oldest_s)}"
+    none = ", none decided" if value.failure_rate is None else ""
+    return ((f"{count(value.in_flight)} under way", ink), (none + oldest + (f" ({usual})" if usual else ""), "muted"))
 
 
 def _verdict(value: Transactions, space: Space) -> Line:
@@ -112,6 +147,13 @@ def _because(value: Transactions, room: int) -> str:
     return f"{name}, {failures} of {value.failures}" if failures is not None else name
 
 
+def _twins(value: Transactions, space: Space) -> Mapping[str, str]:
+    """Notes for providers whose names can be taken for another's, of all that are known."""
+    circuits = space.readings["circuits"].value if "circuits" in space.readings else None
+    known = [one.name for one in circuits.providers] if circuits is not None else []
+    return look_alikes([*known, *(one.name for one in value.providers)])
+
+
 def _chart_height(left: int, providers: int, large: bool) -> int:
     """What the providers leave over; a few of them must stay in sight."""
     if large:
@@ -135,16 +177,19 @@ def _chart(value: Transactions, space: Space, height: int) -> list[Line]:
     return lines
 
 
-def _bar(provider: ProviderTraffic, value: Transactions, space: Space) -> Line:
+def _bar(provider: ProviderTraffic, space: Space, twin: str) -> Line:
     rules = space.settings.transactions
     rate = provider.failure_rate
-    failing = rate is not None and rate >= rules.provider_failing and provider.attempts >= rules.provider_few
+    failing = rate is not None and rate >= rules.provider_failing and provider.decided >= rules.provider_few
     ink = space.ink if failing else "chart"
-    tail = f"{percent(rate):>8} {f'{provider.failures}/{provider.attempts}':>9}"
+    waits = f"{provider.in_flight} wait " if provider.overdue else ""
+    tail = f"{waits}{percent(rate):>8} {f'{provider.failures}/{provider.decided}':>9}"
     name = min(NAME if space.width < 80 else NAME + 10, space.width // 3)
+    shown = plain(marked(provider.name, {provider.name: twin} if twin else {}), 120)
+    name = max(name, min(space.width // 2, cells(shown))) if twin else name
     room = max(0, space.width - name - 1 - cells(tail))
     return (
-        (column(plain(provider.name, 60), name) + " ", "strong" if failing else "text"),
+        (column(shown, name) + " ", "warn" if twin else "strong" if failing else "text"),
         *charts.bar(rate, room, ink),
         (tail, space.ink if failing else "muted" if rate is None or not provider.failures else "text"),
     )

@@ -177,7 +177,7 @@ class Console(Screen[None]):
             return
         from ..severity import judge  # with all signals behind it; nothing that the first paint has to wait for
 
-        self.severity = judge(self.readings, self.settings, self._clock())
+        self.severity = judge(self.readings, self.settings, self._clock(), self._health())
 
     def _judge_moods(self) -> set[str]:
         """One accent at a time: only what makes the severity as high as it is is loud. Returns whose mood changed."""

@@ -112,7 +112,8 @@ class Desk:
         """Once a second."""
         severity = self.console.severity
         if not self.operations.settings.journal.read_only:
-            if severity is not None and not severity.unknown:
+            calm = severity is not None and severity.level == "none"
+            if severity is not None and not severity.unknown and not (calm and severity.unanswered):
                 self.operations.judged(severity.level, [reason.text for reason in severity.reasons])
             self.operations.watch()
         self._ticks += 1

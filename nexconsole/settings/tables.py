@@ -103,6 +103,8 @@ class TransactionRules(Table):
     provider_failing: float = 0.2  # a provider's failure rate, 0..1, from which it counts as failing
     one_share: float = 0.8  # the share of all failures at one provider that makes the verdict "one"
     disagreement: float = 0.1  # Prometheus and Postgres may differ by this much, 0..1
+    overdue_s: float = 30.0  # a purchase undecided for longer is overdue; 3 times the usual where that is longer
+    overdue_few: int = 3  # fewer purchases that wait are too few to say that none is decided any more
 
 
 class CircuitRules(Table):

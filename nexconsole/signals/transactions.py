@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value
-from . import traffic
+from ..text.units import percent
+from . import counters, traffic
+from .attribution import ProviderTraffic, Scope, judge
+from .counters import Latency
+from .counts import Counts, Point, Traffic
+from .provider_names import known_names
 from .readings import Signal, utc_now
-from .scope import ProviderTraffic, Scope, judge
-from .traffic import Latency, Point, Traffic
+from .traffic import Usual
+from .waiting import overdue_after
 
 if TYPE_CHECKING:
     from ..settings import Settings, TransactionRules
@@ -26,15 +31,30 @@ TREND_EVERY_S = 12.0
 SOURCE_TIMEOUT_S = 4.0  # so that one hanging source leaves time for the other's answer
 SAW_ENOUGH = 0.5  # counters that saw less than this share of the rows began within the window
 LEAST_TO_MISS = 5
+MINUTE_OLD_S = 90.0  # a trend's newest step that is older says nothing of the last minute
+
+
+@dataclass(frozen=True, kw_only=True)
+class Minute:
+    """The purchases that were decided in the last minute; `failure_rate` is None where none was."""
+
+    decided: int
+    failures: int
+    failure_rate: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transactions(Value):
-    """The window's purchases. Rates are 0..1 and None where nothing was attempted: no data is not zero.
+    """The window's purchases: bought, failed, or under way. No data is not zero: a rate of nothing is None.
 
+    `decided` purchases began in the window and were bought or failed; `failures` are those that failed, and
+    `failure_rate` (0..1) is their share of the decided. `in_flight` ones are neither yet, which only Postgres knows:
+    begun in the last `trend_s` seconds, the oldest `oldest_s` ago, the newest `newest_s`. `attempts` are both together.
+    `overdue` of them, begun in the window, have taken longer than `overdue_after_s`; the last decision was `silent_s`
+    ago; `usual_s` and `usual_p95_s` are what a purchase usually takes. Ages and durations are in seconds.
+    `minute` is the last minute alone; the window holds no failure any more in `clean_in_s`, if none is added.
     `latency_saturated`: the 95th percentile lies in the histogram's top bucket, so the true one may be higher.
     `disagreement` is a sentence when Prometheus and Postgres differ by more than the set margin.
-    `in_flight` attempts are not decided yet, so they are no failures; known from Postgres only.
     `trend_at` is when the trend was asked for, in epoch seconds; `latency_at` when the p95 was measured, which is
     earlier while Prometheus can't be read: a lost source must not lower what it last said.
     """
@@ -50,8 +70,21 @@ class Transactions(Value):
     trend: tuple[Point, ...] = ()
     disagreement: str | None = None
     in_flight: int = 0
+    overdue: int = 0
+    oldest_s: float | None = None
+    newest_s: float | None = None
+    silent_s: float | None = None
+    overdue_after_s: float = 30.0
+    usual_s: float | None = None
+    usual_p95_s: float | None = None
+    minute: Minute | None = None
+    clean_in_s: float | None = None
     trend_at: float = 0.0
     latency_at: datetime | None = None
+    decided: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "decided", self.attempts - self.in_flight)
 
 
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> Transactions:
@@ -60,25 +93,28 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     Raises SourceError where neither can answer, NotConfigured where neither is there.
     """
     before = previous if isinstance(previous, Transactions) else None
+    rules = settings.transactions
     if not sources.has("prometheus") and not sources.has("postgres"):
         raise NotConfigured(
             "transactions",
             "transactions need metrics or rows: set prometheus.url (PROMETHEUS_URL) or postgres.url (DATABASE_URL)",
         )
-    counted, rows, p95 = await asyncio.gather(
-        _attempt(traffic.from_prometheus(sources, settings)),
-        _attempt(traffic.from_postgres(sources, settings)),
-        _attempt(traffic.latency(sources, settings)),
+    overdue_s = overdue_after(before.usual_p95_s if before else None, rules)
+    raw, rows, p95 = await asyncio.gather(
+        _attempt(counters.counted(sources, settings)),
+        _attempt(traffic.from_postgres(sources, settings, overdue_s)),
+        _attempt(counters.latency(sources, settings)),
     )
-    if isinstance(counted, Traffic) and isinstance(rows, Traffic):
-        renamed = await _attempt(traffic.known_names(sources, counted, rows.providers))
-        counted = renamed if isinstance(renamed, Traffic) else counted
+    names = rows.names if isinstance(rows, Traffic) else known_names(sources)
+    counted = raw.traffic(names) if isinstance(raw, counters.Counted) else raw
     shown, notes = _shown(counted, rows)
     answered = [name for name, got in (("prometheus", counted), ("postgres", rows)) if not isinstance(got, SourceError)]
     answered.sort(key=lambda name: name != shown.source)
-    trend, trend_at = await _trend(sources, settings, before, answered)
-    providers = _providers(shown)
-    latency, latency_at = _latency(p95, before, settings.transactions.window_s)
+    trend, trend_at, usual = await _seldom(sources, settings, before, answered)
+    whole = _with_waiting(shown, rows)
+    total, now = whole.whole, time.time()
+    providers = _providers(whole)
+    latency, latency_at = _latency(p95, before, rules.window_s)
     if isinstance(p95, SourceError) and latency.p95_s is not None:
         notes = (*notes, f"p95 is of {latency_at:%H:%M:%S}Z")
     used = [shown.source] + (
@@ -90,19 +126,73 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         source=", ".join(used),
         notes=notes,
         failure_rate=shown.failure_rate,
-        attempts=shown.attempts,
-        failures=shown.failures,
-        window_s=settings.transactions.window_s,
+        attempts=total.attempts,
+        failures=total.failures,
+        window_s=rules.window_s,
         latency_p95_s=latency.p95_s,
         latency_saturated=latency.saturated,
-        scope=judge(providers, settings.transactions, settings.severity.high_rate),
+        scope=judge(providers, rules, settings.severity.high_rate),
         providers=providers,
         trend=trend,
-        disagreement=_disagreement(counted, rows, settings.transactions),
-        in_flight=rows.in_flight if isinstance(rows, Traffic) else 0,
+        disagreement=_disagreement(counted, rows, rules),
+        in_flight=total.in_flight,
+        overdue=total.overdue,
+        oldest_s=total.oldest_s,
+        newest_s=total.newest_s,
+        silent_s=await _silent(sources, settings, total),
+        overdue_after_s=overdue_s,
+        usual_s=usual.p50_s,
+        usual_p95_s=usual.p95_s,
+        minute=_minute(rows, trend, now),
+        clean_in_s=_clean_in(rows, trend, now, rules.window_s),
         trend_at=trend_at,
         latency_at=latency_at,
     )
+
+
+def _with_waiting(shown: Traffic, rows: Traffic | SourceError) -> Traffic:
+    """What is shown with the purchases under way, which only the rows know: counters count what has ended."""
+    if not isinstance(rows, Traffic) or shown is rows:
+        return shown
+    providers = dict(shown.providers)
+    for key, there in rows.providers.items():
+        if there.attempts:
+            here = providers.get(key, Counts(attempts=0, failures=0))
+            providers[key] = replace(
+                there, attempts=here.decided + there.in_flight, failures=here.failures, minute=0, minute_failures=0
+            )
+    return replace(shown, providers=providers)
+
+
+async def _silent(sources: Sources, settings: Settings, total: Counts) -> float | None:
+    """Seconds since the last decision; looked for further back where purchases wait and the window holds none."""
+    if total.silent_s is not None or not total.in_flight:
+        return total.silent_s
+    found = await _attempt(traffic.silent_since(sources, settings))
+    return None if isinstance(found, SourceError) else found
+
+
+def _minute(rows: Traffic | SourceError, trend: Sequence[Point], now: float) -> Minute | None:
+    """The last minute by the rows, else by the trend's newest step; None where neither can tell."""
+    if isinstance(rows, Traffic):
+        total = rows.whole
+        decided, failures = total.minute, total.minute_failures
+    else:
+        newest = trend[-1] if trend else None
+        if newest is None or now - newest.at > MINUTE_OLD_S:
+            return None
+        decided = round(newest.attempts)
+        failures = min(decided, round(newest.attempts * (newest.failure_rate or 0.0)))
+    return Minute(decided=decided, failures=failures, failure_rate=failures / decided if decided else None)
+
+
+def _clean_in(rows: Traffic | SourceError, trend: Sequence[Point], now: float, window_s: int) -> float | None:
+    """In how many seconds the window's newest failure has left it; None where it holds none or nobody can tell."""
+    if isinstance(rows, Traffic):
+        age = rows.whole.failed_s
+    else:
+        age = next((now - step.at for step in reversed(trend) if step.failure_rate), None)
+    return window_s - age if age is not None and age < window_s else None
 
 
 def _latency(p95: Latency | SourceError, before: Transactions | None, window_s: int) -> tuple[Latency, datetime | None]:
@@ -158,7 +248,7 @@ def _shown(counted: Traffic | SourceError | None, rows: Traffic | SourceError) -
 def _missed(counted: Traffic, rows: Traffic) -> str | None:
     """The sentence for counters that saw less than the rows show."""
     for what, seen, stored in (
-        ("attempts", counted.attempts, rows.attempts),
+        ("purchases", counted.decided, rows.decided),
         ("failures", counted.failures, rows.failures),
     ):
         if stored >= LEAST_TO_MISS and seen < SAW_ENOUGH * stored:
@@ -169,47 +259,61 @@ def _missed(counted: Traffic, rows: Traffic) -> str | None:
 def _disagreement(
     counted: Traffic | SourceError | None, rows: Traffic | SourceError, rules: TransactionRules
 ) -> str | None:
+    """Where the two differ by more than the margin, over the purchases that both can know: the decided ones."""
     if not isinstance(counted, Traffic) or not isinstance(rows, Traffic):
         return None
-    if min(counted.attempts, rows.attempts) < rules.few:
+    if min(counted.decided, rows.decided) < rules.few:
         return None
-    first, second = counted.failures / counted.attempts, rows.failures / rows.attempts
+    first, second = counted.failures / counted.decided, rows.failures / rows.decided
     if abs(first - second) <= rules.disagreement:
         return None
     return (
-        f"prometheus counts {counted.failures} of {counted.attempts} failed ({first * 100:.0f} %),"
-        f" postgres has {rows.failures} of {rows.attempts} ({second * 100:.0f} %)"
+        f"prometheus counts {counted.failures} of {counted.decided} failed ({percent(first)}),"
+        f" postgres has {rows.failures} of {rows.decided} ({percent(second)})"
     )
 
 
-async def _trend(
+async def _seldom(
     sources: Sources, settings: Settings, before: Transactions | None, answered: Sequence[str]
-) -> tuple[tuple[Point, ...], float]:
-    """The trend, asked for seldom, from the first of the sources that `answered` which has one."""
+) -> tuple[tuple[Point, ...], float, Usual]:
+    """The trend, from the first of the sources that `answered` which has one, and what purchases usually take.
+
+    Both are asked for seldom; what can't be read by now stays as it was.
+    """
     now = time.time()
+    known = Usual(p50_s=before.usual_s, p95_s=before.usual_p95_s) if before else Usual()
     if before is not None and 0 <= now - before.trend_at < TREND_EVERY_S:
-        return before.trend, before.trend_at
+        return before.trend, before.trend_at, known
+    if "postgres" in answered:
+        measured = await _attempt(traffic.usual(sources, settings))
+        known = measured if isinstance(measured, Usual) and measured.p50_s is not None else known
     for name in answered:
         if name == "prometheus":
-            points = await _attempt(traffic.trend_from_prometheus(sources, settings, now))
+            points = await _attempt(counters.trend_from_prometheus(sources, settings, now))
         else:
             points = await _attempt(traffic.trend_from_postgres(sources, settings))
         if not isinstance(points, SourceError) and points:
-            return points, now
-    return (before.trend if before else ()), now
+            return points, now, known
+    return (before.trend if before else ()), now, known
 
 
-def _providers(shown: Traffic) -> tuple[ProviderTraffic, ...]:
-    """The worst first."""
+def _providers(whole: Traffic) -> tuple[ProviderTraffic, ...]:
+    """The worst first: by failures, then by what waits."""
     return tuple(
         ProviderTraffic(
             name=name,
+            id=whole.names.id(name),
             attempts=counts.attempts,
             failures=counts.failures,
-            failure_rate=counts.failures / counts.attempts if counts.attempts else None,
+            failure_rate=counts.failures / counts.decided if counts.decided else None,
+            in_flight=counts.in_flight,
+            overdue=counts.overdue,
+            oldest_s=counts.oldest_s,
+            newest_s=counts.newest_s,
+            silent_s=counts.silent_s,
         )
         for name, counts in sorted(
-            shown.providers.items(), key=lambda item: (-item[1].failures, -item[1].attempts, item[0])
+            whole.providers.items(), key=lambda item: (-item[1].failures, -item[1].attempts, item[0])
         )
     )
 

@@ -108,12 +108,13 @@ def _numbers(data: Mapping[str, Any]) -> Iterator[tuple[str, Number]]:
 
 def _transactions(reading: Reading, now: datetime) -> dict[str, Number | None]:
     value = reading.value
-    rates = [one.failure_rate for one in value.providers if one.failure_rate is not None and one.attempts >= FEW]
+    rates = [one.failure_rate for one in value.providers if one.failure_rate is not None and one.decided >= FEW]
     # The last p95 stands in the reading for a window while Prometheus is gone.
     old = value.latency_at is not None and (now - value.latency_at).total_seconds() > max(3 * reading.every, 15.0)
     return {
         "failure_rate": _rounded(value.failure_rate),
         "attempts": value.attempts,
+        "purchases_waiting": value.overdue,
         "latency_p95_s": None if old else _rounded(value.latency_p95_s),
         "worst_provider_rate": _rounded(max(rates, default=None)),
     }
@@ -168,6 +169,7 @@ TAKES = {
 MEANINGS = {
     "failure_rate": Meaning("failure rate", percent),
     "attempts": Meaning("purchase attempts", count, less=True),
+    "purchases_waiting": Meaning("purchases that wait", count),
     "latency_p95_s": Meaning("latency p95", latency),
     "worst_provider_rate": Meaning("worst provider's failure rate", percent),
     "circuits_open": Meaning("circuits open", count),

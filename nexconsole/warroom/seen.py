@@ -124,7 +124,7 @@ def _circuits(value: Any, known: Mapping[str, str], settings: Settings) -> Found
 
 def _transactions(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
     rules, rate = settings.severity, value.failure_rate
-    if rate is not None and value.attempts >= settings.transactions.few:
+    if rate is not None and value.decided >= settings.transactions.few:
         over = next((limit for limit in (rules.critical_rate, rules.high_rate) if rate > limit), None)
         state = f"under {rules.high_rate * 100:g} %" if over is None else f"over {over * 100:g} %"
         yield "failure rate", state, f"{percent(rate)} of purchases fail: {state}", {"usual": over is None}

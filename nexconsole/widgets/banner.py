@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,17 @@ def environment(settings: Settings, drill: str | None, replay: str | None = None
     return ((f" {name} ", "block-production" if "PROD" in name else "block-other"),)
 
 
-def verdict(severity: Severity | None, readings: Mapping[str, Reading], now: datetime, width: int) -> Line:
-    """The severity's chip and why, in `width` cells; a signal without data is named, never taken for a good one."""
+def verdict(
+    severity: Severity | None,
+    readings: Mapping[str, Reading],
+    now: datetime,
+    width: int,
+    standing: Sequence[str] = (),
+) -> Line:
+    """The severity's chip and why, in `width` cells; a signal without data is named, never taken for a good one.
+
+    `standing` is what is still in force of what was done here, which is said in calm too.
+    """
     seen = sum(reading.value is not None for reading in readings.values())
     absent = {name for name, reading in readings.items() if reading.absent}
     silent = [name for name in severity.unknown if name not in absent] if severity else []
@@ -41,8 +50,11 @@ def verdict(severity: Severity | None, readings: Mapping[str, Reading], now: dat
         failing = any(reading.error and not reading.absent for reading in readings.values())
         words = " nothing can be read" if failing else " no reading yet" if silent or not readings else UNSET
         return fit(((" ? ", "block-calm"), (words, "muted")), width)
+    if severity.level == "none" and severity.unanswered:
+        words = "; ".join(filter(None, (*map(plain, severity.unanswered), missing)))
+        return fit(((" NOT KNOWN ", "block-warn"), (f" {words}", "strong")), width)
     if severity.level == "none":
-        return fit(_calm(readings, now, missing), width)
+        return fit(_calm(readings, now, missing, standing), width)
     first = severity.reasons[0]
     old = f" (seen {duration(first.age_s)} ago)" if first.stale else ""
     chip: Run = (f" {severity.level} ", BLOCKS.get(severity.level, "block-warn"))
@@ -52,10 +64,12 @@ def verdict(severity: Severity | None, readings: Mapping[str, Reading], now: dat
     why = plain(first.text)
     if cells(why + old + tail) > room:
         tail = f"  +{more}" if more and cells(why + old) + 5 <= room else ""
+    outlook = f"; {first.outlook}" if first.outlook and cells(why + old + tail + first.outlook) + 2 <= room else ""
+    why += outlook
     return (chip, (" " + cut(why + old, room - cells(tail)), "strong"), (tail, "muted"))
 
 
-def _calm(readings: Mapping[str, Reading], now: datetime, missing: str) -> Line:
+def _calm(readings: Mapping[str, Reading], now: datetime, missing: str, standing: Sequence[str]) -> Line:
     """Calm only as far as anybody can see: what is old or missing makes a question of it."""
     fresh = sum(reading.state(now) is State.FRESH for reading in readings.values())
     stale = [name for name, reading in readings.items() if reading.state(now) is State.STALE]
@@ -68,7 +82,9 @@ def _calm(readings: Mapping[str, Reading], now: datetime, missing: str) -> Line:
     ]
     doubt = "".join(f"; {words}" for words in doubts if words)
     words = f" nothing is wrong in {several(fresh, 'signal')}"
-    return ((" CALM? " if doubt else " CALM ", "block-calm"), (words, "muted"), (doubt, "doubt"))
+    more = f" and {len(standing) - 1} more" if len(standing) > 1 else ""
+    force = f"; still in force: {plain(standing[0], 80)}{more}" if standing else ""
+    return ((" CALM? " if doubt else " CALM ", "block-calm"), (words, "muted"), (force, "warn"), (doubt, "doubt"))
 
 
 def frozen(at: datetime, newer: str | None) -> Line:

@@ -102,7 +102,7 @@ def _healthy(view: View) -> Found:
     failing = {
         p.name.casefold()
         for p in transactions.providers
-        if p.attempts >= rules.provider_few and (p.failure_rate or 0) >= rules.provider_failing
+        if p.decided >= rules.provider_few and (p.failure_rate or 0) >= rules.provider_failing
     }
     well = [p.name for p in _watched(value) if p.state == "closed" and not failing & _names(p)]
     return Found(

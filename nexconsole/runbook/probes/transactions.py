@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...signals.transactions import ProviderTraffic, Transactions
-from ...text.units import duration, latency, percent
+from ...text.units import duration, latency, percent, several
 from .probe import PROVIDER, Found, Probe, View, many
 
 
@@ -11,9 +11,10 @@ def _rate(view: View) -> Found:
     value: Transactions = view.value
     window = duration(value.window_s)
     if value.failure_rate is None:
-        return Found(text=f"not known: nothing was bought in {window}", value=None)
-    counts = f"{value.failures} of {value.attempts} purchases failed in {window}"
-    if value.attempts < view.settings.transactions.few:
+        waits = f": {several(value.in_flight, 'purchase')} under way" if value.in_flight else ""
+        return Found(text=f"not known: no purchase was decided in {window}{waits}", value=None)
+    counts = f"{value.failures} of {value.decided} purchases failed in {window}"
+    if value.decided < view.settings.transactions.few:
         return Found(text=f"{counts}: too few to judge by", value=None)
     doubt = f"; {value.disagreement}" if value.disagreement else ""
     return Found(text=f"{percent(value.failure_rate)}: {counts}{doubt}", value=value.failure_rate)
@@ -40,7 +41,7 @@ def _latency(view: View) -> Found:
 
 def _worst(view: View) -> Found:
     few = view.settings.transactions.provider_few
-    judged = [p for p in view.value.providers if p.failure_rate is not None and p.attempts >= few]
+    judged = [p for p in view.value.providers if p.failure_rate is not None and p.decided >= few]
     if not judged:
         return Found(text="not known: no provider has enough purchases to judge by", value=None)
     worst = max(judged, key=lambda p: (p.failure_rate, p.failures))
@@ -51,7 +52,7 @@ def _provider(view: View) -> Found:
     traffic = _traffic(view)
     if traffic is None or traffic.failure_rate is None:
         return Found(text=f"not known: nothing was bought from {view.argument}", value=None)
-    few = traffic.attempts < view.settings.transactions.provider_few
+    few = traffic.decided < view.settings.transactions.provider_few
     return Found(
         text=_of(traffic) + (": too few to judge by" if few else ""), value=None if few else traffic.failure_rate
     )
@@ -72,7 +73,7 @@ def _traffic(view: View) -> ProviderTraffic | None:
 
 
 def _of(traffic: ProviderTraffic) -> str:
-    return f"{traffic.name} fails {percent(traffic.failure_rate or 0)} of {many(traffic.attempts, 'purchase')}"
+    return f"{traffic.name} fails {percent(traffic.failure_rate or 0)} of {many(traffic.decided, 'purchase')}"
 
 
 PROBES = (

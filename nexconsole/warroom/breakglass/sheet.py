@@ -233,8 +233,11 @@ def _none(value: object) -> Iterator[str]:
 
 def _transactions(value: object) -> Iterator[str]:
     for one in sorted(value.providers, key=lambda one: -one.failures)[:LISTED]:  # type: ignore[attr-defined]
-        if one.attempts:
-            yield f"{one.name}: {one.failures} of {one.attempts} failed, {percent(one.failures / one.attempts)}"
+        waits = f", {one.in_flight} under way, the oldest for {duration(one.oldest_s)}" if one.in_flight else ""
+        if one.decided:
+            yield f"{one.name}: {one.failures} of {one.decided} failed, {percent(one.failure_rate)}{waits}"
+        elif waits:
+            yield f"{one.name}: none decided{waits}"
 
 
 def _circuits(value: object) -> Iterator[str]:

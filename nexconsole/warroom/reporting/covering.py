@@ -28,7 +28,9 @@ def _covered(value: Any, name: str) -> Any:
             return value
         return mask_command(value) if name in COMMANDS else mask(value)
     if is_dataclass(value) and not isinstance(value, type):
-        masked = replace(value, **{one.name: _covered(getattr(value, one.name), one.name) for one in fields(value)})
+        masked = replace(
+            value, **{one.name: _covered(getattr(value, one.name), one.name) for one in fields(value) if one.init}
+        )
         return _with_providers(value, masked) if isinstance(value, Taken) else masked
     if name == "provider_ids":
         return value
