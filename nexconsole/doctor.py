@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
-from . import paths
+from . import cluster_checks, paths
+from .checks import Check
 from .errors import JournalError, MissingSchema, NotConfigured, SourceError
 from .journal import journal_folder, try_folder
 from .settings import Settings
@@ -17,19 +17,6 @@ from .sources import NAMES, Sources, open_sources
 
 FAILED = 1
 WORDS = {"ok": "works", "warn": "partly", "fail": "FAILS", "absent": "not configured"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One thing that was tried. state: ok, warn (something on screen will be missing), fail, absent.
-
-    `advice` says what to do about it; "" where nothing is to be done."""
-
-    area: str
-    what: str
-    state: str
-    said: str
-    advice: str = ""
 
 
 async def examine(settings: Settings) -> tuple[Check, ...]:
@@ -179,42 +166,6 @@ async def _redis(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
     yield await _attempt("redis", "watching locks", sweep, advice)
 
 
-async def _kubernetes(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
-    kubernetes = sources.kubernetes
-    where = f"{settings.kubernetes.namespace}/{settings.kubernetes.deployment}"
-
-    async def deployment() -> str:
-        await kubernetes.deployment()
-        return f"{where} found at {kubernetes.address} in {kubernetes.health.latency_ms:.0f} ms"
-
-    advice = "check kubernetes.context, .namespace and .deployment"
-    found = await _attempt("kubernetes", "deployment", deployment, advice)
-    yield found
-    for verb, resource, subresource, loss in NEEDED_RIGHTS:
-        name = f"{verb} {resource}{'/' + subresource if subresource else ''}"
-        try:
-            allowed, _ = await kubernetes.allowed(verb, resource, subresource)
-        except SourceError as error:
-            if str(error) == found.said:
-                return  # no cluster at all: said once
-            yield Check(area="kubernetes", what=name, state="warn", said=str(error))
-            continue
-        if allowed:
-            yield Check(area="kubernetes", what=name, state="ok", said="allowed")
-        else:
-            rule = f"a Role with {name} in namespace {settings.kubernetes.namespace}"
-            yield Check(area="kubernetes", what=name, state="warn", said=f"not allowed: {loss}", advice=f"grant {rule}")
-
-
-NEEDED_RIGHTS = (
-    ("get", "deployments.apps", "", "the rollout's state is unknown"),
-    ("list", "pods", "", "pods are unknown"),
-    ("get", "pods", "log", "the pods' own circuits are unknown"),
-    ("list", "horizontalpodautoscalers.autoscaling", "", "the autoscaler is not shown"),
-    ("list", "replicasets.apps", "", "how old the release is that runs is unknown, and rollout.undo finds no revision"),
-)
-
-
 async def _prometheus(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
     prometheus = sources.prometheus
     window = f"{settings.transactions.window_s}s"
@@ -251,7 +202,7 @@ async def _api(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
 EXAMINATIONS = {
     "postgres": _postgres,
     "redis": _redis,
-    "kubernetes": _kubernetes,
+    "kubernetes": cluster_checks.examine,
     "prometheus": _prometheus,
     "api": _api,
 }

@@ -137,11 +137,14 @@ def test_a_cluster_that_tells_nothing_leaves_no_circuit_closed(world, tmp_path):
 def test_doctor_names_each_right_that_the_cluster_does_not_grant(world, tmp_path):
     done = nexconsole("doctor", **world | {"NEXCONSOLE_CONFIG": with_cluster(world, tmp_path, context="nobody")})
     assert "not allowed: the rollout's state is unknown" in done.stdout
-    assert "grant a Role with get pods/log in namespace default" in done.stdout
-    assert "grant a Role with list replicasets.apps in namespace default" in done.stdout
+    for plain, verb, group in (("pods/log", "get", ""), ("replicasets", "list", "apps"), ("pods", "delete", "")):
+        rule = f'apiGroups: ["{group}"], resources: ["{plain}"], verbs: ["{verb}"]'
+        assert f"grant a Role with {rule} in namespace default" in done.stdout
+    assert "patch deployments.apps/scale nexnum-app: not allowed: deployment.scale can't be done" in done.stdout
     assert done.returncode == 1  # the deployment itself can't be read
     done = nexconsole("doctor", **world | {"NEXCONSOLE_CONFIG": with_cluster(world, tmp_path, context="viewer")})
-    assert done.stdout.count("not allowed") == 1
+    lines = [line for line in done.stdout.splitlines() if "not allowed" in line]
+    assert len(lines) == 4 and sum("can't be done" in line for line in lines) == 3
     assert "get pods/log: not allowed: the pods' own circuits are unknown" in done.stdout
 
 
@@ -152,9 +155,12 @@ def test_the_database_is_found_through_the_clusters_secret_where_the_settings_sa
     assert document["outbox"]["state"] == "fresh"
     assert document["alerts"]["state"] == "absent"
     doctor = nexconsole("doctor", **alone)
-    assert "the address is looked up: DATABASE_URL of the Secret default/nexnum-secrets" in doctor.stdout
+    assert (
+        "the address is looked up: DATABASE_URL of the Secret nexnum-secrets in the context's namespace"
+        in doctor.stdout
+    )
     shown = nexconsole("settings", **alone).stdout
-    assert "DATABASE_URL of the Secret default/nexnum-secrets" in shown
+    assert "DATABASE_URL of the Secret nexnum-secrets in the context's namespace" in shown
     password = world["DATABASE_URL"].partition("nexnum:")[2].partition("@")[0]
     assert password not in doctor.stdout + shown
 

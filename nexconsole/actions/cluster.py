@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
@@ -17,6 +17,9 @@ from ..sources.resources import Deployment
 from .action import Context
 from .connections import MAYBE, NOTHING
 from .plan import Guard, Outcome
+
+if TYPE_CHECKING:
+    from ..settings import Settings
 
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -38,6 +41,10 @@ class Rule:
         plain, _, group = self.resource.partition(".")
         full = f"{plain}/{self.subresource}" if self.subresource else plain
         return f'apiGroups: ["{group}"], resources: ["{full}"], verbs: ["{self.verb}"]'
+
+    def of(self, settings: Settings) -> str:
+        """The name of the object that it is needed on; "" where that is any: a role may name objects."""
+        return settings.kubernetes.deployment if self.resource == "deployments.apps" else ""
 
     def __str__(self) -> str:
         return f"{self.verb} {self.resource}{'/' + self.subresource if self.subresource else ''}"
@@ -140,9 +147,12 @@ async def open_cluster(context: Context) -> AsyncIterator[Cluster]:
 
 
 async def may(context: Context, rule: Rule, of: str = "") -> Guard:
-    """Whether this account may do it to the object of that name, asked of the server's own review; names the rule
-    that is missing. A role may name its objects (resourceNames), so that without a name the answer may be no."""
+    """Whether this account may do it, asked of the server's own review; names the rule that is missing.
+
+    `of` is the object's name where it is not the deployment: a role may name its objects (resourceNames).
+    """
     name, kubernetes = f"account may {rule}", context.sources.kubernetes
+    of = of or rule.of(context.settings)
     try:
         allowed, why = await kubernetes.allowed(rule.verb, rule.resource, rule.subresource, of)
     except SourceError as error:

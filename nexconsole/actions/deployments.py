@@ -15,7 +15,7 @@ from .cluster import MERGE, Cluster, Rule, Write, may, open_cluster, rehearsed
 from .guards import fresh
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
 from .provider_rows import value_of
-from .revisions import HISTORY, ROLL, Revision
+from .revisions import HISTORY, READ, ROLL, Revision
 from .rollouts import Arrival, Scene
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ..sources import Sources
 
 SCALE = Rule(verb="patch", resource="deployments.apps", subresource="scale")
+# What kubectl needs besides to hold the number against the one that was shown; without it it only patches.
+HELD = tuple(Rule(verb=verb, resource="deployments.apps", subresource="scale") for verb in ("get", "update"))
 MOST = 1000  # more pods than this are a typing error
 TIMES = 2  # growing or shrinking by more than this is typed
 STEP = 2  # what is suggested
@@ -35,6 +37,7 @@ class Scale:
     title = "Scale the deployment"
     synonyms = ("replicas", "scale up", "scale down", "more pods", "fewer pods", "capacity")
     arguments = (Argument(name="replicas", kind="count", help="how many pods there shall be"),)
+    rights = (READ, SCALE)
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
         workloads = value_of(readings, "workloads", Workloads)
@@ -50,7 +53,7 @@ class Scale:
         return rollouts.missing(sources)
 
     async def permitted(self, context: Context) -> Guard:
-        return await may(context, SCALE, context.settings.kubernetes.deployment)
+        return await may(context, SCALE)
 
     async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
         to = _count(arguments.get("replicas", ""), "replicas", MOST)
@@ -66,8 +69,10 @@ class Scale:
             **await rollouts.troubles(context),
         }
         async with open_cluster(context) as cluster:
-            allowed = await may(context, SCALE, context.settings.kubernetes.deployment)
+            allowed = await may(context, SCALE)
+            held = [await may(context, rule) for rule in HELD]
             tried = await rehearsed(cluster, _scale(cluster, to), allowed)
+        checked = all(guard.level == "ok" for guard in held)
         paused_or_busy = rollouts.unfinished(scene, level="warn")
         if scene.rollout == "paused":  # a paused deployment scales all the same
             paused_or_busy = Guard(name="rollout", level="warn", reason=f"the deployment is {scene.said}")
@@ -95,10 +100,14 @@ class Scale:
             arguments={"replicas": str(to)},
             targets=(target,),
             effect=_scaling(scene, name, to),
-            command=scale_command(settings, now, to),
+            command=scale_command(settings, now, to, checked=checked),
             guards=(*guards, fresh(context, "transactions")),
             confirm=Confirm(kind="type", text=name) if large else Confirm(kind="letter", text="s"),
-            undo=Undo(action=self.name, arguments={"replicas": str(now)}, command=scale_command(settings, to, now)),
+            undo=Undo(
+                action=self.name,
+                arguments={"replicas": str(now)},
+                command=scale_command(settings, to, now, checked=checked),
+            ),
             watch=f"{to} pods are ready, and purchases fail no more than before{rollouts.awaited(details)}",
             deadline_s=rollouts.deadline(context),
             details=details,
@@ -141,9 +150,12 @@ def _scale(cluster: Cluster, to: int, version: str = "") -> Write:
     return Write(method="PATCH", path=path, body=body, rule=SCALE, content_type=MERGE)
 
 
-def scale_command(settings: Settings, now: int | str, to: int | str) -> str:
+def scale_command(settings: Settings, now: int | str, to: int | str, *, checked: bool = True) -> str:
+    """`checked`: only while there are `now` pods, for which kubectl reads and updates deployments/scale; without it
+    kubectl takes the rights of the action and no more."""
     name = f"deployment/{settings.kubernetes.deployment}"
-    return literal.kubectl(settings, "scale", name, f"--current-replicas={now}", f"--replicas={to}")
+    only = [f"--current-replicas={now}"] if checked else []
+    return literal.kubectl(settings, "scale", name, *only, f"--replicas={to}")
 
 
 def _scaling(scene: Scene, name: str, to: int) -> str:
@@ -193,6 +205,7 @@ class Back:
     title = "Go back to the revision before"
     synonyms = ("rollback", "roll back", "revert deploy", "previous version", "undo deployment", "undo release")
     arguments = (Argument(name="revision", kind="count", required=False, help="without it the one before"),)
+    rights = (READ, ROLL, HISTORY)
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
         workloads = value_of(readings, "workloads", Workloads)
@@ -207,7 +220,7 @@ class Back:
         return rollouts.missing(sources)
 
     async def permitted(self, context: Context) -> Guard:
-        guards = [await may(context, ROLL, context.settings.kubernetes.deployment), await may(context, HISTORY)]
+        guards = [await may(context, ROLL), await may(context, HISTORY)]
         return next((guard for guard in guards if guard.level != "ok"), guards[0])
 
     async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
@@ -218,7 +231,7 @@ class Back:
         async with open_cluster(context) as cluster:
             history = await revisions.read(cluster)
             to, now = revisions.choose(history, number), history.current
-            allowed = await may(context, ROLL, context.settings.kubernetes.deployment)
+            allowed = await may(context, ROLL)
             tried = await rehearsed(cluster, revisions.write(cluster, history, to, meta.uid), allowed)
         difference = revisions.difference(now, to)
         details = {

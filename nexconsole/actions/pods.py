@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..sources import Sources
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+READ = Rule(verb="get", resource="deployments.apps")
 ROLL = Rule(verb="patch", resource="deployments.apps")
 DELETE = Rule(verb="delete", resource="pods")
 
@@ -35,6 +36,7 @@ class Restart:
     title = "Restart the pods, one after the other"
     synonyms = ("rollout restart", "restart deployment", "bounce", "kill pod", "delete pod", "recycle", "reboot")
     arguments = (Argument(name="pod", kind="pod", required=False, help="this pod alone; without it all, rolling"),)
+    rights = (READ, ROLL, DELETE)
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
         workloads = value_of(readings, "workloads", Workloads)
@@ -54,7 +56,7 @@ class Restart:
         return rollouts.missing(sources)
 
     async def permitted(self, context: Context) -> Guard:
-        return await may(context, ROLL, context.settings.kubernetes.deployment)
+        return await may(context, ROLL)
 
     async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
         scene = await rollouts.look(context)
@@ -73,7 +75,7 @@ class Restart:
             **await rollouts.troubles(context),
         }
         async with open_cluster(context) as cluster:
-            allowed = await may(context, ROLL, context.settings.kubernetes.deployment)
+            allowed = await may(context, ROLL)
             tried = await rehearsed(cluster, _roll(cluster, details), allowed)
         names = [pod.name for pod in scene.pods]
         recreate = scene.deployment.spec.strategy.type == "Recreate"

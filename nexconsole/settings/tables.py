@@ -237,5 +237,6 @@ class Settings(Table):
         cluster = self.kubernetes
         if self.postgres.url or not (cluster.kubeconfig and cluster.database_from_secret):
             return ""
-        place = f"{cluster.namespace}/" if cluster.namespace else ""
-        return f"DATABASE_URL of the Secret {place}{cluster.secret}"
+        if not cluster.namespace:
+            return f"DATABASE_URL of the Secret {cluster.secret} in the context's namespace"
+        return f"DATABASE_URL of the Secret {cluster.namespace}/{cluster.secret}"

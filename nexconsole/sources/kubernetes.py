@@ -30,6 +30,7 @@ from .resources import (
     Autoscaler,
     AutoscalerList,
     Deployment,
+    DeploymentList,
     Object,
     Pod,
     PodList,
@@ -37,6 +38,7 @@ from .resources import (
     ReplicaSetList,
     Review,
     Secret,
+    WhoAmI,
 )
 from .source import Source
 from .text import clean
@@ -190,6 +192,22 @@ class Kubernetes(Source):
             body["spec"] = {"resourceAttributes": attributes}  # type: ignore[assignment]
             review = await self._read(path, Review, "create", reviews, body=body)
         return review.status.allowed, clean(review.status.reason, 200)
+
+    async def whoami(self) -> tuple[str, tuple[str, ...]]:
+        """The account's name and groups, as the API server sees it. Raises SourceError, also where it is too old."""
+        path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        async with self.exchange(self.settings.timeout_s, "the account review"):
+            found = await self._read(path, WhoAmI, "create", "selfsubjectreviews.authentication.k8s.io", body=body)
+        user = found.status.user_info
+        return clean(user.username, 120), tuple(clean(group, 60) for group in user.groups or ())
+
+    async def deployment_names(self) -> tuple[str, ...]:
+        """What else there is in the namespace, for whoever has misspelt the name."""
+        async with self.exchange(self.settings.timeout_s, "the deployments query"):
+            path = self._path("apis/apps/v1", "deployments")
+            found = await self._read(path, DeploymentList, "list", "deployments.apps", query={"limit": "50"})
+        return tuple(one.metadata.name for one in found.items or ())
 
     async def secret(self, name: str) -> Mapping[str, str]:
         """The Secret's entries as text, such as DATABASE_URL. Only asked for when the settings say so."""

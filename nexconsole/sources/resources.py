@@ -195,6 +195,10 @@ class Deployment(Object):
         return next((condition for condition in self.status.conditions or [] if condition.type == kind), None)
 
 
+class DeploymentList(Object):
+    items: list[Deployment] | None = None
+
+
 class Target(Object):
     kind: str = ""
     name: str = ""
@@ -251,6 +255,21 @@ class ReviewStatus(Object):
 
 class Review(Object):
     status: ReviewStatus = ReviewStatus()
+
+
+class UserInfo(Object):
+    username: str = ""
+    groups: list[str] | None = None
+
+
+class WhoAmIStatus(Object):
+    user_info: UserInfo = UserInfo()
+
+
+class WhoAmI(Object):
+    """A SelfSubjectReview."""
+
+    status: WhoAmIStatus = WhoAmIStatus()
 
 
 class Status(Object):
