@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, settings_on: SettingsOn, open_console: Call
             print(f"{name:<{width}}  {title}")
         return 0
     _check_places(options)
-    stage = drill.Stage(options.scenario, seed=options.seed, prometheus=options.prometheus)
+    stage = drill.Stage(options.scenario, seed=options.seed, prometheus=options.prometheus, env_file=options.env_file)
     warm = threading.Thread(target=importlib.import_module, args=("nexconsole.app",), daemon=True)
     if not options.world:
         warm.start()  # Textual is imported while the world is staged
@@ -110,19 +110,17 @@ def _debrief(stage: drill.Stage, options: argparse.Namespace, settings_on: Setti
 
 
 def _keep_world(environment: Mapping[str, str], options: argparse.Namespace) -> int:
-    """Print the world's addresses as environment lines and keep it until a signal ends this process."""
-    lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items())
-    sys.stdout.write(lines)
-    sys.stdout.flush()
-    file = Path(options.env_file) if options.env_file else None
-    if file:
-        file.write_text(lines, encoding="utf-8")
-        file.chmod(0o600)
-    try:
-        signal.pause()
-    finally:
-        if file:
-            file.unlink(missing_ok=True)
+    """Say where the world's addresses are and keep it until a signal ends this process.
+
+    They hold passwords: what is written to a file of this account's is not shown on the terminal too.
+    """
+    if options.env_file and sys.stdout.isatty():
+        print(f"drill: the world is ready; in another terminal: set -a; . {shlex.quote(options.env_file)}; set +a",
+              file=sys.stderr, flush=True)  # fmt: skip
+    else:
+        sys.stdout.write("".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items()))
+        sys.stdout.flush()
+    signal.pause()
     return 0
 
 

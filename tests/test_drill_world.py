@@ -21,6 +21,7 @@ import redis.asyncio
 
 from nexconsole import drill
 from nexconsole.drill import Stage
+from nexconsole.drill.__main__ import HEAD, _make_way
 from nexconsole.drill.scenarios import IMAGE
 from nexconsole.drill.world import World
 from nexconsole.errors import DrillError
@@ -107,15 +108,33 @@ def test_a_stage_tells_its_progress_then_its_environment_and_stops_without_a_tra
 
 
 def test_a_world_ends_with_the_process_that_staged_it(tmp_path: Path) -> None:
+    env_file = tmp_path / "world.env"
     script = (
-        "import json\nfrom nexconsole.drill import Stage\nstage = Stage('calm')\nlist(stage.progress())\n"
+        "import json\nfrom nexconsole.drill import Stage\n"
+        f"stage = Stage('calm', env_file={str(env_file)!r})\nlist(stage.progress())\n"
         "print(json.dumps(stage.environment), flush=True)\nimport time\ntime.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         folder = Path(json.loads(owner.stdout.readline())["NEXCONSOLE_CONFIG"]).parent
+        assert env_file.stat().st_mode & 0o077 == 0 and "DATABASE_URL=" in env_file.read_text()
         owner.kill()
     wait_until_gone(folder)
+    assert not env_file.exists()
+
+
+def test_a_file_for_the_addresses_is_never_somebody_elses_nor_a_link(tmp_path: Path) -> None:
+    precious, link, earlier = tmp_path / "profile", tmp_path / "link", tmp_path / "earlier"
+    precious.write_text("export PATH\n")
+    link.symlink_to(precious)
+    for file, said in ((precious, "is not a drill's"), (link, "is a link"), (tmp_path, "is not a drill's|Is a dir")):
+        with pytest.raises((DrillError, OSError), match=said):
+            _make_way(file)
+    assert precious.read_text() == "export PATH\n"
+    earlier.write_text(f"{HEAD}\nREDIS_URL=x\n")
+    _make_way(earlier)
+    _make_way(tmp_path / "absent")
+    assert not earlier.exists()
 
 
 def test_an_unknown_scenario_is_refused_with_the_names_of_all() -> None:

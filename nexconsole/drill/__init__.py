@@ -43,14 +43,18 @@ def require_extra() -> None:
 class Stage:
     """A world in a process of its own, which ends with this one, however that ends.
 
-    Raises DrillError for an unknown scenario and where the drill extra is not installed.
+    Raises DrillError for an unknown scenario and where the drill extra is not installed. `env_file`: the world writes
+    its addresses there, and nothing of them stays however it ends.
     """
 
-    def __init__(self, scenario: str, *, seed: int = 0, prometheus: str = "ours", era: str = "head") -> None:
+    def __init__(
+        self, scenario: str, *, seed: int = 0, prometheus: str = "ours", era: str = "head", env_file: str | None = None
+    ) -> None:
         scenarios.scenario_named(scenario, era)
         require_extra()
         self.environment: dict[str, str] = {}
         self._arguments = [scenario, "--seed", str(seed), "--prometheus", prometheus, "--era", era]
+        self._arguments += ["--env-file", env_file] if env_file else []
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
 

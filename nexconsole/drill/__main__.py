@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ from .scenarios import SCENARIOS
 if TYPE_CHECKING:
     from .control import Control
     from .world import World
+
+HEAD = "# A drill's addresses, removed when it ends"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -129,14 +132,30 @@ def _announce(world: World, env_file: Path | None) -> None:
     lines = environment_lines(world.environment())
     print(lines, end="", flush=True)
     if env_file is not None:
-        world.shelter.take_in(env_file)
         try:
-            env_file.unlink(missing_ok=True)
-            descriptor = os.open(env_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            _make_way(env_file)
+            descriptor = os.open(env_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            world.shelter.take_in(env_file)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(f"{HEAD}\n{lines}")
         except OSError as error:
-            raise DrillError(f"The environment can't be written to {env_file}: {error}.") from error
-        with os.fdopen(descriptor, "w") as file:
-            file.write(lines)
+            why = error.strerror or str(error)
+            raise DrillError(f"The environment can't be written to {env_file}: {why}.") from error
+
+
+def _make_way(env_file: Path) -> None:
+    """Remove an earlier drill's file, or an empty one. Raises DrillError where another's lies there."""
+    if env_file.is_symlink():
+        raise DrillError(f"{env_file} is a link, which is not followed: name another file for the environment.")
+    try:
+        descriptor = os.open(env_file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    with os.fdopen(descriptor, "rb") as file:
+        ours = stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.read(len(HEAD)) in (b"", HEAD.encode())
+    if not ours:
+        raise DrillError(f"{env_file} is not a drill's: name another file for the environment.")
+    env_file.unlink()
 
 
 def _watch_stdin(closed: Callable[[], object]) -> None:
