@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,7 @@ import msgspec
 
 from ..errors import Denied, SourceError
 from ..settings import ENVIRONMENT
+from ..text.units import duration
 from .cluster_access import Access
 from .kubeconfig import Exec
 from .text import clean
@@ -77,33 +78,37 @@ async def run(access: Access, limit_s: float) -> Answer:
     _check(plugin)
     command = _command(plugin, access.login.plugin_folder)
     began = time.monotonic()
-    try:
-        process = await asyncio.create_subprocess_exec(
-            command,
-            *plugin.args,
-            env=environment(access, os.environ),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        why = clean(getattr(error, "strerror", None) or error, 100)
-        raise _failed(plugin, f"can't be run: {why}", hint=True) from error
-    try:
-        async with asyncio.timeout(limit_s):
-            said, words = await _outcome(process)
-    except TimeoutError:
-        waited = time.monotonic() - began
-        await _end(process)
-        raise _failed(
-            plugin,
-            f"gave no answer within {waited:.0f} s and was ended: it gets no terminal, so log in by it in a shell"
-            " first, or set kubernetes.plugin_timeout_s",
-        ) from None
-    finally:
-        _kill(process, signal.SIGKILL)  # what it may have left behind in its session
-    return _answer(plugin, process.returncode or 0, said, words)
+    async with _pipe(LARGEST_ANSWER) as said, _pipe(KEPT_WORDS) as words:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                command,
+                *plugin.args,
+                env=environment(access, os.environ),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=said.end,
+                stderr=words.end,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            why = clean(getattr(error, "strerror", None) or error, 100)
+            raise _failed(plugin, f"can't be run: {why}", hint=True) from error
+        said.let_go()
+        words.let_go()
+        try:
+            async with asyncio.timeout(limit_s):
+                await process.wait()
+            await asyncio.wait([said.reading, words.reading], timeout=DRAIN_S)
+        except TimeoutError:
+            waited = time.monotonic() - began
+            await _end(process)
+            raise _failed(
+                plugin,
+                f"gave no answer within {duration(waited)} and was ended: it gets no terminal, so log in by it in a"
+                " shell first, or set kubernetes.plugin_timeout_s",
+            ) from None
+        finally:
+            _kill(process, signal.SIGKILL)  # what it may have left behind in its session
+        return _answer(plugin, process.returncode or 0, bytes(said.kept), bytes(words.kept))
 
 
 def environment(access: Access, environ: Mapping[str, str]) -> dict[str, str]:
@@ -180,29 +185,47 @@ def _command(plugin: Exec, folder: str) -> str:
     raise _failed(plugin, "is not installed: it is not in PATH", hint=True)
 
 
-async def _outcome(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
-    """What it printed and what it said, by the time that it has ended."""
-    assert process.stdout is not None and process.stderr is not None
-    reading = [
-        asyncio.create_task(_bounded(process.stdout, LARGEST_ANSWER)),
-        asyncio.create_task(_bounded(process.stderr, KEPT_WORDS)),
-    ]
+class _Pipe:
+    """What a plugin writes: all of it is read, so that it never waits for us, and `most` bytes are kept."""
+
+    def __init__(self, most: int) -> None:
+        self._own, self.end = os.pipe()
+        self._most = most
+        self.kept = bytearray()
+        self.reading: asyncio.Task[None]
+        self._transport: asyncio.BaseTransport
+
+    async def open(self) -> None:
+        stream = asyncio.StreamReader()
+        connect = asyncio.get_running_loop().connect_read_pipe
+        file = os.fdopen(self._own, "rb", 0)
+        self._transport, _ = await connect(lambda: asyncio.StreamReaderProtocol(stream), file)
+        self.reading = asyncio.create_task(self._read(stream))
+
+    async def _read(self, stream: asyncio.StreamReader) -> None:
+        while part := await stream.read(1 << 16):
+            self.kept += part[: max(0, self._most - len(self.kept))]
+
+    def let_go(self) -> None:
+        """The plugin alone holds the writing end from now on."""
+        if self.end >= 0:
+            os.close(self.end)
+            self.end = -1
+
+    def close(self) -> None:
+        self.let_go()
+        self.reading.cancel()
+        self._transport.close()
+
+
+@contextlib.asynccontextmanager
+async def _pipe(most: int) -> AsyncIterator[_Pipe]:
+    pipe = _Pipe(most)
+    await pipe.open()
     try:
-        await process.wait()
-        await asyncio.wait(reading, timeout=DRAIN_S)
-        said, words = (bytes(task.result()) if task.done() else b"" for task in reading)
+        yield pipe
     finally:
-        for task in reading:
-            task.cancel()
-    return said, words
-
-
-async def _bounded(stream: asyncio.StreamReader, most: int) -> bytearray:
-    """All of it is read, so that nobody waits for us; so much is kept."""
-    kept = bytearray()
-    while part := await stream.read(1 << 16):
-        kept += part[: max(0, most - len(kept))]
-    return kept
+        pipe.close()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
