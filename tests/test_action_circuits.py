@@ -180,11 +180,11 @@ async def test_without_an_admin_api_it_is_unavailable_and_the_setting_named(data
         assert "api.admin_token" in (CLOSE.unavailable(context.settings, context.sources) or "")
 
 
-async def test_a_token_that_is_refused_is_a_failure(settings, api, keys):
+async def test_a_token_that_is_refused_is_a_refusal(settings, api, keys):
     api.mood = "denied"
     async with acting(settings) as context:
         done = await perform(OPEN, {"provider": "smsbower"}, context, Desk().console)
-    assert done.outcome is not None and done.outcome.state == "failed" and "401" in done.outcome.answer
+    assert done.outcome is not None and done.outcome.state == "refused" and "401" in done.outcome.answer
     assert done.verdict is None and not await keys.exists(KEY)
 
 

@@ -422,13 +422,13 @@ async def test_two_operators_by_the_api_are_one_request_and_one_refusal(market, 
 @pytest.mark.parametrize(
     ("mood", "state", "said", "left_active"),
     [
-        ("html", "failed", "text/html, not JSON", True),
+        ("html", "failed", "not done: the row of smsbower says enabled; PATCH", True),
         ("redirect", "failed", "redirect", True),
-        ("denied", "failed", "401", True),
+        ("denied", "refused", "401", True),
         ("broken", "failed", "no connection to the database", True),
-        ("stumbles", "done", "all the same its row says", False),
-        ("hangs", "unknown", "it may have happened or not", True),
-        ("drops", "unknown", "it may have happened or not", False),
+        ("stumbles", "done", "it was done: the row of smsbower says disabled; PATCH", False),
+        ("hangs", "unknown", "not done so far: the row of smsbower says enabled, 0 s after it was sent", True),
+        ("drops", "done", "it was done: the row of smsbower says disabled; PATCH", False),
     ],
 )
 async def test_what_the_api_answers_is_told_for_what_it_is(market, api, mood, state, said, left_active):

@@ -16,7 +16,8 @@ from cron_server import SECRET, Answer, CronServer, cron_server, hangs, plain, s
 from nexconsole.actions.action import ActionError, Context
 from nexconsole.actions.perform import perform
 from nexconsole.actions.plan import Outcome, Plan
-from nexconsole.actions.reconcile import LOCK, RECONCILE, UNKNOWN_REFUNDS, money, rounded_up
+from nexconsole.actions.reconcile import LOCK, RECONCILE, UNKNOWN_REFUNDS
+from nexconsole.actions.refunds import money, rounded_up
 from nexconsole.errors import BadAnswer, SourceError
 from nexconsole.signals import reservations
 from nexconsole.sources import open_sources
@@ -97,17 +98,19 @@ async def test_a_route_that_exports_neither_is_refused_with_what_it_exports(data
 @pytest.mark.parametrize(
     ("answer", "state", "said"),
     [
-        (plain(405, kind="text/plain"), "failed", "405: the route does not export this method"),
-        (plain(302, Location="/login"), "failed", "redirect (302) to /login"),
-        (plain(307, Location="/maintenance"), "failed", "redirect (307)"),
-        (plain(200, "<html>We will be back.</html>"), "failed", "200 with text/html, not JSON"),
-        (plain(200), "failed", "with nothing: that is not NexNum's answer"),
-        (says({"error": "Unauthorized"}, 401), "failed", "401 (Unauthorized): check the token or secret"),
-        (says(DONE, 207), "failed", "207, a part of it went wrong (orders 0 of 0"),
-        (says({"error": "db is \x1b[31mdown"}, 500), "failed", "500 (db is down)"),
-        (says({"success": False, "error": "busy"}), "failed", "success: false: busy"),
-        (says({"ok": 1}), "failed", "no `success`"),
-        (says([1]), "failed", "no `success`"),
+        (plain(405, kind="text/plain"), "refused", "405: the route does not export this method: nothing was changed"),
+        (plain(302, Location="/login"), "unknown", "redirect (302) to /login"),
+        (plain(307, Location="/maintenance"), "unknown", "redirect (307)"),
+        (plain(200, "<html>We will be back.</html>"), "unknown", "200 with text/html that is not JSON"),
+        (plain(200), "unknown", "with nothing: that is not the application's answer"),
+        (says({"error": "Unauthorized"}, 401), "refused", "401 (Unauthorized): check the token or secret"),
+        (plain(403, "<html>Access denied"), "unknown", "403 with text/html, not in the application's words"),
+        (says(DONE, 207), "unknown", "207, a part of it went wrong (orders 0 of 0"),
+        (says({"error": "db is \x1b[31mdown"}, 500), "unknown", "500 (db is down)"),
+        (says({"success": False, "error": "busy"}), "unknown", "success: false: busy"),
+        (says({"ok": 1}), "unknown", "no `success`"),
+        (says([1]), "unknown", "no `success`"),
+        (plain(524, "<html>"), "unknown", "a gateway before it gave up (524): it may have happened or not"),
         (plain(504, "late"), "unknown", "a gateway before it gave up (504): it may have happened or not"),
         (hangs, "unknown", "did not answer in time: it may have happened or not"),
     ],
@@ -325,3 +328,56 @@ async def test_the_literal_command_does_the_same_and_holds_no_secret(database: A
 def test_without_an_api_it_is_unavailable() -> None:
     settings = settings_of()
     assert "api.url" in (RECONCILE.unavailable(settings, open_sources(settings)) or "")
+
+
+@pytest.mark.parametrize(
+    ("era", "level", "after", "said"),
+    [
+        (
+            "old",
+            "warn",
+            "-9",
+            "releases a purchase's hold twice, for its order and for its activation; 6 wallets would",
+        ),
+        ("head", "ok", "0", "6 wallets hold less than is released, and this version stops at zero"),
+    ],
+)
+async def test_the_preview_says_what_becomes_of_the_money_that_is_held(
+    database: Any, era: str, level: str, after: str, said: str
+) -> None:
+    """Six crashed purchases at 1.50 each are an order and an activation each; the oldest version releases both."""
+    await database.create(era=era)
+    for number in range(6):
+        await database.order(f"o{number}", 900)
+        await database.activation(f"a{number}", 900, "RESERVED")
+        await database.customer(f"u{number}")
+        await database.execute(
+            "UPDATE purchase_orders SET user_id = $1, amount = 1.5 WHERE id = $2", f"u{number}", f"o{number}"
+        )
+        await database.execute(
+            "UPDATE activations SET user_id = $1, price = 1.5 WHERE id = $2", f"u{number}", f"a{number}"
+        )
+    await database.customer("idle")
+    stamp = ", updated_at" if era == "head" else ""
+    await database.execute(
+        f"INSERT INTO wallets (id, user_id, balance, reserved{stamp}) SELECT 'w' || id, id, 100,"
+        f" CASE WHEN id LIKE 'u%' THEN 1.5 ELSE 7 END{', now()' if stamp else ''} FROM users"
+    )
+    async with on(database, {"GET": says(DONE)}) as (context, _):
+        plan = await RECONCILE.prepare({}, context)
+        guard = guards_of(plan)["holds"]
+        assert guard.level == level and f"`reserved` of 6 wallets 9 -> {after}" in guard.reason, guard
+        assert said in guard.reason and ("the lowest to -1.5" in guard.reason) is (era == "old")
+        assert f"`reserved` of 6 wallets 9 -> {after}" in plan.effect
+        target = next(target for target in plan.targets if target.kind == "holds")
+        assert dict(target.shown) == {
+            "wallets": 6, "reserved": "9", "reserved_after": after, "below_zero": 6 if era == "old" else 0,
+        }  # fmt: skip
+
+
+async def test_a_hold_that_covers_what_is_released_is_no_warning(database: Any) -> None:
+    await database.order("o", 900)
+    await database.execute("INSERT INTO wallets (id, user_id, balance, reserved) SELECT id, id, 9, 1 FROM users")
+    async with on(database, {"GET": says(DONE)}) as (context, _):
+        guard = guards_of(await RECONCILE.prepare({}, context))["holds"]
+        assert (guard.level, guard.reason) == ("ok", "`reserved` of 1 wallet 1 -> 0")

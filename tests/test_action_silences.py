@@ -165,7 +165,7 @@ async def test_a_refusal_leaves_no_silence(like: Place) -> None:
     plan = await SILENCE.prepare({"alert": "X"}, like.context)
     past = {**plan.details["body"], "endsAt": "2020-01-01T00:00:00Z"}  # type: ignore[dict-item]
     outcome = await SILENCE.execute(replace(plan, details={**plan.details, "body": past}), like.context)
-    assert outcome.state == "failed" and "400" in outcome.answer
+    assert outcome.state == "refused" and "400" in outcome.answer
     assert like.like and not like.like.silences
 
 

@@ -120,7 +120,10 @@ async def test_what_worked_is_0_with_outcome_verdict_and_the_same_journal(locks:
     done = await shell.run("locks.flush", "purchase", "--confirm", "f", "--json")
     document = done.document
     assert done.code == WORKED and document["plan"].keys() == PLAN
-    assert document["outcome"].keys() == {"state", "answer", "touched"} and document["outcome"]["state"] == "done"
+    assert (
+        document["outcome"].keys() == {"state", "answer", "touched", "answered"}
+        and document["outcome"]["state"] == "done"
+    )
     assert document["verdict"].keys() == {"state", "because"} and document["verdict"]["state"] == "worked"
     assert await client.keys() == ["lock:purchase:fresh"]
     intent, outcome, verdict = entries(shell.journal)

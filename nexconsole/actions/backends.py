@@ -19,6 +19,7 @@ from .action import Argument, Context, Suggestion, make_plan
 from .connections import change_rows
 from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
 from .provider_rows import value_of
+from .settlement import Found, settled
 from .watch import watch
 
 if TYPE_CHECKING:
@@ -183,6 +184,21 @@ class Signal:
             return Outcome(state="refused", answer=f"{outcome.answer}. It takes GRANT pg_signal_backend TO this role")
         return outcome
 
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        target = plan.targets[0]
+
+        async def look() -> Found:
+            async with context.sources.postgres.read("the session query") as tx:
+                rows = await tx.fetch(SESSION_SQL, int(target.id))
+            same = [row for row in rows if _started(row) == target.identity["backend_start"]]
+            if not same:
+                return Found(happened=True, said=f"session {target.id} is gone", touched=(target,))
+            said = f"session {target.id} is there still, {same[0]['state']}"
+            ended = not self.ends_session and plan.details["state"] == "active" and _moved(plan, same[0])
+            return Found(happened=ended, said=f"{said}, its query has ended" if ended else said, touched=(target,))
+
+        return await settled(outcome, look, context, lingers=False)
+
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         target, before = plan.targets[0], int(plan.details["blocks"])  # type: ignore[call-overload]
 
@@ -194,9 +210,8 @@ class Signal:
             freed = f"it blocked {before} others, and {waiting} sessions wait for a lock now"
             if not same:
                 return Verdict(state="worked", because=f"session {target.id} is gone: {freed}")
-            row, was = same[0], plan.details["query_start"]
-            moved = row["state"] != "active" or (row["query_start"] and row["query_start"].isoformat()) != was
-            if not self.ends_session and moved and plan.details["state"] == "active":
+            row = same[0]
+            if not self.ends_session and _moved(plan, row) and plan.details["state"] == "active":
                 if not row["blocks"]:
                     return Verdict(
                         state="worked", because=f"its query has ended, the session is {row['state']}: {freed}"
@@ -226,6 +241,12 @@ def _pid(text: str) -> int:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
+
+
+def _moved(plan: Plan, row: Mapping[str, Any]) -> bool:
+    """Whether the query that was shown has ended."""
+    began = row["query_start"] and row["query_start"].isoformat()
+    return row["state"] != "active" or began != plan.details["query_start"]
 
 
 def _started(row: Mapping[str, Any]) -> str:

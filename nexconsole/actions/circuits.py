@@ -9,17 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import ActionError, SourceError
+from ..errors import ActionError, NotConfigured, SourceError
 from ..model import Reading
 from ..signals.circuits import Circuits, ProviderCircuit
 from ..signals.transactions import Transactions
 from . import literal
 from .action import Argument, Context, Suggestion, make_plan
+from .answers import unproven
 from .connections import admin_headers, send
 from .guards import fresh
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
 from .provider_rows import Row, api_guard, api_missing, api_path, circuit_of, find, read_table, unhealthy, value_of
 from .provider_rows import counts as count_attempts
+from .settlement import Found, settled
 from .watch import watch
 
 if TYPE_CHECKING:
@@ -143,8 +145,22 @@ class Breaker:
         if isinstance(got, Outcome):
             return got
         if isinstance(got.document, dict) and got.document.get("success") is False:
-            return Outcome(state="failed", answer=f"the API answered {got.status}, and that it did not succeed")
+            return unproven(f"the API answered {got.status}, and that it did not succeed")
         return Outcome(state="done", answer=f"the API answered {got.status}", touched=(target,))
+
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        target = plan.targets[0]
+
+        async def look() -> Found:
+            if not context.sources.has("redis"):
+                raise NotConfigured("redis", "the breaker's key can't be read: redis is not configured")
+            value, _ = (await context.sources.redis.peek([_key(target.id)]))[0]
+            state = value or "closed"
+            return Found(happened=state == self.wanted, said=f"the breaker's key says {state}", touched=(target,))
+
+        if target.identity["shared"] == UNKNOWN:  # what it says now proves nothing
+            return outcome
+        return await settled(outcome, look, context)
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         target = plan.targets[0]

@@ -15,7 +15,7 @@ from ..errors import NexConsoleError, SourceError
 from ..sources.kubernetes import Kubernetes, body_of
 from ..sources.resources import Deployment
 from .action import Context
-from .connections import MAYBE, NOTHING
+from .answers import MAYBE, NOTHING
 from .plan import Guard, Outcome
 
 if TYPE_CHECKING:

@@ -10,17 +10,17 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..errors import BadAnswer, NexConsoleError, SourceError
+from ..errors import NexConsoleError, SourceError
 from ..sources.redis_address import Kind, parse_address
 from ..sources.redis_clients import Client, open_redis
 from ..sources.text import clean
-from ..sources.webclient import header_value, open_client, refuse_redirect
+from ..sources.webclient import header_value, open_client
 from .action import Context
+from .answers import NOTHING, Reply, judged, lost
 from .plan import Outcome
 
 if TYPE_CHECKING:
@@ -29,11 +29,8 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources.alertmanager import Alertmanager
     from ..sources.api import Api
-    from ..sources.source import Source
 
 CLOSE_TIMEOUT_S = 1.0
-NOTHING = "nothing was changed"
-MAYBE = "it may have happened or not"
 IN_DOUBT = frozenset({"40003", "57P01", "57P02", "57P03", "57P05"})
 
 
@@ -61,16 +58,18 @@ async def change_rows(
             sent = at_once
             outcome = await work(connection)
             sent = sent or outcome.state == "done"
-            await connection.execute("COMMIT" if outcome.state == "done" else "ROLLBACK")
+            ended = await connection.execute("COMMIT" if outcome.state == "done" else "ROLLBACK")
+            if outcome.state == "done" and ended == "ROLLBACK" and not at_once:
+                return Outcome(state="failed", answer=f"{at} rolled it back at the end: {NOTHING}")
         return outcome
     except TimeoutError:
         if connection is None:
             return Outcome(state="failed", answer=f"{at} could not be connected to in time: {NOTHING}")
-        return _lost(f"{at} did not answer within {limit:g} s", sent)
+        return lost(f"{at} did not answer within {limit:g} s", sent)
     except NexConsoleError as error:
-        return _lost(str(error), sent)
+        return lost(str(error), sent)
     except Exception as error:
-        return _refusal(error, at, sent) or _lost(_explained(context, error), sent)
+        return _refusal(error, at, sent) or lost(_explained(context, error), sent)
     finally:
         if connection is not None:
             await _let_go(connection)
@@ -84,10 +83,6 @@ def _begin(schema: str, limit_s: float) -> str:
         f"BEGIN; SET LOCAL TIME ZONE 'UTC'; SET LOCAL statement_timeout = {int(limit_s * 800)}; "
         f'SET LOCAL lock_timeout = {int(limit_s * 500)}; SET LOCAL search_path TO "{quoted}"'
     )
-
-
-def _lost(sentence: str, sent: bool) -> Outcome:
-    return Outcome(state="unknown" if sent else "failed", answer=f"{sentence}: {MAYBE if sent else NOTHING}")
 
 
 def _refusal(error: Exception, at: str, sent: bool) -> Outcome | None:
@@ -164,14 +159,6 @@ def clustered(settings: Settings) -> bool:
     return parse_address(settings.redis.url).kind is Kind.CLUSTER
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """A 2xx answer that is JSON, decoded. `document` is data from outside: clean() what is shown of it."""
-
-    status: int
-    document: Any
-
-
 async def send(
     context: Context,
     method: str,
@@ -183,11 +170,11 @@ async def send(
     to: Api | Alertmanager | None = None,
     empty: bool = False,
 ) -> Reply | Outcome:
-    """One request to NexNum's API, or to another, never repeated, redirects refused, JSON required (facts 5.1, 8.10).
+    """One request to NexNum's API, or to another, never repeated, no redirect followed (facts 5.1, 8.10).
 
-    The Outcome is "failed" where the API said no (4xx, 5xx, a redirect, HTML, nothing at all) or nothing could be
-    sent, "unknown" where it was sent and no answer came, or only that of a gateway that got none. `path` begins with a
-    slash; `body` is sent as JSON. With `empty` an answer without content is good, and None.
+    The Outcome is "refused" where the application itself said no, "failed" where nothing could be sent, and "unknown"
+    after every answer that proves nothing (answers.py), or none. `path` begins with a slash; `body` is sent as JSON.
+    With `empty` an answer without content is good, and None.
     """
     import httpx
 
@@ -208,60 +195,24 @@ async def send(
             )
             sent = True
             response = await client.send(request)
-            return _reply(source, at, response, empty)
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.InvalidURL) as error:
+            kind, location = (response.headers.get(name, "") for name in ("content-type", "location"))
+            return judged(at, response.status_code, kind, response.content, empty=empty, location=location)
+    except _not_sent() as error:
         return Outcome(state="failed", answer=f"{source.explain(error) or clean(error, 200)}: nothing was sent")
-    except BadAnswer as error:
-        return Outcome(state="failed", answer=str(error))
     except TimeoutError:
-        return Outcome(state="unknown", answer=f"{at} was not answered within {limit:g} s: {MAYBE}")
+        return lost(f"{at} was not answered within {limit:g} s", sent)
     except NexConsoleError as error:
-        return _lost(str(error), sent)
+        return lost(str(error), sent)
     except httpx.HTTPError as error:
-        return Outcome(state="unknown", answer=f"{at}: {source.explain(error) or clean(error, 200)}: {MAYBE}")
+        return lost(f"{at}: {source.explain(error) or clean(error, 200)}", sent=True)
 
 
-def _reply(source: Source, at: str, response: Any, empty: bool) -> Reply | Outcome:
-    refuse_redirect(source, response)
-    kind = clean(response.headers.get("content-type", ""), 80).partition(";")[0].lower()
-    document, said = None, ""
-    if kind == "application/json" or kind.endswith("+json"):
-        with contextlib.suppress(msgspec.DecodeError):
-            document = msgspec.json.decode(response.content)
-            said = problem_of(document)
-    if response.status_code in GATEWAYS:
-        said = f"{at} was not answered: a gateway before it gave up ({response.status_code}): {MAYBE}"
-        return Outcome(state="unknown", answer=said)
-    if response.status_code >= 400:
-        hint = HINTS.get(response.status_code, "")
-        shown = f" ({said})" if said else ""
-        return Outcome(state="failed", answer=f"{at} answered {response.status_code}{shown}{hint}")
-    if document is None and not (empty and not response.content):
-        what = f"{kind or 'nothing'}, not JSON" if response.content else "nothing"
-        whose = "NexNum's" if source.name == "api" else f"{source.name.capitalize()}'s"
-        return Outcome(
-            state="failed", answer=f"{at} answered {response.status_code} with {what}: that is not {whose} answer"
-        )
-    return Reply(status=response.status_code, document=document)
+def _not_sent() -> tuple[type[Exception], ...]:
+    """httpx's errors after which it is certain that the server got nothing of the request."""
+    import httpx
 
-
-GATEWAYS = (502, 504)  # what stands before the API says that it got no answer
-HINTS = {
-    401: ": check the token or secret in the settings",
-    403: ": this account may not do it",
-    404: ": there is no such thing, or no such route in this version",
-    405: ": the route does not export this method",
-    429: ": our requests are limited, wait a minute",
-}
-
-
-def problem_of(document: object) -> str:
-    """What a JSON answer says about its error; empty where it says nothing of the kind."""
-    if isinstance(document, dict):
-        for name in ("error", "message"):
-            if isinstance(document.get(name), str):
-                return clean(document[name], 200)
-    return ""
+    return (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.InvalidURL,
+            httpx.UnsupportedProtocol, httpx.LocalProtocolError)  # fmt: skip
 
 
 def admin_headers(context: Context) -> Mapping[str, str]:

@@ -14,7 +14,8 @@ from ..sources.text import clean
 from ..sources.webclient import header_value
 from . import literal
 from .action import Context
-from .connections import Reply, problem_of, send
+from .answers import Reply, problem_of, unproven
+from .connections import send
 from .plan import Guard, Outcome
 
 if TYPE_CHECKING:
@@ -92,9 +93,9 @@ async def call(
     at = f"{route.method} {route.path} at {context.sources.api.address} answered {reply.status}"
     document = reply.document
     if not isinstance(document, dict) or not isinstance(document.get("success"), bool):
-        return Outcome(state="failed", answer=f"{at} with JSON that has no `success`: that is not NexNum's answer")
+        return unproven(f"{at} with JSON that has no `success`: that is not NexNum's answer")
     if reply.status != PART and not document["success"]:
-        return Outcome(state="failed", answer=f"{at}, success: false: {problem_of(document) or 'no reason given'}")
+        return unproven(f"{at}, success: false: {problem_of(document) or 'no reason given'}")
     return reply
 
 

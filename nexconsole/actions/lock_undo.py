@@ -17,6 +17,7 @@ from .action import Argument, Context, Suggestion, make_plan
 from .connections import redis_client, redis_error
 from .lock_keys import now_ms, peek
 from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
+from .settlement import Found, settled
 from .watch import watch
 
 if TYPE_CHECKING:
@@ -109,6 +110,18 @@ class Restore:
         return Outcome(
             state="done" if done else "refused", answer=f"{said}, the others were taken", touched=tuple(done)
         )
+
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        known = {target.id for target in outcome.touched}
+        doubtful = [target for target in plan.chosen if target.id not in known]
+
+        async def look() -> Found:
+            peeked = await peek(context, [target.id for target in doubtful])
+            held = tuple(one for one in doubtful if peeked[one.id][0] == one.identity["value"])
+            said = f"{len(held)} of {len(doubtful)} keys in doubt hold their values again"
+            return Found(happened=bool(held), said=said, touched=held)
+
+        return await settled(outcome, look, context, lingers=False)
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         put = {t.id: str(t.identity["value"]) for t in (plan.chosen if outcome.state == "unknown" else outcome.touched)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from .lock_keys import as_target, look, now_ms, peek, walk
 from .lock_undo import RESTORE, set_command
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
 from .provider_rows import value_of
+from .settlement import Found, settled
 from .watch import watch
 
 if TYPE_CHECKING:
@@ -166,6 +168,21 @@ class Flush:
         except Exception as error:
             return tally.lost(redis_error(context, error), sent)
         return tally.outcome()
+
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        """A batch is deleted whole or not at all, so what does not hold its value any more was deleted."""
+        known = {target.id for target in outcome.touched}
+        doubtful = [target for target in plan.chosen if target.id not in known]
+        at_ms = int(plan.taken_at.timestamp() * 1000)
+
+        async def look_again() -> Found:
+            peeked = await peek(context, [target.id for target in doubtful])
+            gone = [one for one in doubtful if peeked[one.id][0] != one.identity["value"]]
+            touched = tuple(replace(one, shown={"pttl_ms": one.shown["pttl_ms"], "at_ms": at_ms}) for one in gone)
+            rest = f"{len(doubtful) - len(gone)} of {len(doubtful)} keys in doubt still hold the value shown"
+            return Found(happened=bool(gone), said=rest, touched=touched)
+
+        return await settled(outcome, look_again, context, lingers=False)
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         deleted = {target.id: str(target.identity["value"]) for target in outcome.touched}

@@ -18,6 +18,7 @@ from .connections import change_rows
 from .guards import asked, fresh, may_update
 from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
 from .provider_rows import value_of
+from .settlement import Found, settled
 from .watch import watch
 
 if TYPE_CHECKING:
@@ -121,6 +122,20 @@ class Retry:
             return Outcome(state="refused", answer=f"event {target.id} {now}: nothing was changed")
 
         return await change_rows(context, work)
+
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        target = plan.targets[0]
+
+        async def look() -> Found:
+            async with context.sources.postgres.read("the event query") as tx:
+                rows = await tx.fetch(EVENT_SQL, target.id)
+            if not rows:
+                return Found(happened=False, said=f"event {target.id} is not in the table any more")
+            same = rows[0]["status"] == "FAILED" and rows[0]["retry_count"] == target.identity["retry_count"]
+            said = f"event {target.id} is {clean(rows[0]['status'], 20)} after {rows[0]['retry_count']} tries"
+            return Found(happened=not same, said=said, touched=(target,))
+
+        return await settled(outcome, look, context, lingers=False)
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         target = plan.targets[0]

@@ -14,7 +14,8 @@ from ..sources.text import clean
 from ..text.units import duration
 from . import cron, literal
 from .action import Argument, Context, Suggestion, make_plan
-from .connections import Reply, admin_headers, problem_of
+from .answers import Reply, problem_of
+from .connections import admin_headers
 from .cron import Route
 from .guards import fresh
 from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
@@ -261,7 +262,7 @@ def _outcome(context: Context, plan: Plan, way: Way, reply: Reply) -> Outcome:
     if reply.status == cron.PART:
         errors = _errors(reply.document)
         # The worker answers so when any of its parts failed; the outbox is one of them.
-        state = "done" if figures and not any("outbox" in error.lower() for error in errors) else "failed"
+        state = "done" if figures and not any("outbox" in error.lower() for error in errors) else "unknown"
         said = "; ".join(errors[:5]) or problem_of(reply.document) or "it does not say which"
         return Outcome(
             state=state,

@@ -1,5 +1,5 @@
 """The one path that every action takes: prepare, guard, confirm, reserve, let others object, record, execute, record,
-verify, record, offer undo.
+settle what no answer proves, verify, record, offer undo.
 
 No screen, command or test goes round it. What is asked of the operator, and where entries go, is given by
 the caller; the order of the steps is not.
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import JournalError, NexConsoleError
 from ..sources.text import clean
 from .action import Action, Context
+from .answers import lost
 from .lease import Alone, Lease, Leases
 from .plan import Outcome, Plan, Verdict
+from .settlement import Settling
 
 if TYPE_CHECKING:
     from ..model import Reading
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EXECUTE_LIMIT_S = 300.0
+SETTLE_LIMIT_S = 90.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,10 @@ async def perform(action: Action, arguments: Mapping[str, str], context: Context
     if done.outcome is None:
         return done
     console.show(done)
+    if done.outcome.state == "unknown":
+        done = await _settled(action, done, context, record)
+        console.show(done)
+    assert done.outcome is not None
     if done.outcome.state in ("refused", "failed"):
         return done
     verdict = await _verify(action, plan, done.outcome, context)
@@ -217,10 +224,28 @@ async def _execute(action: Action, plan: Plan, context: Context) -> Outcome:
         async with asyncio.timeout(EXECUTE_LIMIT_S):
             return await action.execute(plan, context)
     except TimeoutError:
-        return Outcome(state="unknown", answer=f"no answer within {EXECUTE_LIMIT_S:g} s: it may have happened or not")
+        return lost(f"no answer within {EXECUTE_LIMIT_S:g} s", sent=True)
     except NexConsoleError as error:
         log.exception("%s raised where it should have answered", plan.action)
-        return Outcome(state="unknown", answer=f"{error}: it may or may not have happened")
+        return lost(str(error), sent=True)
+
+
+async def _settled(action: Action, done: Performance, context: Context, record: _Record) -> Performance:
+    """Ask the system that was changed what happened; its word is recorded as another outcome."""
+    assert done.plan is not None and done.outcome is not None
+    if not isinstance(action, Settling):
+        return done
+    try:
+        async with asyncio.timeout(SETTLE_LIMIT_S):
+            outcome = await action.settle(done.plan, done.outcome, context)
+    except TimeoutError:
+        return done
+    except NexConsoleError:
+        log.exception("%s raised where it should have settled", done.plan.action)
+        return done
+    if outcome.state != done.outcome.state:
+        await record.after("outcome", {"outcome": outcome})
+    return replace(done, outcome=outcome)
 
 
 async def _verify(action: Action, plan: Plan, outcome: Outcome, context: Context) -> Verdict:

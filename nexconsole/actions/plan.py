@@ -117,15 +117,17 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What the system answered. done: it said so; refused: it (or the world having changed) said no, nothing changed;
-    failed: it answered an error; unknown: no answer came, it may or may not have happened.
+    """What became of it. done: the system said so; refused: it (or the world having changed) said no; failed: an error;
+    in both cases nothing was changed but what is `touched`. unknown: nothing proves that it happened or not.
 
-    `touched` lists the ids that were really changed, with what the undo needs to put them back.
+    `touched` lists the ids that were really changed, with what the undo needs to put them back. Not `answered`: no
+    answer came, or a gateway's: what was sent may be at work still.
     """
 
     state: Literal["done", "refused", "failed", "unknown"]
     answer: str
     touched: tuple[Target, ...] = ()
+    answered: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,8 @@ from ..signals.traffic import FAILED
 from ..signals.transactions import Transactions
 from . import literal
 from .action import Argument, Context, Suggestion, make_plan
-from .connections import Reply, admin_headers, change_rows, send
+from .answers import Reply, lost, unproven
+from .connections import admin_headers, change_rows, send
 from .guards import asked, fresh, may_update
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
 from .provider_plans import (
@@ -45,6 +46,7 @@ from .provider_rows import (
     unhealthy,
     value_of,
 )
+from .settlement import Found, settled
 from .watch import watch
 
 if TYPE_CHECKING:
@@ -219,17 +221,13 @@ class Switch:
             if await _is_active(connection, table, target.id) != target.identity["active"]:
                 return await _changed_meanwhile(connection, table, target)
             sent = True
-            outcome = await self._patch(context, target)
-            # An API that stumbles after the change answers an error all the same: the row knows.
-            if outcome.state == "failed" and await _is_active(connection, table, target.id) == self.active:
-                outcome = self._done(f"{outcome.answer}; all the same its row says", target)
-            answered.append(outcome)
-            return outcome
+            answered.append(await self._patch(context, target))
+            return answered[0]
 
         outcome = await change_rows(context, work, timeout_s=2.5 * context.settings.actions.timeout_s)
         if answered:
             return answered[0]
-        return Outcome(state="unknown", answer=f"{outcome.answer}; but the API was being asked") if sent else outcome
+        return lost(f"{outcome.answer}; but the API was being asked", sent=True) if sent else outcome
 
     async def _patch(self, context: Context, target: Target) -> Outcome:
         path, body = api_path(target.id), {"isActive": self.active}
@@ -238,11 +236,28 @@ class Switch:
             return got
         said = _said_active(got)
         if said is not None and said != self.active:
-            return Outcome(state="failed", answer=f"the API answered {got.status}, and the provider is as it was")
+            return unproven(f"the API answered {got.status}, and that the provider is as it was")
         return self._done(f"the API answered {got.status}", target)
 
     def _done(self, answer: str, target: Target) -> Outcome:
         return Outcome(state="done", answer=f"{answer}: {target.identity['name']} is {self._state}", touched=(target,))
+
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        """An API that stumbles after the change answers an error all the same: the row knows."""
+        target, name = plan.targets[0], plan.targets[0].identity["name"]
+        column = str(plan.details["column"])
+        sql = f"SELECT {literal.sql_name(column)} AS active FROM providers WHERE id = $1"
+
+        async def look() -> Found:
+            async with context.sources.postgres.read("the provider query") as tx:
+                rows = await tx.fetch(sql, target.id)
+            if not rows:
+                return Found(happened=False, said=f"{name} has no row any more")
+            is_now = bool(rows[0]["active"])
+            said = f"the row of {name} says {'enabled' if is_now else 'disabled'}"
+            return Found(happened=is_now == self.active, said=said, touched=(target,))
+
+        return await settled(outcome, look, context, lingers=plan.details["by"] == "api")
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         began = asyncio.get_running_loop().time()

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NexConsoleError, SourceError
@@ -16,13 +17,19 @@ from ..model import Reading
 from ..signals import reservations
 from ..signals.reservations import Reservations
 from ..text.units import duration
-from . import cron
+from . import cron, holds, reconcile_progress
 from .action import Argument, Context, Suggestion, make_plan
+from .answers import lost, unproven
 from .connections import change_rows
 from .cron import Route
 from .guards import fresh
+from .holds import Holds
 from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
 from .provider_rows import value_of
+from .refunds import PER_CALL, Refunds, money, up_to
+from .refunds import guard as refund_guard
+from .refunds import read as read_refunds
+from .settlement import Found, settled
 from .watch import watch
 
 if TYPE_CHECKING:
@@ -34,72 +41,11 @@ if TYPE_CHECKING:
 PATH = "/api/cron/reconcile"
 METHODS = ("POST", "GET")  # the runbook's first; every version known exports GET alone
 LOCK = "NexNum:Lock:Reconcile"
-PER_CALL = 100  # rows in each of the route's three sections
 TURN = "nexconsole reconcile"
 PILES = ("purchase_orders", "activations")
 UNKNOWN_REFUNDS = "refunds unknown"
 LOOK_EVERY_S = 1.0
 DONE_WITHIN_S = 8.0  # what the route did is in the rows when it answers
-STEPS = Decimal("0.5")  # a bound is rounded up to 1, 1.5, 2 ... 9.5 times a power of ten: it holds while rows come
-ROUTE_STUCK_S = 295.0  # the route takes RESERVED ones from 300 s on (facts 1.5); a little sooner, as it runs later
-# Money that nobody ever paid: a provider's failure only released the hold, and the route credits it all the same.
-# So it does with what it has itself just turned from stuck into FAILED: its third step comes after its second.
-REFUNDS_SQL = f"""
-WITH failed AS (
-  SELECT price FROM activations
-  WHERE state IN ('EXPIRED', 'FAILED', 'CANCELLED') AND refund_tx_id IS NULL AND captured_tx_id IS NULL
-), stuck AS (
-  SELECT price FROM activations
-  WHERE state = 'RESERVED' AND refund_tx_id IS NULL AND captured_tx_id IS NULL
-    AND created_at <= now() - make_interval(secs => $1)
-), free AS (SELECT price FROM failed UNION ALL SELECT price FROM stuck)
-SELECT (SELECT count(*) FROM failed) AS rows, (SELECT count(*) FROM stuck) AS stuck,
-       (SELECT coalesce(sum(price), 0) FROM free)::numeric AS total,
-       (SELECT coalesce(sum(price), 0) FROM (SELECT price FROM free ORDER BY price DESC LIMIT {PER_CALL}) most)::numeric
-       AS most,
-       (SELECT count(*) FROM activations WHERE state IN ('EXPIRED', 'FAILED', 'CANCELLED')
-        AND refund_tx_id IS NULL AND captured_tx_id IS NOT NULL) AS owed
-"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refunds:
-    """What step 3 would credit: failed `rows` never paid and `stuck` ones that step 2 fails first, the sum of both,
-    the most that one call can take of it; and rows paid."""
-
-    rows: int
-    stuck: int
-    total: Decimal
-    most: Decimal
-    owed: int
-
-    @property
-    def all(self) -> int:
-        return self.rows + self.stuck
-
-    @property
-    def bound(self) -> Decimal:
-        """What is confirmed: no call may create more than this."""
-        return rounded_up(self.most)
-
-
-def rounded_up(amount: Decimal) -> Decimal:
-    if amount <= 0:
-        return Decimal(0)
-    unit = Decimal(1).scaleb(amount.adjusted())
-    steps = (amount / unit / STEPS).to_integral_value(ROUND_CEILING)
-    return steps * STEPS * unit
-
-
-def money(amount: Decimal) -> str:
-    """Without an exponent, and without zeros that say nothing: 50, 0.4, 12.35."""
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def up_to(bound: Decimal) -> str:
-    """What is typed: a limit, in words that no count of rows can be taken for."""
-    return f"up to {money(bound)}"
 
 
 class Reconcile:
@@ -129,11 +75,12 @@ class Reconcile:
 
     async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
         route = await cron.learn(context, PATH, METHODS)
-        stuck, refunds = await _stuck(context), await _refunds(context)
+        stuck, refunds, held = await _stuck(context), await read_refunds(context), await holds.read(context)
         guards = [
             cron.method_guard(route),
             cron.secret_guard(context.settings),
-            _refund_guard(refunds),
+            refund_guard(refunds),
+            holds.guard(held),
             await _running(context),
             _stuck_guard(stuck),
             fresh(context, "reservations"),
@@ -143,8 +90,8 @@ class Reconcile:
             context,
             action=self.name,
             arguments={},
-            targets=_targets(stuck, refunds),
-            effect=_effect(route, stuck, refunds),
+            targets=_targets(stuck, refunds, held),
+            effect=_effect(route, stuck, refunds, held),
             command=cron.command(context.settings, route),
             guards=tuple(guards),
             confirm=_confirm(bound),
@@ -157,6 +104,7 @@ class Reconcile:
                 "bound": None if bound is None else str(bound),
                 "stuck": None if isinstance(stuck, SourceError) else _count(stuck),
                 "capped": isinstance(stuck, Reservations) and stuck.capped,
+                "rows": await reconcile_progress.rows(context),
             },
         )
 
@@ -181,7 +129,7 @@ class Reconcile:
         if answered:
             return answered[0]
         if sending:
-            return Outcome(state="unknown", answer=f"{outcome.answer}; but the route was being called")
+            return lost(f"{outcome.answer}; but the route was being called", sent=True)
         # A Postgres that this console can't reach keeps nobody from calling: the refunds were confirmed unseen.
         return await self._call(plan, context) if plan.details["bound"] is None else outcome
 
@@ -194,9 +142,19 @@ class Reconcile:
             return reply
         told = _told(reply.document)
         if reply.status == cron.PART:
-            return Outcome(state="failed", answer=f"the route answered 207, a part of it went wrong ({told})")
+            return unproven(f"the route answered 207, a part of it went wrong ({told})")
         said = f"the route answered {reply.status}: {told}{cron.open_to_all(context.settings)}"
         return Outcome(state="done", answer=said, touched=plan.chosen)
+
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        rows: Any = plan.details["rows"]
+        if rows is None:
+            return outcome
+
+        async def look() -> Found:
+            return await reconcile_progress.found(rows, context)
+
+        return await settled(outcome, look, context)
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         loop = asyncio.get_running_loop()
@@ -211,7 +169,17 @@ class Reconcile:
             last = last or (outcome.state == "done" and loop.time() - began > DONE_WITHIN_S)
             return _verdict(int(before), _count(value), bool(plan.details["capped"]) and value.capped, last)  # type: ignore[call-overload]
 
-        return await watch(plan.deadline_s, look, LOOK_EVERY_S)
+        verdict = await watch(plan.deadline_s, look, LOOK_EVERY_S)
+        return replace(verdict, because=f"{verdict.because}{await _credited(plan, context)}")
+
+
+async def _credited(plan: Plan, context: Context) -> str:
+    """What was refunded, as the rows say; "" where nothing was, or where they can't be read."""
+    rows: Any = plan.details["rows"]
+    with contextlib.suppress(SourceError):
+        if rows is not None and (progress := await reconcile_progress.since(rows, context)).refunds:
+            return f"; it {progress}"
+    return ""
 
 
 def _verdict(before: int, now: int, capped: bool, last: bool) -> Verdict | None:
@@ -237,22 +205,11 @@ def _count(value: Reservations) -> int:
     return sum(value.by_table[name].stuck for name in PILES if name in value.by_table)
 
 
-async def _refunds(context: Context) -> Refunds | SourceError:
-    try:
-        await context.sources.postgres.require(
-            "activations", "state", "price", "refund_tx_id", "captured_tx_id", "created_at"
-        )
-        async with context.sources.postgres.read("the refunds query") as tx:
-            return Refunds(**dict(await tx.row(REFUNDS_SQL, ROUTE_STUCK_S)))
-    except SourceError as error:
-        return error
-
-
 async def _more_than_confirmed(plan: Plan, context: Context) -> str | None:
     """Why the confirmation does not cover what the route would credit by now; None when it does."""
     if plan.details["bound"] is None:
         return None
-    refunds, bound = await _refunds(context), Decimal(str(plan.details["bound"]))
+    refunds, bound = await read_refunds(context), Decimal(str(plan.details["bound"]))
     if isinstance(refunds, SourceError):
         return f"what it would credit can't be read any more ({refunds})"
     if refunds.most > bound:
@@ -266,7 +223,9 @@ def _confirm(bound: Decimal | None) -> Confirm:
     return Confirm(kind="type", text=up_to(bound)) if bound else Confirm(kind="letter", text="r")
 
 
-def _targets(stuck: Reservations | SourceError, refunds: Refunds | SourceError) -> tuple[Target, ...]:
+def _targets(
+    stuck: Reservations | SourceError, refunds: Refunds | SourceError, held: Holds | SourceError
+) -> tuple[Target, ...]:
     found = []
     for name in PILES if isinstance(stuck, Reservations) else ():
         if pile := stuck.by_table.get(name):  # type: ignore[union-attr]
@@ -277,10 +236,16 @@ def _targets(stuck: Reservations | SourceError, refunds: Refunds | SourceError) 
         shown |= {"sum": money(refunds.total), "at_most_now": money(refunds.most)}
         found.append(Target(kind="refunds", id="never paid", shown=shown, chosen=refunds.all > 0))
         found.append(Target(kind="refunds", id="paid", shown={"rows": refunds.owed}, chosen=refunds.owed > 0))
+    if isinstance(held, Holds) and held.wallets:
+        after = held.clamped if held.clamps else held.after
+        shown = {"wallets": held.wallets, "reserved": money(held.before), "reserved_after": money(after)}
+        found.append(Target(kind="holds", id="wallets", shown=shown | {"below_zero": 0 if held.clamps else held.below}))
     return tuple(found)
 
 
-def _effect(route: Route, stuck: Reservations | SourceError, refunds: Refunds | SourceError) -> str:
+def _effect(
+    route: Route, stuck: Reservations | SourceError, refunds: Refunds | SourceError, held: Holds | SourceError
+) -> str:
     what = "what is stuck (how much can't be read)"
     if isinstance(stuck, Reservations):
         orders, activations = (stuck.by_table[name].stuck if name in stuck.by_table else 0 for name in PILES)
@@ -290,30 +255,12 @@ def _effect(route: Route, stuck: Reservations | SourceError, refunds: Refunds | 
         credit = "has no money to create: no failed or stuck activation is unpaid and unrefunded"
         if refunds.all:
             credit = (
-                f"credits {_unpaid(refunds)} that were never paid, {money(refunds.total)} in all, at"
+                f"credits {refunds} that were never paid, {money(refunds.total)} in all, at"
                 f" most {money(refunds.most)} by this call"
             )
-    return f"Calls {route.method} {route.path}: frees {what}, at most {PER_CALL} of each, and {credit}. No undo"
-
-
-def _unpaid(refunds: Refunds) -> str:
-    failed, stuck = f"{refunds.rows} failed activations", f"{refunds.stuck} of the stuck, which it fails first,"
-    return " and ".join([failed] * bool(refunds.rows or not refunds.stuck) + [stuck] * bool(refunds.stuck))
-
-
-def _refund_guard(refunds: Refunds | SourceError) -> Guard:
-    name = "refunds"
-    if isinstance(refunds, SourceError):
-        reason = f"what it would credit for money never taken can't be read: {refunds}"
-        return Guard(name=name, level="warn", reason=reason)
-    if not refunds.all:
-        return Guard(name=name, level="ok", reason="no activation would be credited that was never paid")
-    reason = (
-        f"{_unpaid(refunds)} were never paid, and their {money(refunds.total)} would become customers'"
-        f" balance: free money, {PER_CALL} rows a call. You type {up_to(refunds.bound)}: should it be more than"
-        f" {money(refunds.bound)} when it is sent, nothing is sent"
-    )
-    return Guard(name=name, level="warn", reason=reason)
+    money_held = f"; {held}" if isinstance(held, Holds) and held.wallets else ""
+    call = f"{route.method} {route.path}"
+    return f"Calls {call}: frees {what}, at most {PER_CALL} of each, and {credit}{money_held}. No undo"
 
 
 async def _running(context: Context) -> Guard:

@@ -17,9 +17,11 @@ from ..sources.alertmanager import Alert, Alertmanager, Matcher, Silence, as_jso
 from ..sources.text import clean
 from . import literal
 from .action import Argument, Context, Suggestion, make_plan
-from .connections import Reply, send
+from .answers import Reply, unproven
+from .connections import send
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
 from .provider_rows import value_of
+from .settlement import Found, settled
 from .watch import watch
 
 if TYPE_CHECKING:
@@ -119,19 +121,26 @@ class Silencing:
             return reply
         id = reply.document.get("silenceID") if isinstance(reply.document, dict) else None
         if not isinstance(id, str) or not id:
-            return Outcome(state="failed", answer="alertmanager accepted it without giving the silence an id")
+            return unproven("alertmanager accepted it without giving the silence an id")
         id = clean(id, 80)
-        touched = Target(kind="silence", id=id, identity={"alert": plan.details["name"]})  # type: ignore[dict-item]
-        return Outcome(state="done", answer=f"alertmanager made silence {id}", touched=(touched,))
+        return Outcome(state="done", answer=f"alertmanager made silence {id}", touched=(_made(plan, id),))
+
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        async def look() -> Found:
+            made = await _marked(plan, context)
+            if made is None:
+                return Found(happened=False, said="alertmanager has no such silence")
+            return Found(happened=True, said=f"alertmanager has silence {made.id}", touched=(_made(plan, made.id),))
+
+        return await settled(outcome, look, context)
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         source, matcher = _source(context), equal("alertname", str(plan.details["name"]))
 
         async def look(last: bool) -> Verdict | None:
-            found = [one for one in await source.silences(matcher) if str(plan.details["mark"]) in one.comment]
-            if not found:
+            silence = await _marked(plan, context)
+            if silence is None:
                 return Verdict(state="no effect", because="alertmanager has no such silence") if last else None
-            silence = found[0]
             met = await source.alerts(matcher)
             hidden = sum(silence.id in (alert.status.silenced_by or ()) for alert in met)
             return _active(silence, hidden, len(met), last)
@@ -192,6 +201,16 @@ class Unsilencing:
             return Outcome(state="done", answer=f"alertmanager ended silence {target.id}", touched=(target,))
         return reply
 
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        source, target = _source(context), plan.targets[0]
+
+        async def look() -> Found:
+            state = (await source.silence(target.id)).status.state
+            said = f"silence {target.id} is {clean(state, 20)}"
+            return Found(happened=state == "expired", said=said, touched=(target,))
+
+        return await settled(outcome, look, context)
+
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         source, id = _source(context), plan.targets[0].id
 
@@ -203,6 +222,17 @@ class Unsilencing:
             return Verdict(state="no effect", because=f"silence {id} is still {state}") if last else None
 
         return await watch(plan.deadline_s, look, LOOK_EVERY_S)
+
+
+def _made(plan: Plan, id: str) -> Target:
+    return Target(kind="silence", id=clean(id, 80), identity={"alert": str(plan.details["name"])})
+
+
+async def _marked(plan: Plan, context: Context) -> Silence | None:
+    """The silence whose comment has this plan's mark. Raises SourceError."""
+    matcher = equal("alertname", str(plan.details["name"]))
+    found = (one for one in await _source(context).silences(matcher) if str(plan.details["mark"]) in one.comment)
+    return next(found, None)
 
 
 def _missing(settings: Settings) -> str | None:

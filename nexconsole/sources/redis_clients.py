@@ -13,6 +13,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..errors import Unreachable
 from .redis_address import Address, Kind
 from .webclient import open_client, refuse_redirect
 
@@ -213,7 +214,13 @@ class Rest:
         self._places = asyncio.Semaphore(REST_AT_ONCE)
 
     async def _inspect(self, response: httpx.Response) -> None:
+        """The library takes a gateway's error document for the server's own refusal of the command."""
         refuse_redirect(self._source, response)
+        if response.status_code >= 500 or response.status_code in (408, 499):
+            at = f"{self._source.name} at {self._source.address}"
+            raise Unreachable(
+                self._source.name, f"{at} answers {response.status_code}: it, or a gateway before it, failed"
+            )
 
     async def values(self, keys: Sequence[str]) -> list[str | None]:
         answer: list[Any] = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...actions import backends, cron, deployments, literal, locks, outbox_worker, pods, providers, reconcile
+from ...actions import backends, cron, deployments, literal, locks, outbox_worker, pods, providers, reconcile, refunds
 from ...actions.cron import Route
 from ...actions.provider_rows import Table, circuit_of, table_of, value_of
 from ...model import Reading
@@ -243,7 +243,7 @@ def _reconcile(scene: Scene) -> Remedy:
         ),
         (
             Step("what it would credit that was never paid: rows, stuck (which it fails first), total; rows paid: owed",
-                 scene.psql(" ".join(reconcile.REFUNDS_SQL.split()).replace("$1", str(reconcile.ROUTE_STUCK_S)))),
+                 scene.psql(" ".join(refunds.REFUNDS_SQL.split()).replace("$1", str(refunds.ROUTE_STUCK_S)))),
             Step("is a worker at it? seconds left, -2 for none", scene.redis("TTL", reconcile.LOCK)),
             Step("which methods the route has; OPTIONS runs nothing", _options(reconcile.PATH)),
             Step("run it; every version known exports GET alone, POST does nothing there",

@@ -1,0 +1,65 @@
+"""An outcome that is unknown, settled by the system that was changed: done, not done, or still unknown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+from ..errors import SourceError
+from .action import Context
+from .plan import Outcome, Plan, Target
+
+WAIT_S = 30.0  # what a gateway gave up on may still come
+LOOK_EVERY_S = 1.0
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """An action that can ask the system that it changes whether it was done."""
+
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        """The outcome by now; `outcome` is unknown. Raises only bugs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What the system says. `touched` is what was changed, where it was."""
+
+    happened: bool
+    said: str
+    touched: tuple[Target, ...] = ()
+
+
+async def settled(
+    outcome: Outcome, look: Callable[[], Awaitable[Found]], context: Context, *, lingers: bool = True
+) -> Outcome:
+    """Look until it was done, or the time for a late effect is over.
+
+    Not done is final where an answer came, or where what was sent can't be at work any more (`lingers` is False).
+    """
+    loop = asyncio.get_running_loop()
+    wait_s = min(WAIT_S, context.settings.actions.verify_s)
+    began = loop.time()
+    context.progress("no answer proves what happened: asking the system itself")
+    while True:
+        trouble, found = "", None
+        try:
+            found = await look()
+        except SourceError as error:
+            trouble = str(error)
+        if found is not None and found.happened:
+            touched = (*outcome.touched, *found.touched)
+            return Outcome(state="done", answer=f"it was done: {found.said}; {outcome.answer}", touched=touched)
+        waited = loop.time() - began
+        if waited >= wait_s or (found is not None and outcome.answered):
+            break
+        await asyncio.sleep(max(0.0, min(LOOK_EVERY_S, wait_s - waited)))
+    if found is None:
+        return replace(outcome, answer=f"{outcome.answer}; and it could not be looked at: {trouble}")
+    if outcome.answered or not lingers:
+        said = f"not done: {found.said}; {outcome.answer}"
+        return Outcome(state="failed", answer=said, touched=outcome.touched)
+    late = f"not done so far: {found.said}, {waited:.0f} s after it was sent, which may still be at work"
+    return replace(outcome, answer=f"{late}; {outcome.answer}")
