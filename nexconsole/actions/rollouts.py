@@ -17,7 +17,7 @@ from ..signals.pods import OtherPod, Pod, describe, describe_other
 from ..signals.reservations import Reservations
 from ..signals.workloads import Autoscaler, Workloads, judge_rollout, scale
 from ..sources.deployment_pods import ending
-from ..text.units import duration
+from ..text.units import duration, several
 from . import lag, relief
 from .action import Context
 from .plan import Guard, Plan, Target, Verdict
@@ -218,12 +218,12 @@ def orphans(context: Context) -> Guard:
     value = value_of(context.readings(), "reservations", Reservations)
     if value is None:
         return Guard(name=name, level="warn", reason="how many purchases are in flight is not known: they may be lost")
-    waiting = sum(pile.pending - pile.stuck for pile in value.by_table.values())
+    waiting = value.pending - value.stuck
     if not waiting:
         return Guard(name=name, level="ok", reason="no purchase is in flight")
     reason = (
-        f"{waiting} rows are PENDING or RESERVED: purchases that a pod is in the middle of when it ends are left so,"
-        " until the reconciler frees them"
+        f"{several(waiting, 'purchase')} in flight: those that a pod is in the middle of when it ends stay PENDING and"
+        " RESERVED until the reconciler frees them"
     )
     return Guard(name=name, level="warn", reason=reason)
 

@@ -48,7 +48,10 @@ def detail(value: Reservations, space: Space) -> Picture:
         ((f"  {'table':<22}{'pending':>9}{'stuck':>9}{'oldest':>12}", "muted"),),
     )  # fmt: skip
     piles = list(value.by_table.items())
-    return Picture(picture.mood, head, Listing([name for name, _ in piles], lambda n: _row(*piles[n], space)))
+    foot: tuple[Line, ...] = ()
+    if sum(pile.pending for _, pile in piles) > value.pending and not low:
+        foot = ((("a purchase is one order and one activation, and counts once", "muted"),),)
+    return Picture(picture.mood, head, Listing([name for name, _ in piles], lambda n: _row(*piles[n], space)), foot)
 
 
 def brief(value: Reservations, space: Space) -> Line:

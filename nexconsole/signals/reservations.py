@@ -1,8 +1,9 @@
-"""Reservations: what the runbook calls pending, in every table that can mean it. (facts 1.5)"""
+"""Reservations: what the runbook calls pending, in each table that can mean it, a purchase once. (facts 1.5, 10.6)"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..errors import MissingSchema
@@ -25,8 +26,10 @@ class Pile:
 
 @dataclass(frozen=True, kw_only=True)
 class Reservations(Value):
-    """Sums over `by_table` ("purchase_orders", "activations", "offer_reservations"); `oldest_s` of all pending.
+    """What is pending, each purchase once: it is one purchase order and one activation.
 
+    `by_table` has each table's own rows ("purchase_orders", "activations", "offer_reservations"), so that their sum may
+    be twice as large. `stuck` purchases are those of which either row is; `oldest_s` is the age of the oldest row.
     A table that is missing is not in `by_table` and has a note. `capped`: a count reached its bound.
     """
 
@@ -37,6 +40,7 @@ class Reservations(Value):
     capped: bool = False
 
 
+NONE = Pile(pending=0, stuck=0, oldest_s=None)
 # A pile's table, what makes its row pending, and what makes a pending row stuck. Each is served by an
 # index: (status, expires_at) or (state, created_at); the oldest is the first of that index.
 PILES = {
@@ -51,6 +55,34 @@ SELECT (SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {pending} LIMIT $1) p)
         WHERE {pending} ORDER BY {order} LIMIT 1) AS oldest_s,
        $2::float8 AS stuck_after_s
 """
+
+
+# An order and its activation have one idempotency key, but for a prefix; where another version links them otherwise,
+# one customer's rows of the same minute are taken for the same purchases, as far as they go in pairs.
+ONCE_SQL = """
+WITH o AS (SELECT user_id, idempotency_key AS key, created_at, {orders_stuck} AS stuck FROM purchase_orders
+           WHERE {orders} LIMIT $1),
+     a AS (SELECT user_id, regexp_replace(idempotency_key, '^activation_', '') AS key, created_at,
+                  {activations_stuck} AS stuck FROM activations
+           WHERE {activations} LIMIT $1),
+     both_kinds AS (SELECT coalesce(o.user_id, a.user_id) AS user_id,
+                           floor(date_part('epoch', coalesce(o.created_at, a.created_at)) / 60) AS minute,
+                           o.user_id IS NOT NULL AS ordered, a.user_id IS NOT NULL AS activated,
+                           coalesce(o.stuck, false) OR coalesce(a.stuck, false) AS stuck
+                    FROM o FULL JOIN a ON a.key = o.key AND a.user_id = o.user_id),
+     one AS (SELECT count(*) FILTER (WHERE ordered AND activated) AS paired,
+                    count(*) FILTER (WHERE ordered AND activated AND stuck) AS paired_stuck,
+                    count(*) FILTER (WHERE NOT activated) AS orders,
+                    count(*) FILTER (WHERE NOT activated AND stuck) AS orders_stuck,
+                    count(*) FILTER (WHERE NOT ordered) AS activations,
+                    count(*) FILTER (WHERE NOT ordered AND stuck) AS activations_stuck
+             FROM both_kinds GROUP BY user_id, minute)
+SELECT coalesce(sum(paired + greatest(orders, activations)), 0)::int AS pending,
+       coalesce(sum(paired_stuck + greatest(orders_stuck, activations_stuck)), 0)::int AS stuck,
+       $2::float8 AS stuck_after_s
+FROM one
+"""
+PURCHASE = ("purchase_orders", "activations")
 
 
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> Reservations:
@@ -69,18 +101,44 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         async with sources.postgres.read(f"the {table} query") as tx:
             row = await tx.row(sql, bound, float(rules.stuck_after_s))
         piles[table] = Pile(pending=row["pending"], stuck=row["stuck"], oldest_s=row["oldest_s"])
-    if failure and not piles.keys() & {"purchase_orders", "activations"}:
+    if failure and not piles.keys() & set(PURCHASE):
         raise failure
     ages = [pile.oldest_s for pile in piles.values() if pile.oldest_s is not None]
+    purchases, doubt = await _once(sources, piles, bound, float(rules.stuck_after_s))
+    offers = piles.get("offer_reservations", NONE)
     return Reservations(
         source="postgres",
-        notes=tuple(notes),
-        pending=sum(pile.pending for pile in piles.values()),
-        stuck=sum(pile.stuck for pile in piles.values()),
+        notes=(*notes, *doubt),
+        pending=purchases.pending + offers.pending,
+        stuck=purchases.stuck + offers.stuck,
         oldest_s=max(ages, default=None),
         by_table=piles,
         capped=any(pile.pending >= bound for pile in piles.values()),
     )
+
+
+async def _once(
+    sources: Sources, piles: Mapping[str, Pile], bound: int, stuck_after_s: float
+) -> tuple[Pile, tuple[str, ...]]:
+    """Orders and activations as purchases, each once; and a note where that can't be told."""
+    orders, activations = (piles.get(table, NONE) for table in PURCHASE)
+    if not orders.pending or not activations.pending or max(orders.pending, activations.pending) >= bound:
+        # Of one kind alone each row is a purchase; beyond the bound the larger kind is counted well enough.
+        larger = max(orders, activations, key=lambda pile: pile.pending)
+        return replace(larger, stuck=max(orders.stuck, activations.stuck)), ()
+    try:
+        for table in PURCHASE:
+            await sources.postgres.require(table, "user_id", "idempotency_key")
+    except MissingSchema as error:
+        both = Pile(pending=orders.pending + activations.pending, stuck=orders.stuck + activations.stuck, oldest_s=None)
+        return both, (f"a purchase may be counted twice, as an order and as an activation: {error}",)
+    sql = ONCE_SQL.format(
+        orders=PILES["purchase_orders"][0], orders_stuck=PILES["purchase_orders"][1],
+        activations=PILES["activations"][0], activations_stuck=PILES["activations"][1],
+    )  # fmt: skip
+    async with sources.postgres.read("the purchases' query") as tx:
+        row = await tx.row(sql, bound, stuck_after_s)
+    return Pile(pending=row["pending"], stuck=row["stuck"], oldest_s=None), ()
 
 
 SIGNAL = Signal(name="reservations", read=read, timeout=6.0)

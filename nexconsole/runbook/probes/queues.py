@@ -84,7 +84,9 @@ def _piles(attribute: str, word: str) -> Callable[[View], Found]:
         count = getattr(value, attribute)
         tables = ", ".join(f"{getattr(pile, attribute)} {table}" for table, pile in value.by_table.items())
         more = "at least " if value.capped and count else ""
-        return Found(text=f"{more}{count} {word}" + (f": {tables}" if tables else ""), value=float(count))
+        twice = sum(getattr(pile, attribute) for pile in value.by_table.values()) > count
+        once = "; a purchase is one of each and counts once" if twice else ""
+        return Found(text=f"{more}{count} {word}" + (f": {tables}{once}" if tables else ""), value=float(count))
 
     return read
 
