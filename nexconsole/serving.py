@@ -13,6 +13,7 @@ import hmac
 import ipaddress
 import logging
 import os
+import re
 import secrets
 import signal
 import sys
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 
 from .errors import NexConsoleError, SettingsError
 from .settings import ENVIRONMENT
+from .text.redaction import is_secret_name
 
 try:
     import aiohttp_jinja2
@@ -39,8 +41,10 @@ COOKIE = "nexconsole"
 FONT = 20  # pixels: 106 by 30 cells on a picture of 1280 by 720
 MOST = 8  # watchers at once: each is a console that reads
 END_S = 3.0  # how long a watcher's console may take to end
-# What gives a right to change something stays with this process.
-KEPT_BACK = frozenset({"CRON_SECRET", TOKEN})
+# Variables with a secret's name that reading needs; every other one stays with this process.
+READING = frozenset(ENVIRONMENT) - {"CRON_SECRET"} | {"PGPASSWORD", "PGPASSFILE"}
+CLOUDS = ("AWS_", "GOOGLE_", "AZURE_", "ARM_")  # what credential plugins of a cluster ask for
+AGENTS = ("SSH_AUTH_SOCK", "GPG_AGENT_INFO")  # whoever reaches an agent acts as its owner
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
     " connect-src 'self' ws: wss:; frame-ancestors 'none'"
@@ -76,11 +80,43 @@ def _flags(given: Mapping[str, Any], config: str | None) -> list[str]:
 
 def _variables(given: Mapping[str, Any]) -> dict[str, str]:
     """The environment of a watcher's console."""
-    variables = {name: value for name, value in os.environ.items() if name not in KEPT_BACK}
+    variables = {name: value for name, value in os.environ.items() if _given_on(name)}
     for name, key in ENVIRONMENT.items():
         if given.get(key) is not None:
             variables[name] = str(given[key])
     return variables
+
+
+def _given_on(name: str) -> bool:
+    """Whether a watcher's console may have this variable: nothing in it gives a right to change something."""
+    if name in READING or name.startswith(CLOUDS):
+        return True
+    return name not in AGENTS and not is_secret_name(name)
+
+
+def _same(given: str, wanted: str) -> bool:
+    """Compared in constant time, whatever bytes came."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode())
+
+
+def _host_of(place: str) -> str:
+    """The host in a `host:port`; "" where it can't be understood."""
+    try:
+        return urlsplit(f"//{place}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _outside(request: web.Request) -> tuple[str, str, str]:
+    """The scheme, host and path prefix by which the watcher's browser calls us, behind a proxy or not."""
+    headers = request.headers
+    scheme, host, prefix = (
+        headers.get(name, "").partition(",")[0].strip()
+        for name in ("X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Prefix")
+    )
+    scheme = scheme if scheme in ("http", "https") else request.scheme
+    host = host if re.fullmatch(r"(?:[\w.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?", host) else request.host
+    return scheme, host, prefix.rstrip("/") if re.fullmatch(r"(?:/[\w.~-]{1,64}){1,8}/?", prefix) else ""
 
 
 def _is_loopback(host: str) -> bool:
@@ -185,18 +221,17 @@ class Serving(Server):
         return answer
 
     def _may_enter(self, request: web.Request) -> bool:
-        """Compared in constant time, whichever of the two came."""
-        token = hmac.compare_digest(request.query.get("token", "").encode(), self._token.encode())
-        cookie = hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), self._pass.encode())
+        token = _same(request.query.get("token", ""), self._token)
+        cookie = _same(request.cookies.get(COOKIE, ""), self._pass)
         return token or cookie
 
     def _is_own(self, request: web.Request) -> bool:
         """Whether a page of ours asks: another site's script must not open the websocket in a watcher's browser."""
-        place = urlsplit(f"//{request.host}").hostname or ""
-        if _is_loopback(self.host) and not _is_loopback(place):
+        proxied = "X-Forwarded-Proto" in request.headers or "X-Forwarded-Host" in request.headers
+        if _is_loopback(self.host) and not proxied and not _is_loopback(_host_of(request.host)):
             return False
         origin = request.headers.get("Origin")
-        return origin is None or urlsplit(origin).netloc == request.host
+        return origin is None or origin.partition("://")[2] in (request.host, _outside(request)[1])
 
     @property
     def _pass(self) -> str:
@@ -208,11 +243,18 @@ class Serving(Server):
     async def _page(self, request: web.Request) -> web.StreamResponse:
         """The page; whoever comes with the token gets a cookie first, and an address without it."""
         if "token" in request.query:
-            answer = web.HTTPSeeOther(f"/?fontsize={to_int(request.query.get('fontsize', ''), FONT)}")
-            answer.set_cookie(COOKIE, self._pass, httponly=True, samesite="Lax", path="/")
+            answer = web.HTTPSeeOther(f"?fontsize={to_int(request.query.get('fontsize', ''), FONT)}")
+            secure = _outside(request)[0] == "https"
+            answer.set_cookie(COOKIE, self._pass, httponly=True, samesite="Lax", path="/", secure=secure)
             return answer
-        self.public_url = f"{request.scheme}://{request.host}"  # as the watcher's browser calls us
-        return await self.handle_index(request)
+        scheme, host, prefix = _outside(request)
+        context = {
+            "font_size": to_int(request.query.get("fontsize", ""), FONT),
+            "app_websocket_url": f"{'wss' if scheme == 'https' else 'ws'}://{host}{prefix}/ws",
+            "config": {"static": {"url": "static/"}},
+            "application": {"name": self.title},
+        }
+        return aiohttp_jinja2.render_template("app_index.html", request, context)
 
     async def handle_websocket(self, request: web.Request) -> web.StreamResponse:
         """A console for this watcher, until he leaves."""

@@ -132,6 +132,38 @@ async def test_with_the_token_the_page_opens_and_the_address_forgets_it(served: 
         assert cookie["httponly"] and TOKEN not in cookie.value
 
 
+@pytest.mark.parametrize("cookie", [b"nexconsole=\xff\xfe", b"nexconsole=\xc3\xa9; a=\x80"])
+async def test_a_cookie_of_odd_bytes_is_refused_like_any_other(served: Served, cookie: bytes) -> None:
+    place = urlsplit(served.base)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: %b\r\nCookie: %b\r\n\r\n" % (place.netloc.encode(), cookie))
+    answer = await asyncio.wait_for(reader.readline(), 10)
+    writer.close()
+    assert b" 403 " in answer
+
+
+async def test_behind_a_proxy_with_tls_the_page_calls_back_by_its_address(served: Served) -> None:
+    proxy = {"Host": "war.example", "X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/room"}
+    async with browser() as session:
+        path = f"{served.base}/?token={TOKEN}"
+        async with session.get(path, headers=proxy, allow_redirects=False) as answer:
+            assert answer.status == 303 and answer.headers["Location"] == "?fontsize=20"
+            assert "Secure" in answer.headers["Set-Cookie"]
+            passed = {"nexconsole": answer.cookies["nexconsole"].value}
+        async with session.get(served.base, headers=proxy, cookies=passed) as answer:
+            page = await answer.text()
+            assert 'data-session-websocket-url="wss://war.example/room/ws"' in page and 'src="static/js' in page
+        headers = proxy | {"Cookie": f"nexconsole={passed['nexconsole']}"}
+        socket = await session.ws_connect(served.base + "/ws", origin="https://war.example", headers=headers)
+        await Watcher(socket).sees("no action yet")
+        await socket.close()
+        for wrong in ("war.example/evil", "[", '"><script>'):
+            async with session.get(served.base, headers=proxy | {"X-Forwarded-Host": wrong}, cookies=passed) as answer:
+                assert wrong not in await answer.text()
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+            await session.ws_connect(served.base + "/ws", origin="https://evil.example", headers=headers)
+
+
 async def test_another_sites_page_can_not_open_the_websocket(served: Served) -> None:
     async with browser() as session:
         await entered(served, session)
@@ -227,9 +259,13 @@ def test_a_watchers_console_has_no_means_to_act() -> None:
 
 
 def test_addresses_go_to_a_watchers_console_by_variables(monkeypatch) -> None:
-    monkeypatch.setenv("CRON_SECRET", "secret")
+    for name in ("CRON_SECRET", "ADMIN_TOKEN", "NEXNUM_ADMIN_JWT", "SSH_AUTH_SOCK", "GITHUB_TOKEN", "SMTP_PASSWORD"):
+        monkeypatch.setenv(name, "secret")
+    for name in ("AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "KUBECONFIG", "UPSTASH_REDIS_REST_TOKEN", "LANG"):
+        monkeypatch.setenv(name, "needed")
     given = {"postgres.url": "postgresql://u:p@db/n", "theme": "light"}
     assert serving._variables(given)["DATABASE_URL"] == "postgresql://u:p@db/n"
-    assert "CRON_SECRET" not in serving._variables(given)
+    assert "secret" not in serving._variables(given).values()
+    assert list(serving._variables(given).values()).count("needed") == 5
     assert serving._flags(given, None) == ["--theme", "light"]
     assert "postgres.url" in ENVIRONMENT.values()
