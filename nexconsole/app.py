@@ -281,6 +281,21 @@ class NexConsole(FrugalApp):
         except TimeoutError:
             self.log.warning("the sources did not close in time")
 
+    def _fatal_error(self) -> None:
+        """Textual's own report shows local variables: addresses with their passwords. This one shows none."""
+        error = sys.exc_info()[1] or self._exception
+        if error is None:
+            super()._fatal_error()
+            return
+        from rich.text import Text
+
+        from .diagnostics import crash_report
+        from .journal.scrubbing import secrets_of
+
+        self.bell()
+        self._exit_renderables.append(Text(crash_report(error, secrets_of(self.settings))))
+        self._close_messages_no_wait()
+
     def copy_to_clipboard(self, text: str) -> None:
         """Copy the text; on a shared screen as the watchers see it, for a clipboard is shared as easily."""
         shown = "\n".join(map(CURTAIN.over_command, text.split("\n")))

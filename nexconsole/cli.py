@@ -18,6 +18,7 @@ USAGE = 2
 
 def run(arguments: Sequence[str], splash: bool = False) -> int:
     """Run one command and return its exit code. `splash`: the alternate screen is already on."""
+    diagnostics.hide_secrets_of_crashes()
     try:
         arguments = _with_command(arguments)
         options = _parse(arguments)

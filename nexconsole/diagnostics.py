@@ -1,9 +1,17 @@
-"""The diagnostics log: a rotating file in the state folder, without secrets, never the screen."""
+"""The diagnostics log, a rotating file in the state folder, and the report of a crash: neither holds a secret."""
 
 from __future__ import annotations
 
 import logging
+import os
+import re
+import stat
+import sys
+import traceback
+from collections.abc import Iterable
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
+from types import TracebackType
 
 from . import paths
 from .sources.text import strip_controls
@@ -11,6 +19,7 @@ from .text.redaction import redact
 
 FILE_BYTES = 1_000_000
 FILES_KEPT = 3
+LONGEST_REPORT = 40_000  # characters of a crash's report
 
 
 class Redacted(logging.Formatter):
@@ -20,18 +29,59 @@ class Redacted(logging.Formatter):
         return redact(strip_controls(super().format(record))).replace("\n", "\n  ")
 
 
+class PrivateFile(RotatingFileHandler):
+    """Files that only this account can read, whatever the umask says; a link in their place is not followed."""
+
+    def _open(self) -> TextIOWrapper:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(self.baseFilename, flags, 0o600)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(0, "it is no plain file")
+            os.fchmod(descriptor, 0o600)  # an earlier version's may be open to others
+        except OSError:
+            os.close(descriptor)
+            raise
+        return open(descriptor, "a", encoding="utf-8", errors="backslashreplace")
+
+
 def start(level: str) -> str | None:
     """Send the program's log to the file. Returns a sentence if that can't be done; nothing else depends on it."""
     logging.raiseExceptions = False  # a full disk must not write tracebacks over the screen
     root = logging.getLogger()
-    folder = paths.state_folder()
     try:
+        folder = paths.state_folder()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handler = RotatingFileHandler(folder / "nexconsole.log", maxBytes=FILE_BYTES, backupCount=FILES_KEPT)
-    except OSError as error:
+        handler = PrivateFile(folder / "nexconsole.log", maxBytes=FILE_BYTES, backupCount=FILES_KEPT)
+    except (OSError, RuntimeError) as error:  # RuntimeError where the account has no home
         root.addHandler(logging.NullHandler())
-        return f"no diagnostics are written: {folder}: {error.strerror}"
+        return f"no diagnostics are written: {getattr(error, 'strerror', None) or error}"
     handler.setFormatter(Redacted("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root.addHandler(handler)
     logging.getLogger("nexconsole").setLevel(level.upper())
     return None
+
+
+def crash_report(error: BaseException, secrets: Iterable[str] = ()) -> str:
+    """What a developer needs of a bug: the stack and the message, no local variable, no secret.
+
+    `secrets` are words that are hidden wherever they stand, besides what looks like a credential.
+    """
+    text = redact(strip_controls("".join(traceback.format_exception(error))))
+    words = "|".join(re.escape(word) for word in secrets if word)
+    if words:
+        text = re.sub(words, "***", text)
+    cut = len(text) > LONGEST_REPORT
+    text = f"{text[: LONGEST_REPORT // 2]}\n…\n{text[-LONGEST_REPORT // 2 :]}" if cut else text
+    return f"{text.rstrip()}\nnexconsole: this is a bug in the console; please report it with the lines above"
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if logging.getLogger().handlers:
+        logging.getLogger("nexconsole").critical("a bug ended the command", exc_info=(kind, error, trace))
+    print(crash_report(error.with_traceback(trace)), file=sys.stderr)
+
+
+def hide_secrets_of_crashes() -> None:
+    """From now on a bug in a command is reported without what looks like a credential."""
+    sys.excepthook = _uncaught

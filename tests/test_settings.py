@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +84,31 @@ def test_a_secret_may_come_from_a_command(config):
     path = config(f"[postgres]\nurl = {{ command = ['{sys.executable}', '-c', 'print(\"{secret}\")'] }}")
     loaded = settings.load(path, environ={})
     assert loaded.settings.postgres.url == secret
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_command_that_others_could_have_written_is_not_run(config, tmp_path, mode):
+    ran = tmp_path / "ran"
+    path = config(f"[postgres]\nurl = {{ command = ['touch', '{ran}'] }}")
+    Path(path).chmod(mode)
+    with pytest.raises(
+        SettingsError, match=r"postgres\.url: its command is not run, since others can write .*chmod go-w"
+    ):
+        settings.load(path, environ={})
+    Path(path).chmod(0o600)
+    Path(path).parent.chmod(0o777)
+    try:
+        with pytest.raises(SettingsError, match="others can write"):
+            settings.load(path, environ={})
+    finally:
+        Path(path).parent.chmod(0o700)
+    assert not ran.exists()
+
+
+def test_a_file_that_others_can_write_is_read_where_it_runs_nothing(config):
+    path = config("[postgres]\nurl = 'postgresql://db/n'")
+    Path(path).chmod(0o666)
+    assert settings.load(path, environ={}).settings.postgres.url == "postgresql://db/n"
 
 
 def test_a_headers_value_may_come_from_a_command(config):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import socket
+import stat
 import subprocess
 import tomllib
 from collections.abc import Callable, Mapping
@@ -83,7 +85,7 @@ def load(
     file = Path(path) if path else paths.config_file()
     if path or file.exists():
         document = _read_toml(file)
-        _run_secret_commands(document, str(file))
+        _run_secret_commands(document, file)
         _convert(document, lambda key: str(file))
         values = _flatten(document)
         origins = dict.fromkeys(values, str(file))
@@ -153,18 +155,42 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise SettingsError(f"{file}: is not TOML: {error}") from error
 
 
-def _run_secret_commands(document: dict[str, Any], origin: str) -> None:
-    """Replace `{ command = [...] }` at a secret's place by the first line that the command prints."""
+def _run_secret_commands(document: dict[str, Any], file: Path) -> None:
+    """Replace `{ command = [...] }` at a secret's place by the first line that the command prints.
+
+    Raises SettingsError also where somebody else could have written the command.
+    """
     for key in SECRETS:
         table, _, name = key.partition(".")
         section = document.get(table)
         given = section.get(name) if isinstance(section, dict) else None
         if isinstance(given, dict) and set(given) == {"command"}:
-            section[name] = _output(given["command"], f"{origin}: {key}")
+            _refuse_foreign(file, key)
+            section[name] = _output(given["command"], f"{file}: {key}")
         elif isinstance(given, dict):  # headers: each value may be one
             for header, value in given.items():
                 if isinstance(value, dict) and set(value) == {"command"}:
-                    given[header] = _output(value["command"], f"{origin}: {key}.{header}")
+                    _refuse_foreign(file, f"{key}.{header}")
+                    given[header] = _output(value["command"], f"{file}: {key}.{header}")
+
+
+def _refuse_foreign(file: Path, key: str) -> None:
+    """Run nothing that another account could have put there: in the file, or in a folder on the way to it."""
+    try:
+        place = file.resolve(strict=True)
+        for one in (place, *place.parents):
+            found = one.stat()
+            others = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+            sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
+            if found.st_uid not in (0, os.geteuid()):
+                why = f"{one} belongs to another account"
+            elif others and not sticky:
+                why = f"others can write {one}: chmod go-w {shlex.quote(str(one))}"
+            else:
+                continue
+            raise SettingsError(f"{file}: {key}: its command is not run, since {why}")
+    except OSError as error:
+        raise SettingsError(f"{file}: {key}: its command is not run: {error.strerror}") from error
 
 
 def _output(command: Any, where: str) -> str:
