@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shutil
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ class Side:
     authority: str = ""  # PEM
     answer: Callable[[str], tuple[int, Any, dict[str, str]]] = lambda path: (200, DEPLOYMENT, {})
     seen: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
+    certificates: list[str] = field(default_factory=list)  # whose client certificate came with a request
 
     @property
     def who(self) -> list[tuple[str, str]]:
@@ -42,6 +44,8 @@ class Side:
         names = [(name.lower(), value) for name, value in request.headers.items()]
         who = sorted((name, value) for name, value in names if name.startswith(IDENTITY))
         self.seen.append((request.path, who))
+        if shown := request.get_extra_info("peercert"):
+            self.certificates += [value for part in shown["subject"] for key, value in part if key == "commonName"]
         if request.path == "/version":
             return web.json_response(VERSION)
         status, body, headers = self.answer(request.path)
@@ -49,9 +53,13 @@ class Side:
 
 
 @asynccontextmanager
-async def api_side(*, tls: bool = True) -> AsyncIterator[Side]:
+async def api_side(*, tls: bool = True, clients: str = "") -> AsyncIterator[Side]:
+    """`clients` is the PEM of whoever must vouch for a client's certificate."""
     side, app = Side(), web.Application()
     context, side.authority = server_tls() if tls else (None, "")
+    if clients and context is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=clients)
     app.router.add_route("*", "/{path:.*}", side.handle)
     runner = web.AppRunner(app)
     await runner.setup()
@@ -66,7 +74,8 @@ async def api_side(*, tls: bool = True) -> AsyncIterator[Side]:
 def kubeconfig(folder: Path, to: Side | str, user: dict[str, Any], name: str = "kc.yaml", **cluster: Any) -> Path:
     """One cluster, one user, one context with a namespace of its own."""
     server = to if isinstance(to, str) else to.url
-    if isinstance(to, Side) and to.authority and "insecure-skip-tls-verify" not in cluster:
+    own = {"insecure-skip-tls-verify", "certificate-authority"}
+    if isinstance(to, Side) and to.authority and not own & set(cluster):
         cluster = {"certificate-authority-data": base64.b64encode(to.authority.encode()).decode(), **cluster}
     document = {
         "current-context": "prod",
