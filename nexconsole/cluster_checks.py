@@ -15,7 +15,7 @@ from .actions import literal
 from .actions.cluster import Rule
 from .actions.registry import ACTIONS
 from .checks import Check
-from .errors import BadAnswer, Busy, Denied, NotConfigured, SourceError, TimedOut, Unreachable
+from .errors import BadAnswer, Busy, Denied, Missing, NotConfigured, SourceError, TimedOut, Unreachable
 from .sources import cluster_access
 from .sources.containers import log_container
 from .sources.deployment_pods import ending
@@ -102,7 +102,7 @@ async def _deployment(kubernetes: Kubernetes, settings: Settings) -> Check:
         return Check(area=AREA, what="deployment", state="absent", said=str(error), advice=told)
     except SourceError as error:
         told = advice(error, settings, kubernetes.access)
-        if str(error).startswith("there is no ") and (others := await _others(kubernetes)):
+        if isinstance(error, Missing) and (others := await _others(kubernetes)):
             told = f"{told}; there are {others}"
         return Check(area=AREA, what="deployment", state="fail", said=str(error), advice=told)
     where = f"{kubernetes.namespace}/{name}"
@@ -132,7 +132,7 @@ async def _others(kubernetes: Kubernetes) -> str:
 
 
 def _answers(kubernetes: Kubernetes) -> bool:
-    return kubernetes.health.kind in ("denied", "failed") and "401" not in (kubernetes.health.error or "")
+    return kubernetes.health.kind in ("denied", "missing", "failed") and "401" not in (kubernetes.health.error or "")
 
 
 async def _account(kubernetes: Kubernetes) -> Check:

@@ -47,6 +47,12 @@ class Denied(SourceError):
     kind = "denied"
 
 
+class Missing(SourceError):
+    """The source answered that there is no object of that name."""
+
+    kind = "missing"
+
+
 class AdmissionRefused(SourceError):
     """The source knows the account and its rights, and says no to this request: a policy, a quota, a freeze."""
 

@@ -16,10 +16,11 @@ from small_cluster import until
 
 from nexconsole.actions import lag
 from nexconsole.actions.action import ActionError
-from nexconsole.actions.deployments import BACK, SCALE_ACTION
+from nexconsole.actions.deployments import SCALE_ACTION
 from nexconsole.actions.perform import perform
 from nexconsole.actions.plan import Outcome
 from nexconsole.actions.pods import RESTART
+from nexconsole.actions.rollback import BACK
 from nexconsole.drill.kubernetes.apiserver import ApiServer
 from nexconsole.signals.workloads import Release
 

@@ -11,11 +11,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from ..errors import NexConsoleError, SourceError
+from ..errors import Denied, NexConsoleError, SourceError
 from ..sources.kubernetes import Kubernetes, body_of
+from ..sources.kubernetes_refusals import words
 from ..sources.resources import Deployment
 from .action import Context
-from .answers import MAYBE, NOTHING
+from .answers import GATEWAYS, NOTHING, lost, proves_refusal, unproven
 from .plan import Guard, Outcome
 
 if TYPE_CHECKING:
@@ -100,10 +101,10 @@ class Cluster:
             query = {**query, "dryRun": "All"}
         try:
             async with asyncio.timeout(self._limit_s):
-                await source._ready(self._limit_s)
+                client = await source.ready(self._limit_s)
                 sent = not dry
-                response = await source.send(
-                    write.method, write.path, query=query, body=body, content_type=write.content_type
+                response = await source.send_by(
+                    client, write.method, write.path, query=query, body=body, content_type=write.content_type
                 )
                 async with response:
                     if not 200 <= response.status < 300:
@@ -112,27 +113,29 @@ class Cluster:
         except aiohttp.ClientConnectorError as error:
             return Outcome(state="failed", answer=f"{source.explain(error)}: nothing was sent")
         except TimeoutError:
-            return _lost(f"{at} was not answered within {self._limit_s:g} s", sent)
+            return lost(f"{at} was not answered within {self._limit_s:g} s", sent)
         except NexConsoleError as error:
-            return _lost(str(error), sent)
-        except (aiohttp.ClientError, msgspec.DecodeError, OSError) as error:
-            return _lost(str(source.explain(error) or source._network(error)), sent)  # type: ignore[arg-type]
+            return lost(str(error), sent)
+        except msgspec.DecodeError:
+            sentence = f"{at} was answered with something that is no object: is there a proxy before it?"
+            return unproven(sentence) if sent else lost(sentence, sent)
+        except (aiohttp.ClientError, OSError) as error:
+            return lost(str(source.explain(error) or source._network(error)), sent)  # type: ignore[arg-type]
 
     async def _refused(self, response: Any, write: Write, dry: bool) -> Outcome:
-        """A server's own trouble leaves it open whether it was done; everything else it says is a no."""
-        name = write.path.rpartition("/")[2]
+        """A 4xx in the API server's own words is a no, and nothing was done; anything else leaves that open."""
         rule, status = write.rule, response.status
-        said = str(await self._kubernetes.refused(response, rule.verb, rule.resource, name))
-        if status >= 500:
-            return _lost(said, not dry)
-        if status == 403:
+        own_words = await words(response)
+        error = self._kubernetes.refusal(response, own_words, rule.verb, rule.resource, write.path.rpartition("/")[2])
+        said = str(error)
+        if not proves_refusal(status, own_words):
+            if dry or status == 401:
+                return lost(said, sent=False)
+            return lost(said, sent=True) if status in GATEWAYS else unproven(said)
+        if isinstance(error, Denied) and status == 403:
             said = f"{said} ({rule.grant})"
         state = "refused" if status == 403 or status in NO_MORE else "failed"
         return Outcome(state=state, answer=f"{said}: {NOTHING}")
-
-
-def _lost(sentence: str, sent: bool) -> Outcome:
-    return Outcome(state="unknown" if sent else "failed", answer=f"{sentence}: {MAYBE if sent else NOTHING}")
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""deployment.scale and rollout.undo: how many pods there are, and which revision they run. (facts 6)"""
+"""deployment.scale: how many pods there are. (facts 6)"""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from ..errors import ActionError, SourceError
 from ..model import Reading
 from ..signals.workloads import Workloads
 from ..sources.text import clean
-from . import literal, revisions, rollouts
+from . import literal, rollouts
 from .action import Argument, Context, Suggestion, make_plan
 from .cluster import MERGE, Cluster, Rule, Write, may, open_cluster, rehearsed
 from .guards import fresh
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
 from .provider_rows import value_of
-from .revisions import HISTORY, READ, ROLL, Revision
+from .revisions import READ
 from .rollouts import Arrival, Scene
+from .settlement import Found, settled
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -56,7 +57,7 @@ class Scale:
         return await may(context, SCALE)
 
     async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
-        to = _count(arguments.get("replicas", ""), "replicas", MOST)
+        to = whole_number(arguments.get("replicas", ""), "replicas", MOST)
         scene, settings = await rollouts.look(context), context.settings
         now, name = scene.wanted, settings.kubernetes.deployment
         if to == now:
@@ -132,11 +133,21 @@ class Scale:
         done = f"the server accepted it: deployment {plan.targets[0].id} is scaled from {now} to {to}"
         return Outcome(state="done", answer=done, touched=plan.chosen)
 
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        async def look() -> Found:
+            deployment = await context.sources.kubernetes.deployment()
+            now, to = deployment.spec.replicas, plan.details["to"]
+            same = deployment.metadata.uid == plan.details["uid"]
+            said = f"deployment {plan.targets[0].id} is scaled to {now}"
+            return Found(happened=same and now == to, said=said, touched=plan.chosen if now == to else ())
+
+        return await settled(outcome, look, context)
+
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         return await rollouts.aftermath(plan, context, lambda scene: _scaled(plan, outcome, scene))
 
 
-def _count(text: str, name: str, most: int) -> int:
+def whole_number(text: str, name: str, most: int) -> int:
     if not (text.strip().isascii() and text.strip().isdigit()) or int(text) > most:
         raise ActionError(f"{name} is a number from 0 to {most}, not {clean(text, 40) or 'nothing'}")
     return int(text)
@@ -198,129 +209,5 @@ def _scaled(plan: Plan, outcome: Outcome, scene: Scene) -> Arrival:
     return Arrival(there=scene.ready == to and len(scene.pods) == to, said=said)
 
 
-class Back:
-    """An older revision's pod template again. What that version did to the database stays."""
-
-    name = "rollout.undo"
-    title = "Go back to the revision before"
-    synonyms = ("rollback", "roll back", "revert deploy", "previous version", "undo deployment", "undo release")
-    arguments = (Argument(name="revision", kind="count", required=False, help="without it the one before"),)
-    rights = (READ, ROLL, HISTORY)
-
-    def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
-        workloads = value_of(readings, "workloads", Workloads)
-        if workloads is None:
-            return ()
-        ill = workloads.rollout in ("stuck", "progressing")
-        why = f"its rollout is {workloads.rollout}: {workloads.rollout_note}" if ill else "no rollout is running"
-        title = f"Roll {workloads.deployment} back to the revision before - {why}"
-        return (Suggestion(title=title, arguments={}, weight=0.4 if workloads.rollout == "stuck" else 0.05),)
-
-    def unavailable(self, settings: Settings, sources: Sources) -> str | None:
-        return rollouts.missing(sources)
-
-    async def permitted(self, context: Context) -> Guard:
-        guards = [await may(context, ROLL), await may(context, HISTORY)]
-        return next((guard for guard in guards if guard.level != "ok"), guards[0])
-
-    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
-        wanted = arguments.get("revision", "").strip()
-        number = _count(wanted, "revision", 1_000_000_000) if wanted else 0
-        scene, settings = await rollouts.look(context), context.settings
-        meta, name = scene.deployment.metadata, settings.kubernetes.deployment
-        async with open_cluster(context) as cluster:
-            history = await revisions.read(cluster)
-            to, now = revisions.choose(history, number), history.current
-            allowed = await may(context, ROLL)
-            tried = await rehearsed(cluster, revisions.write(cluster, history, to, meta.uid), allowed)
-        difference = revisions.difference(now, to)
-        details = {
-            "uid": meta.uid,
-            "generation": meta.generation,
-            "revision": to.number,
-            "template": to.mark,
-            "pods": [pod.uid for pod in scene.pods],
-            "ready": scene.ready,
-            **await rollouts.troubles(context),
-        }
-        pods = [pod.name for pod in scene.pods]
-        same = Guard(name="difference", level="ok", reason=difference.text)
-        if difference.restart_only:
-            reason = "the revisions differ by a restart only: the same version starts again, nothing is taken back"
-            same = Guard(name="difference", level="warn", reason=reason)
-        undo = back_command(settings, now.number)
-        return make_plan(
-            context,
-            action=self.name,
-            arguments={"revision": str(to.number)},
-            targets=(rollouts.deployment_target(scene, settings), _set_target(to), *rollouts.pod_targets(scene.pods)),
-            effect=f"Takes {name} from revision {now.number} back to {to.number} ({difference.text}): its"
-            f" {len(scene.pods)} pods are replaced one after the other. What the newer version wrote stays",
-            command=back_command(settings, to.number),
-            guards=(
-                allowed,
-                tried,
-                same,
-                rollouts.unfinished(scene, level="warn"),
-                rollouts.liveness(scene),
-                rollouts.memory(context, pods),
-                rollouts.orphans(context),
-                *rollouts.apart(scene),
-                fresh(context, "transactions"),
-            ),
-            confirm=Confirm(kind="type", text=name),
-            undo=Undo(action=self.name, arguments={"revision": str(now.number)}, command=undo),
-            watch=f"all pods run revision {to.number}'s template and are ready, and purchases fail less than before"
-            f"{rollouts.awaited(details)}",
-            deadline_s=rollouts.deadline(context),
-            details=details,
-        )
-
-    async def execute(self, plan: Plan, context: Context) -> Outcome:
-        number = int(plan.details["revision"])  # type: ignore[call-overload]
-        async with open_cluster(context) as cluster:
-            try:
-                history = await revisions.read(cluster)
-                to = revisions.choose(history, number)
-            except (SourceError, ActionError) as error:
-                state = "refused" if isinstance(error, ActionError) else "failed"
-                return Outcome(state=state, answer=f"{error}: nothing was changed")
-            if why := rollouts.changed(plan, history.uid, history.generation):
-                return Outcome(state="refused", answer=why)
-            if to.mark != plan.details["template"]:
-                said = f"revision {number} is another template by now: nothing was changed"
-                return Outcome(state="refused", answer=said)
-            answer = await cluster.send(revisions.write(cluster, history, to, history.uid, history.version))
-        if isinstance(answer, Outcome):
-            return answer
-        done = f"the server accepted it: the deployment has revision {number}'s template"
-        return Outcome(state="done", answer=done, touched=plan.chosen)
-
-    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
-        return await rollouts.aftermath(plan, context, lambda scene: _went_back(plan, outcome, scene))
-
-
-def back_command(settings: Settings, revision: int | str) -> str:
-    name = f"deployment/{settings.kubernetes.deployment}"
-    return literal.kubectl(settings, "rollout", "undo", name, f"--to-revision={revision}")
-
-
-def _set_target(to: Revision) -> Target:
-    shown = {"revision": to.number, "images": ", ".join(to.images)}
-    return Target(kind="replicaset", id=to.name, identity={"uid": to.uid, "template": to.mark}, shown=shown)
-
-
-def _went_back(plan: Plan, outcome: Outcome, scene: Scene) -> Arrival:
-    """The pods run what the order put there; where no answer came, the spec must have changed at all."""
-    old = set(plan.details["pods"])  # type: ignore[call-overload]
-    if scene.deployment.metadata.generation == plan.details["generation"]:
-        return Arrival(there=False, said="the order to go back never reached the deployment", otherwise="no effect")
-    ready = scene.deployment.status.updated_replicas if scene.rollout == "complete" else 0
-    new = sum(pod.ready for pod in scene.pods if pod.uid not in old)
-    said = f"{max(new, ready)} of {scene.wanted} pods of the revision ready"
-    return Arrival(there=scene.rollout == "complete" and scene.ready >= scene.wanted, said=said)
-
-
 SCALE_ACTION = Scale()
-BACK = Back()
-ACTIONS = (SCALE_ACTION, BACK)
+ACTIONS = (SCALE_ACTION,)

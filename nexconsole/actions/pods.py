@@ -10,6 +10,7 @@ from ..errors import ActionError, SourceError
 from ..model import Reading
 from ..signals.pods import Pod
 from ..signals.workloads import Workloads
+from ..sources.deployment_pods import ending
 from ..sources.text import clean
 from . import literal, rollouts
 from .action import Argument, Context, Suggestion, make_plan
@@ -18,6 +19,7 @@ from .guards import fresh
 from .plan import Confirm, Guard, Outcome, Plan, Verdict
 from .provider_rows import value_of
 from .rollouts import Arrival, Scene
+from .settlement import Found, settled
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -160,6 +162,25 @@ class Restart:
         if isinstance(answer, Outcome):
             return answer
         return Outcome(state="done", answer=f"the server accepted it: {done}", touched=plan.chosen)
+
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        look = self._look_pod if "pod" in plan.details else self._look_stamp
+        return await settled(outcome, lambda: look(plan, context), context)
+
+    async def _look_pod(self, plan: Plan, context: Context) -> Found:
+        name = str(plan.details["pod"])
+        pod = await context.sources.kubernetes.pod(name)
+        gone = pod is None or pod.metadata.uid != plan.details["uid"]
+        ended = gone or ending(pod)  # type: ignore[arg-type]
+        said = f"pod {name} {'is gone' if gone else 'is ending' if ended else 'is there still'}"
+        return Found(happened=ended, said=said, touched=plan.chosen if ended else ())
+
+    async def _look_stamp(self, plan: Plan, context: Context) -> Found:
+        deployment = await context.sources.kubernetes.deployment()
+        stamp = (deployment.spec.template.metadata.annotations or {}).get(RESTARTED_AT, "")
+        there = deployment.metadata.uid == plan.details["uid"] and stamp == plan.details["stamp"]
+        said = f"the deployment {'is restarting by this order' if there else 'has no order of this time'}"
+        return Found(happened=there, said=said, touched=plan.chosen if there else ())
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         one = "pod" in plan.details

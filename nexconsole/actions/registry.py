@@ -12,12 +12,14 @@ from . import (
     pods,
     providers,
     reconcile,
+    rollback,
     silences,
     slots,
 )
 from .action import Action
 
 MODULES = (
-    providers, circuits, reconcile, outbox_worker, outbox, locks, pods, deployments, backends, silences, slots,
+    providers, circuits, reconcile, outbox_worker, outbox, locks, pods, deployments, rollback, backends,
+    silences, slots,
 )  # fmt: skip
 ACTIONS: dict[str, Action] = {action.name: action for module in MODULES for action in module.ACTIONS}

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ..errors import ActionError, BadAnswer
+from ..signals.releases import numbers, taken_back
 from ..sources.text import clean
 from .cluster import JSON_PATCH, Cluster, Rule, Write
 
@@ -58,7 +59,10 @@ class Revision:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """The deployment's identity, its annotations, and its revisions, the newest first."""
+    """The deployment's identity, its annotations, and its revisions, the newest first.
+
+    `withdrawn` are the numbers of those that were released and taken back.
+    """
 
     uid: str
     generation: int
@@ -66,6 +70,7 @@ class History:
     annotations: Mapping[str, str]
     current: Revision
     revisions: tuple[Revision, ...]
+    withdrawn: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,18 +107,24 @@ def _history(cluster: Cluster, deployment: Mapping[str, Any], found: Mapping[str
         annotations=meta.get("annotations") or {},
         current=current,
         revisions=revisions,
+        withdrawn=taken_back(numbers(one.annotations) for one in revisions),
     )
 
 
 def choose(history: History, number: int) -> Revision:
-    """The revision of that number; for 0 the newest that differs from the current one by more than a restart, or
-    where there is none the newest other one. Raises ActionError."""
+    """The revision of that number; for 0 the newest that differs from the current one by more than a restart and was
+    not taken back, or where there is none the newest other one. Raises ActionError: what was taken back is released
+    again only by its number."""
     others = [one for one in history.revisions if one.number != history.current.number]
     if number == 0:
         if not others:
             raise ActionError("the deployment has no other revision to go back to: its history is empty")
-        differing = (one for one in others if not difference(history.current, one).restart_only)
-        return next(differing, others[0])
+        differing = [one for one in others if not difference(history.current, one).restart_only]
+        good = [one for one in differing if one.number not in history.withdrawn]
+        if differing and not good:
+            named = ", ".join(f"{one.number} ({', '.join(one.images)})" for one in differing[:NUMBERS_SHOWN])
+            raise ActionError(f"every other revision was taken back already: {named}. Name one to release it again")
+        return (good or others)[0]
     if number == history.current.number:
         raise ActionError(f"revision {number} is what the deployment runs already")
     found = next((one for one in others if one.number == number), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from ..sources.resources import Deployment, ReplicaSet
 from ..sources.text import clean
 
 REVISION = "deployment.kubernetes.io/revision"
+PAST = "deployment.kubernetes.io/revision-history"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 TEMPLATE_HASH = "pod-template-hash"
 READ_EVERY_S = 60.0
@@ -25,7 +26,7 @@ class Release:
     `since`: when this template was first rolled out, however often it was restarted or gone back to since; None where
     that is not known, and `why` says why. `images` are its containers', `before` those of the newest other release,
     "" where the history has none, and `before_since` when that was first rolled out. `lacks` names the right that it
-    takes to know.
+    takes to know. `withdrawn` is the newest release that was taken back: "app:2 (revision 2)".
     """
 
     revision: str
@@ -36,11 +37,33 @@ class Release:
     before_since: datetime | None = None
     why: str = ""
     lacks: str = ""
+    withdrawn: str = ""
 
     @property
     def gone_back(self) -> bool:
         """Whether the other release is the newer one, and was taken back."""
         return self.since is not None and self.before_since is not None and self.before_since > self.since
+
+
+def numbers(annotations: Mapping[str, str] | None) -> tuple[int, int]:
+    """The first and the present revision number of a ReplicaSet; (0, 0) where it has none."""
+    noted = annotations or {}
+    past = [*noted.get(PAST, "").split(","), noted.get(REVISION, "")]
+    known = [int(one) for one in past if one.isascii() and one.isdigit()]
+    return (min(known), known[-1]) if known and noted.get(REVISION, "").isdigit() else (0, 0)
+
+
+def taken_back(sets: Iterable[tuple[int, int]]) -> frozenset[int]:
+    """The present numbers of the revisions that were released and given up for one that is older than they.
+
+    `sets` are the first and present numbers. Going back gives an old revision a new number, and it stays the older one.
+    """
+    known = tuple(sets)
+    return frozenset(
+        number
+        for first, number in known
+        if any(other < first and other_number > number for other, other_number in known if other)
+    )
 
 
 async def read(kubernetes: Kubernetes, deployment: Deployment, last: Release | None, now: datetime) -> Release:
@@ -63,6 +86,9 @@ def release(sets: Sequence[ReplicaSet], revision: str, now: datetime) -> Release
     same = [one for one in sets if _meaning(one) == _meaning(current)]
     others = [one for one in sets if one not in same and _number(one).isdigit()]
     before = max(others, key=lambda one: int(_number(one)), default=None)
+    back = taken_back(numbers(one.metadata.annotations) for one in sets)
+    given_up = [one for one in others if int(_number(one)) in back]
+    last = max(given_up, key=lambda one: int(_number(one)), default=None)
     born = [one.metadata.creation_timestamp for one in same if one.metadata.creation_timestamp is not None]
     return Release(
         revision=clean(revision, 20),
@@ -72,6 +98,7 @@ def release(sets: Sequence[ReplicaSet], revision: str, now: datetime) -> Release
         before=_images(before) if before is not None else "",
         before_since=before.metadata.creation_timestamp if before is not None else None,
         why="" if born else "its revisions have no dates",
+        withdrawn=f"{_images(last)} (revision {_number(last)})" if last is not None else "",
     )
 
 

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from ..errors import BadAnswer, Busy, Denied, NotConfigured, SourceError, Unreachable
+from ..errors import BadAnswer, Busy, Denied, Missing, NotConfigured, SourceError, Unreachable
 from ..model import SourceHealth
 from . import cluster_access
 from .clients import Clients
@@ -24,7 +24,7 @@ from .cluster_access import Access
 from .deployment_pods import LabelledPods, Owners
 from .kubernetes_link import Link
 from .kubernetes_login import Keyring
-from .kubernetes_refusals import Asked, refusal
+from .kubernetes_refusals import Asked, refusal, words
 from .logs import Logs
 from .resources import (
     Autoscaler,
@@ -99,11 +99,7 @@ class Kubernetes(Source):
                 path = self._path("apis/apps/v1", "deployments", name)
                 self._deployment = await self._read(path, Deployment, "get", "deployments.apps", name)
         except SourceError as error:
-            if (
-                self._deployment is None
-                and cluster_access.implicit(self.settings)
-                and str(error).startswith("there is no ")
-            ):
+            if self._deployment is None and cluster_access.implicit(self.settings) and isinstance(error, Missing):
                 raise self._not_ours(error) from error
             raise
         return self._deployment
@@ -130,6 +126,14 @@ class Kubernetes(Source):
                 found = await self._read(self._path("api/v1", "pods"), PodList, "list", "pods", query=query)
             self._listed = (time.monotonic(), await self._owners.split(found.items or ()))
             return self._listed[1]
+
+    async def pod(self, name: str) -> Pod | None:
+        """That pod as it is at this moment; None where there is none."""
+        async with self.exchange(self.settings.timeout_s, "the pod query"):
+            try:
+                return await self._read(self._path("api/v1", "pods", name), Pod, "get", "pods", name)
+            except Missing:
+                return None
 
     async def _sets(self) -> tuple[ReplicaSet, ...]:
         return await self.revisions(self._deployment or await self.deployment())
@@ -241,7 +245,7 @@ class Kubernetes(Source):
         """
         import aiohttp
 
-        client = await self._ready(self.settings.timeout_s)
+        client = await self.ready(self.settings.timeout_s)
         query = {"container": container, "follow": "true", "timestamps": "true", **query}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.settings.timeout_s)
         path = self._path("api/v1", "pods", pod, "log")
@@ -261,13 +265,13 @@ class Kubernetes(Source):
     async def exchange(self, timeout_s: float, what: str) -> AsyncIterator[None]:
         """As every source's, once the kubeconfig is read and its credentials are there: they have their own limit."""
         try:
-            await self._ready(timeout_s)
+            await self.ready(timeout_s)
         except SourceError as error:
             raise self._failed(error, error) from error.__cause__
         async with super().exchange(timeout_s, what):
             yield
 
-    async def _ready(self, patience_s: float) -> Any:
+    async def ready(self, patience_s: float) -> Any:
         """The client, with what it may send. Raises SourceError, also while the server has asked to be left alone."""
         await self.clients.wait(self.module)
         if (left := self._busy_until - time.monotonic()) > 0:
@@ -324,24 +328,25 @@ class Kubernetes(Source):
 
     async def send(self, method: str, path: str, **sent: Any) -> aiohttp.ClientResponse:
         """One request with the kubeconfig's credentials, proxy and TLS, within the time limit of the settings."""
+        return await self.send_by(await self.ready(self.settings.timeout_s), method, path, **sent)
+
+    async def send_by(self, client: Any, method: str, path: str, **sent: Any) -> aiohttp.ClientResponse:
+        """The same by the client that `ready` gave: from here on something is sent."""
         import aiohttp
 
-        client = await self._ready(self.settings.timeout_s)
         timeout = aiohttp.ClientTimeout(total=self.settings.timeout_s + 1)
         return await self._link.send(client, method, path, timeout=timeout, **sent)
 
     async def refused(self, response: aiohttp.ClientResponse, verb: str, resource: str, name: str) -> SourceError:
         """The sentence for a status that is not success; what follows from it for the next request is taken up."""
+        return self.refusal(response, await words(response), verb, resource, name)
+
+    def refusal(self, response: aiohttp.ClientResponse, said: str, verb: str, resource: str, name: str) -> SourceError:
+        """The same for whoever has read the server's `words`."""
         login = self.access.login.kind if self.access is not None else ""
-        asked = Asked(
-            at=f"kubernetes at {self.address}",
-            namespace=self.namespace,
-            verb=verb,
-            resource=resource,
-            name=name,
-            login=login,
-        )
-        error = await refusal(response, asked)
+        at, namespace = f"kubernetes at {self.address}", self.namespace
+        asked = Asked(at=at, namespace=namespace, verb=verb, resource=resource, name=name, login=login)
+        error = refusal(response, said, asked)
         if response.status == 401:
             self._link.refuse(error)
         if isinstance(error, Busy):

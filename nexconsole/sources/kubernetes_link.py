@@ -50,6 +50,7 @@ class Link:
         async with self._making:
             await self._look()
         await self.credentials.ready(patience_s)
+        self.credentials.headers()  # what can't be sent is said before anything is
         async with self._making:
             made_of = (self.access, self.credentials.certificate)
             if self._client is None or self._made_of != made_of:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from ..errors import AdmissionRefused, BadAnswer, Busy, Denied, SourceError, Unreachable
+from ..errors import AdmissionRefused, BadAnswer, Busy, Denied, Missing, SourceError, Unreachable
 from .resources import Status
 from .text import clean
 
@@ -37,10 +37,19 @@ class Asked:
     login: str = ""
 
 
-async def refusal(response: aiohttp.ClientResponse, asked: Asked) -> SourceError:
-    """The sentence for a status that is not success."""
+async def words(response: aiohttp.ClientResponse) -> str:
+    """What the API server itself says: the message of a Status; "" where the answer may be anybody's."""
+    head = await response.content.read(HEAD)
+    try:
+        found = msgspec.json.decode(head, type=Status)
+    except msgspec.DecodeError:
+        return ""
+    return clean(found.message or found.reason, 300) if found.kind == "Status" else ""
+
+
+def refusal(response: aiohttp.ClientResponse, said: str, asked: Asked) -> SourceError:
+    """The sentence for a status that is not success; `said` is what `words` gives."""
     status, at = response.status, asked.at
-    said = await _said(response)
     if 300 <= status < 400:
         host = clean(urlsplit(response.headers.get("Location", "")).netloc or "elsewhere", 100)
         return BadAnswer(NAME, f"{at} redirects to {host}: is this the API server's address, or a proxy's?")
@@ -82,15 +91,5 @@ def _missing(said: str, asked: Asked) -> SourceError:
         key = {"deployments.apps": "deployment", "horizontalpodautoscalers.autoscaling": "autoscaler"}
         setting = f": set kubernetes.{key[asked.resource]} or kubernetes.namespace" if asked.resource in key else ""
         kind = asked.resource.split(".")[0].split("/")[0].removesuffix("s")
-        return SourceError(NAME, f"there is no {kind} {asked.name} in namespace {asked.namespace}{setting}")
+        return Missing(NAME, f"there is no {kind} {asked.name} in namespace {asked.namespace}{setting}")
     return BadAnswer(NAME, f"{asked.at} does not know {asked.resource} (404): is this a Kubernetes API server?")
-
-
-async def _said(response: aiohttp.ClientResponse) -> str:
-    """The message of a Status, a plain text's first words, "" where the body is something else."""
-    head = await response.content.read(HEAD)
-    kind = response.headers.get("Content-Type", "")
-    try:
-        return clean(msgspec.json.decode(head, type=Status).message, 300)
-    except msgspec.DecodeError:
-        return clean(head.decode(errors="replace"), 300) if kind.startswith("text/plain") else ""

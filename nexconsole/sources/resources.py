@@ -275,5 +275,6 @@ class WhoAmI(Object):
 class Status(Object):
     """What the API says when it refuses."""
 
+    kind: str = ""
     message: str = ""
     reason: str = ""

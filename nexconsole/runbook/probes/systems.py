@@ -122,6 +122,8 @@ def _released(view: View) -> Found:
         return Found(text=f"not known: {why}", value=None, lacks=lacks)
     age = max(0.0, (view.now - release.since).total_seconds())
     before = f", after {release.before}" if release.before else ", the first that its history knows"
+    if release.withdrawn:
+        before += f"; {release.withdrawn} was taken back"
     return Found(text=f"{release.images} (revision {release.revision}) is {duration(age)} old{before}", value=age)
 
 

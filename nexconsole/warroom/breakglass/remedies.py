@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ...actions import backends, cron, deployments, literal, locks, outbox_worker, pods, providers, reconcile, refunds
+from ...actions import (
+    backends,
+    cron,
+    deployments,
+    literal,
+    locks,
+    outbox_worker,
+    pods,
+    providers,
+    reconcile,
+    refunds,
+    rollback,
+)
 from ...actions.cron import Route
 from ...actions.provider_rows import Table, circuit_of, table_of, value_of
 from ...model import Reading
@@ -211,7 +223,7 @@ def _pods(scene: Scene) -> Remedy:
             Step("restart all, one after the other", pods.command(scene.settings)),
             Step("watch it", scene.kubectl("rollout", "status", deployment, "--timeout=3m")),
             Step("which revisions there are", scene.kubectl("rollout", "history", deployment)),
-            Step("back to the revision before", deployments.back_command(scene.settings, 0)),
+            Step("back to the revision before", rollback.back_command(scene.settings, 0)),
             Step(f"from {now if now is not None else 'NOW'} pods to {now + deployments.STEP if now else 'MORE'}",
                  deployments.scale_command(scene.settings, "NOW" if now is None else now,
                                            now + deployments.STEP if now else "MORE")),

@@ -1,0 +1,183 @@
+"""rollout.undo: an older revision's pod template again. (facts 6)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..errors import ActionError, SourceError
+from ..model import Reading
+from ..signals.workloads import Workloads
+from ..text.units import several
+from . import literal, revisions, rollouts
+from .action import Argument, Context, Suggestion, make_plan
+from .cluster import may, open_cluster, rehearsed
+from .deployments import whole_number
+from .guards import fresh
+from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
+from .provider_rows import value_of
+from .revisions import HISTORY, READ, ROLL, History, Revision
+from .rollouts import Arrival, Scene
+from .settlement import Found, settled
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+
+
+class Back:
+    """An older revision's pod template again. What that version did to the database stays."""
+
+    name = "rollout.undo"
+    title = "Go back to the revision before"
+    synonyms = ("rollback", "roll back", "revert deploy", "previous version", "undo deployment", "undo release")
+    arguments = (Argument(name="revision", kind="count", required=False, help="without it the one before"),)
+    rights = (READ, ROLL, HISTORY)
+
+    def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
+        workloads = value_of(readings, "workloads", Workloads)
+        if workloads is None:
+            return ()
+        ill = workloads.rollout in ("stuck", "progressing")
+        why = f"its rollout is {workloads.rollout}: {workloads.rollout_note}" if ill else "no rollout is running"
+        release = workloads.release
+        if release is not None and release.withdrawn:
+            why = f"{release.withdrawn} was taken back already and is passed over; {why}"
+        title = f"Roll {workloads.deployment} back to the revision before - {why}"
+        return (Suggestion(title=title, arguments={}, weight=0.4 if workloads.rollout == "stuck" else 0.05),)
+
+    def unavailable(self, settings: Settings, sources: Sources) -> str | None:
+        return rollouts.missing(sources)
+
+    async def permitted(self, context: Context) -> Guard:
+        guards = [await may(context, ROLL), await may(context, HISTORY)]
+        return next((guard for guard in guards if guard.level != "ok"), guards[0])
+
+    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
+        wanted = arguments.get("revision", "").strip()
+        number = whole_number(wanted, "revision", 1_000_000_000) if wanted else 0
+        scene, settings = await rollouts.look(context), context.settings
+        meta, name = scene.deployment.metadata, settings.kubernetes.deployment
+        async with open_cluster(context) as cluster:
+            history = await revisions.read(cluster)
+            to, now = revisions.choose(history, number), history.current
+            allowed = await may(context, ROLL)
+            tried = await rehearsed(cluster, revisions.write(cluster, history, to, meta.uid), allowed)
+        difference = revisions.difference(now, to)
+        details = {
+            "uid": meta.uid,
+            "generation": meta.generation,
+            "revision": to.number,
+            "template": to.mark,
+            "set": to.name,
+            "ready": scene.ready,
+            **await rollouts.troubles(context),
+        }
+        stay = [pod for pod in scene.pods if pod.owner == to.name]
+        go = [pod for pod in scene.pods if pod.owner != to.name]
+        same = Guard(name="difference", level="ok", reason=difference.text)
+        if difference.restart_only:
+            reason = "the revisions differ by a restart only: the same version starts again, nothing is taken back"
+            same = Guard(name="difference", level="warn", reason=reason)
+        undo = back_command(settings, now.number)
+        return make_plan(
+            context,
+            action=self.name,
+            arguments={"revision": str(to.number)},
+            targets=(rollouts.deployment_target(scene, settings), _set_target(to), *rollouts.pod_targets(go)),
+            effect=f"Takes {name} from revision {now.number} back to {to.number} ({difference.text}):"
+            f" {_replaced(len(go), len(stay), to)}. What the newer version wrote stays",
+            command=back_command(settings, to.number),
+            guards=(
+                allowed,
+                tried,
+                same,
+                rollouts.unfinished(scene, level="warn"),
+                rollouts.liveness(scene),
+                _taken_back(history, to),
+                rollouts.memory(context, [pod.name for pod in go]),
+                rollouts.orphans(context),
+                *rollouts.apart(scene),
+                fresh(context, "transactions"),
+            ),
+            confirm=Confirm(kind="type", text=name),
+            undo=Undo(action=self.name, arguments={"revision": str(now.number)}, command=undo),
+            watch=f"all pods run revision {to.number}'s template and are ready, and purchases fail less than before"
+            f"{rollouts.awaited(details)}",
+            deadline_s=rollouts.deadline(context),
+            details=details,
+        )
+
+    async def execute(self, plan: Plan, context: Context) -> Outcome:
+        number = int(plan.details["revision"])  # type: ignore[call-overload]
+        async with open_cluster(context) as cluster:
+            try:
+                history = await revisions.read(cluster)
+                to = revisions.choose(history, number)
+            except (SourceError, ActionError) as error:
+                state = "refused" if isinstance(error, ActionError) else "failed"
+                return Outcome(state=state, answer=f"{error}: nothing was changed")
+            if why := rollouts.changed(plan, history.uid, history.generation):
+                return Outcome(state="refused", answer=why)
+            if to.mark != plan.details["template"]:
+                said = f"revision {number} is another template by now: nothing was changed"
+                return Outcome(state="refused", answer=said)
+            answer = await cluster.send(revisions.write(cluster, history, to, history.uid, history.version))
+        if isinstance(answer, Outcome):
+            return answer
+        done = f"the server accepted it: the deployment has revision {number}'s template"
+        return Outcome(state="done", answer=done, touched=plan.chosen)
+
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        async def look() -> Found:
+            async with open_cluster(context) as cluster:
+                history = await revisions.read(cluster)
+            there = history.uid == plan.details["uid"] and history.current.mark == plan.details["template"]
+            said = f"the deployment has revision {history.current.number}'s template"
+            return Found(happened=there, said=said, touched=plan.chosen if there else ())
+
+        return await settled(outcome, look, context)
+
+    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
+        return await rollouts.aftermath(plan, context, lambda scene: _went_back(plan, outcome, scene))
+
+
+def back_command(settings: Settings, revision: int | str) -> str:
+    name = f"deployment/{settings.kubernetes.deployment}"
+    return literal.kubectl(settings, "rollout", "undo", name, f"--to-revision={revision}")
+
+
+def _set_target(to: Revision) -> Target:
+    shown = {"revision": to.number, "images": ", ".join(to.images)}
+    return Target(kind="replicaset", id=to.name, identity={"uid": to.uid, "template": to.mark}, shown=shown)
+
+
+def _replaced(go: int, stay: int, to: Revision) -> str:
+    """What becomes of the pods, of which some may run it already: a rollout that got stuck leaves them."""
+    if not go:
+        return f"no pod is replaced, all {stay} run revision {to.number} already"
+    begun = f"{several(go, 'pod is', 'pods are')} replaced one after the other"
+    return f"{begun}, {stay} that {'runs' if stay == 1 else 'run'} revision {to.number} already stay" if stay else begun
+
+
+def _taken_back(history: History, to: Revision) -> Guard:
+    """Whether it was released before and given up: going there releases it again."""
+    name = "taken back"
+    if to.number not in history.withdrawn:
+        return Guard(name=name, level="ok", reason=f"revision {to.number} was not taken back")
+    images = ", ".join(to.images) or "its template"
+    reason = f"revision {to.number} ({images}) was released and taken back already: this releases it again"
+    return Guard(name=name, level="warn", reason=reason)
+
+
+def _went_back(plan: Plan, outcome: Outcome, scene: Scene) -> Arrival:
+    """The pods run what the order put there; where no answer came, the spec must have changed at all."""
+    if scene.deployment.metadata.generation == plan.details["generation"]:
+        return Arrival(there=False, said="the order to go back never reached the deployment", otherwise="no effect")
+    there = [pod for pod in scene.pods if pod.owner == plan.details["set"]]
+    said = f"{sum(pod.ready for pod in there)} of {scene.wanted} pods of the revision ready"
+    return Arrival(there=scene.rollout == "complete" and scene.ready >= scene.wanted, said=said)
+
+
+BACK = Back()
+ACTIONS = (BACK,)
