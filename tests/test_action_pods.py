@@ -242,7 +242,7 @@ async def test_what_a_restart_wipes_and_orphans_is_warned_of(stand: Stand) -> No
     plan = await RESTART.prepare({}, stand.context())
     guards = guards_of(plan)
     assert guards["wiped"].level == "warn" and "smsbower on 2 of 3" in guards["wiped"].reason
-    assert guards["in flight"].level == "warn" and guards["in flight"].reason.startswith("7 rows")
+    assert guards["in flight"].level == "warn" and guards["in flight"].reason.startswith("7 purchases")
     one = guards_of(await RESTART.prepare({"pod": names[2]}, stand.context()))
     assert one["wiped"].level == "ok"
 
