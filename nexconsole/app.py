@@ -21,15 +21,18 @@ from textual import events
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.widgets import Input
 
 from . import paths, themes
 from .errors import NexConsoleError
 from .model import SourceHealth, utc_now
 from .screens.console import FACES, Console
+from .screens.dialog import Dialog, named
 from .settings import Settings
 from .sources import NAMES
 from .sources.importing import COURTESY
 from .widgets.curtain import CURTAIN
+from .widgets.keyguard import may_pass
 from .widgets.output import FrugalApp
 from .widgets.terminal import steady
 
@@ -176,9 +179,18 @@ class NexConsole(FrugalApp):
             self.sent.forget()  # a terminal that has another size, or comes back, may show anything
         elif isinstance(event, events.InputEvent):
             COURTESY.key()
-            if isinstance(event, events.Key) and not event.is_forwarded and self.presenting:
-                self.presentation.pressed(self.console_screen, event, self.screen.focused)
+            if isinstance(event, events.Key) and not event.is_forwarded:
+                if not may_pass(event, typing=isinstance(self.screen.focused, Input)):
+                    self._say_burst(event)
+                    return
+                if self.presenting:
+                    self.presentation.pressed(self.console_screen, event, self.screen.focused)
         await super().on_event(event)
+
+    def _say_burst(self, event: events.Key) -> None:
+        """A key that came with others at once was dropped: nobody saw on screen what it would have done."""
+        text = f"{named(event)} came together with other keys, as if pasted: press it by itself"
+        (self.screen.say if isinstance(self.screen, Dialog) else self.console_screen.say)(text)
 
     async def _start_polling(self) -> None:
         if self._opener is not None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from .actions.action import Action, Suggestion
 from .actions.registry import ACTIONS
 from .screens.desk import Desk
 from .screens.palette import Command
+
+if TYPE_CHECKING:
+    from .screens.incidents import Incidents
+    from .warroom.proposals import Proposal
 
 LOGS = "logs.show"
 MOST_TARGETS = 200  # of one kind; more are found by typing them where the action asks for its arguments
@@ -80,7 +85,6 @@ def _incident(desk: Desk) -> list[Command]:
     open_ = book.current is not None
     none = "" if open_ else "no incident is open"
     waiting = incidents.waiting()
-    word = any(one.needs == "approval" for one in waiting)
     told = f"the incident {book.current}" if open_ else "opens one: a title is asked for"
     return [
         Command(name="incident.show" if open_ else "incident.open", run=incidents.show, detail=told,
@@ -95,12 +99,23 @@ def _incident(desk: Desk) -> list[Command]:
                 detail="as a person judges it, with the reason", words=("sev-1", "sev-2", "sev-3", "escalate")),
         Command(name="incident.close", title="Close the incident", run=incidents.close, why_not=none,
                 detail="asks for what still stands", words=("resolve", "end", "over")),
-        Command(name="proposal.object", title="Object to what is proposed (o)", run=incidents.object, words=("veto",),
-                detail=f"stops {waiting[-1].name} of {waiting[-1].by}" if waiting else "",
-                why_not="" if waiting else "nothing is proposed", weight=2.5 if waiting else 0.0),
-        Command(name="proposal.approve", title="Approve what waits for a second person (a)", run=incidents.approve,
-                detail="it is sent at once", why_not="" if word else "nothing waits for a second person's word",
-                weight=2.4 if word else 0.0),
+        *_proposals(incidents, "proposal.object", "o", "Object to", waiting, "nothing is proposed"),
+        *_proposals(incidents, "proposal.approve", "a", "Approve", [one for one in waiting if one.needs == "approval"],
+                    "nothing waits for a second person's word"),
+    ]  # fmt: skip
+
+
+def _proposals(
+    incidents: Incidents, name: str, key: str, verb: str, waiting: Sequence[Proposal], nothing: str
+) -> list[Command]:
+    """A line for each proposal that this can be said to: what is said is said to that one, however many come."""
+    if not waiting:
+        return [Command(name=name, title=f"{verb} what is proposed ({key})", run=lambda: None, why_not=nothing)]
+    detail = "stops it: nothing is sent" if key == "o" else "it is sent at once"
+    return [
+        Command(name=name, title=f"{verb} {one.name} of {one.by} ({key})", words=("veto", "proposal"), detail=detail,
+                run=partial(incidents.speak, key, one.id), weight=2.5 if key == "o" else 2.4)
+        for one in waiting
     ]  # fmt: skip
 
 
@@ -140,6 +155,7 @@ def _action(desk: Desk, action: Action, observing: str | None) -> list[Command]:
             run=ask,
             weight=0.1,
             why_not=why_not,
+            asks=bool(action.arguments),
         )
     )
     return found

@@ -100,6 +100,14 @@ async def hold(app: NexConsole, key: str, seconds: float) -> None:
         await asyncio.sleep(1 / 30)
 
 
+def burst(app: NexConsole, *keys: str) -> None:
+    """The keys as the driver hands them over when the terminal gave them all at once."""
+    pressed = [events.Key(key, {"enter": "\r"}.get(key, key if len(key) == 1 else None)) for key in keys]
+    keyguard.Bursts().stamp(pressed)
+    for one in pressed:
+        app.post_message(one)
+
+
 async def quiet() -> None:
     """Longer than a dialog discards keys."""
     await asyncio.sleep(keyguard.OPENING_S + 0.05)

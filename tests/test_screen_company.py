@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import desk, entries, settings, strip_of, until
+from desk import desk, entries, settings, strip_of, text_of, until
 
 from nexconsole.journal import OUTSIDE, Kind, open_journal
 from nexconsole.model import utc_now
 from nexconsole.operations import Operations
 from nexconsole.operations.operation import Operation
+from nexconsole.screens.incidents import SEEN_S
+from nexconsole.screens.palette import Palette
 from nexconsole.sources import Sources
 from nexconsole.sources.clients import Clients
 
@@ -37,6 +39,7 @@ async def test_what_somebody_proposes_is_seen_within_a_second_and_o_stops_it(tmp
         proposal = await asyncio.to_thread(proposing, tmp_path, name, "objection", 30)
         await until(lambda: "piet is about to: pods.restart nexnum-app" in strip_of(app), 1.5)
         assert "o objects" in strip_of(app) and "a approves" not in strip_of(app)
+        await asyncio.sleep(SEEN_S)
         await pilot.press("a")
         await pilot.press("o")
         await until(lambda: any(entry.kind == Kind.OBJECTED for entry in entries(tmp_path)))
@@ -53,6 +56,7 @@ async def test_what_waits_for_a_second_persons_word_is_approved_by_key(tmp_path:
         name = await opened(app)
         await asyncio.to_thread(proposing, tmp_path, name, "approval", 30)
         await until(lambda: "a approves" in strip_of(app), 1.5)
+        await asyncio.sleep(SEEN_S)
         await pilot.press("a")
         await until(lambda: any(entry.kind == Kind.APPROVED for entry in entries(tmp_path)))
 
@@ -89,5 +93,61 @@ async def test_what_is_proposed_outside_of_any_incident_can_be_stopped_too(tmp_p
     async with desk(settings(tmp_path)) as (app, pilot):
         await asyncio.to_thread(proposing, tmp_path, OUTSIDE, "objection", 30)
         await until(lambda: "piet is about to: pods.restart nexnum-app" in strip_of(app), 1.5)
+        await asyncio.sleep(SEEN_S)
         await pilot.press("o")
         await until(lambda: any(entry.kind == Kind.OBJECTED for entry in entries(tmp_path)))
+
+
+def spoken(folder: Path) -> list[str]:
+    """The proposals that somebody objected to or approved."""
+    return [entry.data["proposal"] for entry in entries(folder) if entry.kind in (Kind.OBJECTED, Kind.APPROVED)]
+
+
+@pytest.mark.parametrize(("key", "needs"), [("o", "objection"), ("a", "approval")])
+async def test_a_key_speaks_of_the_proposal_beside_which_it_stands_whatever_else_is_proposed(
+    tmp_path: Path, key: str, needs: str
+) -> None:
+    async with desk(settings(tmp_path), size=(160, 40)) as (app, pilot):
+        name = await opened(app)
+        first = await asyncio.to_thread(proposing, tmp_path, name, needs, 30)
+        await until(lambda: "is about to" in strip_of(app), 1.5)
+        await asyncio.sleep(SEEN_S)
+        second = await asyncio.to_thread(proposing, tmp_path, name, needs, 30)
+        await until(lambda: strip_of(app).count("is about to") == 2)
+        assert f"{key} {'objects' if key == 'o' else 'approves'}" in strip_of(app).splitlines()[0]
+        assert f"{key} {'objects' if key == 'o' else 'approves'}" not in strip_of(app).splitlines()[1]
+        await pilot.press(key)
+        await until(lambda: spoken(tmp_path) == [first])
+        await until(lambda: strip_of(app).count("is about to") == 1)
+        await pilot.press(key)  # meant for the one that has just gone
+        await until(lambda: "has come up only now" in text_of(app))
+        assert spoken(tmp_path) == [first]
+        await asyncio.sleep(SEEN_S)
+        await pilot.press(key)
+        await until(lambda: spoken(tmp_path) == [first, second])
+
+
+async def test_a_line_of_the_palette_speaks_of_the_proposal_that_it_names(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        name = await opened(app)
+        first = await asyncio.to_thread(proposing, tmp_path, name, "objection", 30)
+        await until(lambda: "is about to" in strip_of(app), 1.5)
+        await pilot.press("ctrl+p")
+        await until(lambda: isinstance(app.screen, Palette))
+        await asyncio.to_thread(proposing, tmp_path, name, "objection", 30)
+        await until(lambda: strip_of(app).count("is about to") == 2)
+        await pilot.press(*"object to", "enter")
+        await until(lambda: spoken(tmp_path) == [first])
+
+
+async def test_a_console_that_only_observes_neither_objects_nor_approves(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path, actions={"observe": True})) as (app, pilot):
+        await asyncio.to_thread(proposing, tmp_path, OUTSIDE, "approval", 30)
+        await until(lambda: "is about to" in strip_of(app), 1.5)
+        assert "a approves" not in strip_of(app) and "o objects" not in strip_of(app)
+        await asyncio.sleep(SEEN_S)
+        for key in "ao":
+            await pilot.press(key)
+            await until(lambda: "only observes" in text_of(app))
+        await pilot.pause(0.2)
+        assert spoken(tmp_path) == []

@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 from acting import add_provider
-from desk import desk, entries, fresh, hold, kinds, quiet, settings, strip_of, text_of, until
+from desk import burst, desk, entries, fresh, hold, kinds, quiet, settings, strip_of, text_of, until
 from test_journal_disaster import root_only, small_disk
+from textual import events
 from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
 from nexconsole.errors import JournalError
 from nexconsole.journal import verify
-from nexconsole.screens.confirm import Confirm, Unrecorded
+from nexconsole.screens.confirm import Confirm, TypedText, Unrecorded
 from nexconsole.screens.palette import Palette
 from nexconsole.sources import Sources
-from nexconsole.widgets.keyguard import OPENING_S, QUIET_S, KeyGuard
+from nexconsole.widgets.keyguard import OPENING_S, QUIET_S, REPEAT_S, KeyGuard
 
 OTHERS = ("5sim", "tiger-sms", "sms-activate", "onlinesim")
 
@@ -83,6 +84,22 @@ async def test_a_letter_that_is_held_down_confirms_nothing_and_a_single_press_do
         await until(lambda: app.screen is app.console_screen)
         await until(lambda: "outcome" in kinds(tmp_path))
         assert not await active(providers, "smsbower")
+
+
+async def test_a_letter_out_of_a_burst_confirms_nothing(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
+) -> None:
+    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+        screen = await ask_for(app, pilot, "disable smsbower")
+        for keys in ("dddddd", "dd", "xd", "dx"):
+            await asyncio.sleep(QUIET_S + 0.1)
+            burst(app, *keys)
+            await until(lambda: "as if pasted" in text_of(app))
+            for key in keys:  # the same one after the other, as over a link that gathers nothing
+                app.post_message(events.Key(key, key))
+            await asyncio.sleep(2 * REPEAT_S + 0.1)
+            assert app.screen is screen and await active(providers, "smsbower"), keys
+        assert "intent" not in kinds(tmp_path)
 
 
 async def test_keys_typed_before_the_dialog_stood_are_discarded_and_enter_only_ever_cancels(
@@ -193,6 +210,30 @@ async def test_a_typed_confirmation_wants_the_exact_text_and_then_its_own_key(
         await pilot.press("ctrl+y")
         await until(lambda: "outcome" in kinds(tmp_path))
         assert not await active(providers, "smsbower")
+
+
+async def test_text_that_is_pasted_is_not_typed_and_its_key_alone_confirms(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
+) -> None:
+    for name in OTHERS:
+        await providers.execute("UPDATE providers SET is_active = false WHERE name = $1", name)
+    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+        screen = await ask_for(app, pilot, "disable smsbower")
+        await quiet()
+        await pilot.press("tab")
+        for keys in (("smsbower",), ("smsb", "ower"), ("smsbower", "\x19")):
+            burst(app, *(key for word in keys for key in (word if word != "\x19" else ("ctrl+y",))))
+            await until(lambda: "as if pasted" in text_of(app))
+            assert screen.query_one(TypedText).value == ""
+            screen.say("")
+        await pilot.press(*"smsbower")
+        assert screen.query_one(TypedText).value == "smsbower"
+        burst(app, "ctrl+y", "ctrl+y")
+        await asyncio.sleep(2 * REPEAT_S)
+        assert app.screen is screen and await active(providers, "smsbower")
+        await asyncio.sleep(QUIET_S)
+        await pilot.press("ctrl+y")
+        await until(lambda: "outcome" in kinds(tmp_path))
 
 
 async def test_a_blocked_plan_offers_nothing_but_cancel_and_says_why(

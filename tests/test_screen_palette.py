@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import desk, settings, text_of, until
+from desk import burst, desk, settings, text_of, until
+from textual import events
 from textual.widgets import Input
 
 from nexconsole.actions.registry import ACTIONS
@@ -161,12 +162,80 @@ async def test_the_palette_opens_quickly_with_a_thousand_providers(everywhere: A
 
 
 async def test_keys_queued_behind_the_one_that_chose_close_nothing_else(tmp_path: Path) -> None:
-    """A burst of Enter, as a key held down on a slow link arrives: it once closed the console itself."""
+    """Enter held down on a slow link: it once closed the console itself."""
     async with desk(settings(tmp_path)) as (app, pilot):
         await found(app, pilot, "note")
-        palette = app.screen
         for _ in range(20):
-            palette.query_one(Input).post_message(Input.Submitted(palette.query_one(Input), "note"))
+            app.post_message(events.Key("enter", "\r"))
         await until(lambda: isinstance(app.screen, Prompt))
         await pilot.pause()
         assert isinstance(app.screen, Prompt) and len(app.screen_stack) == 2 and app.is_running
+
+
+def chosen(app: NexConsole) -> list[str]:
+    """What the actions that were begun are."""
+    return [one.name for one in app.desk.operations.shown]
+
+
+async def test_enter_takes_the_row_of_what_was_typed_however_quickly_the_keys_came(everywhere: Any) -> None:
+    """Typed by somebody quick while the console was busy: nothing was drawn between two of the keys."""
+    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
+        for name in ("tiger-sms", "5sim"):
+            await pilot.press("ctrl+p")
+            await until(lambda: isinstance(app.screen, Palette))
+            for key in f"disable {name}":
+                app.post_message(events.Key(key, key))
+            app.post_message(events.Key("enter", "\r"))
+            await until(lambda: chosen(app) and app.screen is app.console_screen)
+            assert chosen(app)[-1] == f"provider.disable {name}"
+            await until(lambda: app.desk.operations.shown[-1].phase == "ended")
+
+
+async def test_what_is_typed_after_enter_makes_no_other_target_of_it(everywhere: Any) -> None:
+    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
+        for more in ("x", " ", "smsbower", "down", "up"):
+            await pilot.press("ctrl+p")
+            await until(lambda: isinstance(app.screen, Palette))
+            for key in ("disable 5sim", "enter", more):
+                for one in key if key not in ("enter", "down", "up") else (key,):
+                    app.post_message(events.Key(one, {"enter": "\r"}.get(one, one if len(one) == 1 else None)))
+            await until(lambda: app.screen is app.console_screen or "press it once more" in text_of(app))
+            await pilot.pause(0.1)
+            assert set(chosen(app)) <= {"provider.disable 5sim"}
+            if app.screen is not app.console_screen:
+                await pilot.press("escape")
+
+
+async def test_enter_out_of_a_burst_takes_nothing_and_says_so(everywhere: Any) -> None:
+    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
+        await pilot.press("ctrl+p")
+        await until(lambda: isinstance(app.screen, Palette))
+        burst(app, *"disable 5sim", "enter", "x")
+        await until(lambda: "enter came together with other keys" in text_of(app))
+        assert isinstance(app.screen, Palette) and chosen(app) == []
+        assert app.screen.query_one(Input).value == "disable 5simx"
+        await pilot.press("backspace", "enter")
+        await until(lambda: chosen(app) == ["provider.disable 5sim"])
+
+
+async def test_a_name_that_nothing_knows_finds_no_other_name(everywhere: Any) -> None:
+    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, _):
+        best = ranked("disable a-provider-that-no-reading-knows", listed(app))
+        assert [command.asks for command in best] == [True] * len(best)
+        assert not any("smsbower" in command.title for command in best)
+        assert ranked("xyzzy plugh", listed(app)) == []
+
+
+@pytest.mark.parametrize(
+    "keys", [("n", *"hello", "enter"), ("q", "q"), ("u", "d"), ("s", "enter"), ("ctrl+p", "x", "enter")]
+)
+async def test_text_that_is_pasted_into_the_panes_does_nothing_but_say_so(
+    tmp_path: Path, keys: tuple[str, ...]
+) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        burst(app, *keys)
+        await until(lambda: "as if pasted" in text_of(app))
+        await pilot.pause(0.1)
+        assert app.screen is app.console_screen and app.is_running and app.desk.pane is None
+        burst(app, "tab", "j", "j")  # what only moves is let through
+        await until(lambda: app.screen.focused is not None)

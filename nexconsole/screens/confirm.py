@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -19,9 +19,9 @@ from ..widgets import banner
 from ..widgets.cells import Line, cells, cut, fit, length, plain, spread, wrapped
 from ..widgets.curtain import CURTAIN
 from ..widgets.field import Field
-from ..widgets.keyguard import REPEAT_S, KeyGuard
+from ..widgets.keyguard import PASTED, together
 from ..widgets.lines import Lines
-from .dialog import Dialog
+from .dialog import GuardedDialog
 from .plan_lines import plan_lines
 
 if TYPE_CHECKING:
@@ -33,10 +33,17 @@ CANCELLED = Answer(text=None)
 
 
 class TypedText(Field):
-    """The input for a confirmation that is typed; keys that the guard refuses and Enter do nothing."""
+    """The input for a confirmation that is typed; keys that the guard refuses, a burst and Enter do nothing."""
+
+    screen: Confirm
 
     async def _on_key(self, event: events.Key) -> None:
-        if self.screen.refused(event) or event.key in ("enter", "escape", "tab", "shift+tab", CONFIRM_KEY):  # type: ignore[attr-defined]
+        if self.screen.refused(event) or event.key in ("enter", "escape", "tab", "shift+tab", CONFIRM_KEY):
+            return
+        if event.is_printable and together(event) >= min(PASTED, max(2, len(self.screen.asked))):
+            event.stop()
+            event.prevent_default()
+            self.screen.say("that came all at once, as if pasted: type it")
             return
         await super()._on_key(event)
 
@@ -46,7 +53,7 @@ class TypedText(Field):
         event.prevent_default()
 
 
-class Confirm(Dialog[Answer]):
+class Confirm(GuardedDialog[Answer]):
     """Shows a plan and returns what the operator gave. `why_again`: why it is shown once more.
 
     Keys that were typed before it stood, or that are held down, are discarded; Enter never confirms.
@@ -73,9 +80,6 @@ class Confirm(Dialog[Answer]):
     ) -> None:
         super().__init__()
         self.plan, self.why_again, self.settings, self._clock, self._drill = plan, why_again, settings, clock, drill
-        self.guard = KeyGuard()
-        self._judged: set[int] = set()
-        self._presses = 0
         self._top = 0
         self._notice = ""
 
@@ -103,8 +107,7 @@ class Confirm(Dialog[Answer]):
                     yield given
                 yield Cancel(id="cancel")
 
-    def on_mount(self) -> None:
-        self.guard = KeyGuard()
+    def on_mount(self) -> None:  # beside the guard's, which Textual calls too
         self.set_class(bool(self.plan.blocked), "-blocked")
         self.set_interval(0.5, self.paint)
         self.call_after_refresh(self._settle)
@@ -121,19 +124,7 @@ class Confirm(Dialog[Answer]):
 
     # --- keys -------------------------------------------------------------------------------------------------
 
-    def refused(self, event: events.Key) -> bool:
-        """Whether the guard discards this key; asked by whoever gets the key first."""
-        if id(event) in self._judged:
-            return False
-        if self.guard.refuses():
-            event.stop()
-            event.prevent_default()
-            return True
-        self._judged = {id(event)}
-        return False
-
     async def on_key(self, event: events.Key) -> None:
-        self._presses += 1
         if self.refused(event):
             return
         typing = isinstance(self.focused, TypedText)
@@ -147,41 +138,27 @@ class Confirm(Dialog[Answer]):
             pass
         elif confirm.kind == "letter" and event.character == confirm.text:
             event.stop()
-            self._once(self._presses)
+            self.alone(event, partial(self.dismiss, Answer(text=confirm.text)))
             return
         elif confirm.kind == "type" and event.key == CONFIRM_KEY:
             event.stop()
-            self._confirm_typed()
+            self._confirm_typed(event)
             return
         if event.character == self.copy_key and not typing:
             event.stop()
             self.app.copy_to_clipboard(self.plan.command)
-            self._notice = "the command was copied to the terminal's clipboard"
-            self.paint()
+            self.say("the command was copied to the terminal's clipboard")
 
-    def _once(self, press: int) -> None:
-        """Confirm unless more keys follow at once: a key that is held down confirms nothing."""
-        began = time.monotonic()
+    def say(self, text: str) -> None:
+        self._notice = text
+        self.paint()
 
-        def decide() -> None:
-            if self._presses != press:
-                self.guard.startle()
-                self._notice = f"{self.plan.confirm.text} was held down: press it once"
-                self.paint()
-            elif time.monotonic() - began > 2 * REPEAT_S:  # the loop was late: keys may still be on their way
-                self._once(press)
-            elif self.is_current:
-                self.dismiss(Answer(text=self.plan.confirm.text))
-
-        self.set_timer(REPEAT_S, decide)
-
-    def _confirm_typed(self) -> None:
+    def _confirm_typed(self, event: events.Key) -> None:
         given = self.query_one(TypedText).value
         if given == self.plan.confirm.text or (CURTAIN.drawn and given == self.asked):
-            self.dismiss(Answer(text=self.plan.confirm.text))
-            return
-        self._notice = f"that is not {self.asked}: type it exactly, then ^Y"
-        self.paint()
+            self.alone(event, partial(self.dismiss, Answer(text=self.plan.confirm.text)))
+        else:
+            self.say(f"that is not {self.asked}: type it exactly, then ^Y")
 
     def action_cancel(self) -> None:
         self.dismiss(CANCELLED)
@@ -248,7 +225,7 @@ class Cancel(Lines, can_focus=True):
         mark, ink = ("> ", "cursor") if self.has_focus else ("  ", "text")
         self.show_lines((((f"{mark}Cancel ", ink), (" esc", "key"), (" changes nothing", "muted")),))
 
-    def on_mount(self) -> None:
+    def on_resize(self) -> None:
         self.paint()
 
     def watch_has_focus(self, has_focus: bool) -> None:
@@ -259,7 +236,7 @@ class Cancel(Lines, can_focus=True):
         self.screen.action_cancel()  # type: ignore[attr-defined]
 
 
-class Unrecorded(Dialog[bool]):
+class Unrecorded(GuardedDialog[bool]):
     """The journal can't be written: may it be done all the same?"""
 
     CSS_PATH = paths.STYLES / "confirm.tcss"
@@ -272,8 +249,6 @@ class Unrecorded(Dialog[bool]):
     def __init__(self, sentence: str) -> None:
         super().__init__()
         self._sentence = sentence
-        self.guard = KeyGuard()
-        self._presses = 0
 
     def compose(self) -> ComposeResult:
         with Container(id="plan"):
@@ -281,8 +256,7 @@ class Unrecorded(Dialog[bool]):
             with Container(id="answer"):
                 yield Cancel(id="cancel")
 
-    def on_mount(self) -> None:
-        self.guard = KeyGuard()
+    def on_mount(self) -> None:  # beside the guard's
         self.query_one("#plan").styles.height = 11
         self.call_after_refresh(self.paint)
 
@@ -302,30 +276,14 @@ class Unrecorded(Dialog[bool]):
         body.show_lines(tuple(fit(line, width) for line in lines))
 
     def on_key(self, event: events.Key) -> None:
-        self._presses += 1
-        if self.guard.refuses():
-            event.stop()
-            event.prevent_default()
-        elif event.key == "enter":
+        if self.refused(event):
+            return
+        if event.key == "enter":
             event.stop()
             self.action_cancel()
         elif event.character == self.LETTER:
             event.stop()
-            press = self._presses
-            self._once(press)
-
-    def _once(self, press: int) -> None:
-        began = time.monotonic()
-
-        def decide() -> None:
-            if press != self._presses:
-                self.guard.startle()
-            elif time.monotonic() - began > 2 * REPEAT_S:
-                self._once(press)
-            elif self.is_current:
-                self.dismiss(True)
-
-        self.set_timer(REPEAT_S, decide)
+            self.alone(event, partial(self.dismiss, True))
 
     def action_cancel(self) -> None:
         self.dismiss(False)

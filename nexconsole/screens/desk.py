@@ -198,7 +198,10 @@ class Desk:
         if self.console.has_class("-presenting") and not self.console.has_class("-maximized"):
             drawn = ()  # the shared screen has them among its own lines
         drawn = (*proposed.previews(self.operations.company.here, width), *drawn)
-        drawn = (*proposed.lines(self.incidents.waiting(), self.clock(), width), *drawn)
+        waiting = self.incidents.waiting()
+        keyed = () if self.operations.settings.actions.observe else proposed.KEYS_OF
+        drawn = (*proposed.lines(waiting, keyed, self.clock(), width), *drawn)
+        self.incidents.painted(waiting)
         if trouble := self.operations.trouble:
             said = wrapped(plain(trouble), max(10, width - 3), 2)
             drawn = (*(((f" {mark} {line}", "alarm"),) for mark, line in zip("▲ ", said, strict=False)), *drawn)
@@ -352,18 +355,22 @@ class Desk:
             await (self._tell_outcome if lost.outcome is None else self._tell_verdict)(str(intent))
 
     async def _tell_outcome(self, intent: str) -> None:
-        title = "what became of it? `done` or `not done`, then how you know"
+        title = f"what became of {self._name(intent)}? `done` or `not done`, then how you know"
         text = await self._told(title, ("done", "not done"))
         if text is not None:
             state = "done" if text.startswith("done") else "failed"
             await self.recorded(self.operations.found(intent, state, text), "recorded")
 
     async def _tell_verdict(self, intent: str) -> None:
-        title = "did it help? `worked`, `no effect` or `worse`, then how you know"
+        title = f"did {self._name(intent)} help? `worked`, `no effect` or `worse`, then how you know"
         text = await self._told(title, ("worked", "no effect", "worse"))
         if text is not None:
             state = next(one for one in ("worked", "no effect", "worse") if text.startswith(one))
             await self.recorded(self.operations.seen(intent, state, text), "recorded")
+
+    def _name(self, intent: str) -> str:
+        lost = self.operations.lost.get(intent)
+        return plain(lost.name, 80) if lost is not None else "it"
 
     async def _told(self, title: str, words: tuple[str, ...]) -> str | None:
         """One line that begins with one of the words; None where it is not given."""

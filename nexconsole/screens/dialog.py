@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import TypeVar
 
+from textual import events
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from ..widgets.keyguard import REPEAT_S, KeyGuard, together
+
 Result = TypeVar("Result")
+SAID_S = 0.5  # the least that a sentence stays
+MOMENT_S = 0.05  # between two different keys that somebody presses
+HELD = "was held down, or came together with other keys: press it once"
 
 
 class Dialog(ModalScreen[Result]):
@@ -20,6 +28,90 @@ class Dialog(ModalScreen[Result]):
         if self.app.screen is not self:
             return AwaitComplete.nothing()
         return super().dismiss(result)
+
+    def say(self, text: str) -> None:
+        """A sentence for whoever sits here; a screen that has a line for it shows it there."""
+        self.notify(text, markup=False)
+
+
+class Said:
+    """A sentence in a dialog's own line. It stays while keys of the same burst still come."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._at = 0.0
+
+    def say(self, text: str) -> None:
+        self.text, self._at = text, time.monotonic()
+
+    def unsay(self) -> None:
+        """Something else was done meanwhile."""
+        if time.monotonic() - self._at > SAID_S:
+            self.text = ""
+
+
+class GuardedDialog(Dialog[Result]):
+    """Believes no key that was typed before it stood, and none that is held down or part of a burst.
+
+    Every key comes to `pressed` once, in order, before anything else is made of it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.guard = KeyGuard()
+        self._presses = 0
+        self._hurried = False  # the last key came sooner after the one before it than a person presses two
+        self._last: events.Key | None = None
+        self._judged: events.Key | None = None
+
+    def on_mount(self) -> None:
+        self.guard = KeyGuard()
+
+    def refused(self, event: events.Key) -> bool:
+        """Whether the guard discards this key; it is counted whoever gets it first."""
+        if event is self._judged:
+            return False
+        self._presses += 1
+        last, self._last = self._last, event
+        least = REPEAT_S if last is not None and last.key == event.key else MOMENT_S
+        self._hurried = last is not None and event.time - last.time < least
+        if self.guard.refuses():
+            event.stop()
+            event.prevent_default()
+            return True
+        self._judged = event
+        return False
+
+    def alone(self, event: events.Key, then: Callable[[], object]) -> None:
+        """Do this unless other keys came shortly before or come shortly after: that is no press by a person."""
+        if together(event) > 1 or self._hurried:
+            self._startled(event)
+        else:
+            self._wait(event, self._presses, then)
+
+    def _wait(self, event: events.Key, press: int, then: Callable[[], object]) -> None:
+        began = time.monotonic()
+
+        def decide() -> None:
+            if self._presses != press:
+                self._startled(event)
+            elif time.monotonic() - began > 2 * REPEAT_S:  # the loop was late: keys may still be on their way
+                self._wait(event, press, then)
+            elif self.is_current:
+                then()
+
+        self.set_timer(REPEAT_S, decide)
+
+    def _startled(self, event: events.Key) -> None:
+        self.guard.startle()
+        self.say(f"{named(event)} {HELD}")
+
+
+def named(event: events.Key) -> str:
+    """A key as people call it: `^Y`, `enter`, `d`."""
+    if event.key.startswith("ctrl+"):
+        return f"^{event.key[5:].upper()}"
+    return event.character if event.is_printable and event.character else event.key.replace("_", " ")
 
 
 def along(name: str) -> tuple[BindingType, ...]:

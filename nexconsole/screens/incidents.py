@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 from ..severity import LEVELS
@@ -10,6 +11,7 @@ from ..warroom.incident import OBSERVER, ROLES
 from ..warroom.proposals import proposals_in
 from ..widgets.cells import plain
 from .prompt import Prompt
+from .proposed import KEYS_OF, spoken_of
 
 if TYPE_CHECKING:
     from ..operations import Operations
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 GRAVE = ("SEV-1", "SEV-2")
 LEAVE = "leave:"
+SEEN_S = 0.6  # how long a proposal must have stood beside a key before that key speaks of it
 
 
 class Incidents:
@@ -25,6 +28,7 @@ class Incidents:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._spoken_of = dict.fromkeys(KEYS_OF, ("", 0.0))  # by key: the proposal's id, and since when it is seen
 
     @property
     def _operations(self) -> Operations:
@@ -131,22 +135,41 @@ class Incidents:
         now, mine = side.clock(), side.company.consent.mine
         return tuple(one for one in proposals_in(side.entries) if one.open(now) and one.id not in mine)
 
+    def painted(self, waiting: Sequence[Proposal]) -> None:
+        """These stand on screen from now on; the keys speak of the first of them, whatever else is proposed."""
+        for key in KEYS_OF:
+            one = spoken_of(waiting, key)
+            if self._spoken_of[key][0] != (one.id if one else ""):
+                self._spoken_of[key] = (one.id if one else "", time.monotonic())
+
     def object(self) -> None:
         """Stop what is proposed, at once: there are only seconds. A note can say why."""
-        self._speak("objects", "there is nothing that could be objected to")
+        self._speak("o", "there is nothing that could be objected to")
 
     def approve(self) -> None:
-        self._speak("approves", "nothing waits for a second person's word")
+        self._speak("a", "nothing waits for a second person's word")
 
-    def _speak(self, how: str, nothing: str) -> None:
-        found = [one for one in self.waiting() if how == "objects" or one.needs == "approval"]
-        if not found:
+    def _speak(self, key: str, nothing: str) -> None:
+        """Say the word to the proposal beside which the key stood when it was pressed."""
+        id, since = self._spoken_of[key]
+        if not id:
             self._desk.console.say(nothing)
-            return
-        one = found[-1]
-        writing = self._operations.object(one.id) if how == "objects" else self._operations.approve(one.id)
-        said = f"{'objected to' if how == 'objects' else 'approved'} {one.name} of {one.by}"
-        self._desk.app.run_worker(self._told(writing, said), group="dialogs")
+        elif time.monotonic() - since < SEEN_S:
+            self._desk.console.say(f"the proposal beside {key} has come up only now: look, and press it again")
+        else:
+            self.speak(key, id)
+
+    def speak(self, key: str, id: str) -> None:
+        """Say the word to this proposal, and to no other."""
+        one = next((one for one in self.waiting() if one.id == id), None)
+        if self._operations.settings.actions.observe:
+            self._desk.console.say("this console only observes: it neither objects nor approves")
+        elif one is None:
+            self._desk.console.say("that proposal has ended: nothing was said to any other")
+        else:
+            writing = self._operations.object(one.id) if key == "o" else self._operations.approve(one.id)
+            said = f"{'objected to' if key == 'o' else 'approved'} {one.name} of {one.by}"
+            self._desk.app.run_worker(self._told(writing, said), group="dialogs")
 
 
 def _wrong_role(text: str) -> str:

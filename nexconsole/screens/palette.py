@@ -17,8 +17,10 @@ from ..widgets.cells import Line, cells, column, cut, fit, plain, wrapped
 from ..widgets.field import Field
 from ..widgets.fuzzy import score
 from ..widgets.lines import Lines
-from .dialog import Dialog
+from .dialog import Dialog, Said
 
+PAGE = 8  # rows
+MOVES = {"down": 1, "up": -1, "pagedown": PAGE, "pageup": -PAGE}
 NAME = 20  # cells of a stable name
 
 
@@ -27,6 +29,7 @@ class Command:
     """A line of the palette. `name` is stable ("provider.disable"); `words` are found but not shown.
 
     `weight` orders what fits equally well, and everything while nothing is typed. `why_not`: why it can't be done.
+    `asks`: what it is done to is asked for, so that it fits words that nothing here knows.
     """
 
     name: str
@@ -36,19 +39,22 @@ class Command:
     detail: str = ""
     weight: float = 0.0
     why_not: str = ""
+    asks: bool = False
 
 
 def ranked(typed: str, commands: Sequence[Command]) -> list[Command]:
     """The commands that fit, best first; what can't be done comes after what can and fits as well.
 
-    Where nothing fits all the words, the last ones are left out: they may be an argument that no reading tells of.
+    Where nothing fits all the words, the last ones are left out for those commands that ask what they are done to:
+    the words may be a target that no reading tells of. Another target than the one that was typed is never found.
     """
     words = typed.split()
-    while True:
-        found = _fitting(" ".join(words), commands)
-        if found or len(words) < 2:
-            return found
+    found = _fitting(typed, commands)
+    asking = [command for command in commands if command.asks]
+    while not found and len(words) > 1:
         words.pop()
+        found = _fitting(" ".join(words), asking)
+    return found
 
 
 def _fitting(typed: str, commands: Sequence[Command]) -> list[Command]:
@@ -69,18 +75,21 @@ class Palette(Dialog[Command | None]):
     AUTO_FOCUS = "#search"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+p", "cancel", "Close", id="palette.close", tooltip="Close the palette", priority=True),
-        Binding("down", "move(1)", "Down", id="palette.down", tooltip="Next command", priority=True),
-        Binding("up", "move(-1)", "Up", id="palette.up", tooltip="Previous command", priority=True),
-        Binding("pagedown", "move(8)", "Page down", id="palette.pagedown", tooltip="A page down", priority=True),
-        Binding("pageup", "move(-8)", "Page up", id="palette.pageup", tooltip="A page up", priority=True),
+        Binding("down", "move(1)", "Down", id="palette.down", tooltip="Next command"),
+        Binding("up", "move(-1)", "Up", id="palette.up", tooltip="Previous command"),
+        Binding("pagedown", f"move({PAGE})", "Page down", id="palette.pagedown", tooltip="A page down"),
+        Binding("pageup", f"move(-{PAGE})", "Page up", id="palette.pageup", tooltip="A page up"),
     ]
 
     def __init__(self, commands: Sequence[Command]) -> None:
         super().__init__()
         self._commands = tuple(commands)
         self.found = ranked("", self._commands)
+        self._typed = ""  # what `found` fits
         self._at = self._top = 0
-        self._said = ""
+        self._seen: tuple[str, int] | None = None  # the state that is on screen
+        self._entered: tuple[str, int] | None = None  # the state that was taken before it was
+        self._said = Said()
 
     def compose(self) -> ComposeResult:
         with Container(id="palette"):
@@ -97,30 +106,70 @@ class Palette(Dialog[Command | None]):
         self.call_after_refresh(self.paint)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        self.found = ranked(event.value, self._commands)
-        self._at = self._top = 0
-        self._said = ""
-        self.paint()
+        self._search()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def _search(self) -> None:
+        """Find what fits the line as it is now."""
+        typed = self.query_one("#search", Input).value
+        if typed != self._typed:
+            self._typed, self.found = typed, ranked(typed, self._commands)
+            self._at = self._top = 0
+            self._said.unsay()
+            self._entered = None
+            self.paint()
+
+    def on_key(self, event: events.Key) -> None:
+        """The rows' keys, in the order in which all keys were pressed: bindings are looked up only later."""
+        if event.key in MOVES:
+            event.stop()
+            self.action_move(MOVES[event.key])
+
+    def on_field_entered(self, event: Field.Entered) -> None:
+        """Take the row under the cursor as soon as it is on screen; not if it is another one by then."""
         event.stop()
+        self._search()
+        if event.value != self._typed:
+            self.say("something was typed after enter: press it once more")
+        elif self._seen == self._state:
+            self._take()
+        elif self._entered is None:
+            self._entered = self._state
+            self.paint()
+
+    @property
+    def _state(self) -> tuple[str, int]:
+        return (self._typed, self._at)
+
+    def _stands(self, state: tuple[str, int]) -> None:
+        """It has been drawn."""
+        self._seen = state
+        if self._entered is not None and self._entered == state == self._state:
+            self._take()
+
+    def _take(self) -> None:
+        self._entered = None
         if not self.found:
             return
         command = self.found[self._at]
         if command.why_not:
-            self._said = f"not now: {command.why_not}"
-            self.paint()
+            self.say(f"not now: {command.why_not}")
         else:
             self.dismiss(command)
+
+    def say(self, text: str) -> None:
+        self._said.say(text)
+        self.paint()
 
     def on_click(self, event: events.Click) -> None:
         if event.widget is self.query_one("#found") and event.y < len(self.found) - self._top:
             self._at = self._top + event.y
+            self._entered = None
             self.paint()
 
     def action_move(self, by: int) -> None:
         self._at = max(0, min(len(self.found) - 1, self._at + by))
-        self._said = ""
+        self._said.unsay()
+        self._entered = None
         self.paint()
 
     def action_cancel(self) -> None:
@@ -135,6 +184,7 @@ class Palette(Dialog[Command | None]):
         found.show_lines(tuple(drawn) if drawn else ((("  nothing fits", "muted"),),))
         about = self.query_one("#about", Lines)
         about.show_lines(tuple(self._about(about.size.width)))
+        self.call_after_refresh(self._stands, self._state)
 
     def _row(self, command: Command, here: bool, width: int) -> Line:
         name = column(command.name, min(NAME, width // 3))
@@ -149,8 +199,8 @@ class Palette(Dialog[Command | None]):
                    width)  # fmt: skip
 
     def _about(self, width: int) -> list[Line]:
-        if self._said:
-            return [((line, "warn"),) for line in wrapped(self._said, width, 2)]
+        if self._said.text:
+            return [((line, "warn"),) for line in wrapped(self._said.text, width, 2)]
         if not self.found:
             return [()]
         command = self.found[self._at]

@@ -16,7 +16,7 @@ from ..widgets.cells import Line, cells, cut, fit, plain, wrapped
 from ..widgets.field import Field
 from ..widgets.keyguard import KeyGuard
 from ..widgets.lines import Lines
-from .dialog import Dialog
+from .dialog import Dialog, Said
 
 LONGEST = 500
 MOST_LINES = 3  # of the question
@@ -47,7 +47,7 @@ class Prompt(Dialog[str | None]):
         super().__init__()
         self._title, self._hint, self._offered, self._wrong = title, hint, tuple(offered), wrong
         self._words = words
-        self._said = ""
+        self._said = Said()
         self._stem: str | None = None
         self._turn = -1
         self._guard = KeyGuard()
@@ -75,8 +75,8 @@ class Prompt(Dialog[str | None]):
         hint.show_lines((fit(self._below(hint.size.width), hint.size.width),))
 
     def _below(self, width: int) -> Line:
-        if self._said:
-            return ((plain(self._said), "warn"),)
+        if self._said.text:
+            return ((plain(self._said.text), "warn"),)
         keys: Line = (("enter", "key"), (" takes it   ", "muted"), ("esc", "key"), (" leaves   ", "muted"))
         if not self._offered:
             return (*keys, (plain(self._hint), "muted"))
@@ -117,17 +117,20 @@ class Prompt(Dialog[str | None]):
         line.cursor_position = len(line.value)
 
     def on_input_changed(self) -> None:
-        self._said = ""
+        self._said.unsay()
         self.paint()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def say(self, text: str) -> None:
+        self._said.say(text)
+        self.paint()
+
+    def on_field_entered(self, event: Field.Entered) -> None:
         event.stop()
         if self._guard.refuses():  # an Enter that is still held down from the list that opened this
             return
         text = event.value.strip()
-        self._said = self._wrong(text)
-        if self._said:
-            self.paint()
+        if wrong := self._wrong(text):
+            self.say(wrong)
         else:
             self.dismiss(text)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,18 @@ if TYPE_CHECKING:
     from ..warroom.sharing.presence import Presence
 
 
-def lines(waiting: Sequence[Proposal], now: datetime, width: int) -> tuple[Line, ...]:
-    """A line for each; the keys and the time that is left stand at its right, whatever else has to be cut."""
-    return tuple(_line(one, now, width) for one in waiting)
+KEYS_OF = {"o": "objects", "a": "approves"}
+
+
+def spoken_of(waiting: Sequence[Proposal], key: str) -> Proposal | None:
+    """The proposal that this key speaks of: the oldest one that may hear it, so that a new one changes nothing."""
+    return next((one for one in waiting if key == "o" or one.needs == "approval"), None)
+
+
+def lines(waiting: Sequence[Proposal], keys: Iterable[str], now: datetime, width: int) -> tuple[Line, ...]:
+    """A line for each; the time that is left stands at its right, and each key beside the one that it speaks of."""
+    keyed = {key: spoken_of(waiting, key) for key in keys}
+    return tuple(_line(one, [key for key, of in keyed.items() if of is one], now, width) for one in waiting)
 
 
 def previews(here: Sequence[Presence], width: int) -> tuple[Line, ...]:
@@ -28,10 +37,9 @@ def previews(here: Sequence[Presence], width: int) -> tuple[Line, ...]:
     return (fit(((" ○ ", "muted"), (told, "muted")), width),)
 
 
-def _line(one: Proposal, now: datetime, width: int) -> Line:
+def _line(one: Proposal, keyed: Sequence[str], now: datetime, width: int) -> Line:
     left = max(0, int((one.until - now).total_seconds()))
-    keys: Line = (("o", "key"), (" objects ", "muted"))
-    keys = (*keys, ("a", "key"), (" approves ", "muted")) if one.needs == "approval" else keys
+    keys: Line = tuple(run for key in keyed for run in ((key, "key"), (f" {KEYS_OF[key]} ", "muted")))
     right: Line = ((f"  {left} s  ", "alarm"), *keys)
     told: Line = ((" ▲ ", "alarm"), (f"{plain(one.by, 30)} is about to: {plain(one.name, 80)}", "strong"),
                   (f"  {plain(one.effect)}", "muted"))  # fmt: skip

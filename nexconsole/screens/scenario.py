@@ -5,7 +5,8 @@ What it shows is a fold over the journal and the readings: closing it, a crash o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -32,6 +33,7 @@ MARKS = {"pending": ("○", "text"), "running": ("▸", "note"), "done": ("●",
 VERBS = {"look": "Look", "do": "DO", "ask": "Ask"}
 ONE_LINE = 64  # cells from which a step and its answer share a line
 LOGS = "logs.show"
+STRAYED_S = 0.7  # how long nothing is done to the row that the cursor has come to by itself
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class ScenarioPane(Lines, can_focus=True):
         self.rows: tuple[Row, ...] = ()
         self._walk: Walk | None = None
         self._at = ""
+        self._seen = ""  # the row that the cursor is on by what is on screen
+        self._strayed_at = -STRAYED_S  # when its row was no longer there
         self._unfolded: set[str] = set()
         self._top = 0
 
@@ -91,7 +95,10 @@ class ScenarioPane(Lines, can_focus=True):
         taken: Mapping[str, Mapping[str, str]] = self._walk.taken if self._walk else {}
         readings = self.desk.console.readings
         nodes = resolve(self.scenario, readings, operations.settings, self.desk.console.now, answers, taken)
-        self.rows = tuple(self._flat(nodes, 0, ()))
+        index, self.rows = self._index, tuple(self._flat(nodes, 0, ()))
+        if self._at and self.rows and not any(row.id == self._at for row in self.rows):
+            self._at = self.rows[min(index, len(self.rows) - 1)].id
+            self._strayed_at = time.monotonic()
 
     def _flat(self, nodes: Sequence[Node], depth: int, around: tuple[Node, ...]) -> Iterator[Row]:
         for node in nodes:
@@ -129,7 +136,30 @@ class ScenarioPane(Lines, can_focus=True):
             self._at = self.rows[max(0, min(len(self.rows) - 1, self._index + by))].id
             self.paint()
 
+    def _once_seen(self, then: Callable[[], object]) -> None:
+        """Do this when the row under the cursor is on screen; not where the cursor came to it by itself just now."""
+        at = self._at
+        if time.monotonic() - self._strayed_at < STRAYED_S:
+            self.desk.console.say("the step under the cursor is another one now: look, and press it again")
+        elif self._seen == at:
+            then()
+        else:
+            self.paint()
+            self.call_after_refresh(lambda: then() if self._at == at else None)
+
     def action_go(self) -> None:
+        self._once_seen(self._go)
+
+    def action_look(self) -> None:
+        self._once_seen(self._look)
+
+    def action_skip(self) -> None:
+        self._once_seen(self._ask_why)
+
+    def action_reopen(self) -> None:
+        self._once_seen(self._reopen)
+
+    def _go(self) -> None:
         row = self.row
         if row is None:
             return
@@ -138,13 +168,13 @@ class ScenarioPane(Lines, can_focus=True):
             self._unfolded ^= {step.id}
             self.paint()
         elif step.kind == "look":
-            self.action_look()
+            self._look()
         elif step.kind == "ask":
             self.desk.once(self._answer(row, step.question or Question()))
         else:
             self._do(row, step)
 
-    def action_look(self) -> None:
+    def _look(self) -> None:
         """Record the value that the look reads now; what it can't read, a person is asked for."""
         row = self.row
         if row is None or not isinstance(row.node.step, Step) or row.node.step.kind != "look":
@@ -176,7 +206,7 @@ class ScenarioPane(Lines, can_focus=True):
             arguments = CATALOGUE[call.name].named(words)
             self.desk.act(call.name, arguments, step=self._reference(row))
 
-    def action_skip(self) -> None:
+    def _ask_why(self) -> None:
         row = self.row
         if row is not None and isinstance(row.node.step, Step):
             self.desk.once(self._skip(row))
@@ -213,7 +243,7 @@ class ScenarioPane(Lines, can_focus=True):
                 self._at = next((one.id for one in rest if self._waits(one)), self._at)
             self.paint()
 
-    def action_reopen(self) -> None:
+    def _reopen(self) -> None:
         row = self.row
         if row is not None and self.mark(row.id) is not None:
             self.desk.once(self._settle(row, "pending"))
@@ -251,6 +281,11 @@ class ScenarioPane(Lines, can_focus=True):
         frame = Frame(f"Scenario {name}", ((severity, "muted"),), self.has_focus, self._top,
                       cursor if self.has_focus else None)  # fmt: skip
         self.show_lines(framed(picture, frame, width, height))
+        self.call_after_refresh(self._stands, self._at)
+
+    def _stands(self, at: str) -> None:
+        """It has been drawn."""
+        self._seen = at
 
     def _head(self, width: int, height: int) -> list[Line]:
         steps = [row for row in self.rows if isinstance(row.node.step, Step) and row.node.applies is not False]

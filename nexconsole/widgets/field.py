@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from rich.text import Text
+from textual import events
+from textual.message import Message
 from textual.widgets import Input
 
 from .curtain import CURTAIN
@@ -10,6 +12,21 @@ from .curtain import CURTAIN
 
 class Field(Input):
     """Textual's, and nothing in it is seen by others that the panes would not show them."""
+
+    class Entered(Message):
+        """Enter was pressed when this stood in the line, whatever was typed since."""
+
+        def __init__(self, value: str) -> None:
+            super().__init__()
+            self.value = value
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key == "enter":  # here, in the order of the keys: a binding is looked up when more have been typed
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.Entered(self.value))
+        else:
+            await super()._on_key(event)
 
     @property
     def _value(self) -> Text:

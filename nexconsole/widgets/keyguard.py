@@ -1,13 +1,57 @@
-"""Which keys a dialog may believe: none that were typed before it stood, and none that are held down."""
+"""Which keys a dialog may believe: none that were typed before it stood, none held down, and none out of a burst.
+
+A burst is what the terminal hands over at once: a paste that is not bracketed, or keys that a slow link has gathered.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from textual import events
 
 OPENING_S = 0.4
 QUIET_S = 0.7  # after a key that was discarded: longer than any keyboard waits before it repeats
 REPEAT_S = 0.15  # longer than any keyboard waits between two repeats
+BURST_S = 0.008  # what follows a read so soon belongs to it; no keyboard repeats and nobody types as fast
+PASTED = 3  # so many keys in one read that text is taken for pasted; two may be typed while a packet is late
+# What may be done with keys of a burst outside of a line of input: nothing happens by them but that something moves.
+MOVES = frozenset({
+    "up", "down", "left", "right", "pageup", "pagedown", "home", "end", "tab", "shift+tab", "j", "k", "g", "G",
+    "upper_g", "escape", "ctrl+c",
+})  # fmt: skip
+# In a line of input besides what is printable. Enter and Tab take something that nobody has seen by then.
+EDITS = frozenset({"backspace", "delete", "left", "right", "home", "end", "escape", "up", "down", "ctrl+c", "ctrl+h"})
+
+
+class Bursts:
+    """Tells each key how many came together with it. `now` is a clock in seconds."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._last_at, self._before = -1.0, 0
+
+    def stamp(self, keys: Sequence[events.Key]) -> None:
+        """These keys were read at once."""
+        if not keys:
+            return
+        now = self._now()
+        together = len(keys) + (self._before if now - self._last_at < BURST_S else 0)
+        self._last_at, self._before = now, together
+        for key in keys:
+            key.together = together  # type: ignore[attr-defined]
+
+
+def together(key: events.Key) -> int:
+    """How many keys the terminal had handed over by then in the same burst, this one included; 1: it came alone."""
+    return getattr(key, "together", 1)
+
+
+def may_pass(key: events.Key, typing: bool) -> bool:
+    """Whether a key of a burst may do what it does; `typing`: a line of input has the focus."""
+    if together(key) < 2:
+        return True
+    return key.key in EDITS or key.is_printable if typing else key.key in MOVES
 
 
 class KeyGuard:

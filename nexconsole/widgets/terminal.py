@@ -3,20 +3,67 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import select
+from codecs import getincrementaldecoder
+from collections.abc import Callable
+from threading import Event
 from typing import Any
 
+from textual import events
+from textual._xterm_parser import XTermParser
 from textual.driver import Driver
+from textual.message import Message
 
+from .keyguard import Bursts
+
+LOOK_S = 0.1  # how often it is looked whether reading is to end
 LEAVE_S = 1.0  # how long leaving waits for a terminal that takes nothing
+
+
+class KeysTogether:
+    """Textual's reading of a terminal; and each key knows how many were read together with it, and bytes that are no
+    text do no harm."""
+
+    fileno: int
+    exit_event: Event
+    process_message: Callable[[Message], None]
+    _debug: bool
+
+    def run_input_thread(self) -> None:
+        """Until `exit_event` is set."""
+        parser = XTermParser(self._debug)
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        bursts, poll = Bursts(), select.poll()
+        poll.register(self.fileno, select.POLLIN)
+        while not self.exit_event.is_set():
+            messages: list[Message] = []
+            if poll.poll(LOOK_S * 1000):
+                data = self._read()
+                if text := decode(data):  # the parser takes nothing for the end
+                    messages += parser.feed(text)
+                if not data:  # nobody is there any more, which is for `gone` to say
+                    self.exit_event.wait(LOOK_S)
+            messages += parser.tick()
+            bursts.stamp([one for one in messages if isinstance(one, events.Key)])
+            for message in messages:
+                self.process_message(message)
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self.fileno, 4096)
+        except OSError:  # hung up
+            return b""
 
 
 def steady(driver: type[Driver]) -> type[Driver]:
     """The driver with clicks and the wheel, but without a report for every move (each costs 1.3 kB and 4 ms), and one
     that never makes the console wait: what a terminal that takes nothing would have been sent is left out."""
 
-    class Steady(driver):  # type: ignore[misc, valid-type]
+    reading = (KeysTogether,) if hasattr(driver, "_run_input_thread") else ()  # where it reads a terminal
+
+    class Steady(*reading, driver):  # type: ignore[misc]
         behind = False  # something was left out: all must be drawn anew
         _leaving = False
 
