@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import NexConsoleError, SettingsError
+from .interpreter import module_command, module_environment
 from .settings import ENVIRONMENT
 from .text.redaction import is_secret_name
 
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace, given: Mapping[str, Any]) -> int:
     token = options.token if options.token is not None else os.environ.get(TOKEN)
     if token is not None and not token.strip():
         raise SettingsError("the token is empty: everybody would see the screen. Leave it out and one is made up")
-    command = [sys.executable, "-m", "nexconsole", "console", *_flags(given, options.config), "--present", "--watch"]
+    command = [*module_command("nexconsole"), "console", *_flags(given, options.config), "--present", "--watch"]
     serving = Serving(command, _variables(given), options.host, options.port, token or secrets.token_urlsafe(24))
     if not _is_loopback(options.host):
         print(f"nexconsole: {options.host} can be reached by others, and nothing is encrypted: whoever learns the"
@@ -80,7 +81,7 @@ def _flags(given: Mapping[str, Any], config: str | None) -> list[str]:
 
 def _variables(given: Mapping[str, Any]) -> dict[str, str]:
     """The environment of a watcher's console."""
-    variables = {name: value for name, value in os.environ.items() if _given_on(name)}
+    variables = module_environment({name: value for name, value in os.environ.items() if _given_on(name)})
     for name, key in ENVIRONMENT.items():
         if given.get(key) is not None:
             variables[name] = str(given[key])

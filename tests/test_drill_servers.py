@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -121,3 +124,50 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+@pytest.fixture
+def deep(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary folder with a long name where every account may pass, unlike a test's own."""
+    above = Path(tempfile.mkdtemp())
+    above.chmod(0o755)
+    deep = above / ("d" * 120)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    yield deep
+    shutil.rmtree(above)
+
+
+async def test_a_temporary_folder_with_a_long_name_is_as_good_as_another(deep: Path) -> None:
+    async with embedded_postgres() as server:
+        assert len(str(server._folder)) > 107  # the longest path that a Unix socket can have
+        connection = await asyncpg.connect(server.url)
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
+    assert list(deep.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another account")
+async def test_a_folder_that_the_servers_account_may_not_enter_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(DrillError, match=rf"runs as nobody, who may not enter {tmp_path}: set TMPDIR"):
+        async with embedded_postgres():
+            raise AssertionError("it started")
+
+
+@pytest.mark.parametrize(("free_mb", "fits"), [(299, False), (300, True)])
+def test_a_disk_without_room_is_said_in_one_sentence_before_anything_is_started(
+    free_mb: int, fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    usage = shutil.disk_usage(tmp_path)._replace(free=free_mb * 2**20)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    if fits:
+        Shelter().close()
+    else:
+        sentence = rf"needs 300 MB of disk in {tmp_path}, and 299 MB are free: make room, or set TMPDIR"
+        with pytest.raises(DrillError, match=sentence):
+            Shelter()
+    assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,6 @@ import importlib.util
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from ..errors import DrillError
+from ..interpreter import module_command, module_environment
 from . import scenarios
 
 __all__ = ["EXTRA", "INSTALL", "RECORD", "SCENARIOS", "Stage", "require_extra"]
@@ -62,13 +62,14 @@ class Stage:
         """Start the world; what it is doing, a line each, as it comes. Afterwards `environment` is set."""
         reading, writing = os.pipe()
         self._output = tempfile.TemporaryFile()  # open for as long as the world runs
-        argv = [sys.executable, "-m", "nexconsole.drill", *self._arguments]
+        argv = [*module_command("nexconsole.drill"), *self._arguments]
         self._process = subprocess.Popen(
             [*argv, "--die-with-parent", "--ready-fd", str(writing)],
             stdin=subprocess.PIPE,
             stdout=self._output,
             stderr=self._output,
             pass_fds=(writing,),
+            env=module_environment(os.environ),
             start_new_session=True,
         )
         os.close(writing)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..errors import DrillError
 from . import INSTALL
-from .shelter import Shelter, free_port, tail
+from .shelter import LONGEST_SOCKET, Shelter, free_port, tail
 
 START_TIMEOUT_S = 20.0
 DATABASE = "nexnum"
@@ -98,6 +98,9 @@ class Postgres:
         self._folder.mkdir(mode=0o700)
         if self._user is not None:  # PostgreSQL refuses to run as root
             account = pwd.getpwnam(self._user)
+            if not _reachable(self._shelter.folder):
+                place = self._shelter.folder.parent
+                raise DrillError(f"Root's PostgreSQL runs as {self._user}, who may not enter {place}: set TMPDIR.")
             if not _reachable(self._binaries):
                 self._binaries = self._copy_binaries()
             os.chown(self._folder, account.pw_uid, account.pw_gid)
@@ -118,7 +121,9 @@ class Postgres:
         """Start the server and wait until it accepts connections. Raises DrillError with the end of its log."""
         self.port = self.port or free_port()
         options = [f"--{name}={value}" for name, value in self._settings.items()]
-        listen = ["-p", str(self.port), "-h", "127.0.0.1", "-k", str(self._folder)]
+        socket = self._folder / f".s.PGSQL.{self.port}"
+        folder = self._folder if len(os.fsencode(socket)) <= LONGEST_SOCKET else ""  # "": over TCP only
+        listen = ["-p", str(self.port), "-h", "127.0.0.1", "-k", str(folder)]
         self._process = self._spawn("postgres", [*listen, *options])
         status = self._data / "postmaster.pid"
         deadline = asyncio.get_running_loop().time() + START_TIMEOUT_S

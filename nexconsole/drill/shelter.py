@@ -16,6 +16,9 @@ from types import TracebackType
 
 from ..errors import DrillError
 
+NEEDED_BYTES = 300 * 2**20  # PostgreSQL's files, its log of changes, and a copy of its programs where root runs it
+LONGEST_SOCKET = 100  # bytes of a Unix socket's path; the system's limit is 107, or 103
+
 
 def free_port() -> int:
     """A TCP port on 127.0.0.1 that nobody listens on at this moment."""
@@ -38,6 +41,7 @@ class Shelter:
             raise DrillError(
                 f"The drill can't make a temporary folder: {error}; set TMPDIR to one that it may write."
             ) from error
+        self._require_room()
         self.folder.chmod(0o711)  # a server that runs under another account passes through to its own folder
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._watchdog = subprocess.Popen(
@@ -48,6 +52,16 @@ class Shelter:
             start_new_session=True,
         )
         self._closed = False
+
+    def _require_room(self) -> None:
+        """Raises DrillError, and leaves no folder, where the servers' files would not fit."""
+        free = shutil.disk_usage(self.folder).free
+        if free < NEEDED_BYTES:
+            self.folder.rmdir()
+            raise DrillError(
+                f"The drill needs {NEEDED_BYTES >> 20} MB of disk in {self.folder.parent}, and {free >> 20} MB are"
+                " free: make room, or set TMPDIR to a folder on another disk."
+            )
 
     def take_in(self, path: Path) -> None:
         """A file that lies elsewhere and is to vanish with the shelter."""
