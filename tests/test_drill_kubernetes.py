@@ -522,6 +522,92 @@ async def test_the_secret_holds_what_the_caller_gave(lab):
 # parts --------------------------------------------------------------------------------------------------
 
 
+# what real clusters have besides ----------------------------------------------------------------------------
+
+
+STRANGERS = {"Evicted", "Completed", "Running", "Terminating"}
+
+
+@needs_kubectl
+async def test_pods_that_only_share_the_labels_are_listed_and_the_deployment_is_none_the_worse(lab):
+    lab.cluster.strangers.come()
+    printed = await lab.kubectl("get", "pods", "-l", f"app={NAME}", "--no-headers")
+    statuses = [line.split()[2] for line in printed.splitlines()]
+    assert len(statuses) == 8 and set(statuses) == STRANGERS
+    assert len(lab.cluster.pods) == 3 and lab.complete()
+    started = lab.runtime.started
+    assert await lab.kubectl("get", "pod", f"{NAME}-debug", "-o", "jsonpath={.metadata.ownerReferences}") == ""
+    assert await lab.kubectl("logs", f"{NAME}-debug") == ""
+    await lab.kubectl("scale", f"deployment/{NAME}", "--replicas=4")
+    await lab.until(lambda: lab.complete() and len(lab.cluster.pods) == 4)
+    assert lab.runtime.started == started + 1
+    await lab.kubectl("delete", "pod", f"{NAME}-debug", "--wait=false")
+    lab.cluster.strangers.go()
+    await lab.until(lambda: len(lab.cluster.store.objects("pods")) == 4)
+
+
+@needs_kubectl
+async def test_a_sidecar_before_the_application_is_a_rollout_and_the_annotation_says_whose_log_is_meant(lab):
+    lab.cluster.inject_sidecar(True)
+    await lab.until(lambda: lab.complete() and all(pod.beside.total for pod in lab.cluster.pods))
+    [first, *_] = lab.cluster.pods
+    table = await lab.kubectl("get", "pod", first.name, "--no-headers")
+    assert table.split()[1] == "2/2"
+    assert "listening" in await lab.kubectl("logs", first.name)  # kubectl honours the annotation
+    assert "Envoy" in await lab.kubectl("logs", first.name, "-c", "istio-proxy")
+    status, said = await lab.http("GET", f"{PODS}/{first.name}/log")
+    assert (status, said["message"]) == (
+        400, f"a container name must be specified for pod {first.name}, choose one of: [istio-proxy {NAME}]",
+    )  # fmt: skip
+    assert await lab.kubectl("logs", first.name, "-c", "elsewhere", fails=True)
+    lab.cluster.release("nexnum-app:2")
+    images = lab.runtime.images
+    await lab.until(lambda: lab.complete() and {images[pod.name] for pod in lab.cluster.pods} == {"nexnum-app:2"})
+    containers = lab.deployment()["spec"]["template"]["spec"]["containers"]
+    assert [one["image"] for one in containers] == ["docker.io/istio/proxyv2:1.22.3", "nexnum-app:2"]
+    lab.cluster.inject_sidecar(False)
+    await lab.until(lab.complete)
+    assert len(lab.deployment()["spec"]["template"]["spec"]["containers"]) == 1
+
+
+@needs_kubectl
+async def test_an_admission_webhook_denies_every_change_with_its_reason_and_dry_runs_too(lab):
+    lab.cluster.troubles.freeze = "change freeze until Monday"
+    words = 'admission webhook "change-freeze.nexnum.example" denied the request: change freeze until Monday'
+    for change in (
+        ("scale", f"deployment/{NAME}", "--replicas=5"),
+        ("rollout", "restart", f"deployment/{NAME}"),
+        ("delete", "pod", lab.cluster.pods[0].name),
+        ("delete", "pod", lab.cluster.pods[0].name, "--dry-run=server"),
+    ):
+        assert words in await lab.kubectl(*change, fails=True)
+    status, said = await lab.http("DELETE", f"{PODS}/{lab.cluster.pods[0].name}")
+    assert (status, said["code"], said["reason"], said["message"]) == (403, 403, "Forbidden", words)
+    assert "nexnum-app" in await lab.kubectl("get", "deployments")
+    lab.cluster.troubles.freeze = ""
+    await lab.kubectl("scale", f"deployment/{NAME}", "--replicas=4")
+
+
+async def test_a_kubelet_that_hangs_answers_no_log_and_sends_nothing_on_those_that_it_has_answered(lab):
+    pods = {lab.cluster.store.get("pods", "default", pod.name)["spec"]["nodeName"]: pod for pod in lab.cluster.pods}
+    context = ssl.create_default_context(cadata=lab.cluster._authority)
+    login = {"Authorization": f"Bearer {lab.cluster.tokens['admin']}"}
+    hung, well = pods["drill-node-2"], pods["drill-node-1"]
+    async with aiohttp.ClientSession(lab.cluster.url, headers=login) as session:
+        async with session.get(f"{PODS}/{hung.name}/log?follow=true", ssl=context) as open_before:
+            assert b"listening" in await open_before.content.readline()
+            lab.cluster.troubles.hanging = frozenset({"drill-node-2"})
+            lab.runtime.running[hung.name].log.append("nobody reads this yet")
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(open_before.content.readline(), 0.4)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(session.get(f"{PODS}/{hung.name}/log", ssl=context), 0.4)
+            async with session.get(f"{PODS}/{well.name}/log", ssl=context) as other:
+                assert b"listening" in await other.read()
+            lab.cluster.troubles.hanging = frozenset()
+            assert b"nobody reads" in await asyncio.wait_for(open_before.content.readline(), 5)
+
+
 def test_a_strategic_merge_meets_list_items_by_name():
     old = {"containers": [{"name": "a", "image": "1", "env": [{"name": "X", "value": "1"}]}, {"name": "b"}]}
     patch = {"containers": [{"name": "a", "env": [{"name": "Y", "value": "2"}]}, {"name": "b", "$patch": "delete"}]}

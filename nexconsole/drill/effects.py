@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 BLOCKER = "nexnum-worker"
 NOT_NOW = (asyncpg.PostgresError, asyncpg.InterfaceError, RedisError, LedgerDown, OSError, DrillError)  # tried again
+FROZEN = "change freeze until Monday 06:00 UTC: ask the release manager"
+HUNG_NODE = "drill-node-2"
 EMPTY_S = 30.0  # a shorter queue is none
 FEW_KEPT = 10  # so few leaked connections hurt nobody
 
@@ -275,6 +277,41 @@ class Full:
 
     def close(self) -> None:
         return
+
+
+class Odd:
+    """A cluster with something in it that real ones have."""
+
+    target = ""
+    over = False
+
+    def __init__(self, cluster: Cluster, what: str) -> None:
+        self._cluster = cluster
+        self._what = what
+
+    async def begin(self) -> None:
+        self._set(True)
+
+    async def look(self) -> None:
+        return
+
+    async def end(self) -> None:
+        self._set(False)
+
+    def _set(self, on: bool) -> None:
+        cluster = self._cluster
+        match self._what:
+            case "strangers":
+                (cluster.strangers.come if on else cluster.strangers.go)()
+            case "sidecar":
+                cluster.inject_sidecar(on)
+            case "freeze":
+                cluster.troubles.freeze = FROZEN if on else ""
+            case "hanging":
+                cluster.troubles.hanging = frozenset({HUNG_NODE} if on else ())
+
+    def close(self) -> None:
+        self._cluster.troubles.hanging = frozenset()
 
 
 class Down:

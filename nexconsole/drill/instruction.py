@@ -13,12 +13,22 @@ import msgspec
 import redis.asyncio as redis_client
 
 from ..errors import DrillError
-from .effects import NOT_NOW, CutOff, Down, Effect, Emptied, Full, Leak, RollOut, Stall, SwitchedOff
+from .effects import NOT_NOW, CutOff, Down, Effect, Emptied, Full, Leak, Odd, RollOut, Stall, SwitchedOff
 from .faults import KINDS, Cause, Fault, injected, kind_named
 from .market.clock import Job
 from .market.market import Market
 from .market.tempo import FASTEST, SLOWEST
-from .scenarios import CutOffPod, DisabledBySql, FullMemory, LeakedConnections, Polling, Release, Stopped, WalletStall
+from .scenarios import (
+    CutOffPod,
+    DisabledBySql,
+    FullMemory,
+    InCluster,
+    LeakedConnections,
+    Polling,
+    Release,
+    Stopped,
+    WalletStall,
+)
 from .search import Search
 from .servers import Postgres, Redis
 
@@ -142,6 +152,8 @@ class Instruction:
                 return CutOff(self.market)
             case LeakedConnections():
                 return Leak(self.market, self.postgres, cause.leaves)
+            case InCluster():
+                return Odd(self.cluster, cause.what)
             case FullMemory():
                 return Full(self.keys)
             case Stopped():

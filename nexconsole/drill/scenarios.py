@@ -129,8 +129,17 @@ class Stopped:
     server: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class InCluster:
+    """What the cluster is like: "strangers", "sidecar", "freeze" or "hanging"."""
+
+    begins_s: float
+    what: str
+
+
 Staged = (
     Polling | BestRoute | DisabledBySql | EmptyAccount | CutOffPod | LeakedConnections | FullMemory | Stopped
+    | InCluster
 )  # fmt: skip
 
 

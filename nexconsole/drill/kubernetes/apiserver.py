@@ -21,6 +21,8 @@ OPEN = {"/healthz": "ok", "/livez": "ok", "/readyz": "ok"}
 BOOKMARK_S = 30.0
 INITIAL_END = "k8s.io/initial-events-end"
 VERBS = {"GET": "get", "PATCH": "patch", "PUT": "update", "DELETE": "delete", "POST": "create"}
+WEBHOOK = "change-freeze.nexnum.example"
+HANG_LOOK_S = 0.1
 MAX_BODY = 3 * 1024 * 1024
 
 
@@ -40,8 +42,23 @@ class Target:
         return "deletecollection" if verb == "delete" and not self.name else verb
 
 
+@dataclass
+class Troubles:
+    """What the cluster refuses or can't do. `freeze`: why an admission webhook lets no change pass; `hanging`: nodes
+    whose kubelet answers no request for logs, and sends nothing more on those that it has answered."""
+
+    freeze: str = ""
+    hanging: frozenset[str] = frozenset()
+
+    async def answers(self, node: str) -> None:
+        """Return when this node's kubelet does."""
+        while node in self.hanging:
+            await asyncio.sleep(HANG_LOOK_S)
+
+
 class ApiServer:
-    def __init__(self, store: Store, kubelet: Kubelet, tokens: roles.Tokens) -> None:
+    def __init__(self, store: Store, kubelet: Kubelet, tokens: roles.Tokens, troubles: Troubles) -> None:
+        self._troubles = troubles
         self._store = store
         self._kubelet = kubelet
         self._tokens = tokens
@@ -96,7 +113,8 @@ class ApiServer:
         if target.sub == "log":
             asked = podlogs.LogQuery(request.query)
             log = podlogs.choose(obj, self._kubelet.pods.get(obj["metadata"]["uid"]), request.query, asked)
-            return await podlogs.send(request, log, asked)
+            node = obj["spec"].get("nodeName", "")
+            return await podlogs.send(request, log, asked, lambda: self._troubles.answers(node))
         if verb != "get":
             obj = await self._write(request, target, verb, obj)
         elif target.sub == "scale":
@@ -109,6 +127,8 @@ class ApiServer:
 
     async def _write(self, request: web.Request, target: Target, verb: str, obj: Object) -> Object:
         body, dry = await request.read(), writes.dry_run(request.query.get("dryRun"))
+        if self._troubles.freeze:  # a dry run asks the webhook too
+            raise refusals.denied(WEBHOOK, self._troubles.freeze)
         obj = self._store.get(target.resource.plural, target.namespace, target.name) or obj
         if verb == "delete":
             grace = request.query.get("gracePeriodSeconds")

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from ..scenarios import IMAGE
 from . import manifests
-from .apiserver import ApiServer
+from .apiserver import ApiServer, Troubles
 from .autoscaler import PERIOD_S, Autoscaler, Utilization
 from .certificates import server_tls
 from .deployments import Deployments
@@ -27,6 +27,7 @@ from .kubelet import Container, Kubelet, Pod, Runtime
 from .manifests import LIVENESS, READINESS, Probe
 from .roles import Tokens
 from .store import Object, Store
+from .strangers import Strangers
 
 __all__ = ["Cluster", "Container", "Earlier", "Pod", "Probe", "Runtime"]
 
@@ -90,6 +91,8 @@ class Cluster:
         self._runner: web.AppRunner | None = None
         self._task: asyncio.Task[None] | None = None
         self._authority = ""
+        self.strangers = Strangers(self.store, self._kubelet, namespace, deployment)
+        self.troubles = Troubles()
         self._stage(bounds, secret or {}, age_s)
         self._deploy(replicas, image, readiness, liveness, earlier)
 
@@ -121,7 +124,7 @@ class Cluster:
     def image(self) -> str:
         """What the deployment's pods are to run; "" where somebody has deleted it."""
         deployment = self.store.get("deployments", self.namespace, self.deployment)
-        return deployment["spec"]["template"]["spec"]["containers"][0]["image"] if deployment else ""
+        return manifests.main_container(deployment["spec"]["template"])["image"] if deployment else ""
 
     def release(self, image: str) -> None:
         """Roll out an image, as a pipeline does."""
@@ -129,16 +132,34 @@ class Cluster:
         def change(obj: Object) -> None:
             obj["metadata"]["generation"] += 1
             obj["metadata"].setdefault("annotations", {})[CAUSE] = _cause(image)
-            obj["spec"]["template"]["spec"]["containers"][0]["image"] = image
+            manifests.main_container(obj["spec"]["template"])["image"] = image
 
         deployment = self.store.get("deployments", self.namespace, self.deployment)
         if deployment is not None and self.image != image:
             self.store.change("deployments", deployment, change)
 
+    def inject_sidecar(self, present: bool) -> None:
+        """A mesh's proxy as the first container of the pods, or none; the pods are replaced, as by any new template."""
+
+        def change(obj: Object) -> None:
+            template = obj["spec"]["template"]
+            own = [one for one in template["spec"]["containers"] if one["name"] != manifests.SIDECAR["name"]]
+            template["spec"]["containers"] = [dict(manifests.SIDECAR), *own] if present else own
+            annotations = template["metadata"].setdefault("annotations", {})
+            if present:
+                annotations[manifests.DEFAULT_CONTAINER] = self.deployment
+            else:
+                annotations.pop(manifests.DEFAULT_CONTAINER, None)
+            obj["metadata"]["generation"] += 1
+
+        deployment = self.store.get("deployments", self.namespace, self.deployment)
+        if deployment is not None:
+            self.store.change("deployments", deployment, change)
+
     @property
     def pods(self) -> list[Pod]:
         """The pods whose containers run or will, in the order of their making; not those that are ending."""
-        return [pod for pod in self._kubelet.pods.values() if not pod.ending]
+        return [pod for pod in self._kubelet.pods.values() if not pod.ending and not pod.foreign]
 
     async def start(self, port: int = 0) -> str:
         """Start the containers and serve the API on 127.0.0.1; its address. Readiness comes later."""
@@ -150,7 +171,7 @@ class Cluster:
         self._kubelet.sync()
         self.store.past = None
         context, self._authority = await asyncio.to_thread(server_tls)
-        server = ApiServer(self.store, self._kubelet, self._roles)
+        server = ApiServer(self.store, self._kubelet, self._roles, self.troubles)
         self._runner = web.AppRunner(
             *(server.app(),), access_log=None, handler_cancellation=True, shutdown_timeout=0.5, keepalive_timeout=30
         )

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from ..log import PodLog
 from .events import Events
+from .manifests import main_container
 from .store import Object, Store, condition, timestamp
 
 NODES = ("drill-node-1", "drill-node-2")
@@ -55,6 +56,8 @@ class Pod:
     ready: bool = False
     task: asyncio.Task[None] | None = field(default=None, repr=False)
     ending: bool = False
+    foreign: bool = False  # no process of ours runs in it
+    beside: PodLog = field(default_factory=PodLog, repr=False)  # what a sidecar writes
 
 
 class Kubelet:
@@ -82,12 +85,23 @@ class Kubelet:
                 pod.ending = True
                 self._spawn(self._end(pod, obj))
 
+    def adopt(self, obj: Object, container: Container | None, *, ending: bool = False) -> None:
+        """A pod that is as it is: nothing is started in it, and nothing ends by itself."""
+        meta = obj["metadata"]
+        self.pods[meta["uid"]] = Pod(meta["name"], meta["uid"], container, ending=ending, foreign=True)
+
+    def forget(self, uid: str) -> None:
+        pod = self.pods.pop(uid, None)
+        if pod is not None and pod.container is not None:
+            pod.container.log.close()
+
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for pod in list(self.pods.values()):
             await self._stop(pod)
+            pod.beside.close()
 
     def _spawn(self, life: Any) -> asyncio.Task[None]:
         task = asyncio.create_task(life)
@@ -116,7 +130,6 @@ class Kubelet:
         self._addresses += 1
         address = f"10.42.{self._addresses // 250}.{self._addresses % 250 + 1}"
         node = NODES[self._addresses % len(NODES)]
-        container = obj["spec"]["containers"][0]
 
         def edit(pod: Object) -> None:
             pod["spec"]["nodeName"] = node
@@ -125,18 +138,7 @@ class Kubelet:
                 status["conditions"] = condition(status.get("conditions", []), kind, "True", lastProbeTime=None)
             status |= {"phase": "Pending", "hostIP": "10.0.0.1", "podIP": address, "podIPs": [{"ip": address}]}
             status |= {"startTime": pod["metadata"]["creationTimestamp"], "qosClass": "Burstable"}
-            status["containerStatuses"] = [
-                {
-                    "name": container["name"],
-                    "image": container["image"],
-                    "imageID": "",
-                    "ready": False,
-                    "started": False,
-                    "restartCount": 0,
-                    "state": {"waiting": {"reason": "ContainerCreating"}},
-                    "lastState": {},
-                }
-            ]
+            status["containerStatuses"] = [_created(container) for container in pod["spec"]["containers"]]
             _unready(pod)
 
         obj = self._store.change("pods", obj, edit)
@@ -145,7 +147,7 @@ class Kubelet:
         return obj
 
     async def _start(self, pod: Pod, obj: Object) -> bool:
-        name, image = (obj["spec"]["containers"][0][key] for key in ("name", "image"))
+        name, image = (main_container(obj)[key] for key in ("name", "image"))
         try:
             pod.container = container = await self._runtime.start(pod.name, image)
         except Exception as error:  # whatever the runtime fails with, the kubelet shows it and tries again
@@ -154,6 +156,7 @@ class Kubelet:
             self._container(obj, state=waiting, ready=False, started=False)
             self._events.warning(obj, "kubelet", "Failed", f"Error: {error}")
             return False
+        self._start_beside(pod, obj)
         self._events.normal(obj, "kubelet", "Started", f"Started container {name}")
         identity = f"containerd://{self._store.seed.getrandbits(256):064x}"
         running = {"running": {"startedAt": timestamp(container.started_at)}}
@@ -161,11 +164,25 @@ class Kubelet:
         self._container(obj, phase="Running", state=running, started=True, restartCount=pod.restarts, **made)
         return True
 
+    def _start_beside(self, pod: Pod, obj: Object) -> None:
+        """The sidecars, which run as long as the pod does."""
+        others = {one["name"] for one in obj["spec"]["containers"]} - {main_container(obj)["name"]}
+        if not others or pod.beside.total:
+            return
+        pod.beside.append("info\tEnvoy proxy is ready")
+
+        def edit(current: Object) -> None:
+            for status in current["status"]["containerStatuses"]:
+                if status["name"] in others:
+                    status.update(ready=True, started=True, state={"running": {"startedAt": timestamp()}})
+
+        self._store.change("pods", obj, edit)
+
     async def _supervise(self, pod: Pod, obj: Object) -> None:
         """Probe until liveness has failed as often as its threshold says."""
         container = pod.container
         assert container is not None
-        spec = obj["spec"]["containers"][0]
+        spec = main_container(obj)
         readiness = asyncio.create_task(self._readiness(pod, obj, container, spec))
         try:
             await self._probe(spec.get("livenessProbe"), container, lambda: self._alive(container, obj))
@@ -212,7 +229,7 @@ class Kubelet:
         """Kill a container whose liveness failed."""
         container = pod.container
         assert container is not None
-        name = obj["spec"]["containers"][0]["name"]
+        name = main_container(obj)["name"]
         self._events.normal(obj, "kubelet", "Killing", f"Container {name} failed liveness probe, will be restarted")
         pod.ready = False
         await self._stop(pod)
@@ -229,7 +246,7 @@ class Kubelet:
     async def _back_off(self, pod: Pod, obj: Object, seconds: float) -> None:
         if not seconds:
             return
-        name = obj["spec"]["containers"][0]["name"]
+        name = main_container(obj)["name"]
         told = f"{obj['metadata']['name']}_{obj['metadata']['namespace']}({pod.uid})"
         message = f"back-off {seconds}s restarting failed container={name} pod={told}"
         self._container(obj, state={"waiting": {"reason": "CrashLoopBackOff", "message": message}})
@@ -238,7 +255,7 @@ class Kubelet:
 
     async def _end(self, pod: Pod, obj: Object) -> None:
         """Stop the container of a deleted pod; when its grace is over, the pod is gone."""
-        name = obj["spec"]["containers"][0]["name"]
+        name = main_container(obj)["name"]
         self._events.normal(obj, "kubelet", "Killing", f"Stopping container {name}")
         if pod.task is not None:
             pod.task.cancel()
@@ -246,6 +263,7 @@ class Kubelet:
         pod.ready = False
         self._container(obj, ready=False)
         await self._stop(pod)
+        pod.beside.close()
         if obj["metadata"].get("deletionGracePeriodSeconds"):
             await asyncio.sleep(self._termination_s * self._pace)
         self._store.delete("pods", obj)
@@ -258,7 +276,8 @@ class Kubelet:
             return
         pod.previous = container
         try:
-            await self._runtime.stop(pod.name)
+            if not pod.foreign:
+                await self._runtime.stop(pod.name)
         finally:
             container.log.close()
 
@@ -267,8 +286,10 @@ class Kubelet:
 
         def edit(pod: Object) -> None:
             pod["status"]["phase"] = phase or pod["status"]["phase"]
-            pod["status"]["containerStatuses"][0].update(status)
-            if pod["status"]["containerStatuses"][0]["ready"]:
+            containers = pod["status"]["containerStatuses"]
+            main = main_container(pod)["name"]
+            next(one for one in containers if one["name"] == main).update(status)
+            if all(one["ready"] for one in containers):
                 for kind in ("ContainersReady", "Ready"):
                     pod["status"]["conditions"] = condition(
                         pod["status"]["conditions"], kind, "True", lastProbeTime=None
@@ -277,6 +298,12 @@ class Kubelet:
                 _unready(pod)
 
         self._store.change("pods", obj, edit)
+
+
+def _created(container: Object) -> Object:
+    """The status of a container that is about to start."""
+    about = {"name": container["name"], "image": container["image"], "imageID": "", "ready": False, "started": False}
+    return {**about, "restartCount": 0, "state": {"waiting": {"reason": "ContainerCreating"}}, "lastState": {}}
 
 
 def _unready(pod: Object) -> None:

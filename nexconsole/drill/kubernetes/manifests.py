@@ -38,6 +38,17 @@ READINESS = Probe(5, 10)
 LIVENESS = Probe(15, 20)
 
 
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+SIDECAR = {"name": "istio-proxy", "image": "docker.io/istio/proxyv2:1.22.3"}
+
+
+def main_container(template: Object) -> Object:
+    """The container of a pod, or of a template, that is the application: the annotated one, else the first."""
+    containers = template["spec"]["containers"]
+    named = (template["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER)
+    return next((one for one in containers if one["name"] == named), containers[0])
+
+
 def namespace(name: str) -> Object:
     labels = {"kubernetes.io/metadata.name": name}
     head: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}

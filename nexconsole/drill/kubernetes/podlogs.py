@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
@@ -11,6 +11,7 @@ from aiohttp import web
 from ..log import PodLog
 from . import refusals
 from .kubelet import Pod
+from .manifests import main_container
 from .store import Object, moment
 
 BATCH = 64 * 1024  # bytes gathered before they are sent
@@ -68,10 +69,17 @@ def _number(query: Mapping[str, str], key: str, least: int) -> int | None:
 def choose(pod: Object, live: Pod | None, query: Mapping[str, str], asked: LogQuery) -> PodLog:
     """The log that is asked for; a Refusal where there is none."""
     name = pod["metadata"]["name"]
-    first = pod["spec"]["containers"][0]["name"]
-    container = query.get("container") or first
-    if container != first:
+    main = main_container(pod)["name"]
+    names = [one["name"] for one in pod["spec"]["containers"]]
+    container = query.get("container") or ""
+    if not container and len(names) > 1:
+        told = f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]"
+        raise refusals.bad_request(told)
+    container = container or main
+    if container not in names:
         raise refusals.bad_request(f"container {container} is not valid for pod {name}")
+    if container != main:
+        return live.beside if live else PodLog()
     if asked.previous:
         if live is None or not live.restarts or live.previous is None:
             told = f'previous terminated container "{container}" in pod "{name}" not found'
@@ -86,18 +94,24 @@ def choose(pod: Object, live: Pod | None, query: Mapping[str, str], asked: LogQu
     return current.log
 
 
-async def send(request: web.Request, log: PodLog, asked: LogQuery) -> web.StreamResponse:
-    """Stream the log's lines; when following, until the container ends or the client goes."""
+async def send(
+    request: web.Request, log: PodLog, asked: LogQuery, answers: Callable[[], Awaitable[None]]
+) -> web.StreamResponse:
+    """Stream the log's lines; when following, until the container ends or the client goes. `answers` returns when the
+    pod's kubelet does."""
+    await answers()
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
     response.enable_chunked_encoding()
     with contextlib.suppress(ConnectionError):  # the client has gone
         await response.prepare(request)
-        await _send_lines(response, log, asked)
+        await _send_lines(response, log, asked, answers)
         await response.write_eof()
     return response
 
 
-async def _send_lines(response: web.StreamResponse, log: PodLog, asked: LogQuery) -> None:
+async def _send_lines(
+    response: web.StreamResponse, log: PodLog, asked: LogQuery, answers: Callable[[], Awaitable[None]]
+) -> None:
     index, end, left = asked.start(log), log.total, asked.limit
     if not asked.follow and index >= end:
         return
@@ -111,6 +125,7 @@ async def _send_lines(response: web.StreamResponse, log: PodLog, asked: LogQuery
         batch += line
         full = left == 0 or (not asked.follow and index >= end)
         if full or index >= log.total or len(batch) >= BATCH:
+            await answers()
             await response.write(bytes(batch))
             batch.clear()
         if full:

@@ -39,6 +39,11 @@ def forbidden(user: str, verb: str, resource: Resource, name: str, sub: str, nam
     return Refusal(403, "Forbidden", f"{what}: {told}", details(resource, name))
 
 
+def denied(webhook: str, reason: str) -> Refusal:
+    """An admission webhook says no: not RBAC, though the code is the same."""
+    return Refusal(403, "Forbidden", f'admission webhook "{webhook}" denied the request: {reason}')
+
+
 def no_such_route() -> Refusal:
     return Refusal(404, "NotFound", "the server could not find the requested resource", {})
 

@@ -23,7 +23,7 @@ class ReplicaSets:
             self._replicaset(replicaset)
 
     def pods(self, replicaset: Object, ending: bool = False) -> list[Object]:
-        pods = [pod for pod in self._store.objects("pods") if owned(pod, replicaset)]
+        pods = [pod for pod in self._store.objects("pods") if owned(pod, replicaset) and not finished(pod)]
         return pods if ending else [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
 
     def _replicaset(self, replicaset: Object) -> None:
@@ -66,6 +66,11 @@ def set_replicas(obj: Object, replicas: int) -> None:
     if obj["spec"]["replicas"] != replicas:
         obj["spec"]["replicas"] = replicas
         obj["metadata"]["generation"] += 1
+
+
+def finished(pod: Object) -> bool:
+    """Evicted, or done: it is not one of those that run, whoever owns it."""
+    return pod["status"]["phase"] in ("Failed", "Succeeded")
 
 
 def terminate(store: Store, pod: Object, grace_s: int | None = None) -> Object:
