@@ -10,7 +10,7 @@ from typing import Any
 
 from .model import Reading, SourceHealth
 from .settings import Settings
-from .signals import needs, waiting
+from .signals import EXTRA, limits, needs, waiting
 from .signals.alerts import Alerts
 from .signals.circuits import Circuits
 from .signals.database import Database
@@ -47,7 +47,8 @@ class Reason:
 class Severity:
     """The highest level that any reason asks for, the reasons most severe first; of equals, silent sources first.
 
-    `unknown` names the signals that have never given a value: they can raise nothing, and lower nothing.
+    `unknown` names the signals that have never given a value: they can raise nothing, and lower nothing. What an
+    installation may well do without is not among them while it is not configured.
     `unanswered` are sentences on what purchases need and what has not answered this console, but proves no incident:
     it never has, or it answered that it won't. With one of them nobody may call it calm.
     """
@@ -76,7 +77,7 @@ def judge(
         if reading is None or reading.value is None:
             continue
         stale = reading.state(now) != "fresh"
-        for level, text, *outlook in rules(reading.value, settings):
+        for level, text, *outlook in (*_across(name, readings, settings), *rules(reading.value, settings)):
             expected = "" if stale else "".join(outlook)
             reason = Reason(level=level, text=text, signal=name, age_s=reading.age(now), stale=stale, outlook=expected)
             reasons.append(reason)
@@ -84,11 +85,23 @@ def judge(
     return Severity(
         level=reasons[0].level if reasons else "none",
         reasons=tuple(reasons),
-        unknown=tuple(name for name in RULES if readings.get(name) is None or readings[name].value is None),
+        unknown=tuple(name for name in RULES if _unknown(name, readings.get(name))),
         unanswered=tuple(
             needs.doubt(health[name]) for name in NEEDS if name in health and not needs.silent(health[name], now)
         ),
     )
+
+
+def _across(name: str, readings: Mapping[str, Reading], settings: Settings) -> Iterator[Held]:
+    """The rules on this signal that rest on other readings too."""
+    if name in ACROSS:
+        yield from ACROSS[name](readings, settings)
+
+
+def _unknown(name: str, reading: Reading | None) -> bool:
+    if reading is None:
+        return name not in EXTRA
+    return reading.value is None and not (reading.absent and name in EXTRA)
 
 
 def _transactions(value: Transactions, settings: Settings) -> Iterator[Held]:
@@ -221,4 +234,10 @@ RULES: dict[str, Callable[[Any, Settings], Iterator[Held]]] = {
     "database": _database,
     "workloads": _workloads,
     "alerts": _alerts,
+    "slots": limits.slots,
+    "balances": limits.balances,
+    "search": limits.search,
+    "database_cpu": limits.database_cpu,
+    "integrity": limits.integrity,
 }
+ACROSS: dict[str, Callable[[Mapping[str, Reading], Settings], Iterator[Held]]] = {"slots": limits.slots_everywhere}

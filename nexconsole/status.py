@@ -15,10 +15,11 @@ from .severity import Severity, judge
 from .signals import SIGNALS
 from .signals.readings import read_once, utc_now
 from .sources import Sources
-from .text.units import percent
+from .text.units import duration, percent, several
 
 EXIT_CODES = {"none": 0, "SEV-3": 1, "SEV-2": 2, "SEV-1": 2}
 NOTHING_READ = 3
+MOST_NAMED = 5
 
 
 async def take(sources: Sources, settings: Settings) -> dict[str, Reading]:
@@ -124,6 +125,37 @@ def _alerts(value: Any) -> str:
     return ", ".join(f"{alert.name} ({alert.severity})" for alert in value.firing) or "none fires"
 
 
+def _slots(value: Any) -> str:
+    if not value.waits:
+        return f"no purchase waits for its turn at {several(len(value.providers), 'provider')}"
+    return ", ".join(f"{wait.name} {duration(wait.wait_s)}" for wait in value.waits[:MOST_NAMED])
+
+
+def _balances(value: Any) -> str:
+    wrong = value.of("empty", "low", "unknown")
+    words = (
+        f"{one.name} {'not known' if one.state == 'unknown' else f'{one.balance:.2f} {one.state}'}" for one in wrong
+    )
+    return ", ".join([*words][:MOST_NAMED]) or f"enough at {several(len(value.of('enough')), 'active provider')}"
+
+
+def _search(value: Any) -> str:
+    return "up" if value.up else f"down: {value.why}"
+
+
+def _status_pages(value: Any) -> str:
+    return ", ".join(f"{one.provider}: {one.said or one.error}" for one in value.pages[:MOST_NAMED])
+
+
+def _database_cpu(value: Any) -> str:
+    return f"{percent(value.used)} used"
+
+
+def _integrity(value: Any) -> str:
+    looks = several(sum(check.at is not None for check in value.checks), "look")
+    return "; ".join(finding.text for finding in value.findings[:MOST_NAMED]) or f"nothing found in {looks}"
+
+
 SUMMARIES = {
     "transactions": _transactions,
     "circuits": _circuits,
@@ -133,4 +165,10 @@ SUMMARIES = {
     "database": _database,
     "workloads": _workloads,
     "alerts": _alerts,
+    "slots": _slots,
+    "balances": _balances,
+    "search": _search,
+    "status_pages": _status_pages,
+    "database_cpu": _database_cpu,
+    "integrity": _integrity,
 }

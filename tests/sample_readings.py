@@ -8,18 +8,27 @@ from datetime import UTC, datetime, timedelta
 
 from nexconsole.model import Reading, SourceHealth, Value
 from nexconsole.signals.alerts import Alert, Alerts, RunbookAlert
+from nexconsole.signals.balances import Balance, Balances
 from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
 from nexconsole.signals.database import Database, Session
+from nexconsole.signals.database_cpu import DatabaseCpu
+from nexconsole.signals.findings import Check, Finding
+from nexconsole.signals.integrity import LOOKS, Integrity
 from nexconsole.signals.lock_keys import Lock
 from nexconsole.signals.locks import Family, Locks
 from nexconsole.signals.outbox import Event, Events, Outbox
 from nexconsole.signals.pods import Pod
 from nexconsole.signals.reservations import Pile, Reservations
+from nexconsole.signals.search import Search
+from nexconsole.signals.slots import Provider, Slots, Wait
+from nexconsole.signals.status_pages import Page, StatusPages
 from nexconsole.signals.transactions import Point, ProviderTraffic, Scope, Transactions
 from nexconsole.signals.workloads import Autoscaler, Workloads
 
 NOW = datetime(2026, 1, 23, 14, 7, 31, tzinfo=UTC)
-SIGNALS = ("transactions", "circuits", "outbox", "reservations", "locks", "database", "workloads", "alerts")
+SIGNALS = ("transactions", "circuits", "outbox", "reservations", "locks", "database", "workloads", "alerts", "slots",
+           "balances", "search", "status_pages", "database_cpu", "integrity")  # fmt: skip
+NAMES = ("5sim", "onlinesim", "sms-activate", "smsbower", "tiger-sms")
 PODS = ("nexnum-app-7c9d5b6f4-2xkqp", "nexnum-app-7c9d5b6f4-9hw7d", "nexnum-app-7c9d5b6f4-zt4lm")
 RUNBOOK = (
     RunbookAlert(name="HighPurchaseFailureRate", exists=True, can_fire=False, why="its numerator has no series"),
@@ -110,6 +119,42 @@ def locks(abandoned: int = 0, whole: bool = True) -> Locks:
     )
 
 
+def slots(**waits: float) -> Slots:
+    """How long a purchase waits for its turn, by provider."""
+    return Slots(
+        source="redis",
+        waits=tuple(Wait(name=name, id=f"0000-{name}", active=True, wait_s=wait) for name, wait in waits.items()),
+        taken=4,
+        providers=tuple(Provider(id=f"0000-{name}", name=name, active=True) for name in NAMES),
+        names_at=ago(4),
+    )
+
+
+def balance(name: str, state: str = "enough", held: float = 412.5, age_s: float | None = 1500.0, **more) -> Balance:
+    synced_at = None if age_s is None else ago(age_s)
+    more = {"active": True, "alert": 10.0, "synced_at": synced_at, "age_s": age_s} | more
+    return Balance(name=name, state=state, balance=held, **more)
+
+
+def balances(*wrong: Balance) -> Balances:
+    named = {one.name for one in wrong}
+    return Balances(source="postgres", balances=(*wrong, *(balance(name) for name in NAMES if name not in named)))
+
+
+def pages(said: str = "All Systems Operational", indicator: str = "none") -> StatusPages:
+    page = Page(provider="smsbower", said=said, indicator=indicator, read_at=ago(41))
+    return StatusPages(source="the providers' status pages", pages=(page,))
+
+
+def integrity(*findings: Finding, look: str = "wallets") -> Integrity:
+    said = {"wallets": "a sample of 25 000 of about 61 000 wallets", "redis": "8 412 keys", "postgres": "a primary"}
+    checks = (
+        Check(name=name, at=ago(20), said=said.get(name, "looked at"), findings=findings if name == look else ())
+        for name in LOOKS
+    )
+    return Integrity(source="samples", checks=tuple(checks))
+
+
 def calm() -> dict[str, Reading]:
     names = ("5sim", "onlinesim", "sms-activate", "smsbower", "tiger-sms")
     scaler = Autoscaler(name="nexnum-hpa", minimum=2, maximum=10, current=3, desired=3, metrics="cpu 31 of 70 %")
@@ -172,6 +217,12 @@ def calm() -> dict[str, Reading]:
             autoscaler=scaler,
         ),
         "alerts": Alerts(source="prometheus", runbook=RUNBOOK),
+        "slots": slots(),
+        "balances": balances(),
+        "search": Search(source="meilisearch", up=True),
+        "status_pages": pages(),
+        "database_cpu": DatabaseCpu(source="prometheus", used=0.31),
+        "integrity": integrity(),
     }
     return {name: reading(name, value) for name, value in values.items()}
 
@@ -308,6 +359,14 @@ def incident() -> dict[str, Reading]:
                 ),
             ),
         ),
+        "slots": slots(smsbower=42.0, onlinesim=12.0),
+        "balances": balances(balance("tiger-sms", "empty", 0.02), balance("smsbower", "low", 7.4, 30_000, old=True)),
+        "search": Search(source="meilisearch", up=False, why="search at meili:7700: the connection was refused"),
+        "status_pages": pages("Partial outage of purchases", "major"),
+        "database_cpu": DatabaseCpu(source="prometheus", used=0.63),
+        "integrity": integrity(
+            Finding(kind="data", level="none", text="3 wallets have a hold below zero, by 4.50 in all: released twice"),
+        ),
     }
     return {name: reading(name, value) for name, value in values.items()}
 
@@ -340,7 +399,10 @@ def unconfigured() -> dict[str, Reading]:
         "alerts": ("prometheus", "prometheus.url or PROMETHEUS_URL"),
     }
     needs["workloads"] = needs["circuits"]
-    needs["locks"] = ("redis", "redis.url or REDIS_URL")
+    needs["locks"] = needs["slots"] = ("redis", "redis.url or REDIS_URL")
+    needs["search"] = ("search", "search.url or MEILISEARCH_HOST")
+    needs["status_pages"] = ("status_pages", "providers.status_pages")
+    needs["database_cpu"] = ("the database's CPU", "prometheus.expressions.database_cpu")
     out = {}
     for name in SIGNALS:
         source, setting = needs.get(name, ("postgres", "postgres.url or DATABASE_URL"))
@@ -376,4 +438,30 @@ def health(broken: bool = False) -> tuple[SourceHealth, ...]:
     return tuple(good.values())
 
 
-WORLDS = {"calm": calm, "incident": incident, "stale": stale, "unconfigured": unconfigured, "locks": left_locks}
+def looks() -> dict[str, Reading]:
+    """Calm, but for what a machine reads since people are no longer asked: turns, money, search, CPU, findings."""
+    values = {
+        "slots": slots(smsbower=6031.0, onlinesim=12.0),
+        "balances": balances(balance("tiger-sms", "empty", 0.02), balance("5sim", "low", 7.4, 30_000, old=True),
+                             balance("onlinesim", "unknown", 0.0, None)),
+        "search": Search(source="meilisearch", up=False, why="search at meili:7700: the connection was refused"),
+        "status_pages": pages("Partial outage of purchases", "major"),
+        "database_cpu": DatabaseCpu(source="prometheus", used=0.93),
+        "integrity": integrity(
+            Finding(kind="data", level="SEV-1",
+                    text="Redis was restarted 9 min ago and lost its data: 8 412 keys before, 31 now; seen 8 min ago",
+                    advice="gone with it: keys against double top-ups, and locks"),
+            Finding(kind="data", level="none", text="3 wallets have a hold below zero, by 4.50 in all: released twice"),
+        ),
+    }  # fmt: skip
+    return calm() | {name: reading(name, value) for name, value in values.items()}
+
+
+WORLDS = {
+    "calm": calm,
+    "incident": incident,
+    "stale": stale,
+    "unconfigured": unconfigured,
+    "locks": left_locks,
+    "looks": looks,
+}

@@ -13,7 +13,8 @@ import pytest
 
 from nexconsole.drill import Stage
 
-SIGNALS = ("transactions", "circuits", "outbox", "reservations", "locks", "database", "workloads", "alerts")
+SIGNALS = ("transactions", "circuits", "outbox", "reservations", "locks", "database", "workloads", "alerts", "slots",
+           "balances", "search", "status_pages", "database_cpu", "integrity")  # fmt: skip
 
 
 def nexconsole(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

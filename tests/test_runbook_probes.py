@@ -6,18 +6,25 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sample_readings as sample
 
 from nexconsole.model import Reading, State, Value
 from nexconsole.runbook.probes import PROBES, Answer, answer
 from nexconsole.settings import Settings
 from nexconsole.signals.alerts import Alert, Alerts, RunbookAlert
+from nexconsole.signals.balances import Balances
 from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
 from nexconsole.signals.database import Database, Session
+from nexconsole.signals.database_cpu import DatabaseCpu
+from nexconsole.signals.findings import Check, Finding
+from nexconsole.signals.integrity import Integrity
 from nexconsole.signals.lock_keys import Lock
 from nexconsole.signals.locks import Family, Locks
 from nexconsole.signals.outbox import Event, Events, Outbox
 from nexconsole.signals.pods import Pod
 from nexconsole.signals.reservations import Pile, Reservations
+from nexconsole.signals.search import Search
+from nexconsole.signals.status_pages import Page, StatusPages
 from nexconsole.signals.transactions import ProviderTraffic, Scope, Transactions
 from nexconsole.signals.workloads import Release, Workloads
 
@@ -103,6 +110,19 @@ VALUES: dict[str, Value] = {
             RunbookAlert(name="StuckReservations", exists=True, can_fire=True),
             RunbookAlert(name="OutboxProcessingFailed", exists=False, can_fire=False),
         ),
+    ),
+    "slots": sample.slots(smsbower=6031.0, tiger=12.0),
+    "balances": sample.balances(
+        sample.balance("smsbower", "empty", 0.02), sample.balance("5sim", "low", 7.4, 30_000, old=True)
+    ),
+    "search": Search(up=False, why="search at meili:7700: refused"),
+    "status_pages": StatusPages(
+        pages=(Page(provider="smsbower", said="Partial outage", indicator="major", read_at=ago(240)),)
+    ),
+    "database_cpu": DatabaseCpu(used=0.632),
+    "integrity": sample.integrity(
+        Finding(kind="data", level="SEV-3", text="1 wallet is overdrawn"),
+        Finding(kind="data", level="SEV-1", text="Redis lost its data"),
     ),
 }  # fmt: skip
 
@@ -192,6 +212,30 @@ def test_a_stale_reading_still_answers_and_says_how_old_it_is(name):
         ("locks.abandoned", "poll", None, "not known: the family poll is not watched; watched are purchase, number"),
         ("locks.oldest", "", 550.0, "the oldest has stood for 9 min: lock:number:u1-wa-brazil"),
         ("database.blockers", "", 2.0, "pid 41 (psql) blocks 14, idle in transaction for 38 s: UPDATE wallets"),
+        ("slots.wait", "smsbower", 6031.0, "a purchase at smsbower waits 100 min for its turn"),
+        ("slots.wait", "5sim", 0.0, "a purchase at 5sim goes out within 3 s"),
+        ("slots.wait", "nobody", None, "not known: no provider named nobody was seen"),
+        (
+            "slots.worst", "", 6031.0,
+            "a purchase at smsbower waits 100 min for its turn, and at 1 other provider too",
+        ),
+        ("balances.empty", "", 1.0, "our balance is used up at 1 active provider: smsbower 0.02 (25 min ago)"),
+        (
+            "balances.low", "", 2.0,
+            "our balance is low or used up at 2 active providers:"
+            " smsbower 0.02 (25 min ago), 5sim 7.40 (8 h 20 min ago, an old figure)",
+        ),
+        ("balance.left", "smsbower", 0.02, "0.02 (25 min ago) are left at smsbower of at least 10: empty"),
+        ("balance.left", "nobody", None, "not known: no provider named nobody was seen"),
+        (
+            "provider.statuspage", "smsbower", "Partial outage",
+            "smsbower said of itself 4 min ago: Partial outage (major)",
+        ),
+        ("provider.statuspage", "5sim", None, "not known: no status page of 5sim is set"),
+        ("search.up", "", False, "it is down: search at meili:7700: refused"),
+        ("database.cpu", "", 0.632, "63.2 % of the database's CPU is used"),
+        ("integrity.data", "", "SEV-1", "Redis lost its data (and 1 other finding)"),
+        ("integrity.security", "", "none", "nothing was found in 7 looks"),
         ("workloads.missing", "", 1.0, "2 of 3 pods of app ready: a OOMKilled"),
         ("workloads.restarts", "", 4.0, "4 restarts of 1 pod, the last 60 s ago (OOMKilled)"),
         ("workloads.released", "", 540.0, "app:1.5.0 (revision 2) is 9 min old, after app:1.4.2"),
@@ -278,6 +322,27 @@ def test_a_provider_is_found_by_name_display_name_and_id(name):
     by_display = replace(TRANSACTIONS, providers=(traffic("sms bower", 120, 66),))
     assert asked("transactions.attempts", name, circuits=shown, transactions=by_display).value == 120.0
     assert asked("providers.healthy", circuits=shown, transactions=by_display).text.endswith(": 5sim")
+
+
+def test_turns_money_and_pages_that_nobody_knows_are_not_known_and_none_is_zero():
+    assert asked("slots.worst", slots=sample.slots()).value == 0.0
+    assert asked("slots.worst", slots=sample.slots()).gives == {}
+    assert asked("balances.empty", balances=sample.balances()).text == "our balance is used up at 0 active providers"
+    never = Balances(balances=(sample.balance("5sim", "unknown", 0.0, None),))
+    assert asked("balances.empty", balances=never).text == "not known: NexNum has never asked for a balance"
+    assert asked("balance.left", "5sim", balances=never).value is None
+    some = sample.balances(*never.balances)
+    assert (
+        asked("balances.low", balances=some).text == "our balance is low or used up at 0 active providers (1 not known)"
+    )
+    failing = StatusPages(pages=(Page(provider="smsbower", error="refused"),))
+    assert asked("provider.statuspage", "smsbower", status_pages=failing).text == "not known: refused"
+    assert asked("search.up", search=Search(up=True)).value is True
+
+
+def test_looks_that_could_not_be_taken_are_named_beside_what_was_not_found():
+    blind = Integrity(checks=(Check(name="wallets", at=NOW), Check(name="redis", error="refused")))
+    assert asked("integrity.data", integrity=blind).text == "nothing was found in 1 look; not looked at: redis"
 
 
 def test_no_abandoned_lock_in_a_part_of_the_keys_is_not_known_and_one_in_it_is():

@@ -11,10 +11,13 @@ from nexconsole.model import Reading, SourceHealth, Value
 from nexconsole.settings import Settings
 from nexconsole.severity import judge
 from nexconsole.signals.alerts import Alert, Alerts
+from nexconsole.signals.balances import Balances
 from nexconsole.signals.circuits import Circuits, ProviderCircuit
+from nexconsole.signals.integrity import Integrity
 from nexconsole.signals.locks import Locks
 from nexconsole.signals.outbox import Outbox
 from nexconsole.signals.reservations import Reservations
+from nexconsole.signals.slots import Slots
 from nexconsole.signals.transactions import Minute, ProviderTraffic, Scope, Transactions
 from nexconsole.signals.workloads import Workloads
 
@@ -29,6 +32,9 @@ CALM = {
         namespace="n", deployment="d", desired=3, ready=3, updated=3, available=3, rollout="complete"
     ),
     "alerts": Alerts(),
+    "slots": Slots(),
+    "balances": Balances(),
+    "integrity": Integrity(),
 }
 
 

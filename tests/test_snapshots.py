@@ -53,7 +53,7 @@ def test_each_theme_looks_as_it_did(snap_compare, theme: str) -> None:
     assert snap_compare(console("incident", theme), run_before=shown("incident"), terminal_size=(120, 40))
 
 
-@pytest.mark.parametrize("number", range(1, 8))
+@pytest.mark.parametrize("number", [*range(1, 8), 9, 0])
 def test_each_maximized_pane_looks_as_it_did(snap_compare, number: int) -> None:
     assert snap_compare(console("incident"), run_before=shown("incident", str(number)), terminal_size=(120, 40))
 
@@ -62,6 +62,12 @@ def test_each_maximized_pane_looks_as_it_did(snap_compare, number: int) -> None:
 @pytest.mark.parametrize("keys", [(), ("4",)], ids=["all", "maximized"])
 def test_locks_that_nobody_will_release_look_as_they_did(snap_compare, keys, size: tuple[int, int]) -> None:
     assert snap_compare(console("locks"), run_before=shown("locks", *keys), terminal_size=size)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("keys", [(), ("9",), ("0",)], ids=["all", "providers", "integrity"])
+def test_turns_money_and_findings_look_as_they_did(snap_compare, keys, size: tuple[int, int]) -> None:
+    assert snap_compare(console("looks"), run_before=shown("looks", *keys), terminal_size=size)
 
 
 def test_a_drill_looks_like_no_production(snap_compare) -> None:

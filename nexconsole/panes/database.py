@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..text.units import count, duration, several
+from ..model import State
+from ..text.units import count, duration, percent, several
 from ..widgets import charts
 from ..widgets.cells import Line, Run, column, phrases, plain, plain_query
-from ..widgets.picture import Listing, Picture, Space
+from ..widgets.picture import INK_OF_MOOD, Listing, Picture, Space
 
 if TYPE_CHECKING:
     from ..signals.database import Database, Session
 
 NUMBER, SIGNAL, TITLE = 5, "database", "Database"
+CPU = "database_cpu"
+BESIDE = (CPU,)
 
+ROOM = 4  # lines of a small pane from which a calm CPU has one
 LONG_S = 30.0  # a transaction as old as this is worth an eye even while it blocks nobody
 
 
@@ -48,6 +52,33 @@ def detail(value: Database, space: Space) -> Picture:
 
 def brief(value: Database, space: Space) -> Line:
     return phrases([*_words(value, space), (_used(value), "muted")], space.width, ("  ", "muted"))
+
+
+def beside(space: Space, large: bool) -> Picture:
+    """The database's CPU, where an expression is set that tells it."""
+    reading = space.readings.get(CPU)
+    state = reading.state(space.now) if reading else State.WAITING
+    if reading is None or state in (State.WAITING, State.ABSENT):
+        return Picture("off")
+    mood = space.mood_of(CPU)
+    if not large and mood == "calm" and space.height < ROOM:
+        return Picture(mood)
+    if reading.value is None:
+        parts: list[Run] = [("CPU not known", "doubt"), (plain(reading.error or ""), "muted")]
+        return Picture(mood, foot=(phrases(parts, space.width, ("  ", "muted")),))
+    late = f" {duration(reading.age(space.now))} ago" if state is State.STALE else ""
+    ink = INK_OF_MOOD.get(mood, "text")
+    label = f"CPU {percent(reading.value.used)}{late}  "
+    room = max(0, min(40, space.width - len(label)))
+    return Picture(mood, foot=(((label, "doubt" if late else ink), *charts.bar(reading.value.used, room, ink)),))
+
+
+def beside_brief(space: Space) -> tuple[Run, ...]:
+    """The CPU where it is the limit; nothing where it is not."""
+    value = reading.value if (reading := space.readings.get(CPU)) else None
+    if value is None or space.mood_of(CPU) == "calm":
+        return ()
+    return ((f"CPU {percent(value.used)}", INK_OF_MOOD.get(space.mood_of(CPU), "text")),)
 
 
 def _mood(value: Database, space: Space) -> str:

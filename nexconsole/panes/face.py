@@ -6,6 +6,7 @@ No data yet, not configured, an error before any value, zero and stale are five 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from typing import Any, Protocol
 
 from ..model import Reading, State, Value
@@ -32,8 +33,10 @@ class Face(Protocol):
 
 
 class Beside(Protocol):
-    """What a face may have besides: `beside` draws a second signal that has no pane of its own, in a picture whose
-    foot and rows are put below the first one's; `beside_brief` are its words in one line."""
+    """What a face may have besides: `beside` draws signals that have no pane of their own, those of `BESIDE`, in a
+    picture whose foot and rows are put below the first one's; `beside_brief` are their words in one line."""
+
+    BESIDE: tuple[str, ...]
 
     def beside(self, space: Space, large: bool) -> Picture: ...
 
@@ -100,7 +103,7 @@ def brief(face: Face, reading: Reading | None, space: Space) -> Line:
     else:
         words = face.brief(reading.value, room)
     if hasattr(face, "beside_brief") and (second := face.beside_brief(space)):
-        mood = louder(mood, space.mood_of(face.BESIDE))
+        mood = reduce(louder, map(space.mood_of, face.BESIDE), mood)
         words = (*second, ("  ", "muted"), *words)
     ink = TITLES.get(mood, "muted")
     title = column(f"{MARKS[mood] or '  '}{face.TITLE.lower()}", BRIEF_TITLE - 3)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NUMBER, SIGNAL, TITLE = 4, "reservations", "Reservations"
 ROOMY = 12  # lines from which the maximized pane keeps the large figure above its rows
-BESIDE = locks.SIGNAL
+BESIDE = (locks.SIGNAL,)
 beside, beside_brief = locks.beside, locks.brief
 
 

@@ -1,4 +1,4 @@
-"""The console: the seven panes, the strips around them, and the polling that feeds them."""
+"""The console: the panes, the strips around them, and the polling that feeds them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from ..model import Reading, SourceHealth
-from ..panes import alerts, circuits, database, outbox, reservations, transactions, workloads
+from ..panes import alerts, circuits, database, integrity, outbox, providers, reservations, transactions, workloads
 from ..panes.face import Face
 from ..panes.pane import Pane
 from ..text.units import clock as clock_words
@@ -26,14 +26,16 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..severity import Severity
 
-FACES: tuple[Face, ...] = (transactions, circuits, outbox, reservations, database, workloads, alerts)
-JUDGED = (*(face.SIGNAL for face in FACES), reservations.BESIDE)
+FACES: tuple[Face, ...] = (
+    transactions, circuits, outbox, reservations, database, workloads, alerts, providers, integrity
+)  # fmt: skip
+JUDGED = tuple(name for face in FACES for name in (face.SIGNAL, *getattr(face, "BESIDE", ())))
 NOTICE_S = 4.0
 LOUD = ("SEV-1", "SEV-2")
 KEYS = (
     ("^P", "commands"),
     ("s", "scenario"),
-    ("1-7", "pane"),
+    ("0-9", "pane"),
     ("n", "note"),
     ("?", "keys"),
     ("q", "quit"),
@@ -46,8 +48,9 @@ DOING = ("s", "n")  # the keys among them that are not there where the console i
 
 
 def drawn_in(face: Face) -> set[str | None]:
-    """The signals that a pane draws: its own, and a second one."""
-    return {face.SIGNAL, getattr(face, "EVENTS", None), getattr(face, "BESIDE", None)}
+    """The signals that a pane draws: its own, those beside it, and its evidence."""
+    others = (*getattr(face, "BESIDE", ()), *getattr(face, "EVIDENCE", ()))
+    return {face.SIGNAL, getattr(face, "EVENTS", None), *others}
 
 
 class Console(Screen[None]):

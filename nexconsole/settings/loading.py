@@ -38,6 +38,8 @@ ENVIRONMENT = {
     "API_URL": "api.url",
     "CRON_SECRET": "api.cron_secret",
     "KUBECONFIG": "kubernetes.kubeconfig",
+    "MEILI_HOST": "search.url",
+    "MEILISEARCH_HOST": "search.url",
 }
 CHOICES = {"theme": get_args(Theme), "motion": get_args(Motion), "log_level": get_args(LogLevel),
            "actions.provider_by": ("auto", "api", "sql")}  # fmt: skip
@@ -45,10 +47,10 @@ SECRETS = frozenset(
     {"postgres.url", "redis.url", "redis.token", "prometheus.bearer", "prometheus.password", "prometheus.headers",
      "api.cron_secret", "api.admin_token", "alertmanager.bearer", "alertmanager.password", "warroom.redis_url"}
 )  # fmt: skip
-FREE = frozenset({"prometheus.headers", "severity.alerts", "locks.families", "break_glass.contacts",
-                  "break_glass.links"})  # fmt: skip
+FREE = frozenset({"prometheus.headers", "providers.status_pages", "severity.alerts", "locks.families",
+                  "break_glass.contacts", "break_glass.links"})  # fmt: skip
 SEVERITIES = ("SEV-1", "SEV-2", "SEV-3", "none")
-URLS = frozenset({"postgres.url", "redis.url", "prometheus.url", "api.url", "alertmanager.url",
+URLS = frozenset({"postgres.url", "redis.url", "prometheus.url", "api.url", "alertmanager.url", "search.url",
                   "warroom.redis_url"})  # fmt: skip
 
 
@@ -91,6 +93,8 @@ def load(
         origins = dict.fromkeys(values, str(file))
     for variable, key in ENVIRONMENT.items():
         if value := environ.get(variable):
+            if key == "search.url" and "://" not in value:
+                value = f"http://{value}"  # Meilisearch's own name for it is host:port
             values[key], origins[key] = value, variable
     for key, value in (flags or {}).items():
         if value is not None:
@@ -244,6 +248,9 @@ def _check_value(key: str, value: Any, origin: str) -> None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if value < 0 or (value == 0 and key.endswith(("timeout_s", "window_s", "trend_s"))):
             raise SettingsError(f"{origin}: {key}: expected a number above 0, got {value}")
+    if key == "providers.status_pages":
+        for provider, url in value.items():
+            _check_url(f"{key}.{provider}", url, origin)
     if key == "severity.alerts":
         for label, level in value.items():
             if level not in SEVERITIES:

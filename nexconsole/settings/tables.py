@@ -54,6 +54,7 @@ class Expressions(Table):
     )
     trend_attempts: str = 'sum(increase(nexnum_provider_api_calls_total{method="getNumber"}[1m]))'
     trend_failures: str = 'sum(increase(nexnum_provider_api_calls_total{method="getNumber",status="error"}[1m]))'
+    database_cpu: str = ""  # the share of the database's CPU that is used, 0..1; empty: people look it up
 
 
 class Prometheus(Table):
@@ -95,6 +96,19 @@ class Api(Table):
     ca_file: str = ""
 
 
+class Search(Table):
+    url: str = ""  # MEILISEARCH_HOST or MEILI_HOST: Meilisearch, asked for /health; host:port is taken as http://
+    timeout_s: float = 3.0
+    ca_file: str = ""
+
+
+class Providers(Table):
+    """What is known of the providers besides what NexNum knows."""
+
+    status_pages: dict[str, str] = {}  # a provider's name -> its own status page: JSON, a feed, or a page with a title
+    status_timeout_s: float = 5.0  # each page is fetched once a minute
+
+
 class TransactionRules(Table):
     window_s: int = 300
     trend_s: int = 1800
@@ -123,6 +137,31 @@ class ReservationRules(Table):
 class OutboxRules(Table):
     stuck_after_s: int = 180  # the oldest pending event is late from here on; 60 for the 5 s loop (facts 1.4)
     count_limit: int = 10_000  # counts stop here and are shown as "10 000+"
+
+
+class SlotRules(Table):
+    """How long a purchase may wait for its turn at a provider (facts 10.5)."""
+
+    late_s: float = 10.0  # SEV-3 from this wait on
+    stalled_s: float = 60.0  # SEV-2 from this wait on; SEV-1 where most purchases go to such providers
+    most: float = 0.5  # the share of the purchases, 0..1, above which it is most of them
+
+
+class BalanceRules(Table):
+    """Our money at the providers; each provider's own limit is NexNum's low_balance_alert."""
+
+    least: float = 0.05  # a balance below this buys nothing, in the provider's currency
+    old_s: float = 21_600.0  # a balance that NexNum asked for longer ago is said to be old
+
+
+class IntegrityRules(Table):
+    """What the looks at data and security tolerate. Each look is taken once a minute, the routes every 10 min."""
+
+    tolerated: float = 100.0  # money, in the wallets' currency: a smaller difference wakes nobody
+    refund_window_s: float = 3600.0  # refunds of purchases that began since then
+    replica_late_s: float = 60.0  # SEV-3 above it
+    redis_keeps: bool = True  # Redis is meant to keep its data on disk
+    redis_memory: float = 0.9  # the share of maxmemory, 0..1, from which it is nearly full
 
 
 class SeverityRules(Table):
@@ -218,10 +257,15 @@ class Settings(Table):
     prometheus: Prometheus = Prometheus()
     kubernetes: Kubernetes = Kubernetes()
     api: Api = Api()
+    search: Search = Search()
+    providers: Providers = Providers()
     transactions: TransactionRules = TransactionRules()
     circuits: CircuitRules = CircuitRules()
     reservations: ReservationRules = ReservationRules()
     outbox: OutboxRules = OutboxRules()
+    slots: SlotRules = SlotRules()
+    balances: BalanceRules = BalanceRules()
+    integrity: IntegrityRules = IntegrityRules()
     severity: SeverityRules = SeverityRules()
     actions: Actions = Actions()
     locks: Locks = Locks()

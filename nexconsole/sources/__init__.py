@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from .postgres import Postgres
     from .prometheus import Prometheus
     from .redis import Redis
+    from .search import Search
     from .source import Source
+    from .status_pages import StatusPages
 
 # name -> the setting that would configure it
 NAMES = {
@@ -26,7 +28,10 @@ NAMES = {
     "kubernetes": "kubernetes.kubeconfig or KUBECONFIG",
     "prometheus": "prometheus.url or PROMETHEUS_URL",
     "api": "api.url or API_URL",
+    "search": "search.url or MEILISEARCH_HOST",
+    "status_pages": "providers.status_pages",
 }
+EXTRA = frozenset({"search", "status_pages"})  # what an installation may well do without: its absence is no news
 
 
 # The oldest installs count every call against 300 a minute that all callers share (facts 5.2).
@@ -69,11 +74,20 @@ class Sources:
     def api(self) -> Api:
         return self._get("api")  # type: ignore[return-value]
 
+    @property
+    def search(self) -> Search:
+        return self._get("search")  # type: ignore[return-value]
+
+    @property
+    def status_pages(self) -> StatusPages:
+        return self._get("status_pages")  # type: ignore[return-value]
+
     def health(self) -> tuple[SourceHealth, ...]:
-        """Every source's last exchange, the ones that are not configured too."""
+        """Every source's last exchange, the ones that are not configured too, but for the extra ones."""
+        names = (name for name in NAMES if name != "status_pages" and (name in self._opened or name not in EXTRA))
         return tuple(
             self._opened[name].health if name in self._opened else SourceHealth(name=name, configured=False)
-            for name in NAMES
+            for name in names
         )
 
     def load(self) -> None:
@@ -110,6 +124,8 @@ def open_sources(settings: Settings) -> Sources:
     from .postgres import Postgres
     from .prometheus import Prometheus
     from .redis import Redis
+    from .search import Search
+    from .status_pages import StatusPages
 
     clients = Clients()
     opened: dict[str, Source] = {}
@@ -126,4 +142,8 @@ def open_sources(settings: Settings) -> Sources:
         opened["prometheus"] = Prometheus(clients, settings.prometheus)
     if settings.api.url:
         opened["api"] = Api(clients, settings.api)
+    if settings.search.url:
+        opened["search"] = Search(clients, settings.search)
+    if settings.providers.status_pages:
+        opened["status_pages"] = StatusPages(clients, settings.providers)
     return Sources(clients, opened)

@@ -104,10 +104,16 @@ class Redis(Source):
         async with self._client("PING") as client:
             await client.text("PING")
 
-    async def info(self) -> Mapping[str, str]:
-        """INFO's figures by name, such as redis_version, role, used_memory_human, connected_clients."""
+    async def time(self) -> float:
+        """The server's clock, in seconds since 1970: what values and TTLs are to be compared with."""
+        async with self._client("TIME") as client:
+            seconds, microseconds = await client.text("TIME")
+            return int(seconds) + int(microseconds) / 1e6
+
+    async def info(self, section: str = "") -> Mapping[str, str]:
+        """INFO's figures by name, such as redis_version, role, used_memory_human; of one section, if it is named."""
         async with self._client("INFO") as client:
-            answer = await client.text("INFO")
+            answer = await client.text("INFO", *filter(None, (section,)))
         if isinstance(answer, Mapping):
             return {clean(name, 80): clean(value, 200) for name, value in answer.items()}
         pairs = (line.partition(":") for line in str(answer).splitlines() if not line.startswith("#"))

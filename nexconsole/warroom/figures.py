@@ -153,6 +153,23 @@ def _workloads(reading: Reading, now: datetime) -> dict[str, Number | None]:
     return {"pods_ready": reading.value.ready, "pods_desired": reading.value.desired}
 
 
+def _slots(reading: Reading, now: datetime) -> dict[str, Number | None]:
+    worst = reading.value.worst
+    return {"slot_wait_s": worst.wait_s if worst else 0}
+
+
+def _balances(reading: Reading, now: datetime) -> dict[str, Number | None]:
+    return {"balances_low": len(reading.value.of("empty", "low"))}
+
+
+def _database_cpu(reading: Reading, now: datetime) -> dict[str, Number | None]:
+    return {"database_cpu": _rounded(reading.value.used)}
+
+
+def _integrity(reading: Reading, now: datetime) -> dict[str, Number | None]:
+    return {"integrity_findings": sum(finding.level != "none" for finding in reading.value.findings)}
+
+
 def _rounded(number: float | None, digits: int = 4) -> float | None:
     return None if number is None else round(number, digits)
 
@@ -165,6 +182,10 @@ TAKES = {
     "locks": _locks,
     "database": _database,
     "workloads": _workloads,
+    "slots": _slots,
+    "balances": _balances,
+    "database_cpu": _database_cpu,
+    "integrity": _integrity,
 }
 MEANINGS = {
     "failure_rate": Meaning("failure rate", percent),
@@ -182,4 +203,8 @@ MEANINGS = {
     "sessions_blocked": Meaning("database sessions blocked", count),
     "pods_ready": Meaning("pods ready", count, less=True),
     "pods_desired": Meaning("pods wanted", count),
+    "slot_wait_s": Meaning("longest wait for a turn", duration),
+    "balances_low": Meaning("balances low or used up", count),
+    "database_cpu": Meaning("database CPU", percent),
+    "integrity_findings": Meaning("data and security findings", count),
 }

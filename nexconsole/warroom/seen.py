@@ -184,6 +184,43 @@ def _workloads(value: Any, known: Mapping[str, str], settings: Settings) -> Foun
         yield subject, str(pod.restarts), words_of_it, {"usual": True, "brief": True}
 
 
+def _slots(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+    waits = {f"turns at {clean(wait.name, 100)}": wait for wait in value.longer(settings.slots.late_s)}
+    for subject, wait in list(waits.items())[:MOST_PODS]:
+        yield subject, "long", f"purchases at {clean(wait.name, 100)} wait {duration(wait.wait_s)} for their turn", {}
+    for subject, state in known.items():
+        if subject.startswith("turns at ") and state == "long" and subject not in waits:
+            yield subject, "short", f"purchases at {subject.removeprefix('turns at ')} get their turn again", {}
+
+
+def _balances(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+    for one in value.balances[:MOST_PODS]:
+        if one.active is False or one.state == "unknown":
+            continue
+        name = clean(one.name, 100)
+        words = {"empty": "is used up", "low": f"is below {one.alert or 0:g}", "enough": "is enough"}[one.state]
+        text = f"our balance at {name} {words}: {one.balance:.2f}"
+        yield f"balance at {name}", one.state, text, {"usual": one.state == "enough"}
+
+
+def _search(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+    words = "the search index answers again" if value.up else f"the search index is down: {value.why}"
+    yield "search", "up" if value.up else "down", words, {"usual": value.up}
+
+
+def _database_cpu(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+    busy = value.used > 0.9
+    words = f"{percent(value.used)} of the database's CPU is used"
+    yield "database CPU", "busy" if busy else "free", words, {"usual": not busy}
+
+
+def _integrity(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+    for kind, title in (("data", "data"), ("security", "security")):
+        found = [finding for finding in value.of(kind) if finding.level != "none"]
+        words = found[0].text if found else f"no finding about {title} is left"
+        yield f"{title} findings", found[0].level if found else "none", words, {"usual": not found, "brief": True}
+
+
 LOOKS = {
     "transactions": _transactions,
     "circuits": _circuits,
@@ -193,4 +230,9 @@ LOOKS = {
     "database": _database,
     "workloads": _workloads,
     "alerts": _alerts,
+    "slots": _slots,
+    "balances": _balances,
+    "search": _search,
+    "database_cpu": _database_cpu,
+    "integrity": _integrity,
 }

@@ -47,7 +47,7 @@ class PrometheusServer:
         self._samples = samples
         texts = [getattr(expressions, name) for name in expressions.__struct_fields__]
         texts += [rule.expression for rule in RULES]
-        self._answered = {_shape(_own(text)) for text in texts}
+        self._answered = {_shape(_own(text)) for text in texts if text}
         self._restart()
         self._runner: web.AppRunner | None = None
         self._task: asyncio.Task[None] | None = None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import circuits, locks, queues, systems, transactions
+from . import circuits, integrity, locks, providers, queues, systems, transactions
 from .probe import Answer, Found, Probe, View, answer
 
 PROBES: Mapping[str, Probe] = {
-    probe.name: probe for module in (transactions, circuits, queues, locks, systems) for probe in module.PROBES
+    probe.name: probe
+    for module in (transactions, circuits, providers, queues, locks, systems, integrity)
+    for probe in module.PROBES
 }
 
 __all__ = ["PROBES", "Answer", "Found", "Probe", "View", "answer"]

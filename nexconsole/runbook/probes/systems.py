@@ -1,4 +1,4 @@
-"""Probes of the database, of workloads and of alerts. (facts 1.9, 2.3, 6)"""
+"""Probes of the database, the search index, workloads and alerts. (facts 1.9, 2.3, 6)"""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable
 from ...severity import LEVELS
 from ...signals.alerts import Alerts
 from ...signals.database import Database, Session
+from ...signals.database_cpu import DatabaseCpu
+from ...signals.search import Search
 from ...signals.workloads import Workloads
 from ...text.units import duration, percent
 from ..catalogue import Argument
@@ -76,6 +78,16 @@ def _connections(view: View) -> Found:
         return Found(text="not known: the server did not say how many it allows", value=None)
     share = value.connections / value.max_connections
     return Found(text=f"{value.connections} of {value.max_connections} are used ({percent(share)})", value=share)
+
+
+def _cpu(view: View) -> Found:
+    value: DatabaseCpu = view.value
+    return Found(text=f"{percent(value.used)} of the database's CPU is used", value=value.used)
+
+
+def _search(view: View) -> Found:
+    value: Search = view.value
+    return Found(text="the search index is up" if value.up else f"it is down: {value.why}", value=value.up)
 
 
 def _ready(view: View) -> Found:
@@ -180,6 +192,8 @@ PROBES = (
     ),
     _probe("database.longest", "age of the oldest transaction", "database", _longest, unit="seconds", gives=_PID),
     _probe("database.connections", "share of the connections in use", "database", _connections, unit="ratio"),
+    _probe("database.cpu", "share of the database's CPU in use", "database_cpu", _cpu, unit="ratio"),
+    _probe("search.up", "whether the search index is up", "search", _search, "flag"),
     _probe("workloads.ready", "pods that are ready", "workloads", _ready),
     _probe("workloads.missing", "pods that should be ready and are not", "workloads", _missing),
     _probe("workloads.down", "whether no pod is ready", "workloads", _down, "flag"),

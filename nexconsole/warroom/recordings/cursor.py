@@ -13,11 +13,17 @@ from msgspec import UNSET
 
 from ...model import Reading, Value
 from ...signals.alerts import Alerts
+from ...signals.balances import Balances
 from ...signals.circuits import Circuits
 from ...signals.database import Database
+from ...signals.database_cpu import DatabaseCpu
+from ...signals.integrity import Integrity
 from ...signals.locks import Locks
 from ...signals.outbox import Events, Outbox
 from ...signals.reservations import Reservations
+from ...signals.search import Search
+from ...signals.slots import Slots
+from ...signals.status_pages import StatusPages
 from ...signals.transactions import Transactions
 from ...signals.workloads import Workloads
 from ...sources.text import clean
@@ -37,6 +43,12 @@ VALUES: Mapping[str, type[Value]] = {
     "database": Database,
     "workloads": Workloads,
     "alerts": Alerts,
+    "slots": Slots,
+    "balances": Balances,
+    "search": Search,
+    "status_pages": StatusPages,
+    "database_cpu": DatabaseCpu,
+    "integrity": Integrity,
 }
 
 

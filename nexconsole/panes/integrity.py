@@ -1,0 +1,98 @@
+"""Integrity: data that is lost or in danger, and what stands open; each look with what it looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..text.units import ago, count, several
+from ..widgets.cells import Line, Run, column, phrases, plain, wrapped
+from ..widgets.picture import Listing, Picture, Space
+
+if TYPE_CHECKING:
+    from ..signals.findings import Check, Finding
+    from ..signals.integrity import Integrity
+
+NUMBER, SIGNAL, TITLE = 0, "integrity", "Integrity"
+GAP: Run = ("  ", "muted")
+INKS = {"SEV-1": "alarm", "SEV-2": "alarm", "SEV-3": "warn"}
+MOST_LINES = 4  # of one finding
+
+
+def small(value: Integrity, space: Space) -> Picture:
+    found = value.findings
+    mood = space.mood_or(False)
+    if not found:
+        return Picture(mood, (phrases(_words(value, space), space.width, GAP),))
+    rows = max(1, min(MOST_LINES, space.height - 1))
+    head = tuple(((line, _ink(found[0], space)),) for line in wrapped(plain(found[0].text), space.width, rows))
+    others = found[1:]
+    listing = Listing([finding.text for finding in others], lambda n: _short(others[n], space)) if others else None
+    return Picture(mood, head, listing)
+
+
+def detail(value: Integrity, space: Space) -> Picture:
+    drawn: list[tuple[str, Callable[[], Line]]] = []
+    for number, finding in enumerate(value.findings):
+        drawn += _told(number, finding, space)
+    if drawn:
+        drawn.append(("\0gap", lambda: ()))
+    head = f"  {'look':<14} {'taken':>12}   at"
+    drawn.append(("\0looks", lambda: ((head, "muted"),)))
+    drawn += [(f"\0look {check.name}", lambda check=check: _look(check, space)) for check in value.checks]
+    first = phrases(_words(value, space), space.width, GAP)
+    return Picture(space.mood_or(False), (first, ()), Listing([key for key, _ in drawn], lambda n: drawn[n][1]()))
+
+
+def brief(value: Integrity, space: Space) -> Line:
+    return phrases(_words(value, space), space.width, GAP)
+
+
+def _ink(finding: Finding, space: Space) -> str:
+    return INKS.get(finding.level, "text") if space.mood != "calm" else "text"
+
+
+def _words(value: Integrity, space: Space) -> list[Run]:
+    found = [finding for finding in value.findings if finding.level in INKS]
+    taken = [check for check in value.checks if check.at is not None]
+    words: list[Run] = []
+    if found:
+        words.append((plain(found[0].text), _ink(found[0], space)))
+        words += [(f"+{len(found) - 1} more", "text")] if len(found) > 1 else []
+    else:
+        known = len(value.findings)
+        note = f", {several(known, 'thing')} worth knowing" if known else ""
+        words.append((f"nothing found in {several(len(taken), 'look')}{note}", "muted"))
+    if blind := sum(bool(check.error) for check in value.checks):
+        words.append((f"{blind} can't be taken", "doubt"))
+    outbox = reading.value if (reading := space.readings.get("outbox")) else None
+    if outbox is not None and outbox.dropped:
+        words.append((f"{count(outbox.dropped)} outbox events dropped", "warn"))
+    return words
+
+
+def _short(finding: Finding, space: Space) -> Line:
+    return ((f"{_level(finding):<6} ", _ink(finding, space)), (plain(finding.text), "text"))
+
+
+def _level(finding: Finding) -> str:
+    return plain(finding.level, 6) if finding.level in INKS else "-"
+
+
+def _told(number: int, finding: Finding, space: Space) -> list[tuple[str, Callable[[], Line]]]:
+    """A finding in full: its text, and what to do about it."""
+    head: Run = (f"  {_level(finding):<6} {column(plain(finding.kind, 9), 9)} ", _ink(finding, space))
+    blank: Run = (" " * 19, "text")
+    width = max(10, space.width - 19)
+    lines = [(line, "text") for line in wrapped(plain(finding.text), width, MOST_LINES)] or [("", "text")]
+    lines += [(line, "muted") for line in wrapped(plain(finding.advice), width, 2)] if finding.advice else []
+    return [
+        (f"\0finding {number} {place}", lambda run=run, first=head if not place else blank: (first, run))
+        for place, run in enumerate(lines)
+    ]
+
+
+def _look(check: Check, space: Space) -> Line:
+    age = None if check.at is None else max(0.0, (space.now - check.at).total_seconds())
+    said: Run = (plain(check.said), "text") if not check.error else (plain(check.error), "doubt")
+    return ((f"  {column(plain(check.name, 20), 14)} ", "text"), (f"{ago(age):>12}   ", "muted"), said)

@@ -1,0 +1,173 @@
+"""Providers: our money there, how long a purchase waits for its turn, what they say of themselves; and search.
+
+(facts 1.3, 10.5)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..model import Reading, State
+from ..text.units import ago, duration, several
+from ..widgets.cells import Line, Run, column, phrases, plain
+from ..widgets.picture import INK_OF_MOOD, Listing, Picture, Space, louder
+
+if TYPE_CHECKING:
+    from ..signals.balances import Balance, Balances
+    from ..signals.slots import Slots
+    from ..signals.status_pages import StatusPages
+
+NUMBER, SIGNAL, TITLE = 9, "balances", "Providers"
+SLOTS, SEARCH, PAGES = "slots", "search", "status_pages"
+BESIDE = (SLOTS, SEARCH)
+EVIDENCE = (PAGES,)  # drawn here, and judged by nobody
+GAP: Run = ("  ", "muted")
+ROOM = 3  # lines of a small pane from which what is calm has a line
+WORDS = {"empty": "USED UP", "low": "low", "unknown": "not known", "enough": ""}
+
+
+def small(value: Balances, space: Space) -> Picture:
+    wrong = [one for one in value.balances if one.active is not False and one.state in ("empty", "low", "unknown")]
+    head = (phrases(_words(value, space), space.width, GAP),)
+    if space.height < ROOM or not wrong:
+        return Picture(space.mood, head)
+    return Picture(space.mood, head, Listing([one.name for one in wrong], lambda n: _short(wrong[n], space)))
+
+
+def detail(value: Balances, space: Space) -> Picture:
+    title = f"  {'provider':<16}{'turn':>10}{'balance':>11}{'limit':>7}  {'':<10}{'read':>16}   its own status page"
+    head = (phrases(_words(value, space), space.width, GAP), (), ((title, "muted"),))
+    rows = value.balances
+    return Picture(space.mood, head, Listing([one.name for one in rows], lambda n: _row(rows[n], space)))
+
+
+def brief(value: Balances, space: Space) -> Line:
+    return phrases(_words(value, space), space.width, GAP)
+
+
+def beside(space: Space, large: bool) -> Picture:
+    """Turns and search at the foot, if there is room or reason for them."""
+    mood = "calm"
+    foot: list[Line] = []
+    for signal, draw in ((SLOTS, _slots), (SEARCH, _search)):
+        reading = space.readings.get(signal)
+        state = reading.state(space.now) if reading else State.WAITING
+        if reading is None or state in (State.WAITING, State.ABSENT):
+            continue
+        own = space.mood_of(signal)
+        mood = louder(mood, own)
+        if large or own != "calm" or space.height > ROOM:
+            foot.append(draw(reading, state, space))
+    return Picture(mood, foot=tuple(foot))
+
+
+def beside_brief(space: Space) -> tuple[Run, ...]:
+    """The longest wait, and a search index that is down; nothing where all is well."""
+    words: list[Run] = []
+    slots, search = (reading.value if (reading := space.readings.get(name)) else None for name in (SLOTS, SEARCH))
+    if slots is not None and slots.longer(space.settings.slots.late_s):
+        words += [_wait(slots, space), GAP]
+    if search is not None and not search.up:
+        words += [("search is down", _ink(space, SEARCH)), GAP]
+    return tuple(words[:-1])
+
+
+def _ink(space: Space, signal: str) -> str:
+    return INK_OF_MOOD.get(space.mood_of(signal), "text")
+
+
+def _words(value: Balances, space: Space) -> list[Run]:
+    ink = space.ink if space.ink != "text" else "warn"
+    words: list[Run] = []
+    if empty := value.of("empty"):
+        words.append((f"balance used up at {', '.join(plain(one.name, 30) for one in empty[:3])}", ink))
+    if low := value.of("low"):
+        words.append((f"{len(low)} low", "text" if empty else ink))
+    if unknown := value.of("unknown"):
+        words.append((f"{len(unknown)} not known", "doubt"))
+    if not words:
+        words.append((f"balances: enough at {several(len(value.of('enough')), 'active provider')}", "muted"))
+    return words
+
+
+def _wait(slots: Slots, space: Space) -> Run:
+    worst = slots.worst
+    assert worst is not None
+    return (f"{plain(worst.name, 30)} waits {duration(worst.wait_s)}", _ink(space, SLOTS))
+
+
+def _slots(reading: Reading, state: State, space: Space) -> Line:
+    value: Slots | None = reading.value
+    if value is None:
+        return phrases([("turns not known", "doubt"), (plain(reading.error or ""), "muted")], space.width, GAP)
+    late = [(f"! {duration(reading.age(space.now))} ago", "doubt")] if state is State.STALE else []
+    if value.worst is None:
+        return phrases([*late, ("turns: nobody waits", "muted")], space.width, GAP)
+    waits = value.longer(0)
+    words: list[Run] = [(f"▲ a purchase at {plain(waits[0].name, 40)} waits {duration(waits[0].wait_s)}",
+                         _ink(space, SLOTS))]  # fmt: skip
+    words += [(f"{plain(wait.name, 30)} {duration(wait.wait_s)}", "text") for wait in waits[1:4]]
+    if len(waits) > 4:
+        words.append((f"and {len(waits) - 4} more", "muted"))
+    return phrases([*late, *words], space.width, GAP)
+
+
+def _search(reading: Reading, state: State, space: Space) -> Line:
+    value = reading.value
+    if value is None:
+        return phrases([("search not known", "doubt"), (plain(reading.error or ""), "muted")], space.width, GAP)
+    late = [(f"! {duration(reading.age(space.now))} ago", "doubt")] if state is State.STALE else []
+    if value.up:
+        return phrases([*late, ("search is up", "muted")], space.width, GAP)
+    return phrases([*late, ("▲ search is down", _ink(space, SEARCH)), (plain(value.why), "muted")], space.width, GAP)
+
+
+def _state_ink(one: Balance, space: Space) -> str:
+    if one.active is False or one.state == "enough":
+        return "muted"
+    return "doubt" if one.state == "unknown" else (space.ink if space.ink != "text" else "warn")
+
+
+def _money(one: Balance) -> str:
+    return "-" if one.balance is None or one.state == "unknown" else f"{one.balance:,.2f}".replace(",", " ")
+
+
+def _short(one: Balance, space: Space) -> Line:
+    parts: list[Run] = [(f"{_money(one)} {WORDS.get(one.state, '')}".strip(), _state_ink(one, space))]
+    if one.alert is not None:
+        parts.append((f"limit {one.alert:g}", "muted"))
+    if one.age_s is not None:
+        parts.append((f"read {ago(one.age_s)}", "doubt" if one.old else "muted"))
+    return ((column(plain(one.name, 40), 16) + " ", "text"), *phrases(parts, max(0, space.width - 17), GAP))
+
+
+def _row(one: Balance, space: Space) -> Line:
+    word = "disabled" if one.active is False else WORDS.get(one.state, "")
+    limit = f"{one.alert:g}" if one.alert is not None else "-"
+    slots: Slots | None = reading.value if (reading := space.readings.get(SLOTS)) else None
+    wait = next((wait for wait in slots.waits if wait.name == one.name), None) if slots is not None else None
+    turn = "-" if slots is None else duration(wait.wait_s) if wait else "at once"
+    said, ink = _page(one.name, space)
+    return (
+        ("  ", "text"),
+        (column(plain(one.name, 60), 16), "muted" if one.active is False else "text"),
+        (f"{turn:>10}", _ink(space, SLOTS) if wait and wait.active is not False else "muted"),
+        (f"{_money(one)[:11]:>11}", _state_ink(one, space)),
+        (f"{limit[:7]:>7}  ", "muted"),
+        (column(word, 10), _state_ink(one, space)),
+        (f"{ago(one.age_s):>16}   ", "doubt" if one.old or one.age_s is None else "muted"),
+        (said, ink),
+    )
+
+
+def _page(provider: str, space: Space) -> Run:
+    """What the provider's own page says, with its age; nothing where none is set."""
+    pages: StatusPages | None = reading.value if (reading := space.readings.get(PAGES)) else None
+    found = pages.pages if pages is not None else ()
+    page = next((page for page in found if page.provider.casefold() == provider.casefold()), None)
+    if page is None:
+        return ("", "muted")
+    if page.read_at is None:
+        return (plain(page.error), "doubt")
+    age = ago(max(0.0, (space.now - page.read_at).total_seconds()))
+    return (f"{plain(page.said, 120)} ({age})", "doubt" if page.error else "text")

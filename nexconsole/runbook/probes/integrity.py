@@ -1,0 +1,34 @@
+"""Probes of data that is lost or in danger, and of what stands open. What is not found proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...severity import LEVELS
+from ...signals.integrity import Integrity
+from .probe import Found, Probe, View, many
+
+
+def _worst(kind: str) -> Callable[[View], Found]:
+    def read(view: View) -> Found:
+        value: Integrity = view.value
+        found = value.of(kind)  # type: ignore[arg-type]
+        if found:
+            more = f" (and {many(len(found) - 1, 'other finding')})" if len(found) > 1 else ""
+            return Found(text=found[0].text + more, value=found[0].level)
+        taken = [check for check in value.checks if check.at is not None]
+        blind = [check.name for check in value.checks if check.error]
+        text = f"nothing was found in {many(len(taken), 'look')}"
+        return Found(text=text + (f"; not looked at: {', '.join(blind)}" if blind else ""), value="none")
+
+    return read
+
+
+def _probe(name: str, title: str, kind: str) -> Probe:
+    return Probe(name=name, title=title, signal="integrity", kind="word", words=LEVELS, read=_worst(kind))
+
+
+PROBES = (
+    _probe("integrity.data", "the worst finding about lost or endangered data", "data"),
+    _probe("integrity.security", "the worst finding about what stands open", "security"),
+)

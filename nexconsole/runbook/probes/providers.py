@@ -1,0 +1,136 @@
+"""Probes of the providers besides their breakers: turns, our money there, their own status pages. (facts 10.5)"""
+
+from __future__ import annotations
+
+from ...signals.balances import Balance, Balances
+from ...signals.slots import Slots
+from ...signals.status_pages import StatusPages
+from .probe import PROVIDER, Found, Probe, View, duration, many
+
+TURN_S = 3  # what a wait has to last to be told from the ordinary turn
+
+
+def _wait(view: View) -> Found:
+    value: Slots = view.value
+    provider = next((one for one in value.providers if view.called(one.name, one.id)), None)
+    if provider is None:
+        return Found(text=f"not known: no provider named {view.argument} was seen", value=None)
+    wait = next((wait.wait_s for wait in value.waits if wait.id == provider.id), 0.0)
+    if not wait:
+        return Found(text=f"a purchase at {provider.name} goes out within {TURN_S} s", value=0.0)
+    return Found(text=f"a purchase at {provider.name} waits {duration(wait)} for its turn", value=wait)
+
+
+def _worst(view: View) -> Found:
+    value: Slots = view.value
+    worst = value.worst
+    if worst is None:
+        return Found(text=f"no purchase waits longer than {TURN_S} s for its turn", value=0.0)
+    others = len(value.longer(TURN_S)) - 1
+    more = f", and at {many(others, 'other provider')} too" if others else ""
+    text = f"a purchase at {worst.name} waits {duration(worst.wait_s)} for its turn{more}"
+    return Found(text=text, value=worst.wait_s, gives={"provider": worst.name})
+
+
+def _empty(view: View) -> Found:
+    return _short(view, ("empty",), "is used up")
+
+
+def _low(view: View) -> Found:
+    """Below its limit, or used up."""
+    return _short(view, ("empty", "low"), "is low or used up")
+
+
+def _short(view: View, states: tuple, words: str) -> Found:
+    value: Balances = view.value
+    found, unknown = value.of(*states), value.of("unknown")
+    if not found and unknown and len(unknown) == len(value.of("empty", "low", "enough", "unknown")):
+        return Found(text="not known: NexNum has never asked for a balance", value=None)
+    told = ", ".join(f"{one.name} {_money(one)}" for one in found[:5])
+    text = f"our balance {words} at {many(len(found), 'active provider')}" + (f": {told}" if told else "")
+    blind = f" ({len(unknown)} not known)" if unknown else ""
+    return Found(text=text + blind, value=float(len(found)), gives={"provider": found[0].name} if found else {})
+
+
+def _left(view: View) -> Found:
+    value: Balances = view.value
+    one = next((one for one in value.balances if view.called(one.name)), None)
+    if one is None:
+        return Found(text=f"not known: no provider named {view.argument} was seen", value=None)
+    if one.state == "unknown" or one.balance is None:
+        return Found(text=f"not known: NexNum has never asked {one.name} for our balance", value=None)
+    limit = f" of at least {one.alert:g}" if one.alert is not None else ""
+    return Found(text=f"{_money(one)} are left at {one.name}{limit}: {one.state}", value=one.balance)
+
+
+def _money(one: Balance) -> str:
+    old = ", an old figure" if one.old else ""
+    return f"{one.balance:.2f} ({duration(one.age_s)} ago{old})"
+
+
+def _page(view: View) -> Found:
+    value: StatusPages = view.value
+    page = next((one for one in value.pages if view.called(one.provider)), None)
+    if page is None:
+        lacks = f"the address of {view.argument}'s status page in providers.status_pages"
+        return Found(text=f"not known: no status page of {view.argument} is set", value=None, lacks=lacks)
+    if page.read_at is None:
+        return Found(text=f"not known: {page.error}", value=None)
+    age = duration(max(0.0, (view.now - page.read_at).total_seconds()))
+    word = f" ({page.indicator})" if page.indicator else ""
+    return Found(text=f"{page.provider} said of itself {age} ago: {page.said}{word}", value=page.said)
+
+
+_GIVES = {"provider": "provider"}
+PROBES = (
+    Probe(
+        name="slots.wait",
+        title="how long a purchase waits for its turn at a provider",
+        signal="slots",
+        kind="number",
+        unit="seconds",
+        read=_wait,
+        argument=PROVIDER,
+    ),
+    Probe(
+        name="slots.worst",
+        title="the longest wait for a turn",
+        signal="slots",
+        kind="number",
+        unit="seconds",
+        read=_worst,
+        gives=_GIVES,
+    ),
+    Probe(
+        name="balances.empty",
+        title="active providers where our balance is used up",
+        signal="balances",
+        kind="number",
+        read=_empty,
+        gives=_GIVES,
+    ),
+    Probe(
+        name="balances.low",
+        title="active providers where our balance is low or used up",
+        signal="balances",
+        kind="number",
+        read=_low,
+        gives=_GIVES,
+    ),
+    Probe(
+        name="balance.left",
+        title="our balance at a provider",
+        signal="balances",
+        kind="number",
+        read=_left,
+        argument=PROVIDER,
+    ),
+    Probe(
+        name="provider.statuspage",
+        title="what a provider's own status page says",
+        signal="status_pages",
+        kind="text",
+        read=_page,
+        argument=PROVIDER,
+    ),
+)

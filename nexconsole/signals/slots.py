@@ -1,0 +1,177 @@
+"""Slots: how long a purchase waits for its turn at each provider. (facts 10.5)
+
+`ratelimit:provider:{uuid}` holds the time of the next free slot, in milliseconds since 1970, by the clock of the pod
+that took the last one. Its TTL was set to that wait and ten seconds more, sixty at least, and Redis counts it down by
+its own clock: so the TTL gives the wait without any pod's clock, and both together give the pods' skew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from ..errors import SourceError
+from ..model import Value
+from ..sources.text import clean_name
+from ..text.units import duration
+from .readings import Signal, utc_now
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+    from ..sources.postgres import Postgres
+
+KEY = "ratelimit:provider:{}"
+MOST_PROVIDERS = 5_000
+MOST_TTLS = 20  # of the latest slots: with each of them goes one more command
+NAMES_EVERY_S = 10.0
+SPARE_S = 10.0  # a TTL is so much longer than the wait ...
+LEAST_TTL_S = 60.0  # ... and never shorter than this when it is set
+TURN_S = 3.0  # a shorter wait is nobody's trouble: turns are 2 s apart
+SKEW_S = 2.0  # clocks that differ by less agree
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """A row of the providers table: whose slots may be asked for."""
+
+    id: str
+    name: str
+    active: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wait:
+    """A purchase at this provider waits for `wait_s` seconds, rounded to whole ones, before its call goes out."""
+
+    name: str
+    id: str
+    active: bool | None
+    wait_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slots(Value):
+    """`waits` of 3 s and more, the longest first; `taken` of the `providers` have a slot in Redis at all.
+
+    `skew_s` is how far a pod's clock is ahead of Redis', where a TTL tells; negative where it is behind.
+    `providers` were read at `names_at` (UTC).
+    """
+
+    waits: tuple[Wait, ...] = ()
+    taken: int = 0
+    providers: tuple[Provider, ...] = ()
+    names_at: datetime | None = None
+    skew_s: float | None = None
+
+    @property
+    def worst(self) -> Wait | None:
+        """The longest wait at a provider that is in use."""
+        return next((wait for wait in self.waits if wait.active is not False), None)
+
+    def longer(self, seconds: float) -> tuple[Wait, ...]:
+        """The waits of at least so long, at providers that are in use."""
+        return tuple(wait for wait in self.waits if wait.active is not False and wait.wait_s >= seconds)
+
+
+async def read(sources: Sources, settings: Settings, previous: Value | None) -> Slots:
+    """Ask for the slots of all known providers, by name of key: nothing is scanned."""
+    redis = sources.redis  # NotConfigured is said of what holds the slots
+    before = previous if isinstance(previous, Slots) else None
+    providers, names_at, notes = await _providers(sources, before)
+    keys = [KEY.format(provider.id) for provider in providers]
+    values = await redis.values(keys)
+    now, clock_note = await _now(sources)
+    notes += clock_note
+    slots = {n: slot for n, value in enumerate(values) if (slot := _slot(value)) is not None}
+    if odd := sum(value is not None for value in values) - len(slots):
+        notes.append(f"{odd} slots hold something that is no time")
+    latest = sorted(slots, key=lambda n: -slots[n])[:MOST_TTLS]
+    ttls = dict(zip(latest, await redis.peek([keys[n] for n in latest]), strict=True))
+    waits, skews = [], []
+    for n, slot in slots.items():
+        ttl = ttls[n][1] / 1000 if n in ttls and ttls[n][1] >= 0 else None
+        wait, skew = waiting(slot - now, ttl)
+        skews += [skew] if skew is not None else []
+        if wait >= TURN_S:
+            provider = providers[n]
+            waits.append(Wait(name=provider.name, id=provider.id, active=provider.active, wait_s=float(round(wait))))
+    skew = max(skews, key=abs, default=None)
+    notes += _skew_note(skew)
+    return Slots(
+        source="redis",
+        notes=tuple(notes),
+        waits=tuple(sorted(waits, key=lambda wait: (-wait.wait_s, wait.name))),
+        taken=len(slots),
+        providers=providers,
+        names_at=names_at,
+        skew_s=None if skew is None else float(round(skew)),
+    )
+
+
+def waiting(by_clock: float, ttl: float | None) -> tuple[float, float | None]:
+    """(the wait in seconds, the pod's skew in seconds or None), from the slot's distance by our clock and its TTL.
+
+    A TTL above 60 s was set to the wait and 10 s; below that it only says that the wait is no longer than it less 10 s.
+    """
+    if ttl is None:
+        return max(0.0, by_clock), None
+    by_ttl = ttl - SPARE_S
+    if ttl > LEAST_TTL_S:
+        return by_ttl, by_clock - by_ttl
+    most = max(0.0, by_ttl)
+    return min(max(0.0, by_clock), most), (by_clock - most if by_clock > most + SKEW_S else None)
+
+
+def _slot(value: str | None) -> float | None:
+    """The slot's time in seconds since 1970; None for what is no such time."""
+    try:
+        time_ms = float(value) if value is not None else -1.0
+    except ValueError:
+        return None
+    return time_ms / 1000 if 0 < time_ms < 1e14 else None
+
+
+async def _now(sources: Sources) -> tuple[float, list[str]]:
+    """The time by Redis' clock; by ours, and a note, where Redis doesn't tell."""
+    try:
+        return await sources.redis.time(), []
+    except SourceError as error:
+        return utc_now().timestamp(), [f"the waits are by this console's clock: {error}"]
+
+
+def _skew_note(skew: float | None) -> list[str]:
+    if skew is None or abs(skew) <= SKEW_S:
+        return []
+    how = "ahead of" if skew > 0 else "behind"
+    return [f"a pod's clock is {duration(abs(skew))} {how} Redis': waits are taken from the keys' TTL"]
+
+
+async def _providers(sources: Sources, before: Slots | None) -> tuple[tuple[Provider, ...], datetime | None, list[str]]:
+    """The known providers; those of before, and a note, while Postgres doesn't give them."""
+    now = utc_now()
+    known, at = (before.providers, before.names_at) if before else ((), None)
+    if at is not None and timedelta(0) <= now - at < timedelta(seconds=NAMES_EVERY_S):
+        return known, at, []
+    try:
+        return tuple(await _rows(sources.postgres)), now, []
+    except SourceError as error:
+        if at is None:
+            raise
+        return known, at, [f"providers as of {duration((now - at).total_seconds())} ago: {error}"]
+
+
+async def _rows(postgres: Postgres) -> Sequence[Provider]:
+    """The providers table, whose flag is "isActive" on some versions. (facts 1.2)"""
+    columns = await postgres.require("providers", "id", "name")
+    active = next((f'"{column}"' for column in ("is_active", "isActive") if column in columns), "NULL::boolean")
+    async with postgres.read("the providers query") as tx:
+        rows = await tx.fetch(
+            f"SELECT id::text AS id, name, {active} AS active FROM providers ORDER BY name LIMIT {MOST_PROVIDERS}"
+        )
+    return [Provider(id=row["id"], name=clean_name(row["name"] or ""), active=row["active"]) for row in rows]
+
+
+SIGNAL = Signal(name="slots", read=read, timeout=5.0)

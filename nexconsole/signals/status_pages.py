@@ -1,0 +1,61 @@
+"""Status pages: what the providers say of themselves. Evidence with its age, never a verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ..errors import SourceError
+from ..model import Value
+from .readings import Signal, utc_now
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+
+EVERY_S = 60.0
+AT_ONCE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What the provider's page said at `read_at` (UTC); `error` is why nothing newer is known.
+
+    `indicator` is the page's own word, such as none, minor, major or critical; "" where it has none.
+    """
+
+    provider: str
+    said: str = ""
+    indicator: str = ""
+    read_at: datetime | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusPages(Value):
+    """One page for each provider that the settings name one for, in their order."""
+
+    pages: tuple[Page, ...] = ()
+
+
+async def read(sources: Sources, settings: Settings, previous: Value | None) -> StatusPages:
+    """Fetch every page, a few at a time; one that fails keeps what it said before."""
+    pages = sources.status_pages
+    before = {one.provider: one for one in previous.pages} if isinstance(previous, StatusPages) else {}
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(provider: str) -> Page:
+        async with places:
+            try:
+                said = await pages.fetch(provider)
+            except SourceError as error:
+                return replace(before.get(provider, Page(provider=provider)), error=str(error))
+        return Page(provider=provider, said=said.text, indicator=said.indicator, read_at=utc_now())
+
+    found = await asyncio.gather(*(one(provider) for provider in pages.providers))
+    return StatusPages(source="the providers' status pages", pages=tuple(found))
+
+
+SIGNAL = Signal(name="status_pages", read=read, every=EVERY_S, timeout=45.0)

@@ -1,0 +1,65 @@
+"""Meilisearch, NexNum's search index, asked for nothing but its health."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from ..errors import BadAnswer, SettingsError, SourceError, Unreachable
+from .clients import Clients
+from .source import Source
+from .text import clean
+from .webclient import explain, open_client, refuse_redirect
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .. import settings
+
+PATH = "/health"
+
+
+class Search(Source):
+    """The search index. `/health` needs no key, so none is sent."""
+
+    name = "search"
+    module = "httpx"
+
+    def __init__(self, clients: Clients, settings: settings.Search) -> None:
+        parts = urlsplit(settings.url.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError("search.url must begin with http:// or https:// and name a host")
+        place = parts.netloc.rpartition("@")[2]
+        super().__init__(clients, place + parts.path.rstrip("/"))
+        self.settings = settings
+        self.url = urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
+        self._client: httpx.AsyncClient | None = None
+
+    async def health_status(self) -> str:
+        """The word of `/health`: "available" where all is well. Raises SourceErrors."""
+        async with self.exchange(self.settings.timeout_s, f"GET {PATH}"):
+            if self._client is None:
+                self._client = open_client(
+                    self, self.url, timeout_s=self.settings.timeout_s, ca_file=self.settings.ca_file
+                )
+            return self._status(await self._client.get(self.url + PATH))
+
+    def _status(self, response: httpx.Response) -> str:
+        at, code = f"search at {self.address}", response.status_code
+        refuse_redirect(self, response)
+        if code >= 500:
+            raise Unreachable(self.name, f"{at} answers {code} to {PATH}")
+        try:
+            word = response.json()["status"]
+        except (ValueError, KeyError, TypeError) as error:
+            said = f"{at} answers {PATH} with {code} and no status: is this Meilisearch?"
+            raise BadAnswer(self.name, said) from error
+        return clean(word, 40)
+
+    def explain(self, error: Exception) -> SourceError | None:
+        return explain(self, error)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None

@@ -1,0 +1,131 @@
+"""The providers' own status pages: GET, no redirects, and no more of an answer than says how the provider is."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ..errors import BadAnswer, SettingsError, SourceError, Unreachable
+from .clients import Clients
+from .source import Source
+from .text import clean
+from .webclient import explain, open_client, refuse_redirect
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .. import settings
+
+MOST_BYTES = 256_000
+TEXT_LENGTH = 200
+ACCEPT = "application/json, application/rss+xml, application/atom+xml, text/html;q=0.8, */*;q=0.5"
+ENTRY = re.compile(r"<(?:item|entry)\b.*?<title\b[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
+TITLE = re.compile(r"<title\b[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
+CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
+TAG = re.compile(r"<[^>]*>")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a page says: one line, and its own word for how bad it is ("" where it has none)."""
+
+    text: str
+    indicator: str = ""
+
+
+def understand(body: str) -> Said | None:
+    """statuspage.io's JSON, else a feed's newest title, else a page's title; None where there is none of them."""
+    try:
+        document: Any = json.loads(body)
+    except ValueError:
+        found = ENTRY.search(body) or TITLE.search(body)
+        text = clean(html.unescape(TAG.sub("", CDATA.sub(r"\1", found[1]))), TEXT_LENGTH) if found else ""
+        return Said(text=text) if text else None
+    except RecursionError:
+        return None
+    status = document.get("status") if isinstance(document, dict) else None
+    if isinstance(status, Mapping):
+        indicator = clean(status.get("indicator") or "", 20)
+        text = clean(status.get("description") or indicator, TEXT_LENGTH)
+        return Said(text=text, indicator=indicator) if text else None
+    return Said(text=clean(status, TEXT_LENGTH)) if isinstance(status, str) and status.strip() else None
+
+
+class Page(Source):
+    """One provider's page."""
+
+    module = "httpx"
+
+    def __init__(self, clients: Clients, provider: str, url: str, timeout_s: float) -> None:
+        parts = urlsplit(url.strip())
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            key = f"providers.status_pages.{clean(provider, 60)}"
+            raise SettingsError(f"{key} must begin with http:// or https:// and name a host")
+        self.name = f"{clean(provider, 60)}'s status page"
+        super().__init__(clients, parts.netloc.rpartition("@")[2])
+        self._url, self._timeout_s = url.strip(), timeout_s
+        self._client: httpx.AsyncClient | None = None
+
+    async def fetch(self) -> Said:
+        """What it says now. Raises SourceErrors."""
+        async with self.exchange(self._timeout_s, "its page"):
+            if self._client is None:
+                self._client = open_client(self, self._url, timeout_s=self._timeout_s, ca_file="")
+            async with self._client.stream("GET", self._url, headers={"Accept": ACCEPT}) as response:
+                refuse_redirect(self, response)
+                if response.status_code != 200:
+                    raise Unreachable(self.name, f"{self.name} at {self.address} answers {response.status_code}")
+                body = bytearray()
+                async for piece in response.aiter_bytes():
+                    body += piece
+                    if len(body) >= MOST_BYTES:
+                        break
+        said = understand(body[:MOST_BYTES].decode("utf-8", "replace"))
+        if said is None:
+            raise BadAnswer(
+                self.name, f"{self.name} at {self.address} says nothing that could be read: JSON or a title"
+            )
+        return said
+
+    def explain(self, error: Exception) -> SourceError | None:
+        return explain(self, error)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+
+class StatusPages(Source):
+    """All of them, by the provider's name."""
+
+    name = "status_pages"
+    module = "httpx"
+
+    def __init__(self, clients: Clients, settings: settings.Providers) -> None:
+        super().__init__(clients, "the providers' status pages")
+        timeout_s = settings.status_timeout_s
+        self._pages = {
+            clean(name, 60): Page(clients, name, url, timeout_s) for name, url in settings.status_pages.items()
+        }
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        return tuple(self._pages)
+
+    async def fetch(self, provider: str) -> Said:
+        """What this provider's page says now. Raises SourceErrors."""
+        page = self._pages[provider]
+        try:
+            return await page.fetch()
+        finally:
+            self.health = page.health
+
+    async def close(self) -> None:
+        for page in self._pages.values():
+            await page.close()
