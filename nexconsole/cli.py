@@ -56,10 +56,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Only the parser that is needed is made, and only what it needs is imported."""
     if arguments[0] == "console":
         return _console_parser().parse_args(arguments)
-    if arguments[0] == "status":
-        from . import status_command
-
-        return status_command.parser(_flags()).parse_args(arguments)
     if arguments[0] == "drill" and len(arguments) > 1:
         from .drill import command
 
@@ -120,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_view(rehearsal.add_parser(commands, [flags]))
     for name, meaning in (
-        ("status", "print every signal once and exit as a monitoring plugin does"),  # parsed by its own parser
+        ("status", "print every signal once and exit as a monitoring plugin does"),
         ("doctor", "try every connection and permission, and say what to do about what fails"),
     ):
         commands.add_parser(name, parents=[flags], help=meaning).add_argument("--json", action="store_true")
@@ -229,14 +225,24 @@ def _instruct(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from . import status_command
+    from . import status
+    from .severity import judge
+    from .signals.readings import utc_now
+    from .sources import open_sources
 
-    def load() -> settings.Settings:
-        chosen = _load(options).settings
-        diagnostics.start(chosen.log_level)
-        return chosen
+    chosen = _load(options).settings
+    diagnostics.start(chosen.log_level)
 
-    return status_command.run(options, load)
+    async def take() -> dict:
+        sources = open_sources(chosen)
+        try:
+            return await status.take(sources, chosen)
+        finally:
+            await sources.close()
+
+    readings = asyncio.run(take())
+    print(status.as_json(readings, chosen) if options.json else status.as_text(readings, chosen))
+    return status.exit_code(readings, judge(readings, chosen, utc_now()))
 
 
 def _doctor(options: argparse.Namespace) -> int:

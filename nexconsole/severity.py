@@ -14,17 +14,21 @@ from .signals import EXTRA, limits, needs, waiting
 from .signals.alerts import Alerts
 from .signals.circuits import Circuits
 from .signals.database import Database
+from .signals.funnel import Funnel
 from .signals.locks import Locks
 from .signals.needs import NEEDS
 from .signals.outbox import Outbox
+from .signals.reach import LINES_S, within
 from .signals.reservations import Reservations
 from .signals.transactions import Transactions
 from .signals.workloads import Workloads
+from .sources.purchase_tally import WITHOUT_OFFER
 from .text.units import duration, latency, percent, several
 
 LEVELS = ("SEV-1", "SEV-2", "SEV-3", "none")
 SOURCES = "sources"  # the signal of a reason that is a source's own silence
 STEP_S = 10  # so that what is expected does not change with every second
+FEW_WAITING = 3  # purchases; with fewer it may be these that hang, and not purchasing
 ALL_FAIL = 0.999  # from this rate on, nothing can be bought
 
 
@@ -165,15 +169,44 @@ def _where(value: Transactions) -> str:
 
 def _circuits(value: Circuits, settings: Settings) -> Iterator[Held]:
     watched = [provider for provider in value.providers if provider.active is not False]
+    window = within(LINES_S, value.reach_s)
     for provider in watched:
         if provider.flapping:
-            yield "SEV-3", f"{provider.name}'s circuit flaps: opened {provider.opened} times in 10 min"
+            yield "SEV-3", f"{provider.name}'s circuit flaps: opened {several(provider.opened, 'time')} in {window}"
         elif provider.state in ("open", "half-open"):
             yield "SEV-3", f"{provider.name}'s circuit is {provider.state.upper()}"
     if watched and all(provider.state == "open" for provider in watched):
         yield "SEV-1", f"purchasing is down: the circuits of all {len(watched)} active providers are open"
     if value.providers and all(provider.active is False for provider in value.providers):
         yield "SEV-1", "purchasing is down: no provider is active"
+
+
+def _funnel(value: Funnel, settings: Settings) -> Iterator[Held]:
+    """Customers whom no row and no provider's counter knows. (facts 10.3, 10.5)"""
+    rules = settings.funnel
+    span = within(value.window_s, value.rests_on_s)
+    if value.decided >= rules.few and value.without_offer:
+        share = value.without_offer / value.decided
+        level = "SEV-1" if share > rules.refused_critical else "SEV-2" if share > rules.refused_high else ""
+        reasons = " or ".join(reason for reason in WITHOUT_OFFER if value.refused.get(reason))
+        few = value.users_refused
+        who = f", to {several(few, 'user')}" if few is not None and 2 * few < value.without_offer else ""
+        if level:
+            said = f"{value.without_offer} of {several(value.decided, 'customer')} refused: {reasons}{who}"
+            yield level, f"{said}, in {span}"
+    if value.failed >= rules.few and not value.sold:
+        yield "SEV-1", f"purchasing is down: none of {value.decided} customers was sold a number, in {span} (pod logs)"
+    if value.undecided_s is None:
+        return
+    if value.undecided_s > max(rules.undecided_s, rules.undecided_usual * (value.usual_s or 0.0)):
+        many = value.waiting_new
+        told = (
+            f"{several(many, 'purchase')} wait for a provider, and none was answered for {duration(value.undecided_s)}"
+        )
+        if many >= FEW_WAITING:
+            yield "SEV-1", f"purchasing is down: {told} (pod logs)"
+        elif many:
+            yield "SEV-3", f"{told} (pod logs)"
 
 
 def _outbox(value: Outbox, settings: Settings) -> Iterator[Held]:
@@ -228,6 +261,7 @@ def _alerts(value: Alerts, settings: Settings) -> Iterator[Held]:
 RULES: dict[str, Callable[[Any, Settings], Iterator[Held]]] = {
     "transactions": _transactions,
     "circuits": _circuits,
+    "funnel": _funnel,
     "outbox": _outbox,
     "reservations": _reservations,
     "locks": _locks,

@@ -13,6 +13,7 @@ from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
 from nexconsole.signals.database import Database, Session
 from nexconsole.signals.database_cpu import DatabaseCpu
 from nexconsole.signals.findings import Check, Finding
+from nexconsole.signals.funnel import Funnel, MinuteFunnel, ProviderFunnel
 from nexconsole.signals.integrity import LOOKS, Integrity
 from nexconsole.signals.lock_keys import Lock
 from nexconsole.signals.locks import Family, Locks
@@ -26,8 +27,8 @@ from nexconsole.signals.transactions import Point, ProviderTraffic, Scope, Trans
 from nexconsole.signals.workloads import Autoscaler, Workloads
 
 NOW = datetime(2026, 1, 23, 14, 7, 31, tzinfo=UTC)
-SIGNALS = ("transactions", "circuits", "outbox", "reservations", "locks", "database", "workloads", "alerts", "slots",
-           "balances", "search", "status_pages", "database_cpu", "integrity")  # fmt: skip
+SIGNALS = ("transactions", "circuits", "funnel", "outbox", "reservations", "locks", "database", "workloads", "alerts",
+           "slots", "balances", "search", "status_pages", "database_cpu", "integrity")  # fmt: skip
 NAMES = ("5sim", "onlinesim", "sms-activate", "smsbower", "tiger-sms")
 PODS = ("nexnum-app-7c9d5b6f4-2xkqp", "nexnum-app-7c9d5b6f4-9hw7d", "nexnum-app-7c9d5b6f4-zt4lm")
 RUNBOOK = (
@@ -155,6 +156,27 @@ def integrity(*findings: Finding, look: str = "wallets") -> Integrity:
     return Integrity(source="samples", checks=tuple(checks))
 
 
+def _minutes(refused: int, failed: int) -> tuple[MinuteFunnel, ...]:
+    """Half an hour of 80 customers a minute; of the last 5 minutes' customers so many were refused, so many failed."""
+    newest = NOW.timestamp() // 60
+    return tuple(
+        MinuteFunnel(
+            at=60 * (newest - n),
+            attempts=80,
+            sold=79 - (refused + failed if n < 5 else 0),
+            failed=failed if n < 5 else 1,
+            refused=refused if n < 5 else 0,
+        )
+        for n in range(30, 0, -1)
+    )
+
+
+def _asked(*rows: tuple[str, int, int, int, int, int]) -> tuple[ProviderFunnel, ...]:
+    return tuple(
+        ProviderFunnel(name=n, attempts=a, sold=s, failed=f, refused=r, waiting=w) for n, a, s, f, r, w in rows
+    )
+
+
 def calm() -> dict[str, Reading]:
     names = ("5sim", "onlinesim", "sms-activate", "smsbower", "tiger-sms")
     scaler = Autoscaler(name="nexnum-hpa", minimum=2, maximum=10, current=3, desired=3, metrics="cpu 31 of 70 %")
@@ -167,6 +189,7 @@ def calm() -> dict[str, Reading]:
             window_s=300,
             latency_p95_s=0.84,
             scope=Scope(verdict="none", because="5 failures of 412, spread over 3 providers"),
+            counted_by={"postgres": (411, 5), "prometheus": (412, 5)},
             providers=_traffic(
                 ("5sim", 121, 2),
                 ("smsbower", 118, 2),
@@ -178,6 +201,40 @@ def calm() -> dict[str, Reading]:
         ),
         "circuits": Circuits(
             source="3 of 3 pods, redis", providers=tuple(_circuit(n) for n in names), pods_followed=3, pods=3
+        ),
+        "funnel": Funnel(
+            source="pod logs",
+            window_s=300,
+            rests_on_s=300,
+            attempts=418,
+            offered=417,
+            reserved=416,
+            called=416,
+            sold=407,
+            failed=5,
+            waiting=4,
+            waiting_new=4,
+            refused={"no offer": 1, "funds": 1},
+            failures={"5xx": 3, "no answer": 2},
+            oldest_s=2.4,
+            undecided_s=0.6,
+            usual_s=1.1,
+            users=301,
+            users_refused=1,
+            users_without_funds=1,
+            providers=_asked(
+                ("5sim", 124, 119, 2, 1, 2),
+                ("smsbower", 120, 116, 2, 0, 2),
+                ("tiger-sms", 75, 73, 1, 1, 0),
+                ("sms-activate", 61, 61, 0, 0, 0),
+                ("onlinesim", 38, 38, 0, 0, 0),
+            ),
+            minutes=_minutes(0, 1),
+            answers={"200": 406, "404": 1, "400": 1, "503": 5},
+            answers_at=ago(4),
+            pods_followed=3,
+            pods=3,
+            reach_s=3600.0,
         ),
         "outbox": Outbox(
             source="postgres",
@@ -266,6 +323,7 @@ def incident() -> dict[str, Reading]:
             window_s=300,
             latency_p95_s=2.1,
             scope=Scope(verdict="one", provider="smsbower", because="66 of 71 failures (93 %) are at smsbower"),
+            counted_by={"postgres": (400, 71)},
             providers=_traffic(
                 ("smsbower", 120, 66),
                 ("5sim", 150, 4),
@@ -296,6 +354,39 @@ def incident() -> dict[str, Reading]:
                 _circuit("sms-activate", "unknown", ("unknown",) * 3),
                 _circuit("onlinesim", active=False),
             ),
+        ),
+        "funnel": Funnel(
+            source="pod logs",
+            window_s=300,
+            rests_on_s=240,
+            attempts=436,
+            offered=404,
+            reserved=403,
+            called=403,
+            sold=329,
+            failed=71,
+            waiting=3,
+            waiting_new=3,
+            refused={"no offer": 32, "funds": 1},
+            failures={"5xx": 40, "breaker open": 26, "no answer": 5},
+            oldest_s=31.0,
+            undecided_s=2.0,
+            usual_s=2.2,
+            users=288,
+            users_refused=30,
+            users_without_funds=1,
+            providers=_asked(
+                ("smsbower", 155, 54, 66, 32, 3),
+                ("5sim", 151, 146, 4, 1, 0),
+                ("tiger-sms", 70, 69, 1, 0, 0),
+                ("sms-activate", 60, 60, 0, 0, 0),
+            ),
+            minutes=_minutes(6, 14),
+            answers={"200": 331, "404": 31, "503": 70},
+            answers_at=ago(4),
+            pods_followed=3,
+            pods=3,
+            reach_s=240.0,
         ),
         "outbox": Outbox(
             source="postgres",

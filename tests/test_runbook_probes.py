@@ -17,6 +17,7 @@ from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
 from nexconsole.signals.database import Database, Session
 from nexconsole.signals.database_cpu import DatabaseCpu
 from nexconsole.signals.findings import Check, Finding
+from nexconsole.signals.funnel import Funnel, ProviderFunnel
 from nexconsole.signals.integrity import Integrity
 from nexconsole.signals.lock_keys import Lock
 from nexconsole.signals.locks import Family, Locks
@@ -88,6 +89,15 @@ LOCKS = Locks(
 VALUES: dict[str, Value] = {
     "transactions": TRANSACTIONS,
     "circuits": CIRCUITS,
+    "funnel": Funnel(
+        window_s=300, rests_on_s=240, reach_s=240, attempts=60, sold=8, failed=3, waiting=7, waiting_new=7,
+        oldest_s=95.0, refused={"no offer": 41, "funds": 1}, users=50, users_refused=40, users_without_funds=1,
+        pods_followed=3, pods=3,
+        providers=(
+            ProviderFunnel(name="smsbower", attempts=50, sold=2, failed=3, refused=41, waiting=4),
+            ProviderFunnel(name="5sim", attempts=10, sold=6, failed=0, refused=1, waiting=3),
+        ),
+    ),
     "outbox": Outbox(pending=137, failed=9, dropped=2, oldest_pending_s=1500, drained_per_min=0, arrived_per_min=12),
     "outbox events": Events(
         events=(
@@ -202,6 +212,11 @@ def test_a_stale_reading_still_answers_and_says_how_old_it_is(name):
         ("provider.active", "onlinesim", False, "onlinesim is disabled"),
         ("provider.quiet", "smsbower", 240.0, "the last request to smsbower was 4 min ago"),
         ("logs.5xx", "smsbower", 9.0, "9 log lines with 5xx in 10 min (1 of 3 pods' logs are not followed)"),
+        ("funnel.refused", "", 42.0, "42 customers refused in 4 min (logs reach back 4 min)"),
+        ("funnel.refused", "smsbower", 41.0, "41 customers refused at smsbower in 4 min (logs reach back 4 min)"),
+        ("funnel.sold", "5sim", 6.0, "6 customers sold a number at 5sim in 4 min (logs reach back 4 min)"),
+        ("funnel.waiting", "", 7.0, "7 purchases wait, the oldest for 95 s"),
+        ("funnel.funds", "", 1.0, "1 purchase refused for lack of funds (1 user) in 4 min (logs reach back 4 min)"),
         ("outbox.drain", "", 0.0, "0 a minute leave it while 12 a minute arrive"),
         ("outbox.event", "", "e1", "e1: offer.updated, 1 try, 60 s old: bad"),
         ("reservations.stuck", "", 56.0, "56 stuck: 56 purchase_orders"),
@@ -294,6 +309,19 @@ def test_no_log_line_is_no_zero_where_no_log_is_followed():
     unfollowed = replace(CIRCUITS, pods_followed=0, providers=(replace(SMSBOWER, seen_429=0, flapping=False),))
     assert asked("logs.429", "smsbower", circuits=unfollowed).value is None
     assert asked("circuits.flapping", circuits=unfollowed).holds is None
+    unread = replace(VALUES["funnel"], pods_followed=0)
+    assert asked("funnel.waiting", funnel=unread).value is None
+    assert asked("funnel.funds", funnel=unread).value is None
+    assert asked("funnel.refused", "grizzlysms", funnel=unread).value is None
+    assert asked("funnel.refused", "grizzlysms").value == 0.0
+    assert asked("funnel.refused", funnel=replace(VALUES["funnel"], reach_s=0.0)).value is None
+
+
+def test_what_counts_log_lines_says_on_how_many_minutes_it_rests():
+    short = replace(CIRCUITS, pods_followed=3, reach_s=245.0)
+    assert asked("logs.5xx", "smsbower", circuits=short).text.endswith("in 4 min (logs reach back 4 min)")
+    assert asked("logs.429", "smsbower", circuits=short).text.endswith("in 4 min (logs reach back 4 min)")
+    assert asked("circuits.flapping", circuits=short).text == "smsbower opened 4 times in 4 min (logs reach back 4 min)"
 
 
 def test_a_database_that_refuses_does_not_answer_and_one_that_is_not_configured_is_not_known():

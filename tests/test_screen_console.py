@@ -69,7 +69,7 @@ async def test_an_incident_says_how_bad_it_is_and_why_in_the_first_line() -> Non
 
 async def test_calm_says_so_and_names_the_signals_without_data() -> None:
     async with console("calm") as (screen, _, _):
-        assert "CALM" in seen(screen, "#why") and "nothing is wrong in 13 signals" in seen(screen, "#why")
+        assert "CALM" in seen(screen, "#why") and "nothing is wrong in 14 signals" in seen(screen, "#why")
         screen.show(sample.reading("alerts", None, error="prometheus did not answer"))
         screen.tick()
         assert "no data from alerts" in seen(screen, "#why")
@@ -188,7 +188,7 @@ async def test_calm_is_a_question_where_a_signal_is_stale() -> None:
     async with console("calm") as (screen, _, _):
         screen.show(replace(screen.readings["outbox"], error="postgres did not answer", taken_at=sample.ago(42)))
         screen.tick()
-        assert "CALM?  nothing is wrong in 12 signals; stale: outbox" in seen(screen, "#why")
+        assert "CALM?  nothing is wrong in 13 signals; stale: outbox" in seen(screen, "#why")
 
 
 async def test_calm_is_a_question_where_a_circuit_is_unknown() -> None:
@@ -197,7 +197,7 @@ async def test_calm_is_a_question_where_a_circuit_is_unknown() -> None:
         first = replace(value.providers[0], active=True, state="unknown")
         screen.show(replace(screen.readings["circuits"], value=replace(value, providers=(first, *value.providers[1:]))))
         screen.tick()
-        assert "CALM?  nothing is wrong in 13 signals; 1 circuit unknown" in seen(screen, "#why")
+        assert "CALM?  nothing is wrong in 14 signals; 1 circuit unknown" in seen(screen, "#why")
 
 
 async def test_what_made_the_severity_is_loud_and_the_rest_is_not() -> None:

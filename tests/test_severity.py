@@ -13,6 +13,7 @@ from nexconsole.severity import judge
 from nexconsole.signals.alerts import Alert, Alerts
 from nexconsole.signals.balances import Balances
 from nexconsole.signals.circuits import Circuits, ProviderCircuit
+from nexconsole.signals.funnel import Funnel
 from nexconsole.signals.integrity import Integrity
 from nexconsole.signals.locks import Locks
 from nexconsole.signals.outbox import Outbox
@@ -25,6 +26,9 @@ NOW = datetime(2026, 11, 23, 14, 7, 31, tzinfo=UTC)
 CALM = {
     "transactions": Transactions(failure_rate=0.01, attempts=400, failures=4, window_s=300),
     "circuits": Circuits(providers=(ProviderCircuit(name="5sim", id="1", active=True, state="closed"),)),
+    "funnel": Funnel(
+        window_s=300, rests_on_s=300, attempts=404, sold=398, failed=4, waiting=2, pods_followed=3, pods=3
+    ),
     "outbox": Outbox(pending=3, failed=0, dropped=0, oldest_pending_s=2),
     "reservations": Reservations(pending=2, stuck=0, oldest_s=20),
     "locks": Locks(locks=1, abandoned=0, oldest_s=None, swept_at=NOW),
@@ -287,3 +291,71 @@ def test_a_signal_without_data_is_named_and_lowers_nothing():
     severity = judge(readings, Settings(), NOW)
     assert severity.level == "SEV-3"
     assert severity.unknown == ("transactions", "database")
+
+
+def refused(many: int, sold: int = 8, failed: int = 3, **more) -> Funnel:
+    return Funnel(**{"window_s": 300, "rests_on_s": 300, "sold": sold, "failed": failed,
+                     "refused": {"no offer": many}, "pods_followed": 3, **more})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "level", "text"),
+    [
+        (refused(41), "SEV-1", "41 of 52 customers refused: no offer, in 5 min"),
+        (refused(41, rests_on_s=240.0), "SEV-1",
+         "41 of 52 customers refused: no offer, in 4 min (logs reach back 4 min)"),
+        (refused(41, users_refused=3), "SEV-1", "41 of 52 customers refused: no offer, to 3 users, in 5 min"),
+        (refused(11, sold=11, failed=0), "SEV-2", "11 of 22 customers refused: no offer, in 5 min"),  # half is not over
+        (refused(12, sold=11, failed=0), "SEV-1", "12 of 23 customers refused: no offer, in 5 min"),
+        (refused(2, sold=8, failed=0), "none", ""),  # a fifth is not over
+        (refused(3, sold=8, failed=0), "SEV-2", "3 of 11 customers refused: no offer, in 5 min"),
+        (refused(6, sold=3, failed=0), "none", ""),  # nine are too few
+        (refused(7, sold=3, failed=0), "SEV-1", "7 of 10 customers refused: no offer, in 5 min"),
+        (refused(0, refused={"no route": 20}, sold=0), "SEV-1", "20 of 23 customers refused: no route, in 5 min"),
+        (refused(0, refused={"funds": 20, "lock": 20}), "none", ""),  # theirs, not ours
+        (refused(0, sold=0, failed=9), "none", ""),
+        (refused(0, sold=0, failed=10), "SEV-1",
+         "purchasing is down: none of 10 customers was sold a number, in 5 min (pod logs)"),
+        (refused(0, sold=1, failed=10), "none", ""),
+    ],
+)  # fmt: skip
+def test_refused_customers_are_judged_though_they_leave_no_row(value: Funnel, level: str, text: str):
+    severity = judged(funnel=value)
+    assert severity.level == level
+    assert [reason.text for reason in severity.reasons if reason.signal == "funnel"] == [text] * bool(text)
+
+
+def waits(many: int, silent: float, usual: float | None = 2.0) -> Funnel:
+    return Funnel(window_s=300, rests_on_s=300, attempts=many, waiting=many, waiting_new=many, oldest_s=silent,
+                  undecided_s=silent, usual_s=usual, pods_followed=3)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [
+        (waits(24, 61.0), "SEV-1"),
+        (waits(24, 60.0), "none"),
+        (waits(24, 61.0, usual=None), "SEV-1"),
+        (waits(24, 100.0, usual=40.0), "none"),  # they usually take long
+        (waits(24, 121.0, usual=40.0), "SEV-1"),
+        (waits(3, 61.0), "SEV-1"),
+        (waits(2, 61.0), "SEV-3"),
+        (waits(0, 600.0), "none"),  # left over from long ago: nobody begins
+    ],
+)
+def test_purchases_that_nobody_answers_are_an_outage_by_the_logs_too(value: Funnel, level: str):
+    assert judged(funnel=value).level == level
+
+
+def test_the_sentence_on_waiting_purchases_names_how_many_and_for_how_long():
+    (reason,) = judged(funnel=waits(24, 75.0)).reasons
+    assert reason.text == (
+        "purchasing is down: 24 purchases wait for a provider, and none was answered for 75 s (pod logs)"
+    )
+
+
+def test_a_flapping_circuit_is_counted_as_far_as_the_logs_reach():
+    flaps = ProviderCircuit(name="smsbower", id="1", active=True, state="closed", flapping=True, opened=3)
+    texts = [judged(circuits=Circuits(providers=(flaps,), reach_s=reach)).reasons[0].text for reach in (3600.0, 250.0)]
+    assert texts[0] == "smsbower's circuit flaps: opened 3 times in 10 min"
+    assert texts[1] == "smsbower's circuit flaps: opened 3 times in 4 min (logs reach back 4 min)"

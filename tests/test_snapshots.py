@@ -53,9 +53,14 @@ def test_each_theme_looks_as_it_did(snap_compare, theme: str) -> None:
     assert snap_compare(console("incident", theme), run_before=shown("incident"), terminal_size=(120, 40))
 
 
-@pytest.mark.parametrize("number", [*range(1, 8), 9, 0])
+@pytest.mark.parametrize("number", range(10))
 def test_each_maximized_pane_looks_as_it_did(snap_compare, number: int) -> None:
     assert snap_compare(console("incident"), run_before=shown("incident", str(number)), terminal_size=(120, 40))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_the_funnel_maximized_looks_as_it_did(snap_compare, size: tuple[int, int]) -> None:
+    assert snap_compare(console("incident"), run_before=shown("incident", "8"), terminal_size=size)
 
 
 @pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")

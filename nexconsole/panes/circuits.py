@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..text.units import clock, count, duration, since
+from ..signals.reach import LINES_S, within
+from ..text.units import clock, count, duration, several, since
 from ..widgets.cells import Line, Run, cells, column, cut_front, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
 
@@ -24,7 +25,7 @@ Entry = tuple["ProviderCircuit", "Holder | None"]
 
 def small(value: Circuits, space: Space) -> Picture:
     flapping = (one for one in value.providers if one.flapping and one.active is not False)
-    foot = tuple(_flapping(provider, space) for provider in flapping)
+    foot = tuple(_flapping(provider, value.reach_s, space) for provider in flapping)
     foot = foot[: 2 if space.height >= 8 else 0]
     entries = _entries(value.providers, 0)
     if len(entries) + 1 + len(foot) > space.height:
@@ -33,7 +34,9 @@ def small(value: Circuits, space: Space) -> Picture:
 
 
 def detail(value: Circuits, space: Space) -> Picture:
-    return Picture(space.mood, (_summary(value, space), ()), _listing(_entries(value.providers, EXPANDED), space))
+    short = value.reach_s is not None and value.reach_s < LINES_S
+    basis: Line = ((f"counts of log lines are those of {within(LINES_S, value.reach_s)}", "muted"),) if short else ()
+    return Picture(space.mood, (_summary(value, space), basis), _listing(_entries(value.providers, EXPANDED), space))
 
 
 def brief(value: Circuits, space: Space) -> Line:
@@ -89,6 +92,8 @@ def _summary(value: Circuits, space: Space) -> Line:
         parts.append((f"○ {disabled} disabled", "muted"))
     if value.pods_followed < value.pods:
         parts.append((f"{value.pods_followed} of {value.pods} pods followed", "warn"))
+    if value.catching_up:
+        parts.append((f"older lines of {several(value.catching_up, 'pod')} are being read", "muted"))
     if value.lines_dropped:
         parts.append((f"{count(value.lines_dropped)} log lines dropped", "warn"))
     return phrases(parts, space.width, ("  ", "muted"))
@@ -146,8 +151,8 @@ def _left(holder: Holder, space: Space, taken: datetime | None) -> float:
     return max(0.0, (holder.closes_in_s or 0.0) - (since(taken, space.now) or 0.0))
 
 
-def _flapping(provider: ProviderCircuit, space: Space) -> Line:
-    window = duration(space.settings.circuits.flapping_window_s)
+def _flapping(provider: ProviderCircuit, reach_s: float | None, space: Space) -> Line:
+    window = within(LINES_S, reach_s)
     name = plain(provider.name, 40)
     words = f": opened {provider.opened} times in {window}"
     if cells(name) + cells(words) + 9 > space.width:

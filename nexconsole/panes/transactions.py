@@ -50,6 +50,11 @@ def _picture(value: Transactions, space: Space, large: bool) -> Picture:
     head += [*([BLANK] if airy else []), *_verdict_lines(value, space, 2 if airy else 1)]
     if value.disagreement and space.height >= 8:
         head += [((f"≠ {line}", "doubt"),) for line in wrapped(value.disagreement, space.width - 2, 2 if large else 1)]
+    if large:
+        from ..signals.witnesses import examine  # with all signals behind it; nothing that the first paint waits for
+
+        told = examine(space.readings, space.now)
+        head += [((line, "muted"),) for line in wrapped(told.said, space.width, 2)] if told else []
     providers = sorted(value.providers, key=lambda p: (-p.failures, -(p.failure_rate or 0), -p.attempts, p.name))
     left = space.height - len(head)
     chart = _chart_height(left, len(providers), large)

@@ -13,7 +13,18 @@ from textual.message import Message
 from textual.screen import Screen
 
 from ..model import Reading, SourceHealth
-from ..panes import alerts, circuits, database, integrity, outbox, providers, reservations, transactions, workloads
+from ..panes import (
+    alerts,
+    circuits,
+    database,
+    funnel,
+    integrity,
+    outbox,
+    providers,
+    reservations,
+    transactions,
+    workloads,
+)
 from ..panes.face import Face
 from ..panes.pane import Pane
 from ..text.units import clock as clock_words
@@ -27,7 +38,7 @@ if TYPE_CHECKING:
     from ..severity import Severity
 
 FACES: tuple[Face, ...] = (
-    transactions, circuits, outbox, reservations, database, workloads, alerts, providers, integrity
+    transactions, circuits, outbox, reservations, database, workloads, alerts, funnel, providers, integrity
 )  # fmt: skip
 JUDGED = tuple(name for face in FACES for name in (face.SIGNAL, *getattr(face, "BESIDE", ())))
 NOTICE_S = 4.0

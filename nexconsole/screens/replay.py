@@ -45,7 +45,7 @@ class ReplayConsole(Console):
 
     SHOWN_KEYS: ClassVar = (
         ("space", "pause"), ("←→", "10 s"), ("[ ]", "1 min"), (", .", "event"), ("+-", "speed"),
-        ("J", "journal"), ("i", "incident"), ("1-7", "pane"), ("?", "keys"), ("q", "quit"), ("s", "scenario"),
+        ("J", "journal"), ("i", "incident"), ("0-9", "pane"), ("?", "keys"), ("q", "quit"), ("s", "scenario"),
     )  # fmt: skip
     BOTTOM: ClassVar = "#replay"
     BINDINGS: ClassVar[list[BindingType]] = [

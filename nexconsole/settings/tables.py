@@ -52,6 +52,10 @@ class Expressions(Table):
         "histogram_quantile(0.95, sum by (le) "
         '(rate(nexnum_purchase_duration_seconds_bucket{stage="provider_call"}[{window}])))'
     )
+    # the purchase route's answers by HTTP status; "": not asked for (facts 2.2)
+    answers: str = (
+        'sum by (status_code) (increase(nexnum_http_requests_total{route="/api/numbers/purchase"}[{window}]))'
+    )
     trend_attempts: str = 'sum(increase(nexnum_provider_api_calls_total{method="getNumber"}[1m]))'
     trend_failures: str = 'sum(increase(nexnum_provider_api_calls_total{method="getNumber",status="error"}[1m]))'
     database_cpu: str = ""  # the share of the database's CPU that is used, 0..1; empty: people look it up
@@ -119,6 +123,16 @@ class TransactionRules(Table):
     disagreement: float = 0.1  # Prometheus and Postgres may differ by this much, 0..1
     overdue_s: float = 30.0  # a purchase undecided for longer is overdue; 3 times the usual where that is longer
     overdue_few: int = 3  # fewer purchases that wait are too few to say that none is decided any more
+
+
+class FunnelRules(Table):
+    """Shares are 0..1, of the purchases of transactions.window_s that are decided."""
+
+    few: int = 10  # fewer decided purchases than this are too few to judge by
+    refused_critical: float = 0.5  # SEV-1 above it: customers who are refused because nobody offers a number
+    refused_high: float = 0.2  # SEV-2 above it
+    undecided_s: float = 60.0  # no provider's answer for so long, while purchases begin: purchasing is down
+    undecided_usual: float = 3.0  # and for so many times as long as they usually wait
 
 
 class CircuitRules(Table):
@@ -260,6 +274,7 @@ class Settings(Table):
     search: Search = Search()
     providers: Providers = Providers()
     transactions: TransactionRules = TransactionRules()
+    funnel: FunnelRules = FunnelRules()
     circuits: CircuitRules = CircuitRules()
     reservations: ReservationRules = ReservationRules()
     outbox: OutboxRules = OutboxRules()

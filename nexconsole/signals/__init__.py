@@ -6,6 +6,7 @@ from . import (
     circuits,
     database,
     database_cpu,
+    funnel,
     integrity,
     locks,
     outbox,
@@ -20,6 +21,7 @@ from . import (
 SIGNALS = (
     transactions.SIGNAL,
     circuits.SIGNAL,
+    funnel.SIGNAL,
     outbox.SIGNAL,
     reservations.SIGNAL,
     locks.SIGNAL,

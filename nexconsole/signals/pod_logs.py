@@ -53,13 +53,6 @@ async def follow(sources: Sources) -> Following:
     return Following(logs, read, max(alive, default=0.0), (*notes, *_notes(logs)), logs.error or unread)
 
 
-def within(window_s: float, reach_s: float | None) -> str:
-    """What a count of log lines rests on: `10 min`, or less with the reason."""
-    if reach_s is None or reach_s >= window_s:
-        return duration(window_s)
-    return f"{duration(reach_s)} (logs reach back {duration(reach_s)})"
-
-
 def _notes(logs: Logs) -> list[str]:
     notes = [] if logs.pods or logs.error else ["no container of the deployment runs"]
     if logs.unreadable is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -52,12 +52,12 @@ class Transactions(Value):
     begun in the last `trend_s` seconds, the oldest `oldest_s` ago, the newest `newest_s`. `attempts` are both together.
     `overdue` of them, begun in the window, have taken longer than `overdue_after_s`; the last decision was `silent_s`
     ago; `usual_s` and `usual_p95_s` are what a purchase usually takes. Ages and durations are in seconds.
+    `counted_by` has what each source that answered counted: decided purchases, and failed ones.
     `minute` is the last minute alone; the window holds no failure any more in `clean_in_s`, if none is added.
     `latency_saturated`: the 95th percentile lies in the histogram's top bucket, so the true one may be higher.
     `disagreement` is a sentence when Prometheus and Postgres differ by more than the set margin.
     `trend_at` is when the trend was asked for, in epoch seconds; `latency_at` when the p95 was measured, which is
     earlier while Prometheus can't be read: a lost source must not lower what it last said.
-    `measured` is False where only Prometheus answered and has no such series: then nothing is known of purchases.
     """
 
     failure_rate: float | None
@@ -82,7 +82,7 @@ class Transactions(Value):
     clean_in_s: float | None = None
     trend_at: float = 0.0
     latency_at: datetime | None = None
-    measured: bool = True
+    counted_by: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     decided: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -149,7 +149,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         clean_in_s=_clean_in(rows, trend, now, rules.window_s),
         trend_at=trend_at,
         latency_at=latency_at,
-        measured=shown.source != "prometheus" or counted is not None,
+        counted_by={one.source: (one.decided, one.failures) for one in (rows, counted) if isinstance(one, Traffic)},
     )
 
 

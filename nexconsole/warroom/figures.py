@@ -126,6 +126,17 @@ def _circuits(reading: Reading, now: datetime) -> dict[str, Number | None]:
     return {"circuits_open": None if not opened and "unknown" in states else opened}
 
 
+def _funnel(reading: Reading, now: datetime) -> dict[str, Number | None]:
+    value = reading.value
+    read = value.pods_followed > 0
+    return {
+        "customers_refused": value.turned_away,
+        "customers_sold": value.sold,
+        "customers_waiting": value.waiting if read else None,
+        "longest_wait_s": _rounded(value.oldest_s, 1) if read else None,
+    }
+
+
 def _outbox(reading: Reading, now: datetime) -> dict[str, Number | None]:
     value = reading.value
     return {
@@ -177,6 +188,7 @@ def _rounded(number: float | None, digits: int = 4) -> float | None:
 TAKES = {
     "transactions": _transactions,
     "circuits": _circuits,
+    "funnel": _funnel,
     "outbox": _outbox,
     "reservations": _reservations,
     "locks": _locks,
@@ -194,6 +206,10 @@ MEANINGS = {
     "latency_p95_s": Meaning("latency p95", latency),
     "worst_provider_rate": Meaning("worst provider's failure rate", percent),
     "circuits_open": Meaning("circuits open", count),
+    "customers_refused": Meaning("customers refused", count),
+    "customers_sold": Meaning("customers sold to", count, less=True),
+    "customers_waiting": Meaning("customers waiting", count),
+    "longest_wait_s": Meaning("longest wait", duration),
     "outbox_pending": Meaning("outbox pending", count),
     "outbox_oldest_pending_s": Meaning("oldest outbox event", duration),
     "outbox_failed": Meaning("outbox failed", count),

@@ -134,6 +134,16 @@ def _transactions(value: Any, known: Mapping[str, str], settings: Settings) -> F
         yield "latency", state, f"purchase latency p95 is {latency(value.latency_p95_s)}: {state}", {"usual": not slow}
 
 
+def _funnel(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+    rules = settings.funnel
+    if value.decided >= rules.few:
+        share = value.without_offer / value.decided
+        over = next((limit for limit in (rules.refused_critical, rules.refused_high) if share > limit), None)
+        state = f"under {percent(rules.refused_high)}" if over is None else f"over {percent(over)}"
+        told = f"{value.without_offer} of {value.decided} customers are refused because nobody offers a number"
+        yield "refused customers", state, f"{told}: {state}", {"usual": over is None}
+
+
 def _outbox(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
     oldest = value.oldest_pending_s or 0.0
     late = oldest > settings.outbox.stuck_after_s
@@ -224,6 +234,7 @@ def _integrity(value: Any, known: Mapping[str, str], settings: Settings) -> Foun
 LOOKS = {
     "transactions": _transactions,
     "circuits": _circuits,
+    "funnel": _funnel,
     "outbox": _outbox,
     "reservations": _reservations,
     "locks": _locks,

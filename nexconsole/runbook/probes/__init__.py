@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import circuits, integrity, locks, providers, queues, systems, transactions
+from . import circuits, funnel, integrity, locks, providers, queues, systems, transactions
 from .probe import Answer, Found, Probe, View, answer
 
 PROBES: Mapping[str, Probe] = {
     probe.name: probe
-    for module in (transactions, circuits, providers, queues, locks, systems, integrity)
+    for module in (transactions, circuits, funnel, providers, queues, locks, systems, integrity)
     for probe in module.PROBES
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...signals.circuits import Circuits, ProviderCircuit
+from ...signals.reach import LINES_S, within
 from ...text.units import duration
 from .probe import MAYBE_PROVIDER, PROVIDER, Found, Probe, View, many
 
@@ -77,7 +78,7 @@ def _flapping(view: View) -> Found:
 def _flapping_of(view: View, provider: ProviderCircuit) -> Found:
     if not provider.flapping and not view.value.pods_followed:
         return Found(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
-    window = duration(view.settings.circuits.flapping_window_s)
+    window = within(view.settings.circuits.flapping_window_s, view.value.reach_s)
     times = f"{provider.name} opened {many(provider.opened, 'time')} in {window}"
     gives = {"provider": provider.name} if provider.flapping else {}
     return Found(text=times + _blind(view), value=provider.flapping, gives=gives)
@@ -142,7 +143,7 @@ def _seen(what: str, attribute: str) -> Callable[[View, ProviderCircuit], Found]
         count = getattr(provider, attribute)
         if not count and not view.value.pods_followed:
             return Found(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
-        window = duration(view.settings.circuits.flapping_window_s)
+        window = within(LINES_S, view.value.reach_s)
         return Found(text=f"{many(count, 'log line')} with {what} in {window}" + _blind(view), value=float(count))
 
     return read

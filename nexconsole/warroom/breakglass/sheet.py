@@ -246,6 +246,12 @@ def _circuits(value: object) -> Iterator[str]:
         yield f"{one.name}: {one.state}, {active}, id {one.id or 'not known'}"
 
 
+def _funnel(value: object) -> Iterator[str]:
+    for one in value.providers[:LISTED]:  # type: ignore[attr-defined]
+        told = f"{one.attempts} asked, {one.sold} sold, {one.failed} failed, {one.refused} refused"
+        yield f"{one.name or 'no provider yet'}: {told}{f', {one.waiting} wait' if one.waiting else ''}"
+
+
 def _database(value: object) -> Iterator[str]:
     sessions = sorted(value.sessions, key=lambda one: -one.blocks)  # type: ignore[attr-defined]
     for one in sessions[:LISTED]:
@@ -261,7 +267,13 @@ def _workloads(value: object) -> Iterator[str]:
         yield f"{one.name}: {'ready' if one.ready else 'NOT READY'}, {one.restarts} restarts{why}"
 
 
-DETAILS = {"transactions": _transactions, "circuits": _circuits, "database": _database, "workloads": _workloads}
+DETAILS = {
+    "transactions": _transactions,
+    "circuits": _circuits,
+    "funnel": _funnel,
+    "database": _database,
+    "workloads": _workloads,
+}
 
 
 # --- what to type -----------------------------------------------------------------------------------------------

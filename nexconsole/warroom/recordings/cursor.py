@@ -17,6 +17,7 @@ from ...signals.balances import Balances
 from ...signals.circuits import Circuits
 from ...signals.database import Database
 from ...signals.database_cpu import DatabaseCpu
+from ...signals.funnel import Funnel
 from ...signals.integrity import Integrity
 from ...signals.locks import Locks
 from ...signals.outbox import Events, Outbox
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 VALUES: Mapping[str, type[Value]] = {
     "transactions": Transactions,
     "circuits": Circuits,
+    "funnel": Funnel,
     "outbox": Outbox,
     "outbox events": Events,
     "reservations": Reservations,

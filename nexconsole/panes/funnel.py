@@ -1,0 +1,171 @@
+"""Funnel: how far those came who asked for a number, why others were refused, and who waits. (facts 10.3, 10.4)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ..signals.reach import within
+from ..text.units import count, duration, percent, several
+from ..widgets import charts
+from ..widgets.cells import BLANK, Line, Run, cells, column, phrases, plain, wrapped
+from ..widgets.picture import Listing, Picture, Space
+
+if TYPE_CHECKING:
+    from ..signals.funnel import Funnel, ProviderFunnel
+
+NUMBER, SIGNAL, TITLE = 8, "funnel", "Funnel"
+BETWEEN: Run = ("  ", "muted")
+NAME = 13  # cells of a stage's name
+REASON = 21  # of a reason's name, with what it is a reason for
+REASONS = 4  # of each kind
+CHART = 3  # lines; below it a chart says nothing
+MINUTES = 60
+ROOMY = 24  # lines from which the maximized pane has room for the chart
+
+
+def small(value: Funnel, space: Space) -> Picture:
+    head = [_summary(value, space)]
+    if space.height >= 2:
+        head.append(_why(value, space))
+    if space.height >= 7 and value.attempts:
+        head += [BLANK, *_stages(value, space)][: space.height - 2]
+    elif space.height >= 3:
+        head.append(phrases([_basis(value)], space.width))
+    return Picture(space.mood, tuple(head))
+
+
+def detail(value: Funnel, space: Space) -> Picture:
+    head = [_summary(value, space), phrases([_basis(value), *_followed(value)], space.width, BETWEEN)]
+    from ..signals.witnesses import examine  # with all signals behind it; nothing that the first paint has to wait for
+
+    if told := examine(space.readings, space.now):
+        head += [((line, "muted"),) for line in wrapped(told.said, space.width, 2)]
+    airy = [BLANK] if space.height >= ROOMY else []
+    reasons = _reasons("refused", value.refused, space) + _reasons("failed", value.failures, space)
+    head += [*airy, *_stages(value, space, REASON), *airy, *reasons]
+    left = space.height - len(head) - min(len(value.providers), 5) - 1
+    if space.height >= ROOMY and left >= CHART + 2:
+        head += [BLANK, *_chart(value, space, min(left - 1, 8))]
+    rows = list(value.providers)
+    if rows:
+        head += airy
+        title = f"  {'asked':>7} {'sold':>7} {'refused':>8} {'failed':>7} {'wait':>6}"
+        head.append(((column("provider", _name(space)) + title, "muted"),))
+    if value.more_providers:
+        more = (((f"and {several(value.more_providers, 'more provider')}", "muted"),),)
+        return Picture(space.mood, tuple(head), _listing(rows, space), more)
+    return Picture(space.mood, tuple(head), _listing(rows, space))
+
+
+def brief(value: Funnel, space: Space) -> Line:
+    return phrases([*_parts(value, space), _basis(value)], space.width, BETWEEN)
+
+
+def _summary(value: Funnel, space: Space) -> Line:
+    return phrases(_parts(value, space), space.width, BETWEEN)
+
+
+def _parts(value: Funnel, space: Space) -> list[Run]:
+    """The most important first: who was refused, then who was sold a number, failed, and waits."""
+    if not value.attempts and not value.waiting:
+        return [("nobody asked for a number", "text")]
+    ink = space.ink if space.ink != "text" else "strong"
+    parts: list[Run] = []
+    if value.turned_away:
+        told = f"{count(value.turned_away)} of {count(value.decided)} refused"
+        parts.append((told, ink if value.without_offer else "text"))
+    if value.waiting:
+        longest = f", oldest {'at least ' * value.oldest_at_least}{duration(value.oldest_s)}"
+        slow = value.undecided_s is not None and value.undecided_s > space.settings.funnel.undecided_s
+        parts.append((f"{count(value.waiting)} wait{longest}", ink if slow else "text"))
+    parts.append((f"{count(value.sold)} sold", "text"))
+    if value.failed:
+        parts.append((f"{count(value.failed)} failed", "text"))
+    if not value.turned_away:
+        parts.append(("none refused", "muted"))
+    return parts
+
+
+def _why(value: Funnel, space: Space) -> Line:
+    parts: list[Run] = []
+    for what, counts, ink in (("refused", value.refused, "text"), ("failed", value.failures, "muted")):
+        if counts:
+            parts.append((f"{what}: {', '.join(f'{reason} {count(many)}' for reason, many in counts.items())}", ink))
+    return phrases(parts or [("nobody was refused, none failed", "muted")], space.width, BETWEEN)
+
+
+def _basis(value: Funnel) -> Run:
+    return (f"in {within(value.window_s, value.rests_on_s)}", "muted")
+
+
+def _followed(value: Funnel) -> list[Run]:
+    parts: list[Run] = []
+    if value.users is not None:
+        parts.append((several(value.users, "user"), "muted"))
+    if value.pods_followed < value.pods:
+        parts.append((f"{value.pods_followed} of {value.pods} pods followed", "warn"))
+    if value.catching_up:
+        parts.append((f"older lines of {several(value.catching_up, 'pod')} are being read", "warn"))
+    if value.usual_s is not None:
+        parts.append((f"usually decided after {duration(value.usual_s)}", "muted"))
+    if value.lost:
+        parts.append((f"{count(value.lost)} lost with their process", "warn"))
+    if value.dropped:
+        parts.append((f"{count(value.dropped)} log lines dropped", "warn"))
+    return parts
+
+
+def _stages(value: Funnel, space: Space, wide: int = NAME) -> list[Line]:
+    """A falling list of bars: how many came so far."""
+    stages = [("asked", value.attempts), ("sold", value.sold)]
+    if value.pods_followed:
+        stages[1:1] = [("offer found", value.offered), ("reserved", value.reserved), ("called", value.called)]
+    return [_bar((name, wide), many, value.attempts, space, "chart") for name, many in stages]
+
+
+def _reasons(what: str, counts: Mapping[str, int], space: Space) -> list[Line]:
+    whole, ink = sum(counts.values()), space.ink if space.ink != "text" else "warn"
+    shown = list(counts.items())[:REASONS]
+    return [_bar((f"{what}: {reason}", REASON), many, whole, space, ink) for reason, many in shown]
+
+
+def _bar(name: tuple[str, int], many: int, whole: int, space: Space, ink: str) -> Line:
+    share = many / whole if whole else None
+    tail = f"{count(many):>7} {percent(share):>7}"
+    label, wide = name
+    room = max(0, min(60, space.width - wide - 1 - cells(tail)))
+    return ((column(plain(label, 40), wide) + " ", "text"), *charts.bar(share, room, ink), (tail, "text"))
+
+
+def _chart(value: Funnel, space: Space, height: int) -> list[Line]:
+    """The share that was sold nothing, by the minute in which they asked."""
+    points = [(one.at, _unsold(one.sold, one.failed, one.refused)) for one in value.minutes]
+    if not any(share is not None for _, share in points):
+        return [(("no minute is known whole yet", "faint"),)]
+    width = max(4, space.width - charts.AXIS)
+    rules = space.settings.funnel
+    marks = ((rules.refused_high, "warn"), (rules.refused_critical, "alarm"))
+    lines = list(charts.trend(charts.columns(points, 60.0 * MINUTES, width), max(CHART, height - 1), marks))
+    start = "60 min ago, refused or failed"
+    return [*lines, ((start, "muted"), (" " * max(1, width - cells(start) - 3), "muted"), ("now", "muted"))]
+
+
+def _unsold(sold: int, failed: int, refused: int) -> float | None:
+    decided = sold + failed + refused
+    return (failed + refused) / decided if decided else None
+
+
+def _name(space: Space) -> int:
+    return max(10, min(30, space.width - 41))
+
+
+def _listing(rows: Sequence[ProviderFunnel], space: Space) -> Listing | None:
+    return Listing([one.name for one in rows], lambda n: _provider(rows[n], space)) if rows else None
+
+
+def _provider(one: ProviderFunnel, space: Space) -> Line:
+    name = column(plain(one.name, 60) or "none yet", _name(space))
+    tail = f"  {count(one.attempts):>7} {count(one.sold):>7} {count(one.refused):>8} {count(one.failed):>7}"
+    wrong = one.refused or one.failed
+    return ((name, "strong" if wrong else "text"), (tail, "text"), (f" {count(one.waiting):>6}", "text"))

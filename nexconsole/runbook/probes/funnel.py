@@ -1,0 +1,73 @@
+"""Probes of the funnel: what became of the customers who asked for a number. (facts 10.3, 10.4)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...signals.funnel import Funnel
+from ...signals.reach import within
+from ...text.units import duration, several
+from .probe import MAYBE_PROVIDER, Found, Probe, View
+
+
+def _counted(what: str, count: Callable[[Funnel], int], attribute: str) -> Callable[[View], Found]:
+    """A count of the window, of one provider where that is named."""
+
+    def read(view: View) -> Found:
+        value: Funnel = view.value
+        if value.reach_s == 0.0:
+            return Found(text="not known: the logs are still being read", value=None)
+        span = within(value.window_s, value.rests_on_s)
+        if not view.argument:
+            return Found(text=f"{several(count(value), 'customer')} {what} in {span}", value=float(count(value)))
+        one = next((one for one in value.providers if view.called(one.name)), None)
+        if one is None and (not value.pods_followed or value.more_providers):
+            return Found(text=f"not known: the logs say nothing of {view.argument}", value=None)
+        many = 0 if one is None else getattr(one, attribute)
+        return Found(text=f"{several(many, 'customer')} {what} at {view.argument} in {span}", value=float(many))
+
+    return read
+
+
+def _waiting(view: View) -> Found:
+    value: Funnel = view.value
+    if not value.pods_followed:
+        return Found(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
+    if not value.waiting:
+        return Found(text="no purchase waits", value=0.0)
+    least = "at least " if value.oldest_at_least else ""
+    age = f", the oldest for {least}{duration(value.oldest_s)}"
+    return Found(text=f"{several(value.waiting, 'purchase')} wait{age}", value=float(value.waiting))
+
+
+def _funds(view: View) -> Found:
+    value: Funnel = view.value
+    if not value.pods_followed:
+        return Found(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
+    many = value.refused.get("funds", 0)
+    users = value.users_without_funds
+    who = f" ({several(users, 'user')})" if users is not None and many else ""
+    span = within(value.window_s, value.rests_on_s)
+    return Found(text=f"{several(many, 'purchase')} refused for lack of funds{who} in {span}", value=float(many))
+
+
+def _probe(name: str, title: str, read: Callable[[View], Found], **more) -> Probe:
+    return Probe(name=name, title=title, signal="funnel", kind="number", read=read, **more)
+
+
+PROBES = (
+    _probe(
+        "funnel.refused",
+        "customers who were refused a number",
+        _counted("refused", lambda value: value.turned_away, "refused"),
+        argument=MAYBE_PROVIDER,
+    ),
+    _probe(
+        "funnel.sold",
+        "customers who were sold a number",
+        _counted("sold a number", lambda value: value.sold, "sold"),
+        argument=MAYBE_PROVIDER,
+    ),
+    _probe("funnel.waiting", "purchases that wait for their end", _waiting),
+    _probe("funnel.funds", "purchases refused for lack of the user's funds", _funds),
+)

@@ -1,0 +1,307 @@
+"""Funnel: what became of the customers who asked for a number, from the pods' logs. (facts 10.2 to 10.5)
+
+Who is refused leaves no row and no provider call: only the logs and the counter of HTTP answers know of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ..errors import NotConfigured, SourceError, TimedOut
+from ..model import Value, utc_now
+from ..sources.purchase_tally import CALLED, FAILED, LOST, OFFERED, REFUSED, RESERVED, SOLD, WITHOUT_OFFER
+from .pod_logs import Following, follow
+from .readings import Signal
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+    from ..sources.purchase_tally import Purchase, Tally, Window
+
+ANSWERS_EVERY_S = 10.0
+ANSWERS_TIMEOUT_S = 3.0
+MOST_PROVIDERS = 100  # with the most purchases; the others are counted
+# What a status of the purchase route means. (facts 5.2)
+REFUSED_STATUS = {"400": "funds or input", "402": "funds", "403": "not allowed", "404": "no offer", "409": "lock",
+                  "429": "lock or limit"}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderFunnel:
+    """One provider's purchases of the window. What is none of sold, failed and refused waits, or was lost."""
+
+    name: str
+    attempts: int
+    sold: int = 0
+    failed: int = 0
+    refused: int = 0
+    waiting: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinuteFunnel:
+    """The purchases that began in the minute at `at` (epoch seconds)."""
+
+    at: float
+    attempts: int
+    sold: int = 0
+    failed: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Funnel(Value):
+    """The purchases that began in the window, and how far each has come; `waiting` counts all that are under way.
+
+    The counts rest on `rests_on_s` seconds: the window, or as far as the logs reach back. `waiting_new` are those of
+    the window that are at their provider. `oldest_s` is the longest wait, which is more where `oldest_at_least`.
+    `undecided_s`: for so long no provider's answer has come, while some wait for one; `usual_s` is what they usually
+    wait. Users are counted, never named: None where the logs hold none. `lost` ended with the process they were in.
+    `answers` are Prometheus' counts of the purchase route's HTTP answers by status in the same window, asked for at
+    `answers_at`; None where there are none.
+    """
+
+    window_s: int
+    rests_on_s: float
+    attempts: int = 0
+    offered: int = 0
+    reserved: int = 0
+    called: int = 0
+    sold: int = 0
+    failed: int = 0
+    lost: int = 0
+    waiting: int = 0
+    waiting_new: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    failures: Mapping[str, int] = field(default_factory=dict)
+    oldest_s: float | None = None
+    oldest_at_least: bool = False
+    undecided_s: float | None = None
+    usual_s: float | None = None
+    users: int | None = None
+    users_refused: int | None = None
+    users_without_funds: int | None = None
+    providers: tuple[ProviderFunnel, ...] = ()
+    more_providers: int = 0
+    minutes: tuple[MinuteFunnel, ...] = ()
+    answers: Mapping[str, int] | None = None
+    answers_at: datetime | None = None
+    pods_followed: int = 0
+    pods: int = 0
+    catching_up: int = 0
+    reach_s: float | None = None
+    dropped: int = 0
+
+    @property
+    def turned_away(self) -> int:
+        """Refused, whatever the reason."""
+        return sum(self.refused.values())
+
+    @property
+    def without_offer(self) -> int:
+        """Refused because nobody offered what they asked for."""
+        return sum(self.refused.get(reason, 0) for reason in WITHOUT_OFFER)
+
+    @property
+    def decided(self) -> int:
+        return self.sold + self.failed + self.turned_away
+
+
+async def read(sources: Sources, settings: Settings, previous: Value | None) -> Funnel:
+    """The followed logs' figures; where there are none, those of the HTTP answers.
+
+    Raises SourceError where neither can be read, NotConfigured where neither is there.
+    """
+    if not sources.has("kubernetes") and not sources.has("prometheus"):
+        raise NotConfigured("kubernetes", "the funnel needs the pods' logs or metrics: set kubernetes.kubeconfig")
+    before = previous if isinstance(previous, Funnel) else None
+    following, answers = await asyncio.gather(follow(sources), _ask(sources, settings, before))
+    counted, notes = (answers, ()) if not isinstance(answers, SourceError) else (None, (f"no HTTP answers: {answers}",))
+    if isinstance(answers, NotConfigured):
+        notes = ()
+    if following.logs is not None and following.read:
+        return build(following, settings, utc_now(), counted, notes)
+    if isinstance(answers, SourceError):
+        raise following.error if isinstance(answers, NotConfigured) and following.error else answers
+    why = "who waits and why somebody was refused is not known: the pods' logs are not read"
+    blind = "" if isinstance(following.error, NotConfigured) or following.error is None else f": {following.error}"
+    return from_answers(counted, settings, utc_now(), (*notes, why + blind))
+
+
+def build(
+    following: Following, settings: Settings, now: datetime, answers: Answers | None, notes: tuple[str, ...] = ()
+) -> Funnel:
+    """The logs' figures at `now`."""
+    logs, window_s = following.logs, settings.transactions.window_s
+    reach = logs.reach_s(now)
+    rests_on = min(float(window_s), reach or 0.0)
+    window = logs.purchases.window(now.timestamp(), rests_on)
+    figures = _figures(window, logs.purchases, now.timestamp())
+    pods = list(logs.followed.values())
+    return Funnel(
+        source=following.source,
+        notes=(*following.notes, *notes),
+        window_s=window_s,
+        rests_on_s=rests_on,
+        minutes=_minutes(logs.purchases, now.timestamp() - min(reach or 0.0, 3600.0)),
+        answers=answers.by_status if answers else None,
+        answers_at=answers.at if answers else None,
+        pods_followed=sum(pod.is_followed for pod in pods),
+        pods=logs.pods,
+        catching_up=sum(pod.is_followed and pod.reads_backlog for pod in pods),
+        reach_s=reach,
+        dropped=logs.purchases.dropped,
+        **figures,
+    )
+
+
+def _figures(window: Window, tally: Tally, now: float) -> dict:
+    """What the purchases of the window come to, as fields of a Funnel."""
+    stages = {stage: sum(one.stage >= stage for one in window.begun) for stage in (OFFERED, RESERVED, CALLED)}
+    outcomes = dict.fromkeys((SOLD, FAILED, LOST), 0)
+    refused: dict[str, int] = {}
+    failures: dict[str, int] = {}
+    for key, many in window.ended.items():
+        for stage in stages:
+            stages[stage] += many * (key.stage >= stage)
+        if key.outcome == REFUSED:
+            refused[key.reason] = refused.get(key.reason, 0) + many
+        else:
+            outcomes[key.outcome] += many
+            if key.outcome == FAILED:
+                failures[key.reason] = failures.get(key.reason, 0) + many
+    providers = _providers(window)
+    at_provider = [one for one in window.waiting if one.stage >= RESERVED]
+    oldest = min(window.waiting, key=lambda one: one.began, default=None)
+    return {
+        "attempts": sum(window.ended.values()) + len(window.begun),
+        "offered": stages[OFFERED],
+        "reserved": stages[RESERVED],
+        "called": stages[CALLED],
+        "sold": outcomes[SOLD],
+        "failed": outcomes[FAILED],
+        "lost": outcomes[LOST],
+        "waiting": len(window.waiting),
+        "waiting_new": sum(one.stage >= RESERVED for one in window.begun),
+        "refused": _most(refused),
+        "failures": _most(failures),
+        "oldest_s": None if oldest is None else max(0.0, now - oldest.began),
+        "oldest_at_least": any(one.key.startswith("#") for one in window.waiting),
+        "undecided_s": _undecided(at_provider, tally.decided_at, now),
+        "usual_s": sorted(tally.took)[len(tally.took) // 2] if tally.took else None,
+        "users": window.users or None,
+        "users_refused": window.refused_users if window.users else None,
+        "users_without_funds": window.users_without_funds if window.users else None,
+        "providers": providers[:MOST_PROVIDERS],
+        "more_providers": max(0, len(providers) - MOST_PROVIDERS),
+    }
+
+
+def _undecided(waiting: list[Purchase], decided_at: float | None, now: float) -> float | None:
+    """For how long no provider has answered anybody, while some wait: not longer than they do."""
+    if not waiting:
+        return None
+    return max(0.0, now - max(min(one.began for one in waiting), decided_at or 0.0))
+
+
+def _providers(window: Window) -> tuple[ProviderFunnel, ...]:
+    """Those with the most purchases first; who was refused before a provider was known has none."""
+    found: dict[str, list[int]] = {}
+    for key, many in window.ended.items():
+        counts = found.setdefault(key.provider, [0] * 5)
+        counts[0] += many
+        if key.outcome in (SOLD, FAILED, REFUSED):
+            counts[(SOLD, FAILED, REFUSED).index(key.outcome) + 1] += many
+    for one in window.begun:
+        counts = found.setdefault(one.provider, [0] * 5)
+        counts[0] += 1
+        counts[4] += 1
+    rows = [
+        ProviderFunnel(name=name, attempts=n, sold=sold, failed=failed, refused=refused, waiting=waiting)
+        for name, (n, sold, failed, refused, waiting) in found.items()
+    ]
+    return tuple(sorted(rows, key=lambda one: (-one.attempts, one.name)))
+
+
+def _minutes(tally: Tally, since: float) -> tuple[MinuteFunnel, ...]:
+    """Each minute whose lines are all known, the oldest first."""
+    return tuple(
+        MinuteFunnel(at=60.0 * minute, attempts=one.attempts, sold=one.sold, failed=one.failed, refused=one.refused)
+        for minute, one in sorted(tally.minutes.items())
+        if 60.0 * minute >= since
+    )
+
+
+def _most(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+# --- the HTTP answers -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How often each HTTP status was answered in the window; none is no series, which is not zero."""
+
+    by_status: Mapping[str, int] | None
+    at: datetime
+
+
+async def _ask(sources: Sources, settings: Settings, before: Funnel | None) -> Answers | SourceError:
+    """Prometheus' counter of answers, asked for seldom; the failure as a value: the logs may still answer."""
+    now = utc_now()
+    if not sources.has("prometheus"):
+        return NotConfigured("prometheus", "prometheus is not configured")
+    if before is not None and before.answers_at is not None:
+        if 0 <= (now - before.answers_at).total_seconds() < ANSWERS_EVERY_S:
+            return Answers(before.answers, before.answers_at)
+    window = f"{settings.transactions.window_s}s"
+    try:
+        async with asyncio.timeout(ANSWERS_TIMEOUT_S):
+            query = settings.prometheus.expressions.answers.replace("{window}", window)
+            samples = await sources.prometheus.query(query) if query else []
+    except SourceError as error:
+        return error
+    except TimeoutError:
+        return TimedOut("prometheus", f"prometheus did not answer within {ANSWERS_TIMEOUT_S:g} s")
+    counts: dict[str, int] = {}
+    for sample in samples:
+        status = sample.labels.get("status_code", "")
+        if status.isdigit() and len(status) == 3 and math.isfinite(sample.value):
+            counts[status] = counts.get(status, 0) + max(0, round(sample.value))
+    return Answers(counts or None, now)
+
+
+def from_answers(answers: Answers | None, settings: Settings, now: datetime, notes: tuple[str, ...]) -> Funnel:
+    """What the HTTP answers alone tell."""
+    counts = answers.by_status if answers and answers.by_status else {}
+    if not counts:
+        notes = ("prometheus has no series for prometheus.expressions.answers: nothing was counted there", *notes)
+    refused: dict[str, int] = {}
+    for status, many in counts.items():
+        if many and status[0] == "4":
+            reason = REFUSED_STATUS.get(status, "other")
+            refused[reason] = refused.get(reason, 0) + many
+    return Funnel(
+        source="prometheus",
+        notes=notes,
+        window_s=settings.transactions.window_s,
+        rests_on_s=float(settings.transactions.window_s),
+        attempts=sum(counts.values()),
+        sold=sum(many for status, many in counts.items() if status[0] == "2"),
+        failed=sum(many for status, many in counts.items() if status[0] == "5"),
+        refused=_most(refused),
+        failures={"5xx": failed} if (failed := sum(m for s, m in counts.items() if s[0] == "5")) else {},
+        answers=counts or None,
+        answers_at=answers.at if answers else now,
+    )
+
+
+SIGNAL = Signal(name="funnel", read=read, timeout=6.0)
+
+__all__ = ["SIGNAL", "Answers", "Funnel", "MinuteFunnel", "ProviderFunnel", "build", "from_answers", "read"]
