@@ -56,6 +56,10 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Only the parser that is needed is made, and only what it needs is imported."""
     if arguments[0] == "console":
         return _console_parser().parse_args(arguments)
+    if arguments[0] == "status":
+        from . import status_command
+
+        return status_command.parser(_flags()).parse_args(arguments)
     if arguments[0] == "drill" and len(arguments) > 1:
         from .drill import command
 
@@ -116,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_view(rehearsal.add_parser(commands, [flags]))
     for name, meaning in (
-        ("status", "print every signal once and exit as a monitoring plugin does"),
+        ("status", "print every signal once and exit as a monitoring plugin does"),  # parsed by its own parser
         ("doctor", "try every connection and permission, and say what to do about what fails"),
     ):
         commands.add_parser(name, parents=[flags], help=meaning).add_argument("--json", action="store_true")
@@ -225,24 +229,14 @@ def _instruct(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from . import status
-    from .severity import judge
-    from .signals.readings import utc_now
-    from .sources import open_sources
+    from . import status_command
 
-    chosen = _load(options).settings
-    diagnostics.start(chosen.log_level)
+    def load() -> settings.Settings:
+        chosen = _load(options).settings
+        diagnostics.start(chosen.log_level)
+        return chosen
 
-    async def take() -> dict:
-        sources = open_sources(chosen)
-        try:
-            return await status.take(sources, chosen)
-        finally:
-            await sources.close()
-
-    readings = asyncio.run(take())
-    print(status.as_json(readings, chosen) if options.json else status.as_text(readings, chosen))
-    return status.exit_code(readings, judge(readings, chosen, utc_now()))
+    return status_command.run(options, load)
 
 
 def _doctor(options: argparse.Namespace) -> int:

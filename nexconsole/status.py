@@ -1,18 +1,21 @@
-"""`nexconsole status`: every signal once, as text or JSON, with a monitoring plugin's exit code."""
+"""`nexconsole status`: every signal once, as text, JSON or metrics, with a monitoring plugin's exit code."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from .model import Reading, State
+from .errors import SourceError
+from .model import Reading, SourceHealth, State
 from .settings import Settings
 from .severity import Severity, judge
 from .signals import SIGNALS
+from .signals.needs import SILENT
 from .signals.reach import within
 from .signals.readings import read_once, utc_now
 from .signals.witnesses import examine
@@ -20,31 +23,83 @@ from .sources import Sources
 from .text.units import duration, percent, several
 
 EXIT_CODES = {"none": 0, "SEV-3": 1, "SEV-2": 2, "SEV-1": 2}
-NOTHING_READ = 3
+NOT_KNOWN = 3  # also for a command line or settings that can't be used
 MOST_NAMED = 5
 
 
-async def take(sources: Sources, settings: Settings) -> dict[str, Reading]:
-    """One reading of every signal, all at the same time. Closes nothing."""
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """All that was read at `at` (UTC), what was judged of it, and a sentence for each thing that is not known."""
+
+    at: datetime
+    readings: Mapping[str, Reading]
+    sources: Sequence[SourceHealth]
+    severity: Severity
+    unread: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0: all that is configured was read, and no rule holds; 1: SEV-3; 2: SEV-1 or SEV-2; 3: not known.
+
+        A rule that holds goes before what could not be read.
+        """
+        if self.severity.level == "none" and self.unread:
+            return NOT_KNOWN
+        return EXIT_CODES[self.severity.level]
+
+
+async def take(sources: Sources, settings: Settings, last: Mapping[str, Reading] | None = None) -> Status:
+    """Every signal once, all at the same time; `last` are those of the time before. Closes nothing."""
     sources.load()
     await sources.loaded()
-    taken = await asyncio.gather(*(read_once(signal, sources, settings) for signal in SIGNALS))
-    return {reading.signal: reading for reading in taken}
+    known = last or {}
+    *taken, _ = await asyncio.gather(
+        *(read_once(signal, sources, settings, known.get(signal.name)) for signal in SIGNALS), _ask_api(sources)
+    )
+    readings = {reading.signal: reading for reading in taken}
+    health, now = sources.health(), utc_now()
+    return Status(
+        at=now,
+        readings=readings,
+        sources=health,
+        severity=judge(readings, settings, now, health),
+        unread=tuple(unread(readings, health)),
+    )
 
 
-def exit_code(readings: Mapping[str, Reading], severity: Severity) -> int:
-    """0 none, 1 SEV-3, 2 SEV-1 or SEV-2, 3 when nothing could be read."""
-    if all(reading.value is None for reading in readings.values()):
-        return NOTHING_READ
-    return EXIT_CODES[severity.level]
+async def _ask_api(sources: Sources) -> None:
+    """No signal reads the API; its health says what came of it."""
+    if sources.has("api"):
+        try:
+            await sources.api.ping()
+        except SourceError:
+            return
 
 
-def as_json(readings: Mapping[str, Reading], settings: Settings) -> str:
-    """One object: each signal's state, taken_at, source, error and value by its name; the severity; and `witnesses`,
-    which says what sources that count the same purchases agree on, null where fewer than two did."""
-    now = utc_now()
+def unread(readings: Mapping[str, Reading], sources: Sequence[SourceHealth]) -> list[str]:
+    """A sentence for everything configured that could not be read; [] where all is known."""
+    if not any(source.configured for source in sources):
+        return ["nothing is configured"]
+    failed = [reading for reading in readings.values() if reading.error and not reading.absent]
+    said = [f"{reading.signal}: {reading.error}" for reading in failed]
+    for source in sources:  # one that answered something is not unread for a right that it lacks
+        if source.error and (source.ok_at is None or source.kind in SILENT):
+            said += [] if any(source.error in one for one in said) else [source.error]
+    purchases = readings.get("transactions")
+    if purchases is not None and purchases.value is not None and not purchases.value.measured:
+        said.append(f"transactions: {'; '.join(purchases.value.notes)}")
+    return said
+
+
+def as_json(status: Status, settings: Settings, indent: int = 2) -> str:
+    """One object: each signal's state, taken_at, source, error and value by its name; the sources; the severity.
+
+    `witnesses` says what sources that count the same purchases agree on, null where fewer than two did.
+    `exit_code` is the command's, `not_known` holds a sentence for each thing that could not be read.
+    """
+    now = status.at
     document: dict[str, Any] = {"environment": settings.environment, "name": settings.name, "at": now}
-    for name, reading in readings.items():
+    for name, reading in status.readings.items():
         document[name] = {
             "state": reading.state(now),
             "taken_at": reading.taken_at,
@@ -52,34 +107,41 @@ def as_json(readings: Mapping[str, Reading], settings: Settings) -> str:
             "error": reading.error,
             "value": reading.value,
         }
-    document["severity"] = judge(readings, settings, now)
-    document["witnesses"] = examine(readings, now)
-    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+    document["sources"] = {source.name: source for source in status.sources}
+    document["severity"] = status.severity
+    document["witnesses"] = examine(status.readings, now)
+    document["not_known"] = status.unread
+    document["exit_code"] = status.exit_code
+    return msgspec.json.format(msgspec.json.encode(document), indent=indent).decode()
 
 
-def as_text(readings: Mapping[str, Reading], settings: Settings) -> str:
-    """A line for the severity and each of its reasons, and one for every signal."""
-    now = utc_now()
-    severity = judge(readings, settings, now)
+def as_text(status: Status, settings: Settings) -> str:
+    """A line for the severity and each of its reasons, one for each thing not known, and one for every signal."""
     where = " ".join(filter(None, (settings.environment.upper(), settings.name)))
-    lines = [f"{where}  {_judged(severity, readings)}"]
-    lines += [f"  {reason.level}  {reason.text}" for reason in severity.reasons]
-    if severity.unknown:
-        lines.append(f"  not known: {', '.join(severity.unknown)}")
-    lines += [f"{name:<13} {_line(reading, now)}" for name, reading in readings.items()]
-    if told := examine(readings, now):
+    lines = [f"{where}  {judged(status)}"]
+    for reason in status.severity.reasons:
+        old = f" (seen {duration(reason.age_s)} ago)" if reason.stale else ""
+        lines.append(f"  {reason.level}  {reason.text}{old}{f'; {reason.outlook}' if reason.outlook else ''}")
+    lines += [f"  not known: {sentence}" for sentence in (*status.severity.unanswered, *status.unread)]
+    lines += [f"{name:<13} {_line(reading, status.at)}" for name, reading in status.readings.items()]
+    if told := examine(status.readings, status.at):
         lines.append(f"{'witnesses':<13} {told.said}")
     return "\n".join(lines)
 
 
-def _judged(severity: Severity, readings: Mapping[str, Reading]) -> str:
-    """The severity in words; that there is no incident is only said where every signal could be read."""
-    if severity.level != "none":
-        return severity.level
-    known = sum(reading.value is not None for reading in readings.values())
-    if known == 0:
+def judged(status: Status) -> str:
+    """The severity in words; that there is no incident is only said where all that is configured could be read."""
+    if status.severity.level != "none":
+        return status.severity.level
+    known = sum(reading.value is not None for reading in status.readings.values())
+    if not known:
         return "not known: nothing could be read"
-    return "no incident" if known == len(readings) else f"no incident in the {known} of {len(readings)} signals read"
+    if status.unread:
+        return f"not known: {several(len(status.unread), 'thing')} could not be read"
+    configured = sum(not reading.absent for reading in status.readings.values())
+    if configured == len(status.readings):
+        return "no incident"
+    return f"no incident in the {configured} of {len(status.readings)} signals that are configured"
 
 
 def _line(reading: Reading, now: datetime) -> str:
@@ -91,10 +153,14 @@ def _line(reading: Reading, now: datetime) -> str:
 
 
 def _transactions(value: Any) -> str:
+    window = duration(value.window_s)
+    waits = f"{value.in_flight} under way, the oldest for {duration(value.oldest_s)}" if value.in_flight else ""
     if value.failure_rate is None:
-        return f"no purchase in {value.window_s} s"
-    figures = f"{percent(value.failure_rate)} of {value.attempts} purchases failed in {value.window_s} s"
-    return f"{figures}, {value.scope.verdict}: {value.scope.because}"
+        return f"no purchase decided in {window}, {waits}" if waits else f"no purchase in {window}"
+    figures = f"{percent(value.failure_rate)} of {several(value.decided, 'purchase')} failed in {window}"
+    if value.minute is not None and value.minute.decided:
+        figures += f" ({percent(value.minute.failure_rate)} in the last minute)"
+    return f"{figures}, {f'{waits}, ' if waits else ''}{value.scope.verdict}: {value.scope.because}"
 
 
 def _circuits(value: Any) -> str:

@@ -32,6 +32,7 @@ class Side:
     url: str = ""
     authority: str = ""  # PEM
     answer: Callable[[str], tuple[int, Any, dict[str, str]]] = lambda path: (200, DEPLOYMENT, {})
+    posted: Callable[[Any], None] = lambda body: None
     seen: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
     certificates: list[str] = field(default_factory=list)  # whose client certificate came with a request
 
@@ -46,6 +47,8 @@ class Side:
         self.seen.append((request.path, who))
         if shown := request.get_extra_info("peercert"):
             self.certificates += [value for part in shown["subject"] for key, value in part if key == "commonName"]
+        if request.method == "POST":
+            self.posted(await request.json())
         if request.path == "/version":
             return web.json_response(VERSION)
         status, body, headers = self.answer(request.path)

@@ -9,7 +9,7 @@ from ..widgets.cells import Line, Run, cells, column, cut_front, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
 
 if TYPE_CHECKING:
-    from ..signals.pods import Pod
+    from ..signals.pods import OtherPod, Pod
     from ..signals.workloads import Workloads
 
 NUMBER, SIGNAL, TITLE = 6, "workloads", "Workloads"
@@ -35,10 +35,29 @@ def detail(value: Workloads, space: Space) -> Picture:
         ((counts, "text"),),
         *((note,) if note else ()),
         phrases(_scaling(value), space.width, ("  ", "muted")),
+        *(phrases(line, space.width, (", ", "muted")) for line in _about(value)),
         (),
         ((title, "muted"),),
     )
     return Picture(_mood(value, space), head, _pods(value, space, large=True))
+
+
+def _about(value: Workloads) -> list[list[Run]]:
+    """Which cluster and account, which container is read, what was taken back, how many are not counted."""
+    lines: list[list[Run]] = []
+    if value.where:
+        lines.append([(plain(part, 200), "muted") for part in value.where.split(", ")])
+    if value.container:
+        lines.append([(f"container {plain(value.container, 160)}", "muted")])
+    if value.release is not None and value.release.withdrawn:
+        lines.append([(f"{plain(value.release.withdrawn, 120)} was taken back", "text")])
+    if value.others:
+        lines.append([(f"{_others(value)}: counted nowhere, and no target", "text")])
+    return lines
+
+
+def _others(value: Workloads) -> str:
+    return several(len(value.others), "other pod under its labels", "other pods under its labels")
 
 
 def brief(value: Workloads, space: Space) -> Line:
@@ -70,6 +89,8 @@ def _words(value: Workloads, space: Space) -> list[Run]:
         parts.append((f"restarted {duration(age)} ago", "text"))
     elif restarts:
         parts.append((several(restarts, "restart"), "muted"))
+    if value.others:
+        parts.append((_others(value), "muted"))
     return parts
 
 
@@ -88,9 +109,18 @@ def _scaling(value: Workloads) -> list[Run]:
 
 
 def _pods(value: Workloads, space: Space, large: bool = False) -> Listing | None:
+    """Its own pods; where there is room for all about them, the others after them."""
     pods = sorted(value.pods, key=lambda pod: (pod.ready, -pod.restarts, pod.name))
+    others = value.others if large else ()
     draw = _long if large else _short
-    return Listing([pod.uid or pod.name for pod in pods], lambda n: draw(pods[n], space)) if pods else None
+    keys = [pod.uid or pod.name for pod in (*pods, *others)]
+    if not keys:
+        return None
+    return Listing(keys, lambda n: draw(pods[n], space) if n < len(pods) else _apart(others[n - len(pods)]))
+
+
+def _apart(pod: OtherPod) -> Line:
+    return (("  - ", "muted"), (column(plain(pod.name, 80), 44) + " ", "muted"), (plain(pod.why, 160), "muted"))
 
 
 def _short(pod: Pod, space: Space) -> Line:

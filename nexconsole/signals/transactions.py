@@ -58,6 +58,7 @@ class Transactions(Value):
     `disagreement` is a sentence when Prometheus and Postgres differ by more than the set margin.
     `trend_at` is when the trend was asked for, in epoch seconds; `latency_at` when the p95 was measured, which is
     earlier while Prometheus can't be read: a lost source must not lower what it last said.
+    `measured` is False where only Prometheus answered and has no such series: then nothing is known of purchases.
     """
 
     failure_rate: float | None
@@ -82,6 +83,7 @@ class Transactions(Value):
     clean_in_s: float | None = None
     trend_at: float = 0.0
     latency_at: datetime | None = None
+    measured: bool = True
     counted_by: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     decided: int = field(init=False)
 
@@ -149,6 +151,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         clean_in_s=_clean_in(rows, trend, now, rules.window_s),
         trend_at=trend_at,
         latency_at=latency_at,
+        measured=shown.source != "prometheus" or counted is not None,
         counted_by={one.source: (one.decided, one.failures) for one in (rows, counted) if isinstance(one, Traffic)},
     )
 

@@ -103,8 +103,10 @@ class Access:
 
     @property
     def place(self) -> str:
-        """Short, for a header: the context (or the cluster, where there is none) and the namespace."""
-        return f"{clean(self.context or self.cluster, 60)}/{clean(self.namespace, 60)}"
+        """Short, for a header: the context (or the cluster, where there is none) and the namespace; of an address such
+        as EKS makes a name of ("arn:aws:eks:...:cluster/prod") the end."""
+        name = clean(self.context or self.cluster, 200).rpartition("/")[2]
+        return f"{clean(name, 40)}/{clean(self.namespace, 60)}"
 
     def __str__(self) -> str:
         context = f"context {clean(self.context, 80)}, " if self.context else ""

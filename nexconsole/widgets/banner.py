@@ -93,17 +93,19 @@ def frozen(at: datetime, newer: str | None) -> Line:
 
 
 def health(sources: Iterable[SourceHealth], now: datetime, width: int) -> Line:
-    """Each source's latency, or since when it fails; those in trouble keep their words when there is little room."""
+    """Each source's latency, or since when it fails, and where in it we are; those in trouble keep their words when
+    there is little room, and where we are is told at the last in the workloads pane alone."""
     sources = tuple(sources)
-    for short in (False, True):
-        line = tuple(run for source in sources for run in _source(source, now, short))
+    for short, placed in ((False, True), (True, True), (True, False)):
+        line = tuple(run for source in sources for run in _source(source, now, short, placed))
         if length(line) <= width:
             break
     return fit(line, width)
 
 
-def _source(source: SourceHealth, now: datetime, short: bool) -> tuple[Run, ...]:
+def _source(source: SourceHealth, now: datetime, short: bool, placed: bool) -> tuple[Run, ...]:
     name = SHORT.get(source.name, source.name) if short else source.name
+    name += f" {plain(source.place, 60)}" if placed and source.place else ""
     gap: Run = ("  " if short else "   ", "muted")
     if source.state is State.ABSENT:
         return ((f"○ {name}" if short else f"○ {name} not configured", "faint"), gap)

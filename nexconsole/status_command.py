@@ -1,0 +1,136 @@
+"""`nexconsole status` as a command: once, or again and again with a line for each change."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from . import status
+from .errors import NexConsoleError, SettingsError
+from .exposition import exposition
+from .settings import Settings
+from .sources import Sources, open_sources
+from .status import NOT_KNOWN, Status
+from .text.units import moment
+
+FORMATS = ("text", "json", "prometheus")
+WATCH_S = 5.0
+WATCH_LEAST_S, WATCH_MOST_S = 1.0, 3600.0
+
+
+class StatusParser(argparse.ArgumentParser):
+    """Says what is wrong with the command line with the exit code for what is not known: it is no severity."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(NOT_KNOWN, f"{self.prog}: error: {message}\n")
+
+
+def parser(flags: argparse.ArgumentParser) -> StatusParser:
+    """The command's own parser; `flags` are those of every command."""
+    made = StatusParser(prog="nexconsole status", parents=[flags])
+    made.add_argument("command", help=argparse.SUPPRESS)
+    add_arguments(made)
+    return made
+
+
+def add_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--format", choices=FORMATS, default="text", help="prometheus: for a textfile collector")
+    made.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
+    made.add_argument(
+        "--watch", nargs="?", type=_seconds, const=WATCH_S, metavar="SECONDS",
+        help=f"read again every so many seconds (default {WATCH_S:g}), and print a line when something changes",
+    )  # fmt: skip
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not WATCH_LEAST_S <= seconds <= WATCH_MOST_S:
+        raise argparse.ArgumentTypeError(f"{text!r}: give {WATCH_LEAST_S:g} to {WATCH_MOST_S:g} seconds")
+    return seconds
+
+
+def run(options: argparse.Namespace, load: Callable[[], Settings]) -> int:
+    """Print what is; the exit code is the state's, and NOT_KNOWN where it could not be found out."""
+    try:
+        if options.watch is not None and options.format == "prometheus":
+            raise SettingsError("--watch prints lines: give --format text or json, or no --watch")
+        return asyncio.run(_run(options, load()))
+    except NexConsoleError as error:
+        print(f"nexconsole: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        raise
+    except Exception:  # a bug must not be taken for a level of severity
+        traceback.print_exc()
+    return NOT_KNOWN
+
+
+async def _run(options: argparse.Namespace, settings: Settings) -> int:
+    sources = open_sources(settings)
+    try:
+        if options.watch is None:
+            found = await status.take(sources, settings)
+            print(_whole(found, settings, options.format), end="")
+            return found.exit_code
+        return await _watch(sources, settings, options.watch, options.format == "json")
+    finally:
+        await sources.close()
+
+
+def _whole(found: Status, settings: Settings, form: str) -> str:
+    if form == "prometheus":
+        return exposition(found)
+    return (status.as_json if form == "json" else status.as_text)(found, settings) + "\n"
+
+
+async def _watch(sources: Sources, settings: Settings, every_s: float, as_json: bool) -> int:
+    """A line at once and for each change, until SIGINT or SIGTERM; the exit code is the last state's."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    found, shown = None, None
+    while not ended.is_set():
+        reading = asyncio.ensure_future(status.take(sources, settings, found.readings if found else None))
+        await asyncio.wait([reading, stop := asyncio.ensure_future(ended.wait())], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not reading.done():
+            reading.cancel()
+            await asyncio.wait([reading])
+            break
+        found = reading.result()
+        if (state := _state(found)) != shown:
+            shown = state
+            print(status.as_json(found, settings, indent=-1) if as_json else line(found), flush=True)
+        try:
+            async with asyncio.timeout(every_s):
+                await ended.wait()
+        except TimeoutError:
+            continue
+    return found.exit_code if found is not None else NOT_KNOWN
+
+
+def _state(found: Status) -> tuple[Any, ...]:
+    """What makes a line: another level, another rule that holds, something else that can't be read."""
+    rules: Sequence[tuple[str, str, bool]] = [(one.level, one.signal, one.stale) for one in found.severity.reasons]
+    states = [(name, reading.state(found.at)) for name, reading in found.readings.items()]
+    return found.exit_code, found.severity.level, tuple(rules), tuple(states), len(found.unread)
+
+
+def line(found: Status) -> str:
+    """`2026-11-29 14:07:31Z  SEV-1  17.8 % of purchases fail, 93 % of them at smsbower; +2 more`."""
+    reasons, known = found.severity.reasons, found.severity.level != "none"
+    words = [reasons[0].text + (f"; {reasons[0].outlook}" if reasons[0].outlook else "")] if reasons else []
+    words += [f"+{len(reasons) - 1} more"] if len(reasons) > 1 else []
+    words += [f"not known: {sentence}" for sentence in found.unread[:1]]
+    words += [f"and {len(found.unread) - 1} more"] if len(found.unread) > 1 else []
+    head = found.severity.level if known else "not known" if found.unread else status.judged(found)
+    return f"{moment(found.at)}  {head}" + (f"  {'; '.join(words)}" if words else "")
