@@ -74,6 +74,34 @@ async def test_its_screen_tells_severity_roles_and_timeline_and_takes_roles_and_
         await until(lambda: app.screen is app.console_screen)
 
 
+@pytest.mark.parametrize(
+    ("key", "said", "reason"),
+    [
+        ("L", "", "data loss"),
+        ("L", "orders of last night are gone", "data loss: orders of last night are gone"),
+        ("S", "", "security breach"),
+        ("S", "the admin key is on the internet", "security breach: the admin key is on the internet"),
+    ],
+)
+async def test_data_loss_and_a_breach_are_declared_by_one_key_and_enter(
+    tmp_path: Path, key: str, said: str, reason: str
+) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        await typed(app, pilot, "i", "smsbower fails")
+        await until(lambda: app.desk.operations.incident is not None)
+        await pilot.press("i")
+        await until(lambda: isinstance(app.screen, IncidentScreen))
+        assert "L data loss" in text_of(app) and "S security breach" in text_of(app)
+        await pilot.press(key, "escape")
+        await typed(app, pilot, key, said)
+        await until(lambda: any(entry.kind == Kind.DECLARED for entry in entries(tmp_path)))
+        assert [entry.data for entry in entries(tmp_path) if entry.kind == Kind.DECLARED] == [
+            {"level": "SEV-1", "reason": reason}
+        ]
+        await until(lambda: app.desk.operations.incident.declared[-1].because == (reason,))
+        assert app.desk.operations.incident.level == "SEV-1"
+
+
 async def test_wrong_roles_and_severities_are_said_and_not_recorded(tmp_path: Path) -> None:
     async with desk(settings(tmp_path)) as (app, pilot):
         await typed(app, pilot, "i", "t")

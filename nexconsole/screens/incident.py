@@ -38,9 +38,13 @@ class IncidentScreen(Dialog[None]):
         Binding("escape,i,q", "close", "Back", id="incident.back", tooltip="Back to the panes"),
         Binding("r", "role", "Role", id="incident.role", tooltip="Take a role, or hand it over"),
         Binding("v", "declare", "Severity", id="incident.severity", tooltip="Declare a severity, with the reason"),
+        Binding("L", "grave('data loss')", "Data loss", id="incident.data_loss",
+                tooltip="Declare SEV-1: data is lost, or in danger"),
+        Binding("S", "grave('security breach')", "Security breach", id="incident.breach",
+                tooltip="Declare SEV-1: a security breach, or the suspicion of one"),
         Binding("x", "end", "Close", id="incident.close", tooltip="Close the incident"),
         *along("incident"),
-    ]
+    ]  # fmt: skip
 
     def __init__(self, desk: Desk, incidents: Incidents) -> None:
         super().__init__()
@@ -69,6 +73,9 @@ class IncidentScreen(Dialog[None]):
 
     def action_declare(self) -> None:
         self._incidents.declare()
+
+    def action_grave(self, what: str) -> None:
+        self._incidents.declare_grave(what)
 
     def action_end(self) -> None:
         self._incidents.close()
@@ -100,7 +107,9 @@ class IncidentScreen(Dialog[None]):
         self._top = max(min(self._top, index), index - seen + 1, 0)
         frame = Frame("Timeline", ((several(len(rows), "entry", "entries"), "muted"),), True, self._top, index)
         below.show_lines(framed(picture, frame, width, height))
-        keys: Line = ((" r", "key"), (" role   ", "muted"), ("v", "key"), (" severity   ", "muted"), ("x", "key"),
+        keys: Line = ((" r", "key"), (" role   ", "muted"), ("v", "key"), (" severity   ", "muted"),
+                      ("L", "key"), (" data loss   ", "muted"), ("S", "key"), (" security breach   ", "muted"),
+                      ("x", "key"),
                       (" close it   ", "muted"), ("esc", "key"), (" back", "muted"))  # fmt: skip
         self.query_one("#incident-keys", Lines).show_lines((fit(keys, width),))
 

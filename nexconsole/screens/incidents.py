@@ -107,6 +107,18 @@ class Incidents:
             level, _, reason = text.partition(" ")
             await self._told(self._operations.declare(_level(level), reason.strip()), f"declared {_level(level)}")
 
+    def declare_grave(self, what: str) -> None:
+        """Declare SEV-1 for "data loss" or "security breach", which no figure may show."""
+        self._desk.once(self._declare_grave(what))
+
+    async def _declare_grave(self, what: str) -> None:
+        title = f"declare {LEVELS[0]}, {what}: enter declares it; what was seen, by whom?"
+        prompt = Prompt(title, hint="it stands until another severity is declared", wrong=lambda text: "")
+        text = await self._desk.app.push_screen_wait(prompt)
+        if text is not None:
+            reason = f"{what}: {text}" if text else what
+            await self._told(self._operations.declare(LEVELS[0], reason), f"declared {LEVELS[0]}, {what}")
+
     def close(self) -> None:
         self._desk.once(self._close())
 

@@ -224,16 +224,17 @@ def _since(opened: Entry | None, first: Entry) -> datetime:
 
 
 def _levels(entries: tuple[Entry, ...], *kinds: Kind) -> tuple[Level, ...]:
-    """Each change of severity once, though two consoles may have written it."""
+    """Each change of severity once, though two consoles may have written it; what people declare, with every reason."""
     levels: list[Level] = []
+    declared = Kind.DECLARED in kinds
     for entry in entries:
         if entry.kind not in kinds:
             continue
         level = _text(entry.data.get("level"), 20)
-        if level and (not levels or levels[-1].level != level):
-            because = entry.data.get("because") or entry.data.get("reason")
-            sentences = because if isinstance(because, list) else [because]
-            words = tuple(filter(None, map(_text, sentences)))
+        because = entry.data.get("because") or entry.data.get("reason")
+        sentences = because if isinstance(because, list) else [because]
+        words = tuple(filter(None, map(_text, sentences)))
+        if level and (not levels or levels[-1].level != level or (declared and words not in ((), levels[-1].because))):
             levels.append(Level(level=level, at=_time(entry), by=str(entry.writer), because=words))
     return tuple(levels)
 
