@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,53 @@ async def test_wrong_roles_and_severities_are_said_and_not_recorded(tmp_path: Pa
             await pilot.press("escape")
             await until(lambda: isinstance(app.screen, IncidentScreen))
         assert len(entries(tmp_path)) == before
+
+
+async def disabled(folder: Path, operator: str, name: str | None = None) -> None:
+    """This operator, at another console, disables smsbower."""
+    other = open_journal(settings(folder), operator, name) if name else open_journal(settings(folder), operator)
+    plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "targets": [{"kind": "provider",
+            "id": "1", "name": "smsbower", "chosen": True}]}  # fmt: skip
+    intent = await asyncio.to_thread(other.append, Kind.INTENT, {"operator": operator, "plan": plan})
+    done = {"intent": intent.id, "outcome": {"state": "done", "answer": "UPDATE 1"}}
+    await asyncio.to_thread(other.append, Kind.OUTCOME, done)
+
+
+def provider_active(app: NexConsole, active: bool) -> None:
+    reading = app.console_screen.readings["circuits"]
+    others = tuple(one for one in reading.value.providers if one.name != "smsbower")
+    smsbower = next(one for one in reading.value.providers if one.name == "smsbower")
+    providers = (*others, replace(smsbower, active=active))
+    app.console_screen.show(replace(reading, value=replace(reading.value, providers=providers)))
+
+
+async def test_what_is_still_in_force_is_said_in_calm_and_asked_once_before_leaving(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path), world="calm", size=(200, 50)) as (app, pilot):
+        assert app.desk.may_quit()
+        await disabled(tmp_path, "maria")
+        await until(lambda: app.desk.operations.logbook.in_force)
+        provider_active(app, False)
+        app.desk.tick()
+        app.console_screen.tick()
+        await pilot.pause()
+        assert "CALM" in text_of(app) and "still in force: smsbower is disabled" in text_of(app)
+        await pilot.press("q")
+        await pilot.pause()
+        assert app.is_running and "still in force: smsbower is disabled; q once more leaves" in text_of(app)
+        assert app.desk.may_quit()
+        provider_active(app, True)  # somebody enabled it, by whatever way
+        app.desk.tick()
+        assert app.console_screen.in_force == ()
+
+
+async def test_what_somebody_else_left_in_force_is_said_and_does_not_keep_one_here(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path), world="calm") as (app, _):
+        await disabled(tmp_path, "piet")
+        await until(lambda: app.desk.operations.logbook.in_force)
+        provider_active(app, False)
+        app.desk.tick()
+        assert app.console_screen.in_force == ("smsbower is disabled",)
+        assert app.desk.may_quit()
 
 
 async def test_closing_asks_for_what_still_stands(tmp_path: Path) -> None:

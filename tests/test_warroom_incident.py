@@ -119,6 +119,32 @@ def test_what_was_taken_back_no_longer_stands():
     assert fold(story.entries).actions[0].undone_by == "piet"
 
 
+def test_a_deployment_stands_scaled_until_it_is_what_it_was():
+    def scale(story: Story, before: int, after: int) -> str:
+        target = {"kind": "deployment", "id": "nexnum-app", "replicas": before, "to": after, "chosen": True}
+        intent = story.act("deployment.scale", str(after), targets=[target])
+        story.end(intent)
+        return intent
+
+    story = Story()
+    scale(story, 3, 6)
+    assert standing(story) == ["nexnum-app is scaled to 6, from 3"]
+    scale(story, 6, 5)
+    assert standing(story) == ["nexnum-app is scaled to 5, from 3"]
+    assert all(one.in_force for one in fold(story.entries).standing if one.kind == "deployment")
+    scale(story, 5, 3)
+    assert standing(story) == []
+    taken_back = scale(story, 3, 9)
+    story.tell(Kind.UNDO, {"intent": taken_back, "by": "other"}, PIET)
+    assert standing(story) == []
+
+
+def test_only_what_has_an_effect_is_in_force():
+    story = whole()
+    by_kind = {one.kind: one.in_force for one in fold(story.entries).standing}
+    assert by_kind == {"provider": True, "action": False}
+
+
 def test_a_silence_stands_until_it_ends_or_is_ended():
     def silence(minutes: int) -> tuple[Story, str]:
         story = Story()

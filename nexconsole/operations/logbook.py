@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,15 @@ from ..journal import (
 )
 from ..settings import Settings
 from ..warroom.incident import Incident, fold
+from ..warroom.standing import Standing, standing
+from ..warroom.taking import taken_in
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 0.25  # how often the folder is looked at
 OPEN_FOR = timedelta(hours=24)  # an incident that nobody has touched for so long is not joined by itself
 RECENT = timedelta(hours=48)  # journals touched within are followed
+IN_FORCE_EVERY = timedelta(seconds=5)  # what is in force is looked for anew, for a silence ends by itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,7 @@ class Logbook:
         self._intents: dict[str, str] = {}  # intent's id -> journal's name
         self._chosen: str | None = None  # the incident that the operator has opened or joined
         self._folded: tuple[tuple[Entry, ...], Incident | None] = ((), None)
+        self._in_force: tuple[datetime, int, tuple[Standing, ...]] = (datetime.min.replace(tzinfo=UTC), 0, ())
         self._read = self._trying = False
         self._unread = self._unwritten = ""  # why a journal can't be read, or written, at the last try
         self.current: str | None = None  # the id of the incident that entries go to
@@ -92,6 +96,18 @@ class Logbook:
         if self._folded[0] is not self.entries:
             self._folded = (self.entries, fold(self.of(self.current)))
         return self._folded[1]
+
+    @property
+    def in_force(self) -> tuple[Standing, ...]:
+        """What was done lately, in any incident or outside of them, and still has an effect; the oldest first."""
+        written = sum(map(len, self._kept.values()))
+        now = self._clock()
+        at, known, found = self._in_force
+        if written != known or not at <= now < at + IN_FORCE_EVERY:
+            everything = merge(*(self.of(name) for name in self._kept))
+            found = tuple(one for one in standing(taken_in(everything), now) if one.in_force)
+            self._in_force = (now, written, found)
+        return found
 
     @property
     def observing(self) -> str | None:

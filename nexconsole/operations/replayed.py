@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 from ..errors import JournalError
 from ..journal import Entry, merge
 from ..warroom.sharing.presence import Presence
+from ..warroom.standing import Standing, standing
+from ..warroom.taking import taken_in
 from .logbook import Logbook
 from .operations import Operations
 from .others import others
@@ -31,6 +33,10 @@ class ReplayedLogbook(Logbook):
 
     def of(self, name: str) -> tuple[Entry, ...]:
         return self.entries if name == self.current else ()
+
+    @property
+    def in_force(self) -> tuple[Standing, ...]:
+        return tuple(one for one in standing(taken_in(self.entries), self._clock()) if one.in_force)
 
     async def record(self, kind: str, data: Mapping[str, Any]) -> NoReturn:
         raise JournalError(REPLAY)

@@ -117,6 +117,7 @@ class Console(Screen[None]):
         self._shown: tuple[dict[str, Reading], Severity | None, tuple[SourceHealth, ...]] = ({}, None, ())
         self._moods: dict[str, str] = {}
         self.replay: str | None = None  # which incident, in a replay
+        self.in_force: tuple[str, ...] = ()  # what was done here and still has an effect, said in calm too
         self.hint = ""  # which scenario fits, and the key that opens it
 
     def compose(self) -> ComposeResult:
@@ -228,7 +229,7 @@ class Console(Screen[None]):
         self.query_one("#keys", Lines).show_lines((keys,))
 
     def _verdict(self, severity: Severity | None, judged: Mapping[str, Reading], width: int) -> Line:
-        return banner.verdict(severity, judged, self.now, width)
+        return banner.verdict(severity, judged, self.now, width, self.in_force)
 
     def _right(self) -> Line:
         return ((f" {clock_words(self._clock())}Z ", "text"),)

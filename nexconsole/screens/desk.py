@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ..runbook.library import Library
     from ..runbook.model import Runbook, Scenario
     from ..runbook.resolution import Fit
+    from ..warroom.standing import Standing
     from .scenario import ScenarioPane
 
 QUIT_AGAIN_S = 8.0
@@ -119,9 +120,22 @@ class Desk:
         self._ticks += 1
         if self._ticks % LIVES_EVERY == 0:
             self.operations.look_again()
+        self.console.in_force = tuple(one.what for one in self._in_force())
         self._find_fits()
         self.paper.tick()
         self.paint()
+
+    def _in_force(self) -> list[Standing]:
+        """What was done lately and still has an effect; a provider that is active by what is read by now has none."""
+        reading = self.console.readings.get("circuits")
+        known = reading.value.providers if reading is not None and reading.value is not None else ()
+        active = (
+            {one.name.casefold() for one in known if one.active} if reading is not None and not reading.error else ()
+        )
+        return [
+            one for one in self.operations.logbook.in_force
+            if one.kind != "provider" or one.subject.casefold() not in active
+        ]  # fmt: skip
 
     async def close(self, waiting: Callable[[Operation], None]) -> None:
         """What is being sent is waited for, nothing is followed any more, and the sheet's last state is kept."""
@@ -310,12 +324,18 @@ class Desk:
             self.console.say("nothing is being sent that could be stopped")
 
     def may_quit(self) -> bool:
-        """Whether nothing is under way, or the operator has been told so and asks again."""
+        """Whether nothing is under way or still in force, or the operator has been told so and asks again."""
         under_way = self.operations.under_way
+        mine = [one.what for one in self._in_force() if one.by == str(self.operations.journal.writer)]
+        watching = self.operations.settings.journal.read_only
         now = asyncio.get_running_loop().time()
-        if not under_way or now - self._asked_to_quit < QUIT_AGAIN_S:
+        if watching or not (under_way or mine) or now - self._asked_to_quit < QUIT_AGAIN_S:
             return True
         self._asked_to_quit = now
+        if not under_way:
+            more = f" and {len(mine) - 1} more of what you did" if len(mine) > 1 else ""
+            self.console.say(f"still in force: {plain(mine[0], 80)}{more}; q once more leaves", QUIT_AGAIN_S)
+            return False
         one = under_way[0]
         left = f"being sent; once more leaves when its answer is in, or after {LEAVE_S:g} s"
         left = left if one.phase == "sending" else "being watched; once more leaves all the same, without a verdict"

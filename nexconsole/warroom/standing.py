@@ -1,4 +1,5 @@
-"""What an incident leaves behind: providers disabled, silences that last, actions that nobody knows the end of."""
+"""What an incident leaves behind: providers disabled, silences that last, a deployment that is scaled, actions that
+nobody knows the end of."""
 
 from __future__ import annotations
 
@@ -14,11 +15,20 @@ from .taking import Taken
 class Standing:
     """Something that somebody must still end or look at. `intent` is "" for a step."""
 
-    kind: Literal["provider", "silence", "action", "step"]
+    kind: Literal["provider", "silence", "deployment", "action", "step"]
     what: str
     since: datetime
     by: str
     intent: str = ""
+    subject: str = ""
+
+    @property
+    def in_force(self) -> bool:
+        """Whether it still has an effect on the system, rather than being something to look at."""
+        return self.kind in IN_FORCE
+
+
+IN_FORCE = ("provider", "silence", "deployment")
 
 
 def standing(actions: Iterable[Taken], at: datetime) -> list[Standing]:
@@ -29,6 +39,7 @@ def standing(actions: Iterable[Taken], at: datetime) -> list[Standing]:
     taken = sorted(actions, key=lambda one: (one.ended_at or one.at, one.at, one.intent))
     disabled: dict[str, Taken] = {}
     silences: dict[str, Taken] = {}
+    scaled: dict[str, tuple[int, Taken]] = {}
     for one in taken:
         if not one.happened:
             continue
@@ -40,9 +51,18 @@ def standing(actions: Iterable[Taken], at: datetime) -> list[Standing]:
             silences.update(dict.fromkeys(one.silences or (one.intent,), one))
         elif one.action == "alert.unsilence":
             silences.pop(one.subject, None)
+        elif one.replicas is not None and one.undone_at is None:
+            before = scaled.get(one.subject, (one.replicas[0], one))[0]
+            scaled[one.subject] = before, one
+            if one.replicas[1] == before:
+                del scaled[one.subject]
     found = [_standing("provider", f"{target} is disabled", one) for target, one in disabled.items()]
     found += [
         _standing("silence", _silence(one), one) for one in {one.intent: one for one in silences.values()}.values()
+    ]
+    found += [
+        _standing("deployment", f"{target} is scaled to {one.replicas[1]}, from {before}", one)  # type: ignore[index]
+        for target, (before, one) in scaled.items()
     ]
     found += [_standing("action", f"{one.name}: nobody knows what became of it", one) for one in taken if one.unknown]
     found += [_standing("action", f"{one.name}: no verdict is on record", one) for one in taken if one.unjudged]
@@ -64,6 +84,7 @@ def _silence(one: Taken) -> str:
     return f"alerts of {next(iter(one.arguments.values()), '?')} are silenced{until}"
 
 
-def _standing(kind: Literal["provider", "silence", "action"], what: str, one: Taken) -> Standing:
+def _standing(kind: Literal["provider", "silence", "deployment", "action"], what: str, one: Taken) -> Standing:
     watch = f". Look whether {one.watch}" if kind == "action" and one.watch else ""
-    return Standing(kind=kind, what=what + watch, since=one.ended_at or one.at, by=one.by, intent=one.intent)
+    since = one.ended_at or one.at
+    return Standing(kind=kind, what=what + watch, since=since, by=one.by, intent=one.intent, subject=one.subject)

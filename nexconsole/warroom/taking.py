@@ -24,7 +24,8 @@ class Taken:
 
     `verdict` is "" where there is none; `looked_at`: a person told the outcome, so that none is to come.
     `provider_ids` holds the ids of the providers among its targets. `subject` is the first target's name, however the
-    operator wrote it. `silences` holds the ids of silences that it made, `lasts_s` for how long.
+    operator wrote it. `silences` holds the ids of silences that it made, `lasts_s` for how long; `replicas` what a
+    deployment was scaled from and to.
     """
 
     intent: str
@@ -54,6 +55,7 @@ class Taken:
     undone_by: str = ""
     silences: tuple[str, ...] = ()
     lasts_s: float | None = None
+    replicas: tuple[int, int] | None = None
     looked_at: bool = False
 
     @property
@@ -145,7 +147,14 @@ def _planned(plan: Mapping[str, Any]) -> dict[str, Any]:
         "undo": _command(_table(plan.get("undo")).get("command")),
         "watch": _text(plan.get("watch")),
         "lasts_s": lasts,
+        "replicas": _replicas(first),
     }
+
+
+def _replicas(target: Mapping[str, Any]) -> tuple[int, int] | None:
+    before, after = target.get("replicas"), target.get("to")
+    whole = all(isinstance(one, int) and not isinstance(one, bool) for one in (before, after))
+    return (before, after) if target.get("kind") == "deployment" and whole else None  # type: ignore[return-value]
 
 
 def _state(outcome: Entry) -> str:

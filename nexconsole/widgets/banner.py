@@ -82,9 +82,12 @@ def _calm(readings: Mapping[str, Reading], now: datetime, missing: str, standing
     ]
     doubt = "".join(f"; {words}" for words in doubts if words)
     words = f" nothing is wrong in {several(fresh, 'signal')}"
+    outbox = readings["outbox"].value if "outbox" in readings else None
     more = f" and {len(standing) - 1} more" if len(standing) > 1 else ""
     force = f"; still in force: {plain(standing[0], 80)}{more}" if standing else ""
-    return ((" CALM? " if doubt else " CALM ", "block-calm"), (words, "muted"), (force, "warn"), (doubt, "doubt"))
+    if outbox is not None and outbox.dropped:
+        force += f"; {several(outbox.dropped, 'outbox event')} {'was' if outbox.dropped == 1 else 'were'} dropped"
+    return ((" CALM? " if doubt else " CALM ", "block-calm"), (words, "muted"), (doubt, "doubt"), (force, "warn"))
 
 
 def frozen(at: datetime, newer: str | None) -> Line:

@@ -51,7 +51,7 @@ def questions(incident: Incident) -> tuple[str, ...]:
         skipped = [step.name for step in walk.steps if step.state == "skipped"]
         if skipped:
             own.append(f"{walk.name}: {', '.join(skipped)} skipped: was that right, or is the runbook wrong?")
-    own += [f"Who ends this, and when: {one.what}?" for one in incident.standing if one.kind in ("provider", "silence")]
+    own += [f"Who ends this, and when: {one.what}?" for one in incident.standing if one.in_force]
     return (*own, *QUESTIONS)
 
 
