@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import diagnostics, settings
+from . import diagnostics, printing, settings
 from .errors import NexConsoleError, SettingsError
 
 USAGE = 2
@@ -19,9 +19,12 @@ USAGE = 2
 def run(arguments: Sequence[str], splash: bool = False) -> int:
     """Run one command and return its exit code. `splash`: the alternate screen is already on."""
     diagnostics.hide_secrets_of_crashes()
+    printing.begin()
     try:
         arguments = _with_command(arguments)
         options = _parse(arguments)
+        if getattr(options, "json", False) or getattr(options, "format", "text") not in ("text", "md"):
+            printing.as_utf8()
         code = COMMANDS[options.command](options)
         splash = False  # the console took it over, and left it
         return code
@@ -30,13 +33,11 @@ def run(arguments: Sequence[str], splash: bool = False) -> int:
         splash = False
         print(f"nexconsole: {error}", file=sys.stderr)
         return USAGE if isinstance(error, SettingsError) else 1
-    except BrokenPipeError:  # `nexconsole settings | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     finally:  # also for a bug, or argparse's exit
         _leave_splash(splash)
+        printing.end()
 
 
 def _leave_splash(splash: bool) -> None:

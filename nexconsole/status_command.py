@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from . import status
+from . import printing, status
 from .errors import NexConsoleError, SettingsError
 from .exposition import exposition
 from .settings import Settings
@@ -110,6 +110,8 @@ async def _watch(sources: Sources, settings: Settings, every_s: float, as_json: 
         if (state := _state(found)) != shown:
             shown = state
             print(status.as_json(found, settings, indent=-1) if as_json else line(found), flush=True)
+            if printing.is_lost():
+                break
         try:
             async with asyncio.timeout(every_s):
                 await ended.wait()

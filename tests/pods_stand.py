@@ -10,7 +10,7 @@ import pytest
 from acting import settings_of
 from small_cluster import SmallCluster, small_cluster
 
-from nexconsole.actions import relief, rollouts
+from nexconsole.actions import failure_rate_change, rollouts
 from nexconsole.actions.action import Context
 from nexconsole.settings import Settings
 from nexconsole.sources import open_sources
@@ -56,7 +56,7 @@ class Stand:
 
 @pytest.fixture
 async def stand(small: SmallCluster, database: Any, tmp_path: Path, monkeypatch: Any) -> AsyncIterator[Stand]:
-    monkeypatch.setattr(relief, "CALM_S", 0.3)
+    monkeypatch.setattr(failure_rate_change, "CALM_S", 0.3)
     monkeypatch.setattr(rollouts, "LOOK_EVERY_S", 0.1)
     monkeypatch.setattr(rollouts, "ROLLOUT_S", 10.0)
     one = Stand(small, database, tmp_path)

@@ -14,13 +14,13 @@ from metrics_side import metrics_side
 from pods_stand import Stand, bought, guards_of, small, stand
 from small_cluster import until
 
-from nexconsole.actions import relief
+from nexconsole.actions import failure_rate_change
 from nexconsole.actions.action import ActionError
 from nexconsole.actions.cluster import open_cluster
+from nexconsole.actions.failure_rate_change import Rate
 from nexconsole.actions.perform import perform
 from nexconsole.actions.plan import Outcome
 from nexconsole.actions.pods import RESTART, _roll
-from nexconsole.actions.relief import Rate
 from nexconsole.drill.kubernetes.apiserver import ApiServer
 from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
 from nexconsole.signals.reservations import Pile, Reservations
@@ -87,29 +87,29 @@ async def test_failures_that_go_on_make_the_verdict_no_effect(stand: Stand) -> N
 )
 async def test_a_high_failure_rate_decides_the_verdict(stand: Stand, now: Rate, state: str | None) -> None:
     then = Rate(source="postgres", attempts=200, failures=60)
-    verdict = relief.judge(then, now, stand.context(), 20.0, last=False)
+    verdict = failure_rate_change.judge(then, now, stand.context(), 20.0, last=False)
     assert (verdict.state if verdict else None) == state
 
 
 async def test_purchases_that_are_still_open_prove_no_help_when_time_is_up(stand: Stand) -> None:
     then = Rate(source="postgres", attempts=200, failures=60)
     now = Rate(source="postgres", attempts=100, failures=0, open=30)
-    verdict = relief.judge(then, now, stand.context(), 90.0, last=True)
+    verdict = failure_rate_change.judge(then, now, stand.context(), 90.0, last=True)
     assert verdict is not None and verdict.state == "unknown" and "too early" in verdict.because
 
 
 async def test_where_most_purchases_hang_it_is_not_calm(stand: Stand) -> None:
     then = Rate(source="postgres", attempts=100, failures=0, open=80)
     still = Rate(source="postgres", attempts=60, failures=0, open=50)
-    verdict = relief.judge(then, still, stand.context(), 90.0, last=True)
+    verdict = failure_rate_change.judge(then, still, stand.context(), 90.0, last=True)
     assert verdict is not None and verdict.state == "unknown"
     fine = Rate(source="postgres", attempts=60, failures=0, open=1)
-    verdict = relief.judge(then, fine, stand.context(), 30.0, last=False)
+    verdict = failure_rate_change.judge(then, fine, stand.context(), 30.0, last=False)
     assert verdict is not None and verdict.state == "worked"
 
 
 async def test_without_rows_the_counters_of_prometheus_are_compared(stand: Stand, monkeypatch: Any) -> None:
-    monkeypatch.setattr(relief, "SCRAPES_S", 1.0)
+    monkeypatch.setattr(failure_rate_change, "SCRAPES_S", 1.0)
     async with metrics_side() as side:
         tables = {"prometheus": {"url": side.url}, "postgres": {"url": "postgresql://u@127.0.0.1:1/x"}}
         context = stand.context(**tables)
@@ -125,7 +125,7 @@ async def test_without_rows_the_counters_of_prometheus_are_compared(stand: Stand
 async def test_a_calm_system_that_fails_afterwards_is_worse(stand: Stand) -> None:
     then = Rate(source="postgres", attempts=200, failures=2)
     now = Rate(source="postgres", attempts=60, failures=20)
-    verdict = relief.judge(then, now, stand.context(), 5.0, last=False)
+    verdict = failure_rate_change.judge(then, now, stand.context(), 5.0, last=False)
     assert verdict is not None and verdict.state == "worse"
 
 

@@ -12,7 +12,7 @@ import pytest
 from acting import Desk, acting
 from stages import STAGES, Stage, provider_by_api, staged
 
-from nexconsole.actions import relief, rollouts
+from nexconsole.actions import failure_rate_change, rollouts
 from nexconsole.actions.perform import Answer, perform
 from nexconsole.actions.plan import Plan
 from nexconsole.drill.kubernetes.apiserver import ApiServer
@@ -23,7 +23,7 @@ from nexconsole.warroom.sharing.leases import Leases
 async def stage(
     request: Any, database: Any, redis_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Stage]:
-    monkeypatch.setattr(relief, "CALM_S", 0.2)
+    monkeypatch.setattr(failure_rate_change, "CALM_S", 0.2)
     monkeypatch.setattr(rollouts, "LOOK_EVERY_S", 0.1)
     monkeypatch.setattr(rollouts, "ROLLOUT_S", 0.5)
     async with staged(request.param, database, redis_server, tmp_path) as made:

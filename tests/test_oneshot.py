@@ -270,6 +270,7 @@ async def test_the_actions_are_listed_by_their_stable_names(providers: Shell) ->
         "provider.disable", "provider.enable", "circuit.open", "circuit.close", "reconcile.run", "outbox.process",
         "outbox.retry", "locks.flush", "locks.restore", "pods.restart", "deployment.scale", "rollout.undo",
         "backend.cancel", "backend.terminate", "alert.silence", "alert.unsilence",
+        "slots.clear", "slots.restore",
     }  # fmt: skip
 
 

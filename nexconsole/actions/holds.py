@@ -11,10 +11,10 @@ from decimal import Decimal
 
 from ..errors import SourceError
 from .action import Context
+from .era import is_newest
 from .plan import Guard
 from .refunds import PER_CALL, ROUTE_STUCK_S, money
 
-NEWEST = ("wallets", "ledger_checksum")  # a column that only the versions have which stop at zero
 HOLDS_SQL = f"""
 WITH released AS (
   SELECT user_id, sum(amount) AS amount FROM (
@@ -65,7 +65,7 @@ async def read(context: Context) -> Holds | SourceError:
             row = await tx.row(HOLDS_SQL, ROUTE_STUCK_S)
     except SourceError as error:
         return error
-    return Holds(**dict(row), clamps=NEWEST[1] in tables.get(NEWEST[0], ()))
+    return Holds(**dict(row), clamps=is_newest(tables))
 
 
 def guard(holds: Holds | SourceError) -> Guard:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from ..signals.counts import NOTHING, Counts, Traffic
 from ..sources.text import clean
+from ..text.units import percent, several
 from .action import Context
 from .plan import Guard
-from .provider_rows import COUNT_LIMIT, Row, Table, unhealthy
+from .provider_rows import COUNT_LIMIT, Row, Table, circuit_of, unhealthy
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -20,13 +21,15 @@ QUIET_LEAST_S = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """All that was read for a plan. `way` says whether the admin API can be used, None where it isn't wanted."""
+    """All that was read for a plan. `way` says whether the admin API can be used, None where it isn't wanted; `newest`:
+    this is the version with best route, whose search index the admin API purges."""
 
     table: Table
     row: Row
     seen: Traffic | None
     live: int
     way: Guard | None
+    newest: bool = False
 
     @property
     def by_api(self) -> bool:
@@ -80,22 +83,55 @@ def offers(picture: Picture) -> Guard:
             "the newest versions take its offers from the index at once, older ones leave them: buying those is 503"
         )
         return Guard(name="its offers", level="ok", reason=reason)
-    reason = "SQL leaves its offers on sale: buying one answers 503 until it leaves the search index"
+    if not picture.newest:
+        reason = "its offers stay on sale, nothing takes them out of the search index: buying one answers 503"
+        return Guard(name="its offers", level="warn", reason=reason)
+    reason = (
+        "SQL can't take its offers out of the search index: who asks for it is refused (404) for as long as it is"
+        " disabled, and so is everybody who leaves the choice to NexNum (best route, 404 E_NO_ROUTE) wherever its offer"
+        f" is the cheapest{_hit(picture)}. The admin API takes them out: set api.url and api.admin_token"
+    )
     return Guard(name="its offers", level="warn", reason=reason)
+
+
+def _hit(picture: Picture) -> str:
+    """How many customers that would have been lately, as far as it is known."""
+    if picture.seen is None or not picture.mine.attempts:
+        return ""
+    return f": {picture.mine.attempts} of the last {picture.seen.attempts} purchases went there"
+
+
+def healthy(context: Context, picture: Picture) -> Guard:
+    """Warns where nothing is wrong with the provider: then the name must be typed."""
+    name, mine, rules = "it fails", picture.mine, context.settings.transactions
+    circuit = circuit_of(context.readings(), picture.row.name)
+    if (why := unhealthy(context, picture.row.name, picture.seen)) is not None:
+        return Guard(name=name, level="ok", reason=f"{picture.row.name} is ill: {why}")
+    if circuit is not None and circuit.flapping:
+        return Guard(name=name, level="ok", reason=f"{picture.row.name} is ill: its circuit flaps")
+    if mine.overdue:
+        return Guard(name=name, level="ok", reason=f"{several(mine.overdue, 'purchase')} at it wait for too long")
+    if picture.seen is None or mine.decided < rules.provider_few:
+        reason = f"nothing says that {picture.row.name} fails: {several(mine.decided, 'decided purchase')} lately"
+        return Guard(name=name, level="ok", reason=reason)
+    part = percent(mine.attempts / picture.seen.attempts)
+    reason = f"{picture.row.name} is healthy: {mine.failures} of {mine.decided} failed; {part} of purchases go there"
+    return Guard(name=name, level="warn", reason=reason)
 
 
 def disabling(context: Context, picture: Picture) -> str:
     mine, seen = picture.mine, picture.seen
     part = "how much of the traffic it has is not known"
     if seen is not None and seen.attempts:
-        share = f"{100 * mine.attempts / seen.attempts:.0f} % of the traffic"
-        part = f"it has {share} ({mine.attempts} of {seen.attempts} attempts, {mine.failures} failed)"
+        share = f"{percent(mine.attempts / seen.attempts)} of purchases"
+        waits = f", {mine.in_flight} wait" if mine.in_flight else ""
+        part = f"it has {share} ({mine.attempts} of {seen.attempts}, {mine.failures} failed{waits})"
     elif seen is not None:
         part = "nobody has tried to buy lately"
     return (
         f"Disables {picture.row}: {part}, and {_number(picture.live)} live numbers; within "
-        f"{context.settings.actions.provider_cache_s:g} s, when the pods' caches have expired; purchases are pinned to"
-        " an offer's provider, so its own offers fail rather than move elsewhere"
+        f"{context.settings.actions.provider_cache_s:g} s, when the pods' caches have expired; who asks for its offers"
+        " fails or is refused rather than served elsewhere"
     )
 
 

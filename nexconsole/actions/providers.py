@@ -12,22 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ActionError
 from ..model import Reading
-from ..signals import traffic
 from ..signals.circuits import Circuits
-from ..signals.traffic import FAILED
 from ..signals.transactions import Transactions
-from . import literal
+from ..text.units import duration
+from . import failure_rate_change, literal, provider_verdicts
 from .action import Argument, Context, Suggestion, make_plan
 from .answers import Reply, lost, unproven
 from .connections import admin_headers, change_rows, send
+from .era import is_newest
 from .guards import asked, fresh, may_update
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
 from .provider_plans import (
-    ENOUGH,
-    QUIET_LEAST_S,
     Picture,
     disabling,
     enabling,
+    healthy,
     last_healthy,
     live,
     offers,
@@ -60,20 +59,6 @@ LOOK_EVERY_S = 1.0
 CHANGE_SQL = (
     "UPDATE {schema}.providers SET {flag} = {to}, updated_at = {now} WHERE id = {id} AND {was} RETURNING id, name"
 )
-SINCE_SQL = f"""
-SELECT count(*) AS attempts, count(*) FILTER (WHERE {FAILED}) AS failures,
-       count(*) FILTER (WHERE captured_tx_id IS NOT NULL) AS paid,
-       count(*) FILTER (WHERE created_at >= now() - make_interval(secs => $3)) AS late,
-       extract(epoch FROM now() - max(created_at))::float8 AS silent_s
-FROM activations
-WHERE {{states}} AND lower(provider_id) = lower($1) AND created_at >= now() - make_interval(secs => $2)
-"""
-OTHERS_FEW = 4.0  # so many attempts elsewhere must have been due before their absence says something
-# Whether anybody bought elsewhere: a silence in which nobody could buy anything proves nothing.
-OTHERS_SQL = """
-SELECT count(*) AS attempts FROM activations
-WHERE {states} AND lower(provider_id) IS DISTINCT FROM lower($1) AND created_at >= now() - make_interval(secs => $2)
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +99,7 @@ class Switch:
             seen=await counts(context),
             live=await live_numbers(context, row.name),
             way=await _way(context, row.id),
+            newest=is_newest(await context.sources.postgres.columns()),
         )
         settings, mine = context.settings, picture.mine
         other = replace(self, active=not self.active)
@@ -136,8 +122,8 @@ class Switch:
                 arguments={"provider": row.name},
                 command=other._command(context, picture),
             ),
-            watch=f"{row.name}'s attempts {'come back' if self.active else 'fall to none'}"
-            f" within {settings.actions.provider_cache_s:g} s",
+            watch=f"attempts at {row.name} {'come back' if self.active else 'end'}"
+            f" within {duration(settings.actions.provider_cache_s)}, and customers are served",
             deadline_s=min(
                 settings.actions.verify_s, settings.actions.provider_cache_s + max(15.0, quiet_s(mine, settings))
             ),
@@ -147,6 +133,7 @@ class Switch:
                 "now": table.now,
                 "attempts": mine.attempts if picture.seen else None,
                 "others": picture.seen.attempts - mine.attempts if picture.seen else None,
+                "before": await failure_rate_change.before(context),
             },
         )
 
@@ -179,7 +166,7 @@ class Switch:
                 guards.append(await may_update(tx, "providers", (picture.table.column, "updated_at")))
         guards.append(fresh(context, "transactions"))
         if not self.active:
-            guards += [last_healthy(context, picture), live(picture), offers(picture)]
+            guards += [healthy(context, picture), last_healthy(context, picture), live(picture), offers(picture)]
         elif why := unhealthy(context, picture.row.name, picture.seen):
             guards.append(Guard(name="healthy", level="warn", reason=f"{picture.row.name} looked ill: {why}"))
         return tuple(guards)
@@ -188,7 +175,8 @@ class Switch:
         typed = Confirm(kind="type", text=picture.row.name)
         if self.active:
             return Confirm(kind="letter", text=self.letter)
-        if last_healthy(context, picture).level != "ok" or share(picture) > LARGE_SHARE:
+        harmful = (healthy(context, picture), last_healthy(context, picture))
+        if any(guard.level != "ok" for guard in harmful) or share(picture) > LARGE_SHARE:
             return typed
         return Confirm(kind="letter", text=self.letter)
 
@@ -260,58 +248,17 @@ class Switch:
         return await settled(outcome, look, context, lingers=plan.details["by"] == "api")
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
-        began = asyncio.get_running_loop().time()
-        name, cache = str(plan.targets[0].identity["name"]), context.settings.actions.provider_cache_s
-        window = context.settings.transactions.window_s
-        rate = float(plan.details["attempts"] or 0) / window  # type: ignore[arg-type]
-        elsewhere = float(plan.details["others"] or 0) / window  # type: ignore[arg-type]
-        states = await traffic.every_state(context.sources)
-        sql, others = SINCE_SQL.format(states=states), OTHERS_SQL.format(states=states)
+        loop = asyncio.get_running_loop()
+        began, before = loop.time(), provider_verdicts.Before.of(plan, context)
+        judge = provider_verdicts.enabled if self.active else provider_verdicts.disabled
 
         async def look(last: bool) -> Verdict | None:
-            elapsed = asyncio.get_running_loop().time() - began
-            async with context.sources.postgres.read("the attempts query") as tx:
-                row = await tx.row(sql, name, elapsed, max(0.0, elapsed - cache))
-                if self.active:
-                    return _came_back(row, name, elapsed, last)
-                silent = min(elapsed, row["silent_s"]) if row["attempts"] else elapsed
-                bought = (await tx.row(others, name, silent))["attempts"]
-            if elsewhere * silent >= OTHERS_FEW and bought < elsewhere * silent / 2:
-                said = f"{bought} attempts elsewhere in {silent:.0f} s, where {elsewhere * silent:.0f} would have come"
-                because = f"hardly anybody could buy anywhere ({said}): the silence at {name} proves nothing"
-                return Verdict(state="unknown", because=because) if last else None
-            return _fell_silent(row, name, elapsed, cache, rate, last)
+            elapsed = loop.time() - began
+            now = await provider_verdicts.since(context, before.name, elapsed)
+            fared = await provider_verdicts.customers(context, before, elapsed)
+            return judge(before, now, fared, context, elapsed, last)
 
         return await watch(plan.deadline_s, look, LOOK_EVERY_S)
-
-
-def _fell_silent(
-    row: Mapping[str, Any], name: str, elapsed: float, cache: float, rate: float, last: bool
-) -> Verdict | None:
-    """Worked as soon as a silence is longer than chance; no effect where attempts come after the caches' time."""
-    silent = min(elapsed, row["silent_s"]) if row["attempts"] else elapsed
-    if rate > 0 and silent >= max(QUIET_LEAST_S, ENOUGH / rate):
-        said = f"no attempt at {name} for {silent:.0f} s, where {rate * silent:.0f} would have come"
-        return Verdict(state="worked", because=said)
-    if not last:
-        return None
-    if row["late"] and elapsed > cache:
-        said = f"{row['late']} attempts at {name} in the {elapsed - cache:.0f} s after its caches' time"
-        return Verdict(state="no effect", because=f"{said}: its offers are still on sale")
-    few = "it had none before" if not rate else f"{rate * silent:.1f} would have come"
-    return Verdict(state="unknown", because=f"no attempt at {name} for {silent:.0f} s, but {few}: too few to tell")
-
-
-def _came_back(row: Mapping[str, Any], name: str, elapsed: float, last: bool) -> Verdict | None:
-    if row["paid"]:
-        said = f"{row['attempts']} attempts at {name} since, {row['paid']} of them paid and {row['failures']} failed"
-        return Verdict(state="worked", because=said)
-    if not last:
-        return None
-    if row["attempts"]:
-        said = f"{row['attempts']} attempts at {name} in {elapsed:.0f} s, {row['failures']} failed and none was paid"
-        return Verdict(state="no effect" if row["failures"] else "unknown", because=said)
-    return Verdict(state="unknown", because=f"nobody tried to buy at {name} within {elapsed:.0f} s")
 
 
 def _to_disable(readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:

@@ -18,7 +18,7 @@ from ..signals.reservations import Reservations
 from ..signals.workloads import Autoscaler, Workloads, judge_rollout, scale
 from ..sources.deployment_pods import ending
 from ..text.units import duration, several
-from . import lag, relief
+from . import failure_rate_change, lag
 from .action import Context
 from .plan import Guard, Plan, Target, Verdict
 from .provider_rows import value_of
@@ -257,7 +257,7 @@ def changed(plan: Plan, uid: str, generation: int) -> str | None:
 
 async def troubles(context: Context) -> dict[str, object]:
     """What is wrong before, for the plan's details: how many purchases fail, and the outbox where it is late."""
-    return {"before": await relief.before(context), "queue": await lag.before(context)}
+    return {"before": await failure_rate_change.before(context), "queue": await lag.before(context)}
 
 
 def awaited(details: Mapping[str, object]) -> str:
@@ -271,7 +271,7 @@ async def aftermath(plan: Plan, context: Context, arrived: Callable[[Scene], Arr
     Progress is told as it changes.
     """
     loop = asyncio.get_running_loop()
-    then, ready_before = relief.restored(plan.details.get("before")), int(plan.details["ready"])  # type: ignore[call-overload]
+    then, ready_before = failure_rate_change.restored(plan.details.get("before")), int(plan.details["ready"])  # type: ignore[call-overload]
     late = lag.restored(plan.details.get("queue"))
     queue: lag.Queue | None = None  # as it was when the pods were as meant
     there_at: float | None = None
@@ -294,7 +294,11 @@ async def aftermath(plan: Plan, context: Context, arrived: Callable[[Scene], Arr
             return Verdict(state="unknown", because=because)
         waited = loop.time() - there_at
         verdict = await _judged(context, then, waited, last)
-        if late is not None and relief.calm(then, context) and (verdict is None or verdict.state == "worked"):
+        if (
+            late is not None
+            and failure_rate_change.calm(then, context)
+            and (verdict is None or verdict.state == "worked")
+        ):
             # purchases were not what was wrong, so that they go on proves nothing
             seen = await lag.measure(context)
             queue = seen if queue is None else queue
@@ -304,15 +308,15 @@ async def aftermath(plan: Plan, context: Context, arrived: Callable[[Scene], Arr
     return await watch(plan.deadline_s, look_again, LOOK_EVERY_S)
 
 
-async def _judged(context: Context, then: relief.Rate, waited: float, last: bool) -> Verdict | None:
+async def _judged(context: Context, then: failure_rate_change.Rate, waited: float, last: bool) -> Verdict | None:
     try:
-        rate = await relief.measure(context, waited, then.source)
+        rate = await failure_rate_change.measure(context, waited, then.source)
     except SourceError as error:
         because = f"whether purchases fail less could not be read: {error}"
         return Verdict(state="unknown", because=because) if last else None
     if rate is None:
         return Verdict(state="unknown", because="too early to tell whether purchases fail less") if last else None
-    return relief.judge(then, rate, context, waited, last)
+    return failure_rate_change.judge(then, rate, context, waited, last)
 
 
 def _not_there(scene: Scene, now: Arrival, ready_before: int) -> Verdict:

@@ -1,4 +1,4 @@
-"""Whether purchases fail less than before: what a verdict on the pods rests on besides the pods. (facts 1.5, 2.5)
+"""Whether customers fare better than before: what a verdict rests on besides what was changed. (facts 1.5, 2.5, 10.3)
 
 A purchase that hangs is undecided for up to 45 s, so what is open counts as failed where help is to be proven,
 and as nothing where harm is.
@@ -16,6 +16,8 @@ import msgspec
 
 from ..errors import SourceError
 from ..signals import counters, traffic
+from ..text.units import duration, percent
+from . import refusals
 from .action import Context
 from .plan import Verdict
 
@@ -23,6 +25,7 @@ SURE = 3.0  # standard errors between two rates that are called different
 MANY = 2  # times as many purchases as are judged by prove help: it is looked at often, and chance has as many tries
 HALF = 0.5
 ALIKE = 0.75  # a rate that is still so much of what it was has not fallen
+DUE = 8.0  # so many customers were due: that none has bought is no chance
 SCRAPES_S = 60.0  # shorter windows hold too few of Prometheus' scrapes
 CALM_S = 15.0  # so long a calm system is watched after the pods are ready
 SINCE_SQL = f"""
@@ -34,40 +37,73 @@ FROM activations WHERE {{states}} AND created_at >= now() - make_interval(secs =
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """Purchases in some seconds: tried, failed, and not decided yet. `source` counted them."""
+    """Customers in `seconds` (0: not known): `attempts` have a row, of which some failed and some are still `open`.
+
+    `source` counted the rows. `refused` ones have none: nobody offers what they asked for; None where nobody counts
+    them, else `refused_by` did.
+    """
 
     source: str
     attempts: int
     failures: int
     open: int = 0
+    refused: int | None = None
+    refused_by: str = ""
+    seconds: float = 0.0
 
     @property
-    def share(self) -> float:
-        """Of what is decided, the part that failed; 0 where nothing is."""
-        return self.failures / self.decided if self.decided else 0.0
+    def lost(self) -> int:
+        """Customers who got nothing: failed or refused."""
+        return self.failures + (self.refused or 0)
+
+    @property
+    def tried(self) -> int:
+        return self.attempts + (self.refused or 0)
 
     @property
     def decided(self) -> int:
-        return self.attempts - self.open
+        return self.tried - self.open
+
+    @property
+    def sold(self) -> int:
+        return self.decided - self.lost
+
+    @property
+    def share(self) -> float:
+        """Of what is decided, the part that failed or was refused; 0 where nothing is."""
+        return self.lost / self.decided if self.decided else 0.0
 
     @property
     def worst(self) -> float:
-        """The part that failed, if all that is open fails too."""
-        return (self.failures + self.open) / self.attempts if self.attempts else 0.0
+        """The same part, if all that is open fails too."""
+        return (self.lost + self.open) / self.tried if self.tried else 0.0
+
+    @property
+    def customers(self) -> str:
+        """`sold 12, failed 1, refused 20, waiting 2`."""
+        refused = "refused not known" if self.refused is None else f"refused {self.refused}"
+        return f"sold {self.sold}, failed {self.failures}, {refused}, waiting {self.open}"
 
     def __str__(self) -> str:
-        more = f", {self.open} open" if self.open else ""
-        return f"{100 * self.share:.0f} % ({self.failures} of {self.decided}{more})"
+        more = f", {self.open} waiting" if self.open else ""
+        refused = f", {self.refused} of them refused" if self.refused else ""
+        return f"{percent(self.share)} ({self.lost} of {self.decided}{refused}{more})"
 
 
 async def measure(context: Context, seconds: float, source: str) -> Rate | None:
     """The last `seconds`; None where that is too short for what Prometheus has scraped. Raises SourceError."""
     if source == "prometheus":
         return await _counted(context, seconds) if seconds >= SCRAPES_S else None
+    refused = await refusals.count(context, seconds)
     states = await traffic.every_state(context.sources)
     async with context.sources.postgres.read("the purchases query") as tx:
-        row = await tx.row(SINCE_SQL.format(states=states), float(seconds))
-    return Rate(source="postgres", attempts=row["attempts"], failures=row["failures"], open=row["open"])
+        row = await tx.row(SINCE_SQL.format(states=states), float(refused.seconds if refused else seconds))
+    rate = Rate(
+        source="postgres", attempts=row["attempts"], failures=row["failures"], open=row["open"], seconds=seconds
+    )
+    if refused is None:
+        return rate
+    return replace(rate, refused=refused.count, refused_by=refused.by, seconds=refused.seconds)
 
 
 async def _counted(context: Context, seconds: float) -> Rate:
@@ -76,7 +112,7 @@ async def _counted(context: Context, seconds: float) -> Rate:
     counted = await counters.from_prometheus(context.sources, settings)
     if counted is None:
         raise SourceError("prometheus", "prometheus has no series of purchases")
-    return Rate(source="prometheus", attempts=counted.attempts, failures=counted.failures)
+    return Rate(source="prometheus", attempts=counted.attempts, failures=counted.failures, seconds=seconds)
 
 
 async def before(context: Context) -> dict[str, Any] | None:
@@ -95,20 +131,36 @@ def restored(data: object) -> Rate | None:
     return Rate(**data) if isinstance(data, Mapping) else None
 
 
+def comparable(then: Rate, now: Rate) -> tuple[Rate, Rate]:
+    """Both without the refused ones, unless the same source counted those both times."""
+    if then.refused is not None and now.refused is not None and then.refused_by == now.refused_by:
+        return then, now
+    return replace(then, refused=None), replace(now, refused=None)
+
+
+def worse(then: Rate, now: Rate, context: Context) -> bool:
+    """Whether clearly more customers fail or are refused than before."""
+    then, now = comparable(then, now)
+    few, high = context.settings.transactions.few, context.settings.severity.high_rate
+    above = now.share >= high or not calm(then, context)
+    return now.decided >= few and above and now.share > then.share and _apart(then, now.share, now.decided)
+
+
 def judge(then: Rate, now: Rate, context: Context, waited_s: float, last: bool) -> Verdict | None:
     """What the rates say; None while that is not clear and there is time to wait."""
     few, high = context.settings.transactions.few, context.settings.severity.high_rate
+    then, now = comparable(then, now)
     if then.open > then.decided:
         # Where most purchases hang, hanging is what is wrong.
         then = replace(then, failures=then.failures + then.open, open=0)
     if calm(then, context):
         return _after_calm(then, now, few, high, waited_s, last)
-    if now.attempts < few:
-        because = f"{then} failed before, and {now.attempts} purchases since are too few to tell"
+    if now.tried < few:
+        because = f"{then} failed before, and {now.tried} purchases since are too few to tell"
         return Verdict(state="unknown", because=because) if last else None
     said = f"{then} failed before, {now} since"
-    if now.attempts >= MANY * few and now.worst < HALF * then.share and _apart(then, now.worst, now.attempts):
-        still = f", which is still above {100 * high:.0f} %" if now.worst >= high else ""
+    if now.tried >= MANY * few and now.worst < HALF * then.share and _apart(then, now.worst, now.tried):
+        still = f", which is still above {percent(high)}" if now.worst >= high else ""
         return Verdict(state="worked", because=said + still)
     if now.decided >= few and now.share > then.share and _apart(then, now.share, now.decided):
         return Verdict(state="worse", because=said)
@@ -132,11 +184,19 @@ def _after_calm(then: Rate, now: Rate, few: int, high: float, waited_s: float, l
         return Verdict(state="worse", because=f"{said}, {then} before")
     if waited_s < CALM_S and not last:
         return None
+    if not now.sold and (due := expected(then, waited_s)) >= DUE:
+        because = f"nobody has bought for {duration(waited_s)} ({due:.0f} purchases expected); before it was calm"
+        return Verdict(state="worse", because=because) if last else None
     return Verdict(state="worked", because=f"{said}; before it was calm, too")
+
+
+def expected(then: Rate, seconds: float) -> float:
+    """The customers that would come in so many seconds, by those who came before; 0 where that is not known."""
+    return then.tried / then.seconds * seconds if then.seconds else 0.0
 
 
 def _apart(then: Rate, share: float, count: int) -> bool:
     """Whether chance hardly explains that the two differ."""
-    both = (then.failures + share * count) / (then.decided + count)
+    both = (then.lost + share * count) / (then.decided + count)
     error = math.sqrt(both * (1 - both) * (1 / max(1, then.decided) + 1 / count))
     return error > 0 and abs(then.share - share) >= SURE * error
