@@ -136,7 +136,7 @@ async def _perform(
     company = Company(settings, book, utc_now, lambda work: tasks.append(asyncio.create_task(work)))
     try:
         await book.look()
-        readings = await status.take(sources, settings)
+        readings = (await status.take(sources, settings)).readings
         why_not = action.unavailable(settings, sources)
         if why_not is not None:
             return Performance(plan=None, stopped=why_not)
@@ -215,6 +215,7 @@ def _as_json(performance: Performance, settings: Settings) -> str:
         "verdict": performance.verdict,
         "stopped": performance.stopped,
         "doubt": performance.doubt,
+        "unrecorded": performance.unrecorded,
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
 
@@ -234,6 +235,8 @@ def _as_text(performance: Performance, dry: bool, settings: Settings) -> str:
         lines.append(f"{performance.outcome.state}: {performance.outcome.answer}")
     if performance.verdict is not None:
         lines.append(f"verdict: {performance.verdict.state}: {performance.verdict.because}")
+    if performance.unrecorded:
+        lines.append(f"NOT RECORDED: {performance.unrecorded}")
     if performance.stopped is not None:
         lines.append(f"not done: {performance.stopped}")
     return "\n".join(lines)

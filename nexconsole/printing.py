@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from typing import IO, Any
+from typing import Any
 
 LOST: dict[str, OSError] = {}  # the first failure of each stream, by its name; what follows is not written any more
 
@@ -15,7 +15,7 @@ LOST: dict[str, OSError] = {}  # the first failure of each stream, by its name; 
 class Writer:
     """Writes to a stream, or to its buffer, until that fails for the first time."""
 
-    def __init__(self, stream: IO[Any], name: str) -> None:
+    def __init__(self, stream: Any, name: str) -> None:
         self._stream, self._name = stream, name
 
     def write(self, text: Any) -> int:
@@ -47,7 +47,7 @@ class Stream(Writer):
 
     @property
     def buffer(self) -> Writer:
-        return Writer(self._stream.buffer, self._name)  # type: ignore[attr-defined]
+        return Writer(self._stream.buffer, self._name)
 
 
 def begin() -> None:

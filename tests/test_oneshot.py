@@ -91,7 +91,7 @@ async def is_active(database: Any) -> bool:
 async def test_a_dry_run_gives_the_plan_field_by_field_and_touches_nothing(providers: Shell, database: Any) -> None:
     done = await providers.run("provider.disable", "smsbower", "--dry-run", "--json")
     document = done.document
-    assert done.code == WORKED and document.keys() == {"plan", "outcome", "verdict", "stopped", "doubt"}
+    assert done.code == WORKED and document.keys() == {"plan", "outcome", "verdict", "stopped", "doubt", "unrecorded"}
     assert document["outcome"] is document["verdict"] is document["stopped"] is None and document["doubt"] == ""
     plan = document["plan"]
     assert plan.keys() == PLAN
@@ -261,6 +261,10 @@ async def test_without_a_journal_nothing_is_sent_unless_it_is_said(locks: Any) -
     assert len(await client.keys()) == 3
     done = await shell.run("locks.flush", "purchase", "--confirm", "f", "--unrecorded", "--json")
     assert done.code == WORKED and await client.keys() == ["lock:purchase:fresh"]
+    assert done.document["unrecorded"].startswith("nothing of it is on record: ")
+    await client.set("lock:purchase:old-0", "1700000000000")
+    done = await shell.run("locks.flush", "purchase", "--confirm", "f", "--unrecorded")
+    assert done.code == WORKED and "NOT RECORDED: nothing of it is on record: " in done.out
 
 
 async def test_the_actions_are_listed_by_their_stable_names(providers: Shell) -> None:

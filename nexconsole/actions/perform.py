@@ -48,6 +48,7 @@ class Performance:
     verdict: Verdict | None = None
     stopped: str | None = None
     doubt: str = ""
+    unrecorded: str = ""  # what of it is not on record, and why
     intent: str | None = None  # the id of the intent's entry
 
 
@@ -102,10 +103,10 @@ async def perform(action: Action, arguments: Mapping[str, str], context: Context
         console.show(done)
     assert done.outcome is not None
     if done.outcome.state in ("refused", "failed"):
-        return done
+        return replace(done, unrecorded=record.missing)
     verdict = await _verify(action, plan, done.outcome, context)
     await record.after("verdict", {"verdict": verdict})
-    done = replace(done, intent=record.intent, verdict=verdict)
+    done = replace(done, intent=record.intent, verdict=verdict, unrecorded=record.missing)
     console.show(done)
     return done
 
@@ -166,7 +167,7 @@ async def _sent(action: Action, begun: Performance, lease: Lease, context: Conte
     lease.sending()
     outcome = await _execute(action, plan, context)
     await record.after("outcome", {"outcome": outcome})
-    return replace(begun, plan=plan, intent=record.intent, outcome=outcome)
+    return replace(begun, plan=plan, intent=record.intent, outcome=outcome, unrecorded=record.missing)
 
 
 async def _allowed(
@@ -274,6 +275,16 @@ class _Record:
         self.console = console
         self.intent: str | None = None
         self._left: list[tuple[str, Mapping[str, Any]]] = []
+        self._why = ""
+
+    @property
+    def missing(self) -> str:
+        """What is not on record by now, and why; "" where all of it is."""
+        if not self._left:
+            return ""
+        if self.intent is None:
+            return f"nothing of it is on record: {self._why}"
+        return f"its {' and '.join(dict.fromkeys(kind for kind, _ in self._left))} not on record: {self._why}"
 
     async def before(self, plan: Plan, proposal: str | None, context: Context) -> str | None:
         """The intent on disk before anything is sent, or leave to act unrecorded; else why nothing is sent."""
@@ -286,6 +297,7 @@ class _Record:
             if not await self.console.ask_unrecorded(str(error)):
                 return f"nothing was sent, because it could not be recorded: {error}"
             self._left.append(("intent", {**data, "late": True}))
+            self._why = str(error)
         return None
 
     async def after(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -299,5 +311,6 @@ class _Record:
                 else:
                     await self.console.record(kind, {"intent": self.intent, **data})
                 del self._left[0]
-        except JournalError:
+        except JournalError as error:
+            self._why = str(error)
             log.exception("the %s could not be recorded: %s", kind, data)
