@@ -90,7 +90,7 @@ async def _attempt(area: str, what: str, act: Callable[[], Awaitable[str]], advi
 
 
 PRIVILEGES_SQL = """
-SELECT current_user AS role, current_setting('server_version') AS version,
+SELECT current_user AS role, current_database() AS database, current_setting('server_version') AS version,
        coalesce((SELECT rolsuper FROM pg_roles WHERE rolname = current_user), false)
          OR pg_has_role(current_user, 'pg_read_all_stats', 'MEMBER') AS sees_all
 """
@@ -114,8 +114,13 @@ async def _postgres(sources: Sources, settings: Settings) -> AsyncIterator[Check
     async with postgres.read("the privileges query") as tx:
         who = await tx.row(PRIVILEGES_SQL)
         tables = {row["name"]: row for row in await tx.fetch(READABLE_SQL, list(TABLES))}
-    said = f"{postgres.address} answers in {postgres.health.latency_ms:.0f} ms, version {who['version']}"
-    yield Check(area="postgres", what="connection", state="ok", said=f"{said}, as role {who['role']}")
+    said = f"{postgres.answered} answers in {postgres.health.latency_ms:.0f} ms, version {who['version']}"
+    said += f", as role {who['role']} in database {who['database']}; {postgres.encryption}"
+    yield Check(area="postgres", what="connection", state="ok", said=said)
+    if postgres.unknown_parameters:
+        names = ", ".join(postgres.unknown_parameters)
+        said = f"the address has parameters that psql refuses and this console leaves out: {names}"
+        yield Check(area="postgres", what="address", state="warn", said=said, advice="remove what is misspelt")
     for table, columns in TABLES.items():
         try:
             types = await postgres.require(table, *columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -125,3 +126,16 @@ def test_no_secret_is_shown(config):
     shown = {key: value for key, value, _ in settings.load(path, environ={}).lines()}
     assert "hush" not in str(shown)
     assert shown["postgres.url"] == "postgresql://u:***@h/d?schema=public&password=***"
+
+
+@pytest.mark.parametrize("key", ["postgres.url", "redis.url", "prometheus.url", "api.url", "alertmanager.url"])
+@pytest.mark.parametrize(
+    "odd", ["http://u:p[w@h", "http://[::1", "http://u:\u2100@h", "http://h:99999999", "'http://h'"]
+)
+def test_an_address_that_no_parser_takes_is_a_sentence_of_its_key_and_never_a_traceback(config, key, odd):
+    table, _, name = key.partition(".")
+    path = config(f"[{table}]\n{name} = {json.dumps(odd)}\n")
+    try:
+        settings.load(path, environ={})
+    except SettingsError as error:
+        assert key in str(error)

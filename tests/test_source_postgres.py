@@ -19,7 +19,8 @@ from nexconsole.settings import Postgres as PostgresSettings
 from nexconsole.settings import Settings
 from nexconsole.signals import database as database_signal
 from nexconsole.signals import outbox, reservations
-from nexconsole.sources.postgres import CONNECTIONS, Postgres, parse_address
+from nexconsole.sources.postgres import CONNECTIONS, Postgres
+from nexconsole.sources.postgres_address import parse_address
 
 
 def test_the_pooler_address_of_the_samples_is_understood():
@@ -36,7 +37,7 @@ def test_the_pooler_address_of_the_samples_is_understood():
     ("url", "where"),
     [
         ("postgresql://u:p@ss@h:5433/d", "h:5433"),
-        ("postgres://u@[::1]:5434/d", "::1:5434"),
+        ("postgres://u@[::1]:5434/d", "[::1]:5434"),
         ("postgresql://u:p@a,b:6000/d", "a:5432,b:6000"),
         ("postgresql:///d?host=/run/pg", "/run/pg:5432"),
     ],

@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -238,7 +237,12 @@ def _check_url(key: str, url: str, origin: str) -> None:
                       "rediss+cluster", "unix"),
         "warroom.redis_url": ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix"),
     }.get(key, ("http", "https"))  # fmt: skip
-    if url and (urlsplit(url).scheme not in schemes or "://" not in url):
+    given = url.strip().partition("://")
+    if key == "postgres.url" and not given[1] and "=" in url:  # libpq's `host=... dbname=...`
+        return
+    if url and (given[0].lower() not in schemes or not given[1]):
+        if url.strip()[:1] in ("'", '"'):
+            raise SettingsError(f"{origin}: {key}: remove the quotes around the address, an env file keeps them")
         expected = " or ".join(f"{scheme}://" for scheme in schemes)
         raise SettingsError(f"{origin}: {key}: expected an address that begins with {expected}")
 

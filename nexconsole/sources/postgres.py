@@ -7,16 +7,15 @@ transaction mode gives each transaction another server session (facts 1.1, 8.1).
 from __future__ import annotations
 
 import asyncio
-import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from ..errors import BadAnswer, Denied, MissingSchema, SettingsError, SourceError, TimedOut, Unreachable
 from .clients import Clients
+from .postgres_address import Address, Host, parse_address
+from .postgres_tls import encryption, tls
 from .source import Source
 from .text import clean
 
@@ -26,71 +25,6 @@ if TYPE_CHECKING:
     from .. import settings
 
 CONNECTIONS = 2
-POOLER_PORT = 6543
-SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-
-
-@dataclass(frozen=True)
-class Address:
-    """A connection string taken apart. Parameters that are Prisma's or a pooler's own are left behind."""
-
-    hosts: tuple[str, ...]
-    ports: tuple[int, ...]
-    user: str | None
-    password: str | None
-    database: str | None
-    sslmode: str | None
-    schema: str
-    pooled: bool = False  # as far as the address tells: pgbouncer=true, or the poolers' port
-
-    def __str__(self) -> str:
-        return ",".join(f"{host}:{port}" for host, port in zip(self.hosts, self.ports, strict=True))
-
-
-def parse_address(url: str) -> Address:
-    """Take NexNum's connection string apart (facts 1.1); a password may hold an unescaped @.
-
-    Raises SettingsError when it is not one, without repeating it: it holds a password.
-    """
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("postgres", "postgresql", "prisma+postgres"):
-        raise SettingsError("postgres.url must begin with postgresql://")
-    login, at, places = parts.netloc.rpartition("@")
-    user, colon, password = login.partition(":")
-    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    hosts, ports = [], []
-    for place in (places or query.get("host", "")).split(","):
-        host, port = _split_port(place)
-        hosts.append(host or "localhost")
-        ports.append(port)
-    sslmode = query.get("sslmode")
-    if sslmode is not None and sslmode not in SSL_MODES:
-        raise SettingsError(f"postgres.url has sslmode={clean(sslmode, 30)}; it must be one of {', '.join(SSL_MODES)}")
-    return Address(
-        hosts=tuple(hosts),
-        ports=tuple(ports),
-        user=unquote(user) if at and user else None,
-        password=unquote(password) if colon else None,
-        database=unquote(parts.path.lstrip("/")) or None,
-        sslmode=sslmode,
-        schema=query.get("schema", "public"),
-        pooled=query.get("pgbouncer") == "true" or POOLER_PORT in ports,
-    )
-
-
-def _split_port(place: str) -> tuple[str, int]:
-    if place.startswith("["):  # [::1]:5432
-        host, _, port = place[1:].partition("]")
-        port = port.removeprefix(":")
-    elif place.startswith("/") or place.startswith("%2F"):  # a socket's folder
-        host, port = unquote(place), ""
-    else:
-        host, _, port = place.partition(":")
-    if port and not port.isdigit():
-        raise SettingsError(
-            "postgres.url has a port that is not a number: escape @, : and / in the password (%40, %3A, %2F)"
-        )
-    return host, int(port or 5432)
 
 
 class Read:
@@ -125,8 +59,9 @@ class Postgres(Source):
         lookup: Callable[[], Awaitable[str]] | None = None,
         origin: str = "postgres.url",
     ) -> None:
-        self._known = parse_address(settings.url) if settings.url else None
+        self._known = parse_address(settings.url, ca_file=settings.ca_file) if settings.url else None
         super().__init__(clients, str(self._known or origin))
+        self.answered = self.encryption = ""  # which host the newest connection leads to, and how it is secured
         self.settings = settings
         self.origin = origin
         self._lookup = lookup
@@ -228,6 +163,11 @@ class Postgres(Source):
         return None
 
     @property
+    def unknown_parameters(self) -> tuple[str, ...]:
+        """The address' parameters that nobody knows."""
+        return self._known.unknown if self._known else ()
+
+    @property
     def schema(self) -> str:
         """The schema that NexNum's tables lie in."""
         return self._known.schema if self._known else "public"
@@ -243,7 +183,7 @@ class Postgres(Source):
             if self._known is None:
                 assert self._lookup is not None
                 try:
-                    self._known = parse_address(await self._lookup())
+                    self._known = parse_address(await self._lookup(), ca_file=self.settings.ca_file)
                 except SettingsError as error:
                     raise SourceError(self.name, f"{self.origin} can't be used: {error}") from error
                 self.address = str(self._known)
@@ -276,39 +216,51 @@ class Postgres(Source):
         return connection
 
     async def connect(self) -> asyncpg.Connection:
-        """A new connection that is the caller's, to close as well; raises the client's errors (see explain)."""
+        """A new connection that is the caller's, to close as well; raises the client's errors (see explain).
+
+        Hosts are tried in their order, as libpq does: the next one where a host can't be reached or is not what
+        `target_session_attrs` asks for; a refused login is final.
+        """
         import asyncpg
 
         where = await self._located()
+        wanted = ("standby", "any") if where.sessions == "prefer-standby" else (where.sessions,)
+        hosts = [(host, session) for session in wanted for host in where.servers]
+        for number, (host, session) in enumerate(hosts, 1):
+            try:
+                connection = await self._connect_to(where, host, session)
+            except (OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched):
+                if number == len(hosts):
+                    raise
+                continue
+            self.answered, self.encryption = str(host), encryption(where, host)
+            return connection
+        raise AssertionError("unreachable")
+
+    async def _connect_to(self, where: Address, host: Host, session: str) -> asyncpg.Connection:
+        import asyncpg
+
+        dsn, context = tls(where, host)
+        options = {"options": where.options} if where.options else {}
         try:
             return await asyncpg.connect(
-                host=list(where.hosts),
-                port=list(where.ports),
+                dsn,
+                host=host.place,
+                port=host.port,
                 user=where.user,
-                password=where.password,
+                password=where.password_for(host),
                 database=where.database,
-                ssl=self._tls(where),
+                ssl=context,
                 statement_cache_size=0,
-                server_settings={"application_name": "nexconsole"},
+                target_session_attrs=session,
+                server_settings={"application_name": "nexconsole"} | options,
             )
         except (AttributeError, LookupError, ValueError, struct.error) as error:
             # asyncpg's parser meets a stranger's bytes with whatever they happen to break.
             said = clean(error, 100)
             raise BadAnswer(
-                self.name, f"postgres at {self.address} does not speak Postgres' protocol ({said}): check host and port"
+                self.name, f"postgres at {host} does not speak Postgres' protocol ({said}): check host and port"
             ) from error
-
-    def _tls(self, where: Address) -> str | ssl.SSLContext | None:
-        """asyncpg knows the modes by name; a CA of one's own needs a context."""
-        mode = where.sslmode
-        if not self.settings.ca_file or mode not in ("verify-ca", "verify-full"):
-            return mode
-        try:
-            context = ssl.create_default_context(cafile=self.settings.ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise Unreachable(self.name, f"postgres.ca_file {self.settings.ca_file}: {clean(error, 200)}") from error
-        context.check_hostname = mode == "verify-full"
-        return context
 
 
 # information_schema shows only what the role may use and is slow; the catalogue is neither.
