@@ -24,18 +24,24 @@ def main() -> None:
     os.environ.setdefault("ESCDELAY", "40")
     arguments = sys.argv[1:]
     first = arguments[0] if arguments else _CONSOLE
-    opens = (first == _CONSOLE or first.startswith("--")) and not {"--help", "-h", "--version"}.intersection(arguments)
-    splash = opens and os.isatty(0) and os.isatty(1)
-    if splash:
+    opens = (first == _CONSOLE or first.startswith("-")) and not {"--help", "-h", "--version"}.intersection(arguments)
+    splash = False
+    if opens and not os.environ.get("TEXTUAL_DRIVER"):  # `serve` has a browser for it
+        from .terminal import why_not
+
+        if refused := why_not():
+            sys.stderr.write(f"nexconsole: {refused}\n")
+            sys.exit(2)
+        splash = True
         _splash()
         gc.disable()  # until the screen stands: what is imported is here to stay
         import signal
 
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, _ended)
     try:
         from .cli import run
-    except SystemExit:  # a signal, while nothing stood yet that would leave the splash
+    except BaseException:  # a signal or a broken installation, while nothing stood yet that would leave the splash
         os.write(1, b"\x1b[?1049l" * splash)
         raise
     sys.exit(run(arguments, splash=splash))

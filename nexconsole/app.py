@@ -48,6 +48,7 @@ TERMINAL_S = 1.0  # how often it is looked at whether the terminal is still ther
 CLOSE_S = 0.5  # how long leaving may wait for connections to say goodbye
 SWITCH_S = 0.001  # a thread that imports or decodes lets the screen have its turn after so long
 MASKED = "# copied from a shared screen: what stands in ‹› is masked"
+ENDING = (signals_of_the_system.SIGTERM, signals_of_the_system.SIGHUP, signals_of_the_system.SIGINT)
 LOOKING = ("help", "journal", "logs", "next_theme", "quit", "help_quit", "command_palette")
 # Of our own, imported in a thread once the first frame stands; on the loop they would hold up keys for 150 ms.
 BEHIND = ("signals", "severity", *(f"sources.{name}" for name in NAMES))
@@ -135,7 +136,7 @@ class NexConsole(FrugalApp):
         """As Textual's, with the signals in our hands before the terminal is."""
         if threading.current_thread() is threading.main_thread():
             loop = asyncio.get_running_loop()
-            for number in (signals_of_the_system.SIGTERM, signals_of_the_system.SIGHUP):
+            for number in ENDING:
                 loop.add_signal_handler(number, self._leave, number)
         return await super().run_async(*args, **options)
 
@@ -281,6 +282,8 @@ class NexConsole(FrugalApp):
             self.workers.cancel_group(self, EVENTS.name)
 
     async def on_unmount(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().remove_signal_handler(signals_of_the_system.SIGINT)  # now it leaves at once
         CURTAIN.lift()
         if "desk" in self.__dict__:
             await self.desk.close(_say_waiting)

@@ -8,10 +8,10 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
-from . import diagnostics, printing, settings
-from .errors import NexConsoleError, SettingsError
+from . import diagnostics, printing, settings, terminal
+from .errors import NexConsoleError, SettingsError, TerminalError
 
 USAGE = 2
 
@@ -32,7 +32,7 @@ def run(arguments: Sequence[str], splash: bool = False) -> int:
         _leave_splash(splash)
         splash = False
         print(f"nexconsole: {error}", file=sys.stderr)
-        return USAGE if isinstance(error, SettingsError) else 1
+        return USAGE if isinstance(error, SettingsError | TerminalError) else 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     finally:  # also for a bug, or argparse's exit
@@ -69,6 +69,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return _parser().parse_args(arguments)
 
 
+class ConsoleParser(argparse.ArgumentParser):
+    """Raises what argparse would print, which nobody would see while the splash stands."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message}: `nexconsole --help` lists what there is")
+
+
 class Version(argparse.Action):
     """Looks the version up only when it is asked for: that reads the installed package's metadata."""
 
@@ -93,7 +100,7 @@ def _flags() -> argparse.ArgumentParser:
 
 def _console_parser() -> argparse.ArgumentParser:
     """The console's own flags alone: what the other commands need is not imported on its way."""
-    parser = argparse.ArgumentParser(prog="nexconsole", parents=[_flags()])
+    parser = ConsoleParser(prog="nexconsole", parents=[_flags()])
     parser.add_argument("command")
     _add_view(parser)
     return parser
@@ -185,10 +192,11 @@ def _console(options: argparse.Namespace) -> int:
 
 
 def _need_terminal() -> None:
+    """Raises TerminalError where the console can't be shown; nothing has been drawn by then."""
     if os.environ.get("TEXTUAL_DRIVER"):  # `serve` has a browser for it
         return
-    if not (os.isatty(0) and os.isatty(1)):
-        raise NexConsoleError("the console needs a terminal (ssh -t gives one); `nexconsole status` needs none")
+    if refused := terminal.why_not():
+        raise TerminalError(refused)
     if not os.isatty(2):
         os.dup2(1, 2)  # Textual draws on the standard error
 
@@ -215,7 +223,10 @@ def _open_sources(chosen: settings.Settings) -> Any:
 
 
 def _drill(options: argparse.Namespace) -> int:
-    from . import rehearsal
+    from . import drill, rehearsal
+
+    if options.scenario in drill.SCENARIOS and not (options.list or options.world):
+        _need_terminal()  # before a world is staged in vain
 
     def settings_on(world: Mapping[str, str]) -> settings.Settings:
         return settings.load(None, _given(options), world).settings

@@ -95,3 +95,7 @@ class JournalError(NexConsoleError):
 
 class FileError(NexConsoleError):
     """A file that the console keeps for people could not be written or read."""
+
+
+class TerminalError(NexConsoleError):
+    """The terminal can't show the console."""

@@ -207,7 +207,7 @@ def test_settings_shows_where_each_value_came_from_and_no_secret(world):
         (["status", "--watch", "nan"], {}, 3, "give 1 to 3600 seconds"),
         (["status", "--watch", "--format", "prometheus"], {}, 3, "--watch prints lines"),
         (["drill", "no-such-incident"], {}, 1, "provider-outage"),
-        ([], {}, 1, "needs a terminal"),
+        ([], {}, 2, "needs a terminal"),
     ],
 )
 def test_what_is_asked_wrongly_is_explained_in_a_line(arguments, environment, code, said):

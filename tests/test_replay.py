@@ -422,7 +422,7 @@ async def test_the_command_lists_what_was_recorded_and_refuses_in_a_sentence(fol
     assert path.returncode == 1 and "there is no recording" in path.stderr
     assert speed.returncode == 2 and "give 0.5 to 64" in speed.stderr
     assert moment.returncode == 2 and "--at x" in moment.stderr
-    assert terminal.returncode == 1 and "needs a terminal" in terminal.stderr
+    assert terminal.returncode == 2 and "needs a terminal" in terminal.stderr
     assert rubbish.returncode == 1 and "holds no reading" in rubbish.stderr
     assert not any("Traceback" in one.stderr for one in (listing, absent, path, speed, moment, terminal, rubbish))
 

@@ -30,6 +30,15 @@ class KeysTogether:
     exit_event: Event
     process_message: Callable[[Message], None]
     _debug: bool
+    _size: tuple[int, int] | None
+    _get_terminal_size: Callable[[], tuple[int, int]]
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        if self._size is None:
+            # Else Rich is asked first, who takes 80 by 25 for what says no size: the screen would be laid out for ever
+            # for the one and for the other in turn.
+            self._size = self._get_terminal_size()
 
     def run_input_thread(self) -> None:
         """Until `exit_event` is set."""
