@@ -133,6 +133,46 @@ def test_two_faults_have_two_courses_and_one_that_never_began_has_none():
     assert second.recover.after == minutes(4.5)
 
 
+def broken_again() -> Story:
+    """Handled, and two minutes after it was calm it fails again."""
+    story = handled()
+    story.tell(Kind.NOTE, {"text": "is it over?"})
+    story.tell(Kind.SEVERITY, {"level": "SEV-1", "because": ["31 % fail"]})
+    return story
+
+
+def test_a_calm_that_did_not_last_is_told_with_its_time():
+    found = scored(broken_again())
+    (course,) = found.courses
+    assert course.recover is None
+    assert [(one.after, one.lasted) for one in course.relapses] == [(minutes(8), minutes(2))]
+    told = " ".join(debriefing.as_text(found, {"scenario": "s", "seed": 1}, columns=400).split())
+    assert "calm after 8 min for 2 min, then broken again" in told
+    assert "never" not in told
+    document = json.loads(debriefing.as_json(found, {"scenario": "s", "seed": 1}))
+    assert document["faults"][0]["relapses"] == [{"calm_after": 480.0, "seconds": 120.0}]
+    assert document["faults"][0]["seconds_to"]["recover"] is None
+
+
+def test_what_another_fault_broke_again_was_calm_for_good_as_far_as_the_first_is_concerned():
+    later = replace(STOPPED, began_at=START + minutes(9))
+    first, second = scored(broken_again(), OUTAGE, later).courses
+    assert (first.recover.after, first.relapses) == (minutes(8), ())
+    assert (second.recover, second.relapses) == (None, ())
+    earlier = replace(STOPPED, began_at=START + minutes(7.9))
+    first, _ = scored(broken_again(), OUTAGE, earlier).courses
+    assert first.recover is None and len(first.relapses) == 1
+
+
+def test_a_second_calm_that_lasts_is_the_one_that_counts():
+    story = broken_again()
+    story.tell(Kind.SEVERITY, {"level": "none", "because": []})
+    (course,) = scored(story).courses
+    assert course.recover.after == minutes(11)
+    assert len(course.relapses) == 1
+    assert "then broken again" not in debriefing.as_text(scored(story), {"scenario": "s", "seed": 1}, columns=400)
+
+
 def test_while_one_fault_is_felt_only_what_is_about_the_other_shows_that_it_was_noticed():
     story = handled()
     story.tell(Kind.SEVERITY, {"level": "SEV-1", "because": ["31 % fail"]})

@@ -40,6 +40,17 @@ def _after(incident: Incident, moments: Sequence[datetime]) -> timedelta | None:
     return min(moments) - incident.since if moments and incident.since else None
 
 
+def calm_spells(incident: Incident) -> list[tuple[datetime, datetime | None]]:
+    """From when until when the severity was none after it had risen; None where it stayed so."""
+    levels = incident.levels
+    spells = []
+    for number, level in enumerate(levels):
+        if level.level == CALM and number and levels[number - 1].level != CALM:
+            rises = (later.at for later in levels[number + 1 :] if later.level != CALM)
+            spells.append((level.at, next(rises, None)))
+    return spells
+
+
 def recovered(incident: Incident) -> datetime | None:
     """When the severity went back to none and stayed there; None where it did not, or never rose."""
     levels = incident.levels

@@ -95,7 +95,12 @@ def _effects(found: Score) -> Iterator[str]:
 def _times(course: Course) -> str:
     marks = {"noticed": course.detect, "named": course.diagnose, "helped": course.mitigate, "calm": course.recover}
     parts = [_reached(word, mark) for word, mark in marks.items() if mark is not None]
-    missing = [word for word, mark in marks.items() if mark is None]
+    if course.recover is None:
+        parts += [
+            f"calm after {_together(one.after)} for {_together(one.lasted)}, then broken again"
+            for one in course.relapses[-1:]
+        ]
+    missing = [word for word, mark in marks.items() if mark is None and not (word == "calm" and course.relapses)]
     if missing:
         parts.append(f"never {' or '.join(filter(None, (', '.join(missing[:-1]), missing[-1])))}")
     ended = course.fault.ended_at
@@ -137,6 +142,10 @@ def as_json(found: Score, record: Mapping[str, Any]) -> str:
                         ("recover", one.recover),
                     )
                 },
+                "relapses": [
+                    {"calm_after": each.after.total_seconds(), "seconds": each.lasted.total_seconds()}
+                    for each in one.relapses
+                ],
             }
             for one in found.courses
         ],

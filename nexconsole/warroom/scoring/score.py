@@ -12,7 +12,7 @@ from ...text.units import duration
 from ..incident import CALM, Incident, Step
 from ..standing import Standing
 from ..taking import Taken
-from ..times import recovered
+from ..times import calm_spells, recovered
 
 HELPED, NOTHING, HARM, REFUSED, FAILED, UNKNOWN = "helped", "did nothing", "did harm", "refused", "failed", "unknown"
 EFFECTS = (HELPED, NOTHING, HARM, REFUSED, FAILED, UNKNOWN)
@@ -46,13 +46,22 @@ class Reached:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Relapse:
+    """A calm that did not last: after how long it came, and for how long it was."""
+
+    after: timedelta
+    lasted: timedelta
+
+
+@dataclass(frozen=True, kw_only=True)
 class Course:
     """One fault from where it counts: its beginning, or the console's opening if that came later.
 
     detect: the first severity on record or the first look, whichever came first; while another fault is still felt only
     what is about this one. diagnose: the first answer or action
     that names the right scenario and target. mitigate: the first right action whose verdict was: worked. recover: the
-    severity back to none for good. None where that never came.
+    severity back to none for good, or until another fault began. None where that never came.
+    relapses: when it was calm and broken again, though no other fault had begun.
     """
 
     fault: Diagnosis
@@ -61,6 +70,7 @@ class Course:
     diagnose: Reached | None
     mitigate: Reached | None
     recover: Reached | None
+    relapses: tuple[Relapse, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +120,7 @@ def _course(incident: Incident, fault: Diagnosis, since: datetime, faults: Seque
         at, what, by = min(after)
         return Reached(after=at - since, what=what, by=by)
 
-    calm = recovered(incident)
+    calm, relapses = _calms(incident, fault, since, faults)
     return Course(
         fault=fault,
         since=since,
@@ -118,7 +128,23 @@ def _course(incident: Incident, fault: Diagnosis, since: datetime, faults: Seque
         diagnose=first(_namings(incident, fault)),
         mitigate=first(_remedies(incident, fault)),
         recover=first(iter([(calm, "", "")] if calm else [])),
+        relapses=relapses,
     )
+
+
+def _calms(
+    incident: Incident, fault: Diagnosis, since: datetime, faults: Sequence[Diagnosis]
+) -> tuple[datetime | None, tuple[Relapse, ...]]:
+    """When it was calm for good, as far as this fault is concerned, and when it was so for a while."""
+    relapses = []
+    for begin, end in calm_spells(incident):
+        if begin < since:
+            continue
+        others = (other.began_at for other in faults if other is not fault)
+        if end is None or any(begin <= began <= end for began in others):
+            return begin, tuple(relapses)
+        relapses.append(Relapse(after=begin - since, lasted=end - begin))
+    return recovered(incident), tuple(relapses)
 
 
 def _signs(incident: Incident) -> Iterator[tuple[datetime, str, str]]:
