@@ -329,6 +329,30 @@ def test_a_branch_that_was_taken_stays_when_its_own_success_ends_its_condition()
     assert (attempts.applies, attempts.answer.text) == (True, "0 purchases from smsbower tried in 5 min")
 
 
+def test_numbers_that_heal_open_no_other_branch_beside_the_one_that_was_taken():
+    failing = readings(transactions=replace(OUTAGE, scope=Scope(verdict="all", because="all three fail")))
+    before = tree("high-purchase-failure-rate", failing)
+    assert before["if-transactions.scope-is-all"].applies is True
+    taken = {before["if-transactions.scope-is-all"].step.id: {}}
+    healing = readings(transactions=replace(OUTAGE, scope=Scope(verdict="some", because="two of three fail")))
+    assert tree("high-purchase-failure-rate", healing)["if-transactions.scope-is-some"].applies is True
+    nodes = tree("high-purchase-failure-rate", healing, taken=taken)
+    assert nodes["if-transactions.scope-is-all"].applies is True
+    other = nodes["if-transactions.scope-is-some"]
+    assert other.applies is False
+    assert other.because.startswith('the branch for "all providers fail" was taken; by now some of the providers')
+    both = taken | {other.step.id: {}}  # somebody goes down the other one all the same
+    assert tree("high-purchase-failure-rate", healing, taken=both)["if-transactions.scope-is-some"].applies is True
+
+
+def test_a_taken_branch_closes_none_that_asks_something_else():
+    before = tree("high-purchase-failure-rate", readings(transactions=OUTAGE))
+    one = before["if-transactions.scope-is-one"].step.id
+    world = readings(transactions=OUTAGE, circuits=Circuits(providers=(circuit("a", "open"),)))
+    nodes = tree("high-purchase-failure-rate", world, taken={one: {"provider": "smsbower"}})
+    assert nodes["if-transactions.scope-is-one/if-providers.healthy-is-0"].applies is True
+
+
 def test_a_look_that_was_settled_keeps_the_name_that_it_gave():
     flapping = readings(
         circuits=Circuits(providers=(circuit("a", flapping=True), circuit("b")), pods=1, pods_followed=1)

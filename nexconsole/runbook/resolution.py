@@ -5,7 +5,7 @@ Truth has three values. What is not known is None: it greys no branch and picks 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -100,7 +100,8 @@ def resolve(
 
     `taken`: the branches and looks that were settled, by id, with the names that they gave then (`given`). A
     taken branch applies whatever the numbers say by now: disabling the one provider that fails makes its own
-    condition false, and what remains to be done there must not grey out, nor forget the provider.
+    condition false, and what remains to be done there must not grey out, nor forget the provider. Nor does the branch
+    for another answer to the same question open then: numbers that heal pass through it.
     """
     return World(readings, settings, now, answers, taken).nodes(scenario.steps, _Known(), True, "")
 
@@ -213,11 +214,14 @@ class World:
     def nodes(
         self, steps: tuple[Step | Branch, ...], known: _Known, applies: bool | None, because: str
     ) -> tuple[Node, ...]:
-        return tuple(self._node(step, known, applies, because) for step in steps)
+        taken = [step for step in steps if isinstance(step, Branch) and step.id in self.taken]
+        return tuple(self._node(step, known, applies, because, taken) for step in steps)
 
-    def _node(self, step: Step | Branch, known: _Known, applies: bool | None, because: str) -> Node:
+    def _node(
+        self, step: Step | Branch, known: _Known, applies: bool | None, because: str, taken: Sequence[Branch]
+    ) -> Node:
         if isinstance(step, Branch):
-            return self._branch(step, known, applies, because)
+            return self._branch(step, known, applies, because, taken)
         if step.kind == "ask":
             question, answered = step.question or Question(), self.answers.get(step.id)
             if question.name:
@@ -249,7 +253,9 @@ class World:
     def _keep(self, id: str, known: _Known) -> None:
         known.kept |= self.taken.get(id, {})
 
-    def _branch(self, branch: Branch, known: _Known, applies: bool | None, because: str) -> Node:
+    def _branch(
+        self, branch: Branch, known: _Known, applies: bool | None, because: str, taken: Sequence[Branch]
+    ) -> Node:
         truth = self.truth(branch.condition, known)
         inner = known.inner()
         for part in branch.condition.parts:
@@ -258,11 +264,22 @@ class World:
         own, why = applies, because
         if applies is not False and (applies or truth.holds is False):
             own, why = truth.holds, truth.because
+        instead = next((other for other in taken if _excludes(other, branch)), None)
         if branch.id in self.taken:
             own, why = True, "this branch was taken"
+        elif instead is not None and applies is not False:
+            own, why = False, f'the branch for "{instead.title}" was taken; by now {truth.because}'
         self._keep(branch.id, inner)
         nodes = self.nodes(branch.steps, inner, own, why)
         return Node(step=branch, applies=own, because=why, truth=truth, nodes=nodes)
+
+
+def _excludes(one: Branch, other: Branch) -> bool:
+    """Whether both ask the same for different answers, such as one provider or all: only one of them is gone down."""
+    first, second = one.condition.parts, other.condition.parts
+    if len(first) != 1 or len(second) != 1 or first[0].call != second[0].call:
+        return False
+    return first[0].operator == second[0].operator == "is" and first[0].value != second[0].value
 
 
 def _compare(value: float | str | bool | None, part: Comparison) -> bool | None:
