@@ -309,10 +309,10 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     names: set[str] = set()
     send = podlogs.send
 
-    async def answer(request, log, asked):
+    async def answer(request, log, asked, *more):
         if request.match_info.get("name") in names or any(name in request.path for name in names):
             await asyncio.Event().wait()
-        return await send(request, log, asked)
+        return await send(request, log, asked, *more)
 
     monkeypatch.setattr(podlogs, "send", answer)
     monkeypatch.setattr(logs, "ANSWER_S", 0.2)
@@ -341,10 +341,10 @@ async def test_a_container_that_says_nothing_is_followed_once_its_kubelet_has_an
     """A real API server's answer begins only with the next line."""
     send = podlogs.send
 
-    async def silent(request, log, asked):
+    async def silent(request, log, asked, *more):
         if asked.follow:
             await asyncio.Event().wait()
-        return await send(request, log, asked)
+        return await send(request, log, asked, *more)
 
     monkeypatch.setattr(podlogs, "send", silent)
     source = small.source()

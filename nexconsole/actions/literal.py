@@ -111,7 +111,7 @@ def kubectl(settings: Settings, *command: str) -> str:
         files = ()
     with contextlib.suppress(SourceError):  # as far as it can be told while the kubeconfig can't be used
         if where.kubeconfig:
-            access = cluster_access.access(where)
+            access = cluster_access.access(where, cluster_access.RECENT_S)
             files, context, as_whom = access.files, access.context, access.acting_as
     words = ["kubectl", *(("--context", context) if context else ()), "-n", cluster_access.namespace(where)]
     words += [f"--as={as_whom.user}"] if as_whom.user else []

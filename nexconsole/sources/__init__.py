@@ -47,7 +47,8 @@ class Sources:
         self._opened = opened
 
     def has(self, name: str) -> bool:
-        return name in self._opened
+        """Whether it is configured; one that nobody named and that turned out to be somebody else's is not."""
+        return name in self._opened and self._opened[name].health.configured
 
     def _get(self, name: str) -> Source:
         if name not in self._opened:

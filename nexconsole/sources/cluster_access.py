@@ -7,6 +7,7 @@ console and each kubectl line that it prints act on the same one.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,27 +118,30 @@ class Access:
 
 
 _began_with: dict[tuple[str, str], str] = {}  # (the setting, its context) -> the context that this process keeps
-_known: dict[tuple[str, str, str], tuple[object, Access]] = {}
+_known: dict[tuple[str, str, str], tuple[float, object, Access]] = {}
+RECENT_S = 10.0  # what the connection has looked at within it will do for words and commands
 
 
-def access(chosen: settings.Kubernetes) -> Access:
-    """What the settings and the kubeconfig say now. Raises SourceError with file and key.
+def access(chosen: settings.Kubernetes, max_age_s: float = 0.0) -> Access:
+    """What the settings and the kubeconfig say now, or said `max_age_s` seconds ago. Raises SourceError with file and
+    key.
 
-    Reads files only where one of them has changed since it was last asked.
+    Reads files only where one of them has changed. A file system may hang: the connection asks from a thread.
     """
     key = (chosen.kubeconfig, chosen.context, chosen.namespace)
+    now = time.monotonic()
+    if key in _known and now - _known[key][0] < max_age_s:
+        return _known[key][2]
     signature = _signature(chosen.kubeconfig)
-    if key in _known and _known[key][0] == signature:
-        return _known[key][1]
-    found = _find(chosen)
-    _known[key] = (signature, found)
+    found = _known[key][2] if key in _known and _known[key][1] == signature else _find(chosen)
+    _known[key] = (now, signature, found)
     return found
 
 
 def namespace(chosen: settings.Kubernetes) -> str:
     """The namespace in words and commands; the settings' or "default" while the kubeconfig can't be used."""
     try:
-        return access(chosen).namespace
+        return access(chosen, RECENT_S).namespace
     except SourceError:
         return chosen.namespace or "default"
 

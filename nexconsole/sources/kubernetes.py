@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .. import settings
 
 LARGEST_ANSWER = 64 << 20
+ELSEWHERE_S = 30.0  # a cluster that nobody named and that has no NexNum is asked again no more often than this
 
 T = TypeVar("T", bound=Object)
 
@@ -68,6 +69,7 @@ class Kubernetes(Source):
         self._listing = asyncio.Lock()
         self._listed: tuple[float, LabelledPods] = (0.0, LabelledPods())
         self._deployment: Deployment | None = None
+        self._not_ours: tuple[float, NotConfigured] | None = None
         self._owners = Owners(settings.deployment, self._sets)
 
     def twin(self, timeout_s: float) -> Kubernetes:
@@ -94,20 +96,25 @@ class Kubernetes(Source):
     async def deployment(self) -> Deployment:
         """The deployment that the settings name."""
         name = self.settings.deployment
+        if self._not_ours is not None and time.monotonic() < self._not_ours[0]:
+            raise self._not_ours[1]
         try:
             async with self.exchange(self.settings.timeout_s, "the deployment query"):
                 path = self._path("apis/apps/v1", "deployments", name)
                 self._deployment = await self._read(path, Deployment, "get", "deployments.apps", name)
         except SourceError as error:
             if self._deployment is None and cluster_access.implicit(self.settings) and isinstance(error, Missing):
-                raise self._not_ours(error) from error
+                raise self._elsewhere(error) from error
             raise
         return self._deployment
 
-    def _not_ours(self, error: SourceError) -> NotConfigured:
+    def _elsewhere(self, error: SourceError) -> NotConfigured:
         """Nobody has named this cluster, and what is looked for is not there: it is another one's."""
         self.health = SourceHealth(name=self.name, configured=False)
-        return NotConfigured(self.name, f"kubernetes is not configured, and what kubectl uses ({self.access}): {error}")
+        said = f"kubernetes is not configured, and what kubectl uses ({self.access}): {error}"
+        absent = NotConfigured(self.name, said)
+        self._not_ours = (time.monotonic() + ELSEWHERE_S, absent)
+        return absent
 
     async def pods(self, max_age_s: float = 0.0) -> tuple[Pod, ...]:
         """The deployment's own pods that have not ended, those that are ending among them; a list of `max_age_s`
@@ -266,6 +273,9 @@ class Kubernetes(Source):
         """As every source's, once the kubeconfig is read and its credentials are there: they have their own limit."""
         try:
             await self.ready(timeout_s)
+        except NotConfigured:
+            self.health = SourceHealth(name=self.name, configured=False)
+            raise
         except SourceError as error:
             raise self._failed(error, error) from error.__cause__
         async with super().exchange(timeout_s, what):

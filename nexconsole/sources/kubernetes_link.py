@@ -7,14 +7,16 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import NotConfigured, SourceError
+from ..errors import NotConfigured, SourceError, TimedOut
 from . import cluster_access, kubernetes_session
 from .cluster_access import Access
 from .kubernetes_login import Credentials, Keyring
+from .threads import AllHang, Threads
 
 if TYPE_CHECKING:
     import aiohttp
@@ -22,13 +24,16 @@ if TYPE_CHECKING:
 
     from .. import settings
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0  # whether the kubeconfig has changed is looked at no more often than this
 
 
 class Link:
-    """`access` is what it was made from; None before the first time."""
+    """`access` is what it was made from; None before the first time. With somebody else's `keyring` it is an action's:
+    nothing is ever sent a second time by it."""
 
     def __init__(self, chosen: settings.Kubernetes, keyring: Keyring | None = None) -> None:
         self.settings = chosen
@@ -39,6 +44,7 @@ class Link:
         self._made_of: tuple[Access, object] | None = None
         self._looked_at = -inf
         self._making = asyncio.Lock()
+        self._threads = Threads(2, "kubeconfig")
 
     @property
     def credentials(self) -> Credentials:
@@ -98,6 +104,7 @@ class Link:
         self.credentials.refuse(error)
 
     async def close(self) -> None:
+        self._threads.close()
         if self._owns_keyring:
             self.keyring.close()
         client, self._client = self._client, None
@@ -109,7 +116,9 @@ class Link:
         if time.monotonic() - self._looked_at < LOOK_EVERY_S and self.access is not None:
             return
         try:
-            self.access = await asyncio.to_thread(cluster_access.access, self.settings)
+            self.access = await self._in_thread(partial(cluster_access.access, self.settings), "the kubeconfig")
+        except TimedOut:
+            raise
         except SourceError as error:
             if cluster_access.implicit(self.settings):
                 raise NotConfigured(
@@ -120,10 +129,22 @@ class Link:
             log.warning("the cluster stays as it was: %s", error)
         self._looked_at = time.monotonic()
 
+    async def _in_thread(self, read: Callable[[], T], what: str) -> T:
+        """What `read` makes of files, which may lie on a file system that hangs."""
+        limit = self.settings.timeout_s
+        try:
+            async with asyncio.timeout(limit):
+                return await self._threads.run(read, limit)
+        except (TimeoutError, AllHang) as error:
+            sentence = f"{what} could not be read within {limit:g} s: does a file system hang?"
+            raise TimedOut("kubernetes", sentence) from error
+
     async def _make(self, access: Access, certificate: tuple[str, str] | None) -> None:
-        context = await asyncio.to_thread(kubernetes_session.tls, access, certificate)
+        context = await self._in_thread(partial(kubernetes_session.tls, access, certificate), "its certificates")
         proxy = kubernetes_session.proxy_of(access, os.environ)
-        made = await kubernetes_session.open_client(access, context, proxy, self.settings.follow_pods + 10)
+        made = await kubernetes_session.open_client(
+            access, context, proxy, self.settings.follow_pods + 10, resends=self._owns_keyring
+        )
         old, self._client, self._made_of = self._client, made, (access, certificate)
         if old is not None:
             await old.close()

@@ -28,8 +28,13 @@ STREAM_BUFFER = 1 << 16  # a followed log holds at most twice this, then the far
 LARGEST_PEM = 4 << 20
 
 
-async def open_client(access: Access, context: ssl.SSLContext, proxy: str, connections: int) -> ApiClient:
-    """The library's client on a session of ours."""
+async def open_client(
+    access: Access, context: ssl.SSLContext, proxy: str, connections: int, *, resends: bool
+) -> ApiClient:
+    """The library's client on a session of ours.
+
+    `resends`: whether what was asked on a connection that broke is asked again, as aiohttp does it with a DELETE, too.
+    """
     import aiohttp
     from kubernetes_asyncio import client
 
@@ -45,6 +50,7 @@ async def open_client(access: Access, context: ssl.SSLContext, proxy: str, conne
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=STREAM_BUFFER,
     )
+    rest.pool_manager._retry_connection = resends  # has no public name
     rest.proxy, rest.server_hostname = proxy or None, access.trust.server_name or None
     return made
 

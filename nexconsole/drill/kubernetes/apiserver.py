@@ -91,7 +91,7 @@ class ApiServer:
         target = _target(path)
         verb = target.verb(request)
         full = "/".join(part for part in (target.resource.plural, target.sub) if part)
-        if not user.may(verb, target.resource.group, full):
+        if not user.may(verb, target.resource.group, full, target.name):
             raise refusals.forbidden(user.name, verb, target.resource, target.name, target.sub, target.namespace)
         return await self._serve(request, target, verb, user)
 

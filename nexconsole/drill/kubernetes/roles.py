@@ -11,15 +11,18 @@ from .discovery import READ
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule as RBAC has it; `*` stands for everything, `pods/log` for a subresource."""
+    """A rule as RBAC has it; `*` stands for everything, `pods/log` for a subresource. `names` are resourceNames: where
+    there are any, the rule is for these objects alone, and for none that is not named."""
 
     verbs: tuple[str, ...]
     groups: tuple[str, ...]
     resources: tuple[str, ...]
+    names: tuple[str, ...] = ()
 
-    def allows(self, verb: str, group: str, resource: str) -> bool:
+    def allows(self, verb: str, group: str, resource: str, name: str) -> bool:
         wanted = ((self.verbs, verb), (self.groups, group), (self.resources, resource))
-        return all("*" in given or value in given for given, value in wanted)
+        named = not self.names or name in self.names
+        return named and all("*" in given or value in given for given, value in wanted)
 
 
 ANYONE = (
@@ -54,8 +57,8 @@ class User:
     name: str
     rules: tuple[Rule, ...]
 
-    def may(self, verb: str, group: str, resource: str) -> bool:
-        return any(rule.allows(verb, group, resource) for rule in (*self.rules, *ANYONE))
+    def may(self, verb: str, group: str, resource: str, name: str = "") -> bool:
+        return any(rule.allows(verb, group, resource, name) for rule in (*self.rules, *ANYONE))
 
 
 class Tokens:
@@ -81,7 +84,7 @@ def access_review(user: User, review: dict[str, Any]) -> dict[str, Any]:
         allowed = bool(spec.get("nonResourceAttributes")) and user.may("*", "*", "*")
     else:
         resource = "/".join(part for part in (asked.get("resource", ""), asked.get("subresource", "")) if part)
-        allowed = user.may(asked.get("verb", ""), asked.get("group", ""), resource)
+        allowed = user.may(asked.get("verb", ""), asked.get("group", ""), resource, asked.get("name", ""))
     status = {"allowed": allowed} | ({"reason": "RBAC: allowed by the drill's role"} if allowed else {})
     return {**_head("SelfSubjectAccessReview"), "spec": spec, "status": status}
 
@@ -90,6 +93,7 @@ def rules_review(user: User, review: dict[str, Any]) -> dict[str, Any]:
     """A SelfSubjectRulesReview answered."""
     rules = [
         {"verbs": list(rule.verbs), "apiGroups": list(rule.groups), "resources": list(rule.resources)}
+        | ({"resourceNames": list(rule.names)} if rule.names else {})
         for rule in (*user.rules, *ANYONE)
     ]
     open_to_all = {"verbs": ["get"], "nonResourceURLs": ["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/version"]}
