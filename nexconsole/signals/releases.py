@@ -41,7 +41,7 @@ class Release:
 
     @property
     def gone_back(self) -> bool:
-        """Whether the other release is the newer one, and was taken back; by the numbers, where both are of one second."""
+        """Whether the other release is the newer one and was taken back; by their numbers where the dates are one."""
         if self.before and self.withdrawn.startswith(f"{self.before} (revision "):
             return True
         return self.since is not None and self.before_since is not None and self.before_since > self.since
