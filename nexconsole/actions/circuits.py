@@ -13,13 +13,26 @@ from ..errors import ActionError, NotConfigured, SourceError
 from ..model import Reading
 from ..signals.circuits import Circuits, ProviderCircuit
 from ..signals.transactions import Transactions
+from ..text.lookalikes import look_alikes, marked
+from ..text.units import percent
 from . import literal
 from .action import Argument, Context, Suggestion, make_plan
 from .answers import unproven
 from .connections import admin_headers, send
 from .guards import fresh
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
-from .provider_rows import Row, api_guard, api_missing, api_path, circuit_of, find, read_table, unhealthy, value_of
+from .provider_rows import (
+    Row,
+    api_guard,
+    api_missing,
+    api_path,
+    circuit_of,
+    find,
+    keys_of,
+    read_table,
+    unhealthy,
+    value_of,
+)
 from .provider_rows import counts as count_attempts
 from .settlement import Found, settled
 from .watch import watch
@@ -51,14 +64,15 @@ class Breaker:
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
         """Close those whose shared breaker is open; open those whose attempts fail and whose breaker let them."""
         circuits = value_of(readings, "circuits", Circuits)
-        rates = _failing(readings, settings)
-        found = []
+        names = [one.name for one in (circuits.providers if circuits else ())]
+        keys, twins, found = keys_of(names), look_alikes(names), []
+        rates = {keys.get(name, name.lower()): rate for name, rate in _failing(readings, settings).items()}
         for one in circuits.providers if circuits else ():
-            shared, rate = _shared_of(one), rates.get(one.name.lower())
+            shared, rate, name = _shared_of(one), rates.get(keys[one.name]), marked(one.name, twins)
             if self.wanted == "closed" and shared in ("open", "half-open"):
-                title = f"Close the shared breaker of {one.name} - {shared} now"
+                title = f"Close the shared breaker of {name} - {shared} now"
             elif self.wanted == "open" and shared == "closed" and rate is not None and one.active is not False:
-                title = f"Open the shared breaker of {one.name} - {100 * rate:.0f} % failing"
+                title = f"Open the shared breaker of {name} - {percent(rate)} failing"
             else:
                 continue
             found.append(Suggestion(title=title, arguments={"provider": one.name}, weight=0.1))
@@ -212,10 +226,10 @@ def _shared_of(circuit: ProviderCircuit) -> str | None:
 
 
 def _failing(readings: Mapping[str, Reading], settings: Settings) -> dict[str, float]:
-    """Failure rates of those that fail, by name in lower case."""
+    """Failure rates of those that fail, by name."""
     transactions, rules = value_of(readings, "transactions", Transactions), settings.transactions
     return {
-        one.name.lower(): one.failure_rate
+        one.name: one.failure_rate
         for one in (transactions.providers if transactions else ())
         if one.failure_rate is not None
         and one.decided >= rules.provider_few
@@ -232,8 +246,9 @@ def _healthy(context: Context, row: Row) -> Guard:
         reason = f"do not close it: the own breakers of {len(opened)} pods are open, so its requests fail there"
         return Guard(name=name, level="block", reason=reason)
     transactions = value_of(readings, "transactions", Transactions)
-    found = next(
-        (p for p in (transactions.providers if transactions else ()) if p.name.lower() == row.name.lower()), None
+    alike = [p for p in (transactions.providers if transactions else ()) if p.name.lower() == row.name.lower()]
+    found = next((p for p in alike if p.id == row.id or p.name == row.name), None) or next(
+        (p for p in alike if not p.id), None
     )
     attempts = found.decided if found else 0
     if found is not None and attempts >= rules.provider_few and (found.failure_rate or 0) >= rules.provider_failing:

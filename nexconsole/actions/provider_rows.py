@@ -4,6 +4,7 @@ by which they can be changed here. (facts 1.2, 1.3, 5.2, contradictions 16 to 18
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +19,7 @@ from ..signals.counts import Counts, Traffic
 from ..signals.provider_names import known_names, provider_names
 from ..signals.transactions import Transactions
 from ..sources.text import clean
+from ..text.lookalikes import look_alikes
 from . import literal
 from .action import Context
 from .plan import Guard
@@ -41,10 +43,12 @@ class Row:
     name: str
     display_name: str
     active: bool
+    twin: str = ""  # a note where its name can be taken for another's
 
     def __str__(self) -> str:
         shown = clean(self.display_name, 60)
-        return self.name if shown.casefold() in ("", self.name.casefold()) else f"{self.name} ({shown})"
+        name = self.name if shown.casefold() in ("", self.name.casefold()) else f"{self.name} ({shown})"
+        return f"{name} ({self.twin})" if self.twin else name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +84,14 @@ async def read_table(context: Context) -> Table:
     display = "display_name" if "display_name" in columns else "''"
     async with postgres.read("the providers query") as tx:
         rows = await tx.fetch(f"SELECT id::text AS id, name, {display} AS shown, {table.flag} AS active FROM providers")
-    found = [Row(id=r["id"], name=r["name"], display_name=r["shown"] or "", active=bool(r["active"])) for r in rows]
+    twins = look_alikes(r["name"] for r in rows)
+    found = [
+        Row(
+            id=r["id"], name=r["name"], display_name=r["shown"] or "", active=bool(r["active"]),
+            twin=twins.get(r["name"], ""),
+        )
+        for r in rows
+    ]  # fmt: skip
     return replace(table, rows=found)
 
 
@@ -115,9 +126,16 @@ def value_of(readings: Mapping[str, Reading], name: str, kind: type[V]) -> V | N
     return reading.value if reading is not None and isinstance(reading.value, kind) else None
 
 
+def keys_of(names: Sequence[str]) -> dict[str, str]:
+    """Each name's key: itself in lower case, or as it is where another differs from it in case only."""
+    folded = Counter(name.lower() for name in set(names))
+    return {name: name if folded[name.lower()] > 1 else name.lower() for name in names}
+
+
 def circuit_of(readings: Mapping[str, Reading], name: str) -> ProviderCircuit | None:
     circuits = value_of(readings, "circuits", Circuits)
-    return next((one for one in circuits.providers if one.name.lower() == name.lower()), None) if circuits else None
+    found = [one for one in (circuits.providers if circuits else ()) if one.name.lower() == name.lower()]
+    return next((one for one in found if one.name == name), found[0] if found else None)
 
 
 async def counts(context: Context) -> Traffic | None:

@@ -14,7 +14,8 @@ from ..errors import ActionError
 from ..model import Reading
 from ..signals.circuits import Circuits
 from ..signals.transactions import Transactions
-from ..text.units import duration
+from ..text.lookalikes import look_alikes, marked
+from ..text.units import duration, percent
 from . import failure_rate_change, literal, provider_verdicts
 from .action import Argument, Context, Suggestion, make_plan
 from .answers import Reply, lost, unproven
@@ -40,6 +41,7 @@ from .provider_rows import (
     api_path,
     counts,
     find,
+    keys_of,
     live_numbers,
     read_table,
     unhealthy,
@@ -267,17 +269,21 @@ def _to_disable(readings: Mapping[str, Reading], settings: Settings) -> tuple[Su
         value_of(readings, "transactions", Transactions),
         value_of(readings, "circuits", Circuits),
     )
-    known = {one.name.lower(): one for one in circuits.providers} if circuits else {}
+    names = [one.name for one in circuits.providers] if circuits else []
+    keys, twins = keys_of(names), look_alikes(names)
+    known = {keys[one.name]: one for one in circuits.providers} if circuits else {}
     rules, found = settings.transactions, {}
     for one in transactions.providers if transactions else ():
         rate = one.failure_rate or 0.0
         if one.decided >= rules.provider_few and rate >= rules.provider_failing:
-            found[one.name.lower()] = (one.name, f"{100 * rate:.0f} % failing", rate)
+            found[keys.get(one.name, one.name.lower())] = (one.name, f"{percent(rate)} failing", rate)
     for name, circuit in known.items():
         if circuit.flapping and name not in found:
             found[name] = (circuit.name, "its circuit flaps", 0.2)
     return tuple(
-        Suggestion(title=f"Disable provider {shown} - {why}", arguments={"provider": shown}, weight=weight)
+        Suggestion(
+            title=f"Disable provider {marked(shown, twins)} - {why}", arguments={"provider": shown}, weight=weight
+        )
         for name, (shown, why, weight) in sorted(found.items(), key=lambda item: -item[1][2])
         if name not in known or known[name].active is not False
     )
@@ -285,8 +291,13 @@ def _to_disable(readings: Mapping[str, Reading], settings: Settings) -> tuple[Su
 
 def _to_enable(readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
     circuits = value_of(readings, "circuits", Circuits)
+    twins = look_alikes(one.name for one in (circuits.providers if circuits else ()))
     return tuple(
-        Suggestion(title=f"Enable provider {one.name} - disabled now", arguments={"provider": one.name}, weight=0.1)
+        Suggestion(
+            title=f"Enable provider {marked(one.name, twins)} - disabled now",
+            arguments={"provider": one.name},
+            weight=0.1,
+        )
         for one in (circuits.providers if circuits else ())
         if one.active is False
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..signals.reach import LINES_S, within
+from ..text.lookalikes import look_alikes, marked
 from ..text.units import clock, count, duration, several, since
 from ..widgets.cells import Line, Run, cells, column, cut_front, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
@@ -49,10 +50,11 @@ def brief(value: Circuits, space: Space) -> Line:
 
 def _listing(entries: list[Entry], space: Space) -> Listing | None:
     taken = _taken(space)
+    twins = look_alikes(provider.name for provider, holder in entries if holder is None)
 
     def draw(n: int) -> Line:
         provider, holder = entries[n]
-        return _row(provider, space, taken) if holder is None else _holder(holder, space, taken)
+        return _row(provider, space, taken, twins) if holder is None else _holder(holder, space, taken)
 
     keys = [f"{p.name}\0{h.kind}\0{h.where}" if h else p.name for p, h in entries]
     return Listing(keys, draw) if entries else None
@@ -99,14 +101,17 @@ def _summary(value: Circuits, space: Space) -> Line:
     return phrases(parts, space.width, ("  ", "muted"))
 
 
-def _row(provider: ProviderCircuit, space: Space, taken: datetime | None) -> Line:
+def _row(provider: ProviderCircuit, space: Space, taken: datetime | None, twins: Mapping[str, str]) -> Line:
     off = provider.active is False
     shape = "○" if off else SHAPES.get(provider.state, "?")
     wrong = not off and (provider.state in ("open", "half-open") or provider.flapping)
     ink = "warn" if wrong and space.ink == "text" else space.ink if wrong else "muted"
     wide = 26 if space.width >= 90 else 12 if space.width >= 50 else 11
-    name = column(plain(provider.name, 60), wide)
-    head = ((f"{shape} ", ink), (f"{name} ", "strong" if wrong else "muted" if off else "text"))
+    shown = plain(marked(provider.name, twins), 120)
+    twin = provider.name in twins
+    wide = max(wide, min(space.width // 2, cells(shown))) if twin else wide
+    named = "warn" if twin else "strong" if wrong else "muted" if off else "text"
+    head = ((f"{shape} ", ink), (f"{column(shown, wide)} ", named))
     return (*head, *phrases(_state(provider, space, taken, ink), space.width - wide - 3))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -258,12 +259,15 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
     lost = [pod.reads_backlog or parts.logs.is_lost(pod, monotonic) for pod in pods] if parts.logs else []
     views = [PodView(pod, rules, now, gone) for pod, gone in zip(pods, lost, strict=True)]
     ignored = {name.lower() for name in rules.ignore}
-    named = {one.name.lower(): one for one in parts.named}
+    named = [(one.name.lower(), one) for one in parts.named]  # two rows whose names differ in case only are two
+    known = Counter(key for key, _ in named)
     for key, traffic in history.traffic.items():
-        if key not in named:
-            named[key] = Named(name=traffic.name, id=None, active=None, display_name=None)
+        if key not in known:
+            named.append((key, Named(name=traffic.name, id=None, active=None, display_name=None)))
+    alike = [key for key, times in known.items() if times > 1 and key in history.traffic]
+    notes = [f"the logs do not tell apart the providers whose names are {key} but for case" for key in sorted(alike)]
     providers = []
-    for number, (key, one) in enumerate(named.items()):
+    for number, (key, one) in enumerate(named):
         if key not in ignored:
             shared = with_history(parts.shared.get(one.id or ""), one.id, history, now)
             provider = _provider(key, one, shared, views, history.traffic.get(key), rules, now)
@@ -278,7 +282,7 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
         source=", ".join(
             parts.logs_source if name == LOGS else name for name in sorted(parts.sources, key=ORDER.index)
         ),
-        notes=tuple(sorted(parts.notes)),  # they come in the order of the answers, which nobody should see
+        notes=tuple(sorted((*parts.notes, *notes))),  # they come in the order of the answers, which nobody should see
         providers=tuple(sorted(providers, key=_urgency)),
         pods_followed=sum(pod.is_followed for pod in pods),
         pods=parts.logs.pods if parts.logs else 0,

@@ -46,7 +46,7 @@ def _look_alikes(names: tuple[str, ...]) -> Mapping[str, str]:
     notes = {}
     for group in groups.values():
         if len(group) > 1:
-            plainest, *others = sorted(group, key=lambda name: (len(_strange(name)), name != name.casefold(), name))
+            plainest, *others = sorted(group, key=lambda name: (_odd(name), name != name.casefold(), name))
             notes[plainest] = f"look-alike of {', '.join(map(_seen, others[:2]))}{' and more' * (len(others) > 2)}"
             notes |= {other: f"look-alike of {_seen(plainest)}: {_difference(other, plainest)}" for other in others}
     return notes
@@ -59,6 +59,11 @@ def marked(name: str, notes: Mapping[str, str]) -> str:
 
 def _seen(name: str) -> str:
     return "".join(one for one in name if unicodedata.category(one) not in ("Cf", "Cc"))
+
+
+def _odd(name: str) -> int:
+    """How many of its characters are not the ones that they look like, whatever their case."""
+    return len(_strange(name)) + sum(one in _LETTERS or one in _DASHES for one in name.casefold() if one.isascii())
 
 
 def _strange(name: str) -> list[str]:

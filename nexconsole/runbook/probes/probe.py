@@ -50,13 +50,18 @@ class View:
         """Whether one of these names is the argument's, by name, display name or id, whatever the case.
 
         Metrics say a provider's name or its display name, health keys its id. (facts 7, 32; 8, 16)
+        Where providers' names differ in case only, the exact one is meant.
         """
+        circuits = self.other("circuits")
+        providers = circuits.providers if circuits is not None else ()
+        alike = [one for one in providers if one.name.casefold() == self.argument.casefold()]
+        if len(alike) > 1 and (meant := next((one for one in alike if one.name == self.argument), None)):
+            return meant.name in names or (meant.id is not None and meant.id in names)
         wanted = self.argument.casefold()
         known = {name.casefold() for name in names if name}
         if wanted in known:
             return True
-        circuits = self.other("circuits")
-        for provider in circuits.providers if circuits is not None else ():
+        for provider in providers:
             own = {name.casefold() for name in (provider.name, provider.display_name, provider.id) if name}
             if wanted in own:
                 return bool(own & known)
