@@ -14,6 +14,7 @@ from ..errors import ActionError, SourceError
 from ..model import Reading
 from ..signals import traffic
 from ..sources.text import clean
+from ..text.units import duration
 from . import literal
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import redis_client, redis_error
@@ -90,10 +91,6 @@ def _wait_by_ttl(pttl_ms: int) -> float:
     return (pttl_ms - GRACE_MS) / 1000 if pttl_ms > SHORTEST_MS else 0.0
 
 
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
 class Clear:
     """Deletes one provider's queue."""
 
@@ -135,7 +132,7 @@ class Clear:
             action=self.name,
             arguments=dict(arguments),
             targets=(_target(row, queue),),
-            effect=f"Deletes the queue of {row}: its next slot is {_minutes(queue.wait_s)} away; new purchases there go"
+            effect=f"Deletes the queue of {row}: its next slot is {duration(queue.wait_s)} away; new purchases there go"
             " out at once, at the pace that NexNum keeps",
             command=literal.redis_cli(context.settings, "EVAL", CLEAR_SCRIPT, "1", queue.key, str(queue.at_ms)),
             guards=tuple(guards),
@@ -223,7 +220,7 @@ class Restore:
             action=self.name,
             arguments=dict(arguments),
             targets=(Target(kind="key", id=key_of(row.id), identity={"provider": row.name}, shown=shown),),
-            effect=f"Puts the queue of {row} back: its next slot is {_minutes(left_ms / 1000)} away, and every purchase"
+            effect=f"Puts the queue of {row} back: its next slot is {duration(left_ms / 1000)} away, and every purchase"
             " there waits for so long",
             command=literal.redis_cli(context.settings, "EVAL", RESTORE_SCRIPT, "1", key_of(row.id), until, ttl),
             confirm=Confirm(kind="type", text="restore"),
@@ -266,9 +263,9 @@ def _target(row: Row, queue: Queue) -> Target:
 
 def _long(queue: Queue) -> Guard:
     if queue.wait_s < SHORT_S:
-        reason = f"the next slot is {max(0.0, queue.wait_s):.0f} s away: nobody waits, so there is nothing to empty"
+        reason = f"the next slot is {duration(max(0.0, queue.wait_s))} away: nobody waits, so there is nothing to empty"
         return Guard(name="queue", level="block", reason=reason)
-    return Guard(name="queue", level="ok", reason=f"a purchase there waits for {_minutes(queue.wait_s)} now")
+    return Guard(name="queue", level="ok", reason=f"a purchase there waits for {duration(queue.wait_s)} now")
 
 
 async def _waiting(context: Context, row: Row) -> Guard:
@@ -314,7 +311,7 @@ async def _since(context: Context, provider: str, seconds: float) -> Mapping[str
 def _judged(provider: str, cleared_s: float, wait_s: float, since: Mapping[str, int], last: bool) -> Verdict | None:
     sold, failed = since["sold"], since["failed"]
     decided = sold + failed
-    now = f"a purchase there waits for {_minutes(wait_s)}"
+    now = f"a purchase there waits for {duration(wait_s)}"
     if wait_s >= max(SHORT_S, AGAIN * cleared_s):
         because = f"the queue is as long again: {now}. Live numbers fill it; disable the provider by the API instead"
         return Verdict(state="no effect", because=because)
