@@ -51,7 +51,7 @@ def on(database, server, **tables):
 async def test_a_plan_says_how_long_purchases_wait_and_what_emptying_does_not_do(queued, redis_server):
     async with acting(on(queued, redis_server)) as context:
         plan = await CLEAR.prepare({"provider": "smsbower"}, context)
-    assert "next slot is 100 min away" in plan.effect and not plan.blocked
+    assert "next slot is 99 min away" in plan.effect and not plan.blocked
     assert [target.id for target in plan.targets] == [KEY] == [slot_key(IDS["smsbower"])]
     said = {guard.name: guard for guard in plan.guards}
     assert said["purchases that wait"].level == "warn" and said["purchases that wait"].reason.startswith("2 purchases")
