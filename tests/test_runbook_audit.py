@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+import sample_readings
 from test_runbook_resolution import CALM, NOW, OUTAGE, readings
 
 from nexconsole.actions.auditing import auditor
@@ -26,6 +27,7 @@ WELL: dict[str, Value] = {
     "alerts": Alerts(runbook=tuple(SOUND.values())),
     "transactions": replace(CALM["transactions"], latency_p95_s=1.0, providers=OUTAGE.providers),
     "outbox": replace(CALM["outbox"], drained_per_min=10.0, arrived_per_min=10.0),
+    **{name: sample_readings.calm()[name].value for name in ("slots", "balances", "search", "funnel", "integrity")},
 }
 STEPS = "## 1. T (SEV-3)\n\n### Trigger\n\n- x `outbox.late`\n\n### Steps\n\n"
 
@@ -145,10 +147,12 @@ async def test_an_action_that_can_not_be_prepared_or_is_not_allowed_is_wrong():
         return await willing(name, arguments)
 
     lines = wrong(await held(action=forbidden))
-    assert [(line.kind, line.said, line.advice) for line in lines] == [
+    assert {(line.kind, line.said, line.advice) for line in lines} == {
         ("do", "not allowed", "a Role with patch deployments"),
         ("do", "redis is not configured", ""),
-    ]
+    }
+    restarts = [step for chapter in shipped().chapters() for step in chapter.calls() if step.name == "pods.restart"]
+    assert len(lines) == len(restarts) + 1
 
 
 async def test_an_action_gets_its_words_and_nothing_for_what_only_the_night_will_tell():
