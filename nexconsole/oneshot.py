@@ -161,7 +161,6 @@ async def _perform(
             return (await book.record(kind, data)).id
 
         async def consult(plan: Plan, context: Context) -> tuple[str | None, str | None]:
-            await company.heard(plan)
             said = await company.consent.ask(plan, context.progress, context.cancelled)
             return said.proposal, said.why_not
 

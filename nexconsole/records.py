@@ -18,6 +18,7 @@ from .journal import (
     Entry,
     Kind,
     Life,
+    Problem,
     Unfinished,
     journal_file,
     journal_files,
@@ -111,13 +112,15 @@ def _show(options: argparse.Namespace, folder: Path) -> int:
         for intent in (*unfinished(entries), *unjudged(entries)):
             print(f"{'':<20}  {unknown(intent)}")
     for problem in journal.problems:
-        print(f"nexconsole: line {problem.line} {clean(problem.sentence)}", file=sys.stderr)
+        print(f"nexconsole: {problem}", file=sys.stderr)
     return 0
 
 
 def _verify(options: argparse.Namespace, folder: Path) -> int:
     files = [_found(named, folder) for named in options.journal] or list(journal_files(folder))
-    found = {one: problems for file in files for one, problems in verify_incident(file).items()}
+    found: dict[Path, tuple[Problem, ...]] = {}
+    for file in files:
+        found |= verify_incident(file)
     if options.json:
         _print_json(
             [
@@ -129,7 +132,8 @@ def _verify(options: argparse.Namespace, folder: Path) -> int:
     for file, problems in found.items():
         print(f"{file}: {f'PROBLEMS: {len(problems)}' if problems else 'as it was written'}")
         for problem in problems:
-            print(f"  line {problem.line}: {problem.what}: {clean(problem.sentence)}")
+            where = f"line {problem.line}: " if problem.line else ""
+            print(f"  {where}{problem.what}: {clean(problem.sentence)}")
     if not files:
         print(f"no journals in {folder}")
     return PROBLEMS if any(found.values()) else 0
@@ -146,7 +150,7 @@ def _export(options: argparse.Namespace, folder: Path) -> int:
     else:
         print("\n".join(as_markdown(file.stem, entries)))
     for problem in journal.problems:
-        print(f"nexconsole: line {problem.line} {clean(problem.sentence)}", file=sys.stderr)
+        print(f"nexconsole: {problem}", file=sys.stderr)
     return 0
 
 
@@ -197,8 +201,10 @@ def _unjudged(intent: Unfinished, where: str, how: str) -> str:
 def sentence(entry: Entry) -> str:
     """One line on what an entry records; the data as they are, for a kind that this version doesn't know."""
     say = SENTENCES.get(entry.kind)
-    said = say(entry.data) if say else ""
-    return clean(said or msgspec.json.encode(entry.data).decode(), 500)
+    said = say(entry.data) if say else "of a kind that this version does not know: "
+    if not say or not said:
+        said += msgspec.json.encode(entry.data).decode()
+    return clean(said, 500)
 
 
 def _part(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:

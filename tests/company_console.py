@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import sample_readings as sample
+from accounts import account_by_name
 from desk import fresh, settings
 
 from nexconsole.actions.perform import Answer
+from nexconsole.journal import Writer
 from nexconsole.operations import Operations, StepRef
 from nexconsole.sources import open_sources
 
@@ -69,6 +71,7 @@ async def do(console: Operations, told: dict[str, Any]) -> Any:
 
 
 async def main() -> None:
+    Writer.here = account_by_name()
     operator, folder, redis, database = sys.argv[1:]
     tables = {"warroom": {"redis_url": redis, "objection_s": 0.0}, "postgres": {"url": database}}
     chosen = settings(Path(folder), operator=operator, **tables)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from accounts import account_by_name
 
 from nexconsole.drill.schema import ddl
 from nexconsole.drill.servers import Postgres, Redis, embedded_postgres, embedded_redis
+from nexconsole.journal import Writer
 from nexconsole.settings import ENVIRONMENT
 from nexconsole.settings import Postgres as PostgresSettings
 from nexconsole.sources import Sources
@@ -25,6 +27,12 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
     for variable, folder in (("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state")):
         monkeypatch.setenv(variable, str(tmp_path / folder))
+
+
+@pytest.fixture(autouse=True)
+def _accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two operators of a test are two people, though one account runs it."""
+    monkeypatch.setattr(Writer, "here", account_by_name())
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,17 +17,21 @@ from acting import add_provider
 from desk import fresh, settings, until
 
 from nexconsole.actions.perform import Answer
-from nexconsole.journal import Kind
+from nexconsole.journal import Kind, appending, read
 from nexconsole.operations import Operations, consent
 from nexconsole.sources import Sources
 from nexconsole.warroom.proposals import Proposal
 
 
 class Room:
-    """How many others are here, and why they can't be reached."""
+    """How many others are here, and why that is not known."""
 
     others = 1
+    apart = 1
     cut_off = ""
+
+    def here(self) -> consent.Others:
+        return consent.Others(here=self.others, apart=self.apart)
 
 
 @asynccontextmanager
@@ -36,9 +43,7 @@ async def console(
     chosen = settings(folder, operator=operator, postgres={"url": url}, warroom=warroom)
     one = Operations(chosen, sources, lambda: readings)
     seen = room or Room()
-    one.company.consent = consent.Consent(
-        one.logbook, one.settings, one.clock, lambda: seen.others, lambda: seen.cut_off
-    )
+    one.company.consent = consent.Consent(one.logbook, one.settings, one.clock, seen.here, lambda: seen.cut_off)
     one.start()
     try:
         yield one
@@ -159,7 +164,7 @@ async def test_whoever_is_cut_off_within_the_window_does_not_act(
 
 async def test_alone_in_the_room_it_goes_on_and_says_so(tmp_path: Path, database: Any, sources_on: Any) -> None:
     room = Room()
-    room.others = 0
+    room.others = room.apart = 0
     async with console(tmp_path, sources_on(database.url), database.url, room=room, objection_s=60.0) as one:
         done = await asyncio.wait_for(disabling(one), 10)
         assert done.outcome.state == "done" and done.alone
@@ -183,3 +188,108 @@ async def test_a_world_that_changed_while_others_could_object_is_not_acted_on(
         done = await doing
         assert done.outcome is None and ("nothing was sent" in done.stopped or "no longer holds" in done.stopped)
         assert Kind.INTENT not in kinds(one)
+
+
+@pytest.mark.parametrize("trouble", ["held", "full", "unreadable", "unknown"])
+async def test_what_can_not_be_proposed_is_not_sent(
+    tmp_path: Path, database: Any, sources_on: Any, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    monkeypatch.setattr(consent, "KNOWN_S", 0.5)
+    room, asked = Room(), []
+
+    async def yes(why: str) -> bool:
+        asked.append(why)
+        return True  # whoever would act unrecorded may not act unasked
+
+    async with console(tmp_path, sources_on(database.url), database.url, room=room, objection_s=5.0) as one:
+        await until(lambda: one.logbook._read)
+        holding = None
+        if trouble == "held":
+            await one.note("x")
+            one.journal._lock_timeout_s = 0.2
+            holding = one.journal.file.open("rb")
+            fcntl.flock(holding, fcntl.LOCK_EX)
+        elif trouble == "full":
+
+            def refuse(*given: Any) -> None:
+                raise OSError(errno.ENOSPC, "no space")
+
+            monkeypatch.setattr(appending, "write_synced", refuse)
+        elif trouble == "unreadable":
+            os.mkfifo(tmp_path / "outside-incidents.jsonl.elsewhere")
+            await until(lambda: one.trouble)
+        else:
+            room.cut_off = "redis does not answer"
+        done = await one.perform("provider.disable", {"provider": "smsbower"}, ask, yes)
+        said = {
+            "held": "could not be asked, so nothing was sent:",
+            "full": "could not be asked, so nothing was sent:",
+            "unreadable": "who else is here is not known",
+            "unknown": "who else is here is not known",
+        }[trouble]
+        assert done.outcome is None and said in done.stopped and not asked
+        assert {
+            "held": "held it for",
+            "full": "disk is full",
+            "unreadable": "pipe",
+            "unknown": "redis does not answer",
+        }[trouble] in done.stopped
+        assert await active(database)
+        if holding is not None:
+            holding.close()
+
+
+async def test_nobody_is_alone_whom_the_trouble_keeps_from_seeing_others(
+    tmp_path: Path, database: Any, sources_on: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consent, "KNOWN_S", 0.3)
+    room = Room()
+    room.others = room.apart = 0
+    room.cut_off = "the consoles of this folder don't see each other"
+    async with console(tmp_path, sources_on(database.url), database.url, room=room) as one:
+        done = await disabling(one)
+        assert done.outcome is None and "don't see each other" in done.stopped and await active(database)
+        room.cut_off = ""
+        assert (await disabling(one)).alone
+
+
+async def test_a_proposal_that_reaches_no_other_host_is_not_sent(
+    tmp_path: Path, database: Any, sources_on: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consent, "TOLD_S", 0.5)
+    async with console(tmp_path, sources_on(database.url), database.url, objection_s=20.0) as one:
+        one.company.consent._told = lambda name, id: False
+        done = await asyncio.wait_for(disabling(one), 10)
+        assert done.outcome is None and "other hosts could not be told within 0.5 s" in done.stopped
+        assert await active(database) and kinds(one)[-1] == Kind.STOPPED
+
+
+async def test_where_nobody_is_known_to_be_somebody_else_an_approval_becomes_a_window_to_object_in(
+    tmp_path: Path, database: Any, sources_on: Any
+) -> None:
+    room = Room()
+    room.apart = 0
+    rules = {"approval_actions": ["provider.disable"], "approval_s": 30.0, "objection_s": 1.0}
+    async with console(tmp_path, sources_on(database.url), database.url, room=room, **rules) as one:
+        done = await asyncio.wait_for(disabling(one), 10)
+        assert done.outcome.state == "done"
+        assert [entry.data["needs"] for entry in one.entries if entry.kind == Kind.PROPOSED] == ["objection"]
+
+
+async def test_an_objection_is_heard_though_the_incident_was_closed_or_another_joined_meanwhile(
+    tmp_path: Path, database: Any, sources_on: Any
+) -> None:
+    sources = sources_on(database.url)
+    async with (
+        console(tmp_path, sources, database.url, objection_s=6.0) as one,
+        console(tmp_path, sources, "", "piet") as other,
+    ):
+        name = await one.open_incident("t", "")
+        doing = disabling(one)
+        proposal = await proposed(other)
+        await other.close_incident("over")
+        await until(lambda: one.logbook.current is None)
+        await other.object(proposal.id, "not now")
+        done = await asyncio.wait_for(doing, 8)
+        assert done.outcome is None and "piet objected: not now" in done.stopped and await active(database)
+        assert [entry.kind for entry in read(tmp_path / f"{name}.jsonl").entries][-2:] == ["objected", "stopped"]

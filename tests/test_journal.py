@@ -77,7 +77,7 @@ def test_an_entry_is_one_line_that_says_who_when_and_after_what(file):
     first = journal.append(Kind.OPENED, {"title": "smsbower fails"})
     second = journal.append(Kind.NOTE, {"text": "begun"})
     line = msgspec.json.decode(file.read_bytes().splitlines()[1])
-    assert list(line) == ["id", "at", "writer", "seq", "prev", "after", "kind", "data"]
+    assert list(line) == ["id", "at", "writer", "seq", "prev", "after", "hlc", "kind", "data"]
     assert line["at"] == "2026-11-23T13:42:00.000001Z"  # the clock stood still: the order is kept all the same
     assert line["writer"]["operator"] == "maria"
     assert line["writer"]["pid"] == os.getpid()

@@ -18,6 +18,7 @@ from acting import add_provider, lacking, shell
 from desk import entries, kinds, settings, until
 
 from nexconsole.journal import Kind
+from nexconsole.journal.accounts import own_account
 from nexconsole.model import utc_now
 from nexconsole.operations import Operations
 from nexconsole.operations.logbook import Logbook
@@ -294,7 +295,8 @@ async def test_a_console_that_watches_an_incident_can_object_to_a_one_shot_and_i
             return next((one for one in console.incident.proposals if not one.ended), None)
 
         proposal = await until(proposed, 20)
-        assert proposal.by == "maria" and any(one.name == "maria" for one in console.company.here)
+        who = f"maria (account {own_account()})"  # this process's account, whatever the settings call it
+        assert proposal.by == who and any(one.name == who for one in console.company.here)
         await console.object(proposal.id, "not now")
         done = await running
         assert done.code == REFUSED and "piet objected: not now" in done.document["stopped"]

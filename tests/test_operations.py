@@ -20,6 +20,7 @@ from desk import entries, fresh, kinds, settings, until
 from nexconsole.actions.perform import Answer
 from nexconsole.errors import JournalError
 from nexconsole.journal import Entry, open_journal
+from nexconsole.journal.accounts import own_account
 from nexconsole.model import utc_now
 from nexconsole.operations import Operations, StepRef
 from nexconsole.operations import watching as module
@@ -28,6 +29,7 @@ from nexconsole.runbook.walk import KEPT, walk_of
 from nexconsole.sources import Sources
 from nexconsole.sources.clients import Clients
 
+LABELLED = f"carol (account {own_account()})"
 PLAN = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "watch": "its attempts fall to none",
         "command": "psql ..."}  # fmt: skip
 
@@ -121,7 +123,7 @@ async def test_an_intent_whose_console_died_is_unknown_until_somebody_says_what_
         shown = await until(lambda: one.shown)
         lost = shown[0]
         assert (
-            lost.unfinished and lost.by == "carol" and lost.watch == PLAN["watch"] and lost.command == PLAN["command"]
+            lost.unfinished and lost.by == LABELLED and lost.watch == PLAN["watch"] and lost.command == PLAN["command"]
         )
         await one.found(str(lost.intent), "done", "the row says so")
         await until(lambda: not any(each.unfinished and each.outcome is None for each in one.shown))

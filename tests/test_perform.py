@@ -448,10 +448,11 @@ async def test_a_console_that_is_closed_while_it_executes_frees_the_target(world
 KILLED = """
 import asyncio, os, signal, sys
 sys.path[:0] = {path!r}
+from accounts import account_by_name
 from acting import acting, settings_of
 from nexconsole.actions import connections, perform as path
 from nexconsole.actions.providers import DISABLE
-from nexconsole.journal import Journal, Scrubber, Writer, appending
+from nexconsole.journal import Journal, Scrubber, appending
 from pathlib import Path
 
 point, url, file = sys.argv[1:]
@@ -461,7 +462,7 @@ def die(*args):
 
 async def main():
     settings = settings_of(postgres={{"url": url}})
-    journal = Journal(Path(file), Writer.here("maria"), Scrubber.of(settings))
+    journal = Journal(Path(file), account_by_name().__func__("maria"), Scrubber.of(settings))
     async def ask(plan, why):
         if point == "asked":
             die()

@@ -84,7 +84,7 @@ def test_the_timeline_reads_as_sentences_and_says_what_is_unknown(run, incident)
         "maria  intent    provider.disable smsbower: no purchase goes there",
         "maria  outcome   done: UPDATE 1",
         "maria  verdict   worked: 31 % -> 4 %",
-        'maria  presence  {"here":true}',
+        'maria  presence  of a kind that this version does not know: {"here":true}',
         "piet   intent    pods.restart: 3 pods, one by one",
     ]
     assert lines[8].strip() == (

@@ -258,7 +258,9 @@ async def test_acting_without_a_record_is_asked_for_in_a_second_dialog(
     tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
 ) -> None:
     (tmp_path / "taken").write_text("a file where the folder should be")
-    async with desk(chosen(tmp_path / "taken", providers), sources_on(providers.url)) as (app, pilot):
+    # Nobody is asked: in such a folder nobody could be, and then nothing would be sent.
+    settings = chosen(tmp_path / "taken", providers, warroom={"objection_s": 0.0})
+    async with desk(settings, sources_on(providers.url)) as (app, pilot):
         for answer, still in (("escape", True), ("w", False)):
             await ask_for(app, pilot, "disable smsbower")
             await quiet()

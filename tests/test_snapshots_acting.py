@@ -17,6 +17,7 @@ from nexconsole.actions.plan import Guard, Outcome, Plan, Target, Undo, Verdict
 from nexconsole.journal import OUTSIDE, Entries, Kind
 from nexconsole.journal.entries import Writer, make
 from nexconsole.operations import Operation
+from nexconsole.operations.logbook import _Looked
 from nexconsole.screens.confirm import Confirm, Unrecorded
 from nexconsole.screens.journal import Journal
 
@@ -184,6 +185,6 @@ def story() -> list[Any]:
 
 def remember(operations: Any, entries: list[Any]) -> None:
     """As if they had been read from the journal's file, whose place is not shown."""
-    operations.logbook._take([(OUTSIDE, Entries(entries=tuple(entries)))])
+    operations.logbook._take([_Looked(OUTSIDE, Entries(entries=tuple(entries)))])
     operations._recorded()
     operations.journal.file = Path("/shared/outside-incidents.jsonl")

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from nexconsole.doctor import Check
 from nexconsole.drill.servers import embedded_redis
 from nexconsole.journal import Journal, Kind, Scrubber, Writer
 from nexconsole.settings import Settings
+from nexconsole.warroom.sharing import examination
 from nexconsole.warroom.sharing.examination import examine
 from nexconsole.warroom.sharing.link import RULES
 
@@ -50,7 +52,7 @@ async def test_a_folder_of_one_account_is_not_shared_and_it_is_said_how_it_would
     folder = tmp_path / "own"
     folder.mkdir(0o700)
     found = await checks(folder)
-    assert states(found) == {"incident folder": "absent", "locks": "ok", "redis": "absent"}
+    assert states(found) == {"incident folder": "absent", "locks": "ok", "redis": "absent", "strange files": "ok"}
     assert f"install -d -m 2770 -g GROUP {folder}" in found["incident folder"][0].advice
     assert list(folder.iterdir()) == []
     assert states(await checks(tmp_path / "nowhere"))["incident folder"] == "fail"
@@ -60,7 +62,8 @@ async def test_a_shared_folder_in_order_is_said_to_be_and_is_left_as_it_was(shar
     Journal(shared / "INC-1.jsonl", Writer.here("maria"), Scrubber()).append(Kind.NOTE, {})
     before = sorted(file.name for file in shared.iterdir())
     found = await checks(shared)
-    assert states(found) == {"incident folder": "ok", "files": "ok", "locks": "ok", "redis": "absent"}
+    expected = {"incident folder": "ok", "files": "ok", "locks": "ok", "redis": "absent", "strange files": "ok"}
+    assert states(found) == expected
     assert "2 files and folders" in found["files"][0].said
     assert sorted(file.name for file in shared.iterdir()) == before
 
@@ -94,6 +97,7 @@ AS_NOBODY = """
 import asyncio, concurrent.futures.thread, os, sys
 from pathlib import Path
 from nexconsole.settings import Journal, Settings
+from nexconsole.warroom.sharing import examination
 from nexconsole.warroom.sharing.examination import examine
 groups = [int(group) for group in sys.argv[2:]]
 os.setgroups(groups)
@@ -152,7 +156,7 @@ async def test_each_right_that_a_redis_refuses_is_said_with_the_rule_that_grants
         await client.execute_command("ACL", "SETUSER", "room", "on", ">passes", *rules)
         found = await checks(shared, f"redis://room:passes@127.0.0.1:{server.port}")
         assert states(found) | {"files": ""} == {
-            "incident folder": "ok", "files": "", "locks": "ok",
+            "incident folder": "ok", "files": "", "locks": "ok", "strange files": "ok", "clock": "ok",
             "redis": "ok", "entries": "fail", "leases": "fail", "presence": "fail",
         }  # fmt: skip
         assert "~nexconsole:*" in found["entries"][0].advice and "&nexconsole:*" in found["presence"][0].advice
@@ -173,3 +177,30 @@ async def test_a_redis_that_is_away_hangs_or_refuses_is_said_in_time(shared):
                 assert "did not answer in time" in (await checks(shared, server.url))["redis"][0].said
         finally:
             server.freeze(False)
+
+
+async def test_what_lies_in_a_journals_place_and_is_none_is_named(shared):
+    Journal(shared / "INC-1.jsonl", Writer.here("maria"), Scrubber()).append(Kind.NOTE, {})
+    (shared / "INC-2.jsonl").mkdir()
+    os.mkfifo(shared / "INC-3.jsonl.elsewhere")
+    (shared / "INC-4.jsonl").symlink_to("/dev/zero")
+    with (shared / "INC-5.jsonl").open("wb") as out:
+        out.truncate(100 << 20)
+    [check] = (await checks(shared))["strange files"]
+    assert check.state == "warn" and "INC-1" not in check.said
+    for said in ("INC-2.jsonl is a folder", "INC-3.jsonl.elsewhere is a pipe", "INC-4.jsonl is a symbolic link",
+                 "INC-5.jsonl has 100 MiB, more than any journal"):  # fmt: skip
+        assert said in check.said, check.said
+
+
+async def test_a_redis_whose_clock_this_hosts_is_not_is_told(shared, monkeypatch):
+    ahead = datetime.now(UTC) + timedelta(minutes=14)
+    monkeypatch.setattr(examination, "utc_now", lambda: ahead)
+    async with embedded_redis() as server:
+        [check] = (await checks(shared, server.url))["clock"]
+        assert check.state == "warn" and "this host's clock is 1" in check.said and "min ahead of" in check.said
+        client = redis.asyncio.Redis.from_url(server.url)
+        await client.execute_command("ACL", "SETUSER", "room", "on", ">passes", *RULES.replace(" +time", "").split())
+        found = await checks(shared, f"redis://room:passes@127.0.0.1:{server.port}")
+        assert states(found)["clock"] == "absent" and "fail" not in states(found).values()
+        await client.aclose()

@@ -18,6 +18,7 @@ from acting import settings_of
 
 from nexconsole.drill.servers import embedded_redis
 from nexconsole.journal import Writer
+from nexconsole.journal.accounts import own_account
 from nexconsole.settings import Settings
 from nexconsole.warroom.sharing.people import People
 from nexconsole.warroom.sharing.presence import MAX_BYTES, Presence, encoded, heard
@@ -125,7 +126,7 @@ async def test_a_console_that_was_killed_is_not_here_any_more(tmp_path):
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", DYING, str(tmp_path), INCIDENT)
     try:
         async with here(maria):
-            await until(lambda: names(maria) == ["maria", "ana"], 10)
+            await until(lambda: names(maria) == ["maria", f"ana (account {own_account()})"], 10)
             process.send_signal(signal.SIGKILL)
             await process.wait()
             assert await until(lambda: names(maria) == ["maria"]) < 3.0

@@ -10,9 +10,18 @@ from .appending import Journal
 from .elsewhere import absorb, elsewhere_file, follow_incident, foreign, read_incident, verify_incident
 from .entries import Entries, Entry, Kind, Problem, Writer
 from .files import try_folder
-from .folder import OUTSIDE, journal_file, journal_files, journal_folder, new_incident, open_journal, recent_files
+from .folder import (
+    OUTSIDE,
+    journal_file,
+    journal_files,
+    journal_folder,
+    look_over,
+    new_incident,
+    open_journal,
+    recent_files,
+)
 from .processes import Life
-from .reading import Tail, Unfinished, follow, merge, read, unfinished, unjudged
+from .reading import Tail, Unfinished, better, follow, merge, read, unfinished, unjudged
 from .scrubbing import Scrubber
 from .verification import verify
 
@@ -29,6 +38,7 @@ __all__ = [
     "Unfinished",
     "Writer",
     "absorb",
+    "better",
     "elsewhere_file",
     "follow",
     "follow_incident",
@@ -36,6 +46,7 @@ __all__ = [
     "journal_file",
     "journal_files",
     "journal_folder",
+    "look_over",
     "merge",
     "new_incident",
     "open_journal",

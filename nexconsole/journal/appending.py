@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import JournalError
-from .entries import Entry, Writer, beginning_of, bytes_of, decode, make
-from .files import locked, read_between, reason, remember_last, remembered_last, try_folder
+from .entries import MAX_HLC, Entry, Writer, beginning_of, bytes_of, decode, make, microseconds
+from .files import locked, read_between, reason, refuse_large, remember_last, remembered_last, try_folder
 from .scrubbing import Scrubber
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class Journal:
         self._read_to = 0
         self._last = ""  # id of the last entry before _read_to
         self._torn = False  # whether the byte before _read_to ends no line
+        self._observed = 0  # the latest `order` of all that was read
 
     def append(self, kind: str, data: Mapping[str, Any]) -> Entry:
         """Write one entry and return it once it is on disk.
@@ -78,14 +79,20 @@ class Journal:
             return
         try:
             with locked(self.file, self._lock_timeout_s) as descriptor:
+                refuse_large(self.file, os.fstat(descriptor).st_size)
                 limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
                 if limit != resource.RLIM_INFINITY and os.fstat(descriptor).st_size + ROOM > limit:
                     raise OSError(errno.EFBIG, "")
         except OSError as error:
             raise JournalError(f"{self.file}: can't be written: {reason(error)}") from error
 
+    def observe(self, order: int) -> None:
+        """An entry of this incident was read that stands there in the order of all: what is written now is later."""
+        self._observed = max(self._observed, order)
+
     def _append(self, descriptor: int, kind: str, data: dict[str, Any]) -> Entry:
         size = os.fstat(descriptor).st_size
+        refuse_large(self.file, size)
         self._catch_up(descriptor, size)
         own, at = self._own, self._now()
         if own is not None and at <= own.at:  # the clock was set back: an outcome never stands before its intent
@@ -96,12 +103,14 @@ class Journal:
             seq=own.seq + 1 if own else 1,
             prev=own.digest if own else "",
             after=self._predecessor(descriptor, size),
+            hlc=min(MAX_HLC, max(microseconds(at), self._observed + 1)),
             kind=str(kind),
             data=data,
         )
         line = (b"\n" if self._torn else b"") + entry.line + b"\n"
         write_synced(descriptor, size, line)
         self._own, self._last, self._torn = entry, entry.id, False
+        self._observed = entry.order
         self._read_to = size + len(line)
         remember_last(self.file, entry.id)
         return entry
@@ -114,11 +123,14 @@ class Journal:
         if size == self._read_to:
             return
         added = read_between(descriptor, self._read_to, size)
-        self._last = _last_id(added) or self._last
+        if (last := _last_entry(added)) is not None:
+            self._last = last.id
+            self.observe(last.order)
         self._torn = not added.endswith(b"\n")
         own = _last_of(added, self.writer)
         if own is not None and (self._own is None or own.seq > self._own.seq):
             self._own = own
+            self.observe(own.order)
         self._read_to = size
 
     def _predecessor(self, descriptor: int, size: int) -> str:
@@ -147,15 +159,15 @@ def write_synced(descriptor: int, size: int, line: bytes) -> None:
         raise
 
 
-def _last_id(added: bytes) -> str:
-    """The id of the last entry in these bytes that can be read; "" where there is none."""
+def _last_entry(added: bytes) -> Entry | None:
+    """The last entry in these bytes that can be read."""
     end = len(added)
     while end > 0:
         start = added.rfind(b"\n", 0, end) + 1
         with contextlib.suppress(ValueError):
-            return decode(added[start:end]).id
+            return decode(added[start:end])
         end = start - 1
-    return ""
+    return None
 
 
 def _last_of(added: bytes, writer: Writer) -> Entry | None:

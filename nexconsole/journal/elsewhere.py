@@ -15,8 +15,8 @@ from pathlib import Path
 from ..errors import JournalError
 from .appending import write_synced
 from .entries import Entries, Entry, Problem, Writer, decode
-from .files import ELSEWHERE, locked, open_plain, read_between, reason
-from .reading import Tail, followed, read, scan_file
+from .files import ELSEWHERE, MAX_FILE, locked, read_between, read_plain, reason, refuse_large
+from .reading import Tail, followed, read, scan_file, unreadable
 from .verification import verify
 
 _ID = slice(7, 39)  # where a line has its id
@@ -53,6 +53,7 @@ def absorb(journal: Path, lines: Iterable[bytes], lock_timeout_s: float = 3.0) -
     try:
         with locked(file, lock_timeout_s) as descriptor:
             size = os.fstat(descriptor).st_size
+            refuse_large(file, size)
             held = read_between(descriptor, 0, size)
             known = _whole(entries, held) | _whole(entries, _text(journal))
             new = [entry for id, entry in entries.items() if id not in known]
@@ -78,21 +79,35 @@ def _whole(entries: Mapping[str, Entry], text: bytes) -> set[str]:
 def _text(journal: Path) -> bytes:
     """What the consoles of this folder wrote; nothing where they have not yet."""
     try:
-        with open(open_plain(journal, os.O_RDONLY), "rb") as opened:
-            return opened.read()
+        return read_plain(journal, MAX_FILE)
     except FileNotFoundError:
         return b""
 
 
 def read_incident(journal: Path) -> Entries:
-    """Every entry of this folder's consoles and of other hosts', with what could not be read. Raises JournalError."""
+    """Every entry of this folder's consoles and of other hosts', with what could not be read. Raises JournalError
+    where neither can be."""
     other = elsewhere_file(journal)
-    if not other.exists():
+    if not os.path.lexists(other):
         return read(journal)
-    there = read(other)
-    here = read(journal) if journal.exists() else Entries()
-    problems = tuple(replace(problem, sentence=f"({other.name}) {problem.sentence}") for problem in there.problems)
+    if not os.path.lexists(journal):
+        here = Entries()
+    else:
+        here = _read_or_said(journal)
+    there = _read_or_said(other)
+    if not (here.entries or there.entries) and any(one.line == 0 for one in (*here.problems, *there.problems)):
+        raise JournalError(next(one.sentence for one in (*here.problems, *there.problems) if one.line == 0))
+    problems = tuple(
+        replace(one, sentence=f"({other.name}) {one.sentence}") if one.line else one for one in there.problems
+    )
     return Entries(entries=here.entries + there.entries, problems=here.problems + problems)
+
+
+def _read_or_said(file: Path) -> Entries:
+    try:
+        return read(file)
+    except JournalError as error:
+        return unreadable(error)
 
 
 def follow_incident(journal: Path, every: float = 0.25) -> AsyncIterator[Entries]:
@@ -101,13 +116,25 @@ def follow_incident(journal: Path, every: float = 0.25) -> AsyncIterator[Entries
 
 
 def verify_incident(journal: Path) -> dict[Path, tuple[Problem, ...]]:
-    """Everything wrong with the journal and with what came from other hosts, by file. Raises JournalError."""
+    """Everything wrong with the journal and with what came from other hosts, by file; that it can't be read, too.
+    Raises JournalError where there is neither."""
     other = elsewhere_file(journal)
-    if not other.exists():
-        return {journal: verify(journal)}
-    found = {journal: verify(journal)} if journal.exists() else {}
-    own = {entry.id for entry in read(journal).entries} if found else set()
-    return found | {other: tuple(_other_problems(other, own))}
+    if not os.path.lexists(other) and not os.path.lexists(journal):
+        raise JournalError(f"{journal}: there is no such journal")
+    found: dict[Path, tuple[Problem, ...]] = {}
+    own: set[str] = set()
+    if os.path.lexists(journal):
+        try:
+            found[journal] = verify(journal)
+            own = {entry.id for entry in read(journal).entries}
+        except JournalError as error:
+            found[journal] = unreadable(error).problems
+    if os.path.lexists(other):
+        try:
+            found[other] = tuple(_other_problems(other, own))
+        except JournalError as error:
+            found[other] = unreadable(error).problems
+    return found
 
 
 def _other_problems(file: Path, own: set[str]) -> Iterator[Problem]:

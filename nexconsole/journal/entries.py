@@ -1,7 +1,8 @@
 """An entry of the journal: its fields, its kinds, and the one line of JSON that it is on disk.
 
-A line is `{"id":"<32 hex>","at":...,"writer":{...},"seq":...,"prev":...,"after":...,"kind":...,"data":{...}}`.
-`id` is the start of the SHA-256 of the rest of the line, so that a changed line is known by itself.
+A line is `{"id":"<32 hex>","at":...,"writer":{...},"seq":...,"prev":...,"after":...,"hlc":...,"kind":...,"data":...}`.
+`id` is the start of the SHA-256 of the rest of the line, so that a changed line is known by itself. Entries of earlier
+versions have no `hlc`, and no `account` in their writer.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import os
 import socket
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Self
@@ -18,9 +19,13 @@ from typing import Annotated, Any, Self
 import msgspec
 
 from ..sources.text import clean
+from .accounts import own_account
 from .processes import started_at
+from .shapes import shaped
 
 MAX_LINE = 2 * 1024 * 1024  # bytes; a longer line is nobody's entry
+MAX_HLC = (1 << 53) - 1  # microseconds: far beyond LATEST, and a number that JSON readers can hold
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)  # no clock shows other times
 _ID_LENGTH = 32
 _HEAD = b'{"id":"'
 _HEAD_LENGTH = len(_HEAD) + _ID_LENGTH + len(b'",')
@@ -51,24 +56,44 @@ class Kind(StrEnum):
     CLOSED = "closed"  # reason
 
 
-class Writer(msgspec.Struct, frozen=True, order=True):
-    """A console: who sits there, on which host, its process and when that started (UTC)."""
+_Name = Annotated[str, msgspec.Meta(max_length=1000)]
 
-    operator: str
-    host: str
-    pid: int
+
+class Writer(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
+    """A console: who sits there, on which host, its process and when that started (UTC), and the process's account.
+
+    `operator` is what that person is called, and may be anything; `account` is who the person is ("" in entries of
+    earlier versions, which did not say).
+    """
+
+    operator: _Name
+    host: _Name
+    pid: Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
     start: Annotated[datetime, msgspec.Meta(tz=True)]
+    account: _Name = ""
 
     @classmethod
     def here(cls, operator: str) -> Self:
         """This process; asked twice it is the same writer."""
-        return cls(clean(operator, 100), socket.gethostname(), os.getpid(), started_at(os.getpid()) or _IMPORTED)
+        start = started_at(os.getpid()) or _IMPORTED
+        return cls(clean(operator, 100), socket.gethostname(), os.getpid(), start, own_account())
+
+    @property
+    def person(self) -> tuple[str, str]:
+        """Who wrote it: two consoles of one account are one person. Where no account is told, only the label is."""
+        return (self.account, self.host) if self.account else ("", self.operator)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the person is called by another name than the account's: that name proves nothing."""
+        return bool(self.account) and self.operator.partition("@")[0] != self.account
 
     def __str__(self) -> str:
-        return clean(self.operator, 100)
+        return clean(self.operator, 100) + (f" (account {clean(self.account, 40)})" if self.labelled else "")
 
 
 _IMPORTED = datetime.now(UTC)
+_EPOCH, _TICK = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +102,8 @@ class Entry:
 
     `seq` counts a writer's entries in one journal from 1 and `prev` is the SHA-256 of the one before ("" at
     first); `after` is the id of the entry, whoever's, that stood last in the file when this one was written.
+    `hlc` is a hybrid logical clock, in microseconds since 1970: later than that of all that its console had read when
+    it wrote this, however wrong its clock was, else the clock's own time. 0 in entries of earlier versions.
     """
 
     id: str
@@ -88,6 +115,12 @@ class Entry:
     kind: str
     data: dict[str, Any]
     line: bytes = field(repr=False, compare=False)
+    hlc: int = 0
+
+    @property
+    def order(self) -> int:
+        """Where it stands among others: what was known when something was written stands before it."""
+        return self.hlc or microseconds(self.at)
 
     @cached_property
     def digest(self) -> str:
@@ -100,44 +133,82 @@ class Entry:
         return self.line.startswith(_HEAD) and _id(b"{" + self.line[_HEAD_LENGTH:]) == self.id
 
 
+_Hash = Annotated[str, msgspec.Meta(max_length=64)]
+
+
 class _Line(msgspec.Struct, kw_only=True):
-    id: str
+    id: _Hash
     at: Annotated[datetime, msgspec.Meta(tz=True)]
     writer: Writer
-    seq: Annotated[int, msgspec.Meta(ge=1)]
-    prev: str
-    after: str
-    kind: str
+    seq: Annotated[int, msgspec.Meta(ge=1, le=MAX_HLC)]
+    prev: _Hash
+    after: _Hash
+    kind: Annotated[str, msgspec.Meta(max_length=200)]
     data: dict[str, Any]
+    hlc: Annotated[int, msgspec.Meta(ge=0, le=MAX_HLC)] = 0
+
+
+class _Named(msgspec.Struct):
+    writer: Writer
 
 
 _DECODER = msgspec.json.Decoder(_Line)
+_NAMED = msgspec.json.Decoder(_Named)
 
 
 def decode(line: bytes) -> Entry:
-    """The entry that a line holds; unknown fields and kinds are kept in `line`. Raises ValueError."""
+    """The entry that a line holds; unknown fields and kinds are kept in `line`, and its data are as `shapes` makes
+    them. Raises ValueError."""
     if len(line) > MAX_LINE:
         raise ValueError(f"longer than {MAX_LINE} bytes")
     try:
         read = _DECODER.decode(line)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    except ValueError as error:  # msgspec repeats no text of the line
+        raise ValueError(f"{error}{_by(line)}") from error
+    at = _moment(read.at, line)
+    _moment(read.writer.start, line)
     fields = {name: getattr(read, name) for name in _Line.__struct_fields__}
+    return Entry(**fields | {"at": at, "data": shaped(read.kind, read.data), "line": line})
+
+
+def _moment(at: datetime, line: bytes) -> datetime:
+    """The time in UTC. Raises ValueError for one that no clock shows."""
+    if not is_shown(at):
+        raise ValueError(f"is of a time that no clock shows ({at.isoformat()[:40]}){_by(line)}")
+    return at.astimezone(UTC)
+
+
+def is_shown(at: datetime) -> bool:
+    """Whether a time with a zone is one that a clock may show."""
+    return EARLIEST <= at < LATEST
+
+
+def _by(line: bytes) -> str:
+    """Who is named as the writer of a line that is no entry; "" where nobody is."""
     try:
-        at = read.at.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("is of a time that no calendar has") from error
-    return Entry(**fields | {"at": at, "line": line})
+        return f"; written by {_NAMED.decode(line).writer}"
+    except (ValueError, RecursionError):
+        return ""
 
 
-def make(*, at: datetime, writer: Writer, seq: int, prev: str, after: str, kind: str, data: dict[str, Any]) -> Entry:
+def microseconds(at: datetime) -> int:
+    """Since 1970, as `hlc` counts them."""
+    return (at - _EPOCH) // _TICK
+
+
+def make(
+    *, at: datetime, writer: Writer, seq: int, prev: str, after: str, kind: str, data: dict[str, Any], hlc: int = 0
+) -> Entry:
     """A new entry with its line and id. `data` holds only what JSON can."""
     when = at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    rest = {"at": when, "writer": writer, "seq": seq, "prev": prev, "after": after, "kind": kind, "data": data}
+    rest: dict[str, Any] = {"at": when, "writer": writer, "seq": seq, "prev": prev, "after": after}
+    rest |= ({"hlc": hlc} if hlc else {}) | {"kind": kind, "data": data}
     body = msgspec.json.encode(rest)
     id = _id(body)
     line = _HEAD + id.encode() + b'",' + body[1:]
-    return Entry(id=id, at=at, writer=writer, seq=seq, prev=prev, after=after, kind=kind, data=data, line=line)
+    return Entry(id=id, at=at, writer=writer, seq=seq, prev=prev, after=after, kind=kind, data=data, line=line, hlc=hlc)
 
 
 def beginning_of(id: str) -> bytes:
@@ -164,6 +235,9 @@ class Problem:
     line: int
     what: str
     sentence: str
+
+    def __str__(self) -> str:
+        return f"line {self.line} {clean(self.sentence)}" if self.line else clean(self.sentence)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from ..errors import JournalError
 log = logging.getLogger(__name__)
 
 RETRY_S = 0.005
+MAX_FILE = 64 * 1024 * 1024  # bytes; what stands after them is not read, and nothing is added to such a file
 JOURNAL, ELSEWHERE = ".jsonl", ".elsewhere"
 _NO_PERMISSION = "no permission: this account must be able to write the folder and what is in it (mode 2770, one group)"
 _ADVICE = {
@@ -78,12 +79,45 @@ def locked(file: Path, timeout_s: float) -> Iterator[int]:
 
 
 def open_plain(file: Path, flags: int) -> int:
-    """A descriptor of the file, which must be a plain one: opening a pipe would wait for its other end."""
-    descriptor = os.open(file, flags | os.O_CLOEXEC | os.O_NONBLOCK)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    raise JournalError(f"{file}: is not a plain file, which a journal must be")
+    """A descriptor of the file, which must be a plain one: opening a pipe would wait for its other end, opening a
+    device may do something, and a link may lead anywhere. Raises OSError and JournalError."""
+    _refuse_all_but_plain(file, os.lstat(file).st_mode)
+    descriptor = os.open(file, flags | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        _refuse_all_but_plain(file, os.fstat(descriptor).st_mode)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _refuse_all_but_plain(file: Path, mode: int) -> None:
+    if what := not_plain(mode):
+        raise JournalError(f"{file}: {what}")
+
+
+def not_plain(mode: int) -> str:
+    """What is wrong with a file of this mode in a journal's place; "" where it is a plain one."""
+    if stat.S_ISREG(mode):
+        return ""
+    if stat.S_ISLNK(mode):
+        return _ADVICE[errno.ELOOP]
+    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+    kind = next((name for test, name in kinds if test(mode)), "a device")
+    return f"is {kind}, and is not a plain file, which a journal must be"
+
+
+def read_plain(file: Path, most: int) -> bytes:
+    """The first bytes of a plain file, `most` of them at the most. Raises OSError and JournalError."""
+    with open(open_plain(file, os.O_RDONLY), "rb") as opened:
+        return opened.read(most)
+
+
+def refuse_large(file: Path, size: int) -> None:
+    """Raise JournalError for a file that has more bytes than any journal."""
+    if size > MAX_FILE:
+        sentence = f"has {size >> 20} MiB, more than the {MAX_FILE >> 20} of any journal: move it away"
+        raise JournalError(f"{file}: {sentence}")
 
 
 def read_between(descriptor: int, start: int, end: int) -> bytes:
@@ -106,7 +140,7 @@ def remember_last(journal: Path, id: str) -> None:
     try:
         if not file.exists():
             create(file, journal.parent.stat())
-        descriptor = open_plain(file, os.O_WRONLY | os.O_NOFOLLOW)
+        descriptor = open_plain(file, os.O_WRONLY)
         try:
             os.pwrite(descriptor, f"{id}\n".encode(), 0)
         finally:
@@ -118,13 +152,9 @@ def remember_last(journal: Path, id: str) -> None:
 def remembered_last(journal: Path) -> str:
     """The last entry's id; "" where none was kept. Raises OSError."""
     try:
-        descriptor = open_plain(last_file(journal), os.O_RDONLY)
+        return read_plain(last_file(journal), 100).decode(errors="replace").strip()
     except FileNotFoundError:
         return ""
-    try:
-        return read_between(descriptor, 0, 100).decode(errors="replace").strip()
-    finally:
-        os.close(descriptor)
 
 
 def open_shared(file: Path, flags: int, deadline: float) -> int:
@@ -133,7 +163,7 @@ def open_shared(file: Path, flags: int, deadline: float) -> int:
     while True:
         try:
             # Without O_CREAT: in a sticky folder fs.protected_regular would refuse another account's file.
-            return open_plain(file, flags | os.O_NOFOLLOW)
+            return open_plain(file, flags)
         except FileNotFoundError:
             _make(file)
         except PermissionError:
@@ -196,8 +226,8 @@ def create(file: Path, folder: os.stat_result) -> bool:
 
 def _being_made(file: Path) -> bool:
     """Whether another account has made the file this moment and not yet opened it to the group."""
-    found = file.stat()
-    return found.st_size == 0 and time.time() - found.st_ctime < 1.0
+    found = file.lstat()
+    return found.st_size == 0 and abs(time.time() - found.st_ctime) < 1.0
 
 
 def lock(descriptor: int, deadline: float) -> bool:
@@ -215,6 +245,6 @@ def lock(descriptor: int, deadline: float) -> bool:
 def is_current(descriptor: int, file: Path) -> bool:
     """Whether the locked file is still the one at the path, not one moved away meanwhile."""
     try:
-        return os.path.samestat(os.fstat(descriptor), file.stat())
+        return os.path.samestat(os.fstat(descriptor), file.lstat())
     except FileNotFoundError:
         return False

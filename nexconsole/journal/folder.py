@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,11 +14,13 @@ from ..errors import JournalError
 from ..settings import Settings
 from .appending import Journal
 from .entries import Writer
-from .files import ELSEWHERE, JOURNAL, create_new, reason
+from .files import ELSEWHERE, JOURNAL, create_new, not_plain, reason
 from .scrubbing import Scrubber
 
 # Actions without an incident go here. It may be moved away at any time; consoles then begin a new one.
 OUTSIDE = "outside-incidents"
+MOST_NAMES = 20_000  # in a folder that are looked at
+MOST_FILES = 300  # journals of late that are read
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _INCIDENT = re.compile(r"INC-[A-Za-z0-9_-]{1,75}\.jsonl(\.elsewhere)?")
 
@@ -33,17 +38,20 @@ def journal_file(folder: Path, name: str = OUTSIDE) -> Path:
     return folder / f"{name}{JOURNAL}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Journals that were touched of late, by name, and what lies in a journal's place and is none, in sentences."""
+
+    files: tuple[Path, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
 def journal_files(folder: Path) -> tuple[Path, ...]:
     """Every journal in the folder by name; () where there is no such folder. Raises JournalError.
 
     An incident in which only other hosts' consoles have written is named by the file that it would have here.
     """
-    try:
-        names = {file.name.removesuffix(ELSEWHERE) for file in folder.iterdir()}
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise JournalError(f"{folder}: can't be read: {(error.strerror or str(error)).lower()}") from error
+    names = {entry.name.removesuffix(ELSEWHERE) for entry in _entries(folder)}
     files = (folder / name for name in sorted(names))
     return tuple(file for file in files if file.suffix == JOURNAL and _NAME.fullmatch(file.stem))
 
@@ -51,13 +59,39 @@ def journal_files(folder: Path) -> tuple[Path, ...]:
 def recent_files(folder: Path, since: datetime) -> tuple[Path, ...]:
     """The journals of incidents that were touched after `since` (UTC), by name, with what came to them from
     elsewhere (INC-....jsonl.elsewhere). Raises JournalError."""
+    return look_over(folder, since).files
+
+
+def look_over(folder: Path, since: datetime) -> Found:
+    """The same, with what is refused: one file that is none takes nobody the others. Raises JournalError."""
+    files: list[tuple[float, Path]] = []
+    refused: list[str] = []
+    for entry in _entries(folder):
+        if not _INCIDENT.fullmatch(entry.name):
+            continue
+        try:
+            found = entry.stat(follow_symlinks=False)
+        except OSError:  # moved away this moment
+            continue
+        if what := not_plain(found.st_mode):
+            refused.append(f"{entry.name}: {what}")
+        elif found.st_mtime > since.timestamp():  # not as a date: a file may be of a time that no calendar has
+            files.append((found.st_mtime, folder / entry.name))
+    if len(files) > MOST_FILES:
+        refused.append(f"{len(files)} journals are new: the newest {MOST_FILES} are read")
+        files = sorted(files, reverse=True)[:MOST_FILES]
+    return Found(files=tuple(sorted(file for _, file in files)), refused=tuple(sorted(refused)))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in the folder; nothing where there is no folder. Raises JournalError."""
     try:
-        found = [file for file in folder.glob("INC-*.jsonl*") if _INCIDENT.fullmatch(file.name)]
-        return tuple(sorted(file for file in found if datetime.fromtimestamp(file.stat().st_mtime, UTC) > since))
-    except FileNotFoundError:  # no folder yet, or a file moved away this moment
-        return ()
+        with os.scandir(folder) as entries:
+            return list(itertools.islice(entries, MOST_NAMES))
+    except FileNotFoundError:
+        return []
     except OSError as error:
-        raise JournalError(f"{folder}: can't be read: {(error.strerror or str(error)).lower()}") from error
+        raise JournalError(f"{folder}: can't be read: {reason(error)}") from error
 
 
 def new_incident(folder: Path, at: datetime) -> str:

@@ -8,17 +8,16 @@ from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
 from typing import Any
 
-from ..actions.plan import Plan
 from ..settings import Settings
 from ..warroom.incident import OBSERVER
+from ..warroom.proposals import may_approve
 from ..warroom.sharing.people import People
 from ..warroom.sharing.presence import Presence
-from .consent import Consent
+from .consent import Consent, Others
 from .logbook import Logbook
 from .operation import Operation, doing
 from .sharing import Sharing
 
-HEARD_S = 1.5  # within which everybody who is here has been heard
 TOLD_S = 2.0  # how long what was written may take to reach other hosts before a console leaves
 
 
@@ -37,7 +36,7 @@ class Company:
         self._settings, self._logbook, self._spawn = settings, logbook, spawn
         self.people = People(settings, "", clock=clock, changed=changed)
         self.sharing = Sharing(settings, logbook, spawn, changed)
-        self.consent = Consent(logbook, settings, clock, self._others, lambda: self.reach)
+        self.consent = Consent(logbook, settings, clock, self.others, self.unknown, self.sharing.has_told)
 
     def start(self) -> None:
         if not self._settings.journal.read_only:  # what comes from other hosts would have to be written down
@@ -55,23 +54,32 @@ class Company:
         """Why others can't be reached; "" where they can, or where none are expected."""
         return self.sharing.trouble or self.people.trouble
 
-    def _others(self) -> int:
-        return len({one.name for one in self.here} - {self._settings.operator})
+    @property
+    def skew(self) -> tuple[str, ...]:
+        """Which clocks are out, a sentence each."""
+        return self.people.clocks.skew
+
+    def unknown(self) -> str:
+        """Why it is not known who else is here, or they could not be told; "" where it is and they can."""
+        return self.sharing.trouble or self.people.unknown
+
+    def others(self) -> Others:
+        """Who else is here and could have a say: whoever may only look could not."""
+        me = self.people.here[0].writer
+        there = [one for one in self.people.here if not one.me and not one.looks_only]
+        apart = {one.writer.account for one in there if not one.observing and may_approve(one.writer, me)}
+        here = {(one.writer.person, one.writer.operator) for one in there} - {(me.person, me.operator)}
+        return Others(here=len(here), apart=len(apart))
 
     def tell(self, operations: Iterable[Operation], observing: bool) -> None:
         """Say what this console is at, where that is different; and what was written here."""
         self.sharing.nudge()
-        incident, me = self._logbook.incident, self._settings.operator
-        role = next((role for role, who in incident.roles.items() if who == me), "") if incident else ""
-        if incident is not None and me in incident.observers:
+        incident, mine = self._logbook.incident, self._logbook.names
+        role = next((role for role, who in incident.roles.items() if who in mine), "") if incident else ""
+        if incident is not None and mine & {*incident.observers}:
             role = OBSERVER
         self.people.tell(incident=self._logbook.current or "", role=role, driving=role == "operator",
                          observing=observing, doing=doing(operations))  # fmt: skip
-
-    async def heard(self, plan: Plan) -> None:
-        """Wait until whoever is here has been heard, where this plan needs their say."""
-        if self.consent.needed(plan):
-            await asyncio.sleep(HEARD_S)
 
     async def told(self) -> None:
         """Wait until what was written here has reached other hosts, but not for long."""

@@ -3,7 +3,8 @@
     proposed -> objected: nothing is sent         proposed -> approved: sent at once
     proposed -> the window ends: sent where only objections count, else not
 
-Alone in the room it says so and goes on. Whoever loses sight of the others within the window does not act.
+Who is known to be alone in the room goes on, and says so. Who can't tell whether he is alone, can't ask, or loses sight
+of the others within the window, does not act.
 """
 
 from __future__ import annotations
@@ -24,7 +25,19 @@ from .logbook import Logbook
 
 EVERY_S = 0.1
 GRACE_S = 1.0  # what was said within the window may arrive so much later
+KNOWN_S = 6.0  # within which it must be known who else is here
+TOLD_S = 4.0  # and a proposal must have reached other hosts
+WAY_OUT = "See `nexconsole doctor`; who is on call alone can start without warroom.redis_url"
 CUT_OFF_S = 3.0  # a pause of the whole console for longer, as by a suspended host, is a lost link
+
+
+@dataclass(frozen=True, kw_only=True)
+class Others:
+    """How many people besides this operator could have a say: who are `here` under another name or account, and of
+    those the accounts that are known to be `apart` from this one, so that their word is a second person's."""
+
+    here: int
+    apart: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,22 +50,27 @@ class Consented:
     why_not: str | None = None
 
 
+Needs = Literal["objection", "approval", ""]
+
+
 class Consent:
-    """`others` counts the people here besides this operator; `cut_off` says why they can't be reached, or ""."""
+    """`others` counts the people here besides this operator; `unknown` says why that is not known, or why they can't be
+    told, or ""; `told` is whether other hosts can read an entry (the journal's name, the entry's id) by now."""
 
     def __init__(
         self,
         logbook: Logbook,
         settings: Settings,
         clock: Callable[[], datetime],
-        others: Callable[[], int],
-        cut_off: Callable[[], str],
+        others: Callable[[], Others],
+        unknown: Callable[[], str],
+        told: Callable[[str, str], bool] = lambda name, entry: True,
     ) -> None:
         self._logbook, self._rules, self._clock = logbook, settings.warroom, clock
-        self._others, self._cut_off = others, cut_off
+        self._others, self._unknown, self._told = others, unknown, told
         self.mine: set[str] = set()  # ids of this console's own proposals
 
-    def needed(self, plan: Plan) -> Literal["objection", "approval", ""]:
+    def needed(self, plan: Plan) -> Needs:
         """What this plan needs of the others, going by its action and how much it touches."""
         rules = self._rules
         if plan.action in rules.approval_actions and rules.approval_s > 0:
@@ -61,56 +79,84 @@ class Consent:
         return "objection" if large and rules.objection_s > 0 else ""
 
     async def ask(self, plan: Plan, progress: Callable[[str], None], cancelled: Callable[[], bool]) -> Consented:
-        """Propose the plan and wait for what the others say. `progress` is told how long it still takes."""
+        """Propose the plan and wait for what the others say. `progress` is told how long it still takes.
+
+        Nobody is alone because he could not be told who else is here, and nothing is agreed to by those who were not
+        asked: each such trouble is a refusal.
+        """
         needs = self.needed(plan)
         if not needs:
             return Consented()
-        if self._others() == 0:
+        if (unknown := await self._settled(progress, cancelled)) is not None:
+            return Consented(why_not=f"{unknown}: nothing was sent. {WAY_OUT}")
+        others = self._others()
+        if needs == "approval" and not others.apart:
+            needs = "objection"  # nobody here is known to be somebody else: whoever is here may still object
+        if not others.here and not others.apart:
             progress("nobody else is here who could object: going on")
             return Consented(alone=True)
-        cut_off_before = bool(self._cut_off())  # from other hosts; those who are here can still object
         lasts = self._rules.approval_s if needs == "approval" else self._rules.objection_s
+        if not lasts:
+            return Consented(alone=True)
         until = self._clock() + timedelta(seconds=lasts)
-        data = {"plan": plan.as_dict(), "until": until.isoformat(), "needs": needs}
+        data = {"plan": plan.as_dict(), "until": until.isoformat(), "lasts_s": lasts, "needs": needs}
         try:
-            proposal = (await self._logbook.record(Kind.PROPOSED, data)).id
-        except JournalError:  # nor will the intent be recorded: acting unrecorded is asked about there
-            progress("the others could not be told")
-            return Consented()
-        self.mine.add(proposal)
-        why_not = await self._waited(proposal, needs, lasts, cut_off_before, progress, cancelled)
+            entry, name = await self._logbook.put(Kind.PROPOSED, data)
+        except JournalError as error:
+            return Consented(why_not=f"the others could not be asked, so nothing was sent: {error}")
+        self.mine.add(entry.id)
+        why_not = await self._waited(entry.id, name, needs, lasts, progress, cancelled)
         if why_not is not None:
-            await self._stopped(proposal, why_not)
-        return Consented(proposal=proposal, why_not=why_not)
+            await self._stopped(entry.id, why_not)
+        return Consented(proposal=entry.id, why_not=why_not)
+
+    async def _settled(self, progress: Callable[[str], None], cancelled: Callable[[], bool]) -> str | None:
+        """Why it is not known who else is here, after a while; None once it is."""
+        deadline = time.monotonic() + KNOWN_S
+        while unknown := self._unknown() or self._logbook.unread:
+            if cancelled():
+                return "stopped by its own operator"
+            if time.monotonic() > deadline:
+                return f"who else is here is not known, so nobody could be asked ({unknown})"
+            progress("finding out who else is here")
+            await asyncio.sleep(EVERY_S)
+        return None
 
     async def _waited(
         self,
         id: str,
-        needs: str,
+        name: str,
+        needs: Needs,
         lasts: float,
-        cut_off_before: bool,
         progress: Callable[[str], None],
         cancelled: Callable[[], bool],
     ) -> str | None:
         """Why nothing may be sent; None when the window has ended well."""
-        seen = time.monotonic()
-        ends = seen + lasts
+        began = seen = time.monotonic()
+        ends = began + lasts
         said = ""
+        told = False
         while True:
             now = time.monotonic()
             if now - seen > CUT_OFF_S:
                 return f"this console stood still for {now - seen:.0f} s within the window: nothing was sent"
             seen = now
-            if cut_off := ("" if cut_off_before else self._cut_off()) or self._logbook.trouble:
+            if cut_off := self._unknown() or self._logbook.trouble:
                 return f"the others were lost from sight within the window, so nothing was sent: {cut_off}"
-            spoken = self._proposal(id)
-            if spoken is not None and spoken.ended == "objected":
+            spoken = self._proposal(name, id)
+            if spoken is None:
+                return "its proposal is no longer on record, so that nobody could object: nothing was sent"
+            if spoken.ended == "objected":
                 because = f": {spoken.reason}" if spoken.reason else ""
                 return f"{spoken.ended_by} objected{because}: nothing was sent"
-            if spoken is not None and spoken.ended == "approved":
+            if spoken.ended == "stopped":
+                return f"it was stopped by {spoken.ended_by}: nothing was sent"
+            if spoken.ended == "approved":
                 return None
             if cancelled():
                 return "stopped by its own operator: nothing was sent"
+            if not told and not (told := self._told(name, id)) and now - began > TOLD_S:
+                return f"other hosts could not be told within {TOLD_S:g} s: nothing was sent. {WAY_OUT}"
             if now >= ends + GRACE_S:
                 return None if needs == "objection" else f"nobody approved within {lasts:g} s: nothing was sent"
             what = "a second person's word" if needs == "approval" else "objections"
@@ -119,8 +165,9 @@ class Consent:
                 progress(said := words)
             await asyncio.sleep(EVERY_S)
 
-    def _proposal(self, id: str) -> Proposal | None:
-        return next((one for one in proposals_in(self._logbook.entries) if one.id == id), None)
+    def _proposal(self, name: str, id: str) -> Proposal | None:
+        """As it stands in its own journal, whichever incident this console is in by now."""
+        return next((one for one in proposals_in(self._logbook.of(name)) if one.id == id), None)
 
     async def _stopped(self, proposal: str, reason: str) -> None:
         try:

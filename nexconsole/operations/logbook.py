@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,15 +20,19 @@ from ..journal import (
     Journal,
     Kind,
     Tail,
+    better,
+    elsewhere_file,
     journal_file,
     journal_folder,
+    look_over,
     merge,
     new_incident,
     open_journal,
-    recent_files,
 )
 from ..settings import Settings
 from ..warroom.incident import Incident, fold
+from ..warroom.prelude import prelude_of
+from ..warroom.proposals import Proposal, proposals_in
 from ..warroom.standing import Standing, standing
 from ..warroom.taking import taken_in
 
@@ -36,6 +42,9 @@ EVERY_S = 0.25  # how often the folder is looked at
 OPEN_FOR = timedelta(hours=24)  # an incident that nobody has touched for so long is not joined by itself
 RECENT = timedelta(hours=48)  # journals touched within are followed
 IN_FORCE_EVERY = timedelta(seconds=5)  # what is in force is looked for anew, for a silence ends by itself
+MOST_SKEW = timedelta(hours=3)  # no host's clock is further out
+MOST_LOST = 1000  # sentences on what can't be read
+LOOKS_ONLY = "this console only observes: it was started with --observe (actions.observe)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +76,9 @@ class Logbook:
         self._tails: dict[Path, Tail] = {}
         self._kept: dict[str, dict[str, Entry]] = {OUTSIDE: {}}  # journal's name -> its entries by id
         self._ordered: dict[str, tuple[Entry, ...]] = {}  # the same in order, until something comes to it
-        self._intents: dict[str, str] = {}  # intent's id -> journal's name
+        self._places: dict[str, str] = {}  # id of an intent or a proposal -> journal's name
+        self._came: dict[str, float] = {}  # id -> when it came here, monotonic; not of what was there before
+        self._refused: set[str] = set()  # sentences on files that are none, or can't be read, each said once
         self._chosen: str | None = None  # the incident that the operator has opened or joined
         self._folded: tuple[tuple[Entry, ...], Incident | None] = ((), None)
         self._in_force: tuple[datetime, int, tuple[Standing, ...]] = (datetime.min.replace(tzinfo=UTC), 0, ())
@@ -84,6 +95,11 @@ class Logbook:
         return self._unwritten or self._unread
 
     @property
+    def unread(self) -> str:
+        """Why a journal can't be read, at the last try: what others say there is not heard."""
+        return self._unread
+
+    @property
     def journal(self) -> Journal:
         """Where the next entry goes."""
         return self.journal_of(self.current or OUTSIDE)
@@ -94,7 +110,8 @@ class Logbook:
         if self.current is None:
             return None
         if self._folded[0] is not self.entries:
-            self._folded = (self.entries, fold(self.of(self.current)))
+            own = self.of(self.current)
+            self._folded = (self.entries, fold(own, prelude_of(own, self.of(OUTSIDE))))
         return self._folded[1]
 
     @property
@@ -110,9 +127,21 @@ class Logbook:
         return found
 
     @property
+    def names(self) -> frozenset[str]:
+        """What this operator is called in entries."""
+        return frozenset({self._settings.operator, str(self.journal.writer)})
+
+    @property
+    def sealed(self) -> str | None:
+        """Why this console can't write anything at all; None where it can."""
+        if self._settings.journal.read_only:
+            return "this console only watches"
+        return LOOKS_ONLY if self._settings.actions.observe else None
+
+    @property
     def observing(self) -> str | None:
         """Why this operator can't act in the current incident; None where the roles allow it."""
-        if self.incident is None or self._settings.operator not in self.incident.observers:
+        if self.incident is None or not self.names & {*self.incident.observers}:
             return None
         return "this console only observes: its operator has the role of an observer (i shows the roles)"
 
@@ -147,45 +176,87 @@ class Logbook:
     async def look(self, said: str = "") -> str:
         """Read what came to the journals; why they can't be read, "" where they can. `said`: why not, the last time."""
         try:
-            found = await asyncio.to_thread(self._look)
-            trouble = ""
+            found, refused = await asyncio.to_thread(self._look)
+            trouble = next((one.trouble for one in found if one.trouble and one.name in (OUTSIDE, self.current)), "")
         except JournalError as error:
-            found, trouble = [], str(error)
-        if trouble != said or any(read.entries or read.problems for _, read in found) or not self._read:
-            self._unread = trouble
+            found, refused, trouble = [], (), str(error)
+        refused = (*refused, *(one.trouble for one in found if one.trouble))
+        new = [one for one in dict.fromkeys(refused) if one not in self._refused]
+        self._unread = trouble
+        news = any(one.read.entries or one.read.problems for one in found)
+        if trouble != said or new or news or not self._read:
+            self._refused.update(new)
+            self._lose(new)
             self._take(found)
             self._changed()
         return trouble
 
-    def _look(self) -> list[tuple[str, Entries]]:
-        """What came to any journal since the last look, each with its journal's name. In a thread."""
+    def _look(self) -> tuple[list[_Looked], tuple[str, ...]]:
+        """What came to any journal since the last look, and which files are none. In a thread."""
         folder = journal_folder(self._settings)
         outside = journal_file(folder)
-        self._tails.setdefault(outside, Tail(outside))
-        for file in recent_files(folder, self._clock() - RECENT):
+        there = look_over(folder, self._clock() - RECENT)
+        for file in (outside, elsewhere_file(outside), *there.files):
             self._tails.setdefault(file, Tail(file))
-        return [(file.name.partition(".")[0], tail.poll()) for file, tail in list(self._tails.items())]
+        return [_looked(file, tail) for file, tail in list(self._tails.items())], there.refused
 
-    def _take(self, found: Sequence[tuple[str, Entries]]) -> None:
+    def _take(self, found: Sequence[_Looked]) -> None:
         first, self._read = not self._read, True
-        new = [entry for name, read in found for entry in self._keep(name, read.entries)]
-        self.lost += tuple(f"{name}: line {one.line} {one.sentence}" for name, read in found for one in read.problems)
+        new = [entry for one in found for entry in self._keep(one.name, one.read.entries, first)]
+        self._lose([f"{one.name}: {problem}" for one in found for problem in one.read.problems])
         self._choose()
         if not first:
             for entry in new:
                 if entry.writer != self.journal.writer:
                     self._heard(entry)
 
-    def _keep(self, name: str, entries: Sequence[Entry]) -> list[Entry]:
+    def _lose(self, sentences: Sequence[str]) -> None:
+        self.lost += tuple(sentences)[: max(0, MOST_LOST - len(self.lost))]
+
+    def _keep(self, name: str, entries: Sequence[Entry], first: bool = False) -> list[Entry]:
         kept = self._kept.setdefault(name, {})
-        new = [entry for entry in entries if entry.id not in kept]
+        new = [one for one in entries if one.id not in kept or (kept[one.id] != one and better(one, kept[one.id]))]
         if new:
             self._ordered.pop(name, None)
+        now, journal = time.monotonic(), self.journal_of(name)
         for entry in new:
+            if entry.id not in kept and (not first or self._may_wait(entry)):
+                self._came[entry.id] = now
             kept[entry.id] = entry
-            if entry.kind == Kind.INTENT:
-                self._intents[entry.id] = name
+            journal.observe(entry.order)
+            if entry.kind in (Kind.INTENT, Kind.PROPOSED):
+                self._places[entry.id] = name
         return new
+
+    def _may_wait(self, entry: Entry) -> bool:
+        """Whether this was there when the console began, and is a proposal of another host that may still wait: by how
+        much that host's clock is out is not known."""
+        elsewhere = entry.kind == Kind.PROPOSED and entry.writer.host != socket.gethostname()
+        return elsewhere and abs(self._clock() - entry.at) < MOST_SKEW
+
+    def age_s(self, entry: Entry) -> float:
+        """For how many seconds this entry has been known here, whatever its writer's clock said; of what was there
+        before this console, how old it is by the clocks."""
+        came = self._came.get(entry.id)
+        if came is not None:
+            return time.monotonic() - came
+        return max(0.0, (self._clock() - entry.at).total_seconds())
+
+    def came_at(self, entry: Entry) -> datetime:
+        """When it came, by this host's clock."""
+        if entry.id not in self._came or entry.writer == self.journal.writer:
+            return min(entry.at, self._clock())
+        return self._clock() - timedelta(seconds=self.age_s(entry))
+
+    def waiting(self) -> tuple[tuple[Proposal, float], ...]:
+        """What is proposed in the incident or outside of any and may still be spoken to, with the seconds that are
+        left for it, in the order in which it came."""
+        found = []
+        for one in proposals_in(self.entries):
+            entry = self._kept[self._places[one.id]][one.id] if one.id in self._places else None
+            if entry is not None and not one.ended and (left := one.lasts_s - self.age_s(entry)) > 0:
+                found.append((one, left))
+        return tuple(found)
 
     def _choose(self) -> None:
         """Which incident is the current one by what is on record, and what its entries are."""
@@ -203,18 +274,24 @@ class Logbook:
     def _newest(self) -> str | None:
         since = self._clock() - OPEN_FOR
         live = [one for one in self.incidents.values() if one.open and one.touched_at > since]
-        return max(live, key=lambda one: (one.opened_at, one.id)).id if live else None
+        now = self._clock()  # none is newer than now, whatever a clock said
+        return max(live, key=lambda one: (min(one.opened_at, now), one.id)).id if live else None
 
     # --- writing ----------------------------------------------------------------------------------------------
 
     async def record(self, kind: str, data: Mapping[str, Any]) -> Entry:
-        """Write an entry durably. What became of an intent goes where that intent stands. Raises JournalError."""
-        name = self._intents.get(str(data.get("intent")), self.current or OUTSIDE)
-        return await self._record(name, kind, data)
+        """Write an entry durably; what became of an intent or a proposal, where that stands. Raises JournalError."""
+        return (await self.put(kind, data))[0]
+
+    async def put(self, kind: str, data: Mapping[str, Any]) -> tuple[Entry, str]:
+        """The same, with the name of the journal in which it stands."""
+        of = next((str(data[key]) for key in ("intent", "proposal") if data.get(key)), "")
+        name = self._places.get(of, self.current or OUTSIDE)
+        return await self._record(name, kind, data), name
 
     async def _record(self, name: str, kind: str, data: Mapping[str, Any]) -> Entry:
-        if self._settings.journal.read_only:
-            raise JournalError("this console only watches")
+        if self.sealed is not None:
+            raise JournalError(self.sealed)
         try:
             entry = await asyncio.to_thread(self.journal_of(name).append, kind, data)
         except JournalError as error:
@@ -243,8 +320,8 @@ class Logbook:
 
     async def open(self, data: Mapping[str, Any]) -> str:
         """Begin a new incident with this opening entry; its id. Raises JournalError."""
-        if self._settings.journal.read_only:
-            raise JournalError("this console only watches")
+        if self.sealed is not None:
+            raise JournalError(self.sealed)
         name = await asyncio.to_thread(new_incident, journal_folder(self._settings), self._clock())
         self._chosen = name
         await self._record(name, Kind.OPENED, data)
@@ -256,6 +333,23 @@ class Logbook:
             self._chosen = name
             self._choose()
             self._changed()
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What came to one file; `trouble` is why it can't be read."""
+
+    name: str
+    read: Entries
+    trouble: str = ""
+
+
+def _looked(file: Path, tail: Tail) -> _Looked:
+    name = file.name.partition(".")[0]
+    try:
+        return _Looked(name, tail.poll())
+    except JournalError as error:
+        return _Looked(name, Entries(), str(error))
 
 
 def _known(name: str, ordered: Sequence[Entry]) -> Known | None:

@@ -51,6 +51,7 @@ class Operation:
     undone: bool = False
     stopping: bool = False
     doubt: str = ""  # which consoles its targets could not be reserved against
+    way_back: Undo | None = None  # of an action that this operator took at another console, as it is on record
     alone: bool = False  # it needed the others' silence or word, and nobody else was here
 
     @property
@@ -67,7 +68,8 @@ class Operation:
         """The way back, while something may have been changed that was not taken back yet."""
         outcome = self.outcome
         changed = outcome is not None and (outcome.state in ("done", "unknown") or bool(outcome.touched))
-        return self.plan.undo if self.plan is not None and changed and not self.undone else None
+        way_back = self.plan.undo if self.plan is not None else self.way_back
+        return way_back if changed and not self.undone else None
 
 
 DOING = {"preparing": "previewing", "asking": "previewing", "waiting": "waiting for the others' say on",

@@ -21,11 +21,12 @@ from ..model import Reading, utc_now
 from ..runbook.walk import BEGUN, Walk, walk_of
 from ..settings import Settings, named
 from ..warroom.incident import Incident
+from ..warroom.proposals import Proposal, proposals_in
 from ..warroom.sharing.leases import Leases
 from .company import Company
 from .logbook import Logbook
 from .operation import Operation, StepRef
-from .others import others
+from .others import MATTERS, others, own_before
 from .targets import known
 from .watching import Watching
 
@@ -65,6 +66,7 @@ class Operations:
         self.began_at = clock()
         self._here: list[Operation] = []
         self._there: dict[str, Operation] = {}  # by the intent's id
+        self._before: Operation | None = None  # this operator's last at another console, if it can be taken back
         self._dismissed: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._acts: dict[asyncio.Task[Performance], Operation] = {}
@@ -129,7 +131,9 @@ class Operations:
 
     def _recorded(self) -> None:
         """Something came to the journals, or from them."""
-        self._there = others(self.entries, self.journal.writer, self.began_at, self.clock())
+        book = self.logbook
+        self._there = others(self.entries, book.journal.writer, self.began_at, self.clock(), came_at=book.came_at)
+        self._before = own_before(self.entries, book.journal.writer, self.clock() - MATTERS)
         self._changed()
 
     async def record(self, kind: str, data: Mapping[str, Any]) -> str:
@@ -150,11 +154,13 @@ class Operations:
 
     def judged(self, level: str, because: Sequence[str]) -> None:
         """The severity by now; called about once a second, unless a signal's silence makes it a question."""
-        self.watching.judged(level, because)
+        if self.logbook.sealed is None:
+            self.watching.judged(level, because)
 
     def watch(self) -> None:
         """What changes by itself enters the incident's record; called about once a second."""
-        self.watching.look(self.readings())
+        if self.logbook.sealed is None:
+            self.watching.look(self.readings())
 
     # --- the incident -----------------------------------------------------------------------------------------
 
@@ -166,7 +172,7 @@ class Operations:
         since = self.watching.risen_at
         data = {"title": title, "level": level, "since": since.isoformat() if since else ""}
         name = await self.logbook.open(data)
-        await self.take_role("commander", self.settings.operator)
+        await self.take_role("commander", str(self.journal.writer))
         return name
 
     async def take_role(self, role: str, person: str) -> None:
@@ -182,12 +188,24 @@ class Operations:
         await self.record(Kind.CLOSED, {"reason": reason})
 
     async def object(self, proposal: str, reason: str = "") -> None:
-        """Stop what somebody proposes. Raises JournalError."""
+        """Stop what somebody proposes: whoever may write may. Raises JournalError."""
         await self.record(Kind.OBJECTED, {"proposal": proposal, "reason": reason})
 
     async def approve(self, proposal: str) -> None:
-        """Raises JournalError."""
+        """Give a second person's word. Raises JournalError, also where this operator is none, or only observes."""
+        if (why_not := self.logbook.observing) is not None:
+            raise JournalError(why_not)
+        found = next((one for one in proposals_in(self.entries) if one.id == proposal), None)
+        mine = self.journal.writer.account
+        if found is not None and mine and found.account == mine:
+            raise JournalError(f"{found.by} proposed it from this account ({mine}): another must approve it")
         await self.record(Kind.APPROVED, {"proposal": proposal})
+
+    @property
+    def waiting(self) -> tuple[tuple[Proposal, float], ...]:
+        """What others propose and may still be spoken to, with the seconds that are left."""
+        mine = self.company.consent.mine
+        return tuple((one, left) for one, left in self.logbook.waiting() if one.id not in mine)
 
     # --- scenarios --------------------------------------------------------------------------------------------
 
@@ -229,7 +247,7 @@ class Operations:
     ) -> Operation:
         """Take an action down the one path, with its phases in `shown` meanwhile."""
         operation = Operation(
-            action=action, arguments=dict(arguments), began_at=self.clock(), by=self.settings.operator
+            action=action, arguments=dict(arguments), began_at=self.clock(), by=str(self.journal.writer)
         )
         self._here.append(operation)
         self._changed()
@@ -380,8 +398,12 @@ class Operations:
 
     @property
     def undoable(self) -> Operation | None:
-        """The newest action of this console that can be taken back."""
-        return next((one for one in reversed(self._here) if one.undo is not None), None)
+        """The newest action of this operator that can be taken back, whichever console of this host it was taken at."""
+        here = next((one for one in reversed(self._here) if one.undo is not None), None)
+        before = self._before
+        if before is None or before.undo is None or (here is not None and here.began_at >= before.began_at):
+            return here
+        return before
 
     def dismiss(self) -> int:
         """No longer show what has ended; how many that were."""
@@ -407,12 +429,12 @@ class Operations:
 
     async def found(self, intent: str, state: Literal["done", "failed"], words: str) -> None:
         """A person has looked what became of an unfinished intent. Raises JournalError."""
-        answer = f"looked at by {self.settings.operator}: {words}"
+        answer = f"looked at by {self.journal.writer}: {words}"
         await self.record(Kind.OUTCOME, {"intent": intent, "outcome": {"state": state, "answer": answer}})
 
     async def seen(self, intent: str, state: Literal["worked", "no effect", "worse"], words: str) -> None:
         """A person has looked whether an action helped that nobody has judged. Raises JournalError."""
-        because = f"looked at by {self.settings.operator}: {words}"
+        because = f"looked at by {self.journal.writer}: {words}"
         await self.record(Kind.VERDICT, {"intent": intent, "verdict": {"state": state, "because": because}})
 
     def known(self, kind: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from ..errors import JournalError
 from ..journal import Entry, merge
+from ..warroom.proposals import Proposal, proposals_in
 from ..warroom.sharing.presence import Presence
 from ..warroom.standing import Standing, standing
 from ..warroom.taking import taken_in
@@ -30,6 +31,12 @@ class ReplayedLogbook(Logbook):
         self.current = name if entries else None
         self.entries = merge(entries)
         self._changed()
+
+    def waiting(self) -> tuple[tuple[Proposal, float], ...]:
+        """What could be spoken to then, by the proposers' clocks: the record has no other."""
+        now = self._clock()
+        found = ((one, (one.until - now).total_seconds()) for one in proposals_in(self.entries) if not one.ended)
+        return tuple((one, left) for one, left in found if left > 0)
 
     def of(self, name: str) -> tuple[Entry, ...]:
         return self.entries if name == self.current else ()

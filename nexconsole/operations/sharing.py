@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from ..journal import OUTSIDE
 from ..settings import Settings
 from ..warroom.sharing.announcement import announced, withdraw
 from ..warroom.sharing.stream import Stream
@@ -15,11 +16,13 @@ from .logbook import Logbook
 log = logging.getLogger(__name__)
 
 EVERY_S = 0.5
+NOT_YET = "other hosts are not reached yet"
 ASK_S = 3.0  # how often other hosts are asked which incident they have open
 
 
 class Sharing:
-    """Keeps a stream for every incident that this console was in. Does nothing where settings name no Redis.
+    """Keeps a stream for every incident that this console was in, and one for what is done outside of any. Does nothing
+    where settings name no Redis.
 
     `spawn` runs a coroutine beside the screen; `changed` is called when it can be reached, or can't any more.
     """
@@ -40,24 +43,32 @@ class Sharing:
         return bool(self._settings.warroom.redis_url)
 
     @property
+    def _current(self) -> str:
+        return self._logbook.current or OUTSIDE
+
+    @property
     def trouble(self) -> str:
-        """Why the current incident can't be shared with other hosts; "" where it can, or none is to be."""
-        stream = self._streams.get(self._logbook.current or "")
-        if stream is None:
+        """Why what is written now can't be shared with other hosts; "" where it can, or none are to be."""
+        if not self.configured:
             return ""
-        return stream.trouble or ("" if stream.reached else "other hosts are not reached yet")
+        stream = self._streams.get(self._current)
+        if stream is None:
+            return NOT_YET
+        return stream.trouble or ("" if stream.reached else NOT_YET)
 
     @property
     def owes(self) -> bool:
         """Whether other hosts have not been told yet of something that is written here."""
-        current = self._logbook.current
-        unshared = self.configured and current is not None and current not in self._streams
+        unshared = self.configured and self._current not in self._streams
         return unshared or any(stream.owes for stream in self._streams.values())
+
+    def has_told(self, name: str, entry: str) -> bool:
+        """Whether other hosts can read this entry of this journal, where there are to be any."""
+        return not self.configured or (name in self._streams and self._streams[name].has(entry))
 
     def nudge(self) -> None:
         """An entry was written here."""
-        stream = self._streams.get(self._logbook.current or "")
-        if stream is not None:
+        for stream in self._streams.values():
             stream.nudge()
 
     async def run(self) -> None:
@@ -65,13 +76,15 @@ class Sharing:
         asked_at = -ASK_S
         loop = asyncio.get_running_loop()
         while self.configured:
+            self._share(OUTSIDE)
             for known in tuple(self._logbook.incidents.values()):
                 if known.open and known.id == self._logbook.current:
                     self._share(known.id)
                 elif not known.open and known.id in self._streams and known.id not in self._closed:
                     self._closed.add(known.id)
                     self._streams[known.id].announcing = False
-                    await withdraw(self._settings, known.id)
+                    if not self._settings.actions.observe:
+                        await withdraw(self._settings, known.id)
             if self._logbook.current is None and loop.time() - asked_at >= ASK_S:
                 asked_at = loop.time()
                 there = await announced(self._settings)
@@ -83,5 +96,6 @@ class Sharing:
         if incident not in self._streams:
             log.info("sharing %s with other hosts", incident)
             stream = Stream(self._settings, self._logbook.journal_of(incident), changed=self._changed)
+            stream.announcing = incident != OUTSIDE and not self._settings.actions.observe
             self._streams[incident] = stream
             self._spawn(stream.run())

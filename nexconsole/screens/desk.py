@@ -212,10 +212,10 @@ class Desk:
         if self.console.has_class("-presenting") and not self.console.has_class("-maximized"):
             drawn = ()  # the shared screen has them among its own lines
         drawn = (*proposed.previews(self.operations.company.here, width), *drawn)
-        waiting = self.incidents.waiting()
-        keyed = () if self.operations.settings.actions.observe else proposed.KEYS_OF
-        drawn = (*proposed.lines(waiting, keyed, self.clock(), width), *drawn)
-        self.incidents.painted(waiting)
+        waiting = self.operations.waiting
+        keyed = proposed.KEYS_OF if self.operations.logbook.sealed is None else ()
+        drawn = (*proposed.lines(waiting, keyed, width), *drawn)
+        self.incidents.painted([one for one, _ in waiting])
         if trouble := self.operations.trouble:
             said = wrapped(plain(trouble), max(10, width - 3), 2)
             drawn = (*(((f" {mark} {line}", "alarm"),) for mark, line in zip("▲ ", said, strict=False)), *drawn)

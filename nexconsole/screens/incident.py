@@ -147,6 +147,7 @@ class IncidentScreen(Dialog[None]):
         reach = self._desk.operations.company.reach
         if reach:
             lines += [((f" ▲ {text}", "warn"),) for text in wrapped(reach, width - 4, 2)]
+        lines += [((f" ▲ {one}", "warn"),) for one in self._desk.operations.company.skew[:MOST_PEOPLE]]
         return lines
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ..severity import LEVELS
 from ..warroom.incident import OBSERVER, ROLES
-from ..warroom.proposals import proposals_in
 from ..widgets.cells import plain
 from .prompt import Prompt
 from .proposed import KEYS_OF, spoken_of
@@ -88,7 +87,7 @@ class Incidents:
         if text is None:
             return
         role, _, person = text.partition(" ")
-        person = person.strip() or self._operations.settings.operator
+        person = person.strip() or str(self._operations.journal.writer)
         person = "" if person == "nobody" else person
         await self._told(self._operations.take_role(role, person), f"{person or 'nobody'}: {role}")
 
@@ -143,9 +142,7 @@ class Incidents:
 
     def waiting(self) -> tuple[Proposal, ...]:
         """What others propose, in the incident or outside of any, and may still be spoken to."""
-        side = self._operations
-        now, mine = side.clock(), side.company.consent.mine
-        return tuple(one for one in proposals_in(side.entries) if one.open(now) and one.id not in mine)
+        return tuple(one for one, _ in self._operations.waiting)
 
     def painted(self, waiting: Sequence[Proposal]) -> None:
         """These stand on screen from now on; the keys speak of the first of them, whatever else is proposed."""
@@ -174,7 +171,7 @@ class Incidents:
     def speak(self, key: str, id: str) -> None:
         """Say the word to this proposal, and to no other."""
         one = next((one for one in self.waiting() if one.id == id), None)
-        if self._operations.settings.actions.observe:
+        if self._operations.logbook.sealed is not None:
             self._desk.console.say("this console only observes: it neither objects nor approves")
         elif one is None:
             self._desk.console.say("that proposal has ended: nothing was said to any other")

@@ -16,6 +16,7 @@ from ..warroom.breakglass.keeping import Keeper, keep_report, sheet_file
 from ..warroom.breakglass.sheet import Known, Row, rows
 from ..warroom.figures import figures_of
 from ..warroom.incident import Incident, fold
+from ..warroom.prelude import prelude_of
 from ..warroom.reporting.covering import covered
 from ..warroom.reporting.writing import as_line
 from ..widgets.curtain import CURTAIN
@@ -86,9 +87,11 @@ class Paper:
 
     async def _export(self) -> None:
         name, settings = self._name, self._operations.settings
-        entries = self._operations.logbook.of(name)
+        entries, outside = self._operations.logbook.of(name), self._operations.logbook.of(OUTSIDE)
         try:
-            markdown, html = await asyncio.to_thread(lambda: keep_report(fold(entries), name, settings))
+            markdown, html = await asyncio.to_thread(
+                lambda: keep_report(fold(entries, prelude_of(entries, outside)), name, settings)
+            )
         except FileError as error:
             self._console.say(f"the report was not written: {error}", SHOWN_S)
             return

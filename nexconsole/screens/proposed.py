@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..operations.operation import DOING
@@ -22,10 +21,10 @@ def spoken_of(waiting: Sequence[Proposal], key: str) -> Proposal | None:
     return next((one for one in waiting if key == "o" or one.needs == "approval"), None)
 
 
-def lines(waiting: Sequence[Proposal], keys: Iterable[str], now: datetime, width: int) -> tuple[Line, ...]:
-    """A line for each; the time that is left stands at its right, and each key beside the one that it speaks of."""
-    keyed = {key: spoken_of(waiting, key) for key in keys}
-    return tuple(_line(one, [key for key, of in keyed.items() if of is one], now, width) for one in waiting)
+def lines(waiting: Sequence[tuple[Proposal, float]], keys: Iterable[str], width: int) -> tuple[Line, ...]:
+    """A line for each; the seconds that are left stand at its right, and each key beside the one that it speaks of."""
+    keyed = {key: spoken_of([one for one, _ in waiting], key) for key in keys}
+    return tuple(_line(one, [key for key, of in keyed.items() if of is one], left, width) for one, left in waiting)
 
 
 def previews(here: Sequence[Presence], width: int) -> tuple[Line, ...]:
@@ -37,10 +36,9 @@ def previews(here: Sequence[Presence], width: int) -> tuple[Line, ...]:
     return (fit(((" ○ ", "muted"), (told, "muted")), width),)
 
 
-def _line(one: Proposal, keyed: Sequence[str], now: datetime, width: int) -> Line:
-    left = max(0, int((one.until - now).total_seconds()))
+def _line(one: Proposal, keyed: Sequence[str], left: float, width: int) -> Line:
     keys: Line = tuple(run for key in keyed for run in ((key, "key"), (f" {KEYS_OF[key]} ", "muted")))
-    right: Line = ((f"  {left} s  ", "alarm"), *keys)
+    right: Line = ((f"  {int(left)} s  ", "alarm"), *keys)
     told: Line = ((" ▲ ", "alarm"), (f"{plain(one.by, 30)} is about to: {plain(one.name, 80)}", "strong"),
                   (f"  {plain(one.effect)}", "muted"))  # fmt: skip
     return spread(told, right, width) if length(right) < width else fit(right, width)

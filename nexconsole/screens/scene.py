@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..journal import Entry, Kind
@@ -65,7 +65,7 @@ def scene(desk: Desk | None, risen_at: datetime | None, readings: Mapping[str, R
         **_incident(incident, operations, risen_at),
         moves=moves(operations.entries, operations.shown),
         ahead=(
-            *_ahead(incident, operations.shown, now),
+            *_ahead(operations, operations.shown, now),
             *_scenario(desk, readings, now),
             *_unopened(incident, desk),
         ),
@@ -128,14 +128,13 @@ def _verdict(taken: Taken, live: Operation | None) -> tuple[Run, str]:
     return strip.ENDS["unknown"], f"nobody knows what became of it: look whether {taken.watch or 'it happened'}"
 
 
-def _ahead(incident: Incident | None, shown: Sequence[Operation], now: datetime) -> Iterator[Run]:
-    for proposal in incident.proposals if incident is not None else ():
-        if proposal.open(now):
-            left = duration((proposal.until - now).total_seconds())
-            if proposal.needs == "approval":
-                yield f"▸ {proposal.name} waits for a second person's word, for {left}", "note"
-            else:
-                yield f"▸ {proposal.name} goes ahead at {clock(proposal.until)} unless somebody objects: {left}", "note"
+def _ahead(operations: Operations, shown: Sequence[Operation], now: datetime) -> Iterator[Run]:
+    for proposal, seconds in operations.logbook.waiting():
+        left, ends = duration(seconds), now + timedelta(seconds=seconds)
+        if proposal.needs == "approval":
+            yield f"▸ {proposal.name} waits for a second person's word, for {left}", "note"
+        else:
+            yield f"▸ {proposal.name} goes ahead at {clock(ends)} unless somebody objects: {left}", "note"
     for one in shown:
         who = plain(one.by.partition("@")[0], 30)
         if one.phase == "sending" and not one.unfinished:

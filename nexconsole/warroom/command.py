@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..journal import journal_file, journal_folder, read_incident
+from ..errors import JournalError
+from ..journal import OUTSIDE, Entry, journal_file, journal_folder, read_incident
 from ..model import utc_now
 from ..settings import Settings
 from ..sources.text import clean, strip_controls
@@ -19,6 +20,7 @@ from ..text.units import duration
 from .breakglass.keeping import before_file, kept, sheet_file
 from .breakglass.sheet import WHOLE, sheet
 from .incident import fold
+from .prelude import prelude_of
 from .reporting import writing
 
 FORMATS = {"md": writing.as_markdown, "json": writing.as_json, "html": writing.as_html}
@@ -41,15 +43,23 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Print the report in UTF-8 whatever the locale; 0. Raises JournalError where there is no such journal."""
     file = _file(options.journal, settings)
     journal = read_incident(file)
-    incident = fold(journal.entries)
+    incident = fold(journal.entries, prelude_of(journal.entries, _outside(file)))
     name = clean(file.stem, 100)
     text = writing.as_line(incident, utc_now()) + "\n" if options.format == "line" else None
     sys.stdout.flush()
     sys.stdout.buffer.write((FORMATS[options.format](incident, name) if text is None else text).encode())
     sys.stdout.buffer.flush()
     for problem in journal.problems:
-        print(f"nexconsole: line {problem.line} {clean(problem.sentence)}", file=sys.stderr)
+        print(f"nexconsole: {problem}", file=sys.stderr)
     return 0
+
+
+def _outside(journal: Path) -> tuple[Entry, ...]:
+    """What was done outside of any incident, as the same folder has it; () where it can't be read."""
+    try:
+        return read_incident(journal_file(journal.parent, OUTSIDE)).entries
+    except JournalError:  # nobody has, or `journal verify` says what is wrong with it
+        return ()
 
 
 def run_sheet(settings: Settings) -> int:

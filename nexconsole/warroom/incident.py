@@ -106,7 +106,8 @@ class Incident:
     `closed` is the reason that a closing entry gives, None where there is none. `since`: when its severity was
     first judged, as whoever opened it knew, else `begin`. `levels` are judged by the rules, `declared` by people.
     `roles` says who is commander, operator and scribe by now; nobody is what is not in there. `observers` only watch;
-    `held` has who had which role when. `others` counts the entries of kinds that this version doesn't know.
+    `held` has who had which role when. `others` counts the entries of kinds that this version doesn't know, `before`
+    those that tell of what was done outside of any incident just before it was opened.
     """
 
     title: str = ""
@@ -130,6 +131,7 @@ class Incident:
     timeline: tuple[Line, ...] = ()
     standing: tuple[Standing, ...] = ()
     others: Mapping[str, int]
+    before: int = 0
 
     @property
     def lasted(self) -> timedelta:
@@ -146,26 +148,29 @@ class Incident:
         return (self.declared or self.levels or (Level(level="", at=datetime.min, by=""),))[-1].level
 
 
-def fold(entries: Iterable[Entry]) -> Incident:
-    """The incident that these entries tell, of one journal or of several laid together."""
+def fold(entries: Iterable[Entry], before: Iterable[Entry] = ()) -> Incident:
+    """The incident that these entries tell, of one journal or of several laid together. `before` (see prelude) tells
+    of what was done before it was opened: its actions are the incident's, its times are not."""
     ordered = merge(entries)
     if not ordered:
         return Incident(others={})
-    actions = taken_in(ordered)
-    scenarios = _scenarios(ordered)
+    prelude = merge(before)
+    told = merge(ordered, prelude)
+    actions = taken_in(told)
+    scenarios = _scenarios(told)
     held = held_in(ordered)
     roles, observers = now_held(held)
-    proposals = proposals_in(ordered)
-    timeline = _timeline(ordered, actions, proposals)
+    proposals = proposals_in(told)
+    timeline = _timeline(told, actions, proposals)
     opened = next((one for one in ordered if one.kind == Kind.OPENED), None)
     return Incident(
         title=_text(opened.data.get("title"), 200) if opened else "",
         since=_since(opened, ordered[0]),
         opened_by=str(opened.writer) if opened else "",
         begin=_time(ordered[0]),
-        end=_time(ordered[-1]),
+        end=max(_time(ordered[0]), _time(ordered[-1])),  # by two clocks it may have ended before it began
         closed=_closed(ordered),
-        people=_people(ordered),
+        people=_people(told),
         levels=_levels(ordered, Kind.SEVERITY),
         declared=_levels(ordered, Kind.OPENED, Kind.DECLARED),
         roles=roles,
@@ -180,6 +185,7 @@ def fold(entries: Iterable[Entry]) -> Incident:
         timeline=timeline,
         standing=_all_standing(ordered, actions, scenarios),
         others=dict(sorted(Counter(clean(one.kind, 40) for one in ordered if one.kind not in _KNOWN).items())),
+        before=len(prelude),
     )
 
 

@@ -7,17 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from ..journal import Entry, Kind
+from ..journal import Entry, Kind, Writer
+from ..journal.shapes import is_length
 from ..sources.text import clean
 
+LONGEST_S = 86_400.0  # a window that is longer is none
 NEEDS = ("objection", "approval")
 NO_PROPOSAL = "an action whose proposal is not on record"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """An action that somebody means to take, `until` when others may speak (UTC). `needs`: "objection" (it goes on
-    unless somebody objects) or "approval" (it goes on only if somebody else approves).
+    """An action that somebody means to take. Others may speak for `lasts_s` seconds from when they hear of it: `until`
+    is when that ends by the proposer's clock (UTC), which may be wrong. `needs`: "objection" (it goes on unless
+    somebody objects) or "approval" (it goes on only if somebody else approves).
 
     `ended`: "", or how: "objected", "approved", "sent" or "stopped"; by whom, and why.
     """
@@ -32,10 +35,8 @@ class Proposal:
     ended: str = ""
     ended_by: str = ""
     reason: str = ""
-
-    def open(self, now: datetime) -> bool:
-        """Whether others may still speak."""
-        return not self.ended and now < self.until
+    lasts_s: float = 0.0
+    account: str = ""
 
 
 ENDS = {Kind.OBJECTED: "objected", Kind.APPROVED: "approved", Kind.STOPPED: "stopped"}
@@ -43,19 +44,29 @@ ENDS = {Kind.OBJECTED: "objected", Kind.APPROVED: "approved", Kind.STOPPED: "sto
 
 def proposals_in(entries: Iterable[Entry]) -> tuple[Proposal, ...]:
     """Every proposal in these entries (in merge's order). An objection beats an approval, whichever came first; nobody
-    approves what he proposes himself, from whichever console."""
+    approves what he proposes himself, from whichever console and under whichever name."""
     found: dict[str, Proposal] = {}
+    writers: dict[str, Writer] = {}
     late: list[Entry] = []
     for entry in entries:
         if entry.kind == Kind.PROPOSED:
-            found[entry.id] = _proposed(entry)
+            found[entry.id], writers[entry.id] = _proposed(entry), entry.writer
         elif entry.kind in ENDS or (entry.kind == Kind.INTENT and entry.data.get("proposal")):
             late.append(entry)
     for entry in late:
         id = str(entry.data.get("proposal"))
         if (proposal := found.get(id)) is not None:
-            found[id] = _ended(proposal, entry)
+            if entry.kind != Kind.APPROVED or may_approve(entry.writer, writers[id]):
+                found[id] = _ended(proposal, entry)
     return tuple(found.values())
+
+
+def may_approve(writer: Writer, proposer: Writer) -> bool:
+    """Whether this is a second person: an account of another name, on whichever host. What people call themselves
+    counts only where neither account is on record, as in entries of earlier versions."""
+    if writer.account or proposer.account:
+        return bool(writer.account and proposer.account) and writer.account != proposer.account
+    return writer.operator != proposer.operator
 
 
 def _proposed(entry: Entry) -> Proposal:
@@ -63,22 +74,23 @@ def _proposed(entry: Entry) -> Proposal:
     plan = plan if isinstance(plan, dict) else {}
     arguments = plan.get("arguments")
     words = [str(plan.get("action") or "an action"), *(arguments.values() if isinstance(arguments, dict) else ())]
-    needs = entry.data.get("needs")
+    needs, until = entry.data.get("needs"), _time(entry.data.get("until"), entry.at)
+    lasts = entry.data.get("lasts_s", (until - entry.at).total_seconds())
     return Proposal(
         id=entry.id,
         name=clean(" ".join(map(str, words)), 200),
         effect=clean(plan.get("effect") or "", 500),
         by=str(entry.writer),
         at=entry.at.astimezone(UTC),
-        until=_time(entry.data.get("until"), entry.at),
+        until=until,
         needs="approval" if needs == "approval" else "objection",
+        lasts_s=float(lasts) if is_length(lasts) and lasts <= LONGEST_S else 0.0,
+        account=clean(entry.writer.account, 100),
     )
 
 
 def _ended(proposal: Proposal, entry: Entry) -> Proposal:
     how = ENDS.get(Kind(entry.kind), "sent")
-    if how == "approved" and str(entry.writer) == proposal.by:
-        return proposal
     rank = {"": 0, "approved": 1, "sent": 2, "stopped": 3, "objected": 4}
     if rank[how] <= rank[proposal.ended]:
         return proposal
@@ -89,6 +101,6 @@ def _time(value: Any, fallback: datetime) -> datetime:
     """A time as the journal holds it. What is no time is the entry's own: such a window is over."""
     try:
         found = datetime.fromisoformat(str(value))
-    except ValueError:
-        found = fallback
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return fallback.astimezone(UTC)

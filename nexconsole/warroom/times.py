@@ -24,7 +24,7 @@ ENGAGED = ("step", "intent", "proposed")
 
 def times_of(incident: Incident) -> Times:
     """Detect: opened, or the first severity. Engage: the first step or action. Mitigate: the first that worked.
-    Recover: the severity back to none, where it stayed there."""
+    Recover: the severity back to none, where it stayed there. What was done before it began took no time."""
     seen = [level.at for level in (*incident.levels, *incident.declared) if level.level != CALM]
     seen += [line.at for line in incident.timeline if line.kind == "opened"]
     worked = [action.verdict_at for action in incident.actions if action.verdict == "worked" and action.verdict_at]
@@ -37,7 +37,7 @@ def times_of(incident: Incident) -> Times:
 
 
 def _after(incident: Incident, moments: Sequence[datetime]) -> timedelta | None:
-    return min(moments) - incident.since if moments and incident.since else None
+    return max(timedelta(), min(moments) - incident.since) if moments and incident.since else None
 
 
 def calm_spells(incident: Incident) -> list[tuple[datetime, datetime | None]]:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import paths
-from ...errors import FileError
+from ...errors import FileError, JournalError
+from ...journal.files import open_plain
 from ...sources.text import clean
 from ..incident import Incident
 from ..reporting.writing import as_html, as_markdown
@@ -79,11 +80,13 @@ def keep_report(incident: Incident, name: str, settings: Settings) -> tuple[Path
 def kept(file: Path) -> tuple[str, float] | None:
     """A kept text and when it was written (epoch seconds); None where there is none. Raises FileError."""
     try:
-        with open(file, "rb") as there:
+        with open(open_plain(file, os.O_RDONLY), "rb") as there:
             written = os.fstat(there.fileno()).st_mtime
             return there.read(LONGEST).decode("utf-8", "replace"), written
     except FileNotFoundError:
         return None
+    except JournalError as error:
+        raise FileError(str(error)) from error
     except OSError as error:
         raise FileError(f"{file}: can't be read: {(error.strerror or str(error)).lower()}") from error
 

@@ -21,6 +21,7 @@ from .cursor import Cursor
 from .recording import SILENCE_S, Line
 
 KEPT = 64  # unpacked chunks
+LARGEST_FILE = 2 << 30  # bytes
 _DECODER = msgspec.json.Decoder(Line)
 
 
@@ -56,6 +57,9 @@ class Recording:
             raise JournalError(f"{file}: there is no recording of this incident") from error
         except OSError as error:
             raise JournalError(f"{file}: can't be read: {reason(error)}") from error
+        if os.fstat(descriptor).st_size > LARGEST_FILE:
+            os.close(descriptor)
+            raise JournalError(f"{file}: is larger than any recording ({LARGEST_FILE >> 20} MiB)")
         recording = cls(file, descriptor)
         if not recording.chunks:
             recording.close()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from .playback import Recording
 from .recording import SUFFIX, recording_file
 
 MOST_LISTED = 8
+NEAR = timedelta(days=7)  # of its recording: what an incident's entries may tell of before it and after
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,13 @@ class Replay:
 
     @cached_property
     def events(self) -> tuple[Entry, ...]:
-        """The entries that tell of something that happened; not those that say how things stood."""
-        return tuple(entry for entry in self.entries if entry.kind != Kind.FIGURES)
+        """The entries that tell of something that happened, by their time; not those that say how things stood."""
+        found = (entry for entry in self.entries if entry.kind != Kind.FIGURES)
+        return tuple(sorted(found, key=lambda entry: entry.at))
 
     def told(self, by: datetime) -> tuple[Entry, ...]:
         """What was on record by then."""
-        return self.entries[: bisect_right(self.entries, by, key=lambda entry: entry.at)]
+        return tuple(entry for entry in self.entries if entry.at <= by)
 
 
 def open_replay(named: str, settings: Settings) -> Replay:
@@ -58,8 +59,8 @@ def open_replay(named: str, settings: Settings) -> Replay:
     if not own:
         problems.append(f"{journal}: nothing is on record: what was done can't be shown")
     first, last = recording.span
-    begin = min([first, *(entry.at for entry in own)])
-    end = max([last, *(entry.at for entry in own)])
+    moments = [entry.at for entry in own if first - NEAR <= entry.at <= last + NEAR]  # a clock may have been far out
+    begin, end = min([first, *moments]), max([last, *moments])
     outside = _entries(journal_file(journal.parent, OUTSIDE), []) if journal.stem != OUTSIDE else ()
     entries = merge(own, (entry for entry in outside if begin <= entry.at <= end))
     return Replay(clean(journal.stem, 80), recording, entries, begin, end, tuple(problems))
@@ -115,7 +116,7 @@ def _others(folder: Path) -> str:
 
 def _entries(journal: Path, problems: list[str]) -> tuple[Entry, ...]:
     """What is on record there, in order, as far as it can be read."""
-    if not (journal.exists() or elsewhere_file(journal).exists()):
+    if not (os.path.lexists(journal) or os.path.lexists(elsewhere_file(journal))):
         return ()
     try:
         found = read_incident(journal)

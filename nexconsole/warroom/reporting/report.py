@@ -84,6 +84,8 @@ def _summary(incident: Incident) -> Iterator[Block]:
         f"From {moment(incident.begin)} to {moment(incident.end)} (first and last entry),"
         f" {duration(incident.lasted, exact=True)}; {ended}.{began} All times are UTC."
     )
+    if incident.before:
+        yield Text("What was done in the half hour before it was opened is told with it.")
     if incident.levels or incident.declared:
         yield from _severity(incident)
         yield Chart()

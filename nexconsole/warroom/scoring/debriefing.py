@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import textwrap
@@ -13,14 +14,16 @@ from typing import Any
 import msgspec
 
 from ...errors import JournalError
-from ...journal import Entry, journal_file, merge, read, recent_files
+from ...journal import Entry, elsewhere_file, journal_file, merge, read, recent_files
 from ...sources.text import clean
 from ...text.units import duration
 from ..incident import fold
 from .score import Course, Diagnosis, Reached, Score, advice, score
 
+log = logging.getLogger(__name__)
+
 FORMAT = 1  # of the JSON document
-_EVER = datetime.fromtimestamp(0, UTC)
+_EVER = datetime.min.replace(tzinfo=UTC)
 _LABEL = 9  # columns
 _JOINED = "\xa0"  # a space at which textwrap does not break
 _SHOWN = 6  # actions of a kind
@@ -29,11 +32,18 @@ _SHOWN = 6  # actions of a kind
 def entries_in(folder: Path) -> tuple[Entry, ...]:
     """Every entry of a journal folder: of its incidents, wherever written, and of what was done outside of any.
 
-    A folder in which nobody has written holds none. Raises JournalError.
+    A folder in which nobody has written holds none; of several files the others count where one can't be read.
+    Raises JournalError where the folder can't be.
     """
+    found: list[Entry] = []
     outside = journal_file(folder)
-    files = [outside] if outside.exists() else []
-    return merge(*(read(file).entries for file in (*files, *recent_files(folder, _EVER))))
+    for file in (outside, elsewhere_file(outside), *recent_files(folder, _EVER)):
+        if os.path.lexists(file):
+            try:
+                found += read(file).entries
+            except JournalError as error:
+                log.warning("not scored: %s", error)
+    return merge(found)
 
 
 def debrief(

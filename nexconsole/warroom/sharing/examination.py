@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import getpass
 import grp
+import itertools
 import os
 import pwd
 import secrets
@@ -18,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...doctor import Check
 from ...journal import journal_folder
-from ...journal.files import ELSEWHERE, JOURNAL, reason
+from ...journal.files import ELSEWHERE, JOURNAL, MAX_FILE, not_plain, reason
+from ...model import utc_now
 from ...settings import Settings
+from .clocks import Clocks
 from .leases import FOLDER as LEASES
 from .link import RIGHTS, Link
 from .presence_files import FOLDER as HERE
@@ -31,6 +35,7 @@ AREA = "war room"
 TIMEOUT_S = 3.0
 TRIAL_S = 60  # the throw-away keys' expiry, should they not be deleted
 NAMED = 5  # files
+MOST_NAMES = 20_000  # that are looked at
 # Where locks and what is written may not be seen by other hosts at once.
 BETWEEN_HOSTS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "9p", "fuse.sshfs", "fuse.glusterfs")
 MEMBERS = "it must be a member of the group that the folder belongs to"
@@ -58,6 +63,7 @@ def _folder_checks(folder: Path) -> Iterator[Check]:
         yield Check(area=AREA, what=what, state="absent", said=said, advice=f"to share it with others: {_make(folder)}")
     else:
         yield from _group_checks(folder, found)
+    yield _strange(folder)
     yield _locks(folder)
 
 
@@ -106,13 +112,44 @@ def _files(folder: Path, gid: int, group: str) -> Check:
     return Check(area=AREA, what="files", state="fail", said=said, advice=advice)
 
 
+def _strange(folder: Path) -> Check:
+    """What lies in the place of a file of ours and is none: consoles pass it over, and somebody must take it away."""
+    bad: list[str] = []
+    try:
+        for file in itertools.islice(_ours(folder), MOST_NAMES):
+            with contextlib.suppress(FileNotFoundError):  # somebody has just left
+                found = file.lstat()
+                if what := _wrong(file, found):
+                    bad.append(f"{file.name} {what}")
+    except OSError as error:
+        return Check(area=AREA, what="strange files", state="fail", said=f"{folder}: {reason(error)}", advice=MEMBERS)
+    if not bad:
+        return Check(area=AREA, what="strange files", state="ok", said="none: every journal and lease is a plain file")
+    more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+    said = f"passed over by every console: {'; '.join(bad[:NAMED])}{more}"
+    advice = f"look who put them there, and move them away from {shlex.quote(str(folder))}"
+    return Check(area=AREA, what="strange files", state="warn", said=said, advice=advice)
+
+
+def _wrong(file: Path, found: os.stat_result) -> str:
+    """What is wrong with a file of ours; "" for nothing."""
+    if file.name in (HERE, LEASES):
+        return "" if stat.S_ISDIR(found.st_mode) else "is not a folder"
+    if what := not_plain(found.st_mode):
+        return what.partition(",")[0].removeprefix("it ")
+    if found.st_size > MAX_FILE:
+        return f"has {found.st_size >> 20} MiB, more than any journal"
+    return "" if os.access(file, os.R_OK) else "may not be read by this account"
+
+
 def _ours(folder: Path) -> Iterator[Path]:
     for file in folder.iterdir():
         if file.name.endswith((JOURNAL, JOURNAL + ELSEWHERE, JOURNAL + ".last")):
             yield file
-        elif file.name in (HERE, LEASES) and file.is_dir():
+        elif file.name in (HERE, LEASES):
             yield file
-            yield from (one for one in file.iterdir() if one.suffix in ("", ".json"))
+            if stat.S_ISDIR(file.lstat().st_mode):
+                yield from (one for one in file.iterdir() if one.suffix in ("", ".json"))
 
 
 def _locks(folder: Path) -> Check:
@@ -191,6 +228,7 @@ async def _redis_checks(settings: Settings) -> tuple[Check, ...]:
         if settings.warroom.redis_url == settings.redis.url:
             said = "it is the Redis that NexNum itself depends on: while that is ill, hosts don't see each other"
             checks.append(Check(area=AREA, what="redis", state="warn", said=said, advice="give the war room its own"))
+        checks.append(await _clock(client))
         for what, attempt in (("entries", _entries), ("leases", _leases), ("presence", _presence)):
             checks.append(await _allowed(link, client, what, attempt))
         return tuple(checks)
@@ -200,6 +238,19 @@ async def _redis_checks(settings: Settings) -> tuple[Check, ...]:
         return (Check(area=AREA, what="redis", state="fail", said=said, advice=advice),)
     finally:
         await link.close()
+
+
+async def _clock(client: redis.asyncio.Redis) -> Check:
+    """Whether this host's clock agrees with that of the Redis that other hosts use."""
+    clocks = Clocks()
+    await clocks.measure(client, utc_now)
+    if clocks.server_s is None:
+        said = "the time of this Redis can't be read: whether the hosts' clocks agree is not known"
+        return Check(area=AREA, what="clock", state="absent", said=said, advice=RIGHTS)
+    if clocks.skew:
+        advice = "set this host's clock (timedatectl, chrony): its entries carry wrong times, in the right order"
+        return Check(area=AREA, what="clock", state="warn", said=clocks.skew[0], advice=advice)
+    return Check(area=AREA, what="clock", state="ok", said="this host's clock agrees with that of Redis")
 
 
 async def _allowed(link: Link, client: Any, what: str, attempt: Callable[[Any, Link, str], Awaitable[str]]) -> Check:

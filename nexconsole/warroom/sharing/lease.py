@@ -10,6 +10,7 @@ from typing import Self
 
 import msgspec
 
+from ...errors import JournalError
 from ...sources.text import clean
 from .lease_files import Busy, Changed, Execution, Reserved, new_token
 from .lease_keys import Keys, Unanswered
@@ -73,7 +74,7 @@ class Lease:
             if self.keys is not None and self._taken_by is None:
                 self._taken_by = await self.keys.renew(self.execution)
             self._renewed_at = time.monotonic()
-        except (Unanswered, OSError) as error:
+        except (Unanswered, OSError, JournalError) as error:
             log.warning("a lease could not be renewed: %s", error)
 
     async def leave(self) -> None:

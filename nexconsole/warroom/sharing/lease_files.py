@@ -2,7 +2,7 @@
 
 Each file (`.leases/<hash>` in the journal's folder) also holds the fence: who was the last to execute on the target,
 and whether that has ended. Its time of change is that of its holder's last sign of life: a console that lives and hangs
-(stopped by Ctrl+Z, say) loses its target by the file being replaced. Times are the file system's, not this machine's.
+(stopped by Ctrl+Z, say) loses its target by the file being replaced, once none was seen for a while on our own clock.
 Everything here blocks: call it by `asyncio.to_thread`.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import secrets
 import threading
@@ -19,12 +20,15 @@ from pathlib import Path
 
 import msgspec
 
-from ...journal.files import RETRY_S, create, is_current, make_folder, open_shared
+from ...errors import JournalError
+from ...journal.files import RETRY_S, create, is_current, make_folder, open_plain, open_shared, read_plain
 
+WATCHED_S = 5.0  # a holder that hangs is watched for so long before it loses its target: it gives signs every 2 s
 PASSING_S = 2.5  # a lock without an execution is only being asked for, and is waited for so long
 KEPT_S = 24 * 3600.0  # files of targets that nobody executed on for so long are taken away
 GUARD = ".guard"  # locked while a file is replaced
 BUSY = "*"  # the token that is like no other: somebody is executing this moment
+MOST_NAMES = 5_000  # files that are looked at when what is old is taken away
 _MAX = 4096  # bytes of a file that are looked at
 
 
@@ -65,7 +69,7 @@ def tokens(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
 
 def _token(file: Path) -> str:
     try:
-        found = decoded(file.read_bytes()[:_MAX])
+        found = decoded(read_plain(file, _MAX))
     except FileNotFoundError:
         return ""
     if found is None:
@@ -106,7 +110,7 @@ class Reserved:
         with self._turn:
             for descriptor, file in zip(self._descriptors, self._files, strict=True):
                 if not is_current(descriptor, file):
-                    return decoded(file.read_bytes()[:_MAX]) or NOBODY
+                    return decoded(read_plain(file, _MAX)) or NOBODY
                 os.utime(descriptor)
         return None
 
@@ -131,10 +135,10 @@ def new_token() -> str:
 
 def prune(folder: Path) -> None:
     """Take away what nobody has executed on for a day; what somebody holds stays. Raises OSError."""
-    for file in folder.iterdir():
-        with contextlib.suppress(OSError):
-            if file.name != GUARD and time.time() - file.stat().st_mtime > KEPT_S:
-                descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    for file in itertools.islice(folder.iterdir(), MOST_NAMES):
+        with contextlib.suppress(OSError, JournalError):
+            if file.name != GUARD and time.time() - file.lstat().st_mtime > KEPT_S:
+                descriptor = open_plain(file, os.O_RDWR)
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     file.unlink()
@@ -145,6 +149,7 @@ def prune(folder: Path) -> None:
 def _locked(file: Path, lease_s: float) -> int:
     """The file's descriptor, locked. Raises Busy, OSError and JournalError."""
     deadline = time.monotonic() + PASSING_S
+    watch = _Watch()
     while True:
         descriptor = open_shared(file, os.O_RDWR, deadline)
         try:
@@ -160,11 +165,48 @@ def _locked(file: Path, lease_s: float) -> int:
             os.close(descriptor)
             raise
         executing = held is not None and not held.ended
-        if executing and _taken_from_the_hung(file, lease_s):
-            continue
-        if executing or time.monotonic() > deadline:
-            raise Busy(held if executing else None)
+        if executing:
+            if not _looks_hung(file, lease_s):
+                raise Busy(held)
+            if watch.unchanged_s(file) >= min(WATCHED_S, lease_s) and _taken_from_the_hung(file, lease_s):
+                continue
+            if time.monotonic() > deadline + WATCHED_S:
+                raise Busy(held)
+        elif time.monotonic() > deadline:
+            raise Busy(None)
         time.sleep(RETRY_S)
+
+
+class _Watch:
+    """For how long a file has not changed, by this console's own monotonic clock: what a clock that was set says of its
+    time of change is no reason to take a target away."""
+
+    def __init__(self) -> None:
+        self._mark: tuple[int, int] | None = None
+        self._since = 0.0
+
+    def unchanged_s(self, file: Path) -> float:
+        try:
+            found = file.lstat()
+        except FileNotFoundError:
+            return 0.0
+        now, mark = time.monotonic(), (found.st_ino, found.st_mtime_ns)
+        if mark != self._mark:
+            self._mark, self._since = mark, now
+        return now - self._since
+
+
+def _looks_hung(file: Path, lease_s: float) -> bool:
+    """Whether its holder's last sign of life is older than a lease by the file system's clock, or of no time at all."""
+    guard = open_shared(file.with_name(GUARD), os.O_RDWR, time.monotonic())
+    try:
+        os.utime(guard)
+        age_s = os.fstat(guard).st_mtime - file.lstat().st_mtime
+        return age_s > lease_s or age_s < -lease_s
+    except FileNotFoundError:
+        return False
+    finally:
+        os.close(guard)
 
 
 def _taken_from_the_hung(file: Path, lease_s: float) -> bool:
@@ -172,14 +214,13 @@ def _taken_from_the_hung(file: Path, lease_s: float) -> bool:
     guard = open_shared(file.with_name(GUARD), os.O_RDWR, time.monotonic())
     try:
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.utime(guard)
-        if os.fstat(guard).st_mtime - file.stat().st_mtime <= lease_s:
+        if not _looks_hung(file, lease_s):
             return False
         beside = file.with_name(f"{file.name}.{os.getpid()}")
         create(beside, file.parent.stat())
-        descriptor = os.open(beside, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = open_plain(beside, os.O_WRONLY)
         try:
-            os.pwrite(descriptor, file.read_bytes()[:_MAX], 0)
+            os.pwrite(descriptor, read_plain(file, _MAX), 0)
         finally:
             os.close(descriptor)
         os.replace(beside, file)
@@ -209,7 +250,7 @@ def decoded(raw: bytes) -> Execution | None:
     """The execution that these bytes hold; None for what is none."""
     try:
         return msgspec.json.decode(raw.strip(b" \n\0"), type=Execution)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         return None
 
 

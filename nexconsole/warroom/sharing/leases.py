@@ -20,7 +20,7 @@ import msgspec
 
 from ...actions.plan import Plan
 from ...errors import JournalError
-from ...journal import journal_folder
+from ...journal import Writer, journal_folder
 from ...journal.files import reason
 from ...model import utc_now
 from ...settings import Settings
@@ -63,7 +63,7 @@ class Leases:
         here = there = None
         try:
             here = await asyncio.to_thread(tokens, self._folder, names)
-        except OSError as error:
+        except (OSError, JournalError) as error:
             log.warning("%s: what was executed can't be read: %s", self._folder, error)
         if self._link.configured and time.monotonic() >= self._silent_until:
             try:
@@ -134,7 +134,7 @@ class Leases:
         log.warning("other hosts can't be asked what they execute: %s", error)
 
     def _who(self) -> str:
-        who = self._settings.operator
+        who = str(Writer.here(self._settings.operator))
         return clean(who if "@" in who else f"{who}@{socket.gethostname()}", 100)
 
     async def close(self) -> None:

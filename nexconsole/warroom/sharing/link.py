@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import redis.asyncio
 
 CLOSE_TIMEOUT_S = 0.5
-RULES = "~nexconsole:* resetchannels &nexconsole:* +@stream +@string +@keyspace +@pubsub +@scripting +@connection"
+RULES = "~nexconsole:* resetchannels &nexconsole:* +@stream +@string +@keyspace +@pubsub +@scripting +@connection +time"
 RIGHTS = f"allow {RULES} to this user (ACL SETUSER)"
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ...journal import Writer
+from ...journal.entries import is_shown
 from ...sources.text import clean
 
 MAX_BYTES = 8192  # of one console's word; longer ones are nobody's
@@ -37,6 +38,7 @@ class Presence:
     scenario: str = ""
     step: str = ""
     doing: str = ""
+    looks_only: bool = False  # it can neither act nor object, approve or write anything
     elsewhere: bool = False  # heard by Redis alone: on another host, or in another folder
     me: bool = False
     count: int = field(default=0, compare=False)  # of its words; a later one has a higher
@@ -51,7 +53,7 @@ class _Word(msgspec.Struct, frozen=True, kw_only=True):
 
     writer: Writer
     since: Annotated[datetime, msgspec.Meta(tz=True)]
-    count: Annotated[int, msgspec.Meta(ge=0)]
+    count: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
     incident: str = ""
     role: str = ""
     observing: bool = False
@@ -59,11 +61,14 @@ class _Word(msgspec.Struct, frozen=True, kw_only=True):
     scenario: str = ""
     step: str = ""
     doing: str = ""
+    looks_only: bool = False
     asks: bool = False
     gone: bool = False
+    at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None  # its clock, when it said so
 
 
 TELLABLE = frozenset({"incident", "role", "observing", "driving", "scenario", "step", "doing"})
+SAID = TELLABLE | {"looks_only"}
 _DECODER = msgspec.json.Decoder(_Word)
 
 
@@ -74,14 +79,15 @@ class Heard:
     presence: Presence
     asks: bool
     gone: bool
+    at: datetime | None = None  # the other console's clock, when it said so
 
 
-def encoded(presence: Presence, *, asks: bool = False, gone: bool = False) -> bytes:
+def encoded(presence: Presence, *, asks: bool = False, gone: bool = False, at: datetime | None = None) -> bytes:
     """The word that this console says of itself, its texts as short as `heard` makes them."""
-    fields = {name: getattr(presence, name) for name in TELLABLE}
+    fields = {name: getattr(presence, name) for name in SAID}
     told = {name: clean(value, SENTENCE) if isinstance(value, str) else value for name, value in fields.items()}
     return msgspec.json.encode(
-        _Word(writer=presence.writer, since=presence.since, count=presence.count, asks=asks, gone=gone, **told)
+        _Word(writer=presence.writer, since=presence.since, count=presence.count, asks=asks, gone=gone, at=at, **told)
     )
 
 
@@ -91,13 +97,16 @@ def heard(raw: bytes) -> Heard | None:
         return None
     try:
         word = _DECODER.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
-    writer = word.writer
-    writer = Writer(clean(writer.operator, NAME), clean(writer.host, NAME), writer.pid, writer.start)
-    fields: Mapping[str, Any] = {name: getattr(word, name) for name in TELLABLE}
+    if not all(is_shown(at) for at in (word.since, word.writer.start, *(() if word.at is None else (word.at,)))):
+        return None
+    names = {name: clean(getattr(word.writer, name), NAME) for name in ("operator", "host", "account")}
+    writer = msgspec.structs.replace(word.writer, **names)
+    fields: Mapping[str, Any] = {name: getattr(word, name) for name in SAID}
     texts = {name: clean(value, SENTENCE) if isinstance(value, str) else value for name, value in fields.items()}
-    return Heard(Presence(writer=writer, since=word.since, count=word.count, **texts), word.asks, word.gone)
+    presence = Presence(writer=writer, since=word.since, count=word.count, **texts)
+    return Heard(presence, word.asks, word.gone, word.at)
 
 
 def after(presence: Presence, changes: Mapping[str, object]) -> Presence:

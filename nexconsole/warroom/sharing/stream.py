@@ -98,6 +98,10 @@ class Stream:
         """Whether entries wait to be pushed, or it is not known yet what the stream lacks."""
         return bool(self._waiting) or not self.reached
 
+    def has(self, entry: str) -> bool:
+        """Whether other hosts can read this entry."""
+        return self.reached and (entry in self._there or entry in self._pushed)
+
     def nudge(self) -> None:
         """This console has just written an entry."""
         self._nudged.set()
