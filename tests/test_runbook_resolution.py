@@ -105,6 +105,40 @@ def tree(id: str, given_readings, answers=None, taken=None) -> dict[str, Node]:
     return nodes
 
 
+# --- gates --------------------------------------------------------------------------------------------------------
+
+RUN = "if-reconcile.stopped/if-refunds-is-not-refused/reconcile.run"
+ASKED = "stuck-reservations/if-reconcile.stopped/refunds"
+
+
+@pytest.mark.parametrize(
+    ("answers", "applies", "gated"),
+    [({}, True, True), ({ASKED: "maybe"}, True, True), ({ASKED: "accepted"}, True, False),
+     ({ASKED: "none"}, True, False), ({ASKED: "refused"}, False, False)],
+)  # fmt: skip
+@pytest.mark.parametrize("taken", [{}, {"stuck-reservations/if-reconcile.stopped/if-refunds-is-not-refused": {}}])
+def test_a_question_that_guards_an_action_is_a_gate_until_it_is_answered(answers, applies, gated, taken):
+    nodes = tree("stuck-reservations", readings(), answers, {"stuck-reservations/if-reconcile.stopped": {}, **taken})
+    node = nodes[RUN]
+    assert (node.gate.id if node.gate else None) == (ASKED if gated else None)
+    assert BOOK.chapter("stuck-reservations").place(ASKED) == "8.1"
+    if not gated and not taken:
+        assert node.applies is applies
+
+
+def test_what_a_probe_can_not_tell_is_no_gate():
+    nodes = tree("high-purchase-failure-rate", readings(transactions=None, workloads=None))
+    assert nodes["if-transactions.scope-is-one/provider.disable"].gate is None
+    hanging = next(node for id, node in nodes.items() if id.endswith("/pods.restart"))
+    assert hanging.gate is not None and hanging.gate.id.endswith("/pods-hang")
+
+
+def test_a_place_is_counted_as_in_the_runbook():
+    chapter = BOOK.chapter("stuck-reservations")
+    assert [chapter.place(step.id) for step in chapter.steps[:2]] == ["1", "2"]
+    assert chapter.place("stuck-reservations/nowhere") == ""
+
+
 # --- triggers -----------------------------------------------------------------------------------------------------
 
 

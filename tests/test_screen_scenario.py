@@ -105,7 +105,7 @@ async def test_looks_keep_answering_and_the_numbers_pick_the_branch(tmp_path: Pa
         value = replace(value, scope=replace(value.scope, verdict="all", provider=None, because="everywhere"))
         app.console_screen.show(replace(reading, value=value))
         app.desk.paint()
-        assert "50.0 %: 200 of 400" in seen(pane)
+        assert "50 %: 200 of 400" in seen(pane)
         branch = next(row for row in pane.rows if row.id == ONE)
         assert branch.node.applies is False
 
@@ -219,6 +219,33 @@ async def test_a_question_takes_a_word_or_a_value_and_a_bare_tick_is_no_answer(t
             await pilot.press("backspace")
         await pilot.press("tab", "enter")
         await until(lambda: steps(tmp_path)[-1].get("answer") == "yes")
+
+
+async def test_what_a_person_was_not_asked_bars_the_action_that_goes_by_the_answer(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        app.desk.open_scenario("stuck-reservations")
+        pane = await until(lambda: app.desk.pane)
+        await until(lambda: pane.lines)
+        for _ in "nested":
+            pane._unfolded |= {row.id for row in pane.rows}
+            pane.paint()
+        acted: list[str] = []
+        app.desk.act = lambda action, arguments, **more: acted.append(action)
+        go_to(pane, "/reconcile.run")
+        assert "waits for the answer to step 8.1; x skips" in said(pane)
+        await pilot.press("enter")
+        await until(lambda: "answer step 8.1 first" in text_of(app))
+        assert acted == [] and not isinstance(app.screen, Confirm)
+        go_to(pane, "/refunds")
+        await pilot.press("enter")
+        await until(lambda: isinstance(app.screen, Prompt))
+        await asyncio.sleep(0.5)
+        await pilot.press(*"accepted", "enter")
+        await until(lambda: steps(tmp_path)[-1].get("answer") == "accepted")
+        await until(lambda: not isinstance(app.screen, Prompt))
+        go_to(pane, "/reconcile.run")
+        await pilot.press("enter")
+        await until(lambda: acted == ["reconcile.run"])
 
 
 async def test_a_step_is_skipped_with_a_reason_and_can_be_opened_again(tmp_path: Path) -> None:

@@ -124,6 +124,10 @@ class Scenario:
         """Every step and branch in the order of the lines."""
         return _walk(self.steps)
 
+    def place(self, id: str) -> str:
+        """Where a step stands, counted as in the runbook: "8.1" is the first step beneath the eighth; "" for none."""
+        return ".".join(map(str, _place(self.steps, id)))
+
     def calls(self) -> Iterator[Call]:
         """Every probe and action that a step or a branch's condition names."""
         for step in self.walk():
@@ -131,6 +135,15 @@ class Scenario:
                 yield from (part.call for part in step.condition.parts)
             elif step.call is not None:
                 yield step.call
+
+
+def _place(steps: tuple[Step | Branch, ...], id: str) -> tuple[int, ...]:
+    for number, step in enumerate(steps, 1):
+        if step.id == id:
+            return (number,)
+        if isinstance(step, Branch) and (inner := _place(step.steps, id)):
+            return (number, *inner)
+    return ()
 
 
 def _walk(steps: tuple[Step | Branch, ...]) -> Iterator[Step | Branch]:

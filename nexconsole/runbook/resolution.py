@@ -47,6 +47,7 @@ class Node:
     A look has its `answer`; a branch its `truth` and the nodes beneath it; an ask what was `answered`;
     a do its `arguments`, or None with `missing` saying what it still waits for; `again` are those by what the looks
     find now, whatever was kept: once it is done, doing it again means the next one; or None with `over` saying why.
+    `gate` is the question that a do waits for: nobody has answered it, and a branch around the do goes by its answer.
     """
 
     step: Step | Branch
@@ -59,6 +60,7 @@ class Node:
     again: tuple[str, ...] | None = None
     over: str = ""
     missing: str = ""
+    gate: Step | None = None
     nodes: tuple[Node, ...] = ()
 
 
@@ -118,15 +120,22 @@ def given(node: Node) -> Mapping[str, str]:
 class _Known:
     """What is known at a step: names for arguments ("" with the reason where there is none), and questions.
 
-    `kept` are names as they were when their look or branch was settled: they go before what is found now.
+    `kept` are names as they were when their look or branch was settled: they go before what is found now. `gates` are
+    the unanswered questions that the branches around go by.
     """
 
     names: dict[str, tuple[str, str]] = field(default_factory=dict)
-    asked: dict[str, tuple[Question, str | None]] = field(default_factory=dict)
+    asked: dict[str, tuple[Question, str | None, Step]] = field(default_factory=dict)
     kept: dict[str, str] = field(default_factory=dict)
+    gates: tuple[Step, ...] = ()
 
-    def inner(self) -> _Known:
-        return _Known(dict(self.names), dict(self.asked), dict(self.kept))
+    def inner(self, gates: tuple[Step, ...] = ()) -> _Known:
+        return _Known(dict(self.names), dict(self.asked), dict(self.kept), (*self.gates, *gates))
+
+    def unanswered(self, condition: Condition) -> tuple[Step, ...]:
+        """The questions of this condition that nobody has answered."""
+        asked = [self.asked[part.call.name] for part in condition.parts if part.call.name in self.asked]
+        return tuple(step for question, answered, step in asked if answered is None or not question.accepts(answered))
 
     def name(self, name: str, value: str, why: str) -> None:
         """A name is found anew, or is not found."""
@@ -181,7 +190,7 @@ class World:
 
     def _part(self, part: Comparison, known: _Known, patient: bool) -> Truth:
         if part.call.name in known.asked:
-            return self._told(part, *known.asked[part.call.name])
+            return self._told(part, *known.asked[part.call.name][:2])
         found, why = self.look(part.call, known)
         if found is None:
             return Truth(holds=None, because=why)
@@ -225,7 +234,7 @@ class World:
         if step.kind == "ask":
             question, answered = step.question or Question(), self.answers.get(step.id)
             if question.name:
-                known.asked[question.name] = (question, answered)
+                known.asked[question.name] = (question, answered, step)
                 known.name(question.name, answered or "", "nobody has answered it yet")
             return Node(step=step, applies=applies, because=because, answered=answered)
         call = step.call or Call(name="")
@@ -233,7 +242,7 @@ class World:
             (arguments, missing), (again, over) = known.filled(call), known.filled(call, anew=True)
             return Node(
                 step=step, applies=applies, because=because,
-                arguments=arguments, again=again, over=over, missing=missing,
+                arguments=arguments, again=again, over=over, missing=missing, gate=next(iter(known.gates), None),
             )  # fmt: skip
         found, missing = self.look(call, known)
         self._learn(call, found, known)
@@ -257,7 +266,8 @@ class World:
         self, branch: Branch, known: _Known, applies: bool | None, because: str, taken: Sequence[Branch]
     ) -> Node:
         truth = self.truth(branch.condition, known)
-        inner = known.inner()
+        # What a probe can't tell bars nobody; a person who was not asked does.
+        inner = known.inner(known.unanswered(branch.condition) if truth.holds is None else ())
         for part in branch.condition.parts:
             for name in self._offers(part.call):
                 inner.name(name, truth.gives.get(name, ""), truth.because)

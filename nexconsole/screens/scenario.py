@@ -153,6 +153,9 @@ class ScenarioPane(Lines, can_focus=True):
     def action_look(self) -> None:
         self._once_seen(self._look)
 
+    def _gated(self, gate: Step) -> str:
+        return f"answer step {self.scenario.place(gate.id)} first: {plain(gate.title, 120)}"
+
     def action_skip(self) -> None:
         self._once_seen(self._ask_why)
 
@@ -190,6 +193,8 @@ class ScenarioPane(Lines, can_focus=True):
         mark, call = self.mark(row.id), step.call
         if call is None or (call.name not in ACTIONS and call.name != LOGS):
             self.desk.console.say(f"{call}: this console has no such action")
+        elif row.node.gate is not None:
+            self.desk.console.say(self._gated(row.node.gate))
         elif row.node.arguments is None:
             self.desk.console.say(f"not yet: {row.node.missing}")
         elif mark is not None and mark.state == "running":
@@ -353,6 +358,8 @@ class ScenarioPane(Lines, can_focus=True):
         if node.answer is not None:
             known = "text" if node.applies is not False else "faint"
             return plain(node.answer.text), known if node.answer.known else "doubt"
+        if node.gate is not None and node.applies is not False:
+            return self._gated(node.gate), "doubt"
         if node.arguments is not None and isinstance(node.step, Step) and node.step.call is not None:
             return plain(" ".join((node.step.call.name, *node.arguments))), "muted"
         return plain(node.missing), "doubt"
@@ -369,4 +376,6 @@ class ScenarioPane(Lines, can_focus=True):
         if step.kind == "ask":
             words = step.question.words if step.question else ()
             return f"enter answers{': ' + ', '.join(words) if words else ''}; x skips"
+        if row.node.gate is not None:
+            return f"waits for the answer to step {self.scenario.place(row.node.gate.id)}; x skips"
         return "enter shows what it would touch; x skips"
