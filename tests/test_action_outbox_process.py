@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,12 +13,14 @@ from aiohttp import web
 from cron_server import SECRET, Answer, CronServer, cron_server, hangs, plain, says
 
 from nexconsole.actions.action import ActionError, Context
+from nexconsole.actions.outbox_batch import Batch, judge
 from nexconsole.actions.outbox_worker import PROCESS
 from nexconsole.actions.perform import perform
 from nexconsole.actions.plan import Outcome, Plan
 from nexconsole.errors import TimedOut
 from nexconsole.signals.outbox import Outbox
 
+EVENTS = "outbox_events_v2"
 OLD, WORKER, ADMIN = "/api/cron/process-outbox", "/api/cron/worker", "/api/admin/outbox"
 TOKEN = "an.admin.token"
 
@@ -77,7 +80,7 @@ async def test_the_oldest_versions_have_a_route_of_its_own(database: Any) -> Non
         assert performance.plan and "become PUBLISHED without being done" in guards_of(performance.plan)["trap"].reason
         assert performance.outcome and performance.outcome.answer == "the route answered 200: succeeded 3, failed 0"
         assert performance.verdict and performance.verdict.state == "worked", performance.verdict
-        assert "all are processed" in performance.verdict.because
+        assert "of 3 events that waited: 3 published, 0 FAILED, 0 still waiting" in performance.verdict.because
         assert server.ran == [f"GET {OLD}"]
 
 
@@ -87,7 +90,7 @@ async def test_later_ones_run_the_whole_worker_and_it_is_said_what_else_that_doe
         assert performance.plan and "runs notifications, the inbox, search" in performance.plan.effect
         assert "has no route /api/cron/process-outbox" in guards_of(performance.plan)["route"].reason
         assert performance.verdict and performance.verdict.state == "worked"
-        assert "2 of the 3 that were pending still are" in performance.verdict.because
+        assert "of 3 events that waited: 1 published, 0 FAILED, 2 still waiting" in performance.verdict.because
         assert server.ran == [f"GET {WORKER}"]
 
 
@@ -137,9 +140,54 @@ async def test_events_that_fail_instead_make_it_worse(database: Any) -> None:
     async with on(database, {WORKER: {"GET": draining(database, worker(), to="FAILED")}}) as (context, _):
         performance = await perform(PROCESS, {}, context, Desk().console)
         assert performance.verdict and performance.verdict.state == "worse"
-        assert "3 more events are FAILED" in performance.verdict.because
+        assert "of 3 events that waited: 0 published, 3 FAILED, 0 still waiting" in performance.verdict.because
         plan = await PROCESS.prepare({}, context)
         assert guards_of(plan)["failing"].level == "warn" and guards_of(plan)["pending"].level == "warn"
+
+
+async def test_a_route_that_answers_before_it_is_done_is_judged_when_it_has_ended(
+    database: Any, monkeypatch: Any
+) -> None:
+    """The newest one takes the rest in the background: ten of eleven turn FAILED after its answer."""
+    monkeypatch.setattr("nexconsole.actions.outbox_batch.STILL_S", 0.6)
+    monkeypatch.setattr("nexconsole.actions.outbox_worker.LOOK_EVERY_S", 0.1)
+    for number in range(8):
+        await database.event(f"late{number}", 300)
+    await database.event("young", 1)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        background.append(asyncio.create_task(go_on()))
+        return web.json_response(worker(processed=0, succeeded=0))
+
+    async def go_on() -> None:
+        taken = await database.connection.fetch(f"SELECT id FROM {EVENTS} WHERE id <> 'young' ORDER BY created_at")
+        for number, row in enumerate(taken):
+            await asyncio.sleep(0.1)
+            status = "PUBLISHED" if not number else "FAILED"
+            await database.execute(f"UPDATE {EVENTS} SET status = $1 WHERE id = $2", status, row["id"])
+
+    background: list[asyncio.Task[None]] = []
+    async with on(database, {WORKER: {"GET": answer}}, verify_s=10.0) as (context, _):
+        performance = await perform(PROCESS, {}, context, Desk().console)
+    assert performance.plan and "it answers before it is done" in guards_of(performance.plan)["trap"].reason
+    assert performance.verdict and performance.verdict.state == "worse", performance.verdict
+    assert "of 12 events that waited: 1 published, 10 FAILED, 1 still waiting" in performance.verdict.because
+    assert performance.verdict.because.endswith("nothing retries what is FAILED")
+
+
+@pytest.mark.parametrize(
+    ("found", "state"),
+    [
+        (Batch(waiting=0, failed=0, published=11, dropped=0), "worked"),
+        (Batch(waiting=4, failed=0, published=7, dropped=0), "worked"),
+        (Batch(waiting=0, failed=1, published=10, dropped=0), "worse"),
+        (Batch(waiting=0, failed=0, published=0, dropped=11), "worse"),
+        (Batch(waiting=0, failed=0, published=10, dropped=1), "worked"),
+        (Batch(waiting=11, failed=0, published=0, dropped=0), "no effect"),
+    ],
+)
+def test_a_batch_is_judged_by_what_became_of_its_events(found: Batch, state: str) -> None:
+    assert judge(11, found, 9.0).state == state
 
 
 async def test_events_that_stay_pending_had_no_effect(database: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from ..model import Reading
 from ..signals.outbox import TABLE, Outbox
 from ..sources.text import clean
 from ..text.units import duration
-from . import cron, literal
+from . import cron, literal, outbox_batch
 from .action import Argument, Context, Suggestion, make_plan
 from .answers import Reply, problem_of
 from .connections import admin_headers
@@ -20,6 +19,7 @@ from .cron import Route
 from .guards import fresh
 from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
 from .provider_rows import value_of
+from .settlement import Found, settled
 from .watch import watch
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ WAYS = (
         methods=("GET", "POST"),
         admin=False,
         does="takes about 20 events, and runs notifications, the inbox, search and the clean-up of reservations too",
-        trap="",
+        trap="it answers before it is done: events turn FAILED in the background, seconds after its answer",
         reads=_of_worker,
     ),
     Way(
@@ -150,14 +150,12 @@ class Process:
             guards=tuple(guards),
             confirm=Confirm(kind="letter", text="p"),
             undo=None,
-            watch="fewer of the events that wait now are still PENDING, and no more are FAILED",
+            watch="the events that wait now, until none of them is taken any more: published, FAILED or still waiting",
             deadline_s=context.settings.actions.verify_s,
             details={
                 "path": route.path,
                 "method": route.method,
-                "pending": backlog.pending if isinstance(backlog, Backlog) else None,
-                "failed": backlog.failed if isinstance(backlog, Backlog) else None,
-                "capped": isinstance(backlog, Backlog) and backlog.capped,
+                "ids": await outbox_batch.waiting(context),
             },
         )
 
@@ -170,21 +168,28 @@ class Process:
             reply = await cron.call(context, route)
         return reply if isinstance(reply, Outcome) else _outcome(context, plan, way, reply)
 
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        ids: Any = plan.details["ids"]
+        if not ids:
+            return outcome
+
+        async def look() -> Found:
+            batch = await outbox_batch.now(ids, context)
+            moved = batch.waiting < len(ids)
+            return Found(
+                happened=moved, said=f"of the events that waited: {batch}", touched=plan.chosen if moved else ()
+            )
+
+        return await settled(outcome, look, context)
+
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        if plan.details["pending"] is None:
-            return Verdict(state="unknown", because="how much was pending before could not be read")
-
-        async def look(last: bool) -> Verdict | None:
-            since = (context.clock() - plan.taken_at).total_seconds()
-            now = await _backlog(context, max(0.0, since))
-            if isinstance(now, SourceError):
-                raise now
-            # Search and activations are worked on in the background, after the answer.
-            return _verdict(plan, now, loop.time() - began, last)
-
-        return await watch(plan.deadline_s, look, LOOK_EVERY_S)
+        ids: Any = plan.details["ids"]
+        if ids is None:
+            return Verdict(state="unknown", because="which events were pending before could not be read")
+        if not ids:
+            return Verdict(state="no effect", because="nothing was pending before")
+        batch = outbox_batch.Watch(ids)
+        return await watch(plan.deadline_s, lambda last: batch.look(context, last), LOOK_EVERY_S)
 
 
 async def _way(context: Context) -> tuple[Way, Route, str]:
@@ -277,24 +282,6 @@ def _errors(document: object) -> list[str]:
     data = document.get("data") if isinstance(document, dict) else None
     errors = data.get("errors") if isinstance(data, dict) else None
     return [clean(error, 120) for error in errors] if isinstance(errors, list) else []
-
-
-def _verdict(plan: Plan, now: Backlog, waited: float, last: bool) -> Verdict | None:
-    before, failed = int(plan.details["pending"]), now.failed - int(plan.details["failed"])  # type: ignore[call-overload]
-    if before == 0:
-        return Verdict(state="no effect", because="nothing was pending before")
-    gone = before - now.pending
-    if gone > 0 and failed >= gone:
-        return Verdict(state="worse", because=f"{failed} more events are FAILED, and nothing retries those")
-    if gone > 0:
-        more = f"; {failed} more are FAILED" if failed > 0 else ""
-        left = f"{now.pending} of the {before} that were pending still are" if now.pending else "all are processed"
-        return Verdict(state="worked", because=f"{left} after {waited:.0f} s{more}")
-    if not last:
-        return None
-    if plan.details["capped"] and now.capped:
-        return Verdict(state="unknown", because=f"{before} or more are pending, before and after: too many to count")
-    return Verdict(state="no effect", because=f"the {before} that were pending still are after {waited:.0f} s")
 
 
 PROCESS = Process()

@@ -1,0 +1,88 @@
+"""What became of the events that waited when a batch was called. (facts 1.4, 10.7)
+
+The newest route answers after the activations' part and does the rest in the background: events turn FAILED seconds
+after the answer. So a verdict waits until the rows stand still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import SourceError
+from ..signals.outbox import TABLE
+from ..text.units import duration, several
+from .action import Context
+from .plan import Verdict
+
+MOST = 2_000  # events that are remembered, the oldest; a batch takes 20 to 60 of them
+STILL_S = 8.0  # events are taken one after the other: none for so long, and the batch has ended
+WAITING_SQL = f"SELECT array(SELECT id FROM {TABLE} WHERE status = 'PENDING' ORDER BY created_at LIMIT $1) AS ids"
+NOW_SQL = f"""
+SELECT count(*) FILTER (WHERE status = 'PENDING') AS waiting, count(*) FILTER (WHERE status = 'FAILED') AS failed,
+       count(*) FILTER (WHERE status = 'PUBLISHED' AND error IS NULL) AS published,
+       count(*) FILTER (WHERE status = 'PUBLISHED' AND error IS NOT NULL) AS dropped
+FROM {TABLE} WHERE id = ANY ($1::text[])
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """The events that waited, by now. `dropped`: PUBLISHED with an error, so undone."""
+
+    waiting: int
+    failed: int
+    published: int
+    dropped: int
+
+    def __str__(self) -> str:
+        parts = [f"{self.published} published", f"{self.failed} FAILED"]
+        parts += [f"{self.dropped} published undone"] * bool(self.dropped)
+        return ", ".join([*parts, f"{self.waiting} still waiting"])
+
+
+async def waiting(context: Context) -> list[str] | None:
+    """The ids of the events that wait, the oldest first; None where they can't be read."""
+    try:
+        await context.sources.postgres.require(TABLE, "id", "status", "error", "created_at")
+        async with context.sources.postgres.read("the waiting events") as tx:
+            return list((await tx.row(WAITING_SQL, MOST))["ids"])
+    except SourceError:
+        return None
+
+
+async def now(ids: Sequence[str], context: Context) -> Batch:
+    """Raises SourceError."""
+    async with context.sources.postgres.read("the waiting events") as tx:
+        return Batch(**dict(await tx.row(NOW_SQL, list(ids))))
+
+
+class Watch:
+    """Looks at the events until none is taken any more."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self._ids = ids
+        self._began = self._moved = asyncio.get_running_loop().time()
+        self._last: Batch | None = None
+
+    async def look(self, context: Context, last: bool) -> Verdict | None:
+        """Raises SourceError."""
+        at, found = asyncio.get_running_loop().time(), await now(self._ids, context)
+        if found != self._last:
+            self._last, self._moved = found, at
+        taken = len(self._ids) - found.waiting
+        still = not found.waiting or (taken and at - self._moved >= STILL_S)
+        return judge(len(self._ids), found, at - self._began) if still or last else None
+
+
+def judge(before: int, found: Batch, waited_s: float) -> Verdict:
+    """What a batch came to, once its rows stand still."""
+    said = f"of {several(before, 'event')} that waited: {found} after {duration(waited_s)}"
+    if found.failed:
+        return Verdict(state="worse", because=f"{said}; nothing retries what is FAILED")
+    if found.dropped and found.dropped >= found.published:
+        return Verdict(state="worse", because=said)
+    if found.waiting >= before:
+        return Verdict(state="no effect", because=said)
+    return Verdict(state="worked", because=said)
