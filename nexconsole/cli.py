@@ -170,8 +170,9 @@ FLAGS = (
     ("--redis-url", "redis.url", "over REDIS_URL"),
     ("--prometheus-url", "prometheus.url", "over PROMETHEUS_URL"),
     ("--api-url", "api.url", "over API_URL"),
-    ("--kubeconfig", "kubernetes.kubeconfig", "over KUBECONFIG; in-cluster for the pod's own account"),
-    ("--namespace", "kubernetes.namespace", "the deployment's namespace"),
+    ("--kubeconfig", "kubernetes.kubeconfig", "over KUBECONFIG; in-cluster: the pod's own account, none: no cluster"),
+    ("--context", "kubernetes.context", "the kubeconfig's context; without it its current one"),
+    ("--namespace", "kubernetes.namespace", "the deployment's namespace; without it the context's"),
     ("--deployment", "kubernetes.deployment", "the deployment's name"),
 )
 

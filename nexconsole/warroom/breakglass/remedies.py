@@ -24,9 +24,11 @@ from ...actions import (
 )
 from ...actions.cron import Route
 from ...actions.provider_rows import Table, circuit_of, table_of, value_of
+from ...errors import SourceError
 from ...model import Reading
 from ...signals.database import Database
 from ...signals.workloads import Workloads
+from ...sources import cluster_access
 from ...sources.api import PING_PATH
 
 if TYPE_CHECKING:
@@ -304,7 +306,17 @@ def variables(settings: Settings) -> Iterator[tuple[str, str]]:
     secrets = {"CRON_SECRET": settings.api.cron_secret, "NEXNUM_ADMIN_TOKEN": settings.api.admin_token}
     for name, value in secrets.items():
         yield name, "set here, and not written down" if value else "not set here"
-    yield "KUBECONFIG", settings.kubernetes.kubeconfig or "not set here"
+    yield "KUBECONFIG", _cluster(settings)
+
+
+def _cluster(settings: Settings) -> str:
+    """Which cluster the commands are for; as far as it can be told while the kubeconfig can't be used."""
+    if not settings.kubernetes.kubeconfig:
+        return "not set here"
+    try:
+        return str(cluster_access.access(settings.kubernetes, cluster_access.RECENT_S))
+    except SourceError as error:
+        return f"{settings.kubernetes.kubeconfig} ({error})"
 
 
 MAKES = (_in, _health, _provider, _session, _pods, _outbox, _reconcile, _locks)
