@@ -139,8 +139,9 @@ async def _account(kubernetes: Kubernetes) -> Check:
     try:
         name, groups = await kubernetes.whoami()
     except SourceError as error:
-        said = f"{kubernetes.access.account if kubernetes.access else 'unknown'} by the kubeconfig; {error}"
-        return Check(area=AREA, what="account", state="ok", said=said)
+        account = kubernetes.access.account if kubernetes.access else "unknown"
+        why = "is too old to say who that is" if isinstance(error, BadAnswer) else f"does not say who that is: {error}"
+        return Check(area=AREA, what="account", state="ok", said=f"{account} by the kubeconfig; the API server {why}")
     more = f", in {', '.join(groups[:NAMES_SHOWN])}" if groups else ""
     return Check(area=AREA, what="account", state="ok", said=f"the API server knows it as {name}{more}")
 

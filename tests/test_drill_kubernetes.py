@@ -486,7 +486,12 @@ async def test_a_request_that_cannot_be_served_gets_a_status(lab, method, path, 
 
 async def test_discovery_is_plain_for_those_who_do_not_ask_for_more(lab):
     _, plain = await lab.http("GET", "/apis")
-    assert [group["name"] for group in plain["groups"]] == ["apps", "autoscaling", "authorization.k8s.io"]
+    assert [group["name"] for group in plain["groups"]] == [
+        "apps",
+        "autoscaling",
+        "authentication.k8s.io",
+        "authorization.k8s.io",
+    ]
     accept = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"}
     _, aggregated = await lab.http("GET", "/apis", headers=accept)
     assert aggregated["kind"] == "APIGroupDiscoveryList"

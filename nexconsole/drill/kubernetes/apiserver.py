@@ -99,6 +99,8 @@ class ApiServer:
         sub = target.resource.subresource(target.sub) if target.sub else None
         if verb not in (sub.verbs if sub else target.resource.verbs):
             raise refusals.not_allowed()
+        if verb == "create" and target.resource.kind == "SelfSubjectReview":
+            return web.json_response(roles.self_review(user), status=201)
         if verb == "create":
             review = writes.reviewed(request.content_type, await request.read())
             answer = roles.access_review if target.resource.kind == "SelfSubjectAccessReview" else roles.rules_review

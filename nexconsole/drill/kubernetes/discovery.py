@@ -85,6 +85,10 @@ RESOURCES = (
         *("autoscaling", "v2", "horizontalpodautoscalers", "horizontalpodautoscaler", "HorizontalPodAutoscaler"),
         *(READ, ("hpa",), ("all",)),
     ),
+    Resource(
+        *("authentication.k8s.io", "v1", "selfsubjectreviews", "selfsubjectreview", "SelfSubjectReview", ("create",)),
+        namespaced=False,
+    ),
     *(
         Resource("authorization.k8s.io", "v1", kind.lower() + "s", kind.lower(), kind, ("create",), namespaced=False)
         for kind in ("SelfSubjectAccessReview", "SelfSubjectRulesReview")

@@ -26,6 +26,7 @@ class Rule:
 
 
 ANYONE = (
+    Rule(("create",), ("authentication.k8s.io",), ("selfsubjectreviews",)),
     Rule(
         ("create",),
         ("authorization.k8s.io",),
@@ -74,6 +75,14 @@ class Tokens:
         """Who sends this Authorization header; None for nobody that is known here."""
         scheme, _, token = authorization.partition(" ")
         return self._users.get(token.strip()) if scheme.lower() == "bearer" else None
+
+
+def self_review(user: User) -> dict[str, Any]:
+    """A SelfSubjectReview answered: who the server takes the sender for."""
+    groups = ["system:serviceaccounts", "system:authenticated"]
+    head = {"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1"}
+    info = {"username": user.name, "groups": groups}
+    return {**head, "metadata": {"creationTimestamp": None}, "status": {"userInfo": info}}
 
 
 def access_review(user: User, review: dict[str, Any]) -> dict[str, Any]:
