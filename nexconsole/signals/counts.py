@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .provider_names import ProviderNames
 
@@ -63,7 +64,7 @@ class Traffic:
     notes: tuple[str, ...] = ()
     names: ProviderNames = field(default_factory=ProviderNames)
 
-    @property
+    @cached_property
     def whole(self) -> Counts:
         return sum(self.providers.values(), NOTHING)
 

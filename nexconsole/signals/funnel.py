@@ -175,7 +175,7 @@ def _figures(window: Window, tally: Tally, now: float) -> dict:
             outcomes[key.outcome] += many
             if key.outcome == FAILED:
                 failures[key.reason] = failures.get(key.reason, 0) + many
-    providers = _providers(window)
+    providers, more = _providers(window)
     at_provider = [one for one in window.waiting if one.stage >= RESERVED]
     oldest = min(window.waiting, key=lambda one: one.began, default=None)
     return {
@@ -197,8 +197,8 @@ def _figures(window: Window, tally: Tally, now: float) -> dict:
         "users": window.users or None,
         "users_refused": window.refused_users if window.users else None,
         "users_without_funds": window.users_without_funds if window.users else None,
-        "providers": providers[:MOST_PROVIDERS],
-        "more_providers": max(0, len(providers) - MOST_PROVIDERS),
+        "providers": providers,
+        "more_providers": more,
     }
 
 
@@ -209,8 +209,8 @@ def _undecided(waiting: list[Purchase], decided_at: float | None, now: float) ->
     return max(0.0, now - max(min(one.began for one in waiting), decided_at or 0.0))
 
 
-def _providers(window: Window) -> tuple[ProviderFunnel, ...]:
-    """Those with the most purchases first; who was refused before a provider was known has none."""
+def _providers(window: Window) -> tuple[tuple[ProviderFunnel, ...], int]:
+    """Those with the most purchases, and how many more there are; who was refused before one was known has none."""
     found: dict[str, list[int]] = {}
     for key, many in window.ended.items():
         counts = found.setdefault(key.provider, [0] * 5)
@@ -221,11 +221,12 @@ def _providers(window: Window) -> tuple[ProviderFunnel, ...]:
         counts = found.setdefault(one.provider, [0] * 5)
         counts[0] += 1
         counts[4] += 1
-    rows = [
+    most = sorted(found.items(), key=lambda item: (-item[1][0], item[0]))[:MOST_PROVIDERS]
+    rows = tuple(
         ProviderFunnel(name=name, attempts=n, sold=sold, failed=failed, refused=refused, waiting=waiting)
-        for name, (n, sold, failed, refused, waiting) in found.items()
-    ]
-    return tuple(sorted(rows, key=lambda one: (-one.attempts, one.name)))
+        for name, (n, sold, failed, refused, waiting) in most
+    )
+    return rows, len(found) - len(rows)
 
 
 def _minutes(tally: Tally, since: float) -> tuple[MinuteFunnel, ...]:

@@ -43,23 +43,23 @@ class PodView:
         self._where = clean(pod.name, 100)
         self._rules = rules
         self._now = now
-        self._lost = lost  # what it said is of an earlier moment
-        self.known = {} if self._lost else self.breakers  # whose `shown` may be taken
+        self.lost = lost  # what it said is of an earlier moment
+        self.known = {} if self.lost else self.breakers  # whose `shown` may be taken
         self._unknown = Holder(kind="pod", where=self._where, state=UNKNOWN)
         self._closed = Holder(kind="pod", where=self._where, state=CLOSED)
         # In a log that is known from its first line on, silence proves that the breaker has never opened.
-        self._silent = self._closed if pod.breakers.covered and not self._lost else self._unknown
+        self.silent = self._closed if pod.breakers.covered and not self.lost else self._unknown
 
     def holder(self, key: str) -> Holder:
         breaker = self.breakers.get(key)
         if breaker is None:
-            return self._silent
+            return self.silent
         state = breaker.settle(self._now)
         if state == UNKNOWN:
-            return self._silent
+            return self.silent
         if state == OPEN:
             return self._open(breaker)
-        if self._lost:
+        if self.lost:
             return self._unknown
         plain = state == CLOSED and breaker.since is None
         breaker.shown = (
@@ -72,7 +72,7 @@ class PodView:
         left = None
         if breaker.since is not None:
             left = self._rules.cooldown_s - (self._now - breaker.since).total_seconds()
-        if self._lost and (left is None or left < 0):
+        if self.lost and (left is None or left < 0):
             return self._unknown
         if left is not None:
             left = None if left < -LATE_S else min(max(left, 0.0), self._rules.cooldown_s)

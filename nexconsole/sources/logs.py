@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BEAT_S = 0.1
+PODS_A_BEAT = 25  # of more pods than so many the beats are further apart, so that the wake-ups stay as many
+LONGEST_BEAT_S = 0.2
 PODS_EVERY_S = 2.0
 PODS_RETRY_S = 1.0
 LONGEST_WAIT_S = 1.5  # between two tries to follow a pod
@@ -82,6 +84,10 @@ class Logs:
         except TimeoutError:
             log.info("not all logs were read within %g s", bound_s)
         self._raise_bugs()
+
+    @property
+    def _beat_s(self) -> float:
+        return min(LONGEST_BEAT_S, BEAT_S * max(1.0, len(self.followed) / PODS_A_BEAT))
 
     @property
     def listed(self) -> bool:
@@ -247,7 +253,7 @@ class Logs:
                         await asyncio.sleep(0)
                 if changed:
                     self._rouse()
-                await _rest(response)
+                await _rest(response, self._beat_s)
 
     def _rouse(self) -> None:
         """Wake the reader, now or as soon as it has had its rest."""
@@ -272,7 +278,7 @@ class Logs:
                 task.result()
 
 
-async def _rest(response: aiohttp.ClientResponse) -> None:
+async def _rest(response: aiohttp.ClientResponse, beat_s: float) -> None:
     """Leave the stream to the kernel until the next beat, which all streams share."""
     transport = response.connection.transport if response.connection else None
     if transport is None:
@@ -282,6 +288,6 @@ async def _rest(response: aiohttp.ClientResponse) -> None:
     transport = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None) or transport
     transport.pause_reading()
     try:
-        await asyncio.sleep(BEAT_S - asyncio.get_running_loop().time() % BEAT_S)
+        await asyncio.sleep(beat_s - asyncio.get_running_loop().time() % beat_s)
     finally:
         transport.resume_reading()

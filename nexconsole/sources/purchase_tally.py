@@ -12,6 +12,7 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .distinct import Distinct, distinct
 from .funnel_lines import Step
@@ -43,8 +44,7 @@ class Purchase:
     user: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How it ended: sold, failed, refused, or lost with the process that it was in; and how far it had come."""
 
     provider: str
@@ -89,7 +89,7 @@ class Minute:
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """The purchases that began in the last seconds; and all that wait, whenever they began."""
+    """The purchases that began in the last seconds, and all that wait, whenever they began: until the next line."""
 
     ended: dict[Ended, int]
     begun: Sequence[Purchase]
@@ -109,6 +109,8 @@ class Tally:
         self.decided_at: float | None = None  # the newest end of one that was not refused
         self.dropped = 0
         self._stretches: dict[int, Stretch] = {}
+        self._first = 0  # the stretch with which the last window began
+        self._totals: dict[Ended, int] = {}  # of that window: with many providers, adding it up anew costs milliseconds
         self._remembered: dict[str, None] = {}
         self._providers: set[str] = set()
         self._salt = os.urandom(16)
@@ -118,20 +120,35 @@ class Tally:
         """The last `window_s` seconds."""
         self._expire(now)
         first = math.ceil((now - window_s) / STEP_S)
+        self._move(first)
         found = [stretch for step, stretch in self._stretches.items() if step >= first]
-        ended: dict[Ended, int] = {}
-        for stretch in found:
-            for key, many in stretch.ended.items():
-                ended[key] = ended.get(key, 0) + many
         waiting = list(self.open.values())
         return Window(
-            ended=ended,
+            ended=self._totals,
             begun=[one for one in waiting if one.began // STEP_S >= first],
             waiting=waiting,
             users=distinct(stretch.users for stretch in found),
             refused_users=distinct(stretch.refused for stretch in found),
             users_without_funds=distinct(stretch.funds for stretch in found),
         )
+
+    def _move(self, first: int) -> None:
+        """Have the totals begin with this stretch."""
+        for step, stretch in self._stretches.items():
+            if self._first <= step < first:
+                self._add(stretch, -1)
+            elif first <= step < self._first:
+                self._add(stretch, 1)
+        self._first = first
+
+    def _add(self, stretch: Stretch, sign: int) -> None:
+        totals = self._totals
+        for key, many in stretch.ended.items():
+            left = totals.get(key, 0) + sign * many
+            if left:
+                totals[key] = left
+            else:
+                del totals[key]
 
     def _expire(self, now: float) -> None:
         """Let go of what has ended unseen; who of the oldest versions got no further than an offer met a lock."""
@@ -156,6 +173,9 @@ class Tally:
         stretch, minute = self._stretch(one.began), self._minute(one.began)
         key = Ended(one.provider, outcome, reason, one.stage)
         stretch.ended[key] = stretch.ended.get(key, 0) + 1
+        step = int(one.began) // STEP_S
+        if step >= self._first and step in self._stretches:  # one that is older than all that are kept is gone already
+            self._totals[key] = self._totals.get(key, 0) + 1
         if outcome == REFUSED:
             minute.refused += 1
             if one.user and reason == "funds":
@@ -207,7 +227,10 @@ class Tally:
         if (found := self._stretches.get(step)) is None:
             found = self._stretches[step] = Stretch()
             if len(self._stretches) > STEPS:
-                del self._stretches[min(self._stretches)]
+                oldest = min(self._stretches)
+                gone = self._stretches.pop(oldest)
+                if oldest >= self._first:
+                    self._add(gone, -1)
         return found
 
     def _minute(self, at: float) -> Minute:

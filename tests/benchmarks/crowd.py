@@ -15,10 +15,12 @@ import json
 import re
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 from aiohttp import web
@@ -27,6 +29,7 @@ from nexconsole.drill.kubernetes.apiserver import ApiServer
 from nexconsole.drill.kubernetes.cluster import Cluster
 from nexconsole.drill.log import PodLog
 from nexconsole.drill.market.lines import Lines
+from nexconsole.drill.market.purchase_lines import PurchaseLines, Sold
 from nexconsole.drill.schema import ddl
 from nexconsole.drill.servers import Postgres, Redis, embedded_postgres, embedded_redis
 from nexconsole.drill.shelter import Shelter
@@ -102,14 +105,37 @@ class Crowd:
     def write(self, pod: str, text: str) -> None:
         self.pods.containers[pod].log.append(text)
 
+    def purchase(self) -> list[str]:
+        """The 16 lines of one purchase, of somebody at some provider."""
+        upstream = SimpleNamespace(name=self.random.choice(self.names))
+        user = f"u{self.random.randrange(5_000)}"
+        wish = SimpleNamespace(user_id=user, upstream=upstream, service="Telegram", service_code="tg", country="Russia",
+                               country_code="7", price=Decimal("0.4"), draws=self.random, best_route=False)  # fmt: skip
+        texts: list[str] = []
+        said = PurchaseLines(self.lines, time.time, texts.append, wish)  # type: ignore[arg-type]
+        sold = Sold(upstream, self.random.randrange(10**6), f"{self.random.getrandbits(64):x}", "+79990000000")  # type: ignore[arg-type]
+        said.asked()
+        said.resolved()
+        said.eligible(Decimal(100))
+        said.locked("token")
+        said.reserved(SimpleNamespace(order_id=said.key, activation_id=said.key, price=wish.price))  # type: ignore[arg-type]
+        said.calling()
+        said.trying(upstream.name)
+        texts.append(self.lines.request(time.time(), upstream.name, URL))
+        said.got(sold)
+        said.complete(sold)
+        said.answered(200, sold)
+        return texts
+
     async def chatter(self, pod: str, lines_per_s: float) -> None:
-        """One pod's requests, logged one by one."""
-        owed = self.random.random()
+        """One pod's purchases, a line after the other."""
+        owed, ready = self.random.random(), deque[str]()
         await asyncio.sleep(self.random.random() * BURST_S)
         while True:
             owed += lines_per_s * BURST_S
-            now = time.time()
-            texts = [self.lines.request(now, self.random.choice(self.names), URL) for _ in range(int(owed))]
+            while len(ready) < int(owed):
+                ready.extend(self.purchase())
+            texts = [ready.popleft() for _ in range(int(owed))]
             owed -= len(texts)
             if texts:
                 self.write(pod, "\n".join(texts))
@@ -216,6 +242,7 @@ class Metrics:
             expressions.attempts.replace("{window}", window): lambda: crowd.attempts,
             expressions.failures.replace("{window}", window): lambda: crowd.failures,
             expressions.latency_p95.replace("{window}", window): lambda: {"": 1.2},
+            expressions.answers.replace("{window}", window): lambda: {},
         }
 
     def app(self, requests: Requests) -> web.Application:
@@ -287,8 +314,10 @@ async def run(options: argparse.Namespace) -> None:
             served = [await serve(app) for app in (Metrics(crowd).app(requests), api(requests))]
             for pod in crowd.pods.containers:
                 old = time.time() - 60
-                for number in range(min(KEPT_LINES, options.lines * 60 // options.pods)):
-                    text = crowd.lines.request(old, crowd.random.choice(names), URL)
+                past: list[str] = []
+                while len(past) < min(KEPT_LINES, options.lines * 60 // options.pods):
+                    past += crowd.purchase()
+                for number, text in enumerate(past):
                     crowd.pods.containers[pod].log.append(text, datetime.fromtimestamp(old + number / 50, UTC))
             per_pod = options.lines / options.pods
             work = [asyncio.create_task(crowd.chatter(pod, per_pod)) for pod in crowd.pods.containers]
