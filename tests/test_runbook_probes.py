@@ -275,6 +275,35 @@ def test_nothing_bought_and_too_little_bought_is_not_a_rate():
     assert asked("transactions.worst", transactions=none).value is None
 
 
+def test_purchases_that_wait_are_a_number_a_flag_and_name_their_provider():
+    there = ProviderTraffic(
+        name="smsbower", attempts=24, failures=0, failure_rate=None, in_flight=24, overdue=20, oldest_s=240.0
+    )
+    hanging = replace(
+        TRANSACTIONS, attempts=24, failures=0, failure_rate=None, in_flight=24, overdue=20, oldest_s=240.0,
+        newest_s=1.0, usual_s=2.0, providers=(there,),
+    )  # fmt: skip
+    blocked = asked("transactions.blocked", transactions=hanging)
+    assert (blocked.value, blocked.gives) == (True, {"provider": "smsbower"})
+    assert blocked.text == "24 purchases wait at smsbower, none decided for 4 min (usually 2.0 s)"
+    number = asked("transactions.waiting", transactions=hanging)
+    assert (number.value, number.gives) == (24.0, {"provider": "smsbower"})
+    assert number.text == "24 purchases under way, the oldest for 4 min (usually 2.0 s), 24 of them at smsbower"
+    many = asked("transactions.overdue", transactions=hanging)
+    assert (many.value, many.text) == (True, "20 purchases of 20 wait for more than 30 s")
+    rate = asked("transactions.rate", transactions=hanging)
+    assert (rate.value, rate.text) == (None, "not known: no purchase was decided in 5 min: 24 purchases under way")
+
+
+def test_where_purchases_are_decided_nothing_is_blocked_and_where_nobody_buys_it_is_not_known():
+    found = asked("transactions.blocked", transactions=TRANSACTIONS)
+    assert (found.value, found.text) == (False, "purchases are decided")
+    assert asked("transactions.waiting", transactions=TRANSACTIONS).value == 0.0
+    assert asked("transactions.overdue", transactions=TRANSACTIONS).value is False
+    nothing = replace(TRANSACTIONS, attempts=0, failures=0, failure_rate=None, providers=())
+    assert asked("transactions.blocked", transactions=nothing).value is None
+
+
 def test_a_scope_that_can_not_be_told_is_not_none_of_the_providers():
     unknown = replace(TRANSACTIONS, scope=Scope(because="3 attempts are too few to say"))
     found = asked("transactions.scope", transactions=unknown)

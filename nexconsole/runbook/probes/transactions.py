@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...signals import waiting
 from ...signals.transactions import ProviderTraffic, Transactions
 from ...text.units import duration, latency, percent, several
 from .probe import PROVIDER, Found, Probe, View, many
@@ -68,6 +69,43 @@ def _attempts(view: View) -> Found:
     return Found(text=f"{many(count, 'purchase')} from {view.argument} tried in {window}", value=float(count))
 
 
+def _blocked(view: View) -> Found:
+    """Whether purchases begin and none is decided any more, at no provider."""
+    value: Transactions = view.value
+    found = waiting.blocked(value, view.settings.transactions)
+    if found is not None:
+        gives = {"provider": found.provider} if found.provider else {}
+        return Found(text=waiting.said(found, value), value=True, gives=gives)
+    if not value.decided and not value.in_flight:
+        return Found(text="not known: nobody has bought lately", value=None)
+    return Found(text=f"purchases are decided{_under_way(value)}", value=False)
+
+
+def _overdue(view: View) -> Found:
+    value: Transactions = view.value
+    many = waiting.many_overdue(value, view.settings.transactions)
+    late = f"{several(value.overdue, 'purchase')} of {value.overdue + value.decided} wait for more than"
+    return Found(text=f"{late} {duration(value.overdue_after_s)}", value=many)
+
+
+def _waiting(view: View) -> Found:
+    value: Transactions = view.value
+    if not value.in_flight:
+        return Found(text="no purchase is under way", value=0.0)
+    worst = max(value.providers, key=lambda one: (one.overdue, one.in_flight), default=None)
+    gives = {"provider": worst.name} if worst is not None and worst.overdue else {}
+    at = f", {worst.in_flight} of them at {worst.name}" if worst is not None and worst.in_flight else ""
+    return Found(text=_under_way(value).removeprefix(", ") + at, value=float(value.in_flight), gives=gives)
+
+
+def _under_way(value: Transactions) -> str:
+    if not value.in_flight:
+        return ""
+    usual = waiting.usually(value)
+    oldest = f"the oldest for {duration(value.oldest_s)}{f' ({usual})' if usual else ''}"
+    return f", {several(value.in_flight, 'purchase')} under way, {oldest}"
+
+
 def _traffic(view: View) -> ProviderTraffic | None:
     return next((p for p in view.value.providers if view.called(p.name)), None)
 
@@ -77,6 +115,29 @@ def _of(traffic: ProviderTraffic) -> str:
 
 
 PROBES = (
+    Probe(
+        name="transactions.blocked",
+        title="whether purchases begin and none is decided any more",
+        signal="transactions",
+        kind="flag",
+        gives={"provider": "provider"},
+        read=_blocked,
+    ),
+    Probe(
+        name="transactions.overdue",
+        title="whether many purchases wait for longer than they usually take",
+        signal="transactions",
+        kind="flag",
+        read=_overdue,
+    ),
+    Probe(
+        name="transactions.waiting",
+        title="purchases that are not decided yet",
+        signal="transactions",
+        kind="number",
+        gives={"provider": "provider"},
+        read=_waiting,
+    ),
     Probe(
         name="transactions.rate",
         title="share of purchases that fail",
