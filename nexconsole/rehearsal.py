@@ -42,6 +42,9 @@ def add_parser(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> arg
     parser.add_argument(
         "--prometheus", choices=("ours", "real"), default="ours", help="real: the prometheus on PATH scrapes the market"
     )
+    parser.add_argument(
+        "--era", choices=("head", "old"), default="head", help="which NexNum: the newest, or the oldest (default head)"
+    )
     return parser
 
 
@@ -53,7 +56,13 @@ def run(options: argparse.Namespace, settings_on: SettingsOn, open_console: Call
             print(f"{name:<{width}}  {title}")
         return 0
     _check_places(options)
-    stage = drill.Stage(options.scenario, seed=options.seed, prometheus=options.prometheus, env_file=options.env_file)
+    stage = drill.Stage(
+        options.scenario,
+        seed=options.seed,
+        prometheus=options.prometheus,
+        era=options.era,
+        env_file=options.env_file,
+    )
     warm = threading.Thread(target=importlib.import_module, args=("nexconsole.app",), daemon=True)
     if not options.world:
         warm.start()  # Textual is imported while the world is staged

@@ -16,8 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import asyncpg
 import pytest
+import redis.asyncio
+import redis.exceptions
 
 from nexconsole.drill import running
 from nexconsole.drill.control import Control
@@ -495,3 +498,178 @@ def test_the_faults_and_what_a_seed_and_speed_mean_are_told():
     assert "same customers with the same wishes" in nexconsole("drill", "inject", "--help").stdout
     assert "breakers' cool-downs" in nexconsole("drill", "speed", "--help").stdout
     assert "nexconsole drill inject FAULT" in nexconsole("drill", "--help").stdout
+
+
+# --- what was seen on the running application (facts 10): each begins, and ends with what ends it ---
+
+
+async def fault_state(name: str) -> str:
+    faults = (await ask(verb="running"))["faults"]
+    return next(fault["state"] for fault in reversed(faults) if fault["name"] == name)
+
+
+async def becomes(name: str, state: str, seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while await fault_state(name) != state:
+            await asyncio.sleep(0.1)
+
+
+async def test_slots_that_polling_took_are_free_again_when_somebody_deletes_the_key(world: World) -> None:
+    key = f"ratelimit:provider:{world.market.provider_ids['5sim']}"
+    await ask(verb="speed", speed=10)
+    said = await ask(verb="inject", fault="slot-starvation", provider="5sim")
+    assert said["injected"]["helps"] == ["slots.clear 5sim", "provider.disable 5sim"]
+    async with redis.asyncio.Redis.from_url(world.redis.url, decode_responses=True) as client:
+        async with asyncio.timeout(20):
+            while int(await client.get(key) or 0) / 1000 - time.time() < 1500:
+                await asyncio.sleep(0.1)
+        await ask(verb="speed", speed=1)
+        async with asyncio.timeout(30):  # the polling has an end of its own
+            while world.market.tempo.now() < world.market.troubles.faults[-1].begins_s + 60:
+                await ask(verb="speed", speed=10)
+                await asyncio.sleep(0.2)
+        await ask(verb="speed", speed=1)
+        await client.delete(key)
+        await becomes("slot-starvation", "over")
+
+
+async def test_a_provider_that_was_disabled_by_sql_is_no_fault_any_more_when_somebody_enables_it(
+    world: World, database: asyncpg.Connection
+) -> None:
+    active = "SELECT is_active FROM providers WHERE name = 'onlinesim'"
+    await ask(verb="inject", fault="best-route-blackout", provider="onlinesim")
+    await until(database, active, False)
+    assert await fault_state("best-route-blackout") == "on"
+    await database.execute("UPDATE providers SET is_active = true WHERE name = 'onlinesim'")
+    await becomes("best-route-blackout", "over")
+    await ask(verb="inject", fault="best-route-blackout", provider="onlinesim")
+    await until(database, active, False)
+    await ask(verb="clear")
+    await until(database, active, True)
+
+
+async def test_a_full_redis_takes_no_write_and_is_read_until_somebody_gives_it_memory(world: World) -> None:
+    async with redis.asyncio.Redis.from_url(world.redis.url) as client:
+        await ask(verb="inject", fault="redis-full")
+        async with asyncio.timeout(10):
+            while await taken(client):
+                await asyncio.sleep(0.05)
+        assert await client.ping()
+        await client.config_set("maxmemory", "0")
+        assert await taken(client)
+        await becomes("redis-full", "over")
+    assert world.market.clock.crashed is not None and not world.market.clock.crashed.done()
+
+
+async def taken(client: redis.asyncio.Redis) -> bool:
+    try:
+        return bool(await client.set("probe", "x"))
+    except redis.exceptions.OutOfMemoryError:
+        return False
+
+
+async def test_the_search_index_refuses_connections_until_whoever_was_asked_brings_it_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexconsole.drill.outsiders.PREPARE_S", 0.1)
+    url = world.environment()["MEILISEARCH_HOST"] + "/health"
+    assert await answers(url) == {"status": "available"}
+    await ask(verb="inject", fault="search-down")
+    async with asyncio.timeout(10):
+        while await answers(url) is not None:
+            await asyncio.sleep(0.05)
+    journal = world.shelter.folder / "journal" / "INC-1.jsonl"
+    await asyncio.to_thread(journal.parent.mkdir, exist_ok=True)
+    step = {"scenario": "customers-are-refused", "state": "done", "answer": "piet"}
+    lines = [
+        "no entry",
+        json.dumps({"kind": "step", "data": {**step, "step": "customers-are-refused/if-x/bystander"}}),
+        json.dumps({"kind": "note", "data": {**step, "step": "x/index-owner"}}),
+    ]
+    await asyncio.to_thread(journal.write_text, "\n".join(lines) + "\n")
+    await asyncio.sleep(1.0)
+    assert await fault_state("search-down") == "on"
+    lines.append(
+        json.dumps({"kind": "step", "data": {**step, "step": "customers-are-refused/if-search.up/index-owner"}})
+    )
+    await asyncio.to_thread(journal.write_text, "\n".join(lines) + "\n")
+    await becomes("search-down", "over")
+    async with asyncio.timeout(10):
+        while await answers(url) is None:
+            await asyncio.sleep(0.05)
+
+
+async def answers(url: str) -> Any:
+    try:
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return await answer.json()
+    except aiohttp.ClientError:
+        return None
+
+
+async def test_an_empty_account_is_topped_up_when_the_fault_is_cleared(
+    world: World, database: asyncpg.Connection
+) -> None:
+    low = "SELECT balance < low_balance_alert FROM providers WHERE name = 'grizzlysms'"
+    await ask(verb="inject", fault="balance-empty", provider="grizzlysms")
+    await ask(verb="speed", speed=10)
+    await until(database, low, True)
+    await ask(verb="clear")
+    await until(database, low, False)
+    await ask(verb="speed", speed=1)
+
+
+async def test_leaked_connections_end_with_the_pods_that_keep_them(world: World, database: asyncpg.Connection) -> None:
+    used = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nexnum-app'"
+    await ask(verb="inject", fault="connections-exhausted", after_s=0.0)
+    async with asyncio.timeout(30):
+        while await database.fetchval(used) < 35:
+            await asyncio.sleep(0.2)
+    for pod in list(world.market.pods.values()):
+        image = pod.image
+        await world.market.stop(pod.name)
+        await world.market.start(pod.name, image)
+    await becomes("connections-exhausted", "over")
+    assert await database.fetchval(used) < 30
+
+
+async def test_a_pod_that_is_cut_off_is_named_and_whatever_ends_it_ends_the_fault(world: World) -> None:
+    await ask(verb="inject", fault="one-bad-pod")
+    async with asyncio.timeout(20):
+        while not (fault := (await ask(verb="running"))["faults"][-1])["target"]:
+            await asyncio.sleep(0.1)
+    assert fault["helps"][0] == f"pods.restart {fault['target']}"
+    pod = world.market.pods[fault["target"]]
+    await world.market.stop(pod.name)
+    await world.market.start(pod.name, pod.image)
+    await becomes("one-bad-pod", "over")
+    assert not any(pod.cut_off for pod in world.market.pods.values())
+
+
+async def test_a_change_freeze_and_a_hanging_kubelet_are_on_until_they_are_cleared(world: World) -> None:
+    for fault in ("change-freeze", "hanging-kubelet", "foreign-pods"):
+        await ask(verb="inject", fault=fault)
+    troubles = world.cluster.troubles
+    async with asyncio.timeout(10):
+        while not (troubles.freeze and troubles.hanging and len(world.cluster.store.objects("pods")) == 8):
+            await asyncio.sleep(0.05)
+    await ask(verb="clear")
+    async with asyncio.timeout(10):
+        while troubles.freeze or troubles.hanging or len(world.cluster.store.objects("pods")) != 3:
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("name", ["slot-starvation", "best-route-blackout"])
+def test_what_the_oldest_version_can_not_do_is_refused_there(name: str) -> None:
+    with pytest.raises(DrillError, match=f"{name} can't happen to the oldest version: leave --era out"):
+        World(name, era="old")
+
+
+def test_every_new_fault_is_listed_and_names_chapters_of_the_runbook() -> None:
+    from nexconsole.runbook.library import shipped
+
+    chapters = {chapter.id: chapter for chapter in shipped().chapters()}
+    steps = {step.id.rpartition("/")[2] for chapter in chapters.values() for step in chapter.walk()}
+    for kind in KINDS.values():
+        assert set(kind.scenarios) <= set(chapters), kind.name
+        assert set(kind.asks) <= steps, kind.name
