@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -78,6 +79,38 @@ async def test_opening_says_that_only_the_shared_breaker_is_meant_and_the_key_pr
     assert api.requests == [(f"/api/admin/providers/{IDS['smsbower']}", {"openCircuit": True})]
     assert await keys.get(KEY) == "open"
     assert done.verdict is not None and done.verdict.state == "worked" and "the key says open" in done.verdict.because
+
+
+async def test_opening_says_how_many_are_under_way_and_still_go_out(settings, database, keys):
+    """The breaker holds back who comes, not who waits for a turn already."""
+    for number in range(14):
+        await database.activation(f"w{number}", 20, "RESERVED", "smsbower")
+    await database.activation("elsewhere", 20, "RESERVED", "5sim")
+    await keys.set(f"ratelimit:provider:{IDS['smsbower']}", str(int((time.time() + 28.5) * 1000)), ex=60)
+    async with acting(settings) as context:
+        plan = await OPEN.prepare({"provider": "smsbower"}, context)
+        outcome = await OPEN.execute(plan, context)
+        await database.execute("UPDATE activations SET state = 'FAILED' WHERE id IN ('w0', 'w1', 'w2')")
+        verdict = await OPEN.verify(plan, outcome, context)
+    assert (
+        "no new purchase is sent there meanwhile; 14 purchases under way there, the next turn there is 28 s"
+        in plan.effect
+    )
+    guard = next(guard for guard in plan.guards if guard.name == "under way")
+    assert guard.level == "warn" and "they still go out, one every 2 s" in guard.reason
+    assert plan.targets[0].shown["under_way"] == 14
+    assert verdict.state == "worked" and "of 14 purchases under way then 11 still wait" in verdict.because, verdict
+
+
+async def test_purchases_that_go_there_in_spite_of_an_open_breaker_are_no_effect(settings, database, monkeypatch):
+    monkeypatch.setattr("nexconsole.actions.circuit_verdicts.RACE_S", -0.5)
+    async with acting(settings) as context:
+        plan = await OPEN.prepare({"provider": "smsbower"}, context)
+        outcome = await OPEN.execute(plan, context)
+        for number in range(4):
+            await database.activation(f"n{number}", 0, "RESERVED", "smsbower")
+        verdict = await OPEN.verify(plan, outcome, context)
+    assert verdict.state == "no effect" and "4 purchases began at smsbower since all the same" in verdict.because
 
 
 async def test_a_version_that_accepts_the_request_and_does_nothing_gets_no_effect(settings, api):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from acting import acting, add_provider, settings_of
+from metrics_side import metrics_side
 from small_cluster import SmallCluster, small_cluster, until
 
 from nexconsole.actions import failure_rate_change, refusals
@@ -82,6 +83,17 @@ async def test_refused_customers_are_counted_from_the_logs(stand: Stand) -> None
     await stand.turn_away(12)
     found = await refusals.count(stand.context, 60.0)
     assert found is not None and (found.count, found.by) == (12, "pod logs")
+
+
+async def test_where_no_log_is_read_the_answers_of_the_purchase_route_count_them(monkeypatch: Any) -> None:
+    async with metrics_side() as side, acting(settings_of(prometheus={"url": side.url})) as context:
+        query = context.settings.prometheus.expressions.answers.replace("{window}", "60s")
+        side.vectors[query] = [({"status_code": "404"}, 41.2), ({"status_code": "200"}, 11.0)]
+        found = await refusals.count(context, 60.0)
+        assert found is not None and (found.count, found.by) == (41, "HTTP answers")
+        side.vectors[query] = []
+        assert await refusals.count(context, 60.0) is None, "no series is not zero"
+        assert await refusals.count(context, 20.0) is None, "too short for what was scraped"
 
 
 async def test_without_a_clusters_logs_nobody_counts_the_refused(database: Any) -> None:

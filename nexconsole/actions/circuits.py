@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from ..errors import ActionError, NotConfigured, SourceError
 from ..model import Reading
 from ..signals.circuits import Circuits, ProviderCircuit
+from ..signals.counts import Traffic
 from ..signals.transactions import Transactions
 from ..text.lookalikes import look_alikes, marked
 from ..text.units import percent
-from . import literal
+from . import circuit_verdicts, failure_rate_change, literal, under_way
 from .action import Argument, Context, Suggestion, make_plan
 from .answers import unproven
+from .circuit_verdicts import key_of
 from .connections import admin_headers, send
 from .guards import fresh
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
@@ -35,13 +37,14 @@ from .provider_rows import (
 )
 from .provider_rows import counts as count_attempts
 from .settlement import Found, settled
+from .under_way import UnderWay
 from .watch import watch
 
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
 
-DEADLINE_S = 8.0
+DEADLINE_S = 15.0
 LOOK_EVERY_S = 0.5
 TRAFFIC_LIMIT_S = 120.0  # a success longer ago says nothing about now
 UNKNOWN = "unknown"
@@ -98,8 +101,11 @@ class Breaker:
                 "its state can't be read (redis is not configured, or doesn't answer): whether it worked won't be known"
             )
             guards.append(Guard(name="shared breaker read", level="warn", reason=reason))
-        judged = await self._judge(context, row)
+        seen = await count_attempts(context)
+        judged, waiting = await self._judge(context, row, seen), await under_way.read(context, row, seen)
         guards.append(judged)
+        if self.wanted == "open":
+            guards.append(under_way.guard(waiting))
         return make_plan(
             context,
             action=self.name,
@@ -109,10 +115,10 @@ class Breaker:
                     kind="provider",
                     id=row.id,
                     identity={"name": row.name, "shared": state},
-                    shown={"display_name": str(row), "pttl_ms": left_ms},
+                    shown={"display_name": str(row), "pttl_ms": left_ms, "under_way": waiting.count},
                 ),
             ),
-            effect=self._effect(row, circuit_of(context.readings(), row.name)),
+            effect=self._effect(row, circuit_of(context.readings(), row.name), waiting),
             command=literal.curl("PATCH", api_path(row.id), headers=literal.ADMIN, body=self.body, discreet=True),
             guards=tuple(guards),
             confirm=Confirm(kind="letter", text=self.letter)
@@ -125,23 +131,25 @@ class Breaker:
                     "PATCH", api_path(row.id), headers=literal.ADMIN, body=OTHER_BODY[self.wanted], discreet=True
                 ),
             ),
-            watch=f"the shared breaker's key says {self.wanted}",
+            watch=f"the shared breaker's key says {self.wanted}, and customers fare no worse",
             deadline_s=min(DEADLINE_S, context.settings.actions.verify_s),
+            details={"under_way": waiting.count, "before": await failure_rate_change.before(context)},
         )
 
-    def _effect(self, row: Row, circuit: ProviderCircuit | None) -> str:
+    def _effect(self, row: Row, circuit: ProviderCircuit | None, waiting: UnderWay) -> str:
         pods = [one for one in (circuit.holders if circuit else ()) if one.kind == "pod"]
         opened = sum(one.state == "open" for one in pods)
         own = f"the pods' own breakers ({opened} of {len(pods)} open) stay as they are, only a restart resets them"
         if self.wanted == "open":
-            return f"Opens the shared breaker of {row} for 30 s: no pod buys there meanwhile; {own}"
+            rest = f"; {waiting} still go out" if waiting.count else ""
+            return f"Opens the shared breaker of {row} for 30 s: no new purchase is sent there meanwhile{rest}; {own}"
         return f"Closes the shared breaker of {row}: every pod may buy there again at once; {own}"
 
-    async def _judge(self, context: Context, row: Row) -> Guard:
+    async def _judge(self, context: Context, row: Row, seen: Traffic | None) -> Guard:
         """For closing, whether the provider is healthy; for opening, whether another one is."""
         if self.wanted == "closed":
             return _healthy(context, row)
-        table, seen = await read_table(context), await count_attempts(context)
+        table = await read_table(context)
         others = [one.name for one in table.rows if one.active and one.id != row.id]
         well = [name for name in others if unhealthy(context, name, seen) is None]
         name = "healthy providers left"
@@ -168,7 +176,7 @@ class Breaker:
         async def look() -> Found:
             if not context.sources.has("redis"):
                 raise NotConfigured("redis", "the breaker's key can't be read: redis is not configured")
-            value, _ = (await context.sources.redis.peek([_key(target.id)]))[0]
+            value, _ = (await context.sources.redis.peek([key_of(target.id)]))[0]
             state = value or "closed"
             return Found(happened=state == self.wanted, said=f"the breaker's key says {state}", touched=(target,))
 
@@ -177,37 +185,8 @@ class Breaker:
         return await settled(outcome, look, context)
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
-        target = plan.targets[0]
-        name, seen = target.identity["name"], False
-
-        async def look(last: bool) -> Verdict | None:
-            nonlocal seen
-            if not context.sources.has("redis"):
-                return Verdict(state="unknown", because="the breaker's key can't be read: redis is not configured")
-            value, left_ms = (await context.sources.redis.peek([_key(target.id)]))[0]
-            state = value or "closed"
-            if self.wanted == "open" and state == "open":
-                return Verdict(state="worked", because=f"the key says open, for {left_ms / 1000:.0f} s more")
-            if state == self.wanted:
-                seen = True
-                # A provider that still fails opens it again at once: closed is only said when it stayed so.
-                return (
-                    Verdict(state="worked", because=f"the key is gone, and stayed so for {plan.deadline_s:g} s")
-                    if last
-                    else None
-                )
-            if seen:
-                return Verdict(state="no effect", because=f"it was closed and is {state} again: {name} still fails")
-            if last:
-                said = f"the key says {state} as before: this version's route may not know it"
-                return Verdict(state="no effect", because=said)
-            return None
-
+        look = circuit_verdicts.Watch(plan, self.wanted, context).look
         return await watch(plan.deadline_s, look, LOOK_EVERY_S)
-
-
-def _key(provider_id: str) -> str:
-    return f"health:{provider_id}:circuit"
 
 
 async def _shared(context: Context, provider_id: str) -> tuple[str, int]:
@@ -215,7 +194,7 @@ async def _shared(context: Context, provider_id: str) -> tuple[str, int]:
     if not context.sources.has("redis"):
         return UNKNOWN, -2
     try:
-        value, left_ms = (await context.sources.redis.peek([_key(provider_id)]))[0]
+        value, left_ms = (await context.sources.redis.peek([key_of(provider_id)]))[0]
     except SourceError:
         return UNKNOWN, -2
     return value or "closed", left_ms

@@ -20,13 +20,13 @@ from ..text.units import duration, percent
 from . import refusals
 from .action import Context
 from .plan import Verdict
+from .refusals import SCRAPES_S
 
 SURE = 3.0  # standard errors between two rates that are called different
 MANY = 2  # times as many purchases as are judged by prove help: it is looked at often, and chance has as many tries
 HALF = 0.5
 ALIKE = 0.75  # a rate that is still so much of what it was has not fallen
 DUE = 8.0  # so many customers were due: that none has bought is no chance
-SCRAPES_S = 60.0  # shorter windows hold too few of Prometheus' scrapes
 CALM_S = 15.0  # so long a calm system is watched after the pods are ready
 SINCE_SQL = f"""
 SELECT count(*) AS attempts, count(*) FILTER (WHERE {traffic.FAILED}) AS failures,

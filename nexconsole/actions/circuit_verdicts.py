@@ -1,0 +1,101 @@
+"""Whether opening or closing a shared breaker helped: its key, who goes there all the same, and how customers fare.
+
+(facts 3.1, 3.2, 10.5)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from ..errors import SourceError
+from ..text.units import duration, several
+from . import failure_rate_change, provider_verdicts, under_way
+from .action import Context
+from .plan import Plan, Verdict
+
+OPEN_FOR_S = 8.0  # so long an open breaker is watched, to see who goes there all the same
+RACE_S = 2.0  # who asked for the breaker before it opened
+MANY = 3  # purchases that are sent there in spite of it
+
+
+def key_of(provider_id: str) -> str:
+    return f"health:{provider_id}:circuit"
+
+
+class Watch:
+    """Looks at a breaker's key until it is clear whether it became `wanted` and stayed so."""
+
+    def __init__(self, plan: Plan, wanted: str, context: Context) -> None:
+        self._plan, self._wanted, self._context = plan, wanted, context
+        self._id, self._name = plan.targets[0].id, str(plan.targets[0].identity["name"])
+        self._began = asyncio.get_running_loop().time()
+        self._seen = False
+
+    async def look(self, last: bool) -> Verdict | None:
+        """Raises SourceError where the key can't be read."""
+        if not self._context.sources.has("redis"):
+            return Verdict(state="unknown", because="the breaker's key can't be read: redis is not configured")
+        value, left_ms = (await self._context.sources.redis.peek([key_of(self._id)]))[0]
+        state = value or "closed"
+        if state == self._wanted:
+            self._seen = True
+            return await (self._open(left_ms, last) if state == "open" else self._closed(last))
+        if self._seen:
+            why = f": {self._name} still fails" if self._wanted == "closed" else ""
+            return Verdict(state="no effect", because=f"it was {self._wanted} and is {state} again{why}")
+        if last:
+            said = f"the key says {state} as before: this version's route may not know it"
+            return Verdict(state="no effect", because=said)
+        return None
+
+    @property
+    def _elapsed(self) -> float:
+        return asyncio.get_running_loop().time() - self._began
+
+    async def _open(self, left_ms: int, last: bool) -> Verdict | None:
+        worse, fared = await self._customers()
+        if worse is not None:
+            return worse
+        if self._elapsed < OPEN_FOR_S and not last:
+            return None
+        said = f"the key says open, for {left_ms / 1000:.0f} s more"
+        with contextlib.suppress(SourceError):
+            late = 0
+            if self._elapsed > RACE_S:
+                late = (await provider_verdicts.since(self._context, self._name, self._elapsed - RACE_S)).attempts
+            if late >= MANY:
+                because = f"{said}, but {several(late, 'purchase')} began at {self._name} since all the same"
+                return Verdict(state="no effect", because=because)
+            said += await self._waiting()
+        return Verdict(state="worked", because=said + fared)
+
+    async def _waiting(self) -> str:
+        waited: Any = self._plan.details["under_way"]
+        if not waited:
+            return ""
+        left = await under_way.left(self._context, self._name, self._elapsed)
+        return f"; of {several(waited, 'purchase')} under way then {min(left, waited)} still wait"
+
+    async def _closed(self, last: bool) -> Verdict | None:
+        """A provider that still fails opens it again at once: closed is only said when it stayed so."""
+        worse, fared = await self._customers()
+        if worse is not None or not last:
+            return worse
+        because = f"the key is gone, and stayed so for {duration(self._plan.deadline_s)}{fared}"
+        return Verdict(state="worked", because=because)
+
+    async def _customers(self) -> tuple[Verdict | None, str]:
+        """A verdict where customers fare worse, else how they fare."""
+        then = failure_rate_change.restored(self._plan.details["before"])
+        now = None
+        with contextlib.suppress(SourceError):
+            now = await failure_rate_change.measure(self._context, self._elapsed, then.source) if then else None
+        if then is None or now is None:
+            return None, ""
+        if failure_rate_change.worse(then, now, self._context):
+            then, now = failure_rate_change.comparable(then, now)
+            because = f"{now} of the customers got nothing since, {then} before: {now.customers}"
+            return Verdict(state="worse", because=because), ""
+        return None, f"; since: {now.customers}"
