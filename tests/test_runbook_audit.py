@@ -12,13 +12,13 @@ from test_runbook_resolution import CALM, NOW, OUTAGE, readings
 
 from nexconsole.actions.auditing import auditor
 from nexconsole.errors import ActionError, BadAnswer
-from nexconsole.model import Value
+from nexconsole.model import Reading, Value
 from nexconsole.runbook.audit import AuditLine, Finding, as_json, as_text, audit, exit_code
 from nexconsole.runbook.catalogue import ACTIONS
 from nexconsole.runbook.library import shipped
 from nexconsole.runbook.model import Runbook
 from nexconsole.runbook.parser import parse
-from nexconsole.settings import Settings, SeverityRules
+from nexconsole.settings import Settings, SeverityRules, SlotRules
 from nexconsole.signals.alerts import Alerts, RunbookAlert
 from nexconsole.sources import open_sources
 
@@ -220,3 +220,22 @@ async def test_the_logs_are_a_screen_and_wrong_only_where_no_pods_can_be_read():
     finally:
         await sources.close()
     assert (found.ok, found.said) == (False, "logs can't be followed: set kubernetes.kubeconfig (KUBECONFIG)")
+
+
+async def test_a_look_at_what_an_installation_may_do_without_is_warned_of_and_one_that_fails_is_wrong():
+    absent = {
+        name: Reading(signal=name, every=2, attempted_at=NOW, absent=True, error=f"{name} is not configured: set it")
+        for name in ("search", "database_cpu", "status_pages")
+    }
+    lines = await held(world=readings(**WELL) | absent)
+    warned = [line for line in lines if line.state == "warn"]
+    assert wrong(lines) == [] and exit_code(lines) == 0
+    assert {line.kind for line in warned} == {"look"} and "search.up" in {line.text.split("`")[1] for line in warned}
+    assert as_text(lines).endswith("WARN: this look needs something that an installation may do without")
+    failing = {name: replace(reading, absent=False) for name, reading in absent.items()}
+    assert exit_code(await held(world=readings(**WELL) | failing)) == 1
+
+
+async def test_turns_that_are_judged_by_another_limit_are_wrong():
+    (line,) = wrong(await held(settings=Settings(slots=SlotRules(late_s=5.0))))
+    assert line.said == "the runbook says `slots.worst >= 10 s`, but slots.late_s is 5"

@@ -234,6 +234,7 @@ def test_a_stale_reading_still_answers_and_says_how_old_it_is(name):
             "slots.worst", "", 6031.0,
             "a purchase at smsbower waits 100 min for its turn, and at 1 other provider too",
         ),
+        ("slots.reach", "", "some", "at 1 active provider a turn takes 60 s or longer"),
         ("balances.empty", "", 1.0, "our balance is used up at 1 active provider: smsbower 0.02 (25 min ago)"),
         (
             "balances.low", "", 2.0,
@@ -246,7 +247,7 @@ def test_a_stale_reading_still_answers_and_says_how_old_it_is(name):
             "provider.statuspage", "smsbower", "Partial outage",
             "smsbower said of itself 4 min ago: Partial outage (major)",
         ),
-        ("provider.statuspage", "5sim", None, "not known: no status page of 5sim is set"),
+        ("provider.statuspage", "5sim", None, "not known: providers.status_pages has no status page of 5sim"),
         ("search.up", "", False, "it is down: search at meili:7700: refused"),
         ("database.cpu", "", 0.632, "63.2 % of the database's CPU is used"),
         ("integrity.data", "", "SEV-1", "Redis lost its data (and 1 other finding)"),
@@ -385,6 +386,10 @@ def test_turns_money_and_pages_that_nobody_knows_are_not_known_and_none_is_zero(
     assert asked("slots.worst", slots=sample.slots()).value == 0.0
     assert asked("slots.worst", slots=sample.slots()).gives == {}
     assert asked("balances.empty", balances=sample.balances()).text == "our balance is used up at 0 active providers"
+    assert asked("slots.reach", slots=sample.slots(smsbower=59.0)).value == "none"
+    assert asked("slots.reach", slots=sample.slots(**dict.fromkeys(sample.NAMES, 60.0))).value == "most"
+    old = sample.balances(sample.balance("5sim", "empty", 0.0, 30_000, old=True))
+    assert (asked("balances.empty", balances=old).value, asked("balances.low", balances=old).value) == (0.0, 1.0)
     never = Balances(balances=(sample.balance("5sim", "unknown", 0.0, None),))
     assert asked("balances.empty", balances=never).text == "not known: NexNum has never asked for a balance"
     assert asked("balance.left", "5sim", balances=never).value is None

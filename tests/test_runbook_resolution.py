@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sample_readings as sample
 from hypothesis import given as drawn
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -19,11 +20,17 @@ from nexconsole.runbook.resolution import Node, fitting, given, level, resolve
 from nexconsole.settings import Settings
 from nexconsole.severity import judge
 from nexconsole.signals.alerts import Alert, Alerts
+from nexconsole.signals.balances import Balances
 from nexconsole.signals.circuits import Circuits, ProviderCircuit
 from nexconsole.signals.database import Database, Session
+from nexconsole.signals.database_cpu import DatabaseCpu
+from nexconsole.signals.findings import Finding
+from nexconsole.signals.limits import BUSY
 from nexconsole.signals.locks import Family, Locks
 from nexconsole.signals.outbox import Event, Events, Outbox
 from nexconsole.signals.reservations import Reservations
+from nexconsole.signals.search import Search
+from nexconsole.signals.slots import Provider, Slots, Wait
 from nexconsole.signals.transactions import ProviderTraffic, Scope, Transactions
 from nexconsole.signals.workloads import Release, Workloads
 
@@ -69,6 +76,13 @@ CALM: dict[str, Value] = {
         namespace="n", deployment="app", desired=3, ready=3, updated=3, available=3, rollout="complete"
     ),
     "alerts": Alerts(),
+    "funnel": sample.calm()["funnel"].value,
+    "slots": sample.slots(),
+    "balances": sample.balances(),
+    "search": Search(up=True),
+    "status_pages": sample.pages(),
+    "database_cpu": DatabaseCpu(used=0.3),
+    "integrity": sample.integrity(),
 }
 SESSION = Session(
     pid=41, user="u", application="psql", state="idle in transaction", transaction_s=38.0, query_s=30.0, wait=None,
@@ -81,7 +95,7 @@ OUTAGE = purchases(71, verdict="one", provider="smsbower")
 def readings(age_s: float = 2, error: str | None = None, **values: Value | None) -> dict[str, Reading]:
     taken = NOW - timedelta(seconds=age_s)
     return {
-        name.replace("_", " "): Reading(
+        name.replace("outbox_events", "outbox events"): Reading(
             signal=name, every=2, value=value, taken_at=taken if value else None, attempted_at=NOW, error=error
         )
         for name, value in (CALM | values).items()
@@ -161,6 +175,8 @@ def test_on_a_calm_day_no_scenario_fits():
         ({"circuits": Circuits(providers=(circuit("a", flapping=True), circuit("b")))}, ["3"]),
         ({"circuits": Circuits(providers=(circuit("a", "open"),))}, ["1", "3"]),
         ({"outbox": replace(CALM["outbox"], failed=1)}, ["4"]),
+        ({"slots": sample.slots(smsbower=60.0)}, ["5"]),
+        ({"slots": sample.slots(smsbower=59.0)}, []),
         ({"outbox": replace(CALM["outbox"], oldest_pending_s=181.0)}, ["4"]),
         ({"locks": abandoned(1)}, ["flush-abandoned-locks"]),
         ({"locks": abandoned(1), "transactions": OUTAGE}, ["1", "flush-abandoned-locks"]),
@@ -195,6 +211,7 @@ def agreement(given_readings) -> tuple[str, str]:
 
 
 states = st.sampled_from(["open", "half-open", "closed", "unknown"])
+waits = st.sampled_from([3.0, 9.0, 10.0, 59.0, 60.0, 900.0])
 amounts = st.sampled_from([0, 1, 4, 5, 6, 10, 19, 20, 39, 40, 41, 49, 50, 51, 100, 180, 181, 400])
 
 
@@ -234,6 +251,33 @@ def worlds(draw) -> dict[str, Reading]:
                 for word in draw(st.sets(st.sampled_from(["critical", "warning", "info"])))
             )
         ),
+        "slots": Slots(
+            waits=tuple(
+                sorted(
+                    (
+                        Wait(name=name, id=name, active=draw(st.booleans()), wait_s=draw(waits))
+                        for name in draw(st.sampled_from(["", "a", "ab"]))
+                    ),
+                    key=lambda wait: -wait.wait_s,
+                )
+            ),
+            providers=tuple(Provider(id=name, name=name, active=True) for name in "ab"),
+        ),
+        "balances": Balances(
+            balances=tuple(
+                sample.balance(name, draw(st.sampled_from(["empty", "low", "enough", "unknown"])), 1.0,
+                               old=draw(st.booleans()), active=draw(st.booleans()))
+                for name in "ab"
+            )
+        ),
+        "search": Search(up=draw(st.booleans())),
+        "database_cpu": DatabaseCpu(used=draw(st.sampled_from([0.3, 0.9, 0.91]))),
+        "integrity": sample.integrity(
+            *(
+                Finding(kind=kind, level=draw(st.sampled_from(["SEV-1", "SEV-2", "SEV-3", "none"])), text="gone")
+                for kind in draw(st.sets(st.sampled_from(["data", "security"])))
+            )
+        ),
     }  # fmt: skip
     blind = draw(st.sets(st.sampled_from(sorted(values))))
     return readings(**{name: None if name in blind else value for name, value in values.items()})
@@ -259,6 +303,9 @@ def test_the_limits_in_the_markdown_are_the_settings_defaults():
     assert stated["SEV-2", "transactions.rate"] == pytest.approx(rules.high_rate)
     assert stated["SEV-2", "transactions.latency"] == rules.latency_s
     assert stated["SEV-3", "transactions.worst"] == pytest.approx(SETTINGS.transactions.provider_failing)
+    assert stated["SEV-2", "slots.worst"] == SETTINGS.slots.stalled_s
+    assert stated["SEV-3", "slots.worst"] == SETTINGS.slots.late_s
+    assert stated["SEV-2", "database.cpu"] == pytest.approx(BUSY)
     assert stated["SEV-2", "reservations.pending"] == SETTINGS.reservations.limit
     assert stated["SEV-3", "reservations.stuck"] == SETTINGS.reservations.alert_limit
 
@@ -302,6 +349,38 @@ def test_a_branch_is_not_picked_by_an_old_reading():
     ].applies
 
 
+@pytest.mark.parametrize(
+    ("values", "branch", "applies"),
+    [
+        ({"balances": sample.balances(sample.balance("5sim", "empty", 0.0))}, "balances.empty-over-0", True),
+        ({}, "balances.empty-over-0", False),
+        ({"database_cpu": DatabaseCpu(used=0.81)}, "database.cpu-over-80", True),
+        ({"database_cpu": DatabaseCpu(used=0.79)}, "database.cpu-over-80", False),
+        ({"database_cpu": None}, "database.cpu-over-80", None),
+    ],
+)
+def test_what_people_were_asked_a_machine_reads_now(values, branch, applies):
+    world = readings(transactions=purchases(80, verdict="all"), **values)
+    nodes = tree("high-purchase-failure-rate", world)
+    assert nodes[f"if-transactions.scope-is-all/if-{branch}"].applies is applies
+
+
+@pytest.mark.parametrize(
+    ("search", "up", "down"),
+    [(Search(up=True), True, False), (Search(up=False), False, True), (None, None, None)],
+)
+def test_the_outbox_is_processed_only_while_the_search_index_is_up(search, up, down):
+    nodes = tree("outbox-worker-lag", readings(outbox=replace(CALM["outbox"], oldest_pending_s=900.0), search=search))
+    inside = [nodes[name].applies for name in ("if-outbox.late/if-search.up", "if-search.up-is-no")]
+    assert inside == [up, down]
+
+
+def test_who_makes_purchases_wait_is_handed_to_the_action():
+    nodes = tree("purchases-wait-for-slots", readings(slots=sample.slots(smsbower=6031.0)))
+    do = nodes["if-slots.worst-at-least-60-s/slots.clear"]
+    assert (do.applies, do.arguments) == (True, ("smsbower",))
+
+
 def test_who_blocks_is_handed_to_the_action():
     given_readings = readings(transactions=purchases(80, verdict="all"), database=STALL)
     nodes = tree("high-purchase-failure-rate", given_readings)
@@ -322,12 +401,28 @@ def test_an_answer_of_a_person_picks_a_branch_and_no_answer_picks_none():
     assert nodes[f"{well}/circuit.close"].arguments == ("a",)
 
 
+CPU = """# Scenarios
+
+## 1. Slow (SEV-2)
+
+### Trigger
+
+- Some. `locks.abandoned > 0`
+
+### Steps
+
+1. Ask: how many per cent of the CPU are in use? `cpu is a number`
+2. If it is the limit, `cpu > 80`:
+   - Ask: who has ordered a larger one? `scaled-by is a text`
+"""
+
+
 def test_a_number_that_a_person_read_is_compared():
-    scenario = "high-purchase-failure-rate"
-    world = readings(transactions=purchases(80, verdict="all"))
-    ask = f"{scenario}/if-transactions.scope-is-all/cpu"
+    scenario, world = "slow", readings()
+    book = parse(CPU).runbook
     for said, picked in (("93.5", True), ("80", False), ("a lot", None), ("nan", None)):
-        assert tree(scenario, world, {ask: said})["if-transactions.scope-is-all/if-cpu-over-80"].applies is picked
+        nodes = resolve(book.chapter(scenario), world, SETTINGS, NOW, {f"{scenario}/cpu": said})
+        assert nodes[1].applies is picked
 
 
 def test_a_name_that_a_person_gave_reaches_the_action():

@@ -15,6 +15,7 @@ import msgspec
 from ..errors import NexConsoleError
 from ..model import Reading
 from ..settings import Settings
+from ..signals import EXTRA
 from .catalogue import ACTIONS, ActionSpec, Route
 from .expression import placeholder
 from .model import Branch, Call, Condition, Level, Question, Runbook, Scenario, Step, Trigger
@@ -25,6 +26,10 @@ from .resolution import World
 OK, WARN, WRONG = "ok", "warn", "wrong"
 ALERT = "alerts.firing"
 GOOD, BAD = 0, 1
+WARNINGS = (  # of triggers or not, and what a warning means there
+    (True, "this alert will never open its scenario here; another trigger of the scenario does"),
+    (False, "this look needs something that an installation may do without"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +51,8 @@ Methods = Callable[[str], Awaitable[tuple[str, ...]]]
 class AuditLine:
     """What became of one line. kind: level, trigger, condition, look, do, route or ask. state: ok, warn or wrong.
 
-    warn: an alert that opens nothing here, of a scenario that another trigger opens all the same.
+    warn: an alert that opens nothing here, of a scenario that another trigger opens all the same; or a look at what
+    this installation does without.
     """
 
     chapter: str
@@ -114,8 +120,11 @@ def as_text(lines: tuple[AuditLine, ...]) -> str:
     wrong, warnings = _count(lines, WRONG), _count(lines, WARN)
     counts = [f"{wrong} wrong"] * bool(wrong) + [many(warnings, "warning")] * bool(warnings)
     told.append(f"{len(lines)} lines, {', '.join(counts) or 'all good'}")
-    if warnings:
-        told.append("WARN: this alert will never open its scenario here; another trigger of the scenario does")
+    told += [
+        f"WARN: {sentence}"
+        for kinds, sentence in WARNINGS
+        if any(line.state == WARN and (line.kind == "trigger") is kinds for line in lines)
+    ]
     return "\n".join(told)
 
 
@@ -278,6 +287,8 @@ def _judged(found: Answer) -> tuple[str, str, str]:
     said = f"{found.text} ({found.basis()})"
     if found.lacks:
         return WRONG, said, f"it takes {found.lacks}"
+    if found.state == "absent" and found.signal in EXTRA:
+        return WARN, said, "set it, or people look this up"
     return (OK if found.state == "fresh" else WRONG), said, ""
 
 
@@ -298,5 +309,7 @@ THRESHOLDS: Mapping[tuple[str, str], tuple[str, Callable[[Settings], float]]] = 
     ("SEV-2", "transactions.latency"): ("severity.latency_s", lambda s: s.severity.latency_s),
     ("SEV-2", "reservations.pending"): ("reservations.limit", lambda s: s.reservations.limit),
     ("SEV-3", "reservations.stuck"): ("reservations.alert_limit", lambda s: s.reservations.alert_limit),
+    ("SEV-2", "slots.worst"): ("slots.stalled_s", lambda s: s.slots.stalled_s),
+    ("SEV-3", "slots.worst"): ("slots.late_s", lambda s: s.slots.late_s),
     ("SEV-3", "transactions.worst"): ("transactions.provider_failing", lambda s: s.transactions.provider_failing),
 }

@@ -24,7 +24,7 @@ USAGE = 2
 CODES = {
     "check": "exit code: 0 no problems, 1 problems, 2 usage",
     "audit": "exit code: 0 nothing is wrong, 1 something is, 2 usage. A warning leaves it at 0: an alert that can't"
-    " fire here, of a scenario that another trigger opens all the same.",
+    " fire here, of a scenario that another trigger opens all the same, or a look at what is not configured here.",
 }
 SETTLE_S = 9.0  # the outbox's rates are known after 8 s
 # Makes what can prepare actions on these sources; closes nothing.

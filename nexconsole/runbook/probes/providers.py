@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...signals import limits
 from ...signals.balances import Balance, Balances
 from ...signals.slots import Slots
 from ...signals.status_pages import StatusPages
@@ -32,18 +33,30 @@ def _worst(view: View) -> Found:
     return Found(text=text, value=worst.wait_s, gives={"provider": worst.name})
 
 
+def _reach(view: View) -> Found:
+    """Whose trouble the waits are: everybody's, some customers', or nobody's."""
+    found = next(limits.slots_everywhere(view.readings, view.settings), None)
+    if found is not None:
+        return Found(text=found[1], value="most")
+    stalled = view.value.longer(view.settings.slots.stalled_s)
+    limit = duration(view.settings.slots.stalled_s)
+    where = f"at {many(len(stalled), 'active provider')} a turn takes {limit} or longer"
+    return Found(text=where, value="some" if stalled else "none")
+
+
 def _empty(view: View) -> Found:
-    return _short(view, ("empty",), "is used up")
+    """By figures that are not old: what was used up long ago may have been topped up."""
+    return _short(view, ("empty",), "is used up", old=False)
 
 
 def _low(view: View) -> Found:
     """Below its limit, or used up."""
-    return _short(view, ("empty", "low"), "is low or used up")
+    return _short(view, ("empty", "low"), "is low or used up", old=True)
 
 
-def _short(view: View, states: tuple, words: str) -> Found:
+def _short(view: View, states: tuple, words: str, *, old: bool) -> Found:
     value: Balances = view.value
-    found, unknown = value.of(*states), value.of("unknown")
+    found, unknown = tuple(one for one in value.of(*states) if old or not one.old), value.of("unknown")
     if not found and unknown and len(unknown) == len(value.of("empty", "low", "enough", "unknown")):
         return Found(text="not known: NexNum has never asked for a balance", value=None)
     told = ", ".join(f"{one.name} {_money(one)}" for one in found[:5])
@@ -72,8 +85,8 @@ def _page(view: View) -> Found:
     value: StatusPages = view.value
     page = next((one for one in value.pages if view.called(one.provider)), None)
     if page is None:
-        lacks = f"the address of {view.argument}'s status page in providers.status_pages"
-        return Found(text=f"not known: no status page of {view.argument} is set", value=None, lacks=lacks)
+        text = f"not known: providers.status_pages has no status page of {view.argument}"
+        return Found(text=text, value=None)
     if page.read_at is None:
         return Found(text=f"not known: {page.error}", value=None)
     age = duration(max(0.0, (view.now - page.read_at).total_seconds()))
@@ -100,6 +113,14 @@ PROBES = (
         unit="seconds",
         read=_worst,
         gives=_GIVES,
+    ),
+    Probe(
+        name="slots.reach",
+        title="whether most purchases wait too long for their turn",
+        signal="slots",
+        kind="word",
+        words=("most", "some", "none"),
+        read=_reach,
     ),
     Probe(
         name="balances.empty",
