@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from far_side import GARBAGE, HTML, REDIRECT, tcp_server
+from hypothesis import given
+from hypothesis import strategies as st
 from redis.asyncio import Redis as Hand
 
 from nexconsole.drill.servers import wheel_folder
@@ -482,3 +484,38 @@ def test_an_address_that_is_none_is_refused_without_repeating_it(url):
 async def test_a_rest_address_without_a_token_is_refused(clients):
     with pytest.raises(SettingsError, match=r"redis\.token"):
         Redis(clients, RedisSettings(url="https://x.upstash.io"))
+
+
+async def test_a_socket_of_this_machine_is_an_address_too(source, tmp_path):
+    path = tmp_path / "redis.sock"
+    async with server(tmp_path, "--unixsocket", str(path), "--requirepass", "p@ss"):
+        assert await source(f"unix://:p%40ss@{path}?db=3").peek(["x"]) == [(None, -2)]
+        with pytest.raises(Denied):
+            await source(f"unix://:wrong@{path}").peek(["x"])
+    with pytest.raises(Unreachable, match=r"redis\.sock"):
+        await source(f"unix://{tmp_path}/other-redis.sock").peek(["x"])
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://u:sec@h:x", "redis://u:sec@h:0", "'redis://:sec@h'", "unix://sec/a", "unix://", "redis+sentinel://h",
+            "redis://h/sec", "ftp://sec@h"],
+)  # fmt: skip
+def test_what_is_no_address_is_a_sentence_without_the_password(url):
+    with pytest.raises(SettingsError, match=r"redis\.url") as caught:
+        parse_address(url)
+    assert "sec" not in str(caught.value)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_an_address_or_a_sentence(text):
+    for url in (text, f"redis://{text}", f"rediss://u:{text}@h", f"redis+sentinel://h/{text}", f"unix://{text}"):
+        try:
+            parse_address(url)
+        except SettingsError:
+            continue
+
+
+@pytest.mark.parametrize("password", ["p@ss", "p:s", "p[w", "p#s", "℀"])
+def test_a_password_need_not_be_escaped(password):
+    where = parse_address(f"redis://u:{password}@h:7/2")
+    assert (where.password, where.hosts, where.database) == (password, (("h", 7),), 2)

@@ -184,7 +184,7 @@ async def send(
     at, sent = f"{method} {path} at {source.address}", False
     settings = source.settings
     try:
-        client = open_client(source, source.url, timeout_s=limit, ca_file=settings.ca_file)
+        client = open_client(source, source.url, timeout_s=limit, ca_file=settings.ca_file, headers=source.headers)
         async with client, asyncio.timeout(limit + settings.timeout_s):
             request = client.build_request(
                 method,

@@ -44,10 +44,11 @@ CHOICES = {"theme": get_args(Theme), "motion": get_args(Motion), "log_level": ge
            "actions.provider_by": ("auto", "api", "sql")}  # fmt: skip
 SECRETS = frozenset(
     {"postgres.url", "redis.url", "redis.token", "prometheus.bearer", "prometheus.password", "prometheus.headers",
-     "api.cron_secret", "api.admin_token", "alertmanager.bearer", "alertmanager.password", "warroom.redis_url"}
+     "api.headers", "api.cron_secret", "api.admin_token", "alertmanager.bearer", "alertmanager.password",
+     "alertmanager.headers", "warroom.redis_url"}
 )  # fmt: skip
-FREE = frozenset({"prometheus.headers", "providers.status_pages", "severity.alerts", "locks.families",
-                  "break_glass.contacts", "break_glass.links"})  # fmt: skip
+FREE = frozenset({"prometheus.headers", "api.headers", "alertmanager.headers", "providers.status_pages",
+                  "severity.alerts", "locks.families", "break_glass.contacts", "break_glass.links"})  # fmt: skip
 SEVERITIES = ("SEV-1", "SEV-2", "SEV-3", "none")
 URLS = frozenset({"postgres.url", "redis.url", "prometheus.url", "api.url", "alertmanager.url", "search.url",
                   "warroom.redis_url"})  # fmt: skip

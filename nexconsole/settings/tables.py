@@ -96,6 +96,7 @@ class Api(Table):
     url: str = ""  # API_URL
     cron_secret: str = ""  # CRON_SECRET
     admin_token: str = ""  # an admin's JWT, for the admin API (sent as bearer and as the cookie `token`)
+    headers: dict[str, str] = {}  # for what stands before it, such as CF-Access-Client-Id
     timeout_s: float = 3.0
     ca_file: str = ""
 
@@ -215,6 +216,7 @@ class Alertmanager(Table):
     bearer: str = ""
     username: str = ""
     password: str = ""
+    headers: dict[str, str] = {}  # such as X-Scope-OrgID
     ca_file: str = ""
     timeout_s: float = 3.0
     silence_s: int = 3600  # how long a silence lasts where nothing is said

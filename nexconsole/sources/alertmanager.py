@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 import msgspec
 
-from ..errors import BadAnswer, Denied, SettingsError, SourceError, Unreachable
+from ..errors import BadAnswer, Denied, SourceError, Unreachable
 from .clients import Clients
+from .http_address import headers_of, parse_http
 from .source import Source
 from .text import clean
-from .webclient import explain, header_value, open_client, refuse_redirect
+from .webclient import explain, open_client, refuse_redirect
 
 if TYPE_CHECKING:
     import httpx
@@ -76,14 +76,11 @@ class Alertmanager(Source):
     module = "httpx"
 
     def __init__(self, clients: Clients, settings: settings.Alertmanager) -> None:
-        parts = urlsplit(settings.url.strip())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError("alertmanager.url must begin with http:// or https:// and name a host")
-        place, path = parts.netloc.rpartition("@")[2], parts.path.rstrip("/")
-        super().__init__(clients, place + path)
-        self.settings = settings
-        self.url = urlunsplit((parts.scheme, place, path, "", ""))
-        self.headers = _headers(settings)
+        where = parse_http("alertmanager.url", settings.url)
+        super().__init__(clients, where.place)
+        self.settings, self.url = settings, where.url
+        login = (settings.username, settings.password) if settings.username else where.login
+        self.headers = headers_of("alertmanager", settings.headers, bearer=settings.bearer, login=login)
 
     async def alerts(self, matcher: Matcher) -> tuple[Alert, ...]:
         """The alerts that it meets now, silenced ones too."""
@@ -126,15 +123,6 @@ class Alertmanager(Source):
         if isinstance(error, msgspec.DecodeError):
             return BadAnswer(self.name, f"alertmanager at {self.address} answered unlike itself: {clean(error, 200)}")
         return explain(self, error)
-
-
-def _headers(settings: settings.Alertmanager) -> Mapping[str, str]:
-    if settings.bearer:
-        return {"Authorization": f"Bearer {header_value('alertmanager.bearer', settings.bearer)}"}
-    if settings.username:
-        pair = base64.b64encode(f"{settings.username}:{settings.password}".encode()).decode()
-        return {"Authorization": f"Basic {pair}"}
-    return {}
 
 
 def equal(name: str, value: str) -> Matcher:

@@ -7,10 +7,10 @@ Next.js answers OPTIONS by itself, runs a GET handler for HEAD, and health handl
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
-from ..errors import BadAnswer, NoRoute, SettingsError, SourceError, Unreachable
+from ..errors import BadAnswer, NoRoute, SourceError, Unreachable
 from .clients import Clients
+from .http_address import headers_of, parse_http
 from .source import Source
 from .text import clean
 from .webclient import explain, open_client, refuse_redirect
@@ -30,13 +30,10 @@ class Api(Source):
     module = "httpx"
 
     def __init__(self, clients: Clients, settings: settings.Api) -> None:
-        parts = urlsplit(settings.url.strip())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError("api.url must begin with http:// or https:// and name a host")
-        place = parts.netloc.rpartition("@")[2]
-        super().__init__(clients, place + parts.path.rstrip("/"))
-        self.settings = settings
-        self.url = urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
+        where = parse_http("api.url", settings.url)
+        super().__init__(clients, where.place)
+        self.settings, self.url = settings, where.url
+        self.headers = headers_of("api", settings.headers, login=where.login)
         self._client: httpx.AsyncClient | None = None
 
     async def methods(self, path: str) -> tuple[str, ...]:
@@ -46,9 +43,8 @@ class Api(Source):
         """
         async with self.exchange(self.settings.timeout_s, f"OPTIONS {path}"):
             if self._client is None:
-                self._client = open_client(
-                    self, self.url, timeout_s=self.settings.timeout_s, ca_file=self.settings.ca_file
-                )
+                limit, ca_file = self.settings.timeout_s, self.settings.ca_file
+                self._client = open_client(self, self.url, timeout_s=limit, ca_file=ca_file, headers=self.headers)
             response = await self._client.request("OPTIONS", self.url + path)
             return self._allowed(path, response)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-import ipaddress
 import os
 import ssl
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 
 from ..errors import SourceError
 from .cluster_access import SOCKS, Access
+from .proxies import direct
 from .text import clean
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def proxy_of(access: Access, environ: Mapping[str, str]) -> str:
     names = ("HTTPS_PROXY", "https_proxy") if where.scheme == "https" else ("HTTP_PROXY", "http_proxy")
     name = next((name for name in names if environ.get(name)), "")
     host = where.hostname or ""
-    if not name or _direct(host, where.port, environ.get("NO_PROXY") or environ.get("no_proxy") or ""):
+    if not name or direct(host, where.port, environ.get("NO_PROXY") or environ.get("no_proxy") or ""):
         return ""
     url = environ[name] if "://" in environ[name] else f"http://{environ[name]}"
     scheme = url.partition("://")[0].lower()
@@ -110,31 +110,6 @@ def _is_address(url: str) -> bool:
         return bool(URL(url).host)
     except ValueError:
         return False
-
-
-def _direct(host: str, port: int | None, unproxied: str) -> bool:
-    """Whether NO_PROXY takes this host out: a name with what is below it, an address, a range, *; loopback always."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        address = None
-    if host == "localhost" or (address is not None and address.is_loopback):
-        return True
-    for part in (one.strip().lower() for one in unproxied.split(",")):
-        if part == "*":
-            return True
-        if address is not None:
-            with contextlib.suppress(ValueError):
-                if address in ipaddress.ip_network(part.strip("[]"), strict=False):
-                    return True
-        name, _, asked = part.partition(":") if part.count(":") == 1 else (part, "", "")
-        if not name or (asked and asked != str(port)):
-            continue
-        plain = name.lstrip("*").lstrip(".")
-        exact = host == plain and not name.startswith((".", "*"))
-        if exact or (plain and host.endswith(f".{plain}")):
-            return True
-    return False
 
 
 def _pem(file: str, data: str, key: str) -> str:

@@ -9,20 +9,22 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
-from ..errors import BadAnswer, Denied, SettingsError, SourceError, TimedOut, Unreachable
+from ..errors import BadAnswer, Denied, SourceError, TimedOut, Unreachable
 from . import promjson
 from .causes import socket_error
 from .clients import Clients
+from .http_address import authorities, headers_of, parse_http
 from .promjson import ActiveAlert, Answer, Rule, Sample, Series
+from .proxies import proxy_failed, proxy_for
 from .source import Source
 from .text import clean
 from .threads import AllHang, Threads
-from .webclient import header_value, loopback
+from .webclient import unfolded
 
 if TYPE_CHECKING:
     import requests
@@ -50,17 +52,12 @@ class Prometheus(Source):
     module = "prometheus_api_client.prometheus_connect"
 
     def __init__(self, clients: Clients, settings: settings.Prometheus) -> None:
-        parts = urlsplit(settings.url.strip())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError("prometheus.url must begin with http:// or https:// and name a host")
-        place = parts.netloc.rpartition("@")[2]
-        super().__init__(clients, place + parts.path.rstrip("/"))
+        where = parse_http("prometheus.url", settings.url)
+        super().__init__(clients, where.place)
         self.settings = settings
-        self._url = urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
-        self._loopback = loopback(parts.hostname)
-        self._login = (settings.username or parts.username or "", settings.password or parts.password or "")
-        header_value("prometheus.bearer", settings.bearer)
-        header_value("prometheus.headers", "".join(settings.headers.values()))
+        self._url, self._tls = where.url, where.tls
+        login = (settings.username, settings.password) if settings.username else where.login
+        self._headers = headers_of("prometheus", settings.headers, bearer=settings.bearer, login=login)
         self._threads = Threads(THREADS, "prometheus")
         self._connected: PrometheusConnect | None = None
         self._session: requests.Session | None = None
@@ -150,11 +147,11 @@ class Prometheus(Source):
     def _client(self) -> PrometheusConnect:
         if self._connected is None:
             from prometheus_api_client.prometheus_connect import PrometheusConnect
-            from requests.packages.urllib3.util.retry import Retry
 
-            self._connected = PrometheusConnect(
-                self._url, session=self._opened(), retry=Retry(0, read=False), timeout=self._timeouts
-            )
+            session = self._opened()
+            connected = PrometheusConnect(self._url, session=session, timeout=self._timeouts)
+            session.mount(self._url, self._adapter())  # over the library's, which tries again by itself
+            self._connected = connected
         return self._connected
 
     def _opened(self) -> requests.Session:
@@ -163,23 +160,37 @@ class Prometheus(Source):
 
             session = requests.Session()
             session.max_redirects = 0
-            session.verify = self.settings.ca_file or True
-            session.trust_env = not self._loopback  # a proxy of the environment's is no way to this very host
+            session.trust_env = False  # no .netrc; the environment's proxies and authorities are looked up by us
+            self.proxy = proxy_for(self.name, self._url)
+            session.proxies = {scheme: self.proxy.url for scheme in ("http", "https")} if self.proxy else {}
             # Compressed answers could unfold beyond the bound.
             own = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "nexconsole"}
-            session.headers.update(own | self.settings.headers)
+            session.headers.update(own | self._headers)
             session.hooks["response"].append(self._inspect)
-            if self.settings.bearer:
-                session.auth = self._bearer
-            elif any(self._login):
-                session.auth = tuple(part.encode() for part in self._login)  # type: ignore[assignment]
             self._session = session
         return self._session
 
-    def _bearer(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """As an `auth`, not as a header, so that a .netrc can't replace it."""
-        request.headers["Authorization"] = f"Bearer {self.settings.bearer}"
-        return request
+    def _adapter(self) -> requests.adapters.HTTPAdapter:
+        """One try, and the authorities that every HTTP source of ours trusts."""
+        from requests.adapters import HTTPAdapter
+
+        context = authorities(self.name, self.settings.ca_file) if self._tls else None
+
+        class Trusting(HTTPAdapter):
+            def init_poolmanager(self, *args: Any, **options: Any) -> None:
+                super().init_poolmanager(*args, **options | {"ssl_context": context})
+
+            def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+                return super().proxy_manager_for(proxy, **options | {"ssl_context": context})
+
+            def cert_verify(self, connection: Any, url: str, verify: Any, cert: Any) -> None:
+                """The context alone says whom to trust; requests would add authorities of its own."""
+
+            def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+                host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+                return host, {"ssl_context": context} if context else pool
+
+        return Trusting(max_retries=0)
 
     def _get(self, path: str, params: Mapping[str, Any]) -> Any:
         """The `data` of a route that prometheus-api-client has no method for."""
@@ -221,24 +232,29 @@ class Prometheus(Source):
 
     def _body(self, response: requests.Response) -> bytes:
         """The whole body, within MAX_ANSWER_BYTES and the time-out: requests' own bounds each piece only."""
-        late = time.monotonic() + self.settings.timeout_s
-        pieces, size = [], 0
+        encoding = response.headers.get("Content-Encoding", "").strip().lower()
+        at, pieces, size = f"prometheus at {self.address}", [], 0
         try:
-            # read1, because read and iter_content wait until a whole chunk is there, however slowly it comes.
-            while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
+            for piece in unfolded(self._raw(response), encoding):
                 pieces.append(piece)
                 size += len(piece)
                 if size > MAX_ANSWER_BYTES:
-                    raise BadAnswer(
-                        self.name,
-                        f"prometheus at {self.address} answers more than {MAX_ANSWER_BYTES // 1_000_000} MB:"
-                        " narrow the expression",
-                    )
-                if time.monotonic() > late:
-                    raise TimedOut(self.name, f"prometheus at {self.address} answers too slowly")
+                    limit = MAX_ANSWER_BYTES // 1_000_000
+                    raise BadAnswer(self.name, f"{at} answers more than {limit} MB: narrow the expression")
+        except (zlib.error, LookupError) as error:
+            said = f"{at} answers in a compressed form that can't be read ({clean(encoding, 30)})"
+            raise BadAnswer(self.name, said) from error
         finally:
             response.close()
         return b"".join(pieces)
+
+    def _raw(self, response: requests.Response) -> Iterator[bytes]:
+        late = time.monotonic() + self.settings.timeout_s
+        # read1, because read and iter_content wait until a whole chunk is there, however slowly it comes.
+        while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
+            yield piece
+            if time.monotonic() > late:
+                raise TimedOut(self.name, f"prometheus at {self.address} answers too slowly")
 
     def explain(self, error: Exception) -> SourceError | None:
         import requests
@@ -252,10 +268,10 @@ class Prometheus(Source):
         if isinstance(error, (requests.exceptions.Timeout, urllib3.TimeoutError)):
             return TimedOut(self.name, f"{at} did not answer within {self.settings.timeout_s:g} s")
         if isinstance(error, (requests.exceptions.RequestException, urllib3.HTTPError)):
+            if self.proxy is not None and isinstance(error, requests.exceptions.ConnectionError):
+                return proxy_failed(self.name, at, self.proxy, socket_error(error) or error)
             if (cause := socket_error(error)) is not None:
                 return self._network(cause)
-            if isinstance(error, requests.exceptions.ProxyError):
-                return Unreachable(self.name, f"{at}: the proxy of HTTP_PROXY or HTTPS_PROXY failed")
             if isinstance(error, requests.exceptions.JSONDecodeError):
                 return BadAnswer(self.name, f"{at} answers something that is not JSON")
             return Unreachable(self.name, f"{at}: the exchange broke: {clean(error, 200)}")

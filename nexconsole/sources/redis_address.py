@@ -1,14 +1,15 @@
-"""The addresses that a Redis can have, taken apart: one server, sentinels, a cluster, or a REST service. (facts 4)"""
+"""The addresses that a Redis can have: a server, a socket, sentinels, a cluster, a REST service. (facts 4)"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from ..errors import SettingsError
+from .http_address import parse_http
 
-FORMS = "redis://, rediss://, redis+sentinel://, redis+cluster:// or https:// (with redis.token)"
+FORMS = "redis://, rediss://, redis+sentinel://, redis+cluster://, unix:// or https:// (with redis.token)"
 
 
 class Kind(StrEnum):
@@ -16,6 +17,7 @@ class Kind(StrEnum):
     SENTINEL = "sentinel"
     CLUSTER = "cluster"
     REST = "rest"
+    SOCKET = "socket"
 
 
 SCHEMES = {
@@ -25,6 +27,7 @@ SCHEMES = {
     "rediss+sentinel": (Kind.SENTINEL, True),
     "redis+cluster": (Kind.CLUSTER, False),
     "rediss+cluster": (Kind.CLUSTER, True),
+    "unix": (Kind.SOCKET, False),
     "http": (Kind.REST, False),
     "https": (Kind.REST, True),
 }
@@ -41,6 +44,7 @@ class Address:
     database: int = 0
     service: str = ""
     url: str = ""  # REST only, without a trailing slash
+    socket: str = ""  # a socket of this machine's only: its path
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     sentinel_username: str | None = field(default=None, repr=False)
@@ -48,36 +52,52 @@ class Address:
 
     def __str__(self) -> str:
         if self.kind is Kind.REST:
-            return urlsplit(self.url).netloc
+            return self.url.partition("://")[2].partition("/")[0]
+        if self.kind is Kind.SOCKET:
+            return self.socket
         places = ",".join(f"{host}:{port}" for host, port in self.hosts)
         return f"{places}/{self.service}" if self.service else places
 
 
-def parse_address(url: str) -> Address:
-    """Raises SettingsError, without repeating the URL: it holds a password. Unknown parameters are left alone."""
-    parts = urlsplit(url.strip())
-    if parts.scheme not in SCHEMES:
-        raise SettingsError(f"redis.url must begin with {FORMS}")
-    kind, tls = SCHEMES[parts.scheme]
-    login, at, places = parts.netloc.rpartition("@")
+def parse_address(url: str, key: str = "redis.url") -> Address:
+    """Raises SettingsError, without repeating the URL: it holds a password. Unknown parameters are left alone.
+
+    A password may hold an unescaped @, : or [.
+    """
+    text = url.strip()
+    if text[:1] in ("'", '"'):
+        raise SettingsError(f"{key}: remove the quotes around the address, an env file keeps them")
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme.lower() not in SCHEMES:
+        raise SettingsError(f"{key} must begin with {FORMS}")
+    kind, tls = SCHEMES[scheme.lower()]
     if kind is Kind.REST:
-        if not places:
-            raise SettingsError("redis.url names no host")
-        return Address(kind=kind, tls=tls, url=f"{parts.scheme}://{places}{parts.path.rstrip('/')}")
+        where = parse_http(key, text)
+        return Address(kind=kind, tls=tls, url=where.url)
+    rest, _, parameters = rest.partition("?")
+    login, at, rest = rest.rpartition("@")
+    places, _, path = rest.partition("/")
     user, colon, password = login.partition(":")
-    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    service, database = _path(kind, parts.path)
+    query = {name: values[-1] for name, values in parse_qs(parameters).items()}
+    given = {
+        "kind": kind,
+        "tls": tls,
+        "username": (unquote(user) or None) if at and colon else None,
+        # redis://secret@host has no user: the one word is the password.
+        "password": (unquote(password if colon else user) or None) if at else query.get("password"),
+        "sentinel_username": query.get("sentinel_username"),
+        "sentinel_password": query.get("sentinel_password"),
+    }
+    if kind is Kind.SOCKET:
+        if places or not path:
+            raise SettingsError(f"{key} must name a socket by its whole path: unix:///run/redis.sock")
+        return Address(socket="/" + unquote(path), database=_number(query.get("db", "0")), **given)
+    service, database = _path(kind, path)
     return Address(
-        kind=kind,
-        tls=tls,
         hosts=tuple(_host(place, PORTS[kind]) for place in places.split(",")),
         database=_number(query.get("db", database) or "0"),
         service=service,
-        username=(unquote(user) or None) if at and colon else None,
-        # redis://secret@host has no user: the one word is the password.
-        password=(unquote(password if colon else user) or None) if at else query.get("password"),
-        sentinel_username=query.get("sentinel_username"),
-        sentinel_password=query.get("sentinel_password"),
+        **given,
     )
 
 
@@ -97,8 +117,10 @@ def _host(place: str, default: int) -> tuple[str, int]:
         port = port.removeprefix(":")
     else:
         host, _, port = place.partition(":")
-    if port and not port.isdigit():
-        raise SettingsError("redis.url has a port that is not a number: escape @, : and / in the password")
+    if port and not (port.isdigit() and 0 < int(port) < 65536):
+        raise SettingsError(
+            "redis.url has a port that is not a number from 1 to 65535: escape @, : and / in the password"
+        )
     return unquote(host) or "localhost", int(port or default)
 
 

@@ -85,6 +85,8 @@ def open_single(
     import redis.asyncio as library
 
     login = {"username": address.username, "password": address.password, "db": address.database}
+    if address.kind is Kind.SOCKET:
+        return library.Redis(unix_socket_path=address.socket, retry=no_retries(), **login, **options), ()
     if address.kind is Kind.ONE:
         host, port = address.hosts[0]
         return library.Redis(host=host, port=port, retry=no_retries(), **login, **options), ()

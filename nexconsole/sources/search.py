@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
-from ..errors import BadAnswer, SettingsError, SourceError, Unreachable
+from ..errors import BadAnswer, SourceError, Unreachable
 from .clients import Clients
+from .http_address import headers_of, parse_http
 from .source import Source
 from .text import clean
 from .webclient import explain, open_client, refuse_redirect
@@ -26,22 +26,18 @@ class Search(Source):
     module = "httpx"
 
     def __init__(self, clients: Clients, settings: settings.Search) -> None:
-        parts = urlsplit(settings.url.strip())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError("search.url must begin with http:// or https:// and name a host")
-        place = parts.netloc.rpartition("@")[2]
-        super().__init__(clients, place + parts.path.rstrip("/"))
-        self.settings = settings
-        self.url = urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
+        where = parse_http("search.url", settings.url)
+        super().__init__(clients, where.place)
+        self.settings, self.url = settings, where.url
+        self.headers = headers_of("search", {}, login=where.login)
         self._client: httpx.AsyncClient | None = None
 
     async def health_status(self) -> str:
         """The word of `/health`: "available" where all is well. Raises SourceErrors."""
         async with self.exchange(self.settings.timeout_s, f"GET {PATH}"):
             if self._client is None:
-                self._client = open_client(
-                    self, self.url, timeout_s=self.settings.timeout_s, ca_file=self.settings.ca_file
-                )
+                limit, ca_file = self.settings.timeout_s, self.settings.ca_file
+                self._client = open_client(self, self.url, timeout_s=limit, ca_file=ca_file, headers=self.headers)
             return self._status(await self._client.get(self.url + PATH))
 
     def _status(self, response: httpx.Response) -> str:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from ..errors import SourceError, TimedOut, Unreachable
 from ..model import SourceHealth
 from .clients import Clients
+from .proxies import Proxy
 from .text import clean
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Source:
         self.clients = clients
         self.address = address
         self.place = ""  # where in it we are, for a header: "prod-eu/nexnum"
+        self.proxy: Proxy | None = None  # what the newest client goes through
         self.health = SourceHealth(name=self.name)
         self._clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 

@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from ..errors import BadAnswer, SettingsError, SourceError, Unreachable
+from ..errors import BadAnswer, SourceError, Unreachable
 from .clients import Clients
+from .http_address import parse_http
 from .source import Source
 from .text import clean
 from .webclient import explain, open_client, refuse_redirect
@@ -62,12 +62,9 @@ class Page(Source):
     module = "httpx"
 
     def __init__(self, clients: Clients, provider: str, url: str, timeout_s: float) -> None:
-        parts = urlsplit(url.strip())
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            key = f"providers.status_pages.{clean(provider, 60)}"
-            raise SettingsError(f"{key} must begin with http:// or https:// and name a host")
+        where = parse_http(f"providers.status_pages.{clean(provider, 60)}", url)
         self.name = f"{clean(provider, 60)}'s status page"
-        super().__init__(clients, parts.netloc.rpartition("@")[2])
+        super().__init__(clients, where.place.partition("/")[0])
         self._url, self._timeout_s = url.strip(), timeout_s
         self._client: httpx.AsyncClient | None = None
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import AsyncIterator, Mapping
+import zlib
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from ..errors import BadAnswer, SettingsError, SourceError, TimedOut, Unreachable
+from ..errors import BadAnswer, SourceError, TimedOut, Unreachable
 from .causes import socket_error
+from .http_address import authorities, header_value
+from .proxies import proxy_failed, proxy_for
 from .source import Source
 from .text import clean
 
@@ -16,49 +17,81 @@ if TYPE_CHECKING:
     import httpx
 
 MAX_ANSWER_BYTES = 2_000_000
+PIECE_BYTES = 65_536
+
+__all__ = ["explain", "header_value", "open_client", "refuse_redirect", "unfolded"]
 
 
-def loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
+def unfolded(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    """The pieces of an answer that was compressed though nobody asked for it; no piece is longer than PIECE_BYTES.
 
-
-def header_value(key: str, value: str) -> str:
-    """The value, fit for an HTTP header; SettingsError naming the settings' key otherwise."""
-    if not (value.isascii() and value.isprintable()):
-        raise SettingsError(f"{key} holds characters that an HTTP header can't carry")
-    return value
+    Raises zlib.error where it is not what it says, LookupError for an encoding that is not known.
+    """
+    if encoding in ("", "identity"):
+        yield from pieces
+        return
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise LookupError(encoding)
+    decompressor = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    for piece in pieces:
+        data = decompressor.decompress(piece, PIECE_BYTES)
+        while data:
+            yield data
+            data = decompressor.decompress(decompressor.unconsumed_tail, PIECE_BYTES)
 
 
 def open_client(
     source: Source, url: str, *, timeout_s: float, ca_file: str, headers: Mapping[str, str] | None = None
 ) -> httpx.AsyncClient:
-    """A client for `url`'s host; an answer beyond MAX_ANSWER_BYTES raises BadAnswer while it is read."""
+    """A client for `url`'s host; an answer beyond MAX_ANSWER_BYTES raises BadAnswer while it is read.
+
+    Nothing of the environment's is used but its proxies and its authorities: no .netrc. Raises Unreachable where
+    those can't be used.
+    """
     import httpx
 
     class Bounded(httpx.AsyncByteStream):
-        def __init__(self, stream: httpx.AsyncByteStream) -> None:
-            self._stream = stream
+        def __init__(self, stream: httpx.AsyncByteStream, encoding: str) -> None:
+            self._stream, self._encoding = stream, encoding
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            size = 0
+            at, size, compressed = f"{source.name} at {source.address}", 0, bytearray()
+            limit = f"{at} answers more than {MAX_ANSWER_BYTES // 1_000_000} MB"
+            plain = self._encoding in ("", "identity")
             async for piece in self._stream:
                 size += len(piece)
                 if size > MAX_ANSWER_BYTES:
-                    limit = f"{MAX_ANSWER_BYTES // 1_000_000} MB"
-                    raise BadAnswer(source.name, f"{source.name} at {source.address} answers more than {limit}")
-                yield piece
+                    raise BadAnswer(source.name, limit)
+                if plain:
+                    yield piece
+                else:
+                    compressed += piece
+            if plain:
+                return
+            size = 0
+            try:
+                for piece in unfolded(iter([bytes(compressed)]), self._encoding):
+                    size += len(piece)
+                    if size > MAX_ANSWER_BYTES:
+                        raise BadAnswer(source.name, limit)
+                    yield piece
+            except (zlib.error, LookupError) as error:
+                said = f"{at} answers in a compressed form that can't be read ({clean(self._encoding, 30)})"
+                raise BadAnswer(source.name, said) from error
 
         async def aclose(self) -> None:
             await self._stream.aclose()
 
     async def bound(response: httpx.Response) -> None:
         assert isinstance(response.stream, httpx.AsyncByteStream)
-        response.stream = Bounded(response.stream)
+        encoding = response.headers.pop("content-encoding", "").strip().lower()
+        response.stream = Bounded(response.stream, encoding)
 
-    parts = urlsplit(url)
+    source.proxy = proxy = proxy_for(source.name, url)
     return httpx.AsyncClient(
-        verify=_tls(source, ca_file) if parts.scheme == "https" else False,
-        trust_env=not loopback(parts.hostname or ""),
+        verify=authorities(source.name, ca_file) if url.startswith("https://") else False,
+        trust_env=False,
+        proxy=proxy.url if proxy else None,
         timeout=timeout_s,
         limits=httpx.Limits(max_connections=2, max_keepalive_connections=1),
         follow_redirects=False,
@@ -67,15 +100,6 @@ def open_client(
         headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "nexconsole"}
         | dict(headers or {}),
     )
-
-
-def _tls(source: Source, ca_file: str) -> ssl.SSLContext | bool:
-    if not ca_file:
-        return True
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        raise Unreachable(source.name, f"{source.name}.ca_file {ca_file} can't be used: {clean(error, 200)}") from error
 
 
 def refuse_redirect(source: Source, response: httpx.Response) -> None:
@@ -98,11 +122,11 @@ def explain(source: Source, error: Exception) -> SourceError | None:
         return TimedOut(source.name, f"{at} did not answer in time")
     if not isinstance(error, (httpx.HTTPError, httpx.InvalidURL)):
         return None
+    if source.proxy is not None and isinstance(error, (httpx.ProxyError, httpx.ConnectError)):
+        return proxy_failed(source.name, at, source.proxy, socket_error(error) or error)
     if (cause := socket_error(error)) is not None:
         return source._network(cause)
     dropped = "disconnected" in str(error) or "peer closed" in str(error)
     if isinstance(error, httpx.RemoteProtocolError) and not dropped:
         return BadAnswer(source.name, f"{at} does not speak HTTP: {clean(error, 120)}. Check host and port")
-    if isinstance(error, httpx.ProxyError):
-        return Unreachable(source.name, f"{at}: the proxy of HTTP_PROXY or HTTPS_PROXY failed: {clean(error, 120)}")
     return Unreachable(source.name, f"{at}: the connection broke: {clean(error, 200) or type(error).__name__}")

@@ -13,7 +13,7 @@ from ...settings import Settings
 from ...sources.clients import Clients
 from ...sources.redis import Redis as Source
 from ...sources.redis_address import parse_address
-from ...sources.redis_clients import no_retries, open_single
+from ...sources.redis_clients import open_single
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -59,16 +59,9 @@ class Link:
         await self._clients.wait("redis.asyncio")
         options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": min(timeout_s, 2.0)}
         options |= {"protocol": 2}  # understood by every server; RESP3 would need HELLO, which ACLs may refuse
-        url, ca_file = self._settings.warroom.redis_url, self._settings.warroom.redis_ca_file
-        if url.startswith("unix://"):
-            from redis.asyncio import Redis
-
-            client = Redis.from_url(url, retry=no_retries(), **options)
-            self._opened.append(client)
-            return client
         address = self._address()
         if address.tls:
-            options |= {"ssl": True, "ssl_ca_certs": ca_file or None}
+            options |= {"ssl": True, "ssl_ca_certs": self._settings.warroom.redis_ca_file or None}
         client, sentinels = open_single(address, options)
         self._opened += [client, *sentinels]
         return client
@@ -105,8 +98,7 @@ class Link:
 
     @property
     def _where(self) -> str:
-        url = self._settings.warroom.redis_url
-        return url.partition("?")[0].removeprefix("unix://") if url.startswith("unix://") else str(self._address())
+        return str(self._address())
 
     def _address(self) -> Any:
         try:
@@ -117,8 +109,7 @@ class Link:
     def _known_source(self) -> Source:
         """Knows the sentences for a server's words; it is asked for nothing else."""
         if self._source is None:
-            url = self._settings.warroom.redis_url
-            self._source = Source(self._clients, tables.Redis(url="redis://" if url.startswith("unix://") else url))
+            self._source = Source(self._clients, tables.Redis(url=self._settings.warroom.redis_url))
             self._source.address = self._where
         return self._source
 
