@@ -7,6 +7,7 @@ from typing import Any
 
 from .model import State
 from .severity import LEVELS
+from .signals.needs import reads
 from .status import Status
 
 PREFIX = "nexconsole_"
@@ -62,8 +63,8 @@ def _metrics(status: Status) -> Iterator[tuple[str, str, Iterable[Sample]]]:
     )
     yield (
         "source_up",
-        "Whether a configured source answered last.",
-        [({"source": source.name}, int(source.error is None)) for source in status.sources if source.configured],
+        "Whether a configured source could be read.",
+        [({"source": source.name}, int(reads(source))) for source in status.sources if source.configured],
     )
     for signal, metrics in METRICS.items():
         reading = status.readings.get(signal)

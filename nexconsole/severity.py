@@ -91,7 +91,7 @@ def judge(
         reasons=tuple(reasons),
         unknown=tuple(name for name in RULES if _unknown(name, readings.get(name))),
         unanswered=tuple(
-            needs.doubt(health[name]) for name in NEEDS if name in health and not needs.silent(health[name], now)
+            needs.doubt(health[name]) for name in NEEDS if name in health and needs.doubtful(health[name], now)
         ),
     )
 

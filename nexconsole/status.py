@@ -15,7 +15,7 @@ from .model import Reading, SourceHealth, State
 from .settings import Settings
 from .severity import Severity, judge
 from .signals import SIGNALS
-from .signals.needs import SILENT
+from .signals.needs import reads
 from .signals.reach import within
 from .signals.readings import read_once, utc_now
 from .signals.witnesses import examine
@@ -83,7 +83,7 @@ def unread(readings: Mapping[str, Reading], sources: Sequence[SourceHealth]) -> 
     failed = [reading for reading in readings.values() if reading.error and not reading.absent]
     said = [f"{reading.signal}: {reading.error}" for reading in failed]
     for source in sources:  # one that answered something is not unread for a right that it lacks
-        if source.error and (source.ok_at is None or source.kind in SILENT):
+        if source.error and not reads(source):
             said += [] if any(source.error in one for one in said) else [source.error]
     purchases = readings.get("transactions")
     if purchases is not None and purchases.value is not None and not purchases.value.measured:

@@ -38,7 +38,7 @@ def test_calm_is_claimed_where_everything_is_known():
     ("source", "words"),
     [
         (LOST, " NOT KNOWN  PostgreSQL has not answered yet (unreachable): purchases need it"),
-        (replace(LOST, ok_at=NOW, kind="denied"), " NOT KNOWN  PostgreSQL can't be read (denied): purchases need it"),
+        (replace(LOST, kind="denied"), " NOT KNOWN  PostgreSQL can't be read (denied): purchases need it"),
     ],
 )
 def test_calm_is_not_claimed_while_what_purchases_need_is_not_answering(source, words):

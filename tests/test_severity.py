@@ -212,13 +212,19 @@ def test_a_silent_source_is_named_before_what_follows_from_it():
     [
         (lost("postgres", None), "PostgreSQL has not answered yet (unreachable): purchases need it"),
         (lost("postgres", 60.0, "denied"), "PostgreSQL can't be read (denied): purchases need it"),
-        (lost("redis", 2.0, "timed out"),
-         "Redis did not answer the last question (timed out): each purchase takes its lock there"),
+        (lost("redis", 2.0),
+         "Redis did not answer the last question (unreachable): each purchase takes its lock there"),
     ],
 )  # fmt: skip
 def test_what_never_answered_or_refused_is_no_incident_and_no_calm_either(source, sentence):
     severity = with_sources(source)
     assert (severity.level, severity.unanswered) == ("none", (sentence,))
+
+
+@pytest.mark.parametrize(("kind", "quiet_s"), [("timed out", 2.9), ("denied", 3.0), ("wrong schema", 1.0)])
+def test_a_source_that_answered_something_else_a_moment_ago_is_in_no_doubt(kind, quiet_s):
+    severity = with_sources(lost("postgres", quiet_s, kind))
+    assert (severity.level, severity.unanswered) == ("none", ())
 
 
 def test_the_reason_names_the_provider_that_fails():

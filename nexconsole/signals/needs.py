@@ -31,6 +31,11 @@ NEEDS = {
 }
 
 
+def reads(source: SourceHealth) -> bool:
+    """Whether it can be read: one that answered something has done so, whatever single right it lacks."""
+    return source.error is None or (source.ok_at is not None and source.kind not in SILENT)
+
+
 def quiet_for(source: SourceHealth, now: datetime) -> float | None:
     """Seconds since the last good exchange; None where there never was one."""
     return None if source.ok_at is None else max(0.0, (now - source.ok_at).total_seconds())
@@ -38,8 +43,20 @@ def quiet_for(source: SourceHealth, now: datetime) -> float | None:
 
 def silent(source: SourceHealth, now: datetime) -> bool:
     """Whether it has answered before and by now answers nothing at all."""
+    return source.kind in SILENT and source.ok_at is not None and _quiet(source, now)
+
+
+def doubtful(source: SourceHealth, now: datetime) -> bool:
+    """Whether it fails, but is not proven silent: it never answered, refuses, or has just been lost.
+
+    One that answered something else a moment ago only lacks a right, or was slow once.
+    """
+    return not silent(source, now) and (source.kind == "unreachable" or _quiet(source, now))
+
+
+def _quiet(source: SourceHealth, now: datetime) -> bool:
     quiet = quiet_for(source, now)
-    return source.kind in SILENT and quiet is not None and quiet > NEEDS[source.name].quiet_s
+    return quiet is None or quiet > NEEDS[source.name].quiet_s
 
 
 def silence(source: SourceHealth, now: datetime) -> str:
