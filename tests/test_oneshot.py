@@ -305,3 +305,23 @@ async def test_a_console_that_watches_an_incident_can_object_to_a_one_shot_and_i
         assert "intent" not in kinds_by_then and "stopped" in kinds_by_then
     finally:
         await console.close()
+
+
+async def test_whoever_calls_himself_as_the_other_does_is_not_alone_with_himself(
+    providers: Shell, database: Any
+) -> None:
+    providers.configure("[warroom]\nobjection_s = 20\n")
+    console = Operations(settings(providers.journal, operator="piet"), Sources(Clients(), {}), lambda: {})
+    console.start()
+    try:
+        running = asyncio.create_task(
+            providers.run("provider.disable", "smsbower", "--confirm", "d", "--operator", "piet", "--json")
+        )
+        [(proposal, _)] = await until(lambda: console.waiting, 20)
+        assert proposal.by == f"piet (account {own_account()})"
+        await console.object(proposal.id, "that was not me")
+        done = await running
+        assert done.code == REFUSED and "piet objected: that was not me" in done.document["stopped"]
+        assert await database.connection.fetchval("SELECT is_active FROM providers WHERE name = 'smsbower'")
+    finally:
+        await console.close()

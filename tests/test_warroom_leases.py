@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +19,9 @@ from nexconsole.actions.plan import Confirm, Plan, Target
 from nexconsole.drill.servers import Redis, embedded_redis
 from nexconsole.model import utc_now
 from nexconsole.settings import Settings
+from nexconsole.warroom.sharing import lease_files
 from nexconsole.warroom.sharing.lease import Lease
+from nexconsole.warroom.sharing.lease_files import Busy, Execution, Reserved
 from nexconsole.warroom.sharing.leases import FOLDER, Leases, names_of
 
 SCRIPT = Path(__file__).with_name("lease_console.py")
@@ -384,3 +388,29 @@ async def test_two_installations_on_one_redis_do_not_mix(tmp_path, redis_server)
         await lease.leave()
     await first.close()
     await second.close()
+
+
+async def test_a_target_is_not_taken_from_whoever_lives_because_a_clock_was_set(tmp_path, monkeypatch):
+    monkeypatch.setattr(lease_files, "WATCHED_S", 1.0)
+    monkeypatch.setattr(lease_files, "PASSING_S", 0.3)
+    maria, piet, name, folder = Reserved(), Reserved(), "0" * 32, tmp_path / ".leases"
+    maria.take(folder, (name,), {name: ""}, 0.5)
+    maria.begin(Execution(token="1", who="maria", what="mark 5sim", at="now"))
+    os.utime(folder / name, (1, 1))  # as if the clock had been set forward by years since its last sign of life
+    alive = threading.Event()
+
+    def live() -> None:
+        while not alive.wait(0.1):
+            maria.renew()
+            os.utime(folder / name, (time.monotonic(), time.monotonic()))  # signs of life by that old clock
+
+    living = threading.Thread(target=live)
+    living.start()
+    try:
+        with pytest.raises(Busy) as busy:
+            await asyncio.to_thread(piet.take, folder, (name,), {name: ""}, 0.5)
+        assert busy.value.by.who == "maria"
+    finally:
+        alive.set()
+        living.join()
+        maria.free()

@@ -65,8 +65,11 @@ def recent_files(folder: Path, since: datetime) -> tuple[Path, ...]:
 def look_over(folder: Path, since: datetime) -> Found:
     """The same, with what is refused: one file that is none takes nobody the others. Raises JournalError."""
     files: list[tuple[float, Path]] = []
-    refused: list[str] = []
-    for entry in _entries(folder):
+    entries = _entries(folder)
+    refused = [f"{folder} holds more than {MOST_NAMES} files: only so many are looked at"] * (
+        len(entries) >= MOST_NAMES
+    )
+    for entry in entries:
         if not _INCIDENT.fullmatch(entry.name):
             continue
         try:

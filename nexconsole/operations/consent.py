@@ -25,7 +25,7 @@ from .logbook import Logbook
 
 EVERY_S = 0.1
 GRACE_S = 1.0  # what was said within the window may arrive so much later
-KNOWN_S = 6.0  # within which it must be known who else is here
+KNOWN_S = 8.0  # within which it must be known who else is here
 TOLD_S = 4.0  # and a proposal must have reached other hosts
 WAY_OUT = "See `nexconsole doctor`; who is on call alone can start without warroom.redis_url"
 CUT_OFF_S = 3.0  # a pause of the whole console for longer, as by a suspended host, is a lost link

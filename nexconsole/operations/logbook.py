@@ -30,6 +30,7 @@ from ..journal import (
     open_journal,
 )
 from ..settings import Settings
+from ..sources.text import clean
 from ..warroom.incident import Incident, fold
 from ..warroom.prelude import prelude_of
 from ..warroom.proposals import Proposal, proposals_in
@@ -82,6 +83,7 @@ class Logbook:
         self._chosen: str | None = None  # the incident that the operator has opened or joined
         self._folded: tuple[tuple[Entry, ...], Incident | None] = ((), None)
         self._in_force: tuple[datetime, int, tuple[Standing, ...]] = (datetime.min.replace(tzinfo=UTC), 0, ())
+        self._proposed: tuple[tuple[Entry, ...], tuple[Proposal, ...]] = ((), ())
         self._read = self._trying = False
         self._unread = self._unwritten = ""  # why a journal can't be read, or written, at the last try
         self.current: str | None = None  # the id of the incident that entries go to
@@ -252,7 +254,9 @@ class Logbook:
         """What is proposed in the incident or outside of any and may still be spoken to, with the seconds that are
         left for it, in the order in which it came."""
         found = []
-        for one in proposals_in(self.entries):
+        if self._proposed[0] is not self.entries:
+            self._proposed = (self.entries, proposals_in(self.entries))
+        for one in self._proposed[1]:
             entry = self._kept[self._places[one.id]][one.id] if one.id in self._places else None
             if entry is not None and not one.ended and (left := one.lasts_s - self.age_s(entry)) > 0:
                 found.append((one, left))
@@ -359,7 +363,7 @@ def _known(name: str, ordered: Sequence[Entry]) -> Known | None:
         return None
     return Known(
         id=name,
-        title=str(opened.data.get("title") or ""),
+        title=clean(opened.data.get("title") or "", 200),
         opened_at=opened.at,
         opened_by=str(opened.writer),
         touched_at=ordered[-1].at,

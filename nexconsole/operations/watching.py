@@ -17,7 +17,8 @@ from ..journal import Entry, Kind
 from ..model import Reading
 from ..settings import Settings
 from ..warroom.figures import figures_of
-from ..warroom.seen import Sight, sights
+from ..warroom.incident import Incident
+from ..warroom.seen import Change, Sight, sights
 from .logbook import Logbook
 
 log = logging.getLogger(__name__)
@@ -101,14 +102,14 @@ class Watching:
                 self._states[sight.subject] = sight.state
             elif sight.subject not in self._writing and self._due(sight, now):
                 self._writing.add(sight.subject)
-                self._spawn(self._record(sight))
+                self._spawn(self._record(sight, _last_of(incident, sight.subject)))
 
     def _take_figures(self, readings: Mapping[str, Reading]) -> None:
         """Write how things stand where nobody has for a while, or the severity has changed since."""
         entries = self._logbook.of(self._of) if self._of else ()
         last = next((entry for entry in reversed(entries) if entry.kind in (Kind.FIGURES, Kind.SEVERITY)), None)
         if last is not None and last.kind == Kind.FIGURES:
-            if (self._clock() - last.at).total_seconds() < FIGURES_S:
+            if self._logbook.age_s(last) < FIGURES_S:  # not by the time that another host's clock put in it
                 return
         if not self._taking and any(reading.value is not None for reading in readings.values()):
             self._taking = True
@@ -120,7 +121,7 @@ class Watching:
             entries = self._logbook.of(self._of) if self._of else ()
             newer = (entry for entry in reversed(entries) if entry.kind == Kind.FIGURES)
             if self._logbook.current != self._of or (
-                (found := next(newer, None)) is not None and (last is None or found.at > last.at)
+                (found := next(newer, None)) is not None and (last is None or found.order > last.order)
             ):
                 return
             await self._logbook.record(Kind.FIGURES, {"figures": figures_of(readings, self._clock())})
@@ -137,14 +138,15 @@ class Watching:
         self._waiting[sight.subject] = (sight.state, since)
         return sight.brief or now - since >= STEADY_S
 
-    async def _record(self, sight: Sight) -> None:
+    async def _record(self, sight: Sight, before: Change | None) -> None:
+        """Write it down, unless something else has been written of the same subject since `before` was the last."""
         try:
             await asyncio.sleep(random.uniform(0.0, TURNS_S / 3 if sight.brief else TURNS_S))
             incident = self._logbook.incident
             if incident is None or self._logbook.current != self._of:
                 return
-            last = next((one for one in reversed(incident.changes) if one.subject == sight.subject), None)
-            if last is not None and (last.state == sight.state or last.at >= sight.at):
+            last = _last_of(incident, sight.subject)
+            if last is not None and (last.state == sight.state or last != before):
                 return
             data = {"subject": sight.subject, "state": sight.state, "text": sight.text}
             await self._logbook.record(Kind.SEEN, data)
@@ -154,3 +156,8 @@ class Watching:
         finally:
             self._writing.discard(sight.subject)
             self._waiting.pop(sight.subject, None)
+
+
+def _last_of(incident: Incident, subject: str) -> Change | None:
+    """What was last written of this subject."""
+    return next((one for one in reversed(incident.changes) if one.subject == subject), None)

@@ -33,11 +33,11 @@ def moment(line: bytes) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(stamp.decode("ascii"))
-    except (ValueError, UnicodeDecodeError):
+        if at.tzinfo is UTC:
+            return at
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):  # no time, or one that no calendar has
         return None
-    if at.tzinfo is UTC:
-        return at
-    return at.astimezone(UTC) if at.tzinfo else None
 
 
 def _place(line: bytes) -> Place | None:

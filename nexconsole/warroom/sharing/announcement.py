@@ -39,7 +39,7 @@ async def announced(settings: Settings) -> str | None:
     found, _ = await _asked(settings, ask)
     try:
         name = found.decode() if found else ""
-        return journal_file(Path(), name).stem if name else None
+        return journal_file(Path(), name).stem if name.startswith("INC-") else None
     except (UnicodeDecodeError, JournalError):
         return None
 
