@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,6 +93,20 @@ async def test_a_change_freeze_is_shown_in_its_own_words_and_no_grant_is_advised
     assert done.outcome is None and FREEZE in (done.stopped or "") and "grant" not in (done.stopped or "")
     plan = await RESTART.prepare({"pod": stand.names()[0]}, context)
     assert guards_of(plan)["account may delete pods"].level == "ok" and FREEZE in plan.blocked[0].reason
+
+
+async def test_a_cluster_that_nobody_has_named_is_named_before_anything_is_done_to_it(
+    stand: Stand, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".kube").mkdir()
+    stand.small.write_kubeconfig("operator").rename(tmp_path / ".kube/config")
+    context = stand.context(kubernetes={"kubeconfig": "as-kubectl"})
+    for action, arguments in ((SCALE_ACTION, {"replicas": "4"}), (RESTART, {}), (RESTART, {"pod": stand.names()[0]})):
+        guard = guards_of(await action.prepare(arguments, context))["cluster"]
+        assert guard.level == "warn"
+        assert "nobody has named this cluster, it is the one that kubectl uses: context drill, cluster" in guard.reason
+    assert "cluster" not in guards_of(await RESTART.prepare({}, stand.context()))
 
 
 async def test_a_role_that_names_the_deployment_may_act_on_it(stand: Stand, monkeypatch: Any) -> None:

@@ -84,7 +84,7 @@ class Scale:
             *rollouts.unread(scene),
             paused_or_busy,
             rollouts.liveness(scene),
-            *rollouts.apart(scene),
+            *rollouts.around(scene),
         ]
         if to < now:
             guards += [rollouts.memory(context, [pod.name for pod in scene.pods]), rollouts.orphans(context)]

@@ -82,7 +82,7 @@ class Restart:
         names = [pod.name for pod in scene.pods]
         recreate = scene.deployment.spec.strategy.type == "Recreate"
         guards = [allowed, tried, rollouts.unfinished(scene), rollouts.released(context), rollouts.liveness(scene)]
-        guards += [*rollouts.apart(scene), *_readings(context, names)]
+        guards += [*rollouts.around(scene), *_readings(context, names)]
         if recreate:
             reason = "its strategy is Recreate: all pods end before the first new one starts, nobody can buy meanwhile"
             guards.append(Guard(name="strategy", level="warn", reason=reason))
@@ -122,7 +122,7 @@ class Restart:
             allowed = await may(context, DELETE, pod.name)
             tried = await rehearsed(cluster, _delete(cluster, details), allowed)
         others = scene.ready - pod.ready
-        guards = [allowed, tried, _alone(scene, pod, others), rollouts.liveness(scene), *rollouts.apart(scene)]
+        guards = [allowed, tried, _alone(scene, pod, others), rollouts.liveness(scene), *rollouts.around(scene)]
         guards += _readings(context, [pod.name])
         if scene.rollout != "complete":
             guards.append(Guard(name="rollout", level="warn", reason=f"a rollout is not complete: {scene.said}"))

@@ -97,7 +97,7 @@ class Back:
                 _taken_back(history, to),
                 rollouts.memory(context, [pod.name for pod in go]),
                 rollouts.orphans(context),
-                *rollouts.apart(scene),
+                *rollouts.around(scene),
                 fresh(context, "transactions"),
             ),
             confirm=Confirm(kind="type", text=name),

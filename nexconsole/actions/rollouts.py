@@ -16,6 +16,7 @@ from ..signals.circuits import Circuits
 from ..signals.pods import OtherPod, Pod, describe, describe_other
 from ..signals.reservations import Reservations
 from ..signals.workloads import Autoscaler, Workloads, judge_rollout, scale
+from ..sources import cluster_access
 from ..sources.deployment_pods import ending
 from ..text.units import duration, several
 from . import failure_rate_change, lag
@@ -40,6 +41,7 @@ class Scene:
     """The deployment at one moment. `rollout` is complete, progressing, paused or stuck, as the pane has it.
 
     `pods` are its own that are not ending; the `others` under its labels are counted nowhere and never a target.
+    `unnamed` says which cluster it is where the settings name none.
     """
 
     namespace: str
@@ -48,6 +50,7 @@ class Scene:
     said: str
     pods: tuple[Pod, ...]
     others: tuple[OtherPod, ...]
+    unnamed: str
     autoscaler: Autoscaler | None
     autoscaler_works: bool
     notes: tuple[str, ...]
@@ -105,6 +108,7 @@ async def look(context: Context) -> Scene:
         said=said,
         pods=tuple(sorted(own, key=lambda pod: pod.name)),
         others=tuple(describe_other(pod, kubernetes.settings.deployment) for pod in others),
+        unnamed=str(kubernetes.access or "") if cluster_access.implicit(kubernetes.settings) else "",
         autoscaler=None if autoscaler is None else scale(autoscaler),
         autoscaler_works=works,
         notes=notes,
@@ -228,14 +232,18 @@ def orphans(context: Context) -> Guard:
     return Guard(name=name, level="warn", reason=reason)
 
 
-def apart(scene: Scene) -> tuple[Guard, ...]:
-    """What wears the deployment's labels and is left alone."""
+def around(scene: Scene) -> tuple[Guard, ...]:
+    """That nobody has named this cluster, and what wears the deployment's labels and is left alone."""
+    where: tuple[Guard, ...] = ()
+    if scene.unnamed:
+        reason = f"nobody has named this cluster, it is the one that kubectl uses: {scene.unnamed}"
+        where = (Guard(name="cluster", level="warn", reason=reason),)
     if not scene.others:
-        return ()
+        return where
     shown = ", ".join(f"{pod.name} ({pod.why})" for pod in scene.others[:3])
     more = f" and {len(scene.others) - 3} more" if len(scene.others) > 3 else ""
     reason = f"{len(scene.others)} others under these labels are not touched and not counted: {shown}{more}"
-    return (Guard(name="other pods", level="ok", reason=reason),)
+    return (*where, Guard(name="other pods", level="ok", reason=reason))
 
 
 def unread(scene: Scene) -> tuple[Guard, ...]:

@@ -6,6 +6,7 @@ these are the others.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from .resources import Owner, Pod, ReplicaSet
 from .text import clean
 
 TEMPLATE_HASH = "pod-template-hash"
+REFUSED_S = 30.0  # ReplicaSets that may not be listed are asked for again after so long
 ENDED = ("Succeeded", "Failed")
 
 
@@ -61,31 +63,46 @@ class Owners:
         self._ask = ask
         self._own: frozenset[str] = frozenset()
         self._foreign: frozenset[str] = frozenset()
+        self._sure: frozenset[str] = frozenset()
+        self._not_before = 0.0
 
     async def split(self, pods: Iterable[Pod]) -> LabelledPods:
         pods = tuple(pods)
-        sets = {owner.uid for pod in pods if (owner := controller(pod)) is not None and owner.kind == "ReplicaSet"}
-        if sets - self._own - self._foreign:
-            try:
-                known = frozenset(one.metadata.uid for one in await self._ask())
-            except SourceError:  # may not be listed: the names tell
-                own = [pod for pod in pods if self._named(pod)]
-            else:
-                self._own, self._foreign = known & sets, frozenset(sets - known)
-                own = [pod for pod in pods if self._owned(pod)]
-        else:
-            own = [pod for pod in pods if self._owned(pod)]
-        living = tuple(pod for pod in own if not finished(pod))
+        owners = {pod.metadata.uid: owner.uid for pod in pods if (owner := _replicaset(pod)) is not None}
+        if set(owners.values()) - self._sure - self._foreign:
+            await self._learn(set(owners.values()), {owners[uid] for uid in owners.keys() & self._names(pods)})
+        living = tuple(pod for pod in pods if self._owned(pod) and not finished(pod))
         kept = {pod.metadata.uid for pod in living}
         return LabelledPods(living, tuple(pod for pod in pods if pod.metadata.uid not in kept))
 
+    async def _learn(self, seen: set[str], named: set[str]) -> None:
+        """Whose the ReplicaSets are. One that is named as the deployment's and not listed is so new that the server's
+        memory does not have it yet, or none may be listed: it counts, and is asked about again."""
+        known: frozenset[str] = frozenset()
+        if time.monotonic() >= self._not_before:
+            try:
+                known = frozenset(one.metadata.uid for one in await self._ask())
+            except SourceError:
+                self._not_before = time.monotonic() + REFUSED_S
+        self._own = frozenset((known & seen) | (named - known))
+        self._foreign = frozenset(seen - known - named)
+        self._sure = known
+
     def _owned(self, pod: Pod) -> bool:
-        owner = controller(pod)
+        owner = _replicaset(pod)
         return owner is not None and owner.uid in self._own
 
-    def _named(self, pod: Pod) -> bool:
-        """As the controller names a ReplicaSet: the deployment's name, then the hash that its pods carry."""
-        owner, suffix = controller(pod), (pod.metadata.labels or {}).get(TEMPLATE_HASH, "")
-        return (
-            owner is not None and owner.kind == "ReplicaSet" and owner.name == f"{self._deployment}-{suffix}"
-        ) and bool(suffix)
+    def _names(self, pods: Iterable[Pod]) -> set[str]:
+        """The pods whose ReplicaSet is named as the controller does it: the deployment's name, then the hash that its
+        pods carry."""
+        found = set()
+        for pod in pods:
+            owner, suffix = _replicaset(pod), (pod.metadata.labels or {}).get(TEMPLATE_HASH, "")
+            if owner is not None and suffix and owner.name == f"{self._deployment}-{suffix}":
+                found.add(pod.metadata.uid)
+        return found
+
+
+def _replicaset(pod: Pod) -> Owner | None:
+    owner = controller(pod)
+    return owner if owner is not None and owner.kind == "ReplicaSet" else None

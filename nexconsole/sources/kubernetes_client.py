@@ -1,4 +1,4 @@
-"""kubernetes_asyncio without its models: what reads a kubeconfig and sends with its credentials, and no more.
+"""kubernetes_asyncio without its models: its client and the session of that, and no more.
 
 Its packages import a thousand modules, one a model, as soon as any part of them is imported: 0.6 s, and 45 MB that
 nobody here uses. So the packages named below are there without having run. Whoever asks one of them for a name that
@@ -33,7 +33,6 @@ def load() -> None:
         client = sys.modules[f"{PACKAGE}.client"]
         for kind, module in CLASSES.items():
             setattr(client, kind, getattr(importlib.import_module(f"{PACKAGE}.client.{module}"), kind))
-        importlib.import_module(f"{PACKAGE}.config")
     except (ImportError, AttributeError):
         for name in [name for name in sys.modules if f"{name}.".startswith(f"{PACKAGE}.")]:
             del sys.modules[name]
