@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+
+from .errors import NotConfigured, SourceError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,3 +19,11 @@ class Check:
     state: str
     said: str
     advice: str = ""
+
+
+async def attempt(area: str, what: str, act: Callable[[], Awaitable[str]], advice: str, worst: str = "fail") -> Check:
+    """A check from something that returns what it saw or raises a SourceError."""
+    try:
+        return Check(area=area, what=what, state="ok", said=await act())
+    except (SourceError, NotConfigured) as error:
+        return Check(area=area, what=what, state=worst, said=str(error), advice=advice)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from . import cluster_checks, paths
-from .checks import Check
-from .errors import JournalError, MissingSchema, NotConfigured, SourceError
+from . import cluster_checks, look_checks, paths
+from .checks import Check, attempt
+from .errors import JournalError, MissingSchema, SourceError
 from .journal import journal_folder, try_folder
 from .settings import Settings
 from .signals.locks import walks, watched_families
@@ -81,23 +81,10 @@ def _journal(settings: Settings) -> Check:
     return Check(area="console", what="journal", state="ok", said=str(folder))
 
 
-async def _attempt(area: str, what: str, act: Callable[[], Awaitable[str]], advice: str, worst: str = "fail") -> Check:
-    """A check from something that returns what it saw or raises a SourceError."""
-    try:
-        return Check(area=area, what=what, state="ok", said=await act())
-    except (SourceError, NotConfigured) as error:
-        return Check(area=area, what=what, state=worst, said=str(error), advice=advice)
-
-
 PRIVILEGES_SQL = """
 SELECT current_user AS role, current_database() AS database, current_setting('server_version') AS version,
        coalesce((SELECT rolsuper FROM pg_roles WHERE rolname = current_user), false)
          OR pg_has_role(current_user, 'pg_read_all_stats', 'MEMBER') AS sees_all
-"""
-READABLE_SQL = """
-SELECT c.relname AS name, has_table_privilege(c.oid, 'SELECT') AS readable,
-       has_table_privilege(c.oid, 'UPDATE') AS writable
-FROM pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = ANY($1) AND pg_table_is_visible(c.oid)
 """
 TABLES = {
     "outbox_events_v2": ("status", "created_at", "error", "retry_count", "event_type", "aggregate_type"),
@@ -113,7 +100,7 @@ async def _postgres(sources: Sources, settings: Settings) -> AsyncIterator[Check
         yield Check(area="postgres", what="settings", state="ok", said=f"the address is looked up: {origin}")
     async with postgres.read("the privileges query") as tx:
         who = await tx.row(PRIVILEGES_SQL)
-        tables = {row["name"]: row for row in await tx.fetch(READABLE_SQL, list(TABLES))}
+        tables = {row["name"]: row for row in await tx.fetch(look_checks.READABLE_SQL, list(TABLES))}
     said = f"{postgres.answered} answers in {postgres.health.latency_ms:.0f} ms, version {who['version']}"
     said += f", as role {who['role']} in database {who['database']}; {postgres.encryption}"
     yield Check(area="postgres", what="connection", state="ok", said=said)
@@ -133,6 +120,8 @@ async def _postgres(sources: Sources, settings: Settings) -> AsyncIterator[Check
             continue
         times = types.get("created_at", "")
         yield Check(area="postgres", what=table, state="ok", said=f"readable{', ' if times else ''}{times}")
+    async for check in look_checks.tables(postgres, who["role"]):
+        yield check
     if who["sees_all"]:
         yield Check(area="postgres", what="other roles' sessions", state="ok", said="visible")
     else:
@@ -156,9 +145,7 @@ async def _redis(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
         await redis.try_reads()
         return "MGET and PTTL are allowed"
 
-    yield await _attempt(
-        "redis", "reading circuits", peek, "allow MGET and PTTL on health:* to this user (ACL SETUSER)"
-    )
+    yield await attempt("redis", "reading circuits", peek, "allow MGET and PTTL on health:* to this user (ACL SETUSER)")
     patterns = tuple(watched_families(settings.locks).values())
 
     async def sweep() -> str:
@@ -168,7 +155,9 @@ async def _redis(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
         return f"SCAN is allowed, and reading {', '.join(patterns) or 'no lock: locks.watch is empty'}"
 
     advice = f"allow SCAN, and MGET and PTTL on {' '.join(patterns)}, to this user (ACL SETUSER)"
-    yield await _attempt("redis", "watching locks", sweep, advice)
+    yield await attempt("redis", "watching locks", sweep, advice)
+    async for check in look_checks.redis(redis):
+        yield check
 
 
 async def _prometheus(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
@@ -183,6 +172,8 @@ async def _prometheus(sources: Sources, settings: Settings) -> AsyncIterator[Che
         else:
             advice = "the counters have no series here: is NexNum scraped? Postgres is used instead"
             yield Check(area="prometheus", what=what, state="warn", said=f"{latency}, no series", advice=advice)
+    if expressions.database_cpu:
+        yield await look_checks.cpu(sources, settings)
     rules = await prometheus.rules()
     if rules is None:
         said = "this server has no rules route: which alerts exist can't be told"
@@ -201,7 +192,7 @@ async def _api(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
     async def reconcile() -> str:
         return "the route allows " + ", ".join(await api.methods("/api/cron/reconcile"))
 
-    yield await _attempt("api", "/api/cron/reconcile", reconcile, "this version may have no such route", worst="warn")
+    yield await attempt("api", "/api/cron/reconcile", reconcile, "this version may have no such route", worst="warn")
 
 
 EXAMINATIONS = {
@@ -210,4 +201,6 @@ EXAMINATIONS = {
     "kubernetes": cluster_checks.examine,
     "prometheus": _prometheus,
     "api": _api,
+    "search": look_checks.search,
+    "status_pages": look_checks.status_pages,
 }

@@ -95,6 +95,33 @@ def _active(value: Any) -> Iterator[Sample]:
         yield {"provider": one.name, "id": one.id or ""}, None if one.active is None else int(one.active)
 
 
+def _refused(value: Any) -> Iterator[Sample]:
+    return (({"reason": reason}, number) for reason, number in value.refused.items())
+
+
+def _waiting(value: Any) -> Iterator[Sample]:
+    yield {}, value.waiting if value.pods_followed else None
+
+
+def _waits(value: Any) -> Iterator[Sample]:
+    waits = {wait.id: wait.wait_s for wait in value.waits}
+    for one in value.providers:
+        yield {"provider": one.name, "id": one.id}, waits.get(one.id, 0.0)
+
+
+def _money(attribute: str) -> Any:
+    """One sample a provider whose balance NexNum has ever asked for."""
+    return lambda value: [
+        ({"provider": one.name}, getattr(one, attribute)) for one in value.balances if one.state != "unknown"
+    ]
+
+
+def _findings(value: Any) -> Iterator[Sample]:
+    for kind in ("data", "security"):
+        levels = [finding.level for finding in value.of(kind)]
+        yield from (({"kind": kind, "level": level}, levels.count(level)) for level in LEVELS)
+
+
 METRICS: dict[str, tuple[tuple[str, str, Any], ...]] = {
     "transactions": (
         ("purchases_window_seconds", "The window that purchases are counted in.", _one("window_s")),
@@ -111,6 +138,12 @@ METRICS: dict[str, tuple[tuple[str, str, Any], ...]] = {
         ("provider_purchases_failure_ratio", "Failed as a share of the decided by provider.", _each("failure_rate")),
         ("provider_purchases_in_flight", "Undecided purchases by provider.", _each("in_flight")),
         ("provider_oldest_in_flight_seconds", "Age of the oldest undecided by provider.", _each("oldest_s")),
+    ),
+    "funnel": (
+        ("customers_rest_on_seconds", "How many seconds the customers' counts rest on.", _one("rests_on_s")),
+        ("customers_sold", "Customers who were sold a number.", _one("sold")),
+        ("customers_refused", "Customers who were refused one, by reason.", _refused),
+        ("customers_waiting", "Customers who wait; none where no pod's log is followed.", _waiting),
     ),
     "circuits": (
         ("provider_circuit_state", "0: closed; 1: half-open; 2: open; none where it is not known.", _circuit),
@@ -137,4 +170,13 @@ METRICS: dict[str, tuple[tuple[str, str, Any], ...]] = {
         ("pods_desired", "Pods that the deployment wants.", _one("desired")),
     ),
     "alerts": (("alerts_firing", "Alerts that fire.", lambda value: [({}, len(value.firing))]),),
+    "slots": (("provider_slot_wait_seconds", "How long a purchase waits for its turn, from 3 s on.", _waits),),
+    "balances": (
+        ("provider_balance", "Our balance at a provider when NexNum last asked for it.", _money("balance")),
+        ("provider_balance_limit", "The provider's low_balance_alert.", _money("alert")),
+        ("provider_balance_age_seconds", "Since when the balance was not asked for.", _money("age_s")),
+    ),
+    "search": (("search_up", "Whether the search index is up.", lambda value: [({}, int(value.up))]),),
+    "database_cpu": (("database_cpu_used_ratio", "The share of the database's CPU that is used.", _one("used")),),
+    "integrity": (("integrity_findings", "Findings about data and security by level.", _findings),),
 }

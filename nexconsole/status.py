@@ -19,7 +19,7 @@ from .signals.needs import reads
 from .signals.reach import within
 from .signals.readings import read_once, utc_now
 from .signals.witnesses import examine
-from .sources import Sources
+from .sources import EXTRA, Sources
 from .text.units import duration, percent, several
 
 EXIT_CODES = {"none": 0, "SEV-3": 1, "SEV-2": 2, "SEV-1": 2}
@@ -83,6 +83,8 @@ def unread(readings: Mapping[str, Reading], sources: Sequence[SourceHealth]) -> 
     failed = [reading for reading in readings.values() if reading.error and not reading.absent]
     said = [f"{reading.signal}: {reading.error}" for reading in failed]
     for source in sources:  # one that answered something is not unread for a right that it lacks
+        if source.name in EXTRA:  # that search does not answer is what its reading says
+            continue
         if source.error and not reads(source):
             said += [] if any(source.error in one for one in said) else [source.error]
     purchases = readings.get("transactions")

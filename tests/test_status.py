@@ -175,6 +175,12 @@ def test_metrics_hold_the_level_the_states_and_each_providers_figures():
     purchases = incident()["transactions"].value
     one = next(each for each in purchases.providers if each.name == "smsbower")
     assert found['nexconsole_provider_purchases_failed{provider="smsbower",id=""}'] == one.failures
+    assert found['nexconsole_provider_slot_wait_seconds{provider="smsbower",id="0000-smsbower"}'] == 42
+    assert found['nexconsole_provider_slot_wait_seconds{provider="5sim",id="0000-5sim"}'] == 0
+    assert found['nexconsole_provider_balance{provider="tiger-sms"}'] == 0.02
+    assert found["nexconsole_search_up"] == 0 and found["nexconsole_database_cpu_used_ratio"] == 0.63
+    assert found['nexconsole_integrity_findings{kind="data",level="none"}'] == 1
+    assert found['nexconsole_integrity_findings{kind="security",level="SEV-1"}'] == 0
     assert found["nexconsole_purchases_failure_ratio"] == pytest.approx(purchases.failure_rate)
 
 
