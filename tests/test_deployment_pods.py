@@ -92,8 +92,11 @@ async def test_a_revision_that_is_new_is_asked_about_and_counts_while_the_server
     assert names((await owners.split([pod("a"), newer, adopted])).own) == ["a", "n"]
     known += ["rs-2", "rs-3"]
     assert names((await owners.split([pod("a"), newer, adopted])).own) == ["a", "n", "o"]
-    await owners.split([pod("a"), newer, adopted])
-    assert len(asked) == 2
+    known.append("rs-4")
+    assert names((await owners.split([pod("b", ("rs-5", f"{NAME}-99"))])).own) == ["b"]
+    again = pod("c", ("rs-4", f"{NAME}-88"))
+    assert names((await owners.split([again])).own) == ["c"], "known before it had a pod: an older revision comes back"
+    assert len(asked) == 3
 
 
 def status(name: str, restarts: int, minute: int = 0, **more: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -47,8 +47,13 @@ class Rule:
         """The name of the object that it is needed on; "" where that is any: a role may name objects."""
         return settings.kubernetes.deployment if self.resource == "deployments.apps" else ""
 
+    @property
+    def full(self) -> str:
+        """The resource with its subresource: "deployments.apps/scale"."""
+        return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+
     def __str__(self) -> str:
-        return f"{self.verb} {self.resource}{'/' + self.subresource if self.subresource else ''}"
+        return f"{self.verb} {self.full}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +65,12 @@ class Write:
     body: Mapping[str, Any] | list[Any]
     rule: Rule
     content_type: str = "application/json"
+
+    @property
+    def name(self) -> str:
+        """The object's name: its path ends with it, or with the subresource after it."""
+        parts = self.path.split("/")
+        return unquote(parts[-2] if self.rule.subresource else parts[-1])
 
 
 class Cluster:
@@ -126,7 +137,7 @@ class Cluster:
         """A 4xx in the API server's own words is a no, and nothing was done; anything else leaves that open."""
         rule, status = write.rule, response.status
         own_words = await words(response)
-        error = self._kubernetes.refusal(response, own_words, rule.verb, rule.resource, write.path.rpartition("/")[2])
+        error = self._kubernetes.refusal(response, own_words, rule.verb, rule.full, write.name)
         said = str(error)
         if not proves_refusal(status, own_words):
             if dry or status == 401:

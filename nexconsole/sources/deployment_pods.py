@@ -84,7 +84,7 @@ class Owners:
                 known = frozenset(one.metadata.uid for one in await self._ask())
             except SourceError:
                 self._not_before = time.monotonic() + REFUSED_S
-        self._own = frozenset((known & seen) | (named - known))
+        self._own = known | named
         self._foreign = frozenset(seen - known - named)
         self._sure = known
 

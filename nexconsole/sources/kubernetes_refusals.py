@@ -89,7 +89,8 @@ def _forbidden(said: str, asked: Asked) -> SourceError:
 def _missing(said: str, asked: Asked) -> SourceError:
     if asked.name and f'"{asked.name}"' in said:
         key = {"deployments.apps": "deployment", "horizontalpodautoscalers.autoscaling": "autoscaler"}
-        setting = f": set kubernetes.{key[asked.resource]} or kubernetes.namespace" if asked.resource in key else ""
-        kind = asked.resource.split(".")[0].split("/")[0].removesuffix("s")
+        whole = asked.resource.partition("/")[0]
+        setting = f": set kubernetes.{key[whole]} or kubernetes.namespace" if whole in key else ""
+        kind = whole.partition(".")[0].removesuffix("s")
         return Missing(NAME, f"there is no {kind} {asked.name} in namespace {asked.namespace}{setting}")
     return BadAnswer(NAME, f"{asked.at} does not know {asked.resource} (404): is this a Kubernetes API server?")
