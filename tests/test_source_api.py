@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from far_side import GARBAGE, HTML, REDIRECT, tcp_server
 
-from nexconsole.errors import BadAnswer, SettingsError, SourceError, TimedOut, Unreachable
+from nexconsole.errors import BadAnswer, NoRoute, SettingsError, SourceError, TimedOut, Unreachable
 from nexconsole.settings import Api as ApiSettings
 from nexconsole.sources.api import Api
 
@@ -129,3 +129,23 @@ async def test_an_address_that_is_none_is_refused(clients):
     for url in ("localhost:3000", "ftp://x", "https://"):
         with pytest.raises(SettingsError, match=r"api\.url"):
             Api(clients, ApiSettings(url=url))
+
+
+async def test_a_route_that_is_missing_does_not_speak_against_the_apis_health(api):
+    async with next_js() as (url, _):
+        source = api(url)
+        await source.ping()
+        with pytest.raises(NoRoute):
+            await source.methods("/api/cron/process-outbox")
+        assert source.health.error is None
+        with pytest.raises(Unreachable):
+            await source.methods("/api/broken")
+        assert source.health.kind == "unreachable"
+
+
+async def test_an_address_without_nexnums_health_route_is_no_healthy_api(api):
+    async with next_js() as (url, _):
+        source = api(f"{url}/elsewhere")
+        with pytest.raises(NoRoute):
+            await source.ping()
+        assert source.health.kind == "bad answer"
