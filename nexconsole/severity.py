@@ -23,7 +23,7 @@ from .signals.reservations import Reservations
 from .signals.transactions import Transactions
 from .signals.workloads import Workloads
 from .sources.purchase_tally import WITHOUT_OFFER
-from .text.units import duration, latency, percent, several
+from .text.units import count, duration, latency, percent, several
 
 LEVELS = ("SEV-1", "SEV-2", "SEV-3", "none")
 SOURCES = "sources"  # the signal of a reason that is a source's own silence
@@ -114,7 +114,11 @@ def _transactions(value: Transactions, settings: Settings) -> Iterator[Held]:
     if rate is not None and value.decided >= settings.transactions.few:
         where, outlook = _where(value), _outlook(value)
         if rate >= ALL_FAIL:
-            yield "SEV-1", f"purchasing is down: {value.failures} of {value.decided} purchases fail{where}", outlook
+            yield (
+                "SEV-1",
+                f"purchasing is down: {count(value.failures)} of {count(value.decided)} purchases fail{where}",
+                outlook,
+            )
         elif rate > rules.critical_rate:
             yield "SEV-1", f"{percent(rate)} of purchases fail{where}", outlook
         elif rate > rules.high_rate:
@@ -144,7 +148,7 @@ def _waits(value: Transactions, settings: Settings) -> Iterator[Held]:
         usual = waiting.usually(value)
         yield (
             "SEV-2",
-            f"{several(value.overdue, 'purchase')} of {value.overdue + value.decided} wait for more than"
+            f"{several(value.overdue, 'purchase')} of {count(value.overdue + value.decided)} wait for more than"
             f" {duration(value.overdue_after_s)}{f' ({usual})' if usual else ''}",
         )
 
@@ -195,7 +199,10 @@ def _funnel(value: Funnel, settings: Settings) -> Iterator[Held]:
             said = f"{value.without_offer} of {several(value.decided, 'customer')} refused: {reasons}{who}"
             yield level, f"{said}, in {span}"
     if value.failed >= rules.few and not value.sold:
-        yield "SEV-1", f"purchasing is down: none of {value.decided} customers was sold a number, in {span} (pod logs)"
+        yield (
+            "SEV-1",
+            f"purchasing is down: none of {count(value.decided)} customers was sold a number, in {span} (pod logs)",
+        )
     if value.undecided_s is None:
         return
     if value.undecided_s > max(rules.undecided_s, rules.undecided_usual * (value.usual_s or 0.0)):
@@ -211,7 +218,7 @@ def _funnel(value: Funnel, settings: Settings) -> Iterator[Held]:
 
 def _outbox(value: Outbox, settings: Settings) -> Iterator[Held]:
     if value.failed:
-        events = "1 outbox event" if value.failed == 1 else f"{value.failed} outbox events"
+        events = "1 outbox event" if value.failed == 1 else f"{count(value.failed)} outbox events"
         yield "SEV-3", f"{events} failed, and nothing will retry what failed"
     late = value.oldest_pending_s
     if late is not None and late > settings.outbox.stuck_after_s:
@@ -221,34 +228,39 @@ def _outbox(value: Outbox, settings: Settings) -> Iterator[Held]:
 def _reservations(value: Reservations, settings: Settings) -> Iterator[Held]:
     rules = settings.reservations
     if value.pending > rules.limit:
-        yield "SEV-2", f"{value.pending} reservations are pending, over the runbook's {rules.limit}"
+        yield (
+            "SEV-2",
+            f"{count(value.pending, value.capped)} reservations are pending, over the runbook's {rules.limit}",
+        )
     elif value.stuck > rules.alert_limit:
-        yield "SEV-3", f"{value.stuck} reservations are stuck, over the alert's {rules.alert_limit}"
+        yield "SEV-3", f"{count(value.stuck)} reservations are stuck, over the alert's {rules.alert_limit}"
 
 
 def _locks(value: Locks, settings: Settings) -> Iterator[Held]:
     if not value.abandoned:
         return
-    more = "+" if value.capped else ""
     kept = "1 lock that nobody will release keeps a customer out"
     if value.abandoned > 1:
-        kept = f"{value.abandoned}{more} locks that nobody will release keep customers out"
+        kept = f"{count(value.abandoned, value.capped)} locks that nobody will release keep customers out"
     oldest = "" if value.oldest_s is None else f", the oldest {duration(value.oldest_s)}"
     yield "SEV-3", kept + oldest
 
 
 def _database(value: Database, settings: Settings) -> Iterator[Held]:
     if value.blocked:
-        yield "SEV-2" if value.blocked >= 5 else "SEV-3", f"{value.blocked} database sessions are blocked by another"
+        yield (
+            "SEV-2" if value.blocked >= 5 else "SEV-3",
+            f"{count(value.blocked)} database sessions are blocked by another",
+        )
     if value.max_connections and value.connections >= 0.9 * value.max_connections:
-        yield "SEV-2", f"{value.connections} of {value.max_connections} database connections are used"
+        yield "SEV-2", f"{count(value.connections)} of {count(value.max_connections)} database connections are used"
 
 
 def _workloads(value: Workloads, settings: Settings) -> Iterator[Held]:
     if value.desired and value.ready == 0:
-        yield "SEV-1", f"purchasing is down: none of {value.desired} pods of {value.deployment} is ready"
+        yield "SEV-1", f"purchasing is down: none of {count(value.desired)} pods of {value.deployment} is ready"
     elif value.ready < value.desired and value.rollout != "progressing":
-        yield "SEV-3", f"{value.ready} of {value.desired} pods of {value.deployment} are ready"
+        yield "SEV-3", f"{count(value.ready)} of {count(value.desired)} pods of {value.deployment} are ready"
 
 
 def _alerts(value: Alerts, settings: Settings) -> Iterator[Held]:

@@ -20,7 +20,7 @@ from .signals.reach import within
 from .signals.readings import read_once, utc_now
 from .signals.witnesses import examine
 from .sources import EXTRA, Sources
-from .text.units import duration, percent, several
+from .text.units import count, duration, percent, several
 
 EXIT_CODES = {"none": 0, "SEV-3": 1, "SEV-2": 2, "SEV-1": 2}
 NOT_KNOWN = 3  # also for a command line or settings that can't be used
@@ -156,7 +156,7 @@ def _line(reading: Reading, now: datetime) -> str:
 
 def _transactions(value: Any) -> str:
     window = duration(value.window_s)
-    waits = f"{value.in_flight} under way, the oldest for {duration(value.oldest_s)}" if value.in_flight else ""
+    waits = f"{count(value.in_flight)} under way, the oldest for {duration(value.oldest_s)}" if value.in_flight else ""
     if value.failure_rate is None:
         return f"no purchase decided in {window}, {waits}" if waits else f"no purchase in {window}"
     figures = f"{percent(value.failure_rate)} of {several(value.decided, 'purchase')} failed in {window}"
@@ -171,8 +171,9 @@ def _circuits(value: Any) -> str:
 
 
 def _funnel(value: Any) -> str:
-    told = f"{value.attempts} asked, {value.sold} sold, {value.turned_away} refused, {value.failed} failed"
-    waits = f", {value.waiting} wait" if value.waiting else ""
+    told = f"{count(value.attempts)} asked, {count(value.sold)} sold, {count(value.turned_away)} refused,"
+    told += f" {count(value.failed)} failed"
+    waits = f", {count(value.waiting)} wait" if value.waiting else ""
     longest = f", the oldest for {duration(value.oldest_s)}" if value.oldest_s is not None else ""
     why = ", ".join(f"{reason} {many}" for reason, many in value.refused.items())
     refused = f"; refused: {why}" if why else ""
@@ -180,28 +181,27 @@ def _funnel(value: Any) -> str:
 
 
 def _outbox(value: Any) -> str:
-    more = "+" if value.capped else ""
-    return f"{value.pending}{more} pending, {value.failed} failed, {value.dropped} dropped"
+    return f"{count(value.pending, value.capped)} pending, {count(value.failed)} failed, {count(value.dropped)} dropped"
 
 
 def _reservations(value: Any) -> str:
-    return f"{value.pending}{'+' if value.capped else ''} pending, {value.stuck} stuck"
+    return f"{count(value.pending, value.capped)} pending, {count(value.stuck)} stuck"
 
 
 def _locks(value: Any) -> str:
-    more, so_far = "+" if value.capped else "", "" if value.known else " so far"
-    return f"{value.abandoned}{more} that nobody will release, of {value.locks}{so_far}"
+    so_far = "" if value.known else " so far"
+    return f"{count(value.abandoned, value.capped)} that nobody will release, of {count(value.locks)}{so_far}"
 
 
 def _database(value: Any) -> str:
     return (
-        f"{value.long} long transactions, {value.blocked} blocked, "
-        f"{value.connections} of {value.max_connections} connections"
+        f"{count(value.long)} long transactions, {count(value.blocked)} blocked, "
+        f"{count(value.connections)} of {count(value.max_connections)} connections"
     )
 
 
 def _workloads(value: Any) -> str:
-    return f"{value.deployment} {value.ready}/{value.desired} ready, rollout {value.rollout}"
+    return f"{value.deployment} {count(value.ready)}/{count(value.desired)} ready, rollout {value.rollout}"
 
 
 def _alerts(value: Any) -> str:

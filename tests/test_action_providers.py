@@ -65,6 +65,35 @@ async def test_a_plan_shows_its_share_of_the_traffic_and_what_depends_on_it(mark
     assert "never-shown" not in str(document)
 
 
+async def test_live_numbers_and_traffic_are_the_sellers_however_the_sale_was_booked(market):
+    for n in range(15):
+        await market.sale(f"best{n}", 60, "smsbower", f"5sim:{n}", "5SIM")  # best route: asked first, sold elsewhere
+    for n in range(4):
+        await market.sale(f"own{n}", 60, "5sim", f"5sim:own{n}", "5sim")
+    await market.sale("cancelled", 60, "5sim", "5sim:9", "5sim", status="cancelled")
+    await market.sale("named alike", 60, "smsbower", "smsbower:1", "5SIM")  # its number says who sold it
+    async with acting(on(market)) as context:
+        five = await DISABLE.prepare({"provider": "5sim"}, context)
+        bower = await DISABLE.prepare({"provider": "smsbower"}, context)
+    assert five.targets[0].shown["live_numbers"] == 19
+    assert five.targets[0].shown["attempts"] == 8 + 15 + 4 + 1
+    assert bower.targets[0].shown["live_numbers"] == 0
+    assert (bower.targets[0].shown["attempts"], bower.targets[0].shown["failures"]) == (9, 7)
+
+
+async def test_the_preview_of_a_look_alike_is_marked_and_counts_its_own_traffic(market):
+    await add_provider(market, "SMSBOWER", display="SMS Bower")
+    for n in range(3):
+        await market.sale(f"twin{n}", 60, "SMSBOWER", f"SMSBOWER:{n}", "SMSBOWER")
+    async with acting(on(market)) as context:
+        twin = await DISABLE.prepare({"provider": "SMSBOWER"}, context)
+        own = await DISABLE.prepare({"provider": "smsbower"}, context)
+    assert (twin.targets[0].shown["live_numbers"], twin.targets[0].shown["attempts"]) == (3, 3)
+    assert "Disables SMSBOWER (SMS Bower) (look-alike of smsbower: differs in case)" in twin.effect
+    assert (own.targets[0].shown["live_numbers"], own.targets[0].shown["attempts"]) == (0, 8)
+    assert twin.targets[0].id != own.targets[0].id
+
+
 async def test_where_there_is_no_table_of_numbers_the_live_activations_are_counted(market):
     await market.execute("DROP TABLE numbers")
     async with acting(on(market)) as context:

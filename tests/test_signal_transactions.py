@@ -279,7 +279,7 @@ def traffic(**counts: tuple[int, int]) -> list[ProviderTraffic]:
         ({"a": (120, 66)}, "unknown", "a fails 55 % of its 120; there is no other to compare with"),
         ({"a": (100, 15), "b": (100, 16)}, "all", "both providers with enough purchases fail (15 % to 16 %)"),
         ({str(n): (4, 4) for n in range(20)}, "unknown", "80 of 80 fail (100 %), but at no one provider"),
-        ({"a": (1000, 0), "b": (5, 2)}, "none", "2 of 1005 fail (0.2 %)"),
+        ({"a": (1000, 0), "b": (5, 2)}, "none", "2 of 1 005 fail (0.2 %)"),
     ],
 )
 def test_the_verdict_and_the_numbers_that_it_rests_on(counts, verdict, because):

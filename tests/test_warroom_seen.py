@@ -88,3 +88,17 @@ def test_a_severity_that_two_consoles_recorded_stands_once_in_the_timeline():
     for level, writer in (("SEV-1", None), ("SEV-1", PIET), ("none", PIET)):
         story.tell(Kind.SEVERITY, {"level": level, "because": ["so"]}, *(() if writer is None else (writer,)))
     assert [line.text[:5] for line in fold(story.entries).timeline] == ["SEV-1", "none:"]
+
+
+def test_purchases_of_which_none_is_decided_are_a_change_and_so_is_their_end():
+    readings = fresh(sample.calm())
+    value = readings["transactions"].value
+    hanging = replace(
+        value, attempts=24, failures=0, failure_rate=None, in_flight=24, oldest_s=240.0, newest_s=1.0, providers=()
+    )
+    readings["transactions"] = replace(readings["transactions"], value=hanging)
+    seen = found(readings)["purchases"]
+    assert (seen.state, seen.text) == ("not decided", "24 purchases wait, none decided for 4 min")
+    assert not seen.usual
+    again = found(fresh(sample.calm()))["purchases"]
+    assert (again.state, again.text, again.usual) == ("decided", "purchases are decided again", True)

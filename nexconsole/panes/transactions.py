@@ -149,7 +149,7 @@ def _because(value: Transactions, room: int) -> str:
     if cells(whole) <= room:
         return whole
     failures = next((p.failures for p in value.providers if p.name == scope.provider), None)
-    return f"{name}, {failures} of {value.failures}" if failures is not None else name
+    return f"{name}, {count(failures)} of {count(value.failures)}" if failures is not None else name
 
 
 def _twins(value: Transactions, space: Space) -> Mapping[str, str]:

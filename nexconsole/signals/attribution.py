@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..text.units import duration, percent
+from ..text.units import count, duration, percent
 
 if TYPE_CHECKING:
     from ..settings import TransactionRules
@@ -118,7 +118,7 @@ def judge(providers: Sequence[ProviderTraffic], rules: TransactionRules, high_ra
     decided, failures = sum(p.decided for p in providers), sum(p.failures for p in providers)
     if decided < rules.few:
         window = duration(rules.window_s)
-        few = f"{decided} decided purchases in {window} are too few to say: {rules.few} are needed"
+        few = f"{count(decided)} decided purchases in {window} are too few to say: {rules.few} are needed"
         return Scope(because=few if decided else f"no purchase was decided in {window}")
     judged = [p for p in providers if p.decided >= rules.provider_few]
     bar = rules.provider_failing
@@ -155,14 +155,16 @@ def _single(
     elsewhere = failures - worst.failures
     in_line = elsewhere < high_rate * sum(p.decided for p in others)
     if in_line or worst.failures >= one_share * failures:
-        said = f"{worst.failures} of {failures} failures at {worst.name} ({_of_its(worst)}); {_rest(others)}"
+        said = (
+            f"{count(worst.failures)} of {count(failures)} failures at {worst.name} ({_of_its(worst)}); {_rest(others)}"
+        )
         return Scope(verdict="one", provider=worst.name, because=said)
-    said = f"{worst.name} fails {_of_its(worst)}, but has only {worst.failures} of {failures} failures"
+    said = f"{worst.name} fails {_of_its(worst)}, but has only {count(worst.failures)} of {count(failures)} failures"
     return Scope(verdict="some", because=f"{said}; {_rest(others)}")
 
 
 def _nobody(decided: int, failures: int, high_rate: float) -> Scope:
-    whole = f"{failures} of {decided} fail ({percent(failures / decided)})"
+    whole = f"{count(failures)} of {count(decided)} fail ({percent(failures / decided)})"
     if failures / decided < high_rate:
         return Scope(verdict="none", because=f"{whole}; no provider stands out")
     return Scope(because=f"{whole}, but at no one provider there are enough to say where")
@@ -184,12 +186,12 @@ def _rest(others: Sequence[ProviderTraffic]) -> str:
     if not decided:
         return "the others have no decided purchases"
     if len(others) == 1:
-        return f"the other one, {others[0].name}, fails {percent(failures / decided)} of {decided}"
-    return f"the other {_number(len(others))} fail {percent(failures / decided)} of {decided}"
+        return f"the other one, {others[0].name}, fails {percent(failures / decided)} of {count(decided)}"
+    return f"the other {_number(len(others))} fail {percent(failures / decided)} of {count(decided)}"
 
 
 def _of_its(provider: ProviderTraffic) -> str:
-    return f"{percent(provider.failures / provider.decided)} of its {provider.decided}"
+    return f"{percent(provider.failures / provider.decided)} of its {count(provider.decided)}"
 
 
 def _number(count: int) -> str:

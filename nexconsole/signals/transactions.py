@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value
-from ..text.units import percent
+from ..text.units import count, percent
 from . import counters, traffic
 from .attribution import ProviderTraffic, Scope, judge
 from .counters import Latency
@@ -274,8 +274,8 @@ def _disagreement(
     if abs(first - second) <= rules.disagreement:
         return None
     return (
-        f"prometheus counts {counted.failures} of {counted.decided} failed ({percent(first)}),"
-        f" postgres has {rows.failures} of {rows.decided} ({percent(second)})"
+        f"prometheus counts {count(counted.failures)} of {count(counted.decided)} failed ({percent(first)}),"
+        f" postgres has {count(rows.failures)} of {count(rows.decided)} ({percent(second)})"
     )
 
 

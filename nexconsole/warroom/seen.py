@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..journal import Entry, Kind
 from ..model import Reading, State
+from ..signals import waiting
 from ..sources.text import clean
 from ..text.units import duration, latency, percent
 
@@ -128,6 +129,11 @@ def _transactions(value: Any, known: Mapping[str, str], settings: Settings) -> F
         over = next((limit for limit in (rules.critical_rate, rules.high_rate) if rate > limit), None)
         state = f"under {rules.high_rate * 100:g} %" if over is None else f"over {over * 100:g} %"
         yield "failure rate", state, f"{percent(rate)} of purchases fail: {state}", {"usual": over is None}
+    down = waiting.blocked(value, settings.transactions)
+    if down is not None:
+        yield "purchases", "not decided", waiting.said(down, value), {}
+    elif value.decided:
+        yield "purchases", "decided", "purchases are decided again", {"usual": True}
     if value.latency_p95_s is not None:
         slow = value.latency_p95_s > rules.latency_s
         state = f"{'over' if slow else 'under'} {rules.latency_s:g} s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...signals import waiting
 from ...signals.transactions import ProviderTraffic, Transactions
-from ...text.units import duration, latency, percent, several
+from ...text.units import count, duration, latency, percent, several
 from .probe import PROVIDER, Found, Probe, View, many
 
 
@@ -14,7 +14,7 @@ def _rate(view: View) -> Found:
     if value.failure_rate is None:
         waits = f": {several(value.in_flight, 'purchase')} under way" if value.in_flight else ""
         return Found(text=f"not known: no purchase was decided in {window}{waits}", value=None)
-    counts = f"{value.failures} of {value.decided} purchases failed in {window}"
+    counts = f"{count(value.failures)} of {count(value.decided)} purchases failed in {window}"
     if value.decided < view.settings.transactions.few:
         return Found(text=f"{counts}: too few to judge by", value=None)
     doubt = f"; {value.disagreement}" if value.disagreement else ""

@@ -17,7 +17,7 @@ from ...severity import RULES, Severity
 from ...sources import NAMES
 from ...sources.text import clean, strip_controls
 from ...status import SUMMARIES
-from ...text.units import duration, moment, percent
+from ...text.units import count, duration, moment, percent
 from ..incident import Incident
 from .remedies import Remedy, Scene, laid_out, remedies, variables
 
@@ -233,9 +233,10 @@ def _none(value: object) -> Iterator[str]:
 
 def _transactions(value: object) -> Iterator[str]:
     for one in sorted(value.providers, key=lambda one: -one.failures)[:LISTED]:  # type: ignore[attr-defined]
-        waits = f", {one.in_flight} under way, the oldest for {duration(one.oldest_s)}" if one.in_flight else ""
+        waits = f", {count(one.in_flight)} under way, the oldest for {duration(one.oldest_s)}" if one.in_flight else ""
         if one.decided:
-            yield f"{one.name}: {one.failures} of {one.decided} failed, {percent(one.failure_rate)}{waits}"
+            failed = f"{count(one.failures)} of {count(one.decided)} failed"
+            yield f"{one.name}: {failed}, {percent(one.failure_rate)}{waits}"
         elif waits:
             yield f"{one.name}: none decided{waits}"
 
