@@ -204,8 +204,12 @@ def _workloads(value: Any) -> str:
     return f"{value.deployment} {count(value.ready)}/{count(value.desired)} ready, rollout {value.rollout}"
 
 
+def _no_alert(value: Any) -> str:
+    return "no alerts firing" if value.judged else "not known: no alert rules here"
+
+
 def _alerts(value: Any) -> str:
-    return ", ".join(f"{alert.name} ({alert.severity})" for alert in value.firing) or "none fires"
+    return ", ".join(f"{alert.name} ({alert.severity})" for alert in value.firing) or _no_alert(value)
 
 
 def _slots(value: Any) -> str:

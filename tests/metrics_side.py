@@ -23,6 +23,8 @@ class MetricsSide:
         self.rules: list[dict[str, Any]] | None = []
         self.alerts: list[dict[str, Any]] | None = []
         self.warnings: list[str] = []
+        self.more: dict[str, Any] = {}  # beside `data`, as other servers have it
+        self.empty: Any = []  # what stands for an empty list
         self.asked: list[str] = []
         self.requests: list[web.Request] = []
         self.url = ""
@@ -33,28 +35,29 @@ class MetricsSide:
             return self._error(400, "bad_data", f"invalid parameter: {expression}")
         now = time.time()
         result = [{"metric": m, "value": [now, _text(v)]} for m, v in self.vectors.get(expression, [])]
-        return self._ok({"resultType": "vector", "result": result})
+        return self._ok({"resultType": "vector", "result": result or self.empty})
 
     async def query_range(self, request: web.Request) -> web.Response:
         expression = self._note(request)
         start, end, step = (float(request.query[name]) for name in ("start", "end", "step"))
         times = [start + step * index for index in range(int((end - start) / step) + 1)]
         result = [{"metric": m, "values": [[at, _text(v)] for at in times]} for m, v in self.ranges.get(expression, [])]
-        return self._ok({"resultType": "matrix", "result": result})
+        return self._ok({"resultType": "matrix", "result": result or self.empty})
 
     async def values_route(self, request: web.Request) -> web.Response:
-        return self._ok(self.values.get((request.match_info["label"], request.query["match[]"]), []))
+        return self._ok(self.values.get((request.match_info["label"], request.query["match[]"]), self.empty))
 
     async def rules_route(self, request: web.Request) -> web.Response:
         self.asked.append("rules")
         if self.rules is None:
             return web.Response(status=404, text="404 page not found")
-        return self._ok({"groups": [{"name": "g", "rules": [{"type": "alerting", **rule} for rule in self.rules]}]})
+        rules = [{"type": "alerting", **rule} for rule in self.rules] or self.empty
+        return self._ok({"groups": [{"name": "g", "rules": rules}] if self.rules else self.empty})
 
     async def alerts_route(self, request: web.Request) -> web.Response:
         if self.alerts is None:
             return web.Response(status=404, text="404 page not found")
-        return self._ok({"alerts": self.alerts})
+        return self._ok({"alerts": self.alerts or self.empty})
 
     def _note(self, request: web.Request) -> str:
         self.requests.append(request)
@@ -62,7 +65,7 @@ class MetricsSide:
         return request.query["query"]
 
     def _ok(self, data: Any) -> web.Response:
-        return web.json_response({"status": "success", "data": data, "warnings": self.warnings})
+        return web.json_response({"status": "success", "data": data, "warnings": self.warnings, **self.more})
 
     def _error(self, status: int, kind: str, text: str) -> web.Response:
         return web.json_response({"status": "error", "errorType": kind, "error": text}, status=status)

@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 import pytest
 from metrics_side import MetricsSide, metrics_side
 
+from nexconsole import status
 from nexconsole.errors import NotConfigured, Unreachable
+from nexconsole.model import Reading
 from nexconsole.settings import Prometheus, Settings
 from nexconsole.signals import alerts
 from nexconsole.signals.promql import selectors, tolerant
 from nexconsole.sources import Sources
 from nexconsole.sources.prometheus import Prometheus as PrometheusSource
 
+NOW = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)
 SETTINGS = Settings()
 FAIL = 'nexnum_wallet_transactions_total{status=~"fail.*"}'
 RATE = f"sum(rate({FAIL}[5m])) / sum(rate(nexnum_wallet_transactions_total[5m])) > 0.1"
@@ -61,6 +64,36 @@ async def test_what_fires_is_listed_by_severity_with_its_labels_since_and_summar
     assert first.since == datetime(2026, 1, 10, 12, 0, 0, 123456, UTC)
     assert (first.summary, slow.summary, odd.since, value.pending) == ("12 % fail [/]", "slow", None, 1)
     assert first.labels == {"severity": "critical", "provider": "smsbower"}
+
+
+async def test_where_no_rule_judges_anything_that_none_fires_is_not_known(sources, metrics):
+    value = await alerts.read(sources, SETTINGS, None)
+    assert value.judged is False and value.firing == ()
+    assert any("no rule judges anything here" in note for note in value.notes)
+    reading = Reading(signal="alerts", every=4.0, value=value, taken_at=NOW, attempted_at=NOW)
+    assert "not known: no alert rules here" in status.as_text({"alerts": reading}, SETTINGS)
+
+
+async def test_alerts_that_only_the_series_know_fire_although_the_route_is_there_and_empty(sources, metrics):
+    labels = {"__name__": "ALERTS", "alertname": "Slow", "severity": "warning", "alertstate": "firing"}
+    metrics.vectors = {"ALERTS": [(labels, 1)]}
+    value = await alerts.read(sources, SETTINGS, None)
+    assert [alert.name for alert in value.firing] == ["Slow"] and value.judged is True
+
+
+async def test_with_rules_loaded_none_firing_means_none_and_the_rules_are_asked_for_seldom(sources, metrics):
+    metrics.rules = [{"name": "Slow", "query": "up == 0", "labels": {}}]
+    value = await alerts.read(sources, SETTINGS, None)
+    assert value.judged is True and "ALERTS" not in metrics.asked
+    asked = metrics.asked.count("rules")
+    again = await alerts.read(sources, SETTINGS, value)
+    assert again.judged is True and metrics.asked.count("rules") == asked
+
+
+async def test_null_is_an_empty_list(sources, metrics):
+    metrics.empty = None
+    value = await alerts.read(sources, SETTINGS, None)
+    assert (value.firing, value.judged) == ((), False)
 
 
 async def test_a_server_without_an_alerts_route_is_read_by_its_series(sources, metrics):

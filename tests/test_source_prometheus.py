@@ -60,6 +60,15 @@ async def test_a_range_has_its_points_and_drops_what_is_not_finite(source, metri
     assert answer[0].points[1] == (1_000_015.0, 3.0)
 
 
+async def test_an_answer_that_says_it_is_partial_has_a_note_and_null_is_an_empty_list(source, metrics):
+    metrics.more, metrics.empty = {"isPartial": True}, None
+    answer = await source(metrics.url).query("up")
+    assert answer == [] and answer.notes == ("prometheus' answer is partial: some of its storage did not answer",)
+    assert await source(metrics.url).query_range("up", 0, 60, 15) == []
+    assert await source(metrics.url).label_values("job", "up") == []
+    assert await source(metrics.url).rules() == [] and await source(metrics.url).alerts() == []
+
+
 async def test_a_partial_answers_warnings_become_notes(source, metrics):
     metrics.warnings = ["No StoreAPIs matched for this query \x1b[31m"]
     answer = await source(metrics.url).query("up")

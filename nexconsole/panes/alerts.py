@@ -57,8 +57,10 @@ def _words(value: Alerts, space: Space) -> list[Run]:
     parts: list[Run] = []
     if value.firing:
         parts.append((f"{len(value.firing)} firing", space.ink))
-    else:
+    elif value.judged:
         parts.append(("none firing", "muted"))
+    else:
+        parts.append(("NOT KNOWN: no alert rules here", "doubt"))
     if value.pending:
         parts.append((f"{value.pending} pending", "text"))
     missing = sum(_cannot(alert) for alert in value.runbook)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST = 200  # firing alerts that are kept
 RULES_EVERY_S = 30.0
 CHECK_EVERY_S = 300.0
+JUDGED_EVERY_S = 60.0
 RUNBOOK_TIMEOUT_S = 3.0
 LEVELS = ("SEV-1", "SEV-2", "SEV-3")
 OWN_LABELS = ("alertname", "alertstate", "__name__")
@@ -56,12 +57,18 @@ class RunbookAlert:
 
 @dataclass(frozen=True, kw_only=True)
 class Alerts(Value):
-    """`firing` by severity, the oldest first. `rules_at` is when the rules were asked for, in epoch seconds."""
+    """`firing` by severity, the oldest first. `rules_at` is when the rules were asked for, in epoch seconds.
+
+    `judged`: whether anything judges at all, so that none firing means that none should; looked at, where nothing
+    fires, at `judged_at` (epoch seconds). None: the server doesn't say.
+    """
 
     firing: tuple[Alert, ...] = ()
     pending: int = 0
     runbook: tuple[RunbookAlert, ...] = ()
     rules_at: float = 0.0
+    judged: bool | None = True
+    judged_at: float = 0.0
 
 
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> Alerts:
@@ -70,18 +77,28 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     prometheus = sources.prometheus
     notes: tuple[str, ...] = ()
     active = await prometheus.alerts()
-    if active is None:
-        notes = ("this server has no alerts route: its ALERTS series are read instead",)
-        firing, pending = await _from_series(prometheus)
-    else:
+    if active:
         notes = active.notes
         firing = [_alert(alert) for alert in active if alert.state == "firing"]
         pending = sum(alert.state == "pending" for alert in active)
+    else:
+        firing, pending = [], 0
+    names = frozenset(alert.labels.get("alertname", "") for alert in active or ())
+    runbook, rules_at, trouble = await _runbook(prometheus, settings, before, names)
+    judged, judged_at = await _judged(prometheus, active, before, runbook)
+    if active is None or not judged:
+        why = "has no alerts route" if active is None else "shows no alert rules"
+        notes = (
+            *(active.notes if active is not None else ()),
+            f"this server {why}: its ALERTS series are read instead",
+        )
+        firing, pending = await _from_series(prometheus)
+        judged = True if firing or pending else judged
+        if not judged:
+            notes += ("no rule judges anything here, as far as can be seen: that no alert fires says nothing",)
     firing.sort(key=lambda alert: _rank(alert, settings))
     if len(firing) > MOST:
         notes += (f"{len(firing)} alerts fire, and only {MOST} of them are kept",)
-    names = [*(alert.name for alert in firing), *((a.labels.get("alertname", "") for a in active) if active else ())]
-    runbook, rules_at, trouble = await _runbook(prometheus, settings, before, frozenset(names))
     return Alerts(
         source="prometheus",
         notes=notes + trouble,
@@ -89,7 +106,28 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         pending=pending,
         runbook=runbook,
         rules_at=rules_at,
+        judged=judged,
+        judged_at=judged_at,
     )
+
+
+async def _judged(
+    prometheus: Prometheus,
+    active: Answer[ActiveAlert] | None,
+    before: Alerts | None,
+    runbook: Sequence[RunbookAlert],
+) -> tuple[bool | None, float]:
+    """(whether rules are evaluated, when that was looked at): a server's route may be there and know of none."""
+    if active or any(alert.exists for alert in runbook):
+        return True, 0.0
+    now = time.time()
+    if before is not None and before.judged_at and 0 <= now - before.judged_at < JUDGED_EVERY_S:
+        return before.judged, before.judged_at
+    try:
+        rules = await prometheus.rules()
+    except SourceError:  # too many to be sent, for one: then there are some
+        return (True if active is not None else None), now
+    return (None if rules is None else bool(rules)), now
 
 
 def _alert(active: ActiveAlert) -> Alert:

@@ -84,13 +84,13 @@ class Alertmanager(Source):
 
     async def alerts(self, matcher: Matcher) -> tuple[Alert, ...]:
         """The alerts that it meets now, silenced ones too."""
-        found = await self._get("/api/v2/alerts", list[Alert], {"filter": str(matcher)}, "the alerts query")
-        return tuple(found)
+        found = await self._get("/api/v2/alerts", list[Alert] | None, {"filter": str(matcher)}, "the alerts query")
+        return tuple(found or ())
 
     async def silences(self, matcher: Matcher | None = None) -> tuple[Silence, ...]:
         """The silences, expired ones too; with a matcher those that hold such a one."""
         query = {"filter": str(matcher)} if matcher else {}
-        return tuple(await self._get("/api/v2/silences", list[Silence], query, "the silences query"))
+        return tuple(await self._get("/api/v2/silences", list[Silence] | None, query, "the silences query") or ())
 
     async def silence(self, id: str) -> Silence:
         path = f"/api/v2/silence/{quote(id, safe='')}"

@@ -93,7 +93,7 @@ class Prometheus(Source):
 
         def call() -> list[str]:
             values = self._client().get_label_values(label, params={"match[]": selector})
-            return [clean(value, 200) for value in values]
+            return [clean(value, 200) for value in values or ()]
 
         return await self._ask("a label's values", call)
 

@@ -68,9 +68,11 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def warnings(payload: Mapping[str, Any]) -> tuple[str, ...]:
-    """`warnings` say that an answer is partial; `infos` are advice on the expression and are left out."""
+    """`warnings`, or VictoriaMetrics' `isPartial`, say that an answer is partial; `infos` are advice and left out."""
     said = payload.get("warnings")
-    return tuple(f"prometheus warns: {clean(text, 200)}" for text in said[:5]) if isinstance(said, list) else ()
+    notes = tuple(f"prometheus warns: {clean(text, 200)}" for text in said[:5]) if isinstance(said, list) else ()
+    partial = ("prometheus' answer is partial: some of its storage did not answer",) if payload.get("isPartial") else ()
+    return partial + notes
 
 
 def _labels(raw: Mapping[str, Any]) -> dict[str, str]:
@@ -78,21 +80,25 @@ def _labels(raw: Mapping[str, Any]) -> dict[str, str]:
 
 
 def samples(result: Any) -> list[Sample]:
+    if result is None:  # as some servers write an empty list
+        return []
     if len(result) == 2 and not isinstance(result[0], Mapping):  # a scalar: [time, "value"]
         return [Sample(labels={}, value=float(result[1]))]
     return [
-        Sample(labels=_labels(row["metric"]), value=float(row["value"][1])) for row in result if "histogram" not in row
+        Sample(labels=_labels(row["metric"] or {}), value=float(row["value"][1]))
+        for row in result
+        if "histogram" not in row
     ]
 
 
 def series(result: Any) -> list[Series]:
     return [
         Series(
-            labels=_labels(row["metric"]),
+            labels=_labels(row["metric"] or {}),
             points=tuple((float(at), value) for at, text in row["values"] if math.isfinite(value := float(text))),
         )
-        for row in result
-        if "values" in row
+        for row in result or ()
+        if row.get("values")
     ]
 
 
@@ -104,8 +110,8 @@ def rules(data: Any, names: Sequence[str]) -> list[Rule]:
             labels=_labels(rule.get("labels") or {}),
             problem=clean(rule.get("lastError") or "", 200),
         )
-        for group in data["groups"]
-        for rule in group["rules"]
+        for group in data["groups"] or ()
+        for rule in group["rules"] or ()
         if rule.get("type") == "alerting" and (not names or rule["name"] in names)
     ]
 
@@ -113,12 +119,12 @@ def rules(data: Any, names: Sequence[str]) -> list[Rule]:
 def alerts(data: Any) -> list[ActiveAlert]:
     return [
         ActiveAlert(
-            labels=_labels(alert["labels"]),
+            labels=_labels(alert["labels"] or {}),
             annotations=_labels(alert.get("annotations") or {}),
             state=clean(alert["state"], 20),
             since=_time(alert.get("activeAt")),
         )
-        for alert in data["alerts"]
+        for alert in data["alerts"] or ()
     ]
 
 
