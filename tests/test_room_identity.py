@@ -182,6 +182,7 @@ async def test_after_a_reconnect_u_takes_back_what_this_account_did_last(
     again.start()
     undoable = await until(lambda: again.undoable)
     assert undoable.name == "provider.disable smsbower" and undoable.undo.action == "provider.enable"
+    assert all(one is undoable for one in again.shown)  # where it is shown, the key stands beside it
     back = await again.perform(undoable.undo.action, undoable.undo.arguments, ask, unrecorded, undoes=undoable)
     assert back.outcome is not None and back.outcome.state == "done" and await active(database)
     await until(lambda: any(entry.kind == Kind.UNDO for entry in entries(tmp_path)))

@@ -18,6 +18,7 @@ from .logbook import Logbook
 from .operation import Operation, doing
 from .sharing import Sharing
 
+ALONE = "Who is on call alone can start without warroom.redis_url"
 TOLD_S = 2.0  # how long what was written may take to reach other hosts before a console leaves
 
 
@@ -61,7 +62,9 @@ class Company:
 
     def unknown(self) -> str:
         """Why it is not known who else is here, or they could not be told; "" where it is and they can."""
-        return self.sharing.trouble or self.people.unknown
+        if self.sharing.trouble:
+            return f"{self.sharing.trouble}. {ALONE}"
+        return self.people.unknown
 
     def others(self) -> Others:
         """Who else is here and could have a say: whoever may only look could not."""

@@ -27,7 +27,6 @@ EVERY_S = 0.1
 GRACE_S = 1.0  # what was said within the window may arrive so much later
 KNOWN_S = 8.0  # within which it must be known who else is here
 TOLD_S = 4.0  # and a proposal must have reached other hosts
-WAY_OUT = "See `nexconsole doctor`; who is on call alone can start without warroom.redis_url"
 CUT_OFF_S = 3.0  # a pause of the whole console for longer, as by a suspended host, is a lost link
 
 
@@ -88,7 +87,7 @@ class Consent:
         if not needs:
             return Consented()
         if (unknown := await self._settled(progress, cancelled)) is not None:
-            return Consented(why_not=f"{unknown}: nothing was sent. {WAY_OUT}")
+            return Consented(why_not=f"nothing was sent: {unknown}")
         others = self._others()
         if needs == "approval" and not others.apart:
             needs = "objection"  # nobody here is known to be somebody else: whoever is here may still object
@@ -117,7 +116,7 @@ class Consent:
             if cancelled():
                 return "stopped by its own operator"
             if time.monotonic() > deadline:
-                return f"who else is here is not known, so nobody could be asked ({unknown})"
+                return f"who else is here is not known, so nobody could be asked: {unknown}"
             progress("finding out who else is here")
             await asyncio.sleep(EVERY_S)
         return None
@@ -156,7 +155,7 @@ class Consent:
             if cancelled():
                 return "stopped by its own operator: nothing was sent"
             if not told and not (told := self._told(name, id)) and now - began > TOLD_S:
-                return f"other hosts could not be told within {TOLD_S:g} s: nothing was sent. {WAY_OUT}"
+                return f"other hosts could not be told within {TOLD_S:g} s: nothing was sent"
             if now >= ends + GRACE_S:
                 return None if needs == "objection" else f"nobody approved within {lasts:g} s: nothing was sent"
             what = "a second person's word" if needs == "approval" else "objections"

@@ -133,7 +133,11 @@ class Operations:
         """Something came to the journals, or from them."""
         book = self.logbook
         self._there = others(self.entries, book.journal.writer, self.began_at, self.clock(), came_at=book.came_at)
-        self._before = own_before(self.entries, book.journal.writer, self.clock() - MATTERS)
+        before = own_before(self.entries, book.journal.writer, self.clock() - MATTERS)
+        if before is not None and (there := self._there.get(before.intent or "")) is not None:
+            there.way_back = before.way_back  # it is shown: the key stands beside it
+            before = there if there.undo is not None else before
+        self._before = before
         self._changed()
 
     async def record(self, kind: str, data: Mapping[str, Any]) -> str:

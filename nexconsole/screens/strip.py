@@ -61,9 +61,9 @@ def _rows(one: Operation, undoable: bool, now: datetime, width: int, most: int) 
 
 
 def _keys(one: Operation, undoable: bool) -> tuple[Run, ...]:
-    if one.lost:
-        return (("  J", "key"), (" how ", "muted"), (" d", "key"), (" dismisses ", "muted"))
     undo: tuple[Run, ...] = (("  u", "key"), (" undoes ", "muted")) if undoable else ()
+    if one.lost:
+        return (*undo, ("  J", "key"), (" how ", "muted"), (" d", "key"), (" dismisses ", "muted"))
     if one.phase == "ended":
         return (*undo, ("  d", "key"), (" dismisses ", "muted"))
     if one.phase in ("sending", "waiting") and not one.elsewhere:
