@@ -28,6 +28,7 @@ from .errors import NexConsoleError
 from .model import SourceHealth, utc_now
 from .screens.console import FACES, Console
 from .screens.dialog import Dialog, named
+from .screens.page import Page
 from .settings import Settings
 from .sources import NAMES
 from .sources.importing import COURTESY
@@ -50,6 +51,9 @@ SWITCH_S = 0.001  # a thread that imports or decodes lets the screen have its tu
 MASKED = "# copied from a shared screen: what stands in ‹› is masked"
 ENDING = (signals_of_the_system.SIGTERM, signals_of_the_system.SIGHUP, signals_of_the_system.SIGINT)
 LOOKING = ("help", "journal", "logs", "next_theme", "quit", "help_quit", "command_palette")
+DOING = ("scenario", "note", "incident", "object", "approve", "export", "status_line", "sheet", "undo",
+         "dismiss_ended", "stop", "present")  # fmt: skip
+SOMETIMES = ("object", "approve", "undo", "dismiss_ended", "stop", "logs")  # what there is nothing to do for, mostly
 # Of our own, imported in a thread once the first frame stands; on the loop they would hold up keys for 150 ms.
 BEHIND = ("signals", "severity", *(f"sources.{name}" for name in NAMES))
 
@@ -68,6 +72,8 @@ class NexConsole(FrugalApp):
     TITLE = "NexConsole"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Keys", id="app.keys", tooltip="Show what the keys do"),
+        Binding("ctrl+p", "command_palette", "Commands", id="app.palette", tooltip="Every command by name",
+                priority=True),
         Binding("s", "scenario", "Scenario", id="scenario.open", tooltip="Open the scenario that fits, or close it"),
         Binding("n", "note", "Note", id="journal.note", tooltip="Write a one-line note in the journal"),
         Binding("J", "journal", "Journal", id="journal.show", tooltip="Show what was done, by whom, and if it helped"),
@@ -322,7 +328,31 @@ class NexConsole(FrugalApp):
         from .screens.keys import Keys
 
         if not isinstance(self.screen, Keys):
-            self.push_screen(Keys(self.console_screen))
+            self.push_screen(Keys(self.screen, self.offered))
+
+    def offered(self, action: str) -> bool:
+        """Whether this action of ours would do anything now; True for all that others have."""
+        if action not in SOMETIMES:
+            return True
+        if "desk" not in self.__dict__:
+            return False
+        operations, waiting = self.desk.operations, self.desk.incidents.waiting()
+        if self.settings.actions.observe and action in ("object", "approve", "undo", "stop"):
+            return False
+        return {
+            "object": bool(waiting),
+            "approve": any(one.needs == "approval" for one in waiting),
+            "undo": operations.undoable is not None,
+            "dismiss_ended": any(one.phase == "ended" or one.lost for one in operations.shown),
+            "stop": any(one.phase in ("sending", "waiting") for one in operations.under_way),
+            "logs": operations.sources.has("kubernetes"),
+        }[action]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A console that is only to be looked at does nothing else, whichever screen asks for it."""
+        if self.settings.journal.read_only and action in DOING and action not in LOOKING:
+            return False
+        return super().check_action(action, parameters)
 
     @property
     def presenting(self) -> bool:
@@ -368,10 +398,15 @@ class NexConsole(FrugalApp):
         self.console_screen.say("q leaves the console")
 
     async def action_command_palette(self) -> None:
-        if self.screen is self.console_screen:
+        if self._open_to_all:
             from .commands import commands
 
             await self.desk.palette(lambda: commands(self.desk, self._fixed()))
+
+    @property
+    def _open_to_all(self) -> bool:
+        """Whether no dialog waits for an answer."""
+        return self.screen is self.console_screen or isinstance(self.screen, Page)
 
     def action_scenario(self) -> None:
         self.desk.toggle_scenario()
@@ -401,7 +436,7 @@ class NexConsole(FrugalApp):
         self.desk.paper.line()
 
     def action_sheet(self) -> None:
-        if self.screen is self.console_screen:
+        if self._open_to_all:
             self.desk.paper.show()
 
     def action_undo(self) -> None:

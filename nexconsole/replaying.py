@@ -35,6 +35,7 @@ ALLOWED = (
     "operation.dismiss",
 )  # how names begin
 REFUSED = ("scenario.begin",)
+NOT_HERE = ("note", "object", "approve", "logs", "export", "sheet", "undo", "stop", "turn('logs')", "turn('sheet')")
 
 
 class ReplayApp(NexConsole):
@@ -81,7 +82,7 @@ class ReplayApp(NexConsole):
     # --- what can't be done -----------------------------------------------------------------------------------
 
     async def action_command_palette(self) -> None:
-        if self.screen is self.console_screen:
+        if self._open_to_all:
             from .commands import commands
 
             await self.desk.palette(lambda: [_possible(one) for one in commands(self.desk, self._fixed())])
@@ -115,6 +116,10 @@ class ReplayApp(NexConsole):
 
     def _refuse(self) -> None:
         self.console_screen.say(REPLAY)
+
+    def offered(self, action: str) -> bool:
+        """What can't be done in a replay is not listed, and says so where it is pressed all the same."""
+        return action not in NOT_HERE and super().offered(action)
 
     def action_incident(self) -> None:
         if self.desk.operations.incident is None:

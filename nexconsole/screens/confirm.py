@@ -264,6 +264,8 @@ class Unrecorded(GuardedDialog[bool]):
         self.call_after_refresh(self.paint)
 
     def paint(self) -> None:
+        if not self.query(Lines):
+            return
         body = self.query_one("#body", Lines)
         width = body.size.width
         lines: list[Line] = [((" THE JOURNAL CAN'T BE WRITTEN ", "block-alarm"),)]

@@ -32,6 +32,7 @@ from ..widgets import banner
 from ..widgets.cells import Line, fit, length, plain, spread
 from ..widgets.lines import Lines
 from ..widgets.picture import Space
+from .page import Page
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -72,6 +73,7 @@ class Console(Screen[None]):
     AUTO_FOCUS = ""
     ALLOW_SELECT = False
     SHOWN_KEYS: ClassVar[tuple[tuple[str, str], ...]] = KEYS
+    PLACE: ClassVar[str] = "in the panes"  # as the list of keys names it
     BOTTOM: ClassVar[str] = "#keys"  # what stands below all that comes and goes
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
@@ -245,7 +247,9 @@ class Console(Screen[None]):
             (*left, *banner.health(sources, self.now, room)), width)  # fmt: skip
 
     def say(self, text: str, seconds: float = NOTICE_S) -> None:
-        """A notice in the bottom strip for a moment."""
+        """A notice in the bottom strip for a moment; on the page that lies over it, if one does."""
+        if isinstance(page := self.app.screen, Page):
+            page.say(text, seconds)
         self._notice = text
         self._paint_strips()
         self.set_timer(seconds, lambda: self._unsay(text))
@@ -278,6 +282,13 @@ class Console(Screen[None]):
         pane.focus()
         self.post_message(self.Attention())
         self._paint_strips()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "enlarge":
+            return isinstance(self.focused, Pane)
+        if action == "restore":
+            return self.maximized_pane is not None or self.focused is not None
+        return super().check_action(action, parameters)
 
     def action_enlarge(self) -> None:
         if isinstance(self.focused, Pane):

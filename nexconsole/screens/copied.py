@@ -40,6 +40,8 @@ class Copied(Dialog[None]):
         self._paint()
 
     def _paint(self) -> None:
+        if not self.query(Lines):  # closed by now
+            return
         text = wrapped(self._text, max(10, self.app.size.width - 4), MOST)
         lines = ((self._title, "strong"),), *(((line, "text"),) for line in text), (("esc", "key"), (" back", "muted"))
         self.query_one("#copied").styles.height = len(lines) + 2

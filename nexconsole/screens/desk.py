@@ -33,6 +33,7 @@ from . import proposed, story, strip
 from .confirm import Confirm, Unrecorded
 from .console import Console
 from .incidents import Incidents
+from .page import Page
 from .palette import Command, Palette
 from .paper import Paper
 from .prompt import Prompt
@@ -495,7 +496,17 @@ class Desk:
     async def palette(self, commands: Callable[[], list[Command]]) -> None:
         """Open the palette, which has no worker: what it takes begins when it has closed."""
         await self.load_library()
-        self.app.push_screen(Palette(commands()), lambda chosen: chosen.run() if chosen is not None else None)
+        self.app.push_screen(Palette(commands()), self._run)
+
+    def _run(self, chosen: Command | None) -> None:
+        """Do what was taken; what is about the panes is seen only without a page over them."""
+        if chosen is None:
+            return
+        if isinstance(self.app.screen, Page) and chosen.name.startswith(("console.", "scenario.")):
+            self.app.screen.dismiss(None)
+            self.app.call_later(chosen.run)
+        else:
+            chosen.run()
 
     def logs(self, of: str = "") -> None:
         """The pods' logs, only the lines that speak of something if `of` says of what."""

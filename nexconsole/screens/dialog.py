@@ -11,6 +11,7 @@ from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from ..widgets.banner import key_name
 from ..widgets.keyguard import REPEAT_S, KeyGuard, together
 
 Result = TypeVar("Result")
@@ -108,9 +109,10 @@ class GuardedDialog(Dialog[Result]):
 
 
 def named(event: events.Key) -> str:
-    """A key as people call it: `^Y`, `enter`, `d`."""
-    if event.key.startswith("ctrl+"):
-        return f"^{event.key[5:].upper()}"
+    """A key as people call it: `^P`, `esc`, `?`, `d`."""
+    name = key_name(event.key)
+    if name != event.key:
+        return name
     return event.character if event.is_printable and event.character else event.key.replace("_", " ")
 
 

@@ -17,7 +17,8 @@ from ..widgets.banner import BLOCKS
 from ..widgets.cells import Line, column, fit, plain, wrapped
 from ..widgets.lines import Lines
 from ..widgets.picture import Frame, Listing, Picture, framed, sight
-from .dialog import Dialog, along
+from .dialog import along
+from .page import Page
 
 if TYPE_CHECKING:
     from .desk import Desk
@@ -29,11 +30,12 @@ MOST_STANDING = 6
 MOST_PEOPLE = 8
 
 
-class IncidentScreen(Dialog[None]):
+class IncidentScreen(Page[None]):
     """Drawn anew four times a second; its keys ask their questions over it."""
 
     CSS_PATH = paths.STYLES / "incident.tcss"
     AUTO_FOCUS = ""
+    PLACE = "on the incident"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,i,q", "close", "Back", id="incident.back", tooltip="Back to the panes"),
         Binding("r", "role", "Role", id="incident.role", tooltip="Take a role, or hand it over"),
@@ -65,9 +67,6 @@ class IncidentScreen(Dialog[None]):
     def on_resize(self) -> None:
         self.call_after_refresh(self.paint)
 
-    def action_close(self) -> None:
-        self.dismiss(None)
-
     def action_role(self) -> None:
         self._incidents.role()
 
@@ -89,6 +88,8 @@ class IncidentScreen(Dialog[None]):
     # --- drawing ----------------------------------------------------------------------------------------------
 
     def paint(self) -> None:
+        if not self.query(Lines):  # closed by now
+            return
         operations = self._desk.operations
         incident, id = operations.incident, operations.logbook.current
         if incident is None or id is None:  # closed, here or elsewhere
@@ -107,11 +108,7 @@ class IncidentScreen(Dialog[None]):
         self._top = max(min(self._top, index), index - seen + 1, 0)
         frame = Frame("Timeline", ((several(len(rows), "entry", "entries"), "muted"),), True, self._top, index)
         below.show_lines(framed(picture, frame, width, height))
-        keys: Line = ((" r", "key"), (" role   ", "muted"), ("v", "key"), (" severity   ", "muted"),
-                      ("L", "key"), (" data loss   ", "muted"), ("S", "key"), (" security breach   ", "muted"),
-                      ("x", "key"),
-                      (" close it   ", "muted"), ("esc", "key"), (" back", "muted"))  # fmt: skip
-        self.query_one("#incident-keys", Lines).show_lines((fit(keys, width),))
+        self.query_one("#incident-keys", Lines).show_lines((self.foot(width),))
 
     def _head(self, incident: Incident, id: str, width: int) -> list[Line]:
         now = self._desk.clock()

@@ -14,7 +14,8 @@ from ..journal import Entry, Kind
 from ..widgets.cells import Line, column, fit, plain, wrapped
 from ..widgets.lines import Lines
 from ..widgets.picture import Frame, Listing, Picture, framed, sight
-from .dialog import Dialog, along
+from .dialog import along
+from .page import Page
 from .story import words
 
 if TYPE_CHECKING:
@@ -26,13 +27,14 @@ KIND = 10  # cells
 DETAIL = 7  # lines below the list for the entry under the cursor
 
 
-class Journal(Dialog[str | None]):
+class Journal(Page[str | None]):
     """Returns the id of an intent that nobody knows the end or the effect of and of which the operator can tell."""
 
     CSS_PATH = paths.STYLES / "journal.tcss"
     AUTO_FOCUS = ""
+    PLACE = "in the journal"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,J,q", "close", "Close", id="journal.close", tooltip="Close the journal"),
+        Binding("escape,J,q", "close", "Back", id="journal.close", tooltip="Close the journal"),
         *along("journal"),
         Binding("c", "copy", "Copy", id="journal.copy", tooltip="Copy the entry's command, or its words"),
         Binding("o", "tell", "Outcome", id="journal.tell", tooltip="Say what became of an action, or if it helped"),
@@ -43,7 +45,6 @@ class Journal(Dialog[str | None]):
         self._operations, self._runbook = operations, runbook
         self._at: str | None = None  # the entry under the cursor; None: the newest, whichever that is
         self._top = 0
-        self._notice = ""
 
     def compose(self) -> ComposeResult:
         with Container(id="journal"):
@@ -86,22 +87,22 @@ class Journal(Dialog[str | None]):
             return
         command = _plan(self.entry).get("command")
         self.app.copy_to_clipboard(str(command or words(self.entry, self._runbook)))
-        self._notice = f"copied its {'command' if command else 'words'} to the terminal's clipboard"
-        self.paint()
+        self.say(f"copied its {'command' if command else 'words'} to the terminal's clipboard")
 
     def action_tell(self) -> None:
         if self.entry is not None and self.entry.id in self._operations.lost:
             self.dismiss(self.entry.id)
         else:
-            self._notice = "the entry under the cursor is no action that is UNKNOWN or without a verdict"
-            self.paint()
+            self.say("the entry under the cursor is no action that is UNKNOWN or without a verdict")
 
-    def action_close(self) -> None:
-        self.dismiss(None)
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return bool(self._operations.lost) if action == "tell" else super().check_action(action, parameters)
 
     # --- drawing ----------------------------------------------------------------------------------------------
 
     def paint(self) -> None:
+        if not self.query(Lines):  # closed by now
+            return
         shown = self.query_one("#entries", Lines)
         width, height = shown.size
         entries, lost = self._operations.entries, self._operations.lost
@@ -122,13 +123,7 @@ class Journal(Dialog[str | None]):
         below = self.query_one("#entry", Lines)
         below.show_lines(tuple(fit(line, width) for line in self._about(width - 2)))
         keys = self.query_one("#journal-keys", Lines)
-        keys.show_lines((fit(self._keys(), width),))
-
-    def _keys(self) -> Line:
-        if self._notice:
-            return ((f" {self._notice}", "note"),)
-        tell: Line = (("o", "key"), (" says what became of it   ", "muted")) if self._operations.lost else ()
-        return ((" esc", "key"), (" back   ", "muted"), ("c", "key"), (" copies   ", "muted"), *tell)
+        keys.show_lines((self.foot(width),))
 
     def _about(self, width: int) -> list[Line]:
         """The entry under the cursor in full, as far as there is room; what somebody must look at comes first."""

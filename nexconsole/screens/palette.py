@@ -176,6 +176,8 @@ class Palette(Dialog[Command | None]):
         self.dismiss(None)
 
     def paint(self) -> None:
+        if not self.query(Lines):  # closed by now
+            return
         found = self.query_one("#found", Lines)
         width, height = found.size
         self._top = max(min(self._top, self._at), self._at - height + 1, 0)

@@ -14,10 +14,10 @@ from .. import paths
 from ..sources.loglines import moment
 from ..sources.text import clean
 from ..text.units import clock, count, several
-from ..widgets.cells import Line, as_text, cut, cut_front, fit, plain
+from ..widgets.cells import Line, as_text, cut, cut_front, plain
 from ..widgets.lines import Lines
 from ..widgets.picture import Frame, Listing, Picture, framed, sight
-from .dialog import Dialog
+from .page import Page
 from .prompt import Prompt
 
 if TYPE_CHECKING:
@@ -35,13 +35,14 @@ MARKS = (("fatal", b"FATAL"), ("error", b"ERROR"), ("error", b"error"), ("warn",
 NOT_SHOWN = ("level", "time", "msg", "context", "env", "pid", "hostname", "v", "requestId")
 
 
-class PodLogs(Dialog[None]):
+class PodLogs(Page[None]):
     """Follows what the console follows anyway; nothing is read twice. `of`: only lines that hold this text."""
 
     CSS_PATH = paths.STYLES / "journal.tcss"
     AUTO_FOCUS = ""
+    PLACE = "in the logs"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,l,q", "close", "Close", id="logs.close", tooltip="Close the logs"),
+        Binding("escape,l,q", "close", "Back", id="logs.close", tooltip="Close the logs"),
         Binding("slash", "filter", "Filter", id="logs.filter", tooltip="Only lines with this text; none for all"),
         Binding("p", "hold", "Hold", id="logs.hold", tooltip="Hold the lines still, or follow again"),
         Binding("c", "copy", "Copy", id="logs.copy", tooltip="Copy the lines in sight"),
@@ -61,7 +62,6 @@ class PodLogs(Dialog[None]):
         self.dropped = 0  # lines that came too fast to be looked at
         self._read_to: dict[str, int] = {}
         self._last: int | None = None  # the last line in sight, counted from the oldest kept; None: the newest
-        self._notice = ""
 
     def compose(self) -> ComposeResult:
         with Container(id="journal"):
@@ -128,11 +128,7 @@ class PodLogs(Dialog[None]):
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(as_text(self.query_one("#entries", Lines).lines[1:-1]))
-        self._notice = "copied the lines in sight to the terminal's clipboard"
-        self.paint()
-
-    def action_close(self) -> None:
-        self.dismiss(None)
+        self.say("copied the lines in sight to the terminal's clipboard")
 
     # --- drawing ----------------------------------------------------------------------------------------------
 
@@ -157,7 +153,7 @@ class PodLogs(Dialog[None]):
         title = f"Pods' logs: {plain(self.of, 40)}" if self.of else "Pods' logs"
         frame = Frame(title, self._aside(), True, top, None)
         shown.show_lines(framed(picture, frame, width, height))
-        self.query_one("#journal-keys", Lines).show_lines((fit(self._keys(), width),))
+        self.query_one("#journal-keys", Lines).show_lines((self.foot(width),))
 
     def _aside(self) -> Line:
         followed, pods = len(self._logs.followed), self._logs.pods
@@ -170,13 +166,6 @@ class PodLogs(Dialog[None]):
         if self.dropped:
             parts.append((f", {count(self.dropped)} lines dropped", "warn"))
         return (*parts, (", HELD" if self._last is not None else "", "note"))
-
-    def _keys(self) -> Line:
-        if self._notice:
-            return ((f" {self._notice}", "note"),)
-        hold = "follows again" if self._last is not None else "holds"
-        return ((" esc", "key"), (" back   ", "muted"), ("/", "key"), (" filters   ", "muted"), ("p", "key"),
-                (f" {hold}   ", "muted"), ("c", "key"), (" copies", "muted"))  # fmt: skip
 
 
 def _drawn(pod: str, line: bytes, width: int) -> Line:

@@ -20,7 +20,7 @@ from ..widgets import banner, figures
 from ..widgets.cells import BLANK, Line, Run, cells, column, cut, fit, length, plain, spread, wrapped
 from ..widgets.lines import Lines
 from .console import JUDGED
-from .keys import NAMES
+from .dialog import named
 from .scene import Scene, scene
 
 if TYPE_CHECKING:
@@ -223,15 +223,6 @@ class Presentation(Lines):
             label = "next".ljust(LABEL) if n == 0 else " " * LABEL
             lines.append(((label, "muted"), (cut(plain(text), width - LABEL), ink)))
         return lines
-
-
-def named(event: events.Key) -> str:
-    """A key as people call it: `^P`, `esc`, `?`, `d`."""
-    if event.key in NAMES:
-        return NAMES[event.key]
-    if event.key.startswith("ctrl+"):
-        return f"^{event.key[5:].upper()}"
-    return event.character if event.is_printable and event.character else event.key.replace("_", " ")
 
 
 def aired(parts: list[list[Line]], width: int, height: int) -> list[Line]:

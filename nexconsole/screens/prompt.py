@@ -68,6 +68,8 @@ class Prompt(Dialog[str | None]):
         self.call_after_refresh(self.paint)
 
     def paint(self) -> None:
+        if not self.query(Lines):  # closed by now
+            return
         asked, hint = self.query_one("#asked", Lines), self.query_one("#hint", Lines)
         lines = wrapped(self._title, asked.size.width, MOST_LINES) or [""]
         asked.styles.height = len(lines)

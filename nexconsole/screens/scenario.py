@@ -52,6 +52,7 @@ class Row:
 class ScenarioPane(Lines, can_focus=True):
     """One scenario. `desk` takes its actions and records what becomes of its steps."""
 
+    PLACE = "in the scenario"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(1)", "Down", id="step.down", tooltip="Next step", show=False),
         Binding("up,k", "move(-1)", "Up", id="step.up", tooltip="Previous step", show=False),

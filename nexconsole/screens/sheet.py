@@ -10,10 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from .. import paths
-from ..widgets.cells import Line, fit, plain, plain_command
+from ..widgets.cells import Line, plain, plain_command
 from ..widgets.lines import Lines
 from ..widgets.picture import Frame, Listing, Picture, framed, sight
-from .dialog import Dialog
+from .page import Page
 
 if TYPE_CHECKING:
     from ..warroom.breakglass.sheet import Row
@@ -22,20 +22,21 @@ INKS = {"title": "strong", "head": "note", "alarm": "warn", "does": "muted", "co
 FAR = 1_000_000
 
 
-class Sheet(Dialog[None]):
+class Sheet(Page[None]):
     """`take` makes the sheet; `kept` is where it lies on disk, "" for nowhere."""
 
     CSS_PATH = paths.STYLES / "sheet.tcss"
     AUTO_FOCUS = ""
+    PLACE = "in the break-glass sheet"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,B,q", "close", "Close", id="sheet.close", tooltip="Close the sheet"),
+        Binding("escape,B,q", "close", "Back", id="sheet.close", tooltip="Close the sheet"),
         Binding("down,j", "move(1)", "Down", id="sheet.down", tooltip="Next line", show=False),
         Binding("up,k", "move(-1)", "Up", id="sheet.up", tooltip="Previous line", show=False),
         Binding("pagedown,space", "page(1)", "Page down", id="sheet.pagedown", tooltip="A page on", show=False),
         Binding("pageup", "page(-1)", "Page up", id="sheet.pageup", tooltip="A page back", show=False),
         Binding("home,g", f"move(-{FAR})", "First", id="sheet.first", tooltip="Go to the top", show=False),
         Binding("end,G", f"move({FAR})", "Last", id="sheet.last", tooltip="Go to the end", show=False),
-        Binding("tab,n", "command(1)", "Next command", id="sheet.next", tooltip="Go to the next command"),
+        Binding("tab,n", "command(1)", "Next", id="sheet.next", tooltip="Go to the next command"),
         Binding("shift+tab,N", "command(-1)", "Command before", id="sheet.previous",
                 tooltip="Go to the command before", show=False),
         Binding("c", "copy", "Copy", id="sheet.copy", tooltip="Copy the command under the cursor, else the whole"),
@@ -48,7 +49,6 @@ class Sheet(Dialog[None]):
         self._take, self._file = take, kept
         self._rows = take()
         self._at = self._top = 0
-        self._notice = ""
 
     def compose(self) -> ComposeResult:
         with Container(id="glass"):
@@ -93,25 +93,22 @@ class Sheet(Dialog[None]):
             self.action_copy_all()
             return
         self.app.copy_to_clipboard(self.command)
-        self._notice = "copied this command to the terminal's clipboard: read it before you press Enter"
-        self.paint()
+        self.say("copied this command to the terminal's clipboard: read it before you press Enter")
 
     def action_copy_all(self) -> None:
         self.app.copy_to_clipboard("".join(f"{row.whole}\n" for row in self._rows))
-        self._notice = "copied the whole sheet to the terminal's clipboard"
-        self.paint()
+        self.say("copied the whole sheet to the terminal's clipboard")
 
     def action_retake(self) -> None:
         self._rows = self._take()
-        self._notice = "taken anew"
         self.action_move(0)
-
-    def action_close(self) -> None:
-        self.dismiss(None)
+        self.say("taken anew")
 
     # --- drawing ----------------------------------------------------------------------------------------------
 
     def paint(self) -> None:
+        if not self.query(Lines):  # closed by now
+            return
         shown = self.query_one("#glass-rows", Lines)
         width, height = shown.size
         picture = Picture("calm", (), Listing([str(n) for n in range(len(self._rows))], self._row))
@@ -123,15 +120,8 @@ class Sheet(Dialog[None]):
         aside: Line = ((f"kept in {plain(self._file, 200)}", "muted"),) if self._file and width > 100 else ()
         frame = Frame("Break-glass sheet", aside, True, self._top, self._at)
         shown.show_lines(framed(picture, frame, width, height))
-        self.query_one("#glass-keys", Lines).show_lines((fit(self._keys(), width),))
+        self.query_one("#glass-keys", Lines).show_lines((self.foot(width),))
 
     def _row(self, n: int) -> Line:
         row = self._rows[n]
         return ((plain_command(row.whole) if row.command else plain(row.whole), INKS.get(row.kind, "text")),)
-
-    def _keys(self) -> Line:
-        if self._notice:
-            return ((f" {self._notice}", "note"),)
-        copies = (("c", "copies this command  "), ("C", "all  ")) if self.command else (("c", "copies all  "),)
-        keys = (("esc", "back  "), ("tab", "next command  "), *copies, ("r", "takes it anew"))
-        return tuple(run for key, does in keys for run in ((f" {key}", "key"), (f" {does}", "muted")))

@@ -18,6 +18,12 @@ TAPE = "╱"
 REEL = "◂◂"
 UNSET = " no signal is configured"
 SHORT = {"postgres": "pg", "kubernetes": "k8s", "prometheus": "prom"}
+ALWAYS = ("?", "q", "esc")  # the keys that a line of keys never leaves out: what there is, and the way out
+KEY_NAMES = {
+    "question_mark": "?", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "comma": ",", "full_stop": ".",
+    "left_square_bracket": "[", "right_square_bracket": "]", "plus": "+", "equals_sign": "=", "minus": "-",
+    "slash": "/", "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
+}  # fmt: skip
 BLOCKS = {"SEV-1": "block-alarm", "SEV-2": "block-alarm", "SEV-3": "block-warn"}
 
 
@@ -137,10 +143,33 @@ def keys(
             if tape
             else fit(((f" {plain(notice)}", "note"),), width)
         )
-    line: list[Run] = [(" ", "muted")]
-    for key, word in shown:
-        need = cells(key) + cells(word) + 4
-        if length(line) + need > room:
+    return (*key_line(shown, room), *tape)
+
+
+def key_name(key: str) -> str:
+    """A key as people call it: `^P`, `esc`, `?`."""
+    if key in KEY_NAMES:
+        return KEY_NAMES[key]
+    return f"^{key[5:].upper()}" if key.startswith("ctrl+") else key
+
+
+def key_line(shown: Iterable[tuple[str, str]], width: int) -> Line:
+    """As many keys with their words as fit, in their order: first of all those that are always there."""
+    pairs = [(key_name(key), word) for key, word in shown]
+    always = [pair for pair in pairs if pair[0] in ALWAYS]
+    for gap, worded in ((3, True), (2, True), (1, False)):
+        need = {pair: cells(pair[0]) + gap + (1 + cells(pair[1]) if worded else 0) for pair in pairs}
+        room = width - 1 - sum(need[pair] for pair in always)
+        if room >= -gap:
             break
-        line += [(key, "key"), (f" {word}   ", "muted")]
-    return (*fit(tuple(line), room), *tape)
+    taken = list(always)
+    for pair in pairs:
+        if pair not in always:
+            if need[pair] - gap > room:
+                break
+            taken.append(pair)
+            room -= need[pair]
+    line: list[Run] = [(" ", "muted")]
+    for key, word in sorted(taken, key=pairs.index):
+        line += [(key, "key"), (f" {word}{' ' * gap}" if worded else " " * gap, "muted")]
+    return fit(tuple(line), width)

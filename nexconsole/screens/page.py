@@ -1,0 +1,71 @@
+"""A view over the whole console, with keys of its own and with those of the console that make sense there too."""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeVar
+
+from textual.binding import Binding, BindingType
+
+from ..widgets.banner import key_line
+from ..widgets.cells import Line, fit, plain
+from .dialog import Dialog
+
+Result = TypeVar("Result")
+NOTICE_S = 6.0
+
+
+class Page(Dialog[Result]):
+    """`paint` draws it; its last line is `foot(width)`, with the keys that work here as the bindings name them."""
+
+    PLACE: ClassVar[str] = "here"  # as the list of keys names it
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "app.help", "keys", id="page.keys", tooltip="Show what the keys do here"),
+        Binding("n", "app.note", "note", id="page.note", tooltip="Write a one-line note in the journal"),
+        Binding("e", "app.export", "report", id="page.report", tooltip="Write the incident's report into files"),
+        Binding("y", "app.status_line", "status line", id="page.line", tooltip="Copy the state in one line"),
+        Binding("ctrl+p", "app.command_palette", "commands", id="page.palette", tooltip="Every command by name"),
+        Binding("J", "turn('journal')", "journal", id="page.journal", tooltip="To the journal", show=False),
+        Binding("i", "turn('incident')", "incident", id="page.incident", tooltip="To the incident", show=False),
+        Binding("l", "turn('logs')", "logs", id="page.logs", tooltip="To the pods' logs", show=False),
+        Binding("B", "turn('sheet')", "sheet", id="page.sheet", tooltip="To the break-glass sheet", show=False),
+        Binding("t", "app.next_theme", "theme", id="page.theme", tooltip="Take the next theme", show=False),
+    ]  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._notice = ""
+
+    def paint(self) -> None:
+        """Draw it anew."""
+        raise NotImplementedError
+
+    def say(self, text: str, seconds: float = NOTICE_S) -> None:
+        """A sentence in the last line for a moment."""
+        self._notice = text
+        self.paint()
+        self.set_timer(seconds, lambda: self._unsay(text))
+
+    def _unsay(self, text: str) -> None:
+        if self._notice == text and self.is_mounted:
+            self._notice = ""
+            self.paint()
+
+    def foot(self, width: int) -> Line:
+        """The notice, or the keys: the way back first, then this page's own, then what works everywhere."""
+        if self._notice:
+            return fit(((f" {plain(self._notice)}", "note"),), width)
+        shown: dict[str, tuple[str, str]] = {}  # by action: its key, and the word for it
+        for key, active in self.active_bindings.items():
+            binding = active.binding
+            if binding.id and binding.show and active.enabled and (binding.action not in shown or key == "escape"):
+                shown[binding.action] = (key, binding.description.lower())
+        order = sorted(shown, key=lambda action: (action != "close", action.startswith("app.")))
+        return key_line([shown[action] for action in order], width)
+
+    def action_close(self) -> None:
+        self.dismiss(None)
+
+    def action_turn(self, to: str) -> None:
+        """Close this page and open that one."""
+        self.dismiss(None)
+        self.app.call_later(getattr(self.app, f"action_{to}"))

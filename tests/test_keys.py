@@ -1,0 +1,238 @@
+"""Keys that are listed work where they are listed, and a line of keys never leaves out the way to more of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from desk import desk, settings, text_of, until
+from test_screen_records import line, pods
+from textual import events
+from textual.keys import key_to_character
+from textual.screen import Screen
+
+from nexconsole.app import NexConsole
+from nexconsole.screens.incident import IncidentScreen
+from nexconsole.screens.journal import Journal
+from nexconsole.screens.keys import Keys, listed
+from nexconsole.screens.page import Page
+from nexconsole.screens.podlogs import PodLogs
+from nexconsole.screens.prompt import Prompt
+from nexconsole.screens.sheet import Sheet
+from nexconsole.widgets.banner import key_line
+from nexconsole.widgets.cells import as_text, length
+
+PAGES = ("journal", "incident", "logs", "sheet")
+
+
+async def written(app: NexConsole) -> None:
+    """An open incident with a story, so that there is something to go through."""
+    await app.desk.operations.open_incident("purchases fail", "SEV-1")
+    for n in range(25):
+        await app.desk.operations.note(f"note {n}")
+
+
+async def page(app: NexConsole, name: str) -> Page:
+    if name == "logs":
+        kubernetes = pods("app-a")
+        kubernetes.logs.followed["app-a"].recent.add([line(n, f"line {n:03} end") for n in range(100)], 4000)
+        app.push_screen(PodLogs(kubernetes))
+    else:
+        getattr(app, f"action_{name}")()
+    found = await until(lambda: app.screen if isinstance(app.screen, Page) and app.screen.is_mounted else None)
+    await until(lambda: "esc" in text_of(app).splitlines()[-1])
+    return found
+
+
+def state(app: NexConsole) -> tuple[object, ...]:
+    """Whatever a key may change."""
+    return (tuple(map(id, app.screen_stack)), text_of(app), app.clipboard, app.theme, app._exit, id(app.screen.focused))
+
+
+async def middle(screen: Screen) -> None:
+    """The cursor where every direction leads somewhere."""
+    if hasattr(screen, "action_move"):
+        screen.action_move(-1_000_000)
+        screen.action_move(12)
+    await asyncio.sleep(0.02)
+
+
+async def press(app: NexConsole, *keys: str) -> None:
+    for key in keys:
+        app.post_message(events.Key(key, key_to_character(key)))
+        await asyncio.sleep(0.03)
+
+
+async def does_something(app: NexConsole, *keys: str) -> bool:
+    before = state(app)
+    await press(app, *keys)
+    deadline = time.monotonic() + 2.0
+    while state(app) == before and time.monotonic() < deadline:
+        await asyncio.sleep(0.01)
+    return state(app) != before
+
+
+async def down_to(app: NexConsole, screen: Screen) -> None:
+    """Close whatever has opened over this screen."""
+    while app.screen is not screen and len(app.screen_stack) > 1:
+        await app.pop_screen()
+    app._exit = False
+    app.copy_to_clipboard("nothing yet")
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_every_key_that_a_page_lists_does_something_there(tmp_path: Path, name: str) -> None:
+    async with desk(settings(tmp_path), size=(100, 30)) as (app, _):
+        await written(app)
+        screen = await page(app, name)
+        keys = [key for key, active in screen.active_bindings.items() if active.binding.id and active.enabled]
+        assert {"e", "y", "ctrl+p", "question_mark"} <= set(keys)
+        idle = []
+        for key in keys:
+            await down_to(app, screen)
+            if app.screen is not screen:
+                app.desk._begun.clear()
+                screen = await page(app, name)
+            screen._notice = ""
+            await middle(screen)
+            if not await does_something(app, key):
+                idle.append(key)
+        assert idle == []
+
+
+def works(app: NexConsole) -> list[str]:
+    """The keys of the console itself that the list of keys names now."""
+    screen = app.console_screen
+    return [
+        key for key, active in screen.active_bindings.items()
+        if active.binding.id and active.enabled and app.offered(active.binding.action.removeprefix("app."))
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("focus", ["nothing", "pane", "maximized", "scenario"])
+async def test_every_key_that_the_panes_list_does_something(tmp_path: Path, focus: str) -> None:
+    async def focused(app: NexConsole) -> None:
+        console = app.console_screen
+        await down_to(app, console)
+        app.desk._begun.clear()
+        if focus == "scenario":
+            if app.desk.pane is None:
+                app.desk.toggle_scenario()
+            pane = await until(lambda: app.desk.pane if app.desk.pane and app.desk.pane.rows else None)
+            pane.focus()
+            pane.action_move(-1000)
+            pane.action_move(2)
+        elif app.desk.pane is not None:
+            app.desk.close_scenario()
+        if (console.maximized_pane is not None) is not (focus == "maximized"):
+            console.action_pane("circuits")
+        if focus == "nothing":
+            console.set_focus(None)
+        elif focus != "scenario":
+            console.panes["circuits"].focus()
+            console.panes["circuits"].action_row(-1000)
+            console.panes["circuits"].action_row(2)
+        console._notice = ""
+        console._paint_strips()
+        await asyncio.sleep(0.1)
+
+    async with desk(settings(tmp_path), size=(100, 30)) as (app, _):
+        await written(app)
+        await focused(app)
+        keys = works(app)
+        assert {"scenario": {"enter", "space", "x"}, "pane": {"enter", "j"}}.get(focus, set()) <= set(keys)
+        idle = []
+        anywhere = set(app._bindings.key_to_bindings) if focus != "nothing" else set()  # once is enough
+        for key in keys:
+            if key in anywhere:
+                continue
+            await focused(app)
+            assert key in works(app), key
+            if not await does_something(app, *(("space", "up", key) if key == "backspace" else (key,))):
+                idle.append(key)
+        assert idle == []
+
+
+def told(app: NexConsole) -> str:
+    return as_text(listed(app.screen, app.offered))
+
+
+async def test_the_list_is_of_what_works_here_and_now(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path), size=(120, 34)) as (app, pilot):
+        assert "in the scenario" not in told(app) and "Take the newest action back" not in told(app)
+        assert "Object to what is proposed" not in told(app) and "Follow the pods' logs" not in told(app)
+        assert "Move the row cursor down" not in told(app)
+        await pilot.press("2")
+        assert "in the pane Circuits" in told(app) and "Move the row cursor down" in told(app)
+        await pilot.press("escape", "s")
+        await until(lambda: app.desk.pane)
+        assert "in the scenario" in told(app) and "Skip the step, with a reason" in told(app)
+        await pilot.press("question_mark")
+        await until(lambda: isinstance(app.screen, Keys))
+        await until(lambda: "Skip the step, with a reason" in text_of(app))
+        await pilot.press("question_mark", "J")
+        await until(lambda: isinstance(app.screen, Journal))
+        assert "in the journal" in told(app) and "Skip the step" not in told(app)
+        await pilot.press("question_mark")
+        await until(lambda: isinstance(app.screen, Keys) and "Copy the entry's command" in text_of(app))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 12), (200, 50)])
+async def test_the_list_scrolls_to_its_last_key_at_every_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with desk(settings(tmp_path), size=size) as (app, pilot):
+        await pilot.press("question_mark")
+        await until(lambda: isinstance(app.screen, Keys))
+        await until(lambda: "closes" in text_of(app))
+        wanted = [text.strip()[:30].strip() for text in told_of(app) if text.strip()]
+        seen: set[str] = set()
+        for key in ("home", *["down"] * (len(wanted) if size[1] < 30 else 1)):
+            await pilot.press(key)
+            await pilot.pause()
+            seen |= {text for text in wanted if text in text_of(app)}
+        assert seen == set(wanted)
+
+
+def told_of(app: NexConsole) -> list[str]:
+    return as_text(app.screen._listed).splitlines()
+
+
+async def test_a_page_opens_the_others_and_writes_its_notices_where_they_are_seen(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path), size=(80, 24)) as (app, pilot):
+        await written(app)
+        for key, kind in (("J", Journal), ("i", IncidentScreen), ("B", Sheet), ("i", IncidentScreen), ("J", Journal)):
+            await pilot.press(key)
+            await until(lambda: isinstance(app.screen, kind))  # noqa: B023
+            assert sum(isinstance(one, Page) for one in app.screen_stack) == 1
+        await pilot.press("n")
+        await until(lambda: isinstance(app.screen, Prompt))
+        await asyncio.sleep(0.5)
+        await pilot.press(*"seen here", "enter")
+        await until(lambda: isinstance(app.screen, Journal) and "noted" in text_of(app).splitlines()[-1])
+        await pilot.press("e")
+        await until(lambda: "report written" in text_of(app).splitlines()[-1])
+        await pilot.press("ctrl+p")
+        await until(lambda: "what to do" in text_of(app))
+        await pilot.press(*"maximize outbox", "enter")
+        await until(lambda: app.screen is app.console_screen and app.console_screen.maximized_pane is not None)
+
+
+@pytest.mark.parametrize("width", [8, 9, 10, 12, 15, 19, 24, 40, 59, 60, 79, 80, 120, 200])
+def test_a_line_of_keys_never_leaves_out_the_list_of_keys_and_the_way_out(width: int) -> None:
+    shown = (("ctrl+p", "commands"), ("s", "scenario"), ("0-9", "pane"), ("n", "note"), ("?", "keys"), ("q", "quit"),
+             ("J", "journal"), ("p", "freeze"))  # fmt: skip
+    drawn = key_line(shown, width)
+    keys = [text for text, ink in drawn if ink == "key"]
+    assert {"?", "q"} <= set(keys) and length(drawn) == width
+    assert keys == [name for name in ("^P", "s", "0-9", "n", "?", "q", "J", "p") if name in keys]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20), (40, 12), (24, 10), (200, 50)])
+@pytest.mark.parametrize("drill", [None, "provider-outage"])
+async def test_the_foot_of_the_console_shows_them_at_every_size(
+    tmp_path: Path, size: tuple[int, int], drill: str | None
+) -> None:
+    async with desk(settings(tmp_path), size=size, drill=drill) as (app, _):
+        foot = text_of(app).splitlines()[-1]
+        assert "?" in foot and " q" in foot
