@@ -6,12 +6,14 @@ import time
 
 import pytest
 import redis.asyncio
-from acting import IDS, Desk, acting, add_provider, lacking, settings_of, shell
+from acting import IDS, Desk, acting, add_provider, lacking, reading, settings_of, shell
+from sample_readings import slots
 
 from nexconsole.actions.perform import perform
 from nexconsole.actions.slots import RESTORE, Clear, _judged, key_of
 from nexconsole.drill.market.slots import slot_key
 from nexconsole.errors import ActionError
+from nexconsole.settings import Settings
 
 CLEAR = Clear()
 KEY = key_of(IDS["smsbower"])
@@ -56,6 +58,15 @@ async def test_a_plan_says_how_long_purchases_wait_and_what_emptying_does_not_do
     said = {guard.name: guard for guard in plan.guards}
     assert said["purchases that wait"].level == "warn" and said["purchases that wait"].reason.startswith("2 purchases")
     assert plan.undo is not None and plan.undo.action == "slots.restore"
+
+
+def test_the_longest_waits_are_offered_first_and_nothing_where_nobody_waits():
+    readings = {"slots": reading("slots", slots(smsbower=5999.0, onlinesim=12.0))}
+    offered = CLEAR.suggestions(readings, Settings())
+    assert [(one.arguments["provider"], one.weight) for one in offered] == [("smsbower", 0.8), ("onlinesim", 0.3)]
+    assert offered[0].title == "Empty the queue of smsbower - a purchase there waits 99 min"
+    assert CLEAR.suggestions({"slots": reading("slots", slots())}, Settings()) == ()
+    assert CLEAR.suggestions({}, Settings()) == () == RESTORE.suggestions(readings, Settings())
 
 
 async def test_one_providers_queue_is_deleted_though_it_has_grown_and_the_others_stay(queued, keys, redis_server):

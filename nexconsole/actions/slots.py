@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ActionError, SourceError
 from ..model import Reading
 from ..signals import traffic
+from ..signals.slots import KEY, Slots
 from ..sources.text import clean
 from ..text.units import duration
 from . import literal
@@ -22,7 +23,7 @@ from .guards import fresh
 from .lock_keys import now_ms
 from .locks import may_delete
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
-from .provider_rows import Row, find, live_numbers, read_table
+from .provider_rows import Row, find, live_numbers, read_table, value_of
 from .watch import watch
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ WHERE state::text = 'RESERVED' AND lower(provider_id) = lower($1) AND created_at
 
 
 def key_of(provider_id: str) -> str:
-    return f"ratelimit:provider:{provider_id}"
+    return KEY.format(provider_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,16 @@ class Clear:
     arguments = (Argument(name="provider", kind="provider", help="the provider's name, display name or id"),)
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
-        return ()
+        value = value_of(readings, "slots", Slots)
+        waits = value.longer(SHORT_S) if value is not None else ()
+        return tuple(
+            Suggestion(
+                title=f"Empty the queue of {wait.name} - a purchase there waits {duration(wait.wait_s)}",
+                arguments={"provider": wait.name},
+                weight=0.8 if wait.wait_s >= settings.slots.stalled_s else 0.3,
+            )
+            for wait in waits
+        )
 
     def unavailable(self, settings: Settings, sources: Sources) -> str | None:
         if not sources.has("redis"):
@@ -195,8 +205,10 @@ class Restore:
         Argument(name="until", kind="text", help="the time of the next free slot, in milliseconds since 1970"),
     )
 
-    suggestions = Clear.suggestions
     unavailable = Clear.unavailable
+
+    def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
+        return ()
 
     async def permitted(self, context: Context) -> Guard:
         reason = "SET is not tried beforehand: it would write. Its refusal would change nothing"
