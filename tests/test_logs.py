@@ -235,7 +235,9 @@ def test_a_new_process_forgets_what_the_old_one_knew_and_nothing_younger() -> No
     _, pod, _ = folded((0, event("open")), (50, Event("open", "young")))
     pod.covered = True
     pod.forget(before=at(20))
-    assert (list(pod.breakers), pod.covered) == (["young"], False)
+    states = {name: breaker.state for name, breaker in pod.breakers.items()}
+    assert (states, pod.covered) == ({"x": "unknown", "young": "open"}, False)
+    assert pod.breakers["x"].opened(at(60), 600) == 1  # how often it opened stays true
 
 
 def test_the_shared_breaker_s_line_is_history_by_uuid() -> None:
@@ -330,7 +332,8 @@ def test_after_a_gap_a_breaker_s_state_is_no_longer_known() -> None:
     assert history.traffic["x"].opened(at(2)) == 1
     pod.open(900, 2000, START)
     pod.take(stamped(60, "much later") + b"\n", history, Purchases())
-    assert pod.breakers.breakers == {}
+    assert pod.breakers.breakers["x"].state == "unknown"
+    assert pod.breakers.breakers["x"].opened(at(60), 600) == 1
 
 
 @pytest.mark.parametrize(
@@ -363,7 +366,7 @@ def test_a_restarted_container_starts_anew() -> None:
     )
     pod.settle(2000)
     pod.born(at(10))
-    assert (pod.breakers.breakers, pod.breakers.covered) == ({}, False)
+    assert (pod.breakers.breakers["x"].state, pod.breakers.covered) == ("unknown", False)
     pod.open(900, 2000, at(11))
     pod.take(stamped(10.5, "hello") + b"\n" + stamped(11, "x") + b"\n", history, Purchases())
     pod.settle(2000)

@@ -13,7 +13,7 @@ from far_side import tcp_server
 from small_cluster import SmallCluster, kubernetes_on_port, small_cluster, until
 
 from nexconsole.errors import Unreachable
-from nexconsole.model import State
+from nexconsole.model import State, utc_now
 from nexconsole.settings import CircuitRules, Settings
 from nexconsole.settings import Postgres as PostgresSettings
 from nexconsole.settings import Redis as RedisSettings
@@ -358,3 +358,93 @@ async def test_a_redis_that_hangs_is_ill_in_the_header_too_and_takes_no_holder_a
         assert [holder.state for holder in again.value.providers[0].holders] == ["unknown"]
         assert redis.health.kind == "timed out"
         await sources.close()
+
+
+async def test_a_storm_of_lines_asks_redis_no_more_often_than_the_clock_would(
+    world: Callable[..., Sources], database, redis_server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources, asked = world(), []
+    peek = sources.redis.peek
+
+    async def counted(keys):
+        asked.append(len(keys))
+        return await peek(keys)
+
+    monkeypatch.setattr(sources.redis, "peek", counted)
+    await write(redis_server, "SET", f"health:{UUID}:circuit", "open", "PX", 250_000)
+    reading = await read_once(SIGNAL, sources, Settings())
+    first = reading.value.providers[0].holders[-1].closes_in_s
+    for _ in range(4):
+        reading = await read_once(SIGNAL, sources, Settings(), reading)
+    shared = reading.value.providers[0].holders[-1]
+    assert (asked, shared.state, "redis" in reading.value.source) == ([2], "open", True)
+    assert 0 < first - shared.closes_in_s < 5  # its time goes on all the same
+    monkeypatch.setattr("nexconsole.signals.circuits.NAMES_EVERY_S", 0.0)
+    await database.execute(
+        "INSERT INTO providers (id, name, display_name, is_active, updated_at) VALUES ('id-3', 'new', 'N', true, now())"
+    )
+    reading = await read_once(SIGNAL, sources, Settings(), reading)
+    assert asked == [2, 3]  # a provider that was not asked for yet
+    monkeypatch.setattr("nexconsole.signals.circuits.SHARED_EVERY_S", 0.0)
+    await read_once(SIGNAL, sources, Settings(), reading)
+    assert asked == [2, 3, 3]
+
+
+async def test_circuits_of_streams_that_are_not_read_are_unknown_and_never_closed(
+    world: Callable[..., Sources], small: SmallCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexconsole.sources.logs.LOST_S", 0.2)
+    monkeypatch.setattr("nexconsole.sources.logs.PODS_EVERY_S", 0.05)
+    monkeypatch.setattr("nexconsole.sources.logs.PODS_RETRY_S", 0.05)
+    sources = world()
+    small.processes()[0].log.append("[DynamicProvider:smsbower] Circuit CLOSED - Recovered")
+    before = await read_once(SIGNAL, sources, Settings())
+    assert before.value.providers[0].state == "closed"
+
+    async def stopped(*_: object) -> None:
+        raise Unreachable("kubernetes", "the API server does not answer")
+
+    monkeypatch.setattr(sources.kubernetes, "pods", stopped)
+    logs = sources.kubernetes.logs
+    await until(lambda: all(logs.is_lost(pod, time.monotonic()) for pod in logs.followed.values()))
+    value = (await read_once(SIGNAL, sources, Settings(), before)).value
+    assert {one.state for one in value.providers} == {"unknown"}
+    assert {holder.state for holder in value.providers[0].holders if holder.kind == "pod"} == {"unknown"}
+    assert value.source == "redis, postgres"  # and not the logs
+    assert any(note.startswith("pods can't be listed: ") for note in value.notes)
+
+
+async def test_while_older_lines_are_read_nothing_old_is_said_of_now() -> None:
+    story = Story().tell(0, 500, "open").tell(1, 400, "closed")
+    for pod in story.logs.followed.values():
+        pod.caught_up = False
+    value = await story.read()
+    assert value.catching_up == 3
+    assert [state for _, state, _ in shape(value.providers[0])] == ["unknown"] * 3
+    assert value.providers[0].opened == 1  # that it opened is a fact
+    for pod in story.logs.followed.values():
+        pod.caught_up = True
+    assert (await story.read()).catching_up == 0
+
+
+async def test_a_pod_that_does_not_answer_is_not_counted_as_followed_and_is_named(
+    world: Callable[..., Sources], small: SmallCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = world()
+    await read_once(SIGNAL, sources, Settings())
+    pod = sorted(sources.kubernetes.logs.followed.values(), key=lambda pod: pod.name)[1]
+    pod.answered, pod.unanswered = False, Unreachable("kubernetes", "its kubelet does not answer within 3 s")
+    value = (await read_once(SIGNAL, sources, Settings())).value
+    assert (value.pods_followed, value.pods) == (2, 3)
+    assert f"the log of {pod.name} can't be followed: its kubelet does not answer within 3 s" in value.notes
+
+
+async def test_how_far_back_the_lines_reach_is_part_of_the_value(
+    world: Callable[..., Sources], small: SmallCluster
+) -> None:
+    sources = world()
+    value = (await read_once(SIGNAL, sources, Settings())).value
+    assert value.reach_s == 3600.0  # these pods have said nothing before
+    pod = next(iter(sources.kubernetes.logs.followed.values()))
+    pod._restarts, pod._reaches = 1, utc_now() - timedelta(seconds=245)
+    assert (await read_once(SIGNAL, sources, Settings())).value.reach_s == pytest.approx(245, abs=3)

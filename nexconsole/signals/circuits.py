@@ -108,6 +108,7 @@ class Parts:
 PATIENCE_S = 1.0  # for names and shared states, where older ones are known: a breaker's line must not wait for them
 FIRST_PATIENCE_S = 3.0
 NAMES_EVERY_S = 4.0
+SHARED_EVERY_S = 1.5  # less than from one reading to the next where no line wakes it
 MOST_PROVIDERS = 5_000
 RESTS = 8  # times as long as building the value takes; then come the next lines: a storm of them must not fill a core
 LONGEST_REST_S = 1.0
@@ -174,6 +175,10 @@ async def _ask(parts: Parts, sources: Sources, before: Circuits | None) -> None:
         )
     except SourceError as error:
         parts.miss("provider names", error)
+    if before is not None and _shared_is_young(parts, before):
+        _remember(parts, before, utc_now())
+        parts.sources.append("redis")
+        return
     try:
         async with asyncio.timeout(patience):
             await _share(parts, sources)
@@ -183,6 +188,13 @@ async def _ask(parts: Parts, sources: Sources, before: Circuits | None) -> None:
     except SourceError as error:
         parts.miss("shared breakers", error)
         _remember(parts, before, utc_now())
+
+
+def _shared_is_young(parts: Parts, before: Circuits) -> bool:
+    """Whether Redis need not be asked again: a storm of log lines makes many readings, and Redis is not its cause."""
+    if before.shared_at is None or not 0 <= (utc_now() - before.shared_at).total_seconds() < SHARED_EVERY_S:
+        return False
+    return {one.id for one in parts.named} <= {one.id for one in before.providers}
 
 
 def _remember(parts: Parts, before: Circuits | None, now: datetime) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..sources import Sources
 
 Clock = Callable[[], datetime]
+LEAST_S = 0.1  # between two turns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +67,11 @@ async def readings(
         yield last
         if last.absent:
             return
-        await _pause(max(0.2, signal.every - (time.monotonic() - began)), wake)
+        await _pause(max(0.2, signal.every - (time.monotonic() - began)), wake, began)
 
 
-async def _pause(seconds: float, wake: asyncio.Event | None) -> None:
-    """Wait for the next turn; an event ends the wait early, but never makes two turns in 100 ms."""
+async def _pause(seconds: float, wake: asyncio.Event | None, began: float) -> None:
+    """Wait for the next turn; an event ends the wait early, but never makes two turns begin within 100 ms."""
     if wake is None:
         await asyncio.sleep(seconds)
         return
@@ -80,4 +81,4 @@ async def _pause(seconds: float, wake: asyncio.Event | None) -> None:
     except TimeoutError:
         return
     wake.clear()
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(max(0.0, LEAST_S - (time.monotonic() - began)))

@@ -144,14 +144,19 @@ class PodBreakers:
     lifecycle: tuple[str, datetime] | None = None
 
     def forget(self, before: datetime | None = None) -> None:
-        """Lines may be missing, or the process is a new one: what was proved before that moment no longer is."""
+        """Lines may be missing, or the process is a new one: what was proved before that moment no longer is.
+
+        How often a breaker opened stays true.
+        """
         self.covered = False
         self.lifecycle = None
-        self.breakers = {
-            name: breaker
-            for name, breaker in self.breakers.items()
-            if before is not None and breaker.seen is not None and breaker.seen >= before
-        }
+        kept = {}
+        for name, breaker in self.breakers.items():
+            if before is not None and breaker.seen is not None and breaker.seen >= before:
+                kept[name] = breaker
+            elif breaker.openings:
+                kept[name] = Breaker(openings=breaker.openings)
+        self.breakers = kept
 
 
 @dataclass(frozen=True, slots=True)
