@@ -208,6 +208,7 @@ def test_a_stale_reading_still_answers_and_says_how_old_it_is(name):
         ("circuits.flapping", "5sim", False, "5sim opened 0 times in 10 min (1 of 3 pods' logs are not followed)"),
         ("circuits.troubled", "", 1.0, "1 of 2 active providers: smsbower flapping"),
         ("circuits.usable", "", 1.0, "1 of 2 active providers not open"),
+        ("circuits.pod", "", False, "a alone has open breakers, for 1 of 2 active providers"),
         ("providers.healthy", "", 1.0, "1 healthy active provider: 5sim"),
         ("provider.active", "onlinesim", False, "onlinesim is disabled"),
         ("provider.quiet", "smsbower", 240.0, "the last request to smsbower was 4 min ago"),
@@ -423,3 +424,27 @@ def test_a_breaker_that_flaps_is_named_also_while_it_happens_to_be_closed():
     found = asked("circuits.state", circuits=replace(CIRCUITS, pods_followed=3, providers=(unknown, flapping)))
     assert (found.text, found.value) == ("smsbower: closed just now, but flapping", "closed")
     assert found.gives == {"provider": "smsbower"}
+
+
+@pytest.mark.parametrize(
+    ("holders", "value", "said"),
+    [
+        ({"one": "ab", "two": "ab", "three": "ab"}, None, None),
+        ({"one": "a", "two": "a"}, True, "a alone has open breakers, for 2 of 3 active providers"),
+        ({"one": "a"}, False, "a alone has open breakers, for 1 of 3 active providers"),
+        ({"one": "a", "two": "b"}, False, "2 pods have open breakers"),
+        ({}, False, "no pod has an open breaker"),
+    ],
+)
+def test_one_pod_is_to_blame_where_it_alone_has_open_breakers_for_half_of_the_providers(holders, value, said):
+    def of(name: str) -> ProviderCircuit:
+        states = {pod: "open" if pod in holders.get(name, "") else "closed" for pod in "ab"}
+        held = tuple(Holder(kind="pod", where=pod, state=state) for pod, state in states.items())
+        return ProviderCircuit(name=name, id=None, active=True, state="closed", holders=held)
+
+    followed = 2 if said else 1
+    circuits = Circuits(providers=tuple(map(of, ("one", "two", "three"))), pods_followed=followed, pods=followed)
+    found = asked("circuits.pod", circuits=circuits)
+    assert (found.value, found.gives) == (value, {"pod": "a"} if value else {})
+    if said:
+        assert found.text == said

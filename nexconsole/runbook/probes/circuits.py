@@ -9,6 +9,7 @@ from ...signals.reach import LINES_S, within
 from ...text.units import duration
 from .probe import MAYBE_PROVIDER, PROVIDER, Found, Probe, View, many
 
+SEVERAL = 2  # providers at least: the breaker of one is that provider's affair
 STATES = ("open", "half-open", "unknown", "closed")  # the most urgent first
 
 
@@ -149,6 +150,26 @@ def _seen(what: str, attribute: str) -> Callable[[View, ProviderCircuit], Found]
     return read
 
 
+def _one_pod(view: View) -> Found:
+    """Whether the breakers of one pod alone are open, for half of the providers or more: then it is the pod."""
+    value: Circuits = view.value
+    watched = _watched(value)
+    if value.pods_followed < 2 or not watched:
+        return Found(text=_nobody(value) if not watched else "not known: it takes two pods' logs to tell", value=None)
+    open_in: dict[str, int] = {}
+    for provider in watched:
+        for holder in provider.holders:
+            if holder.kind == "pod" and holder.state in STATES[:2]:
+                open_in[holder.where] = open_in.get(holder.where, 0) + 1
+    if len(open_in) != 1:
+        said = f"{many(len(open_in), 'pod')} have open breakers" if open_in else "no pod has an open breaker"
+        return Found(text=said + _blind(view), value=False)
+    [(pod, providers)] = open_in.items()
+    alone = providers >= max(SEVERAL, len(watched) / 2)
+    text = f"{pod} alone has open breakers, for {providers} of {many(len(watched), 'active provider')}"
+    return Found(text=text + _blind(view), value=alone, gives={"pod": pod} if alone else {})
+
+
 def _names(provider: ProviderCircuit) -> set[str]:
     return {name.casefold() for name in (provider.name, provider.display_name) if name}
 
@@ -197,6 +218,7 @@ PROBES = (
         _wrong,
         gives=_GIVES,
     ),
+    _probe("circuits.pod", "whether one pod alone has open breakers", "flag", _one_pod, gives={"pod": "pod"}),
     _probe("circuits.usable", "active providers whose breaker is not open", "number", _usable),
     _probe("providers.healthy", "active providers that are well", "number", _healthy),
     _probe("provider.active", "whether a provider is active", "flag", _of_provider(_active), argument=PROVIDER),
