@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .actions.action import Action, Suggestion
+from .actions.hindrances import Seen, hindrance
 from .actions.registry import ACTIONS
 from .screens.desk import Desk
 from .screens.palette import Command
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from .warroom.proposals import Proposal
 
 LOGS = "logs.show"
+UNSENT = "nothing is sent before you have seen what it would touch"
+HINDERED = -0.3  # after everything that may help, before targets that nothing speaks for
 MOST_TARGETS = 200  # of one kind; more are found by typing them where the action asks for its arguments
 
 
@@ -128,21 +131,12 @@ def _action(desk: Desk, action: Action, observing: str | None) -> list[Command]:
     operations = desk.operations
     why_not = observing or action.unavailable(operations.settings, operations.sources) or ""
     suggestions: Sequence[Suggestion] = action.suggestions(operations.readings(), operations.settings)
-    found = [
-        Command(
-            name=action.name,
-            title=suggestion.title,
-            words=(*action.synonyms, action.title, *suggestion.arguments.values()),
-            detail=f"{action.title}; nothing is sent before you have seen what it would touch",
-            run=partial(desk.act, action.name, dict(suggestion.arguments)),
-            weight=0.5 + suggestion.weight,
-            why_not=why_not,
-        )
-        for suggestion in suggestions
-    ]
+    seen = Seen(readings=operations.readings(), health=operations.sources.health(), settings=operations.settings,
+                now=desk.clock())  # fmt: skip
+    found = [_suggested(desk, action, suggestion, seen, why_not) for suggestion in suggestions]
     if not action.arguments and found:
         return found
-    found += _others(desk, action, {tuple(one.arguments.values()) for one in suggestions}, why_not)
+    found += _others(desk, action, {tuple(one.arguments.values()) for one in suggestions}, seen, why_not)
     required = [argument.name for argument in action.arguments if argument.required]
     ask = partial(desk.ask_arguments, action.name) if action.arguments else partial(desk.act, action.name, {})
     given = " ".join(argument.name.upper() for argument in action.arguments)
@@ -151,7 +145,7 @@ def _action(desk: Desk, action: Action, observing: str | None) -> list[Command]:
             name=action.name,
             title=f"{action.title} ..." if required else action.title,
             words=(*action.synonyms, given),
-            detail=f"asks for {given}" if given else "nothing is sent before you have seen what it would touch",
+            detail=f"asks for {given}" if given else UNSENT,
             run=ask,
             weight=0.1,
             why_not=why_not,
@@ -161,7 +155,26 @@ def _action(desk: Desk, action: Action, observing: str | None) -> list[Command]:
     return found
 
 
-def _others(desk: Desk, action: Action, suggested: set[tuple[str, ...]], why_not: str) -> list[Command]:
+def _suggested(desk: Desk, action: Action, suggestion: Suggestion, seen: Seen, why_not: str) -> Command:
+    """A likely target; what would not help by what is on screen comes last, and says why."""
+    hindered = hindrance(action.name, suggestion.arguments, seen)
+    detail = _detail(hindered, f"{action.title}; {UNSENT}")
+    return Command(
+        name=action.name,
+        title=suggestion.title,
+        words=(*action.synonyms, action.title, *suggestion.arguments.values()),
+        detail=detail,
+        run=partial(desk.act, action.name, dict(suggestion.arguments)),
+        weight=HINDERED if hindered else 0.5 + suggestion.weight,
+        why_not=why_not,
+    )
+
+
+def _detail(hindered: str, else_: str) -> str:
+    return f"will not help: {hindered}" if hindered else else_
+
+
+def _others(desk: Desk, action: Action, suggested: set[tuple[str, ...]], seen: Seen, why_not: str) -> list[Command]:
     """The action with every other target that the readings know, for whoever types its name."""
     required = [argument for argument in action.arguments if argument.required]
     if len(required) != 1:
@@ -172,7 +185,9 @@ def _others(desk: Desk, action: Action, suggested: set[tuple[str, ...]], why_not
             name=action.name,
             title=f"{action.title}: {word}",
             words=action.synonyms,
-            detail="nothing is sent before you have seen what it would touch",
+            detail=f"will not help: {why}"
+            if (why := hindrance(action.name, {required[0].name: word}, seen))
+            else UNSENT,
             run=partial(desk.act, action.name, {required[0].name: word}),
             weight=-0.5,
             why_not=why_not,

@@ -14,6 +14,7 @@ import msgspec
 
 from . import status
 from .actions.action import Action, Context, named_arguments
+from .actions.hindrances import prepared
 from .actions.perform import Answer, Console, Performance, observing, perform
 from .actions.plan import Outcome, Plan
 from .actions.registry import ACTIONS
@@ -202,7 +203,7 @@ async def _prepared(
 ) -> Performance:
     """The plan alone; `observes` is why it could not be executed here."""
     try:
-        return Performance(plan=await action.prepare(arguments, context), stopped=observes)
+        return Performance(plan=await prepared(action, arguments, context), stopped=observes)
     except NexConsoleError as error:
         return Performance(plan=None, stopped=str(error))
 

@@ -125,7 +125,7 @@ async def test_the_dialog_shows_where_what_who_and_the_way_back(
         await quiet()
         screen.paint()
         text = text_of(app)
-        for words in ("PRODUCTION", "provider.disable smsbower", "1 provider will be touched", "● ok", "command",
+        for words in ("PRODUCTION", "provider.disable smsbower", "changes 1 provider", "● ok", "command",
                       "undo", "watches", "holds for", "> Cancel", "d does it"):  # fmt: skip
             assert words in text, words
         assert "71 of 400 failed" in text  # the panes stay in sight

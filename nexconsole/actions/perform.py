@@ -17,6 +17,7 @@ from ..errors import JournalError, NexConsoleError
 from ..sources.text import clean
 from .action import Action, Context
 from .answers import lost
+from .hindrances import prepared
 from .lease import Alone, Lease, Leases
 from .plan import Outcome, Plan, Verdict
 from .settlement import Settling
@@ -86,7 +87,7 @@ async def perform(action: Action, arguments: Mapping[str, str], context: Context
     if console.observing is not None:
         return Performance(plan=None, stopped=console.observing)
     try:
-        plan = await action.prepare(arguments, context)
+        plan = await prepared(action, arguments, context)
     except NexConsoleError as error:
         return Performance(plan=None, stopped=str(error))
     plan, lease, stopped = await _confirmed(action, plan, context, console)
@@ -127,14 +128,14 @@ async def _confirmed(action: Action, plan: Plan, context: Context, console: Cons
             looking.cancel()
         try:
             # After `seen`: whatever others have executed by then is in what is read now.
-            fresh = await action.prepare(plan.arguments, context)
+            fresh = await prepared(action, plan.arguments, context)
             late = context.clock() >= plan.expires_at
             if fresh.fingerprint == plan.fingerprint and not late:
                 plan = replace(plan, details=fresh.details) if plan.one_by_one else fresh
                 lease = await console.leases.take(plan, seen)
                 if not lease.changed:
                     return plan, lease, lease.held or None
-                why_again, fresh = lease.changed, await action.prepare(plan.arguments, context)
+                why_again, fresh = lease.changed, await prepared(action, plan.arguments, context)
             else:
                 why_again = difference(plan, fresh) if fresh.fingerprint != plan.fingerprint else EXPIRED
         except NexConsoleError as error:
@@ -178,7 +179,7 @@ async def _allowed(
     proposal, why_not = await console.consult(plan, context)
     if why_not is None and proposal is not None:  # that took a while
         try:
-            fresh = await action.prepare(plan.arguments, context)
+            fresh = await prepared(action, plan.arguments, context)
         except NexConsoleError as error:
             return plan, proposal, f"the plan no longer holds: {error}"
         if fresh.fingerprint != plan.fingerprint:

@@ -60,6 +60,7 @@ class Plan:
     """An action prepared. `command` is the literal SQL, redis-cli, kubectl or curl that does the same; secrets in it
     are environment variables ($CRON_SECRET). `watch` says what the verdict will look at, until `deadline_s` after.
 
+    `summary` says in one line what is changed where the targets are no things one by one: "changes 210 rows".
     `details` are action-private facts that execute and verify need (plain JSON data, no secrets).
     `one_by_one`: so many targets come and go by themselves that each is held against its identity as it is touched,
     and a confirmation holds for those that were shown: what is gone or changed by then, or new, is left alone.
@@ -76,6 +77,7 @@ class Plan:
     watch: str = ""
     deadline_s: float = 60.0
     details: Mapping[str, object] = field(default_factory=dict)
+    summary: str = ""
     one_by_one: bool = False
     taken_at: datetime
     expires_at: datetime

@@ -76,9 +76,9 @@ def guard(refunds: Refunds | SourceError) -> Guard:
     if not refunds.all:
         return Guard(name=name, level="ok", reason="no activation would be credited that was never paid")
     reason = (
-        f"{refunds} were never paid, and their {money(refunds.total)} would become customers'"
-        f" balance: free money, {PER_CALL} rows a call. The confirmation is a limit, {up_to(refunds.bound)}: if it"
-        f" is more than {money(refunds.bound)} when it is sent, nothing is sent"
+        f"{refunds} were never paid: their {money(refunds.total)} would become customers' balance, {PER_CALL} rows a"
+        f" call. What you confirm is a limit: should it be more than {money(refunds.bound)} when it is sent, nothing is"
+        " sent"
     )
     return Guard(name=name, level="warn", reason=reason)
 

@@ -102,7 +102,7 @@ class Confirm(GuardedDialog[Answer]):
             yield Lines(id="below")
             with Container(id="answer"):
                 if self.typed:
-                    given = TypedText(id="typed", compact=True, placeholder=f"type {self.asked}")
+                    given = TypedText(id="typed", compact=True, placeholder=f'type "{self.asked}"')
                     given.cursor_blink = False
                     yield given
                 yield Cancel(id="cancel")
@@ -158,7 +158,7 @@ class Confirm(GuardedDialog[Answer]):
         if given == self.plan.confirm.text or (CURTAIN.drawn and given == self.asked):
             self.alone(event, partial(self.dismiss, Answer(text=self.plan.confirm.text)))
         else:
-            self.say(f"that is not {self.asked}: type it exactly, then ^Y")
+            self.say(f'that is not "{self.asked}": type it exactly, then ^Y')
 
     def action_cancel(self) -> None:
         self.dismiss(CANCELLED)
@@ -213,7 +213,7 @@ class Confirm(GuardedDialog[Answer]):
             return (("blocked: nothing can be sent   ", "alarm"), *copy)
         if self.typed:
             text = cut(self.asked, 40)
-            return (("tab", "key"), (", type ", "muted"), (text, "strong"), (", then ", "muted"), ("^Y", "key"),
+            return (("tab", "key"), (", type ", "muted"), (f'"{text}"', "strong"), (", then ", "muted"), ("^Y", "key"),
                     (" does it", "muted"))  # fmt: skip
         return ((self.plan.confirm.text, "key"), (" does it   ", "text"), *copy)
 

@@ -11,6 +11,7 @@ from ..widgets.cells import Line, cells, column, cut, plain, plain_command, plai
 if TYPE_CHECKING:
     from ..actions.plan import Guard, Plan, Target
 
+WARNING = 6  # lines that a warning may take: what explains is not cut
 TARGETS = 200  # rows that are ever drawn
 GUARDS = {"ok": ("● ok   ", "muted"), "warn": ("▲ warn ", "warn"), "block": ("■ BLOCK", "block-alarm")}
 
@@ -23,7 +24,7 @@ def plan_lines(plan: Plan, why_again: str | None, width: int) -> list[Line]:
     lines += [((line, "strong"),) for line in wrapped(plan.effect, width, 6)]
     for guard in sorted(plan.guards, key=lambda guard: ("block", "warn", "ok").index(guard.level)):
         lines += _guard(guard, width)
-    lines += _targets(plan.targets, width)
+    lines += _targets(plan.targets, plan.summary, width)
     lines += _labelled("command", plan.command, width, "text", 12)
     lines += _labelled("undo", plan.undo.command if plan.undo else "there is none", width, "muted", 4)
     if plan.watch:
@@ -35,7 +36,7 @@ def _guard(guard: Guard, width: int) -> list[Line]:
     mark, ink = GUARDS[guard.level]
     room = width - cells(mark) - 1
     text = "muted" if guard.level == "ok" else "text"
-    rows = wrapped(f"{guard.name}: {guard.reason}", room, 1 if guard.level == "ok" else 3)
+    rows = wrapped(f"{guard.name}: {guard.reason}", room, 1 if guard.level == "ok" else WARNING)
     return [((mark if n == 0 else " " * cells(mark), ink if n == 0 else "text"), (f" {row}", text))
             for n, row in enumerate(rows)]  # fmt: skip
 
@@ -61,15 +62,15 @@ def _hard(text: str, width: int) -> list[str]:
     return rows or [""]
 
 
-def _targets(targets: tuple[Target, ...], width: int) -> list[Line]:
-    """A row for each target: what it is, then what tells one from the other, those left alone greyed."""
+def _targets(targets: tuple[Target, ...], summary: str, width: int) -> list[Line]:
+    """What is changed in one line; then a row for each target, those left alone greyed."""
     if not targets:
         return []
     kinds = Counter(target.kind for target in targets if target.chosen)
     chosen = kinds.total()
     touched = ", ".join(several(number, kind, _plural(kind)) for kind, number in kinds.items()) or "nothing"
-    alone = f", {len(targets) - chosen} left alone" if chosen != len(targets) else ""
-    head = f"{touched} will be touched{alone}"
+    alone = f"; leaves {len(targets) - chosen} alone" if chosen != len(targets) else ""
+    head = summary or f"changes {touched}{alone}"
     lines: list[Line] = [((head, "muted"),)]
     named = {id(target): _name(target) for target in targets[:TARGETS]}
     room = min(max(map(cells, named.values())), max(12, width // 2))
