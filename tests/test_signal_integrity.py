@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from aiohttp import web
 from redis.asyncio import Redis as Hand
@@ -16,7 +17,7 @@ from nexconsole.drill.servers import embedded_postgres
 from nexconsole.drill.shelter import free_port
 from nexconsole.errors import NotConfigured, SourceError, Unreachable
 from nexconsole.journal import Kind, journal_folder, new_incident, open_journal
-from nexconsole.model import utc_now
+from nexconsole.model import SourceHealth, utc_now
 from nexconsole.settings import Api as ApiSettings
 from nexconsole.settings import IntegrityRules, Kubernetes, Settings
 from nexconsole.settings import Postgres as PostgresSettings
@@ -412,6 +413,8 @@ HEAD = {"/api/cron/reconcile": "GET, HEAD, OPTIONS", "/api/metrics": "GET, HEAD,
 class Cluster:
     """The far side of Kubernetes: one Secret."""
 
+    health = SourceHealth(name="kubernetes")
+
     def __init__(self, entries: dict[str, str] | None) -> None:
         self._entries = entries
 
@@ -548,3 +551,15 @@ def test_findings_are_sorted_by_how_bad_they_are_and_by_kind():
     assert [finding.text for finding in value.findings] == ["3", "2", "1"]
     assert [finding.text for finding in value.of("data")] == ["3", "1"]
     assert Drift(whole=0.0, moved=0.0) == Drift(whole=0.0, moved=0.0, off=False)
+
+
+async def test_no_wallet_is_named_in_what_is_published_and_a_change_is_seen_all_the_same(database, sources_on):
+    sources = sources_on(database.url)
+    for number in range(8):
+        await wallet(database, f"wallet-of-{number}", 42, 0, BOUGHT)
+    value = await integrity.read(sources, SETTINGS, None)
+    await database.execute("UPDATE wallets SET balance = 4000 WHERE id = 'wallet-of-3'")
+    for _ in range(2):
+        value = await integrity.read(sources, SETTINGS, value)
+    assert "1 wallet changed by 3958.00 without a transaction" in value.findings[0].text
+    assert "wallet-of" not in msgspec.json.encode(value).decode()

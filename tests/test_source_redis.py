@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -95,6 +96,7 @@ async def test_values_come_with_their_ttl_and_other_types_and_absent_keys_do_not
     await redis.ping()
     assert redis.health.error is None and redis.health.latency_ms is not None
     assert (await redis.info())["redis_version"].startswith("6.2")
+    assert await redis.time() == pytest.approx(time.time(), abs=5)
 
 
 async def test_a_calm_redis_is_asked_one_command_for_many_keys(redis_server, hand, source):
@@ -184,6 +186,7 @@ async def test_a_cluster_is_read_node_by_node_and_a_plain_address_of_it_is_said(
         check(await redis.peek(KEYS))
         await redis.ping()
         assert (await redis.info())["redis_version"].startswith("6.2")
+        assert await redis.time() == pytest.approx(time.time(), abs=5)
         found, cursor = set(), None
         while True:
             part = await redis.scan("health:*", cursor=cursor)
@@ -430,6 +433,8 @@ async def test_the_rest_service_of_the_first_installs_is_read_alike(hand, source
         assert set((await redis.scan("*health:*")).keys) >= {" health:1:failures", "health:1:circuit"}
         await redis.ping()
         assert (await redis.info())["redis_version"].startswith("6.2")
+        assert await redis.time() == pytest.approx(time.time(), abs=5)
+        assert "cmdstat_mget" in await redis.info("commandstats")
         with pytest.raises(Denied, match="refused the token"):
             await source(url, token="wrong").ping()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,10 +34,9 @@ CHANGED = frozenset({"edited", "missing", "reordered", "duplicated"})
 
 @dataclass(frozen=True, kw_only=True)
 class Integrity(Value):
-    """Every look, in the order of `LOOKS`; `memory` is for the next reading."""
+    """Every look, in the order of `LOOKS`. What the next reading has to know, wallets' ids, is no part of it."""
 
     checks: tuple[Check, ...] = ()
-    memory: Memory = field(default_factory=Memory)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -54,18 +53,22 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     if not any(sources.has(name) for name in SYSTEMS):
         raise NotConfigured("postgres", f"integrity needs {', '.join(SYSTEMS[:-1])} or {SYSTEMS[-1]}: set postgres.url")
     before = previous if isinstance(previous, Integrity) else Integrity()
+    kept = sources.memory.get(SIGNAL.name)
+    memory = kept if isinstance(kept, Memory) else Memory()
     known = {check.name: check for check in before.checks}
-    groups = await asyncio.gather(*(_group(names, known, sources, settings, before.memory) for names in GROUPS))
-    memory, checks, errors = before.memory, [], []
+    groups = await asyncio.gather(*(_group(names, known, sources, settings, memory) for names in GROUPS))
+    checks: list[Check] = []
+    errors: list[SourceError | None] = []
     for names, (found, after, failed) in zip(GROUPS, groups, strict=True):
         checks += found
         errors += failed
         memory = replace(memory, **{name: getattr(after, name) for name in KEPT[names[0]]})
+    sources.memory[SIGNAL.name] = memory
     asked = [error for error in errors if error is not None]
     if asked and not any(one.at != known.get(one.name, Check(name="")).at for one in checks if one.name != "journals"):
         raise min(asked, key=lambda error: isinstance(error, NotConfigured))
     notes = [f"{several(len(asked), 'look')} can't be taken: {asked[0]}"] if asked else []
-    return Integrity(source="samples", notes=tuple(notes), checks=tuple(checks), memory=memory)
+    return Integrity(source="samples", notes=tuple(notes), checks=tuple(checks))
 
 
 async def _group(

@@ -44,6 +44,7 @@ class Sources:
 
     def __init__(self, clients: Clients, opened: dict[str, Source]) -> None:
         self.clients = clients
+        self.memory: dict[str, object] = {}  # by signal: what its next reading has to know, and nobody else
         self._opened = opened
 
     def has(self, name: str) -> bool:
