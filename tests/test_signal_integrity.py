@@ -71,7 +71,8 @@ async def test_sound_wallets_are_no_finding_in_any_era(database, sources_on, era
     ("balance", "reserved", "level", "words"),
     [
         (10, -1.5, "none", "1 wallet has a hold below zero, by 1.50 in all: released twice"),
-        (10, -101, "SEV-2", "by 101.00 in all: released twice"),
+        (10, -1000, "none", "by 1000.00 in all: released twice"),
+        (10, -1001, "SEV-3", "by 1001.00 in all: released twice"),
         (10, 12.5, "none", "1 wallet holds more than the balance, by 2.50 in all"),
         (10, 111, "SEV-2", "by 101.00 in all"),
         (-100, 0, "SEV-3", "1 wallet is overdrawn, by 100.00 in all"),
@@ -192,13 +193,13 @@ async def test_the_sums_are_served_by_the_index_in_both_eras(database):
 @pytest.mark.parametrize(("number", "level"), [(1, "none"), (100, "none"), (101, "SEV-2")])
 async def test_refunds_of_what_was_never_taken_are_counted(database, sources_on, number, level):
     await database.activation("paid", 60, "REFUNDED", paid=True)
-    await database.activation("old", 7200, "REFUNDED")
+    await database.activation("old", 1000, "REFUNDED")
     for n in range(number):
         await database.activation(f"free-{n}", 60, "REFUNDED")
     await database.execute("UPDATE activations SET refund_tx_id = 'r' || id")
     [(found_level, text)] = found(await look(ledgers.refunds, sources_on(database.url)))
     purchases = "1 purchase" if number == 1 else f"{number} purchases"
-    assert text == f"{purchases} of the last 60 min refunded though nothing was taken: {number:.2f} in all"
+    assert text == f"{purchases} of the last 15 min refunded though nothing was taken: {number:.2f} in all"
     assert found_level == level
 
 

@@ -173,7 +173,8 @@ class IntegrityRules(Table):
     """What the looks at data and security tolerate. Each look is taken once a minute, the routes every 10 min."""
 
     tolerated: float = 100.0  # money, in the wallets' currency: a smaller difference wakes nobody
-    refund_window_s: float = 3600.0  # refunds of purchases that began since then
+    tolerated_holds: float = 1000.0  # the same for holds below zero: the oldest version's reconcile releases them twice
+    refund_window_s: float = 900.0  # refunds of purchases that began since then; who cleans up goes further back
     replica_late_s: float = 60.0  # SEV-3 above it
     redis_keeps: bool = True  # Redis is meant to keep its data on disk
     redis_memory: float = 0.9  # the share of maxmemory, 0..1, from which it is nearly full

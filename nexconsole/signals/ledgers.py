@@ -117,7 +117,7 @@ def _unsound(rows: Iterable[Mapping[str, Any]], rules: IntegrityRules) -> Iterab
         )  # fmt: skip
     if below:
         yield Finding(
-            kind="data", level=_level("SEV-2", sum(below), rules, small="none"),
+            kind="data", level="SEV-3" if sum(below) > rules.tolerated_holds else "none",
             text=f"{_wallets(below, 'has', 'have')} a hold below zero, by {sum(below):.2f} in all: released twice",
             advice="the oldest versions' reconcile releases a hold twice; such a customer can spend more than he has",
         )  # fmt: skip
