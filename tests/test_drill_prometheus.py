@@ -33,7 +33,8 @@ CALLS = "nexnum_provider_api_calls_total"
 
 def texts(window_s: int) -> list[str]:
     expressions = Expressions()
-    return [getattr(expressions, name).replace("{window}", f"{window_s}s") for name in expressions.__struct_fields__]
+    given = filter(None, (getattr(expressions, name) for name in expressions.__struct_fields__))
+    return [text.replace("{window}", f"{window_s}s") for text in given]
 
 
 class Pods:

@@ -10,14 +10,12 @@ from metrics_side import MetricsSide, metrics_side
 
 from nexconsole import status
 from nexconsole.errors import NotConfigured, Unreachable
-from nexconsole.model import Reading
 from nexconsole.settings import Prometheus, Settings
 from nexconsole.signals import alerts
 from nexconsole.signals.promql import selectors, tolerant
 from nexconsole.sources import Sources
 from nexconsole.sources.prometheus import Prometheus as PrometheusSource
 
-NOW = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)
 SETTINGS = Settings()
 FAIL = 'nexnum_wallet_transactions_total{status=~"fail.*"}'
 RATE = f"sum(rate({FAIL}[5m])) / sum(rate(nexnum_wallet_transactions_total[5m])) > 0.1"
@@ -70,8 +68,7 @@ async def test_where_no_rule_judges_anything_that_none_fires_is_not_known(source
     value = await alerts.read(sources, SETTINGS, None)
     assert value.judged is False and value.firing == ()
     assert any("no rule judges anything here" in note for note in value.notes)
-    reading = Reading(signal="alerts", every=4.0, value=value, taken_at=NOW, attempted_at=NOW)
-    assert "not known: no alert rules here" in status.as_text({"alerts": reading}, SETTINGS)
+    assert status.SUMMARIES["alerts"](value) == "not known: no alert rules here"
 
 
 async def test_alerts_that_only_the_series_know_fire_although_the_route_is_there_and_empty(sources, metrics):

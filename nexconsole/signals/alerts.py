@@ -75,23 +75,16 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     """What is active now; the runbook's rules are looked at seldom, and their last judgement kept between."""
     before = previous if isinstance(previous, Alerts) else None
     prometheus = sources.prometheus
-    notes: tuple[str, ...] = ()
     active = await prometheus.alerts()
-    if active:
-        notes = active.notes
-        firing = [_alert(alert) for alert in active if alert.state == "firing"]
-        pending = sum(alert.state == "pending" for alert in active)
-    else:
-        firing, pending = [], 0
+    notes = active.notes if active is not None else ()
+    firing = [_alert(alert) for alert in active or () if alert.state == "firing"]
+    pending = sum(alert.state == "pending" for alert in active or ())
     names = frozenset(alert.labels.get("alertname", "") for alert in active or ())
     runbook, rules_at, trouble = await _runbook(prometheus, settings, before, names)
     judged, judged_at = await _judged(prometheus, active, before, runbook)
     if active is None or not judged:
         why = "has no alerts route" if active is None else "shows no alert rules"
-        notes = (
-            *(active.notes if active is not None else ()),
-            f"this server {why}: its ALERTS series are read instead",
-        )
+        notes += (f"this server {why}: its ALERTS series are read instead",)
         firing, pending = await _from_series(prometheus)
         judged = True if firing or pending else judged
         if not judged:
