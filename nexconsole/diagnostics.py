@@ -14,6 +14,7 @@ from logging.handlers import RotatingFileHandler
 from types import TracebackType
 
 from . import paths
+from .errors import SettingsError
 from .sources.text import strip_controls
 from .text.redaction import redact
 
@@ -53,7 +54,7 @@ def start(level: str) -> str | None:
         folder = paths.state_folder()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         handler = PrivateFile(folder / "nexconsole.log", maxBytes=FILE_BYTES, backupCount=FILES_KEPT)
-    except (OSError, RuntimeError) as error:  # RuntimeError where the account has no home
+    except (OSError, SettingsError) as error:
         root.addHandler(logging.NullHandler())
         return f"no diagnostics are written: {getattr(error, 'strerror', None) or error}"
     handler.setFormatter(Redacted("%(asctime)s %(levelname)s %(name)s: %(message)s"))

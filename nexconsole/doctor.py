@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 
@@ -66,7 +68,7 @@ def _log_folder() -> Check:
     except OSError:
         writable = False
     if writable:
-        return Check(area="console", what="state folder", state="ok", said=str(folder))
+        return _with_room(Check(area="console", what="state folder", state="ok", said=str(folder)), folder)
     advice = "make it writable, or set XDG_STATE_HOME to a folder that is"
     return Check(area="console", what="state folder", state="warn", said=f"{folder} can't be written", advice=advice)
 
@@ -78,8 +80,24 @@ def _journal(settings: Settings) -> Check:
     except JournalError as error:
         advice = "actions are recorded there: make it writable (a shared one: install -d -m 2770 -g GROUP FOLDER)"
         return Check(area="console", what="journal", state="fail", said=str(error), advice=advice)
-    return Check(area="console", what="journal", state="ok", said=str(folder))
+    return _with_room(Check(area="console", what="journal", state="ok", said=str(folder)), folder)
 
+
+def _with_room(check: Check, folder: Path) -> Check:
+    """The same where the disk has room for an incident; a warning, or worse, where it soon has not."""
+    found = os.statvfs(folder)
+    free, files = found.f_bavail * found.f_frsize, found.f_favail if found.f_files else ENOUGH_FILES
+    if free >= ENOUGH_BYTES and files >= ENOUGH_FILES:
+        return check
+    left = f"{free / 1e6:.0f} MB" if free < ENOUGH_BYTES else f"{files} files"
+    state = "fail" if free < LEAST_BYTES or files < LEAST_FILES else "warn"
+    said = f"{folder}: its disk has room for {left} only"
+    return replace(check, state=state, said=said, advice="make room: journals and recordings of an incident go there")
+
+
+# A journal and a recording are some 25 MB an incident at most.
+ENOUGH_BYTES, LEAST_BYTES = 200_000_000, 25_000_000
+ENOUGH_FILES, LEAST_FILES = 500, 50
 
 PRIVILEGES_SQL = """
 SELECT current_user AS role, current_database() AS database, current_setting('server_version') AS version,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
+
+from .errors import SettingsError
 
 _PACKAGE = Path(__file__).resolve().parent
 STYLES = _PACKAGE / "styles" if (_PACKAGE / "styles").is_dir() else _PACKAGE.parent / "styles"
@@ -12,7 +15,33 @@ STYLES = _PACKAGE / "styles" if (_PACKAGE / "styles").is_dir() else _PACKAGE.par
 def _xdg(variable: str, *fallback: str) -> Path:
     """The XDG folder; a relative or empty variable is to be ignored (XDG Base Directory 0.8)."""
     named = os.environ.get(variable, "")
-    return (Path(named) if os.path.isabs(named) else Path.home().joinpath(*fallback)) / "nexconsole"
+    if os.path.isabs(named):
+        return Path(named) / "nexconsole"
+    if (place := home()) is None:
+        raise SettingsError(f"this account has no home folder: set HOME, or {variable}")
+    return place.joinpath(*fallback) / "nexconsole"
+
+
+def home() -> Path | None:
+    """This account's home folder; None where it has none, as in many containers.
+
+    HOME, unless this is root with another account's: what root made there its owner could not change any more.
+    """
+    named = os.environ.get("HOME", "")
+    if os.path.isabs(named) and not (os.geteuid() == 0 and _others(named)):
+        return Path(named)
+    try:
+        known = pwd.getpwuid(os.geteuid()).pw_dir
+    except (KeyError, OverflowError):
+        return None
+    return Path(known) if os.path.isabs(known) else None
+
+
+def _others(folder: str) -> bool:
+    try:
+        return os.stat(folder).st_uid not in (0, os.geteuid())
+    except OSError:
+        return False
 
 
 def config_file() -> Path:

@@ -8,7 +8,8 @@ import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -37,6 +38,11 @@ class LikeAlertmanager:
         self.silences: dict[str, dict[str, Any]] = {}
         self.login = ""
         self.writes: list[str] = []
+        self.ahead = timedelta(0)  # of the true time
+
+    @property
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._logged_in])
@@ -54,10 +60,12 @@ class LikeAlertmanager:
             self.writes.append(f"{request.method} {request.path}")
         if self.login and request.headers.get("Authorization") != self.login:
             return web.Response(status=401, text="Unauthorized")
-        return await handler(request)
+        answer = await handler(request)
+        answer.headers["Date"] = format_datetime(self.now, usegmt=True)
+        return answer
 
     def _state(self, silence: dict[str, Any]) -> str:
-        now = datetime.now(UTC)
+        now = self.now
         if _at(silence["endsAt"]) <= now:
             return "expired"
         return "active" if _at(silence["startsAt"]) <= now else "pending"
@@ -92,7 +100,7 @@ class LikeAlertmanager:
 
     async def _post_silence(self, request: web.Request) -> web.Response:
         silence = await request.json()
-        if _at(silence["endsAt"]) <= datetime.now(UTC):
+        if _at(silence["endsAt"]) <= self.now:
             return web.json_response("end time can't be in the past", status=400)
         id = str(uuid4())
         self.silences[id] = silence
@@ -103,7 +111,7 @@ class LikeAlertmanager:
         return web.json_response(self._shown(id)) if id in self.silences else web.Response(status=404)
 
     async def _delete_silence(self, request: web.Request) -> web.Response:
-        self.silences[request.match_info["id"]]["endsAt"] = datetime.now(UTC).isoformat()
+        self.silences[request.match_info["id"]]["endsAt"] = self.now.isoformat()
         return web.Response()
 
 

@@ -257,3 +257,29 @@ async def test_the_literal_undo_ends_it(tmp_path: Path) -> None:
 def test_without_an_address_it_is_unavailable() -> None:
     settings = settings_of()
     assert "alertmanager.url" in (SILENCE.unavailable(settings, open_sources(settings)) or "")
+
+
+@pytest.mark.parametrize("hours", [3, -3])
+async def test_a_silence_begins_now_by_alertmanagers_clock_and_the_difference_is_said(like: Place, hours: int) -> None:
+    like.like.ahead = timedelta(hours=hours)
+    await fire(like.url, "HighErrorRate", "a")
+    performance = await perform(SILENCE, {"alert": "HighErrorRate", "duration": "30m"}, like.context, Desk().console)
+    assert performance.outcome and performance.outcome.state == "done", performance
+    (made,) = like.like.silences.values()
+    begins, ends = (datetime.fromisoformat(made[key].replace("Z", "+00:00")) for key in ("startsAt", "endsAt"))
+    assert abs(begins - like.like.now) < timedelta(seconds=30) and ends - begins == timedelta(minutes=30)
+    clocks = guards_of(performance.plan)["clocks"]
+    assert clocks.level == "warn" and ("ahead of" if hours > 0 else "behind") in clocks.reason
+    assert performance.verdict and performance.verdict.state == "worked"
+
+
+async def test_with_equal_clocks_nothing_is_said_of_them(like: Place) -> None:
+    plan = await SILENCE.prepare({"alert": "HighErrorRate"}, like.context)
+    assert "clocks" not in guards_of(plan)
+
+
+async def test_what_alertmanager_says_to_a_refused_silence_is_shown(like: Place) -> None:
+    plan = await SILENCE.prepare({"alert": "HighErrorRate", "duration": "30m"}, like.context)
+    like.like.ahead = timedelta(hours=2)  # between the look and the act
+    outcome = await SILENCE.execute(plan, like.context)
+    assert outcome.state == "refused" and "end time can't be in the past" in outcome.answer

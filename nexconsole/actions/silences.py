@@ -15,6 +15,7 @@ from ..model import Reading
 from ..signals.alerts import Alerts
 from ..sources.alertmanager import Alert, Alertmanager, Matcher, Silence, as_json, equal
 from ..sources.text import clean
+from ..text import units
 from . import literal
 from .action import Argument, Context, Suggestion, make_plan
 from .answers import Reply, unproven
@@ -86,9 +87,10 @@ class Silencing:
         source, matcher = _source(context), equal("alertname", name)
         met = await source.alerts(matcher)
         known = await source.silences(matcher)
-        ends = context.clock() + timedelta(seconds=lasts_s)
+        begins = source.now(context.clock())
+        ends = begins + timedelta(seconds=lasts_s)
         mark = secrets.token_hex(4)
-        body = _body(context, matcher, ends, mark)
+        body = _body(context, matcher, begins, ends, mark)
         firing = [alert for alert in met if alert.status.state != "suppressed"]
         critical = any(alert.labels.get("severity", "").lower() in CRITICAL for alert in met)
         typed = critical or lasts_s > LONG_S
@@ -104,7 +106,7 @@ class Silencing:
             effect=f"Nobody is notified of alerts with {matcher} until {_time(ends)} ({_span(lasts_s)}):"
             f" {_how_many(firing, met)}. What is wrong stays wrong",
             command=_post_command(settings, body),
-            guards=(*_guards(name, met, known, critical, lasts_s), *_elsewhere(context, name, met)),
+            guards=(*_guards(name, met, known, critical, lasts_s), *_clocks(source), *_elsewhere(context, name, met)),
             confirm=Confirm(kind="type", text=name) if typed else Confirm(kind="letter", text="s"),
             undo=Undo(action=UNSILENCE.name, arguments={"silence": mark}, command=undo),
             watch="the silence is active, and the alerts that it meets are suppressed",
@@ -259,10 +261,10 @@ def _name(arguments: Mapping[str, str]) -> str:
     return name
 
 
-def _body(context: Context, matcher: Matcher, ends: datetime, mark: str) -> Mapping[str, Any]:
+def _body(context: Context, matcher: Matcher, begins: datetime, ends: datetime, mark: str) -> Mapping[str, Any]:
     return {
         "matchers": as_json([matcher]),
-        "startsAt": _time(context.clock()),
+        "startsAt": _time(begins),
         "endsAt": _time(ends),
         "createdBy": context.operator or MARK,
         "comment": f"silenced by {context.operator or MARK} from {MARK} {mark}",
@@ -327,6 +329,13 @@ def _guards(name: str, met: tuple[Alert, ...], known: tuple[Silence, ...], criti
         reason = f"alertmanager has no alert {name} now: check the name"
         guards.append(Guard(name="fires", level="warn", reason=reason))
     return guards or [Guard(name="fires", level="ok", reason=f"{_plural(len(met), 'alert')} match")]
+
+
+def _clocks(source: Alertmanager) -> list[Guard]:
+    if not source.ahead_s:
+        return []
+    by = f"{units.duration(abs(source.ahead_s))} {'ahead of' if source.ahead_s > 0 else 'behind'}"
+    return [Guard(name="clocks", level="warn", reason=f"alertmanager's clock is {by} this machine's: its clock counts")]
 
 
 def _elsewhere(context: Context, name: str, met: tuple[Alert, ...]) -> list[Guard]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.app import App
 
+from .. import paths
 from ..errors import FileError
 from ..journal import OUTSIDE
 from ..warroom.breakglass.keeping import Keeper, keep_report, sheet_file
@@ -95,7 +95,7 @@ class Paper:
         except FileError as error:
             self._console.say(f"the report was not written: {error}", SHOWN_S)
             return
-        place = str(markdown).replace(str(Path.home()), "~", 1)
+        place = str(markdown).replace(str(paths.home()), "~", 1)
         self._console.say(f"report written: {place} and {html.suffix}", SHOWN_S)
 
     def line(self) -> None:

@@ -84,8 +84,8 @@ def load(
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     path = config or environ.get("NEXCONSOLE_CONFIG")
-    file = Path(path) if path else paths.config_file()
-    if path or file.exists():
+    file = Path(path) if path else _config_file()
+    if path or (file is not None and file.exists()):
         document = _read_toml(file)
         _run_secret_commands(document, file)
         _convert(document, lambda key: str(file))
@@ -112,11 +112,26 @@ def load(
     return Loaded(settings, origins)
 
 
+def _config_file() -> Path | None:
+    """Where the settings lie by default; None for an account without a home: then there are none."""
+    try:
+        return paths.config_file()
+    except SettingsError:
+        return None
+
+
 def named(settings: Settings) -> Settings:
     """The same settings with an operator: who sits here is the account (the one behind sudo), where nothing is said."""
-    account = os.environ.get("SUDO_USER") or getpass.getuser()
+    account = os.environ.get("SUDO_USER") or _account()
     operator = settings.operator or f"{account}@{socket.gethostname()}"
     return msgspec.structs.replace(settings, operator=operator)
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's account, which has a number and no name
+        return f"uid {os.geteuid()}"
 
 
 def powerless(settings: Settings) -> Settings:

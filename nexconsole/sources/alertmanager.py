@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .. import settings
 
 T = TypeVar("T")
+
+CLOCKS_DIFFER_S = 3.0
 
 
 class Matcher(msgspec.Struct, frozen=True, rename="camel"):
@@ -81,6 +84,7 @@ class Alertmanager(Source):
         self.settings, self.url = settings, where.url
         login = (settings.username, settings.password) if settings.username else where.login
         self.headers = headers_of("alertmanager", settings.headers, bearer=settings.bearer, login=login)
+        self.ahead_s = 0.0  # how far its clock is ahead of ours, as far as its newest answer tells
 
     async def alerts(self, matcher: Matcher) -> tuple[Alert, ...]:
         """The alerts that it meets now, silenced ones too."""
@@ -102,7 +106,22 @@ class Alertmanager(Source):
             client = open_client(self, self.url, timeout_s=limit, ca_file=self.settings.ca_file, headers=self.headers)
             async with client:
                 response = await client.get(self.url + path, params=dict(query))
+                self._compare_clocks(response.headers.get("date", ""))
                 return msgspec.json.decode(self._body(response, path), type=kind)
+
+    def now(self, ours: datetime) -> datetime:
+        """Its own time when ours is `ours`: what begins by our clock may have begun too late, or be over, by its."""
+        return ours + timedelta(seconds=self.ahead_s)
+
+    def _compare_clocks(self, date: str) -> None:
+        """The header has whole seconds, so a little less than CLOCKS_DIFFER_S is no difference."""
+        try:
+            theirs = parsedate_to_datetime(date)
+        except (TypeError, ValueError):  # none, or none that could be read
+            return
+        if theirs.tzinfo is not None:
+            ahead = (theirs - datetime.now(UTC)).total_seconds()
+            self.ahead_s = ahead if abs(ahead) >= CLOCKS_DIFFER_S else 0.0
 
     def _body(self, response: httpx.Response, path: str) -> bytes:
         at, status = f"alertmanager at {self.address}", response.status_code

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
+from .. import paths
 from ..errors import SettingsError
 from .text import clean
 
@@ -298,10 +299,7 @@ def _text_of(file: Path) -> str | None:
 
 
 def home_folder(environ: Mapping[str, str]) -> Path | None:
-    try:
-        return Path(environ["HOME"]) if environ.get("HOME") else Path.home()
-    except (RuntimeError, KeyError):  # an account without a passwd entry
-        return None
+    return Path(environ["HOME"]) if environ.get("HOME") else paths.home()
 
 
 def _account() -> str:

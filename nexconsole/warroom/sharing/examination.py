@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import getpass
 import grp
 import itertools
 import os
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...doctor import Check
 from ...journal import journal_folder
+from ...journal.accounts import own_account
 from ...journal.files import ELSEWHERE, JOURNAL, MAX_FILE, not_plain, reason
 from ...model import utc_now
 from ...settings import Settings
@@ -78,7 +78,7 @@ def _group_checks(folder: Path, found: os.stat_result) -> Iterator[Check]:
     if not found.st_mode & stat.S_ISGID:
         wrong.append(("new files don't get its group", f"chmod g+s {place}"))
     if os.geteuid() != 0 and found.st_gid not in {os.getegid(), *os.getgroups()}:
-        me = getpass.getuser()
+        me = own_account()
         wrong.append((f"{me} is no member of its group {group}", f"usermod -aG {group} {me}, and log in again"))
     for said, advice in wrong:
         yield Check(area=AREA, what="incident folder", state="fail", said=f"{folder}: {said}", advice=advice)
