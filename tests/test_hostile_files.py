@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import resource
 import socket
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from desk import settings, until
-from hostile import LINES
+from hostile import LINES, VALUES
 from hypothesis import given
 from hypothesis import settings as checked
 from hypothesis import strategies as st
@@ -45,6 +46,7 @@ from nexconsole.operations import Operations
 from nexconsole.sources import Sources
 from nexconsole.sources.clients import Clients
 from nexconsole.warroom.breakglass.keeping import kept
+from nexconsole.warroom.recordings.chunks import KEY, milliseconds, pack
 from nexconsole.warroom.recordings.playback import Recording
 from nexconsole.warroom.scoring.debriefing import entries_in
 from nexconsole.warroom.sharing.lease_files import Execution, Reserved, decoded, tokens
@@ -347,3 +349,37 @@ async def test_each_start_after_hostile_entries_works(room: Path) -> None:
     assert journal_folder(settings(room)) == room
     assert timedelta() <= one.incident.lasted
     await asyncio.sleep(0)
+
+
+RECORDED = st.fixed_dictionaries(
+    {"at": st.sampled_from(["2026-11-23T13:42:00Z", "2026-11-23T13:42:03Z", "2026-11-23T13:42:00",
+                            "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"])},
+    optional={
+        "signal": st.sampled_from(["transactions", "outbox", "teleports", ""]),
+        "every": st.sampled_from([0.0, 1e300, -5.0]),
+        "taken": st.sampled_from(["2026-11-23T13:42:00Z", "2026-11-23T13:42:00", "0001-01-01T00:00:00+14:00", None]),
+        "value": st.sampled_from([[], [{}], [{"pending": 1}], {"pending": [3]}, {"0": {"1": []}}, [[]], {}])
+        | VALUES.map(lambda value: [value]),
+        "console": st.just({"environment": "\x1b[31m", "name": "x"}),
+        "ended": st.sampled_from(["", "\x1b[31mfull"]),
+    },
+)  # fmt: skip
+
+
+@checked(max_examples=100, deadline=None)
+@given(told=st.lists(st.lists(RECORDED, max_size=4), min_size=1, max_size=4), torn=st.binary(max_size=30))
+def test_whatever_a_recording_holds_it_can_be_opened_and_gone_through(tmp_path_factory, told, torn) -> None:
+    file = tmp_path_factory.mktemp("fuzz") / f"{GOOD}.readings"
+    begin = milliseconds(datetime(2026, 11, 23, 13, 42, tzinfo=UTC))
+    with file.open("wb") as out:
+        for place, lines in enumerate(told):
+            text = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+            out.write(pack(text, begin + place * 4000, begin + place * 4000 + 4000, KEY if place % 2 == 0 else 0))
+        out.write(torn)
+    recording = Recording.open(file)
+    first, last = recording.span
+    for when in (first - timedelta(days=1), first, first + timedelta(seconds=2), last, last + timedelta(days=1), first):
+        recording.at(when)
+    list(recording.changes(first, last))
+    assert all(problem for problem in recording.problems)
+    recording.close()

@@ -23,7 +23,7 @@ def applied(old: Any, change: Any) -> Any:
     """What `difference` made the change for; `old` stays as it is. Raises ValueError where it does not fit."""
     try:
         return _applied(old, change)
-    except (LookupError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"a change that does not fit: {error}") from error
 
 

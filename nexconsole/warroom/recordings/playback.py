@@ -117,7 +117,7 @@ class Recording:
         try:
             text = unpack(self._descriptor, self.chunks[place])
             lines = tuple(_DECODER.decode(line) for line in text.splitlines())
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RecursionError) as error:
             lines = ()
             if place not in self._bad:
                 self._bad.add(place)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -41,17 +41,20 @@ ALMOST_A_MS = timedelta(microseconds=999)
 TOO_LARGE = "the reading was too large to be recorded"
 
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
 class Line(msgspec.Struct, omit_defaults=True, kw_only=True):
     """One line of a recording: a signal's reading at the time `at` (UTC), or which console records, or why it ended.
 
     `value` is the difference to the one before (differences); left out, it is the same.
     """
 
-    at: datetime
+    at: Moment
     signal: str = ""
     every: float = 0.0
-    taken: datetime | None = None
-    attempted: datetime | None = None
+    taken: Moment | None = None
+    attempted: Moment | None = None
     error: str | None = None
     absent: bool = False
     value: list[Any] | dict[str, Any] | UnsetType = UNSET
