@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import random
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from desk import desk, until
+from desk import settings as desk_settings
 from hostile import LINES, line_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from incident_story import MARIA, START, whole
 
+from nexconsole import records
 from nexconsole.actions.plan import Outcome
-from nexconsole.journal import Entry, merge, unfinished, unjudged
+from nexconsole.journal import Entry, Kind, merge, unfinished, unjudged
 from nexconsole.journal.entries import make
 from nexconsole.journal.reading import scan
 from nexconsole.operations.operation import doing
@@ -139,3 +144,49 @@ def _fields(entry: Entry) -> dict:
     import msgspec
 
     return {name: value for name, value in msgspec.json.decode(entry.line).items() if name != "id"}
+
+
+ODD: tuple[dict[str, Any], ...] = (
+    {},
+    {"plan": {"action": "alert.silence", "targets": [{"kind": "silence", "lasts_s": 1e300}, 4], "arguments": 5},
+     "outcome": {"state": "exploded", "answer": ["x"]}, "verdict": {"state": 7}, "intent": "INTENT", "until": "never",
+     "proposal": "INTENT", "needs": 3, "scenario": "1", "step": ["x"], "state": "begun", "role": "emperor",
+     "person": {"a": 1}, "level": ["SEV-1"], "title": {"[/b]": 1}, "text": "\x1b[31m[bold]\x00", "figures": [1]},
+    {"plan": {"action": "x" * 9000, "undo": {"action": "x", "arguments": 3}, "guards": [[1]]}, "until": "0001-01-01",
+     "lasts_s": 1e300, "outcome": {"state": None, "touched": {"a": 1}}, "intent": ["x"], "scenario": 4, "step": 5,
+     "figures": {"failure_rate": 1e300, "x" * 500: 1}, "subject": "x", "state": "\u202e", "text": "x" * 100_000,
+     "level": "SEV-9", "because": [[["x"]]], "since": "9999-12-31T23:59:59-14:00", "person": "x" * 900,
+     "role": "scribe"},
+)  # fmt: skip
+
+
+async def test_every_screen_shows_an_incident_of_odd_entries_and_so_does_the_next_start(tmp_path) -> None:
+    name, lines = "INC-20261123-1342", []
+    for kind in (*Kind, "teleported"):
+        for number, data in enumerate(ODD):
+            intent = lines[-1][7:39].decode() if lines else ""
+            named = {key: intent if value == "INTENT" else value for key, value in data.items()}
+            at = datetime.now(UTC) + timedelta(minutes=(-5, -600, 90)[number])
+            lines.append(entry_line(kind, named, at.isoformat(), seq=len(lines) + 1))
+    lines = [one for one in lines if b'"kind":"closed"' not in one]
+    for file in (f"{name}.jsonl", "outside-incidents.jsonl", "outside-incidents.jsonl.elsewhere"):
+        (tmp_path / file).write_bytes(b"".join(line + b"\n" for line in lines))
+    for _ in range(2):
+        async with desk(desk_settings(tmp_path), size=(160, 50)) as (app, pilot):
+            await until(lambda app=app: app.desk.operations.logbook.current == name)
+            for keys in (
+                ("J", "up", "up", "escape"),
+                ("i", "up", "escape"),
+                ("s",),
+                ("ctrl+p", "escape"),
+                ("u", "escape"),
+            ):
+                await pilot.press(*keys)
+                await pilot.pause(0.1)
+            await app.desk.operations.note("still here")
+            assert app.desk.operations.incident is not None and app.is_running
+    # The rest of the day a person reads it in a shell.
+    for words in (["show", name], ["export", name], ["verify", name]):
+        parser = argparse.ArgumentParser()
+        records.add_parser(parser.add_subparsers(), [])
+        records.run(parser.parse_args(["journal", *words]), desk_settings(tmp_path))
