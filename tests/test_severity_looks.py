@@ -78,6 +78,18 @@ def test_waiting_where_most_purchases_go_is_everybodys_trouble(attempts, level):
         assert severity.reasons[0].text.endswith(" of purchases go to onlinesim, where a turn takes 15 min")
 
 
+def test_purchases_that_none_decides_wait_for_their_turn_however_few_they_are():
+    waiting = ProviderTraffic(name="onlinesim", attempts=6, failures=0, failure_rate=None, in_flight=6, oldest_s=240.0,
+                              newest_s=2.0, silent_s=None)  # fmt: skip
+    value = replace(traffic(), attempts=6, failure_rate=None, in_flight=6, oldest_s=240.0, newest_s=2.0, silent_s=None,
+                    providers=(waiting,), overdue_after_s=30.0)  # fmt: skip
+    severity = judged(slots=sample.slots(onlinesim=900.0), transactions=value)
+    assert said(severity)[:2] == [
+        ("SEV-1", "purchasing is down: 6 purchases wait at onlinesim, none decided for 4 min"),
+        ("SEV-1", "100 % of purchases go to onlinesim, where a turn takes 15 min"),
+    ]
+
+
 def test_waiting_at_all_active_providers_is_purchasing_down():
     waits = dict.fromkeys(("5sim", "onlinesim", "sms-activate", "smsbower", "tiger-sms"), 61.0)
     first = judged(slots=sample.slots(**waits)).reasons[0]

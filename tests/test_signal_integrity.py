@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,11 +12,12 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 from aiohttp import web
+from far_side import tcp_server
 from redis.asyncio import Redis as Hand
 
 from nexconsole.drill.servers import embedded_postgres
 from nexconsole.drill.shelter import free_port
-from nexconsole.errors import NotConfigured, SourceError, Unreachable
+from nexconsole.errors import NotConfigured, SourceError, TimedOut, Unreachable
 from nexconsole.journal import Kind, journal_folder, new_incident, open_journal
 from nexconsole.model import SourceHealth, utc_now
 from nexconsole.settings import Api as ApiSettings
@@ -532,6 +534,17 @@ async def test_each_look_stands_alone_and_one_that_fails_keeps_what_it_found(dat
     again = {check.name: check for check in later.checks}["wallets"]
     assert again.findings == checks["wallets"].findings and again.at == checks["wallets"].at
     assert "wallets" in again.error
+
+
+async def test_a_database_that_hangs_is_waited_for_once_a_reading(clients, monkeypatch):
+    async with tcp_server(None) as port:
+        source = Postgres(clients, PostgresSettings(url=f"postgresql://u@127.0.0.1:{port}/x", connect_timeout_s=0.3))
+        sources = Sources(clients, {"postgres": source})
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(TimedOut):
+            await integrity.read(sources, SETTINGS, None)
+        assert asyncio.get_running_loop().time() - began < 1.2
+        await sources.close()
 
 
 async def test_where_no_system_can_be_looked_at_it_is_an_error_or_not_configured(clients, sources_on):

@@ -102,3 +102,31 @@ def test_purchases_of_which_none_is_decided_are_a_change_and_so_is_their_end():
     assert not seen.usual
     again = found(fresh(sample.calm()))["purchases"]
     assert (again.state, again.text, again.usual) == ("decided", "purchases are decided again", True)
+
+
+def test_a_long_turn_is_a_change_and_so_is_its_end():
+    def turns(known=None, **waits):
+        seen = found(fresh({"slots": sample.reading("slots", sample.slots(**waits))}), known)
+        return {name: (one.state, one.text) for name, one in seen.items()}
+
+    assert turns(smsbower=9.0) == {}
+    long = turns(smsbower=6031.0)
+    assert long == {"turns at smsbower": ("long", "purchases at smsbower wait 100 min for their turn")}
+    ended = turns({"turns at smsbower": "long"})
+    assert ended == {"turns at smsbower": ("short", "purchases at smsbower get their turn again")}
+    assert turns({"turns at smsbower": "short"}) == {}
+
+
+def test_balances_search_and_the_databases_cpu_are_changes_when_they_are_not_as_usual():
+    seen = found(fresh(sample.looks()))
+    told = {name: (one.state, one.usual) for name, one in seen.items()}
+    assert told["balance at tiger-sms"] == ("empty", False) and told["balance at 5sim"] == ("low", False)
+    assert told["balance at smsbower"] == ("enough", True) and "balance at onlinesim" not in told
+    assert seen["balance at 5sim"].text == "our balance at 5sim is below 10: 7.40"
+    assert told["search"] == ("down", False) and told["database CPU"] == ("busy", False)
+    assert told["data findings"] == ("SEV-1", False) and told["security findings"] == ("none", True)
+
+
+def test_a_redis_that_runs_anew_is_told_once_its_run_was_known():
+    seen = found(fresh(sample.calm()))["Redis' run"]
+    assert (seen.state, seen.usual, seen.brief) == ("3fa9c1d20b7e", True, True)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 EVERY_S = 60.0
 SYSTEMS = ("postgres", "redis", "api")
 MOST_JOURNALS = 3
+RUN_LENGTH = 12
+SILENT = ("unreachable", "timed out")
 LARGEST_JOURNAL = 4_000_000
 CHANGED = frozenset({"edited", "missing", "reordered", "duplicated"})
 
@@ -37,6 +39,7 @@ class Integrity(Value):
     """Every look, in the order of `LOOKS`. What the next reading has to know, wallets' ids, is no part of it."""
 
     checks: tuple[Check, ...] = ()
+    redis_run: str = ""  # the beginning of Redis' run id: another one is another process
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -68,7 +71,8 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     if asked and not any(one.at != known.get(one.name, Check(name="")).at for one in checks if one.name != "journals"):
         raise min(asked, key=lambda error: isinstance(error, NotConfigured))
     notes = [f"{several(len(asked), 'look')} can't be taken: {asked[0]}"] if asked else []
-    return Integrity(source="samples", notes=tuple(notes), checks=tuple(checks))
+    run = memory.redis.run_id[:RUN_LENGTH] if memory.redis is not None else ""
+    return Integrity(source="samples", notes=tuple(notes), checks=tuple(checks), redis_run=run)
 
 
 async def _group(
@@ -77,14 +81,18 @@ async def _group(
     """The looks at one system. A look that can't be taken keeps what it found before."""
     checks: list[Check] = []
     errors: list[SourceError | None] = []
+    silent: SourceError | None = None
     for name in names:
         now = utc_now()
         before = known.get(name, Check(name=name))
         try:
+            if silent is not None:
+                raise silent  # the same system: it is not waited for once more
             looked = await LOOKS[name](sources, settings, memory, now)
         except SourceError as error:
             checks.append(replace(before, error=str(error)))
             errors.append(error)
+            silent = error if error.kind in SILENT else None
             continue
         errors.append(None)
         if looked is None:

@@ -231,6 +231,9 @@ def _database_cpu(value: Any, known: Mapping[str, str], settings: Settings) -> F
 
 
 def _integrity(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+    if value.redis_run:
+        words = "Redis was started anew: its run id is another one"
+        yield "Redis' run", clean(value.redis_run, 40), words, {"usual": True, "brief": True}
     for kind, title in (("data", "data"), ("security", "security")):
         found = [finding for finding in value.of(kind) if finding.level != "none"]
         words = found[0].text if found else f"no finding about {title} is left"
