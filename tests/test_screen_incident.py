@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
 from nexconsole.journal import Kind, open_journal
+from nexconsole.screens.desk import LIVES_EVERY
 from nexconsole.screens.incident import IncidentScreen
 from nexconsole.screens.prompt import Prompt
 
@@ -196,3 +198,16 @@ async def test_closing_asks_for_what_still_stands(tmp_path: Path) -> None:
         await until(lambda: app.desk.operations.incident is None)
         assert last(tmp_path, Kind.CLOSED) == {"reason": "leave: piet, tomorrow"}
         await until(lambda: app.screen is app.console_screen)
+
+
+async def test_a_clock_that_is_out_is_said_once_and_shown_with_the_people(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        await app.desk.operations.open_incident("t", "")
+        now = app.desk.clock()
+        app.desk.operations.company.people.clocks.heard("laptop", now + timedelta(minutes=14), now)
+        for _ in range(LIVES_EVERY):
+            app.desk.tick()
+        await until(lambda: "laptop's clock is 14 min ahead of this host's: times are those" in text_of(app))
+        await pilot.press("i")
+        await until(lambda: isinstance(app.screen, IncidentScreen))
+        await until(lambda: "▲ laptop's clock is 14 min ahead of this host's" in text_of(app))

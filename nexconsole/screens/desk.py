@@ -82,7 +82,7 @@ class Desk:
         self.looked_at: frozenset[str] = frozenset()  # signals that the open scenario asks
         self._begun: set[str] = set()  # actions that are being prepared or asked about, and dialogs that are open
         self._asked_to_quit = 0.0
-        self._repaint = False
+        self._repaint = self._skew_said = False
         self._lost = 0  # lines of the journal that can't be read, and were said to be
         self._ticks = 0
 
@@ -121,6 +121,7 @@ class Desk:
         self._ticks += 1
         if self._ticks % LIVES_EVERY == 0:
             self.operations.look_again()
+            self._say_skew()
         self.console.in_force = tuple(one.what for one in self._in_force())
         self._find_fits()
         self.paper.tick()
@@ -137,6 +138,13 @@ class Desk:
             one for one in self.operations.logbook.in_force
             if one.kind != "provider" or one.subject.casefold() not in active
         ]  # fmt: skip
+
+    def _say_skew(self) -> None:
+        """Say once that a clock is out; the incident's screen says it as long as it is."""
+        skew = self.operations.company.skew
+        if skew and not self._skew_said:
+            self._skew_said = True
+            self.console.say(f"{plain(skew[0])}: times are those of the host that wrote them", 10.0)
 
     async def close(self, waiting: Callable[[Operation], None]) -> None:
         """What is being sent is waited for, nothing is followed any more, and the sheet's last state is kept."""
