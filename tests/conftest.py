@@ -25,7 +25,10 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings, the variables or the state folder of the account that runs it."""
     for variable in (*ENVIRONMENT, "NEXCONSOLE_CONFIG", "SSH_CONNECTION", "SSH_TTY", "PGPASSWORD", "PGUSER"):
         monkeypatch.delenv(variable, raising=False)
-    for variable, folder in (("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state")):
+    for variable in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
+        monkeypatch.delenv(variable, raising=False)
+    # ~/.kube/config is a cluster that the console would take where none is named
+    for variable, folder in (("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state"), ("HOME", "home")):
         monkeypatch.setenv(variable, str(tmp_path / folder))
 
 
