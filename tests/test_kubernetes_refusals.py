@@ -68,6 +68,13 @@ RBAC = (
         ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', AdmissionRefused, "violates PodSecurity"),
         (f'admission webhook "w" denied the request: {RBAC}', AdmissionRefused, "admission webhook"),
         ("", Denied, "this account may not get deployments.apps"),
+        (
+            'users "x" is forbidden: User "sam" cannot impersonate resource "users" in API group "" at the cluster scope',
+            *(
+                Denied,
+                "account sam may not impersonate users, as the kubeconfig's as wants it: grant impersonate users in",
+            ),
+        ),
     ],
 )
 async def test_only_a_missing_right_advises_a_grant(
@@ -78,6 +85,14 @@ async def test_only_a_missing_right_advises_a_grant(
         await source.deployment()
     assert type(caught.value) is kind
     assert ("grant" in str(caught.value)) is (kind is Denied)
+
+
+async def test_whom_the_server_does_not_know_is_told_to_log_in_and_not_to_be_granted_anything(
+    side: Side, source: Kubernetes
+) -> None:
+    side.answer = told(403, RBAC.replace("sam", "system:anonymous"))
+    with pytest.raises(Denied, match=r"takes us for nobody .403.: it got the kubeconfig's token, log in again"):
+        await source.deployment()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ..model import Value
 from ..sources import resources
 from ..sources.deployment_pods import LabelledPods, ending
 from ..sources.text import clean
+from ..text.units import several
 from . import releases
 from .pods import OtherPod, Pod, container_read, describe, describe_other
 from .readings import Signal, utc_now
@@ -123,7 +124,8 @@ def judge_rollout(deployment: resources.Deployment) -> tuple[str, str]:
     if status.updated_replicas < spec.replicas:
         return "progressing", f"{status.updated_replicas} of {spec.replicas} replicas are updated{because}"
     if status.replicas > status.updated_replicas:
-        return "progressing", f"{status.replicas - status.updated_replicas} old replicas have yet to go"
+        old = several(status.replicas - status.updated_replicas, "old replica has", "old replicas have")
+        return "progressing", f"{old} yet to go"
     if status.available_replicas < status.updated_replicas:
         known = progress is not None and progress.reason == "NewReplicaSetAvailable"
         return "complete" if known else "progressing", _counts(deployment)
@@ -138,7 +140,9 @@ def _counts(deployment: resources.Deployment) -> str:
         available = min(status.available_replicas, status.updated_replicas)
         return f"{available} of {status.updated_replicas} updated replicas are available"
     updated = f"{status.updated_replicas} of {spec.replicas} replicas are updated"
-    return f"{updated}, {status.available_replicas} are available" + (f", {old} old ones still run" if old > 0 else "")
+    return f"{updated}, {status.available_replicas} are available" + (
+        f", {several(old, 'old one still runs', 'old ones still run')}" if old > 0 else ""
+    )
 
 
 def scale(autoscaler: resources.Autoscaler) -> Autoscaler:

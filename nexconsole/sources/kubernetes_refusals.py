@@ -20,8 +20,10 @@ NAME = "kubernetes"
 HEAD = 1 << 16  # bytes of a refusal that are looked at
 # How every authorizer begins; admission, quotas and policies speak otherwise.
 BY_RIGHTS = re.compile(
-    r'User "([^"]{1,200})" cannot \w+ (?:resource|path)\b.*?(?:in the namespace "[^"]*"|at the cluster scope|$)'
+    r'User "([^"]{1,200})" cannot (\w+) (?:resource|path) "([^"]{0,200})".*?'
+    r'(?:in the namespace "[^"]*"|at the cluster scope|$)'
 )
+ANONYMOUS = "system:anonymous"
 LONGEST_PAUSE_S = 60.0
 
 
@@ -79,6 +81,14 @@ def _forbidden(said: str, asked: Asked) -> SourceError:
     right = None if said.startswith("admission webhook ") else BY_RIGHTS.search(said)
     if right is None and said:
         return AdmissionRefused(NAME, f"the cluster refuses to {asked.verb} {asked.resource}: {said}")
+    if right is not None and right[1] == ANONYMOUS:
+        return Denied(
+            NAME, f"{asked.at} takes us for nobody (403): it got {asked.login or 'no credentials'}, log in again"
+        )
+    if right is not None and right[2] == "impersonate":
+        what = f"impersonate {right[3]}"
+        said_of = f"account {right[1]} may not {what}, as the kubeconfig's as wants it"
+        return Denied(NAME, f"{said_of}: grant {what} in a ClusterRole, or take as out of the kubeconfig")
     account = f"account {right[1]}" if right else "this account"
     reason = said[right.end() :].strip(" :") if right else ""
     sentence = f"{account} may not {asked.verb} {asked.resource} in namespace {asked.namespace}"
