@@ -69,7 +69,7 @@ RBAC = (
         (f'admission webhook "w" denied the request: {RBAC}', AdmissionRefused, "admission webhook"),
         ("", Denied, "this account may not get deployments.apps"),
         (
-            'users "x" is forbidden: User "sam" cannot impersonate resource "users" in API group "" at the cluster scope',
+            'users "x" forbidden: User "sam" cannot impersonate resource "users" in API group "" at the cluster scope',
             *(
                 Denied,
                 "account sam may not impersonate users, as the kubeconfig's as wants it: grant impersonate users in",
