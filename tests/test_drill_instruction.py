@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -673,3 +674,34 @@ def test_every_new_fault_is_listed_and_names_chapters_of_the_runbook() -> None:
     for kind in KINDS.values():
         assert set(kind.scenarios) <= set(chapters), kind.name
         assert set(kind.asks) <= steps, kind.name
+
+
+async def test_the_newest_outbox_routes_answer_before_the_indexs_part_has_begun(
+    world: World, database: asyncpg.Connection
+) -> None:
+    await ask(verb="inject", fault="outbox-stopped")  # nobody else takes them
+    insert = (
+        "INSERT INTO outbox_events_v2 (id, aggregate_id, aggregate_type, event_type, payload, created_at, updated_at)"
+        " VALUES ($1, 'a', 'offer', 'offer.updated', '[1]', '2020-01-01', '2020-01-01')"
+    )
+    state = "SELECT status FROM outbox_events_v2 WHERE id = $1"
+    url, environment = world.environment()["API_URL"], world.environment()
+    async with aiohttp.ClientSession() as session:
+        await database.execute(insert, "background-1")
+        login = {"Authorization": f"Bearer {environment['CRON_SECRET']}"}
+        async with session.get(f"{url}/api/cron/worker", headers=login) as answer:
+            data = (await answer.json())["data"]
+        assert data["outbox"]["failed"] == 0 and data["searchSync"] is None
+        await until(database, "SELECT status = 'FAILED' FROM outbox_events_v2 WHERE id = 'background-1'", True)
+        await database.execute(insert, "background-2")
+        admin = {"Authorization": f"Bearer {environment['NEXNUM_ADMIN_TOKEN']}"}
+        async with session.post(f"{url}/api/admin/outbox", headers=admin, json={"action": "process"}) as answer:
+            said = await answer.json()
+        assert said["success"] is True and re.fullmatch(r"Processed [1-9]\d* events", said["message"])
+        async with session.post(f"{url}/api/admin/outbox", headers=admin, json={"action": "dance"}) as answer:
+            assert answer.status == 400
+        async with session.post(f"{url}/api/admin/outbox", json={"action": "process"}) as answer:
+            assert answer.status == 401
+    await until(database, "SELECT status = 'FAILED' FROM outbox_events_v2 WHERE id = 'background-2'", True)
+    assert await database.fetchval(state, "background-2") == "FAILED"
+    await ask(verb="clear", fault="outbox-stopped")
