@@ -394,3 +394,16 @@ async def test_how_far_back_the_lines_reach_is_known(small: SmallCluster) -> Non
     assert many.logs.reach_s(now) == pytest.approx(20, abs=2)  # of the last ten
     assert few.logs.reach_s(now) > 890
     assert many.logs.reach_s(now + timedelta(seconds=60)) == pytest.approx(80, abs=2)  # it grows while it is followed
+
+
+async def test_whoever_asks_at_the_same_time_waits_for_what_is_there_too(small: SmallCluster) -> None:
+    small.processes()[0].log.append("[DynamicProvider:smsbower] Circuit OPEN - Failing fast")
+    logs_ = small.source().logs
+    seen: list[list[str]] = []
+
+    async def ask() -> None:
+        await logs_.start(5.0)
+        seen.append(states(logs_.kubernetes))
+
+    await asyncio.gather(ask(), ask(), ask())
+    assert seen == [["open"]] * 3

@@ -15,8 +15,8 @@ from ..text.units import duration, several
 from .funnel import Funnel
 from .transactions import Transactions
 
-NEAR = 0.1  # counts that differ by no more than this share ...
-NEAR_LEAST = 3  # ... or by so many are the same: sources are not read in the same moment
+NEAR = 0.15  # counts that differ by no more than this share ...
+NEAR_LEAST = 5  # ... or by so many are the same: sources are scraped and read at different moments
 ROWS, COUNTERS, LOGS, ANSWERS = "postgres", "prometheus", "pod logs", "HTTP answers"
 
 
@@ -25,6 +25,7 @@ class Witness:
     """What one source counted in the window: decided by a provider, failed ones among them, refused before.
 
     `refused` is None where the source can't see them. `reach_s`: it tells of no more than so many seconds.
+    `missing`: what of it is not read.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Witness:
     failed: int
     refused: int | None = None
     reach_s: float | None = None
+    missing: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,15 @@ def _witnesses(readings: Mapping[str, Reading], now: datetime) -> Iterator[Witne
     if funnel.pods_followed and not funnel.catching_up:
         short = funnel.rests_on_s if funnel.rests_on_s < funnel.window_s else None
         decided = funnel.sold + funnel.failed
-        yield Witness(name=LOGS, decided=decided, failed=funnel.failed, refused=funnel.turned_away, reach_s=short)
+        unread = "" if funnel.pods_followed >= funnel.pods else f"{funnel.pods_followed} of {funnel.pods} pods followed"
+        yield Witness(
+            name=LOGS,
+            decided=decided,
+            failed=funnel.failed,
+            refused=funnel.turned_away,
+            reach_s=short,
+            missing=unread,
+        )
     if funnel.answers:
         by = {kind: sum(n for status, n in funnel.answers.items() if status[0] == kind) for kind in "245"}
         yield Witness(name=ANSWERS, decided=by["2"] + by["5"], failed=by["5"], refused=by["4"])
@@ -96,7 +106,7 @@ def _why(one: Witness, most: Witness) -> str:
         return f"counts {one.failed} failed, not {most.failed}"
     if one.name in (COUNTERS, ANSWERS):
         return "its counters are young, or miss the first of each series"
-    return "rows that were not stored" if one.name == ROWS else "some pods' logs are not followed"
+    return "rows that were not stored" if one.name == ROWS else one.missing or "lines that were not written"
 
 
 def _sentence(

@@ -60,22 +60,26 @@ class Logs:
         self._known: dict[str, PodLog] = {}
         self.rest_s = 0.0  # the least time between two wakes; a reader that needs long for a read sets it
         self._listed = asyncio.Event()
+        self._begun = False  # whoever came first has waited
         self._woken_at = 0.0
         self._later: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._bulk = asyncio.Lock()
 
     async def start(self, bound_s: float) -> None:
-        """Begin to follow; at the first time wait until what is there has been read, or until `bound_s` seconds.
+        """Begin to follow; whoever asks first waits until what is there has been read, or until `bound_s` seconds.
+
+        Several may: none of them returns before.
 
         Raises what has ended the following, which is a bug and nothing else.
         """
         self._raise_bugs()
-        if self._task is not None:
+        if self._begun:
             self.settle()
             return
         await self.kubernetes.clients.wait(self.kubernetes.module)
-        self._task = asyncio.create_task(self._run(), name="logs")
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="logs")
         try:
             async with asyncio.timeout(bound_s):
                 await self._listed.wait()
@@ -83,6 +87,7 @@ class Logs:
                     await asyncio.sleep(0.02)
         except TimeoutError:
             log.info("not all logs were read within %g s", bound_s)
+        self._begun = True
         self._raise_bugs()
 
     @property
