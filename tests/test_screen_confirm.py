@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import subprocess
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,18 @@ from test_journal_disaster import root_only, small_disk
 from textual import events
 from textual.pilot import Pilot
 
+from nexconsole.actions.plan import Confirm as Confirmation
+from nexconsole.actions.plan import Guard, Plan, Target, Undo
 from nexconsole.app import NexConsole
 from nexconsole.errors import JournalError
 from nexconsole.journal import verify
+from nexconsole.model import utc_now
 from nexconsole.screens.confirm import Confirm, TypedText, Unrecorded
 from nexconsole.screens.palette import Palette
+from nexconsole.screens.plan_lines import plan_lines
+from nexconsole.settings import Settings
 from nexconsole.sources import Sources
+from nexconsole.widgets.cells import as_text
 from nexconsole.widgets.keyguard import OPENING_S, QUIET_S, REPEAT_S, KeyGuard
 
 OTHERS = ("5sim", "tiger-sms", "sms-activate", "onlinesim")
@@ -366,3 +373,62 @@ def test_the_guard_believes_nothing_at_first_and_nothing_after_a_discarded_key_u
     assert not guard.refuses() and not guard.refuses()
     guard.startle()
     assert guard.refuses()
+
+
+def plan(**fields: Any) -> Plan:
+    given = {"action": "outbox.retry", "arguments": {"family": "number"},
+             "effect": "Makes 50 events pending again. " * 12,
+             "command": "psql -c 'UPDATE outbox_events_v2 ...'", "watch": "they go out", "deadline_s": 60.0,
+             "undo": Undo(action="outbox.fail", arguments={}, command="psql -c 'UPDATE back ...'"),
+             "targets": tuple(Target(kind="event", id=f"event-{n:02}") for n in range(50)),
+             "guards": (Guard(name="age", level="warn", reason="the readings are old, " * 40 + "that is all"),
+                        Guard(name="role", level="ok", reason="it may")),
+             "confirm": Confirmation(kind="type", text="number")}  # fmt: skip
+    now = utc_now()
+    return Plan(taken_at=now, expires_at=now + timedelta(seconds=60), **(given | fields))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
+@pytest.mark.parametrize("effect", ["Makes 50 events pending again.", "Makes 50 events pending again. " * 6])
+async def test_fifty_targets_leave_the_command_the_way_back_and_the_keys_in_sight(
+    tmp_path: Path, size: tuple[int, int], effect: str
+) -> None:
+    few = plan(effect=effect, guards=())
+    async with desk(settings(tmp_path), size=size) as (app, pilot):
+        screen = Confirm(few, None, app.settings, utc_now)
+        app.push_screen(screen)
+        await quiet()
+        await until(lambda: "^Y does it" in text_of(app))
+        for words in ("psql -c 'UPDATE outbox", "psql -c 'UPDATE back", "event-00", "event-02", "more: space shows all",
+                      "changes 50 events", 'type the family\'s name "number"', "> Cancel"):  # fmt: skip
+            assert words in text_of(app), words
+        await pilot.press("space")
+        await until(lambda: "event-09" in text_of(app) and "space shows all" not in text_of(app))
+        await pilot.press(
+            "pagedown", "pagedown", "pagedown", "pagedown", "pagedown", "pagedown", "pagedown", "pagedown"
+        )
+        await until(lambda: "psql -c 'UPDATE back" in text_of(app))
+
+
+@pytest.mark.parametrize("width", [40, 78, 96])
+def test_no_sentence_of_a_plan_is_cut(width: int) -> None:
+    long = plan()
+    text = " ".join(as_text(plan_lines(long, "it changed, " * 50 + "indeed", width)).split())
+    assert " ".join(long.effect.split()) in text and "that is all" in text and "indeed" in text
+    assert text.count("the readings are old,") == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "wanted"),
+    [
+        ("smsbower", {"arguments": {"provider": "smsbower"}}, 'the provider\'s name "smsbower"'),
+        ("number", {}, 'the family\'s name "number"'),
+        ("up to 150", {}, 'the words "up to 150"'),
+        ("restore", {}, 'the word "restore"'),
+        ("event-07", {}, 'the event\'s name "event-07"'),
+    ],
+)
+def test_what_is_to_be_typed_says_what_it_is_and_is_quoted(text: str, fields: dict[str, Any], wanted: str) -> None:
+    screen = Confirm(plan(confirm=Confirmation(kind="type", text=text), **fields), None, Settings(), utc_now)
+    assert screen.wanted == wanted
+    assert f"To confirm, type {wanted}." in " ".join(as_text(screen._how(30)).split())

@@ -16,7 +16,7 @@ from .. import paths
 from ..actions.perform import Answer
 from ..text.units import several
 from ..widgets import banner
-from ..widgets.cells import Line, cells, cut, fit, length, plain, spread, wrapped
+from ..widgets.cells import Line, cells, fit, length, plain, spread, wrapped
 from ..widgets.curtain import CURTAIN
 from ..widgets.field import Field
 from ..widgets.keyguard import PASTED, together
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 CONFIRM_KEY = "ctrl+y"
 CANCELLED = Answer(text=None)
+NOTICE_S = 6.0
 
 
 class TypedText(Field):
@@ -63,6 +64,7 @@ class Confirm(GuardedDialog[Answer]):
     AUTO_FOCUS = "#cancel"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", id="confirm.cancel", tooltip="Change nothing"),
+        Binding("space", "unfold", "All", id="confirm.unfold", tooltip="List every target, or the first ones"),
         Binding("down", "move(1)", "Down", id="confirm.down", tooltip="Scroll down", show=False),
         Binding("up", "move(-1)", "Up", id="confirm.up", tooltip="Scroll up", show=False),
         Binding("pagedown", "move(8)", "Page down", id="confirm.pagedown", tooltip="Scroll a page", show=False),
@@ -81,6 +83,7 @@ class Confirm(GuardedDialog[Answer]):
         super().__init__()
         self.plan, self.why_again, self.settings, self._clock, self._drill = plan, why_again, settings, clock, drill
         self._top = 0
+        self._whole = False  # all targets are listed
         self._notice = ""
 
     @property
@@ -93,6 +96,16 @@ class Confirm(GuardedDialog[Answer]):
         return plain(self.plan.confirm.text, 60).translate({ord("‹"): "", ord("›"): ""})
 
     @property
+    def wanted(self) -> str:
+        """What is to be typed and what it is, so that it reads like no instruction: the provider's name "smsbower"."""
+        text, quoted = self.plan.confirm.text, f'"{self.asked}"'
+        named = next((name for name, value in self.plan.arguments.items() if value == text), "")
+        kind = next((one.kind for one in self.plan.chosen if text in (one.identity.get("name"), one.id)), "")
+        if named or kind:
+            return f"the {plain((named or kind).replace('_', ' '), 30)}'s name {quoted}"
+        return f"the {'words' if ' ' in text else 'word'} {quoted}"
+
+    @property
     def copy_key(self) -> str:
         return "c" if self.plan.confirm.text != "c" else "y"
 
@@ -102,7 +115,7 @@ class Confirm(GuardedDialog[Answer]):
             yield Lines(id="below")
             with Container(id="answer"):
                 if self.typed:
-                    given = TypedText(id="typed", compact=True, placeholder=f'type "{self.asked}"')
+                    given = TypedText(id="typed", compact=True, placeholder="tab goes here")
                     given.cursor_blink = False
                     yield given
                 yield Cancel(id="cancel")
@@ -115,8 +128,10 @@ class Confirm(GuardedDialog[Answer]):
     def _settle(self) -> None:
         """As high as it needs to be, so that as much of the panes as possible stays in sight."""
         width = self.query_one("#body", Lines).size.width or 76
-        wanted = len(self.lines(width)) + 4
-        self.query_one("#plan").styles.height = max(8, min(wanted, self.app.size.height - 3))
+        keys = self._how(width)
+        self.query_one("#below").styles.height = len(keys)
+        wanted = len(self.lines(width)) + len(keys) + 3
+        self.query_one("#plan").styles.height = max(7 + len(keys), min(wanted, self.app.size.height - 3))
         self.call_after_refresh(self.paint)
 
     def on_resize(self) -> None:
@@ -152,19 +167,29 @@ class Confirm(GuardedDialog[Answer]):
     def say(self, text: str) -> None:
         self._notice = text
         self.paint()
+        self.set_timer(NOTICE_S, lambda: self._unsay(text))
+
+    def _unsay(self, text: str) -> None:
+        if self._notice == text:
+            self._notice = ""
+            self.paint()
 
     def _confirm_typed(self, event: events.Key) -> None:
         given = self.query_one(TypedText).value
         if given == self.plan.confirm.text or (CURTAIN.drawn and given == self.asked):
             self.alone(event, partial(self.dismiss, Answer(text=self.plan.confirm.text)))
         else:
-            self.say(f'that is not "{self.asked}": type it exactly, then ^Y')
+            self.say(f"that is not {self.wanted}: type it exactly, then ^Y")
 
     def action_cancel(self) -> None:
         self.dismiss(CANCELLED)
 
     def action_move(self, by: int) -> None:
         self._top += by
+        self.paint()
+
+    def action_unfold(self) -> None:
+        self._whole, self._top = not self._whole, 0
         self.paint()
 
     # --- drawing ----------------------------------------------------------------------------------------------
@@ -174,20 +199,24 @@ class Confirm(GuardedDialog[Answer]):
             return
         body = self.query_one("#body", Lines)
         width, height = body.size
-        lines = self.lines(width)
+        lines = self.lines(width, height)
         self._top = max(0, min(self._top, len(lines) - height))
         more = len(lines) - self._top - height
         body.show_lines(tuple(fit(line, width) for line in lines[self._top : self._top + height]))
-        keys = self._keys()
+        *above, keys = self._keys(width)
         hidden = f"{several(more, 'more line')} below: down " if more > 0 else ""
         if length(keys) + cells(hidden) + 1 > width:
             hidden = f"+{more}, down " if more > 0 else ""
-        self.query_one("#below", Lines).show_lines((spread(keys, ((hidden, "warn"),), width),))
+        below = self.query_one("#below", Lines)
+        below.styles.height = len(above) + 1
+        below.show_lines((*above, spread(keys, ((hidden, "warn"),), width)))
         self.query_one(Cancel).paint()
 
-    def lines(self, width: int) -> list[Line]:
-        """The whole dialog's inside, as lines of at most `width` cells."""
-        return [*self._title(width), *plan_lines(self.plan, self.why_again, width)]
+    def lines(self, width: int, height: int | None = None) -> list[Line]:
+        """The dialog's inside, as lines of at most `width` cells; with targets folded to fit into `height` lines."""
+        title = self._title(width)
+        room = max(1, height - len(title)) if height is not None else None
+        return [*title, *plan_lines(self.plan, self.why_again, width, room, self._whole)]
 
     def _title(self, width: int) -> list[Line]:
         left = (plan := self.plan).expires_at - self._clock()
@@ -203,19 +232,21 @@ class Confirm(GuardedDialog[Answer]):
             return [spread(where, age, width), ((name, "strong"),)]
         return [spread((*where, (f" {name}", "strong")), age, width)]
 
-    def _keys(self) -> Line:
+    def _keys(self, width: int) -> tuple[Line, ...]:
+        """How it is confirmed, with the keys in the last line; a notice takes their place for a moment."""
+        *above, keys = self._how(width)
         if self._notice:
-            return ((plain(self._notice), "note"),)
-        if not self.guard.listening:
-            return (("...", "muted"),)
+            return (*above, *(((line, "note"),) for line in wrapped(self._notice, width, 3)))
+        return (*above, keys if self.guard.listening else (("...", "muted"),))
+
+    def _how(self, width: int) -> tuple[Line, ...]:
         copy: Line = ((f"{self.copy_key}", "key"), (" copies the command", "muted"))
         if self.plan.blocked:
-            return (("blocked: nothing can be sent   ", "alarm"), *copy)
+            return ((("blocked: nothing can be sent   ", "alarm"), *copy),)
         if self.typed:
-            text = cut(self.asked, 40)
-            return (("tab", "key"), (", type ", "muted"), (f'"{text}"', "strong"), (", then ", "muted"), ("^Y", "key"),
-                    (" does it", "muted"))  # fmt: skip
-        return ((self.plan.confirm.text, "key"), (" does it   ", "text"), *copy)
+            said = [((line, "text"),) for line in wrapped(f"To confirm, type {self.wanted}.", width, 9)]
+            return (*said, (("tab", "key"), (" goes to the line, ", "muted"), ("^Y", "key"), (" does it", "muted")))
+        return (((self.plan.confirm.text, "key"), (" does it   ", "text"), *copy),)
 
 
 class Cancel(Lines, can_focus=True):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.css.scalar import Unit
 from textual.message import Message
 from textual.screen import Screen
 
@@ -43,6 +44,7 @@ FACES: tuple[Face, ...] = (
 )  # fmt: skip
 JUDGED = tuple(name for face in FACES for name in (face.SIGNAL, *getattr(face, "BESIDE", ())))
 NOTICE_S = 4.0
+LEAST_PANE = 4  # lines that a framed pane keeps
 LOUD = ("SEV-1", "SEV-2")
 KEYS = (
     ("^P", "commands"),
@@ -118,6 +120,7 @@ class Console(Screen[None]):
         self._frozen_at: datetime | None = None
         self._shown: tuple[dict[str, Reading], Severity | None, tuple[SourceHealth, ...]] = ({}, None, ())
         self._moods: dict[str, str] = {}
+        self._room: tuple[int, list[float]] = (0, [])  # lines of the strip, and the rows without it
         self.replay: str | None = None  # which incident, in a replay
         self.in_force: tuple[str, ...] = ()  # what was done here and still has an effect, said in calm too
         self.hint = ""  # which scenario fits, and the key that opens it
@@ -262,6 +265,24 @@ class Console(Screen[None]):
     def on_resize(self) -> None:
         self._paint_strips()
         self.call_after_refresh(self._paint_strips)
+
+    def make_room(self, lines: int) -> None:
+        """Take so many lines for the strip from the lower panes as long as they can spare any, not from the answers."""
+        styles = self.query_one("#panes").styles
+        rows = [row.value for row in styles.base.grid_rows or () if row.unit is Unit.CELLS]
+        if self._room == (lines, rows):
+            return
+        self._room = (lines, list(rows))
+        for _ in range(lines):
+            if rows and max(rows) > LEAST_PANE:
+                rows[rows.index(max(rows))] -= 1
+        least = iter(rows)
+        if not lines:
+            styles.clear_rule("grid_rows")
+        elif styles.base.grid_rows:
+            styles.grid_rows = " ".join(
+                str(int(next(least))) if row.unit is Unit.CELLS else str(row) for row in styles.base.grid_rows
+            )
 
     # --- the keys ---------------------------------------------------------------------------------------------
 

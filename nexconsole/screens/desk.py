@@ -237,6 +237,7 @@ class Desk:
             self.console.mount(bar := Lines(id="operations"), before=self.console.BOTTOM)
         bar.styles.height = len(drawn)
         bar.display = bool(drawn)
+        self.console.make_room(len(drawn))
         bar.show_lines(drawn)
 
     # --- actions ----------------------------------------------------------------------------------------------

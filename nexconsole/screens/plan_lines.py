@@ -11,32 +11,63 @@ from ..widgets.cells import Line, cells, column, cut, plain, plain_command, plai
 if TYPE_CHECKING:
     from ..actions.plan import Guard, Plan, Target
 
-WARNING = 6  # lines that a warning may take: what explains is not cut
+FOLDED = 3  # targets that are seen in any case
+SENTENCE = 2_000  # characters of an effect or a guard's reason
 TARGETS = 200  # rows that are ever drawn
 GUARDS = {"ok": ("● ok   ", "muted"), "warn": ("▲ warn ", "warn"), "block": ("■ BLOCK", "block-alarm")}
 
 
-def plan_lines(plan: Plan, why_again: str | None, width: int) -> list[Line]:
-    """Lines of at most `width` cells, the most important first. `why_again`: why it is shown once more."""
-    lines: list[Line] = []
+def plan_lines(
+    plan: Plan, why_again: str | None, width: int, height: int | None = None, whole: bool = False
+) -> list[Line]:
+    """Lines of at most `width` cells, the most important first. `why_again`: why it is shown once more.
+
+    In `height` lines the targets are folded, so that the command and the way back stay in sight, unless `whole`.
+    """
+    before: list[Line] = []
     if why_again:
-        lines += [((f" {line} ", "block-warn"),) for line in wrapped(why_again, width - 2, 4)]
-    lines += [((line, "strong"),) for line in wrapped(plan.effect, width, 6)]
-    for guard in sorted(plan.guards, key=lambda guard: ("block", "warn", "ok").index(guard.level)):
-        lines += _guard(guard, width)
-    lines += _targets(plan.targets, plan.summary, width)
-    lines += _labelled("command", plan.command, width, "text", 12)
-    lines += _labelled("undo", plan.undo.command if plan.undo else "there is none", width, "muted", 4)
+        before += [((f" {line} ", "block-warn"),) for line in _sentence(why_again, width - 2)]
+    before += [((line, "strong"),) for line in _sentence(plan.effect, width)]
+    guards = {level: [line for guard in plan.guards if guard.level == level for line in _guard(guard, width)]
+              for level in ("block", "warn", "ok")}  # fmt: skip
+    before += [*guards["block"], *guards["warn"]]
+    after = _way_there_and_back(plan, width, 12, 4)
+    targets = _targets(plan.targets, plan.summary, width)
+    if height is not None and not whole and len(before) + len(targets) + len(after) > height:
+        after = _way_there_and_back(plan, width, 4, 2)
+        targets = _folded(targets, max(FOLDED + 2, height - len(before) - len(after)))
+    watches: list[Line] = []
     if plan.watch:
-        lines += _labelled("watches", f"{plain(plan.watch)}, for up to {duration(plan.deadline_s)}", width, "muted", 3)
-    return lines
+        watched = f"{plain(plan.watch)}, for up to {duration(plan.deadline_s)}"
+        watches = _labelled("watches", watched, width, "muted", 3)
+    return [*before, *targets, *after, *watches, *guards["ok"]]
+
+
+def _sentence(text: str, width: int) -> list[str]:
+    """All of it, whatever its length: it is what the operator goes by."""
+    return wrapped(text, width, 1000, SENTENCE)
+
+
+def _way_there_and_back(plan: Plan, width: int, command: int, undo: int) -> list[Line]:
+    """The command and what takes it back, each in so many lines."""
+    back = plan.undo.command if plan.undo else "there is none"
+    return [*_labelled("command", plan.command, width, "text", command), *_labelled("undo", back, width, "muted", undo)]
+
+
+def _folded(targets: list[Line], room: int) -> list[Line]:
+    """The heading and the first targets in `room` lines, and how many more there are."""
+    if len(targets) <= room:
+        return targets
+    kept = targets[: max(FOLDED + 1, room - 1)]
+    more = len(targets) - len(kept)
+    return [*kept, (("  ... ", "warn"), (f"+{more} more: ", "warn"), ("space", "key"), (" shows all", "muted"))]
 
 
 def _guard(guard: Guard, width: int) -> list[Line]:
     mark, ink = GUARDS[guard.level]
     room = width - cells(mark) - 1
     text = "muted" if guard.level == "ok" else "text"
-    rows = wrapped(f"{guard.name}: {guard.reason}", room, 1 if guard.level == "ok" else WARNING)
+    rows = _sentence(f"{guard.name}: {guard.reason}", room)
     return [((mark if n == 0 else " " * cells(mark), ink if n == 0 else "text"), (f" {row}", text))
             for n, row in enumerate(rows)]  # fmt: skip
 
@@ -72,6 +103,7 @@ def _targets(targets: tuple[Target, ...], summary: str, width: int) -> list[Line
     alone = f"; leaves {len(targets) - chosen} alone" if chosen != len(targets) else ""
     head = summary or f"changes {touched}{alone}"
     lines: list[Line] = [((head, "muted"),)]
+    targets = tuple(sorted(targets, key=lambda target: not target.chosen))
     named = {id(target): _name(target) for target in targets[:TARGETS]}
     room = min(max(map(cells, named.values())), max(12, width // 2))
     for target in targets[:TARGETS]:

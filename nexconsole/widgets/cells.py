@@ -154,10 +154,11 @@ def dimmed(line: Line) -> Line:
     return tuple((text, "stale") for text, _ in line)
 
 
-def wrapped(text: str, width: int, rows: int) -> list[str]:
-    """A sentence broken at spaces into at most `rows` lines of at most `width` cells, cut with an ellipsis."""
+def wrapped(text: str, width: int, rows: int, limit: int = LONGEST) -> list[str]:
+    """A sentence of at most `limit` characters broken at spaces into at most `rows` lines of at most `width` cells;
+    cut with an ellipsis where it is longer."""
     lines: list[str] = []
-    rest = plain(text).split()
+    rest = plain(text, limit).split()
     while rest and len(lines) < rows:
         if len(lines) == rows - 1:
             lines.append(cut(" ".join(rest), width))
