@@ -10,7 +10,7 @@ from ..sources.text import clean
 from ..text.units import percent, several
 from .action import Context
 from .plan import Guard
-from .provider_rows import COUNT_LIMIT, Row, Table, circuit_of, unhealthy
+from .provider_rows import COUNT_LIMIT, Row, Table, api_missing, circuit_of, unhealthy
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -77,7 +77,7 @@ def live(picture: Picture) -> Guard:
     return Guard(name="live numbers", level="warn", reason=reason)
 
 
-def offers(picture: Picture) -> Guard:
+def offers(context: Context, picture: Picture) -> Guard:
     if picture.by_api:
         reason = (
             "the newest versions take its offers from the index at once, older ones leave them: buying those is 503"
@@ -89,9 +89,15 @@ def offers(picture: Picture) -> Guard:
     reason = (
         "SQL can't take its offers out of the search index: who asks for it is refused (404) for as long as it is"
         " disabled, and so is everybody who leaves the choice to NexNum (best route, 404 E_NO_ROUTE) wherever its offer"
-        f" is the cheapest{_hit(picture)}. The admin API takes them out: set api.url and api.admin_token"
+        f" is the cheapest{_hit(picture)}. The admin API takes them out: {_by_api(context)}"
     )
     return Guard(name="its offers", level="warn", reason=reason)
+
+
+def _by_api(context: Context) -> str:
+    if api_missing(context.settings, context.sources):
+        return "set api.url and api.admin_token"
+    return "it can't be used now" if context.settings.actions.provider_by != "sql" else "set actions.provider_by"
 
 
 def _hit(picture: Picture) -> str:
@@ -128,10 +134,12 @@ def disabling(context: Context, picture: Picture) -> str:
         part = f"it has {share} ({mine.attempts} of {seen.attempts}, {mine.failures} failed{waits})"
     elif seen is not None:
         part = "nobody has tried to buy lately"
+    end = "who asks for its offers fails or is refused rather than served elsewhere"
+    if picture.by_api and picture.newest:
+        end = "its offers leave the search index at once, so that customers are offered the others'"
     return (
         f"Disables {picture.row}: {part}, and {_number(picture.live)} live numbers; within "
-        f"{context.settings.actions.provider_cache_s:g} s, when the pods' caches have expired; who asks for its offers"
-        " fails or is refused rather than served elsewhere"
+        f"{context.settings.actions.provider_cache_s:g} s, when the pods' caches have expired; {end}"
     )
 
 

@@ -168,7 +168,12 @@ class Switch:
                 guards.append(await may_update(tx, "providers", (picture.table.column, "updated_at")))
         guards.append(fresh(context, "transactions"))
         if not self.active:
-            guards += [healthy(context, picture), last_healthy(context, picture), live(picture), offers(picture)]
+            guards += [
+                healthy(context, picture),
+                last_healthy(context, picture),
+                live(picture),
+                offers(context, picture),
+            ]
         elif why := unhealthy(context, picture.row.name, picture.seen):
             guards.append(Guard(name="healthy", level="warn", reason=f"{picture.row.name} looked ill: {why}"))
         return tuple(guards)

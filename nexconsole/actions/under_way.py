@@ -31,7 +31,7 @@ class UnderWay:
 
     def __str__(self) -> str:
         waits = self.wait_s is not None and self.wait_s >= TURN_S
-        ahead = f", the next turn there is {duration(self.wait_s)} ahead" if waits else ""
+        ahead = f" (the next turn there is {duration(self.wait_s)} ahead)" if waits else ""
         return f"{several(self.count, 'purchase')} under way there{ahead}"
 
 
