@@ -190,3 +190,26 @@ def test_refused_customers_that_were_counted_once_only_are_not_compared() -> Non
     assert (then.refused, now.refused) == (None, None)
     then, now = failure_rate_change.comparable(rate(10, refused=1), rate(10, refused=5))
     assert (then.refused, now.refused) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("sold", "last", "state"), [(3, False, "worked"), (0, False, None), (0, True, "unknown")], ids=str
+)
+async def test_ending_a_session_worked_where_customers_buy_again(
+    database: Any, sold: int, last: bool, state: str | None
+) -> None:
+    """Before it most purchases hung: that the session is gone is not all."""
+    gone = Verdict(state="worked", because="session 41 is gone")
+    hung = {"source": "postgres", "attempts": 200, "failures": 0, "open": 180, "seconds": 300.0}
+    await bought(database, "since", sold)
+    async with acting(settings_of(postgres={"url": database.url})) as context:
+        seen = failure_rate_change.seen_by_customers
+        verdict = await seen(gone, hung, context, 20.0, last)
+        assert (verdict.state if verdict else None) == state, verdict
+        assert await seen(gone, None, context, 20.0, last) == gone, "nobody knows how it was"
+        well = {"source": "postgres", "attempts": 200, "failures": 2, "seconds": 300.0}
+        assert await seen(gone, well, context, 20.0, last) == gone, "purchases were well before"
+    if state == "unknown":
+        assert (
+            verdict is not None and "but nobody has bought for 20 s (13 purchases expected): sold 0" in verdict.because
+        )

@@ -69,7 +69,7 @@ async def test_it_runs_by_the_only_method_that_the_route_exports(database: Any, 
         assert performance.outcome and performance.outcome.state == "done", performance
         assert "orders 3 of 3" in performance.outcome.answer
         assert performance.verdict and performance.verdict.state == "worked", performance.verdict
-        assert performance.verdict.because == "3 were stuck before, none is left"
+        assert performance.verdict.because == "3 purchases stuck before, none now"
         assert server.ran == [f"{method} {PATH}"]
         assert server.authorizations == [f"Bearer {SECRET}"]
 
@@ -190,7 +190,9 @@ async def test_without_such_money_a_letter_will_do(database: Any) -> None:
     async with on(database, {"GET": says(DONE)}) as (context, _):
         plan = await RECONCILE.prepare({}, context)
         assert (plan.confirm.kind, plan.confirm.text) == ("letter", "r")
-        assert guards_of(plan)["refunds"].level == "ok" and "1 stuck purchase orders" in plan.effect
+        assert (
+            guards_of(plan)["refunds"].level == "ok" and "1 stuck purchase (1 order and 0 activations)" in plan.effect
+        )
 
 
 async def test_one_call_creates_no_more_than_its_hundred_dearest_rows(database: Any) -> None:
@@ -291,7 +293,7 @@ async def test_what_goes_on_being_stuck_had_no_effect(database: Any, monkeypatch
     async with on(database, {"GET": says(DONE)}) as (context, _):
         performance = await perform(RECONCILE, {}, context, Desk().console)
         assert performance.verdict and performance.verdict.state == "no effect"
-        assert "2 are stuck as before" in performance.verdict.because
+        assert "1 purchase still stuck: what holds them" in performance.verdict.because
 
 
 async def test_an_unanswered_call_is_judged_by_what_is_stuck(database: Any) -> None:
@@ -381,3 +383,17 @@ async def test_a_hold_that_covers_what_is_released_is_no_warning(database: Any) 
     async with on(database, {"GET": says(DONE)}) as (context, _):
         guard = guards_of(await RECONCILE.prepare({}, context))["holds"]
         assert (guard.level, guard.reason) == ("ok", "`reserved` of 1 wallet 1 -> 0")
+
+
+async def test_a_crashed_purchase_is_one_though_it_is_an_order_and_an_activation(database: Any) -> None:
+    for number in range(3):
+        await database.order(f"key{number}", 900)
+        await database.activation(f"a{number}", 900, "RESERVED")
+        await database.execute(
+            "UPDATE activations SET idempotency_key = $1 WHERE id = $2", f"activation_key{number}", f"a{number}"
+        )
+    async with on(database, {"GET": says(DONE)}) as (context, _):
+        plan = await RECONCILE.prepare({}, context)
+        assert "frees 3 stuck purchases (3 orders and 3 activations), at most 100 of each" in plan.effect
+        assert guards_of(plan)["stuck"].reason == "3 purchases stuck" and plan.details["stuck"] == 3
+        assert plan.summary == "changes 6 rows, credits 3 never paid for (3)"

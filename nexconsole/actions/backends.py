@@ -5,6 +5,7 @@ A pid is given again to another session as soon as it is free, so the start stan
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,7 @@ from ..errors import ActionError, SourceError
 from ..model import Reading
 from ..signals.database import Database
 from ..sources.text import clean
-from . import literal
+from . import failure_rate_change, literal
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import change_rows
 from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
@@ -124,12 +125,14 @@ class Signal:
             guards=self._guards(context, row),
             confirm=Confirm(kind="letter", text=self.letter),
             undo=None,
-            watch=f"session {pid} {'is gone' if self.ends_session else 'has ended its query'}, and blocks nobody",
+            watch=f"session {pid} {'is gone' if self.ends_session else 'has ended its query'}, blocks nobody, and"
+            " customers buy again where they could not",
             deadline_s=min(DEADLINE_S, context.settings.actions.verify_s),
             details={
                 "query_start": None if row["query_start"] is None else row["query_start"].isoformat(),
                 "blocks": row["blocks"],
                 "state": row["state"],
+                "before": await failure_rate_change.before(context),
             },
         )
 
@@ -201,8 +204,17 @@ class Signal:
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         target, before = plan.targets[0], int(plan.details["blocks"])  # type: ignore[call-overload]
+        loop = asyncio.get_running_loop()
+        began = loop.time()
 
         async def look(last: bool) -> Verdict | None:
+            verdict = await session(last)
+            if verdict is None or verdict.state != "worked":
+                return verdict
+            then, waited = plan.details["before"], loop.time() - began
+            return await failure_rate_change.seen_by_customers(verdict, then, context, waited, last)
+
+        async def session(last: bool) -> Verdict | None:
             async with context.sources.postgres.read("the session query") as tx:
                 rows = await tx.fetch(SESSION_SQL, int(target.id))
                 waiting = (await tx.row(WAITING_SQL))["waiting"]

@@ -173,6 +173,27 @@ def judge(then: Rate, now: Rate, context: Context, waited_s: float, last: bool) 
     return Verdict(state="unknown", because=f"{said}: too early to tell")
 
 
+async def seen_by_customers(
+    verdict: Verdict, before: object, context: Context, waited_s: float, last: bool
+) -> Verdict | None:
+    """A verdict that something worked, held against the customers: where purchases hung or failed `before`, it has
+    when somebody buys again. None while nobody does and there is time to wait."""
+    then, now = restored(before), None
+    if then is None or (calm(then, context) and then.open <= then.decided):
+        return verdict
+    with contextlib.suppress(SourceError):
+        now = await measure(context, waited_s, then.source)
+    if now is None:
+        return verdict
+    if now.sold or (last and expected(then, waited_s) < DUE):
+        return Verdict(state=verdict.state, because=f"{verdict.because}; since: {now.customers}")
+    if not last:
+        return None
+    due = f"{expected(then, waited_s):.0f} purchases expected"
+    because = f"{verdict.because}, but nobody has bought for {duration(waited_s)} ({due}): {now.customers}"
+    return Verdict(state="unknown", because=because)
+
+
 def calm(then: Rate, context: Context) -> bool:
     """Whether purchases were not what was wrong."""
     return then.decided < context.settings.transactions.few or then.share < context.settings.severity.high_rate

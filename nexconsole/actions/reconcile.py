@@ -100,7 +100,7 @@ class Reconcile:
             guards=tuple(guards),
             confirm=_confirm(bound),
             undo=None,
-            watch="fewer orders and activations are stuck than before",
+            watch="fewer purchases are stuck than before",
             deadline_s=context.settings.actions.verify_s,
             details={
                 "path": route.path,
@@ -188,14 +188,15 @@ async def _credited(plan: Plan, context: Context) -> str:
 
 def _verdict(before: int, now: int, capped: bool, last: bool) -> Verdict | None:
     if now < before:
-        left = "none is left" if not now else f"{now} still are: a call takes {PER_CALL} of each"
-        return Verdict(state="worked", because=f"{before} were stuck before, {left}")
+        left = "none now" if not now else f"{now} now: a call takes {PER_CALL} of each kind of row"
+        return Verdict(state="worked", because=f"{several(before, 'purchase')} stuck before, {left}")
     if not last:
         return None
     if capped:
-        return Verdict(state="unknown", because=f"{now} or more are stuck, before and after: too many to count")
-    more = f", {now - before} more than before" if now > before else " as before"
-    return Verdict(state="no effect", because=f"{now} are stuck{more}: what holds them is still there")
+        return Verdict(state="unknown", because=f"{now} or more purchases stuck, before and after: too many to count")
+    more = f", {now - before} more than before" if now > before else ""
+    because = f"{several(now, 'purchase')} still stuck{more}: what holds them is still there"
+    return Verdict(state="no effect", because=because)
 
 
 async def _stuck(context: Context) -> Reservations | SourceError:
@@ -206,7 +207,8 @@ async def _stuck(context: Context) -> Reservations | SourceError:
 
 
 def _count(value: Reservations) -> int:
-    return sum(value.by_table[name].stuck for name in PILES if name in value.by_table)
+    """Stuck purchases: each is an order and an activation, and counts once."""
+    return value.stuck
 
 
 async def _more_than_confirmed(plan: Plan, context: Context) -> str | None:
@@ -264,7 +266,8 @@ def _effect(
     what = "what is stuck (how much can't be read)"
     if isinstance(stuck, Reservations):
         orders, activations = (stuck.by_table[name].stuck if name in stuck.by_table else 0 for name in PILES)
-        what = f"{orders} stuck purchase orders and {activations} stuck activations"
+        rows = f"{several(orders, 'order')} and {several(activations, 'activation')}"
+        what = f"{several(stuck.stuck, 'stuck purchase')} ({rows})"
     credit = "credits every failed activation, also those never paid: how many can't be read"
     if isinstance(refunds, Refunds):
         credit = "has no money to create: no failed or stuck activation is unpaid and unrefunded"
@@ -304,7 +307,7 @@ def _stuck_guard(stuck: Reservations | SourceError) -> Guard:
     count = _count(stuck)
     if not count:
         return Guard(name=name, level="warn", reason="nothing is stuck: there is nothing to free")
-    return Guard(name=name, level="ok", reason=f"{count} are stuck")
+    return Guard(name=name, level="ok", reason=f"{several(count, 'purchase')} stuck")
 
 
 def _told(document: object) -> str:
