@@ -183,6 +183,8 @@ SECRET = "s3cr3t-t0ken"
         ({"users": [{"name": "maria", "user": {"client-key-data": SECRET}}]}, "needs its client-key"),
         ({"users": [{"name": "maria", "user": {"as-groups": ["g"]}}]}, "without as"),
         ({"users": [{"name": "maria", "user": {"as": "a\r\nX: y"}}]}, "must be printable"),
+        ({"users": [{"name": "maria", "user": {"exec": {"env": [{"value": SECRET}]}}}]}, "without a usable name"),
+        ({"users": [{"name": "maria", "user": {"exec": {"env": [{"name": "A=B"}]}}}]}, "exec.env: holds a variable"),
         ({"users": [{"name": "x"}, {"name": "x"}]}, "users: there are two of the name x"),
     ],
 )
@@ -233,6 +235,46 @@ def test_secrets_are_in_no_repr(tmp_path: Path) -> None:
     for user in ({"token": SECRET}, {"username": "u", "password": SECRET}, {"exec": plugin}):
         found = access(chosen(kubeconfig(tmp_path, "https://h", user, f"{len(user)}{next(iter(user))}")))
         assert SECRET not in repr(found) + str(found) + found.login.kind
+
+
+@pytest.mark.parametrize(
+    ("user", "kind"),
+    [
+        ({"token": "t"}, "the kubeconfig's token"),
+        ({"tokenFile": "/t", "token": "t"}, "the token in /t"),
+        ({"username": "maria", "password": "p"}, "the password of maria"),
+        ({"client-certificate": "/c", "client-key": "/k"}, "the kubeconfig's client certificate"),
+        ({"client-certificate-data": "x", "client-key-data": "x"}, "the kubeconfig's client certificate"),
+        ({"exec": {"command": "/usr/bin/aws"}}, "what the credential plugin aws gave"),
+        ({}, "a kubeconfig without credentials"),
+    ],
+)
+def test_what_is_to_be_renewed_is_named(user: dict, kind: str, tmp_path: Path) -> None:
+    assert access(chosen(kubeconfig(tmp_path, "https://h", user))).login.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("context", "place"),
+    [
+        ("prod", "prod/nexnum"),
+        ("arn:aws:eks:eu-central-1:1234:cluster/prod", "prod/nexnum"),
+        ("g" * 60, "g" * 39 + "…/nexnum"),
+    ],
+)
+def test_a_header_has_room_for_the_place(context: str, place: str, tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, "https://h", {"token": "t"})
+    document = json.loads(path.read_text())
+    document["contexts"][0]["name"] = document["current-context"] = context
+    assert access(chosen(written(tmp_path / "long", document))).place == place
+
+
+def test_what_is_written_twice_by_an_alias_counts_twice_and_null_is_absent(tmp_path: Path) -> None:
+    text = (
+        "current-context: a\nusers: null\nclusters: [{name: c, cluster: &c {server: 'https://h', proxy-url: null}},"
+        " {name: d, cluster: *c}]\ncontexts: [{name: a, context: {cluster: d, user: null, namespace: null}}]\n"
+    )
+    found = access(chosen(written(tmp_path / "alias", text)))
+    assert (found.server, found.namespace, found.account, found.proxy) == ("https://h", "default", "nobody", "")
 
 
 # --- nobody has named a cluster: as kubectl

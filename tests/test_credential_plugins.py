@@ -18,7 +18,7 @@ from nexconsole.errors import Denied, SourceError, TimedOut
 from nexconsole.settings import Kubernetes as KubernetesSettings
 from nexconsole.sources import kubernetes_login
 from nexconsole.sources.clients import Clients
-from nexconsole.sources.credential_plugins import plugin_name
+from nexconsole.sources.credential_plugins import environment, plugin_name
 from nexconsole.sources.kubeconfig import Exec
 from nexconsole.sources.kubernetes import Kubernetes
 
@@ -96,6 +96,8 @@ async def test_a_plugin_beside_the_kubeconfig_is_run_once_and_shared_with_the_ac
     bench.script(prints(token=TOKEN))
     source = bench.source(bench.config())
     await asyncio.gather(source.deployment(), source.whoami(), source.deployment())
+    info = json.loads(environment(source.access, {})["KUBERNETES_EXEC_INFO"])  # type: ignore[arg-type]
+    assert info["spec"] == {"interactive": False}, "who does not ask for the cluster is not told of it"
     twin = source.twin(5.0)
     await twin.deployment()
     await twin.close()
@@ -109,6 +111,7 @@ async def test_a_plugin_has_no_terminal_of_ours_and_none_of_our_secrets(
     for name in ("DATABASE_URL", "CRON_SECRET", "NEXNUM_ADMIN_TOKEN", "NEXCONSOLE_CONFIG", "PGPASSWORD"):
         monkeypatch.setenv(name, "ours")
     monkeypatch.setenv("AWS_PROFILE", "prod")
+    monkeypatch.setenv("KUBECONFIG", "/its/own")
     # what it reads, its session, its environment
     look = (
         'read line; echo "read:$line" > $d/seen; ps -o sid= -p $$ >> $d/seen; env > $d/env; exec 3</dev/tty && echo tty'
@@ -121,7 +124,7 @@ async def test_a_plugin_has_no_terminal_of_ours_and_none_of_our_secrets(
     read, session = (bench.folder / "seen").read_text().splitlines()
     assert read == "read:" and int(session) != os.getsid(0)
     env = dict(line.partition("=")[::2] for line in (bench.folder / "env").read_text().splitlines() if "=" in line)
-    assert env["AWS_PROFILE"] == "prod" and env["MODE"] == "x"
+    assert env["AWS_PROFILE"] == "prod" and env["MODE"] == "x" and env["KUBECONFIG"] == "/its/own"
     assert "ours" not in env.values()
     info = json.loads(env["KUBERNETES_EXEC_INFO"])
     assert (info["apiVersion"], info["kind"], info["spec"]["interactive"]) == (V1, "ExecCredential", False)
@@ -155,8 +158,11 @@ async def test_a_plugin_that_hangs_is_ended_with_everything_that_it_started(benc
     assert time.monotonic() - began < 3
     child = int((bench.folder / "child").read_text())
     await gone(child)
-    with pytest.raises(Denied, match="gave no answer"):  # it is not run again at once
+    (bench.folder / "child").unlink()
+    with pytest.raises(Denied, match="gave no answer") as caught:
         await source.deployment()
+    assert not (bench.folder / "child").exists(), "it is not run again at once"
+    assert caught.value.source == "kubernetes"
 
 
 async def test_what_a_plugin_leaves_behind_with_its_pipes_open_is_not_waited_for(bench: Bench) -> None:

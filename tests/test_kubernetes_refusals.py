@@ -13,7 +13,7 @@ from kubectl_side import Side, api_side, kubeconfig
 
 from nexconsole.actions.cluster import Cluster, Rule, Write
 from nexconsole.actions.plan import Outcome
-from nexconsole.errors import AdmissionRefused, Busy, Denied, SourceError
+from nexconsole.errors import AdmissionRefused, BadAnswer, Busy, Denied, Missing, SourceError, Unreachable
 from nexconsole.settings import Kubernetes as KubernetesSettings
 from nexconsole.sources.clients import Clients
 from nexconsole.sources.kubernetes import Kubernetes
@@ -85,6 +85,36 @@ async def test_only_a_missing_right_advises_a_grant(
         await source.deployment()
     assert type(caught.value) is kind
     assert ("grant" in str(caught.value)) is (kind is Denied)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_a_server_that_can_t_answer_now_is_unreachable(side: Side, source: Kubernetes, status: int) -> None:
+    side.answer = told(status, "etcd is being compacted")
+    with pytest.raises(Unreachable, match=rf"can't answer now \({status}\): etcd is being compacted") as caught:
+        await source.deployment()
+    assert caught.value.source == "kubernetes"
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "words"),
+    [
+        (
+            'deployments.apps "nexnum-app" not found',
+            Missing,
+            "nexnum: set kubernetes.deployment or kubernetes.namespace$",
+        ),
+        ("the server could not find the requested resource", BadAnswer, "does not know deployments.apps .404."),
+    ],
+)
+async def test_what_is_not_there_is_told_with_the_setting_that_names_it(
+    side: Side, source: Kubernetes, message: str, kind: type[SourceError], words: str
+) -> None:
+    side.answer = told(404, message)
+    with pytest.raises(kind, match=words):
+        await source.deployment()
+    with pytest.raises(SourceError) as caught:
+        await source.entry("nexnum-secrets", "DATABASE_URL")
+    assert "set kubernetes" not in str(caught.value)
 
 
 async def test_whom_the_server_does_not_know_is_told_to_log_in_and_not_to_be_granted_anything(
