@@ -10,7 +10,8 @@ from acting import IDS, Desk, acting, add_provider, lacking, reading, settings_o
 from sample_readings import slots
 
 from nexconsole.actions.perform import perform
-from nexconsole.actions.slots import RESTORE, Clear, _judged, key_of
+from nexconsole.actions.slot_undo import RESTORE, key_of
+from nexconsole.actions.slots import Clear, _judged
 from nexconsole.drill.market.slots import slot_key
 from nexconsole.errors import ActionError
 from nexconsole.settings import Settings

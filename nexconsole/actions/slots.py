@@ -1,4 +1,6 @@
-"""slots.clear: a provider's queue of slots emptied, so that new purchases there are sent at once. (facts 10.5)
+"""slots.clear: a provider's queue of slots is emptied, so that new purchases there go out at once. (facts 10.5)
+
+slot_undo.py undoes it.
 
 The key holds the time of the next free slot. It grows with every purchase and every poll of a live number, so what is
 compared before it is deleted is that it lies no nearer than what was shown; who has cleared it meanwhile is not undone.
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ActionError, SourceError
 from ..model import Reading
 from ..signals import traffic
-from ..signals.slots import KEY, Slots
+from ..signals.slots import Slots
 from ..sources.text import clean
 from ..text.units import duration
 from . import literal
@@ -24,6 +26,7 @@ from .lock_keys import now_ms
 from .locks import may_delete
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
 from .provider_rows import Row, find, live_numbers, read_table, value_of
+from .slot_undo import GRACE_MS, RESTORE, RESTORE_SCRIPT, SHORTEST_MS, key_of, lost
 from .watch import watch
 
 if TYPE_CHECKING:
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from ..sources import Sources
 
 SHORT_S = 3.0  # turns are 2 s apart: who waits for less waits for nobody
-GRACE_MS, SHORTEST_MS = 10_000, 60_000  # how NexNum sets the TTL: the wait and 10 s, 60 s at least
 ENOUGH = 3  # purchases decided at the provider that tell something
 MANY_LIVE = 200  # live numbers whose polling alone may fill the queue again
 AGAIN = 0.5  # of the wait that was cleared: then the queue is as good as back
@@ -44,11 +46,6 @@ CLEAR_SCRIPT = (
     f"if (tonumber(v) or 0) < tonumber(ARGV[1]) then return {{{NEARER}, v}} end "
     "redis.call('UNLINK', KEYS[1]) return {0, v}"
 )
-# Puts the next free slot back to a time, unless it lies further ahead by now.
-RESTORE_SCRIPT = (
-    "local v = tonumber(redis.call('GET', KEYS[1]) or '0') or 0 if v >= tonumber(ARGV[1]) then return 0 end "
-    "redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1"
-)
 SINCE_SQL = f"""
 SELECT count(*) AS attempts, count(*) FILTER (WHERE captured_tx_id IS NOT NULL) AS sold,
        count(*) FILTER (WHERE {traffic.FAILED}) AS failed
@@ -59,10 +56,6 @@ WAITING_SQL = """
 SELECT count(*) AS n FROM activations
 WHERE state::text = 'RESERVED' AND lower(provider_id) = lower($1) AND created_at >= now() - interval '2 hours'
 """
-
-
-def key_of(provider_id: str) -> str:
-    return KEY.format(provider_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +161,7 @@ class Clear:
                 sent = True
                 [answer] = await client.keyed([("EVAL", CLEAR_SCRIPT, "1", target.id, shown)])
         except Exception as error:
-            return _lost(redis_error(context, error), sent)
+            return lost(redis_error(context, error), sent)
         if isinstance(answer, Exception):
             return Outcome(state="refused", answer=str(redis_error(context, answer)))
         state, value = int(answer[0]), clean(answer[1], 40)
@@ -192,80 +185,6 @@ class Clear:
             return _judged(provider, cleared_s, wait_s, await _since(context, provider, elapsed + 1), last)
 
         return await watch(plan.deadline_s, check, LOOK_EVERY_S)
-
-
-class Restore:
-    """The undo: the next free slot is where it was, unless it lies further ahead by now."""
-
-    name = "slots.restore"
-    title = "Put a provider's queue of slots back"
-    synonyms = ("undo clear slots",)
-    arguments = (
-        Argument(name="provider", kind="provider", help="the provider's name, display name or id"),
-        Argument(name="until", kind="text", help="the time of the next free slot, in milliseconds since 1970"),
-    )
-
-    unavailable = Clear.unavailable
-
-    def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
-        return ()
-
-    async def permitted(self, context: Context) -> Guard:
-        reason = "SET is not tried beforehand: it would write. Its refusal would change nothing"
-        return Guard(name="may write", level="ok", reason=reason)
-
-    async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
-        row, until = find(await read_table(context), arguments.get("provider", "")), arguments.get("until", "").strip()
-        if not until.isdigit() or len(until) > 16:
-            raise ActionError(f"until is a time in milliseconds since 1970, not {clean(until, 40) or 'nothing'}")
-        try:
-            async with redis_client(context) as client:
-                left_ms = int(until) - await now_ms(client, context)
-        except Exception as error:
-            raise redis_error(context, error) from error
-        if left_ms <= 0:
-            raise ActionError(f"the slot that was next at {row} is past by now: there is nothing to put back")
-        ttl = str(max(left_ms + GRACE_MS, SHORTEST_MS))
-        shown = {"slot_ms": int(until), "wait_s": round(left_ms / 1000, 1)}
-        return make_plan(
-            context,
-            action=self.name,
-            arguments=dict(arguments),
-            targets=(Target(kind="key", id=key_of(row.id), identity={"provider": row.name}, shown=shown),),
-            effect=f"Puts the queue of {row} back: its next slot is {duration(left_ms / 1000)} away, and every purchase"
-            " there waits for so long",
-            command=literal.redis_cli(context.settings, "EVAL", RESTORE_SCRIPT, "1", key_of(row.id), until, ttl),
-            confirm=Confirm(kind="type", text="restore"),
-            watch="the key holds a time that is no nearer",
-            deadline_s=min(4.0, context.settings.actions.verify_s),
-        )
-
-    async def execute(self, plan: Plan, context: Context) -> Outcome:
-        [target] = plan.chosen
-        until, sent = int(str(target.shown["slot_ms"])), False
-        try:
-            async with redis_client(context) as client:
-                ttl = max(until - await now_ms(client, context) + GRACE_MS, SHORTEST_MS)
-                sent = True
-                [answer] = await client.keyed([("EVAL", RESTORE_SCRIPT, "1", target.id, str(until), str(ttl))])
-        except Exception as error:
-            return _lost(redis_error(context, error), sent)
-        if isinstance(answer, Exception):
-            return Outcome(state="refused", answer=str(redis_error(context, answer)))
-        if not int(answer):
-            return Outcome(state="refused", answer="the queue is longer than that by now: nothing was changed")
-        return Outcome(state="done", answer="the queue is back", touched=(target,))
-
-    async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
-        [target] = plan.chosen
-
-        async def check(last: bool) -> Verdict | None:
-            [(value, _)] = await context.sources.redis.peek([target.id])
-            if value is not None and str(value).isdigit() and int(value) >= int(str(target.shown["slot_ms"])):
-                return Verdict(state="worked", because="the next slot is where it was, or further ahead")
-            return Verdict(state="no effect", because="the key holds a nearer time, or none") if last else None
-
-        return await watch(plan.deadline_s, check, 0.5)
 
 
 def _target(row: Row, queue: Queue) -> Target:
@@ -307,12 +226,6 @@ async def _refills(context: Context, row: Row) -> Guard:
     return Guard(name=name, level="warn", reason=reason)
 
 
-def _lost(error: SourceError, sent: bool) -> Outcome:
-    if not sent:
-        return Outcome(state="failed", answer=f"{error}: nothing was sent")
-    return Outcome(state="unknown", answer=f"{error}: it may have been done or not")
-
-
 async def _since(context: Context, provider: str, seconds: float) -> Mapping[str, int]:
     """The purchases that began there since, and what became of them. Raises SourceError."""
     states = await traffic.every_state(context.sources)
@@ -340,5 +253,4 @@ def _judged(provider: str, cleared_s: float, wait_s: float, since: Mapping[str, 
     return Verdict(state="unknown", because=said)
 
 
-RESTORE = Restore()
 ACTIONS = (Clear(), RESTORE)

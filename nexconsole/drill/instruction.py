@@ -13,11 +13,12 @@ import msgspec
 import redis.asyncio as redis_client
 
 from ..errors import DrillError
-from .effects import NOT_NOW, CutOff, Down, Effect, Emptied, Full, Leak, Odd, RollOut, Stall, SwitchedOff
+from .effects import NOT_NOW, Down, Effect, Odd, RollOut, Stall
 from .faults import KINDS, Cause, Fault, injected, kind_named
 from .market.clock import Job
 from .market.market import Market
 from .market.tempo import FASTEST, SLOWEST
+from .market_effects import CutOff, Emptied, Full, Leak, SwitchedOff
 from .scenarios import (
     CutOffPod,
     DisabledBySql,
