@@ -22,7 +22,8 @@ MOST_PROVIDERS = 5_000
 
 @dataclass(frozen=True, kw_only=True)
 class Balance:
-    """Our balance at one provider when NexNum last asked for it, `age_s` seconds ago; `old`: that is too long ago.
+    """Our balance at one provider when NexNum last asked for it, `age_s` seconds ago in whole minutes; `old`: that is
+    too long ago.
 
     state: "empty" buys nothing, "low" is below the provider's own `alert`; "unknown" was never asked for.
     """
@@ -67,7 +68,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
 
 def _balance(row: Mapping[str, Any], rules: BalanceRules, now: datetime) -> Balance:
     at = None if row["synced"] is None else datetime.fromtimestamp(row["synced"], UTC)
-    age = None if at is None else max(0.0, (now - at).total_seconds())
+    age = None if at is None else max(0.0, (now - at).total_seconds()) // 60 * 60  # it need not change each time
     balance, alert = row["balance"], row["alert"]
     state: State = "enough"
     if balance is None or at is None:
