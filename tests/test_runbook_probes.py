@@ -383,6 +383,18 @@ def test_a_provider_is_found_by_name_display_name_and_id(name):
     assert asked("providers.healthy", circuits=shown, transactions=by_display).text.endswith(": 5sim")
 
 
+def test_who_makes_purchases_wait_or_has_none_of_our_money_takes_nobodys_traffic():
+    def well(**values):
+        return asked("providers.healthy", **({"slots": sample.slots(), "balances": sample.balances()} | values)).value
+
+    assert well() == 1.0
+    assert well(slots=sample.slots(**{"5sim": 60.0})) == 0.0
+    assert well(slots=sample.slots(**{"5sim": 59.0})) == 1.0
+    assert well(balances=sample.balances(sample.balance("5sim", "empty", 0.0))) == 0.0
+    assert well(balances=sample.balances(sample.balance("5sim", "low", 3.0))) == 1.0
+    assert well(slots=None, balances=None) == 1.0
+
+
 def test_turns_money_and_pages_that_nobody_knows_are_not_known_and_none_is_zero():
     assert asked("slots.worst", slots=sample.slots()).value == 0.0
     assert asked("slots.worst", slots=sample.slots()).gives == {}

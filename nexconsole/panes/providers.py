@@ -22,6 +22,7 @@ SLOTS, SEARCH, PAGES = "slots", "search", "status_pages"
 BESIDE = (SLOTS, SEARCH)
 EVIDENCE = (PAGES,)  # drawn here, and judged by nobody
 GAP: Run = ("  ", "muted")
+NARROW = 50  # cells below which a wait is said in fewer words
 ROOM = 3  # lines of a small pane from which what is calm has a line
 WORDS = {"empty": "USED UP", "low": "low", "unknown": "not known", "enough": ""}
 
@@ -86,7 +87,7 @@ def _words(value: Balances, space: Space) -> list[Run]:
     if unknown := value.of("unknown"):
         words.append((f"{len(unknown)} not known", "doubt"))
     if not words:
-        words.append((f"balances: enough at {several(len(value.of('enough')), 'active provider')}", "muted"))
+        words += [("balances are enough", "muted"), (f"at {several(len(value.of('enough')), 'provider')}", "muted")]
     return words
 
 
@@ -104,8 +105,8 @@ def _slots(reading: Reading, state: State, space: Space) -> Line:
     if value.worst is None:
         return phrases([*late, ("turns: nobody waits", "muted")], space.width, GAP)
     waits = value.longer(0)
-    words: list[Run] = [(f"▲ a purchase at {plain(waits[0].name, 40)} waits {duration(waits[0].wait_s)}",
-                         _ink(space, SLOTS))]  # fmt: skip
+    who = "a purchase at " if space.width >= NARROW else ""
+    words: list[Run] = [(f"▲ {who}{plain(waits[0].name, 40)} waits {duration(waits[0].wait_s)}", _ink(space, SLOTS))]
     words += [(f"{plain(wait.name, 30)} {duration(wait.wait_s)}", "text") for wait in waits[1:4]]
     if len(waits) > 4:
         words.append((f"and {len(waits) - 4} more", "muted"))

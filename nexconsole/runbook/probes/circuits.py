@@ -95,7 +95,7 @@ def _usable(view: View) -> Found:
 
 
 def _healthy(view: View) -> Found:
-    """Active, closed, and not failing its purchases."""
+    """Active, closed, not failing its purchases, and neither stalled nor without our money."""
     value: Circuits = view.value
     transactions = view.other("transactions")
     if not value.providers or transactions is None:
@@ -106,10 +106,19 @@ def _healthy(view: View) -> Found:
         for p in transactions.providers
         if p.decided >= rules.provider_few and (p.failure_rate or 0) >= rules.provider_failing
     }
-    well = [p.name for p in _watched(value) if p.state == "closed" and not failing & _names(p)]
+    ill = failing | _stalled(view)
+    well = [p.name for p in _watched(value) if p.state == "closed" and not ill & _names(p)]
     return Found(
         text=f"{many(len(well), 'healthy active provider')}: {', '.join(well) or 'none'}", value=float(len(well))
     )
+
+
+def _stalled(view: View) -> set[str]:
+    """The providers where purchases wait too long for their turn, or our money is used up: they take no traffic."""
+    slots, balances = view.other("slots"), view.other("balances")
+    waits = slots.longer(view.settings.slots.stalled_s) if slots is not None else ()
+    empty = balances.of("empty") if balances is not None else ()
+    return {one.name.casefold() for one in (*waits, *empty)}
 
 
 def _wrong(view: View) -> Found:
