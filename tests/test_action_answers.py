@@ -13,6 +13,7 @@ from acting import IDS, Desk, acting, add_provider, settings_of
 from aiohttp import web
 from alertmanager_server import like_alertmanager
 from far_side import wire_to
+from incident_story import Story
 
 from nexconsole.actions.action import Action, Context
 from nexconsole.actions.answers import Reply, judged
@@ -23,6 +24,8 @@ from nexconsole.actions.plan import Outcome, Plan
 from nexconsole.actions.providers import DISABLE
 from nexconsole.actions.reconcile import RECONCILE
 from nexconsole.actions.silences import SILENCE
+from nexconsole.journal import Kind, unjudged
+from nexconsole.runbook.walk import walk_of
 
 HTML = ("text/html", b"<html>Something went wrong</html>")
 NONE = ("", b"")
@@ -277,3 +280,17 @@ async def test_a_commit_that_is_never_answered_is_looked_up_in_the_row(
     assert told(done, desk) == (state, ["unknown", state]), done.outcome
     is_active = await database.connection.fetchval("SELECT is_active FROM providers WHERE name = 'smsbower'")
     assert is_active is (state == "failed")
+
+
+@pytest.mark.parametrize("settled", ["done", "failed"])
+def test_a_step_whose_action_was_settled_later_is_what_it_was_settled_to(settled: str) -> None:
+    story = Story()
+    story.tell(Kind.STEP, {"scenario": "s", "state": "begun"})
+    intent = story.tell(Kind.INTENT, {"scenario": "s", "step": "s/do", "operator": "maria", "plan": {"action": "x"}})
+    story.end(intent, "unknown")
+    walk = walk_of(story.entries, "s")
+    assert walk is not None and walk.marks["s/do"].state == "unknown"
+    story.end(intent, settled)
+    walk = walk_of(story.entries, "s")
+    assert walk is not None and walk.marks["s/do"].state == settled
+    assert not unjudged(story.entries) if settled == "failed" else unjudged(story.entries)

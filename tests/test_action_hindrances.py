@@ -136,5 +136,8 @@ async def test_a_plan_that_would_not_help_warns_and_can_still_be_confirmed(datab
     async with acting(settings_of(postgres={"url": database.url}), readings) as context:
         plan = await prepared(DISABLE, {"provider": "smsbower"}, context)
     guard = next(guard for guard in plan.guards if guard.name == "will it help")
-    assert (guard.level, guard.reason) == ("warn", "hardly: all providers fail: look for what they share")
+    assert (guard.level, guard.reason) == (
+        "warn",
+        "this will hardly help: all providers fail: look for what they share",
+    )
     assert not plan.blocked

@@ -68,7 +68,9 @@ async def prepared(action: Action, arguments: Mapping[str, str], context: Contex
     why = next((why for rule in rules if (why := rule(plan.arguments, seen))), "")
     if not why:
         return plan
-    return replace(plan, guards=(*plan.guards, Guard(name="will it help", level="warn", reason=f"hardly: {why}")))
+    return replace(
+        plan, guards=(*plan.guards, Guard(name="will it help", level="warn", reason=f"this will hardly help: {why}"))
+    )
 
 
 def _dead(*names: str) -> Callable[[Mapping[str, str], Seen], str]:

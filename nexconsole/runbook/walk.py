@@ -121,8 +121,8 @@ def _title(entry: Entry) -> str:
 def _conclude(marks: dict[str, Mark], step: str, entry: Entry) -> None:
     """An outcome alone: what the step's own entry would have said, had its console lived to write it."""
     outcome: Any = entry.data.get("outcome")
-    if not isinstance(outcome, dict) or marks.get(step) is None or marks[step].state != "running":
-        return
+    if not isinstance(outcome, dict) or marks.get(step) is None or marks[step].state not in ("running", "unknown"):
+        return  # what was unknown may be settled later, by the console that looked or by a person
     state = {"done": "done", "unknown": "unknown"}.get(str(outcome.get("state")), "failed")
     words = f"{outcome.get('state')}: {outcome.get('answer')}"
     title = marks[step].title
