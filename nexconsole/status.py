@@ -171,6 +171,8 @@ def _circuits(value: Any) -> str:
 
 
 def _funnel(value: Any) -> str:
+    if value.unknown:
+        return str(value.unknown)
     told = f"{count(value.attempts)} asked, {count(value.sold)} sold, {count(value.turned_away)} refused,"
     told += f" {count(value.failed)} failed"
     waits = f", {count(value.waiting)} wait" if value.waiting else ""

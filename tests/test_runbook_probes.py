@@ -345,7 +345,9 @@ def test_no_log_line_is_no_zero_where_no_log_is_followed():
     assert asked("funnel.funds", funnel=unread).value is None
     assert asked("funnel.refused", "grizzlysms", funnel=unread).value is None
     assert asked("funnel.refused", "grizzlysms").value == 0.0
-    assert asked("funnel.refused", funnel=replace(VALUES["funnel"], reach_s=0.0)).value is None
+    for name in ("funnel.refused", "funnel.sold", "funnel.waiting", "funnel.funds"):
+        early = asked(name, funnel=replace(VALUES["funnel"], rests_on_s=0.0))
+        assert (early.value, early.text) == (None, "not known: older log lines are still being read")
 
 
 def test_what_counts_log_lines_says_on_how_many_minutes_it_rests():

@@ -68,6 +68,8 @@ def _summary(value: Funnel, space: Space) -> Line:
 
 def _parts(value: Funnel, space: Space) -> list[Run]:
     """The most important first: who was refused, then who was sold a number, failed, and waits."""
+    if value.unknown:
+        return [(value.unknown, "doubt")]
     if not value.attempts and not value.waiting:
         return [("nobody asked for a number", "text")]
     ink = space.ink if space.ink != "text" else "strong"
@@ -92,10 +94,13 @@ def _why(value: Funnel, space: Space) -> Line:
     for what, counts, ink in (("refused", value.refused, "text"), ("failed", value.failures, "muted")):
         if counts:
             parts.append((f"{what}: {', '.join(f'{reason} {count(many)}' for reason, many in counts.items())}", ink))
-    return phrases(parts or [("nobody was refused, none failed", "muted")], space.width, BETWEEN)
+    calm: Run = ("" if value.unknown else "nobody was refused, none failed", "muted")
+    return phrases(parts or [calm], space.width, BETWEEN)
 
 
 def _basis(value: Funnel) -> Run:
+    if value.unknown:
+        return ("", "muted")
     return (f"in {within(value.window_s, value.rests_on_s)}", "muted")
 
 

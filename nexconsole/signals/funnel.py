@@ -98,6 +98,13 @@ class Funnel(Value):
     dropped: int = 0
 
     @property
+    def unknown(self) -> str:
+        """Why there are no figures yet, in words; "" where there are."""
+        if self.rests_on_s:
+            return ""
+        return "older log lines are still being read" if self.pods_followed else "no pod's log is followed"
+
+    @property
     def turned_away(self) -> int:
         """Refused, whatever the reason."""
         return sum(self.refused.values())

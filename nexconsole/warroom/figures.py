@@ -128,10 +128,10 @@ def _circuits(reading: Reading, now: datetime) -> dict[str, Number | None]:
 
 def _funnel(reading: Reading, now: datetime) -> dict[str, Number | None]:
     value = reading.value
-    read = value.pods_followed > 0
+    known, read = not value.unknown, value.pods_followed > 0 and not value.unknown
     return {
-        "customers_refused": value.turned_away,
-        "customers_sold": value.sold,
+        "customers_refused": value.turned_away if known else None,
+        "customers_sold": value.sold if known else None,
         "customers_waiting": value.waiting if read else None,
         "longest_wait_s": _rounded(value.oldest_s, 1) if read else None,
     }

@@ -15,8 +15,8 @@ def _counted(what: str, count: Callable[[Funnel], int], attribute: str) -> Calla
 
     def read(view: View) -> Found:
         value: Funnel = view.value
-        if value.reach_s == 0.0:
-            return Found(text="not known: the logs are still being read", value=None)
+        if value.unknown:
+            return Found(text=f"not known: {value.unknown}", value=None)
         span = within(value.window_s, value.rests_on_s)
         if not view.argument:
             return Found(text=f"{several(count(value), 'customer')} {what} in {span}", value=float(count(value)))
@@ -33,6 +33,8 @@ def _waiting(view: View) -> Found:
     value: Funnel = view.value
     if not value.pods_followed:
         return Found(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
+    if value.unknown:
+        return Found(text=f"not known: {value.unknown}", value=None)
     if not value.waiting:
         return Found(text="no purchase waits", value=0.0)
     least = "at least " if value.oldest_at_least else ""
@@ -44,6 +46,8 @@ def _funds(view: View) -> Found:
     value: Funnel = view.value
     if not value.pods_followed:
         return Found(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
+    if value.unknown:
+        return Found(text=f"not known: {value.unknown}", value=None)
     many = value.refused.get("funds", 0)
     users = value.users_without_funds
     who = f" ({several(users, 'user')})" if users is not None and many else ""
