@@ -29,6 +29,7 @@ LEVELS = ("SEV-1", "SEV-2", "SEV-3", "none")
 SOURCES = "sources"  # the signal of a reason that is a source's own silence
 STEP_S = 10  # so that what is expected does not change with every second
 FEW_WAITING = 3  # purchases; with fewer it may be these that hang, and not purchasing
+MANY_BLOCKED = 5  # database sessions
 ALL_FAIL = 0.999  # from this rate on, nothing can be bought
 
 
@@ -248,10 +249,8 @@ def _locks(value: Locks, settings: Settings) -> Iterator[Held]:
 
 def _database(value: Database, settings: Settings) -> Iterator[Held]:
     if value.blocked:
-        yield (
-            "SEV-2" if value.blocked >= 5 else "SEV-3",
-            f"{count(value.blocked)} database sessions are blocked by another",
-        )
+        sessions = f"{several(value.blocked, 'database session')} {'is' if value.blocked == 1 else 'are'}"
+        yield "SEV-2" if value.blocked >= MANY_BLOCKED else "SEV-3", f"{sessions} blocked by another"
     if value.max_connections and value.connections >= 0.9 * value.max_connections:
         yield "SEV-2", f"{count(value.connections)} of {count(value.max_connections)} database connections are used"
 

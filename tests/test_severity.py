@@ -13,6 +13,7 @@ from nexconsole.severity import judge
 from nexconsole.signals.alerts import Alert, Alerts
 from nexconsole.signals.balances import Balances
 from nexconsole.signals.circuits import Circuits, ProviderCircuit
+from nexconsole.signals.database import Database
 from nexconsole.signals.funnel import Funnel
 from nexconsole.signals.integrity import Integrity
 from nexconsole.signals.locks import Locks
@@ -66,7 +67,10 @@ def test_calm_is_no_severity_and_no_reason():
     ("failures", "level"), [(5, "none"), (6, "SEV-2"), (10, "SEV-2"), (11, "SEV-1"), (100, "SEV-1")]
 )
 def test_the_failure_rate_is_judged_above_five_and_ten_per_cent(failures, level):
-    assert judged(transactions=purchases(failures)).level == level
+    severity = judged(transactions=purchases(failures))
+    assert severity.level == level
+    if level == "SEV-2":
+        assert severity.reasons[0].text == f"{failures} % of purchases fail"
 
 
 def test_too_few_purchases_are_not_judged():
@@ -199,6 +203,7 @@ def test_a_source_that_purchases_need_and_that_fell_silent_is_a_reason_of_its_ow
 
 def test_a_silent_source_is_named_before_what_follows_from_it():
     severity = with_sources(lost("redis", 30.0), lost("postgres", 12.0), lost("api", 30.0), transactions=purchases(100))
+    assert {reason.age_s for reason in severity.reasons if reason.signal == "sources"} == {0.0}  # by now
     assert [(reason.signal, reason.text) for reason in severity.reasons] == [
         ("sources", "PostgreSQL has not answered for 12 s (unreachable): purchases need it"),
         ("sources", "Redis has not answered for 30 s (unreachable): each purchase takes its lock there"),
@@ -365,3 +370,95 @@ def test_a_flapping_circuit_is_counted_as_far_as_the_logs_reach():
     texts = [judged(circuits=Circuits(providers=(flaps,), reach_s=reach)).reasons[0].text for reach in (3600.0, 250.0)]
     assert texts[0] == "smsbower's circuit flaps: opened 3 times in 10 min"
     assert texts[1] == "smsbower's circuit flaps: opened 3 times in 4 min (logs reach back 4 min)"
+
+
+A = ProviderCircuit(name="a", id="1", active=True, state="closed")
+
+
+def circuits_of(*states: str) -> Circuits:
+    return Circuits(
+        providers=tuple(replace(A, name=name, state=state) for name, state in zip("abc", states, strict=False))
+    )
+
+
+def pods_of(ready: int, desired: int = 3, rollout: str = "complete") -> Workloads:
+    return replace(CALM["workloads"], ready=ready, desired=desired, rollout=rollout)
+
+
+def firing(severity: str) -> Alerts:
+    return Alerts(firing=(Alert(name="HighErrorRate", severity=severity, since=None),))
+
+
+@pytest.mark.parametrize(
+    ("signal", "value", "said"),
+    [
+        ("circuits", circuits_of("open", "half-open", "closed"),
+         [("SEV-3", "a's circuit is OPEN"), ("SEV-3", "b's circuit is HALF-OPEN")]),
+        ("circuits", circuits_of("open", "open"),
+         [("SEV-1", "purchasing is down: the circuits of all 2 active providers are open"),
+          ("SEV-3", "a's circuit is OPEN"), ("SEV-3", "b's circuit is OPEN")]),
+        ("circuits", circuits_of("unknown", "closed"), []),
+        ("circuits", Circuits(providers=(replace(A, active=False), replace(A, name="b", active=False))),
+         [("SEV-1", "purchasing is down: no provider is active")]),
+        ("circuits", Circuits(providers=(replace(A, active=None),)), []),
+        ("circuits", Circuits(providers=()), []),
+        ("outbox", Outbox(pending=1, failed=0, dropped=0, oldest_pending_s=180.0), []),
+        ("outbox", Outbox(pending=1, failed=0, dropped=0, oldest_pending_s=180.5),
+         [("SEV-3", "the oldest outbox event has waited 3 min")]),
+        ("outbox", Outbox(pending=1, failed=0, dropped=0, oldest_pending_s=None), []),
+        ("outbox", Outbox(pending=0, failed=1, dropped=0, oldest_pending_s=None),
+         [("SEV-3", "1 outbox event failed, and nothing will retry what failed")]),
+        ("outbox", Outbox(pending=0, failed=2, dropped=0, oldest_pending_s=None),
+         [("SEV-3", "2 outbox events failed, and nothing will retry what failed")]),
+        ("reservations", Reservations(pending=51, stuck=6, oldest_s=1),
+         [("SEV-2", "51 reservations are pending, over the runbook's 50")]),
+        ("reservations", Reservations(pending=10_001, stuck=0, oldest_s=1, capped=True),
+         [("SEV-2", "10 001+ reservations are pending, over the runbook's 50")]),
+        ("reservations", Reservations(pending=50, stuck=6, oldest_s=1),
+         [("SEV-3", "6 reservations are stuck, over the alert's 5")]),
+        ("locks", Locks(locks=40, abandoned=31, oldest_s=None, capped=True),
+         [("SEV-3", "31+ locks that nobody will release keep customers out")]),
+        ("database", Database(blocked=1, connections=10, max_connections=100),
+         [("SEV-3", "1 database session is blocked by another")]),
+        ("database", Database(blocked=4), [("SEV-3", "4 database sessions are blocked by another")]),
+        ("database", Database(blocked=5), [("SEV-2", "5 database sessions are blocked by another")]),
+        ("database", Database(connections=89, max_connections=100), []),
+        ("database", Database(connections=90, max_connections=100),
+         [("SEV-2", "90 of 100 database connections are used")]),
+        ("database", Database(connections=3, max_connections=0), []),
+        ("workloads", pods_of(0), [("SEV-1", "purchasing is down: none of 3 pods of d is ready")]),
+        ("workloads", pods_of(0, desired=0), []),
+        ("workloads", pods_of(2), [("SEV-3", "2 of 3 pods of d are ready")]),
+        ("workloads", pods_of(3), []),
+        ("workloads", pods_of(2, rollout="progressing"), []),
+        ("workloads", pods_of(0, rollout="progressing"),
+         [("SEV-1", "purchasing is down: none of 3 pods of d is ready")]),
+        ("alerts", firing("critical"), [("SEV-2", "alert HighErrorRate fires (critical)")]),
+        ("alerts", firing("warning"), [("SEV-3", "alert HighErrorRate fires (warning)")]),
+        ("alerts", firing("info"), []),
+    ],
+)  # fmt: skip
+def test_each_rule_says_its_figures_and_holds_from_its_limit_on(signal, value, said):
+    severity = judged(**{signal: value})
+    assert [(reason.level, reason.text) for reason in severity.reasons] == said
+    assert {reason.signal for reason in severity.reasons} <= {signal}
+    assert severity.level == (said[0][0] if said else "none")
+
+
+def test_a_rate_of_nearly_all_is_still_a_rate_and_a_provider_that_fails_all_is_severe():
+    whole = replace(purchases(999, 1000), providers=())
+    assert judged(transactions=whole).reasons[0].text == "purchasing is down: 999 of 1 000 purchases fail"
+    assert judged(transactions=purchases(998, 1000)).reasons[0].text == "99.8 % of purchases fail"
+    one = ProviderTraffic(name="a", attempts=5, failures=5, failure_rate=1.0)
+    [reason] = judged(transactions=purchases(0, 0, providers=(one,))).reasons
+    assert (reason.level, reason.text) == ("SEV-2", "a fails 100 % of 5 purchases")
+
+
+def test_a_signal_that_is_only_there_where_it_is_set_up_is_not_missed_where_it_is_not():
+    readings = {name: reading(name, value) for name, value in CALM.items()}
+    assert "search" not in judge(readings, Settings(), NOW).unknown
+    absent = Reading(signal="search", every=2, absent=True, error="not configured", attempted_at=NOW)
+    assert "search" not in judge(readings | {"search": absent}, Settings(), NOW).unknown
+    failed = reading("search", None, error="refused")
+    assert "search" in judge(readings | {"search": failed}, Settings(), NOW).unknown
+    assert "outbox" in judge(readings | {"outbox": replace(absent, signal="outbox")}, Settings(), NOW).unknown

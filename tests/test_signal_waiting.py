@@ -9,7 +9,15 @@ import pytest
 from nexconsole.settings import TransactionRules
 from nexconsole.signals.attribution import ProviderTraffic
 from nexconsole.signals.transactions import Transactions
-from nexconsole.signals.waiting import blocked, blocked_providers, many_overdue, overdue_after, said
+from nexconsole.signals.waiting import (
+    blocked,
+    blocked_providers,
+    many_overdue,
+    overdue,
+    overdue_after,
+    said,
+    usually,
+)
 
 RULES = TransactionRules()
 HANGING = Transactions(
@@ -85,10 +93,10 @@ def test_a_provider_at_which_all_wait_is_told_from_those_that_decide():
 
 
 @pytest.mark.parametrize(
-    ("overdue", "decided", "many"), [(5, 20, True), (5, 21, False), (4, 0, False), (5, 0, True), (20, 81, False)]
+    ("late", "decided", "many"), [(5, 20, True), (5, 21, False), (4, 0, False), (5, 0, True), (20, 81, False)]
 )
-def test_many_wait_where_a_fifth_of_all_is_overdue(overdue, decided, many):
-    value = replace(HANGING, overdue=overdue, attempts=decided + overdue, in_flight=overdue)
+def test_many_wait_where_a_fifth_of_all_is_overdue(late, decided, many):
+    value = replace(HANGING, overdue=late, attempts=decided + late, in_flight=late)
     assert many_overdue(value, RULES) is many
 
 
@@ -96,3 +104,13 @@ def test_one_purchase_waits_in_the_singular():
     value = replace(HANGING, in_flight=1, providers=(waits("a", 1),))
     found = blocked(value, TransactionRules(overdue_few=1))
     assert said(found, value) == "1 purchase waits at a, none decided for 4 min (usually 2.0 s)"
+
+
+@pytest.mark.parametrize(("oldest_s", "late"), [(30.0, False), (30.1, True), (None, False)])
+def test_the_oldest_is_overdue_above_the_limit(oldest_s, late):
+    assert overdue(replace(HANGING, oldest_s=oldest_s)) is late
+
+
+@pytest.mark.parametrize(("usual_s", "words"), [(2.0, "usually 2.0 s"), (0.56, "usually 560 ms"), (None, "")])
+def test_what_is_usual_is_said_where_it_is_known(usual_s, words):
+    assert usually(replace(HANGING, usual_s=usual_s)) == words
