@@ -48,6 +48,7 @@ PARENT_S = 2.0  # how often a served console looks whether it still is
 TERMINAL_S = 1.0  # how often it is looked at whether the terminal is still there
 CLOSE_S = 0.5  # how long leaving may wait for connections to say goodbye
 SWITCH_S = 0.001  # a thread that imports or decodes lets the screen have its turn after so long
+WATCHED = "this page is only to be looked at: close it in the browser, nothing ends by that"
 MASKED = "# copied from a shared screen: what stands in ‹› is masked"
 ENDING = (signals_of_the_system.SIGTERM, signals_of_the_system.SIGHUP, signals_of_the_system.SIGINT)
 LOOKING = ("help", "journal", "logs", "next_theme", "quit", "help_quit", "command_palette")
@@ -333,7 +334,7 @@ class NexConsole(FrugalApp):
     def offered(self, action: str) -> bool:
         """Whether this action of ours would do anything now; True for all that others have."""
         if action not in SOMETIMES:
-            return True
+            return not (self.is_web and action in ("quit", "help_quit"))
         if "desk" not in self.__dict__:
             return False
         operations, waiting = self.desk.operations, self.desk.incidents.waiting()
@@ -395,7 +396,7 @@ class NexConsole(FrugalApp):
         self.console_screen.say(f"theme: {name.removeprefix(themes.PREFIX)}")
 
     def action_help_quit(self) -> None:
-        self.console_screen.say("q leaves the console")
+        self.console_screen.say(WATCHED if self.is_web else "q leaves the console")
 
     async def action_command_palette(self) -> None:
         if self._open_to_all:
@@ -449,8 +450,10 @@ class NexConsole(FrugalApp):
         self.desk.stop()
 
     async def action_quit(self) -> None:
-        """Leave; while an action is under way only when asked twice."""
-        if "desk" not in self.__dict__ or self.desk.may_quit():
+        """Leave; while an action is under way only when asked twice. Who watches in a browser has nothing to leave."""
+        if self.is_web:
+            self.console_screen.say(WATCHED)
+        elif "desk" not in self.__dict__ or self.desk.may_quit():
             self.exit()
 
     def _fixed(self) -> Iterable[tuple[str, str, str, Callable[[], object]]]:
@@ -479,7 +482,8 @@ class NexConsole(FrugalApp):
                 f"Theme: {name}", f"Use the {name} theme", lambda full=theme.name: self._take_theme(full)
             )
         yield SystemCommand("Keys (?)", "Show what the keys do", self.action_help)
-        yield SystemCommand("Quit (q)", "Leave the console", self.action_quit)
+        if not self.is_web:
+            yield SystemCommand("Quit (q)", "Leave the console", self.action_quit)
 
 
 def _say_waiting(one: Operation) -> None:

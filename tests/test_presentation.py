@@ -243,6 +243,7 @@ def test_the_shared_screen_can_be_asked_for_at_the_start(monkeypatch) -> None:
         return open_console(settings_on({}))
 
     monkeypatch.setattr(rehearsal, "run", rehearse)
+    monkeypatch.setattr(cli.terminal, "why_not", lambda: "")
     assert cli.run(["drill", "provider-outage", "--present"]) == 0 and asked[2][1]
 
 

@@ -350,3 +350,15 @@ async def test_a_second_in_which_nothing_changed_repaints_only_the_clock() -> No
         screen.tick()
         assert set(repainted) == {"clock"}
         assert sum(region.area for region in repainted["clock"]) <= 2
+
+
+async def test_nothing_is_called_calm_before_every_signal_was_read() -> None:
+    async with console(size=(120, 40), world=None) as (screen, pilot, _):
+        for many, (name, reading) in enumerate(sample.calm().items()):
+            text = "".join(one.text for one in pilot.app.screen._compositor.render_strips()[:1])
+            assert "CALM" not in text, (many, name)
+            assert many == 0 or "reading…" in text or "no reading yet" in text, text
+            screen.show(reading)
+            screen.tick()
+            await pilot.pause()
+        assert "CALM" in "".join(one.text for one in pilot.app.screen._compositor.render_strips()[:1])

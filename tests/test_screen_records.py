@@ -21,6 +21,7 @@ from nexconsole.screens.podlogs import A_LOOK, KEPT, PodLogs
 from nexconsole.screens.prompt import Prompt
 from nexconsole.sources.line_buffer import KEPT_BYTES, LineBuffer
 from nexconsole.sources.pod_log import PodLog
+from nexconsole.widgets.cells import cells, folded
 
 HOSTILE = ("[/]", "[red]x", "\x1b[31m\x1b]0;t\x07", "👩‍👩‍👧 👍🏽", "\u202eevil", "x" * 100_000)
 
@@ -245,6 +246,37 @@ async def test_hostile_lines_do_no_harm(shown: Any, text: str) -> None:
     show(app, kubernetes)
     await pilot.pause(0.3)
     assert all(each.isprintable() for each in text_of(app).splitlines())
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_long_line_is_folded_and_nothing_of_it_is_left_out(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with desk(settings(tmp_path), size=size, follow=False) as (app, pilot):
+        kubernetes = pods("app-a")
+        long = " ".join(f"word{n:03}" for n in range(60)) + " " + "x" * 150 + "end-of-it"
+        recent = kubernetes.logs.followed["app-a"].recent
+        recent.add([line(n, f"short {n:02} end") for n in range(60)] + [line(99, long)], 4000)
+        show(app, kubernetes)
+        await until(lambda: "word000" in text_of(app))
+        shown = text_of(app)
+        assert all(f"word{n:03}" in shown for n in range(60))
+        joined = "".join(row.strip("┃│ ▐") for row in shown.splitlines())
+        assert "x" * 150 + "end-of-it" in joined and "…" not in shown.replace("…p-a", "")
+        await pilot.press("g")
+        await until(lambda: "short 00 end" in text_of(app))
+        assert "HELD at line" in text_of(app)
+        for _ in range(60):
+            await pilot.press("j")
+        await until(lambda: "end-of-it" in "".join(row.strip("┃│ ▐") for row in text_of(app).splitlines()))
+
+
+@pytest.mark.parametrize("width", [1, 2, 7, 40])
+@pytest.mark.parametrize(
+    "text", ["", "a", "one two three four five six", "界" * 30, "x" * 99, " lead and  gaps   ", "é 界 x " * 20]
+)
+def test_what_is_folded_is_whole_and_fits(text: str, width: int) -> None:
+    lines = folded(text, width)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert all(cells(one) <= max(width, 2) for one in lines) and lines
 
 
 async def test_without_kubernetes_it_is_said(shown: Any) -> None:

@@ -185,7 +185,12 @@ async def test_a_watcher_sees_the_shared_screen_and_can_do_nothing(served: Serve
         assert b"WebDriver" in known and b"must-stay-behind" not in known and TOKEN.encode() not in known
         for key in ("P", "n", "s", "u", "i"):
             await watcher.type(key)
-        assert "no action yet" in await watcher.after(1.5)
+        assert "no action yet" in await watcher.after(1.5) and " quit" not in watcher.text
+        for key in ("q", "q", "\x11"):  # there is nothing to leave: the page stays, and says so
+            await watcher.type(key)
+            await watcher.sees("close it in the browser")
+        await watcher.after(1.0)
+        assert served.children() == child and not socket.closed
         await watcher.type("\x10")
         await watcher.sees("what to do")
         await watcher.type("provider")

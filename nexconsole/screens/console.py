@@ -229,12 +229,13 @@ class Console(Screen[None]):
         why = self._verdict(severity, judged, max(0, room - length(head)))
         self.query_one("#why", Lines).show_lines((fit((*head, *why), room),))
         self.query_one("#health", Lines).show_lines((self._second(sources, width),))
-        shown = (("esc", "all panes"), *self._keys) if self.has_class("-maximized") else self._keys
+        there = tuple(key for key in self._keys if not (self.app.is_web and key[0] == "q"))  # nothing to leave
+        shown = (("esc", "all panes"), *there) if self.has_class("-maximized") else there
         keys = banner.keys(shown, width, self._drill, self._notice, self.replay)
         self.query_one("#keys", Lines).show_lines((keys,))
 
     def _verdict(self, severity: Severity | None, judged: Mapping[str, Reading], width: int) -> Line:
-        return banner.verdict(severity, judged, self.now, width, self.in_force)
+        return banner.verdict(severity, judged, self.now, width, self.in_force, JUDGED)
 
     def _right(self) -> Line:
         return ((f" {clock_words(self._clock())}Z ", "text"),)

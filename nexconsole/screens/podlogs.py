@@ -14,9 +14,9 @@ from .. import paths
 from ..sources.loglines import moment
 from ..sources.text import clean
 from ..text.units import clock, count, several
-from ..widgets.cells import Line, as_text, cut, cut_front, plain
+from ..widgets.cells import Line, as_text, cells, cut, cut_front, folded, plain
 from ..widgets.lines import Lines
-from ..widgets.picture import Frame, Listing, Picture, framed, sight
+from ..widgets.picture import Frame, Listing, Picture, framed
 from .page import Page
 from .prompt import Prompt
 
@@ -103,9 +103,8 @@ class PodLogs(Page[None]):
     # --- keys -------------------------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
-        height = max(1, self.query_one("#entries", Lines).size.height - 2)
         last = len(self.kept) - 1 if self._last is None else self._last
-        last = max(min(height, len(self.kept)) - 1, last + by)
+        last = max(self._first_page(), last + by)
         self._last = None if last >= len(self.kept) - 1 else last
         self.paint()
 
@@ -147,13 +146,29 @@ class PodLogs(Page[None]):
             head = (
                 (("no line has come yet" if not self.of else f"no line speaks of {plain(self.of, 40)} yet", "muted"),),
             )
-        rows = Listing(range(len(kept)), lambda n: _drawn(*kept[n], inside)) if kept else None  # type: ignore[arg-type]
-        picture = Picture("calm", head, rows)
-        top = max(0, last - sight(picture, height) + 1)
+        lines = self._in_sight(last, height - 2, inside)
+        picture = Picture("calm", head, Listing([str(n) for n in range(len(lines))], lines.__getitem__))
         title = f"Pods' logs: {plain(self.of, 40)}" if self.of else "Pods' logs"
-        frame = Frame(title, self._aside(), True, top, None)
+        frame = Frame(title, self._aside(), True)
         shown.show_lines(framed(picture, frame, width, height))
         self.query_one("#journal-keys", Lines).show_lines((self.foot(width),))
+
+    def _in_sight(self, last: int, height: int, width: int) -> list[Line]:
+        """The lines up to that one, folded to this width, as many as there is room for; the oldest may be cut above."""
+        lines: list[Line] = []
+        while last >= 0 and len(lines) < height:
+            lines = [*_drawn(*self.kept[last], width), *lines]
+            last -= 1
+        return lines[max(0, len(lines) - height) :]
+
+    def _first_page(self) -> int:
+        """The last line in sight when the oldest one is the first."""
+        width, height = self.query_one("#entries", Lines).size
+        room, last = height - 2, -1
+        while last + 1 < len(self.kept) and (need := len(_drawn(*self.kept[last + 1], width - 4))) <= room:
+            room -= need
+            last += 1
+        return max(0, last)
 
     def _aside(self) -> Line:
         followed, pods = len(self._logs.followed), self._logs.pods
@@ -165,18 +180,23 @@ class PodLogs(Page[None]):
             parts = [(f"the pods are not known: {cut(plain(self._logs.error), 60)}", "warn")]
         if self.dropped:
             parts.append((f", {count(self.dropped)} lines dropped", "warn"))
-        return (*parts, (", HELD" if self._last is not None else "", "note"))
+        held = f", HELD at line {count(self._last + 1)} of {count(len(self.kept))}" if self._last is not None else ""
+        return (*parts, (held, "note"))
 
 
-def _drawn(pod: str, line: bytes, width: int) -> Line:
-    """A line cleaned only now that it is in sight: time, the end of the pod's name, and its text."""
+def _drawn(pod: str, line: bytes, width: int) -> list[Line]:
+    """A line cleaned only now that it is in sight: time, the end of the pod's name, and all of its text, folded."""
     at = moment(line)
     raw = line[line.find(b" ") + 1 :] if at else line
     level, text = _entry(raw)
     words = clean(text, LONGEST)
     when = f"{clock(at)} " if at else ""
-    name = cut_front(plain(pod, 80), POD if width >= 90 else 5)
-    return ((when, "muted"), (f"{name} ", "faint"), (plain(words), INKS.get(level, "text")))
+    name = f"{cut_front(plain(pod, 80), POD if width >= 90 else 5)} "
+    ink = INKS.get(level, "text")
+    before = cells(when + name)
+    first, *more = folded(plain(words, LONGEST), max(8, width - before))
+    indent = " " * before
+    return [((when, "muted"), (name, "faint"), (first, ink)), *(((indent, "text"), (line, ink)) for line in more)]
 
 
 def _entry(raw: bytes) -> tuple[str, str]:

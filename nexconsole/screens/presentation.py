@@ -146,7 +146,7 @@ class Presentation(Lines):
         taken, severity, _ = self._below.pictured
         readings = {name: taken[name] for name in JUDGED if name in taken}
         # Nothing in there is cut yet: what is too long is wrapped here.
-        (chip, _), *why = banner.verdict(severity, readings, self._below.now, 400, self._below.in_force)
+        (chip, _), *why = banner.verdict(severity, readings, self._below.now, 400, self._below.in_force, JUDGED)
         level, now = chip.strip(), self._below.now
         ink = INKS.get(level, "strong")
         lines = list(_large(level, ink, _elapsed(told.since, now), width, form.figure))

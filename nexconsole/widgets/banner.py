@@ -43,10 +43,12 @@ def verdict(
     now: datetime,
     width: int,
     standing: Sequence[str] = (),
+    expected: Sequence[str] = (),
 ) -> Line:
     """The severity's chip and why, in `width` cells; a signal without data is named, never taken for a good one.
 
-    `standing` is what is still in force of what was done here, which is said in calm too.
+    `standing` is what is still in force of what was done here, which is said in calm too. Of the signals that are
+    `expected` every one must have been read, or have failed, before anything is called calm.
     """
     seen = sum(reading.value is not None for reading in readings.values())
     absent = {name for name, reading in readings.items() if reading.absent}
@@ -59,6 +61,9 @@ def verdict(
     if severity.level == "none" and severity.unanswered:
         words = "; ".join(filter(None, (*map(plain, severity.unanswered), missing)))
         return fit(((" NOT KNOWN ", "block-warn"), (f" {words}", "strong")), width)
+    if severity.level == "none" and (awaited := [name for name in expected if name not in readings]):
+        words = f" reading…  {len(expected) - len(awaited)} of {several(len(expected), 'signal')} by now"
+        return fit(((" ? ", "block-calm"), (words, "muted")), width)
     if severity.level == "none":
         return fit(_calm(readings, now, missing, standing), width)
     first = severity.reasons[0]

@@ -170,6 +170,19 @@ def wrapped(text: str, width: int, rows: int, limit: int = LONGEST) -> list[str]
     return lines
 
 
+def folded(text: str, width: int) -> list[str]:
+    """A text broken into lines of at most `width` cells, at blanks where there are any; nothing of it is left out."""
+    lines: list[str] = []
+    while cells(text) > width > 0:
+        end = len(cut(text, width)) - 1
+        end = end if end > 0 else 1
+        blank = text.rfind(" ", end // 2, end + 1)
+        end = blank if blank > 0 else end
+        lines.append(text[:end].rstrip(" "))
+        text = text[end:].lstrip(" ")
+    return [*lines, text] if text or not lines else lines
+
+
 def phrases(parts: Iterable[Run], width: int, between: Run = (", ", "muted")) -> Line:
     """Those of the phrases that fit into `width` cells, the first ones first; the very first is cut if it must be."""
     out: list[Run] = []
