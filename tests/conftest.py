@@ -187,6 +187,12 @@ class Database:
             float(age_s - took_s),
         )
         await self.activation(id, age_s, "ACTIVE", asked, paid=True, took_s=took_s, number=f"n-{id}")
+        await self.execute(  # exactly so long after, however long this took
+            "UPDATE numbers n SET created_at = a.created_at + make_interval(secs => $2) FROM activations a"
+            " WHERE a.number_id = n.id AND n.id = $1",
+            f"n-{id}",
+            float(took_s),
+        )
 
     async def provider(self, id: str, name: str, display_name: str = "", active: bool = True) -> None:
         now = "now()" if await self._zoned("providers") else "now() AT TIME ZONE 'UTC'"

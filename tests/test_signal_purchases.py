@@ -52,11 +52,11 @@ def by_name(value: Transactions) -> dict[str, tuple[int, int, int]]:
 async def test_purchases_that_hang_are_no_rate_of_zero(database, rows, timestamptz):
     await database.create(timestamptz=timestamptz)
     for n in range(24):
-        await database.activation(f"w{n}", 10 * n + 5, "RESERVED" if n else "INIT", "smsbower")
+        await database.activation(f"w{n}", 10 * n + 1, "RESERVED" if n else "INIT", "smsbower")
     value = await transactions.read(rows, SETTINGS, None)
     assert (value.attempts, value.decided, value.in_flight, value.failures) == (24, 0, 24, 0)
     assert value.failure_rate is None
-    assert (value.oldest_s, value.newest_s) == (pytest.approx(235, abs=5), pytest.approx(5, abs=4))
+    assert (value.oldest_s, value.newest_s) == (pytest.approx(231, abs=8), pytest.approx(1, abs=8))
     assert (value.overdue, value.silent_s) == (21, None)  # of those that began more than 30 s ago
     assert by_name(value) == {"smsbower": (0, 0, 24)}
     assert value.minute == transactions.Minute(decided=0, failures=0, failure_rate=None)
@@ -66,7 +66,7 @@ async def test_a_purchase_that_hangs_longer_than_the_window_is_still_under_way(d
     await database.activation("old", 400, "RESERVED")
     await database.activation("stuck for hours", 4000, "RESERVED")
     value = await transactions.read(rows, SETTINGS, None)
-    assert (value.in_flight, value.overdue, value.oldest_s) == (1, 0, pytest.approx(400, abs=5))
+    assert (value.in_flight, value.overdue, value.oldest_s) == (1, 0, pytest.approx(400, abs=12))
 
 
 async def test_a_purchase_whose_money_was_taken_is_decided_whatever_its_state(database, rows):
@@ -79,14 +79,14 @@ async def test_the_last_decision_is_found_where_the_window_holds_none(database, 
     await database.activation("before", 400, "ACTIVE", paid=True, took_s=40)
     await database.activation("hangs", 60, "RESERVED")
     value = await transactions.read(rows, SETTINGS, None)
-    assert value.silent_s == pytest.approx(360, abs=5)
+    assert value.silent_s == pytest.approx(360, abs=12)
 
 
 async def test_the_last_decision_is_when_it_fell_and_not_when_the_purchase_began(database, rows):
     await database.activation("slow", 200, "ACTIVE", paid=True, took_s=190)
     value = await transactions.read(rows, SETTINGS, None)
-    assert value.silent_s == pytest.approx(10, abs=4)
-    assert value.providers[0].silent_s == pytest.approx(10, abs=4)
+    assert value.silent_s == pytest.approx(10, abs=12)
+    assert value.providers[0].silent_s == pytest.approx(10, abs=12)
 
 
 async def test_what_a_purchase_usually_takes_is_measured_by_its_numbers(database, rows):
@@ -169,14 +169,14 @@ async def test_two_providers_whose_names_differ_in_case_only_are_two(database, b
 async def test_the_last_minute_stands_beside_the_window_and_says_when_it_will_be_clean(database, rows):
     for n in range(20):
         await database.activation(f"bad{n}", 110 + n, "FAILED", "a")
-        await database.activation(f"ok{n}", 20, "ACTIVE", "a", paid=True)
+        await database.activation(f"ok{n}", 15, "ACTIVE", "a", paid=True)
     value = await transactions.read(rows, SETTINGS, None)
     assert value.failure_rate == 0.5
     assert value.minute == transactions.Minute(decided=20, failures=0, failure_rate=0.0)
-    assert value.clean_in_s == pytest.approx(190, abs=4)
+    assert value.clean_in_s == pytest.approx(190, abs=12)
     await database.activation("again", 5, "CANCELLED", "a")
     value = await transactions.read(rows, SETTINGS, None)
-    assert (value.minute.failures, value.clean_in_s) == (1, pytest.approx(295, abs=4))
+    assert (value.minute.failures, value.clean_in_s) == (1, pytest.approx(295, abs=12))
 
 
 async def test_without_failures_there_is_nothing_to_wait_for(database, rows):
