@@ -27,6 +27,7 @@ from nexconsole.drill import running
 from nexconsole.drill.control import Control
 from nexconsole.drill.effects import BLOCKER
 from nexconsole.drill.faults import KINDS, injected, staged
+from nexconsole.drill.instruction import Request
 from nexconsole.drill.market.clock import Clock
 from nexconsole.drill.market.market import Market
 from nexconsole.drill.market.tempo import Tempo
@@ -664,6 +665,13 @@ async def test_a_change_freeze_and_a_hanging_kubelet_are_on_until_they_are_clear
 def test_what_the_oldest_version_can_not_do_is_refused_there(name: str) -> None:
     with pytest.raises(DrillError, match=f"{name} can't happen to the oldest version: leave --era out"):
         World(name, era="old")
+
+
+@pytest.mark.parametrize("name", ["slot-starvation", "best-route-blackout", "best-route"])
+def test_nor_can_it_be_injected_there(name: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.market, "era", "old")
+    with pytest.raises(DrillError, match=f"{name} can't happen to the oldest version"):
+        world.instruction.obey(Request(verb="inject", fault=name))
 
 
 def test_every_new_fault_is_listed_and_names_chapters_of_the_runbook() -> None:

@@ -20,6 +20,7 @@ from .market.market import Market
 from .market.tempo import FASTEST, SLOWEST
 from .market_effects import CutOff, Emptied, Full, Leak, SwitchedOff
 from .scenarios import (
+    BestRoute,
     CutOffPod,
     DisabledBySql,
     FullMemory,
@@ -110,6 +111,8 @@ class Instruction:
             provider=request.provider,
             ends_s=None if request.for_s is None else begins_s + request.for_s,
         )
+        if market.era == "old" and any(isinstance(cause, BestRoute | Polling) for cause in fault.causes):
+            raise DrillError(f"{fault.name} can't happen to the oldest version.")
         if any(str(one) == str(fault) and not self._over(one) for one in market.troubles.faults):
             raise DrillError(f"{fault} is on already, or will be: clear it first.")
         market.troubles.add(fault)
