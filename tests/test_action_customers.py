@@ -90,10 +90,19 @@ async def test_where_no_log_is_read_the_answers_of_the_purchase_route_count_them
         query = context.settings.prometheus.expressions.answers.replace("{window}", "60s")
         side.vectors[query] = [({"status_code": "404"}, 41.2), ({"status_code": "200"}, 11.0)]
         found = await refusals.count(context, 60.0)
-        assert found is not None and (found.count, found.by) == (41, "HTTP answers")
+        assert found is not None and (found.count, found.customers, found.by) == (41, 52, "HTTP answers")
         side.vectors[query] = []
         assert await refusals.count(context, 60.0) is None, "no series is not zero"
         assert await refusals.count(context, 20.0) is None, "too short for what was scraped"
+
+
+async def test_logs_without_a_word_of_purchases_do_not_prove_that_nobody_was_refused(stand: Stand) -> None:
+    await bought(stand.database, "b", 3)
+    rate = await failure_rate_change.measure(stand.context, 60.0, "postgres")
+    assert rate is not None and (rate.sold, rate.refused) == (3, None)
+    await stand.turn_away(2)
+    rate = await failure_rate_change.measure(stand.context, 60.0, "postgres")
+    assert rate is not None and (rate.sold, rate.refused) == (3, 2)
 
 
 async def test_without_a_clusters_logs_nobody_counts_the_refused(database: Any) -> None:
@@ -111,13 +120,14 @@ async def test_disabling_by_sql_is_worse_where_best_route_customers_are_refused(
     for name in ("smsbower", "5sim"):
         await add_provider(stand.database, name)
     await bought(stand.database, "b", 38, 2, age_s=60)
+    await stand.turn_away(1)
     plan = await DISABLE.prepare({"provider": "smsbower"}, stand.context)
     outcome = await DISABLE.execute(plan, stand.context)
     verifying = asyncio.create_task(DISABLE.verify(plan, outcome, stand.context))
     await stand.turn_away(30)
     verdict = await verifying
     assert verdict.state == "worse", verdict
-    assert "5 % (2 of 40) before: sold 0, failed 0, refused 30, waiting 0" in verdict.because
+    assert "7.3 % (3 of 41, 1 of them refused) before: sold 0, failed 0, refused " in verdict.because
 
 
 CONTEXT_RULES = settings_of()

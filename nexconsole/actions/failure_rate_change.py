@@ -101,7 +101,8 @@ async def measure(context: Context, seconds: float, source: str) -> Rate | None:
     rate = Rate(
         source="postgres", attempts=row["attempts"], failures=row["failures"], open=row["open"], seconds=seconds
     )
-    if refused is None:
+    blind = refused is not None and not refused.customers and rate.attempts > 0  # its lines are not logged here
+    if refused is None or blind:
         return rate
     return replace(rate, refused=refused.count, refused_by=refused.by, seconds=refused.seconds)
 

@@ -20,9 +20,10 @@ STEP_S = 10.0  # the logs are folded in steps of it, and whole steps are counted
 
 @dataclass(frozen=True, kw_only=True)
 class Refusals:
-    """Customers in the last `seconds` who asked for what nobody offers, as `by` counted them."""
+    """Of `customers` in the last `seconds` so many asked for what nobody offers, as `by` counted them."""
 
     count: int
+    customers: int
     seconds: float
     by: str
 
@@ -47,7 +48,8 @@ async def _logged(context: Context, seconds: float) -> Refusals | None:
     seconds = min(seconds, reach)
     window = following.logs.purchases.window(now.timestamp(), max(seconds, STEP_S))
     refused = sum(many for key, many in window.ended.items() if key.outcome == REFUSED and key.reason in WITHOUT_OFFER)
-    return Refusals(count=refused, seconds=seconds, by=LOGS)
+    asked = sum(window.ended.values()) + len(window.begun)
+    return Refusals(count=refused, customers=asked, seconds=seconds, by=LOGS)
 
 
 async def _answered(context: Context, seconds: float) -> Refusals | None:
@@ -59,4 +61,5 @@ async def _answered(context: Context, seconds: float) -> Refusals | None:
     if not samples:
         return None
     refused = sum(one.value for one in samples if one.labels.get("status_code") == NO_OFFER)
-    return Refusals(count=round(refused), seconds=seconds, by=ANSWERS)
+    asked = round(sum(one.value for one in samples))
+    return Refusals(count=round(refused), customers=asked, seconds=seconds, by=ANSWERS)
