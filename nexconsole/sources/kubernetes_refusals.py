@@ -20,7 +20,7 @@ NAME = "kubernetes"
 HEAD = 1 << 16  # bytes of a refusal that are looked at
 # How every authorizer begins; admission, quotas and policies speak otherwise.
 BY_RIGHTS = re.compile(
-    r'User "([^"]{1,200})" cannot (\w+) (?:resource|path) "([^"]{0,200})".*?'
+    r'User "([^"]{1,200})" cannot (\w+) (?:resource|path)(?: "([^"]{0,200})")?.*?'
     r'(?:in the namespace "[^"]*"|at the cluster scope|$)'
 )
 ANONYMOUS = "system:anonymous"
