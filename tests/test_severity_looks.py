@@ -60,6 +60,15 @@ def traffic(**attempts: int) -> Transactions:
     return Transactions(failure_rate=0.0, attempts=whole, failures=0, window_s=300, providers=providers)
 
 
+def test_a_provider_of_the_same_name_in_other_letters_is_another_one():
+    providers = (
+        ProviderTraffic(name="OnlineSim", id="another", attempts=60, failures=0, failure_rate=0.0),
+        ProviderTraffic(name="onlinesim", id="0000-onlinesim", attempts=40, failures=0, failure_rate=0.0),
+    )
+    value = replace(traffic(), attempts=100, providers=providers)
+    assert judged(slots=sample.slots(onlinesim=900.0), transactions=value).level == "SEV-2"
+
+
 @pytest.mark.parametrize(
     ("attempts", "level"),
     [

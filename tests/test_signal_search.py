@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
 from far_side import GARBAGE, HTML, REDIRECT, tcp_server
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nexconsole.errors import NotConfigured, SettingsError
 from nexconsole.settings import Providers, Settings
@@ -129,6 +132,24 @@ ATOM = "<feed><title>all</title><entry><title type='html'>API down</title></entr
 )
 def test_a_page_is_understood_as_json_as_a_feed_or_by_its_title(body, said):
     assert understand(body) == said
+
+
+@pytest.mark.parametrize(
+    "piece", ["<item>", "<title>", "<title>x</title", "<![CDATA[", "<", "<entry><title", "{", "&#x"]
+)
+def test_a_hostile_page_costs_no_time(piece):
+    body = ("<title>" + piece * MOST_BYTES)[:MOST_BYTES]
+    began = time.perf_counter()
+    for text in (body, body[7:], body + "</title>"):
+        found = understand(text)
+        assert found is None or len(found.text) <= 200
+    assert time.perf_counter() - began < 1.0
+
+
+@given(st.text(st.sampled_from('<>/title[]!CDATA{}":,&;#0 \x1b\n'), max_size=200))
+def test_whatever_a_page_holds_is_one_harmless_line_or_nothing(text):
+    found = understand(text)
+    assert found is None or (found.text.strip() and found.text.isprintable())
 
 
 async def pages(previous=None, **urls) -> status_pages.StatusPages:

@@ -51,9 +51,13 @@ def slots_everywhere(readings: Mapping[str, Reading], settings: Settings) -> Ite
     traffic: Transactions | None = reading.value if reading is not None else None
     if traffic is None:
         return
-    names = {wait.name.casefold() for wait in stalled}
+    names, ids = {wait.name.casefold() for wait in stalled}, {wait.id for wait in stalled}
     whole = sum(provider.attempts for provider in traffic.providers)
-    there = sum(provider.attempts for provider in traffic.providers if provider.name.casefold() in names)
+    there = sum(
+        provider.attempts
+        for provider in traffic.providers
+        if provider.id in ids or (not provider.id and provider.name.casefold() in names)
+    )
     most = whole >= settings.transactions.few and there > settings.slots.most * whole
     blocked = waiting.blocked(traffic, settings.transactions)
     if most or (blocked is not None and blocked.provider.casefold() in names):

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 256_000
 TEXT_LENGTH = 200
+MOST_TITLE = 2_000  # characters of a title that are looked at
 ACCEPT = "application/json, application/rss+xml, application/atom+xml, text/html;q=0.8, */*;q=0.5"
-ENTRY = re.compile(r"<(?:item|entry)\b.*?<title\b[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
-TITLE = re.compile(r"<title\b[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
+ENTRY = re.compile(r"<(?:item|entry)\b", re.IGNORECASE)
+TITLE = re.compile(r"<title\b", re.IGNORECASE)
+TITLE_ENDS = re.compile(r"</title", re.IGNORECASE)
 CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 TAG = re.compile(r"<[^>]*>")
 
@@ -43,8 +45,8 @@ def understand(body: str) -> Said | None:
     try:
         document: Any = json.loads(body)
     except ValueError:
-        found = ENTRY.search(body) or TITLE.search(body)
-        text = clean(html.unescape(TAG.sub("", CDATA.sub(r"\1", found[1]))), TEXT_LENGTH) if found else ""
+        entry = ENTRY.search(body)
+        text = (_title(body, entry.end()) if entry else "") or _title(body, 0)
         return Said(text=text) if text else None
     except RecursionError:
         return None
@@ -54,6 +56,17 @@ def understand(body: str) -> Said | None:
         text = clean(status.get("description") or indicator, TEXT_LENGTH)
         return Said(text=text, indicator=indicator) if text else None
     return Said(text=clean(status, TEXT_LENGTH)) if isinstance(status, str) and status.strip() else None
+
+
+def _title(body: str, start: int) -> str:
+    """The first title's text from there on; "" where there is none. Each part is looked for once: pages are hostile."""
+    begins = TITLE.search(body, start)
+    inside = body.find(">", begins.end()) + 1 if begins else 0
+    ends = TITLE_ENDS.search(body, inside) if inside else None
+    if ends is None:
+        return ""
+    raw = body[inside : min(ends.start(), inside + MOST_TITLE)]
+    return clean(html.unescape(TAG.sub("", CDATA.sub(r"\1", raw))), TEXT_LENGTH)
 
 
 class Page(Source):
