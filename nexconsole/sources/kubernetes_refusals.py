@@ -86,7 +86,7 @@ def _forbidden(said: str, asked: Asked) -> SourceError:
             NAME, f"{asked.at} takes us for nobody (403): it got {asked.login or 'no credentials'}, log in again"
         )
     if right is not None and right[2] == "impersonate":
-        what = f"impersonate {right[3]}"
+        what = f"impersonate {right[3] or 'users'}"
         said_of = f"account {right[1]} may not {what}, as the kubeconfig's as wants it"
         return Denied(NAME, f"{said_of}: grant {what} in a ClusterRole, or take as out of the kubeconfig")
     account = f"account {right[1]}" if right else "this account"
