@@ -41,7 +41,7 @@ from nexconsole.journal import (
     verify_incident,
 )
 from nexconsole.journal import files as journal_module
-from nexconsole.journal import reading as reading_module
+from nexconsole.journal import tail as tail_module
 from nexconsole.operations import Operations
 from nexconsole.sources import Sources
 from nexconsole.sources.clients import Clients
@@ -157,7 +157,7 @@ async def test_a_file_that_may_not_be_read_is_said_once(room: Path, monkeypatch:
             raise PermissionError(13, "Permission denied")
         return real(file, flags)
 
-    monkeypatch.setattr(reading_module, "open_plain", refusing)  # root may read every file
+    monkeypatch.setattr(tail_module, "open_plain", refusing)  # root may read every file
     with console(room) as one:
         for _ in range(3):
             await one.logbook.look()

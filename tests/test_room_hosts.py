@@ -203,3 +203,22 @@ def test_a_clock_that_is_out_is_said_by_how_much_and_one_that_is_not_is_not():
     clocks.heard("old", now - timedelta(seconds=15), now)
     clocks.server_s = 0.4
     assert clocks.skew == ("laptop's clock is 14 min ahead of this host's", "old's clock is 15 s behind this host's")
+
+
+async def test_what_was_done_before_an_incident_is_its_prelude_though_another_hosts_clock_is_ahead(
+    tmp_path: Path, own_redis: str
+) -> None:
+    async with (
+        host(tmp_path / "a", own_redis, "maria", ahead=timedelta(hours=2)) as one,
+        host(tmp_path / "b", own_redis, "piet") as other,
+    ):
+        plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}}
+        intent = await one.record(Kind.INTENT, {"plan": plan})
+        await one.record(Kind.OUTCOME, {"intent": intent, "outcome": {"state": "done", "answer": "UPDATE 1"}})
+        await until(lambda: len(other.entries) == 2)
+        name = await other.open_incident("smsbower fails", "SEV-1")
+        assert other.incident is not None and [each.name for each in other.incident.actions] == [
+            "provider.disable smsbower"
+        ]
+        await until(lambda: one.logbook.current == name)
+        await until(lambda: one.incident is not None and len(one.incident.actions) == 1)

@@ -21,8 +21,9 @@ from .folder import (
     recent_files,
 )
 from .processes import Life
-from .reading import Tail, Unfinished, better, follow, merge, read, unfinished, unjudged
+from .reading import Unfinished, better, merge, read, unfinished, unjudged
 from .scrubbing import Scrubber
+from .tail import Tail, follow
 from .verification import verify
 
 __all__ = [

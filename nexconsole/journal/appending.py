@@ -110,7 +110,7 @@ class Journal:
         line = (b"\n" if self._torn else b"") + entry.line + b"\n"
         write_synced(descriptor, size, line)
         self._own, self._last, self._torn = entry, entry.id, False
-        self._observed = entry.order
+        self.observe(entry.order)
         self._read_to = size + len(line)
         remember_last(self.file, entry.id)
         return entry

@@ -16,7 +16,8 @@ from ..errors import JournalError
 from .appending import write_synced
 from .entries import Entries, Entry, Problem, Writer, decode
 from .files import ELSEWHERE, MAX_FILE, locked, read_between, read_plain, reason, refuse_large
-from .reading import Tail, followed, read, scan_file, unreadable
+from .reading import read, scan_file, unreadable
+from .tail import Tail, followed
 from .verification import verify
 
 _ID = slice(7, 39)  # where a line has its id

@@ -1,23 +1,22 @@
-"""Read a journal, whole or as it grows, and lay several together."""
+"""Read a journal, lay several together, and find what has no end."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import JournalError
-from .entries import MAX_LINE, Entries, Entry, Kind, Problem, decode
-from .files import MAX_FILE, RETRY_S, not_plain, open_plain, reason
+from .entries import Entries, Entry, Kind, Problem, decode
+from .files import MAX_FILE, RETRY_S, open_plain, reason
 from .processes import Life, life
 
-_SETTLE_S = 1.0  # how long a line that has no end yet may take its writer
+SETTLE_S = 1.0  # how long a line that has no end yet may take its writer
 MOST_LINES = 1_000_000  # of a file; of more no console could hold the entries
 MOST_PROBLEMS = 100  # of a file that are told one by one
 
@@ -87,11 +86,11 @@ def scan_file(file: Path) -> Scan:
         raise JournalError(f"{file}: can't be read: {reason(error)}") from error
     found = scan(text)
     if size > MAX_FILE:
-        return replace(found, problems=(*found.problems, _too_large(found.ends_at, size)))
+        return replace(found, problems=(*found.problems, too_large(found.ends_at, size)))
     return found
 
 
-def _too_large(line: int, size: int) -> Problem:
+def too_large(line: int, size: int) -> Problem:
     sentence = f"the file has {size >> 20} MiB; what stands after {MAX_FILE >> 20} is not read: move it away"
     return Problem(line=line, what="unreadable", sentence=sentence)
 
@@ -99,7 +98,7 @@ def _too_large(line: int, size: int) -> Problem:
 @contextlib.contextmanager
 def _settled(descriptor: int) -> Iterator[None]:
     """Keep writers out, once the one that may be in the middle of the last line is through; not waiting for long."""
-    deadline = time.monotonic() + _SETTLE_S
+    deadline = time.monotonic() + SETTLE_S
     while time.monotonic() < deadline:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -114,122 +113,6 @@ def read(file: Path) -> Entries:
     """Every entry in the order of the file, with what could not be read. Raises JournalError."""
     found = scan_file(file)
     return Entries(entries=tuple(entry for _, entry in found.lines), problems=found.problems)
-
-
-class Tail:
-    """A journal as it grows. A line counts once its end is written; no entry is given twice.
-
-    What can't be read is told once a line; a last line that stays without its end is torn. A file that isn't there
-    yet is empty; one that was replaced or cut short is read anew. A line that is longer than any entry is passed over.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.given: set[str] = set()  # the ids of all that it gave; of a line that was changed, its hash
-        self._begin(None)
-
-    def _begin(self, file: tuple[int, int] | None) -> None:
-        self._read_file = file  # device and inode
-        self._read_to = 0
-        self._lines = 0
-        self._told: set[int] = set()  # the lines that can't be read
-        self._rest, self._rest_since = b"", 0.0  # what came after the last line's end
-        self._passing = False  # whether what comes next belongs to a line that is passed over
-        self._nothing_at: tuple[int, int] | None = None  # size and time of change at which nothing is left to be told
-
-    def poll(self) -> Entries:
-        """What came since the last call: one lstat() where nothing did. Raises JournalError."""
-        try:
-            seen = self.file.lstat()
-            if what := not_plain(seen.st_mode):
-                raise JournalError(f"{self.file}: {what}")
-            if (seen.st_dev, seen.st_ino) != self._read_file or seen.st_size < self._read_to:
-                self._begin((seen.st_dev, seen.st_ino))
-            mark = (seen.st_size, seen.st_mtime_ns)
-            if seen.st_size == self._read_to or mark == self._nothing_at or self._lines >= MOST_LINES:
-                return Entries()
-            with open(open_plain(self.file, os.O_RDONLY), "rb") as opened:
-                opened.seek(self._read_to)
-                added = opened.read(max(0, MAX_FILE - self._read_to))
-        except FileNotFoundError:
-            return Entries()
-        except OSError as error:
-            raise JournalError(f"{self.file}: can't be read: {reason(error)}") from error
-        whole, rest = self._parted(added)
-        read = scan(whole, self._lines)
-        self._lines = read.ends_at
-        new = [(entry.id if entry.intact else entry.digest, entry) for _, entry in read.lines]
-        new = [(key, entry) for key, entry in new if key not in self.given]
-        self.given.update(key for key, _ in new)
-        torn = self._torn(rest)
-        found = [*read.problems, *torn, *self._over(seen.st_size)]
-        if torn or len(self._rest) == 0:
-            self._nothing_at = mark
-        problems = tuple(one for one in found if one.line not in self._told)
-        self._told.update(one.line for one in problems)
-        return Entries(entries=tuple(entry for _, entry in new), problems=problems)
-
-    def _parted(self, added: bytes) -> tuple[bytes, bytes]:
-        """The whole lines, and what came after the last one's end."""
-        if self._passing:
-            end = added.find(b"\n")
-            self._read_to += end + 1 if end >= 0 else len(added)
-            if end < 0:
-                return b"", b""
-            added, self._passing = added[end + 1 :], False
-            self._lines += 1
-        place = added.rfind(b"\n") + 1
-        whole, rest = added[:place], added[place:]
-        self._read_to += len(whole)
-        if len(rest) > MAX_LINE:
-            self._read_to += len(rest)
-            self._passing = True
-        return whole, rest
-
-    def _over(self, size: int) -> tuple[Problem, ...]:
-        """Whether the file has outgrown what is read of a journal."""
-        return (_too_large(self._lines + 2, size),) if size > MAX_FILE and self._read_to >= MAX_FILE else ()
-
-    def _torn(self, rest: bytes) -> tuple[Problem, ...]:
-        """A last line without its end, once it has been left so for longer than a writer takes."""
-        if self._passing:
-            self._rest = b""
-            sentence = f"is not an entry: longer than {MAX_LINE} bytes"
-            return (Problem(line=self._lines + 1, what="unreadable", sentence=sentence),)
-        if rest != self._rest:
-            self._rest, self._rest_since = rest, time.monotonic()
-        if not rest or time.monotonic() - self._rest_since < _SETTLE_S:
-            return ()
-        return scan(rest, self._lines).problems
-
-
-def follow(file: Path, every: float = 0.25) -> AsyncIterator[Entries]:
-    """What the journal holds, then what is added, seen within `every` seconds and a little. Never ends.
-
-    Trouble with the file comes as a Problem of line 0, once, and following goes on.
-    """
-    return followed((Tail(file),), every)
-
-
-async def followed(tails: Sequence[Tail], every: float) -> AsyncIterator[Entries]:
-    """The same for several files: what came in all of them since, together. Of two files the one is read though the
-    other can't be."""
-    said: dict[Path, str] = {}
-    while True:
-        entries: list[Entry] = []
-        problems: list[Problem] = []
-        for tail in tails:
-            try:
-                found = await asyncio.to_thread(tail.poll)
-                said.pop(tail.file, None)
-            except JournalError as error:
-                repeated, said[tail.file] = said.get(tail.file) == str(error), str(error)
-                found = Entries() if repeated else unreadable(error)
-            entries += found.entries
-            problems += found.problems
-        if entries or problems:
-            yield Entries(entries=tuple(entries), problems=tuple(problems))
-        await asyncio.sleep(every)
 
 
 def unreadable(error: JournalError) -> Entries:

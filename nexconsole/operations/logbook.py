@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,6 +34,7 @@ from ..warroom.prelude import prelude_of
 from ..warroom.proposals import Proposal, proposals_in
 from ..warroom.standing import Standing, standing
 from ..warroom.taking import taken_in
+from .arrivals import Arrivals
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +42,6 @@ EVERY_S = 0.25  # how often the folder is looked at
 OPEN_FOR = timedelta(hours=24)  # an incident that nobody has touched for so long is not joined by itself
 RECENT = timedelta(hours=48)  # journals touched within are followed
 IN_FORCE_EVERY = timedelta(seconds=5)  # what is in force is looked for anew, for a silence ends by itself
-MOST_SKEW = timedelta(hours=3)  # no host's clock is further out
 MOST_LOST = 1000  # sentences on what can't be read
 LOOKS_ONLY = "this console only observes: it was started with --observe (actions.observe)"
 
@@ -78,7 +76,7 @@ class Logbook:
         self._kept: dict[str, dict[str, Entry]] = {OUTSIDE: {}}  # journal's name -> its entries by id
         self._ordered: dict[str, tuple[Entry, ...]] = {}  # the same in order, until something comes to it
         self._places: dict[str, str] = {}  # id of an intent or a proposal -> journal's name
-        self._came: dict[str, float] = {}  # id -> when it came here, monotonic; not of what was there before
+        self._arrivals = Arrivals(clock)
         self._refused: set[str] = set()  # sentences on files that are none, or can't be read, each said once
         self._chosen: str | None = None  # the incident that the operator has opened or joined
         self._folded: tuple[tuple[Entry, ...], Incident | None] = ((), None)
@@ -220,35 +218,22 @@ class Logbook:
         new = [one for one in entries if one.id not in kept or (kept[one.id] != one and better(one, kept[one.id]))]
         if new:
             self._ordered.pop(name, None)
-        now, journal = time.monotonic(), self.journal_of(name)
+        journal = self.journal_of(name)
         for entry in new:
-            if entry.id not in kept and (not first or self._may_wait(entry)):
-                self._came[entry.id] = now
+            self._arrivals.note(entry, first)
             kept[entry.id] = entry
             journal.observe(entry.order)
             if entry.kind in (Kind.INTENT, Kind.PROPOSED):
                 self._places[entry.id] = name
         return new
 
-    def _may_wait(self, entry: Entry) -> bool:
-        """Whether this was there when the console began, and is a proposal of another host that may still wait: by how
-        much that host's clock is out is not known."""
-        elsewhere = entry.kind == Kind.PROPOSED and entry.writer.host != socket.gethostname()
-        return elsewhere and abs(self._clock() - entry.at) < MOST_SKEW
-
     def age_s(self, entry: Entry) -> float:
-        """For how many seconds this entry has been known here, whatever its writer's clock said; of what was there
-        before this console, how old it is by the clocks."""
-        came = self._came.get(entry.id)
-        if came is not None:
-            return time.monotonic() - came
-        return max(0.0, (self._clock() - entry.at).total_seconds())
+        """For how many seconds this entry has been known here (arrivals)."""
+        return self._arrivals.age_s(entry)
 
     def came_at(self, entry: Entry) -> datetime:
-        """When it came, by this host's clock."""
-        if entry.id not in self._came or entry.writer == self.journal.writer:
-            return min(entry.at, self._clock())
-        return self._clock() - timedelta(seconds=self.age_s(entry))
+        """When it came, by this host's clock (arrivals)."""
+        return self._arrivals.came_at(entry, self.journal.writer)
 
     def waiting(self) -> tuple[tuple[Proposal, float], ...]:
         """What is proposed in the incident or outside of any and may still be spoken to, with the seconds that are
@@ -296,6 +281,8 @@ class Logbook:
     async def _record(self, name: str, kind: str, data: Mapping[str, Any]) -> Entry:
         if self.sealed is not None:
             raise JournalError(self.sealed)
+        if self.entries:  # whatever was known is earlier, also where it stands in another journal
+            self.journal_of(name).observe(self.entries[-1].order)
         try:
             entry = await asyncio.to_thread(self.journal_of(name).append, kind, data)
         except JournalError as error:
