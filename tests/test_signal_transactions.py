@@ -275,6 +275,20 @@ def traffic(**counts: tuple[int, int]) -> list[ProviderTraffic]:
         ({"a": (100, 50), "b": (200, 10)}, "one", "50 of 60 failures at a (50 % of its 100)"),
         ({"a": (60, 15), "b": (200, 10)}, "some", "a fails 25 % of its 60, but has only 15 of 25 failures"),
         ({"a": (60, 15), "b": (200, 9)}, "one", "15 of 24 failures at a (25 % of its 60)"),
+        ({"a": (19, 19)}, "unknown", "19 decided purchases in 5 min are too few to say"),
+        ({"a": (20, 20)}, "unknown", "a fails 100 % of its 20; there is no other to compare with"),
+        ({"a": (30, 20), "b": (0, 0)}, "unknown", "a fails 66.7 % of its 30; the others have no decided purchases"),
+        ({"a": (50, 30), "b": (50, 30), "c": (50, 30)}, "all", "all three providers with enough purchases fail"),
+        (
+            {"a": (50, 30), "b": (50, 29), "c": (50, 28), "d": (50, 27), "e": (50, 0)},
+            "some",
+            "four of five providers fail (a 60 %, b 58 %, c 56 % and one more); the other one, e, fails 0 % of 50",
+        ),
+        ({"a": (50, 30), "b": (50, 29), "c": (50, 28), "e": (50, 0)}, "some", "(a 60 %, b 58 %, c 56 %); the other"),
+        ({"a": (100, 40), "b": (100, 10)}, "one", "40 of 50 failures at a"),  # exactly the share
+        ({"a": (100, 39), "b": (100, 10)}, "some", "a fails 39 % of its 100, but has only 39 of 49 failures"),
+        ({"a": (100, 10), "b": (100, 0)}, "one", "10 of 10 failures at a"),  # exactly the high rate
+        ({"a": (100, 9), "b": (100, 0)}, "none", "9 of 200 fail (4.5 %); no provider stands out"),
         ({}, "unknown", "no purchase was decided in 5 min"),
         ({"a": (120, 66)}, "unknown", "a fails 55 % of its 120; there is no other to compare with"),
         ({"a": (100, 15), "b": (100, 16)}, "all", "both providers with enough purchases fail (15 % to 16 %)"),
