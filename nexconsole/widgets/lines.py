@@ -39,6 +39,18 @@ class Lines(Widget):
         """Whether what is shown was drawn for another size."""
         return self._drawn_for != self.size
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._again)
+
+    def _again(self) -> None:
+        """Who makes the lines made none for the new size: those that there are stay."""
+        if self.owed:
+            self.show_lines(self._lines)
+
+    def forgive(self) -> None:
+        """Nothing is owed any more for the size that it has."""
+        self._drawn_for = self.size
+
     @property
     def lines(self) -> tuple[Line, ...]:
         """What is shown now."""

@@ -257,6 +257,9 @@ class FrugalApp(App[None]):
     def _release(self) -> None:
         """The lines did not come: the picture is sent as it is."""
         self._holding = None
+        for one in self.screen._compositor.visible_widgets:
+            if isinstance(one, Lines):
+                one.forgive()
         self._display(self.screen, self._whole(self.screen))
 
     def on_lines_drawn(self) -> None:
