@@ -139,3 +139,27 @@ def test_an_address_that_no_parser_takes_is_a_sentence_of_its_key_and_never_a_tr
         settings.load(path, environ={})
     except SettingsError as error:
         assert key in str(error)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "url"),
+    [
+        ("MEILISEARCH_HOST", "http://meilisearch:7700", "http://meilisearch:7700"),
+        ("MEILI_HOST", "meilisearch:7700", "http://meilisearch:7700"),
+        ("MEILISEARCH_HOST", "https://search.example", "https://search.example"),
+    ],
+)
+def test_the_search_index_is_found_by_nexnums_own_variable_with_a_scheme_or_without(variable, value, url):
+    loaded = settings.load(environ={variable: value})
+    assert (loaded.settings.search.url, loaded.origins["search.url"]) == (url, variable)
+
+
+def test_a_status_page_that_is_no_address_is_refused_with_its_key(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text('[providers.status_pages]\nsmsbower = "status.smsbower.example"\n')
+    with pytest.raises(SettingsError, match=r"providers\.status_pages\.smsbower: expected an address that begins with"):
+        settings.load(str(file), environ={})
+    file.write_text('[providers.status_pages]\nsmsbower = "https://status.smsbower.example"\n')
+    assert settings.load(str(file), environ={}).settings.providers.status_pages == {
+        "smsbower": "https://status.smsbower.example"
+    }
