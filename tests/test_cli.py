@@ -221,7 +221,8 @@ def test_the_drill_lists_its_scenarios():
     names = [line.split()[0] for line in nexconsole("drill", "--list").stdout.splitlines()]
     assert names == [
         "calm", "provider-outage", "database-stall", "reconciler-stopped", "outbox-poison", "flapping-circuit",
-        "stale-locks",
+        "stale-locks", "slot-starvation", "best-route-blackout", "balance-empty", "search-down", "one-bad-pod",
+        "connections-exhausted", "redis-full", "bad-release",
     ]  # fmt: skip
 
 
