@@ -254,7 +254,7 @@ class Metrics:
         return app
 
     async def _query(self, request: web.Request) -> web.Response:
-        values = self._vectors[(await _parameters(request))["query"]]()
+        values = self._vectors.get((await _parameters(request))["query"], dict)()  # no such series: an empty vector
         now = time.time()
         result = [{"metric": {"provider": n} if n else {}, "value": [now, f"{v:g}"]} for n, v in values.items()]
         return _success({"resultType": "vector", "result": result})
