@@ -99,7 +99,9 @@ async def test_looks_keep_answering_and_the_numbers_pick_the_branch(tmp_path: Pa
         branch = next(row for row in pane.rows if row.id == ONE)
         other = next(row for row in pane.rows if row.id.endswith("scope-is-all"))
         assert branch.node.applies is True and other.node.applies is False
+        go_to(pane, "scope-is-all")
         assert "no: one provider" in seen(pane)
+        go_to(pane, "/transactions.rate")
         reading = app.console_screen.readings["transactions"]
         value = replace(reading.value, failure_rate=0.5, failures=200)
         value = replace(value, scope=replace(value.scope, verdict="all", provider=None, because="everywhere"))
