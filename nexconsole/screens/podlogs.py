@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KEPT = 2_000  # lines that can be scrolled back to
 A_LOOK = 1_000  # new lines of one pod that are looked at in one turn; the rest is counted
 EVERY_S = 0.25
-DRAWN_EVERY_S = 1.0  # what is new is drawn; many lines a second are many bytes on a slow link
+DRAWN_EVERY_S = 1.25  # what is new is drawn; many lines a second are many bytes on a slow link
 LONGEST = 1_000  # characters of a line
 POD = 14  # cells of a pod's name
 INKS = {"error": "warn", "fatal": "alarm", "warn": "doubt"}
