@@ -181,6 +181,20 @@ async def test_a_terminal_that_goes_without_a_signal_ends_the_console(database: 
         assert await one.ended() == 128 + signal.SIGHUP
 
 
+async def test_a_console_that_is_told_to_go_on_and_hangs_up_leaves_no_process_behind(
+    database: Any, tmp_path: Path
+) -> None:
+    """As tmux and sshd end a session: SIGHUP with SIGCONT, to a process that was never stopped."""
+    with console(database, tmp_path) as one:
+        await one.wrote(b"postgres")
+        one.process.send_signal(signal.SIGCONT)
+        await asyncio.sleep(0.1)
+        one.press("?")
+        one.process.send_signal(signal.SIGCONT)
+        one.hang_up()
+        assert await one.ended() == 128 + signal.SIGHUP
+
+
 async def test_a_terminal_that_takes_nothing_for_a_while_holds_up_nothing_and_is_drawn_anew(
     database: Any, tmp_path: Path
 ) -> None:

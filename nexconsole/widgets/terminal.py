@@ -74,7 +74,7 @@ def steady(driver: type[Driver]) -> type[Driver]:
 
     class Steady(*reading, driver):  # type: ignore[misc]
         behind = False  # something was left out: all must be drawn anew
-        _leaving = False
+        _leaving = _begun = False
 
         def write(self, data: str) -> None:
             writer = self._writer
@@ -106,9 +106,17 @@ def steady(driver: type[Driver]) -> type[Driver]:
             """The thread that writes; None where the driver has none, as without a terminal."""
             return getattr(self, "_writer_thread", None)
 
+        def start_application_mode(self) -> None:
+            """Once at a time: tmux and sshd send SIGCONT behind SIGHUP, also to who was never stopped, and what was
+            begun twice would be ended once, and keep the process alive."""
+            if not self._begun:
+                self._begun, self._leaving = True, False
+                super().start_application_mode()
+
         def stop_application_mode(self) -> None:
             self._leaving = True
             super().stop_application_mode()
+            self._begun = False
 
         def close(self) -> None:
             writer = self._writer
