@@ -187,10 +187,12 @@ async def test_a_console_that_is_told_to_go_on_and_hangs_up_leaves_no_process_be
     """As tmux and sshd end a session: SIGHUP with SIGCONT, to a process that was never stopped."""
     with console(database, tmp_path) as one:
         await one.wrote(b"postgres")
-        one.process.send_signal(signal.SIGCONT)
-        await asyncio.sleep(0.1)
-        one.press("?")
-        one.process.send_signal(signal.SIGCONT)
+        tasks = Path(f"/proc/{one.process.pid}/task")
+        before = len(list(tasks.iterdir()))
+        for _ in range(8):
+            one.process.send_signal(signal.SIGCONT)
+            await asyncio.sleep(0.05)
+        assert len(list(tasks.iterdir())) < before + 8  # two for each that begins anew
         one.hang_up()
         assert await one.ended() == 128 + signal.SIGHUP
 
