@@ -57,6 +57,9 @@ class Console:
     def press(self, keys: str) -> None:
         os.write(self.master, keys.encode())
 
+    def threads(self) -> int:
+        return len(os.listdir(f"/proc/{self.process.pid}/task"))
+
     def hang_up(self) -> None:
         if self._connected:
             self._connected = False
@@ -187,12 +190,11 @@ async def test_a_console_that_is_told_to_go_on_and_hangs_up_leaves_no_process_be
     """As tmux and sshd end a session: SIGHUP with SIGCONT, to a process that was never stopped."""
     with console(database, tmp_path) as one:
         await one.wrote(b"postgres")
-        tasks = Path(f"/proc/{one.process.pid}/task")
-        before = len(list(tasks.iterdir()))
+        before = one.threads()
         for _ in range(8):
             one.process.send_signal(signal.SIGCONT)
             await asyncio.sleep(0.05)
-        assert len(list(tasks.iterdir())) < before + 8  # two for each that begins anew
+        assert one.threads() < before + 8  # two for each that begins anew
         one.hang_up()
         assert await one.ended() == 128 + signal.SIGHUP
 
