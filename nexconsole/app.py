@@ -33,6 +33,7 @@ from .settings import Settings
 from .sources import NAMES
 from .sources.importing import COURTESY
 from .widgets.curtain import CURTAIN
+from .widgets.field import Field
 from .widgets.keyguard import may_pass
 from .widgets.output import FrugalApp
 from .widgets.terminal import steady
@@ -188,11 +189,13 @@ class NexConsole(FrugalApp):
         elif isinstance(event, events.InputEvent):
             COURTESY.key()
             if isinstance(event, events.Key) and not event.is_forwarded:
-                if not may_pass(event, typing=isinstance(self.screen.focused, Input)):
+                line = self.screen.focused
+                own_words = isinstance(line, Field) and line.own_words
+                if not may_pass(event, typing=isinstance(line, Input), own_words=own_words):
                     self._say_burst(event)
                     return
                 if self.presenting:
-                    self.presentation.pressed(self.console_screen, event, self.screen.focused)
+                    self.presentation.pressed(self.console_screen, event, line)
         await super().on_event(event)
 
     def _say_burst(self, event: events.Key) -> None:

@@ -102,14 +102,15 @@ async def send_disabling(one: Console, folder: Path) -> None:
     """Through the palette and the dialog, until the change waits for the row."""
     await one.wrote(b"commands", b"smsbower")
     one.press("\x10")
-    await one.wrote(b"provider.disable")
+    await one.wrote(b"hat to do:")
     one.press("disable smsbower")
+    await one.wrote(b"provider.disable")
     await asyncio.sleep(0.5)
     one.press("\r")
     await one.wrote(b"changes nothing")
     await asyncio.sleep(1.0)  # as long as the dialog believes no key, and a little for a slow machine
     one.press("d")
-    await until(lambda: kinds(folder / "journal") == ["intent"], 10.0)
+    await until(lambda: kinds(folder / "journal") == ["intent"], 20.0)
 
 
 async def is_active(database: Any) -> bool:
@@ -203,13 +204,13 @@ async def test_a_terminal_that_takes_nothing_for_a_while_holds_up_nothing_and_is
     database: Any, tmp_path: Path
 ) -> None:
     with console(database, tmp_path) as one:
-        await one.wrote(b"postgres")
+        await one.wrote(b"postgres", b"commands")
         one.listening = False
         for _ in range(60):  # more than the terminal and the queue before it take
             one.press("t")
             await asyncio.sleep(0.05)
         one.press("n")
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(2.5)  # as long as a loaded machine takes to open the line
         one.press("nobody sees this\r")
         await until(lambda: kinds(tmp_path / "journal") == ["note"])
         one.written, one.listening = b"", True

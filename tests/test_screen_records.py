@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from desk import desk, entries, settings, strip_of, text_of, until
+from desk import burst, desk, entries, settings, strip_of, text_of, until
 from test_operations import DONE, PLAN, crashed
 from textual import events
 
@@ -40,6 +40,28 @@ async def test_n_writes_a_note_that_the_journal_shows_at_once(tmp_path: Path) ->
         assert "called their on-call" in text_of(app) and "maria" in text_of(app) and "SEV-1" in text_of(app)
         await pilot.press("escape")
         await until(lambda: app.screen is app.console_screen)
+
+
+async def test_a_note_and_its_enter_may_come_at_once_and_what_follows_them_does_nothing(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path)) as (app, pilot):
+        burst(app, *"n typed ahead", "enter")  # no line was open when it was typed
+        await pilot.pause(0.3)
+        assert app.screen is app.console_screen and not entries(tmp_path)
+        await pilot.press("n")
+        await until(lambda: isinstance(app.screen, Prompt))
+        await asyncio.sleep(0.5)
+        burst(app, *"called them", "enter", *"sqd", "enter")
+        await until(lambda: entries(tmp_path))
+        await pilot.pause(0.3)
+        assert [entry.data for entry in entries(tmp_path)] == [{"text": "called them"}]
+        assert app.screen is app.console_screen and app.desk.pane is None
+
+
+async def test_drawing_a_console_that_is_being_taken_down_does_nothing(tmp_path: Path) -> None:
+    async with desk(settings(tmp_path)) as (app, _):
+        await app.console_screen.query_one("#panes").remove()  # its children go first
+        app.desk.paint()
+        app.desk.tick()
 
 
 async def test_what_others_do_appears_in_the_open_journal_within_a_second(tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ class Desk:
     def paint(self) -> None:
         """Draw the strip and the open scenario anew; what looks as before costs nothing."""
         self._repaint = False
-        if not self.console.is_mounted:
+        if not self.console.query("#panes"):  # not there yet, or being taken down, which takes its children first
             return
         self._paint_strip()
         if self.pane is not None:
@@ -358,7 +358,8 @@ class Desk:
         self.once(self._note())
 
     async def _note(self) -> None:
-        text = await self.app.push_screen_wait(Prompt("a note for the journal", hint="everybody here can read it"))
+        prompt = Prompt("a note for the journal", hint="everybody here can read it", own_words=True)
+        text = await self.app.push_screen_wait(prompt)
         if text is not None:
             await self.recorded(self.operations.note(text), "noted")
 

@@ -26,7 +26,8 @@ class Prompt(Dialog[str | None]):
     """Returns what was typed, or None. `wrong` says why an answer won't do; "" where it will.
 
     `offered` is what Tab takes, one after the other, first of all what goes on with what was typed: as the whole
-    answer, or with `words` as its last word.
+    answer, or with `words` as its last word. `own_words`: what is typed is only written down, so that Enter may come
+    in one burst with it, as over a slow link.
     """
 
     CSS_PATH = paths.STYLES / "prompt.tcss"
@@ -43,10 +44,11 @@ class Prompt(Dialog[str | None]):
         offered: Sequence[str] = (),
         words: bool = False,
         wrong: Callable[[str], str] = lambda text: "" if text else "it is empty: type something, or esc",
+        own_words: bool = False,
     ) -> None:
         super().__init__()
         self._title, self._hint, self._offered, self._wrong = title, hint, tuple(offered), wrong
-        self._words = words
+        self._words, self._own_words = words, own_words
         self._said = Said()
         self._stem: str | None = None
         self._turn = -1
@@ -56,7 +58,7 @@ class Prompt(Dialog[str | None]):
         with Container(id="prompt"):
             yield Lines(id="asked")
             line = Field(id="line", compact=True, max_length=LONGEST)
-            line.cursor_blink = False
+            line.cursor_blink, line.own_words = False, self._own_words
             yield line
             yield Lines(id="hint")
 

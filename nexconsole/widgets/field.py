@@ -13,6 +13,8 @@ from .curtain import CURTAIN
 class Field(Input):
     """Textual's, and nothing in it is seen by others that the panes would not show them."""
 
+    own_words = False  # Enter takes what was typed and starts nothing: it may come in one burst with the words
+
     class Entered(Message):
         """Enter was pressed when this stood in the line, whatever was typed since."""
 

@@ -47,9 +47,10 @@ def together(key: events.Key) -> int:
     return getattr(key, "together", 1)
 
 
-def may_pass(key: events.Key, typing: bool) -> bool:
-    """Whether a key of a burst may do what it does; `typing`: a line of input has the focus."""
-    if together(key) < 2:
+def may_pass(key: events.Key, typing: bool, own_words: bool = False) -> bool:
+    """Whether a key of a burst may do what it does; `typing`: a line of input has the focus, and Enter takes nothing
+    but the `own_words` that stand in it."""
+    if together(key) < 2 or (typing and own_words and key.key == "enter"):
         return True
     return key.key in EDITS or key.is_printable if typing else key.key in MOVES
 
