@@ -6,14 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from metrics_side import MetricsSide, metrics_side
 
 from nexconsole.errors import MissingSchema, NotConfigured, SourceError
-from nexconsole.settings import Expressions, Postgres, Prometheus, Settings, TransactionRules
+from nexconsole.settings import Expressions, Postgres, Prometheus, Settings
 from nexconsole.signals import transactions
-from nexconsole.signals.attribution import ProviderTraffic, judge
 from nexconsole.signals.transactions import Transactions
 from nexconsole.sources import Sources
 from nexconsole.sources.postgres import Postgres as PostgresSource
@@ -234,120 +231,3 @@ async def test_neither_source_is_not_configured_and_both_away_is_one_sentence(bo
     with pytest.raises(SourceError, match=r"prometheus at .*refused.*postgres at .*refused"):
         sources = both(prometheus="http://127.0.0.1:1", postgres="postgresql://x@127.0.0.1:1/x")
         await transactions.read(sources, SETTINGS, None)
-
-
-RULES = TransactionRules()
-
-
-def traffic(**counts: tuple[int, int]) -> list[ProviderTraffic]:
-    return [
-        ProviderTraffic(name=name, attempts=a, failures=f, failure_rate=f / a if a else None)
-        for name, (a, f) in counts.items()
-    ]
-
-
-@pytest.mark.parametrize(
-    ("counts", "verdict", "because"),
-    [
-        (
-            {"smsbower": (120, 66), "b": (80, 2), "c": (80, 1), "d": (60, 1), "e": (60, 1)},
-            "one",
-            "66 of 71 failures at smsbower (55 % of its 120); the other four fail 1.8 % of 280",
-        ),
-        ({"a": (100, 1), "b": (100, 0)}, "none", "1 of 200 fail (0.5 %); no provider stands out"),
-        ({"a": (50, 45), "b": (50, 30)}, "all", "both providers with enough purchases fail (60 % to 90 %)"),
-        (
-            {"a": (100, 60), "b": (100, 40), "c": (100, 0)},
-            "some",
-            "two of three providers fail (a 60 %, b 40 %); the other one, c, fails 0 % of 100",
-        ),
-        (
-            {"a": (100, 25), "b": (200, 20), "c": (200, 20)},
-            "some",
-            "a fails 25 % of its 100, but has only 25 of 65 failures; the other two fail 10 % of 400",
-        ),
-        ({"a": (12, 12)}, "unknown", "12 decided purchases in 5 min are too few to say: 20 are needed"),
-        (
-            {"tiger-sms": (40, 21), "a": (140, 2), "b": (150, 2), "c": (140, 2)},
-            "one",
-            "21 of 27 failures at tiger-sms (52.5 % of its 40); the other three fail 1.4 % of 430",
-        ),
-        ({"a": (100, 50), "b": (200, 10)}, "one", "50 of 60 failures at a (50 % of its 100)"),
-        ({"a": (60, 15), "b": (200, 10)}, "some", "a fails 25 % of its 60, but has only 15 of 25 failures"),
-        ({"a": (60, 15), "b": (200, 9)}, "one", "15 of 24 failures at a (25 % of its 60)"),
-        ({"a": (19, 19)}, "unknown", "19 decided purchases in 5 min are too few to say"),
-        ({"a": (20, 20)}, "unknown", "a fails 100 % of its 20; there is no other to compare with"),
-        ({"a": (30, 20), "b": (0, 0)}, "unknown", "a fails 66.7 % of its 30; the others have no decided purchases"),
-        ({"a": (50, 30), "b": (50, 30), "c": (50, 30)}, "all", "all three providers with enough purchases fail"),
-        (
-            {"a": (50, 30), "b": (50, 29), "c": (50, 28), "d": (50, 27), "e": (50, 0)},
-            "some",
-            "four of five providers fail (a 60 %, b 58 %, c 56 % and one more); the other one, e, fails 0 % of 50",
-        ),
-        ({"a": (50, 30), "b": (50, 29), "c": (50, 28), "e": (50, 0)}, "some", "(a 60 %, b 58 %, c 56 %); the other"),
-        ({"a": (100, 40), "b": (100, 10)}, "one", "40 of 50 failures at a"),  # exactly the share
-        ({"a": (100, 39), "b": (100, 10)}, "some", "a fails 39 % of its 100, but has only 39 of 49 failures"),
-        ({"a": (100, 10), "b": (100, 0)}, "one", "10 of 10 failures at a"),  # exactly the high rate
-        ({"a": (100, 9), "b": (100, 0)}, "none", "9 of 200 fail (4.5 %); no provider stands out"),
-        ({}, "unknown", "no purchase was decided in 5 min"),
-        ({"a": (120, 66)}, "unknown", "a fails 55 % of its 120; there is no other to compare with"),
-        ({"a": (100, 15), "b": (100, 16)}, "all", "both providers with enough purchases fail (15 % to 16 %)"),
-        ({str(n): (4, 4) for n in range(20)}, "unknown", "80 of 80 fail (100 %), but at no one provider"),
-        ({"a": (1000, 0), "b": (5, 2)}, "none", "2 of 1 005 fail (0.2 %)"),
-    ],
-)
-def test_the_verdict_and_the_numbers_that_it_rests_on(counts, verdict, because):
-    scope = judge(traffic(**counts), RULES, 0.05)
-    assert scope.verdict == verdict
-    assert because in scope.because
-    assert (scope.provider is not None) == (verdict == "one")
-
-
-COUNTS = st.integers(0, 400).flatmap(lambda attempts: st.tuples(st.just(attempts), st.integers(0, attempts)))
-
-
-@given(st.dictionaries(st.sampled_from("abcdefgh"), COUNTS))
-def test_a_verdict_never_contradicts_the_counts(counts):
-    providers = traffic(**counts)
-    scope = judge(providers, RULES, 0.05)
-    attempts, failures = sum(a for a, _ in counts.values()), sum(f for _, f in counts.values())
-    assert scope == judge(list(reversed(providers)), RULES, 0.05)  # the order says nothing
-    assert scope.because
-    if attempts < RULES.few:
-        assert scope.verdict == "unknown"
-    if scope.verdict == "none":
-        assert failures / attempts < 0.05
-    if scope.verdict == "one":
-        a, f = counts[scope.provider]
-        assert f / a >= 0.05
-        assert f >= RULES.one_share * failures or failures - f < 0.05 * (attempts - a)  # the others are in line
-        assert any(name != scope.provider and other[0] >= RULES.provider_few for name, other in counts.items())
-    if scope.verdict == "all":
-        assert all(f / a >= 0.05 for a, f in counts.values() if a >= RULES.provider_few)
-
-
-@given(st.dictionaries(st.sampled_from("abcdefgh"), COUNTS, min_size=2))
-def test_one_more_provider_that_never_fails_never_turns_the_verdict_to_all(counts):
-    before = judge(traffic(**counts), RULES, 0.05)
-    after = judge(traffic(**counts, z=(100, 0)), RULES, 0.05)
-    assert after.verdict != "all"
-    if before.verdict == "one" and after.verdict == "one":
-        assert after.provider == before.provider
-
-
-def test_where_several_fail_chance_alone_spares_nobody():
-    counts = {"smsbower": (183, 50), "tiger-sms": (98, 29), "5sim": (99, 26), "onlinesim": (46, 9)}
-    providers = [
-        ProviderTraffic(name=name, attempts=attempts, failures=failures, failure_rate=failures / attempts)
-        for name, (attempts, failures) in counts.items()
-    ]
-    assert judge(providers, TransactionRules(), 0.05).verdict == "all"
-
-
-def test_where_several_fail_one_that_hardly_does_is_spared():
-    counts = {"smsbower": (183, 90), "tiger-sms": (98, 49), "5sim": (99, 5)}
-    providers = [
-        ProviderTraffic(name=name, attempts=attempts, failures=failures, failure_rate=failures / attempts)
-        for name, (attempts, failures) in counts.items()
-    ]
-    assert judge(providers, TransactionRules(), 0.05).verdict == "some"
