@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from nexconsole.errors import Denied, NotConfigured, SourceError, TimedOut, Unreachable
-from nexconsole.model import SourceHealth
+from nexconsole.model import SourceHealth, Value
 from nexconsole.settings import CircuitRules, Settings
 from nexconsole.signals import circuits
 from nexconsole.signals.circuits import Circuits, Holder, Named, Parts, ProviderCircuit, build
@@ -175,6 +175,10 @@ async def test_a_circuit_flaps_that_opened_three_times_within_its_window(opening
     assert one.flapping == flaps
 
 
+class Other(Value):
+    """Some other signal's value."""
+
+
 class Side:
     """The far side of every source, and the clock."""
 
@@ -193,6 +197,7 @@ class Side:
         return self.following
 
     async def require(self, table: str, *columns: str) -> Any:
+        assert (table, columns) == ("providers", ("id", "name"))
         self.asked.append("names")
         return await self._answer(self.columns)
 
@@ -313,7 +318,7 @@ def earlier(age_s: float = 2.0, state: str = "closed", shared_age_s: float | Non
     shared_at = at if shared_age_s is None else NOW - timedelta(seconds=shared_age_s)
     known = ProviderCircuit(
         name="SMSBower", id="u1", active=False, state=state, display_name="B",
-        holders=(shared(state, more.pop("closes_in_s", None)),),
+        holders=(shared(state, more.pop("closes_in_s", None)), Holder(kind="pod", where="pod", state="half-open")),
     )  # fmt: skip
     by_log = ProviderCircuit(name="log", id=None, active=None, state="closed")
     return replace(Circuits(providers=(known, by_log), names_at=at, shared_at=shared_at, at=at), **more)
@@ -335,6 +340,24 @@ async def test_a_storm_of_lines_asks_redis_only_every_one_and_a_half_seconds(sid
     assert value.source == "redis, postgres"
     assert value.providers[0].holders == (shared("closed") if asked else shared("open", 8.0),)
     assert value.shared_at == (NOW if asked else before.shared_at)
+
+
+async def test_redis_is_not_asked_again_for_the_providers_it_was_asked_for(side):
+    before = earlier(0.5)
+    await side.circuits("postgres", "redis", before=replace(before, providers=before.providers[:1]))
+    assert "shared" not in side.asked
+
+
+async def test_a_value_of_another_signal_is_no_earlier_one(side):
+    value = await side.circuits("postgres", "redis", before=Other())  # type: ignore[arg-type]
+    assert value.names_at == value.shared_at == NOW
+
+
+async def test_a_breakers_line_wakes_whoever_reads_where_there_are_logs(side):
+    logs = logs_of("pod")
+    cluster = SimpleNamespace(health=SourceHealth(name="kubernetes"), logs=logs)
+    assert circuits.SIGNAL.wake(Sources(None, {"kubernetes": cluster})) is logs.wake  # type: ignore[arg-type]
+    assert circuits.SIGNAL.wake(Sources(None, {})) is None  # type: ignore[arg-type]
 
 
 async def test_redis_is_asked_at_once_for_a_provider_that_is_new_or_that_it_was_never_asked_for(side):

@@ -332,11 +332,18 @@ def test_no_descriptor_is_left_open_whatever_happens(folder, clock):
 
 def test_a_file_that_was_moved_away_before_it_was_locked_is_taken_anew(folder, clock, monkeypatch):
     written(folder, ended("t1"))
-    current = iter([False])
-    true = lease_files.is_current
-    monkeypatch.setattr(lease_files, "is_current", lambda *given: next(current, None) is not False and true(*given))
-    taken(folder, a="t1").free()
+    lock, moved = fcntl.flock, []
+
+    def flock(descriptor: int, how: int) -> None:
+        lock(descriptor, how)
+        if not moved:
+            moved.append((folder / "a").rename(folder / "away"))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    reserved = taken(folder)
+    assert reserved.renew() is None  # it is the file at the path that is held
     assert clock.naps == 0
+    reserved.free()
 
 
 # --- signs of life ---

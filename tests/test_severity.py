@@ -9,7 +9,7 @@ import pytest
 
 from nexconsole.model import Reading, SourceHealth, Value
 from nexconsole.settings import Settings
-from nexconsole.severity import judge
+from nexconsole.severity import LEVELS, judge
 from nexconsole.signals.alerts import Alert, Alerts
 from nexconsole.signals.balances import Balances
 from nexconsole.signals.circuits import Circuits, ProviderCircuit
@@ -59,7 +59,7 @@ def purchases(failures: int, attempts: int = 100, **more) -> Transactions:
 
 
 def test_calm_is_no_severity_and_no_reason():
-    assert judged().level == "none"
+    assert judged().level == LEVELS[-1] == "none"
     assert judged().reasons == ()
 
 
@@ -462,3 +462,15 @@ def test_a_signal_that_is_only_there_where_it_is_set_up_is_not_missed_where_it_i
     failed = reading("search", None, error="refused")
     assert "search" in judge(readings | {"search": failed}, Settings(), NOW).unknown
     assert "outbox" in judge(readings | {"outbox": replace(absent, signal="outbox")}, Settings(), NOW).unknown
+
+
+def test_how_many_wait_is_said_without_the_usual_where_that_is_not_known():
+    value = Transactions(
+        failure_rate=0.0, attempts=100, failures=0, in_flight=20, window_s=300, overdue=20, oldest_s=90.0, silent_s=1.0
+    )
+    assert judged(transactions=value).reasons[0].text == "20 purchases of 100 wait for more than 30 s"
+
+
+def test_every_reason_for_which_nobody_offers_a_number_is_named():
+    both = judged(funnel=refused(0, refused={"no offer": 30, "no route": 11})).reasons[0].text
+    assert both == "41 of 52 customers refused: no offer or no route, in 5 min"
