@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from incident_story import Story
 
-from nexconsole.text.customers import FIGURES, KINDS, STATEMENT, tag
+from nexconsole.text.customers import FIGURES, KINDS, STATEMENT
+from nexconsole.text.kinds import tag
 from nexconsole.text.masking import mask, mask_command, mask_figures, mask_query
 from nexconsole.warroom.incident import fold
 from nexconsole.warroom.reporting.writing import as_json, as_markdown

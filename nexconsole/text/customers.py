@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import re
 
-from .kinds import Kind
-
-_FEWEST = 8  # digits of a phone number without its country's code
-
-
-def tag(secret: str) -> str:
-    """`‹7f3a›`: the same for the same thing, however its digits are set apart or its letters are written."""
-    digits = re.sub(r"\D", "", secret)
-    phone = re.fullmatch(r"[+\d ().-]+", secret) and len(digits) >= _FEWEST
-    same = digits.removeprefix("00") if phone else secret.casefold()
-    return f"‹{hashlib.sha256(same.encode('utf-8', 'surrogatepass')).hexdigest()[:4]}›"
+from .codes import CODES
+from .kinds import FEWEST, Kind, tag
 
 
 def verb(query: str) -> str:
@@ -36,12 +26,6 @@ def _second(found: re.Match[str]) -> str:
 def _last(found: re.Match[str]) -> str:
     """The last group, which ends the match, as a tag."""
     return found[0][: len(found[0]) - len(found[found.lastindex])] + tag(found[found.lastindex])
-
-
-def _code(found: re.Match[str]) -> str:
-    """A code in a sentence: the group `code`, wherever it stands."""
-    at = found.start("code") - found.start()
-    return found[0][:at] + tag(found["code"]) + found[0][at + len(found["code"]) :]
 
 
 # --- SQL ----------------------------------------------------------------------------------------------------------
@@ -121,7 +105,7 @@ def _phone(found: re.Match[str]) -> str:
     if found["kept"]:
         return text
     digits = re.sub(r"\D", "", text)
-    if not _FEWEST <= len(digits) <= 15 and not text.startswith(("+", "%")):
+    if not FEWEST <= len(digits) <= 15 and not text.startswith(("+", "%")):
         return text
     if text.isdigit() and _moment(text):
         return text
@@ -156,20 +140,6 @@ def _iban(found: re.Match[str]) -> str:
     return tag(found[0]) if 15 <= len(compact) <= 34 and int(number) % 97 == 1 else found[0]
 
 
-# --- codes in messages --------------------------------------------------------------------------------------------
-
-_DIGITS = r"(?P<code>\d{4,8}|\d{3}[ -]\d{3}|\d{2}-\d{2}-\d{2})(?![\w.]*\d)"
-_LINK = r"[^\d\n]{0,24}?(?<![A-Za-z0-9.])"  # from the word for a code to the code
-# A word for "code" that only messages to customers have; in a log line "code" alone is an error's.
-_MESSAGES = (
-    r"(?:your|verification|verify|security|log-?in|sign-?in|confirmation|one[- ]time|authentication|activation|sms"
-    r"|whats ?app|telegram|google|viber|signal|steam|facebook|instagram|tiktok|discord|uber|2fa|two-factor)"
-    r"[\w '-]{0,30}?\b(?:code|pin|otp|password|passcode)\b"
-    r"|(?<![\w-])(?:otp|passcode|tan)\b"
-    r"|код\w*|пароль|(?:ihr|dein)\w*\s[\w-]*?code\b|(?:votre|ton) code\b|c[oó]digo\b|codice\b|kod[ue]?\b|kode\b|mã\b"
-    r"|验证码|驗證碼|校验码|認証コード|確認コード|인증번호|رمز|کد"
-)
-
 KINDS: tuple[Kind, ...] = (
     Kind(
         name="row in a database's message",
@@ -183,9 +153,64 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         name="failing row",
-        pattern=re.compile(r"(?i)(\bFailing row contains )(\((?!‹|…)[^\n]*\)?)"),
+        pattern=re.compile(
+            r"(?i)(\bFailing row contains )(\((?!‹|…)(?:[^\n]*\)(?=\.?[\s\"'}]*(?:\n|$))"
+            r"|[\s\S]{1,4000}?\)(?=\.?\n|\.?$)|[^\n]*))"
+        ),
         hide=lambda found: found[1] + f"({tag(found[2])})",
-        examples=(("Failing row contains (77, Anna, anna, -3.00).", "Anna"),),
+        examples=(
+            ("Failing row contains (77, Anna, anna, -3.00).", "Anna"),
+            ("Failing row contains (77, Anna\nSmith, x).\nnext", "Smith"),
+        ),
+    ),
+    Kind(
+        name="parameter of a statement",
+        pattern=re.compile(r"(\$\d+ = )('(?:[^']|''){1,4000}'?)"),
+        hide=_second,
+        examples=(("parameters: $1 = 'Anna', $2 = 'it''s'", "Anna"),),
+        kept=("parameters: $1 = NULL", "costs $5 = 5"),
+    ),
+    Kind(
+        name="parameters as Prisma has them",
+        pattern=re.compile(r"(?i)(\bparams:\s*)(\[(?!‹)[^\n]*\])"),
+        hide=_second,
+        examples=(('Params: ["Anna",3]', "Anna"),),
+        kept=("params: none",),
+    ),
+    Kind(
+        name="value that a database refused",
+        pattern=re.compile(r"(?i)(\binvalid input (?:syntax|value) for [\w ]{1,60}: \\?\")((?!‹)[^\"\n]{1,400})"),
+        hide=_second,
+        examples=(('invalid input syntax for type uuid: "anna"', "anna"),),
+        kept=("invalid input syntax for type json",),
+    ),
+    Kind(
+        name="answer of a provider with a message",
+        pattern=re.compile(r"(\b(?:STATUS_OK|STATUS_WAIT_RETRY|FULL_SMS):\s*)((?!‹)[^\s\"'][^\n\"]{0,400})"),
+        hide=_second,
+        examples=(("STATUS_OK:482913", "482913"), ("FULL_SMS:Your Anna code", "Anna")),
+        kept=("STATUS_WAIT_CODE", "STATUS_CANCEL"),
+    ),
+    Kind(
+        name="text of a message",
+        pattern=re.compile(
+            r"(?i)((?<![a-z])(?:sms|otp)[_-]?(?:text|message|body|content)\\?[\"']?\s*[:=]\s*\\?([\"']))"
+            r"((?!‹)(?:(?!\2)[^\n\\]){1,4000})"
+        ),
+        hide=_last,
+        examples=(('{"smsText":"Hello Anna, see you"}', "Anna"), ("sms_body='for Anna'", "Anna")),
+        kept=('smsText: ""',),
+    ),
+    Kind(
+        name="name of a person",
+        pattern=re.compile(
+            r"(?i)((?<![a-z])(?:full|first|last|middle|family|given|card ?holder)[_-]?names?"
+            r"\\?[\"']?\s*[:=]\s*\\?[\"']?)"
+            r"((?!‹|null\b|undefined\b)[^\W\d_][^\n\"'\\,;:={}]{0,80})"
+        ),
+        hide=_second,
+        examples=(('{"firstName":"Anna","x":1}', "Anna"), ("full_name: Anna Smith", "Smith")),
+        kept=("firstName: null", "fullname", "name: smsbower"),
     ),
     Kind(
         name="uuid",
@@ -249,6 +274,20 @@ KINDS: tuple[Kind, ...] = (
         kept=("uid=0", "user=nexnum_app", "host=db user=nexnum"),
     ),
     Kind(
+        name="number of a user in a sentence",
+        pattern=re.compile(
+            r"(?i)(?<![\w-])(?<!per )(?<!each )(?<!every )"
+            r"((?:user|customer|buyer|client|uid|(?:wallet|telegram|chat|user) ?id)"
+            r"(?: id)?(?: ?[:#]+ ?| )|tg://user\?id=)(\d{3,})(?![\w.]*[\w%])(?! (?:users?|customers?|requests?|ms|s)\b)"
+        ),
+        hide=_second,
+        examples=(
+            ("user 10482 bought", "10482"), ("user #10482", "10482"), ("uid: 10482", "10482"),
+            ("customer 10482 was refused", "10482"), ("telegram id 123456", "123456"), ("walletId 9981", "9981"),
+        ),
+        kept=("per user 100 requests", "users 117 distinct", "client 100 ms", "customers: 117", "user 1.5"),
+    ),
+    Kind(
         name="e-mail address",
         pattern=re.compile(
             r"[\w.+%'-]{0,64}[\w+%-]@[\w-]{1,64}(?:\.[\w-]{1,64}){0,9}\.[^\W\d_]{2,24}"
@@ -266,12 +305,13 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         name="long token",
         pattern=re.compile(
-            r"(?<!sha256:)\b[0-9a-fA-F]{32,}\b|\b(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])[A-Za-z0-9]{24,}\b"
+            r"(?<!sha256:)\b[0-9a-fA-F]{32,}\b|\bc(?=[a-z]*\d[a-z]*\d)[a-z0-9]{24}\b|\bbc1[a-z0-9]{25,60}\b|\b(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])[A-Za-z0-9]{24,}\b"
         ),
         hide=_whole,
         examples=(
             ("key 9f86d081884c7d659a2feaa0c55ad015", "9f86d081"),
             ("Xk3vPq8ZrT5wLm2NcB7dFh9J", "Xk3vPq8Z"),
+            ("for user clx9k2j3h0001qw08abcd1234", "clx9k2j3h"),
         ),
         kept=("ghcr.io/nexnum/nexnum-app@sha256:9f86d081884c7d659a2feaa0c55ad0159f86d081884c7d659a2feaa0c55ad015",),
     ),
@@ -305,54 +345,7 @@ KINDS: tuple[Kind, ...] = (
         examples=(("card 4111 1111 1111 1111 declined", "1111"), ("5555-5555-5555-4444", "4444")),
         kept=("4111 1111 1111 11121111 1",),
     ),
-    Kind(
-        name="code after the word for it",
-        pattern=re.compile(rf"(?i)(?:{_MESSAGES}){_LINK}{_DIGITS}"),
-        hide=_code,
-        folded=True,
-        examples=(
-            ("Your code is 482913", "482913"),
-            ("Your WhatsApp code: 482-913", "482-913"),
-            ("OTP is 4829", "4829"),
-            ("Telegram login code 48291. Do not share", "48291"),
-            ("your one-time password is 48-29-13", "48-29"),
-            ("Ваш код: 4829", "4829"),
-            ("код подтверждения 482913", "482913"),
-            ("Ihr TAN-Code lautet 482913", "482913"),
-            ("votre code est 482913", "482913"),
-            ("Tu código es 4829", "4829"),
-            ("您的验证码是482913", "482913"),
-            ("verification code ٤٨٢٩١٣", "٤٨٢٩١٣"),
-        ),
-        kept=("exit code 137", "status code 503", "error code: 40001", "code: '23505'", "HTTP code 4290"),
-    ),
-    Kind(
-        name="code before the word for it",
-        pattern=re.compile(
-            rf"(?i)(?<![\w.-]){_DIGITS}(?= (?:is|as) (?:your|the|a) [\w ]{{0,30}}?(?:code|otp|pin|password|passcode)\b"
-            r"| — ваш| - ваш| is de | ist (?:ihr|dein)| est votre| es tu)"
-        ),
-        hide=_code,
-        folded=True,
-        examples=(("482913 is your verification code", "482913"), ("4829 is the OTP", "4829")),
-        kept=("4829 is the limit", "482913 rows are locked"),
-    ),
-    Kind(
-        name="code with a sender's prefix",
-        pattern=re.compile(r"(?<![\w-])((?:G|FB|IG|VK|WA|TG|MS)-)(\d{4,8})(?![\w-])"),
-        hide=_second,
-        folded=True,
-        examples=(("G-482913 is for you", "482913"), ("FB-48291", "48291")),
-        kept=("SEV-1", "INC-20261123-1342", "UTF-8"),
-    ),
-    Kind(
-        name="code to enter",
-        pattern=re.compile(rf"(?i)\b(?:use|enter|type|send|reply)(?: code)? {_DIGITS}(?= (?:to|as|on|in|for)\b)"),
-        hide=_code,
-        folded=True,
-        examples=(("Use 482913 to log in", "482913"), ("enter code 4829 on the page", "4829")),
-        kept=("use port 5432", "enter 4829"),
-    ),
+    *CODES,
     Kind(
         name="phone number",
         pattern=re.compile(rf"(?P<kept>{_NO_PHONE})|(?:{_PHONE})"),

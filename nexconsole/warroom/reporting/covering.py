@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
-from ...text.customers import tag
+from ...text.kinds import tag
 from ...text.masking import mask, mask_command
 from ..taking import Taken
 
