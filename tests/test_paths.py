@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from nexconsole import diagnostics, doctor, paths, settings
-from nexconsole.errors import SettingsError
+from nexconsole.errors import JournalError, SettingsError
+from nexconsole.settings import loading
+from nexconsole.sources import postgres_tls
+from nexconsole.warroom.recordings import replay
 
 
 @pytest.fixture
@@ -62,3 +67,42 @@ def test_doctor_says_when_the_disk_has_no_room_for_an_incident(monkeypatch, tmp_
     monkeypatch.setattr(os, "statvfs", lambda folder: room)
     check = doctor._with_room(doctor.Check(area="console", what="journal", state="ok", said="x"), tmp_path)
     assert check.state == state and (state == "ok" or "has room for" in check.said)
+
+
+@contextmanager
+def somebody_else(folder: Path) -> Iterator[None]:
+    """This process may not look into the folder."""
+    mode, root = folder.stat().st_mode, os.geteuid() == 0
+    folder.chmod(0)
+    if root:
+        os.seteuid(54321)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(mode)
+
+
+def test_a_home_that_this_account_may_not_look_into_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    home = Path(os.environ["HOME"])
+    (home / ".config").mkdir(parents=True)
+    token = str(home / "token")
+    monkeypatch.setattr(loading, "POD_TOKEN", Path(token))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    with somebody_else(home):
+        with pytest.raises(SettingsError, match=r"config\.toml: can't be read: permission denied: set HOME"):
+            settings.load()
+        monkeypatch.setenv("XDG_CONFIG_HOME", "/nonexistent")
+        assert settings.load().settings.kubernetes.kubeconfig == ""
+        assert not postgres_tls._default("root.crt")
+
+
+def test_a_journal_folder_that_may_not_be_looked_into_is_one_sentence_for_a_replay(tmp_path: Path) -> None:
+    chosen = settings.Settings(journal=settings.Journal(folder=str(tmp_path)))
+    with somebody_else(tmp_path), pytest.raises(JournalError, match="can't be read"):
+        replay.listed(chosen)

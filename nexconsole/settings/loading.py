@@ -85,7 +85,7 @@ def load(
     origins: dict[str, str] = {}
     path = config or environ.get("NEXCONSOLE_CONFIG")
     file = Path(path) if path else _config_file()
-    if path or (file is not None and file.exists()):
+    if path or (file is not None and _stands(file)):
         document = _read_toml(file)
         _run_secret_commands(document, file)
         _convert(document, lambda key: str(file))
@@ -118,6 +118,18 @@ def _config_file() -> Path | None:
         return paths.config_file()
     except SettingsError:
         return None
+
+
+def _stands(file: Path) -> bool:
+    """Whether there is such a file. Raises SettingsError where this account may not know, as with another's HOME."""
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        said = (error.strerror or "it can't be").lower()
+        raise SettingsError(f"{file}: can't be read: {said}: set HOME or XDG_CONFIG_HOME to this account's") from error
+    return True
 
 
 def named(settings: Settings) -> Settings:
@@ -158,9 +170,9 @@ def mask_url(url: str) -> str:
 def _cluster_at_hand(environ: Mapping[str, str]) -> str:
     """What kubectl would use where nobody names a cluster; "" where it has nothing either."""
     home = environ.get("HOME", "")
-    if home and Path(home, ".kube/config").is_file():
+    if home and os.path.isfile(Path(home, ".kube/config")):  # False too where it may not be looked at
         return f"{home}/.kube/config is there, which kubectl uses too"
-    if environ.get("KUBERNETES_SERVICE_HOST") and environ.get("KUBERNETES_SERVICE_PORT") and POD_TOKEN.is_file():
+    if environ.get("KUBERNETES_SERVICE_HOST") and environ.get("KUBERNETES_SERVICE_PORT") and os.path.isfile(POD_TOKEN):
         return "this is a pod, whose own account kubectl uses too"
     return ""
 

@@ -328,7 +328,7 @@ def _in_cluster(chosen: settings.Kubernetes) -> Access:
     """The pod's own account. Raises SourceError where this process runs in no pod."""
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "")
     token = SERVICE_ACCOUNT / "token"
-    if not (host and port.isdigit() and token.exists()):
+    if not (host and port.isdigit() and os.path.exists(token)):
         where = "KUBERNETES_SERVICE_HOST and _PORT" if not (host and port.isdigit()) else str(token)
         raise SourceError("kubernetes", f"kubeconfig in-cluster can't be used: {where} is missing, so this is no pod")
     own = os.environ.get("POD_NAMESPACE", "")

@@ -343,7 +343,7 @@ def _host(name: str, place: str, port: int) -> Host:
     if place or name:
         return Host(name or place, place or name, port)
     for folder in SOCKET_FOLDERS:
-        if Path(folder, f".s.PGSQL.{port}").exists():
+        if os.path.exists(f"{folder}/.s.PGSQL.{port}"):
             return Host(folder, folder, port)
     return Host("localhost", "localhost", port)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 from typing import Any
@@ -106,4 +107,4 @@ def _default(name: str) -> str:
     """libpq's file in ~/.postgresql; "" where there is none."""
     home = home_folder({})
     file = home / ".postgresql" / name if home else Path("/nonexistent")
-    return str(file) if file.exists() else ""
+    return str(file) if os.path.exists(file) else ""  # as libpq: one that may not be looked at is none

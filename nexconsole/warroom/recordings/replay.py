@@ -12,6 +12,7 @@ import msgspec
 
 from ...errors import JournalError
 from ...journal import OUTSIDE, Entry, Kind, elsewhere_file, journal_file, journal_folder, merge, read_incident
+from ...journal.files import reason
 from ...settings import Journal, Settings
 from ...sources.text import clean
 from ..incident import fold
@@ -103,7 +104,10 @@ def listed(settings: Settings) -> list[str]:
 
 
 def _recordings(folder: Path) -> list[Path]:
-    return sorted(folder.glob(f"*{SUFFIX}"), reverse=True)
+    try:
+        return sorted(folder.glob(f"*{SUFFIX}"), reverse=True)
+    except OSError as error:
+        raise JournalError(f"{folder}: can't be read: {reason(error)}") from error
 
 
 def _others(folder: Path) -> str:
