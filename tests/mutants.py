@@ -36,7 +36,7 @@ CORE = {
     "signals/circuits.py": ("test_circuits_joined.py",),
     "actions/perform.py": ("test_perform.py", "test_perform_said.py"),
     "actions/providers.py": ("test_action_providers.py",),
-    "actions/locks.py": ("test_action_locks.py",),
+    "actions/locks.py": ("test_locks_flushed.py",),
     "warroom/sharing/lease_files.py": ("test_lease_files.py",),
     "warroom/incident.py": ("test_incident_folded.py", "test_warroom_incident.py"),
     "journal/verification.py": ("test_verification.py",),

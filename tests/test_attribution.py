@@ -256,3 +256,18 @@ def test_a_sale_belongs_to_the_numbers_prefix_then_to_its_shop_then_to_who_was_a
 
 def test_where_no_provider_is_known_the_prefix_is_believed():
     assert seller("Nobody", "shop", "5sim", ProviderNames()) == "nobody"
+
+
+def test_a_provider_of_whose_waiting_purchases_nobody_speaks_has_none():
+    [one] = traffic(a=(7, 1))
+    assert (one.decided, one.in_flight, one.overdue, one.id) == (7, 0, 0, "")
+
+
+@pytest.mark.parametrize(
+    ("many", "word"), [(4, "four"), (5, "five"), (6, "six"), (7, "seven"), (8, "eight"), (9, "nine"), (10, "ten")]
+)
+def test_up_to_ten_providers_are_counted_in_words(many, word):
+    counts = {chr(ord("a") + n): (50, 25) for n in range(many)}
+    assert judge(traffic(**counts), RULES, 0.05).because == (
+        f"all {word} providers with enough purchases fail (50 % to 50 %)"
+    )

@@ -484,3 +484,16 @@ async def test_lines_of_a_log_that_is_read_wait_for_a_multiple_of_what_joining_t
     monkeypatch.setattr(circuits, "build", slower)
     await side.circuits("kubernetes")
     assert side.following.logs.rest_s == 1.0
+
+
+def test_of_circuits_that_nobody_speaks_of_nothing_is_counted():
+    value, one = Circuits(), ProviderCircuit(name="a", id=None, active=None, state="unknown")
+    assert (value.pods_followed, value.pods, value.catching_up, value.lines_dropped) == (0, 0, 0, 0)
+    assert (one.opened, one.seen_429, one.seen_5xx, one.flapping) == (0, 0, 0, False)
+    assert circuits.SIGNAL.name == "circuits"
+
+
+async def test_a_pods_own_breaker_is_no_shared_one_while_redis_says_nothing(side):
+    side.keys = Unreachable("redis", "redis is away")
+    value = await side.circuits("postgres", "redis", before=earlier(2.0, "closed"))
+    assert value.providers[0].holders == (shared("closed"),)

@@ -403,3 +403,15 @@ async def test_a_purchase_is_overdue_after_three_times_the_usual_where_that_is_l
     value = await both.read(replace(EARLIER, usual_p95_s=usual_p95_s, trend_at=time.time()))
     assert value.overdue_after_s == overdue_s
     assert both.given["from_postgres"][2] == overdue_s
+
+
+def test_of_purchases_that_nobody_speaks_of_none_is_under_way_or_late():
+    value = Transactions(failure_rate=0.1, attempts=10, failures=1, window_s=300)
+    assert (value.decided, value.in_flight, value.overdue, value.trend_at, value.measured) == (10, 0, 0, 0.0, True)
+    assert (value.latency_p95_s, value.latency_saturated, value.overdue_after_s) == (None, False, 30.0)
+
+
+def test_the_signal_is_asked_every_two_seconds_and_given_ten_for_two_sources_one_after_the_other():
+    signal = transactions.SIGNAL
+    assert (signal.name, signal.every) == ("transactions", 2.0)
+    assert signal.timeout > 2 * transactions.SOURCE_TIMEOUT_S
