@@ -28,6 +28,7 @@ from .text.units import count, duration, latency, percent, several
 LEVELS = ("SEV-1", "SEV-2", "SEV-3", "none")
 SOURCES = "sources"  # the signal of a reason that is a source's own silence
 STEP_S = 10  # so that what is expected does not change with every second
+MINUTES = 2  # of the funnel: the one that runs, and the one before
 FEW_WAITING = 3  # purchases; with fewer it may be these that hang, and not purchasing
 MANY_BLOCKED = 5  # database sessions
 ALL_FAIL = 0.999  # from this rate on, nothing can be bought
@@ -64,6 +65,7 @@ class Severity:
     unanswered: tuple[str, ...] = ()
 
 
+_SHARES = ("funnel", "transactions")
 Held = tuple[str, str] | tuple[str, str, str]  # level, text, and what is to be expected
 
 
@@ -86,7 +88,8 @@ def judge(
             expected = "" if stale else "".join(outlook)
             reason = Reason(level=level, text=text, signal=name, age_s=reading.age(now), stale=stale, outlook=expected)
             reasons.append(reason)
-    reasons.sort(key=lambda reason: LEVELS.index(reason.level))
+    refused = _mostly_refused(readings)
+    reasons.sort(key=lambda reason: (LEVELS.index(reason.level), reason.signal != SOURCES, reason.signal != refused))
     return Severity(
         level=reasons[0].level if reasons else "none",
         reasons=tuple(reasons),
@@ -95,6 +98,15 @@ def judge(
             needs.doubt(health[name]) for name in NEEDS if name in health and needs.doubtful(health[name], now)
         ),
     )
+
+
+def _mostly_refused(readings: Mapping[str, Reading]) -> str:
+    """The funnel, where a larger share is refused than fails: of equal reasons that one comes first; else ""."""
+    funnel, transactions = (reading.value if (reading := readings.get(name)) else None for name in _SHARES)
+    if funnel is None or not funnel.decided:
+        return ""
+    failing = (transactions.failure_rate or 0.0) if transactions is not None else 0.0
+    return _SHARES[0] if funnel.without_offer / funnel.decided > failing else ""
 
 
 def _across(name: str, readings: Mapping[str, Reading], settings: Settings) -> Iterator[Held]:
@@ -113,7 +125,7 @@ def _transactions(value: Transactions, settings: Settings) -> Iterator[Held]:
     yield from _waits(value, settings)
     rules, rate = settings.severity, value.failure_rate
     if rate is not None and value.decided >= settings.transactions.few:
-        where, outlook = _where(value), _outlook(value)
+        where, outlook = _where(value), _outlook(value, rules.high_rate)
         if rate >= ALL_FAIL:
             yield (
                 "SEV-1",
@@ -141,7 +153,7 @@ def _waits(value: Transactions, settings: Settings) -> Iterator[Held]:
     rules = settings.transactions
     down = waiting.blocked(value, rules)
     if down is not None:
-        yield "SEV-1", f"purchasing is down: {waiting.said(down, value)}"
+        yield "SEV-1", f"purchasing is down: {waiting.said(down, value, of_purchasing=True)}"
         return
     for one in waiting.blocked_providers(value, rules):
         yield "SEV-2", waiting.said(one, value)
@@ -154,14 +166,24 @@ def _waits(value: Transactions, settings: Settings) -> Iterator[Held]:
         )
 
 
-def _outlook(value: Transactions) -> str:
-    """When a window that is bad by what is over will be good again, if nothing more fails."""
-    if value.minute is None or value.clean_in_s is None or not value.minute.decided or value.minute.failures:
+def _outlook(value: Transactions, high: float) -> str:
+    """When a window that is bad by what is over will be good again, if no more fail than in the last minute."""
+    minute = value.minute
+    if minute is None or minute.failure_rate is None or minute.failure_rate > high:
         return ""
-    falls = duration(math.ceil(value.clean_in_s / STEP_S) * STEP_S, exact=True)
-    return (
-        f"none of {several(value.minute.decided, 'purchase')} failed in the last minute; the level falls within {falls}"
-    )
+    left = value.clean_in_s if not minute.failures else _past_in(value, high)
+    if left is None:
+        return ""
+    falls = duration(math.ceil(left / STEP_S) * STEP_S, exact=True)
+    few = f"{count(minute.failures)} of" if minute.failures else "none of"
+    return f"{few} {several(minute.decided, 'purchase')} failed in the last minute; the level falls within {falls}"
+
+
+def _past_in(value: Transactions, high: float) -> float | None:
+    """In how many seconds the trend's last step of too many failures will have left the window."""
+    bad = [step.at for step in value.trend if (step.failure_rate or 0.0) > high]
+    left = bad[-1] + value.window_s - value.trend[-1].at if bad else 0.0
+    return left if left > 0 else None
 
 
 def _where(value: Transactions) -> str:
@@ -198,11 +220,16 @@ def _funnel(value: Funnel, settings: Settings) -> Iterator[Held]:
         who = f", to {several(few, 'user')}" if few is not None and 2 * few < value.without_offer else ""
         if level:
             said = f"{value.without_offer} of {several(value.decided, 'customer')} refused: {reasons}{who}"
-            yield level, f"{said}, in {span}"
+            yield level, f"{said}, in {span}", _refused_outlook(value, rules.refused_high)
     if value.failed >= rules.few and not value.sold:
         yield (
             "SEV-1",
             f"purchasing is down: none of {count(value.decided)} customers was sold a number, in {span} (pod logs)",
+        )
+    elif (asked := _nobody_sold(value)) >= rules.few:
+        yield (
+            "SEV-1",
+            f"purchasing is down: none of {count(asked)} customers was sold a number in the last minute (pod logs)",
         )
     if value.undecided_s is None:
         return
@@ -215,6 +242,29 @@ def _funnel(value: Funnel, settings: Settings) -> Iterator[Held]:
             yield "SEV-1", f"purchasing is down: {told} (pod logs)"
         elif many:
             yield "SEV-3", f"{told} (pod logs)"
+
+
+def _nobody_sold(value: Funnel) -> int:
+    """How many customers were refused or failed in the last minute, or a little more, if nobody was sold a number and
+    most of them failed, or were refused for want of an offer; else 0: lacking funds is no outage."""
+    late = value.minutes[-MINUTES:]
+    ours = value.failed + value.without_offer
+    if len(late) < MINUTES or any(one.sold for one in late) or 2 * ours < value.failed + value.turned_away:
+        return 0
+    return sum(one.failed + one.refused for one in late)
+
+
+def _refused_outlook(value: Funnel, high: float) -> str:
+    """When a window full of refused customers will be good again, if no more of them are refused than by now."""
+    worse = [one for one in value.minutes if one.refused > high * max(1, one.sold + one.failed + one.refused)]
+    if not worse or len(value.minutes) < MINUTES or worse[-1] in value.minutes[-MINUTES:]:
+        return ""
+    late = value.minutes[-MINUTES:]
+    decided = sum(one.sold + one.failed + one.refused for one in late)
+    if not decided:
+        return ""
+    falls = duration(max(STEP_S, worse[-1].at + 60 + value.window_s - late[-1].at), exact=True)
+    return f"by now {count(sum(one.refused for one in late))} of {count(decided)} are; the level falls within {falls}"
 
 
 def _outbox(value: Outbox, settings: Settings) -> Iterator[Held]:

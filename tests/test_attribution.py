@@ -29,7 +29,7 @@ def traffic(**counts: tuple[int, int]) -> list[ProviderTraffic]:
             "66 of 71 failures at smsbower (55 % of its 120); the other four fail 1.8 % of 280",
         ),
         ({"a": (100, 1), "b": (100, 0)}, "none", "1 of 200 fail (0.5 %); no provider stands out"),
-        ({"a": (50, 45), "b": (50, 30)}, "all", "both providers with enough purchases fail (60 % to 90 %)"),
+        ({"a": (50, 45), "b": (50, 30)}, "all", "60 % to 90 % fail at both providers with enough purchases"),
         (
             {"a": (100, 60), "b": (100, 40), "c": (100, 0)},
             "some",
@@ -52,7 +52,7 @@ def traffic(**counts: tuple[int, int]) -> list[ProviderTraffic]:
         ({"a": (19, 19)}, "unknown", "19 decided purchases in 5 min are too few to say"),
         ({"a": (20, 20)}, "unknown", "a fails 100 % of its 20; there is no other to compare with"),
         ({"a": (30, 20), "b": (0, 0)}, "unknown", "a fails 66.7 % of its 30; the others have no decided purchases"),
-        ({"a": (50, 30), "b": (50, 30), "c": (50, 30)}, "all", "all three providers with enough purchases fail"),
+        ({"a": (50, 30), "b": (50, 30), "c": (50, 30)}, "all", "fail at all three providers with enough purchases"),
         (
             {"a": (50, 30), "b": (50, 29), "c": (50, 28), "d": (50, 27), "e": (50, 0)},
             "some",
@@ -65,8 +65,8 @@ def traffic(**counts: tuple[int, int]) -> list[ProviderTraffic]:
         ({"a": (100, 9), "b": (100, 0)}, "none", "9 of 200 fail (4.5 %); no provider stands out"),
         ({}, "unknown", "no purchase was decided in 5 min"),
         ({"a": (120, 66)}, "unknown", "a fails 55 % of its 120; there is no other to compare with"),
-        ({"a": (100, 15), "b": (100, 16)}, "all", "both providers with enough purchases fail (15 % to 16 %)"),
-        ({str(n): (4, 4) for n in range(20)}, "unknown", "80 of 80 fail (100 %), but at no one provider"),
+        ({"a": (100, 15), "b": (100, 16)}, "all", "15 % to 16 % fail at both providers with enough purchases"),
+        ({str(n): (4, 4) for n in range(20)}, "unknown", "80 of 80 fail (100 %), too few at each provider"),
         ({"a": (1000, 0), "b": (5, 2)}, "none", "2 of 1 005 fail (0.2 %)"),
     ],
 )
@@ -146,10 +146,10 @@ def test_where_several_fail_one_that_hardly_does_is_spared():
         ({"a": (5, 5), "b": (100, 0)}, "one",
          "5 of 5 failures at a (100 % of its 5); the other one, b, fails 0 % of 100"),
         # a whole that is bad lowers the bar
-        ({"a": (100, 5), "b": (100, 5)}, "all", "both providers with enough purchases fail (5 % to 5 %)"),
+        ({"a": (100, 5), "b": (100, 5)}, "all", "5 % to 5 % fail at both providers with enough purchases"),
         ({"a": (100, 5), "b": (100, 4)}, "none", "9 of 200 fail (4.5 %); no provider stands out"),
         ({str(n): (4, 1 if n < 8 else 0) for n in range(40)}, "unknown",
-         "8 of 160 fail (5 %), but at no one provider there are enough to say where"),
+         "8 of 160 fail (5 %), too few at each provider"),
         # one share of all failures makes it one, although the others are bad too
         ({"a": (100, 40), "b": (100, 10)}, "one",
          "40 of 50 failures at a (40 % of its 100); the other one, b, fails 10 % of 100"),
@@ -168,10 +168,10 @@ def test_where_several_fail_one_that_hardly_does_is_spared():
         ({"b": (50, 40), "a": (50, 40), "c": (50, 40), "d": (50, 30), "z": (100, 0)}, "some",
          "four of five providers fail (a 80 %, b 80 %, c 80 % and one more); the other one, z, fails 0 % of 100"),
         ({"b": (50, 30), "a": (50, 25), "c": (50, 40)}, "all",
-         "all three providers with enough purchases fail (50 % to 80 %)"),
+         "50 % to 80 % fail at all three providers with enough purchases"),
         # up to ten the number is a word
-        ({str(n): (50, 25) for n in range(10)}, "all", "all ten providers with enough purchases fail (50 % to 50 %)"),
-        ({str(n): (50, 25) for n in range(11)}, "all", "all 11 providers with enough purchases fail (50 % to 50 %)"),
+        ({str(n): (50, 25) for n in range(10)}, "all", "50 % to 50 % fail at all ten providers with enough purchases"),
+        ({str(n): (50, 25) for n in range(11)}, "all", "50 % to 50 % fail at all 11 providers with enough purchases"),
     ],
 )  # fmt: skip
 def test_each_limit_is_judged_on_both_sides_and_said_in_one_sentence(counts, verdict, because):
@@ -182,7 +182,7 @@ def test_each_limit_is_judged_on_both_sides_and_said_in_one_sentence(counts, ver
 def test_where_several_fail_half_the_rate_of_the_whole_is_the_bar():
     # 110 of 300 fail, 36.7 %: who fails 18.3 % or more is one of those who fail
     at = judge(traffic(a=(100, 45), b=(100, 46), c=(100, 19)), RULES, 0.05)
-    assert (at.verdict, at.because) == ("all", "all three providers with enough purchases fail (19 % to 46 %)")
+    assert (at.verdict, at.because) == ("all", "19 % to 46 % fail at all three providers with enough purchases")
     below = judge(traffic(a=(100, 46), b=(100, 46), c=(100, 18)), RULES, 0.05)
     assert below.verdict == "some"
 

@@ -10,7 +10,7 @@ from sample_readings import NOW, calm, incident
 
 from nexconsole.model import Reading, SourceHealth
 from nexconsole.settings import Settings
-from nexconsole.severity import Severity, judge
+from nexconsole.severity import Reason, Severity, judge
 from nexconsole.signals.transactions import Minute
 from nexconsole.widgets import banner
 
@@ -66,8 +66,9 @@ def test_when_the_level_falls_stands_beside_the_reason_where_there_is_room():
     readings["transactions"] = replace(readings["transactions"], value=value)
     wide = verdict(readings)
     assert "; none of 40 purchases failed in the last minute; the level falls within 3 min 10 s  +" in wide
-    narrow = verdict(readings, width=100)
-    assert "at smsbower" in narrow and "falls" not in narrow
+    narrow = verdict(readings, width=105)
+    assert "; the level falls within 3 min 10 s  +" in narrow
+    assert "17.8 % of purchases fail" in narrow and "falls" not in verdict(readings, width=60)
 
 
 @pytest.mark.parametrize(
@@ -94,3 +95,18 @@ def test_before_anything_was_judged_nothing_is_claimed():
     assert "".join(text for text, _ in banner.verdict(None, {}, NOW, 60)).strip() == "?  no reading yet"
     lost = Severity(level="none", unanswered=("PostgreSQL has not answered yet",))
     assert "PostgreSQL" not in "".join(text for text, _ in banner.verdict(lost, {}, NOW, 60))
+
+
+@pytest.mark.parametrize(
+    ("width", "words"),
+    [
+        (90, " SEV-1  purchasing is down: 59 wait at smsbower, none decided for 76 s (usually 563 ms)"),
+        (80, " SEV-1  purchasing is down: 59 wait at smsbower, none decided for 76 s"),
+        (55, " SEV-1  purchasing is down: 59 wait at smsbower"),
+        (40, " SEV-1  purchasing is down: 59 wait at …"),
+    ],
+)
+def test_a_reason_that_is_too_long_ends_whole(width, words):
+    said = "purchasing is down: 59 wait at smsbower, none decided for 76 s (usually 563 ms)"
+    why = Severity(level="SEV-1", reasons=(Reason(level="SEV-1", text=said, signal="transactions", age_s=0.0),))
+    assert "".join(text for text, _ in banner.verdict(why, incident(), NOW, width)).rstrip() == words

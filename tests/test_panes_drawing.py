@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.color import Color
+from textual.app import App, ComposeResult
 
 from nexconsole import themes
 from nexconsole.widgets import charts, figures
 from nexconsole.widgets.cells import cut, cut_front, fit, phrases, plain, spread, wrapped
 from nexconsole.widgets.ink import INKS
-from nexconsole.widgets.lines import _changes
+from nexconsole.widgets.lines import Lines, _changes
 
 
 def width(line) -> int:
@@ -103,3 +104,28 @@ def test_words_can_be_read_in_every_theme(theme) -> None:
         high, low = sorted((_luminance(variables[colour]), _luminance(variables[background])), reverse=True)
         wanted = least.get(ink, 7.0 if "contrast" in theme.name else 4.5)
         assert (high + 0.05) / (low + 0.05) >= wanted, ink
+
+
+async def test_lines_that_were_cut_to_a_new_width_are_drawn_whole_again() -> None:
+    """A terminal made narrower: what is shown of the old lines has an ellipsis that the new ones don't have."""
+
+    class Small(App[None]):
+        def get_theme_variable_defaults(self) -> dict[str, str]:
+            return themes.DEFAULTS
+
+        def compose(self) -> ComposeResult:
+            yield Lines(id="lines")
+
+    def shown() -> str:
+        return "".join(segment.text for segment in app.screen._compositor.render_strips()[0])
+
+    app = Small()
+    async with app.run_test(size=(30, 3)) as pilot:
+        lines = app.query_one(Lines)
+        lines.show_lines((fit((("short", "text"),), 30),))
+        await pilot.pause()
+        await pilot.resize_terminal(20, 3)
+        assert shown() == "short" + " " * 14 + "…"
+        lines.show_lines((fit((("short", "text"),), 20),))
+        await pilot.pause()
+        assert shown() == "short" + " " * 15

@@ -10,10 +10,13 @@ import sample_readings as sample
 from rich.cells import cell_len
 
 from nexconsole.model import Reading
+from nexconsole.panes import answers
 from nexconsole.panes import face as faces
 from nexconsole.screens.console import FACES
 from nexconsole.settings import Settings
-from nexconsole.signals.circuits import Circuits
+from nexconsole.signals.attribution import ProviderTraffic, Scope
+from nexconsole.signals.circuits import Circuits, Holder
+from nexconsole.signals.funnel import Funnel
 from nexconsole.signals.transactions import Transactions
 from nexconsole.widgets.cells import as_text
 from nexconsole.widgets.ink import INKS
@@ -252,3 +255,113 @@ def test_a_thousand_providers_cost_no_more_than_those_in_sight() -> None:
     lines = framed(picture, Frame("Circuits", (), True, 500, 505), 60, 20)
     assert calls == 16
     assert "501-516 of 1000" in as_text(lines)
+
+
+def blocked(**more: Any) -> Transactions:
+    """59 purchases wait at smsbower, and none is decided for 76 s."""
+    calm: Transactions = sample.calm()["transactions"].value
+    waits = ProviderTraffic(
+        name="smsbower", attempts=175, failures=0, failure_rate=0.0, in_flight=59, oldest_s=76.0, newest_s=1.0,
+        silent_s=76.0, overdue=40,
+    )  # fmt: skip
+    given: dict[str, Any] = {
+        "attempts": 176, "failures": 0, "failure_rate": 0.0, "in_flight": 59, "oldest_s": 76.0, "newest_s": 1.0,
+        "silent_s": 76.0, "overdue": 40, "overdue_after_s": 30.0, "usual_s": 0.563, "providers": (waits,),
+        "scope": Scope(verdict="none", because=""),
+    }  # fmt: skip
+    return replace(calm, **given | more)
+
+
+def test_purchases_that_wait_are_the_figure_where_they_make_the_level() -> None:
+    lines = drawn("transactions", sample.reading("transactions", blocked()), mood="alarm")
+    assert "█" in lines[2] and "%" not in "".join(lines[1:4])
+    assert "purchases wait at smsbower" in lines[1]
+    assert "none decided for 76 s" in lines[2]
+    assert "0 of 117 failed in 5 min" in lines[3]
+    assert "59 under way, oldest 76 s" in lines[4]
+    assert "no provider stands out" not in "\n".join(lines)
+
+
+@pytest.mark.parametrize(("width", "height"), [(38, 10), (38, 6), (36, 9), (38, 4)])
+def test_who_waits_is_said_whole_in_the_smallest_pane(width: int, height: int) -> None:
+    text = "\n".join(drawn("transactions", sample.reading("transactions", blocked()), width, height, mood="alarm"))
+    assert "wait at smsbower" in text and "0 of 117 failed" in text
+
+
+def test_purchases_that_wait_among_others_that_are_decided_are_the_figure_too() -> None:
+    value = blocked(silent_s=1.0, providers=(), attempts=213, overdue=90, in_flight=90)
+    text = "\n".join(drawn("transactions", sample.reading("transactions", value), mood="alarm"))
+    assert "of 213 purchases wait" in text and "for more than 30 s (usually 563 ms)" in text
+
+
+def test_a_line_of_the_waiting_begins_with_them() -> None:
+    space = Space(110, 1, sample.NOW, Settings(), mood="alarm")
+    line = as_text((faces.brief(BY_SIGNAL["transactions"], sample.reading("transactions", blocked()), space),))
+    assert "59 wait at smsbower, none decided for 76 s; 0 % of 117 failed" in line
+
+
+@pytest.mark.parametrize(("width", "words"), [(60, "429: 7, 5xx: 2 in 10 min"), (36, "429: 7")])
+def test_what_upstreams_answered_is_counted_over_a_time(width: int, words: str) -> None:
+    circuits: Circuits = sample.calm()["circuits"].value
+    seen = tuple(replace(one, seen_429=7, seen_5xx=2) for one in circuits.providers)
+    lines = drawn("circuits", sample.reading("circuits", replace(circuits, providers=seen)), width)
+    assert any(line.rstrip(" │┃").endswith(f"closed, {words}") for line in lines)
+
+
+@pytest.mark.parametrize(("pods", "said"), [(("app-79q6k",), True), (("app-79q6k", "app-vj794"), False)])
+def test_open_breakers_of_one_pod_alone_are_said_to_be_that(pods: tuple[str, ...], said: bool) -> None:
+    circuits: Circuits = sample.calm()["circuits"].value
+    holders = tuple(Holder(kind="pod", where=pod, state="open") for pod in pods)
+    value = replace(
+        circuits,
+        providers=tuple(replace(one, state="open", holders=holders, active=True) for one in circuits.providers),
+        pods=3,
+        pods_followed=3,
+    )
+    lines = drawn("circuits", sample.reading("circuits", value), 60, mood="minor")
+    assert ("open  in ONE POD alone: …p-79q6k" in lines[1]) is said
+
+
+def answered(mood: str = "alarm", **readings: Reading) -> answers.Answer:
+    space = Space(60, 5, sample.NOW, Settings(), readings, mood, {"transactions": mood, "funnel": mood})
+    return answers.answer("transactions", readings["transactions"], space)
+
+
+def test_on_the_shared_screen_those_who_wait_are_the_figure_where_they_make_the_level() -> None:
+    said = answered(transactions=sample.reading("transactions", blocked()))
+    assert (said.figure, said.unit, said.ink) == ("59", "", "alarm")
+    assert [text for text, _ in said.words] == [
+        "purchases wait at smsbower",
+        "none decided for 76 s",
+        "0 % of 117 failed in 5 min",
+        "usually 563 ms; oldest 76 s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rate", "age", "mood", "figure"),
+    [
+        (0.1, 1.0, "alarm", "90.7"),
+        (0.95, 1.0, "alarm", "95"),  # more fail than are refused
+        (0.1, 60.0, "alarm", "10"),  # the funnel is stale
+        (0.1, 1.0, "calm", "10"),
+    ],
+)
+def test_on_the_shared_screen_refused_customers_are_the_figure_where_they_are_worse(
+    rate: float, age: float, mood: str, figure: str
+) -> None:
+    transactions = Transactions(failure_rate=rate, attempts=40, failures=4, window_s=300)
+    funnel = Funnel(window_s=300, rests_on_s=300.0, refused={"no route": 423, "no offer": 16, "lock": 6}, sold=39)
+    said = answered(
+        mood,
+        transactions=sample.reading("transactions", transactions),
+        funnel=sample.reading("funnel", funnel, age=age),
+    )
+    assert (said.figure, said.unit) == (figure, "%")
+    if figure == "90.7":
+        assert [text for text, _ in said.words] == [
+            "customers are refused",
+            "no offer or no route",
+            "439 of 484 in 5 min",
+            "10 % of purchases fail",
+        ]

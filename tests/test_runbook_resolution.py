@@ -16,7 +16,7 @@ from nexconsole.runbook.library import shipped
 from nexconsole.runbook.model import Branch, Step
 from nexconsole.runbook.parser import parse
 from nexconsole.runbook.problems import check
-from nexconsole.runbook.resolution import Node, fitting, given, level, resolve
+from nexconsole.runbook.resolution import Node, _excludes, fitting, given, level, resolve
 from nexconsole.settings import Settings
 from nexconsole.severity import judge
 from nexconsole.signals.alerts import Alert, Alerts
@@ -25,6 +25,7 @@ from nexconsole.signals.circuits import Circuits, ProviderCircuit
 from nexconsole.signals.database import Database, Session
 from nexconsole.signals.database_cpu import DatabaseCpu
 from nexconsole.signals.findings import Finding
+from nexconsole.signals.funnel import Funnel
 from nexconsole.signals.limits import BUSY
 from nexconsole.signals.locks import Family, Locks
 from nexconsole.signals.outbox import Event, Events, Outbox
@@ -559,3 +560,36 @@ def test_every_step_of_the_shipped_runbook_resolves_on_any_readings():
             nodes = tree(chapter.id, world)
             assert {f"{chapter.id}/{key}" for key in nodes} == {step.id for step in chapter.walk()}
             assert all(isinstance(node.step, Step | Branch) for node in nodes.values())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        ("slots.worst >= 60 s", "slots.worst < 60 s and transactions.blocked", True),
+        ("slots.worst >= 60 s", "slots.worst <= 60 s", False),
+        ("slots.worst > 60 s", "slots.worst <= 60 s", True),
+        ("workloads.missing > 0", "workloads.missing is 0", True),
+        ("workloads.missing >= 0", "workloads.missing is 0", False),
+        ("workloads.missing > 0", "database.blockers is 0", False),
+        ("search.up", "search.up is no", True),
+        ("search.up", "search.up is yes", False),
+        ("transactions.scope is one", "transactions.scope is some", True),
+        ("transactions.scope is one", "transactions.scope is not one", True),
+        ("transactions.scope is one", "transactions.scope is not some", False),
+        ("slots.worst >= 60 s or search.up", "slots.worst < 60 s", False),
+    ],
+)
+def test_two_branches_exclude_each_other_where_no_value_opens_both(one, other, apart):
+    steps = f"{STEPS}1. If one, `{one}`:\n   - Ask: well?\n2. If other, `{other}`:\n   - Ask: well then?\n"
+    first, second = parse(steps).runbook.scenarios[0].steps
+    assert _excludes(first, second) is _excludes(second, first) is apart
+
+
+def test_of_equally_severe_scenarios_the_one_of_the_leading_reason_comes_first():
+    hanging = replace(OUTAGE, failure_rate=0.5)
+    refusing = Funnel(window_s=300, rests_on_s=300.0, refused={"no route": 440}, sold=35, pods=1, pods_followed=1)
+    world = readings(transactions=hanging, funnel=refusing)
+    first = [
+        fitting(BOOK, world, Settings(), NOW, leading)[0].scenario.number for leading in ("transactions", "funnel")
+    ]
+    assert first == ["1", "6"]

@@ -25,7 +25,7 @@ from nexconsole.journal import verify
 from nexconsole.model import utc_now
 from nexconsole.screens.confirm import Confirm, TypedText, Unrecorded
 from nexconsole.screens.palette import Palette
-from nexconsole.screens.plan_lines import plan_lines
+from nexconsole.screens.plan_lines import _guard, plan_lines
 from nexconsole.settings import Settings
 from nexconsole.sources import Sources
 from nexconsole.widgets.cells import as_text
@@ -133,7 +133,7 @@ async def test_the_dialog_shows_where_what_who_and_the_way_back(
         screen.paint()
         text = text_of(app)
         for words in ("PRODUCTION", "provider.disable smsbower", "changes 1 provider", "● ok", "command",
-                      "undo", "watches", "holds for", "> Cancel", "d does it"):  # fmt: skip
+                      "undo", "watches", "preview expires in", "> Cancel", "d does it"):  # fmt: skip
             assert words in text, words
         assert "71 of 400 failed" in text  # the panes stay in sight
         await pilot.press("c")
@@ -432,3 +432,18 @@ def test_what_is_to_be_typed_says_what_it_is_and_is_quoted(text: str, fields: di
     screen = Confirm(plan(confirm=Confirmation(kind="type", text=text), **fields), None, Settings(), utc_now)
     assert screen.wanted == wanted
     assert f"To confirm, type {wanted}." in " ".join(as_text(screen._how(30)).split())
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "said"),
+    [
+        (
+            "account may patch deployments.apps",
+            "this account may patch deployments.apps",
+            "● ok    this account may patch deployments.apps",
+        ),
+        ("dry run", "the server would accept it", "● ok    dry run: the server would accept it"),
+    ],
+)
+def test_a_guard_is_named_once(name: str, reason: str, said: str) -> None:
+    assert as_text(_guard(Guard(name=name, level="ok", reason=reason), 76)).strip() == said

@@ -14,13 +14,13 @@ from nexconsole.signals.alerts import Alert, Alerts
 from nexconsole.signals.balances import Balances
 from nexconsole.signals.circuits import Circuits, ProviderCircuit
 from nexconsole.signals.database import Database
-from nexconsole.signals.funnel import Funnel
+from nexconsole.signals.funnel import Funnel, MinuteFunnel
 from nexconsole.signals.integrity import Integrity
 from nexconsole.signals.locks import Locks
 from nexconsole.signals.outbox import Outbox
 from nexconsole.signals.reservations import Reservations
 from nexconsole.signals.slots import Slots
-from nexconsole.signals.transactions import Minute, ProviderTraffic, Scope, Transactions
+from nexconsole.signals.transactions import Minute, Point, ProviderTraffic, Scope, Transactions
 from nexconsole.signals.workloads import Workloads
 
 NOW = datetime(2026, 11, 23, 14, 7, 31, tzinfo=UTC)
@@ -94,7 +94,7 @@ def test_purchases_of_which_none_is_decided_are_purchasing_down_whatever_the_rat
     severity = judged(transactions=Transactions(**HANGING, window_s=300, usual_s=2.0, overdue=20))
     assert severity.level == "SEV-1"
     assert [reason.text for reason in severity.reasons] == [
-        "purchasing is down: 24 purchases wait, none decided for 4 min (usually 2.0 s)"
+        "purchasing is down: 24 wait, none decided for 4 min (usually 2.0 s)"
     ]
     assert judged(transactions=Transactions(**HANGING, window_s=300, silent_s=20.0)).level == "none"
 
@@ -474,3 +474,75 @@ def test_how_many_wait_is_said_without_the_usual_where_that_is_not_known():
 def test_every_reason_for_which_nobody_offers_a_number_is_named():
     both = judged(funnel=refused(0, refused={"no offer": 30, "no route": 11})).reasons[0].text
     assert both == "41 of 52 customers refused: no offer or no route, in 5 min"
+
+
+@pytest.mark.parametrize(("sold", "first"), [(35, "funnel"), (390, "transactions")])
+def test_of_equal_levels_refused_customers_come_first_where_more_are_refused_than_fail(sold, first):
+    funnel = Funnel(window_s=300, rests_on_s=300.0, refused={"no route": 400}, sold=sold)
+    transactions = Transactions(failure_rate=0.6, attempts=100, failures=60, window_s=300)
+    world = {"transactions": reading("transactions", transactions), "funnel": reading("funnel", funnel)}
+    reasons = judge(world, Settings(), NOW).reasons
+    assert [one.level for one in reasons] == ["SEV-1", "SEV-1"]
+    assert reasons[0].signal == first
+
+
+@pytest.mark.parametrize(
+    ("minutes", "outlook"),
+    [
+        ([(90, 2), (90, 1), (40, 0)], ""),  # it never was bad
+        ([(10, 90), (10, 80), (40, 10)], ""),  # and the last minute is bad still
+        ([(10, 90), (80, 20), (40, 10)], "by now 30 of 150 are; the level falls within 4 min"),
+        ([(10, 90), (0, 0), (0, 0)], ""),
+        ([(10, 90)], ""),
+    ],
+)
+def test_refused_customers_of_the_past_have_an_end(minutes, outlook):
+    bins = tuple(
+        MinuteFunnel(at=60.0 * n, attempts=sold + refused, sold=sold, refused=refused)
+        for n, (sold, refused) in enumerate(minutes)
+    )
+    funnel = Funnel(window_s=300, rests_on_s=300.0, refused={"no route": 400}, sold=100, minutes=bins)
+    [reason] = judge({"funnel": reading("funnel", funnel)}, Settings(), NOW).reasons
+    assert (reason.level, reason.outlook) == ("SEV-1", outlook)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "refused", "failed", "down"),
+    [
+        ([(40, 60), (0, 60), (0, 5)], {"no offer": 125}, 0, True),
+        ([(40, 60), (1, 60), (0, 5)], {"no offer": 125}, 0, False),
+        ([(40, 60), (0, 60), (1, 5)], {"no offer": 125}, 0, False),
+        ([(0, 60)], {"no offer": 60}, 0, False),  # a minute that is known whole, and the one that runs
+        ([(40, 60), (0, 5), (0, 5)], {"no offer": 70}, 0, True),
+        ([(40, 60), (0, 5), (0, 4)], {"no offer": 69}, 0, False),  # too few to judge by
+        ([(200, 60), (0, 60), (0, 5)], {"no offer": 62, "funds": 63}, 0, False),  # money that they lack is no outage
+        ([(200, 60), (0, 60), (0, 5)], {"lock": 4}, 35, True),  # errors before there is a row
+    ],
+)
+def test_nobody_sold_a_number_for_a_minute_is_purchasing_down(minutes, refused, failed, down):
+    bins = tuple(
+        MinuteFunnel(at=60.0 * n, attempts=sold + turned, sold=sold, refused=turned)
+        for n, (sold, turned) in enumerate(minutes)
+    )
+    funnel = Funnel(window_s=300, rests_on_s=300.0, refused=refused, failed=failed, sold=200, minutes=bins)
+    texts = [one.text for one in judge({"funnel": reading("funnel", funnel)}, Settings(), NOW).reasons]
+    asked = sum(turned for _, turned in minutes[-2:])
+    said = f"purchasing is down: none of {asked} customers was sold a number in the last minute (pod logs)"
+    assert (said in texts) is down
+
+
+@pytest.mark.parametrize(
+    ("failures", "rates", "outlook"),
+    [
+        (4, (0.3, 0.3, 0.01, 0.01), "4 of 80 purchases failed in the last minute; the level falls within 3 min"),
+        (5, (0.3, 0.3, 0.01, 0.01), ""),  # more than one in twenty still fails
+        (4, (0.01, 0.01, 0.01, 0.01), ""),  # the trend shows no bad minute: nobody can tell
+        (4, (0.3, 0.3, None, 0.3), "4 of 80 purchases failed in the last minute; the level falls within 5 min"),
+    ],
+)
+def test_an_outage_that_is_over_ends_within_its_window_although_a_few_fail_as_ever(failures, rates, outlook):
+    trend = tuple(Point(at=60.0 * n, failure_rate=rate, attempts=80) for n, rate in enumerate(rates))
+    minute = Minute(decided=80, failures=failures, failure_rate=failures / 80)
+    value = Transactions(failure_rate=0.3, attempts=400, failures=120, window_s=300, minute=minute, trend=trend)
+    [reason] = judge({"transactions": reading("transactions", value)}, Settings(), NOW).reasons
+    assert reason.outlook == outlook

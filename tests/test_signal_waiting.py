@@ -12,6 +12,7 @@ from nexconsole.signals.transactions import Transactions
 from nexconsole.signals.waiting import (
     blocked,
     blocked_providers,
+    leading,
     many_overdue,
     overdue,
     overdue_after,
@@ -114,3 +115,35 @@ def test_the_oldest_is_overdue_above_the_limit(oldest_s, late):
 @pytest.mark.parametrize(("usual_s", "words"), [(2.0, "usually 2.0 s"), (0.56, "usually 560 ms"), (None, "")])
 def test_what_is_usual_is_said_where_it_is_known(usual_s, words):
     assert usually(replace(HANGING, usual_s=usual_s)) == words
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "24 wait, none decided for 4 min"),
+        ({"failure_rate": 0.5, "silent_s": 200.0}, "24 wait, none decided for 3 min"),  # that rate is of the past
+        ({"providers": (waits("smsbower", 24),), "usual_s": None}, "24 wait at smsbower, none decided for 4 min"),
+        (
+            {"silent_s": 1.0, "providers": (waits("a", 12), waits("b", 5))},
+            "17 wait at 2 providers, none decided for 4 min",
+        ),
+        (
+            {"silent_s": 1.0, "overdue": 20, "attempts": 100, "in_flight": 24},
+            "20 of 96 purchases wait, for more than 30 s",
+        ),
+    ],
+)
+def test_those_who_wait_lead_where_that_is_worse_than_the_rate(change, said):
+    value = replace(HANGING, **change)
+    assert value.overdue_after_s == 30.0
+    assert leading(value, RULES, 0.05).sentence == said
+
+
+@pytest.mark.parametrize(("rate", "leads"), [(0.05, True), (0.051, False)])
+def test_a_high_rate_leads_where_some_purchases_are_decided(rate, leads):
+    value = replace(HANGING, silent_s=1.0, failure_rate=rate, providers=(waits("a", 12),))
+    assert (leading(value, RULES, 0.05) is not None) is leads
+
+
+def test_nothing_leads_where_nobody_waits_too_long():
+    assert leading(replace(HANGING, silent_s=1.0, overdue=0), RULES, 0.05) is None

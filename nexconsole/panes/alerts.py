@@ -58,7 +58,7 @@ def _words(value: Alerts, space: Space) -> list[Run]:
     if value.firing:
         parts.append((f"{len(value.firing)} firing", space.ink))
     elif value.judged:
-        parts.append(("none firing", "muted"))
+        parts.append(("no alerts firing", "muted"))
     else:
         parts.append(("NOT KNOWN: no alert rules here", "doubt"))
     if value.pending:

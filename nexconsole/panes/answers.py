@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..model import Reading, State
 from ..signals import waiting
-from ..text.units import count, duration, latency, percent_figure, several
+from ..sources.purchase_tally import WITHOUT_OFFER
+from ..text.units import count, duration, latency, percent, percent_figure, several
 from ..widgets import figures
 from ..widgets.cells import BLANK, Line, Run, cells, dimmed, fit, length, plain, wrapped
-from ..widgets.picture import MARKS, TITLES, Space
+from ..widgets.picture import INK_OF_MOOD, MARKS, TITLES, Space
 
 if TYPE_CHECKING:
     from ..signals.circuits import Circuits
+    from ..signals.funnel import Funnel
     from ..signals.outbox import Outbox
     from ..signals.reservations import Reservations
     from ..signals.transactions import Transactions
@@ -38,6 +40,11 @@ class Answer:
 
 def transactions(value: Transactions, space: Space) -> Answer:
     window = duration(value.window_s)
+    if refused := _refused(value, space):
+        return refused
+    lead = waiting.leading(value, space.settings.transactions, space.settings.severity.high_rate)
+    if lead is not None:
+        return _waits(lead, value, space)
     waits: list[Run] = []
     if value.in_flight and waiting.overdue(value):
         wrong = space.ink if space.ink != "text" else "strong"
@@ -58,6 +65,33 @@ def transactions(value: Transactions, space: Space) -> Answer:
         told = latency(value.latency_p95_s, value.latency_saturated)
         words.append((f"p95 {told}", space.ink if slow else "muted"))
     return Answer(percent_figure(value.failure_rate), space.ink if wrong else "figure", tuple(words), unit="%")
+
+
+def _refused(value: Transactions, space: Space) -> Answer | None:
+    """What share of the customers is refused, where that is worse than what fails of those who are not."""
+    reading = space.readings.get("funnel")
+    if reading is None or reading.state(space.now) is not State.FRESH or space.mood_of("funnel") not in INK_OF_MOOD:
+        return None
+    funnel: Funnel = reading.value
+    share = funnel.without_offer / funnel.decided if funnel.decided else 0.0
+    if share <= max(value.failure_rate or 0.0, space.settings.funnel.refused_high):
+        return None
+    wrong = INK_OF_MOOD[space.mood_of("funnel")]
+    reasons = " or ".join(reason for reason in WITHOUT_OFFER if funnel.refused.get(reason))
+    words: list[Run] = [("customers are refused", "strong"), (reasons, wrong)]
+    words.append((f"{count(funnel.without_offer)} of {count(funnel.decided)} in {duration(funnel.rests_on_s)}", "text"))
+    words.append((f"{percent(value.failure_rate)} of purchases fail", "muted"))
+    return Answer(percent_figure(share), wrong, tuple(words), unit="%")
+
+
+def _waits(lead: waiting.Leading, value: Transactions, space: Space) -> Answer:
+    """How many wait; the rate of those that are decided is the third thing to know then."""
+    wrong = space.ink if space.ink != "text" else "strong"
+    failed = f"{percent(value.failure_rate)} of {count(value.decided)} failed" if value.decided else "none decided"
+    words: list[Run] = [(lead.what, "strong"), (lead.since, wrong), (f"{failed} in {duration(value.window_s)}", "text")]
+    if lead.usual:
+        words.append((f"{lead.usual}; oldest {duration(value.oldest_s)}", "muted"))
+    return Answer(count(lead.count), wrong, tuple(words))
 
 
 def circuits(value: Circuits, space: Space) -> Answer:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ..signals.circuits import opened_in
 from ..signals.reach import LINES_S, within
 from ..text.lookalikes import look_alikes, marked
 from ..text.units import clock, count, duration, several, since
@@ -84,6 +85,11 @@ def _summary(value: Circuits, space: Space) -> Line:
     parts: list[Run] = []
     if states["open"]:
         parts.append((f"▲ {states['open']} of {len(watched)} open", space.ink if space.ink != "text" else "warn"))
+    opened = opened_in(value)
+    if len(opened) == 1 and value.pods_followed > 1 and max(opened.values()) > 1:
+        [pod] = opened
+        whose = f"in ONE POD alone: {cut_front(plain(pod, 80), 8)}"
+        parts.append((whose, space.ink if space.ink != "text" else "warn"))
     if states["half-open"]:
         parts.append((f"~ {states['half-open']} half-open", "warn"))
     if states["closed"]:
@@ -112,7 +118,11 @@ def _row(provider: ProviderCircuit, space: Space, taken: datetime | None, twins:
     wide = max(wide, min(space.width // 2, cells(shown))) if twin else wide
     named = "warn" if twin else "strong" if wrong else "muted" if off else "text"
     head = ((f"{shape} ", ink), (f"{column(shown, wide)} ", named))
-    return (*head, *phrases(_state(provider, space, taken, ink), space.width - wide - 3))
+    room = space.width - wide - 3
+    parts = [*_state(provider, space, taken, ink), *_answered(provider, space, windowed=True)]
+    if sum(cells(text) + 2 for text, _ in parts) - 2 > room:
+        parts = [*_state(provider, space, taken, ink), *_answered(provider, space, windowed=False)]
+    return (*head, *phrases(parts, room))
 
 
 def _state(provider: ProviderCircuit, space: Space, taken: datetime | None, ink: str) -> list[Run]:
@@ -132,11 +142,23 @@ def _state(provider: ProviderCircuit, space: Space, taken: datetime | None, ink:
         parts.append((plain(provider.state, 20), "muted"))
     if provider.flapping:
         parts.append((f"FLAPPING {provider.opened}x", ink))
-    if provider.seen_429:
-        parts.append((f"{count(provider.seen_429)} x 429", "text"))
-    if provider.seen_5xx:
-        parts.append((f"{count(provider.seen_5xx)} x 5xx", "text"))
     return parts
+
+
+def _answered(provider: ProviderCircuit, space: Space, *, windowed: bool) -> list[Run]:
+    """How often the pods' logs say 429 and 5xx of it, with of how many minutes' lines where there is room."""
+    counts = (("429", provider.seen_429), ("5xx", provider.seen_5xx))
+    seen = [f"{what}: {count(many)}" for what, many in counts if many]
+    if not windowed or not seen:
+        return [(each, "text") for each in seen]
+    reach = _reach(space)
+    return [(f"{', '.join(seen)} in {duration(LINES_S if reach is None else min(reach, LINES_S))}", "text")]
+
+
+def _reach(space: Space) -> float | None:
+    """How far back the logs reach, in seconds; None for as far as is asked for."""
+    reading = space.readings.get(SIGNAL)
+    return reading.value.reach_s if reading and reading.value else None
 
 
 def _timing(provider: ProviderCircuit, space: Space, taken: datetime | None) -> list[Run]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..signals.reach import within
-from ..text.units import count, duration, percent, several
+from ..text.units import count, duration, latency, percent, several
 from ..widgets import charts
-from ..widgets.cells import BLANK, Line, Run, cells, column, phrases, plain, wrapped
+from ..widgets.cells import BLANK, Line, Run, cells, column, length, phrases, plain, wrapped
 from ..widgets.picture import Listing, Picture, Space
 
 if TYPE_CHECKING:
@@ -59,7 +59,14 @@ def detail(value: Funnel, space: Space) -> Picture:
 
 
 def brief(value: Funnel, space: Space) -> Line:
-    return phrases([*_parts(value, space), _basis(value)], space.width, BETWEEN)
+    parts, (basis, ink) = _parts(value, space), _basis(value)
+    if length(phrases([*parts, (basis, ink)], 1000, BETWEEN)) > space.width:
+        basis = basis.partition(" (")[0]
+    if value.rests_on_s < value.window_s:  # then without it the counts would contradict those of the transactions
+        parts.insert(1, (basis, ink))
+    else:
+        parts.append((basis, ink))
+    return phrases(parts, space.width, BETWEEN)
 
 
 def _summary(value: Funnel, space: Space) -> Line:
@@ -74,6 +81,9 @@ def _parts(value: Funnel, space: Space) -> list[Run]:
         return [("nobody asked for a number", "text")]
     ink = space.ink if space.ink != "text" else "strong"
     parts: list[Run] = []
+    worst = value.failed > max(
+        value.turned_away, value.decided / 10
+    )  # then it is not the word that is left out where there is little room
     if value.turned_away:
         told = f"{count(value.turned_away)} of {count(value.decided)} refused"
         parts.append((told, ink if value.without_offer else "text"))
@@ -81,9 +91,10 @@ def _parts(value: Funnel, space: Space) -> list[Run]:
         longest = f", oldest {'at least ' * value.oldest_at_least}{duration(value.oldest_s)}"
         slow = value.undecided_s is not None and value.undecided_s > space.settings.funnel.undecided_s
         parts.append((f"{count(value.waiting)} wait{longest}", ink if slow else "text"))
-    parts.append((f"{count(value.sold)} sold", "text"))
+    ends: list[Run] = [(f"{count(value.sold)} sold", "text")]
     if value.failed:
-        parts.append((f"{count(value.failed)} failed", "text"))
+        ends.insert(0 if worst else 1, (f"{count(value.failed)} failed", "text"))
+    parts += ends
     if not value.turned_away:
         parts.append(("none refused", "muted"))
     return parts
@@ -113,7 +124,7 @@ def _followed(value: Funnel) -> list[Run]:
     if value.catching_up:
         parts.append((f"older lines of {several(value.catching_up, 'pod')} are being read", "warn"))
     if value.usual_s is not None:
-        parts.append((f"usually decided after {duration(value.usual_s)}", "muted"))
+        parts.append((f"usually decided after {latency(value.usual_s)}", "muted"))
     if value.lost:
         parts.append((f"{count(value.lost)} lost with their process", "warn"))
     if value.dropped:

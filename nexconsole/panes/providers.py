@@ -36,7 +36,7 @@ def small(value: Balances, space: Space) -> Picture:
 
 
 def detail(value: Balances, space: Space) -> Picture:
-    title = f"  {'provider':<16}{'turn':>10}{'balance':>11}{'limit':>7}  {'':<10}{'read':>16}   its own status page"
+    title = f"  {'provider':<15}{'turn':>10}{'balance':>10}{'limit':>6}  {'':<9}{'read':>11}  its own status page"
     head = (phrases(_words(value, space), space.width, GAP), (), ((title, "muted"),))
     rows = value.balances
     return Picture(space.mood, head, Listing([one.name for one in rows], lambda n: _row(rows[n], space)))
@@ -151,12 +151,12 @@ def _row(one: Balance, space: Space) -> Line:
     said, ink = _page(one.name, space)
     return (
         ("  ", "text"),
-        (column(plain(one.name, 60), 16), "muted" if one.active is False else "text"),
+        (column(plain(one.name, 60), 15), "muted" if one.active is False else "text"),
         (f"{turn:>10}", _ink(space, SLOTS) if wait and wait.active is not False else "muted"),
-        (f"{_money(one)[:11]:>11}", _state_ink(one, space)),
-        (f"{limit[:7]:>7}  ", "muted"),
-        (column(word, 10), _state_ink(one, space)),
-        (f"{ago(one.age_s):>16}   ", "doubt" if one.old or one.age_s is None else "muted"),
+        (f"{_money(one)[:10]:>10}", _state_ink(one, space)),
+        (f"{limit[:6]:>6}  ", "muted"),
+        (column(word, 9), _state_ink(one, space)),
+        (f"{ago(one.age_s):>11}  ", "doubt" if one.old or one.age_s is None else "muted"),
         (said, ink),
     )
 

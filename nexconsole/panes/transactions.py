@@ -9,7 +9,7 @@ from ..signals import waiting
 from ..text.lookalikes import look_alikes, marked
 from ..text.units import count, duration, latency, percent, percent_figure
 from ..widgets import charts, figures
-from ..widgets.cells import BLANK, Line, cells, column, length, plain, spread, wrapped
+from ..widgets.cells import BLANK, Line, cells, column, length, phrases, plain, spread, wrapped
 from ..widgets.picture import Listing, Picture, Space
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NUMBER, SIGNAL, TITLE = 1, "transactions", "Transactions"
 
 VERDICTS = {"one": "ONE PROVIDER", "some": "SOME PROVIDERS", "all": "ALL PROVIDERS", "unknown": "TOO FEW TO SAY"}
+SPOKEN = ("one", "some", "all")  # the verdicts that say something beside purchases that wait
 NAME = 14
 AIRY = 16  # lines from which the parts are set apart
 CHART = 3  # lines; below it a chart says nothing
@@ -33,6 +34,9 @@ def detail(value: Transactions, space: Space) -> Picture:
 
 def brief(value: Transactions, space: Space) -> Line:
     waits = _waits(value, space)
+    if lead := _leading(value, space):
+        told = f"; {percent(value.failure_rate)} of {count(value.decided)} failed" if value.decided else ""
+        return ((lead.sentence, space.ink), (told, "muted"))
     if value.failure_rate is None:
         return waits or (("no purchases", space.ink),)
     return (
@@ -46,8 +50,13 @@ def brief(value: Transactions, space: Space) -> Line:
 def _picture(value: Transactions, space: Space, large: bool) -> Picture:
     airy = space.height >= AIRY
     waits = _waits(value, space)
-    head = [*_figures(value, space), *([waits] if waits and value.failure_rate is not None else [])]
-    head += [*([BLANK] if airy else []), *_verdict_lines(value, space, 2 if airy else 1)]
+    lead = _leading(value, space)
+    if lead is not None:
+        head = list(_led(lead, value, space))
+    else:
+        head = [*_figures(value, space), *([waits] if waits and value.failure_rate is not None else [])]
+    if lead is None or value.scope.verdict in SPOKEN:
+        head += [*([BLANK] if airy else []), *_verdict_lines(value, space, 2 if airy else 1)]
     if value.disagreement and space.height >= 8:
         head += [((f"≠ {line}", "doubt"),) for line in wrapped(value.disagreement, space.width - 2, 2 if large else 1)]
     if large:
@@ -83,9 +92,10 @@ def _figures(value: Transactions, space: Space) -> tuple[Line, ...]:
         if value.latency_p95_s is not None
         else (("p95 not known", "muted"),)
     )
+    room = figures.room(percent_figure(value.failure_rate), space.width, "%")
     words = (
         ((f"{count(value.failures)} of {count(value.decided)} failed", "strong" if space.mood != "calm" else "text"),),
-        ((f"in the last {window}", "muted"), *_minute(value)),
+        _when(value, room if room >= figures.WORDS else space.width),
         p95,
     )
     if space.height < 7:
@@ -93,6 +103,47 @@ def _figures(value: Transactions, space: Space) -> tuple[Line, ...]:
     wrong = space.mood != "calm" and value.failure_rate > space.settings.severity.high_rate
     ink = space.ink if wrong else "figure"
     return figures.beside(percent_figure(value.failure_rate), ink, words, space.width, unit="%")
+
+
+def _leading(value: Transactions, space: Space) -> waiting.Leading | None:
+    return waiting.leading(value, space.settings.transactions, space.settings.severity.high_rate)
+
+
+def _led(lead: waiting.Leading, value: Transactions, space: Space) -> tuple[Line, ...]:
+    """How many wait as the figure, and the rate of those that are decided in the line below its words."""
+    ink = space.ink if space.ink != "text" else "strong"
+    window, text = duration(value.window_s), count(lead.count)
+    usual: Line = ((f" ({lead.usual})", "muted"),) if lead.usual else ()
+    longest = f"{count(value.in_flight)} under way, oldest {duration(value.oldest_s)}"
+    failed = f"{count(value.failures)} of {count(value.decided)} failed" if value.decided else "none decided"
+    rate = (f"{failed} in {window}", "muted")
+    if space.height < 7:
+        words: Line = ((f" {lead.what}, {lead.since}", "text"),)
+        rest = phrases([rate, (longest, "muted"), (lead.usual, "muted")], space.width, ("  ", "muted"))
+        return (((text, ink), *words), rest)
+    room = figures.room(text, space.width)
+    room = room if room >= figures.WORDS else space.width
+    since: Line = ((lead.since, "strong"), *(usual if cells(lead.since) + length(usual) <= room else ()))
+    what: Line = ((lead.what if cells(lead.what) <= room else lead.what.removeprefix("purchases "), ink),)
+    lines = figures.beside(text, ink, (what, since, (rate,)), space.width)
+    return (*lines, phrases([(longest, "muted"), *_speed(value, space)], space.width, ("  ", "muted")))
+
+
+def _speed(value: Transactions, space: Space) -> Line:
+    if value.latency_p95_s is None:
+        return ()
+    slow = value.latency_p95_s > space.settings.severity.latency_s
+    told = latency(value.latency_p95_s, value.latency_saturated)
+    return ((f"p95 of the decided {told}", space.ink if slow else "muted"),)
+
+
+def _when(value: Transactions, width: int) -> Line:
+    """The window and its last minute; in little room in fewer words, and at the last the window alone."""
+    window, minute = duration(value.window_s), _minute(value)
+    for words in (f"in the last {window}", f"in {window}"):
+        if length(line := ((words, "muted"), *minute)) <= width:
+            return line
+    return ((f"in the last {window}" if cells(f"in the last {window}") <= width else f"in {window}", "muted"),)
 
 
 def _minute(value: Transactions) -> Line:
@@ -113,7 +164,12 @@ def _waits(value: Transactions, space: Space) -> Line:
     usual = waiting.usually(value)
     oldest = f", the oldest {'for ' if late else ''}{duration(value.oldest_s)}"
     none = ", none decided" if value.failure_rate is None else ""
-    return ((f"{count(value.in_flight)} under way", ink), (none + oldest + (f" ({usual})" if usual else ""), "muted"))
+    head, more = f"{count(value.in_flight)} under way", f" ({usual})" if usual else ""
+    if cells(head + none + oldest + more) > space.width:
+        more = ""
+    if cells(head + none + oldest) > space.width:
+        oldest = f", oldest {duration(value.oldest_s)}"
+    return ((head, ink), (none + oldest + more, "muted"))
 
 
 def _verdict(value: Transactions, space: Space) -> Line:
@@ -149,7 +205,8 @@ def _because(value: Transactions, room: int) -> str:
     if cells(whole) <= room:
         return whole
     failures = next((p.failures for p in value.providers if p.name == scope.provider), None)
-    return f"{name}, {count(failures)} of {count(value.failures)}" if failures is not None else name
+    share = f"{name}, {count(failures)} of {count(value.failures)}" if failures is not None else name
+    return share if cells(share) <= room else name
 
 
 def _twins(value: Transactions, space: Space) -> Mapping[str, str]:
@@ -190,6 +247,8 @@ def _bar(provider: ProviderTraffic, space: Space, twin: str) -> Line:
     waits = f"{provider.in_flight} wait " if provider.overdue else ""
     tail = f"{waits}{percent(rate):>8} {f'{provider.failures}/{provider.decided}':>9}"
     name = min(NAME if space.width < 80 else NAME + 10, space.width // 3)
+    if name + 1 + cells(tail) > space.width:
+        tail = f"{waits}{percent(rate):>8}"
     shown = plain(marked(provider.name, {provider.name: twin} if twin else {}), 120)
     name = max(name, min(space.width // 2, cells(shown))) if twin else name
     room = max(0, space.width - name - 1 - cells(tail))

@@ -37,6 +37,7 @@ class Fit:
     trigger: Trigger
     because: str
     stale: bool = False
+    signals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +65,11 @@ class Node:
     nodes: tuple[Node, ...] = ()
 
 
-def fitting(runbook: Runbook, readings: Mapping[str, Reading], settings: Settings, now: datetime) -> tuple[Fit, ...]:
-    """The scenarios, and commands that have triggers, of which one holds, the most severe first.
+def fitting(
+    runbook: Runbook, readings: Mapping[str, Reading], settings: Settings, now: datetime, leading: str = ""
+) -> tuple[Fit, ...]:
+    """The scenarios, and commands that have triggers, of which one holds, the most severe first; of those that are
+    equally severe, what speaks of the `leading` signal: the one whose reason is the first that the operator reads.
 
     Old readings count: a source that fell silent makes nothing well (it is `stale` then).
     """
@@ -76,9 +80,12 @@ def fitting(runbook: Runbook, readings: Mapping[str, Reading], settings: Setting
             truth = world.truth(trigger.condition, patient=True)
             if truth.holds:
                 stale = any(each.state is not State.FRESH for each in truth.answers)
-                fits.append(Fit(scenario=scenario, trigger=trigger, because=truth.because, stale=stale))
+                signals = tuple(each.signal for each in truth.answers)
+                fits.append(
+                    Fit(scenario=scenario, trigger=trigger, because=truth.because, stale=stale, signals=signals)
+                )
                 break
-    return tuple(sorted(fits, key=lambda fit: LEVELS.index(fit.scenario.severity)))
+    return tuple(sorted(fits, key=lambda fit: (LEVELS.index(fit.scenario.severity), leading not in fit.signals)))
 
 
 def level(runbook_levels: tuple[Level, ...], readings: Mapping[str, Reading], settings: Settings, now: datetime) -> str:
@@ -285,11 +292,31 @@ class World:
 
 
 def _excludes(one: Branch, other: Branch) -> bool:
-    """Whether both ask the same for different answers, such as one provider or all: only one of them is gone down."""
-    first, second = one.condition.parts, other.condition.parts
-    if len(first) != 1 or len(second) != 1 or first[0].call != second[0].call:
+    """Whether both ask the same for different answers, such as one provider or all, or a turn that takes a minute and
+    one that does not: only one of them is gone down."""
+    if "or" in (one.condition.joined, other.condition.joined):
         return False
-    return first[0].operator == second[0].operator == "is" and first[0].value != second[0].value
+    pairs = ((first, second) for first in one.condition.parts for second in other.condition.parts)
+    return any(first.call == second.call and _contrary(first, second) for first, second in pairs)
+
+
+def _contrary(first: Comparison, second: Comparison) -> bool:
+    """Whether no value makes both true."""
+    operators = {one.operator or "is" for one in (first, second)}
+    values = ["yes" if one.operator == "" else one.value for one in (first, second)]
+    if "is not" in operators:
+        return operators == {"is", "is not"} and values[0] == values[1]
+    if not all(isinstance(value, (int, float)) for value in values):
+        return operators == {"is"} and values[0] != values[1]
+    return _apart(first, second) or _apart(second, first)
+
+
+def _apart(low: Comparison, high: Comparison) -> bool:
+    """Whether all numbers that the first lets through are below those of the second."""
+    if low.operator not in ("<", "<=", "is") or high.operator not in (">", ">=", "is"):
+        return False
+    most, least = float(low.value or 0), float(high.value or 0)
+    return most < least or (most == least and (low.operator == "<" or high.operator == ">"))
 
 
 def _compare(value: float | str | bool | None, part: Comparison) -> bool | None:

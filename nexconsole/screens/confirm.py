@@ -225,7 +225,7 @@ class Confirm(GuardedDialog[Answer]):
         age: Line = (
             (("expired: it will be prepared again ", "warn"),)
             if seconds <= 0
-            else ((f"holds for {seconds:.0f} s ", "warn" if seconds < 15 else "muted"),)
+            else ((f"preview expires in {seconds:.0f} s ", "warn" if seconds < 15 else "muted"),)
         )
         name = " ".join((plan.action, *(plain(value, 60) for value in plan.arguments.values())))
         if length((*where, *age)) + cells(name) + 3 > width:

@@ -157,7 +157,9 @@ class Desk:
         from ..runbook.resolution import fitting
 
         book, settings = self.library.runbook, self.operations.settings
-        self.fits = fitting(book, self.console.readings, settings, self.clock())
+        reasons = self.console.severity.reasons if self.console.severity is not None else ()
+        leading = reasons[0].signal if reasons else ""
+        self.fits = fitting(book, self.console.readings, settings, self.clock(), leading)
         width = self.console.size.width
         scenario = self._hint(width >= 100)
         incident = self._offer(width >= (140 if scenario else 100))  # the sources' health needs room too

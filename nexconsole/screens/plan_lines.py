@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..actions.plan import Guard, Plan, Target
 
 FOLDED = 3  # targets that are seen in any case
+LABEL = 9  # cells before what a command, its undo or its watch is
 SENTENCE = 2_000  # characters of an effect or a guard's reason
 TARGETS = 200  # rows that are ever drawn
 GUARDS = {"ok": ("● ok   ", "muted"), "warn": ("▲ warn ", "warn"), "block": ("■ BLOCK", "block-alarm")}
@@ -39,7 +40,8 @@ def plan_lines(
     watches: list[Line] = []
     if plan.watch:
         watched = f"{plain(plan.watch)}, for up to {duration(plan.deadline_s)}"
-        watches = _labelled("watches", watched, width, "muted", 3)
+        rows = wrapped(watched, max(1, width - LABEL), 3)
+        watches = [((column("" if n else "watches", LABEL), "muted"), (row, "muted")) for n, row in enumerate(rows)]
     return [*before, *targets, *after, *watches, *guards["ok"]]
 
 
@@ -67,16 +69,17 @@ def _guard(guard: Guard, width: int) -> list[Line]:
     mark, ink = GUARDS[guard.level]
     room = width - cells(mark) - 1
     text = "muted" if guard.level == "ok" else "text"
-    rows = _sentence(f"{guard.name}: {guard.reason}", room)
+    told = guard.reason if guard.name in guard.reason else f"{guard.name}: {guard.reason}"  # said once
+    rows = _sentence(told, room)
     return [((mark if n == 0 else " " * cells(mark), ink if n == 0 else "text"), (f" {row}", text))
             for n, row in enumerate(rows)]  # fmt: skip
 
 
 def _labelled(label: str, text: str, width: int, ink: str, most: int) -> list[Line]:
-    rows = [row for line in text.splitlines() for row in _hard(plain_command(line, 4000), width - 9)]
+    rows = [row for line in text.splitlines() for row in _hard(plain_command(line, 4000), width - LABEL)]
     if len(rows) > most:
         rows = [*rows[: most - 1], f"... {len(rows) - most + 1} more lines, all of them when copied"]
-    return [((column(label if n == 0 else "", 9), "muted"), (row, ink)) for n, row in enumerate(rows)]
+    return [((column(label if n == 0 else "", LABEL), "muted"), (row, ink)) for n, row in enumerate(rows)]
 
 
 def _hard(text: str, width: int) -> list[str]:

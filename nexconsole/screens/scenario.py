@@ -302,7 +302,7 @@ class ScenarioPane(Lines, can_focus=True):
             who = f"begun {clock(self._walk.begun_at)} by {plain(self._walk.begun_by, 30)}"
             lines.append(((who, "muted"),))
             fit = next((fit for fit in self.desk.fits if fit.scenario.id == self.scenario.id), None)
-            why = f"fits: {fit.because}" if fit else "its trigger does not hold by now"
+            why = f"fits: {fit.because}" if fit else "no longer fits"
             lines += [((line, "muted"),) for line in wrapped(why, width, 2)]
             lines.append(())
         return lines

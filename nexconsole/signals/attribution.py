@@ -167,7 +167,7 @@ def _nobody(decided: int, failures: int, high_rate: float) -> Scope:
     whole = f"{count(failures)} of {count(decided)} fail ({percent(failures / decided)})"
     if failures / decided < high_rate:
         return Scope(verdict="none", because=f"{whole}; no provider stands out")
-    return Scope(because=f"{whole}, but at no one provider there are enough to say where")
+    return Scope(because=f"{whole}, too few at each provider")
 
 
 def _everybody(failing: Sequence[ProviderTraffic], others: Sequence[ProviderTraffic]) -> Scope:
@@ -178,7 +178,7 @@ def _everybody(failing: Sequence[ProviderTraffic], others: Sequence[ProviderTraf
     rates = sorted(p.failures / p.decided for p in failing)
     spread = f"{percent(rates[0])} to {percent(rates[-1])}"
     who = "both" if len(failing) == 2 else f"all {_number(len(failing))}"
-    return Scope(verdict="all", because=f"{who} providers with enough purchases fail ({spread})")
+    return Scope(verdict="all", because=f"{spread} fail at {who} providers with enough purchases")
 
 
 def _rest(others: Sequence[ProviderTraffic]) -> str:

@@ -118,6 +118,16 @@ URGENCY = {OPEN: 0, HALF_OPEN: 1, UNKNOWN: 3, CLOSED: 4}
 FLAPPING_URGENCY = 2
 
 
+def opened_in(value: Circuits) -> dict[str, int]:
+    """The pods with breakers that are open or half-open, and for how many active providers each."""
+    found: dict[str, int] = {}
+    for provider in value.providers:
+        for holder in provider.holders if provider.active is not False else ():
+            if holder.kind == "pod" and holder.state in ("open", "half-open"):
+                found[holder.where] = found.get(holder.where, 0) + 1
+    return found
+
+
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> Circuits:
     """Every provider's holders, from whichever sources answer.
 

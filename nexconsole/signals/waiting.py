@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..text.units import duration, latency, several
+from ..text.units import count, duration, latency, several
 
 if TYPE_CHECKING:
     from ..settings import TransactionRules
@@ -24,6 +24,24 @@ class Waiting:
     count: int
     undecided_s: float
     provider: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leading:
+    """What is said of purchases before their rate, where it is their wait that makes the level.
+
+    `count` of them wait; `what` they do, for how long (`since`), and what is `usual` ("" where it isn't known).
+    """
+
+    count: int
+    what: str
+    since: str
+    usual: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """`59 wait at smsbower, none decided for 76 s`."""
+        return f"{count(self.count)} {self.what.removeprefix('purchases ')}, {self.since}"
 
 
 def overdue_after(usual_p95_s: float | None, rules: TransactionRules) -> float:
@@ -67,6 +85,35 @@ def many_overdue(value: Transactions, rules: TransactionRules) -> bool:
     return value.overdue >= rules.provider_few and value.overdue >= rules.provider_failing * judged
 
 
+def leading(value: Transactions, rules: TransactionRules, high_rate: float) -> Leading | None:
+    """Those who wait, where that is worse than the rate of those that are decided; else None.
+
+    A rate that is high by itself comes first, unless none is decided any more: then it is of the past.
+    """
+    down = blocked(value, rules)
+    if down is None and (value.failure_rate or 0.0) > high_rate:
+        return None
+    stopped = (down,) if down is not None else tuple(blocked_providers(value, rules))
+    if stopped:
+        names = [one.provider for one in stopped if one.provider]
+        where = f" at {names[0]}" if len(names) == 1 else f" at {len(names)} providers" if names else ""
+        many = sum(one.count for one in stopped)
+        return Leading(
+            count=many,
+            what=f"{'purchase waits' if many == 1 else 'purchases wait'}{where}",
+            since=f"none decided for {duration(min(one.undecided_s for one in stopped))}",
+            usual=usually(value),
+        )
+    if not many_overdue(value, rules):
+        return None
+    return Leading(
+        count=value.overdue,
+        what=f"of {several(value.overdue + value.decided, 'purchase')} wait",
+        since=f"for more than {duration(value.overdue_after_s)}",
+        usual=usually(value),
+    )
+
+
 def overdue(value: Transactions) -> bool:
     """Whether the oldest purchase under way has taken longer than purchases usually do."""
     return value.oldest_s is not None and value.oldest_s > value.overdue_after_s
@@ -77,9 +124,12 @@ def usually(value: Transactions) -> str:
     return f"usually {latency(value.usual_s)}" if value.usual_s is not None else ""
 
 
-def said(waiting: Waiting, value: Transactions) -> str:
-    """`24 purchases wait at smsbower, none decided for 4 min (usually 2.0 s)`."""
+def said(waiting: Waiting, value: Transactions, *, of_purchasing: bool = False) -> str:
+    """`24 purchases wait at smsbower, none decided for 4 min (usually 2.0 s)`; `24 wait …` where it is `of_purchasing`
+    that this is said.
+    """
     where = f" at {waiting.provider}" if waiting.provider else ""
-    waits = f"{several(waiting.count, 'purchase')} {'waits' if waiting.count == 1 else 'wait'}{where}"
+    many = count(waiting.count) if of_purchasing else several(waiting.count, "purchase")
+    waits = f"{many} {'waits' if waiting.count == 1 else 'wait'}{where}"
     usual = f" ({usually(value)})" if value.usual_s is not None else ""
     return f"{waits}, none decided for {duration(waiting.undecided_s)}{usual}"

@@ -24,6 +24,8 @@ KEY_NAMES = {
     "left_square_bracket": "[", "right_square_bracket": "]", "plus": "+", "equals_sign": "=", "minus": "-",
     "slash": "/", "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
 }  # fmt: skip
+CLAUSES = (" (", "; ", ", ")  # what may be left out of a sentence that is too long, from its end on
+POINT = 30  # cells that hold a sentence's point: what stands there is never left out
 BLOCKS = {"SEV-1": "block-alarm", "SEV-2": "block-alarm", "SEV-3": "block-warn"}
 
 
@@ -74,10 +76,29 @@ def verdict(
     room = width - cells(chip[0]) - 1
     why = plain(first.text)
     if cells(why + old + tail) > room:
+        why = _shorter(why, room - cells(old))
         tail = f"  +{more}" if more and cells(why + old) + 5 <= room else ""
-    outlook = f"; {first.outlook}" if first.outlook and cells(why + old + tail + first.outlook) + 2 <= room else ""
-    why += outlook
+    why = _outlooking(why, first.outlook, room - cells(old + tail))
     return (chip, (" " + cut(why + old, room - cells(tail)), "strong"), (tail, "muted"))
+
+
+def _outlooking(why: str, outlook: str, room: int) -> str:
+    """The reason and when it will be over, or of both what matters most, where there is room for it."""
+    for said in (outlook, outlook.rpartition("; ")[2]) if outlook else ():
+        both = f"{_shorter(why, room - cells(said) - 2)}; {said}"
+        if cells(both) <= room:
+            return both
+    return why
+
+
+def _shorter(text: str, room: int) -> str:
+    """The sentence without what it says last, at the mark of a clause, so that it ends whole; the sentence as it is,
+    where that would take its point away."""
+    whole = text
+    for mark in CLAUSES:
+        while cells(text) > room and (end := text.rfind(mark)) >= POINT:
+            text = text[:end]
+    return text if cells(text) <= room else whole
 
 
 def _calm(readings: Mapping[str, Reading], now: datetime, missing: str, standing: Sequence[str]) -> Line:

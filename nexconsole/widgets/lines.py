@@ -45,7 +45,7 @@ class Lines(Widget):
     def _again(self) -> None:
         """Who makes the lines made none for the new size: those that there are stay."""
         if self.owed:
-            self.show_lines(self._lines)
+            self.show_lines(tuple(fit(line, self.size.width) for line in self._lines))
 
     def forgive(self) -> None:
         """Nothing is owed any more for the size that it has."""
@@ -64,9 +64,11 @@ class Lines(Widget):
         if not self.is_mounted:
             return
         width, height = self.size
-        if self.owed:
+        if self.owed:  # what the terminal shows of the old lines may have been cut to the new width
             self._drawn_for = self.size
             self.post_message(self.Drawn())
+            self.refresh()
+            return
         regions = []
         for y in range(min(height, max(len(old), len(lines)))):
             before, after = old[y] if y < len(old) else (), lines[y] if y < len(lines) else ()
