@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
@@ -26,6 +27,7 @@ from nexconsole.drill.scenarios import IMAGE
 from nexconsole.drill.world import World
 from nexconsole.errors import DrillError
 
+UP_WITHIN_S = 40.0  # 4 to 6 on a machine with nothing else to do
 KUBECTL = shutil.which("kubectl")
 ADDRESSES = {"DATABASE_URL", "REDIS_URL", "PROMETHEUS_URL", "API_URL", "CRON_SECRET", "KUBECONFIG", "NEXCONSOLE_CONFIG"}
 
@@ -50,6 +52,17 @@ def wait_until_gone(folder: Path) -> None:
         time.sleep(0.05)
 
 
+@contextmanager
+def killed_at_the_end(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """The process, which ends with the block, also where an assertion fails in it."""
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
 def listening(process: subprocess.Popen[str], env_file: Path) -> dict[str, str]:
     """The world's environment, once it has printed it."""
     assert process.stdout is not None
@@ -67,13 +80,13 @@ def listening(process: subprocess.Popen[str], env_file: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_a_world_is_up_within_ten_seconds_and_gone_after(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_world_is_up_soon_and_gone_after(number: signal.Signals, tmp_path: Path) -> None:
     env_file = tmp_path / "world.env"
     argv = [sys.executable, "-m", "nexconsole.drill", "calm", "--env-file", str(env_file)]
     begun = time.monotonic()
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with killed_at_the_end(subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)) as process:
         environment = listening(process, env_file)
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < UP_WITHIN_S
         assert set(environment) >= ADDRESSES
         assert env_file.stat().st_mode & 0o077 == 0
         folder = Path(environment["NEXCONSOLE_CONFIG"]).parent

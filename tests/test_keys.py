@@ -42,7 +42,7 @@ async def page(app: NexConsole, name: str) -> Page:
     else:
         getattr(app, f"action_{name}")()
     found = await until(lambda: app.screen if isinstance(app.screen, Page) and app.screen.is_mounted else None)
-    await until(lambda: "esc" in text_of(app).splitlines()[-1])
+    await until(lambda: "esc" in text_of(app).rpartition("\n")[2])
     return found
 
 
