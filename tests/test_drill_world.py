@@ -84,7 +84,8 @@ def test_a_world_is_up_soon_and_gone_after(number: signal.Signals, tmp_path: Pat
     env_file = tmp_path / "world.env"
     argv = [sys.executable, "-m", "nexconsole.drill", "calm", "--env-file", str(env_file)]
     begun = time.monotonic()
-    with killed_at_the_end(subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)) as process:
+    world = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with killed_at_the_end(world) as process:
         environment = listening(process, env_file)
         assert time.monotonic() - begun < UP_WITHIN_S
         assert set(environment) >= ADDRESSES

@@ -212,7 +212,7 @@ async def test_a_terminal_that_takes_nothing_for_a_while_holds_up_nothing_and_is
         one.press("n")
         await asyncio.sleep(2.5)  # as long as a loaded machine takes to open the line
         one.press("nobody sees this\r")
-        await until(lambda: kinds(tmp_path / "journal") == ["note"])
+        await until(lambda: kinds(tmp_path / "journal") == ["note"], 60.0)
         one.written, one.listening = b"", True
         await asyncio.sleep(2.5)
         screen = pyte.Screen(120, 40)
