@@ -206,7 +206,7 @@ def _tree(folder: Path) -> Path:
 
 def _tests_fail(tree: Path, tests: tuple[str, ...]) -> bool:
     files = [f"tests/{name}" for name in tests if (tree / "tests" / name).exists()]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *files]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "--reruns", "0", "-p", "no:cacheprovider", *files]
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, timeout=TIMEOUT_S)
