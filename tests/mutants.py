@@ -32,7 +32,7 @@ CORE = {
     "severity.py": ("test_severity.py", "test_severity_looks.py"),
     "signals/attribution.py": ("test_attribution.py",),
     "signals/transactions.py": ("test_transactions_weighed.py",),
-    "signals/traffic.py": ("test_traffic.py", "test_signal_purchases.py", "test_signal_transactions.py"),
+    "signals/traffic.py": ("test_traffic.py", "test_signal_purchases.py"),
     "signals/circuits.py": ("test_circuits_joined.py",),
     "actions/perform.py": ("test_perform.py", "test_perform_said.py"),
     "actions/providers.py": ("test_providers_switched.py",),
