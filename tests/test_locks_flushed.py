@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import redis.asyncio
 
 from nexconsole.actions import locks
 from nexconsole.actions.action import Context
@@ -542,3 +543,22 @@ async def test_a_key_without_a_ttl_for_one_look_only_was_on_its_way(three, monke
     state, because = await judged(three)
     assert (state, because) == ("worked", "3 keys are gone, 3 of them taken anew, with a TTL")
     assert len(looks) > 1
+
+
+async def test_a_real_redis_answers_the_scripts_as_this_one_does(redis_server):
+    client = redis.asyncio.from_url(redis_server.url, decode_responses=True)
+    try:
+        await client.flushall()
+        await client.set("without ttl", "v")
+        await client.set("with ttl", "v", px=50_000)
+        await client.set("changed", "another's")
+        await client.rpush("list", "v")
+        keys = ("without ttl", "with ttl", "changed", "list", "gone")
+        assert await client.eval(PROBE, 1, "list") == 0 == await client.eval(PROBE, 1, "gone")
+        no_ttl, ttl, *left = await client.eval(SCRIPT, len(keys), *keys, *["v"] * len(keys))
+        assert (no_ttl, left) == (-1, [-4, -5, -3]) and 40_000 < ttl <= 50_000
+        assert sorted(await client.keys("*")) == ["changed", "list"]
+        assert [CHANGED, OTHER_TYPE, GONE] == left
+    finally:
+        await client.flushall()
+        await client.aclose()

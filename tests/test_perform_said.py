@@ -105,7 +105,8 @@ def plan_of(*ids: str, value: object = 1, **fields: Any) -> Plan:
          "gone: a; new: b; another confirmation is asked for; no"),
         (plan_of("a", guards=(Guard(name="g", level="block", reason="then"),)),
          plan_of("b", guards=(Guard(name="g", level="block", reason="now"),)), "gone: a; new: b"),
-        (plan_of("a", value="x" * 100), plan_of("a", value="y"), f"changed: a (value {'x' * 39}… -> y)"),
+        (plan_of("a", value="x" * 41), plan_of("a", value="y" * 41), f"changed: a (value {'x' * 39}… -> {'y' * 39}…)"),
+        (plan_of("a", value="x" * 40), plan_of("a", value="y" * 40), f"changed: a (value {'x' * 40} -> {'y' * 40})"),
     ],
 )  # fmt: skip
 def test_the_difference_is_one_sentence(old, new, said):

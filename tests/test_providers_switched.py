@@ -18,7 +18,7 @@ import pytest
 from nexconsole.actions import providers
 from nexconsole.actions.action import Context
 from nexconsole.actions.answers import Reply
-from nexconsole.actions.plan import Confirm, Guard, Outcome, Plan
+from nexconsole.actions.plan import Confirm, Guard, Outcome, Plan, Verdict
 from nexconsole.actions.provider_rows import Row, Table
 from nexconsole.actions.providers import DISABLE, ENABLE, Switch
 from nexconsole.errors import ActionError
@@ -430,6 +430,35 @@ async def test_what_an_api_did_not_answer_may_still_come_and_what_sql_did_not_do
     unanswered = Outcome(state="unknown", answer="no answer", answered=False)
     settled = await DISABLE.settle(plan, unanswered, world.context(actions={"verify_s": 0.0}))
     assert settled.state == state
+
+
+@pytest.mark.parametrize("action", [DISABLE, ENABLE])
+async def test_a_verdict_is_the_first_clear_one_of_its_own_rules_by_what_was_seen_since(world, monkeypatch, action):
+    world.rows[0] = world.row("smsbower", not action.active)
+    plan, looks = await world.plan(action), []
+
+    def rules(name: str) -> Callable[..., Verdict | None]:
+        def judge(before: Any, now: Any, fared: Any, context: Context, elapsed: float, last: bool) -> Verdict | None:
+            looks.append((now, fared, elapsed >= 0, last))
+            return Verdict(state="worked", because=f"by the rules of {name}") if len(looks) == 2 else None
+
+        return judge
+
+    async def since(context: Context, name: str, elapsed: float) -> str:
+        return f"at {name}"
+
+    async def customers(context: Context, before: Any, elapsed: float) -> str:
+        return f"of {before.name}"
+
+    for name in ("enabled", "disabled"):
+        monkeypatch.setattr(providers.provider_verdicts, name, rules(name))
+    monkeypatch.setattr(providers.provider_verdicts, "since", since)
+    monkeypatch.setattr(providers.provider_verdicts, "customers", customers)
+    monkeypatch.setattr(providers, "LOOK_EVERY_S", 0.01)
+    done = Outcome(state="done", answer="done", touched=plan.targets)
+    verdict = await action.verify(plan, done, world.context())
+    assert verdict.because == f"by the rules of {'enabled' if action.active else 'disabled'}"
+    assert looks == [("at smsbower", "of smsbower", True, False)] * 2
 
 
 # --- suggestions ---

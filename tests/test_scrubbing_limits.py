@@ -13,7 +13,7 @@ from nexconsole.settings import Postgres, Prometheus, Redis, Settings
 
 
 def scrubbed(data: dict[str, Any], *secrets: str) -> dict[str, Any]:
-    return Scrubber(secrets)(data)
+    return Scrubber(secrets, 100)(data)
 
 
 def of_url(url: str) -> tuple[str, ...]:
