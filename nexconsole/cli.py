@@ -21,7 +21,7 @@ def run(arguments: Sequence[str], splash: bool = False) -> int:
     diagnostics.hide_secrets_of_crashes()
     printing.begin()
     try:
-        arguments = _with_command(arguments)
+        arguments = _with_command([_as_utf8(argument) for argument in arguments])
         options = _parse(arguments)
         if getattr(options, "json", False) or getattr(options, "format", "text") not in ("text", "md"):
             printing.as_utf8()
@@ -38,6 +38,15 @@ def run(arguments: Sequence[str], splash: bool = False) -> int:
     finally:  # also for a bug, or argparse's exit
         _leave_splash(splash)
         printing.end()
+
+
+def _as_utf8(argument: str) -> str:
+    """Bytes that the locale can't read, as of a name in a C locale, are UTF-8, or stay what they are."""
+    return os.fsencode(argument).decode("utf-8", "surrogateescape") if not _is_text(argument) else argument
+
+
+def _is_text(argument: str) -> bool:
+    return not any("\udc80" <= character <= "\udcff" for character in argument)
 
 
 def _leave_splash(splash: bool) -> None:

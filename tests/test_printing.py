@@ -111,3 +111,12 @@ def test_a_letter_that_the_encoding_lacks_is_escaped_and_the_others_stay() -> No
 
 def test_a_status_that_is_watched_ends_when_its_reader_leaves(left: int) -> None:
     assert nexconsole("status", "--watch", "1", out=left).returncode == 3
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX"])
+def test_a_name_that_the_locale_cannot_read_is_still_the_name(locale: str) -> None:
+    narrow = NARROW | {"LC_ALL": locale, "PYTHONCOERCECLOCALE": "0"}
+    done = nexconsole("run", f"{CYRILLIC}.x", **narrow)
+    assert CYRILLIC.encode("ascii", "backslashreplace") in done.stderr and done.returncode == 2
+    broken = subprocess.run([sys.executable, "-m", "nexconsole", "run", b"\xff.x"], capture_output=True, timeout=60)
+    assert b"there is no action" in broken.stderr and b"Traceback" not in broken.stderr

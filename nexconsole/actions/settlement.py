@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from ..errors import SourceError
 from .action import Context
+from .answers import MAYBE
 from .plan import Outcome, Plan, Target
 
 WAIT_S = 30.0  # what a gateway gave up on may still come
@@ -32,6 +33,11 @@ class Found:
     touched: tuple[Target, ...] = ()
 
 
+def _known(answer: str) -> str:
+    """What was answered, without the doubt that has been settled."""
+    return answer.removesuffix(MAYBE).rstrip(" :;,")
+
+
 async def settled(
     outcome: Outcome, look: Callable[[], Awaitable[Found]], context: Context, *, lingers: bool = True
 ) -> Outcome:
@@ -51,7 +57,7 @@ async def settled(
             trouble = str(error)
         if found is not None and found.happened:
             touched = (*outcome.touched, *found.touched)
-            return Outcome(state="done", answer=f"it was done: {found.said}; {outcome.answer}", touched=touched)
+            return Outcome(state="done", answer=f"it was done: {found.said}; {_known(outcome.answer)}", touched=touched)
         waited = loop.time() - began
         if waited >= wait_s or (found is not None and outcome.answered):
             break
@@ -59,7 +65,7 @@ async def settled(
     if found is None:
         return replace(outcome, answer=f"{outcome.answer}; and it could not be looked at: {trouble}")
     if outcome.answered or not lingers:
-        said = f"not done: {found.said}; {outcome.answer}"
+        said = f"not done: {found.said}; {_known(outcome.answer)}"
         return Outcome(state="failed", answer=said, touched=outcome.touched)
     late = f"not done so far: {found.said}, {waited:.0f} s after it was sent, which may still be at work"
     return replace(outcome, answer=f"{late}; {outcome.answer}")
