@@ -158,6 +158,9 @@ class Postgres(Source):
                 return SourceError(self.name, f"{at}: {said}")
             case ConnectionError() if "SSL upgrade" in said:
                 return Unreachable(self.name, f"{at} does not offer TLS: check sslmode, or is it not Postgres' port?")
+            case asyncpg.TargetServerAttributeNotMatched():
+                asked = f"target_session_attrs={self._known.sessions}" if self._known else "target_session_attrs"
+                return Unreachable(self.name, f"{at} is not what {asked} asks for")
             case asyncpg.InternalClientError() | BufferError() | UnicodeError():
                 return BadAnswer(self.name, f"{at} does not speak Postgres' protocol: {said}. Check host and port")
         return None

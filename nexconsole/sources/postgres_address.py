@@ -248,12 +248,14 @@ def _with_defaults(given: Mapping[str, str], environ: Mapping[str, str]) -> dict
     for name, variable in VARIABLES.items():
         if name not in values and (value := behind.get(name) or (environ.get(variable) if variable else None)):
             values[name] = value
+    if "sslmode" not in values and environ.get("PGREQUIRESSL", "").startswith("1"):
+        values["sslmode"] = "require"  # libpq's older variable, which still holds where the newer one is not set
     return values
 
 
 def _adopt_aliases(given: Mapping[str, str], values: dict[str, str]) -> None:
     """What node-pg and Prisma write for libpq's parameters."""
-    if given.get("ssl") in ("true", "1"):
+    if given.get("ssl") in ("true", "1") or given.get("requiressl") == "1":
         values.setdefault("sslmode", "require")  # libpq's own reading of JDBC's word
     elif given.get("ssl") in ("0", "false"):
         values.setdefault("sslmode", "disable")
