@@ -269,6 +269,7 @@ def test_who_gives_no_sign_of_life_is_watched_and_then_loses_his_target(folder, 
     assert changed.value.by == execution("t1")
     assert clock.waited_s == pytest.approx(watched_s, abs=0.02)
     [token] = tokens(folder, ("a",)).values()
+    assert (folder / "a").stat().st_size == 4096
     lost_to = first.renew()
     assert lost_to is not None and lost_to.token == token
     taken(folder, a=token).free()
@@ -389,8 +390,15 @@ def test_what_nobody_executed_on_for_a_day_is_taken_away(folder, clock):
     held.free()
 
 
-def test_a_day_is_a_day():
-    assert KEPT_S == 24 * 60 * 60
+@pytest.mark.parametrize(("more_s", "stays"), [(0, True), (1, False)])
+def test_a_file_of_exactly_a_day_stays_and_an_older_one_goes(folder, clock, monkeypatch, more_s, stays):
+    written(folder, ended())
+    now = 1_800_000_000.0
+    monkeypatch.setattr(lease_files.time, "time", lambda: now)
+    at = now - 24 * 60 * 60 - more_s
+    os.utime(folder / "a", (at, at))
+    prune(folder)
+    assert (folder / "a").exists() == stays
 
 
 @pytest.mark.parametrize("most", [0, 2])
