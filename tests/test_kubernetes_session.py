@@ -189,6 +189,26 @@ async def test_the_kubeconfig_s_proxy_is_used_also_for_a_name_that_only_it_can_r
         assert dict(side.who)["authorization"] == "Bearer t"
 
 
+async def test_a_proxy_that_is_away_or_refuses_is_named_and_not_the_api_server(side: Side, tmp_path: Path) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    for proxied, words in (
+        ("http://u:pw@127.0.0.1:1", r"its proxy 127\.0\.0\.1:1 can't be reached: "),
+        (f"http://u:pw@127.0.0.1:{port}", r"its proxy answered 407 Proxy Authentication Required: check proxy-url"),
+    ):
+        async with opened(kubeconfig(tmp_path, side, {"token": "t"}, **{"proxy-url": proxied})) as source:
+            with pytest.raises(SourceError, match=words) as raised:
+                await source.deployment()
+            assert "pw" not in str(raised.value)
+    server.close()
+    await server.wait_closed()
+
+
 @pytest.mark.parametrize(
     ("server", "environ", "proxied"),
     [

@@ -251,7 +251,7 @@ def _answer(plugin: Exec, status: int, said: bytes, words: bytes) -> Answer:
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise _failed(plugin, "printed something that is no ExecCredential") from None
     if (found.api_version, found.kind) != (plugin.api_version, "ExecCredential"):
-        told = clean(f"{found.kind} {found.api_version}", 80)
+        told = clean(f"{found.kind} {found.api_version}", 80) or "something without a kind"
         raise _failed(plugin, f"answered {told} where an ExecCredential of {plugin.api_version} was asked for")
     status_ = found.status or Status()
     if not status_.token and not status_.client_certificate_data:

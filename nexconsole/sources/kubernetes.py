@@ -299,6 +299,14 @@ class Kubernetes(Source):
         match error:
             case msgspec.DecodeError():
                 return BadAnswer(self.name, f"{at} answered JSON that is not Kubernetes': {clean(error, 200)}")
+            case aiohttp.ClientProxyConnectionError():
+                why = clean(error.os_error.strerror or error.os_error, 120)
+                return Unreachable(
+                    self.name, f"{at}: its proxy {clean(f'{error.host}:{error.port}', 80)} can't be reached: {why}"
+                )
+            case aiohttp.ClientHttpProxyError():
+                said = clean(f"{error.status} {error.message}", 120)
+                return Unreachable(self.name, f"{at}: its proxy answered {said}: check proxy-url, or HTTPS_PROXY")
             case aiohttp.ClientConnectorCertificateError():
                 why = clean(error.certificate_error, 150)
                 return Unreachable(
