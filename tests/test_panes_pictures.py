@@ -16,8 +16,11 @@ from nexconsole.screens.console import FACES
 from nexconsole.settings import Settings
 from nexconsole.signals.attribution import ProviderTraffic, Scope
 from nexconsole.signals.circuits import Circuits, Holder
+from nexconsole.signals.database import Database
 from nexconsole.signals.funnel import Funnel
+from nexconsole.signals.releases import Release
 from nexconsole.signals.transactions import Transactions
+from nexconsole.signals.workloads import Workloads
 from nexconsole.widgets.cells import as_text
 from nexconsole.widgets.ink import INKS
 from nexconsole.widgets.picture import Frame, Space, framed
@@ -365,3 +368,28 @@ def test_on_the_shared_screen_refused_customers_are_the_figure_where_they_are_wo
             "439 of 484 in 5 min",
             "10 % of purchases fail",
         ]
+
+
+@pytest.mark.parametrize(("used", "words"), [(51, "nobody waits"), (54, "its connections are nearly used up")])
+def test_a_database_without_connections_is_not_told_by_what_is_calm(used: int, words: str) -> None:
+    database: Database = sample.calm()["database"].value
+    value = replace(database, connections=used, max_connections=60, sessions=(), blocked=0, long=0)
+    value = replace(value, idle_in_transaction=0, hidden=0)
+    assert words in drawn("database", sample.reading("database", value), 40, 8)[1]
+
+
+@pytest.mark.parametrize(("age", "line"), [(300.0, "released 5 min ago"), (4000.0, "autoscaler")])
+def test_a_fresh_release_has_a_line_of_its_own_where_the_first_is_too_short(age: float, line: str) -> None:
+    workloads: Workloads = sample.calm()["workloads"].value
+    release = Release(revision="2", read_at=sample.NOW, since=sample.ago(age))
+    lines = drawn("workloads", sample.reading("workloads", replace(workloads, release=release)), 40, 8)
+    assert lines[2].strip(" │┃").startswith(line)
+
+
+@pytest.mark.parametrize(("counted", "said"), [({"prometheus": (400, 71)}, True), ({"postgres": (400, 71)}, False)])
+def test_without_the_rows_nobody_is_said_not_to_wait(counted: dict[str, tuple[int, int]], said: bool) -> None:
+    value = replace(sample.calm()["transactions"].value, counted_by=counted, in_flight=0)
+    text = "\n".join(drawn("transactions", sample.reading("transactions", value)))
+    assert ("who waits is not known: the rows are not read" in text) is said
+    words = [word for word, _ in answered("calm", transactions=sample.reading("transactions", value)).words]
+    assert ("who waits is not known" in words) is said

@@ -67,6 +67,15 @@ async def test_an_incident_says_how_bad_it_is_and_why_in_the_first_line() -> Non
         assert "14:07:31Z" in seen(screen, "#clock")
 
 
+async def test_the_first_line_and_the_pane_below_say_one_figure_as_soon_as_it_is_read() -> None:
+    async with console() as (screen, pilot, _):
+        reading = screen.readings["transactions"]
+        screen.show(replace(reading, value=replace(reading.value, failure_rate=0.31, failures=124)))
+        await pilot.pause()
+        assert "SEV-1  31 % of purchases fail" in seen(screen, "#why")
+        assert "124 of 400 failed" in seen(screen, "#transactions")
+
+
 async def test_calm_says_so_and_names_the_signals_without_data() -> None:
     async with console("calm") as (screen, _, _):
         assert "CALM" in seen(screen, "#why") and "nothing is wrong in 14 signals" in seen(screen, "#why")

@@ -60,6 +60,8 @@ def transactions(value: Transactions, space: Space) -> Answer:
         words.append((where, space.ink if space.ink != "text" else "strong"))
     words += waits
     words.append((f"{count(value.failures)} of {count(value.decided)} in {window}", "text"))
+    if value.counted_by and "postgres" not in value.counted_by:
+        words.append(("who waits is not known", "doubt"))
     if value.latency_p95_s is not None:
         slow = value.latency_p95_s > space.settings.severity.latency_s
         told = latency(value.latency_p95_s, value.latency_saturated)

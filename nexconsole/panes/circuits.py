@@ -184,6 +184,8 @@ def _flapping(provider: ProviderCircuit, reach_s: float | None, space: Space) ->
     words = f": opened {provider.opened} times in {window}"
     if cells(name) + cells(words) + 9 > space.width:
         words = f": {provider.opened} times in {window}"
+    if cells(name) + cells(words) + 9 > space.width:
+        words = words.partition(" (")[0]
     ink = space.ink if space.ink != "text" else "warn"
     return (("FLAPPING ", ink), (name, "strong"), (words, "text"))
 

@@ -18,6 +18,7 @@ CPU = "database_cpu"
 BESIDE = (CPU,)
 
 ROOM = 4  # lines of a small pane from which a calm CPU has one
+CONNECTIONS_BUSY = 0.9  # of the database's connections: from here on they are nearly used up
 LONG_S = 30.0  # a transaction as old as this is worth an eye even while it blocks nobody
 
 
@@ -118,6 +119,8 @@ def _words(value: Database, space: Space) -> list[Run]:
         parts.append((f"{value.idle_in_transaction} idle in transaction", "text"))
     if value.restricted and value.hidden:
         parts.append((f"{value.hidden} hidden from this role", "muted"))
+    if not parts and value.max_connections and value.connections >= CONNECTIONS_BUSY * value.max_connections:
+        parts.append(("its connections are nearly used up", _ink(space)))
     return parts or [("nobody waits, no long transactions", "muted")]
 
 
@@ -125,10 +128,10 @@ def _connections(value: Database, space: Space) -> Line:
     if not value.max_connections:
         return (("the connections can't be counted by this role", "muted"),)
     full = value.connections / value.max_connections
-    ink = _ink(space) if full >= 0.9 else "muted"
+    ink = _ink(space) if full >= CONNECTIONS_BUSY else "muted"
     label = _used(value)
     room = max(0, min(40, space.width - len(label) - 2))
-    return ((f"{label}  ", ink if full >= 0.9 else "text"), *charts.bar(full, room, ink))
+    return ((f"{label}  ", ink if full >= CONNECTIONS_BUSY else "text"), *charts.bar(full, room, ink))
 
 
 def _relation(session: Session) -> Run:

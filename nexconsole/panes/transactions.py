@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NUMBER, SIGNAL, TITLE = 1, "transactions", "Transactions"
 
 VERDICTS = {"one": "ONE PROVIDER", "some": "SOME PROVIDERS", "all": "ALL PROVIDERS", "unknown": "TOO FEW TO SAY"}
+BLIND = "who waits is not known: the rows are not read"
 SPOKEN = ("one", "some", "all")  # the verdicts that say something beside purchases that wait
 NAME = 14
 AIRY = 16  # lines from which the parts are set apart
@@ -55,6 +56,8 @@ def _picture(value: Transactions, space: Space, large: bool) -> Picture:
         head = list(_led(lead, value, space))
     else:
         head = [*_figures(value, space), *([waits] if waits and value.failure_rate is not None else [])]
+    if _blind(value) and lead is None:
+        head += [((line, "doubt"),) for line in wrapped(BLIND, space.width, 1)]
     if lead is None or value.scope.verdict in SPOKEN:
         head += [*([BLANK] if airy else []), *_verdict_lines(value, space, 2 if airy else 1)]
     if value.disagreement and space.height >= 8:
@@ -103,6 +106,11 @@ def _figures(value: Transactions, space: Space) -> tuple[Line, ...]:
     wrong = space.mood != "calm" and value.failure_rate > space.settings.severity.high_rate
     ink = space.ink if wrong else "figure"
     return figures.beside(percent_figure(value.failure_rate), ink, words, space.width, unit="%")
+
+
+def _blind(value: Transactions) -> bool:
+    """Whether nobody can tell how many purchases wait: only the rows know of those that are not decided."""
+    return bool(value.counted_by) and "postgres" not in value.counted_by
 
 
 def _leading(value: Transactions, space: Space) -> waiting.Leading | None:

@@ -20,8 +20,11 @@ NEW_S = 3600.0  # so is a release
 
 def small(value: Workloads, space: Space) -> Picture:
     head = [phrases(_words(value, space), space.width, ("  ", "muted"))]
-    if value.autoscaler and space.height >= 5:
-        head.append(phrases(_scaling(value), space.width, ("  ", "muted")))
+    fresh = _released(value, space)
+    left_out = [fresh] if fresh is not None and fresh not in head[0] else []  # what began with it may be its fault
+    if (value.autoscaler or left_out) and space.height >= 5:
+        scaling = _scaling(value) if value.autoscaler else []
+        head.append(phrases([*left_out, *scaling], space.width, ("  ", "muted")))
     return Picture(_mood(value, space), tuple(head), _pods(value, space))
 
 
@@ -79,9 +82,8 @@ def _words(value: Workloads, space: Space) -> list[Run]:
     if value.rollout != "complete":
         ink = _ink(space) if value.rollout == "stuck" else "text"
         parts.append((f"rollout {plain(value.rollout, 20)}", ink))
-    released = since(value.release.since, space.now) if value.release is not None else None
-    if value.release is not None and released is not None and released < NEW_S:
-        parts.append((f"released {duration(released)} ago", "text"))
+    if (fresh := _released(value, space)) is not None:
+        parts.append(fresh)
     recent = [pod for pod in value.pods if (since(pod.restarted_at, space.now) or RECENT_S) < RECENT_S]
     restarts = sum(pod.restarts for pod in value.pods)
     if recent:
@@ -92,6 +94,12 @@ def _words(value: Workloads, space: Space) -> list[Run]:
     if value.others:
         parts.append((_others(value), "muted"))
     return parts
+
+
+def _released(value: Workloads, space: Space) -> Run | None:
+    """How long ago what runs was released, while that is news."""
+    age = since(value.release.since, space.now) if value.release is not None else None
+    return (f"released {duration(age)} ago", "text") if age is not None and age < NEW_S else None
 
 
 def _scaling(value: Workloads) -> list[Run]:

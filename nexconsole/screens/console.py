@@ -67,6 +67,13 @@ def drawn_in(face: Face) -> set[str | None]:
     return {face.SIGNAL, getattr(face, "EVENTS", None), *others}
 
 
+def _first(severity: Severity | None) -> tuple[str, str] | None:
+    """The level and the first of its reasons: what the uppermost line says."""
+    if severity is None:
+        return None
+    return severity.level, severity.reasons[0].text if severity.reasons else ""
+
+
 class Console(Screen[None]):
     """Shows readings. `show` takes each new one; `clock` and `health` are asked whenever something is drawn."""
 
@@ -179,7 +186,7 @@ class Console(Screen[None]):
             for face in FACES:
                 if changed & drawn_in(face) or reading.signal in drawn_in(face):
                     self.query_one(f"#{face.SIGNAL}", Pane).show(self.readings.get(face.SIGNAL))
-        if before is None or before.level != self.severity.level:
+        if _first(before) != _first(self.severity):  # the same figure stands in the pane that was just drawn
             self._paint_strips()
 
     def tick(self) -> None:
