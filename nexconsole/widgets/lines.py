@@ -11,7 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from . import ink as inks
-from .cells import Line, cells, covered, fit
+from .cells import Line, cells, covered, fit, length
 from .curtain import CURTAIN
 
 GAP = 8  # changed cells nearer to each other than this are sent as one stretch
@@ -45,7 +45,7 @@ class Lines(Widget):
     def _again(self) -> None:
         """Who makes the lines made none for the new size: those that there are stay."""
         if self.owed:
-            self.show_lines(tuple(fit(line, self.size.width) for line in self._lines))
+            self.show_lines(self._lines)
 
     def forgive(self) -> None:
         """Nothing is owed any more for the size that it has."""
@@ -64,15 +64,14 @@ class Lines(Widget):
         if not self.is_mounted:
             return
         width, height = self.size
-        if self.owed:  # what the terminal shows of the old lines may have been cut to the new width
+        if self.owed:
             self._drawn_for = self.size
             self.post_message(self.Drawn())
-            self.refresh()
-            return
         regions = []
         for y in range(min(height, max(len(old), len(lines)))):
             before, after = old[y] if y < len(old) else (), lines[y] if y < len(lines) else ()
             if before != after:
+                before = fit(before, width) if length(before) > width else before  # so it was shown: cut
                 regions += [Region(x, y, end - x, 1) for x, end in _changes(before, after, width)]
         if regions:
             self.refresh(*regions)
