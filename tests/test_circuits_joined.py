@@ -497,3 +497,29 @@ async def test_a_pods_own_breaker_is_no_shared_one_while_redis_says_nothing(side
     side.keys = Unreachable("redis", "redis is away")
     value = await side.circuits("postgres", "redis", before=earlier(2.0, "closed"))
     assert value.providers[0].holders == (shared("closed"),)
+
+
+def test_a_pod_is_named_with_how_many_of_the_active_providers_circuits_it_holds_open():
+    def at(where: str, state: str, kind: str = "pod") -> Holder:
+        return Holder(kind=kind, where=where, state=state)
+
+    rows = (
+        ("a", True, (at("one", "open"), at("two", "closed"), at("redis", "open", "shared"))),
+        ("b", None, (at("one", "half-open"), at("two", "unknown"), at("redis", "closed", "shared"))),
+        ("c", True, (at("three", "open"),)),
+        ("disabled", False, (at("one", "open"), at("four", "open"))),
+    )
+    found = tuple(
+        ProviderCircuit(name=name, id=name, active=active, state="open", holders=holders)
+        for name, active, holders in rows
+    )
+    assert circuits.opened_in(Circuits(providers=found)) == {"one": 2, "three": 1}
+
+
+async def test_no_ids_to_ask_redis_for_is_the_databases_trouble(side):
+    side.following = Following(logs_of("pod"), True)
+    await side.circuits("kubernetes", "redis")
+    with pytest.raises(NotConfigured) as error:
+        side.following = Following(None, False, error=NotConfigured("kubernetes", "kubernetes is not configured"))
+        await side.circuits("redis")
+    assert error.value.source == "postgres"

@@ -355,6 +355,8 @@ async def test_whether_it_is_permitted_is_asked_of_the_first_family_and_trouble_
 def test_without_a_redis_it_is_said_what_to_set():
     context = context_of()
     assert FLUSH.unavailable(context.settings, context.sources) == "locks can't be reached: set redis.url (REDIS_URL)"
+    context.sources.has = lambda name: name == "redis"  # type: ignore[method-assign]
+    assert FLUSH.unavailable(context.settings, context.sources) is None
 
 
 def test_families_are_suggested_those_with_abandoned_locks_first_and_with_their_number():
