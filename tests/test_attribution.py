@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from nexconsole.settings import TransactionRules
@@ -80,6 +81,7 @@ def test_the_verdict_and_the_numbers_that_it_rests_on(counts, verdict, because):
 COUNTS = st.integers(0, 400).flatmap(lambda attempts: st.tuples(st.just(attempts), st.integers(0, attempts)))
 
 
+@hypothesis_settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abcdefgh"), COUNTS))
 def test_a_verdict_never_contradicts_the_counts(counts):
     providers = traffic(**counts)
@@ -100,6 +102,7 @@ def test_a_verdict_never_contradicts_the_counts(counts):
         assert all(f / a >= 0.05 for a, f in counts.values() if a >= RULES.provider_few)
 
 
+@hypothesis_settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abcdefgh"), COUNTS, min_size=2))
 def test_one_more_provider_that_never_fails_never_turns_the_verdict_to_all(counts):
     before = judge(traffic(**counts), RULES, 0.05)
