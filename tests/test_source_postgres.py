@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import asyncpg
 import pytest
 from far_side import GARBAGE, HTML, tcp_server
 
@@ -260,3 +261,16 @@ async def test_a_secret_that_holds_no_address_is_an_error_that_does_not_repeat_i
         async with postgres.read():
             pass
     assert "a-secret" not in str(caught.value)
+
+
+async def test_what_breaks_in_the_client_is_named_without_its_words(clients, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object, password: str, **__: object) -> None:
+        raise KeyError("odd", password)
+
+    monkeypatch.setattr(asyncpg, "connect", broken)
+    source = Postgres(clients, PostgresSettings(url="postgresql://u:Zq7xWv93LmKp@127.0.0.1:1/d"))
+    with pytest.raises(SourceError, match=r"\(KeyError\): check host and port") as raised:
+        async with source.read():
+            pytest.fail("nobody may enter")
+    assert "Zq7xWv93LmKp" not in f"{raised.value}{source.health.error}"
+    await source.close()

@@ -259,8 +259,8 @@ class Postgres(Source):
                 server_settings={"application_name": "nexconsole"} | options,
             )
         except (AttributeError, LookupError, ValueError, struct.error) as error:
-            # asyncpg's parser meets a stranger's bytes with whatever they happen to break.
-            said = clean(error, 100)
+            # asyncpg's parser meets a stranger's bytes with whatever they happen to break; its words may hold anything.
+            said = type(error).__name__
             raise BadAnswer(
                 self.name, f"postgres at {host} does not speak Postgres' protocol ({said}): check host and port"
             ) from error
