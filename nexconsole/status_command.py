@@ -6,13 +6,14 @@ import argparse
 import asyncio
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from . import printing, status
+from .diagnostics import crash_report
 from .errors import NexConsoleError, SettingsError
 from .exposition import exposition
+from .journal.scrubbing import secrets_of
 from .settings import Settings
 from .sources import Sources, open_sources
 from .status import NOT_KNOWN, Status
@@ -60,16 +61,19 @@ def _seconds(text: str) -> float:
 
 def run(options: argparse.Namespace, load: Callable[[], Settings]) -> int:
     """Print what is; the exit code is the state's, and NOT_KNOWN where it could not be found out."""
+    secrets: tuple[str, ...] = ()
     try:
         if options.watch is not None and options.format == "prometheus":
             raise SettingsError("--watch prints lines: give --format text or json, or no --watch")
-        return asyncio.run(_run(options, load()))
+        chosen = load()
+        secrets = secrets_of(chosen)
+        return asyncio.run(_run(options, chosen))
     except NexConsoleError as error:
         print(f"nexconsole: {error}", file=sys.stderr)
     except BrokenPipeError:
         raise
-    except Exception:  # a bug must not be taken for a level of severity
-        traceback.print_exc()
+    except Exception as error:  # a bug must not be taken for a level of severity
+        print(crash_report(error, secrets), file=sys.stderr)
     return NOT_KNOWN
 
 

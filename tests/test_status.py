@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from datetime import timedelta
 import pytest
 from sample_readings import NOW, calm, incident
 
+from nexconsole import status_command
 from nexconsole.errors import SourceError
 from nexconsole.exposition import exposition
 from nexconsole.model import Reading, SourceHealth
@@ -289,3 +291,16 @@ def test_what_is_expected_to_fail_is_a_sentence_and_not_known(capsys):
 
     assert status_command.run(argparse.Namespace(watch=None, format="json"), unreadable) == 3
     assert capsys.readouterr().err == "nexconsole: it can't be read\n"
+
+
+def test_a_bug_is_reported_without_the_secrets_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def broken(*_: object) -> int:
+        raise ZeroDivisionError("odd postgresql://u:Zq7xWv93LmKp@h/d Zq7xWv93LmKp")
+
+    monkeypatch.setattr(status_command, "_run", broken)
+    chosen = Settings(postgres=Postgres(url="postgresql://u:Zq7xWv93LmKp@h/d"))
+    assert status_command.run(argparse.Namespace(watch=None, format="text"), lambda: chosen) == 3
+    said = capsys.readouterr().err
+    assert "Zq7xWv93LmKp" not in said and "odd postgresql://u:***@h/d ***" in said and "this is a bug" in said
