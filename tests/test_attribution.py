@@ -272,5 +272,5 @@ def test_a_provider_of_whose_waiting_purchases_nobody_speaks_has_none():
 def test_up_to_ten_providers_are_counted_in_words(many, word):
     counts = {chr(ord("a") + n): (50, 25) for n in range(many)}
     assert judge(traffic(**counts), RULES, 0.05).because == (
-        f"all {word} providers with enough purchases fail (50 % to 50 %)"
+        f"50 % to 50 % fail at all {word} providers with enough purchases"
     )
