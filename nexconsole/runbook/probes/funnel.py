@@ -29,6 +29,15 @@ def _counted(what: str, count: Callable[[Funnel], int], attribute: str) -> Calla
     return read
 
 
+def _without_offer(view: View) -> Found:
+    value: Funnel = view.value
+    if value.unknown:
+        return Found(text=f"not known: {value.unknown}", value=None)
+    many, span = value.without_offer, within(value.window_s, value.rests_on_s)
+    refused = several(many, "customer") + " refused because nobody offers what they want"
+    return Found(text=f"{refused}, in {span}", value=float(many))
+
+
 def _waiting(view: View) -> Found:
     value: Funnel = view.value
     if not value.pods_followed:
@@ -65,6 +74,11 @@ PROBES = (
         "customers who were refused a number",
         _counted("refused", lambda value: value.turned_away, "refused"),
         argument=MAYBE_PROVIDER,
+    ),
+    _probe(
+        "funnel.without_offer",
+        "customers who were refused because nobody offers what they want",
+        _without_offer,
     ),
     _probe(
         "funnel.sold",
