@@ -40,6 +40,17 @@ def run(arguments: Sequence[str], splash: bool = False) -> int:
         printing.end()
 
 
+def _diagnose(chosen: settings.Settings) -> str | None:
+    """Begin the program's log, in which no secret of the settings stands."""
+
+    def secrets() -> tuple[str, ...]:
+        from .journal.scrubbing import secrets_of  # nothing that the first paint has to wait for
+
+        return secrets_of(chosen)
+
+    return diagnostics.start(chosen.log_level, secrets)
+
+
 def _as_utf8(argument: str) -> str:
     """Bytes that the locale can't read, as of a name in a C locale, are UTF-8, or stay what they are."""
     return os.fsencode(argument).decode("utf-8", "surrogateescape") if not _is_text(argument) else argument
@@ -215,7 +226,7 @@ def _open_console(chosen: settings.Settings, present: bool = False) -> int:
     _need_terminal()
     from .app import NexConsole
 
-    unlogged = diagnostics.start(chosen.log_level)
+    unlogged = _diagnose(chosen)
     drill = chosen.name if chosen.environment == "drill" else None
     chosen = settings.named(settings.powerless(chosen) if chosen.journal.read_only else chosen)
     app = NexConsole(chosen, opener=_open_sources, drill=drill, warning=unlogged, present=present)
@@ -255,7 +266,7 @@ def _status(options: argparse.Namespace) -> int:
 
     def load() -> settings.Settings:
         chosen = _load(options).settings
-        diagnostics.start(chosen.log_level)
+        _diagnose(chosen)
         return chosen
 
     return status_command.run(options, load)
@@ -266,7 +277,7 @@ def _doctor(options: argparse.Namespace) -> int:
     from .warroom.sharing import examination
 
     chosen = _load(options).settings
-    diagnostics.start(chosen.log_level)
+    _diagnose(chosen)
 
     async def examine() -> tuple[doctor.Check, ...]:
         return await doctor.examine(chosen) + await examination.examine(chosen)
@@ -280,7 +291,7 @@ def _run(options: argparse.Namespace) -> int:
     from . import oneshot
 
     chosen = settings.named(_load(options).settings)
-    diagnostics.start(chosen.log_level)
+    _diagnose(chosen)
     return oneshot.run(options, chosen)
 
 
@@ -336,7 +347,7 @@ def _runbook(options: argparse.Namespace) -> int:
     from .runbook import command
 
     chosen = settings.named(_load(options).settings)
-    diagnostics.start(chosen.log_level)
+    _diagnose(chosen)
     return command.run(options, chosen, auditor)
 
 

@@ -8,7 +8,8 @@ import re
 import stat
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from types import TracebackType
@@ -20,14 +21,19 @@ from .text.redaction import redact
 
 FILE_BYTES = 1_000_000
 FILES_KEPT = 3
+Secrets = Callable[[], Iterable[str]]
 LONGEST_REPORT = 40_000  # characters of a crash's report
 
 
 class Redacted(logging.Formatter):
-    """One line a record (a traceback's lines are indented), credentials replaced by ***."""
+    """One line a record (a traceback's lines are indented), credentials and `secrets` replaced by ***."""
+
+    def __init__(self, form: str, secrets: Secrets) -> None:
+        super().__init__(form)
+        self._secrets = cache(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(strip_controls(super().format(record))).replace("\n", "\n  ")
+        return _without(redact(strip_controls(super().format(record))), self._secrets()).replace("\n", "\n  ")
 
 
 class PrivateFile(RotatingFileHandler):
@@ -46,8 +52,16 @@ class PrivateFile(RotatingFileHandler):
         return open(descriptor, "a", encoding="utf-8", errors="backslashreplace")
 
 
-def start(level: str) -> str | None:
-    """Send the program's log to the file. Returns a sentence if that can't be done; nothing else depends on it."""
+def _without(text: str, secrets: Iterable[str]) -> str:
+    words = "|".join(re.escape(word) for word in secrets if word)
+    return re.sub(words, "***", text) if words else text
+
+
+def start(level: str, secrets: Secrets = tuple) -> str | None:
+    """Send the program's log to the file; `secrets` are asked for with the first line.
+
+    Returns a sentence if that can't be done; nothing else depends on it.
+    """
     logging.raiseExceptions = False  # a full disk must not write tracebacks over the screen
     root = logging.getLogger()
     try:
@@ -57,7 +71,7 @@ def start(level: str) -> str | None:
     except (OSError, SettingsError) as error:
         root.addHandler(logging.NullHandler())
         return f"no diagnostics are written: {getattr(error, 'strerror', None) or error}"
-    handler.setFormatter(Redacted("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(Redacted("%(asctime)s %(levelname)s %(name)s: %(message)s", secrets))
     root.addHandler(handler)
     logging.getLogger("nexconsole").setLevel(level.upper())
     return None
@@ -68,10 +82,7 @@ def crash_report(error: BaseException, secrets: Iterable[str] = ()) -> str:
 
     `secrets` are words that are hidden wherever they stand, besides what looks like a credential.
     """
-    text = redact(strip_controls("".join(traceback.format_exception(error))))
-    words = "|".join(re.escape(word) for word in secrets if word)
-    if words:
-        text = re.sub(words, "***", text)
+    text = _without(redact(strip_controls("".join(traceback.format_exception(error)))), secrets)
     cut = len(text) > LONGEST_REPORT
     text = f"{text[: LONGEST_REPORT // 2]}\n…\n{text[-LONGEST_REPORT // 2 :]}" if cut else text
     return f"{text.rstrip()}\nnexconsole: this is a bug in the console; please report it with the lines above"

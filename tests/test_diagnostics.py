@@ -103,3 +103,10 @@ def test_a_bug_in_a_command_shows_no_password() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
     assert done.returncode == 1 and "ValueError: no way to postgresql://nexnum:***@" in done.stderr
     assert PASSWORD not in done.stdout + done.stderr
+
+
+def test_a_secret_of_the_settings_does_not_stand_in_the_log_whatever_stands_around_it(fresh_logging: Path) -> None:
+    assert diagnostics.start("info", lambda: ["Zq7xWv93LmKp"]) is None
+    logging.getLogger("nexconsole").warning("odd: %r", KeyError("words", "Zq7xWv93LmKp"))
+    written = (fresh_logging / "nexconsole.log").read_text()
+    assert "Zq7xWv93LmKp" not in written and "KeyError('words', '***')" in written

@@ -76,7 +76,7 @@ PROBES = (
         argument=MAYBE_PROVIDER,
     ),
     _probe(
-        "funnel.without_offer",
+        "funnel.unoffered",
         "customers who were refused because nobody offers what they want",
         _without_offer,
     ),
