@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import msgspec
@@ -89,3 +90,16 @@ LINES = (
     | st.builds(lambda entry, cut: line_of(entry)[:cut], ENTRIES, st.integers(0, 400))
     | st.sampled_from([b"\x00" * 100, b"[" * 2000, b'{"id":"', b"null", b"\xff\xfe{}", msgspec.json.encode({"id": 3})])
 ).map(lambda line: line.replace(b"\n", b" "))
+
+
+def poisoned(value: Any, text: str) -> Any:
+    """The same value with every text in it replaced."""
+    if isinstance(value, str):
+        return text
+    if isinstance(value, tuple):
+        return tuple(poisoned(one, text) for one in value)
+    if isinstance(value, dict):
+        return {poisoned(key, text): poisoned(one, text) for key, one in value.items()}
+    if is_dataclass(value):
+        return replace(value, **{f.name: poisoned(getattr(value, f.name), text) for f in fields(value) if f.init})
+    return value

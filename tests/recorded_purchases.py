@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from random import Random
+
+from nexconsole.sources.breakers import BreakerHistory
+from nexconsole.sources.pod_log import PodLog
+from nexconsole.sources.purchases import Purchases
 
 DATA = Path(__file__).parent / "data" / "purchases"
 PAUSE_S = 5.0
@@ -83,3 +88,26 @@ def stamped(lines: list[tuple[float, str]]) -> Iterator[bytes]:
         last = max(last + 1, int(at * 1e9))
         moment = datetime.fromtimestamp(last // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         yield f"{moment}.{last % 10**9:09}Z {line}\n".encode()
+
+
+class Told(Purchases):
+    """Keeps how each purchase ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: list[tuple[float, str, str, str]] = []  # began, provider, outcome, reason
+
+    def _end(self, one, at, outcome, reason) -> None:
+        self.ends.append((one.began, one.provider, outcome, reason))
+        super()._end(one, at, outcome, reason)
+
+
+def follow(lines: list[tuple[float, str]], told: Purchases, pod: PodLog) -> None:
+    """Feed a log through a pod's stream, in chunks as a connection gives them."""
+    data, chance = b"".join(stamped(lines)), Random(7)
+    pod.open(900, 1_000_000, datetime.fromtimestamp(lines[0][0], UTC))
+    history, start = BreakerHistory(), 0
+    while start < len(data):
+        size = chance.choice((100, 4_000, 90_000))
+        pod.take(data[start : start + size], history, told)
+        start += size

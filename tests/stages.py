@@ -16,10 +16,9 @@ from acting import add_provider, settings_of
 from admin_api import TOKEN, admin_api
 from alertmanager_server import fire, like_alertmanager
 from cron_server import SECRET, cron_server
+from cron_work import draining, freeing, worker
 from far_side import Wire, wire_to
 from small_cluster import small_cluster, until
-from test_action_outbox_process import draining, worker
-from test_action_reconcile import freeing
 
 from nexconsole.actions.registry import ACTIONS
 from nexconsole.settings import Settings

@@ -11,6 +11,7 @@ import pytest
 from acting import Desk, acting, reading, settings_of, shell
 from aiohttp import web
 from cron_server import SECRET, Answer, CronServer, cron_server, hangs, plain, says
+from cron_work import ADMIN, EVENTS, LEGACY, OLD, TOKEN, WORKER, draining, worker
 
 from nexconsole.actions.action import ActionError, Context
 from nexconsole.actions.outbox_batch import Batch, judge
@@ -19,40 +20,6 @@ from nexconsole.actions.perform import perform
 from nexconsole.actions.plan import Outcome, Plan
 from nexconsole.errors import TimedOut
 from nexconsole.signals.outbox import Outbox
-
-EVENTS = "outbox_events_v2"
-OLD, WORKER, ADMIN = "/api/cron/process-outbox", "/api/cron/worker", "/api/admin/outbox"
-TOKEN = "an.admin.token"
-
-
-def draining(database: Any, answer: object, *, to: str = "PUBLISHED", status: int = 200, most: int = 50) -> Answer:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        if request.path == ADMIN:
-            if request.headers.get("Cookie") != f"token={TOKEN}" or await request.json() != {"action": "process"}:
-                return web.json_response({"error": "Unauthorized"}, status=401)
-        elif request.headers.get("Authorization") != f"Bearer {SECRET}":
-            return web.json_response({"error": "Unauthorized"}, status=401)
-        await database.execute(
-            "UPDATE outbox_events_v2 SET status = $1 WHERE id IN (SELECT id FROM outbox_events_v2"
-            " WHERE status = 'PENDING' ORDER BY created_at LIMIT $2)",
-            to,
-            most,
-        )
-        return web.json_response(answer, status=status)
-
-    return handle
-
-
-LEGACY = {
-    "success": True,
-    "legacy": {"succeeded": 2, "failed": 0, "count": 2},
-    "activation": {"processed": 1, "succeeded": 1, "failed": 0, "skipped": 0},
-}
-
-
-def worker(errors: list[str] | None = None, **outbox: int) -> dict[str, Any]:
-    data = {"outbox": {"processed": 3, "succeeded": 3, "failed": 0, **outbox}, "errors": errors or []}
-    return {"success": not errors, "data": data}
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ import pytest
 from acting import Desk, acting, reading, settings_of, shell
 from aiohttp import web
 from cron_server import SECRET, Answer, CronServer, cron_server, hangs, plain, says
+from cron_work import DONE, freeing
 
 from nexconsole.actions.action import ActionError, Context
 from nexconsole.actions.perform import perform
@@ -23,22 +24,6 @@ from nexconsole.signals import reservations
 from nexconsole.sources import open_sources
 
 PATH = "/api/cron/reconcile"
-NOTHING = {"processed": 0, "succeeded": 0, "failed": 0}
-DONE = {"success": True, "results": {"purchaseOrders": NOTHING, "activations": NOTHING, "refunds": NOTHING}}
-
-
-def freeing(database: Any) -> Answer:
-    """The route's own work, as far as a verdict looks at it."""
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        if request.headers.get("Authorization") != f"Bearer {SECRET}":
-            return web.json_response({"error": "Unauthorized"}, status=401)
-        rows = await database.execute("UPDATE purchase_orders SET status = 'FAILED' WHERE status = 'PENDING'")
-        count = int(rows.split()[-1])
-        orders = {"processed": count, "succeeded": count, "failed": 0}
-        return web.json_response({"success": True, "results": {**DONE["results"], "purchaseOrders": orders}})
-
-    return answer
 
 
 @asynccontextmanager

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import sample_readings as sample
 from acting import add_provider
+from consenting import active, ask, unrecorded
 from desk import fresh, settings, until
 
-from nexconsole.actions.perform import Answer
 from nexconsole.journal import Kind, appending, read
 from nexconsole.operations import Operations, consent
 from nexconsole.sources import Sources
@@ -51,14 +51,6 @@ async def console(
         await one.close()
 
 
-async def ask(plan: Any, why_again: str | None) -> Answer:
-    return Answer(text=plan.confirm.text)
-
-
-async def unrecorded(why: str) -> bool:
-    return False
-
-
 @pytest.fixture(autouse=True)
 async def providers(database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consent, "GRACE_S", 0.5)
@@ -68,10 +60,6 @@ async def providers(database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def disabling(one: Operations) -> asyncio.Task:
     return asyncio.create_task(one.perform("provider.disable", {"provider": "smsbower"}, ask, unrecorded))
-
-
-async def active(database: Any) -> bool:
-    return await database.connection.fetchval("SELECT is_active FROM providers WHERE name = 'smsbower'")
 
 
 async def proposed(other: Operations) -> Proposal:

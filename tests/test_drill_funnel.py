@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from test_purchases_recorded import Told, follow
+from recorded_purchases import Told, follow
 
 from nexconsole.drill.market.market import Market
 from nexconsole.drill.scenarios import SCENARIOS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import subprocess
@@ -11,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from disasters import root_only, small_disk
 
 from nexconsole.errors import JournalError
 from nexconsole.journal import Journal, Kind, Scrubber, Writer, read, verify
 
 SCRIPT = Path(__file__).with_name("journal_writer.py")
 NOBODY = 65534
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount and to be another account")
 
 
 def console(file: Path, operator: str = "maria") -> Journal:
@@ -60,18 +59,6 @@ def test_what_was_on_record_survives_kill_9_in_the_middle_of_writing(tmp_path):
         assert kept.issuperset(id for id in recorded if len(id) == 32)
         console(file, "next").append(Kind.NOTE, {"text": "and on"})
         assert {problem.what for problem in verify(file)} <= {"torn"}
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"can't mount a small disk here: {mounted.stderr.decode()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @root_only

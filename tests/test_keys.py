@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from desk import desk, settings, text_of, until
-from test_screen_records import line, pods
+from pod_lines import line, pods
 from textual import events
 from textual.keys import key_to_character
 from textual.screen import Screen

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis as Hand
-from test_signal_search import STATUSPAGE, answering, opened, server
+from web_server import STATUSPAGE, answering, opened, server
 
 from nexconsole import look_checks
 from nexconsole.settings import Providers, Settings

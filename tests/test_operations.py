@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -15,9 +12,10 @@ from typing import Any
 import pytest
 import sample_readings as sample
 from acting import add_provider
+from consenting import ask, unrecorded
+from crashes import DONE, PLAN, crashed
 from desk import entries, fresh, kinds, settings, until
 
-from nexconsole.actions.perform import Answer
 from nexconsole.errors import JournalError
 from nexconsole.journal import Entry, open_journal
 from nexconsole.journal.accounts import own_account
@@ -30,8 +28,6 @@ from nexconsole.sources import Sources
 from nexconsole.sources.clients import Clients
 
 LABELLED = f"carol (account {own_account()})"
-PLAN = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "watch": "its attempts fall to none",
-        "command": "psql ..."}  # fmt: skip
 
 
 @asynccontextmanager
@@ -44,25 +40,6 @@ async def side(folder: Path, sources: Sources | None = None, **more: Any) -> Asy
         yield one
     finally:
         await one.close()
-
-
-def crashed(folder: Path, *lines: str) -> None:
-    """Another process that writes entries and is gone."""
-    code = (
-        "import sys\nfrom pathlib import Path\nfrom desk import settings\nfrom nexconsole.journal import open_journal\n"
-        "j = open_journal(settings(Path(sys.argv[1])), 'carol')\n" + "\n".join(lines)
-    )
-    here = Path(__file__).parent
-    subprocess.run([sys.executable, "-c", code, str(folder)], check=True, timeout=30,
-                   env={**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{here.parent}"})  # fmt: skip
-
-
-async def ask(plan: Any, why_again: str | None) -> Answer:
-    return Answer(text=plan.confirm.text)
-
-
-async def unrecorded(why: str) -> bool:
-    return False
 
 
 async def test_a_severity_is_recorded_once_when_it_has_lasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,9 +108,6 @@ async def test_an_intent_whose_console_died_is_unknown_until_somebody_says_what_
         await until(lambda: later.entries)
         assert later.shown == ()
         assert "looked at by maria" in entries(tmp_path)[-1].data["outcome"]["answer"]
-
-
-DONE = "j.append('outcome', {'intent': i.id, 'outcome': {'state': 'done', 'answer': 'UPDATE 1'}})"
 
 
 async def test_an_action_whose_console_died_while_it_watched_has_no_verdict_until_somebody_tells(

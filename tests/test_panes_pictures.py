@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import sample_readings as sample
+from hostile import poisoned
 from rich.cells import cell_len
 
 from nexconsole.model import Reading
@@ -67,19 +68,6 @@ def drawn(
 def panes(readings: dict[str, Reading]) -> list[tuple[str, Reading]]:
     """The readings that have a pane of their own."""
     return [(signal, reading) for signal, reading in readings.items() if signal in BY_SIGNAL]
-
-
-def poisoned(value: Any, text: str) -> Any:
-    """The same value with every text in it replaced."""
-    if isinstance(value, str):
-        return text
-    if isinstance(value, tuple):
-        return tuple(poisoned(one, text) for one in value)
-    if isinstance(value, dict):
-        return {poisoned(key, text): poisoned(one, text) for key, one in value.items()}
-    if is_dataclass(value):
-        return replace(value, **{f.name: poisoned(getattr(value, f.name), text) for f in fields(value) if f.init})
-    return value
 
 
 @pytest.mark.parametrize("size", SIZES)

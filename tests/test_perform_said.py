@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from acting import Desk
-from test_perform import START, Double, World, context_of, told
+from doubling import START, Double, World, context_of, told
 
 from nexconsole.actions.action import Context
 from nexconsole.actions.perform import AS_IT_IS, EXPIRED, Performance, difference, observing, perform

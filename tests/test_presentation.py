@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import sample_readings as sample
 from desk import desk, settings, text_of, until
+from frozen_console import console, shown
 from incident_story import Story
-from test_snapshots import console, shown
-from test_snapshots_acting import plan, story
+from sample_plans import plan, story
 
 from nexconsole.actions.plan import Outcome
 from nexconsole.journal import OUTSIDE, Kind, open_journal

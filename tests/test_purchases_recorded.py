@@ -5,40 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import UTC, datetime
-from random import Random
 
 import pytest
-from recorded_purchases import DAY, Customer, customers, head_json, head_pretty, oldest, stamped
+from recorded_purchases import DAY, Customer, Told, customers, follow, head_json, head_pretty, oldest
 
-from nexconsole.sources.breakers import BreakerHistory
 from nexconsole.sources.pod_log import PodLog
-from nexconsole.sources.purchases import Purchases
 
 STATUS = {"sold": 200, "failed": 503, "refused": 404}
 Seen = Counter[tuple[str, str, int]]  # minute of asking, provider, status
-
-
-class Told(Purchases):
-    """Keeps how each purchase ended."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ends: list[tuple[float, str, str, str]] = []  # began, provider, outcome, reason
-
-    def _end(self, one, at, outcome, reason) -> None:
-        self.ends.append((one.began, one.provider, outcome, reason))
-        super()._end(one, at, outcome, reason)
-
-
-def follow(lines: list[tuple[float, str]], told: Purchases, pod: PodLog) -> None:
-    """Feed a log through a pod's stream, in chunks as a connection gives them."""
-    data, chance = b"".join(stamped(lines)), Random(7)
-    pod.open(900, 1_000_000, datetime.fromtimestamp(lines[0][0], UTC))
-    history, start = BreakerHistory(), 0
-    while start < len(data):
-        size = chance.choice((100, 4_000, 90_000))
-        pod.take(data[start : start + size], history, told)
-        start += size
 
 
 def minute(at: float) -> str:

@@ -18,7 +18,7 @@ import pytest
 import recordings
 import sample_readings as sample
 from desk import until
-from test_journal_disaster import root_only, small_disk
+from disasters import root_only, small_disk
 
 from nexconsole.errors import JournalError
 from nexconsole.model import Reading, State

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import sample_readings as sample
 from acting import add_provider
+from consenting import active, ask, unrecorded
 from desk import fresh, settings, until
 from incident_story import START
-from test_consent import active, ask, unrecorded
 
 from nexconsole.drill.servers import embedded_redis
 from nexconsole.journal import Kind, Writer, merge

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from acting import add_provider
+from consenting import active, ask, unrecorded
 from desk import entries, settings, until
 from incident_story import START
-from test_consent import active, ask, unrecorded
 
 from nexconsole.errors import JournalError
 from nexconsole.journal import Kind, Writer, journal_file, open_journal

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import sample_readings
-from test_runbook_resolution import CALM, NOW, OUTAGE, readings
+from runbook_readings import CALM, NOW, OUTAGE, readings
 
 from nexconsole.actions.auditing import auditor
 from nexconsole.errors import ActionError, BadAnswer

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from acting import add_provider
 from desk import burst, desk, entries, fresh, hold, kinds, quiet, settings, strip_of, text_of, until
-from test_journal_disaster import root_only, small_disk
+from disasters import root_only, small_disk
 from textual import events
 from textual.pilot import Pilot
 

@@ -320,7 +320,7 @@ async def test_an_environment_of_another_name_has_its_own_block() -> None:
     ids=lambda text: ascii(text)[:12],
 )
 async def test_hostile_text_does_no_harm_anywhere_on_screen(text: str) -> None:
-    from test_panes_pictures import poisoned
+    from hostile import poisoned
 
     async with console(None, (100, 30), name=text, operator=text) as (screen, pilot, _):
         hostile = {name: replace(r, value=poisoned(r.value, text)) for name, r in sample.incident().items()}

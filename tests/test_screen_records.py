@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from crashes import DONE, PLAN, crashed
 from desk import burst, desk, entries, settings, strip_of, text_of, until
-from test_operations import DONE, PLAN, crashed
+from pod_lines import line, pods
 from textual import events
 
 from nexconsole.app import NexConsole
@@ -20,7 +19,6 @@ from nexconsole.screens.journal import Journal
 from nexconsole.screens.podlogs import A_LOOK, KEPT, PodLogs
 from nexconsole.screens.prompt import Prompt
 from nexconsole.sources.line_buffer import KEPT_BYTES, LineBuffer
-from nexconsole.sources.pod_log import PodLog
 from nexconsole.widgets.cells import cells, folded
 
 HOSTILE = ("[/]", "[red]x", "\x1b[31m\x1b]0;t\x07", "👩‍👩‍👧 👍🏽", "\u202eevil", "x" * 100_000)
@@ -162,17 +160,6 @@ async def test_hostile_entries_do_no_harm(tmp_path: Path, text: str) -> None:
 
 
 # --- logs -------------------------------------------------------------------------------------------------------------
-
-
-def line(n: int, text: str) -> bytes:
-    at = datetime.fromtimestamp(1_800_000_000 + n, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return f"{at} {text}".encode(errors="surrogateescape")
-
-
-def pods(*names: str) -> Any:
-    """What the follower keeps of pods, to be filled by hand."""
-    followed = {name: PodLog(name) for name in names}
-    return SimpleNamespace(logs=SimpleNamespace(followed=followed, pods=len(names), error=None))
 
 
 @pytest.fixture

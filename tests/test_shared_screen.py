@@ -19,8 +19,8 @@ import redis.asyncio as redis
 import sample_readings as sample
 from desk import desk, settings, text_of, until
 from incident_story import CUSTOMER, customers
-from test_screen_records import line, pods
-from test_snapshots_acting import plan
+from pod_lines import line, pods
+from sample_plans import plan
 
 from nexconsole import cli
 from nexconsole.actions.plan import Confirm as Confirmation

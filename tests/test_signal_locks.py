@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import redis.asyncio
 from acting import acting, settings_of
-from test_source_redis import server, upstash
+from redis_servers import server, upstash
 
 from nexconsole.actions.locks import FLUSH
 from nexconsole.errors import Denied, NotConfigured

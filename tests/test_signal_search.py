@@ -3,65 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
 from far_side import GARBAGE, HTML, REDIRECT, tcp_server
 from hypothesis import given
 from hypothesis import strategies as st
+from web_server import STATUSPAGE, answering, opened, server
 
 from nexconsole.errors import NotConfigured, SettingsError
 from nexconsole.settings import Providers, Settings
 from nexconsole.settings import Search as SearchSettings
 from nexconsole.signals import search, status_pages
-from nexconsole.sources import Sources, open_sources
+from nexconsole.sources import open_sources
 from nexconsole.sources.status_pages import MOST_BYTES, Said, understand
-
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@asynccontextmanager
-async def server(answer: Answer) -> AsyncIterator[tuple[str, list[str]]]:
-    """A web server of the test's own: (its address, the requests that it saw)."""
-    seen: list[str] = []
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        seen.append(f"{request.method} {request.path} {request.headers.get('Accept', '')}")
-        return await answer(request)
-
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", seen
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
-async def opened(**tables) -> AsyncIterator[Sources]:
-    sources = open_sources(Settings(**tables))
-    sources.load()
-    try:
-        yield sources
-    finally:
-        await sources.close()
 
 
 async def health(url: str) -> search.Search:
     async with opened(search=SearchSettings(url=url, timeout_s=0.5)) as sources:
         return await search.read(sources, Settings(), None)
-
-
-def answering(body: str, status: int = 200, kind: str = "application/json") -> Answer:
-    async def answer(request: web.Request) -> web.Response:
-        return web.Response(text=body, status=status, content_type=kind)
-
-    return answer
 
 
 async def test_a_search_index_that_says_available_is_up_and_asked_for_nothing_else():
@@ -108,7 +68,6 @@ async def test_a_refused_connection_is_down_and_no_setting_is_not_configured():
 
 # --- status pages ---------------------------------------------------------------------------------------------------
 
-STATUSPAGE = '{"page": {"name": "x"}, "status": {"indicator": "major", "description": "Partial \\u001b[31mOutage"}}'
 RSS = """<?xml version="1.0"?><rss><channel><title>smsbower status</title>
 <item><title><![CDATA[Delays &amp; more]]></title></item><item><title>older</title></item></channel></rss>"""
 ATOM = "<feed><title>all</title><entry><title type='html'>API down</title></entry></feed>"

@@ -9,57 +9,25 @@ from typing import Any
 
 import pytest
 import sample_readings as sample
-from test_snapshots import SIZES, console, shown
+from frozen_console import SIZES, console, shown
+from sample_plans import GUARDS, plan, story
 from textual.pilot import Pilot
 
 from nexconsole.actions.plan import Confirm as Confirmation
-from nexconsole.actions.plan import Guard, Outcome, Plan, Target, Undo, Verdict
-from nexconsole.journal import OUTSIDE, Entries, Kind
-from nexconsole.journal.entries import Writer, make
+from nexconsole.actions.plan import Guard, Outcome, Target, Verdict
+from nexconsole.journal import OUTSIDE, Entries
 from nexconsole.operations import Operation
 from nexconsole.operations.logbook import _Looked
 from nexconsole.screens.confirm import Confirm, Unrecorded
 from nexconsole.screens.journal import Journal
 
-GUARDS = (
-    Guard(name="healthy providers left", level="ok", reason="4 others are active and nothing speaks against them"),
-    Guard(name="live numbers", level="warn", reason="12 live numbers depend on it, and keep their codes for 20 min"),
-)
 ROLE = Guard(name="role may write", level="block", reason="role nexnum_read may only read providers: this console"
              " can't act on it before GRANT UPDATE (is_active, updated_at) ON providers TO nexnum_read")  # fmt: skip
-PROVIDER = Target(
-    kind="provider",
-    id="3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f",
-    identity={"name": "smsbower", "active": True},
-    shown={"attempts": 120, "failures": 66, "live_numbers": 12},
-)
 LOCKS = tuple(
     Target(kind="lock", id=f"lock:purchase:atomic:user-{n}", identity={"value": f"v{n}"}, chosen=n % 3 != 2,
            shown={"age_s": 600 + n, "ttl_s": None if n % 2 else 30, "owner": "nexnum-app-a"})
     for n in range(40)
 )  # fmt: skip
-
-
-def plan(**fields: Any) -> Plan:
-    given = {
-        "action": "provider.disable",
-        "arguments": {"provider": "smsbower"},
-        "targets": (PROVIDER,),
-        "effect": "Disables smsbower: it has 30 % of the traffic (120 of 400 attempts, 66 failed), and 12 live numbers;"
-        " within 60 s, when the pods' caches have expired",
-        "command": """psql -X "$DATABASE_URL" -c 'UPDATE providers SET is_active = false, updated_at = (now() AT TIME"""
-        """ ZONE '"'"'UTC'"'"') WHERE id = '"'"'3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f'"'"' AND is_active'""",
-        "guards": GUARDS,
-        "confirm": Confirmation(kind="letter", text="d"),
-        "undo": Undo(
-            action="provider.enable", arguments={"provider": "smsbower"}, command='psql -X "$DATABASE_URL" ...'
-        ),
-        "watch": "smsbower's attempts fall to none within 60 s",
-        "deadline_s": 75.0,
-        "taken_at": sample.NOW,
-        "expires_at": sample.NOW + timedelta(seconds=60),
-    }
-    return Plan(**{**given, **fields})
 
 
 AGAIN = "the world changed since the preview (changed: smsbower): confirm it as it is now"
@@ -157,30 +125,6 @@ def test_what_is_under_way_looks_as_it_did(snap_compare, size: tuple[int, int]) 
         await pilot.pause()
 
     assert snap_compare(console("incident"), run_before=run_before, terminal_size=size)
-
-
-def story() -> list[Any]:
-    """Entries of one console, a step and an action with its verdict among them."""
-    scenario = "high-purchase-failure-rate"
-    told: list[tuple[Kind, dict[str, Any]]] = [
-        (Kind.SEVERITY, {"level": "SEV-1", "because": ["17.8 % of purchases fail, 93 % of them at smsbower"]}),
-        (Kind.STEP, {"scenario": scenario, "state": "begun"}),
-        (Kind.STEP, {"scenario": scenario, "step": f"{scenario}/transactions.rate", "state": "done",
-                     "answer": "17.8 %: 71 of 400 purchases failed in 300 s"}),
-        (Kind.STEP, {"scenario": scenario, "step": f"{scenario}/transactions.scope", "state": "skipped",
-                     "reason": "everybody sees it"}),
-        (Kind.NOTE, {"text": "their status page says nothing [red]yet[/]"}),
-        (Kind.INTENT, {"operator": "maria", "plan": plan().as_dict()}),
-    ]  # fmt: skip
-    writer = Writer("maria", "bastion", 4242, sample.ago(600))
-    entries = []
-    for n, (kind, data) in enumerate(told):
-        entries.append(make(at=sample.ago(60 - n), writer=writer, seq=n + 1, prev="", after="", kind=kind, data=data))
-    outcome = {"intent": entries[-1].id, "outcome": {"state": "done", "answer": "UPDATE 1: smsbower is disabled"}}
-    verdict = {"intent": entries[-1].id, "verdict": {"state": "worked", "because": "no attempt for 14 s"}}
-    for n, (kind, data) in enumerate(((Kind.OUTCOME, outcome), (Kind.VERDICT, verdict)), len(told)):
-        entries.append(make(at=sample.ago(60 - n), writer=writer, seq=n + 1, prev="", after="", kind=kind, data=data))
-    return entries
 
 
 def remember(operations: Any, entries: list[Any]) -> None:

@@ -1,0 +1,41 @@
+"""A console at a frozen moment, with the readings of a sample world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import sample_readings as sample
+from textual.pilot import Pilot
+
+from nexconsole.app import NexConsole
+from nexconsole.model import SourceHealth
+from nexconsole.settings import Settings
+
+SIZES = ((80, 24), (120, 40), (200, 50))
+
+
+def console(world: str, theme: str = "dark", drill: str | None = None) -> NexConsole:
+    """The console at a frozen moment; its readings come before the picture is taken."""
+    settings = Settings(environment="production", name="nexnum-eu", operator="maria", theme=theme, motion="off")
+    app = NexConsole(settings, None, clock=lambda: sample.NOW, drill=drill)
+    health: tuple[SourceHealth, ...] = sample.health(broken=world == "stale")
+    if world == "unconfigured":
+        health = tuple(SourceHealth(name=source.name, configured=False) for source in health)
+    app.console_screen._health = lambda: health
+    return app
+
+
+def shown(world: str, *keys: str) -> Callable[[Pilot], Any]:
+    async def run_before(pilot: Pilot) -> None:
+        await pilot.pause()
+        screen = pilot.app.console_screen
+        for reading in sample.WORLDS[world]().values():
+            screen.show(replace(reading, attempted_at=sample.NOW))
+        screen.tick()
+        await pilot.pause()
+        if keys:
+            await pilot.press(*keys)
+
+    return run_before

@@ -1,0 +1,20 @@
+"""Lines of pods' logs, and a follower that is filled by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+from nexconsole.sources.pod_log import PodLog
+
+
+def line(n: int, text: str) -> bytes:
+    at = datetime.fromtimestamp(1_800_000_000 + n, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{at} {text}".encode(errors="surrogateescape")
+
+
+def pods(*names: str) -> Any:
+    """What the follower keeps of pods, to be filled by hand."""
+    followed = {name: PodLog(name) for name in names}
+    return SimpleNamespace(logs=SimpleNamespace(followed=followed, pods=len(names), error=None))

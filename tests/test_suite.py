@@ -1,0 +1,25 @@
+"""The suite's own rules."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def imported_by(file: Path) -> set[str]:
+    """The first names of all modules that a file imports, wherever in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def test_no_module_imports_a_test_module() -> None:
+    tests = {file.stem for file in HERE.glob("test_*.py")}
+    importers = {file.name: imported_by(file) & tests for file in HERE.rglob("*.py")}
+    assert {name: modules for name, modules in importers.items() if modules} == {}
