@@ -149,7 +149,7 @@ def _transactions(value: Transactions, settings: Settings) -> Iterator[Held]:
 
 
 def _waits(value: Transactions, settings: Settings) -> Iterator[Held]:
-    """Purchases that are not decided, whatever the rate of those that are. (facts 10.5)"""
+    """Purchases that are not decided, whatever the rate of those that are. (nexnum.md#slots)"""
     rules = settings.transactions
     down = waiting.blocked(value, rules)
     if down is not None:
@@ -209,7 +209,7 @@ def _circuits(value: Circuits, settings: Settings) -> Iterator[Held]:
 
 
 def _funnel(value: Funnel, settings: Settings) -> Iterator[Held]:
-    """Customers whom no row and no provider's counter knows. (facts 10.3, 10.5)"""
+    """Customers whom no row and no provider's counter knows. (nexnum.md#refused, #slots)"""
     rules = settings.funnel
     span = within(value.window_s, value.rests_on_s)
     if value.decided >= rules.few and value.without_offer:

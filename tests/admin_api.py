@@ -1,4 +1,7 @@
-"""The admin API's route for a provider as both eras answer it, on the test's own database and Redis. (facts 5.2)"""
+"""The admin API's route for a provider as both eras answer it, on the test's own database and Redis.
+
+(nexnum.md#provider-api)
+"""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class Database:
         return id
 
     async def order(self, id: str, age_s: float, status: str = "PENDING") -> None:
-        """A purchase order created `age_s` seconds ago; it expires five minutes after (facts 1.5)."""
+        """A purchase order created `age_s` seconds ago; it expires five minutes after (nexnum.md#stuck-rows)."""
         user = await self.customer()
         now = "now()" if await self._zoned("purchase_orders") else "now() AT TIME ZONE 'UTC'"
         await self.execute(
@@ -172,7 +172,7 @@ class Database:
         self, id: str, age_s: float, asked: str, upstream: str, shop: str, took_s: float = 2.0, status: str = "active"
     ) -> None:
         """A purchase that was sold: its activation is booked to who was `asked`, its number says `upstream`
-        ("5sim:2119") and `shop` (facts 10.1)."""
+        ("5sim:2119") and `shop` (nexnum.md#best-route)."""
         user = await self.customer()
         now = "now()" if await self._zoned("numbers") else "now() AT TIME ZONE 'UTC'"
         await self.execute(

@@ -1,4 +1,7 @@
-"""NexNum's API as a cron route sees it: Next's manners around handlers that a test gives. (facts 5.1, 5.2)"""
+"""NexNum's API as a cron route sees it: Next's manners around handlers that a test gives.
+
+(nexnum.md#nextjs, #cron-routes)
+"""
 
 from __future__ import annotations
 

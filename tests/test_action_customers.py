@@ -1,4 +1,4 @@
-"""A verdict looks at the customers: who bought, who failed, and who was refused without a row. (facts 10.2)"""
+"""A verdict looks at the customers: who bought, who failed, and who was refused without a row. (nexnum.md#disabling)"""
 
 from __future__ import annotations
 

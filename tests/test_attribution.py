@@ -1,4 +1,4 @@
-"""Whose purchase it is, and who fails: one provider, some or all? (facts 2.5, 10.1)"""
+"""Whose purchase it is, and who fails: one provider, some or all? (nexnum.md#one-or-all, #best-route)"""
 
 from __future__ import annotations
 

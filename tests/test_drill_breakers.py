@@ -1,4 +1,4 @@
-"""The breakers of the drill's market behave as NexNum's do. (facts 3.1, 3.2)"""
+"""The breakers of the drill's market behave as NexNum's do. (nexnum.md#breakers, #breaker-rules)"""
 
 from __future__ import annotations
 

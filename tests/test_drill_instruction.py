@@ -502,7 +502,7 @@ def test_the_faults_and_what_a_seed_and_speed_mean_are_told():
     assert "nexconsole drill inject FAULT" in nexconsole("drill", "--help").stdout
 
 
-# --- what was seen on the running application (facts 10): each begins, and ends with what ends it ---
+# --- what was seen on the running application (nexnum.md#slots): each begins, and ends with what ends it ---
 
 
 async def fault_state(name: str) -> str:

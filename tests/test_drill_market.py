@@ -191,7 +191,7 @@ def test_a_new_pod_starts_its_counters_at_nothing_and_the_first_ones_have_run_fo
     assert "# TYPE nexnum_purchase_duration_seconds histogram" in text
 
 
-# --- what was seen on the running application (facts 10) ---
+# --- what was seen on the running application (nexnum.md#slots) ---
 
 
 shown = functools.cache(played)  # for those who only look

@@ -23,6 +23,6 @@ def test_an_action_wants_the_same_arguments_in_a_runbook_as_on_the_command_line(
 
 
 def test_a_provider_changed_by_hand_does_not_print_its_credentials() -> None:
-    """The API answers a provider's change with the whole row, its key in clear (facts 8.9)."""
+    """The API answers a provider's change with the whole row, its key in clear (nexnum.md#provider-api)."""
     command = literal.curl("PATCH", "/api/admin/providers/x", headers=literal.ADMIN, body={"a": 1}, discreet=True)
     assert "--fail -o /dev/null -w '%{http_code}\\n' -X PATCH" in command

@@ -1,4 +1,4 @@
-"""What fires, and which of the runbook's alerts ever could. (facts 2.3)"""
+"""What fires, and which of the runbook's alerts ever could. (nexnum.md#alerts)"""
 
 import time
 from collections.abc import AsyncIterator

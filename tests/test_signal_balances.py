@@ -1,4 +1,4 @@
-"""Our money at each provider, beside the limit that NexNum has for it. (facts 1.3; contradiction 21)"""
+"""Our money at each provider, beside the limit that NexNum has for it. (nexnum.md#provider-rows, #refused)"""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Long transactions and who blocks whom. (facts 1.9)"""
+"""Long transactions and who blocks whom. (nexnum.md#sessions)"""
 
 import asyncio
 

@@ -1,4 +1,7 @@
-"""Data that is lost or in danger, and what stands open: found in samples, without harm. (facts 1.6, 1.7, 5.2, 10.8)"""
+"""Data that is lost or in danger, and what stands open: found in samples, without harm.
+
+(nexnum.md#wallets, #reconcile, #cron-routes)
+"""
 
 from __future__ import annotations
 

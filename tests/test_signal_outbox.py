@@ -1,4 +1,4 @@
-"""The outbox as Postgres holds it. (facts 1.4)"""
+"""The outbox as Postgres holds it. (nexnum.md#outbox)"""
 
 import asyncio
 

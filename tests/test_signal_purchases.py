@@ -1,4 +1,7 @@
-"""Purchases under way, who sold them, and the last minute beside the five. (facts 1.5, 10.1, 10.5)"""
+"""Purchases under way, who sold them, and the last minute beside the five.
+
+(nexnum.md#purchase-rows, #best-route, #slots)
+"""
 
 from __future__ import annotations
 
@@ -198,7 +201,7 @@ async def test_without_rows_the_trend_says_how_the_last_minute_was(clients, metr
 
 
 async def test_every_query_of_purchases_is_served_by_an_index(database, rows, monkeypatch):
-    """Without the condition on every state they would read the whole table (facts 1.9)."""
+    """Without the condition on every state they would read the whole table (nexnum.md#queries)."""
     user = await database.customer()
     times = "now() AT TIME ZONE 'UTC' - n * interval '10 s'"
     await database.execute(

@@ -1,4 +1,4 @@
-"""Everything that can be called a pending reservation. (facts 1.5)"""
+"""Everything that can be called a pending reservation. (nexnum.md#purchase-rows, #stuck-rows)"""
 
 import pytest
 

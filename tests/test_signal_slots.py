@@ -1,4 +1,4 @@
-"""How long a purchase waits for its turn at a provider. (facts 10.5)"""
+"""How long a purchase waits for its turn at a provider. (nexnum.md#slots)"""
 
 from __future__ import annotations
 

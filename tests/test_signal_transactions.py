@@ -1,4 +1,7 @@
-"""Purchases counted by Prometheus and by Postgres, and the verdict on them. (facts 1.5, 1.9, 2.5)"""
+"""Purchases counted by Prometheus and by Postgres, and the verdict on them.
+
+(nexnum.md#purchase-rows, #queries, #one-or-all)
+"""
 
 import time
 from collections.abc import AsyncIterator

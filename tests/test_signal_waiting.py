@@ -1,4 +1,4 @@
-"""When purchases that are under way are too many, or too old. (facts 10.5)"""
+"""When purchases that are under way are too many, or too old. (nexnum.md#slots)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NexNum's API, asked by OPTIONS alone. (facts 5.1, 8.10, 8.11)"""
+"""NexNum's API, asked by OPTIONS alone. (nexnum.md#nextjs)"""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

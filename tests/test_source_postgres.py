@@ -1,4 +1,7 @@
-"""The Postgres source: connection strings as NexNum has them, and every way to fail. (facts 1.1, 8.1)"""
+"""The Postgres source: connection strings as NexNum has them, and every way to fail.
+
+(nexnum.md#database-url, #pooler)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prometheus, Thanos and Mimir, and whatever else may answer at their address. (facts 2, 8.14)"""
+"""Prometheus, Thanos and Mimir, and whatever else may answer at their address. (nexnum.md#samples)"""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Redis in each of its shapes, and in every way that it can fail. (facts 4, 8.6)"""
+"""Redis in each of its shapes, and in every way that it can fail. (nexnum.md#redis-url, #keys)"""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""What an HTTP answer proves about a request that changes something. (facts 5.1, 5.2, 8.10)
+"""What an HTTP answer proves about a request that changes something. (nexnum.md#nextjs, #cron-routes, #provider-api)
 
 Done: a 2xx that is the application's JSON. Refused: a 4xx in the application's own words. Everything else proves
 nothing: the handler may have ended before it stumbled, and a gateway does not know what goes on behind it.

@@ -1,4 +1,4 @@
-"""backend.cancel and backend.terminate: one Postgres session by its pid *and* its start. (facts 1.9, 8.1)
+"""backend.cancel and backend.terminate: one Postgres session by its pid *and* its start. (nexnum.md#sessions, #pooler)
 
 A pid is given again to another session as soon as it is free, so the start stands in the statement itself.
 """

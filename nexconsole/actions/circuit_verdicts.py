@@ -1,6 +1,6 @@
 """Whether opening or closing a shared breaker helped: its key, who goes there all the same, and how customers fare.
 
-(facts 3.1, 3.2, 10.5)
+(nexnum.md#breakers, #breaker-rules, #slots)
 """
 
 from __future__ import annotations

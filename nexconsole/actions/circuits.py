@@ -1,6 +1,6 @@
 """circuit.open and circuit.close: the shared breaker only, through the admin API of the versions that have it.
 
-(facts 3.1, 3.2, contradictions 11, 12 and 14) The pods' own breakers can be reached by nothing but a restart.
+(nexnum.md#breakers, #breaker-rules, #breaker-control) The pods' own breakers can be reached by nothing but a restart.
 """
 
 from __future__ import annotations

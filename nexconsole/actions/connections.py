@@ -170,7 +170,7 @@ async def send(
     to: Api | Alertmanager | None = None,
     empty: bool = False,
 ) -> Reply | Outcome:
-    """One request to NexNum's API, or to another, never repeated, no redirect followed (facts 5.1, 8.10).
+    """One request to NexNum's API, or to another, never repeated, no redirect followed (nexnum.md#nextjs).
 
     The Outcome is "refused" where the application itself said no, "failed" where nothing could be sent, and "unknown"
     after every answer that proves nothing (answers.py), or none. `path` begins with a slash; `body` is sent as JSON.
@@ -216,6 +216,9 @@ def _not_sent() -> tuple[type[Exception], ...]:
 
 
 def admin_headers(context: Context) -> Mapping[str, str]:
-    """The admin's token as bearer and as cookie: which of them is read depends on the version (facts 5.2)."""
+    """The admin's token as bearer and as cookie: which of them is read depends on the version.
+
+    (nexnum.md#admin-login)
+    """
     token = header_value("api.admin_token", context.settings.api.admin_token)
     return {"Authorization": f"Bearer {token}", "Cookie": f"token={token}"}

@@ -1,6 +1,6 @@
 """NexNum's cron routes: their method learnt by OPTIONS, called once with the secret, believed only when they say so.
 
-(facts 5.1, 5.2, contradictions 5 and 33) The secret goes from memory into the header, and nowhere else.
+(nexnum.md#nextjs, #cron-routes) The secret goes from memory into the header, and nowhere else.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""deployment.scale: how many pods there are. (facts 6)"""
+"""deployment.scale: how many pods there are. (nexnum.md#deployment)"""
 
 from __future__ import annotations
 

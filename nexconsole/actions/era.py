@@ -1,4 +1,7 @@
-"""Which of NexNum's versions this is, where an action does something else there: told by the columns. (facts 0, 1.2)"""
+"""Which of NexNum's versions this is, where an action does something else there: told by the columns.
+
+(nexnum.md#versions, #schema)
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whether customers fare better than before: what a verdict rests on besides what was changed. (facts 1.5, 2.5, 10.3)
+"""Whether customers fare better than before: what a verdict rests on besides what was changed.
 
-A purchase that hangs is undecided for up to 45 s, so what is open counts as failed where help is to be proven,
-and as nothing where harm is.
+(nexnum.md#purchase-rows, #one-or-all, #refused) A purchase that hangs is undecided for up to 45 s, so what is open
+counts as failed where help is to be proven, and as nothing where harm is.
 """
 
 from __future__ import annotations

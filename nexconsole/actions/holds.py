@@ -1,4 +1,4 @@
-"""What a reconcile makes of the money that wallets hold back. (facts 1.6, 10.8)
+"""What a reconcile makes of the money that wallets hold back. (nexnum.md#wallets)
 
 A crashed purchase is an order and an activation, and the route releases the hold for each: the oldest versions take it
 from `reserved` twice, the newest stop at zero.

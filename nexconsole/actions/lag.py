@@ -1,4 +1,4 @@
-"""Whether a late outbox catches up: what a verdict on the pods rests on where purchases were well. (facts 1.4)
+"""Whether a late outbox catches up: what a verdict on the pods rests on where purchases were well. (nexnum.md#outbox)
 
 Its workers run in the pods, so a bad release is seen here, and a restart that changes nothing too.
 """

@@ -23,7 +23,8 @@ from ..sources.redis_address import Kind, parse_address
 if TYPE_CHECKING:
     from ..settings import Settings
 
-# libpq's own parameters among those that connection strings of NexNum carry; it refuses all others (facts 1.1).
+# libpq's own parameters among those that connection strings of NexNum carry; it refuses all others
+# (nexnum.md#database-url).
 LIBPQ = frozenset({"sslmode", "application_name", "connect_timeout", "host", "port", "user", "password", "options",
                    "sslrootcert", "target_session_attrs"})  # fmt: skip
 
@@ -93,7 +94,7 @@ def curl(
     """A request to NexNum's API, or to the `server` that a variable names.
 
     `headers` go into double quotes as they are: they name variables, nothing else. `discreet`: the answer holds
-    credentials (facts 8.9), so that only its status is printed.
+    credentials (nexnum.md#provider-api), so that only its status is printed.
     """
     shown = "--fail -o /dev/null -w '%{http_code}\\n'" if discreet else "--fail-with-body"
     words = [f'curl -sS {shown} -X {method} "{server}"{shlex.quote(path)}']

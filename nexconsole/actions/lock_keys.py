@@ -1,4 +1,4 @@
-"""Lock keys looked for and looked at, for a plan. What is judged of each stands in the signals. (facts 4)
+"""Lock keys looked for and looked at, for a plan. What is judged of each stands in the signals. (nexnum.md#locks)
 
 Keys and values are identities: they are kept exactly as stored. Those that could not be shown so are listed, but never
 chosen; nor is what can't be a lock: another type, a value too long for a token.
@@ -69,7 +69,7 @@ async def look(client: Client, keys: Sequence[str], rules: Locks, now: datetime)
 
 
 async def now_ms(client: Client, context: Context) -> int:
-    """The server's own clock: its TTLs run by it, and it outlives this console (facts 8.22)."""
+    """The server's own clock: its TTLs run by it, and it outlives this console (nexnum.md#locks)."""
     try:
         seconds, micros = await client.text("TIME")
         return int(seconds) * 1000 + int(micros) // 1000

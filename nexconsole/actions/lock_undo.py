@@ -1,4 +1,4 @@
-"""locks.restore, the undo of a flush: what it deleted comes back where the key is free. (facts 4)
+"""locks.restore, the undo of a flush: what it deleted comes back where the key is free. (nexnum.md#locks)
 
 What was deleted is read from the journal, so that the undo outlives the console that flushed.
 """

@@ -1,4 +1,4 @@
-"""locks.flush: lock keys deleted only while they still hold what was shown; lock_undo.py undoes it. (facts 4, 27, 28)
+"""locks.flush: lock keys deleted only while they still hold what was shown; lock_undo.py undoes it. (nexnum.md#locks)
 
 What the runbook writes as `DEL "lock:purchase:*"` deletes nothing: DEL does not glob.
 """
@@ -334,7 +334,7 @@ async def _reconciling(client: Client, context: Context, family: str) -> list[Gu
 
 
 async def _what_is_there(client: Client, context: Context, family: str) -> str:
-    """That nothing matches, and which families have keys instead: it depends on the version (facts 4)."""
+    """That nothing matches, and which families have keys instead: it depends on the version (nexnum.md#locks)."""
     families = context.settings.locks.families
     keys, _ = await walk(client, "*[lL]ock:*", context)
     tallies = {name: sum(fnmatchcase(key, pattern) for key in keys) for name, pattern in families.items()}

@@ -1,4 +1,4 @@
-"""outbox.retry: one FAILED event back to PENDING. Nothing in NexNum ever does this by itself. (facts 1.4, 24, 25)"""
+"""outbox.retry: one FAILED event back to PENDING. Nothing in NexNum ever does this by itself. (nexnum.md#outbox)"""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SELECT id::text AS id, event_type, aggregate_type, status, retry_count, left(err
 FROM outbox_events_v2 WHERE id = $1
 """
 # The old error goes, because an event PUBLISHED with one counts as dropped; it stands in the plan and in the journal.
-# At 5 retries no consumer would take it any more (facts 1.4).
+# At 5 retries no consumer would take it any more (nexnum.md#outbox).
 RETRY_SQL = """\
 UPDATE {schema}.outbox_events_v2 SET status = 'PENDING', retry_count = 0, error = NULL, updated_at = {now} \
 WHERE id = {id} AND status = 'FAILED' AND retry_count = {retries} RETURNING id"""

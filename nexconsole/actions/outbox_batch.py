@@ -1,4 +1,4 @@
-"""What became of the events that waited when a batch was called. (facts 1.4, 10.7)
+"""What became of the events that waited when a batch was called. (nexnum.md#outbox)
 
 The newest route answers after the activations' part and does the rest in the background: events turn FAILED seconds
 after the answer. So a verdict waits until the rows stand still.

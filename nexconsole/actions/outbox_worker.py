@@ -1,4 +1,7 @@
-"""outbox.process: one batch of the outbox, by whichever route this version has for it. (facts 1.4, 5.2, 23 and 24)"""
+"""outbox.process: one batch of the outbox, by whichever route this version has for it.
+
+(nexnum.md#outbox, #outbox-api, #cron-routes)
+"""
 
 from __future__ import annotations
 
@@ -250,7 +253,7 @@ def _pending_guard(backlog: Backlog | SourceError) -> Guard:
 
 
 def _poison(backlog: Backlog | SourceError) -> tuple[Guard, ...]:
-    """What failed before may fail again, and then for good: nothing ever retries it (facts 1.4)."""
+    """What failed before may fail again, and then for good: nothing ever retries it (nexnum.md#outbox)."""
     if isinstance(backlog, SourceError) or not backlog.failed:
         return ()
     reason = (

@@ -1,4 +1,7 @@
-"""pods.restart: all pods one after the other, as `kubectl rollout restart` does it, or one pod alone. (facts 6, 20)"""
+"""pods.restart: all pods one after the other, as `kubectl rollout restart` does it, or one pod alone.
+
+(nexnum.md#deployment, #restarts)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plan to disable or enable a provider says: its effect, and what speaks against it. (contradictions 15, 16)"""
+"""What a plan to disable or enable a provider says: its effect, and what speaks against it. (nexnum.md#disabling)"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Providers as the actions need them: their rows, what depends on them, whether they can be counted on, and the way
-by which they can be changed here. (facts 1.2, 1.3, 5.2, contradictions 16 to 18 and 32)
+by which they can be changed here. (nexnum.md#schema, #provider-rows, #provider-api, #disabling)
 """
 
 from __future__ import annotations
@@ -195,7 +195,10 @@ def api_path(provider_id: str) -> str:
 
 
 async def api_guard(context: Context, provider_id: str = NO_ID) -> Guard:
-    """Whether the admin API's route can change a provider, learnt by OPTIONS, which runs no handler (facts 5.1)."""
+    """Whether the admin API's route can change a provider, learnt by OPTIONS, which runs no handler.
+
+    (nexnum.md#nextjs)
+    """
     name = "admin API"
     if missing := api_missing(context.settings, context.sources):
         return Guard(name=name, level="block", reason=missing)

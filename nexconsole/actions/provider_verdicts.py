@@ -1,6 +1,6 @@
 """Whether disabling or enabling a provider helped: what is tried there since, and what became of the customers.
 
-(contradictions 15 and 16, facts 10.1 to 10.3) A silence at the provider proves nothing while customers are refused.
+(nexnum.md#disabling, #best-route, #refused) A silence at the provider proves nothing while customers are refused.
 """
 
 from __future__ import annotations

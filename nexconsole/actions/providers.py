@@ -1,6 +1,6 @@
 """provider.disable and provider.enable: one row by its id, through the admin API where there is one, else by SQL.
 
-(facts 1.9, 5.2 and contradictions 15 to 18)
+(nexnum.md#provider-rows, #provider-api, #disabling)
 """
 
 from __future__ import annotations
@@ -333,7 +333,7 @@ async def _changed_meanwhile(connection: asyncpg.Connection, table: Table, targe
 
 
 def _said_active(reply: Reply) -> bool | None:
-    """What the API's answer says of the provider; its shape depends on the version (facts 5.2)."""
+    """What the API's answer says of the provider; its shape depends on the version (nexnum.md#provider-api)."""
     row = reply.document.get("provider", reply.document) if isinstance(reply.document, dict) else None
     said = row.get("isActive") if isinstance(row, dict) else None
     return said if isinstance(said, bool) else None

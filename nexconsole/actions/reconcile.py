@@ -1,6 +1,6 @@
 """reconcile.run: the route that frees what is stuck, and credits money that was never taken.
 
-(facts 1.5, 1.7, 5.2, contradictions 5, 6 and 33)
+(nexnum.md#stuck-rows, #reconcile, #cron-routes)
 """
 
 from __future__ import annotations
@@ -311,7 +311,7 @@ def _stuck_guard(stuck: Reservations | SourceError) -> Guard:
 
 
 def _told(document: object) -> str:
-    """The answer's three sections in words; `success` alone says nothing of them (facts 5.2)."""
+    """The answer's three sections in words; `success` alone says nothing of them (nexnum.md#cron-routes)."""
     told = []
     for name, words in (("purchaseOrders", "orders"), ("activations", "activations"), ("refunds", "refunds")):
         part = cron.tally(document, "results", name)

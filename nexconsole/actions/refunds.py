@@ -1,4 +1,4 @@
-"""What a reconcile would credit: money that customers paid, and money that was never taken. (facts 1.7)"""
+"""What a reconcile would credit: money that customers paid, and money that was never taken. (nexnum.md#reconcile)"""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from .plan import Guard
 
 PER_CALL = 100  # rows in each of the route's three sections
 STEPS = Decimal("0.5")  # a bound is rounded up to 1, 1.5, 2 ... 9.5 times a power of ten: it holds while rows come
-ROUTE_STUCK_S = 295.0  # the route takes RESERVED ones from 300 s on (facts 1.5); a little sooner, as it runs later
+# the route takes RESERVED ones from 300 s on (nexnum.md#stuck-rows); a little sooner, as it runs later
+ROUTE_STUCK_S = 295.0
 # Money that nobody ever paid: a provider's failure only released the hold, and the route credits it all the same.
 # So it does with what it has itself just turned from stuck into FAILED: its third step comes after its second.
 REFUNDS_SQL = f"""

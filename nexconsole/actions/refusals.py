@@ -1,4 +1,7 @@
-"""Customers who are refused: they leave no row and no provider call, only log lines and HTTP answers. (facts 10.3)"""
+"""Customers who are refused: they leave no row and no provider call, only log lines and HTTP answers.
+
+(nexnum.md#refused)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""rollout.undo: an older revision's pod template again. (facts 6)"""
+"""rollout.undo: an older revision's pod template again. (nexnum.md#deployment)"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The deployment as the actions need it: what runs now, what speaks against touching it, and what became of it.
 
-(facts 6, contradiction 20)
+(nexnum.md#deployment, #restarts)
 """
 
 from __future__ import annotations
@@ -173,7 +173,10 @@ def released(context: Context) -> Guard:
 
 
 def liveness(scene: Scene) -> Guard:
-    """Whether the kubelet restarts everything already: liveness asks for the database and Redis (facts 6)."""
+    """Whether the kubelet restarts everything already: liveness asks for the database and Redis.
+
+    (nexnum.md#deployment)
+    """
     name = "restarts"
     recent = [
         pod
@@ -195,7 +198,10 @@ def liveness(scene: Scene) -> Guard:
 
 
 def memory(context: Context, pods: Sequence[str]) -> Guard:
-    """What those pods hold in memory alone, and lose: their own breakers and their counters (facts 3.1, 8.13)."""
+    """What those pods hold in memory alone, and lose: their own breakers and their counters.
+
+    (nexnum.md#breakers, #samples)
+    """
     name = "wiped"
     counters = "their counters start at 0, so rates dip"
     circuits = value_of(context.readings(), "circuits", Circuits)
@@ -217,7 +223,10 @@ def memory(context: Context, pods: Sequence[str]) -> Guard:
 
 
 def orphans(context: Context) -> Guard:
-    """Purchases in the middle: their rows stay PENDING or RESERVED, and locks without a TTL stay (contradiction 20)."""
+    """Purchases in the middle: their rows stay PENDING or RESERVED, and locks without a TTL stay.
+
+    (nexnum.md#restarts)
+    """
     name = "in flight"
     value = value_of(context.readings(), "reservations", Reservations)
     if value is None:

@@ -1,4 +1,4 @@
-"""slots.restore, the undo of emptying a provider's queue: the next free slot is where it was. (facts 10.5)"""
+"""slots.restore, the undo of emptying a provider's queue: the next free slot is where it was. (nexnum.md#slots)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""slots.clear: a provider's queue of slots is emptied, so that new purchases there go out at once. (facts 10.5)
+"""slots.clear: a provider's queue of slots is emptied, so that new purchases there go out at once. (nexnum.md#slots)
 
 slot_undo.py undoes it.
 

@@ -1,4 +1,4 @@
-"""Purchases under way at a provider: they wait for their turn, and no breaker holds them back. (facts 10.5)"""
+"""Purchases under way at a provider: they wait for their turn, and no breaker holds them back. (nexnum.md#slots)"""
 
 from __future__ import annotations
 

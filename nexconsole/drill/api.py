@@ -1,4 +1,7 @@
-"""NexNum's HTTP API as far as an incident needs it, with the methods and answers of Next.js. (facts 5)"""
+"""NexNum's HTTP API as far as an incident needs it, with the methods and answers of Next.js.
+
+(nexnum.md#nextjs, #cron-routes, #provider-api)
+"""
 
 from __future__ import annotations
 
@@ -27,14 +30,15 @@ from .market.worker import ROUTE_STUCK_AFTER_S, Tally
 
 Handler = Callable[[web.Request, "re.Match[str]"], Awaitable[web.Response]]
 VERSION = "1.4.2"
-ONE = "/(?!debug-purchase$)(?P<id>[^/]+)"  # this install does without the route that can buy (facts 5.2)
-CRON_BATCH = 20  # @HEAD; 50 @old (facts 1.4)
+# this install does without the route that can buy (nexnum.md#routes-that-act)
+ONE = "/(?!debug-purchase$)(?P<id>[^/]+)"
+CRON_BATCH = 20  # @HEAD; 50 @old (nexnum.md#outbox)
 OUTBOX_BATCH = 50  # of the admin's route
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """What callers must know. An empty `cron` leaves the cron routes open, as in NexNum. (facts 5.2)"""
+    """What callers must know. An empty `cron` leaves the cron routes open, as in NexNum. (nexnum.md#cron-routes)"""
 
     cron: str
     jwt: str
@@ -107,7 +111,7 @@ class Api:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    # --- Next.js (facts 5.1) ---
+    # --- Next.js (nexnum.md#nextjs) ---
 
     async def _dispatch(self, request: web.Request) -> web.Response:
         path = request.path
@@ -162,7 +166,7 @@ class Api:
         return random.choice([pod for pod in pods if pod.ready()] or pods)
 
     async def _metrics(self, request: web.Request, found: re.Match[str]) -> web.Response:
-        """One pod's registry, by chance: counters seem to run backwards here. (facts 8, 13)"""
+        """One pod's registry, by chance: counters seem to run backwards here. (nexnum.md#samples)"""
         token = self.secrets.metrics
         if self.market.era == "head" and (not token or request.headers.get("Authorization") != f"Bearer {token}"):
             return web.json_response({"error": "Unauthorized"}, status=401)
@@ -187,7 +191,7 @@ class Api:
         return ledger
 
     async def _reconcile(self, request: web.Request, found: re.Match[str]) -> web.Response:
-        """Frees what is stuck, then credits every failed activation, money taken or not. (facts 1.7)"""
+        """Frees what is stuck, then credits every failed activation, money taken or not. (nexnum.md#reconcile)"""
         refused = self._cron_refused(request)
         if refused is not None:
             return refused
@@ -219,7 +223,7 @@ class Api:
         return web.json_response({"success": True, "data": data})
 
     async def _drain_head(self, batch: int) -> tuple[int, int]:
-        """The activations' part; the index' part goes on when the route has answered. (facts 10.7)"""
+        """The activations' part; the index' part goes on when the route has answered. (nexnum.md#outbox)"""
         worker = self.market.worker
         counts = await worker.drain(batch, "activation.")
 
@@ -256,7 +260,10 @@ class Api:
     # --- admin ---
 
     def _admin_refused(self, request: web.Request) -> web.Response | None:
-        """@old only the cookie counts, and its first `token=` wins, even inside `csrf-token=`. (facts 5.2)"""
+        """@old only the cookie counts, and its first `token=` wins, even inside `csrf-token=`.
+
+        (nexnum.md#admin-login)
+        """
         cookie = re.search(r"token=([^;]*)", request.headers.get("Cookie", ""))
         token = cookie[1] if cookie else ""
         if self.market.era == "head" and not token:
@@ -292,7 +299,10 @@ class Api:
         return web.json_response(rows[0] if self.market.era == "old" else {"provider": rows[0], "health": None})
 
     async def _patch_provider(self, request: web.Request, found: re.Match[str]) -> web.Response:
-        """`isActive`, or @HEAD exclusively `openCircuit` or `closeCircuit`. (facts 3.2, 5.2)"""
+        """`isActive`, or @HEAD exclusively `openCircuit` or `closeCircuit`.
+
+        (nexnum.md#breaker-control, #provider-api)
+        """
         refused = self._admin_refused(request)
         if refused is not None:
             return refused
@@ -320,7 +330,8 @@ class Api:
         await ledger.fetch(
             "UPDATE providers SET is_active = $1, updated_at = $2 WHERE id = $3", active, now, provider_id
         )
-        if self.market.era == "head":  # its offers leave the index at once, or come back by a sync (facts 10.2)
+        # its offers leave the index at once, or come back by a sync (nexnum.md#disabling)
+        if self.market.era == "head":
             (self.market.withdrawn.discard if active else self.market.withdrawn.add)(name)
             if not active:
                 text = "Cleared offers for disabled provider"

@@ -57,7 +57,7 @@ class WalletStall:
 @dataclass(frozen=True, kw_only=True)
 class LockLeak:
     """Purchases also take the old lock, SETNX and EXPIRE as two steps; for `lasts_s` this share dies between them.
-    (facts 4)"""
+    (nexnum.md#locks)"""
 
     begins_s: float
     lasts_s: float
@@ -66,7 +66,10 @@ class LockLeak:
 
 @dataclass(frozen=True, kw_only=True)
 class Polling:
-    """For `lasts_s` the worker polls so many live numbers of a provider, each of which takes a slot. (facts 10.5)"""
+    """For `lasts_s` the worker polls so many live numbers of a provider, each of which takes a slot.
+
+    (nexnum.md#slots)
+    """
 
     begins_s: float
     provider: str
@@ -76,7 +79,7 @@ class Polling:
 
 @dataclass(frozen=True, kw_only=True)
 class BestRoute:
-    """This share of the customers leaves it to NexNum which provider sells. (facts 10.1)"""
+    """This share of the customers leaves it to NexNum which provider sells. (nexnum.md#best-route)"""
 
     begins_s: float
     share: float
@@ -84,7 +87,7 @@ class BestRoute:
 
 @dataclass(frozen=True, kw_only=True)
 class DisabledBySql:
-    """Somebody switches a provider off by SQL: its offers stay in the index. (facts 10.2)"""
+    """Somebody switches a provider off by SQL: its offers stay in the index. (nexnum.md#disabling)"""
 
     begins_s: float
     provider: str
@@ -92,7 +95,7 @@ class DisabledBySql:
 
 @dataclass(frozen=True, kw_only=True)
 class EmptyAccount:
-    """Our balance at a provider has run out, and nobody tops it up. (contradiction 21)"""
+    """Our balance at a provider has run out, and nobody tops it up. (nexnum.md#provider-rows)"""
 
     begins_s: float
     provider: str

@@ -1,4 +1,4 @@
-"""NexNum's tables as its installs have them. (facts 1.2, 1.3)
+"""NexNum's tables as its installs have them. (nexnum.md#schema, #tables)
 
 `ddl()` gives what Prisma generates from the old or the newest schema; with `timestamptz` the columns are as
 app_schema.sql makes them on an empty database, with its `updated_at` triggers.

@@ -61,8 +61,9 @@ def _link_or_copy(source: str, target: str) -> None:
 
 
 class Postgres:
-    """One server. `url` is the application's role (owner of the database), `read_url` a role with SELECT only (facts
-    1.1), `admin_url` the superuser. `stop()` and `start()` keep port and data."""
+    """One server. `url` is the application's role (owner of the database), `read_url` a role with SELECT only
+    (nexnum.md#pooler), `admin_url` the superuser. `stop()` and `start()` keep port and data.
+    """
 
     def __init__(self, shelter: Shelter, *, timezone: str = "UTC", settings: Mapping[str, str] | None = None) -> None:
         self.port = 0

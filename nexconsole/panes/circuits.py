@@ -1,4 +1,7 @@
-"""Circuits: every holder of every provider's breaker, the most urgent provider first. (facts 3.1, 3.2)"""
+"""Circuits: every holder of every provider's breaker, the most urgent provider first.
+
+(nexnum.md#breakers, #breaker-rules)
+"""
 
 from __future__ import annotations
 

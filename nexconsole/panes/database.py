@@ -1,4 +1,4 @@
-"""Database: long transactions, who blocks whom, connections used. (facts 1.9)"""
+"""Database: long transactions, who blocks whom, connections used. (nexnum.md#sessions)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Funnel: how far those came who asked for a number, why others were refused, and who waits. (facts 10.3, 10.4)"""
+"""Funnel: how far those came who asked for a number, why others were refused, and who waits.
+
+(nexnum.md#refused, #purchase-lines)
+"""
 
 from __future__ import annotations
 

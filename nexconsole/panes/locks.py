@@ -1,4 +1,7 @@
-"""Locks that nobody will release: a line below the reservations; maximized, by family and one by one. (facts 4)"""
+"""Locks that nobody will release: a line below the reservations; maximized, by family and one by one.
+
+(nexnum.md#locks)
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Providers: our money there, how long a purchase waits for its turn, what they say of themselves; and search.
 
-(facts 1.3, 10.5)
+(nexnum.md#provider-rows, #slots)
 """
 
 from __future__ import annotations

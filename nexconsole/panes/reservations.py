@@ -1,4 +1,7 @@
-"""Reservations: how many wait for a number, how many are stuck, in which table; and the locks. (facts 1.5, 4)"""
+"""Reservations: how many wait for a number, how many are stuck, in which table; and the locks.
+
+(nexnum.md#stuck-rows, #locks)
+"""
 
 from __future__ import annotations
 

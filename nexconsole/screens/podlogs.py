@@ -200,7 +200,7 @@ def _drawn(pod: str, line: bytes, width: int) -> list[Line]:
 
 
 def _entry(raw: bytes) -> tuple[str, str]:
-    """Level and text of a line: of a JSON one its message first, then what else it says. (facts 3.3)"""
+    """Level and text of a line: of a JSON one its message first, then what else it says. (nexnum.md#log-format)"""
     if raw[:1] == b"{":
         try:
             fields = msgspec.json.decode(raw)

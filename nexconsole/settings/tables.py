@@ -42,7 +42,7 @@ class Redis(Table):
 
 
 class Expressions(Table):
-    """PromQL; `{window}` is replaced by the window, as in `300s`. Rates are per provider (facts 2.5)."""
+    """PromQL; `{window}` is replaced by the window, as in `300s`. Rates are per provider (nexnum.md#one-or-all)."""
 
     attempts: str = 'sum by (provider) (increase(nexnum_provider_api_calls_total{method="getNumber"}[{window}]))'
     failures: str = (
@@ -52,7 +52,7 @@ class Expressions(Table):
         "histogram_quantile(0.95, sum by (le) "
         '(rate(nexnum_purchase_duration_seconds_bucket{stage="provider_call"}[{window}])))'
     )
-    # the purchase route's answers by HTTP status; "": not asked for (facts 2.2)
+    # the purchase route's answers by HTTP status; "": not asked for (nexnum.md#metrics-head)
     answers: str = (
         'sum by (status_code) (increase(nexnum_http_requests_total{route="/api/numbers/purchase"}[{window}]))'
     )
@@ -70,7 +70,7 @@ class Prometheus(Table):
     ca_file: str = ""
     timeout_s: float = 3.0
     expressions: Expressions = Expressions()
-    latency_top_bucket_s: float = 10.0  # at or above it the 95th percentile is "at least" (facts 2.1)
+    latency_top_bucket_s: float = 10.0  # at or above it the 95th percentile is "at least" (nexnum.md#metrics-old)
 
 
 class Kubernetes(Table):
@@ -137,25 +137,25 @@ class FunnelRules(Table):
 
 
 class CircuitRules(Table):
-    cooldown_s: float = 30.0  # a pod's own breaker; 15 in the oldest installs (facts 3.1)
+    cooldown_s: float = 30.0  # a pod's own breaker; 15 in the oldest installs (nexnum.md#breakers)
     flapping: int = 3  # opened so often ...
     flapping_window_s: int = 600  # ... within so many seconds
     ignore: tuple[str, ...] = ("GeminiPool",)  # breakers that are not SMS providers
 
 
 class ReservationRules(Table):
-    stuck_after_s: int = 300  # RESERVED for longer is stuck; 600 for the newest worker (facts 1.5)
+    stuck_after_s: int = 300  # RESERVED for longer is stuck; 600 for the newest worker (nexnum.md#stuck-rows)
     limit: int = 50  # the runbook's
     alert_limit: int = 5  # the alert rule's
 
 
 class OutboxRules(Table):
-    stuck_after_s: int = 180  # the oldest pending event is late from here on; 60 for the 5 s loop (facts 1.4)
+    stuck_after_s: int = 180  # the oldest pending event is late from here on; 60 for the 5 s loop (nexnum.md#outbox)
     count_limit: int = 10_000  # counts stop here and are shown as "10 000+"
 
 
 class SlotRules(Table):
-    """How long a purchase may wait for its turn at a provider (facts 10.5)."""
+    """How long a purchase may wait for its turn at a provider (nexnum.md#slots)."""
 
     late_s: float = 10.0  # SEV-3 from this wait on
     stalled_s: float = 60.0  # SEV-2 from this wait on; SEV-1 where most purchases go to such providers
@@ -195,14 +195,16 @@ class Actions(Table):
     plan_expires_s: float = 60.0  # an older plan is prepared again
     timeout_s: float = 10.0  # for the one exchange that changes something
     reading_limit_s: float = 30.0  # a reading that justifies an action may not be older
-    provider_cache_s: float = 60.0  # a change of a provider takes effect within; 30 in the newest (facts, 16)
+    provider_cache_s: float = 60.0  # a change of a provider takes effect within; 30 in the newest (nexnum.md#disabling)
     provider_by: Literal["auto", "api", "sql"] = "auto"  # auto: the admin API where a token is set, else SQL
     typed_above: int = 20  # more targets than this are confirmed by typing
     verify_s: float = 90.0  # how long a verdict may watch
 
 
 class Locks(Table):
-    """Families of lock keys by name (facts 4). `never` is never deleted, whatever a family's pattern says."""
+    """Families of lock keys by name (nexnum.md#locks, #keys). `never` is never deleted, whatever a family's pattern
+    says.
+    """
 
     families: dict[str, str] = msgspec.field(default_factory=lambda: dict(LOCK_FAMILIES))
     never: tuple[str, ...] = ("idem:*", "app:settings", "index:polling", "nexnum:orders:*", "cache:*", "auth:*",

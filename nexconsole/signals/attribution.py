@@ -1,4 +1,7 @@
-"""Whose purchase it is, and who fails: the runbook's first question, one provider or all? (facts 2.5, 10.1)"""
+"""Whose purchase it is, and who fails: the runbook's first question, one provider or all?
+
+(nexnum.md#one-or-all, #best-route)
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ CHANCE = 2  # so many failures at one provider may be chance, whatever their rat
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 # A best-route sale is booked to the provider that was asked first; its number's activation_id says who sold it
-# (facts 10.1), as in "5sim:2119". `n` is the table numbers.
+# (nexnum.md#best-route), as in "5sim:2119". `n` is the table numbers.
 SELLER_SQL = "CASE WHEN n.activation_id LIKE '%:%' THEN split_part(n.activation_id, ':', 1) END"
 # Whether one provider sold a number: $1 is its name, $2 its name and display name. Index: (provider, status).
 SOLD_BY_SQL = f"n.provider = ANY ($2::text[]) AND coalesce({SELLER_SQL}, $1) = $1"

@@ -1,4 +1,7 @@
-"""Balances: our money at each provider, against the limit that NexNum has for it. (facts 1.3; contradiction 21)"""
+"""Balances: our money at each provider, against the limit that NexNum has for it.
+
+(nexnum.md#provider-rows, #refused)
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,10 @@ class Balances(Value):
 
 
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> Balances:
-    """Read the providers table; the flag is "isActive" on some versions, and a column may be missing. (facts 1.2)"""
+    """Read the providers table; the flag is "isActive" on some versions, and a column may be missing.
+
+    (nexnum.md#schema)
+    """
     columns = await sources.postgres.require("providers", "name", "balance")
     active = next((f'"{column}"' for column in ("is_active", "isActive") if column in columns), "NULL::boolean")
     alert = "low_balance_alert::float8" if "low_balance_alert" in columns else "NULL::float8"

@@ -1,4 +1,7 @@
-"""Circuits: the state of every holder of every SMS provider's breaker. (facts 3.1, 3.2, 3.3)"""
+"""Circuits: the state of every holder of every SMS provider's breaker.
+
+(nexnum.md#breakers, #breaker-keys, #breaker-rules, #breaker-lines)
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ class ProviderCircuit:
 
     `opened` counts OPEN transitions in the last 10 minutes over all pods' logs (the most of any one pod decides
     `flapping`, at 3). `seen_429` and `seen_5xx` count log lines in the same 10 minutes; a 5xx never trips
-    the pods' breaker (facts 3.2). `last_traffic` is the newest log line of a request to this provider.
+    the pods' breaker (nexnum.md#breaker-rules). `last_traffic` is the newest log line of a request to this provider.
     """
 
     name: str
@@ -231,7 +234,7 @@ async def _name(parts: Parts, sources: Sources) -> None:
 
 
 async def _providers(postgres: Postgres) -> list[Named]:
-    """The providers table, whose flag is "isActive" on some versions. (facts 1.2)"""
+    """The providers table, whose flag is "isActive" on some versions. (nexnum.md#schema)"""
     columns = await postgres.require("providers", "id", "name")
     active = next((f'"{column}"' for column in ("is_active", "isActive") if column in columns), "NULL::boolean")
     display = "display_name" if "display_name" in columns else "NULL::text"

@@ -1,4 +1,7 @@
-"""Purchases as Prometheus counted them: decided ones only, for a counter counts what has ended. (facts 2.1, 2.5)"""
+"""Purchases as Prometheus counted them: decided ones only, for a counter counts what has ended.
+
+(nexnum.md#metrics-old, #one-or-all)
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,8 @@ class Counted:
     def traffic(self, names: ProviderNames) -> Traffic:
         """The same by provider.
 
-        A provider without a failure series has had no failure: a labelled counter begins at its first use (facts 2.1).
+        A provider without a failure series has had no failure: a labelled counter begins at its first use
+        (nexnum.md#samples).
         """
         tried, failed = _by_key(self.tried, names), _by_key(self.failed, names)
         providers = {}
@@ -61,7 +65,7 @@ async def from_prometheus(sources: Sources, settings: Settings) -> Traffic | Non
 
 
 async def counted(sources: Sources, settings: Settings) -> Counted | None:
-    """What was counted in the window; None where no series has a sample (facts 8.14: that is not zero)."""
+    """What was counted in the window; None where no series has a sample (nexnum.md#samples: that is not zero)."""
     expressions, window = settings.prometheus.expressions, f"{settings.transactions.window_s}s"
     attempts, failures = await _both(
         sources.prometheus.query(expressions.attempts.replace("{window}", window)),

@@ -1,6 +1,7 @@
-"""Funnel: what became of the customers who asked for a number, from the pods' logs. (facts 10.2 to 10.5)
+"""Funnel: what became of the customers who asked for a number, from the pods' logs.
 
-Who is refused leaves no row and no provider call: only the logs and the counter of HTTP answers know of them.
+(nexnum.md#disabling, #refused, #purchase-lines, #slots) Who is refused leaves no row and no provider call: only the
+logs and the counter of HTTP answers know of them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 ANSWERS_EVERY_S = 10.0
 ANSWERS_TIMEOUT_S = 3.0
 MOST_PROVIDERS = 100  # with the most purchases; the others are counted
-# What a status of the purchase route means. (facts 5.2)
+# What a status of the purchase route means. (nexnum.md#answers)
 REFUSED_STATUS = {"400": "funds or input", "402": "funds", "403": "not allowed", "404": "no offer", "409": "lock",
                   "429": "lock or limit"}  # fmt: skip
 

@@ -1,4 +1,7 @@
-"""Holders: who holds a breaker's state, and what each of them says at one moment. (facts 3.1)"""
+"""Holders: who holds a breaker's state, and what each of them says at one moment.
+
+(nexnum.md#breakers, #breaker-keys)
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ if TYPE_CHECKING:
 
 LATE_S = 5.0  # HALF-OPEN is logged by a timer; later than this after the cool-down, the cool-down is another
 LOST_S = 15.0  # what was last seen so long ago may be in another state by now
-SHARED_OPENING_S = 600.0  # an older log line is not of the shared breaker's present opening (facts 3.1: at most 300)
+# an older log line is not of the shared breaker's present opening (nexnum.md#breakers: at most 300)
+SHARED_OPENING_S = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
-"""Ledgers: whether wallets and what moved in them add up. Samples only: the whole is no console's business. (facts 1.6)
+"""Ledgers: whether wallets and what moved in them add up. Samples only: the whole is no console's business.
 
-Every query is bounded: wallets have no index on their money, so whole pages of the table are picked at random, and a
-wallet with more transactions than a few thousand is left out. What was found is asked for again by its key.
+(nexnum.md#wallets) Every query is bounded: wallets have no index on their money, so whole pages of the table are picked
+at random, and a wallet with more transactions than a few thousand is left out. What was found is asked for again by its
+key.
 """
 
 from __future__ import annotations
@@ -212,7 +213,10 @@ def _differing(sums: Iterable[Mapping[str, Any]], rules: IntegrityRules) -> Iter
 
 
 async def refunds(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> Looked:
-    """Refunds of purchases for which no money was ever taken: what the reconcile route gives away. (facts 1.7)"""
+    """Refunds of purchases for which no money was ever taken: what the reconcile route gives away.
+
+    (nexnum.md#reconcile)
+    """
     rules = settings.integrity
     await sources.postgres.require("activations", "state", "created_at", "captured_tx_id", "refund_tx_id", "price")
     async with sources.postgres.read("the refunds query") as tx:

@@ -1,6 +1,6 @@
-"""Lock keys as they are found: value, time to live, age where the value tells it, owner, and how suspicious. (facts 4)
+"""Lock keys as they are found: value, time to live, age where the value tells it, owner, and how suspicious.
 
-The one place that judges a lock: what the war room counts as abandoned is what locks.flush chooses.
+(nexnum.md#locks) The one place that judges a lock: what the war room counts as abandoned is what locks.flush chooses.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Locks: how many that nobody will release keep customers out, swept for a little at a time. (facts 4)
+"""Locks: how many that nobody will release keep customers out, swept for a little at a time. (nexnum.md#locks)
 
 The keyspace is shared with everything else that NexNum keeps in Redis, so it is walked with SCAN in small portions,
 each going on where the one before ended; what was found abandoned is asked for again each time.

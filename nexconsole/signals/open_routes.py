@@ -1,7 +1,7 @@
-"""Routes that may answer without a secret: told from OPTIONS and settings, never by calling one. (facts 5.1, 5.2, 33)
+"""Routes that may answer without a secret: told from OPTIONS and settings, never by calling one.
 
-Next.js answers OPTIONS without running the route's handler. Whether a cron route asks for its secret can't be told
-like this; which version it is can, and so what the facts say of that version.
+(nexnum.md#nextjs, #cron-routes) Next.js answers OPTIONS without running the route's handler. Whether a cron route asks
+for its secret can't be told like this; which version it is can, and so what docs/nexnum.md says of that version.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
 
-EVERY = timedelta(minutes=10)  # the oldest version counts every call of all callers together (facts 5.2)
+EVERY = timedelta(minutes=10)  # the oldest version counts every call of all callers together (nexnum.md#rate-limits)
 CRON = "/api/cron/reconcile"
 OLDEST = "/api/cron/process-outbox"  # only the oldest version has it
 METRICS = "/api/metrics"

@@ -1,4 +1,7 @@
-"""Which provider a label means: rows and metrics say a name, a display name or an id. (facts 7, 32; 8, 16; 10.1)"""
+"""Which provider a label means: rows and metrics say a name, a display name or an id.
+
+(nexnum.md#provider-rows, #best-route)
+"""
 
 from __future__ import annotations
 

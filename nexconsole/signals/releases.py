@@ -1,4 +1,7 @@
-"""What the deployment runs, and since when: a release is a template that differs by more than a restart. (facts 6)"""
+"""What the deployment runs, and since when: a release is a template that differs by more than a restart.
+
+(nexnum.md#deployment)
+"""
 
 from __future__ import annotations
 

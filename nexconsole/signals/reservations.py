@@ -1,4 +1,7 @@
-"""Reservations: what the runbook calls pending, in each table that can mean it, a purchase once. (facts 1.5, 10.6)"""
+"""Reservations: what the runbook calls pending, in each table that can mean it, a purchase once.
+
+(nexnum.md#purchase-rows, #stuck-rows)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whether an alert rule could ever fire here: do the series that its expression reads exist? (facts 2.3, 8.14)"""
+"""Whether an alert rule could ever fire here: do the series that its expression reads exist?
+
+(nexnum.md#alerts, #samples)
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,8 @@ def _only(values: Sequence[str]) -> str:
 
 
 async def _unless_constant(prometheus: Prometheus, expression: str, selector: Selector) -> Verdict:
-    """A gauge without labels is 0 from the start, set or not (facts 2.1): of one that is never above it, little can
+    """A gauge without labels is 0 from the start, set or not (nexnum.md#samples): of one that is never above it, little
+    can
     be said."""
     words = [text for kind, text in promql.tokens(expression) if kind in ("word", "sign")]
     if selector.matchers or words[:1] != [selector.metric] or words[1:] not in ([">"], [">="]):

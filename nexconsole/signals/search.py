@@ -1,6 +1,6 @@
 """Search: whether Meilisearch is well, without which offers don't refresh and the outbox can't drain.
 
-(contradiction 26)
+(nexnum.md#outbox)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Slots: how long a purchase waits for its turn at each provider. (facts 10.5)
+"""Slots: how long a purchase waits for its turn at each provider. (nexnum.md#slots)
 
 `ratelimit:provider:{uuid}` holds the time of the next free slot, in milliseconds since 1970, by the clock of the pod
 that took the last one. Its TTL was set to that wait and ten seconds more, sixty at least, and Redis counts it down by
@@ -164,7 +164,7 @@ async def _providers(sources: Sources, before: Slots | None) -> tuple[tuple[Prov
 
 
 async def _rows(postgres: Postgres) -> Sequence[Provider]:
-    """The providers table, whose flag is "isActive" on some versions. (facts 1.2)"""
+    """The providers table, whose flag is "isActive" on some versions. (nexnum.md#schema)"""
     columns = await postgres.require("providers", "id", "name")
     active = next((f'"{column}"' for column in ("is_active", "isActive") if column in columns), "NULL::boolean")
     async with postgres.read("the providers query") as tx:

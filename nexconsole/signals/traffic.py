@@ -1,6 +1,6 @@
 """Purchases as Postgres has them: decided ones and those under way, by the provider that sold or was asked.
 
-(facts 1.5, 1.9, 10.1, 10.5, 10.6)
+(nexnum.md#purchase-rows, #queries, #best-route, #slots)
 """
 
 from __future__ import annotations
@@ -138,7 +138,10 @@ def trend_step(settings: Settings) -> int:
 
 
 async def every_state(sources: Sources) -> str:
-    """A condition that every state meets: it makes the index (state, created_at) usable, 1 ms for 77 (facts 1.9)."""
+    """A condition that every state meets: it makes the index (state, created_at) usable, 1 ms for 77.
+
+    (nexnum.md#queries)
+    """
     columns = await sources.postgres.require("activations", "state", "created_at", "provider_id", "captured_tx_id")
     kind = columns["state"]
     if kind in ("text", "character varying"):
@@ -154,11 +157,11 @@ def state_in(kind: str, states: tuple[str, ...]) -> str:
     return f"state = ANY (ARRAY(SELECT s FROM unnest(enum_range(NULL::{kind})) s WHERE s::text IN ({listed})))"
 
 
-# A failure is later turned into REFUNDED by the reconciler, so FAILED alone would lose it (facts 1.5). The states are
-# compared as texts: a label that this version's enum lacks would be an error otherwise.
+# A failure is later turned into REFUNDED by the reconciler, so FAILED alone would lose it (nexnum.md#purchase-rows).
+# The states are compared as texts: a label that this version's enum lacks would be an error otherwise.
 FAILED = "captured_tx_id IS NULL AND state::text IN ('FAILED', 'REFUNDED', 'CANCELLED')"
 UNDECIDED = "captured_tx_id IS NULL AND state::text IN ('INIT', 'RESERVED')"
-# When an activation was decided is when it was written last, where nothing writes it later (facts 1.5).
+# When an activation was decided is when it was written last, where nothing writes it later (nexnum.md#purchase-rows).
 DECIDED_SQL = f"""
 SELECT a.provider_id AS provider, {{seller}}, count(*) AS decided, count(*) FILTER (WHERE a.failed) AS failures,
        count(*) FILTER (WHERE a.created_at >= now() - make_interval(secs => $2)) AS minute,

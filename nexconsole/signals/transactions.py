@@ -1,4 +1,7 @@
-"""Transactions: what share of purchase attempts fails, and is it one provider or all? (facts 1.5, 1.9, 2.5)"""
+"""Transactions: what share of purchase attempts fails, and is it one provider or all?
+
+(nexnum.md#purchase-rows, #queries, #one-or-all)
+"""
 
 from __future__ import annotations
 
@@ -227,7 +230,7 @@ async def _attempt(answer: Awaitable[T]) -> T | SourceError:
 def _shown(counted: Traffic | SourceError | None, rows: Traffic | SourceError) -> tuple[Traffic, tuple[str, ...]]:
     """Which counts to believe, and what to say of the others.
 
-    Either can only miss things: counters their first increments (facts 8.15), rows what a stalled database never
+    Either can only miss things: counters their first increments (nexnum.md#samples), rows what a stalled database never
     stored. So Prometheus is believed unless it plainly saw less than was stored.
     """
     if isinstance(counted, Traffic) and isinstance(rows, Traffic):

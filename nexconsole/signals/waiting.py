@@ -1,4 +1,7 @@
-"""Purchases that are under way: for how long they may be, and whether they are decided at all any more. (facts 10.5)"""
+"""Purchases that are under way: for how long they may be, and whether they are decided at all any more.
+
+(nexnum.md#slots)
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Witnesses: which sources tell the same of the window's purchases, which saw less, and why. (facts 8.15, 10.3)
+"""Witnesses: which sources tell the same of the window's purchases, which saw less, and why.
 
-Rows hold who was called at a provider, and no one who was refused before. Counters miss the first increment of each
-series. Logs reach back as far as they reach. A pure function of readings.
+(nexnum.md#samples, #refused) Rows hold who was called at a provider, and no one who was refused before. Counters miss
+the first increment of each series. Logs reach back as far as they reach. A pure function of readings.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Workloads: the deployment's pods, its rollout, its autoscaler. (facts 6)"""
+"""Workloads: the deployment's pods, its rollout, its autoscaler. (nexnum.md#deployment)"""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ NAMES = {
 EXTRA = frozenset({"search", "status_pages"})  # what an installation may well do without: its absence is no news
 
 
-# The oldest installs count every call against 300 a minute that all callers share (facts 5.2).
+# The oldest installs count every call against 300 a minute that all callers share (nexnum.md#rate-limits).
 API_EVERY_S = 10.0
 API_RETRY_S = 3.0
 

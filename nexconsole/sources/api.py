@@ -1,7 +1,7 @@
 """NexNum's own HTTP API, asked only what runs no handler of it.
 
 Next.js answers OPTIONS by itself, runs a GET handler for HEAD, and health handlers start workers
-(facts 5.1, 8.11): so OPTIONS is the only question that a reader may ask.
+(nexnum.md#nextjs): so OPTIONS is the only question that a reader may ask.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The lines of a pod's log that speak of breakers, in every format that NexNum has written. (facts 3.3)"""
+"""The lines of a pod's log that speak of breakers, in every format that NexNum has written.
+
+(nexnum.md#log-format, #breaker-lines)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pods' logs prove of the SMS providers' breakers: events to state. (facts 3.1, 3.2)
+"""What the pods' logs prove of the SMS providers' breakers: events to state. (nexnum.md#breakers, #breaker-rules)
 
 Nothing here does I/O or looks at a clock. Times are the kubelet's, of the line itself.
 """

@@ -1,4 +1,7 @@
-"""The lines of a pod's log that speak of a purchase, in every format that NexNum has written. (facts 3.3, 10.4)"""
+"""The lines of a pod's log that speak of a purchase, in every format that NexNum has written.
+
+(nexnum.md#log-format, #purchase-lines)
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ _REASONS = {
 _CODES = {"E_INSUFFICIENT_FUNDS": "funds", "E_VELOCITY_LIMIT": "velocity"}
 
 _MESSAGE = re.compile(r"\[PURCHASE_([A-Z_]{3,40})\]")
-# A pretty line: time of day, level, context, glyph, message, meta. (facts 3.3)
+# A pretty line: time of day, level, context, glyph, message, meta. (nexnum.md#log-format)
 _PRETTY = re.compile(r"\[\d\d:\d\d:\d\d(?:\.\d+)?\]\s+[A-Z]+:?\s+(?:\[PURCHASE\]\s+)?(?:[^\w\s\[\"'({]{1,3}\s+)?")
 _META = re.compile(r" › (\{.*\})\s*$", re.DOTALL)
 _NAME = rf".{{1,{NAME_LENGTH}}}?"
@@ -251,7 +254,7 @@ _KINDS = (
 
 
 def _seller(activation: object) -> str:
-    """Who sold a number: the prefix of its activation's id. (facts 10.1)"""
+    """Who sold a number: the prefix of its activation's id. (nexnum.md#best-route)"""
     name, colon, _ = activation.partition(":") if isinstance(activation, str) else ("", "", "")
     return _name(name) if colon else ""
 

@@ -1,4 +1,4 @@
-"""Kubernetes: the deployment, its pods and their logs, its autoscaler. (facts 6)
+"""Kubernetes: the deployment, its pods and their logs, its autoscaler. (nexnum.md#deployment, #pod-logs)
 
 Only the client's connection is used (`kubernetes_link`); answers are decoded by `resources`.
 """

@@ -1,7 +1,7 @@
 """Postgres, read without harm: two connections at most, read-only transactions, nothing that outlives one.
 
 Everything a session would keep (prepared statements, SET, advisory locks) is avoided, because a pooler in
-transaction mode gives each transaction another server session (facts 1.1, 8.1).
+transaction mode gives each transaction another server session (nexnum.md#database-url, #pooler).
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class Postgres(Source):
     async def read(self, what: str = "a query") -> AsyncIterator[Read]:
         """A transaction that can only read, in UTC, bounded in time; `what` names it in errors.
 
-        With the time zone UTC, now() compares right with `timestamp` and `timestamptz` columns alike (facts 1.9).
+        With the time zone UTC, now() compares right with `timestamp` and `timestamptz` columns alike
+        (nexnum.md#pooler).
         """
         try:
             await self._located()

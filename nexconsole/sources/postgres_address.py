@@ -1,5 +1,5 @@
 """A Postgres connection string, understood as libpq 17 understands it: the same server, database, role and verification
-as psql with the same words. (facts 1.1)
+as psql with the same words. (nexnum.md#database-url)
 
 What the string leaves open comes from its service, then from libpq's variables (PGHOST ...), then from libpq's
 defaults. Prisma's, node-pg's and the poolers' own parameters are known by name; what would weaken a connection if it

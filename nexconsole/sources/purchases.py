@@ -1,7 +1,7 @@
 """What the pods' logs tell of purchases: who was sold a number, who was refused one, whose failed, and who waits.
 
 Newer logs have an id for each purchase. The oldest have none: there the sequence of the lines and the providers in them
-tell how many of whose ended, though not which of a provider's. Times are the kubelet's. (facts 10.4)
+tell how many of whose ended, though not which of a provider's. Times are the kubelet's. (nexnum.md#purchase-lines)
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Purchases(Tally):
         if step.provider and (one.stage < BOUGHT or not one.provider):
             one.provider = self._known(
                 step.provider
-            )  # the seller, once it is known, whatever is said after (facts 10.1)
+            )  # the seller, once it is known, whatever is said after (nexnum.md#best-route)
         one.stage = max(one.stage, stage)
         if step.kind == lines.SOLD:
             self._end(one, at, SOLD, "")

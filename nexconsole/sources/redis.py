@@ -1,4 +1,7 @@
-"""Redis, read without harm: nothing is written, KEYS is never sent, and the number of commands is bounded. (facts 4)"""
+"""Redis, read without harm: nothing is written, KEYS is never sent, and the number of commands is bounded.
+
+(nexnum.md#redis-url, #keys)
+"""
 
 from __future__ import annotations
 

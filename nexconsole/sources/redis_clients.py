@@ -201,7 +201,7 @@ RANDOM_NODE = "random"  # redis-py's name for any one node
 
 
 class Rest:
-    """Upstash's REST service, or something that speaks like it: every command a POST to / (facts 8.6)."""
+    """Upstash's REST service, or something that speaks like it: every command a POST to / (nexnum.md#redis-url)."""
 
     def __init__(self, source: Source, url: str, token: str, timeout_s: float, ca_file: str) -> None:
         from upstash_redis.asyncio import Redis

@@ -103,7 +103,7 @@ def open_client(
 
 
 def refuse_redirect(source: Source, response: httpx.Response) -> None:
-    """Raise BadAnswer for a 3xx: followed, it would end as somebody else's page (facts 8.10)."""
+    """Raise BadAnswer for a 3xx: followed, it would end as somebody else's page (nexnum.md#nextjs)."""
     if 300 <= response.status_code < 400:
         to = clean(response.headers.get("location", "nowhere"), 120)
         raise BadAnswer(

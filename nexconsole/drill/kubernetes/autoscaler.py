@@ -1,4 +1,4 @@
-"""The drill's HorizontalPodAutoscaler controller. (facts 6)"""
+"""The drill's HorizontalPodAutoscaler controller. (nexnum.md#deployment)"""
 
 from __future__ import annotations
 

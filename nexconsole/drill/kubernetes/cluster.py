@@ -49,7 +49,7 @@ class Earlier:
 
 
 class Cluster:
-    """A namespace with NexNum deployed in it. (facts 6)
+    """A namespace with NexNum deployed in it. (nexnum.md#deployment)
 
     `tokens` has a bearer token for each of `roles.ROLES`. `secret` is what nexnum-secrets holds. `pace`
     stretches the kubelet's and the controllers' seconds (1.0 is real time). `age_s` is how old the

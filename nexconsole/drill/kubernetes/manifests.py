@@ -1,4 +1,4 @@
-"""NexNum as it is deployed on Kubernetes: the objects that the drill's cluster starts with. (facts 6)"""
+"""NexNum as it is deployed on Kubernetes: the objects that the drill's cluster starts with. (nexnum.md#deployment)"""
 
 from __future__ import annotations
 

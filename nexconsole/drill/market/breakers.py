@@ -1,4 +1,7 @@
-"""The two breakers that gate purchases: a pod's own (A) and the shared one in Redis (B). (facts 3.1, 3.2)"""
+"""The two breakers that gate purchases: a pod's own (A) and the shared one in Redis (B).
+
+(nexnum.md#breakers, #breaker-rules, #breaker-keys)
+"""
 
 from __future__ import annotations
 
@@ -142,7 +145,7 @@ class SharedBreaker:
         await self.keys.delete(self.key("halfOpenSuccess"))
 
     async def close(self) -> None:
-        """As by hand: the retry count stays. (facts 3.2)"""
+        """As by hand: the retry count stays. (nexnum.md#breaker-control)"""
         await self.keys.delete(self.key("circuit"), self.key("failures"), self.key("halfOpenSuccess"))
 
     async def _note(self, success: bool, latency_s: float) -> None:

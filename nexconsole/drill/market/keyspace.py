@@ -1,4 +1,7 @@
-"""NexNum's Redis as its processes use it: remembered while the past is played, the real server afterwards. (facts 4)"""
+"""NexNum's Redis as its processes use it: remembered while the past is played, the real server afterwards.
+
+(nexnum.md#locks, #keys)
+"""
 
 from __future__ import annotations
 

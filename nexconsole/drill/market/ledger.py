@@ -1,7 +1,7 @@
-"""NexNum's rows as its code writes them, in the words that both ledgers share. (facts 1.3 to 1.7)
+"""NexNum's rows as its code writes them, in the words that both ledgers share.
 
-The past is played into a `RememberedLedger` (memory.py), the present into a `SqlLedger` (sql.py). Times are epoch
-seconds, money is Decimal.
+(nexnum.md#tables, #outbox, #wallets, #reconcile) The past is played into a `RememberedLedger` (memory.py), the present
+into a `SqlLedger` (sql.py). Times are epoch seconds, money is Decimal.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class LockTimeout(LedgerDown):
 class Order:
     """One purchase: its purchase_order and its activation, linked by user, time and idempotency key.
 
-    `provider` is who was asked for, or has the cheapest offer where `best_route` may take anybody. (facts 10.1)
+    `provider` is who was asked for, or has the cheapest offer where `best_route` may take anybody.
+    (nexnum.md#best-route)
     """
 
     order_id: str
@@ -51,7 +52,7 @@ class Order:
     best_route: bool = False
 
     def seller(self, sold: Sold) -> str:
-        """What its order and its number call the seller: the display name after best route. (facts 10.1)"""
+        """What its order and its number call the seller: the display name after best route. (nexnum.md#best-route)"""
         return sold.seller.display if self.best_route else sold.seller.name
 
 

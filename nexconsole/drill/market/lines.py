@@ -1,4 +1,4 @@
-"""NexNum's log lines, to the letter. (facts 3.3)
+"""NexNum's log lines, to the letter. (nexnum.md#log-format)
 
 Each function gives one entry of a container's log as text; @old entries can have several lines. `old` and `head` are
 the two production formats. Addresses carry the api_key in clear, as the real lines do.
@@ -35,7 +35,7 @@ class Lines:
         self._began = 0.0
 
     def of_request(self, began: float) -> Self:
-        """The lines of one request: @HEAD they share its id and say how long it has taken. (facts 10.4)"""
+        """The lines of one request: @HEAD they share its id and say how long it has taken. (nexnum.md#log-format)"""
         if self.era == "old":
             return self
         own = copy.copy(self)
@@ -124,7 +124,7 @@ class Lines:
         return self.json(at, "info", f"[Reconcile] PurchaseOrder {order_id} -> FAILED (expired)")
 
     def order_failed(self, at: float, order_id: str) -> str:
-        """Without the error's text: its message is lost in the meta. (facts 3.3)"""
+        """Without the error's text: its message is lost in the meta. (nexnum.md#log-format)"""
         return self.json(at, "error", f"[Reconcile] PurchaseOrder {order_id} failed")
 
     def activation_stuck(self, at: float, activation_id: str) -> str:

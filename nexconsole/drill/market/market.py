@@ -44,9 +44,9 @@ CPU_PER_REQUEST = 18  # percent of a pod's request, for one request a second
 CLOSE_TIMEOUT_S = 1.0
 HEALTH_EVERY_S = 3.0
 HEALTH_TIMEOUT_S = 3.0
-CONNECTIONS_PER_POD = 5  # as NexNum's own pool (facts 1.1)
+CONNECTIONS_PER_POD = 5  # as NexNum's own pool (nexnum.md#database-url)
 LOW_BALANCE = Decimal(10)
-BY_IDS = 0.05  # the share of the customers whose client names service and country by numbers (facts 10.2)
+BY_IDS = 0.05  # the share of the customers whose client names service and country by numbers (nexnum.md#disabling)
 SERVICES = (("WhatsApp", "wa"), ("Telegram", "tg"), ("Google", "go"))
 COUNTRIES = (("Brazil", "55"), ("India", "91"), ("United Kingdom", "44"))
 

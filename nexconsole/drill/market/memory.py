@@ -1,4 +1,7 @@
-"""The rows of the played past, kept until they are copied into Postgres. (facts 1.3 to 1.7)"""
+"""The rows of the played past, kept until they are copied into Postgres.
+
+(nexnum.md#tables, #outbox, #wallets, #reconcile)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pod's own metrics registry, in Prometheus' text format. (facts 2.1, 2.2)"""
+"""A pod's own metrics registry, in Prometheus' text format. (nexnum.md#metrics-old, #metrics-head)"""
 
 from __future__ import annotations
 

@@ -17,13 +17,14 @@ from .lines import Lines
 from .metrics import Registry
 
 BOOT_S = 3.0
-CONFIG_TTL_S = {"head": 30.0, "old": 60.0}  # contradiction 16: a change in `providers` is seen after at most so long
+CONFIG_TTL_S = {"head": 30.0, "old": 60.0}  # nexnum.md#disabling: a change in `providers` is seen after at most so long
 
 
 class Pod:
     """A container of nexnum-app. All its state is in memory and dies with it.
 
-    `healthy` is what its /api/health finds of the servers; readiness and liveness probe that route. (facts 6)
+    `healthy` is what its /api/health finds of the servers; readiness and liveness probe that route.
+    (nexnum.md#deployment, #health-routes)
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class Pod:
         self.write(self._lines.circuit(self.clock.now(), provider, state))
 
     def note_answer(self, provider: str, latency_s: float) -> None:
-        """@HEAD the engine counts answers that are not 2xx, under the HTTP verb. (facts 2.2)"""
+        """@HEAD the engine counts answers that are not 2xx, under the HTTP verb. (nexnum.md#metrics-head)"""
         if self._era == "head":
             self.metrics.count("nexnum_provider_api_calls_total", provider=provider, method="GET", status="error")
 
@@ -127,7 +128,10 @@ class Pod:
             self.note_purchases(total - failed, failed)
 
     def note_purchases(self, succeeded: int, failed: int) -> None:
-        """A purchase's outcome in the wallet's and the route's counters; the status is always success. (facts 2.1)"""
+        """A purchase's outcome in the wallet's and the route's counters; the status is always success.
+
+        (nexnum.md#metrics-old)
+        """
         rollback = "purchase_rollback" if self._era == "old" else "rollback"
         for kind, times in (("purchase", succeeded), (rollback, failed)):
             if times:

@@ -1,4 +1,7 @@
-"""One purchase, step by step, as NexNum's route does it. (facts 1.4 to 1.6, 3.1, 4, 10.1 to 10.5)"""
+"""One purchase, step by step, as NexNum's route does it.
+
+(nexnum.md#purchase-rows, #breakers, #locks, #best-route, #slots)
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ FIRST_ID, LAST_ID = 1000, 10**7  # upstreams' own ids of numbers
 
 @dataclass(frozen=True)
 class Wish:
-    """What a customer wants to buy, from whom: a purchase is pinned to the offer's provider (contradiction 15).
+    """What a customer wants to buy, from whom: a purchase is pinned to the offer's provider (nexnum.md#disabling).
 
     `best_route`: he leaves that to NexNum, and `upstream` is who has the cheapest offer in the index. `by_ids`: he
     names service and country by numbers, as older clients do. `draws` is this customer's own, so that what others do
@@ -53,7 +56,7 @@ class _Abandoned(Exception):
 
 
 class _Refused(Exception):
-    """The customer gets an answer that leaves no row. (facts 10.3)"""
+    """The customer gets an answer that leaves no row. (nexnum.md#refused)"""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -65,7 +68,7 @@ def new_id(source: random.Random) -> str:
 
 
 def unread(said: str) -> UpstreamFailed:
-    """An upstream that answers 200 with a word which is no number: it becomes UNKNOWN. (facts 10.10)"""
+    """An upstream that answers 200 with a word which is no number: it becomes UNKNOWN. (nexnum.md#upstream-errors)"""
     text = f'Failed to parse number response. No data returned or mapping failed. Raw: "{said}"'
     return UpstreamFailed(text, "UNKNOWN")
 
@@ -121,7 +124,7 @@ class Checkout:
             told.no_offer(inactive=False)
             raise _Refused(404)
         if self.era == "head" and not wish.by_ids and not (await pod.ledger.active_providers()).get(wish.upstream.name):
-            told.no_offer(inactive=True)  # at once, and for as long as its offer is in the index (facts 10.2)
+            told.no_offer(inactive=True)  # at once, and for as long as its offer is in the index (nexnum.md#disabling)
             raise _Refused(404)
         told.resolved()
         balance = await pod.ledger.free_balance(wish.user_id)
@@ -135,7 +138,7 @@ class Checkout:
         return not self.troubles.search_down() and wish.upstream.name not in self.withdrawn
 
     async def _lock(self, wish: Wish, told: PurchaseLines, taken: list[tuple[str, str]]) -> None:
-        """Raises _Refused where another purchase holds one. (facts 4)"""
+        """Raises _Refused where another purchase holds one. (nexnum.md#locks)"""
         if self.era == "head":
             key, token = f"lock:purchase:atomic:{wish.user_id}", new_id(wish.draws)
             if not await self.keys.set(key, token, ex=ATOMIC_LOCK_S, nx=True):
@@ -177,7 +180,7 @@ class Checkout:
             return None
         told.complete(sold)
         self.accounts.pay(seller.name, wish.price)
-        label = seller.display if wish.best_route else seller.name  # facts 2.2
+        label = seller.display if wish.best_route else seller.name  # nexnum.md#metrics-head
         pod.metrics.count("nexnum_provider_api_calls_total", provider=label, method="getNumber", status="success")
         pod.note_purchases(1, 0)
         return sold

@@ -1,4 +1,4 @@
-"""What one purchase writes, step by step, in the words of its era. (facts 10.4)
+"""What one purchase writes, step by step, in the words of its era. (nexnum.md#purchase-lines)
 
 @HEAD about 15 lines of JSON that share a requestId, most of them a correlationId too; @old about 27 plain ones, of
 which nothing but their order says whose they are.
@@ -177,7 +177,7 @@ class PurchaseLines:
         if self.old:
             self._json("warn", text, errorType=kind, **flags)
             return
-        mapped = "NO_STOCK" if kind == "UNKNOWN" else kind  # facts 3.2
+        mapped = "NO_STOCK" if kind == "UNKNOWN" else kind  # nexnum.md#upstream-errors
         self._json("warn", text, errorType=kind, mappedErrorType=mapped, **flags)
         self._json("info", f"SmartRouter: Failover triggered (Reason: {kind}) from {provider} -> Next")
 
@@ -222,7 +222,7 @@ class PurchaseLines:
         self._step("info", "[PURCHASE_COMPLETE] Purchase completed successfully", **names, **money)
 
     def _seller(self, sold: Sold) -> str:
-        """Best-route purchases carry the seller's display name. (facts 10.1)"""
+        """Best-route purchases carry the seller's display name. (nexnum.md#best-route)"""
         return sold.seller.display if self.wish.best_route else sold.seller.name
 
     def answered(self, status: int, sold: Sold | None = None) -> None:

@@ -1,4 +1,7 @@
-"""The queue in front of each provider @HEAD: upstream calls of all pods together go out one slot apart. (facts 10.5)"""
+"""The queue in front of each provider @HEAD: upstream calls of all pods together go out one slot apart.
+
+(nexnum.md#slots)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NexNum's rows through one process' connections. (facts 1.3 to 1.7)"""
+"""NexNum's rows through one process' connections. (nexnum.md#tables, #outbox, #wallets, #reconcile)"""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ class SqlLedger:
         )
 
     async def _free(self, hold: Hold, sql: str) -> None:
-        """The row's change and its hold's release. @old `reserved` may fall below zero. (facts 1.6)"""
+        """The row's change and its hold's release. @old `reserved` may fall below zero. (nexnum.md#wallets)"""
         left = "greatest(0, reserved - $1)" if self.head else "reserved - $1"
         async with self._connection() as connection:
             if await connection.execute(sql, self._now(), hold.row_id) == "UPDATE 1":
@@ -207,7 +207,7 @@ class SqlLedger:
                 )
 
     async def refundable(self) -> list[Hold]:
-        """What step 3 of the reconcile route credits, money taken or not. (facts 1.7)"""
+        """What step 3 of the reconcile route credits, money taken or not. (nexnum.md#reconcile)"""
         rows = await self.fetch(
             "SELECT id, user_id, price FROM activations WHERE state IN ('EXPIRED', 'FAILED', 'CANCELLED')"
             f" AND refund_tx_id IS NULL ORDER BY created_at LIMIT {BATCH}"
@@ -230,7 +230,7 @@ class SqlLedger:
         return dict(await self.fetch("SELECT name, is_active FROM providers"))
 
     async def set_active(self, provider: str, active: bool) -> None:
-        """As somebody does it by SQL: the offers stay in the index. (facts 10.2)"""
+        """As somebody does it by SQL: the offers stay in the index. (nexnum.md#disabling)"""
         await self.fetch("UPDATE providers SET is_active = $1 WHERE name = $2", active, provider)
 
     async def sync_balances(self, balances: Mapping[str, Decimal]) -> None:

@@ -1,4 +1,4 @@
-"""The five upstream providers, and the HTTP engine through which a pod calls them. (facts 3.1, 3.3)"""
+"""The five upstream providers, and the HTTP engine through which a pod calls them. (nexnum.md#breakers, #log-format)"""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Engine:
     ) -> float:
         """One request with its retries; how long it took, in seconds. Raises UpstreamFailed.
 
-        A purchase takes a slot first, and its request's line comes before the breaker is asked. (facts 10.5)
+        A purchase takes a slot first, and its request's line comes before the breaker is asked. (nexnum.md#slots)
         """
         name, url = upstream.name, upstream.address(action, service, country, self.key(upstream.name))
         lines, begun = lines or self.lines, self.clock.now()
@@ -121,7 +121,7 @@ class Engine:
             breaker.failed()
             self._write_failure(process, lines, name, url, failure, begun)
             raise
-        breaker.succeeded()  # any answer is one, 5xx and 429 too (facts 3.2)
+        breaker.succeeded()  # any answer is one, 5xx and 429 too (nexnum.md#breaker-rules)
         took = self.clock.now() - sent
         line = lines.response(self.clock.now(), name, url, status or 200, int(took * 1000))
         if line is not None:

@@ -1,4 +1,7 @@
-"""NexNum's background work: the outbox's consumers in the pods, the reconciler, top-ups. (facts 1.4, 1.5, 1.7)"""
+"""NexNum's background work: the outbox's consumers in the pods, the reconciler, top-ups.
+
+(nexnum.md#outbox, #stuck-rows, #reconcile)
+"""
 
 from __future__ import annotations
 
@@ -110,7 +113,7 @@ class Worker:
         return published, failed
 
     async def _search_failed(self, event: Event, pod: Pod) -> None:
-        """The index does not answer: the first event of the batch fails for good, the rest waits. (facts 1.4, 26)"""
+        """The index does not answer: the first event of the batch fails for good, the rest waits. (nexnum.md#outbox)"""
         await self.clock.sleep(SEARCH_TIMEOUT_S)
         error = "Request to http://meilisearch:7700/indexes/offers/documents has failed"
         await self.ledger.fail_event(event.id, error)
@@ -130,13 +133,16 @@ class Worker:
             return False
         if event.payload.get("refresh"):
             await self._stock(provider)
-        # re-queued by the activation consumer, then published unprocessed by the generic one (facts 1.4)
+        # re-queued by the activation consumer, then published unprocessed by the generic one (nexnum.md#outbox)
         requeued = bad is not None and event.event_type in bad.drops
         await self.ledger.publish([event.id], "Provider request failed: Breaker is open" if requeued else None)
         return True
 
     async def _stock(self, provider: str) -> None:
-        """Ask for its stock; where that fails, the index keeps what it had: the event is none the worse. (facts 26)"""
+        """Ask for its stock; where that fails, the index keeps what it had: the event is none the worse.
+
+        (nexnum.md#outbox)
+        """
         for attempt in (1, 2, 3):
             try:
                 await self.engine.call(self.process, _BY_NAME[provider], "getNumbersStatus", "any", "0")
@@ -196,7 +202,7 @@ class Worker:
 
     async def _poll(self) -> None:
         """The state of each live number, asked of its provider. Who waits too long for a slot gives up, and its slot
-        is lost. What the providers' answers are is of no interest here. (facts 10.5)"""
+        is lost. What the providers' answers are is of no interest here. (nexnum.md#slots)"""
         while self.slots is not None:
             for provider, numbers in self.troubles.polls().items():
                 await self.slots.take(provider, numbers * REAL_SPACING_S)

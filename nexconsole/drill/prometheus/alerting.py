@@ -1,4 +1,4 @@
-"""NexNum's alerting rules, and their states over time. (facts 2.3)"""
+"""NexNum's alerting rules, and their states over time. (nexnum.md#alerts)"""
 
 from __future__ import annotations
 

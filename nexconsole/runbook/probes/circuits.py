@@ -1,4 +1,7 @@
-"""Probes of circuits: breakers in every holder, and what the pods' logs say of a provider. (facts 3)"""
+"""Probes of circuits: breakers in every holder, and what the pods' logs say of a provider.
+
+(nexnum.md#breakers, #breaker-lines)
+"""
 
 from __future__ import annotations
 

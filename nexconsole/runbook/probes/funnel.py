@@ -1,4 +1,4 @@
-"""Probes of the funnel: what became of the customers who asked for a number. (facts 10.3, 10.4)"""
+"""Probes of the funnel: what became of the customers who asked for a number. (nexnum.md#refused, #purchase-lines)"""
 
 from __future__ import annotations
 

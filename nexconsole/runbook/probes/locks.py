@@ -1,4 +1,4 @@
-"""Probes of the locks that keep customers out. (facts 4)"""
+"""Probes of the locks that keep customers out. (nexnum.md#locks)"""
 
 from __future__ import annotations
 

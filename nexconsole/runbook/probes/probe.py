@@ -49,7 +49,7 @@ class View:
     def called(self, *names: str | None) -> bool:
         """Whether one of these names is the argument's, by name, display name or id, whatever the case.
 
-        Metrics say a provider's name or its display name, health keys its id. (facts 7, 32; 8, 16)
+        Metrics say a provider's name or its display name, health keys its id. (nexnum.md#provider-rows)
         Where providers' names differ in case only, the exact one is meant.
         """
         circuits = self.other("circuits")

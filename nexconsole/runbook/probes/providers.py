@@ -1,4 +1,4 @@
-"""Probes of the providers besides their breakers: turns, our money there, their own status pages. (facts 10.5)"""
+"""Probes of the providers besides their breakers: turns, our money there, their own status pages. (nexnum.md#slots)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Probes of the outbox and of reservations, and what both tell of the workers behind them. (facts 1.4, 1.5)"""
+"""Probes of the outbox and of reservations, and what both tell of the workers behind them.
+
+(nexnum.md#outbox, #stuck-rows)
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from ...signals.reservations import Reservations
 from ...text.units import duration
 from .probe import Found, Probe, View, many
 
-RECONCILE_EVERY_S = 900  # the newest worker's round; the oldest install has none at all (facts 1.8, 6)
+RECONCILE_EVERY_S = 900  # the newest worker's round; the oldest install has none at all (nexnum.md#reconcile)
 
 
 def _count(noun: str, attribute: str) -> Callable[[View], Found]:

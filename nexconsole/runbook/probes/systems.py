@@ -1,4 +1,4 @@
-"""Probes of the database, the search index, workloads and alerts. (facts 1.9, 2.3, 6)"""
+"""Probes of the database, the search index, workloads and alerts. (nexnum.md#sessions, #alerts, #deployment)"""
 
 from __future__ import annotations
 
