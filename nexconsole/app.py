@@ -57,7 +57,7 @@ DOING = ("scenario", "note", "incident", "object", "approve", "export", "status_
          "dismiss_ended", "stop", "present")  # fmt: skip
 SOMETIMES = ("object", "approve", "undo", "dismiss_ended", "stop", "logs")  # what there is nothing to do for, mostly
 # Of our own, imported in a thread once the first frame stands; on the loop they would hold up keys for 150 ms.
-BEHIND = ("signals", "severity", *(f"sources.{name}" for name in NAMES))
+BEHIND = ("signals.registry", "severity", *(f"sources.{name}" for name in NAMES))
 
 
 class NexConsole(FrugalApp):
@@ -213,7 +213,7 @@ class NexConsole(FrugalApp):
                 self.exit()
         if self.sources is None:
             return
-        from .signals import SIGNALS
+        from .signals.registry import SIGNALS
 
         self.sources.load()
         self.run_worker(self.sources.watch(), name="api", group="polling")

@@ -10,7 +10,7 @@ from typing import Any
 
 from .model import Reading, SourceHealth
 from .settings import Settings
-from .signals import EXTRA, limits, needs, waiting
+from .signals import limits, needs, waiting
 from .signals.alerts import Alerts
 from .signals.circuits import Circuits
 from .signals.database import Database
@@ -19,6 +19,7 @@ from .signals.locks import Locks
 from .signals.needs import NEEDS
 from .signals.outbox import Outbox
 from .signals.reach import LINES_S, within
+from .signals.registry import EXTRA
 from .signals.reservations import Reservations
 from .signals.transactions import Transactions
 from .signals.workloads import Workloads

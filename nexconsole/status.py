@@ -14,10 +14,10 @@ from .errors import SourceError
 from .model import Reading, SourceHealth, State
 from .settings import Settings
 from .severity import Severity, judge
-from .signals import SIGNALS
 from .signals.needs import reads
 from .signals.reach import within
 from .signals.readings import read_once, utc_now
+from .signals.registry import SIGNALS
 from .signals.witnesses import examine
 from .sources import EXTRA, Sources
 from .text.units import count, duration, percent, several

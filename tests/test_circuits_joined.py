@@ -513,7 +513,7 @@ def test_a_pod_is_named_with_how_many_of_the_active_providers_circuits_it_holds_
         ProviderCircuit(name=name, id=name, active=active, state="open", holders=holders)
         for name, active, holders in rows
     )
-    assert circuits.opened_in(Circuits(providers=found)) == {"one": 2, "three": 1}
+    assert Circuits(providers=found).opened_in == {"one": 2, "three": 1}
 
 
 async def test_no_ids_to_ask_redis_for_is_the_databases_trouble(side):

@@ -29,7 +29,7 @@ from nexconsole.operations.replayed import REPLAY, ReplayedOperations
 from nexconsole.replaying import ReplayApp, _possible
 from nexconsole.screens.console import FACES
 from nexconsole.settings import Settings
-from nexconsole.signals import SIGNALS
+from nexconsole.signals.registry import SIGNALS
 from nexconsole.sources import open_sources
 from nexconsole.warroom.recordings.playback import Recording
 from nexconsole.warroom.recordings.player import Player, moment_of

@@ -9,7 +9,7 @@ from nexconsole.exposition import METRICS
 from nexconsole.runbook.probes import PROBES
 from nexconsole.screens.console import FACES, drawn_in
 from nexconsole.severity import RULES
-from nexconsole.signals import EXTRA, SIGNALS
+from nexconsole.signals.registry import EXTRA, SIGNALS
 from nexconsole.status import SUMMARIES
 from nexconsole.warroom.figures import TAKES
 from nexconsole.warroom.recordings.cursor import VALUES

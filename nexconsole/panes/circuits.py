@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..signals.circuits import opened_in
 from ..signals.reach import LINES_S, within
 from ..text.lookalikes import look_alikes, marked
 from ..text.units import clock, count, duration, several, since
@@ -88,7 +87,7 @@ def _summary(value: Circuits, space: Space) -> Line:
     parts: list[Run] = []
     if states["open"]:
         parts.append((f"▲ {states['open']} of {len(watched)} open", space.ink if space.ink != "text" else "warn"))
-    opened = opened_in(value)
+    opened = value.opened_in
     if len(opened) == 1 and value.pods_followed > 1 and max(opened.values()) > 1:
         [pod] = opened
         whose = f"in ONE POD alone: {cut_front(plain(pod, 80), 8)}"

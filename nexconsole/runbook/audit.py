@@ -15,7 +15,7 @@ import msgspec
 from ..errors import NexConsoleError
 from ..model import Reading
 from ..settings import Settings
-from ..signals import EXTRA
+from ..signals.registry import EXTRA
 from .catalogue import ACTIONS, ActionSpec, Route
 from .expression import placeholder
 from .model import Branch, Call, Condition, Level, Question, Runbook, Scenario, Step, Trigger

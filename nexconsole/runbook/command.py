@@ -159,8 +159,9 @@ async def take(sources: Sources, settings: Settings, settle_s: float) -> dict[st
 
     Everything is read twice, `settle_s` seconds apart: rates take two readings, and followed logs some time.
     """
-    from ..signals import SIGNALS, outbox
+    from ..signals import outbox
     from ..signals.readings import read_once
+    from ..signals.registry import SIGNALS
 
     signals = (*SIGNALS, outbox.EVENTS)
     first = await asyncio.gather(*(read_once(signal, sources, settings) for signal in signals))

@@ -1,38 +1,4 @@
-"""One module per signal; each is a pure read over the sources that returns a frozen value."""
+"""One module per signal; each is a pure read over the sources that returns a frozen value. `registry` lists them.
 
-from . import (
-    alerts,
-    balances,
-    circuits,
-    database,
-    database_cpu,
-    funnel,
-    integrity,
-    locks,
-    outbox,
-    reservations,
-    search,
-    slots,
-    status_pages,
-    transactions,
-    workloads,
-)
-
-SIGNALS = (
-    transactions.SIGNAL,
-    circuits.SIGNAL,
-    funnel.SIGNAL,
-    outbox.SIGNAL,
-    reservations.SIGNAL,
-    locks.SIGNAL,
-    database.SIGNAL,
-    workloads.SIGNAL,
-    alerts.SIGNAL,
-    slots.SIGNAL,
-    balances.SIGNAL,
-    search.SIGNAL,
-    status_pages.SIGNAL,
-    database_cpu.SIGNAL,
-    integrity.SIGNAL,
-)
-EXTRA = frozenset({"search", "status_pages", "database_cpu"})  # an installation may well do without: no gap is there
+Nothing is imported here: the panes need single modules only, and the first paint waits for what they import.
+"""

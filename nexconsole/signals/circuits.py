@@ -73,6 +73,15 @@ class Circuits(Value):
     shared_at: datetime | None = None
     at: datetime | None = None
 
+    @property
+    def opened_in(self) -> dict[str, int]:
+        """The pods with breakers that are open or half-open, and for how many active providers each."""
+        counts: Counter[str] = Counter()
+        for provider in self.providers:
+            if provider.active is not False:
+                counts.update(h.where for h in provider.holders if h.kind == "pod" and h.state in (OPEN, HALF_OPEN))
+        return dict(counts)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Named:
@@ -119,16 +128,6 @@ AT_ONCE = 25  # providers: with 50 pods they take some 2 ms, and a key must not 
 ORDER = (LOGS, "redis", "postgres")
 URGENCY = {OPEN: 0, HALF_OPEN: 1, UNKNOWN: 3, CLOSED: 4}
 FLAPPING_URGENCY = 2
-
-
-def opened_in(value: Circuits) -> dict[str, int]:
-    """The pods with breakers that are open or half-open, and for how many active providers each."""
-    found: dict[str, int] = {}
-    for provider in value.providers:
-        for holder in provider.holders if provider.active is not False else ():
-            if holder.kind == "pod" and holder.state in ("open", "half-open"):
-                found[holder.where] = found.get(holder.where, 0) + 1
-    return found
 
 
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> Circuits:

@@ -14,7 +14,7 @@ from random import Random
 from nexconsole.app import NexConsole
 from nexconsole.model import Reading, SourceHealth, Value
 from nexconsole.settings import Settings
-from nexconsole.signals import SIGNALS
+from nexconsole.signals.registry import SIGNALS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 

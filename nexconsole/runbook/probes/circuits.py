@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...signals.circuits import Circuits, ProviderCircuit, opened_in
+from ...signals.circuits import Circuits, ProviderCircuit
 from ...signals.reach import LINES_S, within
 from ...text.units import duration
 from .probe import MAYBE_PROVIDER, PROVIDER, Found, Probe, View, many
@@ -168,7 +168,7 @@ def _one_pod(view: View) -> Found:
     watched = _watched(value)
     if value.pods_followed < 2 or not watched:
         return Found(text=_nobody(value) if not watched else "not known: it takes two pods' logs to tell", value=None)
-    open_in = opened_in(value)
+    open_in = value.opened_in
     if len(open_in) != 1:
         said = f"{many(len(open_in), 'pod')} have open breakers" if open_in else "no pod has an open breaker"
         return Found(text=said + _blind(view), value=False)
