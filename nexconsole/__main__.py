@@ -4,9 +4,6 @@ import gc
 import os
 import sys
 
-# Without a command, or with this one, the console opens; all other commands print.
-_CONSOLE = "console"
-
 
 def _splash() -> None:
     """Paint a first frame on the alternate screen, which the console then takes over."""
@@ -18,20 +15,30 @@ def _ended(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
+def _opens_console(arguments: list[str]) -> bool:
+    if arguments in ([], ["console"]):
+        return True
+    from .cli.options import opens_console
+
+    return opens_console(arguments)
+
+
+def _terminal_is_fit() -> bool:
+    """Whether the first frame can be painted here; where it can't, the command says why, after all that comes first."""
+    if os.environ.get("TEXTUAL_DRIVER"):  # `serve` has a browser for it
+        return False
+    from .terminal import why_not
+
+    return not why_not()
+
+
 def main() -> None:
     """Entry point of the command `nexconsole`."""
     # How long Textual waits whether an Escape begins a key's sequence: its 100 ms are felt.
     os.environ.setdefault("ESCDELAY", "40")
     arguments = sys.argv[1:]
-    first = arguments[0] if arguments else _CONSOLE
-    opens = (first == _CONSOLE or first.startswith("-")) and not {"--help", "-h", "--version"}.intersection(arguments)
     splash = False
-    if opens and not os.environ.get("TEXTUAL_DRIVER"):  # `serve` has a browser for it
-        from .terminal import why_not
-
-        if refused := why_not():
-            sys.stderr.write(f"nexconsole: {refused}\n")
-            sys.exit(2)
+    if _opens_console(arguments) and _terminal_is_fit():
         splash = True
         _splash()
         gc.disable()  # until the screen stands: what is imported is here to stay
@@ -40,7 +47,7 @@ def main() -> None:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, _ended)
     try:
-        from .cli import run
+        from .cli.main import run
     except BaseException:  # a signal or a broken installation, while nothing stood yet that would leave the splash
         os.write(1, b"\x1b[?1049l" * splash)
         raise

@@ -227,7 +227,7 @@ class NexConsole(FrugalApp):
         """The operator's side comes last and is imported beside the loop: neither panes nor keys wait for it."""
         if self.sources is not None:
             await self.sources.loaded()
-        for module in ("screens.desk", "screens.scenario", "commands"):
+        for module in ("screens.desk", "screens.scenario", "screens.palette_commands"):
             await asyncio.to_thread(COURTESY.run, partial(importlib.import_module, f"{__package__}.{module}"))
         self.desk.start()
         self.set_interval(1.0, self._record_incident)
@@ -314,8 +314,8 @@ class NexConsole(FrugalApp):
             return
         from rich.text import Text
 
-        from .diagnostics import crash_report
         from .journal.scrubbing import secrets_of
+        from .logging_setup import crash_report
 
         self.bell()
         self._exit_renderables.append(Text(crash_report(error, secrets_of(self.settings))))
@@ -403,7 +403,7 @@ class NexConsole(FrugalApp):
 
     async def action_command_palette(self) -> None:
         if self._open_to_all:
-            from .commands import commands
+            from .screens.palette_commands import commands
 
             await self.desk.palette(lambda: commands(self.desk, self._fixed()))
 

@@ -17,8 +17,8 @@ from sample_readings import NOW
 from nexconsole.actions.hindrances import Seen, hindrance, prepared
 from nexconsole.actions.providers import DISABLE
 from nexconsole.actions.registry import ACTIONS
-from nexconsole.commands import commands
 from nexconsole.model import Reading, SourceHealth
+from nexconsole.screens.palette_commands import commands
 from nexconsole.settings import Settings
 from nexconsole.signals.attribution import ProviderTraffic, Scope
 from nexconsole.signals.releases import Release

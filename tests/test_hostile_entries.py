@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from command_line import run_with
 from desk import desk, until
 from desk import settings as desk_settings
 from hostile import LINES, line_of
@@ -15,15 +15,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from incident_story import MARIA, START, whole
 
-from nexconsole import records
 from nexconsole.actions.plan import Outcome
+from nexconsole.cli.journal import as_markdown as timeline
 from nexconsole.journal import Entry, Kind, merge, unfinished, unjudged
 from nexconsole.journal.entries import make
 from nexconsole.journal.reading import scan
+from nexconsole.journal.sentences import sentence, unknown
 from nexconsole.operations.operation import doing
 from nexconsole.operations.others import others
-from nexconsole.records import as_markdown as timeline
-from nexconsole.records import sentence, unknown
 from nexconsole.runbook.walk import walk_of
 from nexconsole.screens import strip
 from nexconsole.warroom.incident import fold
@@ -187,6 +186,4 @@ async def test_every_screen_shows_an_incident_of_odd_entries_and_so_does_the_nex
             assert app.desk.operations.incident is not None and app.is_running
     # The rest of the day a person reads it in a shell.
     for words in (["show", name], ["export", name], ["verify", name]):
-        parser = argparse.ArgumentParser()
-        records.add_parser(parser.add_subparsers(), [])
-        records.run(parser.parse_args(["journal", *words]), desk_settings(tmp_path))
+        run_with(desk_settings(tmp_path), "journal", *words)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
+import re
 import resource
 import socket
 import time
@@ -15,13 +15,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from command_line import run_with
 from desk import settings, until
 from hostile import LINES, VALUES
 from hypothesis import given
 from hypothesis import settings as checked
 from hypothesis import strategies as st
 
-from nexconsole import records
 from nexconsole.errors import FileError, JournalError
 from nexconsole.journal import (
     OUTSIDE,
@@ -128,14 +128,12 @@ async def test_what_is_no_file_is_a_sentence_and_the_incident_is_joined(room: Pa
 async def test_commands_tell_of_what_is_no_file_and_go_on(room: Path, make: Making, capsys) -> None:
     make(room / f"{BAD}.jsonl")
     with in_time():
-        parser = argparse.ArgumentParser()
-        records.add_parser(parser.add_subparsers(), [])
         for words in (["list"], ["verify"], ["show", GOOD], ["export", GOOD]):
-            code = records.run(parser.parse_args(["journal", *words]), settings(room))
+            code = run_with(settings(room), "journal", *words)
             out = capsys.readouterr().out
             assert code == (words == ["verify"]) and (GOOD in out or "called them" in out)
-        with pytest.raises(JournalError, match=r"plain file|symbolic link"):
-            records.run(parser.parse_args(["journal", "show", BAD]), settings(room))
+        assert run_with(settings(room), "journal", "show", BAD) == 1
+        assert re.search(r"plain file|symbolic link", capsys.readouterr().err)
         assert len(entries_in(room)) == 3
         assert [file.stem for file in journal_files(room)] == [GOOD, BAD, OUTSIDE]
 

@@ -62,13 +62,12 @@ def test_the_drill_runs_nothing_of_the_current_folder(trapped: Path) -> None:
 
 
 def test_a_watchers_console_is_started_without_the_current_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    from argparse import Namespace
-
-    from nexconsole import serving
+    from nexconsole.cli import web_server
+    from nexconsole.cli.main import run
 
     started: list[list[str]] = []
 
-    class Kept(serving.Serving):
+    class Kept(web_server.WebServer):
         def __init__(self, words: list[str], variables: dict[str, str], *more: object) -> None:
             started.append(words)
             assert variables["PYTHONSAFEPATH"] == "1"
@@ -77,7 +76,6 @@ def test_a_watchers_console_is_started_without_the_current_folder(monkeypatch: p
         async def serve(self) -> None:
             return
 
-    monkeypatch.setattr(serving, "Serving", Kept)
-    options = Namespace(token="a-token-of-some-length", config=None, host="127.0.0.1", port=0)
-    assert serving.run(options, {}) == 0
+    monkeypatch.setattr(web_server, "WebServer", Kept)
+    assert run(["serve", "--token", "a-token-of-some-length", "--port", "0"]) == 0
     assert json.dumps(started[0][:4]) == json.dumps([sys.executable, "-P", "-m", "nexconsole"])

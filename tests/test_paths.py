@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nexconsole import diagnostics, doctor, paths, settings
+from nexconsole import doctor, logging_setup, paths, settings
 from nexconsole.errors import JournalError, SettingsError
 from nexconsole.settings import loading
 from nexconsole.sources import postgres_tls
@@ -33,7 +33,7 @@ def nameless(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_account_without_a_home_is_told_what_to_set(nameless: None) -> None:
     with pytest.raises(SettingsError, match="has no home folder: set HOME, or XDG_STATE_HOME"):
         paths.state_folder()
-    assert "has no home folder" in diagnostics.start("info")
+    assert "has no home folder" in logging_setup.start("info")
 
 
 def test_an_account_without_a_home_needs_no_settings_file_and_has_a_number_for_a_name(nameless: None) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import sample_readings as sample
@@ -16,6 +16,7 @@ from incident_story import Story
 from sample_plans import plan, story
 
 from nexconsole.actions.plan import Outcome
+from nexconsole.errors import DrillError
 from nexconsole.journal import OUTSIDE, Kind, open_journal
 from nexconsole.model import Reading
 from nexconsole.operations import Operation
@@ -231,20 +232,41 @@ async def test_at_any_size_it_says_how_bad_it_is(tmp_path: Path, size: tuple[int
 
 
 def test_the_shared_screen_can_be_asked_for_at_the_start(monkeypatch) -> None:
-    from nexconsole import cli, rehearsal
+    from nexconsole.cli import console, drill
+    from nexconsole.cli.main import run
 
     asked: list[Any] = []
-    monkeypatch.setattr(cli, "_open_console", lambda chosen, present: asked.append((chosen, present)) or 0)
-    assert cli.run(["--present"]) == 0 and cli.run(["console", "--watch", "--present"]) == 0
+
+    def open_console(chosen: Any, present: bool) -> int:
+        asked.append((chosen, present))
+        return 0
+
+    monkeypatch.setattr(console, "open_console", open_console)
+    monkeypatch.setattr(drill, "open_console", open_console)
+    assert run(["--present"]) == 0 and run(["console", "--watch", "--present"]) == 0
     assert [present for _, present in asked] == [True, True]
     assert asked[1][0].journal.read_only and asked[1][0].actions.observe and not asked[0][0].journal.read_only
 
-    def rehearse(options: Any, settings_on: Any, open_console: Any) -> int:
-        return open_console(settings_on({}))
+    class Staged:
+        """A world that takes no time."""
 
-    monkeypatch.setattr(rehearsal, "run", rehearse)
-    monkeypatch.setattr(cli.terminal, "why_not", lambda: "")
-    assert cli.run(["drill", "provider-outage", "--present"]) == 0 and asked[2][1]
+        environment: ClassVar[dict[str, str]] = {}
+
+        def __init__(self, scenario: str, **ways: Any) -> None:
+            self.scenario = scenario
+
+        def progress(self) -> tuple[str, ...]:
+            return ()
+
+        def record(self) -> dict[str, Any]:
+            raise DrillError("nothing was staged")
+
+        def stop(self) -> None:
+            """There is nothing to end."""
+
+    monkeypatch.setattr(drill.drill, "Stage", Staged)
+    monkeypatch.setattr(drill, "need_terminal", lambda: None)
+    assert run(["drill", "provider-outage", "--present"]) == 0 and asked[2][1]
 
 
 async def test_a_calm_that_is_a_question_is_said_in_one_sentence(tmp_path: Path) -> None:

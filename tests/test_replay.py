@@ -22,12 +22,12 @@ from textual.pilot import Pilot
 from nexconsole import paths
 from nexconsole.actions.registry import ACTIONS
 from nexconsole.app import NexConsole
-from nexconsole.commands import commands
 from nexconsole.errors import JournalError, SettingsError
 from nexconsole.journal import Journal, Kind, Scrubber, Writer
 from nexconsole.operations.replayed import REPLAY, ReplayedOperations
-from nexconsole.replaying import ReplayApp, _possible
+from nexconsole.replay_app import ReplayApp, _possible
 from nexconsole.screens.console import FACES
+from nexconsole.screens.palette_commands import commands
 from nexconsole.settings import Settings
 from nexconsole.signals.registry import SIGNALS
 from nexconsole.sources import open_sources

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
 import msgspec
 import pytest
+from command_line import run_with
 
+from nexconsole.cli import runbook
 from nexconsole.errors import SettingsError
-from nexconsole.runbook import command
 from nexconsole.runbook.catalogue import ACTIONS
 from nexconsole.runbook.library import SHIPPED, library, shipped
 from nexconsole.runbook.probes import PROBES
@@ -121,9 +121,7 @@ def test_the_folder_is_named_in_the_settings_file(tmp_path):
 
 
 def run(settings: Settings, *words: str) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_parsers(parser.add_subparsers(), argparse.ArgumentParser(add_help=False))
-    return command.run(parser.parse_args(["runbook", *words]), settings)
+    return run_with(settings, "runbook", *words)
 
 
 def test_check_is_silent_about_nothing_and_exits_with_zero(capsys):
@@ -160,7 +158,7 @@ def test_an_audit_of_a_file_that_can_not_be_understood_is_a_usage_error(capsys, 
 
 
 def test_where_nothing_is_configured_the_audit_finds_every_look_wrong(capsys, monkeypatch):
-    monkeypatch.setattr(command, "SETTLE_S", 0.0)
+    monkeypatch.setattr(runbook, "SETTLE_S", 0.0)
     assert run(Settings(), "audit", "--json") == 1
     document = json.loads(capsys.readouterr().out)
     assert document["ok"] is False and document["wrong"] > 50
@@ -172,7 +170,7 @@ def test_where_nothing_is_configured_the_audit_finds_every_look_wrong(capsys, mo
 
 def test_alerts_that_a_runbook_names_are_looked_up_beside_those_of_the_settings(folder):
     text = NEW.replace("`transactions.rate > 7 %`", "`alerts.firing SearchDown`")
-    asked = command.with_alerts(Settings(), library(folder(new=text)).runbook)
+    asked = runbook.with_alerts(Settings(), library(folder(new=text)).runbook)
     assert asked.severity.runbook_alerts == (*Settings().severity.runbook_alerts, "SearchDown")
     assert msgspec.structs.replace(asked, severity=Settings().severity) == Settings()
 

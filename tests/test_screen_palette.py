@@ -12,8 +12,8 @@ from textual.widgets import Input
 
 from nexconsole.actions.registry import ACTIONS
 from nexconsole.app import NexConsole
-from nexconsole.commands import commands
 from nexconsole.screens.palette import Command, Palette, ranked
+from nexconsole.screens.palette_commands import commands
 from nexconsole.screens.prompt import Prompt
 from nexconsole.sources import open_sources
 from nexconsole.widgets.fuzzy import score

@@ -16,7 +16,8 @@ import pyte
 import pytest
 from desk import until
 
-from nexconsole import cli, serving
+from nexconsole.cli import serve, web_server
+from nexconsole.cli.main import run
 from nexconsole.settings import ENVIRONMENT, powerless
 from nexconsole.settings.tables import Api, Settings
 
@@ -240,7 +241,7 @@ async def test_a_port_that_is_taken_is_said_in_one_sentence(served: Served) -> N
 
 @pytest.mark.parametrize("token", ["", "  "])
 def test_an_empty_token_is_refused(token: str, capsys) -> None:
-    assert cli.run(["serve", "--token", token]) == 2
+    assert run(["serve", "--token", token]) == 2
     assert "the token is empty" in capsys.readouterr().err
 
 
@@ -251,8 +252,8 @@ def test_an_address_that_others_reach_is_warned_about(monkeypatch, capsys, host:
     async def serve(self: object) -> None:
         """Listens to nobody."""
 
-    monkeypatch.setattr(serving.Serving, "serve", serve)
-    assert cli.run(["serve", "--host", host, "--token", "x"]) == 0
+    monkeypatch.setattr(web_server.WebServer, "serve", serve)
+    assert run(["serve", "--host", host, "--token", "x"]) == 0
     said = capsys.readouterr().err
     assert said == "" if alone else f"{host} can be reached by others" in said and said.count("\n") == 1
 
@@ -269,8 +270,8 @@ def test_addresses_go_to_a_watchers_console_by_variables(monkeypatch) -> None:
     for name in ("AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "KUBECONFIG", "UPSTASH_REDIS_REST_TOKEN", "LANG"):
         monkeypatch.setenv(name, "needed")
     given = {"postgres.url": "postgresql://u:p@db/n", "theme": "light"}
-    assert serving._variables(given)["DATABASE_URL"] == "postgresql://u:p@db/n"
-    assert "secret" not in serving._variables(given).values()
-    assert list(serving._variables(given).values()).count("needed") == 5
-    assert serving._flags(given, None) == ["--theme", "light"]
+    assert serve._variables(given)["DATABASE_URL"] == "postgresql://u:p@db/n"
+    assert "secret" not in serve._variables(given).values()
+    assert list(serve._variables(given).values()).count("needed") == 5
+    assert serve._flags(given, None) == ["--theme", "light"]
     assert "postgres.url" in ENVIRONMENT.values()

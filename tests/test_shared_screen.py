@@ -22,9 +22,10 @@ from incident_story import CUSTOMER, customers
 from pod_lines import line, pods
 from sample_plans import plan
 
-from nexconsole import cli
+import nexconsole
 from nexconsole.actions.plan import Confirm as Confirmation
 from nexconsole.actions.plan import Guard, Outcome, Target, Undo, Verdict
+from nexconsole.cli.main import run
 from nexconsole.journal import Kind, journal_file, open_journal
 from nexconsole.operations import Operation
 from nexconsole.screens.confirm import Confirm, Unrecorded
@@ -257,13 +258,13 @@ async def test_what_real_servers_hold_of_customers_is_not_seen(
 def test_no_export_shows_a_customer(tmp_path: Path, capfdbinary, form: str) -> None:
     file = tmp_path / "INC-20261123-1342.jsonl"
     file.write_bytes(b"".join(one.line + b"\n" for one in customers().entries))
-    assert cli.run(["export", str(file), "--format", form]) == 0
+    assert run(["export", str(file), "--format", form]) == 0
     if form == "md":
-        assert cli.run(["journal", "export", str(file)]) == 0
+        assert run(["journal", "export", str(file)]) == 0
     printed = capfdbinary.readouterr().out.decode()
     for part in (*CUSTOMER.values(), *PARTS):
         assert part not in printed, part
-    assert cli.run(["journal", "export", str(file), "--format", "jsonl"]) == 0
+    assert run(["journal", "export", str(file), "--format", "jsonl"]) == 0
     assert CUSTOMER["phone"] in capfdbinary.readouterr().out.decode()
 
 
@@ -312,7 +313,7 @@ async def test_what_was_drawn_before_the_curtain_is_gone_at_once(tmp_path: Path)
 def test_nothing_is_drawn_but_by_what_the_curtain_covers() -> None:
     """Other widgets than our lines and fields would show what they are given as it is."""
     for folder in ("screens", "panes", "widgets"):
-        for file in (Path(cli.__file__).parent / folder).glob("*.py"):
+        for file in (Path(nexconsole.__file__).parent / folder).glob("*.py"):
             tree = ast.parse(file.read_text(encoding="utf-8"))
             names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
                      and node.module == "textual.widgets" for alias in node.names]  # fmt: skip

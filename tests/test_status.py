@@ -14,20 +14,22 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from command_line import run_with
 from sample_readings import NOW, calm, incident
 
-from nexconsole import status_command
+from nexconsole.cli import status as status_command
+from nexconsole.cli.main import run
+from nexconsole.cli.status import line
 from nexconsole.errors import SourceError
 from nexconsole.exposition import exposition
 from nexconsole.model import Reading, SourceHealth
-from nexconsole.settings import Postgres, Redis, Settings
+from nexconsole.settings import Loaded, Postgres, Redis, Settings
 from nexconsole.severity import judge
 from nexconsole.signals.transactions import Transactions
 from nexconsole.sources import Sources
 from nexconsole.sources.postgres import Postgres as PostgresSource
 from nexconsole.sources.redis import Redis as RedisSource
 from nexconsole.status import Status, as_json, as_text, take, unread
-from nexconsole.status_command import line
 
 CLOSED = "postgresql://x@127.0.0.1:1/x"
 UP = SourceHealth(name="postgres", ok_at=NOW, latency_ms=1.0)
@@ -269,27 +271,20 @@ async def test_watching_prints_a_line_at_once_one_for_each_change_and_ends_on_a_
 
 
 def test_a_bug_is_no_level_of_severity(monkeypatch, capsys):
-    import argparse
-
-    from nexconsole import status_command
-
-    def broken_settings() -> Settings:
+    def broken_settings(options: argparse.Namespace) -> Loaded:
         raise RuntimeError("a bug")
 
-    options = argparse.Namespace(watch=None, format="text")
-    assert status_command.run(options, broken_settings) == 3
+    monkeypatch.setattr(status_command, "load", broken_settings)
+    assert run(["status"]) == 3
     assert "RuntimeError: a bug" in capsys.readouterr().err
 
 
-def test_what_is_expected_to_fail_is_a_sentence_and_not_known(capsys):
-    import argparse
-
-    from nexconsole import status_command
-
-    def unreadable() -> Settings:
+def test_what_is_expected_to_fail_is_a_sentence_and_not_known(monkeypatch, capsys):
+    def unreadable(options: argparse.Namespace) -> Loaded:
         raise SourceError("postgres", "it can't be read")
 
-    assert status_command.run(argparse.Namespace(watch=None, format="json"), unreadable) == 3
+    monkeypatch.setattr(status_command, "load", unreadable)
+    assert run(["status", "--json"]) == 3
     assert capsys.readouterr().err == "nexconsole: it can't be read\n"
 
 
@@ -301,6 +296,6 @@ def test_a_bug_is_reported_without_the_secrets_of_the_settings(
 
     monkeypatch.setattr(status_command, "_run", broken)
     chosen = Settings(postgres=Postgres(url="postgresql://u:Zq7xWv93LmKp@h/d"))
-    assert status_command.run(argparse.Namespace(watch=None, format="text"), lambda: chosen) == 3
+    assert run_with(chosen, "status") == 3
     said = capsys.readouterr().err
     assert "Zq7xWv93LmKp" not in said and "odd postgresql://u:***@h/d ***" in said and "this is a bug" in said

@@ -15,7 +15,8 @@ import pytest
 from incident_story import CUSTOMER, PIET, START, Story, customers, whole
 from markdown_it import MarkdownIt
 
-from nexconsole import cli, records
+from nexconsole.cli.journal import as_markdown as timeline
+from nexconsole.cli.main import run
 from nexconsole.journal import Kind
 from nexconsole.warroom.incident import fold
 from nexconsole.warroom.reporting import chart
@@ -274,13 +275,13 @@ def test_the_same_journal_gives_the_same_bytes_on_every_machine(journal, tmp_pat
 
 
 def test_a_journal_that_is_not_there_is_said(tmp_path, capsys):
-    assert cli.run(["export", str(tmp_path / "INC-1.jsonl")]) == 1
+    assert run(["export", str(tmp_path / "INC-1.jsonl")]) == 1
     assert "there is no such journal" in capsys.readouterr().err
 
 
 def test_what_could_not_be_read_is_said_beside_the_report(journal, capsys):
     journal.write_bytes(journal.read_bytes() + b'{"id":"torn')
-    assert cli.run(["export", str(journal), "--format", "line"]) == 0
+    assert run(["export", str(journal), "--format", "line"]) == 0
     assert "torn after" in capsys.readouterr().err
 
 
@@ -293,7 +294,7 @@ def test_no_customer_is_in_anything_that_leaves_the_house() -> None:
         as_html(incident, "INC-20261123-1342"),
         as_json(incident, "INC-20261123-1342"),
         as_line(incident, now),
-        "\n".join(records.as_markdown("INC-20261123-1342", story.entries)),
+        "\n".join(timeline("INC-20261123-1342", story.entries)),
     ):
         for what, secret in CUSTOMER.items():
             assert secret not in text, what

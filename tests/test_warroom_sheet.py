@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from incident_story import whole
 
-from nexconsole import cli
 from nexconsole.actions import literal
+from nexconsole.cli.main import run
 from nexconsole.errors import FileError
 from nexconsole.settings import Settings
 from nexconsole.severity import judge
@@ -339,20 +339,20 @@ async def test_a_console_that_knows_less_lays_the_sheet_aside_that_knew_all(tmp_
 
 def test_the_command_prints_the_kept_one_with_its_age_and_connects_to_nothing(tmp_path, monkeypatch, capsysbinary):
     monkeypatch.setenv("DATABASE_URL", "postgresql://x:y@192.0.2.1:5432/x")
-    assert cli.run(["sheet"]) == 0
+    assert run(["sheet"]) == 0
     shown = capsysbinary.readouterr().out.decode()
     assert "No console has kept a sheet" in shown and "PROVIDER_ID" in shown
     file = sheet_file(Settings())
     keep(file, text_of(taken()))
     os.utime(file, (0, datetime.now().timestamp() - 125))
-    assert cli.run(["sheet"]) == 0
+    assert run(["sheet"]) == 0
     shown = capsysbinary.readouterr().out.decode()
     assert f"As it was kept in {file}, 2 min" in shown and "0000-smsbower" in shown
 
 
 def test_a_sheet_that_somebody_put_escapes_into_is_printed_without_them(capsysbinary):
     keep(sheet_file(Settings()), "fine\x1b]0;evil\x07 text\n")
-    cli.run(["sheet"])
+    run(["sheet"])
     assert b"fine text\n" in capsysbinary.readouterr().out
 
 

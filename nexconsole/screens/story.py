@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..journal import Entry, Kind
-from ..records import sentence
+from ..journal.sentences import sentence
 from ..widgets.cells import plain
 
 if TYPE_CHECKING:

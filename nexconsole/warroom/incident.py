@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..journal import Entry, Kind, merge
-from ..records import sentence
+from ..journal.sentences import sentence
 from ..runbook.walk import BEGUN, walk_of
 from ..severity import LEVELS
 from ..sources.text import clean

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import msgspec
 
-from . import status
-from .actions.action import Action, Context, named_arguments
-from .actions.hindrances import prepared
-from .actions.perform import Answer, Console, Performance, observing, perform
-from .actions.plan import Outcome, Plan
-from .actions.registry import ACTIONS
-from .errors import NexConsoleError, SettingsError
-from .journal import Kind
-from .model import utc_now
-from .operations.company import Company
-from .operations.logbook import Logbook
-from .operations.operation import Operation
-from .settings import Settings
-from .sources import open_sources
-from .warroom.sharing.leases import Leases
+from .. import status
+from ..actions.action import Action, Context, named_arguments
+from ..actions.hindrances import prepared
+from ..actions.perform import Answer, Console, Performance, observing, perform
+from ..actions.plan import Outcome, Plan
+from ..actions.registry import ACTIONS
+from ..errors import NexConsoleError, SettingsError
+from ..journal import Kind
+from ..model import utc_now
+from ..operations.company import Company
+from ..operations.logbook import Logbook
+from ..operations.operation import Operation
+from ..settings import Settings, named
+from ..sources import open_sources
+from ..warroom.sharing.leases import Leases
+from .options import load, start_log
+from .parsing import Parser, did_you_mean
 
 WORKED, REFUSED, USAGE, FAILED, UNKNOWN = 0, 1, 2, 3, 4
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def add_parser(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
-    """Add the command `run` to argparse's subparsers; `run` below does what it asks."""
-    parser = commands.add_parser("run", parents=parents, help="prepare an action, and execute it if confirmed")
+def add_arguments(parser: Parser) -> None:
     parser.add_argument("action", metavar="ACTION", nargs="?", help="such as provider.disable; none: list them")
     parser.add_argument("arguments", metavar="ARG", nargs="*", help="in their order, or as name=value")
     parser.add_argument("--dry-run", action="store_true", help="only show the plan, as without --confirm")
@@ -43,16 +43,19 @@ def add_parser(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> Non
     parser.add_argument("--json", action="store_true")
 
 
-def run(options: argparse.Namespace, settings: Settings) -> int:
+def run(options: Namespace) -> int:
     """Do what was asked. Exit codes: 0 worked, 1 refused or blocked, 2 usage, 3 failed, 4 unknown."""
+    settings = named(load(options).settings)
+    start_log(settings)
     if options.action is None:
         for name, action in sorted(ACTIONS.items()):
             words = " ".join(argument.name.upper() for argument in action.arguments)
             print(f"{name + ' ' + words:<28} {action.title}")
         return 0
-    action = ACTIONS.get(options.action)
-    if action is None:
-        raise SettingsError(f"there is no action {options.action}: `nexconsole run` lists them")
+    if options.action not in ACTIONS:
+        near = did_you_mean(options.action, ACTIONS) or ": `nexconsole run` lists them"
+        raise SettingsError(f"there is no action {options.action}{near}")
+    action = ACTIONS[options.action]
     arguments = named_arguments(action, options.arguments)
     performance = asyncio.run(_perform(action, arguments, options, settings))
     dry = options.dry_run or options.confirm is None
@@ -127,9 +130,7 @@ def _say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-async def _perform(
-    action: Action, arguments: Mapping[str, str], options: argparse.Namespace, settings: Settings
-) -> Performance:
+async def _perform(action: Action, arguments: Mapping[str, str], options: Namespace, settings: Settings) -> Performance:
     sources = open_sources(settings)
     book = Logbook(settings, utc_now)
     leases, course = Leases(settings), Course()
@@ -166,8 +167,8 @@ async def _perform(
             return said.proposal, said.why_not
 
         async def ask_unrecorded(sentence: str) -> bool:
-            course.sent = options.unrecorded
-            return options.unrecorded
+            course.sent = bool(options.unrecorded)
+            return course.sent
 
         console = Console(
             ask=ask,

@@ -1,49 +1,35 @@
-"""`nexconsole status` as a command: once, or again and again with a line for each change."""
+"""`nexconsole status`: every signal once, or again and again with a line for each change."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Sequence
+from typing import Any
 
-from . import printing, status
-from .diagnostics import crash_report
-from .errors import NexConsoleError, SettingsError
-from .exposition import exposition
-from .journal.scrubbing import secrets_of
-from .settings import Settings
-from .sources import Sources, open_sources
-from .status import NOT_KNOWN, Status
-from .text.units import moment
+from .. import status
+from ..errors import NexConsoleError, SettingsError
+from ..exposition import exposition
+from ..logging_setup import crash_report
+from ..settings import Settings
+from ..sources import Sources, open_sources
+from ..status import NOT_KNOWN, Status
+from ..text.units import moment
+from . import printing
+from .options import load, start_log
+from .parsing import Parser
 
 FORMATS = ("text", "json", "prometheus")
 WATCH_S = 5.0
 WATCH_LEAST_S, WATCH_MOST_S = 1.0, 3600.0
 
 
-class StatusParser(argparse.ArgumentParser):
-    """Says what is wrong with the command line with the exit code for what is not known: it is no severity."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(NOT_KNOWN, f"{self.prog}: error: {message}\n")
-
-
-def parser(flags: argparse.ArgumentParser) -> StatusParser:
-    """The command's own parser; `flags` are those of every command."""
-    made = StatusParser(prog="nexconsole status", parents=[flags])
-    made.add_argument("command", help=argparse.SUPPRESS)
-    add_arguments(made)
-    return made
-
-
-def add_arguments(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--format", choices=FORMATS, default="text", help="prometheus: for a textfile collector")
-    made.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
-    made.add_argument(
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("--format", choices=FORMATS, default="text", help="prometheus: for a textfile collector")
+    parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
+    parser.add_argument(
         "--watch", nargs="?", type=_seconds, const=WATCH_S, metavar="SECONDS",
         help=f"read again every so many seconds (default {WATCH_S:g}), and print a line when something changes",
     )  # fmt: skip
@@ -55,29 +41,28 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not WATCH_LEAST_S <= seconds <= WATCH_MOST_S:
-        raise argparse.ArgumentTypeError(f"{text!r}: give {WATCH_LEAST_S:g} to {WATCH_MOST_S:g} seconds")
+        raise ArgumentTypeError(f"{text!r}: give {WATCH_LEAST_S:g} to {WATCH_MOST_S:g} seconds")
     return seconds
 
 
-def run(options: argparse.Namespace, load: Callable[[], Settings]) -> int:
+def run(options: Namespace) -> int:
     """Print what is; the exit code is the state's, and NOT_KNOWN where it could not be found out."""
-    secrets: tuple[str, ...] = ()
     try:
         if options.watch is not None and options.format == "prometheus":
             raise SettingsError("--watch prints lines: give --format text or json, or no --watch")
-        chosen = load()
-        secrets = secrets_of(chosen)
+        chosen = load(options).settings
+        start_log(chosen)
         return asyncio.run(_run(options, chosen))
     except NexConsoleError as error:
         print(f"nexconsole: {error}", file=sys.stderr)
     except BrokenPipeError:
         raise
     except Exception as error:  # a bug must not be taken for a level of severity
-        print(crash_report(error, secrets), file=sys.stderr)
+        print(crash_report(error), file=sys.stderr)
     return NOT_KNOWN
 
 
-async def _run(options: argparse.Namespace, settings: Settings) -> int:
+async def _run(options: Namespace, settings: Settings) -> int:
     sources = open_sources(settings)
     try:
         if options.watch is None:

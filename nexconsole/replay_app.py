@@ -83,7 +83,7 @@ class ReplayApp(NexConsole):
 
     async def action_command_palette(self) -> None:
         if self._open_to_all:
-            from .commands import commands
+            from .screens.palette_commands import commands
 
             await self.desk.palette(lambda: [_possible(one) for one in commands(self.desk, self._fixed())])
 

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import shlex
 import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from . import drill
-from .drill.command import EPILOG
-from .errors import NexConsoleError
-from .journal import journal_folder
-from .model import utc_now
-from .settings import Settings
-from .warroom.scoring import debriefing
+from .. import drill
+from ..errors import DrillError, NexConsoleError
+from ..journal import journal_folder
+from ..model import utc_now
+from ..settings import Settings
+from ..warroom.scoring import debriefing
+from .console import add_view, need_terminal, open_console
+from .instruct import EPILOG, VERBS
+from .options import load
+from .parsing import HELP_FORM, Parser, did_you_mean
 
-SettingsOn = Callable[[Mapping[str, str]], Settings]  # the console's, on the world with these variables
 
-
-def add_parser(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    """Add the command `drill` to argparse's subparsers; `run` does what it asks."""
-    parser = commands.add_parser(
-        "drill", parents=parents, help="rehearse an incident on a world of our own", epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+def add_arguments(parser: Parser) -> None:
+    parser.epilog, parser.formatter_class = EPILOG, HELP_FORM
+    add_view(parser)
     parser.add_argument("scenario", nargs="?", default="provider-outage", help="which incident (see --list)")
     parser.add_argument("--list", action="store_true", help="list the scenarios")
     parser.add_argument("--world", action="store_true", help="stage the world without a console, until stopped")
@@ -45,16 +42,18 @@ def add_parser(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> arg
     parser.add_argument(
         "--era", choices=("head", "old"), default="head", help="which NexNum: the newest, or the oldest (default head)"
     )
-    return parser
 
 
-def run(options: argparse.Namespace, settings_on: SettingsOn, open_console: Callable[[Settings], int]) -> int:
+def run(options: Namespace) -> int:
     """Do what was asked; the exit code. The world ends with the console, or with this process."""
     if options.list:
-        width = max(map(len, drill.SCENARIOS))
-        for name, title in drill.SCENARIOS.items():
-            print(f"{name:<{width}}  {title}")
-        return 0
+        return _list()
+    if options.scenario in drill.SCENARIOS and not options.world:
+        need_terminal()  # before a world is staged in vain
+    if near := options.scenario not in drill.SCENARIOS and did_you_mean(
+        options.scenario, (*drill.SCENARIOS, *dict(VERBS))
+    ):
+        raise DrillError(f"there is no scenario {options.scenario}{near}")
     _check_places(options)
     stage = drill.Stage(
         options.scenario,
@@ -70,15 +69,34 @@ def run(options: argparse.Namespace, settings_on: SettingsOn, open_console: Call
         with _ended_by_signals():
             for line in stage.progress():
                 print(f"drill: {line}", file=sys.stderr, flush=True)
-            with _debriefed(stage, options, settings_on):
+            with _debriefed(stage, options):
                 if options.world:
                     return _keep_world(stage.environment, options)
-                return open_console(settings_on(stage.environment))
+                return open_console(_settings_on(stage, options), options.present)
     finally:
         stage.stop()
 
 
-def _check_places(options: argparse.Namespace) -> None:
+def _settings_on(stage: drill.Stage, options: Namespace) -> Settings:
+    """The console's settings on the world: its addresses, and what the flags say."""
+    return load(options, stage.environment).settings
+
+
+def _list() -> int:
+    width = max(map(len, drill.SCENARIOS))
+    for name, title in drill.SCENARIOS.items():
+        print(f"{name:<{width}}  {title}")
+    return 0
+
+
+def _check_scenario(name: str) -> None:
+    """Raises DrillError where another scenario or a verb was probably meant; the stage itself refuses the rest."""
+    words = (*drill.SCENARIOS, *(verb for verb, _ in VERBS))
+    if name not in drill.SCENARIOS and (near := did_you_mean(name, words)):
+        raise DrillError(f"there is no scenario {name}{near}")
+
+
+def _check_places(options: Namespace) -> None:
     """Whether what is to be kept can be kept is found out before the rehearsal."""
     if options.keep_journal:
         debriefing.check_kept(Path(options.keep_journal))
@@ -87,7 +105,7 @@ def _check_places(options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _debriefed(stage: drill.Stage, options: argparse.Namespace, settings_on: SettingsOn) -> Iterator[None]:
+def _debriefed(stage: drill.Stage, options: Namespace) -> Iterator[None]:
     """The score at the end, however the rehearsal ends; where the console never opened there was none."""
     opened_at = utc_now()
     try:
@@ -95,14 +113,14 @@ def _debriefed(stage: drill.Stage, options: argparse.Namespace, settings_on: Set
     except NexConsoleError:
         raise
     except BaseException:  # told to end by Ctrl+C or a signal
-        _debrief(stage, options, settings_on, opened_at)
+        _debrief(stage, options, opened_at)
         raise
-    _debrief(stage, options, settings_on, opened_at)
+    _debrief(stage, options, opened_at)
 
 
-def _debrief(stage: drill.Stage, options: argparse.Namespace, settings_on: SettingsOn, opened_at: datetime) -> None:
+def _debrief(stage: drill.Stage, options: Namespace, opened_at: datetime) -> None:
     """Print the score before the world and its journals are gone. Trouble with it is said, and hides nothing else."""
-    folder = journal_folder(settings_on(stage.environment))
+    folder = journal_folder(_settings_on(stage, options))
     try:
         record, entries = stage.record(), debriefing.entries_in(folder)
         if options.keep_journal:
@@ -118,7 +136,7 @@ def _debrief(stage: drill.Stage, options: argparse.Namespace, settings_on: Setti
             print(f"nexconsole: no score: {error}", file=sys.stderr)
 
 
-def _keep_world(environment: Mapping[str, str], options: argparse.Namespace) -> int:
+def _keep_world(environment: Mapping[str, str], options: Namespace) -> int:
     """Say where the world's addresses are and keep it until a signal ends this process.
 
     They hold passwords: what is written to a file of this account's is not shown on the terminal too.

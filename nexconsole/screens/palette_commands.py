@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .actions.action import Action, Suggestion
-from .actions.hindrances import Seen, hindrance
-from .actions.registry import ACTIONS
-from .screens.desk import Desk
-from .screens.palette import Command
+from ..actions.action import Action, Suggestion
+from ..actions.hindrances import Seen, hindrance
+from ..actions.registry import ACTIONS
+from .desk import Desk
+from .palette import Command
 
 if TYPE_CHECKING:
-    from .screens.incidents import Incidents
-    from .warroom.proposals import Proposal
+    from ..warroom.proposals import Proposal
+    from .incidents import Incidents
 
 LOGS = "logs.show"
 UNSENT = "nothing is sent before you have seen what it would touch"

@@ -2,71 +2,61 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import sys
-from collections.abc import Callable, Mapping
+from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from ..errors import SettingsError
+from ..settings import Settings, named
+from .options import load, start_log
+from .parsing import Parser, add_verbs
 
-if TYPE_CHECKING:  # every start of the console asks for the parsers: nothing more is imported for that
+if TYPE_CHECKING:
     from ..model import Reading
-    from ..settings import Settings
+    from ..runbook.model import Problem, Runbook
     from ..sources import Sources
-    from .audit import AuditAction
-    from .model import Problem, Runbook
 
-USAGE = 2
+VERBS = (
+    ("words", "list the probes and actions that a runbook may name"),
+    ("check", "say, with line numbers, what in a runbook can't be understood"),
+    ("audit", "hold a runbook against the living systems, changing nothing"),
+)
 CODES = {
     "check": "exit code: 0 no problems, 1 problems, 2 usage",
     "audit": "exit code: 0 nothing is wrong, 1 something is, 2 usage. A warning leaves it at 0: an alert that can't"
     " fire here, of a scenario that another trigger opens all the same, or a look at what is not configured here.",
 }
 SETTLE_S = 9.0  # the outbox's rates are known after 8 s
-# Makes what can prepare actions on these sources; closes nothing.
-Actions = Callable[["Sources", "Settings", "Mapping[str, Reading]"], "AuditAction"]
 
 
-def add_parsers(commands: argparse._SubParsersAction, flags: argparse.ArgumentParser) -> None:
-    """Add `runbook check [FILE]`, `audit [FILE] [--json]` and `words`; `flags` are the settings' own."""
-    runbook = commands.add_parser("runbook", help="check a runbook, or hold it against the living systems")
-    verbs = runbook.add_subparsers(dest="verb", metavar="check|audit|words", required=True)
-    meaning = "list the probes and actions that a runbook may name"
-    verbs.add_parser("words", parents=[flags], help=meaning, description=meaning)
-    for verb, meaning in (
-        ("check", "say, with line numbers, what in a runbook can't be understood"),
-        ("audit", "hold a runbook against the living systems, changing nothing"),
-    ):
-        parser = verbs.add_parser(verb, parents=[flags], help=meaning, description=meaning, epilog=CODES[verb])
-        parser.add_argument("file", nargs="?", metavar="FILE", help="a Markdown file (else the runbook in force)")
-        parser.add_argument("--json", action="store_true")
+def add_arguments(parser: Parser) -> None:
+    verbs = add_verbs(parser, VERBS)
+    for verb, codes in CODES.items():
+        verbs[verb].epilog = codes
+        meaning = "a Markdown file (else the runbook in force)"
+        verbs[verb].add_argument("file", nargs="?", metavar="FILE", help=meaning)
+        verbs[verb].add_argument("--json", action="store_true")
 
 
-def run(options: argparse.Namespace, settings: Settings, actions: Actions | None = None) -> int:
-    """Run the verb; returns the exit code: 0 good (an audit's warnings are), 1 something wrong, 2 usage.
-
-    Without `actions` no action can be audited, and each says so as a thing that is wrong.
-    """
-    try:
-        if options.verb == "words":
-            print("\n".join(words()))
-            return 0
-        if options.verb == "check":
-            return _check(options, settings)
-        return asyncio.run(_audit(options, settings, actions))
-    except SettingsError as error:
-        print(f"nexconsole: {error}", file=sys.stderr)
-        return USAGE
+def run(options: Namespace) -> int:
+    """0 where nothing is wrong (an audit's warnings are no fault), 1 where something is. Raises SettingsError."""
+    settings = named(load(options).settings)
+    start_log(settings)
+    if options.verb == "words":
+        print("\n".join(words()))
+        return 0
+    if options.verb == "check":
+        return _check(options, settings)
+    return asyncio.run(_audit(options, settings))
 
 
 def words() -> list[str]:
     """A line for every probe, with what it can be compared with, and for every action, with its arguments."""
-    from .catalogue import ACTIONS, Argument
-    from .probes import PROBES
+    from ..runbook.catalogue import ACTIONS, Argument
+    from ..runbook.probes import PROBES
 
     def called(name: str, arguments: tuple[Argument, ...]) -> str:
         return " ".join((name, *(f"{{{each.name}}}" if each.required else f"[{each.name}]" for each in arguments)))
@@ -84,10 +74,10 @@ def words() -> list[str]:
     return lines
 
 
-def _check(options: argparse.Namespace, settings: Settings) -> int:
-    from .audit import BAD, GOOD
-    from .library import SHIPPED, library, read
-    from .problems import check
+def _check(options: Namespace, settings: Settings) -> int:
+    from ..runbook.audit import BAD, GOOD
+    from ..runbook.library import SHIPPED, library, read
+    from ..runbook.problems import check
 
     found: list[tuple[str, Problem]]
     if options.file:
@@ -106,10 +96,11 @@ def _check(options: argparse.Namespace, settings: Settings) -> int:
     return BAD if found else GOOD
 
 
-async def _audit(options: argparse.Namespace, settings: Settings, actions: Actions | None) -> int:
+async def _audit(options: Namespace, settings: Settings) -> int:
+    from ..actions.auditing import auditor
     from ..model import utc_now
+    from ..runbook import audit
     from ..sources import open_sources
-    from . import audit
 
     book = _book(options.file, settings)
     asked = with_alerts(settings, book)
@@ -123,7 +114,7 @@ async def _audit(options: argparse.Namespace, settings: Settings, actions: Actio
             readings,
             asked,
             utc_now(),
-            actions(sources, asked, readings) if actions else audit.nobody,
+            auditor(sources, asked, readings),
             sources.api.methods if sources.has("api") else audit.no_routes,
         )
     finally:
@@ -134,9 +125,9 @@ async def _audit(options: argparse.Namespace, settings: Settings, actions: Actio
 
 def _book(file: str | None, settings: Settings) -> Runbook:
     """The runbook to hold: a file's, or the one in force. Raises SettingsError where it can't be understood."""
-    from .library import library, read
-    from .parser import parse
-    from .problems import problems
+    from ..runbook.library import library, read
+    from ..runbook.parser import parse
+    from ..runbook.problems import problems
 
     if file is None:
         return library(settings).runbook
@@ -154,7 +145,7 @@ def with_alerts(settings: Settings, book: Runbook) -> Settings:
     return msgspec.structs.replace(settings, severity=msgspec.structs.replace(settings.severity, runbook_alerts=names))
 
 
-async def take(sources: Sources, settings: Settings, settle_s: float) -> dict[str, Reading]:
+async def take(sources: Sources, settings: Settings, settle_s: float) -> dict[str, Reading[Any]]:
     """A reading of every signal that a probe may rest on, the outbox's worst events too.
 
     Everything is read twice, `settle_s` seconds apart: rates take two readings, and followed logs some time.

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
+from argparse import ArgumentTypeError, Namespace
 from typing import Any
 
+from ..drill import running
+from ..drill.faults import KINDS
 from ..errors import DrillError
 from ..sources.text import clean
-from . import running
-from .faults import KINDS
+from .parsing import HELP_FORM, Parser, add_verbs
 
-VERBS = ("inject", "clear", "speed", "running")
+VERBS = (
+    ("inject", "let something go wrong"),
+    ("clear", "take a fault back, or all of them"),
+    ("speed", "how fast it unfolds"),
+    ("running", "the drills that run on this account"),
+)
 _VERBS = """\
 from a second terminal, while a drill runs:
   nexconsole drill inject FAULT    let something else go wrong (--list names the faults)
@@ -39,38 +45,35 @@ Prometheus and Kubernetes: they are what the console looks at.
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of the four verbs, each with --drill and --json."""
-    top = argparse.ArgumentParser(prog="nexconsole drill", description="Instruct a drill that runs.")
-    top.set_defaults(command="instruct")
-    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
-    which = argparse.ArgumentParser(add_help=False)
-    which.add_argument("--json", action="store_true")
-    which.add_argument("--drill", type=int, metavar="PID", help="which drill, where several run (see drill running)")
-    plain = argparse.RawDescriptionHelpFormatter
-    inject = verbs.add_parser(
-        "inject", parents=[which], help="let something go wrong", epilog=_SEED, formatter_class=plain
-    )
+def add_arguments(parser: Parser) -> None:
+    verbs = add_verbs(parser, VERBS)
+    for verb, _ in VERBS:
+        verbs[verb].add_argument("--json", action="store_true")
+        meaning = "which drill, where several run (see drill running)"
+        verbs[verb].add_argument("--drill", type=int, metavar="PID", help=meaning)
+    _add_inject_arguments(verbs["inject"])
+    verbs["clear"].add_argument("fault", nargs="?", default="", metavar="FAULT")
+    verbs["clear"].add_argument("--provider", default="", metavar="NAME")
+    speed = verbs["speed"]
+    speed.epilog, speed.formatter_class = _SPEED, HELP_FORM
+    speed.add_argument("speed", type=float, metavar="N", help="0.25 to 10; 1 is as it would be")
+
+
+def _add_inject_arguments(inject: Parser) -> None:
+    inject.epilog, inject.formatter_class = _SEED, HELP_FORM
     inject.add_argument("fault", nargs="?", metavar="FAULT", help="what goes wrong (see --list)")
     inject.add_argument("--list", action="store_true", help="name the faults")
     inject.add_argument("--provider", metavar="NAME", help="whose upstream it is")
     inject.add_argument("--for", dest="for_s", type=seconds, metavar="5m", help="for so long, in drill time")
     inject.add_argument("--at", type=moment, metavar="WHEN", help="drill time at which it begins; +90s: from now on")
     inject.add_argument("--seed", type=int, metavar="N", help="this fault's own seed (else the drill's)")
-    clear = verbs.add_parser("clear", parents=[which], help="take a fault back, or all of them")
-    clear.add_argument("fault", nargs="?", default="", metavar="FAULT")
-    clear.add_argument("--provider", default="", metavar="NAME")
-    speed = verbs.add_parser("speed", parents=[which], help="how fast it unfolds", epilog=_SPEED, formatter_class=plain)
-    speed.add_argument("speed", type=float, metavar="N", help="0.25 to 10; 1 is as it would be")
-    verbs.add_parser("running", parents=[which], help="the drills that run on this account")
-    return top
 
 
 def seconds(text: str) -> float:
     """`90`, `90s`, `5m`, `1h` in seconds. Raises ArgumentTypeError."""
     match = re.fullmatch(r"(\d{1,5}(?:\.\d{1,3})?)(s|m|min|h)?", text)
     if match is None or float(match[1]) * _UNITS[match[2] or ""] > 86_400:
-        raise argparse.ArgumentTypeError(f"{text!r}: a time reads like 90s, 5m or 1h, a day at most")
+        raise ArgumentTypeError(f"{text!r}: a time reads like 90s, 5m or 1h, a day at most")
     return float(match[1]) * _UNITS[match[2] or ""]
 
 
@@ -79,7 +82,7 @@ def moment(text: str) -> tuple[str, float]:
     return ("after_s", seconds(text[1:])) if text.startswith("+") else ("at_s", seconds(text))
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Namespace) -> int:
     """Do what was asked and say what is true then; 0. Raises DrillError."""
     if options.verb == "inject" and options.list:
         return _list(options.json)
@@ -117,7 +120,7 @@ def _list(as_json: bool) -> int:
     return 0
 
 
-def _running(options: argparse.Namespace) -> int:
+def _running(options: Namespace) -> int:
     drills = running.running()
     if options.drill is not None:
         drills = [running.the_one(options.drill)]

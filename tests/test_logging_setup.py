@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nexconsole import diagnostics
+from nexconsole import logging_setup
 from nexconsole.app import NexConsole
 from nexconsole.settings import Postgres, Settings
 
@@ -39,7 +39,7 @@ def test_the_log_is_for_this_account_alone_whatever_the_umask_says(fresh_logging
     log.chmod(0o644)  # as an earlier version left it
     umask = os.umask(0)
     try:
-        assert diagnostics.start("info") is None
+        assert logging_setup.start("info") is None
         logging.getLogger("nexconsole").warning("connecting to %s", ADDRESS)
         logging.getLogger().handlers[-1].doRollover()
         logging.getLogger("nexconsole").warning("again")
@@ -61,7 +61,7 @@ def test_what_lies_in_the_logs_place_is_neither_followed_nor_waited_for(fresh_lo
         os.mkfifo(log)
     else:
         log.mkdir()
-    assert "no diagnostics are written" in diagnostics.start("info")
+    assert "no diagnostics are written" in logging_setup.start("info")
     assert precious.read_text() == "kept"
 
 
@@ -71,13 +71,13 @@ def test_a_report_of_a_crash_has_the_stack_but_no_local_variable_and_no_secret()
 
     with pytest.raises(RuntimeError) as caught:
         connect(ADDRESS)
-    report = diagnostics.crash_report(caught.value, ["s3cr3tword"])
+    report = logging_setup.crash_report(caught.value, ["s3cr3tword"])
     assert "in connect" in report and "RuntimeError: can't understand postgresql://nexnum:***@" in report
     assert PASSWORD not in report and "s3cr3tword" not in report
 
 
 def test_a_report_of_a_crash_has_an_end() -> None:
-    assert len(diagnostics.crash_report(RuntimeError("x" * 10_000_000))) < 2 * diagnostics.LONGEST_REPORT
+    assert len(logging_setup.crash_report(RuntimeError("x" * 10_000_000))) < 2 * logging_setup.LONGEST_REPORT
 
 
 async def test_a_bug_in_the_console_ends_it_with_a_report_without_local_variables() -> None:
@@ -96,9 +96,9 @@ async def test_a_bug_in_the_console_ends_it_with_a_report_without_local_variable
 
 def test_a_bug_in_a_command_shows_no_password() -> None:
     script = (
-        "import sys\nfrom nexconsole import cli\n"
+        "from nexconsole.cli import settings\nfrom nexconsole.cli.main import run\n"
         f"def broken(options):\n    raise ValueError('no way to {ADDRESS}')\n"
-        "cli.COMMANDS['settings'] = broken\ncli.run(['settings'])\n"
+        "settings.run = broken\nrun(['settings'])\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
     assert done.returncode == 1 and "ValueError: no way to postgresql://nexnum:***@" in done.stderr
@@ -106,7 +106,7 @@ def test_a_bug_in_a_command_shows_no_password() -> None:
 
 
 def test_a_secret_of_the_settings_does_not_stand_in_the_log_whatever_stands_around_it(fresh_logging: Path) -> None:
-    assert diagnostics.start("info", lambda: ["Zq7xWv93LmKp"]) is None
+    assert logging_setup.start("info", lambda: ["Zq7xWv93LmKp"]) is None
     logging.getLogger("nexconsole").warning("odd: %r", KeyError("words", "Zq7xWv93LmKp"))
     written = (fresh_logging / "nexconsole.log").read_text()
     assert "Zq7xWv93LmKp" not in written and "KeyError('words', '***')" in written

@@ -1,4 +1,4 @@
-"""The diagnostics log, a rotating file in the state folder, and the report of a crash: neither holds a secret."""
+"""The program's log, a rotating file in the state folder, and the report of a crash: neither holds a secret."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ FILE_BYTES = 1_000_000
 FILES_KEPT = 3
 Secrets = Callable[[], Iterable[str]]
 LONGEST_REPORT = 40_000  # characters of a crash's report
+_hidden: list[Secrets] = []  # of the settings that were loaded
 
 
 class Redacted(logging.Formatter):
@@ -77,12 +78,18 @@ def start(level: str, secrets: Secrets = tuple) -> str | None:
     return None
 
 
+def hide_in_crashes(secrets: Secrets) -> None:
+    """From now on these words stand in no report of a crash; they are asked for when there is one."""
+    _hidden.append(secrets)
+
+
 def crash_report(error: BaseException, secrets: Iterable[str] = ()) -> str:
     """What a developer needs of a bug: the stack and the message, no local variable, no secret.
 
-    `secrets` are words that are hidden wherever they stand, besides what looks like a credential.
+    `secrets` are hidden wherever they stand, besides those of the settings and what looks like a credential.
     """
-    text = _without(redact(strip_controls("".join(traceback.format_exception(error)))), secrets)
+    words = sorted({*secrets, *(word for known in _hidden for word in known())}, key=len, reverse=True)
+    text = _without(redact(strip_controls("".join(traceback.format_exception(error)))), words)
     cut = len(text) > LONGEST_REPORT
     text = f"{text[: LONGEST_REPORT // 2]}\n…\n{text[-LONGEST_REPORT // 2 :]}" if cut else text
     return f"{text.rstrip()}\nnexconsole: this is a bug in the console; please report it with the lines above"

@@ -1,11 +1,10 @@
-"""`nexconsole serve`: the shared screen in a browser. Each watcher has a console of his own that can only be looked at.
+"""The web server of `nexconsole serve`: each watcher has a console of his own that can only be looked at.
 
 Who has the token sees the screen: on the page, its files and its websocket, first in the address, then as a cookie.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import errno
 import hashlib
@@ -14,17 +13,12 @@ import ipaddress
 import logging
 import os
 import re
-import secrets
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from .errors import NexConsoleError, SettingsError
-from .interpreter import module_command, module_environment
-from .settings import ENVIRONMENT
-from .text.redaction import is_secret_name
+from ..errors import NexConsoleError
 
 try:
     import aiohttp_jinja2
@@ -37,62 +31,15 @@ except ImportError as error:
 
 log = logging.getLogger(__name__)
 
-TOKEN = "NEXCONSOLE_SERVE_TOKEN"  # the variable
 COOKIE = "nexconsole"
 FONT = 20  # pixels: 106 by 30 cells on a picture of 1280 by 720
 MOST = 8  # watchers at once: each is a console that reads
 END_S = 3.0  # how long a watcher's console may take to end
-# Variables with a secret's name that reading needs; every other one stays with this process.
-READING = frozenset(ENVIRONMENT) - {"CRON_SECRET"} | {"PGPASSWORD", "PGPASSFILE"}
-CLOUDS = ("AWS_", "GOOGLE_", "AZURE_", "ARM_")  # what credential plugins of a cluster ask for
-AGENTS = ("SSH_AUTH_SOCK", "GPG_AGENT_INFO")  # whoever reaches an agent acts as its owner
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
     " connect-src 'self' ws: wss:; frame-ancestors 'none'"
 )
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def run(options: argparse.Namespace, given: Mapping[str, Any]) -> int:
-    """Serve until a signal ends it; 0. `given`: the flags' settings by key. Raises NexConsoleError."""
-    token = options.token if options.token is not None else os.environ.get(TOKEN)
-    if token is not None and not token.strip():
-        raise SettingsError("the token is empty: everybody would see the screen. Leave it out and one is made up")
-    command = [*module_command("nexconsole"), "console", *_flags(given, options.config), "--present", "--watch"]
-    serving = Serving(command, _variables(given), options.host, options.port, token or secrets.token_urlsafe(24))
-    if not _is_loopback(options.host):
-        print(f"nexconsole: {options.host} can be reached by others, and nothing is encrypted: whoever learns the"
-              " address sees this screen", file=sys.stderr)  # fmt: skip
-    asyncio.run(serving.serve())
-    return 0
-
-
-def _flags(given: Mapping[str, Any], config: str | None) -> list[str]:
-    """What the console's command line must say; addresses go by variables, for others can read a command line."""
-    from .cli import FLAGS
-
-    by_variable = set(ENVIRONMENT.values())
-    words = ["--config", config] if config else []
-    for flag, key, _ in FLAGS:
-        if given.get(key) is not None and key not in by_variable:
-            words += [flag, str(given[key])]
-    return words
-
-
-def _variables(given: Mapping[str, Any]) -> dict[str, str]:
-    """The environment of a watcher's console."""
-    variables = module_environment({name: value for name, value in os.environ.items() if _given_on(name)})
-    for name, key in ENVIRONMENT.items():
-        if given.get(key) is not None:
-            variables[name] = str(given[key])
-    return variables
-
-
-def _given_on(name: str) -> bool:
-    """Whether a watcher's console may have this variable: nothing in it gives a right to change something."""
-    if name in READING or name.startswith(CLOUDS):
-        return True
-    return name not in AGENTS and not is_secret_name(name)
 
 
 def _same(given: str, wanted: str) -> bool:
@@ -120,7 +67,7 @@ def _outside(request: web.Request) -> tuple[str, str, str]:
     return scheme, host, prefix.rstrip("/") if re.fullmatch(r"(?:/[\w.~-]{1,64}){1,8}/?", prefix) else ""
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
@@ -161,7 +108,7 @@ class Watcher(AppService):
                 await self._process.wait()
 
 
-class Serving(Server):
+class WebServer(Server):
     """textual-serve's page and protocol, behind the token. `command` opens a console that only watches."""
 
     def __init__(self, command: Sequence[str], variables: Mapping[str, str], host: str, port: int, token: str) -> None:
@@ -229,7 +176,7 @@ class Serving(Server):
     def _is_own(self, request: web.Request) -> bool:
         """Whether a page of ours asks: another site's script must not open the websocket in a watcher's browser."""
         proxied = "X-Forwarded-Proto" in request.headers or "X-Forwarded-Host" in request.headers
-        if _is_loopback(self.host) and not proxied and not _is_loopback(_host_of(request.host)):
+        if is_loopback(self.host) and not proxied and not is_loopback(_host_of(request.host)):
             return False
         origin = request.headers.get("Origin")
         return origin is None or origin.partition("://")[2] in (request.host, _outside(request)[1])
@@ -257,7 +204,7 @@ class Serving(Server):
         }
         return aiohttp_jinja2.render_template("app_index.html", request, context)
 
-    async def handle_websocket(self, request: web.Request) -> web.StreamResponse:
+    async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """A console for this watcher, until he leaves."""
         if len(self._watchers) >= MOST:
             raise web.HTTPServiceUnavailable(text=f"503: {MOST} are watching already\n")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
+from command_line import run_with
 
-from nexconsole import records, settings
-from nexconsole.errors import JournalError
+from nexconsole import settings
 from nexconsole.journal import Journal, Kind, Scrubber, Writer, absorb, elsewhere_file, journal_file, read
 from nexconsole.journal.entries import make
+from nexconsole.journal.sentences import sentence
 
 INCIDENT = "INC-20261123-1342"
 START = datetime(2026, 11, 23, 13, 42, tzinfo=UTC)
@@ -29,9 +29,7 @@ def run(chosen, capsys):
     """Run `nexconsole journal ...` and give (exit code, what it printed)."""
 
     def invoke(*words: str) -> tuple[int, str]:
-        parser = argparse.ArgumentParser()
-        records.add_parser(parser.add_subparsers(), [])
-        code = records.run(parser.parse_args(["journal", *words]), chosen)
+        code = run_with(chosen, "journal", *words)
         return code, capsys.readouterr().out
 
     return invoke
@@ -168,17 +166,17 @@ def test_data_of_any_shape_has_a_sentence():
     for kind in (*Kind, "presence"):
         for data in shapes:
             entry = make(at=START, writer=Writer.here("m"), seq=1, prev="", after="", kind=kind, data=data)
-            assert records.sentence(entry) == records.sentence(entry).strip()
+            assert sentence(entry) == sentence(entry).strip()
 
 
-def test_what_is_not_there_is_an_error(run):
-    with pytest.raises(JournalError, match="there is no such journal"):
-        run("show", "INC-20261123-9999")
-    with pytest.raises(JournalError, match="not an incident's name"):
-        run("show", "x y")
-    with pytest.raises(SystemExit) as usage:
-        run("frobnicate")
-    assert usage.value.code == 2
+@pytest.mark.parametrize(("words", "code", "sentence"), [
+    (("show", "INC-20261123-9999"), 1, "there is no such journal"),
+    (("show", "x y"), 1, "not an incident's name"),
+    (("frobnicate",), 2, "'frobnicate' is none of list, show, verify, export"),
+])  # fmt: skip
+def test_what_is_not_there_is_an_error(chosen, capsys, words: tuple[str, ...], code: int, sentence: str):
+    assert run_with(chosen, "journal", *words) == code
+    assert sentence in capsys.readouterr().err
 
 
 def test_the_timeline_is_in_order_although_the_file_is_not(run, incident):

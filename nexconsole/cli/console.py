@@ -1,0 +1,63 @@
+"""`nexconsole`: the console on the systems that the settings name."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from .. import settings, terminal
+from ..errors import TerminalError
+from .options import load, start_log
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+    from .parsing import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    add_view(parser)
+
+
+def add_view(parser: Parser) -> None:
+    """How the console is shown: for every command that opens it."""
+    parser.add_argument("--present", action="store_true", help="as a shared screen: large, customer data masked")
+    meaning = "only to be looked at: nothing can be done here, nothing is written"
+    parser.add_argument("--watch", dest="journal.read_only", action="store_const", const=True, help=meaning)
+
+
+def run(options: Namespace) -> int:
+    return open_console(load(options).settings, options.present)
+
+
+def need_terminal() -> None:
+    """Raises TerminalError where the console can't be shown; nothing has been drawn by then."""
+    if os.environ.get("TEXTUAL_DRIVER"):  # `serve` has a browser for it
+        return
+    if refused := terminal.why_not():
+        raise TerminalError(refused)
+    if not os.isatty(2):
+        os.dup2(1, 2)  # Textual draws on the standard error
+
+
+def open_console(chosen: Settings, present: bool = False) -> int:
+    """Show the console until it is left; its exit code. `present`: begin with the shared screen."""
+    need_terminal()
+    from ..app import NexConsole
+
+    unlogged = start_log(chosen)
+    drill = chosen.name if chosen.environment == "drill" else None
+    chosen = settings.named(settings.powerless(chosen) if chosen.journal.read_only else chosen)
+    app = NexConsole(chosen, opener=_open_sources, drill=drill, warning=unlogged, present=present)
+    app.run()
+    if app.refused is not None:
+        raise app.refused
+    return app.return_code or 0
+
+
+def _open_sources(chosen: Settings) -> Sources:
+    """Imported only when the first frame stands."""
+    from ..sources import open_sources
+
+    return open_sources(chosen)

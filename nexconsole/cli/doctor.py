@@ -1,0 +1,33 @@
+"""`nexconsole doctor`: every connection and every permission that the console needs, tried; nothing is changed."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from .options import load, start_log
+
+if TYPE_CHECKING:
+    from .parsing import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true")
+
+
+def run(options: Namespace) -> int:
+    """0 when nothing fails (things may be absent), 1 when something does."""
+    from .. import doctor
+    from ..checks import Check
+    from ..warroom.sharing import examination
+
+    chosen = load(options).settings
+    start_log(chosen)
+
+    async def examine() -> tuple[Check, ...]:
+        return await doctor.examine(chosen) + await examination.examine(chosen)
+
+    checks = asyncio.run(examine())
+    print(doctor.as_json(checks) if options.json else doctor.as_text(checks))
+    return doctor.exit_code(checks)

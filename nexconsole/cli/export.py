@@ -1,0 +1,63 @@
+"""`nexconsole export JOURNAL`: the report of an incident, for people, scripts, paper and the chat channel."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .options import load
+
+if TYPE_CHECKING:
+    from ..journal import Entry
+    from .parsing import Parser
+
+FORMATS = ("md", "json", "html", "line")
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.description = (
+        "Print the report of an incident, from its journal. Customer data in it is masked; the journal itself stays as"
+        " it was written."
+    )
+    parser.add_argument("journal", metavar="JOURNAL", help="an incident's id, or a journal's file")
+    meaning = "line: the state by now, for a chat channel (default md)"
+    parser.add_argument("--format", choices=FORMATS, default="md", help=meaning)
+
+
+def run(options: Namespace) -> int:
+    """Print the report in UTF-8 whatever the locale; 0. Raises JournalError where there is no such journal."""
+    from ..journal import read_incident
+    from ..model import utc_now
+    from ..sources.text import clean
+    from ..warroom.incident import fold
+    from ..warroom.prelude import prelude_of
+    from ..warroom.reporting import writing
+    from .journal import file_of
+
+    forms = {"md": writing.as_markdown, "json": writing.as_json, "html": writing.as_html}
+    file = file_of(options.journal, load(options).settings)
+    journal = read_incident(file)
+    incident = fold(journal.entries, prelude_of(journal.entries, _outside(file)))
+    if options.format == "line":
+        text = f"{writing.as_line(incident, utc_now())}\n"
+    else:
+        text = forms[options.format](incident, clean(file.stem, 100))
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()
+    for problem in journal.problems:
+        print(f"nexconsole: {problem}", file=sys.stderr)
+    return 0
+
+
+def _outside(journal: Path) -> tuple[Entry, ...]:
+    """What was done outside of any incident, as the same folder has it; () where it can't be read."""
+    from ..errors import JournalError
+    from ..journal import OUTSIDE, journal_file, read_incident
+
+    try:
+        return read_incident(journal_file(journal.parent, OUTSIDE)).entries
+    except JournalError:  # nobody has, or `journal verify` says what is wrong with it
+        return ()

@@ -1,0 +1,38 @@
+"""`nexconsole help [COMMAND]`: the commands, or a command's options."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from .parsing import Parser, add_global_flags
+from .registry import listed, resolve
+
+DESCRIPTION = "The war-room console for NexNum. Without a command it opens the console."
+MORE = "nexconsole help COMMAND: what a command does, and its own flags"
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("words", metavar="COMMAND", nargs="*", help="such as status, or journal list")
+
+
+def run(options: Namespace) -> int:
+    """Print it; 0. Raises UsageError where there is no such command."""
+    if options.words:
+        command, words = resolve(options.words)
+        command.parser().parse_args([*words, "--help"])  # prints, and exits with 0
+    print(overview().format_help(), end="")
+    return 0
+
+
+def overview() -> Parser:
+    """The parser whose help lists the commands."""
+    from .console import add_arguments as add_console_arguments
+
+    usage = "nexconsole [FLAG ...] [COMMAND] [ARGUMENT ...]"
+    parser = Parser(prog="nexconsole", usage=usage, description=DESCRIPTION, epilog=MORE)
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands", parser_class=Parser)
+    for command in listed():
+        commands.add_parser(command.name, help=command.help)
+    add_console_arguments(parser)
+    add_global_flags(parser)
+    return parser

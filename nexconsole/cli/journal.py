@@ -1,0 +1,186 @@
+"""`nexconsole journal list|show|verify|export`: the journals as a person or a script reads them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from argparse import Namespace
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..errors import JournalError
+from ..journal import (
+    Entries,
+    Entry,
+    Problem,
+    journal_file,
+    journal_files,
+    journal_folder,
+    merge,
+    read_incident,
+    unfinished,
+    unjudged,
+    verify_incident,
+)
+from ..journal.sentences import sentence, unknown
+from ..settings import Settings
+from ..sources.text import clean
+from ..text.masking import mask
+from .options import load
+from .parsing import Parser, add_verbs
+
+PROBLEMS = 1
+VERBS = (
+    ("list", "every journal: when, how many entries, who"),
+    ("show", "an incident's timeline"),
+    ("verify", "find what was edited, is missing or out of order; 1 if any"),
+    ("export", "print a journal for others"),
+)
+_MARKDOWN = re.compile(r"([\\`*_\[\]<|~&])")  # what means something in the middle of a line
+
+
+def add_arguments(parser: Parser) -> None:
+    verbs = add_verbs(parser, VERBS)
+    for verb in ("list", "show", "verify"):
+        verbs[verb].add_argument("--json", action="store_true", help="print JSON")
+    for verb in ("show", "export"):
+        verbs[verb].add_argument("journal", metavar="ID", help="an incident's id, or a journal's file")
+    meaning = "incidents' ids or files; none: all in the folder"
+    verbs["verify"].add_argument("journal", metavar="ID", nargs="*", help=meaning)
+    meaning = "md: a timeline with customer data masked; jsonl: the entries as they were written, nothing masked"
+    verbs["export"].add_argument("--format", choices=("md", "jsonl"), default="md", help=meaning)
+
+
+def run(options: Namespace) -> int:
+    """Do what was asked; 0, or 1 where verify found problems. Raises JournalError."""
+    return _RUN[options.verb](options, load(options).settings)
+
+
+def file_of(named: str, settings: Settings) -> Path:
+    """The file that a person means by an incident's id, or by a path."""
+    if os.sep in named or named.endswith(".jsonl"):
+        return Path(named)
+    return journal_file(journal_folder(settings), named)
+
+
+def _list(options: Namespace, settings: Settings) -> int:
+    folder = journal_folder(settings)
+    rows = [_summary(file) for file in journal_files(folder)]
+    if options.json:
+        _print_json(rows)
+    elif not rows:
+        print(f"no journals in {folder}")
+    for row in rows if not options.json else ():
+        times = f"{_time(row['first'])}  {_time(row['last'])}" if row["entries"] else f"{'no entries':<42}"
+        problems = f"  PROBLEMS: {row['problems']}" if row["problems"] else ""
+        print(f"{row['id']:<20}  {times}  {row['entries']:>6} entries  {', '.join(row['who'])}{problems}")
+    return 0
+
+
+def _summary(file: Path) -> dict[str, Any]:
+    """A journal as `list` shows it. One that can't be read is listed with the reason among its problems."""
+    try:
+        journal, problems = read_incident(file), sum(map(len, verify_incident(file).values()))
+    except JournalError as error:
+        print(f"nexconsole: {error}", file=sys.stderr)
+        journal, problems = Entries(), 1
+    entries = merge(journal.entries)
+    return {
+        "id": file.stem,
+        "first": entries[0].at if entries else None,
+        "last": entries[-1].at if entries else None,
+        "entries": len(entries),
+        "who": sorted({str(entry.writer) for entry in entries}),
+        "problems": problems,
+    }
+
+
+def _show(options: Namespace, settings: Settings) -> int:
+    journal = read_incident(file_of(options.journal, settings))
+    entries = merge(journal.entries)
+    if options.json:
+        _print_json([msgspec.Raw(entry.line) for entry in entries])
+    else:
+        width = max((len(str(entry.writer)) for entry in entries), default=0)
+        for entry in entries:
+            print(f"{_time(entry.at)}  {entry.writer!s:<{width}}  {clean(entry.kind, 20):<8}  {sentence(entry)}")
+        for intent in (*unfinished(entries), *unjudged(entries)):
+            print(f"{'':<20}  {unknown(intent)}")
+    for problem in journal.problems:
+        print(f"nexconsole: {problem}", file=sys.stderr)
+    return 0
+
+
+def _verify(options: Namespace, settings: Settings) -> int:
+    folder = journal_folder(settings)
+    files = [file_of(named, settings) for named in options.journal] or list(journal_files(folder))
+    found: dict[Path, tuple[Problem, ...]] = {}
+    for file in files:
+        found |= verify_incident(file)
+    if options.json:
+        _print_json(
+            [
+                {"id": file.name.partition(".jsonl")[0], "file": str(file), "problems": problems}
+                for file, problems in found.items()
+            ]
+        )
+        return PROBLEMS if any(found.values()) else 0
+    for file, problems in found.items():
+        print(f"{file}: {f'PROBLEMS: {len(problems)}' if problems else 'as it was written'}")
+        for problem in problems:
+            where = f"line {problem.line}: " if problem.line else ""
+            print(f"  {where}{problem.what}: {clean(problem.sentence)}")
+    if not files:
+        print(f"no journals in {folder}")
+    return PROBLEMS if any(found.values()) else 0
+
+
+def _export(options: Namespace, settings: Settings) -> int:
+    file = file_of(options.journal, settings)
+    journal = read_incident(file)
+    entries = merge(journal.entries)
+    if options.format == "jsonl":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(b"".join(entry.line + b"\n" for entry in entries))
+        sys.stdout.buffer.flush()
+    else:
+        print("\n".join(as_markdown(file.stem, entries)))
+    for problem in journal.problems:
+        print(f"nexconsole: {problem}", file=sys.stderr)
+    return 0
+
+
+def as_markdown(title: str, entries: Iterable[Entry]) -> list[str]:
+    """A timeline that any Markdown viewer shows as it is meant, whatever the texts in it hold, customer data masked."""
+    entries = tuple(entries)
+    lines = [f"# {_escaped(mask(title))}", ""]
+    if entries:
+        who = sorted({str(entry.writer) for entry in entries})
+        lines += [f"{_time(entries[0].at)} to {_time(entries[-1].at)}, {_escaped(mask(', '.join(who)))}", ""]
+    day = ""
+    for entry in entries:
+        if f"{entry.at:%F}" != day:
+            lines += [*([""] if day else []), f"## {entry.at:%F} (UTC)", ""]
+            day = f"{entry.at:%F}"
+        writer, kind = _escaped(mask(str(entry.writer))), _escaped(clean(entry.kind, 20))
+        lines.append(f"- {entry.at:%T} **{kind}** {_escaped(mask(sentence(entry)))} ({writer})")
+    return lines + [f"- **{_escaped(mask(unknown(intent)))}**" for intent in (*unfinished(entries), *unjudged(entries))]
+
+
+def _time(at: Any) -> str:
+    return f"{at:%F %T}Z"
+
+
+def _escaped(text: str) -> str:
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def _print_json(document: Any) -> None:
+    print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+
+
+_RUN = {"list": _list, "show": _show, "verify": _verify, "export": _export}

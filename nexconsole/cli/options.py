@@ -1,0 +1,102 @@
+"""The global flags: every command takes them, before its word and after it.
+
+Nothing is imported here: the first frame waits for this module where a flag was given.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # typing takes milliseconds
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from ..settings import Loaded, Settings
+
+CONFIG = "--config"
+OBSERVE = "--observe"
+HELP = ("-h", "--help")
+VERSION = ("-V", "--version")
+FLAGS = (  # flag, settings key, meaning; each takes one value
+    ("--environment", "environment", "the environment's name, shown in the frame"),
+    ("--operator", "operator", "who sits at this console"),
+    ("--theme", "theme", "dark, light, high-contrast or colour-blind"),
+    ("--motion", "motion", "auto, on or off"),
+    ("--log-level", "log_level", "debug, info, warning or error"),
+    ("--database-url", "postgres.url", "over DATABASE_URL"),
+    ("--redis-url", "redis.url", "over REDIS_URL"),
+    ("--prometheus-url", "prometheus.url", "over PROMETHEUS_URL"),
+    ("--api-url", "api.url", "over API_URL"),
+    ("--kubeconfig", "kubernetes.kubeconfig", "over KUBECONFIG; in-cluster: the pod's own account, none: no cluster"),
+    ("--context", "kubernetes.context", "the kubeconfig's context; without it its current one"),
+    ("--namespace", "kubernetes.namespace", "the deployment's namespace; without it the context's"),
+    ("--deployment", "kubernetes.deployment", "the deployment's name"),
+)
+WITH_VALUE = frozenset((CONFIG, *(flag for flag, _, _ in FLAGS)))
+SWITCHES = frozenset((OBSERVE, *HELP, *VERSION))
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The global flags at the beginning, and the rest, which begins with the command's word if there is one."""
+    at = 0
+    while at < len(arguments):
+        word = arguments[at]
+        if word in WITH_VALUE:
+            at += 2
+        elif word in SWITCHES or word.partition("=")[0] in WITH_VALUE:
+            at += 1
+        else:
+            break
+    return list(arguments[:at]), list(arguments[at:])
+
+
+def opens_console(arguments: Sequence[str]) -> bool:
+    """Whether the console opens: no command's word, or its own, and nobody asks for help or the version."""
+    if {*HELP, *VERSION}.intersection(arguments):
+        return False
+    _, rest = split(arguments)
+    return not rest or rest[0] == "console" or rest[0].startswith("-")
+
+
+def given(options: argparse.Namespace) -> dict[str, Any]:
+    """What the flags say, by settings key; None where they say nothing."""
+    values = {key: getattr(options, key, None) for _, key, _ in FLAGS}
+    values["journal.read_only"] = watching = getattr(options, "journal.read_only", None)
+    return values | {"actions.observe": getattr(options, "actions.observe", None) or watching}
+
+
+def load(options: argparse.Namespace, environ: Mapping[str, str] | None = None) -> Loaded:
+    """The settings with the flags over them, whose secrets no report of a crash shows. Raises SettingsError.
+
+    `environ` stands for the whole environment, and then no settings file is read.
+    """
+    from .. import settings
+
+    config = getattr(options, "config", None) if environ is None else None
+    loaded = settings.load(config, given(options), environ)
+    hide_secrets(loaded.settings)
+    return loaded
+
+
+def start_log(chosen: Settings) -> str | None:
+    """Begin the program's log; a sentence if that can't be done."""
+    from .. import logging_setup
+
+    return logging_setup.start(chosen.log_level, _secrets(chosen))
+
+
+def hide_secrets(chosen: Settings) -> None:
+    from .. import logging_setup
+
+    logging_setup.hide_in_crashes(_secrets(chosen))
+
+
+def _secrets(chosen: Settings) -> Any:
+    """Finds the settings' secrets when they are needed: nothing that the first paint has to wait for."""
+
+    def secrets() -> tuple[str, ...]:
+        from ..journal.scrubbing import secrets_of
+
+        return secrets_of(chosen)
+
+    return secrets

@@ -1,0 +1,107 @@
+"""The commands. Each is a line here and a module `nexconsole.cli.NAME`, which is imported when it is asked for.
+
+The module has `add_arguments(parser)` and `run(options)`, which returns the exit code; `run` loads the settings by
+`options.load`. What is slow to import is imported by `run`.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
+
+from .options import HELP, split
+from .parsing import Parser, UsageError, add_global_flags, did_you_mean
+
+USAGE = 2
+
+
+class CommandModule(Protocol):
+    """What a command's module has."""
+
+    def add_arguments(self, parser: Parser) -> None:
+        """Add the command's own options and arguments."""
+
+    def run(self, options: Namespace) -> int:
+        """Do what was asked; the exit code. Raises NexConsoleError: exit code 1, or 2 for settings and terminals."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A word of the command line. `usage_code`: what it exits with where its own command line can't be used."""
+
+    name: str
+    help: str
+    usage_code: int = USAGE
+    verbs: tuple[str, ...] = ()  # it is meant where one of them follows the word `under`
+    under: str = ""
+
+    def module(self) -> CommandModule:
+        return cast(CommandModule, import_module(f"{__package__}.{self.name}"))
+
+    def parser(self) -> Parser:
+        """Its parser: its own arguments, and the global flags."""
+        word = "" if self.name == "console" else self.under or self.name
+        parser = Parser(prog=f"nexconsole {word}".strip(), description=self.help)
+        self.module().add_arguments(parser)
+        add_global_flags(parser)
+        return parser
+
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command("console", "open the console on the systems that the settings name"),
+        Command("drill", "rehearse an incident on a world of our own"),
+        Command("status", "print every signal once and exit as a monitoring plugin does", usage_code=3),
+        Command("doctor", "try every connection and permission, and say what to do about what fails"),
+        Command("settings", "print the effective settings and where each came from"),
+        Command("run", "prepare an action, and execute it if confirmed"),
+        Command("journal", "read, verify and export what is on record"),
+        Command("export", "print the report of an incident, from its journal"),
+        Command("replay", "play a recorded incident in the same panes"),
+        Command("sheet", "print the break-glass sheet; connects to nothing"),
+        Command("runbook", "check a runbook, or hold it against the living systems"),
+        Command("serve", "the shared screen in a browser, only to be looked at"),
+        Command("help", "list the commands, or show a command's options"),
+        Command("instruct", "instruct a drill that runs", under="drill",
+                verbs=("inject", "clear", "speed", "running")),
+    )
+}  # fmt: skip
+
+
+def listed() -> list[Command]:
+    """The commands that have a word of their own, in the order in which help lists them."""
+    return [command for command in COMMANDS.values() if not command.under]
+
+
+def resolve(arguments: Sequence[str]) -> tuple[Command, list[str]]:
+    """The command that is meant, and its arguments. Without a word the console is. Raises UsageError."""
+    before, rest = split(arguments)
+    names = [command.name for command in listed()]
+    if not rest and set(before).intersection(HELP):
+        return COMMANDS["help"], []
+    if not rest or rest[0].startswith("-"):
+        _refuse_early(rest, names)
+        return COMMANDS["console"], [*before, *rest]
+    word, after = rest[0], rest[1:]
+    if word not in names:
+        near = did_you_mean(word, names) or ": `nexconsole help` lists them"
+        raise UsageError(f"there is no command {word}{near}")
+    flags, verbs = split(after)
+    for command in COMMANDS.values():
+        if command.under == word and verbs and verbs[0] in command.verbs:
+            return command, [*before, *flags, *verbs]
+    return COMMANDS[word], [*before, *after]
+
+
+def _refuse_early(rest: Sequence[str], names: Sequence[str]) -> None:
+    """Raises UsageError where a command's own option stands before its word."""
+    after = list(rest)
+    while after and after[0].startswith("-"):
+        _, after = split(after[1:])
+    if after and after[0] in names:
+        hint = f"write it after the command: nexconsole {after[0]} {rest[0]}"
+        raise UsageError(f"{rest[0]} is no global flag: {hint}", COMMANDS[after[0]].usage_code)

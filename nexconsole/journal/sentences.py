@@ -1,0 +1,122 @@
+"""Entries in words: one line for what each records, and what to say of an intent whose outcome is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from ..sources.text import clean
+from .entries import Entry, Kind
+from .processes import Life
+from .reading import Unfinished
+
+
+def unknown(intent: Unfinished) -> str:
+    """What to say of an intent that has no outcome, or no verdict, and what to look at."""
+    who, what = intent.entry.writer, sentence(intent.entry)
+    watch = clean(_words(_part(intent.entry.data, "plan"), "watch"))
+    if intent.outcome is not None:
+        return _unjudged(intent, f"{who} on {clean(who.host, 100)}", f"whether {watch}" if watch else "what came of it")
+    how = f": {watch}" if watch else ""
+    if intent.life is Life.RUNNING:
+        return f"UNDER WAY: {who}'s console has not said yet what became of: {what}"
+    if intent.life is Life.GONE:
+        return f"UNKNOWN: {who}'s console ended before it knew what became of: {what}. Check whether it happened{how}"
+    where = clean(who.host, 100)
+    return f"UNKNOWN: no outcome yet from {who} on {where} for: {what}. Ask, or check whether it happened{how}"
+
+
+def _unjudged(intent: Unfinished, where: str, how: str) -> str:
+    """The outcome is known, its effect is not."""
+    assert intent.outcome is not None
+    who, said = intent.entry.writer, f"{sentence(intent.entry)}: {sentence(intent.outcome)}"
+    if intent.life is Life.RUNNING:
+        return f"UNDER WAY: {who}'s console still watches {how}, after: {said}"
+    if intent.life is Life.GONE:
+        return f"NO VERDICT: {who}'s console ended while it watched what came of: {said}. Check {how}"
+    return f"NO VERDICT yet from {where} for: {said}. Ask, or check {how}"
+
+
+def sentence(entry: Entry) -> str:
+    """One line on what an entry records; the data as they are, for a kind that this version doesn't know."""
+    say = SENTENCES.get(entry.kind)
+    said = say(entry.data) if say else "of a kind that this version does not know: "
+    if not say or not said:
+        said += msgspec.json.encode(entry.data).decode()
+    return clean(said, 500)
+
+
+def _part(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = data.get(name)
+    return part if isinstance(part, dict) else data
+
+
+def _words(data: Mapping[str, Any], *names: str) -> str:
+    """The named values that are there, one after the other."""
+    values = (data.get(name) for name in names)
+    return " ".join(", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in values if value)
+
+
+def _intent(data: Mapping[str, Any]) -> str:
+    plan = _part(data, "plan")
+    arguments = plan.get("arguments")
+    given = " ".join(map(str, arguments.values())) if isinstance(arguments, dict) else ""
+    late = "recorded only after it was sent" if data.get("late") else ""
+    name = " ".join(filter(None, (_words(plan, "action"), given)))
+    return ": ".join(filter(None, (name, late, _words(plan, "effect"))))
+
+
+def _proposed(data: Mapping[str, Any]) -> str:
+    wait = "waits for a second person's word" if data.get("needs") == "approval" else "others may object"
+    return f"{_intent(data)} ({wait})"
+
+
+def _role(data: Mapping[str, Any]) -> str:
+    person = data.get("person")
+    return f"{person} is {data.get('role')}" if person else f"nobody is {data.get('role')} any more"
+
+
+def _figures(data: Mapping[str, Any]) -> str:
+    figures = data.get("figures")
+    figures = figures if isinstance(figures, dict) else {}
+    return ", ".join(f"{name} {value}" for name, value in figures.items() if value is not None)
+
+
+def _step(data: Mapping[str, Any]) -> str:
+    """In the runbook's words where they are on record, else by its ids."""
+    state = _words(data, "state")
+    named = f"{data['title']}: {state}" if data.get("title") else _words(data, "scenario", "step", "state")
+    return ": ".join(filter(None, (named, _words(data, "answer", "reason"))))
+
+
+def _labelled(part: str, *names: str) -> Any:
+    """`state: the rest` of a nested value."""
+
+    def say(data: Mapping[str, Any]) -> str:
+        value = _part(data, part)
+        return ": ".join(filter(None, (_words(value, name) for name in names)))
+
+    return say
+
+
+SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    Kind.OPENED: _labelled("", "level", "title"),
+    Kind.SEVERITY: _labelled("", "level", "because"),
+    Kind.DECLARED: _labelled("", "level", "reason"),
+    Kind.ROLE: _role,
+    Kind.SEEN: _labelled("", "text"),
+    Kind.FIGURES: _figures,
+    Kind.PROPOSED: _proposed,
+    Kind.OBJECTED: lambda data: f"objects: {data.get('reason') or 'no reason given'}",
+    Kind.APPROVED: lambda data: "approves",
+    Kind.STOPPED: _labelled("", "reason"),
+    Kind.STEP: _step,
+    Kind.INTENT: _intent,
+    Kind.OUTCOME: _labelled("outcome", "state", "answer"),
+    Kind.VERDICT: _labelled("verdict", "state", "because"),
+    Kind.UNDO: lambda data: f"of {data.get('intent')}" if data.get("intent") else "",
+    Kind.NOTE: _labelled("", "text"),
+    Kind.CLOSED: _labelled("", "reason"),
+}  # fmt: skip
