@@ -36,11 +36,12 @@ from .widgets.curtain import CURTAIN
 from .widgets.field import Field
 from .widgets.keyguard import may_pass
 from .widgets.output import FrugalApp
-from .widgets.terminal import steady
+from .widgets.terminal import Steady, steady
 
 if TYPE_CHECKING:
     from .operations import Operation
     from .screens.desk import Desk
+    from .screens.palette import Command
     from .signals.readings import Signal
     from .sources import Sources
     from .warroom.recordings.recording import Recorder
@@ -132,7 +133,7 @@ class NexConsole(FrugalApp):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return themes.DEFAULTS
 
-    def get_default_screen(self) -> Screen:
+    def get_default_screen(self) -> Screen[Any]:
         return self.console_screen
 
     def _health(self) -> tuple[SourceHealth, ...]:
@@ -176,9 +177,11 @@ class NexConsole(FrugalApp):
     def _look_at_terminal(self) -> None:
         """Leave when it is gone; draw everything anew when it takes something again."""
         driver = self._driver
-        if getattr(driver, "gone", False):
+        if not isinstance(driver, Steady):
+            return
+        if driver.gone:
             self._leave(signals_of_the_system.SIGHUP)
-        elif getattr(driver, "caught_up", False):
+        elif driver.caught_up:
             driver.behind = False
             self.sent.forget()
             self.screen.refresh()
@@ -218,7 +221,7 @@ class NexConsole(FrugalApp):
         self.sources.load()
         self.run_worker(self.sources.watch(), name="api", group="polling")
         for signal in SIGNALS:
-            self.run_worker(self._poll(signal), name=signal.name, group="polling")
+            self.run_worker(self._poll(signal, self.sources), name=signal.name, group="polling")
         if self.recorder is not None:
             self.record(self.recorder)
         self.run_worker(self._sit_down(), name="desk")
@@ -239,10 +242,10 @@ class NexConsole(FrugalApp):
 
         return Desk(self, self.console_screen, self.settings, self.sources, self._clock_of_readings, drill=self._drill)
 
-    async def _poll(self, signal: Signal) -> None:
+    async def _poll(self, signal: Signal, sources: Sources) -> None:
         from .signals.readings import readings
 
-        async for reading in readings(signal, self.sources, self.settings, self._clock_of_readings):
+        async for reading in readings(signal, sources, self.settings, self._clock_of_readings):
             if self.recorder is not None:
                 self.recorder.take(reading)
             self.console_screen.show(reading)
@@ -287,7 +290,7 @@ class NexConsole(FrugalApp):
         in_pane = large is not None and getattr(large.face, "EVENTS", None) == EVENTS.name
         if in_pane or ("desk" in self.__dict__ and EVENTS.name in self.desk.looked_at):
             if not any(worker.group == EVENTS.name and worker.is_running for worker in self.workers):
-                self.run_worker(self._poll(EVENTS), name=EVENTS.name, group=EVENTS.name)
+                self.run_worker(self._poll(EVENTS, self.sources), name=EVENTS.name, group=EVENTS.name)
         else:
             self.workers.cancel_group(self, EVENTS.name)
 
@@ -401,11 +404,15 @@ class NexConsole(FrugalApp):
     def action_help_quit(self) -> None:
         self.console_screen.say(WATCHED if self.is_web else "q leaves the console")
 
-    async def action_command_palette(self) -> None:
+    def action_command_palette(self) -> None:
         if self._open_to_all:
-            from .screens.palette_commands import commands
+            self.call_next(self.desk.palette, self.palette_commands)
 
-            await self.desk.palette(lambda: commands(self.desk, self._fixed()))
+    def palette_commands(self) -> list[Command]:
+        """The palette's lines by now."""
+        from .screens.palette_commands import commands
+
+        return commands(self.desk, self._fixed())
 
     @property
     def _open_to_all(self) -> bool:
@@ -465,7 +472,7 @@ class NexConsole(FrugalApp):
             name = re.sub(r"[^a-z0-9]+", ".", command.title.partition(" (")[0].lower()).strip(".")
             yield f"console.{name}", command.title, command.help, command.callback
 
-    def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         console = self.console_screen
         for face in FACES:
             yield SystemCommand(

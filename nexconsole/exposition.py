@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from .model import State
 from .severity import LEVELS
 from .signals.needs import reads
 from .status import Status
 
+if TYPE_CHECKING:
+    from .signals.circuits import Circuits
+    from .signals.findings import Kind
+    from .signals.funnel import Funnel
+    from .signals.integrity import Integrity
+    from .signals.slots import Slots
+
 PREFIX = "nexconsole_"
 STATES = (State.FRESH, State.STALE, State.ERROR, State.ABSENT)
 Sample = tuple[Mapping[str, str], float | int | None]  # labels, value; None is left out, for it is not zero
+Read = Callable[[Any], Iterable[Sample]]  # from a signal's value
 
 
 def exposition(status: Status) -> str:
@@ -73,56 +81,57 @@ def _metrics(status: Status) -> Iterator[tuple[str, str, Iterable[Sample]]]:
                 yield name, help_text, list(read(reading.value))
 
 
-def _one(attribute: str) -> Any:
+def _one(attribute: str) -> Read:
     return lambda value: [({}, getattr(value, attribute))]
 
 
-def _each(attribute: str) -> Any:
+def _each(attribute: str) -> Read:
     """One sample a provider; a provider that is not known by a row has no id."""
     return lambda value: [
         ({"provider": one.name, "id": one.id or ""}, getattr(one, attribute)) for one in value.providers
     ]
 
 
-def _circuit(value: Any) -> Iterator[Sample]:
+def _circuit(value: Circuits) -> Iterator[Sample]:
     for one in value.providers:
         if one.state != "unknown":
             yield {"provider": one.name, "id": one.id or ""}, {"closed": 0, "half-open": 1, "open": 2}[one.state]
 
 
-def _active(value: Any) -> Iterator[Sample]:
+def _active(value: Circuits) -> Iterator[Sample]:
     for one in value.providers:
         yield {"provider": one.name, "id": one.id or ""}, None if one.active is None else int(one.active)
 
 
-def _refused(value: Any) -> Iterator[Sample]:
+def _refused(value: Funnel) -> Iterator[Sample]:
     return (({"reason": reason}, number) for reason, number in value.refused.items())
 
 
-def _waiting(value: Any) -> Iterator[Sample]:
+def _waiting(value: Funnel) -> Iterator[Sample]:
     yield {}, value.waiting if value.pods_followed else None
 
 
-def _waits(value: Any) -> Iterator[Sample]:
+def _waits(value: Slots) -> Iterator[Sample]:
     waits = {wait.id: wait.wait_s for wait in value.waits}
     for one in value.providers:
         yield {"provider": one.name, "id": one.id}, waits.get(one.id, 0.0)
 
 
-def _money(attribute: str) -> Any:
+def _money(attribute: str) -> Read:
     """One sample a provider whose balance NexNum has ever asked for."""
     return lambda value: [
         ({"provider": one.name}, getattr(one, attribute)) for one in value.balances if one.state != "unknown"
     ]
 
 
-def _findings(value: Any) -> Iterator[Sample]:
-    for kind in ("data", "security"):
+def _findings(value: Integrity) -> Iterator[Sample]:
+    kinds: tuple[Kind, ...] = ("data", "security")
+    for kind in kinds:
         levels = [finding.level for finding in value.of(kind)]
         yield from (({"kind": kind, "level": level}, levels.count(level)) for level in LEVELS)
 
 
-METRICS: dict[str, tuple[tuple[str, str, Any], ...]] = {
+METRICS: dict[str, tuple[tuple[str, str, Read], ...]] = {
     "transactions": (
         ("purchases_window_seconds", "The window that purchases are counted in.", _one("window_s")),
         ("purchases_decided", "Purchases of the window that were bought or failed.", _one("decided")),

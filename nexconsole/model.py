@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, cast
 
 
 def utc_now() -> datetime:
@@ -34,7 +35,15 @@ class Value:
     notes: tuple[str, ...] = ()
 
 
-V = TypeVar("V", bound=Value)
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    V = TypeVar("V", bound=Value, covariant=True, default=Value)  # `Reading` alone: of any signal
+else:
+    from typing import TypeVar
+
+    V = TypeVar("V", bound=Value)
+K = TypeVar("K", bound=Value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +74,24 @@ class Reading(Generic[V]):
         if self.error is None and (self.age(now) or 0.0) <= max(3 * self.every, 5.0):
             return State.FRESH
         return State.STALE
+
+
+class SignalKey(str, Generic[V]):
+    """A signal's name, for who reads its value without importing its module: `SLOTS: SignalKey[Slots]`."""
+
+    __slots__ = ()
+
+    def value(self, readings: Mapping[str, Reading]) -> V | None:
+        """The signal's last good value; None where it has none."""
+        reading = readings.get(self)
+        return cast("V | None", reading.value) if reading is not None else None
+
+
+def value_of(readings: Mapping[str, Reading], signal: str, kind: type[K]) -> K | None:
+    """The signal's last good value, which is of this kind; None where it has none."""
+    reading = readings.get(signal)
+    value = None if reading is None else reading.value
+    return value if isinstance(value, kind) else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.app import SystemCommand
 from textual.screen import Screen
@@ -76,20 +76,17 @@ class ReplayApp(NexConsole):
         desk.incidents = ReplayedIncidents(desk)
         return desk
 
-    def on_unmount(self) -> None:  # beside the console's own, which Textual calls too
+    async def on_unmount(self) -> None:  # beside the console's own, which Textual calls too
         self.of.recording.close()
 
     # --- what can't be done -----------------------------------------------------------------------------------
 
-    async def action_command_palette(self) -> None:
-        if self._open_to_all:
-            from .screens.palette_commands import commands
+    def palette_commands(self) -> list[Command]:
+        return [_possible(one) for one in super().palette_commands()]
 
-            await self.desk.palette(lambda: [_possible(one) for one in commands(self.desk, self._fixed())])
-
-    def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         console = self.console_screen
-        yield SystemCommand("Play or pause (space)", "Stop the replay, or go on", console.action_toggle)
+        yield SystemCommand("Play or pause (space)", "Stop the replay, or go on", console.action_pause)
         yield SystemCommand("Next event (.)", "On to the next event of the journal", partial(console.action_event, 1))
         yield SystemCommand("Previous event (,)", "Back to the event before", partial(console.action_event, -1))
         yield SystemCommand("Go to a time", "Such as 14:07, or +12:30 from the beginning", self._go)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .model import Reading, SourceHealth
+from .model import Reading, SourceHealth, value_of
 from .settings import Settings
 from .signals import limits, needs, waiting
 from .signals.alerts import Alerts
@@ -66,7 +66,7 @@ class Severity:
     unanswered: tuple[str, ...] = ()
 
 
-_SHARES = ("funnel", "transactions")
+_FUNNEL = "funnel"
 Held = tuple[str, str] | tuple[str, str, str]  # level, text, and what is to be expected
 
 
@@ -103,11 +103,11 @@ def judge(
 
 def _mostly_refused(readings: Mapping[str, Reading]) -> str:
     """The funnel, where a larger share is refused than fails: of equal reasons that one comes first; else ""."""
-    funnel, transactions = (reading.value if (reading := readings.get(name)) else None for name in _SHARES)
+    funnel, transactions = value_of(readings, _FUNNEL, Funnel), value_of(readings, "transactions", Transactions)
     if funnel is None or not funnel.decided:
         return ""
     failing = (transactions.failure_rate or 0.0) if transactions is not None else 0.0
-    return _SHARES[0] if funnel.without_offer / funnel.decided > failing else ""
+    return _FUNNEL if funnel.without_offer / funnel.decided > failing else ""
 
 
 def _across(name: str, readings: Mapping[str, Reading], settings: Settings) -> Iterator[Held]:

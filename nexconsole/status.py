@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from .errors import SourceError
-from .model import Reading, SourceHealth, State
+from .model import Reading, SourceHealth, State, utc_now, value_of
 from .settings import Settings
 from .severity import Severity, judge
 from .signals.needs import reads
 from .signals.reach import within
-from .signals.readings import read_once, utc_now
+from .signals.readings import read_once
 from .signals.registry import SIGNALS
+from .signals.transactions import Transactions
 from .signals.witnesses import examine
 from .sources import EXTRA, Sources
 from .text.units import count, duration, percent, several
+
+if TYPE_CHECKING:
+    from .signals.alerts import Alerts
+    from .signals.balances import Balances
+    from .signals.circuits import Circuits
+    from .signals.database import Database
+    from .signals.database_cpu import DatabaseCpu
+    from .signals.funnel import Funnel
+    from .signals.integrity import Integrity
+    from .signals.locks import Locks
+    from .signals.outbox import Outbox
+    from .signals.reservations import Reservations
+    from .signals.search import Search
+    from .signals.slots import Slots
+    from .signals.status_pages import StatusPages
+    from .signals.workloads import Workloads
 
 EXIT_CODES = {"none": 0, "SEV-3": 1, "SEV-2": 2, "SEV-1": 2}
 NOT_KNOWN = 3  # also for a command line or settings that can't be used
@@ -53,9 +70,8 @@ async def take(sources: Sources, settings: Settings, last: Mapping[str, Reading]
     sources.load()
     await sources.loaded()
     known = last or {}
-    *taken, _ = await asyncio.gather(
-        *(read_once(signal, sources, settings, known.get(signal.name)) for signal in SIGNALS), _ask_api(sources)
-    )
+    reads = (read_once(signal, sources, settings, known.get(signal.name)) for signal in SIGNALS)
+    taken, _ = await asyncio.gather(asyncio.gather(*reads), _ask_api(sources))
     readings = {reading.signal: reading for reading in taken}
     health, now = sources.health(), utc_now()
     return Status(
@@ -87,9 +103,9 @@ def unread(readings: Mapping[str, Reading], sources: Sequence[SourceHealth]) -> 
             continue
         if source.error and not reads(source):
             said += [] if any(source.error in one for one in said) else [source.error]
-    purchases = readings.get("transactions")
-    if purchases is not None and purchases.value is not None and not purchases.value.measured:
-        said.append(f"transactions: {'; '.join(purchases.value.notes)}")
+    purchases = value_of(readings, "transactions", Transactions)
+    if purchases is not None and not purchases.measured:
+        said.append(f"transactions: {'; '.join(purchases.notes)}")
     return said
 
 
@@ -147,14 +163,14 @@ def judged(status: Status) -> str:
 
 
 def _line(reading: Reading, now: datetime) -> str:
-    state = reading.state(now)
-    if state in (State.ABSENT, State.ERROR):
+    state, value = reading.state(now), reading.value
+    if value is None or state is State.ABSENT:
         return f"{state.upper()}: {reading.error}"
-    summary = SUMMARIES[reading.signal](reading.value)
-    return "; ".join([f"{summary} ({reading.value.source})", *reading.value.notes])
+    summary = SUMMARIES[reading.signal](value)
+    return "; ".join([f"{summary} ({value.source})", *value.notes])
 
 
-def _transactions(value: Any) -> str:
+def _transactions(value: Transactions) -> str:
     window = duration(value.window_s)
     waits = f"{count(value.in_flight)} under way, the oldest for {duration(value.oldest_s)}" if value.in_flight else ""
     if value.failure_rate is None:
@@ -165,12 +181,12 @@ def _transactions(value: Any) -> str:
     return f"{figures}, {f'{waits}, ' if waits else ''}{value.scope.verdict}: {value.scope.because}"
 
 
-def _circuits(value: Any) -> str:
+def _circuits(value: Circuits) -> str:
     shown = (f"{provider.name} {provider.state}{' FLAPPING' * provider.flapping}" for provider in value.providers)
     return ", ".join(shown) or "no providers"
 
 
-def _funnel(value: Any) -> str:
+def _funnel(value: Funnel) -> str:
     if value.unknown:
         return str(value.unknown)
     told = f"{count(value.attempts)} asked, {count(value.sold)} sold, {count(value.turned_away)} refused,"
@@ -182,45 +198,45 @@ def _funnel(value: Any) -> str:
     return f"{told}{waits}{longest} in {within(value.window_s, value.rests_on_s)}{refused}"
 
 
-def _outbox(value: Any) -> str:
+def _outbox(value: Outbox) -> str:
     return f"{count(value.pending, value.capped)} pending, {count(value.failed)} failed, {count(value.dropped)} dropped"
 
 
-def _reservations(value: Any) -> str:
+def _reservations(value: Reservations) -> str:
     return f"{count(value.pending, value.capped)} pending, {count(value.stuck)} stuck"
 
 
-def _locks(value: Any) -> str:
+def _locks(value: Locks) -> str:
     so_far = "" if value.known else " so far"
     return f"{count(value.abandoned, value.capped)} that nobody will release, of {count(value.locks)}{so_far}"
 
 
-def _database(value: Any) -> str:
+def _database(value: Database) -> str:
     return (
         f"{count(value.long)} long transactions, {count(value.blocked)} blocked, "
         f"{count(value.connections)} of {count(value.max_connections)} connections"
     )
 
 
-def _workloads(value: Any) -> str:
+def _workloads(value: Workloads) -> str:
     return f"{value.deployment} {count(value.ready)}/{count(value.desired)} ready, rollout {value.rollout}"
 
 
-def _no_alert(value: Any) -> str:
+def _no_alert(value: Alerts) -> str:
     return "no alerts firing" if value.judged else "not known: no alert rules here"
 
 
-def _alerts(value: Any) -> str:
+def _alerts(value: Alerts) -> str:
     return ", ".join(f"{alert.name} ({alert.severity})" for alert in value.firing) or _no_alert(value)
 
 
-def _slots(value: Any) -> str:
+def _slots(value: Slots) -> str:
     if not value.waits:
         return f"no purchase waits for its turn at {several(len(value.providers), 'provider')}"
     return ", ".join(f"{wait.name} {duration(wait.wait_s)}" for wait in value.waits[:MOST_NAMED])
 
 
-def _balances(value: Any) -> str:
+def _balances(value: Balances) -> str:
     wrong = value.of("empty", "low", "unknown")
     words = (
         f"{one.name} {'not known' if one.state == 'unknown' else f'{one.balance:.2f} {one.state}'}" for one in wrong
@@ -228,24 +244,24 @@ def _balances(value: Any) -> str:
     return ", ".join([*words][:MOST_NAMED]) or f"enough at {several(len(value.of('enough')), 'active provider')}"
 
 
-def _search(value: Any) -> str:
+def _search(value: Search) -> str:
     return "up" if value.up else f"down: {value.why}"
 
 
-def _status_pages(value: Any) -> str:
+def _status_pages(value: StatusPages) -> str:
     return ", ".join(f"{one.provider}: {one.said or one.error}" for one in value.pages[:MOST_NAMED])
 
 
-def _database_cpu(value: Any) -> str:
+def _database_cpu(value: DatabaseCpu) -> str:
     return f"{percent(value.used)} used"
 
 
-def _integrity(value: Any) -> str:
+def _integrity(value: Integrity) -> str:
     looks = several(sum(check.at is not None for check in value.checks), "look")
     return "; ".join(finding.text for finding in value.findings[:MOST_NAMED]) or f"nothing found in {looks}"
 
 
-SUMMARIES = {
+SUMMARIES: Mapping[str, Callable[[Any], str]] = {
     "transactions": _transactions,
     "circuits": _circuits,
     "funnel": _funnel,

@@ -249,10 +249,10 @@ def test_an_empty_token_is_refused(token: str, capsys) -> None:
     ("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("bastion", False),
 ])  # fmt: skip
 def test_an_address_that_others_reach_is_warned_about(monkeypatch, capsys, host: str, alone: bool) -> None:
-    async def serve(self: object) -> None:
+    async def listen(self: object) -> None:
         """Listens to nobody."""
 
-    monkeypatch.setattr(web_server.WebServer, "serve", serve)
+    monkeypatch.setattr(web_server.WebServer, "listen", listen)
     assert run(["serve", "--host", host, "--token", "x"]) == 0
     said = capsys.readouterr().err
     assert said == "" if alone else f"{host} can be reached by others" in said and said.count("\n") == 1

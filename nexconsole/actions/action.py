@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ActionError, SettingsError
-from ..model import Reading
-from ..signals.readings import utc_now
+from ..model import Reading, utc_now
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
 
 if TYPE_CHECKING:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..errors import ActionError, NexConsoleError
-from ..model import Reading
+from ..model import Reading, value_of
 from ..runbook.audit import AuditAction, Finding
 from ..settings import Settings
+from ..signals.circuits import Circuits
+from ..signals.workloads import Workloads
 from ..sources import Sources
 from .action import Action, Context
 from .registry import ACTIONS
@@ -40,11 +42,11 @@ def _logs(sources: Sources, readings: Mapping[str, Reading]) -> Finding:
     """Whether pods' logs could be followed: the signal of the circuits follows the same ones."""
     if not sources.has("kubernetes"):
         return Finding(ok=False, said="logs can't be followed: set kubernetes.kubeconfig (KUBECONFIG)")
-    workloads = readings.get("workloads")
-    if workloads is None or workloads.value is None:
-        why = workloads.error if workloads is not None else None
+    workloads = value_of(readings, "workloads", Workloads)
+    if workloads is None:
+        why = readings["workloads"].error if "workloads" in readings else None
         return Finding(ok=False, said=f"the pods can't be listed{f': {why}' if why else ''}")
-    return Finding(ok=True, said=f"the logs of {len(workloads.value.pods)} pods can be shown")
+    return Finding(ok=True, said=f"the logs of {len(workloads.pods)} pods can be shown")
 
 
 async def _prepared(action: Action, arguments: Mapping[str, str | None], context: Context, permission: str) -> Finding:
@@ -72,15 +74,15 @@ def _likely(action: Action, name: str, kind: str, context: Context) -> Iterator[
     for suggestion in action.suggestions(readings, settings):
         if name in suggestion.arguments:
             yield suggestion.arguments[name]
-    values = {signal: reading.value for signal, reading in readings.items() if reading.value is not None}
+    circuits, workloads = value_of(readings, "circuits", Circuits), value_of(readings, "workloads", Workloads)
     match kind:
-        case "provider" if "circuits" in values:
-            yield from (provider.name for provider in values["circuits"].providers if provider.active)
+        case "provider" if circuits is not None:
+            yield from (provider.name for provider in circuits.providers if provider.active)
         case "family":
             yield from settings.locks.families
-        case "pod" if "workloads" in values:
-            yield from (pod.name for pod in values["workloads"].pods)
-        case "count" if "workloads" in values:
-            yield str(values["workloads"].desired)
+        case "pod" if workloads is not None:
+            yield from (pod.name for pod in workloads.pods)
+        case "count" if workloads is not None:
+            yield str(workloads.desired)
         case "alert":
             yield from settings.severity.runbook_alerts

@@ -12,14 +12,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ActionError, SourceError
-from ..model import Reading
+from ..model import Reading, value_of
 from ..signals.database import Database
 from ..sources.text import clean
 from . import failure_rate_change, literal
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import change_rows
 from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
-from .provider_rows import value_of
 from .settlement import Found, settled
 from .watch import watch
 
@@ -203,7 +202,7 @@ class Signal:
         return await settled(outcome, look, context, lingers=False)
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
-        target, before = plan.targets[0], int(plan.details["blocks"])  # type: ignore[call-overload]
+        target, before = plan.targets[0], int(plan.details["blocks"])
         loop = asyncio.get_running_loop()
         began = loop.time()
 
@@ -258,7 +257,7 @@ def _rounded(seconds: float | None) -> float | None:
 def _moved(plan: Plan, row: Mapping[str, Any]) -> bool:
     """Whether the query that was shown has ended."""
     began = row["query_start"] and row["query_start"].isoformat()
-    return row["state"] != "active" or began != plan.details["query_start"]
+    return bool(row["state"] != "active" or began != plan.details["query_start"])
 
 
 def _started(row: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import ActionError, NotConfigured, SourceError
-from ..model import Reading
+from ..model import Reading, value_of
 from ..signals.circuits import Circuits, ProviderCircuit
 from ..signals.counts import Traffic
 from ..signals.transactions import Transactions
@@ -33,7 +33,6 @@ from .provider_rows import (
     keys_of,
     read_table,
     unhealthy,
-    value_of,
 )
 from .provider_rows import counts as count_attempts
 from .settlement import Found, settled

@@ -17,7 +17,7 @@ from ..sources.kubernetes_refusals import words
 from ..sources.resources import Deployment
 from .action import Context
 from .answers import GATEWAYS, NOTHING, lost, proves_refusal, unproven
-from .plan import Guard, Outcome
+from .plan import Guard, GuardLevel, Outcome, OutcomeState
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -131,7 +131,7 @@ class Cluster:
             sentence = f"{at} was answered with something that is no object: is there a proxy before it?"
             return unproven(sentence) if sent else lost(sentence, sent)
         except (aiohttp.ClientError, OSError) as error:
-            return lost(str(source.explain(error) or source._network(error)), sent)  # type: ignore[arg-type]
+            return lost(str(source.explain(error) or source._network(error)), sent)
 
     async def _refused(self, response: Any, write: Write, dry: bool) -> Outcome:
         """A 4xx in the API server's own words is a no, and nothing was done; anything else leaves that open."""
@@ -145,7 +145,7 @@ class Cluster:
             return lost(said, sent=True) if status in GATEWAYS else unproven(said)
         if isinstance(error, Denied) and status == 403:
             said = f"{said} ({rule.grant})"
-        state = "refused" if status == 403 or status in NO_MORE else "failed"
+        state: OutcomeState = "refused" if status == 403 or status in NO_MORE else "failed"
         return Outcome(state=state, answer=f"{said}: {NOTHING}")
 
 
@@ -189,5 +189,5 @@ async def rehearsed(cluster: Cluster, write: Write, allowed: Guard) -> Guard:
         return Guard(name=name, level="ok", reason="the server would accept it (dry run)")
     said = answer.answer.removesuffix(f": {NOTHING}")
     # A webhook that can't do dry runs says so with 400, a time-out says nothing about the real thing.
-    level = "block" if answer.state == "refused" or "(422)" in said else "warn"
+    level: GuardLevel = "block" if answer.state == "refused" or "(422)" in said else "warn"
     return Guard(name=name, level=level, reason=f"the dry run did not pass: {said}")

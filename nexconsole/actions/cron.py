@@ -81,13 +81,13 @@ def limit_s(context: Context) -> float:
 
 
 async def call(
-    context: Context, route: Route, headers: Mapping[str, str] | None = None, **sent: object
+    context: Context, route: Route, headers: Mapping[str, str] | None = None, body: object = None
 ) -> Reply | Outcome:
     """The route's JSON where it says `success: true` or 207; everything else is an Outcome."""
     if headers is None and context.settings.api.cron_secret:
         secret = header_value("api.cron_secret", context.settings.api.cron_secret)
         headers = {"Authorization": f"Bearer {secret}"}
-    reply = await send(context, route.method, route.path, headers=headers, timeout_s=limit_s(context), **sent)  # type: ignore[arg-type]
+    reply = await send(context, route.method, route.path, headers=headers, body=body, timeout_s=limit_s(context))
     if isinstance(reply, Outcome):
         return reply
     at = f"{route.method} {route.path} at {context.sources.api.address} answered {reply.status}"

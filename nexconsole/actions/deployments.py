@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ActionError, SourceError
-from ..model import Reading
+from ..model import Reading, value_of
 from ..signals.workloads import Workloads
 from ..sources.text import clean
 from . import literal, rollouts
@@ -14,7 +14,6 @@ from .action import Argument, Context, Suggestion, make_plan
 from .cluster import MERGE, Cluster, Rule, Write, may, open_cluster, rehearsed
 from .guards import fresh
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
-from .provider_rows import value_of
 from .revisions import READ
 from .rollouts import Arrival, Scene
 from .settlement import Found, settled
@@ -126,7 +125,7 @@ class Scale:
             if now != plan.details["from"]:
                 said = f"the deployment is scaled to {now} by now, not {plan.details['from']}: nothing was changed"
                 return Outcome(state="refused", answer=said)
-            to = int(plan.details["to"])  # type: ignore[call-overload]
+            to = int(plan.details["to"])
             answer = await cluster.send(_scale(cluster, to, meta.resource_version))
         if isinstance(answer, Outcome):
             return answer
@@ -197,7 +196,7 @@ def _autoscaler(scene: Scene, to: int) -> Guard:
 
 
 def _scaled(plan: Plan, outcome: Outcome, scene: Scene) -> Arrival:
-    before, to = int(plan.details["from"]), int(plan.details["to"])  # type: ignore[call-overload]
+    before, to = int(plan.details["from"]), int(plan.details["to"])
     said = f"{scene.ready} of {to} pods ready"
     if scene.wanted == before and outcome.state == "unknown":
         return Arrival(there=False, said=f"the deployment is still scaled to {before}", otherwise="no effect")

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..model import Reading, SourceHealth
+from ..model import Reading, SourceHealth, value_of
 from ..signals.attribution import ProviderTraffic
 from ..signals.circuits import Circuits, ProviderCircuit
 from ..signals.database import Database
@@ -19,7 +19,6 @@ from ..signals.workloads import Workloads
 from ..text.units import duration, percent
 from .action import Action, Context
 from .plan import Guard, Plan
-from .provider_rows import value_of
 
 if TYPE_CHECKING:
     from ..settings import Settings

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..signals.lock_keys import GONE, LONGEST, Lock, judge, owner, showable
 from ..sources.redis_clients import Client, Cursor
 from .action import Context
-from .plan import Target
+from .plan import Scalar, Target
 
 if TYPE_CHECKING:
     from ..settings import Locks
@@ -25,7 +25,7 @@ MOST_FOUND = 5_000
 
 def as_target(lock: Lock, chosen: bool) -> Target:
     """A lock as a plan shows it."""
-    shown: dict[str, str | int | float | bool | None] = {
+    shown: dict[str, Scalar] = {
         "pttl_ms": lock.pttl,
         "age_s": None if lock.age_s is None else round(lock.age_s, 1),
         "owner": owner(lock.key),

@@ -16,7 +16,7 @@ from . import literal
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import redis_client, redis_error
 from .lock_keys import now_ms, peek
-from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
+from .plan import Confirm, Guard, Outcome, OutcomeState, Plan, Target, Verdict
 from .settlement import Found, settled
 from .watch import watch
 
@@ -103,7 +103,8 @@ class Restore:
                             done.append(target)
                     context.progress(f"{start + len(batch)} of {len(plan.chosen)}: {len(done)} put back")
         except Exception as error:
-            known, state = redis_error(context, error), "unknown" if sent else "failed"
+            known = redis_error(context, error)
+            state: OutcomeState = "unknown" if sent else "failed"
             rest = "of the rest it isn't known" if sent else "nothing was sent"
             return Outcome(state=state, answer=f"{known}: {len(done)} put back, {rest}", touched=tuple(done))
         said = f"{len(done)} of {len(plan.chosen)} locks were put back"
@@ -142,7 +143,9 @@ def _recorded(entries: Sequence[Mapping[str, Any]], flush: str) -> tuple[list[Ta
     """What a flush deleted, as its outcome in the journal says; without an outcome, what its plan meant to delete."""
     for entry in reversed(entries):
         plan = entry["data"].get("plan") if entry["kind"] == "intent" else None
-        undo = plan.get("undo") if isinstance(plan, Mapping) else None
+        if not isinstance(plan, Mapping):
+            continue
+        undo = plan.get("undo")
         if not undo or undo.get("action") != RESTORE.name or undo.get("arguments", {}).get("flush") != flush:
             continue
         outcomes = [

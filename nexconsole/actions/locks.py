@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ActionError, SourceError
-from ..model import Reading
+from ..model import Reading, value_of
 from ..signals.lock_keys import NO_TTL, Lock
 from ..signals.locks import Locks
 from ..sources.redis_clients import Client
@@ -22,8 +22,7 @@ from .action import Argument, Context, Suggestion, make_plan
 from .connections import clustered, redis_client, redis_error
 from .lock_keys import as_target, look, now_ms, peek, walk
 from .lock_undo import RESTORE, set_command
-from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
-from .provider_rows import value_of
+from .plan import Confirm, Guard, Outcome, OutcomeState, Plan, Target, Undo, Verdict
 from .settlement import Found, settled
 from .watch import watch
 
@@ -226,13 +225,13 @@ class _Tally:
         return ", ".join([f"{len(self.touched)} of {len(self.chosen)} keys were deleted", *rest])
 
     def outcome(self, why: str = "") -> Outcome:
-        state = "done" if self.touched else "refused"
+        state: OutcomeState = "done" if self.touched else "refused"
         return Outcome(
             state=state, answer=f"{why}: {self._said()}" if why else self._said(), touched=tuple(self.touched)
         )
 
     def refused(self, error: SourceError) -> Outcome:
-        state = "failed" if self.touched else "refused"
+        state: OutcomeState = "failed" if self.touched else "refused"
         return Outcome(state=state, answer=f"{error}: {self._said()}", touched=tuple(self.touched))
 
     def lost(self, error: SourceError, sent: bool) -> Outcome:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ActionError
-from ..model import Reading
+from ..model import Reading, value_of
 from ..signals.outbox import TABLE, Events, Outbox
 from ..signals.workloads import Workloads
 from ..sources.text import clean
@@ -17,7 +17,6 @@ from .action import Argument, Context, Suggestion, make_plan
 from .connections import change_rows
 from .guards import asked, fresh, may_update
 from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
-from .provider_rows import value_of
 from .settlement import Found, settled
 from .watch import watch
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ActionError, BadAnswer, NexConsoleError, SourceError
-from ..model import Reading
+from ..model import Reading, value_of
 from ..signals.outbox import TABLE, Outbox
 from ..sources.text import clean
 from ..text.units import duration
@@ -20,8 +20,7 @@ from .answers import Reply, problem_of
 from .connections import admin_headers
 from .cron import Route
 from .guards import fresh
-from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
-from .provider_rows import value_of
+from .plan import Confirm, Guard, Outcome, OutcomeState, Plan, Target, Verdict
 from .settlement import Found, settled
 from .watch import watch
 
@@ -270,7 +269,9 @@ def _outcome(context: Context, plan: Plan, way: Way, reply: Reply) -> Outcome:
     if reply.status == cron.PART:
         errors = _errors(reply.document)
         # The worker answers so when any of its parts failed; the outbox is one of them.
-        state = "done" if figures and not any("outbox" in error.lower() for error in errors) else "unknown"
+        state: OutcomeState = (
+            "done" if figures and not any("outbox" in error.lower() for error in errors) else "unknown"
+        )
         said = "; ".join(errors[:5]) or problem_of(reply.document) or "it does not say which"
         return Outcome(
             state=state,

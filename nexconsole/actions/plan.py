@@ -6,9 +6,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+
+Scalar = str | int | float | bool | None
+GuardLevel = Literal["ok", "warn", "block"]
+OutcomeState = Literal["done", "refused", "failed", "unknown"]
+VerdictState = Literal["worked", "no effect", "worse", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +26,8 @@ class Target:
 
     kind: str
     id: str
-    identity: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
-    shown: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    identity: Mapping[str, Scalar] = field(default_factory=dict)
+    shown: Mapping[str, Scalar] = field(default_factory=dict)
     chosen: bool = True
 
     def as_dict(self) -> dict[str, object]:
@@ -34,7 +39,7 @@ class Guard:
     """An interlock. ok: looked at and fine; warn: shown, does not stop; block: nothing will be executed."""
 
     name: str
-    level: Literal["ok", "warn", "block"]
+    level: GuardLevel
     reason: str
 
 
@@ -76,7 +81,7 @@ class Plan:
     undo: Undo | None = None
     watch: str = ""
     deadline_s: float = 60.0
-    details: Mapping[str, object] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
     one_by_one: bool = False
     taken_at: datetime
@@ -126,7 +131,7 @@ class Outcome:
     answer came, or a gateway's: what was sent may be at work still.
     """
 
-    state: Literal["done", "refused", "failed", "unknown"]
+    state: OutcomeState
     answer: str
     touched: tuple[Target, ...] = ()
     answered: bool = True
@@ -136,5 +141,5 @@ class Outcome:
 class Verdict:
     """Whether it helped, and the figures that say so; unknown where they can't be read or it is too early."""
 
-    state: Literal["worked", "no effect", "worse", "unknown"]
+    state: VerdictState
     because: str

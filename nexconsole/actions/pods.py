@@ -10,7 +10,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from ..errors import ActionError, SourceError
-from ..model import Reading
+from ..model import Reading, value_of
 from ..signals.pods import Pod
 from ..signals.workloads import Workloads
 from ..sources.deployment_pods import ending
@@ -20,7 +20,6 @@ from .action import Argument, Context, Suggestion, make_plan
 from .cluster import STRATEGIC, Cluster, Rule, Write, may, open_cluster, rehearsed
 from .guards import fresh
 from .plan import Confirm, Guard, Outcome, Plan, Verdict
-from .provider_rows import value_of
 from .rollouts import Arrival, Scene
 from .settlement import Found, settled
 
@@ -174,7 +173,7 @@ class Restart:
         name = str(plan.details["pod"])
         pod = await context.sources.kubernetes.pod(name)
         gone = pod is None or pod.metadata.uid != plan.details["uid"]
-        ended = gone or ending(pod)  # type: ignore[arg-type]
+        ended = pod is None or gone or ending(pod)
         said = f"pod {name} {'is gone' if gone else 'is ending' if ended else 'is there still'}"
         return Found(happened=ended, said=said, touched=plan.chosen if ended else ())
 
@@ -244,7 +243,7 @@ def _readings(context: Context, pods: list[str]) -> tuple[Guard, ...]:
 def _rolled(plan: Plan, scene: Scene) -> Arrival:
     """Every pod is new and ready, and the stamp is the plan's own."""
     meta = scene.deployment.spec.template.metadata
-    old = set(plan.details["pods"])  # type: ignore[call-overload]
+    old = set(plan.details["pods"])
     new = [pod for pod in scene.pods if pod.uid not in old]
     ready = sum(pod.ready for pod in new)
     said = f"{ready} of {scene.wanted} new pods ready"
@@ -261,7 +260,7 @@ def _replaced(plan: Plan, scene: Scene) -> Arrival:
     gone = all(pod.uid != plan.details["uid"] for pod in scene.pods)
     if not gone:
         return Arrival(there=False, said=f"pod {plan.details['pod']} is still there", otherwise="no effect")
-    old = set(plan.details["pods"])  # type: ignore[call-overload]
+    old = set(plan.details["pods"])
     new = sum(pod.ready for pod in scene.pods if pod.uid not in old)
     said = f"pod {plan.details['pod']} is gone, {new} new ready, {scene.ready} of {scene.wanted} in all"
     return Arrival(there=scene.ready >= scene.wanted, said=said)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from ..errors import ActionError, MissingSchema, SourceError
-from ..model import Reading, Value
+from ..model import Reading, Value, value_of
 from ..signals import traffic
 from ..signals.attribution import SOLD_BY_SQL
 from ..signals.circuits import Circuits, ProviderCircuit
@@ -106,8 +106,8 @@ def find(table: Table, wanted: str) -> Row:
     found = next((matches for matches in ([r for r in table.rows if test(r)] for test in tests) if matches), [])
     shown = clean(text, 60) or "(no name given)"
     if len(found) > 1:
-        names = ", ".join(clean(row.name, 60) for row in found)
-        raise ActionError(f"{shown} may be any of {names}: give the name or the id")
+        alike = ", ".join(clean(row.name, 60) for row in found)
+        raise ActionError(f"{shown} may be any of {alike}: give the name or the id")
     if not found:
         names = sorted(clean(row.name, 60) for row in table.rows)
         more = f" and {len(names) - NAMES_LISTED} more" if len(names) > NAMES_LISTED else ""
@@ -118,12 +118,6 @@ def find(table: Table, wanted: str) -> Row:
             f"provider {clean(found[0].id, 60)} has an id or a name that can't be shown as it is: use psql"
         )
     return found[0]
-
-
-def value_of(readings: Mapping[str, Reading], name: str, kind: type[V]) -> V | None:
-    """A signal's newest value, whatever its age."""
-    reading = readings.get(name)
-    return reading.value if reading is not None and isinstance(reading.value, kind) else None
 
 
 def keys_of(names: Sequence[str]) -> dict[str, str]:
@@ -169,7 +163,8 @@ async def live_numbers(context: Context, name: str) -> int:
         await postgres.require("activations", "provider_id", "state")
         place = "activations WHERE provider_id = $1 AND state::text = 'ACTIVE'"
     async with postgres.read("the live numbers query") as tx:
-        return (await tx.row(f"SELECT count(*) AS n FROM (SELECT 1 FROM {place} LIMIT {COUNT_LIMIT}) x", *words))["n"]
+        row = await tx.row(f"SELECT count(*) AS n FROM (SELECT 1 FROM {place} LIMIT {COUNT_LIMIT}) x", *words)
+        return int(row["n"])
 
 
 def unhealthy(context: Context, name: str, seen: Traffic | None) -> str | None:

@@ -15,7 +15,7 @@ from ..text.units import duration, several
 from . import failure_rate_change
 from .action import Context
 from .failure_rate_change import Rate
-from .plan import Plan, Verdict
+from .plan import Plan, Verdict, VerdictState
 from .provider_plans import ENOUGH, QUIET_LEAST_S
 
 OTHERS_FEW = 4.0  # so many purchases elsewhere must have been due before their absence says something
@@ -152,6 +152,6 @@ def enabled(
         return None
     if now.attempts:
         ill = now.failures >= context.settings.transactions.provider_failing * (now.paid + now.failures)
-        state = "worked" if now.paid and not ill else "no effect" if now.failures else "unknown"
+        state: VerdictState = "worked" if now.paid and not ill else "no effect" if now.failures else "unknown"
         return Verdict(state=state, because=f"{said}, in {duration(elapsed)}")
     return Verdict(state="unknown", because=f"nobody tried to buy at {before.name} within {duration(elapsed)}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ActionError
-from ..model import Reading
+from ..model import Reading, value_of
 from ..signals.circuits import Circuits
 from ..signals.transactions import Transactions
 from ..text.lookalikes import look_alikes, marked
@@ -22,7 +22,7 @@ from .answers import Reply, lost, unproven
 from .connections import admin_headers, change_rows, send
 from .era import is_newest
 from .guards import asked, fresh, may_update
-from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
+from .plan import Confirm, Guard, Outcome, Plan, Scalar, Target, Undo, Verdict
 from .provider_plans import (
     Picture,
     disabling,
@@ -45,7 +45,6 @@ from .provider_rows import (
     live_numbers,
     read_table,
     unhealthy,
-    value_of,
 )
 from .settlement import Found, settled
 from .watch import watch
@@ -108,7 +107,7 @@ class Switch:
         shown: dict[str, Any] = {"display_name": str(row), "live_numbers": picture.live}
         shown |= {"attempts": mine.attempts, "failures": mine.failures} if picture.seen else {}
         # The way is part of what is confirmed: an API that dies meanwhile doesn't turn a request into SQL unasked.
-        identity = {"name": row.name, "active": row.active, "by": "api" if picture.by_api else "sql"}
+        identity: dict[str, Scalar] = {"name": row.name, "active": row.active, "by": "api" if picture.by_api else "sql"}
         target = Target(kind="provider", id=row.id, identity=identity, shown=shown)
         return make_plan(
             context,
@@ -320,7 +319,8 @@ async def _way(context: Context, provider_id: str | None = None) -> Guard | None
 
 
 async def _is_active(connection: asyncpg.Connection, table: Table, provider_id: str) -> bool | None:
-    return await connection.fetchval(f"SELECT {table.flag} FROM providers WHERE id = $1", provider_id)
+    active: bool | None = await connection.fetchval(f"SELECT {table.flag} FROM providers WHERE id = $1", provider_id)
+    return active
 
 
 async def _changed_meanwhile(connection: asyncpg.Connection, table: Table, target: Target) -> Outcome:

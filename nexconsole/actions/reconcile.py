@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NexConsoleError, SourceError
-from ..model import Reading
+from ..model import Reading, value_of
 from ..signals import reservations
 from ..signals.reservations import Reservations
 from ..text.units import duration, several
@@ -25,7 +25,6 @@ from .cron import Route
 from .guards import fresh
 from .holds import Holds
 from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
-from .provider_rows import value_of
 from .refunds import PER_CALL, Refunds, money, up_to
 from .refunds import guard as refund_guard
 from .refunds import read as read_refunds
@@ -171,7 +170,7 @@ class Reconcile:
         async def look(last: bool) -> Verdict | None:
             value = await reservations.read(context.sources, context.settings, None)
             last = last or (outcome.state == "done" and loop.time() - began > DONE_WITHIN_S)
-            return _verdict(int(before), _count(value), bool(plan.details["capped"]) and value.capped, last)  # type: ignore[call-overload]
+            return _verdict(int(before), _count(value), bool(plan.details["capped"]) and value.capped, last)
 
         verdict = await watch(plan.deadline_s, look, LOOK_EVERY_S)
         return replace(verdict, because=f"{verdict.because}{await _credited(plan, context)}")
@@ -233,8 +232,9 @@ def _targets(
     stuck: Reservations | SourceError, refunds: Refunds | SourceError, held: Holds | SourceError
 ) -> tuple[Target, ...]:
     found = []
-    for name in PILES if isinstance(stuck, Reservations) else ():
-        if pile := stuck.by_table.get(name):  # type: ignore[union-attr]
+    tables = stuck.by_table if isinstance(stuck, Reservations) else {}
+    for name in PILES:
+        if pile := tables.get(name):
             oldest = None if pile.oldest_s is None else round(pile.oldest_s)
             found.append(Target(kind="table", id=name, shown={"stuck": pile.stuck, "oldest_pending_s": oldest}))
     if isinstance(refunds, Refunds):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..errors import ActionError, SourceError
-from ..model import Reading
+from ..model import Reading, value_of
 from ..signals.workloads import Workloads
 from ..text.units import several
 from . import literal, revisions, rollouts
@@ -14,8 +14,7 @@ from .action import Argument, Context, Suggestion, make_plan
 from .cluster import may, open_cluster, rehearsed
 from .deployments import whole_number
 from .guards import fresh
-from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
-from .provider_rows import value_of
+from .plan import Confirm, Guard, Outcome, OutcomeState, Plan, Scalar, Target, Undo, Verdict
 from .revisions import HISTORY, READ, ROLL, History, Revision
 from .rollouts import Arrival, Scene
 from .settlement import Found, settled
@@ -109,13 +108,13 @@ class Back:
         )
 
     async def execute(self, plan: Plan, context: Context) -> Outcome:
-        number = int(plan.details["revision"])  # type: ignore[call-overload]
+        number = int(plan.details["revision"])
         async with open_cluster(context) as cluster:
             try:
                 history = await revisions.read(cluster)
                 to = revisions.choose(history, number)
             except (SourceError, ActionError) as error:
-                state = "refused" if isinstance(error, ActionError) else "failed"
+                state: OutcomeState = "refused" if isinstance(error, ActionError) else "failed"
                 return Outcome(state=state, answer=f"{error}: nothing was changed")
             if why := rollouts.changed(plan, history.uid, history.generation):
                 return Outcome(state="refused", answer=why)
@@ -148,7 +147,7 @@ def back_command(settings: Settings, revision: int | str) -> str:
 
 
 def _set_target(to: Revision) -> Target:
-    shown = {"revision": to.number, "images": ", ".join(to.images)}
+    shown: dict[str, Scalar] = {"revision": to.number, "images": ", ".join(to.images)}
     return Target(kind="replicaset", id=to.name, identity={"uid": to.uid, "template": to.mark}, shown=shown)
 
 

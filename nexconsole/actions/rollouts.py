@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import SourceError
+from ..model import value_of
 from ..signals.circuits import Circuits
 from ..signals.pods import OtherPod, Pod, describe, describe_other
 from ..signals.reservations import Reservations
@@ -21,8 +22,7 @@ from ..sources.deployment_pods import ending
 from ..text.units import duration, several
 from . import failure_rate_change, lag
 from .action import Context
-from .plan import Guard, Plan, Target, Verdict
-from .provider_rows import value_of
+from .plan import Guard, GuardLevel, Plan, Target, Verdict
 from .watch import watch
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ async def look(context: Context) -> Scene:
     listed = await kubernetes.labelled()
     own = [describe(pod, kubernetes.settings, now) for pod in listed.own if not ending(pod)]
     others = [*(pod for pod in listed.own if ending(pod)), *listed.others]
-    autoscaler, notes = None, ()
+    autoscaler = None
+    notes: tuple[str, ...] = ()
     try:
         autoscaler = await kubernetes.autoscaler()
     except SourceError as error:
@@ -144,7 +145,7 @@ def deployment_target(scene: Scene, settings: Settings) -> Target:
     )
 
 
-def unfinished(scene: Scene, *, level: str = "block") -> Guard:
+def unfinished(scene: Scene, *, level: GuardLevel = "block") -> Guard:
     """A rollout that still runs; `level` is how much that weighs. A stuck one never blocks: it would for hours."""
     name = "rollout"
     if scene.rollout == "complete":
@@ -155,7 +156,7 @@ def unfinished(scene: Scene, *, level: str = "block") -> Guard:
     if scene.rollout == "paused":
         reason = f"the deployment is {scene.said}: resume it first (kubectl rollout resume)"
         return Guard(name=name, level="block", reason=reason)
-    return Guard(name=name, level=level, reason=f"a rollout is still running ({scene.said})")  # type: ignore[arg-type]
+    return Guard(name=name, level=level, reason=f"a rollout is still running ({scene.said})")
 
 
 def released(context: Context) -> Guard:
@@ -288,7 +289,7 @@ async def aftermath(plan: Plan, context: Context, arrived: Callable[[Scene], Arr
     Progress is told as it changes.
     """
     loop = asyncio.get_running_loop()
-    then, ready_before = failure_rate_change.restored(plan.details.get("before")), int(plan.details["ready"])  # type: ignore[call-overload]
+    then, ready_before = failure_rate_change.restored(plan.details.get("before")), int(plan.details["ready"])
     late = lag.restored(plan.details.get("queue"))
     queue: lag.Queue | None = None  # as it was when the pods were as meant
     there_at: float | None = None

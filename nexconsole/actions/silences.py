@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..errors import ActionError, NexConsoleError, SourceError
-from ..model import Reading
+from ..model import Reading, value_of
 from ..signals.alerts import Alerts
 from ..sources.alertmanager import Alert, Alertmanager, Matcher, Silence, as_json, equal
 from ..sources.text import clean
@@ -21,7 +21,6 @@ from .action import Argument, Context, Suggestion, make_plan
 from .answers import Reply, unproven
 from .connections import send
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
-from .provider_rows import value_of
 from .settlement import Found, settled
 from .watch import watch
 

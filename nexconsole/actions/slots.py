@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ActionError, SourceError
-from ..model import Reading
+from ..model import Reading, value_of
 from ..signals import traffic
 from ..signals.slots import Slots
 from ..sources.text import clean
@@ -25,7 +25,7 @@ from .guards import fresh
 from .lock_keys import now_ms
 from .locks import may_delete
 from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
-from .provider_rows import Row, find, live_numbers, read_table, value_of
+from .provider_rows import Row, find, live_numbers, read_table
 from .slot_undo import GRACE_MS, RESTORE, RESTORE_SCRIPT, SHORTEST_MS, key_of, lost
 from .watch import watch
 

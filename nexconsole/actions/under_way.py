@@ -61,4 +61,4 @@ async def left(context: Context, name: str, since_s: float) -> int:
     )
     sql = SQL.format(states=traffic.state_in(columns["state"], traffic.UNDECIDED_STATES))
     async with context.sources.postgres.read("the purchases under way") as tx:
-        return (await tx.row(sql, name, LONGEST_S, since_s))["waiting"]
+        return int((await tx.row(sql, name, LONGEST_S, since_s))["waiting"])

@@ -48,9 +48,9 @@ def run(options: Namespace) -> int:
     settings = named(load(options).settings)
     start_log(settings)
     if options.action is None:
-        for name, action in sorted(ACTIONS.items()):
-            words = " ".join(argument.name.upper() for argument in action.arguments)
-            print(f"{name + ' ' + words:<28} {action.title}")
+        for name, each in sorted(ACTIONS.items()):
+            words = " ".join(argument.name.upper() for argument in each.arguments)
+            print(f"{name + ' ' + words:<28} {each.title}")
         return 0
     if options.action not in ACTIONS:
         near = did_you_mean(options.action, ACTIONS) or ": `nexconsole run` lists them"

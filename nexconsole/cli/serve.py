@@ -48,7 +48,7 @@ def run(options: Namespace) -> int:
     if not is_loopback(options.host):
         print(f"nexconsole: {options.host} can be reached by others, and nothing is encrypted: whoever learns the"
               " address sees this screen", file=sys.stderr)  # fmt: skip
-    asyncio.run(server.serve())
+    asyncio.run(server.listen())
     return 0
 
 

@@ -116,9 +116,9 @@ class WebServer(Server):
         self._words, self._variables, self._token = tuple(command), variables, token
         self._watchers: set[Watcher] = set()
 
-    async def serve(self) -> None:  # type: ignore[override]
+    async def listen(self) -> None:
         """Listen until SIGINT, SIGTERM or SIGHUP. Raises NexConsoleError where it can't."""
-        runner = web.AppRunner(self.application(), access_log=None)
+        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=END_S)
         await runner.setup()
         ended = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -132,7 +132,7 @@ class WebServer(Server):
 
     async def _listen(self, runner: web.AppRunner) -> None:
         try:
-            await web.TCPSite(runner, self.host, self.port, shutdown_timeout=END_S).start()
+            await web.TCPSite(runner, self.host, self.port).start()
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 why = f"port {self.port} of {self.host} is in use: choose another with --port"

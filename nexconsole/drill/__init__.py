@@ -87,9 +87,10 @@ class Stage:
         """The scenario, its seed and every fault with its times and what helps against it. Raises DrillError."""
         path = Path(self.environment["NEXCONSOLE_CONFIG"]).with_name(RECORD)
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DrillError(f"What was done to the drill is not known: {path} can't be read.") from error
+        return record
 
     @property
     def running(self) -> bool:

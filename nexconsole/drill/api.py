@@ -67,7 +67,7 @@ def _token_valid(token: str, secret: str) -> bool:
         return False
     claims = body.partition(".")[2]
     decoded = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
-    return decoded.get("role") == "ADMIN" and decoded.get("exp", 0) > time.time()
+    return bool(decoded.get("role") == "ADMIN" and decoded.get("exp", 0) > time.time())
 
 
 class Api:
@@ -148,8 +148,13 @@ class Api:
         if self.market.era == "head":  # asks nothing of Redis
             memory = self._pod().metrics.values["nexnum_process_resident_memory_bytes", ()] / 2**20
             services = {"database": "DOWN" if database else "UP", "queue": "DOWN" if database else "UP"}
-            body = {"status": "DEGRADED" if database else "UP", "timestamp": now, "version": VERSION}
-            body |= {"environment": "production", "services": {**services, "memory": f"{memory:.1f} MB"}}
+            body = {
+                "status": "DEGRADED" if database else "UP",
+                "timestamp": now,
+                "version": VERSION,
+                "environment": "production",
+                "services": {**services, "memory": f"{memory:.1f} MB"},
+            }
             return web.json_response(body, status=status)
         checks = {
             name: {"status": "down", "latency": latency, "error": problem}
@@ -213,7 +218,7 @@ class Api:
             return refused
         begun = time.monotonic()
         published, failed = await self._drain_head(CRON_BATCH)
-        data = {
+        data: dict[str, Any] = {
             "timestamp": _iso(time.time()),
             "duration": int((time.monotonic() - begun) * 1000),
             "outbox": {"processed": published + failed, "succeeded": published, "failed": failed},

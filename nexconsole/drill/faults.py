@@ -14,6 +14,8 @@ from ..errors import DrillError
 from .scenarios import (
     SCENARIOS,
     BestRoute,
+    DisabledBySql,
+    EmptyAccount,
     InCluster,
     LockLeak,
     Polling,
@@ -53,6 +55,7 @@ class Crowd:
     visits: float
 
 
+AtProvider = UpstreamFault | Crowd | Polling | DisabledBySql | EmptyAccount  # what happens at one provider
 Cause = UpstreamFault | Release | WalletStall | LockLeak | Stop | Kill | Crowd | Staged
 LASTING = Kill | LockLeak | Polling  # each has its own end
 
@@ -128,7 +131,9 @@ def _more(scenario: str) -> Callable[[str], tuple[Cause, ...]]:
     def causes(provider: str) -> tuple[Cause, ...]:
         staged = SCENARIOS[scenario]
         own = (replace(cause, begins_s=0) for cause in staged.more)
-        found = [replace(one, provider=provider) if getattr(one, "provider", "") else one for one in own]
+        found = [
+            replace(one, provider=provider) if isinstance(one, AtProvider) and one.provider else one for one in own
+        ]
         if staged.best_route:
             found.append(BestRoute(begins_s=0, share=staged.best_route))
         return tuple(found)
@@ -361,5 +366,5 @@ def staged(scenario: Scenario, seed: int) -> Fault | None:
     if scenario.killed:
         lasts_s = scenario.history_s + scenario.killed_until_s
         causes.append(Kill(begins_s=-scenario.history_s, share=scenario.killed, lasts_s=lasts_s))
-    provider = next((cause.provider for cause in causes if getattr(cause, "provider", "")), "")
+    provider = next((cause.provider for cause in causes if isinstance(cause, AtProvider) and cause.provider), "")
     return Fault(scenario.name, tuple(causes), seed, provider=provider) if causes else None

@@ -161,7 +161,12 @@ class Instruction:
             case FullMemory():
                 return Full(self.keys)
             case Stopped():
-                return Down({"postgres": self.postgres, "redis": self.redis, "search": self.search}[cause.server])
+                servers: dict[str, Postgres | Redis | Search] = {
+                    "postgres": self.postgres,
+                    "redis": self.redis,
+                    "search": self.search,
+                }
+                return Down(servers[cause.server])
         return None
 
     def _unfold(self, fault: Fault) -> None:

@@ -171,7 +171,7 @@ class Full:
         self._began = True
 
     async def look(self) -> None:
-        limit = int((await self._client.config_get("maxmemory"))["maxmemory"])
+        limit = int((await self._client.config_get("maxmemory"))["maxmemory"] or 0)
         self.over = self._began and (limit == 0 or int((await self._client.info("memory"))["used_memory"]) < limit)
 
     async def end(self) -> None:

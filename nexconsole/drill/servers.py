@@ -176,7 +176,7 @@ class Postgres:
                 os.kill(pid, number)
 
     def _spawn(self, program: str, arguments: list[str]) -> subprocess.Popen[bytes]:
-        argv = [self._binaries / program, "-D", self._data, *arguments]
+        argv: list[str | Path] = [self._binaries / program, "-D", self._data, *arguments]
         environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
         return self._shelter.spawn(argv, log=self._log, user=self._user, env=environment, end_signal=signal.SIGQUIT)
 

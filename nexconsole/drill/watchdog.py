@@ -44,8 +44,8 @@ def end(processes: dict[int, int]) -> None:
 
 
 def main() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
     folder = sys.argv[1]
     processes: dict[int, int] = {}
     files: list[str] = []

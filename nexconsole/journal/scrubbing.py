@@ -64,10 +64,7 @@ class Scrubber:
     def __init__(self, secrets: Iterable[str] = (), remembered: int = 0) -> None:
         words = [re.escape(word) for word in secrets if word]
         self._secrets = re.compile("|".join(words)) if words else None
-        if remembered:
-            self._known = lru_cache(remembered)(self._harmless)
-        else:
-            self._known = self._harmless
+        self._known: Callable[[str], str] = lru_cache(remembered)(self._harmless) if remembered else self._harmless
 
     @classmethod
     def of(cls, settings: Settings, remembered: int = 0) -> Scrubber:

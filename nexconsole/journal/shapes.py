@@ -58,7 +58,9 @@ def _answered(part: str, words: frozenset[str], why: str) -> Callable[[Data], Da
 
 def _planned(data: Data) -> Data:
     plan = data.get("plan")
-    targets = plan.get("targets") if isinstance(plan, dict) else None
+    if not isinstance(plan, dict):
+        return data
+    targets = plan.get("targets")
     if not isinstance(targets, list) or all(map(_lasting, targets)):
         return data
     cut = [one if _lasting(one) else {key: value for key, value in one.items() if key != "lasts_s"} for one in targets]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..model import Reading, State
+from ..model import Reading, SignalKey, State
 from ..signals import waiting
 from ..sources.purchase_tally import WITHOUT_OFFER
 from ..text.units import count, duration, latency, percent, percent_figure, several
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 GAP = 3  # cells between a figure and its words
 LEAST = 14  # cells that words need beside a figure
+FUNNEL: SignalKey[Funnel] = SignalKey("funnel")
 STALE_DOT = "▒"
 WHERE = {"one": "mostly at {}", "some": "at SEVERAL providers", "all": "at ALL providers"}
 
@@ -53,7 +54,7 @@ def transactions(value: Transactions, space: Space) -> Answer:
         return Answer("-", "text", (("purchases: NONE DECIDED", "strong"), *waits))
     if value.failure_rate is None:
         return Answer("-", "text", (("purchases: none", "strong"), (f"in {window}: nothing to judge by", "muted")))
-    wrong = space.mood != "calm" and value.failure_rate > space.settings.severity.high_rate
+    fails = space.mood != "calm" and value.failure_rate > space.settings.severity.high_rate
     words: list[Run] = [("purchases fail", "strong")]
     if value.scope.verdict in WHERE:
         where = WHERE[value.scope.verdict].format(plain(value.scope.provider, 40))
@@ -66,19 +67,21 @@ def transactions(value: Transactions, space: Space) -> Answer:
         slow = value.latency_p95_s > space.settings.severity.latency_s
         told = latency(value.latency_p95_s, value.latency_saturated)
         words.append((f"p95 {told}", space.ink if slow else "muted"))
-    return Answer(percent_figure(value.failure_rate), space.ink if wrong else "figure", tuple(words), unit="%")
+    return Answer(percent_figure(value.failure_rate), space.ink if fails else "figure", tuple(words), unit="%")
 
 
 def _refused(value: Transactions, space: Space) -> Answer | None:
     """What share of the customers is refused, where that is worse than what fails of those who are not."""
-    reading = space.readings.get("funnel")
-    if reading is None or reading.state(space.now) is not State.FRESH or space.mood_of("funnel") not in INK_OF_MOOD:
+    reading = space.readings.get(FUNNEL)
+    if reading is None or reading.state(space.now) is not State.FRESH or space.mood_of(FUNNEL) not in INK_OF_MOOD:
         return None
-    funnel: Funnel = reading.value
+    funnel = FUNNEL.value(space.readings)
+    if funnel is None:
+        return None
     share = funnel.without_offer / funnel.decided if funnel.decided else 0.0
     if share <= max(value.failure_rate or 0.0, space.settings.funnel.refused_high):
         return None
-    wrong = INK_OF_MOOD[space.mood_of("funnel")]
+    wrong = INK_OF_MOOD[space.mood_of(FUNNEL)]
     reasons = " or ".join(reason for reason in WITHOUT_OFFER if funnel.refused.get(reason))
     words: list[Run] = [("customers are refused", "strong"), (reasons, wrong)]
     words.append((f"{count(funnel.without_offer)} of {count(funnel.decided)} in {duration(funnel.rests_on_s)}", "text"))

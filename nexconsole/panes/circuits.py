@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ..model import SignalKey
 from ..signals.reach import LINES_S, within
 from ..text.lookalikes import look_alikes, marked
 from ..text.units import clock, count, duration, several, since
@@ -16,9 +17,11 @@ from ..widgets.cells import Line, Run, cells, column, cut_front, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
 
 if TYPE_CHECKING:
-    from ..signals.circuits import Circuits, Holder, ProviderCircuit
+    from ..signals.circuits import Circuits, ProviderCircuit
+    from ..signals.holders import Holder
 
-NUMBER, SIGNAL, TITLE = 2, "circuits", "Circuits"
+NUMBER, TITLE = 2, "Circuits"
+SIGNAL: SignalKey[Circuits] = SignalKey("circuits")
 
 SHAPES = {"open": "▲", "half-open": "~", "closed": "●", "unknown": "?"}
 EXPANDED = 60  # providers; of more than so many, the closed ones are not expanded to their holders
@@ -159,8 +162,8 @@ def _answered(provider: ProviderCircuit, space: Space, *, windowed: bool) -> lis
 
 def _reach(space: Space) -> float | None:
     """How far back the logs reach, in seconds; None for as far as is asked for."""
-    reading = space.readings.get(SIGNAL)
-    return reading.value.reach_s if reading and reading.value else None
+    value = SIGNAL.value(space.readings)
+    return None if value is None else value.reach_s
 
 
 def _timing(provider: ProviderCircuit, space: Space, taken: datetime | None) -> list[Run]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..model import State
+from ..model import SignalKey, State
 from ..text.units import count, duration, percent, several
 from ..widgets import charts
 from ..widgets.cells import Line, Run, column, phrases, plain, plain_query
@@ -12,9 +12,10 @@ from ..widgets.picture import INK_OF_MOOD, Listing, Picture, Space
 
 if TYPE_CHECKING:
     from ..signals.database import Database, Session
+    from ..signals.database_cpu import DatabaseCpu
 
 NUMBER, SIGNAL, TITLE = 5, "database", "Database"
-CPU = "database_cpu"
+CPU: SignalKey[DatabaseCpu] = SignalKey("database_cpu")
 BESIDE = (CPU,)
 
 ROOM = 4  # lines of a small pane from which a calm CPU has one
@@ -64,19 +65,20 @@ def beside(space: Space, large: bool) -> Picture:
     mood = space.mood_of(CPU)
     if not large and mood == "calm" and space.height < ROOM:
         return Picture(mood)
-    if reading.value is None:
+    value = CPU.value(space.readings)
+    if value is None:
         parts: list[Run] = [("CPU not known", "doubt"), (plain(reading.error or ""), "muted")]
         return Picture(mood, foot=(phrases(parts, space.width, ("  ", "muted")),))
     late = f" {duration(reading.age(space.now))} ago" if state is State.STALE else ""
     ink = INK_OF_MOOD.get(mood, "text")
-    label = f"CPU {percent(reading.value.used)}{late}  "
+    label = f"CPU {percent(value.used)}{late}  "
     room = max(0, min(40, space.width - len(label)))
-    return Picture(mood, foot=(((label, "doubt" if late else ink), *charts.bar(reading.value.used, room, ink)),))
+    return Picture(mood, foot=(((label, "doubt" if late else ink), *charts.bar(value.used, room, ink)),))
 
 
 def beside_brief(space: Space) -> tuple[Run, ...]:
     """The CPU where it is the limit; nothing where it is not."""
-    value = reading.value if (reading := space.readings.get(CPU)) else None
+    value = CPU.value(space.readings)
     if value is None or space.mood_of(CPU) == "calm":
         return ()
     return ((f"CPU {percent(value.used)}", INK_OF_MOOD.get(space.mood_of(CPU), "text")),)

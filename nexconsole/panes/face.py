@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import reduce
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from ..model import Reading, State, Value
 from ..text.units import ago, clock, duration
@@ -21,9 +21,14 @@ TITLE_ROOM = 22  # cells of the frame's edge that are the title's
 class Face(Protocol):
     """A module of `panes`. `small` and `detail` fit their value into a space; `brief` is one line of it."""
 
-    NUMBER: int
-    SIGNAL: str
-    TITLE: str
+    @property
+    def NUMBER(self) -> int: ...
+
+    @property
+    def SIGNAL(self) -> str: ...
+
+    @property
+    def TITLE(self) -> str: ...
 
     def small(self, value: Any, space: Space) -> Picture: ...
 
@@ -43,11 +48,16 @@ class Beside(Protocol):
     def beside_brief(self, space: Space) -> tuple[Run, ...]: ...
 
 
+def _beside(face: Face) -> Beside | None:
+    return cast("Beside", face) if hasattr(face, "beside") else None
+
+
 def picture(face: Face, reading: Reading | None, space: Space, large: bool = False) -> Picture:
     """The picture of a reading, whatever it is worth now; with what is drawn beside it."""
-    if not hasattr(face, "beside"):
+    more = _beside(face)
+    if more is None:
         return _own(face, reading, space, large)
-    second = face.beside(space, large)
+    second = more.beside(space, large)
     first = _own(face, reading, replace(space, height=max(1, space.height - len(second.foot))), large)
     return below(first, second)
 
@@ -59,10 +69,10 @@ def _own(face: Face, reading: Reading | None, space: Space, large: bool) -> Pict
     if state is State.ABSENT:
         why = plain(reading.error or "its source is not configured")
         return Picture("off", ((("not configured", "text"),), *_sentence(why, space, "muted", 3)))
-    if state is State.ERROR:
+    if reading.value is None:
         return Picture("stale", ((("no data", "strong"),), *_sentence(f"! {reading.error}", space, "doubt", 4)))
     if state is State.STALE:
-        return _stale(face, reading, space, large)
+        return _stale(face, reading, reading.value, space, large)
     return _whole(face, reading.value, space, large)
 
 
@@ -73,7 +83,7 @@ def aside(reading: Reading | None, space: Space) -> Line:
         return (("waiting", "muted"),)
     if state is State.ABSENT:
         return ()
-    if state is State.ERROR:
+    if reading.value is None:
         return (("NO DATA", "warn"),)
     source = plain(reading.value.source, 60)
     if state is State.STALE:
@@ -102,8 +112,9 @@ def brief(face: Face, reading: Reading | None, space: Space) -> Line:
         words = ((age, "warn"), *dimmed(face.brief(reading.value, room)), (f"  {plain(reading.error or '')}", "muted"))
     else:
         words = face.brief(reading.value, room)
-    if hasattr(face, "beside_brief") and (second := face.beside_brief(space)):
-        mood = reduce(louder, map(space.mood_of, face.BESIDE), mood)
+    more = _beside(face)
+    if more is not None and (second := more.beside_brief(space)):
+        mood = reduce(louder, map(space.mood_of, more.BESIDE), mood)
         words = (*second, ("  ", "muted"), *words)
     ink = TITLES.get(mood, "muted")
     title = column(f"{MARKS[mood] or '  '}{face.TITLE.lower()}", BRIEF_TITLE - 3)
@@ -122,14 +133,14 @@ def _whole(face: Face, value: Value, space: Space, large: bool) -> Picture:
     return replace(drawn, foot=(*drawn.foot, *notes))
 
 
-def _stale(face: Face, reading: Reading, space: Space, large: bool) -> Picture:
+def _stale(face: Face, reading: Reading, value: Value, space: Space, large: bool) -> Picture:
     """The last good value, dimmed, and one sentence on why it is the last."""
     why = reading.error or "no newer value has arrived"
     taken = f"! last good {clock(reading.taken_at)}: " if reading.taken_at else "! "
     rows = 2 if large or space.height >= 6 or space.width < 50 else 1
     foot = _sentence(taken + why, space, "doubt", min(rows, max(1, space.height - 1)))
     calm = replace(space, height=max(0, space.height - len(foot)), mood="calm")
-    drawn = _whole(face, reading.value, calm, large)
+    drawn = _whole(face, value, calm, large)
     head = tuple(dimmed(line) for line in drawn.head)
     return Picture("stale", head, drawn.rows, (*(dimmed(line) for line in drawn.foot), *foot))
 

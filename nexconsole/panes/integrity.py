@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ..model import SignalKey
 from ..text.units import ago, count, several
 from ..widgets.cells import Line, Run, column, phrases, plain, wrapped
 from ..widgets.picture import Listing, Picture, Space
@@ -12,8 +14,10 @@ from ..widgets.picture import Listing, Picture, Space
 if TYPE_CHECKING:
     from ..signals.findings import Check, Finding
     from ..signals.integrity import Integrity
+    from ..signals.outbox import Outbox
 
 NUMBER, SIGNAL, TITLE = 0, "integrity", "Integrity"
+OUTBOX: SignalKey[Outbox] = SignalKey("outbox")
 GAP: Run = ("  ", "muted")
 INKS = {"SEV-1": "alarm", "SEV-2": "alarm", "SEV-3": "warn"}
 MOST_LINES = 4  # of one finding
@@ -39,7 +43,7 @@ def detail(value: Integrity, space: Space) -> Picture:
         drawn.append(("\0gap", lambda: ()))
     head = f"  {'look':<14} {'taken':>12}   at"
     drawn.append(("\0looks", lambda: ((head, "muted"),)))
-    drawn += [(f"\0look {check.name}", lambda check=check: _look(check, space)) for check in value.checks]
+    drawn += [(f"\0look {check.name}", partial(_look, check, space)) for check in value.checks]
     first = phrases(_words(value, space), space.width, GAP)
     return Picture(space.mood_or(False), (first, ()), Listing([key for key, _ in drawn], lambda n: drawn[n][1]()))
 
@@ -65,7 +69,7 @@ def _words(value: Integrity, space: Space) -> list[Run]:
         words.append((f"nothing found in {several(len(taken), 'look')}{note}", "muted"))
     if blind := sum(bool(check.error) for check in value.checks):
         words.append((f"{blind} can't be taken", "doubt"))
-    outbox = reading.value if (reading := space.readings.get("outbox")) else None
+    outbox = OUTBOX.value(space.readings)
     if outbox is not None and outbox.dropped:
         words.append((f"{count(outbox.dropped)} outbox events dropped", "warn"))
     return words
@@ -87,9 +91,13 @@ def _told(number: int, finding: Finding, space: Space) -> list[tuple[str, Callab
     lines = [(line, "text") for line in wrapped(plain(finding.text), width, MOST_LINES)] or [("", "text")]
     lines += [(line, "muted") for line in wrapped(plain(finding.advice), width, 2)] if finding.advice else []
     return [
-        (f"\0finding {number} {place}", lambda run=run, first=head if not place else blank: (first, run))
+        (f"\0finding {number} {place}", partial(_pair, blank if place else head, run))
         for place, run in enumerate(lines)
     ]
+
+
+def _pair(first: Run, second: Run) -> Line:
+    return first, second
 
 
 def _look(check: Check, space: Space) -> Line:

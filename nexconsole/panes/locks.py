@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ..model import Reading, State
+from ..model import Reading, SignalKey, State
 from ..text.units import count, duration, several
 from ..widgets.cells import Line, Run, column, phrases, plain
 from ..widgets.picture import Listing, Picture, Space
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ..signals.lock_keys import Lock
     from ..signals.locks import Family, Locks
 
-SIGNAL = "locks"
+SIGNAL: SignalKey[Locks] = SignalKey("locks")
 ROOM = 5  # lines of a small pane from which calm locks have one
 NARROW = 54  # cells below which the line is said in fewer words
 GAP: Run = ("  ", "muted")
@@ -30,9 +31,10 @@ def beside(space: Space, large: bool) -> Picture:
     if reading is None or state in (State.WAITING, State.ABSENT):
         return Picture("off")
     mood = space.mood_of(SIGNAL)
+    value = SIGNAL.value(space.readings)
     if large:
-        foot = () if reading.value is not None else (_line(reading, state, space),)
-        rows = None if reading.value is None else _rows(reading.value, _line(reading, state, space), space)
+        foot = () if value is not None else (_line(reading, state, space),)
+        rows = None if value is None else _rows(value, _line(reading, state, space), space)
         return Picture(mood, rows=rows, foot=foot)
     quiet = mood == "calm" and space.height < ROOM
     return Picture(mood, foot=() if quiet else (_line(reading, state, space),))
@@ -40,8 +42,7 @@ def beside(space: Space, large: bool) -> Picture:
 
 def brief(space: Space) -> tuple[Run, ...]:
     """The abandoned ones in few words; nothing where there is none."""
-    reading = space.readings.get(SIGNAL)
-    value = reading.value if reading else None
+    value = SIGNAL.value(space.readings)
     if value is None or not value.abandoned:
         return ()
     return ((f"{count(value.abandoned, value.capped)} locks abandoned", ink(space)),)
@@ -52,7 +53,7 @@ def ink(space: Space) -> str:
 
 
 def _line(reading: Reading, state: State, space: Space) -> Line:
-    value: Locks | None = reading.value
+    value = SIGNAL.value(space.readings)
     if value is None:
         return phrases([("locks not known", "doubt"), (plain(reading.error or ""), "muted")], space.width, GAP)
     late = [(f"! {duration(reading.age(space.now))} ago", "doubt")] if state is State.STALE else []
@@ -76,14 +77,14 @@ def _rows(value: Locks, line: Line, space: Space) -> Listing:
         ("\0locks", lambda: line),
         ("\0families", lambda: ((title, "muted"),)),
     ]
-    drawn += [(f"\0family {name}", lambda n=name, f=family: _family(n, f, space)) for name, family in
+    drawn += [(f"\0family {name}", partial(_family, name, family, space)) for name, family in
               value.families.items()]  # fmt: skip
     worst = [(name, lock) for name, family in value.families.items() for lock in family.worst]
     if worst:
         head = f"  {'age':>8}  {'ends':<8} {'family':<10} key"
         drawn += [("\0gap", lambda: ()), ("\0keys", lambda: ((head, "muted"),))]
         worst.sort(key=lambda pair: pair[1].order)
-        drawn += [(f"\0key {lock.key}", lambda n=name, lock=lock: _key(lock, n, space)) for name, lock in worst]
+        drawn += [(f"\0key {lock.key}", partial(_key, lock, name, space)) for name, lock in worst]
     return Listing([key for key, _ in drawn], lambda n: drawn[n][1]())
 
 

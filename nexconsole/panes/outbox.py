@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..model import Reading, State
+from ..model import Reading, SignalKey, State
 from ..text.units import count, duration
 from ..widgets import figures
 from ..widgets.cells import Line, Run, column, phrases, plain, wrapped
 from ..widgets.picture import Listing, Picture, Space
 
 if TYPE_CHECKING:
-    from ..signals.outbox import Event, Outbox
+    from ..signals.outbox import Event, Events, Outbox
 
 NUMBER, SIGNAL, TITLE = 3, "outbox", "Outbox"
 BETWEEN: Run = ("  ", "muted")
-EVENTS = "outbox events"  # the signal that is read only while this pane is maximized
+EVENTS: SignalKey[Events] = SignalKey("outbox events")  # the signal that is read only while this pane is maximized
 
 
 def small(value: Outbox, space: Space) -> Picture:
@@ -47,9 +47,10 @@ def detail(value: Outbox, space: Space) -> Picture:
     reading = space.readings.get(EVENTS)
     if reading is None or reading.state(space.now) is State.WAITING:
         return Picture(picture.mood, (*head, (("reading the worst events ...", "muted"),)))
-    if reading.value is None:
+    worst = EVENTS.value(space.readings)
+    if worst is None:
         return Picture(picture.mood, head + _trouble(reading, space))
-    events = reading.value.events
+    events = worst.events
     if reading.error:
         head += _trouble(reading, space)
     if not events:

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..model import Reading, State
+from ..model import Reading, SignalKey, State
 from ..text.units import ago, duration, several
 from ..widgets.cells import Line, Run, column, phrases, plain
 from ..widgets.picture import INK_OF_MOOD, Listing, Picture, Space, louder
 
 if TYPE_CHECKING:
     from ..signals.balances import Balance, Balances
+    from ..signals.search import Search
     from ..signals.slots import Slots
     from ..signals.status_pages import StatusPages
 
 NUMBER, SIGNAL, TITLE = 9, "balances", "Providers"
-SLOTS, SEARCH, PAGES = "slots", "search", "status_pages"
+SLOTS: SignalKey[Slots] = SignalKey("slots")
+SEARCH: SignalKey[Search] = SignalKey("search")
+PAGES: SignalKey[StatusPages] = SignalKey("status_pages")
 BESIDE = (SLOTS, SEARCH)
 EVIDENCE = (PAGES,)  # drawn here, and judged by nobody
 GAP: Run = ("  ", "muted")
@@ -65,7 +68,7 @@ def beside(space: Space, large: bool) -> Picture:
 def beside_brief(space: Space) -> tuple[Run, ...]:
     """The longest wait, and a search index that is down; nothing where all is well."""
     words: list[Run] = []
-    slots, search = (reading.value if (reading := space.readings.get(name)) else None for name in (SLOTS, SEARCH))
+    slots, search = SLOTS.value(space.readings), SEARCH.value(space.readings)
     if slots is not None and slots.longer(space.settings.slots.late_s):
         words += [_wait(slots, space), GAP]
     if search is not None and not search.up:
@@ -98,7 +101,7 @@ def _wait(slots: Slots, space: Space) -> Run:
 
 
 def _slots(reading: Reading, state: State, space: Space) -> Line:
-    value: Slots | None = reading.value
+    value = SLOTS.value(space.readings)
     if value is None:
         return phrases([("turns not known", "doubt"), (plain(reading.error or ""), "muted")], space.width, GAP)
     late = [(f"! {duration(reading.age(space.now))} ago", "doubt")] if state is State.STALE else []
@@ -114,7 +117,7 @@ def _slots(reading: Reading, state: State, space: Space) -> Line:
 
 
 def _search(reading: Reading, state: State, space: Space) -> Line:
-    value = reading.value
+    value = SEARCH.value(space.readings)
     if value is None:
         return phrases([("search not known", "doubt"), (plain(reading.error or ""), "muted")], space.width, GAP)
     late = [(f"! {duration(reading.age(space.now))} ago", "doubt")] if state is State.STALE else []
@@ -145,7 +148,7 @@ def _short(one: Balance, space: Space) -> Line:
 def _row(one: Balance, space: Space) -> Line:
     word = "disabled" if one.active is False else WORDS.get(one.state, "")
     limit = f"{one.alert:g}" if one.alert is not None else "-"
-    slots: Slots | None = reading.value if (reading := space.readings.get(SLOTS)) else None
+    slots = SLOTS.value(space.readings)
     wait = next((wait for wait in slots.waits if wait.name == one.name), None) if slots is not None else None
     turn = "-" if slots is None else duration(wait.wait_s) if wait else "at once"
     said, ink = _page(one.name, space)
@@ -163,7 +166,7 @@ def _row(one: Balance, space: Space) -> Line:
 
 def _page(provider: str, space: Space) -> Run:
     """What the provider's own page says, with its age; nothing where none is set."""
-    pages: StatusPages | None = reading.value if (reading := space.readings.get(PAGES)) else None
+    pages = PAGES.value(space.readings)
     found = pages.pages if pages is not None else ()
     page = next((page for page in found if page.provider.casefold() == provider.casefold()), None)
     if page is None:

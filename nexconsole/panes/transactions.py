@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ..model import SignalKey
 from ..signals import waiting
 from ..text.lookalikes import look_alikes, marked
 from ..text.units import count, duration, latency, percent, percent_figure
@@ -13,11 +14,14 @@ from ..widgets.cells import BLANK, Line, cells, column, length, phrases, plain, 
 from ..widgets.picture import Listing, Picture, Space
 
 if TYPE_CHECKING:
-    from ..signals.transactions import ProviderTraffic, Transactions
+    from ..signals.attribution import ProviderTraffic
+    from ..signals.circuits import Circuits
+    from ..signals.transactions import Transactions
 
 NUMBER, SIGNAL, TITLE = 1, "transactions", "Transactions"
 
 VERDICTS = {"one": "ONE PROVIDER", "some": "SOME PROVIDERS", "all": "ALL PROVIDERS", "unknown": "TOO FEW TO SAY"}
+CIRCUITS: SignalKey[Circuits] = SignalKey("circuits")
 BLIND = "who waits is not known: the rows are not read"
 SPOKEN = ("one", "some", "all")  # the verdicts that say something beside purchases that wait
 NAME = 14
@@ -219,7 +223,7 @@ def _because(value: Transactions, room: int) -> str:
 
 def _twins(value: Transactions, space: Space) -> Mapping[str, str]:
     """Notes for providers whose names can be taken for another's, of all that are known."""
-    circuits = space.readings["circuits"].value if "circuits" in space.readings else None
+    circuits = CIRCUITS.value(space.readings)
     known = [one.name for one in circuits.providers] if circuits is not None else []
     return look_alikes([*known, *(one.name for one in value.providers)])
 

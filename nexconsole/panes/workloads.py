@@ -121,7 +121,7 @@ def _pods(value: Workloads, space: Space, large: bool = False) -> Listing | None
     pods = sorted(value.pods, key=lambda pod: (pod.ready, -pod.restarts, pod.name))
     others = value.others if large else ()
     draw = _long if large else _short
-    keys = [pod.uid or pod.name for pod in (*pods, *others)]
+    keys = [*(pod.uid or pod.name for pod in pods), *(other.uid or other.name for other in others)]
     if not keys:
         return None
     return Listing(keys, lambda n: draw(pods[n], space) if n < len(pods) else _apart(others[n - len(pods)]))

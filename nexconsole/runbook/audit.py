@@ -6,16 +6,19 @@ what an action says of itself are given by the caller: this module reads nothing
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 
 import msgspec
 
 from ..errors import NexConsoleError
-from ..model import Reading
+from ..model import Reading, value_of
 from ..settings import Settings
+from ..signals.circuits import Circuits
 from ..signals.registry import EXTRA
+from ..signals.transactions import Transactions
 from .catalogue import ACTIONS, ActionSpec, Route
 from .expression import placeholder
 from .model import Branch, Call, Condition, Level, Question, Runbook, Scenario, Step, Trigger
@@ -64,6 +67,20 @@ class AuditLine:
     advice: str = ""
     step: str = ""
     origin: str = ""
+
+
+class _Where(TypedDict):
+    chapter: str
+    origin: str
+
+
+class _Of(TypedDict):
+    """What an AuditLine says of a step."""
+
+    line: int
+    kind: str
+    text: str
+    step: str
 
 
 async def nobody(name: str, arguments: Mapping[str, str | None]) -> Finding:
@@ -152,9 +169,9 @@ class _Auditor:
                 advice = "the settings decide what the console shows: make the two say the same"
             yield AuditLine(**where, line=rule.line, text=text, state=state, said=said, advice=advice)
 
-    async def chapter(self, chapter: Scenario):
+    async def chapter(self, chapter: Scenario) -> AsyncIterator[AuditLine]:
         """The lines of a chapter: its triggers, then its steps."""
-        where = {"chapter": chapter.title, "origin": chapter.origin}
+        where: _Where = {"chapter": chapter.title, "origin": chapter.origin}
         asked: frozenset[str] = frozenset()
         for trigger, (state, said, advice) in self._triggers(chapter.triggers):
             text = f"{trigger.title} `{trigger.condition.text}`".strip()
@@ -184,8 +201,8 @@ class _Auditor:
                 state, said, advice = self._look(line.call or Call(name=""))
                 yield AuditLine(**where, **_of(line), state=state, said=said, advice=advice)
             else:
-                async for found in self._do(line):
-                    yield AuditLine(**where, **found)
+                async for done in self._do(line, where):
+                    yield done
 
     def _triggers(self, triggers: tuple[Trigger, ...]) -> Iterator[tuple[Trigger, tuple[str, str, str]]]:
         """An alert that can't fire is only to be warned of while another trigger opens the scenario."""
@@ -231,10 +248,11 @@ class _Auditor:
         if probe is None or probe.argument is None or not any(map(placeholder, call.arguments)):
             return call, ""
         if probe.argument.kind == "provider":
-            for signal in ("circuits", "transactions"):
-                reading = self.world.readings.get(signal)
-                for provider in reading.value.providers if reading and reading.value else ():
-                    return Call(name=call.name, arguments=(provider.name,)), ""
+            circuits = value_of(self.world.readings, "circuits", Circuits)
+            traffic = value_of(self.world.readings, "transactions", Transactions)
+            names = [one.name for value in (circuits, traffic) if value is not None for one in value.providers]
+            if names:
+                return Call(name=call.name, arguments=(names[0],)), ""
         reading = self.world.readings.get(probe.signal)
         if reading is None or reading.value is None:
             return Call(name=call.name, arguments=("any",)), ""
@@ -242,11 +260,11 @@ class _Auditor:
 
     # --- actions ----------------------------------------------------------------------------------------------
 
-    async def _do(self, step: Step):
+    async def _do(self, step: Step, where: _Where) -> AsyncIterator[AuditLine]:
         call = step.call or Call(name="")
         spec = self.catalogue.get(call.name)
         if spec is None:
-            yield {**_of(step), "state": WRONG, "said": f"there is no action {call.name}"}
+            yield AuditLine(**where, **_of(step), state=WRONG, said=f"there is no action {call.name}")
             return
         words = (None if placeholder(word) else word for word in call.arguments)
         arguments = {each.name: word for each, word in zip(spec.arguments, words, strict=False)}
@@ -254,20 +272,22 @@ class _Auditor:
             found = await self.audit_action(call.name, arguments)
         except NexConsoleError as error:
             found = Finding(ok=False, said=str(error))
-        yield {**_of(step), "state": OK if found.ok else WRONG, "said": found.said, "advice": found.advice}
+        state = OK if found.ok else WRONG
+        yield AuditLine(**where, **_of(step), state=state, said=found.said, advice=found.advice)
         if spec.routes:
-            yield {**_of(step), "kind": "route", **await self._routes(spec.routes)}
+            state, said, advice = await self._routes(spec.routes)
+            yield AuditLine(**where, **_of(step, "route"), state=state, said=said, advice=advice)
 
-    async def _routes(self, routes: tuple[Route, ...]) -> dict[str, str]:
-        """Good when one of the routes exports one of its methods."""
+    async def _routes(self, routes: tuple[Route, ...]) -> tuple[str, str, str]:
+        """Good when one of the routes exports one of its methods: (state, what was said, what to do about it)"""
         told = []
         for route in routes:
             exported, why = await self._exported(route.path)
             usable = [method for method in route.methods if method in exported]
             if usable:
-                return {"state": OK, "said": f"{route.path} exports {' and '.join(usable)}"}
+                return OK, f"{route.path} exports {' and '.join(usable)}", ""
             told.append(why or f"{route.path} exports {', '.join(exported) or 'nothing'}, not {route.methods[0]}")
-        return {"state": WRONG, "said": "; ".join(dict.fromkeys(told)), "advice": "this version may need another way"}
+        return WRONG, "; ".join(dict.fromkeys(told)), "this version may need another way"
 
     async def _exported(self, path: str) -> tuple[tuple[str, ...], str]:
         if path not in self.allowed:
@@ -278,8 +298,8 @@ class _Auditor:
         return self.allowed[path]
 
 
-def _of(step: Step) -> dict:
-    return {"line": step.line, "kind": step.kind, "text": f"{step.title} `{step.call}`", "step": step.id}
+def _of(step: Step, kind: str = "") -> _Of:
+    return {"line": step.line, "kind": kind or step.kind, "text": f"{step.title} `{step.call}`", "step": step.id}
 
 
 def _judged(found: Answer) -> tuple[str, str, str]:

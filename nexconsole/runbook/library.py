@@ -97,9 +97,10 @@ def _sound(parsed: Parsed, found: tuple[Problem, ...]) -> tuple[Scenario, ...]:
 
 def _laid_over(book: Runbook, chapter: Scenario, command: bool) -> Runbook:
     """The book with the chapter in the place of the one with its id, or at the end of its kind."""
-    kinds = {"scenarios": book.scenarios, "commands": book.commands}
-    own, other = ("commands", "scenarios") if command else ("scenarios", "commands")
-    placed = tuple(chapter if each.id == chapter.id else each for each in kinds[own])
+    own, other = (book.commands, book.scenarios) if command else (book.scenarios, book.commands)
+    placed = tuple(chapter if each.id == chapter.id else each for each in own)
     if chapter not in placed:
         placed = (*placed, chapter)
-    return replace(book, **{own: placed, other: tuple(each for each in kinds[other] if each.id != chapter.id)})
+    rest = tuple(each for each in other if each.id != chapter.id)
+    commands, scenarios = (placed, rest) if command else (rest, placed)
+    return replace(book, scenarios=scenarios, commands=commands)

@@ -250,7 +250,9 @@ class _Reader:
             self._wrong(head.line, f"{kind.title()}: holds exactly one {wanted} {found}")
             return None
         code, line = head.codes[0]
-        return self._tried(line, expression.question if kind == "ask" else expression.call, code)
+        if kind == "ask":
+            return self._tried(line, expression.question, code)
+        return self._tried(line, expression.call, code)
 
     def _branch(self, head: _Head, nested: list[SyntaxTreeNode], place: _Place) -> Branch | None:
         if len(head.codes) != 1:

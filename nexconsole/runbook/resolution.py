@@ -319,10 +319,13 @@ def _apart(low: Comparison, high: Comparison) -> bool:
     return most < least or (most == least and (low.operator == "<" or high.operator == ">"))
 
 
+FLAGS = {"yes": True, "no": False}
+
+
 def _compare(value: float | str | bool | None, part: Comparison) -> bool | None:
     """The comparison's truth; None where the two can't be compared."""
     if isinstance(value, bool):
-        wanted = {None: True, "yes": True, "no": False}.get(part.value)  # type: ignore[arg-type]
+        wanted = True if part.value is None else FLAGS.get(str(part.value))
         if wanted is None:
             return None
         return (value is wanted) is (part.operator != "is not")

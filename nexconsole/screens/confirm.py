@@ -36,15 +36,18 @@ NOTICE_S = 6.0
 class TypedText(Field):
     """The input for a confirmation that is typed; keys that the guard refuses, a burst and Enter do nothing."""
 
-    screen: Confirm
+    @property
+    def dialog(self) -> Confirm:
+        assert isinstance(self.screen, Confirm)
+        return self.screen
 
     async def _on_key(self, event: events.Key) -> None:
-        if self.screen.refused(event) or event.key in ("enter", "escape", "tab", "shift+tab", CONFIRM_KEY):
+        if self.dialog.refused(event) or event.key in ("enter", "escape", "tab", "shift+tab", CONFIRM_KEY):
             return
-        if event.is_printable and together(event) >= min(PASTED, max(2, len(self.screen.asked))):
+        if event.is_printable and together(event) >= min(PASTED, max(2, len(self.dialog.asked))):
             event.stop()
             event.prevent_default()
-            self.screen.say("that came all at once, as if pasted: type it")
+            self.dialog.say("that came all at once, as if pasted: type it")
             return
         await super()._on_key(event)
 
@@ -264,7 +267,8 @@ class Cancel(Lines, can_focus=True):
         self.paint()
 
     def on_click(self) -> None:
-        self.screen.action_cancel()  # type: ignore[attr-defined]
+        if isinstance(self.screen, Confirm | Unrecorded):
+            self.screen.action_cancel()
 
 
 class Unrecorded(GuardedDialog[bool]):

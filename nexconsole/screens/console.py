@@ -46,6 +46,9 @@ JUDGED = tuple(name for face in FACES for name in (face.SIGNAL, *getattr(face, "
 NOTICE_S = 4.0
 LEAST_PANE = 4  # lines that a framed pane keeps
 LOUD = ("SEV-1", "SEV-2")
+# From so many cells on the screen has the class.
+WIDTHS = [(0, "-slim"), (60, "-compact"), (100, "-medium"), (160, "-wide")]
+HEIGHTS = [(0, "-flat"), (15, "-low"), (20, "-short"), (34, "-tall")]
 KEYS = (
     ("^P", "commands"),
     ("s", "scenario"),
@@ -77,8 +80,8 @@ def _first(severity: Severity | None) -> tuple[str, str] | None:
 class Console(Screen[None]):
     """Shows readings. `show` takes each new one; `clock` and `health` are asked whenever something is drawn."""
 
-    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-slim"), (60, "-compact"), (100, "-medium"), (160, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-flat"), (15, "-low"), (20, "-short"), (34, "-tall")]
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     AUTO_FOCUS = ""
     ALLOW_SELECT = False
     SHOWN_KEYS: ClassVar[tuple[tuple[str, str], ...]] = KEYS
@@ -209,9 +212,10 @@ class Console(Screen[None]):
     def _judge_moods(self) -> set[str]:
         """One accent at a time: only what makes the severity as high as it is is loud. Returns whose mood changed."""
         moods: dict[str, str] = {}
-        for reason in reversed(self.severity.reasons if self.severity else ()):
-            loud = "alarm" if reason.level in LOUD else "warn"
-            moods[reason.signal] = loud if reason.level == self.severity.level else "minor"
+        if (severity := self.severity) is not None:
+            for reason in reversed(severity.reasons):
+                loud = "alarm" if reason.level in LOUD else "warn"
+                moods[reason.signal] = loud if reason.level == severity.level else "minor"
         changed = {name for name in JUDGED if moods.get(name) != self._moods.get(name)}
         self._moods = moods
         return changed

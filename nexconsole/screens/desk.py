@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from textual.app import App
@@ -21,9 +23,11 @@ from ..actions.plan import Plan
 from ..actions.registry import ACTIONS
 from ..errors import JournalError, NexConsoleError
 from ..journal import Entry, Kind
+from ..model import value_of
 from ..operations import Operation, Operations, StepRef
 from ..operations.operations import LEAVE_S
 from ..settings import Settings
+from ..signals.circuits import Circuits
 from ..sources import Sources
 from ..sources.clients import Clients
 from ..text.units import stopwatch
@@ -130,10 +134,9 @@ class Desk:
     def _in_force(self) -> list[Standing]:
         """What was done lately and still has an effect; a provider that is active by what is read by now has none."""
         reading = self.console.readings.get("circuits")
-        known = reading.value.providers if reading is not None and reading.value is not None else ()
-        active = (
-            {one.name.casefold() for one in known if one.active} if reading is not None and not reading.error else ()
-        )
+        circuits = value_of(self.console.readings, "circuits", Circuits)
+        known = circuits.providers if circuits is not None and reading is not None and not reading.error else ()
+        active = {one.name.casefold() for one in known if one.active}
         return [
             one for one in self.operations.logbook.in_force
             if one.kind != "provider" or one.subject.casefold() not in active
@@ -277,6 +280,7 @@ class Desk:
 
     def once(self, work: Coroutine[Any, Any, object]) -> None:
         """Do this in a worker of the app, unless it is being done: a key that is held down asks one question."""
+        assert isinstance(work, CoroutineType)
         name = work.__qualname__
         if name in self._begun:
             work.close()
@@ -365,10 +369,10 @@ class Desk:
         if text is not None:
             await self.recorded(self.operations.note(text), "noted")
 
-    async def recorded(self, writing: object, said: str) -> bool:
+    async def recorded(self, writing: Awaitable[object], said: str) -> bool:
         """Await a record; say that it is done, or why it can't be."""
         try:
-            await writing  # type: ignore[misc]
+            await writing
         except JournalError as error:
             self.console.say(f"not recorded: {error}", 10.0)
             return False
@@ -391,14 +395,15 @@ class Desk:
         title = f"what became of {self._name(intent)}? `done` or `not done`, then how you know"
         text = await self._told(title, ("done", "not done"))
         if text is not None:
-            state = "done" if text.startswith("done") else "failed"
-            await self.recorded(self.operations.found(intent, state, text), "recorded")
+            done = text.startswith("done")
+            await self.recorded(self.operations.found(intent, "done" if done else "failed", text), "recorded")
 
     async def _tell_verdict(self, intent: str) -> None:
         title = f"did {self._name(intent)} help? `worked`, `no effect` or `worse`, then how you know"
-        text = await self._told(title, ("worked", "no effect", "worse"))
+        words: tuple[Literal["worked", "no effect", "worse"], ...] = ("worked", "no effect", "worse")
+        text = await self._told(title, words)
         if text is not None:
-            state = next(one for one in ("worked", "no effect", "worse") if text.startswith(one))
+            state = next(one for one in words if text.startswith(one))
             await self.recorded(self.operations.seen(intent, state, text), "recorded")
 
     def _name(self, intent: str) -> str:
@@ -431,15 +436,15 @@ class Desk:
             self.once(self._open_fitting())
 
     async def _open_fitting(self) -> None:
-        await self.load_library()
+        library = await self.load_library()
         self._find_fits()
         if self.fits:
             await self._open(self.fits[0].scenario)
             return
-        begun = [one for one in self.library.runbook.chapters() if self.operations.walk(one.id)]  # type: ignore[union-attr]
+        chapters = library.runbook.chapters()
+        begun = [(walk.touched_at, one) for one in chapters if (walk := self.operations.walk(one.id)) is not None]
         if begun:
-            walks = {one.id: self.operations.walk(one.id) for one in begun}
-            await self._open(max(begun, key=lambda one: walks[one.id].touched_at))  # type: ignore[union-attr]
+            await self._open(max(begun, key=itemgetter(0))[1])
         else:
             self.console.say("no scenario fits what is read: ^P opens any of them by name")
 

@@ -27,7 +27,8 @@ class Dialog(ModalScreen[Result]):
     def dismiss(self, result: Result | None = None) -> AwaitComplete:
         """Close with this result, if it is the screen on top."""
         if self.app.screen is not self:
-            return AwaitComplete.nothing()
+            closed: AwaitComplete = AwaitComplete.nothing()
+            return closed
         return super().dismiss(result)
 
     def say(self, text: str) -> None:

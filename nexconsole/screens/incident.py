@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -24,8 +25,15 @@ if TYPE_CHECKING:
     from .desk import Desk
     from .incidents import Incidents
 
-INKS = {Kind.INTENT: "strong", Kind.NOTE: "note", Kind.SEVERITY: "warn", Kind.DECLARED: "warn", Kind.SEEN: "text",
-        Kind.OBJECTED: "warn", Kind.ROLE: "note"}  # fmt: skip
+INKS: Mapping[str, str] = {
+    Kind.INTENT: "strong",
+    Kind.NOTE: "note",
+    Kind.SEVERITY: "warn",
+    Kind.DECLARED: "warn",
+    Kind.SEEN: "text",
+    Kind.OBJECTED: "warn",
+    Kind.ROLE: "note",
+}
 MOST_STANDING = 6
 MOST_PEOPLE = 8
 

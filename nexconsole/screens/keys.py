@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
@@ -40,7 +40,7 @@ class Keys(Dialog[None]):
         Binding("home,g", "move(-1000)", "First", id="keys.first", tooltip="Go to the top", show=False),
     ]
 
-    def __init__(self, below: Screen, offered: Callable[[str], bool]) -> None:
+    def __init__(self, below: Screen[Any], offered: Callable[[str], bool]) -> None:
         super().__init__()
         self._listed = tuple(listed(below, offered))
         self._top = 0
@@ -79,16 +79,16 @@ class Keys(Dialog[None]):
         foot.show_lines((fit((*key_line(keys, max(0, width - len(place))), (place, "muted")), width),))
 
 
-def listed(below: Screen, offered: Callable[[str], bool]) -> list[Line]:
+def listed(below: Screen[Any], offered: Callable[[str], bool]) -> list[Line]:
     """A heading for each place that has keys now, and a line for what each of them does."""
     places: dict[str, dict[str, list[str]]] = {}
     for key, active in below.active_bindings.items():
         if _works(active, offered):
-            lines = places.setdefault(_place(active.node, below), {})
-            lines.setdefault(active.binding.tooltip, []).append(key_name(key))
+            place = places.setdefault(_place(active.node, below), {})
+            place.setdefault(active.binding.tooltip, []).append(key_name(key))
     lines: list[Line] = []
-    for place, told in places.items():
-        lines += [(), ((place, "muted"),)] if lines else [((place, "muted"),)]
+    for name, told in places.items():
+        lines += [(), ((name, "muted"),)] if lines else [((name, "muted"),)]
         lines += [((f"  {column(' '.join(keys), KEY)}", "key"), (does, "text")) for does, keys in told.items()]
     return lines
 
@@ -99,7 +99,7 @@ def _works(active: ActiveBinding, offered: Callable[[str], bool]) -> bool:
     return offered(active.binding.action.removeprefix("app."))
 
 
-def _place(node: DOMNode, below: Screen) -> str:
+def _place(node: DOMNode, below: Screen[Any]) -> str:
     if isinstance(node, Pane):
         return f"in the pane {node.face.TITLE}"
     if node is below:

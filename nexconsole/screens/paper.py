@@ -68,8 +68,10 @@ class Paper:
             incident=side.logbook.current or "",
         )
         # What is kept is for whoever must type it; what watchers see is masked before it is broken into lines.
-        told = (self._console.readings, self._console.severity, side.incident)
-        return rows(*(map(covered, told) if shown and CURTAIN.drawn else told), side.settings, side.clock(), known)
+        readings, severity, incident = self._console.readings, self._console.severity, side.incident
+        if shown and CURTAIN.drawn:
+            readings, severity, incident = covered(readings), covered(severity), covered(incident)
+        return rows(readings, severity, incident, side.settings, side.clock(), known)
 
     def show(self) -> None:
         from .sheet import Sheet

@@ -49,7 +49,7 @@ class ReplayConsole(Console):
     )  # fmt: skip
     BOTTOM: ClassVar = "#replay"
     BINDINGS: ClassVar[list[BindingType]] = [
-        _key("space", "toggle", "Pause", "replay.pause", "Stop the replay, or go on"),
+        _key("space", "pause", "Pause", "replay.pause", "Stop the replay, or go on"),
         _key("left", "skip(-10)", "Back", "replay.back", "Back by 10 s"),
         _key("right", "skip(10)", "On", "replay.on", "On by 10 s"),
         _key("shift+left,left_square_bracket", "skip(-60)", "Back", "replay.minute_back", "Back by a minute"),
@@ -66,7 +66,7 @@ class ReplayConsole(Console):
         super().__init__(*given, **options)
         self.of, self.player, self.replay = of, player, of.name
         self.told: Callable[[Sequence[Entry]], None] = lambda entries: None
-        self._missing = {
+        self._missing: dict[str, Reading] = {
             name: Reading(signal=name, every=1.0, attempted_at=of.begin, error=UNRECORDED) for name in VALUES
         }
         self._told = tuple(_said(of.events, of.entries))
@@ -146,12 +146,12 @@ class ReplayConsole(Console):
 
     # --- the keys ---------------------------------------------------------------------------------------------
 
-    def action_toggle(self) -> None:
+    def action_pause(self) -> None:
         self.player.toggle()
         self.turn()
 
     def action_freeze(self) -> None:
-        self.action_toggle()
+        self.action_pause()
 
     def action_skip(self, seconds: int) -> None:
         self.player.skip(seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from ..journal import Entry, Kind
 from ..runbook.model import Scenario, Step
@@ -55,6 +55,17 @@ class Scene:
     ahead: tuple[Run, ...] = ()
 
 
+class _Head(TypedDict, total=False):
+    """The fields of a Scene that tell of the incident."""
+
+    id: str
+    title: str
+    since: datetime | None
+    declared: str
+    driver: str
+    commander: str
+
+
 def scene(desk: Desk | None, risen_at: datetime | None, readings: Mapping[str, Reading], now: datetime) -> Scene:
     """The scene by now. `desk`: None while it is not made; `risen_at`: when this screen saw the severity rise."""
     if desk is None:
@@ -72,7 +83,7 @@ def scene(desk: Desk | None, risen_at: datetime | None, readings: Mapping[str, R
     )
 
 
-def _incident(incident: Incident | None, operations: Operations, risen_at: datetime | None) -> dict[str, object]:
+def _incident(incident: Incident | None, operations: Operations, risen_at: datetime | None) -> _Head:
     if incident is None:
         rose = _rose(operations.entries) if risen_at is not None else None
         return {"since": min(filter(None, (rose, risen_at)), default=None)}

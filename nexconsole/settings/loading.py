@@ -85,7 +85,7 @@ def load(
     origins: dict[str, str] = {}
     path = config or environ.get("NEXCONSOLE_CONFIG")
     file = Path(path) if path else _config_file()
-    if path or (file is not None and _stands(file)):
+    if file is not None and (path or _stands(file)):
         document = _read_toml(file)
         _run_secret_commands(document, file)
         _convert(document, lambda key: str(file))
@@ -194,7 +194,9 @@ def _run_secret_commands(document: dict[str, Any], file: Path) -> None:
     for key in SECRETS:
         table, _, name = key.partition(".")
         section = document.get(table)
-        given = section.get(name) if isinstance(section, dict) else None
+        if not isinstance(section, dict):
+            continue
+        given = section.get(name)
         if isinstance(given, dict) and set(given) == {"command"}:
             _refuse_foreign(file, key)
             section[name] = _output(given["command"], f"{file}: {key}")

@@ -17,7 +17,8 @@ from .rulecheck import examine
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
-    from ..sources.prometheus import ActiveAlert, Answer, Prometheus, Rule, Sample
+    from ..sources.prometheus import Prometheus
+    from ..sources.promjson import ActiveAlert, Answer, Rule, Sample
 
 MOST = 200  # firing alerts that are kept
 RULES_EVERY_S = 30.0

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..model import Value
+from ..model import Value, utc_now
 from ..sources.text import clean_name
-from .readings import Signal, utc_now
+from .readings import Signal
 
 if TYPE_CHECKING:
     from ..settings import BalanceRules, Settings

@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..errors import NotConfigured, SourceError, TimedOut
-from ..model import Value
+from ..model import Value, utc_now
 from ..sources.breakers import CLOSED, HALF_OPEN, OPEN, UNKNOWN, WINDOW_S, BreakerHistory, Traffic
 from ..sources.text import clean_name
 from .holders import Holder, PodView, flaps, outlasting, with_history
 from .pod_logs import LOGS, follow
-from .readings import Signal, utc_now
+from .readings import Signal
 
 if TYPE_CHECKING:
     from ..settings import CircuitRules, Settings
@@ -217,9 +217,9 @@ def _remember(parts: Parts, before: Circuits | None, now: datetime) -> None:
             for holder in one.holders:
                 if holder.kind == "shared" and one.id is not None:
                     parts.shared[one.id] = outlasting(holder, before.at, before.shared_at, now)
-    for one in parts.named:
-        if one.id is not None:
-            parts.shared.setdefault(one.id, Holder(kind="shared", where="redis", state=UNKNOWN))
+    for named in parts.named:
+        if named.id is not None:
+            parts.shared.setdefault(named.id, Holder(kind="shared", where="redis", state=UNKNOWN))
 
 
 async def _name(parts: Parts, sources: Sources) -> None:

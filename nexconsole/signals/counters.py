@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .counts import Counts, Point, Traffic, point
 from .provider_names import ProviderNames, known_names
@@ -18,7 +18,9 @@ from .traffic import trend_step
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
-    from ..sources.prometheus import Answer, Sample, Series
+    from ..sources.promjson import Answer, Sample, Series
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,13 +107,14 @@ async def trend_from_prometheus(sources: Sources, settings: Settings, now: float
     return tuple(point(at, tried.get(round(at), 0.0), failed.get(round(at), 0.0)) for at in times)
 
 
-async def _both(first, second):
+async def _both(first: Awaitable[T], second: Awaitable[T]) -> tuple[T, T]:
     """Both answers, asked for at once; the first failure is raised when both have ended."""
-    results = await asyncio.gather(first, second, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return results
+    one, other = await asyncio.gather(first, second, return_exceptions=True)
+    if isinstance(one, BaseException):
+        raise one
+    if isinstance(other, BaseException):
+        raise other
+    return one, other
 
 
 def _by_label(samples: Answer[Sample]) -> dict[str, float]:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value, utc_now
@@ -22,6 +22,7 @@ from .readings import Signal
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
+    from ..sources.logs import Logs
     from ..sources.purchase_tally import Purchase, Tally, Window
 
 ANSWERS_EVERY_S = 10.0
@@ -133,7 +134,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     if isinstance(answers, NotConfigured):
         notes = ()
     if following.logs is not None and following.read:
-        return build(following, settings, utc_now(), counted, notes)
+        return build(following.logs, following, settings, utc_now(), counted, notes)
     if isinstance(answers, SourceError):
         raise following.error if isinstance(answers, NotConfigured) and following.error else answers
     why = "who waits and why somebody was refused is not known: the pods' logs are not read"
@@ -142,10 +143,15 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
 
 
 def build(
-    following: Following, settings: Settings, now: datetime, answers: Answers | None, notes: tuple[str, ...] = ()
+    logs: Logs,
+    following: Following,
+    settings: Settings,
+    now: datetime,
+    answers: Answers | None,
+    notes: tuple[str, ...] = (),
 ) -> Funnel:
     """The logs' figures at `now`."""
-    logs, window_s = following.logs, settings.transactions.window_s
+    window_s = settings.transactions.window_s
     reach = logs.reach_s(now)
     rests_on = min(float(window_s), reach or 0.0)
     window = logs.purchases.window(now.timestamp(), rests_on)
@@ -168,8 +174,33 @@ def build(
     )
 
 
-def _figures(window: Window, tally: Tally, now: float) -> dict:
-    """What the purchases of the window come to, as fields of a Funnel."""
+class _Figures(TypedDict):
+    """These fields of a Funnel."""
+
+    attempts: int
+    offered: int
+    reserved: int
+    called: int
+    sold: int
+    failed: int
+    lost: int
+    waiting: int
+    waiting_new: int
+    refused: dict[str, int]
+    failures: dict[str, int]
+    oldest_s: float | None
+    oldest_at_least: bool
+    undecided_s: float | None
+    usual_s: float | None
+    users: int | None
+    users_refused: int | None
+    users_without_funds: int | None
+    providers: tuple[ProviderFunnel, ...]
+    more_providers: int
+
+
+def _figures(window: Window, tally: Tally, now: float) -> _Figures:
+    """What the purchases of the window come to."""
     stages = {stage: sum(one.stage >= stage for one in window.begun) for stage in (OFFERED, RESERVED, CALLED)}
     outcomes = dict.fromkeys((SOLD, FAILED, LOST), 0)
     refused: dict[str, int] = {}

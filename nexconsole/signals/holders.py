@@ -66,10 +66,9 @@ class PodView:
         if self.lost:
             return self._unknown
         plain = state == CLOSED and breaker.since is None
-        breaker.shown = (
-            self._closed if plain else Holder(kind="pod", where=self._where, state=state, since=breaker.since)
-        )
-        return breaker.shown
+        shown = self._closed if plain else Holder(kind="pod", where=self._where, state=state, since=breaker.since)
+        breaker.shown = shown
+        return shown
 
     def _open(self, breaker: Breaker) -> Holder:
         """Open, with what is left of the cool-down, as far as that is known."""

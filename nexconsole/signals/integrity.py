@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from ..errors import JournalError, NotConfigured, SourceError
 from ..journal import journal_folder, recent_files, verify
-from ..model import Value
+from ..model import Value, utc_now
 from ..text.units import several
 from . import durability, ledgers, open_routes
 from .findings import LEVELS, Check, Finding, Kind, Look, Looked, Memory
-from .readings import Signal, utc_now
+from .readings import Signal
 
 if TYPE_CHECKING:
     from ..settings import Settings

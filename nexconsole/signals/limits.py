@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..model import value_of
 from ..text.units import duration, percent, several
 from . import waiting
+from .slots import Slots
+from .transactions import Transactions
 
 if TYPE_CHECKING:
     from ..model import Reading
@@ -15,8 +18,7 @@ if TYPE_CHECKING:
     from .database_cpu import DatabaseCpu
     from .integrity import Integrity
     from .search import Search
-    from .slots import Slots, Wait
-    from .transactions import Transactions
+    from .slots import Wait
 
 Held = tuple[str, str]  # level, text
 BUSY = 0.9  # the share of the database's CPU above which it is the limit
@@ -38,7 +40,9 @@ def _turns(waits: Sequence[Wait]) -> str:
 
 def slots_everywhere(readings: Mapping[str, Reading], settings: Settings) -> Iterator[Held]:
     """Where most purchases go to providers at which a turn takes too long, it is no single provider's trouble."""
-    value: Slots = readings["slots"].value
+    value = value_of(readings, "slots", Slots)
+    if value is None:
+        return
     stalled = value.longer(settings.slots.stalled_s)
     if not stalled:
         return
@@ -47,8 +51,7 @@ def slots_everywhere(readings: Mapping[str, Reading], settings: Settings) -> Ite
         where = f"{'all' if active > 1 else 'the'} {several(active, 'active provider')}"
         yield "SEV-1", f"purchasing is down: at {where} {_long(stalled)}"
         return
-    reading = readings.get("transactions")
-    traffic: Transactions | None = reading.value if reading is not None else None
+    traffic = value_of(readings, "transactions", Transactions)
     if traffic is None:
         return
     names, ids = {wait.name.casefold() for wait in stalled}, {wait.id for wait in stalled}

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from ..model import Value
+from ..model import Value, utc_now
 from ..sources.redis import SCAN_STEP
 from ..sources.redis_clients import Cursor
 from .lock_keys import GONE, Lock, judge, showable
-from .readings import Signal, utc_now
+from .readings import Signal
 
 if TYPE_CHECKING:
     from ..settings import Locks as Rules
@@ -202,9 +202,15 @@ def _counted(
     counts: Mapping[str, int], found: Iterable[Lock], watched: Mapping[str, str], gone: Iterable[Lock]
 ) -> dict[str, int]:
     tally = Counter({name: counts.get(name, 0) for name in watched})
-    tally.update(family_of(lock.key, watched) for lock in found)
-    tally.subtract(family_of(lock.key, watched) for lock in gone)
+    tally.update(_families(found, watched))
+    tally.subtract(_families(gone, watched))
     return {name: max(0, tally[name]) for name in watched}
+
+
+def _families(locks: Iterable[Lock], watched: Mapping[str, str]) -> Iterator[str]:
+    for lock in locks:
+        if (family := family_of(lock.key, watched)) is not None:
+            yield family
 
 
 def _value(

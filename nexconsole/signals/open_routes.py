@@ -37,9 +37,7 @@ async def routes(sources: Sources, settings: Settings, memory: Memory, now: date
     findings = tuple(_findings(found, secret))
     there = sum(bool(methods) for methods in found.values())
     said = f"{there} of {len(found)} routes are there; "
-    said += {True: "the Secret has CRON_SECRET", False: "the Secret has no CRON_SECRET"}.get(
-        secret, "whether the cron routes ask for a secret is not known"
-    )
+    said += _SECRET_SAID[secret]
     return Looked(said=said, findings=findings, memory=replace(memory, routes_at=now))
 
 
@@ -48,6 +46,13 @@ async def _methods(sources: Sources, path: str) -> tuple[str, ...]:
         return await sources.api.methods(path)
     except NoRoute:
         return ()
+
+
+_SECRET_SAID = {
+    True: "the Secret has CRON_SECRET",
+    False: "the Secret has no CRON_SECRET",
+    None: "whether the cron routes ask for a secret is not known",
+}
 
 
 async def _secret(sources: Sources, settings: Settings) -> bool | None:

@@ -49,8 +49,8 @@ async def read_once(
     except SourceError as error:
         return replace(last, error=str(error), attempted_at=clock())
     except TimeoutError:
-        error = f"{signal.name} could not be read within {signal.timeout:g} s"
-        return replace(last, error=error, attempted_at=clock())
+        late = f"{signal.name} could not be read within {signal.timeout:g} s"
+        return replace(last, error=late, attempted_at=clock())
     now = clock()
     return Reading(signal=signal.name, every=signal.every, value=value, taken_at=now, attempted_at=now)
 

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..errors import SourceError
-from ..model import Value
+from ..model import Value, utc_now
 from ..sources.text import clean_name
 from ..text.units import duration
-from .readings import Signal, utc_now
+from .readings import Signal
 
 if TYPE_CHECKING:
     from ..settings import Settings

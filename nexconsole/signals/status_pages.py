@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..errors import SourceError
-from ..model import Value
-from .readings import Signal, utc_now
+from ..model import Value, utc_now
+from .readings import Signal
 
 if TYPE_CHECKING:
     from ..settings import Settings

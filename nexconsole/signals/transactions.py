@@ -13,14 +13,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import NotConfigured, SourceError, TimedOut
-from ..model import Value
+from ..model import Value, utc_now
 from ..text.units import count, percent
 from . import counters, traffic
 from .attribution import ProviderTraffic, Scope, judge
 from .counters import Latency
 from .counts import Counts, Point, Traffic
 from .provider_names import known_names
-from .readings import Signal, utc_now
+from .readings import Signal
 from .traffic import Usual
 from .waiting import overdue_after
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import SourceError
-from ..model import Value
+from ..model import Value, utc_now
 from ..sources import resources
 from ..sources.deployment_pods import LabelledPods, ending
 from ..sources.text import clean
 from ..text.units import several
 from . import releases
 from .pods import OtherPod, Pod, container_read, describe, describe_other
-from .readings import Signal, utc_now
+from .readings import Signal
 from .releases import Release
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     if isinstance(deployment, BaseException):
         raise deployment
     now = utc_now()
-    notes = [f"pods: {pods}"] if isinstance(pods, SourceError) else []
-    if isinstance(autoscaler, SourceError):
+    notes = [f"pods: {pods}"] if isinstance(pods, BaseException) else []
+    if isinstance(autoscaler, BaseException):
         notes.append(f"autoscaler: {autoscaler}")
         autoscaler = None
     elif autoscaler is not None:

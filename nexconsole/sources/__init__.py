@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..errors import NotConfigured, SourceError
 from ..model import SourceHealth
@@ -58,31 +58,31 @@ class Sources:
 
     @property
     def postgres(self) -> Postgres:
-        return self._get("postgres")  # type: ignore[return-value]
+        return cast("Postgres", self._get("postgres"))
 
     @property
     def redis(self) -> Redis:
-        return self._get("redis")  # type: ignore[return-value]
+        return cast("Redis", self._get("redis"))
 
     @property
     def kubernetes(self) -> Kubernetes:
-        return self._get("kubernetes")  # type: ignore[return-value]
+        return cast("Kubernetes", self._get("kubernetes"))
 
     @property
     def prometheus(self) -> Prometheus:
-        return self._get("prometheus")  # type: ignore[return-value]
+        return cast("Prometheus", self._get("prometheus"))
 
     @property
     def api(self) -> Api:
-        return self._get("api")  # type: ignore[return-value]
+        return cast("Api", self._get("api"))
 
     @property
     def search(self) -> Search:
-        return self._get("search")  # type: ignore[return-value]
+        return cast("Search", self._get("search"))
 
     @property
     def status_pages(self) -> StatusPages:
-        return self._get("status_pages")  # type: ignore[return-value]
+        return cast("StatusPages", self._get("status_pages"))
 
     def health(self) -> tuple[SourceHealth, ...]:
         """Every source's last exchange, the ones that are not configured too, but for the extra ones."""

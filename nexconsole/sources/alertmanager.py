@@ -72,6 +72,12 @@ class Silence(msgspec.Struct, frozen=True, rename="camel"):
     status: State = State()
 
 
+# Go writes an empty list as null.
+_ALERTS: msgspec.json.Decoder[list[Alert] | None] = msgspec.json.Decoder(list[Alert] | None)
+_SILENCES: msgspec.json.Decoder[list[Silence] | None] = msgspec.json.Decoder(list[Silence] | None)
+_SILENCE = msgspec.json.Decoder(Silence)
+
+
 class Alertmanager(Source):
     """One Alertmanager (or a cluster's address), with a path prefix where it has one."""
 
@@ -88,26 +94,28 @@ class Alertmanager(Source):
 
     async def alerts(self, matcher: Matcher) -> tuple[Alert, ...]:
         """The alerts that it meets now, silenced ones too."""
-        found = await self._get("/api/v2/alerts", list[Alert] | None, {"filter": str(matcher)}, "the alerts query")
-        return tuple(found or ())
+        query = {"filter": str(matcher)}
+        alerts = await self._get("/api/v2/alerts", _ALERTS, query, "the alerts query")
+        return tuple(alerts or ())
 
     async def silences(self, matcher: Matcher | None = None) -> tuple[Silence, ...]:
         """The silences, expired ones too; with a matcher those that hold such a one."""
         query = {"filter": str(matcher)} if matcher else {}
-        return tuple(await self._get("/api/v2/silences", list[Silence] | None, query, "the silences query") or ())
+        silences = await self._get("/api/v2/silences", _SILENCES, query, "the silences query")
+        return tuple(silences or ())
 
     async def silence(self, id: str) -> Silence:
         path = f"/api/v2/silence/{quote(id, safe='')}"
-        return await self._get(path, Silence, {}, "the silence query")
+        return await self._get(path, _SILENCE, {}, "the silence query")
 
-    async def _get(self, path: str, kind: type[T], query: Mapping[str, str], what: str) -> T:
+    async def _get(self, path: str, decoder: msgspec.json.Decoder[T], query: Mapping[str, str], what: str) -> T:
         limit = self.settings.timeout_s
         async with self.exchange(limit, what):
             client = open_client(self, self.url, timeout_s=limit, ca_file=self.settings.ca_file, headers=self.headers)
             async with client:
                 response = await client.get(self.url + path, params=dict(query))
                 self._compare_clocks(response.headers.get("date", ""))
-                return msgspec.json.decode(self._body(response, path), type=kind)
+                return decoder.decode(self._body(response, path))
 
     def now(self, ours: datetime) -> datetime:
         """Its own time when ours is `ours`: what begins by our clock may have begun too late, or be over, by its."""

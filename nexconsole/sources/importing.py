@@ -31,7 +31,7 @@ class Courtesy:
         if self._polite:
             self._until = time.monotonic() + KEY_S
 
-    def run(self, work: Callable[[], None]) -> None:
+    def run(self, work: Callable[[], object]) -> None:
         """Do this, which imports, in the calling thread."""
         me = threading.get_ident()
         if not self._polite:

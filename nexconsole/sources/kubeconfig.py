@@ -224,10 +224,12 @@ def _pruned(node: Any, seen: dict[int, Any], depth: int) -> Any:
         return node
     if id(node) not in seen:
         if isinstance(node, dict):
-            seen[id(node)] = made = {}
-            made |= {key: _pruned(value, seen, depth + 1) for key, value in node.items() if value is not None}
+            table: dict[Any, Any] = {}
+            seen[id(node)] = table
+            table |= {key: _pruned(value, seen, depth + 1) for key, value in node.items() if value is not None}
         else:
-            seen[id(node)] = row = []
+            row: list[Any] = []
+            seen[id(node)] = row
             row += [_pruned(value, seen, depth + 1) for value in node if value is not None]
     return seen[id(node)]
 

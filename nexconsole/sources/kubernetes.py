@@ -199,8 +199,11 @@ class Kubernetes(Source):
         async with self.exchange(self.settings.timeout_s, "the access review"):
             attributes = {"namespace": self.namespace, "verb": verb, "group": group, "name": name}
             attributes |= {"resource": plain, "subresource": subresource}
-            body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
-            body["spec"] = {"resourceAttributes": attributes}  # type: ignore[assignment]
+            body = {
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": {"resourceAttributes": attributes},
+            }
             review = await self._read(path, Review, "create", reviews, body=body)
         return review.status.allowed, clean(review.status.reason, 200)
 
@@ -266,7 +269,7 @@ class Kubernetes(Source):
             raise Unreachable(self.name, f"the log of pod {pod}: no connection in time") from error
         except (aiohttp.ClientError, OSError) as error:
             known = self.explain(error)
-            raise known or self._network(error) from error  # type: ignore[arg-type]
+            raise known or self._network(error) from error
 
     @asynccontextmanager
     async def exchange(self, timeout_s: float, what: str) -> AsyncIterator[None]:

@@ -44,7 +44,7 @@ def _postpone(name: str) -> None:
     if spec is None or spec.submodule_search_locations is None:
         raise ImportError(f"{name} is no package")
     module = module_from_spec(spec)
-    module.__getattr__ = partial(_wanted, module, spec)  # type: ignore[method-assign]
+    vars(module)["__getattr__"] = partial(_wanted, module, spec)
     sys.modules[name] = module
     parent, _, child = name.rpartition(".")
     if parent:

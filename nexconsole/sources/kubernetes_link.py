@@ -58,10 +58,10 @@ class Link:
         await self.credentials.ready(patience_s)
         self.credentials.headers()  # what can't be sent is said before anything is
         async with self._making:
-            made_of = (self.access, self.credentials.certificate)
-            if self._client is None or self._made_of != made_of:
-                await self._make(*made_of)  # type: ignore[arg-type]
-            assert self._client is not None
+            assert self.access is not None
+            access, certificate = self.access, self.credentials.certificate
+            if self._client is None or self._made_of != (access, certificate):
+                return await self._make(access, certificate)
             return self._client
 
     async def send(
@@ -88,14 +88,14 @@ class Link:
         rest = client.rest_client
         return await rest.pool_manager.request(
             method,
-            client.configuration.host + path,
+            f"{client.configuration.host}{path}",
             params=query,
             data=None if body is None else json.dumps(body),
             headers=headers,
             allow_redirects=False,
             timeout=timeout,
-            proxy=rest.proxy,
-            server_hostname=rest.server_hostname,
+            proxy=rest.proxy or None,
+            server_hostname=rest.server_hostname or None,
         )
 
     def refuse(self, error: SourceError) -> None:
@@ -139,7 +139,7 @@ class Link:
             sentence = f"{what} could not be read within {limit:g} s: does a file system hang?"
             raise TimedOut("kubernetes", sentence) from error
 
-    async def _make(self, access: Access, certificate: tuple[str, str] | None) -> None:
+    async def _make(self, access: Access, certificate: tuple[str, str] | None) -> ApiClient:
         context = await self._in_thread(partial(kubernetes_session.tls, access, certificate), "its certificates")
         proxy = kubernetes_session.proxy_of(access, os.environ)
         made = await kubernetes_session.open_client(
@@ -148,3 +148,4 @@ class Link:
         old, self._client, self._made_of = self._client, made, (access, certificate)
         if old is not None:
             await old.close()
+        return made

@@ -51,7 +51,7 @@ async def open_client(
         read_bufsize=STREAM_BUFFER,
     )
     rest.pool_manager._retry_connection = resends  # has no public name
-    rest.proxy, rest.server_hostname = proxy or None, access.trust.server_name or None
+    rest.proxy, rest.server_hostname = proxy, access.trust.server_name
     return made
 
 

@@ -176,8 +176,9 @@ class Logs:
         for uid in wanted:
             pod, status = running[uid]
             followed = known.setdefault(uid, PodLog(pod.metadata.name))
-            if followed.born(status.state.running.started_at, status.restart_count):
-                self.purchases.restart(followed.purchases, status.state.running.started_at.timestamp())
+            started_at = status.state.running.started_at if status.state.running else None
+            if followed.born(started_at, status.restart_count) and started_at is not None:
+                self.purchases.restart(followed.purchases, started_at.timestamp())
             if uid not in self.followed:
                 self.followed[uid] = followed
                 followed.container = status.name

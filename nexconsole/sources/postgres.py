@@ -34,7 +34,8 @@ class Read:
         self._connection = connection
 
     async def fetch(self, sql: str, *args: Any) -> Sequence[Mapping[str, Any]]:
-        return await self._connection.fetch(sql, *args)
+        rows: Sequence[Mapping[str, Any]] = await self._connection.fetch(sql, *args)
+        return rows
 
     async def row(self, sql: str, *args: Any) -> Mapping[str, Any]:
         """The one row of a query that always has one."""

@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import BadAnswer, Denied, SourceError, TimedOut, Unreachable
 from . import promjson
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 THREADS = 4
 MAX_ANSWER_BYTES = 8_000_000
 CHUNK_BYTES = 65_536
+T = TypeVar("T")
 
 
 class Refused(BadAnswer):
@@ -66,7 +67,7 @@ class Prometheus(Source):
     async def query(self, expression: str) -> Answer[Sample]:
         """An expression's value now. Series with native histograms are left out."""
 
-        def call() -> Any:
+        def call() -> list[Sample]:
             params = {"timeout": self._server_timeout}
             return promjson.samples(self._client().custom_query(expression, params=params))
 
@@ -75,7 +76,7 @@ class Prometheus(Source):
     async def query_range(self, expression: str, start: float, end: float, step_s: float) -> Answer[Series]:
         """An expression's values from `start` to `end` (epoch seconds), every `step_s`."""
 
-        def call() -> Any:
+        def call() -> list[Series]:
             return promjson.series(
                 self._client().custom_query_range(
                     expression,
@@ -100,22 +101,29 @@ class Prometheus(Source):
     async def rules(self, names: Sequence[str] = ()) -> Answer[Rule] | None:
         """The alerting rules, of these names where any are given; None where the server has no such route."""
         params = {"type": "alert", "rule_name[]": list(names)}
-        return await self._ask(
-            "the rules", lambda: promjson.rules(self._get("/api/v1/rules", params), names), absent=True
+        return await self._ask_where_there(
+            "the rules", lambda: promjson.rules(self._get("/api/v1/rules", params), names)
         )
 
     async def alerts(self) -> Answer[ActiveAlert] | None:
         """The active alerts; None where the server has no such route."""
-        return await self._ask("the alerts", lambda: promjson.alerts(self._get("/api/v1/alerts", {})), absent=True)
+        return await self._ask_where_there("the alerts", lambda: promjson.alerts(self._get("/api/v1/alerts", {})))
 
     async def version(self) -> str:
         """The server's version; "" where it doesn't say."""
-        answer = await self._ask(
-            "the build information", lambda: [self._get("/api/v1/status/buildinfo", {})], absent=True
+        answer = await self._ask_where_there(
+            "the build information", lambda: [self._get("/api/v1/status/buildinfo", {})]
         )
         return clean(answer[0].get("version", ""), 60) if answer and isinstance(answer[0], dict) else ""
 
-    async def _ask(self, what: str, call: Callable[[], list[Any]], *, absent: bool = False) -> Any:
+    async def _ask_where_there(self, what: str, call: Callable[[], list[T]]) -> Answer[T] | None:
+        """As `_ask`; None where the server has no such route."""
+        try:
+            return await self._ask(what, call)
+        except NoRoute:
+            return None
+
+    async def _ask(self, what: str, call: Callable[[], list[T]]) -> Answer[T]:
         """Run `call` in a thread. A refused request is an answer: it is raised, but is no fault of the source's."""
         refused: BadAnswer | None = None
         async with self.exchange(self.settings.timeout_s, what):
@@ -123,15 +131,13 @@ class Prometheus(Source):
                 answer, notes = await self._threads.run(lambda: self._noted(call), sum(self._timeouts))
             except (Refused, NoRoute) as error:
                 refused = error
-        if refused is None:
-            result: Answer[Any] = Answer(answer)
-            result.notes = notes
-            return result
-        if absent and isinstance(refused, NoRoute):
-            return None
-        raise refused
+        if refused is not None:
+            raise refused
+        result = Answer(answer)
+        result.notes = notes
+        return result
 
-    def _noted(self, call: Callable[[], list[Any]]) -> tuple[list[Any], tuple[str, ...]]:
+    def _noted(self, call: Callable[[], list[T]]) -> tuple[list[T], tuple[str, ...]]:
         self._said.notes = ()
         return call(), self._said.notes
 
@@ -149,7 +155,8 @@ class Prometheus(Source):
             from prometheus_api_client.prometheus_connect import PrometheusConnect
 
             session = self._opened()
-            connected = PrometheusConnect(self._url, session=session, timeout=self._timeouts)
+            # The library hands `timeout` on to requests, which takes a pair too.
+            connected = PrometheusConnect(self._url, session=session, timeout=cast("int", self._timeouts))
             session.mount(self._url, self._adapter())  # over the library's, which tries again by itself
             self._connected = connected
         return self._connected
@@ -258,7 +265,7 @@ class Prometheus(Source):
 
     def explain(self, error: Exception) -> SourceError | None:
         import requests
-        from requests.packages.urllib3 import exceptions as urllib3
+        from urllib3 import exceptions as urllib3
 
         at = f"prometheus at {self.address}"
         if isinstance(error, AllHang):

@@ -12,10 +12,12 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from .distinct import Distinct, distinct
 from .funnel_lines import Step
+
+K = TypeVar("K")
 
 STEP_S = 10
 STEPS = 66  # 11 minutes
@@ -242,7 +244,7 @@ class Tally:
         return found
 
 
-def bound(kept: dict, most: int) -> None:
+def bound(kept: dict[K, Any], most: int) -> None:
     """Room for one more, at the cost of the oldest."""
     while len(kept) >= most:
         del kept[next(iter(kept))]

@@ -74,7 +74,7 @@ class Redis(Source):
         for key, value in zip(keys, values, strict=True):
             ttl = -2 if value is None else int(ttls[key])
             # -2 for a key that had a value: it expired between the two questions.
-            peeks.append((None, -2) if ttl == -2 else (_harmless(value), ttl))
+            peeks.append((None, -2) if value is None or ttl == -2 else (_harmless(value), ttl))
         return peeks
 
     async def values(self, keys: Sequence[str]) -> list[str | None]:
@@ -97,10 +97,10 @@ class Redis(Source):
         position: Cursor | None = cursor or ("", 0)
         async with self._client("a scan of its keys") as client:
             for _ in range(max(1, budget // SCAN_STEP)):
-                position, keys = await client.scan(position, pattern, SCAN_STEP)
-                found |= dict.fromkeys(keys)
                 if position is None:
                     break
+                position, keys = await client.scan(position, pattern, SCAN_STEP)
+                found |= dict.fromkeys(keys)
         return Scan(keys=tuple(found), cursor=position)
 
     async def ping(self) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from urllib.parse import parse_qs, unquote
 
@@ -82,25 +82,25 @@ def parse_address(url: str, key: str = "redis.url") -> Address:
     places, _, path = rest.partition("/")
     user, colon, password = login.partition(":")
     query = {name: values[-1] for name, values in parse_qs(parameters).items()}
-    given = {
-        "kind": kind,
-        "tls": tls,
-        "username": (unquote(user) or None) if at and colon else None,
+    given = Address(
+        kind=kind,
+        tls=tls,
+        username=(unquote(user) or None) if at and colon else None,
         # redis://secret@host has no user: the one word is the password.
-        "password": (unquote(password if colon else user) or None) if at else query.get("password"),
-        "sentinel_username": query.get("sentinel_username"),
-        "sentinel_password": query.get("sentinel_password"),
-    }
+        password=(unquote(password if colon else user) or None) if at else query.get("password"),
+        sentinel_username=query.get("sentinel_username"),
+        sentinel_password=query.get("sentinel_password"),
+    )
     if kind is Kind.SOCKET:
         if places or not path:
             raise SettingsError(f"{key} must name a socket by its whole path: unix:///run/redis.sock")
-        return Address(socket="/" + unquote(path), database=_number(query.get("db", "0")), **given)
+        return replace(given, socket="/" + unquote(path), database=_number(query.get("db", "0")))
     service, database = _path(kind, path)
-    return Address(
+    return replace(
+        given,
         hosts=tuple(_host(place, PORTS[kind]) for place in places.split(",")),
         database=_number(query.get("db", database) or "0"),
         service=service,
-        **given,
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ..errors import Unreachable
 from .redis_address import Address, Kind
@@ -84,7 +84,7 @@ def open_single(
     """
     import redis.asyncio as library
 
-    login = {"username": address.username, "password": address.password, "db": address.database}
+    login: dict[str, Any] = {"username": address.username, "password": address.password, "db": address.database}
     if address.kind is Kind.SOCKET:
         return library.Redis(unix_socket_path=address.socket, retry=no_retries(), **login, **options), ()
     if address.kind is Kind.ONE:
@@ -106,7 +106,8 @@ class Single:
         # MGET answers nil for a key of another type, so nothing is raised for it.
         found: list[str | None] = []
         for start in range(0, len(keys), SLICE):
-            found += await self._client.mget(keys[start : start + SLICE])
+            # A client that decodes its replies has no bytes in them.
+            found += cast("list[str | None]", await self._client.mget(keys[start : start + SLICE]))
         return found
 
     async def ttls(self, keys: Sequence[str]) -> list[int]:
@@ -117,7 +118,7 @@ class Single:
 
     async def scan(self, cursor: Cursor, pattern: str, count: int) -> tuple[Cursor | None, list[str]]:
         following, keys = await self._client.scan(cursor[1], match=pattern, count=count)
-        return (("", following) if following else None), keys
+        return (("", following) if following else None), cast("list[str]", keys)
 
     async def text(self, *command: str) -> Any:
         return await self._client.execute_command(*command)

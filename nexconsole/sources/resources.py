@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, dataclass_transform
 
 import msgspec
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Object(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Unknown fields are skipped; a missing one has Go's zero value."""
 

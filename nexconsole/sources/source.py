@@ -82,7 +82,7 @@ class Source:
                 ok_at=self._clock(),
             )
 
-    def _network(self, error: OSError) -> SourceError:
+    def _network(self, error: Exception) -> SourceError:
         """The sentence for a socket's own errors: refused, no such host, reset, TLS."""
         reasons = {
             "ConnectionRefusedError": "the connection was refused: is it running, is the port right?",

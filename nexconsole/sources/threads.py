@@ -46,12 +46,13 @@ class Threads:
         overdue_at, now = tuple(self._overdue_at.values()), time.monotonic()
         if len(overdue_at) == self._count and max(overdue_at) < now:
             raise AllHang
-        job = _Job(call, allowed_s, asyncio.get_running_loop().create_future())
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        job = _Job(call, allowed_s, future)
         if self._started < self._count and self._started - len(overdue_at) <= self._jobs.qsize():
             self._started += 1
             threading.Thread(target=self._work, name=f"{self._name} {self._started}", daemon=True).start()
         self._jobs.put(job)
-        return await job.future
+        return await future
 
     def close(self) -> None:
         """Let the threads end, each after the call that it is at."""

@@ -13,7 +13,8 @@ def _second(found: re.Match[str]) -> str:
 
 def _last(found: re.Match[str]) -> str:
     """The last group, which ends the match, as a tag."""
-    return found[0][: len(found[0]) - len(found[found.lastindex])] + tag(found[found.lastindex])
+    last = found[found.lastindex or 0]
+    return found[0][: len(found[0]) - len(last)] + tag(last)
 
 
 def _code(found: re.Match[str]) -> str:

@@ -7,10 +7,10 @@ Credentials are hidden first (`redaction`), then everything of the kinds in `cus
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from .customers import FIGURES, KINDS, STATEMENT, verb
-from .kinds import hide_all
+from .kinds import Kind, hide_all
 from .redaction import redact
 
 CACHED = 8_192
@@ -35,7 +35,7 @@ def mask_query(query: str) -> str:
 def mask_figures(text: str) -> str:
     """Only what can't be anything else: a last look at lines that also hold our own figures, widths kept."""
     for kind in FIGURES:
-        text = kind.pattern.sub(lambda found, kind=kind: _same_width(found, kind.hide(found)), text)
+        text = kind.pattern.sub(partial(_hidden_in_width, kind), text)
     return text
 
 
@@ -51,5 +51,6 @@ def _masked(text: str, statements: bool) -> str:
     return hide_all(KINDS, text)
 
 
-def _same_width(found: re.Match[str], shown: str) -> str:
+def _hidden_in_width(kind: Kind, found: re.Match[str]) -> str:
+    shown = kind.hide(found)
     return shown if shown == found[0] else shown.ljust(len(found[0]))

@@ -9,14 +9,29 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..journal import Entry, Kind
 from ..model import Reading, State
 from ..sources.text import clean
 from ..text.units import count, duration, latency, percent
 
+if TYPE_CHECKING:
+    from ..signals.balances import Balances
+    from ..signals.circuits import Circuits
+    from ..signals.database import Database
+    from ..signals.database_cpu import DatabaseCpu
+    from ..signals.funnel import Funnel
+    from ..signals.integrity import Integrity
+    from ..signals.locks import Locks
+    from ..signals.outbox import Outbox
+    from ..signals.reservations import Reservations
+    from ..signals.slots import Slots
+    from ..signals.transactions import Transactions
+    from ..signals.workloads import Workloads
+
 Number = int | float
+Numbers = dict[str, Number | None]  # by figure; None: not known
 BUCKET_S = 15  # several consoles write the same: the first of each bucket counts
 MOST = 40  # numbers of one entry
 LARGEST = 1e15
@@ -57,7 +72,7 @@ def figures_of(readings: Mapping[str, Reading], now: datetime) -> dict[str, Numb
     for signal, take in TAKES.items():
         reading = readings.get(signal)
         if reading is not None and reading.value is not None and reading.state(now) is State.FRESH:
-            found.update(take(reading, now))
+            found.update(take(reading.value, reading.every, now))
     return found
 
 
@@ -106,11 +121,10 @@ def _numbers(data: Mapping[str, Any]) -> Iterator[tuple[str, Number]]:
             yield clean(name, 40), number
 
 
-def _transactions(reading: Reading, now: datetime) -> dict[str, Number | None]:
-    value = reading.value
+def _transactions(value: Transactions, every: float, now: datetime) -> Numbers:
     rates = [one.failure_rate for one in value.providers if one.failure_rate is not None and one.decided >= FEW]
     # The last p95 stands in the reading for a window while Prometheus is gone.
-    old = value.latency_at is not None and (now - value.latency_at).total_seconds() > max(3 * reading.every, 15.0)
+    old = value.latency_at is not None and (now - value.latency_at).total_seconds() > max(3 * every, 15.0)
     return {
         "failure_rate": _rounded(value.failure_rate),
         "attempts": value.attempts,
@@ -120,14 +134,13 @@ def _transactions(reading: Reading, now: datetime) -> dict[str, Number | None]:
     }
 
 
-def _circuits(reading: Reading, now: datetime) -> dict[str, Number | None]:
-    states = [one.state for one in reading.value.providers if one.active is not False]
+def _circuits(value: Circuits, every: float, now: datetime) -> Numbers:
+    states = [one.state for one in value.providers if one.active is not False]
     opened = states.count("open")
     return {"circuits_open": None if not opened and "unknown" in states else opened}
 
 
-def _funnel(reading: Reading, now: datetime) -> dict[str, Number | None]:
-    value = reading.value
+def _funnel(value: Funnel, every: float, now: datetime) -> Numbers:
     known, read = not value.unknown, value.pods_followed > 0 and not value.unknown
     return {
         "customers_refused": value.turned_away if known else None,
@@ -137,8 +150,7 @@ def _funnel(reading: Reading, now: datetime) -> dict[str, Number | None]:
     }
 
 
-def _outbox(reading: Reading, now: datetime) -> dict[str, Number | None]:
-    value = reading.value
+def _outbox(value: Outbox, every: float, now: datetime) -> Numbers:
     return {
         "outbox_pending": value.pending,
         "outbox_oldest_pending_s": _rounded(value.oldest_pending_s, 1),
@@ -146,46 +158,44 @@ def _outbox(reading: Reading, now: datetime) -> dict[str, Number | None]:
     }
 
 
-def _reservations(reading: Reading, now: datetime) -> dict[str, Number | None]:
-    return {"reservations_pending": reading.value.pending, "reservations_stuck": reading.value.stuck}
+def _reservations(value: Reservations, every: float, now: datetime) -> Numbers:
+    return {"reservations_pending": value.pending, "reservations_stuck": value.stuck}
 
 
-def _locks(reading: Reading, now: datetime) -> dict[str, Number | None]:
-    value = reading.value
+def _locks(value: Locks, every: float, now: datetime) -> Numbers:
     return {"locks_abandoned": None if not value.abandoned and not value.known else value.abandoned}
 
 
-def _database(reading: Reading, now: datetime) -> dict[str, Number | None]:
-    value = reading.value
+def _database(value: Database, every: float, now: datetime) -> Numbers:
     return {"sessions_blocked": None if not value.blocked and value.restricted else value.blocked}
 
 
-def _workloads(reading: Reading, now: datetime) -> dict[str, Number | None]:
-    return {"pods_ready": reading.value.ready, "pods_desired": reading.value.desired}
+def _workloads(value: Workloads, every: float, now: datetime) -> Numbers:
+    return {"pods_ready": value.ready, "pods_desired": value.desired}
 
 
-def _slots(reading: Reading, now: datetime) -> dict[str, Number | None]:
-    worst = reading.value.worst
+def _slots(value: Slots, every: float, now: datetime) -> Numbers:
+    worst = value.worst
     return {"slot_wait_s": worst.wait_s if worst else 0}
 
 
-def _balances(reading: Reading, now: datetime) -> dict[str, Number | None]:
-    return {"balances_low": len(reading.value.of("empty", "low"))}
+def _balances(value: Balances, every: float, now: datetime) -> Numbers:
+    return {"balances_low": len(value.of("empty", "low"))}
 
 
-def _database_cpu(reading: Reading, now: datetime) -> dict[str, Number | None]:
-    return {"database_cpu": _rounded(reading.value.used)}
+def _database_cpu(value: DatabaseCpu, every: float, now: datetime) -> Numbers:
+    return {"database_cpu": _rounded(value.used)}
 
 
-def _integrity(reading: Reading, now: datetime) -> dict[str, Number | None]:
-    return {"integrity_findings": sum(finding.level != "none" for finding in reading.value.findings)}
+def _integrity(value: Integrity, every: float, now: datetime) -> Numbers:
+    return {"integrity_findings": sum(finding.level != "none" for finding in value.findings)}
 
 
 def _rounded(number: float | None, digits: int = 4) -> float | None:
     return None if number is None else round(number, digits)
 
 
-TAKES = {
+TAKES: Mapping[str, Callable[[Any, float, datetime], Numbers]] = {
     "transactions": _transactions,
     "circuits": _circuits,
     "funnel": _funnel,

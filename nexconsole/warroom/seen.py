@@ -6,7 +6,7 @@ writes it. So however many consoles watch, each change stands once in the timeli
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,21 @@ from ..text.units import duration, latency, percent
 
 if TYPE_CHECKING:
     from ..settings import Settings
+    from ..signals.alerts import Alerts
+    from ..signals.balances import Balances
+    from ..signals.circuits import Circuits
+    from ..signals.database import Database
+    from ..signals.database_cpu import DatabaseCpu
+    from ..signals.findings import Kind as FindingKind
+    from ..signals.funnel import Funnel
+    from ..signals.integrity import Integrity
+    from ..signals.locks import Locks
+    from ..signals.outbox import Outbox
+    from ..signals.reservations import Reservations
+    from ..signals.search import Search
+    from ..signals.slots import Slots
+    from ..signals.transactions import Transactions
+    from ..signals.workloads import Workloads
 
 MOST_PODS = 50  # restarts of more pods than these are not told one by one
 
@@ -99,7 +114,7 @@ def sights(
 Found = Iterator[tuple[str, str, str, dict[str, bool]]]
 
 
-def _alerts(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+def _alerts(value: Alerts, known: Mapping[str, str], settings: Settings) -> Found:
     firing = {f"alert {clean(alert.name, 150)}": alert for alert in value.firing}
     for subject, alert in firing.items():
         level = f" ({clean(alert.severity, 40)})" if alert.severity else ""
@@ -109,7 +124,7 @@ def _alerts(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
             yield subject, "ended", f"{subject} fires no more", {"brief": True}
 
 
-def _circuits(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+def _circuits(value: Circuits, known: Mapping[str, str], settings: Settings) -> Found:
     for provider in value.providers:
         if provider.active is False:
             continue
@@ -123,7 +138,7 @@ def _circuits(value: Any, known: Mapping[str, str], settings: Settings) -> Found
         yield f"flapping {name}", "settled" if settled else "flapping", words, {"usual": settled}
 
 
-def _transactions(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+def _transactions(value: Transactions, known: Mapping[str, str], settings: Settings) -> Found:
     rules, rate = settings.severity, value.failure_rate
     if rate is not None and value.decided >= settings.transactions.few:
         over = next((limit for limit in (rules.critical_rate, rules.high_rate) if rate > limit), None)
@@ -140,7 +155,7 @@ def _transactions(value: Any, known: Mapping[str, str], settings: Settings) -> F
         yield "latency", state, f"purchase latency p95 is {latency(value.latency_p95_s)}: {state}", {"usual": not slow}
 
 
-def _funnel(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+def _funnel(value: Funnel, known: Mapping[str, str], settings: Settings) -> Found:
     rules = settings.funnel
     if value.decided >= rules.few:
         share = value.without_offer / value.decided
@@ -150,7 +165,7 @@ def _funnel(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
         yield "refused customers", state, f"{told}: {state}", {"usual": over is None}
 
 
-def _outbox(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+def _outbox(value: Outbox, known: Mapping[str, str], settings: Settings) -> Found:
     oldest = value.oldest_pending_s or 0.0
     late = oldest > settings.outbox.stuck_after_s
     words = f"the oldest outbox event has waited {duration(oldest)}" if late else "the outbox is in time again"
@@ -159,7 +174,7 @@ def _outbox(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
     yield "outbox failures", "some" if value.failed else "none", words, {"usual": not value.failed}
 
 
-def _reservations(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+def _reservations(value: Reservations, known: Mapping[str, str], settings: Settings) -> Found:
     rules = settings.reservations
     over = value.pending > rules.limit
     state = f"{'over' if over else 'under'} {rules.limit}"
@@ -169,7 +184,7 @@ def _reservations(value: Any, known: Mapping[str, str], settings: Settings) -> F
     yield "stuck reservations", state, f"{value.stuck} reservations are stuck: {state}", {"usual": not stuck}
 
 
-def _locks(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+def _locks(value: Locks, known: Mapping[str, str], settings: Settings) -> Found:
     if value.abandoned:
         more = "+" if value.capped else ""
         yield "abandoned locks", "some", f"locks that nobody will release: {value.abandoned}{more}", {}
@@ -177,13 +192,13 @@ def _locks(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
         yield "abandoned locks", "none", "no lock is left that nobody will release", {"usual": True}
 
 
-def _database(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+def _database(value: Database, known: Mapping[str, str], settings: Settings) -> Found:
     many = value.blocked >= 5
     words = f"{value.blocked} database sessions are blocked" if many else "database sessions are no longer blocked"
     yield "blocked sessions", "many" if many else "few", words, {"usual": not many}
 
 
-def _workloads(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+def _workloads(value: Workloads, known: Mapping[str, str], settings: Settings) -> Found:
     name = clean(value.deployment, 100)
     words = {"progressing": f"a rollout of {name} is under way", "complete": f"the rollout of {name} is complete",
              "stuck": f"the rollout of {name} is stuck", "paused": f"the rollout of {name} is paused"}  # fmt: skip
@@ -200,7 +215,7 @@ def _workloads(value: Any, known: Mapping[str, str], settings: Settings) -> Foun
         yield subject, str(pod.restarts), words_of_it, {"usual": True, "brief": True}
 
 
-def _slots(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+def _slots(value: Slots, known: Mapping[str, str], settings: Settings) -> Found:
     waits = {f"turns at {clean(wait.name, 100)}": wait for wait in value.longer(settings.slots.late_s)}
     for subject, wait in list(waits.items())[:MOST_PODS]:
         yield subject, "long", f"purchases at {clean(wait.name, 100)} wait {duration(wait.wait_s)} for their turn", {}
@@ -209,7 +224,7 @@ def _slots(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
             yield subject, "short", f"purchases at {subject.removeprefix('turns at ')} get their turn again", {}
 
 
-def _balances(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+def _balances(value: Balances, known: Mapping[str, str], settings: Settings) -> Found:
     for one in value.balances[:MOST_PODS]:
         if one.active is False or one.state == "unknown":
             continue
@@ -219,28 +234,29 @@ def _balances(value: Any, known: Mapping[str, str], settings: Settings) -> Found
         yield f"balance at {name}", one.state, text, {"usual": one.state == "enough"}
 
 
-def _search(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+def _search(value: Search, known: Mapping[str, str], settings: Settings) -> Found:
     words = "the search index answers again" if value.up else f"the search index is down: {value.why}"
     yield "search", "up" if value.up else "down", words, {"usual": value.up}
 
 
-def _database_cpu(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+def _database_cpu(value: DatabaseCpu, known: Mapping[str, str], settings: Settings) -> Found:
     busy = value.used > 0.9
     words = f"{percent(value.used)} of the database's CPU is used"
     yield "database CPU", "busy" if busy else "free", words, {"usual": not busy}
 
 
-def _integrity(value: Any, known: Mapping[str, str], settings: Settings) -> Found:
+def _integrity(value: Integrity, known: Mapping[str, str], settings: Settings) -> Found:
     if value.redis_run:
         words = "Redis was started anew: its run id is another one"
         yield "Redis' run", clean(value.redis_run, 40), words, {"usual": True, "brief": True}
-    for kind, title in (("data", "data"), ("security", "security")):
+    kinds: tuple[FindingKind, ...] = ("data", "security")
+    for kind in kinds:
         found = [finding for finding in value.of(kind) if finding.level != "none"]
-        words = found[0].text if found else f"no finding about {title} is left"
-        yield f"{title} findings", found[0].level if found else "none", words, {"usual": not found, "brief": True}
+        words = found[0].text if found else f"no finding about {kind} is left"
+        yield f"{kind} findings", found[0].level if found else "none", words, {"usual": not found, "brief": True}
 
 
-LOOKS = {
+LOOKS: Mapping[str, Callable[[Any, Mapping[str, str], Settings], Found]] = {
     "transactions": _transactions,
     "circuits": _circuits,
     "funnel": _funnel,

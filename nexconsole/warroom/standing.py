@@ -39,7 +39,7 @@ def standing(actions: Iterable[Taken], at: datetime) -> list[Standing]:
     taken = sorted(actions, key=lambda one: (one.ended_at or one.at, one.at, one.intent))
     disabled: dict[str, Taken] = {}
     silences: dict[str, Taken] = {}
-    scaled: dict[str, tuple[int, Taken]] = {}
+    scaled: dict[str, tuple[int, int, Taken]] = {}  # replicas before and now
     for one in taken:
         if not one.happened:
             continue
@@ -52,17 +52,19 @@ def standing(actions: Iterable[Taken], at: datetime) -> list[Standing]:
         elif one.action == "alert.unsilence":
             silences.pop(one.subject, None)
         elif one.replicas is not None and one.undone_at is None:
-            before = scaled.get(one.subject, (one.replicas[0], one))[0]
-            scaled[one.subject] = before, one
-            if one.replicas[1] == before:
+            before, now = one.replicas
+            if one.subject in scaled:
+                before = scaled[one.subject][0]
+            scaled[one.subject] = before, now, one
+            if now == before:
                 del scaled[one.subject]
     found = [_standing("provider", f"{target} is disabled", one) for target, one in disabled.items()]
     found += [
         _standing("silence", _silence(one), one) for one in {one.intent: one for one in silences.values()}.values()
     ]
     found += [
-        _standing("deployment", f"{target} is scaled to {one.replicas[1]}, from {before}", one)  # type: ignore[index]
-        for target, (before, one) in scaled.items()
+        _standing("deployment", f"{target} is scaled to {now}, from {before}", one)
+        for target, (before, now, one) in scaled.items()
     ]
     found += [_standing("action", f"{one.name}: nobody knows what became of it", one) for one in taken if one.unknown]
     found += [_standing("action", f"{one.name}: no verdict is on record", one) for one in taken if one.unjudged]

@@ -153,8 +153,9 @@ def _planned(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 def _replicas(target: Mapping[str, Any]) -> tuple[int, int] | None:
     before, after = target.get("replicas"), target.get("to")
-    whole = all(isinstance(one, int) and not isinstance(one, bool) for one in (before, after))
-    return (before, after) if target.get("kind") == "deployment" and whole else None  # type: ignore[return-value]
+    if target.get("kind") != "deployment" or isinstance(before, bool) or isinstance(after, bool):
+        return None
+    return (before, after) if isinstance(before, int) and isinstance(after, int) else None
 
 
 def _state(outcome: Entry) -> str:

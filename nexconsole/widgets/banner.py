@@ -6,14 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..model import Reading, SourceHealth, State
+from ..model import Reading, SignalKey, SourceHealth, State
 from ..text.units import clock, duration, milliseconds, several, since
 from .cells import Line, Run, cells, cut, fit, length, plain, spread
 
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..severity import Severity
+    from ..signals.circuits import Circuits
+    from ..signals.outbox import Outbox
 
+CIRCUITS: SignalKey[Circuits] = SignalKey("circuits")
+OUTBOX: SignalKey[Outbox] = SignalKey("outbox")
 TAPE = "╱"
 REEL = "◂◂"
 UNSET = " no signal is configured"
@@ -105,8 +109,9 @@ def _calm(readings: Mapping[str, Reading], now: datetime, missing: str, standing
     """Calm only as far as anybody can see: what is old or missing makes a question of it."""
     fresh = sum(reading.state(now) is State.FRESH for reading in readings.values())
     stale = [name for name, reading in readings.items() if reading.state(now) is State.STALE]
-    circuits = readings["circuits"].value.providers if "circuits" in readings and readings["circuits"].value else ()
-    unknown = sum(provider.state == "unknown" and provider.active is not False for provider in circuits)
+    circuits = CIRCUITS.value(readings)
+    providers = circuits.providers if circuits is not None else ()
+    unknown = sum(provider.state == "unknown" and provider.active is not False for provider in providers)
     doubts = [
         missing,
         f"stale: {', '.join(stale)}" if stale else "",
@@ -114,7 +119,7 @@ def _calm(readings: Mapping[str, Reading], now: datetime, missing: str, standing
     ]
     doubt = "".join(f"; {words}" for words in doubts if words)
     words = f" nothing is wrong in {several(fresh, 'signal')}"
-    outbox = readings["outbox"].value if "outbox" in readings else None
+    outbox = OUTBOX.value(readings)
     more = f" and {len(standing) - 1} more" if len(standing) > 1 else ""
     force = f"; still in force: {plain(standing[0], 80)}{more}" if standing else ""
     if outbox is not None and outbox.dropped:

@@ -40,7 +40,8 @@ def columns(points: Sequence[tuple[float, float | None]], span: float, width: in
         end = min(width - 1, max(first, math.ceil(until / each) - 1 - last + width - 1))
         if value is not None and at > points[-1][0] - span - each:
             for x in range(first, end + 1):
-                out[x] = value if out[x] is None else max(out[x], value)
+                drawn = out[x]
+                out[x] = value if drawn is None else max(drawn, value)
     return out
 
 

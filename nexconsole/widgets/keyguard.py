@@ -39,12 +39,13 @@ class Bursts:
         together = len(keys) + (self._before if now - self._last_at < BURST_S else 0)
         self._last_at, self._before = now, together
         for key in keys:
-            key.together = together  # type: ignore[attr-defined]
+            vars(key)["together"] = together
 
 
 def together(key: events.Key) -> int:
     """How many keys the terminal had handed over by then in the same burst, this one included; 1: it came alone."""
-    return getattr(key, "together", 1)
+    many: int = vars(key).get("together", 1)
+    return many
 
 
 def may_pass(key: events.Key, typing: bool, own_words: bool = False) -> bool:

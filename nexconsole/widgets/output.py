@@ -8,6 +8,7 @@ cell by cell, whichever screen it came from. Everything here leans on Textual 8'
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
@@ -15,6 +16,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App
+from textual.driver import Driver
 from textual.screen import Screen
 from textual.timer import Timer
 
@@ -38,7 +40,7 @@ class Pen:
         """The sequence that takes this pen in the place of that one."""
         lost = (pen.foreground and not self.foreground) or (pen.background and not self.background)
         if self.attributes != pen.attributes or lost:
-            codes = ("0", self.attributes, self.foreground, self.background)
+            codes: tuple[str, ...] = ("0", self.attributes, self.foreground, self.background)
         else:
             codes = (
                 self.foreground if self.foreground != pen.foreground else "",
@@ -171,9 +173,9 @@ def _codes(style: Style, console: Console) -> tuple[str, str, str]:
     ) if on)  # fmt: skip
     if colours is None:
         return attributes, "", ""
-    ink = style.color.downgrade(colours).get_ansi_codes() if style.color else ()
-    ground = style.bgcolor.downgrade(colours).get_ansi_codes(foreground=False) if style.bgcolor else ()
-    return attributes, ";".join(ink), ";".join(ground)
+    ink = ";".join(style.color.downgrade(colours).get_ansi_codes()) if style.color else ""
+    ground = ";".join(style.bgcolor.downgrade(colours).get_ansi_codes(foreground=False)) if style.bgcolor else ""
+    return attributes, ink, ground
 
 
 def _stretches(update: CompositorUpdate) -> Iterator[Stretch]:
@@ -224,21 +226,21 @@ class FrugalApp(App[None]):
     When a screen opens or a pane grows, Textual draws the empty places first and the lines 30 ms later.
     """
 
-    def __init__(self, *given: object, **options: object) -> None:
-        super().__init__(*given, **options)  # type: ignore[arg-type]
+    def __init__(self, driver_class: type[Driver] | None = None) -> None:
+        super().__init__(driver_class=driver_class)
         self.sent = Sent()
         self._holding: Timer | None = None
 
-    def _display(self, screen: Screen, renderable: RenderableType | None) -> None:
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         drawn = self._running and not self._closed and self._driver is not None and not self._batch_count
         if isinstance(renderable, CompositorUpdate) and drawn and screen is self.screen:
             update = self._held(screen, renderable)
             sequences = self.sent.difference(update, self.console) if update is not None else ""
             moved = screen.outer_size.clamp_offset(self.cursor_position) != self._previous_cursor_position
-            renderable = Written(sequences) if sequences or moved else None
+            renderable = cast("RenderableType", Written(sequences)) if sequences or moved else None
         super()._display(screen, renderable)
 
-    def _held(self, screen: Screen, update: CompositorUpdate) -> CompositorUpdate | None:
+    def _held(self, screen: Screen[Any], update: CompositorUpdate) -> CompositorUpdate | None:
         """The picture that may be sent now; None while lines are missing in it."""
         held, self._holding = self._holding, None
         if any(isinstance(one, Lines) and one.owed for one in screen._compositor.visible_widgets):
@@ -249,7 +251,7 @@ class FrugalApp(App[None]):
         held.stop()
         return self._whole(screen)
 
-    def _whole(self, screen: Screen) -> CompositorUpdate:
+    def _whole(self, screen: Screen[Any]) -> CompositorUpdate:
         update = screen._compositor.render_update(full=True, screen_stack=self._background_screens)
         assert isinstance(update, CompositorUpdate)
         return update
@@ -260,8 +262,8 @@ class FrugalApp(App[None]):
         for one in self.screen._compositor.visible_widgets:
             if isinstance(one, Lines):
                 one.forgive()
-        self._display(self.screen, self._whole(self.screen))
+        self._display(self.screen, cast("RenderableType", self._whole(self.screen)))
 
     def on_lines_drawn(self) -> None:
         if self._holding is not None and self._running:
-            self._display(self.screen, self._whole(self.screen))
+            self._display(self.screen, cast("RenderableType", self._whole(self.screen)))

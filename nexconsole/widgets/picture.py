@@ -79,10 +79,14 @@ def below(first: Picture, second: Picture) -> Picture:
     """Both in one: the second's rows and foot below the first's. A stale first one stays dimmed in a louder frame."""
     rows = first.rows
     if first.mood == "stale" and rows is not None:
-        rows = Listing(rows.keys, lambda n, draw=rows.draw: dimmed(draw(n)))
+        rows = _dimmed(rows)
     if second.rows is not None:
         rows = _joined(rows, second.rows) if rows is not None else second.rows
     return Picture(louder(first.mood, second.mood), first.head, rows, (*first.foot, *second.foot))
+
+
+def _dimmed(rows: Listing) -> Listing:
+    return Listing(rows.keys, lambda n: dimmed(rows.draw(n)))
 
 
 def _joined(first: Listing, second: Listing) -> Listing:

@@ -78,7 +78,7 @@ class Deployments:
         template.setdefault("metadata", {}).setdefault("labels", {})[HASH] = suffix
         match = {**deployment["spec"]["selector"]["matchLabels"], HASH: suffix}
         meta = deployment["metadata"]
-        obj = {
+        obj: Object = {
             "apiVersion": "apps/v1",
             "kind": "ReplicaSet",
             "metadata": {
@@ -201,7 +201,8 @@ class Deployments:
         if done:
             return "True", "NewReplicaSetAvailable", f'ReplicaSet "{name}" has successfully progressed.'
         settled = last is not None and last["reason"] == "NewReplicaSetAvailable"
-        if settled and figures["replicas"] == figures["updatedReplicas"] and name in last["message"]:
+        whole = figures["replicas"] == figures["updatedReplicas"]
+        if last is not None and settled and whole and name in last["message"]:
             return None
         moved = any(figures[key] != before.get(key, 0) for key in ("replicas", "updatedReplicas", "readyReplicas"))
         moved |= figures["availableReplicas"] != before.get("availableReplicas", 0)

@@ -117,14 +117,8 @@ def document(path: str, aggregated: bool) -> dict[str, Any] | None:
     parts = path.strip("/").split("/")
     if parts == ["api", "v1"]:
         return _resources("", "v1")
-    if (
-        parts[0] == "apis"
-        and len(parts) in (2, 3)
-        and groups().get(parts[1]) in (parts[2:] or [groups().get(parts[1])])
-    ):
-        version = groups().get(parts[1])
-        if version is None:
-            return None
+    version = groups().get(parts[1]) if parts[0] == "apis" and len(parts) in (2, 3) else None
+    if version is not None and parts[2:] in ([], [version]):
         if len(parts) == 2:
             return {"kind": "APIGroup", "apiVersion": "v1", **_group(parts[1], version)}
         return _resources(parts[1], version)

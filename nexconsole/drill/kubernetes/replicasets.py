@@ -46,7 +46,7 @@ class ReplicaSets:
         self._store.change("replicasets", replicaset, edit)
 
     def _available(self, pod: Object, replicaset: Object) -> bool:
-        needed = replicaset["spec"].get("minReadySeconds", 0) * self._pace
+        needed: float = replicaset["spec"].get("minReadySeconds", 0) * self._pace
         since = next(c["lastTransitionTime"] for c in pod["status"]["conditions"] if c["type"] == "Ready")
         return (datetime.now(UTC) - moment(since)).total_seconds() >= needed
 

@@ -150,7 +150,7 @@ class Store:
 
 
 def condition(
-    conditions: list[Object], kind: str, status: str, reason: str = "", message: str = "", **more: str
+    conditions: list[Object], kind: str, status: str, reason: str = "", message: str = "", **more: str | None
 ) -> list[Object]:
     """The conditions with this one set; `lastTransitionTime` moves only when its status does."""
     old = next((c for c in conditions if c["type"] == kind), None)

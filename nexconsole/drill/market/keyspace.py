@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -148,7 +148,8 @@ class RedisKeys:
 
     async def get(self, key: str) -> str | None:
         async with self._asking():
-            return await self.client.get(key)
+            # A client that decodes its replies has no bytes in them.
+            return cast("str | None", await self.client.get(key))
 
     async def ttl(self, key: str) -> int:
         async with self._asking():
@@ -179,14 +180,16 @@ class RedisKeys:
             pipeline = self.client.pipeline(transaction=False)
             pipeline.zadd(key, {member: score})
             pipeline.zremrangebyscore(key, 0, score - 1000 * ex)
-            await pipeline.expire(key, ex).execute()
+            pipeline.expire(key, ex)
+            await pipeline.execute()
 
     async def push(self, key: str, value: str, keep: int, ex: int) -> None:
         async with self._asking():
             pipeline = self.client.pipeline(transaction=False)
             pipeline.lpush(key, value)
             pipeline.ltrim(key, 0, keep - 1)
-            await pipeline.expire(key, ex).execute()
+            pipeline.expire(key, ex)
+            await pipeline.execute()
 
     async def reserve(self, key: str, now_ms: int, lasts_ms: int, grace_ms: int, shortest_ms: int) -> int:
         async with self._asking():

@@ -54,7 +54,8 @@ class RememberedLedger:
 
     async def free_balance(self, user_id: str) -> Decimal:
         row = self.tables["wallets"][wallet_id(user_id)]
-        return row["balance"] - row["reserved"]
+        free: Decimal = row["balance"] - row["reserved"]
+        return free
 
     async def open(self, order: Order) -> None:
         times = {"created_at": order.created, "updated_at": order.created}

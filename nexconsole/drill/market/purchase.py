@@ -225,8 +225,13 @@ class Checkout:
         await shared.succeeded(self.clock.now() - begun)
 
     def _observe(self, pod: Pod, wish: Wish, upstream: Upstream, took: float) -> None:
-        labels = {"stage": "provider_call", "provider": upstream.name, "country": wish.country}
-        pod.metrics.observe("nexnum_purchase_duration_seconds", round(took, 4), **labels)
+        pod.metrics.observe(
+            "nexnum_purchase_duration_seconds",
+            round(took, 4),
+            stage="provider_call",
+            provider=upstream.name,
+            country=wish.country,
+        )
 
     async def _give_up(
         self, pod: Pod, order: Order, transaction: str | None, error: Exception, told: PurchaseLines

@@ -43,7 +43,8 @@ class SqlLedger:
     async def fetch(self, sql: str, *values: Any) -> list[Any]:
         """One statement in a transaction of its own; its rows."""
         async with self._connection() as connection:
-            return await connection.fetch(sql, *values)
+            rows: list[Any] = await connection.fetch(sql, *values)
+            return rows
 
     async def free_balance(self, user_id: str) -> Decimal:
         rows = await self.fetch("SELECT balance - reserved FROM wallets WHERE user_id = $1", user_id)

@@ -130,9 +130,9 @@ class Engine:
             return took
         process.note_answer(name, took)
         kind = "RATE_LIMITED" if status == 429 else "UNKNOWN"
-        failure = UpstreamFailed(f"API Request Failed ({status} {PHRASES[status]})", kind, status)
-        self._write_failure(process, lines, name, url, failure, begun)
-        raise failure
+        refused = UpstreamFailed(f"API Request Failed ({status} {PHRASES[status]})", kind, status)
+        self._write_failure(process, lines, name, url, refused, begun)
+        raise refused
 
     async def _fetch(self, process: Process, upstream: Upstream, lines: Lines) -> int | None:
         """The last answer's status, None for 2xx; 429 and 5xx are tried three times. Raises on a network failure."""

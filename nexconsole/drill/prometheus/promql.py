@@ -19,8 +19,11 @@ TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-FUNCTIONS = {"rate": ("range vector",), "increase": ("range vector",)}
-FUNCTIONS |= {"histogram_quantile": ("scalar", "instant vector")}
+FUNCTIONS: dict[str, tuple[str, ...]] = {
+    "rate": ("range vector",),
+    "increase": ("range vector",),
+    "histogram_quantile": ("scalar", "instant vector"),
+}
 AGGREGATIONS = ("sum", "count")
 COMPARISONS = (">", "<", ">=", "<=", "==", "!=")
 PRECEDENCE = ({*COMPARISONS}, {"+", "-"}, {"*", "/"})

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from .alerting import Active, Watched
 from .evaluation import Labels, Vector
@@ -84,7 +85,8 @@ def seconds(query: Mapping[str, str], name: str) -> float:
 
 def _finite(text: str, other: Callable[[], float]) -> float | None:
     """A finite number as plain digits, or as `other` reads it; None where it is neither."""
-    for read in (lambda: float(text), other):
+    reads: tuple[Callable[[], float], ...] = (lambda: float(text), other)
+    for read in reads:
         try:
             found = read()
         except (ValueError, OverflowError):
@@ -123,7 +125,7 @@ def success(data: object) -> web.Response:
 
 
 @web.middleware
-async def errors(request: web.Request, handler: Any) -> web.StreamResponse:
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except Refused as error:

@@ -126,7 +126,7 @@ class RealPrometheus:
         past = folder / "past.txt"
         with past.open("w") as text:
             _open_metrics(list(self._samples), text)
-        argv = [promtool, "tsdb", "create-blocks-from", "openmetrics", past, folder / "data"]
+        argv: list[str | Path] = [promtool, "tsdb", "create-blocks-from", "openmetrics", past, folder / "data"]
         log = folder / "promtool.log"
         code = await self._shelter.finish(self._shelter.spawn(argv, log=log), timeout=BACKFILL_PATIENCE_S)
         past.unlink()

@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from ...errors import DrillError
 from ...settings import Expressions
@@ -54,15 +55,16 @@ class PrometheusServer:
 
     async def start(self, port: int = 0) -> str:
         app = web.Application(middlewares=[wire.errors])
-        for path, answer in (
+        posted: tuple[tuple[str, Handler], ...] = (
             ("/api/v1/query", self._query),
             ("/api/v1/query_range", self._query_range),
             ("/api/v1/series", self._series),
             ("/api/v1/labels", self._label_names),
-        ):
+        )
+        for path, answer in posted:
             app.router.add_get(path, answer, allow_head=False)
             app.router.add_post(path, answer)
-        for path, answer in (
+        got: tuple[tuple[str, Handler], ...] = (
             ("/api/v1/label/{name}/values", self._label_values),
             ("/api/v1/rules", self._rules),
             ("/api/v1/alerts", self._alerts),
@@ -71,7 +73,8 @@ class PrometheusServer:
             ("/-/ready", _ready),
             ("/", _front),
             ("/graph", _front),
-        ):
+        )
+        for path, answer in got:
             app.router.add_get(path, answer)
         self._refresh()
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5)

@@ -6,20 +6,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Unpack
 
+from ...signals.balances import Balances
 from ...signals.circuits import Circuits, ProviderCircuit
 from ...signals.reach import LINES_S, within
+from ...signals.slots import Slots
+from ...signals.transactions import Transactions
 from ...text.units import duration
-from .probe import MAYBE_PROVIDER, PROVIDER, Found, Probe, View, many
+from .probe import MAYBE_PROVIDER, PROVIDER, Found, Probe, ProbeOptions, Read, View, many
 
 SEVERAL = 2  # providers at least: the breaker of one is that provider's affair
 STATES = ("open", "half-open", "unknown", "closed")  # the most urgent first
 
 
-def _of_provider(read: Callable[[View, ProviderCircuit], Found]) -> Callable[[View], Found]:
+def _of_provider(read: Callable[[View[Circuits], ProviderCircuit], Found]) -> Read:
     """A probe of the provider that the argument names."""
 
-    def asked(view: View) -> Found:
+    def asked(view: View[Circuits]) -> Found:
         provider = next((p for p in view.value.providers if view.called(p.name, p.display_name, p.id)), None)
         if provider is None:
             return Found(text=f"not known: no provider named {view.argument} was seen", value=None)
@@ -28,7 +32,7 @@ def _of_provider(read: Callable[[View, ProviderCircuit], Found]) -> Callable[[Vi
     return asked
 
 
-def _state(view: View) -> Found:
+def _state(view: View[Circuits]) -> Found:
     if view.argument:
         return _of_provider(_state_of)(view)
     watched = _watched(view.value)
@@ -43,7 +47,7 @@ def _urgency(provider: ProviderCircuit) -> tuple[bool, bool, int, int]:
     return place > 0, place > 1 and not provider.flapping, place, -provider.opened
 
 
-def _state_of(view: View, provider: ProviderCircuit) -> Found:
+def _state_of(view: View[Circuits], provider: ProviderCircuit) -> Found:
     holders = []
     for state in STATES[:2]:
         pods = [h for h in provider.holders if h.kind == "pod"]
@@ -70,7 +74,7 @@ def _state_of(view: View, provider: ProviderCircuit) -> Found:
     )
 
 
-def _flapping(view: View) -> Found:
+def _flapping(view: View[Circuits]) -> Found:
     if view.argument:
         return _of_provider(_flapping_of)(view)
     watched = _watched(view.value)
@@ -79,7 +83,7 @@ def _flapping(view: View) -> Found:
     return _flapping_of(view, max(watched, key=lambda p: (p.flapping, p.opened)))
 
 
-def _flapping_of(view: View, provider: ProviderCircuit) -> Found:
+def _flapping_of(view: View[Circuits], provider: ProviderCircuit) -> Found:
     if not provider.flapping and not view.value.pods_followed:
         return Found(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
     window = within(view.settings.circuits.flapping_window_s, view.value.reach_s)
@@ -88,8 +92,8 @@ def _flapping_of(view: View, provider: ProviderCircuit) -> Found:
     return Found(text=times + _blind(view), value=provider.flapping, gives=gives)
 
 
-def _usable(view: View) -> Found:
-    value: Circuits = view.value
+def _usable(view: View[Circuits]) -> Found:
+    value = view.value
     if not value.providers:
         return Found(text=_nobody(value), value=None)
     watched = _watched(value)
@@ -97,10 +101,10 @@ def _usable(view: View) -> Found:
     return Found(text=f"{usable} of {many(len(watched), 'active provider')} not open", value=float(usable))
 
 
-def _healthy(view: View) -> Found:
+def _healthy(view: View[Circuits]) -> Found:
     """Active, closed, not failing its purchases, and neither stalled nor without our money."""
-    value: Circuits = view.value
-    transactions = view.other("transactions")
+    value = view.value
+    transactions = view.other("transactions", Transactions)
     if not value.providers or transactions is None:
         return Found(text="not known: it takes both circuits and transactions", value=None)
     rules = view.settings.transactions
@@ -116,15 +120,15 @@ def _healthy(view: View) -> Found:
     )
 
 
-def _stalled(view: View) -> set[str]:
+def _stalled(view: View[Circuits]) -> set[str]:
     """The providers where purchases wait too long for their turn, or our money is used up: they take no traffic."""
-    slots, balances = view.other("slots"), view.other("balances")
+    slots, balances = view.other("slots", Slots), view.other("balances", Balances)
     waits = slots.longer(view.settings.slots.stalled_s) if slots is not None else ()
     empty = balances.of("empty") if balances is not None else ()
-    return {one.name.casefold() for one in (*waits, *empty)}
+    return {wait.name.casefold() for wait in waits} | {balance.name.casefold() for balance in empty}
 
 
-def _wrong(view: View) -> Found:
+def _wrong(view: View[Circuits]) -> Found:
     watched = _watched(view.value)
     if not watched:
         return Found(text=_nobody(view.value), value=None)
@@ -138,21 +142,21 @@ def _wrong(view: View) -> Found:
     )
 
 
-def _active(view: View, provider: ProviderCircuit) -> Found:
+def _active(view: View[Circuits], provider: ProviderCircuit) -> Found:
     if provider.active is None:
         return Found(text=f"not known: {provider.name} is not among the providers in the database", value=None)
     return Found(text=f"{provider.name} is {'active' if provider.active else 'disabled'}", value=provider.active)
 
 
-def _quiet(view: View, provider: ProviderCircuit) -> Found:
+def _quiet(view: View[Circuits], provider: ProviderCircuit) -> Found:
     if provider.last_traffic is None:
         return Found(text=f"not known: no request to {provider.name} was seen in the logs", value=None)
     quiet = max(0.0, (view.now - provider.last_traffic).total_seconds())
     return Found(text=f"the last request to {provider.name} was {duration(quiet)} ago", value=quiet)
 
 
-def _seen(what: str, attribute: str) -> Callable[[View, ProviderCircuit], Found]:
-    def read(view: View, provider: ProviderCircuit) -> Found:
+def _seen(what: str, attribute: str) -> Callable[[View[Circuits], ProviderCircuit], Found]:
+    def read(view: View[Circuits], provider: ProviderCircuit) -> Found:
         count = getattr(provider, attribute)
         if not count and not view.value.pods_followed:
             return Found(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
@@ -162,9 +166,9 @@ def _seen(what: str, attribute: str) -> Callable[[View, ProviderCircuit], Found]
     return read
 
 
-def _one_pod(view: View) -> Found:
+def _one_pod(view: View[Circuits]) -> Found:
     """Whether the breakers of one pod alone are open, for half of the providers or more: then it is the pod."""
-    value: Circuits = view.value
+    value = view.value
     watched = _watched(value)
     if value.pods_followed < 2 or not watched:
         return Found(text=_nobody(value) if not watched else "not known: it takes two pods' logs to tell", value=None)
@@ -190,14 +194,14 @@ def _nobody(value: Circuits) -> str:
     return "not known: no provider is active" if value.providers else "not known: no provider was seen"
 
 
-def _blind(view: View) -> str:
-    value: Circuits = view.value
+def _blind(view: View[Circuits]) -> str:
+    value = view.value
     missing = value.pods - value.pods_followed
     return f" ({missing} of {value.pods} pods' logs are not followed)" if missing > 0 else ""
 
 
-def _probe(name: str, title: str, kind: str, read: Callable[[View], Found], **more) -> Probe:
-    return Probe(name=name, title=title, signal="circuits", kind=kind, read=read, **more)
+def _probe(name: str, title: str, kind: str, read: Read, **options: Unpack[ProbeOptions]) -> Probe:
+    return Probe(name=name, title=title, signal="circuits", kind=kind, read=read, **options)
 
 
 _GIVES = {"provider": "provider"}

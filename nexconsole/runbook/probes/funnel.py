@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Unpack
 
 from ...signals.funnel import Funnel
 from ...signals.reach import within
 from ...text.units import duration, several
-from .probe import MAYBE_PROVIDER, Found, Probe, View
+from .probe import MAYBE_PROVIDER, Found, Probe, ProbeOptions, Read, View
 
 
-def _counted(what: str, count: Callable[[Funnel], int], attribute: str) -> Callable[[View], Found]:
+def _counted(what: str, count: Callable[[Funnel], int], attribute: str) -> Read:
     """A count of the window, of one provider where that is named."""
 
-    def read(view: View) -> Found:
-        value: Funnel = view.value
+    def read(view: View[Funnel]) -> Found:
+        value = view.value
         if value.unknown:
             return Found(text=f"not known: {value.unknown}", value=None)
         span = within(value.window_s, value.rests_on_s)
@@ -29,8 +30,8 @@ def _counted(what: str, count: Callable[[Funnel], int], attribute: str) -> Calla
     return read
 
 
-def _without_offer(view: View) -> Found:
-    value: Funnel = view.value
+def _without_offer(view: View[Funnel]) -> Found:
+    value = view.value
     if value.unknown:
         return Found(text=f"not known: {value.unknown}", value=None)
     many, span = value.without_offer, within(value.window_s, value.rests_on_s)
@@ -38,8 +39,8 @@ def _without_offer(view: View) -> Found:
     return Found(text=f"{refused}, in {span}", value=float(many))
 
 
-def _waiting(view: View) -> Found:
-    value: Funnel = view.value
+def _waiting(view: View[Funnel]) -> Found:
+    value = view.value
     if not value.pods_followed:
         return Found(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
     if value.unknown:
@@ -51,8 +52,8 @@ def _waiting(view: View) -> Found:
     return Found(text=f"{several(value.waiting, 'purchase')} wait{age}", value=float(value.waiting))
 
 
-def _funds(view: View) -> Found:
-    value: Funnel = view.value
+def _funds(view: View[Funnel]) -> Found:
+    value = view.value
     if not value.pods_followed:
         return Found(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
     if value.unknown:
@@ -64,8 +65,8 @@ def _funds(view: View) -> Found:
     return Found(text=f"{several(many, 'purchase')} refused for lack of funds{who} in {span}", value=float(many))
 
 
-def _probe(name: str, title: str, read: Callable[[View], Found], **more) -> Probe:
-    return Probe(name=name, title=title, signal="funnel", kind="number", read=read, **more)
+def _probe(name: str, title: str, read: Read, **options: Unpack[ProbeOptions]) -> Probe:
+    return Probe(name=name, title=title, signal="funnel", kind="number", read=read, **options)
 
 
 PROBES = (

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ...severity import LEVELS
+from ...signals.findings import Kind
 from ...signals.integrity import Integrity
-from .probe import Found, Probe, View, many
+from .probe import Found, Probe, Read, View, many
 
 
-def _worst(kind: str) -> Callable[[View], Found]:
-    def read(view: View) -> Found:
-        value: Integrity = view.value
-        found = value.of(kind)  # type: ignore[arg-type]
+def _worst(kind: Kind) -> Read:
+    def read(view: View[Integrity]) -> Found:
+        value = view.value
+        found = value.of(kind)
         if found:
             more = f" (and {many(len(found) - 1, 'other finding')})" if len(found) > 1 else ""
             return Found(text=found[0].text + more, value=found[0].level)
@@ -24,7 +23,7 @@ def _worst(kind: str) -> Callable[[View], Found]:
     return read
 
 
-def _probe(name: str, title: str, kind: str) -> Probe:
+def _probe(name: str, title: str, kind: Kind) -> Probe:
     return Probe(name=name, title=title, signal="integrity", kind="word", words=LEVELS, read=_worst(kind))
 
 

@@ -8,8 +8,8 @@ from ..catalogue import Argument
 from .probe import Found, Probe, View, many
 
 
-def _abandoned(view: View) -> Found:
-    value: Locks = view.value
+def _abandoned(view: View[Locks]) -> Found:
+    value = view.value
     if view.argument and view.argument not in value.families:
         known = ", ".join(value.families) or "none"
         text = f"not known: the family {view.argument} is not watched; watched are {known}"
@@ -32,8 +32,8 @@ def _of(family: str) -> str:
     return f" of {family}" if family else ""
 
 
-def _oldest(view: View) -> Found:
-    value: Locks = view.value
+def _oldest(view: View[Locks]) -> Found:
+    value = view.value
     if value.oldest_s is not None:
         key = next((lock.key for lock in value.worst if lock.age_s == value.oldest_s), "")
         return Found(text=f"the oldest has stood for {duration(value.oldest_s)}: {key}", value=value.oldest_s)

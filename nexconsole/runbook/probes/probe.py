@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypedDict, TypeVar
 
-from ...model import Reading, State
+from ...model import Reading, State, V, Value, value_of
 from ...settings import Settings
+from ...signals.circuits import Circuits
 from ...text.units import duration
 from ..catalogue import Argument
 
+K = TypeVar("K", bound=Value)
 PROVIDER = Argument(name="provider", kind="provider")
 MAYBE_PROVIDER = Argument(name="provider", kind="provider", required=False)
 
@@ -31,20 +33,22 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
-    """What a probe may look at. `value` is its signal's; `argument` is "" where none was given."""
+class View(Generic[V]):
+    """What a probe may look at. `value` is its signal's; `argument` is "" where none was given.
 
-    value: Any
+    Where the signal has no value, only a probe that is asked `always` is asked: it looks at the reading.
+    """
+
+    value: V
     reading: Reading | None
     readings: Mapping[str, Reading]
     settings: Settings
     now: datetime
     argument: str = ""
 
-    def other(self, signal: str) -> Any:
+    def other(self, signal: str, kind: type[K]) -> K | None:
         """Another signal's last value; None where there is none."""
-        reading = self.readings.get(signal)
-        return reading.value if reading else None
+        return value_of(self.readings, signal, kind)
 
     def called(self, *names: str | None) -> bool:
         """Whether one of these names is the argument's, by name, display name or id, whatever the case.
@@ -52,7 +56,7 @@ class View:
         Metrics say a provider's name or its display name, health keys its id. (nexnum.md#provider-rows)
         Where providers' names differ in case only, the exact one is meant.
         """
-        circuits = self.other("circuits")
+        circuits = self.other("circuits", Circuits)
         providers = circuits.providers if circuits is not None else ()
         alike = [one for one in providers if one.name.casefold() == self.argument.casefold()]
         if len(alike) > 1 and (meant := next((one for one in alike if one.name == self.argument), None)):
@@ -68,6 +72,9 @@ class View:
         return False
 
 
+Read = Callable[[View[Any]], Found]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Probe:
     """A named pure function of readings.
@@ -81,12 +88,22 @@ class Probe:
     title: str
     signal: str
     kind: str
-    read: Callable[[View], Found]
+    read: Read
     unit: str = ""
     words: tuple[str, ...] = ()
     argument: Argument | None = None
     gives: Mapping[str, str] = field(default_factory=dict)
     always: bool = False
+
+
+class ProbeOptions(TypedDict, total=False):
+    """The fields of a probe that have a default."""
+
+    unit: str
+    words: tuple[str, ...]
+    argument: Argument | None
+    gives: Mapping[str, str]
+    always: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +146,12 @@ def answer(
         found = Found(text=f"not known: {why}", value=None)
     else:
         view = View(
-            value=reading.value, reading=reading, readings=readings, settings=settings, now=now, argument=argument
+            value=Value() if reading.value is None else reading.value,
+            reading=reading,
+            readings=readings,
+            settings=settings,
+            now=now,
+            argument=argument,
         )
         found = probe.read(view)
     return Answer(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from ...signals import limits
-from ...signals.balances import Balance, Balances
+from ...signals.balances import Balance, Balances, State
 from ...signals.slots import Slots
 from ...signals.status_pages import StatusPages
-from .probe import PROVIDER, Found, Probe, View, duration, many
+from ...text.units import duration
+from .probe import PROVIDER, Found, Probe, View, many
 
 TURN_S = 3  # what a wait has to last to be told from the ordinary turn
 
 
-def _wait(view: View) -> Found:
-    value: Slots = view.value
+def _wait(view: View[Slots]) -> Found:
+    value = view.value
     provider = next((one for one in value.providers if view.called(one.name, one.id)), None)
     if provider is None:
         return Found(text=f"not known: no provider named {view.argument} was seen", value=None)
@@ -22,8 +23,8 @@ def _wait(view: View) -> Found:
     return Found(text=f"a purchase at {provider.name} waits {duration(wait)} for its turn", value=wait)
 
 
-def _worst(view: View) -> Found:
-    value: Slots = view.value
+def _worst(view: View[Slots]) -> Found:
+    value = view.value
     worst = value.worst
     if worst is None:
         return Found(text=f"no purchase waits longer than {TURN_S} s for its turn", value=0.0)
@@ -33,7 +34,7 @@ def _worst(view: View) -> Found:
     return Found(text=text, value=worst.wait_s, gives={"provider": worst.name})
 
 
-def _reach(view: View) -> Found:
+def _reach(view: View[Slots]) -> Found:
     """Whose trouble the waits are: everybody's, some customers', or nobody's."""
     found = next(limits.slots_everywhere(view.readings, view.settings), None)
     if found is not None:
@@ -44,18 +45,18 @@ def _reach(view: View) -> Found:
     return Found(text=where, value="some" if stalled else "none")
 
 
-def _empty(view: View) -> Found:
+def _empty(view: View[Balances]) -> Found:
     """By figures that are not old: what was used up long ago may have been topped up."""
     return _short(view, ("empty",), "is used up", old=False)
 
 
-def _low(view: View) -> Found:
+def _low(view: View[Balances]) -> Found:
     """Below its limit, or used up."""
     return _short(view, ("empty", "low"), "is low or used up", old=True)
 
 
-def _short(view: View, states: tuple, words: str, *, old: bool) -> Found:
-    value: Balances = view.value
+def _short(view: View[Balances], states: tuple[State, ...], words: str, *, old: bool) -> Found:
+    value = view.value
     found, unknown = tuple(one for one in value.of(*states) if old or not one.old), value.of("unknown")
     if not found and unknown and len(unknown) == len(value.of("empty", "low", "enough", "unknown")):
         return Found(text="not known: NexNum has never asked for a balance", value=None)
@@ -65,8 +66,8 @@ def _short(view: View, states: tuple, words: str, *, old: bool) -> Found:
     return Found(text=text + blind, value=float(len(found)), gives={"provider": found[0].name} if found else {})
 
 
-def _left(view: View) -> Found:
-    value: Balances = view.value
+def _left(view: View[Balances]) -> Found:
+    value = view.value
     one = next((one for one in value.balances if view.called(one.name)), None)
     if one is None:
         return Found(text=f"not known: no provider named {view.argument} was seen", value=None)
@@ -81,8 +82,8 @@ def _money(one: Balance) -> str:
     return f"{one.balance:.2f} ({duration(one.age_s)} ago{old})"
 
 
-def _page(view: View) -> Found:
-    value: StatusPages = view.value
+def _page(view: View[StatusPages]) -> Found:
+    value = view.value
     page = next((one for one in value.pages if view.called(one.provider)), None)
     if page is None:
         text = f"not known: providers.status_pages has no status page of {view.argument}"

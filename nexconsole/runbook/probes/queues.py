@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Unpack
 
 from ...signals.outbox import Events, Outbox
 from ...signals.reservations import Reservations
 from ...text.units import duration
-from .probe import Found, Probe, View, many
+from .probe import Found, Probe, ProbeOptions, Read, View, many
 
 RECONCILE_EVERY_S = 900  # the newest worker's round; the oldest install has none at all (nexnum.md#reconcile)
 
 
-def _count(noun: str, attribute: str) -> Callable[[View], Found]:
+def _count(noun: str, attribute: str) -> Read:
     def read(view: View) -> Found:
         count = getattr(view.value, attribute)
         more = "at least " if getattr(view.value, "capped", False) and count else ""
@@ -24,10 +24,10 @@ def _count(noun: str, attribute: str) -> Callable[[View], Found]:
     return read
 
 
-def _oldest(nothing: str, attribute: str) -> Callable[[View], Found]:
+def _oldest(nothing: str, attribute: str) -> Read:
     """The age of the oldest that waits; nothing waiting is a known age of 0."""
 
-    def read(view: View) -> Found:
+    def read(view: View[Outbox | Reservations]) -> Found:
         age = getattr(view.value, attribute)
         if age is None:
             if view.value.pending:
@@ -38,8 +38,8 @@ def _oldest(nothing: str, attribute: str) -> Callable[[View], Found]:
     return read
 
 
-def _drain(view: View) -> Found:
-    value: Outbox = view.value
+def _drain(view: View[Outbox]) -> Found:
+    value = view.value
     if value.drained_per_min is None:
         return Found(text="not known: it takes two readings some seconds apart", value=None)
     left = f", empty in {duration(value.empty_in_s)}" if value.empty_in_s is not None else ""
@@ -47,8 +47,8 @@ def _drain(view: View) -> Found:
     return Found(text=f"{value.drained_per_min:.0f} a minute leave it{came}{left}", value=value.drained_per_min)
 
 
-def _late(view: View) -> Found:
-    value: Outbox = view.value
+def _late(view: View[Outbox]) -> Found:
+    value = view.value
     limit = view.settings.outbox.stuck_after_s
     age = value.oldest_pending_s
     if age is None:
@@ -56,8 +56,8 @@ def _late(view: View) -> Found:
     return Found(text=f"the oldest has waited {duration(age)}, late from {duration(limit)} on", value=age > limit)
 
 
-def _event(view: View) -> Found:
-    value: Events = view.value
+def _event(view: View[Events]) -> Found:
+    value = view.value
     failed = next((event for event in value.events if event.status == "FAILED"), None)
     if failed is None:
         return Found(text="no event is FAILED", value="none")
@@ -67,9 +67,9 @@ def _event(view: View) -> Found:
     )
 
 
-def _stopped(view: View) -> Found:
+def _stopped(view: View[Reservations]) -> Found:
     """Whether something is overdue by more than a round: an idle reconciler logs nothing, so only data can tell."""
-    value: Reservations = view.value
+    value = view.value
     limit = view.settings.reservations.stuck_after_s + RECONCILE_EVERY_S
     if not value.stuck or value.oldest_s is None:
         return Found(text="nothing is stuck: no sign that the reconciler stopped", value=False)
@@ -81,9 +81,9 @@ def _stopped(view: View) -> Found:
     )
 
 
-def _piles(attribute: str, word: str) -> Callable[[View], Found]:
-    def read(view: View) -> Found:
-        value: Reservations = view.value
+def _piles(attribute: str, word: str) -> Read:
+    def read(view: View[Reservations]) -> Found:
+        value = view.value
         count = getattr(value, attribute)
         tables = ", ".join(f"{getattr(pile, attribute)} {table}" for table, pile in value.by_table.items())
         more = "at least " if value.capped and count else ""
@@ -94,8 +94,15 @@ def _piles(attribute: str, word: str) -> Callable[[View], Found]:
     return read
 
 
-def _outbox(name: str, title: str, read: Callable[[View], Found], kind: str = "number", **more) -> Probe:
-    return Probe(name=name, title=title, signal=more.pop("signal", "outbox"), kind=kind, read=read, **more)
+def _outbox(
+    name: str,
+    title: str,
+    read: Read,
+    kind: str = "number",
+    signal: str = "outbox",
+    **options: Unpack[ProbeOptions],
+) -> Probe:
+    return Probe(name=name, title=title, signal=signal, kind=kind, read=read, **options)
 
 
 PROBES = (

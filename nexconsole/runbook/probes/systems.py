@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from operator import itemgetter
+from typing import Unpack
 
 from ...severity import LEVELS
 from ...signals.alerts import Alerts
@@ -12,7 +13,7 @@ from ...signals.search import Search
 from ...signals.workloads import Workloads
 from ...text.units import duration, percent
 from ..catalogue import Argument
-from .probe import Found, Probe, View, many
+from .probe import Found, Probe, ProbeOptions, Read, View, many
 
 MONITOR = "GRANT pg_monitor to the console's role"
 
@@ -28,8 +29,8 @@ def _answers(view: View) -> Found:
     return Found(text="it answers this console", value=True)
 
 
-def _blockers(view: View) -> Found:
-    value: Database = view.value
+def _blockers(view: View[Database]) -> Found:
+    value = view.value
     blockers = sorted((s for s in value.sessions if s.blocks), key=lambda s: (bool(s.blocked_by), -s.blocks))
     if not blockers:
         return _none_seen(value, "no session blocks another")
@@ -51,8 +52,8 @@ def _none_seen(value: Database, text: str) -> Found:
     return Found(text=text, value=0.0)
 
 
-def _counted(noun: str, attribute: str) -> Callable[[View], Found]:
-    def read(view: View) -> Found:
+def _counted(noun: str, attribute: str) -> Read:
+    def read(view: View[Database]) -> Found:
         count = getattr(view.value, attribute)
         text = f"{many(count, 'session')} {noun}"
         return Found(text=text, value=float(count)) if count else _none_seen(view.value, text)
@@ -60,8 +61,8 @@ def _counted(noun: str, attribute: str) -> Callable[[View], Found]:
     return read
 
 
-def _longest(view: View) -> Found:
-    value: Database = view.value
+def _longest(view: View[Database]) -> Found:
+    value = view.value
     aged = [session for session in value.sessions if session.transaction_s is not None]
     if not aged:
         return _none_seen(value, "no transaction lasts longer than 1 s")
@@ -72,61 +73,62 @@ def _longest(view: View) -> Found:
     )
 
 
-def _connections(view: View) -> Found:
-    value: Database = view.value
+def _connections(view: View[Database]) -> Found:
+    value = view.value
     if not value.max_connections:
         return Found(text="not known: the server did not say how many it allows", value=None)
     share = value.connections / value.max_connections
     return Found(text=f"{value.connections} of {value.max_connections} are used ({percent(share)})", value=share)
 
 
-def _cpu(view: View) -> Found:
-    value: DatabaseCpu = view.value
+def _cpu(view: View[DatabaseCpu]) -> Found:
+    value = view.value
     return Found(text=f"{percent(value.used)} of the database's CPU is used", value=value.used)
 
 
-def _search(view: View) -> Found:
-    value: Search = view.value
+def _search(view: View[Search]) -> Found:
+    value = view.value
     return Found(text="the search index is up" if value.up else f"it is down: {value.why}", value=value.up)
 
 
-def _ready(view: View) -> Found:
-    value: Workloads = view.value
+def _ready(view: View[Workloads]) -> Found:
+    value = view.value
     return Found(text=_pods(value), value=float(value.ready))
 
 
-def _missing(view: View) -> Found:
-    value: Workloads = view.value
+def _missing(view: View[Workloads]) -> Found:
+    value = view.value
     reasons = "; ".join(f"{pod.name} {pod.reason or pod.phase}" for pod in value.pods if not pod.ready)
     text = _pods(value) + (f": {reasons[:200]}" if reasons else "")
     return Found(text=text, value=float(max(0, value.desired - value.ready)))
 
 
-def _down(view: View) -> Found:
-    value: Workloads = view.value
+def _down(view: View[Workloads]) -> Found:
+    value = view.value
     return Found(text=_pods(value), value=bool(value.desired and not value.ready))
 
 
-def _restarts(view: View) -> Found:
-    value: Workloads = view.value
+def _restarts(view: View[Workloads]) -> Found:
+    value = view.value
     if not value.pods:
         return Found(text="not known: no pod was seen", value=None)
     restarts = sum(pod.restarts for pod in value.pods)
-    last = max((pod for pod in value.pods if pod.restarted_at), key=lambda p: p.restarted_at, default=None)
+    restarted = [(pod.restarted_at, pod.reason) for pod in value.pods if pod.restarted_at]
     when = ""
-    if last is not None and last.restarted_at is not None:
-        ago = duration(max(0.0, (view.now - last.restarted_at).total_seconds()))
-        when = f", the last {ago} ago" + (f" ({last.reason})" if last.reason else "")
+    if restarted:
+        at, reason = max(restarted, key=itemgetter(0))
+        ago = duration(max(0.0, (view.now - at).total_seconds()))
+        when = f", the last {ago} ago" + (f" ({reason})" if reason else "")
     return Found(text=f"{many(restarts, 'restart')} of {many(len(value.pods), 'pod')}{when}", value=float(restarts))
 
 
-def _rollout(view: View) -> Found:
-    value: Workloads = view.value
+def _rollout(view: View[Workloads]) -> Found:
+    value = view.value
     note = f": {value.rollout_note}" if value.rollout_note else ""
     return Found(text=f"the rollout is {value.rollout}{note}", value=value.rollout)
 
 
-def _released(view: View) -> Found:
+def _released(view: View[Workloads]) -> Found:
     """How long ago what runs was released: going back to an older release makes this old again."""
     release = view.value.release
     if release is None or release.since is None:
@@ -143,8 +145,8 @@ def _pods(value: Workloads) -> str:
     return f"{value.ready} of {many(value.desired, 'pod')} of {value.deployment} ready"
 
 
-def _firing(view: View) -> Found:
-    value: Alerts = view.value
+def _firing(view: View[Alerts]) -> Found:
+    value = view.value
     name = view.argument
     fires = next((alert for alert in value.firing if alert.name == name), None)
     if fires is not None:
@@ -164,8 +166,8 @@ def _firing(view: View) -> Found:
     return Found(text=f"{name} does not fire{doubt}", value=False)
 
 
-def _level(view: View) -> Found:
-    value: Alerts = view.value
+def _level(view: View[Alerts]) -> Found:
+    value = view.value
     levels = view.settings.severity.alerts
     judged = [(levels.get(alert.severity), alert) for alert in value.firing]
     judged = [(level, alert) for level, alert in judged if level in LEVELS[:3]]
@@ -175,8 +177,15 @@ def _level(view: View) -> Found:
     return Found(text=f"{alert.name} fires ({alert.severity})", value=level)
 
 
-def _probe(name: str, title: str, signal: str, read: Callable[[View], Found], kind: str = "number", **more) -> Probe:
-    return Probe(name=name, title=title, signal=signal, kind=kind, read=read, **more)
+def _probe(
+    name: str,
+    title: str,
+    signal: str,
+    read: Read,
+    kind: str = "number",
+    **options: Unpack[ProbeOptions],
+) -> Probe:
+    return Probe(name=name, title=title, signal=signal, kind=kind, read=read, **options)
 
 
 _PID = {"pid": "pid"}

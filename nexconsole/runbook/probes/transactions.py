@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ...signals import waiting
-from ...signals.transactions import ProviderTraffic, Transactions
+from ...signals.attribution import ProviderTraffic
+from ...signals.circuits import Circuits
+from ...signals.transactions import Transactions
 from ...text.units import count, duration, latency, percent, several
 from .probe import PROVIDER, Found, Probe, View, many
 
 
-def _rate(view: View) -> Found:
-    value: Transactions = view.value
+def _rate(view: View[Transactions]) -> Found:
+    value = view.value
     window = duration(value.window_s)
     if value.failure_rate is None:
         waits = f": {several(value.in_flight, 'purchase')} under way" if value.in_flight else ""
@@ -21,8 +23,8 @@ def _rate(view: View) -> Found:
     return Found(text=f"{percent(value.failure_rate)}: {counts}{doubt}", value=value.failure_rate)
 
 
-def _scope(view: View) -> Found:
-    value: Transactions = view.value
+def _scope(view: View[Transactions]) -> Found:
+    value = view.value
     scope = value.scope
     because = f": {scope.because}" if scope.because else ""
     if scope.verdict == "unknown":
@@ -32,15 +34,15 @@ def _scope(view: View) -> Found:
     return Found(text=where + because, value=scope.verdict, gives=gives)
 
 
-def _latency(view: View) -> Found:
-    value: Transactions = view.value
+def _latency(view: View[Transactions]) -> Found:
+    value = view.value
     if value.latency_p95_s is None:
         return Found(text="not known: no purchase's duration was measured", value=None)
     longest = latency(value.latency_p95_s, value.latency_saturated)
     return Found(text=f"95 % of purchases take up to {longest}", value=value.latency_p95_s)
 
 
-def _worst(view: View) -> Found:
+def _worst(view: View[Transactions]) -> Found:
     few = view.settings.transactions.provider_few
     judged = [p for p in view.value.providers if p.failure_rate is not None and p.decided >= few]
     if not judged:
@@ -49,7 +51,7 @@ def _worst(view: View) -> Found:
     return Found(text=_of(worst), value=worst.failure_rate, gives={"provider": worst.name})
 
 
-def _provider(view: View) -> Found:
+def _provider(view: View[Transactions]) -> Found:
     traffic = _traffic(view)
     if traffic is None or traffic.failure_rate is None:
         return Found(text=f"not known: nothing was bought from {view.argument}", value=None)
@@ -59,19 +61,19 @@ def _provider(view: View) -> Found:
     )
 
 
-def _attempts(view: View) -> Found:
+def _attempts(view: View[Transactions]) -> Found:
     traffic, window = _traffic(view), duration(view.value.window_s)
     if traffic is None:
-        circuits = view.other("circuits")
+        circuits = view.other("circuits", Circuits)
         if circuits is None or not any(view.called(p.name, p.display_name, p.id) for p in circuits.providers):
             return Found(text=f"not known: no provider named {view.argument} was seen", value=None)
     count = traffic.attempts if traffic else 0
     return Found(text=f"{many(count, 'purchase')} from {view.argument} tried in {window}", value=float(count))
 
 
-def _blocked(view: View) -> Found:
+def _blocked(view: View[Transactions]) -> Found:
     """Whether purchases begin and none is decided any more, at no provider."""
-    value: Transactions = view.value
+    value = view.value
     found = waiting.blocked(value, view.settings.transactions)
     if found is not None:
         gives = {"provider": found.provider} if found.provider else {}
@@ -81,15 +83,15 @@ def _blocked(view: View) -> Found:
     return Found(text=f"purchases are decided{_under_way(value)}", value=False)
 
 
-def _overdue(view: View) -> Found:
-    value: Transactions = view.value
+def _overdue(view: View[Transactions]) -> Found:
+    value = view.value
     many = waiting.many_overdue(value, view.settings.transactions)
     late = f"{several(value.overdue, 'purchase')} of {value.overdue + value.decided} wait for more than"
     return Found(text=f"{late} {duration(value.overdue_after_s)}", value=many)
 
 
-def _waiting(view: View) -> Found:
-    value: Transactions = view.value
+def _waiting(view: View[Transactions]) -> Found:
+    value = view.value
     if not value.in_flight:
         return Found(text="no purchase is under way", value=0.0)
     worst = max(value.providers, key=lambda one: (one.overdue, one.in_flight), default=None)
@@ -106,7 +108,7 @@ def _under_way(value: Transactions) -> str:
     return f", {several(value.in_flight, 'purchase')} under way, {oldest}"
 
 
-def _traffic(view: View) -> ProviderTraffic | None:
+def _traffic(view: View[Transactions]) -> ProviderTraffic | None:
     return next((p for p in view.value.providers if view.called(p.name)), None)
 
 

@@ -23,9 +23,9 @@ from ...actions import (
     rollback,
 )
 from ...actions.cron import Route
-from ...actions.provider_rows import Table, circuit_of, table_of, value_of
+from ...actions.provider_rows import Table, circuit_of, table_of
 from ...errors import SourceError
-from ...model import Reading
+from ...model import Reading, value_of
 from ...signals.database import Database
 from ...signals.workloads import Workloads
 from ...sources import cluster_access

@@ -6,10 +6,10 @@ Plain text of 80 columns, the commands flush left as they are to be pasted. It h
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...journal.scrubbing import secrets_of
 from ...model import Reading, SourceHealth, State
@@ -23,6 +23,11 @@ from .remedies import Remedy, Scene, laid_out, remedies, variables
 
 if TYPE_CHECKING:
     from ...settings import Settings
+    from ...signals.circuits import Circuits
+    from ...signals.database import Database
+    from ...signals.funnel import Funnel
+    from ...signals.transactions import Transactions
+    from ...signals.workloads import Workloads
 
 WIDTH = 76  # in its frame on a terminal of 80 columns too
 SAID = 15  # reasons of the severity, things that still stand
@@ -231,8 +236,8 @@ def _none(value: object) -> Iterator[str]:
     return iter(())
 
 
-def _transactions(value: object) -> Iterator[str]:
-    for one in sorted(value.providers, key=lambda one: -one.failures)[:LISTED]:  # type: ignore[attr-defined]
+def _transactions(value: Transactions) -> Iterator[str]:
+    for one in sorted(value.providers, key=lambda one: -one.failures)[:LISTED]:
         waits = f", {count(one.in_flight)} under way, the oldest for {duration(one.oldest_s)}" if one.in_flight else ""
         if one.decided:
             failed = f"{count(one.failures)} of {count(one.decided)} failed"
@@ -241,20 +246,20 @@ def _transactions(value: object) -> Iterator[str]:
             yield f"{one.name}: none decided{waits}"
 
 
-def _circuits(value: object) -> Iterator[str]:
-    for one in value.providers[:LISTED]:  # type: ignore[attr-defined]
+def _circuits(value: Circuits) -> Iterator[str]:
+    for one in value.providers[:LISTED]:
         active = {True: "active", False: "DISABLED", None: "active or not is not known"}[one.active]
         yield f"{one.name}: {one.state}, {active}, id {one.id or 'not known'}"
 
 
-def _funnel(value: object) -> Iterator[str]:
-    for one in value.providers[:LISTED]:  # type: ignore[attr-defined]
+def _funnel(value: Funnel) -> Iterator[str]:
+    for one in value.providers[:LISTED]:
         told = f"{one.attempts} asked, {one.sold} sold, {one.failed} failed, {one.refused} refused"
         yield f"{one.name or 'no provider yet'}: {told}{f', {one.waiting} wait' if one.waiting else ''}"
 
 
-def _database(value: object) -> Iterator[str]:
-    sessions = sorted(value.sessions, key=lambda one: -one.blocks)  # type: ignore[attr-defined]
+def _database(value: Database) -> Iterator[str]:
+    sessions = sorted(value.sessions, key=lambda one: -one.blocks)
     for one in sessions[:LISTED]:
         if one.blocks or one.blocked_by:
             does = f"blocks {one.blocks}" if one.blocks else f"blocked by {', '.join(map(str, one.blocked_by[:5]))}"
@@ -262,13 +267,13 @@ def _database(value: object) -> Iterator[str]:
             yield f"pid {one.pid} {one.application} {state}, {duration(one.transaction_s or 0)}: {does}"
 
 
-def _workloads(value: object) -> Iterator[str]:
-    for one in value.pods[:LISTED]:  # type: ignore[attr-defined]
+def _workloads(value: Workloads) -> Iterator[str]:
+    for one in value.pods[:LISTED]:
         why = f", {one.reason}" if one.reason else ""
         yield f"{one.name}: {'ready' if one.ready else 'NOT READY'}, {one.restarts} restarts{why}"
 
 
-DETAILS = {
+DETAILS: Mapping[str, Callable[[Any], Iterator[str]]] = {
     "transactions": _transactions,
     "circuits": _circuits,
     "funnel": _funnel,

@@ -19,7 +19,8 @@ COMMANDS = frozenset({"command", "undo"})
 
 def covered(told: Told) -> Told:
     """A copy with its texts masked."""
-    return _covered(told, "")
+    masked: Told = _covered(told, "")
+    return masked
 
 
 def _covered(value: Any, name: str) -> Any:
@@ -31,7 +32,7 @@ def _covered(value: Any, name: str) -> Any:
         masked = replace(
             value, **{one.name: _covered(getattr(value, one.name), one.name) for one in fields(value) if one.init}
         )
-        return _with_providers(value, masked) if isinstance(value, Taken) else masked
+        return _with_providers(value, masked) if isinstance(value, Taken) and isinstance(masked, Taken) else masked
     if name == "provider_ids":
         return value
     if isinstance(value, tuple | list):

@@ -231,7 +231,8 @@ def _scenarios(incident: Incident) -> Iterator[Block]:
 
 
 def _timeline(incident: Incident) -> Iterator[Block]:
-    day, rows = "", []
+    day = ""
+    rows: list[tuple[str, ...]] = []
     for line in incident.timeline:
         if (today := moment(line.at)[:10]) != day:
             if rows:

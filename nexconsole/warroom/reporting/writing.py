@@ -106,8 +106,8 @@ def _html(block: Block, incident: Incident) -> str:
             return f"<pre>{escape(text)}</pre>"
         case Table(head, rows):
             top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-            lines = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-            return f"<table><thead><tr>{top}</tr></thead><tbody>\n{lines}\n</tbody></table>"
+            body = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+            return f"<table><thead><tr>{top}</tr></thead><tbody>\n{body}\n</tbody></table>"
         case Chart():
             return chart.as_svg(incident)
 

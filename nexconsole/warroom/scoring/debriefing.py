@@ -73,8 +73,13 @@ def as_text(found: Score, record: Mapping[str, Any], columns: int = 100) -> str:
     """Five lines or a few more, wrapped at the terminal's width."""
     lines = [f"drill {record['scenario']}, seed {record['seed']}: {duration(found.lasted, exact=True)}"]
     for label, text in _said(found):
-        room = {"initial_indent": f"  {label:<{_LABEL}}", "subsequent_indent": " " * (_LABEL + 2)}
-        lines += textwrap.wrap(text, max(40, columns), break_on_hyphens=False, **room)
+        lines += textwrap.wrap(
+            text,
+            max(40, columns),
+            break_on_hyphens=False,
+            initial_indent=f"  {label:<{_LABEL}}",
+            subsequent_indent=" " * (_LABEL + 2),
+        )
     return "\n".join(lines).replace(_JOINED, " ") + "\n"
 
 

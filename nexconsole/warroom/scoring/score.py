@@ -136,7 +136,7 @@ def _calms(
     incident: Incident, fault: Diagnosis, since: datetime, faults: Sequence[Diagnosis]
 ) -> tuple[datetime | None, tuple[Relapse, ...]]:
     """When it was calm for good, as far as this fault is concerned, and when it was so for a while."""
-    relapses = []
+    relapses: list[Relapse] = []
     for begin, end in calm_spells(incident):
         if begin < since:
             continue

@@ -84,8 +84,7 @@ class Heard:
 
 def encoded(presence: Presence, *, asks: bool = False, gone: bool = False, at: datetime | None = None) -> bytes:
     """The word that this console says of itself, its texts as short as `heard` makes them."""
-    fields = {name: getattr(presence, name) for name in SAID}
-    told = {name: clean(value, SENTENCE) if isinstance(value, str) else value for name, value in fields.items()}
+    told = _told(presence)
     return msgspec.json.encode(
         _Word(writer=presence.writer, since=presence.since, count=presence.count, asks=asks, gone=gone, at=at, **told)
     )
@@ -103,14 +102,18 @@ def heard(raw: bytes) -> Heard | None:
         return None
     names = {name: clean(getattr(word.writer, name), NAME) for name in ("operator", "host", "account")}
     writer = msgspec.structs.replace(word.writer, **names)
-    fields: Mapping[str, Any] = {name: getattr(word, name) for name in SAID}
-    texts = {name: clean(value, SENTENCE) if isinstance(value, str) else value for name, value in fields.items()}
-    presence = Presence(writer=writer, since=word.since, count=word.count, **texts)
+    presence = Presence(writer=writer, since=word.since, count=word.count, **_told(word))
     return Heard(presence, word.asks, word.gone, word.at)
 
 
-def after(presence: Presence, changes: Mapping[str, object]) -> Presence:
+def _told(word: Presence | _Word) -> Mapping[str, Any]:
+    """Its fields of SAID, as short as they may be."""
+    fields = {name: getattr(word, name) for name in SAID}
+    return {name: clean(value, SENTENCE) if isinstance(value, str) else value for name, value in fields.items()}
+
+
+def after(presence: Presence, changes: Mapping[str, Any]) -> Presence:
     """The same console after some of TELLABLE changed. Raises TypeError for another word."""
     if unknown := set(changes) - TELLABLE:
         raise TypeError(f"nobody tells {', '.join(sorted(unknown))}")
-    return replace(presence, count=presence.count + 1, **changes)  # type: ignore[arg-type]
+    return replace(presence, count=presence.count + 1, **changes)

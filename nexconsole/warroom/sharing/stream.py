@@ -160,12 +160,12 @@ class Stream:
     async def _read(self, client: redis.asyncio.Redis, block_ms: int | None = None) -> bool:
         """Take what came since; whether anything did."""
         try:
-            found = await client.xread({self._key: self._last}, count=self._count, block=block_ms)
+            streams: Any = await client.xread({self._key: self._last}, count=self._count, block=block_ms)
         except Exception:
             self._count = max(1, self._count // 4)  # a slow line, or a huge entry: less at once in the next try
             raise
         honour_cancel()
-        items: Sequence[tuple[bytes, Mapping[bytes, bytes]]] = found[0][1] if found else ()
+        items: Sequence[tuple[bytes, Mapping[bytes, bytes]]] = streams[0][1] if streams else ()
         if not items:
             return False
         await self._take([fields.get(FIELD, b"") for _, fields in items])
