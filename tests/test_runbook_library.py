@@ -153,7 +153,8 @@ def test_an_audit_of_a_file_that_can_not_be_understood_is_a_usage_error(capsys, 
     file.write_text(OWN.replace("transactions.rate", "transactions.rat"))
     assert run(Settings(), "audit", str(file)) == 2
     assert (
-        "own.md:5: there is no probe transactions.rat; perhaps transactions.rate (and 1 more" in capsys.readouterr().err
+        "own.md:5: there is no probe transactions.rat: did you mean transactions.rate? (and 1 more"
+        in capsys.readouterr().err
     )
 
 

@@ -123,7 +123,7 @@ def test_ids_stay_when_lines_move():
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
-        ("`outbox.pending`\n", "`outbox.pendin`\n", 15, "there is no probe outbox.pendin; perhaps outbox.pending"),
+        ("`outbox.pending`\n", "`outbox.pendin`\n", 15, "no probe outbox.pendin: did you mean outbox.pending?"),
         ("`outbox.pending`\n", "`outbox.pending smsbower`\n", 15, "outbox.pending takes nothing, not smsbower"),
         ("`outbox.pending`\n", "`circuits.state {provider}`\n", 15, "nothing before this line says which {provider}"),
         ("`outbox.pending`\n", "`transactions.provider`\n", 15, "lacks its provider"),
@@ -148,7 +148,7 @@ def test_ids_stay_when_lines_move():
         ("`index is down`", "`outbox.late is late`", 17, "is a flag"),
         ("`index is down`", "`index is down and outbox.late or outbox.late`", 17, "mixes and with or"),
         ("`index is down`", "`index is`", 17, "nothing stands after is"),
-        ("`logs.show outbox`", "`logs.shw outbox`", 18, "there is no action logs.shw; perhaps logs.show"),
+        ("`logs.show outbox`", "`logs.shw outbox`", 18, "there is no action logs.shw: did you mean logs.show?"),
         ("`logs.show outbox`", "`logs.show a b`", 18, "logs.show takes of, not b as well"),
         ("`logs.show outbox`", "`provider.disable`", 18, "lacks its provider"),
         ("`logs.show outbox`", "`provider.disable {index}`", 18, "{index} is a word, but provider must be a provider"),

@@ -178,8 +178,8 @@ def test_the_least_terminal_and_one_that_does_not_say_its_size_show_the_console(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--bogus",), "unrecognized arguments: --bogus"),
-        (("-x",), "unrecognized arguments: -x"),
+        (("--bogus",), "there is no option --bogus"),
+        (("-x",), "there is no option -x"),
         (("console", "--theme"), "expected one argument"),
         (("--theme", "pink"), "theme"),
         (("--config", "/nowhere.toml"), "/nowhere.toml"),

@@ -19,11 +19,12 @@ from ..errors import DrillError, NexConsoleError
 from ..journal import journal_folder
 from ..model import utc_now
 from ..settings import Settings
+from ..text.suggestions import did_you_mean
 from ..warroom.scoring import debriefing
 from .console import add_view, need_terminal, open_console
 from .instruct import EPILOG, VERBS
 from .options import load
-from .parsing import HELP_FORM, Parser, did_you_mean
+from .parsing import HELP_FORM, Parser
 
 
 def add_arguments(parser: Parser) -> None:

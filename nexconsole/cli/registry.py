@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
-from .options import HELP, split
-from .parsing import Parser, UsageError, add_global_flags, did_you_mean
+from ..text.suggestions import did_you_mean
+from .options import HELP, SWITCHES, WITH_VALUE, split
+from .parsing import Parser, UsageError, add_global_flags, meant_flag
 
 USAGE = 2
 
@@ -102,6 +103,6 @@ def _refuse_early(rest: Sequence[str], names: Sequence[str]) -> None:
     after = list(rest)
     while after and after[0].startswith("-"):
         _, after = split(after[1:])
-    if after and after[0] in names:
+    if after and after[0] in names and not meant_flag(rest[0], (*WITH_VALUE, *SWITCHES)):
         hint = f"write it after the command: nexconsole {after[0]} {rest[0]}"
         raise UsageError(f"{rest[0]} is no global flag: {hint}", COMMANDS[after[0]].usage_code)

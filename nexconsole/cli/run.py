@@ -26,9 +26,10 @@ from ..operations.logbook import Logbook
 from ..operations.operation import Operation
 from ..settings import Settings, named
 from ..sources import open_sources
+from ..text.suggestions import did_you_mean
 from ..warroom.sharing.leases import Leases
 from .options import load, start_log
-from .parsing import Parser, did_you_mean
+from .parsing import Parser
 
 WORKED, REFUSED, USAGE, FAILED, UNKNOWN = 0, 1, 2, 3, 4
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
+from ..text.suggestions import did_you_mean
 from .catalogue import ACTIONS, KINDS, ActionSpec, Argument
 from .expression import placeholder
 from .model import Branch, Call, Comparison, Condition, Parsed, Problem, Question, Scenario, Step
@@ -108,7 +108,7 @@ class _Checker:
         assert call is not None
         action = self.catalogue.get(call.name)
         if action is None:
-            self.wrong(step.line, f"there is no action {call.name}{_perhaps(call.name, self.catalogue)}")
+            self.wrong(step.line, f"there is no action {call.name}{did_you_mean(call.name, self.catalogue)}")
         else:
             self._arguments(call, action.arguments, step.line, scope)
 
@@ -129,7 +129,7 @@ class _Checker:
     def _probe(self, call: Call, line: int) -> Probe | None:
         probe = self.probes.get(call.name)
         if probe is None:
-            self.wrong(line, f"there is no probe {call.name}{_perhaps(call.name, self.probes)}")
+            self.wrong(line, f"there is no probe {call.name}{did_you_mean(call.name, self.probes)}")
         return probe
 
     def _called(self, call: Call, probe: Probe, line: int, scope: _Scope) -> dict[str, str]:
@@ -186,8 +186,3 @@ class _Checker:
             self.wrong(line, f"{name} is a word, so it can only be `is` or `is not` another")
         elif probe.words and value not in probe.words:
             self.wrong(line, f"this can never hold: {name} is one of {', '.join(probe.words)}")
-
-
-def _perhaps(name: str, known: Mapping[str, object]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"; perhaps {close[0]}" if close else ""

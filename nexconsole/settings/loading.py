@@ -22,6 +22,7 @@ import msgspec
 
 from .. import paths
 from ..errors import SettingsError
+from ..text.suggestions import did_you_mean
 from .tables import AS_KUBECTL, NO_CLUSTER, LogLevel, Motion, Settings, Theme
 
 SECRET_COMMAND_TIMEOUT_S = 30.0
@@ -253,9 +254,11 @@ def _convert(document: dict[str, Any], origin: Callable[[str], str]) -> Settings
         key = place.lstrip(".")
         if text.startswith("Object contains unknown field "):
             name = text.removeprefix("Object contains unknown field ")
-            key, text = f"{key}.{name}".lstrip("."), "there is no such key"
+            key = f"{key}.{name}".lstrip(".")
+            text = f"there is no such key{did_you_mean(key, _flatten(msgspec.to_builtins(Settings())))}"
         elif text.startswith("Invalid enum value"):
-            text = f"{text[0].lower()}{text[1:]}, expected one of {', '.join(CHOICES[key])}"
+            near = did_you_mean(text.partition("'")[2].partition("'")[0], CHOICES[key])
+            text = f"{text[0].lower()}{text[1:]}, expected one of {', '.join(CHOICES[key])}{near}"
         raise SettingsError(f"{origin(key)}: {key or 'top level'}: {text[0].lower()}{text[1:]}") from error
 
 
