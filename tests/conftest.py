@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import importlib
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +22,34 @@ from nexconsole.settings import Postgres as PostgresSettings
 from nexconsole.sources import Sources
 from nexconsole.sources.clients import Clients
 from nexconsole.sources.postgres import Postgres as PostgresSource
+
+WORKERS_PER_CORE = 3  # the tests wait more than they compute
+MOST_WORKERS = 24
+# The tests start some hundred processes: what they import is compiled once and kept, for them and for the next run.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    return min(MOST_WORKERS, WORKERS_PER_CORE * len(os.sched_getaffinity(0)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Of a whole run each worker compiles its share of the modules first, and then reads what the others compiled."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if not worker or session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    modules = sorted(file.stem for file in Path(__file__).parent.glob("test_*.py"))
+    for module in modules[int(worker) :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]:
+        with contextlib.suppress(Exception):  # said by the collection
+            importlib.import_module(module)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
