@@ -76,7 +76,7 @@ class BadAnswer(SourceError):
 
 
 class NoRoute(BadAnswer):
-    """The API has no such route: another version of NexNum."""
+    """The far side has no such route: it is another version, or the address lacks a prefix."""
 
 
 class MissingSchema(SourceError):

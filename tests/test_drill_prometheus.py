@@ -10,6 +10,7 @@ import shutil
 import time
 from collections import deque
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import aiohttp
 import pytest
@@ -21,6 +22,8 @@ from nexconsole.drill.prometheus.server import PrometheusServer, RealPrometheus
 from nexconsole.drill.shelter import Shelter
 from nexconsole.errors import DrillError
 from nexconsole.settings import Expressions
+from nexconsole.settings import Prometheus as PrometheusSettings
+from nexconsole.sources.prometheus import Prometheus
 
 needs_prometheus = pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed")
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
@@ -416,6 +419,32 @@ async def test_a_range_query_over_half_an_hour_of_samples_is_quick():
         points = await ours.matrix(text, start=time.time() - 1800, end=time.time(), step=30)
         assert len(points) == 61
         assert time.perf_counter() - begun < 1.0
+
+
+async def test_prometheus_api_client_reads_from_it_what_our_source_reads(clients):
+    """A client that nobody here wrote, with its defaults, sees in the drill what it would see in a Prometheus."""
+    from prometheus_api_client import PrometheusConnect
+
+    now = time.time()
+    async with served(past(now)) as client:
+        library, ours = PrometheusConnect(client.url), Prometheus(clients, PrometheusSettings(url=client.url))
+        [expression, *_] = texts(300)
+        try:
+            samples = await ours.query(expression)
+            series = await ours.query_range(Expressions().trend_attempts, now - 300, now, 15)
+            names = await ours.label_values("__name__", CALLS)
+        finally:
+            await ours.close()
+        theirs = await asyncio.to_thread(library.custom_query, expression)
+        begin, end = (datetime.fromtimestamp(at, UTC) for at in (now - 300, now))
+        ranges = await asyncio.to_thread(library.custom_query_range, Expressions().trend_attempts, begin, end, "15")
+        named = await asyncio.to_thread(library.get_label_values, "__name__", {"match[]": CALLS})
+        assert await asyncio.to_thread(library.check_prometheus_connection)
+        await asyncio.to_thread(library.close)
+    assert samples and series and names == named == [CALLS]
+    values = {tuple(sorted(row["metric"].items())): float(row["value"][1]) for row in theirs}
+    assert {tuple(sorted(one.labels.items())): one.value for one in samples} == pytest.approx(values, rel=TOLERANCE)
+    assert [len(one.points) for one in series] == [len(row["values"]) for row in ranges]
 
 
 async def test_its_health_is_told():

@@ -24,6 +24,16 @@ def test_a_kubeconfig_can_be_read_without_importing_a_single_model():
     )
 
 
+def test_urllib3_runs_only_for_who_asks_for_it():
+    assert run(
+        "import sys; from nexconsole.sources import kubernetes_client; kubernetes_client.load()\n"
+        "print('urllib3.connectionpool' in sys.modules)\n"
+        "from kubernetes_asyncio.client import Configuration\n"
+        "print(Configuration(username='a', password='b').get_basic_auth_token())\n"
+        "import urllib3; print(urllib3.PoolManager().__class__.__module__, urllib3.__version__[0])"
+    ).split("\n") == ["False", "Basic YTpi", "urllib3.poolmanager 2"]
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..sources.prometheus import NoRoute, Refused
+from ..errors import NoRoute
+from ..sources.prometheus import Refused
 from ..sources.text import clean
 from . import promql
 from .promql import Selector

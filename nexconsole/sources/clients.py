@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
+import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from . import kubernetes_client
 from .importing import COURTESY
 
-ORDER = ("asyncpg", "redis.asyncio", "upstash_redis.asyncio", "httpx", "prometheus_api_client.prometheus_connect",
-         "kubernetes_asyncio")  # fmt: skip
+ORDER = ("asyncpg", "redis.asyncio", "upstash_redis.asyncio", "httpx", "kubernetes_asyncio")
 # What a library imports by itself only at its first request, which is made on the event loop.
 LATE = {"httpx": ("httpcore", "anyio._backends._asyncio")}
+# Its command line, which it does without where this is missing: 3 MB of click, Pygments and Rich's tables.
+NEVER = {"httpx": "httpx._main"}
 
 
 class Clients:
@@ -65,5 +68,19 @@ def _load(name: str) -> None:
     if name == kubernetes_client.PACKAGE:
         kubernetes_client.load()
     else:
-        for module in (name, *LATE.get(name, ())):
-            importlib.import_module(module)
+        with _without(NEVER.get(name)):
+            for module in (name, *LATE.get(name, ())):
+                importlib.import_module(module)
+
+
+@contextmanager
+def _without(module: str | None) -> Iterator[None]:
+    """Within, `module` can't be imported, unless it was before; afterwards everybody else can."""
+    if module is None or module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]

@@ -1,8 +1,9 @@
 """kubernetes_asyncio without its models: its client and the session of that, and no more.
 
 Its packages import a thousand modules, one a model, as soon as any part of them is imported: 0.6 s, and 45 MB that
-nobody here uses. So the packages named below are there without having run. Whoever asks one of them for a name that
-it does not have yet lets it run then: for everybody else in this process the library is whole.
+nobody here uses. They import urllib3 too, for the logins of proxies. So the packages named below are there without
+having run. Whoever asks one of them for a name that it does not have yet lets it run then: for everybody else in this
+process the library is whole.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 PACKAGE = "kubernetes_asyncio"
 POSTPONED = (PACKAGE, f"{PACKAGE}.client", f"{PACKAGE}.client.models")
+UNUSED = "urllib3"  # imported by the client, which needs it for proxies' logins only
 CLASSES = {"Configuration": "configuration", "ApiClient": "api_client"}  # class of `client` -> the module it is in
 
 
@@ -28,8 +30,9 @@ def load() -> None:
     if PACKAGE in sys.modules:
         return
     try:
-        for name in POSTPONED:
-            _postpone(name)
+        for name in (UNUSED, *POSTPONED):
+            if name not in sys.modules:
+                _postpone(name)
         client = sys.modules[f"{PACKAGE}.client"]
         for kind, module in CLASSES.items():
             setattr(client, kind, getattr(importlib.import_module(f"{PACKAGE}.client.{module}"), kind))
@@ -53,7 +56,8 @@ def _postpone(name: str) -> None:
 
 def _wanted(module: ModuleType, spec: ModuleSpec, name: str) -> Any:
     """A name that the package does not have: one of its modules, or something that running it will bring."""
-    if name == "__version__":  # asked for by modules that the package itself imports: running it then would be a circle
+    # Modules that the package itself imports ask for its version: running it then would be a circle.
+    if name == "__version__" and module.__name__ == PACKAGE:
         from importlib.metadata import version
 
         return version(PACKAGE)

@@ -41,9 +41,19 @@ def unfolded(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def open_client(
-    source: Source, url: str, *, timeout_s: float, ca_file: str, headers: Mapping[str, str] | None = None
+    source: Source,
+    url: str,
+    *,
+    timeout_s: float,
+    ca_file: str,
+    headers: Mapping[str, str] | None = None,
+    connections: int = 2,
+    most_bytes: int = MAX_ANSWER_BYTES,
+    too_large: str = "",
 ) -> httpx.AsyncClient:
-    """A client for `url`'s host; an answer beyond MAX_ANSWER_BYTES raises BadAnswer while it is read.
+    """A client for `url`'s host; an answer beyond `most_bytes` raises BadAnswer while it is read.
+
+    `too_large` is what to do about such an answer. Of `connections`, all but one are kept open for the next request.
 
     Nothing of the environment's is used but its proxies and its authorities: no .netrc. Raises Unreachable where
     those can't be used.
@@ -56,11 +66,11 @@ def open_client(
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             at, size, compressed = f"{source.name} at {source.address}", 0, bytearray()
-            limit = f"{at} answers more than {MAX_ANSWER_BYTES // 1_000_000} MB"
+            limit = f"{at} answers more than {most_bytes // 1_000_000} MB{f': {too_large}' if too_large else ''}"
             plain = self._encoding in ("", "identity")
             async for piece in self._stream:
                 size += len(piece)
-                if size > MAX_ANSWER_BYTES:
+                if size > most_bytes:
                     raise BadAnswer(source.name, limit)
                 if plain:
                     yield piece
@@ -72,7 +82,7 @@ def open_client(
             try:
                 for piece in unfolded(iter([bytes(compressed)]), self._encoding):
                     size += len(piece)
-                    if size > MAX_ANSWER_BYTES:
+                    if size > most_bytes:
                         raise BadAnswer(source.name, limit)
                     yield piece
             except (zlib.error, LookupError) as error:
@@ -93,7 +103,7 @@ def open_client(
         trust_env=False,
         proxy=proxy.url if proxy else None,
         timeout=timeout_s,
-        limits=httpx.Limits(max_connections=2, max_keepalive_connections=1),
+        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections - 1),
         follow_redirects=False,
         event_hooks={"response": [bound]},
         # Compressed answers could unfold beyond the bound.
