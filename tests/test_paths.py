@@ -11,7 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from nexconsole import doctor, logging_setup, paths, settings
+from nexconsole import logging_setup, paths, settings
+from nexconsole.doctor import console
+from nexconsole.doctor.check import Check
 from nexconsole.errors import JournalError, SettingsError
 from nexconsole.settings import loading
 from nexconsole.sources import postgres_tls
@@ -65,7 +67,7 @@ def test_root_leaves_another_accounts_home_alone(monkeypatch: pytest.MonkeyPatch
 def test_doctor_says_when_the_disk_has_no_room_for_an_incident(monkeypatch, tmp_path, free, files, state) -> None:
     room = SimpleNamespace(f_bavail=free // 1000, f_frsize=1000, f_favail=files, f_files=10**7)
     monkeypatch.setattr(os, "statvfs", lambda folder: room)
-    check = doctor._with_room(doctor.Check(area="console", what="journal", state="ok", said="x"), tmp_path)
+    check = console.with_room(Check(area="console", what="journal", state="ok", said="x"), tmp_path)
     assert check.state == state and (state == "ok" or "has room for" in check.said)
 
 

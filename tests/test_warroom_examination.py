@@ -14,7 +14,7 @@ import pytest
 import redis.asyncio
 from acting import settings_of
 
-from nexconsole.doctor import Check
+from nexconsole.doctor.check import Check
 from nexconsole.drill.servers import embedded_redis
 from nexconsole.journal import Journal, Kind, Scrubber, Writer
 from nexconsole.settings import Settings

@@ -18,16 +18,16 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: Namespace) -> int:
     """0 when nothing fails (things may be absent), 1 when something does."""
-    from .. import doctor
-    from ..checks import Check
-    from ..warroom.sharing import examination
+    from ..doctor import examination
+    from ..doctor.check import Check
+    from ..warroom.sharing import examination as sharing
 
     chosen = load(options).settings
     start_log(chosen)
 
     async def examine() -> tuple[Check, ...]:
-        return await doctor.examine(chosen) + await examination.examine(chosen)
+        return await examination.examine(chosen) + await sharing.examine(chosen)
 
     checks = asyncio.run(examine())
-    print(doctor.as_json(checks) if options.json else doctor.as_text(checks))
-    return doctor.exit_code(checks)
+    print(examination.as_json(checks) if options.json else examination.as_text(checks))
+    return examination.exit_code(checks)

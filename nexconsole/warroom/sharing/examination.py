@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...checks import Check
+from ...doctor.check import Check
 from ...journal import journal_folder
 from ...journal.accounts import own_account
 from ...journal.files import ELSEWHERE, JOURNAL, MAX_FILE, not_plain, reason

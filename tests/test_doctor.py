@@ -8,7 +8,9 @@ import pytest
 from redis.asyncio import Redis as Hand
 from web_server import STATUSPAGE, answering, opened, server
 
-from nexconsole import look_checks
+from nexconsole.doctor import postgres as postgres_checks
+from nexconsole.doctor import redis as redis_checks
+from nexconsole.doctor import search, status_pages
 from nexconsole.settings import Providers, Settings
 from nexconsole.settings import Redis as RedisSettings
 from nexconsole.settings import Search as SearchSettings
@@ -21,10 +23,12 @@ async def said(checks: AsyncIterator) -> dict[str, tuple[str, str, str]]:
 
 async def test_a_role_that_may_read_the_ledgers_is_told_from_one_that_may_not(database, sources_on, postgres_server):
     postgres = sources_on(postgres_server.read_url).postgres
-    assert {state for state, _, _ in (await said(look_checks.tables(postgres, "nexnum_read"))).values()} == {"ok"}
+    assert {state for state, _, _ in (await said(postgres_checks.ledger_tables(postgres, "nexnum_read"))).values()} == {
+        "ok"
+    }
     await database.execute("REVOKE SELECT ON wallets FROM nexnum_read; DROP TABLE wallet_transactions")
     postgres = sources_on(postgres_server.read_url).postgres
-    found = await said(look_checks.tables(postgres, "nexnum_read"))
+    found = await said(postgres_checks.ledger_tables(postgres, "nexnum_read"))
     assert found["wallets"] == ("warn", "wallets may not be read", "GRANT SELECT ON wallets TO nexnum_read")
     assert found["what moves in wallets"][0] == "warn" and "missing" in found["what moves in wallets"][1]
     assert found["our balances"][0] == "ok"
@@ -42,8 +46,8 @@ async def test_a_redis_that_hides_its_clock_or_its_state_is_a_warning(redis_serv
     await hand.execute_command("ACL", "SETUSER", "blind", "on", ">x", "~*", "+@read", "+ping")
     blind = Redis(clients, RedisSettings(url=f"redis://blind:x@{redis_server.url.partition('@')[2]}"))
     try:
-        assert [state for state, _, _ in (await said(look_checks.redis(whole))).values()] == ["ok", "ok"]
-        found = await said(look_checks.redis(blind))
+        assert [state for state, _, _ in (await said(redis_checks.turns_and_data(whole))).values()] == ["ok", "ok"]
+        found = await said(redis_checks.turns_and_data(blind))
         assert [state for state, _, _ in found.values()] == ["warn", "warn"]
         assert found["watching turns"][2].startswith("allow TIME")
         assert found["watching its data"][2].startswith("allow INFO")
@@ -56,11 +60,11 @@ async def test_a_redis_that_hides_its_clock_or_its_state_is_a_warning(redis_serv
 async def test_search_and_each_status_page_are_tried():
     async with server(answering('{"status": "available"}')) as (url, _):
         async with opened(search=SearchSettings(url=url)) as sources:
-            found = await said(look_checks.search(sources, Settings()))
+            found = await said(search.examine(sources, Settings()))
     assert found["/health"][0] == "ok" and found["/health"][1].endswith("says it is available")
     async with server(answering(STATUSPAGE)) as (url, _):
         pages = Providers(status_pages={"smsbower": url, "5sim": "http://127.0.0.1:1"}, status_timeout_s=1.0)
         async with opened(providers=pages) as sources:
-            found = await said(look_checks.status_pages(sources, Settings()))
+            found = await said(status_pages.examine(sources, Settings()))
     assert found["smsbower"] == ("ok", "says: Partial Outage", "")
     assert found["5sim"][0] == "warn" and found["5sim"][2] == "check providers.status_pages.5sim"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from .errors import NotConfigured, SourceError
+from ..errors import NotConfigured, SourceError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from acting import lacking, settings_of, shell
 from kubectl_side import api_side, kubeconfig
 from small_cluster import SmallCluster, small_cluster
 
-from nexconsole import cluster_checks
-from nexconsole.checks import Check
+from nexconsole.doctor import kubernetes as kubernetes_checks
+from nexconsole.doctor.check import Check
 from nexconsole.drill.kubernetes import roles
 from nexconsole.drill.kubernetes.roles import Rule
 from nexconsole.sources import open_sources
@@ -30,7 +30,7 @@ async def checks(path: Path, actions: dict[str, Any] | None = None, **kubernetes
     settings = settings_of(kubernetes={"kubeconfig": str(path), **kubernetes}, actions=actions or {})
     sources = open_sources(settings)
     try:
-        return {check.what: check async for check in cluster_checks.examine(sources, settings)}
+        return {check.what: check async for check in kubernetes_checks.examine(sources, settings)}
     finally:
         await sources.close()
 

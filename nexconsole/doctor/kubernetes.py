@@ -1,4 +1,4 @@
-"""`nexconsole doctor` for Kubernetes: which cluster this is, whether it answers, and each right that is needed.
+"""Kubernetes: which cluster this is, whether it answers, and each right that is needed.
 
 The advice depends on the cause: a cluster that can't be reached, a certificate, a login that has ended, a missing
 right, a name that is not there, a credential plugin.
@@ -11,20 +11,20 @@ import shlex
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from .actions import literal
-from .actions.cluster import Rule
-from .actions.registry import ACTIONS
-from .checks import Check
-from .errors import BadAnswer, Busy, Denied, Missing, NotConfigured, SourceError, TimedOut, Unreachable
-from .sources import cluster_access
-from .sources.containers import log_container
-from .sources.deployment_pods import ending
-from .sources.text import clean
+from ..actions import literal
+from ..actions.cluster import Rule
+from ..actions.registry import ACTIONS
+from ..errors import BadAnswer, Busy, Denied, Missing, NotConfigured, SourceError, TimedOut, Unreachable
+from ..sources import cluster_access
+from ..sources.containers import log_container
+from ..sources.deployment_pods import ending
+from ..sources.text import clean
+from .check import Check
 
 if TYPE_CHECKING:
-    from .settings import Settings
-    from .sources import Sources
-    from .sources.kubernetes import Kubernetes
+    from ..settings import Settings
+    from ..sources import Sources
+    from ..sources.kubernetes import Kubernetes
 
 AREA = "kubernetes"
 # What only looking needs, and what is lost without it.

@@ -1,0 +1,57 @@
+"""This host: the folders that the console writes to, and the room on their disks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from .. import paths
+from ..errors import JournalError
+from ..journal import journal_folder, try_folder
+from ..settings import Settings
+from .check import Check
+
+# A journal and a recording are some 25 MB an incident at most.
+ENOUGH_BYTES, LEAST_BYTES = 200_000_000, 25_000_000
+ENOUGH_FILES, LEAST_FILES = 500, 50
+
+
+def examine(settings: Settings) -> list[Check]:
+    """The log's folder and the journal's."""
+    return [_log_folder(), _journal(settings)]
+
+
+def _log_folder() -> Check:
+    folder = paths.state_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if writable:
+        return with_room(Check(area="console", what="state folder", state="ok", said=str(folder)), folder)
+    advice = "make it writable, or set XDG_STATE_HOME to a folder that is"
+    return Check(area="console", what="state folder", state="warn", said=f"{folder} can't be written", advice=advice)
+
+
+def _journal(settings: Settings) -> Check:
+    folder = journal_folder(settings)
+    try:
+        try_folder(folder)
+    except JournalError as error:
+        advice = "actions are recorded there: make it writable (a shared one: install -d -m 2770 -g GROUP FOLDER)"
+        return Check(area="console", what="journal", state="fail", said=str(error), advice=advice)
+    return with_room(Check(area="console", what="journal", state="ok", said=str(folder)), folder)
+
+
+def with_room(check: Check, folder: Path) -> Check:
+    """The same where the disk has room for an incident; a warning, or worse, where it soon has not."""
+    found = os.statvfs(folder)
+    free, files = found.f_bavail * found.f_frsize, found.f_favail if found.f_files else ENOUGH_FILES
+    if free >= ENOUGH_BYTES and files >= ENOUGH_FILES:
+        return check
+    left = f"{free / 1e6:.0f} MB" if free < ENOUGH_BYTES else f"{files} files"
+    state = "fail" if free < LEAST_BYTES or files < LEAST_FILES else "warn"
+    said = f"{folder}: its disk has room for {left} only"
+    return replace(check, state=state, said=said, advice="make room: journals and recordings of an incident go there")
