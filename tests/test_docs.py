@@ -95,6 +95,16 @@ def test_links_between_pages_lead_somewhere(name):
     assert lost == []
 
 
+PATH = re.compile(r"`((?:nexconsole|tests|styles|\.ci|\.github)/[\w./-]*|\w+(?:/\w+)+\.py|pyproject\.toml|\w+\.lock)`")
+
+
+@pytest.mark.parametrize("page", ["README.md", ".github/CONTRIBUTING.md", ".github/SECURITY.md"])
+def test_the_paths_that_a_page_names_exist(page):
+    named = PATH.findall((ROOT / page).read_text())
+    lost = [path for path in named if not any((base / path).exists() for base in (ROOT, PACKAGE))]
+    assert lost == []
+
+
 def test_the_changelog_begins_with_this_version():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     named = re.findall(r"^## \[([^]]+)\]", docs.TOPICS["changelog"].text(), flags=re.MULTILINE)
