@@ -9,8 +9,9 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from .. import docs
+from ..text.suggestions import did_you_mean
 from . import pager
-from .parsing import UsageError, did_you_mean
+from .parsing import UsageError
 
 if TYPE_CHECKING:
     from .parsing import Parser
