@@ -26,22 +26,22 @@ from textual.widgets import Input
 from . import paths, themes
 from .errors import NexConsoleError
 from .model import SourceHealth, utc_now
-from .screens.console import FACES, Console
+from .screens.console import FACES, ConsoleScreen
 from .screens.dialog import Dialog, named
-from .screens.page import Page
+from .screens.page import PageScreen
 from .settings import Settings
 from .sources import NAMES
 from .sources.importing import COURTESY
-from .widgets.curtain import CURTAIN
-from .widgets.field import Field
-from .widgets.keyguard import may_pass
-from .widgets.output import FrugalApp
-from .widgets.terminal import Steady, steady
+from .widgets.compositor import DiffingApp
+from .widgets.driver import Steady, non_blocking
+from .widgets.key_guard import may_pass
+from .widgets.masked_input import MaskedInput
+from .widgets.privacy import MASKER
 
 if TYPE_CHECKING:
-    from .operations import Operation
-    from .screens.desk import Desk
-    from .screens.palette import Command
+    from .screens.controller import Controller
+    from .screens.palette import PaletteCommand
+    from .session import Operation
     from .signals.readings import Signal
     from .sources import Sources
     from .warroom.recordings.recording import Recorder
@@ -61,7 +61,7 @@ SOMETIMES = ("object", "approve", "undo", "dismiss_ended", "stop", "logs")  # wh
 BEHIND = ("signals.registry", "severity", *(f"sources.{name}" for name in NAMES))
 
 
-class NexConsole(FrugalApp):
+class NexConsole(DiffingApp):
     """The console on these sources, or on those that `opener` makes of the settings once the screen stands.
 
     Without either nothing is polled: readings come by `console_screen.show`. `refused` is why it ended at once.
@@ -107,10 +107,10 @@ class NexConsole(FrugalApp):
         drill: str | None = None,
         warning: str | None = None,
         recorder: Recorder | None = None,
-        screen: Callable[..., Console] = Console,
+        screen: Callable[..., ConsoleScreen] = ConsoleScreen,
         present: bool = False,
     ) -> None:
-        super().__init__(driver_class=steady(self.get_driver_class()))
+        super().__init__(driver_class=non_blocking(self.get_driver_class()))
         self._present_at_once = present
         if settings.journal.read_only:  # only to be looked at: a key that does something does not exist here
             self._bindings.key_to_bindings = {
@@ -193,7 +193,7 @@ class NexConsole(FrugalApp):
             COURTESY.key()
             if isinstance(event, events.Key) and not event.is_forwarded:
                 line = self.screen.focused
-                own_words = isinstance(line, Field) and line.own_words
+                own_words = isinstance(line, MaskedInput) and line.own_words
                 if not may_pass(event, typing=isinstance(line, Input), own_words=own_words):
                     self._say_burst(event)
                     return
@@ -224,23 +224,25 @@ class NexConsole(FrugalApp):
             self.run_worker(self._poll(signal, self.sources), name=signal.name, group="polling")
         if self.recorder is not None:
             self.record(self.recorder)
-        self.run_worker(self._sit_down(), name="desk")
+        self.run_worker(self._sit_down(), name="controller")
 
     async def _sit_down(self) -> None:
         """The operator's side comes last and is imported beside the loop: neither panes nor keys wait for it."""
         if self.sources is not None:
             await self.sources.loaded()
-        for module in ("screens.desk", "screens.scenario", "screens.palette_commands"):
+        for module in ("screens.controller", "screens.scenario", "screens.palette_commands"):
             await asyncio.to_thread(COURTESY.run, partial(importlib.import_module, f"{__package__}.{module}"))
-        self.desk.start()
+        self.controller.start()
         self.set_interval(1.0, self._record_incident)
 
     @cached_property
-    def desk(self) -> Desk:
+    def controller(self) -> Controller:
         """The operator's side, made when the first paint is over or when it is first asked for."""
-        from .screens.desk import Desk
+        from .screens.controller import Controller
 
-        return Desk(self, self.console_screen, self.settings, self.sources, self._clock_of_readings, drill=self._drill)
+        return Controller(
+            self, self.console_screen, self.settings, self.sources, self._clock_of_readings, drill=self._drill
+        )
 
     async def _poll(self, signal: Signal, sources: Sources) -> None:
         from .signals.readings import readings
@@ -259,7 +261,7 @@ class NexConsole(FrugalApp):
 
     async def _record_incident(self) -> None:
         """The incident that entries go to is recorded beside its journal; another one, or none, ends that."""
-        book = self.desk.operations.logbook
+        book = self.controller.operations.incident_store
         if book.current == self._recorded_incident:
             return
         self._recorded_incident = book.current
@@ -280,7 +282,7 @@ class NexConsole(FrugalApp):
         if recorder is not None:
             await recorder.close()
 
-    def on_console_attention(self) -> None:
+    def on_console_screen_attention(self) -> None:
         """The outbox's worst events are read only while somebody looks at them, in their pane or by a scenario."""
         if self.sources is None:
             return
@@ -288,7 +290,7 @@ class NexConsole(FrugalApp):
 
         large = self.console_screen.maximized_pane
         in_pane = large is not None and getattr(large.face, "EVENTS", None) == EVENTS.name
-        if in_pane or ("desk" in self.__dict__ and EVENTS.name in self.desk.looked_at):
+        if in_pane or ("controller" in self.__dict__ and EVENTS.name in self.controller.looked_at):
             if not any(worker.group == EVENTS.name and worker.is_running for worker in self.workers):
                 self.run_worker(self._poll(EVENTS, self.sources), name=EVENTS.name, group=EVENTS.name)
         else:
@@ -297,9 +299,9 @@ class NexConsole(FrugalApp):
     async def on_unmount(self) -> None:
         if threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().remove_signal_handler(signals_of_the_system.SIGINT)  # now it leaves at once
-        CURTAIN.lift()
-        if "desk" in self.__dict__:
-            await self.desk.close(_say_waiting)
+        MASKER.disable()
+        if "controller" in self.__dict__:
+            await self.controller.close(_say_waiting)
         await self.stop_recording()
         if self.sources is None:
             return
@@ -317,7 +319,7 @@ class NexConsole(FrugalApp):
             return
         from rich.text import Text
 
-        from .journal.scrubbing import secrets_of
+        from .journal.redaction import secrets_of
         from .logging_setup import crash_report
 
         self.bell()
@@ -326,24 +328,24 @@ class NexConsole(FrugalApp):
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy the text; on a shared screen as the watchers see it, for a clipboard is shared as easily."""
-        shown = "\n".join(map(CURTAIN.over_command, text.split("\n")))
+        shown = "\n".join(map(MASKER.mask_command, text.split("\n")))
         super().copy_to_clipboard(shown if shown == text else f"{shown}\n{MASKED}")
 
     # --- keys and commands ------------------------------------------------------------------------------------
 
     def action_help(self) -> None:
-        from .screens.keys import Keys
+        from .screens.key_help import KeyHelp
 
-        if not isinstance(self.screen, Keys):
-            self.push_screen(Keys(self.screen, self.offered))
+        if not isinstance(self.screen, KeyHelp):
+            self.push_screen(KeyHelp(self.screen, self.offered))
 
     def offered(self, action: str) -> bool:
         """Whether this action of ours would do anything now; True for all that others have."""
         if action not in SOMETIMES:
             return not (self.is_web and action in ("quit", "help_quit"))
-        if "desk" not in self.__dict__:
+        if "controller" not in self.__dict__:
             return False
-        operations, waiting = self.desk.operations, self.desk.incidents.waiting()
+        operations, waiting = self.controller.operations, self.controller.incidents.waiting()
         if self.settings.actions.observe and action in ("object", "approve", "undo", "stop"):
             return False
         return {
@@ -364,7 +366,7 @@ class NexConsole(FrugalApp):
     @property
     def presenting(self) -> bool:
         """Whether this is a shared screen: then customer data is masked wherever this console shows or copies it."""
-        return CURTAIN.drawn
+        return MASKER.enabled
 
     @cached_property
     def presentation(self) -> ModuleType:
@@ -374,15 +376,15 @@ class NexConsole(FrugalApp):
         """Show the view for a shared screen with a curtain before customer data, or the panes."""
         if not on:
             self.presentation.end(self.console_screen)
-            CURTAIN.lift()
+            MASKER.disable()
         else:
-            from .journal.scrubbing import secrets_of
+            from .journal.redaction import secrets_of
 
-            CURTAIN.draw(secrets_of(self.settings))
-            self.presentation.begin(self.console_screen, lambda: self.__dict__.get("desk"))
+            MASKER.enable(secrets_of(self.settings))
+            self.presentation.begin(self.console_screen, lambda: self.__dict__.get("controller"))
         self.console_screen.tick()
-        if "desk" in self.__dict__:
-            self.desk.paint()
+        if "controller" in self.__dict__:
+            self.controller.paint()
 
     def action_present(self) -> None:
         if self.settings.journal.read_only:
@@ -406,64 +408,64 @@ class NexConsole(FrugalApp):
 
     def action_command_palette(self) -> None:
         if self._open_to_all:
-            self.call_next(self.desk.palette, self.palette_commands)
+            self.call_next(self.controller.palette, self.palette_commands)
 
-    def palette_commands(self) -> list[Command]:
+    def palette_commands(self) -> list[PaletteCommand]:
         """The palette's lines by now."""
         from .screens.palette_commands import commands
 
-        return commands(self.desk, self._fixed())
+        return commands(self.controller, self._fixed())
 
     @property
     def _open_to_all(self) -> bool:
         """Whether no dialog waits for an answer."""
-        return self.screen is self.console_screen or isinstance(self.screen, Page)
+        return self.screen is self.console_screen or isinstance(self.screen, PageScreen)
 
     def action_scenario(self) -> None:
-        self.desk.toggle_scenario()
+        self.controller.toggle_scenario()
 
     def action_note(self) -> None:
-        self.desk.note()
+        self.controller.note()
 
     def action_journal(self) -> None:
-        self.desk.journal()
+        self.controller.journal()
 
     def action_incident(self) -> None:
-        self.desk.incidents.show()
+        self.controller.incidents.show()
 
     def action_object(self) -> None:
-        self.desk.incidents.object()
+        self.controller.incidents.object()
 
     def action_approve(self) -> None:
-        self.desk.incidents.approve()
+        self.controller.incidents.approve()
 
     def action_logs(self) -> None:
-        self.desk.logs()
+        self.controller.logs()
 
     def action_export(self) -> None:
-        self.desk.paper.export()
+        self.controller.paper.export()
 
     def action_status_line(self) -> None:
-        self.desk.paper.line()
+        self.controller.paper.line()
 
     def action_sheet(self) -> None:
         if self._open_to_all:
-            self.desk.paper.show()
+            self.controller.paper.show()
 
     def action_undo(self) -> None:
-        self.desk.undo()
+        self.controller.undo()
 
     def action_dismiss_ended(self) -> None:
-        self.desk.dismiss()
+        self.controller.dismiss()
 
     def action_stop(self) -> None:
-        self.desk.stop()
+        self.controller.stop()
 
     async def action_quit(self) -> None:
         """Leave; while an action is under way only when asked twice. Who watches in a browser has nothing to leave."""
         if self.is_web:
             self.console_screen.say(WATCHED)
-        elif "desk" not in self.__dict__ or self.desk.may_quit():
+        elif "controller" not in self.__dict__ or self.controller.may_quit():
             self.exit()
 
     def _fixed(self) -> Iterable[tuple[str, str, str, Callable[[], object]]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .model import State
 from .severity import LEVELS
-from .signals.needs import reads
+from .signals.dependencies import reads
 from .status import Status
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from types import TracebackType
 
 from . import paths
 from .errors import SettingsError
-from .sources.text import strip_controls
 from .text.redaction import redact
+from .text.sanitize import strip_controls
 
 FILE_BYTES = 1_000_000
 FILES_KEPT = 3

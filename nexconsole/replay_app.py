@@ -12,8 +12,8 @@ from textual.screen import Screen
 
 from .app import NexConsole
 from .errors import SettingsError
-from .operations.replayed import REPLAY, ReplayedOperations
-from .screens.replay import ReplayConsole, ReplayedIncidents
+from .screens.replay import ReplayIncidentController, ReplayScreen
+from .session.replay import REPLAY, ReplaySession
 from .settings import Settings
 from .warroom.recordings.player import MOMENTS, Player, moment_of
 from .warroom.recordings.replay import Replay, sealed
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .journal import Entry
-    from .screens.desk import Desk
-    from .screens.palette import Command
+    from .screens.controller import Controller
+    from .screens.palette import PaletteCommand
 
 # How the names of commands begin that do no harm.
 ALLOWED = (
@@ -41,7 +41,7 @@ NOT_HERE = ("note", "object", "approve", "logs", "export", "sheet", "undo", "sto
 class ReplayApp(NexConsole):
     """Plays one incident. The picture's clock is the player's."""
 
-    console_screen: ReplayConsole
+    console_screen: ReplayScreen
 
     def __init__(self, settings: Settings, of: Replay, player: Player) -> None:
         self.of, self.player = of, player
@@ -49,7 +49,7 @@ class ReplayApp(NexConsole):
             sealed(settings, of),
             clock=lambda: player.now,
             warning="; ".join(of.problems) or None,
-            screen=partial(ReplayConsole, of=of, player=player),
+            screen=partial(ReplayScreen, of=of, player=player),
         )
 
     async def _start_polling(self) -> None:
@@ -62,26 +62,28 @@ class ReplayApp(NexConsole):
         """A replay is not recorded."""
 
     def _tell(self, entries: Sequence[Entry]) -> None:
-        operations = self.desk.operations
-        assert isinstance(operations, ReplayedOperations)
-        operations.logbook.tell(self.of.name, entries)
-        self.desk.tick()
+        operations = self.controller.operations
+        assert isinstance(operations, ReplaySession)
+        operations.incident_store.tell(self.of.name, entries)
+        self.controller.tick()
 
     @cached_property
-    def desk(self) -> Desk:
-        from .screens.desk import Desk
+    def controller(self) -> Controller:
+        from .screens.controller import Controller
 
-        operations = partial(ReplayedOperations, self.of.entries)
-        desk = Desk(self, self.console_screen, self.settings, None, self._clock_of_readings, operations=operations)
-        desk.incidents = ReplayedIncidents(desk)
-        return desk
+        operations = partial(ReplaySession, self.of.entries)
+        controller = Controller(
+            self, self.console_screen, self.settings, None, self._clock_of_readings, operations=operations
+        )
+        controller.incidents = ReplayIncidentController(controller)
+        return controller
 
     async def on_unmount(self) -> None:  # beside the console's own, which Textual calls too
         self.of.recording.close()
 
     # --- what can't be done -----------------------------------------------------------------------------------
 
-    def palette_commands(self) -> list[Command]:
+    def palette_commands(self) -> list[PaletteCommand]:
         return [_possible(one) for one in super().palette_commands()]
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
@@ -119,7 +121,7 @@ class ReplayApp(NexConsole):
         return action not in NOT_HERE and super().offered(action)
 
     def action_incident(self) -> None:
-        if self.desk.operations.incident is None:
+        if self.controller.operations.incident is None:
             self.console_screen.say(f"no incident was open by then: {REPLAY}")
         else:
             super().action_incident()
@@ -149,6 +151,6 @@ class ReplayApp(NexConsole):
         self._refuse()
 
 
-def _possible(command: Command) -> Command:
+def _possible(command: PaletteCommand) -> PaletteCommand:
     possible = command.name.startswith(ALLOWED) and command.name not in REFUSED
     return command if possible else replace(command, why_not=REPLAY)

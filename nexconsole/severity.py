@@ -10,15 +10,15 @@ from typing import Any
 
 from .model import Reading, SourceHealth, value_of
 from .settings import Settings
-from .signals import limits, needs, waiting
+from .signals import dependencies, severity_limits, waiting
 from .signals.alerts import Alerts
 from .signals.circuits import Circuits
 from .signals.database import Database
+from .signals.dependencies import NEEDS
 from .signals.funnel import Funnel
 from .signals.locks import Locks
-from .signals.needs import NEEDS
+from .signals.log_reach import LINES_S, within
 from .signals.outbox import Outbox
-from .signals.reach import LINES_S, within
 from .signals.registry import EXTRA
 from .signals.reservations import Reservations
 from .signals.transactions import Transactions
@@ -76,9 +76,9 @@ def judge(
     """Apply every rule to every reading that has a value, however old: a silent source lowers nothing."""
     health = {each.name: each for each in sources if each.name in NEEDS and each.error is not None}
     reasons = [
-        Reason(level=NEEDS[name].level, text=needs.silence(health[name], now), signal=SOURCES, age_s=0.0)
+        Reason(level=NEEDS[name].level, text=dependencies.silence(health[name], now), signal=SOURCES, age_s=0.0)
         for name in NEEDS
-        if name in health and needs.silent(health[name], now)
+        if name in health and dependencies.silent(health[name], now)
     ]
     for name, rules in RULES.items():  # in this order, whichever signal answered first
         reading = readings.get(name)
@@ -96,7 +96,9 @@ def judge(
         reasons=tuple(reasons),
         unknown=tuple(name for name in RULES if _unknown(name, readings.get(name))),
         unanswered=tuple(
-            needs.doubt(health[name]) for name in NEEDS if name in health and needs.doubtful(health[name], now)
+            dependencies.doubt(health[name])
+            for name in NEEDS
+            if name in health and dependencies.doubtful(health[name], now)
         ),
     )
 
@@ -330,10 +332,12 @@ RULES: dict[str, Callable[[Any, Settings], Iterator[Held]]] = {
     "database": _database,
     "workloads": _workloads,
     "alerts": _alerts,
-    "slots": limits.slots,
-    "balances": limits.balances,
-    "search": limits.search,
-    "database_cpu": limits.database_cpu,
-    "integrity": limits.integrity,
+    "slots": severity_limits.slots,
+    "balances": severity_limits.balances,
+    "search": severity_limits.search,
+    "database_cpu": severity_limits.database_cpu,
+    "integrity": severity_limits.integrity,
 }
-ACROSS: dict[str, Callable[[Mapping[str, Reading], Settings], Iterator[Held]]] = {"slots": limits.slots_everywhere}
+ACROSS: dict[str, Callable[[Mapping[str, Reading], Settings], Iterator[Held]]] = {
+    "slots": severity_limits.slots_everywhere
+}

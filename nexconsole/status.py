@@ -14,12 +14,12 @@ from .errors import SourceError
 from .model import Reading, SourceHealth, State, utc_now, value_of
 from .settings import Settings
 from .severity import Severity, judge
-from .signals.needs import reads
-from .signals.reach import within
+from .signals.dependencies import reads
+from .signals.log_reach import within
 from .signals.readings import read_once
 from .signals.registry import SIGNALS
+from .signals.source_agreement import examine
 from .signals.transactions import Transactions
-from .signals.witnesses import examine
 from .sources import EXTRA, Sources
 from .text.units import count, duration, percent, several
 

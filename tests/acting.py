@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from nexconsole.actions.action import Context
-from nexconsole.actions.perform import Answer, Console, Performance
+from nexconsole.actions.perform import ActionHost, ActionResult, ConfirmationReply
 from nexconsole.actions.plan import Plan
 from nexconsole.drill.servers import wheel_folder
 from nexconsole.errors import JournalError
@@ -61,11 +61,11 @@ class Desk:
         self.entries: list[dict[str, Any]] = []
         self.plans: list[Plan] = []
         self.why_again: list[str | None] = []
-        self.shown: list[Performance] = []
+        self.shown: list[ActionResult] = []
         self.full: set[str] = set()  # kinds of entries for which the disk is full
         self.unrecorded = False
         self._answer = answer or (lambda plan: plan.confirm.text)
-        self.console = Console(
+        self.console = ActionHost(
             ask=self._ask,
             record=self._record,
             ask_unrecorded=self._ask_unrecorded,
@@ -73,11 +73,11 @@ class Desk:
             observing=observing,
         )
 
-    async def _ask(self, plan: Plan, why_again: str | None) -> Answer:
+    async def _ask(self, plan: Plan, why_again: str | None) -> ConfirmationReply:
         self.story.append("ask")
         self.plans.append(plan)
         self.why_again.append(why_again)
-        return Answer(text=self._answer(plan))
+        return ConfirmationReply(text=self._answer(plan))
 
     async def _record(self, kind: str, data: Mapping[str, Any]) -> str:
         if kind in self.full:

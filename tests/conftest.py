@@ -15,13 +15,12 @@ import pytest
 from accounts import account_by_name
 from nexnum_database import NexNumDatabase
 
-from nexconsole.drill.servers import Postgres, Redis, embedded_postgres, embedded_redis
+from nexconsole.drill.servers import EmbeddedPostgres, EmbeddedRedis, embedded_postgres, embedded_redis
 from nexconsole.journal import Writer
-from nexconsole.settings import ENVIRONMENT
-from nexconsole.settings import Postgres as PostgresSettings
+from nexconsole.settings import ENVIRONMENT, PostgresSettings
 from nexconsole.sources import Sources
-from nexconsole.sources.clients import Clients
-from nexconsole.sources.postgres import Postgres as PostgresSource
+from nexconsole.sources.lazy_clients import LazyClients
+from nexconsole.sources.postgres import PostgresSource
 
 WORKERS_PER_CORE = 3  # the tests wait more than they compute
 MOST_WORKERS = 24
@@ -83,25 +82,25 @@ def _terminal() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-async def postgres_server() -> AsyncIterator[Postgres]:
+async def postgres_server() -> AsyncIterator[EmbeddedPostgres]:
     """PostgreSQL far from UTC, so that every comparison of times is tried the hard way."""
     async with embedded_postgres(timezone="Asia/Kolkata") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-async def redis_server() -> AsyncIterator[Redis]:
+async def redis_server() -> AsyncIterator[EmbeddedRedis]:
     async with embedded_redis() as server:
         yield server
 
 
 @pytest.fixture
-async def clients() -> Clients:
-    return Clients()
+async def clients() -> LazyClients:
+    return LazyClients()
 
 
 @pytest.fixture
-async def database(postgres_server: Postgres) -> AsyncIterator[NexNumDatabase]:
+async def database(postgres_server: EmbeddedPostgres) -> AsyncIterator[NexNumDatabase]:
     connection = await asyncpg.connect(postgres_server.admin_url)
     try:
         hand = NexNumDatabase(postgres_server, connection)
@@ -112,7 +111,7 @@ async def database(postgres_server: Postgres) -> AsyncIterator[NexNumDatabase]:
 
 
 @pytest.fixture
-async def sources_on(clients: Clients) -> AsyncIterator[Callable[[str], Sources]]:
+async def sources_on(clients: LazyClients) -> AsyncIterator[Callable[[str], Sources]]:
     """Sources with nothing but the Postgres at a URL; closed at the end."""
     made: list[Sources] = []
 

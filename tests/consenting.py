@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from nexconsole.actions.perform import Answer
+from nexconsole.actions.perform import ConfirmationReply
 
 
 async def active(database: Any) -> bool:
     return await database.connection.fetchval("SELECT is_active FROM providers WHERE name = 'smsbower'")
 
 
-async def ask(plan: Any, why_again: str | None) -> Answer:
-    return Answer(text=plan.confirm.text)
+async def ask(plan: Any, why_again: str | None) -> ConfirmationReply:
+    return ConfirmationReply(text=plan.confirm.text)
 
 
 async def unrecorded(why: str) -> bool:

@@ -10,10 +10,10 @@ from typing import Any
 from acting import Desk
 
 from nexconsole.actions.action import Context, make_plan
-from nexconsole.actions.plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
+from nexconsole.actions.plan import Confirmation, Guard, Outcome, Plan, Target, Undo, Verdict
 from nexconsole.settings import Settings
 from nexconsole.sources import Sources
-from nexconsole.sources.clients import Clients
+from nexconsole.sources.lazy_clients import LazyClients
 
 START = datetime(2026, 1, 23, 14, 7, 31, tzinfo=UTC)
 
@@ -61,7 +61,7 @@ class Double:
             effect=f"Doubles {value}",
             command=f"double {value}",
             guards=self.guards,
-            confirm=Confirm(kind="letter", text="d"),
+            confirm=Confirmation(kind="letter", text="d"),
             undo=Undo(action="world.halve", arguments={}, command="halve"),
             deadline_s=0.2,
             details={"taken": len(self.world.story)},
@@ -84,12 +84,16 @@ class Double:
 
 def context_of(world: World) -> Context:
     return Context(
-        settings=Settings(), sources=Sources(Clients(), {}), readings=dict, operator="maria", clock=lambda: world.now
+        settings=Settings(),
+        sources=Sources(LazyClients(), {}),
+        readings=dict,
+        operator="maria",
+        clock=lambda: world.now,
     )
 
 
 def told(world: World, answer: Callable[[Plan], str | None] | None = None) -> Desk:
     """A desk that writes into the world's own story, so that the order of everything is seen."""
-    desk = Desk(answer)
-    desk.story = world.story
-    return desk
+    controller = Desk(answer)
+    controller.story = world.story
+    return controller

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from nexconsole.journal import Kind
+from nexconsole.journal import EntryKind
 
 IDS = st.sampled_from([f"{n:032x}" for n in range(6)])
 TIMES = st.sampled_from(
@@ -35,7 +35,7 @@ VALUES = st.recursive(
 )
 DEEP = st.integers(20, 400).map(lambda depth: _nested(depth))
 DATA = st.dictionaries(KEYS, VALUES, max_size=6) | st.builds(lambda deep: {"text": deep, "plan": deep}, DEEP)
-KINDS = st.sampled_from([*Kind, *Kind, "presence", "teleported", ""])
+KINDS = st.sampled_from([*EntryKind, *EntryKind, "presence", "teleported", ""])
 GOOD_TIMES = st.integers(0, 10**6).map(
     lambda second: f"2026-11-{second % 28 + 1:02}T{second % 24:02}:{second % 60:02}:00Z"
 )

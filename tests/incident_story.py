@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from nexconsole.journal import Entry, Kind, Writer
+from nexconsole.journal import Entry, EntryKind, Writer
 from nexconsole.journal.entries import make
 
 START = datetime(2026, 11, 23, 13, 42, tzinfo=UTC)
@@ -31,31 +31,31 @@ class Story:
 
     def act(self, action: str, target: str, writer: Writer = MARIA, **plan: Any) -> str:
         given = {"action": action, "arguments": {"target": target}, "command": f"do {target}", **plan}
-        return self.tell(Kind.INTENT, {"operator": writer.operator, "plan": given}, writer)
+        return self.tell(EntryKind.INTENT, {"operator": writer.operator, "plan": given}, writer)
 
     def end(self, intent: str, state: str = "done", writer: Writer = MARIA, **outcome: Any) -> None:
-        self.tell(Kind.OUTCOME, {"intent": intent, "outcome": {"state": state, "answer": "so", **outcome}}, writer)
+        self.tell(EntryKind.OUTCOME, {"intent": intent, "outcome": {"state": state, "answer": "so", **outcome}}, writer)
 
     def judge(self, intent: str, state: str, writer: Writer = MARIA) -> None:
-        self.tell(Kind.VERDICT, {"intent": intent, "verdict": {"state": state, "because": "31 % -> 4 %"}}, writer)
+        self.tell(EntryKind.VERDICT, {"intent": intent, "verdict": {"state": state, "because": "31 % -> 4 %"}}, writer)
 
 
 def whole() -> Story:
     """An incident with something of everything; it ends calm, with smsbower disabled."""
     story = Story()
-    story.tell(Kind.OPENED, {"title": "smsbower fails"})
-    story.tell(Kind.SEVERITY, {"level": "SEV-2", "because": ["17.8 % of purchases fail"]}, PIET)
-    story.tell(Kind.SEVERITY, {"level": "SEV-1", "because": ["31 % of purchases fail"]})
-    story.tell(Kind.STEP, {"scenario": "Provider", "state": "begun"}, PIET)
-    story.tell(Kind.STEP, {"scenario": "Provider", "step": "look", "state": "done", "answer": "smsbower"}, PIET)
-    story.tell(Kind.STEP, {"scenario": "Provider", "step": "call", "state": "skipped", "reason": "no phone"})
+    story.tell(EntryKind.OPENED, {"title": "smsbower fails"})
+    story.tell(EntryKind.SEVERITY, {"level": "SEV-2", "because": ["17.8 % of purchases fail"]}, PIET)
+    story.tell(EntryKind.SEVERITY, {"level": "SEV-1", "because": ["31 % of purchases fail"]})
+    story.tell(EntryKind.STEP, {"scenario": "Provider", "state": "begun"}, PIET)
+    story.tell(EntryKind.STEP, {"scenario": "Provider", "step": "look", "state": "done", "answer": "smsbower"}, PIET)
+    story.tell(EntryKind.STEP, {"scenario": "Provider", "step": "call", "state": "skipped", "reason": "no phone"})
     gone = story.act("provider.disable", "smsbower")
     story.end(gone)
     story.judge(gone, "worked")
     lost = story.act("pods.restart", "nexnum-app", PIET, watch="the pods are new")
     story.tell("presence", {"here": True}, PIET)
-    story.tell(Kind.NOTE, {"text": "they answer the phone"}, PIET)
-    story.tell(Kind.SEVERITY, {"level": "none", "because": []})
+    story.tell(EntryKind.NOTE, {"text": "they answer the phone"}, PIET)
+    story.tell(EntryKind.SEVERITY, {"level": "none", "because": []})
     assert lost
     return story
 
@@ -76,10 +76,12 @@ def customers() -> Story:
     story = Story()
     said = " ".join(value for name, value in CUSTOMER.items() if name != "name")
     statement = f"UPDATE wallets SET reserved = 0 WHERE owner = '{CUSTOMER['name']}'"
-    story.tell(Kind.OPENED, {"title": f"{said} can't buy"})
-    story.tell(Kind.SEVERITY, {"level": "SEV-1", "because": [f"{said} fails"]})
-    story.tell(Kind.STEP, {"scenario": "Provider", "state": "begun"})
-    story.tell(Kind.STEP, {"scenario": "Provider", "step": "look", "state": "done", "answer": f"{said} {statement}"})
+    story.tell(EntryKind.OPENED, {"title": f"{said} can't buy"})
+    story.tell(EntryKind.SEVERITY, {"level": "SEV-1", "because": [f"{said} fails"]})
+    story.tell(EntryKind.STEP, {"scenario": "Provider", "state": "begun"})
+    story.tell(
+        EntryKind.STEP, {"scenario": "Provider", "step": "look", "state": "done", "answer": f"{said} {statement}"}
+    )
     key = f"lock:purchase:atomic:{CUSTOMER['user']}"
     plan = {"effect": f"Deletes {said}", "targets": [{"kind": "lock", "id": key}], "watch": said,
             "undo": {"action": "x", "command": f"redis-cli SET {key} 1"},
@@ -88,6 +90,6 @@ def customers() -> Story:
     story.end(intent, answer=f"{said}: {statement}")
     story.judge(intent, "worked")
     story.act("query.kill", "4312", watch=f"{said} {statement}")
-    story.tell(Kind.NOTE, {"text": f"called {said}"})
-    story.tell(Kind.SEEN, {"subject": "alert", "state": "firing", "text": said})
+    story.tell(EntryKind.NOTE, {"text": f"called {said}"})
+    story.tell(EntryKind.SEEN, {"subject": "alert", "state": "firing", "text": said})
     return story

@@ -14,13 +14,13 @@ from accounts import account_by_name
 from acting import settings_of
 
 from nexconsole.actions.action import Context, make_plan
-from nexconsole.actions.perform import Answer, Console, perform
-from nexconsole.actions.plan import Confirm, Outcome, Plan, Target, Verdict
+from nexconsole.actions.perform import ActionHost, ConfirmationReply, perform
+from nexconsole.actions.plan import Confirmation, Outcome, Plan, Target, Verdict
 from nexconsole.journal import Writer
 from nexconsole.settings import Settings
+from nexconsole.sharing.leases import LeaseService, SeenTokens
 from nexconsole.sources import Sources
-from nexconsole.sources.clients import Clients
-from nexconsole.warroom.sharing.leases import Leases, Seen
+from nexconsole.sources.lazy_clients import LazyClients
 
 
 class Mark:
@@ -41,7 +41,7 @@ class Mark:
             targets=(Target(kind="mark", id=arguments["target"]),),
             effect="Marks it",
             command="mark",
-            confirm=Confirm(kind="letter", text="m"),
+            confirm=Confirmation(kind="letter", text="m"),
         )
 
     async def execute(self, plan: Plan, context: Context) -> Outcome:
@@ -56,12 +56,12 @@ class Mark:
         raise AssertionError
 
 
-class Watched(Leases):
+class Watched(LeaseService):
     """Lets the test know when the last executions have been read, so that both consoles have before either acts."""
 
     read = asyncio.Event()
 
-    async def seen(self, plan: Plan) -> Seen:
+    async def seen(self, plan: Plan) -> SeenTokens:
         found = await super().seen(plan)
         self.read.set()
         return found
@@ -81,17 +81,17 @@ async def main() -> None:
     settings: Settings = settings_of(
         journal={"folder": folder}, warroom={"redis_url": redis, "lease_s": float(lease_s)}
     )
-    context = Context(settings=settings, sources=Sources(Clients(), {}), readings=dict, operator=name)
+    context = Context(settings=settings, sources=Sources(LazyClients(), {}), readings=dict, operator=name)
     leases = Watched(Settings(operator=name, journal=settings.journal, warroom=settings.warroom))
 
-    async def ask(plan: Plan, why_again: str | None) -> Answer:
+    async def ask(plan: Plan, why_again: str | None) -> ConfirmationReply:
         if why_again is not None:
             say(f"again: {why_again}")
-            return Answer(text=None)
+            return ConfirmationReply(text=None)
         await leases.read.wait()
         say("asked")
         await line()
-        return Answer(text="m")
+        return ConfirmationReply(text="m")
 
     async def record(kind: str, data: Any) -> str:
         return "1"
@@ -99,7 +99,7 @@ async def main() -> None:
     async def unrecorded(sentence: str) -> bool:
         return False
 
-    console = Console(ask=ask, record=record, ask_unrecorded=unrecorded, leases=leases)
+    console = ActionHost(ask=ask, record=record, ask_unrecorded=unrecorded, leases=leases)
     while target := await line():
         leases.read.clear()
         performance = await perform(Mark(Path(done)), {"target": target}, context, console)

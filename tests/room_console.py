@@ -10,7 +10,7 @@ import sys
 from acting import settings_of
 
 from nexconsole.journal import open_journal
-from nexconsole.warroom.sharing.stream import Stream
+from nexconsole.sharing.stream import IncidentStream
 
 
 async def main() -> None:
@@ -25,7 +25,7 @@ async def main() -> None:
             said = stream.reached
             print("reached" if said else "cut off", flush=True)
 
-    stream = Stream(settings, journal, changed=changed)
+    stream = IncidentStream(settings, journal, changed=changed)
     sharing = asyncio.create_task(stream.run())
     while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
         for number in range(int(line)):

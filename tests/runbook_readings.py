@@ -12,7 +12,7 @@ from nexconsole.signals.circuits import Circuits, ProviderCircuit
 from nexconsole.signals.database import Database
 from nexconsole.signals.database_cpu import DatabaseCpu
 from nexconsole.signals.locks import Family, Locks
-from nexconsole.signals.outbox import Events, Outbox
+from nexconsole.signals.outbox import Outbox, OutboxEvents
 from nexconsole.signals.reservations import Reservations
 from nexconsole.signals.search import Search
 from nexconsole.signals.transactions import ProviderTraffic, Scope, Transactions
@@ -50,7 +50,7 @@ CALM: dict[str, Value] = {
     "transactions": purchases(4),
     "circuits": Circuits(providers=(circuit("smsbower"), circuit("5sim")), pods=3, pods_followed=3),
     "outbox": Outbox(pending=3, failed=0, dropped=0, oldest_pending_s=2.0),
-    "outbox events": Events(),
+    "outbox events": OutboxEvents(),
     "reservations": Reservations(pending=2, stuck=0, oldest_s=20.0),
     "locks": abandoned(0, swept_at=NOW),
     "database": Database(connections=9, max_connections=97),

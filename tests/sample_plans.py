@@ -7,9 +7,8 @@ from typing import Any
 
 import sample_readings as sample
 
-from nexconsole.actions.plan import Confirm as Confirmation
-from nexconsole.actions.plan import Guard, Plan, Target, Undo
-from nexconsole.journal import Kind
+from nexconsole.actions.plan import Confirmation, Guard, Plan, Target, Undo
+from nexconsole.journal import EntryKind
 from nexconsole.journal.entries import Writer, make
 
 GUARDS = (
@@ -51,15 +50,15 @@ def plan(**fields: Any) -> Plan:
 def story() -> list[Any]:
     """Entries of one console, a step and an action with its verdict among them."""
     scenario = "high-purchase-failure-rate"
-    told: list[tuple[Kind, dict[str, Any]]] = [
-        (Kind.SEVERITY, {"level": "SEV-1", "because": ["17.8 % of purchases fail, 93 % of them at smsbower"]}),
-        (Kind.STEP, {"scenario": scenario, "state": "begun"}),
-        (Kind.STEP, {"scenario": scenario, "step": f"{scenario}/transactions.rate", "state": "done",
+    told: list[tuple[EntryKind, dict[str, Any]]] = [
+        (EntryKind.SEVERITY, {"level": "SEV-1", "because": ["17.8 % of purchases fail, 93 % of them at smsbower"]}),
+        (EntryKind.STEP, {"scenario": scenario, "state": "begun"}),
+        (EntryKind.STEP, {"scenario": scenario, "step": f"{scenario}/transactions.rate", "state": "done",
                      "answer": "17.8 %: 71 of 400 purchases failed in 300 s"}),
-        (Kind.STEP, {"scenario": scenario, "step": f"{scenario}/transactions.scope", "state": "skipped",
+        (EntryKind.STEP, {"scenario": scenario, "step": f"{scenario}/transactions.scope", "state": "skipped",
                      "reason": "everybody sees it"}),
-        (Kind.NOTE, {"text": "their status page says nothing [red]yet[/]"}),
-        (Kind.INTENT, {"operator": "maria", "plan": plan().as_dict()}),
+        (EntryKind.NOTE, {"text": "their status page says nothing [red]yet[/]"}),
+        (EntryKind.INTENT, {"operator": "maria", "plan": plan().as_dict()}),
     ]  # fmt: skip
     writer = Writer("maria", "bastion", 4242, sample.ago(600))
     entries = []
@@ -67,6 +66,6 @@ def story() -> list[Any]:
         entries.append(make(at=sample.ago(60 - n), writer=writer, seq=n + 1, prev="", after="", kind=kind, data=data))
     outcome = {"intent": entries[-1].id, "outcome": {"state": "done", "answer": "UPDATE 1: smsbower is disabled"}}
     verdict = {"intent": entries[-1].id, "verdict": {"state": "worked", "because": "no attempt for 14 s"}}
-    for n, (kind, data) in enumerate(((Kind.OUTCOME, outcome), (Kind.VERDICT, verdict)), len(told)):
+    for n, (kind, data) in enumerate(((EntryKind.OUTCOME, outcome), (EntryKind.VERDICT, verdict)), len(told)):
         entries.append(make(at=sample.ago(60 - n), writer=writer, seq=n + 1, prev="", after="", kind=kind, data=data))
     return entries

@@ -12,17 +12,17 @@ from nexconsole.signals.balances import Balance, Balances
 from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
 from nexconsole.signals.database import Database, Session
 from nexconsole.signals.database_cpu import DatabaseCpu
-from nexconsole.signals.findings import Check, Finding
+from nexconsole.signals.findings import Finding, IntegrityCheck
 from nexconsole.signals.funnel import Funnel, MinuteFunnel, ProviderFunnel
 from nexconsole.signals.integrity import LOOKS, Integrity
 from nexconsole.signals.lock_keys import Lock
 from nexconsole.signals.locks import Family, Locks
-from nexconsole.signals.outbox import Event, Events, Outbox
+from nexconsole.signals.outbox import Outbox, OutboxEvent, OutboxEvents
 from nexconsole.signals.pods import Pod
 from nexconsole.signals.reservations import Pile, Reservations
 from nexconsole.signals.search import Search
-from nexconsole.signals.slots import Provider, Slots, Wait
-from nexconsole.signals.status_pages import Page, StatusPages
+from nexconsole.signals.slots import SlotProvider, Slots, Wait
+from nexconsole.signals.status_pages import StatusPage, StatusPages
 from nexconsole.signals.transactions import Point, ProviderTraffic, Scope, Transactions
 from nexconsole.signals.workloads import Autoscaler, Workloads
 
@@ -126,7 +126,7 @@ def slots(**waits: float) -> Slots:
         source="redis",
         waits=tuple(Wait(name=name, id=f"0000-{name}", active=True, wait_s=wait) for name, wait in waits.items()),
         taken=4,
-        providers=tuple(Provider(id=f"0000-{name}", name=name, active=True) for name in NAMES),
+        providers=tuple(SlotProvider(id=f"0000-{name}", name=name, active=True) for name in NAMES),
         names_at=ago(4),
     )
 
@@ -143,14 +143,16 @@ def balances(*wrong: Balance) -> Balances:
 
 
 def pages(said: str = "All Systems Operational", indicator: str = "none") -> StatusPages:
-    page = Page(provider="smsbower", said=said, indicator=indicator, read_at=ago(41))
+    page = StatusPage(provider="smsbower", said=said, indicator=indicator, read_at=ago(41))
     return StatusPages(source="the providers' status pages", pages=(page,))
 
 
 def integrity(*findings: Finding, look: str = "wallets") -> Integrity:
     said = {"wallets": "a sample of 25 000 of about 61 000 wallets", "redis": "8 412 keys", "postgres": "a primary"}
     checks = (
-        Check(name=name, at=ago(20), said=said.get(name, "looked at"), findings=findings if name == look else ())
+        IntegrityCheck(
+            name=name, at=ago(20), said=said.get(name, "looked at"), findings=findings if name == look else ()
+        )
         for name in LOOKS
     )
     return Integrity(source="samples", checks=tuple(checks), redis_run="3fa9c1d20b7e")
@@ -504,7 +506,7 @@ def unconfigured() -> dict[str, Reading]:
 
 def events() -> Reading:
     rows = tuple(
-        Event(
+        OutboxEvent(
             id=f"evt-{n:04}",
             event_type="offer.updated",
             aggregate_type="offer",
@@ -515,7 +517,7 @@ def events() -> Reading:
         )
         for n in range(24)
     )
-    return reading("outbox events", Events(source="postgres", events=rows))
+    return reading("outbox events", OutboxEvents(source="postgres", events=rows))
 
 
 def health(broken: bool = False) -> tuple[SourceHealth, ...]:

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nexconsole.drill.kubernetes.cluster import Cluster
-from nexconsole.drill.log import PodLog
-from nexconsole.settings import Kubernetes as KubernetesSettings
+from nexconsole.drill.kubernetes.cluster import DrillCluster
+from nexconsole.drill.log import ContainerLog
+from nexconsole.settings import KubernetesSettings
 from nexconsole.sources import Sources
-from nexconsole.sources.clients import Clients
-from nexconsole.sources.kubernetes import Kubernetes
+from nexconsole.sources.kubernetes import KubernetesSource
+from nexconsole.sources.lazy_clients import LazyClients
 
 PACE = 0.02  # of a real second
 PATIENCE_S = 15.0
@@ -24,7 +24,7 @@ class Process:
     """A container that is up at once. `past` may be written into its log before anybody follows it."""
 
     def __init__(self) -> None:
-        self.log = PodLog()
+        self.log = ContainerLog()
         self.started_at = datetime.now(UTC)
         self.dead = False
         self.serving = True
@@ -52,16 +52,16 @@ class Machine:
 
 
 class SmallCluster:
-    def __init__(self, cluster: Cluster, machine: Machine, folder: Path) -> None:
+    def __init__(self, cluster: DrillCluster, machine: Machine, folder: Path) -> None:
         self.cluster = cluster
         self.machine = machine
         self._folder = folder
-        self._made: list[Kubernetes] = []
+        self._made: list[KubernetesSource] = []
 
-    def source(self, role: str = "operator", **settings: object) -> Kubernetes:
+    def source(self, role: str = "operator", **settings: object) -> KubernetesSource:
         """Our client with that role's rights."""
         wanted = KubernetesSettings(kubeconfig=str(self.write_kubeconfig(role)), **settings)  # type: ignore[arg-type]
-        self._made.append(Kubernetes(Clients(), wanted))
+        self._made.append(KubernetesSource(LazyClients(), wanted))
         return self._made[-1]
 
     def write_kubeconfig(self, role: str, token: str | None = None) -> Path:
@@ -89,7 +89,7 @@ class SmallCluster:
 @asynccontextmanager
 async def small_cluster(folder: Path, **options: object) -> AsyncIterator[SmallCluster]:
     machine = Machine()
-    cluster = Cluster(machine, **{"pace": PACE, "seed": 7, "termination_s": 0.05} | options)  # type: ignore[arg-type]
+    cluster = DrillCluster(machine, **{"pace": PACE, "seed": 7, "termination_s": 0.05} | options)  # type: ignore[arg-type]
     await cluster.start()
     small = SmallCluster(cluster, machine, folder)
     try:
@@ -107,7 +107,7 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.01)
 
 
-def kubernetes_on_port(folder: Path, port: int, scheme: str = "http", **settings: object) -> Kubernetes:
+def kubernetes_on_port(folder: Path, port: int, scheme: str = "http", **settings: object) -> KubernetesSource:
     """A source whose kubeconfig names that port."""
     named = {"cluster": "c", "user": "u"}
     config = {
@@ -119,4 +119,4 @@ def kubernetes_on_port(folder: Path, port: int, scheme: str = "http", **settings
     path = folder / "far.yaml"
     path.write_text(json.dumps(config))
     wanted = {"timeout_s": 0.5} | settings
-    return Kubernetes(Clients(), KubernetesSettings(kubeconfig=str(path), **wanted))  # type: ignore[arg-type]
+    return KubernetesSource(LazyClients(), KubernetesSettings(kubeconfig=str(path), **wanted))  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from admin_api import TOKEN, admin_api
 from alertmanager_server import fire, like_alertmanager
 from cron_server import SECRET, cron_server
 from cron_work import draining, freeing, worker
-from far_side import Wire, wire_to
+from remote_console import Wire, wire_to
 from small_cluster import small_cluster, until
 
 from nexconsole.actions.registry import ACTIONS

@@ -12,20 +12,20 @@ import pytest
 from acting import IDS, Desk, acting, add_provider, settings_of
 from aiohttp import web
 from alertmanager_server import like_alertmanager
-from far_side import wire_to
 from incident_story import Story
+from remote_console import wire_to
 
 from nexconsole.actions.action import Action, Context
-from nexconsole.actions.answers import Reply, judged
 from nexconsole.actions.circuits import CLOSE, OPEN
+from nexconsole.actions.http_replies import HttpReply, judged
 from nexconsole.actions.outbox_worker import PROCESS
-from nexconsole.actions.perform import Performance, perform
+from nexconsole.actions.perform import ActionResult, perform
 from nexconsole.actions.plan import Outcome, Plan
 from nexconsole.actions.providers import DISABLE
 from nexconsole.actions.reconcile import RECONCILE
 from nexconsole.actions.silences import SILENCE
-from nexconsole.journal import Kind, unjudged
-from nexconsole.runbook.walk import walk_of
+from nexconsole.journal import EntryKind, unjudged
+from nexconsole.runbook.progress import progress_of
 
 HTML = ("text/html", b"<html>Something went wrong</html>")
 NONE = ("", b"")
@@ -55,7 +55,7 @@ def test_an_answer_proves_a_refusal_only_in_the_applications_own_words(
 
 @pytest.mark.parametrize(("status", "body", "empty"), [(200, b"{}", False), (201, b"[1]", False), (204, b"", True)])
 def test_a_2xx_of_json_or_where_that_is_due_of_nothing_is_a_reply(status: int, body: bytes, empty: bool) -> None:
-    assert isinstance(judged("DELETE /x", status, "application/json; charset=utf-8", body, empty=empty), Reply)
+    assert isinstance(judged("DELETE /x", status, "application/json; charset=utf-8", body, empty=empty), HttpReply)
 
 
 # --- each action, behind what answers in the application's place ---
@@ -167,18 +167,18 @@ async def _planned(name: str, gateway: Behind, context: Context) -> tuple[Action
 async def _performed(
     action: Action, arguments: dict[str, str], does: Callable[[], Awaitable[object]], mood: Any, database: Any,
     redis: str = "",
-) -> tuple[Performance, Desk]:  # fmt: skip
+) -> tuple[ActionResult, Desk]:  # fmt: skip
     async with behind(does) as gateway:
         gateway.mood = mood
         async with acting(settings_of(**tables(gateway, database, redis))) as context:
-            desk = Desk()
-            return await perform(action, arguments, context, desk.console), desk
+            controller = Desk()
+            return await perform(action, arguments, context, controller.console), controller
 
 
-def told(done: Performance, desk: Desk) -> tuple[str, list[str]]:
+def told(done: ActionResult, controller: Desk) -> tuple[str, list[str]]:
     """The outcome, and each that was recorded, in order."""
     assert done.outcome is not None, done
-    recorded = [entry["data"]["outcome"]["state"] for entry in desk.entries if entry["kind"] == "outcome"]
+    recorded = [entry["data"]["outcome"]["state"] for entry in controller.entries if entry["kind"] == "outcome"]
     return done.outcome.state, recorded
 
 
@@ -194,8 +194,8 @@ async def test_refunds_behind_a_gateway_that_gives_up_are_found_in_the_rows(
     async def credit() -> None:
         await database.execute("UPDATE activations SET state = 'REFUNDED', refund_tx_id = 'tx'")
 
-    done, desk = await _performed(RECONCILE, {}, credit, mood, database)
-    assert told(done, desk) == ("done", ["unknown", "done"])
+    done, controller = await _performed(RECONCILE, {}, credit, mood, database)
+    assert told(done, controller) == ("done", ["unknown", "done"])
     assert done.outcome is not None and "refunded 3 (102.75)" in done.outcome.answer
 
 
@@ -232,11 +232,11 @@ async def test_a_breaker_whose_route_does_not_answer_is_looked_up_by_its_key(
     action = OPEN if wanted == "open" else CLOSE
     try:
         arguments = {"provider": "smsbower"}
-        done, desk = await _performed(action, arguments, change, (524, HTML), database, redis_server.url)
+        done, controller = await _performed(action, arguments, change, (524, HTML), database, redis_server.url)
     finally:
         await client.delete(key)
         await client.aclose()
-    assert told(done, desk) == ("done", ["unknown", "done"])
+    assert told(done, controller) == ("done", ["unknown", "done"])
     assert done.outcome is not None and f"the breaker's key says {wanted}" in done.outcome.answer
 
 
@@ -268,16 +268,16 @@ async def test_a_commit_that_is_never_answered_is_looked_up_in_the_row(
 
         settings = settings_of(postgres={"url": url}, actions={"timeout_s": 0.6, "verify_s": 0.6})
         async with acting(settings) as context:
-            desk = Desk()
+            controller = Desk()
 
             async def record(kind: str, data: Any) -> str:
                 if kind == "intent":
                     wire.watch_for((b"COMMIT",), lose)
-                return await desk._record(kind, data)
+                return await controller._record(kind, data)
 
-            desk.console.record = record
-            done = await perform(DISABLE, {"provider": "smsbower"}, context, desk.console)
-    assert told(done, desk) == (state, ["unknown", state]), done.outcome
+            controller.console.record = record
+            done = await perform(DISABLE, {"provider": "smsbower"}, context, controller.console)
+    assert told(done, controller) == (state, ["unknown", state]), done.outcome
     is_active = await database.connection.fetchval("SELECT is_active FROM providers WHERE name = 'smsbower'")
     assert is_active is (state == "failed")
 
@@ -285,12 +285,14 @@ async def test_a_commit_that_is_never_answered_is_looked_up_in_the_row(
 @pytest.mark.parametrize("settled", ["done", "failed"])
 def test_a_step_whose_action_was_settled_later_is_what_it_was_settled_to(settled: str) -> None:
     story = Story()
-    story.tell(Kind.STEP, {"scenario": "s", "state": "begun"})
-    intent = story.tell(Kind.INTENT, {"scenario": "s", "step": "s/do", "operator": "maria", "plan": {"action": "x"}})
+    story.tell(EntryKind.STEP, {"scenario": "s", "state": "begun"})
+    intent = story.tell(
+        EntryKind.INTENT, {"scenario": "s", "step": "s/do", "operator": "maria", "plan": {"action": "x"}}
+    )
     story.end(intent, "unknown")
-    walk = walk_of(story.entries, "s")
+    walk = progress_of(story.entries, "s")
     assert walk is not None and walk.marks["s/do"].state == "unknown"
     story.end(intent, settled)
-    walk = walk_of(story.entries, "s")
+    walk = progress_of(story.entries, "s")
     assert walk is not None and walk.marks["s/do"].state == settled
     assert not unjudged(story.entries) if settled == "failed" else unjudged(story.entries)

@@ -15,11 +15,11 @@ from acting import acting, add_provider, settings_of
 from metrics_side import metrics_side
 from small_cluster import SmallCluster, small_cluster, until
 
-from nexconsole.actions import failure_rate_change, refusals
+from nexconsole.actions import customer_refusals, failure_rate_change
 from nexconsole.actions.action import Context
 from nexconsole.actions.failure_rate_change import Rate
 from nexconsole.actions.plan import Verdict
-from nexconsole.actions.provider_verdicts import Before, Since, disabled, enabled
+from nexconsole.actions.provider_verdicts import BeforeSwitch, SinceSwitch, disabled, enabled
 from nexconsole.actions.providers import DISABLE
 from nexconsole.signals.pod_logs import follow
 
@@ -81,7 +81,7 @@ async def bought(
 
 async def test_refused_customers_are_counted_from_the_logs(stand: Stand) -> None:
     await stand.turn_away(12)
-    found = await refusals.count(stand.context, 60.0)
+    found = await customer_refusals.count(stand.context, 60.0)
     assert found is not None and (found.count, found.by) == (12, "pod logs")
 
 
@@ -89,11 +89,11 @@ async def test_where_no_log_is_read_the_answers_of_the_purchase_route_count_them
     async with metrics_side() as side, acting(settings_of(prometheus={"url": side.url})) as context:
         query = context.settings.prometheus.expressions.answers.replace("{window}", "60s")
         side.vectors[query] = [({"status_code": "404"}, 41.2), ({"status_code": "200"}, 11.0)]
-        found = await refusals.count(context, 60.0)
+        found = await customer_refusals.count(context, 60.0)
         assert found is not None and (found.count, found.customers, found.by) == (41, 52, "HTTP answers")
         side.vectors[query] = []
-        assert await refusals.count(context, 60.0) is None, "no series is not zero"
-        assert await refusals.count(context, 20.0) is None, "too short for what was scraped"
+        assert await customer_refusals.count(context, 60.0) is None, "no series is not zero"
+        assert await customer_refusals.count(context, 20.0) is None, "too short for what was scraped"
 
 
 async def test_logs_without_a_word_of_purchases_do_not_prove_that_nobody_was_refused(stand: Stand) -> None:
@@ -107,7 +107,7 @@ async def test_logs_without_a_word_of_purchases_do_not_prove_that_nobody_was_ref
 
 async def test_without_a_clusters_logs_nobody_counts_the_refused(database: Any) -> None:
     async with acting(settings_of(postgres={"url": database.url})) as context:
-        assert await refusals.count(context, 60.0) is None
+        assert await customer_refusals.count(context, 60.0) is None
         before = await failure_rate_change.before(context)
         assert before is not None and before["refused"] is None
 
@@ -134,10 +134,10 @@ CONTEXT_RULES = settings_of()
 
 
 def judged(
-    then: Rate | None, now: Rate | None, since: Since, *, rate: float = 0.5, last: bool = True
+    then: Rate | None, now: Rate | None, since: SinceSwitch, *, rate: float = 0.5, last: bool = True
 ) -> Verdict | None:
     context = Context(settings=CONTEXT_RULES, sources=None, readings=dict, operator="maria")  # type: ignore[arg-type]
-    before = Before(name="smsbower", rate=0.5, elsewhere=0.0, customers=then)
+    before = BeforeSwitch(name="smsbower", rate=0.5, elsewhere=0.0, customers=then)
     return disabled(before, since, now, context, 20.0, last)
 
 
@@ -161,27 +161,27 @@ def rate(sold: int, failed: int = 0, refused: int | None = 0, waiting: int = 0) 
     ],
 )  # fmt: skip
 def test_a_silence_is_judged_by_how_the_customers_fare(then: Rate, now: Rate, state: str, said: str) -> None:
-    verdict = judged(then, now, Since())
+    verdict = judged(then, now, SinceSwitch())
     assert verdict is not None and verdict.state == state and said in verdict.because, verdict
 
 
 def test_a_silence_with_refused_customers_is_looked_at_until_the_time_is_up() -> None:
-    assert judged(rate(80, 20), rate(5, 1, refused=4), Since(), last=False) is None
+    assert judged(rate(80, 20), rate(5, 1, refused=4), SinceSwitch(), last=False) is None
 
 
 @pytest.mark.parametrize(
     ("since", "now", "state"),
     [
-        (Since(attempts=3, paid=3), rate(23), "worked"),
-        (Since(attempts=20, paid=1, failures=19), rate(41, 19), "worse"),
-        (Since(attempts=4, paid=1, failures=3), rate(9, 3), "no effect"),
-        (Since(attempts=2), rate(9, waiting=2), "unknown"),
-        (Since(), rate(9), "unknown"),
+        (SinceSwitch(attempts=3, paid=3), rate(23), "worked"),
+        (SinceSwitch(attempts=20, paid=1, failures=19), rate(41, 19), "worse"),
+        (SinceSwitch(attempts=4, paid=1, failures=3), rate(9, 3), "no effect"),
+        (SinceSwitch(attempts=2), rate(9, waiting=2), "unknown"),
+        (SinceSwitch(), rate(9), "unknown"),
     ],
 )
-def test_enabling_is_judged_by_who_buys_there(since: Since, now: Rate, state: str) -> None:
+def test_enabling_is_judged_by_who_buys_there(since: SinceSwitch, now: Rate, state: str) -> None:
     context = Context(settings=CONTEXT_RULES, sources=None, readings=dict, operator="maria")  # type: ignore[arg-type]
-    before = Before(name="smsbower", rate=0.0, elsewhere=0.3, customers=rate(98, 2))
+    before = BeforeSwitch(name="smsbower", rate=0.0, elsewhere=0.3, customers=rate(98, 2))
     verdict = enabled(before, since, now, context, 20.0, True)
     assert verdict is not None and verdict.state == state, verdict
 

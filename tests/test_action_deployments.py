@@ -14,7 +14,7 @@ from acting import Desk, lacking, reading, shell
 from pods_stand import Stand, bought, guards_of, small, stand
 from small_cluster import until
 
-from nexconsole.actions import lag
+from nexconsole.actions import outbox_progress
 from nexconsole.actions.action import ActionError
 from nexconsole.actions.deployments import SCALE_ACTION
 from nexconsole.actions.perform import perform
@@ -239,7 +239,7 @@ async def consumed(stand: Stand, image_of: str) -> None:
 async def test_going_back_is_judged_by_the_late_outbox_where_purchases_were_well(
     stand: Stand, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(lag, "WATCH_S", 3.0)
+    monkeypatch.setattr(outbox_progress, "WATCH_S", 3.0)
     await queued(stand, 40)
     good = image(stand)
     await release(stand, "x:2")
@@ -266,7 +266,7 @@ async def test_a_restart_is_warned_of_while_what_runs_is_a_young_release(stand: 
 async def test_a_restart_after_which_the_outbox_is_as_late_as_before_had_no_effect(
     stand: Stand, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(lag, "WATCH_S", 1.0)
+    monkeypatch.setattr(outbox_progress, "WATCH_S", 1.0)
     await queued(stand, 40)
     performance = await perform(RESTART, {}, stand.context(), Desk().console)
     assert performance.verdict and performance.verdict.state == "no effect", performance.verdict
@@ -289,11 +289,13 @@ async def test_a_restart_after_which_the_outbox_is_as_late_as_before_had_no_effe
     ],
 )
 def test_an_outbox_catches_up_when_clearly_less_waits_and_nothing_more_failed(then, now, waited, last, state) -> None:
-    first, second = (lag.Queue(pending=pending, failed=failed, oldest_s=300.0) for pending, failed in (then, now))
-    verdict = lag.judge(first, second, waited, last)
+    first, second = (
+        outbox_progress.OutboxQueue(pending=pending, failed=failed, oldest_s=300.0) for pending, failed in (then, now)
+    )
+    verdict = outbox_progress.judge(first, second, waited, last)
     assert (verdict.state if verdict else None) == state
     many = replace(second, capped=True)
-    assert lag.judge(first, many, waited, False) is None
+    assert outbox_progress.judge(first, many, waited, False) is None
 
 
 async def test_a_deployment_changed_since_the_preview_is_not_taken_back(stand: Stand) -> None:

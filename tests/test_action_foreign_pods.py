@@ -18,7 +18,7 @@ from nexconsole.actions.pods import RESTART
 from nexconsole.actions.rollback import BACK
 from nexconsole.drill.kubernetes import roles
 from nexconsole.drill.kubernetes.apiserver import ApiServer
-from nexconsole.drill.kubernetes.roles import Rule
+from nexconsole.drill.kubernetes.roles import RoleRule
 from nexconsole.errors import ActionError
 from nexconsole.signals.readings import read_once
 from nexconsole.signals.workloads import SIGNAL
@@ -110,7 +110,7 @@ async def test_a_cluster_that_nobody_has_named_is_named_before_anything_is_done_
 
 
 async def test_a_role_that_names_the_deployment_may_act_on_it(stand: Stand, monkeypatch: Any) -> None:
-    named = Rule(("patch",), ("apps",), ("deployments", "deployments/scale"), ("nexnum-app",))
+    named = RoleRule(("patch",), ("apps",), ("deployments", "deployments/scale"), ("nexnum-app",))
     users = stand.small.cluster._roles._users
     token = stand.small.cluster.tokens["reader"]
     monkeypatch.setitem(users, token, replace(users[token], rules=(*roles.SEE, *roles.LOGS, named)))
@@ -129,10 +129,10 @@ async def test_the_printed_lines_run_with_the_rights_that_are_there(
 ) -> None:
     """Each action's own rights and no more; with those that hold the number against the one that was shown too."""
     users, token = stand.small.cluster._roles._users, stand.small.cluster.tokens["reader"]
-    more = (Rule(("get", "update"), ("apps",), ("deployments/scale",)),) if checked else ()
+    more = (RoleRule(("get", "update"), ("apps",), ("deployments/scale",)),) if checked else ()
     for action, arguments in ((SCALE_ACTION, {"replicas": "4"}), (RESTART, {}), (BACK, {"revision": "1"})):
-        rights = [Rule((r.verb,), (r.resource.partition(".")[2],), (plain(r),)) for r in action.rights]
-        look = (Rule(("list",), ("",), ("pods",)),)
+        rights = [RoleRule((r.verb,), (r.resource.partition(".")[2],), (plain(r),)) for r in action.rights]
+        look = (RoleRule(("list",), ("",), ("pods",)),)
         monkeypatch.setitem(users, token, replace(users[token], rules=(*rights, *look, *more)))
         context = stand.context("reader")
         plan = await action.prepare(arguments, context)

@@ -94,25 +94,25 @@ async def test_a_lock_taken_afresh_between_preview_and_confirmation_survives(loc
         await locked.set("lock:purchase:atomic:old", "a-new-token", ex=30)
         await locked.set("lock:purchase:atomic:newcomer", ms_ago(0), ex=30)
 
-    desk = Desk()
-    ask = desk.console.ask
+    controller = Desk()
+    ask = controller.console.ask
 
     async def slow_operator(plan, why_again):
         if why_again is None:
             await take_afresh()
         return await ask(plan, why_again)
 
-    desk.console.ask = slow_operator
+    controller.console.ask = slow_operator
     async with acting(on(redis_server)) as context:
-        done = await perform(FLUSH, {"family": "purchase", "which": which}, context, desk.console)
+        done = await perform(FLUSH, {"family": "purchase", "which": which}, context, controller.console)
     assert done.outcome is not None and done.outcome.state == "done", done
     assert await locked.get("lock:purchase:atomic:old") == "a-new-token"
     assert await locked.exists("lock:purchase:atomic:newcomer")
     assert not await locked.exists(f"lock:purchase:atomic:{OWNER}")
     if which == "suspicious":
-        assert desk.why_again[1] is not None and "gone: lock:purchase:atomic:old" in desk.why_again[1]
+        assert controller.why_again[1] is not None and "gone: lock:purchase:atomic:old" in controller.why_again[1]
     else:
-        assert desk.why_again == [None]
+        assert controller.why_again == [None]
 
 
 async def test_a_lock_that_changes_hands_at_the_last_moment_survives(locked, redis_server):
@@ -367,12 +367,12 @@ async def test_a_lock_taken_again_with_a_ttl_is_as_it_should_be(locked, redis_se
 
 
 async def test_the_undo_puts_key_value_and_ttl_back_from_the_journal(locked, redis_server):
-    desk = Desk()
+    controller = Desk()
     before = {key: (await locked.get(key), await locked.pttl(key)) for key in await locked.keys("lock:*")}
     async with acting(on(redis_server)) as context:
-        done = await perform(FLUSH, {"family": "purchase"}, context, desk.console)
+        done = await perform(FLUSH, {"family": "purchase"}, context, controller.console)
     assert done.plan is not None and done.plan.undo is not None
-    async with acting(on(redis_server), entries=desk.read_back) as later:
+    async with acting(on(redis_server), entries=controller.read_back) as later:
         undone = await perform(RESTORE, done.plan.undo.arguments, later, Desk().console)
     assert undone.outcome is not None and undone.outcome.state == "done", undone
     assert undone.verdict is not None and undone.verdict.state == "worked"
@@ -383,9 +383,9 @@ async def test_the_undo_puts_key_value_and_ttl_back_from_the_journal(locked, red
 
 async def test_the_undo_leaves_alone_what_was_taken_since_or_would_have_ended(locked, redis_server):
     await locked.set("lock:purchase:atomic:brief", ms_ago(900), px=2500)
-    desk = Desk()
-    async with acting(on(redis_server), entries=desk.read_back) as context:
-        done = await perform(FLUSH, {"family": "purchase"}, context, desk.console)
+    controller = Desk()
+    async with acting(on(redis_server), entries=controller.read_back) as context:
+        done = await perform(FLUSH, {"family": "purchase"}, context, controller.console)
         assert done.outcome is not None and len(done.outcome.touched) == 3 and done.plan is not None
         await locked.set("lock:purchase:atomic:old", "a-new-token", ex=30)
         await asyncio.sleep(2.5)
@@ -400,9 +400,9 @@ async def test_the_undo_leaves_alone_what_was_taken_since_or_would_have_ended(lo
 
 
 async def test_a_lock_taken_at_the_last_moment_is_not_overwritten_by_the_undo(locked, redis_server):
-    desk = Desk()
-    async with acting(on(redis_server), entries=desk.read_back) as context:
-        done = await perform(FLUSH, {"family": "purchase"}, context, desk.console)
+    controller = Desk()
+    async with acting(on(redis_server), entries=controller.read_back) as context:
+        done = await perform(FLUSH, {"family": "purchase"}, context, controller.console)
         plan = await RESTORE.prepare(done.plan.undo.arguments, context)
         for target in plan.chosen:
             await locked.set(target.id, "a-new-token", ex=30)
@@ -411,10 +411,10 @@ async def test_a_lock_taken_at_the_last_moment_is_not_overwritten_by_the_undo(lo
 
 
 async def test_a_flush_whose_outcome_was_never_recorded_is_undone_with_a_warning(locked, redis_server):
-    desk = Desk()
-    async with acting(on(redis_server), entries=desk.read_back) as context:
-        done = await perform(FLUSH, {"family": "purchase"}, context, desk.console)
-        desk.entries = [entry for entry in desk.entries if entry["kind"] == "intent"]
+    controller = Desk()
+    async with acting(on(redis_server), entries=controller.read_back) as context:
+        done = await perform(FLUSH, {"family": "purchase"}, context, controller.console)
+        controller.entries = [entry for entry in controller.entries if entry["kind"] == "intent"]
         plan = await RESTORE.prepare(done.plan.undo.arguments, context)
     assert any("never recorded" in guard.reason and guard.level == "warn" for guard in plan.guards)
     assert len(plan.chosen) == 2
@@ -447,10 +447,12 @@ async def test_over_upstashs_rest_service_it_is_the_same(locked, redis_server):
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    desk = Desk()
+    controller = Desk()
     try:
-        async with acting(settings_of(redis={"url": url, "token": "rest-token"}), entries=desk.read_back) as context:
-            done = await perform(FLUSH, {"family": "purchase"}, context, desk.console)
+        async with acting(
+            settings_of(redis={"url": url, "token": "rest-token"}), entries=controller.read_back
+        ) as context:
+            done = await perform(FLUSH, {"family": "purchase"}, context, controller.console)
             assert done.outcome is not None and done.outcome.state == "done", done
             assert set(await locked.keys("lock:*")) == {"lock:purchase:atomic:fresh"}
             undone = await perform(RESTORE, done.plan.undo.arguments, context, Desk().console)
@@ -485,19 +487,19 @@ def low_port() -> int:
 
 
 async def test_a_cluster_gets_each_key_at_its_own_node():
-    from nexconsole.drill.servers import Redis
-    from nexconsole.drill.shelter import Shelter
+    from nexconsole.drill.servers import EmbeddedRedis
+    from nexconsole.drill.temp_tree import TempTree
 
-    shelter = Shelter()
+    temp_tree = TempTree()
     try:
-        node = Redis(shelter, password="")
+        node = EmbeddedRedis(temp_tree, password="")
         node.port = low_port()  # the cluster's own port is 10,000 above
         await node.start()
         await node.stop()
         configuration = node._folder / "redis.conf"
         lines = [line for line in configuration.read_text().splitlines() if not line.startswith("databases")]
         configuration.write_text("\n".join([*lines, "cluster-enabled yes", "cluster-config-file nodes.conf"]) + "\n")
-        node._process = shelter.spawn([node._binary, configuration], log=node._folder / "log")
+        node._process = temp_tree.spawn([node._binary, configuration], log=node._folder / "log")
         async with asyncio.timeout(10):
             while not await node._answers():
                 await asyncio.sleep(0.02)
@@ -517,7 +519,7 @@ async def test_a_cluster_gets_each_key_at_its_own_node():
         assert done.plan is not None and done.plan.command.startswith("redis-cli -c -h 127.0.0.1 -p")
         await client.aclose()
     finally:
-        shelter.close()
+        temp_tree.close()
 
 
 def test_the_family_with_abandoned_locks_is_suggested_first_and_says_how_many():

@@ -10,11 +10,11 @@ import sample_readings
 from acting import IDS, Desk, acting, add_provider, lacking, reading, settings_of, shell
 from admin_api import TOKEN, admin_api
 
-from nexconsole.actions.literal import psql, sql_text
 from nexconsole.actions.perform import perform
-from nexconsole.actions.provider_rows import Row, Table, find
+from nexconsole.actions.provider_rows import ProviderRow, ProviderTable, find
 from nexconsole.actions.providers import DISABLE, ENABLE
 from nexconsole.actions.registry import ACTIONS
+from nexconsole.actions.shell_commands import psql, sql_text
 from nexconsole.errors import ActionError
 from nexconsole.settings import Settings
 from nexconsole.signals.circuits import Circuits, ProviderCircuit
@@ -115,9 +115,9 @@ async def test_a_name_that_is_no_providers_or_several_lists_the_names(market, wa
 
 
 def test_a_provider_is_found_by_id_name_or_display_name_whatever_its_case():
-    row = Row(id="42", name="smsbower", display_name="SMS Bower", active=True)
-    table = Table(
-        rows=[row, Row(id="43", name="SMS Bower 2", display_name="", active=True)], column="is_active", now=""
+    row = ProviderRow(id="42", name="smsbower", display_name="SMS Bower", active=True)
+    table = ProviderTable(
+        rows=[row, ProviderRow(id="43", name="SMS Bower 2", display_name="", active=True)], column="is_active", now=""
     )
     assert all(find(table, text) is row for text in ("42", "smsbower", "SmsBower", " sms bower "))
 
@@ -140,8 +140,8 @@ async def test_one_row_is_changed_with_its_time_whatever_the_tables_shape(databa
     for name in ("smsbower", "5sim"):
         await add_provider(database, name)
     async with acting(on(database)) as context:
-        desk = Desk()
-        done = await perform(DISABLE, {"provider": "smsbower"}, context, desk.console)
+        controller = Desk()
+        done = await perform(DISABLE, {"provider": "smsbower"}, context, controller.console)
     assert done.outcome is not None and done.outcome.state == "done", done
     rows = await database.connection.fetch(
         f"SELECT name, {flag} AS active, abs(extract(epoch FROM (CASE WHEN pg_typeof(updated_at)::text LIKE '%without%'"

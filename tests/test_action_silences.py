@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from acting import Desk, acting, reading, settings_of, shell
 from alertmanager_server import BINARY, LikeAlertmanager, fire, like_alertmanager, real_alertmanager
-from far_side import HTML, REDIRECT, tcp_server
+from remote_console import HTML, REDIRECT, tcp_server
 
 from nexconsole.actions.action import ActionError, Context
 from nexconsole.actions.perform import perform

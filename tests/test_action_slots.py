@@ -11,12 +11,12 @@ from sample_readings import slots
 
 from nexconsole.actions.perform import perform
 from nexconsole.actions.slot_undo import RESTORE, key_of
-from nexconsole.actions.slots import Clear, _judged
+from nexconsole.actions.slots import ClearSlots, _judged
 from nexconsole.drill.market.slots import slot_key
 from nexconsole.errors import ActionError
 from nexconsole.settings import Settings
 
-CLEAR = Clear()
+CLEAR = ClearSlots()
 KEY = key_of(IDS["smsbower"])
 
 
@@ -71,16 +71,16 @@ def test_the_longest_waits_are_offered_first_and_nothing_where_nobody_waits():
 
 
 async def test_one_providers_queue_is_deleted_though_it_has_grown_and_the_others_stay(queued, keys, redis_server):
-    desk = Desk()
-    async with acting(on(queued, redis_server), entries=desk.read_back) as context:
-        original = desk.console.ask
+    controller = Desk()
+    async with acting(on(queued, redis_server), entries=controller.read_back) as context:
+        original = controller.console.ask
 
         async def grows(plan, why_again):
             await keys.set(KEY, ms_ahead(6010), px=6_020_000)
             return await original(plan, why_again)
 
-        desk.console = type(desk.console)(**{**vars(desk.console), "ask": grows})
-        done = await perform(CLEAR, {"provider": "smsbower"}, context, desk.console)
+        controller.console = type(controller.console)(**{**vars(controller.console), "ask": grows})
+        done = await perform(CLEAR, {"provider": "smsbower"}, context, controller.console)
         assert done.outcome is not None and (done.outcome.state, done.outcome.answer) == (
             "done",
             "the queue was deleted",

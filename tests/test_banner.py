@@ -11,7 +11,7 @@ from sample_readings import NOW, calm, incident
 from nexconsole.model import Reading, SourceHealth
 from nexconsole.settings import Settings
 from nexconsole.severity import Reason, Severity, judge
-from nexconsole.signals.transactions import Minute
+from nexconsole.signals.transactions import LastMinute
 from nexconsole.widgets import banner
 
 LOST = SourceHealth(name="postgres", failed_at=NOW, error="postgres at p: refused", kind="unreachable")
@@ -61,7 +61,7 @@ def test_a_signal_without_data_stands_beside_what_is_not_known():
 def test_when_the_level_falls_stands_beside_the_reason_where_there_is_room():
     readings = incident()
     value = replace(
-        readings["transactions"].value, minute=Minute(decided=40, failures=0, failure_rate=0.0), clean_in_s=190.0
+        readings["transactions"].value, minute=LastMinute(decided=40, failures=0, failure_rate=0.0), clean_in_s=190.0
     )
     readings["transactions"] = replace(readings["transactions"], value=value)
     wide = verdict(readings)

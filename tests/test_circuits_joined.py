@@ -20,10 +20,10 @@ from nexconsole.errors import Denied, NotConfigured, SourceError, TimedOut, Unre
 from nexconsole.model import SourceHealth, Value
 from nexconsole.settings import CircuitRules, Settings
 from nexconsole.signals import circuits
-from nexconsole.signals.circuits import Circuits, Holder, Named, Parts, ProviderCircuit, build
-from nexconsole.signals.pod_logs import Following
+from nexconsole.signals.circuits import Circuits, Holder, Parts, ProviderCircuit, ProviderNameRow, build
+from nexconsole.signals.pod_logs import LogCoverage
 from nexconsole.sources import Sources
-from nexconsole.sources.breaker_lines import Event
+from nexconsole.sources.breaker_lines import BreakerEvent
 from nexconsole.sources.logs import Logs
 from nexconsole.sources.pod_log import PodLog
 
@@ -34,8 +34,8 @@ def shared(state: str, closes_in_s: float | None = None) -> Holder:
     return Holder(kind="shared", where="redis", state=state, closes_in_s=closes_in_s)
 
 
-def named(name: str, id: str | None = None, active: bool | None = True, display: str | None = None) -> Named:
-    return Named(name=name, id=id or f"id-{name}", active=active, display_name=display)
+def named(name: str, id: str | None = None, active: bool | None = True, display: str | None = None) -> ProviderNameRow:
+    return ProviderNameRow(name=name, id=id or f"id-{name}", active=active, display_name=display)
 
 
 def logs_of(*pods: str, covered: bool = True) -> Logs:
@@ -49,7 +49,7 @@ def logs_of(*pods: str, covered: bool = True) -> Logs:
 
 
 def tell(logs: Logs, pod: str, ago_s: float, kind: str, name: str, **more: Any) -> None:
-    logs.breakers.fold(logs.followed[pod].breakers, NOW - timedelta(seconds=ago_s), Event(kind, name, **more))
+    logs.breakers.fold(logs.followed[pod].breakers, NOW - timedelta(seconds=ago_s), BreakerEvent(kind, name, **more))
 
 
 async def joined(parts: Parts, **rules: Any) -> Circuits:
@@ -187,13 +187,13 @@ class Side:
         self.rows: Any = [{"id": "u1", "name": "SMSBower", "display_name": None, "active": True}]
         self.columns: Any = ("id", "name", "is_active", "display_name")
         self.keys: Any = {}
-        self.following = Following(None, False, error=NotConfigured("kubernetes", "kubernetes is not configured"))
+        self.following = LogCoverage(None, False, error=NotConfigured("kubernetes", "kubernetes is not configured"))
         self.asked: list[str] = []
         self.sql = ""
         monkeypatch.setattr(circuits, "utc_now", lambda: self.now)
         monkeypatch.setattr(circuits, "follow", self._follow)
 
-    async def _follow(self, sources: Sources) -> Following:
+    async def _follow(self, sources: Sources) -> LogCoverage:
         return self.following
 
     async def require(self, table: str, *columns: str) -> Any:
@@ -434,7 +434,7 @@ async def test_an_empty_providers_table_asks_redis_for_nothing_and_is_no_trouble
 async def test_by_the_logs_alone_providers_are_known_and_closed_ones_only_where_nothing_is_hidden(side, names, todo):
     logs = logs_of("pod")
     tell(logs, "pod", 7, "request", "smsbower")
-    side.following = Following(logs, True)
+    side.following = LogCoverage(logs, True)
     side.rows = Unreachable("postgres", "postgres is away")
     value = await side.circuits(*names)
     hidden = "postgres" in names
@@ -447,7 +447,7 @@ async def test_by_the_logs_alone_providers_are_known_and_closed_ones_only_where_
 
 
 async def test_logs_that_are_read_are_a_source_with_their_notes(side):
-    side.following = Following(logs_of("pod"), True, age_s=9.0, notes=("one pod is late",))
+    side.following = LogCoverage(logs_of("pod"), True, age_s=9.0, notes=("one pod is late",))
     value = await side.circuits("kubernetes", "postgres")
     assert (value.source, value.notes) == ("pod logs of 9 s ago, postgres", ("one pod is late", NO_REDIS))
     assert 0 < side.following.logs.rest_s <= 1.0
@@ -455,11 +455,11 @@ async def test_logs_that_are_read_are_a_source_with_their_notes(side):
 
 async def test_logs_that_are_not_read_hide_what_is_closed_and_are_an_error_of_their_own(side):
     hidden = Unreachable("kubernetes", "the cluster is away")
-    side.following = Following(None, False, error=hidden)
+    side.following = LogCoverage(None, False, error=hidden)
     value = await side.circuits("kubernetes", "redis", "postgres")
     assert (value.source, value.notes) == ("redis, postgres", ("pod logs: the cluster is away",))
     assert [one.state for one in value.providers] == ["unknown"]
-    side.following = Following(logs_of("pod"), False, error=hidden, notes=("pods can't be listed",))
+    side.following = LogCoverage(logs_of("pod"), False, error=hidden, notes=("pods can't be listed",))
     value = await side.circuits("kubernetes", "redis", "postgres")
     assert (value.source, value.notes) == ("redis, postgres", ("pods can't be listed",))
     with pytest.raises(SourceError, match="the cluster is away"):
@@ -467,7 +467,7 @@ async def test_logs_that_are_not_read_hide_what_is_closed_and_are_an_error_of_th
 
 
 async def test_lines_of_a_log_that_is_read_wait_for_a_multiple_of_what_joining_them_takes(side, monkeypatch):
-    side.following = Following(logs_of("pod"), True)
+    side.following = LogCoverage(logs_of("pod"), True)
 
     async def slow(parts: Parts, *rest: Any) -> Circuits:
         parts.busy_s = 0.01
@@ -517,9 +517,9 @@ def test_a_pod_is_named_with_how_many_of_the_active_providers_circuits_it_holds_
 
 
 async def test_no_ids_to_ask_redis_for_is_the_databases_trouble(side):
-    side.following = Following(logs_of("pod"), True)
+    side.following = LogCoverage(logs_of("pod"), True)
     await side.circuits("kubernetes", "redis")
     with pytest.raises(NotConfigured) as error:
-        side.following = Following(None, False, error=NotConfigured("kubernetes", "kubernetes is not configured"))
+        side.following = LogCoverage(None, False, error=NotConfigured("kubernetes", "kubernetes is not configured"))
         await side.circuits("redis")
     assert error.value.source == "postgres"

@@ -11,7 +11,7 @@ import pytest
 from command_line import run_with
 
 from nexconsole import settings
-from nexconsole.journal import Journal, Kind, Scrubber, Writer, absorb, elsewhere_file, journal_file, read
+from nexconsole.journal import EntryKind, Journal, Scrubber, Writer, import_entries, journal_file, read, remote_file
 from nexconsole.journal.entries import make
 from nexconsole.journal.sentences import sentence
 
@@ -21,7 +21,7 @@ START = datetime(2026, 11, 23, 13, 42, tzinfo=UTC)
 
 @pytest.fixture
 def chosen(tmp_path: Path) -> settings.Settings:
-    return settings.Settings(journal=settings.Journal(folder=str(tmp_path)))
+    return settings.Settings(journal=settings.JournalSettings(folder=str(tmp_path)))
 
 
 @pytest.fixture
@@ -46,16 +46,16 @@ def incident(tmp_path: Path) -> Path:
 
     maria = Journal(file, Writer.here("maria"), Scrubber(), now=clock)
     piet = Journal(file, Writer("piet", maria.writer.host, 2**22 + 1, START), Scrubber(), now=clock)
-    maria.append(Kind.OPENED, {"title": "smsbower fails"})
-    maria.append(Kind.SEVERITY, {"level": "SEV-1", "because": ["17.8 % of purchases fail"]})
-    maria.append(Kind.STEP, {"scenario": "1", "step": "one provider?", "state": "done", "answer": "smsbower"})
+    maria.append(EntryKind.OPENED, {"title": "smsbower fails"})
+    maria.append(EntryKind.SEVERITY, {"level": "SEV-1", "because": ["17.8 % of purchases fail"]})
+    maria.append(EntryKind.STEP, {"scenario": "1", "step": "one provider?", "state": "done", "answer": "smsbower"})
     plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "effect": "no purchase goes there"}
-    intent = maria.append(Kind.INTENT, {"operator": "maria", "plan": plan})
-    maria.append(Kind.OUTCOME, {"intent": intent.id, "outcome": {"state": "done", "answer": "UPDATE 1"}})
-    maria.append(Kind.VERDICT, {"intent": intent.id, "verdict": {"state": "worked", "because": "31 % -> 4 %"}})
+    intent = maria.append(EntryKind.INTENT, {"operator": "maria", "plan": plan})
+    maria.append(EntryKind.OUTCOME, {"intent": intent.id, "outcome": {"state": "done", "answer": "UPDATE 1"}})
+    maria.append(EntryKind.VERDICT, {"intent": intent.id, "verdict": {"state": "worked", "because": "31 % -> 4 %"}})
     maria.append("presence", {"here": True})
     plan = {"action": "pods.restart", "effect": "3 pods, one by one", "watch": "the pods are new and ready"}
-    piet.append(Kind.INTENT, {"plan": plan})
+    piet.append(EntryKind.INTENT, {"plan": plan})
     return file
 
 
@@ -97,8 +97,8 @@ def test_an_outcome_without_a_verdict_is_told_with_what_to_check(run, incident, 
     plan = {"action": "pods.restart", "effect": "3 pods", "watch": "all pods are new and ready"}
     for writer in (Writer("piet", here.host, 2**22 + 1, START), Writer("bob", "elsewhere", 7, START), here):
         journal = Journal(file, writer, Scrubber())
-        intent = journal.append(Kind.INTENT, {"plan": plan})
-        journal.append(Kind.OUTCOME, {"intent": intent.id, "outcome": {"state": "done", "answer": "accepted"}})
+        intent = journal.append(EntryKind.INTENT, {"plan": plan})
+        journal.append(EntryKind.OUTCOME, {"intent": intent.id, "outcome": {"state": "done", "answer": "accepted"}})
     lines = [line.strip() for line in run("show", file.stem)[1].splitlines()[6:]]
     assert lines == [
         "NO VERDICT: piet's console ended while it watched what came of: pods.restart: 3 pods: done: accepted. "
@@ -110,8 +110,8 @@ def test_an_outcome_without_a_verdict_is_told_with_what_to_check(run, incident, 
     ]
     assert "- **NO VERDICT: piet's console ended while it watched" in run("export", file.stem)[1]
     maria = Journal(file, here, Scrubber())
-    for entry in [entry for entry in read(file).entries if entry.kind == Kind.INTENT]:
-        maria.append(Kind.VERDICT, {"intent": entry.id, "verdict": {"state": "worked", "because": "looked"}})
+    for entry in [entry for entry in read(file).entries if entry.kind == EntryKind.INTENT]:
+        maria.append(EntryKind.VERDICT, {"intent": entry.id, "verdict": {"state": "worked", "because": "looked"}})
     assert "NO VERDICT" not in run("show", file.stem)[1]
 
 
@@ -163,7 +163,7 @@ def test_hostile_texts_do_no_harm_in_any_form(run, tmp_path):
 def test_data_of_any_shape_has_a_sentence():
     shapes: list[dict] = [{}, {"plan": None}, {"plan": 5}, {"plan": {"arguments": [1], "action": {"a": 1}}}]
     shapes += [{"outcome": []}, {"verdict": {"state": None}}, {"text": {"a": [1]}}, {"because": [1, None]}]
-    for kind in (*Kind, "presence"):
+    for kind in (*EntryKind, "presence"):
         for data in shapes:
             entry = make(at=START, writer=Writer.here("m"), seq=1, prev="", after="", kind=kind, data=data)
             assert sentence(entry) == sentence(entry).strip()
@@ -189,16 +189,16 @@ def test_the_timeline_is_in_order_although_the_file_is_not(run, incident):
 
 def test_what_other_hosts_wrote_is_listed_shown_exported_and_verified_with_the_rest(run, incident, tmp_path):
     far = Writer("ana", "laptop", 7, START)
-    first = make(at=START, writer=far, seq=1, prev="", after="", kind=Kind.NOTE, data={"text": "seen from afar"})
-    second = make(at=START, writer=far, seq=2, prev=first.digest, after="", kind=Kind.INTENT, data={"plan": {}})
-    absorb(incident, [first.line, second.line])
+    first = make(at=START, writer=far, seq=1, prev="", after="", kind=EntryKind.NOTE, data={"text": "seen from afar"})
+    second = make(at=START, writer=far, seq=2, prev=first.digest, after="", kind=EntryKind.INTENT, data={"plan": {}})
+    import_entries(incident, [first.line, second.line])
     assert "10 entries  ana, maria, piet" in run("list")[1]
     assert "ana    note      seen from afar" in run("show", INCIDENT)[1]
     assert "UNKNOWN: no outcome yet from ana on laptop" in run("show", INCIDENT)[1]
     assert len(run("export", INCIDENT, "--format", "jsonl")[1].splitlines()) == 10
     code, text = run("verify", INCIDENT)
     assert code == 0 and text.count("as it was written") == 2
-    other = elsewhere_file(incident)
+    other = remote_file(incident)
     other.write_bytes(other.read_bytes().replace(b"seen from afar", b"seen from home"))
     code, text = run("verify")
     assert code == 1 and f"{other.name}: PROBLEMS: 2\n  line 1: edited" in text

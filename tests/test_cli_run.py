@@ -15,15 +15,15 @@ import asyncpg
 import pytest
 import redis.asyncio
 from acting import add_provider, lacking, shell
-from desk import entries, kinds, settings, until
+from controller import entries, kinds, settings, until
 
-from nexconsole.journal import Kind
+from nexconsole.journal import EntryKind
 from nexconsole.journal.accounts import own_account
 from nexconsole.model import utc_now
-from nexconsole.operations import Operations
-from nexconsole.operations.logbook import Logbook
+from nexconsole.session import Session
+from nexconsole.session.incident_store import IncidentStore
 from nexconsole.sources import Sources
-from nexconsole.sources.clients import Clients
+from nexconsole.sources.lazy_clients import LazyClients
 
 PLAN = {"action", "arguments", "targets", "effect", "command", "guards", "confirm", "undo", "watch", "taken_at",
         "expires_at"}  # fmt: skip
@@ -246,9 +246,9 @@ async def test_a_read_only_role_can_not_act_on_anything_and_says_so(
 
 async def test_an_observer_of_the_open_incident_can_not_act_and_says_so(locks: Any) -> None:
     shell, client = locks
-    book = Logbook(settings(shell.journal), utc_now)
+    book = IncidentStore(settings(shell.journal), utc_now)
     await book.open({"title": "smsbower fails", "level": "", "since": ""})
-    await book.record(Kind.ROLE, {"role": "observer", "person": "maria"})
+    await book.record(EntryKind.ROLE, {"role": "observer", "person": "maria"})
     done = await shell.run("locks.flush", "purchase", "--confirm", "f", "--json")
     assert done.code == REFUSED and "the role of an observer" in done.document["stopped"]
     assert len(await client.keys()) == 3 and "intent" not in kinds(shell.journal)
@@ -283,7 +283,7 @@ async def test_a_console_that_watches_an_incident_can_object_to_a_one_shot_and_i
     providers: Shell, database: Any
 ) -> None:
     providers.configure("[warroom]\nobjection_s = 20\n")
-    console = Operations(settings(providers.journal, operator="piet"), Sources(Clients(), {}), lambda: {})
+    console = Session(settings(providers.journal, operator="piet"), Sources(LazyClients(), {}), lambda: {})
     console.start()
     try:
         await console.open_incident("smsbower fails", "SEV-1")
@@ -296,7 +296,7 @@ async def test_a_console_that_watches_an_incident_can_object_to_a_one_shot_and_i
 
         proposal = await until(proposed, 20)
         who = f"maria (account {own_account()})"  # this process's account, whatever the settings call it
-        assert proposal.by == who and any(one.name == who for one in console.company.here)
+        assert proposal.by == who and any(one.name == who for one in console.peers.here)
         await console.object(proposal.id, "not now")
         done = await running
         assert done.code == REFUSED and "piet objected: not now" in done.document["stopped"]
@@ -311,7 +311,7 @@ async def test_whoever_calls_himself_as_the_other_does_is_not_alone_with_himself
     providers: Shell, database: Any
 ) -> None:
     providers.configure("[warroom]\nobjection_s = 20\n")
-    console = Operations(settings(providers.journal, operator="piet"), Sources(Clients(), {}), lambda: {})
+    console = Session(settings(providers.journal, operator="piet"), Sources(LazyClients(), {}), lambda: {})
     console.start()
     try:
         running = asyncio.create_task(

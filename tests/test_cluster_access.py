@@ -13,15 +13,14 @@ import pytest
 from kubectl_side import KUBECTL, api_side, kubeconfig, kubectl
 
 from nexconsole import settings
-from nexconsole.actions import literal
+from nexconsole.actions import shell_commands
 from nexconsole.errors import Denied, NotConfigured, SourceError
-from nexconsole.settings import Kubernetes as KubernetesSettings
-from nexconsole.settings import Settings
+from nexconsole.settings import KubernetesSettings, Settings
 from nexconsole.settings.tables import AS_KUBECTL
 from nexconsole.sources import cluster_access
-from nexconsole.sources.clients import Clients
 from nexconsole.sources.cluster_access import access
-from nexconsole.sources.kubernetes import Kubernetes
+from nexconsole.sources.kubernetes import KubernetesSource
+from nexconsole.sources.lazy_clients import LazyClients
 
 needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not on PATH")
 
@@ -97,14 +96,14 @@ async def test_the_printed_line_acts_as_the_console_does(tmp_path: Path) -> None
         document["contexts"][0]["context"] |= {"cluster": "eu2", "user": "maria2"}
         written(second, {**document, "current-context": "prod2"})
         where = chosen(first, second)
-        source = Kubernetes(Clients(), where)
+        source = KubernetesSource(LazyClients(), where)
         await source.deployment()
         assert not other.seen and one.seen[-1][0] == "/apis/apps/v1/namespaces/nexnum/deployments/nexnum-app"
         mine = one.who
         assert ("impersonate-user", "ops") in mine and ("authorization", "Bearer t1") in mine
         assert [value for name, value in mine if name == "impersonate-group"] == ["g1", "g2"]
         assert ("impersonate-extra-reason%2fx", "night") in mine
-        line = literal.kubectl(Settings(kubernetes=where), "get", "--raw", "/apis/x")
+        line = shell_commands.kubectl(Settings(kubernetes=where), "get", "--raw", "/apis/x")
         assert "--context prod -n nexnum --as=ops --as-uid=7 --as-group=g1 --as-group=g2" in line
         words = shlex.split(line)
         status, _, errors = await kubectl(*words[2:], home=tmp_path, KUBECONFIG=words[0].removeprefix("KUBECONFIG="))
@@ -114,7 +113,7 @@ async def test_the_printed_line_acts_as_the_console_does(tmp_path: Path) -> None
         written(second, {**document, "current-context": "prod2"})
         written(first, {**json.loads(first.read_text()), "current-context": ""})
         assert access(where).context == "prod"
-        assert literal.kubectl(Settings(kubernetes=where), "get", "--raw", "/apis/x") == line
+        assert shell_commands.kubectl(Settings(kubernetes=where), "get", "--raw", "/apis/x") == line
         await source.close()
 
 
@@ -123,7 +122,7 @@ async def test_over_http_no_credentials_are_sent_as_kubectl_does_it(tmp_path: Pa
     async with api_side(tls=False) as side:
         path = kubeconfig(tmp_path, side, {"token": "t"})
         status, _, _ = await kubectl("get", "--raw", "/apis/x", home=tmp_path, KUBECONFIG=str(path))
-        source = Kubernetes(Clients(), chosen(path))
+        source = KubernetesSource(LazyClients(), chosen(path))
         await source.deployment()
         assert status == 0 and len(side.seen) > 1 and not any(who for _, who in side.seen)
         side.answer = lambda path: (401, {"kind": "Status", "message": "Unauthorized"}, {})
@@ -289,17 +288,17 @@ async def test_kubectl_s_own_file_is_taken_and_said(tmp_path: Path, monkeypatch:
         loaded = settings.load(None, None, environ)
         assert loaded.settings.kubernetes.kubeconfig == AS_KUBECTL
         assert "kubectl uses too" in loaded.origins["kubernetes.kubeconfig"]
-        source = Kubernetes(Clients(), loaded.settings.kubernetes)
+        source = KubernetesSource(LazyClients(), loaded.settings.kubernetes)
         await source.deployment()
         assert "as kubectl: kubernetes.kubeconfig is not set" in str(source.access)
         assert source.health.place == "prod/nexnum"
-        assert literal.kubectl(loaded.settings, "get", "pods") == (
+        assert shell_commands.kubectl(loaded.settings, "get", "pods") == (
             f"KUBECONFIG={tmp_path}/.kube/config kubectl --context prod -n nexnum get pods"
         )
         await source.close()
         # another cluster's: NexNum is not there, so nothing is wrong with it
         side.answer = lambda path: (404, {"kind": "Status", "message": 'deployments.apps "nexnum-app" not found'}, {})
-        source = Kubernetes(Clients(), loaded.settings.kubernetes)
+        source = KubernetesSource(LazyClients(), loaded.settings.kubernetes)
         with pytest.raises(
             NotConfigured, match=r"what kubectl uses .context prod, .*there is no deployment nexnum-app"
         ):
@@ -322,7 +321,7 @@ async def test_a_pod_s_own_account_is_taken_with_its_namespace(tmp_path: Path, m
     (tmp_path / "namespace").write_text("nexnum\n")
     found = access(KubernetesSettings(kubeconfig="in-cluster"))
     assert (found.server, found.namespace, found.namespace_origin) == ("https://[::1]:6443", "nexnum", "of this pod")
-    line = literal.kubectl(Settings(kubernetes=KubernetesSettings(kubeconfig="in-cluster")), "get", "pods")
+    line = shell_commands.kubectl(Settings(kubernetes=KubernetesSettings(kubeconfig="in-cluster")), "get", "pods")
     assert line == "KUBECONFIG=/dev/null kubectl -n nexnum get pods", (
         "an empty one, so that ~/.kube/config is not taken"
     )

@@ -15,12 +15,12 @@ import pytest
 from kubectl_side import KUBECTL, Side, api_side, kubeconfig, kubectl
 
 from nexconsole.errors import Denied, SourceError, TimedOut
-from nexconsole.settings import Kubernetes as KubernetesSettings
+from nexconsole.settings import KubernetesSettings
 from nexconsole.sources import kubernetes_login
-from nexconsole.sources.clients import Clients
 from nexconsole.sources.credential_plugins import environment, plugin_name
 from nexconsole.sources.kubeconfig import Exec
-from nexconsole.sources.kubernetes import Kubernetes
+from nexconsole.sources.kubernetes import KubernetesSource
+from nexconsole.sources.lazy_clients import LazyClients
 
 V1 = "client.authentication.k8s.io/v1"
 TOKEN = "tok-5ecret"
@@ -37,7 +37,7 @@ class Bench:
 
     def __init__(self, side: Side, folder: Path) -> None:
         self.side, self.folder = side, folder
-        self.made: list[Kubernetes] = []
+        self.made: list[KubernetesSource] = []
 
     def script(self, body: str, name: str = "plugin") -> Path:
         path = self.folder / name
@@ -49,8 +49,8 @@ class Bench:
         plugin = {"command": command, "apiVersion": V1, "interactiveMode": "Never", **more}
         return kubeconfig(self.folder, self.side, {"exec": plugin}, **(cluster or {}))
 
-    def source(self, path: Path, **settings: Any) -> Kubernetes:
-        self.made.append(Kubernetes(Clients(), KubernetesSettings(kubeconfig=str(path), **settings)))
+    def source(self, path: Path, **settings: Any) -> KubernetesSource:
+        self.made.append(KubernetesSource(LazyClients(), KubernetesSettings(kubeconfig=str(path), **settings)))
         return self.made[-1]
 
     def runs(self) -> int:

@@ -12,18 +12,18 @@ from nexconsole.errors import SourceError
 from nexconsole.signals.pods import count_restarts, describe_other
 from nexconsole.signals.releases import taken_back
 from nexconsole.sources.deployment_pods import Owners
-from nexconsole.sources.resources import Pod, ReplicaSet
+from nexconsole.sources.resources import PodResource, ReplicaSet
 
 NAME = "nexnum-app"
 OWN, CANARY = ("rs-own", f"{NAME}-5d8f"), ("rs-canary", f"{NAME}-canary-6c7")
 
 
-def pod(name: str, owner: tuple[str, str] | None = OWN, kind: str = "ReplicaSet", **status: Any) -> Pod:
+def pod(name: str, owner: tuple[str, str] | None = OWN, kind: str = "ReplicaSet", **status: Any) -> PodResource:
     owners = [{"kind": kind, "uid": owner[0], "name": owner[1], "controller": True}] if owner else None
     suffix = owner[1].rpartition("-")[2] if owner else ""
     meta = {"name": name, "uid": f"uid-{name}", "labels": {"pod-template-hash": suffix}, "ownerReferences": owners}
     meta |= {"deletionTimestamp": "2026-01-10T12:00:00Z"} if status.pop("ending", False) else {}
-    return msgspec.convert({"metadata": meta, "status": {"phase": "Running", **status}}, Pod, strict=False)
+    return msgspec.convert({"metadata": meta, "status": {"phase": "Running", **status}}, PodResource, strict=False)
 
 
 PODS = [
@@ -137,7 +137,7 @@ def test_restarts_are_counted_as_in_kubectl_s_column(
                 "containerStatuses": containers,
             },
         },
-        Pod,
+        PodResource,
         strict=False,
     )
     last = None if minute is None else datetime(2026, 1, 10, 12, minute, tzinfo=UTC)

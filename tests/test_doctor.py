@@ -11,10 +11,8 @@ from web_server import STATUSPAGE, answering, opened, server
 from nexconsole.doctor import postgres as postgres_checks
 from nexconsole.doctor import redis as redis_checks
 from nexconsole.doctor import search, status_pages
-from nexconsole.settings import Providers, Settings
-from nexconsole.settings import Redis as RedisSettings
-from nexconsole.settings import Search as SearchSettings
-from nexconsole.sources.redis import Redis
+from nexconsole.settings import ProvidersSettings, RedisSettings, SearchSettings, Settings
+from nexconsole.sources.redis import RedisSource
 
 
 async def said(checks: AsyncIterator) -> dict[str, tuple[str, str, str]]:
@@ -42,9 +40,9 @@ async def hand(redis_server) -> AsyncIterator[Hand]:
 
 
 async def test_a_redis_that_hides_its_clock_or_its_state_is_a_warning(redis_server, hand, clients):
-    whole = Redis(clients, RedisSettings(url=redis_server.url))
+    whole = RedisSource(clients, RedisSettings(url=redis_server.url))
     await hand.execute_command("ACL", "SETUSER", "blind", "on", ">x", "~*", "+@read", "+ping")
-    blind = Redis(clients, RedisSettings(url=f"redis://blind:x@{redis_server.url.partition('@')[2]}"))
+    blind = RedisSource(clients, RedisSettings(url=f"redis://blind:x@{redis_server.url.partition('@')[2]}"))
     try:
         assert [state for state, _, _ in (await said(redis_checks.turns_and_data(whole))).values()] == ["ok", "ok"]
         found = await said(redis_checks.turns_and_data(blind))
@@ -63,7 +61,7 @@ async def test_search_and_each_status_page_are_tried():
             found = await said(search.examine(sources, Settings()))
     assert found["/health"][0] == "ok" and found["/health"][1].endswith("says it is available")
     async with server(answering(STATUSPAGE)) as (url, _):
-        pages = Providers(status_pages={"smsbower": url, "5sim": "http://127.0.0.1:1"}, status_timeout_s=1.0)
+        pages = ProvidersSettings(status_pages={"smsbower": url, "5sim": "http://127.0.0.1:1"}, status_timeout_s=1.0)
         async with opened(providers=pages) as sources:
             found = await said(status_pages.examine(sources, Settings()))
     assert found["smsbower"] == ("ok", "says: Partial Outage", "")

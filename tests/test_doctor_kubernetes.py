@@ -16,7 +16,7 @@ from small_cluster import SmallCluster, small_cluster
 from nexconsole.doctor import kubernetes as kubernetes_checks
 from nexconsole.doctor.check import Check
 from nexconsole.drill.kubernetes import roles
-from nexconsole.drill.kubernetes.roles import Rule
+from nexconsole.drill.kubernetes.roles import RoleRule
 from nexconsole.sources import open_sources
 
 
@@ -71,7 +71,7 @@ async def test_a_right_that_is_missing_is_named_with_the_actions_that_need_it(sm
 
 async def test_a_role_that_names_the_deployment_lacks_nothing(small: SmallCluster, monkeypatch: Any) -> None:
     users, token = small.cluster._roles._users, small.cluster.tokens["reader"]
-    act = Rule(("patch",), ("apps",), ("deployments", "deployments/scale"), ("nexnum-app",))
+    act = RoleRule(("patch",), ("apps",), ("deployments", "deployments/scale"), ("nexnum-app",))
     monkeypatch.setitem(users, token, replace(users[token], rules=(*roles.SEE, *roles.LOGS, act)))
     found = await checks(small.write_kubeconfig("reader"))
     assert [what for what, check in found.items() if check.state == "warn"] == ["delete pods"]

@@ -16,9 +16,9 @@ import pytest
 from kubernetes_asyncio import client, config, watch
 
 from nexconsole.drill.kubernetes import patches, protobuf, selectors
-from nexconsole.drill.kubernetes.cluster import Cluster, Earlier
+from nexconsole.drill.kubernetes.cluster import DrillCluster, Earlier
 from nexconsole.drill.kubernetes.store import Store
-from nexconsole.drill.log import PodLog
+from nexconsole.drill.log import ContainerLog
 
 KUBECTL = shutil.which("kubectl")
 needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
@@ -31,7 +31,7 @@ PODS = "/api/v1/namespaces/default/pods"
 
 class FakeContainer:
     def __init__(self) -> None:
-        self.log = PodLog()
+        self.log = ContainerLog()
         self.started_at = datetime.now(UTC)
         self.dead = False
         self.serving = True
@@ -66,7 +66,7 @@ class FakeRuntime:
 class Lab:
     """A cluster with its runtime, and three ways to talk to it."""
 
-    def __init__(self, cluster: Cluster, runtime: FakeRuntime, folder) -> None:
+    def __init__(self, cluster: DrillCluster, runtime: FakeRuntime, folder) -> None:
         self.cluster = cluster
         self.runtime = runtime
         self.folder = folder
@@ -118,7 +118,9 @@ class Lab:
 @asynccontextmanager
 async def staged(folder, **options):
     runtime = FakeRuntime()
-    cluster = Cluster(runtime, **{"pace": PACE, "seed": 7, "secret": {"DATABASE_URL": "postgresql://x"}, **options})
+    cluster = DrillCluster(
+        runtime, **{"pace": PACE, "seed": 7, "secret": {"DATABASE_URL": "postgresql://x"}, **options}
+    )
     await cluster.start()
     try:
         yield Lab(cluster, runtime, folder)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from nexconsole.drill.market.market import Market
-from nexconsole.drill.market.pods import Pod
-from nexconsole.drill.scenarios import IMAGE, SCENARIOS, Scenario
+from nexconsole.drill.market.pods import NexNumPod
+from nexconsole.drill.scenarios import IMAGE, SCENARIOS, DrillScenario
 
 EPOCH = 1786164801.0
 
@@ -24,7 +24,7 @@ def played(scenario: str, seed: int = 7, **options: Any) -> Market:
     return play(staged if staged.reconciler_stops_s else replace(staged, history_s=900.0), seed, **options)
 
 
-def play(staged: Scenario, seed: int, **options: Any) -> Market:
+def play(staged: DrillScenario, seed: int, **options: Any) -> Market:
     market = Market(staged, seed, EPOCH, **options)
     market.play(EPOCH)
     market.clock.close()
@@ -43,7 +43,7 @@ def failures(rows: list[dict[str, Any]]) -> Counter[str]:
     return Counter(row["provider_id"] for row in rows if row["state"] == "FAILED" and not row["captured_tx_id"])
 
 
-def circuit_lines(pod: Pod) -> list[str]:
+def circuit_lines(pod: NexNumPod) -> list[str]:
     return [json.loads(text)["msg"] for _, text in pod.log.lines if "] Circuit " in text]
 
 

@@ -16,14 +16,13 @@ import aiohttp
 import pytest
 
 from nexconsole.drill.prometheus.alerting import RULES
-from nexconsole.drill.prometheus.evaluation import Database, Scrapes, evaluate
+from nexconsole.drill.prometheus.evaluation import SampleStore, Scrapes, evaluate
 from nexconsole.drill.prometheus.promql import ParseError, parse
 from nexconsole.drill.prometheus.server import PrometheusServer, RealPrometheus
-from nexconsole.drill.shelter import Shelter
+from nexconsole.drill.temp_tree import TempTree
 from nexconsole.errors import DrillError
-from nexconsole.settings import Expressions
-from nexconsole.settings import Prometheus as PrometheusSettings
-from nexconsole.sources.prometheus import Prometheus
+from nexconsole.settings import Expressions, PrometheusSettings
+from nexconsole.sources.prometheus import PrometheusSource
 
 needs_prometheus = pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed")
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
@@ -143,8 +142,8 @@ def agree(ours: dict, theirs: dict) -> None:
 async def test_every_expression_has_the_real_value_over_the_same_samples():
     """Resets, pods that went, series that were born late: the real server is given the same past."""
     samples = past(time.time() - 5.0)
-    with Shelter() as shelter:
-        real = RealPrometheus(shelter, Pods().text, list, samples)
+    with TempTree() as temp_tree:
+        real = RealPrometheus(temp_tree, Pods().text, list, samples)
         url = await real.start()
         try:
             async with served(samples) as ours:
@@ -156,7 +155,7 @@ async def test_every_expression_has_the_real_value_over_the_same_samples():
                         agree(await ours.vector(text, time=at), await theirs.vector(text, time=at))
                     spread = {"start": end - 600.9, "end": end - 0.4, "step": "15s"}
                     agree(await ours.matrix(text, **spread), await theirs.matrix(text, **spread))
-                database = Database()
+                database = SampleStore()
                 Scrapes(samples).take(database)
                 for rule in RULES:
                     if "rate(" in rule.expression:  # the past was given without marks of staleness
@@ -171,8 +170,8 @@ async def test_every_expression_has_the_real_value_over_the_same_samples():
 @needs_prometheus
 async def test_a_real_prometheus_scraping_the_pods_agrees_within_a_few_per_cent():
     pods, samples = Pods(), deque()
-    with Shelter() as shelter:
-        real = RealPrometheus(shelter, pods.text, lambda: pods.pods, scrape_s=1)
+    with TempTree() as temp_tree:
+        real = RealPrometheus(temp_tree, pods.text, lambda: pods.pods, scrape_s=1)
         url = await real.start()
         try:
             async with served(samples) as ours:
@@ -192,13 +191,13 @@ async def test_a_real_prometheus_scraping_the_pods_agrees_within_a_few_per_cent(
                     assert sum(mine.values()) == pytest.approx(sum(real_ones.values()), rel=0.10)
         finally:
             await real.close()
-    assert not shelter.folder.exists()
+    assert not temp_tree.folder.exists()
 
 
 @needs_prometheus
 async def test_the_real_prometheus_loads_the_rules_and_has_the_same_ones():
-    with Shelter() as shelter:
-        real = RealPrometheus(shelter, Pods().text, list)
+    with TempTree() as temp_tree:
+        real = RealPrometheus(temp_tree, Pods().text, list)
         url = await real.start()
         try:
             async with served(deque()) as ours:
@@ -216,16 +215,16 @@ async def test_the_real_prometheus_loads_the_rules_and_has_the_same_ones():
 
 async def test_without_the_program_a_real_prometheus_is_refused_in_a_sentence(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    with Shelter() as shelter:
+    with TempTree() as temp_tree:
         with pytest.raises(DrillError, match="no prometheus on PATH"):
-            await RealPrometheus(shelter, str, list).start()
+            await RealPrometheus(temp_tree, str, list).start()
 
 
 # semantics ----------------------------------------------------------------------------------------------
 
 
 def one(text: str, *values: float, at: float = 60.0, every: float = 5.0) -> float | None:
-    database = Database()
+    database = SampleStore()
     for number, value in enumerate(values):
         database.add("scrape", number * every, [((("__name__", "x"),), value)])
     vector = evaluate(parse(text), database, at)
@@ -247,7 +246,7 @@ def test_a_window_that_is_not_full_is_extrapolated_by_half_an_interval_at_most()
 
 
 def test_a_series_that_is_gone_from_the_newest_round_is_stale():
-    database = Database()
+    database = SampleStore()
     labels = (("__name__", "x"),)
     database.add("scrape", 0.0, [(labels, 1.0)])
     database.add("scrape", 5.0, [])
@@ -257,7 +256,7 @@ def test_a_series_that_is_gone_from_the_newest_round_is_stale():
 
 def test_a_quantile_in_the_last_bucket_is_its_lower_bound_and_one_of_nothing_is_no_number():
     def quantile(*counts: float) -> float:
-        database = Database()
+        database = SampleStore()
         series = [((("__name__", "b"), ("le", bound)), n) for bound, n in zip(("1", "10", "+Inf"), counts, strict=True)]
         database.add("scrape", 0.0, series)
         return next(iter(evaluate(parse("histogram_quantile(0.95, sum by (le) (b))"), database, 0.0).values()))
@@ -427,7 +426,7 @@ async def test_prometheus_api_client_reads_from_it_what_our_source_reads(clients
 
     now = time.time()
     async with served(past(now)) as client:
-        library, ours = PrometheusConnect(client.url), Prometheus(clients, PrometheusSettings(url=client.url))
+        library, ours = PrometheusConnect(client.url), PrometheusSource(clients, PrometheusSettings(url=client.url))
         [expression, *_] = texts(300)
         try:
             samples = await ours.query(expression)

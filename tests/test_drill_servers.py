@@ -19,13 +19,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from nexconsole.drill.schema import ddl
-from nexconsole.drill.servers import Postgres, embedded_postgres, embedded_redis
-from nexconsole.drill.shelter import Shelter
+from nexconsole.drill.servers import EmbeddedPostgres, embedded_postgres, embedded_redis
+from nexconsole.drill.temp_tree import TempTree
 from nexconsole.errors import DrillError
 
 
 async def test_postgres_keeps_port_and_data_over_a_restart_and_has_the_asked_time_zone(
-    postgres_server: Postgres,
+    postgres_server: EmbeddedPostgres,
 ) -> None:
     async with embedded_postgres(timezone="America/New_York", settings={"max_connections": "17"}) as server:
         connection = await asyncpg.connect(server.url)
@@ -83,22 +83,22 @@ async def test_a_server_that_cannot_start_says_why() -> None:
 async def test_closing_the_shelter_ends_its_processes_and_removes_its_files(tmp_path: Path) -> None:
     outside = tmp_path / "outside.env"
     outside.touch()
-    with Shelter() as shelter:
-        shelter.take_in(outside)
-        process = shelter.spawn(["sleep", "600"], log=shelter.folder / "log")
+    with TempTree() as temp_tree:
+        temp_tree.take_in(outside)
+        process = temp_tree.spawn(["sleep", "600"], log=temp_tree.folder / "log")
         assert process.poll() is None
     assert process.returncode == -signal.SIGKILL
-    assert not shelter.folder.exists()
+    assert not temp_tree.folder.exists()
     assert not outside.exists()
 
 
 OWNER = """
 import asyncio, os, signal
-from nexconsole.drill.servers import Postgres, Redis
-from nexconsole.drill.shelter import Shelter
+from nexconsole.drill.servers import EmbeddedPostgres, EmbeddedRedis
+from nexconsole.drill.temp_tree import Shelter
 async def main():
     shelter = Shelter()
-    redis = Redis(shelter)
+    redis = EmbeddedRedis(shelter)
     await redis.start()
     print(shelter.folder, redis._process.pid, flush=True)
     await asyncio.sleep(600)
@@ -165,9 +165,9 @@ def test_a_disk_without_room_is_said_in_one_sentence_before_anything_is_started(
     usage = shutil.disk_usage(tmp_path)._replace(free=free_mb * 2**20)
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
     if fits:
-        Shelter().close()
+        TempTree().close()
     else:
         sentence = rf"needs 300 MB of disk in {tmp_path}, and 299 MB are free: make room, or set TMPDIR"
         with pytest.raises(DrillError, match=sentence):
-            Shelter()
+            TempTree()
     assert list(tmp_path.iterdir()) == []

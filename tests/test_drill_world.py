@@ -24,7 +24,7 @@ from nexconsole import drill
 from nexconsole.drill import Stage
 from nexconsole.drill.__main__ import HEAD, _make_way
 from nexconsole.drill.scenarios import IMAGE
-from nexconsole.drill.world import World
+from nexconsole.drill.world import DrillWorld
 from nexconsole.errors import DrillError
 
 UP_WITHIN_S = 40.0  # 4 to 6 on a machine with nothing else to do
@@ -163,15 +163,15 @@ def test_a_missing_extra_is_told_with_the_command_that_installs_it(monkeypatch: 
 
 
 @pytest.fixture(scope="module")
-async def outage() -> AsyncIterator[World]:
-    world = World("provider-outage", seed=1)
+async def outage() -> AsyncIterator[DrillWorld]:
+    world = DrillWorld("provider-outage", seed=1)
     await world.start()
     yield world
     await world.close()
 
 
 @pytest.fixture
-async def database(outage: World) -> AsyncIterator[asyncpg.Connection]:
+async def database(outage: DrillWorld) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(outage.postgres.url)
     yield connection
     await connection.close()
@@ -184,7 +184,9 @@ RECENT = """
 """
 
 
-async def test_the_outage_is_in_the_database_from_the_first_moment(outage: World, database: asyncpg.Connection) -> None:
+async def test_the_outage_is_in_the_database_from_the_first_moment(
+    outage: DrillWorld, database: asyncpg.Connection
+) -> None:
     rows = {row["provider_id"]: row for row in await database.fetch(RECENT)}
     failures = sum(row["failures"] for row in rows.values())
     assert failures / sum(row["attempts"] for row in rows.values()) > 0.1
@@ -192,7 +194,7 @@ async def test_the_outage_is_in_the_database_from_the_first_moment(outage: World
 
 
 async def test_purchases_go_on_in_the_database_and_no_wallet_is_overdrawn(
-    outage: World, database: asyncpg.Connection
+    outage: DrillWorld, database: asyncpg.Connection
 ) -> None:
     count = "SELECT count(*) FROM activations WHERE state = 'ACTIVE'"
     before = await database.fetchval(count)
@@ -203,7 +205,7 @@ async def test_purchases_go_on_in_the_database_and_no_wallet_is_overdrawn(
 
 
 async def test_the_shared_circuit_is_in_redis_and_the_pods_own_in_their_logs(
-    outage: World, database: asyncpg.Connection
+    outage: DrillWorld, database: asyncpg.Connection
 ) -> None:
     uuid = await database.fetchval("SELECT id FROM providers WHERE name = 'smsbower'")
     async with redis.asyncio.Redis.from_url(outage.redis.url, decode_responses=True) as client:
@@ -214,7 +216,7 @@ async def test_the_shared_circuit_is_in_redis_and_the_pods_own_in_their_logs(
         assert any("[DynamicProvider:smsbower] Circuit OPEN" in text for _, text in pod.container.log.lines)
 
 
-async def test_the_cron_route_answers_as_next_js_does(outage: World) -> None:
+async def test_the_cron_route_answers_as_next_js_does(outage: DrillWorld) -> None:
     url = outage.environment()["API_URL"] + "/api/cron/reconcile"
     login = {"Authorization": f"Bearer {outage.environment()['CRON_SECRET']}"}
     async with aiohttp.ClientSession() as session:
@@ -229,7 +231,7 @@ async def test_the_cron_route_answers_as_next_js_does(outage: World) -> None:
 
 
 async def test_reconcile_credits_failed_activations_that_were_never_paid(
-    outage: World, database: asyncpg.Connection
+    outage: DrillWorld, database: asyncpg.Connection
 ) -> None:
     money = "SELECT sum(balance) FROM wallets"
     login = {"Authorization": f"Bearer {outage.environment()['CRON_SECRET']}"}
@@ -247,7 +249,7 @@ async def test_reconcile_credits_failed_activations_that_were_never_paid(
 
 
 async def test_an_admins_patch_takes_a_providers_offers_from_the_market_at_once(
-    outage: World, database: asyncpg.Connection
+    outage: DrillWorld, database: asyncpg.Connection
 ) -> None:
     uuid = await database.fetchval("SELECT id FROM providers WHERE name = 'grizzlysms'")
     url = f"{outage.environment()['API_URL']}/api/admin/providers/{uuid}"
@@ -267,7 +269,7 @@ async def test_an_admins_patch_takes_a_providers_offers_from_the_market_at_once(
 
 
 async def test_the_world_lives_through_events_nobody_can_read_locked_tables_and_a_flushed_redis(
-    outage: World, database: asyncpg.Connection
+    outage: DrillWorld, database: asyncpg.Connection
 ) -> None:
     for number, payload in enumerate(("[1]", '{"provider": {}}', '{"provider": "[red]", "refresh": true}', "null")):
         await database.execute(
@@ -293,7 +295,7 @@ async def test_the_world_lives_through_events_nobody_can_read_locked_tables_and_
             await asyncio.sleep(0.1)
 
 
-async def test_a_killed_pod_forgets_its_breakers_and_a_new_one_takes_over(outage: World) -> None:
+async def test_a_killed_pod_forgets_its_breakers_and_a_new_one_takes_over(outage: DrillWorld) -> None:
     name = outage.cluster.pods[0].name
     killed = outage.market.pods[name]
     assert killed.breaker("smsbower").state != "closed"
@@ -309,7 +311,7 @@ async def test_a_killed_pod_forgets_its_breakers_and_a_new_one_takes_over(outage
 
 @pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
 async def test_undoing_the_bad_release_ends_the_poison_and_what_failed_can_be_read_then() -> None:
-    world = World("outbox-poison", seed=2, pace=0.05)
+    world = DrillWorld("outbox-poison", seed=2, pace=0.05)
     try:
         await world.start()
         connection = await asyncpg.connect(world.postgres.url)
@@ -346,7 +348,7 @@ async def test_undoing_the_bad_release_ends_the_poison_and_what_failed_can_be_re
         await world.close()
 
 
-async def kubectl(world: World, *words: str) -> str:
+async def kubectl(world: DrillWorld, *words: str) -> str:
     environment = os.environ | world.environment()
     process = await asyncio.create_subprocess_exec(
         KUBECTL, *words, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
@@ -357,7 +359,7 @@ async def kubectl(world: World, *words: str) -> str:
 
 
 async def test_ending_the_forgotten_transaction_ends_the_stall() -> None:
-    world = World("database-stall", seed=2)
+    world = DrillWorld("database-stall", seed=2)
     try:
         await world.start()
         connection = await asyncpg.connect(world.postgres.url)
@@ -375,4 +377,4 @@ async def test_ending_the_forgotten_transaction_ends_the_stall() -> None:
         await connection.close()
     finally:
         await world.close()
-    wait_until_gone(world.shelter.folder)
+    wait_until_gone(world.temp_tree.folder)

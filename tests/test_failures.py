@@ -13,10 +13,10 @@ from acting import Desk, acting
 from stages import STAGES, Stage, provider_by_api, staged
 
 from nexconsole.actions import failure_rate_change, rollouts
-from nexconsole.actions.perform import Answer, perform
+from nexconsole.actions.perform import ConfirmationReply, perform
 from nexconsole.actions.plan import Plan
 from nexconsole.drill.kubernetes.apiserver import ApiServer
-from nexconsole.warroom.sharing.leases import Leases
+from nexconsole.sharing.leases import LeaseService
 
 
 @pytest.fixture(params=STAGES, ids=lambda make: make.__name__)
@@ -38,7 +38,7 @@ class Failing(Desk):
         self._when, self._then = when, then
         self.console.ask, self.console.record = self._asked, self._recorded
 
-    async def _asked(self, plan: Plan, why_again: str | None) -> Answer:
+    async def _asked(self, plan: Plan, why_again: str | None) -> ConfirmationReply:
         answer = await self._ask(plan, why_again)
         if self._when == "ask":
             self._then()
@@ -66,21 +66,21 @@ def lose(stage: Stage) -> None:
 
 
 async def test_sources_that_die_between_preview_and_confirmation_stop_it(stage: Stage) -> None:
-    desk = Failing("ask", lambda: cut(stage))
+    controller = Failing("ask", lambda: cut(stage))
     async with acting(stage.settings) as context:
-        done = await perform(stage.doing, stage.arguments, context, desk.console)
+        done = await perform(stage.doing, stage.arguments, context, controller.console)
     assert done.outcome is None and done.stopped, done
     assert "the plan no longer holds: " in done.stopped or "cancelled" in done.stopped  # shown again: not confirmed
-    assert not await stage.changed() and desk.kinds == [] and not stage.sent
+    assert not await stage.changed() and controller.kinds == [] and not stage.sent
 
 
 async def test_sources_that_die_before_it_is_executed_change_nothing_and_that_is_known(stage: Stage) -> None:
-    desk = Failing("intent", lambda: cut(stage))
+    controller = Failing("intent", lambda: cut(stage))
     async with acting(stage.settings) as context:
-        done = await perform(stage.doing, stage.arguments, context, desk.console)
+        done = await perform(stage.doing, stage.arguments, context, controller.console)
     assert done.outcome is not None and done.outcome.state in ("failed", "unknown"), done.outcome
     assert not await stage.changed() and not stage.sent
-    assert desk.kinds == ["intent", "outcome"] if done.outcome.state == "failed" else done.verdict is not None
+    assert controller.kinds == ["intent", "outcome"] if done.outcome.state == "failed" else done.verdict is not None
     if done.verdict is not None:
         assert done.verdict.state == "unknown"
 
@@ -104,19 +104,19 @@ async def test_when_only_the_deciding_answer_is_lost_it_is_unknown_and_never_sen
             wire.watch_for(DECIDING if "api" in stage.tables else (*DECIDING, b"COMMIT"), lambda: lose(stage))
         monkeypatch.setattr(ApiServer, "_write", written)  # its connection is encrypted: the wire sees no words
 
-    desk = Failing("intent", armed)
+    controller = Failing("intent", armed)
     async with acting(stage.settings) as context:
-        done = await perform(stage.doing, stage.arguments, context, desk.console)
+        done = await perform(stage.doing, stage.arguments, context, controller.console)
     assert done.outcome is not None and done.outcome.state == "unknown", done.outcome
     assert done.verdict is not None and done.verdict.state == "unknown", done.verdict
-    assert len(stage.sent) <= 1 and desk.kinds == ["intent", "outcome", "verdict"]
+    assert len(stage.sent) <= 1 and controller.kinds == ["intent", "outcome", "verdict"]
     assert stage.action.startswith("backend.") or await stage.changed()
 
 
 async def test_sources_that_fall_silent_are_only_called_a_failure_where_nothing_was_changed(stage: Stage) -> None:
-    desk = Failing("intent", lambda: lose(stage))
+    controller = Failing("intent", lambda: lose(stage))
     async with acting(stage.settings) as context:
-        done = await perform(stage.doing, stage.arguments, context, desk.console)
+        done = await perform(stage.doing, stage.arguments, context, controller.console)
     assert done.outcome is not None
     if await stage.changed():
         assert done.outcome.state == "unknown", done.outcome
@@ -124,37 +124,37 @@ async def test_sources_that_fall_silent_are_only_called_a_failure_where_nothing_
         assert done.outcome.state in ("failed", "unknown"), done.outcome
     assert len(stage.sent) <= 1
     if done.outcome.state == "unknown":
-        assert desk.kinds == ["intent", "outcome", "verdict"]
+        assert controller.kinds == ["intent", "outcome", "verdict"]
         assert done.verdict is not None and done.verdict.state == "unknown", done.verdict
 
 
 async def test_sources_that_die_while_it_is_verified_leave_the_verdict_unknown(stage: Stage) -> None:
-    desk = Failing("outcome", lambda: cut(stage))
+    controller = Failing("outcome", lambda: cut(stage))
     async with acting(stage.settings) as context:
-        done = await perform(stage.doing, stage.arguments, context, desk.console)
+        done = await perform(stage.doing, stage.arguments, context, controller.console)
     assert done.outcome is not None and done.outcome.state == "done", done.outcome
     assert done.verdict is not None and done.verdict.state == "unknown", done.verdict
-    assert await stage.changed() and desk.kinds == ["intent", "outcome", "verdict"]
+    assert await stage.changed() and controller.kinds == ["intent", "outcome", "verdict"]
 
 
 async def test_two_operators_at_the_same_moment_are_one_change_and_one_honest_refusal(stage: Stage) -> None:
     both = asyncio.Barrier(2)
 
     async def operator() -> Any:
-        desk = Failing("", lambda: None)
-        ask = desk.console.ask
+        controller = Failing("", lambda: None)
+        ask = controller.console.ask
 
-        async def together(plan: Plan, why_again: str | None) -> Answer:
+        async def together(plan: Plan, why_again: str | None) -> ConfirmationReply:
             if why_again is None:
                 await both.wait()
             return await ask(plan, why_again)
 
-        desk.console.ask, desk.console.leases = together, Leases(stage.settings)
+        controller.console.ask, controller.console.leases = together, LeaseService(stage.settings)
         async with acting(stage.settings) as context:
             try:
-                return await perform(stage.doing, stage.arguments, context, desk.console)
+                return await perform(stage.doing, stage.arguments, context, controller.console)
             finally:
-                await desk.console.leases.close()
+                await controller.console.leases.close()
 
     results = await asyncio.gather(operator(), operator())
     assert sum(one.outcome is not None and one.outcome.state == "done" for one in results) == 1, results
@@ -168,9 +168,9 @@ async def test_an_api_that_dies_after_the_preview_is_not_replaced_by_sql_without
 ) -> None:
     async with staged(provider_by_api, database, redis_server, tmp_path) as stage:
         api, _ = stage.wires
-        desk = Failing("ask", api.cut)
+        controller = Failing("ask", api.cut)
         async with acting(stage.settings) as context:
-            done = await perform(stage.doing, stage.arguments, context, desk.console)
-    assert [plan.command.split()[0] for plan in desk.plans] == ["curl", "psql"]
-    assert "by api -> sql" in (desk.why_again[1] or "") and "cancelled" in (done.stopped or "")
+            done = await perform(stage.doing, stage.arguments, context, controller.console)
+    assert [plan.command.split()[0] for plan in controller.plans] == ["curl", "psql"]
+    assert "by api -> sql" in (controller.why_again[1] or "") and "cancelled" in (done.stopped or "")
     assert not await stage.changed()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 LATER = ("nexconsole.signals.registry", "nexconsole.severity", "nexconsole.journal", "nexconsole.runbook",
-         "nexconsole.actions", "nexconsole.operations", "nexconsole.sources.kubernetes", "nexconsole.sources.postgres",
+         "nexconsole.actions", "nexconsole.session", "nexconsole.sources.kubernetes", "nexconsole.sources.postgres",
          "httpx", "asyncpg", "redis", "kubernetes_asyncio", "aiohttp", "markdown_it")  # fmt: skip
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from command_line import run_with
-from desk import desk, until
-from desk import settings as desk_settings
+from controller import controller, until
+from controller import settings as desk_settings
 from hostile import LINES, line_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -17,17 +17,17 @@ from incident_story import MARIA, START, whole
 
 from nexconsole.actions.plan import Outcome
 from nexconsole.cli.journal import as_markdown as timeline
-from nexconsole.journal import Entry, Kind, merge, unfinished, unjudged
+from nexconsole.drill.score.debriefing import as_text, debrief
+from nexconsole.incident.incident import fold
+from nexconsole.journal import Entry, EntryKind, merge, unfinished, unjudged
 from nexconsole.journal.entries import make
-from nexconsole.journal.reading import scan
+from nexconsole.journal.reader import scan
 from nexconsole.journal.sentences import sentence, unknown
-from nexconsole.operations.operation import doing
-from nexconsole.operations.others import others
-from nexconsole.runbook.walk import walk_of
-from nexconsole.screens import strip
-from nexconsole.warroom.incident import fold
-from nexconsole.warroom.reporting.writing import as_html, as_json, as_line, as_markdown
-from nexconsole.warroom.scoring.debriefing import as_text, debrief
+from nexconsole.report.render import as_html, as_json, as_line, as_markdown
+from nexconsole.runbook.progress import progress_of
+from nexconsole.screens import operation_bar
+from nexconsole.session.operation import doing
+from nexconsole.session.remote_operations import remote_operations
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 GOOD = whole().entries
@@ -47,15 +47,15 @@ def everything(entries: tuple[Entry, ...]) -> list[object]:
     """All that a console, a report, a score or a command makes of the entries."""
     ordered = merge(entries)
     incident = fold(entries)
-    shown = others(ordered, MARIA, NOW - timedelta(hours=2), NOW)
+    shown = remote_operations(ordered, MARIA, NOW - timedelta(hours=2), NOW)
     for one in (*unfinished(ordered), *unjudged(ordered)):
         assert unknown(one)
     debrief(RECORD, ordered, NOW, NOW + timedelta(minutes=5))
     as_text(debrief(RECORD, ordered, NOW, NOW + timedelta(minutes=5)), RECORD)
-    drawn = strip.lines(tuple(shown.values()), None, NOW, 100, 9)
+    drawn = operation_bar.lines(tuple(shown.values()), None, NOW, 100, 9)
     return [
         incident, as_markdown(incident, "x"), as_json(incident, "x"), as_html(incident, "x"), as_line(incident, NOW),
-        [sentence(entry) for entry in ordered], timeline("x", ordered), walk_of(ordered, "begun"),
+        [sentence(entry) for entry in ordered], timeline("x", ordered), progress_of(ordered, "begun"),
         doing(shown.values()), str(drawn),
     ]  # fmt: skip
 
@@ -127,7 +127,7 @@ def test_a_word_of_a_later_version_is_unknown_and_still_says_what_it_was():
     [action] = fold(entries).actions
     assert (action.outcome, action.answer) == ("unknown", "'deferred', which this version does not know: at 4")
     assert fold(entries).others == {"teleported": 1}
-    told = next(iter(others(merge(entries), MARIA, START, NOW).values()))
+    told = next(iter(remote_operations(merge(entries), MARIA, START, NOW).values()))
     assert told.outcome == Outcome(state="unknown", answer=action.answer)
     assert sentence(entries[2]) == 'of a kind that this version does not know: {"where":"laptop"}'
 
@@ -161,7 +161,7 @@ ODD: tuple[dict[str, Any], ...] = (
 
 async def test_every_screen_shows_an_incident_of_odd_entries_and_so_does_the_next_start(tmp_path) -> None:
     name, lines = "INC-20261123-1342", []
-    for kind in (*Kind, "teleported"):
+    for kind in (*EntryKind, "teleported"):
         for number, data in enumerate(ODD):
             intent = lines[-1][7:39].decode() if lines else ""
             named = {key: intent if value == "INTENT" else value for key, value in data.items()}
@@ -171,8 +171,8 @@ async def test_every_screen_shows_an_incident_of_odd_entries_and_so_does_the_nex
     for file in (f"{name}.jsonl", "outside-incidents.jsonl", "outside-incidents.jsonl.elsewhere"):
         (tmp_path / file).write_bytes(b"".join(line + b"\n" for line in lines))
     for _ in range(2):
-        async with desk(desk_settings(tmp_path), size=(160, 50)) as (app, pilot):
-            await until(lambda app=app: app.desk.operations.logbook.current == name)
+        async with controller(desk_settings(tmp_path), size=(160, 50)) as (app, pilot):
+            await until(lambda app=app: app.controller.operations.incident_store.current == name)
             for keys in (
                 ("J", "up", "up", "escape"),
                 ("i", "up", "escape"),
@@ -182,8 +182,8 @@ async def test_every_screen_shows_an_incident_of_odd_entries_and_so_does_the_nex
             ):
                 await pilot.press(*keys)
                 await pilot.pause(0.1)
-            await app.desk.operations.note("still here")
-            assert app.desk.operations.incident is not None and app.is_running
+            await app.controller.operations.note("still here")
+            assert app.controller.operations.incident is not None and app.is_running
     # The rest of the day a person reads it in a shell.
     for words in (["show", name], ["export", name], ["verify", name]):
         run_with(desk_settings(tmp_path), "journal", *words)

@@ -16,42 +16,42 @@ from pathlib import Path
 
 import pytest
 from command_line import run_with
-from desk import settings, until
+from controller import settings, until
 from hostile import LINES, VALUES
 from hypothesis import given
 from hypothesis import settings as checked
 from hypothesis import strategies as st
 
+from nexconsole.break_glass.store import kept
+from nexconsole.drill.score.debriefing import entries_in
 from nexconsole.errors import FileError, JournalError
 from nexconsole.journal import (
     OUTSIDE,
+    EntryKind,
     Journal,
-    Kind,
     Scrubber,
     Tail,
     Writer,
-    absorb,
-    elsewhere_file,
+    import_entries,
     journal_files,
     journal_folder,
     look_over,
     open_journal,
     read,
     read_incident,
+    remote_file,
     verify_incident,
 )
 from nexconsole.journal import files as journal_module
 from nexconsole.journal import tail as tail_module
-from nexconsole.operations import Operations
+from nexconsole.session import Session
+from nexconsole.sharing.lease_files import Execution, Reserved, decoded, tokens
+from nexconsole.sharing.presence import decode, encoded
+from nexconsole.sharing.presence_files import FOLDER, PresenceFiles
 from nexconsole.sources import Sources
-from nexconsole.sources.clients import Clients
-from nexconsole.warroom.breakglass.keeping import kept
+from nexconsole.sources.lazy_clients import LazyClients
 from nexconsole.warroom.recordings.chunks import KEY, milliseconds, pack
 from nexconsole.warroom.recordings.playback import Recording
-from nexconsole.warroom.scoring.debriefing import entries_in
-from nexconsole.warroom.sharing.lease_files import Execution, Reserved, decoded, tokens
-from nexconsole.warroom.sharing.presence import encoded, heard
-from nexconsole.warroom.sharing.presence_files import FOLDER, Seats
 
 GOOD, BAD = "INC-20261123-1342", "INC-20261123-1500"
 LATER = datetime(2020, 1, 1, tzinfo=UTC)
@@ -99,15 +99,15 @@ Making = Callable[[Path], None]
 def room(tmp_path: Path) -> Path:
     """A folder in which one incident is open, and something was done outside of it."""
     journal = open_journal(settings(tmp_path), "piet", GOOD)
-    journal.append(Kind.OPENED, {"title": "smsbower fails"})
-    journal.append(Kind.NOTE, {"text": "called them"})
-    open_journal(settings(tmp_path), "piet", OUTSIDE).append(Kind.NOTE, {"text": "before"})
+    journal.append(EntryKind.OPENED, {"title": "smsbower fails"})
+    journal.append(EntryKind.NOTE, {"text": "called them"})
+    open_journal(settings(tmp_path), "piet", OUTSIDE).append(EntryKind.NOTE, {"text": "before"})
     return tmp_path
 
 
 @contextmanager
-def console(folder: Path) -> Iterator[Operations]:
-    yield Operations(settings(folder), Sources(Clients(), {}), dict)
+def console(folder: Path) -> Iterator[Session]:
+    yield Session(settings(folder), Sources(LazyClients(), {}), dict)
 
 
 @pytest.mark.parametrize("make", NO_FILES, ids=lambda make: make.__name__)
@@ -116,10 +116,13 @@ async def test_what_is_no_file_is_a_sentence_and_the_incident_is_joined(room: Pa
     make(room / f"{BAD}-2.jsonl.elsewhere")
     make(room / f"{GOOD}.jsonl.elsewhere")
     with console(room) as one, in_time():
-        await one.logbook.look()
-        await one.logbook.look()
-        assert one.logbook.current == GOOD and [e.kind for e in one.logbook.of(GOOD)] == [Kind.OPENED, Kind.NOTE]
-        said = [sentence for sentence in one.logbook.lost if BAD in sentence]
+        await one.incident_store.look()
+        await one.incident_store.look()
+        assert one.incident_store.current == GOOD and [e.kind for e in one.incident_store.of(GOOD)] == [
+            EntryKind.OPENED,
+            EntryKind.NOTE,
+        ]
+        said = [sentence for sentence in one.incident_store.lost if BAD in sentence]
         assert len(said) == 2 and all("plain file" in one or "symbolic link" in one for one in said), said
         await one.note("still written")
 
@@ -147,7 +150,7 @@ def test_a_file_of_a_time_that_no_calendar_has_is_read(room: Path, at: float) ->
 
 async def test_a_file_that_may_not_be_read_is_said_once(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bad = open_journal(settings(room), "piet", BAD)
-    bad.append(Kind.NOTE, {"text": "x"})
+    bad.append(EntryKind.NOTE, {"text": "x"})
     real = journal_module.open_plain
 
     def refusing(file: Path, flags: int) -> int:
@@ -158,9 +161,11 @@ async def test_a_file_that_may_not_be_read_is_said_once(room: Path, monkeypatch:
     monkeypatch.setattr(tail_module, "open_plain", refusing)  # root may read every file
     with console(room) as one:
         for _ in range(3):
-            await one.logbook.look()
-        assert one.logbook.current == GOOD
-        assert [one for one in one.logbook.lost if BAD in one and "no permission" in one] == list(one.logbook.lost)
+            await one.incident_store.look()
+        assert one.incident_store.current == GOOD
+        assert [one for one in one.incident_store.lost if BAD in one and "no permission" in one] == list(
+            one.incident_store.lost
+        )
 
 
 def test_a_link_is_not_followed_when_something_is_written_either(room: Path) -> None:
@@ -169,10 +174,10 @@ def test_a_link_is_not_followed_when_something_is_written_either(room: Path) -> 
     (room / f"{BAD}.jsonl").symlink_to(target)
     (room / f"{GOOD}.jsonl.elsewhere").symlink_to(target)
     with pytest.raises(JournalError, match="symbolic link"):
-        open_journal(settings(room), "maria", BAD).append(Kind.NOTE, {"text": "x"})
+        open_journal(settings(room), "maria", BAD).append(EntryKind.NOTE, {"text": "x"})
     line = read(room / f"{OUTSIDE}.jsonl").entries[0].line
     with pytest.raises(JournalError, match="symbolic link"):
-        absorb(room / f"{GOOD}.jsonl", [line])
+        import_entries(room / f"{GOOD}.jsonl", [line])
     assert target.read_text() == "precious"
 
 
@@ -188,7 +193,7 @@ def test_a_line_of_100_mb_is_passed_over_by_who_follows_and_never_held(room: Pat
     assert [problem.sentence for problem in found.problems if "longer than" in problem.sentence]
     assert tail.poll() == tail.poll()
     with pytest.raises(JournalError, match="more than the 64 of any journal: move it away"):
-        open_journal(settings(room), "maria", GOOD).append(Kind.NOTE, {"text": "x"})
+        open_journal(settings(room), "maria", GOOD).append(EntryKind.NOTE, {"text": "x"})
     assert len(read(file).entries) == 2
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 400_000, f"{grown} kB"
@@ -203,7 +208,7 @@ def test_what_comes_after_a_line_that_was_passed_over_is_read(room: Path) -> Non
     assert [problem.line for problem in tail.poll().problems] == [3]
     with file.open("ab") as out:
         out.write(b"y" * 1000 + b"\n")
-    open_journal(settings(room), "maria", GOOD).append(Kind.NOTE, {"text": "after"})
+    open_journal(settings(room), "maria", GOOD).append(EntryKind.NOTE, {"text": "after"})
     found = tail.poll()
     assert [entry.data["text"] for entry in found.entries] == ["after"] and found.problems == ()
 
@@ -231,14 +236,14 @@ def test_a_file_cut_off_in_the_middle_of_a_line_is_read_up_to_there(room: Path) 
     file = room / f"{GOOD}.jsonl"
     os.truncate(file, file.stat().st_size - 20)
     found = read_incident(file)
-    assert [entry.kind for entry in found.entries] == [Kind.OPENED]
+    assert [entry.kind for entry in found.entries] == [EntryKind.OPENED]
     assert [problem.what for problem in found.problems] == ["torn"]
 
 
 def test_what_came_from_elsewhere_is_read_though_the_journal_can_not_be(room: Path) -> None:
     here, other = room / f"{BAD}.jsonl", open_journal(settings(room / "other"), "ana", BAD)
-    entry = other.append(Kind.NOTE, {"text": "from the laptop"})
-    absorb(here, [entry.line])
+    entry = other.append(EntryKind.NOTE, {"text": "from the laptop"})
+    import_entries(here, [entry.line])
     os.mkfifo(here)
     found = read_incident(here)
     assert [one.data["text"] for one in found.entries] == ["from the laptop"]
@@ -246,14 +251,14 @@ def test_what_came_from_elsewhere_is_read_though_the_journal_can_not_be(room: Pa
         f"{here}: is a pipe, and is not a plain file, which a journal must be"
     ]
     assert [one.what for one in verify_incident(here)[here]] == ["unreadable"]
-    assert verify_incident(here)[elsewhere_file(here)] == ()
+    assert verify_incident(here)[remote_file(here)] == ()
 
 
 @pytest.mark.parametrize("make", [one for one in NO_FILES if one is not a_link_to_a_journal])
 async def test_the_journal_of_this_console_itself_is_trouble(tmp_path: Path, make: Making) -> None:
     make(tmp_path / f"{OUTSIDE}.jsonl")
     with console(tmp_path) as one, in_time(10):
-        await one.logbook.look()
+        await one.incident_store.look()
         assert "plain file" in one.trouble or "symbolic link" in one.trouble
         with pytest.raises(JournalError):
             await one.note("x")
@@ -275,14 +280,14 @@ def test_leases_presence_recordings_and_the_sheet_open_nothing_but_plain_files(t
             tokens(leases, ("abc",))
         with pytest.raises((OSError, JournalError)):
             Reserved().take(leases, ("abc",), {"abc": ""}, 5.0)
-        seats = Seats(tmp_path, Writer.here("maria"))
+        seats = PresenceFiles(tmp_path, Writer.here("maria"))
         seats.take(b"{}")
         make(tmp_path / FOLDER / "x.json")
         assert seats.look().new == ()
 
 
 async def test_200_junk_files_hide_nobody(tmp_path: Path) -> None:
-    seats, other = Seats(tmp_path, Writer.here("maria")), Seats(tmp_path, Writer.here("piet"))
+    seats, other = PresenceFiles(tmp_path, Writer.here("maria")), PresenceFiles(tmp_path, Writer.here("piet"))
     seats.take(b"{}")
     for number in range(400):
         (tmp_path / FOLDER / f"{number}.json").mkdir()
@@ -307,28 +312,28 @@ def test_whoever_follows_a_file_finds_what_whoever_reads_it_finds(tmp_path_facto
     assert {one.line for one in expected} <= seen | {one.line for one in whole if one.id in tail.given}
     verify_incident(file)
     journal = Journal(file, Writer.here("maria"), Scrubber())
-    appended = journal.append(Kind.NOTE, {"text": "goes on"})
+    appended = journal.append(EntryKind.NOTE, {"text": "goes on"})
     assert appended in read(file).entries
 
 
 @checked(max_examples=150, deadline=None)
 @given(raw=LINES | st.binary(max_size=200) | st.text(max_size=50).map(str.encode))
 def test_what_nobody_would_say_is_nobodys_presence_or_lease(raw) -> None:
-    heard(raw)
+    decode(raw)
     decoded(raw)
 
 
 def test_a_presence_of_a_time_that_no_clock_shows_is_nobodys() -> None:
-    from nexconsole.warroom.sharing.presence import Presence
+    from nexconsole.sharing.presence import Presence
 
     now = datetime.now(UTC)
     good = Presence(writer=Writer.here("maria"), since=now)
-    assert heard(encoded(good, at=now)).at == now
+    assert decode(encoded(good, at=now)).at == now
     for at in (datetime(1, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
-        assert heard(encoded(Presence(writer=good.writer, since=at))) is None
-        assert heard(encoded(good, at=at)) is None
+        assert decode(encoded(Presence(writer=good.writer, since=at))) is None
+        assert decode(encoded(good, at=at)) is None
         late = Writer("maria", "here", 1, at)
-        assert heard(encoded(Presence(writer=late, since=now))) is None
+        assert decode(encoded(Presence(writer=late, since=now))) is None
     assert decoded(b"[" * 3000) is None
     assert decoded(Execution.__name__.encode()) is None
 
@@ -338,9 +343,9 @@ async def test_each_start_after_hostile_entries_works(room: Path) -> None:
         for line in (b"\x00" * 50, b"\xff\xfe", b"[" * 5000, b'{"id":"' + b"0" * 32):
             out.write(line + b"\n")
     for _ in range(2):
-        one = Operations(settings(room), Sources(Clients(), {}), dict)
+        one = Session(settings(room), Sources(LazyClients(), {}), dict)
         one.start()
-        await until(lambda one=one: one.logbook.current == GOOD)
+        await until(lambda one=one: one.incident_store.current == GOOD)
         await one.note("x")
         assert one.incident is not None and one.waiting == ()
         await one.close()

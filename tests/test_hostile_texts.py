@@ -9,11 +9,11 @@ from hostile import LINES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexconsole.journal import Entry, foreign
+from nexconsole.journal import Entry, parse_remote_entry
 from nexconsole.runbook.parser import parse as parse_runbook
 from nexconsole.sources.breaker_lines import parse as parse_breaker_line
 from nexconsole.sources.funnel_lines import parse as parse_funnel_line
-from nexconsole.sources.loglines import moment
+from nexconsole.sources.log_lines import moment
 
 BOOK = Path(__file__).parent.parent / "nexconsole" / "runbook" / "incident-response.md"
 WORDS = st.sampled_from(
@@ -57,5 +57,5 @@ def test_the_runbook_with_a_piece_torn_out_is_read_as_far_as_it_can_be(place: in
 @given(payload=LINES | st.binary(max_size=200))
 def test_any_payload_of_a_stream_is_an_entry_as_it_was_written_or_refused(payload: bytes) -> None:
     with contextlib.suppress(ValueError):
-        entry = foreign(payload)
+        entry = parse_remote_entry(payload)
         assert isinstance(entry, Entry) and entry.intact and entry.line == payload

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from proxy_servers import http_proxy, socks_proxy
 
 from nexconsole.drill.kubernetes.certificates import server_tls
-from nexconsole.drill.shelter import free_port
+from nexconsole.drill.temp_tree import free_port
 from nexconsole.errors import BadAnswer, SettingsError, SourceError, Unreachable
 from nexconsole.settings import tables
-from nexconsole.sources.alertmanager import Alertmanager
-from nexconsole.sources.api import Api
+from nexconsole.sources.alertmanager import AlertmanagerSource
+from nexconsole.sources.api import ApiSource
 from nexconsole.sources.http_address import authorities, headers_of, parse_http
-from nexconsole.sources.prometheus import Prometheus
+from nexconsole.sources.prometheus import PrometheusSource
 from nexconsole.sources.proxies import direct, proxy_for
-from nexconsole.sources.search import Search
+from nexconsole.sources.search import SearchSource
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -70,23 +70,23 @@ async def serving(side: FarSide, context: ssl.SSLContext | None = None) -> web.A
     return runner
 
 
-def _api(clients, url: str, **more: Any) -> tuple[Api, Awaitable[Any]]:
-    source = Api(clients, tables.Api(url=url, **more))
+def _api(clients, url: str, **more: Any) -> tuple[ApiSource, Awaitable[Any]]:
+    source = ApiSource(clients, tables.ApiSettings(url=url, **more))
     return source, source.methods("/api/health")
 
 
-def _search(clients, url: str, **more: Any) -> tuple[Search, Awaitable[Any]]:
-    source = Search(clients, tables.Search(url=url, **more))
+def _search(clients, url: str, **more: Any) -> tuple[SearchSource, Awaitable[Any]]:
+    source = SearchSource(clients, tables.SearchSettings(url=url, **more))
     return source, source.health_status()
 
 
-def _alertmanager(clients, url: str, **more: Any) -> tuple[Alertmanager, Awaitable[Any]]:
-    source = Alertmanager(clients, tables.Alertmanager(url=url, **more))
+def _alertmanager(clients, url: str, **more: Any) -> tuple[AlertmanagerSource, Awaitable[Any]]:
+    source = AlertmanagerSource(clients, tables.AlertmanagerSettings(url=url, **more))
     return source, source.silences()
 
 
-def _prometheus(clients, url: str, **more: Any) -> tuple[Prometheus, Awaitable[Any]]:
-    source = Prometheus(clients, tables.Prometheus(url=url, **more))
+def _prometheus(clients, url: str, **more: Any) -> tuple[PrometheusSource, Awaitable[Any]]:
+    source = PrometheusSource(clients, tables.PrometheusSettings(url=url, **more))
     return source, source.query("up")
 
 

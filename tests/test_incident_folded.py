@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from incident_story import MARIA, PIET, START, Story
 
-from nexconsole.journal import Entry, Kind, Writer
+from nexconsole.incident.incident import CALM, Incident, ScenarioRun, SeverityChange, StepRecord, fold
+from nexconsole.journal import Entry, EntryKind, Writer
 from nexconsole.journal.entries import make
-from nexconsole.warroom.incident import CALM, Incident, Level, Step, Walked, fold
 
 
 def opened(**data: object) -> Story:
     story = Story()
-    story.tell(Kind.OPENED, data)
+    story.tell(EntryKind.OPENED, data)
     return story
 
 
@@ -22,7 +22,7 @@ def at(minutes: float) -> datetime:
     return START + timedelta(minutes=minutes)
 
 
-def entry(minutes: float, kind: str = Kind.NOTE, writer: Writer = MARIA, seq: int = 1, **data: object) -> Entry:
+def entry(minutes: float, kind: str = EntryKind.NOTE, writer: Writer = MARIA, seq: int = 1, **data: object) -> Entry:
     return make(at=at(minutes), writer=writer, seq=seq, prev="", after="", kind=kind, data=data)
 
 
@@ -40,7 +40,7 @@ def test_nothing_told_is_an_incident_of_nothing():
 def test_it_lasts_from_its_first_entry_to_its_last():
     story = opened(title="smsbower fails")
     story.minute = 12
-    story.tell(Kind.NOTE, {"text": "calm"})
+    story.tell(EntryKind.NOTE, {"text": "calm"})
     incident = fold(story.entries)
     assert (incident.begin, incident.end, incident.lasted) == (START, at(12), timedelta(minutes=12))
     assert Incident(begin=START, others={}).lasted == Incident(end=START, others={}).lasted == timedelta(0)
@@ -49,7 +49,7 @@ def test_it_lasts_from_its_first_entry_to_its_last():
 def test_times_are_in_utc_whatever_zone_they_were_written_in():
     kolkata = timezone(timedelta(hours=5, minutes=30))
     incident = fold(
-        [make(at=START.astimezone(kolkata), writer=MARIA, seq=1, prev="", after="", kind=Kind.NOTE, data={})]
+        [make(at=START.astimezone(kolkata), writer=MARIA, seq=1, prev="", after="", kind=EntryKind.NOTE, data={})]
     )
     assert incident.begin is not None and incident.begin.utcoffset() == timedelta(0)
     assert incident.begin == START
@@ -65,7 +65,7 @@ def test_a_title_is_a_text_of_at_most_200_characters(title, shown):
 
 def test_the_first_opening_counts_and_an_incident_that_nobody_opened_has_no_title():
     story = opened(title="first")
-    story.tell(Kind.OPENED, {"title": "second"}, PIET)
+    story.tell(EntryKind.OPENED, {"title": "second"}, PIET)
     assert (fold(story.entries).title, fold(story.entries).opened_by) == ("first", "maria")
     noted = fold([entry(0, text="so", title="no title")])
     assert (noted.title, noted.opened_by, noted.since) == ("", "", START)
@@ -96,13 +96,13 @@ def test_it_began_when_its_severity_was_first_judged_within_a_day_before_its_fir
     ("kinds", "closed"),
     [
         ((), None),
-        (((Kind.CLOSED, "over"),), "over"),
-        (((Kind.CLOSED, "over"), (Kind.OPENED, "")), None),
-        (((Kind.CLOSED, "over"), (Kind.OPENED, ""), (Kind.CLOSED, "over now")), "over now"),
-        (((Kind.CLOSED, "over"), (Kind.NOTE, "late")), "over"),
-        (((Kind.CLOSED, ""),), ""),
-        (((Kind.CLOSED, "x" * 501),), "x" * 499 + "…"),
-        (((Kind.CLOSED, "x" * 500),), "x" * 500),
+        (((EntryKind.CLOSED, "over"),), "over"),
+        (((EntryKind.CLOSED, "over"), (EntryKind.OPENED, "")), None),
+        (((EntryKind.CLOSED, "over"), (EntryKind.OPENED, ""), (EntryKind.CLOSED, "over now")), "over now"),
+        (((EntryKind.CLOSED, "over"), (EntryKind.NOTE, "late")), "over"),
+        (((EntryKind.CLOSED, ""),), ""),
+        (((EntryKind.CLOSED, "x" * 501),), "x" * 499 + "…"),
+        (((EntryKind.CLOSED, "x" * 500),), "x" * 500),
     ],
 )
 def test_it_is_closed_by_its_last_closing_unless_it_was_opened_again(kinds, closed):
@@ -127,7 +127,7 @@ def test_a_person_is_one_from_whichever_console_with_the_times_of_the_first_and_
 
 def test_the_commander_is_who_has_that_role():
     story = opened(title="t")
-    story.tell(Kind.ROLE, {"role": "commander", "person": "piet"})
+    story.tell(EntryKind.ROLE, {"role": "commander", "person": "piet"})
     assert fold(story.entries).commander == "piet"
 
 
@@ -136,12 +136,12 @@ def test_the_commander_is_who_has_that_role():
 
 def test_what_a_person_declared_counts_before_what_the_rules_judge():
     story = Story()
-    story.tell(Kind.SEVERITY, {"level": "SEV-2", "because": ["a"]})
+    story.tell(EntryKind.SEVERITY, {"level": "SEV-2", "because": ["a"]})
     assert fold(story.entries).level == "SEV-2"
-    story.tell(Kind.SEVERITY, {"level": "SEV-1", "because": ["b"]})
+    story.tell(EntryKind.SEVERITY, {"level": "SEV-1", "because": ["b"]})
     assert fold(story.entries).level == "SEV-1"
-    story.tell(Kind.DECLARED, {"level": "SEV-3", "reason": "one customer"})
-    story.tell(Kind.SEVERITY, {"level": "none", "because": []})
+    story.tell(EntryKind.DECLARED, {"level": "SEV-3", "reason": "one customer"})
+    story.tell(EntryKind.SEVERITY, {"level": "none", "because": []})
     assert fold(story.entries).level == "SEV-3"
 
 
@@ -154,8 +154,8 @@ def test_an_opening_with_a_level_declares_it():
 def test_each_change_of_the_judged_level_is_told_once_with_its_reasons():
     story = Story()
     for level, because in (("SEV-2", ["a", "", None, "b"]), ("SEV-2", ["c"]), ("SEV-1", "alone"), ("SEV-2", None)):
-        story.tell(Kind.SEVERITY, {"level": level, "because": because})
-    story.tell(Kind.SEVERITY, {"because": ["without a level"]})
+        story.tell(EntryKind.SEVERITY, {"level": level, "because": because})
+    story.tell(EntryKind.SEVERITY, {"because": ["without a level"]})
     levels = fold(story.entries).levels
     assert [(one.level, one.because, one.at) for one in levels] == [
         ("SEV-2", ("a", "b"), at(0)), ("SEV-1", ("alone",), at(2)), ("SEV-2", (), at(3)),
@@ -165,20 +165,20 @@ def test_each_change_of_the_judged_level_is_told_once_with_its_reasons():
 def test_a_level_that_is_declared_again_for_another_reason_is_told_again():
     story = Story()
     for reason in ("a", "a", "", "b", "a"):
-        story.tell(Kind.DECLARED, {"level": "SEV-1", "reason": reason})
+        story.tell(EntryKind.DECLARED, {"level": "SEV-1", "reason": reason})
     assert [one.because for one in fold(story.entries).declared] == [("a",), ("b",), ("a",)]
 
 
 def test_of_two_words_for_a_reason_the_list_is_read():
     story = Story()
-    story.tell(Kind.DECLARED, {"level": "SEV-1", "because": ["listed"], "reason": "said"})
+    story.tell(EntryKind.DECLARED, {"level": "SEV-1", "because": ["listed"], "reason": "said"})
     assert fold(story.entries).declared[0].because == ("listed",)
 
 
 @pytest.mark.parametrize(("level", "shown"), [("x" * 20, "x" * 20), ("x" * 21, "x" * 19 + "…")])
 def test_a_level_is_a_word_of_at_most_20_characters(level, shown):
     story = Story()
-    story.tell(Kind.SEVERITY, {"level": level, "because": []})
+    story.tell(EntryKind.SEVERITY, {"level": level, "because": []})
     assert fold(story.entries).levels[0].level == shown
 
 
@@ -186,20 +186,20 @@ def test_a_level_is_a_word_of_at_most_20_characters(level, shown):
     ("level", "rank"), [("SEV-1", 0), ("SEV-2", 1), ("SEV-3", 2), (CALM, 3), ("none", 3), ("SEV-9", 3), ("", 3)]
 )
 def test_an_unknown_level_is_no_worse_than_calm(level, rank):
-    assert Level(level=level, at=START, by="maria").rank == rank
+    assert SeverityChange(level=level, at=START, by="maria").rank == rank
 
 
 # --- walks ---
 
 
 def begin(story: Story, scenario: str = "Provider", writer: Writer = MARIA, **data: object) -> None:
-    story.tell(Kind.STEP, {"scenario": scenario, "state": "begun", **data}, writer)
+    story.tell(EntryKind.STEP, {"scenario": scenario, "state": "begun", **data}, writer)
 
 
 def step(
     story: Story, step: str, state: str, scenario: str = "Provider", writer: Writer = MARIA, **data: object
 ) -> None:
-    story.tell(Kind.STEP, {"scenario": scenario, "step": step, "state": state, **data}, writer)
+    story.tell(EntryKind.STEP, {"scenario": scenario, "step": step, "state": state, **data}, writer)
 
 
 def test_a_walk_has_its_people_its_steps_in_time_and_the_runbooks_words():
@@ -221,15 +221,15 @@ def test_a_walk_has_its_people_its_steps_in_time_and_the_runbooks_words():
 
 
 def test_without_the_runbooks_words_a_walk_and_a_step_go_by_their_ids():
-    assert Walked(scenario="p", begun_at=START, begun_by="maria", people=()).name == "p"
-    assert Step(step="look", state="done", by="maria", at=START).name == "look"
+    assert ScenarioRun(scenario="p", begun_at=START, begun_by="maria", people=()).name == "p"
+    assert StepRecord(step="look", state="done", by="maria", at=START).name == "look"
 
 
 def test_steps_of_one_moment_are_in_the_order_of_their_names():
     entries = [
-        entry(0, Kind.STEP, scenario="p", state="begun"),
-        entry(1, Kind.STEP, PIET, scenario="p", step="b", state="done"),
-        entry(1, Kind.STEP, scenario="p", step="a", state="done", seq=2),
+        entry(0, EntryKind.STEP, scenario="p", state="begun"),
+        entry(1, EntryKind.STEP, PIET, scenario="p", step="b", state="done"),
+        entry(1, EntryKind.STEP, scenario="p", step="a", state="done", seq=2),
     ]
     (walk,) = fold(entries).scenarios
     assert [one.step for one in walk.steps] == ["a", "b"]
@@ -271,9 +271,9 @@ def test_two_scenarios_that_are_walked_at_once_are_two_and_one_begun_anew_ends_o
 def test_what_was_sent_in_one_walk_may_be_answered_when_the_next_has_begun():
     story = Story()
     begin(story)
-    sent = story.tell(Kind.INTENT, {"plan": {"action": "pods.restart"}, "scenario": "Provider", "step": "restart"})
+    sent = story.tell(EntryKind.INTENT, {"plan": {"action": "pods.restart"}, "scenario": "Provider", "step": "restart"})
     begin(story)
-    story.tell(Kind.OUTCOME, {"intent": sent, "outcome": {"state": "done", "answer": "restarted"}})
+    story.tell(EntryKind.OUTCOME, {"intent": sent, "outcome": {"state": "done", "answer": "restarted"}})
     first, second = fold(story.entries).scenarios
     assert [(one.step, one.state, one.answer) for one in first.steps] == [("restart", "done", "done: restarted")]
     assert second.steps == ()
@@ -284,7 +284,7 @@ def test_what_was_sent_in_one_walk_may_be_answered_when_the_next_has_begun():
 )
 def test_what_begins_no_scenario_is_no_walk(data):
     story = Story()
-    story.tell(Kind.STEP, data)
+    story.tell(EntryKind.STEP, data)
     assert fold(story.entries).scenarios == ()
 
 
@@ -297,9 +297,9 @@ def timeline(story: Story) -> list[str]:
 
 def test_a_line_says_when_who_and_what():
     story = Story()
-    story.tell(Kind.NOTE, {"text": "they answer the phone"}, PIET)
+    story.tell(EntryKind.NOTE, {"text": "they answer the phone"}, PIET)
     (line,) = fold(story.entries).timeline
-    assert (line.at, line.by, line.kind, line.text) == (START, "piet", Kind.NOTE, "they answer the phone")
+    assert (line.at, line.by, line.kind, line.text) == (START, "piet", EntryKind.NOTE, "they answer the phone")
     assert fold(story.entries).notes == (line,)
 
 
@@ -308,7 +308,7 @@ def test_what_became_of_an_action_is_told_by_its_name():
     gone = story.act("provider.disable", "smsbower")
     story.end(gone)
     story.judge(gone, "worked")
-    story.tell(Kind.UNDO, {"intent": gone, "by": "other"})
+    story.tell(EntryKind.UNDO, {"intent": gone, "by": "other"})
     story.end("nobody's")
     assert timeline(story)[1:] == [
         "provider.disable smsbower: done: so",
@@ -318,11 +318,11 @@ def test_what_became_of_an_action_is_told_by_its_name():
     ]
 
 
-@pytest.mark.parametrize("kind", [Kind.OBJECTED, Kind.APPROVED, Kind.STOPPED])
+@pytest.mark.parametrize("kind", [EntryKind.OBJECTED, EntryKind.APPROVED, EntryKind.STOPPED])
 def test_what_became_of_a_proposal_is_told_by_its_name(kind):
     story = Story()
     plan = {"action": "pods.restart", "arguments": {"deployment": "nexnum-app"}}
-    proposal = story.tell(Kind.PROPOSED, {"plan": plan, "until": "2027-01-01", "needs": "objection"})
+    proposal = story.tell(EntryKind.PROPOSED, {"plan": plan, "until": "2027-01-01", "needs": "objection"})
     story.tell(kind, {"proposal": proposal, "reason": "wait"}, PIET)
     story.tell(kind, {"proposal": "nobody's", "reason": "wait"}, PIET)
     known, unknown = timeline(story)[1:]
@@ -332,10 +332,10 @@ def test_what_became_of_a_proposal_is_told_by_its_name(kind):
 
 def test_figures_and_what_a_later_version_writes_are_no_lines_and_the_latter_are_counted():
     story = Story()
-    story.tell(Kind.FIGURES, {"figures": {"rate": 0.2}})
+    story.tell(EntryKind.FIGURES, {"figures": {"rate": 0.2}})
     for kind in ("presence", "presence", "x" * 41):
         story.tell(kind, {})
-    story.tell(Kind.NOTE, {"text": "so"})
+    story.tell(EntryKind.NOTE, {"text": "so"})
     incident = fold(story.entries)
     assert [line.text for line in incident.timeline] == ["so"]
     assert incident.others == {"presence": 2, "x" * 39 + "…": 1}
@@ -344,8 +344,10 @@ def test_figures_and_what_a_later_version_writes_are_no_lines_and_the_latter_are
 def test_what_two_consoles_saw_is_one_line():
     story = Story()
     for writer in (MARIA, PIET):
-        story.tell(Kind.SEEN, {"subject": "circuit smsbower", "state": "open", "text": "its circuit opened"}, writer)
-        story.tell(Kind.SEVERITY, {"level": "SEV-2", "because": ["a"]}, writer)
+        story.tell(
+            EntryKind.SEEN, {"subject": "circuit smsbower", "state": "open", "text": "its circuit opened"}, writer
+        )
+        story.tell(EntryKind.SEVERITY, {"level": "SEV-2", "because": ["a"]}, writer)
     assert [line.by for line in fold(story.entries).timeline] == ["maria", "maria"]
 
 
@@ -357,7 +359,7 @@ def test_a_step_under_way_stands_with_who_began_it_and_when_beside_what_else_sta
     story.end(story.act("provider.disable", "smsbower"))
     begin(story, title="Restart")
     plan = {"plan": {"action": "pods.restart"}, "scenario": "Provider", "step": "restart", "title": "All pods"}
-    story.tell(Kind.INTENT, plan, PIET)
+    story.tell(EntryKind.INTENT, plan, PIET)
     step(story, "look", "done")
     found = [one for one in fold(story.entries).standing if one.kind == "step"]
     assert [(one.what, one.since, one.by) for one in found] == [
@@ -376,7 +378,7 @@ def test_what_was_done_before_it_was_opened_is_told_and_does_not_make_it_longer(
     before.end(before.act("provider.disable", "smsbower", PIET), writer=PIET)
     story = opened(title="t")
     story.minute = 5
-    story.tell(Kind.SEVERITY, {"level": "SEV-1", "because": []})
+    story.tell(EntryKind.SEVERITY, {"level": "SEV-1", "because": []})
     incident = fold(story.entries, before.entries)
     assert (incident.before, incident.begin, incident.end) == (2, START, at(5))
     assert [one.name for one in incident.actions] == ["provider.disable smsbower"]

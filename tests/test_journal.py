@@ -22,8 +22,8 @@ from nexconsole import settings
 from nexconsole.errors import JournalError
 from nexconsole.journal import (
     Entry,
+    EntryKind,
     Journal,
-    Kind,
     Life,
     Scrubber,
     Tail,
@@ -58,9 +58,9 @@ def filled(file: Path, rounds: int = 4) -> list[bytes]:
     """A journal that two consoles wrote, as its lines without their ends."""
     maria, piet = console(file), console(file, "piet")
     for number in range(rounds):
-        maria.append(Kind.NOTE, {"text": f"seen {number}"})
-        piet.append(Kind.STEP, {"scenario": "1", "step": str(number), "state": "done"})
-        piet.append(Kind.SEVERITY, {"level": "SEV-1"})
+        maria.append(EntryKind.NOTE, {"text": f"seen {number}"})
+        piet.append(EntryKind.STEP, {"scenario": "1", "step": str(number), "state": "done"})
+        piet.append(EntryKind.SEVERITY, {"level": "SEV-1"})
     return file.read_bytes().splitlines()
 
 
@@ -74,8 +74,8 @@ def found(file: Path) -> set[str]:
 
 def test_an_entry_is_one_line_that_says_who_when_and_after_what(file):
     journal = console(file, now=lambda: START)
-    first = journal.append(Kind.OPENED, {"title": "smsbower fails"})
-    second = journal.append(Kind.NOTE, {"text": "begun"})
+    first = journal.append(EntryKind.OPENED, {"title": "smsbower fails"})
+    second = journal.append(EntryKind.NOTE, {"text": "begun"})
     line = msgspec.json.decode(file.read_bytes().splitlines()[1])
     assert list(line) == ["id", "at", "writer", "seq", "prev", "after", "hlc", "kind", "data"]
     assert line["at"] == "2026-11-23T13:42:00.000001Z"  # the clock stood still: the order is kept all the same
@@ -87,16 +87,16 @@ def test_an_entry_is_one_line_that_says_who_when_and_after_what(file):
 
 
 def test_a_writer_opened_twice_on_one_file_continues_its_own_chain(file):
-    console(file).append(Kind.NOTE, {"text": '"writer":{"operator":"maria"'})
-    console(file, "piet").append(Kind.NOTE, {"writer": msgspec.to_builtins(Writer.here("maria"))})
-    assert console(file).append(Kind.NOTE, {}).seq == 2
+    console(file).append(EntryKind.NOTE, {"text": '"writer":{"operator":"maria"'})
+    console(file, "piet").append(EntryKind.NOTE, {"writer": msgspec.to_builtins(Writer.here("maria"))})
+    assert console(file).append(EntryKind.NOTE, {}).seq == 2
     assert verify(file) == ()
 
 
 def test_an_outcome_never_stands_before_its_intent_although_the_clock_was_set_back(file):
     times = iter([START, START - timedelta(hours=1), START - timedelta(minutes=59)])
     journal = console(file, now=lambda: next(times))
-    written = [journal.append(Kind.NOTE, {"text": str(number)}) for number in range(3)]
+    written = [journal.append(EntryKind.NOTE, {"text": str(number)}) for number in range(3)]
     assert list(merge(reversed(written))) == written
 
 
@@ -154,7 +154,7 @@ def test_verify_finds_a_line_that_stands_twice(file):
 def test_an_entry_written_after_the_end_was_cut_off_keeps_the_proof(file):
     lines = filled(file)
     write(file, lines[:-2])
-    console(file, "ana").append(Kind.NOTE, {"text": "nothing to see"})
+    console(file, "ana").append(EntryKind.NOTE, {"text": "nothing to see"})
     assert "missing" in found(file)
 
 
@@ -174,7 +174,7 @@ def test_a_torn_last_line_is_reported_and_the_next_entry_begins_a_line_of_its_ow
     lines = filled(file)
     file.write_bytes(file.read_bytes() + lines[3][:length])
     assert [problem.line for problem in read(file).problems] == [13]
-    console(file, "ana").append(Kind.NOTE, {"text": "back again"})
+    console(file, "ana").append(EntryKind.NOTE, {"text": "back again"})
     assert [entry.writer.operator for entry in read(file).entries[12:]] == ["ana"]
     (problem,) = verify(file)
     assert (problem.line, problem.what) == (13, "torn" if length >= 7 else "unreadable")
@@ -184,13 +184,13 @@ def test_a_line_that_lacks_only_its_end_is_an_entry(file):
     filled(file)
     file.write_bytes(file.read_bytes()[:-1])
     assert len(read(file).entries) == 12
-    console(file).append(Kind.NOTE, {})
+    console(file).append(EntryKind.NOTE, {})
     assert len(read(file).entries) == 13
     assert verify(file) == ()
 
 
 def test_a_tail_tells_of_a_torn_line_once_and_not_while_it_may_still_be_written(file):
-    console(file).append(Kind.NOTE, {"n": 1})
+    console(file).append(EntryKind.NOTE, {"n": 1})
     with file.open("ab") as torn:
         torn.write(b'{"id":"0123')
     tail = Tail(file)
@@ -198,7 +198,7 @@ def test_a_tail_tells_of_a_torn_line_once_and_not_while_it_may_still_be_written(
     time.sleep(1.05)
     [problem] = tail.poll().problems
     assert (problem.line, problem.what) == (2, "torn")
-    console(file, "piet").append(Kind.NOTE, {"n": 2})
+    console(file, "piet").append(EntryKind.NOTE, {"n": 2})
     found = tail.poll()
     assert found.problems == () and [entry.data for entry in found.entries] == [{"n": 2}]
 
@@ -215,13 +215,15 @@ def test_a_held_lock_is_an_error_in_time(file):
     with open(file) as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
         with pytest.raises(JournalError, match=r"another console has held it for 0\.05 s"):
-            console(file, lock_timeout_s=0.05).append(Kind.NOTE, {})
+            console(file, lock_timeout_s=0.05).append(EntryKind.NOTE, {})
     assert verify(file) == ()
 
 
 def test_threads_may_share_a_journal(file):
     journal = console(file, lock_timeout_s=30.0)
-    threads = [threading.Thread(target=lambda: [journal.append(Kind.NOTE, {}) for _ in range(20)]) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: [journal.append(EntryKind.NOTE, {}) for _ in range(20)]) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -232,9 +234,9 @@ def test_threads_may_share_a_journal(file):
 
 def test_a_journal_moved_away_is_begun_anew(file):
     journal = console(file)
-    journal.append(Kind.NOTE, {"text": "old"})
+    journal.append(EntryKind.NOTE, {"text": "old"})
     file.rename(file.with_name("old.jsonl"))
-    journal.append(Kind.NOTE, {"text": "new"})
+    journal.append(EntryKind.NOTE, {"text": "new"})
     assert [entry.data["text"] for entry in read(file).entries] == ["new"]
 
 
@@ -243,11 +245,11 @@ def test_a_pipe_or_a_link_in_the_journals_place_is_refused(tmp_path):
     (tmp_path / "link.jsonl").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").touch()
     with pytest.raises(JournalError, match="not a plain file"):
-        console(tmp_path / "pipe.jsonl").append(Kind.NOTE, {})
+        console(tmp_path / "pipe.jsonl").append(EntryKind.NOTE, {})
     with pytest.raises(JournalError, match="not a plain file"):
         read(tmp_path / "pipe.jsonl")
     with pytest.raises(JournalError, match="symbolic link"):
-        console(tmp_path / "link.jsonl").append(Kind.NOTE, {})
+        console(tmp_path / "link.jsonl").append(EntryKind.NOTE, {})
 
 
 def test_files_are_private_and_open_to_the_group_where_the_folder_is(tmp_path):
@@ -257,7 +259,7 @@ def test_files_are_private_and_open_to_the_group_where_the_folder_is(tmp_path):
     before = os.umask(0o077)
     try:
         for folder in (shared, own):
-            console(folder / "x.jsonl").append(Kind.NOTE, {})
+            console(folder / "x.jsonl").append(EntryKind.NOTE, {})
     finally:
         os.umask(before)
     assert {file.stat().st_mode & 0o777 for file in shared.iterdir()} == {0o660}
@@ -296,7 +298,7 @@ async def test_another_console_sees_an_entry_within_a_second(file):
     journal = console(file)
     try:
         for _ in range(3):
-            entry = await asyncio.to_thread(journal.append, Kind.NOTE, {"text": "hello"})
+            entry = await asyncio.to_thread(journal.append, EntryKind.NOTE, {"text": "hello"})
             assert await asyncio.wait_for(seen.get(), 1.0) == entry
     finally:
         watching.cancel()
@@ -310,7 +312,7 @@ async def test_following_says_trouble_once_and_goes_on(file):
     found = await asyncio.wait_for(anext(following), 5.0)
     assert "not a plain file" in found.problems[0].sentence
     file.rmdir()
-    console(file).append(Kind.NOTE, {})
+    console(file).append(EntryKind.NOTE, {})
     found = await asyncio.wait_for(anext(following), 5.0)
     assert (len(found.entries), found.problems) == (1, ())
     await following.aclose()
@@ -346,9 +348,9 @@ def test_of_two_lines_with_one_id_the_intact_one_is_merged():
 
 def test_an_intent_without_outcome_is_told_with_whether_its_console_runs(file):
     journal = console(file)
-    done = journal.append(Kind.INTENT, {"action": "provider.disable"})
-    journal.append(Kind.OUTCOME, {"intent": done.id, "state": "done"})
-    running = journal.append(Kind.INTENT, {"action": "pods.restart"})
+    done = journal.append(EntryKind.INTENT, {"action": "provider.disable"})
+    journal.append(EntryKind.OUTCOME, {"intent": done.id, "state": "done"})
+    running = journal.append(EntryKind.INTENT, {"action": "pods.restart"})
     start = journal.writer.start
     lost = [
         make(at=START, writer=writer, seq=1, prev="", after="", kind="intent", data={})
@@ -374,11 +376,11 @@ def test_a_console_that_is_dead_and_not_yet_buried_is_gone(file):
 
 def test_the_folder_is_the_settings_or_the_accounts_own(tmp_path):
     assert journal_folder(settings.Settings()).parts[-2:] == ("nexconsole", "journal")
-    chosen = settings.Settings(journal=settings.Journal(folder=str(tmp_path / "room")))
+    chosen = settings.Settings(journal=settings.JournalSettings(folder=str(tmp_path / "room")))
     journal = open_journal(chosen, "maria", "INC-20261123-1342")
     assert journal_files(journal_folder(chosen)) == ()
-    journal.append(Kind.OPENED, {"title": "x"})
-    open_journal(chosen, "maria").append(Kind.NOTE, {"text": "outside"})
+    journal.append(EntryKind.OPENED, {"title": "x"})
+    open_journal(chosen, "maria").append(EntryKind.NOTE, {"text": "outside"})
     names = [file.name for file in journal_files(tmp_path / "room")]
     assert names == ["INC-20261123-1342.jsonl", "outside-incidents.jsonl"]
     for name in ("../x", "a/b", "", ".hidden", "x\n"):

@@ -13,7 +13,7 @@ import pytest
 from disasters import root_only, small_disk
 
 from nexconsole.errors import JournalError
-from nexconsole.journal import Journal, Kind, Scrubber, Writer, read, verify
+from nexconsole.journal import EntryKind, Journal, Scrubber, Writer, read, verify
 
 SCRIPT = Path(__file__).with_name("journal_writer.py")
 NOBODY = 65534
@@ -57,7 +57,7 @@ def test_what_was_on_record_survives_kill_9_in_the_middle_of_writing(tmp_path):
         process.stdout.close()
         kept = {entry.id for entry in read(file).entries}
         assert kept.issuperset(id for id in recorded if len(id) == 32)
-        console(file, "next").append(Kind.NOTE, {"text": "and on"})
+        console(file, "next").append(EntryKind.NOTE, {"text": "and on"})
         assert {problem.what for problem in verify(file)} <= {"torn"}
 
 
@@ -71,7 +71,7 @@ def test_a_full_disk_is_said_and_leaves_a_journal_that_goes_on_when_there_is_roo
         written = 0
         with pytest.raises(JournalError, match="the disk is full: free some space"):
             for _ in range(100):
-                journal.append(Kind.NOTE, {"text": "x" * 1500})
+                journal.append(EntryKind.NOTE, {"text": "x" * 1500})
                 written += 1
         assert written > 5
         assert verify(file) == ()
@@ -79,7 +79,7 @@ def test_a_full_disk_is_said_and_leaves_a_journal_that_goes_on_when_there_is_roo
             journal.try_again()
         (folder / "ballast").unlink()
         journal.try_again()
-        journal.append(Kind.NOTE, {"text": "room again"})
+        journal.append(EntryKind.NOTE, {"text": "room again"})
         assert len(read(file).entries) == written + 1
         assert verify(file) == ()
 
@@ -110,7 +110,7 @@ def test_half_a_line_that_did_not_fit_is_taken_back(tmp_path):
     assert "may not grow further" in said and "still" in said, done.stderr
     assert len(read(file).entries) == int(written)
     assert verify(file) == ()
-    console(file).append(Kind.NOTE, {"text": "no limit here"})
+    console(file).append(EntryKind.NOTE, {"text": "no limit here"})
     assert verify(file) == ()
 
 
@@ -154,7 +154,7 @@ def reachable() -> Iterator[Path]:
 @root_only
 def test_a_folder_that_this_account_may_not_write_is_said_and_can_still_be_read(reachable):
     file = reachable / "x.jsonl"
-    console(file).append(Kind.NOTE, {})
+    console(file).append(EntryKind.NOTE, {})
     file.chmod(0o644)
     file.with_name(".x.jsonl.last").chmod(0o644)
     said = as_nobody(file)
@@ -172,7 +172,7 @@ def test_two_accounts_of_one_group_share_a_folder(reachable):
     folder.chmod(0o2770)
     file = folder / "x.jsonl"
     assert as_nobody(file, 4242) == ["written 1", "read 1 0"]
-    console(file).append(Kind.NOTE, {"text": "the other account"})
+    console(file).append(EntryKind.NOTE, {"text": "the other account"})
     assert as_nobody(file, 4242) == ["written 1", "read 3 0"]
     assert "no permission" in as_nobody(file)[0]
     assert file.stat().st_gid == 4242
@@ -183,10 +183,10 @@ def test_a_read_only_disk_is_said(tmp_path):
     folder = tmp_path / "disk"
     with small_disk(folder):
         file = folder / "x.jsonl"
-        console(file).append(Kind.NOTE, {})
+        console(file).append(EntryKind.NOTE, {})
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         with pytest.raises(JournalError, match="the file system is read-only"):
-            console(file).append(Kind.NOTE, {})
+            console(file).append(EntryKind.NOTE, {})
         with pytest.raises(JournalError, match="the file system is read-only"):
             console(file).try_again()
         assert len(read(file).entries) == 1

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from desk import desk, settings, text_of, until
+from controller import controller, settings, text_of, until
 from pod_lines import line, pods
 from textual import events
 from textual.keys import key_to_character
@@ -15,33 +15,33 @@ from textual.screen import Screen
 
 from nexconsole.app import NexConsole
 from nexconsole.screens.incident import IncidentScreen
-from nexconsole.screens.journal import Journal
-from nexconsole.screens.keys import Keys, listed
-from nexconsole.screens.page import Page
-from nexconsole.screens.podlogs import PodLogs
+from nexconsole.screens.journal import JournalScreen
+from nexconsole.screens.key_help import KeyHelp, listed
+from nexconsole.screens.page import PageScreen
+from nexconsole.screens.pod_logs import PodLogs
 from nexconsole.screens.prompt import Prompt
-from nexconsole.screens.sheet import Sheet
+from nexconsole.screens.sheet import SheetScreen
 from nexconsole.widgets.banner import key_line
-from nexconsole.widgets.cells import as_text, length
+from nexconsole.widgets.spans import as_text, length
 
 PAGES = ("journal", "incident", "logs", "sheet")
 
 
 async def written(app: NexConsole) -> None:
     """An open incident with a story, so that there is something to go through."""
-    await app.desk.operations.open_incident("purchases fail", "SEV-1")
+    await app.controller.operations.open_incident("purchases fail", "SEV-1")
     for n in range(25):
-        await app.desk.operations.note(f"note {n}")
+        await app.controller.operations.note(f"note {n}")
 
 
-async def page(app: NexConsole, name: str) -> Page:
+async def page(app: NexConsole, name: str) -> PageScreen:
     if name == "logs":
         kubernetes = pods("app-a")
         kubernetes.logs.followed["app-a"].recent.add([line(n, f"line {n:03} end") for n in range(100)], 4000)
         app.push_screen(PodLogs(kubernetes))
     else:
         getattr(app, f"action_{name}")()
-    found = await until(lambda: app.screen if isinstance(app.screen, Page) and app.screen.is_mounted else None)
+    found = await until(lambda: app.screen if isinstance(app.screen, PageScreen) and app.screen.is_mounted else None)
     await until(lambda: "esc" in text_of(app).rpartition("\n")[2])
     return found
 
@@ -84,7 +84,7 @@ async def down_to(app: NexConsole, screen: Screen) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 async def test_every_key_that_a_page_lists_does_something_there(tmp_path: Path, name: str) -> None:
-    async with desk(settings(tmp_path), size=(100, 30)) as (app, _):
+    async with controller(settings(tmp_path), size=(100, 30)) as (app, _):
         await written(app)
         screen = await page(app, name)
         keys = [key for key, active in screen.active_bindings.items() if active.binding.id and active.enabled]
@@ -93,7 +93,7 @@ async def test_every_key_that_a_page_lists_does_something_there(tmp_path: Path, 
         for key in keys:
             await down_to(app, screen)
             if app.screen is not screen:
-                app.desk._begun.clear()
+                app.controller._begun.clear()
                 screen = await page(app, name)
             screen._notice = ""
             await middle(screen)
@@ -116,16 +116,18 @@ async def test_every_key_that_the_panes_list_does_something(tmp_path: Path, focu
     async def focused(app: NexConsole) -> None:
         console = app.console_screen
         await down_to(app, console)
-        app.desk._begun.clear()
+        app.controller._begun.clear()
         if focus == "scenario":
-            if app.desk.pane is None:
-                app.desk.toggle_scenario()
-            pane = await until(lambda: app.desk.pane if app.desk.pane and app.desk.pane.rows else None)
+            if app.controller.pane is None:
+                app.controller.toggle_scenario()
+            pane = await until(
+                lambda: app.controller.pane if app.controller.pane and app.controller.pane.rows else None
+            )
             pane.focus()
             pane.action_move(-1000)
             pane.action_move(2)
-        elif app.desk.pane is not None:
-            app.desk.close_scenario()
+        elif app.controller.pane is not None:
+            app.controller.close_scenario()
         if (console.maximized_pane is not None) is not (focus == "maximized"):
             console.action_pane("circuits")
         if focus == "nothing":
@@ -138,7 +140,7 @@ async def test_every_key_that_the_panes_list_does_something(tmp_path: Path, focu
         console._paint_strips()
         await asyncio.sleep(0.1)
 
-    async with desk(settings(tmp_path), size=(100, 30)) as (app, _):
+    async with controller(settings(tmp_path), size=(100, 30)) as (app, _):
         await written(app)
         await focused(app)
         keys = works(app)
@@ -160,30 +162,30 @@ def told(app: NexConsole) -> str:
 
 
 async def test_the_list_is_of_what_works_here_and_now(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path), size=(120, 34)) as (app, pilot):
+    async with controller(settings(tmp_path), size=(120, 34)) as (app, pilot):
         assert "in the scenario" not in told(app) and "Take the newest action back" not in told(app)
         assert "Object to what is proposed" not in told(app) and "Follow the pods' logs" not in told(app)
         assert "Move the row cursor down" not in told(app)
         await pilot.press("2")
         assert "in the pane Circuits" in told(app) and "Move the row cursor down" in told(app)
         await pilot.press("escape", "s")
-        await until(lambda: app.desk.pane)
+        await until(lambda: app.controller.pane)
         assert "in the scenario" in told(app) and "Skip the step, with a reason" in told(app)
         await pilot.press("question_mark")
-        await until(lambda: isinstance(app.screen, Keys))
+        await until(lambda: isinstance(app.screen, KeyHelp))
         await until(lambda: "Skip the step, with a reason" in text_of(app))
         await pilot.press("question_mark", "J")
-        await until(lambda: isinstance(app.screen, Journal))
+        await until(lambda: isinstance(app.screen, JournalScreen))
         assert "in the journal" in told(app) and "Skip the step" not in told(app)
         await pilot.press("question_mark")
-        await until(lambda: isinstance(app.screen, Keys) and "Copy the entry's command" in text_of(app))
+        await until(lambda: isinstance(app.screen, KeyHelp) and "Copy the entry's command" in text_of(app))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 12), (200, 50)])
 async def test_the_list_scrolls_to_its_last_key_at_every_size(tmp_path: Path, size: tuple[int, int]) -> None:
-    async with desk(settings(tmp_path), size=size) as (app, pilot):
+    async with controller(settings(tmp_path), size=size) as (app, pilot):
         await pilot.press("question_mark")
-        await until(lambda: isinstance(app.screen, Keys))
+        await until(lambda: isinstance(app.screen, KeyHelp))
         await until(lambda: "closes" in text_of(app))
         wanted = [text.strip()[:30].strip() for text in told_of(app) if text.strip()]
         seen: set[str] = set()
@@ -199,17 +201,23 @@ def told_of(app: NexConsole) -> list[str]:
 
 
 async def test_a_page_opens_the_others_and_writes_its_notices_where_they_are_seen(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path), size=(80, 24)) as (app, pilot):
+    async with controller(settings(tmp_path), size=(80, 24)) as (app, pilot):
         await written(app)
-        for key, kind in (("J", Journal), ("i", IncidentScreen), ("B", Sheet), ("i", IncidentScreen), ("J", Journal)):
+        for key, kind in (
+            ("J", JournalScreen),
+            ("i", IncidentScreen),
+            ("B", SheetScreen),
+            ("i", IncidentScreen),
+            ("J", JournalScreen),
+        ):
             await pilot.press(key)
             await until(lambda: isinstance(app.screen, kind))  # noqa: B023
-            assert sum(isinstance(one, Page) for one in app.screen_stack) == 1
+            assert sum(isinstance(one, PageScreen) for one in app.screen_stack) == 1
         await pilot.press("n")
         await until(lambda: isinstance(app.screen, Prompt))
         await asyncio.sleep(0.5)
         await pilot.press(*"seen here", "enter")
-        await until(lambda: isinstance(app.screen, Journal) and "noted" in text_of(app).splitlines()[-1])
+        await until(lambda: isinstance(app.screen, JournalScreen) and "noted" in text_of(app).splitlines()[-1])
         await pilot.press("e")
         await until(lambda: "report written" in text_of(app).splitlines()[-1])
         await pilot.press("ctrl+p")
@@ -233,6 +241,6 @@ def test_a_line_of_keys_never_leaves_out_the_list_of_keys_and_the_way_out(width:
 async def test_the_foot_of_the_console_shows_them_at_every_size(
     tmp_path: Path, size: tuple[int, int], drill: str | None
 ) -> None:
-    async with desk(settings(tmp_path), size=size, drill=drill) as (app, _):
+    async with controller(settings(tmp_path), size=size, drill=drill) as (app, _):
         foot = text_of(app).splitlines()[-1]
         assert "?" in foot and " q" in foot

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nexconsole.errors import SourceError
-from nexconsole.settings import Kubernetes as KubernetesSettings
+from nexconsole.settings import KubernetesSettings
 from nexconsole.sources.cluster_access import Access, access
-from nexconsole.sources.credential_plugins import Answer, _answer
+from nexconsole.sources.credential_plugins import ExecCredential, _answer
 from nexconsole.sources.kubeconfig import Exec
-from nexconsole.sources.text import clean
+from nexconsole.text.sanitize import clean
 
 V1 = "client.authentication.k8s.io/v1"
 SECRET = "s3cr3t-t0ken"
@@ -109,4 +109,4 @@ def test_whatever_a_plugin_prints_is_an_answer_or_one_sentence(status: int, said
     except SourceError as error:
         assert "plugin p" in str(error) and SECRET not in str(error) and clean(error, 2000) == str(error)
     else:
-        assert isinstance(found, Answer) and SECRET not in repr(found)
+        assert isinstance(found, ExecCredential) and SECRET not in repr(found)

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from kubectl_side import Side, api_side, kubeconfig
 
-from nexconsole.actions.cluster import Cluster, Rule, Write
+from nexconsole.actions.cluster import AccessRule, ClusterWriter, Write
 from nexconsole.actions.plan import Outcome
 from nexconsole.errors import AdmissionRefused, BadAnswer, Busy, Denied, Missing, SourceError, Unreachable
-from nexconsole.settings import Kubernetes as KubernetesSettings
-from nexconsole.sources.clients import Clients
-from nexconsole.sources.kubernetes import Kubernetes
+from nexconsole.settings import KubernetesSettings
+from nexconsole.sources.kubernetes import KubernetesSource
 from nexconsole.sources.kubernetes_refusals import pause_s
+from nexconsole.sources.lazy_clients import LazyClients
 
-RULE = Rule(verb="patch", resource="deployments.apps")
+RULE = AccessRule(verb="patch", resource="deployments.apps")
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ async def side() -> AsyncIterator[Side]:
 
 
 @pytest.fixture
-async def source(side: Side, tmp_path: Path) -> AsyncIterator[Kubernetes]:
+async def source(side: Side, tmp_path: Path) -> AsyncIterator[KubernetesSource]:
     path = kubeconfig(tmp_path, side, {"token": "t"})
-    made = Kubernetes(Clients(), KubernetesSettings(kubeconfig=str(path)))
+    made = KubernetesSource(LazyClients(), KubernetesSettings(kubeconfig=str(path)))
     yield made
     await made.close()
 
@@ -41,7 +41,7 @@ def told(code: int, message: str, **headers: str) -> Any:
     return lambda path: (code, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
-def patch(cluster: Cluster) -> Write:
+def patch(cluster: ClusterWriter) -> Write:
     path = cluster.path("apis/apps/v1", "deployments", "nexnum-app")
     return Write(method="PATCH", path=path, body={"spec": {}}, rule=RULE, content_type="application/merge-patch+json")
 
@@ -78,7 +78,7 @@ RBAC = (
     ],
 )
 async def test_only_a_missing_right_advises_a_grant(
-    side: Side, source: Kubernetes, message: str, kind: type[SourceError], words: str
+    side: Side, source: KubernetesSource, message: str, kind: type[SourceError], words: str
 ) -> None:
     side.answer = told(403, message)
     with pytest.raises(kind, match=words) as caught:
@@ -88,7 +88,7 @@ async def test_only_a_missing_right_advises_a_grant(
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-async def test_a_server_that_can_t_answer_now_is_unreachable(side: Side, source: Kubernetes, status: int) -> None:
+async def test_a_server_that_can_t_answer_now_is_unreachable(side: Side, source: KubernetesSource, status: int) -> None:
     side.answer = told(status, "etcd is being compacted")
     with pytest.raises(Unreachable, match=rf"can't answer now \({status}\): etcd is being compacted") as caught:
         await source.deployment()
@@ -107,7 +107,7 @@ async def test_a_server_that_can_t_answer_now_is_unreachable(side: Side, source:
     ],
 )
 async def test_what_is_not_there_is_told_with_the_setting_that_names_it(
-    side: Side, source: Kubernetes, message: str, kind: type[SourceError], words: str
+    side: Side, source: KubernetesSource, message: str, kind: type[SourceError], words: str
 ) -> None:
     side.answer = told(404, message)
     with pytest.raises(kind, match=words):
@@ -118,7 +118,7 @@ async def test_what_is_not_there_is_told_with_the_setting_that_names_it(
 
 
 async def test_whom_the_server_does_not_know_is_told_to_log_in_and_not_to_be_granted_anything(
-    side: Side, source: Kubernetes
+    side: Side, source: KubernetesSource
 ) -> None:
     side.answer = told(403, RBAC.replace("sam", "system:anonymous"))
     with pytest.raises(Denied, match=r"takes us for nobody .403.: it got the kubeconfig's token, log in again"):
@@ -150,30 +150,32 @@ async def test_whom_the_server_does_not_know_is_told_to_log_in_and_not_to_be_gra
     ],
 )
 async def test_what_an_answer_to_a_change_proves(
-    side: Side, source: Kubernetes, answer: Any, state: str, words: str
+    side: Side, source: KubernetesSource, answer: Any, state: str, words: str
 ) -> None:
     side.answer = answer
     twin = source.twin(2.0)
-    outcome = await (cluster := Cluster(twin, 2.0)).send(patch(cluster))
+    outcome = await (cluster := ClusterWriter(twin, 2.0)).send(patch(cluster))
     await twin.close()
     assert isinstance(outcome, Outcome)
     assert outcome.state == state and re.search(words, outcome.answer), outcome
 
 
-async def test_what_never_could_be_sent_is_failed_and_not_unknown(source: Kubernetes, tmp_path: Path) -> None:
+async def test_what_never_could_be_sent_is_failed_and_not_unknown(source: KubernetesSource, tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, "https://127.0.0.1:1", {"tokenFile": "gone"}, "other")
     for settings in (
         KubernetesSettings(kubeconfig=str(path)),
         KubernetesSettings(kubeconfig=str(kubeconfig(tmp_path, "https://127.0.0.1:1", {"token": "t"}, "closed"))),
         KubernetesSettings(kubeconfig=str(tmp_path / "none")),
     ):
-        made = Kubernetes(Clients(), settings)
-        outcome = await (cluster := Cluster(made, 2.0)).send(patch(cluster))
+        made = KubernetesSource(LazyClients(), settings)
+        outcome = await (cluster := ClusterWriter(made, 2.0)).send(patch(cluster))
         assert outcome.state == "failed", outcome  # type: ignore[union-attr]
         await made.close()
 
 
-async def test_a_server_that_asks_for_a_pause_gets_it_and_its_words_are_shown(side: Side, source: Kubernetes) -> None:
+async def test_a_server_that_asks_for_a_pause_gets_it_and_its_words_are_shown(
+    side: Side, source: KubernetesSource
+) -> None:
     good = side.answer
     side.answer = told(429, "too many requests, please try again later", Retry_After="1")
     with pytest.raises(Busy, match=r"too busy \(429\): too many requests, please try again later. It asks to wait 1 s"):
@@ -200,7 +202,7 @@ def test_a_pause_is_bounded_and_nonsense_is_none(header: str, wait: float) -> No
     assert pause_s(header) == wait
 
 
-async def test_a_review_names_the_object(side: Side, source: Kubernetes) -> None:
+async def test_a_review_names_the_object(side: Side, source: KubernetesSource) -> None:
     """A role may name its objects (resourceNames): asked without a name the answer would be no."""
     bodies: list[Any] = []
     side.posted = bodies.append

@@ -20,11 +20,11 @@ from cryptography.x509.oid import NameOID
 from kubectl_side import KUBECTL, Side, api_side, kubeconfig, kubectl
 
 from nexconsole.errors import SourceError, Unreachable
-from nexconsole.settings import Kubernetes as KubernetesSettings
-from nexconsole.sources.clients import Clients
+from nexconsole.settings import KubernetesSettings
 from nexconsole.sources.cluster_access import access
-from nexconsole.sources.kubernetes import Kubernetes
+from nexconsole.sources.kubernetes import KubernetesSource
 from nexconsole.sources.kubernetes_session import proxy_of
+from nexconsole.sources.lazy_clients import LazyClients
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ async def side() -> AsyncIterator[Side]:
 
 
 @asynccontextmanager
-async def opened(path: Path, **settings: Any) -> AsyncIterator[Kubernetes]:
-    source = Kubernetes(Clients(), KubernetesSettings(kubeconfig=str(path), **settings))
+async def opened(path: Path, **settings: Any) -> AsyncIterator[KubernetesSource]:
+    source = KubernetesSource(LazyClients(), KubernetesSettings(kubeconfig=str(path), **settings))
     try:
         yield source
     finally:

@@ -14,16 +14,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from nexconsole.warroom.sharing import lease_files
-from nexconsole.warroom.sharing.lease_files import (
+from nexconsole.sharing import lease_files
+from nexconsole.sharing.lease_files import (
     BUSY,
     GUARD,
     KEPT_S,
     NOBODY,
-    Busy,
     Changed,
     Execution,
     Reserved,
+    TargetBusy,
     decoded,
     new_token,
     prune,
@@ -181,7 +181,7 @@ def test_of_several_targets_none_is_kept_where_one_can_not_be_had(folder, clock)
 def test_targets_are_locked_in_one_order_so_that_two_consoles_do_not_block_each_other(folder, clock):
     first = taken(folder, "a")
     first.begin(execution())
-    with pytest.raises(Busy):
+    with pytest.raises(TargetBusy):
         taken(folder, "c", "b", "a")
     assert not (folder / "b").exists() and not (folder / "c").exists()
     first.free()
@@ -233,7 +233,7 @@ def test_garbage_is_told_once_and_then_gone(folder, clock):
 def test_an_execution_that_lasts_is_not_waited_for(folder, clock):
     first = taken(folder)
     first.begin(execution())
-    with pytest.raises(Busy) as busy:
+    with pytest.raises(TargetBusy) as busy:
         taken(folder)
     assert busy.value.by == execution() and clock.naps == 0
     first.end(None)
@@ -243,7 +243,7 @@ def test_an_execution_that_lasts_is_not_waited_for(folder, clock):
 def test_a_lock_without_an_execution_is_waited_for_two_and_a_half_seconds(folder, clock, before):
     written(folder, *before)
     first = taken(folder, a="t1" if before else "")
-    with pytest.raises(Busy) as busy:
+    with pytest.raises(TargetBusy) as busy:
         taken(folder)
     assert busy.value.by is None
     assert clock.waited_s == pytest.approx(2.5, abs=0.02)
@@ -282,7 +282,7 @@ def test_who_gave_a_sign_of_life_within_his_lease_keeps_his_target(folder, clock
     first = taken(folder)
     first.begin(execution())
     aged(folder / "a", way * (LEASE_S - 2))
-    with pytest.raises(Busy) as busy:
+    with pytest.raises(TargetBusy) as busy:
         taken(folder)
     assert busy.value.by == execution() and clock.naps == 0
     first.free()
@@ -293,7 +293,7 @@ def test_who_gives_signs_of_life_by_a_clock_that_is_wrong_keeps_his_target(folde
     first.begin(execution())
     aged(folder / "a", 2 * LEASE_S)
     clock.meanwhile = lambda: aged(folder / "a", 2 * LEASE_S + clock.naps)
-    with pytest.raises(Busy) as busy:
+    with pytest.raises(TargetBusy) as busy:
         taken(folder)
     assert busy.value.by == execution()
     assert clock.waited_s == pytest.approx(7.5, abs=0.02)
@@ -307,7 +307,7 @@ def test_while_another_console_replaces_the_file_it_is_left_to_that_one(folder, 
     (folder / GUARD).touch()
     with (folder / GUARD).open("rb") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
-        with pytest.raises(Busy):
+        with pytest.raises(TargetBusy):
             taken(folder)
     assert clock.waited_s == pytest.approx(7.5, abs=0.02)
     assert first.renew() is None
@@ -321,7 +321,7 @@ def test_no_descriptor_is_left_open_whatever_happens(folder, clock):
     before = opened()
     first = taken(folder)
     first.begin(execution("t1"))
-    for lease_s, error in ((LEASE_S, Busy), (1.5, Changed)):
+    for lease_s, error in ((LEASE_S, TargetBusy), (1.5, Changed)):
         aged(folder / "a", 10)
         with pytest.raises(error):
             taken(folder, lease_s=lease_s)

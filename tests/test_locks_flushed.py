@@ -19,13 +19,13 @@ import redis.asyncio
 from nexconsole.actions import locks
 from nexconsole.actions.action import Context
 from nexconsole.actions.locks import CHANGED, FLUSH, GONE, OTHER_TYPE, PROBE, SCRIPT, commands
-from nexconsole.actions.plan import Confirm, Guard, Outcome, Plan
+from nexconsole.actions.plan import Confirmation, Guard, Outcome, Plan
 from nexconsole.errors import ActionError, SourceError
 from nexconsole.model import Reading
 from nexconsole.settings import Settings
 from nexconsole.signals.locks import Family, Locks
 from nexconsole.sources import Sources
-from nexconsole.sources.clients import Clients
+from nexconsole.sources.lazy_clients import LazyClients
 
 NOW = datetime(2026, 1, 23, 14, 7, 31, tzinfo=UTC)
 OK = [
@@ -112,7 +112,7 @@ def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
 def context_of(**tables: Any) -> Context:
     settings = msgspec.convert({"redis": {"url": "redis://127.0.0.1:1"}, **tables}, Settings)
     return Context(
-        settings=settings, sources=Sources(Clients(), {}), readings=dict, operator="maria", clock=lambda: NOW
+        settings=settings, sources=Sources(LazyClients(), {}), readings=dict, operator="maria", clock=lambda: NOW
     )
 
 
@@ -145,7 +145,7 @@ async def test_a_plan_says_what_it_deletes_and_how_it_is_put_back(three):
         " whoever waited for them gets through at once"
     )
     assert plan.watch == "the keys are gone, and none comes back without a TTL"
-    assert (plan.action, plan.confirm, plan.deadline_s) == ("locks.flush", Confirm(kind="letter", text="f"), 4.0)
+    assert (plan.action, plan.confirm, plan.deadline_s) == ("locks.flush", Confirmation(kind="letter", text="f"), 4.0)
     assert list(plan.guards) == OK and not plan.one_by_one
     pairs = [("lock:purchase:abandoned", ago(60)), ("lock:purchase:old", ago(301))]
     assert plan.command == "\n".join(commands(context.settings, pairs))
@@ -169,7 +169,7 @@ async def test_a_verdict_is_not_awaited_for_longer_than_the_settings_say(three):
 async def test_all_must_be_typed_is_held_key_by_key_and_warns_of_who_may_be_at_work(three):
     plan = await planned(which="all")
     assert chosen(plan) == ["abandoned", "old", "living"]
-    assert (plan.confirm, plan.one_by_one) == (Confirm(kind="type", text="purchase"), True)
+    assert (plan.confirm, plan.one_by_one) == (Confirmation(kind="type", text="purchase"), True)
     reason = "1 of them are held by somebody who may still be at work, and could then buy twice"
     assert list(plan.guards) == [*OK, Guard(name="living locks", level="warn", reason=reason)]
 

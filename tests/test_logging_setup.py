@@ -12,7 +12,7 @@ import pytest
 
 from nexconsole import logging_setup
 from nexconsole.app import NexConsole
-from nexconsole.settings import Postgres, Settings
+from nexconsole.settings import PostgresSettings, Settings
 
 PASSWORD = "pa55word-of-the-database"
 ADDRESS = f"postgresql://nexnum:{PASSWORD}@db.example/nexnum"
@@ -81,7 +81,7 @@ def test_a_report_of_a_crash_has_an_end() -> None:
 
 
 async def test_a_bug_in_the_console_ends_it_with_a_report_without_local_variables() -> None:
-    app = NexConsole(Settings(postgres=Postgres(url=ADDRESS)))
+    app = NexConsole(Settings(postgres=PostgresSettings(url=ADDRESS)))
     with pytest.raises(RuntimeError, match="a bug"):
         async with app.run_test():
             url = ADDRESS

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexconsole.sources.breaker_lines import Event, parse
+from nexconsole.sources.breaker_lines import BreakerEvent, parse
 from nexconsole.sources.breakers import Breaker, BreakerHistory, Count, PodBreakers
-from nexconsole.sources.loglines import LONGEST_LINE, LineCutter, Reader, moment
+from nexconsole.sources.log_lines import LONGEST_LINE, LineCutter, Reader, moment
 from nexconsole.sources.pod_log import PodLog
 from nexconsole.sources.purchases import Purchases
 
@@ -36,56 +36,56 @@ def pretty(level: str, rest: str) -> str:
 
 CONTEXT = f"{ESC}[38;5;30m[DynamicProvider:smsbower]{ESC}[0m"
 OLD = [
-    ("[DynamicProvider:smsbower] GET https://x.example/a?api_key=KEY", Event("request", "smsbower")),
+    ("[DynamicProvider:smsbower] GET https://x.example/a?api_key=KEY", BreakerEvent("request", "smsbower")),
     ('[DynamicProvider:smsbower] Headers: {"Accept":"*/*"}', None),
-    ("[DynamicProvider:smsbower] 429 Retry in 2000ms", Event("retry", "smsbower", 429)),
+    ("[DynamicProvider:smsbower] 429 Retry in 2000ms", BreakerEvent("retry", "smsbower", 429)),
     (
         "[DynamicProvider:smsbower] Request failed: ProviderApiError: API Request Failed (503 Service Unavailable)",
-        Event("failed", "smsbower", 503),
+        BreakerEvent("failed", "smsbower", 503),
     ),
     ("    at async r.request (/app/.next/server/chunks/4821.js:1:20331) {", None),
     ("  status: 503,", None),
     ("  responseBody: 'upstream down',", None),
     ("}", None),
-    ("[DynamicProvider:smsbower] Circuit OPEN - Failing fast", Event("open", "smsbower")),
-    ("[DynamicProvider:smsbower] Request failed: Error: Breaker is open", Event("rejected", "smsbower")),
+    ("[DynamicProvider:smsbower] Circuit OPEN - Failing fast", BreakerEvent("open", "smsbower")),
+    ("[DynamicProvider:smsbower] Request failed: Error: Breaker is open", BreakerEvent("rejected", "smsbower")),
     ("  code: 'EOPENBREAKER'", None),
-    ("[DynamicProvider:smsbower] Request failed: TypeError: fetch failed", Event("failed", "smsbower")),
-    ("[DynamicProvider:smsbower] Circuit HALF-OPEN - Testing", Event("half-open", "smsbower")),
-    ("[DynamicProvider:smsbower] Circuit CLOSED - Recovered", Event("closed", "smsbower")),
+    ("[DynamicProvider:smsbower] Request failed: TypeError: fetch failed", BreakerEvent("failed", "smsbower")),
+    ("[DynamicProvider:smsbower] Circuit HALF-OPEN - Testing", BreakerEvent("half-open", "smsbower")),
+    ("[DynamicProvider:smsbower] Circuit CLOSED - Recovered", BreakerEvent("closed", "smsbower")),
     ("[PURCHASE] Provider failed. Rolling back... Checked: smsbower(UNKNOWN)", None),
     (pino("SmartRouter: Purchase failed on smsbower: API Request Failed (503 Service Unavailable)"), None),
-    (pino("Circuit breaker opened", providerId=UUID, consecutiveFailures=6), Event("shared", UUID)),
-    (pino("[Lifecycle] Circuit breaker OPENED - provider failing"), Event("lifecycle", state="open")),
+    (pino("Circuit breaker opened", providerId=UUID, consecutiveFailures=6), BreakerEvent("shared", UUID)),
+    (pino("[Lifecycle] Circuit breaker OPENED - provider failing"), BreakerEvent("lifecycle", state="open")),
     (pino("[Reconcile] Activation 0d9c... -> FAILED (stuck)"), None),
     (
         f"[10:20:01] {ESC}[33mWARN{ESC}[39m: {ESC}[36m[DynamicProvider:a] Circuit OPEN - Failing fast{ESC}[39m",
-        Event("open", "a"),
+        BreakerEvent("open", "a"),
     ),
     (f'    {ESC}[35menv{ESC}[39m: "development"', None),
 ]
 HEAD_JSON = [
     (
         pino(f"{ESC}[1mGET{ESC}[0m https://x", context="DynamicProvider:smsbower", type="upstream_request"),
-        Event("request", "smsbower"),
+        BreakerEvent("request", "smsbower"),
     ),
-    (pino("[DynamicProvider:smsbower] 429 Retry in 4000ms"), Event("retry", "smsbower", 429)),
+    (pino("[DynamicProvider:smsbower] 429 Retry in 4000ms"), BreakerEvent("retry", "smsbower", 429)),
     (
         pino(f"{ESC}[31m503{ESC}[0m GET https://x", context="DynamicProvider:s", type="upstream_response", status=503),
-        Event("response", "s", 503),
+        BreakerEvent("response", "s", 503),
     ),
     (
         pino("[DynamicProvider:smsbower] Request failed", error="API Request Failed (503 Service Unavailable)"),
-        Event("failed", "smsbower", 503),
+        BreakerEvent("failed", "smsbower", 503),
     ),
-    (pino("[DynamicProvider:smsbower] Request failed", error={}), Event("failed", "smsbower")),
-    (pino("[DynamicProvider:smsbower] Circuit OPEN - Failing fast"), Event("open", "smsbower")),
-    (pino("[DynamicProvider:smsbower] Request failed", error="Breaker is open"), Event("rejected", "smsbower")),
-    (pino("[DynamicProvider:smsbower] Circuit HALF-OPEN - Testing"), Event("half-open", "smsbower")),
-    (pino("[DynamicProvider:smsbower] Circuit CLOSED - Recovered"), Event("closed", "smsbower")),
+    (pino("[DynamicProvider:smsbower] Request failed", error={}), BreakerEvent("failed", "smsbower")),
+    (pino("[DynamicProvider:smsbower] Circuit OPEN - Failing fast"), BreakerEvent("open", "smsbower")),
+    (pino("[DynamicProvider:smsbower] Request failed", error="Breaker is open"), BreakerEvent("rejected", "smsbower")),
+    (pino("[DynamicProvider:smsbower] Circuit HALF-OPEN - Testing"), BreakerEvent("half-open", "smsbower")),
+    (pino("[DynamicProvider:smsbower] Circuit CLOSED - Recovered"), BreakerEvent("closed", "smsbower")),
     (
         pino("Circuit breaker opened", providerId=UUID, consecutiveFailures=5, openDurationMs=300000),
-        Event("shared", UUID, open_s=300.0),
+        BreakerEvent("shared", UUID, open_s=300.0),
     ),
     (pino("Failed to process 8b7e2a10", context="OUTBOX", error="Breaker is open"), None),
     (pino("[GeminiPool:fast] Circuit OPEN - Failing over"), None),
@@ -93,35 +93,35 @@ HEAD_JSON = [
 HEAD_PRETTY = [
     (
         pretty("INFO", f"{CONTEXT} {ESC}[38;5;190m◆{ESC}[0m {ESC}[1mGET{ESC}[0m https://x{ESC}[0m"),
-        Event("request", "smsbower"),
+        BreakerEvent("request", "smsbower"),
     ),
     (
         pretty("WARN", f"{ESC}[38;5;208m⚠{ESC}[0m {ESC}[38;5;255m[DynamicProvider:smsbower] 429 Retry in 4000ms"),
-        Event("retry", "smsbower", 429),
+        BreakerEvent("retry", "smsbower", 429),
     ),
     (
         pretty("ERROR", f'{CONTEXT} {ESC}[31m✖{ESC}[0m {ESC}[1m503{ESC}[0m GET https://x • 7312ms › {{"status":503}}'),
-        Event("response", "smsbower", 503),
+        BreakerEvent("response", "smsbower", 503),
     ),
     (
         pretty(
             "ERROR", '✖ [DynamicProvider:smsbower] Request failed › {"error":"API Request Failed (502 Bad Gateway)"}'
         ),
-        Event("failed", "smsbower", 502),
+        BreakerEvent("failed", "smsbower", 502),
     ),
     (
         pretty("WARN", f"{ESC}[38;5;208m⚠{ESC}[0m [DynamicProvider:smsbower] Circuit OPEN - Failing fast{ESC}[0m"),
-        Event("open", "smsbower"),
+        BreakerEvent("open", "smsbower"),
     ),
     (
         pretty("ERROR", '✖ [DynamicProvider:smsbower] Request failed › {"error":"Breaker is open","duration":"1ms"}'),
-        Event("rejected", "smsbower"),
+        BreakerEvent("rejected", "smsbower"),
     ),
-    (pretty("INFO", "◆ [DynamicProvider:smsbower] Circuit HALF-OPEN - Testing"), Event("half-open", "smsbower")),
-    (pretty("SUCCESS", "✔ [DynamicProvider:smsbower] Circuit CLOSED - Recovered"), Event("closed", "smsbower")),
+    (pretty("INFO", "◆ [DynamicProvider:smsbower] Circuit HALF-OPEN - Testing"), BreakerEvent("half-open", "smsbower")),
+    (pretty("SUCCESS", "✔ [DynamicProvider:smsbower] Circuit CLOSED - Recovered"), BreakerEvent("closed", "smsbower")),
     (
         pretty("ERROR", f'✖ Circuit breaker opened › {{"providerId":"{UUID}","openDurationMs":300000}}'),
-        Event("shared", UUID, open_s=300.0),
+        BreakerEvent("shared", UUID, open_s=300.0),
     ),
     (pretty("ERROR", '[OUTBOX] ✖ Failed to process 8b7e... › {"error":"Breaker is open"}'), None),
     (f"{ESC}[2J{ESC}[H{ESC}[1A NexNum", None),
@@ -129,7 +129,7 @@ HEAD_PRETTY = [
 
 
 @pytest.mark.parametrize(("line", "event"), OLD + HEAD_JSON + HEAD_PRETTY)
-def test_each_format_s_line_says_what_it_says(line: str, event: Event | None) -> None:
+def test_each_format_s_line_says_what_it_says(line: str, event: BreakerEvent | None) -> None:
     assert parse(line.encode()) == event
 
 
@@ -154,10 +154,10 @@ def test_a_line_that_only_quotes_a_breaker_is_none(line: str) -> None:
 
 def test_a_provider_s_name_may_hold_markup_escapes_and_right_to_left_text() -> None:
     for name, shown in (("[red]x[/]", "[red]x[/]"), ("a]b", "a]b"), (f"{ESC}[31mx\u202ey", "xy"), ("🙂", "🙂")):
-        assert parse(f"[DynamicProvider:{name}] Circuit OPEN - Failing fast".encode()) == Event("open", shown)
-        assert parse(pino("GET x", context=f"DynamicProvider:{name}", type="upstream_request").encode()) == Event(
-            "request", shown
-        )
+        assert parse(f"[DynamicProvider:{name}] Circuit OPEN - Failing fast".encode()) == BreakerEvent("open", shown)
+        assert parse(
+            pino("GET x", context=f"DynamicProvider:{name}", type="upstream_request").encode()
+        ) == BreakerEvent("request", shown)
 
 
 @given(st.binary(max_size=300))
@@ -169,15 +169,15 @@ def test_no_bytes_whatever_make_the_parser_fail(noise: bytes) -> None:
 # --- the fold
 
 
-def folded(*events: tuple[float, Event]) -> tuple[BreakerHistory, PodBreakers, Breaker]:
+def folded(*events: tuple[float, BreakerEvent]) -> tuple[BreakerHistory, PodBreakers, Breaker]:
     history, pod = BreakerHistory(), PodBreakers()
     for seconds, event in events:
         history.fold(pod, at(seconds), event)
     return history, pod, pod.breakers["x"]
 
 
-def event(kind: str, status: int = 0) -> Event:
-    return Event(kind, "X", status)
+def event(kind: str, status: int = 0) -> BreakerEvent:
+    return BreakerEvent(kind, "X", status)
 
 
 def test_a_breaker_goes_through_its_states_with_their_times() -> None:
@@ -232,7 +232,7 @@ def test_openings_are_counted_for_ten_minutes() -> None:
 
 
 def test_a_new_process_forgets_what_the_old_one_knew_and_nothing_younger() -> None:
-    _, pod, _ = folded((0, event("open")), (50, Event("open", "young")))
+    _, pod, _ = folded((0, event("open")), (50, BreakerEvent("open", "young")))
     pod.covered = True
     pod.forget(before=at(20))
     states = {name: breaker.state for name, breaker in pod.breakers.items()}
@@ -242,15 +242,15 @@ def test_a_new_process_forgets_what_the_old_one_knew_and_nothing_younger() -> No
 
 def test_the_shared_breaker_s_line_is_history_by_uuid() -> None:
     history = BreakerHistory()
-    assert history.fold(PodBreakers(), at(3), Event("shared", UUID, open_s=300.0))
+    assert history.fold(PodBreakers(), at(3), BreakerEvent("shared", UUID, open_s=300.0))
     assert (history.shared[UUID].at, history.shared[UUID].open_s) == (at(3), 300.0)
 
 
 def test_memory_is_bounded_whatever_names_and_times_a_log_invents() -> None:
     history, pod = BreakerHistory(), PodBreakers()
     for number in range(6_000):
-        history.fold(pod, at(number), Event("open", f"p{number}"))
-        history.fold(pod, at(number), Event("shared", f"u{number}"))
+        history.fold(pod, at(number), BreakerEvent("open", f"p{number}"))
+        history.fold(pod, at(number), BreakerEvent("shared", f"u{number}"))
     assert (len(history.traffic), len(pod.breakers), len(history.shared), history.dropped) == (5000, 5000, 5000, 2000)
     count = Count()
     for number in range(10_000):

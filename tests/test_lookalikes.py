@@ -7,18 +7,18 @@ from dataclasses import replace
 import pytest
 from sample_readings import NOW, calm, incident
 
-from nexconsole.actions.circuits import Breaker
+from nexconsole.actions.circuits import SetCircuit
 from nexconsole.actions.provider_rows import circuit_of
 from nexconsole.actions.providers import _to_disable, _to_enable
 from nexconsole.panes import circuits as circuits_pane
 from nexconsole.panes import transactions as transactions_pane
 from nexconsole.runbook.probes.probe import View
 from nexconsole.settings import CircuitRules, Settings
-from nexconsole.signals.circuits import Named, Parts, build
+from nexconsole.signals.circuits import Parts, ProviderNameRow, build
 from nexconsole.signals.provider_names import ProviderNames
 from nexconsole.signals.transactions import ProviderTraffic
 from nexconsole.text.lookalikes import look_alikes, marked, skeleton
-from nexconsole.widgets.picture import Space
+from nexconsole.widgets.panel import RenderContext
 
 CYRILLIC = "\u0455m\u0455bower"  # smsbower with two Cyrillic letters
 
@@ -90,7 +90,9 @@ def test_two_names_that_are_shown_alike_are_told_apart_by_their_ids():
 
 
 async def test_two_rows_are_two_providers_in_the_circuits_and_the_logs_doubt_is_said():
-    rows = [Named(name=name, id=id, active=True, display_name=None) for name, id in (("sms", "1"), ("SMS", "2"))]
+    rows = [
+        ProviderNameRow(name=name, id=id, active=True, display_name=None) for name, id in (("sms", "1"), ("SMS", "2"))
+    ]
     value = await build(Parts(named=rows, sources=["postgres"]), CircuitRules(), NOW, 0.0)
     assert {(one.name, one.id) for one in value.providers} == {("sms", "1"), ("SMS", "2")}
 
@@ -111,7 +113,7 @@ def twins() -> dict:
 
 
 def drawn(pane, readings: dict, signal: str) -> str:
-    space = Space(160, 60, NOW, Settings(), readings)
+    space = RenderContext(160, 60, NOW, Settings(), readings)
     picture = pane.detail(readings[signal].value, space)
     lines = [picture.rows.draw(n) for n in range(len(picture.rows.keys))]
     return "\n".join("".join(text for text, _ in line) for line in lines)
@@ -149,7 +151,7 @@ def test_a_breaker_is_proposed_to_be_opened_for_the_one_that_fails():
         for one in value.providers
     )
     readings["circuits"] = replace(readings["circuits"], value=replace(value, providers=providers))
-    opener = Breaker(name="circuit.open", title="t", synonyms=(), wanted="open", body={}, letter="o")
+    opener = SetCircuit(name="circuit.open", title="t", synonyms=(), wanted="open", body={}, letter="o")
     assert [one.arguments["provider"] for one in opener.suggestions(readings, Settings())][:1] == ["smsbower"]
     assert "SMSBOWER" not in [one.arguments["provider"] for one in opener.suggestions(readings, Settings())]
 

@@ -14,8 +14,8 @@ from nexconsole.signals.pods import OtherPod
 from nexconsole.signals.releases import Release
 from nexconsole.signals.workloads import Workloads
 from nexconsole.widgets.banner import health
-from nexconsole.widgets.cells import as_text
-from nexconsole.widgets.picture import Space
+from nexconsole.widgets.panel import RenderContext
+from nexconsole.widgets.spans import as_text
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 WHERE = "context prod, cluster eu at https://h, namespace nexnum (of context prod), account maria, from /kc"
@@ -33,8 +33,8 @@ def value() -> Workloads:
     return replace(found, where=WHERE, container=why, others=OTHERS, release=release)
 
 
-def space(width: int) -> Space:
-    return Space(width, 24, NOW, Settings())
+def space(width: int) -> RenderContext:
+    return RenderContext(width, 24, NOW, Settings())
 
 
 def test_the_pane_says_which_cluster_and_what_is_not_counted() -> None:

@@ -10,10 +10,10 @@ from rich.color import Color
 from textual.app import App, ComposeResult
 
 from nexconsole import themes
-from nexconsole.widgets import charts, figures
-from nexconsole.widgets.cells import cut, cut_front, fit, phrases, plain, spread, wrapped
-from nexconsole.widgets.ink import INKS
-from nexconsole.widgets.lines import Lines, _changes
+from nexconsole.widgets import big_digits, charts
+from nexconsole.widgets.canvas import LineCanvas, _changes
+from nexconsole.widgets.spans import cut, cut_front, fit, phrases, plain, spread, wrapped
+from nexconsole.widgets.styles import STYLES
 
 
 def width(line) -> int:
@@ -80,13 +80,13 @@ def test_columns_hold_a_point_until_the_next_and_show_the_worst() -> None:
 
 def test_big_figures_are_three_lines_of_one_width() -> None:
     for text in ("0", "17.8", "10000+", "-", "100 %"):
-        rows = figures.figure(text, "text")
-        assert {width(row) for row in rows} == {figures.width(text)}
-        assert len(rows) == figures.HEIGHT
+        rows = big_digits.figure(text, "text")
+        assert {width(row) for row in rows} == {big_digits.width(text)}
+        assert len(rows) == big_digits.HEIGHT
 
 
 def test_a_figure_that_does_not_fit_is_a_plain_one() -> None:
-    assert figures.beside("17.8", "alarm", ((("x", "text"),),), 20, "%")[0][0] == ("17.8 %  ", "alarm")
+    assert big_digits.beside("17.8", "alarm", ((("x", "text"),),), 20, "%")[0][0] == ("17.8 %  ", "alarm")
 
 
 def _luminance(colour: str) -> float:
@@ -100,7 +100,7 @@ def test_words_can_be_read_in_every_theme(theme) -> None:
     """WCAG's 4.5 for words, 7 with high contrast; 3 for what is dimmed on purpose; frames only have to be seen."""
     variables = theme.variables | {"background": theme.background}
     least = {"frame": 1.3, "faint": 2.0, "chart": 3.0, "stale": 3.0}
-    for ink, (colour, background, _) in INKS.items():
+    for ink, (colour, background, _) in STYLES.items():
         high, low = sorted((_luminance(variables[colour]), _luminance(variables[background])), reverse=True)
         wanted = least.get(ink, 7.0 if "contrast" in theme.name else 4.5)
         assert (high + 0.05) / (low + 0.05) >= wanted, ink
@@ -114,14 +114,14 @@ async def test_lines_that_were_cut_to_a_new_width_are_drawn_whole_again() -> Non
             return themes.DEFAULTS
 
         def compose(self) -> ComposeResult:
-            yield Lines(id="lines")
+            yield LineCanvas(id="lines")
 
     def shown() -> str:
         return "".join(segment.text for segment in app.screen._compositor.render_strips()[0])
 
     app = Small()
     async with app.run_test(size=(30, 3)) as pilot:
-        lines = app.query_one(Lines)
+        lines = app.query_one(LineCanvas)
         lines.show_lines((fit((("short", "text"),), 30),))
         await pilot.pause()
         await pilot.resize_terminal(20, 3)

@@ -10,19 +10,19 @@ import sample_readings as sample
 from nexconsole.panes import funnel
 from nexconsole.settings import Settings
 from nexconsole.signals.funnel import Funnel
-from nexconsole.widgets.cells import as_text, length
-from nexconsole.widgets.picture import Picture, Space
+from nexconsole.widgets.panel import Panel, RenderContext
+from nexconsole.widgets.spans import as_text, length
 
 
 def value(world: str = "incident", **more: object) -> Funnel:
     return replace(sample.WORLDS[world]()["funnel"].value, **more)
 
 
-def space(width: int = 76, height: int = 20, mood: str = "calm") -> Space:
-    return Space(width, height, sample.NOW, Settings(), sample.incident(), mood)
+def space(width: int = 76, height: int = 20, alert_level: str = "calm") -> RenderContext:
+    return RenderContext(width, height, sample.NOW, Settings(), sample.incident(), alert_level)
 
 
-def text(picture: Picture) -> str:
+def text(picture: Panel) -> str:
     rows = [picture.rows.draw(n) for n in range(len(picture.rows.keys))] if picture.rows else []
     return as_text((*picture.head, *rows, *picture.foot))
 

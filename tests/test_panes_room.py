@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from desk import desk, settings, strip_of, text_of, until
+from controller import controller, settings, strip_of, text_of, until
 
-from nexconsole.journal import OUTSIDE, Kind, open_journal
+from nexconsole.journal import OUTSIDE, EntryKind, open_journal
 
 PLAN = {"action": "pods.restart", "arguments": {"deployment": "nexnum-app"}, "effect": "3 pods are replaced"}
 
@@ -16,13 +16,13 @@ PLAN = {"action": "pods.restart", "arguments": {"deployment": "nexnum-app"}, "ef
 async def test_a_result_takes_no_line_of_the_chart_and_gives_its_own_back(
     tmp_path: Path, size: tuple[int, int]
 ) -> None:
-    async with desk(settings(tmp_path), size=size) as (app, pilot):
+    async with controller(settings(tmp_path), size=size) as (app, pilot):
         answers = app.console_screen.panes["transactions"]
         before, lower = answers.lines, [pane.size for pane in app.console_screen.panes.values()]
         other = open_journal(settings(tmp_path), "piet", OUTSIDE)
-        intent = other.append(Kind.INTENT, {"operator": "piet", "plan": PLAN}).id
+        intent = other.append(EntryKind.INTENT, {"operator": "piet", "plan": PLAN}).id
         ended = {"intent": intent, "outcome": {"state": "failed", "answer": "the server said no " * 8}}
-        other.append(Kind.OUTCOME, ended)
+        other.append(EntryKind.OUTCOME, ended)
         await until(lambda: "FAILED" in strip_of(app))
         await until(lambda: "FAILED" in text_of(app))
         await pilot.pause(0.1)

@@ -105,6 +105,6 @@ def test_a_home_that_this_account_may_not_look_into_is_one_sentence(
 
 
 def test_a_journal_folder_that_may_not_be_looked_into_is_one_sentence_for_a_replay(tmp_path: Path) -> None:
-    chosen = settings.Settings(journal=settings.Journal(folder=str(tmp_path)))
+    chosen = settings.Settings(journal=settings.JournalSettings(folder=str(tmp_path)))
     with somebody_else(tmp_path), pytest.raises(JournalError, match="can't be read"):
         replay.listed(chosen)

@@ -12,14 +12,13 @@ from acting import Desk
 from doubling import START, Double, World, context_of, told
 
 from nexconsole.actions.action import Context
-from nexconsole.actions.perform import EXPIRED, Answer, observing, perform
-from nexconsole.actions.plan import Confirm, Guard, Outcome, Plan, Target, Verdict
+from nexconsole.actions.perform import EXPIRED, ConfirmationReply, observing, perform
+from nexconsole.actions.plan import Confirmation, Guard, Outcome, Plan, Target, Verdict
 from nexconsole.errors import ActionError, Unreachable
 from nexconsole.model import Reading
-from nexconsole.settings import Journal as JournalSettings
-from nexconsole.settings import Settings
+from nexconsole.settings import JournalSettings, Settings
+from nexconsole.sharing.leases import LeaseService
 from nexconsole.signals.database import Database
-from nexconsole.warroom.sharing.leases import Leases
 
 
 @pytest.fixture
@@ -28,16 +27,16 @@ def world():
 
 
 async def test_each_step_comes_in_its_order_and_the_intent_is_recorded_before_anything_is_sent(world):
-    desk = told(world)
-    done = await perform(Double(world), {"by": "two"}, context_of(world), desk.console)
+    controller = told(world)
+    done = await perform(Double(world), {"by": "two"}, context_of(world), controller.console)
     assert world.story == ["prepare", "ask", "prepare", "intent", "execute", "outcome", "verify", "verdict"]
     assert world.value == 2 and done.stopped is None
     assert done.verdict is not None and done.verdict.state == "worked"
-    intent, outcome, verdict = desk.entries
+    intent, outcome, verdict = controller.entries
     assert intent["data"]["operator"] == "maria" and intent["data"]["plan"]["command"] == "double 1"
     assert outcome["data"]["intent"] == verdict["data"]["intent"] == intent["id"]
     assert outcome["data"]["outcome"]["touched"][0]["id"] == "it"
-    assert [performance.verdict is None for performance in desk.shown] == [True, False]
+    assert [performance.verdict is None for performance in controller.shown] == [True, False]
 
 
 async def test_a_blocked_plan_is_shown_and_nothing_is_sent_whatever_is_answered(world):
@@ -58,10 +57,10 @@ async def test_a_target_that_changed_since_the_preview_is_shown_again_with_the_d
             world.value = 5
         return "d"
 
-    desk = told(world, answer)
-    done = await perform(Double(world), {}, context_of(world), desk.console)
-    assert [plan.effect for plan in desk.plans] == ["Doubles 1", "Doubles 5"]
-    assert desk.why_again[1] is not None and "changed: it (value 1 -> 5)" in desk.why_again[1]
+    controller = told(world, answer)
+    done = await perform(Double(world), {}, context_of(world), controller.console)
+    assert [plan.effect for plan in controller.plans] == ["Doubles 1", "Doubles 5"]
+    assert controller.why_again[1] is not None and "changed: it (value 1 -> 5)" in controller.why_again[1]
     assert world.value == 10 and done.plan is not None and done.plan.effect == "Doubles 5"
 
 
@@ -71,10 +70,10 @@ async def test_a_plan_older_than_its_limit_is_prepared_and_asked_again(world):
             world.now += timedelta(seconds=61)
         return "d"
 
-    desk = told(world, answer)
-    await perform(Double(world), {}, context_of(world), desk.console)
-    assert desk.why_again == [None, EXPIRED]
-    assert world.story.count("execute") == 1 and desk.plans[1].taken_at == START + timedelta(seconds=61)
+    controller = told(world, answer)
+    await perform(Double(world), {}, context_of(world), controller.console)
+    assert controller.why_again == [None, EXPIRED]
+    assert world.story.count("execute") == 1 and controller.plans[1].taken_at == START + timedelta(seconds=61)
 
 
 async def test_what_becomes_blocked_while_it_is_confirmed_is_not_sent(world):
@@ -117,9 +116,9 @@ async def test_what_is_only_shown_may_come_and_go(world):
         action.bystanders = ("c",)
         return "d"
 
-    desk = told(world, answer)
-    await perform(action, {}, context_of(world), desk.console)
-    assert desk.why_again == [None] and world.value == 2
+    controller = told(world, answer)
+    await perform(action, {}, context_of(world), controller.console)
+    assert controller.why_again == [None] and world.value == 2
 
 
 async def test_targets_that_are_held_one_by_one_are_those_that_were_shown(world):
@@ -127,9 +126,9 @@ async def test_targets_that_are_held_one_by_one_are_those_that_were_shown(world)
         world.value = 7
         return "d"
 
-    desk = told(world, answer)
-    done = await perform(Double(world, one_by_one=True), {}, context_of(world), desk.console)
-    assert desk.why_again == [None] and world.value == 7
+    controller = told(world, answer)
+    done = await perform(Double(world, one_by_one=True), {}, context_of(world), controller.console)
+    assert controller.why_again == [None] and world.value == 7
     assert done.plan is not None and done.plan.targets[0].identity == {"value": 1} and done.plan.command == "double 1"
     assert done.outcome is not None and done.outcome.state == "refused"
 
@@ -142,9 +141,9 @@ async def test_a_plan_that_can_not_be_prepared_asks_nothing(world):
 
 
 async def test_an_observer_does_not_even_prepare(world):
-    desk = Desk(observing="this console only observes")
-    done = await perform(Double(world), {}, context_of(world), desk.console)
-    assert done.stopped == "this console only observes" and world.story == [] and desk.story == []
+    controller = Desk(observing="this console only observes")
+    done = await perform(Double(world), {}, context_of(world), controller.console)
+    assert done.stopped == "this console only observes" and world.story == [] and controller.story == []
 
 
 def test_a_console_observes_by_its_settings_or_by_its_role():
@@ -163,49 +162,49 @@ def replace_observe(actions: Any) -> Any:
 
 
 async def test_without_a_journal_nothing_is_sent_unless_that_is_confirmed(world):
-    desk = told(world)
-    desk.full = {"intent"}
-    done = await perform(Double(world), {}, context_of(world), desk.console)
+    controller = told(world)
+    controller.full = {"intent"}
+    done = await perform(Double(world), {}, context_of(world), controller.console)
     assert "could not be recorded" in (done.stopped or "") and world.value == 1
     assert world.story[-1] == "ask unrecorded"
-    desk.unrecorded = True
-    done = await perform(Double(world), {}, context_of(world), desk.console)
+    controller.unrecorded = True
+    done = await perform(Double(world), {}, context_of(world), controller.console)
     assert done.outcome is not None and done.outcome.state == "done" and world.value == 2
 
 
 async def test_a_disk_that_fills_up_after_sending_hides_nothing(world):
-    desk = told(world)
-    desk.full = {"outcome", "verdict"}
-    done = await perform(Double(world), {}, context_of(world), desk.console)
+    controller = told(world)
+    controller.full = {"outcome", "verdict"}
+    done = await perform(Double(world), {}, context_of(world), controller.console)
     assert done.outcome is not None and done.verdict is not None and done.verdict.state == "worked"
 
 
 async def test_what_was_done_unrecorded_is_recorded_as_soon_as_there_is_room(world):
-    desk = told(world)
-    desk.full, desk.unrecorded = {"intent"}, True
+    controller = told(world)
+    controller.full, controller.unrecorded = {"intent"}, True
 
     async def execute(plan: Plan, context: Context) -> Outcome:
-        desk.full = set()
+        controller.full = set()
         return await Double(world)._execute(plan, context)
 
-    await perform(Double(world, execute=execute), {}, context_of(world), desk.console)
-    intent, outcome, verdict = desk.entries
-    assert [entry["kind"] for entry in desk.entries] == ["intent", "outcome", "verdict"]
+    await perform(Double(world, execute=execute), {}, context_of(world), controller.console)
+    intent, outcome, verdict = controller.entries
+    assert [entry["kind"] for entry in controller.entries] == ["intent", "outcome", "verdict"]
     assert intent["data"]["late"] is True and intent["data"]["plan"]["command"] == "double 1"
     assert outcome["data"]["intent"] == verdict["data"]["intent"] == intent["id"]
 
 
 async def test_an_outcome_that_did_not_fit_is_recorded_before_the_verdict(world):
-    desk = told(world)
-    desk.full = {"outcome"}
+    controller = told(world)
+    controller.full = {"outcome"}
 
     async def watch() -> Verdict:
-        desk.full = set()
+        controller.full = set()
         return Verdict(state="worked", because="so")
 
-    await perform(Double(world, watch=watch), {}, context_of(world), desk.console)
-    assert [entry["kind"] for entry in desk.entries] == ["intent", "outcome", "verdict"]
-    assert len({entry["data"].get("intent", entry["id"]) for entry in desk.entries}) == 1
+    await perform(Double(world, watch=watch), {}, context_of(world), controller.console)
+    assert [entry["kind"] for entry in controller.entries] == ["intent", "outcome", "verdict"]
+    assert len({entry["data"].get("intent", entry["id"]) for entry in controller.entries}) == 1
 
 
 @pytest.mark.parametrize("state", ["refused", "failed"])
@@ -213,9 +212,9 @@ async def test_what_was_refused_or_failed_is_recorded_and_not_watched(world, sta
     async def execute(plan: Plan, context: Context) -> Outcome:
         return Outcome(state=state, answer="no")
 
-    desk = told(world)
-    done = await perform(Double(world, execute=execute), {}, context_of(world), desk.console)
-    assert done.verdict is None and [entry["kind"] for entry in desk.entries] == ["intent", "outcome"]
+    controller = told(world)
+    done = await perform(Double(world, execute=execute), {}, context_of(world), controller.console)
+    assert done.verdict is None and [entry["kind"] for entry in controller.entries] == ["intent", "outcome"]
 
 
 async def test_what_is_unknown_is_watched_all_the_same_and_never_sent_twice(world):
@@ -263,23 +262,23 @@ async def test_a_console_that_is_closed_in_the_middle_leaves_an_intent_without_a
         await asyncio.sleep(30)
         raise AssertionError
 
-    desk = told(world)
-    task = asyncio.create_task(perform(Double(world, execute=execute), {}, context_of(world), desk.console))
+    controller = told(world)
+    task = asyncio.create_task(perform(Double(world, execute=execute), {}, context_of(world), controller.console))
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert [entry["kind"] for entry in desk.entries] == ["intent"]
+    assert [entry["kind"] for entry in controller.entries] == ["intent"]
 
 
 def test_figures_that_are_only_shown_do_not_change_a_plans_fingerprint(world):
     plan = Plan(
         action="a", arguments={}, targets=(Target(kind="k", id="1", identity={"v": 1}, shown={"age_s": 1}),),
-        effect="", command="", confirm=Confirm(kind="letter", text="a"), taken_at=START, expires_at=START,
+        effect="", command="", confirm=Confirmation(kind="letter", text="a"), taken_at=START, expires_at=START,
     )  # fmt: skip
     older = replace(plan, targets=(replace(plan.targets[0], shown={"age_s": 9}),))
     other = replace(plan, targets=(replace(plan.targets[0], identity={"v": 2}),))
-    typed = replace(plan, confirm=Confirm(kind="type", text="a"))
+    typed = replace(plan, confirm=Confirmation(kind="type", text="a"))
     assert older.fingerprint == plan.fingerprint
     assert len({plan.fingerprint, other.fingerprint, typed.fingerprint}) == 3
 
@@ -287,8 +286,8 @@ def test_figures_that_are_only_shown_do_not_change_a_plans_fingerprint(world):
 # --- with other consoles on the same targets ---
 
 
-def reserved_by(folder: Any, operator: str) -> Leases:
-    return Leases(Settings(operator=operator, journal=JournalSettings(folder=str(folder))))
+def reserved_by(folder: Any, operator: str) -> LeaseService:
+    return LeaseService(Settings(operator=operator, journal=JournalSettings(folder=str(folder))))
 
 
 async def test_while_another_console_executes_on_the_target_nothing_is_recorded_or_sent(world, tmp_path):
@@ -322,16 +321,16 @@ async def test_what_another_console_executed_since_the_preview_is_shown_before_i
 
     asked: list[str | None] = []
 
-    async def ask(plan: Plan, why_again: str | None) -> Answer:
+    async def ask(plan: Plan, why_again: str | None) -> ConfirmationReply:
         asked.append(why_again)
         if why_again is None:
             await asyncio.sleep(0.1)  # a person takes longer to read it than the last executions take to be read
             await perform(Double(world, execute=nothing), {}, context_of(world), other.console)
-        return Answer(text="d")
+        return ConfirmationReply(text="d")
 
-    desk = Desk()
-    desk.console.ask, desk.console.leases = ask, reserved_by(tmp_path, "piet@bastion")
-    done = await perform(Double(world), {}, context_of(world), desk.console)
+    controller = Desk()
+    controller.console.ask, controller.console.leases = ask, reserved_by(tmp_path, "piet@bastion")
+    done = await perform(Double(world), {}, context_of(world), controller.console)
     assert asked[1] is not None and asked[1].startswith("maria@bastion has executed world.double since the preview")
     assert len(asked) == 2 and world.value == 2 and done.outcome is not None and done.outcome.state == "done"
 
@@ -344,12 +343,12 @@ async def test_a_console_that_is_closed_while_it_executes_frees_the_target(world
         await asyncio.sleep(30)
         raise AssertionError
 
-    desk = Desk()
-    desk.console.leases = reserved_by(tmp_path, "maria@bastion")
-    task = asyncio.create_task(perform(Double(world, execute=for_ever), {}, context_of(world), desk.console))
+    controller = Desk()
+    controller.console.leases = reserved_by(tmp_path, "maria@bastion")
+    task = asyncio.create_task(perform(Double(world, execute=for_ever), {}, context_of(world), controller.console))
     await sending.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    done = await perform(Double(world), {}, context_of(world), desk.console)
+    done = await perform(Double(world), {}, context_of(world), controller.console)
     assert done.stopped is None and world.value == 2

@@ -24,7 +24,7 @@ from accounts import account_by_name
 from acting import acting, settings_of
 from nexconsole.actions import connections, perform as path
 from nexconsole.actions.providers import DISABLE
-from nexconsole.journal import Journal, Scrubber, appending
+from nexconsole.journal import Journal, Scrubber, writer
 from pathlib import Path
 
 point, url, file = sys.argv[1:]
@@ -39,14 +39,14 @@ async def main():
         if point == "asked":
             die()
         return path.Answer(text=plan.confirm.text)
-    write = appending.write_synced
+    write = writer.write_synced
     def torn(descriptor, size, line):
         if b'"kind":"' + point.removesuffix(" torn").encode() + b'"' in line:
             os.write(descriptor, line[: len(line) // 2])
             die()
         write(descriptor, size, line)
     if point.endswith(" torn"):
-        appending.write_synced = torn
+        writer.write_synced = torn
     async def record(kind, data):
         entry = await asyncio.to_thread(journal.append, kind, data)
         if point == kind + " recorded":
@@ -126,7 +126,7 @@ async def test_two_consoles_down_the_whole_path_are_one_change_and_one_refusal(d
     settings = settings_of(postgres={"url": database.url})
     both = asyncio.Barrier(2)
 
-    def desk() -> Desk:
+    def controller() -> Desk:
         made = Desk()
         ask = made.console.ask
 
@@ -140,8 +140,8 @@ async def test_two_consoles_down_the_whole_path_are_one_change_and_one_refusal(d
 
     async with acting(settings) as one, acting(settings) as other:
         results = await asyncio.gather(
-            perform(DISABLE, {"provider": "smsbower"}, one, desk().console),
-            perform(DISABLE, {"provider": "smsbower"}, other, desk().console),
+            perform(DISABLE, {"provider": "smsbower"}, one, controller().console),
+            perform(DISABLE, {"provider": "smsbower"}, other, controller().console),
         )
     changed = [result for result in results if result.outcome is not None and result.outcome.state == "done"]
     [loser] = [result for result in results if result not in changed]

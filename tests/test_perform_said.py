@@ -14,8 +14,8 @@ from acting import Desk
 from doubling import START, Double, World, context_of, told
 
 from nexconsole.actions.action import Context
-from nexconsole.actions.perform import AS_IT_IS, EXPIRED, Performance, difference, observing, perform
-from nexconsole.actions.plan import Confirm, Guard, Outcome, Plan, Target, Verdict
+from nexconsole.actions.perform import AS_IT_IS, EXPIRED, ActionResult, difference, observing, perform
+from nexconsole.actions.plan import Confirmation, Guard, Outcome, Plan, Target, Verdict
 from nexconsole.errors import ActionError, Unreachable
 from nexconsole.model import Reading
 from nexconsole.settings import Settings
@@ -61,10 +61,10 @@ async def test_a_plan_holds_until_its_limit_and_not_at_it(world, seconds, asked)
         world.now = max(world.now, START + timedelta(seconds=seconds))
         return "d"
 
-    desk = told(world, answer)
-    await perform(Double(world), {}, context_of(world), desk.console)
-    assert len(desk.plans) == asked
-    assert desk.why_again[1:] == [EXPIRED] * (asked - 1)
+    controller = told(world, answer)
+    await perform(Double(world), {}, context_of(world), controller.console)
+    assert len(controller.plans) == asked
+    assert controller.why_again[1:] == [EXPIRED] * (asked - 1)
 
 
 def test_an_expired_plan_says_so_and_what_to_do():
@@ -85,7 +85,13 @@ def test_a_console_that_only_observes_says_why():
 
 
 def plan_of(*ids: str, value: object = 1, **fields: Any) -> Plan:
-    given = {"action": "a", "arguments": {}, "effect": "", "command": "", "confirm": Confirm(kind="letter", text="a")}
+    given = {
+        "action": "a",
+        "arguments": {},
+        "effect": "",
+        "command": "",
+        "confirm": Confirmation(kind="letter", text="a"),
+    }
     targets = tuple(Target(kind="k", id=id, identity={"value": value}) for id in ids)
     return Plan(**given | {"targets": targets, "taken_at": START, "expires_at": START} | fields)
 
@@ -97,10 +103,10 @@ def plan_of(*ids: str, value: object = 1, **fields: Any) -> Plan:
         (plan_of("a", "b"), plan_of("a", "b", value=2), "changed: a (value 1 -> 2), b (value 1 -> 2)"),
         (plan_of(*"abcdef"), plan_of(), "gone: a, b, c, d, e and more"),
         (plan_of(*"abcde"), plan_of(), "gone: a, b, c, d, e"),
-        (plan_of("a"), plan_of("a", confirm=Confirm(kind="type", text="a")), "another confirmation is asked for"),
+        (plan_of("a"), plan_of("a", confirm=Confirmation(kind="type", text="a")), "another confirmation is asked for"),
         (plan_of("a"), plan_of("a", guards=(Guard(name="g", level="block", reason="a rollout began"),)),
          "a rollout began"),
-        (plan_of("a"), plan_of("b", confirm=Confirm(kind="type", text="b"),
+        (plan_of("a"), plan_of("b", confirm=Confirmation(kind="type", text="b"),
                                guards=(Guard(name="g", level="block", reason="no"),)),
          "gone: a; new: b; another confirmation is asked for; no"),
         (plan_of("a", guards=(Guard(name="g", level="block", reason="then"),)),
@@ -170,104 +176,106 @@ class Given:
 
 
 async def test_targets_are_reserved_from_before_the_intent_until_after_the_outcome(world):
-    desk = told(world)
-    desk.console.leases = Given([Reserved(world.story)])
-    await perform(Double(world), {}, context_of(world), desk.console)
+    controller = told(world)
+    controller.console.leases = Given([Reserved(world.story)])
+    await perform(Double(world), {}, context_of(world), controller.console)
     assert world.story == [
         "prepare", "ask", "prepare", "reserved", "intent", "sending", "execute", "outcome", "freed", "verify",
         "verdict",
     ]  # fmt: skip
-    assert desk.console.leases.asked == ["seen of Doubles 1"]
+    assert controller.console.leases.asked == ["seen of Doubles 1"]
 
 
 async def test_a_target_that_is_held_stops_it_with_the_holders_sentence(world):
-    desk = told(world)
-    desk.console.leases = Given([Reserved(world.story, held="piet is at it")])
-    done = await perform(Double(world), {}, context_of(world), desk.console)
-    assert done.stopped == "piet is at it" and desk.entries == [] and world.value == 1
+    controller = told(world)
+    controller.console.leases = Given([Reserved(world.story, held="piet is at it")])
+    done = await perform(Double(world), {}, context_of(world), controller.console)
+    assert done.stopped == "piet is at it" and controller.entries == [] and world.value == 1
 
 
 async def test_what_others_executed_is_shown_and_the_plan_prepared_and_asked_again(world):
-    desk = told(world)
-    desk.console.leases = Given([Reserved(world.story, changed="piet has doubled it"), Reserved(world.story)])
-    done = await perform(Double(world), {}, context_of(world), desk.console)
-    assert desk.why_again == [None, "piet has doubled it"]
+    controller = told(world)
+    controller.console.leases = Given([Reserved(world.story, changed="piet has doubled it"), Reserved(world.story)])
+    done = await perform(Double(world), {}, context_of(world), controller.console)
+    assert controller.why_again == [None, "piet has doubled it"]
     assert world.story[:6] == ["prepare", "ask", "prepare", "prepare", "ask", "prepare"]
     assert done.outcome is not None and world.value == 2
 
 
 async def test_whom_nobody_could_ask_is_said_before_it_is_sent_and_afterwards(world):
-    desk, said = told(world), []
-    desk.console.leases = Given([Reserved(world.story, doubt="redis could not be asked")])
+    controller, said = told(world), []
+    controller.console.leases = Given([Reserved(world.story, doubt="redis could not be asked")])
     context = context_of(world)
     context.progress = said.append
-    done = await perform(Double(world), {}, context, desk.console)
+    done = await perform(Double(world), {}, context, controller.console)
     assert said == ["redis could not be asked"]
     assert done.doubt == "redis could not be asked" and done.stopped is None
 
 
 async def test_a_target_that_was_taken_meanwhile_stops_it(world):
-    desk = told(world)
-    desk.console.leases = Given([Reserved(world.story, taken_by="piet has taken it")])
-    done = await perform(Double(world), {}, context_of(world), desk.console)
-    assert done.stopped == "piet has taken it" and desk.entries == [] and world.story[-1] == "freed"
+    controller = told(world)
+    controller.console.leases = Given([Reserved(world.story, taken_by="piet has taken it")])
+    done = await perform(Double(world), {}, context_of(world), controller.console)
+    assert done.stopped == "piet has taken it" and controller.entries == [] and world.story[-1] == "freed"
 
 
 # --- others who have a say ---
 
 
-def consulted(desk: Desk, proposal: str | None, why_not: str | None, meanwhile: Callable[[], None] = lambda: None):
+def consulted(
+    controller: Desk, proposal: str | None, why_not: str | None, meanwhile: Callable[[], None] = lambda: None
+):
     async def consult(plan: Plan, context: Context) -> tuple[str | None, str | None]:
-        desk.story.append("consult")
+        controller.story.append("consult")
         meanwhile()
         return proposal, why_not
 
-    desk.console.consult = consult
+    controller.console.consult = consult
 
 
 async def test_what_others_stop_is_not_sent_and_has_their_sentence(world):
-    desk = told(world)
-    consulted(desk, "p1", "piet objects")
-    done = await perform(Double(world), {}, context_of(world), desk.console)
+    controller = told(world)
+    consulted(controller, "p1", "piet objects")
+    done = await perform(Double(world), {}, context_of(world), controller.console)
     assert done.stopped == "piet objects" and world.story == ["prepare", "ask", "prepare", "consult"]
 
 
 async def test_after_a_proposal_the_plan_is_looked_at_again_and_the_intent_names_it(world):
-    desk = told(world)
-    consulted(desk, "p1", None)
-    done = await perform(Double(world), {}, context_of(world), desk.console)
+    controller = told(world)
+    consulted(controller, "p1", None)
+    done = await perform(Double(world), {}, context_of(world), controller.console)
     assert world.story[:5] == ["prepare", "ask", "prepare", "consult", "prepare"]
-    assert desk.entries[0]["data"]["proposal"] == "p1"
+    assert controller.entries[0]["data"]["proposal"] == "p1"
     assert done.plan is not None and done.plan.details == {"taken": 5}  # of the look after the proposal
 
 
 async def test_without_a_proposal_the_plan_is_sent_as_it_was_confirmed(world):
-    desk = told(world)
-    consulted(desk, None, None)
-    await perform(Double(world), {}, context_of(world), desk.console)
+    controller = told(world)
+    consulted(controller, None, None)
+    await perform(Double(world), {}, context_of(world), controller.console)
     assert world.story[:5] == ["prepare", "ask", "prepare", "consult", "intent"]
-    assert "proposal" not in desk.entries[0]["data"]
+    assert "proposal" not in controller.entries[0]["data"]
 
 
 async def test_a_world_that_changed_while_others_had_their_say_is_not_touched(world):
-    desk = told(world)
-    consulted(desk, "p1", None, lambda: setattr(world, "value", 5))
-    done = await perform(Double(world), {}, context_of(world), desk.console)
+    controller = told(world)
+    consulted(controller, "p1", None, lambda: setattr(world, "value", 5))
+    done = await perform(Double(world), {}, context_of(world), controller.console)
     assert done.stopped == "nothing was sent: the world changed since the preview (changed: it (value 1 -> 5))"
-    assert world.value == 5 and desk.entries == []
+    assert world.value == 5 and controller.entries == []
 
 
 async def test_a_plan_that_can_not_be_prepared_after_the_others_had_their_say_is_not_sent(world):
-    action, desk = Double(world), told(world)
-    consulted(desk, "p1", None, lambda: setattr(action, "prepare_error", ActionError("it is gone")))
-    done = await perform(action, {}, context_of(world), desk.console)
-    assert done.stopped == "the plan no longer holds: it is gone" and desk.entries == []
+    action, controller = Double(world), told(world)
+    consulted(controller, "p1", None, lambda: setattr(action, "prepare_error", ActionError("it is gone")))
+    done = await perform(action, {}, context_of(world), controller.console)
+    assert done.stopped == "the plan no longer holds: it is gone" and controller.entries == []
 
 
 async def test_targets_held_one_by_one_stay_those_confirmed_with_newer_details_after_a_proposal(world):
-    desk = told(world)
-    consulted(desk, "p1", None, lambda: setattr(world, "value", 7))
-    done = await perform(Double(world, one_by_one=True), {}, context_of(world), desk.console)
+    controller = told(world)
+    consulted(controller, "p1", None, lambda: setattr(world, "value", 7))
+    done = await perform(Double(world, one_by_one=True), {}, context_of(world), controller.console)
     assert done.plan is not None and done.plan.targets[0].identity == {"value": 1}
     assert done.plan.details == {"taken": 5}
     assert done.outcome is not None and done.outcome.state == "refused"
@@ -316,37 +324,37 @@ class Asked(Double):
 
 
 async def test_the_world_settles_what_no_answer_proved_and_its_word_is_recorded_too(world):
-    desk, found = told(world), Outcome(state="done", answer="it was done")
-    done = await perform(Asked(world, execute=answering(), found=found), {}, context_of(world), desk.console)
-    assert [entry["kind"] for entry in desk.entries] == ["intent", "outcome", "outcome", "verdict"]
-    assert desk.entries[2]["data"]["outcome"]["state"] == "done"
+    controller, found = told(world), Outcome(state="done", answer="it was done")
+    done = await perform(Asked(world, execute=answering(), found=found), {}, context_of(world), controller.console)
+    assert [entry["kind"] for entry in controller.entries] == ["intent", "outcome", "outcome", "verdict"]
+    assert controller.entries[2]["data"]["outcome"]["state"] == "done"
     assert done.outcome == found and done.verdict is not None
-    assert [(one.outcome.state, one.verdict is not None) for one in desk.shown if one.outcome] == [
+    assert [(one.outcome.state, one.verdict is not None) for one in controller.shown if one.outcome] == [
         ("unknown", False), ("done", False), ("done", True),
     ]  # fmt: skip
 
 
 async def test_what_the_world_says_was_not_done_is_not_watched(world):
-    desk, found = told(world), Outcome(state="failed", answer="it was not done")
-    done = await perform(Asked(world, execute=answering(), found=found), {}, context_of(world), desk.console)
+    controller, found = told(world), Outcome(state="failed", answer="it was not done")
+    done = await perform(Asked(world, execute=answering(), found=found), {}, context_of(world), controller.console)
     assert done.outcome == found and done.verdict is None and "verify" not in world.story
-    assert done.intent == desk.entries[0]["id"] and done.unrecorded == ""
+    assert done.intent == controller.entries[0]["id"] and done.unrecorded == ""
 
 
 async def test_a_world_that_does_not_know_either_leaves_one_outcome_on_record(world):
-    desk, found = told(world), Outcome(state="unknown", answer="nobody knows yet")
-    done = await perform(Asked(world, execute=answering(), found=found), {}, context_of(world), desk.console)
-    assert [entry["kind"] for entry in desk.entries] == ["intent", "outcome", "verdict"]
+    controller, found = told(world), Outcome(state="unknown", answer="nobody knows yet")
+    done = await perform(Asked(world, execute=answering(), found=found), {}, context_of(world), controller.console)
+    assert [entry["kind"] for entry in controller.entries] == ["intent", "outcome", "verdict"]
     assert done.outcome == found
 
 
 @pytest.mark.parametrize("found", [Unreachable("postgres", "gone"), None])
 async def test_a_world_that_can_not_be_asked_leaves_the_outcome_unknown(world, monkeypatch, found):
     monkeypatch.setattr("nexconsole.actions.perform.SETTLE_LIMIT_S", 0.05)
-    desk = told(world)
-    done = await perform(Asked(world, execute=answering(), found=found), {}, context_of(world), desk.console)
+    controller = told(world)
+    done = await perform(Asked(world, execute=answering(), found=found), {}, context_of(world), controller.console)
     assert done.outcome is not None and (done.outcome.state, done.outcome.answer) == ("unknown", "no answer")
-    assert [entry["kind"] for entry in desk.entries] == ["intent", "outcome", "verdict"]
+    assert [entry["kind"] for entry in controller.entries] == ["intent", "outcome", "verdict"]
 
 
 async def test_what_is_known_is_not_settled(world):
@@ -373,28 +381,28 @@ async def test_a_verdict_that_can_not_be_had_is_unknown_and_says_why(world, erro
 
 
 async def test_all_that_was_recorded_leaves_nothing_to_say(world):
-    desk = told(world)
-    done = await perform(Double(world), {}, context_of(world), desk.console)
-    assert (done.unrecorded, done.intent, done.stopped) == ("", desk.entries[0]["id"], None)
-    assert desk.entries[1]["data"]["intent"] == done.intent
-    assert desk.entries[2]["data"]["verdict"] == {"state": "worked", "because": "it is 2"}
-    assert "late" not in desk.entries[0]["data"]
+    controller = told(world)
+    done = await perform(Double(world), {}, context_of(world), controller.console)
+    assert (done.unrecorded, done.intent, done.stopped) == ("", controller.entries[0]["id"], None)
+    assert controller.entries[1]["data"]["intent"] == done.intent
+    assert controller.entries[2]["data"]["verdict"] == {"state": "worked", "because": "it is 2"}
+    assert "late" not in controller.entries[0]["data"]
 
 
 async def test_nothing_on_record_is_said_with_the_reason(world):
-    desk = told(world)
-    desk.full, desk.unrecorded = {"intent", "outcome", "verdict"}, True
-    done = await perform(Double(world), {}, context_of(world), desk.console)
+    controller = told(world)
+    controller.full, controller.unrecorded = {"intent", "outcome", "verdict"}, True
+    done = await perform(Double(world), {}, context_of(world), controller.console)
     assert done.unrecorded == f"nothing of it is on record: {FULL}"
     assert done.intent is None
 
 
 async def test_without_a_record_and_without_leave_it_is_not_sent_and_says_why(world):
-    desk = told(world)
-    desk.full = {"intent"}
-    done = await perform(Double(world), {}, context_of(world), desk.console)
+    controller = told(world)
+    controller.full = {"intent"}
+    done = await perform(Double(world), {}, context_of(world), controller.console)
     assert done.stopped == f"nothing was sent, because it could not be recorded: {FULL}"
-    assert done.outcome is None and desk.shown == []
+    assert done.outcome is None and controller.shown == []
 
 
 @pytest.mark.parametrize(
@@ -402,24 +410,24 @@ async def test_without_a_record_and_without_leave_it_is_not_sent_and_says_why(wo
     [({"outcome"}, "outcome and verdict"), ({"verdict"}, "verdict"), ({"outcome", "verdict"}, "outcome and verdict")],
 )
 async def test_what_of_it_is_not_on_record_is_named_once_each(world, full, missing):
-    desk, found = told(world), Outcome(state="done", answer="it was done")
-    desk.full = full
-    done = await perform(Asked(world, execute=answering(), found=found), {}, context_of(world), desk.console)
+    controller, found = told(world), Outcome(state="done", answer="it was done")
+    controller.full = full
+    done = await perform(Asked(world, execute=answering(), found=found), {}, context_of(world), controller.console)
     assert done.unrecorded == f"its {missing} not on record: {FULL}"
-    assert done.intent == desk.entries[0]["id"]
+    assert done.intent == controller.entries[0]["id"]
 
 
 async def test_what_was_refused_says_what_of_it_is_not_on_record(world):
-    desk = told(world)
-    desk.full = {"outcome"}
+    controller = told(world)
+    controller.full = {"outcome"}
     action = Double(world, execute=answering(state="refused", answer="no"))
-    done = await perform(action, {}, context_of(world), desk.console)
+    done = await perform(action, {}, context_of(world), controller.console)
     assert done.unrecorded == f"its outcome not on record: {FULL}" and done.verdict is None
-    assert [one.outcome.state for one in desk.shown if one.outcome] == ["refused"]
+    assert [one.outcome.state for one in controller.shown if one.outcome] == ["refused"]
 
 
 def test_a_performance_is_empty_until_something_happened():
-    begun = Performance(plan=None)
+    begun = ActionResult(plan=None)
     assert (begun.outcome, begun.verdict, begun.stopped, begun.doubt, begun.unrecorded, begun.intent) == (
         None, None, None, "", "", None,
     )  # fmt: skip

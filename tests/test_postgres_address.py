@@ -16,14 +16,14 @@ from tls_front import tls_front
 
 from nexconsole.drill.kubernetes.certificates import server_tls
 from nexconsole.errors import SettingsError, SourceError
-from nexconsole.settings import Postgres as PostgresSettings
-from nexconsole.sources.postgres import Postgres
-from nexconsole.sources.postgres_address import Address, Host, parse_address
+from nexconsole.settings import PostgresSettings
+from nexconsole.sources.postgres import PostgresSource
+from nexconsole.sources.postgres_address import Host, PostgresAddress, parse_address
 
 NONE: dict[str, str] = {}
 
 
-def parsed(url: str, environ: dict[str, str] | None = None, **options: str) -> Address:
+def parsed(url: str, environ: dict[str, str] | None = None, **options: str) -> PostgresAddress:
     return parse_address(url, environ if environ is not None else NONE, **options)
 
 
@@ -214,7 +214,7 @@ async def test_whoever_psql_trusts_is_trusted_and_nobody_else(
     monkeypatch.setenv("HOME", str(tmp_path))
     query = query.format(ours=ours, theirs=theirs, absent=tmp_path / "absent.pem")
     url = f"postgresql://{login}@{place}:{port}/nexnum?{query}"
-    source = Postgres(clients, PostgresSettings(url=url))
+    source = PostgresSource(clients, PostgresSettings(url=url))
     try:
         async with source.read("the test query") as tx:
             entered = (await tx.row("SELECT 1 AS one"))["one"] == 1
@@ -231,7 +231,7 @@ async def test_the_next_host_is_tried_and_the_one_that_answers_is_known(database
     login = f"nexnum:{database.server.password}"
     for attributes, enters in (("any", True), ("primary", True), ("prefer-standby", True), ("standby", False)):
         url = f"postgresql://{login}@127.0.0.1:1,127.0.0.1:{port}/nexnum?target_session_attrs={attributes}"
-        source = Postgres(clients, PostgresSettings(url=url))
+        source = PostgresSource(clients, PostgresSettings(url=url))
         try:
             async with source.read("the test query"):
                 assert enters
@@ -245,7 +245,9 @@ async def test_the_next_host_is_tried_and_the_one_that_answers_is_known(database
 
 async def test_a_refused_login_is_final(database, clients) -> None:
     port = int(database.url.rpartition(":")[2].partition("/")[0])
-    source = Postgres(clients, PostgresSettings(url=f"postgresql://nexnum:no@127.0.0.1:{port},127.0.0.1:1/nexnum"))
+    source = PostgresSource(
+        clients, PostgresSettings(url=f"postgresql://nexnum:no@127.0.0.1:{port},127.0.0.1:1/nexnum")
+    )
     with pytest.raises(SourceError, match="refused the login"):
         async with source.read():
             pytest.fail("nobody may enter")

@@ -10,39 +10,39 @@ from typing import Any, ClassVar
 
 import pytest
 import sample_readings as sample
-from desk import desk, settings, text_of, until
+from controller import controller, settings, text_of, until
 from frozen_console import console, shown
 from incident_story import Story
 from sample_plans import plan, story
 
 from nexconsole.actions.plan import Outcome
 from nexconsole.errors import DrillError
-from nexconsole.journal import OUTSIDE, Kind, open_journal
+from nexconsole.journal import OUTSIDE, EntryKind, open_journal
 from nexconsole.model import Reading
-from nexconsole.operations import Operation
-from nexconsole.panes import answers
+from nexconsole.panes import kpis
 from nexconsole.screens.prompt import Prompt
-from nexconsole.screens.scene import moves
+from nexconsole.screens.shared_model import moves
+from nexconsole.session import Operation
 from nexconsole.settings import Settings
-from nexconsole.widgets import figures
-from nexconsole.widgets.cells import as_text, length
-from nexconsole.widgets.lines import Lines
-from nexconsole.widgets.picture import Space
+from nexconsole.widgets import big_digits
+from nexconsole.widgets.canvas import LineCanvas
+from nexconsole.widgets.panel import RenderContext
+from nexconsole.widgets.spans import as_text, length
 
 SIZES = ((80, 24), (106, 30), (120, 40))
 
 
 def remember(operations, entries) -> None:
     """As if they had been read from the journal."""
-    operations.logbook._keep(OUTSIDE, entries)
-    operations.logbook._choose()
+    operations.incident_store._keep(OUTSIDE, entries)
+    operations.incident_store._choose()
 
 
 def presenting(world: str, *keys: str):
     async def run_before(pilot) -> None:
         await shown(world)(pilot)
         if world == "incident":
-            remember(pilot.app.desk.operations, story())
+            remember(pilot.app.controller.operations, story())
         pilot.app.present(True)
         await pilot.pause()
         if keys:
@@ -75,8 +75,8 @@ def test_the_shared_screen_of_a_drill_looks_like_no_production(snap_compare) -> 
 def test_a_scenario_on_the_shared_screen_looks_as_it_did(snap_compare, size: tuple[int, int]) -> None:
     async def run_before(pilot) -> None:
         await presenting("incident")(pilot)
-        await pilot.app.desk.load_library()
-        await pilot.app.desk._open_by_id("high-purchase-failure-rate")
+        await pilot.app.controller.load_library()
+        await pilot.app.controller._open_by_id("high-purchase-failure-rate")
         await pilot.pause(0.3)
         pilot.app.console_screen.say("")
         pilot.app.console_screen.query_one("#presentation").paint()
@@ -88,14 +88,14 @@ def test_a_scenario_on_the_shared_screen_looks_as_it_did(snap_compare, size: tup
 # --- the answers ----------------------------------------------------------------------------------------------------
 
 
-def told(signal: str, reading: Reading | None, height: int = 5, width: int = 50, mood: str = "calm") -> str:
-    space = Space(width, height, sample.NOW, Settings(), {}, mood)
-    (lines,) = answers.beside([(answers.answer(signal, reading, space), space)])
+def told(signal: str, reading: Reading | None, height: int = 5, width: int = 50, alert_level: str = "calm") -> str:
+    space = RenderContext(width, height, sample.NOW, Settings(), {}, alert_level)
+    (lines,) = kpis.beside([(kpis.kpi(signal, reading, space), space)])
     assert len(lines) == height and {length(line) for line in lines} == {width}
     return as_text(lines)
 
 
-@pytest.mark.parametrize("signal", answers.ANSWERS)
+@pytest.mark.parametrize("signal", kpis.ANSWERS)
 @pytest.mark.parametrize("height", [5, 3])
 def test_waiting_absent_no_data_zero_and_stale_are_five_pictures(signal: str, height: int) -> None:
     calm = sample.calm()[signal]
@@ -130,7 +130,7 @@ def test_circuits_that_nobody_can_tell_are_a_question() -> None:
     value = sample.incident()["circuits"].value
     unknown = tuple(replace(one, state="unknown", flapping=False) for one in value.providers)
     shown = told("circuits", sample.reading("circuits", replace(value, providers=unknown)))
-    assert "4 unknown" in shown and as_text(figures.large("?", "doubt")).splitlines()[0] in shown
+    assert "4 unknown" in shown and as_text(big_digits.large("?", "doubt")).splitlines()[0] in shown
 
 
 # --- the scene --------------------------------------------------------------------------------------------------------
@@ -151,23 +151,23 @@ def test_the_last_three_actions_are_told_with_their_verdicts() -> None:
 
 
 async def test_who_drives_since_when_and_what_comes_next_are_said(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path), size=(120, 40)) as (app, pilot):
+    async with controller(settings(tmp_path), size=(120, 40)) as (app, pilot):
         await pilot.press("P")
         await until(lambda: "nobody drives" in text_of(app))
         assert "since the severity rose" in text_of(app)
         assert "scenario 1 fits, and nobody has begun it" in text_of(app)
-        await app.desk.operations.open_incident("smsbower fails", "SEV-1")
-        await app.desk.operations.record(Kind.ROLE, {"role": "commander", "person": "piet"})
-        await app.desk.operations.record(Kind.ROLE, {"role": "operator", "person": "maria"})
+        await app.controller.operations.open_incident("smsbower fails", "SEV-1")
+        await app.controller.operations.record(EntryKind.ROLE, {"role": "commander", "person": "piet"})
+        await app.controller.operations.record(EntryKind.ROLE, {"role": "operator", "person": "maria"})
         await until(lambda: "maria drives   piet leads" in text_of(app) and "since it began" in text_of(app))
         assert "smsbower fails" in text_of(app) and "INC-" in text_of(app)
         until_then = datetime.now(UTC) + timedelta(seconds=40)
         proposed = {"operator": "bob", "plan": {"action": "pods.restart", "arguments": {"pod": "app-a"}},
                     "until": until_then.isoformat(), "needs": "objection"}  # fmt: skip
-        other = open_journal(settings(tmp_path), "bob", app.desk.operations.logbook.current)
-        await asyncio.to_thread(other.append, Kind.PROPOSED, proposed)
+        other = open_journal(settings(tmp_path), "bob", app.controller.operations.incident_store.current)
+        await asyncio.to_thread(other.append, EntryKind.PROPOSED, proposed)
         await until(lambda: "pods.restart app-a goes ahead at" in text_of(app))
-        app.desk.operations._here.append(
+        app.controller.operations._here.append(
             Operation(action="x", arguments={}, began_at=datetime.now(UTC), by="maria", phase="watching", plan=plan(),
                       watch_until=datetime.now(UTC), outcome=Outcome(state="done", answer="so"))
         )  # fmt: skip
@@ -175,9 +175,9 @@ async def test_who_drives_since_when_and_what_comes_next_are_said(tmp_path: Path
 
 
 async def test_the_next_step_of_the_scenario_that_is_walked_is_said(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         await pilot.press("P")
-        await app.desk.operations.begin("high-purchase-failure-rate")
+        await app.controller.operations.begin("high-purchase-failure-rate")
         await until(lambda: "scenario 1: what share of purchases fails?" in text_of(app))
 
 
@@ -185,11 +185,11 @@ async def test_the_next_step_of_the_scenario_that_is_walked_is_said(tmp_path: Pa
 
 
 def frame(app: Any) -> str:
-    return as_text(app.console_screen.query_one("#frame", Lines).lines)
+    return as_text(app.console_screen.query_one("#frame", LineCanvas).lines)
 
 
 async def test_the_key_that_was_pressed_is_shown_for_a_moment(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         await pilot.press("P")
         await until(lambda: app.console_screen.query("#frame"))
         for key, name in (("3", "3"), ("escape", "esc"), ("ctrl+k", "^K"), ("question_mark", "?")):
@@ -199,7 +199,7 @@ async def test_the_key_that_was_pressed_is_shown_for_a_moment(tmp_path: Path) ->
 
 
 async def test_of_what_is_typed_only_that_it_is_typed(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         await pilot.press("P")
         await pilot.press("n")
         await until(lambda: isinstance(app.screen, Prompt))
@@ -212,7 +212,7 @@ async def test_of_what_is_typed_only_that_it_is_typed(tmp_path: Path) -> None:
 
 
 async def test_the_frame_says_frozen_and_stands_over_a_maximized_pane(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path), drill="provider-outage") as (app, pilot):
+    async with controller(settings(tmp_path), drill="provider-outage") as (app, pilot):
         await pilot.press("P", "p")
         await until(lambda: "FROZEN since" in frame(app))
         await pilot.press("2")
@@ -222,11 +222,11 @@ async def test_the_frame_says_frozen_and_stands_over_a_maximized_pane(tmp_path: 
 
 @pytest.mark.parametrize("size", [(20, 5), (40, 12), (59, 15), (80, 16), (96, 20), (300, 80)])
 async def test_at_any_size_it_says_how_bad_it_is(tmp_path: Path, size: tuple[int, int]) -> None:
-    async with desk(settings(tmp_path), size=size) as (app, pilot):
+    async with controller(settings(tmp_path), size=size) as (app, pilot):
         await pilot.press("P")
         await until(lambda: app.console_screen.query("#presentation"))
         await pilot.pause(0.1)
-        lines = app.console_screen.query_one("#presentation", Lines).lines
+        lines = app.console_screen.query_one("#presentation", LineCanvas).lines
         assert {length(line) for line in lines} <= {size[0]}
         assert lines and as_text(lines).strip()
 
@@ -270,7 +270,7 @@ def test_the_shared_screen_can_be_asked_for_at_the_start(monkeypatch) -> None:
 
 
 async def test_a_calm_that_is_a_question_is_said_in_one_sentence(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path), world="calm") as (app, pilot):
+    async with controller(settings(tmp_path), world="calm") as (app, pilot):
         outbox = app.console_screen.readings["outbox"]
         app.console_screen.show(replace(outbox, error="postgres does not answer"))
         await pilot.press("P")

@@ -17,15 +17,15 @@ import pytest
 
 from nexconsole.actions import providers
 from nexconsole.actions.action import Context
-from nexconsole.actions.answers import Reply
-from nexconsole.actions.plan import Confirm, Guard, Outcome, Plan, Verdict
-from nexconsole.actions.provider_rows import Row, Table
-from nexconsole.actions.providers import DISABLE, ENABLE, Switch
+from nexconsole.actions.http_replies import HttpReply
+from nexconsole.actions.plan import Confirmation, Guard, Outcome, Plan, Verdict
+from nexconsole.actions.provider_rows import ProviderRow, ProviderTable
+from nexconsole.actions.providers import DISABLE, ENABLE, SwitchProvider
 from nexconsole.errors import ActionError
 from nexconsole.model import Reading
 from nexconsole.settings import Settings
 from nexconsole.signals.circuits import Circuits, ProviderCircuit
-from nexconsole.signals.counts import Counts, Traffic
+from nexconsole.signals.counts import Counts, SourceCounts
 from nexconsole.signals.transactions import ProviderTraffic, Transactions
 
 NOW = datetime(2026, 1, 23, 14, 7, 31, tzinfo=UTC)
@@ -38,7 +38,7 @@ class World:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.rows = [self.row("smsbower", True), self.row("5sim", True)]
-        self.seen: Traffic | None = Traffic(
+        self.seen: SourceCounts | None = SourceCounts(
             source="postgres",
             providers={"smsbower": Counts(attempts=60, failures=55), "5sim": Counts(attempts=140, failures=2)},
         )
@@ -47,7 +47,7 @@ class World:
         self.asked_of: list[Any] = []
         self.active: bool | None = True
         self.changed: Any = [{"id": "id-smsbower", "name": "smsbower"}]
-        self.answer: Any = Reply(status=200, document={"provider": {"isActive": False}})
+        self.answer: Any = HttpReply(status=200, document={"provider": {"isActive": False}})
         self.ends: Outcome | None = None
         self.statements: list[tuple[Any, ...]] = []
         self.limit_s: float | None = None
@@ -57,8 +57,8 @@ class World:
         monkeypatch.setattr(providers.failure_rate_change, "before", self._before)
 
     @staticmethod
-    def row(name: str, active: bool) -> Row:
-        return Row(id=f"id-{name}", name=name, display_name=name.upper() + " Ltd", active=active)
+    def row(name: str, active: bool) -> ProviderRow:
+        return ProviderRow(id=f"id-{name}", name=name, display_name=name.upper() + " Ltd", active=active)
 
     def context(self, **tables: Any) -> Context:
         @contextlib.asynccontextmanager
@@ -80,13 +80,13 @@ class World:
             clock=lambda: NOW,
         )  # type: ignore[arg-type]  # fmt: skip
 
-    async def plan(self, action: Switch = DISABLE, provider: str = "smsbower", **tables: Any) -> Plan:
+    async def plan(self, action: SwitchProvider = DISABLE, provider: str = "smsbower", **tables: Any) -> Plan:
         return await action.prepare({"provider": provider}, self.context(**tables))
 
-    async def _read_table(self, context: Context) -> Table:
-        return Table(rows=self.rows, column="is_active", now="now()")
+    async def _read_table(self, context: Context) -> ProviderTable:
+        return ProviderTable(rows=self.rows, column="is_active", now="now()")
 
-    async def _counts(self, context: Context) -> Traffic | None:
+    async def _counts(self, context: Context) -> SourceCounts | None:
         return self.seen
 
     async def _live_numbers(self, context: Context, name: str) -> int:
@@ -177,7 +177,7 @@ async def test_a_plan_to_enable_says_what_it_is_about(world):
         "smsbower looked ill: 55 of its 60 purchases fail"
     ]
     well = await world.plan(ENABLE, actions={"provider_by": "sql"})
-    assert well.confirm == Confirm(kind="letter", text="e")
+    assert well.confirm == Confirmation(kind="letter", text="e")
 
 
 async def test_a_provider_that_looked_well_is_enabled_without_a_word(world):
@@ -213,13 +213,13 @@ async def test_what_is_so_already_is_not_planned(world, action, active, state):
 async def test_a_verdict_waits_for_the_caches_and_for_a_silence_that_proves_something(
     world, attempts, actions, deadline_s
 ):
-    world.seen = Traffic(source="postgres", providers={"smsbower": Counts(attempts=attempts, failures=0)})
+    world.seen = SourceCounts(source="postgres", providers={"smsbower": Counts(attempts=attempts, failures=0)})
     assert (await world.plan(actions=actions)).deadline_s == deadline_s
 
 
-def both(bower: tuple[int, int], sim: tuple[int, int]) -> Traffic:
+def both(bower: tuple[int, int], sim: tuple[int, int]) -> SourceCounts:
     given = {"smsbower": bower, "5sim": sim}
-    return Traffic(
+    return SourceCounts(
         source="postgres", providers={name: Counts(attempts=a, failures=f) for name, (a, f) in given.items()}
     )
 
@@ -237,7 +237,7 @@ def both(bower: tuple[int, int], sim: tuple[int, int]) -> Traffic:
 async def test_what_may_harm_is_confirmed_by_typing_the_name(world, seen, kind):
     world.seen = seen
     text = "smsbower" if kind == "type" else "d"
-    assert (await world.plan()).confirm == Confirm(kind=kind, text=text)
+    assert (await world.plan()).confirm == Confirmation(kind=kind, text=text)
 
 
 async def test_what_speaks_for_and_against_it_is_looked_at_in_one_order(world):
@@ -288,7 +288,7 @@ def test_what_is_not_there_is_unavailable_and_says_what_to_set(world):
 # --- by SQL ---
 
 
-async def by_sql(world: World, action: Switch = DISABLE) -> Outcome:
+async def by_sql(world: World, action: SwitchProvider = DISABLE) -> Outcome:
     plan = await world.plan(action, actions={"provider_by": "sql"})
     world.statements.clear()
     return await action.execute(plan, world.context())
@@ -330,7 +330,7 @@ async def test_a_row_that_is_another_by_then_is_left_alone_and_it_is_said_why(wo
 # --- by the API ---
 
 
-async def by_api(world: World, action: Switch = DISABLE) -> Outcome:
+async def by_api(world: World, action: SwitchProvider = DISABLE) -> Outcome:
     plan = await world.plan(action)
     world.statements.clear()
     return await action.execute(plan, world.context(actions={"timeout_s": 4.0}))
@@ -368,7 +368,7 @@ async def test_a_row_that_is_another_in_its_turn_is_not_asked_to_change(world, a
     ],
 )
 async def test_an_answer_that_says_the_opposite_proves_nothing(world, document, state):
-    world.answer = Reply(status=202, document=document)
+    world.answer = HttpReply(status=202, document=document)
     outcome = await by_api(world)
     assert outcome.state == state
     if state == "unknown":
@@ -469,7 +469,7 @@ def circuit(name: str, **fields: Any) -> ProviderCircuit:
 
 
 def suggested(
-    action: Switch, traffic: dict[str, tuple[int, int]], *circuits: ProviderCircuit
+    action: SwitchProvider, traffic: dict[str, tuple[int, int]], *circuits: ProviderCircuit
 ) -> list[tuple[str, float]]:
     providers_seen = tuple(
         ProviderTraffic(name=name, attempts=a, failures=f, failure_rate=f / a if a else None)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from nexconsole.sources import funnel_lines, purchase_tally
 from nexconsole.sources.breakers import BreakerHistory
-from nexconsole.sources.distinct import KEPT, Distinct, distinct
-from nexconsole.sources.funnel_lines import FAILURES, REFUSALS, Step, failure, parse
+from nexconsole.sources.distinct_count import KEPT, Distinct, distinct
+from nexconsole.sources.funnel_lines import FAILURES, REFUSALS, FunnelStep, failure, parse
 from nexconsole.sources.pod_log import PodLog
 from nexconsole.sources.purchase_tally import PodPurchases
 from nexconsole.sources.purchases import Purchases
@@ -41,71 +41,99 @@ def pretty(kind: str, meta: str, level: str = "INFO") -> bytes:
 
 OLD = "[PURCHASE] "
 LINES = [
-    (head("INIT", body={"provider": "SmsBower"}, userId="u1"), Step("init", "p1", "smsbower", "u1", request="r1")),
-    (head("INIT", body={"useBestRoute": True}), Step("init", "p1", request="r1")),
-    (head("OFFER_RESOLVED", providerName="5sim"), Step("offer", "p1", "5sim", request="r1")),
-    (head("OFFER_NOT_FOUND", resolvedProvider="5sim"), Step("refused", "p1", "5sim", reason="no offer", request="r1")),
-    (head("NO_ROUTE"), Step("refused", "p1", reason="no route", request="r1")),
-    (head("ELIGIBILITY_DENIED", code="E_INSUFFICIENT_FUNDS"), Step("refused", "p1", reason="funds", request="r1")),
-    (head("ELIGIBILITY_DENIED", code="E_VELOCITY_LIMIT"), Step("refused", "p1", reason="velocity", request="r1")),
-    (head("ELIGIBILITY_DENIED", code="E_BANNED"), Step("refused", "p1", reason="other", request="r1")),
-    (head("LOCK_CONFLICT"), Step("refused", "p1", reason="lock", request="r1")),
-    (head("PRICE_EXCEEDED"), Step("refused", "p1", reason="price", request="r1")),
-    (head("VALIDATION_FAIL"), Step("refused", "p1", reason="input", request="r1")),
-    (head("ELIGIBILITY_PASSED"), Step("eligible", "p1", request="r1")),
-    (head("LOCK_ACQUIRED"), Step("locked", "p1", request="r1")),
-    (head("RESERVE_SUCCESS"), Step("reserved", "p1", request="r1")),
-    (head("PROVIDER_CALL_START", providerName="5sim"), Step("called", "p1", "5sim", request="r1")),
+    (
+        head("INIT", body={"provider": "SmsBower"}, userId="u1"),
+        FunnelStep("init", "p1", "smsbower", "u1", request="r1"),
+    ),
+    (head("INIT", body={"useBestRoute": True}), FunnelStep("init", "p1", request="r1")),
+    (head("OFFER_RESOLVED", providerName="5sim"), FunnelStep("offer", "p1", "5sim", request="r1")),
+    (
+        head("OFFER_NOT_FOUND", resolvedProvider="5sim"),
+        FunnelStep("refused", "p1", "5sim", reason="no offer", request="r1"),
+    ),
+    (head("NO_ROUTE"), FunnelStep("refused", "p1", reason="no route", request="r1")),
+    (
+        head("ELIGIBILITY_DENIED", code="E_INSUFFICIENT_FUNDS"),
+        FunnelStep("refused", "p1", reason="funds", request="r1"),
+    ),
+    (head("ELIGIBILITY_DENIED", code="E_VELOCITY_LIMIT"), FunnelStep("refused", "p1", reason="velocity", request="r1")),
+    (head("ELIGIBILITY_DENIED", code="E_BANNED"), FunnelStep("refused", "p1", reason="other", request="r1")),
+    (head("LOCK_CONFLICT"), FunnelStep("refused", "p1", reason="lock", request="r1")),
+    (head("PRICE_EXCEEDED"), FunnelStep("refused", "p1", reason="price", request="r1")),
+    (head("VALIDATION_FAIL"), FunnelStep("refused", "p1", reason="input", request="r1")),
+    (head("ELIGIBILITY_PASSED"), FunnelStep("eligible", "p1", request="r1")),
+    (head("LOCK_ACQUIRED"), FunnelStep("locked", "p1", request="r1")),
+    (head("RESERVE_SUCCESS"), FunnelStep("reserved", "p1", request="r1")),
+    (head("PROVIDER_CALL_START", providerName="5sim"), FunnelStep("called", "p1", "5sim", request="r1")),
     (
         head("PROVIDER_CALL_SUCCESS", providerName="smsbower", activationId="5sim:21"),
-        Step("bought", "p1", "5sim", request="r1"),
+        FunnelStep("bought", "p1", "5sim", request="r1"),
     ),
     (
         head("PROVIDER_CALL_FAIL", providerName="5sim", error="Provider '5sim' is not active or healthy"),
-        Step("failed", "p1", "5sim", reason="not active", request="r1"),
+        FunnelStep("failed", "p1", "5sim", reason="not active", request="r1"),
     ),
-    (head("COMPLETE", providerName="5SIM"), Step("sold", "p1", "5sim", request="r1")),
-    (head("CRITICAL_FAIL", error="Insufficient funds"), Step("crashed", "p1", reason="funds", request="r1")),
-    (head("IDEMPOTENT_REPLAY"), Step("replay", "p1", request="r1")),
+    (head("COMPLETE", providerName="5SIM"), FunnelStep("sold", "p1", "5sim", request="r1")),
+    (head("CRITICAL_FAIL", error="Insufficient funds"), FunnelStep("crashed", "p1", reason="funds", request="r1")),
+    (head("IDEMPOTENT_REPLAY"), FunnelStep("replay", "p1", request="r1")),
     (head("BEST_ROUTE_EXHAUSTED"), None),
     (pino("[PURCHASE_COMPLETE] x", context=None, correlationId="p1"), None),
     (pino("said [PURCHASE_COMPLETE] x", correlationId="p1"), None),
     (head("COMPLETE", purchase=""), None),
     (head("COMPLETE", purchase="x" * 101), None),
     (pino("[PURCHASE_COMPLETE] x", correlationId=7), None),
-    (pino("SmartRouter: Purchase failed on 5sim: fetch failed", context=None),
-     Step("why", "", "5sim", reason="no answer", request="r1")),
-    (pino("SmartRouter: Attempting purchase from 5sim for 22...", context=None), Step("called", "", "5sim", old=True)),
-    (pino("[Lifecycle] Scheduling polling", context=None, numberId="n1", activationId="5sim:2"),
-     Step("seller", "n1", "5sim", old=True)),
-    (pretty("INIT", '{"correlationId":"p1","userId":"u1","body":{"provider":"5sim"}}'),
-     Step("init", "p1", "5sim", "u1")),
-    (pretty("PROVIDER_CALL_FAIL", '{"correlationId":"p1","error":"a › {"}', "ERROR"),
-     Step("failed", "p1", reason="other")),
+    (
+        pino("SmartRouter: Purchase failed on 5sim: fetch failed", context=None),
+        FunnelStep("why", "", "5sim", reason="no answer", request="r1"),
+    ),
+    (
+        pino("SmartRouter: Attempting purchase from 5sim for 22...", context=None),
+        FunnelStep("called", "", "5sim", old=True),
+    ),
+    (
+        pino("[Lifecycle] Scheduling polling", context=None, numberId="n1", activationId="5sim:2"),
+        FunnelStep("seller", "n1", "5sim", old=True),
+    ),
+    (
+        pretty("INIT", '{"correlationId":"p1","userId":"u1","body":{"provider":"5sim"}}'),
+        FunnelStep("init", "p1", "5sim", "u1"),
+    ),
+    (
+        pretty("PROVIDER_CALL_FAIL", '{"correlationId":"p1","error":"a › {"}', "ERROR"),
+        FunnelStep("failed", "p1", reason="other"),
+    ),
     (pretty("COMPLETE", "no meta"), None),
     (pretty("COMPLETE", '{"correlationId":'), None),
-    (b"[04:09:31] ERROR  \xe2\x9c\x96 SmartRouter: Purchase failed on 5sim: Breaker is open",
-     Step("why", "", "5sim", reason="breaker open")),
-    ((OLD + "Attempting purchase: {").encode(), Step("opened", reason="init", old=True)),
-    ((OLD + "Attempting purchase: { input: { provider: '5sim' } }").encode(), Step("init", "", "5sim", old=True)),
-    ((OLD + "No offer found for: { serviceInput: 'wa', provider: '5sim' }").encode(),
-     Step("refused", "", "5sim", reason="no offer", old=True)),
+    (
+        b"[04:09:31] ERROR  \xe2\x9c\x96 SmartRouter: Purchase failed on 5sim: Breaker is open",
+        FunnelStep("why", "", "5sim", reason="breaker open"),
+    ),
+    ((OLD + "Attempting purchase: {").encode(), FunnelStep("opened", reason="init", old=True)),
+    ((OLD + "Attempting purchase: { input: { provider: '5sim' } }").encode(), FunnelStep("init", "", "5sim", old=True)),
+    (
+        (OLD + "No offer found for: { serviceInput: 'wa', provider: '5sim' }").encode(),
+        FunnelStep("refused", "", "5sim", reason="no offer", old=True),
+    ),
     ((OLD + "Found offer: { provider: '5sim', price: 1.6, stock: 500, operatorId: 1 }").encode(), None),
-    ((OLD + "Found offer: { providerName: '5sim' }").encode(), Step("offer", "", "5sim", old=True)),
-    ((OLD + "Reserved funds. Order: 82-a, Activation: 40-b").encode(), Step("reserved", "82-a", old=True)),
-    ((OLD + "Provider failed. Rolling back... Provider '5sim' is not active or healthy").encode(),
-     Step("failed", "", "5sim", reason="not active", old=True)),
-    ((OLD + "Provider failed. Rolling back... All failed. Checked: 5sim(UNKNOWN)").encode(),
-     Step("failed", "", "5sim", reason="other", old=True)),
-    ((OLD + "Success! Number: e7-d").encode(), Step("sold", "e7-d", old=True)),
-    ((OLD + "Critical Error: Error: Insufficient funds").encode(), Step("crashed", reason="funds", old=True)),
+    ((OLD + "Found offer: { providerName: '5sim' }").encode(), FunnelStep("offer", "", "5sim", old=True)),
+    ((OLD + "Reserved funds. Order: 82-a, Activation: 40-b").encode(), FunnelStep("reserved", "82-a", old=True)),
+    (
+        (OLD + "Provider failed. Rolling back... Provider '5sim' is not active or healthy").encode(),
+        FunnelStep("failed", "", "5sim", reason="not active", old=True),
+    ),
+    (
+        (OLD + "Provider failed. Rolling back... All failed. Checked: 5sim(UNKNOWN)").encode(),
+        FunnelStep("failed", "", "5sim", reason="other", old=True),
+    ),
+    ((OLD + "Success! Number: e7-d").encode(), FunnelStep("sold", "e7-d", old=True)),
+    ((OLD + "Critical Error: Error: Insufficient funds").encode(), FunnelStep("crashed", reason="funds", old=True)),
     ((OLD + "Looking up offer with filter: {").encode(), None),
     (b"  responseBody: '[PURCHASE] Success! Number: 1',", None),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("line", "step"), LINES)
-def test_each_line_says_what_it_says(line: bytes, step: Step | None) -> None:
+def test_each_line_says_what_it_says(line: bytes, step: FunnelStep | None) -> None:
     assert parse(line) == step
 
 

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 import recordings
 import sample_readings as sample
-from desk import until
+from controller import until
 from disasters import root_only, small_disk
 
 from nexconsole.errors import JournalError
@@ -356,7 +356,7 @@ async def test_a_huge_reading_is_recorded_more_seldom_so_that_a_core_is_not_fill
 
 async def test_signals_and_fields_of_other_versions_are_skipped_and_counted(file):
     lines = [
-        {"at": at(0), "signal": "weather", "every": 2.0, "value": [{"rain": 1}]},
+        {"at": at(0), "signal": "behaviour", "every": 2.0, "value": [{"rain": 1}]},
         {"at": at(0), "signal": "outbox", "every": 2.0, "taken": at(0), "later": True,
          "value": [{"pending": 3, "failed": 0, "dropped": 0, "oldest_pending_s": None, "shape": "round"}]},
         {"at": at(0), "signal": "database", "every": 2.0, "taken": at(0), "value": [{"connections": "many"}]},

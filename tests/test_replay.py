@@ -16,18 +16,18 @@ import msgspec
 import pytest
 import recordings
 import sample_readings as sample
-from desk import quiet, strip_of, text_of, until
+from controller import quiet, strip_of, text_of, until
 from textual.pilot import Pilot
 
 from nexconsole import paths
 from nexconsole.actions.registry import ACTIONS
 from nexconsole.app import NexConsole
 from nexconsole.errors import JournalError, SettingsError
-from nexconsole.journal import Journal, Kind, Scrubber, Writer
-from nexconsole.operations.replayed import REPLAY, ReplayedOperations
+from nexconsole.journal import EntryKind, Journal, Scrubber, Writer
 from nexconsole.replay_app import ReplayApp, _possible
 from nexconsole.screens.console import FACES
 from nexconsole.screens.palette_commands import commands
+from nexconsole.session.replay import REPLAY, ReplaySession
 from nexconsole.settings import Settings
 from nexconsole.signals.registry import SIGNALS
 from nexconsole.sources import open_sources
@@ -35,8 +35,8 @@ from nexconsole.warroom.recordings.playback import Recording
 from nexconsole.warroom.recordings.player import Player, moment_of
 from nexconsole.warroom.recordings.recording import Recorder
 from nexconsole.warroom.recordings.replay import listed, open_replay
-from nexconsole.widgets.cells import as_text
-from nexconsole.widgets.lines import Lines
+from nexconsole.widgets.canvas import LineCanvas
+from nexconsole.widgets.spans import as_text
 
 NAME = "INC-20260123-1407"
 at = recordings.at
@@ -56,14 +56,14 @@ def write_journal(folder: Path, name: str = NAME) -> None:
         clock.now = at(seconds)
         return journal.append(kind, data).id
 
-    put(2, Kind.OPENED, title="purchases fail", level="SEV-1", since="")
+    put(2, EntryKind.OPENED, title="purchases fail", level="SEV-1", since="")
     plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "effect": "no more traffic",
             "command": "UPDATE providers", "watch": "its failures end", "targets": []}  # fmt: skip
-    put(80, Kind.FIGURES, figures={"failure_rate": 0.18})
-    intent = put(90, Kind.INTENT, operator="piet", plan=plan)
-    put(92, Kind.OUTCOME, intent=intent, outcome={"state": "done", "answer": "1 row"})
-    put(100, Kind.VERDICT, intent=intent, verdict={"state": "worked", "because": "nothing fails"})
-    put(300, Kind.CLOSED, reason="smsbower was down")
+    put(80, EntryKind.FIGURES, figures={"failure_rate": 0.18})
+    intent = put(90, EntryKind.INTENT, operator="piet", plan=plan)
+    put(92, EntryKind.OUTCOME, intent=intent, outcome={"state": "done", "answer": "1 row"})
+    put(100, EntryKind.VERDICT, intent=intent, verdict={"state": "worked", "because": "nothing fails"})
+    put(300, EntryKind.CLOSED, reason="smsbower was down")
 
 
 @pytest.fixture
@@ -96,13 +96,13 @@ async def replay(
     marks = [entry.at for entry in of.events]
     app = ReplayApp(chosen, of, Player(of.begin, of.end, marks, at=at(seconds), monotonic=monotonic))
     async with app.run_test(size=size, notifications=True) as pilot:
-        await until(lambda: app.console_screen.told == app._tell and app.desk.library)
+        await until(lambda: app.console_screen.told == app._tell and app.controller.library)
         await pilot.press("space")
         yield app, pilot, monotonic
 
 
 def seen(app: NexConsole, selector: str) -> str:
-    return as_text(app.console_screen.query_one(selector, Lines).lines)
+    return as_text(app.console_screen.query_one(selector, LineCanvas).lines)
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -175,7 +175,7 @@ async def test_what_was_done_is_seen_when_it_was_done(folder):
         await until(lambda: "smsbower was down" in text_of(app))
         app.player.go(at(100))
         await pilot.press("escape", "comma", "comma", "comma")
-        assert strip_of(app) == "" and [entry.kind for entry in app.desk.operations.entries] == [Kind.OPENED]
+        assert strip_of(app) == "" and [entry.kind for entry in app.controller.operations.entries] == [EntryKind.OPENED]
         assert "provider.disable" not in seen(app, "#health")
         await pilot.press("comma")
         assert "no event came before this" in seen(app, "#keys")
@@ -184,9 +184,9 @@ async def test_what_was_done_is_seen_when_it_was_done(folder):
 async def test_an_action_whose_end_is_not_on_record_is_unknown_only_when_it_had_time_to_end(folder):
     clock = recordings.Hand(at(110))
     journal = Journal(folder / f"{NAME}.jsonl", Writer.here("lost"), Scrubber(), now=clock)
-    journal.append(Kind.INTENT, {"plan": {"action": "pods.restart", "arguments": {}, "watch": "look"}})
+    journal.append(EntryKind.INTENT, {"plan": {"action": "pods.restart", "arguments": {}, "watch": "look"}})
     clock.now = at(900)
-    journal.append(Kind.NOTE, {"text": "much later"})
+    journal.append(EntryKind.NOTE, {"text": "much later"})
     async with replay(folder, 115) as (app, pilot, _):
         assert "▸ sending lost: pods.restart" in strip_of(app)
         await pilot.press("end")
@@ -206,7 +206,7 @@ async def test_where_nothing_was_recorded_the_panes_say_so_and_show_no_old_figur
 async def test_a_scenario_shows_its_steps_and_takes_none(folder):
     async with replay(folder, 60) as (app, pilot, _):
         await pilot.press("s")
-        await until(lambda: app.desk.pane)
+        await until(lambda: app.controller.pane)
         before = digest(folder)
         await pilot.press("space")
         assert "PLAY" in seen(app, "#replay")
@@ -219,15 +219,15 @@ async def test_a_scenario_shows_its_steps_and_takes_none(folder):
 async def test_nothing_can_be_done_in_it_and_every_refusal_says_why(folder):
     before = digest(folder)
     async with replay(folder, 60) as (app, pilot, _):
-        operations = app.desk.operations
-        assert isinstance(operations, ReplayedOperations)
+        operations = app.controller.operations
+        assert isinstance(operations, ReplaySession)
         for name in ACTIONS:
             assert operations.unavailable(name) == REPLAY
         done = await operations.perform("provider.disable", {"provider": "smsbower"}, _never, _never)
         assert done.stopped == REPLAY and done.outcome is None
         for writing in (operations.note("x"), operations.begin("x"), operations.open_incident("x", ""),
                         operations.take_role("commander", "x"), operations.close_incident("x"),
-                        operations.record(Kind.INTENT, {})):  # fmt: skip
+                        operations.record(EntryKind.INTENT, {})):  # fmt: skip
             with pytest.raises(JournalError, match=REPLAY):
                 await writing
         for key in ("n", "u", "o", "a", "l", "e", "B", "ctrl+k"):
@@ -235,7 +235,7 @@ async def test_nothing_can_be_done_in_it_and_every_refusal_says_why(folder):
             await pilot.press(key)
             assert REPLAY in seen(app, "#keys"), key
         assert app.screen is app.console_screen
-        offered = [_possible(one) for one in commands(app.desk, app._fixed())]
+        offered = [_possible(one) for one in commands(app.controller, app._fixed())]
         acting = [one for one in offered if one.name in ACTIONS or one.name in ("journal.note", "incident.close")]
         assert len(acting) > len(ACTIONS) and all(one.why_not == REPLAY for one in acting)
         assert {one.name for one in offered if not one.why_not} >= {"journal.show", "console.next.event"}
@@ -243,7 +243,7 @@ async def test_nothing_can_be_done_in_it_and_every_refusal_says_why(folder):
         await until(lambda: f"not now: {REPLAY}" in text_of(app))
         await pilot.press("escape")
         assert app.settings.postgres.url == "" and app.sources is None
-        app.desk.tick()
+        app.controller.tick()
     assert digest(folder) == before
     assert not paths.state_folder().exists(), "what is over was kept as if it were news"
 
@@ -268,9 +268,9 @@ async def test_a_time_can_be_gone_to_by_name(folder):
 async def test_only_the_incidents_own_record_and_what_was_done_outside_of_any_meanwhile_is_told(folder):
     clock = recordings.Hand(at(50))
     outside = Journal(folder / "outside-incidents.jsonl", Writer.here("piet"), Scrubber(), now=clock)
-    outside.append(Kind.NOTE, {"text": "meanwhile"})
+    outside.append(EntryKind.NOTE, {"text": "meanwhile"})
     clock.now = at(5000)
-    outside.append(Kind.NOTE, {"text": "much later"})
+    outside.append(EntryKind.NOTE, {"text": "much later"})
     told = [entry.data.get("text") for entry in open_replay(NAME, settings(folder)).entries]
     assert told.count("meanwhile") == 1 and "much later" not in told
 
@@ -278,7 +278,7 @@ async def test_only_the_incidents_own_record_and_what_was_done_outside_of_any_me
 async def test_entries_that_came_from_other_hosts_are_played_too(folder):
     clock = recordings.Hand(at(20))
     elsewhere = folder / f"{NAME}.jsonl.elsewhere"
-    Journal(elsewhere, Writer.here("anna"), Scrubber(), now=clock).append(Kind.NOTE, {"text": "from afar"})
+    Journal(elsewhere, Writer.here("anna"), Scrubber(), now=clock).append(EntryKind.NOTE, {"text": "from afar"})
     assert "from afar" in [entry.data.get("text") for entry in open_replay(NAME, settings(folder)).entries]
 
 
@@ -289,9 +289,9 @@ def test_a_replay_looks_as_it_did(snap_compare, folder, size):
     app = ReplayApp(settings(folder, motion="off"), of, player)
 
     async def run_before(pilot: Pilot) -> None:
-        await until(lambda: app.console_screen.told == app._tell and app.desk.library)
+        await until(lambda: app.console_screen.told == app._tell and app.controller.library)
         await pilot.press("space")
-        app.desk.tick()
+        app.controller.tick()
         app.console_screen.turn()
         await pilot.pause()
 
@@ -318,15 +318,15 @@ async def test_the_console_records_what_it_polls_and_what_it_had_read_before(tmp
 async def test_an_incident_is_recorded_beside_its_journal_from_its_opening_to_its_closing(tmp_path):
     app = NexConsole(settings(tmp_path), opener=open_sources)
     async with app.run_test():
-        await until(lambda: "desk" in app.__dict__ and app.desk.library)
+        await until(lambda: "controller" in app.__dict__ and app.controller.library)
         assert not list(tmp_path.glob("*.readings"))
-        name = await app.desk.operations.open_incident("purchases fail", "SEV-1")
+        name = await app.controller.operations.open_incident("purchases fail", "SEV-1")
         await until(lambda: (tmp_path / f"{name}.readings").exists() and app.recorder)
-        await app.desk.operations.close_incident("it was nothing")
+        await app.controller.operations.close_incident("it was nothing")
         await until(lambda: app.recorder is None)
     of = open_replay(name, settings(tmp_path))
     assert of.recording.at(of.recording.span[1]).keys() == {signal.name for signal in SIGNALS}
-    assert [entry.kind for entry in of.entries][:1] == [Kind.OPENED] and not of.problems
+    assert [entry.kind for entry in of.entries][:1] == [EntryKind.OPENED] and not of.problems
     of.recording.close()
 
 

@@ -13,42 +13,42 @@ import pytest
 import sample_readings as sample
 from acting import add_provider
 from consenting import active, ask, unrecorded
-from desk import fresh, settings, until
+from controller import fresh, settings, until
 from incident_story import START
 
 from nexconsole.drill.servers import embedded_redis
-from nexconsole.journal import Kind, Writer, merge
+from nexconsole.incident.incident import fold
+from nexconsole.journal import EntryKind, Writer, merge
 from nexconsole.journal.entries import make
-from nexconsole.operations import Operations, consent, sharing
-from nexconsole.operations.others import others
+from nexconsole.session import Session, approvals, host_sync
+from nexconsole.session.remote_operations import remote_operations
+from nexconsole.sharing.clocks import Clocks
 from nexconsole.sources import Sources
-from nexconsole.sources.clients import Clients
-from nexconsole.warroom.incident import fold
-from nexconsole.warroom.sharing.clocks import Clocks
+from nexconsole.sources.lazy_clients import LazyClients
 
-NOTHING = Sources(Clients(), {})
+NOTHING = Sources(LazyClients(), {})
 
 
 @asynccontextmanager
 async def host(
     folder: Path, redis_url: str, operator: str, *, ahead: timedelta = timedelta(), sources: Sources = NOTHING,
     **tables: Any,
-) -> AsyncIterator[Operations]:  # fmt: skip
+) -> AsyncIterator[Session]:  # fmt: skip
     """A console on a host of its own, whose clock is that much ahead."""
     readings = fresh(sample.incident())
     warroom = {"redis_url": redis_url, **tables.pop("warroom", {})}
     chosen = settings(folder, operator=operator, warroom=warroom, **tables)
-    one = Operations(chosen, sources, lambda: readings, clock=lambda: datetime.now(UTC) + ahead)
-    for journal in one.logbook._journals.values():
+    one = Session(chosen, sources, lambda: readings, clock=lambda: datetime.now(UTC) + ahead)
+    for journal in one.incident_store._journals.values():
         journal._now = one.clock
-    made = one.logbook.journal_of
+    made = one.incident_store.journal_of
 
     def journal_of(name: str) -> Any:
         journal = made(name)
         journal._now = one.clock
         return journal
 
-    one.logbook.journal_of = journal_of  # type: ignore[method-assign]
+    one.incident_store.journal_of = journal_of  # type: ignore[method-assign]
     one.start()
     try:
         yield one
@@ -58,9 +58,9 @@ async def host(
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "ASK_S", 0.3)
-    monkeypatch.setattr(sharing, "EVERY_S", 0.1)
-    monkeypatch.setattr(consent, "GRACE_S", 1.0)
+    monkeypatch.setattr(host_sync, "ASK_S", 0.3)
+    monkeypatch.setattr(host_sync, "EVERY_S", 0.1)
+    monkeypatch.setattr(approvals, "GRACE_S", 1.0)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ async def own_redis(redis_server: Any) -> AsyncIterator[str]:
     await client.aclose()
 
 
-def disabling(one: Operations) -> asyncio.Task:
+def disabling(one: Session) -> asyncio.Task:
     return asyncio.create_task(one.perform("provider.disable", {"provider": "smsbower"}, ask, unrecorded))
 
 
@@ -89,10 +89,13 @@ async def test_what_is_proposed_outside_of_any_incident_is_seen_and_stopped_on_a
         host(tmp_path / "a", own_redis, "maria", ahead=ahead, **acting) as one,
         host(tmp_path / "b", own_redis, "piet") as other,
     ):
-        await until(lambda: len(one.company.here) == len(other.company.here) == 2)
+        await until(lambda: len(one.peers.here) == len(other.peers.here) == 2)
         doing = disabling(one)
         [(proposal, left)] = await until(lambda: other.waiting)
-        assert one.logbook.current is None and (proposal.name, proposal.by) == ("provider.disable smsbower", "maria")
+        assert one.incident_store.current is None and (proposal.name, proposal.by) == (
+            "provider.disable smsbower",
+            "maria",
+        )
         assert 3.0 < left <= 6.0
         await other.object(proposal.id, "5sim is down too")
         done = await asyncio.wait_for(doing, 8)
@@ -104,7 +107,7 @@ async def test_what_is_proposed_outside_of_any_incident_is_seen_and_stopped_on_a
 async def test_a_redis_that_can_not_be_asked_makes_nobody_alone(
     tmp_path: Path, database: Any, sources_on: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consent, "KNOWN_S", 2.0)
+    monkeypatch.setattr(approvals, "KNOWN_S", 2.0)
     await add_provider(database, "smsbower")
     await add_provider(database, "5sim")
     acting = {"sources": sources_on(database.url), "postgres": {"url": database.url}}
@@ -144,19 +147,19 @@ async def test_the_later_declaration_counts_and_closing_closes_whatever_the_cloc
         host(tmp_path / "b", own_redis, "piet", ahead=timedelta(minutes=-14)) as other,
     ):
         name = await one.open_incident("smsbower fails", "SEV-1")
-        await until(lambda: other.logbook.current == name)
+        await until(lambda: other.incident_store.current == name)
         await other.declare("SEV-3", "only one provider")
         await until(lambda: one.incident is not None and one.incident.level == "SEV-3")
         await one.declare("SEV-2", "two by now")
         await until(lambda: other.incident is not None and other.incident.level == "SEV-2")
         await other.take_role("commander", "piet")
         await until(lambda: one.incident is not None and one.incident.commander == "piet")
-        said = await until(lambda: one.company.skew and other.company.skew and (one.company.skew, other.company.skew))
+        said = await until(lambda: one.peers.skew and other.peers.skew and (one.peers.skew, other.peers.skew))
         assert any("this host's clock is 2 h ahead of that of the war room's Redis" in each for each in said[0])
         assert any("this host's clock is 14 min behind that of the war room's Redis" in each for each in said[1])
         await other.close_incident("over")
-        assert other.logbook.current is None
-        await until(lambda: one.logbook.current is None)
+        assert other.incident_store.current is None
+        await until(lambda: one.incident_store.current is None)
 
 
 async def test_what_another_host_does_is_under_way_here_whatever_its_clock_says(tmp_path: Path, own_redis: str) -> None:
@@ -165,8 +168,8 @@ async def test_what_another_host_does_is_under_way_here_whatever_its_clock_says(
         host(tmp_path / "b", own_redis, "piet") as other,
     ):
         name = await one.open_incident("t", "")
-        await until(lambda: other.logbook.current == name)
-        await one.record(Kind.INTENT, {"plan": {"action": "pods.restart", "arguments": {}}})
+        await until(lambda: other.incident_store.current == name)
+        await one.record(EntryKind.INTENT, {"plan": {"action": "pods.restart", "arguments": {}}})
         shown = await until(lambda: other.shown)
         assert [(each.name, each.phase, each.lost) for each in shown] == [("pods.restart", "sending", False)]
 
@@ -191,8 +194,8 @@ def test_a_console_on_another_host_that_says_nothing_is_given_up_by_this_hosts_c
     stranger = Writer("ana", "far", 3, START, "ana")
     intent = entry(stranger, 0, "intent", {"plan": {"action": "pods.restart", "arguments": {}}})
     me, now = Writer("maria", "here", 1, START, "maria"), START + timedelta(hours=2)
-    [by_its_clock] = others([intent], me, now, now).values()
-    [by_ours] = others([intent], me, now, now, came_at=lambda entry: now - timedelta(seconds=3)).values()
+    [by_its_clock] = remote_operations([intent], me, now, now).values()
+    [by_ours] = remote_operations([intent], me, now, now, came_at=lambda entry: now - timedelta(seconds=3)).values()
     assert by_its_clock.lost and not by_ours.lost
 
 
@@ -213,12 +216,12 @@ async def test_what_was_done_before_an_incident_is_its_prelude_though_another_ho
         host(tmp_path / "b", own_redis, "piet") as other,
     ):
         plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}}
-        intent = await one.record(Kind.INTENT, {"plan": plan})
-        await one.record(Kind.OUTCOME, {"intent": intent, "outcome": {"state": "done", "answer": "UPDATE 1"}})
+        intent = await one.record(EntryKind.INTENT, {"plan": plan})
+        await one.record(EntryKind.OUTCOME, {"intent": intent, "outcome": {"state": "done", "answer": "UPDATE 1"}})
         await until(lambda: len(other.entries) == 2)
         name = await other.open_incident("smsbower fails", "SEV-1")
         assert other.incident is not None and [each.name for each in other.incident.actions] == [
             "provider.disable smsbower"
         ]
-        await until(lambda: one.logbook.current == name)
+        await until(lambda: one.incident_store.current == name)
         await until(lambda: one.incident is not None and len(one.incident.actions) == 1)

@@ -12,25 +12,25 @@ from typing import Any
 import pytest
 from acting import add_provider
 from consenting import active, ask, unrecorded
-from desk import entries, settings, until
+from controller import entries, settings, until
 from incident_story import START
 
 from nexconsole.errors import JournalError
-from nexconsole.journal import Kind, Writer, journal_file, open_journal
+from nexconsole.incident.incident import fold
+from nexconsole.incident.prelude import BEFORE, prelude_of
+from nexconsole.incident.proposals import may_approve, proposals_in
+from nexconsole.incident.timing import timing_of
+from nexconsole.journal import EntryKind, Writer, journal_file, open_journal
 from nexconsole.journal.accounts import account_of, own_account
 from nexconsole.journal.entries import make
-from nexconsole.operations import Operations
-from nexconsole.operations.company import Company
-from nexconsole.operations.consent import Others
-from nexconsole.operations.logbook import Logbook
+from nexconsole.report.render import as_markdown
+from nexconsole.session import Session
+from nexconsole.session.approvals import ApprovalChannel
+from nexconsole.session.incident_store import IncidentStore
+from nexconsole.session.peers import Peers
+from nexconsole.sharing.presence import Presence
 from nexconsole.sources import Sources
-from nexconsole.sources.clients import Clients
-from nexconsole.warroom.incident import fold
-from nexconsole.warroom.prelude import BEFORE, prelude_of
-from nexconsole.warroom.proposals import may_approve, proposals_in
-from nexconsole.warroom.reporting.writing import as_markdown
-from nexconsole.warroom.sharing.presence import Presence
-from nexconsole.warroom.times import times_of
+from nexconsole.sources.lazy_clients import LazyClients
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 
@@ -84,9 +84,9 @@ def test_nobody_approves_from_his_own_account_under_another_name(by: Writer, end
     assert [one.ended for one in proposals_in([proposed, approved])] == [ended]
 
 
-def others(folder: Path, me: Writer, *there: Writer, **how: Any) -> Others:
+def others(folder: Path, me: Writer, *there: Writer, **how: Any) -> ApprovalChannel:
     chosen = settings(folder, operator=me.operator)
-    one = Company(chosen, Logbook(chosen, lambda: NOW), lambda: NOW, lambda work: None)
+    one = Peers(chosen, IncidentStore(chosen, lambda: NOW), lambda: NOW, lambda work: None)
     here = [Presence(writer=me, since=NOW, me=True), *(Presence(writer=each, since=NOW, **how) for each in there)]
     one.people._here = tuple(here)
     return one.others()
@@ -95,26 +95,26 @@ def others(folder: Path, me: Writer, *there: Writer, **how: Any) -> Others:
 def test_two_consoles_of_one_account_are_one_person_and_whoever_only_looks_is_none(tmp_path: Path):
     maria, again = writer("maria", "maria"), writer("maria", "maria", pid=8)
     piet = writer("piet", "piet")
-    assert others(tmp_path, maria, again) == Others(here=0, apart=0)
-    assert others(tmp_path, maria, again, piet, writer("piet", "piet", pid=9)) == Others(here=1, apart=1)
+    assert others(tmp_path, maria, again) == ApprovalChannel(here=0, apart=0)
+    assert others(tmp_path, maria, again, piet, writer("piet", "piet", pid=9)) == ApprovalChannel(here=1, apart=1)
     # Under another name of the same account somebody may sit who objects, but nobody whose word is a second person's.
-    assert others(tmp_path, maria, writer("piet", "maria", pid=9)) == Others(here=1, apart=0)
+    assert others(tmp_path, maria, writer("piet", "maria", pid=9)) == ApprovalChannel(here=1, apart=0)
     # Who calls himself as another does hides nobody: that other is still somebody else.
-    assert others(tmp_path, writer("piet", "root"), piet) == Others(here=1, apart=1)
-    assert others(tmp_path, maria, piet, looks_only=True) == Others(here=0, apart=0)
-    assert others(tmp_path, maria, piet, observing=True) == Others(here=1, apart=0)
+    assert others(tmp_path, writer("piet", "root"), piet) == ApprovalChannel(here=1, apart=1)
+    assert others(tmp_path, maria, piet, looks_only=True) == ApprovalChannel(here=0, apart=0)
+    assert others(tmp_path, maria, piet, observing=True) == ApprovalChannel(here=1, apart=0)
 
 
-def side(folder: Path, operator: str = "maria", **tables: Any) -> Operations:
-    return Operations(settings(folder, operator=operator, **tables), Sources(Clients(), {}), dict)
+def side(folder: Path, operator: str = "maria", **tables: Any) -> Session:
+    return Session(settings(folder, operator=operator, **tables), Sources(LazyClients(), {}), dict)
 
 
 async def test_a_console_does_not_write_an_approval_of_its_own_accounts_proposal(tmp_path: Path):
     plan = {"action": "provider.enable", "arguments": {"provider": "smsbower"}}
     other = open_journal(settings(tmp_path), "maria")
-    id = other.append(Kind.PROPOSED, {"plan": plan, "lasts_s": 60, "needs": "approval"}).id
+    id = other.append(EntryKind.PROPOSED, {"plan": plan, "lasts_s": 60, "needs": "approval"}).id
     one = side(tmp_path)
-    await one.logbook.look()
+    await one.incident_store.look()
     with pytest.raises(JournalError, match=r"maria proposed it from this account \(maria\): another must approve it"):
         await one.approve(id)
 
@@ -130,15 +130,15 @@ OBSERVERS: dict[str, Any] = {
     "begin": lambda one: one.begin("1"),
     "found": lambda one: one.found("1", "done", "x"),
     "seen": lambda one: one.seen("1", "worked", "x"),
-    "record": lambda one: one.record(Kind.INTENT, {}),
+    "record": lambda one: one.record(EntryKind.INTENT, {}),
 }
 
 
 @pytest.mark.parametrize("verb", OBSERVERS)
 async def test_a_console_that_observes_can_write_nothing(tmp_path: Path, verb: str):
-    open_journal(settings(tmp_path), "piet", "INC-20261123-1342").append(Kind.OPENED, {"title": "t"})
+    open_journal(settings(tmp_path), "piet", "INC-20261123-1342").append(EntryKind.OPENED, {"title": "t"})
     one = side(tmp_path, actions={"observe": True})
-    await one.logbook.look()
+    await one.incident_store.look()
     with pytest.raises(JournalError, match="this console only observes: it was started with --observe"):
         await OBSERVERS[verb](one)
     one.judged("SEV-1", ["x"])
@@ -150,7 +150,7 @@ async def test_a_console_that_observes_acts_on_nothing_and_says_that_it_only_loo
     one = side(tmp_path, actions={"observe": True})
     done = await one.perform("provider.disable", {"provider": "smsbower"}, ask, unrecorded)
     assert "only observes" in (done.stopped or "") and done.outcome is None
-    assert one.company.people.here[0].looks_only
+    assert one.peers.people.here[0].looks_only
     assert not (tmp_path / "outside-incidents.jsonl").exists()
 
 
@@ -170,14 +170,14 @@ async def test_after_a_reconnect_u_takes_back_what_this_account_did_last(
     await add_provider(database, "5sim")
     tables = {"postgres": {"url": database.url}, "warroom": {"objection_s": 0.0}}
     sources = sources_on(database.url)
-    first = Operations(settings(tmp_path, **tables), sources, dict)
+    first = Session(settings(tmp_path, **tables), sources, dict)
     first.start()
     done = await first.perform("provider.disable", {"provider": "smsbower"}, ask, unrecorded)
     assert done.outcome is not None and done.outcome.state == "done"
     await first.close()
     as_another_process(tmp_path, "maria", 1)
-    stranger, again = side(tmp_path, "piet"), Operations(settings(tmp_path, **tables), sources, dict)
-    await stranger.logbook.look()
+    stranger, again = side(tmp_path, "piet"), Session(settings(tmp_path, **tables), sources, dict)
+    await stranger.incident_store.look()
     assert stranger.undoable is None
     again.start()
     undoable = await until(lambda: again.undoable)
@@ -185,7 +185,7 @@ async def test_after_a_reconnect_u_takes_back_what_this_account_did_last(
     assert all(one is undoable for one in again.shown)  # where it is shown, the key stands beside it
     back = await again.perform(undoable.undo.action, undoable.undo.arguments, ask, unrecorded, undoes=undoable)
     assert back.outcome is not None and back.outcome.state == "done" and await active(database)
-    await until(lambda: any(entry.kind == Kind.UNDO for entry in entries(tmp_path)))
+    await until(lambda: any(entry.kind == EntryKind.UNDO for entry in entries(tmp_path)))
     await until(lambda: again.undoable is None or again.undoable.name != undoable.name)
     await again.close()
 
@@ -220,7 +220,7 @@ def test_what_was_done_just_before_it_was_opened_is_the_incidents_and_has_mitiga
     incident = fold([opened, told(9, "note", {"text": "calm"}, 2)], prelude_of([opened], outside))
     assert [(action.name, action.verdict) for action in incident.actions] == [("provider.disable smsbower", "worked")]
     assert (incident.begin, incident.before) == (START, 3)
-    assert times_of(incident).mitigate == timedelta(minutes=9) and times_of(incident).engage == timedelta(minutes=3)
+    assert timing_of(incident).mitigate == timedelta(minutes=9) and timing_of(incident).engage == timedelta(minutes=3)
     report = as_markdown(incident, "INC-20261123-1342")
     assert "| mitigate | not on record" not in report
     assert "done in the half hour before it was opened is told with it" in report
@@ -232,10 +232,10 @@ async def test_the_console_knows_what_was_done_before_the_incident_was_opened(tm
     one = side(tmp_path)
     one.start()
     plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}}
-    intent = await one.record(Kind.INTENT, {"plan": plan})
-    await one.record(Kind.OUTCOME, {"intent": intent, "outcome": {"state": "done", "answer": "UPDATE 1"}})
+    intent = await one.record(EntryKind.INTENT, {"plan": plan})
+    await one.record(EntryKind.OUTCOME, {"intent": intent, "outcome": {"state": "done", "answer": "UPDATE 1"}})
     await one.open_incident("smsbower fails", "SEV-1")
-    await one.record(Kind.VERDICT, {"intent": intent, "verdict": {"state": "worked", "because": "so"}})
+    await one.record(EntryKind.VERDICT, {"intent": intent, "verdict": {"state": "worked", "because": "so"}})
     assert [action.verdict for action in one.incident.actions] == ["worked"]
     assert one.incident.begin == one.incident.timeline[2].at
     await one.close()

@@ -10,10 +10,10 @@ import pytest
 import sample_readings
 from runbook_readings import CALM, NOW, OUTAGE, readings
 
-from nexconsole.actions.auditing import auditor
+from nexconsole.actions.audit import auditor
 from nexconsole.errors import ActionError, BadAnswer
 from nexconsole.model import Reading, Value
-from nexconsole.runbook.audit import AuditLine, Finding, as_json, as_text, audit, exit_code
+from nexconsole.runbook.audit import AuditFinding, AuditLine, as_json, as_text, audit, exit_code
 from nexconsole.runbook.catalogue import ACTIONS
 from nexconsole.runbook.library import shipped
 from nexconsole.runbook.model import Runbook
@@ -32,9 +32,9 @@ WELL: dict[str, Value] = {
 STEPS = "## 1. T (SEV-3)\n\n### Trigger\n\n- x `outbox.late`\n\n### Steps\n\n"
 
 
-async def willing(name: str, arguments: Mapping[str, str | None]) -> Finding:
+async def willing(name: str, arguments: Mapping[str, str | None]) -> AuditFinding:
     assert set(arguments) <= {argument.name for argument in ACTIONS[name].arguments}
-    return Finding(ok=True, said="prepared, and allowed")
+    return AuditFinding(ok=True, said="prepared, and allowed")
 
 
 async def both(path: str) -> tuple[str, ...]:
@@ -139,9 +139,9 @@ async def test_a_right_that_is_lacking_is_found_although_the_reading_is_fresh():
 
 
 async def test_an_action_that_can_not_be_prepared_or_is_not_allowed_is_wrong():
-    async def forbidden(name: str, arguments: Mapping[str, str | None]) -> Finding:
+    async def forbidden(name: str, arguments: Mapping[str, str | None]) -> AuditFinding:
         if name == "pods.restart":
-            return Finding(ok=False, said="not allowed", advice="a Role with patch deployments")
+            return AuditFinding(ok=False, said="not allowed", advice="a Role with patch deployments")
         if name == "locks.flush" and arguments["family"] == "purchase":
             raise ActionError("redis is not configured")
         return await willing(name, arguments)
@@ -158,7 +158,7 @@ async def test_an_action_that_can_not_be_prepared_or_is_not_allowed_is_wrong():
 async def test_an_action_gets_its_words_and_nothing_for_what_only_the_night_will_tell():
     asked = []
 
-    async def listening(name: str, arguments: Mapping[str, str | None]) -> Finding:
+    async def listening(name: str, arguments: Mapping[str, str | None]) -> AuditFinding:
         asked.append((name, dict(arguments)))
         return await willing(name, arguments)
 

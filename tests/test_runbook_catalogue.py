@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nexconsole.actions import literal
+from nexconsole.actions import shell_commands
 from nexconsole.actions.registry import ACTIONS
 from nexconsole.runbook import catalogue
 
@@ -24,5 +24,7 @@ def test_an_action_wants_the_same_arguments_in_a_runbook_as_on_the_command_line(
 
 def test_a_provider_changed_by_hand_does_not_print_its_credentials() -> None:
     """The API answers a provider's change with the whole row, its key in clear (nexnum.md#provider-api)."""
-    command = literal.curl("PATCH", "/api/admin/providers/x", headers=literal.ADMIN, body={"a": 1}, discreet=True)
+    command = shell_commands.curl(
+        "PATCH", "/api/admin/providers/x", headers=shell_commands.ADMIN, body={"a": 1}, discreet=True
+    )
     assert "--fail -o /dev/null -w '%{http_code}\\n' -X PATCH" in command

@@ -9,23 +9,23 @@ import pytest
 import sample_readings as sample
 
 from nexconsole.model import Reading, State, Value
-from nexconsole.runbook.probes import PROBES, Answer, answer
+from nexconsole.runbook.probes import PROBES, ProbeAnswer, answer
 from nexconsole.settings import Settings
 from nexconsole.signals.alerts import Alert, Alerts, RunbookAlert
 from nexconsole.signals.balances import Balances
 from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
 from nexconsole.signals.database import Database, Session
 from nexconsole.signals.database_cpu import DatabaseCpu
-from nexconsole.signals.findings import Check, Finding
+from nexconsole.signals.findings import Finding, IntegrityCheck
 from nexconsole.signals.funnel import Funnel, ProviderFunnel
 from nexconsole.signals.integrity import Integrity
 from nexconsole.signals.lock_keys import Lock
 from nexconsole.signals.locks import Family, Locks
-from nexconsole.signals.outbox import Event, Events, Outbox
+from nexconsole.signals.outbox import Outbox, OutboxEvent, OutboxEvents
 from nexconsole.signals.pods import Pod
 from nexconsole.signals.reservations import Pile, Reservations
 from nexconsole.signals.search import Search
-from nexconsole.signals.status_pages import Page, StatusPages
+from nexconsole.signals.status_pages import StatusPage, StatusPages
 from nexconsole.signals.transactions import ProviderTraffic, Scope, Transactions
 from nexconsole.signals.workloads import Release, Workloads
 
@@ -99,9 +99,9 @@ VALUES: dict[str, Value] = {
         ),
     ),
     "outbox": Outbox(pending=137, failed=9, dropped=2, oldest_pending_s=1500, drained_per_min=0, arrived_per_min=12),
-    "outbox events": Events(
+    "outbox events": OutboxEvents(
         events=(
-            Event(
+            OutboxEvent(
                 id="e1", event_type="offer.updated", aggregate_type="offer", status="FAILED", retries=1, age_s=60,
                 error="bad",
             ),
@@ -127,7 +127,7 @@ VALUES: dict[str, Value] = {
     ),
     "search": Search(up=False, why="search at meili:7700: refused"),
     "status_pages": StatusPages(
-        pages=(Page(provider="smsbower", said="Partial outage", indicator="major", read_at=ago(240)),)
+        pages=(StatusPage(provider="smsbower", said="Partial outage", indicator="major", read_at=ago(240)),)
     ),
     "database_cpu": DatabaseCpu(used=0.632),
     "integrity": sample.integrity(
@@ -147,7 +147,7 @@ def readings(age_s: float = 2, error: str | None = None, **values: Value | None)
     }
 
 
-def asked(name: str, argument: str = "", **values: Value | None) -> Answer:
+def asked(name: str, argument: str = "", **values: Value | None) -> ProbeAnswer:
     return answer(PROBES[name], readings(**values), Settings(), NOW, argument)
 
 
@@ -412,13 +412,13 @@ def test_turns_money_and_pages_that_nobody_knows_are_not_known_and_none_is_zero(
     assert (
         asked("balances.low", balances=some).text == "our balance is low or used up at 0 active providers (1 not known)"
     )
-    failing = StatusPages(pages=(Page(provider="smsbower", error="refused"),))
+    failing = StatusPages(pages=(StatusPage(provider="smsbower", error="refused"),))
     assert asked("provider.statuspage", "smsbower", status_pages=failing).text == "not known: refused"
     assert asked("search.up", search=Search(up=True)).value is True
 
 
 def test_looks_that_could_not_be_taken_are_named_beside_what_was_not_found():
-    blind = Integrity(checks=(Check(name="wallets", at=NOW), Check(name="redis", error="refused")))
+    blind = Integrity(checks=(IntegrityCheck(name="wallets", at=NOW), IntegrityCheck(name="redis", error="refused")))
     assert asked("integrity.data", integrity=blind).text == "nothing was found in 1 look; not looked at: redis"
 
 

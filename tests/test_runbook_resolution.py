@@ -17,7 +17,7 @@ from nexconsole.runbook.library import shipped
 from nexconsole.runbook.model import Branch, Step
 from nexconsole.runbook.parser import parse
 from nexconsole.runbook.problems import check
-from nexconsole.runbook.resolution import Node, _excludes, fitting, given, level, resolve
+from nexconsole.runbook.resolution import Node, _excludes, bindings, fitting, level, resolve
 from nexconsole.settings import Settings
 from nexconsole.severity import judge
 from nexconsole.signals.alerts import Alert, Alerts
@@ -27,11 +27,11 @@ from nexconsole.signals.database import Database, Session
 from nexconsole.signals.database_cpu import DatabaseCpu
 from nexconsole.signals.findings import Finding
 from nexconsole.signals.funnel import Funnel
-from nexconsole.signals.limits import BUSY
-from nexconsole.signals.outbox import Event, Events, Outbox
+from nexconsole.signals.outbox import Outbox, OutboxEvent, OutboxEvents
 from nexconsole.signals.reservations import Reservations
 from nexconsole.signals.search import Search
-from nexconsole.signals.slots import Provider, Slots, Wait
+from nexconsole.signals.severity_limits import BUSY
+from nexconsole.signals.slots import SlotProvider, Slots, Wait
 from nexconsole.signals.transactions import Scope
 from nexconsole.signals.workloads import Release
 
@@ -205,7 +205,7 @@ def worlds(draw) -> dict[str, Reading]:
                     key=lambda wait: -wait.wait_s,
                 )
             ),
-            providers=tuple(Provider(id=name, name=name, active=True) for name in "ab"),
+            providers=tuple(SlotProvider(id=name, name=name, active=True) for name in "ab"),
         ),
         "balances": Balances(
             balances=tuple(
@@ -377,11 +377,11 @@ def test_a_name_that_a_person_gave_reaches_the_action():
 
 
 def test_a_failed_event_is_handed_to_its_retry():
-    event = Event(
+    event = OutboxEvent(
         id="e1", event_type="t", aggregate_type="a", status="FAILED", retries=1, age_s=60.0, error="index down"
     )
     world = readings(outbox=replace(CALM["outbox"], failed=1)) | {
-        "outbox events": Reading(signal="outbox events", every=2, value=Events(events=(event,)), taken_at=NOW)
+        "outbox events": Reading(signal="outbox events", every=2, value=OutboxEvents(events=(event,)), taken_at=NOW)
     }
     path = "outbox-worker-lag/if-outbox.failed-over-0"
     for cause, applies in (("index", True), ("release", True), ("content", False)):
@@ -392,7 +392,7 @@ def test_a_failed_event_is_handed_to_its_retry():
 
 def test_a_branch_that_was_taken_stays_when_its_own_success_ends_its_condition():
     before = tree("high-purchase-failure-rate", readings(transactions=OUTAGE))["if-transactions.scope-is-one"]
-    taken = {before.step.id: given(before)}
+    taken = {before.step.id: bindings(before)}
     assert taken == {"high-purchase-failure-rate/if-transactions.scope-is-one": {"provider": "smsbower"}}
     healed = readings(transactions=purchases(2))
     assert tree("high-purchase-failure-rate", healed)["if-transactions.scope-is-one"].applies is False
@@ -439,11 +439,11 @@ def test_a_look_that_was_settled_keeps_the_name_that_it_gave():
 def test_a_step_that_is_done_again_takes_what_is_found_by_then_and_not_what_was_kept():
     def world(*ids: str) -> dict[str, Reading]:
         events = tuple(
-            Event(id=id, event_type="t", aggregate_type="a", status="FAILED", retries=1, age_s=60.0, error="e")
+            OutboxEvent(id=id, event_type="t", aggregate_type="a", status="FAILED", retries=1, age_s=60.0, error="e")
             for id in ids
         )
         return readings(outbox=replace(CALM["outbox"], failed=1)) | {
-            "outbox events": Reading(signal="outbox events", every=2, value=Events(events=events), taken_at=NOW)
+            "outbox events": Reading(signal="outbox events", every=2, value=OutboxEvents(events=events), taken_at=NOW)
         }
 
     path = "outbox-worker-lag/if-outbox.failed-over-0"

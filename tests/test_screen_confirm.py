@@ -12,24 +12,23 @@ from typing import Any
 
 import pytest
 from acting import add_provider
-from desk import burst, desk, entries, fresh, hold, kinds, quiet, settings, strip_of, text_of, until
+from controller import burst, controller, entries, fresh, hold, kinds, quiet, settings, strip_of, text_of, until
 from disasters import root_only, small_disk
 from textual import events
 from textual.pilot import Pilot
 
-from nexconsole.actions.plan import Confirm as Confirmation
-from nexconsole.actions.plan import Guard, Plan, Target, Undo
+from nexconsole.actions.plan import Confirmation, Guard, Plan, Target, Undo
 from nexconsole.app import NexConsole
 from nexconsole.errors import JournalError
 from nexconsole.journal import verify
 from nexconsole.model import utc_now
-from nexconsole.screens.confirm import Confirm, TypedText, Unrecorded
+from nexconsole.screens.confirm import ConfirmScreen, TypedText, Unrecorded
 from nexconsole.screens.palette import Palette
 from nexconsole.screens.plan_lines import _guard, plan_lines
 from nexconsole.settings import Settings
 from nexconsole.sources import Sources
-from nexconsole.widgets.cells import as_text
-from nexconsole.widgets.keyguard import OPENING_S, QUIET_S, REPEAT_S, KeyGuard
+from nexconsole.widgets.key_guard import OPENING_S, QUIET_S, REPEAT_S, KeyGuard
+from nexconsole.widgets.spans import as_text
 
 OTHERS = ("5sim", "tiger-sms", "sms-activate", "onlinesim")
 
@@ -45,11 +44,11 @@ async def active(database: Any, name: str) -> bool:
     return await database.connection.fetchval("SELECT is_active FROM providers WHERE name = $1", name)
 
 
-async def dialog(app: NexConsole) -> Confirm:
-    return await until(lambda: app.screen if isinstance(app.screen, Confirm) else None)
+async def dialog(app: NexConsole) -> ConfirmScreen:
+    return await until(lambda: app.screen if isinstance(app.screen, ConfirmScreen) else None)
 
 
-async def ask_for(app: NexConsole, pilot: Pilot, typed: str) -> Confirm:
+async def ask_for(app: NexConsole, pilot: Pilot, typed: str) -> ConfirmScreen:
     """Through the palette to the dialog."""
     await pilot.press("ctrl+p")
     await until(lambda: isinstance(app.screen, Palette))
@@ -64,7 +63,7 @@ def chosen(folder: Path, database: Any, **tables: Any) -> Any:
 async def test_enter_held_down_from_the_palette_through_the_dialog_executes_nothing(
     tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
 ) -> None:
-    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+    async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
         await pilot.press("ctrl+p")
         await until(lambda: isinstance(app.screen, Palette))
         await pilot.press(*"disable smsbower")
@@ -78,7 +77,7 @@ async def test_enter_held_down_from_the_palette_through_the_dialog_executes_noth
 async def test_a_letter_that_is_held_down_confirms_nothing_and_a_single_press_does(
     tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
 ) -> None:
-    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+    async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
         screen = await ask_for(app, pilot, "disable smsbower")
         await hold(app, "d", 1.0)
         assert app.screen is screen and await active(providers, "smsbower")
@@ -96,7 +95,7 @@ async def test_a_letter_that_is_held_down_confirms_nothing_and_a_single_press_do
 async def test_a_letter_out_of_a_burst_confirms_nothing(
     tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
 ) -> None:
-    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+    async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
         screen = await ask_for(app, pilot, "disable smsbower")
         for keys in ("dddddd", "dd", "xd", "dx"):
             await asyncio.sleep(QUIET_S + 0.1)
@@ -112,11 +111,11 @@ async def test_a_letter_out_of_a_burst_confirms_nothing(
 async def test_keys_typed_before_the_dialog_stood_are_discarded_and_enter_only_ever_cancels(
     tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
 ) -> None:
-    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+    async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
         await ask_for(app, pilot, "disable smsbower")
         await pilot.press("d")
         await asyncio.sleep(0.4)
-        assert isinstance(app.screen, Confirm)
+        assert isinstance(app.screen, ConfirmScreen)
         await asyncio.sleep(QUIET_S)
         await pilot.press("enter")
         await until(lambda: app.screen is app.console_screen)
@@ -127,7 +126,7 @@ async def test_keys_typed_before_the_dialog_stood_are_discarded_and_enter_only_e
 async def test_the_dialog_shows_where_what_who_and_the_way_back(
     tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
 ) -> None:
-    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+    async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
         screen = await ask_for(app, pilot, "disable smsbower")
         await quiet()
         screen.paint()
@@ -144,7 +143,7 @@ async def test_the_dialog_shows_where_what_who_and_the_way_back(
 async def test_what_is_confirmed_is_recorded_done_watched_and_taken_back_by_u(
     tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
 ) -> None:
-    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+    async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
         await ask_for(app, pilot, "disable smsbower")
         await quiet()
         await pilot.press("d")
@@ -162,7 +161,7 @@ async def test_what_is_confirmed_is_recorded_done_watched_and_taken_back_by_u(
         undo = next(entry for entry in entries(tmp_path) if entry.kind == "undo")
         assert undo.data == {"intent": intents[0], "by": intents[1]}
         await until(lambda: "○ undone provider.disable smsbower" in strip_of(app))
-        await until(lambda: all(one.phase == "ended" for one in app.desk.operations.shown))
+        await until(lambda: all(one.phase == "ended" for one in app.controller.operations.shown))
         await pilot.press("d")
         await until(lambda: not strip_of(app).strip())
 
@@ -171,11 +170,13 @@ async def test_a_plan_older_than_its_limit_is_prepared_again_and_shown_with_why(
     tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
 ) -> None:
     old = chosen(tmp_path, providers, actions={"plan_expires_s": 0.7})
-    async with desk(old, sources_on(providers.url)) as (app, pilot):
+    async with controller(old, sources_on(providers.url)) as (app, pilot):
         first = await ask_for(app, pilot, "disable smsbower")
         await asyncio.sleep(0.9)
         await pilot.press("d")
-        again = await until(lambda: app.screen if isinstance(app.screen, Confirm) and app.screen is not first else None)
+        again = await until(
+            lambda: app.screen if isinstance(app.screen, ConfirmScreen) and app.screen is not first else None
+        )
         assert "older than its limit" in again.why_again
         await pilot.pause(0.1)
         assert "older than its limit" in text_of(app)
@@ -189,7 +190,7 @@ async def test_a_plan_older_than_its_limit_is_prepared_again_and_shown_with_why(
 async def test_what_changed_meanwhile_is_shown_before_anything_is_done(
     tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
 ) -> None:
-    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+    async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
         await ask_for(app, pilot, "disable smsbower")
         await providers.execute("UPDATE providers SET is_active = false WHERE name = 'smsbower'")
         await quiet()
@@ -203,7 +204,7 @@ async def test_a_typed_confirmation_wants_the_exact_text_and_then_its_own_key(
 ) -> None:
     for name in OTHERS:
         await providers.execute("UPDATE providers SET is_active = false WHERE name = $1", name)
-    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+    async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
         screen = await ask_for(app, pilot, "disable smsbower")
         assert screen.plan.confirm.kind == "type" and screen.focused.id == "cancel"
         await quiet()
@@ -224,7 +225,7 @@ async def test_text_that_is_pasted_is_not_typed_and_its_key_alone_confirms(
 ) -> None:
     for name in OTHERS:
         await providers.execute("UPDATE providers SET is_active = false WHERE name = $1", name)
-    async with desk(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+    async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
         screen = await ask_for(app, pilot, "disable smsbower")
         await quiet()
         await pilot.press("tab")
@@ -247,7 +248,7 @@ async def test_a_blocked_plan_offers_nothing_but_cancel_and_says_why(
     tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
 ) -> None:
     url = providers.server.read_url
-    async with desk(chosen(tmp_path, providers, postgres={"url": url}), sources_on(url)) as (app, pilot):
+    async with controller(chosen(tmp_path, providers, postgres={"url": url}), sources_on(url)) as (app, pilot):
         screen = await ask_for(app, pilot, "disable smsbower")
         assert screen.plan.blocked
         await quiet()
@@ -267,7 +268,7 @@ async def test_acting_without_a_record_is_asked_for_in_a_second_dialog(
     (tmp_path / "taken").write_text("a file where the folder should be")
     # Nobody is asked: in such a folder nobody could be, and then nothing would be sent.
     settings = chosen(tmp_path / "taken", providers, warroom={"objection_s": 0.0})
-    async with desk(settings, sources_on(providers.url)) as (app, pilot):
+    async with controller(settings, sources_on(providers.url)) as (app, pilot):
         for answer, still in (("escape", True), ("w", False)):
             await ask_for(app, pilot, "disable smsbower")
             await quiet()
@@ -277,7 +278,7 @@ async def test_acting_without_a_record_is_asked_for_in_a_second_dialog(
             assert "THE JOURNAL CAN'T BE WRITTEN" in text_of(app)
             await pilot.press(answer)
             await until(lambda: app.screen is app.console_screen)
-            await until(lambda: app.desk.operations.shown[-1].phase == "ended")
+            await until(lambda: app.controller.operations.shown[-1].phase == "ended")
             assert await active(providers, "smsbower") is still
 
 
@@ -293,14 +294,14 @@ async def test_a_disk_that_fails_with_the_console_open_stops_nothing_but_recordi
 
     with small_disk(folder):
         slow = chosen(folder, providers, actions={"provider_cache_s": 1.0, "verify_s": 4.0})
-        async with desk(slow, sources_on(providers.url)) as (app, pilot):
-            await app.desk.operations.note("all is well")
+        async with controller(slow, sources_on(providers.url)) as (app, pilot):
+            await app.controller.operations.note("all is well")
             if disk == "full":
                 with contextlib.suppress(OSError):
                     (folder / "ballast").write_bytes(b"x" * 100_000)
                 with contextlib.suppress(JournalError):
                     for _ in range(10):  # whatever room the journal's own last page has
-                        await app.desk.operations.note("x" * 450)
+                        await app.controller.operations.note("x" * 450)
             else:
                 mount("ro")
             await ask_for(app, pilot, "disable smsbower")
@@ -321,19 +322,19 @@ async def test_a_disk_that_fails_with_the_console_open_stops_nothing_but_recordi
                 (folder / "ballast").unlink()
             else:
                 mount("rw")
-            app.desk.operations.look_again()
+            app.controller.operations.look_again()
             await until(lambda: "can't be written" not in strip_of(app))
             await until(lambda: "verdict" in kinds(folder), 15.0)
             told = [entry for entry in entries(folder) if entry.kind != "note"]
             assert [entry.kind for entry in told] == ["intent", "outcome", "verdict"] and told[0].data["late"]
-            assert verify(app.desk.operations.journal.file) == ()
+            assert verify(app.controller.operations.journal.file) == ()
 
 
 async def test_leaving_while_an_action_is_under_way_is_asked_once(
     tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
 ) -> None:
     slow = chosen(tmp_path, providers, actions={"verify_s": 30.0, "provider_cache_s": 20.0})
-    async with desk(slow, sources_on(providers.url)) as (app, pilot):
+    async with controller(slow, sources_on(providers.url)) as (app, pilot):
         await ask_for(app, pilot, "disable smsbower")
         await quiet()
         await pilot.press("d")
@@ -350,7 +351,7 @@ async def test_leaving_while_an_action_is_under_way_is_asked_once(
 async def test_it_can_be_read_and_left_at_every_size(
     tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources], size: tuple[int, int]
 ) -> None:
-    async with desk(chosen(tmp_path, providers), sources_on(providers.url), size=size) as (app, pilot):
+    async with controller(chosen(tmp_path, providers), sources_on(providers.url), size=size) as (app, pilot):
         screen = await ask_for(app, pilot, "disable smsbower")
         await quiet()
         screen.paint()
@@ -394,8 +395,8 @@ async def test_fifty_targets_leave_the_command_the_way_back_and_the_keys_in_sigh
     tmp_path: Path, size: tuple[int, int], effect: str
 ) -> None:
     few = plan(effect=effect, guards=())
-    async with desk(settings(tmp_path), size=size) as (app, pilot):
-        screen = Confirm(few, None, app.settings, utc_now)
+    async with controller(settings(tmp_path), size=size) as (app, pilot):
+        screen = ConfirmScreen(few, None, app.settings, utc_now)
         app.push_screen(screen)
         await quiet()
         await until(lambda: "^Y does it" in text_of(app))
@@ -429,7 +430,7 @@ def test_no_sentence_of_a_plan_is_cut(width: int) -> None:
     ],
 )
 def test_what_is_to_be_typed_says_what_it_is_and_is_quoted(text: str, fields: dict[str, Any], wanted: str) -> None:
-    screen = Confirm(plan(confirm=Confirmation(kind="type", text=text), **fields), None, Settings(), utc_now)
+    screen = ConfirmScreen(plan(confirm=Confirmation(kind="type", text=text), **fields), None, Settings(), utc_now)
     assert screen.wanted == wanted
     assert f"To confirm, type {wanted}." in " ".join(as_text(screen._how(30)).split())
 

@@ -13,10 +13,10 @@ from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
 from nexconsole.panes.pane import Pane
-from nexconsole.screens.console import FACES, Console
+from nexconsole.screens.console import FACES, ConsoleScreen
 from nexconsole.settings import Settings
-from nexconsole.widgets.cells import as_text
-from nexconsole.widgets.lines import Lines
+from nexconsole.widgets.canvas import LineCanvas
+from nexconsole.widgets.spans import as_text
 
 
 class Clock:
@@ -33,7 +33,7 @@ class Clock:
 @asynccontextmanager
 async def console(
     world: str | None = "incident", size: tuple[int, int] = (120, 40), drill: str | None = None, **settings: str
-) -> AsyncIterator[tuple[Console, Pilot, Clock]]:
+) -> AsyncIterator[tuple[ConsoleScreen, Pilot, Clock]]:
     clock = Clock()
     chosen = Settings(**({"name": "nexnum-eu", "operator": "maria"} | settings))
     app = NexConsole(chosen, None, clock=clock, drill=drill)
@@ -45,11 +45,11 @@ async def console(
         yield app.console_screen, pilot, clock
 
 
-def seen(screen: Console, selector: str) -> str:
-    return as_text(screen.query_one(selector, Lines).lines)
+def seen(screen: ConsoleScreen, selector: str) -> str:
+    return as_text(screen.query_one(selector, LineCanvas).lines)
 
 
-def everything(screen: Console) -> str:
+def everything(screen: ConsoleScreen) -> str:
     """What is on the terminal, top to bottom."""
     return "\n".join(strip.text for strip in screen._compositor.render_strips())
 
@@ -265,7 +265,7 @@ async def test_a_theme_can_be_changed_and_every_ink_follows() -> None:
 
 async def test_every_key_has_a_name_and_a_sentence_for_the_list_of_keys() -> None:
     async with console(size=(120, 50)) as (screen, pilot, _):
-        for place in (Console.BINDINGS, Pane.BINDINGS, NexConsole.BINDINGS):
+        for place in (ConsoleScreen.BINDINGS, Pane.BINDINGS, NexConsole.BINDINGS):
             for binding in place:
                 assert binding.id and binding.tooltip
         await pilot.press("question_mark")
@@ -353,7 +353,7 @@ async def test_a_second_in_which_nothing_changed_repaints_only_the_clock() -> No
         screen.tick()
         await pilot.pause()
         repainted = {}
-        for lines in screen.query(Lines):
+        for lines in screen.query(LineCanvas):
             lines.refresh = lambda *regions, name=lines.id, **_: repainted.setdefault(name, regions)
         clock.pass_by(1)
         screen.tick()

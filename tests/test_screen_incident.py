@@ -8,12 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from desk import desk, entries, quiet, settings, text_of, until
+from controller import controller, entries, quiet, settings, text_of, until
 from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
-from nexconsole.journal import Kind, open_journal
-from nexconsole.screens.desk import LIVES_EVERY
+from nexconsole.journal import EntryKind, open_journal
+from nexconsole.screens.controller import LIVES_EVERY
 from nexconsole.screens.incident import IncidentScreen
 from nexconsole.screens.prompt import Prompt
 
@@ -32,43 +32,43 @@ def last(folder: Path, kind: str) -> dict:
 
 
 async def test_at_sev_1_an_incident_is_offered_and_opened_with_the_reason_as_its_title(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         await pilot.pause(0.2)
         assert "i: incident" in text_of(app) or "i opens an incident" in text_of(app)
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, Prompt))
         await quiet()
         await pilot.press("tab", "enter")
-        await until(lambda: app.desk.operations.incident is not None)
-        opened = last(tmp_path, Kind.OPENED)
+        await until(lambda: app.controller.operations.incident is not None)
+        opened = last(tmp_path, EntryKind.OPENED)
         assert opened["title"] == "17.8 % of purchases fail, 93 % of them at smsbower" and opened["level"] == "SEV-1"
-        app.desk.tick()
+        app.controller.tick()
         app.console_screen.tick()
         await pilot.pause(0.2)
         assert "i: incident" not in text_of(app) and "INC 00:00:0" in text_of(app)
 
 
 async def test_calm_offers_nothing_but_an_incident_can_be_opened_all_the_same(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path), world="calm") as (app, pilot):
-        assert not app.desk.incidents.offered()
+    async with controller(settings(tmp_path), world="calm") as (app, pilot):
+        assert not app.controller.incidents.offered()
         await typed(app, pilot, "i", "a customer called")
         await until(lambda: entries(tmp_path))
-        assert last(tmp_path, Kind.OPENED) == {"title": "a customer called", "level": "", "since": ""}
+        assert last(tmp_path, EntryKind.OPENED) == {"title": "a customer called", "level": "", "since": ""}
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
 async def test_its_screen_tells_severity_roles_and_timeline_and_takes_roles_and_severities(
     tmp_path: Path, size: tuple[int, int]
 ) -> None:
-    async with desk(settings(tmp_path), size=size) as (app, pilot):
+    async with controller(settings(tmp_path), size=size) as (app, pilot):
         await typed(app, pilot, "i", "smsbower fails")
-        await until(lambda: app.desk.operations.incident is not None)
+        await until(lambda: app.controller.operations.incident is not None)
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, IncidentScreen))
         await typed(app, pilot, "r", "scribe piet")
         await typed(app, pilot, "v", "sev-2 half of it is back")
-        await until(lambda: last(tmp_path, Kind.ROLE)["person"] == "piet")
-        assert last(tmp_path, Kind.DECLARED) == {"level": "SEV-2", "reason": "half of it is back"}
+        await until(lambda: last(tmp_path, EntryKind.ROLE)["person"] == "piet")
+        assert last(tmp_path, EntryKind.DECLARED) == {"level": "SEV-2", "reason": "half of it is back"}
         await pilot.pause(0.4)
         text = text_of(app)
         for words in ("smsbower fails", "SEV-2", "commander maria", "scribe piet", "half of it is back", "INC-"):
@@ -89,24 +89,24 @@ async def test_its_screen_tells_severity_roles_and_timeline_and_takes_roles_and_
 async def test_data_loss_and_a_breach_are_declared_by_one_key_and_enter(
     tmp_path: Path, key: str, said: str, reason: str
 ) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         await typed(app, pilot, "i", "smsbower fails")
-        await until(lambda: app.desk.operations.incident is not None)
+        await until(lambda: app.controller.operations.incident is not None)
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, IncidentScreen))
         assert "L data loss" in text_of(app) and "S security breach" in text_of(app)
         await pilot.press(key, "escape")
         await typed(app, pilot, key, said)
-        await until(lambda: any(entry.kind == Kind.DECLARED for entry in entries(tmp_path)))
-        assert [entry.data for entry in entries(tmp_path) if entry.kind == Kind.DECLARED] == [
+        await until(lambda: any(entry.kind == EntryKind.DECLARED for entry in entries(tmp_path)))
+        assert [entry.data for entry in entries(tmp_path) if entry.kind == EntryKind.DECLARED] == [
             {"level": "SEV-1", "reason": reason}
         ]
-        await until(lambda: app.desk.operations.incident.declared[-1].because == (reason,))
-        assert app.desk.operations.incident.level == "SEV-1"
+        await until(lambda: app.controller.operations.incident.declared[-1].because == (reason,))
+        assert app.controller.operations.incident.level == "SEV-1"
 
 
 async def test_wrong_roles_and_severities_are_said_and_not_recorded(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         await typed(app, pilot, "i", "t")
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, IncidentScreen))
@@ -129,9 +129,9 @@ async def disabled(folder: Path, operator: str, name: str | None = None) -> None
     other = open_journal(settings(folder), operator, name) if name else open_journal(settings(folder), operator)
     plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "targets": [{"kind": "provider",
             "id": "1", "name": "smsbower", "chosen": True}]}  # fmt: skip
-    intent = await asyncio.to_thread(other.append, Kind.INTENT, {"operator": operator, "plan": plan})
+    intent = await asyncio.to_thread(other.append, EntryKind.INTENT, {"operator": operator, "plan": plan})
     done = {"intent": intent.id, "outcome": {"state": "done", "answer": "UPDATE 1"}}
-    await asyncio.to_thread(other.append, Kind.OUTCOME, done)
+    await asyncio.to_thread(other.append, EntryKind.OUTCOME, done)
 
 
 def provider_active(app: NexConsole, active: bool) -> None:
@@ -143,45 +143,45 @@ def provider_active(app: NexConsole, active: bool) -> None:
 
 
 async def test_what_is_still_in_force_is_said_in_calm_and_asked_once_before_leaving(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path), world="calm", size=(200, 50)) as (app, pilot):
-        assert app.desk.may_quit()
+    async with controller(settings(tmp_path), world="calm", size=(200, 50)) as (app, pilot):
+        assert app.controller.may_quit()
         await disabled(tmp_path, "maria")
-        await until(lambda: app.desk.operations.logbook.in_force)
+        await until(lambda: app.controller.operations.incident_store.in_force)
         provider_active(app, False)
-        app.desk.tick()
+        app.controller.tick()
         app.console_screen.tick()
         await pilot.pause()
         assert "CALM" in text_of(app) and "still in force: smsbower is disabled" in text_of(app)
         await pilot.press("q")
         await pilot.pause()
         assert app.is_running and "still in force: smsbower is disabled; q once more leaves" in text_of(app)
-        assert app.desk.may_quit()
+        assert app.controller.may_quit()
         provider_active(app, True)  # somebody enabled it, by whatever way
-        app.desk.tick()
+        app.controller.tick()
         assert app.console_screen.in_force == ()
 
 
 async def test_what_somebody_else_left_in_force_is_said_and_does_not_keep_one_here(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path), world="calm") as (app, _):
+    async with controller(settings(tmp_path), world="calm") as (app, _):
         await disabled(tmp_path, "piet")
-        await until(lambda: app.desk.operations.logbook.in_force)
+        await until(lambda: app.controller.operations.incident_store.in_force)
         provider_active(app, False)
-        app.desk.tick()
+        app.controller.tick()
         assert app.console_screen.in_force == ("smsbower is disabled",)
-        assert app.desk.may_quit()
+        assert app.controller.may_quit()
 
 
 async def test_closing_asks_for_what_still_stands(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         await typed(app, pilot, "i", "t")
-        name = await until(lambda: app.desk.operations.logbook.current)
+        name = await until(lambda: app.controller.operations.incident_store.current)
         other = open_journal(settings(tmp_path), "piet", name)
         plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "targets": [{"kind": "provider",
                 "id": "1", "name": "smsbower", "chosen": True}]}  # fmt: skip
-        intent = await asyncio.to_thread(other.append, Kind.INTENT, {"operator": "piet", "plan": plan})
+        intent = await asyncio.to_thread(other.append, EntryKind.INTENT, {"operator": "piet", "plan": plan})
         done = {"intent": intent.id, "outcome": {"state": "done", "answer": "UPDATE 1"}}
-        await asyncio.to_thread(other.append, Kind.OUTCOME, done)
-        await until(lambda: app.desk.operations.incident.standing)
+        await asyncio.to_thread(other.append, EntryKind.OUTCOME, done)
+        await until(lambda: app.controller.operations.incident.standing)
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, IncidentScreen))
         await pilot.pause(0.4)
@@ -195,18 +195,18 @@ async def test_closing_asks_for_what_still_stands(tmp_path: Path) -> None:
         for _ in "over":
             await pilot.press("backspace")
         await pilot.press(*"leave: piet, tomorrow", "enter")
-        await until(lambda: app.desk.operations.incident is None)
-        assert last(tmp_path, Kind.CLOSED) == {"reason": "leave: piet, tomorrow"}
+        await until(lambda: app.controller.operations.incident is None)
+        assert last(tmp_path, EntryKind.CLOSED) == {"reason": "leave: piet, tomorrow"}
         await until(lambda: app.screen is app.console_screen)
 
 
 async def test_a_clock_that_is_out_is_said_once_and_shown_with_the_people(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
-        await app.desk.operations.open_incident("t", "")
-        now = app.desk.clock()
-        app.desk.operations.company.people.clocks.heard("laptop", now + timedelta(minutes=14), now)
+    async with controller(settings(tmp_path)) as (app, pilot):
+        await app.controller.operations.open_incident("t", "")
+        now = app.controller.clock()
+        app.controller.operations.peers.people.clocks.heard("laptop", now + timedelta(minutes=14), now)
         for _ in range(LIVES_EVERY):
-            app.desk.tick()
+            app.controller.tick()
         await until(lambda: "laptop's clock is 14 min ahead of this host's: times are those" in text_of(app))
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, IncidentScreen))

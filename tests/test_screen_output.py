@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from nexconsole import themes
 from nexconsole.app import NexConsole
 from nexconsole.settings import Settings
-from nexconsole.widgets.output import Sent
+from nexconsole.widgets.compositor import Sent
 
 SIZE = (100, 30)
 

@@ -6,24 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import burst, desk, settings, text_of, until
+from controller import burst, controller, settings, text_of, until
 from textual import events
 from textual.widgets import Input
 
 from nexconsole.actions.registry import ACTIONS
 from nexconsole.app import NexConsole
-from nexconsole.screens.palette import Command, Palette, ranked
+from nexconsole.screens.palette import Palette, PaletteCommand, ranked
 from nexconsole.screens.palette_commands import commands
 from nexconsole.screens.prompt import Prompt
 from nexconsole.sources import open_sources
 from nexconsole.widgets.fuzzy import score
 
 
-def listed(app: NexConsole) -> list[Command]:
-    return commands(app.desk, app._fixed())
+def listed(app: NexConsole) -> list[PaletteCommand]:
+    return commands(app.controller, app._fixed())
 
 
-async def found(app: NexConsole, pilot: Any, typed: str) -> list[Command]:
+async def found(app: NexConsole, pilot: Any, typed: str) -> list[PaletteCommand]:
     await pilot.press("ctrl+p")
     await until(lambda: isinstance(app.screen, Palette))
     await pilot.press(*typed)
@@ -62,20 +62,20 @@ def everywhere(tmp_path: Path) -> Any:
     ],
 )
 async def test_what_is_meant_comes_first(everywhere: Any, typed: str, name: str) -> None:
-    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, _):
+    async with controller(everywhere, open_sources(everywhere), follow=False) as (app, _):
         best = ranked(typed, listed(app))
         assert best and best[0].name.startswith(name), [command.title for command in best[:4]]
 
 
 async def test_every_action_and_scenario_is_there_with_its_stable_name(everywhere: Any) -> None:
-    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, _):
+    async with controller(everywhere, open_sources(everywhere), follow=False) as (app, _):
         names = {command.name for command in listed(app)}
         assert set(ACTIONS) <= names and "logs.show" in names
-        assert {f"scenario.{chapter.id}" for chapter in app.desk.runbook.chapters()} <= names
+        assert {f"scenario.{chapter.id}" for chapter in app.controller.runbook.chapters()} <= names
 
 
 async def test_a_likely_target_says_why_it_is_likely_and_comes_before_the_general_form(everywhere: Any) -> None:
-    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
+    async with controller(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
         best = await found(app, pilot, "disable")
         assert best[0].title == "Disable provider smsbower - 55 % failing"
         text = text_of(app)
@@ -85,7 +85,7 @@ async def test_a_likely_target_says_why_it_is_likely_and_comes_before_the_genera
 
 
 async def test_what_cannot_be_done_says_why_and_does_nothing_else(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path), follow=False) as (app, pilot):
+    async with controller(settings(tmp_path), follow=False) as (app, pilot):
         best = await found(app, pilot, "disable smsbower")
         assert "set postgres.url" in best[0].why_not
         await pilot.press("enter")
@@ -95,17 +95,17 @@ async def test_what_cannot_be_done_says_why_and_does_nothing_else(tmp_path: Path
 
 async def test_an_observing_console_lists_every_action_with_that_reason(everywhere: Any, tmp_path: Path) -> None:
     watching = settings(tmp_path, postgres={"url": everywhere.postgres.url}, actions={"observe": True})
-    async with desk(watching, open_sources(watching), follow=False) as (app, _):
+    async with controller(watching, open_sources(watching), follow=False) as (app, _):
         actions = [command for command in listed(app) if command.name in ACTIONS]
         assert actions and all("only observes" in command.why_not for command in actions)
-        app.desk.act("provider.disable", {"provider": "smsbower"})
-        await until(lambda: app.desk.operations.shown and app.desk.operations.shown[0].phase == "ended")
-        assert "only observes" in app.desk.operations.shown[0].stopped
+        app.controller.act("provider.disable", {"provider": "smsbower"})
+        await until(lambda: app.controller.operations.shown and app.controller.operations.shown[0].phase == "ended")
+        assert "only observes" in app.controller.operations.shown[0].stopped
 
 
 async def test_an_action_without_a_target_asks_for_it_in_one_line_that_knows_the_likely_words(everywhere: Any) -> None:
-    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
-        app.desk.ask_arguments("provider.enable")
+    async with controller(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
+        app.controller.ask_arguments("provider.enable")
         await until(lambda: isinstance(app.screen, Prompt))
         await pilot.pause(0.5)
         assert "PROVIDER" in text_of(app) and "5sim" in text_of(app)
@@ -123,7 +123,7 @@ async def test_an_action_without_a_target_asks_for_it_in_one_line_that_knows_the
 async def test_hostile_names_do_no_harm_in_the_palette(everywhere: Any, text: str) -> None:
     from dataclasses import replace
 
-    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
+    async with controller(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
         reading = app.console_screen.readings["transactions"]
         providers = tuple(replace(one, name=text) for one in reading.value.providers)
         app.console_screen.show(replace(reading, value=replace(reading.value, providers=providers)))
@@ -134,7 +134,7 @@ async def test_hostile_names_do_no_harm_in_the_palette(everywhere: Any, text: st
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50), (30, 10)])
 async def test_it_fits_every_size(everywhere: Any, size: tuple[int, int]) -> None:
-    async with desk(everywhere, open_sources(everywhere), follow=False, size=size) as (app, pilot):
+    async with controller(everywhere, open_sources(everywhere), follow=False, size=size) as (app, pilot):
         await found(app, pilot, "restart")
         assert ">" in text_of(app) and "estart" in text_of(app)
 
@@ -150,7 +150,7 @@ async def test_the_palette_opens_quickly_with_a_thousand_providers(everywhere: A
     import time
     from dataclasses import replace
 
-    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, _):
+    async with controller(everywhere, open_sources(everywhere), follow=False) as (app, _):
         reading = app.console_screen.readings["transactions"]
         one = reading.value.providers[0]
         many = tuple(replace(one, name=f"provider-{n}") for n in range(1000))
@@ -163,7 +163,7 @@ async def test_the_palette_opens_quickly_with_a_thousand_providers(everywhere: A
 
 async def test_keys_queued_behind_the_one_that_chose_close_nothing_else(tmp_path: Path) -> None:
     """Enter held down on a slow link: it once closed the console itself."""
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         await found(app, pilot, "note")
         for _ in range(20):
             app.post_message(events.Key("enter", "\r"))
@@ -174,12 +174,12 @@ async def test_keys_queued_behind_the_one_that_chose_close_nothing_else(tmp_path
 
 def chosen(app: NexConsole) -> list[str]:
     """What the actions that were begun are."""
-    return [one.name for one in app.desk.operations.shown]
+    return [one.name for one in app.controller.operations.shown]
 
 
 async def test_enter_takes_the_row_of_what_was_typed_however_quickly_the_keys_came(everywhere: Any) -> None:
     """Typed by somebody quick while the console was busy: nothing was drawn between two of the keys."""
-    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
+    async with controller(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
         for many, name in enumerate(("tiger-sms", "5sim"), 1):
             await pilot.press("ctrl+p")
             await until(lambda: isinstance(app.screen, Palette))
@@ -188,11 +188,11 @@ async def test_enter_takes_the_row_of_what_was_typed_however_quickly_the_keys_ca
             app.post_message(events.Key("enter", "\r"))
             await until(lambda: len(chosen(app)) == many)  # noqa: B023
             assert chosen(app)[-1] == f"provider.disable {name}"
-            await until(lambda: app.desk.operations.shown[-1].phase == "ended")
+            await until(lambda: app.controller.operations.shown[-1].phase == "ended")
 
 
 async def test_what_is_typed_after_enter_makes_no_other_target_of_it(everywhere: Any) -> None:
-    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
+    async with controller(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
         for more in ("x", " ", "smsbower", "down", "up"):
             await pilot.press("ctrl+p")
             await until(lambda: isinstance(app.screen, Palette))
@@ -207,7 +207,7 @@ async def test_what_is_typed_after_enter_makes_no_other_target_of_it(everywhere:
 
 
 async def test_enter_out_of_a_burst_takes_nothing_and_says_so(everywhere: Any) -> None:
-    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
+    async with controller(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
         await pilot.press("ctrl+p")
         await until(lambda: isinstance(app.screen, Palette))
         burst(app, *"disable 5sim", "enter", "x")
@@ -219,7 +219,7 @@ async def test_enter_out_of_a_burst_takes_nothing_and_says_so(everywhere: Any) -
 
 
 async def test_a_name_that_nothing_knows_finds_no_other_name(everywhere: Any) -> None:
-    async with desk(everywhere, open_sources(everywhere), follow=False) as (app, _):
+    async with controller(everywhere, open_sources(everywhere), follow=False) as (app, _):
         best = ranked("disable a-provider-that-no-reading-knows", listed(app))
         assert [command.asks for command in best] == [True] * len(best)
         assert not any("smsbower" in command.title for command in best)
@@ -232,10 +232,10 @@ async def test_a_name_that_nothing_knows_finds_no_other_name(everywhere: Any) ->
 async def test_text_that_is_pasted_into_the_panes_does_nothing_but_say_so(
     tmp_path: Path, keys: tuple[str, ...]
 ) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         burst(app, *keys)
         await until(lambda: "as if pasted" in text_of(app))
         await pilot.pause(0.1)
-        assert app.screen is app.console_screen and app.is_running and app.desk.pane is None
+        assert app.screen is app.console_screen and app.is_running and app.controller.pane is None
         burst(app, "tab", "j", "j")  # what only moves is let through
         await until(lambda: app.screen.focused is not None)

@@ -8,24 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from controller import burst, controller, entries, settings, strip_of, text_of, until
 from crashes import DONE, PLAN, crashed
-from desk import burst, desk, entries, settings, strip_of, text_of, until
 from pod_lines import line, pods
 from textual import events
 
 from nexconsole.app import NexConsole
 from nexconsole.journal import open_journal
-from nexconsole.screens.journal import Journal
-from nexconsole.screens.podlogs import A_LOOK, KEPT, PodLogs
+from nexconsole.screens.journal import JournalScreen
+from nexconsole.screens.pod_logs import A_LOOK, KEPT, PodLogs
 from nexconsole.screens.prompt import Prompt
 from nexconsole.sources.line_buffer import KEPT_BYTES, LineBuffer
-from nexconsole.widgets.cells import cells, folded
+from nexconsole.widgets.spans import cells, folded
 
 HOSTILE = ("[/]", "[red]x", "\x1b[31m\x1b]0;t\x07", "👩‍👩‍👧 👍🏽", "\u202eevil", "x" * 100_000)
 
 
 async def test_n_writes_a_note_that_the_journal_shows_at_once(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         await pilot.press("n")
         await until(lambda: isinstance(app.screen, Prompt))
         await asyncio.sleep(0.5)
@@ -33,7 +33,7 @@ async def test_n_writes_a_note_that_the_journal_shows_at_once(tmp_path: Path) ->
         await until(lambda: entries(tmp_path))
         assert entries(tmp_path)[0].data == {"text": "called their on-call"}
         await pilot.press("J")
-        await until(lambda: isinstance(app.screen, Journal))
+        await until(lambda: isinstance(app.screen, JournalScreen))
         await pilot.pause(0.3)
         assert "called their on-call" in text_of(app) and "maria" in text_of(app) and "SEV-1" in text_of(app)
         await pilot.press("escape")
@@ -41,7 +41,7 @@ async def test_n_writes_a_note_that_the_journal_shows_at_once(tmp_path: Path) ->
 
 
 async def test_a_note_and_its_enter_may_come_at_once_and_what_follows_them_does_nothing(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         burst(app, *"n typed ahead", "enter")  # no line was open when it was typed
         await pilot.pause(0.3)
         assert app.screen is app.console_screen and not entries(tmp_path)
@@ -52,20 +52,20 @@ async def test_a_note_and_its_enter_may_come_at_once_and_what_follows_them_does_
         await until(lambda: entries(tmp_path))
         await pilot.pause(0.3)
         assert [entry.data for entry in entries(tmp_path)] == [{"text": "called them"}]
-        assert app.screen is app.console_screen and app.desk.pane is None
+        assert app.screen is app.console_screen and app.controller.pane is None
 
 
 async def test_drawing_a_console_that_is_being_taken_down_does_nothing(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, _):
+    async with controller(settings(tmp_path)) as (app, _):
         await app.console_screen.query_one("#panes").remove()  # its children go first
-        app.desk.paint()
-        app.desk.tick()
+        app.controller.paint()
+        app.controller.tick()
 
 
 async def test_what_others_do_appears_in_the_open_journal_within_a_second(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         await pilot.press("J")
-        await until(lambda: isinstance(app.screen, Journal))
+        await until(lambda: isinstance(app.screen, JournalScreen))
         other = open_journal(settings(tmp_path), "bob")
         intent = await asyncio.to_thread(other.append, "intent", {"operator": "bob", "plan": PLAN})
         await until(lambda: "provider.disable smsbower" in text_of(app) and "bob" in text_of(app), 1.5)
@@ -81,22 +81,22 @@ async def test_a_torn_last_line_is_said_at_start_up_and_nothing_else_is_lost(tmp
     await asyncio.to_thread(other.append, "note", {"text": "before it"})
     with other.file.open("ab") as torn:
         torn.write(b'{"id":"0123456789')
-    async with desk(settings(tmp_path), size=(160, 40)) as (app, pilot):
+    async with controller(settings(tmp_path), size=(160, 40)) as (app, pilot):
         await until(lambda: "line 2 torn after 17 bytes" in text_of(app))
-        await app.desk.operations.note("and on")
+        await app.controller.operations.note("and on")
         await pilot.press("J")
-        await until(lambda: isinstance(app.screen, Journal))
+        await until(lambda: isinstance(app.screen, JournalScreen))
         await until(lambda: all(words in text_of(app) for words in ("line 2 torn", "before it", "and on")))
 
 
 async def test_after_a_crash_the_next_console_says_unknown_and_how_to_look(tmp_path: Path) -> None:
     await asyncio.to_thread(crashed, tmp_path, f"j.append('intent', {{'operator': 'carol', 'plan': {PLAN!r}}})")
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         await until(lambda: "UNKNOWN" in strip_of(app))
         said = " ".join(strip_of(app).split())
         assert "carol" in said and "its attempts fall to none" in said
         await pilot.press("J")
-        await until(lambda: isinstance(app.screen, Journal))
+        await until(lambda: isinstance(app.screen, JournalScreen))
         await pilot.pause(0.3)
         text = text_of(app)
         assert "UNKNOWN: its console ended before it knew" in text and PLAN["command"] in text
@@ -118,12 +118,12 @@ async def test_after_a_crash_between_outcome_and_verdict_the_next_console_says_s
 ) -> None:
     intent = f"i = j.append('intent', {{'operator': 'carol', 'plan': {PLAN!r}}})"
     await asyncio.to_thread(crashed, tmp_path, intent, DONE)
-    async with desk(settings(tmp_path), size=(160, 40)) as (app, pilot):
+    async with controller(settings(tmp_path), size=(160, 40)) as (app, pilot):
         await until(lambda: "NO VERDICT" in strip_of(app))
         said = " ".join(strip_of(app).split())
         assert "UPDATE 1; its console ended while it watched. Check whether its attempts fall to none" in said
         await pilot.press("d", "J")
-        await until(lambda: isinstance(app.screen, Journal))
+        await until(lambda: isinstance(app.screen, JournalScreen))
         await until(lambda: "NO VERDICT: its console ended while it watched" in text_of(app))
         assert PLAN["command"] in text_of(app)
         await pilot.press("o")
@@ -137,22 +137,22 @@ async def test_after_a_crash_between_outcome_and_verdict_the_next_console_says_s
         await until(lambda: len(entries(tmp_path)) == 3)
         assert entries(tmp_path)[2].data["verdict"]["state"] == "no effect"
         await pilot.press("J")
-        await until(lambda: isinstance(app.screen, Journal))
+        await until(lambda: isinstance(app.screen, JournalScreen))
         await pilot.pause(0.3)
         assert "NO VERDICT" not in text_of(app)
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:12])
 async def test_hostile_entries_do_no_harm(tmp_path: Path, text: str) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         other = open_journal(settings(tmp_path), text[:80])
         plan = {name: text for name in ("action", "effect", "watch", "command")} | {"arguments": {"provider": text}}
         for kind, data in (("note", {"text": text}), ("intent", {"plan": plan}), (text[:20] or "x", {"a": text}),
                            ("step", {"scenario": text, "step": text, "state": text, "answer": text})):  # fmt: skip
             await asyncio.to_thread(other.append, kind, data)
-        await until(lambda: len(app.desk.operations.entries) == 4)
+        await until(lambda: len(app.controller.operations.entries) == 4)
         await pilot.press("J")
-        await until(lambda: isinstance(app.screen, Journal))
+        await until(lambda: isinstance(app.screen, JournalScreen))
         for _ in range(4):
             await pilot.press("k")
             await pilot.pause()
@@ -164,7 +164,7 @@ async def test_hostile_entries_do_no_harm(tmp_path: Path, text: str) -> None:
 
 @pytest.fixture
 async def shown(tmp_path: Path) -> AsyncIterator[tuple[NexConsole, Any]]:
-    async with desk(settings(tmp_path), follow=False) as (app, pilot):
+    async with controller(settings(tmp_path), follow=False) as (app, pilot):
         yield app, pilot
 
 
@@ -259,7 +259,7 @@ async def test_hostile_lines_do_no_harm(shown: Any, text: str) -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_a_long_line_is_folded_and_nothing_of_it_is_left_out(tmp_path: Path, size: tuple[int, int]) -> None:
-    async with desk(settings(tmp_path), size=size, follow=False) as (app, pilot):
+    async with controller(settings(tmp_path), size=size, follow=False) as (app, pilot):
         kubernetes = pods("app-a")
         long = " ".join(f"word{n:03}" for n in range(60)) + " " + "x" * 150 + "end-of-it"
         recent = kubernetes.logs.followed["app-a"].recent
@@ -308,7 +308,7 @@ def test_what_is_kept_of_a_log_is_bounded_and_what_is_gone_is_counted() -> None:
 
 
 async def test_a_key_that_is_held_down_asks_one_question(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         for _ in range(30):
             app.post_message(events.Key("n", "n"))
         await until(lambda: isinstance(app.screen, Prompt))

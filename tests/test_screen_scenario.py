@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import sample_readings as sample
 from acting import add_provider
-from desk import desk, entries, fresh, hold, kinds, quiet, settings, strip_of, text_of, until
+from controller import controller, entries, fresh, hold, kinds, quiet, settings, strip_of, text_of, until
 
 from nexconsole.app import NexConsole
-from nexconsole.journal import Kind, open_journal
-from nexconsole.screens.confirm import Confirm
+from nexconsole.journal import EntryKind, open_journal
+from nexconsole.screens.confirm import ConfirmScreen
 from nexconsole.screens.prompt import Prompt
 from nexconsole.screens.scenario import ScenarioPane
 from nexconsole.sources import Sources
-from nexconsole.widgets.cells import as_text
+from nexconsole.widgets.spans import as_text
 
 SCENARIO = "high-purchase-failure-rate"
 ONE = f"{SCENARIO}/if-transactions.scope-is-one"
@@ -28,7 +28,7 @@ ONE = f"{SCENARIO}/if-transactions.scope-is-one"
 
 async def opened(app: NexConsole, pilot: Any) -> ScenarioPane:
     await pilot.press("s")
-    pane = await until(lambda: app.desk.pane)
+    pane = await until(lambda: app.controller.pane)
     await until(lambda: pane.size.height and pane.lines)
     await pilot.pause()
     return pane
@@ -44,7 +44,7 @@ def said(pane: ScenarioPane) -> str:
 
 
 def steps(folder: Path) -> list[dict[str, Any]]:
-    return [entry.data for entry in entries(folder) if entry.kind == Kind.STEP]
+    return [entry.data for entry in entries(folder) if entry.kind == EntryKind.STEP]
 
 
 def go_to(pane: ScenarioPane, ending: str) -> None:
@@ -53,19 +53,19 @@ def go_to(pane: ScenarioPane, ending: str) -> None:
 
 
 async def test_the_header_says_which_scenario_fits_and_s_opens_and_closes_it(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         assert "scenario 1 fits: s opens it" in text_of(app)
         pane = await opened(app, pilot)
         assert "High purchase failure rate" in seen(pane) and app.focused is pane
         assert "fits: 17.8 %" in seen(pane)
         await pilot.press("s")
-        await until(lambda: app.desk.pane is None)
+        await until(lambda: app.controller.pane is None)
         assert kinds(tmp_path) == ["step"] and steps(tmp_path)[0]["state"] == "begun"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 40), (200, 50)])
 async def test_the_four_answers_stay_readable_beside_it(tmp_path: Path, size: tuple[int, int]) -> None:
-    async with desk(settings(tmp_path), size=size) as (app, pilot):
+    async with controller(settings(tmp_path), size=size) as (app, pilot):
         pane = await opened(app, pilot)
         await pilot.pause()
         text = text_of(app)
@@ -79,7 +79,7 @@ async def test_the_four_answers_stay_readable_beside_it(tmp_path: Path, size: tu
 
 
 async def test_a_look_is_confirmed_by_the_value_that_was_read_and_the_next_step_comes(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         pane = await opened(app, pilot)
         await pilot.press("space")
         await until(lambda: len(steps(tmp_path)) == 2)
@@ -94,7 +94,7 @@ async def test_a_look_is_confirmed_by_the_value_that_was_read_and_the_next_step_
 
 
 async def test_looks_keep_answering_and_the_numbers_pick_the_branch(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         pane = await opened(app, pilot)
         branch = next(row for row in pane.rows if row.id == ONE)
         other = next(row for row in pane.rows if row.id.endswith("scope-is-all"))
@@ -106,7 +106,7 @@ async def test_looks_keep_answering_and_the_numbers_pick_the_branch(tmp_path: Pa
         value = replace(reading.value, failure_rate=0.5, failures=200)
         value = replace(value, scope=replace(value.scope, verdict="all", provider=None, because="everywhere"))
         app.console_screen.show(replace(reading, value=value))
-        app.desk.paint()
+        app.controller.paint()
         assert "50 %: 200 of 400" in seen(pane)
         branch = next(row for row in pane.rows if row.id == ONE)
         assert branch.node.applies is False
@@ -118,14 +118,14 @@ async def test_a_do_step_opens_its_action_filled_in_and_enter_held_down_does_not
     for name in ("smsbower", "5sim", "tiger-sms", "sms-activate", "onlinesim"):
         await add_provider(database, name)
     chosen = settings(tmp_path, postgres={"url": database.url})
-    async with desk(chosen, sources_on(database.url)) as (app, pilot):
+    async with controller(chosen, sources_on(database.url)) as (app, pilot):
         pane = await opened(app, pilot)
         go_to(pane, "/provider.disable")
         await hold(app, "enter", 1.5)
-        screen = await until(lambda: app.screen if isinstance(app.screen, Confirm) else None)
+        screen = await until(lambda: app.screen if isinstance(app.screen, ConfirmScreen) else None)
         assert screen.plan.action == "provider.disable" and screen.plan.arguments == {"provider": "smsbower"}
         assert "intent" not in kinds(tmp_path)
-        assert sum(isinstance(one, Confirm) for one in app.screen_stack) == 1
+        assert sum(isinstance(one, ConfirmScreen) for one in app.screen_stack) == 1
         await asyncio.sleep(0.9)
         await pilot.press("d")
         await until(lambda: "verdict" in kinds(tmp_path) and steps(tmp_path)[-1].get("step", "").endswith(".disable"))
@@ -138,7 +138,7 @@ async def test_a_do_step_opens_its_action_filled_in_and_enter_held_down_does_not
         # the branch stays, although its condition is false by now
         for reading in fresh(sample.calm()).values():
             app.console_screen.show(reading)
-        app.desk.paint()
+        app.controller.paint()
         assert next(row for row in pane.rows if row.id == ONE).node.applies is True
         assert "this branch was taken" in seen(pane)
 
@@ -155,11 +155,11 @@ async def test_failed_events_are_retried_one_after_the_other_by_doing_the_step_a
         while not await database.connection.fetch(sql, id):
             await asyncio.sleep(0.02)
 
-    async with desk(chosen, sources_on(database.url)) as (app, pilot):
-        app.desk.open_scenario("outbox-worker-lag")
-        pane = await until(lambda: app.desk.pane)
+    async with controller(chosen, sources_on(database.url)) as (app, pilot):
+        app.controller.open_scenario("outbox-worker-lag")
+        pane = await until(lambda: app.controller.pane)
         # the events are read because the scenario asks for them
-        await until(lambda: app.desk.paint() or "e1: offer.updated, 1 try" in seen(pane), 8.0)
+        await until(lambda: app.controller.paint() or "e1: offer.updated, 1 try" in seen(pane), 8.0)
         go_to(pane, "if-outbox.failed-over-0/outbox.event")
         await pilot.press("space")
         await until(lambda: steps(tmp_path)[-1].get("step", "").endswith("outbox.event"))
@@ -172,7 +172,7 @@ async def test_failed_events_are_retried_one_after_the_other_by_doing_the_step_a
         for number in (1, 2):
             go_to(pane, "/outbox.retry")
             await pilot.press("enter")
-            screen = await until(lambda: app.screen if isinstance(app.screen, Confirm) else None)
+            screen = await until(lambda: app.screen if isinstance(app.screen, ConfirmScreen) else None)
             assert screen.plan.arguments == {"event": f"e{number}"}
             working = asyncio.create_task(worker(f"e{number}"))
             await quiet()
@@ -182,18 +182,18 @@ async def test_failed_events_are_retried_one_after_the_other_by_doing_the_step_a
             await working
             await until(lambda: steps(tmp_path)[-1].get("step", "").endswith("outbox.retry"))
             if number == 1:
-                await until(lambda: app.desk.paint() or "enter does it again: e2" in said(pane))
-        await until(lambda: app.desk.paint() or "nothing left to do it to" in said(pane))
+                await until(lambda: app.controller.paint() or "enter does it again: e2" in said(pane))
+        await until(lambda: app.controller.paint() or "nothing left to do it to" in said(pane))
         go_to(pane, "/outbox.retry")
         await pilot.press("enter")
         await until(lambda: "no event is FAILED" in text_of(app))
         await pilot.press("escape")
-        await until(lambda: app.desk.pane is None)
+        await until(lambda: app.controller.pane is None)
         await until(lambda: not any(one.group == "outbox events" and one.is_running for one in app.workers))
 
 
 async def test_a_question_takes_a_word_or_a_value_and_a_bare_tick_is_no_answer(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         pane = await opened(app, pilot)
         go_to(pane, "/ticket")
         await pilot.press("enter")
@@ -204,9 +204,13 @@ async def test_a_question_takes_a_word_or_a_value_and_a_bare_tick_is_no_answer(t
         await pilot.press(*"B-4711", "enter")
         await until(lambda: len(steps(tmp_path)) == 2)
         assert steps(tmp_path)[1]["answer"] == "B-4711"
-        app.desk.open_scenario("provider-circuit-breaker-open")
+        app.controller.open_scenario("provider-circuit-breaker-open")
         pane = await until(
-            lambda: app.desk.pane if app.desk.pane and app.desk.pane.scenario.id.startswith("prov") else None
+            lambda: (
+                app.controller.pane
+                if app.controller.pane and app.controller.pane.scenario.id.startswith("prov")
+                else None
+            )
         )
         await until(lambda: pane.lines)
         pane._unfolded |= {row.id for row in pane.rows}
@@ -224,20 +228,20 @@ async def test_a_question_takes_a_word_or_a_value_and_a_bare_tick_is_no_answer(t
 
 
 async def test_what_a_person_was_not_asked_bars_the_action_that_goes_by_the_answer(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
-        app.desk.open_scenario("stuck-reservations")
-        pane = await until(lambda: app.desk.pane)
+    async with controller(settings(tmp_path)) as (app, pilot):
+        app.controller.open_scenario("stuck-reservations")
+        pane = await until(lambda: app.controller.pane)
         await until(lambda: pane.lines)
         for _ in "nested":
             pane._unfolded |= {row.id for row in pane.rows}
             pane.paint()
         acted: list[str] = []
-        app.desk.act = lambda action, arguments, **more: acted.append(action)
+        app.controller.act = lambda action, arguments, **more: acted.append(action)
         go_to(pane, "/reconcile.run")
         assert "waits for the answer to step 8.1; x skips" in said(pane)
         await pilot.press("enter")
         await until(lambda: "answer step 8.1 first" in text_of(app))
-        assert acted == [] and not isinstance(app.screen, Confirm)
+        assert acted == [] and not isinstance(app.screen, ConfirmScreen)
         go_to(pane, "/refunds")
         await pilot.press("enter")
         await until(lambda: isinstance(app.screen, Prompt))
@@ -251,7 +255,7 @@ async def test_what_a_person_was_not_asked_bars_the_action_that_goes_by_the_answ
 
 
 async def test_a_step_is_skipped_with_a_reason_and_can_be_opened_again(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         pane = await opened(app, pilot)
         await pilot.press("x")
         await until(lambda: isinstance(app.screen, Prompt))
@@ -267,16 +271,16 @@ async def test_a_step_is_skipped_with_a_reason_and_can_be_opened_again(tmp_path:
 
 
 async def test_leaving_a_crash_and_another_console_lose_nothing(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         await opened(app, pilot)
         await pilot.press("space")
         await until(lambda: len(steps(tmp_path)) == 2)
         await pilot.press("escape")
-        await until(lambda: app.desk.pane is None)
+        await until(lambda: app.controller.pane is None)
         pane = await opened(app, pilot)
         assert "1 of " in seen(pane) and len(steps(tmp_path)) == 2
-    async with desk(settings(tmp_path, operator="bob")) as (app, pilot):
-        await until(lambda: app.desk.operations.entries)
+    async with controller(settings(tmp_path, operator="bob")) as (app, pilot):
+        await until(lambda: app.controller.operations.entries)
         pane = await opened(app, pilot)
         assert "begun" in seen(pane) and "by maria" in seen(pane) and "1 of " in seen(pane)
         assert pane.row.id.endswith("/transactions.scope")
@@ -288,7 +292,7 @@ async def test_leaving_a_crash_and_another_console_lose_nothing(tmp_path: Path) 
 
 
 async def test_an_action_whose_console_died_stands_as_running_until_somebody_knows(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         pane = await opened(app, pilot)
         other = open_journal(settings(tmp_path), "carol")
         plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "watch": "its attempts fall"}
@@ -302,7 +306,7 @@ async def test_an_action_whose_console_died_stands_as_running_until_somebody_kno
 
 
 async def test_old_walks_are_begun_anew_and_the_palette_can_begin_one_again(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         pane = await opened(app, pilot)
         await pilot.press("space")
         await until(lambda: "1 of " in seen(pane))
@@ -315,7 +319,7 @@ async def test_old_walks_are_begun_anew_and_the_palette_can_begin_one_again(tmp_
 
 async def test_nothing_is_lost_on_screen_when_the_journal_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    async with desk(settings(tmp_path / "file")) as (app, pilot):
+    async with controller(settings(tmp_path / "file")) as (app, pilot):
         await opened(app, pilot)
         assert "not recorded" in text_of(app) or "its folder is a file" in strip_of(app)
         await pilot.press("space")

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import pyte
 import pytest
-from desk import until
+from controller import until
 
 from nexconsole.cli import serve, web_server
 from nexconsole.cli.main import run
 from nexconsole.settings import ENVIRONMENT, powerless
-from nexconsole.settings.tables import Api, Settings
+from nexconsole.settings.tables import ApiSettings, Settings
 
 TOKEN = "a-token-for-tests-only"
 
@@ -259,7 +259,7 @@ def test_an_address_that_others_reach_is_warned_about(monkeypatch, capsys, host:
 
 
 def test_a_watchers_console_has_no_means_to_act() -> None:
-    settings = Settings(api=Api(url="http://x", cron_secret="secret", admin_token="token"))
+    settings = Settings(api=ApiSettings(url="http://x", cron_secret="secret", admin_token="token"))
     bare = powerless(settings)
     assert bare.actions.observe and not bare.api.cron_secret and not bare.api.admin_token
 

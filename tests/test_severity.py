@@ -20,7 +20,7 @@ from nexconsole.signals.locks import Locks
 from nexconsole.signals.outbox import Outbox
 from nexconsole.signals.reservations import Reservations
 from nexconsole.signals.slots import Slots
-from nexconsole.signals.transactions import Minute, Point, ProviderTraffic, Scope, Transactions
+from nexconsole.signals.transactions import LastMinute, Point, ProviderTraffic, Scope, Transactions
 from nexconsole.signals.workloads import Workloads
 
 NOW = datetime(2026, 11, 23, 14, 7, 31, tzinfo=UTC)
@@ -157,13 +157,13 @@ def test_the_reason_says_whether_several_or_all_fail(verdict, where):
 @pytest.mark.parametrize(
     ("minute", "clean_in_s", "outlook"),
     [
-        (Minute(decided=40, failures=0, failure_rate=0.0), 183.0,
+        (LastMinute(decided=40, failures=0, failure_rate=0.0), 183.0,
          "none of 40 purchases failed in the last minute; the level falls within 3 min 10 s"),
-        (Minute(decided=40, failures=0, failure_rate=0.0), 180.0,
+        (LastMinute(decided=40, failures=0, failure_rate=0.0), 180.0,
          "none of 40 purchases failed in the last minute; the level falls within 3 min"),
-        (Minute(decided=40, failures=1, failure_rate=0.025), 180.0, ""),
-        (Minute(decided=0, failures=0, failure_rate=None), 180.0, ""),
-        (Minute(decided=40, failures=0, failure_rate=0.0), None, ""),
+        (LastMinute(decided=40, failures=1, failure_rate=0.025), 180.0, ""),
+        (LastMinute(decided=0, failures=0, failure_rate=None), 180.0, ""),
+        (LastMinute(decided=40, failures=0, failure_rate=0.0), None, ""),
         (None, 180.0, ""),
     ],
 )  # fmt: skip
@@ -173,7 +173,7 @@ def test_a_level_that_rests_on_what_is_over_says_when_it_falls(minute, clean_in_
 
 
 def test_an_old_reading_promises_nothing():
-    value = purchases(50, minute=Minute(decided=40, failures=0, failure_rate=0.0), clean_in_s=60.0)
+    value = purchases(50, minute=LastMinute(decided=40, failures=0, failure_rate=0.0), clean_in_s=60.0)
     severity = judge({"transactions": reading("transactions", value, age_s=30)}, Settings(), NOW)
     assert severity.reasons[0].outlook == ""
 
@@ -542,7 +542,7 @@ def test_nobody_sold_a_number_for_a_minute_is_purchasing_down(minutes, refused, 
 )
 def test_an_outage_that_is_over_ends_within_its_window_although_a_few_fail_as_ever(failures, rates, outlook):
     trend = tuple(Point(at=60.0 * n, failure_rate=rate, attempts=80) for n, rate in enumerate(rates))
-    minute = Minute(decided=80, failures=failures, failure_rate=failures / 80)
+    minute = LastMinute(decided=80, failures=failures, failure_rate=failures / 80)
     value = Transactions(failure_rate=0.3, attempts=400, failures=120, window_s=300, minute=minute, trend=trend)
     [reason] = judge({"transactions": reading("transactions", value)}, Settings(), NOW).reasons
     assert reason.outlook == outlook

@@ -17,25 +17,24 @@ import msgspec
 import pytest
 import redis.asyncio as redis
 import sample_readings as sample
-from desk import desk, settings, text_of, until
+from controller import controller, settings, text_of, until
 from incident_story import CUSTOMER, customers
 from pod_lines import line, pods
 from sample_plans import plan
 
 import nexconsole
-from nexconsole.actions.plan import Confirm as Confirmation
-from nexconsole.actions.plan import Guard, Outcome, Target, Undo, Verdict
+from nexconsole.actions.plan import Confirmation, Guard, Outcome, Target, Undo, Verdict
 from nexconsole.cli.main import run
-from nexconsole.journal import Kind, journal_file, open_journal
-from nexconsole.operations import Operation
-from nexconsole.screens.confirm import Confirm, Unrecorded
-from nexconsole.screens.podlogs import PodLogs
+from nexconsole.journal import EntryKind, journal_file, open_journal
+from nexconsole.screens.confirm import ConfirmScreen, Unrecorded
+from nexconsole.screens.pod_logs import PodLogs
 from nexconsole.screens.prompt import Prompt
+from nexconsole.session import Operation
 from nexconsole.signals.database import read as read_database
 from nexconsole.sources import open_sources
-from nexconsole.sources.text import clean
-from nexconsole.widgets.curtain import CURTAIN
-from nexconsole.widgets.field import Field
+from nexconsole.text.sanitize import clean
+from nexconsole.widgets.masked_input import MaskedInput
+from nexconsole.widgets.privacy import MASKER
 
 SIZES = ((80, 24), (106, 30), (120, 40), (200, 50))
 SAID = " ".join(value for name, value in CUSTOMER.items() if name != "name")
@@ -73,7 +72,7 @@ async def shared(folder: Path, world: str = "incident", size: tuple[int, int] = 
     """The console as a shared screen, with spoiled readings and a spoiled journal."""
     chosen = settings(folder)
     journal_file(folder, "outside-incidents").write_bytes(b"".join(one.line + b"\n" for one in customers().entries))
-    async with desk(chosen, world=None, size=size) as (app, pilot):
+    async with controller(chosen, world=None, size=size) as (app, pilot):
         app.present(True)
         now = datetime.now(UTC)
         readings = [*sample.WORLDS[world]().values(), sample.events()]
@@ -81,8 +80,8 @@ async def shared(folder: Path, world: str = "incident", size: tuple[int, int] = 
             told = replace(one, value=spoiled(one.value), error=one.error and spoiled(one.error))
             late = now - timedelta(seconds=42) if one.error else now
             app.console_screen.show(replace(told, taken_at=one.taken_at and late, attempted_at=now))
-        await until(lambda: app.desk.operations.entries)
-        app.desk.tick()
+        await until(lambda: app.controller.operations.entries)
+        app.controller.tick()
         app.console_screen.tick()
         await pilot.pause(0.6)
         yield app, pilot
@@ -130,7 +129,7 @@ async def test_no_screen_over_the_panes_shows_a_customer(tmp_path: Path, size: t
                 seen(app)
             await pilot.press("escape")
             await until(lambda: app.screen is app.console_screen)
-        await app.desk._open_by_id("high-purchase-failure-rate")
+        await app.controller._open_by_id("high-purchase-failure-rate")
         await pilot.pause(0.3)
         for _ in range(12):
             await pilot.press("down", "c")
@@ -150,7 +149,7 @@ async def test_no_dialog_shows_a_customer_but_its_command_can_be_read(tmp_path: 
     )  # fmt: skip
     async with shared(tmp_path, size=size) as (app, pilot):
         given: list[Any] = []
-        dialog = Confirm(spoiled_plan, EVERYTHING, app.settings, app.desk.clock)
+        dialog = ConfirmScreen(spoiled_plan, EVERYTHING, app.settings, app.controller.clock)
         app.push_screen(dialog, given.append)
         await pilot.pause(0.6)
         for _ in range(30):
@@ -160,7 +159,7 @@ async def test_no_dialog_shows_a_customer_but_its_command_can_be_read(tmp_path: 
         seen(app)
         assert "redis-cli UNLINK 'lock:purchase:atomic:‹" in app.clipboard
         assert app.clipboard.endswith("# copied from a shared screen: what stands in ‹› is masked")
-        dialog.query_one(Field).focus()
+        dialog.query_one(MaskedInput).focus()
         await pilot.press("x", "backspace", *dialog.asked)
         seen(app)
         await pilot.press("ctrl+y")
@@ -173,18 +172,18 @@ async def test_no_dialog_shows_a_customer_but_its_command_can_be_read(tmp_path: 
 
 async def test_no_strip_log_or_prompt_shows_a_customer(tmp_path: Path) -> None:
     async with shared(tmp_path) as (app, pilot):
-        app.desk.operations._here += [
-            Operation(action="pods.restart", arguments={"pod": EVERYTHING}, began_at=app.desk.clock(), by="maria",
+        app.controller.operations._here += [
+            Operation(action="pods.restart", arguments={"pod": EVERYTHING}, began_at=app.controller.clock(), by="maria",
                       phase="ended", plan=plan(), outcome=Outcome(state="done", answer=EVERYTHING),
                       verdict=Verdict(state="no effect", because=EVERYTHING)),
-            Operation(action="x", arguments={}, began_at=app.desk.clock(), by=EVERYTHING, phase="watching",
+            Operation(action="x", arguments={}, began_at=app.controller.clock(), by=EVERYTHING, phase="watching",
                       plan=plan(watch=EVERYTHING), progress=EVERYTHING),
         ]  # fmt: skip
-        app.desk.paint()
+        app.controller.paint()
         await pilot.pause(0.6)
         seen(app)
         await pilot.press("1")
-        app.desk.paint()
+        app.controller.paint()
         await pilot.pause()
         seen(app)
         await pilot.press("1")
@@ -200,11 +199,11 @@ async def test_no_strip_log_or_prompt_shows_a_customer(tmp_path: Path) -> None:
         await pilot.press("escape")
         app.push_screen(Prompt(EVERYTHING, hint=EVERYTHING))
         await pilot.pause(0.6)
-        app.screen.query_one(Field).value = EVERYTHING
+        app.screen.query_one(MaskedInput).value = EVERYTHING
         await pilot.pause()
         seen(app)
-        assert "••••" in text_of(app) and app.screen.query_one(Field).value == EVERYTHING
-        app.screen.query_one(Field).value = "called their on-call"
+        assert "••••" in text_of(app) and app.screen.query_one(MaskedInput).value == EVERYTHING
+        app.screen.query_one(MaskedInput).value = "called their on-call"
         await pilot.pause()
         assert "called their on-call" in text_of(app)
 
@@ -227,7 +226,7 @@ async def test_what_real_servers_hold_of_customers_is_not_seen(
         key = f"lock:purchase:atomic:{CUSTOMER['user']}"
         async with redis.from_url(redis_server.url) as client:
             await client.set(key, CUSTOMER["token"])
-        async with desk(chosen, sources, size=(200, 50)) as (app, pilot):
+        async with controller(chosen, sources, size=(200, 50)) as (app, pilot):
             app.present(True)
             value = await read_database(sources, chosen, None)
             reading = app.console_screen.readings["database"]
@@ -237,8 +236,8 @@ async def test_what_real_servers_hold_of_customers_is_not_seen(
             await until(lambda: "UPDATE …" in text_of(app))
             seen(app)
             await pilot.press("5")
-            app.desk.act("locks.flush", {"family": "purchase"})
-            await until(lambda: isinstance(app.screen, Confirm), 10)
+            app.controller.act("locks.flush", {"family": "purchase"})
+            await until(lambda: isinstance(app.screen, ConfirmScreen), 10)
             await pilot.pause(0.6)
             assert app.screen.plan.targets[0].id == key
             assert "lock:purchase:atomic:‹" in text_of(app)
@@ -271,17 +270,17 @@ def test_no_export_shows_a_customer(tmp_path: Path, capfdbinary, form: str) -> N
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_no_incident_shows_a_customer(tmp_path: Path, size: tuple[int, int]) -> None:
     async with shared(tmp_path, size=size) as (app, pilot):
-        side = app.desk.operations
+        side = app.controller.operations
         await side.open_incident(EVERYTHING, "SEV-1")
-        await side.record(Kind.DECLARED, {"level": "SEV-1", "reason": EVERYTHING})
-        await side.record(Kind.ROLE, {"role": "commander", "person": CUSTOMER["mail"]})
-        await side.record(Kind.SEEN, {"subject": EVERYTHING, "state": "firing", "text": EVERYTHING})
-        other = open_journal(settings(tmp_path), CUSTOMER["mail"], side.logbook.current)
+        await side.record(EntryKind.DECLARED, {"level": "SEV-1", "reason": EVERYTHING})
+        await side.record(EntryKind.ROLE, {"role": "commander", "person": CUSTOMER["mail"]})
+        await side.record(EntryKind.SEEN, {"subject": EVERYTHING, "state": "firing", "text": EVERYTHING})
+        other = open_journal(settings(tmp_path), CUSTOMER["mail"], side.incident_store.current)
         until_then = (datetime.now(UTC) + timedelta(seconds=60)).isoformat()
         proposed = {"operator": "bob", "until": until_then, "needs": "objection",
                     "plan": {"action": "x", "arguments": {"of": EVERYTHING}, "effect": EVERYTHING}}  # fmt: skip
-        await asyncio.to_thread(other.append, Kind.PROPOSED, proposed)
-        await until(lambda: any(one.kind == Kind.PROPOSED for one in side.entries))
+        await asyncio.to_thread(other.append, EntryKind.PROPOSED, proposed)
+        await until(lambda: any(one.kind == EntryKind.PROPOSED for one in side.entries))
         await pilot.pause(0.6)
         seen(app)
         await pilot.press("i")
@@ -293,7 +292,7 @@ async def test_no_incident_shows_a_customer(tmp_path: Path, size: tuple[int, int
 
 async def test_what_was_drawn_before_the_curtain_is_gone_at_once(tmp_path: Path) -> None:
     """Frozen, so that no new reading draws anything over it."""
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         for one in sample.incident().values():
             now = datetime.now(UTC)
             app.console_screen.show(replace(one, value=spoiled(one.value), taken_at=now, attempted_at=now))
@@ -325,7 +324,7 @@ def test_nothing_is_drawn_but_by_what_the_curtain_covers() -> None:
 
 async def test_a_secret_of_the_settings_is_not_shown_either(tmp_path: Path) -> None:
     chosen = settings(tmp_path, api={"cron_secret": "correct horse"})
-    async with desk(chosen) as (app, pilot):
+    async with controller(chosen) as (app, pilot):
         app.present(True)
         app.console_screen.say("curl said correct horse")
         await pilot.pause()
@@ -333,14 +332,14 @@ async def test_a_secret_of_the_settings_is_not_shown_either(tmp_path: Path) -> N
 
 
 async def test_once_back_at_the_panes_everything_is_as_it_was(tmp_path: Path) -> None:
-    async with desk(settings(tmp_path)) as (app, pilot):
+    async with controller(settings(tmp_path)) as (app, pilot):
         before = text_of(app).splitlines()[3:20]
         await pilot.press("P")
         await pilot.pause()
-        assert CURTAIN.drawn and text_of(app).splitlines()[3:20] != before
+        assert MASKER.enabled and text_of(app).splitlines()[3:20] != before
         await pilot.press("P")
         await pilot.pause(0.1)
-        assert not CURTAIN.drawn and not app.console_screen.query("#presentation, #frame")
+        assert not MASKER.enabled and not app.console_screen.query("#presentation, #frame")
         assert "Transactions" in text_of(app) and "1 blocks 14" in text_of(app)
         app.copy_to_clipboard(CUSTOMER["phone"])
         assert app.clipboard == CUSTOMER["phone"]

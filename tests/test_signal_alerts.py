@@ -10,11 +10,11 @@ from metrics_side import MetricsSide, metrics_side
 
 from nexconsole import status
 from nexconsole.errors import NotConfigured, Unreachable
-from nexconsole.settings import Prometheus, Settings
+from nexconsole.settings import PrometheusSettings, Settings
 from nexconsole.signals import alerts
 from nexconsole.signals.promql import selectors, tolerant
 from nexconsole.sources import Sources
-from nexconsole.sources.prometheus import Prometheus as PrometheusSource
+from nexconsole.sources.prometheus import PrometheusSource
 
 SETTINGS = Settings()
 FAIL = 'nexnum_wallet_transactions_total{status=~"fail.*"}'
@@ -30,7 +30,7 @@ async def metrics() -> AsyncIterator[MetricsSide]:
 
 @pytest.fixture
 async def sources(clients, metrics) -> AsyncIterator[Sources]:
-    opened = Sources(clients, {"prometheus": PrometheusSource(clients, Prometheus(url=metrics.url))})
+    opened = Sources(clients, {"prometheus": PrometheusSource(clients, PrometheusSettings(url=metrics.url))})
     yield opened
     await opened.close()
 
@@ -208,7 +208,7 @@ async def test_trouble_with_the_rules_leaves_what_fires_and_the_last_judgement(s
 async def test_without_prometheus_the_signal_is_absent_and_with_a_dead_one_it_fails(clients):
     with pytest.raises(NotConfigured):
         await alerts.read(Sources(clients, {}), SETTINGS, None)
-    dead = PrometheusSource(clients, Prometheus(url="http://127.0.0.1:1"))
+    dead = PrometheusSource(clients, PrometheusSettings(url="http://127.0.0.1:1"))
     with pytest.raises(Unreachable):
         await alerts.read(Sources(clients, {"prometheus": dead}), SETTINGS, None)
 

@@ -9,24 +9,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from far_side import tcp_server
+from remote_console import tcp_server
 from small_cluster import SmallCluster, kubernetes_on_port, small_cluster, until
 
 from nexconsole.errors import Unreachable
 from nexconsole.model import State, utc_now
-from nexconsole.settings import CircuitRules, Settings
-from nexconsole.settings import Postgres as PostgresSettings
-from nexconsole.settings import Redis as RedisSettings
-from nexconsole.signals.circuits import SIGNAL, Circuits, Holder, Named, Parts, ProviderCircuit, build
-from nexconsole.signals.holders import outlasting
+from nexconsole.settings import CircuitRules, PostgresSettings, RedisSettings, Settings
+from nexconsole.signals.breaker_views import outlasting
+from nexconsole.signals.circuits import SIGNAL, Circuits, Holder, Parts, ProviderCircuit, ProviderNameRow, build
 from nexconsole.signals.readings import read_once
 from nexconsole.sources import Sources
-from nexconsole.sources.breaker_lines import Event
-from nexconsole.sources.clients import Clients
+from nexconsole.sources.breaker_lines import BreakerEvent
+from nexconsole.sources.lazy_clients import LazyClients
 from nexconsole.sources.logs import Logs
 from nexconsole.sources.pod_log import PodLog
-from nexconsole.sources.postgres import Postgres
-from nexconsole.sources.redis import Redis
+from nexconsole.sources.postgres import PostgresSource
+from nexconsole.sources.redis import RedisSource
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 UUID = "3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f"
@@ -45,11 +43,11 @@ class Story:
 
     def tell(self, pod: int, ago: float, kind: str, name: str = "smsbower", **more: object) -> Story:
         followed = self.logs.followed[f"u{pod}"]
-        self.logs.breakers.fold(followed.breakers, NOW - timedelta(seconds=ago), Event(kind, name, **more))
+        self.logs.breakers.fold(followed.breakers, NOW - timedelta(seconds=ago), BreakerEvent(kind, name, **more))
         return self
 
-    async def read(self, *named: Named, shared: Holder | None = None, **rules: object) -> Circuits:
-        rows = named or (Named(name="smsbower", id=UUID, active=True, display_name=None),)
+    async def read(self, *named: ProviderNameRow, shared: Holder | None = None, **rules: object) -> Circuits:
+        rows = named or (ProviderNameRow(name="smsbower", id=UUID, active=True, display_name=None),)
         parts = Parts(named=rows, logs=self.logs, sources=["pod logs"], shared={UUID: shared} if shared else {})
         return await build(parts, CircuitRules(**rules), NOW, time.monotonic())
 
@@ -151,13 +149,18 @@ async def test_the_most_urgent_come_first_and_the_disabled_last() -> None:
         for kind in kinds:
             story.tell(0, 5, kind, name)
     story.tell(0, 5, "open", "open")
-    rows = [Named(name=n, id=n, active=n != "off", display_name=None) for n in ("calm", "flaps", "half", "off", "open")]
+    rows = [
+        ProviderNameRow(name=n, id=n, active=n != "off", display_name=None)
+        for n in ("calm", "flaps", "half", "off", "open")
+    ]
     assert [one.name for one in (await story.read(*rows)).providers] == ["open", "half", "flaps", "calm", "off"]
 
 
 async def test_a_thousand_providers_in_fifty_pods_are_read_in_moments() -> None:
     story = Story(50)
-    rows = [Named(name=f"p{number}", id=f"p{number}", active=True, display_name=None) for number in range(1000)]
+    rows = [
+        ProviderNameRow(name=f"p{number}", id=f"p{number}", active=True, display_name=None) for number in range(1000)
+    ]
     for pod in range(50):
         for row in rows[::10]:
             story.tell(pod, 5, "closed", row.name)
@@ -196,8 +199,8 @@ async def world(small: SmallCluster, database, redis_server) -> AsyncIterator[Ca
         clients = kubernetes.clients
         opened = {
             "kubernetes": kubernetes,
-            "postgres": Postgres(clients, PostgresSettings(url=postgres or database.url)),
-            "redis": Redis(clients, RedisSettings(url=redis or redis_server.url)),
+            "postgres": PostgresSource(clients, PostgresSettings(url=postgres or database.url)),
+            "redis": RedisSource(clients, RedisSettings(url=redis or redis_server.url)),
         }
         made.append(Sources(clients, opened))
         return made[-1]
@@ -302,9 +305,9 @@ async def test_when_nothing_can_be_read_the_reading_has_the_error(world: Callabl
 async def test_when_nothing_is_configured_the_signal_is_absent_and_redis_alone_says_what_it_needs(
     redis_server,
 ) -> None:
-    clients = Clients()
+    clients = LazyClients()
     assert (await read_once(SIGNAL, Sources(clients, {}), Settings())).absent
-    alone = Sources(clients, {"redis": Redis(clients, RedisSettings(url=redis_server.url))})
+    alone = Sources(clients, {"redis": RedisSource(clients, RedisSettings(url=redis_server.url))})
     reading = await read_once(SIGNAL, alone, Settings())
     assert reading.absent
     assert "set postgres.url" in reading.error
@@ -350,8 +353,8 @@ async def test_a_redis_that_hangs_is_ill_in_the_header_too_and_takes_no_holder_a
         UUID,
     )
     async with tcp_server(None) as port:
-        postgres = Postgres(clients, PostgresSettings(url=database.url))
-        redis = Redis(clients, RedisSettings(url=f"redis://127.0.0.1:{port}"))
+        postgres = PostgresSource(clients, PostgresSettings(url=database.url))
+        redis = RedisSource(clients, RedisSettings(url=f"redis://127.0.0.1:{port}"))
         sources = Sources(clients, {"postgres": postgres, "redis": redis})
         first = await read_once(SIGNAL, sources, Settings())
         again = await read_once(SIGNAL, sources, Settings(), first)

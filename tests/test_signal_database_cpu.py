@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 from nexconsole.errors import BadAnswer, NotConfigured
-from nexconsole.settings import Expressions, Prometheus, Settings
+from nexconsole.settings import Expressions, PrometheusSettings, Settings
 from nexconsole.signals import database_cpu
-from nexconsole.sources.promjson import Answer, Sample
+from nexconsole.sources.prometheus_json import QueryResult, Sample
 
-SETTINGS = Settings(prometheus=Prometheus(expressions=Expressions(database_cpu="cpu")))
+SETTINGS = Settings(prometheus=PrometheusSettings(expressions=Expressions(database_cpu="cpu")))
 
 
 class Metrics:
@@ -20,9 +20,9 @@ class Metrics:
     def __init__(self, *values: float) -> None:
         self.values = values
 
-    async def query(self, expression: str) -> Answer[Sample]:
+    async def query(self, expression: str) -> QueryResult[Sample]:
         assert expression == "cpu"
-        answer = Answer(Sample(labels={}, value=value) for value in self.values)
+        answer = QueryResult(Sample(labels={}, value=value) for value in self.values)
         answer.notes = ()
         return answer
 

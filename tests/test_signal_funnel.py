@@ -14,13 +14,13 @@ from metrics_side import MetricsSide, metrics_side
 from small_cluster import SmallCluster, small_cluster
 
 from nexconsole.model import State, utc_now
-from nexconsole.settings import Prometheus, Settings
+from nexconsole.settings import PrometheusSettings, Settings
 from nexconsole.severity import judge
 from nexconsole.signals import funnel
 from nexconsole.signals.funnel import SIGNAL, Funnel
 from nexconsole.signals.readings import read_once
 from nexconsole.sources import Sources
-from nexconsole.sources.prometheus import Prometheus as PrometheusSource
+from nexconsole.sources.prometheus import PrometheusSource
 
 ANSWERS = Settings().prometheus.expressions.answers.replace("{window}", "300s")
 
@@ -54,7 +54,7 @@ async def metrics() -> AsyncIterator[MetricsSide]:
 
 
 def with_prometheus(sources: Sources, metrics: MetricsSide) -> Sources:
-    source = PrometheusSource(sources.clients, Prometheus(url=metrics.url, timeout_s=1.0))
+    source = PrometheusSource(sources.clients, PrometheusSettings(url=metrics.url, timeout_s=1.0))
     return Sources(sources.clients, {**sources._opened, "prometheus": source})
 
 

@@ -15,24 +15,28 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 from aiohttp import web
-from far_side import tcp_server
 from redis.asyncio import Redis as Hand
+from remote_console import tcp_server
 
 from nexconsole.drill.servers import embedded_postgres
-from nexconsole.drill.shelter import free_port
+from nexconsole.drill.temp_tree import free_port
 from nexconsole.errors import NotConfigured, SourceError, TimedOut, Unreachable
-from nexconsole.journal import Kind, journal_folder, new_incident, open_journal
+from nexconsole.journal import EntryKind, journal_folder, new_incident, open_journal
 from nexconsole.model import SourceHealth, utc_now
-from nexconsole.settings import Api as ApiSettings
-from nexconsole.settings import IntegrityRules, Kubernetes, Settings
-from nexconsole.settings import Postgres as PostgresSettings
-from nexconsole.settings import Redis as RedisSettings
+from nexconsole.settings import (
+    ApiSettings,
+    IntegrityRules,
+    KubernetesSettings,
+    PostgresSettings,
+    RedisSettings,
+    Settings,
+)
 from nexconsole.signals import durability, integrity, ledgers, open_routes
-from nexconsole.signals.findings import Check, Drift, Finding, Keyspace, Memory
+from nexconsole.signals.findings import Drift, Finding, IntegrityCheck, KeyspaceState, Memory
 from nexconsole.sources import Sources
-from nexconsole.sources.api import Api
-from nexconsole.sources.postgres import Postgres
-from nexconsole.sources.redis import Redis
+from nexconsole.sources.api import ApiSource
+from nexconsole.sources.postgres import PostgresSource
+from nexconsole.sources.redis import RedisSource
 
 SETTINGS = Settings()
 ERAS = [("old", False), ("head", True)]
@@ -220,7 +224,7 @@ async def test_a_calm_primary_is_no_finding_for_any_role(database, sources_on, p
 async def test_an_archive_command_that_fails_is_found(clients):
     options = {"wal_level": "replica", "archive_mode": "on", "archive_command": "/bin/false"}
     async with embedded_postgres(settings=options) as server:
-        source = Postgres(clients, PostgresSettings(url=server.admin_url))
+        source = PostgresSource(clients, PostgresSettings(url=server.admin_url))
         sources = Sources(clients, {"postgres": source})
         try:
             connection = await source.connect()
@@ -306,7 +310,7 @@ async def hand(redis_server) -> AsyncIterator[Hand]:
 
 @pytest.fixture
 async def keyspace(redis_server, clients) -> AsyncIterator[Sources]:
-    made = Sources(clients, {"redis": Redis(clients, RedisSettings(url=redis_server.url))})
+    made = Sources(clients, {"redis": RedisSource(clients, RedisSettings(url=redis_server.url))})
     yield made
     await made.close()
 
@@ -346,7 +350,7 @@ async def test_a_restart_that_lost_the_data_is_told_from_one_that_kept_it(keyspa
 
 async def test_a_restart_with_its_keys_is_no_loss(keyspace, hand):
     await hand.mset({f"k{n}": "x" for n in range(30)})
-    before = Keyspace(run_id="other", keys=31, flushes=0, evicted=0)
+    before = KeyspaceState(run_id="other", keys=31, flushes=0, evicted=0)
     assert (await look(durability.redis, keyspace, Memory(redis=before))).findings == ()
 
 
@@ -446,7 +450,7 @@ async def application(clients, routes: dict[str, str], cluster: Cluster | None =
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    api = Api(clients, ApiSettings(url=f"http://127.0.0.1:{runner.addresses[0][1]}"))
+    api = ApiSource(clients, ApiSettings(url=f"http://127.0.0.1:{runner.addresses[0][1]}"))
     sources = Sources(clients, {"api": api} | ({"kubernetes": cluster} if cluster else {}))
     try:
         yield sources, seen
@@ -455,7 +459,7 @@ async def application(clients, routes: dict[str, str], cluster: Cluster | None =
         await runner.cleanup()
 
 
-READS_SECRET = Settings(kubernetes=Kubernetes(database_from_secret=True))
+READS_SECRET = Settings(kubernetes=KubernetesSettings(database_from_secret=True))
 
 
 @pytest.mark.parametrize(
@@ -496,7 +500,7 @@ def written(settings: Settings):
     name = new_incident(folder, utc_now())
     journal = open_journal(settings, "maria", name)
     for number in range(4):
-        journal.append(Kind.NOTE, {"text": f"note {number}"})
+        journal.append(EntryKind.NOTE, {"text": f"note {number}"})
     return folder / f"{name}.jsonl"
 
 
@@ -541,7 +545,9 @@ async def test_each_look_stands_alone_and_one_that_fails_keeps_what_it_found(dat
 
 async def test_a_database_that_hangs_is_waited_for_once_a_reading(clients, monkeypatch):
     async with tcp_server(None) as port:
-        source = Postgres(clients, PostgresSettings(url=f"postgresql://u@127.0.0.1:{port}/x", connect_timeout_s=0.3))
+        source = PostgresSource(
+            clients, PostgresSettings(url=f"postgresql://u@127.0.0.1:{port}/x", connect_timeout_s=0.3)
+        )
         sources = Sources(clients, {"postgres": source})
         began = asyncio.get_running_loop().time()
         with pytest.raises(TimedOut):
@@ -559,10 +565,10 @@ async def test_where_no_system_can_be_looked_at_it_is_an_error_or_not_configured
 
 def test_findings_are_sorted_by_how_bad_they_are_and_by_kind():
     checks = (
-        Check(name="a", findings=(
+        IntegrityCheck(name="a", findings=(
             Finding(kind="data", level="none", text="1"), Finding(kind="security", level="SEV-2", text="2")
         )),
-        Check(name="b", findings=(Finding(kind="data", level="SEV-1", text="3"),)),
+        IntegrityCheck(name="b", findings=(Finding(kind="data", level="SEV-1", text="3"),)),
     )  # fmt: skip
     value = integrity.Integrity(checks=checks)
     assert [finding.text for finding in value.findings] == ["3", "2", "1"]

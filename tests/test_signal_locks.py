@@ -18,12 +18,11 @@ from redis_servers import server, upstash
 from nexconsole.actions.locks import FLUSH
 from nexconsole.errors import Denied, NotConfigured
 from nexconsole.model import utc_now
-from nexconsole.settings import Locks as Rules
-from nexconsole.settings import Redis as RedisSettings
-from nexconsole.settings import Settings
+from nexconsole.settings import LocksSettings as Rules
+from nexconsole.settings import RedisSettings, Settings
 from nexconsole.signals import locks
 from nexconsole.sources import Sources
-from nexconsole.sources.redis import Redis as RedisSource
+from nexconsole.sources.redis import RedisSource
 
 SETTINGS = Settings()
 USER = "df26f517-66fa-4989-8813-5d586a1689ad"

@@ -8,18 +8,17 @@ from __future__ import annotations
 import pytest
 from metrics_side import MetricsSide, metrics_side
 
-from nexconsole.settings import Expressions, Postgres, Prometheus, Settings, TransactionRules
+from nexconsole.settings import Expressions, PostgresSettings, PrometheusSettings, Settings, TransactionRules
 from nexconsole.signals import transactions
 from nexconsole.signals.transactions import Transactions
 from nexconsole.sources import Sources
-from nexconsole.sources.postgres import Postgres as PostgresSource
-from nexconsole.sources.postgres import Read
-from nexconsole.sources.prometheus import Prometheus as PrometheusSource
+from nexconsole.sources.postgres import PostgresSource, Read
+from nexconsole.sources.prometheus import PrometheusSource
 
 EXPRESSIONS = Expressions(
     attempts="a[{window}]", failures="f[{window}]", latency_p95="l[{window}]", trend_attempts="ta", trend_failures="tf"
 )
-SETTINGS = Settings(prometheus=Prometheus(expressions=EXPRESSIONS))
+SETTINGS = Settings(prometheus=PrometheusSettings(expressions=EXPRESSIONS))
 
 
 @pytest.fixture
@@ -30,12 +29,12 @@ async def metrics():
 
 @pytest.fixture
 async def both(clients, database, metrics: MetricsSide):
-    given = Prometheus(url=metrics.url, timeout_s=1.0, expressions=EXPRESSIONS)
+    given = PrometheusSettings(url=metrics.url, timeout_s=1.0, expressions=EXPRESSIONS)
     sources = Sources(
         clients,
         {
             "prometheus": PrometheusSource(clients, given),
-            "postgres": PostgresSource(clients, Postgres(url=database.url)),
+            "postgres": PostgresSource(clients, PostgresSettings(url=database.url)),
         },
     )
     yield sources
@@ -62,7 +61,7 @@ async def test_purchases_that_hang_are_no_rate_of_zero(database, rows, timestamp
     assert (value.oldest_s, value.newest_s) == (pytest.approx(231, abs=8), pytest.approx(1, abs=8))
     assert (value.overdue, value.silent_s) == (21, None)  # of those that began more than 30 s ago
     assert by_name(value) == {"smsbower": (0, 0, 24)}
-    assert value.minute == transactions.Minute(decided=0, failures=0, failure_rate=None)
+    assert value.minute == transactions.LastMinute(decided=0, failures=0, failure_rate=None)
 
 
 async def test_a_purchase_that_hangs_longer_than_the_window_is_still_under_way(database, rows):
@@ -175,7 +174,7 @@ async def test_the_last_minute_stands_beside_the_window_and_says_when_it_will_be
         await database.activation(f"ok{n}", 15, "ACTIVE", "a", paid=True)
     value = await transactions.read(rows, SETTINGS, None)
     assert value.failure_rate == 0.5
-    assert value.minute == transactions.Minute(decided=20, failures=0, failure_rate=0.0)
+    assert value.minute == transactions.LastMinute(decided=20, failures=0, failure_rate=0.0)
     assert value.clean_in_s == pytest.approx(190, abs=12)
     await database.activation("again", 5, "CANCELLED", "a")
     value = await transactions.read(rows, SETTINGS, None)
@@ -190,12 +189,16 @@ async def test_without_failures_there_is_nothing_to_wait_for(database, rows):
 async def test_without_rows_the_trend_says_how_the_last_minute_was(clients, metrics):
     sources = Sources(
         clients,
-        {"prometheus": PrometheusSource(clients, Prometheus(url=metrics.url, timeout_s=1.0, expressions=EXPRESSIONS))},
+        {
+            "prometheus": PrometheusSource(
+                clients, PrometheusSettings(url=metrics.url, timeout_s=1.0, expressions=EXPRESSIONS)
+            )
+        },
     )
     metrics.vectors = {"a[300s]": [({"provider": "a"}, 100.0)], "f[300s]": [({"provider": "a"}, 50.0)]}
     metrics.ranges = {"ta": [({}, 20.0)], "tf": [({}, 5.0)]}
     value = await transactions.read(sources, SETTINGS, None)
-    assert value.minute == transactions.Minute(decided=20, failures=5, failure_rate=0.25)
+    assert value.minute == transactions.LastMinute(decided=20, failures=5, failure_rate=0.25)
     assert 200 < value.clean_in_s <= 300
     await sources.close()
 

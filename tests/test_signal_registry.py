@@ -6,14 +6,14 @@ import pytest
 import sample_readings as sample
 
 from nexconsole.exposition import METRICS
+from nexconsole.incident.events import LOOKS
+from nexconsole.incident.metrics import EXTRACTORS
 from nexconsole.runbook.probes import PROBES
 from nexconsole.screens.console import FACES, drawn_in
 from nexconsole.severity import RULES
 from nexconsole.signals.registry import EXTRA, SIGNALS
 from nexconsole.status import SUMMARIES
-from nexconsole.warroom.figures import TAKES
 from nexconsole.warroom.recordings.cursor import VALUES
-from nexconsole.warroom.seen import LOOKS
 
 NAMES = tuple(signal.name for signal in SIGNALS)
 EVIDENCE = {"status_pages"}  # said with its age, and never judged or measured
@@ -38,4 +38,4 @@ def test_each_signal_has_its_line_its_pane_its_place_in_recordings_and_its_probe
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in EVIDENCE])
 def test_each_signal_but_evidence_is_judged_measured_and_told_when_it_changes(name):
     assert name in RULES and name in LOOKS and name in METRICS
-    assert name in NO_FIGURE or name in TAKES
+    assert name in NO_FIGURE or name in EXTRACTORS

@@ -6,17 +6,16 @@ import time
 
 import pytest
 from aiohttp import web
-from far_side import GARBAGE, HTML, REDIRECT, tcp_server
 from hypothesis import given
 from hypothesis import strategies as st
+from remote_console import GARBAGE, HTML, REDIRECT, tcp_server
 from web_server import STATUSPAGE, answering, opened, server
 
 from nexconsole.errors import NotConfigured, SettingsError
-from nexconsole.settings import Providers, Settings
-from nexconsole.settings import Search as SearchSettings
+from nexconsole.settings import ProvidersSettings, SearchSettings, Settings
 from nexconsole.signals import search, status_pages
 from nexconsole.sources import open_sources
-from nexconsole.sources.status_pages import MOST_BYTES, Said, understand
+from nexconsole.sources.status_pages import MOST_BYTES, PageStatement, understand
 
 
 async def health(url: str) -> search.Search:
@@ -76,12 +75,12 @@ ATOM = "<feed><title>all</title><entry><title type='html'>API down</title></entr
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (STATUSPAGE, Said(text="Partial Outage", indicator="major")),
-        ('{"status": "ok"}', Said(text="ok")),
-        (RSS, Said(text="Delays & more")),
-        (ATOM, Said(text="API down")),
-        ("<html><head><TITLE>\nAll good </TITLE></head>", Said(text="All good")),
-        ("<title>" + "x" * 999 + "</title>", Said(text="x" * 199 + "…")),
+        (STATUSPAGE, PageStatement(text="Partial Outage", indicator="major")),
+        ('{"status": "ok"}', PageStatement(text="ok")),
+        (RSS, PageStatement(text="Delays & more")),
+        (ATOM, PageStatement(text="API down")),
+        ("<html><head><TITLE>\nAll good </TITLE></head>", PageStatement(text="All good")),
+        ("<title>" + "x" * 999 + "</title>", PageStatement(text="x" * 199 + "…")),
         ("{}", None),
         ('{"status": {"indicator": null}}', None),
         ("[" * 100_000, None),
@@ -112,7 +111,7 @@ def test_whatever_a_page_holds_is_one_harmless_line_or_nothing(text):
 
 
 async def pages(previous=None, **urls) -> status_pages.StatusPages:
-    async with opened(providers=Providers(status_pages=urls, status_timeout_s=0.5)) as sources:
+    async with opened(providers=ProvidersSettings(status_pages=urls, status_timeout_s=0.5)) as sources:
         return await status_pages.read(sources, Settings(), previous)
 
 
@@ -158,4 +157,4 @@ async def test_a_page_that_is_none_has_an_error_and_no_verdict(answer, why):
 
 async def test_an_address_that_is_none_is_refused_by_its_key():
     with pytest.raises(SettingsError, match=r"providers\.status_pages\.smsbower must begin with http"):
-        open_sources(Settings(providers=Providers(status_pages={"smsbower": "ftp://x"})))
+        open_sources(Settings(providers=ProvidersSettings(status_pages={"smsbower": "ftp://x"})))

@@ -10,13 +10,11 @@ import pytest
 from redis.asyncio import Redis as Hand
 
 from nexconsole.errors import MissingSchema, NotConfigured
-from nexconsole.settings import Postgres as PostgresSettings
-from nexconsole.settings import Redis as RedisSettings
-from nexconsole.settings import Settings
+from nexconsole.settings import PostgresSettings, RedisSettings, Settings
 from nexconsole.signals import slots
 from nexconsole.sources import Sources
-from nexconsole.sources.postgres import Postgres
-from nexconsole.sources.redis import Redis
+from nexconsole.sources.postgres import PostgresSource
+from nexconsole.sources.redis import RedisSource
 
 LUA = """
 local now, interval = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -39,8 +37,8 @@ async def hand(redis_server) -> AsyncIterator[Hand]:
 @pytest.fixture
 async def sources(redis_server, database, clients) -> AsyncIterator[Sources]:
     opened = {
-        "redis": Redis(clients, RedisSettings(url=redis_server.url)),
-        "postgres": Postgres(clients, PostgresSettings(url=database.url)),
+        "redis": RedisSource(clients, RedisSettings(url=redis_server.url)),
+        "postgres": PostgresSource(clients, PostgresSettings(url=database.url)),
     }
     made = Sources(clients, opened)
     yield made
@@ -141,8 +139,8 @@ async def test_a_redis_that_hides_its_clock_leaves_ours_and_says_so(redis_server
     await hand.execute_command("ACL", "SETUSER", "blind", "on", ">x", "~*", "+@read", "+ping")
     url = redis_server.url.partition("@")[2]
     opened = {
-        "redis": Redis(clients, RedisSettings(url=f"redis://blind:x@{url}")),
-        "postgres": Postgres(clients, PostgresSettings(url=database.url)),
+        "redis": RedisSource(clients, RedisSettings(url=f"redis://blind:x@{url}")),
+        "postgres": PostgresSource(clients, PostgresSettings(url=database.url)),
     }
     made = Sources(clients, opened)
     try:

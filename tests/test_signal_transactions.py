@@ -12,12 +12,12 @@ import pytest
 from metrics_side import MetricsSide, metrics_side
 
 from nexconsole.errors import MissingSchema, NotConfigured, SourceError
-from nexconsole.settings import Expressions, Postgres, Prometheus, Settings
+from nexconsole.settings import Expressions, PostgresSettings, PrometheusSettings, Settings
 from nexconsole.signals import transactions
 from nexconsole.signals.transactions import Transactions
 from nexconsole.sources import Sources
-from nexconsole.sources.postgres import Postgres as PostgresSource
-from nexconsole.sources.prometheus import Prometheus as PrometheusSource
+from nexconsole.sources.postgres import PostgresSource
+from nexconsole.sources.prometheus import PrometheusSource
 
 ATTEMPTS, FAILURES, P95, TREND_ATTEMPTS, TREND_FAILURES = "a[300s]", "f[300s]", "l[300s]", "ta", "tf"
 EXPRESSIONS = Expressions(
@@ -43,10 +43,10 @@ async def both(clients, database, metrics):
     def make(prometheus: str | None = metrics.url, postgres: str | None = database.url) -> Sources:
         opened = {}
         if prometheus:
-            given = Prometheus(url=prometheus, timeout_s=1.0, expressions=EXPRESSIONS)
+            given = PrometheusSettings(url=prometheus, timeout_s=1.0, expressions=EXPRESSIONS)
             opened["prometheus"] = PrometheusSource(clients, given)
         if postgres:
-            opened["postgres"] = PostgresSource(clients, Postgres(url=postgres))
+            opened["postgres"] = PostgresSource(clients, PostgresSettings(url=postgres))
         made.append(Sources(clients, opened))
         return made[-1]
 
@@ -55,7 +55,7 @@ async def both(clients, database, metrics):
         await sources.close()
 
 
-SETTINGS = Settings(prometheus=Prometheus(expressions=EXPRESSIONS))
+SETTINGS = Settings(prometheus=PrometheusSettings(expressions=EXPRESSIONS))
 
 
 async def seed(database, provider: str, ok: int, failed: int, age_s: float = 60) -> None:

@@ -19,7 +19,7 @@ from nexconsole.signals import releases
 from nexconsole.signals.readings import read_once
 from nexconsole.signals.workloads import SIGNAL, describe, judge_rollout, scale
 from nexconsole.sources import Sources, resources
-from nexconsole.sources.clients import Clients
+from nexconsole.sources.lazy_clients import LazyClients
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 DEADLINE = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
@@ -73,7 +73,9 @@ def test_a_rollout_is_judged_as_kubectl_does(given: resources.Deployment, rollou
     assert words in said
 
 
-def pod(state=None, last=None, ready=False, restarts=0, conditions=(), deleted=False, **status) -> resources.Pod:
+def pod(
+    state=None, last=None, ready=False, restarts=0, conditions=(), deleted=False, **status
+) -> resources.PodResource:
     kept = [*conditions, {"type": "Ready", "status": str(ready), "message": "containers with unready status: [app]"}]
     container = {"name": "app", "ready": ready, "restartCount": restarts, "state": state or {}, "lastState": last or {}}
     return msgspec.convert(
@@ -87,7 +89,7 @@ def pod(state=None, last=None, ready=False, restarts=0, conditions=(), deleted=F
             "spec": {"containers": [{"name": "app"}]},
             "status": {"phase": "Running", "conditions": kept, "containerStatuses": [container], **status},
         },
-        resources.Pod,
+        resources.PodResource,
         strict=False,
     )
 
@@ -125,7 +127,7 @@ INIT = {"name": "migrate", "state": waiting("CrashLoopBackOff"), "lastState": en
         (pod(None, conditions=[UNSCHEDULED], containerStatuses=None), "Unschedulable: 0/3 nodes: cpu"),
     ],
 )
-def test_a_pod_s_reason_is_the_first_thing_in_its_way(given: resources.Pod, reason: str) -> None:
+def test_a_pod_s_reason_is_the_first_thing_in_its_way(given: resources.PodResource, reason: str) -> None:
     described = describe(given, "", NOW)
     assert described.reason == reason
     assert described.age_s == 3600
@@ -158,7 +160,7 @@ def test_an_autoscaler_s_metrics_stand_beside_their_targets() -> None:
                 "currentMetrics": [metric("cpu", "current", averageUtilization=45, averageValue="1")],
             },
         },
-        resources.Autoscaler,
+        resources.AutoscalerResource,
     )
     shown = scale(autoscaler)
     assert (shown.minimum, shown.maximum, shown.current, shown.desired) == (1, 10, 3, 5)
@@ -270,5 +272,5 @@ async def test_whoever_may_not_list_revisions_is_told_so_and_sees_the_rest(tmp_p
 
 
 async def test_without_a_cluster_there_are_no_workloads() -> None:
-    reading = await read_once(SIGNAL, Sources(Clients(), {}), Settings())
+    reading = await read_once(SIGNAL, Sources(LazyClients(), {}), Settings())
     assert reading.state(NOW) is State.ABSENT

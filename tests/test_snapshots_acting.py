@@ -13,13 +13,12 @@ from frozen_console import SIZES, console, shown
 from sample_plans import GUARDS, plan, story
 from textual.pilot import Pilot
 
-from nexconsole.actions.plan import Confirm as Confirmation
-from nexconsole.actions.plan import Guard, Outcome, Target, Verdict
+from nexconsole.actions.plan import Confirmation, Guard, Outcome, Target, Verdict
 from nexconsole.journal import OUTSIDE, Entries
-from nexconsole.operations import Operation
-from nexconsole.operations.logbook import _Looked
-from nexconsole.screens.confirm import Confirm, Unrecorded
-from nexconsole.screens.journal import Journal
+from nexconsole.screens.confirm import ConfirmScreen, Unrecorded
+from nexconsole.screens.journal import JournalScreen
+from nexconsole.session import Operation
+from nexconsole.session.incident_store import _StoreScan
 
 ROLE = Guard(name="role may write", level="block", reason="role nexnum_read may only read providers: this console"
              " can't act on it before GRANT UPDATE (is_active, updated_at) ON providers TO nexnum_read")  # fmt: skip
@@ -54,13 +53,13 @@ def with_screen(make_screen: Callable[[Any], Any]) -> Callable[[Pilot], Any]:
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("dialog", DIALOGS)
 def test_the_dialog_looks_as_it_did(snap_compare, dialog: str, size: tuple[int, int]) -> None:
-    run_before = with_screen(lambda app: Confirm(*DIALOGS[dialog], app.settings, lambda: sample.NOW))
+    run_before = with_screen(lambda app: ConfirmScreen(*DIALOGS[dialog], app.settings, lambda: sample.NOW))
     assert snap_compare(console("incident"), run_before=run_before, terminal_size=size)
 
 
 @pytest.mark.parametrize("theme", ["light", "high-contrast", "colour-blind"])
 def test_the_dialog_can_be_read_in_every_theme(snap_compare, theme: str) -> None:
-    run_before = with_screen(lambda app: Confirm(*DIALOGS["blocked"], app.settings, lambda: sample.NOW))
+    run_before = with_screen(lambda app: ConfirmScreen(*DIALOGS["blocked"], app.settings, lambda: sample.NOW))
     assert snap_compare(console("incident", theme), run_before=run_before, terminal_size=(120, 40))
 
 
@@ -74,14 +73,14 @@ def test_acting_without_a_record_looks_as_it_did(snap_compare) -> None:
 def test_the_scenario_looks_as_it_did(snap_compare, size: tuple[int, int]) -> None:
     async def run_before(pilot: Pilot) -> None:
         await shown("incident")(pilot)
-        desk = pilot.app.desk
-        await desk.load_library()
-        desk._find_fits()
-        remember(desk.operations, story())
-        await desk._open_by_id("high-purchase-failure-rate")
+        controller = pilot.app.controller
+        await controller.load_library()
+        controller._find_fits()
+        remember(controller.operations, story())
+        await controller._open_by_id("high-purchase-failure-rate")
         await pilot.pause(0.3)
-        desk.console.say("")
-        desk.paint()
+        controller.console.say("")
+        controller.paint()
         await pilot.pause()
 
     assert snap_compare(console("incident"), run_before=run_before, terminal_size=size)
@@ -89,9 +88,9 @@ def test_the_scenario_looks_as_it_did(snap_compare, size: tuple[int, int]) -> No
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_the_journal_looks_as_it_did(snap_compare, size: tuple[int, int]) -> None:
-    def open_it(app: Any) -> Journal:
-        remember(app.desk.operations, story())
-        return Journal(app.desk.operations)
+    def open_it(app: Any) -> JournalScreen:
+        remember(app.controller.operations, story())
+        return JournalScreen(app.controller.operations)
 
     assert snap_compare(console("incident"), run_before=with_screen(open_it), terminal_size=size)
 
@@ -112,7 +111,7 @@ def test_the_palette_looks_as_it_did(snap_compare, size: tuple[int, int]) -> Non
 def test_what_is_under_way_looks_as_it_did(snap_compare, size: tuple[int, int]) -> None:
     async def run_before(pilot: Pilot) -> None:
         await shown("incident")(pilot)
-        operations = pilot.app.desk.operations
+        operations = pilot.app.controller.operations
         operations._here += [
             Operation(action="pods.restart", arguments={}, began_at=sample.ago(90), by="maria", phase="ended",
                       plan=plan(action="pods.restart", undo=None), outcome=Outcome(state="done", answer="restarted"),
@@ -121,7 +120,7 @@ def test_what_is_under_way_looks_as_it_did(snap_compare, size: tuple[int, int]) 
                       by="maria", phase="watching", plan=plan(), watch_until=sample.NOW + timedelta(seconds=42),
                       outcome=Outcome(state="done", answer="UPDATE 1: smsbower is disabled")),
         ]  # fmt: skip
-        pilot.app.desk.paint()
+        pilot.app.controller.paint()
         await pilot.pause()
 
     assert snap_compare(console("incident"), run_before=run_before, terminal_size=size)
@@ -129,6 +128,6 @@ def test_what_is_under_way_looks_as_it_did(snap_compare, size: tuple[int, int]) 
 
 def remember(operations: Any, entries: list[Any]) -> None:
     """As if they had been read from the journal's file, whose place is not shown."""
-    operations.logbook._take([_Looked(OUTSIDE, Entries(entries=tuple(entries)))])
+    operations.incident_store._take([_StoreScan(OUTSIDE, Entries(entries=tuple(entries)))])
     operations._recorded()
     operations.journal.file = Path("/shared/outside-incidents.jsonl")

@@ -5,19 +5,19 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from far_side import GARBAGE, HTML, REDIRECT, tcp_server
+from remote_console import GARBAGE, HTML, REDIRECT, tcp_server
 
 from nexconsole.errors import BadAnswer, NoRoute, SettingsError, SourceError, TimedOut, Unreachable
-from nexconsole.settings import Api as ApiSettings
-from nexconsole.sources.api import Api
+from nexconsole.settings import ApiSettings
+from nexconsole.sources.api import ApiSource
 
 
 @pytest.fixture
-async def api(clients) -> AsyncIterator[Callable[..., Api]]:
-    made: list[Api] = []
+async def api(clients) -> AsyncIterator[Callable[..., ApiSource]]:
+    made: list[ApiSource] = []
 
-    def make(url: str, **settings) -> Api:
-        made.append(Api(clients, ApiSettings(url=url, **{"timeout_s": 1.0, **settings})))
+    def make(url: str, **settings) -> ApiSource:
+        made.append(ApiSource(clients, ApiSettings(url=url, **{"timeout_s": 1.0, **settings})))
         return made[-1]
 
     yield make
@@ -128,7 +128,7 @@ async def test_a_proxy_of_the_environment_is_not_asked_for_this_very_host(api, m
 async def test_an_address_that_is_none_is_refused(clients):
     for url in ("localhost:3000", "ftp://x", "https://"):
         with pytest.raises(SettingsError, match=r"api\.url"):
-            Api(clients, ApiSettings(url=url))
+            ApiSource(clients, ApiSettings(url=url))
 
 
 async def test_a_route_that_is_missing_does_not_speak_against_the_apis_health(api):

@@ -9,17 +9,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from far_side import GARBAGE, HTML, REDIRECT, tcp_server
+from remote_console import GARBAGE, HTML, REDIRECT, tcp_server
 from small_cluster import SmallCluster, kubernetes_on_port, small_cluster, until
 
-from nexconsole.drill.kubernetes import podlogs
+from nexconsole.drill.kubernetes import pod_logs
 from nexconsole.errors import BadAnswer, Denied, NexConsoleError, SourceError, TimedOut, Unreachable
 from nexconsole.model import utc_now
-from nexconsole.settings import Kubernetes as KubernetesSettings
+from nexconsole.settings import KubernetesSettings
 from nexconsole.sources import logs
 from nexconsole.sources.breakers import OPEN
-from nexconsole.sources.clients import Clients
-from nexconsole.sources.kubernetes import Kubernetes
+from nexconsole.sources.kubernetes import KubernetesSource
+from nexconsole.sources.lazy_clients import LazyClients
 from nexconsole.sources.pod_log import PodLog
 
 
@@ -155,24 +155,24 @@ async def test_a_file_that_is_no_kubeconfig_is_an_expected_failure(text: str, tm
     path = tmp_path / "kubeconfig"
     path.write_text(text)
     with pytest.raises(NexConsoleError, match="kubeconfig"):
-        await Kubernetes(Clients(), KubernetesSettings(kubeconfig=str(path))).deployment()
+        await KubernetesSource(LazyClients(), KubernetesSettings(kubeconfig=str(path))).deployment()
 
 
 async def test_a_kubeconfig_that_is_not_there_or_not_ours_to_have_is_said(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"does not exist: set kubernetes\.kubeconfig"):
-        await Kubernetes(Clients(), KubernetesSettings(kubeconfig=str(tmp_path / "none"))).deployment()
+        await KubernetesSource(LazyClients(), KubernetesSettings(kubeconfig=str(tmp_path / "none"))).deployment()
     with pytest.raises(SourceError, match="kubeconfig in-cluster can't be used"):
-        await Kubernetes(Clients(), KubernetesSettings(kubeconfig="in-cluster")).deployment()
+        await KubernetesSource(LazyClients(), KubernetesSettings(kubeconfig="in-cluster")).deployment()
 
 
 # --- following logs
 
 
-def states(source: Kubernetes) -> list[str]:
+def states(source: KubernetesSource) -> list[str]:
     return sorted(breaker.state for pod in source.logs.followed.values() for breaker in pod.breakers.breakers.values())
 
 
-def followed(source: Kubernetes) -> list[PodLog]:
+def followed(source: KubernetesSource) -> list[PodLog]:
     return sorted(source.logs.followed.values(), key=lambda pod: pod.name)
 
 
@@ -307,14 +307,14 @@ async def test_a_storm_of_lines_wakes_no_more_often_than_its_reader_can_bear(sma
 def hanging(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Pods whose kubelet takes a request for a log and never answers."""
     names: set[str] = set()
-    send = podlogs.send
+    send = pod_logs.send
 
     async def answer(request, log, asked, *more):
         if request.match_info.get("name") in names or any(name in request.path for name in names):
             await asyncio.Event().wait()
         return await send(request, log, asked, *more)
 
-    monkeypatch.setattr(podlogs, "send", answer)
+    monkeypatch.setattr(pod_logs, "send", answer)
     monkeypatch.setattr(logs, "ANSWER_S", 0.2)
     monkeypatch.setattr(logs, "ASK_TIMEOUT_S", 0.3)
     monkeypatch.setattr(logs, "PODS_EVERY_S", 0.1)
@@ -339,14 +339,14 @@ async def test_a_container_that_says_nothing_is_followed_once_its_kubelet_has_an
     small: SmallCluster, monkeypatch: pytest.MonkeyPatch, hanging: set[str]
 ) -> None:
     """A real API server's answer begins only with the next line."""
-    send = podlogs.send
+    send = pod_logs.send
 
     async def silent(request, log, asked, *more):
         if asked.follow:
             await asyncio.Event().wait()
         return await send(request, log, asked, *more)
 
-    monkeypatch.setattr(podlogs, "send", silent)
+    monkeypatch.setattr(pod_logs, "send", silent)
     source = small.source()
     await source.logs.start(0.1)
     assert not any(pod.is_followed for pod in followed(source))

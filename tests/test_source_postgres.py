@@ -14,16 +14,15 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from far_side import GARBAGE, HTML, tcp_server
+from remote_console import GARBAGE, HTML, tcp_server
 
-from nexconsole.drill.shelter import free_port
+from nexconsole.drill.temp_tree import free_port
 from nexconsole.errors import BadAnswer, Denied, SettingsError, SourceError, TimedOut, Unreachable
 from nexconsole.model import State
-from nexconsole.settings import Postgres as PostgresSettings
-from nexconsole.settings import Settings
+from nexconsole.settings import PostgresSettings, Settings
 from nexconsole.signals import database as database_signal
 from nexconsole.signals import outbox, reservations
-from nexconsole.sources.postgres import CONNECTIONS, Postgres
+from nexconsole.sources.postgres import CONNECTIONS, PostgresSource
 from nexconsole.sources.postgres_address import parse_address
 
 
@@ -231,9 +230,9 @@ async def test_closing_does_not_wait_for_a_hanging_server(database, sources_on):
 
 
 def test_an_address_never_shows_the_password(clients):
-    from nexconsole.settings import Postgres as PostgresSettings
+    from nexconsole.settings import PostgresSettings
 
-    source = Postgres(clients, PostgresSettings(url="postgresql://u:topsecret@h:1/d"))
+    source = PostgresSource(clients, PostgresSettings(url="postgresql://u:topsecret@h:1/d"))
     assert "topsecret" not in source.address + repr(source.health)
 
 
@@ -243,7 +242,7 @@ async def test_an_address_from_a_secret_is_looked_up_and_looked_up_again_after_a
     async def lookup() -> str:
         return answers.pop(0) + "?schema=public"
 
-    postgres = Postgres(clients, PostgresSettings(), lookup=lookup, origin="DATABASE_URL of the Secret ns/s")
+    postgres = PostgresSource(clients, PostgresSettings(), lookup=lookup, origin="DATABASE_URL of the Secret ns/s")
     try:
         with pytest.raises(Denied, match="DATABASE_URL of the Secret ns/s"):
             async with postgres.read():
@@ -259,7 +258,7 @@ async def test_a_secret_that_holds_no_address_is_an_error_that_does_not_repeat_i
     async def lookup() -> str:
         return "a-secret-that-is-no-address"
 
-    postgres = Postgres(clients, PostgresSettings(), lookup=lookup, origin="DATABASE_URL of the Secret ns/s")
+    postgres = PostgresSource(clients, PostgresSettings(), lookup=lookup, origin="DATABASE_URL of the Secret ns/s")
     with pytest.raises(SourceError, match="the Secret ns/s can't be used") as caught:
         async with postgres.read():
             pass
@@ -271,7 +270,7 @@ async def test_what_breaks_in_the_client_is_named_without_its_words(clients, mon
         raise KeyError("odd", password)
 
     monkeypatch.setattr(asyncpg, "connect", broken)
-    source = Postgres(clients, PostgresSettings(url="postgresql://u:Zq7xWv93LmKp@127.0.0.1:1/d"))
+    source = PostgresSource(clients, PostgresSettings(url="postgresql://u:Zq7xWv93LmKp@127.0.0.1:1/d"))
     with pytest.raises(SourceError, match=r"\(KeyError\): check host and port") as raised:
         async with source.read():
             pytest.fail("nobody may enter")

@@ -12,21 +12,21 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from aiohttp import web
-from far_side import GARBAGE, HTML, REDIRECT, tcp_server
 from metrics_side import MetricsSide, metrics_side
+from remote_console import GARBAGE, HTML, REDIRECT, tcp_server
 
-from nexconsole.drill.shelter import free_port
+from nexconsole.drill.temp_tree import free_port
 from nexconsole.errors import BadAnswer, Denied, SettingsError, SourceError, TimedOut, Unreachable
-from nexconsole.settings import Prometheus as PrometheusSettings
-from nexconsole.sources.prometheus import CONNECTIONS, LARGE_BYTES, Prometheus, Refused
+from nexconsole.settings import PrometheusSettings
+from nexconsole.sources.prometheus import CONNECTIONS, LARGE_BYTES, PrometheusSource, QueryRefused
 
 
 @pytest.fixture
-async def source(clients) -> AsyncIterator[Callable[..., Prometheus]]:
-    made: list[Prometheus] = []
+async def source(clients) -> AsyncIterator[Callable[..., PrometheusSource]]:
+    made: list[PrometheusSource] = []
 
-    def make(url: str, **settings) -> Prometheus:
-        made.append(Prometheus(clients, PrometheusSettings(url=url, **{"timeout_s": 2.0, **settings})))
+    def make(url: str, **settings) -> PrometheusSource:
+        made.append(PrometheusSource(clients, PrometheusSettings(url=url, **{"timeout_s": 2.0, **settings})))
         return made[-1]
 
     yield make
@@ -90,7 +90,7 @@ async def test_a_path_prefix_and_missing_routes_are_understood(source):
 async def test_a_refused_expression_quotes_the_servers_error_and_is_no_fault_of_the_source(source, metrics):
     metrics.refused = {"sum("}
     prometheus = source(metrics.url)
-    with pytest.raises(Refused, match=r"refuses the expression: invalid parameter: sum\("):
+    with pytest.raises(QueryRefused, match=r"refuses the expression: invalid parameter: sum\("):
         await prometheus.query("sum(")
     assert prometheus.health.error is None
 
@@ -132,7 +132,7 @@ HUGE = http("200 OK", b'{"status":"success","data":"' + b"x" * 9_000_000 + b'"}'
         pytest.param(http("200 OK", b"[" * 100_000), BadAnswer, "not JSON", id="deep JSON"),
         pytest.param(http("200 OK", b'{"status":"success"}'), BadAnswer, "not Prometheus'", id="other JSON"),
         pytest.param(http("200 OK", b'{"data":{"result":[1]}}'), BadAnswer, "not Prometheus'", id="odd result"),
-        pytest.param(http("200 OK", ERROR), Refused, "query timed out$", id="error under 200"),
+        pytest.param(http("200 OK", ERROR), QueryRefused, "query timed out$", id="error under 200"),
         pytest.param(http("503 No", ERROR), BadAnswer, "503: query timed out$", id="server's time-out"),
         pytest.param(http("502 No", b"<html>", "text/html"), Unreachable, "answers 502", id="gateway"),
         pytest.param(http("401 No", b"Unauthorized"), Denied, r"credentials \(401\)", id="401"),
@@ -257,12 +257,12 @@ async def test_a_hanging_server_does_not_hold_the_loop(source):
 async def test_a_hanging_server_does_not_hold_the_exit():
     program = textwrap.dedent("""
         import asyncio, sys, time
-        from nexconsole.settings import Prometheus as Settings
-        from nexconsole.sources.clients import Clients
-        from nexconsole.sources.prometheus import Prometheus
+        from nexconsole.settings import PrometheusSettings as Settings
+        from nexconsole.sources.lazy_clients import Clients
+        from nexconsole.sources.prometheus import PrometheusSource
 
         async def main():
-            source = Prometheus(Clients(), Settings(url=sys.argv[1], timeout_s=30.0))
+            source = PrometheusSource(Clients(), Settings(url=sys.argv[1], timeout_s=30.0))
             await source.clients.wait(source.module)
             asking = [asyncio.create_task(source.query("up")) for _ in range(6)]
             await asyncio.sleep(0.3)
@@ -325,7 +325,7 @@ async def test_a_real_prometheus_is_read(source, tmp_path):
         assert math.isnan((await prometheus.query("0 / 0"))[0].value)
         now = time.time()
         assert (await prometheus.query_range("vector(1)", now - 60, now, 15))[0].points[0][1] == 1.0
-        with pytest.raises(Refused, match="parse error"):
+        with pytest.raises(QueryRefused, match="parse error"):
             await prometheus.query("sum(")
         with pytest.raises(BadAnswer, match="not Prometheus'"):
             await prometheus.query("up[1m]")
@@ -338,7 +338,7 @@ async def test_a_real_prometheus_is_read(source, tmp_path):
         await process.wait()
 
 
-async def _ready(prometheus: Prometheus) -> bool:
+async def _ready(prometheus: PrometheusSource) -> bool:
     try:
         return len(await prometheus.query("ALERTS")) == 2
     except SourceError:

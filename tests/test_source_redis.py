@@ -8,24 +8,24 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from far_side import GARBAGE, HTML, REDIRECT, tcp_server
 from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis as Hand
 from redis_servers import server, upstash
+from remote_console import GARBAGE, HTML, REDIRECT, tcp_server
 
 from nexconsole.errors import BadAnswer, Denied, SettingsError, SourceError, TimedOut, Unreachable
-from nexconsole.settings import Redis as RedisSettings
-from nexconsole.sources.redis import Redis
-from nexconsole.sources.redis_address import Kind, parse_address
+from nexconsole.settings import RedisSettings
+from nexconsole.sources.redis import RedisSource
+from nexconsole.sources.redis_address import RedisKind, parse_address
 
 
 @pytest.fixture
-async def source(clients) -> AsyncIterator[Callable[..., Redis]]:
-    made: list[Redis] = []
+async def source(clients) -> AsyncIterator[Callable[..., RedisSource]]:
+    made: list[RedisSource] = []
 
-    def make(url: str, **settings) -> Redis:
-        made.append(Redis(clients, RedisSettings(url=url, **{"timeout_s": 2.0, **settings})))
+    def make(url: str, **settings) -> RedisSource:
+        made.append(RedisSource(clients, RedisSettings(url=url, **{"timeout_s": 2.0, **settings})))
         return made[-1]
 
     yield make
@@ -400,12 +400,12 @@ async def test_a_rest_address_where_something_else_answers_is_a_sentence(source,
 @pytest.mark.parametrize(
     ("url", "kind", "hosts", "user", "password", "database", "service"),
     [
-        ("redis://h", Kind.ONE, (("h", 6379),), None, None, 0, ""),
-        ("redis://:p%40w@h:1/2?x=y", Kind.ONE, (("h", 1),), None, "p@w", 2, ""),
-        ("redis://u.ser:p@w@h", Kind.ONE, (("h", 6379),), "u.ser", "p@w", 0, ""),
-        ("redis://word@[::1]:7", Kind.ONE, (("::1", 7),), None, "word", 0, ""),
-        ("redis+sentinel://:p@a,b:2/m/3", Kind.SENTINEL, (("a", 26379), ("b", 2)), None, "p", 3, "m"),
-        ("rediss+cluster://a:1,b:2", Kind.CLUSTER, (("a", 1), ("b", 2)), None, None, 0, ""),
+        ("redis://h", RedisKind.ONE, (("h", 6379),), None, None, 0, ""),
+        ("redis://:p%40w@h:1/2?x=y", RedisKind.ONE, (("h", 1),), None, "p@w", 2, ""),
+        ("redis://u.ser:p@w@h", RedisKind.ONE, (("h", 6379),), "u.ser", "p@w", 0, ""),
+        ("redis://word@[::1]:7", RedisKind.ONE, (("::1", 7),), None, "word", 0, ""),
+        ("redis+sentinel://:p@a,b:2/m/3", RedisKind.SENTINEL, (("a", 26379), ("b", 2)), None, "p", 3, "m"),
+        ("rediss+cluster://a:1,b:2", RedisKind.CLUSTER, (("a", 1), ("b", 2)), None, None, 0, ""),
     ],
 )
 def test_addresses_are_taken_apart(url, kind, hosts, user, password, database, service):
@@ -424,7 +424,7 @@ def test_an_address_that_is_none_is_refused_without_repeating_it(url):
 
 async def test_a_rest_address_without_a_token_is_refused(clients):
     with pytest.raises(SettingsError, match=r"redis\.token"):
-        Redis(clients, RedisSettings(url="https://x.upstash.io"))
+        RedisSource(clients, RedisSettings(url="https://x.upstash.io"))
 
 
 async def test_a_socket_of_this_machine_is_an_address_too(source, tmp_path):

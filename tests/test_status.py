@@ -23,12 +23,12 @@ from nexconsole.cli.status import line
 from nexconsole.errors import SourceError
 from nexconsole.exposition import exposition
 from nexconsole.model import Reading, SourceHealth
-from nexconsole.settings import Loaded, Postgres, Redis, Settings
+from nexconsole.settings import Loaded, PostgresSettings, RedisSettings, Settings
 from nexconsole.severity import judge
 from nexconsole.signals.transactions import Transactions
 from nexconsole.sources import Sources
-from nexconsole.sources.postgres import Postgres as PostgresSource
-from nexconsole.sources.redis import Redis as RedisSource
+from nexconsole.sources.postgres import PostgresSource
+from nexconsole.sources.redis import RedisSource
 from nexconsole.status import Status, as_json, as_text, take, unread
 
 CLOSED = "postgresql://x@127.0.0.1:1/x"
@@ -90,8 +90,8 @@ def test_the_same_failure_is_said_once():
 
 async def test_closed_sources_are_not_known_and_are_named(clients, redis_server, database):
     opened = {
-        "postgres": PostgresSource(clients, Postgres(url=CLOSED)),
-        "redis": RedisSource(clients, Redis(url=redis_server.url)),
+        "postgres": PostgresSource(clients, PostgresSettings(url=CLOSED)),
+        "redis": RedisSource(clients, RedisSettings(url=redis_server.url)),
     }
     sources = Sources(clients, opened)
     found = await take(sources, Settings())
@@ -103,7 +103,7 @@ async def test_closed_sources_are_not_known_and_are_named(clients, redis_server,
 
 
 async def test_a_source_that_dies_between_two_readings_is_a_level(clients, postgres_server, database, monkeypatch):
-    sources = Sources(clients, {"postgres": PostgresSource(clients, Postgres(url=database.url))})
+    sources = Sources(clients, {"postgres": PostgresSource(clients, PostgresSettings(url=database.url))})
     before = await take(sources, Settings())
     assert before.exit_code == 0, before.unread
     later = replace(sources.postgres.health, ok_at=sources.postgres.health.ok_at - timedelta(seconds=4))
@@ -295,7 +295,7 @@ def test_a_bug_is_reported_without_the_secrets_of_the_settings(
         raise ZeroDivisionError("odd postgresql://u:Zq7xWv93LmKp@h/d Zq7xWv93LmKp")
 
     monkeypatch.setattr(status_command, "_run", broken)
-    chosen = Settings(postgres=Postgres(url="postgresql://u:Zq7xWv93LmKp@h/d"))
+    chosen = Settings(postgres=PostgresSettings(url="postgresql://u:Zq7xWv93LmKp@h/d"))
     assert run_with(chosen, "status") == 3
     said = capsys.readouterr().err
     assert "Zq7xWv93LmKp" not in said and "odd postgresql://u:***@h/d ***" in said and "this is a bug" in said

@@ -19,10 +19,10 @@ import pytest
 
 PATIENCE_S = 20.0
 CRASHING = """
-from nexconsole.screens.console import Console
+from nexconsole.screens.console import ConsoleScreen
 def tick(self):
     raise RuntimeError("a pane broke")
-Console.tick = tick
+ConsoleScreen.tick = tick
 """
 MAIN = "from nexconsole.__main__ import main; main()"
 ALTERNATE_OFF, MOUSE_OFF, CURSOR_ON = b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?25h"

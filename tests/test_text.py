@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexconsole.settings import mask_url
-from nexconsole.sources.text import clean
 from nexconsole.text.redaction import redact
+from nexconsole.text.sanitize import clean
 
 KEY = "s3cr3tvalue"
 

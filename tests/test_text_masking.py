@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from incident_story import Story
 
+from nexconsole.incident.incident import fold
+from nexconsole.report.render import as_json, as_markdown
 from nexconsole.text.customers import FIGURES, KINDS, STATEMENT
 from nexconsole.text.kinds import tag
 from nexconsole.text.masking import mask, mask_command, mask_figures, mask_query
-from nexconsole.warroom.incident import fold
-from nexconsole.warroom.reporting.writing import as_json, as_markdown
 
 USER = "3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl"

@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 
 from nexconsole.errors import NotConfigured, SourceError, TimedOut
-from nexconsole.settings import Postgres, Prometheus, Settings
+from nexconsole.settings import PostgresSettings, PrometheusSettings, Settings
 from nexconsole.signals import counters, traffic, transactions
 from nexconsole.signals.counters import Counted, Latency
-from nexconsole.signals.counts import Counts, Point, Traffic
+from nexconsole.signals.counts import Counts, Point, SourceCounts
 from nexconsole.signals.provider_names import ProviderNames
 from nexconsole.signals.traffic import Usual
-from nexconsole.signals.transactions import Minute, Transactions
+from nexconsole.signals.transactions import LastMinute, Transactions
 from nexconsole.sources import Sources
-from nexconsole.sources.postgres import Postgres as PostgresSource
-from nexconsole.sources.prometheus import Prometheus as PrometheusSource
+from nexconsole.sources.postgres import PostgresSource
+from nexconsole.sources.prometheus import PrometheusSource
 
 NOW = datetime(2026, 11, 23, 14, 7, 31, tzinfo=UTC)
 ABSENT = {name: NotConfigured(name, f"{name} is not configured") for name in ("prometheus", "postgres")}
@@ -37,8 +37,8 @@ EMPTY = "prometheus has no series for prometheus.expressions.attempts: nothing w
 NO_LATENCY = Latency(p95_s=None, saturated=False)
 
 
-def rows(notes: tuple[str, ...] = (), names: ProviderNames | None = None, **providers: Counts) -> Traffic:
-    return Traffic(source="postgres", providers=providers, notes=notes, names=names or ProviderNames())
+def rows(notes: tuple[str, ...] = (), names: ProviderNames | None = None, **providers: Counts) -> SourceCounts:
+    return SourceCounts(source="postgres", providers=providers, notes=notes, names=names or ProviderNames())
 
 
 def bought(decided: int, failures: int = 0, **more: Any) -> Counts:
@@ -101,8 +101,8 @@ def make(monkeypatch: pytest.MonkeyPatch, clients) -> Callable[..., Answers]:
 
     def made(*names: str) -> Answers:
         opened = {
-            "prometheus": PrometheusSource(clients, Prometheus(url="http://127.0.0.1:1")),
-            "postgres": PostgresSource(clients, Postgres(url="postgresql://x@127.0.0.1:1/x")),
+            "prometheus": PrometheusSource(clients, PrometheusSettings(url="http://127.0.0.1:1")),
+            "postgres": PostgresSource(clients, PostgresSettings(url="postgresql://x@127.0.0.1:1/x")),
         }
         return Answers(monkeypatch, Sources(clients, {name: opened[name] for name in names}))
 
@@ -237,7 +237,9 @@ async def test_what_is_under_way_is_added_to_the_counters_by_provider(both):
         "only_counted": (7, 7, 0, 0.0),
         "hanging": (5, 0, 0, None),
     }
-    assert value.minute == Minute(decided=9, failures=2, failure_rate=pytest.approx(2 / 9))  # by the rows all the same
+    assert value.minute == LastMinute(
+        decided=9, failures=2, failure_rate=pytest.approx(2 / 9)
+    )  # by the rows all the same
 
 
 async def test_the_worst_provider_comes_first_then_the_busiest_then_by_name(both):
@@ -284,13 +286,13 @@ def steps(*rates: tuple[float, float, float | None]) -> tuple[Point, ...]:
 @pytest.mark.parametrize(
     ("trend", "minute", "clean"),
     [
-        (steps((120, 9, 0.5), (60, 10.2, 0.25), (30, 19.6, 0.0)), Minute(decided=20, failures=0, failure_rate=0.0),
+        (steps((120, 9, 0.5), (60, 10.2, 0.25), (30, 19.6, 0.0)), LastMinute(decided=20, failures=0, failure_rate=0.0),
          240),
-        (steps((90, 10, 0.25)), Minute(decided=10, failures=2, failure_rate=0.2), 210),
+        (steps((90, 10, 0.25)), LastMinute(decided=10, failures=2, failure_rate=0.2), 210),
         (steps((91, 10, 0.25)), None, 209),
-        (steps((30, 0, None)), Minute(decided=0, failures=0, failure_rate=None), None),
-        (steps((30, 1.4, 1.0)), Minute(decided=1, failures=1, failure_rate=1.0), 270),
-        (steps((299, 9, 1.0), (20, 9, None)), Minute(decided=9, failures=0, failure_rate=0.0), 1),
+        (steps((30, 0, None)), LastMinute(decided=0, failures=0, failure_rate=None), None),
+        (steps((30, 1.4, 1.0)), LastMinute(decided=1, failures=1, failure_rate=1.0), 270),
+        (steps((299, 9, 1.0), (20, 9, None)), LastMinute(decided=9, failures=0, failure_rate=0.0), 1),
         (steps((300, 9, 1.0)), None, None),
         ((), None, None),
     ],

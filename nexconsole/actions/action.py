@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ActionError, SettingsError
 from ..model import Reading, utc_now
-from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
+from .plan import Confirmation, Guard, Outcome, Plan, Target, Undo, Verdict
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -118,7 +118,7 @@ __all__ = [
     "Action",
     "ActionError",
     "Argument",
-    "Confirm",
+    "Confirmation",
     "Context",
     "Guard",
     "Outcome",

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ActionError, SourceError
 from ..model import Reading, value_of
 from ..signals.database import Database
-from ..sources.text import clean
-from . import failure_rate_change, literal
+from ..text.sanitize import clean
+from . import failure_rate_change, shell_commands
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import change_rows
-from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
-from .settlement import Found, settled
-from .watch import watch
+from .plan import Confirmation, Guard, Outcome, Plan, Target, Verdict
+from .settlement import SettledOutcome, settled
+from .verdicts import watch
 
 if TYPE_CHECKING:
     import asyncpg
@@ -49,7 +49,7 @@ SIGNAL_SQL = "SELECT {function}(pid) AS answer FROM pg_stat_activity WHERE pid =
 
 
 @dataclass(frozen=True, kw_only=True)
-class Signal:
+class SignalBackend:
     """Either action; `function` is Postgres' own."""
 
     name: str
@@ -120,9 +120,9 @@ class Signal:
             arguments=dict(arguments),
             targets=(Target(kind="session", id=str(pid), identity={"backend_start": started}, shown=shown),),
             effect=self._effect(row, shown),
-            command=literal.psql(context.settings, sql),
+            command=shell_commands.psql(context.settings, sql),
             guards=self._guards(context, row),
-            confirm=Confirm(kind="letter", text=self.letter),
+            confirm=Confirmation(kind="letter", text=self.letter),
             undo=None,
             watch=f"session {pid} {'is gone' if self.ends_session else 'has ended its query'}, blocks nobody, and"
             " customers buy again where they could not",
@@ -137,7 +137,7 @@ class Signal:
 
     def sql(self, pid: int | str, started: str) -> str:
         """The statement; `started` is the session's start (ISO 8601): a pid alone may be another's by then."""
-        return SIGNAL_SQL.format(function=self.function, pid=pid, started=literal.sql_text(started))
+        return SIGNAL_SQL.format(function=self.function, pid=pid, started=shell_commands.sql_text(started))
 
     def _effect(self, row: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
         what = "Ends" if self.ends_session else "Cancels the query of"
@@ -189,15 +189,17 @@ class Signal:
     async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
         target = plan.targets[0]
 
-        async def look() -> Found:
+        async def look() -> SettledOutcome:
             async with context.sources.postgres.read("the session query") as tx:
                 rows = await tx.fetch(SESSION_SQL, int(target.id))
             same = [row for row in rows if _started(row) == target.identity["backend_start"]]
             if not same:
-                return Found(happened=True, said=f"session {target.id} is gone", touched=(target,))
+                return SettledOutcome(happened=True, said=f"session {target.id} is gone", touched=(target,))
             said = f"session {target.id} is there still, {same[0]['state']}"
             ended = not self.ends_session and plan.details["state"] == "active" and _moved(plan, same[0])
-            return Found(happened=ended, said=f"{said}, its query has ended" if ended else said, touched=(target,))
+            return SettledOutcome(
+                happened=ended, said=f"{said}, its query has ended" if ended else said, touched=(target,)
+            )
 
         return await settled(outcome, look, context, lingers=False)
 
@@ -306,7 +308,7 @@ def _pooled(context: Context, row: Mapping[str, Any]) -> bool:
     return any(pooler in name for pooler in POOLERS for name in names) or context.sources.postgres.pooled
 
 
-CANCEL = Signal(
+CANCEL = SignalBackend(
     name="backend.cancel",
     title="Cancel a database session's query",
     synonyms=("kill query", "cancel query", "stop query", "pg_cancel_backend"),
@@ -315,7 +317,7 @@ CANCEL = Signal(
     letter="q",
     ends_session=False,
 )
-TERMINATE = Signal(
+TERMINATE = SignalBackend(
     name="backend.terminate",
     title="End a database session",
     synonyms=("kill session", "kill connection", "terminate", "unblock", "pg_terminate_backend"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import SourceError
 from ..text.units import duration, several
-from . import failure_rate_change, provider_verdicts, under_way
+from . import failure_rate_change, in_flight, provider_verdicts
 from .action import Context
 from .plan import Plan, Verdict
 
@@ -24,7 +24,7 @@ def key_of(provider_id: str) -> str:
     return f"health:{provider_id}:circuit"
 
 
-class Watch:
+class CircuitWatch:
     """Looks at a breaker's key until it is clear whether it became `wanted` and stayed so."""
 
     def __init__(self, plan: Plan, wanted: str, context: Context) -> None:
@@ -75,7 +75,7 @@ class Watch:
         waited: Any = self._plan.details["under_way"]
         if not waited:
             return ""
-        left = await under_way.left(self._context, self._name, self._elapsed)
+        left = await in_flight.left(self._context, self._name, self._elapsed)
         return f"; of {several(waited, 'purchase')} under way then {min(left, waited)} still wait"
 
     async def _closed(self, last: bool) -> Verdict | None:

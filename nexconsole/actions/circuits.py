@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING
 from ..errors import ActionError, NotConfigured, SourceError
 from ..model import Reading, value_of
 from ..signals.circuits import Circuits, ProviderCircuit
-from ..signals.counts import Traffic
+from ..signals.counts import SourceCounts
 from ..signals.transactions import Transactions
 from ..text.lookalikes import look_alikes, marked
 from ..text.units import percent
-from . import circuit_verdicts, failure_rate_change, literal, under_way
+from . import circuit_verdicts, failure_rate_change, in_flight, shell_commands
 from .action import Argument, Context, Suggestion, make_plan
-from .answers import unproven
 from .circuit_verdicts import key_of
 from .connections import admin_headers, send
 from .guards import fresh
-from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
+from .http_replies import unproven
+from .in_flight import InFlight
+from .plan import Confirmation, Guard, Outcome, Plan, Target, Undo, Verdict
 from .provider_rows import (
-    Row,
+    ProviderRow,
     api_guard,
     api_missing,
     api_path,
@@ -35,9 +36,8 @@ from .provider_rows import (
     unhealthy,
 )
 from .provider_rows import counts as count_attempts
-from .settlement import Found, settled
-from .under_way import UnderWay
-from .watch import watch
+from .settlement import SettledOutcome, settled
+from .verdicts import watch
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -50,7 +50,7 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Breaker:
+class SetCircuit:
     """Either action; `wanted` is the state that it brings about, `body` what the route understands."""
 
     name: str
@@ -101,10 +101,10 @@ class Breaker:
             )
             guards.append(Guard(name="shared breaker read", level="warn", reason=reason))
         seen = await count_attempts(context)
-        judged, waiting = await self._judge(context, row, seen), await under_way.read(context, row, seen)
+        judged, waiting = await self._judge(context, row, seen), await in_flight.read(context, row, seen)
         guards.append(judged)
         if self.wanted == "open":
-            guards.append(under_way.guard(waiting))
+            guards.append(in_flight.guard(waiting))
         return make_plan(
             context,
             action=self.name,
@@ -118,16 +118,18 @@ class Breaker:
                 ),
             ),
             effect=self._effect(row, circuit_of(context.readings(), row.name), waiting),
-            command=literal.curl("PATCH", api_path(row.id), headers=literal.ADMIN, body=self.body, discreet=True),
+            command=shell_commands.curl(
+                "PATCH", api_path(row.id), headers=shell_commands.ADMIN, body=self.body, discreet=True
+            ),
             guards=tuple(guards),
-            confirm=Confirm(kind="letter", text=self.letter)
+            confirm=Confirmation(kind="letter", text=self.letter)
             if judged.level == "ok"
-            else Confirm(kind="type", text=row.name),
+            else Confirmation(kind="type", text=row.name),
             undo=Undo(
                 action="circuit.close" if self.wanted == "open" else "circuit.open",
                 arguments={"provider": row.name},
-                command=literal.curl(
-                    "PATCH", api_path(row.id), headers=literal.ADMIN, body=OTHER_BODY[self.wanted], discreet=True
+                command=shell_commands.curl(
+                    "PATCH", api_path(row.id), headers=shell_commands.ADMIN, body=OTHER_BODY[self.wanted], discreet=True
                 ),
             ),
             watch=f"the shared breaker's key says {self.wanted}, and customers fare no worse",
@@ -135,7 +137,7 @@ class Breaker:
             details={"under_way": waiting.count, "before": await failure_rate_change.before(context)},
         )
 
-    def _effect(self, row: Row, circuit: ProviderCircuit | None, waiting: UnderWay) -> str:
+    def _effect(self, row: ProviderRow, circuit: ProviderCircuit | None, waiting: InFlight) -> str:
         pods = [one for one in (circuit.holders if circuit else ()) if one.kind == "pod"]
         opened = sum(one.state == "open" for one in pods)
         own = f"the pods' own breakers ({opened} of {len(pods)} open) stay as they are, only a restart resets them"
@@ -144,7 +146,7 @@ class Breaker:
             return f"Opens the shared breaker of {row} for 30 s: no new purchase is sent there meanwhile{rest}; {own}"
         return f"Closes the shared breaker of {row}: every pod may buy there again at once; {own}"
 
-    async def _judge(self, context: Context, row: Row, seen: Traffic | None) -> Guard:
+    async def _judge(self, context: Context, row: ProviderRow, seen: SourceCounts | None) -> Guard:
         """For closing, whether the provider is healthy; for opening, whether another one is."""
         if self.wanted == "closed":
             return _healthy(context, row)
@@ -172,19 +174,21 @@ class Breaker:
     async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
         target = plan.targets[0]
 
-        async def look() -> Found:
+        async def look() -> SettledOutcome:
             if not context.sources.has("redis"):
                 raise NotConfigured("redis", "the breaker's key can't be read: redis is not configured")
             value, _ = (await context.sources.redis.peek([key_of(target.id)]))[0]
             state = value or "closed"
-            return Found(happened=state == self.wanted, said=f"the breaker's key says {state}", touched=(target,))
+            return SettledOutcome(
+                happened=state == self.wanted, said=f"the breaker's key says {state}", touched=(target,)
+            )
 
         if target.identity["shared"] == UNKNOWN:  # what it says now proves nothing
             return outcome
         return await settled(outcome, look, context)
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
-        look = circuit_verdicts.Watch(plan, self.wanted, context).look
+        look = circuit_verdicts.CircuitWatch(plan, self.wanted, context).look
         return await watch(plan.deadline_s, look, LOOK_EVERY_S)
 
 
@@ -215,7 +219,7 @@ def _failing(readings: Mapping[str, Reading], settings: Settings) -> dict[str, f
     }
 
 
-def _healthy(context: Context, row: Row) -> Guard:
+def _healthy(context: Context, row: ProviderRow) -> Guard:
     """The runbook's "unless you verify provider is healthy", checked: ok only where there is evidence for it."""
     name, readings, rules = "provider is healthy", context.readings(), context.settings.transactions
     circuit = circuit_of(readings, row.name)
@@ -251,7 +255,7 @@ def _healthy(context: Context, row: Row) -> Guard:
 
 OPEN_BODY, CLOSE_BODY = {"openCircuit": True}, {"closeCircuit": True}
 OTHER_BODY = {"open": CLOSE_BODY, "closed": OPEN_BODY}
-OPEN = Breaker(
+OPEN = SetCircuit(
     name="circuit.open",
     title="Open a provider's shared breaker",
     synonyms=("trip breaker", "open circuit", "pause provider"),
@@ -259,7 +263,7 @@ OPEN = Breaker(
     body=OPEN_BODY,
     letter="o",
 )
-CLOSE = Breaker(
+CLOSE = SetCircuit(
     name="circuit.close",
     title="Close a provider's shared breaker",
     synonyms=("reset breaker", "close circuit", "resume provider"),

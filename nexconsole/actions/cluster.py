@@ -12,11 +12,11 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from ..errors import Denied, NexConsoleError, SourceError
-from ..sources.kubernetes import Kubernetes, body_of
+from ..sources.kubernetes import KubernetesSource, body_of
 from ..sources.kubernetes_refusals import words
 from ..sources.resources import Deployment
 from .action import Context
-from .answers import GATEWAYS, NOTHING, lost, proves_refusal, unproven
+from .http_replies import GATEWAYS, NOTHING, lost, proves_refusal, unproven
 from .plan import Guard, GuardLevel, Outcome, OutcomeState
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ NO_MORE = (404, 409, 410)  # the world changed since the preview: gone, or anoth
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class AccessRule:
     """What a Role must grant: a verb on a resource ("deployments.apps"), or on a subresource of it."""
 
     verb: str
@@ -63,7 +63,7 @@ class Write:
     method: str
     path: str
     body: Mapping[str, Any] | list[Any]
-    rule: Rule
+    rule: AccessRule
     content_type: str = "application/json"
 
     @property
@@ -73,10 +73,10 @@ class Write:
         return unquote(parts[-2] if self.rule.subresource else parts[-1])
 
 
-class Cluster:
+class ClusterWriter:
     """The API server, asked and changed for one action."""
 
-    def __init__(self, kubernetes: Kubernetes, limit_s: float) -> None:
+    def __init__(self, kubernetes: KubernetesSource, limit_s: float) -> None:
         self._kubernetes = kubernetes
         self._limit_s = limit_s
         self.namespace = kubernetes.namespace
@@ -91,7 +91,7 @@ class Cluster:
         """The deployment as it is at this moment. Raises SourceError."""
         return await self._kubernetes.deployment()
 
-    async def get(self, path: str, rule: Rule, name: str = "", query: Mapping[str, str] | None = None) -> Any:
+    async def get(self, path: str, rule: AccessRule, name: str = "", query: Mapping[str, str] | None = None) -> Any:
         """An object as it is, undecoded. Raises SourceError."""
         async with self._kubernetes.exchange(self._limit_s, f"the {rule.resource} query"):
             return await self._kubernetes._read(path, dict, rule.verb, rule.resource, name, query=query)
@@ -150,17 +150,17 @@ class Cluster:
 
 
 @asynccontextmanager
-async def open_cluster(context: Context) -> AsyncIterator[Cluster]:
+async def open_cluster(context: Context) -> AsyncIterator[ClusterWriter]:
     """A connection for one action, with the kubeconfig's credentials; raises NotConfigured where there is none."""
     limit = context.settings.actions.timeout_s
     kubernetes = context.sources.kubernetes.twin(limit)
     try:
-        yield Cluster(kubernetes, limit)
+        yield ClusterWriter(kubernetes, limit)
     finally:
         await kubernetes.close()
 
 
-async def may(context: Context, rule: Rule, of: str = "") -> Guard:
+async def may(context: Context, rule: AccessRule, of: str = "") -> Guard:
     """Whether this account may do it, asked of the server's own review; names the rule that is missing.
 
     `of` is the object's name where it is not the deployment: a role may name its objects (resourceNames).
@@ -179,7 +179,7 @@ async def may(context: Context, rule: Rule, of: str = "") -> Guard:
     return Guard(name=name, level="block", reason=reason)
 
 
-async def rehearsed(cluster: Cluster, write: Write, allowed: Guard) -> Guard:
+async def rehearsed(cluster: ClusterWriter, write: Write, allowed: Guard) -> Guard:
     """What the server says to a dry run of it: admission, quotas and validation included."""
     name = "dry run"
     if allowed.level == "block":

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..errors import NexConsoleError, SourceError
-from ..sources.redis_address import Kind, parse_address
-from ..sources.redis_clients import Client, open_redis
-from ..sources.text import clean
-from ..sources.webclient import header_value, open_client
+from ..sources.http_client import header_value, open_client
+from ..sources.redis_address import RedisKind, parse_address
+from ..sources.redis_clients import RedisClient, open_redis
+from ..text.sanitize import clean
 from .action import Context
-from .answers import NOTHING, Reply, judged, lost
+from .http_replies import NOTHING, HttpReply, judged, lost
 from .plan import Outcome
 
 if TYPE_CHECKING:
     import asyncpg
 
     from ..settings import Settings
-    from ..sources.alertmanager import Alertmanager
-    from ..sources.api import Api
+    from ..sources.alertmanager import AlertmanagerSource
+    from ..sources.api import ApiSource
 
 CLOSE_TIMEOUT_S = 1.0
 IN_DOUBT = frozenset({"40003", "57P01", "57P02", "57P03", "57P05"})
@@ -122,7 +122,7 @@ async def _let_go(connection: asyncpg.Connection) -> None:
 
 
 @asynccontextmanager
-async def redis_client(context: Context) -> AsyncIterator[Client]:
+async def redis_client(context: Context) -> AsyncIterator[RedisClient]:
     """A client of its own for what changes keys. Raises the client's errors: `redis_error` makes sentences of them."""
     source = context.sources.redis
     await context.sources.clients.wait(source.module)
@@ -156,7 +156,7 @@ def redis_error(context: Context, error: Exception) -> SourceError:
 
 def clustered(settings: Settings) -> bool:
     """Whether keys live on several nodes, so that one command can't name many."""
-    return parse_address(settings.redis.url).kind is Kind.CLUSTER
+    return parse_address(settings.redis.url).kind is RedisKind.CLUSTER
 
 
 async def send(
@@ -167,9 +167,9 @@ async def send(
     headers: Mapping[str, str] | None = None,
     body: object = None,
     timeout_s: float | None = None,
-    to: Api | Alertmanager | None = None,
+    to: ApiSource | AlertmanagerSource | None = None,
     empty: bool = False,
-) -> Reply | Outcome:
+) -> HttpReply | Outcome:
     """One request to NexNum's API, or to another, never repeated, no redirect followed (nexnum.md#nextjs).
 
     The Outcome is "refused" where the application itself said no, "failed" where nothing could be sent, and "unknown"

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import ActionError
-from ..sources.text import clean
-from ..sources.webclient import header_value
-from . import literal
+from ..sources.http_client import header_value
+from ..text.sanitize import clean
+from . import shell_commands
 from .action import Context
-from .answers import Reply, problem_of, unproven
 from .connections import send
+from .http_replies import HttpReply, problem_of, unproven
 from .plan import Guard, Outcome
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ PART = 207  # Multi-Status: a part of it went wrong
 
 
 @dataclass(frozen=True, kw_only=True)
-class Route:
+class CronRoute:
     """A route of this version, and the method by which it will be called."""
 
     path: str
@@ -39,7 +39,7 @@ def missing(sources: Sources) -> str | None:
     return None if sources.has("api") else "NexNum's API has no address here: set api.url (API_URL)"
 
 
-async def learn(context: Context, path: str, preferred: Sequence[str]) -> Route:
+async def learn(context: Context, path: str, preferred: Sequence[str]) -> CronRoute:
     """The first of the preferred methods that the route exports, asked by OPTIONS, which runs no handler.
 
     Raises SourceError where OPTIONS is not answered as Next.js does, ActionError where no method will do.
@@ -49,10 +49,10 @@ async def learn(context: Context, path: str, preferred: Sequence[str]) -> Route:
     if method is None:
         exported = ", ".join(clean(one, 20) for one in allowed[:8])
         raise ActionError(f"route {path} exports {exported}, neither {' nor '.join(preferred)}: it can't be run here")
-    return Route(path=path, method=method)
+    return CronRoute(path=path, method=method)
 
 
-def method_guard(route: Route) -> Guard:
+def method_guard(route: CronRoute) -> Guard:
     """Which method, and why not the runbook's: unexported, it would answer 405 and do nothing, without a word."""
     reason = f"the route exports {route.method}, learnt by OPTIONS"
     if route.method == "GET":
@@ -72,8 +72,8 @@ def secret_guard(settings: Settings) -> Guard:
     return Guard(name=name, level="warn", reason=reason)
 
 
-def command(settings: Settings, route: Route) -> str:
-    return literal.curl(route.method, route.path, headers=(HEADER,) if settings.api.cron_secret else ())
+def command(settings: Settings, route: CronRoute) -> str:
+    return shell_commands.curl(route.method, route.path, headers=(HEADER,) if settings.api.cron_secret else ())
 
 
 def limit_s(context: Context) -> float:
@@ -81,8 +81,8 @@ def limit_s(context: Context) -> float:
 
 
 async def call(
-    context: Context, route: Route, headers: Mapping[str, str] | None = None, body: object = None
-) -> Reply | Outcome:
+    context: Context, route: CronRoute, headers: Mapping[str, str] | None = None, body: object = None
+) -> HttpReply | Outcome:
     """The route's JSON where it says `success: true` or 207; everything else is an Outcome."""
     if headers is None and context.settings.api.cron_secret:
         secret = header_value("api.cron_secret", context.settings.api.cron_secret)

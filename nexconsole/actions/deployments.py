@@ -8,29 +8,29 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ActionError, SourceError
 from ..model import Reading, value_of
 from ..signals.workloads import Workloads
-from ..sources.text import clean
-from . import literal, rollouts
+from ..text.sanitize import clean
+from . import rollouts, shell_commands
 from .action import Argument, Context, Suggestion, make_plan
-from .cluster import MERGE, Cluster, Rule, Write, may, open_cluster, rehearsed
+from .cluster import MERGE, AccessRule, ClusterWriter, Write, may, open_cluster, rehearsed
 from .guards import fresh
-from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
+from .plan import Confirmation, Guard, Outcome, Plan, Target, Undo, Verdict
 from .revisions import READ
-from .rollouts import Arrival, Scene
-from .settlement import Found, settled
+from .rollouts import Arrival, DeploymentState
+from .settlement import SettledOutcome, settled
 
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
 
-SCALE = Rule(verb="patch", resource="deployments.apps", subresource="scale")
+SCALE = AccessRule(verb="patch", resource="deployments.apps", subresource="scale")
 # What kubectl needs besides to hold the number against the one that was shown; without it it only patches.
-HELD = tuple(Rule(verb=verb, resource="deployments.apps", subresource="scale") for verb in ("get", "update"))
+HELD = tuple(AccessRule(verb=verb, resource="deployments.apps", subresource="scale") for verb in ("get", "update"))
 MOST = 1000  # more pods than this are a typing error
 TIMES = 2  # growing or shrinking by more than this is typed
 STEP = 2  # what is suggested
 
 
-class Scale:
+class ScaleDeployment:
     """More pods, or fewer. The database has to bear what they open."""
 
     name = "deployment.scale"
@@ -102,7 +102,7 @@ class Scale:
             effect=_scaling(scene, name, to),
             command=scale_command(settings, now, to, checked=checked),
             guards=(*guards, fresh(context, "transactions")),
-            confirm=Confirm(kind="type", text=name) if large else Confirm(kind="letter", text="s"),
+            confirm=Confirmation(kind="type", text=name) if large else Confirmation(kind="letter", text="s"),
             undo=Undo(
                 action=self.name,
                 arguments={"replicas": str(now)},
@@ -133,12 +133,12 @@ class Scale:
         return Outcome(state="done", answer=done, touched=plan.chosen)
 
     async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
-        async def look() -> Found:
+        async def look() -> SettledOutcome:
             deployment = await context.sources.kubernetes.deployment()
             now, to = deployment.spec.replicas, plan.details["to"]
             same = deployment.metadata.uid == plan.details["uid"]
             said = f"deployment {plan.targets[0].id} is scaled to {now}"
-            return Found(happened=same and now == to, said=said, touched=plan.chosen if now == to else ())
+            return SettledOutcome(happened=same and now == to, said=said, touched=plan.chosen if now == to else ())
 
         return await settled(outcome, look, context)
 
@@ -152,7 +152,7 @@ def whole_number(text: str, name: str, most: int) -> int:
     return int(text)
 
 
-def _scale(cluster: Cluster, to: int, version: str = "") -> Write:
+def _scale(cluster: ClusterWriter, to: int, version: str = "") -> Write:
     body: dict[str, Any] = {"spec": {"replicas": to}}
     if version:
         body["metadata"] = {"resourceVersion": version}
@@ -165,10 +165,10 @@ def scale_command(settings: Settings, now: int | str, to: int | str, *, checked:
     kubectl takes the rights of the action and no more."""
     name = f"deployment/{settings.kubernetes.deployment}"
     only = [f"--current-replicas={now}"] if checked else []
-    return literal.kubectl(settings, "scale", name, *only, f"--replicas={to}")
+    return shell_commands.kubectl(settings, "scale", name, *only, f"--replicas={to}")
 
 
-def _scaling(scene: Scene, name: str, to: int) -> str:
+def _scaling(scene: DeploymentState, name: str, to: int) -> str:
     now = scene.wanted
     if to == 0:
         return f"Ends all {now} pods of {name}: nobody can buy until it is scaled up again"
@@ -177,7 +177,7 @@ def _scaling(scene: Scene, name: str, to: int) -> str:
     return f"Ends {now - to} of {now} pods of {name}: {to} stay, and bear what all bore"
 
 
-def _autoscaler(scene: Scene, to: int) -> Guard:
+def _autoscaler(scene: DeploymentState, to: int) -> Guard:
     """It writes the same number, every 15 s, and keeps its bounds even where it can measure nothing."""
     name, scaler = "autoscaler", scene.autoscaler
     if scaler is None:
@@ -195,7 +195,7 @@ def _autoscaler(scene: Scene, to: int) -> Guard:
     return Guard(name=name, level="ok", reason=f"{bounds}, and measures nothing now: within these it leaves it alone")
 
 
-def _scaled(plan: Plan, outcome: Outcome, scene: Scene) -> Arrival:
+def _scaled(plan: Plan, outcome: Outcome, scene: DeploymentState) -> Arrival:
     before, to = int(plan.details["from"]), int(plan.details["to"])
     said = f"{scene.ready} of {to} pods ready"
     if scene.wanted == before and outcome.state == "unknown":
@@ -208,5 +208,5 @@ def _scaled(plan: Plan, outcome: Outcome, scene: Scene) -> Arrival:
     return Arrival(there=scene.ready == to and len(scene.pods) == to, said=said)
 
 
-SCALE_ACTION = Scale()
+SCALE_ACTION = ScaleDeployment()
 ACTIONS = (SCALE_ACTION,)

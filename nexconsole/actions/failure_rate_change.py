@@ -17,10 +17,10 @@ import msgspec
 from ..errors import SourceError
 from ..signals import counters, traffic
 from ..text.units import duration, percent
-from . import refusals
+from . import customer_refusals
 from .action import Context
+from .customer_refusals import SCRAPES_S
 from .plan import Verdict
-from .refusals import SCRAPES_S
 
 SURE = 3.0  # standard errors between two rates that are called different
 MANY = 2  # times as many purchases as are judged by prove help: it is looked at often, and chance has as many tries
@@ -94,7 +94,7 @@ async def measure(context: Context, seconds: float, source: str) -> Rate | None:
     """The last `seconds`; None where that is too short for what Prometheus has scraped. Raises SourceError."""
     if source == "prometheus":
         return await _counted(context, seconds) if seconds >= SCRAPES_S else None
-    refused = await refusals.count(context, seconds)
+    refused = await customer_refusals.count(context, seconds)
     states = await traffic.every_state(context.sources)
     async with context.sources.postgres.read("the purchases query") as tx:
         row = await tx.row(SINCE_SQL.format(states=states), float(refused.seconds if refused else seconds))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import SourceError
-from ..sources.text import clean
+from ..text.sanitize import clean
 from .action import Context
 from .plan import Guard
 

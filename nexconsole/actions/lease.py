@@ -40,7 +40,7 @@ class Leases(Protocol):
         """Reserve the plan's targets, unless something was executed on them since `seen`. Raises nothing."""
 
 
-class Alone:
+class NoLeases:
     """The lease of a console that shares its targets with nobody."""
 
     held = changed = doubt = ""

@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..signals.lock_keys import GONE, LONGEST, Lock, judge, owner, showable
-from ..sources.redis_clients import Client, Cursor
+from ..sources.redis_clients import Cursor, RedisClient
 from .action import Context
 from .plan import Scalar, Target
 
 if TYPE_CHECKING:
-    from ..settings import Locks
+    from ..settings import LocksSettings
 
 SCAN_STEP = 500
 MOST_LOOKED_AT = 2_000_000  # keys of the whole keyspace that one preview walks past
@@ -40,7 +40,7 @@ def as_target(lock: Lock, chosen: bool) -> Target:
     )
 
 
-async def walk(client: Client, pattern: str, context: Context) -> tuple[list[str], bool]:
+async def walk(client: RedisClient, pattern: str, context: Context) -> tuple[list[str], bool]:
     """The keys that match, by SCAN, and whether that are all; stops at the bounds and when cancelled."""
     found: dict[str, None] = {}
     cursor: Cursor | None = ("", 0)
@@ -56,7 +56,7 @@ async def walk(client: Client, pattern: str, context: Context) -> tuple[list[str
     return list(found), True
 
 
-async def look(client: Client, keys: Sequence[str], rules: Locks, now: datetime) -> list[Lock]:
+async def look(client: RedisClient, keys: Sequence[str], rules: LocksSettings, now: datetime) -> list[Lock]:
     """Each key with its value and TTL, the most suspicious first; what expired meanwhile is left out."""
     values = await client.values(keys) if keys else []
     ttls = await client.ttls(keys) if keys else []
@@ -68,7 +68,7 @@ async def look(client: Client, keys: Sequence[str], rules: Locks, now: datetime)
     return sorted(locks, key=lambda lock: lock.order)
 
 
-async def now_ms(client: Client, context: Context) -> int:
+async def now_ms(client: RedisClient, context: Context) -> int:
     """The server's own clock: its TTLs run by it, and it outlives this console (nexnum.md#locks)."""
     try:
         seconds, micros = await client.text("TIME")

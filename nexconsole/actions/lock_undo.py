@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ActionError
 from ..model import Reading
 from ..signals.lock_keys import LONGEST, NO_TTL, forbidden, showable
-from ..sources.text import clean
-from . import literal
+from ..text.sanitize import clean
+from . import shell_commands
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import redis_client, redis_error
 from .lock_keys import now_ms, peek
-from .plan import Confirm, Guard, Outcome, OutcomeState, Plan, Target, Verdict
-from .settlement import Found, settled
-from .watch import watch
+from .plan import Confirmation, Guard, Outcome, OutcomeState, Plan, Target, Verdict
+from .settlement import SettledOutcome, settled
+from .verdicts import watch
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -28,7 +28,7 @@ DEADLINE_S = 4.0
 LOOK_EVERY_S = 0.5
 
 
-class Restore:
+class RestoreLocks:
     """The undo of a flush: what it deleted comes back where the key is free, to end when it would have ended."""
 
     name = "locks.restore"
@@ -73,7 +73,7 @@ class Restore:
                 set_command(context, target.id, str(target.identity["value"]), _left_ms(target, now)) for target in free
             ),
             guards=tuple(guards),
-            confirm=Confirm(kind="type", text="restore") if typed else Confirm(kind="letter", text="r"),
+            confirm=Confirmation(kind="type", text="restore") if typed else Confirmation(kind="letter", text="r"),
             undo=None,
             watch="the keys hold their values again",
             deadline_s=min(DEADLINE_S, context.settings.actions.verify_s),
@@ -116,11 +116,11 @@ class Restore:
         known = {target.id for target in outcome.touched}
         doubtful = [target for target in plan.chosen if target.id not in known]
 
-        async def look() -> Found:
+        async def look() -> SettledOutcome:
             peeked = await peek(context, [target.id for target in doubtful])
             held = tuple(one for one in doubtful if peeked[one.id][0] == one.identity["value"])
             said = f"{len(held)} of {len(doubtful)} keys in doubt hold their values again"
-            return Found(happened=bool(held), said=said, touched=held)
+            return SettledOutcome(happened=bool(held), said=said, touched=held)
 
         return await settled(outcome, look, context, lingers=False)
 
@@ -218,7 +218,7 @@ def _set(key: str, value: str, left_ms: int | None) -> tuple[str, ...]:
 
 def set_command(context: Context, key: str, value: str, left_ms: int | None) -> str:
     """The literal command that puts one lock back; `left_ms` None: without a TTL."""
-    return literal.redis_cli(context.settings, *_set(key, value, left_ms))
+    return shell_commands.redis_cli(context.settings, *_set(key, value, left_ms))
 
 
-RESTORE = Restore()
+RESTORE = RestoreLocks()

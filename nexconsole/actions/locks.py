@@ -15,16 +15,16 @@ from ..errors import ActionError, SourceError
 from ..model import Reading, value_of
 from ..signals.lock_keys import NO_TTL, Lock
 from ..signals.locks import Locks
-from ..sources.redis_clients import Client
-from ..sources.text import clean
-from . import literal
+from ..sources.redis_clients import RedisClient
+from ..text.sanitize import clean
+from . import shell_commands
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import clustered, redis_client, redis_error
 from .lock_keys import as_target, look, now_ms, peek, walk
 from .lock_undo import RESTORE, set_command
-from .plan import Confirm, Guard, Outcome, OutcomeState, Plan, Target, Undo, Verdict
-from .settlement import Found, settled
-from .watch import watch
+from .plan import Confirmation, Guard, Outcome, OutcomeState, Plan, Target, Undo, Verdict
+from .settlement import SettledOutcome, settled
+from .verdicts import watch
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -46,7 +46,7 @@ SCRIPT = (
 PROBE = "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end return redis.call('UNLINK', KEYS[1])"
 
 
-class Flush:
+class FlushLocks:
     """Deletes abandoned locks of one family."""
 
     name = "locks.flush"
@@ -133,7 +133,7 @@ class Flush:
             " TTL, each only while it still holds the value shown; whoever waited for them gets through at once",
             command="\n".join(commands(context.settings, [(lock.key, lock.value or "") for lock in chosen])),
             guards=guards,
-            confirm=Confirm(kind="type", text=family) if typed else Confirm(kind="letter", text="f"),
+            confirm=Confirmation(kind="type", text=family) if typed else Confirmation(kind="letter", text="f"),
             undo=Undo(
                 action=RESTORE.name,
                 arguments={"flush": flush},
@@ -174,12 +174,12 @@ class Flush:
         doubtful = [target for target in plan.chosen if target.id not in known]
         at_ms = int(plan.taken_at.timestamp() * 1000)
 
-        async def look_again() -> Found:
+        async def look_again() -> SettledOutcome:
             peeked = await peek(context, [target.id for target in doubtful])
             gone = [one for one in doubtful if peeked[one.id][0] != one.identity["value"]]
             touched = tuple(replace(one, shown={"pttl_ms": one.shown["pttl_ms"], "at_ms": at_ms}) for one in gone)
             rest = f"{len(doubtful) - len(gone)} of {len(doubtful)} keys in doubt still hold the value shown"
-            return Found(happened=bool(gone), said=rest, touched=touched)
+            return SettledOutcome(happened=bool(gone), said=rest, touched=touched)
 
         return await settled(outcome, look_again, context, lingers=False)
 
@@ -249,7 +249,7 @@ def _suggestion(family: str, pattern: str, abandoned: int) -> Suggestion:
     return Suggestion(title=title, arguments={"family": family}, weight=weight)
 
 
-async def _found(client: Client, pattern: str, context: Context) -> tuple[list[str], bool]:
+async def _found(client: RedisClient, pattern: str, context: Context) -> tuple[list[str], bool]:
     """The family's keys; a family of one exact key is not walked for."""
     return await walk(client, pattern, context) if GLOB & set(pattern) else ([pattern], True)
 
@@ -299,7 +299,7 @@ def _bounds(found: Sequence[str], complete: bool) -> tuple[Guard, ...]:
     )
 
 
-async def may_delete(client: Client, context: Context, pattern: str) -> Guard:
+async def may_delete(client: RedisClient, context: Context, pattern: str) -> Guard:
     """Whether EVAL with UNLINK is allowed, and this server takes writes. Without EVAL a delete would be a race."""
     name, key = "may delete", pattern.replace("*", "nexconsole-probe")
     [answer] = await client.keyed([("EVAL", PROBE, "1", key)])
@@ -315,7 +315,7 @@ async def may_delete(client: Client, context: Context, pattern: str) -> Guard:
     return Guard(name=name, level="block", reason=reason)
 
 
-async def _reconciling(client: Client, context: Context, family: str) -> list[Guard]:
+async def _reconciling(client: RedisClient, context: Context, family: str) -> list[Guard]:
     """A reconcile at work: its own lock must not go, and it may hold others' money in the middle of a step."""
     key = context.settings.locks.families.get("reconcile", "NexNum:Lock:Reconcile")
     if GLOB & set(key):
@@ -332,7 +332,7 @@ async def _reconciling(client: Client, context: Context, family: str) -> list[Gu
     return [Guard(name=name, level="warn", reason=running)]
 
 
-async def _what_is_there(client: Client, context: Context, family: str) -> str:
+async def _what_is_there(client: RedisClient, context: Context, family: str) -> str:
     """That nothing matches, and which families have keys instead: it depends on the version (nexnum.md#locks)."""
     families = context.settings.locks.families
     keys, _ = await walk(client, "*[lL]ock:*", context)
@@ -354,7 +354,7 @@ def commands(settings: Settings, pairs: Sequence[tuple[str, str]], script: str =
     for start in range(0, len(pairs), size):
         part = pairs[start : start + size]
         words = ["EVAL", script, str(len(part)), *(key for key, _ in part), *(value for _, value in part)]
-        lines.append(literal.redis_cli(settings, *words))
+        lines.append(shell_commands.redis_cli(settings, *words))
     return lines
 
 
@@ -371,5 +371,5 @@ def _flushed(
     return Verdict(state="worked", because=f"{len(deleted)} keys are gone{again}")
 
 
-FLUSH = Flush()
+FLUSH = FlushLocks()
 ACTIONS = (FLUSH, RESTORE)

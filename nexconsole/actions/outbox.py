@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ActionError
 from ..model import Reading, value_of
-from ..signals.outbox import TABLE, Events, Outbox
+from ..signals.outbox import TABLE, Outbox, OutboxEvents
 from ..signals.workloads import Workloads
-from ..sources.text import clean
+from ..text.sanitize import clean
 from ..text.units import duration
-from . import literal
+from . import shell_commands
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import change_rows
 from .guards import asked, fresh, may_update
-from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
-from .settlement import Found, settled
-from .watch import watch
+from .plan import Confirmation, Guard, Outcome, Plan, Target, Verdict
+from .settlement import SettledOutcome, settled
+from .verdicts import watch
 
 if TYPE_CHECKING:
     import asyncpg
@@ -44,7 +44,7 @@ UPDATE {schema}.outbox_events_v2 SET status = 'PENDING', retry_count = 0, error 
 WHERE id = {id} AND status = 'FAILED' AND retry_count = {retries} RETURNING id"""
 
 
-class Retry:
+class RetryEvent:
     """One failed event is tried once more by whatever worker takes it next."""
 
     name = "outbox.retry"
@@ -53,7 +53,7 @@ class Retry:
     arguments = (Argument(name="event", kind="event", help="the event's id"),)
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
-        events = value_of(readings, "outbox events", Events)
+        events = value_of(readings, "outbox events", OutboxEvents)
         failed = [event for event in (events.events if events else ()) if event.status == "FAILED"]
         return tuple(
             Suggestion(
@@ -83,8 +83,8 @@ class Retry:
         shown = {"event_type": kind, "error": error, "age_s": round(row["age_s"], 1)}
         identity = {"status": "FAILED", "retry_count": row["retry_count"]}
         sql = RETRY_SQL.format(
-            schema=literal.sql_name(context.sources.postgres.schema),
-            now=now, id=literal.sql_text(row["id"]), retries=row["retry_count"],
+            schema=shell_commands.sql_name(context.sources.postgres.schema),
+            now=now, id=shell_commands.sql_text(row["id"]), retries=row["retry_count"],
         )  # fmt: skip
         return make_plan(
             context,
@@ -93,14 +93,14 @@ class Retry:
             targets=(Target(kind="event", id=row["id"], identity=identity, shown=shown),),
             effect=f"Puts event {row['id']} ({kind}) back to PENDING after {row['retry_count']} tries, its error"
             f" cleared ({error or 'none was kept'}): the next worker takes it. No undo: what is published stays so",
-            command=literal.psql(context.settings, sql),
+            command=shell_commands.psql(context.settings, sql),
             guards=(
                 rights,
                 fresh(context, "outbox"),
                 *_consumer(context, row),
                 _again(context, row, error),
             ),
-            confirm=Confirm(kind="letter", text="r"),
+            confirm=Confirmation(kind="letter", text="r"),
             undo=None,
             watch="the event is PUBLISHED, or FAILED again with its new error",
             deadline_s=context.settings.actions.verify_s,
@@ -109,7 +109,7 @@ class Retry:
 
     async def execute(self, plan: Plan, context: Context) -> Outcome:
         target = plan.targets[0]
-        schema = literal.sql_name(context.sources.postgres.schema)
+        schema = shell_commands.sql_name(context.sources.postgres.schema)
         sql = RETRY_SQL.format(schema=schema, now=plan.details["now"], id="$1", retries="$2")
 
         async def work(connection: asyncpg.Connection) -> Outcome:
@@ -125,14 +125,14 @@ class Retry:
     async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
         target = plan.targets[0]
 
-        async def look() -> Found:
+        async def look() -> SettledOutcome:
             async with context.sources.postgres.read("the event query") as tx:
                 rows = await tx.fetch(EVENT_SQL, target.id)
             if not rows:
-                return Found(happened=False, said=f"event {target.id} is not in the table any more")
+                return SettledOutcome(happened=False, said=f"event {target.id} is not in the table any more")
             same = rows[0]["status"] == "FAILED" and rows[0]["retry_count"] == target.identity["retry_count"]
             said = f"event {target.id} is {clean(rows[0]['status'], 20)} after {rows[0]['retry_count']} tries"
-            return Found(happened=not same, said=said, touched=(target,))
+            return SettledOutcome(happened=not same, said=said, touched=(target,))
 
         return await settled(outcome, look, context, lingers=False)
 
@@ -226,5 +226,5 @@ def _verdict(row: Mapping[str, Any] | None, id: str, outcome: Outcome, waited: f
     return Verdict(state="unknown", because=f"event {id} is still {clean(status, 20)} after {waited:.0f} s")
 
 
-RETRY = Retry()
+RETRY = RetryEvent()
 ACTIONS = (RETRY,)

@@ -58,7 +58,7 @@ async def now(ids: Sequence[str], context: Context) -> Batch:
         return Batch(**dict(await tx.row(NOW_SQL, list(ids))))
 
 
-class Watch:
+class OutboxWatch:
     """Looks at the events until none is taken any more."""
 
     def __init__(self, ids: Sequence[str]) -> None:

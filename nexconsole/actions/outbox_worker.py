@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ActionError, BadAnswer, NexConsoleError, SourceError
 from ..model import Reading, value_of
 from ..signals.outbox import TABLE, Outbox
-from ..sources.text import clean
+from ..text.sanitize import clean
 from ..text.units import duration
-from . import cron, literal, outbox_batch
+from . import cron, outbox_batch, shell_commands
 from .action import Argument, Context, Suggestion, make_plan
-from .answers import Reply, problem_of
 from .connections import admin_headers
-from .cron import Route
+from .cron import CronRoute
 from .guards import fresh
-from .plan import Confirm, Guard, Outcome, OutcomeState, Plan, Target, Verdict
-from .settlement import Found, settled
-from .watch import watch
+from .http_replies import HttpReply, problem_of
+from .plan import Confirmation, Guard, Outcome, OutcomeState, Plan, Target, Verdict
+from .settlement import SettledOutcome, settled
+from .verdicts import watch
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -100,7 +100,7 @@ class Backlog:
     capped: bool
 
 
-class Process:
+class ProcessOutbox:
     """One batch now, rather than when the worker would."""
 
     name = "outbox.process"
@@ -150,7 +150,7 @@ class Process:
             effect=f"Calls {route.method} {route.path} once ({waiting}): it {way.does}. No undo: published stays so",
             command=command(context.settings, way, route),
             guards=tuple(guards),
-            confirm=Confirm(kind="letter", text="p"),
+            confirm=Confirmation(kind="letter", text="p"),
             undo=None,
             watch="the events that wait now, until none of them is taken any more: published, FAILED or still waiting",
             deadline_s=context.settings.actions.verify_s,
@@ -163,7 +163,7 @@ class Process:
 
     async def execute(self, plan: Plan, context: Context) -> Outcome:
         way = next(one for one in WAYS if one.path == plan.details["path"])
-        route = Route(path=way.path, method=str(plan.details["method"]))
+        route = CronRoute(path=way.path, method=str(plan.details["method"]))
         if way.admin:
             reply = await cron.call(context, route, headers=admin_headers(context), body=ADMIN_BODY)
         else:
@@ -175,10 +175,10 @@ class Process:
         if not ids:
             return outcome
 
-        async def look() -> Found:
+        async def look() -> SettledOutcome:
             batch = await outbox_batch.now(ids, context)
             moved = batch.waiting < len(ids)
-            return Found(
+            return SettledOutcome(
                 happened=moved, said=f"of the events that waited: {batch}", touched=plan.chosen if moved else ()
             )
 
@@ -190,11 +190,11 @@ class Process:
             return Verdict(state="unknown", because="which events were pending before could not be read")
         if not ids:
             return Verdict(state="no effect", because="nothing was pending before")
-        batch = outbox_batch.Watch(ids)
+        batch = outbox_batch.OutboxWatch(ids)
         return await watch(plan.deadline_s, lambda last: batch.look(context, last), LOOK_EVERY_S)
 
 
-async def _way(context: Context) -> tuple[Way, Route, str]:
+async def _way(context: Context) -> tuple[Way, CronRoute, str]:
     """The first route that is there and may be used, and why those before it are not. Raises ActionError, SourceError.
 
     Only OPTIONS is asked. A redirect or a page in a route's place is trouble of that route: the next is asked.
@@ -221,9 +221,9 @@ def _login_guard(context: Context, way: Way) -> Guard:
     return Guard(name="token", level="ok", reason="the admin's token goes with it, from memory")
 
 
-def command(settings: Settings, way: Way, route: Route) -> str:
+def command(settings: Settings, way: Way, route: CronRoute) -> str:
     if way.admin:
-        return literal.curl(route.method, route.path, headers=literal.ADMIN, body=ADMIN_BODY)
+        return shell_commands.curl(route.method, route.path, headers=shell_commands.ADMIN, body=ADMIN_BODY)
     return cron.command(settings, route)
 
 
@@ -262,7 +262,7 @@ def _poison(backlog: Backlog | SourceError) -> tuple[Guard, ...]:
     return (Guard(name="failing", level="warn", reason=reason),)
 
 
-def _outcome(context: Context, plan: Plan, way: Way, reply: Reply) -> Outcome:
+def _outcome(context: Context, plan: Plan, way: Way, reply: HttpReply) -> Outcome:
     figures = way.reads(reply.document)
     told = ", ".join(f"{name} {figures[name]}" for name in ("processed", "succeeded", "failed") if name in figures)
     told = told or "it says nothing of what it did"
@@ -288,5 +288,5 @@ def _errors(document: object) -> list[str]:
     return [clean(error, 120) for error in errors] if isinstance(errors, list) else []
 
 
-PROCESS = Process()
+PROCESS = ProcessOutbox()
 ACTIONS = (PROCESS,)

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import JournalError, NexConsoleError
-from ..sources.text import clean
+from ..text.sanitize import clean
 from .action import Action, Context
-from .answers import lost
-from .hindrances import prepared
-from .lease import Alone, Lease, Leases
+from .http_replies import lost
+from .lease import Lease, Leases, NoLeases
 from .plan import Outcome, Plan, Verdict
+from .relevance import prepared
 from .settlement import Settling
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ SETTLE_LIMIT_S = 90.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class ConfirmationReply:
     """What the operator gave: the confirmation's text, or None for cancel."""
 
     text: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Performance:
+class ActionResult:
     """All that happened. `stopped` says why nothing was sent (blocked, cancelled, observing, unrecorded...), `doubt`
     which consoles its targets could not be reserved against."""
 
@@ -54,12 +54,12 @@ class Performance:
 
 
 # Shows a plan, with the sentence why it is shown again if it is, and returns what the operator gave.
-Ask = Callable[[Plan, str | None], Awaitable[Answer]]
+Ask = Callable[[Plan, str | None], Awaitable[ConfirmationReply]]
 # Writes an entry durably, off the event loop, and returns its id. Raises JournalError.
 Record = Callable[[str, Mapping[str, Any]], Awaitable[str]]
 # Gives others their say before a plan is sent; returns the proposal's id, None where none was needed, and why nothing
 # may be sent.
-Consult = Callable[[Plan, Context], Awaitable[tuple[str | None, str | None]]]
+RequestApproval = Callable[[Plan, Context], Awaitable[tuple[str | None, str | None]]]
 # The journal can't be written: may it be done unrecorded? Gets the error's sentence.
 AskUnrecorded = Callable[[str], Awaitable[bool]]
 
@@ -70,32 +70,32 @@ async def alone(plan: Plan, context: Context) -> tuple[str | None, str | None]:
 
 
 @dataclass(kw_only=True)
-class Console:
+class ActionHost:
     """The operator's side of the path: how to ask, where to record, whether acting is allowed at all."""
 
     ask: Ask
     record: Record
     ask_unrecorded: AskUnrecorded
-    show: Callable[[Performance], None] = lambda performance: None
+    show: Callable[[ActionResult], None] = lambda performance: None
     observing: str | None = None  # the sentence why this console can't act
-    leases: Leases = field(default_factory=Alone)
-    consult: Consult = alone
+    leases: Leases = field(default_factory=NoLeases)
+    consult: RequestApproval = alone
 
 
-async def perform(action: Action, arguments: Mapping[str, str], context: Context, console: Console) -> Performance:
+async def perform(action: Action, arguments: Mapping[str, str], context: Context, console: ActionHost) -> ActionResult:
     """Take one action down the whole path. Never raises for expected trouble: it is in the Performance."""
     if console.observing is not None:
-        return Performance(plan=None, stopped=console.observing)
+        return ActionResult(plan=None, stopped=console.observing)
     try:
         plan = await prepared(action, arguments, context)
     except NexConsoleError as error:
-        return Performance(plan=None, stopped=str(error))
+        return ActionResult(plan=None, stopped=str(error))
     plan, lease, stopped = await _confirmed(action, plan, context, console)
     if stopped is not None:
-        return Performance(plan=plan, stopped=stopped)
+        return ActionResult(plan=plan, stopped=stopped)
     record = _Record(console)
     async with lease:
-        done = await _sent(action, Performance(plan=plan, doubt=lease.doubt), lease, context, record)
+        done = await _sent(action, ActionResult(plan=plan, doubt=lease.doubt), lease, context, record)
     if done.outcome is None:
         return done
     console.show(done)
@@ -112,11 +112,13 @@ async def perform(action: Action, arguments: Mapping[str, str], context: Context
     return done
 
 
-async def _confirmed(action: Action, plan: Plan, context: Context, console: Console) -> tuple[Plan, Lease, str | None]:
+async def _confirmed(
+    action: Action, plan: Plan, context: Context, console: ActionHost
+) -> tuple[Plan, Lease, str | None]:
     """Ask until a fresh, unchanged, unblocked plan is confirmed and its targets are this console's. Returns the plan,
     its lease, and why it stopped if it did."""
     why_again: str | None = None
-    lease: Lease = Alone()
+    lease: Lease = NoLeases()
     while True:
         looking = asyncio.create_task(console.leases.seen(plan))  # meanwhile, so that the dialog waits for nobody
         try:
@@ -143,7 +145,7 @@ async def _confirmed(action: Action, plan: Plan, context: Context, console: Cons
         plan = fresh
 
 
-def _refused(plan: Plan, answer: Answer) -> str | None:
+def _refused(plan: Plan, answer: ConfirmationReply) -> str | None:
     """Why nothing is sent after this answer; None where it confirms the plan."""
     if plan.blocked:
         return "; ".join(guard.reason for guard in plan.blocked)
@@ -154,7 +156,7 @@ def _refused(plan: Plan, answer: Answer) -> str | None:
     return None
 
 
-async def _sent(action: Action, begun: Performance, lease: Lease, context: Context, record: _Record) -> Performance:
+async def _sent(action: Action, begun: ActionResult, lease: Lease, context: Context, record: _Record) -> ActionResult:
     """Record the intent, execute, record the outcome: all while the targets are reserved."""
     plan = begun.plan
     assert plan is not None
@@ -172,7 +174,7 @@ async def _sent(action: Action, begun: Performance, lease: Lease, context: Conte
 
 
 async def _allowed(
-    action: Action, plan: Plan, lease: Lease, context: Context, console: Console
+    action: Action, plan: Plan, lease: Lease, context: Context, console: ActionHost
 ) -> tuple[Plan, str | None, str | None]:
     """Let others have their say on a confirmed plan. Returns the plan as it is by then, the proposal's id where there
     was one, and why nothing may be sent; None when it may."""
@@ -232,7 +234,7 @@ async def _execute(action: Action, plan: Plan, context: Context) -> Outcome:
         return lost(str(error), sent=True)
 
 
-async def _settled(action: Action, done: Performance, context: Context, record: _Record) -> Performance:
+async def _settled(action: Action, done: ActionResult, context: Context, record: _Record) -> ActionResult:
     """Ask the system that was changed what happened; its word is recorded as another outcome."""
     assert done.plan is not None and done.outcome is not None
     if not isinstance(action, Settling):
@@ -272,7 +274,7 @@ class _Record:
     is written before the next entry; until then it is still shown, and the log has it.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: ActionHost) -> None:
         self.console = console
         self.intent: str | None = None
         self._left: list[tuple[str, Mapping[str, Any]]] = []

@@ -44,7 +44,7 @@ class Guard:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Confirm:
+class Confirmation:
     """What the operator must give: one letter key, or a text typed in full (the target's name, a sum)."""
 
     kind: Literal["letter", "type"]
@@ -77,7 +77,7 @@ class Plan:
     effect: str
     command: str
     guards: tuple[Guard, ...] = ()
-    confirm: Confirm
+    confirm: Confirmation
     undo: Undo | None = None
     watch: str = ""
     deadline_s: float = 60.0

@@ -14,26 +14,26 @@ from ..model import Reading, value_of
 from ..signals.pods import Pod
 from ..signals.workloads import Workloads
 from ..sources.deployment_pods import ending
-from ..sources.text import clean
-from . import literal, rollouts
+from ..text.sanitize import clean
+from . import rollouts, shell_commands
 from .action import Argument, Context, Suggestion, make_plan
-from .cluster import STRATEGIC, Cluster, Rule, Write, may, open_cluster, rehearsed
+from .cluster import STRATEGIC, AccessRule, ClusterWriter, Write, may, open_cluster, rehearsed
 from .guards import fresh
-from .plan import Confirm, Guard, Outcome, Plan, Verdict
-from .rollouts import Arrival, Scene
-from .settlement import Found, settled
+from .plan import Confirmation, Guard, Outcome, Plan, Verdict
+from .rollouts import Arrival, DeploymentState
+from .settlement import SettledOutcome, settled
 
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
-READ = Rule(verb="get", resource="deployments.apps")
-ROLL = Rule(verb="patch", resource="deployments.apps")
-DELETE = Rule(verb="delete", resource="pods")
+READ = AccessRule(verb="get", resource="deployments.apps")
+ROLL = AccessRule(verb="patch", resource="deployments.apps")
+DELETE = AccessRule(verb="delete", resource="pods")
 
 
-class Restart:
+class RestartPods:
     """New pods for old ones. What is stuck in a process is gone; what is wrong outside of it stays."""
 
     name = "pods.restart"
@@ -67,7 +67,7 @@ class Restart:
         wanted = arguments.get("pod", "").strip()
         return await (self._one(wanted, scene, context) if wanted else self._all(scene, context))
 
-    async def _all(self, scene: Scene, context: Context) -> Plan:
+    async def _all(self, scene: DeploymentState, context: Context) -> Plan:
         meta, settings = scene.deployment.metadata, context.settings
         stamp = context.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         details = {
@@ -102,16 +102,16 @@ class Restart:
             " in memory is gone",
             command=command(settings),
             guards=tuple(guards),
-            confirm=Confirm(kind="type", text=settings.kubernetes.deployment)
+            confirm=Confirmation(kind="type", text=settings.kubernetes.deployment)
             if large
-            else Confirm(kind="letter", text="r"),
+            else Confirmation(kind="letter", text="r"),
             undo=None,
             watch=f"all pods are new and ready, and purchases fail less than before{rollouts.awaited(details)}",
             deadline_s=rollouts.deadline(context),
             details=details,
         )
 
-    async def _one(self, wanted: str, scene: Scene, context: Context) -> Plan:
+    async def _one(self, wanted: str, scene: DeploymentState, context: Context) -> Plan:
         pod, settings = _find(wanted, scene, context), context.settings
         details = {
             "pod": pod.name,
@@ -138,7 +138,7 @@ class Restart:
             f" restarts); ReplicaSet {pod.owner} starts another in its place, {others} others stay ready. No undo",
             command=command(settings, pod.name),
             guards=tuple(guards),
-            confirm=Confirm(kind="type", text=pod.name) if last else Confirm(kind="letter", text="r"),
+            confirm=Confirmation(kind="type", text=pod.name) if last else Confirmation(kind="letter", text="r"),
             undo=None,
             watch="the pod is gone, as many pods as wanted are ready, and purchases fail less than before"
             f"{rollouts.awaited(details)}",
@@ -169,20 +169,20 @@ class Restart:
         look = self._look_pod if "pod" in plan.details else self._look_stamp
         return await settled(outcome, lambda: look(plan, context), context)
 
-    async def _look_pod(self, plan: Plan, context: Context) -> Found:
+    async def _look_pod(self, plan: Plan, context: Context) -> SettledOutcome:
         name = str(plan.details["pod"])
         pod = await context.sources.kubernetes.pod(name)
         gone = pod is None or pod.metadata.uid != plan.details["uid"]
         ended = pod is None or gone or ending(pod)
         said = f"pod {name} {'is gone' if gone else 'is ending' if ended else 'is there still'}"
-        return Found(happened=ended, said=said, touched=plan.chosen if ended else ())
+        return SettledOutcome(happened=ended, said=said, touched=plan.chosen if ended else ())
 
-    async def _look_stamp(self, plan: Plan, context: Context) -> Found:
+    async def _look_stamp(self, plan: Plan, context: Context) -> SettledOutcome:
         deployment = await context.sources.kubernetes.deployment()
         stamp = (deployment.spec.template.metadata.annotations or {}).get(RESTARTED_AT, "")
         there = deployment.metadata.uid == plan.details["uid"] and stamp == plan.details["stamp"]
         said = f"the deployment {'is restarting by this order' if there else 'has no order of this time'}"
-        return Found(happened=there, said=said, touched=plan.chosen if there else ())
+        return SettledOutcome(happened=there, said=said, touched=plan.chosen if there else ())
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         one = "pod" in plan.details
@@ -192,11 +192,11 @@ class Restart:
 def command(settings: Settings, pod: str = "") -> str:
     """One pod alone, or all of them rolling."""
     if pod:
-        return literal.kubectl(settings, "delete", "pod", pod, "--wait=false")
-    return literal.kubectl(settings, "rollout", "restart", f"deployment/{settings.kubernetes.deployment}")
+        return shell_commands.kubectl(settings, "delete", "pod", pod, "--wait=false")
+    return shell_commands.kubectl(settings, "rollout", "restart", f"deployment/{settings.kubernetes.deployment}")
 
 
-def _roll(cluster: Cluster, details: Mapping[str, object], version: str = "") -> Write:
+def _roll(cluster: ClusterWriter, details: Mapping[str, object], version: str = "") -> Write:
     """As `kubectl rollout restart` does it; with a version only while the deployment still has it."""
     meta = {"uid": details["uid"]} | ({"resourceVersion": version} if version else {})
     template = {"metadata": {"annotations": {RESTARTED_AT: details["stamp"]}}}
@@ -209,12 +209,12 @@ def _roll(cluster: Cluster, details: Mapping[str, object], version: str = "") ->
     )
 
 
-def _delete(cluster: Cluster, details: Mapping[str, object]) -> Write:
+def _delete(cluster: ClusterWriter, details: Mapping[str, object]) -> Write:
     options = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": details["uid"]}}
     return Write(method="DELETE", path=cluster.path("api/v1", "pods", str(details["pod"])), body=options, rule=DELETE)
 
 
-def _find(wanted: str, scene: Scene, context: Context) -> Pod:
+def _find(wanted: str, scene: DeploymentState, context: Context) -> Pod:
     found = next((pod for pod in scene.pods if wanted in (pod.name, pod.uid)), None)
     if found is not None:
         return found
@@ -228,7 +228,7 @@ def _find(wanted: str, scene: Scene, context: Context) -> Pod:
     raise ActionError(f"{name} in namespace {scene.namespace} has no pod {clean(wanted, 100)}: there are {names}")
 
 
-def _alone(scene: Scene, pod: Pod, others: int) -> Guard:
+def _alone(scene: DeploymentState, pod: Pod, others: int) -> Guard:
     if pod.ready and not others:
         return Guard(
             name="last ready", level="warn", reason="it is the only pod that is ready: nobody can buy meanwhile"
@@ -240,7 +240,7 @@ def _readings(context: Context, pods: list[str]) -> tuple[Guard, ...]:
     return (rollouts.memory(context, pods), rollouts.orphans(context), fresh(context, "transactions"))
 
 
-def _rolled(plan: Plan, scene: Scene) -> Arrival:
+def _rolled(plan: Plan, scene: DeploymentState) -> Arrival:
     """Every pod is new and ready, and the stamp is the plan's own."""
     meta = scene.deployment.spec.template.metadata
     old = set(plan.details["pods"])
@@ -256,7 +256,7 @@ def _rolled(plan: Plan, scene: Scene) -> Arrival:
     return Arrival(there=ready >= scene.wanted and not left and scene.rollout == "complete", said=said)
 
 
-def _replaced(plan: Plan, scene: Scene) -> Arrival:
+def _replaced(plan: Plan, scene: DeploymentState) -> Arrival:
     gone = all(pod.uid != plan.details["uid"] for pod in scene.pods)
     if not gone:
         return Arrival(there=False, said=f"pod {plan.details['pod']} is still there", otherwise="no effect")
@@ -266,5 +266,5 @@ def _replaced(plan: Plan, scene: Scene) -> Arrival:
     return Arrival(there=scene.ready >= scene.wanted, said=said)
 
 
-RESTART = Restart()
+RESTART = RestartPods()
 ACTIONS = (RESTART,)

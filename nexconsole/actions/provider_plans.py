@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..signals.counts import NOTHING, Counts, Traffic
-from ..sources.text import clean
+from ..signals.counts import NOTHING, Counts, SourceCounts
+from ..text.sanitize import clean
 from ..text.units import percent, several
 from .action import Context
 from .plan import Guard
-from .provider_rows import COUNT_LIMIT, Row, Table, api_missing, circuit_of, unhealthy
+from .provider_rows import COUNT_LIMIT, ProviderRow, ProviderTable, api_missing, circuit_of, unhealthy
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -20,13 +20,13 @@ QUIET_LEAST_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class ProviderSituation:
     """All that was read for a plan. `way` says whether the admin API can be used, None where it isn't wanted; `newest`:
     this is the version with best route, whose search index the admin API purges."""
 
-    table: Table
-    row: Row
-    seen: Traffic | None
+    table: ProviderTable
+    row: ProviderRow
+    seen: SourceCounts | None
     live: int
     way: Guard | None
     newest: bool = False
@@ -47,7 +47,7 @@ def quiet_s(mine: Counts, settings: Settings) -> float:
     return max(QUIET_LEAST_S, ENOUGH * settings.transactions.window_s / mine.attempts)
 
 
-def share(picture: Picture) -> float:
+def share(picture: ProviderSituation) -> float:
     """Its share of the purchases that succeed, 0..1."""
     if picture.seen is None:
         return 0.0
@@ -55,7 +55,7 @@ def share(picture: Picture) -> float:
     return (picture.mine.decided - picture.mine.failures) / total if total > 0 else 0.0
 
 
-def last_healthy(context: Context, picture: Picture) -> Guard:
+def last_healthy(context: Context, picture: ProviderSituation) -> Guard:
     """Warns where no other active provider is left that nothing speaks against: then the name must be typed."""
     others = [row for row in picture.table.rows if row.active and row.id != picture.row.id]
     ill = {clean(row.name, 60): unhealthy(context, row.name, picture.seen) for row in others}
@@ -67,7 +67,7 @@ def last_healthy(context: Context, picture: Picture) -> Guard:
     return Guard(name=name, level="warn", reason=f"this leaves no healthy active provider ({rest})")
 
 
-def live(picture: Picture) -> Guard:
+def live(picture: ProviderSituation) -> Guard:
     if not picture.live:
         return Guard(name="live numbers", level="ok", reason="no live number depends on it")
     reason = (
@@ -77,7 +77,7 @@ def live(picture: Picture) -> Guard:
     return Guard(name="live numbers", level="warn", reason=reason)
 
 
-def offers(context: Context, picture: Picture) -> Guard:
+def offers(context: Context, picture: ProviderSituation) -> Guard:
     if picture.by_api:
         reason = (
             "the newest versions take its offers from the index at once, older ones leave them: buying those is 503"
@@ -100,14 +100,14 @@ def _by_api(context: Context) -> str:
     return "it can't be used now" if context.settings.actions.provider_by != "sql" else "set actions.provider_by"
 
 
-def _hit(picture: Picture) -> str:
+def _hit(picture: ProviderSituation) -> str:
     """How many customers that would have been lately, as far as it is known."""
     if picture.seen is None or not picture.mine.attempts:
         return ""
     return f": {picture.mine.attempts} of the last {picture.seen.attempts} purchases went there"
 
 
-def healthy(context: Context, picture: Picture) -> Guard:
+def healthy(context: Context, picture: ProviderSituation) -> Guard:
     """Warns where nothing is wrong with the provider: then the name must be typed."""
     name, mine, rules = "it fails", picture.mine, context.settings.transactions
     circuit = circuit_of(context.readings(), picture.row.name)
@@ -125,7 +125,7 @@ def healthy(context: Context, picture: Picture) -> Guard:
     return Guard(name=name, level="warn", reason=reason)
 
 
-def disabling(context: Context, picture: Picture) -> str:
+def disabling(context: Context, picture: ProviderSituation) -> str:
     mine, seen = picture.mine, picture.seen
     part = "how much of the traffic it has is not known"
     if seen is not None and seen.attempts:
@@ -143,7 +143,7 @@ def disabling(context: Context, picture: Picture) -> str:
     )
 
 
-def enabling(context: Context, picture: Picture) -> str:
+def enabling(context: Context, picture: ProviderSituation) -> str:
     return (
         f"Enables {picture.row}: its offers can be bought again within {context.settings.actions.provider_cache_s:g} s,"
         " as far as they are still in the search index"

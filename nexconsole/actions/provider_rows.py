@@ -15,12 +15,12 @@ from ..model import Reading, Value, value_of
 from ..signals import traffic
 from ..signals.attribution import SOLD_BY_SQL
 from ..signals.circuits import Circuits, ProviderCircuit
-from ..signals.counts import Counts, Traffic
+from ..signals.counts import Counts, SourceCounts
 from ..signals.provider_names import known_names, provider_names
 from ..signals.transactions import Transactions
-from ..sources.text import clean
 from ..text.lookalikes import look_alikes
-from . import literal
+from ..text.sanitize import clean
+from . import shell_commands
 from .action import Context
 from .plan import Guard
 
@@ -36,7 +36,7 @@ NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ProviderRow:
     """A provider as its row says."""
 
     id: str
@@ -52,29 +52,29 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class ProviderTable:
     """The providers table as it is here. `flag` is the column is_active, or "isActive" on some versions, quoted for
     SQL; `column` the same without quotes; `now` is what its updated_at takes, with or without a time zone."""
 
-    rows: Sequence[Row]
+    rows: Sequence[ProviderRow]
     column: str
     now: str
 
     @property
     def flag(self) -> str:
-        return literal.sql_name(self.column)
+        return shell_commands.sql_name(self.column)
 
 
-def table_of(columns: Mapping[str, str], rows: Sequence[Row] = ()) -> Table | None:
+def table_of(columns: Mapping[str, str], rows: Sequence[ProviderRow] = ()) -> ProviderTable | None:
     """The table with these columns (name -> type); None where it has neither of the two flags."""
     column = next((name for name in ("is_active", "isActive") if name in columns), None)
     if column is None:
         return None
     zoned = columns.get("updated_at", "").endswith("with time zone")
-    return Table(rows=rows, column=column, now="now()" if zoned else "(now() AT TIME ZONE 'UTC')")
+    return ProviderTable(rows=rows, column=column, now="now()" if zoned else "(now() AT TIME ZONE 'UTC')")
 
 
-async def read_table(context: Context) -> Table:
+async def read_table(context: Context) -> ProviderTable:
     """Every provider. Raises SourceError, MissingSchema where the table is another."""
     postgres = context.sources.postgres
     columns = await postgres.require("providers", "id", "name", "updated_at")
@@ -86,7 +86,7 @@ async def read_table(context: Context) -> Table:
         rows = await tx.fetch(f"SELECT id::text AS id, name, {display} AS shown, {table.flag} AS active FROM providers")
     twins = look_alikes(r["name"] for r in rows)
     found = [
-        Row(
+        ProviderRow(
             id=r["id"], name=r["name"], display_name=r["shown"] or "", active=bool(r["active"]),
             twin=twins.get(r["name"], ""),
         )
@@ -95,7 +95,7 @@ async def read_table(context: Context) -> Table:
     return replace(table, rows=found)
 
 
-def find(table: Table, wanted: str) -> Row:
+def find(table: ProviderTable, wanted: str) -> ProviderRow:
     """The one provider with this id or slug, else with this display name. Raises ActionError listing the names."""
     text, folded = wanted.strip(), wanted.strip().casefold()
     tests = (
@@ -132,7 +132,7 @@ def circuit_of(readings: Mapping[str, Reading], name: str) -> ProviderCircuit | 
     return next((one for one in found if one.name == name), found[0] if found else None)
 
 
-async def counts(context: Context) -> Traffic | None:
+async def counts(context: Context) -> SourceCounts | None:
     """The window's purchases by provider: rows, else what is on screen, else None."""
     try:
         return await traffic.from_postgres(context.sources, context.settings)
@@ -145,7 +145,7 @@ async def counts(context: Context) -> Traffic | None:
             for one in value.providers
         }
         names = known_names(context.sources)
-        return Traffic(source=f"the screen ({value.source})", providers=by_name, names=names)
+        return SourceCounts(source=f"the screen ({value.source})", providers=by_name, names=names)
 
 
 async def live_numbers(context: Context, name: str) -> int:
@@ -167,7 +167,7 @@ async def live_numbers(context: Context, name: str) -> int:
         return int(row["n"])
 
 
-def unhealthy(context: Context, name: str, seen: Traffic | None) -> str | None:
+def unhealthy(context: Context, name: str, seen: SourceCounts | None) -> str | None:
     """Why a provider can't be counted on, from what is known; None where nothing speaks against it."""
     rules = context.settings.transactions
     counted = seen.of(name) if seen else None

@@ -31,7 +31,7 @@ FROM (SELECT provider_id, created_at, {{number}}, {traffic.FAILED} AS failed, ca
 
 
 @dataclass(frozen=True, kw_only=True)
-class Since:
+class SinceSwitch:
     """Purchases since the change: at the provider, and in all of the others. `late`: after its caches' time."""
 
     attempts: int = 0
@@ -43,7 +43,7 @@ class Since:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Before:
+class BeforeSwitch:
     """What was before: purchases a second at the provider and elsewhere, and how customers fared."""
 
     name: str
@@ -52,7 +52,7 @@ class Before:
     customers: Rate | None
 
     @classmethod
-    def of(cls, plan: Plan, context: Context) -> Before:
+    def of(cls, plan: Plan, context: Context) -> BeforeSwitch:
         window = context.settings.transactions.window_s
         details: Mapping[str, Any] = plan.details
         return cls(
@@ -63,7 +63,7 @@ class Before:
         )
 
 
-async def since(context: Context, name: str, elapsed: float) -> Since:
+async def since(context: Context, name: str, elapsed: float) -> SinceSwitch:
     """Raises SourceError."""
     cache = context.settings.actions.provider_cache_s
     states = await traffic.every_state(context.sources)
@@ -76,10 +76,10 @@ async def since(context: Context, name: str, elapsed: float) -> Since:
     own = [row for row in rows if attribution.seller(row["seller"], row["shop"], row["provider"], names) == key]
     figures = {column: sum(row[column] for row in own) for column in ("attempts", "failures", "paid", "late")}
     silent = min((row["silent_s"] for row in own), default=None)
-    return Since(**figures, silent_s=silent, elsewhere=sum(row["attempts"] for row in rows) - figures["attempts"])
+    return SinceSwitch(**figures, silent_s=silent, elsewhere=sum(row["attempts"] for row in rows) - figures["attempts"])
 
 
-async def customers(context: Context, before: Before, elapsed: float) -> Rate | None:
+async def customers(context: Context, before: BeforeSwitch, elapsed: float) -> Rate | None:
     """How customers have fared since; None where it was not known before. Raises SourceError."""
     if before.customers is None:
         return None
@@ -87,7 +87,7 @@ async def customers(context: Context, before: Before, elapsed: float) -> Rate | 
 
 
 def disabled(
-    before: Before, now: Since, fared: Rate | None, context: Context, elapsed: float, last: bool
+    before: BeforeSwitch, now: SinceSwitch, fared: Rate | None, context: Context, elapsed: float, last: bool
 ) -> Verdict | None:
     """Worked where a silence is longer than chance and customers are served; None while that is not clear."""
     silent = min(elapsed, now.silent_s) if now.silent_s is not None else elapsed
@@ -107,7 +107,7 @@ def disabled(
     return _not_silent(before, now, context, elapsed, expected) if last else None
 
 
-def _harmed(before: Before, fared: Rate | None, context: Context) -> Verdict | None:
+def _harmed(before: BeforeSwitch, fared: Rate | None, context: Context) -> Verdict | None:
     then = before.customers
     if then is None or fared is None or not failure_rate_change.worse(then, fared, context):
         return None
@@ -129,7 +129,7 @@ def _told(fared: Rate | None) -> str:
     return "" if fared is None else f"; since: {fared.customers}"
 
 
-def _not_silent(before: Before, now: Since, context: Context, elapsed: float, expected: float) -> Verdict:
+def _not_silent(before: BeforeSwitch, now: SinceSwitch, context: Context, elapsed: float, expected: float) -> Verdict:
     cache, silent = context.settings.actions.provider_cache_s, min(elapsed, now.silent_s or elapsed)
     if now.late and elapsed > cache:
         late = f"{several(now.late, 'attempt')} at {before.name} in the {duration(elapsed - cache)}"
@@ -140,7 +140,7 @@ def _not_silent(before: Before, now: Since, context: Context, elapsed: float, ex
 
 
 def enabled(
-    before: Before, now: Since, fared: Rate | None, context: Context, elapsed: float, last: bool
+    before: BeforeSwitch, now: SinceSwitch, fared: Rate | None, context: Context, elapsed: float, last: bool
 ) -> Verdict | None:
     """Worked as soon as somebody buys there, unless more fail there than buy."""
     if (verdict := _harmed(before, fared, context)) is not None:

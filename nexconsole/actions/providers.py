@@ -16,26 +16,16 @@ from ..signals.circuits import Circuits
 from ..signals.transactions import Transactions
 from ..text.lookalikes import look_alikes, marked
 from ..text.units import duration, percent
-from . import failure_rate_change, literal, provider_verdicts
+from . import failure_rate_change, provider_verdicts, shell_commands
 from .action import Argument, Context, Suggestion, make_plan
-from .answers import Reply, lost, unproven
 from .connections import admin_headers, change_rows, send
 from .era import is_newest
 from .guards import asked, fresh, may_update
-from .plan import Confirm, Guard, Outcome, Plan, Scalar, Target, Undo, Verdict
-from .provider_plans import (
-    Picture,
-    disabling,
-    enabling,
-    healthy,
-    last_healthy,
-    live,
-    offers,
-    quiet_s,
-    share,
-)
+from .http_replies import HttpReply, lost, unproven
+from .plan import Confirmation, Guard, Outcome, Plan, Scalar, Target, Undo, Verdict
+from .provider_plans import ProviderSituation, disabling, enabling, healthy, last_healthy, live, offers, quiet_s, share
 from .provider_rows import (
-    Table,
+    ProviderTable,
     api_guard,
     api_missing,
     api_path,
@@ -46,8 +36,8 @@ from .provider_rows import (
     read_table,
     unhealthy,
 )
-from .settlement import Found, settled
-from .watch import watch
+from .settlement import SettledOutcome, settled
+from .verdicts import watch
 
 if TYPE_CHECKING:
     import asyncpg
@@ -63,7 +53,7 @@ CHANGE_SQL = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Switch:
+class SwitchProvider:
     """Either action; `active` is the state that it brings about."""
 
     name: str
@@ -94,7 +84,7 @@ class Switch:
         row = find(table, arguments.get("provider", ""))
         if row.active == self.active:
             raise ActionError(f"{row} is {self._state} already")
-        picture = Picture(
+        picture = ProviderSituation(
             table=table,
             row=row,
             seen=await counts(context),
@@ -142,25 +132,27 @@ class Switch:
     def _state(self) -> str:
         return "enabled" if self.active else "disabled"
 
-    def sql(self, schema: str, table: Table, id: str) -> str:
+    def sql(self, schema: str, table: ProviderTable, id: str) -> str:
         """The statement; `id` is a literal or a parameter."""
         flag = table.flag
         return CHANGE_SQL.format(
-            schema=literal.sql_name(schema), flag=flag, to=str(self.active).lower(), now=table.now, id=id,
+            schema=shell_commands.sql_name(schema), flag=flag, to=str(self.active).lower(), now=table.now, id=id,
             was=f"NOT {flag}" if self.active else flag,
         )  # fmt: skip
 
     def by_api(self, id: str) -> str:
         """The literal command by the admin API."""
-        return literal.curl("PATCH", api_path(id), headers=literal.ADMIN, body={"isActive": self.active}, discreet=True)
+        return shell_commands.curl(
+            "PATCH", api_path(id), headers=shell_commands.ADMIN, body={"isActive": self.active}, discreet=True
+        )
 
-    def _command(self, context: Context, picture: Picture) -> str:
+    def _command(self, context: Context, picture: ProviderSituation) -> str:
         if picture.by_api:
             return self.by_api(picture.row.id)
-        sql = self.sql(context.sources.postgres.schema, picture.table, literal.sql_text(picture.row.id))
-        return literal.psql(context.settings, sql)
+        sql = self.sql(context.sources.postgres.schema, picture.table, shell_commands.sql_text(picture.row.id))
+        return shell_commands.psql(context.settings, sql)
 
-    async def _guards(self, context: Context, picture: Picture) -> tuple[Guard, ...]:
+    async def _guards(self, context: Context, picture: ProviderSituation) -> tuple[Guard, ...]:
         guards = [picture.way] if picture.way is not None else []
         if not picture.by_api:
             async with context.sources.postgres.read("the privileges query") as tx:
@@ -177,21 +169,21 @@ class Switch:
             guards.append(Guard(name="healthy", level="warn", reason=f"{picture.row.name} looked ill: {why}"))
         return tuple(guards)
 
-    def _confirm(self, context: Context, picture: Picture) -> Confirm:
-        typed = Confirm(kind="type", text=picture.row.name)
+    def _confirm(self, context: Context, picture: ProviderSituation) -> Confirmation:
+        typed = Confirmation(kind="type", text=picture.row.name)
         if self.active:
-            return Confirm(kind="letter", text=self.letter)
+            return Confirmation(kind="letter", text=self.letter)
         harmful = (healthy(context, picture), last_healthy(context, picture))
         if any(guard.level != "ok" for guard in harmful) or share(picture) > LARGE_SHARE:
             return typed
-        return Confirm(kind="letter", text=self.letter)
+        return Confirmation(kind="letter", text=self.letter)
 
     async def execute(self, plan: Plan, context: Context) -> Outcome:
         return await (self._by_api if plan.details["by"] == "api" else self._by_sql)(plan, context)
 
     async def _by_sql(self, plan: Plan, context: Context) -> Outcome:
         target = plan.targets[0]
-        table = Table(rows=(), column=str(plan.details["column"]), now=str(plan.details["now"]))
+        table = ProviderTable(rows=(), column=str(plan.details["column"]), now=str(plan.details["now"]))
 
         async def work(connection: asyncpg.Connection) -> Outcome:
             rows = await connection.fetch(self.sql(context.sources.postgres.schema, table, "$1"), target.id)
@@ -206,7 +198,7 @@ class Switch:
     async def _by_api(self, plan: Plan, context: Context) -> Outcome:
         """The API changes whatever it finds, so consoles take turns, and each looks at the row in its turn."""
         target, answered, sent = plan.targets[0], [], False
-        table = Table(rows=(), column=str(plan.details["column"]), now="")
+        table = ProviderTable(rows=(), column=str(plan.details["column"]), now="")
 
         async def work(connection: asyncpg.Connection) -> Outcome:
             nonlocal sent
@@ -240,22 +232,22 @@ class Switch:
         """An API that stumbles after the change answers an error all the same: the row knows."""
         target, name = plan.targets[0], plan.targets[0].identity["name"]
         column = str(plan.details["column"])
-        sql = f"SELECT {literal.sql_name(column)} AS active FROM providers WHERE id = $1"
+        sql = f"SELECT {shell_commands.sql_name(column)} AS active FROM providers WHERE id = $1"
 
-        async def look() -> Found:
+        async def look() -> SettledOutcome:
             async with context.sources.postgres.read("the provider query") as tx:
                 rows = await tx.fetch(sql, target.id)
             if not rows:
-                return Found(happened=False, said=f"{name} has no row any more")
+                return SettledOutcome(happened=False, said=f"{name} has no row any more")
             is_now = bool(rows[0]["active"])
             said = f"the row of {name} says {'enabled' if is_now else 'disabled'}"
-            return Found(happened=is_now == self.active, said=said, touched=(target,))
+            return SettledOutcome(happened=is_now == self.active, said=said, touched=(target,))
 
         return await settled(outcome, look, context, lingers=plan.details["by"] == "api")
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         loop = asyncio.get_running_loop()
-        began, before = loop.time(), provider_verdicts.Before.of(plan, context)
+        began, before = loop.time(), provider_verdicts.BeforeSwitch.of(plan, context)
         judge = provider_verdicts.enabled if self.active else provider_verdicts.disabled
 
         async def look(last: bool) -> Verdict | None:
@@ -318,12 +310,12 @@ async def _way(context: Context, provider_id: str | None = None) -> Guard | None
     return Guard(name=guard.name, level="warn", reason=f"{guard.reason}; SQL is used instead")
 
 
-async def _is_active(connection: asyncpg.Connection, table: Table, provider_id: str) -> bool | None:
+async def _is_active(connection: asyncpg.Connection, table: ProviderTable, provider_id: str) -> bool | None:
     active: bool | None = await connection.fetchval(f"SELECT {table.flag} FROM providers WHERE id = $1", provider_id)
     return active
 
 
-async def _changed_meanwhile(connection: asyncpg.Connection, table: Table, target: Target) -> Outcome:
+async def _changed_meanwhile(connection: asyncpg.Connection, table: ProviderTable, target: Target) -> Outcome:
     """Why the row is not as previewed any more."""
     active, name = await _is_active(connection, table, target.id), target.identity["name"]
     if active is None:
@@ -332,21 +324,21 @@ async def _changed_meanwhile(connection: asyncpg.Connection, table: Table, targe
     return Outcome(state="refused", answer=f"{name} is {state} already, somebody else did it: nothing was changed")
 
 
-def _said_active(reply: Reply) -> bool | None:
+def _said_active(reply: HttpReply) -> bool | None:
     """What the API's answer says of the provider; its shape depends on the version (nexnum.md#provider-api)."""
     row = reply.document.get("provider", reply.document) if isinstance(reply.document, dict) else None
     said = row.get("isActive") if isinstance(row, dict) else None
     return said if isinstance(said, bool) else None
 
 
-DISABLE = Switch(
+DISABLE = SwitchProvider(
     name="provider.disable",
     title="Disable a provider",
     synonyms=("stop provider", "switch off", "take out", "turn off", "deactivate"),
     active=False,
     letter="d",
 )
-ENABLE = Switch(
+ENABLE = SwitchProvider(
     name="provider.enable",
     title="Enable a provider",
     synonyms=("start provider", "switch on", "bring back", "turn on", "activate"),

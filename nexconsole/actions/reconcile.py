@@ -17,19 +17,19 @@ from ..model import Reading, value_of
 from ..signals import reservations
 from ..signals.reservations import Reservations
 from ..text.units import duration, several
-from . import cron, holds, reconcile_progress
+from . import cron, reconcile_progress, wallet_holds
 from .action import Argument, Context, Suggestion, make_plan
-from .answers import lost, unproven
 from .connections import change_rows
-from .cron import Route
+from .cron import CronRoute
 from .guards import fresh
-from .holds import Holds
-from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
+from .http_replies import lost, unproven
+from .plan import Confirmation, Guard, Outcome, Plan, Target, Verdict
 from .refunds import PER_CALL, Refunds, money, up_to
 from .refunds import guard as refund_guard
 from .refunds import read as read_refunds
-from .settlement import Found, settled
-from .watch import watch
+from .settlement import SettledOutcome, settled
+from .verdicts import watch
+from .wallet_holds import Holds
 
 if TYPE_CHECKING:
     import asyncpg
@@ -48,7 +48,7 @@ MOST_WEIGHT = 0.45  # it creates money: never offered before what only stops har
 DONE_WITHIN_S = 8.0  # what the route did is in the rows when it answers
 
 
-class Reconcile:
+class RunReconcile:
     """One call of the reconcile route."""
 
     name = "reconcile.run"
@@ -77,12 +77,12 @@ class Reconcile:
 
     async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
         route = await cron.learn(context, PATH, METHODS)
-        stuck, refunds, held = await _stuck(context), await read_refunds(context), await holds.read(context)
+        stuck, refunds, held = await _stuck(context), await read_refunds(context), await wallet_holds.read(context)
         guards = [
             cron.method_guard(route),
             cron.secret_guard(context.settings),
             refund_guard(refunds),
-            holds.guard(held),
+            wallet_holds.guard(held),
             await _running(context),
             _stuck_guard(stuck),
             fresh(context, "reservations"),
@@ -139,7 +139,7 @@ class Reconcile:
     async def _call(self, plan: Plan, context: Context) -> Outcome:
         if why := await _more_than_confirmed(plan, context):
             return Outcome(state="refused", answer=f"{why}: nothing was sent")
-        route = Route(path=str(plan.details["path"]), method=str(plan.details["method"]))
+        route = CronRoute(path=str(plan.details["path"]), method=str(plan.details["method"]))
         reply = await cron.call(context, route)
         if isinstance(reply, Outcome):
             return reply
@@ -154,7 +154,7 @@ class Reconcile:
         if rows is None:
             return outcome
 
-        async def look() -> Found:
+        async def look() -> SettledOutcome:
             return await reconcile_progress.found(rows, context)
 
         return await settled(outcome, look, context)
@@ -222,10 +222,10 @@ async def _more_than_confirmed(plan: Plan, context: Context) -> str | None:
     return None
 
 
-def _confirm(bound: Decimal | None) -> Confirm:
+def _confirm(bound: Decimal | None) -> Confirmation:
     if bound is None:
-        return Confirm(kind="type", text=UNKNOWN_REFUNDS)
-    return Confirm(kind="type", text=up_to(bound)) if bound else Confirm(kind="letter", text="r")
+        return Confirmation(kind="type", text=UNKNOWN_REFUNDS)
+    return Confirmation(kind="type", text=up_to(bound)) if bound else Confirmation(kind="letter", text="r")
 
 
 def _targets(
@@ -261,7 +261,7 @@ def _summary(stuck: Reservations | SourceError, refunds: Refunds | SourceError) 
 
 
 def _effect(
-    route: Route, stuck: Reservations | SourceError, refunds: Refunds | SourceError, held: Holds | SourceError
+    route: CronRoute, stuck: Reservations | SourceError, refunds: Refunds | SourceError, held: Holds | SourceError
 ) -> str:
     what = "what is stuck (how much can't be read)"
     if isinstance(stuck, Reservations):
@@ -321,5 +321,5 @@ def _told(document: object) -> str:
     return "; ".join(told) or "it says nothing of what it did"
 
 
-RECONCILE = Reconcile()
+RECONCILE = RunReconcile()
 ACTIONS = (RECONCILE,)

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import SourceError
 from .action import Context
 from .refunds import ROUTE_STUCK_S, money
-from .settlement import Found
+from .settlement import SettledOutcome
 
 MOST = 20_000  # rows of each kind that are remembered
 STILL_S = 1.0  # the route works row by row: its figures are final when they stand still for so long
@@ -72,7 +72,7 @@ async def since(rows: Mapping[str, Any], context: Context) -> Progress:
     return Progress(**dict(row))
 
 
-async def found(rows: Mapping[str, Any], context: Context) -> Found:
+async def found(rows: Mapping[str, Any], context: Context) -> SettledOutcome:
     """Whether it has done anything, and how much, once that stands still. Raises SourceError."""
     now = await since(rows, context)
     for _ in range(LOOKS if now.any else 0):
@@ -80,4 +80,4 @@ async def found(rows: Mapping[str, Any], context: Context) -> Found:
         before, now = now, await since(rows, context)
         if now == before:
             break
-    return Found(happened=now.any, said=f"since the preview it {now}")
+    return SettledOutcome(happened=now.any, said=f"since the preview it {now}")

@@ -14,12 +14,12 @@ import msgspec
 
 from ..errors import ActionError, BadAnswer
 from ..signals.releases import numbers, taken_back
-from ..sources.text import clean
-from .cluster import JSON_PATCH, Cluster, Rule, Write
+from ..text.sanitize import clean
+from .cluster import JSON_PATCH, AccessRule, ClusterWriter, Write
 
-ROLL = Rule(verb="patch", resource="deployments.apps")
-READ = Rule(verb="get", resource="deployments.apps")
-HISTORY = Rule(verb="list", resource="replicasets.apps")
+ROLL = AccessRule(verb="patch", resource="deployments.apps")
+READ = AccessRule(verb="get", resource="deployments.apps")
+HISTORY = AccessRule(verb="list", resource="replicasets.apps")
 REVISION = "deployment.kubernetes.io/revision"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 TEMPLATE_HASH = "pod-template-hash"
@@ -79,7 +79,7 @@ class Difference:
     restart_only: bool
 
 
-async def read(cluster: Cluster) -> History:
+async def read(cluster: ClusterWriter) -> History:
     """Raises SourceError, and ActionError where the deployment has no revisions."""
     path = cluster.path("apis/apps/v1", "deployments", cluster.name)
     deployment = await cluster.get(path, READ, cluster.name)
@@ -90,7 +90,7 @@ async def read(cluster: Cluster) -> History:
         raise BadAnswer("kubernetes", "kubernetes answered a deployment or ReplicaSets that are none") from error
 
 
-def _history(cluster: Cluster, deployment: Mapping[str, Any], found: Mapping[str, Any]) -> History:
+def _history(cluster: ClusterWriter, deployment: Mapping[str, Any], found: Mapping[str, Any]) -> History:
     meta, spec = deployment["metadata"], deployment["spec"]
     owned = [item for item in found.get("items") or () if meta["uid"] in [o.get("uid") for o in _owners(item)]]
     revisions = tuple(sorted((_revision(item) for item in owned), key=lambda one: -one.number))
@@ -134,7 +134,7 @@ def choose(history: History, number: int) -> Revision:
     return found
 
 
-def write(cluster: Cluster, history: History, to: Revision, uid: str, version: str = "") -> Write:
+def write(cluster: ClusterWriter, history: History, to: Revision, uid: str, version: str = "") -> Write:
     """The patch; with a version only while the deployment still has it."""
     annotations = {key: value for key, value in history.annotations.items() if key in OWN_ANNOTATIONS}
     annotations |= {key: value for key, value in to.annotations.items() if key not in OWN_ANNOTATIONS}

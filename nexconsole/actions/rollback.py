@@ -9,22 +9,22 @@ from ..errors import ActionError, SourceError
 from ..model import Reading, value_of
 from ..signals.workloads import Workloads
 from ..text.units import several
-from . import literal, revisions, rollouts
+from . import revisions, rollouts, shell_commands
 from .action import Argument, Context, Suggestion, make_plan
 from .cluster import may, open_cluster, rehearsed
 from .deployments import whole_number
 from .guards import fresh
-from .plan import Confirm, Guard, Outcome, OutcomeState, Plan, Scalar, Target, Undo, Verdict
+from .plan import Confirmation, Guard, Outcome, OutcomeState, Plan, Scalar, Target, Undo, Verdict
 from .revisions import HISTORY, READ, ROLL, History, Revision
-from .rollouts import Arrival, Scene
-from .settlement import Found, settled
+from .rollouts import Arrival, DeploymentState
+from .settlement import SettledOutcome, settled
 
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
 
 
-class Back:
+class UndoRollout:
     """An older revision's pod template again. What that version did to the database stays."""
 
     name = "rollout.undo"
@@ -99,7 +99,7 @@ class Back:
                 *rollouts.around(scene),
                 fresh(context, "transactions"),
             ),
-            confirm=Confirm(kind="type", text=name),
+            confirm=Confirmation(kind="type", text=name),
             undo=Undo(action=self.name, arguments={"revision": str(now.number)}, command=undo),
             watch=f"all pods run revision {to.number}'s template and are ready, and purchases fail less than before"
             f"{rollouts.awaited(details)}",
@@ -128,12 +128,12 @@ class Back:
         return Outcome(state="done", answer=done, touched=plan.chosen)
 
     async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
-        async def look() -> Found:
+        async def look() -> SettledOutcome:
             async with open_cluster(context) as cluster:
                 history = await revisions.read(cluster)
             there = history.uid == plan.details["uid"] and history.current.mark == plan.details["template"]
             said = f"the deployment has revision {history.current.number}'s template"
-            return Found(happened=there, said=said, touched=plan.chosen if there else ())
+            return SettledOutcome(happened=there, said=said, touched=plan.chosen if there else ())
 
         return await settled(outcome, look, context)
 
@@ -143,7 +143,7 @@ class Back:
 
 def back_command(settings: Settings, revision: int | str) -> str:
     name = f"deployment/{settings.kubernetes.deployment}"
-    return literal.kubectl(settings, "rollout", "undo", name, f"--to-revision={revision}")
+    return shell_commands.kubectl(settings, "rollout", "undo", name, f"--to-revision={revision}")
 
 
 def _set_target(to: Revision) -> Target:
@@ -169,7 +169,7 @@ def _taken_back(history: History, to: Revision) -> Guard:
     return Guard(name=name, level="warn", reason=reason)
 
 
-def _went_back(plan: Plan, outcome: Outcome, scene: Scene) -> Arrival:
+def _went_back(plan: Plan, outcome: Outcome, scene: DeploymentState) -> Arrival:
     """The pods run what the order put there; where no answer came, the spec must have changed at all."""
     if scene.deployment.metadata.generation == plan.details["generation"]:
         return Arrival(there=False, said="the order to go back never reached the deployment", otherwise="no effect")
@@ -178,5 +178,5 @@ def _went_back(plan: Plan, outcome: Outcome, scene: Scene) -> Arrival:
     return Arrival(there=scene.rollout == "complete" and scene.ready >= scene.wanted, said=said)
 
 
-BACK = Back()
+BACK = UndoRollout()
 ACTIONS = (BACK,)

@@ -20,10 +20,10 @@ from ..signals.workloads import Autoscaler, Workloads, judge_rollout, scale
 from ..sources import cluster_access
 from ..sources.deployment_pods import ending
 from ..text.units import duration, several
-from . import failure_rate_change, lag
+from . import failure_rate_change, outbox_progress
 from .action import Context
 from .plan import Guard, GuardLevel, Plan, Target, Verdict
-from .watch import watch
+from .verdicts import watch
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -37,7 +37,7 @@ LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class DeploymentState:
     """The deployment at one moment. `rollout` is complete, progressing, paused or stuck, as the pane has it.
 
     `pods` are its own that are not ending; the `others` under its labels are counted nowhere and never a target.
@@ -84,7 +84,7 @@ def missing(sources: Sources) -> str | None:
     return "the cluster can't be reached: set kubernetes.kubeconfig (KUBECONFIG)"
 
 
-async def look(context: Context) -> Scene:
+async def look(context: Context) -> DeploymentState:
     """What is there now. Raises SourceError where the deployment or its pods can't be read."""
     kubernetes, now = context.sources.kubernetes, context.clock()
     deployment = await kubernetes.deployment()
@@ -102,7 +102,7 @@ async def look(context: Context) -> Scene:
         for condition in autoscaler.status.conditions or ()
     )
     rollout, said = judge_rollout(deployment)
-    return Scene(
+    return DeploymentState(
         namespace=kubernetes.namespace,
         deployment=deployment,
         rollout=rollout,
@@ -129,7 +129,7 @@ def pod_targets(pods: Sequence[Pod]) -> tuple[Target, ...]:
     )
 
 
-def deployment_target(scene: Scene, settings: Settings) -> Target:
+def deployment_target(scene: DeploymentState, settings: Settings) -> Target:
     """Touched only while its spec is the one that was shown: `generation` counts the changes of that."""
     meta = scene.deployment.metadata
     return Target(
@@ -145,7 +145,7 @@ def deployment_target(scene: Scene, settings: Settings) -> Target:
     )
 
 
-def unfinished(scene: Scene, *, level: GuardLevel = "block") -> Guard:
+def unfinished(scene: DeploymentState, *, level: GuardLevel = "block") -> Guard:
     """A rollout that still runs; `level` is how much that weighs. A stuck one never blocks: it would for hours."""
     name = "rollout"
     if scene.rollout == "complete":
@@ -173,7 +173,7 @@ def released(context: Context) -> Guard:
     return Guard(name=name, level="ok", reason=f"{release.images} is no new release")
 
 
-def liveness(scene: Scene) -> Guard:
+def liveness(scene: DeploymentState) -> Guard:
     """Whether the kubelet restarts everything already: liveness asks for the database and Redis.
 
     (nexnum.md#deployment)
@@ -242,7 +242,7 @@ def orphans(context: Context) -> Guard:
     return Guard(name=name, level="warn", reason=reason)
 
 
-def around(scene: Scene) -> tuple[Guard, ...]:
+def around(scene: DeploymentState) -> tuple[Guard, ...]:
     """That nobody has named this cluster, and what wears the deployment's labels and is left alone."""
     where: tuple[Guard, ...] = ()
     if scene.unnamed:
@@ -256,7 +256,7 @@ def around(scene: Scene) -> tuple[Guard, ...]:
     return (*where, Guard(name="other pods", level="ok", reason=reason))
 
 
-def unread(scene: Scene) -> tuple[Guard, ...]:
+def unread(scene: DeploymentState) -> tuple[Guard, ...]:
     return tuple(Guard(name="autoscaler", level="warn", reason=note) for note in scene.notes)
 
 
@@ -275,7 +275,7 @@ def changed(plan: Plan, uid: str, generation: int) -> str | None:
 
 async def troubles(context: Context) -> dict[str, object]:
     """What is wrong before, for the plan's details: how many purchases fail, and the outbox where it is late."""
-    return {"before": await failure_rate_change.before(context), "queue": await lag.before(context)}
+    return {"before": await failure_rate_change.before(context), "queue": await outbox_progress.before(context)}
 
 
 def awaited(details: Mapping[str, object]) -> str:
@@ -283,15 +283,15 @@ def awaited(details: Mapping[str, object]) -> str:
     return "; the late outbox catches up" if details["queue"] else ""
 
 
-async def aftermath(plan: Plan, context: Context, arrived: Callable[[Scene], Arrival]) -> Verdict:
+async def aftermath(plan: Plan, context: Context, arrived: Callable[[DeploymentState], Arrival]) -> Verdict:
     """Watch until the pods are as meant and the failure rate tells, or where that was well, a late outbox does.
 
     Progress is told as it changes.
     """
     loop = asyncio.get_running_loop()
     then, ready_before = failure_rate_change.restored(plan.details.get("before")), int(plan.details["ready"])
-    late = lag.restored(plan.details.get("queue"))
-    queue: lag.Queue | None = None  # as it was when the pods were as meant
+    late = outbox_progress.restored(plan.details.get("queue"))
+    queue: outbox_progress.OutboxQueue | None = None  # as it was when the pods were as meant
     there_at: float | None = None
     told = ""
 
@@ -318,9 +318,9 @@ async def aftermath(plan: Plan, context: Context, arrived: Callable[[Scene], Arr
             and (verdict is None or verdict.state == "worked")
         ):
             # purchases were not what was wrong, so that they go on proves nothing
-            seen = await lag.measure(context)
+            seen = await outbox_progress.measure(context)
             queue = seen if queue is None else queue
-            verdict = lag.judge(queue, seen, waited, last)
+            verdict = outbox_progress.judge(queue, seen, waited, last)
         return None if verdict is None else Verdict(state=verdict.state, because=f"{now.said}; {verdict.because}")
 
     return await watch(plan.deadline_s, look_again, LOOK_EVERY_S)
@@ -337,7 +337,7 @@ async def _judged(context: Context, then: failure_rate_change.Rate, waited: floa
     return failure_rate_change.judge(then, rate, context, waited, last)
 
 
-def _not_there(scene: Scene, now: Arrival, ready_before: int) -> Verdict:
+def _not_there(scene: DeploymentState, now: Arrival, ready_before: int) -> Verdict:
     if scene.ready < ready_before:
         because = f"{now.said}; {scene.ready} pods are ready, {ready_before} were before"
         return Verdict(state="worse", because=because)

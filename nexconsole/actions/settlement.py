@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from ..errors import SourceError
 from .action import Context
-from .answers import MAYBE
+from .http_replies import MAYBE
 from .plan import Outcome, Plan, Target
 
 WAIT_S = 30.0  # what a gateway gave up on may still come
@@ -25,7 +25,7 @@ class Settling(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class SettledOutcome:
     """What the system says. `touched` is what was changed, where it was."""
 
     happened: bool
@@ -39,7 +39,7 @@ def _known(answer: str) -> str:
 
 
 async def settled(
-    outcome: Outcome, look: Callable[[], Awaitable[Found]], context: Context, *, lingers: bool = True
+    outcome: Outcome, look: Callable[[], Awaitable[SettledOutcome]], context: Context, *, lingers: bool = True
 ) -> Outcome:
     """Look until it was done, or the time for a late effect is over.
 

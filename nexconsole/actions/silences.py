@@ -13,16 +13,16 @@ from urllib.parse import quote
 from ..errors import ActionError, NexConsoleError, SourceError
 from ..model import Reading, value_of
 from ..signals.alerts import Alerts
-from ..sources.alertmanager import Alert, Alertmanager, Matcher, Silence, as_json, equal
-from ..sources.text import clean
+from ..sources.alertmanager import AlertmanagerAlert, AlertmanagerSource, AlertMatcher, Silence, as_json, equal
 from ..text import units
-from . import literal
+from ..text.sanitize import clean
+from . import shell_commands
 from .action import Argument, Context, Suggestion, make_plan
-from .answers import Reply, unproven
 from .connections import send
-from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
-from .settlement import Found, settled
-from .watch import watch
+from .http_replies import HttpReply, unproven
+from .plan import Confirmation, Guard, Outcome, Plan, Target, Undo, Verdict
+from .settlement import SettledOutcome, settled
+from .verdicts import watch
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -106,7 +106,7 @@ class Silencing:
             f" {_how_many(firing, met)}. What is wrong stays wrong",
             command=_post_command(settings, body),
             guards=(*_guards(name, met, known, critical, lasts_s), *_clocks(source), *_elsewhere(context, name, met)),
-            confirm=Confirm(kind="type", text=name) if typed else Confirm(kind="letter", text="s"),
+            confirm=Confirmation(kind="type", text=name) if typed else Confirmation(kind="letter", text="s"),
             undo=Undo(action=UNSILENCE.name, arguments={"silence": mark}, command=undo),
             watch="the silence is active, and the alerts that it meets are suppressed",
             deadline_s=DEADLINE_S,
@@ -127,11 +127,13 @@ class Silencing:
         return Outcome(state="done", answer=f"alertmanager made silence {id}", touched=(_made(plan, id),))
 
     async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
-        async def look() -> Found:
+        async def look() -> SettledOutcome:
             made = await _marked(plan, context)
             if made is None:
-                return Found(happened=False, said="alertmanager has no such silence")
-            return Found(happened=True, said=f"alertmanager has silence {made.id}", touched=(_made(plan, made.id),))
+                return SettledOutcome(happened=False, said="alertmanager has no such silence")
+            return SettledOutcome(
+                happened=True, said=f"alertmanager has silence {made.id}", touched=(_made(plan, made.id),)
+            )
 
         return await settled(outcome, look, context)
 
@@ -179,9 +181,9 @@ class Unsilencing:
             targets=(Target(kind="silence", id=silence.id, identity={"state": silence.status.state}, shown=shown),),
             effect=f"Ends silence {silence.id} of {clean(silence.created_by, 80)} now: {clean(matchers, 300)} notifies"
             f" again, {_plural(len(hidden), 'alert')} of it at once",
-            command=literal.curl("DELETE", path, headers=_login(context.settings), server=SERVER),
+            command=shell_commands.curl("DELETE", path, headers=_login(context.settings), server=SERVER),
             guards=(_whose(silence, context),),
-            confirm=Confirm(kind="letter", text="e"),
+            confirm=Confirmation(kind="letter", text="e"),
             undo=None,
             watch="the silence is expired",
             deadline_s=DEADLINE_S,
@@ -198,17 +200,17 @@ class Unsilencing:
             said = f"silence {target.id} is {clean(state, 20)} by now: nothing was changed"
             return Outcome(state="refused", answer=said)
         reply = await send(context, "DELETE", str(plan.details["path"]), headers=source.headers, to=source, empty=True)
-        if isinstance(reply, Reply):
+        if isinstance(reply, HttpReply):
             return Outcome(state="done", answer=f"alertmanager ended silence {target.id}", touched=(target,))
         return reply
 
     async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
         source, target = _source(context), plan.targets[0]
 
-        async def look() -> Found:
+        async def look() -> SettledOutcome:
             state = (await source.silence(target.id)).status.state
             said = f"silence {target.id} is {clean(state, 20)}"
-            return Found(happened=state == "expired", said=said, touched=(target,))
+            return SettledOutcome(happened=state == "expired", said=said, touched=(target,))
 
         return await settled(outcome, look, context)
 
@@ -240,8 +242,8 @@ def _missing(settings: Settings) -> str | None:
     return None if settings.alertmanager.url else "alertmanager has no address here: set alertmanager.url"
 
 
-def _source(context: Context) -> Alertmanager:
-    return Alertmanager(context.sources.clients, context.settings.alertmanager)
+def _source(context: Context) -> AlertmanagerSource:
+    return AlertmanagerSource(context.sources.clients, context.settings.alertmanager)
 
 
 async def _answers(context: Context) -> Guard:
@@ -260,7 +262,7 @@ def _name(arguments: Mapping[str, str]) -> str:
     return name
 
 
-def _body(context: Context, matcher: Matcher, begins: datetime, ends: datetime, mark: str) -> Mapping[str, Any]:
+def _body(context: Context, matcher: AlertMatcher, begins: datetime, ends: datetime, mark: str) -> Mapping[str, Any]:
     return {
         "matchers": as_json([matcher]),
         "startsAt": _time(begins),
@@ -285,7 +287,7 @@ def _span(seconds: int) -> str:
     )
 
 
-def _how_many(firing: list[Alert], met: tuple[Alert, ...]) -> str:
+def _how_many(firing: list[AlertmanagerAlert], met: tuple[AlertmanagerAlert, ...]) -> str:
     hidden = len(met) - len(firing)
     if not met:
         return "none fires now, so it hides what may come"
@@ -298,7 +300,7 @@ def _plural(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 
-def _alert_target(alert: Alert) -> Target:
+def _alert_target(alert: AlertmanagerAlert) -> Target:
     labels = {key: value for key, value in alert.labels.items() if key != "alertname"}
     shown = clean(", ".join(f"{key}={value}" for key, value in sorted(labels.items())), 200)
     state = clean(alert.status.state, 20)
@@ -308,7 +310,9 @@ def _alert_target(alert: Alert) -> Target:
     )
 
 
-def _guards(name: str, met: tuple[Alert, ...], known: tuple[Silence, ...], critical: bool, lasts_s: int) -> list[Guard]:
+def _guards(
+    name: str, met: tuple[AlertmanagerAlert, ...], known: tuple[Silence, ...], critical: bool, lasts_s: int
+) -> list[Guard]:
     guards = []
     active = [one for one in known if one.status.state == "active"]
     if active:
@@ -330,14 +334,14 @@ def _guards(name: str, met: tuple[Alert, ...], known: tuple[Silence, ...], criti
     return guards or [Guard(name="fires", level="ok", reason=f"{_plural(len(met), 'alert')} match")]
 
 
-def _clocks(source: Alertmanager) -> list[Guard]:
+def _clocks(source: AlertmanagerSource) -> list[Guard]:
     if not source.ahead_s:
         return []
     by = f"{units.duration(abs(source.ahead_s))} {'ahead of' if source.ahead_s > 0 else 'behind'}"
     return [Guard(name="clocks", level="warn", reason=f"alertmanager's clock is {by} this machine's: its clock counts")]
 
 
-def _elsewhere(context: Context, name: str, met: tuple[Alert, ...]) -> list[Guard]:
+def _elsewhere(context: Context, name: str, met: tuple[AlertmanagerAlert, ...]) -> list[Guard]:
     """Where Prometheus has it firing and this Alertmanager knows nothing of it, it is another one's."""
     alerts = value_of(context.readings(), "alerts", Alerts)
     if met or alerts is None or not any(alert.name == name for alert in alerts.firing):
@@ -361,7 +365,7 @@ def _active(silence: Silence, hidden: int, met: int, last: bool) -> Verdict | No
     return Verdict(state="no effect", because=f"silence {silence.id} is {clean(state, 20)}")
 
 
-async def _find(source: Alertmanager, wanted: str) -> Silence:
+async def _find(source: AlertmanagerSource, wanted: str) -> Silence:
     """By its id, or by the mark that this console put into its comment. Raises ActionError where it is not active."""
     found = [
         one
@@ -378,7 +382,7 @@ async def _find(source: Alertmanager, wanted: str) -> Silence:
     return silence
 
 
-async def _hidden_by(source: Alertmanager, silence: Silence) -> list[Alert]:
+async def _hidden_by(source: AlertmanagerSource, silence: Silence) -> list[AlertmanagerAlert]:
     first = next((one for one in silence.matchers if one.name == "alertname"), None)
     met = await source.alerts(first) if first else ()
     return [alert for alert in met if silence.id in (alert.status.silenced_by or ())]
@@ -401,13 +405,13 @@ def _login(settings: Settings) -> tuple[str, ...]:
 
 
 def _post_command(settings: Settings, body: Mapping[str, Any]) -> str:
-    return literal.curl("POST", "/api/v2/silences", headers=_login(settings), body=body, server=SERVER)
+    return shell_commands.curl("POST", "/api/v2/silences", headers=_login(settings), body=body, server=SERVER)
 
 
-def _end_command(matcher: Matcher) -> str:
+def _end_command(matcher: AlertMatcher) -> str:
     """Ends what hides the alert; the silence's id is not known before it is made."""
-    ids = literal.amtool(SERVER, "silence", "query", "-q", str(matcher))
-    return f"{literal.amtool(SERVER, 'silence', 'expire')} $({ids})"
+    ids = shell_commands.amtool(SERVER, "silence", "query", "-q", str(matcher))
+    return f"{shell_commands.amtool(SERVER, 'silence', 'expire')} $({ids})"
 
 
 SILENCE = Silencing()

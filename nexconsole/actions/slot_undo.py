@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from ..errors import ActionError, SourceError
 from ..model import Reading
 from ..signals.slots import KEY
-from ..sources.text import clean
+from ..text.sanitize import clean
 from ..text.units import duration
-from . import literal
+from . import shell_commands
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import redis_client, redis_error
 from .lock_keys import now_ms
-from .plan import Confirm, Guard, Outcome, Plan, Target, Verdict
+from .plan import Confirmation, Guard, Outcome, Plan, Target, Verdict
 from .provider_rows import find, read_table
-from .watch import watch
+from .verdicts import watch
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -40,7 +40,7 @@ def lost(error: SourceError, sent: bool) -> Outcome:
     return Outcome(state="unknown", answer=f"{error}: it may have been done or not")
 
 
-class Restore:
+class RestoreSlots:
     """The undo: the next free slot is where it was, unless it lies further ahead by now."""
 
     name = "slots.restore"
@@ -83,8 +83,8 @@ class Restore:
             targets=(Target(kind="key", id=key_of(row.id), identity={"provider": row.name}, shown=shown),),
             effect=f"Puts the queue of {row} back: its next slot is {duration(left_ms / 1000)} away, and every purchase"
             " there waits for so long",
-            command=literal.redis_cli(context.settings, "EVAL", RESTORE_SCRIPT, "1", key_of(row.id), until, ttl),
-            confirm=Confirm(kind="type", text="restore"),
+            command=shell_commands.redis_cli(context.settings, "EVAL", RESTORE_SCRIPT, "1", key_of(row.id), until, ttl),
+            confirm=Confirmation(kind="type", text="restore"),
             watch="the key holds a time that is no nearer",
             deadline_s=min(4.0, context.settings.actions.verify_s),
         )
@@ -117,4 +117,4 @@ class Restore:
         return await watch(plan.deadline_s, check, 0.5)
 
 
-RESTORE = Restore()
+RESTORE = RestoreSlots()

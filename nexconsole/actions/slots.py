@@ -16,18 +16,18 @@ from ..errors import ActionError, SourceError
 from ..model import Reading, value_of
 from ..signals import traffic
 from ..signals.slots import Slots
-from ..sources.text import clean
+from ..text.sanitize import clean
 from ..text.units import duration
-from . import literal
+from . import shell_commands
 from .action import Argument, Context, Suggestion, make_plan
 from .connections import redis_client, redis_error
 from .guards import fresh
 from .lock_keys import now_ms
 from .locks import may_delete
-from .plan import Confirm, Guard, Outcome, Plan, Target, Undo, Verdict
-from .provider_rows import Row, find, live_numbers, read_table
+from .plan import Confirmation, Guard, Outcome, Plan, Target, Undo, Verdict
+from .provider_rows import ProviderRow, find, live_numbers, read_table
 from .slot_undo import GRACE_MS, RESTORE, RESTORE_SCRIPT, SHORTEST_MS, key_of, lost
-from .watch import watch
+from .verdicts import watch
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -59,7 +59,7 @@ WHERE state::text = 'RESERVED' AND lower(provider_id) = lower($1) AND created_at
 
 
 @dataclass(frozen=True, kw_only=True)
-class Queue:
+class SlotQueue:
     """A provider's next free slot: `at_ms` as it is in Redis, `wait_s` from now on, by Redis' own clock."""
 
     key: str
@@ -68,7 +68,7 @@ class Queue:
     pttl_ms: int
 
 
-async def _queue(client: Any, context: Context, row: Row) -> Queue:
+async def _queue(client: Any, context: Context, row: ProviderRow) -> SlotQueue:
     """Raises ActionError where there is no queue, or nothing that can be one."""
     key = key_of(row.id)
     [value], [ttl] = await client.values([key]), await client.ttls([key])
@@ -77,7 +77,7 @@ async def _queue(client: Any, context: Context, row: Row) -> Queue:
     if not str(value).isdigit() or len(str(value)) > 16:
         raise ActionError(f"{key} holds {clean(value, 40)}, which is no time: look at it by redis-cli")
     wait_s = (int(value) - await now_ms(client, context)) / 1000
-    return Queue(key=key, at_ms=int(value), wait_s=wait_s, pttl_ms=int(ttl))
+    return SlotQueue(key=key, at_ms=int(value), wait_s=wait_s, pttl_ms=int(ttl))
 
 
 def _wait_by_ttl(pttl_ms: int) -> float:
@@ -85,7 +85,7 @@ def _wait_by_ttl(pttl_ms: int) -> float:
     return (pttl_ms - GRACE_MS) / 1000 if pttl_ms > SHORTEST_MS else 0.0
 
 
-class Clear:
+class ClearSlots:
     """Deletes one provider's queue."""
 
     name = "slots.clear"
@@ -137,13 +137,13 @@ class Clear:
             targets=(_target(row, queue),),
             effect=f"Deletes the queue of {row}: its next slot is {duration(queue.wait_s)} away; new purchases there go"
             " out at once, at the pace that NexNum keeps",
-            command=literal.redis_cli(context.settings, "EVAL", CLEAR_SCRIPT, "1", queue.key, str(queue.at_ms)),
+            command=shell_commands.redis_cli(context.settings, "EVAL", CLEAR_SCRIPT, "1", queue.key, str(queue.at_ms)),
             guards=tuple(guards),
-            confirm=Confirm(kind="letter", text="c"),
+            confirm=Confirmation(kind="letter", text="c"),
             undo=Undo(
                 action=RESTORE.name,
                 arguments={"provider": row.id, "until": str(queue.at_ms)},
-                command=literal.redis_cli(context.settings, *words),
+                command=shell_commands.redis_cli(context.settings, *words),
             ),
             watch="purchases at the provider are decided again, and the queue stays short",
             deadline_s=min(DEADLINE_S, context.settings.actions.verify_s),
@@ -187,19 +187,19 @@ class Clear:
         return await watch(plan.deadline_s, check, LOOK_EVERY_S)
 
 
-def _target(row: Row, queue: Queue) -> Target:
+def _target(row: ProviderRow, queue: SlotQueue) -> Target:
     shown = {"slot_ms": queue.at_ms, "wait_s": round(queue.wait_s, 1), "pttl_ms": queue.pttl_ms}
     return Target(kind="key", id=queue.key, identity={"provider": row.name}, shown=shown)
 
 
-def _long(queue: Queue) -> Guard:
+def _long(queue: SlotQueue) -> Guard:
     if queue.wait_s < SHORT_S:
         reason = f"the next slot is {duration(max(0.0, queue.wait_s))} away: nobody waits, so there is nothing to empty"
         return Guard(name="queue", level="block", reason=reason)
     return Guard(name="queue", level="ok", reason=f"a purchase there waits for {duration(queue.wait_s)} now")
 
 
-async def _waiting(context: Context, row: Row) -> Guard:
+async def _waiting(context: Context, row: ProviderRow) -> Guard:
     """Those who have a slot keep it: they are not sent any earlier."""
     name = "purchases that wait"
     try:
@@ -213,7 +213,7 @@ async def _waiting(context: Context, row: Row) -> Guard:
     return Guard(name=name, level="warn", reason=reason)
 
 
-async def _refills(context: Context, row: Row) -> Guard:
+async def _refills(context: Context, row: ProviderRow) -> Guard:
     """What filled it: every live number is polled through the same queue."""
     name = "live numbers"
     try:
@@ -253,4 +253,4 @@ def _judged(provider: str, cleared_s: float, wait_s: float, since: Mapping[str, 
     return Verdict(state="unknown", because=said)
 
 
-ACTIONS = (Clear(), RESTORE)
+ACTIONS = (ClearSlots(), RESTORE)

@@ -20,7 +20,7 @@ def run(options: Namespace) -> int:
     """0 when nothing fails (things may be absent), 1 when something does."""
     from ..doctor import examination
     from ..doctor.check import Check
-    from ..warroom.sharing import examination as sharing
+    from ..sharing import doctor as sharing
 
     chosen = load(options).settings
     start_log(chosen)

@@ -15,12 +15,12 @@ from datetime import datetime
 from pathlib import Path
 
 from .. import drill
+from ..drill.score import debriefing
 from ..errors import DrillError, NexConsoleError
 from ..journal import journal_folder
 from ..model import utc_now
 from ..settings import Settings
 from ..text.suggestions import did_you_mean
-from ..warroom.scoring import debriefing
 from .console import add_view, need_terminal, open_console
 from .instruct import EPILOG, VERBS
 from .options import load

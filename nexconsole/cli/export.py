@@ -28,20 +28,20 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: Namespace) -> int:
     """Print the report in UTF-8 whatever the locale; 0. Raises JournalError where there is no such journal."""
+    from ..incident.incident import fold
+    from ..incident.prelude import prelude_of
     from ..journal import read_incident
     from ..model import utc_now
-    from ..sources.text import clean
-    from ..warroom.incident import fold
-    from ..warroom.prelude import prelude_of
-    from ..warroom.reporting import writing
+    from ..report import render
+    from ..text.sanitize import clean
     from .journal import file_of
 
-    forms = {"md": writing.as_markdown, "json": writing.as_json, "html": writing.as_html}
+    forms = {"md": render.as_markdown, "json": render.as_json, "html": render.as_html}
     file = file_of(options.journal, load(options).settings)
     journal = read_incident(file)
     incident = fold(journal.entries, prelude_of(journal.entries, _outside(file)))
     if options.format == "line":
-        text = f"{writing.as_line(incident, utc_now())}\n"
+        text = f"{render.as_line(incident, utc_now())}\n"
     else:
         text = forms[options.format](incident, clean(file.stem, 100))
     sys.stdout.flush()

@@ -10,7 +10,7 @@ from typing import Any
 from ..drill import running
 from ..drill.faults import KINDS
 from ..errors import DrillError
-from ..sources.text import clean
+from ..text.sanitize import clean
 from .parsing import HELP_FORM, Parser, add_verbs
 
 VERBS = (

@@ -16,7 +16,7 @@ from ..errors import JournalError
 from ..journal import (
     Entries,
     Entry,
-    Problem,
+    JournalProblem,
     journal_file,
     journal_files,
     journal_folder,
@@ -28,8 +28,8 @@ from ..journal import (
 )
 from ..journal.sentences import sentence, unknown
 from ..settings import Settings
-from ..sources.text import clean
 from ..text.masking import mask
+from ..text.sanitize import clean
 from .options import load
 from .parsing import Parser, add_verbs
 
@@ -118,7 +118,7 @@ def _show(options: Namespace, settings: Settings) -> int:
 def _verify(options: Namespace, settings: Settings) -> int:
     folder = journal_folder(settings)
     files = [file_of(named, settings) for named in options.journal] or list(journal_files(folder))
-    found: dict[Path, tuple[Problem, ...]] = {}
+    found: dict[Path, tuple[JournalProblem, ...]] = {}
     for file in files:
         found |= verify_incident(file)
     if options.json:

@@ -95,7 +95,7 @@ def _secrets(chosen: Settings) -> Any:
     """Finds the settings' secrets when they are needed: nothing that the first paint has to wait for."""
 
     def secrets() -> tuple[str, ...]:
-        from ..journal.scrubbing import secrets_of
+        from ..journal.redaction import secrets_of
 
         return secrets_of(chosen)
 

@@ -14,20 +14,20 @@ import msgspec
 
 from .. import status
 from ..actions.action import Action, Context, named_arguments
-from ..actions.hindrances import prepared
-from ..actions.perform import Answer, Console, Performance, observing, perform
+from ..actions.perform import ActionHost, ActionResult, ConfirmationReply, observing, perform
 from ..actions.plan import Outcome, Plan
 from ..actions.registry import ACTIONS
+from ..actions.relevance import prepared
 from ..errors import NexConsoleError, SettingsError
-from ..journal import Kind
+from ..journal import EntryKind
 from ..model import utc_now
-from ..operations.company import Company
-from ..operations.logbook import Logbook
-from ..operations.operation import Operation
+from ..session.incident_store import IncidentStore
+from ..session.operation import Operation
+from ..session.peers import Peers
 from ..settings import Settings, named
+from ..sharing.leases import LeaseService
 from ..sources import open_sources
 from ..text.suggestions import did_you_mean
-from ..warroom.sharing.leases import Leases
 from .options import load, start_log
 from .parsing import Parser
 
@@ -64,7 +64,7 @@ def run(options: Namespace) -> int:
     return exit_code(performance, dry)
 
 
-def exit_code(performance: Performance, dry: bool) -> int:
+def exit_code(performance: ActionResult, dry: bool) -> int:
     """The code for what happened; a plan that was only shown is 0 unless it is blocked or could not be prepared."""
     outcome, verdict = performance.outcome, performance.verdict
     if outcome is None:
@@ -85,10 +85,10 @@ class Course:
 
     def __init__(self) -> None:
         self.sent = self.told = False
-        self._performance: Performance | None = None
-        self._task: asyncio.Task[Performance] | None = None
+        self._performance: ActionResult | None = None
+        self._task: asyncio.Task[ActionResult] | None = None
 
-    async def run(self, path: Coroutine[Any, Any, Performance]) -> Performance:
+    async def run(self, path: Coroutine[Any, Any, ActionResult]) -> ActionResult:
         """What has happened, also where a signal ended it."""
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(path)
@@ -104,7 +104,7 @@ class Course:
             for number in ENDING:
                 loop.remove_signal_handler(number)
 
-    def show(self, performance: Performance) -> None:
+    def show(self, performance: ActionResult) -> None:
         """The outcome is on record."""
         self._performance = performance
         if self.told and self._task is not None:
@@ -119,11 +119,11 @@ class Course:
         elif self._task is not None:
             self._task.cancel()
 
-    def _cut_off(self) -> Performance:
+    def _cut_off(self) -> ActionResult:
         if not self.sent:
-            return Performance(plan=None, stopped="told to end by a signal: nothing was sent")
+            return ActionResult(plan=None, stopped="told to end by a signal: nothing was sent")
         answer = "told to end by a signal before the answer was in: it may have happened or not"
-        return Performance(plan=None, outcome=Outcome(state="unknown", answer=answer))
+        return ActionResult(plan=None, outcome=Outcome(state="unknown", answer=answer))
 
 
 def _say(text: str) -> None:
@@ -131,18 +131,20 @@ def _say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-async def _perform(action: Action, arguments: Mapping[str, str], options: Namespace, settings: Settings) -> Performance:
+async def _perform(
+    action: Action, arguments: Mapping[str, str], options: Namespace, settings: Settings
+) -> ActionResult:
     sources = open_sources(settings)
-    book = Logbook(settings, utc_now)
-    leases, course = Leases(settings), Course()
+    book = IncidentStore(settings, utc_now)
+    leases, course = LeaseService(settings), Course()
     tasks: list[asyncio.Task[None]] = []
-    company = Company(settings, book, utc_now, lambda work: tasks.append(asyncio.create_task(work)))
+    peers = Peers(settings, book, utc_now, lambda work: tasks.append(asyncio.create_task(work)))
     try:
         await book.look()
         readings = (await status.take(sources, settings)).readings
         why_not = action.unavailable(settings, sources)
         if why_not is not None:
-            return Performance(plan=None, stopped=why_not)
+            return ActionResult(plan=None, stopped=why_not)
         context = Context(
             settings=settings,
             sources=sources,
@@ -155,23 +157,23 @@ async def _perform(action: Action, arguments: Mapping[str, str], options: Namesp
         if options.dry_run or options.confirm is None:
             return await _prepared(action, arguments, context, book.observing or observing(settings, readings))
 
-        async def ask(plan: Plan, why_again: str | None) -> Answer:
+        async def ask(plan: Plan, why_again: str | None) -> ConfirmationReply:
             """The text given once, for the plan as it is first shown: what has changed since is not confirmed."""
-            return Answer(text=options.confirm if why_again is None else None)
+            return ConfirmationReply(text=options.confirm if why_again is None else None)
 
         async def record(kind: str, data: Mapping[str, Any]) -> str:
-            course.sent = course.sent or kind == Kind.INTENT  # from the moment on that it may be on record
+            course.sent = course.sent or kind == EntryKind.INTENT  # from the moment on that it may be on record
             return (await book.record(kind, data)).id
 
         async def consult(plan: Plan, context: Context) -> tuple[str | None, str | None]:
-            said = await company.consent.ask(plan, context.progress, context.cancelled)
+            said = await peers.approvals.ask(plan, context.progress, context.cancelled)
             return said.proposal, said.why_not
 
         async def ask_unrecorded(sentence: str) -> bool:
             course.sent = bool(options.unrecorded)
             return course.sent
 
-        console = Console(
+        console = ActionHost(
             ask=ask,
             record=record,
             ask_unrecorded=ask_unrecorded,
@@ -181,13 +183,13 @@ async def _perform(action: Action, arguments: Mapping[str, str], options: Namesp
             consult=consult,
         )
         tasks.append(asyncio.create_task(book.run()))
-        company.start()
+        peers.start()
         operation = Operation(action=action.name, arguments=arguments, began_at=utc_now(), by=settings.operator)
-        company.tell((operation,), observing=False)
+        peers.tell((operation,), observing=False)
         return await course.run(perform(action, arguments, context, console))
     finally:
         if tasks:
-            await company.told()
+            await peers.told()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -195,22 +197,22 @@ async def _perform(action: Action, arguments: Mapping[str, str], options: Namesp
         await sources.close()
 
 
-async def _entries(book: Logbook) -> list[dict[str, Any]]:
+async def _entries(book: IncidentStore) -> list[dict[str, Any]]:
     await book.look()
     return book.as_context()
 
 
 async def _prepared(
     action: Action, arguments: Mapping[str, str], context: Context, observes: str | None
-) -> Performance:
+) -> ActionResult:
     """The plan alone; `observes` is why it could not be executed here."""
     try:
-        return Performance(plan=await prepared(action, arguments, context), stopped=observes)
+        return ActionResult(plan=await prepared(action, arguments, context), stopped=observes)
     except NexConsoleError as error:
-        return Performance(plan=None, stopped=str(error))
+        return ActionResult(plan=None, stopped=str(error))
 
 
-def _as_json(performance: Performance, settings: Settings) -> str:
+def _as_json(performance: ActionResult, settings: Settings) -> str:
     document: dict[str, Any] = {
         "plan": performance.plan.as_dict() if performance.plan else None,
         "outcome": performance.outcome,
@@ -222,7 +224,7 @@ def _as_json(performance: Performance, settings: Settings) -> str:
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
 
 
-def _as_text(performance: Performance, dry: bool, settings: Settings) -> str:
+def _as_text(performance: ActionResult, dry: bool, settings: Settings) -> str:
     lines = []
     plan = performance.plan
     if plan is not None:

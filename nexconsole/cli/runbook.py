@@ -16,7 +16,7 @@ from .parsing import Parser, add_verbs
 
 if TYPE_CHECKING:
     from ..model import Reading
-    from ..runbook.model import Problem, Runbook
+    from ..runbook.model import Runbook, RunbookProblem
     from ..sources import Sources
 
 VERBS = (
@@ -79,7 +79,7 @@ def _check(options: Namespace, settings: Settings) -> int:
     from ..runbook.library import SHIPPED, library, read
     from ..runbook.problems import check
 
-    found: list[tuple[str, Problem]]
+    found: list[tuple[str, RunbookProblem]]
     if options.file:
         found = [(options.file, problem) for problem in check(read(Path(options.file)))]
     else:
@@ -97,7 +97,7 @@ def _check(options: Namespace, settings: Settings) -> int:
 
 
 async def _audit(options: Namespace, settings: Settings) -> int:
-    from ..actions.auditing import auditor
+    from ..actions.audit import auditor
     from ..model import utc_now
     from ..runbook import audit
     from ..sources import open_sources

@@ -18,11 +18,11 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: Namespace) -> int:
     """Print the sheet with its age, or one with placeholders where none was kept; 0. Raises FileError."""
+    from ..break_glass.sheet import WHOLE, sheet
+    from ..break_glass.store import before_file, kept, sheet_file
     from ..model import utc_now
-    from ..sources.text import strip_controls
+    from ..text.sanitize import strip_controls
     from ..text.units import duration
-    from ..warroom.breakglass.keeping import before_file, kept, sheet_file
-    from ..warroom.breakglass.sheet import WHOLE, sheet
 
     settings = load(options).settings
     file, now = sheet_file(settings), utc_now()

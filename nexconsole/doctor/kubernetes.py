@@ -11,29 +11,29 @@ import shlex
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from ..actions import literal
-from ..actions.cluster import Rule
+from ..actions import shell_commands
+from ..actions.cluster import AccessRule
 from ..actions.registry import ACTIONS
 from ..errors import BadAnswer, Busy, Denied, Missing, NotConfigured, SourceError, TimedOut, Unreachable
 from ..sources import cluster_access
 from ..sources.containers import log_container
 from ..sources.deployment_pods import ending
-from ..sources.text import clean
+from ..text.sanitize import clean
 from .check import Check
 
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
-    from ..sources.kubernetes import Kubernetes
+    from ..sources.kubernetes import KubernetesSource
 
 AREA = "kubernetes"
 # What only looking needs, and what is lost without it.
 READING = (
-    (Rule(verb="get", resource="deployments.apps"), "the rollout's state is unknown"),
-    (Rule(verb="list", resource="pods"), "pods are unknown"),
-    (Rule(verb="get", resource="pods", subresource="log"), "the pods' own circuits are unknown"),
-    (Rule(verb="list", resource="horizontalpodautoscalers.autoscaling"), "the autoscaler is not shown"),
-    (Rule(verb="list", resource="replicasets.apps"),
+    (AccessRule(verb="get", resource="deployments.apps"), "the rollout's state is unknown"),
+    (AccessRule(verb="list", resource="pods"), "pods are unknown"),
+    (AccessRule(verb="get", resource="pods", subresource="log"), "the pods' own circuits are unknown"),
+    (AccessRule(verb="list", resource="horizontalpodautoscalers.autoscaling"), "the autoscaler is not shown"),
+    (AccessRule(verb="list", resource="replicasets.apps"),
      "how old the release is that runs is unknown, and rollout.undo finds no revision"),
 )  # fmt: skip
 NAMES_SHOWN = 8
@@ -64,16 +64,20 @@ def advice(error: SourceError, settings: Settings, access: cluster_access.Access
         case NotConfigured():
             return 'set kubernetes.kubeconfig (KUBECONFIG), or "none" where NexNum runs in no cluster'
         case Denied() if "401" in said:
-            return f"log in again in a shell; {literal.kubectl(settings, 'auth', 'whoami')} tells whether it helped"
+            return (
+                f"log in again in a shell; {shell_commands.kubectl(settings, 'auth', 'whoami')} tells whether it helped"
+            )
         case Denied():
-            return f"grant it; {literal.kubectl(settings, 'auth', 'can-i', '--list')} shows what this account may"
+            return (
+                f"grant it; {shell_commands.kubectl(settings, 'auth', 'can-i', '--list')} shows what this account may"
+            )
         case Unreachable() if "TLS" in said:
             return (
                 "the certificate-authority-data of the cluster in the kubeconfig must be the CA of this API server, and"
                 " tls-server-name a name in its certificate; a proxy in between needs its own"
             )
         case Busy() | TimedOut():
-            return f"try {literal.kubectl(settings, 'get', '--raw', '/readyz')}: is the API server overloaded?"
+            return f"try {shell_commands.kubectl(settings, 'get', '--raw', '/readyz')}: is the API server overloaded?"
         case Unreachable():
             return f"is the VPN or the bastion's tunnel up? try curl -k {shlex.quote(f'{address}/version')}"
         case BadAnswer():
@@ -93,7 +97,7 @@ async def _which(settings: Settings) -> Check:
     return Check(area=AREA, what="cluster", state="ok", said=str(access))
 
 
-async def _deployment(kubernetes: Kubernetes, settings: Settings) -> Check:
+async def _deployment(kubernetes: KubernetesSource, settings: Settings) -> Check:
     name = settings.kubernetes.deployment
     try:
         await _patient(kubernetes, settings)
@@ -110,7 +114,7 @@ async def _deployment(kubernetes: Kubernetes, settings: Settings) -> Check:
     return Check(area=AREA, what="deployment", state="ok", said=said)
 
 
-async def _patient(kubernetes: Kubernetes, settings: Settings) -> None:
+async def _patient(kubernetes: KubernetesSource, settings: Settings) -> None:
     """A credential plugin has its own limit, which is longer than a read's: it is waited for here."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + settings.kubernetes.plugin_timeout_s + 2
@@ -123,7 +127,7 @@ async def _patient(kubernetes: Kubernetes, settings: Settings) -> None:
                 raise
 
 
-async def _others(kubernetes: Kubernetes) -> str:
+async def _others(kubernetes: KubernetesSource) -> str:
     try:
         names = await kubernetes.deployment_names()
     except SourceError:
@@ -131,11 +135,11 @@ async def _others(kubernetes: Kubernetes) -> str:
     return ", ".join(clean(name, 60) for name in names[:NAMES_SHOWN])
 
 
-def _answers(kubernetes: Kubernetes) -> bool:
+def _answers(kubernetes: KubernetesSource) -> bool:
     return kubernetes.health.kind in ("denied", "missing", "failed") and "401" not in (kubernetes.health.error or "")
 
 
-async def _account(kubernetes: Kubernetes) -> Check:
+async def _account(kubernetes: KubernetesSource) -> Check:
     try:
         name, groups = await kubernetes.whoami()
     except SourceError as error:
@@ -146,7 +150,7 @@ async def _account(kubernetes: Kubernetes) -> Check:
     return Check(area=AREA, what="account", state="ok", said=f"the API server knows it as {name}{more}")
 
 
-async def _container(kubernetes: Kubernetes, settings: Settings) -> Check:
+async def _container(kubernetes: KubernetesSource, settings: Settings) -> Check:
     """Which container's log is read, or that the settings misspell it."""
     try:
         listed = await kubernetes.labelled()
@@ -162,10 +166,10 @@ async def _container(kubernetes: Kubernetes, settings: Settings) -> Check:
     return Check(area=AREA, what="container", state="ok", said=f"{chosen.name} is read: {chosen.why}{others}")
 
 
-def _rights(settings: Settings) -> list[tuple[Rule, str, str]]:
+def _rights(settings: Settings) -> list[tuple[AccessRule, str, str]]:
     """Each right once: the rule, what is lost without it, and the state that its lack is."""
     needed = {rule: (loss, "warn") for rule, loss in READING}
-    acting: dict[Rule, list[str]] = {}
+    acting: dict[AccessRule, list[str]] = {}
     for action in ACTIONS.values():
         for rule in getattr(action, "rights", ()):
             acting.setdefault(rule, []).append(action.name)
@@ -175,7 +179,7 @@ def _rights(settings: Settings) -> list[tuple[Rule, str, str]]:
     return [(rule, *said) for rule, said in needed.items()]
 
 
-async def _right(kubernetes: Kubernetes, settings: Settings, rule: Rule, loss: str, lacking: str) -> Check:
+async def _right(kubernetes: KubernetesSource, settings: Settings, rule: AccessRule, loss: str, lacking: str) -> Check:
     of = rule.of(settings)
     what = f"{rule}{f' {of}' if of else ''}"
     try:

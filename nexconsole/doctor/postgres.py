@@ -11,7 +11,7 @@ from .check import Check
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
-    from ..sources.postgres import Postgres
+    from ..sources.postgres import PostgresSource
 
 AREA = "postgres"
 PRIVILEGES_SQL = """
@@ -58,7 +58,7 @@ async def examine(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
     yield _other_sessions(bool(who["sees_all"]), role)
 
 
-async def _table(postgres: Postgres, table: str, readable: bool, role: str) -> Check:
+async def _table(postgres: PostgresSource, table: str, readable: bool, role: str) -> Check:
     """One that a signal can't do without."""
     try:
         types = await postgres.require(table, *TABLES[table])
@@ -79,7 +79,7 @@ def _other_sessions(sees_all: bool, role: str) -> Check:
     return Check(area=AREA, what=what, state="warn", said=text, advice=f"GRANT pg_monitor TO {role}")
 
 
-async def ledger_tables(postgres: Postgres, role: str) -> AsyncIterator[Check]:
+async def ledger_tables(postgres: PostgresSource, role: str) -> AsyncIterator[Check]:
     """What only a look at our balances or at the ledgers needs: without it something is not known."""
     async with postgres.read("the privileges query") as tx:
         readable = {row["name"]: row["readable"] for row in await tx.fetch(READABLE_SQL, list(LOOKED_AT))}

@@ -12,7 +12,7 @@ from .check import Check, attempt
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
-    from ..sources.redis import Redis
+    from ..sources.redis import RedisSource
 
 
 async def examine(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
@@ -41,7 +41,7 @@ async def examine(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
         yield check
 
 
-async def turns_and_data(redis: Redis) -> AsyncIterator[Check]:
+async def turns_and_data(redis: RedisSource) -> AsyncIterator[Check]:
     """What is not known without is a warning: nothing else needs it."""
 
     async def turns() -> str:

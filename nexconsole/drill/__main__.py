@@ -22,7 +22,7 @@ from .scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from .control import Control
-    from .world import World
+    from .world import DrillWorld
 
 HEAD = "# A drill's addresses, removed when it ends"
 
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _run(options: argparse.Namespace) -> int:
-    from .world import World
+    from .world import DrillWorld
 
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -74,7 +74,7 @@ async def _run(options: argparse.Namespace) -> int:
     if options.die_with_parent:
         _watch_stdin(lambda: loop.call_soon_threadsafe(ended.set))
     control: Control | None = None
-    world = World(
+    world = DrillWorld(
         options.scenario,
         options.seed,
         prometheus=options.prometheus,
@@ -111,13 +111,13 @@ async def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _listen(world: World) -> Control | None:
+async def _listen(world: DrillWorld) -> Control | None:
     """Let a second terminal instruct the drill; where that can't be, the drill goes on without."""
     from .control import Control
 
     control = Control(world.instruction)
     try:
-        world.shelter.take_in(await control.start())
+        world.temp_tree.take_in(await control.start())
     except DrillError as error:
         print(f"No second terminal can instruct this drill: {error}", file=sys.stderr, flush=True)
         return None
@@ -128,14 +128,14 @@ def _report(reports: IO[str], as_json: bool, line: str) -> None:
     print(json.dumps({"progress": line}) if as_json else line, file=reports, flush=True)
 
 
-def _announce(world: World, env_file: Path | None) -> None:
+def _announce(world: DrillWorld, env_file: Path | None) -> None:
     lines = environment_lines(world.environment())
     print(lines, end="", flush=True)
     if env_file is not None:
         try:
             _make_way(env_file)
             descriptor = os.open(env_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            world.shelter.take_in(env_file)
+            world.temp_tree.take_in(env_file)
             with os.fdopen(descriptor, "w") as file:
                 file.write(f"{HEAD}\n{lines}")
         except OSError as error:

@@ -23,10 +23,10 @@ from multidict import CIMultiDict
 
 from .market.ledger import LedgerDown, LockTimeout
 from .market.market import Market
-from .market.pods import Pod
+from .market.pods import NexNumPod
 from .market.purchase import new_id
 from .market.sql import SqlLedger
-from .market.worker import ROUTE_STUCK_AFTER_S, Tally
+from .market.worker import ROUTE_STUCK_AFTER_S, WorkerTally
 
 Handler = Callable[[web.Request, "re.Match[str]"], Awaitable[web.Response]]
 VERSION = "1.4.2"
@@ -70,7 +70,7 @@ def _token_valid(token: str, secret: str) -> bool:
     return bool(decoded.get("role") == "ADMIN" and decoded.get("exp", 0) > time.time())
 
 
-class Api:
+class NexNumApi:
     """The service in front of the pods: each request is answered by one ready pod, by chance."""
 
     def __init__(self, market: Market, secrets: Secrets) -> None:
@@ -165,7 +165,7 @@ class Api:
         body = {"status": "healthy" if status == 200 else "unhealthy", "timestamp": now, "version": VERSION}
         return web.json_response({**body, "uptime": time.time() - self._began, "checks": checks}, status=status)
 
-    def _pod(self) -> Pod:
+    def _pod(self) -> NexNumPod:
         """The pod that answers this request, by chance; where none is ready, one that still runs."""
         pods = list(self.market.pods.values())
         return random.choice([pod for pod in pods if pod.ready()] or pods)
@@ -200,7 +200,7 @@ class Api:
         refused = self._cron_refused(request)
         if refused is not None:
             return refused
-        ledger, refunds = self._ledger(), Tally()
+        ledger, refunds = self._ledger(), WorkerTally()
         results = await self.market.worker.reconcile(ROUTE_STUCK_AFTER_S)
         for hold in await ledger.refundable():
             refunds.processed += 1
@@ -367,6 +367,6 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
-def _exposition(pod: Pod) -> web.Response:
+def _exposition(pod: NexNumPod) -> web.Response:
     headers = CIMultiDict({"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
     return web.Response(body=pod.metrics.text().encode(), headers=headers)

@@ -12,7 +12,7 @@ import msgspec
 
 from ..errors import DrillError
 from . import running
-from .instruction import Instruction, answer
+from .instructor import Instructor, answer
 
 REQUEST_TIMEOUT_S = 5.0  # who says nothing for so long is cut off
 
@@ -20,7 +20,7 @@ REQUEST_TIMEOUT_S = 5.0  # who says nothing for so long is cut off
 class Control:
     """`start()` listens, in a folder and on a socket that only this account can use; `close()` removes the socket."""
 
-    def __init__(self, instruction: Instruction) -> None:
+    def __init__(self, instruction: Instructor) -> None:
         self._instruction = instruction
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()

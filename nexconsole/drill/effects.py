@@ -10,11 +10,11 @@ from redis.exceptions import RedisError
 from ..errors import DrillError
 from .market.ledger import LedgerDown
 from .scenarios import IMAGE
-from .search import Search
-from .servers import Postgres, Redis
+from .search import SearchServer
+from .servers import EmbeddedPostgres, EmbeddedRedis
 
 if TYPE_CHECKING:
-    from .kubernetes.cluster import Cluster
+    from .kubernetes.cluster import DrillCluster
 
 BLOCKER = "nexnum-worker"
 NOT_NOW = (asyncpg.PostgresError, asyncpg.InterfaceError, RedisError, LedgerDown, OSError, DrillError)  # tried again
@@ -46,7 +46,7 @@ class Effect(Protocol):
 class Stall:
     """A forgotten transaction: a real session, idle in transaction, that holds these users' wallets."""
 
-    def __init__(self, postgres: Postgres, users: list[str]) -> None:
+    def __init__(self, postgres: EmbeddedPostgres, users: list[str]) -> None:
         self._postgres = postgres
         self._users = users
         self._session: asyncpg.Connection | None = None
@@ -84,7 +84,7 @@ class RollOut:
 
     target = ""
 
-    def __init__(self, cluster: Cluster, image: str) -> None:
+    def __init__(self, cluster: DrillCluster, image: str) -> None:
         self._cluster = cluster
         self._image = image
         self._before = ""
@@ -116,7 +116,7 @@ class Odd:
     target = ""
     over = False
 
-    def __init__(self, cluster: Cluster, what: str) -> None:
+    def __init__(self, cluster: DrillCluster, what: str) -> None:
         self._cluster = cluster
         self._what = what
 
@@ -151,7 +151,7 @@ class Down:
     target = ""
     over = False
 
-    def __init__(self, server: Postgres | Redis | Search) -> None:
+    def __init__(self, server: EmbeddedPostgres | EmbeddedRedis | SearchServer) -> None:
         self._server = server
 
     async def begin(self) -> None:

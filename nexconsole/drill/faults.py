@@ -15,13 +15,13 @@ from .scenarios import (
     SCENARIOS,
     BestRoute,
     DisabledBySql,
+    DrillScenario,
     EmptyAccount,
     InCluster,
     LockLeak,
     Polling,
-    Release,
-    Scenario,
     Staged,
+    StagedRelease,
     Stopped,
     UpstreamFault,
     WalletStall,
@@ -56,7 +56,7 @@ class Crowd:
 
 
 AtProvider = UpstreamFault | Crowd | Polling | DisabledBySql | EmptyAccount  # what happens at one provider
-Cause = UpstreamFault | Release | WalletStall | LockLeak | Stop | Kill | Crowd | Staged
+Cause = UpstreamFault | StagedRelease | WalletStall | LockLeak | Stop | Kill | Crowd | Staged
 LASTING = Kill | LockLeak | Polling  # each has its own end
 
 
@@ -95,7 +95,7 @@ class Fault:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class FaultKind:
     """A fault that can be injected: its causes from drill time 0 on, and what is true of it for the score.
 
     `scenarios` are the runbook's chapters that fit, by id. `helps` and `harms` are actions, with a target where only
@@ -141,7 +141,7 @@ def _more(scenario: str) -> Callable[[str], tuple[Cause, ...]]:
     return causes
 
 
-def _staged(cause: Release | WalletStall | LockLeak | None) -> Callable[[str], tuple[Cause, ...]]:
+def _staged(cause: StagedRelease | WalletStall | LockLeak | None) -> Callable[[str], tuple[Cause, ...]]:
     assert cause is not None
     return lambda provider: (replace(cause, begins_s=0),)
 
@@ -155,7 +155,7 @@ _REFUSED = "customers-are-refused"
 _CONNECTIONS = "database-connections-used-up"
 _REDIS = "redis-takes-no-writes"
 _KINDS = (
-    Kind(
+    FaultKind(
         name="provider-outage",
         title="a provider's upstream stops answering (--provider, else smsbower)",
         causes=lambda provider: (_upstream("provider-outage", provider),),
@@ -164,7 +164,7 @@ _KINDS = (
         helps=("provider.disable {target}", "circuit.open {target}"),
         harms=("provider.disable", "pods.restart", "rollout.undo", "circuit.close"),
     ),
-    Kind(
+    FaultKind(
         name="flapping-circuit",
         title="a provider comes and goes while many look at its prices (--provider, else tiger-sms)",
         causes=_flapping,
@@ -173,7 +173,7 @@ _KINDS = (
         helps=("provider.disable {target}",),
         harms=("provider.disable", "pods.restart", "rollout.undo", "circuit.close"),
     ),
-    Kind(
+    FaultKind(
         name="database-stall",
         title="a forgotten transaction holds most wallets",
         causes=_staged(SCENARIOS["database-stall"].stall),
@@ -181,7 +181,7 @@ _KINDS = (
         helps=("backend.terminate {target}",),
         harms=("backend.terminate", "provider.disable", "pods.restart", "rollout.undo", "deployment.scale"),
     ),
-    Kind(
+    FaultKind(
         name="outbox-poison",
         title="a release is rolled out that can't read some events (cleared by going back to the one before)",
         causes=_staged(SCENARIOS["outbox-poison"].release),
@@ -189,7 +189,7 @@ _KINDS = (
         helps=("rollout.undo", "outbox.retry"),
         harms=("provider.disable", "pods.restart"),
     ),
-    Kind(
+    FaultKind(
         name="outbox-stopped",
         title="nothing consumes the outbox any more",
         causes=lambda provider: (Stop(begins_s=0, loop="outbox"),),
@@ -197,7 +197,7 @@ _KINDS = (
         helps=("outbox.process",),
         harms=("provider.disable", "pods.restart"),
     ),
-    Kind(
+    FaultKind(
         name="reconciler-stopped",
         title="purchases are killed in the middle for four minutes, and nothing frees them",
         causes=lambda provider: (Stop(begins_s=0, loop="reconciler"), Kill(begins_s=0, share=0.25, lasts_s=240)),
@@ -205,7 +205,7 @@ _KINDS = (
         helps=("reconcile.run",),
         harms=("provider.disable", "pods.restart"),
     ),
-    Kind(
+    FaultKind(
         name="stale-locks",
         title="for ten minutes purchases leave locks without an end behind, which keep their customers out",
         causes=_staged(SCENARIOS["stale-locks"].leak),
@@ -213,7 +213,7 @@ _KINDS = (
         helps=("locks.flush",),
         harms=("provider.disable", "pods.restart"),
     ),
-    Kind(
+    FaultKind(
         name="slot-starvation",
         title="polling takes a provider's slots: purchases there wait, and all go there (--provider, else smsbower)",
         causes=_more("slot-starvation"),
@@ -222,7 +222,7 @@ _KINDS = (
         helps=("slots.clear {target}", "provider.disable {target}"),
         harms=("provider.disable", "pods.restart", "rollout.undo", "circuit.open", "circuit.close"),
     ),
-    Kind(
+    FaultKind(
         name="best-route-blackout",
         title="somebody disables a provider by SQL: best route finds nothing (--provider, else smsbower)",
         causes=_more("best-route-blackout"),
@@ -231,7 +231,7 @@ _KINDS = (
         helps=("provider.enable {target}",),
         harms=("provider.disable", "pods.restart", "rollout.undo"),
     ),
-    Kind(
+    FaultKind(
         name="balance-empty",
         title="our balance at a provider runs out (--provider, else smsbower)",
         causes=_more("balance-empty"),
@@ -241,7 +241,7 @@ _KINDS = (
         harms=("provider.disable", "pods.restart", "rollout.undo", "circuit.open"),
         asks=("topped-up-by", "refilled-by"),
     ),
-    Kind(
+    FaultKind(
         name="search-down",
         title="Meilisearch does not run: no offer is found, and outbox events fail",
         causes=_more("search-down"),
@@ -250,7 +250,7 @@ _KINDS = (
         harms=("provider.disable", "pods.restart", "rollout.undo"),
         asks=("search-owner", "index-owner"),
     ),
-    Kind(
+    FaultKind(
         name="one-bad-pod",
         title="the oldest pod reaches no upstream any more",
         causes=_more("one-bad-pod"),
@@ -258,7 +258,7 @@ _KINDS = (
         helps=("pods.restart {target}", "pods.restart"),
         harms=("provider.disable", "rollout.undo", "circuit.open"),
     ),
-    Kind(
+    FaultKind(
         name="connections-exhausted",
         title="pods keep database connections that they never use again",
         causes=_more("connections-exhausted"),
@@ -266,7 +266,7 @@ _KINDS = (
         helps=("pods.restart", "backend.terminate"),
         harms=("provider.disable", "deployment.scale"),
     ),
-    Kind(
+    FaultKind(
         name="redis-full",
         title="Redis has used up its memory: it takes no write",
         causes=_more("redis-full"),
@@ -275,7 +275,7 @@ _KINDS = (
         harms=("provider.disable", "pods.restart", "rollout.undo", "locks.flush"),
         asks=("memory-by",),
     ),
-    Kind(
+    FaultKind(
         name="bad-release",
         title="a release is rolled out with which most purchases fail (cleared by going back to the one before)",
         causes=_staged(SCENARIOS["bad-release"].release),
@@ -283,42 +283,42 @@ _KINDS = (
         helps=("rollout.undo",),
         harms=("provider.disable", "pods.restart", "circuit.open"),
     ),
-    Kind(
+    FaultKind(
         name="best-route",
         title="most customers leave it to NexNum which provider sells",
         causes=lambda provider: (BestRoute(begins_s=0, share=0.8),),
         scenarios=(),
         helps=(),
     ),
-    Kind(
+    FaultKind(
         name="foreign-pods",
         title="evicted, finished, canary, debug and stuck pods carry the deployment's labels",
         causes=lambda provider: (InCluster(begins_s=0, what="strangers"),),
         scenarios=(),
         helps=(),
     ),
-    Kind(
+    FaultKind(
         name="sidecar",
         title="the pods get a mesh's proxy as their first container (they are replaced)",
         causes=lambda provider: (InCluster(begins_s=0, what="sidecar"),),
         scenarios=(),
         helps=(),
     ),
-    Kind(
+    FaultKind(
         name="change-freeze",
         title="an admission webhook denies every change in the cluster",
         causes=lambda provider: (InCluster(begins_s=0, what="freeze"),),
         scenarios=(),
         helps=(),
     ),
-    Kind(
+    FaultKind(
         name="hanging-kubelet",
         title="one node's kubelet sends no log lines any more",
         causes=lambda provider: (InCluster(begins_s=0, what="hanging"),),
         scenarios=(),
         helps=(),
     ),
-    Kind(
+    FaultKind(
         name="database-down",
         title="PostgreSQL does not run; it comes back with its data",
         causes=lambda provider: (Stopped(begins_s=0, server="postgres"),),
@@ -326,7 +326,7 @@ _KINDS = (
         helps=(),
         harms=("provider.disable", "pods.restart", "rollout.undo", "deployment.scale"),
     ),
-    Kind(
+    FaultKind(
         name="redis-down",
         title="Redis does not run; it comes back empty",
         causes=lambda provider: (Stopped(begins_s=0, server="redis"),),
@@ -338,7 +338,7 @@ _KINDS = (
 KINDS = {kind.name: kind for kind in _KINDS}
 
 
-def kind_named(name: str) -> Kind:
+def kind_named(name: str) -> FaultKind:
     """The kind of this name. Raises DrillError listing the names."""
     if name not in KINDS:
         raise DrillError(f"There is no fault named {name!r}; choose one of: {', '.join(KINDS)}.")
@@ -355,7 +355,7 @@ def injected(name: str, *, begins_s: float, seed: int, provider: str = "", ends_
     return Fault(name, causes, seed, provider=provider, ends_s=ends_s)
 
 
-def staged(scenario: Scenario, seed: int) -> Fault | None:
+def staged(scenario: DrillScenario, seed: int) -> Fault | None:
     """The scenario's own fault, with the times that it states; None where all is well."""
     causes: list[Cause] = [*scenario.upstream, *scenario.more]
     causes += filter(None, (scenario.release, scenario.stall, scenario.leak))

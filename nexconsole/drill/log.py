@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 KEPT_LINES = 20_000
 
 
-class PodLog:
+class ContainerLog:
     """What one container has written. `lines` are (UTC time, text without newline); `total` counts all ever."""
 
     def __init__(self) -> None:

@@ -8,12 +8,12 @@ import asyncpg
 import redis.asyncio
 
 from .market.slots import slot_key
-from .servers import Postgres
+from .servers import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from .market.ledger import Ledger
     from .market.market import Market
-    from .market.pods import Pod
+    from .market.pods import NexNumPod
 
 EMPTY_S = 30.0  # a shorter queue is none
 FEW_KEPT = 10  # so few leaked connections hurt nobody
@@ -63,7 +63,7 @@ class Emptied:
         return  # the market's worker polls
 
     async def look(self) -> None:
-        if self._market.tempo.now() < self._polled_until_s:
+        if self._market.drill_clock.now() < self._polled_until_s:
             return
         value = await self._client.get(self._key)
         waits_s = int(value or 0) / 1000 - self._market.clock.now()
@@ -111,11 +111,11 @@ class Leak:
 
     target = ""
 
-    def __init__(self, market: Market, postgres: Postgres, leaves: int) -> None:
+    def __init__(self, market: Market, postgres: EmbeddedPostgres, leaves: int) -> None:
         self._market = market
         self._postgres = postgres
         self._leaves = leaves
-        self._sessions: dict[Pod, list[asyncpg.Connection]] = {}
+        self._sessions: dict[NexNumPod, list[asyncpg.Connection]] = {}
 
     @property
     def over(self) -> bool:

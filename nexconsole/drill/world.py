@@ -14,15 +14,15 @@ from ..settings import Expressions, Settings
 from . import RECORD, require_extra
 from .scenarios import IMAGE, scenario_named
 from .schema import Era, ddl
-from .search import Search
-from .servers import Postgres, Redis
-from .shelter import Shelter
+from .search import SearchServer
+from .servers import EmbeddedPostgres, EmbeddedRedis
+from .temp_tree import TempTree
 
 if TYPE_CHECKING:
     from .market.market import Market
 
 
-class World:
+class DrillWorld:
     """Stages one scenario. `start()`, then `environment()`; `close()` leaves no process and no file.
 
     `prometheus`: "ours", or "real" for the binary on PATH. `timezone` is PostgreSQL's; `timestamptz` makes the tables
@@ -50,10 +50,10 @@ class World:
         self._pace = pace
         self._secrets = {name: secrets.token_hex(12) for name in ("cron", "jwt", "metrics")}
         self._closing: list[Callable[[], Awaitable[object]]] = []
-        self.shelter = Shelter()
-        self.postgres = Postgres(self.shelter, timezone=timezone)
-        self.redis = Redis(self.shelter)
-        self.search = Search()
+        self.temp_tree = TempTree()
+        self.postgres = EmbeddedPostgres(self.temp_tree, timezone=timezone)
+        self.redis = EmbeddedRedis(self.temp_tree)
+        self.search = SearchServer()
         self._urls: dict[str, str] = {}
 
     async def start(self, progress: Callable[[str], None] = lambda line: None) -> None:
@@ -111,10 +111,10 @@ class World:
             await connection.close()
 
     def _begin_instruction(self) -> None:
-        from .instruction import Instruction
+        from .instructor import Instructor
         from .outsiders import Outsiders
 
-        self.instruction = Instruction(
+        self.instruction = Instructor(
             self.market, self.postgres, self.redis, self.search, self._keys, self.cluster, self._keep_record
         )
         outsiders = asyncio.create_task(Outsiders(self._journal, self.instruction.answered).work())
@@ -129,15 +129,15 @@ class World:
 
     def _keep_record(self) -> None:
         """What was done to the market, for the score: a file beside the settings, replaced as a whole."""
-        path = self.shelter.folder / RECORD
+        path = self.temp_tree.folder / RECORD
         fresh = path.with_suffix(".new")
         _write_privately(fresh, json.dumps(self.instruction.state()))
         fresh.replace(path)
 
     async def _start_api(self) -> None:
-        from .api import Api, Secrets, admin_claims, sign_token
+        from .api import NexNumApi, Secrets, admin_claims, sign_token
 
-        api = Api(self.market, Secrets(**self._secrets))
+        api = NexNumApi(self.market, Secrets(**self._secrets))
         self._closing.append(api.close)
         self._urls["API_URL"] = await api.start()
         self._urls["CRON_SECRET"] = self._secrets["cron"]
@@ -145,7 +145,7 @@ class World:
         self.api = api
 
     async def _start_cluster(self) -> None:
-        from .kubernetes.cluster import Cluster, Earlier
+        from .kubernetes.cluster import DrillCluster, Earlier
 
         secret = {
             "DATABASE_URL": f"{self.postgres.url}?schema=public",
@@ -155,7 +155,7 @@ class World:
         }
         age, release = time.time() - self.market.deployed_at, self.scenario.release
         ended_s = 0.0 if release is None else time.time() - self.market.epoch - release.begins_s
-        self.cluster = Cluster(
+        self.cluster = DrillCluster(
             self.market,
             secret=secret,
             replicas=len(self.market.pods),
@@ -168,7 +168,7 @@ class World:
         )
         self._closing.append(self.cluster.close)
         await self.cluster.start()
-        path = self.shelter.folder / "kubeconfig"
+        path = self.temp_tree.folder / "kubeconfig"
         _write_privately(path, self.cluster.kubeconfig(self.cluster.tokens["operator"]))
         self._urls["KUBECONFIG"] = str(path)
 
@@ -177,7 +177,7 @@ class World:
             from .prometheus.real import RealPrometheus
 
             market = self.market
-            real = RealPrometheus(self.shelter, market.metrics, lambda: list(market.pods), market.samples)
+            real = RealPrometheus(self.temp_tree, market.metrics, lambda: list(market.pods), market.samples)
             self._closing.append(real.close)
             self._urls["PROMETHEUS_URL"] = await real.start()
             return
@@ -200,7 +200,7 @@ class World:
                 "admin_token": self._urls["NEXNUM_ADMIN_TOKEN"],
             },
             "journal": {"folder": str(self._journal)},  # a rehearsal is no real incident
-            "break_glass": {"file": str(self.shelter.folder / "break-glass.txt")},  # nor its targets real ones
+            "break_glass": {"file": str(self.temp_tree.folder / "break-glass.txt")},  # nor its targets real ones
         }
         lines = ['environment = "drill"', f'name = "{self.scenario.name}"']
         further: dict[str, dict[str, str | float]] = {
@@ -212,13 +212,13 @@ class World:
             tables["circuits"] = {"cooldown_s": 15.0}
         for table, keys in tables.items():
             lines += ["", f"[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]
-        path = self.shelter.folder / "settings.toml"
+        path = self.temp_tree.folder / "settings.toml"
         _write_privately(path, "\n".join(lines) + "\n")
         return path
 
     @property
     def _journal(self) -> Path:
-        return self.shelter.folder / "journal"
+        return self.temp_tree.folder / "journal"
 
     def environment(self) -> dict[str, str]:
         """What NexNum people would have in their shell, and the settings file that says that this is a drill."""
@@ -238,7 +238,7 @@ class World:
         """End everything, in about a second at most."""
         while self._closing:
             await self._closing.pop()()
-        await asyncio.to_thread(self.shelter.close)
+        await asyncio.to_thread(self.temp_tree.close)
 
 
 def _write_privately(path: Path, text: str) -> None:

@@ -6,9 +6,7 @@ accounts: `install -d -m 2770 -g GROUP FOLDER`, and name it in `journal.folder`.
 Everything here blocks, so call it by `asyncio.to_thread`; `follow` and `follow_incident` don't.
 """
 
-from .appending import Journal
-from .elsewhere import absorb, elsewhere_file, follow_incident, foreign, read_incident, verify_incident
-from .entries import Entries, Entry, Kind, Problem, Writer
+from .entries import Entries, Entry, EntryKind, JournalProblem, Writer
 from .files import try_folder
 from .folder import (
     OUTSIDE,
@@ -21,29 +19,29 @@ from .folder import (
     recent_files,
 )
 from .processes import Life
-from .reading import Unfinished, better, merge, read, unfinished, unjudged
-from .scrubbing import Scrubber
+from .reader import Unfinished, better, merge, read, unfinished, unjudged
+from .redaction import Scrubber
+from .remote import follow_incident, import_entries, parse_remote_entry, read_incident, remote_file, verify_incident
 from .tail import Tail, follow
-from .verification import verify
+from .verify import verify
+from .writer import Journal
 
 __all__ = [
     "OUTSIDE",
     "Entries",
     "Entry",
+    "EntryKind",
     "Journal",
-    "Kind",
+    "JournalProblem",
     "Life",
-    "Problem",
     "Scrubber",
     "Tail",
     "Unfinished",
     "Writer",
-    "absorb",
     "better",
-    "elsewhere_file",
     "follow",
     "follow_incident",
-    "foreign",
+    "import_entries",
     "journal_file",
     "journal_files",
     "journal_folder",
@@ -51,9 +49,11 @@ __all__ = [
     "merge",
     "new_incident",
     "open_journal",
+    "parse_remote_entry",
     "read",
     "read_incident",
     "recent_files",
+    "remote_file",
     "try_folder",
     "unfinished",
     "unjudged",

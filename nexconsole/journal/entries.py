@@ -18,7 +18,7 @@ from typing import Annotated, Any, Self
 
 import msgspec
 
-from ..sources.text import clean
+from ..text.sanitize import clean
 from .accounts import own_account
 from .processes import started_at
 from .shapes import shaped
@@ -31,7 +31,7 @@ _HEAD = b'{"id":"'
 _HEAD_LENGTH = len(_HEAD) + _ID_LENGTH + len(b'",')
 
 
-class Kind(StrEnum):
+class EntryKind(StrEnum):
     """What an entry records, with the keys of its `data` that others rely on.
 
     Whoever reads must let other kinds pass: later versions write more of them.
@@ -226,7 +226,7 @@ def _id(body: bytes) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Problem:
+class JournalProblem:
     """Something wrong with a journal. `line` counts from 1; 0 is the file as a whole.
 
     what: torn, unreadable, edited, duplicated, reordered, missing.
@@ -245,4 +245,4 @@ class Entries:
     """What a journal held, in the order of the file, and what could not be read of it."""
 
     entries: tuple[Entry, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[JournalProblem, ...] = ()

@@ -12,10 +12,10 @@ from pathlib import Path
 from .. import paths
 from ..errors import JournalError
 from ..settings import Settings
-from .appending import Journal
 from .entries import Writer
 from .files import ELSEWHERE, JOURNAL, create_new, not_plain, reason
-from .scrubbing import Scrubber
+from .redaction import Scrubber
+from .writer import Journal
 
 # Actions without an incident go here. It may be moved away at any time; consoles then begin a new one.
 OUTSIDE = "outside-incidents"
@@ -39,7 +39,7 @@ def journal_file(folder: Path, name: str = OUTSIDE) -> Path:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class JournalListing:
     """Journals that were touched of late, by name, and what lies in a journal's place and is none, in sentences."""
 
     files: tuple[Path, ...] = ()
@@ -62,7 +62,7 @@ def recent_files(folder: Path, since: datetime) -> tuple[Path, ...]:
     return look_over(folder, since).files
 
 
-def look_over(folder: Path, since: datetime) -> Found:
+def look_over(folder: Path, since: datetime) -> JournalListing:
     """The same, with what is refused: one file that is none takes nobody the others. Raises JournalError."""
     files: list[tuple[float, Path]] = []
     entries = _entries(folder)
@@ -83,7 +83,7 @@ def look_over(folder: Path, since: datetime) -> Found:
     if len(files) > MOST_FILES:
         refused.append(f"{len(files)} journals are new: the newest {MOST_FILES} are read")
         files = sorted(files, reverse=True)[:MOST_FILES]
-    return Found(files=tuple(sorted(file for _, file in files)), refused=tuple(sorted(refused)))
+    return JournalListing(files=tuple(sorted(file for _, file in files)), refused=tuple(sorted(refused)))
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from ..sources.text import clean
-from .entries import Entry, Kind
+from ..text.sanitize import clean
+from .entries import Entry, EntryKind
 from .processes import Life
-from .reading import Unfinished
+from .reader import Unfinished
 
 
 def unknown(intent: Unfinished) -> str:
@@ -102,21 +102,21 @@ def _labelled(part: str, *names: str) -> Any:
 
 
 SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    Kind.OPENED: _labelled("", "level", "title"),
-    Kind.SEVERITY: _labelled("", "level", "because"),
-    Kind.DECLARED: _labelled("", "level", "reason"),
-    Kind.ROLE: _role,
-    Kind.SEEN: _labelled("", "text"),
-    Kind.FIGURES: _figures,
-    Kind.PROPOSED: _proposed,
-    Kind.OBJECTED: lambda data: f"objects: {data.get('reason') or 'no reason given'}",
-    Kind.APPROVED: lambda data: "approves",
-    Kind.STOPPED: _labelled("", "reason"),
-    Kind.STEP: _step,
-    Kind.INTENT: _intent,
-    Kind.OUTCOME: _labelled("outcome", "state", "answer"),
-    Kind.VERDICT: _labelled("verdict", "state", "because"),
-    Kind.UNDO: lambda data: f"of {data.get('intent')}" if data.get("intent") else "",
-    Kind.NOTE: _labelled("", "text"),
-    Kind.CLOSED: _labelled("", "reason"),
+    EntryKind.OPENED: _labelled("", "level", "title"),
+    EntryKind.SEVERITY: _labelled("", "level", "because"),
+    EntryKind.DECLARED: _labelled("", "level", "reason"),
+    EntryKind.ROLE: _role,
+    EntryKind.SEEN: _labelled("", "text"),
+    EntryKind.FIGURES: _figures,
+    EntryKind.PROPOSED: _proposed,
+    EntryKind.OBJECTED: lambda data: f"objects: {data.get('reason') or 'no reason given'}",
+    EntryKind.APPROVED: lambda data: "approves",
+    EntryKind.STOPPED: _labelled("", "reason"),
+    EntryKind.STEP: _step,
+    EntryKind.INTENT: _intent,
+    EntryKind.OUTCOME: _labelled("outcome", "state", "answer"),
+    EntryKind.VERDICT: _labelled("verdict", "state", "because"),
+    EntryKind.UNDO: lambda data: f"of {data.get('intent')}" if data.get("intent") else "",
+    EntryKind.NOTE: _labelled("", "text"),
+    EntryKind.CLOSED: _labelled("", "reason"),
 }  # fmt: skip

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from ..errors import JournalError
-from .entries import MAX_LINE, Entries, Entry, Problem
+from .entries import MAX_LINE, Entries, Entry, JournalProblem
 from .files import MAX_FILE, not_plain, open_plain, reason
-from .reading import MOST_LINES, SETTLE_S, scan, too_large, unreadable
+from .reader import MOST_LINES, SETTLE_S, scan, too_large, unreadable
 
 
 class Tail:
@@ -84,16 +84,16 @@ class Tail:
             self._passing = True
         return whole, rest
 
-    def _over(self, size: int) -> tuple[Problem, ...]:
+    def _over(self, size: int) -> tuple[JournalProblem, ...]:
         """Whether the file has outgrown what is read of a journal."""
         return (too_large(self._lines + 2, size),) if size > MAX_FILE and self._read_to >= MAX_FILE else ()
 
-    def _torn(self, rest: bytes) -> tuple[Problem, ...]:
+    def _torn(self, rest: bytes) -> tuple[JournalProblem, ...]:
         """A last line without its end, once it has been left so for longer than a writer takes."""
         if self._passing:
             self._rest = b""
             sentence = f"is not an entry: longer than {MAX_LINE} bytes"
-            return (Problem(line=self._lines + 1, what="unreadable", sentence=sentence),)
+            return (JournalProblem(line=self._lines + 1, what="unreadable", sentence=sentence),)
         if rest != self._rest:
             self._rest, self._rest_since = rest, time.monotonic()
         if not rest or time.monotonic() - self._rest_since < SETTLE_S:
@@ -115,7 +115,7 @@ async def followed(tails: Sequence[Tail], every: float) -> AsyncIterator[Entries
     said: dict[Path, str] = {}
     while True:
         entries: list[Entry] = []
-        problems: list[Problem] = []
+        problems: list[JournalProblem] = []
         for tail in tails:
             try:
                 found = await asyncio.to_thread(tail.poll)

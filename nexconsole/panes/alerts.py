@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..text.units import clock, duration, since
-from ..widgets.cells import BLANK, Line, Run, column, phrases, plain, wrapped
-from ..widgets.picture import Listing, Picture, Space
+from ..widgets.panel import Listing, Panel, RenderContext
+from ..widgets.spans import BLANK, Line, Span, column, phrases, plain, wrapped
 
 if TYPE_CHECKING:
     from ..signals.alerts import Alert, Alerts, RunbookAlert
@@ -16,27 +16,27 @@ NUMBER, SIGNAL, TITLE = 7, "alerts", "Alerts"
 RULE = 23  # cells of a rule's name: the longest of the runbook's
 
 
-def small(value: Alerts, space: Space) -> Picture:
+def small(value: Alerts, space: RenderContext) -> Panel:
     head = phrases(_words(value, space), space.width, ("  ", "muted"))
     firing = _firing(value)
     rows = Listing([_key(a) for a in firing], lambda n: _short(firing[n], space)) if firing else None
     spare = space.height - 1 - len(firing)
     foot = _runbook_lines(value, space, spare)[: max(0, spare)] if not firing or spare > 2 else ()
-    return Picture(space.mood, (head,), rows, foot)
+    return Panel(space.alert_level, (head,), rows, foot)
 
 
-def detail(value: Alerts, space: Space) -> Picture:
+def detail(value: Alerts, space: RenderContext) -> Panel:
     firing = _firing(value)
     head = (phrases(_words(value, space), space.width, ("  ", "muted")), BLANK)
     foot = ((), (("the runbook's alerts", "muted"),), *_runbook_lines(value, space, space.height - 8 - len(firing)))
     foot = foot[: max(0, space.height - 6)]
     rows = Listing([_key(a) for a in firing], lambda n: _long(firing[n], space)) if firing else None
     if not firing:
-        return Picture(space.mood, (*head, *foot[1:]))
-    return Picture(space.mood, head, rows, foot)
+        return Panel(space.alert_level, (*head, *foot[1:]))
+    return Panel(space.alert_level, head, rows, foot)
 
 
-def brief(value: Alerts, space: Space) -> Line:
+def brief(value: Alerts, space: RenderContext) -> Line:
     return phrases(_words(value, space), space.width, ("  ", "muted"))
 
 
@@ -49,12 +49,12 @@ def _key(alert: Alert) -> str:
     return "\0".join((alert.name, *(f"{name}={text}" for name, text in sorted(alert.labels.items()))))
 
 
-def _ink(alert: Alert, space: Space) -> str:
+def _ink(alert: Alert, space: RenderContext) -> str:
     return space.ink if alert.severity in space.settings.severity.alerts else "text"
 
 
-def _words(value: Alerts, space: Space) -> list[Run]:
-    parts: list[Run] = []
+def _words(value: Alerts, space: RenderContext) -> list[Span]:
+    parts: list[Span] = []
     if value.firing:
         parts.append((f"{len(value.firing)} firing", space.ink))
     elif value.judged:
@@ -73,7 +73,7 @@ def _cannot(alert: RunbookAlert) -> bool:
     return alert.exists is False or alert.can_fire is False
 
 
-def _runbook_lines(value: Alerts, space: Space, rows: int) -> tuple[Line, ...]:
+def _runbook_lines(value: Alerts, space: RenderContext, rows: int) -> tuple[Line, ...]:
     """A line for each of the runbook's alerts; more, where there are so many `rows`, for why it can't fire."""
     whole = [line for alert in value.runbook for line in _runbook(alert, space, 3)]
     if len(whole) <= rows:
@@ -81,7 +81,7 @@ def _runbook_lines(value: Alerts, space: Space, rows: int) -> tuple[Line, ...]:
     return tuple(_runbook(alert, space, 1)[0] for alert in value.runbook)
 
 
-def _runbook(alert: RunbookAlert, space: Space, rows: int) -> list[Line]:
+def _runbook(alert: RunbookAlert, space: RenderContext, rows: int) -> list[Line]:
     if alert.exists is None:
         shape, word, why = "?", "unknown", "the server doesn't list its rules"
     elif not alert.exists:
@@ -98,9 +98,9 @@ def _runbook(alert: RunbookAlert, space: Space, rows: int) -> list[Line]:
     return [((f"{shape} ", "muted"), (f"{name} ", "muted"), (first, ink)), *(((indent + line, ink),) for line in more)]
 
 
-def _short(alert: Alert, space: Space) -> Line:
+def _short(alert: Alert, space: RenderContext) -> Line:
     ink = _ink(alert, space)
-    parts: list[Run] = [(plain(alert.severity or "no severity", 20), ink)]
+    parts: list[Span] = [(plain(alert.severity or "no severity", 20), ink)]
     if alert.since:
         parts.append((duration(since(alert.since, space.now)), "text"))
     parts += [(f"{plain(name, 40)}={plain(text, 60)}", "muted") for name, text in sorted(alert.labels.items())
@@ -112,7 +112,7 @@ def _short(alert: Alert, space: Space) -> Line:
             *phrases(parts, max(0, space.width - wide - 3), ("  ", "muted")))  # fmt: skip
 
 
-def _long(alert: Alert, space: Space) -> Line:
+def _long(alert: Alert, space: RenderContext) -> Line:
     since_when = f"since {clock(alert.since)}, {duration(since(alert.since, space.now))}" if alert.since else "-"
     labels = " ".join(f"{plain(name, 40)}={plain(text, 80)}" for name, text in sorted(alert.labels.items()))
     ink = _ink(alert, space)

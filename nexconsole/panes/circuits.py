@@ -10,15 +10,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..model import SignalKey
-from ..signals.reach import LINES_S, within
+from ..signals.log_reach import LINES_S, within
 from ..text.lookalikes import look_alikes, marked
 from ..text.units import clock, count, duration, several, since
-from ..widgets.cells import Line, Run, cells, column, cut_front, phrases, plain
-from ..widgets.picture import Listing, Picture, Space
+from ..widgets.panel import Listing, Panel, RenderContext
+from ..widgets.spans import Line, Span, cells, column, cut_front, phrases, plain
 
 if TYPE_CHECKING:
+    from ..signals.breaker_views import Holder
     from ..signals.circuits import Circuits, ProviderCircuit
-    from ..signals.holders import Holder
 
 NUMBER, TITLE = 2, "Circuits"
 SIGNAL: SignalKey[Circuits] = SignalKey("circuits")
@@ -30,23 +30,25 @@ EXPANDED = 60  # providers; of more than so many, the closed ones are not expand
 Entry = tuple["ProviderCircuit", "Holder | None"]
 
 
-def small(value: Circuits, space: Space) -> Picture:
+def small(value: Circuits, space: RenderContext) -> Panel:
     flapping = (one for one in value.providers if one.flapping and one.active is not False)
     foot = tuple(_flapping(provider, value.reach_s, space) for provider in flapping)
     foot = foot[: 2 if space.height >= 8 else 0]
     entries = _entries(value.providers, 0)
     if len(entries) + 1 + len(foot) > space.height:
         entries = [(provider, None) for provider in value.providers]
-    return Picture(space.mood, (_summary(value, space),), _listing(entries, space), foot)
+    return Panel(space.alert_level, (_summary(value, space),), _listing(entries, space), foot)
 
 
-def detail(value: Circuits, space: Space) -> Picture:
+def detail(value: Circuits, space: RenderContext) -> Panel:
     short = value.reach_s is not None and value.reach_s < LINES_S
     basis: Line = ((f"counts of log lines are those of {within(LINES_S, value.reach_s)}", "muted"),) if short else ()
-    return Picture(space.mood, (_summary(value, space), basis), _listing(_entries(value.providers, EXPANDED), space))
+    return Panel(
+        space.alert_level, (_summary(value, space), basis), _listing(_entries(value.providers, EXPANDED), space)
+    )
 
 
-def brief(value: Circuits, space: Space) -> Line:
+def brief(value: Circuits, space: RenderContext) -> Line:
     wrong = [p for p in value.providers if p.active is not False and p.state in ("open", "half-open")]
     if not wrong:
         return _summary(value, space)
@@ -54,7 +56,7 @@ def brief(value: Circuits, space: Space) -> Line:
     return phrases([(names, space.ink if space.ink != "text" else "warn"), *_summary(value, space)[:1]], space.width)
 
 
-def _listing(entries: list[Entry], space: Space) -> Listing | None:
+def _listing(entries: list[Entry], space: RenderContext) -> Listing | None:
     taken = _taken(space)
     twins = look_alikes(provider.name for provider, holder in entries if holder is None)
 
@@ -76,18 +78,18 @@ def _entries(providers: Sequence[ProviderCircuit], calm: int) -> list[Entry]:
     return entries
 
 
-def _taken(space: Space) -> datetime | None:
+def _taken(space: RenderContext) -> datetime | None:
     reading = space.readings.get(SIGNAL)
     return reading.taken_at if reading else None
 
 
-def _summary(value: Circuits, space: Space) -> Line:
+def _summary(value: Circuits, space: RenderContext) -> Line:
     if not value.providers:
         return (("no SMS providers", "strong"), (" are known here", "muted"))
     watched = [p for p in value.providers if p.active is not False]
     states = {state: sum(p.state == state for p in watched) for state in SHAPES}
     disabled = len(value.providers) - len(watched)
-    parts: list[Run] = []
+    parts: list[Span] = []
     if states["open"]:
         parts.append((f"▲ {states['open']} of {len(watched)} open", space.ink if space.ink != "text" else "warn"))
     opened = value.opened_in
@@ -112,7 +114,7 @@ def _summary(value: Circuits, space: Space) -> Line:
     return phrases(parts, space.width, ("  ", "muted"))
 
 
-def _row(provider: ProviderCircuit, space: Space, taken: datetime | None, twins: Mapping[str, str]) -> Line:
+def _row(provider: ProviderCircuit, space: RenderContext, taken: datetime | None, twins: Mapping[str, str]) -> Line:
     off = provider.active is False
     shape = "○" if off else SHAPES.get(provider.state, "?")
     wrong = not off and (provider.state in ("open", "half-open") or provider.flapping)
@@ -130,9 +132,9 @@ def _row(provider: ProviderCircuit, space: Space, taken: datetime | None, twins:
     return (*head, *phrases(parts, room))
 
 
-def _state(provider: ProviderCircuit, space: Space, taken: datetime | None, ink: str) -> list[Run]:
+def _state(provider: ProviderCircuit, space: RenderContext, taken: datetime | None, ink: str) -> list[Span]:
     """What there is to say of a provider, the most important first."""
-    parts: list[Run] = [("disabled", "muted")] if provider.active is False else []
+    parts: list[Span] = [("disabled", "muted")] if provider.active is False else []
     pods = [h for h in provider.holders if h.kind == "pod"]
     shared = next((h for h in provider.holders if h.kind == "shared"), None)
     for state in ("open", "half-open"):
@@ -150,7 +152,7 @@ def _state(provider: ProviderCircuit, space: Space, taken: datetime | None, ink:
     return parts
 
 
-def _answered(provider: ProviderCircuit, space: Space, *, windowed: bool) -> list[Run]:
+def _answered(provider: ProviderCircuit, space: RenderContext, *, windowed: bool) -> list[Span]:
     """How often the pods' logs say 429 and 5xx of it, with of how many minutes' lines where there is room."""
     counts = (("429", provider.seen_429), ("5xx", provider.seen_5xx))
     seen = [f"{what}: {count(many)}" for what, many in counts if many]
@@ -160,13 +162,13 @@ def _answered(provider: ProviderCircuit, space: Space, *, windowed: bool) -> lis
     return [(f"{', '.join(seen)} in {duration(LINES_S if reach is None else min(reach, LINES_S))}", "text")]
 
 
-def _reach(space: Space) -> float | None:
+def _reach(space: RenderContext) -> float | None:
     """How far back the logs reach, in seconds; None for as far as is asked for."""
     value = SIGNAL.value(space.readings)
     return None if value is None else value.reach_s
 
 
-def _timing(provider: ProviderCircuit, space: Space, taken: datetime | None) -> list[Run]:
+def _timing(provider: ProviderCircuit, space: RenderContext, taken: datetime | None) -> list[Span]:
     left = [_left(h, space, taken) for h in provider.holders if h.state == "open" and h.closes_in_s is not None]
     if left:
         return [(f"{duration(max(left))} left" if max(left) > 0 else "cool-down is over", "text")]
@@ -179,11 +181,11 @@ def _timing(provider: ProviderCircuit, space: Space, taken: datetime | None) -> 
     return [(f"no traffic for {duration(since(quiet, space.now))}", "text")]
 
 
-def _left(holder: Holder, space: Space, taken: datetime | None) -> float:
+def _left(holder: Holder, space: RenderContext, taken: datetime | None) -> float:
     return max(0.0, (holder.closes_in_s or 0.0) - (since(taken, space.now) or 0.0))
 
 
-def _flapping(provider: ProviderCircuit, reach_s: float | None, space: Space) -> Line:
+def _flapping(provider: ProviderCircuit, reach_s: float | None, space: RenderContext) -> Line:
     window = within(LINES_S, reach_s)
     name = plain(provider.name, 40)
     words = f": opened {provider.opened} times in {window}"
@@ -195,14 +197,14 @@ def _flapping(provider: ProviderCircuit, reach_s: float | None, space: Space) ->
     return (("FLAPPING ", ink), (name, "strong"), (words, "text"))
 
 
-def _holder(holder: Holder, space: Space, taken: datetime | None) -> Line:
+def _holder(holder: Holder, space: RenderContext, taken: datetime | None) -> Line:
     wrong = holder.state in ("open", "half-open")
     ink = "warn" if wrong and space.ink == "text" else space.ink if wrong else "muted"
     where = "shared, in Redis" if holder.kind == "shared" else plain(holder.where, 80)
     wide = min(44, max(12, space.width // 3))
     state = holder.state.upper() if wrong else plain(holder.state, 20)
     lasting = f" for {duration(since(holder.since, space.now))}" if holder.since else ""
-    parts: list[Run] = [(state + lasting, ink)]
+    parts: list[Span] = [(state + lasting, ink)]
     if holder.state == "open" and holder.closes_in_s is not None:
         parts.append((f"{duration(_left(holder, space, taken))} left", "text"))
     if holder.state == "half-open":

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from ..model import SignalKey, State
 from ..text.units import count, duration, percent, several
 from ..widgets import charts
-from ..widgets.cells import Line, Run, column, phrases, plain, plain_query
-from ..widgets.picture import INK_OF_MOOD, Listing, Picture, Space
+from ..widgets.panel import INK_OF_MOOD, Listing, Panel, RenderContext
+from ..widgets.spans import Line, Span, column, phrases, plain, plain_query
 
 if TYPE_CHECKING:
     from ..signals.database import Database, Session
@@ -23,19 +23,19 @@ CONNECTIONS_BUSY = 0.9  # of the database's connections: from here on they are n
 LONG_S = 30.0  # a transaction as old as this is worth an eye even while it blocks nobody
 
 
-def small(value: Database, space: Space) -> Picture:
+def small(value: Database, space: RenderContext) -> Panel:
     head = [phrases(_words(value, space), space.width, ("  ", "muted"))]
     if space.height >= 4 and value.max_connections:
         head.append(_connections(value, space))
     sessions = _sessions(value)
     rows = Listing([str(s.pid) for s in sessions], lambda n: _short(sessions[n], space)) if sessions else None
-    return Picture(_mood(value, space), tuple(head), rows)
+    return Panel(_alert_level(value, space), tuple(head), rows)
 
 
-def detail(value: Database, space: Space) -> Picture:
+def detail(value: Database, space: RenderContext) -> Panel:
     sessions = _sessions(value)
     role = "a role that can only read" if value.read_only_role else "a role that may write"
-    version: list[Run] = [(f"PostgreSQL {plain(value.server_version, 30)}", "muted")] if value.server_version else []
+    version: list[Span] = [(f"PostgreSQL {plain(value.server_version, 30)}", "muted")] if value.server_version else []
     version.append((role, "muted"))
     if value.restricted:
         hidden = several(value.hidden, "session") if value.hidden else "no session"
@@ -49,42 +49,42 @@ def detail(value: Database, space: Space) -> Picture:
         ((title if sessions else "  no session has been in a transaction for longer than 1 s", "muted"),),
     )
     rows = Listing([str(s.pid) for s in sessions], lambda n: _long(sessions[n], space)) if sessions else None
-    return Picture(_mood(value, space), head, rows)
+    return Panel(_alert_level(value, space), head, rows)
 
 
-def brief(value: Database, space: Space) -> Line:
+def brief(value: Database, space: RenderContext) -> Line:
     return phrases([*_words(value, space), (_used(value), "muted")], space.width, ("  ", "muted"))
 
 
-def beside(space: Space, large: bool) -> Picture:
+def beside(space: RenderContext, large: bool) -> Panel:
     """The database's CPU, where an expression is set that tells it."""
     reading = space.readings.get(CPU)
     state = reading.state(space.now) if reading else State.WAITING
     if reading is None or state in (State.WAITING, State.ABSENT):
-        return Picture("off")
-    mood = space.mood_of(CPU)
-    if not large and mood == "calm" and space.height < ROOM:
-        return Picture(mood)
+        return Panel("off")
+    alert_level = space.alert_level_of(CPU)
+    if not large and alert_level == "calm" and space.height < ROOM:
+        return Panel(alert_level)
     value = CPU.value(space.readings)
     if value is None:
-        parts: list[Run] = [("CPU not known", "doubt"), (plain(reading.error or ""), "muted")]
-        return Picture(mood, foot=(phrases(parts, space.width, ("  ", "muted")),))
+        parts: list[Span] = [("CPU not known", "doubt"), (plain(reading.error or ""), "muted")]
+        return Panel(alert_level, foot=(phrases(parts, space.width, ("  ", "muted")),))
     late = f" {duration(reading.age(space.now))} ago" if state is State.STALE else ""
-    ink = INK_OF_MOOD.get(mood, "text")
+    ink = INK_OF_MOOD.get(alert_level, "text")
     label = f"CPU {percent(value.used)}{late}  "
     room = max(0, min(40, space.width - len(label)))
-    return Picture(mood, foot=(((label, "doubt" if late else ink), *charts.bar(value.used, room, ink)),))
+    return Panel(alert_level, foot=(((label, "doubt" if late else ink), *charts.bar(value.used, room, ink)),))
 
 
-def beside_brief(space: Space) -> tuple[Run, ...]:
+def beside_brief(space: RenderContext) -> tuple[Span, ...]:
     """The CPU where it is the limit; nothing where it is not."""
     value = CPU.value(space.readings)
-    if value is None or space.mood_of(CPU) == "calm":
+    if value is None or space.alert_level_of(CPU) == "calm":
         return ()
-    return ((f"CPU {percent(value.used)}", INK_OF_MOOD.get(space.mood_of(CPU), "text")),)
+    return ((f"CPU {percent(value.used)}", INK_OF_MOOD.get(space.alert_level_of(CPU), "text")),)
 
 
-def _mood(value: Database, space: Space) -> str:
+def _alert_level(value: Database, space: RenderContext) -> str:
     return space.mood_or(value.blocked > 0 or _oldest(value) >= LONG_S)
 
 
@@ -96,7 +96,7 @@ def _oldest(value: Database) -> float:
     return max((s.transaction_s or 0.0 for s in value.sessions), default=0.0)
 
 
-def _ink(space: Space) -> str:
+def _ink(space: RenderContext) -> str:
     return space.ink if space.ink != "text" else "warn"
 
 
@@ -104,8 +104,8 @@ def _used(value: Database) -> str:
     return f"{value.connections} of {value.max_connections} connections" if value.max_connections else ""
 
 
-def _words(value: Database, space: Space) -> list[Run]:
-    parts: list[Run] = []
+def _words(value: Database, space: RenderContext) -> list[Span]:
+    parts: list[Span] = []
     worst = max(value.sessions, key=lambda s: s.blocks, default=None)
     if worst and worst.blocks:
         parts.append((f"1 blocks {worst.blocks}, {duration(worst.transaction_s)}", _ink(space)))
@@ -126,7 +126,7 @@ def _words(value: Database, space: Space) -> list[Run]:
     return parts or [("nobody waits, no long transactions", "muted")]
 
 
-def _connections(value: Database, space: Space) -> Line:
+def _connections(value: Database, space: RenderContext) -> Line:
     if not value.max_connections:
         return (("the connections can't be counted by this role", "muted"),)
     full = value.connections / value.max_connections
@@ -136,7 +136,7 @@ def _connections(value: Database, space: Space) -> Line:
     return ((f"{label}  ", ink if full >= CONNECTIONS_BUSY else "text"), *charts.bar(full, room, ink))
 
 
-def _relation(session: Session) -> Run:
+def _relation(session: Session) -> Span:
     if session.blocks:
         return (f"blocks {session.blocks}", "warn")
     if session.blocked_by:
@@ -144,16 +144,16 @@ def _relation(session: Session) -> Run:
     return (plain(session.state or "state hidden", 30), "muted")
 
 
-def _short(session: Session, space: Space) -> Line:
+def _short(session: Session, space: RenderContext) -> Line:
     text, ink = _relation(session)
     ink = _ink(space) if ink == "warn" else ink
-    parts: list[Run] = [(duration(session.transaction_s), "text"), (text, ink)]
+    parts: list[Span] = [(duration(session.transaction_s), "text"), (text, ink)]
     parts.append((plain(session.application or session.user, 30), "muted"))
     parts.append((plain_query(session.query, 120), "muted"))
     return ((f"{session.pid:>7}  ", "text"), *phrases(parts, max(0, space.width - 9), ("  ", "muted")))
 
 
-def _long(session: Session, space: Space) -> Line:
+def _long(session: Session, space: RenderContext) -> Line:
     blocked = f"by {session.blocked_by[0]}" if session.blocked_by else ""
     blocks = count(session.blocks) if session.blocks else blocked or "-"
     ink = _ink(space) if session.blocks else "text" if session.blocked_by else "muted"

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..signals.reach import within
+from ..signals.log_reach import within
 from ..text.units import count, duration, latency, percent, several
 from ..widgets import charts
-from ..widgets.cells import BLANK, Line, Run, cells, column, length, phrases, plain, wrapped
-from ..widgets.picture import Listing, Picture, Space
+from ..widgets.panel import Listing, Panel, RenderContext
+from ..widgets.spans import BLANK, Line, Span, cells, column, length, phrases, plain, wrapped
 
 if TYPE_CHECKING:
     from ..signals.funnel import Funnel, ProviderFunnel
 
 NUMBER, SIGNAL, TITLE = 8, "funnel", "Funnel"
-BETWEEN: Run = ("  ", "muted")
+BETWEEN: Span = ("  ", "muted")
 NAME = 13  # cells of a stage's name
 REASON = 21  # of a reason's name, with what it is a reason for
 REASONS = 4  # of each kind
@@ -27,7 +27,7 @@ MINUTES = 60
 ROOMY = 24  # lines from which the maximized pane has room for the chart
 
 
-def small(value: Funnel, space: Space) -> Picture:
+def small(value: Funnel, space: RenderContext) -> Panel:
     head = [_summary(value, space)]
     if space.height >= 2:
         head.append(_why(value, space))
@@ -35,12 +35,14 @@ def small(value: Funnel, space: Space) -> Picture:
         head += [BLANK, *_stages(value, space)][: space.height - 2]
     elif space.height >= 3:
         head.append(phrases([_basis(value)], space.width))
-    return Picture(space.mood, tuple(head))
+    return Panel(space.alert_level, tuple(head))
 
 
-def detail(value: Funnel, space: Space) -> Picture:
+def detail(value: Funnel, space: RenderContext) -> Panel:
     head = [_summary(value, space), phrases([_basis(value), *_followed(value)], space.width, BETWEEN)]
-    from ..signals.witnesses import examine  # with all signals behind it; nothing that the first paint has to wait for
+    from ..signals.source_agreement import (
+        examine,  # with all signals behind it; nothing that the first paint has to wait for
+    )
 
     if told := examine(space.readings, space.now):
         head += [((line, "muted"),) for line in wrapped(told.said, space.width, 2)]
@@ -57,11 +59,11 @@ def detail(value: Funnel, space: Space) -> Picture:
         head.append(((column("provider", _name(space)) + title, "muted"),))
     if value.more_providers:
         more = (((f"and {several(value.more_providers, 'more provider')}", "muted"),),)
-        return Picture(space.mood, tuple(head), _listing(rows, space), more)
-    return Picture(space.mood, tuple(head), _listing(rows, space))
+        return Panel(space.alert_level, tuple(head), _listing(rows, space), more)
+    return Panel(space.alert_level, tuple(head), _listing(rows, space))
 
 
-def brief(value: Funnel, space: Space) -> Line:
+def brief(value: Funnel, space: RenderContext) -> Line:
     parts, (basis, ink) = _parts(value, space), _basis(value)
     if length(phrases([*parts, (basis, ink)], 1000, BETWEEN)) > space.width:
         basis = basis.partition(" (")[0]
@@ -72,18 +74,18 @@ def brief(value: Funnel, space: Space) -> Line:
     return phrases(parts, space.width, BETWEEN)
 
 
-def _summary(value: Funnel, space: Space) -> Line:
+def _summary(value: Funnel, space: RenderContext) -> Line:
     return phrases(_parts(value, space), space.width, BETWEEN)
 
 
-def _parts(value: Funnel, space: Space) -> list[Run]:
+def _parts(value: Funnel, space: RenderContext) -> list[Span]:
     """The most important first: who was refused, then who was sold a number, failed, and waits."""
     if value.unknown:
         return [(value.unknown, "doubt")]
     if not value.attempts and not value.waiting:
         return [("nobody asked for a number", "text")]
     ink = space.ink if space.ink != "text" else "strong"
-    parts: list[Run] = []
+    parts: list[Span] = []
     worst = value.failed > max(
         value.turned_away, value.decided / 10
     )  # then it is not the word that is left out where there is little room
@@ -94,7 +96,7 @@ def _parts(value: Funnel, space: Space) -> list[Run]:
         longest = f", oldest {'at least ' * value.oldest_at_least}{duration(value.oldest_s)}"
         slow = value.undecided_s is not None and value.undecided_s > space.settings.funnel.undecided_s
         parts.append((f"{count(value.waiting)} wait{longest}", ink if slow else "text"))
-    ends: list[Run] = [(f"{count(value.sold)} sold", "text")]
+    ends: list[Span] = [(f"{count(value.sold)} sold", "text")]
     if value.failed:
         ends.insert(0 if worst else 1, (f"{count(value.failed)} failed", "text"))
     parts += ends
@@ -103,23 +105,23 @@ def _parts(value: Funnel, space: Space) -> list[Run]:
     return parts
 
 
-def _why(value: Funnel, space: Space) -> Line:
-    parts: list[Run] = []
+def _why(value: Funnel, space: RenderContext) -> Line:
+    parts: list[Span] = []
     for what, counts, ink in (("refused", value.refused, "text"), ("failed", value.failures, "muted")):
         if counts:
             parts.append((f"{what}: {', '.join(f'{reason} {count(many)}' for reason, many in counts.items())}", ink))
-    calm: Run = ("" if value.unknown else "nobody was refused, none failed", "muted")
+    calm: Span = ("" if value.unknown else "nobody was refused, none failed", "muted")
     return phrases(parts or [calm], space.width, BETWEEN)
 
 
-def _basis(value: Funnel) -> Run:
+def _basis(value: Funnel) -> Span:
     if value.unknown:
         return ("", "muted")
     return (f"in {within(value.window_s, value.rests_on_s)}", "muted")
 
 
-def _followed(value: Funnel) -> list[Run]:
-    parts: list[Run] = []
+def _followed(value: Funnel) -> list[Span]:
+    parts: list[Span] = []
     if value.users is not None:
         parts.append((several(value.users, "user"), "muted"))
     if value.pods_followed < value.pods:
@@ -135,7 +137,7 @@ def _followed(value: Funnel) -> list[Run]:
     return parts
 
 
-def _stages(value: Funnel, space: Space, wide: int = NAME) -> list[Line]:
+def _stages(value: Funnel, space: RenderContext, wide: int = NAME) -> list[Line]:
     """A falling list of bars: how many came so far."""
     stages = [("asked", value.attempts), ("sold", value.sold)]
     if value.pods_followed:
@@ -143,13 +145,13 @@ def _stages(value: Funnel, space: Space, wide: int = NAME) -> list[Line]:
     return [_bar((name, wide), many, value.attempts, space, "chart") for name, many in stages]
 
 
-def _reasons(what: str, counts: Mapping[str, int], space: Space) -> list[Line]:
+def _reasons(what: str, counts: Mapping[str, int], space: RenderContext) -> list[Line]:
     whole, ink = sum(counts.values()), space.ink if space.ink != "text" else "warn"
     shown = list(counts.items())[:REASONS]
     return [_bar((f"{what}: {reason}", REASON), many, whole, space, ink) for reason, many in shown]
 
 
-def _bar(name: tuple[str, int], many: int, whole: int, space: Space, ink: str) -> Line:
+def _bar(name: tuple[str, int], many: int, whole: int, space: RenderContext, ink: str) -> Line:
     share = many / whole if whole else None
     tail = f"{count(many):>7} {percent(share):>7}"
     label, wide = name
@@ -157,7 +159,7 @@ def _bar(name: tuple[str, int], many: int, whole: int, space: Space, ink: str) -
     return ((column(plain(label, 40), wide) + " ", "text"), *charts.bar(share, room, ink), (tail, "text"))
 
 
-def _chart(value: Funnel, space: Space, height: int) -> list[Line]:
+def _chart(value: Funnel, space: RenderContext, height: int) -> list[Line]:
     """The share that was sold nothing, by the minute in which they asked."""
     points = [(one.at, _unsold(one.sold, one.failed, one.refused)) for one in value.minutes]
     if not any(share is not None for _, share in points):
@@ -175,15 +177,15 @@ def _unsold(sold: int, failed: int, refused: int) -> float | None:
     return (failed + refused) / decided if decided else None
 
 
-def _name(space: Space) -> int:
+def _name(space: RenderContext) -> int:
     return max(10, min(30, space.width - 41))
 
 
-def _listing(rows: Sequence[ProviderFunnel], space: Space) -> Listing | None:
+def _listing(rows: Sequence[ProviderFunnel], space: RenderContext) -> Listing | None:
     return Listing([one.name for one in rows], lambda n: _provider(rows[n], space)) if rows else None
 
 
-def _provider(one: ProviderFunnel, space: Space) -> Line:
+def _provider(one: ProviderFunnel, space: RenderContext) -> Line:
     name = column(plain(one.name, 60) or "none yet", _name(space))
     tail = f"  {count(one.attempts):>7} {count(one.sold):>7} {count(one.refused):>8} {count(one.failed):>7}"
     wrong = one.refused or one.failed

@@ -8,34 +8,34 @@ from typing import TYPE_CHECKING
 
 from ..model import SignalKey
 from ..text.units import ago, count, several
-from ..widgets.cells import Line, Run, column, phrases, plain, wrapped
-from ..widgets.picture import Listing, Picture, Space
+from ..widgets.panel import Listing, Panel, RenderContext
+from ..widgets.spans import Line, Span, column, phrases, plain, wrapped
 
 if TYPE_CHECKING:
-    from ..signals.findings import Check, Finding
+    from ..signals.findings import Finding, IntegrityCheck
     from ..signals.integrity import Integrity
     from ..signals.outbox import Outbox
 
 NUMBER, SIGNAL, TITLE = 0, "integrity", "Integrity"
 OUTBOX: SignalKey[Outbox] = SignalKey("outbox")
-GAP: Run = ("  ", "muted")
+GAP: Span = ("  ", "muted")
 INKS = {"SEV-1": "alarm", "SEV-2": "alarm", "SEV-3": "warn"}
 MOST_LINES = 4  # of one finding
 
 
-def small(value: Integrity, space: Space) -> Picture:
+def small(value: Integrity, space: RenderContext) -> Panel:
     found = value.findings
-    mood = space.mood_or(False)
+    alert_level = space.mood_or(False)
     if not found:
-        return Picture(mood, (phrases(_words(value, space), space.width, GAP),))
+        return Panel(alert_level, (phrases(_words(value, space), space.width, GAP),))
     rows = max(1, min(MOST_LINES, space.height - 1))
     head = tuple(((line, _ink(found[0], space)),) for line in wrapped(plain(found[0].text), space.width, rows))
     others = found[1:]
     listing = Listing([finding.text for finding in others], lambda n: _short(others[n], space)) if others else None
-    return Picture(mood, head, listing)
+    return Panel(alert_level, head, listing)
 
 
-def detail(value: Integrity, space: Space) -> Picture:
+def detail(value: Integrity, space: RenderContext) -> Panel:
     drawn: list[tuple[str, Callable[[], Line]]] = []
     for number, finding in enumerate(value.findings):
         drawn += _told(number, finding, space)
@@ -45,21 +45,21 @@ def detail(value: Integrity, space: Space) -> Picture:
     drawn.append(("\0looks", lambda: ((head, "muted"),)))
     drawn += [(f"\0look {check.name}", partial(_look, check, space)) for check in value.checks]
     first = phrases(_words(value, space), space.width, GAP)
-    return Picture(space.mood_or(False), (first, ()), Listing([key for key, _ in drawn], lambda n: drawn[n][1]()))
+    return Panel(space.mood_or(False), (first, ()), Listing([key for key, _ in drawn], lambda n: drawn[n][1]()))
 
 
-def brief(value: Integrity, space: Space) -> Line:
+def brief(value: Integrity, space: RenderContext) -> Line:
     return phrases(_words(value, space), space.width, GAP)
 
 
-def _ink(finding: Finding, space: Space) -> str:
-    return INKS.get(finding.level, "text") if space.mood != "calm" else "text"
+def _ink(finding: Finding, space: RenderContext) -> str:
+    return INKS.get(finding.level, "text") if space.alert_level != "calm" else "text"
 
 
-def _words(value: Integrity, space: Space) -> list[Run]:
+def _words(value: Integrity, space: RenderContext) -> list[Span]:
     found = [finding for finding in value.findings if finding.level in INKS]
     taken = [check for check in value.checks if check.at is not None]
-    words: list[Run] = []
+    words: list[Span] = []
     if found:
         words.append((plain(found[0].text), _ink(found[0], space)))
         words += [(f"+{len(found) - 1} more", "text")] if len(found) > 1 else []
@@ -75,7 +75,7 @@ def _words(value: Integrity, space: Space) -> list[Run]:
     return words
 
 
-def _short(finding: Finding, space: Space) -> Line:
+def _short(finding: Finding, space: RenderContext) -> Line:
     return ((f"{_level(finding):<6} ", _ink(finding, space)), (plain(finding.text), "text"))
 
 
@@ -83,10 +83,10 @@ def _level(finding: Finding) -> str:
     return plain(finding.level, 6) if finding.level in INKS else "-"
 
 
-def _told(number: int, finding: Finding, space: Space) -> list[tuple[str, Callable[[], Line]]]:
+def _told(number: int, finding: Finding, space: RenderContext) -> list[tuple[str, Callable[[], Line]]]:
     """A finding in full: its text, and what to do about it."""
-    head: Run = (f"  {_level(finding):<6} {column(plain(finding.kind, 9), 9)} ", _ink(finding, space))
-    blank: Run = (" " * 19, "text")
+    head: Span = (f"  {_level(finding):<6} {column(plain(finding.kind, 9), 9)} ", _ink(finding, space))
+    blank: Span = (" " * 19, "text")
     width = max(10, space.width - 19)
     lines = [(line, "text") for line in wrapped(plain(finding.text), width, MOST_LINES)] or [("", "text")]
     lines += [(line, "muted") for line in wrapped(plain(finding.advice), width, 2)] if finding.advice else []
@@ -96,11 +96,11 @@ def _told(number: int, finding: Finding, space: Space) -> list[tuple[str, Callab
     ]
 
 
-def _pair(first: Run, second: Run) -> Line:
+def _pair(first: Span, second: Span) -> Line:
     return first, second
 
 
-def _look(check: Check, space: Space) -> Line:
+def _look(check: IntegrityCheck, space: RenderContext) -> Line:
     age = None if check.at is None else max(0.0, (space.now - check.at).total_seconds())
-    said: Run = (plain(check.said), "text") if not check.error else (plain(check.error), "doubt")
+    said: Span = (plain(check.said), "text") if not check.error else (plain(check.error), "doubt")
     return ((f"  {column(plain(check.name, 20), 14)} ", "text"), (f"{ago(age):>12}   ", "muted"), said)

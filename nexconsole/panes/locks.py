@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..model import Reading, SignalKey, State
 from ..text.units import count, duration, several
-from ..widgets.cells import Line, Run, column, phrases, plain
-from ..widgets.picture import Listing, Picture, Space
+from ..widgets.panel import Listing, Panel, RenderContext
+from ..widgets.spans import Line, Span, column, phrases, plain
 
 if TYPE_CHECKING:
     from ..signals.lock_keys import Lock
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 SIGNAL: SignalKey[Locks] = SignalKey("locks")
 ROOM = 5  # lines of a small pane from which calm locks have one
 NARROW = 54  # cells below which the line is said in fewer words
-GAP: Run = ("  ", "muted")
+GAP: Span = ("  ", "muted")
 
 
-def beside(space: Space, large: bool) -> Picture:
+def beside(space: RenderContext, large: bool) -> Panel:
     """A line at the foot, if there is room or reason for one; maximized, the families and the worst keys as well."""
     reading = space.readings.get(SIGNAL)
     state = reading.state(space.now) if reading else State.WAITING
     if reading is None or state in (State.WAITING, State.ABSENT):
-        return Picture("off")
-    mood = space.mood_of(SIGNAL)
+        return Panel("off")
+    alert_level = space.alert_level_of(SIGNAL)
     value = SIGNAL.value(space.readings)
     if large:
         foot = () if value is not None else (_line(reading, state, space),)
         rows = None if value is None else _rows(value, _line(reading, state, space), space)
-        return Picture(mood, rows=rows, foot=foot)
-    quiet = mood == "calm" and space.height < ROOM
-    return Picture(mood, foot=() if quiet else (_line(reading, state, space),))
+        return Panel(alert_level, rows=rows, foot=foot)
+    quiet = alert_level == "calm" and space.height < ROOM
+    return Panel(alert_level, foot=() if quiet else (_line(reading, state, space),))
 
 
-def brief(space: Space) -> tuple[Run, ...]:
+def brief(space: RenderContext) -> tuple[Span, ...]:
     """The abandoned ones in few words; nothing where there is none."""
     value = SIGNAL.value(space.readings)
     if value is None or not value.abandoned:
@@ -48,11 +48,11 @@ def brief(space: Space) -> tuple[Run, ...]:
     return ((f"{count(value.abandoned, value.capped)} locks abandoned", ink(space)),)
 
 
-def ink(space: Space) -> str:
-    return {"minor": "warn", "warn": "warn", "alarm": "alarm"}.get(space.mood_of(SIGNAL), "text")
+def ink(space: RenderContext) -> str:
+    return {"minor": "warn", "warn": "warn", "alarm": "alarm"}.get(space.alert_level_of(SIGNAL), "text")
 
 
-def _line(reading: Reading, state: State, space: Space) -> Line:
+def _line(reading: Reading, state: State, space: RenderContext) -> Line:
     value = SIGNAL.value(space.readings)
     if value is None:
         return phrases([("locks not known", "doubt"), (plain(reading.error or ""), "muted")], space.width, GAP)
@@ -60,7 +60,7 @@ def _line(reading: Reading, state: State, space: Space) -> Line:
     if value.abandoned:
         locks = several(value.abandoned, "lock") if not value.capped else f"{count(value.abandoned, True)} locks"
         words = "that nobody will release" if space.width >= NARROW else "abandoned"
-        parts: list[Run] = [(f"▲ {locks} {words}", ink(space))]
+        parts: list[Span] = [(f"▲ {locks} {words}", ink(space))]
         parts += [(f"oldest {duration(value.oldest_s)}", "text")] if value.oldest_s is not None else []
     else:
         parts = [(f"{several(value.locks, 'lock')}, none abandoned", "muted")]
@@ -69,7 +69,7 @@ def _line(reading: Reading, state: State, space: Space) -> Line:
     return phrases([*late, *parts], space.width, GAP)
 
 
-def _rows(value: Locks, line: Line, space: Space) -> Listing:
+def _rows(value: Locks, line: Line, space: RenderContext) -> Listing:
     """A blank, the line, a row for each family and one for each abandoned lock, the most suspicious first."""
     title = f"  {'family':<22}{'locks':>9}{'abandoned':>11}{'oldest':>10}   keys like"
     drawn: list[tuple[str, Callable[[], Line]]] = [
@@ -88,7 +88,7 @@ def _rows(value: Locks, line: Line, space: Space) -> Listing:
     return Listing([key for key, _ in drawn], lambda n: drawn[n][1]())
 
 
-def _family(name: str, family: Family, space: Space) -> Line:
+def _family(name: str, family: Family, space: RenderContext) -> Line:
     tail = f"{count(family.abandoned):>11}{duration(family.oldest_s):>10}   "
     return (
         ("  ", "text"),
@@ -99,7 +99,7 @@ def _family(name: str, family: Family, space: Space) -> Line:
     )
 
 
-def _key(lock: Lock, family: str, space: Space) -> Line:
+def _key(lock: Lock, family: str, space: RenderContext) -> Line:
     ends = "never" if lock.pttl < 0 else duration(lock.pttl / 1000)
     return (
         (f"  {duration(lock.age_s):>8}  ", "text"),

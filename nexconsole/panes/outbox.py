@@ -6,90 +6,96 @@ from typing import TYPE_CHECKING
 
 from ..model import Reading, SignalKey, State
 from ..text.units import count, duration
-from ..widgets import figures
-from ..widgets.cells import Line, Run, column, phrases, plain, wrapped
-from ..widgets.picture import Listing, Picture, Space
+from ..widgets import big_digits
+from ..widgets.panel import Listing, Panel, RenderContext
+from ..widgets.spans import Line, Span, column, phrases, plain, wrapped
 
 if TYPE_CHECKING:
-    from ..signals.outbox import Event, Events, Outbox
+    from ..signals.outbox import Outbox, OutboxEvent, OutboxEvents
 
 NUMBER, SIGNAL, TITLE = 3, "outbox", "Outbox"
-BETWEEN: Run = ("  ", "muted")
-EVENTS: SignalKey[Events] = SignalKey("outbox events")  # the signal that is read only while this pane is maximized
+BETWEEN: Span = ("  ", "muted")
+EVENTS: SignalKey[OutboxEvents] = SignalKey(
+    "outbox events"
+)  # the signal that is read only while this pane is maximized
 
 
-def small(value: Outbox, space: Space) -> Picture:
-    mood = space.mood_or(bool(value.dropped))
+def small(value: Outbox, space: RenderContext) -> Panel:
+    alert_level = space.mood_or(bool(value.dropped))
     drain = _drain(value, space)
     pending = count(value.pending, value.capped)
-    if space.height < figures.HEIGHT:
+    if space.height < big_digits.HEIGHT:
         parts = [(f"{pending} pending", _pending_ink(value, space)), *_dead(value, space)]
-        return Picture(mood, (phrases(parts, space.width, BETWEEN), phrases(drain, space.width, BETWEEN)))
+        return Panel(alert_level, (phrases(parts, space.width, BETWEEN), phrases(drain, space.width, BETWEEN)))
     ink = _pending_ink(value, space) if _late(value, space) else "figure"
     words: tuple[Line, ...] = (
         ((("pending, ", "muted"), _oldest(value, space)) if value.pending else (_oldest(value, space),)),
-        phrases(_dead(value, space), figures.room(pending, space.width)),
-        phrases(drain[:1], figures.room(pending, space.width)),
+        phrases(_dead(value, space), big_digits.room(pending, space.width)),
+        phrases(drain[:1], big_digits.room(pending, space.width)),
     )
-    more = (phrases(drain[1:], space.width, BETWEEN),) if drain[1:] and space.height > figures.HEIGHT else ()
-    airy = ((),) if more and space.height > figures.HEIGHT + 1 else ()
-    return Picture(mood, (*figures.beside(pending, ink, words, space.width), *airy, *more))
+    more = (phrases(drain[1:], space.width, BETWEEN),) if drain[1:] and space.height > big_digits.HEIGHT else ()
+    airy = ((),) if more and space.height > big_digits.HEIGHT + 1 else ()
+    return Panel(alert_level, (*big_digits.beside(pending, ink, words, space.width), *airy, *more))
 
 
-def _id_width(space: Space) -> int:
+def _id_width(space: RenderContext) -> int:
     """A uuid has 36 characters; its first 12 tell events apart where the error needs the room."""
     return 36 if space.width >= 150 else 13
 
 
-def detail(value: Outbox, space: Space) -> Picture:
+def detail(value: Outbox, space: RenderContext) -> Panel:
     picture = small(value, space)
     head = (*picture.head, ())
     reading = space.readings.get(EVENTS)
     if reading is None or reading.state(space.now) is State.WAITING:
-        return Picture(picture.mood, (*head, (("reading the worst events ...", "muted"),)))
+        return Panel(picture.alert_level, (*head, (("reading the worst events ...", "muted"),)))
     worst = EVENTS.value(space.readings)
     if worst is None:
-        return Picture(picture.mood, head + _trouble(reading, space))
+        return Panel(picture.alert_level, head + _trouble(reading, space))
     events = worst.events
     if reading.error:
         head += _trouble(reading, space)
     if not events:
-        return Picture(picture.mood, (*head, (("no troubled events", "muted"),)))
+        return Panel(picture.alert_level, (*head, (("no troubled events", "muted"),)))
     title = f"  {'status':<10} {'age':>8} {'tries':>5}  {'id':<{_id_width(space)}} {'event':<22} error"
-    return Picture(
-        picture.mood, (*head, ((title, "muted"),)), Listing([e.id for e in events], lambda n: _event(events[n], space))
+    return Panel(
+        picture.alert_level,
+        (*head, ((title, "muted"),)),
+        Listing([e.id for e in events], lambda n: _event(events[n], space)),
     )
 
 
-def brief(value: Outbox, space: Space) -> Line:
+def brief(value: Outbox, space: RenderContext) -> Line:
     pending = (f"{count(value.pending, value.capped)} pending", _pending_ink(value, space))
     return phrases([pending, _oldest(value, space), *_dead(value, space)], space.width, BETWEEN)
 
 
-def _late(value: Outbox, space: Space) -> bool:
+def _late(value: Outbox, space: RenderContext) -> bool:
     return (value.oldest_pending_s or 0) > space.settings.outbox.stuck_after_s
 
 
-def _pending_ink(value: Outbox, space: Space) -> str:
+def _pending_ink(value: Outbox, space: RenderContext) -> str:
     return space.ink if _late(value, space) else "text"
 
 
-def _oldest(value: Outbox, space: Space) -> Run:
+def _oldest(value: Outbox, space: RenderContext) -> Span:
     if not value.pending:
         return ("nothing waits", "muted")
     return (f"oldest {duration(value.oldest_pending_s)}", _pending_ink(value, space))
 
 
-def _dead(value: Outbox, space: Space) -> list[Run]:
-    dead: list[Run] = []
+def _dead(value: Outbox, space: RenderContext) -> list[Span]:
+    dead: list[Span] = []
     if value.failed:
-        dead.append((f"{count(value.failed, value.capped)} failed", space.ink if space.mood != "calm" else "text"))
+        dead.append(
+            (f"{count(value.failed, value.capped)} failed", space.ink if space.alert_level != "calm" else "text")
+        )
     if value.dropped:
         dead.append((f"{count(value.dropped)} dropped", "warn"))
     return dead or [("none failed, none dropped", "muted")]
 
 
-def _drain(value: Outbox, space: Space) -> list[Run]:
+def _drain(value: Outbox, space: RenderContext) -> list[Span]:
     if value.drained_per_min is None:
         return [("drain rate not known yet", "muted")]
     if value.pending and value.drained_per_min == 0:
@@ -98,7 +104,7 @@ def _drain(value: Outbox, space: Space) -> list[Run]:
             ("draining 0 a minute", space.ink if late else "text"),
             ("nothing was published in the last minute", "muted"),
         ]
-    parts: list[Run] = [(f"draining {value.drained_per_min:.0f} a minute", "text" if value.pending else "muted")]
+    parts: list[Span] = [(f"draining {value.drained_per_min:.0f} a minute", "text" if value.pending else "muted")]
     if value.empty_in_s is not None and value.pending:
         parts.append((f"empty in {duration(value.empty_in_s)}", "text"))
     if value.arrived_per_min is not None:
@@ -106,11 +112,11 @@ def _drain(value: Outbox, space: Space) -> list[Run]:
     return parts
 
 
-def _trouble(reading: Reading, space: Space) -> tuple[Line, ...]:
+def _trouble(reading: Reading, space: RenderContext) -> tuple[Line, ...]:
     return tuple(((f"! {line}", "doubt"),) for line in wrapped(reading.error or "no events", space.width - 2, 2))
 
 
-def _event(event: Event, space: Space) -> Line:
+def _event(event: OutboxEvent, space: RenderContext) -> Line:
     ink = "muted" if event.status == "PENDING" else space.ink if space.ink != "text" else "warn"
     return (
         ("  ", "text"),

@@ -10,18 +10,18 @@ from textual import events
 from textual.binding import Binding, BindingType
 
 from ..model import Reading
-from ..widgets.cells import as_text
-from ..widgets.lines import Lines
-from ..widgets.picture import Frame, Picture, Space, framed, sight
-from . import face as faces
-from .face import Face
+from ..widgets.canvas import LineCanvas
+from ..widgets.panel import Panel, PanelFrame, RenderContext, framed, sight
+from ..widgets.spans import as_text
+from . import view as faces
+from .view import SignalView
 
 FRAMED = 3  # lines from which there is room for a frame; below it a pane is one line
 COPY_WIDTH = 160  # a copied row is drawn this wide, so that the screen's width doesn't cut it
 WHEEL = 3
 
 
-class Pane(Lines, can_focus=True):
+class Pane(LineCanvas, can_focus=True):
     """`space` makes the Space of an inside of so many cells; the pane asks for it whenever it draws."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -33,7 +33,7 @@ class Pane(Lines, can_focus=True):
         Binding("end,G", "row(1000000)", "Last", id="row.last", tooltip="Go to the last row", show=False),
     ]
 
-    def __init__(self, face: Face, space: Callable[[str, int, int], Space]) -> None:
+    def __init__(self, face: SignalView, space: Callable[[str, int, int], RenderContext]) -> None:
         super().__init__(id=face.SIGNAL, classes="pane")
         self.face = face
         self.reading: Reading | None = None
@@ -68,7 +68,7 @@ class Pane(Lines, can_focus=True):
         self._settle(drawn, height)
         cursor = self._index if self._key is not None and self.has_focus else None
         title = f"{self.face.NUMBER} {self.face.TITLE}"
-        frame = Frame(title, faces.aside(self.reading, space), self.has_focus, self._top, cursor)
+        frame = PanelFrame(title, faces.provenance(self.reading, space), self.has_focus, self._top, cursor)
         self.show_lines(framed(drawn, frame, width, height))
 
     def copied(self) -> tuple[str, str]:
@@ -81,10 +81,10 @@ class Pane(Lines, can_focus=True):
         inside = replace(space, width=max(0, width - 4))
         drawn = faces.picture(self.face, self.reading, inside, self.large)
         rows = [drawn.rows.draw(n) for n in range(len(drawn.rows.keys))] if drawn.rows else []
-        title = f"{self.face.TITLE} ({as_text((faces.aside(self.reading, space),))})"
+        title = f"{self.face.TITLE} ({as_text((faces.provenance(self.reading, space),))})"
         return "pane", f"{title}\n{as_text((*drawn.head, *rows, *drawn.foot))}".rstrip()
 
-    def _settle(self, drawn: Picture, height: int) -> None:
+    def _settle(self, drawn: Panel, height: int) -> None:
         """Keep the cursor on its row's key wherever that has moved to, and the cursor in sight."""
         keys = drawn.rows.keys if drawn.rows else ()
         seen = sight(drawn, height)
@@ -101,7 +101,7 @@ class Pane(Lines, can_focus=True):
             self._top = min(max(self._top, self._index - max(0, seen - 1)), self._index)
         self._top = max(0, min(self._top, len(keys) - seen))
 
-    def _drawn(self) -> tuple[Picture, int]:
+    def _drawn(self) -> tuple[Panel, int]:
         width, height = self.size
         space = self._space(self.face.SIGNAL, max(0, width - 4), max(0, height - 2))
         return faces.picture(self.face, self.reading, space, self.large), height

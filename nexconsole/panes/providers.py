@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ..model import Reading, SignalKey, State
 from ..text.units import ago, duration, several
-from ..widgets.cells import Line, Run, column, phrases, plain
-from ..widgets.picture import INK_OF_MOOD, Listing, Picture, Space, louder
+from ..widgets.panel import INK_OF_MOOD, Listing, Panel, RenderContext, more_urgent
+from ..widgets.spans import Line, Span, column, phrases, plain
 
 if TYPE_CHECKING:
     from ..signals.balances import Balance, Balances
@@ -24,50 +24,50 @@ SEARCH: SignalKey[Search] = SignalKey("search")
 PAGES: SignalKey[StatusPages] = SignalKey("status_pages")
 BESIDE = (SLOTS, SEARCH)
 EVIDENCE = (PAGES,)  # drawn here, and judged by nobody
-GAP: Run = ("  ", "muted")
+GAP: Span = ("  ", "muted")
 NARROW = 50  # cells below which a wait is said in fewer words
 ROOM = 3  # lines of a small pane from which what is calm has a line
 WORDS = {"empty": "USED UP", "low": "low", "unknown": "not known", "enough": ""}
 
 
-def small(value: Balances, space: Space) -> Picture:
+def small(value: Balances, space: RenderContext) -> Panel:
     wrong = [one for one in value.balances if one.active is not False and one.state in ("empty", "low", "unknown")]
     head = (phrases(_words(value, space), space.width, GAP),)
     if space.height < ROOM or not wrong:
-        return Picture(space.mood, head)
-    return Picture(space.mood, head, Listing([one.name for one in wrong], lambda n: _short(wrong[n], space)))
+        return Panel(space.alert_level, head)
+    return Panel(space.alert_level, head, Listing([one.name for one in wrong], lambda n: _short(wrong[n], space)))
 
 
-def detail(value: Balances, space: Space) -> Picture:
+def detail(value: Balances, space: RenderContext) -> Panel:
     title = f"  {'provider':<15}{'turn':>10}{'balance':>10}{'limit':>6}  {'':<9}{'read':>11}  its own status page"
     head = (phrases(_words(value, space), space.width, GAP), (), ((title, "muted"),))
     rows = value.balances
-    return Picture(space.mood, head, Listing([one.name for one in rows], lambda n: _row(rows[n], space)))
+    return Panel(space.alert_level, head, Listing([one.name for one in rows], lambda n: _row(rows[n], space)))
 
 
-def brief(value: Balances, space: Space) -> Line:
+def brief(value: Balances, space: RenderContext) -> Line:
     return phrases(_words(value, space), space.width, GAP)
 
 
-def beside(space: Space, large: bool) -> Picture:
+def beside(space: RenderContext, large: bool) -> Panel:
     """Turns and search at the foot, if there is room or reason for them."""
-    mood = "calm"
+    alert_level = "calm"
     foot: list[Line] = []
     for signal, draw in ((SLOTS, _slots), (SEARCH, _search)):
         reading = space.readings.get(signal)
         state = reading.state(space.now) if reading else State.WAITING
         if reading is None or state in (State.WAITING, State.ABSENT):
             continue
-        own = space.mood_of(signal)
-        mood = louder(mood, own)
+        own = space.alert_level_of(signal)
+        alert_level = more_urgent(alert_level, own)
         if large or own != "calm" or space.height > ROOM:
             foot.append(draw(reading, state, space))
-    return Picture(mood, foot=tuple(foot))
+    return Panel(alert_level, foot=tuple(foot))
 
 
-def beside_brief(space: Space) -> tuple[Run, ...]:
+def beside_brief(space: RenderContext) -> tuple[Span, ...]:
     """The longest wait, and a search index that is down; nothing where all is well."""
-    words: list[Run] = []
+    words: list[Span] = []
     slots, search = SLOTS.value(space.readings), SEARCH.value(space.readings)
     if slots is not None and slots.longer(space.settings.slots.late_s):
         words += [_wait(slots, space), GAP]
@@ -76,13 +76,13 @@ def beside_brief(space: Space) -> tuple[Run, ...]:
     return tuple(words[:-1])
 
 
-def _ink(space: Space, signal: str) -> str:
-    return INK_OF_MOOD.get(space.mood_of(signal), "text")
+def _ink(space: RenderContext, signal: str) -> str:
+    return INK_OF_MOOD.get(space.alert_level_of(signal), "text")
 
 
-def _words(value: Balances, space: Space) -> list[Run]:
+def _words(value: Balances, space: RenderContext) -> list[Span]:
     ink = space.ink if space.ink != "text" else "warn"
-    words: list[Run] = []
+    words: list[Span] = []
     if empty := value.of("empty"):
         words.append((f"balance used up at {', '.join(plain(one.name, 30) for one in empty[:3])}", ink))
     if low := value.of("low"):
@@ -94,13 +94,13 @@ def _words(value: Balances, space: Space) -> list[Run]:
     return words
 
 
-def _wait(slots: Slots, space: Space) -> Run:
+def _wait(slots: Slots, space: RenderContext) -> Span:
     worst = slots.worst
     assert worst is not None
     return (f"{plain(worst.name, 30)} waits {duration(worst.wait_s)}", _ink(space, SLOTS))
 
 
-def _slots(reading: Reading, state: State, space: Space) -> Line:
+def _slots(reading: Reading, state: State, space: RenderContext) -> Line:
     value = SLOTS.value(space.readings)
     if value is None:
         return phrases([("turns not known", "doubt"), (plain(reading.error or ""), "muted")], space.width, GAP)
@@ -109,14 +109,14 @@ def _slots(reading: Reading, state: State, space: Space) -> Line:
         return phrases([*late, ("turns: nobody waits", "muted")], space.width, GAP)
     waits = value.longer(0)
     who = "a purchase at " if space.width >= NARROW else ""
-    words: list[Run] = [(f"▲ {who}{plain(waits[0].name, 40)} waits {duration(waits[0].wait_s)}", _ink(space, SLOTS))]
+    words: list[Span] = [(f"▲ {who}{plain(waits[0].name, 40)} waits {duration(waits[0].wait_s)}", _ink(space, SLOTS))]
     words += [(f"{plain(wait.name, 30)} {duration(wait.wait_s)}", "text") for wait in waits[1:4]]
     if len(waits) > 4:
         words.append((f"and {len(waits) - 4} more", "muted"))
     return phrases([*late, *words], space.width, GAP)
 
 
-def _search(reading: Reading, state: State, space: Space) -> Line:
+def _search(reading: Reading, state: State, space: RenderContext) -> Line:
     value = SEARCH.value(space.readings)
     if value is None:
         return phrases([("search not known", "doubt"), (plain(reading.error or ""), "muted")], space.width, GAP)
@@ -126,7 +126,7 @@ def _search(reading: Reading, state: State, space: Space) -> Line:
     return phrases([*late, ("▲ search is down", _ink(space, SEARCH)), (plain(value.why), "muted")], space.width, GAP)
 
 
-def _state_ink(one: Balance, space: Space) -> str:
+def _state_ink(one: Balance, space: RenderContext) -> str:
     if one.active is False or one.state == "enough":
         return "muted"
     return "doubt" if one.state == "unknown" else (space.ink if space.ink != "text" else "warn")
@@ -136,8 +136,8 @@ def _money(one: Balance) -> str:
     return "-" if one.balance is None or one.state == "unknown" else f"{one.balance:,.2f}".replace(",", " ")
 
 
-def _short(one: Balance, space: Space) -> Line:
-    parts: list[Run] = [(f"{_money(one)} {WORDS.get(one.state, '')}".strip(), _state_ink(one, space))]
+def _short(one: Balance, space: RenderContext) -> Line:
+    parts: list[Span] = [(f"{_money(one)} {WORDS.get(one.state, '')}".strip(), _state_ink(one, space))]
     if one.alert is not None:
         parts.append((f"limit {one.alert:g}", "muted"))
     if one.age_s is not None:
@@ -145,7 +145,7 @@ def _short(one: Balance, space: Space) -> Line:
     return ((column(plain(one.name, 40), 16) + " ", "text"), *phrases(parts, max(0, space.width - 17), GAP))
 
 
-def _row(one: Balance, space: Space) -> Line:
+def _row(one: Balance, space: RenderContext) -> Line:
     word = "disabled" if one.active is False else WORDS.get(one.state, "")
     limit = f"{one.alert:g}" if one.alert is not None else "-"
     slots = SLOTS.value(space.readings)
@@ -164,7 +164,7 @@ def _row(one: Balance, space: Space) -> Line:
     )
 
 
-def _page(provider: str, space: Space) -> Run:
+def _page(provider: str, space: RenderContext) -> Span:
     """What the provider's own page says, with its age; nothing where none is set."""
     pages = PAGES.value(space.readings)
     found = pages.pages if pages is not None else ()

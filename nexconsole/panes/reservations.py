@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..text.units import count, duration
-from ..widgets import charts, figures
-from ..widgets.cells import Line, Run, column, phrases, plain
-from ..widgets.picture import Listing, Picture, Space
+from ..widgets import big_digits, charts
+from ..widgets.panel import Listing, Panel, RenderContext
+from ..widgets.spans import Line, Span, column, phrases, plain
 from . import locks
 
 if TYPE_CHECKING:
@@ -23,22 +23,22 @@ BESIDE = (locks.SIGNAL,)
 beside, beside_brief = locks.beside, locks.brief
 
 
-def small(value: Reservations, space: Space) -> Picture:
+def small(value: Reservations, space: RenderContext) -> Panel:
     limit = space.settings.reservations.limit
     pending = count(value.pending, value.capped)
-    if space.height < figures.HEIGHT:
+    if space.height < big_digits.HEIGHT:
         parts = [(f"{pending} pending", _pending_ink(value, space)), *_words(value, space)]
-        return Picture(space.mood, (phrases(parts, space.width, ("  ", "muted")),), _tables(value, space))
+        return Panel(space.alert_level, (phrases(parts, space.width, ("  ", "muted")),), _tables(value, space))
     words: tuple[Line, ...] = (
         (("pending, ", "muted"), (f"limit {limit}", "muted")),
         *((run,) for run in _words(value, space)),
     )
     over = value.pending > limit
-    big = figures.beside(pending, _pending_ink(value, space) if over else "figure", words, space.width)
-    return Picture(space.mood, (*big, *(((),) if space.height >= 6 else ())), _tables(value, space))
+    big = big_digits.beside(pending, _pending_ink(value, space) if over else "figure", words, space.width)
+    return Panel(space.alert_level, (*big, *(((),) if space.height >= 6 else ())), _tables(value, space))
 
 
-def detail(value: Reservations, space: Space) -> Picture:
+def detail(value: Reservations, space: RenderContext) -> Panel:
     rules = space.settings.reservations
     low = space.height < ROOMY
     picture = small(value, replace(space, height=1) if low else space)
@@ -54,34 +54,36 @@ def detail(value: Reservations, space: Space) -> Picture:
     foot: tuple[Line, ...] = ()
     if sum(pile.pending for _, pile in piles) > value.pending and not low:
         foot = ((("a purchase is one order and one activation, and counts once", "muted"),),)
-    return Picture(picture.mood, head, Listing([name for name, _ in piles], lambda n: _row(*piles[n], space)), foot)
+    return Panel(
+        picture.alert_level, head, Listing([name for name, _ in piles], lambda n: _row(*piles[n], space)), foot
+    )
 
 
-def brief(value: Reservations, space: Space) -> Line:
+def brief(value: Reservations, space: RenderContext) -> Line:
     pending = (f"{count(value.pending, value.capped)} pending", _pending_ink(value, space))
     return phrases([pending, *_words(value, space)], space.width, ("  ", "muted"))
 
 
-def _pending_ink(value: Reservations, space: Space) -> str:
+def _pending_ink(value: Reservations, space: RenderContext) -> str:
     return space.ink if value.pending > space.settings.reservations.limit else "text"
 
 
-def _words(value: Reservations, space: Space) -> list[Run]:
+def _words(value: Reservations, space: RenderContext) -> list[Span]:
     over = value.stuck > space.settings.reservations.alert_limit
     ink = space.ink if over else "text" if value.stuck else "muted"
-    parts: list[Run] = [(f"{count(value.stuck)} stuck" if value.stuck else "none stuck", ink)]
+    parts: list[Span] = [(f"{count(value.stuck)} stuck" if value.stuck else "none stuck", ink)]
     if value.oldest_s is not None and value.pending:
         parts.append((f"oldest {duration(value.oldest_s)}", "text"))
     return parts
 
 
-def _tables(value: Reservations, space: Space) -> Listing | None:
+def _tables(value: Reservations, space: RenderContext) -> Listing | None:
     piles = [(name, pile) for name, pile in value.by_table.items() if pile.pending or pile.stuck]
     return Listing([name for name, _ in piles], lambda n: _line(*piles[n], space)) if piles else None
 
 
-def _line(name: str, pile: Pile, space: Space) -> Line:
-    parts: list[Run] = [(f"{count(pile.pending)} pending", "text")]
+def _line(name: str, pile: Pile, space: RenderContext) -> Line:
+    parts: list[Span] = [(f"{count(pile.pending)} pending", "text")]
     if pile.stuck:
         parts.append((f"{count(pile.stuck)} stuck", "text"))
     if pile.oldest_s is not None:
@@ -90,7 +92,7 @@ def _line(name: str, pile: Pile, space: Space) -> Line:
     return ((f"{name} ", "muted"), *phrases(parts, space.width - len(name) - 1))
 
 
-def _row(name: str, pile: Pile, space: Space) -> Line:
+def _row(name: str, pile: Pile, space: RenderContext) -> Line:
     rate = pile.stuck / pile.pending if pile.pending else None
     tail = f"{count(pile.pending):>9}{count(pile.stuck):>9}{duration(pile.oldest_s):>12}   "
     head = (column(plain(name, 60), 22), "text"), (tail, space.ink if pile.stuck else "muted")

@@ -9,9 +9,9 @@ from ..model import SignalKey
 from ..signals import waiting
 from ..text.lookalikes import look_alikes, marked
 from ..text.units import count, duration, latency, percent, percent_figure
-from ..widgets import charts, figures
-from ..widgets.cells import BLANK, Line, cells, column, length, phrases, plain, spread, wrapped
-from ..widgets.picture import Listing, Picture, Space
+from ..widgets import big_digits, charts
+from ..widgets.panel import Listing, Panel, RenderContext
+from ..widgets.spans import BLANK, Line, cells, column, length, phrases, plain, spread, wrapped
 
 if TYPE_CHECKING:
     from ..signals.attribution import ProviderTraffic
@@ -29,15 +29,15 @@ AIRY = 16  # lines from which the parts are set apart
 CHART = 3  # lines; below it a chart says nothing
 
 
-def small(value: Transactions, space: Space) -> Picture:
+def small(value: Transactions, space: RenderContext) -> Panel:
     return _picture(value, space, large=False)
 
 
-def detail(value: Transactions, space: Space) -> Picture:
+def detail(value: Transactions, space: RenderContext) -> Panel:
     return _picture(value, space, large=True)
 
 
-def brief(value: Transactions, space: Space) -> Line:
+def brief(value: Transactions, space: RenderContext) -> Line:
     waits = _waits(value, space)
     if lead := _leading(value, space):
         told = f"; {percent(value.failure_rate)} of {count(value.decided)} failed" if value.decided else ""
@@ -52,7 +52,7 @@ def brief(value: Transactions, space: Space) -> Line:
     )
 
 
-def _picture(value: Transactions, space: Space, large: bool) -> Picture:
+def _picture(value: Transactions, space: RenderContext, large: bool) -> Panel:
     airy = space.height >= AIRY
     waits = _waits(value, space)
     lead = _leading(value, space)
@@ -67,7 +67,9 @@ def _picture(value: Transactions, space: Space, large: bool) -> Picture:
     if value.disagreement and space.height >= 8:
         head += [((f"≠ {line}", "doubt"),) for line in wrapped(value.disagreement, space.width - 2, 2 if large else 1)]
     if large:
-        from ..signals.witnesses import examine  # with all signals behind it; nothing that the first paint waits for
+        from ..signals.source_agreement import (
+            examine,  # with all signals behind it; nothing that the first paint waits for
+        )
 
         told = examine(space.readings, space.now)
         head += [((line, "muted"),) for line in wrapped(told.said, space.width, 2)] if told else []
@@ -85,10 +87,10 @@ def _picture(value: Transactions, space: Space, large: bool) -> Picture:
         if providers
         else None
     )
-    return Picture(space.mood, tuple(head), rows)
+    return Panel(space.alert_level, tuple(head), rows)
 
 
-def _figures(value: Transactions, space: Space) -> tuple[Line, ...]:
+def _figures(value: Transactions, space: RenderContext) -> tuple[Line, ...]:
     window = duration(value.window_s)
     if value.failure_rate is None:
         nothing: Line = (("no purchases", "strong"), (f" in {window}: nothing to judge by", "muted"))
@@ -99,17 +101,22 @@ def _figures(value: Transactions, space: Space) -> tuple[Line, ...]:
         if value.latency_p95_s is not None
         else (("p95 not known", "muted"),)
     )
-    room = figures.room(percent_figure(value.failure_rate), space.width, "%")
+    room = big_digits.room(percent_figure(value.failure_rate), space.width, "%")
     words = (
-        ((f"{count(value.failures)} of {count(value.decided)} failed", "strong" if space.mood != "calm" else "text"),),
-        _when(value, room if room >= figures.WORDS else space.width),
+        (
+            (
+                f"{count(value.failures)} of {count(value.decided)} failed",
+                "strong" if space.alert_level != "calm" else "text",
+            ),
+        ),
+        _when(value, room if room >= big_digits.WORDS else space.width),
         p95,
     )
     if space.height < 7:
         return (((f"{percent(value.failure_rate)}  ", space.ink), *words[0], (f" in {window}  ", "muted"), *p95),)
-    wrong = space.mood != "calm" and value.failure_rate > space.settings.severity.high_rate
+    wrong = space.alert_level != "calm" and value.failure_rate > space.settings.severity.high_rate
     ink = space.ink if wrong else "figure"
-    return figures.beside(percent_figure(value.failure_rate), ink, words, space.width, unit="%")
+    return big_digits.beside(percent_figure(value.failure_rate), ink, words, space.width, unit="%")
 
 
 def _blind(value: Transactions) -> bool:
@@ -117,11 +124,11 @@ def _blind(value: Transactions) -> bool:
     return bool(value.counted_by) and "postgres" not in value.counted_by
 
 
-def _leading(value: Transactions, space: Space) -> waiting.Leading | None:
+def _leading(value: Transactions, space: RenderContext) -> waiting.Leading | None:
     return waiting.leading(value, space.settings.transactions, space.settings.severity.high_rate)
 
 
-def _led(lead: waiting.Leading, value: Transactions, space: Space) -> tuple[Line, ...]:
+def _led(lead: waiting.Leading, value: Transactions, space: RenderContext) -> tuple[Line, ...]:
     """How many wait as the figure, and the rate of those that are decided in the line below its words."""
     ink = space.ink if space.ink != "text" else "strong"
     window, text = duration(value.window_s), count(lead.count)
@@ -133,15 +140,15 @@ def _led(lead: waiting.Leading, value: Transactions, space: Space) -> tuple[Line
         words: Line = ((f" {lead.what}, {lead.since}", "text"),)
         rest = phrases([rate, (longest, "muted"), (lead.usual, "muted")], space.width, ("  ", "muted"))
         return (((text, ink), *words), rest)
-    room = figures.room(text, space.width)
-    room = room if room >= figures.WORDS else space.width
+    room = big_digits.room(text, space.width)
+    room = room if room >= big_digits.WORDS else space.width
     since: Line = ((lead.since, "strong"), *(usual if cells(lead.since) + length(usual) <= room else ()))
     what: Line = ((lead.what if cells(lead.what) <= room else lead.what.removeprefix("purchases "), ink),)
-    lines = figures.beside(text, ink, (what, since, (rate,)), space.width)
+    lines = big_digits.beside(text, ink, (what, since, (rate,)), space.width)
     return (*lines, phrases([(longest, "muted"), *_speed(value, space)], space.width, ("  ", "muted")))
 
 
-def _speed(value: Transactions, space: Space) -> Line:
+def _speed(value: Transactions, space: RenderContext) -> Line:
     if value.latency_p95_s is None:
         return ()
     slow = value.latency_p95_s > space.settings.severity.latency_s
@@ -167,7 +174,7 @@ def _minute(value: Transactions) -> Line:
     return ((f"; last minute {percent(value.minute.failure_rate)}", "text"),)
 
 
-def _waits(value: Transactions, space: Space) -> Line:
+def _waits(value: Transactions, space: RenderContext) -> Line:
     """How many purchases are under way, the oldest's age, and what is usual; nothing where none is."""
     if not value.in_flight:
         return ()
@@ -184,7 +191,7 @@ def _waits(value: Transactions, space: Space) -> Line:
     return ((head, ink), (none + oldest + more, "muted"))
 
 
-def _verdict(value: Transactions, space: Space) -> Line:
+def _verdict(value: Transactions, space: RenderContext) -> Line:
     scope = value.scope
     if scope.verdict == "none":
         return (("no provider stands out", "muted"),)
@@ -194,7 +201,7 @@ def _verdict(value: Transactions, space: Space) -> Line:
     return ((word, ink), (f": {because}" if because else "", "text" if ink != "muted" else "muted"))
 
 
-def _verdict_lines(value: Transactions, space: Space, rows: int) -> list[Line]:
+def _verdict_lines(value: Transactions, space: RenderContext, rows: int) -> list[Line]:
     """The verdict with all its numbers on `rows` lines where one is too short for them; else on one."""
     because = plain(value.scope.because)
     one = _verdict(value, space)
@@ -221,7 +228,7 @@ def _because(value: Transactions, room: int) -> str:
     return share if cells(share) <= room else name
 
 
-def _twins(value: Transactions, space: Space) -> Mapping[str, str]:
+def _twins(value: Transactions, space: RenderContext) -> Mapping[str, str]:
     """Notes for providers whose names can be taken for another's, of all that are known."""
     circuits = CIRCUITS.value(space.readings)
     known = [one.name for one in circuits.providers] if circuits is not None else []
@@ -237,7 +244,7 @@ def _chart_height(left: int, providers: int, large: bool) -> int:
     return min(spare, 16) if spare >= CHART else 0
 
 
-def _chart(value: Transactions, space: Space, height: int) -> list[Line]:
+def _chart(value: Transactions, space: RenderContext, height: int) -> list[Line]:
     rules, span = space.settings.severity, space.settings.transactions.trend_s
     width = max(4, space.width - charts.AXIS)
     if not any(point.failure_rate is not None for point in value.trend):
@@ -251,7 +258,7 @@ def _chart(value: Transactions, space: Space, height: int) -> list[Line]:
     return lines
 
 
-def _bar(provider: ProviderTraffic, space: Space, twin: str) -> Line:
+def _bar(provider: ProviderTraffic, space: RenderContext, twin: str) -> Line:
     rules = space.settings.transactions
     rate = provider.failure_rate
     failing = rate is not None and rate >= rules.provider_failing and provider.decided >= rules.provider_few

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..text.units import count, duration, several, since
-from ..widgets.cells import Line, Run, cells, column, cut_front, phrases, plain
-from ..widgets.picture import Listing, Picture, Space
+from ..widgets.panel import Listing, Panel, RenderContext
+from ..widgets.spans import Line, Span, cells, column, cut_front, phrases, plain
 
 if TYPE_CHECKING:
     from ..signals.pods import OtherPod, Pod
@@ -18,17 +18,17 @@ RECENT_S = 900.0  # a restart younger than this is worth a word
 NEW_S = 3600.0  # so is a release
 
 
-def small(value: Workloads, space: Space) -> Picture:
+def small(value: Workloads, space: RenderContext) -> Panel:
     head = [phrases(_words(value, space), space.width, ("  ", "muted"))]
     fresh = _released(value, space)
     left_out = [fresh] if fresh is not None and fresh not in head[0] else []  # what began with it may be its fault
     if (value.autoscaler or left_out) and space.height >= 5:
         scaling = _scaling(value) if value.autoscaler else []
         head.append(phrases([*left_out, *scaling], space.width, ("  ", "muted")))
-    return Picture(_mood(value, space), tuple(head), _pods(value, space))
+    return Panel(_alert_level(value, space), tuple(head), _pods(value, space))
 
 
-def detail(value: Workloads, space: Space) -> Picture:
+def detail(value: Workloads, space: RenderContext) -> Panel:
     place = ((f"{plain(value.namespace, 60)}/{plain(value.deployment, 80)}", "strong"),)
     counts = f"{value.desired} wanted, {value.updated} updated, {value.ready} ready, {value.available} available"
     note = phrases([(plain(value.rollout_note), "text")], space.width) if value.rollout_note else ()
@@ -42,12 +42,12 @@ def detail(value: Workloads, space: Space) -> Picture:
         (),
         ((title, "muted"),),
     )
-    return Picture(_mood(value, space), head, _pods(value, space, large=True))
+    return Panel(_alert_level(value, space), head, _pods(value, space, large=True))
 
 
-def _about(value: Workloads) -> list[list[Run]]:
+def _about(value: Workloads) -> list[list[Span]]:
     """Which cluster and account, which container is read, what was taken back, how many are not counted."""
-    lines: list[list[Run]] = []
+    lines: list[list[Span]] = []
     if value.where:
         lines.append([(plain(part, 200), "muted") for part in value.where.split(", ")])
     if value.container:
@@ -63,22 +63,22 @@ def _others(value: Workloads) -> str:
     return several(len(value.others), "other pod under its labels", "other pods under its labels")
 
 
-def brief(value: Workloads, space: Space) -> Line:
+def brief(value: Workloads, space: RenderContext) -> Line:
     return phrases(_words(value, space), space.width, ("  ", "muted"))
 
 
-def _mood(value: Workloads, space: Space) -> str:
+def _alert_level(value: Workloads, space: RenderContext) -> str:
     return space.mood_or(value.ready < value.desired or value.rollout == "stuck")
 
 
-def _ink(space: Space) -> str:
+def _ink(space: RenderContext) -> str:
     return space.ink if space.ink != "text" else "warn"
 
 
-def _words(value: Workloads, space: Space) -> list[Run]:
+def _words(value: Workloads, space: RenderContext) -> list[Span]:
     short = value.ready < value.desired
     name = plain(value.deployment, 40)
-    parts: list[Run] = [(f"{name} {value.ready}/{value.desired} ready", _ink(space) if short else "text")]
+    parts: list[Span] = [(f"{name} {value.ready}/{value.desired} ready", _ink(space) if short else "text")]
     if value.rollout != "complete":
         ink = _ink(space) if value.rollout == "stuck" else "text"
         parts.append((f"rollout {plain(value.rollout, 20)}", ink))
@@ -96,17 +96,17 @@ def _words(value: Workloads, space: Space) -> list[Run]:
     return parts
 
 
-def _released(value: Workloads, space: Space) -> Run | None:
+def _released(value: Workloads, space: RenderContext) -> Span | None:
     """How long ago what runs was released, while that is news."""
     age = since(value.release.since, space.now) if value.release is not None else None
     return (f"released {duration(age)} ago", "text") if age is not None and age < NEW_S else None
 
 
-def _scaling(value: Workloads) -> list[Run]:
+def _scaling(value: Workloads) -> list[Span]:
     scaler = value.autoscaler
     if scaler is None:
         return [("no autoscaler", "muted")]
-    parts: list[Run] = [(f"autoscaler {scaler.minimum}-{scaler.maximum}, now {scaler.current}", "muted")]
+    parts: list[Span] = [(f"autoscaler {scaler.minimum}-{scaler.maximum}, now {scaler.current}", "muted")]
     if scaler.desired != scaler.current:
         parts.append((f"wants {scaler.desired}", "text"))
     if scaler.current >= scaler.maximum:
@@ -116,7 +116,7 @@ def _scaling(value: Workloads) -> list[Run]:
     return parts
 
 
-def _pods(value: Workloads, space: Space, large: bool = False) -> Listing | None:
+def _pods(value: Workloads, space: RenderContext, large: bool = False) -> Listing | None:
     """Its own pods; where there is room for all about them, the others after them."""
     pods = sorted(value.pods, key=lambda pod: (pod.ready, -pod.restarts, pod.name))
     others = value.others if large else ()
@@ -131,8 +131,8 @@ def _apart(pod: OtherPod) -> Line:
     return (("  - ", "muted"), (column(plain(pod.name, 80), 44) + " ", "muted"), (plain(pod.why, 160), "muted"))
 
 
-def _short(pod: Pod, space: Space) -> Line:
-    parts: list[Run] = [] if pod.ready else [("not ready", _ink(space))]
+def _short(pod: Pod, space: RenderContext) -> Line:
+    parts: list[Span] = [] if pod.ready else [("not ready", _ink(space))]
     if pod.reason:
         parts.append((plain(pod.reason, 120), "text" if pod.ready else _ink(space)))
     if pod.restarts:
@@ -146,7 +146,7 @@ def _short(pod: Pod, space: Space) -> Line:
     return (shape, (name + " ", "text"), *phrases(parts, max(0, space.width - cells(name) - 3)))
 
 
-def _long(pod: Pod, space: Space) -> Line:
+def _long(pod: Pod, space: RenderContext) -> Line:
     shape = ("  ● ", "muted") if pod.ready else ("  ▲ ", _ink(space))
     ready = "ready" if pod.ready else plain(pod.phase, 20)
     age = f"{duration(pod.age_s):>10}  "

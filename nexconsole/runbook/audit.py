@@ -21,10 +21,10 @@ from ..signals.registry import EXTRA
 from ..signals.transactions import Transactions
 from .catalogue import ACTIONS, ActionSpec, Route
 from .expression import placeholder
-from .model import Branch, Call, Condition, Level, Question, Runbook, Scenario, Step, Trigger
-from .probes import Answer
+from .model import Branch, Call, Condition, Question, Runbook, Scenario, SeverityLevel, Step, Trigger
+from .probes import ProbeAnswer
 from .probes.probe import many
-from .resolution import World
+from .resolution import ReadingsContext
 
 OK, WARN, WRONG = "ok", "warn", "wrong"
 ALERT = "alerts.firing"
@@ -36,7 +36,7 @@ WARNINGS = (  # of triggers or not, and what a warning means there
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class AuditFinding:
     """What an action said of itself: whether it could be prepared and this role may run it, and what to do if not."""
 
     ok: bool
@@ -45,7 +45,7 @@ class Finding:
 
 
 # (action's name, its arguments by name; None for "any likely target of that kind") -> what was found.
-AuditAction = Callable[[str, Mapping[str, str | None]], Awaitable[Finding]]
+AuditAction = Callable[[str, Mapping[str, str | None]], Awaitable[AuditFinding]]
 # A route's path -> the methods that it exports; raises a NexConsoleError. sources.api.methods is one.
 Methods = Callable[[str], Awaitable[tuple[str, ...]]]
 
@@ -83,9 +83,9 @@ class _Of(TypedDict):
     step: str
 
 
-async def nobody(name: str, arguments: Mapping[str, str | None]) -> Finding:
+async def nobody(name: str, arguments: Mapping[str, str | None]) -> AuditFinding:
     """The AuditAction where nothing can prepare an action: that is not the same as all being well."""
-    return Finding(ok=False, said="this console has nothing that could prepare the action")
+    return AuditFinding(ok=False, said="this console has nothing that could prepare the action")
 
 
 async def no_routes(path: str) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ async def audit(
     catalogue: Mapping[str, ActionSpec] = ACTIONS,
 ) -> tuple[AuditLine, ...]:
     """Every line of every chapter, in the order of the runbook. Raises nothing that the callables may raise."""
-    auditor = _Auditor(World(readings, settings, now), audit_action, methods, catalogue)
+    auditor = _Auditor(ReadingsContext(readings, settings, now), audit_action, methods, catalogue)
     lines = [line for level in runbook.levels for line in auditor.level(level, settings)]
     for chapter in runbook.chapters():
         lines += [line async for line in auditor.chapter(chapter)]
@@ -151,12 +151,12 @@ def _count(lines: tuple[AuditLine, ...], state: str) -> int:
 
 class _Auditor:
     def __init__(
-        self, world: World, audit_action: AuditAction, methods: Methods, catalogue: Mapping[str, ActionSpec]
+        self, world: ReadingsContext, audit_action: AuditAction, methods: Methods, catalogue: Mapping[str, ActionSpec]
     ) -> None:
         self.world, self.audit_action, self.methods, self.catalogue = world, audit_action, methods, catalogue
         self.allowed: dict[str, tuple[tuple[str, ...], str]] = {}
 
-    def level(self, level: Level, settings: Settings) -> Iterator[AuditLine]:
+    def level(self, level: SeverityLevel, settings: Settings) -> Iterator[AuditLine]:
         where = {"chapter": "Severity levels", "kind": "level"}
         for rule in level.rules:
             text = f"{level.name}, {rule.title}"
@@ -271,7 +271,7 @@ class _Auditor:
         try:
             found = await self.audit_action(call.name, arguments)
         except NexConsoleError as error:
-            found = Finding(ok=False, said=str(error))
+            found = AuditFinding(ok=False, said=str(error))
         state = OK if found.ok else WRONG
         yield AuditLine(**where, **_of(step), state=state, said=found.said, advice=found.advice)
         if spec.routes:
@@ -302,7 +302,7 @@ def _of(step: Step, kind: str = "") -> _Of:
     return {"line": step.line, "kind": kind or step.kind, "text": f"{step.title} `{step.call}`", "step": step.id}
 
 
-def _judged(found: Answer) -> tuple[str, str, str]:
+def _judged(found: ProbeAnswer) -> tuple[str, str, str]:
     """An answer is good when its signal was read just now, and nothing it would ever need is lacking here."""
     said = f"{found.text} ({found.basis()})"
     if found.lacks:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import SettingsError
 from ..settings import Settings
 from .catalogue import ACTIONS, ActionSpec
-from .model import Parsed, Problem, Runbook, Scenario
+from .model import Parsed, Runbook, RunbookProblem, Scenario
 from .parser import MAX_CHARACTERS, parse
 from .probes import PROBES, Probe
 from .problems import problems
@@ -25,7 +25,7 @@ class Library:
     """
 
     runbook: Runbook
-    problems: tuple[tuple[str, Problem], ...] = ()
+    problems: tuple[tuple[str, RunbookProblem], ...] = ()
 
     def sentences(self) -> tuple[str, ...]:
         return tuple(f"{file}:{problem.line}: {problem.text}" for file, problem in self.problems)
@@ -49,14 +49,14 @@ def library(
         try:
             parsed = parse(read(file), str(file))
         except SettingsError as error:
-            wrong.append((str(file), Problem(line=1, text=str(error))))
+            wrong.append((str(file), RunbookProblem(line=1, text=str(error))))
             continue
         found = problems(parsed, catalogue, probes)
         wrong += [(str(file), problem) for problem in found]
         good = _sound(parsed, found)
         for chapter in good:
             if chapter.id in taken:
-                again = Problem(line=chapter.line, text=f"{chapter.id} is already in {taken[chapter.id]}")
+                again = RunbookProblem(line=chapter.line, text=f"{chapter.id} is already in {taken[chapter.id]}")
                 wrong.append((str(file), again))
                 continue
             taken[chapter.id] = str(file)
@@ -88,7 +88,7 @@ def _files(folder: str) -> list[Path]:
         raise SettingsError(f"runbooks: {place} can't be read: {error.strerror}") from error
 
 
-def _sound(parsed: Parsed, found: tuple[Problem, ...]) -> tuple[Scenario, ...]:
+def _sound(parsed: Parsed, found: tuple[RunbookProblem, ...]) -> tuple[Scenario, ...]:
     """The chapters without a problem between their first line and their last."""
     lines = [problem.line for problem in found]
     chapters = parsed.runbook.chapters()

@@ -154,7 +154,7 @@ def _walk(steps: tuple[Step | Branch, ...]) -> Iterator[Step | Branch]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
+class SeverityRule:
     """One reason for a severity level; without a condition only a person can tell."""
 
     title: str
@@ -163,18 +163,18 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Level:
+class SeverityLevel:
     """A severity level: "SEV-1", its word, and any one of the rules is enough."""
 
     name: str
     title: str
     line: int
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[SeverityRule, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Runbook:
-    levels: tuple[Level, ...] = ()
+    levels: tuple[SeverityLevel, ...] = ()
     scenarios: tuple[Scenario, ...] = ()
     commands: tuple[Scenario, ...] = ()
 
@@ -201,7 +201,7 @@ class Runbook:
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
-class Problem:
+class RunbookProblem:
     """What can't be understood, and where: the line counts from 1."""
 
     line: int
@@ -213,5 +213,5 @@ class Parsed:
     """A text as far as it could be understood; what a problem lies in may be missing from the runbook."""
 
     runbook: Runbook
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[RunbookProblem, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict)  # step id -> line

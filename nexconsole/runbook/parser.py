@@ -17,14 +17,26 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from . import expression, outline
+from . import expression, markdown
 from .expression import Misread
-from .model import Branch, Call, Level, Parsed, Problem, Question, Rule, Runbook, Scenario, Step, Trigger
+from .model import (
+    Branch,
+    Call,
+    Parsed,
+    Question,
+    Runbook,
+    RunbookProblem,
+    Scenario,
+    SeverityLevel,
+    SeverityRule,
+    Step,
+    Trigger,
+)
 
 if TYPE_CHECKING:
     from markdown_it.tree import SyntaxTreeNode
 
-    from .outline import Section
+    from .markdown import MarkdownSection
 
 MAX_CHARACTERS = 500_000
 MAX_DEPTH = 6
@@ -39,9 +51,11 @@ T = TypeVar("T")
 def parse(text: str, origin: str = "") -> Parsed:
     """Read a runbook as far as it can be understood. `origin` is the file's name, kept in each scenario."""
     if len(text) > MAX_CHARACTERS:
-        return Parsed(runbook=Runbook(), problems=(Problem(line=1, text=f"over {MAX_CHARACTERS:,} characters long"),))
+        return Parsed(
+            runbook=Runbook(), problems=(RunbookProblem(line=1, text=f"over {MAX_CHARACTERS:,} characters long"),)
+        )
     reader = _Reader(origin)
-    reader.document(outline.sections(text))
+    reader.document(markdown.sections(text))
     problems = tuple(sorted(set(reader.problems)))
     book = Runbook(levels=tuple(reader.levels), scenarios=tuple(reader.scenarios), commands=tuple(reader.commands))
     return Parsed(runbook=book, problems=problems, lines=reader.lines)
@@ -72,13 +86,13 @@ class _Reader:
 
     def __init__(self, origin: str) -> None:
         self.origin = origin
-        self.problems: list[Problem] = []
-        self.levels: list[Level] = []
+        self.problems: list[RunbookProblem] = []
+        self.levels: list[SeverityLevel] = []
         self.scenarios: list[Scenario] = []
         self.commands: list[Scenario] = []
         self.lines: dict[str, int] = {}
 
-    def document(self, section: Section) -> None:
+    def document(self, section: MarkdownSection) -> None:
         for part in section.sections:
             title = part.title.casefold()
             if title == "severity levels":
@@ -95,7 +109,7 @@ class _Reader:
                 self.document(part)
 
     def _wrong(self, line: int, text: str) -> None:
-        self.problems.append(Problem(line=line, text=text))
+        self.problems.append(RunbookProblem(line=line, text=text))
 
     def _tried(self, line: int, read: Callable[[str], T], text: str) -> T | None:
         try:
@@ -106,26 +120,26 @@ class _Reader:
 
     # --- severity levels --------------------------------------------------------------------------------------
 
-    def _level(self, section: Section) -> Level | None:
+    def _level(self, section: MarkdownSection) -> SeverityLevel | None:
         match = _LEVEL.fullmatch(section.title)
         if match is None or match[1] not in SEVERITIES:
             self._wrong(section.line, "a severity level's heading reads like SEV-1: Critical, for SEV-1 to SEV-3")
             return None
         rules = []
-        for item in outline.items(section.blocks):
+        for item in markdown.items(section.blocks):
             line, title, codes = self._head(item)
             if len(codes) > 1:
                 self._wrong(codes[1][1], "a rule holds at most one condition between backticks")
             read = self._tried(codes[0][1], expression.condition, codes[0][0]) if codes else None
             if read is not None or not codes:
-                rules.append(Rule(title=title, line=line, condition=read))
+                rules.append(SeverityRule(title=title, line=line, condition=read))
         if not rules:
             self._wrong(section.line, f"{match[1]} has no rule: list what makes it one")
-        return Level(name=match[1], title=match[2], line=section.line, rules=tuple(rules))
+        return SeverityLevel(name=match[1], title=match[2], line=section.line, rules=tuple(rules))
 
     # --- scenarios --------------------------------------------------------------------------------------------
 
-    def _scenario(self, section: Section) -> None:
+    def _scenario(self, section: MarkdownSection) -> None:
         match = _SCENARIO.fullmatch(section.title)
         assert match is not None
         severity = match[3]
@@ -134,7 +148,7 @@ class _Reader:
         chapter = self._chapter(section, match[1] or "", match[2], severity)
         self.scenarios += [chapter] if severity in SEVERITIES else []
 
-    def _command(self, section: Section) -> Scenario:
+    def _command(self, section: MarkdownSection) -> Scenario:
         """An emergency command; what opens it by itself needs a severity, to stand among the scenarios that fit."""
         match = _SCENARIO.fullmatch(section.title)
         if match is not None and match[3] in SEVERITIES:
@@ -144,7 +158,7 @@ class _Reader:
             self._wrong(section.line, "a command with a trigger says its severity in the heading, such as (SEV-3)")
         return replace(chapter, triggers=())
 
-    def _chapter(self, section: Section, number: str, title: str, severity: str) -> Scenario:
+    def _chapter(self, section: MarkdownSection, number: str, title: str, severity: str) -> Scenario:
         name = self._explicit(section.codes, section.line) or slug(title)
         if not name:
             self._wrong(section.line, "the heading holds no word that could name it: add `#a-name`")
@@ -156,9 +170,9 @@ class _Reader:
             if part.title.casefold() in ("trigger", "triggers", "steps"):
                 self._only_lists(part)
             if part.title.casefold() in ("trigger", "triggers"):
-                triggers += filter(None, map(self._trigger, outline.items(part.blocks)))
+                triggers += filter(None, map(self._trigger, markdown.items(part.blocks)))
             elif part.title.casefold() == "steps":
-                steps += self._steps(outline.items(part.blocks), _Place(name, name, 1))
+                steps += self._steps(markdown.items(part.blocks), _Place(name, name, 1))
         if severity and not triggers:
             self._wrong(section.line, f"the scenario {title!r} has no trigger: nothing would ever open it")
         if not steps:
@@ -172,17 +186,17 @@ class _Reader:
             steps=tuple(steps),
             line=section.line,
             last_line=section.last_line,
-            prose=outline.prose(section.blocks),
+            prose=markdown.prose(section.blocks),
             origin=self.origin,
         )
 
-    def _only_lists(self, section: Section) -> None:
+    def _only_lists(self, section: MarkdownSection) -> None:
         """Complain about what looks as if it were run and is not."""
         for block in section.blocks:
-            line = outline.line_of(block)
+            line = markdown.line_of(block)
             if block.type == "blockquote":
                 self._wrong(line, "what is quoted is not run: write it as a list")
-            elif block.type == "paragraph" and _STEP.fullmatch(outline.spoken(block)[0]):
+            elif block.type == "paragraph" and _STEP.fullmatch(markdown.spoken(block)[0]):
                 self._wrong(line, "this is no item of a list, so it is not run: put a `-` or a number before it")
         for child in section.sections:
             self._wrong(child.line, f"nothing beneath {section.title} is run past this heading")
@@ -226,13 +240,13 @@ class _Reader:
             title=title,
             marked=self._explicit(codes, line),
             codes=tuple(code for code in codes if not code[0].startswith("#")),
-            detail=" ".join(outline.prose(item.children[1:])),
+            detail=" ".join(markdown.prose(item.children[1:])),
         )
-        nested = list(outline.items(item.children[1:]))
+        nested = list(markdown.items(item.children[1:]))
         if kind == "if":
             return self._branch(head, nested, place)
         if nested:
-            self._wrong(outline.line_of(nested[0]), f"only an If has steps beneath it, not {match[1]}:")
+            self._wrong(markdown.line_of(nested[0]), f"only an If has steps beneath it, not {match[1]}:")
         read = self._content(kind, head)
         if read is None:
             return None
@@ -281,8 +295,8 @@ class _Reader:
         """The line, words and code spans of an item's first paragraph."""
         first = item.children[0] if item.children else None
         if first is None or first.type != "paragraph":
-            return outline.line_of(item), "", ()
-        return (outline.line_of(first), *outline.spoken(first))
+            return markdown.line_of(item), "", ()
+        return (markdown.line_of(first), *markdown.spoken(first))
 
 
 def _words(call: Call) -> list[str]:

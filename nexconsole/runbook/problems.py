@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ..text.suggestions import did_you_mean
 from .catalogue import ACTIONS, KINDS, ActionSpec, Argument
 from .expression import placeholder
-from .model import Branch, Call, Comparison, Condition, Parsed, Problem, Question, Scenario, Step
+from .model import Branch, Call, Comparison, Condition, Parsed, Question, RunbookProblem, Scenario, Step
 from .parser import parse
 from .probes import PROBES, Probe
 
@@ -23,14 +23,14 @@ _DIMENSIONS = {"": "a plain number", "ratio": "a share, such as 10 %", "seconds"
 
 def check(
     text: str, catalogue: Mapping[str, ActionSpec] = ACTIONS, probes: Mapping[str, Probe] = PROBES
-) -> tuple[Problem, ...]:
+) -> tuple[RunbookProblem, ...]:
     """Everything in a runbook's Markdown that can't be understood, by line; () for a good one."""
     return problems(parse(text), catalogue, probes)
 
 
 def problems(
     parsed: Parsed, catalogue: Mapping[str, ActionSpec] = ACTIONS, probes: Mapping[str, Probe] = PROBES
-) -> tuple[Problem, ...]:
+) -> tuple[RunbookProblem, ...]:
     """The notation's problems and the names', by line."""
     checker = _Checker(catalogue, probes)
     for level in parsed.runbook.levels:
@@ -58,10 +58,10 @@ class _Scope:
 class _Checker:
     def __init__(self, catalogue: Mapping[str, ActionSpec], probes: Mapping[str, Probe]) -> None:
         self.catalogue, self.probes = catalogue, probes
-        self.problems: list[Problem] = []
+        self.problems: list[RunbookProblem] = []
 
     def wrong(self, line: int, text: str) -> None:
-        self.problems.append(Problem(line=line, text=text))
+        self.problems.append(RunbookProblem(line=line, text=text))
 
     def chapter(self, chapter: Scenario) -> None:
         for trigger in chapter.triggers:

@@ -13,8 +13,20 @@ from ..model import Reading, State
 from ..settings import Settings
 from ..severity import LEVELS
 from .expression import placeholder
-from .model import Branch, Call, Comparison, Condition, Level, Question, Runbook, Scenario, Step, Trigger, is_number
-from .probes import PROBES, Answer, Probe, answer
+from .model import (
+    Branch,
+    Call,
+    Comparison,
+    Condition,
+    Question,
+    Runbook,
+    Scenario,
+    SeverityLevel,
+    Step,
+    Trigger,
+    is_number,
+)
+from .probes import PROBES, Probe, ProbeAnswer, answer
 
 TOO_OLD_S = 60.0  # a branch is not picked by readings older than this
 
@@ -25,7 +37,7 @@ class Truth:
 
     holds: bool | None
     because: str
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[ProbeAnswer, ...] = ()
     gives: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -54,7 +66,7 @@ class Node:
     step: Step | Branch
     applies: bool | None
     because: str = ""
-    answer: Answer | None = None
+    answer: ProbeAnswer | None = None
     truth: Truth | None = None
     answered: str | None = None
     arguments: tuple[str, ...] | None = None
@@ -73,7 +85,7 @@ def fitting(
 
     Old readings count: a source that fell silent makes nothing well (it is `stale` then).
     """
-    world = World(readings, settings, now)
+    world = ReadingsContext(readings, settings, now)
     fits = []
     for scenario in runbook.chapters():
         for trigger in scenario.triggers:
@@ -88,9 +100,11 @@ def fitting(
     return tuple(sorted(fits, key=lambda fit: (LEVELS.index(fit.scenario.severity), leading not in fit.signals)))
 
 
-def level(runbook_levels: tuple[Level, ...], readings: Mapping[str, Reading], settings: Settings, now: datetime) -> str:
+def level(
+    runbook_levels: tuple[SeverityLevel, ...], readings: Mapping[str, Reading], settings: Settings, now: datetime
+) -> str:
     """The severity by the Markdown's own rules: "SEV-1".."SEV-3" or "none". severity.judge is what the console uses."""
-    world = World(readings, settings, now)
+    world = ReadingsContext(readings, settings, now)
     for each in sorted(runbook_levels, key=lambda one: one.name):
         if any(rule.condition and world.truth(rule.condition, patient=True).holds for rule in each.rules):
             return each.name
@@ -112,10 +126,10 @@ def resolve(
     condition false, and what remains to be done there must not grey out, nor forget the provider. Nor does the branch
     for another answer to the same question open then: numbers that heal pass through it.
     """
-    return World(readings, settings, now, answers, taken).nodes(scenario.steps, _Known(), True, "")
+    return ReadingsContext(readings, settings, now, answers, taken).nodes(scenario.steps, _KnownValues(), True, "")
 
 
-def given(node: Node) -> Mapping[str, str]:
+def bindings(node: Node) -> Mapping[str, str]:
     """The names that a look or a branch gives now: what to keep when its step is settled."""
     if isinstance(node.step, Branch):
         return node.truth.gives if node.truth is not None else {}
@@ -124,7 +138,7 @@ def given(node: Node) -> Mapping[str, str]:
 
 
 @dataclass
-class _Known:
+class _KnownValues:
     """What is known at a step: names for arguments ("" with the reason where there is none), and questions.
 
     `kept` are names as they were when their look or branch was settled: they go before what is found now. `gates` are
@@ -136,8 +150,8 @@ class _Known:
     kept: dict[str, str] = field(default_factory=dict)
     gates: tuple[Step, ...] = ()
 
-    def inner(self, gates: tuple[Step, ...] = ()) -> _Known:
-        return _Known(dict(self.names), dict(self.asked), dict(self.kept), (*self.gates, *gates))
+    def inner(self, gates: tuple[Step, ...] = ()) -> _KnownValues:
+        return _KnownValues(dict(self.names), dict(self.asked), dict(self.kept), (*self.gates, *gates))
 
     def unanswered(self, condition: Condition) -> tuple[Step, ...]:
         """The questions of this condition that nobody has answered."""
@@ -163,7 +177,7 @@ class _Known:
         return tuple(filled), ""
 
 
-class World:
+class ReadingsContext:
     """Readings, settings, the time, and what people answered: all that a runbook can be held against."""
 
     def __init__(
@@ -180,9 +194,9 @@ class World:
 
     # --- conditions -------------------------------------------------------------------------------------------
 
-    def truth(self, condition: Condition, known: _Known | None = None, patient: bool = False) -> Truth:
+    def truth(self, condition: Condition, known: _KnownValues | None = None, patient: bool = False) -> Truth:
         """`patient`: however old a reading is, it counts."""
-        parts = [self._part(part, known or _Known(), patient) for part in condition.parts]
+        parts = [self._part(part, known or _KnownValues(), patient) for part in condition.parts]
         decisive = condition.joined == "or"
         told = next((part for part in parts if part.holds is decisive), None)
         if told is None:
@@ -195,7 +209,7 @@ class World:
         answers = tuple(each for part in parts for each in part.answers)
         return Truth(holds=holds, because="; ".join(part.because for part in shown), answers=answers, gives=gives)
 
-    def _part(self, part: Comparison, known: _Known, patient: bool) -> Truth:
+    def _part(self, part: Comparison, known: _KnownValues, patient: bool) -> Truth:
         if part.call.name in known.asked:
             return self._told(part, *known.asked[part.call.name][:2])
         found, why = self.look(part.call, known)
@@ -217,24 +231,24 @@ class World:
 
     # --- steps ------------------------------------------------------------------------------------------------
 
-    def look(self, call: Call, known: _Known | None = None) -> tuple[Answer | None, str]:
+    def look(self, call: Call, known: _KnownValues | None = None) -> tuple[ProbeAnswer | None, str]:
         """The probe's answer; or None, and what its argument still waits for."""
         probe = self.probes.get(call.name)
         if probe is None:
             return None, f"there is no probe {call.name}"
-        arguments, missing = (known or _Known()).filled(call)
+        arguments, missing = (known or _KnownValues()).filled(call)
         if arguments is None:
             return None, missing
         return answer(probe, self.readings, self.settings, self.now, " ".join(arguments)), ""
 
     def nodes(
-        self, steps: tuple[Step | Branch, ...], known: _Known, applies: bool | None, because: str
+        self, steps: tuple[Step | Branch, ...], known: _KnownValues, applies: bool | None, because: str
     ) -> tuple[Node, ...]:
         taken = [step for step in steps if isinstance(step, Branch) and step.id in self.taken]
         return tuple(self._node(step, known, applies, because, taken) for step in steps)
 
     def _node(
-        self, step: Step | Branch, known: _Known, applies: bool | None, because: str, taken: Sequence[Branch]
+        self, step: Step | Branch, known: _KnownValues, applies: bool | None, because: str, taken: Sequence[Branch]
     ) -> Node:
         if isinstance(step, Branch):
             return self._branch(step, known, applies, because, taken)
@@ -261,16 +275,16 @@ class World:
         probe = self.probes.get(call.name)
         return probe.gives if probe is not None and not call.arguments else {}
 
-    def _learn(self, call: Call, found: Answer | None, known: _Known) -> None:
+    def _learn(self, call: Call, found: ProbeAnswer | None, known: _KnownValues) -> None:
         """What a look finds replaces what an earlier one found, also when it finds nothing."""
         for name in self._offers(call):
             known.name(name, *((found.gives.get(name, ""), found.text) if found else ("", "its look has no answer")))
 
-    def _keep(self, id: str, known: _Known) -> None:
+    def _keep(self, id: str, known: _KnownValues) -> None:
         known.kept |= self.taken.get(id, {})
 
     def _branch(
-        self, branch: Branch, known: _Known, applies: bool | None, because: str, taken: Sequence[Branch]
+        self, branch: Branch, known: _KnownValues, applies: bool | None, because: str, taken: Sequence[Branch]
     ) -> Node:
         truth = self.truth(branch.condition, known)
         # What a probe can't tell bars nobody; a person who was not asked does.

@@ -13,14 +13,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from .. import paths
-from ..actions.perform import Answer
+from ..actions.perform import ConfirmationReply
 from ..text.units import several
 from ..widgets import banner
-from ..widgets.cells import Line, cells, fit, length, plain, spread, wrapped
-from ..widgets.curtain import CURTAIN
-from ..widgets.field import Field
-from ..widgets.keyguard import PASTED, together
-from ..widgets.lines import Lines
+from ..widgets.canvas import LineCanvas
+from ..widgets.key_guard import PASTED, together
+from ..widgets.masked_input import MaskedInput
+from ..widgets.privacy import MASKER
+from ..widgets.spans import Line, cells, fit, length, plain, spread, wrapped
 from .dialog import GuardedDialog
 from .plan_lines import plan_lines
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 CONFIRM_KEY = "ctrl+y"
-CANCELLED = Answer(text=None)
+CANCELLED = ConfirmationReply(text=None)
 NOTICE_S = 6.0
 
 
-class TypedText(Field):
+class TypedText(MaskedInput):
     """The input for a confirmation that is typed; keys that the guard refuses, a burst and Enter do nothing."""
 
     @property
-    def dialog(self) -> Confirm:
-        assert isinstance(self.screen, Confirm)
+    def dialog(self) -> ConfirmScreen:
+        assert isinstance(self.screen, ConfirmScreen)
         return self.screen
 
     async def _on_key(self, event: events.Key) -> None:
@@ -57,7 +57,7 @@ class TypedText(Field):
         event.prevent_default()
 
 
-class Confirm(GuardedDialog[Answer]):
+class ConfirmScreen(GuardedDialog[ConfirmationReply]):
     """Shows a plan and returns what the operator gave. `why_again`: why it is shown once more.
 
     Keys that were typed before it stood, or that are held down, are discarded; Enter never confirms.
@@ -114,8 +114,8 @@ class Confirm(GuardedDialog[Answer]):
 
     def compose(self) -> ComposeResult:
         with Container(id="plan"):
-            yield Lines(id="body")
-            yield Lines(id="below")
+            yield LineCanvas(id="body")
+            yield LineCanvas(id="below")
             with Container(id="answer"):
                 if self.typed:
                     given = TypedText(id="typed", compact=True, placeholder="tab goes here")
@@ -130,7 +130,7 @@ class Confirm(GuardedDialog[Answer]):
 
     def _settle(self) -> None:
         """As high as it needs to be, so that as much of the panes as possible stays in sight."""
-        width = self.query_one("#body", Lines).size.width or 76
+        width = self.query_one("#body", LineCanvas).size.width or 76
         keys = self._how(width)
         self.query_one("#below").styles.height = len(keys)
         wanted = len(self.lines(width)) + len(keys) + 3
@@ -156,7 +156,7 @@ class Confirm(GuardedDialog[Answer]):
             pass
         elif confirm.kind == "letter" and event.character == confirm.text:
             event.stop()
-            self.alone(event, partial(self.dismiss, Answer(text=confirm.text)))
+            self.alone(event, partial(self.dismiss, ConfirmationReply(text=confirm.text)))
             return
         elif confirm.kind == "type" and event.key == CONFIRM_KEY:
             event.stop()
@@ -179,8 +179,8 @@ class Confirm(GuardedDialog[Answer]):
 
     def _confirm_typed(self, event: events.Key) -> None:
         given = self.query_one(TypedText).value
-        if given == self.plan.confirm.text or (CURTAIN.drawn and given == self.asked):
-            self.alone(event, partial(self.dismiss, Answer(text=self.plan.confirm.text)))
+        if given == self.plan.confirm.text or (MASKER.enabled and given == self.asked):
+            self.alone(event, partial(self.dismiss, ConfirmationReply(text=self.plan.confirm.text)))
         else:
             self.say(f"that is not {self.wanted}: type it exactly, then ^Y")
 
@@ -200,7 +200,7 @@ class Confirm(GuardedDialog[Answer]):
     def paint(self) -> None:
         if not self.is_mounted:
             return
-        body = self.query_one("#body", Lines)
+        body = self.query_one("#body", LineCanvas)
         width, height = body.size
         lines = self.lines(width, height)
         self._top = max(0, min(self._top, len(lines) - height))
@@ -210,7 +210,7 @@ class Confirm(GuardedDialog[Answer]):
         hidden = f"{several(more, 'more line')} below: down " if more > 0 else ""
         if length(keys) + cells(hidden) + 1 > width:
             hidden = f"+{more}, down " if more > 0 else ""
-        below = self.query_one("#below", Lines)
+        below = self.query_one("#below", LineCanvas)
         below.styles.height = len(above) + 1
         below.show_lines((*above, spread(keys, ((hidden, "warn"),), width)))
         self.query_one(Cancel).paint()
@@ -252,7 +252,7 @@ class Confirm(GuardedDialog[Answer]):
         return (((self.plan.confirm.text, "key"), (" does it   ", "text"), *copy),)
 
 
-class Cancel(Lines, can_focus=True):
+class Cancel(LineCanvas, can_focus=True):
     """The way out, which has the focus."""
 
     def paint(self) -> None:
@@ -267,7 +267,7 @@ class Cancel(Lines, can_focus=True):
         self.paint()
 
     def on_click(self) -> None:
-        if isinstance(self.screen, Confirm | Unrecorded):
+        if isinstance(self.screen, ConfirmScreen | Unrecorded):
             self.screen.action_cancel()
 
 
@@ -287,7 +287,7 @@ class Unrecorded(GuardedDialog[bool]):
 
     def compose(self) -> ComposeResult:
         with Container(id="plan"):
-            yield Lines(id="body")
+            yield LineCanvas(id="body")
             with Container(id="answer"):
                 yield Cancel(id="cancel")
 
@@ -299,9 +299,9 @@ class Unrecorded(GuardedDialog[bool]):
         self.call_after_refresh(self.paint)
 
     def paint(self) -> None:
-        if not self.query(Lines):
+        if not self.query(LineCanvas):
             return
-        body = self.query_one("#body", Lines)
+        body = self.query_one("#body", LineCanvas)
         width = body.size.width
         lines: list[Line] = [((" THE JOURNAL CAN'T BE WRITTEN ", "block-alarm"),)]
         lines += [((line, "strong"),) for line in wrapped(self._sentence, width, 3)]
@@ -326,4 +326,4 @@ class Unrecorded(GuardedDialog[bool]):
         self.dismiss(False)
 
 
-__all__ = ["Confirm", "Unrecorded"]
+__all__ = ["ConfirmScreen", "Unrecorded"]

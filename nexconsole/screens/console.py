@@ -26,20 +26,20 @@ from ..panes import (
     transactions,
     workloads,
 )
-from ..panes.face import Face
 from ..panes.pane import Pane
+from ..panes.view import SignalView
 from ..text.units import clock as clock_words
 from ..widgets import banner
-from ..widgets.cells import Line, fit, length, plain, spread
-from ..widgets.lines import Lines
-from ..widgets.picture import Space
-from .page import Page
+from ..widgets.canvas import LineCanvas
+from ..widgets.panel import RenderContext
+from ..widgets.spans import Line, fit, length, plain, spread
+from .page import PageScreen
 
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..severity import Severity
 
-FACES: tuple[Face, ...] = (
+FACES: tuple[SignalView, ...] = (
     transactions, circuits, outbox, reservations, database, workloads, alerts, funnel, providers, integrity
 )  # fmt: skip
 JUDGED = tuple(name for face in FACES for name in (face.SIGNAL, *getattr(face, "BESIDE", ())))
@@ -64,7 +64,7 @@ KEYS = (
 DOING = ("s", "n")  # the keys among them that are not there where the console is only to be looked at
 
 
-def drawn_in(face: Face) -> set[str | None]:
+def drawn_in(face: SignalView) -> set[str | None]:
     """The signals that a pane draws: its own, those beside it, and its evidence."""
     others = (*getattr(face, "BESIDE", ()), *getattr(face, "EVIDENCE", ()))
     return {face.SIGNAL, getattr(face, "EVENTS", None), *others}
@@ -77,7 +77,7 @@ def _first(severity: Severity | None) -> tuple[str, str] | None:
     return severity.level, severity.reasons[0].text if severity.reasons else ""
 
 
-class Console(Screen[None]):
+class ConsoleScreen(Screen[None]):
     """Shows readings. `show` takes each new one; `clock` and `health` are asked whenever something is drawn."""
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
@@ -129,7 +129,7 @@ class Console(Screen[None]):
         self._keys = tuple(key for key in self.SHOWN_KEYS if not (watching and key[0] in DOING))
         self._frozen_at: datetime | None = None
         self._shown: tuple[dict[str, Reading], Severity | None, tuple[SourceHealth, ...]] = ({}, None, ())
-        self._moods: dict[str, str] = {}
+        self._alert_levels: dict[str, str] = {}
         self._room: tuple[int, list[float]] = (0, [])  # lines of the strip, and the rows without it
         self.replay: str | None = None  # which incident, in a replay
         self.in_force: tuple[str, ...] = ()  # what was done here and still has an effect, said in calm too
@@ -142,13 +142,13 @@ class Console(Screen[None]):
             self.add_class(next(name for least, name in reversed(steps) if value >= least))
         self.set_class(self._drill is not None, "-drill")
         with Container(id="banner"):
-            yield Lines(id="why")
-            yield Lines(id="clock")
-        yield Lines(id="health")
+            yield LineCanvas(id="why")
+            yield LineCanvas(id="clock")
+        yield LineCanvas(id="health")
         with Container(id="panes"):
             for face in FACES:
                 yield Pane(face, self.space)
-        yield Lines(id="keys")
+        yield LineCanvas(id="keys")
 
     def on_mount(self) -> None:
         self.set_interval(1.0, self.tick)
@@ -173,11 +173,11 @@ class Console(Screen[None]):
         """The readings, severity and health of the picture: the newest, or those that were frozen."""
         return self._shown if self._frozen_at else (self.readings, self.severity, self._health())
 
-    def space(self, signal: str, width: int, height: int) -> Space:
+    def space(self, signal: str, width: int, height: int) -> RenderContext:
         """What a pane needs to know to draw itself into so many cells."""
         readings = self._shown[0] if self._frozen_at else self.readings
-        mood = self._moods.get(signal, "calm")
-        return Space(width, height, self.now, self.settings, readings, mood, self._moods)
+        alert_level = self._alert_levels.get(signal, "calm")
+        return RenderContext(width, height, self.now, self.settings, readings, alert_level, self._alert_levels)
 
     def show(self, reading: Reading) -> None:
         """Take a new reading: the severity is judged anew, and what looks different is drawn."""
@@ -211,13 +211,13 @@ class Console(Screen[None]):
 
     def _judge_moods(self) -> set[str]:
         """One accent at a time: only what makes the severity as high as it is is loud. Returns whose mood changed."""
-        moods: dict[str, str] = {}
+        alert_levels: dict[str, str] = {}
         if (severity := self.severity) is not None:
             for reason in reversed(severity.reasons):
                 loud = "alarm" if reason.level in LOUD else "warn"
-                moods[reason.signal] = loud if reason.level == severity.level else "minor"
-        changed = {name for name in JUDGED if moods.get(name) != self._moods.get(name)}
-        self._moods = moods
+                alert_levels[reason.signal] = loud if reason.level == severity.level else "minor"
+        changed = {name for name in JUDGED if alert_levels.get(name) != self._alert_levels.get(name)}
+        self._alert_levels = alert_levels
         return changed
 
     # --- the strips -------------------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ class Console(Screen[None]):
         readings, severity, sources = self.pictured
         width = self.size.width
         right = self._right()
-        self.query_one("#clock", Lines).show_lines((right,))
+        self.query_one("#clock", LineCanvas).show_lines((right,))
         room = max(0, width - length(right))
         where = banner.environment(self.settings, self._drill, self.replay)
         state: Line = ()
@@ -238,12 +238,12 @@ class Console(Screen[None]):
         judged = {name: readings[name] for name in JUDGED if name in readings}
         head = (*where, *state, (" ", "text"))
         why = self._verdict(severity, judged, max(0, room - length(head)))
-        self.query_one("#why", Lines).show_lines((fit((*head, *why), room),))
-        self.query_one("#health", Lines).show_lines((self._second(sources, width),))
+        self.query_one("#why", LineCanvas).show_lines((fit((*head, *why), room),))
+        self.query_one("#health", LineCanvas).show_lines((self._second(sources, width),))
         there = tuple(key for key in self._keys if not (self.app.is_web and key[0] == "q"))  # nothing to leave
         shown = (("esc", "all panes"), *there) if self.has_class("-maximized") else there
         keys = banner.keys(shown, width, self._drill, self._notice, self.replay)
-        self.query_one("#keys", Lines).show_lines((keys,))
+        self.query_one("#keys", LineCanvas).show_lines((keys,))
 
     def _verdict(self, severity: Severity | None, judged: Mapping[str, Reading], width: int) -> Line:
         return banner.verdict(severity, judged, self.now, width, self.in_force, JUDGED)
@@ -263,7 +263,7 @@ class Console(Screen[None]):
 
     def say(self, text: str, seconds: float = NOTICE_S) -> None:
         """A notice in the bottom strip for a moment; on the page that lies over it, if one does."""
-        if isinstance(page := self.app.screen, Page):
+        if isinstance(page := self.app.screen, PageScreen):
             page.say(text, seconds)
         self._notice = text
         self._paint_strips()

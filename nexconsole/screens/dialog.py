@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from ..widgets.banner import key_name
-from ..widgets.keyguard import REPEAT_S, KeyGuard, together
+from ..widgets.key_guard import REPEAT_S, KeyGuard, together
 
 Result = TypeVar("Result")
 SAID_S = 0.5  # the least that a sentence stays
@@ -36,7 +36,7 @@ class Dialog(ModalScreen[Result]):
         self.notify(text, markup=False)
 
 
-class Said:
+class DialogMessage:
     """A sentence in a dialog's own line. It stays while keys of the same burst still come."""
 
     def __init__(self) -> None:

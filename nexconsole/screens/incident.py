@@ -10,35 +10,35 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from .. import paths
-from ..journal import Kind
+from ..incident.incident import ROLES, Incident
+from ..incident.incident import TimelineEntry as Told
+from ..journal import EntryKind
 from ..text.units import clock, several, stopwatch
-from ..warroom.incident import ROLES, Incident
-from ..warroom.incident import Line as Told
 from ..widgets.banner import BLOCKS
-from ..widgets.cells import Line, column, fit, plain, wrapped
-from ..widgets.lines import Lines
-from ..widgets.picture import Frame, Listing, Picture, framed, sight
+from ..widgets.canvas import LineCanvas
+from ..widgets.panel import Listing, Panel, PanelFrame, framed, sight
+from ..widgets.spans import Line, column, fit, plain, wrapped
 from .dialog import along
-from .page import Page
+from .page import PageScreen
 
 if TYPE_CHECKING:
-    from .desk import Desk
-    from .incidents import Incidents
+    from .controller import Controller
+    from .incident_controller import IncidentController
 
 INKS: Mapping[str, str] = {
-    Kind.INTENT: "strong",
-    Kind.NOTE: "note",
-    Kind.SEVERITY: "warn",
-    Kind.DECLARED: "warn",
-    Kind.SEEN: "text",
-    Kind.OBJECTED: "warn",
-    Kind.ROLE: "note",
+    EntryKind.INTENT: "strong",
+    EntryKind.NOTE: "note",
+    EntryKind.SEVERITY: "warn",
+    EntryKind.DECLARED: "warn",
+    EntryKind.SEEN: "text",
+    EntryKind.OBJECTED: "warn",
+    EntryKind.ROLE: "note",
 }
 MOST_STANDING = 6
 MOST_PEOPLE = 8
 
 
-class IncidentScreen(Page[None]):
+class IncidentScreen(PageScreen[None]):
     """Drawn anew four times a second; its keys ask their questions over it."""
 
     CSS_PATH = paths.STYLES / "incident.tcss"
@@ -56,17 +56,17 @@ class IncidentScreen(Page[None]):
         *along("incident"),
     ]  # fmt: skip
 
-    def __init__(self, desk: Desk, incidents: Incidents) -> None:
+    def __init__(self, controller: Controller, incidents: IncidentController) -> None:
         super().__init__()
-        self._desk, self._incidents = desk, incidents
+        self._controller, self._incidents = controller, incidents
         self._from_end = 0  # how many lines of the timeline lie below the cursor
         self._top = 0
 
     def compose(self) -> ComposeResult:
         with Container(id="incident"):
-            yield Lines(id="incident-head")
-            yield Lines(id="incident-timeline")
-            yield Lines(id="incident-keys")
+            yield LineCanvas(id="incident-head")
+            yield LineCanvas(id="incident-timeline")
+            yield LineCanvas(id="incident-keys")
 
     def on_mount(self) -> None:
         self.set_interval(0.25, self.paint)
@@ -88,7 +88,7 @@ class IncidentScreen(Page[None]):
         self._incidents.close()
 
     def action_move(self, by: int) -> None:
-        incident = self._desk.operations.incident
+        incident = self._controller.operations.incident
         last = len(incident.timeline) - 1 if incident is not None else 0
         self._from_end = max(0, min(last, self._from_end - by))
         self.paint()
@@ -96,30 +96,30 @@ class IncidentScreen(Page[None]):
     # --- drawing ----------------------------------------------------------------------------------------------
 
     def paint(self) -> None:
-        if not self.query(Lines):  # closed by now
+        if not self.query(LineCanvas):  # closed by now
             return
-        operations = self._desk.operations
-        incident, id = operations.incident, operations.logbook.current
+        operations = self._controller.operations
+        incident, id = operations.incident, operations.incident_store.current
         if incident is None or id is None:  # closed, here or elsewhere
             self.dismiss(None)
             return
-        head, below = self.query_one("#incident-head", Lines), self.query_one("#incident-timeline", Lines)
+        head, below = self.query_one("#incident-head", LineCanvas), self.query_one("#incident-timeline", LineCanvas)
         width = self.size.width
         lines = [fit(line, width) for line in self._head(incident, id, width)]
         head.styles.height = len(lines)
         head.show_lines(tuple(lines))
         rows = incident.timeline
         listing = Listing([str(n) for n in range(len(rows))], lambda n: _row(rows[n], width - 4))
-        picture = Picture("calm", (), listing if rows else None)
+        picture = Panel("calm", (), listing if rows else None)
         height = below.size.height
         seen, index = sight(picture, height), len(rows) - 1 - self._from_end
         self._top = max(min(self._top, index), index - seen + 1, 0)
-        frame = Frame("Timeline", ((several(len(rows), "entry", "entries"), "muted"),), True, self._top, index)
+        frame = PanelFrame("Timeline", ((several(len(rows), "entry", "entries"), "muted"),), True, self._top, index)
         below.show_lines(framed(picture, frame, width, height))
-        self.query_one("#incident-keys", Lines).show_lines((self.foot(width),))
+        self.query_one("#incident-keys", LineCanvas).show_lines((self.foot(width),))
 
     def _head(self, incident: Incident, id: str, width: int) -> list[Line]:
-        now = self._desk.clock()
+        now = self._controller.clock()
         lines: list[Line] = [
             ((f" {id} ", "strong"), *severities(incident), (f"  {stopwatch(incident.since, now)}", "strong"),
              (f"  opened {clock(incident.begin or now)}Z by {plain(incident.opened_by, 40)}", "muted")),
@@ -139,20 +139,20 @@ class IncidentScreen(Page[None]):
         return lines
 
     def _people(self, width: int) -> list[Line]:
-        incident = self._desk.operations.incident
+        incident = self._controller.operations.incident
         assert incident is not None
         lines: list[Line] = []
-        for one in self._desk.operations.company.here[:MOST_PEOPLE]:
+        for one in self._controller.operations.peers.here[:MOST_PEOPLE]:
             role = one.role or ("observing" if one.observing else "")
             who = column(plain(f"{one.name} on {one.writer.host}", 60), min(34, width // 3))
-            step = self._desk.step_words(one.scenario, one.step)
+            step = self._controller.step_words(one.scenario, one.step)
             since = f"since {clock(one.since)[:5]}  "
             said = plain(one.doing or step)
             lines.append(((f" ● {who} ", "text"), (column(role, 11), "note"), (since, "muted"), (said, "text")))
-        reach = self._desk.operations.company.reach
+        reach = self._controller.operations.peers.reach
         if reach:
             lines += [((f" ▲ {text}", "warn"),) for text in wrapped(reach, width - 4, 2)]
-        lines += [((f" ▲ {one}", "warn"),) for one in self._desk.operations.company.skew[:MOST_PEOPLE]]
+        lines += [((f" ▲ {one}", "warn"),) for one in self._controller.operations.peers.skew[:MOST_PEOPLE]]
         return lines
 
 

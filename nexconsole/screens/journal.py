@@ -10,24 +10,29 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from .. import paths
-from ..journal import Entry, Kind
-from ..widgets.cells import Line, column, fit, plain, wrapped
-from ..widgets.lines import Lines
-from ..widgets.picture import Frame, Listing, Picture, framed, sight
+from ..journal import Entry, EntryKind
+from ..widgets.canvas import LineCanvas
+from ..widgets.panel import Listing, Panel, PanelFrame, framed, sight
+from ..widgets.spans import Line, column, fit, plain, wrapped
 from .dialog import along
-from .page import Page
-from .story import words
+from .entry_text import words
+from .page import PageScreen
 
 if TYPE_CHECKING:
-    from ..operations import Operation, Operations
     from ..runbook.model import Runbook
+    from ..session import Operation, Session
 
-INKS: Mapping[str, str] = {Kind.INTENT: "strong", Kind.NOTE: "note", Kind.SEVERITY: "warn", Kind.UNDO: "strong"}
+INKS: Mapping[str, str] = {
+    EntryKind.INTENT: "strong",
+    EntryKind.NOTE: "note",
+    EntryKind.SEVERITY: "warn",
+    EntryKind.UNDO: "strong",
+}
 KIND = 10  # cells
 DETAIL = 7  # lines below the list for the entry under the cursor
 
 
-class Journal(Page[str | None]):
+class JournalScreen(PageScreen[str | None]):
     """Returns the id of an intent that nobody knows the end or the effect of and of which the operator can tell."""
 
     CSS_PATH = paths.STYLES / "journal.tcss"
@@ -40,7 +45,7 @@ class Journal(Page[str | None]):
         Binding("o", "tell", "Outcome", id="journal.tell", tooltip="Say what became of an action, or if it helped"),
     ]
 
-    def __init__(self, operations: Operations, runbook: Runbook | None = None) -> None:
+    def __init__(self, operations: Session, runbook: Runbook | None = None) -> None:
         super().__init__()
         self._operations, self._runbook = operations, runbook
         self._at: str | None = None  # the entry under the cursor; None: the newest, whichever that is
@@ -48,9 +53,9 @@ class Journal(Page[str | None]):
 
     def compose(self) -> ComposeResult:
         with Container(id="journal"):
-            yield Lines(id="entries")
-            yield Lines(id="entry")
-            yield Lines(id="journal-keys")
+            yield LineCanvas(id="entries")
+            yield LineCanvas(id="entry")
+            yield LineCanvas(id="journal-keys")
 
     def on_mount(self) -> None:
         self.set_interval(0.25, self.paint)
@@ -101,28 +106,28 @@ class Journal(Page[str | None]):
     # --- drawing ----------------------------------------------------------------------------------------------
 
     def paint(self) -> None:
-        if not self.query(Lines):  # closed by now
+        if not self.query(LineCanvas):  # closed by now
             return
-        shown = self.query_one("#entries", Lines)
+        shown = self.query_one("#entries", LineCanvas)
         width, height = shown.size
         entries, lost = self._operations.entries, self._operations.lost
         rows = Listing([entry.id for entry in entries], lambda n: self._row(entries[n], lost, width - 4))
         trouble = self._operations.trouble
         head: tuple[Line, ...] = tuple(((line, "alarm"),) for line in wrapped(trouble, width - 4, 2)) if trouble else ()
-        if lines := self._operations.logbook.lost:
+        if lines := self._operations.incident_store.lost:
             more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
             head = (*head, ((f"{plain(lines[-1])}{more}: see `nexconsole journal verify`", "warn"),))
         if not entries:
             head = (*head, (("nothing is on record yet: n writes a note", "muted"),))
-        picture = Picture("calm", head, rows if entries else None)
+        picture = Panel("calm", head, rows if entries else None)
         seen, index = sight(picture, height), self._index
         self._top = max(min(self._top, index), index - seen + 1, 0)
         aside: Line = ((plain(self._operations.journal.file, 200) if width > 100 else "", "muted"),)
-        frame = Frame("Journal", aside, True, self._top, index if entries else None)
+        frame = PanelFrame("Journal", aside, True, self._top, index if entries else None)
         shown.show_lines(framed(picture, frame, width, height))
-        below = self.query_one("#entry", Lines)
+        below = self.query_one("#entry", LineCanvas)
         below.show_lines(tuple(fit(line, width) for line in self._about(width - 2)))
-        keys = self.query_one("#journal-keys", Lines)
+        keys = self.query_one("#journal-keys", LineCanvas)
         keys.show_lines((self.foot(width),))
 
     def _about(self, width: int) -> list[Line]:
@@ -146,7 +151,7 @@ class Journal(Page[str | None]):
         who = 10 if width < 90 else 18
         kind = _mark(lost[entry.id]) if entry.id in lost else plain(entry.kind, 8)
         ink = "warn" if entry.id in lost else INKS.get(entry.kind, "text")
-        if entry.kind in (Kind.OUTCOME, Kind.VERDICT):
+        if entry.kind in (EntryKind.OUTCOME, EntryKind.VERDICT):
             part = entry.data.get(entry.kind)
             state = str(part.get("state")) if isinstance(part, dict) else ""
             ink = "text" if state in ("done", "worked") else "warn"

@@ -7,14 +7,14 @@ from typing import ClassVar, TypeVar
 from textual.binding import Binding, BindingType
 
 from ..widgets.banner import key_line
-from ..widgets.cells import Line, fit, plain
+from ..widgets.spans import Line, fit, plain
 from .dialog import Dialog
 
 Result = TypeVar("Result")
 NOTICE_S = 6.0
 
 
-class Page(Dialog[Result]):
+class PageScreen(Dialog[Result]):
     """`paint` draws it; its last line is `foot(width)`, with the keys that work here as the bindings name them."""
 
     PLACE: ClassVar[str] = "here"  # as the list of keys names it

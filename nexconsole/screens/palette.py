@@ -13,11 +13,11 @@ from textual.containers import Container
 from textual.widgets import Input
 
 from .. import paths
-from ..widgets.cells import Line, cells, column, cut, fit, plain, wrapped
-from ..widgets.field import Field
+from ..widgets.canvas import LineCanvas
 from ..widgets.fuzzy import score
-from ..widgets.lines import Lines
-from .dialog import Dialog, Said
+from ..widgets.masked_input import MaskedInput
+from ..widgets.spans import Line, cells, column, cut, fit, plain, wrapped
+from .dialog import Dialog, DialogMessage
 
 PAGE = 8  # rows
 MOVES = {"down": 1, "up": -1, "pagedown": PAGE, "pageup": -PAGE}
@@ -25,7 +25,7 @@ NAME = 20  # cells of a stable name
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class PaletteCommand:
     """A line of the palette. `name` is stable ("provider.disable"); `words` are found but not shown.
 
     `weight` orders what fits equally well, and everything while nothing is typed. `why_not`: why it can't be done.
@@ -42,7 +42,7 @@ class Command:
     asks: bool = False
 
 
-def ranked(typed: str, commands: Sequence[Command]) -> list[Command]:
+def ranked(typed: str, commands: Sequence[PaletteCommand]) -> list[PaletteCommand]:
     """The commands that fit, best first; what can't be done comes after what can and fits as well.
 
     Where nothing fits all the words, the last ones are left out for those commands that ask what they are done to:
@@ -57,7 +57,7 @@ def ranked(typed: str, commands: Sequence[Command]) -> list[Command]:
     return found
 
 
-def _fitting(typed: str, commands: Sequence[Command]) -> list[Command]:
+def _fitting(typed: str, commands: Sequence[PaletteCommand]) -> list[PaletteCommand]:
     scored = []
     for n, command in enumerate(commands):
         fits = score(typed, (command.title, command.name, *command.words)) if typed else 1.0
@@ -68,7 +68,7 @@ def _fitting(typed: str, commands: Sequence[Command]) -> list[Command]:
     return [command for _, _, command in scored]
 
 
-class Palette(Dialog[Command | None]):
+class Palette(Dialog[PaletteCommand | None]):
     """Returns the command that was taken."""
 
     CSS_PATH = paths.STYLES / "palette.tcss"
@@ -81,7 +81,7 @@ class Palette(Dialog[Command | None]):
         Binding("pageup", f"move(-{PAGE})", "Page up", id="palette.pageup", tooltip="A page up"),
     ]
 
-    def __init__(self, commands: Sequence[Command]) -> None:
+    def __init__(self, commands: Sequence[PaletteCommand]) -> None:
         super().__init__()
         self._commands = tuple(commands)
         self.found = ranked("", self._commands)
@@ -89,15 +89,15 @@ class Palette(Dialog[Command | None]):
         self._at = self._top = 0
         self._seen: tuple[str, int] | None = None  # the state that is on screen
         self._entered: tuple[str, int] | None = None  # the state that was taken before it was
-        self._said = Said()
+        self._said = DialogMessage()
 
     def compose(self) -> ComposeResult:
         with Container(id="palette"):
-            search = Field(id="search", compact=True, placeholder="what to do: kill query, restart, 5sim ...")
+            search = MaskedInput(id="search", compact=True, placeholder="what to do: kill query, restart, 5sim ...")
             search.cursor_blink = False
             yield search
-            yield Lines(id="found")
-            yield Lines(id="about")
+            yield LineCanvas(id="found")
+            yield LineCanvas(id="about")
 
     def on_mount(self) -> None:
         self.call_after_refresh(self.paint)
@@ -124,7 +124,7 @@ class Palette(Dialog[Command | None]):
             event.stop()
             self.action_move(MOVES[event.key])
 
-    def on_field_entered(self, event: Field.Entered) -> None:
+    def on_masked_input_entered(self, event: MaskedInput.Entered) -> None:
         """Take the row under the cursor as soon as it is on screen; not if it is another one by then."""
         event.stop()
         self._search()
@@ -176,19 +176,19 @@ class Palette(Dialog[Command | None]):
         self.dismiss(None)
 
     def paint(self) -> None:
-        if not self.query(Lines):  # closed by now
+        if not self.query(LineCanvas):  # closed by now
             return
-        found = self.query_one("#found", Lines)
+        found = self.query_one("#found", LineCanvas)
         width, height = found.size
         self._top = max(min(self._top, self._at), self._at - height + 1, 0)
         rows = self.found[self._top : self._top + height]
         drawn = [self._row(command, self._top + n == self._at, width) for n, command in enumerate(rows)]
         found.show_lines(tuple(drawn) if drawn else ((("  nothing fits", "muted"),),))
-        about = self.query_one("#about", Lines)
+        about = self.query_one("#about", LineCanvas)
         about.show_lines(tuple(self._about(about.size.width)))
         self.call_after_refresh(self._stands, self._state)
 
-    def _row(self, command: Command, here: bool, width: int) -> Line:
+    def _row(self, command: PaletteCommand, here: bool, width: int) -> Line:
         name = column(command.name, min(NAME, width // 3))
         room = max(0, width - cells(name) - 3)
         title = plain(command.title, 200)

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ..text.units import duration, several
-from ..widgets.cells import Line, cells, column, cut, plain, plain_command, plain_query, wrapped
+from ..widgets.spans import Line, cells, column, cut, plain, plain_command, plain_query, wrapped
 
 if TYPE_CHECKING:
     from ..actions.plan import Guard, Plan, Target

@@ -14,18 +14,18 @@ from textual import events
 from textual.widgets import Input
 
 from .. import paths
-from ..panes import answers
+from ..panes import kpis
 from ..text.units import clock
-from ..widgets import banner, figures
-from ..widgets.cells import BLANK, Line, Run, cells, column, cut, fit, length, plain, spread, wrapped
-from ..widgets.lines import Lines
+from ..widgets import banner, big_digits
+from ..widgets.canvas import LineCanvas
+from ..widgets.spans import BLANK, Line, Span, cells, column, cut, fit, length, plain, spread, wrapped
 from .console import JUDGED
 from .dialog import named
-from .scene import Scene, scene
+from .shared_model import SharedModel, scene
 
 if TYPE_CHECKING:
-    from .console import Console
-    from .desk import Desk
+    from .console import ConsoleScreen
+    from .controller import Controller
 
 EVERY_S = 0.5
 PRESSED_S = 1.6  # how long a key that was pressed stays in its corner
@@ -52,13 +52,13 @@ class Form:
 FORMS = (Form(5, 3, 3, 2, True), Form(5, 3, 2, 1, True), Form(5, 3, 2), Form(5, 2, 1),
          Form(3, 3, 3, 2, True), Form(3, 3, 2), Form(3, 2, 1), Form(3, 1, 1),
          Form(1, 2, 1), Form(1, 0, 1), Form(1, 0, 0))  # fmt: skip
-SMALLER = next(n for n, form in enumerate(FORMS) if form.figure < figures.LARGE)
+SMALLER = next(n for n, form in enumerate(FORMS) if form.figure < big_digits.LARGE)
 
 
-class Frame(Lines):
+class SharedFrame(LineCanvas):
     """The uppermost line: where we are, the key that was pressed, and the time. It stays over every pane."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: ConsoleScreen) -> None:
         super().__init__(id="frame")
         self._below = console
         self._pressed = ""
@@ -101,12 +101,12 @@ class Frame(Lines):
         self.show_lines((fit((*left, (fill, ink), *right), width),))
 
 
-class Presentation(Lines):
-    """The state of the incident in one picture. `desk` gives the operator's side once it is made."""
+class SharedScreen(LineCanvas):
+    """The state of the incident in one picture. `controller` gives the operator's side once it is made."""
 
-    def __init__(self, console: Console, desk: Callable[[], Desk | None]) -> None:
+    def __init__(self, console: ConsoleScreen, controller: Callable[[], Controller | None]) -> None:
         super().__init__(id="presentation")
-        self._below, self._desk = console, desk
+        self._below, self._controller = console, controller
         self._risen_at: datetime | None = None
 
     def on_mount(self) -> None:
@@ -127,7 +127,7 @@ class Presentation(Lines):
             self.show_lines(self._lines_of(width, height))
 
     def _lines_of(self, width: int, height: int) -> tuple[Line, ...]:
-        told = scene(self._desk(), self._risen_at, self._below.pictured[0], self._below.now)
+        told = scene(self._controller(), self._risen_at, self._below.pictured[0], self._below.now)
         inside = max(1, width - 2 * SIDE)
         for form in FORMS if inside >= WIDE else FORMS[SMALLER:]:
             parts = self._parts(told, form, inside)
@@ -135,14 +135,14 @@ class Presentation(Lines):
                 break
         return tuple(fit(((" " * SIDE, "text"), *line), width) for line in aired(parts, inside, height))
 
-    def _parts(self, told: Scene, form: Form, width: int) -> list[list[Line]]:
+    def _parts(self, told: SharedModel, form: Form, width: int) -> list[list[Line]]:
         """Head, answers, and what was and will be done; between them stand rules."""
         done = [*self._done(told, form, width), *self._next(told, form, width)]
         return [part for part in (self._head(told, form, width), self._answers(form, width), done) if part]
 
     # --- the head ---------------------------------------------------------------------------------------------
 
-    def _head(self, told: Scene, form: Form, width: int) -> list[Line]:
+    def _head(self, told: SharedModel, form: Form, width: int) -> list[Line]:
         taken, severity, _ = self._below.pictured
         readings = {name: taken[name] for name in JUDGED if name in taken}
         # Nothing in there is cut yet: what is too long is wrapped here.
@@ -157,9 +157,9 @@ class Presentation(Lines):
         lines.append(self._who(told, width))
         return lines
 
-    def _who(self, told: Scene, width: int) -> Line:
+    def _who(self, told: SharedModel, width: int) -> Line:
         drives = plain(told.driver, 30)
-        parts: list[Run] = [(f"{drives} drives", "strong") if drives else ("nobody drives", "warn")]
+        parts: list[Span] = [(f"{drives} drives", "strong") if drives else ("nobody drives", "warn")]
         if not drives and told.since is None and not told.commander:
             parts = [("no incident", "muted")]
         if told.commander:
@@ -168,7 +168,7 @@ class Presentation(Lines):
             parts.append((f"declared {plain(told.declared, 10)}", "warn"))
         if told.id:
             parts.append((f"{plain(told.id, 30)}{f' {plain(told.title, 80)}' if told.title else ''}", "muted"))
-        line: list[Run] = []
+        line: list[Span] = []
         for run in parts:
             line += [("   ", "text"), run] if line else [run]
         what = "since it began" if told.id else "since the severity rose"
@@ -184,19 +184,19 @@ class Presentation(Lines):
         right = width if slim else width - BETWEEN - left
         readings = console.pictured[0]
         told = []
-        for signal, wide in zip(answers.ANSWERS, (left, right, left, right), strict=True):
+        for signal, wide in zip(kpis.ANSWERS, (left, right, left, right), strict=True):
             space = console.space(signal, wide, 1 if slim else form.figure)
-            told.append((answers.answer(signal, readings.get(signal), space), space))
+            told.append((kpis.kpi(signal, readings.get(signal), space), space))
         if slim:
-            return [answers.brief(*one) for one in told]
-        gap: Run = (" " * BETWEEN, "text")
-        drawn = zip(answers.beside(told[::2]), answers.beside(told[1::2]), strict=True)
+            return [kpis.brief(*one) for one in told]
+        gap: Span = (" " * BETWEEN, "text")
+        drawn = zip(kpis.beside(told[::2]), kpis.beside(told[1::2]), strict=True)
         above, below = ([(*one, gap, *other) for one, other in zip(*both, strict=True)] for both in drawn)
         return [*above, BLANK, *below]
 
     # --- what was done, and what comes --------------------------------------------------------------------------
 
-    def _done(self, told: Scene, form: Form, width: int) -> list[Line]:
+    def _done(self, told: SharedModel, form: Form, width: int) -> list[Line]:
         if not form.moves:
             return []
         if not told.moves:
@@ -216,7 +216,7 @@ class Presentation(Lines):
             ))  # fmt: skip
         return [fit(line, width) for line in lines]
 
-    def _next(self, told: Scene, form: Form, width: int) -> list[Line]:
+    def _next(self, told: SharedModel, form: Form, width: int) -> list[Line]:
         ahead = told.ahead or (("nothing is under way or planned", "muted"),)
         lines: list[Line] = []
         for n, (text, ink) in enumerate(ahead[: form.ahead]):
@@ -251,42 +251,44 @@ def _elapsed(since: datetime | None, now: datetime) -> str:
 
 def _large(level: str, ink: str, elapsed: str, width: int, height: int) -> tuple[Line, ...]:
     """The severity at the left and the incident's clock at the right, as large as fits."""
-    both = figures.large_width(level) + figures.large_width(elapsed) + BETWEEN
-    if height >= figures.LARGE and figures.drawable(level) and both <= width:
-        rows = figures.large(level, ink)
-        times = figures.large(elapsed, "strong") if elapsed else (BLANK,) * figures.LARGE
-    elif height >= figures.HEIGHT and figures.drawable(level) and both // 2 <= width:
-        rows = figures.figure(level, ink)
-        times = figures.figure(elapsed, "strong") if elapsed else (BLANK,) * figures.HEIGHT
+    both = big_digits.large_width(level) + big_digits.large_width(elapsed) + BETWEEN
+    if height >= big_digits.LARGE and big_digits.drawable(level) and both <= width:
+        rows = big_digits.large(level, ink)
+        times = big_digits.large(elapsed, "strong") if elapsed else (BLANK,) * big_digits.LARGE
+    elif height >= big_digits.HEIGHT and big_digits.drawable(level) and both // 2 <= width:
+        rows = big_digits.figure(level, ink)
+        times = big_digits.figure(elapsed, "strong") if elapsed else (BLANK,) * big_digits.HEIGHT
     else:
         rows, times = (((level, ink),),), (((elapsed, "strong"),),)
     return tuple(spread(row, time, width) for row, time in zip(rows, times, strict=True))
 
 
-def begin(console: Console, desk: Callable[[], Desk | None]) -> None:
+def begin(console: ConsoleScreen, controller: Callable[[], Controller | None]) -> None:
     """Lay the view over the panes."""
-    if console.query(Presentation):
+    if console.query(SharedScreen):
         return
-    for lines in console.query(Lines):  # what was drawn without the curtain is forgotten, also where it is not seen now
+    for lines in console.query(
+        LineCanvas
+    ):  # what was drawn without the curtain is forgotten, also where it is not seen now
         lines.show_lines(())
     sheet, app = paths.STYLES / "presentation.tcss", console.app
     if not app.stylesheet.has_source(str(sheet), ""):
         app.stylesheet.read(sheet)
         app.stylesheet.reparse()
     console.add_class("-presenting")
-    console.mount(Frame(console), before=0)
-    console.query_one("#panes").mount(Presentation(console, desk), before=0)
+    console.mount(SharedFrame(console), before=0)
+    console.query_one("#panes").mount(SharedScreen(console, controller), before=0)
     app.stylesheet.update(console)
 
 
-def end(console: Console) -> None:
+def end(console: ConsoleScreen) -> None:
     """Give the panes back."""
     console.remove_class("-presenting")
-    for view in (*console.query(Frame), *console.query(Presentation)):
+    for view in (*console.query(SharedFrame), *console.query(SharedScreen)):
         view.remove()
 
 
-def pressed(console: Console, event: events.Key, focused: object) -> None:
+def pressed(console: ConsoleScreen, event: events.Key, focused: object) -> None:
     """A key was pressed; `focused` is what has the keys now."""
-    for frame in console.query(Frame):
+    for frame in console.query(SharedFrame):
         frame.pressed(event, isinstance(focused, Input))

@@ -12,11 +12,11 @@ from textual.containers import Container
 from textual.widgets import Input
 
 from .. import paths
-from ..widgets.cells import Line, cells, cut, fit, plain, wrapped
-from ..widgets.field import Field
-from ..widgets.keyguard import KeyGuard
-from ..widgets.lines import Lines
-from .dialog import Dialog, Said
+from ..widgets.canvas import LineCanvas
+from ..widgets.key_guard import KeyGuard
+from ..widgets.masked_input import MaskedInput
+from ..widgets.spans import Line, cells, cut, fit, plain, wrapped
+from .dialog import Dialog, DialogMessage
 
 LONGEST = 500
 MOST_LINES = 3  # of the question
@@ -49,18 +49,18 @@ class Prompt(Dialog[str | None]):
         super().__init__()
         self._title, self._hint, self._offered, self._wrong = title, hint, tuple(offered), wrong
         self._words, self._own_words = words, own_words
-        self._said = Said()
+        self._said = DialogMessage()
         self._stem: str | None = None
         self._turn = -1
         self._guard = KeyGuard()
 
     def compose(self) -> ComposeResult:
         with Container(id="prompt"):
-            yield Lines(id="asked")
-            line = Field(id="line", compact=True, max_length=LONGEST)
+            yield LineCanvas(id="asked")
+            line = MaskedInput(id="line", compact=True, max_length=LONGEST)
             line.cursor_blink, line.own_words = False, self._own_words
             yield line
-            yield Lines(id="hint")
+            yield LineCanvas(id="hint")
 
     def on_mount(self) -> None:
         self._guard = KeyGuard()
@@ -70,9 +70,9 @@ class Prompt(Dialog[str | None]):
         self.call_after_refresh(self.paint)
 
     def paint(self) -> None:
-        if not self.query(Lines):  # closed by now
+        if not self.query(LineCanvas):  # closed by now
             return
-        asked, hint = self.query_one("#asked", Lines), self.query_one("#hint", Lines)
+        asked, hint = self.query_one("#asked", LineCanvas), self.query_one("#hint", LineCanvas)
         lines = wrapped(self._title, asked.size.width, MOST_LINES) or [""]
         asked.styles.height = len(lines)
         asked.show_lines(tuple(fit(((line, "strong"),), asked.size.width) for line in lines))
@@ -128,7 +128,7 @@ class Prompt(Dialog[str | None]):
         self._said.say(text)
         self.paint()
 
-    def on_field_entered(self, event: Field.Entered) -> None:
+    def on_masked_input_entered(self, event: MaskedInput.Entered) -> None:
         event.stop()
         if self._guard.refuses():  # an Enter that is still held down from the list that opened this
             return

@@ -10,19 +10,19 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from ..incident.actions import actions_in
 from ..journal import Entry
 from ..model import Reading, State
-from ..operations.replayed import REPLAY
 from ..panes.outbox import EVENTS
+from ..session.replay import REPLAY
 from ..text.units import clock
 from ..warroom.recordings.cursor import VALUES
-from ..warroom.taking import taken_in
-from ..widgets.cells import Line, cut, fit, length, plain, spread
-from ..widgets.lines import Lines
-from ..widgets.playline import Following, player_line
-from .console import Console
-from .incidents import Incidents
-from .story import words
+from ..widgets.canvas import LineCanvas
+from ..widgets.replay_bar import NextEvent, player_line
+from ..widgets.spans import Line, cut, fit, length, plain, spread
+from .console import ConsoleScreen
+from .entry_text import words
+from .incident_controller import IncidentController
 
 if TYPE_CHECKING:
     from ..severity import Severity
@@ -40,7 +40,7 @@ def _key(key: str, action: str, word: str, id: str, tooltip: str) -> Binding:
     return Binding(key, action, word, id=id, tooltip=tooltip, priority=True)
 
 
-class ReplayConsole(Console):
+class ReplayScreen(ConsoleScreen):
     """`told` is called with the entries that were on record by the moment shown, whenever they are others."""
 
     SHOWN_KEYS: ClassVar = (
@@ -125,7 +125,7 @@ class ReplayConsole(Console):
 
     def _paint_strips(self) -> None:
         super()._paint_strips()
-        for line in self.query("#replay").results(Lines):
+        for line in self.query("#replay").results(LineCanvas):
             line.show_lines((player_line(self.player, self._next(), self._silent, self.size.width),))
 
     def _second(self, sources: object, width: int) -> Line:
@@ -137,9 +137,9 @@ class ReplayConsole(Console):
         left: Line = ((where, "strong"), (cut(last, max(0, width - len(where) - length(right) - 1)), "muted"))
         return spread(left, right, width) if right else fit(left, width)
 
-    def _next(self) -> Following | None:
+    def _next(self) -> NextEvent | None:
         past = self.player.past
-        return Following(self.of.events[past].at, *self._told[past]) if past < len(self._told) else None
+        return NextEvent(self.of.events[past].at, *self._told[past]) if past < len(self._told) else None
 
     def _silent(self, when: datetime) -> bool:
         return not self.of.recording.recorded(when)
@@ -174,7 +174,7 @@ class ReplayConsole(Console):
 
 def _said(events: Sequence[Entry], entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
     """Each event as (when and by whom, what); what became of an action is said with its name."""
-    names = {taken.intent: taken.name for taken in taken_in(entries)}
+    names = {taken.intent: taken.name for taken in actions_in(entries)}
     for entry in events:
         of = plain(names.get(str(entry.data.get("intent")), ""), 80)
         told = f"{of}: {words(entry, None)}" if of else words(entry, None)
@@ -182,16 +182,16 @@ def _said(events: Sequence[Entry], entries: Sequence[Entry]) -> Iterator[tuple[s
 
 
 def _line() -> Widget:
-    line = Lines(id="replay")
+    line = LineCanvas(id="replay")
     line.styles.height = 1
     return line
 
 
-class ReplayedIncidents(Incidents):
+class ReplayIncidentController(IncidentController):
     """The incident is shown, and nothing about it can be said any more."""
 
     def _refuse(self) -> None:
-        self._desk.app.notify(REPLAY, markup=False)
+        self._controller.app.notify(REPLAY, markup=False)
 
     def role(self) -> None:
         self._refuse()

@@ -14,19 +14,19 @@ from textual.binding import Binding, BindingType
 
 from ..actions.registry import ACTIONS
 from ..model import State
-from ..operations import StepRef
 from ..runbook.catalogue import ACTIONS as CATALOGUE
 from ..runbook.model import Branch, Question, Scenario, Step
-from ..runbook.resolution import Node, given, resolve
-from ..runbook.walk import Mark, Walk
+from ..runbook.progress import ScenarioProgress, StepState
+from ..runbook.resolution import Node, bindings, resolve
+from ..session import StepRef
 from ..text.units import clock
-from ..widgets.cells import Line, as_text, cells, column, cut, plain, wrapped
-from ..widgets.lines import Lines
-from ..widgets.picture import Frame, Listing, Picture, framed, sight
+from ..widgets.canvas import LineCanvas
+from ..widgets.panel import Listing, Panel, PanelFrame, framed, sight
+from ..widgets.spans import Line, as_text, cells, column, cut, plain, wrapped
 from .prompt import Prompt
 
 if TYPE_CHECKING:
-    from .desk import Desk
+    from .controller import Controller
 
 MARKS = {"pending": ("○", "text"), "running": ("▸", "note"), "done": ("●", "muted"), "skipped": ("–", "faint"),
          "failed": ("▲", "alarm"), "unknown": ("?", "warn")}  # fmt: skip
@@ -37,7 +37,7 @@ STRAYED_S = 0.7  # how long nothing is done to the row that the cursor has come 
 
 
 @dataclass(frozen=True)
-class Row:
+class ScenarioRow:
     """A step or branch in sight: how deep it stands, and the branches around it."""
 
     node: Node
@@ -49,8 +49,8 @@ class Row:
         return self.node.step.id
 
 
-class ScenarioPane(Lines, can_focus=True):
-    """One scenario. `desk` takes its actions and records what becomes of its steps."""
+class ScenarioPane(LineCanvas, can_focus=True):
+    """One scenario. `controller` takes its actions and records what becomes of its steps."""
 
     PLACE = "in the scenario"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -64,11 +64,11 @@ class ScenarioPane(Lines, can_focus=True):
         Binding("c", "copy", "Copy", id="step.copy", tooltip="Copy the scenario as it stands"),
     ]
 
-    def __init__(self, desk: Desk, scenario: Scenario) -> None:
+    def __init__(self, controller: Controller, scenario: Scenario) -> None:
         super().__init__(id="scenario")
-        self.desk, self.scenario = desk, scenario
-        self.rows: tuple[Row, ...] = ()
-        self._walk: Walk | None = None
+        self.controller, self.scenario = controller, scenario
+        self.rows: tuple[ScenarioRow, ...] = ()
+        self._walk: ScenarioProgress | None = None
         self._at = ""
         self._seen = ""  # the row that the cursor is on by what is on screen
         self._strayed_at = -STRAYED_S  # when its row was no longer there
@@ -90,29 +90,29 @@ class ScenarioPane(Lines, can_focus=True):
     # --- what stands where ------------------------------------------------------------------------------------
 
     def _resolve(self) -> None:
-        operations = self.desk.operations
+        operations = self.controller.operations
         self._walk = operations.walk(self.scenario.id)
         answers: Mapping[str, str] = self._walk.answers if self._walk else {}
         taken: Mapping[str, Mapping[str, str]] = self._walk.taken if self._walk else {}
-        readings = self.desk.console.readings
-        nodes = resolve(self.scenario, readings, operations.settings, self.desk.console.now, answers, taken)
+        readings = self.controller.console.readings
+        nodes = resolve(self.scenario, readings, operations.settings, self.controller.console.now, answers, taken)
         index, self.rows = self._index, tuple(self._flat(nodes, 0, ()))
         if self._at and self.rows and not any(row.id == self._at for row in self.rows):
             self._at = self.rows[min(index, len(self.rows) - 1)].id
             self._strayed_at = time.monotonic()
 
-    def _flat(self, nodes: Sequence[Node], depth: int, around: tuple[Node, ...]) -> Iterator[Row]:
+    def _flat(self, nodes: Sequence[Node], depth: int, around: tuple[Node, ...]) -> Iterator[ScenarioRow]:
         for node in nodes:
-            yield Row(node, depth, around)
+            yield ScenarioRow(node, depth, around)
             if isinstance(node.step, Branch) and (node.applies is not False or node.step.id in self._unfolded):
                 yield from self._flat(node.nodes, depth + 1, (*around, node))
 
-    def mark(self, id: str) -> Mark | None:
+    def mark(self, id: str) -> StepState | None:
         """What became of a step; None while it is pending."""
         mark = self._walk.marks.get(id) if self._walk else None
         return mark if mark is not None and mark.state != "pending" else None
 
-    def _waits(self, row: Row) -> bool:
+    def _waits(self, row: ScenarioRow) -> bool:
         return isinstance(row.node.step, Step) and row.node.applies is not False and self.mark(row.id) is None
 
     @property
@@ -120,13 +120,13 @@ class ScenarioPane(Lines, can_focus=True):
         return next((n for n, row in enumerate(self.rows) if row.id == self._at), 0)
 
     @property
-    def row(self) -> Row | None:
+    def row(self) -> ScenarioRow | None:
         return self.rows[self._index] if self.rows else None
 
-    def _reference(self, row: Row, taking: bool = True) -> StepRef:
+    def _reference(self, row: ScenarioRow, taking: bool = True) -> StepRef:
         """The step as its entry names it, with the branches around it and the names that they gave."""
-        taken = {node.step.id: dict(given(node)) for node in row.around} if taking else {}
-        if taking and (names := given(row.node)):
+        taken = {node.step.id: dict(bindings(node)) for node in row.around} if taking else {}
+        if taking and (names := bindings(row.node)):
             taken[row.id] = dict(names)
         return StepRef(scenario=self.scenario.id, step=row.id, title=row.node.step.title, taken=taken)
 
@@ -141,7 +141,7 @@ class ScenarioPane(Lines, can_focus=True):
         """Do this when the row under the cursor is on screen; not where the cursor came to it by itself just now."""
         at = self._at
         if time.monotonic() - self._strayed_at < STRAYED_S:
-            self.desk.console.say("the step under the cursor is another one now: look, and press it again")
+            self.controller.console.say("the step under the cursor is another one now: look, and press it again")
         elif self._seen == at:
             then()
         else:
@@ -174,7 +174,7 @@ class ScenarioPane(Lines, can_focus=True):
         elif step.kind == "look":
             self._look()
         elif step.kind == "ask":
-            self.desk.once(self._answer(row, step.question or Question()))
+            self.controller.once(self._answer(row, step.question or Question()))
         else:
             self._do(row, step)
 
@@ -186,47 +186,47 @@ class ScenarioPane(Lines, can_focus=True):
         found = row.node.answer
         if found is not None and found.known:
             late = f" ({found.basis()})" if found.state is not State.FRESH else ""
-            self.desk.once(self._settle(row, "done", answer=found.text + late))
+            self.controller.once(self._settle(row, "done", answer=found.text + late))
         else:
-            self.desk.once(self._answer(row, Question()))
+            self.controller.once(self._answer(row, Question()))
 
-    def _do(self, row: Row, step: Step) -> None:
+    def _do(self, row: ScenarioRow, step: Step) -> None:
         mark, call = self.mark(row.id), step.call
         if call is None or (call.name not in ACTIONS and call.name != LOGS):
-            self.desk.console.say(f"{call}: this console has no such action")
+            self.controller.console.say(f"{call}: this console has no such action")
         elif row.node.gate is not None:
-            self.desk.console.say(self._gated(row.node.gate))
+            self.controller.console.say(self._gated(row.node.gate))
         elif row.node.arguments is None:
-            self.desk.console.say(f"not yet: {row.node.missing}")
+            self.controller.console.say(f"not yet: {row.node.missing}")
         elif mark is not None and mark.state == "running":
-            self.desk.console.say(f"{call.name} is under way: {mark.by} began it at {clock(mark.at)}")
+            self.controller.console.say(f"{call.name} is under way: {mark.by} began it at {clock(mark.at)}")
         elif call.name == LOGS:
             of = " ".join(row.node.arguments)
-            self.desk.logs(of)
+            self.controller.logs(of)
             answer = f"read the logs{f' of {of}' if of else ''}"
-            self.desk.once(self._settle(row, "done", answer=answer))
+            self.controller.once(self._settle(row, "done", answer=answer))
         elif mark is not None and mark.state == "done" and row.node.again is None:
-            self.desk.console.say(f"there is nothing left to do it to: {row.node.over}")
+            self.controller.console.say(f"there is nothing left to do it to: {row.node.over}")
         else:
             words = row.node.again if mark is not None and row.node.again else row.node.arguments
             arguments = CATALOGUE[call.name].named(words)
-            self.desk.act(call.name, arguments, step=self._reference(row))
+            self.controller.act(call.name, arguments, step=self._reference(row))
 
     def _ask_why(self) -> None:
         row = self.row
         if row is not None and isinstance(row.node.step, Step):
-            self.desk.once(self._skip(row))
+            self.controller.once(self._skip(row))
 
-    async def _skip(self, row: Row) -> None:
+    async def _skip(self, row: ScenarioRow) -> None:
         title = f"why is this skipped? {row.node.step.title}"
         reason = await self.app.push_screen_wait(Prompt(title, hint="the reason is on record"))
         if reason is not None:
             await self._settle(row, "skipped", reason=reason)
 
-    async def _answer(self, row: Row, question: Question) -> None:
+    async def _answer(self, row: ScenarioRow, question: Question) -> None:
         step = row.node.step
         seen = row.node.answer.text if row.node.answer is not None else ""
-        offered = question.words or self.desk.operations.known(question.kind)
+        offered = question.words or self.controller.operations.known(question.kind)
         kind = {"number": "a number", "text": ""}.get(question.kind, question.kind)
         hint = seen or (kind if not question.words else "")
 
@@ -239,10 +239,10 @@ class ScenarioPane(Lines, can_focus=True):
         if text is not None:
             await self._settle(row, "done", answer=text)
 
-    async def _settle(self, row: Row, state: str, *, answer: str = "", reason: str = "") -> None:
+    async def _settle(self, row: ScenarioRow, state: str, *, answer: str = "", reason: str = "") -> None:
         reference = self._reference(row, taking=state == "done")
-        writing = self.desk.operations.settle(reference, state, answer=answer, reason=reason)
-        if await self.desk.recorded(writing, "") and self.is_mounted:
+        writing = self.controller.operations.settle(reference, state, answer=answer, reason=reason)
+        if await self.controller.recorded(writing, "") and self.is_mounted:
             self._resolve()
             if state != "pending" and self._at == row.id:
                 rest = [*self.rows[self._index + 1 :], *self.rows[: self._index]]
@@ -252,15 +252,15 @@ class ScenarioPane(Lines, can_focus=True):
     def _reopen(self) -> None:
         row = self.row
         if row is not None and self.mark(row.id) is not None:
-            self.desk.once(self._settle(row, "pending"))
+            self.controller.once(self._settle(row, "pending"))
 
     def action_leave(self) -> None:
-        self.desk.close_scenario()
+        self.controller.close_scenario()
 
     def action_copy(self) -> None:
         lines = [line for row in self.rows for line in self._told(row, False, 120)]
         self.app.copy_to_clipboard(f"{self.scenario.title}\n{as_text(lines)}")
-        self.desk.console.say("copied the scenario as it stands to the terminal's clipboard")
+        self.controller.console.say("copied the scenario as it stands to the terminal's clipboard")
 
     # --- drawing ----------------------------------------------------------------------------------------------
 
@@ -279,12 +279,12 @@ class ScenarioPane(Lines, can_focus=True):
                 cursor, last = len(lines), len(lines) + len(drawn) - 1
             lines += drawn
         head = self._head(inside, height)
-        picture = Picture("calm", tuple(head), Listing([str(n) for n in range(len(lines))], lines.__getitem__))
+        picture = Panel("calm", tuple(head), Listing([str(n) for n in range(len(lines))], lines.__getitem__))
         seen = sight(picture, height)
         self._top = max(0, min(max(self._top, last - seen + 1), cursor, max(0, len(lines) - seen)))
         name = f"{self.scenario.number} " if self.scenario.number else ""
         severity = plain(self.scenario.severity, 8)
-        frame = Frame(f"Scenario {name}", ((severity, "muted"),), self.has_focus, self._top,
+        frame = PanelFrame(f"Scenario {name}", ((severity, "muted"),), self.has_focus, self._top,
                       cursor if self.has_focus else None)  # fmt: skip
         self.show_lines(framed(picture, frame, width, height))
         self.call_after_refresh(self._stands, self._at)
@@ -301,13 +301,13 @@ class ScenarioPane(Lines, can_focus=True):
         if height >= 16 and self._walk is not None:
             who = f"begun {clock(self._walk.begun_at)} by {plain(self._walk.begun_by, 30)}"
             lines.append(((who, "muted"),))
-            fit = next((fit for fit in self.desk.fits if fit.scenario.id == self.scenario.id), None)
+            fit = next((fit for fit in self.controller.fits if fit.scenario.id == self.scenario.id), None)
             why = f"fits: {fit.because}" if fit else "no longer fits"
             lines += [((line, "muted"),) for line in wrapped(why, width, 2)]
             lines.append(())
         return lines
 
-    def _told(self, row: Row, here: bool, width: int) -> list[Line]:
+    def _told(self, row: ScenarioRow, here: bool, width: int) -> list[Line]:
         indent = "  " * row.depth
         if isinstance(row.node.step, Branch):
             return self._branch(row, indent, here, width)
@@ -334,7 +334,7 @@ class ScenarioPane(Lines, can_focus=True):
             lines += [((f"{indent}  {text}", "note"),) for text in wrapped(self._keys(row, step, mark), room, 2)]
         return lines
 
-    def _branch(self, row: Row, indent: str, here: bool, width: int) -> list[Line]:
+    def _branch(self, row: ScenarioRow, indent: str, here: bool, width: int) -> list[Line]:
         node = row.node
         room = max(8, width - len(indent) - 2)
         glyph, ink = {True: ("▾", "strong"), None: ("▾", "text"), False: ("▹", "faint")}[node.applies]
@@ -347,7 +347,7 @@ class ScenarioPane(Lines, can_focus=True):
         lines += [((f"{indent}  {text}", inked),) for text in wrapped(f"{verdict}: {because}", room, 3 if here else 1)]
         return lines
 
-    def _words(self, row: Row, mark: Mark | None) -> tuple[str, str]:
+    def _words(self, row: ScenarioRow, mark: StepState | None) -> tuple[str, str]:
         """What is known of a step, and in which ink: what was recorded, else what is read now."""
         if mark is not None:
             said = plain(mark.answer or mark.reason)
@@ -365,7 +365,7 @@ class ScenarioPane(Lines, can_focus=True):
             return plain(" ".join((node.step.call.name, *node.arguments))), "muted"
         return plain(node.missing), "doubt"
 
-    def _keys(self, row: Row, step: Step, mark: Mark | None) -> str:
+    def _keys(self, row: ScenarioRow, step: Step, mark: StepState | None) -> str:
         if mark is not None and mark.settled:
             again = " ".join(row.node.again or ())
             more = "enter does it again" + (f": {plain(again, 60)}; " if again else "; ")

@@ -10,19 +10,19 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from .. import paths
-from ..widgets.cells import Line, plain, plain_command
-from ..widgets.lines import Lines
-from ..widgets.picture import Frame, Listing, Picture, framed, sight
-from .page import Page
+from ..widgets.canvas import LineCanvas
+from ..widgets.panel import Listing, Panel, PanelFrame, framed, sight
+from ..widgets.spans import Line, plain, plain_command
+from .page import PageScreen
 
 if TYPE_CHECKING:
-    from ..warroom.breakglass.sheet import Row
+    from ..break_glass.sheet import SheetRow
 
 INKS = {"title": "strong", "head": "note", "alarm": "warn", "does": "muted", "command": "strong"}
 FAR = 1_000_000
 
 
-class Sheet(Page[None]):
+class SheetScreen(PageScreen[None]):
     """`take` makes the sheet; `kept` is where it lies on disk, "" for nowhere."""
 
     CSS_PATH = paths.STYLES / "sheet.tcss"
@@ -44,7 +44,7 @@ class Sheet(Page[None]):
         Binding("r", "retake", "Take anew", id="sheet.retake", tooltip="Take the sheet anew from what is known now"),
     ]  # fmt: skip
 
-    def __init__(self, take: Callable[[], tuple[Row, ...]], kept: str) -> None:
+    def __init__(self, take: Callable[[], tuple[SheetRow, ...]], kept: str) -> None:
         super().__init__()
         self._take, self._file = take, kept
         self._rows = take()
@@ -52,8 +52,8 @@ class Sheet(Page[None]):
 
     def compose(self) -> ComposeResult:
         with Container(id="glass"):
-            yield Lines(id="glass-rows")
-            yield Lines(id="glass-keys")
+            yield LineCanvas(id="glass-rows")
+            yield LineCanvas(id="glass-keys")
 
     def on_mount(self) -> None:
         self.call_after_refresh(self.paint)
@@ -74,7 +74,7 @@ class Sheet(Page[None]):
         self.paint()
 
     def action_page(self, by: int) -> None:
-        self.action_move(by * max(1, self.query_one("#glass-rows", Lines).size.height - 4))
+        self.action_move(by * max(1, self.query_one("#glass-rows", LineCanvas).size.height - 4))
 
     def action_command(self, by: int) -> None:
         """The first line of what the next command does, or the command before."""
@@ -107,20 +107,20 @@ class Sheet(Page[None]):
     # --- drawing ----------------------------------------------------------------------------------------------
 
     def paint(self) -> None:
-        if not self.query(Lines):  # closed by now
+        if not self.query(LineCanvas):  # closed by now
             return
-        shown = self.query_one("#glass-rows", Lines)
+        shown = self.query_one("#glass-rows", LineCanvas)
         width, height = shown.size
-        picture = Picture("calm", (), Listing([str(n) for n in range(len(self._rows))], self._row))
+        picture = Panel("calm", (), Listing([str(n) for n in range(len(self._rows))], self._row))
         seen = sight(picture, height)
         self._top = max(min(self._top, self._at), self._at - seen + 1, 0)
         if self.command:  # the whole command is seen, not its first line alone
             last = max(n for n in range(self._at, len(self._rows)) if self._rows[n].command == self.command)
             self._top = min(self._at, max(self._top, min(last, self._at + seen - 1) - seen + 1))
         aside: Line = ((f"kept in {plain(self._file, 200)}", "muted"),) if self._file and width > 100 else ()
-        frame = Frame("Break-glass sheet", aside, True, self._top, self._at)
+        frame = PanelFrame("Break-glass sheet", aside, True, self._top, self._at)
         shown.show_lines(framed(picture, frame, width, height))
-        self.query_one("#glass-keys", Lines).show_lines((self.foot(width),))
+        self.query_one("#glass-keys", LineCanvas).show_lines((self.foot(width),))
 
     def _row(self, n: int) -> Line:
         row = self._rows[n]

@@ -24,25 +24,25 @@ LOCK_FAMILIES = {
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
-class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SettingsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A TOML table that refuses keys it does not know."""
 
 
-class Postgres(Table):
+class PostgresSettings(SettingsTable):
     url: str = ""  # DATABASE_URL, as NexNum has it: Prisma's and the poolers' parameters are understood
     connect_timeout_s: float = 3.0
     statement_timeout_s: float = 2.5
     ca_file: str = ""  # for sslmode=verify-ca and verify-full
 
 
-class Redis(Table):
+class RedisSettings(SettingsTable):
     url: str = ""  # REDIS_URL: redis://, rediss://, redis+sentinel://, redis+cluster://, or Upstash's https://
     token: str = ""  # UPSTASH_REDIS_REST_TOKEN, for an https:// address
     timeout_s: float = 2.0
     ca_file: str = ""
 
 
-class Expressions(Table):
+class Expressions(SettingsTable):
     """PromQL; `{window}` is replaced by the window, as in `300s`. Rates are per provider (nexnum.md#one-or-all)."""
 
     attempts: str = 'sum by (provider) (increase(nexnum_provider_api_calls_total{method="getNumber"}[{window}]))'
@@ -62,7 +62,7 @@ class Expressions(Table):
     database_cpu: str = ""  # the share of the database's CPU that is used, 0..1; empty: people look it up
 
 
-class Prometheus(Table):
+class PrometheusSettings(SettingsTable):
     url: str = ""  # PROMETHEUS_URL; for Mimir and Thanos with their path prefix
     bearer: str = ""
     username: str = ""
@@ -74,7 +74,7 @@ class Prometheus(Table):
     latency_top_bucket_s: float = 10.0  # at or above it the 95th percentile is "at least" (nexnum.md#metrics-old)
 
 
-class Kubernetes(Table):
+class KubernetesSettings(SettingsTable):
     # KUBECONFIG; "in-cluster": the pod's own account; "as-kubectl": ~/.kube/config, else the pod's own account (this is
     # what it is by itself where one of them is there); "none": no cluster
     kubeconfig: str = ""
@@ -93,7 +93,7 @@ class Kubernetes(Table):
     database_from_secret: bool = False  # take DATABASE_URL from the Secret where none is set
 
 
-class Api(Table):
+class ApiSettings(SettingsTable):
     url: str = ""  # API_URL
     cron_secret: str = ""  # CRON_SECRET
     admin_token: str = ""  # an admin's JWT, for the admin API (sent as bearer and as the cookie `token`)
@@ -102,20 +102,20 @@ class Api(Table):
     ca_file: str = ""
 
 
-class Search(Table):
+class SearchSettings(SettingsTable):
     url: str = ""  # MEILISEARCH_HOST or MEILI_HOST: Meilisearch, asked for /health; host:port is taken as http://
     timeout_s: float = 3.0
     ca_file: str = ""
 
 
-class Providers(Table):
+class ProvidersSettings(SettingsTable):
     """What is known of the providers besides what NexNum knows."""
 
     status_pages: dict[str, str] = {}  # a provider's name -> its own status page: JSON, a feed, or a page with a title
     status_timeout_s: float = 5.0  # each page is fetched once a minute
 
 
-class TransactionRules(Table):
+class TransactionRules(SettingsTable):
     window_s: int = 300
     trend_s: int = 1800
     few: int = 20  # fewer attempts than this are too few to judge by
@@ -127,7 +127,7 @@ class TransactionRules(Table):
     overdue_few: int = 3  # fewer purchases that wait are too few to say that none is decided any more
 
 
-class FunnelRules(Table):
+class FunnelRules(SettingsTable):
     """Shares are 0..1, of the purchases of transactions.window_s that are decided."""
 
     few: int = 10  # fewer decided purchases than this are too few to judge by
@@ -137,25 +137,25 @@ class FunnelRules(Table):
     undecided_usual: float = 3.0  # and for so many times as long as they usually wait
 
 
-class CircuitRules(Table):
+class CircuitRules(SettingsTable):
     cooldown_s: float = 30.0  # a pod's own breaker; 15 in the oldest installs (nexnum.md#breakers)
     flapping: int = 3  # opened so often ...
     flapping_window_s: int = 600  # ... within so many seconds
     ignore: tuple[str, ...] = ("GeminiPool",)  # breakers that are not SMS providers
 
 
-class ReservationRules(Table):
+class ReservationRules(SettingsTable):
     stuck_after_s: int = 300  # RESERVED for longer is stuck; 600 for the newest worker (nexnum.md#stuck-rows)
     limit: int = 50  # the runbook's
     alert_limit: int = 5  # the alert rule's
 
 
-class OutboxRules(Table):
+class OutboxRules(SettingsTable):
     stuck_after_s: int = 180  # the oldest pending event is late from here on; 60 for the 5 s loop (nexnum.md#outbox)
     count_limit: int = 10_000  # counts stop here and are shown as "10 000+"
 
 
-class SlotRules(Table):
+class SlotRules(SettingsTable):
     """How long a purchase may wait for its turn at a provider (nexnum.md#slots)."""
 
     late_s: float = 10.0  # SEV-3 from this wait on
@@ -163,14 +163,14 @@ class SlotRules(Table):
     most: float = 0.5  # the share of the purchases, 0..1, above which it is most of them
 
 
-class BalanceRules(Table):
+class BalanceRules(SettingsTable):
     """Our money at the providers; each provider's own limit is NexNum's low_balance_alert."""
 
     least: float = 0.05  # a balance below this buys nothing, in the provider's currency
     old_s: float = 21_600.0  # a balance that NexNum asked for longer ago is said to be old
 
 
-class IntegrityRules(Table):
+class IntegrityRules(SettingsTable):
     """What the looks at data and security tolerate. Each look is taken once a minute, the routes every 10 min."""
 
     tolerated: float = 100.0  # money, in the wallets' currency: a smaller difference wakes nobody
@@ -181,7 +181,7 @@ class IntegrityRules(Table):
     redis_memory: float = 0.9  # the share of maxmemory, 0..1, from which it is nearly full
 
 
-class SeverityRules(Table):
+class SeverityRules(SettingsTable):
     critical_rate: float = 0.10  # SEV-1 above it
     high_rate: float = 0.05  # SEV-2 above it
     latency_s: float = 5.0  # SEV-2 above it
@@ -191,7 +191,7 @@ class SeverityRules(Table):
     runbook_alerts: tuple[str, ...] = ("HighPurchaseFailureRate", "StuckReservations", "OutboxProcessingFailed")
 
 
-class Actions(Table):
+class ActionsSettings(SettingsTable):
     observe: bool = False  # this console can't act at all
     plan_expires_s: float = 60.0  # an older plan is prepared again
     timeout_s: float = 10.0  # for the one exchange that changes something
@@ -202,7 +202,7 @@ class Actions(Table):
     verify_s: float = 90.0  # how long a verdict may watch
 
 
-class Locks(Table):
+class LocksSettings(SettingsTable):
     """Families of lock keys by name (nexnum.md#locks, #keys). `never` is never deleted, whatever a family's pattern
     says.
     """
@@ -215,7 +215,7 @@ class Locks(Table):
     batch: int = 100
 
 
-class Alertmanager(Table):
+class AlertmanagerSettings(SettingsTable):
     url: str = ""
     bearer: str = ""
     username: str = ""
@@ -226,13 +226,13 @@ class Alertmanager(Table):
     silence_s: int = 3600  # how long a silence lasts where nothing is said
 
 
-class Journal(Table):
+class JournalSettings(SettingsTable):
     folder: str = ""  # shared by the consoles of one host; empty: the XDG state folder of the account
     lock_timeout_s: float = 3.0  # how long an entry may wait for another console's
     read_only: bool = False  # this console only watches: it writes no entry
 
 
-class WarRoom(Table):
+class WarRoomSettings(SettingsTable):
     """Working on one incident together: how entries reach other hosts, and what needs the others' silence or word."""
 
     redis_url: str = ""  # the Redis that carries incidents between hosts; empty: only the consoles of this folder
@@ -249,14 +249,14 @@ class WarRoom(Table):
     approval_s: float = 120.0  # and for so long
 
 
-class Recording(Table):
+class RecordingSettings(SettingsTable):
     """Readings kept beside an incident's journal, for replay."""
 
     every_s: float = 2.0  # at most one reading of a signal in so many seconds; 0: nothing is recorded
     limit_mb: float = 20.0  # an incident's recording stops growing there
 
 
-class BreakGlass(Table):
+class BreakGlassSettings(SettingsTable):
     """What the sheet for the worst hour holds beside the readings: who to call, where to look."""
 
     file: str = ""  # where it is kept; empty: break-glass.txt in the XDG state folder
@@ -264,7 +264,7 @@ class BreakGlass(Table):
     links: dict[str, str] = {}  # what -> address
 
 
-class Settings(Table):
+class Settings(SettingsTable):
     environment: str = "production"  # shown in the frame; "drill" in a drill
     name: str = ""  # which installation, such as nexnum-eu
     operator: str = ""  # empty: the account's name
@@ -272,13 +272,13 @@ class Settings(Table):
     motion: Motion = "auto"  # auto: off over SSH
     log_level: LogLevel = "info"
     runbooks: str = ""  # a folder of the team's own runbooks: Markdown files that add or replace scenarios
-    postgres: Postgres = Postgres()
-    redis: Redis = Redis()
-    prometheus: Prometheus = Prometheus()
-    kubernetes: Kubernetes = Kubernetes()
-    api: Api = Api()
-    search: Search = Search()
-    providers: Providers = Providers()
+    postgres: PostgresSettings = PostgresSettings()
+    redis: RedisSettings = RedisSettings()
+    prometheus: PrometheusSettings = PrometheusSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    api: ApiSettings = ApiSettings()
+    search: SearchSettings = SearchSettings()
+    providers: ProvidersSettings = ProvidersSettings()
     transactions: TransactionRules = TransactionRules()
     funnel: FunnelRules = FunnelRules()
     circuits: CircuitRules = CircuitRules()
@@ -288,13 +288,13 @@ class Settings(Table):
     balances: BalanceRules = BalanceRules()
     integrity: IntegrityRules = IntegrityRules()
     severity: SeverityRules = SeverityRules()
-    actions: Actions = Actions()
-    locks: Locks = Locks()
-    alertmanager: Alertmanager = Alertmanager()
-    journal: Journal = Journal()
-    warroom: WarRoom = WarRoom()
-    recording: Recording = Recording()
-    break_glass: BreakGlass = BreakGlass()
+    actions: ActionsSettings = ActionsSettings()
+    locks: LocksSettings = LocksSettings()
+    alertmanager: AlertmanagerSettings = AlertmanagerSettings()
+    journal: JournalSettings = JournalSettings()
+    warroom: WarRoomSettings = WarRoomSettings()
+    recording: RecordingSettings = RecordingSettings()
+    break_glass: BreakGlassSettings = BreakGlassSettings()
 
     @property
     def database_origin(self) -> str:

@@ -17,8 +17,8 @@ from .rulecheck import examine
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
-    from ..sources.prometheus import Prometheus
-    from ..sources.promjson import ActiveAlert, Answer, Rule, Sample
+    from ..sources.prometheus import PrometheusSource
+    from ..sources.prometheus_json import ActiveAlert, PrometheusRule, QueryResult, Sample
 
 MOST = 200  # firing alerts that are kept
 RULES_EVERY_S = 30.0
@@ -106,8 +106,8 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
 
 
 async def _judged(
-    prometheus: Prometheus,
-    active: Answer[ActiveAlert] | None,
+    prometheus: PrometheusSource,
+    active: QueryResult[ActiveAlert] | None,
     before: Alerts | None,
     runbook: Sequence[RunbookAlert],
 ) -> tuple[bool | None, float]:
@@ -141,7 +141,7 @@ def _rank(alert: Alert, settings: Settings) -> tuple[int, float, str]:
     return place, alert.since.timestamp() if alert.since else 0.0, alert.name
 
 
-async def _from_series(prometheus: Prometheus) -> tuple[list[Alert], int]:
+async def _from_series(prometheus: PrometheusSource) -> tuple[list[Alert], int]:
     """(firing, how many are pending) from the series that the rules leave; their annotations are not in them."""
     states = await prometheus.query("ALERTS")
     started = {_identity(sample.labels): sample.value for sample in await prometheus.query("ALERTS_FOR_STATE")}
@@ -164,7 +164,7 @@ def _from_sample(sample: Sample, started: Mapping[frozenset[tuple[str, str]], fl
 
 
 async def _runbook(
-    prometheus: Prometheus, settings: Settings, before: Alerts | None, active: frozenset[str]
+    prometheus: PrometheusSource, settings: Settings, before: Alerts | None, active: frozenset[str]
 ) -> tuple[tuple[RunbookAlert, ...], float, tuple[str, ...]]:
     """(the runbook's alerts, when the rules were read, notes). Trouble here leaves the last judgement as it was."""
     now, names = time.time(), settings.severity.runbook_alerts
@@ -183,9 +183,9 @@ async def _runbook(
 
 
 async def _judge(
-    prometheus: Prometheus,
+    prometheus: PrometheusSource,
     name: str,
-    rules: Answer[Rule] | None,
+    rules: QueryResult[PrometheusRule] | None,
     active: frozenset[str],
     known: RunbookAlert | None,
     now: float,
@@ -195,7 +195,7 @@ async def _judge(
     if rules is None:
         why = "this server does not show its rules"
         return RunbookAlert(name=name, exists=None, can_fire=None, why=why)
-    expressions: Sequence[Rule] = [rule for rule in rules if rule.name == name]
+    expressions: Sequence[PrometheusRule] = [rule for rule in rules if rule.name == name]
     if not expressions:
         return RunbookAlert(name=name, exists=False, can_fire=False, why="no rule has this name here")
     text = "\n".join(rule.expression for rule in expressions)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..model import Value, utc_now
-from ..sources.text import clean_name
+from ..text.sanitize import clean_name
 from .readings import Signal
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value, utc_now
-from ..sources.breakers import CLOSED, HALF_OPEN, OPEN, UNKNOWN, WINDOW_S, BreakerHistory, Traffic
-from ..sources.text import clean_name
-from .holders import Holder, PodView, flaps, outlasting, with_history
+from ..sources.breakers import CLOSED, HALF_OPEN, OPEN, UNKNOWN, WINDOW_S, BreakerHistory, BreakerTraffic
+from ..text.sanitize import clean_name
+from .breaker_views import Holder, PodView, flaps, outlasting, with_history
 from .pod_logs import LOGS, follow
 from .readings import Signal
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..settings import CircuitRules, Settings
     from ..sources import Sources
     from ..sources.logs import Logs
-    from ..sources.postgres import Postgres
+    from ..sources.postgres import PostgresSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class Circuits(Value):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Named:
+class ProviderNameRow:
     """A row of the providers table."""
 
     name: str
@@ -100,7 +100,7 @@ class Parts:
     `blind`: a source that there is tells nothing of its breakers, which may be in any state.
     """
 
-    named: Sequence[Named] = ()
+    named: Sequence[ProviderNameRow] = ()
     names_at: datetime | None = None
     shared: dict[str, Holder] = field(default_factory=dict)
     shared_at: datetime | None = None
@@ -173,7 +173,7 @@ async def _ask(parts: Parts, sources: Sources, before: Circuits | None) -> None:
     if before is not None:
         parts.names_at = before.names_at
         parts.named = [
-            Named(name=one.name, id=one.id, active=one.active, display_name=one.display_name)
+            ProviderNameRow(name=one.name, id=one.id, active=one.active, display_name=one.display_name)
             for one in before.providers
             if one.id is not None
         ]
@@ -232,7 +232,7 @@ async def _name(parts: Parts, sources: Sources) -> None:
     parts.sources.append("postgres")
 
 
-async def _providers(postgres: Postgres) -> list[Named]:
+async def _providers(postgres: PostgresSource) -> list[ProviderNameRow]:
     """The providers table, whose flag is "isActive" on some versions. (nexnum.md#schema)"""
     columns = await postgres.require("providers", "id", "name")
     active = next((f'"{column}"' for column in ("is_active", "isActive") if column in columns), "NULL::boolean")
@@ -243,7 +243,7 @@ async def _providers(postgres: Postgres) -> list[Named]:
             f"FROM providers ORDER BY name LIMIT {MOST_PROVIDERS}"
         )
     return [
-        Named(
+        ProviderNameRow(
             name=clean_name(row["name"]),
             id=clean_name(row["id"]),
             active=row["active"],
@@ -287,7 +287,7 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
     known = Counter(key for key, _ in named)
     for key, traffic in history.traffic.items():
         if key not in known:
-            named.append((key, Named(name=traffic.name, id=None, active=None, display_name=None)))
+            named.append((key, ProviderNameRow(name=traffic.name, id=None, active=None, display_name=None)))
     alike = [key for key, times in known.items() if times > 1 and key in history.traffic]
     notes = [f"the logs do not tell apart the providers whose names are {key} but for case" for key in sorted(alike)]
     providers = []
@@ -323,10 +323,10 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
 
 def _provider(
     key: str,
-    one: Named,
+    one: ProviderNameRow,
     shared: Holder | None,
     views: Sequence[PodView],
-    traffic: Traffic | None,
+    traffic: BreakerTraffic | None,
     rules: CircuitRules,
     now: datetime,
 ) -> ProviderCircuit:

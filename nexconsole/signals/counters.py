@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from .counts import Counts, Point, Traffic, point
+from .counts import Counts, Point, SourceCounts, point
 from .provider_names import ProviderNames, known_names
 from .traffic import trend_step
 
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
-    from ..sources.promjson import Answer, Sample, Series
+    from ..sources.prometheus_json import QueryResult, Sample, Series
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Counted:
     failed: Mapping[str, float]
     notes: tuple[str, ...]
 
-    def traffic(self, names: ProviderNames) -> Traffic:
+    def traffic(self, names: ProviderNames) -> SourceCounts:
         """The same by provider.
 
         A provider without a failure series has had no failure: a labelled counter begins at its first use
@@ -49,7 +49,7 @@ class Counted:
             failures = round(failed.get(key, 0.0))
             # Series that began at different times are extrapolated differently: failures may come out above attempts.
             providers[key] = Counts(attempts=max(round(tried.get(key, 0.0)), failures), failures=failures)
-        return Traffic(source="prometheus", providers=providers, notes=self.notes, names=names)
+        return SourceCounts(source="prometheus", providers=providers, notes=self.notes, names=names)
 
 
 def _by_key(labels: Mapping[str, float], names: ProviderNames) -> dict[str, float]:
@@ -60,7 +60,7 @@ def _by_key(labels: Mapping[str, float], names: ProviderNames) -> dict[str, floa
     return totals
 
 
-async def from_prometheus(sources: Sources, settings: Settings) -> Traffic | None:
+async def from_prometheus(sources: Sources, settings: Settings) -> SourceCounts | None:
     """The window's purchases by provider, by the names that are known."""
     found = await counted(sources, settings)
     return None if found is None else found.traffic(known_names(sources))
@@ -117,7 +117,7 @@ async def _both(first: Awaitable[T], second: Awaitable[T]) -> tuple[T, T]:
     return one, other
 
 
-def _by_label(samples: Answer[Sample]) -> dict[str, float]:
+def _by_label(samples: QueryResult[Sample]) -> dict[str, float]:
     totals: dict[str, float] = {}
     for sample in samples:
         if math.isfinite(sample.value):

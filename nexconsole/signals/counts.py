@@ -56,7 +56,7 @@ def _either(choose: Callable[[Iterable[float]], float], one: float | None, other
 
 
 @dataclass(frozen=True, kw_only=True)
-class Traffic:
+class SourceCounts:
     """One source's counts by provider (`names` says which key a provider has); `of` finds one's."""
 
     source: str

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..model import Value
-from ..sources.text import clean
+from ..text.sanitize import clean
 from .readings import Signal
 
 if TYPE_CHECKING:

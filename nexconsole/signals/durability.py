@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SourceError
-from ..sources.text import clean
+from ..text.sanitize import clean
 from ..text.units import count, duration, percent, several
-from .findings import Finding, Keyspace, Looked, Memory
+from .findings import CheckResult, Finding, KeyspaceState, Memory
 
 if TYPE_CHECKING:
     from ..settings import IntegrityRules, Settings
@@ -42,7 +42,7 @@ FROM pg_stat_replication LIMIT 50
 """
 
 
-async def postgres(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> Looked:
+async def postgres(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> CheckResult:
     """Postgres in recovery, failing archiving, broken pages, replicas far behind."""
     async with sources.postgres.read("the durability query") as tx:
         state = await tx.row(STATE_SQL)
@@ -53,7 +53,7 @@ async def postgres(sources: Sources, settings: Settings, memory: Memory, now: da
         said.append(several(len(replicas), "replica") + (" (GRANT pg_monitor to see how late)" if hidden else ""))
     findings = [*_recovery(state, memory), *_archive(state), *_pages(state), *_replicas(replicas, settings.integrity)]
     primary = memory.primary if state["recovery"] and memory.primary else not state["recovery"]
-    return Looked(said=", ".join(said), findings=tuple(findings), memory=replace(memory, primary=primary))
+    return CheckResult(said=", ".join(said), findings=tuple(findings), memory=replace(memory, primary=primary))
 
 
 def _recovery(state: Mapping[str, Any], memory: Memory) -> Iterable[Finding]:
@@ -98,7 +98,7 @@ def _replicas(rows: Iterable[Mapping[str, Any]], rules: IntegrityRules) -> Itera
             yield Finding(kind="data", level="SEV-3", text=text)
 
 
-async def redis(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> Looked:
+async def redis(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> CheckResult:
     """Redis that lost its data, keeps none, throws some away, or is full: from INFO, as far as it has it."""
     info = await sources.redis.info()
     rules, seen = settings.integrity, _seen(info, await _flushes(sources))
@@ -108,7 +108,7 @@ async def redis(sources: Sources, settings: Settings, memory: Memory, now: datet
     said = f"{several(seen.keys, 'key')}" if "run_id" in info else "this service does not tell its run id"
     if "rdb_last_bgsave_status" not in info:
         said += ", it does not tell how it saves"
-    return Looked(said=said, findings=tuple(findings), memory=replace(memory, redis=lost))
+    return CheckResult(said=said, findings=tuple(findings), memory=replace(memory, redis=lost))
 
 
 async def _flushes(sources: Sources) -> int:
@@ -120,16 +120,16 @@ async def _flushes(sources: Sources) -> int:
     return sum(_figure(stats.get(f"cmdstat_{name}", ""), "calls") for name in ("flushall", "flushdb"))
 
 
-def _seen(info: Mapping[str, str], flushes: int) -> Keyspace:
+def _seen(info: Mapping[str, str], flushes: int) -> KeyspaceState:
     keys = 0
     for name, value in info.items():
         if name.startswith("db") and name[2:].isdigit():
             keys += _figure(value, "keys")
     run_id = "" if info.get("cluster_enabled") == "1" else info.get("run_id", "")  # a cluster's nodes answer by turns
-    return Keyspace(run_id=run_id, keys=keys, flushes=flushes, evicted=_number(info.get("evicted_keys")))
+    return KeyspaceState(run_id=run_id, keys=keys, flushes=flushes, evicted=_number(info.get("evicted_keys")))
 
 
-def _loss(before: Keyspace | None, seen: Keyspace, info: Mapping[str, str], now: datetime) -> Keyspace:
+def _loss(before: KeyspaceState | None, seen: KeyspaceState, info: Mapping[str, str], now: datetime) -> KeyspaceState:
     """What was seen now, with the loss that it shows, or one that was seen before and is still to be told."""
     if before is None or not (before.run_id and seen.run_id):
         return seen
@@ -145,7 +145,7 @@ def _loss(before: Keyspace | None, seen: Keyspace, info: Mapping[str, str], now:
     return seen
 
 
-def _lost(seen: Keyspace, now: datetime) -> Iterable[Finding]:
+def _lost(seen: KeyspaceState, now: datetime) -> Iterable[Finding]:
     if seen.lost_at is not None:
         ago = duration((now - seen.lost_at).total_seconds())
         yield Finding(
@@ -169,7 +169,7 @@ def _persistence(info: Mapping[str, str], rules: IntegrityRules, now: datetime) 
         yield Finding(kind="data", level="SEV-3", text=text, advice="meant so? Then set integrity.redis_keeps = false")
 
 
-def _room(info: Mapping[str, str], before: Keyspace | None, rules: IntegrityRules) -> Iterable[Finding]:
+def _room(info: Mapping[str, str], before: KeyspaceState | None, rules: IntegrityRules) -> Iterable[Finding]:
     used, most = _number(info.get("used_memory")), _number(info.get("maxmemory"))
     policy = clean(info.get("maxmemory_policy", ""), 40)
     if most and used >= rules.redis_memory * most and policy == "noeviction":

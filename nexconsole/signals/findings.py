@@ -26,7 +26,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class IntegrityCheck:
     """One look, at `at` (UTC) the last time it could be taken; `said` is what was looked at, in a few words.
 
     `error` is why it can't be taken now: what it found before stands until somebody looks again.
@@ -52,7 +52,7 @@ class Drift:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keyspace:
+class KeyspaceState:
     """What Redis was when it was last looked at. `lost_at`: when it was seen to have lost its data."""
 
     run_id: str
@@ -71,13 +71,13 @@ class Memory:
     drifts: dict[str, Drift] = field(default_factory=dict)
     moved: dict[str, float] = field(default_factory=dict)
     primary: bool | None = None
-    redis: Keyspace | None = None
+    redis: KeyspaceState | None = None
     routes_at: datetime | None = None
     journals: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looked:
+class CheckResult:
     """What a look gives: what was looked at, what it found, and what the next one has to know. None: nothing new."""
 
     said: str
@@ -85,4 +85,4 @@ class Looked:
     memory: Memory
 
 
-Look = Callable[["Sources", "Settings", Memory, datetime], Awaitable["Looked | None"]]
+Look = Callable[["Sources", "Settings", Memory, datetime], Awaitable["CheckResult | None"]]

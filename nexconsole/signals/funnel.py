@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, TypedDict
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value, utc_now
 from ..sources.purchase_tally import CALLED, FAILED, LOST, OFFERED, REFUSED, RESERVED, SOLD, WITHOUT_OFFER
-from .pod_logs import Following, follow
+from .pod_logs import LogCoverage, follow
 from .readings import Signal
 
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
     from ..sources.logs import Logs
-    from ..sources.purchase_tally import Purchase, Tally, Window
+    from ..sources.purchase_tally import Purchase, PurchaseTally, Window
 
 ANSWERS_EVERY_S = 10.0
 ANSWERS_TIMEOUT_S = 3.0
@@ -144,7 +144,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
 
 def build(
     logs: Logs,
-    following: Following,
+    following: LogCoverage,
     settings: Settings,
     now: datetime,
     answers: Answers | None,
@@ -199,7 +199,7 @@ class _Figures(TypedDict):
     more_providers: int
 
 
-def _figures(window: Window, tally: Tally, now: float) -> _Figures:
+def _figures(window: Window, tally: PurchaseTally, now: float) -> _Figures:
     """What the purchases of the window come to."""
     stages = {stage: sum(one.stage >= stage for one in window.begun) for stage in (OFFERED, RESERVED, CALLED)}
     outcomes = dict.fromkeys((SOLD, FAILED, LOST), 0)
@@ -268,7 +268,7 @@ def _providers(window: Window) -> tuple[tuple[ProviderFunnel, ...], int]:
     return rows, len(found) - len(rows)
 
 
-def _minutes(tally: Tally, since: float) -> tuple[MinuteFunnel, ...]:
+def _minutes(tally: PurchaseTally, since: float) -> tuple[MinuteFunnel, ...]:
     """Each minute whose lines are all known, the oldest first."""
     return tuple(
         MinuteFunnel(at=60.0 * minute, attempts=one.attempts, sold=one.sold, failed=one.failed, refused=one.refused)

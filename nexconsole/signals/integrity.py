@@ -18,7 +18,7 @@ from ..journal import journal_folder, recent_files, verify
 from ..model import Value, utc_now
 from ..text.units import several
 from . import durability, ledgers, open_routes
-from .findings import LEVELS, Check, Finding, Kind, Look, Looked, Memory
+from .findings import LEVELS, CheckResult, Finding, IntegrityCheck, Kind, Look, Memory
 from .readings import Signal
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ CHANGED = frozenset({"edited", "missing", "reordered", "duplicated"})
 class Integrity(Value):
     """Every look, in the order of `LOOKS`. What the next reading has to know, wallets' ids, is no part of it."""
 
-    checks: tuple[Check, ...] = ()
+    checks: tuple[IntegrityCheck, ...] = ()
     redis_run: str = ""  # the beginning of Redis' run id: another one is another process
 
     @property
@@ -60,7 +60,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     memory = kept if isinstance(kept, Memory) else Memory()
     known = {check.name: check for check in before.checks}
     groups = await asyncio.gather(*(_group(names, known, sources, settings, memory) for names in GROUPS))
-    checks: list[Check] = []
+    checks: list[IntegrityCheck] = []
     errors: list[SourceError | None] = []
     for names, (found, after, failed) in zip(GROUPS, groups, strict=True):
         checks += found
@@ -68,7 +68,9 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         memory = replace(memory, **{name: getattr(after, name) for name in KEPT[names[0]]})
     sources.memory[SIGNAL.name] = memory
     asked = [error for error in errors if error is not None]
-    if asked and not any(one.at != known.get(one.name, Check(name="")).at for one in checks if one.name != "journals"):
+    if asked and not any(
+        one.at != known.get(one.name, IntegrityCheck(name="")).at for one in checks if one.name != "journals"
+    ):
         raise min(asked, key=lambda error: isinstance(error, NotConfigured))
     notes = [f"{several(len(asked), 'look')} can't be taken: {asked[0]}"] if asked else []
     run = memory.redis.run_id[:RUN_LENGTH] if memory.redis is not None else ""
@@ -76,15 +78,15 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
 
 
 async def _group(
-    names: Sequence[str], known: dict[str, Check], sources: Sources, settings: Settings, memory: Memory
-) -> tuple[list[Check], Memory, list[SourceError | None]]:
+    names: Sequence[str], known: dict[str, IntegrityCheck], sources: Sources, settings: Settings, memory: Memory
+) -> tuple[list[IntegrityCheck], Memory, list[SourceError | None]]:
     """The looks at one system. A look that can't be taken keeps what it found before."""
-    checks: list[Check] = []
+    checks: list[IntegrityCheck] = []
     errors: list[SourceError | None] = []
     silent: SourceError | None = None
     for name in names:
         now = utc_now()
-        before = known.get(name, Check(name=name))
+        before = known.get(name, IntegrityCheck(name=name))
         try:
             if silent is not None:
                 raise silent  # the same system: it is not waited for once more
@@ -99,11 +101,11 @@ async def _group(
             checks.append(replace(before, error=""))
             continue
         memory = looked.memory
-        checks.append(Check(name=name, at=now, said=looked.said, findings=looked.findings))
+        checks.append(IntegrityCheck(name=name, at=now, said=looked.said, findings=looked.findings))
     return checks, memory, errors
 
 
-async def journals(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> Looked:
+async def journals(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> CheckResult:
     """The newest incidents' journals: whether they still say what was written."""
     try:
         found, seen = await asyncio.to_thread(_verified, journal_folder(settings), dict(memory.journals))
@@ -116,7 +118,7 @@ async def journals(sources: Sources, settings: Settings, memory: Memory, now: da
         )
         for name, said in found.items() if said
     )  # fmt: skip
-    return Looked(said=several(len(found), "journal"), findings=findings, memory=replace(memory, journals=seen))
+    return CheckResult(said=several(len(found), "journal"), findings=findings, memory=replace(memory, journals=seen))
 
 
 def _verified(folder: Path, before: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:

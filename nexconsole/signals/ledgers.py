@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..text.units import count, duration, several
-from .findings import Drift, Finding, Looked, Memory
+from .findings import CheckResult, Drift, Finding, Memory
 
 if TYPE_CHECKING:
     from ..settings import IntegrityRules, Settings
@@ -73,7 +73,7 @@ SELECT count(*) AS refunds, coalesce(sum(price), 0)::float8 AS money FROM (
 """
 
 
-async def wallets(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> Looked:
+async def wallets(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> CheckResult:
     """Wallets whose hold is below zero or above their balance, and overdrawn ones, in a sample of the table."""
     await sources.postgres.require("wallets", "id", "balance", "reserved")
     async with sources.postgres.read("the wallets' sample") as tx:
@@ -86,7 +86,7 @@ async def wallets(sources: Sources, settings: Settings, memory: Memory, now: dat
     if rows > row["looked"] * 1.2:
         said = f"a sample of {count(row['looked'])} of about {count(rows)} wallets"
     kept = tuple(each["id"] for each in bad[:MOST_BAD])
-    return Looked(said=said, findings=tuple(_unsound(bad, settings.integrity)), memory=replace(memory, bad=kept))
+    return CheckResult(said=said, findings=tuple(_unsound(bad, settings.integrity)), memory=replace(memory, bad=kept))
 
 
 async def _sample(tx: Read) -> tuple[str, float]:
@@ -133,7 +133,7 @@ def _level(level: str, money: float, rules: IntegrityRules, small: str) -> str:
     return level if money > rules.tolerated else small
 
 
-async def transactions(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> Looked:
+async def transactions(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> CheckResult:
     """Balances beside the sums of their transactions: those of some wallets now, and whether they stay together.
 
     The oldest version writes no row for a hold or its release; the newest writes both, and neither moves the balance.
@@ -154,7 +154,7 @@ async def transactions(sources: Sources, settings: Settings, memory: Memory, now
     findings = [*_changed(moved, settings.integrity), *_differing(sums, settings.integrity)]
     held = [row for row in sums if row["rows"]]
     said = f"{several(len(held), 'wallet')} beside their transactions"
-    return Looked(said=said, findings=tuple(findings), memory=replace(memory, drifts=drifts, moved=moved))
+    return CheckResult(said=said, findings=tuple(findings), memory=replace(memory, drifts=drifts, moved=moved))
 
 
 def _watched(sums: Iterable[Mapping[str, Any]], memory: Memory) -> tuple[dict[str, Drift], dict[str, float]]:
@@ -212,7 +212,7 @@ def _differing(sums: Iterable[Mapping[str, Any]], rules: IntegrityRules) -> Iter
     )  # fmt: skip
 
 
-async def refunds(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> Looked:
+async def refunds(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> CheckResult:
     """Refunds of purchases for which no money was ever taken: what the reconcile route gives away.
 
     (nexnum.md#reconcile)
@@ -233,4 +233,4 @@ async def refunds(sources: Sources, settings: Settings, memory: Memory, now: dat
                 advice="the reconcile route does this; who decided that it may?",
             ),
         )  # fmt: skip
-    return Looked(said="refunds beside what was taken", findings=found, memory=memory)
+    return CheckResult(said="refunds beside what was taken", findings=found, memory=memory)

@@ -11,10 +11,10 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from ..sources.text import clean, strip_controls
+from ..text.sanitize import clean, strip_controls
 
 if TYPE_CHECKING:
-    from ..settings import Locks
+    from ..settings import LocksSettings
 
 YOUNG_S = 10.0  # the oldest versions take a lock first and give it its TTL then: so young, it may be on its way
 LONGEST = 500  # characters of a key or value that can be a lock's
@@ -52,12 +52,12 @@ def owner(key: str) -> str:
     return clean(found[0] if found else key.rpartition(":")[2], 80)
 
 
-def forbidden(key: str, rules: Locks) -> str | None:
+def forbidden(key: str, rules: LocksSettings) -> str | None:
     """The pattern of what is never to be touched that this key matches."""
     return next((pattern for pattern in rules.never if fnmatchcase(key.strip(), pattern)), None)
 
 
-def judge(key: str, value: str | None, pttl: int, rules: Locks, now: datetime) -> Lock:
+def judge(key: str, value: str | None, pttl: int, rules: LocksSettings, now: datetime) -> Lock:
     """What speaks for deleting it and what against."""
     stamp = EPOCH_MS.match(value or "")
     age = max(0.0, now.timestamp() - int(stamp[1]) / 1000) if stamp else None

@@ -22,7 +22,7 @@ from .lock_keys import GONE, Lock, judge, showable
 from .readings import Signal
 
 if TYPE_CHECKING:
-    from ..settings import Locks as Rules
+    from ..settings import LocksSettings as Rules
     from ..settings import Settings
     from ..sources import Sources
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..errors import NoRoute, NotConfigured, SourceError
-from .findings import Finding, Looked, Memory
+from .findings import CheckResult, Finding, Memory
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -26,7 +26,7 @@ BUYING = "/api/admin/providers/debug-purchase"
 SECRET = "CRON_SECRET"
 
 
-async def routes(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> Looked | None:
+async def routes(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> CheckResult | None:
     """Which of the routes are there, and what follows from it; None while it is too soon to ask again."""
     if not sources.has("api"):
         raise NotConfigured("api", "api is not configured: set api.url or API_URL")
@@ -38,7 +38,7 @@ async def routes(sources: Sources, settings: Settings, memory: Memory, now: date
     there = sum(bool(methods) for methods in found.values())
     said = f"{there} of {len(found)} routes are there; "
     said += _SECRET_SAID[secret]
-    return Looked(said=said, findings=findings, memory=replace(memory, routes_at=now))
+    return CheckResult(said=said, findings=findings, memory=replace(memory, routes_at=now))
 
 
 async def _methods(sources: Sources, path: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..model import Value
-from ..sources.text import clean
+from ..text.sanitize import clean
 from .readings import Signal
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Outbox(Value):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
+class OutboxEvent:
     """One troubled event, its payload never read. `age_s` since it was created."""
 
     id: str
@@ -52,10 +52,10 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Events(Value):
+class OutboxEvents(Value):
     """The worst events, asked for on demand: FAILED first, then dropped, then the oldest PENDING."""
 
-    events: tuple[Event, ...] = ()
+    events: tuple[OutboxEvent, ...] = ()
 
 
 # Every branch is served by the index (status, created_at); counts stop at $1.
@@ -152,15 +152,15 @@ def with_rates(outbox: Outbox, arrived: int, since_s: float, pending_then: int) 
     )
 
 
-async def read_events(sources: Sources, settings: Settings, previous: Value | None) -> Events:
+async def read_events(sources: Sources, settings: Settings, previous: Value | None) -> OutboxEvents:
     """The worst events one by one; the payload stays where it is."""
     await sources.postgres.require(TABLE, "id", "event_type", "aggregate_type", "retry_count", "error")
     async with sources.postgres.read("the outbox events query") as tx:
         rows = await tx.fetch(EVENTS_SQL, DROPPED_LOOKS_AT)
-    return Events(
+    return OutboxEvents(
         source="postgres",
         events=tuple(
-            Event(
+            OutboxEvent(
                 id=clean(row["id"], 80),
                 event_type=clean(row["event_type"], 80),
                 aggregate_type=clean(row["aggregate_type"], 80),

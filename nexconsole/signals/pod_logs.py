@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import utc_now
 from ..sources.breakers import OPEN
-from ..sources.text import clean
+from ..text.sanitize import clean
 from ..text.units import duration
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ OLD_S = 4.0  # logs that nothing was heard of for longer are said to be as old a
 
 
 @dataclass(frozen=True)
-class Following:
+class LogCoverage:
     """The logs, where there are any. `read`: the lines of one pod at least come, or none runs. `error`: why none do."""
 
     logs: Logs | None
@@ -37,20 +37,20 @@ class Following:
         return f"{LOGS} of {duration(self.age_s)} ago" if self.age_s > OLD_S else LOGS
 
 
-async def follow(sources: Sources) -> Following:
+async def follow(sources: Sources) -> LogCoverage:
     """Follow the pods' logs; the first time this waits until what is there has been read."""
     if not sources.has("kubernetes"):
-        return Following(None, False, error=NotConfigured("kubernetes", "kubernetes is not configured"))
+        return LogCoverage(None, False, error=NotConfigured("kubernetes", "kubernetes is not configured"))
     logs = sources.kubernetes.logs
     await logs.start(FIRST_LOGS_S)
     now = time.monotonic()
     if not logs.listed:
-        return Following(None, False, error=TimedOut("kubernetes", "the pods have not been listed yet"))
+        return LogCoverage(None, False, error=TimedOut("kubernetes", "the pods have not been listed yet"))
     alive = [logs.lost_s(pod, now) for pod in logs.followed.values() if not logs.is_lost(pod, now)]
     read = bool(alive) or (logs.error is None and not logs.pods)
     unread = None if read else TimedOut("kubernetes", "no pod's log is read")
     notes = (f"pods can't be listed: {logs.error}",) if logs.error else ()
-    return Following(logs, read, max(alive, default=0.0), (*notes, *_notes(logs)), logs.error or unread)
+    return LogCoverage(logs, read, max(alive, default=0.0), (*notes, *_notes(logs)), logs.error or unread)
 
 
 def _notes(logs: Logs) -> list[str]:

@@ -11,7 +11,7 @@ from ..errors import SourceError
 from ..sources import resources
 from ..sources.containers import log_container
 from ..sources.deployment_pods import controller, why_other
-from ..sources.text import clean
+from ..text.sanitize import clean
 
 if TYPE_CHECKING:
     from .. import settings
@@ -46,7 +46,7 @@ class OtherPod:
     why: str
 
 
-def describe(pod: resources.Pod, chosen: settings.Kubernetes, now: datetime) -> Pod:
+def describe(pod: resources.PodResource, chosen: settings.KubernetesSettings, now: datetime) -> Pod:
     """One pod in our words. Restarts are counted as in kubectl's column RESTARTS."""
     restarts, restarted_at = count_restarts(pod)
     owner = controller(pod)
@@ -66,7 +66,7 @@ def describe(pod: resources.Pod, chosen: settings.Kubernetes, now: datetime) -> 
     )
 
 
-def _reason(pod: resources.Pod, ready: bool, now: datetime) -> str:
+def _reason(pod: resources.PodResource, ready: bool, now: datetime) -> str:
     """The first thing that keeps a pod from being ready, as kubectl would name it; else its last restart's cause."""
     if pod.metadata.deletion_timestamp is not None:
         return "Terminating"
@@ -101,7 +101,7 @@ def _not_running(status: resources.ContainerStatus) -> str:
     return ""
 
 
-def _not_ready(pod: resources.Pod, now: datetime) -> str:
+def _not_ready(pod: resources.PodResource, now: datetime) -> str:
     """Why a pod whose containers run is not ready."""
     for status in pod.status.container_statuses or ():
         running = status.state.running
@@ -118,18 +118,18 @@ def _last_end(status: resources.ContainerStatus) -> str:
     return _end(status.last_state.terminated) if status.last_state.terminated else ""
 
 
-def _end(ended: resources.Terminated) -> str:
+def _end(ended: resources.ContainerTerminated) -> str:
     if ended.reason and ended.reason != "Error":
         return ended.reason
     return f"signal {ended.signal}" if ended.signal else f"exit code {ended.exit_code}"
 
 
-def describe_other(pod: resources.Pod, deployment: str) -> OtherPod:
+def describe_other(pod: resources.PodResource, deployment: str) -> OtherPod:
     name, uid = clean(pod.metadata.name, 100), clean(pod.metadata.uid, 60)
     return OtherPod(name=name, uid=uid, why=why_other(pod, deployment))
 
 
-def container_read(pods: Sequence[resources.Pod], chosen: settings.Kubernetes) -> tuple[str, str]:
+def container_read(pods: Sequence[resources.PodResource], chosen: settings.KubernetesSettings) -> tuple[str, str]:
     """Which container stands for the pods and why, where they have several; and what is wrong with the choice."""
     for pod in pods:
         try:
@@ -141,7 +141,7 @@ def container_read(pods: Sequence[resources.Pod], chosen: settings.Kubernetes) -
     return "", ""
 
 
-def count_restarts(pod: resources.Pod) -> tuple[int, datetime | None]:
+def count_restarts(pod: resources.PodResource) -> tuple[int, datetime | None]:
     """How often containers restarted, and the last time, as kubectl counts.
 
     While the pod initializes, its init containers up to the one at work; after that its containers and native sidecars.

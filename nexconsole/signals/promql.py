@@ -22,18 +22,18 @@ _TOLERANT = ("or", "unless", "absent", "absent_over_time", "vector")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Matcher:
+class SeriesMatcher:
     label: str
     operator: str
     value: str  # quoted, as written
 
 
 @dataclass(frozen=True, kw_only=True)
-class Selector:
+class SeriesSelector:
     """`metric` is "" where only a matcher on __name__ says it."""
 
     metric: str
-    matchers: tuple[Matcher, ...] = ()
+    matchers: tuple[SeriesMatcher, ...] = ()
 
     def __str__(self) -> str:
         inside = ",".join(f"{m.label}{m.operator}{m.value}" for m in self.matchers)
@@ -58,7 +58,7 @@ def tolerant(expression: str) -> bool:
     return any(kind == "word" and text.lower() in _TOLERANT for kind, text in tokens(expression))
 
 
-def selectors(expression: str) -> tuple[Selector, ...]:
+def selectors(expression: str) -> tuple[SeriesSelector, ...]:
     """Each selector once, in the order of the text; ValueError where the text is not understood."""
     rest, found = tokens(expression), []
     while rest:
@@ -68,10 +68,10 @@ def selectors(expression: str) -> tuple[Selector, ...]:
             while rest and rest.pop(0)[1] != ")":
                 pass
         elif kind == "word" and _is_metric(text, rest):
-            found.append(Selector(metric=text, matchers=_matchers(rest) if following == "{" else ()))
+            found.append(SeriesSelector(metric=text, matchers=_matchers(rest) if following == "{" else ()))
         elif text == "{":
             rest.insert(0, (kind, text))
-            found.append(Selector(metric="", matchers=_matchers(rest)))
+            found.append(SeriesSelector(metric="", matchers=_matchers(rest)))
         elif text == "[":
             while rest and rest.pop(0)[1] != "]":
                 pass
@@ -84,7 +84,7 @@ def _is_metric(word: str, rest: list[tuple[str, str]]) -> bool:
     return word.lower() not in _OPERATORS and following not in ("(", "by", "without")
 
 
-def _matchers(rest: list[tuple[str, str]]) -> tuple[Matcher, ...]:
+def _matchers(rest: list[tuple[str, str]]) -> tuple[SeriesMatcher, ...]:
     """Take `{...}` off the front."""
     inside: list[tuple[str, str]] = []
     rest.pop(0)
@@ -99,9 +99,9 @@ def _matchers(rest: list[tuple[str, str]]) -> tuple[Matcher, ...]:
         if label == ",":
             continue
         if kind == "string" and (not inside or inside[0][1] == ","):  # {"a.metric"}, the newer way to quote a name
-            found.append(Matcher(label="__name__", operator="=", value=label))
+            found.append(SeriesMatcher(label="__name__", operator="=", value=label))
             continue
         if len(inside) < 2 or inside[1][0] != "string":
             raise ValueError(f"a matcher on {label} is not understood")
-        found.append(Matcher(label=label, operator=inside.pop(0)[1], value=inside.pop(0)[1]))
+        found.append(SeriesMatcher(label=label, operator=inside.pop(0)[1], value=inside.pop(0)[1]))
     return tuple(found)

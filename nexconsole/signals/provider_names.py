@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from ..errors import SourceError
-from ..sources.text import clean_name
+from ..text.sanitize import clean_name
 
 if TYPE_CHECKING:
     from ..sources import Sources
-    from ..sources.postgres import Postgres
+    from ..sources.postgres import PostgresSource
 
 NAMES_EVERY_S = 12.0
 MOST_PROVIDERS = 5_000
@@ -26,7 +26,7 @@ NAMES_SQL = f"SELECT id::text AS id, name, {{display}} AS display_name FROM prov
 
 
 @dataclass(frozen=True, kw_only=True)
-class Provider:
+class NamedProvider:
     """A row of the providers table. `key` is the one name under which its purchases are counted."""
 
     key: str
@@ -48,7 +48,7 @@ class ProviderNames:
         folded = Counter(map(str.lower, shown))
         spelled = Counter(shown)
         self.providers = tuple(
-            Provider(
+            NamedProvider(
                 key=_key(name, id, folded[name.lower()] > 1, spelled[name] > 1),
                 id=clean_name(id),
                 name=raw,
@@ -61,7 +61,7 @@ class ProviderNames:
         self._displayed = _unambiguous((one.display_name.lower(), one) for one in self.providers)
         self._ids = {one.id: one for one in self.providers}
 
-    def find(self, label: str) -> Provider | None:
+    def find(self, label: str) -> NamedProvider | None:
         """By name, exact before any case; else by display name or id. None where nobody or several are meant."""
         folded = label.lower()
         return self._exact.get(label) or self._folded.get(folded) or self._displayed.get(folded) or self._ids.get(label)
@@ -85,8 +85,8 @@ def _key(name: str, id: str, same_folded: bool, same_spelled: bool) -> str:
     return name if same_folded else name.lower()
 
 
-def _unambiguous(pairs: Iterable[tuple[str, Provider]]) -> dict[str, Provider]:
-    found: dict[str, Provider] = {}
+def _unambiguous(pairs: Iterable[tuple[str, NamedProvider]]) -> dict[str, NamedProvider]:
+    found: dict[str, NamedProvider] = {}
     several = set()
     for text, one in pairs:
         if text in found:
@@ -95,7 +95,7 @@ def _unambiguous(pairs: Iterable[tuple[str, Provider]]) -> dict[str, Provider]:
     return {text: one for text, one in found.items() if text and text not in several}
 
 
-_KNOWN: WeakKeyDictionary[Postgres, tuple[float, ProviderNames]] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[PostgresSource, tuple[float, ProviderNames]] = WeakKeyDictionary()
 
 
 def known_names(sources: Sources) -> ProviderNames:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..errors import Denied, SourceError
-from ..sources.kubernetes import Kubernetes
+from ..sources.kubernetes import KubernetesSource
 from ..sources.resources import Deployment, ReplicaSet
-from ..sources.text import clean
+from ..text.sanitize import clean
 
 REVISION = "deployment.kubernetes.io/revision"
 PAST = "deployment.kubernetes.io/revision-history"
@@ -71,7 +71,7 @@ def taken_back(sets: Iterable[tuple[int, int]]) -> frozenset[int]:
     )
 
 
-async def read(kubernetes: Kubernetes, deployment: Deployment, last: Release | None, now: datetime) -> Release:
+async def read(kubernetes: KubernetesSource, deployment: Deployment, last: Release | None, now: datetime) -> Release:
     """`last` will do while the revision is the same and it is not old. Never raises SourceError: it says `why`."""
     revision = (deployment.metadata.annotations or {}).get(REVISION, "")
     if last is not None and last.revision == revision and (now - last.read_at).total_seconds() < READ_EVERY_S:

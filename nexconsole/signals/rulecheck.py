@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import NoRoute
-from ..sources.prometheus import Refused
-from ..sources.text import clean
+from ..sources.prometheus import QueryRefused
+from ..text.sanitize import clean
 from . import promql
-from .promql import Selector
+from .promql import SeriesSelector
 
 if TYPE_CHECKING:
-    from ..sources.prometheus import Prometheus
+    from ..sources.prometheus import PrometheusSource
 
 CONSTANT_WINDOW = "1d"
 CONSTANT_SERIES = 50  # of more series a day's values are not asked for
@@ -24,44 +24,44 @@ VALUES_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class RuleVerdict:
     """None: not known; `why` then says what stood in the way."""
 
     can_fire: bool | None
     why: str = ""
 
 
-async def examine(prometheus: Prometheus, expression: str) -> Verdict:
+async def examine(prometheus: PrometheusSource, expression: str) -> RuleVerdict:
     """Judge one expression by a handful of cheap queries: one count a selector, one or two more where it is 0."""
     try:
         selectors, tolerant = promql.selectors(expression), promql.tolerant(expression)
     except ValueError as error:
-        return Verdict(can_fire=None, why=f"its expression is not understood here: {clean(error, 80)}")
+        return RuleVerdict(can_fire=None, why=f"its expression is not understood here: {clean(error, 80)}")
     try:
         counts = [await _scalar(prometheus, f"count({selector})") for selector in selectors]
         absent = [selector for selector, count in zip(selectors, counts, strict=True) if count is None]
         missing = [selector for selector in absent if not await _remembered(prometheus, selector)]
         if missing:
             why = await _why_missing(prometheus, missing[0])
-            return Verdict(can_fire=None if tolerant else False, why=why)
+            return RuleVerdict(can_fire=None if tolerant else False, why=why)
         if absent:
-            return Verdict(can_fire=True, why=f"nothing matches {clean(absent[0], 120)} now, but something did")
+            return RuleVerdict(can_fire=True, why=f"nothing matches {clean(absent[0], 120)} now, but something did")
         if len(selectors) == 1 and (counts[0] or 0) <= CONSTANT_SERIES:
             return await _unless_constant(prometheus, expression, selectors[0])
-    except Refused as refused:
-        return Verdict(can_fire=None, why=f"its series can't be looked up: {clean(refused, 160)}")
-    return Verdict(can_fire=True)
+    except QueryRefused as refused:
+        return RuleVerdict(can_fire=None, why=f"its series can't be looked up: {clean(refused, 160)}")
+    return RuleVerdict(can_fire=True)
 
 
-async def _remembered(prometheus: Prometheus, selector: Selector) -> bool:
+async def _remembered(prometheus: PrometheusSource, selector: SeriesSelector) -> bool:
     """Whether a series matched at any time that the server remembers: an error counter may only be resting."""
     try:
         return bool(await prometheus.label_values("__name__", str(selector)))
-    except (Refused, NoRoute):
+    except (QueryRefused, NoRoute):
         return False
 
 
-async def _why_missing(prometheus: Prometheus, selector: Selector) -> str:
+async def _why_missing(prometheus: PrometheusSource, selector: SeriesSelector) -> str:
     """Is the whole metric missing, or only the label's value? The values that there ever were tell which."""
     if not selector.metric or not selector.matchers:
         return f"there is no series {clean(selector, 120)}"
@@ -69,7 +69,7 @@ async def _why_missing(prometheus: Prometheus, selector: Selector) -> str:
     try:
         values = await prometheus.label_values(label, selector.metric)
         known = values or await prometheus.label_values("__name__", selector.metric)
-    except (Refused, NoRoute):
+    except (QueryRefused, NoRoute):
         return f"no series matches {clean(selector, 120)}"
     if not known:
         return f"there is no series {clean(selector.metric, 80)} at all"
@@ -84,25 +84,25 @@ def _only(values: Sequence[str]) -> str:
     return f"only ever {shown}" if more <= 0 else f"{shown} and {more} others"
 
 
-async def _unless_constant(prometheus: Prometheus, expression: str, selector: Selector) -> Verdict:
+async def _unless_constant(prometheus: PrometheusSource, expression: str, selector: SeriesSelector) -> RuleVerdict:
     """A gauge without labels is 0 from the start, set or not (nexnum.md#samples): of one that is never above it, little
     can
     be said."""
     words = [text for kind, text in promql.tokens(expression) if kind in ("word", "sign")]
     if selector.matchers or words[:1] != [selector.metric] or words[1:] not in ([">"], [">="]):
-        return Verdict(can_fire=True)
+        return RuleVerdict(can_fire=True)
     try:
         highest = await _scalar(prometheus, f"max(max_over_time({selector}[{CONSTANT_WINDOW}]))")
-    except Refused:
-        return Verdict(can_fire=True)
+    except QueryRefused:
+        return RuleVerdict(can_fire=True)
     if highest != 0:
-        return Verdict(can_fire=True)
-    return Verdict(
+        return RuleVerdict(can_fire=True)
+    return RuleVerdict(
         can_fire=None, why=f"{selector.metric} has been 0 for all of the last day, as if nothing ever set it"
     )
 
 
-async def _scalar(prometheus: Prometheus, expression: str) -> float | None:
+async def _scalar(prometheus: PrometheusSource, expression: str) -> float | None:
     """The one value of an aggregation; None where nothing was there to aggregate."""
     answer = await prometheus.query(expression)
     return answer[0].value if answer else None

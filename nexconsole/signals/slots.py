@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from ..errors import SourceError
 from ..model import Value, utc_now
-from ..sources.text import clean_name
+from ..text.sanitize import clean_name
 from ..text.units import duration
 from .readings import Signal
 
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
-    from ..sources.postgres import Postgres
+    from ..sources.postgres import PostgresSource
 
 KEY = "ratelimit:provider:{}"
 MOST_PROVIDERS = 5_000
@@ -34,7 +34,7 @@ SKEW_S = 2.0  # clocks that differ by less agree
 
 
 @dataclass(frozen=True, kw_only=True)
-class Provider:
+class SlotProvider:
     """A row of the providers table: whose slots may be asked for."""
 
     id: str
@@ -62,7 +62,7 @@ class Slots(Value):
 
     waits: tuple[Wait, ...] = ()
     taken: int = 0
-    providers: tuple[Provider, ...] = ()
+    providers: tuple[SlotProvider, ...] = ()
     names_at: datetime | None = None
     skew_s: float | None = None
 
@@ -149,7 +149,9 @@ def _skew_note(skew: float | None) -> list[str]:
     return [f"a pod's clock is {duration(abs(skew))} {how} Redis': waits are taken from the keys' TTL"]
 
 
-async def _providers(sources: Sources, before: Slots | None) -> tuple[tuple[Provider, ...], datetime | None, list[str]]:
+async def _providers(
+    sources: Sources, before: Slots | None
+) -> tuple[tuple[SlotProvider, ...], datetime | None, list[str]]:
     """The known providers; those of before, and a note, while Postgres doesn't give them."""
     now = utc_now()
     known, at = (before.providers, before.names_at) if before else ((), None)
@@ -163,7 +165,7 @@ async def _providers(sources: Sources, before: Slots | None) -> tuple[tuple[Prov
         return known, at, [f"providers as of {duration((now - at).total_seconds())} ago: {error}"]
 
 
-async def _rows(postgres: Postgres) -> Sequence[Provider]:
+async def _rows(postgres: PostgresSource) -> Sequence[SlotProvider]:
     """The providers table, whose flag is "isActive" on some versions. (nexnum.md#schema)"""
     columns = await postgres.require("providers", "id", "name")
     active = next((f'"{column}"' for column in ("is_active", "isActive") if column in columns), "NULL::boolean")
@@ -171,7 +173,7 @@ async def _rows(postgres: Postgres) -> Sequence[Provider]:
         rows = await tx.fetch(
             f"SELECT id::text AS id, name, {active} AS active FROM providers ORDER BY name LIMIT {MOST_PROVIDERS}"
         )
-    return [Provider(id=row["id"], name=clean_name(row["name"] or ""), active=row["active"]) for row in rows]
+    return [SlotProvider(id=row["id"], name=clean_name(row["name"] or ""), active=row["active"]) for row in rows]
 
 
 SIGNAL = Signal(name="slots", read=read, timeout=5.0)

@@ -20,7 +20,7 @@ AT_ONCE = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
+class StatusPage:
     """What the provider's page said at `read_at` (UTC); `error` is why nothing newer is known.
 
     `indicator` is the page's own word, such as none, minor, major or critical; "" where it has none.
@@ -37,7 +37,7 @@ class Page:
 class StatusPages(Value):
     """One page for each provider that the settings name one for, in their order."""
 
-    pages: tuple[Page, ...] = ()
+    pages: tuple[StatusPage, ...] = ()
 
 
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> StatusPages:
@@ -46,13 +46,13 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     before = {one.provider: one for one in previous.pages} if isinstance(previous, StatusPages) else {}
     places = asyncio.Semaphore(AT_ONCE)
 
-    async def one(provider: str) -> Page:
+    async def one(provider: str) -> StatusPage:
         async with places:
             try:
                 said = await pages.fetch(provider)
             except SourceError as error:
-                return replace(before.get(provider, Page(provider=provider)), error=str(error))
-        return Page(provider=provider, said=said.text, indicator=said.indicator, read_at=utc_now())
+                return replace(before.get(provider, StatusPage(provider=provider)), error=str(error))
+        return StatusPage(provider=provider, said=said.text, indicator=said.indicator, read_at=utc_now())
 
     found = await asyncio.gather(*(one(provider) for provider in pages.providers))
     return StatusPages(source="the providers' status pages", pages=tuple(found))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import attribution
-from .counts import NOTHING, Counts, Point, Traffic, point
+from .counts import NOTHING, Counts, Point, SourceCounts, point
 from .provider_names import provider_names
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Usual:
     p95_s: float | None = None
 
 
-async def from_postgres(sources: Sources, settings: Settings, overdue_s: float | None = None) -> Traffic:
+async def from_postgres(sources: Sources, settings: Settings, overdue_s: float | None = None) -> SourceCounts:
     """What the activations of the window say; raises MissingSchema where a column is missing.
 
     `overdue_s`: from which age on an undecided one is overdue; the settings' where nothing better is known.
@@ -60,7 +60,7 @@ async def from_postgres(sources: Sources, settings: Settings, overdue_s: float |
     for row in waiting:
         key = names.key(row["provider"])
         providers[key] = providers.get(key, NOTHING) + _waiting(row)
-    return Traffic(source="postgres", providers=providers, notes=sold_by.notes, names=names)
+    return SourceCounts(source="postgres", providers=providers, notes=sold_by.notes, names=names)
 
 
 def _decided(row: Mapping[str, Any]) -> Counts:

@@ -18,7 +18,7 @@ from ..text.units import count, percent
 from . import counters, traffic
 from .attribution import ProviderTraffic, Scope, judge
 from .counters import Latency
-from .counts import Counts, Point, Traffic
+from .counts import Counts, Point, SourceCounts
 from .provider_names import known_names
 from .readings import Signal
 from .traffic import Usual
@@ -38,7 +38,7 @@ MINUTE_OLD_S = 90.0  # a trend's newest step that is older says nothing of the l
 
 
 @dataclass(frozen=True, kw_only=True)
-class Minute:
+class LastMinute:
     """The purchases that were decided in the last minute; `failure_rate` is None where none was."""
 
     decided: int
@@ -82,7 +82,7 @@ class Transactions(Value):
     overdue_after_s: float = 30.0
     usual_s: float | None = None
     usual_p95_s: float | None = None
-    minute: Minute | None = None
+    minute: LastMinute | None = None
     clean_in_s: float | None = None
     trend_at: float = 0.0
     latency_at: datetime | None = None
@@ -112,7 +112,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         _attempt(traffic.from_postgres(sources, settings, overdue_s)),
         _attempt(counters.latency(sources, settings)),
     )
-    names = rows.names if isinstance(rows, Traffic) else known_names(sources)
+    names = rows.names if isinstance(rows, SourceCounts) else known_names(sources)
     counted = raw.traffic(names) if isinstance(raw, counters.Counted) else raw
     shown, notes = _shown(counted, rows)
     answered = [name for name, got in (("prometheus", counted), ("postgres", rows)) if not isinstance(got, SourceError)]
@@ -127,7 +127,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     used = [shown.source] + (
         ["prometheus"] if isinstance(p95, Latency) and p95.p95_s is not None and shown.source != "prometheus" else []
     )
-    if isinstance(p95, SourceError) and isinstance(counted, Traffic):
+    if isinstance(p95, SourceError) and isinstance(counted, SourceCounts):
         notes = (*notes, f"no latency: {p95}")
     return Transactions(
         source=", ".join(used),
@@ -155,13 +155,15 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         trend_at=trend_at,
         latency_at=latency_at,
         measured=shown.source != "prometheus" or counted is not None,
-        counted_by={one.source: (one.decided, one.failures) for one in (rows, counted) if isinstance(one, Traffic)},
+        counted_by={
+            one.source: (one.decided, one.failures) for one in (rows, counted) if isinstance(one, SourceCounts)
+        },
     )
 
 
-def _with_waiting(shown: Traffic, rows: Traffic | SourceError) -> Traffic:
+def _with_waiting(shown: SourceCounts, rows: SourceCounts | SourceError) -> SourceCounts:
     """What is shown with the purchases under way, which only the rows know: counters count what has ended."""
-    if not isinstance(rows, Traffic) or shown is rows:
+    if not isinstance(rows, SourceCounts) or shown is rows:
         return shown
     providers = dict(shown.providers)
     for key, there in rows.providers.items():
@@ -181,9 +183,9 @@ async def _silent(sources: Sources, settings: Settings, total: Counts) -> float 
     return None if isinstance(found, SourceError) else found
 
 
-def _minute(rows: Traffic | SourceError, trend: Sequence[Point], now: float) -> Minute | None:
+def _minute(rows: SourceCounts | SourceError, trend: Sequence[Point], now: float) -> LastMinute | None:
     """The last minute by the rows, else by the trend's newest step; None where neither can tell."""
-    if isinstance(rows, Traffic):
+    if isinstance(rows, SourceCounts):
         total = rows.whole
         decided, failures = total.minute, total.minute_failures
     else:
@@ -192,12 +194,12 @@ def _minute(rows: Traffic | SourceError, trend: Sequence[Point], now: float) -> 
             return None
         decided = round(newest.attempts)
         failures = min(decided, round(newest.attempts * (newest.failure_rate or 0.0)))
-    return Minute(decided=decided, failures=failures, failure_rate=failures / decided if decided else None)
+    return LastMinute(decided=decided, failures=failures, failure_rate=failures / decided if decided else None)
 
 
-def _clean_in(rows: Traffic | SourceError, trend: Sequence[Point], now: float, window_s: int) -> float | None:
+def _clean_in(rows: SourceCounts | SourceError, trend: Sequence[Point], now: float, window_s: int) -> float | None:
     """In how many seconds the window's newest failure has left it; None where it holds none or nobody can tell."""
-    if isinstance(rows, Traffic):
+    if isinstance(rows, SourceCounts):
         age = rows.whole.failed_s
     else:
         age = next((now - step.at for step in reversed(trend) if step.failure_rate), None)
@@ -227,34 +229,36 @@ async def _attempt(answer: Awaitable[T]) -> T | SourceError:
         return TimedOut("transactions", f"no answer within {SOURCE_TIMEOUT_S:g} s")
 
 
-def _shown(counted: Traffic | SourceError | None, rows: Traffic | SourceError) -> tuple[Traffic, tuple[str, ...]]:
+def _shown(
+    counted: SourceCounts | SourceError | None, rows: SourceCounts | SourceError
+) -> tuple[SourceCounts, tuple[str, ...]]:
     """Which counts to believe, and what to say of the others.
 
     Either can only miss things: counters their first increments (nexnum.md#samples), rows what a stalled database never
     stored. So Prometheus is believed unless it plainly saw less than was stored.
     """
-    if isinstance(counted, Traffic) and isinstance(rows, Traffic):
+    if isinstance(counted, SourceCounts) and isinstance(rows, SourceCounts):
         if missed := _missed(counted, rows):
             return rows, (*rows.notes, *counted.notes, missed)
         return counted, (*counted.notes, *rows.notes)
-    if isinstance(counted, Traffic):
+    if isinstance(counted, SourceCounts):
         absent = isinstance(rows, NotConfigured)
         return counted, counted.notes if absent else (*counted.notes, f"not compared with the rows: {rows}")
     empty = "prometheus has no series for prometheus.expressions.attempts: nothing was measured there"
-    if isinstance(rows, Traffic):
+    if isinstance(rows, SourceCounts):
         if isinstance(counted, NotConfigured):
             return rows, rows.notes
         return rows, (*rows.notes, empty if counted is None else str(counted))
     if isinstance(rows, NotConfigured):
         if counted is None:
-            return Traffic(source="prometheus", providers={}), (empty,)
+            return SourceCounts(source="prometheus", providers={}), (empty,)
         raise counted
     if isinstance(counted, NotConfigured):
         raise rows
     raise SourceError("transactions", f"{empty if counted is None else counted}; {rows}") from rows
 
 
-def _missed(counted: Traffic, rows: Traffic) -> str | None:
+def _missed(counted: SourceCounts, rows: SourceCounts) -> str | None:
     """The sentence for counters that saw less than the rows show."""
     for what, seen, stored in (
         ("purchases", counted.decided, rows.decided),
@@ -266,10 +270,10 @@ def _missed(counted: Traffic, rows: Traffic) -> str | None:
 
 
 def _disagreement(
-    counted: Traffic | SourceError | None, rows: Traffic | SourceError, rules: TransactionRules
+    counted: SourceCounts | SourceError | None, rows: SourceCounts | SourceError, rules: TransactionRules
 ) -> str | None:
     """Where the two differ by more than the margin, over the purchases that both can know: the decided ones."""
-    if not isinstance(counted, Traffic) or not isinstance(rows, Traffic):
+    if not isinstance(counted, SourceCounts) or not isinstance(rows, SourceCounts):
         return None
     if min(counted.decided, rows.decided) < rules.few:
         return None
@@ -306,7 +310,7 @@ async def _seldom(
     return (before.trend if before else ()), now, known
 
 
-def _providers(whole: Traffic) -> tuple[ProviderTraffic, ...]:
+def _providers(whole: SourceCounts) -> tuple[ProviderTraffic, ...]:
     """The worst first: by failures, then by what waits."""
     return tuple(
         ProviderTraffic(

@@ -10,7 +10,7 @@ from ..errors import SourceError
 from ..model import Value, utc_now
 from ..sources import resources
 from ..sources.deployment_pods import LabelledPods, ending
-from ..sources.text import clean
+from ..text.sanitize import clean
 from ..text.units import several
 from . import releases
 from .pods import OtherPod, Pod, container_read, describe, describe_other
@@ -145,7 +145,7 @@ def _counts(deployment: resources.Deployment) -> str:
     )
 
 
-def scale(autoscaler: resources.Autoscaler) -> Autoscaler:
+def scale(autoscaler: resources.AutoscalerResource) -> Autoscaler:
     spec, status = autoscaler.spec, autoscaler.status
     return Autoscaler(
         name=clean(autoscaler.metadata.name, 100),
@@ -157,7 +157,7 @@ def scale(autoscaler: resources.Autoscaler) -> Autoscaler:
     )
 
 
-def _metrics(autoscaler: resources.Autoscaler) -> str:
+def _metrics(autoscaler: resources.AutoscalerResource) -> str:
     """Each resource's use and its target: "cpu 45/70 %, memory 300Mi/400Mi"."""
     current = {
         metric.resource.name: metric.resource.current
@@ -180,7 +180,7 @@ def _metrics(autoscaler: resources.Autoscaler) -> str:
     return clean(", ".join(shown), 200)
 
 
-def _scaling_notes(autoscaler: resources.Autoscaler) -> list[str]:
+def _scaling_notes(autoscaler: resources.AutoscalerResource) -> list[str]:
     """What keeps the autoscaler from doing its work."""
     return [
         f"the autoscaler does not work ({condition.type}): {clean(condition.message, 200)}"

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, cast
 
 from ..errors import NotConfigured, SourceError
 from ..model import SourceHealth
-from .clients import Clients
+from .lazy_clients import LazyClients
 
 if TYPE_CHECKING:
     from ..settings import Settings
-    from .api import Api
-    from .kubernetes import Kubernetes
-    from .postgres import Postgres
-    from .prometheus import Prometheus
-    from .redis import Redis
-    from .search import Search
+    from .api import ApiSource
+    from .kubernetes import KubernetesSource
+    from .postgres import PostgresSource
+    from .prometheus import PrometheusSource
+    from .redis import RedisSource
+    from .search import SearchSource
     from .source import Source
-    from .status_pages import StatusPages
+    from .status_pages import StatusPageSources
 
 # name -> the setting that would configure it
 NAMES = {
@@ -42,7 +42,7 @@ API_RETRY_S = 3.0
 class Sources:
     """The configured sources by name. Asking for one that is not configured raises NotConfigured."""
 
-    def __init__(self, clients: Clients, opened: dict[str, Source]) -> None:
+    def __init__(self, clients: LazyClients, opened: dict[str, Source]) -> None:
         self.clients = clients
         self.memory: dict[str, object] = {}  # by signal: what its next reading has to know, and nobody else
         self._opened = opened
@@ -57,32 +57,32 @@ class Sources:
         return self._opened[name]
 
     @property
-    def postgres(self) -> Postgres:
-        return cast("Postgres", self._get("postgres"))
+    def postgres(self) -> PostgresSource:
+        return cast("PostgresSource", self._get("postgres"))
 
     @property
-    def redis(self) -> Redis:
-        return cast("Redis", self._get("redis"))
+    def redis(self) -> RedisSource:
+        return cast("RedisSource", self._get("redis"))
 
     @property
-    def kubernetes(self) -> Kubernetes:
-        return cast("Kubernetes", self._get("kubernetes"))
+    def kubernetes(self) -> KubernetesSource:
+        return cast("KubernetesSource", self._get("kubernetes"))
 
     @property
-    def prometheus(self) -> Prometheus:
-        return cast("Prometheus", self._get("prometheus"))
+    def prometheus(self) -> PrometheusSource:
+        return cast("PrometheusSource", self._get("prometheus"))
 
     @property
-    def api(self) -> Api:
-        return cast("Api", self._get("api"))
+    def api(self) -> ApiSource:
+        return cast("ApiSource", self._get("api"))
 
     @property
-    def search(self) -> Search:
-        return cast("Search", self._get("search"))
+    def search(self) -> SearchSource:
+        return cast("SearchSource", self._get("search"))
 
     @property
-    def status_pages(self) -> StatusPages:
-        return cast("StatusPages", self._get("status_pages"))
+    def status_pages(self) -> StatusPageSources:
+        return cast("StatusPageSources", self._get("status_pages"))
 
     def health(self) -> tuple[SourceHealth, ...]:
         """Every source's last exchange, the ones that are not configured too, but for the extra ones."""
@@ -121,31 +121,31 @@ def open_sources(settings: Settings) -> Sources:
 
     Raises SettingsError where an address can't be understood.
     """
-    from .api import Api
-    from .kubernetes import Kubernetes
-    from .postgres import Postgres
-    from .prometheus import Prometheus
-    from .redis import Redis
-    from .search import Search
-    from .status_pages import StatusPages
+    from .api import ApiSource
+    from .kubernetes import KubernetesSource
+    from .postgres import PostgresSource
+    from .prometheus import PrometheusSource
+    from .redis import RedisSource
+    from .search import SearchSource
+    from .status_pages import StatusPageSources
 
-    clients = Clients()
+    clients = LazyClients()
     opened: dict[str, Source] = {}
     if settings.kubernetes.kubeconfig:
-        cluster = opened["kubernetes"] = Kubernetes(clients, settings.kubernetes)
+        cluster = opened["kubernetes"] = KubernetesSource(clients, settings.kubernetes)
     if settings.postgres.url:
-        opened["postgres"] = Postgres(clients, settings.postgres)
+        opened["postgres"] = PostgresSource(clients, settings.postgres)
     elif origin := settings.database_origin:
         lookup = partial(cluster.entry, settings.kubernetes.secret, "DATABASE_URL")
-        opened["postgres"] = Postgres(clients, settings.postgres, lookup=lookup, origin=origin)
+        opened["postgres"] = PostgresSource(clients, settings.postgres, lookup=lookup, origin=origin)
     if settings.redis.url:
-        opened["redis"] = Redis(clients, settings.redis)
+        opened["redis"] = RedisSource(clients, settings.redis)
     if settings.prometheus.url:
-        opened["prometheus"] = Prometheus(clients, settings.prometheus)
+        opened["prometheus"] = PrometheusSource(clients, settings.prometheus)
     if settings.api.url:
-        opened["api"] = Api(clients, settings.api)
+        opened["api"] = ApiSource(clients, settings.api)
     if settings.search.url:
-        opened["search"] = Search(clients, settings.search)
+        opened["search"] = SearchSource(clients, settings.search)
     if settings.providers.status_pages:
-        opened["status_pages"] = StatusPages(clients, settings.providers)
+        opened["status_pages"] = StatusPageSources(clients, settings.providers)
     return Sources(clients, opened)

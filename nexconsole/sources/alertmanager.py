@@ -11,11 +11,11 @@ from urllib.parse import quote
 import msgspec
 
 from ..errors import BadAnswer, Denied, SourceError, Unreachable
-from .clients import Clients
+from ..text.sanitize import clean
 from .http_address import headers_of, parse_http
+from .http_client import explain, open_client, refuse_redirect
+from .lazy_clients import LazyClients
 from .source import Source
-from .text import clean
-from .webclient import explain, open_client, refuse_redirect
 
 if TYPE_CHECKING:
     import httpx
@@ -27,7 +27,7 @@ T = TypeVar("T")
 CLOCKS_DIFFER_S = 3.0
 
 
-class Matcher(msgspec.Struct, frozen=True, rename="camel"):
+class AlertMatcher(msgspec.Struct, frozen=True, rename="camel"):
     """`isEqual` is missing before Alertmanager 0.22, where every matcher is an equal one."""
 
     name: str
@@ -41,7 +41,7 @@ class Matcher(msgspec.Struct, frozen=True, rename="camel"):
         return f'{self.name}{sign}"{value}"'
 
 
-class State(msgspec.Struct, frozen=True, rename="camel"):
+class SilenceState(msgspec.Struct, frozen=True, rename="camel"):
     state: str = ""
 
 
@@ -50,7 +50,7 @@ class AlertStatus(msgspec.Struct, frozen=True, rename="camel"):
     silenced_by: list[str] | None = None
 
 
-class Alert(msgspec.Struct, frozen=True, rename="camel"):
+class AlertmanagerAlert(msgspec.Struct, frozen=True, rename="camel"):
     """One alert; `state` is unprocessed, active or suppressed."""
 
     fingerprint: str = ""
@@ -64,27 +64,27 @@ class Silence(msgspec.Struct, frozen=True, rename="camel"):
     """One silence; `status.state` is pending, active or expired."""
 
     id: str = ""
-    matchers: list[Matcher] = []
+    matchers: list[AlertMatcher] = []
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     created_by: str = ""
     comment: str = ""
-    status: State = State()
+    status: SilenceState = SilenceState()
 
 
 # Go writes an empty list as null.
-_ALERTS: msgspec.json.Decoder[list[Alert] | None] = msgspec.json.Decoder(list[Alert] | None)
+_ALERTS: msgspec.json.Decoder[list[AlertmanagerAlert] | None] = msgspec.json.Decoder(list[AlertmanagerAlert] | None)
 _SILENCES: msgspec.json.Decoder[list[Silence] | None] = msgspec.json.Decoder(list[Silence] | None)
 _SILENCE = msgspec.json.Decoder(Silence)
 
 
-class Alertmanager(Source):
+class AlertmanagerSource(Source):
     """One Alertmanager (or a cluster's address), with a path prefix where it has one."""
 
     name = "alertmanager"
     module = "httpx"
 
-    def __init__(self, clients: Clients, settings: settings.Alertmanager) -> None:
+    def __init__(self, clients: LazyClients, settings: settings.AlertmanagerSettings) -> None:
         where = parse_http("alertmanager.url", settings.url)
         super().__init__(clients, where.place)
         self.settings, self.url = settings, where.url
@@ -92,13 +92,13 @@ class Alertmanager(Source):
         self.headers = headers_of("alertmanager", settings.headers, bearer=settings.bearer, login=login)
         self.ahead_s = 0.0  # how far its clock is ahead of ours, as far as its newest answer tells
 
-    async def alerts(self, matcher: Matcher) -> tuple[Alert, ...]:
+    async def alerts(self, matcher: AlertMatcher) -> tuple[AlertmanagerAlert, ...]:
         """The alerts that it meets now, silenced ones too."""
         query = {"filter": str(matcher)}
         alerts = await self._get("/api/v2/alerts", _ALERTS, query, "the alerts query")
         return tuple(alerts or ())
 
-    async def silences(self, matcher: Matcher | None = None) -> tuple[Silence, ...]:
+    async def silences(self, matcher: AlertMatcher | None = None) -> tuple[Silence, ...]:
         """The silences, expired ones too; with a matcher those that hold such a one."""
         query = {"filter": str(matcher)} if matcher else {}
         silences = await self._get("/api/v2/silences", _SILENCES, query, "the silences query")
@@ -152,9 +152,9 @@ class Alertmanager(Source):
         return explain(self, error)
 
 
-def equal(name: str, value: str) -> Matcher:
-    return Matcher(name=name, value=value)
+def equal(name: str, value: str) -> AlertMatcher:
+    return AlertMatcher(name=name, value=value)
 
 
-def as_json(matchers: Sequence[Matcher]) -> list[dict[str, Any]]:
+def as_json(matchers: Sequence[AlertMatcher]) -> list[dict[str, Any]]:
     return [msgspec.to_builtins(matcher) for matcher in matchers]

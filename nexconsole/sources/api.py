@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import BadAnswer, NoRoute, SourceError, Unreachable
-from .clients import Clients
+from ..text.sanitize import clean
 from .http_address import headers_of, parse_http
+from .http_client import explain, open_client, refuse_redirect
+from .lazy_clients import LazyClients
 from .source import Source
-from .text import clean
-from .webclient import explain, open_client, refuse_redirect
 
 if TYPE_CHECKING:
     import httpx
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 PING_PATH = "/api/health"
 
 
-class Api(Source):
+class ApiSource(Source):
     """NexNum's API, read without side effects."""
 
     name = "api"
     module = "httpx"
 
-    def __init__(self, clients: Clients, settings: settings.Api) -> None:
+    def __init__(self, clients: LazyClients, settings: settings.ApiSettings) -> None:
         where = parse_http("api.url", settings.url)
         super().__init__(clients, where.place)
         self.settings, self.url = settings, where.url

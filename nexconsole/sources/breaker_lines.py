@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from .text import NAME_LENGTH, clean_name, strip_controls
+from ..text.sanitize import NAME_LENGTH, clean_name, strip_controls
 
 # Cheap to look for in bytes; a line without any of them says nothing of breakers.
 MARKS = (b"DynamicProvider:", b"ircuit breaker")
@@ -33,7 +33,7 @@ _SHARED = re.compile(r"Circuit breaker opened(?P<meta>.*)", re.DOTALL)
 _LIFECYCLE = re.compile(r"\[Lifecycle\] Circuit breaker (OPEN|HALF.?OPEN|CLOSED)")
 
 
-class _Entry(msgspec.Struct):
+class _BreakerLogEntry(msgspec.Struct):
     """A line of pino's. Anything may be in any field: an Error becomes {}, a status a string."""
 
     msg: Any = ""
@@ -45,10 +45,10 @@ class _Entry(msgspec.Struct):
     open_ms: Any = msgspec.field(default=0, name="openDurationMs")
 
 
-_entry = msgspec.json.Decoder(_Entry)
+_entry = msgspec.json.Decoder(_BreakerLogEntry)
 
 
-class Event(msgspec.Struct, frozen=True):
+class BreakerEvent(msgspec.Struct, frozen=True):
     """What one line says. `kind` is a state that a breaker went to (open, half-open, closed), or one of
 
     request (asked for; a breaker may still reject it), rejected ("Breaker is open"), retry (a 429 inside the breaker),
@@ -63,7 +63,7 @@ class Event(msgspec.Struct, frozen=True):
     state: str = ""
 
 
-def parse(line: bytes) -> Event | None:
+def parse(line: bytes) -> BreakerEvent | None:
     """The event in a line of a pod's log (without the kubelet's time), in any of NexNum's formats; None: no event."""
     if line[:1] == b"{":
         return _parse_json(line)
@@ -72,7 +72,7 @@ def parse(line: bytes) -> Event | None:
     return _parse_message(text, start.end() if start else 0)
 
 
-def _parse_json(line: bytes) -> Event | None:
+def _parse_json(line: bytes) -> BreakerEvent | None:
     try:
         entry = _entry.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -84,17 +84,17 @@ def _parse_json(line: bytes) -> Event | None:
     if message.startswith("Circuit breaker opened"):
         opened, uuid = entry.open_ms, clean_name(_string(entry.provider_id))
         seconds = opened / 1000 if isinstance(opened, int | float) and 0 < opened < 1e9 else None
-        return Event("shared", uuid, open_s=seconds) if uuid else None
+        return BreakerEvent("shared", uuid, open_s=seconds) if uuid else None
     if message.startswith("[DynamicProvider:") and "Request failed" in message:
         message += f" {_string(entry.error)}"
     return _parse_message(message, 0)
 
 
-def _parse_upstream(name: str, entry: _Entry) -> Event | None:
+def _parse_upstream(name: str, entry: _BreakerLogEntry) -> BreakerEvent | None:
     if entry.type == "upstream_request":
-        return Event("request", clean_name(name))
+        return BreakerEvent("request", clean_name(name))
     if entry.type == "upstream_response":
-        return Event("response", clean_name(name), entry.status if isinstance(entry.status, int) else 0)
+        return BreakerEvent("response", clean_name(name), entry.status if isinstance(entry.status, int) else 0)
     return None
 
 
@@ -105,31 +105,31 @@ def _string(value: object) -> str:
     return value if value.isprintable() else strip_controls(value)
 
 
-def _parse_message(text: str, start: int) -> Event | None:
+def _parse_message(text: str, start: int) -> BreakerEvent | None:
     found = _PROVIDER.match(text, start)
     if found is None:
         return _parse_other(text, start)
     name = clean_name(found["name"])
     if found["circuit"]:
-        return Event(found["circuit"].lower(), name)
+        return BreakerEvent(found["circuit"].lower(), name)
     if found["request"]:
-        return Event("request", name)
+        return BreakerEvent("request", name)
     if found["response"]:
-        return Event("response", name, int(found["response"]))
+        return BreakerEvent("response", name, int(found["response"]))
     if found["retry"]:
-        return Event("retry", name, 429)
+        return BreakerEvent("retry", name, 429)
     why = found["why"]
     if "Breaker is open" in why:
-        return Event("rejected", name)
+        return BreakerEvent("rejected", name)
     status = _STATUS.search(why)
-    return Event("failed", name, int(status[1]) if status else 0)
+    return BreakerEvent("failed", name, int(status[1]) if status else 0)
 
 
-def _parse_other(text: str, start: int) -> Event | None:
+def _parse_other(text: str, start: int) -> BreakerEvent | None:
     if lifecycle := _LIFECYCLE.match(text, start):
-        return Event("lifecycle", state=lifecycle[1].lower().replace("_", "-"))
+        return BreakerEvent("lifecycle", state=lifecycle[1].lower().replace("_", "-"))
     if shared := _SHARED.match(text, start):
         uuid = re.search(r'"?providerId"?:\s*["\']([\w-]{1,120})', shared["meta"])
         opened = re.search(r'"?openDurationMs"?:\s*(\d{1,9})\b', shared["meta"])
-        return Event("shared", uuid[1], open_s=int(opened[1]) / 1000 if opened else None) if uuid else None
+        return BreakerEvent("shared", uuid[1], open_s=int(opened[1]) / 1000 if opened else None) if uuid else None
     return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from .breaker_lines import Event
+from .breaker_lines import BreakerEvent
 
 OPEN, HALF_OPEN, CLOSED, UNKNOWN = "open", "half-open", "closed", "unknown"
 PROVIDERS = 5_000  # names come from the log: bounded, like everything else from there
@@ -106,7 +106,7 @@ class Count:
 
 
 @dataclass(slots=True)
-class Traffic:
+class BreakerTraffic:
     """What all pods' logs say of one provider. `name` is as the logs spell it.
 
     A request that fails with a status has a response line and a failed line at newer versions, only the latter at
@@ -174,11 +174,11 @@ class BreakerHistory:
     """
 
     def __init__(self) -> None:
-        self.traffic: dict[str, Traffic] = {}
+        self.traffic: dict[str, BreakerTraffic] = {}
         self.shared: dict[str, SharedOpening] = {}
         self.dropped = 0
 
-    def fold(self, pod: PodBreakers, at: datetime, event: Event) -> bool:
+    def fold(self, pod: PodBreakers, at: datetime, event: BreakerEvent) -> bool:
         """Take one event of a pod's in; True when a breaker's state has changed by it."""
         if event.kind == "lifecycle":
             pod.lifecycle = (event.state, at)
@@ -191,7 +191,7 @@ class BreakerHistory:
             if len(self.traffic) >= PROVIDERS:
                 self.dropped += 1
                 return False
-            traffic = self.traffic[key] = Traffic(event.name)
+            traffic = self.traffic[key] = BreakerTraffic(event.name)
         if breaker is None:
             breaker = pod.breakers[key] = Breaker()
         if event.kind in (OPEN, HALF_OPEN, CLOSED):
@@ -208,7 +208,7 @@ class BreakerHistory:
             return False
         return self._answered(traffic, event, at)
 
-    def _answered(self, traffic: Traffic, event: Event, at: datetime) -> bool:
+    def _answered(self, traffic: BreakerTraffic, event: BreakerEvent, at: datetime) -> bool:
         if event.kind == "retry":
             traffic.count("retry", at)
         elif event.status == 429:
@@ -217,7 +217,7 @@ class BreakerHistory:
             traffic.count(f"{event.kind} 5xx", at)
         return False
 
-    def _share(self, event: Event, at: datetime) -> bool:
+    def _share(self, event: BreakerEvent, at: datetime) -> bool:
         uuid = event.name.lower()
         known = self.shared.get(uuid)
         if known is None and len(self.shared) >= PROVIDERS:

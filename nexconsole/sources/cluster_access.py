@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SourceError
 from ..settings.tables import AS_KUBECTL, IN_CLUSTER
+from ..text.sanitize import clean
 from . import kubeconfig
-from .kubeconfig import ClusterEntry, Exec, Found, Kubeconfig, UserEntry
-from .text import clean
+from .kubeconfig import ClusterEntry, Exec, FileEntry, Kubeconfig, UserEntry
 
 if TYPE_CHECKING:
     from .. import settings
@@ -122,7 +122,7 @@ _known: dict[tuple[str, str, str], tuple[float, object, Access]] = {}
 RECENT_S = 10.0  # what the connection has looked at within it will do for words and commands
 
 
-def access(chosen: settings.Kubernetes, max_age_s: float = 0.0) -> Access:
+def access(chosen: settings.KubernetesSettings, max_age_s: float = 0.0) -> Access:
     """What the settings and the kubeconfig say now, or said `max_age_s` seconds ago. Raises SourceError with file and
     key.
 
@@ -138,7 +138,7 @@ def access(chosen: settings.Kubernetes, max_age_s: float = 0.0) -> Access:
     return found
 
 
-def namespace(chosen: settings.Kubernetes) -> str:
+def namespace(chosen: settings.KubernetesSettings) -> str:
     """The namespace in words and commands; the settings' or "default" while the kubeconfig can't be used."""
     try:
         return access(chosen, RECENT_S).namespace
@@ -146,12 +146,12 @@ def namespace(chosen: settings.Kubernetes) -> str:
         return chosen.namespace or "default"
 
 
-def implicit(chosen: settings.Kubernetes) -> bool:
+def implicit(chosen: settings.KubernetesSettings) -> bool:
     """Whether nobody has named the cluster: it is the one that kubectl would take."""
     return chosen.kubeconfig == AS_KUBECTL
 
 
-def _find(chosen: settings.Kubernetes) -> Access:
+def _find(chosen: settings.KubernetesSettings) -> Access:
     path = chosen.kubeconfig
     if path == AS_KUBECTL:
         path = "~/.kube/config" if os.path.exists(os.path.expanduser("~/.kube/config")) else IN_CLUSTER
@@ -177,7 +177,7 @@ def _stamp(file: str) -> object:
     return seen.st_mtime_ns, seen.st_size, seen.st_ino, seen.st_dev
 
 
-def _chosen(merged: Kubeconfig, chosen: settings.Kubernetes) -> Access:
+def _chosen(merged: Kubeconfig, chosen: settings.KubernetesSettings) -> Access:
     files, pin = merged.files, (chosen.kubeconfig, chosen.context)
     name = chosen.context or _began_with.get(pin) or merged.current_context
     if not name:
@@ -190,7 +190,7 @@ def _chosen(merged: Kubeconfig, chosen: settings.Kubernetes) -> Access:
             files[0], f"there is no context {clean(name, 80)}{gone}: there are {known}", "contexts"
         )
     cluster = _entry(merged.clusters, context.entry.cluster, context.file, "clusters")
-    user = Found(UserEntry(), context.file)
+    user = FileEntry(UserEntry(), context.file)
     if context.entry.user:
         user = _entry(merged.users, context.entry.user, context.file, "users")
     trust = _trust(cluster, context.entry.cluster)
@@ -215,7 +215,7 @@ def _chosen(merged: Kubeconfig, chosen: settings.Kubernetes) -> Access:
     return found
 
 
-def _entry(entries: Mapping[str, Found[Any]], name: str, file: str, kind: str) -> Found[Any]:
+def _entry(entries: Mapping[str, FileEntry[Any]], name: str, file: str, kind: str) -> FileEntry[Any]:
     found = entries.get(name)
     if found is None:
         raise kubeconfig.refused(file, f"there is no {kind[:-1]} {clean(name, 80) or 'without a name'}", kind)
@@ -235,7 +235,7 @@ def _namespace(setting: str, given: str, where: str) -> tuple[str, str]:
     return "default", f"Kubernetes' default: none is set by kubernetes.namespace or {where.removeprefix('of ')}"
 
 
-def _server(cluster: Found[ClusterEntry], name: str, trust: Trust) -> str:
+def _server(cluster: FileEntry[ClusterEntry], name: str, trust: Trust) -> str:
     """The address with a scheme, as client-go completes it."""
     server, key = cluster.entry.server.strip(), f"clusters[{name}].cluster.server"
     if not server:
@@ -258,7 +258,7 @@ def _address(url: str, schemes: tuple[str, ...], file: str, key: str) -> str:
     return url
 
 
-def _proxy(cluster: Found[ClusterEntry], name: str) -> str:
+def _proxy(cluster: FileEntry[ClusterEntry], name: str) -> str:
     url, key = cluster.entry.proxy_url.strip(), f"clusters[{name}].cluster.proxy-url"
     if not url:
         return ""
@@ -267,7 +267,7 @@ def _proxy(cluster: Found[ClusterEntry], name: str) -> str:
     return _address(url, ("http", "https"), cluster.file, key)
 
 
-def _trust(cluster: Found[ClusterEntry], name: str) -> Trust:
+def _trust(cluster: FileEntry[ClusterEntry], name: str) -> Trust:
     entry = cluster.entry
     has_ca = bool(entry.certificate_authority or entry.certificate_authority_data)
     if has_ca and entry.insecure_skip_tls_verify:
@@ -282,7 +282,7 @@ def _trust(cluster: Found[ClusterEntry], name: str) -> Trust:
     )
 
 
-def _login(user: Found[UserEntry], name: str, cluster: ClusterEntry) -> Login:
+def _login(user: FileEntry[UserEntry], name: str, cluster: ClusterEntry) -> Login:
     entry, key = user.entry, f"users[{name}].user"
     if entry.auth_provider is not None:
         provider = clean(entry.auth_provider.name, 40) or "without a name"
@@ -312,7 +312,7 @@ def _login(user: Found[UserEntry], name: str, cluster: ClusterEntry) -> Login:
     )
 
 
-def _acting_as(user: Found[UserEntry], name: str) -> Impersonation:
+def _acting_as(user: FileEntry[UserEntry], name: str) -> Impersonation:
     entry = user.entry
     if not entry.as_user and (entry.as_uid or entry.as_groups or entry.as_user_extra):
         why = "as-uid, as-groups or as-user-extra without as: kubectl refuses that too"
@@ -324,7 +324,7 @@ def _acting_as(user: Found[UserEntry], name: str) -> Impersonation:
     return Impersonation(user=entry.as_user, uid=entry.as_uid, groups=entry.as_groups, extra=dict(entry.as_user_extra))
 
 
-def _in_cluster(chosen: settings.Kubernetes) -> Access:
+def _in_cluster(chosen: settings.KubernetesSettings) -> Access:
     """The pod's own account. Raises SourceError where this process runs in no pod."""
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "")
     token = SERVICE_ACCOUNT / "token"

@@ -21,10 +21,10 @@ import msgspec
 
 from ..errors import Denied, SourceError
 from ..settings import ENVIRONMENT
+from ..text.sanitize import clean
 from ..text.units import duration
 from .cluster_access import Access
 from .kubeconfig import Exec
-from .text import clean
 
 VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 LARGEST_ANSWER = 1 << 20
@@ -35,7 +35,7 @@ SECRET_VARIABLES = frozenset(ENVIRONMENT) - {"KUBECONFIG"} | {"PGPASSWORD", "PGP
 OURS = ("NEXCONSOLE_", "NEXNUM_")
 
 
-class Status(msgspec.Struct, frozen=True, rename="camel"):
+class ExecStatus(msgspec.Struct, frozen=True, rename="camel"):
     token: str = ""
     client_certificate_data: str = ""
     client_key_data: str = ""
@@ -49,13 +49,13 @@ class Credential(msgspec.Struct, frozen=True, rename="camel"):
 
     api_version: str = ""
     kind: str = ""
-    status: Status | None = None
+    status: ExecStatus | None = None
 
     __repr__ = object.__repr__
 
 
 @dataclass(frozen=True)
-class Answer:
+class ExecCredential:
     """A token, a client certificate with its key (PEM), or both. `expires_at` is UTC; None: it doesn't say."""
 
     token: str = field(default="", repr=False)
@@ -71,7 +71,7 @@ def plugin_name(plugin: Exec) -> str:
     return clean(os.path.basename(plugin.command), 60) or "without a command"
 
 
-async def run(access: Access, limit_s: float) -> Answer:
+async def run(access: Access, limit_s: float) -> ExecCredential:
     """Run the plugin of this access once. Raises SourceError, which names it; ended after `limit_s` seconds."""
     plugin = access.login.plugin
     assert plugin is not None
@@ -242,7 +242,7 @@ def _kill(process: asyncio.subprocess.Process, number: int) -> None:
         os.killpg(process.pid, number)
 
 
-def _answer(plugin: Exec, status: int, said: bytes, words: bytes) -> Answer:
+def _answer(plugin: Exec, status: int, said: bytes, words: bytes) -> ExecCredential:
     if status:
         why = clean(words.decode(errors="replace"), 300)
         raise _failed(plugin, f"failed with {status}: {why or 'it said nothing'}")
@@ -253,7 +253,7 @@ def _answer(plugin: Exec, status: int, said: bytes, words: bytes) -> Answer:
     if (found.api_version, found.kind) != (plugin.api_version, "ExecCredential"):
         told = clean(f"{found.kind} {found.api_version}", 80) or "something without a kind"
         raise _failed(plugin, f"answered {told} where an ExecCredential of {plugin.api_version} was asked for")
-    status_ = found.status or Status()
+    status_ = found.status or ExecStatus()
     if not status_.token and not status_.client_certificate_data:
         raise _failed(plugin, "gave neither a token nor a client certificate")
     if bool(status_.client_certificate_data) != bool(status_.client_key_data):
@@ -261,7 +261,7 @@ def _answer(plugin: Exec, status: int, said: bytes, words: bytes) -> Answer:
     expires = status_.expiration_timestamp
     if expires is not None and expires.tzinfo is None:
         expires = expires.replace(tzinfo=UTC)
-    return Answer(status_.token, status_.client_certificate_data, status_.client_key_data, expires)
+    return ExecCredential(status_.token, status_.client_certificate_data, status_.client_key_data, expires)
 
 
 def _failed(plugin: Exec, why: str, hint: bool = False) -> Denied:

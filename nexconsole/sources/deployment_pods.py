@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from ..errors import SourceError
-from .resources import Owner, Pod, ReplicaSet
-from .text import clean
+from ..text.sanitize import clean
+from .resources import Owner, PodResource, ReplicaSet
 
 TEMPLATE_HASH = "pod-template-hash"
 REFUSED_S = 30.0  # ReplicaSets that may not be listed are asked for again after so long
@@ -23,26 +23,26 @@ ENDED = ("Succeeded", "Failed")
 class LabelledPods:
     """All pods under the deployment's labels: `own` are its own, those that are ending among them."""
 
-    own: tuple[Pod, ...] = ()
-    others: tuple[Pod, ...] = ()
+    own: tuple[PodResource, ...] = ()
+    others: tuple[PodResource, ...] = ()
 
 
-def finished(pod: Pod) -> bool:
+def finished(pod: PodResource) -> bool:
     """Whether its containers have ended for good: evicted, completed, failed."""
     return pod.status.phase in ENDED
 
 
-def ending(pod: Pod) -> bool:
+def ending(pod: PodResource) -> bool:
     return pod.metadata.deletion_timestamp is not None
 
 
-def controller(pod: Pod) -> Owner | None:
+def controller(pod: PodResource) -> Owner | None:
     """What would start another in its place; None for a bare pod."""
     owners = pod.metadata.owner_references or ()
     return next((owner for owner in owners if owner.controller), None) or next(iter(owners), None)
 
 
-def why_other(pod: Pod, deployment: str) -> str:
+def why_other(pod: PodResource, deployment: str) -> str:
     """Why a pod under the labels is not counted, in a few words."""
     owner = controller(pod)
     if ending(pod):
@@ -66,7 +66,7 @@ class Owners:
         self._sure: frozenset[str] = frozenset()
         self._not_before = 0.0
 
-    async def split(self, pods: Iterable[Pod]) -> LabelledPods:
+    async def split(self, pods: Iterable[PodResource]) -> LabelledPods:
         pods = tuple(pods)
         owners = {pod.metadata.uid: owner.uid for pod in pods if (owner := _replicaset(pod)) is not None}
         if set(owners.values()) - self._sure - self._foreign:
@@ -88,11 +88,11 @@ class Owners:
         self._foreign = frozenset(seen - known - named)
         self._sure = known
 
-    def _owned(self, pod: Pod) -> bool:
+    def _owned(self, pod: PodResource) -> bool:
         owner = _replicaset(pod)
         return owner is not None and owner.uid in self._own
 
-    def _names(self, pods: Iterable[Pod]) -> set[str]:
+    def _names(self, pods: Iterable[PodResource]) -> set[str]:
         """The pods whose ReplicaSet is named as the controller does it: the deployment's name, then the hash that its
         pods carry."""
         found = set()
@@ -103,6 +103,6 @@ class Owners:
         return found
 
 
-def _replicaset(pod: Pod) -> Owner | None:
+def _replicaset(pod: PodResource) -> Owner | None:
     owner = controller(pod)
     return owner if owner is not None and owner.kind == "ReplicaSet" else None

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from .text import NAME_LENGTH, clean_name, strip_controls
+from ..text.sanitize import NAME_LENGTH, clean_name, strip_controls
 
 # Cheap to look for in bytes; a line without any of them says nothing of a purchase.
 MARKS = (b"[PURCHASE", b"SmartRouter: ", b"Scheduling polling")
@@ -89,7 +89,7 @@ class _Body(msgspec.Struct):
     provider: Any = ""
 
 
-class _Entry(msgspec.Struct):
+class _FunnelLogEntry(msgspec.Struct):
     """What is taken of a line of pino's, or of a pretty line's meta. Anything may be in any field."""
 
     msg: Any = ""
@@ -106,10 +106,10 @@ class _Entry(msgspec.Struct):
     body: Any = None
 
 
-_entry = msgspec.json.Decoder(_Entry)
+_entry = msgspec.json.Decoder(_FunnelLogEntry)
 
 
-class Step(msgspec.Struct, frozen=True, gc=False):
+class FunnelStep(msgspec.Struct, frozen=True, gc=False):
     """What one line says of a purchase. `id` tells purchases apart; `old` steps are of logs that have no such ids.
 
     kind: init, offer, eligible, locked, reserved, called, bought (the provider gave a number), sold, failed, refused,
@@ -127,7 +127,7 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     old: bool = False
 
 
-def parse(line: bytes) -> Step | None:
+def parse(line: bytes) -> FunnelStep | None:
     """The step in a line of a pod's log (without the kubelet's time), in any of NexNum's formats; None: none."""
     if line[:1] == b"{":
         return _parse_json(line)
@@ -138,7 +138,7 @@ def parse(line: bytes) -> Step | None:
     return _parse_pretty(text, start.end()) if start else None
 
 
-def _parse_json(line: bytes) -> Step | None:
+def _parse_json(line: bytes) -> FunnelStep | None:
     try:
         entry = _entry.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -151,11 +151,11 @@ def _parse_json(line: bytes) -> Step | None:
     if entry.msg.startswith("SmartRouter: "):
         return _of_router(entry.msg, _word(entry.request))
     if "Scheduling polling" in entry.msg and (number := _word(entry.number)):
-        return Step(SELLER, number, _seller(entry.activation), old=True)
+        return FunnelStep(SELLER, number, _seller(entry.activation), old=True)
     return None
 
 
-def _parse_pretty(text: str, start: int) -> Step | None:
+def _parse_pretty(text: str, start: int) -> FunnelStep | None:
     found = _MESSAGE.match(text, start)
     if found is None:
         return _of_router(text[start:], "") if text.startswith("SmartRouter: ", start) else None
@@ -167,7 +167,7 @@ def _parse_pretty(text: str, start: int) -> Step | None:
     return _of_purchase(found[1], entry) if entry else None
 
 
-def _of_purchase(name: str, entry: _Entry) -> Step | None:
+def _of_purchase(name: str, entry: _FunnelLogEntry) -> FunnelStep | None:
     kind, purchase = _HEAD.get(name), _word(entry.purchase)
     if kind is None or not purchase:
         return None
@@ -181,19 +181,19 @@ def _of_purchase(name: str, entry: _Entry) -> Step | None:
         reason = _REASONS.get(name) or _CODES.get(entry.code if isinstance(entry.code, str) else "", "other")
     elif kind in (FAILED, CRASHED):
         reason = failure(entry.error if isinstance(entry.error, str) else "")
-    return Step(kind, purchase, provider, _word(entry.user), reason, _word(entry.request))
+    return FunnelStep(kind, purchase, provider, _word(entry.user), reason, _word(entry.request))
 
 
-def _of_router(text: str, request: str) -> Step | None:
+def _of_router(text: str, request: str) -> FunnelStep | None:
     found = _ROUTER.match(text)
     if found is None:
         return None
     if found["asked"]:
-        return Step(CALLED, "", _name(found["asked"]), old=True)
-    return Step(WHY, "", _name(found["failed"]), "", failure(found["why"]), request)
+        return FunnelStep(CALLED, "", _name(found["asked"]), old=True)
+    return FunnelStep(WHY, "", _name(found["failed"]), "", failure(found["why"]), request)
 
 
-def _parse_old(line: bytes) -> Step | None:
+def _parse_old(line: bytes) -> FunnelStep | None:
     text = strip_controls(line.decode("utf-8", "replace"))
     found = _OLD.match(text)
     if found is None:
@@ -201,16 +201,16 @@ def _parse_old(line: bytes) -> Step | None:
     for group, kind in (("init", INIT), ("missing", REFUSED), ("offer", OFFER)):
         if found[group]:
             whole = text.rstrip().endswith("}")
-            return told(kind, provider_in(line, kind)) if whole else Step(OPENED, reason=kind, old=True)
+            return told(kind, provider_in(line, kind)) if whole else FunnelStep(OPENED, reason=kind, old=True)
     if found["reserved"]:
-        return Step(RESERVED, found["order"], old=True)
+        return FunnelStep(RESERVED, found["order"], old=True)
     if found["sold"]:
-        return Step(SOLD, found["number"], old=True)
+        return FunnelStep(SOLD, found["number"], old=True)
     if found["failed"]:
         checked = _CHECKED.search(found["error"])
         name = _name(checked["one"] or checked["other"]) if checked else ""
-        return Step(FAILED, "", name, "", failure(found["error"]), old=True)
-    return Step(CRASHED, reason=failure(found["trouble"]), old=True)
+        return FunnelStep(FAILED, "", name, "", failure(found["error"]), old=True)
+    return FunnelStep(CRASHED, reason=failure(found["trouble"]), old=True)
 
 
 def provider_in(line: bytes, kind: str) -> str:
@@ -219,11 +219,11 @@ def provider_in(line: bytes, kind: str) -> str:
     return _name(found[1].decode("utf-8", "replace")) if found else ""
 
 
-def told(kind: str, provider: str) -> Step | None:
+def told(kind: str, provider: str) -> FunnelStep | None:
     """The step that an object told, now that it has been read; None for one that is not the route's own."""
     if kind == OFFER and not provider:
         return None
-    return Step(kind, "", provider, "", "no offer" if kind == REFUSED else "", old=True)
+    return FunnelStep(kind, "", provider, "", "no offer" if kind == REFUSED else "", old=True)
 
 
 def failure(text: str) -> str:

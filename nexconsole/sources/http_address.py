@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..errors import SettingsError, Unreachable
-from .text import clean
+from ..text.sanitize import clean
 
 # The files of authorities that people set for other tools, in the order in which they are believed.
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")

@@ -15,13 +15,13 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from ..errors import SourceError
-from .text import clean
+from ..text.sanitize import clean
 
 LARGEST_FILE = 8 << 20
 DEEPEST = 60  # levels of a document
 
 
-class Named(msgspec.Struct, frozen=True, rename="kebab"):
+class NamedEntry(msgspec.Struct, frozen=True, rename="kebab"):
     """Unknown fields are skipped, as kubectl does."""
 
 
@@ -42,16 +42,16 @@ class Exec(msgspec.Struct, frozen=True, rename="camel"):
     install_hint: str = ""
 
 
-class Provider(Named, frozen=True):
+class AuthProvider(NamedEntry, frozen=True):
     name: str = ""
 
 
-class Extension(Named, frozen=True):
+class Extension(NamedEntry, frozen=True):
     name: str = ""
     extension: Any = None
 
 
-class ClusterEntry(Named, frozen=True):
+class ClusterEntry(NamedEntry, frozen=True):
     server: str = ""
     tls_server_name: str = ""
     insecure_skip_tls_verify: bool = False
@@ -62,7 +62,7 @@ class ClusterEntry(Named, frozen=True):
     extensions: tuple[Extension, ...] = ()
 
 
-class UserEntry(Named, frozen=True):
+class UserEntry(NamedEntry, frozen=True):
     client_certificate: str = ""
     client_certificate_data: str = ""
     client_key: str = ""
@@ -75,34 +75,34 @@ class UserEntry(Named, frozen=True):
     as_uid: str = ""
     as_groups: tuple[str, ...] = ()
     as_user_extra: Mapping[str, tuple[str, ...]] = {}
-    auth_provider: Provider | None = None
+    auth_provider: AuthProvider | None = None
     exec: Exec | None = None
 
     __repr__ = object.__repr__  # it holds secrets
 
 
-class ContextEntry(Named, frozen=True):
+class ContextEntry(NamedEntry, frozen=True):
     cluster: str = ""
     user: str = ""
     namespace: str = ""
 
 
-class NamedCluster(Named, frozen=True):
+class NamedCluster(NamedEntry, frozen=True):
     name: str = ""
     cluster: ClusterEntry = ClusterEntry()
 
 
-class NamedUser(Named, frozen=True):
+class NamedUser(NamedEntry, frozen=True):
     name: str = ""
     user: UserEntry = UserEntry()
 
 
-class NamedContext(Named, frozen=True):
+class NamedContext(NamedEntry, frozen=True):
     name: str = ""
     context: ContextEntry = ContextEntry()
 
 
-class Document(Named, frozen=True):
+class Document(NamedEntry, frozen=True):
     current_context: str = ""
     clusters: tuple[NamedCluster, ...] = ()
     users: tuple[NamedUser, ...] = ()
@@ -113,7 +113,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Found(Generic[T]):
+class FileEntry(Generic[T]):
     """An entry, and the file that it stands in."""
 
     entry: T
@@ -130,9 +130,9 @@ class Kubeconfig:
 
     files: tuple[str, ...]
     current_context: str = ""
-    clusters: Mapping[str, Found[ClusterEntry]] = field(default_factory=dict)
-    users: Mapping[str, Found[UserEntry]] = field(default_factory=dict)
-    contexts: Mapping[str, Found[ContextEntry]] = field(default_factory=dict)
+    clusters: Mapping[str, FileEntry[ClusterEntry]] = field(default_factory=dict)
+    users: Mapping[str, FileEntry[UserEntry]] = field(default_factory=dict)
+    contexts: Mapping[str, FileEntry[ContextEntry]] = field(default_factory=dict)
 
 
 def listed(paths: str) -> tuple[str, ...]:
@@ -155,18 +155,18 @@ def merge(documents: Iterable[tuple[str, Document]]) -> Kubeconfig:
     """The first file that sets a value wins."""
     files: list[str] = []
     current = ""
-    clusters: dict[str, Found[ClusterEntry]] = {}
-    users: dict[str, Found[UserEntry]] = {}
-    contexts: dict[str, Found[ContextEntry]] = {}
+    clusters: dict[str, FileEntry[ClusterEntry]] = {}
+    users: dict[str, FileEntry[UserEntry]] = {}
+    contexts: dict[str, FileEntry[ContextEntry]] = {}
     for file, document in documents:
         files.append(file)
         current = current or document.current_context
         for cluster in document.clusters:
-            clusters.setdefault(cluster.name, Found(cluster.cluster, file))
+            clusters.setdefault(cluster.name, FileEntry(cluster.cluster, file))
         for user in document.users:
-            users.setdefault(user.name, Found(user.user, file))
+            users.setdefault(user.name, FileEntry(user.user, file))
         for context in document.contexts:
-            contexts.setdefault(context.name, Found(context.context, file))
+            contexts.setdefault(context.name, FileEntry(context.context, file))
     return Kubeconfig(tuple(files), current, clusters, users, contexts)
 
 

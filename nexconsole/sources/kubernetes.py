@@ -18,22 +18,23 @@ import msgspec
 
 from ..errors import BadAnswer, Busy, Denied, Missing, NotConfigured, SourceError, Unreachable
 from ..model import SourceHealth
+from ..text.sanitize import clean
 from . import cluster_access
-from .clients import Clients
 from .cluster_access import Access
 from .deployment_pods import LabelledPods, Owners
-from .kubernetes_link import Link
+from .kubernetes_link import KubernetesLink
 from .kubernetes_login import Keyring
 from .kubernetes_refusals import Asked, refusal, words
+from .lazy_clients import LazyClients
 from .logs import Logs
 from .resources import (
-    Autoscaler,
     AutoscalerList,
+    AutoscalerResource,
     Deployment,
     DeploymentList,
     Object,
-    Pod,
     PodList,
+    PodResource,
     ReplicaSet,
     ReplicaSetList,
     Review,
@@ -41,7 +42,6 @@ from .resources import (
     WhoAmI,
 )
 from .source import Source
-from .text import clean
 
 if TYPE_CHECKING:
     import aiohttp
@@ -54,17 +54,19 @@ ELSEWHERE_S = 30.0  # a cluster that nobody named and that has no NexNum is aske
 T = TypeVar("T", bound=Object)
 
 
-class Kubernetes(Source):
+class KubernetesSource(Source):
     """One namespace of one cluster. `logs` follows the deployment's pods once it has been asked to."""
 
     name = "kubernetes"
     module = "kubernetes_asyncio"
 
-    def __init__(self, clients: Clients, settings: settings.Kubernetes, keyring: Keyring | None = None) -> None:
+    def __init__(
+        self, clients: LazyClients, settings: settings.KubernetesSettings, keyring: Keyring | None = None
+    ) -> None:
         super().__init__(clients, settings.kubeconfig)
         self.settings = settings
         self.logs = Logs(self)
-        self._link = Link(settings, keyring)
+        self._link = KubernetesLink(settings, keyring)
         self._busy_until = 0.0  # the server has asked to be left alone until then
         self._listing = asyncio.Lock()
         self._listed: tuple[float, LabelledPods] = (0.0, LabelledPods())
@@ -72,10 +74,10 @@ class Kubernetes(Source):
         self._not_ours: tuple[float, NotConfigured] | None = None
         self._owners = Owners(settings.deployment, self._sets)
 
-    def twin(self, timeout_s: float) -> Kubernetes:
+    def twin(self, timeout_s: float) -> KubernetesSource:
         """A second connection to the same cluster, with the same credentials and a time limit of its own."""
         settings = msgspec.structs.replace(self.settings, timeout_s=timeout_s)
-        made = Kubernetes(self.clients, settings, self._link.keyring)
+        made = KubernetesSource(self.clients, settings, self._link.keyring)
         made.address = self.address
         return made
 
@@ -116,7 +118,7 @@ class Kubernetes(Source):
         self._not_ours = (time.monotonic() + ELSEWHERE_S, absent)
         return absent
 
-    async def pods(self, max_age_s: float = 0.0) -> tuple[Pod, ...]:
+    async def pods(self, max_age_s: float = 0.0) -> tuple[PodResource, ...]:
         """The deployment's own pods that have not ended, those that are ending among them; a list of `max_age_s`
         seconds will do."""
         return (await self.labelled(max_age_s)).own
@@ -134,11 +136,11 @@ class Kubernetes(Source):
             self._listed = (time.monotonic(), await self._owners.split(found.items or ()))
             return self._listed[1]
 
-    async def pod(self, name: str) -> Pod | None:
+    async def pod(self, name: str) -> PodResource | None:
         """That pod as it is at this moment; None where there is none."""
         async with self.exchange(self.settings.timeout_s, "the pod query"):
             try:
-                return await self._read(self._path("api/v1", "pods", name), Pod, "get", "pods", name)
+                return await self._read(self._path("api/v1", "pods", name), PodResource, "get", "pods", name)
             except Missing:
                 return None
 
@@ -151,7 +153,7 @@ class Kubernetes(Source):
         except Denied as error:
             raise Denied(self.name, f"{error}, or set kubernetes.selector") from error
 
-    async def autoscaler(self) -> Autoscaler | None:
+    async def autoscaler(self) -> AutoscalerResource | None:
         """The autoscaler that the settings name, else the one that targets the deployment; None: there is none."""
         kind, plural = "apis/autoscaling/v2", "horizontalpodautoscalers"
         resource = f"{plural}.autoscaling"
@@ -160,7 +162,7 @@ class Kubernetes(Source):
         async with self.exchange(self.settings.timeout_s, "the autoscaler query"):
             try:
                 if name := self.settings.autoscaler:
-                    return await self._read(self._path(kind, plural, name), Autoscaler, "get", resource, name)
+                    return await self._read(self._path(kind, plural, name), AutoscalerResource, "get", resource, name)
                 found = await self._read(self._path(kind, plural), AutoscalerList, "list", resource)
             except SourceError as error:
                 refused = error  # an answer all the same: a right that only this needs doesn't make the source ill

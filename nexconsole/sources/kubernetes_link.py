@@ -31,11 +31,11 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.0  # whether the kubeconfig has changed is looked at no more often than this
 
 
-class Link:
+class KubernetesLink:
     """`access` is what it was made from; None before the first time. With somebody else's `keyring` it is an action's:
     nothing is ever sent a second time by it."""
 
-    def __init__(self, chosen: settings.Kubernetes, keyring: Keyring | None = None) -> None:
+    def __init__(self, chosen: settings.KubernetesSettings, keyring: Keyring | None = None) -> None:
         self.settings = chosen
         self.access: Access | None = None
         self.keyring = keyring or Keyring(chosen.plugin_timeout_s)

@@ -10,10 +10,10 @@ from math import inf
 from urllib.parse import quote
 
 from ..errors import Denied, SourceError, TimedOut
+from ..text.sanitize import clean
 from . import credential_plugins
 from .cluster_access import Access
-from .credential_plugins import Answer, plugin_name
-from .text import clean
+from .credential_plugins import ExecCredential, plugin_name
 
 TOKEN_EVERY_S = 10.0  # a token's file is read again no more often than this
 PLUGIN_EVERY_S = 4.0  # a plugin is run no more often than this, whatever it answered
@@ -45,7 +45,7 @@ class Credentials:
         self.access = access
         self._limit_s = limit_s
         self._token, self._token_read_at = "", -inf
-        self._answer: Answer | None = None
+        self._answer: ExecCredential | None = None
         self._error: SourceError | None = None
         self._asked_at = -inf
         self._run: asyncio.Task[None] | None = None

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ..errors import AdmissionRefused, BadAnswer, Busy, Denied, Missing, SourceError, Unreachable
-from .resources import Status
-from .text import clean
+from ..text.sanitize import clean
+from .resources import ApiStatus
 
 if TYPE_CHECKING:
     import aiohttp
@@ -43,7 +43,7 @@ async def words(response: aiohttp.ClientResponse) -> str:
     """What the API server itself says: the message of a Status; "" where the answer may be anybody's."""
     head = await response.content.read(HEAD)
     try:
-        found = msgspec.json.decode(head, type=Status)
+        found = msgspec.json.decode(head, type=ApiStatus)
     except msgspec.DecodeError:
         return ""
     return clean(found.message or found.reason, 300) if found.kind == "Status" else ""

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import SourceError
+from ..text.sanitize import clean
 from .cluster_access import SOCKS, Access
 from .proxies import direct
-from .text import clean
 
 if TYPE_CHECKING:
     from kubernetes_asyncio.client import ApiClient

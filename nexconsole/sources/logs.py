@@ -18,12 +18,12 @@ from .breakers import BreakerHistory
 from .containers import log_container
 from .pod_log import PodLog
 from .purchases import Purchases
-from .resources import Pod
+from .resources import PodResource
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from .kubernetes import Kubernetes
+    from .kubernetes import KubernetesSource
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ LOST_S = 15.0  # a log that nothing was heard of for so long, while it can't be 
 class Logs:
     """The followed pods of the deployment. `wake` is set when a breaker's state has changed."""
 
-    def __init__(self, kubernetes: Kubernetes) -> None:
+    def __init__(self, kubernetes: KubernetesSource) -> None:
         self.kubernetes = kubernetes
         self.breakers = BreakerHistory()
         self.purchases = Purchases()
@@ -150,7 +150,7 @@ class Logs:
             await self._ask_the_silent()
             await asyncio.sleep(PODS_EVERY_S)
 
-    def _match(self, pods: Iterable[Pod]) -> None:
+    def _match(self, pods: Iterable[PodResource]) -> None:
         """Follow the pods whose container runs, as many as the settings allow; let go of the others."""
         settings = self.kubernetes.settings
         running, known = {}, {}

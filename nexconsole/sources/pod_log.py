@@ -10,7 +10,7 @@ from ..errors import SourceError
 from . import breaker_lines, funnel_lines
 from .breakers import BreakerHistory, PodBreakers
 from .line_buffer import LineBuffer
-from .loglines import LineCutter, Reader, moment
+from .log_lines import LineCutter, Reader, moment
 from .purchase_tally import PodPurchases
 from .purchases import Purchases
 

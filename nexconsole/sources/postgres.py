@@ -13,11 +13,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadAnswer, Denied, MissingSchema, SettingsError, SourceError, TimedOut, Unreachable
-from .clients import Clients
-from .postgres_address import Address, Host, parse_address
+from ..text.sanitize import clean
+from .lazy_clients import LazyClients
+from .postgres_address import Host, PostgresAddress, parse_address
 from .postgres_tls import encryption, tls
 from .source import Source
-from .text import clean
 
 if TYPE_CHECKING:
     import asyncpg
@@ -42,7 +42,7 @@ class Read:
         return (await self.fetch(sql, *args))[0]
 
 
-class Postgres(Source):
+class PostgresSource(Source):
     """NexNum's database.
 
     Where the settings have no address, `lookup` is asked for one (it raises SourceErrors), and asked again after a
@@ -54,8 +54,8 @@ class Postgres(Source):
 
     def __init__(
         self,
-        clients: Clients,
-        settings: settings.Postgres,
+        clients: LazyClients,
+        settings: settings.PostgresSettings,
         *,
         lookup: Callable[[], Awaitable[str]] | None = None,
         origin: str = "postgres.url",
@@ -182,7 +182,7 @@ class Postgres(Source):
         """Whether the address is a pooler's, as far as it tells."""
         return self._known is not None and self._known.pooled
 
-    async def _located(self) -> Address:
+    async def _located(self) -> PostgresAddress:
         """The address; looked up where the settings have none."""
         async with self._asking:
             if self._known is None:
@@ -242,7 +242,7 @@ class Postgres(Source):
             return connection
         raise AssertionError("unreachable")
 
-    async def _connect_to(self, where: Address, host: Host, session: str) -> asyncpg.Connection:
+    async def _connect_to(self, where: PostgresAddress, host: Host, session: str) -> asyncpg.Connection:
         import asyncpg
 
         dsn, context = tls(where, host)

@@ -21,7 +21,7 @@ from urllib.parse import unquote
 
 from .. import paths
 from ..errors import SettingsError
-from .text import clean
+from ..text.sanitize import clean
 
 POOLER_PORT = 6543
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -84,7 +84,7 @@ class Host:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Address:
+class PostgresAddress:
     """A connection string taken apart. `sslmode` is libpq's; `sslrootcert` may be `system`.
 
     `schema` is where NexNum's tables lie, `pooled` whether the address is a pooler's as far as it tells, `unknown` the
@@ -121,7 +121,7 @@ class Address:
         return self.password if self.password is not None else _kept_password(self, host)
 
 
-def parse_address(url: str, environ: Mapping[str, str] | None = None, *, ca_file: str = "") -> Address:
+def parse_address(url: str, environ: Mapping[str, str] | None = None, *, ca_file: str = "") -> PostgresAddress:
     """Take a connection string apart; a password may hold an unescaped @, : or /.
 
     `ca_file` is the settings', which wins over the string's sslrootcert. Raises SettingsError where it can't be
@@ -136,7 +136,7 @@ def parse_address(url: str, environ: Mapping[str, str] | None = None, *, ca_file
     servers = _servers(values)
     user = values.get("user") or _account()
     mode, root = _verification(values, ca_file)
-    return Address(
+    return PostgresAddress(
         servers=servers,
         user=user,
         password=values.get("password"),
@@ -380,7 +380,7 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
     return value
 
 
-def _kept_password(address: Address, host: Host) -> str | None:
+def _kept_password(address: PostgresAddress, host: Host) -> str | None:
     """The first line of the password file that fits; a file that others can read is not used, as libpq does."""
     home = home_folder(os.environ)
     file = Path(address.passfile) if address.passfile else home / ".pgpass" if home else None

@@ -9,14 +9,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ..errors import Unreachable
-from .postgres_address import TLS_PARAMETERS, Address, Host, home_folder
-from .text import clean
+from ..text.sanitize import clean
+from .postgres_address import TLS_PARAMETERS, Host, PostgresAddress, home_folder
 
 VERSIONS = {"TLSv1": "TLSv1", "TLSv1.1": "TLSv1_1", "TLSv1.2": "TLSv1_2", "TLSv1.3": "TLSv1_3"}
 NO_VERIFICATION = ("disable", "allow", "prefer")
 
 
-class NamedContext(ssl.SSLContext):
+class NamedTlsContext(ssl.SSLContext):
     """Verifies the certificate for `name`, whatever address is connected to: libpq's `hostaddr`."""
 
     name: str | None = None
@@ -25,7 +25,7 @@ class NamedContext(ssl.SSLContext):
         return super().wrap_bio(*args, **options | ({"server_hostname": self.name} if self.name else {}))
 
 
-def tls(where: Address, host: Host) -> tuple[str, ssl.SSLContext | bool | None]:
+def tls(where: PostgresAddress, host: Host) -> tuple[str, ssl.SSLContext | bool | None]:
     """asyncpg's `dsn` and `ssl` for one host. Raises Unreachable where a certificate's file can't be used."""
     if host.socket or where.sslmode == "disable":
         return "postgresql://", False
@@ -36,7 +36,7 @@ def tls(where: Address, host: Host) -> tuple[str, ssl.SSLContext | bool | None]:
     return _negotiation(where), _context(where, host)
 
 
-def encryption(where: Address, host: Host) -> str:
+def encryption(where: PostgresAddress, host: Host) -> str:
     """What is known of the connection's security, for people."""
     if host.socket:
         return "by a socket of this machine"
@@ -50,13 +50,13 @@ def encryption(where: Address, host: Host) -> str:
     return verified.get(where.sslmode) or f"sslmode={where.sslmode}: encrypted only where the server offers it"
 
 
-def _negotiation(where: Address) -> str:
+def _negotiation(where: PostgresAddress) -> str:
     direct = where.ssl.get("sslnegotiation") == "direct"
     return "postgresql://?sslnegotiation=direct" if direct else "postgresql://"
 
 
-def _context(where: Address, host: Host) -> ssl.SSLContext:
-    context = NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+def _context(where: PostgresAddress, host: Host) -> ssl.SSLContext:
+    context = NamedTlsContext(ssl.PROTOCOL_TLS_CLIENT)
     context.name = host.name if host.name != host.place else None
     context.check_hostname = where.sslmode == "verify-full"
     root = _root(where)
@@ -85,7 +85,7 @@ def _context(where: Address, host: Host) -> ssl.SSLContext:
     return context
 
 
-def _root(where: Address) -> str:
+def _root(where: PostgresAddress) -> str:
     """The file of authorities; "" where nothing is to be verified. libpq verifies `require` too where there is one."""
     if where.sslmode == "no-verify":
         return ""
@@ -99,7 +99,7 @@ def _root(where: Address) -> str:
     )
 
 
-def _trusted(where: Address) -> str:
+def _trusted(where: PostgresAddress) -> str:
     return where.sslrootcert or _default("root.crt")
 
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from ..errors import BadAnswer, Denied, NoRoute, SourceError, Unreachable
-from . import promjson
-from .clients import Clients
+from ..text.sanitize import clean
+from . import prometheus_json
 from .http_address import headers_of, parse_http
-from .promjson import ActiveAlert, Answer, Rule, Sample, Series
+from .http_client import explain, open_client
+from .lazy_clients import LazyClients
+from .prometheus_json import ActiveAlert, PrometheusRule, QueryResult, Sample, Series
 from .source import Source
-from .text import clean
-from .webclient import explain, open_client
 
 if TYPE_CHECKING:
     import httpx
@@ -33,17 +33,17 @@ MAX_ANSWER_BYTES = 8_000_000
 LARGE_BYTES = 100_000  # what is larger is decoded in a thread: it takes longer than a key may wait
 
 
-class Refused(BadAnswer):
+class QueryRefused(BadAnswer):
     """The server is well and refused this request: an expression that it can't parse or run."""
 
 
-class Prometheus(Source):
+class PrometheusSource(Source):
     """The metrics. Every call raises SourceErrors only."""
 
     name = "prometheus"
     module = "httpx"
 
-    def __init__(self, clients: Clients, settings: settings.Prometheus) -> None:
+    def __init__(self, clients: LazyClients, settings: settings.PrometheusSettings) -> None:
         where = parse_http("prometheus.url", settings.url)
         super().__init__(clients, where.place)
         self.settings, self._url = settings, where.url
@@ -51,38 +51,40 @@ class Prometheus(Source):
         self._headers = headers_of("prometheus", settings.headers, bearer=settings.bearer, login=login)
         self._client: httpx.AsyncClient | None = None
 
-    async def query(self, expression: str) -> Answer[Sample]:
+    async def query(self, expression: str) -> QueryResult[Sample]:
         """An expression's value now. Series with native histograms are left out."""
         params = {"query": expression, "timeout": self._server_timeout}
-        return await self._ask("a query", "/api/v1/query", params, lambda data: promjson.samples(data["result"]))
+        return await self._ask("a query", "/api/v1/query", params, lambda data: prometheus_json.samples(data["result"]))
 
-    async def query_range(self, expression: str, start: float, end: float, step_s: float) -> Answer[Series]:
+    async def query_range(self, expression: str, start: float, end: float, step_s: float) -> QueryResult[Series]:
         """An expression's values from `start` to `end` (epoch seconds), every `step_s`."""
         params = {"query": expression, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step_s:g}"}
         params["timeout"] = self._server_timeout
         return await self._ask(
-            "a range query", "/api/v1/query_range", params, lambda data: promjson.series(data["result"])
+            "a range query", "/api/v1/query_range", params, lambda data: prometheus_json.series(data["result"])
         )
 
-    async def label_values(self, label: str, selector: str) -> Answer[str]:
+    async def label_values(self, label: str, selector: str) -> QueryResult[str]:
         """The values that a label has in the series that match, in all the time that the server remembers."""
         path = f"/api/v1/label/{quote(label, safe='')}/values"
         return await self._ask(
             "a label's values", path, {"match[]": selector}, lambda data: [clean(value, 200) for value in data or ()]
         )
 
-    async def rules(self, names: Sequence[str] = ()) -> Answer[Rule] | None:
+    async def rules(self, names: Sequence[str] = ()) -> QueryResult[PrometheusRule] | None:
         """The alerting rules, of these names where any are given; None where the server has no such route."""
         params: dict[str, str | list[str]] = {"type": "alert", "rule_name[]": list(names)}
         try:
-            return await self._ask("the rules", "/api/v1/rules", params, lambda data: promjson.rules(data, names))
+            return await self._ask(
+                "the rules", "/api/v1/rules", params, lambda data: prometheus_json.rules(data, names)
+            )
         except NoRoute:
             return None
 
-    async def alerts(self) -> Answer[ActiveAlert] | None:
+    async def alerts(self) -> QueryResult[ActiveAlert] | None:
         """The active alerts; None where the server has no such route."""
         try:
-            return await self._ask("the alerts", "/api/v1/alerts", {}, promjson.alerts)
+            return await self._ask("the alerts", "/api/v1/alerts", {}, prometheus_json.alerts)
         except NoRoute:
             return None
 
@@ -96,7 +98,7 @@ class Prometheus(Source):
 
     async def _ask(
         self, what: str, path: str, params: Mapping[str, str | list[str]], read: Callable[[Any], list[T]]
-    ) -> Answer[T]:
+    ) -> QueryResult[T]:
         """What `read` makes of a route's `data`. A refused request is raised, but is no fault of the source's."""
         refused: BadAnswer | None = None
         async with self.exchange(self.settings.timeout_s, what):
@@ -106,7 +108,7 @@ class Prometheus(Source):
                     answer = await asyncio.to_thread(self._read, response, read)
                 else:
                     answer = self._read(response, read)
-            except (Refused, NoRoute) as error:
+            except (QueryRefused, NoRoute) as error:
                 refused = error
         if refused is not None:
             raise refused
@@ -130,13 +132,13 @@ class Prometheus(Source):
             )
         return self._client
 
-    def _read(self, response: httpx.Response, read: Callable[[Any], list[T]]) -> Answer[T]:
+    def _read(self, response: httpx.Response, read: Callable[[Any], list[T]]) -> QueryResult[T]:
         """Raises a SourceError for what is no answer of Prometheus', KeyError and the like for odd JSON."""
-        payload = promjson.json_object(response.content)
+        payload = prometheus_json.json_object(response.content)
         if response.status_code != 200 or payload is None or payload.get("status") == "error":
             raise self._trouble(response, payload)
-        answer = Answer(read(payload["data"]))
-        answer.notes = promjson.warnings(payload)
+        answer = QueryResult(read(payload["data"]))
+        answer.notes = prometheus_json.warnings(payload)
         return answer
 
     def _trouble(self, response: httpx.Response, payload: Mapping[str, Any] | None) -> SourceError:
@@ -151,7 +153,7 @@ class Prometheus(Source):
         if status in (401, 403):
             return Denied(self.name, f"{at} refuses these credentials ({status}){f': {reason}' if reason else ''}")
         if status in (400, 422) or (status == 200 and reason):
-            return Refused(self.name, f"{at} refuses the expression: {reason or f'HTTP {status}'}")
+            return QueryRefused(self.name, f"{at} refuses the expression: {reason or f'HTTP {status}'}")
         if status in (404, 405, 501):
             return NoRoute(
                 self.name, f"{at} has no such route ({status}): prometheus.url may lack a prefix such as /prometheus"

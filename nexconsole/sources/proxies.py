@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ..errors import SourceError, Unreachable
-from .text import clean
+from ..text.sanitize import clean
 
 HTTP = ("http", "https")
 # Desktops write socks:// for version 5. The proxy resolves the names: those behind a bastion are known only there.

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from .distinct import Distinct, distinct
-from .funnel_lines import Step
+from .distinct_count import Distinct, distinct
+from .funnel_lines import FunnelStep
 
 K = TypeVar("K")
 
@@ -66,7 +66,7 @@ class PodPurchases:
     lines_left: int = 0
     provider: str = ""
     opened_at: float = 0.0
-    last: tuple[float, Step] | None = None
+    last: tuple[float, FunnelStep] | None = None
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class Stretch:
 
 
 @dataclass(slots=True)
-class Minute:
+class TallyMinute:
     """The purchases that began in a minute; those that are neither sold, failed nor refused wait, or were lost."""
 
     attempts: int = 0
@@ -101,12 +101,12 @@ class Window:
     users_without_funds: int
 
 
-class Tally:
+class PurchaseTally:
     """The counts over all pods. `dropped` counts what was one too many of something."""
 
     def __init__(self) -> None:
         self.open: dict[str, Purchase] = {}
-        self.minutes: dict[int, Minute] = {}
+        self.minutes: dict[int, TallyMinute] = {}
         self.took: deque[float] = deque(maxlen=200)  # seconds until they were decided, newest last
         self.decided_at: float | None = None  # the newest end of one that was not refused
         self.dropped = 0
@@ -235,10 +235,10 @@ class Tally:
                     self._add(gone, -1)
         return found
 
-    def _minute(self, at: float) -> Minute:
+    def _minute(self, at: float) -> TallyMinute:
         minute = int(at) // 60
         if (found := self.minutes.get(minute)) is None:
-            found = self.minutes[minute] = Minute()
+            found = self.minutes[minute] = TallyMinute()
             if len(self.minutes) > MINUTES:
                 del self.minutes[min(self.minutes)]
         return found

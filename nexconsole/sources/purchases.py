@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from . import funnel_lines as lines
-from .funnel_lines import Step
+from .funnel_lines import FunnelStep
 from .purchase_tally import (
     ATTEMPTED,
     BOUGHT,
@@ -27,7 +27,7 @@ from .purchase_tally import (
     SOLD,
     PodPurchases,
     Purchase,
-    Tally,
+    PurchaseTally,
     bound,
 )
 
@@ -38,14 +38,14 @@ STAGES = {lines.INIT: ATTEMPTED, lines.OFFER: OFFERED, lines.ELIGIBLE: OFFERED, 
 _ID = re.compile(r"purchase_(\d{10})(\d{3})_")
 
 
-class Purchases(Tally):
+class Purchases(PurchaseTally):
     """The fold over all pods' logs."""
 
     def __init__(self) -> None:
         super().__init__()
         self._why: dict[str, str] = {}
 
-    def fold(self, pod: PodPurchases, at: float, step: Step) -> None:
+    def fold(self, pod: PodPurchases, at: float, step: FunnelStep) -> None:
         """Take one step of a pod's in."""
         if step.kind == lines.WHY:
             self._explain(pod, at, step)
@@ -81,7 +81,7 @@ class Purchases(Tally):
 
     # --- logs with ids ----------------------------------------------------------------------------------------
 
-    def _by_id(self, pod: PodPurchases, at: float, step: Step) -> None:
+    def _by_id(self, pod: PodPurchases, at: float, step: FunnelStep) -> None:
         one = self.open.get(step.id)
         if one is None:
             if step.id in self._remembered:
@@ -115,7 +115,7 @@ class Purchases(Tally):
         else:
             self._end(one, at, FAILED, "crash")
 
-    def _explain(self, pod: PodPurchases, at: float, step: Step) -> None:
+    def _explain(self, pod: PodPurchases, at: float, step: FunnelStep) -> None:
         """Keep why a call failed, until the purchase's own line comes. Old request ids tie nothing together."""
         bound(pod.why, PROVIDERS)
         pod.why[step.provider] = (at, step.reason)
@@ -123,7 +123,7 @@ class Purchases(Tally):
             bound(self._why, REMEMBERED // 4)
             self._why[step.request] = step.reason
 
-    def _reason(self, pod: PodPurchases, at: float, step: Step, provider: str) -> str:
+    def _reason(self, pod: PodPurchases, at: float, step: FunnelStep, provider: str) -> str:
         """Customers are told one sentence, whatever it was; the router said why."""
         if step.request:
             return self._why.pop(step.request, "") or step.reason
@@ -132,7 +132,7 @@ class Purchases(Tally):
 
     # --- logs without ids -------------------------------------------------------------------------------------
 
-    def _by_sequence(self, pod: PodPurchases, at: float, step: Step) -> None:
+    def _by_sequence(self, pod: PodPurchases, at: float, step: FunnelStep) -> None:
         match step.kind:
             case lines.OPENED:
                 pod.reading, pod.provider, pod.opened_at, pod.lines_left = step.reason, "", at, OBJECT_LINES

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import BadAnswer, Denied, SettingsError, SourceError, TimedOut, Unreachable
-from . import webclient
-from .causes import socket_error
-from .clients import Clients
-from .redis_address import Kind, parse_address
-from .redis_clients import Client, Cursor, open_redis
+from ..text.sanitize import clean
+from . import http_client
+from .lazy_clients import LazyClients
+from .redis_address import RedisKind, parse_address
+from .redis_clients import Cursor, RedisClient, open_redis
+from .socket_errors import socket_error
 from .source import Source
-from .text import clean
 
 if TYPE_CHECKING:
     from .. import settings
@@ -31,7 +31,7 @@ CLOSE_TIMEOUT_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scan:
+class KeyScan:
     """A part of the keys. `keys` are identities: exactly as stored, leading spaces and all, so clean() them to draw.
 
     `cursor` continues the walk where it ended; None: every key has been looked at.
@@ -41,22 +41,22 @@ class Scan:
     cursor: Cursor | None
 
 
-class Redis(Source):
+class RedisSource(Source):
     """The keyspace that NexNum shares with its breakers and locks. Every call raises SourceErrors only."""
 
     name = "redis"
     module = "redis.asyncio"
 
-    def __init__(self, clients: Clients, settings: settings.Redis) -> None:
+    def __init__(self, clients: LazyClients, settings: settings.RedisSettings) -> None:
         self._where = parse_address(settings.url)
         super().__init__(clients, str(self._where))
         self.settings = settings
-        if self._where.kind is Kind.REST:
+        if self._where.kind is RedisKind.REST:
             self.module = "upstash_redis.asyncio"
             if not settings.token:
                 raise SettingsError("redis.token (UPSTASH_REDIS_REST_TOKEN) is needed for a redis.url with https://")
-            webclient.header_value("redis.token", settings.token)
-        self._opened: Client | None = None
+            http_client.header_value("redis.token", settings.token)
+        self._opened: RedisClient | None = None
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def peek(self, keys: Sequence[str]) -> list[tuple[str | None, int]]:
@@ -91,7 +91,7 @@ class Redis(Source):
             await client.values(["health:doctor:circuit"])
             await client.ttls(["health:doctor:circuit"])
 
-    async def scan(self, pattern: str, budget: int = 10_000, cursor: Cursor | None = None) -> Scan:
+    async def scan(self, pattern: str, budget: int = 10_000, cursor: Cursor | None = None) -> KeyScan:
         """The keys that match, of about `budget` keys looked at from `cursor` on. Never KEYS."""
         found: dict[str, None] = {}
         position: Cursor | None = cursor or ("", 0)
@@ -101,7 +101,7 @@ class Redis(Source):
                     break
                 position, keys = await client.scan(position, pattern, SCAN_STEP)
                 found |= dict.fromkeys(keys)
-        return Scan(keys=tuple(found), cursor=position)
+        return KeyScan(keys=tuple(found), cursor=position)
 
     async def ping(self) -> None:
         async with self._client("PING") as client:
@@ -123,7 +123,7 @@ class Redis(Source):
         return {clean(name, 80): clean(value, 200) for name, colon, value in pairs if colon}
 
     @asynccontextmanager
-    async def _client(self, what: str) -> AsyncIterator[Client]:
+    async def _client(self, what: str) -> AsyncIterator[RedisClient]:
         async with self.exchange(self.settings.timeout_s, what), self._places:
             if self._opened is None:
                 self._opened = open_redis(
@@ -136,7 +136,7 @@ class Redis(Source):
             yield self._opened
 
     def explain(self, error: Exception) -> SourceError | None:
-        if self._where.kind is Kind.REST:
+        if self._where.kind is RedisKind.REST:
             return self._explain_rest(error)
         import redis.exceptions as kinds
 
@@ -186,7 +186,7 @@ class Redis(Source):
             if "auth" in said.lower() and not said.startswith("NOPERM"):
                 return Denied(self.name, f"{at} refused the token: {said}. Check redis.token")
             return self._explain_word(said) or SourceError(self.name, f"{at}: {said}")
-        if (known := webclient.explain(self, error)) is not None:
+        if (known := http_client.explain(self, error)) is not None:
             return known
         if isinstance(error, (ValueError, KeyError, TypeError, AttributeError, IndexError)):
             return BadAnswer(self.name, f"{at} answers something that is not Upstash's JSON: {clean(repr(error), 120)}")

@@ -15,7 +15,7 @@ from .http_address import parse_http
 FORMS = "redis://, rediss://, redis+sentinel://, redis+cluster://, unix:// or https:// (with redis.token)"
 
 
-class Kind(StrEnum):
+class RedisKind(StrEnum):
     ONE = "one"
     SENTINEL = "sentinel"
     CLUSTER = "cluster"
@@ -24,24 +24,24 @@ class Kind(StrEnum):
 
 
 SCHEMES = {
-    "redis": (Kind.ONE, False),
-    "rediss": (Kind.ONE, True),
-    "redis+sentinel": (Kind.SENTINEL, False),
-    "rediss+sentinel": (Kind.SENTINEL, True),
-    "redis+cluster": (Kind.CLUSTER, False),
-    "rediss+cluster": (Kind.CLUSTER, True),
-    "unix": (Kind.SOCKET, False),
-    "http": (Kind.REST, False),
-    "https": (Kind.REST, True),
+    "redis": (RedisKind.ONE, False),
+    "rediss": (RedisKind.ONE, True),
+    "redis+sentinel": (RedisKind.SENTINEL, False),
+    "rediss+sentinel": (RedisKind.SENTINEL, True),
+    "redis+cluster": (RedisKind.CLUSTER, False),
+    "rediss+cluster": (RedisKind.CLUSTER, True),
+    "unix": (RedisKind.SOCKET, False),
+    "http": (RedisKind.REST, False),
+    "https": (RedisKind.REST, True),
 }
-PORTS = {Kind.ONE: 6379, Kind.SENTINEL: 26379, Kind.CLUSTER: 6379}
+PORTS = {RedisKind.ONE: 6379, RedisKind.SENTINEL: 26379, RedisKind.CLUSTER: 6379}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Address:
+class RedisAddress:
     """Credentials are left out of its text. `service` is the sentinels' name of the master."""
 
-    kind: Kind
+    kind: RedisKind
     tls: bool
     hosts: tuple[tuple[str, int], ...] = ()
     database: int = 0
@@ -54,15 +54,15 @@ class Address:
     sentinel_password: str | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        if self.kind is Kind.REST:
+        if self.kind is RedisKind.REST:
             return self.url.partition("://")[2].partition("/")[0]
-        if self.kind is Kind.SOCKET:
+        if self.kind is RedisKind.SOCKET:
             return self.socket
         places = ",".join(f"{host}:{port}" for host, port in self.hosts)
         return f"{places}/{self.service}" if self.service else places
 
 
-def parse_address(url: str, key: str = "redis.url") -> Address:
+def parse_address(url: str, key: str = "redis.url") -> RedisAddress:
     """Raises SettingsError, without repeating the URL: it holds a password. Unknown parameters are left alone.
 
     A password may hold an unescaped @, : or [.
@@ -74,15 +74,15 @@ def parse_address(url: str, key: str = "redis.url") -> Address:
     if not separator or scheme.lower() not in SCHEMES:
         raise SettingsError(f"{key} must begin with {FORMS}")
     kind, tls = SCHEMES[scheme.lower()]
-    if kind is Kind.REST:
+    if kind is RedisKind.REST:
         where = parse_http(key, text)
-        return Address(kind=kind, tls=tls, url=where.url)
+        return RedisAddress(kind=kind, tls=tls, url=where.url)
     rest, _, parameters = rest.partition("?")
     login, at, rest = rest.rpartition("@")
     places, _, path = rest.partition("/")
     user, colon, password = login.partition(":")
     query = {name: values[-1] for name, values in parse_qs(parameters).items()}
-    given = Address(
+    given = RedisAddress(
         kind=kind,
         tls=tls,
         username=(unquote(user) or None) if at and colon else None,
@@ -91,7 +91,7 @@ def parse_address(url: str, key: str = "redis.url") -> Address:
         sentinel_username=query.get("sentinel_username"),
         sentinel_password=query.get("sentinel_password"),
     )
-    if kind is Kind.SOCKET:
+    if kind is RedisKind.SOCKET:
         if places or not path:
             raise SettingsError(f"{key} must name a socket by its whole path: unix:///run/redis.sock")
         return replace(given, socket="/" + unquote(path), database=_number(query.get("db", "0")))
@@ -104,10 +104,10 @@ def parse_address(url: str, key: str = "redis.url") -> Address:
     )
 
 
-def _path(kind: Kind, path: str) -> tuple[str, str]:
+def _path(kind: RedisKind, path: str) -> tuple[str, str]:
     """(the master's name, the database)"""
     first, _, rest = path.strip("/").partition("/")
-    if kind is not Kind.SENTINEL:
+    if kind is not RedisKind.SENTINEL:
         return "", first
     if not first:
         raise SettingsError("redis.url lacks the master's name: redis+sentinel://host:26379/mymaster")

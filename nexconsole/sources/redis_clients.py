@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ..errors import Unreachable
-from .redis_address import Address, Kind
-from .webclient import open_client, refuse_redirect
+from .http_client import open_client, refuse_redirect
+from .redis_address import RedisAddress, RedisKind
 
 if TYPE_CHECKING:
     import httpx
@@ -29,7 +29,7 @@ REST_AT_ONCE = 4
 Cursor = tuple[str, int]  # (node, the server's own cursor); the node is "" where there is but one
 
 
-class Client(Protocol):
+class RedisClient(Protocol):
     async def values(self, keys: Sequence[str]) -> list[str | None]: ...
     async def ttls(self, keys: Sequence[str]) -> list[int]: ...
     async def scan(self, cursor: Cursor, pattern: str, count: int) -> tuple[Cursor | None, list[str]]: ...
@@ -38,10 +38,10 @@ class Client(Protocol):
     async def close(self) -> None: ...
 
 
-def open_redis(source: Source, address: Address, *, token: str, timeout_s: float, ca_file: str) -> Client:
+def open_redis(source: Source, address: RedisAddress, *, token: str, timeout_s: float, ca_file: str) -> RedisClient:
     """The client for an address; nothing is connected yet."""
-    if address.kind is Kind.REST:
-        return Rest(source, address.url, token, timeout_s, ca_file)
+    if address.kind is RedisKind.REST:
+        return RestClient(source, address.url, token, timeout_s, ca_file)
     options: dict[str, Any] = {
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
@@ -51,9 +51,9 @@ def open_redis(source: Source, address: Address, *, token: str, timeout_s: float
     }
     if address.tls:
         options |= {"ssl": True, "ssl_ca_certs": ca_file or None}
-    if address.kind is Kind.CLUSTER:
-        return Cluster(address, options)
-    return Single(address, options)
+    if address.kind is RedisKind.CLUSTER:
+        return ClusterClient(address, options)
+    return SingleClient(address, options)
 
 
 def no_retries() -> Any:
@@ -76,7 +76,7 @@ def _raised(replies: Sequence[Any], but: str = "") -> list[Any]:
 
 
 def open_single(
-    address: Address, options: dict[str, Any]
+    address: RedisAddress, options: dict[str, Any]
 ) -> tuple[redis.asyncio.Redis, tuple[redis.asyncio.Redis, ...]]:
     """The library's client of one server, and of the sentinels that find it; closing them is the caller's.
 
@@ -85,9 +85,9 @@ def open_single(
     import redis.asyncio as library
 
     login: dict[str, Any] = {"username": address.username, "password": address.password, "db": address.database}
-    if address.kind is Kind.SOCKET:
+    if address.kind is RedisKind.SOCKET:
         return library.Redis(unix_socket_path=address.socket, retry=no_retries(), **login, **options), ()
-    if address.kind is Kind.ONE:
+    if address.kind is RedisKind.ONE:
         host, port = address.hosts[0]
         return library.Redis(host=host, port=port, retry=no_retries(), **login, **options), ()
     sentinels = {"username": address.sentinel_username, "password": address.sentinel_password}
@@ -96,10 +96,10 @@ def open_single(
     return master, tuple(sentinel.sentinels)
 
 
-class Single:
+class SingleClient:
     """One server, found by its address or by sentinels."""
 
-    def __init__(self, address: Address, options: dict[str, Any]) -> None:
+    def __init__(self, address: RedisAddress, options: dict[str, Any]) -> None:
         self._client, self._sentinels = open_single(address, options)
 
     async def values(self, keys: Sequence[str]) -> list[str | None]:
@@ -135,10 +135,10 @@ class Single:
             await sentinel.aclose()
 
 
-class Cluster:
+class ClusterClient:
     """A Redis Cluster: each key asked for at its own node, no command spanning slots."""
 
-    def __init__(self, address: Address, options: dict[str, Any]) -> None:
+    def __init__(self, address: RedisAddress, options: dict[str, Any]) -> None:
         from redis.asyncio.cluster import ClusterNode, RedisCluster
 
         self._client: redis.asyncio.RedisCluster = RedisCluster(
@@ -201,7 +201,7 @@ class Cluster:
 RANDOM_NODE = "random"  # redis-py's name for any one node
 
 
-class Rest:
+class RestClient:
     """Upstash's REST service, or something that speaks like it: every command a POST to / (nexnum.md#redis-url)."""
 
     def __init__(self, source: Source, url: str, token: str, timeout_s: float, ca_file: str) -> None:

@@ -32,23 +32,23 @@ class Metadata(Object):
     deletion_timestamp: datetime | None = None
 
 
-class Condition(Object):
+class ResourceCondition(Object):
     type: str = ""
     status: str = ""
     reason: str = ""
     message: str = ""
 
 
-class Waiting(Object):
+class ContainerWaiting(Object):
     reason: str = ""
     message: str = ""
 
 
-class Running(Object):
+class ContainerRunning(Object):
     started_at: datetime | None = None
 
 
-class Terminated(Object):
+class ContainerTerminated(Object):
     reason: str = ""
     exit_code: int = 0
     signal: int = 0
@@ -56,9 +56,9 @@ class Terminated(Object):
 
 
 class ContainerState(Object):
-    waiting: Waiting | None = None
-    running: Running | None = None
-    terminated: Terminated | None = None
+    waiting: ContainerWaiting | None = None
+    running: ContainerRunning | None = None
+    terminated: ContainerTerminated | None = None
 
 
 class ContainerStatus(Object):
@@ -86,12 +86,12 @@ class PodSpec(Object):
 class PodStatus(Object):
     phase: str = ""
     reason: str = ""
-    conditions: list[Condition] | None = None
+    conditions: list[ResourceCondition] | None = None
     init_container_statuses: list[ContainerStatus] | None = None
     container_statuses: list[ContainerStatus] | None = None
 
 
-class Pod(Object):
+class PodResource(Object):
     metadata: Metadata = Metadata()
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
@@ -105,7 +105,7 @@ class Pod(Object):
         first = self.spec.containers[0].name if self.spec.containers else ""
         return next((status for status in statuses if status.name == (name or first)), None)
 
-    def condition(self, kind: str) -> Condition | None:
+    def condition(self, kind: str) -> ResourceCondition | None:
         return next((condition for condition in self.status.conditions or [] if condition.type == kind), None)
 
 
@@ -132,7 +132,7 @@ class ReplicaSetList(Object):
 
 
 class PodList(Object):
-    items: list[Pod] | None = None
+    items: list[PodResource] | None = None
 
 
 class Requirement(Object):
@@ -141,7 +141,7 @@ class Requirement(Object):
     values: list[str] | None = None
 
 
-class Selector(Object):
+class LabelSelector(Object):
     match_labels: dict[str, str] | None = None
     match_expressions: list[Requirement] | None = None
 
@@ -173,7 +173,7 @@ class Strategy(Object):
 class DeploymentSpec(Object):
     replicas: int = 1
     paused: bool = False
-    selector: Selector = Selector()
+    selector: LabelSelector = LabelSelector()
     strategy: Strategy = Strategy()
     template: Template = Template()
 
@@ -184,7 +184,7 @@ class DeploymentStatus(Object):
     updated_replicas: int = 0
     ready_replicas: int = 0
     available_replicas: int = 0
-    conditions: list[Condition] | None = None
+    conditions: list[ResourceCondition] | None = None
 
 
 class Deployment(Object):
@@ -192,7 +192,7 @@ class Deployment(Object):
     spec: DeploymentSpec = DeploymentSpec()
     status: DeploymentStatus = DeploymentStatus()
 
-    def condition(self, kind: str) -> Condition | None:
+    def condition(self, kind: str) -> ResourceCondition | None:
         return next((condition for condition in self.status.conditions or [] if condition.type == kind), None)
 
 
@@ -200,7 +200,7 @@ class DeploymentList(Object):
     items: list[Deployment] | None = None
 
 
-class Target(Object):
+class ScaleTarget(Object):
     kind: str = ""
     name: str = ""
     average_utilization: int | None = None
@@ -208,21 +208,21 @@ class Target(Object):
     value: str | None = None
 
 
-class Resource(Object):
+class MetricResource(Object):
     name: str = ""
-    target: Target | None = None
-    current: Target | None = None
+    target: ScaleTarget | None = None
+    current: ScaleTarget | None = None
 
 
 class Metric(Object):
     """A metric of the autoscaler's spec (with `target`) or status (with `current`); only resources are read."""
 
     type: str = ""
-    resource: Resource | None = None
+    resource: MetricResource | None = None
 
 
 class AutoscalerSpec(Object):
-    scale_target_ref: Target = Target()
+    scale_target_ref: ScaleTarget = ScaleTarget()
     min_replicas: int = 1
     max_replicas: int = 0
     metrics: list[Metric] | None = None
@@ -232,17 +232,17 @@ class AutoscalerStatus(Object):
     current_replicas: int = 0
     desired_replicas: int = 0
     current_metrics: list[Metric] | None = None
-    conditions: list[Condition] | None = None
+    conditions: list[ResourceCondition] | None = None
 
 
-class Autoscaler(Object):
+class AutoscalerResource(Object):
     metadata: Metadata = Metadata()
     spec: AutoscalerSpec = AutoscalerSpec()
     status: AutoscalerStatus = AutoscalerStatus()
 
 
 class AutoscalerList(Object):
-    items: list[Autoscaler] | None = None
+    items: list[AutoscalerResource] | None = None
 
 
 class Secret(Object):
@@ -273,7 +273,7 @@ class WhoAmI(Object):
     status: WhoAmIStatus = WhoAmIStatus()
 
 
-class Status(Object):
+class ApiStatus(Object):
     """What the API says when it refuses."""
 
     kind: str = ""

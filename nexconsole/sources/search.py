@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import BadAnswer, SourceError, Unreachable
-from .clients import Clients
+from ..text.sanitize import clean
 from .http_address import headers_of, parse_http
+from .http_client import explain, open_client, refuse_redirect
+from .lazy_clients import LazyClients
 from .source import Source
-from .text import clean
-from .webclient import explain, open_client, refuse_redirect
 
 if TYPE_CHECKING:
     import httpx
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 PATH = "/health"
 
 
-class Search(Source):
+class SearchSource(Source):
     """The search index. `/health` needs no key, so none is sent."""
 
     name = "search"
     module = "httpx"
 
-    def __init__(self, clients: Clients, settings: settings.Search) -> None:
+    def __init__(self, clients: LazyClients, settings: settings.SearchSettings) -> None:
         where = parse_http("search.url", settings.url)
         super().__init__(clients, where.place)
         self.settings, self.url = settings, where.url

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 
 from ..errors import SourceError, TimedOut, Unreachable
 from ..model import SourceHealth
-from .clients import Clients
+from ..text.sanitize import clean
+from .lazy_clients import LazyClients
 from .proxies import Proxy
-from .text import clean
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Source:
     name = "source"
     module = ""  # the client library, one of clients.ORDER
 
-    def __init__(self, clients: Clients, address: str) -> None:
+    def __init__(self, clients: LazyClients, address: str) -> None:
         self.clients = clients
         self.address = address
         self.place = ""  # where in it we are, for a header: "prod-eu/nexnum"

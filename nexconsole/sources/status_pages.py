@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadAnswer, SourceError, Unreachable
-from .clients import Clients
+from ..text.sanitize import clean
 from .http_address import parse_http
+from .http_client import explain, open_client, refuse_redirect
+from .lazy_clients import LazyClients
 from .source import Source
-from .text import clean
-from .webclient import explain, open_client, refuse_redirect
 
 if TYPE_CHECKING:
     import httpx
@@ -33,29 +33,29 @@ TAG = re.compile(r"<[^>]*>")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class PageStatement:
     """What a page says: one line, and its own word for how bad it is ("" where it has none)."""
 
     text: str
     indicator: str = ""
 
 
-def understand(body: str) -> Said | None:
+def understand(body: str) -> PageStatement | None:
     """statuspage.io's JSON, else a feed's newest title, else a page's title; None where there is none of them."""
     try:
         document: Any = json.loads(body)
     except ValueError:
         entry = ENTRY.search(body)
         text = (_title(body, entry.end()) if entry else "") or _title(body, 0)
-        return Said(text=text) if text else None
+        return PageStatement(text=text) if text else None
     except RecursionError:
         return None
     status = document.get("status") if isinstance(document, dict) else None
     if isinstance(status, Mapping):
         indicator = clean(status.get("indicator") or "", 20)
         text = clean(status.get("description") or indicator, TEXT_LENGTH)
-        return Said(text=text, indicator=indicator) if text else None
-    return Said(text=clean(status, TEXT_LENGTH)) if isinstance(status, str) and status.strip() else None
+        return PageStatement(text=text, indicator=indicator) if text else None
+    return PageStatement(text=clean(status, TEXT_LENGTH)) if isinstance(status, str) and status.strip() else None
 
 
 def _title(body: str, start: int) -> str:
@@ -69,19 +69,19 @@ def _title(body: str, start: int) -> str:
     return clean(html.unescape(TAG.sub("", CDATA.sub(r"\1", raw))), TEXT_LENGTH)
 
 
-class Page(Source):
+class StatusPageSource(Source):
     """One provider's page."""
 
     module = "httpx"
 
-    def __init__(self, clients: Clients, provider: str, url: str, timeout_s: float) -> None:
+    def __init__(self, clients: LazyClients, provider: str, url: str, timeout_s: float) -> None:
         where = parse_http(f"providers.status_pages.{clean(provider, 60)}", url)
         self.name = f"{clean(provider, 60)}'s status page"
         super().__init__(clients, where.place.partition("/")[0])
         self._url, self._timeout_s = url.strip(), timeout_s
         self._client: httpx.AsyncClient | None = None
 
-    async def fetch(self) -> Said:
+    async def fetch(self) -> PageStatement:
         """What it says now. Raises SourceErrors."""
         async with self.exchange(self._timeout_s, "its page"):
             if self._client is None:
@@ -111,24 +111,25 @@ class Page(Source):
             self._client = None
 
 
-class StatusPages(Source):
+class StatusPageSources(Source):
     """All of them, by the provider's name."""
 
     name = "status_pages"
     module = "httpx"
 
-    def __init__(self, clients: Clients, settings: settings.Providers) -> None:
+    def __init__(self, clients: LazyClients, settings: settings.ProvidersSettings) -> None:
         super().__init__(clients, "the providers' status pages")
         timeout_s = settings.status_timeout_s
         self._pages = {
-            clean(name, 60): Page(clients, name, url, timeout_s) for name, url in settings.status_pages.items()
+            clean(name, 60): StatusPageSource(clients, name, url, timeout_s)
+            for name, url in settings.status_pages.items()
         }
 
     @property
     def providers(self) -> tuple[str, ...]:
         return tuple(self._pages)
 
-    async def fetch(self, provider: str) -> Said:
+    async def fetch(self, provider: str) -> PageStatement:
         """What this provider's page says now. Raises SourceErrors."""
         page = self._pages[provider]
         try:

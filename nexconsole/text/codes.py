@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .kinds import Kind, tag
+from .kinds import TextKind, tag
 
 
 def _second(found: re.Match[str]) -> str:
@@ -36,8 +36,8 @@ _MESSAGES = (
     r"|验证码|驗證碼|校验码|認証コード|確認コード|인증번호|رمز|کد"
 )
 
-CODES: tuple[Kind, ...] = (
-    Kind(
+CODES: tuple[TextKind, ...] = (
+    TextKind(
         name="code after the word for it",
         pattern=re.compile(rf"(?i)(?:{_MESSAGES}){_LINK}{_DIGITS}"),
         hide=_code,
@@ -58,7 +58,7 @@ CODES: tuple[Kind, ...] = (
         ),
         kept=("exit code 137", "status code 503", "error code: 40001", "code: '23505'", "HTTP code 4290"),
     ),
-    Kind(
+    TextKind(
         name="code before the word for it",
         pattern=re.compile(
             rf"(?i)(?<![\w.-]){_DIGITS}(?= (?:is|as) (?:your|the|a) [\w ]{{0,30}}?(?:code|otp|pin|password|passcode)\b"
@@ -69,7 +69,7 @@ CODES: tuple[Kind, ...] = (
         examples=(("482913 is your verification code", "482913"), ("4829 is the OTP", "4829")),
         kept=("4829 is the limit", "482913 rows are locked", "4829 - rows"),
     ),
-    Kind(
+    TextKind(
         name="code of letters and figures",
         pattern=re.compile(
             r"((?i:\b(?:verification|confirmation|security|login|your|one-time) (?:code|password|otp))"
@@ -80,7 +80,7 @@ CODES: tuple[Kind, ...] = (
         examples=(("verification code: AB12CD", "AB12CD"), ("Your code is X7K9P2", "X7K9P2")),
         kept=("your code: E1", "error code E40001"),
     ),
-    Kind(
+    TextKind(
         name="code that a number received",
         pattern=re.compile(
             r"(?i)((?<![\w-])(?:sms|code|message)[ _]?(?:received|arrived|delivered)[: =]+['\"]?)(\d{4,8})(?![\w.]*\d)"
@@ -91,7 +91,7 @@ CODES: tuple[Kind, ...] = (
         examples=(("sms received: 482913", "482913"), ("code 482913 received for it", "482913")),
         kept=("messages received: 4829", "code 482913 is wrong", "sms received: 12 in 5 min"),
     ),
-    Kind(
+    TextKind(
         name="code with a sender's prefix",
         pattern=re.compile(r"(?<![\w-])((?:G|FB|IG|VK|WA|TG|MS)-)(\d{4,8})(?![\w-])"),
         hide=_second,
@@ -99,7 +99,7 @@ CODES: tuple[Kind, ...] = (
         examples=(("G-482913 is for you", "482913"), ("FB-48291", "48291")),
         kept=("SEV-1", "INC-20261123-1342", "UTF-8"),
     ),
-    Kind(
+    TextKind(
         name="code to enter",
         pattern=re.compile(rf"(?i)\b(?:use|enter|type|send|reply)(?: code)? {_DIGITS}(?= (?:to|as|on|in|for)\b)"),
         hide=_code,

@@ -6,7 +6,7 @@ import ipaddress
 import re
 
 from .codes import CODES
-from .kinds import FEWEST, Kind, tag
+from .kinds import FEWEST, TextKind, tag
 
 
 def verb(query: str) -> str:
@@ -56,7 +56,7 @@ def _row(found: re.Match[str]) -> str:
     return found[0] if shown else f"{found[1]}{found[2]}{found[3]}{tag(found[4])}"
 
 
-STATEMENT = Kind(
+STATEMENT = TextKind(
     name="SQL statement",
     pattern=re.compile(rf"(?s)(?:\b(?:{_SHAPES}|{_SMALL})|{_BEGUN}(?:{_SHAPES.lower()})).*"),
     hide=lambda found: verb(found[0]),
@@ -141,8 +141,8 @@ def _iban(found: re.Match[str]) -> str:
     return tag(found[0]) if 15 <= len(compact) <= 34 and int(number) % 97 == 1 else found[0]
 
 
-KINDS: tuple[Kind, ...] = (
-    Kind(
+KINDS: tuple[TextKind, ...] = (
+    TextKind(
         name="row in a database's message",
         pattern=re.compile(r"(\bKey \()([^()]{1,200})(\)=\()((?:[^()\n]|\([^()\n]*\)){1,2000})(?=\))"),
         hide=_row,
@@ -152,7 +152,7 @@ KINDS: tuple[Kind, ...] = (
         ),
         kept=("Key (name)=(smsbower) already exists.",),
     ),
-    Kind(
+    TextKind(
         name="failing row",
         pattern=re.compile(
             r"(?i)(\bFailing row contains )(\((?!‹|…)(?:[^\n]*\)(?=\.?[\s\"'}]*(?:\n|$))"
@@ -164,35 +164,35 @@ KINDS: tuple[Kind, ...] = (
             ("Failing row contains (77, Anna\nSmith, x).\nnext", "Smith"),
         ),
     ),
-    Kind(
+    TextKind(
         name="parameter of a statement",
         pattern=re.compile(r"(\$\d+ = )('(?:[^']|''){1,4000}'?)"),
         hide=_second,
         examples=(("parameters: $1 = 'Anna', $2 = 'it''s'", "Anna"),),
         kept=("parameters: $1 = NULL", "costs $5 = 5"),
     ),
-    Kind(
+    TextKind(
         name="parameters as Prisma has them",
         pattern=re.compile(r"(?i)(\bparams:\s*)(\[(?!‹)[^\n]*\])"),
         hide=_second,
         examples=(('Params: ["Anna",3]', "Anna"),),
         kept=("params: none",),
     ),
-    Kind(
+    TextKind(
         name="value that a database refused",
         pattern=re.compile(r"(?i)(\binvalid input (?:syntax|value) for [\w ]{1,60}: \\?\")((?!‹)[^\"\n]{1,400})"),
         hide=_second,
         examples=(('invalid input syntax for type uuid: "anna"', "anna"),),
         kept=("invalid input syntax for type json",),
     ),
-    Kind(
+    TextKind(
         name="answer of a provider with a message",
         pattern=re.compile(r"(\b(?:STATUS_OK|STATUS_WAIT_RETRY|FULL_SMS):\s*)((?!‹)[^\s\"'][^\n\"]{0,400})"),
         hide=_second,
         examples=(("STATUS_OK:482913", "482913"), ("FULL_SMS:Your Anna code", "Anna")),
         kept=("STATUS_WAIT_CODE", "STATUS_CANCEL"),
     ),
-    Kind(
+    TextKind(
         name="text of a message",
         pattern=re.compile(
             r"(?i)((?<![a-z])(?:sms|otp)[_-]?(?:text|message|body|content)\\?[\"']?\s*[:=]\s*\\?([\"']))"
@@ -202,7 +202,7 @@ KINDS: tuple[Kind, ...] = (
         examples=(('{"smsText":"Hello Anna, see you"}', "Anna"), ("sms_body='for Anna'", "Anna")),
         kept=('smsText: ""',),
     ),
-    Kind(
+    TextKind(
         name="name of a person",
         pattern=re.compile(
             r"(?i)((?<![a-z])(?:full|first|last|middle|family|given|card ?holder)[_-]?names?"
@@ -213,7 +213,7 @@ KINDS: tuple[Kind, ...] = (
         examples=(('{"firstName":"Anna","x":1}', "Anna"), ("full_name: Anna Smith", "Smith")),
         kept=("firstName: null", "fullname", "name: smsbower"),
     ),
-    Kind(
+    TextKind(
         name="uuid",
         pattern=re.compile(
             r"(?i)(?<![0-9a-f])[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?![0-9a-f])"
@@ -221,7 +221,7 @@ KINDS: tuple[Kind, ...] = (
         hide=_whole,
         examples=(("user 3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f waits", "6a35"),),
     ),
-    Kind(
+    TextKind(
         # Keys whose last part is a user's, with the user's id as their second group; patterns and placeholders stay.
         name="key of a user",
         pattern=re.compile(
@@ -237,7 +237,7 @@ KINDS: tuple[Kind, ...] = (
         ),
         kept=("lock:purchase:*", "lock:purchase:atomic:*", "lock:purchase:atomic:{userId}", "ratelimit:provider:x"),
     ),
-    Kind(
+    TextKind(
         name="field of a customer",
         pattern=re.compile(
             r"(?i)((?:(?<![a-z])(?:user|customer|account|owner|wallet|telegram|chat)[_-]?ids?"
@@ -257,7 +257,7 @@ KINDS: tuple[Kind, ...] = (
         ),
         kept=("user id: null", "user waits"),
     ),
-    Kind(
+    TextKind(
         name="id of a user in an address",
         pattern=re.compile(
             r"(?i)(/(?:users?|customers?|accounts?|members?|clients?|wallets?|profiles?)/)"
@@ -267,14 +267,14 @@ KINDS: tuple[Kind, ...] = (
         examples=(("GET /api/admin/users/10482/wallet", "10482"), ("PATCH /customers/c77", "c77")),
         kept=("GET /api/users/me", "/api/admin/providers/7", "/users/list"),
     ),
-    Kind(
+    TextKind(
         name="number of a user",
         pattern=re.compile(r"(?i)(?<![\w-])((?:uid|user|customer|cust|tg|chat)(?:_?no)?=)(\d{2,})\b"),
         hide=_second,
         examples=(("purchase uid=10482 failed", "10482"), ("customer=77", "77")),
         kept=("uid=0", "user=nexnum_app", "host=db user=nexnum"),
     ),
-    Kind(
+    TextKind(
         name="number of a user in a sentence",
         pattern=re.compile(
             r"(?i)(?<![\w-])(?<!per )(?<!each )(?<!every )"
@@ -288,7 +288,7 @@ KINDS: tuple[Kind, ...] = (
         ),
         kept=("per user 100 requests", "users 117 distinct", "client 100 ms", "customers: 117", "user 1.5"),
     ),
-    Kind(
+    TextKind(
         name="e-mail address",
         pattern=re.compile(
             r"[\w.+%'-]{0,64}[\w+%-]@[\w-]{1,64}(?:\.[\w-]{1,64}){0,9}\.[^\W\d_]{2,24}"
@@ -303,7 +303,7 @@ KINDS: tuple[Kind, ...] = (
         ),
         kept=("root@vm", "@sha256"),
     ),
-    Kind(
+    TextKind(
         name="long token",
         pattern=re.compile(
             r"(?<!sha256:)\b[0-9a-fA-F]{32,}\b|\bc(?=[a-z]*\d[a-z]*\d)[a-z0-9]{24}\b|\bbc1[a-z0-9]{25,60}\b|\b(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])[A-Za-z0-9]{24,}\b"
@@ -316,21 +316,21 @@ KINDS: tuple[Kind, ...] = (
         ),
         kept=("ghcr.io/nexnum/nexnum-app@sha256:9f86d081884c7d659a2feaa0c55ad0159f86d081884c7d659a2feaa0c55ad015",),
     ),
-    Kind(
+    TextKind(
         name="IPv6 address",
         pattern=re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:%\w+)?(?![\w:])"),
         hide=_address,
         examples=(("from 2001:db8::8a2e:370:7334", "8a2e"),),
         kept=("14:07:31", "::1", "00:04:12"),
     ),
-    Kind(
+    TextKind(
         name="IPv4 address",
         pattern=re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)"),
         hide=_address,
         examples=(("client 203.0.113.77:51234 refused", "203.0.113.77"),),
         kept=("127.0.0.1:54321", "version 1.22.333"),
     ),
-    Kind(
+    TextKind(
         name="bank account",
         pattern=re.compile(r"(?<![\w-])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![\w-])"),
         hide=_iban,
@@ -338,7 +338,7 @@ KINDS: tuple[Kind, ...] = (
         examples=(("pay to NL91 ABNA 0417 1643 00 now", "0417"), ("DE89370400440532013000", "37040044")),
         kept=("NL91 ABNA 0417 1643 01",),
     ),
-    Kind(
+    TextKind(
         name="payment card",
         pattern=re.compile(r"(?<![\w.-])[2-6]\d(?:[ -]?\d){12,17}(?![\w.]*\d)"),
         hide=_card,
@@ -347,7 +347,7 @@ KINDS: tuple[Kind, ...] = (
         kept=("4111 1111 1111 11121111 1",),
     ),
     *CODES,
-    Kind(
+    TextKind(
         name="phone number",
         pattern=re.compile(rf"(?P<kept>{_NO_PHONE})|(?:{_PHONE})"),
         hide=_phone,
@@ -368,7 +368,7 @@ KINDS: tuple[Kind, ...] = (
         ),
         kept=("1769177251123", "20260123140731", "2026-01-23 14:07:31", "12345678.25", "1,234,567,890 bytes"),
     ),
-    Kind(
+    TextKind(
         name="cut in the middle",
         pattern=re.compile(
             r"(?:(?<![\w.])\+?\d[\d ().-]{3,40}|\b[0-9a-fA-F]{8}-[0-9a-fA-F-]{0,28}|\beyJ[\w.-]{0,2000}"
@@ -380,13 +380,13 @@ KINDS: tuple[Kind, ...] = (
 )  # fmt: skip
 
 # What can't be anything else, for lines that also hold our own figures.
-_LOUD_PHONE = Kind(
+_LOUD_PHONE = TextKind(
     name="phone number in the international form",
     pattern=re.compile(r"(?<![\w+])\+[1-9](?:[ ()-]{0,2}\d){8,14}(?!\w)"),
     hide=_whole,
     examples=(("+31 6 12345678", "12345678"),),
 )
-_JWT = Kind(
+_JWT = TextKind(
     name="JSON web token",
     pattern=re.compile(r"\beyJ[\w-]{5,}\.[\w-]{3,}(?:\.[\w-]*)?"),
     hide=_whole,

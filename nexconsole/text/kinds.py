@@ -36,7 +36,7 @@ def tag(secret: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class TextKind:
     """`examples` are pairs: a text, and the part of it that must not be seen. `kept` are texts that must stay whole.
 
     `folded` kinds are looked for with other scripts' digits, blanks and hyphens read as ASCII's. `hints`, where there
@@ -65,7 +65,7 @@ class Kind:
         return "".join([*parts, text[end:]])
 
 
-def hide_all(kinds: Iterable[Kind], text: str) -> str:
+def hide_all(kinds: Iterable[TextKind], text: str) -> str:
     """The text with every kind replaced, in their order."""
     lower = text.lower()
     for kind in kinds:

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache, partial
 
 from .customers import FIGURES, KINDS, STATEMENT, verb
-from .kinds import Kind, hide_all
+from .kinds import TextKind, hide_all
 from .redaction import redact
 
 CACHED = 8_192
@@ -51,6 +51,6 @@ def _masked(text: str, statements: bool) -> str:
     return hide_all(KINDS, text)
 
 
-def _hidden_in_width(kind: Kind, found: re.Match[str]) -> str:
+def _hidden_in_width(kind: TextKind, found: re.Match[str]) -> str:
     shown = kind.hide(found)
     return shown if shown == found[0] else shown.ljust(len(found[0]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .kinds import Kind, hide_all
+from .kinds import TextKind, hide_all
 
 HIDDEN = "***"
 
@@ -130,8 +130,8 @@ def _cookies(found: re.Match[str]) -> str:
 
 
 _KEY = "s3cr3tValue9"
-CREDENTIALS: tuple[Kind, ...] = (
-    Kind(
+CREDENTIALS: tuple[TextKind, ...] = (
+    TextKind(
         name="private key",
         hints=("-----begin",),
         pattern=re.compile(r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----)([\s\S]*?)(?=-----END|\Z)"),
@@ -139,7 +139,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         examples=((f"-----BEGIN RSA PRIVATE KEY-----\nMIIE{_KEY}\n-----END RSA PRIVATE KEY-----", _KEY),),
         kept=("-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----",),
     ),
-    Kind(
+    TextKind(
         name="login in an address",
         hints=("://",),
         pattern=re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/?#@]*:)([^\s/@]+(?:@(?=[^\s/]*@)[^\s/@]*)*)(?=@)"),
@@ -151,7 +151,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         ),
         kept=("https://host:8443/path", "redis://cache:6379/0", 'curl "https://$USER:$PASSWORD@host"'),
     ),
-    Kind(
+    TextKind(
         name="authorization header",
         hints=("authorization",),
         pattern=re.compile(
@@ -166,7 +166,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         ),
         kept=('-H "Authorization: Bearer $CRON_SECRET"',),
     ),
-    Kind(
+    TextKind(
         name="bearer token",
         hints=("bearer",),
         pattern=re.compile(
@@ -176,7 +176,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         examples=((f"sent Bearer {_KEY}", _KEY), (f"bearer={_KEY}", _KEY)),
         kept=("a bearer of news", "Bearer authentication is required", "WWW-Authenticate: Bearer realm=x"),
     ),
-    Kind(
+    TextKind(
         name="cookies",
         hints=("cookie",),
         pattern=re.compile(r"(?i)(\b(?:set-)?cookie['\"]?\s*[:=]\s*\\?['\"]?)([^\r\n'\"]+)"),
@@ -184,7 +184,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         examples=((f"Cookie: theme=dark; session={_KEY}", _KEY), (f"set-cookie: sid={_KEY}; Path=/", _KEY)),
         kept=('-H "Cookie: token=$ADMIN_TOKEN"', "the cookie expired"),
     ),
-    Kind(
+    TextKind(
         name="header of a key",
         hints=("x-",),
         pattern=re.compile(
@@ -200,7 +200,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         ),
         kept=("x-request-id: 7f3a", 'x-api-key: "$KEY"'),
     ),
-    Kind(
+    TextKind(
         name="signature of a message",
         hints=("-signature",),
         pattern=re.compile(r"(?i)(\b(?!x-)\w+-signature['\"]?\s*[:=]\s*['\"]?)([^\s'\"}]+)"),
@@ -208,7 +208,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         examples=((f"Stripe-Signature: t=1,v1={_KEY}", _KEY),),
         kept=("the webhook-signature is checked",),
     ),
-    Kind(
+    TextKind(
         name="named value in quotes",
         hints=_NAMES,
         pattern=re.compile(rf"(?i)({_NAME}\\*['\"]?\s*(?:=>|[:=])\s*){_QUOTED}"),
@@ -224,7 +224,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         ),
         kept=('"token": "$TOKEN"', '{"secretName":"nexnum-secrets"}', '"tokens":"12"', '"password": null'),
     ),
-    Kind(
+    TextKind(
         name="named value after an equals sign",
         hints=(*_NAMES, "sig=", "signature=", "hmac=", "?code=", "&code=", "auth=", "hash="),
         pattern=re.compile(rf"(?i)((?:(?!pwd=/){_NAME}|{_QUERY_NAME})\s?=>?\s?){_WORD}"),
@@ -249,7 +249,7 @@ CREDENTIALS: tuple[Kind, ...] = (
             "PASSWORD_FILE=/run/secrets/db", "lock_key=lock:purchase:u1",
         ),
     ),
-    Kind(
+    TextKind(
         name="named value after a colon",
         hints=_NAMES,
         pattern=re.compile(rf"(?i)({_NAME}\s?:(?!:)\s*){_WORD}"),
@@ -265,7 +265,7 @@ CREDENTIALS: tuple[Kind, ...] = (
             "Secret: not found", "api_key: missing in the request",
         ),
     ),
-    Kind(
+    TextKind(
         name="value after a short name",
         hints=("pass", "pw", "auth"),
         pattern=re.compile(rf"(?i)({_SHORT_NAME}\\*['\"]?\s?(?:=>|=|:(?!:))\s?)(\\*['\"]?)([^\s'\"\\;,&)}}\]]+)"),
@@ -280,7 +280,7 @@ CREDENTIALS: tuple[Kind, ...] = (
             "compass: north12", "DB_PASS=$DB_PASS",
         ),
     ),
-    Kind(
+    TextKind(
         name="password in SQL",
         hints=("password",),
         pattern=re.compile(r"(?i)(\bpassword\s+)'((?:[^'\n]|'')+)'?"),
@@ -291,7 +291,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         ),
         kept=("ALTER ROLE nexnum PASSWORD NULL", "password authentication failed for user 'nexnum'"),
     ),
-    Kind(
+    TextKind(
         name="password of a Redis",
         hints=("auth", "requirepass"),
         pattern=re.compile(
@@ -303,7 +303,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         ),
         kept=("AUTH failed: WRONGPASS", "NOAUTH Authentication required.", "CONFIG SET maxmemory 100mb"),
     ),
-    Kind(
+    TextKind(
         name="credential in a sentence",
         hints=("password", "passphrase", "token", "secret", "key"),
         pattern=re.compile(
@@ -320,7 +320,7 @@ CREDENTIALS: tuple[Kind, ...] = (
             "secret rotated 3 days ago",
         ),
     ),
-    Kind(
+    TextKind(
         name="element of XML",
         hints=("</",),
         pattern=re.compile(rf"(?i)(<[\w:.-]{{0,40}}?{_NAME}>)([^<\n]{{1,2000}})(?=</)"),
@@ -328,7 +328,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         examples=((f"<password>{_KEY}</password>", _KEY),),
         kept=("<tokens>12</tokens>", "<secret></secret>"),
     ),
-    Kind(
+    TextKind(
         name="percent-encoded value",
         hints=("%3d", "%3a"),
         pattern=re.compile(
@@ -339,7 +339,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         examples=((f"redirect=%2Fx%3Ftoken%3D{_KEY}%26a%3D1", _KEY), (f"%7B%22password%22%3A%22{_KEY}%22%7D", _KEY)),
         kept=("q%3Dpurchase%26page%3D2",),
     ),
-    Kind(
+    TextKind(
         name="login after a flag",
         hints=("curl",),
         pattern=re.compile(
@@ -352,7 +352,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         ),
         kept=('curl -u "$USER:$PASSWORD" https://x', "curl -u admin https://x"),
     ),
-    Kind(
+    TextKind(
         name="credential after a flag",
         hints=("--", "redis-cli", "sshpass", "mysql", "docker"),
         pattern=re.compile(
@@ -372,7 +372,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         ),
         kept=('kubectl --token "$TOKEN" get pods', "redis-cli -h cache ping", "serve --token-file x"),
     ),
-    Kind(
+    TextKind(
         name="credential that is piped",
         hints=("-stdin",),
         pattern=re.compile(r"(\becho\s+(?:-n\s+)?)([^\s|]+)(?=\s*\|[^\n|]{0,200}--(?:password|token)-stdin)"),
@@ -380,7 +380,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         examples=((f"echo {_KEY} | docker login -u x --password-stdin", _KEY),),
         kept=('echo "$TOKEN" | docker login --password-stdin',),
     ),
-    Kind(
+    TextKind(
         name="token in place of a login",
         hints=("://",),
         pattern=re.compile(r"(\b[a-zA-Z][\w+.-]*://)((?=[A-Za-z_]*\d)[A-Za-z0-9_]{16,})(?=@)"),
@@ -388,7 +388,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         examples=((f"https://{_KEY}{_KEY}@github.com/x.git", _KEY),),
         kept=("ssh://git@github.com/x.git", "https://nexnum_readonly_user@host", "https://$GITHUB_TOKEN_2026_xxxxxx@host"),
     ),
-    Kind(
+    TextKind(
         name="address of a webhook",
         hints=("hooks.slack.com", "webhook"),
         pattern=re.compile(
@@ -402,7 +402,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         ),
         kept=("https://hooks.slack.com/services/$SLACK", "https://nexnum.example/api/webhooks/5sim"),
     ),
-    Kind(
+    TextKind(
         name="token of a known form",
         hints=("_live_", "_test_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat", "glpat",
                "xox", "akia", "asia", "aiza",
@@ -425,7 +425,7 @@ CREDENTIALS: tuple[Kind, ...] = (
         ),
         kept=("AKIA is a prefix", "ghp_short", "a-sk-nexnum", "disk-usage-of-node-17-is-high-now"),
     ),
-    Kind(
+    TextKind(
         name="JSON web token",
         hints=("eyj",),
         pattern=re.compile(r"\beyJ[\w-]{5,}\.[\w-]{3,}(?:\.[\w-]*)?"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..model import Reading, SignalKey, SourceHealth, State
 from ..text.units import clock, duration, milliseconds, several, since
-from .cells import Line, Run, cells, cut, fit, length, plain, spread
+from .spans import Line, Span, cells, cut, fit, length, plain, spread
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -74,7 +74,7 @@ def verdict(
         return fit(_calm(readings, now, missing, standing), width)
     first = severity.reasons[0]
     old = f" (seen {duration(first.age_s)} ago)" if first.stale else ""
-    chip: Run = (f" {severity.level} ", BLOCKS.get(severity.level, "block-warn"))
+    chip: Span = (f" {severity.level} ", BLOCKS.get(severity.level, "block-warn"))
     more = len(severity.reasons) - 1
     tail = (f"  +{more} more" if more else "") + (f"  {missing}" if missing else "")
     room = width - cells(chip[0]) - 1
@@ -143,10 +143,10 @@ def health(sources: Iterable[SourceHealth], now: datetime, width: int) -> Line:
     return fit(line, width)
 
 
-def _source(source: SourceHealth, now: datetime, short: bool, placed: bool) -> tuple[Run, ...]:
+def _source(source: SourceHealth, now: datetime, short: bool, placed: bool) -> tuple[Span, ...]:
     name = SHORT.get(source.name, source.name) if short else source.name
     name += f" {plain(source.place, 60)}" if placed and source.place else ""
-    gap: Run = ("  " if short else "   ", "muted")
+    gap: Span = ("  " if short else "   ", "muted")
     if source.state is State.ABSENT:
         return ((f"○ {name}" if short else f"○ {name} not configured", "faint"), gap)
     if source.state is State.WAITING:
@@ -200,7 +200,7 @@ def key_line(shown: Iterable[tuple[str, str]], width: int) -> Line:
                 break
             taken.append(pair)
             room -= need[pair]
-    line: list[Run] = [(" ", "muted")]
+    line: list[Span] = [(" ", "muted")]
     for key, word in sorted(taken, key=pairs.index):
         line += [(key, "key"), (f" {word}{' ' * gap}" if worded else " " * gap, "muted")]
     return fit(tuple(line), width)

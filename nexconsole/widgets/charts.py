@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from .cells import Line, Run
+from .spans import Line, Span
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 AXIS = 6  # cells at the right for the labels of the thresholds
 SCALES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
-def bar(rate: float | None, width: int, ink: str) -> tuple[Run, ...]:
+def bar(rate: float | None, width: int, ink: str) -> tuple[Span, ...]:
     """A share of 0..1 as a bar on a dotted track; any share above zero shows at least a mark."""
     if rate is None:
         return ((" " * width, "faint"),)
@@ -61,7 +61,7 @@ def trend(
     lines = []
     for row in reversed(range(height)):
         rate = rows.get(row)
-        runs: list[Run] = []
+        runs: list[Span] = []
         for value, ink in zip(values, inks, strict=True):
             glyph = " " if value is None else _EIGHTHS[max(0, min(8, math.ceil((value / top * height - row) * 8)))]
             if glyph == " ":
@@ -76,7 +76,7 @@ def trend(
     return tuple(lines)
 
 
-def _empty(value: float | None, row: int, threshold: bool) -> Run:
+def _empty(value: float | None, row: int, threshold: bool) -> Span:
     if threshold:
         return ("┄", "faint")
     return ("▁", "faint") if row == 0 and value is not None else (" ", "faint")

@@ -26,13 +26,13 @@ from typing import Any
 from aiohttp import web
 
 from nexconsole.drill.kubernetes.apiserver import ApiServer
-from nexconsole.drill.kubernetes.cluster import Cluster
-from nexconsole.drill.log import PodLog
-from nexconsole.drill.market.lines import Lines
+from nexconsole.drill.kubernetes.cluster import DrillCluster
+from nexconsole.drill.log import ContainerLog
+from nexconsole.drill.market.lines import LogLines
 from nexconsole.drill.market.purchase_lines import PurchaseLines, Sold
 from nexconsole.drill.schema import ddl
-from nexconsole.drill.servers import Postgres, Redis, embedded_postgres, embedded_redis
-from nexconsole.drill.shelter import Shelter
+from nexconsole.drill.servers import EmbeddedPostgres, EmbeddedRedis, embedded_postgres, embedded_redis
+from nexconsole.drill.temp_tree import TempTree
 from nexconsole.settings import Expressions
 
 from .serverlog import LOGGED
@@ -47,7 +47,7 @@ class Container:
     """A pod's process that is always well."""
 
     def __init__(self) -> None:
-        self.log = PodLog()
+        self.log = ContainerLog()
         self.started_at = datetime.now(UTC) - timedelta(minutes=5)
 
     def ready(self) -> bool:
@@ -60,7 +60,7 @@ class Container:
 class Pods:
     """The containers by pod, as the cluster has them run."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: LogLines) -> None:
         self.containers: dict[str, Container] = {}
         self._lines = lines
 
@@ -79,7 +79,7 @@ class Crowd:
     def __init__(self, names: Sequence[str], changing: int, lines_per_s: int) -> None:
         self.names, self.changing, self.lines_per_s = names, changing, lines_per_s
         self.random = Random(11)
-        self.lines = Lines("head", 11)
+        self.lines = LogLines("head", 11)
         self.pods = Pods(self.lines)
         self.attempts = {name: float(self.random.randint(40, 400)) for name in names}
         self.failures = {name: float(self.random.randint(0, 6)) for name in names}
@@ -160,7 +160,7 @@ ANALYZE;
 """
 
 
-async def fill(postgres: Postgres, redis: Redis, crowd: Crowd) -> None:
+async def fill(postgres: EmbeddedPostgres, redis: EmbeddedRedis, crowd: Crowd) -> None:
     """The providers, a past, and the keys that Redis has for them."""
     import asyncpg
     from redis.asyncio import Redis as Client
@@ -302,14 +302,14 @@ async def run(options: argparse.Namespace) -> None:
     crowd = Crowd(names, min(options.changing, len(names)), options.lines)
     requests = Requests()
     requests.watch_cluster()
-    shelter = Shelter()
+    temp_tree = TempTree()
     try:
         async with (
-            embedded_postgres(shelter=shelter, settings=LOGGED) as postgres,
-            embedded_redis(shelter=shelter) as redis,
+            embedded_postgres(temp_tree=temp_tree, settings=LOGGED) as postgres,
+            embedded_redis(temp_tree=temp_tree) as redis,
         ):
             await fill(postgres, redis, crowd)
-            cluster = Cluster(crowd.pods, replicas=options.pods, bounds=(1, options.pods), age_s=300, seed=1)
+            cluster = DrillCluster(crowd.pods, replicas=options.pods, bounds=(1, options.pods), age_s=300, seed=1)
             await cluster.start()
             served = [await serve(app) for app in (Metrics(crowd).app(requests), api(requests))]
             for pod in crowd.pods.containers:
@@ -322,7 +322,7 @@ async def run(options: argparse.Namespace) -> None:
             per_pod = options.lines / options.pods
             work = [asyncio.create_task(crowd.chatter(pod, per_pod)) for pod in crowd.pods.containers]
             work.append(asyncio.create_task(crowd.change()))
-            kubeconfig = shelter.folder / "kubeconfig"
+            kubeconfig = temp_tree.folder / "kubeconfig"
             kubeconfig.write_text(cluster.kubeconfig(cluster.tokens["operator"]))
             addresses = {
                 "DATABASE_URL": postgres.url,
@@ -331,7 +331,7 @@ async def run(options: argparse.Namespace) -> None:
                 "API_URL": served[1][1],
                 "KUBECONFIG": str(kubeconfig),
             }
-            print(json.dumps([addresses, str(shelter.folder / "postgres" / "log")]), flush=True)
+            print(json.dumps([addresses, str(temp_tree.folder / "postgres" / "log")]), flush=True)
             await obey(crowd, requests)
             for task in work:
                 task.cancel()
@@ -340,7 +340,7 @@ async def run(options: argparse.Namespace) -> None:
             for runner, _ in served:
                 await runner.cleanup()
     finally:
-        shelter.close()
+        temp_tree.close()
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nexconsole.drill.schema import ddl
-from nexconsole.drill.servers import Postgres, Redis
-from nexconsole.drill.shelter import Shelter
+from nexconsole.drill.servers import EmbeddedPostgres, EmbeddedRedis
+from nexconsole.drill.temp_tree import TempTree
 
 from . import serverlog, worlds
 from .figures import LOADED_S, console_stands
@@ -67,17 +67,17 @@ class Sizes:
 
 def queries(sizes: Sizes) -> Iterator[Figure]:
     """The slowest statements and commands of a console that shows every pane, maximized ones too."""
-    shelter = Shelter()
+    temp_tree = TempTree()
     try:
-        postgres, redis = asyncio.run(_stage(shelter, sizes))
-        log = shelter.folder / "postgres" / "log"
+        postgres, redis = asyncio.run(_stage(temp_tree, sizes))
+        log = temp_tree.folder / "postgres" / "log"
         offset = log.stat().st_size
         slow = _watch(postgres, redis)
         with log.open("rb") as file:
             file.seek(offset)
             ran = serverlog.statements(file.read().decode(errors="replace"))
     finally:
-        shelter.close()
+        temp_tree.close()
     rows = f"{sizes.outbox / 1e6:g} million outbox rows"
     for statement in ran[:SLOWEST_SHOWN]:
         usual = statistics.median(statement.runs_ms)
@@ -88,11 +88,11 @@ def queries(sizes: Sizes) -> Iterator[Figure]:
         yield Figure(f"Redis, {keys}", worst_ms, "ms", LIMIT_MS, note=command)
 
 
-async def _stage(shelter: Shelter, sizes: Sizes) -> tuple[Postgres, Redis]:
+async def _stage(temp_tree: TempTree, sizes: Sizes) -> tuple[EmbeddedPostgres, EmbeddedRedis]:
     import asyncpg
     from redis.asyncio import Redis as Client
 
-    postgres = Postgres(shelter, settings=serverlog.LOGGED | SERVER)
+    postgres = EmbeddedPostgres(temp_tree, settings=serverlog.LOGGED | SERVER)
     await postgres.create()
     await postgres.start()
     await postgres.create_roles()
@@ -105,7 +105,7 @@ async def _stage(shelter: Shelter, sizes: Sizes) -> tuple[Postgres, Redis]:
     for order in ("CHECKPOINT", "VACUUM", "VACUUM (ANALYZE)", "CHECKPOINT"):
         await connection.execute(order, timeout=300)
     await connection.close()
-    redis = Redis(shelter)
+    redis = EmbeddedRedis(temp_tree)
     await redis.start()
     client = Client.from_url(redis.url)
     await client.execute_command("DEBUG", "POPULATE", sizes.keys, "idem")
@@ -118,7 +118,7 @@ async def _stage(shelter: Shelter, sizes: Sizes) -> tuple[Postgres, Redis]:
     return postgres, redis
 
 
-def _watch(postgres: Postgres, redis: Redis) -> list[tuple[str, float]]:
+def _watch(postgres: EmbeddedPostgres, redis: EmbeddedRedis) -> list[tuple[str, float]]:
     """Run the console, look at each pane, run the one-shots; what Redis had to do, the slowest first."""
     from redis import Redis as Client
 

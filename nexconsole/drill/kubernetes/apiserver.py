@@ -12,10 +12,10 @@ from typing import Any
 
 from aiohttp import web
 
-from . import discovery, podlogs, refusals, roles, selectors, tables, writes
-from .discovery import Resource
+from . import discovery, pod_logs, refusals, roles, selectors, tables, writes
+from .discovery import ApiResource
 from .kubelet import Kubelet
-from .store import Change, Expired, Object, Store
+from .store import Expired, Object, Store, StoreChange
 
 OPEN = {"/healthz": "ok", "/livez": "ok", "/readyz": "ok"}
 BOOKMARK_S = 30.0
@@ -27,10 +27,10 @@ MAX_BODY = 3 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Target:
+class RequestTarget:
     """What a request's path names."""
 
-    resource: Resource
+    resource: ApiResource
     namespace: str
     name: str
     sub: str
@@ -38,12 +38,12 @@ class Target:
     def verb(self, request: web.Request) -> str:
         verb = VERBS.get(request.method, "")
         if verb == "get" and not self.name:
-            return "watch" if request.query.get("watch") in podlogs.TRUE else "list"
+            return "watch" if request.query.get("watch") in pod_logs.TRUE else "list"
         return "deletecollection" if verb == "delete" and not self.name else verb
 
 
 @dataclass
-class Troubles:
+class ApiFaults:
     """What the cluster refuses or can't do. `freeze`: why an admission webhook lets no change pass; `hanging`: nodes
     whose kubelet answers no request for logs, and sends nothing more on those that it has answered."""
 
@@ -57,7 +57,7 @@ class Troubles:
 
 
 class ApiServer:
-    def __init__(self, store: Store, kubelet: Kubelet, tokens: roles.Tokens, troubles: Troubles) -> None:
+    def __init__(self, store: Store, kubelet: Kubelet, tokens: roles.Tokens, troubles: ApiFaults) -> None:
         self._troubles = troubles
         self._store = store
         self._kubelet = kubelet
@@ -95,7 +95,9 @@ class ApiServer:
             raise refusals.forbidden(user.name, verb, target.resource, target.name, target.sub, target.namespace)
         return await self._serve(request, target, verb, user)
 
-    async def _serve(self, request: web.Request, target: Target, verb: str, user: roles.User) -> web.StreamResponse:
+    async def _serve(
+        self, request: web.Request, target: RequestTarget, verb: str, user: roles.User
+    ) -> web.StreamResponse:
         sub = target.resource.subresource(target.sub) if target.sub else None
         if verb not in (sub.verbs if sub else target.resource.verbs):
             raise refusals.not_allowed()
@@ -113,10 +115,10 @@ class ApiServer:
         if obj is None:
             raise refusals.not_found(target.resource, target.name)
         if target.sub == "log":
-            asked = podlogs.LogQuery(request.query)
-            log = podlogs.choose(obj, self._kubelet.pods.get(obj["metadata"]["uid"]), request.query, asked)
+            asked = pod_logs.LogQuery(request.query)
+            log = pod_logs.choose(obj, self._kubelet.pods.get(obj["metadata"]["uid"]), request.query, asked)
             node = obj["spec"].get("nodeName", "")
-            return await podlogs.send(request, log, asked, lambda: self._troubles.answers(node))
+            return await pod_logs.send(request, log, asked, lambda: self._troubles.answers(node))
         if verb != "get":
             obj = await self._write(request, target, verb, obj)
         elif target.sub == "scale":
@@ -127,7 +129,7 @@ class ApiServer:
             return web.json_response(tables.table(target.resource.plural, [obj], version, include))
         return web.json_response(obj)
 
-    async def _write(self, request: web.Request, target: Target, verb: str, obj: Object) -> Object:
+    async def _write(self, request: web.Request, target: RequestTarget, verb: str, obj: Object) -> Object:
         body, dry = await request.read(), writes.dry_run(request.query.get("dryRun"))
         if self._troubles.freeze:  # a dry run asks the webhook too
             raise refusals.denied(WEBHOOK, self._troubles.freeze)
@@ -142,7 +144,7 @@ class ApiServer:
         write = writes.write_scale if target.sub == "scale" else writes.write_deployment
         return write(self._store, target.resource, obj, new, dry)
 
-    def _list(self, request: web.Request, target: Target) -> web.Response:
+    def _list(self, request: web.Request, target: RequestTarget) -> web.Response:
         resource, match = target.resource, _match(target, request.query)
         version = str(self._store.version)
         objects = [obj for obj in self._store.objects(resource.plural, target.namespace) if match(obj)]
@@ -153,7 +155,7 @@ class ApiServer:
         head = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version}
         return web.json_response({**head, "metadata": {"resourceVersion": version}, "items": items})
 
-    async def _watch(self, request: web.Request, target: Target) -> web.StreamResponse:
+    async def _watch(self, request: web.Request, target: RequestTarget) -> web.StreamResponse:
         query, match, loop = request.query, _match(target, request.query), asyncio.get_running_loop()
         try:
             since = int(query.get("resourceVersion") or 0)
@@ -168,7 +170,7 @@ class ApiServer:
     async def _send_changes(self, stream: _Stream, query: Mapping[str, str], since: int, ends: float) -> None:
         loop, plural = asyncio.get_running_loop(), stream.target.resource.plural
         await stream.open()
-        initial = query.get("sendInitialEvents") in podlogs.TRUE
+        initial = query.get("sendInitialEvents") in pod_logs.TRUE
         if initial or not since:
             since = self._store.version
             for obj in self._store.objects(plural, stream.target.namespace):
@@ -176,7 +178,7 @@ class ApiServer:
                     await stream.send("ADDED", obj)
             if initial:
                 await stream.bookmark(since, {"annotations": {INITIAL_END: "true"}})
-        bookmarks = query.get("allowWatchBookmarks") in podlogs.TRUE
+        bookmarks = query.get("allowWatchBookmarks") in pod_logs.TRUE
         while (left := ends - loop.time()) > 0:
             try:
                 changes = await self._store.changes(plural, since, min(left, BOOKMARK_S))
@@ -197,7 +199,7 @@ class ApiServer:
 class _Stream:
     """One watch's answer."""
 
-    def __init__(self, request: web.Request, target: Target, match: selectors.Match) -> None:
+    def __init__(self, request: web.Request, target: RequestTarget, match: selectors.Match) -> None:
         self.response = web.StreamResponse(headers={"Content-Type": "application/json"})
         self.response.enable_chunked_encoding()
         self._request = request
@@ -220,7 +222,7 @@ class _Stream:
             obj = tables.table(self.target.resource.plural, [obj], obj["metadata"]["resourceVersion"], include)
         await self.write({"type": kind, "object": obj})
 
-    async def change(self, change: Change) -> None:
+    async def change(self, change: StoreChange) -> None:
         """A change as it looks through the selectors: what leaves them is deleted, what enters them added."""
         if self.target.namespace not in ("", change.after["metadata"].get("namespace", "")):
             return
@@ -240,7 +242,7 @@ class _Stream:
         await self.write({"type": "BOOKMARK", "object": obj})
 
 
-def _target(path: str) -> Target:
+def _target(path: str) -> RequestTarget:
     """What a path names; a Refusal where nothing of the name is served."""
     parts = path.strip("/").split("/")
     if parts[:2] == ["api", "v1"]:
@@ -258,10 +260,10 @@ def _target(path: str) -> Target:
     name, sub = [*rest[1:], "", ""][:2]
     if (sub and resource.subresource(sub) is None) or (name and resource.namespaced != bool(namespace)):
         raise refusals.no_such_route()
-    return Target(resource, namespace, name, sub)
+    return RequestTarget(resource, namespace, name, sub)
 
 
-def _match(target: Target, query: Mapping[str, str]) -> selectors.Match:
+def _match(target: RequestTarget, query: Mapping[str, str]) -> selectors.Match:
     try:
         labels = selectors.labels(query.get("labelSelector", ""))
         fields = selectors.fields(query.get("fieldSelector", ""), target.resource.fields)

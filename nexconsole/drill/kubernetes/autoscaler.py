@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from .events import Events
+from .events import EventRecorder
 from .replicasets import set_replicas
 from .store import Object, Store, condition, timestamp
 
@@ -18,10 +18,10 @@ STABILIZATION_S = 300.0
 Utilization = Callable[[], dict[str, int]]  # per resource (cpu, memory), percent of what the pods request
 
 
-class Autoscaler:
+class AutoscalerController:
     """Follows its target as the real one does; without `utilization` (no metrics server) only the bounds hold."""
 
-    def __init__(self, store: Store, events: Events, pace: float, utilization: Utilization | None) -> None:
+    def __init__(self, store: Store, events: EventRecorder, pace: float, utilization: Utilization | None) -> None:
         self._pace = pace
         self._clock = time.monotonic
         self._wishes: dict[str, deque[tuple[float, int]]] = {}

@@ -18,18 +18,18 @@ from aiohttp import web
 
 from ..scenarios import IMAGE
 from . import manifests
-from .apiserver import ApiServer, Troubles
-from .autoscaler import PERIOD_S, Autoscaler, Utilization
+from .apiserver import ApiFaults, ApiServer
+from .autoscaler import PERIOD_S, AutoscalerController, Utilization
 from .certificates import server_tls
-from .deployments import Deployments
-from .events import Events
-from .kubelet import Container, Kubelet, Pod, Runtime
-from .manifests import LIVENESS, READINESS, Probe
+from .deployments import DeploymentController
+from .events import EventRecorder
+from .foreign_pods import ForeignPods
+from .kubelet import Kubelet, KubeletPod, RunningContainer, Runtime
+from .manifests import LIVENESS, READINESS, ContainerProbe
 from .roles import Tokens
 from .store import Object, Store
-from .strangers import Strangers
 
-__all__ = ["Cluster", "Container", "Earlier", "Pod", "Probe", "Runtime"]
+__all__ = ["ContainerProbe", "DrillCluster", "Earlier", "KubeletPod", "RunningContainer", "Runtime"]
 
 PASS_S = 0.25  # the controllers look at least so often
 PAUSE_S = 0.02  # and at most so often
@@ -48,7 +48,7 @@ class Earlier:
     ended_s: float
 
 
-class Cluster:
+class DrillCluster:
     """A namespace with NexNum deployed in it. (nexnum.md#deployment)
 
     `tokens` has a bearer token for each of `roles.ROLES`. `secret` is what nexnum-secrets holds. `pace`
@@ -68,8 +68,8 @@ class Cluster:
         secret: Mapping[str, str] | None = None,
         image: str = IMAGE,
         earlier: Earlier | None = None,
-        readiness: Probe = READINESS,
-        liveness: Probe = LIVENESS,
+        readiness: ContainerProbe = READINESS,
+        liveness: ContainerProbe = LIVENESS,
         bounds: tuple[int, int] = (2, 10),
         utilization: Utilization | None = None,
         pace: float = 1.0,
@@ -83,16 +83,16 @@ class Cluster:
         self._roles = Tokens(namespace)
         self.tokens: dict[str, str] = self._roles.of
         self.store = Store(random.Random(seed))
-        events = Events(self.store)
+        events = EventRecorder(self.store)
         self._pace = pace
-        self._deployments = Deployments(self.store, events, pace)
+        self._deployments = DeploymentController(self.store, events, pace)
         self._kubelet = Kubelet(self.store, runtime, events, pace, termination_s)
-        self._autoscaler = Autoscaler(self.store, events, pace, utilization)
+        self._autoscaler = AutoscalerController(self.store, events, pace, utilization)
         self._runner: web.AppRunner | None = None
         self._task: asyncio.Task[None] | None = None
         self._authority = ""
-        self.strangers = Strangers(self.store, self._kubelet, namespace, deployment)
-        self.troubles = Troubles()
+        self.strangers = ForeignPods(self.store, self._kubelet, namespace, deployment)
+        self.troubles = ApiFaults()
         self._stage(bounds, secret or {}, age_s)
         self._deploy(replicas, image, readiness, liveness, earlier)
 
@@ -105,7 +105,9 @@ class Cluster:
         store.create("services", manifests.service(space, app))
         store.create("horizontalpodautoscalers", manifests.autoscaler(space, app, *bounds))
 
-    def _deploy(self, replicas: int, image: str, readiness: Probe, liveness: Probe, earlier: Earlier | None) -> None:
+    def _deploy(
+        self, replicas: int, image: str, readiness: ContainerProbe, liveness: ContainerProbe, earlier: Earlier | None
+    ) -> None:
         """The deployment as of `start`: what ran before is a revision without pods by now."""
         store, where = self.store, (self.namespace, self.deployment)
         first = image if earlier is None else earlier.image
@@ -157,7 +159,7 @@ class Cluster:
             self.store.change("deployments", deployment, change)
 
     @property
-    def pods(self) -> list[Pod]:
+    def pods(self) -> list[KubeletPod]:
         """The pods whose containers run or will, in the order of their making; not those that are ending."""
         return [pod for pod in self._kubelet.pods.values() if not pod.ending and not pod.foreign]
 

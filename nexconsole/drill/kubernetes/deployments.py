@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from .events import Events
-from .replicasets import SAFE, ReplicaSets, set_replicas
+from .events import EventRecorder
+from .replicasets import SAFE, ReplicaSetController, set_replicas
 from .store import Object, Store, condition, moment, owned, owner, timestamp
 
 HASH = "pod-template-hash"
@@ -22,14 +22,14 @@ NOT_COPIED = {REVISION, HISTORY, DESIRED, MAXIMUM, "kubectl.kubernetes.io/last-a
 COMPONENT = "deployment-controller"
 
 
-class Deployments:
+class DeploymentController:
     """One pass of `sync` moves everything by what is possible now; writes to the store ask for the next pass."""
 
-    def __init__(self, store: Store, events: Events, pace: float) -> None:
+    def __init__(self, store: Store, events: EventRecorder, pace: float) -> None:
         self._store = store
         self._events = events
         self._pace = pace
-        self._replicasets = ReplicaSets(store, events, pace)
+        self._replicasets = ReplicaSetController(store, events, pace)
 
     def sync(self) -> None:
         for deployment in self._store.objects("deployments"):

@@ -32,7 +32,7 @@ class Subresource:
 
 
 @dataclass(frozen=True)
-class Resource:
+class ApiResource:
     group: str
     version: str
     plural: str
@@ -67,30 +67,30 @@ EVENT_FIELDS = (
     "type",
 )
 RESOURCES = (
-    Resource("", "v1", "namespaces", "namespace", "Namespace", READ, ("ns",), namespaced=False),
-    Resource("", "v1", "events", "event", "Event", READ, ("ev",), fields=EVENT_FIELDS),
-    Resource("", "v1", "secrets", "secret", "Secret", READ, fields=("type",)),
-    Resource("", "v1", "services", "service", "Service", READ, ("svc",), ("all",)),
-    Resource(
+    ApiResource("", "v1", "namespaces", "namespace", "Namespace", READ, ("ns",), namespaced=False),
+    ApiResource("", "v1", "events", "event", "Event", READ, ("ev",), fields=EVENT_FIELDS),
+    ApiResource("", "v1", "secrets", "secret", "Secret", READ, fields=("type",)),
+    ApiResource("", "v1", "services", "service", "Service", READ, ("svc",), ("all",)),
+    ApiResource(
         *("", "v1", "pods", "pod", "Pod", (*READ, "delete"), ("po",), ("all",)),
         subresources=(Subresource("log", "Pod", ("get",)),),
         fields=("spec.nodeName", "spec.restartPolicy", "spec.serviceAccountName", "status.phase", "status.podIP"),
     ),
-    Resource(
+    ApiResource(
         *("apps", "v1", "deployments", "deployment", "Deployment", (*READ, "patch", "update"), ("deploy",), ("all",)),
         subresources=(Subresource("scale", "Scale", ("get", "patch", "update"), "autoscaling", "v1"),),
     ),
-    Resource("apps", "v1", "replicasets", "replicaset", "ReplicaSet", READ, ("rs",), ("all",)),
-    Resource(
+    ApiResource("apps", "v1", "replicasets", "replicaset", "ReplicaSet", READ, ("rs",), ("all",)),
+    ApiResource(
         *("autoscaling", "v2", "horizontalpodautoscalers", "horizontalpodautoscaler", "HorizontalPodAutoscaler"),
         *(READ, ("hpa",), ("all",)),
     ),
-    Resource(
+    ApiResource(
         *("authentication.k8s.io", "v1", "selfsubjectreviews", "selfsubjectreview", "SelfSubjectReview", ("create",)),
         namespaced=False,
     ),
     *(
-        Resource("authorization.k8s.io", "v1", kind.lower() + "s", kind.lower(), kind, ("create",), namespaced=False)
+        ApiResource("authorization.k8s.io", "v1", kind.lower() + "s", kind.lower(), kind, ("create",), namespaced=False)
         for kind in ("SelfSubjectAccessReview", "SelfSubjectRulesReview")
     ),
 )
@@ -101,7 +101,7 @@ def groups() -> dict[str, str]:
     return {resource.group: resource.version for resource in RESOURCES}
 
 
-def find(group: str, version: str, plural: str) -> Resource | None:
+def find(group: str, version: str, plural: str) -> ApiResource | None:
     return next((r for r in RESOURCES if (r.group, r.version, r.plural) == (group, version, plural)), None)
 
 
@@ -166,7 +166,7 @@ def _aggregated(names: list[str]) -> dict[str, Any]:
     return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
 
 
-def _aggregated_resource(r: Resource) -> dict[str, Any]:
+def _aggregated_resource(r: ApiResource) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "resource": r.plural,
         "responseKind": {"group": r.group, "version": r.version, "kind": r.kind},

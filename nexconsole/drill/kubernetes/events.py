@@ -7,7 +7,7 @@ from .store import Object, Store, timestamp
 KEPT = 500
 
 
-class Events:
+class EventRecorder:
     """Records events; the same words about the same object count up instead of repeating."""
 
     def __init__(self, store: Store) -> None:

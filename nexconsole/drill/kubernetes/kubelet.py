@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from ..log import PodLog
-from .events import Events
+from ..log import ContainerLog
+from .events import EventRecorder
 from .manifests import main_container
 from .store import Object, Store, condition, timestamp
 
@@ -24,10 +24,10 @@ UNHEALTHY = "HTTP probe failed with statuscode: 503"
 diagnostics = logging.getLogger(__name__)
 
 
-class Container(Protocol):
+class RunningContainer(Protocol):
     """A running process. `ready` and `alive` are what its probes would answer."""
 
-    log: PodLog
+    log: ContainerLog
     started_at: datetime
 
     def ready(self) -> bool: ...
@@ -40,31 +40,33 @@ class Runtime(Protocol):
     A `start` that raises, or is cancelled, leaves nothing that `stop` would have to end.
     """
 
-    async def start(self, pod_name: str, image: str) -> Container: ...
+    async def start(self, pod_name: str, image: str) -> RunningContainer: ...
     async def stop(self, pod_name: str) -> None: ...
 
 
 @dataclass(eq=False)
-class Pod:
+class KubeletPod:
     """A pod as the kubelet knows it. `previous` is the container before the last restart."""
 
     name: str
     uid: str
-    container: Container | None = None
-    previous: Container | None = None
+    container: RunningContainer | None = None
+    previous: RunningContainer | None = None
     restarts: int = 0
     ready: bool = False
     task: asyncio.Task[None] | None = field(default=None, repr=False)
     ending: bool = False
     foreign: bool = False  # no process of ours runs in it
-    beside: PodLog = field(default_factory=PodLog, repr=False)  # what a sidecar writes
+    beside: ContainerLog = field(default_factory=ContainerLog, repr=False)  # what a sidecar writes
 
 
 class Kubelet:
     """`pace` stretches its seconds: 1.0 is real time."""
 
-    def __init__(self, store: Store, runtime: Runtime, events: Events, pace: float, termination_s: float) -> None:
-        self.pods: dict[str, Pod] = {}
+    def __init__(
+        self, store: Store, runtime: Runtime, events: EventRecorder, pace: float, termination_s: float
+    ) -> None:
+        self.pods: dict[str, KubeletPod] = {}
         self._store = store
         self._runtime = runtime
         self._events = events
@@ -79,16 +81,16 @@ class Kubelet:
             uid, meta = obj["metadata"]["uid"], obj["metadata"]
             pod = self.pods.get(uid)
             if pod is None:
-                pod = self.pods[uid] = Pod(meta["name"], uid)
+                pod = self.pods[uid] = KubeletPod(meta["name"], uid)
                 pod.task = self._spawn(self._live(pod, self._schedule(obj)))
             if meta.get("deletionTimestamp") and not pod.ending:
                 pod.ending = True
                 self._spawn(self._end(pod, obj))
 
-    def adopt(self, obj: Object, container: Container | None, *, ending: bool = False) -> None:
+    def adopt(self, obj: Object, container: RunningContainer | None, *, ending: bool = False) -> None:
         """A pod that is as it is: nothing is started in it, and nothing ends by itself."""
         meta = obj["metadata"]
-        self.pods[meta["uid"]] = Pod(meta["name"], meta["uid"], container, ending=ending, foreign=True)
+        self.pods[meta["uid"]] = KubeletPod(meta["name"], meta["uid"], container, ending=ending, foreign=True)
 
     def forget(self, uid: str) -> None:
         pod = self.pods.pop(uid, None)
@@ -114,7 +116,7 @@ class Kubelet:
         if not task.cancelled() and (error := task.exception()) is not None:
             diagnostics.error("a pod's life ended with a bug", exc_info=error)
 
-    async def _live(self, pod: Pod, obj: Object) -> None:
+    async def _live(self, pod: KubeletPod, obj: Object) -> None:
         backoff = 0
         while True:
             started = await self._start(pod, obj)
@@ -146,7 +148,7 @@ class Kubelet:
         self._events.normal(obj, "default-scheduler", "Scheduled", f"Successfully assigned {name} to {node}")
         return obj
 
-    async def _start(self, pod: Pod, obj: Object) -> bool:
+    async def _start(self, pod: KubeletPod, obj: Object) -> bool:
         name, image = (main_container(obj)[key] for key in ("name", "image"))
         try:
             pod.container = container = await self._runtime.start(pod.name, image)
@@ -164,7 +166,7 @@ class Kubelet:
         self._container(obj, phase="Running", state=running, started=True, restartCount=pod.restarts, **made)
         return True
 
-    def _start_beside(self, pod: Pod, obj: Object) -> None:
+    def _start_beside(self, pod: KubeletPod, obj: Object) -> None:
         """The sidecars, which run as long as the pod does."""
         others = {one["name"] for one in obj["spec"]["containers"]} - {main_container(obj)["name"]}
         if not others or pod.beside.total:
@@ -178,7 +180,7 @@ class Kubelet:
 
         self._store.change("pods", obj, edit)
 
-    async def _supervise(self, pod: Pod, obj: Object) -> None:
+    async def _supervise(self, pod: KubeletPod, obj: Object) -> None:
         """Probe until liveness has failed as often as its threshold says."""
         container = pod.container
         assert container is not None
@@ -190,7 +192,7 @@ class Kubelet:
             readiness.cancel()
             await asyncio.gather(readiness, return_exceptions=True)
 
-    async def _readiness(self, pod: Pod, obj: Object, container: Container, spec: Object) -> None:
+    async def _readiness(self, pod: KubeletPod, obj: Object, container: RunningContainer, spec: Object) -> None:
         while True:
             await self._probe(spec.get("readinessProbe"), container, container.ready, until=True)
             pod.ready = True
@@ -200,14 +202,14 @@ class Kubelet:
             self._container(obj, ready=False)
             self._events.warning(obj, "kubelet", "Unhealthy", f"Readiness probe failed: {UNHEALTHY}")
 
-    def _alive(self, container: Container, obj: Object) -> bool:
+    def _alive(self, container: RunningContainer, obj: Object) -> bool:
         alive = container.alive()
         if not alive:
             self._events.warning(obj, "kubelet", "Unhealthy", f"Liveness probe failed: {UNHEALTHY}")
         return alive
 
     async def _probe(
-        self, probe: Object | None, container: Container, answer: Callable[[], bool], until: bool = False
+        self, probe: Object | None, container: RunningContainer, answer: Callable[[], bool], until: bool = False
     ) -> None:
         """Return at the first True answer (`until`), or when as many in a row were False as its threshold says."""
         probe = probe or {"periodSeconds": 1}
@@ -225,7 +227,7 @@ class Kubelet:
                     return
             await asyncio.sleep(probe.get("periodSeconds", 10) * self._pace)
 
-    async def _fall(self, pod: Pod, obj: Object) -> None:
+    async def _fall(self, pod: KubeletPod, obj: Object) -> None:
         """Kill a container whose liveness failed."""
         container = pod.container
         assert container is not None
@@ -243,7 +245,7 @@ class Kubelet:
         gone = {"terminated": ended}
         self._container(obj, state=gone, lastState=gone, ready=False, started=False, restartCount=pod.restarts)
 
-    async def _back_off(self, pod: Pod, obj: Object, seconds: float) -> None:
+    async def _back_off(self, pod: KubeletPod, obj: Object, seconds: float) -> None:
         if not seconds:
             return
         name = main_container(obj)["name"]
@@ -253,7 +255,7 @@ class Kubelet:
         self._events.warning(obj, "kubelet", "BackOff", f"Back-off restarting failed container {name} in pod {told}")
         await asyncio.sleep(seconds * self._pace)
 
-    async def _end(self, pod: Pod, obj: Object) -> None:
+    async def _end(self, pod: KubeletPod, obj: Object) -> None:
         """Stop the container of a deleted pod; when its grace is over, the pod is gone."""
         name = main_container(obj)["name"]
         self._events.normal(obj, "kubelet", "Killing", f"Stopping container {name}")
@@ -269,7 +271,7 @@ class Kubelet:
         self._store.delete("pods", obj)
         self.pods.pop(pod.uid, None)
 
-    async def _stop(self, pod: Pod) -> None:
+    async def _stop(self, pod: KubeletPod) -> None:
         """Stop the pod's container, if one runs; its log is kept as the previous one's."""
         container, pod.container = pod.container, None
         if container is None:

@@ -16,7 +16,7 @@ PORT = 3000
 
 
 @dataclass(frozen=True)
-class Probe:
+class ContainerProbe:
     """A container's probe, times in seconds."""
 
     delay_s: float
@@ -34,8 +34,8 @@ class Probe:
         }
 
 
-READINESS = Probe(5, 10)
-LIVENESS = Probe(15, 20)
+READINESS = ContainerProbe(5, 10)
+LIVENESS = ContainerProbe(15, 20)
 
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -69,7 +69,9 @@ def service(space: str, app: str) -> Object:
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec, "status": {"loadBalancer": {}}}
 
 
-def deployment(space: str, app: str, replicas: int, image: str, readiness: Probe, liveness: Probe) -> Object:
+def deployment(
+    space: str, app: str, replicas: int, image: str, readiness: ContainerProbe, liveness: ContainerProbe
+) -> Object:
     container: dict[str, Any] = {
         "name": app,
         "image": image,

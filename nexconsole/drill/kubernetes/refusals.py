@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .discovery import Resource
+from .discovery import ApiResource
 
 
 class Refusal(Exception):
@@ -22,7 +22,7 @@ class Refusal(Exception):
         return {**head, "reason": self.reason, **details, "code": self.code}
 
 
-def details(resource: Resource, name: str = "", **more: Any) -> dict[str, Any]:
+def details(resource: ApiResource, name: str = "", **more: Any) -> dict[str, Any]:
     entries = {"name": name, "group": resource.group, "kind": resource.plural, **more}
     return {key: value for key, value in entries.items() if value}
 
@@ -31,7 +31,7 @@ def unauthorized() -> Refusal:
     return Refusal(401, "Unauthorized", "Unauthorized")
 
 
-def forbidden(user: str, verb: str, resource: Resource, name: str, sub: str, namespace: str) -> Refusal:
+def forbidden(user: str, verb: str, resource: ApiResource, name: str, sub: str, namespace: str) -> Refusal:
     what = f"{resource.qualified} is forbidden" if not name else f'{resource.qualified} "{name}" is forbidden'
     where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
     full = "/".join(part for part in (resource.plural, sub) if part)
@@ -48,7 +48,7 @@ def no_such_route() -> Refusal:
     return Refusal(404, "NotFound", "the server could not find the requested resource", {})
 
 
-def not_found(resource: Resource, name: str) -> Refusal:
+def not_found(resource: ApiResource, name: str) -> Refusal:
     return Refusal(404, "NotFound", f'{resource.qualified} "{name}" not found', details(resource, name))
 
 
@@ -61,12 +61,12 @@ def not_acceptable() -> Refusal:
     return Refusal(406, "NotAcceptable", "only the following media types are accepted: application/json")
 
 
-def conflict(resource: Resource, name: str, why: str) -> Refusal:
+def conflict(resource: ApiResource, name: str, why: str) -> Refusal:
     sentence = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {why}'
     return Refusal(409, "Conflict", sentence, details(resource, name))
 
 
-def modified(resource: Resource, name: str) -> Refusal:
+def modified(resource: ApiResource, name: str) -> Refusal:
     why = "the object has been modified; please apply your changes to the latest version and try again"
     return conflict(resource, name, why)
 
@@ -81,7 +81,7 @@ def unsupported_media(accepted: tuple[str, ...]) -> Refusal:
     return Refusal(415, "UnsupportedMediaType", sentence)
 
 
-def invalid(resource: Resource, kind: str, name: str, field: str, why: str) -> Refusal:
+def invalid(resource: ApiResource, kind: str, name: str, field: str, why: str) -> Refusal:
     qualified = f"{kind}.{resource.group}" if resource.group else kind
     causes = [{"reason": "FieldValueInvalid", "message": why, "field": field}]
     sentence = f'{qualified} "{name}" is invalid: {field}: {why}'

@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 from datetime import UTC, datetime
 
-from .events import Events
+from .events import EventRecorder
 from .store import Object, Store, has_condition, moment, owned, owner, timestamp
 
 SAFE = "bcdfghjklmnpqrstvwxz2456789"  # what Kubernetes makes random names of
 COMPONENT = "replicaset-controller"
 
 
-class ReplicaSets:
-    def __init__(self, store: Store, events: Events, pace: float) -> None:
+class ReplicaSetController:
+    def __init__(self, store: Store, events: EventRecorder, pace: float) -> None:
         self._store = store
         self._events = events
         self._pace = pace

@@ -10,7 +10,7 @@ from .discovery import READ
 
 
 @dataclass(frozen=True)
-class Rule:
+class RoleRule:
     """A rule as RBAC has it; `*` stands for everything, `pods/log` for a subresource. `names` are resourceNames: where
     there are any, the rule is for these objects alone, and for none that is not named."""
 
@@ -26,26 +26,26 @@ class Rule:
 
 
 ANYONE = (
-    Rule(("create",), ("authentication.k8s.io",), ("selfsubjectreviews",)),
-    Rule(
+    RoleRule(("create",), ("authentication.k8s.io",), ("selfsubjectreviews",)),
+    RoleRule(
         ("create",),
         ("authorization.k8s.io",),
         ("selfsubjectaccessreviews", "selfsubjectrulesreviews"),
     ),
 )
 SEE = (
-    Rule(READ, ("",), ("pods", "events", "services", "namespaces")),
-    Rule(READ, ("apps",), ("deployments", "replicasets")),
-    Rule(("get",), ("apps",), ("deployments/scale",)),
-    Rule(READ, ("autoscaling",), ("horizontalpodautoscalers",)),
+    RoleRule(READ, ("",), ("pods", "events", "services", "namespaces")),
+    RoleRule(READ, ("apps",), ("deployments", "replicasets")),
+    RoleRule(("get",), ("apps",), ("deployments/scale",)),
+    RoleRule(READ, ("autoscaling",), ("horizontalpodautoscalers",)),
 )
-LOGS = (Rule(("get",), ("",), ("pods/log",)),)
+LOGS = (RoleRule(("get",), ("",), ("pods/log",)),)
 ACT = (
-    Rule(("patch", "update"), ("apps",), ("deployments", "deployments/scale")),
-    Rule(("delete",), ("",), ("pods",)),
+    RoleRule(("patch", "update"), ("apps",), ("deployments", "deployments/scale")),
+    RoleRule(("delete",), ("",), ("pods",)),
 )
-ROLES: dict[str, tuple[Rule, ...]] = {
-    "admin": (Rule(("*",), ("*",), ("*",)),),
+ROLES: dict[str, tuple[RoleRule, ...]] = {
+    "admin": (RoleRule(("*",), ("*",), ("*",)),),
     "operator": (*SEE, *LOGS, *ACT),  # everything that the runbook needs, and no Secrets
     "reader": (*SEE, *LOGS),
     "viewer": SEE,  # no logs
@@ -56,7 +56,7 @@ ROLES: dict[str, tuple[Rule, ...]] = {
 @dataclass(frozen=True)
 class User:
     name: str
-    rules: tuple[Rule, ...]
+    rules: tuple[RoleRule, ...]
 
     def may(self, verb: str, group: str, resource: str, name: str = "") -> bool:
         return any(rule.allows(verb, group, resource, name) for rule in (*self.rules, *ANYONE))

@@ -27,7 +27,7 @@ class Expired(Exception):
 
 
 @dataclass(frozen=True)
-class Change:
+class StoreChange:
     """One write. `before` is None for an addition; for a deletion `after` is the object as it last was."""
 
     version: int
@@ -56,7 +56,7 @@ class Store:
         self.past: datetime | None = None  # while set, what is created was created then
         self.version = 1000
         self._objects: dict[str, dict[tuple[str, str], Object]] = {}
-        self._history: deque[Change] = deque(maxlen=HISTORY)
+        self._history: deque[StoreChange] = deque(maxlen=HISTORY)
         self._changed = asyncio.Event()
 
     def objects(self, plural: str, namespace: str = "") -> list[Object]:
@@ -102,7 +102,7 @@ class Store:
         self._store("DELETED", plural, before, copy.deepcopy(before))
         del self._objects[plural][_key(obj)]
 
-    async def changes(self, plural: str, since: int, patience: float) -> list[Change]:
+    async def changes(self, plural: str, since: int, patience: float) -> list[StoreChange]:
         """The resource's changes after version `since`; [] when none came within `patience` seconds."""
         deadline = asyncio.get_running_loop().time() + patience
         while True:
@@ -131,7 +131,7 @@ class Store:
         except TimeoutError:
             return
 
-    def _recent(self, since: int) -> list[Change]:
+    def _recent(self, since: int) -> list[StoreChange]:
         recent = []
         for change in reversed(self._history):
             if change.version <= since:
@@ -143,7 +143,7 @@ class Store:
         self.version += 1
         after["metadata"]["resourceVersion"] = str(self.version)
         self._objects.setdefault(plural, {})[_key(after)] = after
-        self._history.append(Change(self.version, kind, plural, before, after))
+        self._history.append(StoreChange(self.version, kind, plural, before, after))
         self._changed.set()
         self._changed = asyncio.Event()
         return after

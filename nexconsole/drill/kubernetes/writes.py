@@ -9,7 +9,7 @@ from typing import Any
 
 from . import patches, protobuf, refusals
 from .deployments import HASH
-from .discovery import Resource
+from .discovery import ApiResource
 from .replicasets import terminate
 from .store import Object, Store
 
@@ -62,7 +62,7 @@ def patched(obj: Object, content_type: str, body: bytes) -> Object:
     return result
 
 
-def write_deployment(store: Store, resource: Resource, old: Object, new: Object, dry: bool) -> Object:
+def write_deployment(store: Store, resource: ApiResource, old: Object, new: Object, dry: bool) -> Object:
     """Store `new` in the place of `old`, or only say what it would be."""
     name = old["metadata"]["name"]
     new = copy.deepcopy(new)
@@ -83,7 +83,7 @@ def write_deployment(store: Store, resource: Resource, old: Object, new: Object,
     return new if dry else store.update("deployments", new)
 
 
-def _check_deployment(resource: Resource, old: Object, new: Object) -> None:
+def _check_deployment(resource: ApiResource, old: Object, new: Object) -> None:
     def refuse(field: str, why: str) -> refusals.Refusal:
         return refusals.invalid(resource, "Deployment", old["metadata"]["name"], field, why)
 
@@ -143,7 +143,7 @@ def scale(deployment: Object) -> Object:
     return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta, "spec": spec, "status": status}
 
 
-def write_scale(store: Store, resource: Resource, deployment: Object, new: Object, dry: bool) -> Object:
+def write_scale(store: Store, resource: ApiResource, deployment: Object, new: Object, dry: bool) -> Object:
     """Store the number of replicas that a Scale asks for; the Scale as it then is."""
     wanted = (new.get("spec") or {}).get("replicas", 0)
     version = (new.get("metadata") or {}).get("resourceVersion") or deployment["metadata"]["resourceVersion"]
@@ -154,7 +154,7 @@ def write_scale(store: Store, resource: Resource, deployment: Object, new: Objec
     return scale(write_deployment(store, resource, deployment, scaled, dry))
 
 
-def delete_pod(store: Store, resource: Resource, pod: Object, options: Any, grace: str | None, dry: bool) -> Object:
+def delete_pod(store: Store, resource: ApiResource, pod: Object, options: Any, grace: str | None, dry: bool) -> Object:
     """Begin a pod's end, if the preconditions hold; the pod as it then is."""
     options = options if isinstance(options, dict) else {}
     name, meta = pod["metadata"]["name"], pod["metadata"]

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from ..schema import Era
 from .clock import Clock, Work
-from .keyspace import Keyspace
+from .keyspace import DrillKeyspace
 
 WINDOW_S = 10.0
 FAILURES_TO_OPEN = 5
@@ -89,7 +89,7 @@ class SharedBreaker:
     """
 
     clock: Clock
-    keys: Keyspace
+    keys: DrillKeyspace
     provider_id: str
     era: Era
     opened: Callable[[int, str, int], None]

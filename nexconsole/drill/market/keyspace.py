@@ -30,7 +30,7 @@ class KeysDown(Exception):
     """Redis gave no answer."""
 
 
-class Keyspace(Protocol):
+class DrillKeyspace(Protocol):
     """The commands that NexNum's code uses. Times to live in seconds; raises KeysDown."""
 
     async def get(self, key: str) -> str | None: ...
@@ -46,7 +46,7 @@ class Keyspace(Protocol):
 
 
 @dataclass
-class _Entry:
+class _RememberedKey:
     value: Any
     expires: float | None = None  # epoch seconds
 
@@ -56,9 +56,9 @@ class RememberedKeys:
     """The keyspace of the played past; `copy_to` gives the real server what has not expired by then."""
 
     clock: Clock
-    entries: dict[str, _Entry] = field(default_factory=dict)
+    entries: dict[str, _RememberedKey] = field(default_factory=dict)
 
-    def _entry(self, key: str) -> _Entry | None:
+    def _entry(self, key: str) -> _RememberedKey | None:
         entry = self.entries.get(key)
         if entry is not None and entry.expires is not None and entry.expires <= self.clock.now():
             del self.entries[key]
@@ -78,7 +78,7 @@ class RememberedKeys:
     async def set(self, key: str, value: str, *, ex: int | None = None, nx: bool = False) -> bool:
         if nx and self._entry(key) is not None:
             return False
-        self.entries[key] = _Entry(value, None if ex is None else self.clock.now() + ex)
+        self.entries[key] = _RememberedKey(value, None if ex is None else self.clock.now() + ex)
         return True
 
     async def expire(self, key: str, seconds: int) -> None:
@@ -95,17 +95,17 @@ class RememberedKeys:
             await self.delete(key)
 
     async def increment(self, key: str) -> int:
-        entry = self._entry(key) or self.entries.setdefault(key, _Entry(0))
+        entry = self._entry(key) or self.entries.setdefault(key, _RememberedKey(0))
         entry.value = int(entry.value) + 1
         return int(entry.value)
 
     async def score(self, key: str, member: str, score: int, ex: int) -> None:
-        entry = self._entry(key) or self.entries.setdefault(key, _Entry({}))
+        entry = self._entry(key) or self.entries.setdefault(key, _RememberedKey({}))
         entry.value = {m: s for m, s in entry.value.items() if s > score - 1000 * ex} | {member: score}
         entry.expires = self.clock.now() + ex
 
     async def push(self, key: str, value: str, keep: int, ex: int) -> None:
-        entry = self._entry(key) or self.entries.setdefault(key, _Entry([]))
+        entry = self._entry(key) or self.entries.setdefault(key, _RememberedKey([]))
         entry.value = [value, *entry.value[: keep - 1]]
         entry.expires = self.clock.now() + ex
 
@@ -113,7 +113,7 @@ class RememberedKeys:
         """The time (ms) of the slot taken; the key holds that of the next, and lasts until some time after it."""
         at = max(now_ms, int(await self.get(key) or 0))
         ttl_ms = max(at + lasts_ms - now_ms + grace_ms, shortest_ms)
-        self.entries[key] = _Entry(str(at + lasts_ms), self.clock.now() + ttl_ms / 1000)
+        self.entries[key] = _RememberedKey(str(at + lasts_ms), self.clock.now() + ttl_ms / 1000)
         return at
 
     async def copy_to(self, client: redis.asyncio.Redis) -> None:

@@ -25,7 +25,7 @@ def _base36(number: int) -> str:
     return text or "0"
 
 
-class Lines:
+class LogLines:
     """Writes the lines of one era. `at` is epoch seconds; `seed` makes the request ids repeatable."""
 
     def __init__(self, era: Era, seed: int) -> None:

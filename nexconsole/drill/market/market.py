@@ -13,24 +13,24 @@ from functools import partial
 import asyncpg
 import redis.asyncio
 
+from ..drill_clock import DrillClock
 from ..faults import Fault, generator
-from ..scenarios import IMAGE, Answers, DisabledBySql, Release, Scenario, WalletStall
+from ..scenarios import IMAGE, Answers, DisabledBySql, DrillScenario, StagedRelease, WalletStall
 from ..schema import Era
 from .accounts import Accounts
+from .active_faults import ActiveFaults
 from .breakers import SharedBreaker
 from .clock import Clock, Job, Work
 from .keyspace import KeysDown, RedisKeys, RememberedKeys
 from .ledger import LOCK_TIMEOUT_S, LedgerDown, stamps, wallet_id
-from .lines import Lines
+from .lines import LogLines
 from .memory import RememberedLedger
 from .metrics import Labels
-from .pods import Pod
+from .pods import NexNumPod
 from .purchase import Checkout, Wish, new_id
-from .slots import Slots
+from .slots import SlotQueues
 from .sql import SqlLedger
-from .tempo import Tempo
-from .troubles import Troubles
-from .upstream import UPSTREAMS, Engine, UpstreamFailed, Weather
+from .upstream import UPSTREAMS, Engine, UpstreamBehaviour, UpstreamFailed
 from .worker import Worker
 
 PODS = 3
@@ -62,23 +62,23 @@ class Market:
     """
 
     def __init__(
-        self, scenario: Scenario, seed: int, epoch: float, *, era: Era = "head", timestamptz: bool = False
+        self, scenario: DrillScenario, seed: int, epoch: float, *, era: Era = "head", timestamptz: bool = False
     ) -> None:
         self.scenario = scenario
         self.epoch = epoch
         self.era: Era = era
         self.clock = Clock(epoch - scenario.history_s)
-        self.tempo = Tempo(self.clock, epoch)
-        self.troubles = Troubles(self.tempo, scenario, seed)
+        self.drill_clock = DrillClock(self.clock, epoch)
+        self.troubles = ActiveFaults(self.drill_clock, scenario, seed)
         self.seed = seed
         self._takers = generator(seed, "outbox")
         self.random = random.Random(seed)  # for what is the same from the beginning, and for ids
-        self.lines = Lines(era, seed)
+        self.lines = LogLines(era, seed)
         self.stamp = stamps(timestamptz)
         self.deployed_at = self.clock.now() - DEPLOYED_BEFORE_S
         self.samples: deque[Sample] = deque(maxlen=SAMPLES_KEPT)
-        self.pods: dict[str, Pod] = {}
-        self.cut_off_pod: Pod | None = None  # who reaches no upstream, and keeps to it until it ends
+        self.pods: dict[str, NexNumPod] = {}
+        self.cut_off_pod: NexNumPod | None = None  # who reaches no upstream, and keeps to it until it ends
         self.withdrawn: set[str] = set()  # providers whose offers an admin's PATCH took from the index
         self.provider_ids = {upstream.name: new_id(self.random) for upstream in UPSTREAMS}
         self.api_keys = {upstream.name: f"{self.random.getrandbits(128):032x}" for upstream in UPSTREAMS}
@@ -89,7 +89,7 @@ class Market:
         self.stalled_users = [user for fault in self.troubles.faults for user in self.users_stalled_by(fault)]
         self.healthy = True
         self._loops: list[Job] = []
-        self._waiting: deque[Pod] = deque()
+        self._waiting: deque[NexNumPod] = deque()
         self._pools: dict[str, asyncpg.Pool] = {}
         self._url = ""
         self._build()
@@ -100,11 +100,13 @@ class Market:
             self.clock, head=self.era == "head", locked=lambda user: user in stalled and self.troubles.stalls()
         )
         self.past_keys = RememberedKeys(self.clock)
-        self.weather = Weather(self.troubles, self.seed)
-        self.slots: Slots | None = None
+        self.behaviour = UpstreamBehaviour(self.troubles, self.seed)
+        self.slots: SlotQueues | None = None
         if self.era == "head":
-            self.slots = Slots(self.clock, self.tempo, self.past_keys, self.provider_ids, self.scenario.slot_s)
-        self.engine = Engine(self.clock, self.lines, self.weather, self.api_keys.__getitem__, self.slots)
+            self.slots = SlotQueues(
+                self.clock, self.drill_clock, self.past_keys, self.provider_ids, self.scenario.slot_s
+            )
+        self.engine = Engine(self.clock, self.lines, self.behaviour, self.api_keys.__getitem__, self.slots)
         drawn = {name: generator(self.seed, "balance", name).randrange(15000, 90000) for name in self.provider_ids}
         balances = {name: Decimal(cents) / 100 for name, cents in drawn.items()}
         self.accounts = Accounts(balances, self.troubles.empty)
@@ -113,7 +115,7 @@ class Market:
             self.clock, self.past_keys, self.engine, self.lines, self.era,
             self.scenario.abandoned, self.troubles, self.shared, self.accounts, self.withdrawn,
         )  # fmt: skip
-        process = Pod("worker", self.past, self.clock, self.lines, self.era, self.deployed_at, lambda: True, "")
+        process = NexNumPod("worker", self.past, self.clock, self.lines, self.era, self.deployed_at, lambda: True, "")
         self.worker = Worker(
             self.clock, self.past, process, self.engine, self.lines, self.era,
             self.troubles, self.seed, self.users, self._say, self._pick_pod, self.withdrawn, self.accounts, self.slots,
@@ -163,12 +165,12 @@ class Market:
             self.pods[pod.name] = pod
             self._waiting.append(pod)
 
-    def _pod(self, name: str, booted: float, image: str) -> Pod:
-        pod = Pod(name, self.past, self.clock, self.lines, self.era, booted, lambda: self.healthy, image)
+    def _pod(self, name: str, booted: float, image: str) -> NexNumPod:
+        pod = NexNumPod(name, self.past, self.clock, self.lines, self.era, booted, lambda: self.healthy, image)
         pod.reached = partial(self._reached, pod)
         return pod
 
-    def _reached(self, pod: Pod) -> Answers:
+    def _reached(self, pod: NexNumPod) -> Answers:
         """What this pod gets instead of the upstreams' answers, if it is the one that is cut off."""
         answers = self.troubles.cut_off()
         if not answers:
@@ -177,7 +179,7 @@ class Market:
             self.cut_off_pod = min(self.pods.values(), key=lambda one: one.started_at)
         return answers if pod is self.cut_off_pod else ()
 
-    def _age_histogram(self, pod: Pod, provider: str, latency_s: float, purchases: int) -> None:
+    def _age_histogram(self, pod: NexNumPod, provider: str, latency_s: float, purchases: int) -> None:
         for country, _ in COUNTRIES:
             labels = {"stage": "provider_call", "provider": provider, "country": country}
             for factor, share in ((0.5, 0.15), (0.9, 0.5), (1.5, 0.3), (3.0, 0.05)):
@@ -214,7 +216,7 @@ class Market:
         await self.clock.sleep(self.epoch + cause.begins_s - self.clock.now())
         await self.past.set_active(cause.provider, False)
 
-    async def _roll_out(self, release: Release) -> None:
+    async def _roll_out(self, release: StagedRelease) -> None:
         """A release of the past: it replaces the pods one after the other, as the cluster would."""
         await self.clock.sleep(self.epoch + release.begins_s - self.clock.now())
         for number, old in enumerate(list(self.pods.values())):
@@ -234,23 +236,23 @@ class Market:
     async def _visitors(self) -> None:
         await self._come("visitors", BROWSES_PER_S, self._browse)
 
-    async def _come(self, who: str, per_s: float, does: Callable[[Pod, random.Random], Work]) -> None:
+    async def _come(self, who: str, per_s: float, does: Callable[[NexNumPod, random.Random], Work]) -> None:
         """People come, each with a generator of his own: what one does draws nothing from another's."""
         arrivals = generator(self.seed, who)
         while True:
-            await self.tempo.sleep(arrivals.expovariate(per_s))
+            await self.drill_clock.sleep(arrivals.expovariate(per_s))
             draws = random.Random(arrivals.getrandbits(64))
             ready = [pod for pod in self.pods.values() if pod.ready()]
             if ready:
                 pod = draws.choice(ready)
                 pod.spawn(does(pod, draws))
 
-    def _pick_pod(self) -> Pod | None:
+    def _pick_pod(self) -> NexNumPod | None:
         """The pod that takes the next batch of the outbox."""
         ready = [pod for pod in self.pods.values() if pod.ready()]
         return self._takers.choice(ready) if ready else None
 
-    async def _purchase(self, pod: Pod, draws: random.Random) -> None:
+    async def _purchase(self, pod: NexNumPod, draws: random.Random) -> None:
         """The customer chooses among the offers in the index, or leaves it to NexNum, which takes the cheapest."""
         offered = [upstream for upstream in UPSTREAMS if upstream.name not in self.withdrawn] or [UPSTREAMS[0]]
         shares = self.troubles.shares(self._weights, "purchases")
@@ -266,7 +268,7 @@ class Market:
         wish = Wish(user, offered[0] if best else upstream, *service, *country, price, draws, best, by_ids)
         await self.checkout.buy(pod, wish)
 
-    async def _browse(self, pod: Pod, draws: random.Random) -> None:
+    async def _browse(self, pod: NexNumPod, draws: random.Random) -> None:
         """A price check, of a provider that this pod believes to be active."""
         try:
             offered = [u for u in UPSTREAMS if u.name not in self.withdrawn and await pod.offers(u.name)]
@@ -340,7 +342,7 @@ class Market:
         self._pools[name] = pool
         return SqlLedger(pool, self.clock, head=self.era == "head", stamp=self.stamp)
 
-    async def start(self, pod_name: str, image: str) -> Pod:
+    async def start(self, pod_name: str, image: str) -> NexNumPod:
         """Begin a container; it gets ready by itself. Raises nothing for a database that is down: it will find out."""
         if self._waiting:
             return self._adopt(self._waiting.popleft(), pod_name)
@@ -350,7 +352,7 @@ class Market:
         self.pods[pod_name] = pod
         return pod
 
-    def _adopt(self, pod: Pod, name: str) -> Pod:
+    def _adopt(self, pod: NexNumPod, name: str) -> NexNumPod:
         """Give a pod of the past its name in the cluster, in the samples too."""
         old = pod.name
         pod.name = name

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 
 from .clock import Clock
-from .ledger import BATCH, LOCK_TIMEOUT_S, ORDER_TTL_S, Event, Hold, LockTimeout, Order, event_payload, wallet_id
+from .ledger import BATCH, LOCK_TIMEOUT_S, ORDER_TTL_S, Hold, LedgerEvent, LockTimeout, Order, event_payload, wallet_id
 from .purchase_lines import Sold
 
 
@@ -114,9 +114,9 @@ class RememberedLedger:
         row = {"id": event_id, **about, "payload": payload, "status": "PENDING", "error": None, "retry_count": 0}
         self._pending[event_id] = self.add("outbox_events_v2", **row, **times)
 
-    async def pending_events(self) -> list[Event]:
+    async def pending_events(self) -> list[LedgerEvent]:
         rows = [row for _, row in zip(range(BATCH), self._pending.values(), strict=False)]
-        return [Event(row["id"], row["event_type"], row["payload"]) for row in rows]
+        return [LedgerEvent(row["id"], row["event_type"], row["payload"]) for row in rows]
 
     async def publish(self, ids: list[str], error: str | None = None) -> None:
         for event_id in ids:

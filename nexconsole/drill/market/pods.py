@@ -7,20 +7,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
-from ..log import PodLog
+from ..log import ContainerLog
 from ..scenarios import Answers
 from ..schema import Era
 from .breakers import PodBreaker
 from .clock import Clock, Job, Work
 from .ledger import Ledger, LedgerDown
-from .lines import Lines
+from .lines import LogLines
 from .metrics import Registry
 
 BOOT_S = 3.0
 CONFIG_TTL_S = {"head": 30.0, "old": 60.0}  # nexnum.md#disabling: a change in `providers` is seen after at most so long
 
 
-class Pod:
+class NexNumPod:
     """A container of nexnum-app. All its state is in memory and dies with it.
 
     `healthy` is what its /api/health finds of the servers; readiness and liveness probe that route.
@@ -32,7 +32,7 @@ class Pod:
         name: str,
         ledger: Ledger,
         clock: Clock,
-        lines: Lines,
+        lines: LogLines,
         era: Era,
         booted: float,
         healthy: Callable[[], bool],
@@ -42,7 +42,7 @@ class Pod:
         self.image = image
         self.ledger = ledger
         self.clock = clock
-        self.log = PodLog()
+        self.log = ContainerLog()
         self.metrics = Registry()
         self.started_at = datetime.fromtimestamp(booted, UTC)
         self._booted = booted

@@ -14,14 +14,14 @@ from decimal import Decimal
 from ..scenarios import RELEASES
 from ..schema import Era
 from .accounts import Accounts
+from .active_faults import ActiveFaults
 from .breakers import SharedBreaker
 from .clock import Clock
-from .keyspace import KeysDown, Keyspace
+from .keyspace import DrillKeyspace, KeysDown
 from .ledger import LedgerDown, LockTimeout, Order
-from .lines import Lines
-from .pods import Pod
+from .lines import LogLines
+from .pods import NexNumPod
 from .purchase_lines import PurchaseLines, Sold
-from .troubles import Troubles
 from .upstream import UPSTREAMS, Engine, Upstream, UpstreamFailed
 
 ATOMIC_LOCK_S = 30
@@ -79,17 +79,17 @@ class Checkout:
     in Redis by provider name; `withdrawn` are those whose offers are not in the index."""
 
     clock: Clock
-    keys: Keyspace
+    keys: DrillKeyspace
     engine: Engine
-    lines: Lines
+    lines: LogLines
     era: Era
     abandoned: float
-    troubles: Troubles
+    troubles: ActiveFaults
     shared: Mapping[str, SharedBreaker]
     accounts: Accounts
     withdrawn: Collection[str]
 
-    async def buy(self, pod: Pod, wish: Wish) -> None:
+    async def buy(self, pod: NexNumPod, wish: Wish) -> None:
         """Find the offer, take the lock, buy, release the lock. Never raises for trouble in a server: it says 500."""
         told = PurchaseLines(self.lines, self.clock.now, pod.write, wish)
         told.asked()
@@ -116,7 +116,7 @@ class Checkout:
         if status not in (200, 503):  # these two are counted with what else they count
             pod.note_route(status)
 
-    async def _admit(self, pod: Pod, wish: Wish, told: PurchaseLines, locks: list[tuple[str, str]]) -> None:
+    async def _admit(self, pod: NexNumPod, wish: Wish, told: PurchaseLines, locks: list[tuple[str, str]]) -> None:
         """All that can refuse a purchase before it has a row; the locks taken, key and token, go into `locks`."""
         if self.era == "old":
             await self._lock(wish, told, locks)
@@ -158,7 +158,7 @@ class Checkout:
         if self.era == "head":
             told.locked(taken[0][1])
 
-    async def _bought(self, pod: Pod, wish: Wish, told: PurchaseLines) -> Sold | None:
+    async def _bought(self, pod: NexNumPod, wish: Wish, told: PurchaseLines) -> Sold | None:
         """What was sold; None where the customer is told 503."""
         order = self._order(wish)
         await pod.ledger.open(order)
@@ -185,7 +185,7 @@ class Checkout:
         pod.note_purchases(1, 0)
         return sold
 
-    async def _call(self, pod: Pod, wish: Wish, told: PurchaseLines) -> Upstream:
+    async def _call(self, pod: NexNumPod, wish: Wish, told: PurchaseLines) -> Upstream:
         """Ask the providers that may be asked for a number, one after the other: who sold it. Raises UpstreamFailed."""
         checked: list[tuple[str, str]] = []
         failure = UpstreamFailed(f"Provider '{wish.upstream.name}' is not active or healthy", "UNKNOWN")
@@ -203,7 +203,7 @@ class Checkout:
         told.given_up(tuple(checked), str(failure))
         raise failure
 
-    async def _ask(self, pod: Pod, wish: Wish, upstream: Upstream, told: PurchaseLines) -> None:
+    async def _ask(self, pod: NexNumPod, wish: Wish, upstream: Upstream, told: PurchaseLines) -> None:
         """One provider, past its queue and the pod's breaker."""
         shared, begun = self.shared[upstream.name], self.clock.now()
         try:
@@ -224,7 +224,7 @@ class Checkout:
         self._observe(pod, wish, upstream, self.clock.now() - begun)
         await shared.succeeded(self.clock.now() - begun)
 
-    def _observe(self, pod: Pod, wish: Wish, upstream: Upstream, took: float) -> None:
+    def _observe(self, pod: NexNumPod, wish: Wish, upstream: Upstream, took: float) -> None:
         pod.metrics.observe(
             "nexnum_purchase_duration_seconds",
             round(took, 4),
@@ -234,7 +234,7 @@ class Checkout:
         )
 
     async def _give_up(
-        self, pod: Pod, order: Order, transaction: str | None, error: Exception, told: PurchaseLines
+        self, pod: NexNumPod, order: Order, transaction: str | None, error: Exception, told: PurchaseLines
     ) -> None:
         """Mark the activation FAILED, then let go of the money; where the wallet is locked the order stays PENDING."""
         if not isinstance(error, UpstreamFailed):

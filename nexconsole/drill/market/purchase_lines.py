@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from .lines import Lines
+from .lines import LogLines
 
 if TYPE_CHECKING:
     from .ledger import Order
@@ -41,7 +41,7 @@ class Sold:
 class PurchaseLines:
     """One purchase's lines. `now` is the clock in epoch seconds, `write` the process' log."""
 
-    def __init__(self, lines: Lines, now: Callable[[], float], write: Callable[[str], None], wish: Wish) -> None:
+    def __init__(self, lines: LogLines, now: Callable[[], float], write: Callable[[str], None], wish: Wish) -> None:
         self.now = now
         self.write = write
         self.wish = wish

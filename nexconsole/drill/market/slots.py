@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..drill_clock import DrillClock
 from .clock import Clock
-from .keyspace import KeysDown, Keyspace
-from .tempo import Tempo
+from .keyspace import DrillKeyspace, KeysDown
 
 REAL_SPACING_S = 2.0  # between two upstream calls of a provider, in the application
 GRACE_MS = 10_000
@@ -24,21 +24,21 @@ def slot_key(provider_id: str) -> str:
 
 
 @dataclass
-class Slots:
+class SlotQueues:
     """`spacing_s` is drill time, so that a faster drill has as many slots for as many customers.
 
     A slot that was taken is never given back: who gives up waiting has pushed all others back all the same.
     """
 
     clock: Clock
-    tempo: Tempo
-    keys: Keyspace
+    drill_clock: DrillClock
+    keys: DrillKeyspace
     provider_ids: Mapping[str, str]
     spacing_s: float
 
     async def wait(self, provider: str) -> None:
         """Take the next slot and wait for it. Where Redis is down nobody waits."""
-        at_ms = await self.take(provider, self.spacing_s / self.tempo.speed)
+        at_ms = await self.take(provider, self.spacing_s / self.drill_clock.speed)
         await self.clock.sleep(max(0.0, at_ms / 1000 - self.clock.now()))
 
     async def take(self, provider: str, lasts_s: float) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from .clock import Clock
-from .ledger import BATCH, ORDER_TTL_S, Event, Hold, LedgerDown, LockTimeout, Order, event_payload, wallet_id
+from .ledger import BATCH, ORDER_TTL_S, Hold, LedgerDown, LedgerEvent, LockTimeout, Order, event_payload, wallet_id
 from .purchase_lines import Sold
 
 
@@ -150,12 +150,12 @@ class SqlLedger:
             *(event_id, event_id[-12:], kind.partition(".")[0], kind, json.dumps(payload), self._now()),
         )
 
-    async def pending_events(self) -> list[Event]:
+    async def pending_events(self) -> list[LedgerEvent]:
         rows = await self.fetch(
             "SELECT id, event_type, payload FROM outbox_events_v2 WHERE status = 'PENDING' AND retry_count < 5"
             f" ORDER BY created_at LIMIT {BATCH}"
         )
-        return [Event(row["id"], row["event_type"], json.loads(row["payload"])) for row in rows]
+        return [LedgerEvent(row["id"], row["event_type"], json.loads(row["payload"])) for row in rows]
 
     async def publish(self, ids: list[str], error: str | None = None) -> None:
         await self.fetch(

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from ..faults import generator
 from ..scenarios import Answers
+from .active_faults import ActiveFaults
 from .breakers import PodBreaker
 from .clock import Clock
-from .lines import Lines
-from .slots import Slots
-from .troubles import Troubles
+from .lines import LogLines
+from .slots import SlotQueues
 
 PHRASES = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 429: "Too Many Requests"}
 TIMEOUT_S = 8.0
@@ -54,10 +54,10 @@ class UpstreamFailed(Exception):
         self.status = status
 
 
-class Weather:
+class UpstreamBehaviour:
     """How the upstreams behave by now. Each provider's answers, and each fault's, come from a generator of its own."""
 
-    def __init__(self, troubles: Troubles, seed: int) -> None:
+    def __init__(self, troubles: ActiveFaults, seed: int) -> None:
         self._troubles = troubles
         self._usual = {upstream.name: generator(seed, "upstream", upstream.name) for upstream in UPSTREAMS}
 
@@ -77,7 +77,7 @@ class Weather:
         return upstream.latency_s * self._usual[upstream.name].lognormvariate(0, 0.45)
 
 
-class Process(Protocol):
+class UpstreamProcess(Protocol):
     """The process that calls: where its lines go, and its own breakers by provider."""
 
     @property
@@ -92,13 +92,19 @@ class Engine:
     """DynamicProvider: slot, breaker, request, retries, lines."""
 
     clock: Clock
-    lines: Lines
-    weather: Weather
+    lines: LogLines
+    behaviour: UpstreamBehaviour
     key: Callable[[str], str]  # provider -> its api_key, which goes into the lines in clear
-    slots: Slots | None = None  # @old there is no queue
+    slots: SlotQueues | None = None  # @old there is no queue
 
     async def call(
-        self, process: Process, upstream: Upstream, action: str, service: str, country: str, lines: Lines | None = None
+        self,
+        process: UpstreamProcess,
+        upstream: Upstream,
+        action: str,
+        service: str,
+        country: str,
+        lines: LogLines | None = None,
     ) -> float:
         """One request with its retries; how long it took, in seconds. Raises UpstreamFailed.
 
@@ -134,11 +140,11 @@ class Engine:
         self._write_failure(process, lines, name, url, refused, begun)
         raise refused
 
-    async def _fetch(self, process: Process, upstream: Upstream, lines: Lines) -> int | None:
+    async def _fetch(self, process: UpstreamProcess, upstream: Upstream, lines: LogLines) -> int | None:
         """The last answer's status, None for 2xx; 429 and 5xx are tried three times. Raises on a network failure."""
         for attempt in (1, 2, 3):
-            answer = self.weather.answer(upstream.name, process.cut_off)
-            usual = self.weather.latency(upstream)
+            answer = self.behaviour.answer(upstream.name, process.cut_off)
+            usual = self.behaviour.latency(upstream)
             if answer == "timeout":
                 await self.clock.sleep(TIMEOUT_S)
                 raise UpstreamFailed(f"Request timed out after {int(TIMEOUT_S * 1000)}ms", "TIMEOUT")
@@ -155,7 +161,7 @@ class Engine:
         raise AssertionError("unreachable")
 
     def _write_failure(
-        self, process: Process, lines: Lines, name: str, url: str, failure: UpstreamFailed, begun: float
+        self, process: UpstreamProcess, lines: LogLines, name: str, url: str, failure: UpstreamFailed, begun: float
     ) -> None:
         took = int((self.clock.now() - begun) * 1000)
         process.write(lines.failed(self.clock.now(), name, url, str(failure), failure.status, took))

@@ -12,16 +12,16 @@ from decimal import Decimal
 from typing import Any
 
 from ..faults import generator
-from ..scenarios import RELEASES, Release
+from ..scenarios import RELEASES, StagedRelease
 from ..schema import Era
 from .accounts import Accounts
+from .active_faults import ActiveFaults
 from .clock import Clock, Work
-from .ledger import BATCH, Event, Hold, Ledger, LedgerDown, LockTimeout
-from .lines import Lines
-from .pods import Pod
+from .ledger import BATCH, Hold, Ledger, LedgerDown, LedgerEvent, LockTimeout
+from .lines import LogLines
+from .pods import NexNumPod
 from .purchase import new_id
-from .slots import POLL_EVERY_S, REAL_SPACING_S, Slots
-from .troubles import Troubles
+from .slots import POLL_EVERY_S, REAL_SPACING_S, SlotQueues
 from .upstream import UPSTREAMS, Engine, UpstreamFailed
 
 OUTBOX_EVERY_S = 5.0
@@ -39,7 +39,7 @@ _BY_NAME = {upstream.name: upstream for upstream in UPSTREAMS}
 
 
 @dataclass
-class Tally:
+class WorkerTally:
     """One section of a reconcile's answer."""
 
     processed: int = 0
@@ -60,18 +60,18 @@ class Worker:
 
     clock: Clock
     ledger: Ledger
-    process: Pod  # its own breakers and a log that nobody sees
+    process: NexNumPod  # its own breakers and a log that nobody sees
     engine: Engine
-    lines: Lines
+    lines: LogLines
     era: Era
-    troubles: Troubles
+    troubles: ActiveFaults
     seed: int
     users: list[str]
     say: Callable[[str], None]
-    taker: Callable[[], Pod | None]
+    taker: Callable[[], NexNumPod | None]
     withdrawn: set[str]  # providers whose offers are not in the index
     accounts: Accounts
-    slots: Slots | None
+    slots: SlotQueues | None
 
     def loops(self) -> tuple[Work, ...]:
         """What runs for as long as the worker does."""
@@ -81,7 +81,7 @@ class Worker:
 
     async def _outbox(self) -> None:
         while True:
-            await self.troubles.tempo.sleep(OUTBOX_EVERY_S)
+            await self.troubles.drill_clock.sleep(OUTBOX_EVERY_S)
             if not self.troubles.stopped("outbox"):
                 try:
                     await self.drain()
@@ -112,14 +112,14 @@ class Worker:
                 failed += 1
         return published, failed
 
-    async def _search_failed(self, event: Event, pod: Pod) -> None:
+    async def _search_failed(self, event: LedgerEvent, pod: NexNumPod) -> None:
         """The index does not answer: the first event of the batch fails for good, the rest waits. (nexnum.md#outbox)"""
         await self.clock.sleep(SEARCH_TIMEOUT_S)
         error = "Request to http://meilisearch:7700/indexes/offers/documents has failed"
         await self.ledger.fail_event(event.id, error)
         pod.write(self.lines.outbox_failed(self.clock.now(), event.id, error))
 
-    async def _consume(self, event: Event, pod: Pod, bad: Release | None) -> bool:
+    async def _consume(self, event: LedgerEvent, pod: NexNumPod, bad: StagedRelease | None) -> bool:
         """Publish one event, or fail it for good on its first error."""
         try:
             provider = event.payload.get("provider") if isinstance(event.payload, dict) else None
@@ -155,13 +155,13 @@ class Worker:
         """Price refreshes: each asks for a provider's stock when it is consumed."""
         draws = generator(self.seed, "refresh")
         while True:
-            await self.troubles.tempo.sleep(draws.expovariate(1 / REFRESH_EVERY_S))
+            await self.troubles.drill_clock.sleep(draws.expovariate(1 / REFRESH_EVERY_S))
             await self._add("offer.updated", {"provider": draws.choice(UPSTREAMS).name, "refresh": True}, draws)
 
     async def _every(self, seconds: float, kind: str) -> None:
         draws = generator(self.seed, kind)
         while True:
-            await self.troubles.tempo.sleep(seconds)
+            await self.troubles.drill_clock.sleep(seconds)
             await self._add(kind, {"version": 1, "provider": draws.choice(UPSTREAMS).name}, draws)
 
     async def _add(self, kind: str, payload: dict[str, Any], draws: random.Random) -> None:
@@ -173,7 +173,7 @@ class Worker:
     async def _top_up(self) -> None:
         draws = generator(self.seed, "top-ups")
         while True:
-            await self.troubles.tempo.sleep(draws.expovariate(1 / TOP_UP_EVERY_S))
+            await self.troubles.drill_clock.sleep(draws.expovariate(1 / TOP_UP_EVERY_S))
             user, amount = draws.choice(self.users), Decimal(draws.choice((10, 20, 50)))
             try:
                 await self.ledger.top_up(user, amount, new_id(draws))
@@ -183,7 +183,7 @@ class Worker:
     async def _sync(self) -> None:
         """The provider sync: offers of a provider that is active again come back to the index."""
         while True:
-            await self.troubles.tempo.sleep(SYNC_EVERY_S)
+            await self.troubles.drill_clock.sleep(SYNC_EVERY_S)
             try:
                 active = await self.ledger.active_providers()
             except LedgerDown as error:
@@ -194,7 +194,7 @@ class Worker:
     async def _balances(self) -> None:
         """What the providers say of our accounts, copied into their rows."""
         while True:
-            await self.troubles.tempo.sleep(BALANCES_EVERY_S)
+            await self.troubles.drill_clock.sleep(BALANCES_EVERY_S)
             try:
                 await self.ledger.sync_balances(self.accounts.balances())
             except LedgerDown as error:
@@ -209,20 +209,20 @@ class Worker:
                 text = f"[ActivePoller] Tick: {numbers} polled, 0 SMS in {int(POLL_EVERY_S * 1000)}ms"
                 meta = {"context": "ACTIVE_POLLER", "duration": int(POLL_EVERY_S * 1000), "polled": numbers, "sms": 0}
                 self.process.write(self.lines.json(self.clock.now(), "info", text, **meta))
-            await self.troubles.tempo.sleep(POLL_EVERY_S)
+            await self.troubles.drill_clock.sleep(POLL_EVERY_S)
 
     async def _reconcile(self) -> None:
         while True:
-            await self.troubles.tempo.sleep(RECONCILE_EVERY_S)
+            await self.troubles.drill_clock.sleep(RECONCILE_EVERY_S)
             if not self.troubles.stopped("reconciler"):
                 try:
                     await self.reconcile(STUCK_AFTER_S[self.era])
                 except LedgerDown as error:
                     self.process.write(str(error))
 
-    async def reconcile(self, stuck_after_s: float) -> dict[str, Tally]:
+    async def reconcile(self, stuck_after_s: float) -> dict[str, WorkerTally]:
         """Free expired orders and stuck activations, at most 100 of each. Raises LedgerDown."""
-        orders, activations = Tally(), Tally()
+        orders, activations = WorkerTally(), WorkerTally()
         for hold in await self.ledger.expired_orders():
             orders.processed += 1
             try:
@@ -237,7 +237,7 @@ class Worker:
             await self._free_activation(hold, activations)
         return {"purchaseOrders": orders, "activations": activations}
 
-    async def _free_activation(self, hold: Hold, tally: Tally) -> None:
+    async def _free_activation(self, hold: Hold, tally: WorkerTally) -> None:
         tally.processed += 1
         try:
             await self.ledger.free_activation(hold)

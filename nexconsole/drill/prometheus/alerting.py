@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .evaluation import KEPT_S, Database, Labels, evaluate
+from .evaluation import KEPT_S, Labels, SampleStore, evaluate
 from .promql import parse
 
 GROUP = "nexnum-alerts"
@@ -16,7 +16,7 @@ INTERVAL_S = 10.0
 
 
 @dataclass(frozen=True)
-class Rule:
+class AlertingRule:
     name: str
     expression: str
     for_s: int
@@ -31,23 +31,23 @@ class Rule:
 
 
 RULES = (
-    Rule(
+    AlertingRule(
         "HighPurchaseFailureRate",
         'sum(rate(nexnum_wallet_transactions_total{status=~"fail.*"}[5m])) / '
         "sum(rate(nexnum_wallet_transactions_total[5m])) > 0.1",
         *(300, "critical", "More than 10 % of purchases fail"),
     ),
-    Rule(
+    AlertingRule(
         "ProviderApiErrors",
         'rate(nexnum_provider_api_calls_total{status="error"}[5m]) > 0.5',
         *(120, "warning", "Provider {{ $labels.provider }} fails more than every other second"),
     ),
-    Rule(
+    AlertingRule(
         "StuckReservations",
         "nexnum_reservation_stuck_count > 5",
         *(600, "warning", "More than 5 purchase orders are stuck"),
     ),
-    Rule(
+    AlertingRule(
         "HighPurchaseLatency",
         "histogram_quantile(0.95, rate(nexnum_purchase_duration_seconds_bucket[5m])) > 5",
         *(300, "warning", "Purchases at {{ $labels.provider }} take longer than 5 s"),
@@ -75,7 +75,7 @@ class Active:
 class Watched:
     """A rule and its active alerts by their labels; `took_s` is what its last evaluation cost."""
 
-    rule: Rule
+    rule: AlertingRule
     took_s: float = 0.0
     active: dict[Labels, Active] = field(default_factory=dict)
 
@@ -87,7 +87,7 @@ class Watched:
         states = {alert.state for alert in self.active.values()}
         return "firing" if "firing" in states else "pending" if states else "inactive"
 
-    def judge(self, database: Database, at: float) -> None:
+    def judge(self, database: SampleStore, at: float) -> None:
         begun = time.perf_counter()
         vector = evaluate(self._expression, database, at)
         self.took_s = time.perf_counter() - begun
@@ -123,7 +123,7 @@ class Alerting:
         self.rules = [Watched(rule) for rule in RULES]
         self.judged_at = 0.0
 
-    def catch_up(self, database: Database, begin: float, now: float) -> None:
+    def catch_up(self, database: SampleStore, begin: float, now: float) -> None:
         """Judge from `begin` (or the last time) up to `now`, epoch seconds."""
         at = max(self.judged_at, begin - INTERVAL_S, now - KEPT_S) + INTERVAL_S
         while at <= now:

@@ -28,7 +28,7 @@ def instance(pod: str) -> dict[str, str]:
     return {"instance": f"{pod}:{PORT}", "job": JOB, "pod": pod}
 
 
-class Series:
+class SampleSeries:
     """Samples in the order of time; `resets` is what a counter had lost by its resets up to each of them."""
 
     def __init__(self) -> None:
@@ -47,11 +47,11 @@ class Series:
         del self.times[:old], self.values[:old], self.resets[:old]
 
 
-class Database:
+class SampleStore:
     """Series by labels. A series that its origin (a round of scrapes, of rules) no longer has is stale at once."""
 
     def __init__(self) -> None:
-        self._series: dict[Labels, tuple[Series, list[float]]] = {}
+        self._series: dict[Labels, tuple[SampleSeries, list[float]]] = {}
         self._names: dict[str, list[Labels]] = {}
         self._rounds: dict[str, list[float]] = {}
         self._found: dict[Selector, list[Labels]] = {}  # until a series comes or goes
@@ -63,7 +63,7 @@ class Database:
         for labels, value in samples:
             found = self._series.get(labels)
             if found is None:
-                found = self._series[labels] = (Series(), rounds)
+                found = self._series[labels] = (SampleSeries(), rounds)
                 self._found.clear()
                 self._names.setdefault(dict(labels)["__name__"], []).append(labels)
             found[0].append(at, value)
@@ -97,7 +97,7 @@ class Database:
                 vector[labels] = series.values[place]
         return vector
 
-    def over(self, selector: Selector, at: float) -> Iterable[tuple[Labels, Series, int, int]]:
+    def over(self, selector: Selector, at: float) -> Iterable[tuple[Labels, SampleSeries, int, int]]:
         """The matching series that have samples in [at - window, at], with the first's place and the last's."""
         assert selector.window is not None
         for labels in self.find(selector):
@@ -116,7 +116,7 @@ class Scrapes:
         self._newest: object = None
         self._labels: dict[tuple[str, str, Labels], Labels] = {}
 
-    def take(self, database: Database) -> bool:
+    def take(self, database: SampleStore) -> bool:
         """Add what is new. False where what was taken before is no longer true: the database must be a new one."""
         fresh = []
         for at, values in reversed(self._samples):
@@ -142,7 +142,7 @@ class Scrapes:
         return full
 
 
-def evaluate(expression: Expression, database: Database, at: float) -> Vector | float:
+def evaluate(expression: Expression, database: SampleStore, at: float) -> Vector | float:
     """The value of an expression at a time (epoch seconds): a vector, or a number for a scalar."""
     match expression:
         case Number(value):
@@ -164,7 +164,7 @@ def _matches(selector: Selector, labels: Mapping[str, str]) -> bool:
     return all(matcher.matches(labels.get(matcher.label, "")) for matcher in selector.matchers)
 
 
-def _growth(database: Database, selector: Selector, at: float, *, per_second: bool) -> Vector:
+def _growth(database: SampleStore, selector: Selector, at: float, *, per_second: bool) -> Vector:
     """increase() and rate(): what a counter gained, extrapolated to the window's edges where they are near."""
     vector: Vector = {}
     window = selector.window or 0.0

@@ -17,7 +17,7 @@ import aiohttp
 from aiohttp import web
 
 from ...errors import DrillError
-from ..shelter import Shelter, free_port, tail
+from ..temp_tree import TempTree, free_port, tail
 from .alerting import INTERVAL_S, rule_file
 from .evaluation import JOB, Labels, instance
 
@@ -38,14 +38,14 @@ class RealPrometheus:
 
     def __init__(
         self,
-        shelter: Shelter,
+        temp_tree: TempTree,
         metrics: Callable[[str], str],
         pods: Callable[[], Iterable[str]],
         samples: Samples | None = None,
         *,
         scrape_s: int = SCRAPE_S,
     ) -> None:
-        self._shelter = shelter
+        self._temp_tree = temp_tree
         self._metrics = metrics
         self._pods = pods
         self._samples = samples
@@ -57,7 +57,7 @@ class RealPrometheus:
         binary = shutil.which("prometheus")
         if binary is None:
             raise DrillError("There is no prometheus on PATH; install it, or leave out --prometheus real.")
-        folder = self._shelter.folder / "prometheus"
+        folder = self._temp_tree.folder / "prometheus"
         folder.mkdir()
         targets = await self._serve()
         port = free_port()
@@ -72,7 +72,7 @@ class RealPrometheus:
             "--log.level=warn",
         ]
         log = folder / "prometheus.log"
-        self._process = self._shelter.spawn(argv, log=log)
+        self._process = self._temp_tree.spawn(argv, log=log)
         url = f"http://127.0.0.1:{port}"
         try:
             await self._ready(url, log)
@@ -83,7 +83,7 @@ class RealPrometheus:
 
     async def close(self) -> None:
         if self._process is not None:
-            await self._shelter.finish(self._process, number=signal.SIGTERM)
+            await self._temp_tree.finish(self._process, number=signal.SIGTERM)
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -128,7 +128,7 @@ class RealPrometheus:
             _open_metrics(list(self._samples), text)
         argv: list[str | Path] = [promtool, "tsdb", "create-blocks-from", "openmetrics", past, folder / "data"]
         log = folder / "promtool.log"
-        code = await self._shelter.finish(self._shelter.spawn(argv, log=log), timeout=BACKFILL_PATIENCE_S)
+        code = await self._temp_tree.finish(self._temp_tree.spawn(argv, log=log), timeout=BACKFILL_PATIENCE_S)
         past.unlink()
         if code != 0:
             raise DrillError(f"promtool did not take in the market's past: {tail(log)}.")

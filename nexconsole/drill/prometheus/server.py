@@ -14,9 +14,9 @@ from aiohttp.typedefs import Handler
 
 from ...errors import DrillError
 from ...settings import Expressions
-from . import promwire as wire
+from . import wire
 from .alerting import GROUP, INTERVAL_S, RULES, Alerting
-from .evaluation import Database, Labels, Scrapes, evaluate
+from .evaluation import Labels, SampleStore, Scrapes, evaluate
 from .promql import Aggregation, Binary, Call, Expression, ParseError, Selector, parse
 from .real import RealPrometheus
 
@@ -96,7 +96,7 @@ class PrometheusServer:
             self._refresh()
 
     def _restart(self) -> None:
-        self._database = Database()
+        self._database = SampleStore()
         self._scrapes = Scrapes(self._samples)
         self._alerting = Alerting()
 
@@ -112,10 +112,10 @@ class PrometheusServer:
         try:
             expression = parse(text)
         except ParseError as error:
-            raise wire.Refused(f'invalid parameter "query": {error}') from error
+            raise wire.RequestRefused(f'invalid parameter "query": {error}') from error
         if not self._knows(expression):
             told = "1:1: parse error: this server answers the expressions of its settings and its rules only"
-            raise wire.Refused(f'invalid parameter "query": {told}')
+            raise wire.RequestRefused(f'invalid parameter "query": {told}')
         return expression
 
     def _knows(self, expression: Expression) -> bool:
@@ -144,14 +144,14 @@ class PrometheusServer:
         query = await wire.parameters(request)
         start, end = wire.moment(query, "start"), wire.moment(query, "end")
         if end < start:
-            raise wire.Refused('invalid parameter "end": end timestamp must not be before start time')
+            raise wire.RequestRefused('invalid parameter "end": end timestamp must not be before start time')
         step = wire.seconds(query, "step")
         if step <= 0:
             told = "zero or negative query resolution step widths are not accepted. Try a positive integer"
-            raise wire.Refused(f'invalid parameter "step": {told}')
+            raise wire.RequestRefused(f'invalid parameter "step": {told}')
         if (end - start) / step > MAX_POINTS:
             told = "exceeded maximum resolution of 11,000 points per timeseries."
-            raise wire.Refused(f"{told} Try decreasing the query resolution (?step=XX)")
+            raise wire.RequestRefused(f"{told} Try decreasing the query resolution (?step=XX)")
         deadline = time.monotonic() + wire.timeout(query)
         expression = self._parsed(query.get("query", ""))
         self._refresh()
@@ -164,7 +164,7 @@ class PrometheusServer:
             for labels, value in vector.items():
                 series.setdefault(labels, []).append([wire.stamp(at), wire.number(value)])
             if (now := time.monotonic()) > deadline:
-                raise wire.Refused("query timed out in expression evaluation", "timeout", 503)
+                raise wire.RequestRefused("query timed out in expression evaluation", "timeout", 503)
             if now > breath:
                 await asyncio.sleep(0)
                 breath = time.monotonic() + YIELD_S
@@ -178,16 +178,16 @@ class PrometheusServer:
             try:
                 selector = parse(text)
             except ParseError as error:
-                raise wire.Refused(f'invalid parameter "match[]": {error}') from error
+                raise wire.RequestRefused(f'invalid parameter "match[]": {error}') from error
             if not isinstance(selector, Selector) or selector.window is not None:
-                raise wire.Refused('invalid parameter "match[]": 1:1: parse error: expected a vector selector')
+                raise wire.RequestRefused('invalid parameter "match[]": 1:1: parse error: expected a vector selector')
             found |= set(self._database.find(selector))
         return sorted(found)
 
     async def _series(self, request: web.Request) -> web.Response:
         texts = await wire.matchers(request)
         if not texts:
-            raise wire.Refused("no match[] parameter provided")
+            raise wire.RequestRefused("no match[] parameter provided")
         return wire.success([dict(labels) for labels in self._found(texts)])
 
     async def _label_names(self, request: web.Request) -> web.Response:
@@ -197,14 +197,14 @@ class PrometheusServer:
     async def _label_values(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if not re.fullmatch(r"[A-Za-z_]\w*", name):
-            raise wire.Refused(f'invalid label name: "{name}"')
+            raise wire.RequestRefused(f'invalid label name: "{name}"')
         texts = await wire.matchers(request) or [ANYTHING]
         return wire.success(sorted({value for labels in self._found(texts) for key, value in labels if key == name}))
 
     async def _rules(self, request: web.Request) -> web.Response:
         kind = request.query.get("type", "").lower()
         if kind not in ("", "alert", "record"):
-            raise wire.Refused(f'invalid parameter "type": not supported value "{kind}"')
+            raise wire.RequestRefused(f'invalid parameter "type": not supported value "{kind}"')
         self._refresh()
         names = request.query.getall("rule_name[]", [])
         shown = [w for w in self._alerting.rules if kind != "record" and (not names or w.rule.name in names)]

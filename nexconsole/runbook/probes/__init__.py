@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from . import circuits, funnel, integrity, locks, providers, queues, systems, transactions
-from .probe import Answer, Found, Probe, View, answer
+from .probe import Probe, ProbeAnswer, ProbeResult, View, answer
 
 PROBES: Mapping[str, Probe] = {
     probe.name: probe
@@ -13,4 +13,4 @@ PROBES: Mapping[str, Probe] = {
     for probe in module.PROBES
 }
 
-__all__ = ["PROBES", "Answer", "Found", "Probe", "View", "answer"]
+__all__ = ["PROBES", "Probe", "ProbeAnswer", "ProbeResult", "View", "answer"]

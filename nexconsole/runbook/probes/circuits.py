@@ -10,34 +10,34 @@ from typing import Unpack
 
 from ...signals.balances import Balances
 from ...signals.circuits import Circuits, ProviderCircuit
-from ...signals.reach import LINES_S, within
+from ...signals.log_reach import LINES_S, within
 from ...signals.slots import Slots
 from ...signals.transactions import Transactions
 from ...text.units import duration
-from .probe import MAYBE_PROVIDER, PROVIDER, Found, Probe, ProbeOptions, Read, View, many
+from .probe import MAYBE_PROVIDER, PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View, many
 
 SEVERAL = 2  # providers at least: the breaker of one is that provider's affair
 STATES = ("open", "half-open", "unknown", "closed")  # the most urgent first
 
 
-def _of_provider(read: Callable[[View[Circuits], ProviderCircuit], Found]) -> Read:
+def _of_provider(read: Callable[[View[Circuits], ProviderCircuit], ProbeResult]) -> Read:
     """A probe of the provider that the argument names."""
 
-    def asked(view: View[Circuits]) -> Found:
+    def asked(view: View[Circuits]) -> ProbeResult:
         provider = next((p for p in view.value.providers if view.called(p.name, p.display_name, p.id)), None)
         if provider is None:
-            return Found(text=f"not known: no provider named {view.argument} was seen", value=None)
+            return ProbeResult(text=f"not known: no provider named {view.argument} was seen", value=None)
         return read(view, provider)
 
     return asked
 
 
-def _state(view: View[Circuits]) -> Found:
+def _state(view: View[Circuits]) -> ProbeResult:
     if view.argument:
         return _of_provider(_state_of)(view)
     watched = _watched(view.value)
     if not watched:
-        return Found(text=_nobody(view.value), value=None)
+        return ProbeResult(text=_nobody(view.value), value=None)
     return _state_of(view, min(watched, key=_urgency))
 
 
@@ -47,7 +47,7 @@ def _urgency(provider: ProviderCircuit) -> tuple[bool, bool, int, int]:
     return place > 0, place > 1 and not provider.flapping, place, -provider.opened
 
 
-def _state_of(view: View[Circuits], provider: ProviderCircuit) -> Found:
+def _state_of(view: View[Circuits], provider: ProviderCircuit) -> ProbeResult:
     holders = []
     for state in STATES[:2]:
         pods = [h for h in provider.holders if h.kind == "pod"]
@@ -59,7 +59,7 @@ def _state_of(view: View[Circuits], provider: ProviderCircuit) -> Found:
                 holders.append(f"shared {state.upper()}{left}")
     if provider.state == "unknown":
         unfollowed = view.value.pods > view.value.pods_followed
-        return Found(
+        return ProbeResult(
             text=f"not known: nothing was seen of {provider.name}'s breakers" + (_blind(view) if unfollowed else ""),
             value=None,
             gives={"provider": provider.name},
@@ -67,46 +67,46 @@ def _state_of(view: View[Circuits], provider: ProviderCircuit) -> Found:
     shown = "; ".join(holders) or provider.state + (" just now, but flapping" if provider.flapping else "")
     calm = provider.state == "closed" and not provider.flapping
     out_of_use = " is disabled" if provider.active is False else ""
-    return Found(
+    return ProbeResult(
         text=f"{provider.name}{out_of_use}: {shown}" + _blind(view),
         value=provider.state,
         gives={} if calm and not view.argument else {"provider": provider.name},
     )
 
 
-def _flapping(view: View[Circuits]) -> Found:
+def _flapping(view: View[Circuits]) -> ProbeResult:
     if view.argument:
         return _of_provider(_flapping_of)(view)
     watched = _watched(view.value)
     if not watched:
-        return Found(text=_nobody(view.value), value=None)
+        return ProbeResult(text=_nobody(view.value), value=None)
     return _flapping_of(view, max(watched, key=lambda p: (p.flapping, p.opened)))
 
 
-def _flapping_of(view: View[Circuits], provider: ProviderCircuit) -> Found:
+def _flapping_of(view: View[Circuits], provider: ProviderCircuit) -> ProbeResult:
     if not provider.flapping and not view.value.pods_followed:
-        return Found(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
+        return ProbeResult(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
     window = within(view.settings.circuits.flapping_window_s, view.value.reach_s)
     times = f"{provider.name} opened {many(provider.opened, 'time')} in {window}"
     gives = {"provider": provider.name} if provider.flapping else {}
-    return Found(text=times + _blind(view), value=provider.flapping, gives=gives)
+    return ProbeResult(text=times + _blind(view), value=provider.flapping, gives=gives)
 
 
-def _usable(view: View[Circuits]) -> Found:
+def _usable(view: View[Circuits]) -> ProbeResult:
     value = view.value
     if not value.providers:
-        return Found(text=_nobody(value), value=None)
+        return ProbeResult(text=_nobody(value), value=None)
     watched = _watched(value)
     usable = sum(p.state != "open" for p in watched)
-    return Found(text=f"{usable} of {many(len(watched), 'active provider')} not open", value=float(usable))
+    return ProbeResult(text=f"{usable} of {many(len(watched), 'active provider')} not open", value=float(usable))
 
 
-def _healthy(view: View[Circuits]) -> Found:
+def _healthy(view: View[Circuits]) -> ProbeResult:
     """Active, closed, not failing its purchases, and neither stalled nor without our money."""
     value = view.value
     transactions = view.other("transactions", Transactions)
     if not value.providers or transactions is None:
-        return Found(text="not known: it takes both circuits and transactions", value=None)
+        return ProbeResult(text="not known: it takes both circuits and transactions", value=None)
     rules = view.settings.transactions
     failing = {
         p.name.casefold()
@@ -115,7 +115,7 @@ def _healthy(view: View[Circuits]) -> Found:
     }
     ill = failing | _stalled(view)
     well = [p.name for p in _watched(value) if p.state == "closed" and not ill & _names(p)]
-    return Found(
+    return ProbeResult(
         text=f"{many(len(well), 'healthy active provider')}: {', '.join(well) or 'none'}", value=float(len(well))
     )
 
@@ -128,58 +128,60 @@ def _stalled(view: View[Circuits]) -> set[str]:
     return {wait.name.casefold() for wait in waits} | {balance.name.casefold() for balance in empty}
 
 
-def _wrong(view: View[Circuits]) -> Found:
+def _wrong(view: View[Circuits]) -> ProbeResult:
     watched = _watched(view.value)
     if not watched:
-        return Found(text=_nobody(view.value), value=None)
+        return ProbeResult(text=_nobody(view.value), value=None)
     wrong = [p for p in watched if p.flapping or p.state in STATES[:2]]
     worst = min(wrong, key=lambda p: (not p.flapping, STATES.index(p.state), -p.opened), default=None)
     names = ", ".join(f"{p.name} {'flapping' if p.flapping else p.state}" for p in wrong)
-    return Found(
+    return ProbeResult(
         text=f"{len(wrong)} of {many(len(watched), 'active provider')}" + (f": {names}" if names else ""),
         value=float(len(wrong)),
         gives={"provider": worst.name} if worst else {},
     )
 
 
-def _active(view: View[Circuits], provider: ProviderCircuit) -> Found:
+def _active(view: View[Circuits], provider: ProviderCircuit) -> ProbeResult:
     if provider.active is None:
-        return Found(text=f"not known: {provider.name} is not among the providers in the database", value=None)
-    return Found(text=f"{provider.name} is {'active' if provider.active else 'disabled'}", value=provider.active)
+        return ProbeResult(text=f"not known: {provider.name} is not among the providers in the database", value=None)
+    return ProbeResult(text=f"{provider.name} is {'active' if provider.active else 'disabled'}", value=provider.active)
 
 
-def _quiet(view: View[Circuits], provider: ProviderCircuit) -> Found:
+def _quiet(view: View[Circuits], provider: ProviderCircuit) -> ProbeResult:
     if provider.last_traffic is None:
-        return Found(text=f"not known: no request to {provider.name} was seen in the logs", value=None)
+        return ProbeResult(text=f"not known: no request to {provider.name} was seen in the logs", value=None)
     quiet = max(0.0, (view.now - provider.last_traffic).total_seconds())
-    return Found(text=f"the last request to {provider.name} was {duration(quiet)} ago", value=quiet)
+    return ProbeResult(text=f"the last request to {provider.name} was {duration(quiet)} ago", value=quiet)
 
 
-def _seen(what: str, attribute: str) -> Callable[[View[Circuits], ProviderCircuit], Found]:
-    def read(view: View[Circuits], provider: ProviderCircuit) -> Found:
+def _seen(what: str, attribute: str) -> Callable[[View[Circuits], ProviderCircuit], ProbeResult]:
+    def read(view: View[Circuits], provider: ProviderCircuit) -> ProbeResult:
         count = getattr(provider, attribute)
         if not count and not view.value.pods_followed:
-            return Found(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
+            return ProbeResult(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
         window = within(LINES_S, view.value.reach_s)
-        return Found(text=f"{many(count, 'log line')} with {what} in {window}" + _blind(view), value=float(count))
+        return ProbeResult(text=f"{many(count, 'log line')} with {what} in {window}" + _blind(view), value=float(count))
 
     return read
 
 
-def _one_pod(view: View[Circuits]) -> Found:
+def _one_pod(view: View[Circuits]) -> ProbeResult:
     """Whether the breakers of one pod alone are open, for half of the providers or more: then it is the pod."""
     value = view.value
     watched = _watched(value)
     if value.pods_followed < 2 or not watched:
-        return Found(text=_nobody(value) if not watched else "not known: it takes two pods' logs to tell", value=None)
+        return ProbeResult(
+            text=_nobody(value) if not watched else "not known: it takes two pods' logs to tell", value=None
+        )
     open_in = value.opened_in
     if len(open_in) != 1:
         said = f"{many(len(open_in), 'pod')} have open breakers" if open_in else "no pod has an open breaker"
-        return Found(text=said + _blind(view), value=False)
+        return ProbeResult(text=said + _blind(view), value=False)
     [(pod, providers)] = open_in.items()
     alone = providers >= max(SEVERAL, len(watched) / 2)
     text = f"{pod} alone has open breakers, for {providers} of {many(len(watched), 'active provider')}"
-    return Found(text=text + _blind(view), value=alone, gives={"pod": pod} if alone else {})
+    return ProbeResult(text=text + _blind(view), value=alone, gives={"pod": pod} if alone else {})
 
 
 def _names(provider: ProviderCircuit) -> set[str]:

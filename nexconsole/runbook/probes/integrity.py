@@ -5,20 +5,20 @@ from __future__ import annotations
 from ...severity import LEVELS
 from ...signals.findings import Kind
 from ...signals.integrity import Integrity
-from .probe import Found, Probe, Read, View, many
+from .probe import Probe, ProbeResult, Read, View, many
 
 
 def _worst(kind: Kind) -> Read:
-    def read(view: View[Integrity]) -> Found:
+    def read(view: View[Integrity]) -> ProbeResult:
         value = view.value
         found = value.of(kind)
         if found:
             more = f" (and {many(len(found) - 1, 'other finding')})" if len(found) > 1 else ""
-            return Found(text=found[0].text + more, value=found[0].level)
+            return ProbeResult(text=found[0].text + more, value=found[0].level)
         taken = [check for check in value.checks if check.at is not None]
         blind = [check.name for check in value.checks if check.error]
         text = f"nothing was found in {many(len(taken), 'look')}"
-        return Found(text=text + (f"; not looked at: {', '.join(blind)}" if blind else ""), value="none")
+        return ProbeResult(text=text + (f"; not looked at: {', '.join(blind)}" if blind else ""), value="none")
 
     return read
 

@@ -5,43 +5,43 @@ from __future__ import annotations
 from ...signals.locks import Locks
 from ...text.units import duration
 from ..catalogue import Argument
-from .probe import Found, Probe, View, many
+from .probe import Probe, ProbeResult, View, many
 
 
-def _abandoned(view: View[Locks]) -> Found:
+def _abandoned(view: View[Locks]) -> ProbeResult:
     value = view.value
     if view.argument and view.argument not in value.families:
         known = ", ".join(value.families) or "none"
         text = f"not known: the family {view.argument} is not watched; watched are {known}"
-        return Found(text=text, value=None, lacks=f"{view.argument} in locks.watch")
+        return ProbeResult(text=text, value=None, lacks=f"{view.argument} in locks.watch")
     families = {name: one for name, one in value.families.items() if view.argument in ("", name)}
     number = sum(one.abandoned for one in families.values())
     if not number and not value.known:
-        return Found(text=f"not known: none so far, in {value.looked} keys of all", value=None)
+        return ProbeResult(text=f"not known: none so far, in {value.looked} keys of all", value=None)
     if not number:
         locks = sum(one.locks for one in families.values())
-        return Found(text=f"none of {many(locks, 'lock')}{_of(view.argument)} is abandoned", value=0.0)
+        return ProbeResult(text=f"none of {many(locks, 'lock')}{_of(view.argument)} is abandoned", value=0.0)
     worst = max(families, key=lambda name: families[name].abandoned)
     parts = ", ".join(f"{one.abandoned} {name}" for name, one in families.items() if one.abandoned)
     least = "at least " if value.capped or not value.known else ""
     text = f"{least}{many(number, 'lock')}{_of(view.argument)} that nobody will release"
-    return Found(text=text if view.argument else f"{text}: {parts}", value=float(number), gives={"family": worst})
+    return ProbeResult(text=text if view.argument else f"{text}: {parts}", value=float(number), gives={"family": worst})
 
 
 def _of(family: str) -> str:
     return f" of {family}" if family else ""
 
 
-def _oldest(view: View[Locks]) -> Found:
+def _oldest(view: View[Locks]) -> ProbeResult:
     value = view.value
     if value.oldest_s is not None:
         key = next((lock.key for lock in value.worst if lock.age_s == value.oldest_s), "")
-        return Found(text=f"the oldest has stood for {duration(value.oldest_s)}: {key}", value=value.oldest_s)
+        return ProbeResult(text=f"the oldest has stood for {duration(value.oldest_s)}: {key}", value=value.oldest_s)
     if value.abandoned:
-        return Found(text="not known: their values don't say when they were taken", value=None)
+        return ProbeResult(text="not known: their values don't say when they were taken", value=None)
     if not value.known:
-        return Found(text=f"not known: none so far, in {value.looked} keys of all", value=None)
-    return Found(text="none is abandoned", value=0.0)
+        return ProbeResult(text=f"not known: none so far, in {value.looked} keys of all", value=None)
+    return ProbeResult(text="none is abandoned", value=0.0)
 
 
 FAMILY = Argument(name="family", kind="family", required=False)

@@ -19,7 +19,7 @@ MAYBE_PROVIDER = Argument(name="provider", kind="provider", required=False)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class ProbeResult:
     """What a probe saw: one sentence; the value, None where it is not known although there is a reading.
 
     `gives` are names for later steps ({provider}). `lacks` says what would have to change here before this
@@ -72,7 +72,7 @@ class View(Generic[V]):
         return False
 
 
-Read = Callable[[View[Any]], Found]
+Read = Callable[[View[Any]], ProbeResult]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ class ProbeOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class ProbeAnswer:
     """A probe's answer. `value` None: not known. `age_s` and `state` are the reading's."""
 
     probe: str
@@ -138,12 +138,12 @@ class Answer:
 
 def answer(
     probe: Probe, readings: Mapping[str, Reading], settings: Settings, now: datetime, argument: str = ""
-) -> Answer:
+) -> ProbeAnswer:
     """Ask a probe. Without a value of its signal it is not known, whatever the question was."""
     reading = readings.get(probe.signal)
     if reading is None or (reading.value is None and not probe.always):
         why = (reading.error if reading else None) or "nothing was read yet"
-        found = Found(text=f"not known: {why}", value=None)
+        found = ProbeResult(text=f"not known: {why}", value=None)
     else:
         view = View(
             value=Value() if reading.value is None else reading.value,
@@ -154,7 +154,7 @@ def answer(
             argument=argument,
         )
         found = probe.read(view)
-    return Answer(
+    return ProbeAnswer(
         probe=probe.name,
         text=found.text,
         value=found.value,

@@ -7,97 +7,97 @@ from ...signals.attribution import ProviderTraffic
 from ...signals.circuits import Circuits
 from ...signals.transactions import Transactions
 from ...text.units import count, duration, latency, percent, several
-from .probe import PROVIDER, Found, Probe, View, many
+from .probe import PROVIDER, Probe, ProbeResult, View, many
 
 
-def _rate(view: View[Transactions]) -> Found:
+def _rate(view: View[Transactions]) -> ProbeResult:
     value = view.value
     window = duration(value.window_s)
     if value.failure_rate is None:
         waits = f": {several(value.in_flight, 'purchase')} under way" if value.in_flight else ""
-        return Found(text=f"not known: no purchase was decided in {window}{waits}", value=None)
+        return ProbeResult(text=f"not known: no purchase was decided in {window}{waits}", value=None)
     counts = f"{count(value.failures)} of {count(value.decided)} purchases failed in {window}"
     if value.decided < view.settings.transactions.few:
-        return Found(text=f"{counts}: too few to judge by", value=None)
+        return ProbeResult(text=f"{counts}: too few to judge by", value=None)
     doubt = f"; {value.disagreement}" if value.disagreement else ""
-    return Found(text=f"{percent(value.failure_rate)}: {counts}{doubt}", value=value.failure_rate)
+    return ProbeResult(text=f"{percent(value.failure_rate)}: {counts}{doubt}", value=value.failure_rate)
 
 
-def _scope(view: View[Transactions]) -> Found:
+def _scope(view: View[Transactions]) -> ProbeResult:
     value = view.value
     scope = value.scope
     because = f": {scope.because}" if scope.because else ""
     if scope.verdict == "unknown":
-        return Found(text=f"not known{because or ': too few to say'}", value=None)
+        return ProbeResult(text=f"not known{because or ': too few to say'}", value=None)
     where = f"one provider, {scope.provider}" if scope.verdict == "one" else f"{scope.verdict} of the providers"
     gives = {"provider": scope.provider} if scope.verdict == "one" and scope.provider else {}
-    return Found(text=where + because, value=scope.verdict, gives=gives)
+    return ProbeResult(text=where + because, value=scope.verdict, gives=gives)
 
 
-def _latency(view: View[Transactions]) -> Found:
+def _latency(view: View[Transactions]) -> ProbeResult:
     value = view.value
     if value.latency_p95_s is None:
-        return Found(text="not known: no purchase's duration was measured", value=None)
+        return ProbeResult(text="not known: no purchase's duration was measured", value=None)
     longest = latency(value.latency_p95_s, value.latency_saturated)
-    return Found(text=f"95 % of purchases take up to {longest}", value=value.latency_p95_s)
+    return ProbeResult(text=f"95 % of purchases take up to {longest}", value=value.latency_p95_s)
 
 
-def _worst(view: View[Transactions]) -> Found:
+def _worst(view: View[Transactions]) -> ProbeResult:
     few = view.settings.transactions.provider_few
     judged = [p for p in view.value.providers if p.failure_rate is not None and p.decided >= few]
     if not judged:
-        return Found(text="not known: no provider has enough purchases to judge by", value=None)
+        return ProbeResult(text="not known: no provider has enough purchases to judge by", value=None)
     worst = max(judged, key=lambda p: (p.failure_rate, p.failures))
-    return Found(text=_of(worst), value=worst.failure_rate, gives={"provider": worst.name})
+    return ProbeResult(text=_of(worst), value=worst.failure_rate, gives={"provider": worst.name})
 
 
-def _provider(view: View[Transactions]) -> Found:
+def _provider(view: View[Transactions]) -> ProbeResult:
     traffic = _traffic(view)
     if traffic is None or traffic.failure_rate is None:
-        return Found(text=f"not known: nothing was bought from {view.argument}", value=None)
+        return ProbeResult(text=f"not known: nothing was bought from {view.argument}", value=None)
     few = traffic.decided < view.settings.transactions.provider_few
-    return Found(
+    return ProbeResult(
         text=_of(traffic) + (": too few to judge by" if few else ""), value=None if few else traffic.failure_rate
     )
 
 
-def _attempts(view: View[Transactions]) -> Found:
+def _attempts(view: View[Transactions]) -> ProbeResult:
     traffic, window = _traffic(view), duration(view.value.window_s)
     if traffic is None:
         circuits = view.other("circuits", Circuits)
         if circuits is None or not any(view.called(p.name, p.display_name, p.id) for p in circuits.providers):
-            return Found(text=f"not known: no provider named {view.argument} was seen", value=None)
+            return ProbeResult(text=f"not known: no provider named {view.argument} was seen", value=None)
     count = traffic.attempts if traffic else 0
-    return Found(text=f"{many(count, 'purchase')} from {view.argument} tried in {window}", value=float(count))
+    return ProbeResult(text=f"{many(count, 'purchase')} from {view.argument} tried in {window}", value=float(count))
 
 
-def _blocked(view: View[Transactions]) -> Found:
+def _blocked(view: View[Transactions]) -> ProbeResult:
     """Whether purchases begin and none is decided any more, at no provider."""
     value = view.value
     found = waiting.blocked(value, view.settings.transactions)
     if found is not None:
         gives = {"provider": found.provider} if found.provider else {}
-        return Found(text=waiting.said(found, value), value=True, gives=gives)
+        return ProbeResult(text=waiting.said(found, value), value=True, gives=gives)
     if not value.decided and not value.in_flight:
-        return Found(text="not known: nobody has bought lately", value=None)
-    return Found(text=f"purchases are decided{_under_way(value)}", value=False)
+        return ProbeResult(text="not known: nobody has bought lately", value=None)
+    return ProbeResult(text=f"purchases are decided{_under_way(value)}", value=False)
 
 
-def _overdue(view: View[Transactions]) -> Found:
+def _overdue(view: View[Transactions]) -> ProbeResult:
     value = view.value
     many = waiting.many_overdue(value, view.settings.transactions)
     late = f"{several(value.overdue, 'purchase')} of {value.overdue + value.decided} wait for more than"
-    return Found(text=f"{late} {duration(value.overdue_after_s)}", value=many)
+    return ProbeResult(text=f"{late} {duration(value.overdue_after_s)}", value=many)
 
 
-def _waiting(view: View[Transactions]) -> Found:
+def _waiting(view: View[Transactions]) -> ProbeResult:
     value = view.value
     if not value.in_flight:
-        return Found(text="no purchase is under way", value=0.0)
+        return ProbeResult(text="no purchase is under way", value=0.0)
     worst = max(value.providers, key=lambda one: (one.overdue, one.in_flight), default=None)
     gives = {"provider": worst.name} if worst is not None and worst.overdue else {}
     at = f", {worst.in_flight} of them at {worst.name}" if worst is not None and worst.in_flight else ""
-    return Found(text=_under_way(value).removeprefix(", ") + at, value=float(value.in_flight), gives=gives)
+    return ProbeResult(text=_under_way(value).removeprefix(", ") + at, value=float(value.in_flight), gives=gives)
 
 
 def _under_way(value: Transactions) -> str:

@@ -20,14 +20,14 @@ from ...signals.database_cpu import DatabaseCpu
 from ...signals.funnel import Funnel
 from ...signals.integrity import Integrity
 from ...signals.locks import Locks
-from ...signals.outbox import Events, Outbox
+from ...signals.outbox import Outbox, OutboxEvents
 from ...signals.reservations import Reservations
 from ...signals.search import Search
 from ...signals.slots import Slots
 from ...signals.status_pages import StatusPages
 from ...signals.transactions import Transactions
 from ...signals.workloads import Workloads
-from ...sources.text import clean
+from ...text.sanitize import clean
 from .differences import applied
 from .recording import Line
 
@@ -39,7 +39,7 @@ VALUES: Mapping[str, type[Value]] = {
     "circuits": Circuits,
     "funnel": Funnel,
     "outbox": Outbox,
-    "outbox events": Events,
+    "outbox events": OutboxEvents,
     "reservations": Reservations,
     "locks": Locks,
     "database": Database,

@@ -15,7 +15,7 @@ import msgspec
 from ...errors import JournalError
 from ...journal.files import open_plain, reason
 from ...model import Reading
-from ...sources.text import clean
+from ...text.sanitize import clean
 from .chunks import milliseconds, moment, scan, unpack
 from .cursor import Cursor
 from .recording import SILENCE_S, Line

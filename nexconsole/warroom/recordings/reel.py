@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import JournalError
-from ...journal.appending import write_synced
 from ...journal.files import is_current, open_shared, reason
+from ...journal.writer import write_synced
 from .chunks import FINAL, pack, scan
 
 RESERVE = 512  # bytes kept for the last chunk, which says that nothing comes after it

@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 
 from ...errors import JournalError
-from ...journal import OUTSIDE, Entry, Kind, elsewhere_file, journal_file, journal_folder, merge, read_incident
+from ...incident.incident import fold
+from ...journal import OUTSIDE, Entry, EntryKind, journal_file, journal_folder, merge, read_incident, remote_file
 from ...journal.files import reason
-from ...settings import Journal, Settings
-from ...sources.text import clean
-from ..incident import fold
+from ...settings import JournalSettings, Settings
+from ...text.sanitize import clean
 from .playback import Recording
 from .recording import SUFFIX, recording_file
 
@@ -37,7 +37,7 @@ class Replay:
     @cached_property
     def events(self) -> tuple[Entry, ...]:
         """The entries that tell of something that happened, by their time; not those that say how things stood."""
-        found = (entry for entry in self.entries if entry.kind != Kind.FIGURES)
+        found = (entry for entry in self.entries if entry.kind != EntryKind.FIGURES)
         return tuple(sorted(found, key=lambda entry: entry.at))
 
     def told(self, by: datetime) -> tuple[Entry, ...]:
@@ -81,7 +81,7 @@ def sealed(settings: Settings, replay: Replay) -> Settings:
         kubernetes=msgspec.structs.replace(settings.kubernetes, kubeconfig=""),
         warroom=msgspec.structs.replace(settings.warroom, redis_url=""),
         recording=msgspec.structs.replace(settings.recording, every_s=0.0),
-        journal=Journal(folder=str(replay.recording.file.parent)),
+        journal=JournalSettings(folder=str(replay.recording.file.parent)),
     )
 
 
@@ -120,7 +120,7 @@ def _others(folder: Path) -> str:
 
 def _entries(journal: Path, problems: list[str]) -> tuple[Entry, ...]:
     """What is on record there, in order, as far as it can be read."""
-    if not (os.path.lexists(journal) or os.path.lexists(elsewhere_file(journal))):
+    if not (os.path.lexists(journal) or os.path.lexists(remote_file(journal))):
         return ()
     try:
         found = read_incident(journal)

@@ -1,0 +1,77 @@
+"""Whether a late outbox catches up: what a verdict on the pods rests on where purchases were well. (nexnum.md#outbox)
+
+Its workers run in the pods, so a bad release is seen here, and a restart that changes nothing too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..errors import SourceError
+from ..signals.outbox import TABLE
+from .action import Context
+from .plan import Verdict
+
+WATCH_S = 30.0  # several rounds of the workers
+CLEAR, LEAST = 0.05, 10  # so many fewer of those that waited, and no less than so many, are no chance
+QUEUE_SQL = f"""
+SELECT (SELECT count(*) FROM (SELECT 1 FROM {TABLE} WHERE status = 'PENDING' LIMIT $1) p) AS pending,
+       (SELECT count(*) FROM (SELECT 1 FROM {TABLE} WHERE status = 'FAILED' LIMIT $1) f) AS failed,
+       (SELECT extract(epoch FROM now() - created_at)::float8 FROM {TABLE}
+        WHERE status = 'PENDING' ORDER BY created_at LIMIT 1) AS oldest_s
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutboxQueue:
+    """The outbox at one moment; `capped`: at least so many are pending. `oldest_s` is 0 where nothing is."""
+
+    pending: int
+    failed: int
+    oldest_s: float
+    capped: bool = False
+
+
+async def measure(context: Context) -> OutboxQueue:
+    """Raises SourceError."""
+    limit = context.settings.outbox.count_limit
+    await context.sources.postgres.require(TABLE, "status", "created_at")
+    async with context.sources.postgres.read("the outbox query") as tx:
+        row = await tx.row(QUEUE_SQL, limit)
+    return OutboxQueue(
+        pending=row["pending"], failed=row["failed"], oldest_s=row["oldest_s"] or 0.0, capped=row["pending"] >= limit
+    )
+
+
+async def before(context: Context) -> dict[str, Any] | None:
+    """The outbox as plain data for a plan where it is late; None where it is not, or where nobody can tell."""
+    if not context.sources.has("postgres"):
+        return None
+    try:
+        queue = await measure(context)
+    except SourceError:
+        return None
+    return asdict(queue) if queue.oldest_s > context.settings.outbox.stuck_after_s else None
+
+
+def restored(data: object) -> OutboxQueue | None:
+    return OutboxQueue(**data) if isinstance(data, Mapping) else None
+
+
+def judge(then: OutboxQueue, now: OutboxQueue, waited_s: float, last: bool) -> Verdict | None:
+    """What became of the queue in `waited_s` since the pods were as meant; None while that is not clear."""
+    failed = now.failed - then.failed
+    more = f", {failed} more FAILED" if failed > 0 else ""
+    said = f"of the late outbox {then.pending} events waited then, {now.pending} after {waited_s:.0f} s{more}"
+    if now.capped:
+        return Verdict(state="unknown", because=f"{said}: too many to count") if last else None
+    enough = max(CLEAR * then.pending, min(LEAST, then.pending))
+    if then.pending - now.pending >= enough and not more:
+        return Verdict(state="worked", because=f"{said}: it catches up")
+    if waited_s < WATCH_S and not last:
+        return None
+    if now.pending >= then.pending:
+        return Verdict(state="no effect", because=f"{said}: it does not catch up")
+    return Verdict(state="unknown", because=f"{said}: too early to tell") if last else None

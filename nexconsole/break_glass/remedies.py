@@ -1,0 +1,330 @@
+"""What to type when the console can't do it: each emergency command with its target filled in, as its action has it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ..actions import (
+    backends,
+    cron,
+    deployments,
+    locks,
+    outbox_worker,
+    pods,
+    providers,
+    reconcile,
+    refunds,
+    rollback,
+    shell_commands,
+)
+from ..actions.cron import CronRoute
+from ..actions.provider_rows import ProviderTable, circuit_of, table_of
+from ..errors import SourceError
+from ..model import Reading, value_of
+from ..signals.database import Database
+from ..signals.workloads import Workloads
+from ..sources import cluster_access
+from ..sources.api import PING_PATH
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+WIDTH = 76
+_SQL_WIDTH = 52  # each quote in it becomes five characters in the shell
+_BREAK = " \\\n  "
+ADDRESSES = {"postgres": "DATABASE_URL", "redis": "REDIS_URL", "prometheus": "PROMETHEUS_URL", "api": "API_URL"}
+BLOCKING_SQL = (
+    "SELECT a.pid, a.backend_start, a.usename, a.application_name, a.state, now() - a.xact_start AS since,"
+    " count(*) AS blocks FROM pg_stat_activity a JOIN pg_stat_activity b ON a.pid = ANY (pg_blocking_pids(b.pid))"
+    " WHERE b.wait_event_type = 'Lock' GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY blocks DESC LIMIT 20"
+)
+PROVIDERS_SQL = "SELECT id, name, {flag} FROM {schema}.providers ORDER BY name"
+OUTBOX_SQL = (
+    "SELECT status, count(*), min(created_at) FROM {schema}.outbox_events_v2 WHERE status <> 'PUBLISHED' GROUP BY 1"
+)
+
+
+@dataclass(frozen=True)
+class CommandStep:
+    """A command, and what it does; `command` is what is copied."""
+
+    does: str
+    command: str
+
+
+@dataclass(frozen=True)
+class EmergencyCommand:
+    """`notes` are read before any of the steps is copied."""
+
+    title: str
+    notes: tuple[str, ...] = ()
+    steps: tuple[CommandStep, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandContext:
+    """All that a command's target is taken from. `tables`: NexNum's columns by table, as far as they were looked up."""
+
+    readings: Mapping[str, Reading]
+    settings: Settings
+    tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    schema: str = "public"
+
+    def psql(self, sql: str) -> str:
+        if self.schema != "public":
+            sql = f"SET search_path TO {shell_commands.sql_name(self.schema)}; {sql}"
+        return shell_commands.psql(self.settings, shell_commands.folded(sql, _SQL_WIDTH))
+
+    def redis(self, *command: str) -> str:
+        return shell_commands.redis_cli(_with_redis(self.settings), *command)
+
+    def kubectl(self, *command: str) -> str:
+        return shell_commands.kubectl(self.settings, *command)
+
+
+def emergency_commands(scene: CommandContext) -> tuple[EmergencyCommand, ...]:
+    """Every remedy, whatever was read: what is not known of a target stands there as a word in capitals."""
+    return tuple(make(scene) for make in MAKES)
+
+
+def laid_out(command: str) -> str:
+    """The command in lines that a terminal of 80 columns shows whole; pasted it is the same."""
+    return shell_commands.folded(command.strip(), WIDTH - 2, _BREAK)
+
+
+def _with_redis(settings: Settings) -> Settings:
+    if settings.redis.url:
+        return settings
+    return msgspec.structs.replace(settings, redis=msgspec.structs.replace(settings.redis, url="redis://unknown"))
+
+
+def _in(scene: CommandContext) -> EmergencyCommand:
+    cluster = scene.settings.kubernetes
+
+    def secret(name: str) -> str:
+        entry = scene.kubectl("get", "secret", cluster.secret, "-o", f"jsonpath={{.data.{name}}}")
+        return f'export {name}="$({shell_commands.folded(entry, WIDTH - 30, _BREAK)} | base64 -d)"'
+
+    deployment = f"deployment/{cluster.deployment}"
+    return EmergencyCommand(
+        "Ways in",
+        ("The variables are those of NexNum itself; where they are not set, the cluster's Secret has them.",),
+        (
+            CommandStep("the database's address from the Secret", secret("DATABASE_URL")),
+            CommandStep("the cron routes' secret from the Secret", secret("CRON_SECRET")),
+            CommandStep("the database", 'psql -X "${DATABASE_URL%%\\?*}"'),
+            CommandStep("Redis", scene.redis()),
+            CommandStep("the API, where it has no address of its own",
+                 f"{scene.kubectl('port-forward', deployment, '3000:3000')} &\nexport API_URL=http://localhost:3000"),
+            CommandStep("the newest log lines of all pods",
+                 scene.kubectl("logs", deployment, "--all-pods=true", "--since=10m", "--tail=200")),
+        ),
+    )  # fmt: skip
+
+
+def _health(scene: CommandContext) -> EmergencyCommand:
+    prometheus = scene.settings.prometheus
+    login = ("Authorization: Bearer $PROMETHEUS_BEARER",) if prometheus.bearer else ()
+    return EmergencyCommand(
+        "Is each of them there?",
+        (),
+        (
+            CommandStep("Postgres answers", scene.psql("SELECT now(), pg_is_in_recovery()")),
+            CommandStep("Redis answers PONG", scene.redis("PING")),
+            CommandStep("the API answers 200", shell_commands.curl("GET", PING_PATH)),
+            CommandStep("Prometheus answers", shell_commands.curl("GET", "/api/v1/alerts", headers=login,
+                                                    server="$PROMETHEUS_URL")),
+            CommandStep("the cluster answers, and its pods",
+                 scene.kubectl("get", "deployment,replicaset,pod,hpa", "-o", "wide")),
+        ),
+    )  # fmt: skip
+
+
+def _provider(scene: CommandContext) -> EmergencyCommand:
+    suggested = providers.DISABLE.suggestions(scene.readings, scene.settings)
+    worst = max(suggested, key=lambda one: one.weight, default=None)
+    name = worst.arguments["provider"] if worst else ""
+    circuit = circuit_of(scene.readings, name) if name else None
+    id = (circuit.id if circuit else None) or "PROVIDER_ID"
+    known = table_of(scene.tables.get("providers", {}))
+    table = known or ProviderTable(rows=(), column="is_active", now="now()")
+    notes = [worst.title] if worst else ["No provider stands out in what was read: take the id from the list."]
+    if name and id == "PROVIDER_ID":
+        notes.append(f"The id of {name} was never read: take it from the list.")
+    if known is None:
+        notes.append('The table was never looked at from here: in some versions the column is "isActive".')
+    cache = scene.settings.actions.provider_cache_s
+    notes.append(f"It takes effect within {cache:g} s. Purchases are pinned to an offer's provider: its offers fail.")
+
+    def change(switch: providers.SwitchProvider) -> str:
+        return scene.psql(switch.sql(scene.schema, table, shell_commands.sql_text(id)))
+
+    by_api = [
+        CommandStep("disable it by the admin API instead: the newest versions take its offers off sale too",
+             providers.DISABLE.by_api(id)),
+        CommandStep("and back by the admin API", providers.ENABLE.by_api(id)),
+    ] if scene.settings.api.admin_token else []  # fmt: skip
+    listing = PROVIDERS_SQL.format(flag=table.flag, schema=shell_commands.sql_name(scene.schema))
+    return EmergencyCommand(
+        f"Disable the worst provider{f': {name}' if name else ''}",
+        tuple(notes),
+        (
+            CommandStep("the list with ids", scene.psql(listing)),
+            CommandStep(f"disable {name or 'it'}: one row must come back", change(providers.DISABLE)),
+            CommandStep("and back", change(providers.ENABLE)),
+            *by_api,
+        ),
+    )
+
+
+def _session(scene: CommandContext) -> EmergencyCommand:
+    database = value_of(scene.readings, "database", Database)
+    found = max(
+        (one for switch in (backends.TERMINATE, backends.CANCEL)
+         for one in switch.suggestions(scene.readings, scene.settings)),
+        key=lambda one: one.weight, default=None,
+    )  # fmt: skip
+    pid = found.arguments["pid"] if found else "PID"
+    session = next((one for one in database.sessions if str(one.pid) == pid), None) if database and found else None
+    started = session.started_at.isoformat(timespec="microseconds") if session and session.started_at else "ITS_START"
+    notes = (
+        found.title if found else "Nobody blocked anybody when it was last read: the first command says who does now.",
+        "A pid is given again: that is why the session's start stands in the command too.",
+    )
+    return EmergencyCommand(
+        f"End the session that blocks others{f': {pid}' if found else ''}",
+        notes,
+        (
+            CommandStep("who blocks, for how long", scene.psql(BLOCKING_SQL)),
+            CommandStep("cancel its query; it keeps its transaction", scene.psql(backends.CANCEL.sql(pid, started))),
+            CommandStep("end it: its transaction is rolled back", scene.psql(backends.TERMINATE.sql(pid, started))),
+        ),
+    )
+
+
+def _pods(scene: CommandContext) -> EmergencyCommand:
+    workloads = value_of(scene.readings, "workloads", Workloads)
+    deployment = f"deployment/{scene.settings.kubernetes.deployment}"
+    ill = next((one.name for one in workloads.pods if not one.ready), "") if workloads else ""
+    now = workloads.desired if workloads else None
+    notes = [f"{workloads.ready} of {now} pods were ready, rollout {workloads.rollout}"] if workloads else []
+    notes.append("A restart wipes what the processes hold in memory: their breakers, and orders under way.")
+    if workloads and workloads.autoscaler:
+        scaler = workloads.autoscaler
+        notes.append(f"Autoscaler {scaler.name} keeps between {scaler.minimum} and {scaler.maximum} pods.")
+    return EmergencyCommand(
+        f"Pods of {scene.settings.kubernetes.deployment}",
+        tuple(notes),
+        (
+            *([CommandStep(f"one pod that is not ready: {ill}", pods.command(scene.settings, ill))] if ill else []),
+            CommandStep("restart all, one after the other", pods.command(scene.settings)),
+            CommandStep("watch it", scene.kubectl("rollout", "status", deployment, "--timeout=3m")),
+            CommandStep("which revisions there are", scene.kubectl("rollout", "history", deployment)),
+            CommandStep("back to the revision before", rollback.back_command(scene.settings, 0)),
+            CommandStep(f"from {now if now is not None else 'NOW'} pods to {now + deployments.STEP if now else 'MORE'}",
+                 deployments.scale_command(scene.settings, "NOW" if now is None else now,
+                                           now + deployments.STEP if now else "MORE")),
+        ),
+    )  # fmt: skip
+
+
+def _outbox(scene: CommandContext) -> EmergencyCommand:
+    steps = [
+        CommandStep(
+            "what waits and what failed", scene.psql(OUTBOX_SQL.format(schema=shell_commands.sql_name(scene.schema)))
+        )
+    ]
+    for way in outbox_worker.WAYS:
+        route = CronRoute(path=way.path, method=way.methods[0])
+        trap = f"; but {way.trap}" if way.trap else ""
+        steps += [
+            CommandStep(f"is there {way.path}, and by which methods? OPTIONS runs nothing", _options(way.path)),
+            CommandStep(f"one batch by it: it {way.does}{trap}", outbox_worker.command(scene.settings, way, route)),
+        ]
+    notes = ("Which of the routes there is depends on the version: the first that does not answer 404.",)
+    return EmergencyCommand("Process the outbox once", (*notes, *_secretless(scene.settings)), tuple(steps))
+
+
+def _reconcile(scene: CommandContext) -> EmergencyCommand:
+    return EmergencyCommand(
+        "Run the reconciler once",
+        (
+            "MONEY: it credits every EXPIRED, FAILED or CANCELLED activation that was not refunded, also those that"
+            " were never paid: free balance for customers. Look first how many those are, and what they sum up to.",
+            f"It takes no lock: never twice at once, and not while {reconcile.LOCK} is held.",
+            *_secretless(scene.settings),
+        ),
+        (
+            CommandStep(
+                "what it would credit that was never paid: rows, stuck (which it fails first), total; rows paid: owed",
+                scene.psql(" ".join(refunds.REFUNDS_SQL.split()).replace("$1", str(refunds.ROUTE_STUCK_S))),
+            ),
+            CommandStep("is a worker at it? seconds left, -2 for none", scene.redis("TTL", reconcile.LOCK)),
+            CommandStep("which methods the route has; OPTIONS runs nothing", _options(reconcile.PATH)),
+            CommandStep(
+                "run it; every version known exports GET alone, POST does nothing there",
+                cron.command(scene.settings, CronRoute(path=reconcile.PATH, method=reconcile.METHODS[-1])),
+            ),
+        ),
+    )
+
+
+def _locks(scene: CommandContext) -> EmergencyCommand:
+    script = shell_commands.folded(locks.SCRIPT, _SQL_WIDTH)
+    families = scene.settings.locks.families
+    never = ", ".join(scene.settings.locks.never)
+    [delete] = locks.commands(_with_redis(scene.settings), [("LOCK_KEY", "ITS_VALUE")], script)
+    return EmergencyCommand(
+        "One abandoned lock",
+        ("Only a key without a TTL (-1), or one far older than any purchase, is abandoned. DEL takes no pattern.",
+         f"Never touch: {never}."),
+        (
+            *(CommandStep(f"the keys of {family}", scene.redis("--scan", "--pattern", pattern))
+              for family, pattern in families.items() if "*" in pattern),
+            CommandStep("its milliseconds to live: -1 is for ever", scene.redis("PTTL", "LOCK_KEY")),
+            CommandStep("its value: often the moment it was taken, in ms", scene.redis("GET", "LOCK_KEY")),
+            CommandStep("delete it, only while it holds that value", delete),
+        ),
+    )  # fmt: skip
+
+
+def _secretless(settings: Settings) -> tuple[str, ...]:
+    if settings.api.cron_secret:
+        return ()
+    return (f'No secret is set here: where it answers 401, add -H "{cron.HEADER}".',)
+
+
+def _options(path: str) -> str:
+    return f'curl -sS -i -X OPTIONS "$API_URL"{shlex.quote(path)}'
+
+
+def variables(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Each variable that the commands name, and what this console has for it, without any secret."""
+    from ..settings.loading import mask_url
+
+    document: Mapping[str, Any] = msgspec.to_builtins(settings)
+    for table, name in ADDRESSES.items():
+        url = document[table]["url"]
+        yield name, mask_url(url) if url else "not set here"
+    secrets = {"CRON_SECRET": settings.api.cron_secret, "NEXNUM_ADMIN_TOKEN": settings.api.admin_token}
+    for name, value in secrets.items():
+        yield name, "set here, and not written down" if value else "not set here"
+    yield "KUBECONFIG", _cluster(settings)
+
+
+def _cluster(settings: Settings) -> str:
+    """Which cluster the commands are for; as far as it can be told while the kubeconfig can't be used."""
+    if not settings.kubernetes.kubeconfig:
+        return "not set here"
+    try:
+        return str(cluster_access.access(settings.kubernetes, cluster_access.RECENT_S))
+    except SourceError as error:
+        return f"{settings.kubernetes.kubeconfig} ({error})"
+
+
+MAKES = (_in, _health, _provider, _session, _pods, _outbox, _reconcile, _locks)

@@ -1,0 +1,319 @@
+"""The break-glass sheet: what was last known and what to type by hand, for when the console can't reach anything.
+
+Plain text of 80 columns, the commands flush left as they are to be pasted. It holds no secret: those are $VARIABLES.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..incident.incident import Incident
+from ..journal.redaction import secrets_of
+from ..model import Reading, SourceHealth, State
+from ..severity import RULES, Severity
+from ..sources import NAMES
+from ..status import SUMMARIES
+from ..text.sanitize import clean, strip_controls
+from ..text.units import count, duration, moment, percent
+from .remedies import CommandContext, EmergencyCommand, emergency_commands, laid_out, variables
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..signals.circuits import Circuits
+    from ..signals.database import Database
+    from ..signals.funnel import Funnel
+    from ..signals.transactions import Transactions
+    from ..signals.workloads import Workloads
+
+WIDTH = 76  # in its frame on a terminal of 80 columns too
+SAID = 15  # reasons of the severity, things that still stand
+LISTED = 8  # providers, sessions, pods, alerts
+WHOLE = "Everything that is watched was read at least once."
+PARTLY = "Never read since the console started: "
+STATES = {State.FRESH: "fresh", State.STALE: "STALE", State.ERROR: "NEVER READ", State.ABSENT: "not set up",
+          State.WAITING: "NEVER READ"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """One line. `age` follows its text, and changes by itself: where nothing else does, the sheet is the same.
+
+    `command`: the whole command that the line belongs to, as it is copied.
+    """
+
+    text: str = ""
+    kind: Literal["title", "head", "alarm", "text", "does", "command"] = "text"
+    age: str = ""
+    command: str = ""
+
+    @property
+    def whole(self) -> str:
+        return f"{self.text}{self.age}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetContext:
+    """What else is known beside readings: the sources' health, NexNum's columns by table and their schema, and the
+    incident's id."""
+
+    health: Sequence[SourceHealth] = ()
+    tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    schema: str = "public"
+    incident: str = ""
+
+
+def sheet(
+    readings: Mapping[str, Reading],
+    severity: Severity | None,
+    incident: Incident | None,
+    settings: Settings,
+    now: datetime,
+    known: SheetContext | None = None,
+) -> str:
+    """The sheet as it is kept, in lines of at most 80 columns, but for what is quoted in a command and longer."""
+    found = rows(readings, severity, incident, settings, now, known)
+    return "".join(f"{row.whole}\n" for row in found)
+
+
+def rows(
+    readings: Mapping[str, Reading],
+    severity: Severity | None,
+    incident: Incident | None,
+    settings: Settings,
+    now: datetime,
+    known: SheetContext | None = None,
+) -> tuple[SheetRow, ...]:
+    """The sheet line by line, the most urgent first."""
+    known = known or SheetContext()
+    scene = CommandContext(readings=readings, settings=settings, tables=known.tables, schema=known.schema)
+    parts = (
+        _head(readings, known.health, settings, now),
+        _severity(severity),
+        _incident(incident, known.incident),
+        _people(settings),
+        _sources(known.health, now),
+        _values(readings, now),
+        _commands(emergency_commands(scene), settings),
+    )
+    secrets = secrets_of(settings)
+    return tuple(_without(row, secrets) for part in parts for row in part)
+
+
+def unchanged(found: Iterable[SheetRow]) -> tuple[str, ...]:
+    """What two sheets have in common that differ by their ages alone."""
+    return tuple(row.text for row in found)
+
+
+def _without(row: SheetRow, secrets: Sequence[str]) -> SheetRow:
+    """No secret of the settings, wherever it came from, nor anything that a terminal would obey."""
+    text, command = strip_controls(row.text), row.command
+    for secret in secrets:
+        text, command = text.replace(secret, "***"), command.replace(secret, "***")
+    return row if (text, command) == (row.text, row.command) else replace(row, text=text, command=command)
+
+
+# --- what was known ---------------------------------------------------------------------------------------------
+
+
+def _head(
+    readings: Mapping[str, Reading], health: Sequence[SourceHealth], settings: Settings, now: datetime
+) -> Iterator[SheetRow]:
+    where = " ".join(filter(None, (settings.environment.upper(), clean(settings.name, 40))))
+    yield SheetRow(f"BREAK-GLASS SHEET  {where}"[:WIDTH], "title")
+    yield SheetRow("=" * WIDTH)
+    yield SheetRow("Written ", "text", f"{moment(now.astimezone(UTC))}. It was true then; all times are UTC.")
+    if settings.operator:
+        yield SheetRow(f"By the console of {clean(settings.operator, 60)}.")
+    if gone := [one.name for one in health if one.error is not None]:
+        yield SheetRow(f"CAN'T BE REACHED: {', '.join(gone)}.", "alarm")
+    missing = [name for name in RULES if not _read(readings.get(name))]
+    yield from _wrapped(f"{PARTLY}{', '.join(missing)}." if missing else WHOLE, "alarm" if missing else "text")
+
+
+def _read(reading: Reading | None) -> bool:
+    return reading is not None and (reading.value is not None or reading.absent)
+
+
+def _severity(severity: Severity | None) -> Iterator[SheetRow]:
+    yield from _heading("Severity")
+    if severity is None:
+        yield SheetRow("not known: nothing was ever read", "alarm")
+        return
+    level = "no incident by what was read" if severity.level == "none" else severity.level
+    yield SheetRow(level, "text" if severity.level == "none" else "alarm")
+    for reason in severity.reasons[:SAID]:
+        stale = ", STALE" if reason.stale else ""
+        yield from _wrapped(f"  {reason.level}  {reason.text} ({reason.signal}{stale})")
+    yield from _more(len(severity.reasons))
+    if severity.unknown:
+        yield from _wrapped(f"  not known: {', '.join(severity.unknown)}")
+
+
+def _incident(incident: Incident | None, name: str) -> Iterator[SheetRow]:
+    if incident is None or incident.begin is None:
+        return
+    yield from _heading(f"Incident {name}".rstrip())
+    leads = f", led by {incident.commander}" if incident.commander else ""
+    title = incident.title or "without a title"
+    since = moment(incident.since or incident.begin)
+    closed = ", closed" if incident.closed is not None else ""
+    yield from _wrapped(f"{title}: {incident.level or 'no severity'}, since {since}{leads}{closed}")
+    for one in incident.actions[-LISTED:]:
+        yield from _wrapped(
+            f"  {moment(one.at)[11:]} {one.name}: {one.outcome}{f', {one.verdict}' * bool(one.verdict)}"
+        )
+    for left in incident.standing[:SAID]:
+        yield from _wrapped(f"  STILL STANDING: {left.what} (since {moment(left.since)}, {left.by})", "alarm")
+    yield from _more(len(incident.standing))
+
+
+def _more(count: int) -> Iterator[SheetRow]:
+    if count > SAID:
+        yield SheetRow(f"  and {count - SAID} more", "alarm")
+
+
+def _people(settings: Settings) -> Iterator[SheetRow]:
+    glass = settings.break_glass
+    if not glass.contacts and not glass.links:
+        yield from _heading("Whom to call")
+        yield SheetRow("nobody is set: break_glass.contacts and break_glass.links in the settings")
+        return
+    for title, entries in (("Whom to call", glass.contacts), ("Where to look", glass.links)):
+        if entries:
+            yield from _heading(title)
+            for name, value in entries.items():
+                yield from _wrapped(f"{name}: {value}")
+
+
+def _sources(health: Sequence[SourceHealth], now: datetime) -> Iterator[SheetRow]:
+    yield from _heading("Sources")
+    if not health:
+        yield SheetRow("not known: none was ever asked")
+    for one in health:
+        name = f"{one.name:<12} "
+        if not one.configured:
+            yield SheetRow(f"{name}not set up: set {NAMES.get(one.name, one.name)}"[:WIDTH])
+        elif one.error is not None:
+            last = "".join(_when(one.ok_at, now)) if one.ok_at else ""
+            ever = "last answer" if last else "no answer since the console started"
+            yield SheetRow(f"{name}CAN'T BE REACHED, {ever}", "alarm", last)
+            yield from _wrapped(f"             {clean(one.error, 400)}", "alarm", 13)
+        elif one.ok_at is None:
+            yield SheetRow(f"{name}not asked yet")
+        else:
+            yield SheetRow(f"{name}answers, last", "text", "".join(_when(one.ok_at, now)))
+
+
+def _values(readings: Mapping[str, Reading], now: datetime) -> Iterator[SheetRow]:
+    yield from _heading("Last known values")
+    for name in RULES:
+        reading = readings.get(name)
+        state = reading.state(now) if reading is not None else State.WAITING
+        ink: Literal["alarm", "text"] = "text" if state in (State.FRESH, State.ABSENT) else "alarm"
+        said = f"{name:<13} {STATES[state]}"
+        if reading is None or reading.value is None or reading.taken_at is None:
+            yield SheetRow(said, ink)
+        else:
+            at, before = _when(reading.taken_at, now)
+            # While it is fresh a new reading comes every few seconds: then its time changes as an age does.
+            moving = state is State.FRESH
+            yield SheetRow(f"{said}, read{'' if moving else at}", ink, (at if moving else "") + before)
+            yield from _wrapped(f"  {clean(SUMMARIES[name](reading.value), 400)}", "text", 4)
+            yield from (row for line in DETAILS.get(name, _none)(reading.value) for row in _wrapped(f"    {line}"))
+        if reading is not None and reading.error is not None:
+            yield from _wrapped(f"  {clean(reading.error, 400)}", ink, 4)
+
+
+def _when(at: datetime, now: datetime) -> tuple[str, str]:
+    return f" {moment(at.astimezone(UTC))}", f", {duration(now - at, exact=True)} before"
+
+
+def _none(value: object) -> Iterator[str]:
+    return iter(())
+
+
+def _transactions(value: Transactions) -> Iterator[str]:
+    for one in sorted(value.providers, key=lambda one: -one.failures)[:LISTED]:
+        waits = f", {count(one.in_flight)} under way, the oldest for {duration(one.oldest_s)}" if one.in_flight else ""
+        if one.decided:
+            failed = f"{count(one.failures)} of {count(one.decided)} failed"
+            yield f"{one.name}: {failed}, {percent(one.failure_rate)}{waits}"
+        elif waits:
+            yield f"{one.name}: none decided{waits}"
+
+
+def _circuits(value: Circuits) -> Iterator[str]:
+    for one in value.providers[:LISTED]:
+        active = {True: "active", False: "DISABLED", None: "active or not is not known"}[one.active]
+        yield f"{one.name}: {one.state}, {active}, id {one.id or 'not known'}"
+
+
+def _funnel(value: Funnel) -> Iterator[str]:
+    for one in value.providers[:LISTED]:
+        told = f"{one.attempts} asked, {one.sold} sold, {one.failed} failed, {one.refused} refused"
+        yield f"{one.name or 'no provider yet'}: {told}{f', {one.waiting} wait' if one.waiting else ''}"
+
+
+def _database(value: Database) -> Iterator[str]:
+    sessions = sorted(value.sessions, key=lambda one: -one.blocks)
+    for one in sessions[:LISTED]:
+        if one.blocks or one.blocked_by:
+            does = f"blocks {one.blocks}" if one.blocks else f"blocked by {', '.join(map(str, one.blocked_by[:5]))}"
+            state = one.state or "state hidden"
+            yield f"pid {one.pid} {one.application} {state}, {duration(one.transaction_s or 0)}: {does}"
+
+
+def _workloads(value: Workloads) -> Iterator[str]:
+    for one in value.pods[:LISTED]:
+        why = f", {one.reason}" if one.reason else ""
+        yield f"{one.name}: {'ready' if one.ready else 'NOT READY'}, {one.restarts} restarts{why}"
+
+
+DETAILS: Mapping[str, Callable[[Any], Iterator[str]]] = {
+    "transactions": _transactions,
+    "circuits": _circuits,
+    "funnel": _funnel,
+    "database": _database,
+    "workloads": _workloads,
+}
+
+
+# --- what to type -----------------------------------------------------------------------------------------------
+
+
+def _commands(found: Sequence[EmergencyCommand], settings: Settings) -> Iterator[SheetRow]:
+    yield from _heading("Commands, ready to paste")
+    yield from _wrapped(
+        "Their targets are those of the last readings: read each before you press Enter. Nothing here is recorded,"
+        " checked or taken back by a console: write down what you did, and when."
+    )
+    yield SheetRow()
+    for name, value in variables(settings):
+        yield from _wrapped(f"  {'$' + name:<20} {value}", "text", 23)
+    for number, remedy in enumerate(found, 1):
+        yield from _heading(f"{number}. {remedy.title}", "-")
+        yield from (row for note in remedy.notes for row in _wrapped(f"  {note}", "text", 2))
+        for step in remedy.steps:
+            command = laid_out(step.command)
+            yield SheetRow()
+            yield from (replace(row, command=command) for row in _wrapped(f"  # {step.does}", "does", 4))
+            yield from (SheetRow(line, "command", command=command) for line in command.split("\n"))
+
+
+def _heading(title: str, line: str = "=") -> Iterator[SheetRow]:
+    yield SheetRow()
+    text = clean(title, WIDTH - 6).upper() if line == "=" else clean(title, WIDTH - 6)
+    yield SheetRow(f"{line * 2} {text} ".ljust(WIDTH, line), "head")
+
+
+def _wrapped(
+    text: str, kind: Literal["alarm", "text", "does"] = "text", indent: int | None = None
+) -> Iterator[SheetRow]:
+    text = strip_controls(text).replace("\n", " ")
+    margin = " " * (len(text) - len(text.lstrip()) + 2 if indent is None else indent)
+    for line in textwrap.wrap(text, WIDTH, subsequent_indent=margin, break_on_hyphens=False) or [""]:
+        yield SheetRow(line, kind)

@@ -1,0 +1,1 @@
+"""An incident: a pure fold over its journal, and what is read from it."""

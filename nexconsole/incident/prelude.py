@@ -1,0 +1,38 @@
+"""What was done just before an incident was opened, outside of any: often the very action that ended it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from ..journal import Entry, EntryKind, merge
+
+BEFORE = timedelta(minutes=30)
+_BEGIN = frozenset({EntryKind.INTENT, EntryKind.PROPOSED, EntryKind.STEP, EntryKind.NOTE})
+_GO_ON = frozenset(
+    {
+        EntryKind.INTENT,
+        EntryKind.OUTCOME,
+        EntryKind.VERDICT,
+        EntryKind.UNDO,
+        EntryKind.OBJECTED,
+        EntryKind.APPROVED,
+        EntryKind.STOPPED,
+    }
+)
+
+
+def prelude_of(incident: Iterable[Entry], outside: Iterable[Entry]) -> tuple[Entry, ...]:
+    """The actions, steps and notes of the half hour before the incident was opened, with what became of them since."""
+    opened = next((entry for entry in merge(incident) if entry.kind == EntryKind.OPENED), None)
+    if opened is None:
+        return ()
+    first = opened.order - BEFORE // timedelta(microseconds=1)
+    found: list[Entry] = []
+    begun: set[str] = set()
+    for entry in merge(outside):
+        named = {str(entry.data.get(key)) for key in ("intent", "proposal")} & begun
+        if (entry.kind in _BEGIN and first <= entry.order < opened.order) or (entry.kind in _GO_ON and named):
+            found.append(entry)
+            begun.add(entry.id)
+    return tuple(found)

@@ -1,0 +1,247 @@
+"""What a report of an incident says, in the order in which it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from ..incident.actions import ActionRecord
+from ..incident.incident import CALM, Incident, SeverityChange
+from ..incident.metrics import ranges, said, title
+from ..incident.proposals import Proposal
+from ..incident.timing import timing_of
+from ..text.units import clock, duration, moment
+from .blocks import Block, Bullets, Chart, Code, Heading, ReportSection, ReportTable, Text
+
+MISSING = "not on record"
+QUESTIONS = (
+    "What was the first sign, who saw it, and could it have been seen earlier?",
+    "What told the cause, and what was believed before that was wrong?",
+    "What would have made it shorter: an alert, a step of the runbook, an action, a permission?",
+    "Who was touched by it, how many, and what is owed to them?",
+    "What changes, by whom and until when, so that it does not come again?",
+)
+
+
+def figures(incident: Incident) -> dict[str, SeverityChange]:
+    """The severity at start, worst and end, with the sentences that hold its figures; what is missing is left out."""
+    levels = incident.levels
+    risen = [level for level in levels if level.level != CALM]
+    if not risen:
+        return {}
+    return {"start": risen[0], "worst": min(risen, key=lambda level: (level.rank, level.at)), "end": levels[-1]}
+
+
+def questions(incident: Incident) -> tuple[str, ...]:
+    """What a review asks: of this incident first, then of every one."""
+    own = []
+    for number, action in enumerate(incident.actions, 1):
+        if action.unknown:
+            own.append(f"What became of action {number}, {action.name}?")
+        elif action.unjudged:
+            own.append(f"Did action {number}, {action.name}, help? No verdict is on record.")
+        elif action.outcome in ("refused", "failed"):
+            own.append(f"Action {number}, {action.name}, was {action.outcome}: why, and what did that cost?")
+        elif action.verdict in ("no effect", "worse"):
+            own.append(f"Action {number}, {action.name}: {action.verdict}. What had been expected of it, and why?")
+    for one in incident.proposals:
+        if one.ended in ("objected", "stopped"):
+            own.append(f"{one.name} was proposed and not sent ({one.reason or one.ended}): was that right?")
+    for walk in incident.scenarios:
+        skipped = [step.name for step in walk.steps if step.state == "skipped"]
+        if skipped:
+            own.append(f"{walk.name}: {', '.join(skipped)} skipped: was that right, or is the runbook wrong?")
+    own += [f"Who ends this, and when: {one.what}?" for one in incident.standing if one.in_force]
+    return (*own, *QUESTIONS)
+
+
+def sections(incident: Incident) -> tuple[ReportSection, ...]:
+    """The whole report, in the order in which it is read."""
+    if incident.begin is None:
+        return (ReportSection("Summary", (Text("The journal holds no entries."),)),)
+    found = (
+        ReportSection("Summary", tuple(_summary(incident))),
+        ReportSection("What still stands", (_standing(incident),)),
+        ReportSection("Figures", tuple(_figures(incident))),
+        ReportSection("Actions", tuple(_actions(incident))),
+        ReportSection("Proposals", tuple(_proposals(incident))),
+        ReportSection("What was undone", (Bullets(tuple(_undone(incident))),)),
+        ReportSection("Scenarios", tuple(_scenarios(incident))),
+        ReportSection("Notes", (Bullets(tuple(f"{clock(n.at)} {n.by}: {n.text}" for n in incident.notes)),)),
+        ReportSection("Timeline", tuple(_timeline(incident))),
+        ReportSection("Questions for the review", (Bullets(questions(incident)),)),
+    )
+    return tuple(section for section in found if section.blocks and section.blocks != (Bullets(()),))
+
+
+def _summary(incident: Incident) -> Iterator[Block]:
+    assert incident.begin is not None and incident.end is not None and incident.since is not None
+    if incident.title:
+        yield Text(incident.title, strong=True)
+    ended = f"closed: {incident.closed or 'no reason given'}" if incident.closed is not None else "not closed on record"
+    began = f" Severity was first judged at {moment(incident.since)}." if incident.since != incident.begin else ""
+    yield Text(
+        f"From {moment(incident.begin)} to {moment(incident.end)} (first and last entry),"
+        f" {duration(incident.lasted, exact=True)}; {ended}.{began} All times are UTC."
+    )
+    if incident.before:
+        yield Text("What was done in the half hour before it was opened is told with it.")
+    if incident.levels or incident.declared:
+        yield from _severity(incident)
+        yield Chart()
+    else:
+        yield Text("Severity: no entry says.")
+    yield from _times(incident)
+    yield from _people(incident)
+
+
+def _severity(incident: Incident) -> Iterator[Block]:
+    if incident.levels:
+        yield Text(f"Severity as the rules judge it: {', then '.join(_lasting(incident, incident.levels))}.")
+    if incident.declared:
+        yield Text(f"Severity as people declared it: {'; '.join(map(_declared, incident.declared))}.")
+
+
+def _declared(level: SeverityChange) -> str:
+    because = f" ({', '.join(level.because)})" if level.because else ""
+    return f"{level.level} at {clock(level.at)} by {level.by}{because}"
+
+
+def _times(incident: Incident) -> Iterator[Block]:
+    times = timing_of(incident)
+    since = "the first entry" if incident.since == incident.begin else "the first severity"
+    yield ReportTable(
+        ("to", f"from {since}", "which is"),
+        (
+            ("detect", _or_missing(times.detect), "opened, or the first severity on record"),
+            ("engage", _or_missing(times.engage), "the first step or action"),
+            ("mitigate", _or_missing(times.mitigate), "the first action whose verdict was: worked"),
+            ("recover", _or_missing(times.recover), "the severity back to none"),
+        ),
+    )
+
+
+def _people(incident: Incident) -> Iterator[Block]:
+    held: dict[str, list[str]] = {}
+    for one in incident.held:
+        until = f"to {clock(one.until)}" if one.until else "to the end"
+        held.setdefault(one.person, []).append(f"{one.role} from {clock(one.since)} {until}")
+    rows = [
+        (one.name, "; ".join(held.pop(one.name, ())) or "none taken", moment(one.first), moment(one.last),
+         str(one.entries), ", ".join(one.hosts))
+        for one in incident.people
+    ]  # fmt: skip
+    rows += [(name, "; ".join(roles), MISSING, MISSING, "0", "") for name, roles in held.items()]
+    yield ReportTable(("who", "role", "first seen", "last seen", "entries", "from"), tuple(rows))
+
+
+def _or_missing(length: timedelta | None) -> str:
+    return MISSING if length is None else duration(length, exact=True)
+
+
+def _lasting(incident: Incident, levels: Sequence[SeverityChange]) -> Iterator[str]:
+    assert incident.end is not None
+    ends = [*(level.at for level in levels[1:]), incident.end]
+    for level, end in zip(levels, ends, strict=True):
+        yield f"{level.level} from {clock(level.at)} for {duration(end - level.at, exact=True)}"
+
+
+def _standing(incident: Incident) -> Block:
+    lines = tuple(f"{one.what} (since {moment(one.since)}, {one.by})" for one in incident.standing)
+    return Bullets(lines) if lines else Text("Nothing that the journal knows of.")
+
+
+def _figures(incident: Incident) -> Iterator[Block]:
+    rows = tuple(
+        (title(one.name), said(one.name, one.start), f"{said(one.name, one.worst)} at {clock(one.worst_at)}",
+         said(one.name, one.end))
+        for one in ranges(incident.figures)
+    )  # fmt: skip
+    if rows:
+        first, last = incident.figures[0], incident.figures[-1]
+        yield ReportTable(("figure", f"start ({clock(first.at)})", "worst", f"end ({clock(last.at)})"), rows)
+    found = figures(incident)
+    if found:
+        yield ReportTable(
+            ("at", "time", "severity", "because"),
+            tuple((name, clock(one.at), one.level, "; ".join(one.because) or MISSING) for name, one in found.items()),
+        )
+
+
+def _actions(incident: Incident) -> Iterator[Block]:
+    for number, action in enumerate(incident.actions, 1):
+        yield Heading(f"{number}. {action.name}")
+        yield Bullets(tuple(_facts(action)))
+        if action.command:
+            yield Code(action.command)
+
+
+def _facts(action: ActionRecord) -> Iterator[str]:
+    step = f", for: {action.step_title or f'{action.scenario}, {action.step}'}" if action.step else ""
+    yield f"{moment(action.at)}, {action.by}{step}"
+    if action.effect:
+        yield f"plan: {action.effect}"
+    if action.targets:
+        more = f" and {action.more_targets} more" if action.more_targets else ""
+        yield f"targets: {', '.join(action.targets)}{more}"
+    yield from (f"warned: {warning}" for warning in action.warnings)
+    yield f"outcome: {action.outcome}: {action.answer}" + (f" ({clock(action.ended_at)})" if action.ended_at else "")
+    if action.verdict and action.verdict_at:
+        yield f"verdict: {action.verdict}: {action.because} ({clock(action.verdict_at)})"
+    else:
+        yield f"verdict: {MISSING}"
+    if action.undone_at:
+        yield f"taken back: {moment(action.undone_at)}, {action.undone_by}"
+
+
+def _proposals(incident: Incident) -> Iterator[Block]:
+    rows = tuple((clock(one.at), one.name, one.by, _waited(one), _ended(one)) for one in incident.proposals)
+    if rows:
+        yield ReportTable(("time", "action", "who", "waited for", "what became of it"), rows)
+
+
+def _waited(one: Proposal) -> str:
+    wait = "a second person's word" if one.needs == "approval" else "objections"
+    return f"{wait} until {clock(one.until)}"
+
+
+def _ended(one: Proposal) -> str:
+    if not one.ended:
+        return MISSING
+    by = f" by {one.ended_by}" if one.ended != "sent" else ""
+    return f"{ENDED.get(one.ended, one.ended)}{by}" + (f": {one.reason}" if one.reason else "")
+
+
+ENDED = {"objected": "objected to", "stopped": "not sent, stopped"}
+
+
+def _undone(incident: Incident) -> Iterator[str]:
+    for number, action in enumerate(incident.actions, 1):
+        if action.undone_at:
+            yield f"action {number}, {action.name}: taken back {moment(action.undone_at)} by {action.undone_by}"
+
+
+def _scenarios(incident: Incident) -> Iterator[Block]:
+    for walk in incident.scenarios:
+        yield Heading(walk.name)
+        yield Text(f"begun {moment(walk.begun_at)} by {walk.begun_by}; worked on by {', '.join(walk.people)}")
+        rows = tuple((clock(one.at), one.name, one.state, one.by, one.answer or one.reason) for one in walk.steps)
+        if rows:
+            yield ReportTable(("time", "step", "state", "who", "answer or reason"), rows)
+
+
+def _timeline(incident: Incident) -> Iterator[Block]:
+    day = ""
+    rows: list[tuple[str, ...]] = []
+    for line in incident.timeline:
+        if (today := moment(line.at)[:10]) != day:
+            if rows:
+                yield ReportTable(("time", "who", "entry", "what"), tuple(rows))
+            yield Heading(today)
+            day, rows = today, []
+        rows.append((clock(line.at), line.by, line.kind, line.text))
+    if rows:
+        yield ReportTable(("time", "who", "entry", "what"), tuple(rows))
+    if incident.others:
+        counted = ", ".join(f"{kind} {count}" for kind, count in incident.others.items())
+        yield Text(f"Not shown, because this version doesn't know these kinds: {counted}.")

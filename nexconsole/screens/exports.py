@@ -1,0 +1,114 @@
+"""What leaves the console as text: the break-glass sheet, the report, the line for the chat channel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.app import App
+
+from .. import paths
+from ..break_glass.sheet import SheetContext, SheetRow, rows
+from ..break_glass.store import SheetStore, keep_report, sheet_file
+from ..errors import FileError
+from ..incident.incident import Incident, fold
+from ..incident.metrics import sample_of
+from ..incident.prelude import prelude_of
+from ..journal import OUTSIDE
+from ..report.masked import masked
+from ..report.render import as_line
+from ..widgets.privacy import MASKER
+
+if TYPE_CHECKING:
+    from ..session import Session
+    from .console import ConsoleScreen
+
+SHOWN_S = 12.0
+CLOSE_S = 1.0  # how long leaving may wait for a disk
+
+
+class Exports:
+    """Nothing is written to disk by itself before `start`."""
+
+    def __init__(self, app: App[None], console: ConsoleScreen, operations: Session) -> None:
+        self._app, self._console, self._operations = app, console, operations
+        self._keeper: SheetStore | None = None
+
+    # --- the sheet --------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Keep the sheet on disk from now on; not that of a replay, which is no news."""
+        if not self._operations.LIVE:
+            return
+        file = sheet_file(self._operations.settings)
+        self._keeper = SheetStore(file, lambda text: self._console.say(text, SHOWN_S))
+
+    def tick(self) -> None:
+        """Once a second."""
+        if self._keeper is not None and self._keeper.due:
+            self._keeper.offer(self.rows())
+
+    async def close(self) -> None:
+        """Keep the sheet's last state, where the disk takes it in time."""
+        if self._keeper is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await self._keeper.close(self.rows())
+
+    def rows(self, shown: bool = False) -> tuple[SheetRow, ...]:
+        """The sheet by now, to be kept or (`shown`) to be seen."""
+        side = self._operations
+        here = side.sources.has("postgres")
+        known = SheetContext(
+            health=side.sources.health(),
+            tables=side.sources.postgres.known_tables if here else {},
+            schema=side.sources.postgres.schema if here else "public",
+            incident=side.incident_store.current or "",
+        )
+        # What is kept is for whoever must type it; what watchers see is masked before it is broken into lines.
+        readings, severity, incident = self._console.readings, self._console.severity, side.incident
+        if shown and MASKER.enabled:
+            readings, severity, incident = masked(readings), masked(severity), masked(incident)
+        return rows(readings, severity, incident, side.settings, side.clock(), known)
+
+    def show(self) -> None:
+        from .sheet import SheetScreen
+
+        self._app.push_screen(
+            SheetScreen(partial(self.rows, shown=True), str(self._keeper.file) if self._keeper else "")
+        )
+
+    # --- the report -------------------------------------------------------------------------------------------
+
+    @property
+    def _name(self) -> str:
+        return self._operations.incident_store.current or OUTSIDE
+
+    def export(self) -> None:
+        self._app.run_worker(self._export(), group="export", exclusive=True)
+
+    async def _export(self) -> None:
+        name, settings = self._name, self._operations.settings
+        entries, outside = self._operations.incident_store.of(name), self._operations.incident_store.of(OUTSIDE)
+        try:
+            markdown, html = await asyncio.to_thread(
+                lambda: keep_report(fold(entries, prelude_of(entries, outside)), name, settings)
+            )
+        except FileError as error:
+            self._console.say(f"the report was not written: {error}", SHOWN_S)
+            return
+        place = str(markdown).replace(str(paths.home()), "~", 1)
+        self._console.say(f"report written: {place} and {html.suffix}", SHOWN_S)
+
+    def line(self) -> None:
+        """Copy the state of the incident in one line, and show it."""
+        from .clipboard_notice import ClipboardNotice
+
+        side = self._operations
+        incident: Incident = side.incident or fold(side.incident_store.of(OUTSIDE))
+        now = side.clock()
+        text = as_line(incident, now, sample_of(self._console.readings, now))
+        self._app.copy_to_clipboard(text)
+        self._app.push_screen(ClipboardNotice("copied to the terminal's clipboard, for the chat channel", text))

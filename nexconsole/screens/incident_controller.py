@@ -1,0 +1,205 @@
+"""What the keys of the incident set going: open, join, roles, severity, objecting, closing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING
+
+from ..incident.incident import OBSERVER, ROLES
+from ..severity import LEVELS
+from ..widgets.spans import plain
+from .prompt import Prompt
+from .proposal_bar import KEYS_OF, spoken_of
+
+if TYPE_CHECKING:
+    from ..incident.proposals import Proposal
+    from ..session import Session
+    from .controller import Controller
+
+GRAVE = ("SEV-1", "SEV-2")
+LEAVE = "leave:"
+SEEN_S = 0.6  # how long a proposal must have stood beside a key before that key speaks of it
+
+
+class IncidentController:
+    """The incident's part of the desk; its prompts run in workers of the app."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+        self._spoken_of = dict.fromkeys(KEYS_OF, ("", 0.0))  # by key: the proposal's id, and since when it is seen
+
+    @property
+    def _operations(self) -> Session:
+        return self._controller.operations
+
+    def offered(self) -> bool:
+        """Whether it is time to open an incident: none is open, and the severity is SEV-1 or SEV-2."""
+        severity = self._controller.console.severity
+        return self._operations.incident_store.current is None and severity is not None and severity.level in GRAVE
+
+    def show(self) -> None:
+        """Open the incident's screen; where there is no incident, ask for a title and open one."""
+        self._controller.once(self._show())
+
+    async def _show(self) -> None:
+        if self._operations.incident_store.current is None:
+            await self._open()
+            return
+        from .incident import IncidentScreen
+
+        self._controller.app.push_screen(IncidentScreen(self._controller, self))
+
+    async def _open(self) -> None:
+        severity = self._controller.console.severity
+        level = severity.level if severity is not None and severity.level != "none" else ""
+        reason = plain(severity.reasons[0].text, 200) if severity is not None and severity.reasons else ""
+        others = [one for one in self._operations.incident_store.incidents.values() if one.open]
+        hint = (
+            f"others are open: {', '.join(one.id for one in others)}"
+            if others
+            else "you lead it until you hand it over"
+        )
+        title = f"open an incident{f', {level}' if level else ''}: what is happening?"
+        text = await self._controller.app.push_screen_wait(
+            Prompt(title, hint=hint, offered=(reason,) if reason else ())
+        )
+        if text is not None:
+            await self._told(self._operations.open_incident(text, level), "opened: i shows the incident")
+
+    def join(self, id: str) -> None:
+        """Work on this open incident from now on."""
+        self._operations.incident_store.join(id)
+        self._controller.console.say(f"joined {id}: i shows the incident")
+
+    async def _told(self, writing: Awaitable[object], said: str) -> None:
+        await self._controller.recorded(writing, said)
+
+    # --- from the incident's screen ---------------------------------------------------------------------------
+
+    def role(self) -> None:
+        self._controller.once(self._role())
+
+    async def _role(self) -> None:
+        here = self._people()
+        hint = "a role is yours, or of whom you name; nobody gives it up"
+        title = "which role, and whose? ROLE [PERSON]"
+        prompt = Prompt(title, hint=hint, offered=(*ROLES, *here, "nobody"), words=True, wrong=_wrong_role)
+        text = await self._controller.app.push_screen_wait(prompt)
+        if text is None:
+            return
+        role, _, person = text.partition(" ")
+        person = person.strip() or str(self._operations.journal.writer)
+        person = "" if person == "nobody" else person
+        await self._told(self._operations.take_role(role, person), f"{person or 'nobody'}: {role}")
+
+    def _people(self) -> tuple[str, ...]:
+        incident = self._operations.incident
+        return tuple(one.name for one in incident.people) if incident is not None else ()
+
+    def declare(self) -> None:
+        self._controller.once(self._declare())
+
+    async def _declare(self) -> None:
+        title = "declare a severity, and say why: SEV-1, SEV-2, SEV-3 or none"
+        prompt = Prompt(title, offered=LEVELS, words=True, wrong=_wrong_level)
+        text = await self._controller.app.push_screen_wait(prompt)
+        if text is not None:
+            level, _, reason = text.partition(" ")
+            await self._told(self._operations.declare(_level(level), reason.strip()), f"declared {_level(level)}")
+
+    def declare_grave(self, what: str) -> None:
+        """Declare SEV-1 for "data loss" or "security breach", which no figure may show."""
+        self._controller.once(self._declare_grave(what))
+
+    async def _declare_grave(self, what: str) -> None:
+        title = f"declare {LEVELS[0]}, {what}: enter declares it; what was seen, by whom?"
+        prompt = Prompt(title, hint="it stands until another severity is declared", wrong=lambda text: "")
+        text = await self._controller.app.push_screen_wait(prompt)
+        if text is not None:
+            reason = f"{what}: {text}" if text else what
+            await self._told(self._operations.declare(LEVELS[0], reason), f"declared {LEVELS[0]}, {what}")
+
+    def close(self) -> None:
+        self._controller.once(self._close())
+
+    async def _close(self) -> None:
+        incident = self._operations.incident
+        if incident is None:
+            return
+        left = len(incident.standing)
+
+        def wrong(text: str) -> str:
+            if left and not (text.startswith(LEAVE) and text.removeprefix(LEAVE).strip()):
+                return f"something still stands: begin with `{LEAVE}` and say who ends it, and when"
+            return "" if text else "say what it was"
+
+        title = f"close it though {left} of what was done still stands (listed above)? `{LEAVE}` who ends it, and when"
+        title = title if left else "close the incident: what was it, in a sentence?"
+        text = await self._controller.app.push_screen_wait(
+            Prompt(title, offered=(f"{LEAVE} ",) if left else (), wrong=wrong)
+        )
+        if text is not None:
+            await self._told(self._operations.close_incident(text), "closed")
+
+    # --- what others mean to do -------------------------------------------------------------------------------
+
+    def waiting(self) -> tuple[Proposal, ...]:
+        """What others propose, in the incident or outside of any, and may still be spoken to."""
+        return tuple(one for one, _ in self._operations.waiting)
+
+    def painted(self, waiting: Sequence[Proposal]) -> None:
+        """These stand on screen from now on; the keys speak of the first of them, whatever else is proposed."""
+        for key in KEYS_OF:
+            one = spoken_of(waiting, key)
+            if self._spoken_of[key][0] != (one.id if one else ""):
+                self._spoken_of[key] = (one.id if one else "", time.monotonic())
+
+    def object(self) -> None:
+        """Stop what is proposed, at once: there are only seconds. A note can say why."""
+        self._speak("o", "there is nothing that could be objected to")
+
+    def approve(self) -> None:
+        self._speak("a", "nothing waits for a second person's word")
+
+    def _speak(self, key: str, nothing: str) -> None:
+        """Say the word to the proposal beside which the key stood when it was pressed."""
+        id, since = self._spoken_of[key]
+        if not id:
+            self._controller.console.say(nothing)
+        elif time.monotonic() - since < SEEN_S:
+            self._controller.console.say(f"the proposal beside {key} has come up only now: look, and press it again")
+        else:
+            self.speak(key, id)
+
+    def speak(self, key: str, id: str) -> None:
+        """Say the word to this proposal, and to no other."""
+        one = next((one for one in self.waiting() if one.id == id), None)
+        if self._operations.incident_store.sealed is not None:
+            self._controller.console.say("this console only observes: it neither objects nor approves")
+        elif one is None:
+            self._controller.console.say("that proposal has ended: nothing was said to any other")
+        else:
+            writing = self._operations.object(one.id) if key == "o" else self._operations.approve(one.id)
+            said = f"{'objected to' if key == 'o' else 'approved'} {one.name} of {one.by}"
+            self._controller.app.run_worker(self._told(writing, said), group="dialogs")
+
+
+def _wrong_role(text: str) -> str:
+    role, _, person = text.partition(" ")
+    if role not in ROLES:
+        return f"the roles are {', '.join(ROLES)}"
+    if role == OBSERVER and person.strip() == "nobody":
+        return "an observer takes another role to act again"
+    return ""
+
+
+def _level(word: str) -> str:
+    return "none" if word.casefold() == "none" else word.upper()
+
+
+def _wrong_level(text: str) -> str:
+    level, _, reason = text.partition(" ")
+    if _level(level) not in LEVELS:
+        return f"begin with one of {', '.join(LEVELS)}"
+    return "" if reason.strip() else "say why: the report quotes it"

@@ -1,0 +1,216 @@
+"""What a shared screen tells of the incident beside its figures: since when, who drives, what was done, what comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypedDict
+
+from ..incident.actions import ActionRecord, actions_in
+from ..incident.incident import CALM, Incident
+from ..journal import Entry, EntryKind
+from ..runbook.model import Scenario, Step
+from ..runbook.resolution import Node, resolve
+from ..text.units import clock, duration
+from ..widgets.spans import Span, plain
+from . import operation_bar
+from .console import LOUD
+
+if TYPE_CHECKING:
+    from ..model import Reading
+    from ..session import Operation, Session
+    from .controller import Controller
+
+MOVES = 3  # the last actions that are told of
+UNDER_WAY = ("preparing", "asking", "sending", "watching")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedAction:
+    """An action that was taken: when, by whom, which, its verdict (or outcome) as (text, ink), and why."""
+
+    at: datetime
+    by: str
+    name: str
+    verdict: Span
+    because: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedModel:
+    """`since` (UTC): when the incident was opened, else when the severity rose; None while there is neither.
+
+    `driver` is "" where nobody drives. `moves` are the last actions, the newest last; `ahead` is what comes next, as
+    (text, ink), the most urgent first.
+    """
+
+    id: str = ""
+    title: str = ""
+    since: datetime | None = None
+    declared: str = ""
+    driver: str = ""
+    commander: str = ""
+    moves: tuple[SharedAction, ...] = ()
+    ahead: tuple[Span, ...] = ()
+
+
+class _Head(TypedDict, total=False):
+    """The fields of a Scene that tell of the incident."""
+
+    id: str
+    title: str
+    since: datetime | None
+    declared: str
+    driver: str
+    commander: str
+
+
+def scene(
+    controller: Controller | None, risen_at: datetime | None, readings: Mapping[str, Reading], now: datetime
+) -> SharedModel:
+    """The scene by now. `controller`: None while it is not made; `risen_at`: when this screen saw the severity rise."""
+    if controller is None:
+        return SharedModel(since=risen_at)
+    operations = controller.operations
+    incident = operations.incident
+    return SharedModel(
+        **_incident(incident, operations, risen_at),
+        moves=moves(operations.entries, operations.shown),
+        ahead=(
+            *_ahead(operations, operations.shown, now),
+            *_scenario(controller, readings, now),
+            *_unopened(incident, controller),
+        ),
+    )
+
+
+def _incident(incident: Incident | None, operations: Session, risen_at: datetime | None) -> _Head:
+    if incident is None:
+        rose = _rose(operations.entries) if risen_at is not None else None
+        return {"since": min(filter(None, (rose, risen_at)), default=None)}
+    judged = incident.levels[-1].level if incident.levels else ""
+    declared = incident.declared[-1].level if incident.declared else ""
+    return {
+        "id": operations.journal.file.stem,
+        "title": incident.title,
+        "since": incident.since or incident.begin,
+        "declared": declared if declared != judged else "",
+        "driver": incident.roles.get("operator", ""),
+        "commander": incident.commander,
+    }
+
+
+def _rose(entries: Sequence[Entry]) -> datetime | None:
+    """When the severity that is on record rose from none; None where it is none, or nobody has recorded it."""
+    rose = None
+    for entry in reversed(entries):
+        if entry.kind == EntryKind.SEVERITY:
+            if entry.data.get("level") in (CALM, None):
+                break
+            rose = entry.at
+    return rose
+
+
+def moves(entries: Sequence[Entry], shown: Sequence[Operation]) -> tuple[SharedAction, ...]:
+    """The last actions on record, those of other consoles too; of one that goes on, how far it is."""
+    intents = [entry for entry in entries if entry.kind == EntryKind.INTENT][-MOVES:]
+    if not intents:
+        return ()
+    since = entries.index(intents[0])
+    live = {one.intent: one for one in shown if one.intent}
+    return tuple(_move(taken, live.get(taken.intent)) for taken in actions_in(entries[since:])[-MOVES:])
+
+
+def _move(taken: ActionRecord, live: Operation | None) -> SharedAction:
+    verdict, because = _verdict(taken, live)
+    return SharedAction(at=taken.at, by=taken.by.partition("@")[0], name=taken.name, verdict=verdict, because=because)
+
+
+def _verdict(taken: ActionRecord, live: Operation | None) -> tuple[Span, str]:
+    if taken.undone_at is not None:
+        return ("○ taken back", "muted"), f"by {taken.undone_by}, {clock(taken.undone_at)}"
+    if taken.verdict:
+        return operation_bar.ENDS.get(taken.verdict, operation_bar.ENDS["unknown"]), taken.because
+    if live is not None and live.phase == "sending" and not live.unfinished:
+        return ("▸ sending", "note"), live.progress or "no answer yet"
+    if live is not None and live.phase == "watching":
+        return ("▸ watching", "note"), taken.answer
+    if taken.ended_at is not None:
+        return operation_bar.OUTCOMES.get(taken.outcome, operation_bar.OUTCOMES["unknown"]), taken.answer
+    return operation_bar.ENDS["unknown"], f"nobody knows what became of it: look whether {taken.watch or 'it happened'}"
+
+
+def _ahead(operations: Session, shown: Sequence[Operation], now: datetime) -> Iterator[Span]:
+    for proposal, seconds in operations.incident_store.waiting():
+        left, ends = duration(seconds), now + timedelta(seconds=seconds)
+        if proposal.needs == "approval":
+            yield f"▸ {proposal.name} waits for a second person's word, for {left}", "note"
+        else:
+            yield f"▸ {proposal.name} goes ahead at {clock(ends)} unless somebody objects: {left}", "note"
+    for one in shown:
+        who = plain(one.by.partition("@")[0], 30)
+        if one.phase == "sending" and not one.unfinished:
+            yield f"▸ {one.name} is being sent by {who}{f': {one.progress}' if one.progress else ''}", "note"
+        elif one.phase == "watching":
+            watch = one.plan.watch if one.plan is not None else one.watch
+            until = f"until {clock(one.watch_until)} " if one.watch_until is not None else ""
+            yield f"▸ {until}it is watched whether {watch or f'{one.name} helped'}", "note"
+        elif one.phase in UNDER_WAY and one.stopped is None:
+            yield f"▸ {who} prepares {one.name}", "note"
+
+
+def _unopened(incident: Incident | None, controller: Controller) -> Iterator[Span]:
+    severity = controller.console.severity
+    if incident is None and severity is not None and severity.level in LOUD:
+        yield "○ no incident is open: i opens one", "warn"
+
+
+def _scenario(controller: Controller, readings: Mapping[str, Reading], now: datetime) -> Iterator[Span]:
+    """The next step of the scenario that is open or was touched last; or that one fits and nobody has begun it."""
+    scenario = controller.pane.scenario if controller.pane is not None else _touched(controller)
+    if scenario is None:
+        if controller.fits:
+            yield f"○ {_named(controller.fits[0].scenario)} fits, and nobody has begun it", "strong"
+        return
+    found = next_step(controller, scenario, readings, now)
+    if found is None:
+        yield f"● {_named(scenario)}: every step is settled", "muted"
+    else:
+        step, state = found
+        yield f"{'▸' if state == 'running' else '○'} {_named(scenario)}: {step.title}", "strong"
+
+
+def _named(scenario: Scenario) -> str:
+    return f"scenario {scenario.number}" if scenario.number else scenario.title
+
+
+def _touched(controller: Controller) -> Scenario | None:
+    last = next((entry for entry in reversed(controller.operations.entries) if entry.kind == EntryKind.STEP), None)
+    if last is None or controller.runbook is None:
+        return None
+    scenario = controller.runbook.chapter(str(last.data.get("scenario")))
+    return scenario if scenario is not None and controller.operations.walk(scenario.id) is not None else None
+
+
+def next_step(
+    controller: Controller, scenario: Scenario, readings: Mapping[str, Reading], now: datetime
+) -> tuple[Step, str] | None:
+    """The first step that waits, and its state (pending or running); None where every step is settled."""
+    walk = controller.operations.walk(scenario.id)
+    answers, taken = (walk.answers, walk.taken) if walk else ({}, {})
+    nodes = resolve(scenario, readings, controller.operations.settings, now, answers, taken)
+    for step in _steps(nodes):
+        mark = walk.marks.get(step.id) if walk else None
+        if mark is None or mark.state in ("pending", "running"):
+            return step, mark.state if mark else "pending"
+    return None
+
+
+def _steps(nodes: Sequence[Node]) -> Iterator[Step]:
+    for node in nodes:
+        if node.applies is False:
+            continue
+        if isinstance(node.step, Step):
+            yield node.step
+        yield from _steps(node.nodes)

@@ -1,0 +1,358 @@
+"""The journals that matter now: what is on record, where the next entry goes, and which incident this console is in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ..errors import JournalError
+from ..incident.actions import actions_in
+from ..incident.incident import Incident, fold
+from ..incident.open_items import OpenItem, open_items
+from ..incident.prelude import prelude_of
+from ..incident.proposals import Proposal, proposals_in
+from ..journal import (
+    OUTSIDE,
+    Entries,
+    Entry,
+    EntryKind,
+    Journal,
+    Tail,
+    better,
+    journal_file,
+    journal_folder,
+    look_over,
+    merge,
+    new_incident,
+    open_journal,
+    remote_file,
+)
+from ..settings import Settings
+from ..text.sanitize import clean
+from .arrivals import Arrivals
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 0.25  # how often the folder is looked at
+OPEN_FOR = timedelta(hours=24)  # an incident that nobody has touched for so long is not joined by itself
+RECENT = timedelta(hours=48)  # journals touched within are followed
+IN_FORCE_EVERY = timedelta(seconds=5)  # what is in force is looked for anew, for a silence ends by itself
+MOST_LOST = 1000  # sentences on what can't be read
+LOOKS_ONLY = "this console only observes: it was started with --observe (actions.observe)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncidentSummary:
+    """An incident of late, as its opening and closing entries have it."""
+
+    id: str
+    title: str
+    opened_at: datetime
+    opened_by: str
+    touched_at: datetime
+    open: bool
+
+
+class IncidentStore:
+    """`changed` is called on the loop whenever something was read or written, `heard` for each entry of another
+    console that came after the first look. Nothing is read before `run`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        *,
+        changed: Callable[[], None] = lambda: None,
+        heard: Callable[[Entry], None] = lambda entry: None,
+    ) -> None:
+        self._settings, self._clock, self._changed, self._heard = settings, clock, changed, heard
+        self._journals = {OUTSIDE: open_journal(settings, settings.operator)}
+        self._tails: dict[Path, Tail] = {}
+        self._kept: dict[str, dict[str, Entry]] = {OUTSIDE: {}}  # journal's name -> its entries by id
+        self._ordered: dict[str, tuple[Entry, ...]] = {}  # the same in order, until something comes to it
+        self._places: dict[str, str] = {}  # id of an intent or a proposal -> journal's name
+        self._arrivals = Arrivals(clock)
+        self._refused: set[str] = set()  # sentences on files that are none, or can't be read, each said once
+        self._chosen: str | None = None  # the incident that the operator has opened or joined
+        self._folded: tuple[tuple[Entry, ...], Incident | None] = ((), None)
+        self._in_force: tuple[datetime, int, tuple[OpenItem, ...]] = (datetime.min.replace(tzinfo=UTC), 0, ())
+        self._proposed: tuple[tuple[Entry, ...], tuple[Proposal, ...]] = ((), ())
+        self._read = self._trying = False
+        self._unread = self._unwritten = ""  # why a journal can't be read, or written, at the last try
+        self.current: str | None = None  # the id of the incident that entries go to
+        self.entries: tuple[Entry, ...] = ()  # of the current incident and of what is done outside of any
+        self.incidents: Mapping[str, IncidentSummary] = {}
+        self.lost: tuple[str, ...] = ()  # the lines that can't be read, torn ones above all, each in a sentence
+
+    @property
+    def trouble(self) -> str:
+        """Why a journal can't be written or read, at the last try; "" where it can."""
+        return self._unwritten or self._unread
+
+    @property
+    def unread(self) -> str:
+        """Why a journal can't be read, at the last try: what others say there is not heard."""
+        return self._unread
+
+    @property
+    def journal(self) -> Journal:
+        """Where the next entry goes."""
+        return self.journal_of(self.current or OUTSIDE)
+
+    @property
+    def incident(self) -> Incident | None:
+        """The current incident by now; None outside of any."""
+        if self.current is None:
+            return None
+        if self._folded[0] is not self.entries:
+            own = self.of(self.current)
+            self._folded = (self.entries, fold(own, prelude_of(own, self.of(OUTSIDE))))
+        return self._folded[1]
+
+    @property
+    def in_force(self) -> tuple[OpenItem, ...]:
+        """What was done lately, in any incident or outside of them, and still has an effect; the oldest first."""
+        written = sum(map(len, self._kept.values()))
+        now = self._clock()
+        at, known, found = self._in_force
+        if written != known or not at <= now < at + IN_FORCE_EVERY:
+            everything = merge(*(self.of(name) for name in self._kept))
+            found = tuple(one for one in open_items(actions_in(everything), now) if one.in_force)
+            self._in_force = (now, written, found)
+        return found
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What this operator is called in entries."""
+        return frozenset({self._settings.operator, str(self.journal.writer)})
+
+    @property
+    def sealed(self) -> str | None:
+        """Why this console can't write anything at all; None where it can."""
+        if self._settings.journal.read_only:
+            return "this console only watches"
+        return LOOKS_ONLY if self._settings.actions.observe else None
+
+    @property
+    def observing(self) -> str | None:
+        """Why this operator can't act in the current incident; None where the roles allow it."""
+        if self.incident is None or not self.names & {*self.incident.observers}:
+            return None
+        return "this console only observes: its operator has the role of an observer (i shows the roles)"
+
+    def of(self, name: str) -> tuple[Entry, ...]:
+        """What one journal holds, in order."""
+        if name not in self._ordered:
+            self._ordered[name] = merge(self._kept.get(name, {}).values())
+        return self._ordered[name]
+
+    def as_context(self) -> list[dict[str, Any]]:
+        """The entries as actions get them: an undo finds there what was really touched."""
+        return [
+            {"id": entry.id, "at": entry.at, "writer": str(entry.writer), "kind": entry.kind, "data": entry.data}
+            for entry in self.entries
+        ]
+
+    def journal_of(self, name: str) -> Journal:
+        """This console's hand in one journal."""
+        if name not in self._journals:
+            self._journals[name] = open_journal(self._settings, self._settings.operator, name)
+        return self._journals[name]
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Follow the folder; never ends. What other consoles write is seen within a second."""
+        said = ""
+        while True:
+            said = await self.look(said)
+            await asyncio.sleep(EVERY_S)
+
+    async def look(self, said: str = "") -> str:
+        """Read what came to the journals; why they can't be read, "" where they can. `said`: why not, the last time."""
+        try:
+            found, refused = await asyncio.to_thread(self._look)
+            trouble = next((one.trouble for one in found if one.trouble and one.name in (OUTSIDE, self.current)), "")
+        except JournalError as error:
+            found, refused, trouble = [], (), str(error)
+        refused = (*refused, *(one.trouble for one in found if one.trouble))
+        new = [one for one in dict.fromkeys(refused) if one not in self._refused]
+        self._unread = trouble
+        news = any(one.read.entries or one.read.problems for one in found)
+        if trouble != said or new or news or not self._read:
+            self._refused.update(new)
+            self._lose(new)
+            self._take(found)
+            self._changed()
+        return trouble
+
+    def _look(self) -> tuple[list[_StoreScan], tuple[str, ...]]:
+        """What came to any journal since the last look, and which files are none. In a thread."""
+        folder = journal_folder(self._settings)
+        outside = journal_file(folder)
+        there = look_over(folder, self._clock() - RECENT)
+        for file in (outside, remote_file(outside), *there.files):
+            self._tails.setdefault(file, Tail(file))
+        return [_looked(file, tail) for file, tail in list(self._tails.items())], there.refused
+
+    def _take(self, found: Sequence[_StoreScan]) -> None:
+        first, self._read = not self._read, True
+        new = [entry for one in found for entry in self._keep(one.name, one.read.entries, first)]
+        self._lose([f"{one.name}: {problem}" for one in found for problem in one.read.problems])
+        self._choose()
+        if not first:
+            for entry in new:
+                if entry.writer != self.journal.writer:
+                    self._heard(entry)
+
+    def _lose(self, sentences: Sequence[str]) -> None:
+        self.lost += tuple(sentences)[: max(0, MOST_LOST - len(self.lost))]
+
+    def _keep(self, name: str, entries: Sequence[Entry], first: bool = False) -> list[Entry]:
+        kept = self._kept.setdefault(name, {})
+        new = [one for one in entries if one.id not in kept or (kept[one.id] != one and better(one, kept[one.id]))]
+        if new:
+            self._ordered.pop(name, None)
+        journal = self.journal_of(name)
+        for entry in new:
+            self._arrivals.note(entry, first)
+            kept[entry.id] = entry
+            journal.observe(entry.order)
+            if entry.kind in (EntryKind.INTENT, EntryKind.PROPOSED):
+                self._places[entry.id] = name
+        return new
+
+    def age_s(self, entry: Entry) -> float:
+        """For how many seconds this entry has been known here (arrivals)."""
+        return self._arrivals.age_s(entry)
+
+    def came_at(self, entry: Entry) -> datetime:
+        """When it came, by this host's clock (arrivals)."""
+        return self._arrivals.came_at(entry, self.journal.writer)
+
+    def waiting(self) -> tuple[tuple[Proposal, float], ...]:
+        """What is proposed in the incident or outside of any and may still be spoken to, with the seconds that are
+        left for it, in the order in which it came."""
+        found = []
+        if self._proposed[0] is not self.entries:
+            self._proposed = (self.entries, proposals_in(self.entries))
+        for one in self._proposed[1]:
+            entry = self._kept[self._places[one.id]][one.id] if one.id in self._places else None
+            if entry is not None and not one.ended and (left := one.lasts_s - self.age_s(entry)) > 0:
+                found.append((one, left))
+        return tuple(found)
+
+    def _choose(self) -> None:
+        """Which incident is the current one by what is on record, and what its entries are."""
+        self.incidents = {
+            name: known for name in self._kept if name != OUTSIDE and (known := _known(name, self.of(name))) is not None
+        }  # fmt: skip
+        if self._chosen is not None and not self._is_open(self._chosen):
+            self._chosen = None
+        self.current = self._chosen or self._newest()
+        self.entries = merge(self.of(OUTSIDE), self.of(self.current)) if self.current else self.of(OUTSIDE)
+
+    def _is_open(self, name: str) -> bool:
+        return name in self.incidents and self.incidents[name].open
+
+    def _newest(self) -> str | None:
+        since = self._clock() - OPEN_FOR
+        live = [one for one in self.incidents.values() if one.open and one.touched_at > since]
+        now = self._clock()  # none is newer than now, whatever a clock said
+        return max(live, key=lambda one: (min(one.opened_at, now), one.id)).id if live else None
+
+    # --- writing ----------------------------------------------------------------------------------------------
+
+    async def record(self, kind: str, data: Mapping[str, Any]) -> Entry:
+        """Write an entry durably; what became of an intent or a proposal, where that stands. Raises JournalError."""
+        return (await self.put(kind, data))[0]
+
+    async def put(self, kind: str, data: Mapping[str, Any]) -> tuple[Entry, str]:
+        """The same, with the name of the journal in which it stands."""
+        of = next((str(data[key]) for key in ("intent", "proposal") if data.get(key)), "")
+        name = self._places.get(of, self.current or OUTSIDE)
+        return await self._record(name, kind, data), name
+
+    async def _record(self, name: str, kind: str, data: Mapping[str, Any]) -> Entry:
+        if self.sealed is not None:
+            raise JournalError(self.sealed)
+        if self.entries:  # whatever was known is earlier, also where it stands in another journal
+            self.journal_of(name).observe(self.entries[-1].order)
+        try:
+            entry = await asyncio.to_thread(self.journal_of(name).append, kind, data)
+        except JournalError as error:
+            self._unwritten = str(error)
+            self._changed()
+            raise
+        self._unread = self._unwritten = ""
+        self._keep(name, (entry,))
+        self._choose()
+        self._changed()
+        return entry
+
+    async def try_again(self) -> None:
+        """Whether the journal can be written by now: that it can't is said no longer than it lasts."""
+        if not self._unwritten or self._trying:
+            return
+        self._trying = True
+        try:
+            await asyncio.to_thread(self.journal.try_again)
+            self._unwritten = ""
+        except JournalError as error:
+            self._unwritten = str(error)
+        finally:
+            self._trying = False
+        self._changed()
+
+    async def open(self, data: Mapping[str, Any]) -> str:
+        """Begin a new incident with this opening entry; its id. Raises JournalError."""
+        if self.sealed is not None:
+            raise JournalError(self.sealed)
+        name = await asyncio.to_thread(new_incident, journal_folder(self._settings), self._clock())
+        self._chosen = name
+        await self._record(name, EntryKind.OPENED, data)
+        return name
+
+    def join(self, name: str) -> None:
+        """Entries go to this incident from now on; it must be open."""
+        if self._is_open(name):
+            self._chosen = name
+            self._choose()
+            self._changed()
+
+
+@dataclass(frozen=True)
+class _StoreScan:
+    """What came to one file; `trouble` is why it can't be read."""
+
+    name: str
+    read: Entries
+    trouble: str = ""
+
+
+def _looked(file: Path, tail: Tail) -> _StoreScan:
+    name = file.name.partition(".")[0]
+    try:
+        return _StoreScan(name, tail.poll())
+    except JournalError as error:
+        return _StoreScan(name, Entries(), str(error))
+
+
+def _known(name: str, ordered: Sequence[Entry]) -> IncidentSummary | None:
+    marks = [entry for entry in ordered if entry.kind in (EntryKind.OPENED, EntryKind.CLOSED)]
+    opened = next((entry for entry in marks if entry.kind == EntryKind.OPENED), None)
+    if opened is None:
+        return None
+    return IncidentSummary(
+        id=name,
+        title=clean(opened.data.get("title") or "", 200),
+        opened_at=opened.at,
+        opened_by=str(opened.writer),
+        touched_at=ordered[-1].at,
+        open=marks[-1].kind == EntryKind.OPENED,
+    )

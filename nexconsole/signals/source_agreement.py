@@ -1,0 +1,132 @@
+"""Witnesses: which sources tell the same of the window's purchases, which saw less, and why.
+
+(nexnum.md#samples, #refused) Rows hold who was called at a provider, and no one who was refused before. Counters miss
+the first increment of each series. Logs reach back as far as they reach. A pure function of readings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..model import Reading, State
+from ..text.units import duration, several
+from .funnel import Funnel
+from .transactions import Transactions
+
+NEAR = 0.15  # counts that differ by no more than this share ...
+NEAR_LEAST = 5  # ... or by so many are the same: sources are scraped and read at different moments
+ROWS, COUNTERS, LOGS, ANSWERS = "postgres", "prometheus", "pod logs", "HTTP answers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceAccount:
+    """What one source counted in the window: decided by a provider, failed ones among them, refused before.
+
+    `refused` is None where the source can't see them. `reach_s`: it tells of no more than so many seconds.
+    `missing`: what of it is not read.
+    """
+
+    name: str
+    decided: int
+    failed: int
+    refused: int | None = None
+    reach_s: float | None = None
+    missing: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceAgreement:
+    """`agree` are the sources that tell the same; `less` says of each that saw less why; `said` is one sentence."""
+
+    said: str
+    agree: tuple[str, ...] = ()
+    less: Mapping[str, str] | None = None
+    refused: int | None = None
+
+
+def examine(readings: Mapping[str, Reading], now: datetime) -> SourceAgreement | None:
+    """Compare the fresh readings' sources; None where fewer than two have seen anything."""
+    found = list(_witnesses(readings, now))
+    whole = [one for one in found if one.reach_s is None]
+    if len(found) < 2 or not any(one.decided or one.refused for one in found):
+        return None
+    most = max(whole or found, key=lambda one: one.decided)
+    agree = [one for one in found if _near(one.decided, most.decided) and _near(one.failed, most.failed)]
+    less = {one.name: _why(one, most) for one in found if one not in agree}
+    refused = max((one.refused for one in found if one.refused is not None), default=None)
+    return SourceAgreement(
+        said=_sentence(most, agree, less, refused, found),
+        agree=tuple(one.name for one in agree),
+        less=less,
+        refused=refused,
+    )
+
+
+def _witnesses(readings: Mapping[str, Reading], now: datetime) -> Iterator[SourceAccount]:
+    value = _fresh(readings, "transactions", now)
+    if isinstance(value, Transactions):
+        for name, (decided, failed) in value.counted_by.items():
+            yield SourceAccount(name=name, decided=decided, failed=failed)
+    funnel = _fresh(readings, "funnel", now)
+    if not isinstance(funnel, Funnel):
+        return
+    if funnel.pods_followed and not funnel.catching_up:
+        short = funnel.rests_on_s if funnel.rests_on_s < funnel.window_s else None
+        decided = funnel.sold + funnel.failed
+        unread = "" if funnel.pods_followed >= funnel.pods else f"{funnel.pods_followed} of {funnel.pods} pods followed"
+        yield SourceAccount(
+            name=LOGS,
+            decided=decided,
+            failed=funnel.failed,
+            refused=funnel.turned_away,
+            reach_s=short,
+            missing=unread,
+        )
+    if funnel.answers:
+        by = {kind: sum(n for status, n in funnel.answers.items() if status[0] == kind) for kind in "245"}
+        yield SourceAccount(name=ANSWERS, decided=by["2"] + by["5"], failed=by["5"], refused=by["4"])
+
+
+def _fresh(readings: Mapping[str, Reading], name: str, now: datetime) -> object:
+    reading = readings.get(name)
+    return reading.value if reading is not None and reading.state(now) is State.FRESH else None
+
+
+def _near(one: int, other: int) -> bool:
+    return abs(one - other) <= max(NEAR_LEAST, NEAR * max(one, other))
+
+
+def _why(one: SourceAccount, most: SourceAccount) -> str:
+    """Why a source says something else than the one that saw most."""
+    if one.reach_s is not None:
+        return f"its lines reach back {duration(one.reach_s)}"
+    if _near(one.decided, most.decided):
+        return f"counts {one.failed} failed, not {most.failed}"
+    if one.name in (COUNTERS, ANSWERS):
+        return "its counters are young, or miss the first of each series"
+    return "rows that were not stored" if one.name == ROWS else one.missing or "lines that were not written"
+
+
+def _sentence(
+    most: SourceAccount,
+    agree: list[SourceAccount],
+    less: Mapping[str, str],
+    refused: int | None,
+    found: list[SourceAccount],
+) -> str:
+    names = _listed([one.name for one in agree])
+    told = f"{several(most.decided, 'purchase')} decided, {most.failed} failed"
+    said = f"{names} agree: {told}" if len(agree) > 1 else f"{names} alone counts {told}"
+    by_name = {one.name: one for one in found}
+    for name, why in less.items():
+        said += f"; {name} saw {by_name[name].decided} ({why})"
+    if refused:
+        knows = _listed([one.name for one in found if one.refused])
+        said += f"; {several(refused, 'customer')} refused besides, known to {knows} alone"
+    return said
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,86 @@
+"""The client libraries, imported after the first paint, in one plain thread, the cheap ones first.
+
+Importing them takes the better part of a second; done on the event loop it would freeze the screen, done before the
+first paint it would delay it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from . import kubernetes_client
+from .importing import COURTESY
+
+ORDER = ("asyncpg", "redis.asyncio", "upstash_redis.asyncio", "httpx", "kubernetes_asyncio")
+# What a library imports by itself only at its first request, which is made on the event loop.
+LATE = {"httpx": ("httpcore", "anyio._backends._asyncio")}
+# Its command line, which it does without where this is missing: 3 MB of click, Pygments and Rich's tables.
+NEVER = {"httpx": "httpx._main"}
+
+
+class LazyClients:
+    """Imports what the configured sources need, once; sources wait for their own library only."""
+
+    def __init__(self) -> None:
+        self._done: dict[str, asyncio.Future[None]] = {}
+
+    def start(self, modules: Iterable[str]) -> None:
+        """Begin to import `modules` (a subset of ORDER) in a daemon thread. Must be called on the running loop."""
+        loop = asyncio.get_running_loop()
+        wanted = [name for name in ORDER if name in set(modules) and name not in self._done]
+        self._done |= {name: loop.create_future() for name in wanted}
+        work = partial(COURTESY.run, partial(self._import, loop, wanted))
+        threading.Thread(target=work, name="imports", daemon=True).start()
+
+    async def wait(self, module: str) -> None:
+        """Return when `module` is imported; an ImportError is a broken installation and is raised as it is."""
+        if module not in self._done:
+            self.start([module])
+        await asyncio.shield(self._done[module])
+
+    def _import(self, loop: asyncio.AbstractEventLoop, wanted: list[str]) -> None:
+        for name in wanted:
+            try:
+                _load(name)
+                outcome = None
+            except ImportError as error:
+                outcome = error
+            if loop.is_closed():
+                return
+            loop.call_soon_threadsafe(self._settle, name, outcome)
+        gc.freeze()
+
+    def _settle(self, name: str, outcome: ImportError | None) -> None:
+        if outcome is None:
+            self._done[name].set_result(None)
+        else:
+            self._done[name].set_exception(outcome)
+
+
+def _load(name: str) -> None:
+    if name == kubernetes_client.PACKAGE:
+        kubernetes_client.load()
+    else:
+        with _without(NEVER.get(name)):
+            for module in (name, *LATE.get(name, ())):
+                importlib.import_module(module)
+
+
+@contextmanager
+def _without(module: str | None) -> Iterator[None]:
+    """Within, `module` can't be imported, unless it was before; afterwards everybody else can."""
+    if module is None or module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]

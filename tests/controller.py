@@ -1,0 +1,113 @@
+"""What tests of acting on screen share: the console on a real database, with readings of our own making."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sample_readings as sample
+from textual import events
+from textual.pilot import Pilot
+
+from nexconsole.app import NexConsole
+from nexconsole.journal import Entry, journal_files, merge, read
+from nexconsole.model import Reading
+from nexconsole.settings import Settings
+from nexconsole.sources import Sources
+from nexconsole.widgets import key_guard
+from nexconsole.widgets.canvas import LineCanvas
+from nexconsole.widgets.spans import as_text
+
+
+def settings(folder: Path, **tables: Mapping[str, Any]) -> Settings:
+    document: dict[str, Any] = {"name": "nexnum-eu", "operator": "maria", "journal": {"folder": str(folder)}}
+    for name, table in tables.items():
+        document[name] = {**document.get(name, {}), **table} if isinstance(table, Mapping) else table
+    document["actions"] = {"timeout_s": 3.0, "provider_cache_s": 1.0, "verify_s": 0.5} | document.get("actions", {})
+    return msgspec.convert(document, Settings)
+
+
+def fresh(readings: Mapping[str, Reading]) -> dict[str, Reading]:
+    """The same readings, taken now; the database's role is one that may write."""
+    now = datetime.now(UTC)
+    out = {name: replace(one, taken_at=now, attempted_at=now) for name, one in readings.items()}
+    if "database" in out and out["database"].value is not None:
+        out["database"] = replace(out["database"], value=replace(out["database"].value, read_only_role=False))
+    return out
+
+
+@asynccontextmanager
+async def controller(
+    chosen: Settings, sources: Sources | None = None, *, world: str | None = "incident",
+    size: tuple[int, int] = (120, 40), follow: bool = True, drill: str | None = None,
+) -> AsyncIterator[tuple[NexConsole, Pilot]]:  # fmt: skip
+    """The console with these readings; its sources are for acting only, nothing is polled."""
+    app = NexConsole(chosen, None, drill=drill)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.pause()  # it has begun without sources, so that nothing is polled
+        app.sources = sources
+        for reading in fresh(sample.WORLDS[world]()).values() if world else ():
+            app.console_screen.show(reading)
+        if follow:
+            app.controller.operations.start()
+        await app.controller.load_library()
+        app.controller.tick()
+        app.console_screen.tick()
+        await pilot.pause()
+        yield app, pilot
+        app.sources = None
+
+
+async def until(holds: Callable[[], Any], seconds: float = 15.0) -> Any:
+    """Wait for a condition and return what it gave."""
+    deadline = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < deadline, "it did not come about in time"
+        await asyncio.sleep(0.02)
+    return found
+
+
+def text_of(app: NexConsole) -> str:
+    """What is on the terminal, top to bottom, with what lies beneath a dialog."""
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+def strip_of(app: NexConsole) -> str:
+    """What stands above the keys."""
+    found = app.console_screen.query("#operations")
+    return as_text(found.first(LineCanvas).lines) if found else ""
+
+
+def entries(folder: Path) -> tuple[Entry, ...]:
+    return merge(*(read(file).entries for file in journal_files(folder)))
+
+
+def kinds(folder: Path) -> list[str]:
+    return [entry.kind for entry in entries(folder)]
+
+
+async def hold(app: NexConsole, key: str, seconds: float) -> None:
+    """The key held down: pressed 30 times a second, without waiting for what it does."""
+    for _ in range(int(seconds * 30)):
+        app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await asyncio.sleep(1 / 30)
+
+
+def burst(app: NexConsole, *keys: str) -> None:
+    """The keys as the driver hands them over when the terminal gave them all at once."""
+    pressed = [events.Key(key, {"enter": "\r"}.get(key, key if len(key) == 1 else None)) for key in keys]
+    key_guard.Bursts().stamp(pressed)
+    for one in pressed:
+        app.post_message(one)
+
+
+async def quiet() -> None:
+    """Longer than a dialog discards keys."""
+    await asyncio.sleep(key_guard.OPENING_S + 0.05)
