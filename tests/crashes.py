@@ -15,8 +15,8 @@ DONE = "j.append('outcome', {'intent': i.id, 'outcome': {'state': 'done', 'answe
 def crashed(folder: Path, *lines: str) -> None:
     """Another process that writes entries and is gone."""
     code = (
-        "import sys\nfrom pathlib import Path\n"
-        "from controller import settings\nfrom nexconsole.journal import open_journal\n"
+        "import sys\nfrom pathlib import Path\nfrom controller import settings\n"
+        "from nexconsole.journal import open_journal\n"
         "j = open_journal(settings(Path(sys.argv[1])), 'carol')\n" + "\n".join(lines)
     )
     here = Path(__file__).parent

@@ -95,12 +95,12 @@ async def test_closing_the_shelter_ends_its_processes_and_removes_its_files(tmp_
 OWNER = """
 import asyncio, os, signal
 from nexconsole.drill.servers import EmbeddedPostgres, EmbeddedRedis
-from nexconsole.drill.temp_tree import Shelter
+from nexconsole.drill.temp_tree import TempTree
 async def main():
-    shelter = Shelter()
-    redis = EmbeddedRedis(shelter)
+    temp_tree = TempTree()
+    redis = EmbeddedRedis(temp_tree)
     await redis.start()
-    print(shelter.folder, redis._process.pid, flush=True)
+    print(temp_tree.folder, redis._process.pid, flush=True)
     await asyncio.sleep(600)
 asyncio.run(main())
 """

@@ -38,7 +38,7 @@ async def main():
     async def ask(plan, why):
         if point == "asked":
             die()
-        return path.Answer(text=plan.confirm.text)
+        return path.ConfirmationReply(text=plan.confirm.text)
     write = writer.write_synced
     def torn(descriptor, size, line):
         if b'"kind":"' + point.removesuffix(" torn").encode() + b'"' in line:
@@ -56,7 +56,7 @@ async def main():
         return False
     if point == "committed":
         connections._let_go = die
-    console = path.Console(ask=ask, record=record, ask_unrecorded=unrecorded)
+    console = path.ActionHost(ask=ask, record=record, ask_unrecorded=unrecorded)
     async with acting(settings) as context:
         await path.perform(DISABLE, {{"provider": "smsbower"}}, context, console)
 

@@ -111,15 +111,15 @@ async def test_changes_are_told_once_and_what_is_the_same_is_not(tmp_path):
         maria.tell(doing="previewing x")
         maria.tell(doing="previewing x")
         assert len(calls) == 2
-        with pytest.raises(TypeError, match="nobody tells mood"):
+        with pytest.raises(TypeError, match="nobody tells alert_level"):
             maria.tell(alert_level="calm")
 
 
 DYING = """
 import asyncio, sys
 from nexconsole.settings import JournalSettings, Settings
-from nexconsole.sharing.presence_service import People
-people = People(Settings(operator="ana", journal=JournalSettings(folder=sys.argv[1])), sys.argv[2])
+from nexconsole.sharing.presence_service import PresenceService
+people = PresenceService(Settings(operator="ana", journal=JournalSettings(folder=sys.argv[1])), sys.argv[2])
 asyncio.run(people.run())
 """
 

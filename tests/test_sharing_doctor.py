@@ -97,7 +97,7 @@ AS_NOBODY = """
 import asyncio, concurrent.futures.thread, os, sys
 from pathlib import Path
 from nexconsole.settings import JournalSettings, Settings
-from nexconsole.sharing import examination
+from nexconsole.sharing import doctor
 from nexconsole.sharing.doctor import examine
 groups = [int(group) for group in sys.argv[2:]]
 os.setgroups(groups)

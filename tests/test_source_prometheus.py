@@ -258,11 +258,11 @@ async def test_a_hanging_server_does_not_hold_the_exit():
     program = textwrap.dedent("""
         import asyncio, sys, time
         from nexconsole.settings import PrometheusSettings as Settings
-        from nexconsole.sources.lazy_clients import Clients
+        from nexconsole.sources.lazy_clients import LazyClients
         from nexconsole.sources.prometheus import PrometheusSource
 
         async def main():
-            source = PrometheusSource(Clients(), Settings(url=sys.argv[1], timeout_s=30.0))
+            source = PrometheusSource(LazyClients(), Settings(url=sys.argv[1], timeout_s=30.0))
             await source.clients.wait(source.module)
             asking = [asyncio.create_task(source.query("up")) for _ in range(6)]
             await asyncio.sleep(0.3)
