@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from accounts import account_by_name
 from nexnum_database import NexNumDatabase
+from parsed_styles import keep_parsed_styles
 
 from nexconsole.drill.servers import EmbeddedPostgres, EmbeddedRedis, embedded_postgres, embedded_redis
 from nexconsole.journal import Writer
@@ -46,9 +47,9 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was collected stays to the end: the garbage collector need not look through it again and again."""
+    keep_parsed_styles()
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # what was collected stays to the end: it need not be looked through again and again
 
 
 @pytest.fixture(autouse=True)

@@ -53,8 +53,9 @@ async def controller(
     async with app.run_test(size=size, notifications=True) as pilot:
         await pilot.pause()  # it has begun without sources, so that nothing is polled
         app.sources = sources
-        for reading in fresh(sample.WORLDS[world]()).values() if world else ():
-            app.console_screen.show(reading)
+        with app.batch_update():
+            for reading in fresh(sample.WORLDS[world]()).values() if world else ():
+                app.console_screen.show(reading)
         if follow:
             app.controller.operations.start()
         await app.controller.load_library()

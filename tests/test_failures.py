@@ -12,7 +12,7 @@ import pytest
 from acting import Desk, acting
 from stages import STAGES, Stage, provider_by_api, staged
 
-from nexconsole.actions import failure_rate_change, rollouts
+from nexconsole.actions import cron, failure_rate_change, reconcile, rollouts
 from nexconsole.actions.perform import ConfirmationReply, perform
 from nexconsole.actions.plan import Plan
 from nexconsole.drill.kubernetes.apiserver import ApiServer
@@ -25,6 +25,8 @@ async def stage(
 ) -> AsyncIterator[Stage]:
     monkeypatch.setattr(failure_rate_change, "CALM_S", 0.2)
     monkeypatch.setattr(rollouts, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(cron, "TIMES", 2)
+    monkeypatch.setattr(reconcile, "OUTLIVES_S", 0.5)
     monkeypatch.setattr(rollouts, "ROLLOUT_S", 0.5)
     async with staged(request.param, database, redis_server, tmp_path) as made:
         yield made

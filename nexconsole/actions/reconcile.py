@@ -46,6 +46,7 @@ UNKNOWN_REFUNDS = "refunds unknown"
 LOOK_EVERY_S = 1.0
 MOST_WEIGHT = 0.45  # it creates money: never offered before what only stops harm
 DONE_WITHIN_S = 8.0  # what the route did is in the rows when it answers
+OUTLIVES_S = 10.0  # the transaction with the turn outlives the call by it
 
 
 class RunReconcile:
@@ -128,7 +129,7 @@ class RunReconcile:
 
         if not context.sources.has("postgres"):
             return await self._call(plan, context)
-        outcome = await change_rows(context, work, timeout_s=cron.limit_s(context) + 10)
+        outcome = await change_rows(context, work, timeout_s=cron.limit_s(context) + OUTLIVES_S)
         if answered:
             return answered[0]
         if sending:

@@ -109,7 +109,7 @@ class Silencing:
             confirm=Confirmation(kind="type", text=name) if typed else Confirmation(kind="letter", text="s"),
             undo=Undo(action=UNSILENCE.name, arguments={"silence": mark}, command=undo),
             watch="the silence is active, and the alerts that it meets are suppressed",
-            deadline_s=DEADLINE_S,
+            deadline_s=min(DEADLINE_S, context.settings.actions.verify_s),
             details={"body": body, "mark": mark, "name": name},
         )
 
@@ -186,7 +186,7 @@ class Unsilencing:
             confirm=Confirmation(kind="letter", text="e"),
             undo=None,
             watch="the silence is expired",
-            deadline_s=DEADLINE_S,
+            deadline_s=min(DEADLINE_S, context.settings.actions.verify_s),
             details={"path": path},
         )
 
