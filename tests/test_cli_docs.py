@@ -106,8 +106,9 @@ def test_the_pager_has_safe_options_unless_the_operator_chose_others():
     assert on_a_terminal("nexnum", PAGER=show, LESS="-S", LESSSECURE="0")[1].split() == ["-S", "0"]
 
 
-def test_a_dumb_terminal_gets_the_markdown():
-    code, shown = on_a_terminal("nexnum#slots", PAGER="cat", TERM="dumb")
+@pytest.mark.parametrize("poor", [{"TERM": "dumb"}, {"PYTHONIOENCODING": "ascii"}])
+def test_a_terminal_that_can_t_draw_gets_the_markdown(poor):
+    code, shown = on_a_terminal("nexnum#slots", PAGER="cat", **poor)
     assert (code, shown) == (0, docs.section(docs.TOPICS["nexnum"].text(), "slots"))
 
 

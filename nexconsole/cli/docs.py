@@ -54,7 +54,7 @@ def find(topic: str) -> str:
 
 def _for_a_terminal(text: str) -> str:
     """Markdown as Rich draws it, without pictures. A terminal that can't do more gets it as it is written."""
-    if os.environ.get("TERM", "dumb") == "dumb":
+    if os.environ.get("TERM", "dumb") == "dumb" or "utf" not in (sys.stdout.encoding or "").lower():
         return text
     from .markdown import drawn
 
