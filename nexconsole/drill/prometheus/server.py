@@ -114,7 +114,7 @@ class PrometheusServer:
         except ParseError as error:
             raise wire.RequestRefused(f'invalid parameter "query": {error}') from error
         if not self._knows(expression):
-            told = "1:1: parse error: this server answers the expressions of its settings and its rules only"
+            told = "parse error: this server answers the expressions of its settings and its rules only"
             raise wire.RequestRefused(f'invalid parameter "query": {told}')
         return expression
 
@@ -180,7 +180,7 @@ class PrometheusServer:
             except ParseError as error:
                 raise wire.RequestRefused(f'invalid parameter "match[]": {error}') from error
             if not isinstance(selector, Selector) or selector.window is not None:
-                raise wire.RequestRefused('invalid parameter "match[]": 1:1: parse error: expected a vector selector')
+                raise wire.RequestRefused('invalid parameter "match[]": parse error: expected a vector selector')
             found |= set(self._database.find(selector))
         return sorted(found)
 
