@@ -30,7 +30,7 @@ def free_port() -> int:
 class TempTree:
     """A folder and processes, guarded by a watchdog that ends and removes them when this process closes it or dies.
 
-    `with Shelter() as shelter:` or `close()`; `kill -9` of this process has the same effect.
+    `with TempTree() as tree:` or `close()`; `kill -9` of this process has the same effect.
     Raises DrillError where no folder can be made.
     """
 
