@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from incident_story import whole
 
 from nexconsole.actions import shell_commands
-from nexconsole.break_glass.remedies import CommandContext, emergency_commands, laid_out
+from nexconsole.actions.by_hand import CommandContext
+from nexconsole.break_glass.remedies import emergency_commands, laid_out
 from nexconsole.break_glass.sheet import PARTLY, WHOLE, SheetContext, SheetRow, rows, sheet, unchanged
 from nexconsole.break_glass.store import SheetStore, before_file, keep, keep_report, kept, sheet_file
 from nexconsole.cli.main import run

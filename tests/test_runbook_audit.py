@@ -11,10 +11,10 @@ import sample_readings
 from runbook_readings import CALM, NOW, OUTAGE, readings
 
 from nexconsole.actions.audit import auditor
+from nexconsole.actions.registry import COMMANDS
 from nexconsole.errors import ActionError, BadAnswer
 from nexconsole.model import Reading, Value
 from nexconsole.runbook.audit import AuditFinding, AuditLine, as_json, as_text, audit, exit_code
-from nexconsole.runbook.catalogue import ACTIONS
 from nexconsole.runbook.library import shipped
 from nexconsole.runbook.model import Runbook
 from nexconsole.runbook.parser import parse
@@ -33,7 +33,7 @@ STEPS = "## 1. T (SEV-3)\n\n### Trigger\n\n- x `outbox.late`\n\n### Steps\n\n"
 
 
 async def willing(name: str, arguments: Mapping[str, str | None]) -> AuditFinding:
-    assert set(arguments) <= {argument.name for argument in ACTIONS[name].arguments}
+    assert set(arguments) <= {argument.name for argument in COMMANDS[name].arguments}
     return AuditFinding(ok=True, said="prepared, and allowed")
 
 
@@ -42,7 +42,9 @@ async def both(path: str) -> tuple[str, ...]:
 
 
 async def held(book: Runbook | None = None, world=None, action=willing, methods=both, settings=Settings()):  # noqa: B008
-    return await audit(book or shipped(), readings(**WELL) if world is None else world, settings, NOW, action, methods)
+    return await audit(
+        book or shipped(), readings(**WELL) if world is None else world, settings, NOW, COMMANDS, action, methods
+    )
 
 
 def wrong(lines: tuple[AuditLine, ...]) -> list[AuditLine]:
@@ -183,7 +185,7 @@ async def test_a_route_must_export_the_method_and_any_of_several_routes_will_do(
 
 
 async def test_without_anybody_to_ask_actions_and_routes_are_wrong_not_good():
-    lines = await audit(shipped(), readings(**WELL), Settings(), NOW)
+    lines = await audit(shipped(), readings(**WELL), Settings(), NOW, COMMANDS)
     assert {line.kind for line in wrong(lines)} == {"do", "route"}
     assert {line.state for line in lines if line.kind == "do"} == {"wrong"}
 

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from command_line import run_with
 
+from nexconsole.actions.registry import COMMANDS
 from nexconsole.cli import runbook
 from nexconsole.errors import SettingsError
-from nexconsole.runbook.catalogue import ACTIONS
 from nexconsole.runbook.library import SHIPPED, library, shipped
 from nexconsole.runbook.probes import PROBES
 from nexconsole.settings import Settings, load
@@ -48,12 +48,12 @@ def folder(tmp_path: Path):
 
 
 def test_without_a_folder_the_runbook_is_ours():
-    found = library(Settings())
+    found = library(Settings(), COMMANDS)
     assert (found.runbook, found.problems) == (shipped(), ())
 
 
 def test_a_team_replaces_a_scenario_in_its_place_and_adds_others(folder):
-    found = library(folder(own=OWN, new=NEW))
+    found = library(folder(own=OWN, new=NEW), COMMANDS)
     assert found.problems == ()
     ours = [s.title for s in shipped().scenarios]
     assert [s.title for s in found.runbook.scenarios] == ["Purchases fail at our place", *ours[1:], "Search is down"]
@@ -63,14 +63,14 @@ def test_a_team_replaces_a_scenario_in_its_place_and_adds_others(folder):
 
 
 def test_a_team_replaces_an_emergency_command(folder):
-    book = library(folder(own=COMMAND)).runbook
+    book = library(folder(own=COMMAND), COMMANDS).runbook
     assert [str(step.call) for step in book.chapter("flush-abandoned-locks").steps] == ["locks.flush checkout"]
     assert len(book.commands) == len(shipped().commands)
 
 
 def test_a_team_s_command_with_a_trigger_stays_a_command(folder):
     own = COMMAND.replace("locks\n\n", "locks (SEV-2)\n\n### Trigger\n\n- Some. `locks.abandoned > 0`\n\n", 1)
-    book = library(folder(own=own)).runbook
+    book = library(folder(own=own), COMMANDS).runbook
     assert book.scenarios == shipped().scenarios
     command = book.chapter("flush-abandoned-locks")
     assert command in book.commands and (command.severity, len(command.triggers)) == ("SEV-2", 1)
@@ -78,7 +78,7 @@ def test_a_team_s_command_with_a_trigger_stays_a_command(folder):
 
 def test_a_chapter_with_a_problem_in_it_is_not_taken_and_the_others_of_its_file_are(folder):
     found = library(
-        folder(own=OWN.replace("1. Look: how many? `transactions.rate`", "1. Look: `nothing`") + "\n" + NEW)
+        folder(own=OWN.replace("1. Look: how many? `transactions.rate`", "1. Look: `nothing`") + "\n" + NEW), COMMANDS
     )
     assert [s.title for s in found.runbook.scenarios] == [*(s.title for s in shipped().scenarios), "Search is down"]
     assert [sentence.partition("own.md:")[2] for sentence in found.sentences()] == [
@@ -88,7 +88,7 @@ def test_a_chapter_with_a_problem_in_it_is_not_taken_and_the_others_of_its_file_
 
 
 def test_two_files_can_not_both_replace_one_scenario(folder):
-    found = library(folder(a=OWN, b=OWN.replace("7 %", "8 %")))
+    found = library(folder(a=OWN, b=OWN.replace("7 %", "8 %")), COMMANDS)
     assert found.runbook.scenarios[0].triggers[0].condition.text == "transactions.rate > 7 %"
     assert "is already in" in found.sentences()[0]
 
@@ -99,7 +99,7 @@ def test_files_that_are_no_runbook_are_said_and_do_no_harm(folder, tmp_path):
     (tmp_path / "runbooks" / "huge.md").write_text("x" * 3_000_000)
     (tmp_path / "runbooks" / "picture.png").write_bytes(b"\x89PNG")
     (tmp_path / "runbooks" / "folder.md").mkdir()
-    found = library(settings)
+    found = library(settings, COMMANDS)
     assert found.runbook == shipped()
     said = " ".join(found.sentences())
     assert "is not UTF-8 text" in said and "is too long for a runbook" in said and "there is no scenario here" in said
@@ -108,7 +108,7 @@ def test_files_that_are_no_runbook_are_said_and_do_no_harm(folder, tmp_path):
 
 def test_a_folder_that_is_not_there_is_a_mistake_in_the_settings(tmp_path):
     with pytest.raises(SettingsError, match=r"runbooks: .*nowhere can't be read: No such file"):
-        library(Settings(runbooks=str(tmp_path / "nowhere")))
+        library(Settings(runbooks=str(tmp_path / "nowhere")), COMMANDS)
 
 
 def test_the_folder_is_named_in_the_settings_file(tmp_path):
@@ -171,7 +171,7 @@ def test_where_nothing_is_configured_the_audit_finds_every_look_wrong(capsys, mo
 
 def test_alerts_that_a_runbook_names_are_looked_up_beside_those_of_the_settings(folder):
     text = NEW.replace("`transactions.rate > 7 %`", "`alerts.firing SearchDown`")
-    asked = runbook.with_alerts(Settings(), library(folder(new=text)).runbook)
+    asked = runbook.with_alerts(Settings(), library(folder(new=text), COMMANDS).runbook)
     assert asked.severity.runbook_alerts == (*Settings().severity.runbook_alerts, "SearchDown")
     assert msgspec.structs.replace(asked, severity=Settings().severity) == Settings()
 
@@ -179,5 +179,5 @@ def test_alerts_that_a_runbook_names_are_looked_up_beside_those_of_the_settings(
 def test_every_word_that_a_runbook_may_use_can_be_listed(capsys):
     assert run(Settings(), "words") == 0
     out = capsys.readouterr().out
-    assert all(f"  {name} " in out for name in (*PROBES, *ACTIONS))
+    assert all(f"  {name} " in out for name in (*PROBES, *COMMANDS))
     assert "transactions.scope" in out and "one or some or all or none; gives {provider}" in out

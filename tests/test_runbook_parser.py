@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nexconsole.actions.registry import COMMANDS
 from nexconsole.runbook.library import SHIPPED, read, shipped
 from nexconsole.runbook.model import Branch, Call, Question, Step
 from nexconsole.runbook.parser import parse
@@ -46,11 +47,11 @@ Why this is here.
 def wrong(old: str, new: str) -> list[tuple[int, str]]:
     """The problems of GOOD with one thing changed."""
     assert GOOD.count(old) == 1
-    return [(problem.line, problem.text) for problem in check(GOOD.replace(old, new))]
+    return [(problem.line, problem.text) for problem in check(GOOD.replace(old, new), COMMANDS)]
 
 
 def test_the_runbook_that_we_ship_has_no_problems():
-    assert check(read(SHIPPED)) == ()
+    assert check(read(SHIPPED), COMMANDS) == ()
 
 
 def test_the_runbook_that_we_ship_covers_the_scenarios_and_the_emergency_commands():
@@ -89,7 +90,7 @@ def test_every_correction_of_the_old_runbook_stands_in_ours_once():
 
 
 def test_a_scenario_is_read_with_its_steps_nested_under_their_conditions():
-    assert check(GOOD) == ()
+    assert check(GOOD, COMMANDS) == ()
     (scenario,) = parse(GOOD).runbook.scenarios
     assert (scenario.id, scenario.number, scenario.title, scenario.severity) == (
         "lists-grow", "7", "Lists grow", "SEV-2",
@@ -182,27 +183,29 @@ def test_a_condition_knows_only_what_was_asked_before_it_and_not_in_another_bran
     text = GOOD.replace(
         "4. Ask: what else did you see?", "4. If so, `seen is yes`:\n   - Ask: well? `seen is yes or no`"
     )
-    assert [problem.line for problem in check(text)] == [22]
+    assert [problem.line for problem in check(text, COMMANDS)] == [22]
 
 
 def test_two_chapters_of_one_name_are_told_apart_by_an_id():
     twice = GOOD + "\n" + GOOD.partition("\n\n")[2]
-    assert ["is already the id of line 5" in problem.text for problem in check(twice)].count(True) == 1
+    assert ["is already the id of line 5" in problem.text for problem in check(twice, COMMANDS)].count(True) == 1
     second = "".join(GOOD.partition("\n\n")[2].replace("(SEV-2)", "(SEV-2) `#again`"))
-    assert check(GOOD + "\n" + second) == ()
+    assert check(GOOD + "\n" + second, COMMANDS) == ()
 
 
 def test_steps_nested_too_deep_are_refused_not_dropped():
     deep = "".join(f"{'  ' * n}- If so, `outbox.late`: `#d{n}`\n" for n in range(60)) + "  " * 60 + "- Ask: x?\n"
-    assert any("nested deeper than" in problem.text for problem in check(GOOD + "\n" + deep))
+    assert any("nested deeper than" in problem.text for problem in check(GOOD + "\n" + deep, COMMANDS))
 
 
 def test_a_file_without_any_scenario_is_a_problem():
-    assert next(problem.text for problem in check("# Notes\n\nNothing here.\n")).startswith("there is no scenario here")
+    assert next(problem.text for problem in check("# Notes\n\nNothing here.\n", COMMANDS)).startswith(
+        "there is no scenario here"
+    )
 
 
 def test_a_novel_is_refused_at_once():
-    assert [problem.text for problem in check("x" * 1_000_000)] == ["over 500,000 characters long"]
+    assert [problem.text for problem in check("x" * 1_000_000, COMMANDS)] == ["over 500,000 characters long"]
 
 
 def test_text_of_a_file_is_harmless_on_a_terminal():
@@ -225,7 +228,7 @@ FRAGMENTS = st.sampled_from(
 @given(st.one_of(st.text(max_size=300), st.lists(FRAGMENTS, max_size=25).map("\n".join)))
 def test_no_markdown_whatever_makes_the_parser_crash(text):
     lines = text.count("\n") + 1 + text.count("\r")
-    assert all(0 < problem.line <= lines for problem in check(text))
+    assert all(0 < problem.line <= lines for problem in check(text, COMMANDS))
     book = parse(text).runbook
     fitting(book, {}, Settings(), NOW)
     for chapter in book.chapters():

@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from runbook_readings import CALM, NOW, OUTAGE, abandoned, circuit, purchases, readings, traffic
 
+from nexconsole.actions.registry import COMMANDS
 from nexconsole.model import Reading, Value
 from nexconsole.runbook.library import shipped
 from nexconsole.runbook.model import Branch, Step
@@ -474,7 +475,7 @@ STEPS = "## 1. T (SEV-3)\n\n### Trigger\n\n- x `outbox.late`\n\n### Steps\n\n"
 
 def truth(condition: str, **values: Value | None) -> bool | None:
     text = f"{STEPS}1. If so, `{condition}`:\n   - Ask: well?\n"
-    assert check(text) == ()
+    assert check(text, COMMANDS) == ()
     (node,) = resolve(parse(text).runbook.scenarios[0], readings(**values), SETTINGS, NOW)
     return node.applies
 

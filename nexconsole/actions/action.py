@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..catalogue import Argument, CommandSpec
 from ..errors import ActionError, SettingsError
 from ..model import Reading, utc_now
 from .plan import Confirmation, Guard, Outcome, Plan, Target, Undo, Verdict
@@ -20,16 +21,6 @@ Progress = Callable[[str], None]
 
 async def _no_entries() -> Sequence[Mapping[str, Any]]:
     return ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Argument:
-    """One argument of an action: `kind` says what may stand there (provider, event, family, pod, pid, count, ...)."""
-
-    name: str
-    kind: str
-    required: bool = True
-    help: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +51,15 @@ class Context:
     entries: Callable[[], Awaitable[Sequence[Mapping[str, Any]]]] = field(default=_no_entries)
 
 
-class Action(Protocol):
-    """An emergency command. Each module of this package has one or more; `registry.ACTIONS` lists all."""
+class Action(CommandSpec, Protocol):
+    """An emergency command. Its name, title, arguments and help stand here alone; `registry.py` has a line for it.
 
-    name: str
-    title: str
-    synonyms: tuple[str, ...]
-    arguments: tuple[Argument, ...]
+    It may also be `Routed`, `Settling`, or have `rights` (of the cluster) or be done `ByHand` (a part of the sheet).
+    """
+
+    @property
+    def synonyms(self) -> tuple[str, ...]:
+        """Other words that the palette finds it by."""
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
         """Likely targets from what is on screen; reads nothing."""

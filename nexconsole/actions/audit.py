@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ..catalogue import LOGS
 from ..errors import ActionError, NexConsoleError
 from ..model import Reading, value_of
 from ..runbook.audit import AuditAction, AuditFinding
@@ -13,8 +14,6 @@ from ..signals.workloads import Workloads
 from ..sources import Sources
 from .action import Action, Context
 from .registry import ACTIONS
-
-LOGS = "logs.show"  # a screen: it changes nothing, so it is no action
 
 
 def auditor(sources: Sources, settings: Settings, readings: Mapping[str, Reading]) -> AuditAction:

@@ -16,7 +16,7 @@ from ..model import Reading, value_of
 from ..signals.database import Database
 from ..text.sanitize import clean
 from . import failure_rate_change, shell_commands
-from .action import Argument, Context, Suggestion, make_plan
+from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import change_rows
 from .plan import Confirmation, Guard, Outcome, Plan, Target, Verdict
 from .settlement import SettledOutcome, settled
@@ -326,4 +326,4 @@ TERMINATE = SignalBackend(
     letter="t",
     ends_session=True,
 )
-ACTIONS = (CANCEL, TERMINATE)
+ACTIONS: tuple[Action, ...] = (CANCEL, TERMINATE)

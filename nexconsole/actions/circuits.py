@@ -17,7 +17,7 @@ from ..signals.transactions import Transactions
 from ..text.lookalikes import look_alikes, marked
 from ..text.units import percent
 from . import circuit_verdicts, failure_rate_change, in_flight, shell_commands
-from .action import Argument, Context, Suggestion, make_plan
+from .action import Action, Argument, Context, Suggestion, make_plan
 from .circuit_verdicts import key_of
 from .connections import admin_headers, send
 from .guards import fresh
@@ -271,4 +271,4 @@ CLOSE = SetCircuit(
     body=CLOSE_BODY,
     letter="s",
 )
-ACTIONS = (OPEN, CLOSE)
+ACTIONS: tuple[Action, ...] = (OPEN, CLOSE)

@@ -10,7 +10,7 @@ from ..model import Reading, value_of
 from ..signals.workloads import Workloads
 from ..text.sanitize import clean
 from . import rollouts, shell_commands
-from .action import Argument, Context, Suggestion, make_plan
+from .action import Action, Argument, Context, Suggestion, make_plan
 from .cluster import MERGE, AccessRule, ClusterWriter, Write, may, open_cluster, rehearsed
 from .guards import fresh
 from .plan import Confirmation, Guard, Outcome, Plan, Target, Undo, Verdict
@@ -209,4 +209,4 @@ def _scaled(plan: Plan, outcome: Outcome, scene: DeploymentState) -> Arrival:
 
 
 SCALE_ACTION = ScaleDeployment()
-ACTIONS = (SCALE_ACTION,)
+ACTIONS: tuple[Action, ...] = (SCALE_ACTION,)

@@ -13,7 +13,7 @@ from ..model import Reading
 from ..signals.lock_keys import LONGEST, NO_TTL, forbidden, showable
 from ..text.sanitize import clean
 from . import shell_commands
-from .action import Argument, Context, Suggestion, make_plan
+from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import redis_client, redis_error
 from .lock_keys import now_ms, peek
 from .plan import Confirmation, Guard, Outcome, OutcomeState, Plan, Target, Verdict
@@ -222,3 +222,4 @@ def set_command(context: Context, key: str, value: str, left_ms: int | None) -> 
 
 
 RESTORE = RestoreLocks()
+ACTIONS: tuple[Action, ...] = (RESTORE,)

@@ -18,7 +18,7 @@ from ..signals.locks import Locks
 from ..sources.redis_clients import RedisClient
 from ..text.sanitize import clean
 from . import shell_commands
-from .action import Argument, Context, Suggestion, make_plan
+from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import clustered, redis_client, redis_error
 from .lock_keys import as_target, look, now_ms, peek, walk
 from .lock_undo import RESTORE, set_command
@@ -372,4 +372,4 @@ def _flushed(
 
 
 FLUSH = FlushLocks()
-ACTIONS = (FLUSH, RESTORE)
+ACTIONS: tuple[Action, ...] = (FLUSH,)

@@ -13,7 +13,7 @@ from ..signals.workloads import Workloads
 from ..text.sanitize import clean
 from ..text.units import duration
 from . import shell_commands
-from .action import Argument, Context, Suggestion, make_plan
+from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import change_rows
 from .guards import asked, fresh, may_update
 from .plan import Confirmation, Guard, Outcome, Plan, Target, Verdict
@@ -227,4 +227,4 @@ def _verdict(row: Mapping[str, Any] | None, id: str, outcome: Outcome, waited: f
 
 
 RETRY = RetryEvent()
-ACTIONS = (RETRY,)
+ACTIONS: tuple[Action, ...] = (RETRY,)

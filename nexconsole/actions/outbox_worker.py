@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..catalogue import Route
 from ..errors import ActionError, BadAnswer, NexConsoleError, SourceError
 from ..model import Reading, value_of
 from ..signals.outbox import TABLE, Outbox
 from ..text.sanitize import clean
 from ..text.units import duration
 from . import cron, outbox_batch, shell_commands
-from .action import Argument, Context, Suggestion, make_plan
+from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import admin_headers
 from .cron import CronRoute
 from .guards import fresh
@@ -107,6 +108,7 @@ class ProcessOutbox:
     title = "Process the outbox once"
     synonyms = ("drain outbox", "run worker", "outbox lag", "process events", "cron worker", "process-outbox")
     arguments: tuple[Argument, ...] = ()
+    routes = tuple(Route(path=way.path, methods=way.methods) for way in WAYS)
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
         outbox = value_of(readings, "outbox", Outbox)
@@ -289,4 +291,4 @@ def _errors(document: object) -> list[str]:
 
 
 PROCESS = ProcessOutbox()
-ACTIONS = (PROCESS,)
+ACTIONS: tuple[Action, ...] = (PROCESS,)

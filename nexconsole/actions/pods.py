@@ -16,7 +16,7 @@ from ..signals.workloads import Workloads
 from ..sources.deployment_pods import ending
 from ..text.sanitize import clean
 from . import rollouts, shell_commands
-from .action import Argument, Context, Suggestion, make_plan
+from .action import Action, Argument, Context, Suggestion, make_plan
 from .cluster import STRATEGIC, AccessRule, ClusterWriter, Write, may, open_cluster, rehearsed
 from .guards import fresh
 from .plan import Confirmation, Guard, Outcome, Plan, Verdict
@@ -267,4 +267,4 @@ def _replaced(plan: Plan, scene: DeploymentState) -> Arrival:
 
 
 RESTART = RestartPods()
-ACTIONS = (RESTART,)
+ACTIONS: tuple[Action, ...] = (RESTART,)

@@ -17,7 +17,7 @@ from ..signals.transactions import Transactions
 from ..text.lookalikes import look_alikes, marked
 from ..text.units import duration, percent
 from . import failure_rate_change, provider_verdicts, shell_commands
-from .action import Argument, Context, Suggestion, make_plan
+from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import admin_headers, change_rows, send
 from .era import is_newest
 from .guards import asked, fresh, may_update
@@ -345,4 +345,4 @@ ENABLE = SwitchProvider(
     active=True,
     letter="e",
 )
-ACTIONS = (DISABLE, ENABLE)
+ACTIONS: tuple[Action, ...] = (DISABLE, ENABLE)

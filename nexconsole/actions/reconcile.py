@@ -12,13 +12,14 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from ..catalogue import Route
 from ..errors import NexConsoleError, SourceError
 from ..model import Reading, value_of
 from ..signals import reservations
 from ..signals.reservations import Reservations
 from ..text.units import duration, several
 from . import cron, reconcile_progress, wallet_holds
-from .action import Argument, Context, Suggestion, make_plan
+from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import change_rows
 from .cron import CronRoute
 from .guards import fresh
@@ -56,6 +57,7 @@ class RunReconcile:
     title = "Run the reconciler once"
     synonyms = ("force run", "cron reconcile", "stuck reservations", "free stuck", "refund", "reconciliation")
     arguments: tuple[Argument, ...] = ()
+    routes = (Route(path=PATH, methods=METHODS),)
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
         value = value_of(readings, "reservations", Reservations)
@@ -323,4 +325,4 @@ def _told(document: object) -> str:
 
 
 RECONCILE = RunReconcile()
-ACTIONS = (RECONCILE,)
+ACTIONS: tuple[Action, ...] = (RECONCILE,)

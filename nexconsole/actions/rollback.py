@@ -10,7 +10,7 @@ from ..model import Reading, value_of
 from ..signals.workloads import Workloads
 from ..text.units import several
 from . import revisions, rollouts, shell_commands
-from .action import Argument, Context, Suggestion, make_plan
+from .action import Action, Argument, Context, Suggestion, make_plan
 from .cluster import may, open_cluster, rehearsed
 from .deployments import whole_number
 from .guards import fresh
@@ -179,4 +179,4 @@ def _went_back(plan: Plan, outcome: Outcome, scene: DeploymentState) -> Arrival:
 
 
 BACK = UndoRollout()
-ACTIONS = (BACK,)
+ACTIONS: tuple[Action, ...] = (BACK,)

@@ -17,7 +17,7 @@ from ..sources.alertmanager import AlertmanagerAlert, AlertmanagerSource, AlertM
 from ..text import units
 from ..text.sanitize import clean
 from . import shell_commands
-from .action import Argument, Context, Suggestion, make_plan
+from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import send
 from .http_replies import HttpReply, unproven
 from .plan import Confirmation, Guard, Outcome, Plan, Target, Undo, Verdict
@@ -416,4 +416,4 @@ def _end_command(matcher: AlertMatcher) -> str:
 
 SILENCE = Silencing()
 UNSILENCE = Unsilencing()
-ACTIONS = (SILENCE, UNSILENCE)
+ACTIONS: tuple[Action, ...] = (SILENCE, UNSILENCE)

@@ -11,7 +11,7 @@ from ..signals.slots import KEY
 from ..text.sanitize import clean
 from ..text.units import duration
 from . import shell_commands
-from .action import Argument, Context, Suggestion, make_plan
+from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import redis_client, redis_error
 from .lock_keys import now_ms
 from .plan import Confirmation, Guard, Outcome, Plan, Target, Verdict
@@ -118,3 +118,4 @@ class RestoreSlots:
 
 
 RESTORE = RestoreSlots()
+ACTIONS: tuple[Action, ...] = (RESTORE,)

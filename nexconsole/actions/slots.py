@@ -19,7 +19,7 @@ from ..signals.slots import Slots
 from ..text.sanitize import clean
 from ..text.units import duration
 from . import shell_commands
-from .action import Argument, Context, Suggestion, make_plan
+from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import redis_client, redis_error
 from .guards import fresh
 from .lock_keys import now_ms
@@ -253,4 +253,4 @@ def _judged(provider: str, cleared_s: float, wait_s: float, since: Mapping[str, 
     return Verdict(state="unknown", because=said)
 
 
-ACTIONS = (ClearSlots(), RESTORE)
+ACTIONS: tuple[Action, ...] = (ClearSlots(),)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,10 +21,12 @@ from ..actions import (
     rollback,
     shell_commands,
 )
+from ..actions.by_hand import SQL_WIDTH, ByHand, CommandContext, CommandStep, EmergencyCommand, with_redis
 from ..actions.cron import CronRoute
 from ..actions.provider_rows import ProviderTable, circuit_of, table_of
+from ..actions.registry import ACTIONS
 from ..errors import SourceError
-from ..model import Reading, value_of
+from ..model import value_of
 from ..signals.database import Database
 from ..signals.workloads import Workloads
 from ..sources import cluster_access
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 WIDTH = 76
-_SQL_WIDTH = 52  # each quote in it becomes five characters in the shell
 _BREAK = " \\\n  "
 ADDRESSES = {"postgres": "DATABASE_URL", "redis": "REDIS_URL", "prometheus": "PROMETHEUS_URL", "api": "API_URL"}
 BLOCKING_SQL = (
@@ -49,58 +49,15 @@ OUTBOX_SQL = (
 )
 
 
-@dataclass(frozen=True)
-class CommandStep:
-    """A command, and what it does; `command` is what is copied."""
-
-    does: str
-    command: str
-
-
-@dataclass(frozen=True)
-class EmergencyCommand:
-    """`notes` are read before any of the steps is copied."""
-
-    title: str
-    notes: tuple[str, ...] = ()
-    steps: tuple[CommandStep, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class CommandContext:
-    """All that a command's target is taken from. `tables`: NexNum's columns by table, as far as they were looked up."""
-
-    readings: Mapping[str, Reading]
-    settings: Settings
-    tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    schema: str = "public"
-
-    def psql(self, sql: str) -> str:
-        if self.schema != "public":
-            sql = f"SET search_path TO {shell_commands.sql_name(self.schema)}; {sql}"
-        return shell_commands.psql(self.settings, shell_commands.folded(sql, _SQL_WIDTH))
-
-    def redis(self, *command: str) -> str:
-        return shell_commands.redis_cli(_with_redis(self.settings), *command)
-
-    def kubectl(self, *command: str) -> str:
-        return shell_commands.kubectl(self.settings, *command)
-
-
 def emergency_commands(scene: CommandContext) -> tuple[EmergencyCommand, ...]:
     """Every remedy, whatever was read: what is not known of a target stands there as a word in capitals."""
-    return tuple(make(scene) for make in MAKES)
+    own = (action.emergency(scene) for action in ACTIONS.values() if isinstance(action, ByHand))
+    return (*(make(scene) for make in MAKES), *own)
 
 
 def laid_out(command: str) -> str:
     """The command in lines that a terminal of 80 columns shows whole; pasted it is the same."""
     return shell_commands.folded(command.strip(), WIDTH - 2, _BREAK)
-
-
-def _with_redis(settings: Settings) -> Settings:
-    if settings.redis.url:
-        return settings
-    return msgspec.structs.replace(settings, redis=msgspec.structs.replace(settings.redis, url="redis://unknown"))
 
 
 def _in(scene: CommandContext) -> EmergencyCommand:
@@ -275,10 +232,10 @@ def _reconcile(scene: CommandContext) -> EmergencyCommand:
 
 
 def _locks(scene: CommandContext) -> EmergencyCommand:
-    script = shell_commands.folded(locks.SCRIPT, _SQL_WIDTH)
+    script = shell_commands.folded(locks.SCRIPT, SQL_WIDTH)
     families = scene.settings.locks.families
     never = ", ".join(scene.settings.locks.never)
-    [delete] = locks.commands(_with_redis(scene.settings), [("LOCK_KEY", "ITS_VALUE")], script)
+    [delete] = locks.commands(with_redis(scene.settings), [("LOCK_KEY", "ITS_VALUE")], script)
     return EmergencyCommand(
         "One abandoned lock",
         ("Only a key without a TTL (-1), or one far older than any purchase, is abandoned. DEL takes no pattern.",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..actions.by_hand import CommandContext, EmergencyCommand
 from ..incident.incident import Incident
 from ..journal.redaction import secrets_of
 from ..model import Reading, SourceHealth, State
@@ -19,7 +20,7 @@ from ..sources import NAMES
 from ..status import SUMMARIES
 from ..text.sanitize import clean, strip_controls
 from ..text.units import count, duration, moment, percent
-from .remedies import CommandContext, EmergencyCommand, emergency_commands, laid_out, variables
+from .remedies import emergency_commands, laid_out, variables
 
 if TYPE_CHECKING:
     from ..settings import Settings

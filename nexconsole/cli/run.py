@@ -48,6 +48,9 @@ def run(options: Namespace) -> int:
     """Do what was asked. Exit codes: 0 worked, 1 refused or blocked, 2 usage, 3 failed, 4 unknown."""
     settings = named(load(options).settings)
     start_log(settings)
+    if options.action is None or options.action not in ACTIONS:
+        for problem in ACTIONS.problems:
+            _say(problem)
     if options.action is None:
         for name, each in sorted(ACTIONS.items()):
             words = " ".join(argument.name.upper() for argument in each.arguments)

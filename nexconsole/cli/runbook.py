@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ def run(options: Namespace) -> int:
     """0 where nothing is wrong (an audit's warnings are no fault), 1 where something is. Raises SettingsError."""
     settings = named(load(options).settings)
     start_log(settings)
+    _say_problems()
     if options.verb == "words":
         print("\n".join(words()))
         return 0
@@ -53,9 +55,17 @@ def run(options: Namespace) -> int:
     return asyncio.run(_audit(options, settings))
 
 
+def _say_problems() -> None:
+    from ..actions.registry import ACTIONS
+
+    for problem in ACTIONS.problems:
+        print(problem, file=sys.stderr)
+
+
 def words() -> list[str]:
     """A line for every probe, with what it can be compared with, and for every action, with its arguments."""
-    from ..runbook.catalogue import ACTIONS, Argument
+    from ..actions.registry import COMMANDS
+    from ..catalogue import Argument
     from ..runbook.probes import PROBES
 
     def called(name: str, arguments: tuple[Argument, ...]) -> str:
@@ -70,21 +80,22 @@ def words() -> list[str]:
         name = called(probe.name, (probe.argument,) if probe.argument else ())
         lines.append(f"  {name:<34} {probe.title}: {kind}{gives}")
     lines.append("Do:")
-    lines += [f"  {called(action.name, action.arguments):<34} {action.title}" for action in ACTIONS.values()]
+    lines += [f"  {called(action.name, action.arguments):<34} {action.title}" for action in COMMANDS.values()]
     return lines
 
 
 def _check(options: Namespace, settings: Settings) -> int:
+    from ..actions.registry import COMMANDS
     from ..runbook.audit import BAD, GOOD
     from ..runbook.library import SHIPPED, library, read
     from ..runbook.problems import check
 
     found: list[tuple[str, RunbookProblem]]
     if options.file:
-        found = [(options.file, problem) for problem in check(read(Path(options.file)))]
+        found = [(options.file, problem) for problem in check(read(Path(options.file)), COMMANDS)]
     else:
-        found = [(str(SHIPPED), problem) for problem in check(read(SHIPPED))]
-        found += library(settings).problems
+        found = [(str(SHIPPED), problem) for problem in check(read(SHIPPED), COMMANDS)]
+        found += library(settings, COMMANDS).problems
     if options.json:
         rows = [{"file": file, "line": problem.line, "text": problem.text} for file, problem in found]
         print(msgspec.json.format(msgspec.json.encode({"problems": rows}), indent=2).decode())
@@ -98,6 +109,7 @@ def _check(options: Namespace, settings: Settings) -> int:
 
 async def _audit(options: Namespace, settings: Settings) -> int:
     from ..actions.audit import auditor
+    from ..actions.registry import COMMANDS
     from ..model import utc_now
     from ..runbook import audit
     from ..sources import open_sources
@@ -114,6 +126,7 @@ async def _audit(options: Namespace, settings: Settings) -> int:
             readings,
             asked,
             utc_now(),
+            COMMANDS,
             auditor(sources, asked, readings),
             sources.api.methods if sources.has("api") else audit.no_routes,
         )
@@ -125,14 +138,15 @@ async def _audit(options: Namespace, settings: Settings) -> int:
 
 def _book(file: str | None, settings: Settings) -> Runbook:
     """The runbook to hold: a file's, or the one in force. Raises SettingsError where it can't be understood."""
+    from ..actions.registry import COMMANDS
     from ..runbook.library import library, read
     from ..runbook.parser import parse
     from ..runbook.problems import problems
 
     if file is None:
-        return library(settings).runbook
+        return library(settings, COMMANDS).runbook
     parsed = parse(read(Path(file)), file)
-    found = problems(parsed)
+    found = problems(parsed, COMMANDS)
     if found:
         more = f" (and {len(found) - 1} more: nexconsole runbook check)" if len(found) > 1 else ""
         raise SettingsError(f"{file}:{found[0].line}: {found[0].text}{more}")

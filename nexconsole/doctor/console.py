@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .. import paths
+from ..actions.registry import ACTIONS
 from ..errors import JournalError
 from ..journal import journal_folder, try_folder
 from ..settings import Settings
@@ -18,8 +19,14 @@ ENOUGH_FILES, LEAST_FILES = 500, 50
 
 
 def examine(settings: Settings) -> list[Check]:
-    """The log's folder and the journal's."""
-    return [_log_folder(), _journal(settings)]
+    """The log's folder, the journal's, and the installed actions."""
+    return [_log_folder(), _journal(settings), *_plugins()]
+
+
+def _plugins() -> list[Check]:
+    """A warning for each action of an installed package that is left out."""
+    advice = "mend the package, or uninstall it"
+    return [Check(area="console", what="action", state="warn", said=said, advice=advice) for said in ACTIONS.problems]
 
 
 def _log_folder() -> Check:

@@ -13,13 +13,13 @@ from typing import TypedDict
 
 import msgspec
 
+from ..catalogue import Catalogue, Route, Routed
 from ..errors import NexConsoleError
 from ..model import Reading, value_of
 from ..settings import Settings
 from ..signals.circuits import Circuits
 from ..signals.registry import EXTRA
 from ..signals.transactions import Transactions
-from .catalogue import ACTIONS, ActionSpec, Route
 from .expression import placeholder
 from .model import Branch, Call, Condition, Question, Runbook, Scenario, SeverityLevel, Step, Trigger
 from .probes import ProbeAnswer
@@ -97,9 +97,9 @@ async def audit(
     readings: Mapping[str, Reading],
     settings: Settings,
     now: datetime,
+    catalogue: Catalogue,
     audit_action: AuditAction = nobody,
     methods: Methods = no_routes,
-    catalogue: Mapping[str, ActionSpec] = ACTIONS,
 ) -> tuple[AuditLine, ...]:
     """Every line of every chapter, in the order of the runbook. Raises nothing that the callables may raise."""
     auditor = _Auditor(ReadingsContext(readings, settings, now), audit_action, methods, catalogue)
@@ -151,7 +151,7 @@ def _count(lines: tuple[AuditLine, ...], state: str) -> int:
 
 class _Auditor:
     def __init__(
-        self, world: ReadingsContext, audit_action: AuditAction, methods: Methods, catalogue: Mapping[str, ActionSpec]
+        self, world: ReadingsContext, audit_action: AuditAction, methods: Methods, catalogue: Catalogue
     ) -> None:
         self.world, self.audit_action, self.methods, self.catalogue = world, audit_action, methods, catalogue
         self.allowed: dict[str, tuple[tuple[str, ...], str]] = {}
@@ -274,7 +274,7 @@ class _Auditor:
             found = AuditFinding(ok=False, said=str(error))
         state = OK if found.ok else WRONG
         yield AuditLine(**where, **_of(step), state=state, said=found.said, advice=found.advice)
-        if spec.routes:
+        if isinstance(spec, Routed):
             state, said, advice = await self._routes(spec.routes)
             yield AuditLine(**where, **_of(step, "route"), state=state, said=said, advice=advice)
 

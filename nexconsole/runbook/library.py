@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..catalogue import Catalogue
 from ..errors import SettingsError
 from ..settings import Settings
-from .catalogue import ACTIONS, ActionSpec
 from .model import Parsed, Runbook, RunbookProblem, Scenario
 from .parser import MAX_CHARACTERS, parse
 from .probes import PROBES, Probe
@@ -36,10 +36,8 @@ def shipped() -> Runbook:
     return parse(read(SHIPPED)).runbook
 
 
-def library(
-    settings: Settings, catalogue: Mapping[str, ActionSpec] = ACTIONS, probes: Mapping[str, Probe] = PROBES
-) -> Library:
-    """Our runbook with the team's files laid over it, in the order of their names.
+def library(settings: Settings, catalogue: Catalogue, probes: Mapping[str, Probe] = PROBES) -> Library:
+    """Our runbook with the team's files laid over it, in the order of their names. `catalogue`: what it may name.
 
     A file can't replace another of the same folder. Raises SettingsError when the folder can't be read.
     """

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..catalogue import KINDS, Argument, Catalogue
 from ..text.suggestions import did_you_mean
-from .catalogue import ACTIONS, KINDS, ActionSpec, Argument
 from .expression import placeholder
 from .model import Branch, Call, Comparison, Condition, Parsed, Question, RunbookProblem, Scenario, Step
 from .parser import parse
@@ -21,16 +21,12 @@ ANSWER_KINDS = (*KINDS, "number", "word")
 _DIMENSIONS = {"": "a plain number", "ratio": "a share, such as 10 %", "seconds": "a time, such as 5 min"}
 
 
-def check(
-    text: str, catalogue: Mapping[str, ActionSpec] = ACTIONS, probes: Mapping[str, Probe] = PROBES
-) -> tuple[RunbookProblem, ...]:
+def check(text: str, catalogue: Catalogue, probes: Mapping[str, Probe] = PROBES) -> tuple[RunbookProblem, ...]:
     """Everything in a runbook's Markdown that can't be understood, by line; () for a good one."""
     return problems(parse(text), catalogue, probes)
 
 
-def problems(
-    parsed: Parsed, catalogue: Mapping[str, ActionSpec] = ACTIONS, probes: Mapping[str, Probe] = PROBES
-) -> tuple[RunbookProblem, ...]:
+def problems(parsed: Parsed, catalogue: Catalogue, probes: Mapping[str, Probe] = PROBES) -> tuple[RunbookProblem, ...]:
     """The notation's problems and the names', by line."""
     checker = _Checker(catalogue, probes)
     for level in parsed.runbook.levels:
@@ -56,7 +52,7 @@ class _Scope:
 
 
 class _Checker:
-    def __init__(self, catalogue: Mapping[str, ActionSpec], probes: Mapping[str, Probe]) -> None:
+    def __init__(self, catalogue: Catalogue, probes: Mapping[str, Probe]) -> None:
         self.catalogue, self.probes = catalogue, probes
         self.problems: list[RunbookProblem] = []
 
@@ -151,10 +147,8 @@ class _Checker:
     def _misfits(self, word: str, argument: Argument, scope: _Scope) -> Iterator[str]:
         name = placeholder(word)
         if name is None:
-            if argument.kind in ("count", "pid") and not word.isdecimal():
-                yield f"{argument.name} must be a whole number, not {word}"
-            if argument.kind == "duration" and not (word[:-1].isdecimal() and word[-1] in "smh"):
-                yield f"{argument.name} must be a time such as 30m or 2h, not {word}"
+            if wanted := KINDS[argument.kind](word):
+                yield f"{argument.name} must be {wanted}, not {word}"
         elif name not in scope.gives:
             known = ", ".join(f"{{{each}}}" for each in scope.gives) or "nothing"
             yield f"nothing before this line says which {{{name}}} is meant; known here: {known}"

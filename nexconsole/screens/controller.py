@@ -20,7 +20,7 @@ from .. import paths
 from ..actions.action import Action
 from ..actions.perform import ConfirmationReply
 from ..actions.plan import Plan
-from ..actions.registry import ACTIONS
+from ..actions.registry import ACTIONS, COMMANDS
 from ..errors import JournalError, NexConsoleError
 from ..journal import Entry, EntryKind
 from ..model import value_of
@@ -113,14 +113,16 @@ class Controller:
             from ..runbook.library import library
 
             try:
-                self.library = await asyncio.to_thread(library, self.operations.settings)
+                self.library = await asyncio.to_thread(library, self.operations.settings, COMMANDS)
             except NexConsoleError as error:
                 self.console.say(str(error), 15.0)
                 bare = msgspec.structs.replace(self.operations.settings, runbooks="")
-                self.library = await asyncio.to_thread(library, bare)
+                self.library = await asyncio.to_thread(library, bare, COMMANDS)
             if self.library.problems:
                 first = self.library.sentences()[0]
                 self.console.say(f"a runbook was not taken: {first}: see `nexconsole runbook check`", 15.0)
+            for problem in await asyncio.to_thread(lambda: ACTIONS.problems):
+                self.console.say(plain(problem), 15.0)
         return self.library
 
     def tick(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..actions.action import Action, Suggestion
 from ..actions.registry import ACTIONS
 from ..actions.relevance import OnScreen, misfit
+from ..catalogue import LOGS
 from .controller import Controller
 from .palette import PaletteCommand
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from ..incident.proposals import Proposal
     from .incident_controller import IncidentController
 
-LOGS = "logs.show"
 UNSENT = "nothing is sent before you have seen what it would touch"
 HINDERED = -0.3  # after everything that may help, before targets that nothing speaks for
 MOST_TARGETS = 200  # of one kind; more are found by typing them where the action asks for its arguments

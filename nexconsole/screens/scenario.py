@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from ..actions.registry import ACTIONS
+from ..actions.registry import COMMANDS
+from ..catalogue import LOGS, by_name
 from ..model import State
-from ..runbook.catalogue import ACTIONS as CATALOGUE
 from ..runbook.model import Branch, Question, Scenario, Step
 from ..runbook.progress import ScenarioProgress, StepState
 from ..runbook.resolution import Node, bindings, resolve
@@ -32,7 +32,6 @@ MARKS = {"pending": ("○", "text"), "running": ("▸", "note"), "done": ("●",
          "failed": ("▲", "alarm"), "unknown": ("?", "warn")}  # fmt: skip
 VERBS = {"look": "Look", "do": "DO", "ask": "Ask"}
 ONE_LINE = 64  # cells from which a step and its answer share a line
-LOGS = "logs.show"
 STRAYED_S = 0.7  # how long nothing is done to the row that the cursor has come to by itself
 
 
@@ -192,7 +191,7 @@ class ScenarioPane(LineCanvas, can_focus=True):
 
     def _do(self, row: ScenarioRow, step: Step) -> None:
         mark, call = self.mark(row.id), step.call
-        if call is None or (call.name not in ACTIONS and call.name != LOGS):
+        if call is None or call.name not in COMMANDS:
             self.controller.console.say(f"{call}: this console has no such action")
         elif row.node.gate is not None:
             self.controller.console.say(self._gated(row.node.gate))
@@ -209,7 +208,7 @@ class ScenarioPane(LineCanvas, can_focus=True):
             self.controller.console.say(f"there is nothing left to do it to: {row.node.over}")
         else:
             words = row.node.again if mark is not None and row.node.again else row.node.arguments
-            arguments = CATALOGUE[call.name].named(words)
+            arguments = by_name(COMMANDS[call.name], words)
             self.controller.act(call.name, arguments, step=self._reference(row))
 
     def _ask_why(self) -> None:

@@ -12,7 +12,7 @@ Readings = Mapping[str, Reading]
 
 
 def argument_values(kind: str, readings: Readings, settings: Settings) -> tuple[str, ...]:
-    """The words that are known for this kind of argument (runbook.catalogue.KINDS), each once."""
+    """The words that are known for this kind of argument (catalogue.KINDS), each once."""
     if kind == "family":
         return tuple(settings.locks.families)
     if kind == "duration":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from ...catalogue import Argument
 from ...signals.locks import Locks
 from ...text.units import duration
-from ..catalogue import Argument
 from .probe import Probe, ProbeResult, View, many
 
 

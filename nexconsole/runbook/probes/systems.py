@@ -5,6 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import Unpack
 
+from ...catalogue import Argument
 from ...severity import LEVELS
 from ...signals.alerts import Alerts
 from ...signals.database import Database, Session
@@ -12,7 +13,6 @@ from ...signals.database_cpu import DatabaseCpu
 from ...signals.search import Search
 from ...signals.workloads import Workloads
 from ...text.units import duration, percent
-from ..catalogue import Argument
 from .probe import Probe, ProbeOptions, ProbeResult, Read, View, many
 
 MONITOR = "GRANT pg_monitor to the console's role"

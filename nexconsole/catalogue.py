@@ -1,0 +1,98 @@
+"""What an action or a probe takes, as data: the words after its name, and the routes of NexNum's API that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+
+def _any(word: str) -> str:
+    return ""
+
+
+def _whole(word: str) -> str:
+    return "" if word.isdecimal() else "a whole number"
+
+
+def _duration(word: str) -> str:
+    return "" if word[:-1].isdecimal() and word[-1] in "smh" else "a time such as 30m or 2h"
+
+
+KINDS: Mapping[str, Callable[[str], str]] = {
+    "provider": _any,
+    "event": _any,
+    "family": _any,
+    "pod": _any,
+    "pid": _whole,
+    "count": _whole,
+    "alert": _any,
+    "duration": _duration,
+    "text": _any,
+}
+"""The kinds of arguments. Each says what a word must be to stand there; "" where the word fits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Argument:
+    """A word after a name. `kind`: one of KINDS. `help`: what stands there, for people."""
+
+    name: str
+    kind: str
+    required: bool = True
+    help: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """A route of NexNum's API and the methods of which any one will do."""
+
+    path: str
+    methods: tuple[str, ...]
+
+
+class CommandSpec(Protocol):
+    """What a runbook may name after `Do`: an action, or a screen that it opens."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def arguments(self) -> tuple[Argument, ...]: ...
+
+
+@runtime_checkable
+class Routed(Protocol):
+    """A command that goes through NexNum's API: any one of `routes` is enough."""
+
+    @property
+    def routes(self) -> tuple[Route, ...]: ...
+
+
+Catalogue = Mapping[str, CommandSpec]
+"""The commands that a runbook may name, by their stable names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenCommand:
+    """A screen that a runbook opens. It changes nothing, so it is no action."""
+
+    name: str
+    title: str
+    arguments: tuple[Argument, ...] = ()
+
+
+LOGS = "logs.show"
+SCREENS: Mapping[str, ScreenCommand] = {
+    LOGS: ScreenCommand(
+        name=LOGS,
+        title="Follow the pods' logs",
+        arguments=(Argument(name="of", kind="text", required=False),),
+    )
+}
+
+
+def by_name(command: CommandSpec, words: tuple[str, ...]) -> dict[str, str]:
+    """The words of a step by their arguments' names."""
+    return {argument.name: word for argument, word in zip(command.arguments, words, strict=False)}
