@@ -33,12 +33,14 @@ from .settings import Settings
 from .sources import NAMES
 from .sources.importing import COURTESY
 from .widgets.compositor import DiffingApp
-from .widgets.driver import Steady, non_blocking
+from .widgets.driver import NonBlockingDriver, non_blocking
 from .widgets.key_guard import may_pass
 from .widgets.masked_input import MaskedInput
 from .widgets.privacy import MASKER
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from .screens.controller import Controller
     from .screens.palette import PaletteCommand
     from .session import Operation
@@ -113,10 +115,7 @@ class NexConsole(DiffingApp):
         super().__init__(driver_class=non_blocking(self.get_driver_class()))
         self._present_at_once = present
         if settings.journal.read_only:  # only to be looked at: a key that does something does not exist here
-            self._bindings.key_to_bindings = {
-                key: kept for key, bindings in self._bindings.key_to_bindings.items()
-                if (kept := [one for one in bindings if one.action in LOOKING])
-            }  # fmt: skip
+            self.keep_bindings(LOOKING)
         self.settings, self.sources, self._opener = settings, sources, opener
         self.refused: NexConsoleError | None = None
         self._told_to_end = 0  # by this signal
@@ -176,8 +175,8 @@ class NexConsole(DiffingApp):
 
     def _look_at_terminal(self) -> None:
         """Leave when it is gone; draw everything anew when it takes something again."""
-        driver = self._driver
-        if not isinstance(driver, Steady):
+        driver = self.driver
+        if not isinstance(driver, NonBlockingDriver):
             return
         if driver.gone:
             self._leave(signals_of_the_system.SIGHUP)
@@ -311,20 +310,14 @@ class NexConsole(DiffingApp):
         except TimeoutError:
             self.log.warning("the sources did not close in time")
 
-    def _fatal_error(self) -> None:
+    def bug_report(self, error: BaseException) -> Text:
         """Textual's own report shows local variables: addresses with their passwords. This one shows none."""
-        error = sys.exc_info()[1] or self._exception
-        if error is None:
-            super()._fatal_error()
-            return
         from rich.text import Text
 
         from .journal.redaction import secrets_of
         from .logging_setup import crash_report
 
-        self.bell()
-        self._exit_renderables.append(Text(crash_report(error, secrets_of(self.settings))))
-        self._close_messages_no_wait()
+        return Text(crash_report(error, secrets_of(self.settings)))
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy the text; on a shared screen as the watchers see it, for a clipboard is shared as easily."""

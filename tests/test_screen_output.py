@@ -47,7 +47,7 @@ def shown(terminal: pyte.Screen) -> list[list[tuple]]:
 def same(app: Recorded) -> bool:
     """Whether the terminal shows what it would if everything had been drawn on an empty one."""
     empty = pyte.Screen(*SIZE)
-    pyte.Stream(empty).feed(Sent().difference(app._whole(app.screen), app.console))
+    pyte.Stream(empty).feed(Sent().difference(app.whole_update(), app.console))
     wanted = [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
     assert [line.rstrip() for line in empty.display] == wanted
     return shown(app.terminal) == shown(empty)

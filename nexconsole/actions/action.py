@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Required, TypedDict, Unpack
 
 from ..catalogue import Argument, CommandSpec
 from ..errors import ActionError, SettingsError
@@ -82,7 +82,25 @@ class Action(CommandSpec, Protocol):
         """Watch what the plan said until its deadline, ending early when it is clear."""
 
 
-def make_plan(context: Context, **fields: Any) -> Plan:
+class PlanFields(TypedDict, total=False):
+    """A Plan's fields but for its two times."""
+
+    action: Required[str]
+    arguments: Required[Mapping[str, str]]
+    targets: Required[tuple[Target, ...]]
+    effect: Required[str]
+    command: Required[str]
+    guards: tuple[Guard, ...]
+    confirm: Required[Confirmation]
+    undo: Undo | None
+    watch: str
+    deadline_s: float
+    details: Mapping[str, Any]
+    summary: str
+    one_by_one: bool
+
+
+def make_plan(context: Context, **fields: Unpack[PlanFields]) -> Plan:
     """A plan stamped with the time it was taken and the time at which it must be prepared again."""
     now = context.clock()
     return Plan(taken_at=now, expires_at=now + timedelta(seconds=context.settings.actions.plan_expires_s), **fields)

@@ -20,6 +20,8 @@ from .http_replies import GATEWAYS, NOTHING, lost, proves_refusal, unproven
 from .plan import Guard, GuardLevel, Outcome, OutcomeState
 
 if TYPE_CHECKING:
+    import aiohttp
+
     from ..settings import Settings
 
 MERGE = "application/merge-patch+json"
@@ -91,7 +93,9 @@ class ClusterWriter:
         """The deployment as it is at this moment. Raises SourceError."""
         return await self._kubernetes.deployment()
 
-    async def get(self, path: str, rule: AccessRule, name: str = "", query: Mapping[str, str] | None = None) -> Any:
+    async def get(
+        self, path: str, rule: AccessRule, name: str = "", query: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """An object as it is, undecoded. Raises SourceError."""
         async with self._kubernetes.exchange(self._limit_s, f"the {rule.resource} query"):
             return await self._kubernetes._read(path, dict, rule.verb, rule.resource, name, query=query)
@@ -133,7 +137,7 @@ class ClusterWriter:
         except (aiohttp.ClientError, OSError) as error:
             return lost(str(source.explain(error) or source._network(error)), sent)
 
-    async def _refused(self, response: Any, write: Write, dry: bool) -> Outcome:
+    async def _refused(self, response: aiohttp.ClientResponse, write: Write, dry: bool) -> Outcome:
         """A 4xx in the API server's own words is a no, and nothing was done; anything else leaves that open."""
         rule, status = write.rule, response.status
         own_words = await words(response)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import ActionError, SourceError
 from ..model import Reading, value_of
 from ..signals import traffic
 from ..signals.slots import Slots
+from ..sources.redis_clients import RedisClient
 from ..text.sanitize import clean
 from ..text.units import duration
 from . import shell_commands
@@ -68,7 +69,7 @@ class SlotQueue:
     pttl_ms: int
 
 
-async def _queue(client: Any, context: Context, row: ProviderRow) -> SlotQueue:
+async def _queue(client: RedisClient, context: Context, row: ProviderRow) -> SlotQueue:
     """Raises ActionError where there is no queue, or nothing that can be one."""
     key = key_of(row.id)
     [value], [ttl] = await client.values([key]), await client.ttls([key])

@@ -41,17 +41,15 @@ class TypedText(MaskedInput):
         assert isinstance(self.screen, ConfirmScreen)
         return self.screen
 
-    async def _on_key(self, event: events.Key) -> None:
+    def on_key(self, event: events.Key) -> None:
         if self.dialog.refused(event) or event.key in ("enter", "escape", "tab", "shift+tab", CONFIRM_KEY):
             return
         if event.is_printable and together(event) >= min(PASTED, max(2, len(self.dialog.asked))):
             event.stop()
             event.prevent_default()
             self.dialog.say("that came all at once, as if pasted: type it")
-            return
-        await super()._on_key(event)
 
-    def _on_paste(self, event: events.Paste) -> None:
+    def on_paste(self, event: events.Paste) -> None:
         """The text is there to be typed."""
         event.stop()
         event.prevent_default()

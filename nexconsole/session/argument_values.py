@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from ..model import Reading
+from ..model import Reading, value_of
 from ..settings import Settings
+from ..signals.alerts import Alerts
+from ..signals.circuits import Circuits
+from ..signals.database import Database
+from ..signals.outbox import OutboxEvents
+from ..signals.transactions import Transactions
+from ..signals.workloads import Workloads
 
 Readings = Mapping[str, Reading]
 
@@ -21,33 +26,28 @@ def argument_values(kind: str, readings: Readings, settings: Settings) -> tuple[
     return tuple(dict.fromkeys(str(word) for word in read(readings))) if read else ()
 
 
-def _value(readings: Readings, signal: str) -> Any:
-    reading = readings.get(signal)
-    return reading.value if reading else None
-
-
 def _providers(readings: Readings) -> list[str]:
-    circuits, traffic = _value(readings, "circuits"), _value(readings, "transactions")
+    circuits, traffic = value_of(readings, "circuits", Circuits), value_of(readings, "transactions", Transactions)
     return [one.name for value in (traffic, circuits) if value is not None for one in value.providers]
 
 
 def _pods(readings: Readings) -> list[str]:
-    workloads = _value(readings, "workloads")
+    workloads = value_of(readings, "workloads", Workloads)
     return [pod.name for pod in workloads.pods] if workloads is not None else []
 
 
 def _sessions(readings: Readings) -> list[str]:
-    database = _value(readings, "database")
+    database = value_of(readings, "database", Database)
     return [str(session.pid) for session in database.sessions] if database is not None else []
 
 
 def _events(readings: Readings) -> list[str]:
-    events = _value(readings, "outbox events")
+    events = value_of(readings, "outbox events", OutboxEvents)
     return [event.id for event in events.events if event.status == "FAILED"] if events is not None else []
 
 
 def _alerts(readings: Readings) -> list[str]:
-    alerts = _value(readings, "alerts")
+    alerts = value_of(readings, "alerts", Alerts)
     return [alert.name for alert in alerts.firing] if alerts is not None else []
 
 

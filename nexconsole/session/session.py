@@ -95,7 +95,7 @@ class Session:
     def _sending(self) -> list[Operation]:
         return [one for task, one in self._acts.items() if one.phase == "sending" and not task.done()]
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)

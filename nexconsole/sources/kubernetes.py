@@ -11,7 +11,7 @@ import binascii
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -32,7 +32,6 @@ from .resources import (
     AutoscalerResource,
     Deployment,
     DeploymentList,
-    Object,
     PodList,
     PodResource,
     ReplicaSet,
@@ -45,13 +44,22 @@ from .source import Source
 
 if TYPE_CHECKING:
     import aiohttp
+    from kubernetes_asyncio.client import ApiClient
 
     from .. import settings
 
 LARGEST_ANSWER = 64 << 20
 ELSEWHERE_S = 30.0  # a cluster that nobody named and that has no NexNum is asked again no more often than this
 
-T = TypeVar("T", bound=Object)
+T = TypeVar("T")
+
+
+class Sent(TypedDict, total=False):
+    """What a request may carry."""
+
+    query: Mapping[str, str] | None
+    body: object
+    content_type: str
 
 
 class KubernetesSource(Source):
@@ -286,7 +294,7 @@ class KubernetesSource(Source):
         async with super().exchange(timeout_s, what):
             yield
 
-    async def ready(self, patience_s: float) -> Any:
+    async def ready(self, patience_s: float) -> ApiClient:
         """The client, with what it may send. Raises SourceError, also while the server has asked to be left alone."""
         await self.clients.wait(self.module)
         if (left := self._busy_until - time.monotonic()) > 0:
@@ -335,7 +343,9 @@ class KubernetesSource(Source):
         self.logs.close()
         await self._link.close()
 
-    async def _read(self, path: str, kind: type[T], verb: str, resource: str, name: str = "", **sent: Any) -> T:
+    async def _read(
+        self, path: str, kind: type[T], verb: str, resource: str, name: str = "", **sent: Unpack[Sent]
+    ) -> T:
         """One request, decoded as `kind`. The verb, resource and name are what a refusal speaks of."""
         method = "POST" if "body" in sent else "GET"
         async with await self.send(method, path, **sent) as response:
@@ -349,11 +359,11 @@ class KubernetesSource(Source):
                 )
             return msgspec.json.decode(await body_of(response, self.name), type=kind)
 
-    async def send(self, method: str, path: str, **sent: Any) -> aiohttp.ClientResponse:
+    async def send(self, method: str, path: str, **sent: Unpack[Sent]) -> aiohttp.ClientResponse:
         """One request with the kubeconfig's credentials, proxy and TLS, within the time limit of the settings."""
         return await self.send_by(await self.ready(self.settings.timeout_s), method, path, **sent)
 
-    async def send_by(self, client: Any, method: str, path: str, **sent: Any) -> aiohttp.ClientResponse:
+    async def send_by(self, client: ApiClient, method: str, path: str, **sent: Unpack[Sent]) -> aiohttp.ClientResponse:
         """The same by the client that `ready` gave: from here on something is sent."""
         import aiohttp
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import NotConfigured, SourceError, TimedOut
 from . import cluster_access, kubernetes_session
@@ -72,7 +72,7 @@ class KubernetesLink:
         *,
         timeout: aiohttp.ClientTimeout,
         query: Mapping[str, str] | None = None,
-        body: Any = None,
+        body: object = None,
         content_type: str = "application/json",
         streamed: bool = False,
     ) -> aiohttp.ClientResponse:

@@ -2,25 +2,24 @@
 
 Textual sends a change together with everything at its left in the same widget, everything anew below an open dialog,
 and the whole screen whenever one opens or closes. Over a slow link that is seconds. Here what was sent is remembered,
-cell by cell, whichever screen it came from. Everything here leans on Textual 8's compositor.
+cell by cell, whichever screen it came from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
-from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
-from textual.app import App
 from textual.driver import Driver
 from textual.screen import Screen
 from textual.timer import Timer
 
 from .canvas import LineCanvas
+from .textual_private import ChopsUpdate, CompositorUpdate, LayoutUpdate, UpdatedApp, color_system, visible_widgets
 
 HOLD_S = 0.15  # how long a picture is held back for lines that have another size and are not drawn for it yet
 GAP = 5  # cells that look as before and are sent all the same: moving the cursor over them costs more bytes
@@ -166,7 +165,7 @@ def _by_pen(y: int, runs: Sequence[Run], pen: Pen) -> tuple[str, Pen]:
 
 def _codes(style: Style, console: Console) -> tuple[str, str, str]:
     """The attributes', the foreground's and the background's codes, with as many colours as the terminal has."""
-    colours = console._color_system
+    colours = color_system(console)
     attributes = ";".join(code for on, code in (
         (style.bold, "1"), (style.dim, "2"), (style.italic, "3"), (style.underline, "4"), (style.blink, "5"),
         (style.reverse, "7"), (style.conceal, "8"), (style.strike, "9"),
@@ -220,7 +219,7 @@ def _tail(cell: Cell | None) -> bool:
     return cell is not None and cell[0] == ""
 
 
-class DiffingApp(App[None]):
+class DiffingApp(UpdatedApp):
     """Sends the terminal only what it does not show yet, and no picture that is about to be painted over.
 
     When a screen opens or a pane grows, Textual draws the empty places first and the lines 30 ms later.
@@ -231,39 +230,30 @@ class DiffingApp(App[None]):
         self.sent = Sent()
         self._holding: Timer | None = None
 
-    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        drawn = self._running and not self._closed and self._driver is not None and not self._batch_count
-        if isinstance(renderable, CompositorUpdate) and drawn and screen is self.screen:
-            update = self._held(screen, renderable)
-            sequences = self.sent.difference(update, self.console) if update is not None else ""
-            moved = screen.outer_size.clamp_offset(self.cursor_position) != self._previous_cursor_position
-            renderable = cast("RenderableType", Written(sequences)) if sequences or moved else None
-        super()._display(screen, renderable)
+    def sent_as(self, screen: Screen[Any], update: CompositorUpdate) -> CompositorUpdate | None:
+        held = self._held(screen, update)
+        sequences = self.sent.difference(held, self.console) if held is not None else ""
+        return Written(sequences) if sequences or self.moves_cursor() else None
 
     def _held(self, screen: Screen[Any], update: CompositorUpdate) -> CompositorUpdate | None:
         """The picture that may be sent now; None while lines are missing in it."""
         held, self._holding = self._holding, None
-        if any(isinstance(one, LineCanvas) and one.owed for one in screen._compositor.visible_widgets):
+        if any(isinstance(one, LineCanvas) and one.owed for one in visible_widgets(screen)):
             self._holding = held or self.set_timer(HOLD_S, self._release)
             return None
         if held is None:
             return update
         held.stop()
-        return self._whole(screen)
-
-    def _whole(self, screen: Screen[Any]) -> CompositorUpdate:
-        update = screen._compositor.render_update(full=True, screen_stack=self._background_screens)
-        assert isinstance(update, CompositorUpdate)
-        return update
+        return self.whole_update()
 
     def _release(self) -> None:
         """The lines did not come: the picture is sent as it is."""
         self._holding = None
-        for one in self.screen._compositor.visible_widgets:
+        for one in visible_widgets(self.screen):
             if isinstance(one, LineCanvas):
                 one.forgive()
-        self._display(self.screen, cast("RenderableType", self._whole(self.screen)))
+        self.send(self.whole_update())
 
     def on_line_canvas_drawn(self) -> None:
-        if self._holding is not None and self._running:
-            self._display(self.screen, cast("RenderableType", self._whole(self.screen)))
+        if self._holding is not None and self.is_running:
+            self.send(self.whole_update())

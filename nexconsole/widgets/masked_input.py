@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.highlighter import Highlighter
 from rich.text import Text
 from textual import events
 from textual.message import Message
@@ -10,10 +11,21 @@ from textual.widgets import Input
 from .privacy import MASKER
 
 
+class Dots(Highlighter):
+    """Dots in the place of a text that watchers of a shared screen must not see."""
+
+    def highlight(self, text: Text) -> None:
+        if MASKER.enabled and MASKER.mask(text.plain) != text.plain:
+            text.plain = "•" * len(text.plain)
+
+
 class MaskedInput(Input):
     """Textual's, and nothing in it is seen by others that the panes would not show them."""
 
     own_words = False  # Enter takes what was typed and starts nothing: it may come in one burst with the words
+
+    def __init__(self, *, id: str, compact: bool = False, placeholder: str = "", max_length: int = 0) -> None:
+        super().__init__(id=id, compact=compact, placeholder=placeholder, max_length=max_length, highlighter=Dots())
 
     class Entered(Message):
         """Enter was pressed when this stood in the line, whatever was typed since."""
@@ -22,17 +34,8 @@ class MaskedInput(Input):
             super().__init__()
             self.value = value
 
-    async def _on_key(self, event: events.Key) -> None:
+    def on_key(self, event: events.Key) -> None:
         if event.key == "enter":  # here, in the order of the keys: a binding is looked up when more have been typed
             event.stop()
             event.prevent_default()
             self.post_message(self.Entered(self.value))
-        else:
-            await super()._on_key(event)
-
-    @property
-    def _value(self) -> Text:
-        shown = super()._value
-        if MASKER.enabled and MASKER.mask(self.value) != self.value:
-            return Text("•" * len(self.value), no_wrap=True, overflow="ignore", end="")
-        return shown
