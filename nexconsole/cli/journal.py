@@ -7,6 +7,7 @@ import re
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ def as_markdown(title: str, entries: Iterable[Entry]) -> list[str]:
     return lines + [f"- **{_escaped(mask(unknown(intent)))}**" for intent in (*unfinished(entries), *unjudged(entries))]
 
 
-def _time(at: Any) -> str:
+def _time(at: datetime) -> str:
     return f"{at:%F %T}Z"
 
 
@@ -179,7 +180,7 @@ def _escaped(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text)
 
 
-def _print_json(document: Any) -> None:
+def _print_json(document: object) -> None:
     print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
 
 

@@ -5,6 +5,8 @@ Nothing is imported here: the first frame waits for this module where a flag was
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 TYPE_CHECKING = False  # typing takes milliseconds
 if TYPE_CHECKING:
     import argparse
@@ -91,7 +93,7 @@ def hide_secrets(chosen: Settings) -> None:
     logging_setup.hide_in_crashes(_secrets(chosen))
 
 
-def _secrets(chosen: Settings) -> Any:
+def _secrets(chosen: Settings) -> Callable[[], tuple[str, ...]]:
     """Finds the settings' secrets when they are needed: nothing that the first paint has to wait for."""
 
     def secrets() -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -159,7 +159,7 @@ def with_alerts(settings: Settings, book: Runbook) -> Settings:
     return msgspec.structs.replace(settings, severity=msgspec.structs.replace(settings.severity, runbook_alerts=names))
 
 
-async def take(sources: Sources, settings: Settings, settle_s: float) -> dict[str, Reading[Any]]:
+async def take(sources: Sources, settings: Settings, settle_s: float) -> dict[str, Reading]:
     """A reading of every signal that a probe may rest on, the outbox's worst events too.
 
     Everything is read twice, `settle_s` seconds apart: rates take two readings, and followed logs some time.

@@ -7,7 +7,6 @@ import signal
 import sys
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
-from typing import Any
 
 from .. import status
 from ..errors import NexConsoleError, SettingsError
@@ -109,7 +108,7 @@ async def _watch(sources: Sources, settings: Settings, every_s: float, as_json: 
     return found.exit_code if found is not None else NOT_KNOWN
 
 
-def _state(found: Status) -> tuple[Any, ...]:
+def _state(found: Status) -> tuple[object, ...]:
     """What makes a line: another level, another rule that holds, something else that can't be read."""
     rules: Sequence[tuple[str, str, bool]] = [(one.level, one.signal, one.stale) for one in found.severity.reasons]
     states = [(name, reading.state(found.at)) for name, reading in found.readings.items()]

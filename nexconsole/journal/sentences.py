@@ -91,7 +91,7 @@ def _step(data: Mapping[str, Any]) -> str:
     return ": ".join(filter(None, (named, _words(data, "answer", "reason"))))
 
 
-def _labelled(part: str, *names: str) -> Any:
+def _labelled(part: str, *names: str) -> Callable[[Mapping[str, Any]], str]:
     """`state: the rest` of a nested value."""
 
     def say(data: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from ..errors import JournalError
 from ..journal import journal_file
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 2.0
+T = TypeVar("T")
 LASTS_S = 24 * 3600  # after the last console that works on it was heard of
 
 
@@ -33,8 +34,9 @@ async def announce(settings: Settings, incident: str) -> str:
 async def announced(settings: Settings) -> str | None:
     """The incident that another console has announced; None where there is none, or nobody can be asked."""
 
-    async def ask(client: redis.asyncio.Redis, link: RedisLink) -> Any:
-        return await client.get(_key(link))
+    async def ask(client: redis.asyncio.Redis, link: RedisLink) -> bytes | None:
+        # A client that does not decode its replies has no text in them.
+        return cast("bytes | None", await client.get(_key(link)))
 
     found, _ = await _asked(settings, ask)
     try:
@@ -67,8 +69,8 @@ def _key(link: RedisLink) -> str:
 
 
 async def _asked(
-    settings: Settings, exchange: Callable[[redis.asyncio.Redis, RedisLink], Awaitable[Any]]
-) -> tuple[Any, str]:
+    settings: Settings, exchange: Callable[[redis.asyncio.Redis, RedisLink], Awaitable[T]]
+) -> tuple[T | None, str]:
     link = RedisLink(settings)
     if not link.configured:
         return None, ""

@@ -15,7 +15,7 @@ import stat
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..doctor.check import Check
 from ..journal import journal_folder
@@ -254,7 +254,10 @@ async def _clock(client: redis.asyncio.Redis) -> Check:
 
 
 async def _allowed(
-    link: RedisLink, client: Any, what: str, attempt: Callable[[Any, RedisLink, str], Awaitable[str]]
+    link: RedisLink,
+    client: redis.asyncio.Redis,
+    what: str,
+    attempt: Callable[[redis.asyncio.Redis, RedisLink, str], Awaitable[str]],
 ) -> Check:
     """Try commands on a key of nobody's, which expires and is deleted."""
     key = link.key("doctor", secrets.token_hex(8))

@@ -12,7 +12,7 @@ from ..errors import SettingsError, SourceError, TimedOut
 from ..settings import Settings
 from ..sources.lazy_clients import LazyClients
 from ..sources.redis import RedisSource as Source
-from ..sources.redis_address import parse_address
+from ..sources.redis_address import RedisAddress, parse_address
 from ..sources.redis_clients import open_single
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class RedisLink:
     def _where(self) -> str:
         return str(self._address())
 
-    def _address(self) -> Any:
+    def _address(self) -> RedisAddress:
         try:
             return parse_address(self._settings.warroom.redis_url)
         except SettingsError as error:

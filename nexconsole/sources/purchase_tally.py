@@ -12,12 +12,13 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from .distinct_count import Distinct, distinct
 from .funnel_lines import FunnelStep
 
 K = TypeVar("K")
+V = TypeVar("V")
 
 STEP_S = 10
 STEPS = 66  # 11 minutes
@@ -244,7 +245,7 @@ class PurchaseTally:
         return found
 
 
-def bound(kept: dict[K, Any], most: int) -> None:
+def bound(kept: dict[K, V], most: int) -> None:
     """Room for one more, at the cost of the oldest."""
     while len(kept) >= most:
         del kept[next(iter(kept))]

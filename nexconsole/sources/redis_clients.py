@@ -20,6 +20,7 @@ from .redis_address import RedisAddress, RedisKind
 if TYPE_CHECKING:
     import httpx
     import redis.asyncio
+    from redis.asyncio.retry import Retry
 
     from .source import Source
 
@@ -56,7 +57,7 @@ def open_redis(source: Source, address: RedisAddress, *, token: str, timeout_s: 
     return SingleClient(address, options)
 
 
-def no_retries() -> Any:
+def no_retries() -> Retry:
     """The libraries' silent retries would hide trouble and multiply the time-out."""
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
