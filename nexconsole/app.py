@@ -343,10 +343,10 @@ class NexConsole(DiffingApp):
             return False
         return {
             "object": bool(waiting),
-            "approve": any(one.needs == "approval" for one in waiting),
+            "approve": any(proposal.needs == "approval" for proposal in waiting),
             "undo": operations.undoable is not None,
-            "dismiss_ended": any(one.phase == "ended" or one.lost for one in operations.shown),
-            "stop": any(one.phase in ("sending", "waiting") for one in operations.under_way),
+            "dismiss_ended": any(operation.phase == "ended" or operation.lost for operation in operations.shown),
+            "stop": any(operation.phase in ("sending", "waiting") for operation in operations.under_way),
             "logs": operations.sources.has("kubernetes"),
         }[action]
 
@@ -491,10 +491,14 @@ class NexConsole(DiffingApp):
             yield SystemCommand("Quit (q)", "Leave the console", self.action_quit)
 
 
-def _say_waiting(one: Operation) -> None:
+def _say_waiting(operation: Operation) -> None:
     """The terminal is given back by now, or gone."""
     with contextlib.suppress(OSError):
-        print(f"nexconsole: waiting for the answer to {one.name}; Ctrl+C leaves at once", file=sys.stderr, flush=True)
+        print(
+            f"nexconsole: waiting for the answer to {operation.name}; Ctrl+C leaves at once",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def _import_behind() -> None:

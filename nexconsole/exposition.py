@@ -88,19 +88,26 @@ def _one(attribute: str) -> Read:
 def _each(attribute: str) -> Read:
     """One sample a provider; a provider that is not known by a row has no id."""
     return lambda value: [
-        ({"provider": one.name, "id": one.id or ""}, getattr(one, attribute)) for one in value.providers
+        ({"provider": provider.name, "id": provider.id or ""}, getattr(provider, attribute))
+        for provider in value.providers
     ]
 
 
 def _circuit(value: Circuits) -> Iterator[Sample]:
-    for one in value.providers:
-        if one.state != "unknown":
-            yield {"provider": one.name, "id": one.id or ""}, {"closed": 0, "half-open": 1, "open": 2}[one.state]
+    for provider in value.providers:
+        if provider.state != "unknown":
+            yield (
+                {"provider": provider.name, "id": provider.id or ""},
+                {"closed": 0, "half-open": 1, "open": 2}[provider.state],
+            )
 
 
 def _active(value: Circuits) -> Iterator[Sample]:
-    for one in value.providers:
-        yield {"provider": one.name, "id": one.id or ""}, None if one.active is None else int(one.active)
+    for provider in value.providers:
+        yield (
+            {"provider": provider.name, "id": provider.id or ""},
+            None if provider.active is None else int(provider.active),
+        )
 
 
 def _refused(value: Funnel) -> Iterator[Sample]:
@@ -113,14 +120,16 @@ def _waiting(value: Funnel) -> Iterator[Sample]:
 
 def _waits(value: Slots) -> Iterator[Sample]:
     waits = {wait.id: wait.wait_s for wait in value.waits}
-    for one in value.providers:
-        yield {"provider": one.name, "id": one.id}, waits.get(one.id, 0.0)
+    for provider in value.providers:
+        yield {"provider": provider.name, "id": provider.id}, waits.get(provider.id, 0.0)
 
 
 def _money(attribute: str) -> Read:
     """One sample a provider whose balance NexNum has ever asked for."""
     return lambda value: [
-        ({"provider": one.name}, getattr(one, attribute)) for one in value.balances if one.state != "unknown"
+        ({"provider": balance.name}, getattr(balance, attribute))
+        for balance in value.balances
+        if balance.state != "unknown"
     ]
 
 

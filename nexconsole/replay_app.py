@@ -84,7 +84,7 @@ class ReplayApp(NexConsole):
     # --- what can't be done -----------------------------------------------------------------------------------
 
     def palette_commands(self) -> list[PaletteCommand]:
-        return [_possible(one) for one in super().palette_commands()]
+        return [_possible(command) for command in super().palette_commands()]
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         console = self.console_screen
@@ -92,7 +92,9 @@ class ReplayApp(NexConsole):
         yield SystemCommand("Next event (.)", "On to the next event of the journal", partial(console.action_event, 1))
         yield SystemCommand("Previous event (,)", "Back to the event before", partial(console.action_event, -1))
         yield SystemCommand("Go to a time", "Such as 14:07, or +12:30 from the beginning", self._go)
-        yield from (one for one in super().get_system_commands(screen) if not one.title.startswith("Freeze"))
+        yield from (
+            command for command in super().get_system_commands(screen) if not command.title.startswith("Freeze")
+        )
 
     def _go(self) -> None:
         self.run_worker(self._ask_where(), group="dialogs")

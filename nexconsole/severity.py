@@ -158,8 +158,8 @@ def _waits(value: Transactions, settings: Settings) -> Iterator[Held]:
     if down is not None:
         yield "SEV-1", f"purchasing is down: {waiting.said(down, value, of_purchasing=True)}"
         return
-    for one in waiting.blocked_providers(value, rules):
-        yield "SEV-2", waiting.said(one, value)
+    for provider in waiting.blocked_providers(value, rules):
+        yield "SEV-2", waiting.said(provider, value)
     if waiting.many_overdue(value, rules):
         usual = waiting.usually(value)
         yield (
@@ -252,22 +252,27 @@ def _nobody_sold(value: Funnel) -> int:
     most of them failed, or were refused for want of an offer; else 0: lacking funds is no outage."""
     late = value.minutes[-MINUTES:]
     ours = value.failed + value.without_offer
-    if len(late) < MINUTES or any(one.sold for one in late) or 2 * ours < value.failed + value.turned_away:
+    if len(late) < MINUTES or any(funnel.sold for funnel in late) or 2 * ours < value.failed + value.turned_away:
         return 0
-    return sum(one.failed + one.refused for one in late)
+    return sum(funnel.failed + funnel.refused for funnel in late)
 
 
 def _refused_outlook(value: Funnel, high: float) -> str:
     """When a window full of refused customers will be good again, if no more of them are refused than by now."""
-    worse = [one for one in value.minutes if one.refused > high * max(1, one.sold + one.failed + one.refused)]
+    worse = [
+        minute
+        for minute in value.minutes
+        if minute.refused > high * max(1, minute.sold + minute.failed + minute.refused)
+    ]
     if not worse or len(value.minutes) < MINUTES or worse[-1] in value.minutes[-MINUTES:]:
         return ""
     late = value.minutes[-MINUTES:]
-    decided = sum(one.sold + one.failed + one.refused for one in late)
+    decided = sum(funnel.sold + funnel.failed + funnel.refused for funnel in late)
     if not decided:
         return ""
     falls = duration(max(STEP_S, worse[-1].at + 60 + value.window_s - late[-1].at), exact=True)
-    return f"by now {count(sum(one.refused for one in late))} of {count(decided)} are; the level falls within {falls}"
+    refused = count(sum(funnel.refused for funnel in late))
+    return f"by now {refused} of {count(decided)} are; the level falls within {falls}"
 
 
 def _outbox(value: Outbox, settings: Settings) -> Iterator[Held]:

@@ -142,8 +142,8 @@ def as_text(status: Status, settings: Settings) -> str:
         lines.append(f"  {reason.level}  {reason.text}{old}{f'; {reason.outlook}' if reason.outlook else ''}")
     lines += [f"  not known: {sentence}" for sentence in (*status.severity.unanswered, *status.unread)]
     lines += [f"{name:<13} {_line(reading, status.at)}" for name, reading in status.readings.items()]
-    if told := examine(status.readings, status.at):
-        lines.append(f"{'witnesses':<13} {told.said}")
+    if agreement := examine(status.readings, status.at):
+        lines.append(f"{'witnesses':<13} {agreement.said}")
     return "\n".join(lines)
 
 
@@ -239,7 +239,8 @@ def _slots(value: Slots) -> str:
 def _balances(value: Balances) -> str:
     wrong = value.of("empty", "low", "unknown")
     words = (
-        f"{one.name} {'not known' if one.state == 'unknown' else f'{one.balance:.2f} {one.state}'}" for one in wrong
+        f"{balance.name} {'not known' if balance.state == 'unknown' else f'{balance.balance:.2f} {balance.state}'}"
+        for balance in wrong
     )
     return ", ".join([*words][:MOST_NAMED]) or f"enough at {several(len(value.of('enough')), 'active provider')}"
 
@@ -249,7 +250,7 @@ def _search(value: Search) -> str:
 
 
 def _status_pages(value: StatusPages) -> str:
-    return ", ".join(f"{one.provider}: {one.said or one.error}" for one in value.pages[:MOST_NAMED])
+    return ", ".join(f"{page.provider}: {page.said or page.error}" for page in value.pages[:MOST_NAMED])
 
 
 def _database_cpu(value: DatabaseCpu) -> str:

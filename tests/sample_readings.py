@@ -10,7 +10,7 @@ from nexconsole.model import Reading, SourceHealth, Value
 from nexconsole.signals.alerts import Alert, Alerts, RunbookAlert
 from nexconsole.signals.balances import Balance, Balances
 from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
-from nexconsole.signals.database import Database, Session
+from nexconsole.signals.database import Database, DatabaseSession
 from nexconsole.signals.database_cpu import DatabaseCpu
 from nexconsole.signals.findings import Finding, IntegrityCheck
 from nexconsole.signals.funnel import Funnel, MinuteFunnel, ProviderFunnel
@@ -289,7 +289,7 @@ def calm() -> dict[str, Reading]:
 def incident() -> dict[str, Reading]:
     """One provider fails; its breaker is open, reservations pile up, the outbox does not drain, one session blocks."""
     scaler = Autoscaler(name="nexnum-hpa", minimum=2, maximum=10, current=3, desired=5, metrics="cpu 91 of 70 %")
-    blocker = Session(
+    blocker = DatabaseSession(
         pid=4312,
         user="nexnum",
         application="nexnum-app",
@@ -302,7 +302,7 @@ def incident() -> dict[str, Reading]:
         query="UPDATE wallets SET reserved = reserved - $1",
     )
     waiting = tuple(
-        Session(
+        DatabaseSession(
             pid=4320 + n,
             user="nexnum",
             application="nexnum-app",

@@ -673,7 +673,7 @@ def test_what_the_oldest_version_can_not_do_is_refused_there(name: str) -> None:
 def test_nor_can_it_be_injected_there(name: str, world: DrillWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world.market, "era", "old")
     with pytest.raises(DrillError, match=f"{name} can't happen to the oldest version"):
-        world.instruction.obey(Request(verb="inject", fault=name))
+        world.instruction.handle(Request(verb="inject", fault=name))
 
 
 def test_every_new_fault_is_listed_and_names_chapters_of_the_runbook() -> None:

@@ -14,7 +14,7 @@ from nexconsole.settings import Settings
 from nexconsole.signals.alerts import Alert, Alerts, RunbookAlert
 from nexconsole.signals.balances import Balances
 from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
-from nexconsole.signals.database import Database, Session
+from nexconsole.signals.database import Database, DatabaseSession
 from nexconsole.signals.database_cpu import DatabaseCpu
 from nexconsole.signals.findings import Finding, IntegrityCheck
 from nexconsole.signals.funnel import Funnel, ProviderFunnel
@@ -65,7 +65,7 @@ CIRCUITS = Circuits(
     pods=3,
     pods_followed=2,
 )
-SESSION = Session(
+SESSION = DatabaseSession(
     pid=41, user="u", application="psql", state="idle in transaction", transaction_s=38.0, query_s=30.0, wait=None,
     blocked_by=(), blocks=14, query="UPDATE wallets",
 )  # fmt: skip

@@ -24,7 +24,7 @@ from nexconsole.severity import judge
 from nexconsole.signals.alerts import Alert, Alerts
 from nexconsole.signals.balances import Balances
 from nexconsole.signals.circuits import Circuits
-from nexconsole.signals.database import Database, Session
+from nexconsole.signals.database import Database, DatabaseSession
 from nexconsole.signals.database_cpu import DatabaseCpu
 from nexconsole.signals.findings import Finding
 from nexconsole.signals.funnel import Funnel
@@ -40,7 +40,7 @@ BOOK = shipped()
 SETTINGS = Settings()
 
 
-SESSION = Session(
+SESSION = DatabaseSession(
     pid=41, user="u", application="psql", state="idle in transaction", transaction_s=38.0, query_s=30.0, wait=None,
     blocked_by=(), blocks=14, query="UPDATE wallets",
 )  # fmt: skip

@@ -65,13 +65,14 @@ class SignalBackend:
         """The sessions that block others, and of those only the ones that this signal would reach."""
         database = value_of(readings, "database", Database)
         found = []
-        for one in database.sessions if database else ():
-            idle = (one.state or "").startswith("idle in transaction")
-            if one.blocks and not one.blocked_by and (idle <= self.ends_session):
-                why = f"blocks {one.blocks} others for {one.transaction_s or 0:.0f} s, {one.state or 'state hidden'}"
-                title = f"{self.verb.capitalize()} session {one.pid} {one.application} - {why}"
-                weight = min(0.9, one.blocks / 20) + (0.05 if idle == self.ends_session else 0)
-                found.append(Suggestion(title=title, arguments={"pid": str(one.pid)}, weight=weight))
+        for session in database.sessions if database else ():
+            idle = (session.state or "").startswith("idle in transaction")
+            if session.blocks and not session.blocked_by and (idle <= self.ends_session):
+                state = session.state or "state hidden"
+                why = f"blocks {session.blocks} others for {session.transaction_s or 0:.0f} s, {state}"
+                title = f"{self.verb.capitalize()} session {session.pid} {session.application} - {why}"
+                weight = min(0.9, session.blocks / 20) + (0.05 if idle == self.ends_session else 0)
+                found.append(Suggestion(title=title, arguments={"pid": str(session.pid)}, weight=weight))
         return tuple(found)
 
     def unavailable(self, settings: Settings, sources: Sources) -> str | None:

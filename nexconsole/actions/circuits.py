@@ -66,18 +66,18 @@ class SetCircuit:
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
         """Close those whose shared breaker is open; open those whose attempts fail and whose breaker let them."""
         circuits = value_of(readings, "circuits", Circuits)
-        names = [one.name for one in (circuits.providers if circuits else ())]
+        names = [circuit.name for circuit in (circuits.providers if circuits else ())]
         keys, twins, found = keys_of(names), look_alikes(names), []
         rates = {keys.get(name, name.lower()): rate for name, rate in _failing(readings, settings).items()}
-        for one in circuits.providers if circuits else ():
-            shared, rate, name = _shared_of(one), rates.get(keys[one.name]), marked(one.name, twins)
+        for circuit in circuits.providers if circuits else ():
+            shared, rate, name = _shared_of(circuit), rates.get(keys[circuit.name]), marked(circuit.name, twins)
             if self.wanted == "closed" and shared in ("open", "half-open"):
                 title = f"Close the shared breaker of {name} - {shared} now"
-            elif self.wanted == "open" and shared == "closed" and rate is not None and one.active is not False:
+            elif self.wanted == "open" and shared == "closed" and rate is not None and circuit.active is not False:
                 title = f"Open the shared breaker of {name} - {percent(rate)} failing"
             else:
                 continue
-            found.append(Suggestion(title=title, arguments={"provider": one.name}, weight=0.1))
+            found.append(Suggestion(title=title, arguments={"provider": circuit.name}, weight=0.1))
         return tuple(found)
 
     def unavailable(self, settings: Settings, sources: Sources) -> str | None:
@@ -138,8 +138,8 @@ class SetCircuit:
         )
 
     def _effect(self, row: ProviderRow, circuit: ProviderCircuit | None, waiting: InFlight) -> str:
-        pods = [one for one in (circuit.holders if circuit else ()) if one.kind == "pod"]
-        opened = sum(one.state == "open" for one in pods)
+        pods = [holder for holder in (circuit.holders if circuit else ()) if holder.kind == "pod"]
+        opened = sum(pod.state == "open" for pod in pods)
         own = f"the pods' own breakers ({opened} of {len(pods)} open) stay as they are, only a restart resets them"
         if self.wanted == "open":
             rest = f"; {waiting} still go out" if waiting.count else ""
@@ -151,7 +151,7 @@ class SetCircuit:
         if self.wanted == "closed":
             return _healthy(context, row)
         table = await read_table(context)
-        others = [one.name for one in table.rows if one.active and one.id != row.id]
+        others = [provider_row.name for provider_row in table.rows if provider_row.active and provider_row.id != row.id]
         well = [name for name in others if unhealthy(context, name, seen) is None]
         name = "healthy providers left"
         if well:
@@ -204,18 +204,18 @@ async def _shared(context: Context, provider_id: str) -> tuple[str, int]:
 
 
 def _shared_of(circuit: ProviderCircuit) -> str | None:
-    return next((one.state for one in circuit.holders if one.kind == "shared"), None)
+    return next((holder.state for holder in circuit.holders if holder.kind == "shared"), None)
 
 
 def _failing(readings: Mapping[str, Reading], settings: Settings) -> dict[str, float]:
     """Failure rates of those that fail, by name."""
     transactions, rules = value_of(readings, "transactions", Transactions), settings.transactions
     return {
-        one.name: one.failure_rate
-        for one in (transactions.providers if transactions else ())
-        if one.failure_rate is not None
-        and one.decided >= rules.provider_few
-        and one.failure_rate >= rules.provider_failing
+        traffic.name: traffic.failure_rate
+        for traffic in (transactions.providers if transactions else ())
+        if traffic.failure_rate is not None
+        and traffic.decided >= rules.provider_few
+        and traffic.failure_rate >= rules.provider_failing
     }
 
 
@@ -223,18 +223,22 @@ def _healthy(context: Context, row: ProviderRow) -> Guard:
     """The runbook's "unless you verify provider is healthy", checked: ok only where there is evidence for it."""
     name, readings, rules = "provider is healthy", context.readings(), context.settings.transactions
     circuit = circuit_of(readings, row.name)
-    opened = [one.where for one in (circuit.holders if circuit else ()) if one.kind == "pod" and one.state == "open"]
+    opened = [
+        holder.where
+        for holder in (circuit.holders if circuit else ())
+        if holder.kind == "pod" and holder.state == "open"
+    ]
     if opened:
         reason = f"do not close it: the own breakers of {len(opened)} pods are open, so its requests fail there"
         return Guard(name=name, level="block", reason=reason)
     transactions = value_of(readings, "transactions", Transactions)
     alike = [p for p in (transactions.providers if transactions else ()) if p.name.lower() == row.name.lower()]
-    found = next((p for p in alike if p.id == row.id or p.name == row.name), None) or next(
+    traffic = next((p for p in alike if p.id == row.id or p.name == row.name), None) or next(
         (p for p in alike if not p.id), None
     )
-    attempts = found.decided if found else 0
-    if found is not None and attempts >= rules.provider_few and (found.failure_rate or 0) >= rules.provider_failing:
-        reason = f"do not close it: {found.failures} of its {attempts} attempts failed in {rules.window_s / 60:g} min"
+    attempts = traffic.decided if traffic else 0
+    if traffic is not None and attempts >= rules.provider_few and (traffic.failure_rate or 0) >= rules.provider_failing:
+        reason = f"do not close it: {traffic.failures} of its {attempts} attempts failed in {rules.window_s / 60:g} min"
         return Guard(name=name, level="block", reason=reason)
     age = context.readings()["transactions"].age(context.clock()) if "transactions" in readings else None
     quiet = None if circuit is None or circuit.last_traffic is None else context.clock() - circuit.last_traffic
@@ -249,7 +253,7 @@ def _healthy(context: Context, row: ProviderRow) -> Guard:
     return Guard(
         name=name,
         level="ok",
-        reason=f"{attempts - found.failures if found else 0} of its {attempts} attempts succeeded",
+        reason=f"{attempts - traffic.failures if traffic else 0} of its {attempts} attempts succeeded",
     )
 
 

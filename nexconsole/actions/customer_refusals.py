@@ -34,8 +34,8 @@ class Refusals:
 async def count(context: Context, seconds: float) -> Refusals | None:
     """Of the last `seconds`, or of as many as the logs reach back; None where nobody counts them."""
     with contextlib.suppress(SourceError):
-        if (found := await _logged(context, seconds)) is not None:
-            return found
+        if (refusals := await _logged(context, seconds)) is not None:
+            return refusals
         return await _answered(context, seconds)
     return None
 
@@ -60,9 +60,9 @@ async def _answered(context: Context, seconds: float) -> Refusals | None:
     query = context.settings.prometheus.expressions.answers.replace("{window}", f"{round(seconds)}s")
     if seconds < SCRAPES_S or not query or not context.sources.has("prometheus"):
         return None
-    samples = [one for one in await context.sources.prometheus.query(query) if math.isfinite(one.value)]
+    samples = [sample for sample in await context.sources.prometheus.query(query) if math.isfinite(sample.value)]
     if not samples:
         return None
-    refused = sum(one.value for one in samples if one.labels.get("status_code") == NO_OFFER)
-    asked = round(sum(one.value for one in samples))
+    refused = sum(sample.value for sample in samples if sample.labels.get("status_code") == NO_OFFER)
+    asked = round(sum(sample.value for sample in samples))
     return Refusals(count=round(refused), customers=asked, seconds=seconds, by=ANSWERS)

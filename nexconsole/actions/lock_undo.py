@@ -118,7 +118,7 @@ class RestoreLocks:
 
         async def look() -> SettledOutcome:
             peeked = await peek(context, [target.id for target in doubtful])
-            held = tuple(one for one in doubtful if peeked[one.id][0] == one.identity["value"])
+            held = tuple(target for target in doubtful if peeked[target.id][0] == target.identity["value"])
             said = f"{len(held)} of {len(doubtful)} keys in doubt hold their values again"
             return SettledOutcome(happened=bool(held), said=said, touched=held)
 
@@ -152,10 +152,10 @@ def _recorded(entries: Sequence[Mapping[str, Any]], flush: str) -> tuple[list[Ta
             e["data"]["outcome"] for e in entries if e["kind"] == "outcome" and e["data"].get("intent") == entry["id"]
         ]
         touched = outcomes[-1].get("touched", ()) if outcomes else []
-        found = [_from_outcome(one) for one in touched] if outcomes else _from_plan(plan, entry)
-        if not found:
+        targets = [_from_outcome(one) for one in touched] if outcomes else _from_plan(plan, entry)
+        if not targets:
             raise ActionError("this flush deleted nothing: there is nothing to put back")
-        return [target for target in found if "***" not in str(target.identity["value"])], bool(outcomes)
+        return [target for target in targets if "***" not in str(target.identity["value"])], bool(outcomes)
     raise ActionError(f"the journal of this incident holds no flush {clean(flush, 40)}: nothing can be put back")
 
 

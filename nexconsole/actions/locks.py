@@ -176,8 +176,10 @@ class FlushLocks:
 
         async def look_again() -> SettledOutcome:
             peeked = await peek(context, [target.id for target in doubtful])
-            gone = [one for one in doubtful if peeked[one.id][0] != one.identity["value"]]
-            touched = tuple(replace(one, shown={"pttl_ms": one.shown["pttl_ms"], "at_ms": at_ms}) for one in gone)
+            gone = [target for target in doubtful if peeked[target.id][0] != target.identity["value"]]
+            touched = tuple(
+                replace(target, shown={"pttl_ms": target.shown["pttl_ms"], "at_ms": at_ms}) for target in gone
+            )
             rest = f"{len(doubtful) - len(gone)} of {len(doubtful)} keys in doubt still hold the value shown"
             return SettledOutcome(happened=bool(gone), said=rest, touched=touched)
 

@@ -68,21 +68,21 @@ class OutboxWatch:
 
     async def look(self, context: Context, last: bool) -> Verdict | None:
         """Raises SourceError."""
-        at, found = asyncio.get_running_loop().time(), await now(self._ids, context)
-        if found != self._last:
-            self._last, self._moved = found, at
-        taken = len(self._ids) - found.waiting
-        still = not found.waiting or (taken and at - self._moved >= STILL_S)
-        return judge(len(self._ids), found, at - self._began) if still or last else None
+        at, batch = asyncio.get_running_loop().time(), await now(self._ids, context)
+        if batch != self._last:
+            self._last, self._moved = batch, at
+        taken = len(self._ids) - batch.waiting
+        still = not batch.waiting or (taken and at - self._moved >= STILL_S)
+        return judge(len(self._ids), batch, at - self._began) if still or last else None
 
 
-def judge(before: int, found: Batch, waited_s: float) -> Verdict:
+def judge(before: int, batch: Batch, waited_s: float) -> Verdict:
     """What a batch came to, once its rows stand still."""
-    said = f"of {several(before, 'event')} that waited: {found} after {duration(waited_s)}"
-    if found.failed:
+    said = f"of {several(before, 'event')} that waited: {batch} after {duration(waited_s)}"
+    if batch.failed:
         return Verdict(state="worse", because=f"{said}; nothing retries what is FAILED")
-    if found.dropped and found.dropped >= found.published:
+    if batch.dropped and batch.dropped >= batch.published:
         return Verdict(state="worse", because=said)
-    if found.waiting >= before:
+    if batch.waiting >= before:
         return Verdict(state="no effect", because=said)
     return Verdict(state="worked", because=said)

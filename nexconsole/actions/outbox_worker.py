@@ -164,7 +164,7 @@ class ProcessOutbox:
         )
 
     async def execute(self, plan: Plan, context: Context) -> Outcome:
-        way = next(one for one in WAYS if one.path == plan.details["path"])
+        way = next(way for way in WAYS if way.path == plan.details["path"])
         route = CronRoute(path=way.path, method=str(plan.details["method"]))
         if way.admin:
             reply = await cron.call(context, route, headers=admin_headers(context), body=ADMIN_BODY)

@@ -42,7 +42,7 @@ class PluginAction:
     def suggestions(self, *given: Any) -> tuple[Suggestion, ...]:
         try:
             found = tuple(self._action.suggestions(*given))
-            return found if all(isinstance(one, Suggestion) for one in found) else ()
+            return found if all(isinstance(suggestion, Suggestion) for suggestion in found) else ()
         except Exception:
             log.exception("the suggestions of %s", self.name)
             return ()

@@ -116,7 +116,7 @@ class RestartPods:
         details = {
             "pod": pod.name,
             "uid": pod.uid,
-            "pods": [one.uid for one in scene.pods],
+            "pods": [pod.uid for pod in scene.pods],
             "ready": scene.ready,
             **await rollouts.troubles(context),
         }

@@ -85,14 +85,14 @@ async def read_table(context: Context) -> ProviderTable:
     async with postgres.read("the providers query") as tx:
         rows = await tx.fetch(f"SELECT id::text AS id, name, {display} AS shown, {table.flag} AS active FROM providers")
     twins = look_alikes(r["name"] for r in rows)
-    found = [
+    provider_rows = [
         ProviderRow(
             id=r["id"], name=r["name"], display_name=r["shown"] or "", active=bool(r["active"]),
             twin=twins.get(r["name"], ""),
         )
         for r in rows
     ]  # fmt: skip
-    return replace(table, rows=found)
+    return replace(table, rows=provider_rows)
 
 
 def find(table: ProviderTable, wanted: str) -> ProviderRow:
@@ -103,21 +103,21 @@ def find(table: ProviderTable, wanted: str) -> ProviderRow:
         lambda row: row.name.casefold() == folded,
         lambda row: row.display_name.casefold() == folded,
     )
-    found = next((matches for matches in ([r for r in table.rows if test(r)] for test in tests) if matches), [])
+    provider_rows = next((matches for matches in ([r for r in table.rows if test(r)] for test in tests) if matches), [])
     shown = clean(text, 60) or "(no name given)"
-    if len(found) > 1:
-        alike = ", ".join(clean(row.name, 60) for row in found)
+    if len(provider_rows) > 1:
+        alike = ", ".join(clean(row.name, 60) for row in provider_rows)
         raise ActionError(f"{shown} may be any of {alike}: give the name or the id")
-    if not found:
+    if not provider_rows:
         names = sorted(clean(row.name, 60) for row in table.rows)
         more = f" and {len(names) - NAMES_LISTED} more" if len(names) > NAMES_LISTED else ""
         known = ", ".join(names[:NAMES_LISTED]) + more if names else "none at all"
         raise ActionError(f"there is no provider {shown}: there are {known}")
-    if clean(found[0].id) != found[0].id or clean(found[0].name) != found[0].name:
+    if clean(provider_rows[0].id) != provider_rows[0].id or clean(provider_rows[0].name) != provider_rows[0].name:
         raise ActionError(
-            f"provider {clean(found[0].id, 60)} has an id or a name that can't be shown as it is: use psql"
+            f"provider {clean(provider_rows[0].id, 60)} has an id or a name that can't be shown as it is: use psql"
         )
-    return found[0]
+    return provider_rows[0]
 
 
 def keys_of(names: Sequence[str]) -> dict[str, str]:
@@ -128,8 +128,13 @@ def keys_of(names: Sequence[str]) -> dict[str, str]:
 
 def circuit_of(readings: Mapping[str, Reading], name: str) -> ProviderCircuit | None:
     circuits = value_of(readings, "circuits", Circuits)
-    found = [one for one in (circuits.providers if circuits else ()) if one.name.lower() == name.lower()]
-    return next((one for one in found if one.name == name), found[0] if found else None)
+    provider_circuits = [
+        circuit for circuit in (circuits.providers if circuits else ()) if circuit.name.lower() == name.lower()
+    ]
+    return next(
+        (circuit for circuit in provider_circuits if circuit.name == name),
+        provider_circuits[0] if provider_circuits else None,
+    )
 
 
 async def counts(context: Context) -> SourceCounts | None:
@@ -141,8 +146,8 @@ async def counts(context: Context) -> SourceCounts | None:
         if value is None:
             return None
         by_name = {
-            one.name: Counts(attempts=one.attempts, failures=one.failures, in_flight=one.in_flight)
-            for one in value.providers
+            provider.name: Counts(attempts=provider.attempts, failures=provider.failures, in_flight=provider.in_flight)
+            for provider in value.providers
         }
         names = known_names(context.sources)
         return SourceCounts(source=f"the screen ({value.source})", providers=by_name, names=names)
@@ -157,8 +162,8 @@ async def live_numbers(context: Context, name: str) -> int:
         place = f"numbers n WHERE {SOLD_BY_SQL} AND n.status = 'active'"
         if "expires_at" in tables["numbers"]:
             place += " AND (n.expires_at IS NULL OR n.expires_at > now())"
-        found = (await provider_names(context.sources)).find(name)
-        words = (name, list({name, found.display_name} - {""}) if found is not None else [name])
+        provider = (await provider_names(context.sources)).find(name)
+        words = (name, list({name, provider.display_name} - {""}) if provider is not None else [name])
     else:
         await postgres.require("activations", "provider_id", "state")
         place = "activations WHERE provider_id = $1 AND state::text = 'ACTIVE'"

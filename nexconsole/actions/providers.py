@@ -265,14 +265,14 @@ def _to_disable(readings: Mapping[str, Reading], settings: Settings) -> tuple[Su
         value_of(readings, "transactions", Transactions),
         value_of(readings, "circuits", Circuits),
     )
-    names = [one.name for one in circuits.providers] if circuits else []
+    names = [provider.name for provider in circuits.providers] if circuits else []
     keys, twins = keys_of(names), look_alikes(names)
-    known = {keys[one.name]: one for one in circuits.providers} if circuits else {}
+    known = {keys[provider.name]: provider for provider in circuits.providers} if circuits else {}
     rules, found = settings.transactions, {}
-    for one in transactions.providers if transactions else ():
-        rate = one.failure_rate or 0.0
-        if one.decided >= rules.provider_few and rate >= rules.provider_failing:
-            found[keys.get(one.name, one.name.lower())] = (one.name, f"{percent(rate)} failing", rate)
+    for traffic in transactions.providers if transactions else ():
+        rate = traffic.failure_rate or 0.0
+        if traffic.decided >= rules.provider_few and rate >= rules.provider_failing:
+            found[keys.get(traffic.name, traffic.name.lower())] = (traffic.name, f"{percent(rate)} failing", rate)
     for name, circuit in known.items():
         if circuit.flapping and name not in found:
             found[name] = (circuit.name, "its circuit flaps", 0.2)
@@ -287,15 +287,15 @@ def _to_disable(readings: Mapping[str, Reading], settings: Settings) -> tuple[Su
 
 def _to_enable(readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
     circuits = value_of(readings, "circuits", Circuits)
-    twins = look_alikes(one.name for one in (circuits.providers if circuits else ()))
+    twins = look_alikes(circuit.name for circuit in (circuits.providers if circuits else ()))
     return tuple(
         Suggestion(
-            title=f"Enable provider {marked(one.name, twins)} - disabled now",
-            arguments={"provider": one.name},
+            title=f"Enable provider {marked(circuit.name, twins)} - disabled now",
+            arguments={"provider": circuit.name},
             weight=0.1,
         )
-        for one in (circuits.providers if circuits else ())
-        if one.active is False
+        for circuit in (circuits.providers if circuits else ())
+        if circuit.active is False
     )
 
 

@@ -234,22 +234,24 @@ def _confirm(bound: Decimal | None) -> Confirmation:
 def _targets(
     stuck: Reservations | SourceError, refunds: Refunds | SourceError, held: Holds | SourceError
 ) -> tuple[Target, ...]:
-    found = []
+    targets = []
     tables = stuck.by_table if isinstance(stuck, Reservations) else {}
     for name in PILES:
         if pile := tables.get(name):
             oldest = None if pile.oldest_s is None else round(pile.oldest_s)
-            found.append(Target(kind="table", id=name, shown={"stuck": pile.stuck, "oldest_pending_s": oldest}))
+            targets.append(Target(kind="table", id=name, shown={"stuck": pile.stuck, "oldest_pending_s": oldest}))
     if isinstance(refunds, Refunds):
         shown: dict[str, Any] = {"rows": refunds.all, "failed": refunds.rows, "stuck_now": refunds.stuck}
         shown |= {"sum": money(refunds.total), "at_most_now": money(refunds.most)}
-        found.append(Target(kind="refunds", id="never paid", shown=shown, chosen=refunds.all > 0))
-        found.append(Target(kind="refunds", id="paid", shown={"rows": refunds.owed}, chosen=refunds.owed > 0))
+        targets.append(Target(kind="refunds", id="never paid", shown=shown, chosen=refunds.all > 0))
+        targets.append(Target(kind="refunds", id="paid", shown={"rows": refunds.owed}, chosen=refunds.owed > 0))
     if isinstance(held, Holds) and held.wallets:
         after = held.clamped if held.clamps else held.after
         shown = {"wallets": held.wallets, "reserved": money(held.before), "reserved_after": money(after)}
-        found.append(Target(kind="holds", id="wallets", shown=shown | {"below_zero": 0 if held.clamps else held.below}))
-    return tuple(found)
+        targets.append(
+            Target(kind="holds", id="wallets", shown=shown | {"below_zero": 0 if held.clamps else held.below})
+        )
+    return tuple(targets)
 
 
 def _summary(stuck: Reservations | SourceError, refunds: Refunds | SourceError) -> str:

@@ -40,17 +40,17 @@ class OnScreen:
     def traffic(self) -> Mapping[str, ProviderTraffic]:
         """By name in lower case."""
         transactions = value_of(self.readings, "transactions", Transactions)
-        return {one.name.lower(): one for one in (transactions.providers if transactions else ())}
+        return {traffic.name.lower(): traffic for traffic in (transactions.providers if transactions else ())}
 
     @cached_property
     def circuits(self) -> Mapping[str, ProviderCircuit]:
         circuits = value_of(self.readings, "circuits", Circuits)
-        return {one.name.lower(): one for one in (circuits.providers if circuits else ())}
+        return {circuit.name.lower(): circuit for circuit in (circuits.providers if circuits else ())}
 
     @cached_property
     def usable(self) -> frozenset[str]:
         """Active providers whose circuit is not open."""
-        return frozenset(name for name, one in self.circuits.items() if one.active and one.state != "open")
+        return frozenset(name for name, circuit in self.circuits.items() if circuit.active and circuit.state != "open")
 
 
 def misfit(action: str, arguments: Mapping[str, str], seen: OnScreen) -> str:
@@ -86,7 +86,10 @@ def _dead(*names: str) -> Callable[[Mapping[str, str], OnScreen], str]:
 
 def _blocked(arguments: Mapping[str, str], seen: OnScreen) -> str:
     database = value_of(seen.readings, "database", Database)
-    first = next((one for one in (database.sessions if database else ()) if one.blocks and not one.blocked_by), None)
+    first = next(
+        (session for session in (database.sessions if database else ()) if session.blocks and not session.blocked_by),
+        None,
+    )
     if database is None or first is None or not database.blocked:
         return ""
     return f"{database.blocked} sessions wait for session {first.pid}: end that first"
@@ -114,20 +117,24 @@ def _nowhere_else(arguments: Mapping[str, str], seen: OnScreen) -> str:
 
 def _healthy(arguments: Mapping[str, str], seen: OnScreen) -> str:
     name = arguments.get("provider", "").lower()
-    rules, one, circuit = seen.settings.transactions, seen.traffic.get(name), seen.circuits.get(name)
-    if one is None or one.decided < rules.provider_few or one.overdue:
+    rules, traffic, circuit = seen.settings.transactions, seen.traffic.get(name), seen.circuits.get(name)
+    if traffic is None or traffic.decided < rules.provider_few or traffic.overdue:
         return ""
-    ill = (one.failure_rate or 0.0) >= rules.provider_failing
+    ill = (traffic.failure_rate or 0.0) >= rules.provider_failing
     if ill or (circuit is not None and (circuit.flapping or circuit.state == "open")):
         return ""
-    return f"{one.name} is healthy: {one.failures} of {one.decided} failed"
+    return f"{traffic.name} is healthy: {traffic.failures} of {traffic.decided} failed"
 
 
 def _failing(arguments: Mapping[str, str], seen: OnScreen) -> str:
-    rules, one = seen.settings.transactions, seen.traffic.get(arguments.get("provider", "").lower())
-    if one is None or one.decided < rules.provider_few or (one.failure_rate or 0.0) < rules.provider_failing:
+    rules, traffic = seen.settings.transactions, seen.traffic.get(arguments.get("provider", "").lower())
+    if (
+        traffic is None
+        or traffic.decided < rules.provider_few
+        or (traffic.failure_rate or 0.0) < rules.provider_failing
+    ):
         return ""
-    return f"{one.name} still fails: {one.failures} of {one.decided}"
+    return f"{traffic.name} still fails: {traffic.failures} of {traffic.decided}"
 
 
 def _one_provider(arguments: Mapping[str, str], seen: OnScreen) -> str:

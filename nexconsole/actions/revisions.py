@@ -95,7 +95,7 @@ def _history(cluster: ClusterWriter, deployment: Mapping[str, Any], found: Mappi
     owned = [item for item in found.get("items") or () if meta["uid"] in [o.get("uid") for o in _owners(item)]]
     revisions = tuple(sorted((_revision(item) for item in owned), key=lambda one: -one.number))
     mark = _mark(spec["template"])
-    current = next((one for one in revisions if one.mark == mark), None)
+    current = next((revision for revision in revisions if revision.mark == mark), None)
     if current is None:
         raise ActionError(
             f"deployment {cluster.name} has no revision of what it shall run: its controller has not taken it up yet"
@@ -107,7 +107,7 @@ def _history(cluster: ClusterWriter, deployment: Mapping[str, Any], found: Mappi
         annotations=meta.get("annotations") or {},
         current=current,
         revisions=revisions,
-        withdrawn=taken_back(numbers(one.annotations) for one in revisions),
+        withdrawn=taken_back(numbers(revision.annotations) for revision in revisions),
     )
 
 
@@ -115,21 +115,23 @@ def choose(history: History, number: int) -> Revision:
     """The revision of that number; for 0 the newest that differs from the current one by more than a restart and was
     not taken back, or where there is none the newest other one. Raises ActionError: what was taken back is released
     again only by its number."""
-    others = [one for one in history.revisions if one.number != history.current.number]
+    others = [revision for revision in history.revisions if revision.number != history.current.number]
     if number == 0:
         if not others:
             raise ActionError("the deployment has no other revision to go back to: its history is empty")
-        differing = [one for one in others if not difference(history.current, one).restart_only]
-        good = [one for one in differing if one.number not in history.withdrawn]
+        differing = [other for other in others if not difference(history.current, other).restart_only]
+        good = [revision for revision in differing if revision.number not in history.withdrawn]
         if differing and not good:
-            named = ", ".join(f"{one.number} ({', '.join(one.images)})" for one in differing[:NUMBERS_SHOWN])
+            named = ", ".join(
+                f"{revision.number} ({', '.join(revision.images)})" for revision in differing[:NUMBERS_SHOWN]
+            )
             raise ActionError(f"every other revision was taken back already: {named}. Name one to release it again")
         return (good or others)[0]
     if number == history.current.number:
         raise ActionError(f"revision {number} is what the deployment runs already")
-    found = next((one for one in others if one.number == number), None)
+    found = next((other for other in others if other.number == number), None)
     if found is None:
-        known = ", ".join(str(one.number) for one in others[:NUMBERS_SHOWN]) or "none"
+        known = ", ".join(str(other.number) for other in others[:NUMBERS_SHOWN]) or "none"
         raise ActionError(f"there is no revision {number} to go back to: there are {known}")
     return found
 

@@ -211,7 +211,11 @@ def memory(context: Context, pods: Sequence[str]) -> Guard:
         return Guard(name=name, level="warn", reason=reason)
     lost = []
     for provider in circuits.providers:
-        held = [one for one in provider.holders if one.kind == "pod" and one.where in pods and one.state == "open"]
+        held = [
+            holder
+            for holder in provider.holders
+            if holder.kind == "pod" and holder.where in pods and holder.state == "open"
+        ]
         if held:
             lost.append(f"{provider.name} on {len(held)} of {len(pods)}")
     if not lost:

@@ -50,22 +50,24 @@ async def settled(
     began = loop.time()
     context.progress("no answer proves what happened: asking the system itself")
     while True:
-        trouble, found = "", None
+        trouble, settled_outcome = "", None
         try:
-            found = await look()
+            settled_outcome = await look()
         except SourceError as error:
             trouble = str(error)
-        if found is not None and found.happened:
-            touched = (*outcome.touched, *found.touched)
-            return Outcome(state="done", answer=f"it was done: {found.said}; {_known(outcome.answer)}", touched=touched)
+        if settled_outcome is not None and settled_outcome.happened:
+            touched = (*outcome.touched, *settled_outcome.touched)
+            return Outcome(
+                state="done", answer=f"it was done: {settled_outcome.said}; {_known(outcome.answer)}", touched=touched
+            )
         waited = loop.time() - began
-        if waited >= wait_s or (found is not None and outcome.answered):
+        if waited >= wait_s or (settled_outcome is not None and outcome.answered):
             break
         await asyncio.sleep(max(0.0, min(LOOK_EVERY_S, wait_s - waited)))
-    if found is None:
+    if settled_outcome is None:
         return replace(outcome, answer=f"{outcome.answer}; and it could not be looked at: {trouble}")
     if outcome.answered or not lingers:
-        said = f"not done: {found.said}; {_known(outcome.answer)}"
+        said = f"not done: {settled_outcome.said}; {_known(outcome.answer)}"
         return Outcome(state="failed", answer=said, touched=outcome.touched)
-    late = f"not done so far: {found.said}, {waited:.0f} s after it was sent, which may still be at work"
+    late = f"not done so far: {settled_outcome.said}, {waited:.0f} s after it was sent, which may still be at work"
     return replace(outcome, answer=f"{late}; {outcome.answer}")

@@ -234,7 +234,9 @@ def _made(plan: Plan, id: str) -> Target:
 async def _marked(plan: Plan, context: Context) -> Silence | None:
     """The silence whose comment has this plan's mark. Raises SourceError."""
     matcher = equal("alertname", str(plan.details["name"]))
-    found = (one for one in await _source(context).silences(matcher) if str(plan.details["mark"]) in one.comment)
+    found = (
+        silence for silence in await _source(context).silences(matcher) if str(plan.details["mark"]) in silence.comment
+    )
     return next(found, None)
 
 
@@ -314,9 +316,9 @@ def _guards(
     name: str, met: tuple[AlertmanagerAlert, ...], known: tuple[Silence, ...], critical: bool, lasts_s: int
 ) -> list[Guard]:
     guards = []
-    active = [one for one in known if one.status.state == "active"]
+    active = [silence for silence in known if silence.status.state == "active"]
     if active:
-        until = max(_time(one.ends_at) for one in active)
+        until = max(_time(silence.ends_at) for silence in active)
         by = clean(active[0].created_by, 60)
         reason = f"{_plural(len(active), 'silence')} with alertname={name} already, until {until}, the first by {by}"
         guards.append(Guard(name="silenced already", level="warn", reason=reason))
@@ -367,14 +369,14 @@ def _active(silence: Silence, hidden: int, met: int, last: bool) -> Verdict | No
 
 async def _find(source: AlertmanagerSource, wanted: str) -> Silence:
     """By its id, or by the mark that this console put into its comment. Raises ActionError where it is not active."""
-    found = [
-        one
-        for one in await source.silences()
-        if wanted and (one.id == wanted or one.comment.endswith(f"{MARK} {wanted}"))
+    silences = [
+        silence
+        for silence in await source.silences()
+        if wanted and (silence.id == wanted or silence.comment.endswith(f"{MARK} {wanted}"))
     ]
-    if not found:
+    if not silences:
         raise ActionError(f"alertmanager has no silence {clean(wanted, 60) or '(no id given)'}")
-    silence = found[0]
+    silence = silences[0]
     if silence.status.state == "expired":
         raise ActionError(f"silence {silence.id} is over already, since {_time(silence.ends_at)}")
     if not UUID.fullmatch(silence.id):
@@ -383,7 +385,7 @@ async def _find(source: AlertmanagerSource, wanted: str) -> Silence:
 
 
 async def _hidden_by(source: AlertmanagerSource, silence: Silence) -> list[AlertmanagerAlert]:
-    first = next((one for one in silence.matchers if one.name == "alertname"), None)
+    first = next((matcher for matcher in silence.matchers if matcher.name == "alertname"), None)
     met = await source.alerts(first) if first else ()
     return [alert for alert in met if silence.id in (alert.status.silenced_by or ())]
 

@@ -142,12 +142,16 @@ def _provider(scene: CommandContext) -> EmergencyCommand:
 def _session(scene: CommandContext) -> EmergencyCommand:
     database = value_of(scene.readings, "database", Database)
     found = max(
-        (one for switch in (backends.TERMINATE, backends.CANCEL)
-         for one in switch.suggestions(scene.readings, scene.settings)),
+        (suggestion for switch in (backends.TERMINATE, backends.CANCEL)
+         for suggestion in switch.suggestions(scene.readings, scene.settings)),
         key=lambda one: one.weight, default=None,
     )  # fmt: skip
     pid = found.arguments["pid"] if found else "PID"
-    session = next((one for one in database.sessions if str(one.pid) == pid), None) if database and found else None
+    session = (
+        next((session for session in database.sessions if str(session.pid) == pid), None)
+        if database and found
+        else None
+    )
     started = session.started_at.isoformat(timespec="microseconds") if session and session.started_at else "ITS_START"
     notes = (
         found.title if found else "Nobody blocked anybody when it was last read: the first command says who does now.",
@@ -167,7 +171,7 @@ def _session(scene: CommandContext) -> EmergencyCommand:
 def _pods(scene: CommandContext) -> EmergencyCommand:
     workloads = value_of(scene.readings, "workloads", Workloads)
     deployment = f"deployment/{scene.settings.kubernetes.deployment}"
-    ill = next((one.name for one in workloads.pods if not one.ready), "") if workloads else ""
+    ill = next((pod.name for pod in workloads.pods if not pod.ready), "") if workloads else ""
     now = workloads.desired if workloads else None
     notes = [f"{workloads.ready} of {now} pods were ready, rollout {workloads.rollout}"] if workloads else []
     notes.append("A restart wipes what the processes hold in memory: their breakers, and orders under way.")

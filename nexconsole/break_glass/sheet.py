@@ -76,8 +76,8 @@ def sheet(
     known: SheetContext | None = None,
 ) -> str:
     """The sheet as it is kept, in lines of at most 80 columns, but for what is quoted in a command and longer."""
-    found = rows(readings, severity, incident, settings, now, known)
-    return "".join(f"{row.whole}\n" for row in found)
+    sheet_rows = rows(readings, severity, incident, settings, now, known)
+    return "".join(f"{row.whole}\n" for row in sheet_rows)
 
 
 def rows(
@@ -104,9 +104,9 @@ def rows(
     return tuple(_without(row, secrets) for part in parts for row in part)
 
 
-def unchanged(found: Iterable[SheetRow]) -> tuple[str, ...]:
+def unchanged(sheet_rows: Iterable[SheetRow]) -> tuple[str, ...]:
     """What two sheets have in common that differ by their ages alone."""
-    return tuple(row.text for row in found)
+    return tuple(row.text for row in sheet_rows)
 
 
 def _without(row: SheetRow, secrets: Sequence[str]) -> SheetRow:
@@ -129,7 +129,7 @@ def _head(
     yield SheetRow("Written ", "text", f"{moment(now.astimezone(UTC))}. It was true then; all times are UTC.")
     if settings.operator:
         yield SheetRow(f"By the console of {clean(settings.operator, 60)}.")
-    if gone := [one.name for one in health if one.error is not None]:
+    if gone := [source_health.name for source_health in health if source_health.error is not None]:
         yield SheetRow(f"CAN'T BE REACHED: {', '.join(gone)}.", "alarm")
     missing = [name for name in RULES if not _read(readings.get(name))]
     yield from _wrapped(f"{PARTLY}{', '.join(missing)}." if missing else WHOLE, "alarm" if missing else "text")
@@ -163,9 +163,9 @@ def _incident(incident: Incident | None, name: str) -> Iterator[SheetRow]:
     since = moment(incident.since or incident.begin)
     closed = ", closed" if incident.closed is not None else ""
     yield from _wrapped(f"{title}: {incident.level or 'no severity'}, since {since}{leads}{closed}")
-    for one in incident.actions[-LISTED:]:
+    for action in incident.actions[-LISTED:]:
         yield from _wrapped(
-            f"  {moment(one.at)[11:]} {one.name}: {one.outcome}{f', {one.verdict}' * bool(one.verdict)}"
+            f"  {moment(action.at)[11:]} {action.name}: {action.outcome}{f', {action.verdict}' * bool(action.verdict)}"
         )
     for left in incident.standing[:SAID]:
         yield from _wrapped(f"  STILL STANDING: {left.what} (since {moment(left.since)}, {left.by})", "alarm")
@@ -194,19 +194,19 @@ def _sources(health: Sequence[SourceHealth], now: datetime) -> Iterator[SheetRow
     yield from _heading("Sources")
     if not health:
         yield SheetRow("not known: none was ever asked")
-    for one in health:
-        name = f"{one.name:<12} "
-        if not one.configured:
-            yield SheetRow(f"{name}not set up: set {NAMES.get(one.name, one.name)}"[:WIDTH])
-        elif one.error is not None:
-            last = "".join(_when(one.ok_at, now)) if one.ok_at else ""
+    for source_health in health:
+        name = f"{source_health.name:<12} "
+        if not source_health.configured:
+            yield SheetRow(f"{name}not set up: set {NAMES.get(source_health.name, source_health.name)}"[:WIDTH])
+        elif source_health.error is not None:
+            last = "".join(_when(source_health.ok_at, now)) if source_health.ok_at else ""
             ever = "last answer" if last else "no answer since the console started"
             yield SheetRow(f"{name}CAN'T BE REACHED, {ever}", "alarm", last)
-            yield from _wrapped(f"             {clean(one.error, 400)}", "alarm", 13)
-        elif one.ok_at is None:
+            yield from _wrapped(f"             {clean(source_health.error, 400)}", "alarm", 13)
+        elif source_health.ok_at is None:
             yield SheetRow(f"{name}not asked yet")
         else:
-            yield SheetRow(f"{name}answers, last", "text", "".join(_when(one.ok_at, now)))
+            yield SheetRow(f"{name}answers, last", "text", "".join(_when(source_health.ok_at, now)))
 
 
 def _values(readings: Mapping[str, Reading], now: datetime) -> Iterator[SheetRow]:
@@ -248,15 +248,15 @@ def _transactions(value: Transactions) -> Iterator[str]:
 
 
 def _circuits(value: Circuits) -> Iterator[str]:
-    for one in value.providers[:LISTED]:
-        active = {True: "active", False: "DISABLED", None: "active or not is not known"}[one.active]
-        yield f"{one.name}: {one.state}, {active}, id {one.id or 'not known'}"
+    for provider in value.providers[:LISTED]:
+        active = {True: "active", False: "DISABLED", None: "active or not is not known"}[provider.active]
+        yield f"{provider.name}: {provider.state}, {active}, id {provider.id or 'not known'}"
 
 
 def _funnel(value: Funnel) -> Iterator[str]:
-    for one in value.providers[:LISTED]:
-        told = f"{one.attempts} asked, {one.sold} sold, {one.failed} failed, {one.refused} refused"
-        yield f"{one.name or 'no provider yet'}: {told}{f', {one.waiting} wait' if one.waiting else ''}"
+    for provider in value.providers[:LISTED]:
+        told = f"{provider.attempts} asked, {provider.sold} sold, {provider.failed} failed, {provider.refused} refused"
+        yield f"{provider.name or 'no provider yet'}: {told}{f', {provider.waiting} wait' if provider.waiting else ''}"
 
 
 def _database(value: Database) -> Iterator[str]:
@@ -269,9 +269,9 @@ def _database(value: Database) -> Iterator[str]:
 
 
 def _workloads(value: Workloads) -> Iterator[str]:
-    for one in value.pods[:LISTED]:
-        why = f", {one.reason}" if one.reason else ""
-        yield f"{one.name}: {'ready' if one.ready else 'NOT READY'}, {one.restarts} restarts{why}"
+    for pod in value.pods[:LISTED]:
+        why = f", {pod.reason}" if pod.reason else ""
+        yield f"{pod.name}: {'ready' if pod.ready else 'NOT READY'}, {pod.restarts} restarts{why}"
 
 
 DETAILS: Mapping[str, Callable[[Any], Iterator[str]]] = {
@@ -286,7 +286,7 @@ DETAILS: Mapping[str, Callable[[Any], Iterator[str]]] = {
 # --- what to type -----------------------------------------------------------------------------------------------
 
 
-def _commands(found: Sequence[EmergencyCommand], settings: Settings) -> Iterator[SheetRow]:
+def _commands(commands: Sequence[EmergencyCommand], settings: Settings) -> Iterator[SheetRow]:
     yield from _heading("Commands, ready to paste")
     yield from _wrapped(
         "Their targets are those of the last readings: read each before you press Enter. Nothing here is recorded,"
@@ -295,7 +295,7 @@ def _commands(found: Sequence[EmergencyCommand], settings: Settings) -> Iterator
     yield SheetRow()
     for name, value in variables(settings):
         yield from _wrapped(f"  {'$' + name:<20} {value}", "text", 23)
-    for number, remedy in enumerate(found, 1):
+    for number, remedy in enumerate(commands, 1):
         yield from _heading(f"{number}. {remedy.title}", "-")
         yield from (row for note in remedy.notes for row in _wrapped(f"  {note}", "text", 2))
         for step in remedy.steps:

@@ -126,12 +126,12 @@ def _debrief(stage: drill.Stage, options: Namespace, opened_at: datetime) -> Non
         record, entries = stage.record(), debriefing.entries_in(folder)
         if options.keep_journal:
             debriefing.keep(folder, Path(options.keep_journal))
-        found = debriefing.debrief(record, entries, None if options.world else opened_at, utc_now())
+        score = debriefing.debrief(record, entries, None if options.world else opened_at, utc_now())
         if options.json_score:
-            Path(options.json_score).write_text(debriefing.as_json(found, record), encoding="utf-8")
+            Path(options.json_score).write_text(debriefing.as_json(score, record), encoding="utf-8")
         if entries or not options.world:
             columns = shutil.get_terminal_size().columns
-            print(f"\n{debriefing.as_text(found, record, columns)}", end="", flush=True)
+            print(f"\n{debriefing.as_text(score, record, columns)}", end="", flush=True)
     except (NexConsoleError, OSError) as error:  # OSError also where the terminal itself is gone
         with suppress(OSError):
             print(f"nexconsole: no score: {error}", file=sys.stderr)

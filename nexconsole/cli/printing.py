@@ -12,7 +12,7 @@ from typing import Any
 LOST: dict[str, OSError] = {}  # the first failure of each stream, by its name; what follows is not written any more
 
 
-class Writer:
+class StreamWriter:
     """Writes to a stream, or to its buffer, until that fails for the first time."""
 
     def __init__(self, stream: Any, name: str) -> None:
@@ -42,12 +42,12 @@ class Writer:
         return getattr(self._stream, name)
 
 
-class Stream(Writer):
+class Stream(StreamWriter):
     """A standard stream whose writing never fails."""
 
     @property
-    def buffer(self) -> Writer:
-        return Writer(self._stream.buffer, self._name)
+    def buffer(self) -> StreamWriter:
+        return StreamWriter(self._stream.buffer, self._name)
 
 
 def begin() -> None:

@@ -146,10 +146,10 @@ def _book(file: str | None, settings: Settings) -> Runbook:
     if file is None:
         return library(settings, COMMANDS).runbook
     parsed = parse(read(Path(file)), file)
-    found = problems(parsed, COMMANDS)
-    if found:
-        more = f" (and {len(found) - 1} more: nexconsole runbook check)" if len(found) > 1 else ""
-        raise SettingsError(f"{file}:{found[0].line}: {found[0].text}{more}")
+    runbook_problems = problems(parsed, COMMANDS)
+    if runbook_problems:
+        more = f" (and {len(runbook_problems) - 1} more: nexconsole runbook check)" if len(runbook_problems) > 1 else ""
+        raise SettingsError(f"{file}:{runbook_problems[0].line}: {runbook_problems[0].text}{more}")
     return parsed.runbook
 
 

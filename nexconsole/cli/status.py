@@ -110,7 +110,9 @@ async def _watch(sources: Sources, settings: Settings, every_s: float, as_json: 
 
 def _state(found: Status) -> tuple[object, ...]:
     """What makes a line: another level, another rule that holds, something else that can't be read."""
-    rules: Sequence[tuple[str, str, bool]] = [(one.level, one.signal, one.stale) for one in found.severity.reasons]
+    rules: Sequence[tuple[str, str, bool]] = [
+        (reason.level, reason.signal, reason.stale) for reason in found.severity.reasons
+    ]
     states = [(name, reading.state(found.at)) for name, reading in found.readings.items()]
     return found.exit_code, found.severity.level, tuple(rules), tuple(states), len(found.unread)
 

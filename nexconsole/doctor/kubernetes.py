@@ -50,7 +50,7 @@ async def examine(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
     yield await _account(kubernetes)
     if found.state == "ok":
         yield await _container(kubernetes, settings)
-    for check in await asyncio.gather(*(_right(kubernetes, settings, *one) for one in _rights(settings))):
+    for check in await asyncio.gather(*(_right(kubernetes, settings, *right) for right in _rights(settings))):
         yield check
 
 

@@ -83,7 +83,7 @@ class Instructor:
         for effect in self._effects.values():
             effect.close()
 
-    def obey(self, request: Request) -> dict[str, Any]:
+    def handle(self, request: Request) -> dict[str, Any]:
         """Do what is asked; what is true then. Raises DrillError."""
         if request.verb == "inject":
             said: dict[str, Any] = {"injected": self._inject(request)}
@@ -123,7 +123,9 @@ class Instructor:
         if request.fault:
             kind_named(request.fault)
         lasting = [fault for fault in self.market.troubles.faults if not self._over(fault)]
-        chosen = [one for one in lasting if request.fault in ("", one.name) and request.provider in ("", one.provider)]
+        chosen = [
+            fault for fault in lasting if request.fault in ("", fault.name) and request.provider in ("", fault.provider)
+        ]
         if not chosen:
             asked = " at ".join(filter(None, (request.fault, request.provider))) or "a fault"
             others = f"; what is: {', '.join(map(str, lasting))}" if lasting else ""
@@ -234,7 +236,7 @@ class Instructor:
             "ends_at": None if fault.ends_s is None else _moment(drill_clock.clock_at(fault.ends_s)),
             "target": target,
             "scenarios": kind.scenarios,
-            "helps": [one.format(target=target) for one in kind.helps],
+            "helps": [help.format(target=target) for help in kind.helps],
             "harms": kind.harms,
             "asks": kind.asks,
         }
@@ -244,7 +246,7 @@ def answer(instruction: Instructor, line: bytes, about: Mapping[str, Any]) -> di
     """The answer to one request as it came: {"error": sentence} where nothing was done."""
     try:
         request = msgspec.json.decode(line, type=Request)
-        return {**about, **instruction.obey(request)}
+        return {**about, **instruction.handle(request)}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return {"error": f"The request can't be read: {error}."}
     except DrillError as error:

@@ -109,15 +109,15 @@ def the_one(pid: int | None = None) -> RunningDrill:
     drills = running()
     if not drills:
         raise DrillError("No drill runs on this account: start one by `nexconsole drill`.")
-    pids = ", ".join(str(one.pid) for one in drills)
+    pids = ", ".join(str(drill.pid) for drill in drills)
     if pid is None:
         if len(drills) > 1:
             raise DrillError(f"{len(drills)} drills run: say which by --drill PID, one of: {pids}.")
         return drills[0]
-    found = next((one for one in drills if one.pid == pid), None)
-    if found is None:
+    running_drill = next((drill for drill in drills if drill.pid == pid), None)
+    if running_drill is None:
         raise DrillError(f"No drill runs with the pid {pid}: there is {pids}.")
-    return found
+    return running_drill
 
 
 def ask(drill: RunningDrill, timeout: float = ANSWER_TIMEOUT_S, **request: Any) -> dict[str, Any]:

@@ -94,7 +94,9 @@ def _taken(intent: Entry, after: Mapping[tuple[str, str], list[Entry]]) -> Actio
     verdicts = after.get((intent.id, EntryKind.VERDICT), [])
     undone = next(iter(after.get((intent.id, EntryKind.UNDO), [])), None)
     # A person who looked, or the console itself, may have found out later: the last that knows is right.
-    outcome = next((one for one in reversed(outcomes) if _state(one) != "unknown"), outcomes[-1] if outcomes else None)
+    outcome = next(
+        (outcome for outcome in reversed(outcomes) if _state(outcome) != "unknown"), outcomes[-1] if outcomes else None
+    )
     verdict = verdicts[-1] if verdicts else None
     said = _table(outcome.data.get("outcome")) if outcome else {}
     judged = _table(verdict.data.get("verdict")) if verdict else {}
@@ -116,16 +118,16 @@ def _taken(intent: Entry, after: Mapping[tuple[str, str], list[Entry]]) -> Actio
         undone_at=undone.at.astimezone(UTC) if undone else None,
         undone_by=str(undone.writer) if undone else "",
         silences=tuple(
-            _text(one.get("id"), 80) for one in _tables(said.get("touched")) if one.get("kind") == "silence"
+            _text(table.get("id"), 80) for table in _tables(said.get("touched")) if table.get("kind") == "silence"
         ),
     )
 
 
 def _planned(plan: Mapping[str, Any]) -> dict[str, Any]:
-    targets = [one for one in _tables(plan.get("targets")) if one.get("chosen", True)]
-    lasts = next((one["lasts_s"] for one in targets if isinstance(one.get("lasts_s"), int | float)), None)
-    shown = [" ".join(filter(None, (_text(one.get("kind"), 80), _text(one.get("name") or one.get("id"), 200))))
-             for one in targets[:SHOWN_TARGETS]]  # fmt: skip
+    targets = [table for table in _tables(plan.get("targets")) if table.get("chosen", True)]
+    lasts = next((target["lasts_s"] for target in targets if isinstance(target.get("lasts_s"), int | float)), None)
+    shown = [" ".join(filter(None, (_text(target.get("kind"), 80), _text(target.get("name") or target.get("id"), 200))))
+             for target in targets[:SHOWN_TARGETS]]  # fmt: skip
     first = targets[0] if targets else {}
     given = {_text(k, 80): _text(v, 200) for k, v in sorted(_table(plan.get("arguments")).items())}
     return {
@@ -136,9 +138,9 @@ def _planned(plan: Mapping[str, Any]) -> dict[str, Any]:
         "command": _command(plan.get("command")),
         "targets": tuple(shown),
         "provider_ids": tuple(
-            str(one.get("id"))
-            for one in targets[:SHOWN_TARGETS]
-            if one.get("kind") == "provider" and _ID.fullmatch(str(one.get("id")))
+            str(target.get("id"))
+            for target in targets[:SHOWN_TARGETS]
+            if target.get("kind") == "provider" and _ID.fullmatch(str(target.get("id")))
         ),
         "more_targets": max(0, len(targets) - SHOWN_TARGETS),
         "warnings": tuple(

@@ -225,13 +225,13 @@ def _slots(value: Slots, known: Mapping[str, str], settings: Settings) -> Found:
 
 
 def _balances(value: Balances, known: Mapping[str, str], settings: Settings) -> Found:
-    for one in value.balances[:MOST_PODS]:
-        if one.active is False or one.state == "unknown":
+    for balance in value.balances[:MOST_PODS]:
+        if balance.active is False or balance.state == "unknown":
             continue
-        name = clean(one.name, 100)
-        words = {"empty": "is used up", "low": f"is below {one.alert or 0:g}", "enough": "is enough"}[one.state]
-        text = f"our balance at {name} {words}: {one.balance:.2f}"
-        yield f"balance at {name}", one.state, text, {"usual": one.state == "enough"}
+        name = clean(balance.name, 100)
+        words = {"empty": "is used up", "low": f"is below {balance.alert or 0:g}", "enough": "is enough"}[balance.state]
+        text = f"our balance at {name} {words}: {balance.balance:.2f}"
+        yield f"balance at {name}", balance.state, text, {"usual": balance.state == "enough"}
 
 
 def _search(value: Search, known: Mapping[str, str], settings: Settings) -> Found:
@@ -251,9 +251,14 @@ def _integrity(value: Integrity, known: Mapping[str, str], settings: Settings) -
         yield "Redis' run", clean(value.redis_run, 40), words, {"usual": True, "brief": True}
     kinds: tuple[FindingKind, ...] = ("data", "security")
     for kind in kinds:
-        found = [finding for finding in value.of(kind) if finding.level != "none"]
-        words = found[0].text if found else f"no finding about {kind} is left"
-        yield f"{kind} findings", found[0].level if found else "none", words, {"usual": not found, "brief": True}
+        findings = [finding for finding in value.of(kind) if finding.level != "none"]
+        words = findings[0].text if findings else f"no finding about {kind} is left"
+        yield (
+            f"{kind} findings",
+            findings[0].level if findings else "none",
+            words,
+            {"usual": not findings, "brief": True},
+        )
 
 
 LOOKS: Mapping[str, Callable[[Any, Mapping[str, str], Settings], Found]] = {

@@ -162,7 +162,7 @@ def fold(entries: Iterable[Entry], before: Iterable[Entry] = ()) -> Incident:
     roles, observers = current_assignments(held)
     proposals = proposals_in(told)
     timeline = _timeline(told, actions, proposals)
-    opened = next((one for one in ordered if one.kind == EntryKind.OPENED), None)
+    opened = next((entry for entry in ordered if entry.kind == EntryKind.OPENED), None)
     return Incident(
         title=_text(opened.data.get("title"), 200) if opened else "",
         since=_since(opened, ordered[0]),
@@ -184,7 +184,7 @@ def fold(entries: Iterable[Entry], before: Iterable[Entry] = ()) -> Incident:
         notes=tuple(line for line in timeline if line.kind == EntryKind.NOTE),
         timeline=timeline,
         standing=_all_standing(ordered, actions, scenarios),
-        others=dict(sorted(Counter(clean(one.kind, 40) for one in ordered if one.kind not in _KNOWN).items())),
+        others=dict(sorted(Counter(clean(entry.kind, 40) for entry in ordered if entry.kind not in _KNOWN).items())),
         before=len(prelude),
     )
 
@@ -199,7 +199,7 @@ def _text(value: Any, limit: int = 500) -> str:
 
 def _closed(entries: tuple[Entry, ...]) -> str | None:
     """Why it was closed; None where it is open, or was opened again."""
-    last = next((one for one in reversed(entries) if one.kind in (EntryKind.OPENED, EntryKind.CLOSED)), None)
+    last = next((entry for entry in reversed(entries) if entry.kind in (EntryKind.OPENED, EntryKind.CLOSED)), None)
     return _text(last.data.get("reason")) if last is not None and last.kind == EntryKind.CLOSED else None
 
 
@@ -247,7 +247,9 @@ def _levels(entries: tuple[Entry, ...], *kinds: EntryKind) -> tuple[SeverityChan
 
 def _scenarios(entries: tuple[Entry, ...]) -> tuple[ScenarioRun, ...]:
     # An outcome that names no intent as a text belongs to no step.
-    usable = [one for one in entries if one.kind != EntryKind.OUTCOME or isinstance(one.data.get("intent"), str)]
+    usable = [
+        entry for entry in entries if entry.kind != EntryKind.OUTCOME or isinstance(entry.data.get("intent"), str)
+    ]
     begun = [
         (place, one.data["scenario"])
         for place, one in enumerate(usable)
@@ -257,7 +259,7 @@ def _scenarios(entries: tuple[Entry, ...]) -> tuple[ScenarioRun, ...]:
     for nth, (place, scenario) in enumerate(begun):
         until = next((other for other, name in begun[nth + 1 :] if name == scenario), len(usable))
         # What was sent in this walk may be answered when the next has begun.
-        late = (one for one in usable[until:] if one.kind == EntryKind.OUTCOME)
+        late = (entry for entry in usable[until:] if entry.kind == EntryKind.OUTCOME)
         walk = progress_of([*usable[place:until], *late], scenario)
         if walk is not None:
             walks.append(_walked(walk))

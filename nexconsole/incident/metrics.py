@@ -89,9 +89,9 @@ def samples_in(entries: Iterable[Entry]) -> tuple[MetricSample, ...]:
 def ranges(figures: Iterable[MetricSample]) -> tuple[MetricRange, ...]:
     """Each figure that was ever known, in the order of `MEANINGS` and then by name."""
     known: dict[str, list[tuple[datetime, Number]]] = {}
-    for one in figures:
-        for name, number in one.numbers.items():
-            known.setdefault(name, []).append((one.at, number))
+    for sample in figures:
+        for name, number in sample.numbers.items():
+            known.setdefault(name, []).append((sample.at, number))
     names = [*(name for name in MEANINGS if name in known), *sorted(known.keys() - MEANINGS.keys())]
     return tuple(_extent(name, known[name]) for name in names)
 
@@ -122,7 +122,11 @@ def _numbers(data: Mapping[str, Any]) -> Iterator[tuple[str, Number]]:
 
 
 def _transactions(value: Transactions, every: float, now: datetime) -> Numbers:
-    rates = [one.failure_rate for one in value.providers if one.failure_rate is not None and one.decided >= FEW]
+    rates = [
+        provider.failure_rate
+        for provider in value.providers
+        if provider.failure_rate is not None and provider.decided >= FEW
+    ]
     # The last p95 stands in the reading for a window while Prometheus is gone.
     old = value.latency_at is not None and (now - value.latency_at).total_seconds() > max(3 * every, 15.0)
     return {
@@ -135,7 +139,7 @@ def _transactions(value: Transactions, every: float, now: datetime) -> Numbers:
 
 
 def _circuits(value: Circuits, every: float, now: datetime) -> Numbers:
-    states = [one.state for one in value.providers if one.active is not False]
+    states = [provider.state for provider in value.providers if provider.active is not False]
     opened = states.count("open")
     return {"circuits_open": None if not opened and "unknown" in states else opened}
 

@@ -58,35 +58,57 @@ def open_items(actions: Iterable[ActionRecord], at: datetime) -> list[OpenItem]:
             scaled[one.subject] = before, now, one
             if now == before:
                 del scaled[one.subject]
-    found = [_standing("provider", f"{target} is disabled", one) for target, one in disabled.items()]
-    found += [
-        _standing("silence", _silence(one), one) for one in {one.intent: one for one in silences.values()}.values()
+    items = [_standing("provider", f"{target} is disabled", one) for target, one in disabled.items()]
+    items += [
+        _standing("silence", _silence(action_record), action_record)
+        for action_record in {silence.intent: silence for silence in silences.values()}.values()
     ]
-    found += [
+    items += [
         _standing("deployment", f"{target} is scaled to {now}, from {before}", one)
         for target, (before, now, one) in scaled.items()
     ]
-    found += [_standing("action", f"{one.name}: nobody knows what became of it", one) for one in taken if one.unknown]
-    found += [_standing("action", f"{one.name}: no verdict is on record", one) for one in taken if one.unjudged]
-    return sorted(found, key=lambda one: (one.since, one.what))
+    items += [
+        _standing("action", f"{action_record.name}: nobody knows what became of it", action_record)
+        for action_record in taken
+        if action_record.unknown
+    ]
+    items += [
+        _standing("action", f"{action_record.name}: no verdict is on record", action_record)
+        for action_record in taken
+        if action_record.unjudged
+    ]
+    return sorted(items, key=lambda one: (one.since, one.what))
 
 
-def _ends(one: ActionRecord) -> datetime | None:
-    return (one.ended_at or one.at) + timedelta(seconds=one.lasts_s) if one.lasts_s is not None else None
+def _ends(action_record: ActionRecord) -> datetime | None:
+    return (
+        (action_record.ended_at or action_record.at) + timedelta(seconds=action_record.lasts_s)
+        if action_record.lasts_s is not None
+        else None
+    )
 
 
-def _expired(one: ActionRecord, at: datetime) -> bool:
-    ends = _ends(one)
+def _expired(action_record: ActionRecord, at: datetime) -> bool:
+    ends = _ends(action_record)
     return ends is not None and ends <= at
 
 
-def _silence(one: ActionRecord) -> str:
-    ends = _ends(one)
+def _silence(action_record: ActionRecord) -> str:
+    ends = _ends(action_record)
     until = f" until about {ends:%Y-%m-%d %H:%M}Z" if ends else ""
-    return f"alerts of {next(iter(one.arguments.values()), '?')} are silenced{until}"
+    return f"alerts of {next(iter(action_record.arguments.values()), '?')} are silenced{until}"
 
 
-def _standing(kind: Literal["provider", "silence", "deployment", "action"], what: str, one: ActionRecord) -> OpenItem:
-    watch = f". Look whether {one.watch}" if kind == "action" and one.watch else ""
-    since = one.ended_at or one.at
-    return OpenItem(kind=kind, what=what + watch, since=since, by=one.by, intent=one.intent, subject=one.subject)
+def _standing(
+    kind: Literal["provider", "silence", "deployment", "action"], what: str, action_record: ActionRecord
+) -> OpenItem:
+    watch = f". Look whether {action_record.watch}" if kind == "action" and action_record.watch else ""
+    since = action_record.ended_at or action_record.at
+    return OpenItem(
+        kind=kind,
+        what=what + watch,
+        since=since,
+        by=action_record.by,
+        intent=action_record.intent,
+        subject=action_record.subject,
+    )

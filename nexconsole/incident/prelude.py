@@ -28,11 +28,11 @@ def prelude_of(incident: Iterable[Entry], outside: Iterable[Entry]) -> tuple[Ent
     if opened is None:
         return ()
     first = opened.order - BEFORE // timedelta(microseconds=1)
-    found: list[Entry] = []
+    entries: list[Entry] = []
     begun: set[str] = set()
     for entry in merge(outside):
         named = {str(entry.data.get(key)) for key in ("intent", "proposal")} & begun
         if (entry.kind in _BEGIN and first <= entry.order < opened.order) or (entry.kind in _GO_ON and named):
-            found.append(entry)
+            entries.append(entry)
             begun.add(entry.id)
-    return tuple(found)
+    return tuple(entries)

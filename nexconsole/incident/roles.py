@@ -28,32 +28,38 @@ def assignments_in(entries: Iterable[Entry]) -> tuple[RoleAssignment, ...]:
 
     The last word on a role counts; any number may observe, and who observes has no other role.
     """
-    found: list[RoleAssignment] = []
+    assignments: list[RoleAssignment] = []
     for entry in entries:
         role, person = entry.data.get("role"), clean(entry.data.get("person") or "", 100)
         if entry.kind != EntryKind.ROLE or role not in ROLES or (role == OBSERVER and not person):
             continue
-        if any(one.until is None and (one.role, one.person) == (role, person) for one in found):
+        if any(
+            assignment.until is None and (assignment.role, assignment.person) == (role, person)
+            for assignment in assignments
+        ):
             continue
         at = entry.at.astimezone(UTC)
-        found = [replace(one, until=at) if _ends(one, role, person) else one for one in found]
+        assignments = [
+            replace(assignment, until=at) if _ends(assignment, role, person) else assignment
+            for assignment in assignments
+        ]
         if person:
-            found.append(RoleAssignment(role=role, person=person, since=at))
-    return tuple(found)
+            assignments.append(RoleAssignment(role=role, person=person, since=at))
+    return tuple(assignments)
 
 
-def _ends(one: RoleAssignment, role: str, person: str) -> bool:
+def _ends(assignment: RoleAssignment, role: str, person: str) -> bool:
     """Whether this person's taking this role ends that stretch."""
-    if one.until is not None:
+    if assignment.until is not None:
         return False
     if role == OBSERVER:
-        return one.person == person
-    return one.role == role or (one.role == OBSERVER and one.person == person)
+        return assignment.person == person
+    return assignment.role == role or (assignment.role == OBSERVER and assignment.person == person)
 
 
 def current_assignments(held: Iterable[RoleAssignment]) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """Who is commander, operator and scribe by now, in this order, and who observes."""
-    last = [one for one in held if one.until is None]
-    roles = {one.role: one.person for one in last if one.role != OBSERVER}
-    observers = {one.person for one in last if one.role == OBSERVER}
+    last = [assignment for assignment in held if assignment.until is None]
+    roles = {assignment.role: assignment.person for assignment in last if assignment.role != OBSERVER}
+    observers = {assignment.person for assignment in last if assignment.role == OBSERVER}
     return {role: roles[role] for role in ROLES if role in roles}, tuple(sorted(observers))

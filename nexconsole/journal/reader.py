@@ -86,10 +86,10 @@ def scan_file(file: Path) -> JournalScan:
         raise JournalError(f"{file}: there is no such journal") from error
     except OSError as error:
         raise JournalError(f"{file}: can't be read: {reason(error)}") from error
-    found = scan(text)
+    journal_scan = scan(text)
     if size > MAX_FILE:
-        return replace(found, problems=(*found.problems, too_large(found.ends_at, size)))
-    return found
+        return replace(journal_scan, problems=(*journal_scan.problems, too_large(journal_scan.ends_at, size)))
+    return journal_scan
 
 
 def too_large(line: int, size: int) -> JournalProblem:
@@ -113,8 +113,8 @@ def _settled(descriptor: int) -> Iterator[None]:
 
 def read(file: Path) -> Entries:
     """Every entry in the order of the file, with what could not be read. Raises JournalError."""
-    found = scan_file(file)
-    return Entries(entries=tuple(entry for _, entry in found.lines), problems=found.problems)
+    journal_scan = scan_file(file)
+    return Entries(entries=tuple(entry for _, entry in journal_scan.lines), problems=journal_scan.problems)
 
 
 def unreadable(error: JournalError) -> Entries:

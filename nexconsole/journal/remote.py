@@ -96,10 +96,11 @@ def read_incident(journal: Path) -> Entries:
     else:
         here = _read_or_said(journal)
     there = _read_or_said(other)
-    if not (here.entries or there.entries) and any(one.line == 0 for one in (*here.problems, *there.problems)):
-        raise JournalError(next(one.sentence for one in (*here.problems, *there.problems) if one.line == 0))
+    if not (here.entries or there.entries) and any(problem.line == 0 for problem in (*here.problems, *there.problems)):
+        raise JournalError(next(problem.sentence for problem in (*here.problems, *there.problems) if problem.line == 0))
     problems = tuple(
-        replace(one, sentence=f"({other.name}) {one.sentence}") if one.line else one for one in there.problems
+        replace(problem, sentence=f"({other.name}) {problem.sentence}") if problem.line else problem
+        for problem in there.problems
     )
     return Entries(entries=here.entries + there.entries, problems=here.problems + problems)
 

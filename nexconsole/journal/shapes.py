@@ -63,7 +63,10 @@ def _planned(data: Data) -> Data:
     targets = plan.get("targets")
     if not isinstance(targets, list) or all(map(_lasting, targets)):
         return data
-    cut = [one if _lasting(one) else {key: value for key, value in one.items() if key != "lasts_s"} for one in targets]
+    cut = [
+        target if _lasting(target) else {key: value for key, value in target.items() if key != "lasts_s"}
+        for target in targets
+    ]
     return {**data, "plan": {**plan, "targets": cut}}
 
 

@@ -60,11 +60,11 @@ class Tail:
         new = [(key, entry) for key, entry in new if key not in self.given]
         self.given.update(key for key, _ in new)
         torn = self._torn(rest)
-        found = [*read.problems, *torn, *self._over(seen.st_size)]
+        journal_problems = [*read.problems, *torn, *self._over(seen.st_size)]
         if torn or len(self._rest) == 0:
             self._nothing_at = mark
-        problems = tuple(one for one in found if one.line not in self._told)
-        self._told.update(one.line for one in problems)
+        problems = tuple(problem for problem in journal_problems if problem.line not in self._told)
+        self._told.update(problem.line for problem in problems)
         return Entries(entries=tuple(entry for _, entry in new), problems=problems)
 
     def _parted(self, added: bytes) -> tuple[bytes, bytes]:

@@ -31,7 +31,7 @@ Entry = tuple["ProviderCircuit", "Holder | None"]
 
 
 def small(value: Circuits, space: RenderContext) -> Panel:
-    flapping = (one for one in value.providers if one.flapping and one.active is not False)
+    flapping = (provider for provider in value.providers if provider.flapping and provider.active is not False)
     foot = tuple(_flapping(provider, value.reach_s, space) for provider in flapping)
     foot = foot[: 2 if space.height >= 8 else 0]
     entries = _entries(value.providers, 0)

@@ -11,7 +11,7 @@ from ..widgets.panel import INK_OF_MOOD, Listing, Panel, RenderContext
 from ..widgets.spans import Line, Span, column, phrases, plain, plain_query
 
 if TYPE_CHECKING:
-    from ..signals.database import Database, Session
+    from ..signals.database import Database, DatabaseSession
     from ..signals.database_cpu import DatabaseCpu
 
 NUMBER, SIGNAL, TITLE = 5, "database", "Database"
@@ -88,7 +88,7 @@ def _alert_level(value: Database, space: RenderContext) -> str:
     return space.mood_or(value.blocked > 0 or _oldest(value) >= LONG_S)
 
 
-def _sessions(value: Database) -> list[Session]:
+def _sessions(value: Database) -> list[DatabaseSession]:
     return sorted(value.sessions, key=lambda s: (-s.blocks, bool(s.blocked_by), -(s.transaction_s or 0), s.pid))
 
 
@@ -136,7 +136,7 @@ def _connections(value: Database, space: RenderContext) -> Line:
     return ((f"{label}  ", ink if full >= CONNECTIONS_BUSY else "text"), *charts.bar(full, room, ink))
 
 
-def _relation(session: Session) -> Span:
+def _relation(session: DatabaseSession) -> Span:
     if session.blocks:
         return (f"blocks {session.blocks}", "warn")
     if session.blocked_by:
@@ -144,7 +144,7 @@ def _relation(session: Session) -> Span:
     return (plain(session.state or "state hidden", 30), "muted")
 
 
-def _short(session: Session, space: RenderContext) -> Line:
+def _short(session: DatabaseSession, space: RenderContext) -> Line:
     text, ink = _relation(session)
     ink = _ink(space) if ink == "warn" else ink
     parts: list[Span] = [(duration(session.transaction_s), "text"), (text, ink)]
@@ -153,7 +153,7 @@ def _short(session: Session, space: RenderContext) -> Line:
     return ((f"{session.pid:>7}  ", "text"), *phrases(parts, max(0, space.width - 9), ("  ", "muted")))
 
 
-def _long(session: Session, space: RenderContext) -> Line:
+def _long(session: DatabaseSession, space: RenderContext) -> Line:
     blocked = f"by {session.blocked_by[0]}" if session.blocked_by else ""
     blocks = count(session.blocks) if session.blocks else blocked or "-"
     ink = _ink(space) if session.blocks else "text" if session.blocked_by else "muted"

@@ -44,8 +44,8 @@ def detail(value: Funnel, space: RenderContext) -> Panel:
         examine,  # with all signals behind it; nothing that the first paint has to wait for
     )
 
-    if told := examine(space.readings, space.now):
-        head += [((line, "muted"),) for line in wrapped(told.said, space.width, 2)]
+    if agreement := examine(space.readings, space.now):
+        head += [((line, "muted"),) for line in wrapped(agreement.said, space.width, 2)]
     airy = [BLANK] if space.height >= ROOMY else []
     reasons = _reasons("refused", value.refused, space) + _reasons("failed", value.failures, space)
     head += [*airy, *_stages(value, space, REASON), *airy, *reasons]
@@ -161,7 +161,7 @@ def _bar(name: tuple[str, int], many: int, whole: int, space: RenderContext, ink
 
 def _chart(value: Funnel, space: RenderContext, height: int) -> list[Line]:
     """The share that was sold nothing, by the minute in which they asked."""
-    points = [(one.at, _unsold(one.sold, one.failed, one.refused)) for one in value.minutes]
+    points = [(minute.at, _unsold(minute.sold, minute.failed, minute.refused)) for minute in value.minutes]
     if not any(share is not None for _, share in points):
         return [(("no minute is known whole yet", "faint"),)]
     width = max(4, space.width - charts.AXIS)
@@ -182,11 +182,11 @@ def _name(space: RenderContext) -> int:
 
 
 def _listing(rows: Sequence[ProviderFunnel], space: RenderContext) -> Listing | None:
-    return Listing([one.name for one in rows], lambda n: _provider(rows[n], space)) if rows else None
+    return Listing([row.name for row in rows], lambda n: _provider(rows[n], space)) if rows else None
 
 
-def _provider(one: ProviderFunnel, space: RenderContext) -> Line:
-    name = column(plain(one.name, 60) or "none yet", _name(space))
-    tail = f"  {count(one.attempts):>7} {count(one.sold):>7} {count(one.refused):>8} {count(one.failed):>7}"
-    wrong = one.refused or one.failed
-    return ((name, "strong" if wrong else "text"), (tail, "text"), (f" {count(one.waiting):>6}", "text"))
+def _provider(funnel: ProviderFunnel, space: RenderContext) -> Line:
+    name = column(plain(funnel.name, 60) or "none yet", _name(space))
+    tail = f"  {count(funnel.attempts):>7} {count(funnel.sold):>7} {count(funnel.refused):>8} {count(funnel.failed):>7}"
+    wrong = funnel.refused or funnel.failed
+    return ((name, "strong" if wrong else "text"), (tail, "text"), (f" {count(funnel.waiting):>6}", "text"))

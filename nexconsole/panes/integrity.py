@@ -24,13 +24,13 @@ MOST_LINES = 4  # of one finding
 
 
 def small(value: Integrity, space: RenderContext) -> Panel:
-    found = value.findings
+    findings = value.findings
     alert_level = space.mood_or(False)
-    if not found:
+    if not findings:
         return Panel(alert_level, (phrases(_words(value, space), space.width, GAP),))
     rows = max(1, min(MOST_LINES, space.height - 1))
-    head = tuple(((line, _ink(found[0], space)),) for line in wrapped(plain(found[0].text), space.width, rows))
-    others = found[1:]
+    head = tuple(((line, _ink(findings[0], space)),) for line in wrapped(plain(findings[0].text), space.width, rows))
+    others = findings[1:]
     listing = Listing([finding.text for finding in others], lambda n: _short(others[n], space)) if others else None
     return Panel(alert_level, head, listing)
 
@@ -57,12 +57,12 @@ def _ink(finding: Finding, space: RenderContext) -> str:
 
 
 def _words(value: Integrity, space: RenderContext) -> list[Span]:
-    found = [finding for finding in value.findings if finding.level in INKS]
+    findings = [finding for finding in value.findings if finding.level in INKS]
     taken = [check for check in value.checks if check.at is not None]
     words: list[Span] = []
-    if found:
-        words.append((plain(found[0].text), _ink(found[0], space)))
-        words += [(f"+{len(found) - 1} more", "text")] if len(found) > 1 else []
+    if findings:
+        words.append((plain(findings[0].text), _ink(findings[0], space)))
+        words += [(f"+{len(findings) - 1} more", "text")] if len(findings) > 1 else []
     else:
         known = len(value.findings)
         note = f", {several(known, 'thing')} worth knowing" if known else ""

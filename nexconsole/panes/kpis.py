@@ -110,15 +110,17 @@ def _waits(lead: waiting.Leading, value: Transactions, space: RenderContext) -> 
 def circuits(value: Circuits, space: RenderContext) -> Kpi:
     if not value.providers:
         return Kpi("-", "text", (("circuits: none", "strong"), ("no SMS providers are known here", "muted")))
-    watched = [one for one in value.providers if one.active is not False]
-    by_state = {state: [one for one in watched if one.state == state] for state in ("open", "half-open", "unknown")}
+    watched = [provider for provider in value.providers if provider.active is not False]
+    by_state = {
+        state: [circuit for circuit in watched if circuit.state == state] for state in ("open", "half-open", "unknown")
+    }
     wrong = space.ink if space.ink != "text" else "warn"
     words: list[Span] = [(f"of {several(len(watched), 'circuit')} open", "strong")]
     for state in ("open", "half-open"):
-        if found := by_state[state]:
-            names = ", ".join(plain(one.name, 30) for one in found)
+        if provider_circuits := by_state[state]:
+            names = ", ".join(plain(circuit.name, 30) for circuit in provider_circuits)
             words.append((f"{names} {state.upper()}", wrong))
-    flapping = [plain(one.name, 30) for one in watched if one.flapping]
+    flapping = [plain(circuit.name, 30) for circuit in watched if circuit.flapping]
     if flapping:
         words.append((f"FLAPPING: {', '.join(flapping)}", wrong))
     if by_state["unknown"]:

@@ -31,18 +31,24 @@ WORDS = {"empty": "USED UP", "low": "low", "unknown": "not known", "enough": ""}
 
 
 def small(value: Balances, space: RenderContext) -> Panel:
-    wrong = [one for one in value.balances if one.active is not False and one.state in ("empty", "low", "unknown")]
+    wrong = [
+        balance
+        for balance in value.balances
+        if balance.active is not False and balance.state in ("empty", "low", "unknown")
+    ]
     head = (phrases(_words(value, space), space.width, GAP),)
     if space.height < ROOM or not wrong:
         return Panel(space.alert_level, head)
-    return Panel(space.alert_level, head, Listing([one.name for one in wrong], lambda n: _short(wrong[n], space)))
+    return Panel(
+        space.alert_level, head, Listing([balance.name for balance in wrong], lambda n: _short(wrong[n], space))
+    )
 
 
 def detail(value: Balances, space: RenderContext) -> Panel:
     title = f"  {'provider':<15}{'turn':>10}{'balance':>10}{'limit':>6}  {'':<9}{'read':>11}  its own status page"
     head = (phrases(_words(value, space), space.width, GAP), (), ((title, "muted"),))
     rows = value.balances
-    return Panel(space.alert_level, head, Listing([one.name for one in rows], lambda n: _row(rows[n], space)))
+    return Panel(space.alert_level, head, Listing([row.name for row in rows], lambda n: _row(rows[n], space)))
 
 
 def brief(value: Balances, space: RenderContext) -> Line:
@@ -84,7 +90,7 @@ def _words(value: Balances, space: RenderContext) -> list[Span]:
     ink = space.ink if space.ink != "text" else "warn"
     words: list[Span] = []
     if empty := value.of("empty"):
-        words.append((f"balance used up at {', '.join(plain(one.name, 30) for one in empty[:3])}", ink))
+        words.append((f"balance used up at {', '.join(plain(balance.name, 30) for balance in empty[:3])}", ink))
     if low := value.of("low"):
         words.append((f"{len(low)} low", "text" if empty else ink))
     if unknown := value.of("unknown"):
@@ -126,40 +132,40 @@ def _search(reading: Reading, state: State, space: RenderContext) -> Line:
     return phrases([*late, ("▲ search is down", _ink(space, SEARCH)), (plain(value.why), "muted")], space.width, GAP)
 
 
-def _state_ink(one: Balance, space: RenderContext) -> str:
-    if one.active is False or one.state == "enough":
+def _state_ink(balance: Balance, space: RenderContext) -> str:
+    if balance.active is False or balance.state == "enough":
         return "muted"
-    return "doubt" if one.state == "unknown" else (space.ink if space.ink != "text" else "warn")
+    return "doubt" if balance.state == "unknown" else (space.ink if space.ink != "text" else "warn")
 
 
-def _money(one: Balance) -> str:
-    return "-" if one.balance is None or one.state == "unknown" else f"{one.balance:,.2f}".replace(",", " ")
+def _money(balance: Balance) -> str:
+    return "-" if balance.balance is None or balance.state == "unknown" else f"{balance.balance:,.2f}".replace(",", " ")
 
 
-def _short(one: Balance, space: RenderContext) -> Line:
-    parts: list[Span] = [(f"{_money(one)} {WORDS.get(one.state, '')}".strip(), _state_ink(one, space))]
-    if one.alert is not None:
-        parts.append((f"limit {one.alert:g}", "muted"))
-    if one.age_s is not None:
-        parts.append((f"read {ago(one.age_s)}", "doubt" if one.old else "muted"))
-    return ((column(plain(one.name, 40), 16) + " ", "text"), *phrases(parts, max(0, space.width - 17), GAP))
+def _short(balance: Balance, space: RenderContext) -> Line:
+    parts: list[Span] = [(f"{_money(balance)} {WORDS.get(balance.state, '')}".strip(), _state_ink(balance, space))]
+    if balance.alert is not None:
+        parts.append((f"limit {balance.alert:g}", "muted"))
+    if balance.age_s is not None:
+        parts.append((f"read {ago(balance.age_s)}", "doubt" if balance.old else "muted"))
+    return ((column(plain(balance.name, 40), 16) + " ", "text"), *phrases(parts, max(0, space.width - 17), GAP))
 
 
-def _row(one: Balance, space: RenderContext) -> Line:
-    word = "disabled" if one.active is False else WORDS.get(one.state, "")
-    limit = f"{one.alert:g}" if one.alert is not None else "-"
+def _row(balance: Balance, space: RenderContext) -> Line:
+    word = "disabled" if balance.active is False else WORDS.get(balance.state, "")
+    limit = f"{balance.alert:g}" if balance.alert is not None else "-"
     slots = SLOTS.value(space.readings)
-    wait = next((wait for wait in slots.waits if wait.name == one.name), None) if slots is not None else None
+    wait = next((wait for wait in slots.waits if wait.name == balance.name), None) if slots is not None else None
     turn = "-" if slots is None else duration(wait.wait_s) if wait else "at once"
-    said, ink = _page(one.name, space)
+    said, ink = _page(balance.name, space)
     return (
         ("  ", "text"),
-        (column(plain(one.name, 60), 15), "muted" if one.active is False else "text"),
+        (column(plain(balance.name, 60), 15), "muted" if balance.active is False else "text"),
         (f"{turn:>10}", _ink(space, SLOTS) if wait and wait.active is not False else "muted"),
-        (f"{_money(one)[:10]:>10}", _state_ink(one, space)),
+        (f"{_money(balance)[:10]:>10}", _state_ink(balance, space)),
         (f"{limit[:6]:>6}  ", "muted"),
-        (column(word, 9), _state_ink(one, space)),
-        (f"{ago(one.age_s):>11}  ", "doubt" if one.old or one.age_s is None else "muted"),
+        (column(word, 9), _state_ink(balance, space)),
+        (f"{ago(balance.age_s):>11}  ", "doubt" if balance.old or balance.age_s is None else "muted"),
         (said, ink),
     )
 
@@ -167,8 +173,8 @@ def _row(one: Balance, space: RenderContext) -> Line:
 def _page(provider: str, space: RenderContext) -> Span:
     """What the provider's own page says, with its age; nothing where none is set."""
     pages = PAGES.value(space.readings)
-    found = pages.pages if pages is not None else ()
-    page = next((page for page in found if page.provider.casefold() == provider.casefold()), None)
+    status_pages = pages.pages if pages is not None else ()
+    page = next((page for page in status_pages if page.provider.casefold() == provider.casefold()), None)
     if page is None:
         return ("", "muted")
     if page.read_at is None:

@@ -71,8 +71,8 @@ def _picture(value: Transactions, space: RenderContext, large: bool) -> Panel:
             examine,  # with all signals behind it; nothing that the first paint waits for
         )
 
-        told = examine(space.readings, space.now)
-        head += [((line, "muted"),) for line in wrapped(told.said, space.width, 2)] if told else []
+        agreement = examine(space.readings, space.now)
+        head += [((line, "muted"),) for line in wrapped(agreement.said, space.width, 2)] if agreement else []
     providers = sorted(value.providers, key=lambda p: (-p.failures, -(p.failure_rate or 0), -p.attempts, p.name))
     left = space.height - len(head)
     chart = _chart_height(left, len(providers), large)
@@ -231,8 +231,8 @@ def _because(value: Transactions, room: int) -> str:
 def _twins(value: Transactions, space: RenderContext) -> Mapping[str, str]:
     """Notes for providers whose names can be taken for another's, of all that are known."""
     circuits = CIRCUITS.value(space.readings)
-    known = [one.name for one in circuits.providers] if circuits is not None else []
-    return look_alikes([*known, *(one.name for one in value.providers)])
+    known = [provider.name for provider in circuits.providers] if circuits is not None else []
+    return look_alikes([*known, *(provider.name for provider in value.providers)])
 
 
 def _chart_height(left: int, providers: int, large: bool) -> int:

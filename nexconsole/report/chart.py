@@ -74,10 +74,10 @@ def as_svg(incident: Incident) -> str:
 
 def series(incident: Incident) -> dict[str, Any]:
     """`at` (UTC), and of each figure as many values; null where it was not known."""
-    names = [one.name for one in ranges(incident.figures)]
+    names = [metric_range.name for metric_range in ranges(incident.figures)]
     return {
-        "at": [one.at for one in incident.figures],
-        "figures": {name: [one.numbers.get(name) for one in incident.figures] for name in names},
+        "at": [sample.at for sample in incident.figures],
+        "figures": {name: [sample.numbers.get(name) for sample in incident.figures] for name in names},
     }
 
 
@@ -91,17 +91,17 @@ def _levels(incident: Incident) -> list[Span]:
     if not incident.lasted or not incident.levels:
         return []
     marks = [_part(incident, level.at) for level in incident.levels]
-    return [(at, end, one.rank) for at, end, one in zip(marks, [*marks[1:], 1.0], incident.levels, strict=True)]
+    return [(at, end, change.rank) for at, end, change in zip(marks, [*marks[1:], 1.0], incident.levels, strict=True)]
 
 
 def _figure(incident: Incident, name: str) -> list[Span]:
     if not incident.lasted or not incident.figures:
         return []
     found: list[Span] = []
-    for one, following in zip(incident.figures, [*incident.figures[1:], None], strict=True):
-        if name in one.numbers:
-            until = min(one.at + STANDS, following.at) if following else one.at + STANDS
-            found.append((_part(incident, one.at), _part(incident, until), one.numbers[name]))
+    for sample, following in zip(incident.figures, [*incident.figures[1:], None], strict=True):
+        if name in sample.numbers:
+            until = min(sample.at + STANDS, following.at) if following else sample.at + STANDS
+            found.append((_part(incident, sample.at), _part(incident, until), sample.numbers[name]))
     return found
 
 

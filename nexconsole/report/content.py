@@ -44,14 +44,16 @@ def questions(incident: Incident) -> tuple[str, ...]:
             own.append(f"Action {number}, {action.name}, was {action.outcome}: why, and what did that cost?")
         elif action.verdict in ("no effect", "worse"):
             own.append(f"Action {number}, {action.name}: {action.verdict}. What had been expected of it, and why?")
-    for one in incident.proposals:
-        if one.ended in ("objected", "stopped"):
-            own.append(f"{one.name} was proposed and not sent ({one.reason or one.ended}): was that right?")
+    for proposal in incident.proposals:
+        if proposal.ended in ("objected", "stopped"):
+            own.append(
+                f"{proposal.name} was proposed and not sent ({proposal.reason or proposal.ended}): was that right?"
+            )
     for walk in incident.scenarios:
         skipped = [step.name for step in walk.steps if step.state == "skipped"]
         if skipped:
             own.append(f"{walk.name}: {', '.join(skipped)} skipped: was that right, or is the runbook wrong?")
-    own += [f"Who ends this, and when: {one.what}?" for one in incident.standing if one.in_force]
+    own += [f"Who ends this, and when: {open_item.what}?" for open_item in incident.standing if open_item.in_force]
     return (*own, *QUESTIONS)
 
 
@@ -123,13 +125,13 @@ def _times(incident: Incident) -> Iterator[Block]:
 
 def _people(incident: Incident) -> Iterator[Block]:
     held: dict[str, list[str]] = {}
-    for one in incident.held:
-        until = f"to {clock(one.until)}" if one.until else "to the end"
-        held.setdefault(one.person, []).append(f"{one.role} from {clock(one.since)} {until}")
+    for assignment in incident.held:
+        until = f"to {clock(assignment.until)}" if assignment.until else "to the end"
+        held.setdefault(assignment.person, []).append(f"{assignment.role} from {clock(assignment.since)} {until}")
     rows = [
-        (one.name, "; ".join(held.pop(one.name, ())) or "none taken", moment(one.first), moment(one.last),
-         str(one.entries), ", ".join(one.hosts))
-        for one in incident.people
+        (person.name, "; ".join(held.pop(person.name, ())) or "none taken", moment(person.first), moment(person.last),
+         str(person.entries), ", ".join(person.hosts))
+        for person in incident.people
     ]  # fmt: skip
     rows += [(name, "; ".join(roles), MISSING, MISSING, "0", "") for name, roles in held.items()]
     yield ReportTable(("who", "role", "first seen", "last seen", "entries", "from"), tuple(rows))
@@ -147,16 +149,22 @@ def _lasting(incident: Incident, levels: Sequence[SeverityChange]) -> Iterator[s
 
 
 def _standing(incident: Incident) -> Block:
-    lines = tuple(f"{one.what} (since {moment(one.since)}, {one.by})" for one in incident.standing)
+    lines = tuple(
+        f"{open_item.what} (since {moment(open_item.since)}, {open_item.by})" for open_item in incident.standing
+    )
     return Bullets(lines) if lines else Text("Nothing that the journal knows of.")
 
 
 def _figures(incident: Incident) -> Iterator[Block]:
     rows = tuple(
-        (title(one.name), said(one.name, one.start), f"{said(one.name, one.worst)} at {clock(one.worst_at)}",
-         said(one.name, one.end))
-        for one in ranges(incident.figures)
-    )  # fmt: skip
+        (
+            title(metric_range.name),
+            said(metric_range.name, metric_range.start),
+            f"{said(metric_range.name, metric_range.worst)} at {clock(metric_range.worst_at)}",
+            said(metric_range.name, metric_range.end),
+        )
+        for metric_range in ranges(incident.figures)
+    )
     if rows:
         first, last = incident.figures[0], incident.figures[-1]
         yield ReportTable(("figure", f"start ({clock(first.at)})", "worst", f"end ({clock(last.at)})"), rows)
@@ -164,7 +172,10 @@ def _figures(incident: Incident) -> Iterator[Block]:
     if found:
         yield ReportTable(
             ("at", "time", "severity", "because"),
-            tuple((name, clock(one.at), one.level, "; ".join(one.because) or MISSING) for name, one in found.items()),
+            tuple(
+                (name, clock(change.at), change.level, "; ".join(change.because) or MISSING)
+                for name, change in found.items()
+            ),
         )
 
 
@@ -195,21 +206,24 @@ def _facts(action: ActionRecord) -> Iterator[str]:
 
 
 def _proposals(incident: Incident) -> Iterator[Block]:
-    rows = tuple((clock(one.at), one.name, one.by, _waited(one), _ended(one)) for one in incident.proposals)
+    rows = tuple(
+        (clock(proposal.at), proposal.name, proposal.by, _waited(proposal), _ended(proposal))
+        for proposal in incident.proposals
+    )
     if rows:
         yield ReportTable(("time", "action", "who", "waited for", "what became of it"), rows)
 
 
-def _waited(one: Proposal) -> str:
-    wait = "a second person's word" if one.needs == "approval" else "objections"
-    return f"{wait} until {clock(one.until)}"
+def _waited(proposal: Proposal) -> str:
+    wait = "a second person's word" if proposal.needs == "approval" else "objections"
+    return f"{wait} until {clock(proposal.until)}"
 
 
-def _ended(one: Proposal) -> str:
-    if not one.ended:
+def _ended(proposal: Proposal) -> str:
+    if not proposal.ended:
         return MISSING
-    by = f" by {one.ended_by}" if one.ended != "sent" else ""
-    return f"{ENDED.get(one.ended, one.ended)}{by}" + (f": {one.reason}" if one.reason else "")
+    by = f" by {proposal.ended_by}" if proposal.ended != "sent" else ""
+    return f"{ENDED.get(proposal.ended, proposal.ended)}{by}" + (f": {proposal.reason}" if proposal.reason else "")
 
 
 ENDED = {"objected": "objected to", "stopped": "not sent, stopped"}
@@ -225,7 +239,9 @@ def _scenarios(incident: Incident) -> Iterator[Block]:
     for walk in incident.scenarios:
         yield Heading(walk.name)
         yield Text(f"begun {moment(walk.begun_at)} by {walk.begun_by}; worked on by {', '.join(walk.people)}")
-        rows = tuple((clock(one.at), one.name, one.state, one.by, one.answer or one.reason) for one in walk.steps)
+        rows = tuple(
+            (clock(step.at), step.name, step.state, step.by, step.answer or step.reason) for step in walk.steps
+        )
         if rows:
             yield ReportTable(("time", "step", "state", "who", "answer or reason"), rows)
 

@@ -30,7 +30,8 @@ def _covered(value: Any, name: str) -> Any:
         return mask_command(value) if name in COMMANDS else mask(value)
     if is_dataclass(value) and not isinstance(value, type):
         masked = replace(
-            value, **{one.name: _covered(getattr(value, one.name), one.name) for one in fields(value) if one.init}
+            value,
+            **{field.name: _covered(getattr(value, field.name), field.name) for field in fields(value) if field.init},
         )
         return (
             _with_providers(value, masked)

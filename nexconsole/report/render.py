@@ -125,7 +125,7 @@ def as_json(incident: Incident, name: str) -> str:
             for key in ("detect", "engage", "mitigate", "recover")
         },
         "figures": figures(incident),
-        "measured": {one.name: one for one in ranges(incident.figures)},
+        "measured": {metric_range.name: metric_range for metric_range in ranges(incident.figures)},
         "series": chart.series(incident),
         "questions": questions(incident),
     }
@@ -144,7 +144,7 @@ def as_line(incident: Incident, now: datetime, current: Mapping[str, Number | No
     measured = list(_measured(incident, current or {}))
     parts = [_state(incident, now), *(_short(action, not measured) for action in incident.actions[-SHOWN_ACTIONS:])]
     told = {action.intent for action in incident.actions[-SHOWN_ACTIONS:]}
-    left = [one.what for one in incident.standing if one.intent not in told]
+    left = [open_item.what for open_item in incident.standing if open_item.intent not in told]
     parts += measured
     if left:
         parts.append(f"still standing: {', '.join(left)}")
@@ -169,7 +169,7 @@ def _state(incident: Incident, now: datetime) -> str:
 
 def _measured(incident: Incident, current: Mapping[str, Number | None]) -> Iterator[str]:
     """The figures that were ever bad, from their worst to now."""
-    recorded = {one.name: one for one in ranges(incident.figures)}
+    recorded = {metric_range.name: metric_range for metric_range in ranges(incident.figures)}
     for name, least in TOLD.items():
         known = recorded.get(name)
         now = current.get(name)

@@ -218,7 +218,9 @@ class _Auditor:
         """Whether nothing is wrong with a condition but alerts that are not there, or can't fire."""
         wrong = [part.call for part in condition.parts if self._look(part.call)[0] == WRONG]
         found = [self.world.look(call)[0] for call in wrong if call.name == ALERT]
-        return len(found) == len(wrong) and all(one is not None and one.lacks and one.state == "fresh" for one in found)
+        return len(found) == len(wrong) and all(
+            answer is not None and answer.lacks and answer.state == "fresh" for answer in found
+        )
 
     # --- looks and conditions ---------------------------------------------------------------------------------
 
@@ -237,10 +239,10 @@ class _Auditor:
         stood_in, unknown = self._stand_in(call)
         if unknown:
             return OK, f"nothing to look at today: {unknown}", ""
-        found, why = self.world.look(stood_in)
-        if found is None:
+        answer, why = self.world.look(stood_in)
+        if answer is None:
             return WRONG, why, ""
-        return _judged(found)
+        return _judged(answer)
 
     def _stand_in(self, call: Call) -> tuple[Call, str]:
         """The call with its placeholders replaced by something of their kind that is here today; or what is not."""
@@ -250,7 +252,9 @@ class _Auditor:
         if probe.argument.kind == "provider":
             circuits = value_of(self.world.readings, "circuits", Circuits)
             traffic = value_of(self.world.readings, "transactions", Transactions)
-            names = [one.name for value in (circuits, traffic) if value is not None for one in value.providers]
+            names = [
+                provider.name for value in (circuits, traffic) if value is not None for provider in value.providers
+            ]
             if names:
                 return Call(name=call.name, arguments=(names[0],)), ""
         reading = self.world.readings.get(probe.signal)
@@ -269,11 +273,11 @@ class _Auditor:
         words = (None if placeholder(word) else word for word in call.arguments)
         arguments = {each.name: word for each, word in zip(spec.arguments, words, strict=False)}
         try:
-            found = await self.audit_action(call.name, arguments)
+            finding = await self.audit_action(call.name, arguments)
         except NexConsoleError as error:
-            found = AuditFinding(ok=False, said=str(error))
-        state = OK if found.ok else WRONG
-        yield AuditLine(**where, **_of(step), state=state, said=found.said, advice=found.advice)
+            finding = AuditFinding(ok=False, said=str(error))
+        state = OK if finding.ok else WRONG
+        yield AuditLine(**where, **_of(step), state=state, said=finding.said, advice=finding.advice)
         if isinstance(spec, Routed):
             state, said, advice = await self._routes(spec.routes)
             yield AuditLine(**where, **_of(step, "route"), state=state, said=said, advice=advice)
@@ -302,14 +306,14 @@ def _of(step: Step, kind: str = "") -> _Of:
     return {"line": step.line, "kind": kind or step.kind, "text": f"{step.title} `{step.call}`", "step": step.id}
 
 
-def _judged(found: ProbeAnswer) -> tuple[str, str, str]:
+def _judged(answer: ProbeAnswer) -> tuple[str, str, str]:
     """An answer is good when its signal was read just now, and nothing it would ever need is lacking here."""
-    said = f"{found.text} ({found.basis()})"
-    if found.lacks:
-        return WRONG, said, f"it takes {found.lacks}"
-    if found.state == "absent" and found.signal in EXTRA:
+    said = f"{answer.text} ({answer.basis()})"
+    if answer.lacks:
+        return WRONG, said, f"it takes {answer.lacks}"
+    if answer.state == "absent" and answer.signal in EXTRA:
         return WARN, said, "set it, or people look this up"
-    return (OK if found.state == "fresh" else WRONG), said, ""
+    return (OK if answer.state == "fresh" else WRONG), said, ""
 
 
 def _disagreements(level: str, condition: Condition, settings: Settings) -> Iterator[str]:

@@ -49,9 +49,9 @@ def library(settings: Settings, catalogue: Catalogue, probes: Mapping[str, Probe
         except SettingsError as error:
             wrong.append((str(file), RunbookProblem(line=1, text=str(error))))
             continue
-        found = problems(parsed, catalogue, probes)
-        wrong += [(str(file), problem) for problem in found]
-        good = _sound(parsed, found)
+        runbook_problems = problems(parsed, catalogue, probes)
+        wrong += [(str(file), problem) for problem in runbook_problems]
+        good = _sound(parsed, runbook_problems)
         for chapter in good:
             if chapter.id in taken:
                 again = RunbookProblem(line=chapter.line, text=f"{chapter.id} is already in {taken[chapter.id]}")
@@ -86,9 +86,9 @@ def _files(folder: str) -> list[Path]:
         raise SettingsError(f"runbooks: {place} can't be read: {error.strerror}") from error
 
 
-def _sound(parsed: Parsed, found: tuple[RunbookProblem, ...]) -> tuple[Scenario, ...]:
+def _sound(parsed: Parsed, runbook_problems: tuple[RunbookProblem, ...]) -> tuple[Scenario, ...]:
     """The chapters without a problem between their first line and their last."""
-    lines = [problem.line for problem in found]
+    lines = [problem.line for problem in runbook_problems]
     chapters = parsed.runbook.chapters()
     return tuple(c for c in chapters if not any(c.line <= line <= c.last_line for line in lines))
 

@@ -71,7 +71,7 @@ class _Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Head:
+class _HeadingLine:
     """A step's first paragraph taken apart, and the text of the others. `marked` is the explicit id."""
 
     line: int
@@ -235,7 +235,7 @@ class _Reader:
         kind, title = (match[1] or match[2]).lower(), match[3].strip(" ,:")
         if not title:
             self._wrong(line, f"{match[1] or match[2]} says nothing to a person: put words before the backticks")
-        head = _Head(
+        head = _HeadingLine(
             line=line,
             title=title,
             marked=self._explicit(codes, line),
@@ -254,7 +254,7 @@ class _Reader:
         step = Step(kind=kind, id=self._id(head, place, key), title=title, line=line, detail=head.detail)
         return replace(step, question=read) if isinstance(read, Question) else replace(step, call=read)
 
-    def _content(self, kind: str, head: _Head) -> Call | Question | None:
+    def _content(self, kind: str, head: _HeadingLine) -> Call | Question | None:
         """The Call of a look or a do, the Question of an ask; None where that is not clear."""
         if kind == "ask" and not head.codes:
             return Question()
@@ -268,7 +268,7 @@ class _Reader:
             return self._tried(line, expression.question, code)
         return self._tried(line, expression.call, code)
 
-    def _branch(self, head: _Head, nested: list[SyntaxTreeNode], place: _Place) -> Branch | None:
+    def _branch(self, head: _HeadingLine, nested: list[SyntaxTreeNode], place: _Place) -> Branch | None:
         if len(head.codes) != 1:
             self._wrong(head.line, f"If holds exactly one condition between backticks, here are {len(head.codes)}")
             return None
@@ -284,7 +284,7 @@ class _Reader:
         steps = self._steps(nested, _Place(place.scenario, name, place.depth + 1))
         return Branch(id=name, title=head.title, line=head.line, condition=read, detail=head.detail, steps=tuple(steps))
 
-    def _id(self, head: _Head, place: _Place, key: str) -> str:
+    def _id(self, head: _HeadingLine, place: _Place, key: str) -> str:
         name = f"{place.scenario}/{head.marked}" if head.marked else f"{place.path}/{slug(key, '.')}"
         if self.lines.setdefault(name, head.line) != head.line:
             again = f"line {self.lines[name]} has the same id, {name}: add `#a-name` to one of them"

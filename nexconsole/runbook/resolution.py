@@ -212,16 +212,20 @@ class ReadingsContext:
     def _part(self, part: Comparison, known: _KnownValues, patient: bool) -> Truth:
         if part.call.name in known.asked:
             return self._told(part, *known.asked[part.call.name][:2])
-        found, why = self.look(part.call, known)
-        if found is None:
+        probe_answer, why = self.look(part.call, known)
+        if probe_answer is None:
             return Truth(holds=None, because=why)
-        if not found.known:
-            return Truth(holds=None, because=found.text, answers=(found,))
-        if found.state is not State.FRESH and not patient and (found.age_s or 0.0) > TOO_OLD_S:
-            return Truth(holds=None, because=f"not known any more: {found.text} ({found.basis()})", answers=(found,))
-        holds = _compare(found.value, part)
-        gives = {name: value for name, value in found.gives.items() if name in self._offers(part.call)}
-        return Truth(holds=holds, because=found.text, answers=(found,), gives=gives)
+        if not probe_answer.known:
+            return Truth(holds=None, because=probe_answer.text, answers=(probe_answer,))
+        if probe_answer.state is not State.FRESH and not patient and (probe_answer.age_s or 0.0) > TOO_OLD_S:
+            return Truth(
+                holds=None,
+                because=f"not known any more: {probe_answer.text} ({probe_answer.basis()})",
+                answers=(probe_answer,),
+            )
+        holds = _compare(probe_answer.value, part)
+        gives = {name: value for name, value in probe_answer.gives.items() if name in self._offers(part.call)}
+        return Truth(holds=holds, because=probe_answer.text, answers=(probe_answer,), gives=gives)
 
     def _told(self, part: Comparison, question: Question, answered: str | None) -> Truth:
         if answered is None or not question.accepts(answered):
@@ -265,20 +269,27 @@ class ReadingsContext:
                 step=step, applies=applies, because=because,
                 arguments=arguments, again=again, over=over, missing=missing, gate=next(iter(known.gates), None),
             )  # fmt: skip
-        found, missing = self.look(call, known)
-        self._learn(call, found, known)
+        probe_answer, missing = self.look(call, known)
+        self._learn(call, probe_answer, known)
         self._keep(step.id, known)
-        return Node(step=step, applies=applies, because=because, answer=found, missing=missing)
+        return Node(step=step, applies=applies, because=because, answer=probe_answer, missing=missing)
 
     def _offers(self, call: Call) -> Mapping[str, str]:
         """The names that a call gives: none where it was told whom to look at."""
         probe = self.probes.get(call.name)
         return probe.gives if probe is not None and not call.arguments else {}
 
-    def _learn(self, call: Call, found: ProbeAnswer | None, known: _KnownValues) -> None:
+    def _learn(self, call: Call, probe_answer: ProbeAnswer | None, known: _KnownValues) -> None:
         """What a look finds replaces what an earlier one found, also when it finds nothing."""
         for name in self._offers(call):
-            known.name(name, *((found.gives.get(name, ""), found.text) if found else ("", "its look has no answer")))
+            known.name(
+                name,
+                *(
+                    (probe_answer.gives.get(name, ""), probe_answer.text)
+                    if probe_answer
+                    else ("", "its look has no answer")
+                ),
+            )
 
     def _keep(self, id: str, known: _KnownValues) -> None:
         known.kept |= self.taken.get(id, {})
@@ -305,19 +316,19 @@ class ReadingsContext:
         return Node(step=branch, applies=own, because=why, truth=truth, nodes=nodes)
 
 
-def _excludes(one: Branch, other: Branch) -> bool:
+def _excludes(branch: Branch, other: Branch) -> bool:
     """Whether both ask the same for different answers, such as one provider or all, or a turn that takes a minute and
     one that does not: only one of them is gone down."""
-    if "or" in (one.condition.joined, other.condition.joined):
+    if "or" in (branch.condition.joined, other.condition.joined):
         return False
-    pairs = ((first, second) for first in one.condition.parts for second in other.condition.parts)
+    pairs = ((first, second) for first in branch.condition.parts for second in other.condition.parts)
     return any(first.call == second.call and _contrary(first, second) for first, second in pairs)
 
 
 def _contrary(first: Comparison, second: Comparison) -> bool:
     """Whether no value makes both true."""
-    operators = {one.operator or "is" for one in (first, second)}
-    values = ["yes" if one.operator == "" else one.value for one in (first, second)]
+    operators = {comparison.operator or "is" for comparison in (first, second)}
+    values = ["yes" if comparison.operator == "" else comparison.value for comparison in (first, second)]
     if "is not" in operators:
         return operators == {"is", "is not"} and values[0] == values[1]
     if not all(isinstance(value, (int, float)) for value in values):

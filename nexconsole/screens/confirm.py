@@ -101,7 +101,9 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
         """What is to be typed and what it is, so that it reads like no instruction: the provider's name "smsbower"."""
         text, quoted = self.plan.confirm.text, f'"{self.asked}"'
         named = next((name for name, value in self.plan.arguments.items() if value == text), "")
-        kind = next((one.kind for one in self.plan.chosen if text in (one.identity.get("name"), one.id)), "")
+        kind = next(
+            (target.kind for target in self.plan.chosen if text in (target.identity.get("name"), target.id)), ""
+        )
         if named or kind:
             return f"the {plain((named or kind).replace('_', ' '), 30)}'s name {quoted}"
         return f"the {'words' if ' ' in text else 'word'} {quoted}"

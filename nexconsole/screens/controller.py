@@ -137,7 +137,7 @@ class Controller:
         if self._ticks % LIVES_EVERY == 0:
             self.operations.look_again()
             self._say_skew()
-        self.console.in_force = tuple(one.what for one in self._in_force())
+        self.console.in_force = tuple(open_item.what for open_item in self._in_force())
         self._find_fits()
         self.paper.tick()
         self.paint()
@@ -147,10 +147,10 @@ class Controller:
         reading = self.console.readings.get("circuits")
         circuits = value_of(self.console.readings, "circuits", Circuits)
         known = circuits.providers if circuits is not None and reading is not None and not reading.error else ()
-        active = {one.name.casefold() for one in known if one.active}
+        active = {circuit.name.casefold() for circuit in known if circuit.active}
         return [
-            one for one in self.operations.incident_store.in_force
-            if one.kind != "provider" or one.subject.casefold() not in active
+            open_item for open_item in self.operations.incident_store.in_force
+            if open_item.kind != "provider" or open_item.subject.casefold() not in active
         ]  # fmt: skip
 
     def _say_skew(self) -> None:
@@ -240,7 +240,7 @@ class Controller:
         waiting = self.operations.waiting
         keyed = proposal_bar.KEYS_OF if self.operations.incident_store.sealed is None else ()
         drawn = (*proposal_bar.lines(waiting, keyed, width), *drawn)
-        self.incidents.painted([one for one, _ in waiting])
+        self.incidents.painted([proposal for proposal, _ in waiting])
         if trouble := self.operations.trouble:
             said = wrapped(plain(trouble), max(10, width - 3), 2)
             drawn = (*(((f" {mark} {line}", "alarm"),) for mark, line in zip("▲ ", said, strict=False)), *drawn)
@@ -353,7 +353,7 @@ class Controller:
     def may_quit(self) -> bool:
         """Whether nothing is under way or still in force, or the operator has been told so and asks again."""
         under_way = self.operations.under_way
-        mine = [one.what for one in self._in_force() if one.by == str(self.operations.journal.writer)]
+        mine = [open_item.what for open_item in self._in_force() if open_item.by == str(self.operations.journal.writer)]
         watching = self.operations.settings.journal.read_only
         now = asyncio.get_running_loop().time()
         if watching or not (under_way or mine) or now - self._asked_to_quit < QUIT_AGAIN_S:
@@ -363,10 +363,12 @@ class Controller:
             more = f" and {len(mine) - 1} more of what you did" if len(mine) > 1 else ""
             self.console.say(f"still in force: {plain(mine[0], 80)}{more}; q once more leaves", QUIT_AGAIN_S)
             return False
-        one = under_way[0]
+        operation = under_way[0]
         left = f"being sent; once more leaves when its answer is in, or after {LEAVE_S:g} s"
-        left = left if one.phase == "sending" else "being watched; once more leaves all the same, without a verdict"
-        self.console.say(f"{one.name} is still {left}", QUIT_AGAIN_S)
+        left = (
+            left if operation.phase == "sending" else "being watched; once more leaves all the same, without a verdict"
+        )
+        self.console.say(f"{operation.name} is still {left}", QUIT_AGAIN_S)
         return False
 
     # --- the journal ------------------------------------------------------------------------------------------
@@ -414,7 +416,7 @@ class Controller:
         words: tuple[Literal["worked", "no effect", "worse"], ...] = ("worked", "no effect", "worse")
         text = await self._told(title, words)
         if text is not None:
-            state = next(one for one in words if text.startswith(one))
+            state = next(word for word in words if text.startswith(word))
             await self.recorded(self.operations.seen(intent, state, text), "recorded")
 
     def _name(self, intent: str) -> str:
@@ -453,7 +455,9 @@ class Controller:
             await self._open(self.fits[0].scenario)
             return
         chapters = library.runbook.chapters()
-        begun = [(walk.touched_at, one) for one in chapters if (walk := self.operations.walk(one.id)) is not None]
+        begun = [
+            (walk.touched_at, chapter) for chapter in chapters if (walk := self.operations.walk(chapter.id)) is not None
+        ]
         if begun:
             await self._open(max(begun, key=itemgetter(0))[1])
         else:

@@ -131,8 +131,8 @@ class IncidentScreen(PageScreen[None]):
         standing = incident.standing
         if standing:
             lines.append(((f" still standing: {len(standing)}", "warn"),))
-        for one in standing[:MOST_STANDING]:
-            told = f"{one.what} (since {clock(one.since)[:5]}, {one.by})"
+        for open_item in standing[:MOST_STANDING]:
+            told = f"{open_item.what} (since {clock(open_item.since)[:5]}, {open_item.by})"
             lines += [((f"   {text}", "text"),) for text in wrapped(told, width - 4, 2)]
         if len(standing) > MOST_STANDING:
             lines.append(((f"   and {len(standing) - MOST_STANDING} more: the report lists them", "muted"),))
@@ -142,12 +142,12 @@ class IncidentScreen(PageScreen[None]):
         incident = self._controller.operations.incident
         assert incident is not None
         lines: list[Line] = []
-        for one in self._controller.operations.peers.here[:MOST_PEOPLE]:
-            role = one.role or ("observing" if one.observing else "")
-            who = column(plain(f"{one.name} on {one.writer.host}", 60), min(34, width // 3))
-            step = self._controller.step_words(one.scenario, one.step)
-            since = f"since {clock(one.since)[:5]}  "
-            said = plain(one.doing or step)
+        for presence in self._controller.operations.peers.here[:MOST_PEOPLE]:
+            role = presence.role or ("observing" if presence.observing else "")
+            who = column(plain(f"{presence.name} on {presence.writer.host}", 60), min(34, width // 3))
+            step = self._controller.step_words(presence.scenario, presence.step)
+            since = f"since {clock(presence.since)[:5]}  "
+            said = plain(presence.doing or step)
             lines.append(((f" ● {who} ", "text"), (column(role, 11), "note"), (since, "muted"), (said, "text")))
         reach = self._controller.operations.peers.reach
         if reach:

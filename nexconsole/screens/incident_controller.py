@@ -54,9 +54,9 @@ class IncidentController:
         severity = self._controller.console.severity
         level = severity.level if severity is not None and severity.level != "none" else ""
         reason = plain(severity.reasons[0].text, 200) if severity is not None and severity.reasons else ""
-        others = [one for one in self._operations.incident_store.incidents.values() if one.open]
+        others = [incident for incident in self._operations.incident_store.incidents.values() if incident.open]
         hint = (
-            f"others are open: {', '.join(one.id for one in others)}"
+            f"others are open: {', '.join(other.id for other in others)}"
             if others
             else "you lead it until you hand it over"
         )
@@ -95,7 +95,7 @@ class IncidentController:
 
     def _people(self) -> tuple[str, ...]:
         incident = self._operations.incident
-        return tuple(one.name for one in incident.people) if incident is not None else ()
+        return tuple(person.name for person in incident.people) if incident is not None else ()
 
     def declare(self) -> None:
         self._controller.once(self._declare())
@@ -146,14 +146,14 @@ class IncidentController:
 
     def waiting(self) -> tuple[Proposal, ...]:
         """What others propose, in the incident or outside of any, and may still be spoken to."""
-        return tuple(one for one, _ in self._operations.waiting)
+        return tuple(proposal for proposal, _ in self._operations.waiting)
 
     def painted(self, waiting: Sequence[Proposal]) -> None:
         """These stand on screen from now on; the keys speak of the first of them, whatever else is proposed."""
         for key in KEYS_OF:
-            one = spoken_of(waiting, key)
-            if self._spoken_of[key][0] != (one.id if one else ""):
-                self._spoken_of[key] = (one.id if one else "", time.monotonic())
+            proposal = spoken_of(waiting, key)
+            if self._spoken_of[key][0] != (proposal.id if proposal else ""):
+                self._spoken_of[key] = (proposal.id if proposal else "", time.monotonic())
 
     def object(self) -> None:
         """Stop what is proposed, at once: there are only seconds. A note can say why."""
@@ -174,14 +174,14 @@ class IncidentController:
 
     def speak(self, key: str, id: str) -> None:
         """Say the word to this proposal, and to no other."""
-        one = next((one for one in self.waiting() if one.id == id), None)
+        proposal = next((proposal for proposal in self.waiting() if proposal.id == id), None)
         if self._operations.incident_store.sealed is not None:
             self._controller.console.say("this console only observes: it neither objects nor approves")
-        elif one is None:
+        elif proposal is None:
             self._controller.console.say("that proposal has ended: nothing was said to any other")
         else:
-            writing = self._operations.object(one.id) if key == "o" else self._operations.approve(one.id)
-            said = f"{'objected to' if key == 'o' else 'approved'} {one.name} of {one.by}"
+            writing = self._operations.object(proposal.id) if key == "o" else self._operations.approve(proposal.id)
+            said = f"{'objected to' if key == 'o' else 'approved'} {proposal.name} of {proposal.by}"
             self._controller.app.run_worker(self._told(writing, said), group="dialogs")
 
 

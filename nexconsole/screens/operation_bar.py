@@ -23,28 +23,28 @@ def lines(
     shown: Sequence[Operation], undoable: Operation | None, now: datetime, width: int, most: int = MOST
 ) -> tuple[Line, ...]:
     """The newest ones, oldest first; the last one may take two lines, what is left out is counted."""
-    told = [one for one in shown if one.phase != "asking"]
-    if not told:
+    operations = [operation for operation in shown if operation.phase != "asking"]
+    if not operations:
         return ()
     rows: list[Line] = []
     kept = 0
-    for one in reversed(told):
-        mine = _rows(one, one is undoable, now, width, 2 if not rows and most > 1 else 1)
+    for operation in reversed(operations):
+        mine = _rows(operation, operation is undoable, now, width, 2 if not rows and most > 1 else 1)
         if len(rows) + len(mine) > most:
             break
         rows = [*mine, *rows]
         kept += 1
-    if kept < len(told):
-        left = f" +{len(told) - kept} more: J"
+    if kept < len(operations):
+        left = f" +{len(operations) - kept} more: J"
         rows[0] = (*fit(rows[0], max(0, width - cells(left))), (left, "muted"))
     return tuple(fit(row, width) for row in rows)
 
 
-def _rows(one: Operation, undoable: bool, now: datetime, width: int, most: int) -> list[Line]:
-    mark, ink, words = _said(one, now)
-    who = f" {plain(one.by, 30)}:" if one.elsewhere else ""
-    head: tuple[Span, ...] = ((f" {mark}", ink), (f"{who} {plain(one.name, 80)}", "strong"), (": ", "muted"))
-    keys = _keys(one, undoable)
+def _rows(operation: Operation, undoable: bool, now: datetime, width: int, most: int) -> list[Line]:
+    mark, ink, words = _said(operation, now)
+    who = f" {plain(operation.by, 30)}:" if operation.elsewhere else ""
+    head: tuple[Span, ...] = ((f" {mark}", ink), (f"{who} {plain(operation.name, 80)}", "strong"), (": ", "muted"))
+    keys = _keys(operation, undoable)
     tail = sum(cells(text) for text, _ in keys)
     used = sum(cells(text) for text, _ in head)
     text = plain(words)
@@ -60,47 +60,59 @@ def _rows(one: Operation, undoable: bool, now: datetime, width: int, most: int) 
     ]
 
 
-def _keys(one: Operation, undoable: bool) -> tuple[Span, ...]:
+def _keys(operation: Operation, undoable: bool) -> tuple[Span, ...]:
     undo: tuple[Span, ...] = (("  u", "key"), (" undoes ", "muted")) if undoable else ()
-    if one.lost:
+    if operation.lost:
         return (*undo, ("  J", "key"), (" how ", "muted"), (" d", "key"), (" dismisses ", "muted"))
-    if one.phase == "ended":
+    if operation.phase == "ended":
         return (*undo, ("  d", "key"), (" dismisses ", "muted"))
-    if one.phase in ("sending", "waiting") and not one.elsewhere:
+    if operation.phase in ("sending", "waiting") and not operation.elsewhere:
         return (("  ^K", "key"), (" stops it ", "muted"))
     return undo
 
 
-def _said(one: Operation, now: datetime) -> tuple[str, str, str]:
+def _said(operation: Operation, now: datetime) -> tuple[str, str, str]:
     """Mark, ink and words."""
-    if one.unfinished and one.outcome is None:
-        return "? UNKNOWN", "warn", f"its console ended at {clock(one.began_at)} or after. Check: {one.watch}"
-    if one.lost and one.outcome is not None:
-        mark, ink = OUTCOMES["unknown"] if one.outcome.state == "unknown" else ("? NO VERDICT", "warn")
-        return mark, ink, f"{one.outcome.answer}; its console ended while it watched. Check whether {one.watch}"
-    if one.stopped is not None:
-        return "○ not done", "muted", one.stopped
-    doubt = f"; {one.doubt}" if one.doubt else ""
-    doubt += "; nobody else was here who could object" if one.alone else ""
-    if one.verdict is not None:
-        mark, ink = ("○ undone", "muted") if one.undone else ENDS[one.verdict.state]
-        return mark, ink, one.verdict.because
-    if one.outcome is not None and one.phase != "watching":
-        mark, ink = OUTCOMES[one.outcome.state]
-        return mark, ink, one.outcome.answer + doubt
-    if one.outcome is not None:
-        mark, ink = OUTCOMES[one.outcome.state]
-        return mark, ink, f"{one.outcome.answer}; {_watching(one, now)}{doubt}"
-    if one.phase == "sending":
-        return "▸ sending", "note", ("stopping; " if one.stopping else "") + (one.progress or "no answer yet")
-    if one.phase == "waiting":
-        return "▸ waiting", "note", one.progress or "others may object"
-    return "▸ preparing", "note", one.progress or "reading what it would touch"
+    if operation.unfinished and operation.outcome is None:
+        return (
+            "? UNKNOWN",
+            "warn",
+            f"its console ended at {clock(operation.began_at)} or after. Check: {operation.watch}",
+        )
+    if operation.lost and operation.outcome is not None:
+        mark, ink = OUTCOMES["unknown"] if operation.outcome.state == "unknown" else ("? NO VERDICT", "warn")
+        return (
+            mark,
+            ink,
+            f"{operation.outcome.answer}; its console ended while it watched. Check whether {operation.watch}",
+        )
+    if operation.stopped is not None:
+        return "○ not done", "muted", operation.stopped
+    doubt = f"; {operation.doubt}" if operation.doubt else ""
+    doubt += "; nobody else was here who could object" if operation.alone else ""
+    if operation.verdict is not None:
+        mark, ink = ("○ undone", "muted") if operation.undone else ENDS[operation.verdict.state]
+        return mark, ink, operation.verdict.because
+    if operation.outcome is not None and operation.phase != "watching":
+        mark, ink = OUTCOMES[operation.outcome.state]
+        return mark, ink, operation.outcome.answer + doubt
+    if operation.outcome is not None:
+        mark, ink = OUTCOMES[operation.outcome.state]
+        return mark, ink, f"{operation.outcome.answer}; {_watching(operation, now)}{doubt}"
+    if operation.phase == "sending":
+        return (
+            "▸ sending",
+            "note",
+            ("stopping; " if operation.stopping else "") + (operation.progress or "no answer yet"),
+        )
+    if operation.phase == "waiting":
+        return "▸ waiting", "note", operation.progress or "others may object"
+    return "▸ preparing", "note", operation.progress or "reading what it would touch"
 
 
-def _watching(one: Operation, now: datetime) -> str:
-    watch = one.plan.watch if one.plan is not None else one.watch
+def _watching(operation: Operation, now: datetime) -> str:
+    watch = operation.plan.watch if operation.plan is not None else operation.watch
     left = ""
-    if one.watch_until is not None:
-        left = f", {max(0.0, (one.watch_until - now).total_seconds()):.0f} s left"
-    return f"{one.progress or f'watching whether {watch}'}{left}"
+    if operation.watch_until is not None:
+        left = f", {max(0.0, (operation.watch_until - now).total_seconds()):.0f} s left"
+    return f"{operation.progress or f'watching whether {watch}'}{left}"

@@ -49,12 +49,12 @@ def ranked(typed: str, commands: Sequence[PaletteCommand]) -> list[PaletteComman
     the words may be a target that no reading tells of. Another target than the one that was typed is never found.
     """
     words = typed.split()
-    found = _fitting(typed, commands)
+    palette_commands = _fitting(typed, commands)
     asking = [command for command in commands if command.asks]
-    while not found and len(words) > 1:
+    while not palette_commands and len(words) > 1:
         words.pop()
-        found = _fitting(" ".join(words), asking)
-    return found
+        palette_commands = _fitting(" ".join(words), asking)
+    return palette_commands
 
 
 def _fitting(typed: str, commands: Sequence[PaletteCommand]) -> list[PaletteCommand]:
@@ -178,12 +178,12 @@ class Palette(Dialog[PaletteCommand | None]):
     def paint(self) -> None:
         if not self.query(LineCanvas):  # closed by now
             return
-        found = self.query_one("#found", LineCanvas)
-        width, height = found.size
+        canvas = self.query_one("#found", LineCanvas)
+        width, height = canvas.size
         self._top = max(min(self._top, self._at), self._at - height + 1, 0)
         rows = self.found[self._top : self._top + height]
         drawn = [self._row(command, self._top + n == self._at, width) for n, command in enumerate(rows)]
-        found.show_lines(tuple(drawn) if drawn else ((("  nothing fits", "muted"),),))
+        canvas.show_lines(tuple(drawn) if drawn else ((("  nothing fits", "muted"),),))
         about = self.query_one("#about", LineCanvas)
         about.show_lines(tuple(self._about(about.size.width)))
         self.call_after_refresh(self._stands, self._state)

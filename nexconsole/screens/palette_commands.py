@@ -26,18 +26,18 @@ def commands(
     controller: Controller, fixed: Iterable[tuple[str, str, str, Callable[[], object]]]
 ) -> list[PaletteCommand]:
     """Everything that can be done, or why not now. `fixed` are (name, title, detail, what it does)."""
-    found: list[PaletteCommand] = []
+    palette_commands: list[PaletteCommand] = []
     if not controller.operations.settings.journal.read_only:
         observing = controller.operations.observing()
-        found = [*_scenarios(controller), *_operations(controller), *_incident(controller)]
+        palette_commands = [*_scenarios(controller), *_operations(controller), *_incident(controller)]
         for name in sorted(ACTIONS):
-            found += _action(controller, ACTIONS[name], observing)
-    found += _logs(controller)
-    found += [
+            palette_commands += _action(controller, ACTIONS[name], observing)
+    palette_commands += _logs(controller)
+    palette_commands += [
         PaletteCommand(name=name, title=title, detail=detail, run=run, words=(detail,))
         for name, title, detail, run in fixed
     ]
-    return sorted(found, key=lambda command: -command.weight)
+    return sorted(palette_commands, key=lambda command: -command.weight)
 
 
 def _scenarios(controller: Controller) -> list[PaletteCommand]:
@@ -141,22 +141,60 @@ def _incident(controller: Controller) -> list[PaletteCommand]:
     waiting = incidents.waiting()
     told = f"the incident {book.current}" if open_ else "opens one: a title is asked for"
     return [
-        PaletteCommand(name="incident.show" if open_ else "incident.open", run=incidents.show, detail=told,
-                title="Incident (i)" if open_ else "Open an incident (i)", words=("war room", "roles", "timeline"),
-                weight=1.8 if incidents.offered() else 0.3),
-        *(PaletteCommand(name="incident.join", title=f"Join {one.id}: {one.title}", run=partial(incidents.join, one.id),
-                  detail=f"opened by {one.opened_by}; entries go there from now on", words=("switch",), weight=0.2)
-          for one in book.incidents.values() if one.open and one.id != book.current),
-        PaletteCommand(name="incident.role", title="Take a role, or hand it over", run=incidents.role, why_not=none,
-                detail="commander, operator, scribe or observer", words=("commander", "lead", "drive", "hand over")),
-        PaletteCommand(name="incident.severity", title="Declare a severity", run=incidents.declare, why_not=none,
-                detail="as a person judges it, with the reason", words=("sev-1", "sev-2", "sev-3", "escalate")),
-        PaletteCommand(name="incident.close", title="Close the incident", run=incidents.close, why_not=none,
-                detail="asks for what still stands", words=("resolve", "end", "over")),
+        PaletteCommand(
+            name="incident.show" if open_ else "incident.open",
+            run=incidents.show,
+            detail=told,
+            title="Incident (i)" if open_ else "Open an incident (i)",
+            words=("war room", "roles", "timeline"),
+            weight=1.8 if incidents.offered() else 0.3,
+        ),
+        *(
+            PaletteCommand(
+                name="incident.join",
+                title=f"Join {incident.id}: {incident.title}",
+                run=partial(incidents.join, incident.id),
+                detail=f"opened by {incident.opened_by}; entries go there from now on",
+                words=("switch",),
+                weight=0.2,
+            )
+            for incident in book.incidents.values()
+            if incident.open and incident.id != book.current
+        ),
+        PaletteCommand(
+            name="incident.role",
+            title="Take a role, or hand it over",
+            run=incidents.role,
+            why_not=none,
+            detail="commander, operator, scribe or observer",
+            words=("commander", "lead", "drive", "hand over"),
+        ),
+        PaletteCommand(
+            name="incident.severity",
+            title="Declare a severity",
+            run=incidents.declare,
+            why_not=none,
+            detail="as a person judges it, with the reason",
+            words=("sev-1", "sev-2", "sev-3", "escalate"),
+        ),
+        PaletteCommand(
+            name="incident.close",
+            title="Close the incident",
+            run=incidents.close,
+            why_not=none,
+            detail="asks for what still stands",
+            words=("resolve", "end", "over"),
+        ),
         *_proposals(incidents, "proposal.object", "o", "Object to", waiting, "nothing is proposed"),
-        *_proposals(incidents, "proposal.approve", "a", "Approve", [one for one in waiting if one.needs == "approval"],
-                    "nothing waits for a second person's word"),
-    ]  # fmt: skip
+        *_proposals(
+            incidents,
+            "proposal.approve",
+            "a",
+            "Approve",
+            [proposal for proposal in waiting if proposal.needs == "approval"],
+            "nothing waits for a second person's word",
+        ),
+    ]
 
 
 def _proposals(
@@ -169,18 +207,22 @@ def _proposals(
     return [
         PaletteCommand(
             name=name,
-            title=f"{verb} {one.name} of {one.by} ({key})",
+            title=f"{verb} {proposal.name} of {proposal.by} ({key})",
             words=("veto", "proposal"),
             detail=detail,
-            run=partial(incidents.speak, key, one.id),
+            run=partial(incidents.speak, key, proposal.id),
             weight=2.5 if key == "o" else 2.4,
         )
-        for one in waiting
+        for proposal in waiting
     ]
 
 
 def _not_sending(controller: Controller) -> str:
-    return "" if any(one.phase == "sending" for one in controller.operations.under_way) else "nothing is being sent"
+    return (
+        ""
+        if any(operation.phase == "sending" for operation in controller.operations.under_way)
+        else "nothing is being sent"
+    )
 
 
 def _action(controller: Controller, action: Action, observing: str | None) -> list[PaletteCommand]:
@@ -190,16 +232,18 @@ def _action(controller: Controller, action: Action, observing: str | None) -> li
     suggestions: Sequence[Suggestion] = action.suggestions(operations.readings(), operations.settings)
     seen = OnScreen(readings=operations.readings(), health=operations.sources.health(), settings=operations.settings,
                 now=controller.clock())  # fmt: skip
-    found = [_suggested(controller, action, suggestion, seen, why_not) for suggestion in suggestions]
-    if not action.arguments and found:
-        return found
-    found += _others(controller, action, {tuple(one.arguments.values()) for one in suggestions}, seen, why_not)
+    palette_commands = [_suggested(controller, action, suggestion, seen, why_not) for suggestion in suggestions]
+    if not action.arguments and palette_commands:
+        return palette_commands
+    palette_commands += _others(
+        controller, action, {tuple(suggestion.arguments.values()) for suggestion in suggestions}, seen, why_not
+    )
     required = [argument.name for argument in action.arguments if argument.required]
     ask = (
         partial(controller.ask_arguments, action.name) if action.arguments else partial(controller.act, action.name, {})
     )
     given = " ".join(argument.name.upper() for argument in action.arguments)
-    found.append(
+    palette_commands.append(
         PaletteCommand(
             name=action.name,
             title=f"{action.title} ..." if required else action.title,
@@ -211,7 +255,7 @@ def _action(controller: Controller, action: Action, observing: str | None) -> li
             asks=bool(action.arguments),
         )
     )
-    return found
+    return palette_commands
 
 
 def _suggested(

@@ -127,52 +127,52 @@ class SharedScreen(LineCanvas):
             self.show_lines(self._lines_of(width, height))
 
     def _lines_of(self, width: int, height: int) -> tuple[Line, ...]:
-        told = scene(self._controller(), self._risen_at, self._below.pictured[0], self._below.now)
+        model = scene(self._controller(), self._risen_at, self._below.pictured[0], self._below.now)
         inside = max(1, width - 2 * SIDE)
         for form in FORMS if inside >= WIDE else FORMS[SMALLER:]:
-            parts = self._parts(told, form, inside)
+            parts = self._parts(model, form, inside)
             if sum(map(len, parts)) + len(parts) - 1 <= height:
                 break
         return tuple(fit(((" " * SIDE, "text"), *line), width) for line in aired(parts, inside, height))
 
-    def _parts(self, told: SharedModel, form: Form, width: int) -> list[list[Line]]:
+    def _parts(self, model: SharedModel, form: Form, width: int) -> list[list[Line]]:
         """Head, answers, and what was and will be done; between them stand rules."""
-        done = [*self._done(told, form, width), *self._next(told, form, width)]
-        return [part for part in (self._head(told, form, width), self._answers(form, width), done) if part]
+        done = [*self._done(model, form, width), *self._next(model, form, width)]
+        return [part for part in (self._head(model, form, width), self._answers(form, width), done) if part]
 
     # --- the head ---------------------------------------------------------------------------------------------
 
-    def _head(self, told: SharedModel, form: Form, width: int) -> list[Line]:
+    def _head(self, model: SharedModel, form: Form, width: int) -> list[Line]:
         taken, severity, _ = self._below.pictured
         readings = {name: taken[name] for name in JUDGED if name in taken}
         # Nothing in there is cut yet: what is too long is wrapped here.
         (chip, _), *why = banner.verdict(severity, readings, self._below.now, 400, self._below.in_force, JUDGED)
         level, now = chip.strip(), self._below.now
         ink = INKS.get(level, "strong")
-        lines = list(_large(level, ink, _elapsed(told.since, now), width, form.figure))
+        lines = list(_large(level, ink, _elapsed(model.since, now), width, form.figure))
         sentence = "; ".join(filter(None, (part.strip(" ;") for text, _ in why for part in text.split("  "))))
         loud = "strong" if level in INKS else "text"
         lines += [BLANK] * form.air
         lines += [((line, loud),) for line in wrapped(sentence, width, form.why)] or [BLANK]
-        lines.append(self._who(told, width))
+        lines.append(self._who(model, width))
         return lines
 
-    def _who(self, told: SharedModel, width: int) -> Line:
-        drives = plain(told.driver, 30)
+    def _who(self, model: SharedModel, width: int) -> Line:
+        drives = plain(model.driver, 30)
         parts: list[Span] = [(f"{drives} drives", "strong") if drives else ("nobody drives", "warn")]
-        if not drives and told.since is None and not told.commander:
+        if not drives and model.since is None and not model.commander:
             parts = [("no incident", "muted")]
-        if told.commander:
-            parts.append((f"{plain(told.commander, 30)} leads", "text"))
-        if told.declared:
-            parts.append((f"declared {plain(told.declared, 10)}", "warn"))
-        if told.id:
-            parts.append((f"{plain(told.id, 30)}{f' {plain(told.title, 80)}' if told.title else ''}", "muted"))
+        if model.commander:
+            parts.append((f"{plain(model.commander, 30)} leads", "text"))
+        if model.declared:
+            parts.append((f"declared {plain(model.declared, 10)}", "warn"))
+        if model.id:
+            parts.append((f"{plain(model.id, 30)}{f' {plain(model.title, 80)}' if model.title else ''}", "muted"))
         line: list[Span] = []
         for run in parts:
             line += [("   ", "text"), run] if line else [run]
-        what = "since it began" if told.id else "since the severity rose"
-        since: Line = ((f"{what}, {clock(told.since)}Z", "muted"),) if told.since is not None else ()
+        what = "since it began" if model.id else "since the severity rose"
+        since: Line = ((f"{what}, {clock(model.since)}Z", "muted"),) if model.since is not None else ()
         return spread(tuple(line), since, width) if since else fit(tuple(line), width)
 
     # --- the answers ------------------------------------------------------------------------------------------
@@ -196,28 +196,28 @@ class SharedScreen(LineCanvas):
 
     # --- what was done, and what comes --------------------------------------------------------------------------
 
-    def _done(self, told: SharedModel, form: Form, width: int) -> list[Line]:
+    def _done(self, model: SharedModel, form: Form, width: int) -> list[Line]:
         if not form.moves:
             return []
-        if not told.moves:
+        if not model.moves:
             return [(("done".ljust(LABEL), "muted"), ("no action yet", "muted"))]
         lines = []
-        mark = max(cells(one.verdict[0]) for one in told.moves) + 2
-        for n, one in enumerate(reversed(told.moves[-form.moves :])):
-            text, ink = one.verdict
-            who = f"{clock(one.at)[:5]} {plain(one.by, 16)}  "
-            because = f": {plain(one.because)}" if one.because else ""
+        mark = max(cells(move.verdict[0]) for move in model.moves) + 2
+        for n, action in enumerate(reversed(model.moves[-form.moves :])):
+            text, ink = action.verdict
+            who = f"{clock(action.at)[:5]} {plain(action.by, 16)}  "
+            because = f": {plain(action.because)}" if action.because else ""
             lines.append((
                 ("done".ljust(LABEL) if n == 0 else " " * LABEL, "muted"),
                 (column(text, mark), ink),
                 (who, "muted"),
-                (plain(one.name, 80), "strong"),
+                (plain(action.name, 80), "strong"),
                 (because, "text"),
             ))  # fmt: skip
         return [fit(line, width) for line in lines]
 
-    def _next(self, told: SharedModel, form: Form, width: int) -> list[Line]:
-        ahead = told.ahead or (("nothing is under way or planned", "muted"),)
+    def _next(self, model: SharedModel, form: Form, width: int) -> list[Line]:
+        ahead = model.ahead or (("nothing is under way or planned", "muted"),)
         lines: list[Line] = []
         for n, (text, ink) in enumerate(ahead[: form.ahead]):
             label = "next".ljust(LABEL) if n == 0 else " " * LABEL

@@ -18,27 +18,29 @@ KEYS_OF = {"o": "objects", "a": "approves"}
 
 def spoken_of(waiting: Sequence[Proposal], key: str) -> Proposal | None:
     """The proposal that this key speaks of: the oldest one that may hear it, so that a new one changes nothing."""
-    return next((one for one in waiting if key == "o" or one.needs == "approval"), None)
+    return next((proposal for proposal in waiting if key == "o" or proposal.needs == "approval"), None)
 
 
 def lines(waiting: Sequence[tuple[Proposal, float]], keys: Iterable[str], width: int) -> tuple[Line, ...]:
     """A line for each; the seconds that are left stand at its right, and each key beside the one that it speaks of."""
-    keyed = {key: spoken_of([one for one, _ in waiting], key) for key in keys}
-    return tuple(_line(one, [key for key, of in keyed.items() if of is one], left, width) for one, left in waiting)
+    keyed = {key: spoken_of([proposal for proposal, _ in waiting], key) for key in keys}
+    return tuple(
+        _line(proposal, [key for key, of in keyed.items() if of is proposal], left, width) for proposal, left in waiting
+    )
 
 
 def previews(here: Sequence[Presence], width: int) -> tuple[Line, ...]:
     """Who else has an action's dialog open: one line for all, before anything of it is on record."""
-    found = [one for one in here if not one.me and one.doing.startswith(DOING["asking"])]
-    if not found:
+    presences = [presence for presence in here if not presence.me and presence.doing.startswith(DOING["asking"])]
+    if not presences:
         return ()
-    told = ";  ".join(f"{plain(one.name, 30)} is {plain(one.doing, 80)}" for one in found)
+    told = ";  ".join(f"{plain(presence.name, 30)} is {plain(presence.doing, 80)}" for presence in presences)
     return (fit(((" ○ ", "muted"), (told, "muted")), width),)
 
 
-def _line(one: Proposal, keyed: Sequence[str], left: float, width: int) -> Line:
+def _line(proposal: Proposal, keyed: Sequence[str], left: float, width: int) -> Line:
     keys: Line = tuple(run for key in keyed for run in ((key, "key"), (f" {KEYS_OF[key]} ", "muted")))
     right: Line = ((f"  {int(left)} s  ", "alarm"), *keys)
-    told: Line = ((" ▲ ", "alarm"), (f"{plain(one.by, 30)} is about to: {plain(one.name, 80)}", "strong"),
-                  (f"  {plain(one.effect)}", "muted"))  # fmt: skip
+    told: Line = ((" ▲ ", "alarm"), (f"{plain(proposal.by, 30)} is about to: {plain(proposal.name, 80)}", "strong"),
+                  (f"  {plain(proposal.effect)}", "muted"))  # fmt: skip
     return spread(told, right, width) if length(right) < width else fit(right, width)

@@ -182,10 +182,10 @@ class ScenarioPane(LineCanvas, can_focus=True):
         row = self.row
         if row is None or not isinstance(row.node.step, Step) or row.node.step.kind != "look":
             return
-        found = row.node.answer
-        if found is not None and found.known:
-            late = f" ({found.basis()})" if found.state is not State.FRESH else ""
-            self.controller.once(self._settle(row, "done", answer=found.text + late))
+        answer = row.node.answer
+        if answer is not None and answer.known:
+            late = f" ({answer.basis()})" if answer.state is not State.FRESH else ""
+            self.controller.once(self._settle(row, "done", answer=answer.text + late))
         else:
             self.controller.once(self._answer(row, Question()))
 
@@ -245,7 +245,7 @@ class ScenarioPane(LineCanvas, can_focus=True):
             self._resolve()
             if state != "pending" and self._at == row.id:
                 rest = [*self.rows[self._index + 1 :], *self.rows[: self._index]]
-                self._at = next((one.id for one in rest if self._waits(one)), self._at)
+                self._at = next((scenario_row.id for scenario_row in rest if self._waits(scenario_row)), self._at)
             self.paint()
 
     def _reopen(self) -> None:

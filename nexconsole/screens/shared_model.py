@@ -55,7 +55,7 @@ class SharedModel:
     ahead: tuple[Span, ...] = ()
 
 
-class _Head(TypedDict, total=False):
+class _IncidentHead(TypedDict, total=False):
     """The fields of a Scene that tell of the incident."""
 
     id: str
@@ -85,7 +85,7 @@ def scene(
     )
 
 
-def _incident(incident: Incident | None, operations: Session, risen_at: datetime | None) -> _Head:
+def _incident(incident: Incident | None, operations: Session, risen_at: datetime | None) -> _IncidentHead:
     if incident is None:
         rose = _rose(operations.entries) if risen_at is not None else None
         return {"since": min(filter(None, (rose, risen_at)), default=None)}
@@ -118,7 +118,7 @@ def moves(entries: Sequence[Entry], shown: Sequence[Operation]) -> tuple[SharedA
     if not intents:
         return ()
     since = entries.index(intents[0])
-    live = {one.intent: one for one in shown if one.intent}
+    live = {operation.intent: operation for operation in shown if operation.intent}
     return tuple(_move(taken, live.get(taken.intent)) for taken in actions_in(entries[since:])[-MOVES:])
 
 
@@ -148,16 +148,19 @@ def _ahead(operations: Session, shown: Sequence[Operation], now: datetime) -> It
             yield f"▸ {proposal.name} waits for a second person's word, for {left}", "note"
         else:
             yield f"▸ {proposal.name} goes ahead at {clock(ends)} unless somebody objects: {left}", "note"
-    for one in shown:
-        who = plain(one.by.partition("@")[0], 30)
-        if one.phase == "sending" and not one.unfinished:
-            yield f"▸ {one.name} is being sent by {who}{f': {one.progress}' if one.progress else ''}", "note"
-        elif one.phase == "watching":
-            watch = one.plan.watch if one.plan is not None else one.watch
-            until = f"until {clock(one.watch_until)} " if one.watch_until is not None else ""
-            yield f"▸ {until}it is watched whether {watch or f'{one.name} helped'}", "note"
-        elif one.phase in UNDER_WAY and one.stopped is None:
-            yield f"▸ {who} prepares {one.name}", "note"
+    for operation in shown:
+        who = plain(operation.by.partition("@")[0], 30)
+        if operation.phase == "sending" and not operation.unfinished:
+            yield (
+                f"▸ {operation.name} is being sent by {who}{f': {operation.progress}' if operation.progress else ''}",
+                "note",
+            )
+        elif operation.phase == "watching":
+            watch = operation.plan.watch if operation.plan is not None else operation.watch
+            until = f"until {clock(operation.watch_until)} " if operation.watch_until is not None else ""
+            yield f"▸ {until}it is watched whether {watch or f'{operation.name} helped'}", "note"
+        elif operation.phase in UNDER_WAY and operation.stopped is None:
+            yield f"▸ {who} prepares {operation.name}", "note"
 
 
 def _unopened(incident: Incident | None, controller: Controller) -> Iterator[Span]:

@@ -166,7 +166,7 @@ class ApprovalGate:
 
     def _proposal(self, name: str, id: str) -> Proposal | None:
         """As it stands in its own journal, whichever incident this console is in by now."""
-        return next((one for one in proposals_in(self._incident_store.of(name)) if one.id == id), None)
+        return next((proposal for proposal in proposals_in(self._incident_store.of(name)) if proposal.id == id), None)
 
     async def _stopped(self, proposal: str, reason: str) -> None:
         try:

@@ -28,7 +28,7 @@ def argument_values(kind: str, readings: Readings, settings: Settings) -> tuple[
 
 def _providers(readings: Readings) -> list[str]:
     circuits, traffic = value_of(readings, "circuits", Circuits), value_of(readings, "transactions", Transactions)
-    return [one.name for value in (traffic, circuits) if value is not None for one in value.providers]
+    return [provider.name for value in (traffic, circuits) if value is not None for provider in value.providers]
 
 
 def _pods(readings: Readings) -> list[str]:

@@ -162,4 +162,4 @@ class AutoRecord:
 
 def _last_of(incident: Incident, subject: str) -> StateChange | None:
     """What was last written of this subject."""
-    return next((one for one in reversed(incident.changes) if one.subject == subject), None)
+    return next((change for change in reversed(incident.changes) if change.subject == subject), None)

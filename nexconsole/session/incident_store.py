@@ -119,12 +119,12 @@ class IncidentStore:
         """What was done lately, in any incident or outside of them, and still has an effect; the oldest first."""
         written = sum(map(len, self._kept.values()))
         now = self._clock()
-        at, known, found = self._in_force
+        at, known, items = self._in_force
         if written != known or not at <= now < at + IN_FORCE_EVERY:
             everything = merge(*(self.of(name) for name in self._kept))
-            found = tuple(one for one in open_items(actions_in(everything), now) if one.in_force)
-            self._in_force = (now, written, found)
-        return found
+            items = tuple(item for item in open_items(actions_in(everything), now) if item.in_force)
+            self._in_force = (now, written, items)
+        return items
 
     @property
     def names(self) -> frozenset[str]:
@@ -176,18 +176,20 @@ class IncidentStore:
     async def look(self, said: str = "") -> str:
         """Read what came to the journals; why they can't be read, "" where they can. `said`: why not, the last time."""
         try:
-            found, refused = await asyncio.to_thread(self._look)
-            trouble = next((one.trouble for one in found if one.trouble and one.name in (OUTSIDE, self.current)), "")
+            scans, refused = await asyncio.to_thread(self._look)
+            trouble = next(
+                (scan.trouble for scan in scans if scan.trouble and scan.name in (OUTSIDE, self.current)), ""
+            )
         except JournalError as error:
-            found, refused, trouble = [], (), str(error)
-        refused = (*refused, *(one.trouble for one in found if one.trouble))
-        new = [one for one in dict.fromkeys(refused) if one not in self._refused]
+            scans, refused, trouble = [], (), str(error)
+        refused = (*refused, *(scan.trouble for scan in scans if scan.trouble))
+        new = [fromkey for fromkey in dict.fromkeys(refused) if fromkey not in self._refused]
         self._unread = trouble
-        news = any(one.read.entries or one.read.problems for one in found)
+        news = any(scan.read.entries or scan.read.problems for scan in scans)
         if trouble != said or new or news or not self._read:
             self._refused.update(new)
             self._lose(new)
-            self._take(found)
+            self._take(scans)
             self._changed()
         return trouble
 
@@ -200,10 +202,10 @@ class IncidentStore:
             self._tails.setdefault(file, Tail(file))
         return [_looked(file, tail) for file, tail in list(self._tails.items())], there.refused
 
-    def _take(self, found: Sequence[_StoreScan]) -> None:
+    def _take(self, scans: Sequence[_StoreScan]) -> None:
         first, self._read = not self._read, True
-        new = [entry for one in found for entry in self._keep(one.name, one.read.entries, first)]
-        self._lose([f"{one.name}: {problem}" for one in found for problem in one.read.problems])
+        new = [entry for scan in scans for entry in self._keep(scan.name, scan.read.entries, first)]
+        self._lose([f"{scan.name}: {problem}" for scan in scans for problem in scan.read.problems])
         self._choose()
         if not first:
             for entry in new:
@@ -215,7 +217,11 @@ class IncidentStore:
 
     def _keep(self, name: str, entries: Sequence[Entry], first: bool = False) -> list[Entry]:
         kept = self._kept.setdefault(name, {})
-        new = [one for one in entries if one.id not in kept or (kept[one.id] != one and better(one, kept[one.id]))]
+        new = [
+            entry
+            for entry in entries
+            if entry.id not in kept or (kept[entry.id] != entry and better(entry, kept[entry.id]))
+        ]
         if new:
             self._ordered.pop(name, None)
         journal = self.journal_of(name)
@@ -241,10 +247,10 @@ class IncidentStore:
         found = []
         if self._proposed[0] is not self.entries:
             self._proposed = (self.entries, proposals_in(self.entries))
-        for one in self._proposed[1]:
-            entry = self._kept[self._places[one.id]][one.id] if one.id in self._places else None
-            if entry is not None and not one.ended and (left := one.lasts_s - self.age_s(entry)) > 0:
-                found.append((one, left))
+        for proposal in self._proposed[1]:
+            entry = self._kept[self._places[proposal.id]][proposal.id] if proposal.id in self._places else None
+            if entry is not None and not proposal.ended and (left := proposal.lasts_s - self.age_s(entry)) > 0:
+                found.append((proposal, left))
         return tuple(found)
 
     def _choose(self) -> None:
@@ -262,7 +268,7 @@ class IncidentStore:
 
     def _newest(self) -> str | None:
         since = self._clock() - OPEN_FOR
-        live = [one for one in self.incidents.values() if one.open and one.touched_at > since]
+        live = [incident for incident in self.incidents.values() if incident.open and incident.touched_at > since]
         now = self._clock()  # none is newer than now, whatever a clock said
         return max(live, key=lambda one: (min(one.opened_at, now), one.id)).id if live else None
 

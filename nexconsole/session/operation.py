@@ -78,5 +78,5 @@ DOING = {"preparing": "previewing", "asking": "previewing", "waiting": "waiting 
 
 def doing(operations: Iterable[Operation]) -> str:
     """The newest that has not ended, as what its operator is doing; "" where all have."""
-    live = [one for one in operations if one.phase in DOING]
+    live = [operation for operation in operations if operation.phase in DOING]
     return f"{DOING[live[-1].phase]} {live[-1].name}" if live else ""

@@ -69,9 +69,11 @@ class Peers:
     def others(self) -> ApprovalChannel:
         """Who else is here and could have a say: whoever may only look could not."""
         me = self.people.here[0].writer
-        there = [one for one in self.people.here if not one.me and not one.looks_only]
-        apart = {one.writer.account for one in there if not one.observing and may_approve(one.writer, me)}
-        here = {(one.writer.person, one.writer.operator) for one in there} - {(me.person, me.operator)}
+        there = [presence for presence in self.people.here if not presence.me and not presence.looks_only]
+        apart = {
+            presence.writer.account for presence in there if not presence.observing and may_approve(presence.writer, me)
+        }
+        here = {(presence.writer.person, presence.writer.operator) for presence in there} - {(me.person, me.operator)}
         return ApprovalChannel(here=len(here), apart=len(apart))
 
     def tell(self, operations: Iterable[Operation], observing: bool) -> None:

@@ -35,15 +35,19 @@ class ReplayIncidentStore(IncidentStore):
     def waiting(self) -> tuple[tuple[Proposal, float], ...]:
         """What could be spoken to then, by the proposers' clocks: the record has no other."""
         now = self._clock()
-        found = ((one, (one.until - now).total_seconds()) for one in proposals_in(self.entries) if not one.ended)
-        return tuple((one, left) for one, left in found if left > 0)
+        found = (
+            (proposal, (proposal.until - now).total_seconds())
+            for proposal in proposals_in(self.entries)
+            if not proposal.ended
+        )
+        return tuple((proposal, left) for proposal, left in found if left > 0)
 
     def of(self, name: str) -> tuple[Entry, ...]:
         return self.entries if name == self.current else ()
 
     @property
     def in_force(self) -> tuple[OpenItem, ...]:
-        return tuple(one for one in open_items(actions_in(self.entries), self._clock()) if one.in_force)
+        return tuple(item for item in open_items(actions_in(self.entries), self._clock()) if item.in_force)
 
     async def record(self, kind: str, data: Mapping[str, Any]) -> NoReturn:
         raise JournalError(REPLAY)

@@ -93,7 +93,7 @@ class Session:
         await self.leases.close()
 
     def _sending(self) -> list[Operation]:
-        return [one for task, one in self._acts.items() if one.phase == "sending" and not task.done()]
+        return [operation for task, operation in self._acts.items() if operation.phase == "sending" and not task.done()]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -149,7 +149,7 @@ class Session:
     def look_again(self) -> None:
         """Whether the consoles still live whose actions are under way, and whether the journal's trouble is over;
         called every few seconds."""
-        if any(one.phase != "ended" for one in self._there.values()):
+        if any(operation.phase != "ended" for operation in self._there.values()):
             self._recorded()
         if self.trouble:
             self._spawn(self.incident_store.try_again())
@@ -211,14 +211,14 @@ class Session:
     def waiting(self) -> tuple[tuple[Proposal, float], ...]:
         """What others propose and may still be spoken to, with the seconds that are left."""
         mine = self.peers.approvals.mine
-        return tuple((one, left) for one, left in self.incident_store.waiting() if one.id not in mine)
+        return tuple((proposal, left) for proposal, left in self.incident_store.waiting() if proposal.id not in mine)
 
     # --- scenarios --------------------------------------------------------------------------------------------
 
     def walk(self, scenario: str) -> ScenarioProgress | None:
         """How far this scenario has been walked; None where a walk would begin anew."""
-        found = progress_of(self.entries, scenario)
-        return found if found is not None and found.lasts(self.clock()) else None
+        progress = progress_of(self.entries, scenario)
+        return progress if progress is not None and progress.lasts(self.clock()) else None
 
     async def begin(self, scenario: str, title: str = "") -> None:
         """Raises JournalError."""
@@ -400,12 +400,12 @@ class Session:
     @property
     def under_way(self) -> tuple[Operation, ...]:
         """The actions of this console that have been sent, or may have been, and whose verdict is not in."""
-        return tuple(one for one in self._here if one.phase in ("sending", "watching"))
+        return tuple(operation for operation in self._here if operation.phase in ("sending", "watching"))
 
     @property
     def undoable(self) -> Operation | None:
         """The newest action of this operator that can be taken back, whichever console of this host it was taken at."""
-        here = next((one for one in reversed(self._here) if one.undo is not None), None)
+        here = next((operation for operation in reversed(self._here) if operation.undo is not None), None)
         before = self._before
         if before is None or before.undo is None or (here is not None and here.began_at >= before.began_at):
             return here
@@ -413,25 +413,25 @@ class Session:
 
     def dismiss(self) -> int:
         """No longer show what has ended; how many that were."""
-        ended = [one for one in self.shown if one.phase == "ended"]
-        self._here = [one for one in self._here if one.phase != "ended"]
-        self._dismissed.update(one.intent for one in ended if one.intent)
+        ended = [operation for operation in self.shown if operation.phase == "ended"]
+        self._here = [operation for operation in self._here if operation.phase != "ended"]
+        self._dismissed.update(operation.intent for operation in ended if operation.intent)
         self._changed()
         return len(ended)
 
     def stop(self) -> bool:
         """Ask what is being sent to stop before its next target, what still waits to stop at once; whether there is
         such a thing."""
-        sending = [one for one in self._here if one.phase in ("sending", "waiting")]
-        for one in sending:
-            one.stopping = True
+        sending = [operation for operation in self._here if operation.phase in ("sending", "waiting")]
+        for operation in sending:
+            operation.stopping = True
         self._changed()
         return bool(sending)
 
     @property
     def lost(self) -> Mapping[str, Operation]:
         """What somebody must look at because its console has ended, by its intent, dismissed or not."""
-        return {intent: one for intent, one in self._there.items() if one.lost}
+        return {intent: operation for intent, operation in self._there.items() if operation.lost}
 
     async def found(self, intent: str, state: Literal["done", "failed"], words: str) -> None:
         """A person has looked what became of an unfinished intent. Raises JournalError."""

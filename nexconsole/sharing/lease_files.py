@@ -69,12 +69,12 @@ def tokens(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
 
 def _token(file: Path) -> str:
     try:
-        found = decoded(read_plain(file, _MAX))
+        execution = decoded(read_plain(file, _MAX))
     except FileNotFoundError:
         return ""
-    if found is None:
+    if execution is None:
         return ""
-    return found.token if found.ended else BUSY
+    return execution.token if execution.ended else BUSY
 
 
 class Reserved:

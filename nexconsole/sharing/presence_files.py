@@ -121,8 +121,8 @@ def _read(file: Path) -> bytes:
 
 def _abandoned(file: Path, word: bytes) -> bool:
     """Whether its console died without taking it away; then it is taken away here."""
-    said = decode(word)
-    writer = said.presence.writer if said is not None else None
+    presence = decode(word)
+    writer = presence.presence.writer if presence is not None else None
     dead = writer is not None and life(writer.host, writer.pid, writer.start, socket.gethostname()) is Life.GONE
     if dead:
         with contextlib.suppress(OSError):

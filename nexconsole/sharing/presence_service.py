@@ -146,7 +146,7 @@ class PresenceService:
                 silent = life(writer.host, writer.pid, writer.start, here) is Life.GONE
             if silent:
                 del self._known[writer]
-        others = [one.presence for one in self._known.values() if one.presence.incident == self._me.incident]
+        others = [peer.presence for peer in self._known.values() if peer.presence.incident == self._me.incident]
         others.sort(key=lambda one: (one.since, one.writer))
         before, self._here = (self._here, self.trouble), (self._me, *others)
         self.trouble = "; ".join(filter(None, self._troubles.values()))

@@ -49,7 +49,7 @@ class Balances(Value):
 
     def of(self, *states: State) -> tuple[Balance, ...]:
         """The balances at active providers that are in one of these states."""
-        return tuple(one for one in self.balances if one.active is not False and one.state in states)
+        return tuple(balance for balance in self.balances if balance.active is not False and balance.state in states)
 
 
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> Balances:
@@ -67,9 +67,9 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
             f" FROM providers ORDER BY name LIMIT {MOST_PROVIDERS}"
         )
     now = utc_now()
-    found = sorted((_balance(row, settings.balances, now) for row in rows), key=_urgency)
+    balances = sorted((_balance(row, settings.balances, now) for row in rows), key=_urgency)
     notes = () if "last_balance_sync" in columns else ("when the balances were read is not known in this version",)
-    return Balances(source="postgres", notes=notes, balances=tuple(found))
+    return Balances(source="postgres", notes=notes, balances=tuple(balances))
 
 
 def _balance(row: Mapping[str, Any], rules: BalanceRules, now: datetime) -> Balance:
@@ -95,8 +95,8 @@ def _balance(row: Mapping[str, Any], rules: BalanceRules, now: datetime) -> Bala
     )
 
 
-def _urgency(one: Balance) -> tuple[bool, int, float, str]:
-    return one.active is False, ORDER.index(one.state), one.balance or 0.0, one.name
+def _urgency(balance: Balance) -> tuple[bool, int, float, str]:
+    return balance.active is False, ORDER.index(balance.state), balance.balance or 0.0, balance.name
 
 
 SIGNAL = Signal(name="balances", read=read, every=10.0)

@@ -173,9 +173,11 @@ async def _ask(parts: Parts, sources: Sources, before: Circuits | None) -> None:
     if before is not None:
         parts.names_at = before.names_at
         parts.named = [
-            ProviderNameRow(name=one.name, id=one.id, active=one.active, display_name=one.display_name)
-            for one in before.providers
-            if one.id is not None
+            ProviderNameRow(
+                name=provider.name, id=provider.id, active=provider.active, display_name=provider.display_name
+            )
+            for provider in before.providers
+            if provider.id is not None
         ]
     patience = PATIENCE_S if parts.named else FIRST_PATIENCE_S
     try:
@@ -206,17 +208,17 @@ def _shared_is_young(parts: Parts, before: Circuits) -> bool:
     """Whether Redis need not be asked again: a storm of log lines makes many readings, and Redis is not its cause."""
     if before.shared_at is None or not 0 <= (utc_now() - before.shared_at).total_seconds() < SHARED_EVERY_S:
         return False
-    return {one.id for one in parts.named} <= {one.id for one in before.providers}
+    return {provider_name_row.id for provider_name_row in parts.named} <= {provider.id for provider in before.providers}
 
 
 def _remember(parts: Parts, before: Circuits | None, now: datetime) -> None:
     """What the shared breakers are while Redis says nothing: as last seen, as far as that can be said."""
     if before is not None:
         parts.shared_at = before.shared_at
-        for one in before.providers:
-            for holder in one.holders:
-                if holder.kind == "shared" and one.id is not None:
-                    parts.shared[one.id] = outlasting(holder, before.at, before.shared_at, now)
+        for provider in before.providers:
+            for holder in provider.holders:
+                if holder.kind == "shared" and provider.id is not None:
+                    parts.shared[provider.id] = outlasting(holder, before.at, before.shared_at, now)
     for named in parts.named:
         if named.id is not None:
             parts.shared.setdefault(named.id, Holder(kind="shared", where="redis", state=UNKNOWN))
@@ -257,7 +259,7 @@ async def _share(parts: Parts, sources: Sources) -> None:
     if not sources.has("redis"):
         parts.notes.append("the shared breakers are not read: redis is not configured")
         return
-    ids = [one.id for one in parts.named if one.id is not None]
+    ids = [provider_name_row.id for provider_name_row in parts.named if provider_name_row.id is not None]
     if not ids:
         await sources.redis.ping()  # nothing to ask it for: whether it is well is worth knowing all the same
         if "postgres" not in parts.sources:
@@ -283,7 +285,9 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
     lost = [pod.reads_backlog or parts.logs.is_lost(pod, monotonic) for pod in pods] if parts.logs else []
     views = [PodView(pod, rules, now, gone) for pod, gone in zip(pods, lost, strict=True)]
     ignored = {name.lower() for name in rules.ignore}
-    named = [(one.name.lower(), one) for one in parts.named]  # two rows whose names differ in case only are two
+    named = [
+        (provider_name_row.name.lower(), provider_name_row) for provider_name_row in parts.named
+    ]  # two rows whose names differ in case only are two
     known = Counter(key for key, _ in named)
     for key, traffic in history.traffic.items():
         if key not in known:
@@ -291,10 +295,10 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
     alike = [key for key, times in known.items() if times > 1 and key in history.traffic]
     notes = [f"the logs do not tell apart the providers whose names are {key} but for case" for key in sorted(alike)]
     providers = []
-    for number, (key, one) in enumerate(named):
+    for number, (key, provider_name_row) in enumerate(named):
         if key not in ignored:
-            shared = with_history(parts.shared.get(one.id or ""), one.id, history, now)
-            provider = _provider(key, one, shared, views, history.traffic.get(key), rules, now)
+            shared = with_history(parts.shared.get(provider_name_row.id or ""), provider_name_row.id, history, now)
+            provider = _provider(key, provider_name_row, shared, views, history.traffic.get(key), rules, now)
             if parts.blind and provider.state == CLOSED:
                 provider = replace(provider, state=UNKNOWN)
             providers.append(provider)
@@ -323,7 +327,7 @@ async def build(parts: Parts, rules: CircuitRules, now: datetime, monotonic: flo
 
 def _provider(
     key: str,
-    one: ProviderNameRow,
+    provider_name_row: ProviderNameRow,
     shared: Holder | None,
     views: Sequence[PodView],
     traffic: BreakerTraffic | None,
@@ -341,10 +345,10 @@ def _provider(
         holders.append(shared)
     opened = 0 if traffic is None else traffic.opened(now)
     return ProviderCircuit(
-        name=one.name,
-        id=one.id,
-        active=one.active,
-        display_name=one.display_name,
+        name=provider_name_row.name,
+        id=provider_name_row.id,
+        active=provider_name_row.active,
+        display_name=provider_name_row.display_name,
         state=min({holder.state for holder in holders}, key=URGENCY.__getitem__, default=UNKNOWN),
         holders=tuple(holders),
         opened=opened,
@@ -356,11 +360,11 @@ def _provider(
     )
 
 
-def _urgency(one: ProviderCircuit) -> tuple[bool, int, int, int, str]:
-    rank = URGENCY[one.state]
-    if one.flapping:
+def _urgency(circuit: ProviderCircuit) -> tuple[bool, int, int, int, str]:
+    rank = URGENCY[circuit.state]
+    if circuit.flapping:
         rank = min(rank, FLAPPING_URGENCY)
-    return one.active is False, rank, -one.opened, -one.seen_429 - one.seen_5xx, one.name
+    return circuit.active is False, rank, -circuit.opened, -circuit.seen_429 - circuit.seen_5xx, circuit.name
 
 
 def _wake(sources: Sources) -> asyncio.Event | None:

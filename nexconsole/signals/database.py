@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Session:
+class DatabaseSession:
     """A client backend in a transaction for longer than 1 s. Ages in seconds; None where the role may not see."""
 
     pid: int
@@ -37,7 +37,7 @@ class Session:
 class Database(Value):
     """`hidden` sessions belong to other roles and can't be seen; `restricted` says that the role lacks pg_monitor."""
 
-    sessions: tuple[Session, ...] = ()
+    sessions: tuple[DatabaseSession, ...] = ()
     long: int = 0
     idle_in_transaction: int = 0
     blocked: int = 0
@@ -109,8 +109,8 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     )
 
 
-def _session(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Session:
-    return Session(
+def _session(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> DatabaseSession:
+    return DatabaseSession(
         pid=row["pid"],
         user=clean(row["user"] or "", 60),
         application=clean(row["application"], 60),

@@ -201,7 +201,7 @@ class _Figures(TypedDict):
 
 def _figures(window: Window, tally: PurchaseTally, now: float) -> _Figures:
     """What the purchases of the window come to."""
-    stages = {stage: sum(one.stage >= stage for one in window.begun) for stage in (OFFERED, RESERVED, CALLED)}
+    stages = {stage: sum(purchase.stage >= stage for purchase in window.begun) for stage in (OFFERED, RESERVED, CALLED)}
     outcomes = dict.fromkeys((SOLD, FAILED, LOST), 0)
     refused: dict[str, int] = {}
     failures: dict[str, int] = {}
@@ -215,7 +215,7 @@ def _figures(window: Window, tally: PurchaseTally, now: float) -> _Figures:
             if key.outcome == FAILED:
                 failures[key.reason] = failures.get(key.reason, 0) + many
     providers, more = _providers(window)
-    at_provider = [one for one in window.waiting if one.stage >= RESERVED]
+    at_provider = [purchase for purchase in window.waiting if purchase.stage >= RESERVED]
     oldest = min(window.waiting, key=lambda one: one.began, default=None)
     return {
         "attempts": sum(window.ended.values()) + len(window.begun),
@@ -226,11 +226,11 @@ def _figures(window: Window, tally: PurchaseTally, now: float) -> _Figures:
         "failed": outcomes[FAILED],
         "lost": outcomes[LOST],
         "waiting": len(window.waiting),
-        "waiting_new": sum(one.stage >= RESERVED for one in window.begun),
+        "waiting_new": sum(purchase.stage >= RESERVED for purchase in window.begun),
         "refused": _most(refused),
         "failures": _most(failures),
         "oldest_s": None if oldest is None else max(0.0, now - oldest.began),
-        "oldest_at_least": any(one.key.startswith("#") for one in window.waiting),
+        "oldest_at_least": any(purchase.key.startswith("#") for purchase in window.waiting),
         "undecided_s": _undecided(at_provider, tally.decided_at, now),
         "usual_s": sorted(tally.took)[len(tally.took) // 2] if tally.took else None,
         "users": window.users or None,
@@ -245,7 +245,7 @@ def _undecided(waiting: list[Purchase], decided_at: float | None, now: float) ->
     """For how long no provider has answered anybody, while some wait: not longer than they do."""
     if not waiting:
         return None
-    return max(0.0, now - max(min(one.began for one in waiting), decided_at or 0.0))
+    return max(0.0, now - max(min(purchase.began for purchase in waiting), decided_at or 0.0))
 
 
 def _providers(window: Window) -> tuple[tuple[ProviderFunnel, ...], int]:
@@ -256,8 +256,8 @@ def _providers(window: Window) -> tuple[tuple[ProviderFunnel, ...], int]:
         counts[0] += many
         if key.outcome in (SOLD, FAILED, REFUSED):
             counts[(SOLD, FAILED, REFUSED).index(key.outcome) + 1] += many
-    for one in window.begun:
-        counts = found.setdefault(one.provider, [0] * 5)
+    for purchase in window.begun:
+        counts = found.setdefault(purchase.provider, [0] * 5)
         counts[0] += 1
         counts[4] += 1
     most = sorted(found.items(), key=lambda item: (-item[1][0], item[0]))[:MOST_PROVIDERS]
@@ -271,8 +271,14 @@ def _providers(window: Window) -> tuple[tuple[ProviderFunnel, ...], int]:
 def _minutes(tally: PurchaseTally, since: float) -> tuple[MinuteFunnel, ...]:
     """Each minute whose lines are all known, the oldest first."""
     return tuple(
-        MinuteFunnel(at=60.0 * minute, attempts=one.attempts, sold=one.sold, failed=one.failed, refused=one.refused)
-        for minute, one in sorted(tally.minutes.items())
+        MinuteFunnel(
+            at=60.0 * minute,
+            attempts=tally_minute.attempts,
+            sold=tally_minute.sold,
+            failed=tally_minute.failed,
+            refused=tally_minute.refused,
+        )
+        for minute, tally_minute in sorted(tally.minutes.items())
         if 60.0 * minute >= since
     )
 

@@ -62,14 +62,14 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     groups = await asyncio.gather(*(_group(names, known, sources, settings, memory) for names in GROUPS))
     checks: list[IntegrityCheck] = []
     errors: list[SourceError | None] = []
-    for names, (found, after, failed) in zip(GROUPS, groups, strict=True):
-        checks += found
+    for names, (integrity_checks, after, failed) in zip(GROUPS, groups, strict=True):
+        checks += integrity_checks
         errors += failed
         memory = replace(memory, **{name: getattr(after, name) for name in KEPT[names[0]]})
     sources.memory[SIGNAL.name] = memory
     asked = [error for error in errors if error is not None]
     if asked and not any(
-        one.at != known.get(one.name, IntegrityCheck(name="")).at for one in checks if one.name != "journals"
+        check.at != known.get(check.name, IntegrityCheck(name="")).at for check in checks if check.name != "journals"
     ):
         raise min(asked, key=lambda error: isinstance(error, NotConfigured))
     notes = [f"{several(len(asked), 'look')} can't be taken: {asked[0]}"] if asked else []

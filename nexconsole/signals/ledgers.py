@@ -221,16 +221,16 @@ async def refunds(sources: Sources, settings: Settings, memory: Memory, now: dat
     await sources.postgres.require("activations", "state", "created_at", "captured_tx_id", "refund_tx_id", "price")
     async with sources.postgres.read("the refunds query") as tx:
         row = await tx.row(REFUNDS_SQL, float(rules.refund_window_s))
-    found: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()
     if row["refunds"]:
         more = "+" if row["refunds"] > MOST_REFUNDS else ""
         purchases = f"{several(min(row['refunds'], MOST_REFUNDS), 'purchase')}{more}"
         text = f"{purchases} of the last {duration(rules.refund_window_s)} refunded though nothing was taken"
-        found = (
+        findings = (
             Finding(
                 kind="data", level=_level("SEV-2", row["money"], rules, small="none"),
                 text=f"{text}: {row['money']:.2f} in all",
                 advice="the reconcile route does this; who decided that it may?",
             ),
         )  # fmt: skip
-    return CheckResult(said="refunds beside what was taken", findings=found, memory=memory)
+    return CheckResult(said="refunds beside what was taken", findings=findings, memory=memory)

@@ -87,7 +87,9 @@ class Locks(Value):
     @property
     def worst(self) -> tuple[Lock, ...]:
         """The abandoned locks of all families, the most suspicious first."""
-        return tuple(sorted((lock for one in self.families.values() for lock in one.worst), key=lambda one: one.order))
+        return tuple(
+            sorted((lock for family in self.families.values() for lock in family.worst), key=lambda one: one.order)
+        )
 
     @property
     def known(self) -> bool:
@@ -106,11 +108,11 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     if resting and not (before and before.worst):
         await sources.redis.ping()  # a Redis that fell silent is not one without locks
     sweep = await _walked(sources, sweep, watched)
-    sweep, asked, found = await _judged(sources, sweep, rules, now)
+    sweep, asked, locks = await _judged(sources, sweep, rules, now)
     kept = await _still_there(sources, before.worst if before else (), asked, rules, now)
-    abandoned = {lock.key: lock for lock in (*kept, *found) if lock.suspicious}
+    abandoned = {lock.key: lock for lock in (*kept, *locks) if lock.suspicious}
     gone = [lock for lock in (before.worst if before else ()) if lock.key not in abandoned]
-    counts = _counted(sweep.counts, found, watched, gone if resting else ())
+    counts = _counted(sweep.counts, locks, watched, gone if resting else ())
     sweep = replace(sweep, counts=counts)
     worst = sorted(abandoned.values(), key=lambda lock: lock.order)
     return _value(before, sweep, worst, watched, now if sweep.over and not resting else ended)
@@ -169,20 +171,20 @@ async def _judged(sources: Sources, sweep: Sweep, rules: Rules, now: datetime) -
     Those that are gone by now, no strings, or never to be touched are left out.
     """
     asked: list[str] = []
-    found: list[Lock] = []
+    locks: list[Lock] = []
     until = time.monotonic() + PART_S
     for start in range(0, min(len(sweep.waiting), MOST_ASKED), AT_ONCE):
         keys = sweep.waiting[start : min(start + AT_ONCE, MOST_ASKED)]
         peeks = await sources.redis.peek(keys)
         asked += keys
-        found += [
+        locks += [
             lock
             for key, (value, pttl) in zip(keys, peeks, strict=True)
             if pttl != GONE and not (lock := judge(key, value, pttl, rules, now)).why_not
         ]
         if time.monotonic() > until:
             break
-    return replace(sweep, waiting=sweep.waiting[len(asked) :]), set(asked), found
+    return replace(sweep, waiting=sweep.waiting[len(asked) :]), set(asked), locks
 
 
 async def _still_there(
@@ -199,10 +201,10 @@ async def _still_there(
 
 
 def _counted(
-    counts: Mapping[str, int], found: Iterable[Lock], watched: Mapping[str, str], gone: Iterable[Lock]
+    counts: Mapping[str, int], locks: Iterable[Lock], watched: Mapping[str, str], gone: Iterable[Lock]
 ) -> dict[str, int]:
     tally = Counter({name: counts.get(name, 0) for name in watched})
-    tally.update(_families(found, watched))
+    tally.update(_families(locks, watched))
     tally.subtract(_families(gone, watched))
     return {name: max(0, tally[name]) for name in watched}
 

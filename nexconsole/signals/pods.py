@@ -133,11 +133,11 @@ def container_read(pods: Sequence[resources.PodResource], chosen: settings.Kuber
     """Which container stands for the pods and why, where they have several; and what is wrong with the choice."""
     for pod in pods:
         try:
-            one = log_container(pod, chosen)
+            container = log_container(pod, chosen)
         except SourceError as error:
             return "", str(error)
         if len(pod.spec.containers) > 1 or chosen.container:
-            return f"{clean(one.name, 60)}: {one.why}", ""
+            return f"{clean(container.name, 60)}: {container.why}", ""
     return "", ""
 
 

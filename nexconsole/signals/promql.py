@@ -60,7 +60,7 @@ def tolerant(expression: str) -> bool:
 
 def selectors(expression: str) -> tuple[SeriesSelector, ...]:
     """Each selector once, in the order of the text; ValueError where the text is not understood."""
-    rest, found = tokens(expression), []
+    rest, series_selectors = tokens(expression), []
     while rest:
         kind, text = rest.pop(0)
         following = rest[0][1] if rest else ""
@@ -68,14 +68,14 @@ def selectors(expression: str) -> tuple[SeriesSelector, ...]:
             while rest and rest.pop(0)[1] != ")":
                 pass
         elif kind == "word" and _is_metric(text, rest):
-            found.append(SeriesSelector(metric=text, matchers=_matchers(rest) if following == "{" else ()))
+            series_selectors.append(SeriesSelector(metric=text, matchers=_matchers(rest) if following == "{" else ()))
         elif text == "{":
             rest.insert(0, (kind, text))
-            found.append(SeriesSelector(metric="", matchers=_matchers(rest)))
+            series_selectors.append(SeriesSelector(metric="", matchers=_matchers(rest)))
         elif text == "[":
             while rest and rest.pop(0)[1] != "]":
                 pass
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(series_selectors))
 
 
 def _is_metric(word: str, rest: list[tuple[str, str]]) -> bool:
@@ -93,15 +93,15 @@ def _matchers(rest: list[tuple[str, str]]) -> tuple[SeriesMatcher, ...]:
     if not rest:
         raise ValueError("a { is never closed")
     rest.pop(0)
-    found = []
+    matchers = []
     while inside:
         kind, label = inside.pop(0)
         if label == ",":
             continue
         if kind == "string" and (not inside or inside[0][1] == ","):  # {"a.metric"}, the newer way to quote a name
-            found.append(SeriesMatcher(label="__name__", operator="=", value=label))
+            matchers.append(SeriesMatcher(label="__name__", operator="=", value=label))
             continue
         if len(inside) < 2 or inside[1][0] != "string":
             raise ValueError(f"a matcher on {label} is not understood")
-        found.append(SeriesMatcher(label=label, operator=inside.pop(0)[1], value=inside.pop(0)[1]))
-    return tuple(found)
+        matchers.append(SeriesMatcher(label=label, operator=inside.pop(0)[1], value=inside.pop(0)[1]))
+    return tuple(matchers)

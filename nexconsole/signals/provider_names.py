@@ -56,10 +56,10 @@ class ProviderNames:
             )
             for (id, raw, display), name in zip(rows, shown, strict=True)
         )
-        self._exact = {one.name: one for one in self.providers}
-        self._folded = _unambiguous((one.name.lower(), one) for one in self.providers)
-        self._displayed = _unambiguous((one.display_name.lower(), one) for one in self.providers)
-        self._ids = {one.id: one for one in self.providers}
+        self._exact = {provider.name: provider for provider in self.providers}
+        self._folded = _unambiguous((provider.name.lower(), provider) for provider in self.providers)
+        self._displayed = _unambiguous((provider.display_name.lower(), provider) for provider in self.providers)
+        self._ids = {provider.id: provider for provider in self.providers}
 
     def find(self, label: str) -> NamedProvider | None:
         """By name, exact before any case; else by display name or id. None where nobody or several are meant."""
@@ -70,13 +70,13 @@ class ProviderNames:
         """The key of the provider that a label means; of an unknown one the label in lower case."""
         if label is None:
             return "(none)"
-        found = self.find(label)
-        return found.key if found is not None else clean_name(label.lower())
+        provider = self.find(label)
+        return provider.key if provider is not None else clean_name(label.lower())
 
     def id(self, key: str) -> str:
         """The row's id by its key; "" where there is none."""
-        found = self.find(key)
-        return found.id if found is not None else ""
+        provider = self.find(key)
+        return provider.id if provider is not None else ""
 
 
 def _key(name: str, id: str, same_folded: bool, same_spelled: bool) -> str:
@@ -88,11 +88,11 @@ def _key(name: str, id: str, same_folded: bool, same_spelled: bool) -> str:
 def _unambiguous(pairs: Iterable[tuple[str, NamedProvider]]) -> dict[str, NamedProvider]:
     found: dict[str, NamedProvider] = {}
     several = set()
-    for text, one in pairs:
+    for text, provider in pairs:
         if text in found:
             several.add(text)
-        found[text] = one
-    return {text: one for text, one in found.items() if text and text not in several}
+        found[text] = provider
+    return {text: provider for text, provider in found.items() if text and text not in several}
 
 
 _KNOWN: WeakKeyDictionary[PostgresSource, tuple[float, ProviderNames]] = WeakKeyDictionary()

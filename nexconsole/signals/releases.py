@@ -85,16 +85,20 @@ async def read(kubernetes: KubernetesSource, deployment: Deployment, last: Relea
 
 def release(sets: Sequence[ReplicaSet], revision: str, now: datetime) -> Release:
     """What the deployment's revision runs, told from the ReplicaSets of its history."""
-    current = next((one for one in sets if _number(one) == revision and revision), None)
+    current = next((replica_set for replica_set in sets if _number(replica_set) == revision and revision), None)
     if current is None:
         return Release(revision=revision, read_at=now, why="its history has no revision of what runs")
-    same = [one for one in sets if _meaning(one) == _meaning(current)]
-    others = [one for one in sets if one not in same and _number(one).isdigit()]
+    same = [replica_set for replica_set in sets if _meaning(replica_set) == _meaning(current)]
+    others = [replica_set for replica_set in sets if replica_set not in same and _number(replica_set).isdigit()]
     before = max(others, key=lambda one: int(_number(one)), default=None)
-    back = taken_back(numbers(one.metadata.annotations) for one in sets)
-    given_up = [one for one in others if int(_number(one)) in back]
+    back = taken_back(numbers(replica_set.metadata.annotations) for replica_set in sets)
+    given_up = [other for other in others if int(_number(other)) in back]
     last = max(given_up, key=lambda one: int(_number(one)), default=None)
-    born = [one.metadata.creation_timestamp for one in same if one.metadata.creation_timestamp is not None]
+    born = [
+        replica_set.metadata.creation_timestamp
+        for replica_set in same
+        if replica_set.metadata.creation_timestamp is not None
+    ]
     return Release(
         revision=clean(revision, 20),
         read_at=now,
@@ -107,20 +111,20 @@ def release(sets: Sequence[ReplicaSet], revision: str, now: datetime) -> Release
     )
 
 
-def _number(one: ReplicaSet) -> str:
-    return (one.metadata.annotations or {}).get(REVISION, "")
+def _number(replica_set: ReplicaSet) -> str:
+    return (replica_set.metadata.annotations or {}).get(REVISION, "")
 
 
-def _meaning(one: ReplicaSet) -> tuple[object, ...]:
+def _meaning(replica_set: ReplicaSet) -> tuple[object, ...]:
     """A template without what a restart changes in it, and without the label that its controller adds."""
-    template = one.spec.template
+    template = replica_set.spec.template
     labels = {key: value for key, value in (template.metadata.labels or {}).items() if key != TEMPLATE_HASH}
     notes = {key: value for key, value in (template.metadata.annotations or {}).items() if key != RESTARTED_AT}
     return labels, notes, template.spec
 
 
-def _images(one: ReplicaSet) -> str:
+def _images(replica_set: ReplicaSet) -> str:
     """Without the registry: "nexnum-app:1.4.2"."""
-    containers = one.spec.template.spec.get("containers")
+    containers = replica_set.spec.template.spec.get("containers")
     named = [each for each in containers if isinstance(each, dict)] if isinstance(containers, list) else []
     return ", ".join(clean(str(each.get("image", "")), 200).rpartition("/")[2] for each in named[:3])

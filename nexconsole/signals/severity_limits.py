@@ -77,17 +77,17 @@ def _long(stalled: Sequence[Wait]) -> str:
 
 
 def balances(value: Balances, settings: Settings) -> Iterator[Held]:
-    for one in value.of("empty"):
-        yield "SEV-3" if one.old else "SEV-2", f"our balance at {one.name} is used up: {_money(one)}"
+    for balance in value.of("empty"):
+        yield "SEV-3" if balance.old else "SEV-2", f"our balance at {balance.name} is used up: {_money(balance)}"
     low = value.of("low")
     if low:
         more = f", and at {several(len(low) - 1, 'other provider')} too" if len(low) > 1 else ""
         yield "SEV-3", f"our balance at {low[0].name} is below its limit: {_money(low[0])} of {low[0].alert:.2f}{more}"
 
 
-def _money(one: Balance) -> str:
-    figure = f"{one.balance:.2f}"
-    return f"{figure} ({duration(one.age_s)} ago)" if one.old else figure
+def _money(balance: Balance) -> str:
+    figure = f"{balance.balance:.2f}"
+    return f"{figure} ({duration(balance.age_s)} ago)" if balance.old else figure
 
 
 def search(value: Search, settings: Settings) -> Iterator[Held]:

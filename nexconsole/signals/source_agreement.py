@@ -48,17 +48,19 @@ class SourceAgreement:
 
 def examine(readings: Mapping[str, Reading], now: datetime) -> SourceAgreement | None:
     """Compare the fresh readings' sources; None where fewer than two have seen anything."""
-    found = list(_witnesses(readings, now))
-    whole = [one for one in found if one.reach_s is None]
-    if len(found) < 2 or not any(one.decided or one.refused for one in found):
+    accounts = list(_witnesses(readings, now))
+    whole = [account for account in accounts if account.reach_s is None]
+    if len(accounts) < 2 or not any(account.decided or account.refused for account in accounts):
         return None
-    most = max(whole or found, key=lambda one: one.decided)
-    agree = [one for one in found if _near(one.decided, most.decided) and _near(one.failed, most.failed)]
-    less = {one.name: _why(one, most) for one in found if one not in agree}
-    refused = max((one.refused for one in found if one.refused is not None), default=None)
+    most = max(whole or accounts, key=lambda one: one.decided)
+    agree = [
+        account for account in accounts if _near(account.decided, most.decided) and _near(account.failed, most.failed)
+    ]
+    less = {account.name: _why(account, most) for account in accounts if account not in agree}
+    refused = max((account.refused for account in accounts if account.refused is not None), default=None)
     return SourceAgreement(
-        said=_sentence(most, agree, less, refused, found),
-        agree=tuple(one.name for one in agree),
+        said=_sentence(most, agree, less, refused, accounts),
+        agree=tuple(account.name for account in agree),
         less=less,
         refused=refused,
     )
@@ -98,15 +100,15 @@ def _near(one: int, other: int) -> bool:
     return abs(one - other) <= max(NEAR_LEAST, NEAR * max(one, other))
 
 
-def _why(one: SourceAccount, most: SourceAccount) -> str:
+def _why(account: SourceAccount, most: SourceAccount) -> str:
     """Why a source says something else than the one that saw most."""
-    if one.reach_s is not None:
-        return f"its lines reach back {duration(one.reach_s)}"
-    if _near(one.decided, most.decided):
-        return f"counts {one.failed} failed, not {most.failed}"
-    if one.name in (COUNTERS, ANSWERS):
+    if account.reach_s is not None:
+        return f"its lines reach back {duration(account.reach_s)}"
+    if _near(account.decided, most.decided):
+        return f"counts {account.failed} failed, not {most.failed}"
+    if account.name in (COUNTERS, ANSWERS):
         return "its counters are young, or miss the first of each series"
-    return "rows that were not stored" if one.name == ROWS else one.missing or "lines that were not written"
+    return "rows that were not stored" if account.name == ROWS else account.missing or "lines that were not written"
 
 
 def _sentence(
@@ -114,16 +116,16 @@ def _sentence(
     agree: list[SourceAccount],
     less: Mapping[str, str],
     refused: int | None,
-    found: list[SourceAccount],
+    accounts: list[SourceAccount],
 ) -> str:
-    names = _listed([one.name for one in agree])
+    names = _listed([account.name for account in agree])
     told = f"{several(most.decided, 'purchase')} decided, {most.failed} failed"
     said = f"{names} agree: {told}" if len(agree) > 1 else f"{names} alone counts {told}"
-    by_name = {one.name: one for one in found}
+    by_name = {account.name: account for account in accounts}
     for name, why in less.items():
         said += f"; {name} saw {by_name[name].decided} ({why})"
     if refused:
-        knows = _listed([one.name for one in found if one.refused])
+        knows = _listed([account.name for account in accounts if account.refused])
         said += f"; {several(refused, 'customer')} refused besides, known to {knows} alone"
     return said
 

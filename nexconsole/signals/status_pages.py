@@ -43,7 +43,7 @@ class StatusPages(Value):
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> StatusPages:
     """Fetch every page, a few at a time; one that fails keeps what it said before."""
     pages = sources.status_pages
-    before = {one.provider: one for one in previous.pages} if isinstance(previous, StatusPages) else {}
+    before = {page.provider: page for page in previous.pages} if isinstance(previous, StatusPages) else {}
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(provider: str) -> StatusPage:
@@ -54,8 +54,8 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
                 return replace(before.get(provider, StatusPage(provider=provider)), error=str(error))
         return StatusPage(provider=provider, said=said.text, indicator=said.indicator, read_at=utc_now())
 
-    found = await asyncio.gather(*(one(provider) for provider in pages.providers))
-    return StatusPages(source="the providers' status pages", pages=tuple(found))
+    status_pages = await asyncio.gather(*(one(provider) for provider in pages.providers))
+    return StatusPages(source="the providers' status pages", pages=tuple(status_pages))
 
 
 SIGNAL = Signal(name="status_pages", read=read, every=EVERY_S, timeout=45.0)

@@ -57,7 +57,7 @@ def blocked(value: Transactions, rules: TransactionRules) -> Waiting | None:
     found = _blocked(value, value.overdue_after_s, rules)
     if found is None:
         return None
-    waiting = [one for one in value.providers if one.in_flight]
+    waiting = [provider for provider in value.providers if provider.in_flight]
     return Waiting(
         count=found.count, undecided_s=found.undecided_s, provider=waiting[0].name if len(waiting) == 1 else ""
     )
@@ -65,10 +65,10 @@ def blocked(value: Transactions, rules: TransactionRules) -> Waiting | None:
 
 def blocked_providers(value: Transactions, rules: TransactionRules) -> Iterator[Waiting]:
     """The providers at which none is decided any more, although purchases are decided elsewhere."""
-    for one in value.providers:
-        found = _blocked(one, value.overdue_after_s, rules)
-        if found is not None:
-            yield Waiting(count=found.count, undecided_s=found.undecided_s, provider=one.name)
+    for provider in value.providers:
+        waiting = _blocked(provider, value.overdue_after_s, rules)
+        if waiting is not None:
+            yield Waiting(count=waiting.count, undecided_s=waiting.undecided_s, provider=provider.name)
 
 
 def _blocked(of: Transactions | ProviderTraffic, limit_s: float, rules: TransactionRules) -> Waiting | None:
@@ -98,13 +98,13 @@ def leading(value: Transactions, rules: TransactionRules, high_rate: float) -> L
         return None
     stopped = (down,) if down is not None else tuple(blocked_providers(value, rules))
     if stopped:
-        names = [one.provider for one in stopped if one.provider]
+        names = [waiting.provider for waiting in stopped if waiting.provider]
         where = f" at {names[0]}" if len(names) == 1 else f" at {len(names)} providers" if names else ""
-        many = sum(one.count for one in stopped)
+        many = sum(waiting.count for waiting in stopped)
         return Leading(
             count=many,
             what=f"{'purchase waits' if many == 1 else 'purchases wait'}{where}",
-            since=f"none decided for {duration(min(one.undecided_s for one in stopped))}",
+            since=f"none decided for {duration(min(waiting.undecided_s for waiting in stopped))}",
             usual=usually(value),
         )
     if not many_overdue(value, rules):

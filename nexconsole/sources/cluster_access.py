@@ -184,7 +184,7 @@ def _chosen(merged: Kubeconfig, chosen: settings.KubernetesSettings) -> Access:
         raise kubeconfig.refused(files[0], "is not set: set kubernetes.context", "current-context")
     context = merged.contexts.get(name)
     if context is None:
-        known = ", ".join(clean(one, 60) for one in list(merged.contexts)[:8]) or "none"
+        known = ", ".join(clean(context, 60) for context in list(merged.contexts)[:8]) or "none"
         gone = ", with which this console began" if pin in _began_with and not chosen.context else ""
         raise kubeconfig.refused(
             files[0], f"there is no context {clean(name, 80)}{gone}: there are {known}", "contexts"
@@ -216,10 +216,10 @@ def _chosen(merged: Kubeconfig, chosen: settings.KubernetesSettings) -> Access:
 
 
 def _entry(entries: Mapping[str, FileEntry[Any]], name: str, file: str, kind: str) -> FileEntry[Any]:
-    found = entries.get(name)
-    if found is None:
+    file_entry = entries.get(name)
+    if file_entry is None:
         raise kubeconfig.refused(file, f"there is no {kind[:-1]} {clean(name, 80) or 'without a name'}", kind)
-    return found
+    return file_entry
 
 
 def _origin(setting: str, files: tuple[str, ...]) -> str:
@@ -308,7 +308,9 @@ def _login(user: FileEntry[UserEntry], name: str, cluster: ClusterEntry) -> Logi
         key_data=entry.client_key_data,
         plugin=entry.exec,
         plugin_folder=os.path.dirname(os.path.abspath(user.file)) if entry.exec else "",
-        plugin_config=next((one.extension for one in cluster.extensions if one.name == EXTENSION), None),
+        plugin_config=next(
+            (extension.extension for extension in cluster.extensions if extension.name == EXTENSION), None
+        ),
     )
 
 

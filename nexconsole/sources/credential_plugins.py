@@ -78,26 +78,26 @@ async def run(access: Access, limit_s: float) -> ExecCredential:
     _check(plugin)
     command = _command(plugin, access.login.plugin_folder)
     began = time.monotonic()
-    async with _pipe(LARGEST_ANSWER) as said, _pipe(KEPT_WORDS) as words:
+    async with _pipe(LARGEST_ANSWER) as pipe, _pipe(KEPT_WORDS) as words:
         try:
             process = await asyncio.create_subprocess_exec(
                 command,
                 *plugin.args,
                 env=environment(access, os.environ),
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=said.end,
+                stdout=pipe.end,
                 stderr=words.end,
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
             why = clean(getattr(error, "strerror", None) or error, 100)
             raise _failed(plugin, f"can't be run: {why}", hint=True) from error
-        said.let_go()
+        pipe.let_go()
         words.let_go()
         try:
             async with asyncio.timeout(limit_s):
                 await process.wait()
-            await asyncio.wait([said.reading, words.reading], timeout=DRAIN_S)
+            await asyncio.wait([pipe.reading, words.reading], timeout=DRAIN_S)
         except TimeoutError:
             waited = time.monotonic() - began
             await _end(process)
@@ -108,7 +108,7 @@ async def run(access: Access, limit_s: float) -> ExecCredential:
             ) from None
         finally:
             _kill(process, signal.SIGKILL)  # what it may have left behind in its session
-        return _answer(plugin, process.returncode or 0, bytes(said.kept), bytes(words.kept))
+        return _answer(plugin, process.returncode or 0, bytes(pipe.kept), bytes(words.kept))
 
 
 def environment(access: Access, environ: Mapping[str, str]) -> dict[str, str]:
@@ -247,13 +247,13 @@ def _answer(plugin: Exec, status: int, said: bytes, words: bytes) -> ExecCredent
         why = clean(words.decode(errors="replace"), 300)
         raise _failed(plugin, f"failed with {status}: {why or 'it said nothing'}")
     try:
-        found = msgspec.json.decode(said, type=Credential)
+        credential = msgspec.json.decode(said, type=Credential)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise _failed(plugin, "printed something that is no ExecCredential") from None
-    if (found.api_version, found.kind) != (plugin.api_version, "ExecCredential"):
-        told = clean(f"{found.kind} {found.api_version}", 80) or "something without a kind"
+    if (credential.api_version, credential.kind) != (plugin.api_version, "ExecCredential"):
+        told = clean(f"{credential.kind} {credential.api_version}", 80) or "something without a kind"
         raise _failed(plugin, f"answered {told} where an ExecCredential of {plugin.api_version} was asked for")
-    status_ = found.status or ExecStatus()
+    status_ = credential.status or ExecStatus()
     if not status_.token and not status_.client_certificate_data:
         raise _failed(plugin, "gave neither a token nor a client certificate")
     if bool(status_.client_certificate_data) != bool(status_.client_key_data):

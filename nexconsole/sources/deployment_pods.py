@@ -81,7 +81,7 @@ class Owners:
         known: frozenset[str] = frozenset()
         if time.monotonic() >= self._not_before:
             try:
-                known = frozenset(one.metadata.uid for one in await self._ask())
+                known = frozenset(replica_set.metadata.uid for replica_set in await self._ask())
             except SourceError:
                 self._not_before = time.monotonic() + REFUSED_S
         self._own = known | named

@@ -140,8 +140,8 @@ class KubernetesSource(Source):
             async with self.exchange(self.settings.timeout_s, "the pods query"):
                 # resourceVersion 0: from the API server's memory, without a quorum read of etcd for every console
                 query = {"labelSelector": selector, "resourceVersion": "0"}
-                found = await self._read(self._path("api/v1", "pods"), PodList, "list", "pods", query=query)
-            self._listed = (time.monotonic(), await self._owners.split(found.items or ()))
+                pod_list = await self._read(self._path("api/v1", "pods"), PodList, "list", "pods", query=query)
+            self._listed = (time.monotonic(), await self._owners.split(pod_list.items or ()))
             return self._listed[1]
 
     async def pod(self, name: str) -> PodResource | None:
@@ -166,17 +166,17 @@ class KubernetesSource(Source):
         kind, plural = "apis/autoscaling/v2", "horizontalpodautoscalers"
         resource = f"{plural}.autoscaling"
         refused: SourceError | None = None
-        found = AutoscalerList()
+        autoscaler_list = AutoscalerList()
         async with self.exchange(self.settings.timeout_s, "the autoscaler query"):
             try:
                 if name := self.settings.autoscaler:
                     return await self._read(self._path(kind, plural, name), AutoscalerResource, "get", resource, name)
-                found = await self._read(self._path(kind, plural), AutoscalerList, "list", resource)
+                autoscaler_list = await self._read(self._path(kind, plural), AutoscalerList, "list", resource)
             except SourceError as error:
                 refused = error  # an answer all the same: a right that only this needs doesn't make the source ill
         if refused is not None:
             raise refused
-        for autoscaler in found.items or ():
+        for autoscaler in autoscaler_list.items or ():
             target = autoscaler.spec.scale_target_ref
             if (target.kind, target.name) == ("Deployment", self.settings.deployment):
                 return autoscaler
@@ -186,18 +186,20 @@ class KubernetesSource(Source):
         """The ReplicaSets of the deployment: one for each revision that its history keeps."""
         query = {"labelSelector": str(deployment.spec.selector), "resourceVersion": "0"}
         refused: Denied | None = None
-        found = ReplicaSetList()
+        replica_set_list = ReplicaSetList()
         async with self.exchange(self.settings.timeout_s, "the revisions query"):
             try:
                 path = self._path("apis/apps/v1", "replicasets")
-                found = await self._read(path, ReplicaSetList, "list", "replicasets.apps", query=query)
+                replica_set_list = await self._read(path, ReplicaSetList, "list", "replicasets.apps", query=query)
             except Denied as error:
                 refused = error  # an answer all the same, as with the autoscaler
         if refused is not None:
             raise refused
         uid = deployment.metadata.uid
         return tuple(
-            one for one in found.items or () if uid in [owner.uid for owner in one.metadata.owner_references or ()]
+            item
+            for item in replica_set_list.items or ()
+            if uid in [owner.uid for owner in item.metadata.owner_references or ()]
         )
 
     async def allowed(self, verb: str, resource: str, subresource: str = "", name: str = "") -> tuple[bool, str]:
@@ -222,16 +224,16 @@ class KubernetesSource(Source):
         path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         async with self.exchange(self.settings.timeout_s, "the account review"):
-            found = await self._read(path, WhoAmI, "create", "selfsubjectreviews.authentication.k8s.io", body=body)
-        user = found.status.user_info
+            i = await self._read(path, WhoAmI, "create", "selfsubjectreviews.authentication.k8s.io", body=body)
+        user = i.status.user_info
         return clean(user.username, 120), tuple(clean(group, 60) for group in user.groups or ())
 
     async def deployment_names(self) -> tuple[str, ...]:
         """What else there is in the namespace, for whoever has misspelt the name."""
         async with self.exchange(self.settings.timeout_s, "the deployments query"):
             path = self._path("apis/apps/v1", "deployments")
-            found = await self._read(path, DeploymentList, "list", "deployments.apps", query={"limit": "50"})
-        return tuple(one.metadata.name for one in found.items or ())
+            deployment_list = await self._read(path, DeploymentList, "list", "deployments.apps", query={"limit": "50"})
+        return tuple(item.metadata.name for item in deployment_list.items or ())
 
     async def secret(self, name: str) -> Mapping[str, str]:
         """The Secret's entries as text, such as DATABASE_URL. Only asked for when the settings say so."""

@@ -43,10 +43,10 @@ async def words(response: aiohttp.ClientResponse) -> str:
     """What the API server itself says: the message of a Status; "" where the answer may be anybody's."""
     head = await response.content.read(HEAD)
     try:
-        found = msgspec.json.decode(head, type=ApiStatus)
+        status = msgspec.json.decode(head, type=ApiStatus)
     except msgspec.DecodeError:
         return ""
-    return clean(found.message or found.reason, 300) if found.kind == "Status" else ""
+    return clean(status.message or status.reason, 300) if status.kind == "Status" else ""
 
 
 def refusal(response: aiohttp.ClientResponse, said: str, asked: Asked) -> SourceError:

@@ -124,15 +124,15 @@ class PurchaseTally:
         self._expire(now)
         first = math.ceil((now - window_s) / STEP_S)
         self._move(first)
-        found = [stretch for step, stretch in self._stretches.items() if step >= first]
+        stretches = [stretch for step, stretch in self._stretches.items() if step >= first]
         waiting = list(self.open.values())
         return Window(
             ended=self._totals,
-            begun=[one for one in waiting if one.began // STEP_S >= first],
+            begun=[purchase for purchase in waiting if purchase.began // STEP_S >= first],
             waiting=waiting,
-            users=distinct(stretch.users for stretch in found),
-            refused_users=distinct(stretch.refused for stretch in found),
-            users_without_funds=distinct(stretch.funds for stretch in found),
+            users=distinct(stretch.users for stretch in stretches),
+            refused_users=distinct(stretch.refused for stretch in stretches),
+            users_without_funds=distinct(stretch.funds for stretch in stretches),
         )
 
     def _move(self, first: int) -> None:
@@ -155,51 +155,51 @@ class PurchaseTally:
 
     def _expire(self, now: float) -> None:
         """Let go of what has ended unseen; who of the oldest versions got no further than an offer met a lock."""
-        for one in [one for one in self.open.values() if now - one.began > SILENT_S]:
-            if now - one.began > LONGEST_S:
-                self._remove(one)
-            elif one.key[0] == "#" and one.stage == OFFERED:
-                self._end(one, one.began + SILENT_S, REFUSED, "lock")
+        for purchase in [purchase for purchase in self.open.values() if now - purchase.began > SILENT_S]:
+            if now - purchase.began > LONGEST_S:
+                self._remove(purchase)
+            elif purchase.key[0] == "#" and purchase.stage == OFFERED:
+                self._end(purchase, purchase.began + SILENT_S, REFUSED, "lock")
 
     def _begin(self, key: str, pod: PodPurchases, began: float, provider: str, user: str) -> Purchase:
         if len(self.open) >= OPEN:
             self.dropped += 1
             self._remove(next(iter(self.open.values())))
-        one = self.open[key] = Purchase(key, pod, began, self._known(provider), ATTEMPTED, self._hashed(user))
+        purchase = self.open[key] = Purchase(key, pod, began, self._known(provider), ATTEMPTED, self._hashed(user))
         self._minute(began).attempts += 1
-        if one.user:
-            self._stretch(began).users.add(one.user)
-        return one
+        if purchase.user:
+            self._stretch(began).users.add(purchase.user)
+        return purchase
 
-    def _end(self, one: Purchase, at: float, outcome: str, reason: str) -> None:
-        self._remove(one)
-        stretch, minute = self._stretch(one.began), self._minute(one.began)
-        key = Ended(one.provider, outcome, reason, one.stage)
+    def _end(self, purchase: Purchase, at: float, outcome: str, reason: str) -> None:
+        self._remove(purchase)
+        stretch, minute = self._stretch(purchase.began), self._minute(purchase.began)
+        key = Ended(purchase.provider, outcome, reason, purchase.stage)
         stretch.ended[key] = stretch.ended.get(key, 0) + 1
-        step = int(one.began) // STEP_S
+        step = int(purchase.began) // STEP_S
         if step >= self._first and step in self._stretches:  # one that is older than all that are kept is gone already
             self._totals[key] = self._totals.get(key, 0) + 1
         if outcome == REFUSED:
             minute.refused += 1
-            if one.user and reason == "funds":
-                stretch.funds.add(one.user)
-            elif one.user and reason in WITHOUT_OFFER:
-                stretch.refused.add(one.user)
+            if purchase.user and reason == "funds":
+                stretch.funds.add(purchase.user)
+            elif purchase.user and reason in WITHOUT_OFFER:
+                stretch.refused.add(purchase.user)
         elif outcome in (SOLD, FAILED):
             minute.sold += outcome == SOLD
             minute.failed += outcome == FAILED
-            self.took.append(max(0.0, at - one.began))
+            self.took.append(max(0.0, at - purchase.began))
             self.decided_at = max(at, self.decided_at or at)
 
-    def _remove(self, one: Purchase) -> None:
-        self.open.pop(one.key, None)
-        queue = one.pod.waiting.get(one.provider)
-        if one.key[0] == "#" and queue is not None:
-            queue.remove(one)
+    def _remove(self, purchase: Purchase) -> None:
+        self.open.pop(purchase.key, None)
+        queue = purchase.pod.waiting.get(purchase.provider)
+        if purchase.key[0] == "#" and queue is not None:
+            queue.remove(purchase)
             if not queue:
-                del one.pod.waiting[one.provider]
+                del purchase.pod.waiting[purchase.provider]
         else:
-            self._remember(one.key)
+            self._remember(purchase.key)
 
     def _new(self, key: str) -> bool:
         """Whether this has not been seen; now it has."""
@@ -227,22 +227,22 @@ class PurchaseTally:
 
     def _stretch(self, at: float) -> Stretch:
         step = int(at) // STEP_S
-        if (found := self._stretches.get(step)) is None:
-            found = self._stretches[step] = Stretch()
+        if (stretch := self._stretches.get(step)) is None:
+            stretch = self._stretches[step] = Stretch()
             if len(self._stretches) > STEPS:
                 oldest = min(self._stretches)
                 gone = self._stretches.pop(oldest)
                 if oldest >= self._first:
                     self._add(gone, -1)
-        return found
+        return stretch
 
     def _minute(self, at: float) -> TallyMinute:
         minute = int(at) // 60
-        if (found := self.minutes.get(minute)) is None:
-            found = self.minutes[minute] = TallyMinute()
+        if (tally_minute := self.minutes.get(minute)) is None:
+            tally_minute = self.minutes[minute] = TallyMinute()
             if len(self.minutes) > MINUTES:
                 del self.minutes[min(self.minutes)]
-        return found
+        return tally_minute
 
 
 def bound(kept: dict[K, V], most: int) -> None:

@@ -67,53 +67,55 @@ class Purchases(PurchaseTally):
 
     def restart(self, pod: PodPurchases, before: float) -> None:
         """The container is a new one: what was under way in the old one is lost."""
-        for one in [one for one in self.open.values() if one.pod is pod and one.began < before]:
-            self._end(one, before, LOST, "")
+        for purchase in [
+            purchase for purchase in self.open.values() if purchase.pod is pod and purchase.began < before
+        ]:
+            self._end(purchase, before, LOST, "")
         pod.reading = ""
 
     def forget(self, pod: PodPurchases) -> None:
         """Lines may be missing: nobody knows what became of those under way."""
-        for one in [one for one in self.open.values() if one.pod is pod]:
-            self._minute(one.began).attempts -= 1
-            self._remove(one)
-            self._remembered.pop(one.key, None)  # should its end come after all, it counts
+        for purchase in [purchase for purchase in self.open.values() if purchase.pod is pod]:
+            self._minute(purchase.began).attempts -= 1
+            self._remove(purchase)
+            self._remembered.pop(purchase.key, None)  # should its end come after all, it counts
         pod.reading = ""
 
     # --- logs with ids ----------------------------------------------------------------------------------------
 
     def _by_id(self, pod: PodPurchases, at: float, step: FunnelStep) -> None:
-        one = self.open.get(step.id)
-        if one is None:
+        purchase = self.open.get(step.id)
+        if purchase is None:
             if step.id in self._remembered:
                 return
             if step.kind == lines.REPLAY:
                 self._remember(step.id)
                 return
             began = at if step.kind == lines.INIT else _began(step.id, at)
-            one = self._begin(step.id, pod, began, step.provider, step.user)
-        stage = STAGES.get(step.kind, one.stage)
-        if step.provider and (one.stage < BOUGHT or not one.provider):
-            one.provider = self._known(
+            purchase = self._begin(step.id, pod, began, step.provider, step.user)
+        stage = STAGES.get(step.kind, purchase.stage)
+        if step.provider and (purchase.stage < BOUGHT or not purchase.provider):
+            purchase.provider = self._known(
                 step.provider
             )  # the seller, once it is known, whatever is said after (nexnum.md#best-route)
-        one.stage = max(one.stage, stage)
+        purchase.stage = max(purchase.stage, stage)
         if step.kind == lines.SOLD:
-            self._end(one, at, SOLD, "")
+            self._end(purchase, at, SOLD, "")
         elif step.kind == lines.FAILED:
-            self._end(one, at, FAILED, self._reason(pod, at, step, one.provider))
+            self._end(purchase, at, FAILED, self._reason(pod, at, step, purchase.provider))
         elif step.kind == lines.REFUSED:
-            self._end(one, at, REFUSED, step.reason)
+            self._end(purchase, at, REFUSED, step.reason)
         elif step.kind == lines.CRASHED:
-            self._crash(one, at, step.reason)
+            self._crash(purchase, at, step.reason)
         elif step.kind == lines.REPLAY:
-            self._minute(one.began).attempts -= 1
-            self._remove(one)
+            self._minute(purchase.began).attempts -= 1
+            self._remove(purchase)
 
-    def _crash(self, one: Purchase, at: float, reason: str) -> None:
-        if reason == "funds" and one.stage < RESERVED:
-            self._end(one, at, REFUSED, "funds")
+    def _crash(self, purchase: Purchase, at: float, reason: str) -> None:
+        if reason == "funds" and purchase.stage < RESERVED:
+            self._end(purchase, at, REFUSED, "funds")
         else:
-            self._end(one, at, FAILED, "crash")
+            self._end(purchase, at, FAILED, "crash")
 
     def _explain(self, pod: PodPurchases, at: float, step: FunnelStep) -> None:
         """Keep why a call failed, until the purchase's own line comes. Old request ids tie nothing together."""
@@ -142,14 +144,14 @@ class Purchases(PurchaseTally):
             case lines.OFFER:
                 self._offer(pod, step.provider)
             case lines.REFUSED:
-                if one := _first(pod, step.provider, (ATTEMPTED,)) or _first(pod, "", (ATTEMPTED,)):
-                    self._end(one, at, REFUSED, step.reason)
+                if purchase := _first(pod, step.provider, (ATTEMPTED,)) or _first(pod, "", (ATTEMPTED,)):
+                    self._end(purchase, at, REFUSED, step.reason)
             case lines.RESERVED:
-                if self._new(f"order {step.id}") and (one := _oldest(pod, OFFERED)):
-                    one.stage = RESERVED
+                if self._new(f"order {step.id}") and (purchase := _oldest(pod, OFFERED)):
+                    purchase.stage = RESERVED
             case lines.CALLED:
-                if one := _first(pod, step.provider, (RESERVED,)):
-                    one.stage = CALLED
+                if purchase := _first(pod, step.provider, (RESERVED,)):
+                    purchase.stage = CALLED
             case lines.SELLER:
                 bound(pod.sellers, REMEMBERED // 4)
                 pod.sellers[step.id] = step.provider
@@ -158,11 +160,11 @@ class Purchases(PurchaseTally):
                     self._sell(pod, at, pod.sellers.pop(step.id, ""))
             case lines.FAILED:
                 stages = (RESERVED, CALLED) if step.reason == "not active" else (CALLED, RESERVED)
-                one = _first(pod, step.provider, stages) or self._unseen(pod, at, step.provider)
-                self._end(one, at, FAILED, self._reason(pod, at, step, step.provider))
+                purchase = _first(pod, step.provider, stages) or self._unseen(pod, at, step.provider)
+                self._end(purchase, at, FAILED, self._reason(pod, at, step, step.provider))
             case lines.CRASHED:
-                if one := _oldest(pod, OFFERED) or _oldest(pod, CALLED) or _oldest(pod, RESERVED):
-                    self._crash(one, at, step.reason)
+                if purchase := _oldest(pod, OFFERED) or _oldest(pod, CALLED) or _oldest(pod, RESERVED):
+                    self._crash(purchase, at, step.reason)
 
     def _close_object(self, pod: PodPurchases) -> None:
         step, at = lines.told(pod.reading, pod.provider), pod.opened_at
@@ -172,30 +174,30 @@ class Purchases(PurchaseTally):
 
     def _offer(self, pod: PodPurchases, provider: str) -> None:
         """The offer's provider; who asked for none is moved to it."""
-        one = _first(pod, provider, (ATTEMPTED,))
-        if one is None and (one := _first(pod, "", (ATTEMPTED,))):
-            pod.waiting[""].remove(one)
-            one.provider = self._known(provider)
-            self._queue(one)
-        if one is not None:
-            one.stage = OFFERED
+        purchase = _first(pod, provider, (ATTEMPTED,))
+        if purchase is None and (purchase := _first(pod, "", (ATTEMPTED,))):
+            pod.waiting[""].remove(purchase)
+            purchase.provider = self._known(provider)
+            self._queue(purchase)
+        if purchase is not None:
+            purchase.stage = OFFERED
 
     def _sell(self, pod: PodPurchases, at: float, provider: str) -> None:
-        one = _first(pod, provider, (CALLED, RESERVED, OFFERED)) if provider else _oldest(pod, CALLED)
-        one = one or self._unseen(pod, at, provider)
-        one.stage = BOUGHT
-        self._end(one, at, SOLD, "")
+        purchase = _first(pod, provider, (CALLED, RESERVED, OFFERED)) if provider else _oldest(pod, CALLED)
+        purchase = purchase or self._unseen(pod, at, provider)
+        purchase.stage = BOUGHT
+        self._end(purchase, at, SOLD, "")
 
     def _unseen(self, pod: PodPurchases, at: float, provider: str) -> Purchase:
         """One whose beginning was not read."""
         self._number += 1
-        one = self._begin(f"#{self._number}", pod, at, provider, "")
-        one.stage = CALLED
-        self._queue(one)
-        return one
+        purchase = self._begin(f"#{self._number}", pod, at, provider, "")
+        purchase.stage = CALLED
+        self._queue(purchase)
+        return purchase
 
-    def _queue(self, one: Purchase) -> None:
-        one.pod.waiting.setdefault(one.provider, deque()).append(one)
+    def _queue(self, purchase: Purchase) -> None:
+        purchase.pod.waiting.setdefault(purchase.provider, deque()).append(purchase)
 
 
 def _began(key: str, at: float) -> float:
@@ -208,9 +210,11 @@ def _began(key: str, at: float) -> float:
 def _first(pod: PodPurchases, provider: str, stages: Iterable[int]) -> Purchase | None:
     """The oldest of a provider's that has come just so far, the first of `stages` before the next."""
     queue = pod.waiting.get(provider, ())
-    return next((one for stage in stages for one in queue if one.stage == stage), None)
+    return next((purchase for stage in stages for purchase in queue if purchase.stage == stage), None)
 
 
 def _oldest(pod: PodPurchases, stage: int) -> Purchase | None:
-    found: Iterator[Purchase] = (one for queue in pod.waiting.values() for one in queue if one.stage == stage)
-    return min(found, key=lambda one: one.began, default=None)
+    purchases: Iterator[Purchase] = (
+        purchase for queue in pod.waiting.values() for purchase in queue if purchase.stage == stage
+    )
+    return min(purchases, key=lambda one: one.began, default=None)

@@ -95,12 +95,12 @@ class StatusPageSource(Source):
                     body += piece
                     if len(body) >= MOST_BYTES:
                         break
-        said = understand(body[:MOST_BYTES].decode("utf-8", "replace"))
-        if said is None:
+        statement = understand(body[:MOST_BYTES].decode("utf-8", "replace"))
+        if statement is None:
             raise BadAnswer(
                 self.name, f"{self.name} at {self.address} says nothing that could be read: JSON or a title"
             )
-        return said
+        return statement
 
     def explain(self, error: Exception) -> SourceError | None:
         return explain(self, error)

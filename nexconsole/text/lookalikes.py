@@ -71,7 +71,7 @@ def _strange(name: str) -> list[str]:
 
 
 def _difference(name: str, plain: str) -> str:
-    strange = [one for one in dict.fromkeys(_strange(name)) if one not in plain]
+    strange = [fromkey for fromkey in dict.fromkeys(_strange(name)) if fromkey not in plain]
     if strange:
         more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
         return f"contains {unicodedata.name(strange[0], f'U+{ord(strange[0]):04X}')}{more}"

@@ -160,7 +160,7 @@ def _by_pen(y: int, runs: Sequence[Run], pen: Pen) -> tuple[str, Pen]:
     """The runs of one pen after the other, first of the one that is taken already: colours cost more than moves."""
     pens = dict.fromkeys(run[2] for run in runs)
     order = sorted(pens, key=lambda one: one is not pen)
-    return _in_order(y, [run for one in order for run in runs if run[2] is one], pen)
+    return _in_order(y, [run for pen in order for run in runs if run[2] is pen], pen)
 
 
 def _codes(style: Style, console: Console) -> tuple[str, str, str]:
@@ -238,7 +238,7 @@ class DiffingApp(UpdatedApp):
     def _held(self, screen: Screen[Any], update: CompositorUpdate) -> CompositorUpdate | None:
         """The picture that may be sent now; None while lines are missing in it."""
         held, self._holding = self._holding, None
-        if any(isinstance(one, LineCanvas) and one.owed for one in visible_widgets(screen)):
+        if any(isinstance(widget, LineCanvas) and widget.owed for widget in visible_widgets(screen)):
             self._holding = held or self.set_timer(HOLD_S, self._release)
             return None
         if held is None:
@@ -249,9 +249,9 @@ class DiffingApp(UpdatedApp):
     def _release(self) -> None:
         """The lines did not come: the picture is sent as it is."""
         self._holding = None
-        for one in visible_widgets(self.screen):
-            if isinstance(one, LineCanvas):
-                one.forgive()
+        for widget in visible_widgets(self.screen):
+            if isinstance(widget, LineCanvas):
+                widget.forgive()
         self.send(self.whole_update())
 
     def on_line_canvas_drawn(self) -> None:

@@ -38,7 +38,7 @@ class KeysTogether(TerminalInput):
                 if not data:  # nobody is there any more, which is for `gone` to say
                     self.exit_event.wait(LOOK_S)
             messages += parser.tick()
-            bursts.stamp([one for one in messages if isinstance(one, events.Key)])
+            bursts.stamp([message for message in messages if isinstance(message, events.Key)])
             for message in messages:
                 self.process_message(message)
 

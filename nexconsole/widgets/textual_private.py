@@ -87,7 +87,7 @@ class UpdatedApp(App[None]):
         """Forget every key of the app's that is bound to another action."""
         self._bindings.key_to_bindings = {
             key: kept for key, bindings in self._bindings.key_to_bindings.items()
-            if (kept := [one for one in bindings if one.action in actions])
+            if (kept := [binding for binding in bindings if binding.action in actions])
         }  # fmt: skip
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:

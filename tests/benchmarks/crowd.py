@@ -282,7 +282,7 @@ def _answer(data: Any) -> Any:
     return handle
 
 
-async def obey(crowd: Crowd, requests: Requests) -> None:
+async def handle(crowd: Crowd, requests: Requests) -> None:
     """Orders from the standard input, until it is closed."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
@@ -332,7 +332,7 @@ async def run(options: argparse.Namespace) -> None:
                 "KUBECONFIG": str(kubeconfig),
             }
             print(json.dumps([addresses, str(temp_tree.folder / "postgres" / "log")]), flush=True)
-            await obey(crowd, requests)
+            await handle(crowd, requests)
             for task in work:
                 task.cancel()
             await asyncio.gather(*work, return_exceptions=True)

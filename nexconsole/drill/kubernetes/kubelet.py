@@ -290,8 +290,8 @@ class Kubelet:
             pod["status"]["phase"] = phase or pod["status"]["phase"]
             containers = pod["status"]["containerStatuses"]
             main = main_container(pod)["name"]
-            next(one for one in containers if one["name"] == main).update(status)
-            if all(one["ready"] for one in containers):
+            next(container for container in containers if container["name"] == main).update(status)
+            if all(container["ready"] for container in containers):
                 for kind in ("ContainersReady", "Ready"):
                     pod["status"]["conditions"] = condition(
                         pod["status"]["conditions"], kind, "True", lastProbeTime=None

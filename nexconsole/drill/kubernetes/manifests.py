@@ -46,7 +46,7 @@ def main_container(template: Object) -> Object:
     """The container of a pod, or of a template, that is the application: the annotated one, else the first."""
     containers = template["spec"]["containers"]
     named = (template["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER)
-    return next((one for one in containers if one["name"] == named), containers[0])
+    return next((container for container in containers if container["name"] == named), containers[0])
 
 
 def namespace(name: str) -> Object:

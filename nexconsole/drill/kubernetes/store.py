@@ -110,10 +110,10 @@ class Store:
             forgotten = self._history[0].version - 1 if len(self._history) == HISTORY else 0
             if not forgotten <= since <= self.version:
                 raise Expired
-            found = [change for change in reversed(self._recent(since)) if change.plural == plural]
+            store_changes = [change for change in reversed(self._recent(since)) if change.plural == plural]
             left = deadline - asyncio.get_running_loop().time()
-            if found or left <= 0:
-                return found
+            if store_changes or left <= 0:
+                return store_changes
             try:
                 async with asyncio.timeout(left):
                     await changed.wait()

@@ -91,74 +91,74 @@ class Checkout:
 
     async def buy(self, pod: NexNumPod, wish: Wish) -> None:
         """Find the offer, take the lock, buy, release the lock. Never raises for trouble in a server: it says 500."""
-        told = PurchaseLines(self.lines, self.clock.now, pod.write, wish)
-        told.asked()
+        lines = PurchaseLines(self.lines, self.clock.now, pod.write, wish)
+        lines.asked()
         locks: list[tuple[str, str]] = []
         sold: Sold | None = None
         try:
-            await self._admit(pod, wish, told, locks)
-            sold = await self._bought(pod, wish, told)
+            await self._admit(pod, wish, lines, locks)
+            sold = await self._bought(pod, wish, lines)
             status = 503 if sold is None else 200
         except _Abandoned:
             return
         except _Refused as refusal:
             status = refusal.status
         except (KeysDown, LedgerDown) as error:
-            told.crashed(str(error))
+            lines.crashed(str(error))
             status = 500
         try:
             for lock, token in locks:
                 await self.keys.release(lock, token)
         except KeysDown as error:
-            told.crashed(str(error))
+            lines.crashed(str(error))
             status = 500
-        told.answered(status, sold)
+        lines.answered(status, sold)
         if status not in (200, 503):  # these two are counted with what else they count
             pod.note_route(status)
 
-    async def _admit(self, pod: NexNumPod, wish: Wish, told: PurchaseLines, locks: list[tuple[str, str]]) -> None:
+    async def _admit(self, pod: NexNumPod, wish: Wish, lines: PurchaseLines, locks: list[tuple[str, str]]) -> None:
         """All that can refuse a purchase before it has a row; the locks taken, key and token, go into `locks`."""
         if self.era == "old":
-            await self._lock(wish, told, locks)
+            await self._lock(wish, lines, locks)
         if not self._indexed(wish):
-            told.no_offer(inactive=False)
+            lines.no_offer(inactive=False)
             raise _Refused(404)
         if self.era == "head" and not wish.by_ids and not (await pod.ledger.active_providers()).get(wish.upstream.name):
-            told.no_offer(inactive=True)  # at once, and for as long as its offer is in the index (nexnum.md#disabling)
+            lines.no_offer(inactive=True)  # at once, and for as long as its offer is in the index (nexnum.md#disabling)
             raise _Refused(404)
-        told.resolved()
+        lines.resolved()
         balance = await pod.ledger.free_balance(wish.user_id)
-        told.eligible(balance)
+        lines.eligible(balance)
         if balance < wish.price:
             raise _Refused(402 if self.era == "old" else 400)
         if self.era == "head":
-            await self._lock(wish, told, locks)
+            await self._lock(wish, lines, locks)
 
     def _indexed(self, wish: Wish) -> bool:
         return not self.troubles.search_down() and wish.upstream.name not in self.withdrawn
 
-    async def _lock(self, wish: Wish, told: PurchaseLines, taken: list[tuple[str, str]]) -> None:
+    async def _lock(self, wish: Wish, lines: PurchaseLines, taken: list[tuple[str, str]]) -> None:
         """Raises _Refused where another purchase holds one. (nexnum.md#locks)"""
         if self.era == "head":
             key, token = f"lock:purchase:atomic:{wish.user_id}", new_id(wish.draws)
             if not await self.keys.set(key, token, ex=ATOMIC_LOCK_S, nx=True):
-                told.lock_held()
+                lines.lock_held()
                 raise _Refused(429)
             taken.append((key, token))
         if self.era == "old" or self.troubles.takes_old_lock():
             place = f"{wish.user_id}-{wish.service}-{wish.country}".lower()
             key, token = f"lock:number:{place}", str(int(self.clock.now() * 1000))
             if not await self.keys.set(key, token, nx=True):
-                told.lock_held()
+                lines.lock_held()
                 raise _Refused(409)
             if self.troubles.leaks():
                 raise _Abandoned
             await self.keys.expire(key, OLD_LOCK_S)
             taken.append((key, token))
         if self.era == "head":
-            told.locked(taken[0][1])
+            lines.locked(taken[0][1])
 
-    async def _bought(self, pod: NexNumPod, wish: Wish, told: PurchaseLines) -> Sold | None:
+    async def _bought(self, pod: NexNumPod, wish: Wish, lines: PurchaseLines) -> Sold | None:
         """What was sold; None where the customer is told 503."""
         order = self._order(wish)
         await pod.ledger.open(order)
@@ -169,46 +169,46 @@ class Checkout:
             transaction = new_id(wish.draws)
             await pod.ledger.hold(order, transaction)
             held = transaction
-            told.reserved(order)
-            told.calling()
-            seller = await self._call(pod, wish, told)
+            lines.reserved(order)
+            lines.calling()
+            seller = await self._call(pod, wish, lines)
             sold = Sold(seller, wish.draws.randrange(FIRST_ID, LAST_ID), new_id(wish.draws), self._phone(wish))
-            told.got(sold)
+            lines.got(sold)
             await pod.ledger.complete(order, new_id(wish.draws), sold, new_id(wish.draws))
         except (UpstreamFailed, LockTimeout) as error:
-            await self._give_up(pod, order, None if held is None else new_id(wish.draws), error, told)
+            await self._give_up(pod, order, None if held is None else new_id(wish.draws), error, lines)
             return None
-        told.complete(sold)
+        lines.complete(sold)
         self.accounts.pay(seller.name, wish.price)
         label = seller.display if wish.best_route else seller.name  # nexnum.md#metrics-head
         pod.metrics.count("nexnum_provider_api_calls_total", provider=label, method="getNumber", status="success")
         pod.note_purchases(1, 0)
         return sold
 
-    async def _call(self, pod: NexNumPod, wish: Wish, told: PurchaseLines) -> Upstream:
+    async def _call(self, pod: NexNumPod, wish: Wish, lines: PurchaseLines) -> Upstream:
         """Ask the providers that may be asked for a number, one after the other: who sold it. Raises UpstreamFailed."""
         checked: list[tuple[str, str]] = []
         failure = UpstreamFailed(f"Provider '{wish.upstream.name}' is not active or healthy", "UNKNOWN")
         for upstream in UPSTREAMS if wish.best_route else (wish.upstream,):
             if not await pod.offers(upstream.name) or not await self.shared[upstream.name].admits():
                 continue
-            told.trying(upstream.name)
+            lines.trying(upstream.name)
             try:
-                await self._ask(pod, wish, upstream, told)
+                await self._ask(pod, wish, upstream, lines)
                 return upstream
             except UpstreamFailed as error:
                 failure = error
                 checked.append((upstream.name, error.kind))
-                told.failed_at(upstream.name, error.kind, str(error))
-        told.given_up(tuple(checked), str(failure))
+                lines.failed_at(upstream.name, error.kind, str(error))
+        lines.given_up(tuple(checked), str(failure))
         raise failure
 
-    async def _ask(self, pod: NexNumPod, wish: Wish, upstream: Upstream, told: PurchaseLines) -> None:
+    async def _ask(self, pod: NexNumPod, wish: Wish, upstream: Upstream, lines: PurchaseLines) -> None:
         """One provider, past its queue and the pod's breaker."""
         shared, begun = self.shared[upstream.name], self.clock.now()
         try:
             codes = ("getNumber", wish.service_code, wish.country_code)
-            await self.engine.call(pod, upstream, *codes, told.lines)
+            await self.engine.call(pod, upstream, *codes, lines.lines)
             release = RELEASES.get(pod.image)
             if release is not None and wish.draws.random() < release.misasks:
                 raise unread("BAD_SERVICE")
@@ -234,11 +234,11 @@ class Checkout:
         )
 
     async def _give_up(
-        self, pod: NexNumPod, order: Order, transaction: str | None, error: Exception, told: PurchaseLines
+        self, pod: NexNumPod, order: Order, transaction: str | None, error: Exception, lines: PurchaseLines
     ) -> None:
         """Mark the activation FAILED, then let go of the money; where the wallet is locked the order stays PENDING."""
         if not isinstance(error, UpstreamFailed):
-            told.crashed(str(error))
+            lines.crashed(str(error))
         pod.metrics.count(
             "nexnum_provider_api_calls_total", provider=order.provider, method="getNumber", status="error"
         )
@@ -246,7 +246,7 @@ class Checkout:
         try:
             await pod.ledger.release(order, transaction)
         except LockTimeout as locked:
-            told.crashed(str(locked))
+            lines.crashed(str(locked))
             pod.note_route(503)
             return
         pod.note_purchases(0, 1)

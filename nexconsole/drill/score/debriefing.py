@@ -35,15 +35,15 @@ def entries_in(folder: Path) -> tuple[Entry, ...]:
     A folder in which nobody has written holds none; of several files the others count where one can't be read.
     Raises JournalError where the folder can't be.
     """
-    found: list[Entry] = []
+    entries: list[Entry] = []
     outside = journal_file(folder)
     for file in (outside, remote_file(outside), *recent_files(folder, _EVER)):
         if os.path.lexists(file):
             try:
-                found += read(file).entries
+                entries += read(file).entries
             except JournalError as error:
                 log.warning("not scored: %s", error)
-    return merge(found)
+    return merge(entries)
 
 
 def debrief(
@@ -91,7 +91,7 @@ def _said(found: Score) -> Iterator[tuple[str, str]]:
     if not found.courses:
         yield "times", "nothing was wrong"
     yield "actions", "; ".join(_effects(found)) or "none"
-    left = "; ".join(one.what for one in found.standing) or "nothing still stands"
+    left = "; ".join(open_item.what for open_item in found.standing) or "nothing still stands"
     skipped = [
         f"{step.title or step.step.rpartition('/')[2]} ({step.reason or 'no reason given'})" for step in found.skipped
     ]
@@ -112,8 +112,8 @@ def _times(course: FaultCourse) -> str:
     parts = [_reached(word, mark) for word, mark in marks.items() if mark is not None]
     if course.recover is None:
         parts += [
-            f"calm after {_together(one.after)} for {_together(one.lasted)}, then broken again"
-            for one in course.relapses[-1:]
+            f"calm after {_together(relapse.after)} for {_together(relapse.lasted)}, then broken again"
+            for relapse in course.relapses[-1:]
         ]
     missing = [word for word, mark in marks.items() if mark is None and not (word == "calm" and course.relapses)]
     if missing:
@@ -144,33 +144,33 @@ def as_json(found: Score, record: Mapping[str, Any]) -> str:
         "seconds": found.lasted.total_seconds(),
         "faults": [
             {
-                "fault": one.fault.fault,
-                "began_at": one.fault.began_at,
-                "counted_from": one.since,
-                "ended_at": one.fault.ended_at,
+                "fault": course.fault.fault,
+                "began_at": course.fault.began_at,
+                "counted_from": course.since,
+                "ended_at": course.fault.ended_at,
                 "seconds_to": {
                     name: None if mark is None else mark.after.total_seconds()
                     for name, mark in (
-                        ("detect", one.detect),
-                        ("diagnose", one.diagnose),
-                        ("mitigate", one.mitigate),
-                        ("recover", one.recover),
+                        ("detect", course.detect),
+                        ("diagnose", course.diagnose),
+                        ("mitigate", course.mitigate),
+                        ("recover", course.recover),
                     )
                 },
                 "relapses": [
                     {"calm_after": each.after.total_seconds(), "seconds": each.lasted.total_seconds()}
-                    for each in one.relapses
+                    for each in course.relapses
                 ],
             }
-            for one in found.courses
+            for course in found.courses
         ],
         "effects": found.effects,
         "actions": [
-            {"action": one.action.name, "at": one.action.at, "by": one.action.by, "effect": one.effect}
-            for one in found.actions
+            {"action": action.action.name, "at": action.action.at, "by": action.action.by, "effect": action.effect}
+            for action in found.actions
         ],
         "skipped": [{"step": step.step, "reason": step.reason, "by": step.by} for step in found.skipped],
-        "standing": [one.what for one in found.standing],
+        "standing": [open_item.what for open_item in found.standing],
         "advice": advice(found),
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"

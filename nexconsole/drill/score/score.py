@@ -101,11 +101,13 @@ class Score:
 
 def score(incident: Incident, diagnoses: Iterable[Diagnosis], opened_at: datetime, ended_at: datetime) -> Score:
     """The score of an incident in which these faults were at work; one that began after the end is left out."""
-    begun = sorted((one for one in diagnoses if one.began_at < ended_at), key=lambda one: (one.began_at, one.fault))
+    begun = sorted(
+        (diagnose for diagnose in diagnoses if diagnose.began_at < ended_at), key=lambda one: (one.began_at, one.fault)
+    )
     return Score(
         opened_at=opened_at,
         lasted=ended_at - opened_at,
-        courses=tuple(_course(incident, one, max(one.began_at, opened_at), begun) for one in begun),
+        courses=tuple(_course(incident, diagnosis, max(diagnosis.began_at, opened_at), begun) for diagnosis in begun),
         actions=tuple(Judged(action=action, effect=_effect(action, begun)) for action in incident.actions),
         skipped=tuple(step for walk in incident.scenarios for step in walk.steps if step.state == "skipped"),
         standing=incident.standing,
@@ -232,41 +234,45 @@ def advice(found: Score) -> str:
         return f"{harmful.name} did harm: its preview says whom it touches, so read that before confirming."
     if not found.courses:
         return "Nothing was wrong, so every action was one too many." if found.actions else "Nothing was wrong."
-    lasting = [one for one in found.courses if one.fault.ended_at is None] or found.courses
-    unnamed = next((one for one in lasting if one.diagnose is None), None)
+    lasting = [course for course in found.courses if course.fault.ended_at is None] or found.courses
+    unnamed = next((course for course in lasting if course.diagnose is None), None)
     if unnamed is not None:
         where = f": the runbook's {unnamed.fault.scenarios[0]} leads there" if unnamed.fault.scenarios else ""
         return f"Nobody named {unnamed.fault.fault}{where}; press s when a scenario fits."
     early = _before_diagnosis(found)
     if early:
         return f"{early[0].name} came before the diagnosis and did nothing: let the looks answer first, then act."
-    unhelped = next((one for one in lasting if one.mitigate is None and one.fault.helps), None)
+    unhelped = next((course for course in lasting if course.mitigate is None and course.fault.helps), None)
     if unhelped is not None:
         remedy = unhelped.fault.helps[0]
         return f"{unhelped.fault.fault} was named, but nothing that worked was done against it: {remedy} would have."
     untidy = _untidy(found)
-    if untidy is not None and all(one.recover for one in found.courses):
+    if untidy is not None and all(course.recover for course in found.courses):
         return f"It is over, but not tidied up: {untidy.what}."
     return _longest(found.courses)
 
 
 def _untidy(found: Score) -> OpenItem | None:
     """What still stands, unless it is what keeps a fault that lasts from hurting."""
-    lasting = [remedy for one in found.courses if one.fault.ended_at is None for remedy in one.fault.helps]
-    needed = {one.action.intent for one in found.actions if one.effect == HELPED and _any_of(lasting, one.action)}
-    return next((one for one in found.standing if one.intent not in needed), None)
+    lasting = [remedy for course in found.courses if course.fault.ended_at is None for remedy in course.fault.helps]
+    needed = {
+        action.action.intent for action in found.actions if action.effect == HELPED and _any_of(lasting, action.action)
+    }
+    return next((open_item for open_item in found.standing if open_item.intent not in needed), None)
 
 
 def _before_diagnosis(found: Score) -> list[ActionRecord]:
-    named = [one.since + one.diagnose.after for one in found.courses if one.diagnose]
-    return [one.action for one in found.actions if one.effect == NOTHING and one.action.at < min(named)]
+    named = [course.since + course.diagnose.after for course in found.courses if course.diagnose]
+    return [action.action for action in found.actions if action.effect == NOTHING and action.action.at < min(named)]
 
 
 def _longest(courses: Sequence[FaultCourse]) -> str:
     """Where most of the time went."""
     parts = []
-    for one in courses:
-        marks = [mark.after if mark else None for mark in (one.detect, one.diagnose, one.mitigate, one.recover)]
+    for course in courses:
+        marks = [
+            mark.after if mark else None for mark in (course.detect, course.diagnose, course.mitigate, course.recover)
+        ]
         begins = [timedelta(), *marks[:-1]]
         for name, begin, end in zip(_STRETCHES, begins, marks, strict=True):
             if begin is not None and end is not None and end > begin:

@@ -15,11 +15,11 @@ def _abandoned(view: View[Locks]) -> ProbeResult:
         text = f"not known: the family {view.argument} is not watched; watched are {known}"
         return ProbeResult(text=text, value=None, lacks=f"{view.argument} in locks.watch")
     families = {name: one for name, one in value.families.items() if view.argument in ("", name)}
-    number = sum(one.abandoned for one in families.values())
+    number = sum(family.abandoned for family in families.values())
     if not number and not value.known:
         return ProbeResult(text=f"not known: none so far, in {value.looked} keys of all", value=None)
     if not number:
-        locks = sum(one.locks for one in families.values())
+        locks = sum(family.locks for family in families.values())
         return ProbeResult(text=f"none of {many(locks, 'lock')}{_of(view.argument)} is abandoned", value=0.0)
     worst = max(families, key=lambda name: families[name].abandoned)
     parts = ", ".join(f"{one.abandoned} {name}" for name, one in families.items() if one.abandoned)

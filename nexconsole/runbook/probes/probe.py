@@ -58,8 +58,8 @@ class View(Generic[V]):
         """
         circuits = self.other("circuits", Circuits)
         providers = circuits.providers if circuits is not None else ()
-        alike = [one for one in providers if one.name.casefold() == self.argument.casefold()]
-        if len(alike) > 1 and (meant := next((one for one in alike if one.name == self.argument), None)):
+        alike = [provider for provider in providers if provider.name.casefold() == self.argument.casefold()]
+        if len(alike) > 1 and (meant := next((circuit for circuit in alike if circuit.name == self.argument), None)):
             return meant.name in names or (meant.id is not None and meant.id in names)
         wanted = self.argument.casefold()
         known = {name.casefold() for name in names if name}
@@ -143,7 +143,7 @@ def answer(
     reading = readings.get(probe.signal)
     if reading is None or (reading.value is None and not probe.always):
         why = (reading.error if reading else None) or "nothing was read yet"
-        found = ProbeResult(text=f"not known: {why}", value=None)
+        probe_result = ProbeResult(text=f"not known: {why}", value=None)
     else:
         view = View(
             value=Value() if reading.value is None else reading.value,
@@ -153,16 +153,16 @@ def answer(
             now=now,
             argument=argument,
         )
-        found = probe.read(view)
+        probe_result = probe.read(view)
     return ProbeAnswer(
         probe=probe.name,
-        text=found.text,
-        value=found.value,
+        text=probe_result.text,
+        value=probe_result.value,
         signal=probe.signal,
         state=reading.state(now) if reading else State.WAITING,
         age_s=reading.age(now) if reading else None,
-        gives=found.gives,
-        lacks=found.lacks,
+        gives=probe_result.gives,
+        lacks=probe_result.lacks,
     )
 
 

@@ -14,7 +14,7 @@ TURN_S = 3  # what a wait has to last to be told from the ordinary turn
 
 def _wait(view: View[Slots]) -> ProbeResult:
     value = view.value
-    provider = next((one for one in value.providers if view.called(one.name, one.id)), None)
+    provider = next((provider for provider in value.providers if view.called(provider.name, provider.id)), None)
     if provider is None:
         return ProbeResult(text=f"not known: no provider named {view.argument} was seen", value=None)
     wait = next((wait.wait_s for wait in value.waits if wait.id == provider.id), 0.0)
@@ -57,18 +57,20 @@ def _low(view: View[Balances]) -> ProbeResult:
 
 def _short(view: View[Balances], states: tuple[State, ...], words: str, *, old: bool) -> ProbeResult:
     value = view.value
-    found, unknown = tuple(one for one in value.of(*states) if old or not one.old), value.of("unknown")
-    if not found and unknown and len(unknown) == len(value.of("empty", "low", "enough", "unknown")):
+    balances, unknown = tuple(balance for balance in value.of(*states) if old or not balance.old), value.of("unknown")
+    if not balances and unknown and len(unknown) == len(value.of("empty", "low", "enough", "unknown")):
         return ProbeResult(text="not known: NexNum has never asked for a balance", value=None)
-    told = ", ".join(f"{one.name} {_money(one)}" for one in found[:5])
-    text = f"our balance {words} at {many(len(found), 'active provider')}" + (f": {told}" if told else "")
+    told = ", ".join(f"{balance.name} {_money(balance)}" for balance in balances[:5])
+    text = f"our balance {words} at {many(len(balances), 'active provider')}" + (f": {told}" if told else "")
     blind = f" ({len(unknown)} not known)" if unknown else ""
-    return ProbeResult(text=text + blind, value=float(len(found)), gives={"provider": found[0].name} if found else {})
+    return ProbeResult(
+        text=text + blind, value=float(len(balances)), gives={"provider": balances[0].name} if balances else {}
+    )
 
 
 def _left(view: View[Balances]) -> ProbeResult:
     value = view.value
-    one = next((one for one in value.balances if view.called(one.name)), None)
+    one = next((balance for balance in value.balances if view.called(balance.name)), None)
     if one is None:
         return ProbeResult(text=f"not known: no provider named {view.argument} was seen", value=None)
     if one.state == "unknown" or one.balance is None:
@@ -77,14 +79,14 @@ def _left(view: View[Balances]) -> ProbeResult:
     return ProbeResult(text=f"{_money(one)} are left at {one.name}{limit}: {one.state}", value=one.balance)
 
 
-def _money(one: Balance) -> str:
-    old = ", an old figure" if one.old else ""
-    return f"{one.balance:.2f} ({duration(one.age_s)} ago{old})"
+def _money(balance: Balance) -> str:
+    old = ", an old figure" if balance.old else ""
+    return f"{balance.balance:.2f} ({duration(balance.age_s)} ago{old})"
 
 
 def _page(view: View[StatusPages]) -> ProbeResult:
     value = view.value
-    page = next((one for one in value.pages if view.called(one.provider)), None)
+    page = next((page for page in value.pages if view.called(page.provider)), None)
     if page is None:
         text = f"not known: providers.status_pages has no status page of {view.argument}"
         return ProbeResult(text=text, value=None)

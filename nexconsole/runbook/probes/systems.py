@@ -8,7 +8,7 @@ from typing import Unpack
 from ...catalogue import Argument
 from ...severity import LEVELS
 from ...signals.alerts import Alerts
-from ...signals.database import Database, Session
+from ...signals.database import Database, DatabaseSession
 from ...signals.database_cpu import DatabaseCpu
 from ...signals.search import Search
 from ...signals.workloads import Workloads
@@ -37,7 +37,7 @@ def _blockers(view: View[Database]) -> ProbeResult:
     return ProbeResult(text=_told(blockers[0]), value=float(len(blockers)), gives={"pid": str(blockers[0].pid)})
 
 
-def _told(session: Session) -> str:
+def _told(session: DatabaseSession) -> str:
     who = f"pid {session.pid} ({session.application or session.user})"
     age = f" for {duration(session.transaction_s)}" if session.transaction_s is not None else ""
     state = f", {session.state}{age}" if session.state else ""

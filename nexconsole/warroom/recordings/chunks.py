@@ -84,19 +84,19 @@ def unpack(descriptor: int, chunk: Chunk) -> bytes:
 def scan(descriptor: int) -> Scan:
     """Find every chunk by the headers; only what is damaged is read. Raises OSError."""
     size = os.fstat(descriptor).st_size
-    found: list[Chunk] = []
+    chunks: list[Chunk] = []
     at = hole = damaged = 0
     while at < size:
         chunk = _chunk_at(descriptor, at, size, bool(hole))
         if chunk is not None and (_follows(descriptor, at + chunk.size, size) or _sound(descriptor, chunk)):
-            found.append(chunk)
+            chunks.append(chunk)
             damaged, hole = damaged + hole, 0
             at += chunk.size
             continue
         following = _next_magic(descriptor, at + 1, size)
         hole += following - at
         at = following
-    return Scan(tuple(found), torn=hole, damaged=damaged)
+    return Scan(tuple(chunks), torn=hole, damaged=damaged)
 
 
 def _chunk_at(descriptor: int, at: int, size: int, after_hole: bool) -> Chunk | None:

@@ -123,10 +123,10 @@ def _entries(journal: Path, problems: list[str]) -> tuple[Entry, ...]:
     if not (os.path.lexists(journal) or os.path.lexists(remote_file(journal))):
         return ()
     try:
-        found = read_incident(journal)
+        entries = read_incident(journal)
     except JournalError as error:
         problems.append(str(error))
         return ()
-    if found.problems:
-        problems.append(f"{journal}: {len(found.problems)} lines can't be read: see `nexconsole journal verify`")
-    return merge(found.entries)
+    if entries.problems:
+        problems.append(f"{journal}: {len(entries.problems)} lines can't be read: see `nexconsole journal verify`")
+    return merge(entries.entries)
