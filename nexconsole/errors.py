@@ -1,5 +1,14 @@
 """The tree of failures that are expected; anything else is a bug and may crash, loudly."""
 
+from __future__ import annotations
+
+import errno
+import os
+import re
+
+_NUMBERED = re.compile(r"\[Errno (\d+)\]")
+_OWN_NUMBERS = frozenset({"SSLError", "gaierror", "herror"})  # whose numbers are not the system's
+
 
 class NexConsoleError(Exception):
     """An expected failure. Its text is one sentence for a person: what failed, where, what to do."""
@@ -99,3 +108,36 @@ class FileError(NexConsoleError):
 
 class TerminalError(NexConsoleError):
     """The terminal can't show the console."""
+
+
+def in_words(error: BaseException) -> str:
+    """Why something failed, to end a sentence with, such as `no such file or directory`.
+
+    The system's number, the file and the address are left out: the sentence names what it speaks of.
+    """
+    text = _system_words(error) if isinstance(error, OSError) else str(error)
+    return _uncapped(text) or type(error).__name__
+
+
+def system_error(error: OSError) -> OSError:
+    """The same, of the class that fits: several addresses that all fail come as one error without a number."""
+    numbers = _numbers(error)
+    return OSError(numbers[0], os.strerror(numbers[0])) if error.errno is None and len(numbers) == 1 else error
+
+
+def _system_words(error: OSError) -> str:
+    if not _OWN_NUMBERS.isdisjoint(kind.__name__ for kind in type(error).__mro__):
+        return error.strerror or str(error)
+    numbers = [error.errno] if error.errno else _numbers(error)
+    known = [_uncapped(os.strerror(number)) for number in numbers if number in errno.errorcode]
+    return " and ".join(known) or error.strerror or str(error)
+
+
+def _uncapped(text: str) -> str:
+    """Without the capital of a sentence's beginning; an abbreviation's stay."""
+    return text[0].lower() + text[1:] if text[1:2].islower() else text
+
+
+def _numbers(error: OSError) -> list[int]:
+    """The system's numbers in an error's text, each once."""
+    return list(dict.fromkeys(int(number) for number in _NUMBERED.findall(str(error))))

@@ -15,7 +15,7 @@ from logging.handlers import RotatingFileHandler
 from types import TracebackType
 
 from . import paths
-from .errors import SettingsError
+from .errors import SettingsError, in_words
 from .text.redaction import redact
 from .text.sanitize import strip_controls
 
@@ -71,7 +71,7 @@ def start(level: str, secrets: Secrets = tuple) -> str | None:
         handler = PrivateFile(folder / "nexconsole.log", maxBytes=FILE_BYTES, backupCount=FILES_KEPT)
     except (OSError, SettingsError) as error:
         root.addHandler(logging.NullHandler())
-        return f"no diagnostics are written: {getattr(error, 'strerror', None) or error}"
+        return f"no diagnostics are written: {in_words(error)}"
     handler.setFormatter(Redacted("%(asctime)s %(levelname)s %(name)s: %(message)s", secrets))
     root.addHandler(handler)
     logging.getLogger("nexconsole").setLevel(level.upper())

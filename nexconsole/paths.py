@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
 from pathlib import Path
 
 from .errors import SettingsError
@@ -25,16 +26,27 @@ def _xdg(variable: str, *fallback: str) -> Path:
 def home() -> Path | None:
     """This account's home folder; None where it has none, as in many containers.
 
-    HOME, unless this is root with another account's: what root made there its owner could not change any more.
+    HOME, unless there is no such folder (`/nonexistent` says that there is none: nothing is made there), or this is
+    root with another account's: what root made there its owner could not change any more.
     """
     named = os.environ.get("HOME", "")
-    if os.path.isabs(named) and not (os.geteuid() == 0 and _others(named)):
+    if os.path.isabs(named) and _stands(named) and not (os.geteuid() == 0 and _others(named)):
         return Path(named)
     try:
         known = pwd.getpwuid(os.geteuid()).pw_dir
     except (KeyError, OverflowError):
         return None
-    return Path(known) if os.path.isabs(known) else None
+    return Path(known) if os.path.isabs(known) and _stands(known) else None
+
+
+def _stands(folder: str) -> bool:
+    """Whether there is such a folder; True also where this account may not know: what it opens then says so."""
+    try:
+        return stat.S_ISDIR(os.stat(folder).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def _others(folder: str) -> bool:

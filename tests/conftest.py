@@ -62,6 +62,7 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # ~/.kube/config is a cluster that the console would take where none is named
     for variable, folder in (("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state"), ("HOME", "home")):
         monkeypatch.setenv(variable, str(tmp_path / folder))
+    (tmp_path / "home").mkdir()
 
 
 @pytest.fixture(autouse=True)

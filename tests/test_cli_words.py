@@ -44,7 +44,7 @@ def parsed(words: Sequence[str]) -> tuple[str, dict[str, Any]]:
 
 def test_every_command_and_verb_is_among_the_lines():
     assert {resolve(line)[0].name for line in LINES} == set(COMMANDS)
-    assert len(LINES) == len(set(LINES)) == 23
+    assert len(LINES) == len(set(LINES)) > len(COMMANDS)
 
 
 @pytest.mark.parametrize("line", LINES, ids=" ".join)

@@ -307,7 +307,7 @@ async def test_a_token_s_file_is_trimmed_and_read_again_as_it_changes(
         (b"\xff\xfe", "it is not text"),
         (f"{TOKEN}\nX-Other: 1".encode(), "the token in .*/token holds characters that no token may have"),
         (f"{TOKEN}\u00e9".encode(), "holds characters"),
-        (None, "No such file"),
+        (None, "no such file"),
     ],
 )
 async def test_a_token_that_can_t_be_sent_is_a_sentence_without_it(bench: Bench, content: Any, words: str) -> None:

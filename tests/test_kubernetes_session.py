@@ -122,7 +122,7 @@ async def test_a_client_certificate_is_sent_out_of_memory(tmp_path: Path, monkey
 @pytest.mark.parametrize(
     ("user", "cluster", "words"),
     [
-        ({"client-certificate": "gone", "client-key": "gone"}, {}, "client-certificate .*gone can't be read: No such"),
+        ({"client-certificate": "gone", "client-key": "gone"}, {}, "client-certificate .*gone can't be read: no such"),
         ({"client-certificate-data": "!", "client-key-data": "!"}, {}, "client-certificate .* can't be used together"),
         ({"client-certificate-data": "/w==", "client-key-data": "!"}, {}, "client-certificate is not base64 of a PEM"),
         ("encrypted", {}, "client-key is encrypted"),

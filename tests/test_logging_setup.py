@@ -105,6 +105,33 @@ def test_a_bug_in_a_command_shows_no_password() -> None:
     assert PASSWORD not in done.stdout + done.stderr
 
 
+BROKEN = """
+from nexconsole.cli import options
+from nexconsole.cli.main import run
+from nexconsole.cli.registry import resolve
+command, _ = resolve({words})
+load = command.module().load
+def broken(*given):
+    load(*given)
+    raise KeyError("Zq7xWv93LmKp")
+command.module().load = broken
+run({words})
+"""
+
+
+@pytest.mark.parametrize("words", [
+    ["console"], ["doctor"], ["settings"], ["run"], ["run", "locks.flush", "purchase"], ["journal", "list"],
+    ["export", "INC-1"], ["replay"], ["sheet"], ["runbook", "words"], ["serve"],
+], ids=" ".join)  # fmt: skip
+def test_a_bug_in_any_command_shows_no_secret_of_its_settings(words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN.format(words=words)], capture_output=True, text=True, timeout=30,
+        env=os.environ | {"DATABASE_URL": "postgresql://u:Zq7xWv93LmKp@h/d"},
+    )  # fmt: skip
+    assert done.returncode == 1 and "KeyError: '***'" in done.stderr and "this is a bug" in done.stderr
+    assert "Zq7xWv93LmKp" not in done.stdout + done.stderr
+
+
 def test_a_secret_of_the_settings_does_not_stand_in_the_log_whatever_stands_around_it(fresh_logging: Path) -> None:
     assert logging_setup.start("info", lambda: ["Zq7xWv93LmKp"]) is None
     logging.getLogger("nexconsole").warning("odd: %r", KeyError("words", "Zq7xWv93LmKp"))

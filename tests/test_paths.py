@@ -48,6 +48,19 @@ def test_with_the_xdg_folders_set_no_home_is_needed(nameless: None, monkeypatch,
     assert paths.state_folder() == tmp_path / "nexconsole"
 
 
+def test_nothing_is_made_where_home_says_that_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nonexistent"
+    monkeypatch.setenv("HOME", str(nowhere))
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: SimpleNamespace(pw_dir=str(nowhere)))
+    with pytest.raises(SettingsError, match="has no home folder: set HOME, or XDG_STATE_HOME"):
+        paths.state_folder()
+    assert "has no home folder" in logging_setup.start("info")
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: SimpleNamespace(pw_dir=str(tmp_path)))
+    assert paths.state_folder() == tmp_path / ".local/state/nexconsole"
+    assert not nowhere.exists()
+
+
 def test_root_leaves_another_accounts_home_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     home = tmp_path / "maria"
     home.mkdir()
@@ -55,7 +68,7 @@ def test_root_leaves_another_accounts_home_alone(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: SimpleNamespace(pw_dir="/root"))
-    monkeypatch.setattr(os, "stat", lambda path: SimpleNamespace(st_uid=1001))
+    monkeypatch.setattr(os, "stat", lambda path: SimpleNamespace(st_uid=1001, st_mode=0o40700))
     assert paths.state_folder() == Path("/root/.local/state/nexconsole")
 
 

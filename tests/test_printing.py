@@ -72,7 +72,7 @@ def test_what_was_done_is_0_where_its_output_can_not_be_written(
 ) -> None:
     done = nexconsole(*FLUSH, out=request.getfixturevalue(sink), **locks)
     assert done.returncode == 0
-    said = b"nexconsole: the output could not be written: No space left on device\n"
+    said = b"nexconsole: the output could not be written: no space left on device\n"
     assert done.stderr.endswith(said) if sink == "full" else b"nexconsole:" not in done.stderr
     assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr
 
@@ -99,7 +99,7 @@ def test_every_command_ends_as_it_would_where_the_disk_is_full(
     done = nexconsole(*words, out=full)
     wanted = nexconsole(*words).returncode if code is None else code
     assert done.returncode == wanted, done.stderr
-    assert done.stderr.endswith(b"the output could not be written: No space left on device\n")
+    assert done.stderr.endswith(b"the output could not be written: no space left on device\n")
     assert b"Traceback" not in done.stderr
 
 

@@ -107,7 +107,7 @@ def test_files_that_are_no_runbook_are_said_and_do_no_harm(folder, tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_a_mistake_in_the_settings(tmp_path):
-    with pytest.raises(SettingsError, match=r"runbooks: .*nowhere can't be read: No such file"):
+    with pytest.raises(SettingsError, match=r"runbooks: .*nowhere can't be read: no such file"):
         library(Settings(runbooks=str(tmp_path / "nowhere")), COMMANDS)
 
 
@@ -145,7 +145,7 @@ def test_check_without_a_file_looks_at_the_runbook_in_force(capsys, folder):
 
 def test_a_file_that_can_not_be_read_is_a_usage_error(capsys, tmp_path):
     assert run(Settings(), "check", str(tmp_path / "nowhere.md")) == 2
-    assert "can't be read: No such file" in capsys.readouterr().err
+    assert "can't be read: no such file" in capsys.readouterr().err
 
 
 def test_an_audit_of_a_file_that_can_not_be_understood_is_a_usage_error(capsys, tmp_path):

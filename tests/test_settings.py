@@ -76,7 +76,7 @@ def test_what_is_wrong_is_refused_with_file_and_key(config, text, said):
 
 
 def test_a_file_that_was_asked_for_and_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(SettingsError, match="No such file"):
+    with pytest.raises(SettingsError, match="no such file"):
         settings.load(str(tmp_path / "nowhere.toml"), environ={})
 
 

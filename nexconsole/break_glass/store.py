@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import paths
-from ..errors import FileError, JournalError
+from ..errors import FileError, JournalError, in_words
 from ..incident.incident import Incident
 from ..journal.files import open_plain
 from ..report.render import as_html, as_markdown
@@ -63,7 +63,7 @@ def keep(file: Path, text: str) -> None:
                 beside.unlink()
             raise
     except OSError as error:
-        raise FileError(f"{file}: can't be written: {(error.strerror or str(error)).lower()}") from error
+        raise FileError(f"{file}: can't be written: {in_words(error)}") from error
 
 
 def keep_report(incident: Incident, name: str, settings: Settings) -> tuple[Path, Path]:
@@ -88,7 +88,7 @@ def kept(file: Path) -> tuple[str, float] | None:
     except JournalError as error:
         raise FileError(str(error)) from error
     except OSError as error:
-        raise FileError(f"{file}: can't be read: {(error.strerror or str(error)).lower()}") from error
+        raise FileError(f"{file}: can't be read: {in_words(error)}") from error
 
 
 class SheetStore:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .. import drill
 from ..drill.score import debriefing
-from ..errors import DrillError, NexConsoleError
+from ..errors import DrillError, NexConsoleError, in_words
 from ..journal import journal_folder
 from ..model import utc_now
 from ..settings import Settings
@@ -133,8 +133,9 @@ def _debrief(stage: drill.Stage, options: Namespace, opened_at: datetime) -> Non
             columns = shutil.get_terminal_size().columns
             print(f"\n{debriefing.as_text(score, record, columns)}", end="", flush=True)
     except (NexConsoleError, OSError) as error:  # OSError also where the terminal itself is gone
+        file = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
         with suppress(OSError):
-            print(f"nexconsole: no score: {error}", file=sys.stderr)
+            print(f"nexconsole: no score: {file}{in_words(error)}", file=sys.stderr)
 
 
 def _keep_world(environment: Mapping[str, str], options: Namespace) -> int:

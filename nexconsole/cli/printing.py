@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import in_words
+
 LOST: dict[str, OSError] = {}  # the first failure of each stream, by its name; what follows is not written any more
 
 
@@ -75,7 +77,7 @@ def end() -> None:
             stream.flush()
     error = LOST.get("stdout")
     if error is not None and not isinstance(error, BrokenPipeError):
-        print(f"nexconsole: the output could not be written: {error.strerror or error}", file=sys.stderr, flush=True)
+        print(f"nexconsole: the output could not be written: {in_words(error)}", file=sys.stderr, flush=True)
 
 
 def is_lost() -> bool:

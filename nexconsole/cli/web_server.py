@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import NexConsoleError
+from ..errors import NexConsoleError, in_words
 
 try:
     import aiohttp_jinja2
@@ -137,7 +137,7 @@ class WebServer(Server):
             if error.errno == errno.EADDRINUSE:
                 why = f"port {self.port} of {self.host} is in use: choose another with --port"
             else:
-                why = f"{self.host}, port {self.port}: {(error.strerror or str(error)).lower()}"
+                why = f"{self.host}, port {self.port}: {in_words(error)}"
             raise NexConsoleError(why) from error
         port = runner.addresses[0][1]
         host = f"[{self.host}]" if ":" in self.host else self.host

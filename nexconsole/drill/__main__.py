@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from ..errors import DrillError
+from ..errors import DrillError, in_words
 from .scenarios import SCENARIOS
 
 if TYPE_CHECKING:
@@ -139,8 +139,7 @@ def _announce(world: DrillWorld, env_file: Path | None) -> None:
             with os.fdopen(descriptor, "w") as file:
                 file.write(f"{HEAD}\n{lines}")
         except OSError as error:
-            why = error.strerror or str(error)
-            raise DrillError(f"The environment can't be written to {env_file}: {why}.") from error
+            raise DrillError(f"The environment can't be written to {env_file}: {in_words(error)}.") from error
 
 
 def _make_way(env_file: Path) -> None:

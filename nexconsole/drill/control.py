@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..errors import DrillError
+from ..errors import DrillError, in_words
 from . import running
 from .instructor import Instructor, answer
 
@@ -38,7 +38,7 @@ class Control:
             self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=running.MAX_REQUEST)
         except OSError as error:
             listening.close()
-            raise DrillError(f"{self.path}: no socket can be made: {error.strerror or error}.") from error
+            raise DrillError(f"{self.path}: no socket can be made: {in_words(error)}.") from error
         return self.path
 
     async def close(self) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import paths
-from ..errors import DrillError
+from ..errors import DrillError, in_words
 from ..text.sanitize import clean
 
 FOLDER = "drills"
@@ -43,7 +43,7 @@ def folder() -> Path:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = place.lstat()
     except OSError as error:
-        raise DrillError(f"{place}: can't be made: {error.strerror or error}.") from error
+        raise DrillError(f"{place}: can't be made: {in_words(error)}.") from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise DrillError(f"{place}: must be a folder that this account alone can enter (mode 700).")
     return place
@@ -134,8 +134,7 @@ def ask(drill: RunningDrill, timeout: float = ANSWER_TIMEOUT_S, **request: Any) 
     except TimeoutError as error:
         raise DrillError(f"The drill {drill.pid} gave no answer within {timeout:g} s.") from error
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise DrillError(f"The drill {drill.pid} can't be reached: {reason.lower()}.") from error
+        raise DrillError(f"The drill {drill.pid} can't be reached: {in_words(error)}.") from error
     except (ValueError, RecursionError) as error:
         raise DrillError(f"The drill {drill.pid} gave an answer that can't be read.") from error
     if not isinstance(found, dict):

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from ..errors import DrillError
+from ..errors import DrillError, in_words
 
 NEEDED_BYTES = 300 * 2**20  # PostgreSQL's files, its log of changes, and a copy of its programs where root runs it
 LONGEST_SOCKET = 100  # bytes of a Unix socket's path; the system's limit is 107, or 103
@@ -39,7 +39,7 @@ class TempTree:
             self.folder = Path(tempfile.mkdtemp(prefix="nexconsole-drill-"))
         except OSError as error:
             raise DrillError(
-                f"The drill can't make a temporary folder: {error}; set TMPDIR to one that it may write."
+                f"The drill can't make a temporary folder: {in_words(error)}; set TMPDIR to one that it may write."
             ) from error
         self._require_room()
         self.folder.chmod(0o711)  # a server that runs under another account passes through to its own folder
@@ -91,7 +91,7 @@ class TempTree:
                     start_new_session=True,
                 )
             except OSError as error:
-                raise DrillError(f"{argv[0]} can't be started: {error}.") from error
+                raise DrillError(f"{argv[0]} can't be started: {in_words(error)}.") from error
         self._processes[process.pid] = process
         self._tell(f"run {process.pid} {int(end_signal)}")
         return process

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import JournalError
+from ..errors import JournalError, in_words
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ _ADVICE = {
 
 def reason(error: OSError) -> str:
     """Why the system refused, and what to do about it."""
-    return _ADVICE.get(error.errno or 0, (error.strerror or str(error)).lower())
+    return _ADVICE.get(error.errno or 0, in_words(error))
 
 
 def try_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import JournalError
+from ..errors import JournalError, in_words
 from .entries import Entry, JournalProblem, Writer
 from .files import last_file, remembered_last
 from .reader import scan_file
@@ -22,7 +22,7 @@ def verify(file: Path) -> tuple[JournalProblem, ...]:
     try:
         last = remembered_last(file)
     except (OSError, JournalError) as error:
-        sentence = f"whether its end is missing is not known: {last_file(file).name} can't be read ({error})"
+        sentence = f"whether its end is missing is not known: {last_file(file).name} can't be read ({in_words(error)})"
         unread = JournalProblem(line=0, what="unreadable", sentence=sentence)
     scan = scan_file(file)
     problems = [*([unread] if unread else []), *scan.problems, *_chains(scan.lines)]

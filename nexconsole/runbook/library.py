@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..catalogue import Catalogue
-from ..errors import SettingsError
+from ..errors import SettingsError, in_words
 from ..settings import Settings
 from .model import Parsed, Runbook, RunbookProblem, Scenario
 from .parser import MAX_CHARACTERS, parse
@@ -71,7 +71,7 @@ def read(file: Path) -> str:
             raise SettingsError(f"{file}: is too long for a runbook: over {MAX_CHARACTERS:,} characters")
         return raw.decode("utf-8-sig")
     except OSError as error:
-        raise SettingsError(f"{file}: can't be read: {error.strerror}") from error
+        raise SettingsError(f"{file}: can't be read: {in_words(error)}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file}: is not UTF-8 text (byte {error.start})") from error
 
@@ -83,7 +83,7 @@ def _files(folder: str) -> list[Path]:
     try:
         return sorted(file for file in place.iterdir() if file.suffix == ".md" and file.is_file())
     except OSError as error:
-        raise SettingsError(f"runbooks: {place} can't be read: {error.strerror}") from error
+        raise SettingsError(f"runbooks: {place} can't be read: {in_words(error)}") from error
 
 
 def _sound(parsed: Parsed, runbook_problems: tuple[RunbookProblem, ...]) -> tuple[Scenario, ...]:

@@ -21,7 +21,7 @@ from typing import Any, get_args
 import msgspec
 
 from .. import paths
-from ..errors import SettingsError
+from ..errors import SettingsError, in_words
 from ..text.suggestions import did_you_mean
 from .tables import AS_KUBECTL, NO_CLUSTER, LogLevel, Motion, Settings, Theme
 
@@ -128,8 +128,9 @@ def _stands(file: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        said = (error.strerror or "it can't be").lower()
-        raise SettingsError(f"{file}: can't be read: {said}: set HOME or XDG_CONFIG_HOME to this account's") from error
+        raise SettingsError(
+            f"{file}: can't be read: {in_words(error)}: set HOME or XDG_CONFIG_HOME to this account's"
+        ) from error
     return True
 
 
@@ -182,7 +183,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(f"{file}: can't be read: {error.strerror}") from error
+        raise SettingsError(f"{file}: can't be read: {in_words(error)}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: is not TOML: {error}") from error
 
@@ -224,7 +225,7 @@ def _refuse_foreign(file: Path, key: str) -> None:
                 continue
             raise SettingsError(f"{file}: {key}: its command is not run, since {why}")
     except OSError as error:
-        raise SettingsError(f"{file}: {key}: its command is not run: {error.strerror}") from error
+        raise SettingsError(f"{file}: {key}: its command is not run: {in_words(error)}") from error
 
 
 def _output(command: Any, where: str) -> str:
@@ -235,7 +236,7 @@ def _output(command: Any, where: str) -> str:
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECRET_COMMAND_TIMEOUT_S
         )
     except OSError as error:
-        raise SettingsError(f"{where}: the command {command[0]} can't be run: {error.strerror}") from error
+        raise SettingsError(f"{where}: the command {command[0]} can't be run: {in_words(error)}") from error
     except subprocess.TimeoutExpired as error:
         raise SettingsError(f"{where}: the command {command[0]} took over {SECRET_COMMAND_TIMEOUT_S:g} s") from error
     lines = done.stdout.splitlines()

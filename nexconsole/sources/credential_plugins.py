@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import Denied, SourceError
+from ..errors import Denied, SourceError, in_words
 from ..settings import ENVIRONMENT
 from ..text.sanitize import clean
 from ..text.units import duration
@@ -90,7 +90,7 @@ async def run(access: Access, limit_s: float) -> ExecCredential:
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            why = clean(getattr(error, "strerror", None) or error, 100)
+            why = clean(in_words(error), 100)
             raise _failed(plugin, f"can't be run: {why}", hint=True) from error
         pipe.let_go()
         words.let_go()
@@ -139,7 +139,7 @@ def _cluster(access: Access) -> dict[str, Any]:
                 data = base64.b64encode(file.read(LARGEST_ANSWER)).decode()
         except OSError as error:
             raise SourceError(
-                "kubernetes", f"certificate-authority {clean(trust.ca, 120)}: {error.strerror}"
+                "kubernetes", f"certificate-authority {clean(trust.ca, 120)}: {in_words(error)}"
             ) from error
     told = {
         "server": access.server,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from ..errors import SettingsError, Unreachable
+from ..errors import SettingsError, Unreachable, in_words
 from ..text.sanitize import clean
 
 # The files of authorities that people set for other tools, in the order in which they are believed.
@@ -106,5 +106,4 @@ def authorities(name: str, ca_file: str, environ: Mapping[str, str] | None = Non
         place = str(Path(chosen).expanduser())
         return ssl.create_default_context(cafile=None if folder else place, capath=place if folder else None)
     except (OSError, ValueError, RuntimeError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise Unreachable(name, f"{said} {clean(chosen, 120)} can't be used: {clean(why, 200)}") from error
+        raise Unreachable(name, f"{said} {clean(chosen, 120)} can't be used: {clean(in_words(error), 200)}") from error

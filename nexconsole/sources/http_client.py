@@ -10,7 +10,7 @@ from ..errors import BadAnswer, SourceError, TimedOut, Unreachable
 from ..text.sanitize import clean
 from .http_address import authorities, header_value
 from .proxies import proxy_failed, proxy_for
-from .socket_errors import socket_error
+from .socket_errors import numbered_error, socket_error
 from .source import Source
 
 if TYPE_CHECKING:
@@ -133,10 +133,12 @@ def explain(source: Source, error: Exception) -> SourceError | None:
     if not isinstance(error, (httpx.HTTPError, httpx.InvalidURL)):
         return None
     if source.proxy is not None and isinstance(error, (httpx.ProxyError, httpx.ConnectError)):
-        return proxy_failed(source.name, at, source.proxy, socket_error(error) or error)
+        return proxy_failed(source.name, at, source.proxy, socket_error(error) or numbered_error(error) or error)
     if (cause := socket_error(error)) is not None:
         return source._network(cause)
     dropped = "disconnected" in str(error) or "peer closed" in str(error)
     if isinstance(error, httpx.RemoteProtocolError) and not dropped:
         return BadAnswer(source.name, f"{at} does not speak HTTP: {clean(error, 120)}. Check host and port")
+    if (cause := numbered_error(error)) is not None:
+        return source._network(cause)
     return Unreachable(source.name, f"{at}: the connection broke: {clean(error, 200) or type(error).__name__}")

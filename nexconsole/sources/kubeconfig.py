@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ..errors import SourceError
+from ..errors import SourceError, in_words
 from ..text.sanitize import clean
 
 LARGEST_FILE = 8 << 20
@@ -207,7 +207,7 @@ def _text(file: str) -> str:
                 raise refused(file, "is not a plain file")
             content = opened.read(LARGEST_FILE + 1)
     except OSError as error:
-        raise refused(file, f"can't be read: {error.strerror}") from error
+        raise refused(file, f"can't be read: {in_words(error)}") from error
     if len(content) > LARGEST_FILE:
         raise refused(file, f"is larger than {LARGEST_FILE >> 20} MB: it is not a kubeconfig")
     try:

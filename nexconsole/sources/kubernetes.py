@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from ..errors import BadAnswer, Busy, Denied, Missing, NotConfigured, SourceError, Unreachable
+from ..errors import BadAnswer, Busy, Denied, Missing, NotConfigured, SourceError, Unreachable, in_words
 from ..model import SourceHealth
 from ..text.sanitize import clean
 from . import cluster_access
@@ -315,7 +315,7 @@ class KubernetesSource(Source):
             case msgspec.DecodeError():
                 return BadAnswer(self.name, f"{at} answered JSON that is not Kubernetes': {clean(error, 200)}")
             case aiohttp.ClientProxyConnectionError():
-                why = clean(error.os_error.strerror or error.os_error, 120)
+                why = clean(in_words(error.os_error), 120)
                 return Unreachable(
                     self.name, f"{at}: its proxy {clean(f'{error.host}:{error.port}', 80)} can't be reached: {why}"
                 )
@@ -328,7 +328,7 @@ class KubernetesSource(Source):
                     self.name, f"{at}: its TLS certificate can't be verified, check certificate-authority: {why}"
                 )
             case aiohttp.ClientConnectorError():
-                return self._network(_refused(error.os_error))
+                return self._network(error.os_error)
             case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():
                 return Unreachable(self.name, f"{at} dropped the connection in the middle of an answer")
             case aiohttp.InvalidURL():
@@ -387,11 +387,6 @@ class KubernetesSource(Source):
         if isinstance(error, Busy):
             self._busy_until = time.monotonic() + error.wait_s
         return error
-
-
-def _refused(error: OSError) -> OSError:
-    """Several addresses (::1 and 127.0.0.1) that all refuse come as one OSError that only says so in words."""
-    return ConnectionRefusedError(str(error)) if "Connect call failed" in str(error) else error
 
 
 def _kind(response: aiohttp.ClientResponse) -> str:

@@ -9,7 +9,7 @@ import time
 from math import inf
 from urllib.parse import quote
 
-from ..errors import Denied, SourceError, TimedOut
+from ..errors import Denied, SourceError, TimedOut, in_words
 from ..text.sanitize import clean
 from . import credential_plugins
 from .cluster_access import Access
@@ -132,7 +132,7 @@ class Credentials:
         except UnicodeDecodeError:
             found, why = "", "it is not text"
         except OSError as error:
-            found, why = "", error.strerror or "it can't be read"
+            found, why = "", in_words(error)
         if found:
             self._token, self._token_read_at = found, now
         elif not self._token and not login.token:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ..errors import SourceError
+from ..errors import SourceError, in_words
 from ..text.sanitize import clean
 from .cluster_access import SOCKS, Access
 from .proxies import direct
@@ -120,7 +120,7 @@ def _pem(file: str, data: str, key: str) -> str:
         with open(file, "rb") as opened:
             return opened.read(LARGEST_PEM).decode()
     except OSError as error:
-        raise _bad(key, f"{clean(file, 150)} can't be read: {error.strerror}") from error
+        raise _bad(key, f"{clean(file, 150)} can't be read: {in_words(error)}") from error
     except (binascii.Error, ValueError):
         raise _bad(key, "is not base64 of a PEM" if data else f"{clean(file, 150)} is not a PEM") from None
 

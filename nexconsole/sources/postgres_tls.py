@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from ..errors import Unreachable
+from ..errors import Unreachable, in_words
 from ..text.sanitize import clean
 from .postgres_address import TLS_PARAMETERS, Host, PostgresAddress, home_folder
 
@@ -76,7 +76,7 @@ def _context(where: PostgresAddress, host: Host) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         file = getattr(error, "filename", None)
         named = f"{file}: " if file else ""
-        said = clean(getattr(error, "strerror", None) or error, 200)
+        said = clean(in_words(error), 200)
         raise Unreachable("postgres", f"a certificate for postgres at {host} can't be used: {named}{said}") from error
     for limit in ("min", "max"):
         if (version := where.ssl.get(f"ssl_{limit}_protocol_version")) in VERSIONS:

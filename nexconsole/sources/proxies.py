@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ..errors import SourceError, Unreachable
+from ..errors import SourceError, Unreachable, in_words
 from ..text.sanitize import clean
 
 HTTP = ("http", "https")
@@ -88,5 +88,5 @@ def direct(host: str, port: int | None, unproxied: str) -> bool:
 
 def proxy_failed(name: str, at: str, proxy: Proxy, error: Exception) -> SourceError:
     """The sentence for a proxy that can't be reached, or does not let us through."""
-    why = clean(error, 120) or type(error).__name__
+    why = clean(in_words(error), 120)
     return Unreachable(name, f"{at}: the proxy of {proxy.variable} failed: {why}")

@@ -18,7 +18,7 @@ from . import http_client
 from .lazy_clients import LazyClients
 from .redis_address import RedisKind, parse_address
 from .redis_clients import Cursor, RedisClient, open_redis
-from .socket_errors import socket_error
+from .socket_errors import numbered_error, socket_error
 from .source import Source
 
 if TYPE_CHECKING:
@@ -154,6 +154,8 @@ class RedisSource(Source):
         if isinstance(error, (kinds.InvalidResponse, kinds.DataError, ValueError, TypeError, IndexError)):
             return BadAnswer(self.name, f"{at} does not speak Redis' protocol: {clean(said, 120)}. Check host and port")
         if isinstance(error, kinds.ConnectionError) and (cause := socket_error(error)) is not None:
+            return self._network(cause)
+        if isinstance(error, kinds.ConnectionError) and (cause := numbered_error(error)) is not None:
             return self._network(cause)
         if isinstance(error, (kinds.ConnectionError, kinds.RedisClusterException)):
             return Unreachable(self.name, f"{at}: the connection broke: {said}")

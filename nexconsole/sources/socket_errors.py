@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 
@@ -11,6 +12,16 @@ SPECIFIC = (ssl.SSLCertVerificationError, ssl.SSLError, socket.gaierror, Connect
 
 def socket_error(error: BaseException) -> OSError | None:
     """The most telling OSError in an exception's chain of causes; None where it holds none."""
+    found = _system_errors(error)
+    return next((candidate for kind in SPECIFIC for candidate in found if isinstance(candidate, kind)), None)
+
+
+def numbered_error(error: BaseException) -> OSError | None:
+    """Any error of the operating system's in the chain, such as a network that is not there; None without one."""
+    return next((link for link in _system_errors(error) if link.errno in errno.errorcode), None)
+
+
+def _system_errors(error: BaseException) -> list[OSError]:
     found: list[OSError] = []
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
@@ -24,8 +35,4 @@ def socket_error(error: BaseException) -> OSError | None:
         if isinstance(link, BaseExceptionGroup):
             waiting.extend(link.exceptions)
         waiting += [link.__cause__, link.__context__]
-    for kind in SPECIFIC:
-        for candidate in found:
-            if isinstance(candidate, kind):
-                return candidate
-    return None
+    return found

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from ..errors import SourceError, TimedOut, Unreachable
+from ..errors import SourceError, TimedOut, Unreachable, in_words, system_error
 from ..model import SourceHealth
 from ..text.sanitize import clean
 from .lazy_clients import LazyClients
@@ -88,12 +88,15 @@ class Source:
             "ConnectionRefusedError": "the connection was refused: is it running, is the port right?",
             "gaierror": "the host name does not resolve: check the address and DNS",
             "ConnectionResetError": "the connection was dropped in the middle of an exchange",
+            "FileNotFoundError": "there is no such file: check ca_file, or the path of its socket",
             "BrokenPipeError": "the connection was dropped in the middle of an exchange",
             "SSLCertVerificationError": "its TLS certificate can't be verified: set ca_file, or check the host name",
             "SSLError": "the TLS handshake failed: does this port speak TLS?",
         }
+        if isinstance(error, OSError):
+            error = system_error(error)
         known = (reasons[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in reasons)
-        reason = next(known, clean(error, 200))
+        reason = next(known, clean(in_words(error), 200))
         return Unreachable(self.name, f"{self.name} at {self.address}: {reason}")
 
     def _failed(self, error: SourceError, cause: BaseException) -> SourceError:

@@ -13,10 +13,9 @@ from typing import Any
 
 import msgspec
 
-from ...errors import JournalError
+from ...errors import JournalError, in_words
 from ...incident.incident import fold
 from ...journal import Entry, journal_file, merge, read, recent_files, remote_file
-from ...text.sanitize import clean
 from ...text.units import duration
 from .score import Diagnosis, FaultCourse, Reached, Score, advice, score
 
@@ -182,9 +181,7 @@ def check_kept(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         used = any(folder.iterdir())
     except OSError as error:
-        raise JournalError(
-            f"{folder}: no journal can be kept there: {(error.strerror or str(error)).lower()}"
-        ) from error
+        raise JournalError(f"{folder}: no journal can be kept there: {in_words(error)}") from error
     if used or not os.access(folder, os.W_OK):
         raise JournalError(f"{folder}: {'is not empty' if used else 'may not be written'}: name another folder")
 
@@ -196,5 +193,5 @@ def keep(journals: Path, folder: Path) -> int:
         for file in files:
             shutil.copy2(file, folder / file.name)
     except OSError as error:
-        raise JournalError(f"{folder}: the journal can't be kept there: {clean(error, 300)}") from error
+        raise JournalError(f"{folder}: the journal can't be kept there: {in_words(error)}") from error
     return len(files)

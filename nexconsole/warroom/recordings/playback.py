@@ -12,7 +12,7 @@ from typing import Self
 
 import msgspec
 
-from ...errors import JournalError
+from ...errors import JournalError, in_words
 from ...journal.files import open_plain, reason
 from ...model import Reading
 from ...text.sanitize import clean
@@ -121,7 +121,9 @@ class Recording:
             lines = ()
             if place not in self._bad:
                 self._bad.add(place)
-                self.problems.append(f"what was recorded at {moment(self._begins[place]):%T} can't be read: {error}")
+                self.problems.append(
+                    f"what was recorded at {moment(self._begins[place]):%T} can't be read: {in_words(error)}"
+                )
         self._unpacked[place] = lines
         if len(self._unpacked) > KEPT:
             self._unpacked.popitem(last=False)
