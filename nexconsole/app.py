@@ -260,7 +260,7 @@ class NexConsole(DiffingApp):
 
     async def _record_incident(self) -> None:
         """The incident that entries go to is recorded beside its journal; another one, or none, ends that."""
-        book = self.controller.operations.incident_store
+        book = self.controller.session.incident_store
         if book.current == self._recorded_incident:
             return
         self._recorded_incident = book.current
@@ -338,16 +338,16 @@ class NexConsole(DiffingApp):
             return not (self.is_web and action in ("quit", "help_quit"))
         if "controller" not in self.__dict__:
             return False
-        operations, waiting = self.controller.operations, self.controller.incidents.waiting()
+        session, waiting = self.controller.session, self.controller.incidents.waiting()
         if self.settings.actions.observe and action in ("object", "approve", "undo", "stop"):
             return False
         return {
             "object": bool(waiting),
             "approve": any(proposal.needs == "approval" for proposal in waiting),
-            "undo": operations.undoable is not None,
-            "dismiss_ended": any(operation.phase == "ended" or operation.lost for operation in operations.shown),
-            "stop": any(operation.phase in ("sending", "waiting") for operation in operations.under_way),
-            "logs": operations.sources.has("kubernetes"),
+            "undo": session.undoable is not None,
+            "dismiss_ended": any(operation.phase == "ended" or operation.lost for operation in session.shown),
+            "stop": any(operation.phase in ("sending", "waiting") for operation in session.under_way),
+            "logs": session.sources.has("kubernetes"),
         }[action]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -62,18 +62,18 @@ class ReplayApp(NexConsole):
         """A replay is not recorded."""
 
     def _tell(self, entries: Sequence[Entry]) -> None:
-        operations = self.controller.operations
-        assert isinstance(operations, ReplaySession)
-        operations.incident_store.tell(self.of.name, entries)
+        session = self.controller.session
+        assert isinstance(session, ReplaySession)
+        session.incident_store.tell(self.of.name, entries)
         self.controller.tick()
 
     @cached_property
     def controller(self) -> Controller:
         from .screens.controller import Controller
 
-        operations = partial(ReplaySession, self.of.entries)
+        make_session = partial(ReplaySession, self.of.entries)
         controller = Controller(
-            self, self.console_screen, self.settings, None, self._clock_of_readings, operations=operations
+            self, self.console_screen, self.settings, None, self._clock_of_readings, make_session=make_session
         )
         controller.incidents = ReplayIncidentController(controller)
         return controller
@@ -123,7 +123,7 @@ class ReplayApp(NexConsole):
         return action not in NOT_HERE and super().offered(action)
 
     def action_incident(self) -> None:
-        if self.controller.operations.incident is None:
+        if self.controller.session.incident is None:
             self.console_screen.say(f"no incident was open by then: {REPLAY}")
         else:
             super().action_incident()

@@ -57,7 +57,7 @@ async def controller(
             for reading in fresh(sample.WORLDS[world]()).values() if world else ():
                 app.console_screen.show(reading)
         if follow:
-            app.controller.operations.start()
+            app.controller.session.start()
         await app.controller.load_library()
         app.controller.tick()
         app.console_screen.tick()

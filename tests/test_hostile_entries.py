@@ -172,7 +172,7 @@ async def test_every_screen_shows_an_incident_of_odd_entries_and_so_does_the_nex
         (tmp_path / file).write_bytes(b"".join(line + b"\n" for line in lines))
     for _ in range(2):
         async with controller(desk_settings(tmp_path), size=(160, 50)) as (app, pilot):
-            await until(lambda app=app: app.controller.operations.incident_store.current == name)
+            await until(lambda app=app: app.controller.session.incident_store.current == name)
             for keys in (
                 ("J", "up", "up", "escape"),
                 ("i", "up", "escape"),
@@ -182,8 +182,8 @@ async def test_every_screen_shows_an_incident_of_odd_entries_and_so_does_the_nex
             ):
                 await pilot.press(*keys)
                 await pilot.pause(0.1)
-            await app.controller.operations.note("still here")
-            assert app.controller.operations.incident is not None and app.is_running
+            await app.controller.session.note("still here")
+            assert app.controller.session.incident is not None and app.is_running
     # The rest of the day a person reads it in a shell.
     for words in (["show", name], ["export", name], ["verify", name]):
         run_with(desk_settings(tmp_path), "journal", *words)

@@ -29,9 +29,9 @@ PAGES = ("journal", "incident", "logs", "sheet")
 
 async def written(app: NexConsole) -> None:
     """An open incident with a story, so that there is something to go through."""
-    await app.controller.operations.open_incident("purchases fail", "SEV-1")
+    await app.controller.session.open_incident("purchases fail", "SEV-1")
     for n in range(25):
-        await app.controller.operations.note(f"note {n}")
+        await app.controller.session.note(f"note {n}")
 
 
 async def page(app: NexConsole, name: str) -> PageScreen:

@@ -32,17 +32,17 @@ from nexconsole.widgets.spans import as_text, length
 SIZES = ((80, 24), (106, 30), (120, 40))
 
 
-def remember(operations, entries) -> None:
+def remember(session, entries) -> None:
     """As if they had been read from the journal."""
-    operations.incident_store._keep(OUTSIDE, entries)
-    operations.incident_store._choose()
+    session.incident_store._keep(OUTSIDE, entries)
+    session.incident_store._choose()
 
 
 def presenting(world: str, *keys: str):
     async def run_before(pilot) -> None:
         await shown(world)(pilot)
         if world == "incident":
-            remember(pilot.app.controller.operations, story())
+            remember(pilot.app.controller.session, story())
         pilot.app.present(True)
         await pilot.pause()
         if keys:
@@ -156,18 +156,18 @@ async def test_who_drives_since_when_and_what_comes_next_are_said(tmp_path: Path
         await until(lambda: "nobody drives" in text_of(app))
         assert "since the severity rose" in text_of(app)
         assert "scenario 1 fits, and nobody has begun it" in text_of(app)
-        await app.controller.operations.open_incident("smsbower fails", "SEV-1")
-        await app.controller.operations.record(EntryKind.ROLE, {"role": "commander", "person": "piet"})
-        await app.controller.operations.record(EntryKind.ROLE, {"role": "operator", "person": "maria"})
+        await app.controller.session.open_incident("smsbower fails", "SEV-1")
+        await app.controller.session.record(EntryKind.ROLE, {"role": "commander", "person": "piet"})
+        await app.controller.session.record(EntryKind.ROLE, {"role": "operator", "person": "maria"})
         await until(lambda: "maria drives   piet leads" in text_of(app) and "since it began" in text_of(app))
         assert "smsbower fails" in text_of(app) and "INC-" in text_of(app)
         until_then = datetime.now(UTC) + timedelta(seconds=40)
         proposed = {"operator": "bob", "plan": {"action": "pods.restart", "arguments": {"pod": "app-a"}},
                     "until": until_then.isoformat(), "needs": "objection"}  # fmt: skip
-        other = open_journal(settings(tmp_path), "bob", app.controller.operations.incident_store.current)
+        other = open_journal(settings(tmp_path), "bob", app.controller.session.incident_store.current)
         await asyncio.to_thread(other.append, EntryKind.PROPOSED, proposed)
         await until(lambda: "pods.restart app-a goes ahead at" in text_of(app))
-        app.controller.operations._here.append(
+        app.controller.session._here.append(
             Operation(action="x", arguments={}, began_at=datetime.now(UTC), by="maria", phase="watching", plan=plan(),
                       watch_until=datetime.now(UTC), outcome=Outcome(state="done", answer="so"))
         )  # fmt: skip
@@ -177,7 +177,7 @@ async def test_who_drives_since_when_and_what_comes_next_are_said(tmp_path: Path
 async def test_the_next_step_of_the_scenario_that_is_walked_is_said(tmp_path: Path) -> None:
     async with controller(settings(tmp_path)) as (app, pilot):
         await pilot.press("P")
-        await app.controller.operations.begin("high-purchase-failure-rate")
+        await app.controller.session.begin("high-purchase-failure-rate")
         await until(lambda: "scenario 1: what share of purchases fails?" in text_of(app))
 
 

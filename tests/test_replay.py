@@ -175,7 +175,7 @@ async def test_what_was_done_is_seen_when_it_was_done(folder):
         await until(lambda: "smsbower was down" in text_of(app))
         app.player.go(at(100))
         await pilot.press("escape", "comma", "comma", "comma")
-        assert strip_of(app) == "" and [entry.kind for entry in app.controller.operations.entries] == [EntryKind.OPENED]
+        assert strip_of(app) == "" and [entry.kind for entry in app.controller.session.entries] == [EntryKind.OPENED]
         assert "provider.disable" not in seen(app, "#health")
         await pilot.press("comma")
         assert "no event came before this" in seen(app, "#keys")
@@ -219,15 +219,15 @@ async def test_a_scenario_shows_its_steps_and_takes_none(folder):
 async def test_nothing_can_be_done_in_it_and_every_refusal_says_why(folder):
     before = digest(folder)
     async with replay(folder, 60) as (app, pilot, _):
-        operations = app.controller.operations
-        assert isinstance(operations, ReplaySession)
+        session = app.controller.session
+        assert isinstance(session, ReplaySession)
         for name in ACTIONS:
-            assert operations.unavailable(name) == REPLAY
-        done = await operations.perform("provider.disable", {"provider": "smsbower"}, _never, _never)
+            assert session.unavailable(name) == REPLAY
+        done = await session.perform("provider.disable", {"provider": "smsbower"}, _never, _never)
         assert done.stopped == REPLAY and done.outcome is None
-        for writing in (operations.note("x"), operations.begin("x"), operations.open_incident("x", ""),
-                        operations.take_role("commander", "x"), operations.close_incident("x"),
-                        operations.record(EntryKind.INTENT, {})):  # fmt: skip
+        for writing in (session.note("x"), session.begin("x"), session.open_incident("x", ""),
+                        session.take_role("commander", "x"), session.close_incident("x"),
+                        session.record(EntryKind.INTENT, {})):  # fmt: skip
             with pytest.raises(JournalError, match=REPLAY):
                 await writing
         for key in ("n", "u", "o", "a", "l", "e", "B", "ctrl+k"):
@@ -320,9 +320,9 @@ async def test_an_incident_is_recorded_beside_its_journal_from_its_opening_to_it
     async with app.run_test():
         await until(lambda: "controller" in app.__dict__ and app.controller.library)
         assert not list(tmp_path.glob("*.readings"))
-        name = await app.controller.operations.open_incident("purchases fail", "SEV-1")
+        name = await app.controller.session.open_incident("purchases fail", "SEV-1")
         await until(lambda: (tmp_path / f"{name}.readings").exists() and app.recorder)
-        await app.controller.operations.close_incident("it was nothing")
+        await app.controller.session.close_incident("it was nothing")
         await until(lambda: app.recorder is None)
     of = open_replay(name, settings(tmp_path))
     assert of.recording.at(of.recording.span[1]).keys() == {signal.name for signal in SIGNALS}

@@ -161,7 +161,7 @@ async def test_what_is_confirmed_is_recorded_done_watched_and_taken_back_by_u(
         undo = next(entry for entry in entries(tmp_path) if entry.kind == "undo")
         assert undo.data == {"intent": intents[0], "by": intents[1]}
         await until(lambda: "○ undone provider.disable smsbower" in strip_of(app))
-        await until(lambda: all(one.phase == "ended" for one in app.controller.operations.shown))
+        await until(lambda: all(one.phase == "ended" for one in app.controller.session.shown))
         await pilot.press("d")
         await until(lambda: not strip_of(app).strip())
 
@@ -278,7 +278,7 @@ async def test_acting_without_a_record_is_asked_for_in_a_second_dialog(
             assert "THE JOURNAL CAN'T BE WRITTEN" in text_of(app)
             await pilot.press(answer)
             await until(lambda: app.screen is app.console_screen)
-            await until(lambda: app.controller.operations.shown[-1].phase == "ended")
+            await until(lambda: app.controller.session.shown[-1].phase == "ended")
             assert await active(providers, "smsbower") is still
 
 
@@ -295,13 +295,13 @@ async def test_a_disk_that_fails_with_the_console_open_stops_nothing_but_recordi
     with small_disk(folder):
         slow = chosen(folder, providers, actions={"provider_cache_s": 1.0, "verify_s": 4.0})
         async with controller(slow, sources_on(providers.url)) as (app, pilot):
-            await app.controller.operations.note("all is well")
+            await app.controller.session.note("all is well")
             if disk == "full":
                 with contextlib.suppress(OSError):
                     (folder / "ballast").write_bytes(b"x" * 100_000)
                 with contextlib.suppress(JournalError):
                     for _ in range(10):  # whatever room the journal's own last page has
-                        await app.controller.operations.note("x" * 450)
+                        await app.controller.session.note("x" * 450)
             else:
                 mount("ro")
             await ask_for(app, pilot, "disable smsbower")
@@ -322,12 +322,12 @@ async def test_a_disk_that_fails_with_the_console_open_stops_nothing_but_recordi
                 (folder / "ballast").unlink()
             else:
                 mount("rw")
-            app.controller.operations.look_again()
+            app.controller.session.look_again()
             await until(lambda: "can't be written" not in strip_of(app))
             await until(lambda: "verdict" in kinds(folder), 15.0)
             told = [entry for entry in entries(folder) if entry.kind != "note"]
             assert [entry.kind for entry in told] == ["intent", "outcome", "verdict"] and told[0].data["late"]
-            assert verify(app.controller.operations.journal.file) == ()
+            assert verify(app.controller.session.journal.file) == ()
 
 
 async def test_leaving_while_an_action_is_under_way_is_asked_once(

@@ -39,7 +39,7 @@ async def test_at_sev_1_an_incident_is_offered_and_opened_with_the_reason_as_its
         await until(lambda: isinstance(app.screen, Prompt))
         await quiet()
         await pilot.press("tab", "enter")
-        await until(lambda: app.controller.operations.incident is not None)
+        await until(lambda: app.controller.session.incident is not None)
         opened = last(tmp_path, EntryKind.OPENED)
         assert opened["title"] == "17.8 % of purchases fail, 93 % of them at smsbower" and opened["level"] == "SEV-1"
         app.controller.tick()
@@ -62,7 +62,7 @@ async def test_its_screen_tells_severity_roles_and_timeline_and_takes_roles_and_
 ) -> None:
     async with controller(settings(tmp_path), size=size) as (app, pilot):
         await typed(app, pilot, "i", "smsbower fails")
-        await until(lambda: app.controller.operations.incident is not None)
+        await until(lambda: app.controller.session.incident is not None)
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, IncidentScreen))
         await typed(app, pilot, "r", "scribe piet")
@@ -91,7 +91,7 @@ async def test_data_loss_and_a_breach_are_declared_by_one_key_and_enter(
 ) -> None:
     async with controller(settings(tmp_path)) as (app, pilot):
         await typed(app, pilot, "i", "smsbower fails")
-        await until(lambda: app.controller.operations.incident is not None)
+        await until(lambda: app.controller.session.incident is not None)
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, IncidentScreen))
         assert "L data loss" in text_of(app) and "S security breach" in text_of(app)
@@ -101,8 +101,8 @@ async def test_data_loss_and_a_breach_are_declared_by_one_key_and_enter(
         assert [entry.data for entry in entries(tmp_path) if entry.kind == EntryKind.DECLARED] == [
             {"level": "SEV-1", "reason": reason}
         ]
-        await until(lambda: app.controller.operations.incident.declared[-1].because == (reason,))
-        assert app.controller.operations.incident.level == "SEV-1"
+        await until(lambda: app.controller.session.incident.declared[-1].because == (reason,))
+        assert app.controller.session.incident.level == "SEV-1"
 
 
 async def test_wrong_roles_and_severities_are_said_and_not_recorded(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ async def test_what_is_still_in_force_is_said_in_calm_and_asked_once_before_leav
     async with controller(settings(tmp_path), world="calm", size=(200, 50)) as (app, pilot):
         assert app.controller.may_quit()
         await disabled(tmp_path, "maria")
-        await until(lambda: app.controller.operations.incident_store.in_force)
+        await until(lambda: app.controller.session.incident_store.in_force)
         provider_active(app, False)
         app.controller.tick()
         app.console_screen.tick()
@@ -164,7 +164,7 @@ async def test_what_is_still_in_force_is_said_in_calm_and_asked_once_before_leav
 async def test_what_somebody_else_left_in_force_is_said_and_does_not_keep_one_here(tmp_path: Path) -> None:
     async with controller(settings(tmp_path), world="calm") as (app, _):
         await disabled(tmp_path, "piet")
-        await until(lambda: app.controller.operations.incident_store.in_force)
+        await until(lambda: app.controller.session.incident_store.in_force)
         provider_active(app, False)
         app.controller.tick()
         assert app.console_screen.in_force == ("smsbower is disabled",)
@@ -174,14 +174,14 @@ async def test_what_somebody_else_left_in_force_is_said_and_does_not_keep_one_he
 async def test_closing_asks_for_what_still_stands(tmp_path: Path) -> None:
     async with controller(settings(tmp_path)) as (app, pilot):
         await typed(app, pilot, "i", "t")
-        name = await until(lambda: app.controller.operations.incident_store.current)
+        name = await until(lambda: app.controller.session.incident_store.current)
         other = open_journal(settings(tmp_path), "piet", name)
         plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "targets": [{"kind": "provider",
                 "id": "1", "name": "smsbower", "chosen": True}]}  # fmt: skip
         intent = await asyncio.to_thread(other.append, EntryKind.INTENT, {"operator": "piet", "plan": plan})
         done = {"intent": intent.id, "outcome": {"state": "done", "answer": "UPDATE 1"}}
         await asyncio.to_thread(other.append, EntryKind.OUTCOME, done)
-        await until(lambda: app.controller.operations.incident.standing)
+        await until(lambda: app.controller.session.incident.standing)
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, IncidentScreen))
         await pilot.pause(0.4)
@@ -195,16 +195,16 @@ async def test_closing_asks_for_what_still_stands(tmp_path: Path) -> None:
         for _ in "over":
             await pilot.press("backspace")
         await pilot.press(*"leave: piet, tomorrow", "enter")
-        await until(lambda: app.controller.operations.incident is None)
+        await until(lambda: app.controller.session.incident is None)
         assert last(tmp_path, EntryKind.CLOSED) == {"reason": "leave: piet, tomorrow"}
         await until(lambda: app.screen is app.console_screen)
 
 
 async def test_a_clock_that_is_out_is_said_once_and_shown_with_the_people(tmp_path: Path) -> None:
     async with controller(settings(tmp_path)) as (app, pilot):
-        await app.controller.operations.open_incident("t", "")
+        await app.controller.session.open_incident("t", "")
         now = app.controller.clock()
-        app.controller.operations.peers.people.clocks.heard("laptop", now + timedelta(minutes=14), now)
+        app.controller.session.peers.people.clocks.heard("laptop", now + timedelta(minutes=14), now)
         for _ in range(LIVES_EVERY):
             app.controller.tick()
         await until(lambda: "laptop's clock is 14 min ahead of this host's: times are those" in text_of(app))

@@ -99,8 +99,8 @@ async def test_an_observing_console_lists_every_action_with_that_reason(everywhe
         actions = [command for command in listed(app) if command.name in ACTIONS]
         assert actions and all("only observes" in command.why_not for command in actions)
         app.controller.act("provider.disable", {"provider": "smsbower"})
-        await until(lambda: app.controller.operations.shown and app.controller.operations.shown[0].phase == "ended")
-        assert "only observes" in app.controller.operations.shown[0].stopped
+        await until(lambda: app.controller.session.shown and app.controller.session.shown[0].phase == "ended")
+        assert "only observes" in app.controller.session.shown[0].stopped
 
 
 async def test_an_action_without_a_target_asks_for_it_in_one_line_that_knows_the_likely_words(everywhere: Any) -> None:
@@ -174,7 +174,7 @@ async def test_keys_queued_behind_the_one_that_chose_close_nothing_else(tmp_path
 
 def chosen(app: NexConsole) -> list[str]:
     """What the actions that were begun are."""
-    return [one.name for one in app.controller.operations.shown]
+    return [one.name for one in app.controller.session.shown]
 
 
 async def test_enter_takes_the_row_of_what_was_typed_however_quickly_the_keys_came(everywhere: Any) -> None:
@@ -188,7 +188,7 @@ async def test_enter_takes_the_row_of_what_was_typed_however_quickly_the_keys_ca
             app.post_message(events.Key("enter", "\r"))
             await until(lambda: len(chosen(app)) == many)  # noqa: B023
             assert chosen(app)[-1] == f"provider.disable {name}"
-            await until(lambda: app.controller.operations.shown[-1].phase == "ended")
+            await until(lambda: app.controller.session.shown[-1].phase == "ended")
 
 
 async def test_what_is_typed_after_enter_makes_no_other_target_of_it(everywhere: Any) -> None:

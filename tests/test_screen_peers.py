@@ -29,8 +29,8 @@ def proposing(folder: Path, name: str, needs: str, seconds: float) -> str:
 
 
 async def opened(app: Any) -> str:
-    await app.controller.operations.open_incident("t", "")
-    return app.controller.operations.incident_store.current
+    await app.controller.session.open_incident("t", "")
+    return app.controller.session.incident_store.current
 
 
 async def test_what_somebody_proposes_is_seen_within_a_second_and_o_stops_it(tmp_path: Path) -> None:

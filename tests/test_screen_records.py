@@ -83,7 +83,7 @@ async def test_a_torn_last_line_is_said_at_start_up_and_nothing_else_is_lost(tmp
         torn.write(b'{"id":"0123456789')
     async with controller(settings(tmp_path), size=(160, 40)) as (app, pilot):
         await until(lambda: "line 2 torn after 17 bytes" in text_of(app))
-        await app.controller.operations.note("and on")
+        await app.controller.session.note("and on")
         await pilot.press("J")
         await until(lambda: isinstance(app.screen, JournalScreen))
         await until(lambda: all(words in text_of(app) for words in ("line 2 torn", "before it", "and on")))
@@ -150,7 +150,7 @@ async def test_hostile_entries_do_no_harm(tmp_path: Path, text: str) -> None:
         for kind, data in (("note", {"text": text}), ("intent", {"plan": plan}), (text[:20] or "x", {"a": text}),
                            ("step", {"scenario": text, "step": text, "state": text, "answer": text})):  # fmt: skip
             await asyncio.to_thread(other.append, kind, data)
-        await until(lambda: len(app.controller.operations.entries) == 4)
+        await until(lambda: len(app.controller.session.entries) == 4)
         await pilot.press("J")
         await until(lambda: isinstance(app.screen, JournalScreen))
         for _ in range(4):

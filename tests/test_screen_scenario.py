@@ -280,7 +280,7 @@ async def test_leaving_a_crash_and_another_console_lose_nothing(tmp_path: Path) 
         pane = await opened(app, pilot)
         assert "1 of " in seen(pane) and len(steps(tmp_path)) == 2
     async with controller(settings(tmp_path, operator="bob")) as (app, pilot):
-        await until(lambda: app.controller.operations.entries)
+        await until(lambda: app.controller.session.entries)
         pane = await opened(app, pilot)
         assert "begun" in seen(pane) and "by maria" in seen(pane) and "1 of " in seen(pane)
         assert pane.row.id.endswith("/transactions.scope")

@@ -43,7 +43,7 @@ async def test_it_opens_where_nothing_was_ever_read_and_at_any_size(tmp_path: Pa
 async def test_e_writes_the_report_and_says_where(tmp_path: Path) -> None:
     open_journal(settings(tmp_path), "bob").append("note", {"text": "they answer"})
     async with controller(settings(tmp_path)) as (app, pilot):
-        await until(lambda: app.controller.operations.entries)
+        await until(lambda: app.controller.session.entries)
         await pilot.press("e")
         file = paths.state_folder() / "reports" / "outside-incidents.md"
         await until(file.exists)
@@ -65,7 +65,7 @@ async def test_y_copies_the_state_in_one_line_with_the_figures_of_now(tmp_path: 
     journal.append("severity", {"level": "SEV-1", "because": ["31 % of purchases fail"]})
     journal.append("figures", {"figures": {"failure_rate": 0.31}})
     async with controller(settings(tmp_path)) as (app, pilot):
-        await until(lambda: len(app.controller.operations.entries) == 2)
+        await until(lambda: len(app.controller.session.entries) == 2)
         await pilot.press("y")
         assert app.clipboard.startswith("SEV-1 ")
         assert "failure rate 31 % -> 17.8 %" in app.clipboard

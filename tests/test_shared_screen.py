@@ -80,7 +80,7 @@ async def shared(folder: Path, world: str = "incident", size: tuple[int, int] = 
             told = replace(one, value=spoiled(one.value), error=one.error and spoiled(one.error))
             late = now - timedelta(seconds=42) if one.error else now
             app.console_screen.show(replace(told, taken_at=one.taken_at and late, attempted_at=now))
-        await until(lambda: app.controller.operations.entries)
+        await until(lambda: app.controller.session.entries)
         app.controller.tick()
         app.console_screen.tick()
         await pilot.pause(0.6)
@@ -172,7 +172,7 @@ async def test_no_dialog_shows_a_customer_but_its_command_can_be_read(tmp_path: 
 
 async def test_no_strip_log_or_prompt_shows_a_customer(tmp_path: Path) -> None:
     async with shared(tmp_path) as (app, pilot):
-        app.controller.operations._here += [
+        app.controller.session._here += [
             Operation(action="pods.restart", arguments={"pod": EVERYTHING}, began_at=app.controller.clock(), by="maria",
                       phase="ended", plan=plan(), outcome=Outcome(state="done", answer=EVERYTHING),
                       verdict=Verdict(state="no effect", because=EVERYTHING)),
@@ -270,7 +270,7 @@ def test_no_export_shows_a_customer(tmp_path: Path, capfdbinary, form: str) -> N
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_no_incident_shows_a_customer(tmp_path: Path, size: tuple[int, int]) -> None:
     async with shared(tmp_path, size=size) as (app, pilot):
-        side = app.controller.operations
+        side = app.controller.session
         await side.open_incident(EVERYTHING, "SEV-1")
         await side.record(EntryKind.DECLARED, {"level": "SEV-1", "reason": EVERYTHING})
         await side.record(EntryKind.ROLE, {"role": "commander", "person": CUSTOMER["mail"]})

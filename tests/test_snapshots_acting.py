@@ -76,7 +76,7 @@ def test_the_scenario_looks_as_it_did(snap_compare, size: tuple[int, int]) -> No
         controller = pilot.app.controller
         await controller.load_library()
         controller._find_fits()
-        remember(controller.operations, story())
+        remember(controller.session, story())
         await controller._open_by_id("high-purchase-failure-rate")
         await pilot.pause(0.3)
         controller.console.say("")
@@ -89,8 +89,8 @@ def test_the_scenario_looks_as_it_did(snap_compare, size: tuple[int, int]) -> No
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_the_journal_looks_as_it_did(snap_compare, size: tuple[int, int]) -> None:
     def open_it(app: Any) -> JournalScreen:
-        remember(app.controller.operations, story())
-        return JournalScreen(app.controller.operations)
+        remember(app.controller.session, story())
+        return JournalScreen(app.controller.session)
 
     assert snap_compare(console("incident"), run_before=with_screen(open_it), terminal_size=size)
 
@@ -111,8 +111,8 @@ def test_the_palette_looks_as_it_did(snap_compare, size: tuple[int, int]) -> Non
 def test_what_is_under_way_looks_as_it_did(snap_compare, size: tuple[int, int]) -> None:
     async def run_before(pilot: Pilot) -> None:
         await shown("incident")(pilot)
-        operations = pilot.app.controller.operations
-        operations._here += [
+        session = pilot.app.controller.session
+        session._here += [
             Operation(action="pods.restart", arguments={}, began_at=sample.ago(90), by="maria", phase="ended",
                       plan=plan(action="pods.restart", undo=None), outcome=Outcome(state="done", answer="restarted"),
                       verdict=Verdict(state="no effect", because="17.8 % fail still, as before")),
@@ -126,8 +126,8 @@ def test_what_is_under_way_looks_as_it_did(snap_compare, size: tuple[int, int]) 
     assert snap_compare(console("incident"), run_before=run_before, terminal_size=size)
 
 
-def remember(operations: Any, entries: list[Any]) -> None:
+def remember(session: Any, entries: list[Any]) -> None:
     """As if they had been read from the journal's file, whose place is not shown."""
-    operations.incident_store._take([_StoreScan(OUTSIDE, Entries(entries=tuple(entries)))])
-    operations._recorded()
-    operations.journal.file = Path("/shared/outside-incidents.jsonl")
+    session.incident_store._take([_StoreScan(OUTSIDE, Entries(entries=tuple(entries)))])
+    session._recorded()
+    session.journal.file = Path("/shared/outside-incidents.jsonl")

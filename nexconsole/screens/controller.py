@@ -77,10 +77,10 @@ class Controller:
         clock: Callable[[], datetime],
         *,
         drill: str | None = None,
-        operations: Callable[..., Session] = Session,
+        make_session: Callable[..., Session] = Session,
     ) -> None:
         self.app, self.console, self.clock, self._drill = app, console, clock, drill
-        self.operations = operations(
+        self.session = make_session(
             settings,
             sources if sources is not None else Sources(LazyClients(), {}),
             lambda: console.readings,
@@ -89,7 +89,7 @@ class Controller:
             heard=self._heard,
         )
         self.incidents = IncidentController(self)
-        self.paper = Exports(app, console, self.operations)
+        self.paper = Exports(app, console, self.session)
         self.library: Library | None = None
         self.fits: tuple[Fit, ...] = ()
         self.looked_at: frozenset[str] = frozenset()  # signals that the open scenario asks
@@ -101,8 +101,8 @@ class Controller:
 
     def start(self) -> None:
         """Follow the journal, watch the severity and which scenario fits."""
-        self.operations.start()
-        if not self.operations.settings.journal.read_only:
+        self.session.start()
+        if not self.session.settings.journal.read_only:
             self.paper.start()
         self.app.set_interval(1.0, self.tick)
         self.app.run_worker(self.load_library(), name="runbooks", group="controller")
@@ -113,10 +113,10 @@ class Controller:
             from ..runbook.library import library
 
             try:
-                self.library = await asyncio.to_thread(library, self.operations.settings, COMMANDS)
+                self.library = await asyncio.to_thread(library, self.session.settings, COMMANDS)
             except NexConsoleError as error:
                 self.console.say(str(error), 15.0)
-                bare = msgspec.structs.replace(self.operations.settings, runbooks="")
+                bare = msgspec.structs.replace(self.session.settings, runbooks="")
                 self.library = await asyncio.to_thread(library, bare, COMMANDS)
             if self.library.problems:
                 first = self.library.sentences()[0]
@@ -128,14 +128,14 @@ class Controller:
     def tick(self) -> None:
         """Once a second."""
         severity = self.console.severity
-        if not self.operations.settings.journal.read_only:
+        if not self.session.settings.journal.read_only:
             calm = severity is not None and severity.level == "none"
             if severity is not None and not severity.unknown and not (calm and severity.unanswered):
-                self.operations.judged(severity.level, [reason.text for reason in severity.reasons])
-            self.operations.watch()
+                self.session.judged(severity.level, [reason.text for reason in severity.reasons])
+            self.session.watch()
         self._ticks += 1
         if self._ticks % LIVES_EVERY == 0:
-            self.operations.look_again()
+            self.session.look_again()
             self._say_skew()
         self.console.in_force = tuple(open_item.what for open_item in self._in_force())
         self._find_fits()
@@ -149,20 +149,20 @@ class Controller:
         known = circuits.providers if circuits is not None and reading is not None and not reading.error else ()
         active = {circuit.name.casefold() for circuit in known if circuit.active}
         return [
-            open_item for open_item in self.operations.incident_store.in_force
+            open_item for open_item in self.session.incident_store.in_force
             if open_item.kind != "provider" or open_item.subject.casefold() not in active
         ]  # fmt: skip
 
     def _say_skew(self) -> None:
         """Say once that a clock is out; the incident's screen says it as long as it is."""
-        skew = self.operations.peers.skew
+        skew = self.session.peers.skew
         if skew and not self._skew_said:
             self._skew_said = True
             self.console.say(f"{plain(skew[0])}: times are those of the host that wrote them", 10.0)
 
     async def close(self, waiting: Callable[[Operation], None]) -> None:
         """What is being sent is waited for, nothing is followed any more, and the sheet's last state is kept."""
-        await self.operations.close(waiting)
+        await self.session.close(waiting)
         await self.paper.close()
 
     def _find_fits(self) -> None:
@@ -170,7 +170,7 @@ class Controller:
             return
         from ..runbook.resolution import fitting
 
-        book, settings = self.library.runbook, self.operations.settings
+        book, settings = self.library.runbook, self.session.settings
         reasons = self.console.severity.reasons if self.console.severity is not None else ()
         leading = reasons[0].signal if reasons else ""
         self.fits = fitting(book, self.console.readings, settings, self.clock(), leading)
@@ -181,11 +181,11 @@ class Controller:
 
     def _offer(self, wide: bool) -> str:
         """The incident as one glance, or the key that opens one where it is time to."""
-        name, incident = self.operations.incident_store.current, self.operations.incident
+        name, incident = self.session.incident_store.current, self.session.incident
         if incident is None or name is None:
             return ("i opens an incident" if wide else "i: incident") * self.incidents.offered()
         since = stopwatch(incident.since, self.clock())
-        cut_off = " CUT OFF" if self.operations.peers.reach else ""
+        cut_off = " CUT OFF" if self.session.peers.reach else ""
         return f"{name} {since}{cut_off}" if wide else f"INC {since}{cut_off}"
 
     def _hint(self, wide: bool) -> str:
@@ -199,7 +199,7 @@ class Controller:
 
     def _changed(self) -> None:
         """Something happened; what is drawn for it is drawn once, however much it was."""
-        if len(lost := self.operations.incident_store.lost) > self._lost:
+        if len(lost := self.session.incident_store.lost) > self._lost:
             self._lost = len(lost)
             self.console.say(f"the journal, {plain(lost[-1])}", 15.0)
         if not self._repaint:
@@ -229,19 +229,19 @@ class Controller:
         if self.pane is not None:
             self.console.set_class(self.console.size.width >= BESIDE, "-beside")
             self.pane.paint()
-            self.operations.at(self.pane.scenario.id, self.pane.row.id if self.pane.row else "")
+            self.session.at(self.pane.scenario.id, self.pane.row.id if self.pane.row else "")
 
     def _paint_strip(self) -> None:
         width, most = self.console.size.width, operation_bar.MOST if self.console.size.height >= 30 else 2
-        drawn = operation_bar.lines(self.operations.shown, self.operations.undoable, self.clock(), width, most)
+        drawn = operation_bar.lines(self.session.shown, self.session.undoable, self.clock(), width, most)
         if self.console.has_class("-presenting") and not self.console.has_class("-maximized"):
             drawn = ()  # the shared screen has them among its own lines
-        drawn = (*proposal_bar.previews(self.operations.peers.here, width), *drawn)
-        waiting = self.operations.waiting
-        keyed = proposal_bar.KEYS_OF if self.operations.incident_store.sealed is None else ()
+        drawn = (*proposal_bar.previews(self.session.peers.here, width), *drawn)
+        waiting = self.session.waiting
+        keyed = proposal_bar.KEYS_OF if self.session.incident_store.sealed is None else ()
         drawn = (*proposal_bar.lines(waiting, keyed, width), *drawn)
         self.incidents.painted([proposal for proposal, _ in waiting])
-        if trouble := self.operations.trouble:
+        if trouble := self.session.trouble:
             said = wrapped(plain(trouble), max(10, width - 3), 2)
             drawn = (*(((f" {mark} {line}", "alarm"),) for mark, line in zip("▲ ", said, strict=False)), *drawn)
         found = self.console.query("#operations")
@@ -285,7 +285,7 @@ class Controller:
                 self._begun.discard(name)
 
         try:
-            await self.operations.perform(action, arguments, ask, self._ask_unrecorded, step=step, undoes=undoes)
+            await self.session.perform(action, arguments, ask, self._ask_unrecorded, step=step, undoes=undoes)
         finally:
             self._begun.discard(name)
 
@@ -306,7 +306,7 @@ class Controller:
             self._begun.discard(name)
 
     async def _ask(self, plan: Plan, why_again: str | None) -> ConfirmationReply:
-        dialog = ConfirmScreen(plan, why_again, self.operations.settings, self.clock, drill=self._drill)
+        dialog = ConfirmScreen(plan, why_again, self.session.settings, self.clock, drill=self._drill)
         return await self.app.push_screen_wait(dialog)
 
     async def _ask_unrecorded(self, why: str) -> bool:
@@ -319,7 +319,7 @@ class Controller:
     async def _ask_arguments(self, action: Action) -> None:
         words = [argument.name.upper() if argument.required else f"[{argument.name.upper()}]"
                  for argument in action.arguments]  # fmt: skip
-        offered = [word for argument in action.arguments for word in self.operations.known(argument.kind)]
+        offered = [word for argument in action.arguments for word in self.session.known(argument.kind)]
         helps = "; ".join(f"{argument.name}: {argument.help}" for argument in action.arguments if argument.help)
 
         def wrong(text: str) -> str:
@@ -336,25 +336,25 @@ class Controller:
 
     def undo(self) -> None:
         """Take back the newest action that can be; asked about like any other."""
-        operation = self.operations.undoable
+        operation = self.session.undoable
         if operation is None or operation.undo is None:
             self.console.say("there is nothing to undo: no action of this console has changed anything that it could")
             return
         self.act(operation.undo.action, operation.undo.arguments, undoes=operation)
 
     def dismiss(self) -> None:
-        if not self.operations.dismiss():
+        if not self.session.dismiss():
             self.console.say("nothing has ended that could be dismissed")
 
     def stop(self) -> None:
-        if not self.operations.stop():
+        if not self.session.stop():
             self.console.say("nothing is being sent that could be stopped")
 
     def may_quit(self) -> bool:
         """Whether nothing is under way or still in force, or the operator has been told so and asks again."""
-        under_way = self.operations.under_way
-        mine = [open_item.what for open_item in self._in_force() if open_item.by == str(self.operations.journal.writer)]
-        watching = self.operations.settings.journal.read_only
+        under_way = self.session.under_way
+        mine = [open_item.what for open_item in self._in_force() if open_item.by == str(self.session.journal.writer)]
+        watching = self.session.settings.journal.read_only
         now = asyncio.get_running_loop().time()
         if watching or not (under_way or mine) or now - self._asked_to_quit < QUIT_AGAIN_S:
             return True
@@ -380,7 +380,7 @@ class Controller:
         prompt = Prompt("a note for the journal", hint="everybody here can read it", own_words=True)
         text = await self.app.push_screen_wait(prompt)
         if text is not None:
-            await self.recorded(self.operations.note(text), "noted")
+            await self.recorded(self.session.note(text), "noted")
 
     async def recorded(self, writing: Awaitable[object], said: str) -> bool:
         """Await a record; say that it is done, or why it can't be."""
@@ -399,8 +399,8 @@ class Controller:
     async def _journal(self) -> None:
         from .journal import JournalScreen
 
-        intent = await self.app.push_screen_wait(JournalScreen(self.operations, self.runbook))
-        lost = self.operations.lost.get(intent or "")
+        intent = await self.app.push_screen_wait(JournalScreen(self.session, self.runbook))
+        lost = self.session.lost.get(intent or "")
         if lost is not None:
             await (self._tell_outcome if lost.outcome is None else self._tell_verdict)(str(intent))
 
@@ -409,7 +409,7 @@ class Controller:
         text = await self._told(title, ("done", "not done"))
         if text is not None:
             done = text.startswith("done")
-            await self.recorded(self.operations.found(intent, "done" if done else "failed", text), "recorded")
+            await self.recorded(self.session.found(intent, "done" if done else "failed", text), "recorded")
 
     async def _tell_verdict(self, intent: str) -> None:
         title = f"did {self._name(intent)} help? `worked`, `no effect` or `worse`, then how you know"
@@ -417,10 +417,10 @@ class Controller:
         text = await self._told(title, words)
         if text is not None:
             state = next(word for word in words if text.startswith(word))
-            await self.recorded(self.operations.seen(intent, state, text), "recorded")
+            await self.recorded(self.session.seen(intent, state, text), "recorded")
 
     def _name(self, intent: str) -> str:
-        lost = self.operations.lost.get(intent)
+        lost = self.session.lost.get(intent)
         return plain(lost.name, 80) if lost is not None else "it"
 
     async def _told(self, title: str, words: tuple[str, ...]) -> str | None:
@@ -456,7 +456,7 @@ class Controller:
             return
         chapters = library.runbook.chapters()
         begun = [
-            (walk.touched_at, chapter) for chapter in chapters if (walk := self.operations.walk(chapter.id)) is not None
+            (walk.touched_at, chapter) for chapter in chapters if (walk := self.session.walk(chapter.id)) is not None
         ]
         if begun:
             await self._open(max(begun, key=itemgetter(0))[1])
@@ -481,10 +481,8 @@ class Controller:
             self.app.stylesheet.reparse()
         if self.pane is not None:
             await self.pane.remove()
-        if self.operations.walk(scenario.id) is None:
-            await self.recorded(
-                self.operations.begin(scenario.id, scenario.title), f"{plain(scenario.title, 60)}: begun"
-            )
+        if self.session.walk(scenario.id) is None:
+            await self.recorded(self.session.begin(scenario.id, scenario.title), f"{plain(scenario.title, 60)}: begun")
         self.console.add_class("-scenario")
         self.console.set_class(self.console.size.width >= BESIDE, "-beside")
         pane = ScenarioPane(self, scenario)
@@ -504,7 +502,7 @@ class Controller:
         return f"{name}: {title}" if title else name
 
     def close_scenario(self) -> None:
-        self.operations.at("", "")
+        self.session.at("", "")
         if self.pane is not None:
             self.pane.remove()
             self.console.remove_class("-scenario")
@@ -520,7 +518,7 @@ class Controller:
     def begin_anew(self) -> None:
         """Make every step of the open scenario pending again."""
         if self.pane is not None:
-            writing = self.operations.begin(self.pane.scenario.id, self.pane.scenario.title)
+            writing = self.session.begin(self.pane.scenario.id, self.pane.scenario.title)
             self.app.run_worker(self.recorded(writing, "begun anew"), group="dialogs")
 
     # --- the palette and the logs -----------------------------------------------------------------------------
@@ -544,10 +542,10 @@ class Controller:
         """The pods' logs, only the lines that speak of something if `of` says of what."""
         from .pod_logs import PodLogs
 
-        if not self.operations.sources.has("kubernetes"):
+        if not self.session.sources.has("kubernetes"):
             self.console.say("no logs: kubernetes is not configured: set kubernetes.kubeconfig or KUBECONFIG")
             return
-        self.app.push_screen(PodLogs(self.operations.sources.kubernetes, of))
+        self.app.push_screen(PodLogs(self.session.sources.kubernetes, of))
 
 
 def _named(action: Action, text: str) -> dict[str, str]:

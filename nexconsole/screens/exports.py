@@ -32,17 +32,17 @@ CLOSE_S = 1.0  # how long leaving may wait for a disk
 class Exports:
     """Nothing is written to disk by itself before `start`."""
 
-    def __init__(self, app: App[None], console: ConsoleScreen, operations: Session) -> None:
-        self._app, self._console, self._operations = app, console, operations
+    def __init__(self, app: App[None], console: ConsoleScreen, session: Session) -> None:
+        self._app, self._console, self._session = app, console, session
         self._keeper: SheetStore | None = None
 
     # --- the sheet --------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Keep the sheet on disk from now on; not that of a replay, which is no news."""
-        if not self._operations.LIVE:
+        if not self._session.LIVE:
             return
-        file = sheet_file(self._operations.settings)
+        file = sheet_file(self._session.settings)
         self._keeper = SheetStore(file, lambda text: self._console.say(text, SHOWN_S))
 
     def tick(self) -> None:
@@ -59,7 +59,7 @@ class Exports:
 
     def rows(self, shown: bool = False) -> tuple[SheetRow, ...]:
         """The sheet by now, to be kept or (`shown`) to be seen."""
-        side = self._operations
+        side = self._session
         here = side.sources.has("postgres")
         known = SheetContext(
             health=side.sources.health(),
@@ -84,14 +84,14 @@ class Exports:
 
     @property
     def _name(self) -> str:
-        return self._operations.incident_store.current or OUTSIDE
+        return self._session.incident_store.current or OUTSIDE
 
     def export(self) -> None:
         self._app.run_worker(self._export(), group="export", exclusive=True)
 
     async def _export(self) -> None:
-        name, settings = self._name, self._operations.settings
-        entries, outside = self._operations.incident_store.of(name), self._operations.incident_store.of(OUTSIDE)
+        name, settings = self._name, self._session.settings
+        entries, outside = self._session.incident_store.of(name), self._session.incident_store.of(OUTSIDE)
         try:
             markdown, html = await asyncio.to_thread(
                 lambda: keep_report(fold(entries, prelude_of(entries, outside)), name, settings)
@@ -106,7 +106,7 @@ class Exports:
         """Copy the state of the incident in one line, and show it."""
         from .clipboard_notice import ClipboardNotice
 
-        side = self._operations
+        side = self._session
         incident: Incident = side.incident or fold(side.incident_store.of(OUTSIDE))
         now = side.clock()
         text = as_line(incident, now, sample_of(self._console.readings, now))

@@ -88,7 +88,7 @@ class IncidentScreen(PageScreen[None]):
         self._incidents.close()
 
     def action_move(self, by: int) -> None:
-        incident = self._controller.operations.incident
+        incident = self._controller.session.incident
         last = len(incident.timeline) - 1 if incident is not None else 0
         self._from_end = max(0, min(last, self._from_end - by))
         self.paint()
@@ -98,8 +98,8 @@ class IncidentScreen(PageScreen[None]):
     def paint(self) -> None:
         if not self.query(LineCanvas):  # closed by now
             return
-        operations = self._controller.operations
-        incident, id = operations.incident, operations.incident_store.current
+        session = self._controller.session
+        incident, id = session.incident, session.incident_store.current
         if incident is None or id is None:  # closed, here or elsewhere
             self.dismiss(None)
             return
@@ -139,20 +139,20 @@ class IncidentScreen(PageScreen[None]):
         return lines
 
     def _people(self, width: int) -> list[Line]:
-        incident = self._controller.operations.incident
+        incident = self._controller.session.incident
         assert incident is not None
         lines: list[Line] = []
-        for presence in self._controller.operations.peers.here[:MOST_PEOPLE]:
+        for presence in self._controller.session.peers.here[:MOST_PEOPLE]:
             role = presence.role or ("observing" if presence.observing else "")
             who = column(plain(f"{presence.name} on {presence.writer.host}", 60), min(34, width // 3))
             step = self._controller.step_words(presence.scenario, presence.step)
             since = f"since {clock(presence.since)[:5]}  "
             said = plain(presence.doing or step)
             lines.append(((f" ● {who} ", "text"), (column(role, 11), "note"), (since, "muted"), (said, "text")))
-        reach = self._controller.operations.peers.reach
+        reach = self._controller.session.peers.reach
         if reach:
             lines += [((f" ▲ {text}", "warn"),) for text in wrapped(reach, width - 4, 2)]
-        lines += [((f" ▲ {one}", "warn"),) for one in self._controller.operations.peers.skew[:MOST_PEOPLE]]
+        lines += [((f" ▲ {one}", "warn"),) for one in self._controller.session.peers.skew[:MOST_PEOPLE]]
         return lines
 
 

@@ -30,20 +30,20 @@ class IncidentController:
         self._spoken_of = dict.fromkeys(KEYS_OF, ("", 0.0))  # by key: the proposal's id, and since when it is seen
 
     @property
-    def _operations(self) -> Session:
-        return self._controller.operations
+    def _session(self) -> Session:
+        return self._controller.session
 
     def offered(self) -> bool:
         """Whether it is time to open an incident: none is open, and the severity is SEV-1 or SEV-2."""
         severity = self._controller.console.severity
-        return self._operations.incident_store.current is None and severity is not None and severity.level in GRAVE
+        return self._session.incident_store.current is None and severity is not None and severity.level in GRAVE
 
     def show(self) -> None:
         """Open the incident's screen; where there is no incident, ask for a title and open one."""
         self._controller.once(self._show())
 
     async def _show(self) -> None:
-        if self._operations.incident_store.current is None:
+        if self._session.incident_store.current is None:
             await self._open()
             return
         from .incident import IncidentScreen
@@ -54,7 +54,7 @@ class IncidentController:
         severity = self._controller.console.severity
         level = severity.level if severity is not None and severity.level != "none" else ""
         reason = plain(severity.reasons[0].text, 200) if severity is not None and severity.reasons else ""
-        others = [incident for incident in self._operations.incident_store.incidents.values() if incident.open]
+        others = [incident for incident in self._session.incident_store.incidents.values() if incident.open]
         hint = (
             f"others are open: {', '.join(other.id for other in others)}"
             if others
@@ -65,11 +65,11 @@ class IncidentController:
             Prompt(title, hint=hint, offered=(reason,) if reason else ())
         )
         if text is not None:
-            await self._told(self._operations.open_incident(text, level), "opened: i shows the incident")
+            await self._told(self._session.open_incident(text, level), "opened: i shows the incident")
 
     def join(self, id: str) -> None:
         """Work on this open incident from now on."""
-        self._operations.incident_store.join(id)
+        self._session.incident_store.join(id)
         self._controller.console.say(f"joined {id}: i shows the incident")
 
     async def _told(self, writing: Awaitable[object], said: str) -> None:
@@ -89,12 +89,12 @@ class IncidentController:
         if text is None:
             return
         role, _, person = text.partition(" ")
-        person = person.strip() or str(self._operations.journal.writer)
+        person = person.strip() or str(self._session.journal.writer)
         person = "" if person == "nobody" else person
-        await self._told(self._operations.take_role(role, person), f"{person or 'nobody'}: {role}")
+        await self._told(self._session.take_role(role, person), f"{person or 'nobody'}: {role}")
 
     def _people(self) -> tuple[str, ...]:
-        incident = self._operations.incident
+        incident = self._session.incident
         return tuple(person.name for person in incident.people) if incident is not None else ()
 
     def declare(self) -> None:
@@ -106,7 +106,7 @@ class IncidentController:
         text = await self._controller.app.push_screen_wait(prompt)
         if text is not None:
             level, _, reason = text.partition(" ")
-            await self._told(self._operations.declare(_level(level), reason.strip()), f"declared {_level(level)}")
+            await self._told(self._session.declare(_level(level), reason.strip()), f"declared {_level(level)}")
 
     def declare_grave(self, what: str) -> None:
         """Declare SEV-1 for "data loss" or "security breach", which no figure may show."""
@@ -118,13 +118,13 @@ class IncidentController:
         text = await self._controller.app.push_screen_wait(prompt)
         if text is not None:
             reason = f"{what}: {text}" if text else what
-            await self._told(self._operations.declare(LEVELS[0], reason), f"declared {LEVELS[0]}, {what}")
+            await self._told(self._session.declare(LEVELS[0], reason), f"declared {LEVELS[0]}, {what}")
 
     def close(self) -> None:
         self._controller.once(self._close())
 
     async def _close(self) -> None:
-        incident = self._operations.incident
+        incident = self._session.incident
         if incident is None:
             return
         left = len(incident.standing)
@@ -140,13 +140,13 @@ class IncidentController:
             Prompt(title, offered=(f"{LEAVE} ",) if left else (), wrong=wrong)
         )
         if text is not None:
-            await self._told(self._operations.close_incident(text), "closed")
+            await self._told(self._session.close_incident(text), "closed")
 
     # --- what others mean to do -------------------------------------------------------------------------------
 
     def waiting(self) -> tuple[Proposal, ...]:
         """What others propose, in the incident or outside of any, and may still be spoken to."""
-        return tuple(proposal for proposal, _ in self._operations.waiting)
+        return tuple(proposal for proposal, _ in self._session.waiting)
 
     def painted(self, waiting: Sequence[Proposal]) -> None:
         """These stand on screen from now on; the keys speak of the first of them, whatever else is proposed."""
@@ -175,12 +175,12 @@ class IncidentController:
     def speak(self, key: str, id: str) -> None:
         """Say the word to this proposal, and to no other."""
         proposal = next((proposal for proposal in self.waiting() if proposal.id == id), None)
-        if self._operations.incident_store.sealed is not None:
+        if self._session.incident_store.sealed is not None:
             self._controller.console.say("this console only observes: it neither objects nor approves")
         elif proposal is None:
             self._controller.console.say("that proposal has ended: nothing was said to any other")
         else:
-            writing = self._operations.object(proposal.id) if key == "o" else self._operations.approve(proposal.id)
+            writing = self._session.object(proposal.id) if key == "o" else self._session.approve(proposal.id)
             said = f"{'objected to' if key == 'o' else 'approved'} {proposal.name} of {proposal.by}"
             self._controller.app.run_worker(self._told(writing, said), group="dialogs")
 

@@ -45,9 +45,9 @@ class JournalScreen(PageScreen[str | None]):
         Binding("o", "tell", "Outcome", id="journal.tell", tooltip="Say what became of an action, or if it helped"),
     ]
 
-    def __init__(self, operations: Session, runbook: Runbook | None = None) -> None:
+    def __init__(self, session: Session, runbook: Runbook | None = None) -> None:
         super().__init__()
-        self._operations, self._runbook = operations, runbook
+        self._session, self._runbook = session, runbook
         self._at: str | None = None  # the entry under the cursor; None: the newest, whichever that is
         self._top = 0
 
@@ -59,7 +59,7 @@ class JournalScreen(PageScreen[str | None]):
 
     def on_mount(self) -> None:
         self.set_interval(0.25, self.paint)
-        self._at = next(iter(self._operations.lost), None)
+        self._at = next(iter(self._session.lost), None)
         self.call_after_refresh(self.paint)
 
     def on_resize(self) -> None:
@@ -67,20 +67,20 @@ class JournalScreen(PageScreen[str | None]):
 
     @property
     def _index(self) -> int:
-        entries = self._operations.entries
+        entries = self._session.entries
         if self._at is None:
             return len(entries) - 1
         return next((n for n, entry in enumerate(entries) if entry.id == self._at), len(entries) - 1)
 
     @property
     def entry(self) -> Entry | None:
-        entries = self._operations.entries
+        entries = self._session.entries
         return entries[self._index] if entries else None
 
     # --- keys -------------------------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
-        entries = self._operations.entries
+        entries = self._session.entries
         if entries:
             index = max(0, min(len(entries) - 1, self._index + by))
             self._at = None if index == len(entries) - 1 else entries[index].id
@@ -95,13 +95,13 @@ class JournalScreen(PageScreen[str | None]):
         self.say(f"copied its {'command' if command else 'words'} to the terminal's clipboard")
 
     def action_tell(self) -> None:
-        if self.entry is not None and self.entry.id in self._operations.lost:
+        if self.entry is not None and self.entry.id in self._session.lost:
             self.dismiss(self.entry.id)
         else:
             self.say("the entry under the cursor is no action that is UNKNOWN or without a verdict")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return bool(self._operations.lost) if action == "tell" else super().check_action(action, parameters)
+        return bool(self._session.lost) if action == "tell" else super().check_action(action, parameters)
 
     # --- drawing ----------------------------------------------------------------------------------------------
 
@@ -110,11 +110,11 @@ class JournalScreen(PageScreen[str | None]):
             return
         shown = self.query_one("#entries", LineCanvas)
         width, height = shown.size
-        entries, lost = self._operations.entries, self._operations.lost
+        entries, lost = self._session.entries, self._session.lost
         rows = Listing([entry.id for entry in entries], lambda n: self._row(entries[n], lost, width - 4))
-        trouble = self._operations.trouble
+        trouble = self._session.trouble
         head: tuple[Line, ...] = tuple(((line, "alarm"),) for line in wrapped(trouble, width - 4, 2)) if trouble else ()
-        if lines := self._operations.incident_store.lost:
+        if lines := self._session.incident_store.lost:
             more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
             head = (*head, ((f"{plain(lines[-1])}{more}: see `nexconsole journal verify`", "warn"),))
         if not entries:
@@ -122,7 +122,7 @@ class JournalScreen(PageScreen[str | None]):
         picture = Panel("calm", head, rows if entries else None)
         seen, index = sight(picture, height), self._index
         self._top = max(min(self._top, index), index - seen + 1, 0)
-        aside: Line = ((plain(self._operations.journal.file, 200) if width > 100 else "", "muted"),)
+        aside: Line = ((plain(self._session.journal.file, 200) if width > 100 else "", "muted"),)
         frame = PanelFrame("Journal", aside, True, self._top, index if entries else None)
         shown.show_lines(framed(picture, frame, width, height))
         below = self.query_one("#entry", LineCanvas)
@@ -135,7 +135,7 @@ class JournalScreen(PageScreen[str | None]):
         if self.entry is None:
             return []
         lines: list[Line] = []
-        if (lost := self._operations.lost.get(self.entry.id)) is not None:
+        if (lost := self._session.lost.get(self.entry.id)) is not None:
             text = f"UNKNOWN: its console ended before it knew. Check whether {lost.watch}"
             if lost.outcome is not None:
                 ended = f"its console ended while it watched what came of {lost.outcome.state}: {lost.outcome.answer}"

@@ -23,19 +23,19 @@ def lines(
     shown: Sequence[Operation], undoable: Operation | None, now: datetime, width: int, most: int = MOST
 ) -> tuple[Line, ...]:
     """The newest ones, oldest first; the last one may take two lines, what is left out is counted."""
-    operations = [operation for operation in shown if operation.phase != "asking"]
-    if not operations:
+    session = [operation for operation in shown if operation.phase != "asking"]
+    if not session:
         return ()
     rows: list[Line] = []
     kept = 0
-    for operation in reversed(operations):
+    for operation in reversed(session):
         mine = _rows(operation, operation is undoable, now, width, 2 if not rows and most > 1 else 1)
         if len(rows) + len(mine) > most:
             break
         rows = [*mine, *rows]
         kept += 1
-    if kept < len(operations):
-        left = f" +{len(operations) - kept} more: J"
+    if kept < len(session):
+        left = f" +{len(session) - kept} more: J"
         rows[0] = (*fit(rows[0], max(0, width - cells(left))), (left, "muted"))
     return tuple(fit(row, width) for row in rows)
 

@@ -27,8 +27,8 @@ def commands(
 ) -> list[PaletteCommand]:
     """Everything that can be done, or why not now. `fixed` are (name, title, detail, what it does)."""
     palette_commands: list[PaletteCommand] = []
-    if not controller.operations.settings.journal.read_only:
-        observing = controller.operations.observing()
+    if not controller.session.settings.journal.read_only:
+        observing = controller.session.observing()
         palette_commands = [*_scenarios(controller), *_operations(controller), *_incident(controller)]
         for name in sorted(ACTIONS):
             palette_commands += _action(controller, ACTIONS[name], observing)
@@ -58,7 +58,7 @@ def _scenarios(controller: Controller) -> list[PaletteCommand]:
 
 
 def _operations(controller: Controller) -> list[PaletteCommand]:
-    undoable = controller.operations.undoable
+    undoable = controller.session.undoable
     title = f"Undo {undoable.name} (u)" if undoable else "Undo (u)"
     nothing = "" if undoable else "nothing was done here that could be taken back"
     return [
@@ -135,7 +135,7 @@ def _operations(controller: Controller) -> list[PaletteCommand]:
 
 def _incident(controller: Controller) -> list[PaletteCommand]:
     """Opening, joining and leading an incident; objecting to what others are about to do."""
-    incidents, book = controller.incidents, controller.operations.incident_store
+    incidents, book = controller.incidents, controller.session.incident_store
     open_ = book.current is not None
     none = "" if open_ else "no incident is open"
     waiting = incidents.waiting()
@@ -220,17 +220,17 @@ def _proposals(
 def _not_sending(controller: Controller) -> str:
     return (
         ""
-        if any(operation.phase == "sending" for operation in controller.operations.under_way)
+        if any(operation.phase == "sending" for operation in controller.session.under_way)
         else "nothing is being sent"
     )
 
 
 def _action(controller: Controller, action: Action, observing: str | None) -> list[PaletteCommand]:
     """The action with each likely target, and once without: then its arguments are asked for."""
-    operations = controller.operations
-    why_not = observing or action.unavailable(operations.settings, operations.sources) or ""
-    suggestions: Sequence[Suggestion] = action.suggestions(operations.readings(), operations.settings)
-    seen = OnScreen(readings=operations.readings(), health=operations.sources.health(), settings=operations.settings,
+    session = controller.session
+    why_not = observing or action.unavailable(session.settings, session.sources) or ""
+    suggestions: Sequence[Suggestion] = action.suggestions(session.readings(), session.settings)
+    seen = OnScreen(readings=session.readings(), health=session.sources.health(), settings=session.settings,
                 now=controller.clock())  # fmt: skip
     palette_commands = [_suggested(controller, action, suggestion, seen, why_not) for suggestion in suggestions]
     if not action.arguments and palette_commands:
@@ -286,7 +286,7 @@ def _others(
     required = [argument for argument in action.arguments if argument.required]
     if len(required) != 1:
         return []
-    known = [word for word in controller.operations.known(required[0].kind)[:MOST_TARGETS] if (word,) not in suggested]
+    known = [word for word in controller.session.known(required[0].kind)[:MOST_TARGETS] if (word,) not in suggested]
     return [
         PaletteCommand(
             name=action.name,
@@ -302,11 +302,11 @@ def _others(
 
 
 def _logs(controller: Controller) -> list[PaletteCommand]:
-    why_not = "" if controller.operations.sources.has("kubernetes") else "kubernetes is not configured"
+    why_not = "" if controller.session.sources.has("kubernetes") else "kubernetes is not configured"
     detail = "follows the pods' logs"
     whole = PaletteCommand(name=LOGS, title="Pods' logs (l)", detail=detail, run=controller.logs, why_not=why_not,
                     words=("tail", "kubectl logs"), weight=0.2)  # fmt: skip
-    names = (*controller.operations.known("provider")[:MOST_TARGETS], "OUTBOX", "RECONCILE")
+    names = (*controller.session.known("provider")[:MOST_TARGETS], "OUTBOX", "RECONCILE")
     return [whole] + [
         PaletteCommand(
             name=LOGS,

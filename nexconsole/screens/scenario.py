@@ -89,12 +89,12 @@ class ScenarioPane(LineCanvas, can_focus=True):
     # --- what stands where ------------------------------------------------------------------------------------
 
     def _resolve(self) -> None:
-        operations = self.controller.operations
-        self._walk = operations.walk(self.scenario.id)
+        session = self.controller.session
+        self._walk = session.walk(self.scenario.id)
         answers: Mapping[str, str] = self._walk.answers if self._walk else {}
         taken: Mapping[str, Mapping[str, str]] = self._walk.taken if self._walk else {}
         readings = self.controller.console.readings
-        nodes = resolve(self.scenario, readings, operations.settings, self.controller.console.now, answers, taken)
+        nodes = resolve(self.scenario, readings, session.settings, self.controller.console.now, answers, taken)
         index, self.rows = self._index, tuple(self._flat(nodes, 0, ()))
         if self._at and self.rows and not any(row.id == self._at for row in self.rows):
             self._at = self.rows[min(index, len(self.rows) - 1)].id
@@ -225,7 +225,7 @@ class ScenarioPane(LineCanvas, can_focus=True):
     async def _answer(self, row: ScenarioRow, question: Question) -> None:
         step = row.node.step
         seen = row.node.answer.text if row.node.answer is not None else ""
-        offered = question.words or self.controller.operations.known(question.kind)
+        offered = question.words or self.controller.session.known(question.kind)
         kind = {"number": "a number", "text": ""}.get(question.kind, question.kind)
         hint = seen or (kind if not question.words else "")
 
@@ -240,7 +240,7 @@ class ScenarioPane(LineCanvas, can_focus=True):
 
     async def _settle(self, row: ScenarioRow, state: str, *, answer: str = "", reason: str = "") -> None:
         reference = self._reference(row, taking=state == "done")
-        writing = self.controller.operations.settle(reference, state, answer=answer, reason=reason)
+        writing = self.controller.session.settle(reference, state, answer=answer, reason=reason)
         if await self.controller.recorded(writing, "") and self.is_mounted:
             self._resolve()
             if state != "pending" and self._at == row.id:

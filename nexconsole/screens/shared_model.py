@@ -72,27 +72,27 @@ def scene(
     """The scene by now. `controller`: None while it is not made; `risen_at`: when this screen saw the severity rise."""
     if controller is None:
         return SharedModel(since=risen_at)
-    operations = controller.operations
-    incident = operations.incident
+    session = controller.session
+    incident = session.incident
     return SharedModel(
-        **_incident(incident, operations, risen_at),
-        moves=moves(operations.entries, operations.shown),
+        **_incident(incident, session, risen_at),
+        moves=moves(session.entries, session.shown),
         ahead=(
-            *_ahead(operations, operations.shown, now),
+            *_ahead(session, session.shown, now),
             *_scenario(controller, readings, now),
             *_unopened(incident, controller),
         ),
     )
 
 
-def _incident(incident: Incident | None, operations: Session, risen_at: datetime | None) -> _IncidentHead:
+def _incident(incident: Incident | None, session: Session, risen_at: datetime | None) -> _IncidentHead:
     if incident is None:
-        rose = _rose(operations.entries) if risen_at is not None else None
+        rose = _rose(session.entries) if risen_at is not None else None
         return {"since": min(filter(None, (rose, risen_at)), default=None)}
     judged = incident.levels[-1].level if incident.levels else ""
     declared = incident.declared[-1].level if incident.declared else ""
     return {
-        "id": operations.journal.file.stem,
+        "id": session.journal.file.stem,
         "title": incident.title,
         "since": incident.since or incident.begin,
         "declared": declared if declared != judged else "",
@@ -141,8 +141,8 @@ def _verdict(taken: ActionRecord, live: Operation | None) -> tuple[Span, str]:
     return operation_bar.ENDS["unknown"], f"nobody knows what became of it: look whether {taken.watch or 'it happened'}"
 
 
-def _ahead(operations: Session, shown: Sequence[Operation], now: datetime) -> Iterator[Span]:
-    for proposal, seconds in operations.incident_store.waiting():
+def _ahead(session: Session, shown: Sequence[Operation], now: datetime) -> Iterator[Span]:
+    for proposal, seconds in session.incident_store.waiting():
         left, ends = duration(seconds), now + timedelta(seconds=seconds)
         if proposal.needs == "approval":
             yield f"▸ {proposal.name} waits for a second person's word, for {left}", "note"
@@ -189,20 +189,20 @@ def _named(scenario: Scenario) -> str:
 
 
 def _touched(controller: Controller) -> Scenario | None:
-    last = next((entry for entry in reversed(controller.operations.entries) if entry.kind == EntryKind.STEP), None)
+    last = next((entry for entry in reversed(controller.session.entries) if entry.kind == EntryKind.STEP), None)
     if last is None or controller.runbook is None:
         return None
     scenario = controller.runbook.chapter(str(last.data.get("scenario")))
-    return scenario if scenario is not None and controller.operations.walk(scenario.id) is not None else None
+    return scenario if scenario is not None and controller.session.walk(scenario.id) is not None else None
 
 
 def next_step(
     controller: Controller, scenario: Scenario, readings: Mapping[str, Reading], now: datetime
 ) -> tuple[Step, str] | None:
     """The first step that waits, and its state (pending or running); None where every step is settled."""
-    walk = controller.operations.walk(scenario.id)
+    walk = controller.session.walk(scenario.id)
     answers, taken = (walk.answers, walk.taken) if walk else ({}, {})
-    nodes = resolve(scenario, readings, controller.operations.settings, now, answers, taken)
+    nodes = resolve(scenario, readings, controller.session.settings, now, answers, taken)
     for step in _steps(nodes):
         mark = walk.marks.get(step.id) if walk else None
         if mark is None or mark.state in ("pending", "running"):
