@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from .screens.controller import Controller
     from .screens.palette import PaletteCommand
     from .session import Operation
-    from .signals.readings import Signal
+    from .signals.signal import Signal
     from .sources import Sources
     from .warroom.recordings.recording import Recorder
 
@@ -215,11 +215,11 @@ class NexConsole(DiffingApp):
                 self.exit()
         if self.sources is None:
             return
-        from .signals.registry import SIGNALS
+        from .signals.registry import polled
 
         self.sources.load()
         self.run_worker(self.sources.watch(), name="api", group="polling")
-        for signal in SIGNALS:
+        for signal in polled(self.settings):
             self.run_worker(self._poll(signal, self.sources), name=signal.name, group="polling")
         if self.recorder is not None:
             self.record(self.recorder)
@@ -243,7 +243,7 @@ class NexConsole(DiffingApp):
             self, self.console_screen, self.settings, self.sources, self._clock_of_readings, drill=self._drill
         )
 
-    async def _poll(self, signal: Signal, sources: Sources) -> None:
+    async def _poll(self, signal: Signal[Any], sources: Sources) -> None:
         from .signals.readings import readings
 
         async for reading in readings(signal, sources, self.settings, self._clock_of_readings):

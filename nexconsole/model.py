@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, cast
 
+LEVELS = ("SEV-1", "SEV-2", "SEV-3", "none")  # of severity, the worst first
+
 
 def utc_now() -> datetime:
     return datetime.now(UTC)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -15,33 +15,16 @@ from .model import Reading, SourceHealth, State, utc_now, value_of
 from .settings import Settings
 from .severity import Severity, judge
 from .signals.dependencies import reads
-from .signals.log_reach import within
 from .signals.readings import read_once
-from .signals.registry import SIGNALS
+from .signals.registry import polled, signals
+from .signals.signal import Signal
 from .signals.source_agreement import examine
 from .signals.transactions import Transactions
 from .sources import EXTRA, Sources
-from .text.units import count, duration, percent, several
-
-if TYPE_CHECKING:
-    from .signals.alerts import Alerts
-    from .signals.balances import Balances
-    from .signals.circuits import Circuits
-    from .signals.database import Database
-    from .signals.database_cpu import DatabaseCpu
-    from .signals.funnel import Funnel
-    from .signals.integrity import Integrity
-    from .signals.locks import Locks
-    from .signals.outbox import Outbox
-    from .signals.reservations import Reservations
-    from .signals.search import Search
-    from .signals.slots import Slots
-    from .signals.status_pages import StatusPages
-    from .signals.workloads import Workloads
+from .text.units import duration, several
 
 EXIT_CODES = {"none": 0, "SEV-3": 1, "SEV-2": 2, "SEV-1": 2}
 NOT_KNOWN = 3  # also for a command line or settings that can't be used
-MOST_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +53,7 @@ async def take(sources: Sources, settings: Settings, last: Mapping[str, Reading]
     sources.load()
     await sources.loaded()
     known = last or {}
-    reads = (read_once(signal, sources, settings, known.get(signal.name)) for signal in SIGNALS)
+    reads = (read_once(signal, sources, settings, known.get(signal.name)) for signal in polled(settings))
     taken, _ = await asyncio.gather(asyncio.gather(*reads), _ask_api(sources))
     readings = {reading.signal: reading for reading in taken}
     health, now = sources.health(), utc_now()
@@ -141,7 +124,8 @@ def as_text(status: Status, settings: Settings) -> str:
         old = f" (seen {duration(reason.age_s)} ago)" if reason.stale else ""
         lines.append(f"  {reason.level}  {reason.text}{old}{f'; {reason.outlook}' if reason.outlook else ''}")
     lines += [f"  not known: {sentence}" for sentence in (*status.severity.unanswered, *status.unread)]
-    lines += [f"{name:<13} {_line(reading, status.at)}" for name, reading in status.readings.items()]
+    declared = {signal.name: signal for signal in signals(settings)}
+    lines += [f"{name:<13} {_line(declared[name], reading, status.at)}" for name, reading in status.readings.items()]
     if agreement := examine(status.readings, status.at):
         lines.append(f"{'witnesses':<13} {agreement.said}")
     return "\n".join(lines)
@@ -162,120 +146,9 @@ def judged(status: Status) -> str:
     return f"no incident in the {configured} of {len(status.readings)} signals that are configured"
 
 
-def _line(reading: Reading, now: datetime) -> str:
+def _line(signal: Signal[Any], reading: Reading, now: datetime) -> str:
     state, value = reading.state(now), reading.value
     if value is None or state is State.ABSENT:
         return f"{state.upper()}: {reading.error}"
-    summary = SUMMARIES[reading.signal](value)
+    summary = signal.summary(value)
     return "; ".join([f"{summary} ({value.source})", *value.notes])
-
-
-def _transactions(value: Transactions) -> str:
-    window = duration(value.window_s)
-    waits = f"{count(value.in_flight)} under way, the oldest for {duration(value.oldest_s)}" if value.in_flight else ""
-    if value.failure_rate is None:
-        return f"no purchase decided in {window}, {waits}" if waits else f"no purchase in {window}"
-    figures = f"{percent(value.failure_rate)} of {several(value.decided, 'purchase')} failed in {window}"
-    if value.minute is not None and value.minute.decided:
-        figures += f" ({percent(value.minute.failure_rate)} in the last minute)"
-    return f"{figures}, {f'{waits}, ' if waits else ''}{value.scope.verdict}: {value.scope.because}"
-
-
-def _circuits(value: Circuits) -> str:
-    shown = (f"{provider.name} {provider.state}{' FLAPPING' * provider.flapping}" for provider in value.providers)
-    return ", ".join(shown) or "no providers"
-
-
-def _funnel(value: Funnel) -> str:
-    if value.unknown:
-        return str(value.unknown)
-    told = f"{count(value.attempts)} asked, {count(value.sold)} sold, {count(value.turned_away)} refused,"
-    told += f" {count(value.failed)} failed"
-    waits = f", {count(value.waiting)} wait" if value.waiting else ""
-    longest = f", the oldest for {duration(value.oldest_s)}" if value.oldest_s is not None else ""
-    why = ", ".join(f"{reason} {many}" for reason, many in value.refused.items())
-    refused = f"; refused: {why}" if why else ""
-    return f"{told}{waits}{longest} in {within(value.window_s, value.rests_on_s)}{refused}"
-
-
-def _outbox(value: Outbox) -> str:
-    return f"{count(value.pending, value.capped)} pending, {count(value.failed)} failed, {count(value.dropped)} dropped"
-
-
-def _reservations(value: Reservations) -> str:
-    return f"{count(value.pending, value.capped)} pending, {count(value.stuck)} stuck"
-
-
-def _locks(value: Locks) -> str:
-    so_far = "" if value.known else " so far"
-    return f"{count(value.abandoned, value.capped)} that nobody will release, of {count(value.locks)}{so_far}"
-
-
-def _database(value: Database) -> str:
-    return (
-        f"{count(value.long)} long transactions, {count(value.blocked)} blocked, "
-        f"{count(value.connections)} of {count(value.max_connections)} connections"
-    )
-
-
-def _workloads(value: Workloads) -> str:
-    return f"{value.deployment} {count(value.ready)}/{count(value.desired)} ready, rollout {value.rollout}"
-
-
-def _no_alert(value: Alerts) -> str:
-    return "no alerts firing" if value.judged else "not known: no alert rules here"
-
-
-def _alerts(value: Alerts) -> str:
-    return ", ".join(f"{alert.name} ({alert.severity})" for alert in value.firing) or _no_alert(value)
-
-
-def _slots(value: Slots) -> str:
-    if not value.waits:
-        return f"no purchase waits for its turn at {several(len(value.providers), 'provider')}"
-    return ", ".join(f"{wait.name} {duration(wait.wait_s)}" for wait in value.waits[:MOST_NAMED])
-
-
-def _balances(value: Balances) -> str:
-    wrong = value.of("empty", "low", "unknown")
-    words = (
-        f"{balance.name} {'not known' if balance.state == 'unknown' else f'{balance.balance:.2f} {balance.state}'}"
-        for balance in wrong
-    )
-    return ", ".join([*words][:MOST_NAMED]) or f"enough at {several(len(value.of('enough')), 'active provider')}"
-
-
-def _search(value: Search) -> str:
-    return "up" if value.up else f"down: {value.why}"
-
-
-def _status_pages(value: StatusPages) -> str:
-    return ", ".join(f"{page.provider}: {page.said or page.error}" for page in value.pages[:MOST_NAMED])
-
-
-def _database_cpu(value: DatabaseCpu) -> str:
-    return f"{percent(value.used)} used"
-
-
-def _integrity(value: Integrity) -> str:
-    looks = several(sum(check.at is not None for check in value.checks), "look")
-    return "; ".join(finding.text for finding in value.findings[:MOST_NAMED]) or f"nothing found in {looks}"
-
-
-SUMMARIES: Mapping[str, Callable[[Any], str]] = {
-    "transactions": _transactions,
-    "circuits": _circuits,
-    "funnel": _funnel,
-    "outbox": _outbox,
-    "reservations": _reservations,
-    "locks": _locks,
-    "database": _database,
-    "workloads": _workloads,
-    "alerts": _alerts,
-    "slots": _slots,
-    "balances": _balances,
-    "search": _search,
-    "status_pages": _status_pages,
-    "database_cpu": _database_cpu,
-    "integrity": _integrity,
-}

@@ -19,7 +19,7 @@ import pytest
 from nexconsole.errors import Denied, NotConfigured, SourceError, TimedOut, Unreachable
 from nexconsole.model import SourceHealth, Value
 from nexconsole.settings import CircuitRules, Settings
-from nexconsole.signals import circuits
+from nexconsole.signals import circuits, circuits_signal
 from nexconsole.signals.circuits import Circuits, Holder, Parts, ProviderCircuit, ProviderNameRow, build
 from nexconsole.signals.pod_logs import LogCoverage
 from nexconsole.sources import Sources
@@ -356,8 +356,8 @@ async def test_a_value_of_another_signal_is_no_earlier_one(side):
 async def test_a_breakers_line_wakes_whoever_reads_where_there_are_logs(side):
     logs = logs_of("pod")
     cluster = SimpleNamespace(health=SourceHealth(name="kubernetes"), logs=logs)
-    assert circuits.SIGNAL.wake(Sources(None, {"kubernetes": cluster})) is logs.wake  # type: ignore[arg-type]
-    assert circuits.SIGNAL.wake(Sources(None, {})) is None  # type: ignore[arg-type]
+    assert circuits_signal.SIGNAL.wake(Sources(None, {"kubernetes": cluster})) is logs.wake  # type: ignore[arg-type]
+    assert circuits_signal.SIGNAL.wake(Sources(None, {})) is None  # type: ignore[arg-type]
 
 
 async def test_redis_is_asked_at_once_for_a_provider_that_is_new_or_that_it_was_never_asked_for(side):
@@ -490,7 +490,7 @@ def test_of_circuits_that_nobody_speaks_of_nothing_is_counted():
     value, one = Circuits(), ProviderCircuit(name="a", id=None, active=None, state="unknown")
     assert (value.pods_followed, value.pods, value.catching_up, value.lines_dropped) == (0, 0, 0, 0)
     assert (one.opened, one.seen_429, one.seen_5xx, one.flapping) == (0, 0, 0, False)
-    assert circuits.SIGNAL.name == "circuits"
+    assert circuits_signal.SIGNAL.name == "circuits"
 
 
 async def test_a_pods_own_breaker_is_no_shared_one_while_redis_says_nothing(side):

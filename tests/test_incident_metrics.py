@@ -11,7 +11,7 @@ import sample_readings as sample
 from incident_story import MARIA, PIET, START
 
 from nexconsole.incident.incident import fold
-from nexconsole.incident.metrics import MEANINGS, ranges, said, sample_of, samples_in, title
+from nexconsole.incident.metrics import metric_specs, ranges, said, sample_of, samples_in, title
 from nexconsole.journal import EntryKind
 from nexconsole.journal.entries import make
 
@@ -27,7 +27,7 @@ def taken(seconds: float, writer=MARIA, **numbers):
 def test_every_figure_of_an_incident_is_taken_from_its_readings():
     found = sample_of(sample.incident(), sample.NOW)
     readings = {name: reading.value for name, reading in sample.incident().items()}
-    assert set(found) == set(MEANINGS)
+    assert set(found) == set(metric_specs())
     assert found["failure_rate"] == round(readings["transactions"].failure_rate, 4)
     assert found["attempts"] == readings["transactions"].attempts
     assert found["worst_provider_rate"] == round(55 / 100, 4)

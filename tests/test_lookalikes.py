@@ -12,9 +12,9 @@ from nexconsole.actions.provider_rows import circuit_of
 from nexconsole.actions.providers import _to_disable, _to_enable
 from nexconsole.panes import circuits as circuits_pane
 from nexconsole.panes import transactions as transactions_pane
-from nexconsole.runbook.probes.probe import View
 from nexconsole.settings import CircuitRules, Settings
 from nexconsole.signals.circuits import Parts, ProviderNameRow, build
+from nexconsole.signals.probe import View
 from nexconsole.signals.provider_names import ProviderNames
 from nexconsole.signals.transactions import ProviderTraffic
 from nexconsole.text.lookalikes import look_alikes, marked, skeleton

@@ -11,7 +11,8 @@ import pytest
 from nexconsole.errors import NotConfigured, Unreachable
 from nexconsole.model import State, Value
 from nexconsole.settings import Settings
-from nexconsole.signals.readings import Signal, read_once, readings
+from nexconsole.signals.readings import read_once, readings
+from nexconsole.signals.signal import Signal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,9 @@ class Script:
     def __init__(self, *words: str, **options: object) -> None:
         self.words = list(words)
         self.tries = 0
-        self.signal = Signal(name="script", read=self.read, **({"every": 0.01, "timeout": 0.05} | options))
+        self.signal = Signal(
+            name="script", kind=Value, read=self.read, summary=str, **({"every": 0.01, "timeout": 0.05} | options)
+        )
 
     async def read(self, sources, settings, previous: Count | None) -> Count:
         word = self.words[min(self.tries, len(self.words) - 1)]

@@ -370,7 +370,7 @@ async def test_signals_and_fields_of_other_versions_are_skipped_and_counted(file
     found = opened.at(at(2))
     assert found.keys() == {"outbox"} and found["outbox"].value.pending == 3
     words = " ".join(opened.skipped)
-    assert "the signal weather" in words and "the field shape of outbox" in words and "a value of database" in words
+    assert "the signal behaviour" in words and "the field shape of outbox" in words and "a value of database" in words
     assert "a change of alerts that fits nothing" in words
 
 

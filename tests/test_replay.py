@@ -29,7 +29,7 @@ from nexconsole.screens.console import FACES
 from nexconsole.screens.palette_commands import commands
 from nexconsole.session.replay import REPLAY, ReplaySession
 from nexconsole.settings import Settings
-from nexconsole.signals.registry import SIGNALS
+from nexconsole.signals.registry import polled
 from nexconsole.sources import open_sources
 from nexconsole.warroom.recordings.playback import Recording
 from nexconsole.warroom.recordings.player import Player, moment_of
@@ -306,12 +306,12 @@ async def test_the_console_records_what_it_polls_and_what_it_had_read_before(tmp
     file = tmp_path / f"{NAME}.readings"
     app = NexConsole(chosen, opener=open_sources)
     async with app.run_test():
-        await until(lambda: len(app.console_screen.readings) == len(SIGNALS))
+        await until(lambda: len(app.console_screen.readings) == len(polled()))
         app.record(Recorder(chosen, file))
         await until(lambda: file.exists() and file.stat().st_size)
     recording = Recording.open(file)
     found = recording.at(recording.span[1])
-    assert found.keys() == {signal.name for signal in SIGNALS} and all(one.absent for one in found.values())
+    assert found.keys() == {signal.name for signal in polled()} and all(one.absent for one in found.values())
     assert "is not configured" in found["outbox"].error
 
 
@@ -325,7 +325,7 @@ async def test_an_incident_is_recorded_beside_its_journal_from_its_opening_to_it
         await app.controller.session.close_incident("it was nothing")
         await until(lambda: app.recorder is None)
     of = open_replay(name, settings(tmp_path))
-    assert of.recording.at(of.recording.span[1]).keys() == {signal.name for signal in SIGNALS}
+    assert of.recording.at(of.recording.span[1]).keys() == {signal.name for signal in polled()}
     assert [entry.kind for entry in of.entries][:1] == [EntryKind.OPENED] and not of.problems
     of.recording.close()
 

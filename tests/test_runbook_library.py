@@ -13,8 +13,8 @@ from nexconsole.actions.registry import COMMANDS
 from nexconsole.cli import runbook
 from nexconsole.errors import SettingsError
 from nexconsole.runbook.library import SHIPPED, library, shipped
-from nexconsole.runbook.probes import PROBES
 from nexconsole.settings import Settings, load
+from nexconsole.signals.registry import probes
 
 OWN = """\
 ## 1. Purchases fail at our place (SEV-2) `#high-purchase-failure-rate`
@@ -179,5 +179,5 @@ def test_alerts_that_a_runbook_names_are_looked_up_beside_those_of_the_settings(
 def test_every_word_that_a_runbook_may_use_can_be_listed(capsys):
     assert run(Settings(), "words") == 0
     out = capsys.readouterr().out
-    assert all(f"  {name} " in out for name in (*PROBES, *COMMANDS))
+    assert all(f"  {name} " in out for name in (*probes(), *COMMANDS))
     assert "transactions.scope" in out and "one or some or all or none; gives {provider}" in out

@@ -9,7 +9,6 @@ import pytest
 import sample_readings as sample
 
 from nexconsole.model import Reading, State, Value
-from nexconsole.runbook.probes import PROBES, ProbeAnswer, answer
 from nexconsole.settings import Settings
 from nexconsole.signals.alerts import Alert, Alerts, RunbookAlert
 from nexconsole.signals.balances import Balances
@@ -23,6 +22,8 @@ from nexconsole.signals.lock_keys import Lock
 from nexconsole.signals.locks import Family, Locks
 from nexconsole.signals.outbox import Outbox, OutboxEvent, OutboxEvents
 from nexconsole.signals.pods import Pod
+from nexconsole.signals.probe import ProbeAnswer, answer
+from nexconsole.signals.registry import probes
 from nexconsole.signals.reservations import Pile, Reservations
 from nexconsole.signals.search import Search
 from nexconsole.signals.status_pages import StatusPage, StatusPages
@@ -86,6 +87,7 @@ LOCKS = Locks(
         "number": Family(pattern="lock:number:*", locks=2, abandoned=1, oldest_s=550.0, worst=(STALE_LOCK,)),
     },
 )  # fmt: skip
+PROBES = probes()
 VALUES: dict[str, Value] = {
     "transactions": TRANSACTIONS,
     "circuits": CIRCUITS,

@@ -25,13 +25,12 @@ from nexconsole.signals.alerts import Alert, Alerts
 from nexconsole.signals.balances import Balances
 from nexconsole.signals.circuits import Circuits
 from nexconsole.signals.database import Database, DatabaseSession
-from nexconsole.signals.database_cpu import DatabaseCpu
+from nexconsole.signals.database_cpu import BUSY, DatabaseCpu
 from nexconsole.signals.findings import Finding
 from nexconsole.signals.funnel import Funnel
 from nexconsole.signals.outbox import Outbox, OutboxEvent, OutboxEvents
 from nexconsole.signals.reservations import Reservations
 from nexconsole.signals.search import Search
-from nexconsole.signals.severity_limits import BUSY
 from nexconsole.signals.slots import SlotProvider, Slots, Wait
 from nexconsole.signals.transactions import Scope
 from nexconsole.signals.workloads import Release

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import pytest
 from metrics_side import MetricsSide, metrics_side
 
-from nexconsole import status
 from nexconsole.errors import NotConfigured, Unreachable
 from nexconsole.settings import PrometheusSettings, Settings
 from nexconsole.signals import alerts
@@ -68,7 +67,7 @@ async def test_where_no_rule_judges_anything_that_none_fires_is_not_known(source
     value = await alerts.read(sources, SETTINGS, None)
     assert value.judged is False and value.firing == ()
     assert any("no rule judges anything here" in note for note in value.notes)
-    assert status.SUMMARIES["alerts"](value) == "not known: no alert rules here"
+    assert alerts.SIGNAL.summary(value) == "not known: no alert rules here"
 
 
 async def test_alerts_that_only_the_series_know_fire_although_the_route_is_there_and_empty(sources, metrics):

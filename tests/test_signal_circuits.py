@@ -16,7 +16,8 @@ from nexconsole.errors import Unreachable
 from nexconsole.model import State, utc_now
 from nexconsole.settings import CircuitRules, PostgresSettings, RedisSettings, Settings
 from nexconsole.signals.breaker_views import outlasting
-from nexconsole.signals.circuits import SIGNAL, Circuits, Holder, Parts, ProviderCircuit, ProviderNameRow, build
+from nexconsole.signals.circuits import Circuits, Holder, Parts, ProviderCircuit, ProviderNameRow, build
+from nexconsole.signals.circuits_signal import SIGNAL
 from nexconsole.signals.readings import read_once
 from nexconsole.sources import Sources
 from nexconsole.sources.breaker_lines import BreakerEvent

@@ -17,7 +17,8 @@ from nexconsole.model import State, utc_now
 from nexconsole.settings import PrometheusSettings, Settings
 from nexconsole.severity import judge
 from nexconsole.signals import funnel
-from nexconsole.signals.funnel import SIGNAL, Funnel
+from nexconsole.signals.funnel import Funnel
+from nexconsole.signals.funnel_signal import SIGNAL
 from nexconsole.signals.readings import read_once
 from nexconsole.sources import Sources
 from nexconsole.sources.prometheus import PrometheusSource

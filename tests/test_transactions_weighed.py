@@ -17,7 +17,7 @@ import pytest
 
 from nexconsole.errors import NotConfigured, SourceError, TimedOut
 from nexconsole.settings import PostgresSettings, PrometheusSettings, Settings
-from nexconsole.signals import counters, traffic, transactions
+from nexconsole.signals import counters, traffic, transactions, transactions_signal
 from nexconsole.signals.counters import Counted, Latency
 from nexconsole.signals.counts import Counts, Point, SourceCounts
 from nexconsole.signals.provider_names import ProviderNames
@@ -414,6 +414,6 @@ def test_of_purchases_that_nobody_speaks_of_none_is_under_way_or_late():
 
 
 def test_the_signal_is_asked_every_two_seconds_and_given_ten_for_two_sources_one_after_the_other():
-    signal = transactions.SIGNAL
+    signal = transactions_signal.SIGNAL
     assert (signal.name, signal.every) == ("transactions", 2.0)
     assert signal.timeout > 2 * transactions.SOURCE_TIMEOUT_S

@@ -6,33 +6,27 @@ Plain text of 80 columns, the commands flush left as they are to be pasted. It h
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..actions.by_hand import CommandContext, EmergencyCommand
 from ..incident.incident import Incident
 from ..journal.redaction import secrets_of
 from ..model import Reading, SourceHealth, State
-from ..severity import RULES, Severity
+from ..severity import Severity, judged
+from ..signals.signal import LISTED
 from ..sources import NAMES
-from ..status import SUMMARIES
 from ..text.sanitize import clean, strip_controls
-from ..text.units import count, duration, moment, percent
+from ..text.units import duration, moment
 from .remedies import emergency_commands, laid_out, variables
 
 if TYPE_CHECKING:
     from ..settings import Settings
-    from ..signals.circuits import Circuits
-    from ..signals.database import Database
-    from ..signals.funnel import Funnel
-    from ..signals.transactions import Transactions
-    from ..signals.workloads import Workloads
 
 WIDTH = 76  # in its frame on a terminal of 80 columns too
 SAID = 15  # reasons of the severity, things that still stand
-LISTED = 8  # providers, sessions, pods, alerts
 WHOLE = "Everything that is watched was read at least once."
 PARTLY = "Never read since the console started: "
 STATES = {State.FRESH: "fresh", State.STALE: "STALE", State.ERROR: "NEVER READ", State.ABSENT: "not set up",
@@ -97,7 +91,7 @@ def rows(
         _incident(incident, known.incident),
         _people(settings),
         _sources(known.health, now),
-        _values(readings, now),
+        _values(readings, settings, now),
         _commands(emergency_commands(scene), settings),
     )
     secrets = secrets_of(settings)
@@ -131,7 +125,7 @@ def _head(
         yield SheetRow(f"By the console of {clean(settings.operator, 60)}.")
     if gone := [source_health.name for source_health in health if source_health.error is not None]:
         yield SheetRow(f"CAN'T BE REACHED: {', '.join(gone)}.", "alarm")
-    missing = [name for name in RULES if not _read(readings.get(name))]
+    missing = [signal.name for signal in judged(settings) if not _read(readings.get(signal.name))]
     yield from _wrapped(f"{PARTLY}{', '.join(missing)}." if missing else WHOLE, "alarm" if missing else "text")
 
 
@@ -209,13 +203,13 @@ def _sources(health: Sequence[SourceHealth], now: datetime) -> Iterator[SheetRow
             yield SheetRow(f"{name}answers, last", "text", "".join(_when(source_health.ok_at, now)))
 
 
-def _values(readings: Mapping[str, Reading], now: datetime) -> Iterator[SheetRow]:
+def _values(readings: Mapping[str, Reading], settings: Settings, now: datetime) -> Iterator[SheetRow]:
     yield from _heading("Last known values")
-    for name in RULES:
-        reading = readings.get(name)
+    for signal in judged(settings):
+        reading = readings.get(signal.name)
         state = reading.state(now) if reading is not None else State.WAITING
         ink: Literal["alarm", "text"] = "text" if state in (State.FRESH, State.ABSENT) else "alarm"
-        said = f"{name:<13} {STATES[state]}"
+        said = f"{signal.name:<13} {STATES[state]}"
         if reading is None or reading.value is None or reading.taken_at is None:
             yield SheetRow(said, ink)
         else:
@@ -223,64 +217,15 @@ def _values(readings: Mapping[str, Reading], now: datetime) -> Iterator[SheetRow
             # While it is fresh a new reading comes every few seconds: then its time changes as an age does.
             moving = state is State.FRESH
             yield SheetRow(f"{said}, read{'' if moving else at}", ink, (at if moving else "") + before)
-            yield from _wrapped(f"  {clean(SUMMARIES[name](reading.value), 400)}", "text", 4)
-            yield from (row for line in DETAILS.get(name, _none)(reading.value) for row in _wrapped(f"    {line}"))
+            yield from _wrapped(f"  {clean(signal.summary(reading.value), 400)}", "text", 4)
+            details = signal.details(reading.value) if signal.details is not None else ()
+            yield from (row for line in details for row in _wrapped(f"    {line}"))
         if reading is not None and reading.error is not None:
             yield from _wrapped(f"  {clean(reading.error, 400)}", ink, 4)
 
 
 def _when(at: datetime, now: datetime) -> tuple[str, str]:
     return f" {moment(at.astimezone(UTC))}", f", {duration(now - at, exact=True)} before"
-
-
-def _none(value: object) -> Iterator[str]:
-    return iter(())
-
-
-def _transactions(value: Transactions) -> Iterator[str]:
-    for one in sorted(value.providers, key=lambda one: -one.failures)[:LISTED]:
-        waits = f", {count(one.in_flight)} under way, the oldest for {duration(one.oldest_s)}" if one.in_flight else ""
-        if one.decided:
-            failed = f"{count(one.failures)} of {count(one.decided)} failed"
-            yield f"{one.name}: {failed}, {percent(one.failure_rate)}{waits}"
-        elif waits:
-            yield f"{one.name}: none decided{waits}"
-
-
-def _circuits(value: Circuits) -> Iterator[str]:
-    for provider in value.providers[:LISTED]:
-        active = {True: "active", False: "DISABLED", None: "active or not is not known"}[provider.active]
-        yield f"{provider.name}: {provider.state}, {active}, id {provider.id or 'not known'}"
-
-
-def _funnel(value: Funnel) -> Iterator[str]:
-    for provider in value.providers[:LISTED]:
-        told = f"{provider.attempts} asked, {provider.sold} sold, {provider.failed} failed, {provider.refused} refused"
-        yield f"{provider.name or 'no provider yet'}: {told}{f', {provider.waiting} wait' if provider.waiting else ''}"
-
-
-def _database(value: Database) -> Iterator[str]:
-    sessions = sorted(value.sessions, key=lambda one: -one.blocks)
-    for one in sessions[:LISTED]:
-        if one.blocks or one.blocked_by:
-            does = f"blocks {one.blocks}" if one.blocks else f"blocked by {', '.join(map(str, one.blocked_by[:5]))}"
-            state = one.state or "state hidden"
-            yield f"pid {one.pid} {one.application} {state}, {duration(one.transaction_s or 0)}: {does}"
-
-
-def _workloads(value: Workloads) -> Iterator[str]:
-    for pod in value.pods[:LISTED]:
-        why = f", {pod.reason}" if pod.reason else ""
-        yield f"{pod.name}: {'ready' if pod.ready else 'NOT READY'}, {pod.restarts} restarts{why}"
-
-
-DETAILS: Mapping[str, Callable[[Any], Iterator[str]]] = {
-    "transactions": _transactions,
-    "circuits": _circuits,
-    "funnel": _funnel,
-    "database": _database,
-    "workloads": _workloads,
-}
 
 
 # --- what to type -----------------------------------------------------------------------------------------------

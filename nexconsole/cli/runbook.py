@@ -48,7 +48,7 @@ def run(options: Namespace) -> int:
     start_log(settings)
     _say_problems()
     if options.verb == "words":
-        print("\n".join(words()))
+        print("\n".join(words(settings)))
         return 0
     if options.verb == "check":
         return _check(options, settings)
@@ -62,17 +62,17 @@ def _say_problems() -> None:
         print(problem, file=sys.stderr)
 
 
-def words() -> list[str]:
+def words(settings: Settings) -> list[str]:
     """A line for every probe, with what it can be compared with, and for every action, with its arguments."""
     from ..actions.registry import COMMANDS
     from ..catalogue import Argument
-    from ..runbook.probes import PROBES
+    from ..signals.registry import probes
 
     def called(name: str, arguments: tuple[Argument, ...]) -> str:
         return " ".join((name, *(f"{{{each.name}}}" if each.required else f"[{each.name}]" for each in arguments)))
 
     lines = ["Look and If:"]
-    for probe in PROBES.values():
+    for probe in probes(settings).values():
         unit = {"ratio": "a share, such as 10 %", "seconds": "a time, such as 5 min"}.get(probe.unit, "a number")
         kinds = {"number": unit, "flag": "yes or no", "text": "text"}
         kind = kinds.get(probe.kind) or " or ".join(probe.words)
@@ -164,13 +164,12 @@ async def take(sources: Sources, settings: Settings, settle_s: float) -> dict[st
 
     Everything is read twice, `settle_s` seconds apart: rates take two readings, and followed logs some time.
     """
-    from ..signals import outbox
     from ..signals.readings import read_once
-    from ..signals.registry import SIGNALS
+    from ..signals.registry import signals
 
-    signals = (*SIGNALS, outbox.EVENTS)
-    first = await asyncio.gather(*(read_once(signal, sources, settings) for signal in signals))
+    declared = signals(settings)
+    first = await asyncio.gather(*(read_once(signal, sources, settings) for signal in declared))
     await asyncio.sleep(settle_s)
-    pairs = zip(signals, first, strict=True)
+    pairs = zip(declared, first, strict=True)
     taken = await asyncio.gather(*(read_once(signal, sources, settings, last) for signal, last in pairs))
     return {reading.signal: reading for reading in taken}

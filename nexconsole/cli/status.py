@@ -75,7 +75,7 @@ async def _run(options: Namespace, settings: Settings) -> int:
 
 def _whole(found: Status, settings: Settings, form: str) -> str:
     if form == "prometheus":
-        return exposition(found)
+        return exposition(found, settings)
     return (status.as_json if form == "json" else status.as_text)(found, settings) + "\n"
 
 

@@ -8,8 +8,9 @@ from html import escape
 from typing import Any
 
 from ..incident.incident import Incident
-from ..incident.metrics import Number, ranges, said, title
+from ..incident.metrics import ranges, said, title
 from ..severity import LEVELS
+from ..signals.signal import Number
 from ..text.units import clock
 
 DRAWN = ("failure_rate", "outbox_pending", "reservations_pending")

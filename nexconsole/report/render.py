@@ -15,8 +15,9 @@ import msgspec
 
 from ..incident.actions import ActionRecord
 from ..incident.incident import CALM, Incident
-from ..incident.metrics import Number, ranges, said, title
+from ..incident.metrics import ranges, said, title
 from ..incident.timing import recovered, timing_of
+from ..signals.signal import Number
 from ..text.masking import mask
 from ..text.units import duration
 from . import chart

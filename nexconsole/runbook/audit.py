@@ -18,12 +18,11 @@ from ..errors import NexConsoleError
 from ..model import Reading, value_of
 from ..settings import Settings
 from ..signals.circuits import Circuits
-from ..signals.registry import EXTRA
+from ..signals.probe import ProbeAnswer, many
+from ..signals.registry import signals
 from ..signals.transactions import Transactions
 from .expression import placeholder
 from .model import Branch, Call, Condition, Question, Runbook, Scenario, SeverityLevel, Step, Trigger
-from .probes import ProbeAnswer
-from .probes.probe import many
 from .resolution import ReadingsContext
 
 OK, WARN, WRONG = "ok", "warn", "wrong"
@@ -242,7 +241,7 @@ class _Auditor:
         answer, why = self.world.look(stood_in)
         if answer is None:
             return WRONG, why, ""
-        return _judged(answer)
+        return _judged(answer, self.world.settings)
 
     def _stand_in(self, call: Call) -> tuple[Call, str]:
         """The call with its placeholders replaced by something of their kind that is here today; or what is not."""
@@ -306,12 +305,13 @@ def _of(step: Step, kind: str = "") -> _Of:
     return {"line": step.line, "kind": kind or step.kind, "text": f"{step.title} `{step.call}`", "step": step.id}
 
 
-def _judged(answer: ProbeAnswer) -> tuple[str, str, str]:
+def _judged(answer: ProbeAnswer, settings: Settings) -> tuple[str, str, str]:
     """An answer is good when its signal was read just now, and nothing it would ever need is lacking here."""
     said = f"{answer.text} ({answer.basis()})"
     if answer.lacks:
         return WRONG, said, f"it takes {answer.lacks}"
-    if answer.state == "absent" and answer.signal in EXTRA:
+    optional = {signal.name for signal in signals(settings) if signal.optional}
+    if answer.state == "absent" and answer.signal in optional:
         return WARN, said, "set it, or people look this up"
     return (OK if answer.state == "fresh" else WRONG), said, ""
 

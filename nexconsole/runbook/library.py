@@ -9,9 +9,10 @@ from pathlib import Path
 from ..catalogue import Catalogue
 from ..errors import SettingsError, in_words
 from ..settings import Settings
+from ..signals.probe import Probe
+from ..signals.registry import probes as known_probes
 from .model import Parsed, Runbook, RunbookProblem, Scenario
 from .parser import MAX_CHARACTERS, parse
-from .probes import PROBES, Probe
 from .problems import problems
 
 SHIPPED = Path(__file__).with_name("incident-response.md")
@@ -36,11 +37,12 @@ def shipped() -> Runbook:
     return parse(read(SHIPPED)).runbook
 
 
-def library(settings: Settings, catalogue: Catalogue, probes: Mapping[str, Probe] = PROBES) -> Library:
+def library(settings: Settings, catalogue: Catalogue, probes: Mapping[str, Probe] | None = None) -> Library:
     """Our runbook with the team's files laid over it, in the order of their names. `catalogue`: what it may name.
 
     A file can't replace another of the same folder. Raises SettingsError when the folder can't be read.
     """
+    probes = known_probes(settings) if probes is None else probes
     book, wrong = shipped(), []
     taken: dict[str, str] = {}
     for file in _files(settings.runbooks):

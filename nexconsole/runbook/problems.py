@@ -11,24 +11,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..catalogue import KINDS, Argument, Catalogue
+from ..signals.probe import Probe
+from ..signals.registry import probes as known_probes
 from ..text.suggestions import did_you_mean
 from .expression import placeholder
 from .model import Branch, Call, Comparison, Condition, Parsed, Question, RunbookProblem, Scenario, Step
 from .parser import parse
-from .probes import PROBES, Probe
 
 ANSWER_KINDS = (*KINDS, "number", "word")
 _DIMENSIONS = {"": "a plain number", "ratio": "a share, such as 10 %", "seconds": "a time, such as 5 min"}
 
 
-def check(text: str, catalogue: Catalogue, probes: Mapping[str, Probe] = PROBES) -> tuple[RunbookProblem, ...]:
+def check(text: str, catalogue: Catalogue, probes: Mapping[str, Probe] | None = None) -> tuple[RunbookProblem, ...]:
     """Everything in a runbook's Markdown that can't be understood, by line; () for a good one."""
     return problems(parse(text), catalogue, probes)
 
 
-def problems(parsed: Parsed, catalogue: Catalogue, probes: Mapping[str, Probe] = PROBES) -> tuple[RunbookProblem, ...]:
+def problems(
+    parsed: Parsed, catalogue: Catalogue, probes: Mapping[str, Probe] | None = None
+) -> tuple[RunbookProblem, ...]:
     """The notation's problems and the names', by line."""
-    checker = _Checker(catalogue, probes)
+    checker = _Checker(catalogue, known_probes() if probes is None else probes)
     for level in parsed.runbook.levels:
         for rule in level.rules:
             if rule.condition:

@@ -12,6 +12,8 @@ from datetime import datetime
 from ..model import Reading, State
 from ..settings import Settings
 from ..severity import LEVELS
+from ..signals.probe import Probe, ProbeAnswer, answer
+from ..signals.registry import probes as known_probes
 from .expression import placeholder
 from .model import (
     Branch,
@@ -26,7 +28,6 @@ from .model import (
     Trigger,
     is_number,
 )
-from .probes import PROBES, Probe, ProbeAnswer, answer
 
 TOO_OLD_S = 60.0  # a branch is not picked by readings older than this
 
@@ -187,10 +188,11 @@ class ReadingsContext:
         now: datetime,
         answers: Mapping[str, str] | None = None,
         taken: Mapping[str, Mapping[str, str]] | None = None,
-        probes: Mapping[str, Probe] = PROBES,
+        probes: Mapping[str, Probe] | None = None,
     ) -> None:
         self.readings, self.settings, self.now = readings, settings, now
-        self.answers, self.taken, self.probes = answers or {}, taken or {}, probes
+        self.answers, self.taken = answers or {}, taken or {}
+        self.probes = known_probes(settings) if probes is None else probes
 
     # --- conditions -------------------------------------------------------------------------------------------
 

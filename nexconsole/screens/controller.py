@@ -509,10 +509,11 @@ class Controller:
             self._look_at(None)
 
     def _look_at(self, scenario: Scenario | None) -> None:
-        from ..runbook.probes import PROBES
+        from ..signals.registry import probes
 
         asked = scenario.calls() if scenario is not None else ()
-        self.looked_at = frozenset(PROBES[call.name].signal for call in asked if call.name in PROBES)
+        known = probes(self.operations.settings)
+        self.looked_at = frozenset(known[call.name].signal for call in asked if call.name in known)
         self.console.post_message(ConsoleScreen.Attention())
 
     def begin_anew(self) -> None:

@@ -15,8 +15,8 @@ from ..journal import Entry
 from ..model import Reading, State
 from ..panes.outbox import EVENTS
 from ..session.replay import REPLAY
+from ..signals.registry import value_types
 from ..text.units import clock
-from ..warroom.recordings.cursor import VALUES
 from ..widgets.canvas import LineCanvas
 from ..widgets.replay_bar import NextEvent, player_line
 from ..widgets.spans import Line, cut, fit, length, plain, spread
@@ -67,7 +67,8 @@ class ReplayScreen(ConsoleScreen):
         self.of, self.player, self.replay = of, player, of.name
         self.told: Callable[[Sequence[Entry]], None] = lambda entries: None
         self._missing: dict[str, Reading] = {
-            name: Reading(signal=name, every=1.0, attempted_at=of.begin, error=UNRECORDED) for name in VALUES
+            name: Reading(signal=name, every=1.0, attempted_at=of.begin, error=UNRECORDED)
+            for name in value_types(self.settings)
         }
         self._told = tuple(_said(of.events, of.entries))
         self._known = -1  # entries

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from ..model import Reading, value_of
+from ..model import Reading
 from ..settings import Settings
-from ..signals.alerts import Alerts
-from ..signals.circuits import Circuits
-from ..signals.database import Database
-from ..signals.outbox import OutboxEvents
-from ..signals.transactions import Transactions
-from ..signals.workloads import Workloads
+from ..signals.registry import signals
+from ..signals.signal import Signal
 
 Readings = Mapping[str, Reading]
 
@@ -22,39 +19,10 @@ def argument_values(kind: str, readings: Readings, settings: Settings) -> tuple[
         return tuple(settings.locks.families)
     if kind == "duration":
         return ("30m", "1h", "4h")
-    read = KNOWN.get(kind)
-    return tuple(dict.fromkeys(str(word) for word in read(readings))) if read else ()
+    words = (word for signal in signals(settings) for word in _words(signal, kind, readings.get(signal.name)))
+    return tuple(dict.fromkeys(words))
 
 
-def _providers(readings: Readings) -> list[str]:
-    circuits, traffic = value_of(readings, "circuits", Circuits), value_of(readings, "transactions", Transactions)
-    return [provider.name for value in (traffic, circuits) if value is not None for provider in value.providers]
-
-
-def _pods(readings: Readings) -> list[str]:
-    workloads = value_of(readings, "workloads", Workloads)
-    return [pod.name for pod in workloads.pods] if workloads is not None else []
-
-
-def _sessions(readings: Readings) -> list[str]:
-    database = value_of(readings, "database", Database)
-    return [str(session.pid) for session in database.sessions] if database is not None else []
-
-
-def _events(readings: Readings) -> list[str]:
-    events = value_of(readings, "outbox events", OutboxEvents)
-    return [event.id for event in events.events if event.status == "FAILED"] if events is not None else []
-
-
-def _alerts(readings: Readings) -> list[str]:
-    alerts = value_of(readings, "alerts", Alerts)
-    return [alert.name for alert in alerts.firing] if alerts is not None else []
-
-
-KNOWN: Mapping[str, Callable[[Readings], Sequence[str]]] = {
-    "provider": _providers,
-    "pod": _pods,
-    "pid": _sessions,
-    "event": _events,
-    "alert": _alerts,
-}
+def _words(signal: Signal[Any], kind: str, reading: Reading | None) -> Iterable[str]:
+    known = signal.arguments.get(kind)
+    return known(reading.value) if known is not None and reading is not None and reading.value is not None else ()

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
+from ..catalogue import Argument
 from ..errors import SourceError
-from ..model import Value
-from .readings import Signal
+from ..model import LEVELS, Value
+from ..text.sanitize import clean
+from ..text.units import duration
+from .probe import Probe, ProbeOptions, ProbeResult, Read, View, many
 from .rulecheck import examine
+from .signal import (
+    ExportedMetric,
+    Judgement,
+    Signal,
+    SubjectState,
+)
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -25,7 +34,7 @@ RULES_EVERY_S = 30.0
 CHECK_EVERY_S = 300.0
 JUDGED_EVERY_S = 60.0
 RUNBOOK_TIMEOUT_S = 3.0
-LEVELS = ("SEV-1", "SEV-2", "SEV-3")
+RAISING = LEVELS[:3]
 OWN_LABELS = ("alertname", "alertstate", "__name__")
 
 
@@ -137,7 +146,7 @@ def _alert(active: ActiveAlert) -> Alert:
 
 def _rank(alert: Alert, settings: Settings) -> tuple[int, float, str]:
     level = settings.severity.alerts.get(alert.severity)
-    place = LEVELS.index(level) if level in LEVELS else len(LEVELS)
+    place = RAISING.index(level) if level in RAISING else len(RAISING)
     return place, alert.since.timestamp() if alert.since else 0.0, alert.name
 
 
@@ -210,4 +219,88 @@ async def _judge(
     return RunbookAlert(name=name, exists=True, can_fire=best.can_fire, why=why, expression=text, checked_at=now)
 
 
-SIGNAL = Signal(name="alerts", read=read, every=4.0, timeout=8.0)
+def _reasons(value: Alerts, settings: Settings) -> Iterator[Judgement]:
+    for alert in value.firing:
+        level = settings.severity.alerts.get(alert.severity)
+        if level in RAISING:
+            yield Judgement(level, f"alert {alert.name} fires ({alert.severity})")
+
+
+def _summary(value: Alerts) -> str:
+    return ", ".join(f"{alert.name} ({alert.severity})" for alert in value.firing) or _no_alert(value)
+
+
+def _states(value: Alerts, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
+    firing = {f"alert {clean(alert.name, 150)}": alert for alert in value.firing}
+    for subject, alert in firing.items():
+        level = f" ({clean(alert.severity, 40)})" if alert.severity else ""
+        yield SubjectState(subject, "firing", f"{subject} fires{level}", brief=True)
+    for subject, state in known.items():
+        if subject.startswith("alert ") and state == "firing" and subject not in firing:
+            yield SubjectState(subject, "ended", f"{subject} fires no more", brief=True)
+
+
+def _no_alert(value: Alerts) -> str:
+    return "no alerts firing" if value.judged else "not known: no alert rules here"
+
+
+def _firing(view: View[Alerts]) -> ProbeResult:
+    value = view.value
+    name = view.argument
+    fires = next((alert for alert in value.firing if alert.name == name), None)
+    if fires is not None:
+        since = f" since {duration((view.now - fires.since).total_seconds())}" if fires.since else ""
+        return ProbeResult(text=f"{name} fires{since}", value=True)
+    rule = next((rule for rule in value.runbook if rule.name == name), None)
+    why = f": {rule.why}" if rule and rule.why else ""
+    if rule and rule.exists is False:
+        lacks = f"an alert rule named {name}"
+        return ProbeResult(text=f"not known: there is no alert {name} here{why}", value=None, lacks=lacks)
+    if rule and rule.can_fire is False:
+        lacks = f"a rule {name} that can fire"
+        return ProbeResult(
+            text=f"not known: {name} can never fire here, its silence proves nothing{why}", value=None, lacks=lacks
+        )
+    doubt = "" if rule and rule.exists else "; whether it exists is not known"
+    return ProbeResult(text=f"{name} does not fire{doubt}", value=False)
+
+
+def _level(view: View[Alerts]) -> ProbeResult:
+    value = view.value
+    levels = view.settings.severity.alerts
+    judged = [(levels.get(alert.severity), alert) for alert in value.firing]
+    judged = [(level, alert) for level, alert in judged if level in RAISING]
+    if not judged:
+        return ProbeResult(text=f"{many(len(value.firing), 'alert')} firing, none that counts", value="none")
+    level, alert = min(judged, key=lambda pair: LEVELS.index(pair[0]))
+    return ProbeResult(text=f"{alert.name} fires ({alert.severity})", value=level)
+
+
+def _probe(name: str, title: str, read: Read, kind: str = "number", **options: Unpack[ProbeOptions]) -> Probe:
+    return Probe(name=name, title=title, signal="alerts", kind=kind, read=read, **options)
+
+
+PROBES = (
+    _probe(
+        "alerts.firing",
+        "whether an alert fires",
+        _firing,
+        "flag",
+        argument=Argument(name="alert", kind="alert"),
+    ),
+    _probe("alerts.level", "the highest level that firing alerts stand for", _level, "word", words=LEVELS),
+)
+SIGNAL = Signal(
+    name="alerts",
+    kind=Alerts,
+    read=read,
+    summary=_summary,
+    every=4.0,
+    timeout=8.0,
+    needs=("prometheus",),
+    reasons=_reasons,
+    exported=(ExportedMetric("alerts_firing", "Alerts that fire.", lambda value: [({}, len(value.firing))]),),
+    observe=_states,
+    arguments={"alert": lambda value: (alert.name for alert in value.firing)},
+    probes=PROBES,
+)

@@ -5,14 +5,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..model import Value, utc_now
-from ..text.sanitize import clean_name
-from .readings import Signal
+from ..text.sanitize import clean, clean_name
+from ..text.units import count, duration, several
+from .probe import PROVIDER, Probe, ProbeResult, View, many
+from .signal import (
+    MOST_NAMED,
+    MOST_SUBJECTS,
+    ExportedMetric,
+    Judgement,
+    LabelledSample,
+    MetricSpec,
+    Numbers,
+    Signal,
+    SubjectState,
+)
 
 if TYPE_CHECKING:
     from ..settings import BalanceRules, Settings
@@ -99,4 +111,145 @@ def _urgency(balance: Balance) -> tuple[bool, int, float, str]:
     return balance.active is False, ORDER.index(balance.state), balance.balance or 0.0, balance.name
 
 
-SIGNAL = Signal(name="balances", read=read, every=10.0)
+def _reasons(value: Balances, settings: Settings) -> Iterator[Judgement]:
+    for balance in value.of("empty"):
+        yield Judgement(
+            "SEV-3" if balance.old else "SEV-2", f"our balance at {balance.name} is used up: {_figure(balance)}"
+        )
+    low = value.of("low")
+    if low:
+        more = f", and at {several(len(low) - 1, 'other provider')} too" if len(low) > 1 else ""
+        yield Judgement(
+            "SEV-3", f"our balance at {low[0].name} is below its limit: {_figure(low[0])} of {low[0].alert:.2f}{more}"
+        )
+
+
+def _summary(value: Balances) -> str:
+    wrong = value.of("empty", "low", "unknown")
+    words = (
+        f"{balance.name} {'not known' if balance.state == 'unknown' else f'{balance.balance:.2f} {balance.state}'}"
+        for balance in wrong
+    )
+    return ", ".join([*words][:MOST_NAMED]) or f"enough at {several(len(value.of('enough')), 'active provider')}"
+
+
+def _numbers(value: Balances, every: float, now: datetime) -> Numbers:
+    return {"balances_low": len(value.of("empty", "low"))}
+
+
+def _states(value: Balances, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
+    for balance in value.balances[:MOST_SUBJECTS]:
+        if balance.active is False or balance.state == "unknown":
+            continue
+        name = clean(balance.name, 100)
+        words = {"empty": "is used up", "low": f"is below {balance.alert or 0:g}", "enough": "is enough"}[balance.state]
+        text = f"our balance at {name} {words}: {balance.balance:.2f}"
+        yield SubjectState(f"balance at {name}", balance.state, text, usual=balance.state == "enough")
+
+
+def _figure(balance: Balance) -> str:
+    figure = f"{balance.balance:.2f}"
+    return f"{figure} ({duration(balance.age_s)} ago)" if balance.old else figure
+
+
+def _balance_samples(attribute: str) -> Callable[[Balances], list[LabelledSample]]:
+    """One sample a provider whose balance NexNum has ever asked for."""
+    return lambda value: [
+        ({"provider": balance.name}, getattr(balance, attribute))
+        for balance in value.balances
+        if balance.state != "unknown"
+    ]
+
+
+def _empty(view: View[Balances]) -> ProbeResult:
+    """By figures that are not old: what was used up long ago may have been topped up."""
+    return _short(view, ("empty",), "is used up", old=False)
+
+
+def _low(view: View[Balances]) -> ProbeResult:
+    """Below its limit, or used up."""
+    return _short(view, ("empty", "low"), "is low or used up", old=True)
+
+
+def _short(view: View[Balances], states: tuple[State, ...], words: str, *, old: bool) -> ProbeResult:
+    value = view.value
+    balances, unknown = tuple(balance for balance in value.of(*states) if old or not balance.old), value.of("unknown")
+    if not balances and unknown and len(unknown) == len(value.of("empty", "low", "enough", "unknown")):
+        return ProbeResult(text="not known: NexNum has never asked for a balance", value=None)
+    told = ", ".join(f"{balance.name} {_money(balance)}" for balance in balances[:5])
+    text = f"our balance {words} at {many(len(balances), 'active provider')}" + (f": {told}" if told else "")
+    blind = f" ({len(unknown)} not known)" if unknown else ""
+    return ProbeResult(
+        text=text + blind, value=float(len(balances)), gives={"provider": balances[0].name} if balances else {}
+    )
+
+
+def _left(view: View[Balances]) -> ProbeResult:
+    value = view.value
+    one = next((balance for balance in value.balances if view.called(balance.name)), None)
+    if one is None:
+        return ProbeResult(text=f"not known: no provider named {view.argument} was seen", value=None)
+    if one.state == "unknown" or one.balance is None:
+        return ProbeResult(text=f"not known: NexNum has never asked {one.name} for our balance", value=None)
+    limit = f" of at least {one.alert:g}" if one.alert is not None else ""
+    return ProbeResult(text=f"{_money(one)} are left at {one.name}{limit}: {one.state}", value=one.balance)
+
+
+def _money(balance: Balance) -> str:
+    old = ", an old figure" if balance.old else ""
+    return f"{balance.balance:.2f} ({duration(balance.age_s)} ago{old})"
+
+
+_GIVES = {"provider": "provider"}
+
+
+PROBES = (
+    Probe(
+        name="balances.empty",
+        title="active providers where our balance is used up",
+        signal="balances",
+        kind="number",
+        read=_empty,
+        gives=_GIVES,
+    ),
+    Probe(
+        name="balances.low",
+        title="active providers where our balance is low or used up",
+        signal="balances",
+        kind="number",
+        read=_low,
+        gives=_GIVES,
+    ),
+    Probe(
+        name="balance.left",
+        title="our balance at a provider",
+        signal="balances",
+        kind="number",
+        read=_left,
+        argument=PROVIDER,
+    ),
+)
+SIGNAL = Signal(
+    name="balances",
+    kind=Balances,
+    read=read,
+    summary=_summary,
+    every=10.0,
+    needs=("postgres",),
+    reasons=_reasons,
+    numbers=_numbers,
+    metrics={
+        "balances_low": MetricSpec("balances low or used up", count),
+    },
+    exported=(
+        ExportedMetric(
+            "provider_balance", "Our balance at a provider when NexNum last asked for it.", _balance_samples("balance")
+        ),
+        ExportedMetric("provider_balance_limit", "The provider's low_balance_alert.", _balance_samples("alert")),
+        ExportedMetric(
+            "provider_balance_age_seconds", "Since when the balance was not asked for.", _balance_samples("age_s")
+        ),
+    ),
+    observe=_states,
+    probes=PROBES,
+)

@@ -19,7 +19,6 @@ from ..sources.breakers import CLOSED, HALF_OPEN, OPEN, UNKNOWN, WINDOW_S, Break
 from ..text.sanitize import clean_name
 from .breaker_views import Holder, PodView, flaps, outlasting, with_history
 from .pod_logs import LOGS, follow
-from .readings import Signal
 
 if TYPE_CHECKING:
     from ..settings import CircuitRules, Settings
@@ -369,6 +368,3 @@ def _urgency(circuit: ProviderCircuit) -> tuple[bool, int, int, int, str]:
 
 def _wake(sources: Sources) -> asyncio.Event | None:
     return sources.kubernetes.logs.wake if sources.has("kubernetes") else None
-
-
-SIGNAL = Signal(name="circuits", read=read, timeout=6.0, wake=_wake)

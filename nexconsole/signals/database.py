@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..model import Value
 from ..text.sanitize import clean
-from .readings import Signal
+from ..text.units import count, duration, percent, several
+from .probe import Probe, ProbeOptions, ProbeResult, Read, View, many
+from .signal import (
+    LISTED,
+    Judgement,
+    MetricSpec,
+    Numbers,
+    Signal,
+    SubjectState,
+    gauge,
+)
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -125,4 +135,148 @@ def _session(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Datab
     )
 
 
-SIGNAL = Signal(name="database", read=read)
+MANY_BLOCKED = 5  # database sessions
+
+
+def _reasons(value: Database, settings: Settings) -> Iterator[Judgement]:
+    if value.blocked:
+        sessions = f"{several(value.blocked, 'database session')} {'is' if value.blocked == 1 else 'are'}"
+        yield Judgement("SEV-2" if value.blocked >= MANY_BLOCKED else "SEV-3", f"{sessions} blocked by another")
+    if value.max_connections and value.connections >= 0.9 * value.max_connections:
+        yield Judgement(
+            "SEV-2", f"{count(value.connections)} of {count(value.max_connections)} database connections are used"
+        )
+
+
+def _summary(value: Database) -> str:
+    return (
+        f"{count(value.long)} long transactions, {count(value.blocked)} blocked, "
+        f"{count(value.connections)} of {count(value.max_connections)} connections"
+    )
+
+
+def _numbers(value: Database, every: float, now: datetime) -> Numbers:
+    return {"sessions_blocked": None if not value.blocked and value.restricted else value.blocked}
+
+
+def _states(value: Database, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
+    many = value.blocked >= 5
+    words = f"{value.blocked} database sessions are blocked" if many else "database sessions are no longer blocked"
+    yield SubjectState("blocked sessions", "many" if many else "few", words, usual=not many)
+
+
+def _details(value: Database) -> Iterator[str]:
+    sessions = sorted(value.sessions, key=lambda one: -one.blocks)
+    for one in sessions[:LISTED]:
+        if one.blocks or one.blocked_by:
+            does = f"blocks {one.blocks}" if one.blocks else f"blocked by {', '.join(map(str, one.blocked_by[:5]))}"
+            state = one.state or "state hidden"
+            yield f"pid {one.pid} {one.application} {state}, {duration(one.transaction_s or 0)}: {does}"
+
+
+MONITOR = "GRANT pg_monitor to the console's role"
+
+
+def _answers(view: View) -> ProbeResult:
+    """Of all probes the one to which a failure is an answer."""
+    reading = view.reading
+    if reading is None or reading.absent or (reading.value is None and not reading.error):
+        why = (reading.error if reading else None) or "it was not tried yet"
+        return ProbeResult(text=f"not known: {why}", value=None)
+    if reading.error:
+        return ProbeResult(text=f"it does not answer this console: {reading.error}", value=False)
+    return ProbeResult(text="it answers this console", value=True)
+
+
+def _blockers(view: View[Database]) -> ProbeResult:
+    value = view.value
+    blockers = sorted((s for s in value.sessions if s.blocks), key=lambda s: (bool(s.blocked_by), -s.blocks))
+    if not blockers:
+        return _none_seen(value, "no session blocks another")
+    return ProbeResult(text=_told(blockers[0]), value=float(len(blockers)), gives={"pid": str(blockers[0].pid)})
+
+
+def _told(session: DatabaseSession) -> str:
+    who = f"pid {session.pid} ({session.application or session.user})"
+    age = f" for {duration(session.transaction_s)}" if session.transaction_s is not None else ""
+    state = f", {session.state}{age}" if session.state else ""
+    return f"{who} blocks {session.blocks}{state}: {session.query[:120]}"
+
+
+def _none_seen(value: Database, text: str) -> ProbeResult:
+    """Zero is only known where nothing is hidden."""
+    if value.restricted and value.hidden:
+        hidden = many(value.hidden, "session")
+        return ProbeResult(text=f"not known: {hidden} of other roles can't be seen", value=None, lacks=MONITOR)
+    return ProbeResult(text=text, value=0.0)
+
+
+def _counted(noun: str, attribute: str) -> Read:
+    def read(view: View[Database]) -> ProbeResult:
+        count = getattr(view.value, attribute)
+        text = f"{many(count, 'session')} {noun}"
+        return ProbeResult(text=text, value=float(count)) if count else _none_seen(view.value, text)
+
+    return read
+
+
+def _longest(view: View[Database]) -> ProbeResult:
+    value = view.value
+    aged = [session for session in value.sessions if session.transaction_s is not None]
+    if not aged:
+        return _none_seen(value, "no transaction lasts longer than 1 s")
+    oldest = max(aged, key=lambda session: session.transaction_s or 0)
+    age = oldest.transaction_s or 0.0
+    return ProbeResult(
+        text=f"pid {oldest.pid} is in a transaction for {duration(age)}", value=age, gives={"pid": str(oldest.pid)}
+    )
+
+
+def _connections(view: View[Database]) -> ProbeResult:
+    value = view.value
+    if not value.max_connections:
+        return ProbeResult(text="not known: the server did not say how many it allows", value=None)
+    share = value.connections / value.max_connections
+    return ProbeResult(text=f"{value.connections} of {value.max_connections} are used ({percent(share)})", value=share)
+
+
+_PID = {"pid": "pid"}
+
+
+def _probe(name: str, title: str, read: Read, kind: str = "number", **options: Unpack[ProbeOptions]) -> Probe:
+    return Probe(name=name, title=title, signal="database", kind=kind, read=read, **options)
+
+
+PROBES = (
+    _probe("database.answers", "whether the database answers this console", _answers, "flag", always=True),
+    _probe("database.blockers", "sessions that block others", _blockers, gives=_PID),
+    _probe("database.blocked", "sessions that wait for another's lock", _counted("blocked", "blocked")),
+    _probe(
+        "database.idle",
+        "sessions idle in a transaction",
+        _counted("idle in a transaction", "idle_in_transaction"),
+    ),
+    _probe("database.longest", "age of the oldest transaction", _longest, unit="seconds", gives=_PID),
+    _probe("database.connections", "share of the connections in use", _connections, unit="ratio"),
+)
+SIGNAL = Signal(
+    name="database",
+    kind=Database,
+    read=read,
+    summary=_summary,
+    needs=("postgres",),
+    reasons=_reasons,
+    numbers=_numbers,
+    metrics={
+        "sessions_blocked": MetricSpec("database sessions blocked", count),
+    },
+    exported=(
+        gauge("database_sessions_blocked", "Database sessions that wait for another.", "blocked"),
+        gauge("database_connections", "Database connections in use.", "connections"),
+        gauge("database_connections_limit", "Database connections that there may be.", "max_connections"),
+    ),
+    observe=_states,
+    details=_details,
+    arguments={"pid": lambda value: (str(session.pid) for session in value.sessions)},
+    probes=PROBES,
+)

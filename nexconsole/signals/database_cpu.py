@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import BadAnswer, NotConfigured
 from ..model import Value
-from .readings import Signal
+from ..text.units import percent
+from .probe import Probe, ProbeResult, View
+from .signal import (
+    Judgement,
+    MetricSpec,
+    Numbers,
+    Signal,
+    SubjectState,
+    gauge,
+    rounded,
+)
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ..settings import Settings
     from ..sources import Sources
 
@@ -39,4 +52,57 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     return DatabaseCpu(source="prometheus", notes=samples.notes, used=min(used, 1.0))
 
 
-SIGNAL = Signal(name="database_cpu", read=read, every=10.0)
+BUSY = 0.9  # the share of the database's CPU above which it is the limit
+
+
+def _reasons(value: DatabaseCpu, settings: Settings) -> Iterator[Judgement]:
+    if value.used > BUSY:
+        yield Judgement("SEV-2", f"{percent(value.used)} of the database's CPU is used")
+
+
+def _summary(value: DatabaseCpu) -> str:
+    return f"{percent(value.used)} used"
+
+
+def _numbers(value: DatabaseCpu, every: float, now: datetime) -> Numbers:
+    return {"database_cpu": rounded(value.used)}
+
+
+def _states(value: DatabaseCpu, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
+    busy = value.used > 0.9
+    words = f"{percent(value.used)} of the database's CPU is used"
+    yield SubjectState("database CPU", "busy" if busy else "free", words, usual=not busy)
+
+
+def _cpu(view: View[DatabaseCpu]) -> ProbeResult:
+    value = view.value
+    return ProbeResult(text=f"{percent(value.used)} of the database's CPU is used", value=value.used)
+
+
+PROBES = (
+    Probe(
+        name="database.cpu",
+        title="share of the database's CPU in use",
+        signal="database_cpu",
+        kind="number",
+        unit="ratio",
+        read=_cpu,
+    ),
+)
+SIGNAL = Signal(
+    name="database_cpu",
+    kind=DatabaseCpu,
+    read=read,
+    summary=_summary,
+    every=10.0,
+    needs=("prometheus",),
+    optional=True,
+    reasons=_reasons,
+    numbers=_numbers,
+    metrics={
+        "database_cpu": MetricSpec("database CPU", percent),
+    },
+    exported=(gauge("database_cpu_used_ratio", "The share of the database's CPU that is used.", "used"),),
+    observe=_states,
+    probes=PROBES,
+)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..sources import Sources
 
 Kind = Literal["data", "security"]
-LEVELS = {"SEV-1": 0, "SEV-2": 1, "SEV-3": 2, "none": 3}  # the worst first
+RANK = {"SEV-1": 0, "SEV-2": 1, "SEV-3": 2, "none": 3}  # the worst first
 
 
 @dataclass(frozen=True, kw_only=True)

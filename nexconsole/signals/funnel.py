@@ -17,7 +17,6 @@ from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value, utc_now
 from ..sources.purchase_tally import CALLED, FAILED, LOST, OFFERED, REFUSED, RESERVED, SOLD, WITHOUT_OFFER
 from .pod_logs import LogCoverage, follow
-from .readings import Signal
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -348,6 +347,4 @@ def from_answers(answers: Answers | None, settings: Settings, now: datetime, not
     )
 
 
-SIGNAL = Signal(name="funnel", read=read, timeout=6.0)
-
-__all__ = ["SIGNAL", "Answers", "Funnel", "MinuteFunnel", "ProviderFunnel", "build", "from_answers", "read"]
+__all__ = ["Answers", "Funnel", "MinuteFunnel", "ProviderFunnel", "build", "from_answers", "read"]

@@ -7,7 +7,7 @@ evidence, what is not found proves nothing, and people can declare either at any
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +15,22 @@ from typing import TYPE_CHECKING
 
 from ..errors import JournalError, NotConfigured, SourceError
 from ..journal import journal_folder, recent_files, verify
-from ..model import Value, utc_now
-from ..text.units import several
+from ..model import LEVELS, Value, utc_now
+from ..text.sanitize import clean
+from ..text.units import count, several
 from . import durability, ledgers, open_routes
-from .findings import LEVELS, CheckResult, Finding, IntegrityCheck, Kind, Look, Memory
-from .readings import Signal
+from .findings import RANK, CheckResult, Finding, IntegrityCheck, Kind, Look, Memory
+from .probe import Probe, ProbeResult, Read, View, many
+from .signal import (
+    MOST_NAMED,
+    ExportedMetric,
+    Judgement,
+    LabelledSample,
+    MetricSpec,
+    Numbers,
+    Signal,
+    SubjectState,
+)
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -45,7 +56,7 @@ class Integrity(Value):
     def findings(self) -> tuple[Finding, ...]:
         """All of them, the worst first."""
         found = (finding for check in self.checks for finding in check.findings)
-        return tuple(sorted(found, key=lambda finding: LEVELS.get(finding.level, len(LEVELS))))
+        return tuple(sorted(found, key=lambda finding: RANK.get(finding.level, len(RANK))))
 
     def of(self, kind: Kind) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.kind == kind)
@@ -161,4 +172,81 @@ KEPT = {
     "routes": ("routes_at",),
     "journals": ("journals",),
 }
-SIGNAL = Signal(name="integrity", read=read, every=EVERY_S, timeout=20.0)
+
+
+def _reasons(value: Integrity, settings: Settings) -> Iterator[Judgement]:
+    for finding in value.findings:
+        if finding.level in ("SEV-1", "SEV-2", "SEV-3"):
+            yield Judgement(finding.level, finding.text)
+
+
+def _summary(value: Integrity) -> str:
+    looks = several(sum(check.at is not None for check in value.checks), "look")
+    return "; ".join(finding.text for finding in value.findings[:MOST_NAMED]) or f"nothing found in {looks}"
+
+
+def _numbers(value: Integrity, every: float, now: datetime) -> Numbers:
+    return {"integrity_findings": sum(finding.level != "none" for finding in value.findings)}
+
+
+def _states(value: Integrity, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
+    if value.redis_run:
+        words = "Redis was started anew: its run id is another one"
+        yield SubjectState("Redis' run", clean(value.redis_run, 40), words, usual=True, brief=True)
+    kinds: tuple[Kind, ...] = ("data", "security")
+    for kind in kinds:
+        findings = [finding for finding in value.of(kind) if finding.level != "none"]
+        words = findings[0].text if findings else f"no finding about {kind} is left"
+        yield SubjectState(
+            f"{kind} findings", findings[0].level if findings else "none", words, usual=not findings, brief=True
+        )
+
+
+def _findings(value: Integrity) -> Iterator[LabelledSample]:
+    kinds: tuple[Kind, ...] = ("data", "security")
+    for kind in kinds:
+        levels = [finding.level for finding in value.of(kind)]
+        yield from (({"kind": kind, "level": level}, levels.count(level)) for level in LEVELS)
+
+
+def _worst(kind: Kind) -> Read:
+    def read(view: View[Integrity]) -> ProbeResult:
+        value = view.value
+        found = value.of(kind)
+        if found:
+            more = f" (and {many(len(found) - 1, 'other finding')})" if len(found) > 1 else ""
+            return ProbeResult(text=found[0].text + more, value=found[0].level)
+        taken = [check for check in value.checks if check.at is not None]
+        blind = [check.name for check in value.checks if check.error]
+        text = f"nothing was found in {many(len(taken), 'look')}"
+        return ProbeResult(text=text + (f"; not looked at: {', '.join(blind)}" if blind else ""), value="none")
+
+    return read
+
+
+def _probe(name: str, title: str, kind: Kind) -> Probe:
+    return Probe(name=name, title=title, signal="integrity", kind="word", words=LEVELS, read=_worst(kind))
+
+
+PROBES = (
+    _probe("integrity.data", "the worst finding about lost or endangered data", "data"),
+    _probe("integrity.security", "the worst finding about what stands open", "security"),
+)
+
+
+SIGNAL = Signal(
+    name="integrity",
+    kind=Integrity,
+    read=read,
+    summary=_summary,
+    every=EVERY_S,
+    timeout=20.0,
+    reasons=_reasons,
+    numbers=_numbers,
+    metrics={
+        "integrity_findings": MetricSpec("data and security findings", count),
+    },
+    exported=(ExportedMetric("integrity_findings", "Findings about data and security by level.", _findings),),
+    observe=_states,
+    probes=PROBES,
+)

@@ -15,11 +15,21 @@ from fnmatch import fnmatchcase
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from ..catalogue import Argument
 from ..model import Value, utc_now
 from ..sources.redis import SCAN_STEP
 from ..sources.redis_clients import Cursor
+from ..text.units import count, duration
 from .lock_keys import GONE, Lock, judge, showable
-from .readings import Signal
+from .probe import Probe, ProbeResult, View, many
+from .signal import (
+    Judgement,
+    MetricSpec,
+    Numbers,
+    Signal,
+    SubjectState,
+    gauge,
+)
 
 if TYPE_CHECKING:
     from ..settings import LocksSettings as Rules
@@ -254,4 +264,107 @@ def _notes(sweep: Sweep, watched: Mapping[str, str], swept_at: datetime | None) 
         yield f"{sweep.hidden} keys were left out: their names can't be shown as they are"
 
 
-SIGNAL = Signal(name="locks", read=read, every=5.0, timeout=6.0)
+def _reasons(value: Locks, settings: Settings) -> Iterator[Judgement]:
+    if not value.abandoned:
+        return
+    kept = "1 lock that nobody will release keeps a customer out"
+    if value.abandoned > 1:
+        kept = f"{count(value.abandoned, value.capped)} locks that nobody will release keep customers out"
+    oldest = "" if value.oldest_s is None else f", the oldest {duration(value.oldest_s)}"
+    yield Judgement("SEV-3", kept + oldest)
+
+
+def _summary(value: Locks) -> str:
+    so_far = "" if value.known else " so far"
+    return f"{count(value.abandoned, value.capped)} that nobody will release, of {count(value.locks)}{so_far}"
+
+
+def _numbers(value: Locks, every: float, now: datetime) -> Numbers:
+    return {"locks_abandoned": None if not value.abandoned and not value.known else value.abandoned}
+
+
+def _states(value: Locks, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
+    if value.abandoned:
+        more = "+" if value.capped else ""
+        yield SubjectState("abandoned locks", "some", f"locks that nobody will release: {value.abandoned}{more}")
+    elif value.known:
+        yield SubjectState("abandoned locks", "none", "no lock is left that nobody will release", usual=True)
+
+
+def _abandoned(view: View[Locks]) -> ProbeResult:
+    value = view.value
+    if view.argument and view.argument not in value.families:
+        known = ", ".join(value.families) or "none"
+        text = f"not known: the family {view.argument} is not watched; watched are {known}"
+        return ProbeResult(text=text, value=None, lacks=f"{view.argument} in locks.watch")
+    families = {name: one for name, one in value.families.items() if view.argument in ("", name)}
+    number = sum(family.abandoned for family in families.values())
+    if not number and not value.known:
+        return ProbeResult(text=f"not known: none so far, in {value.looked} keys of all", value=None)
+    if not number:
+        locks = sum(family.locks for family in families.values())
+        return ProbeResult(text=f"none of {many(locks, 'lock')}{_of(view.argument)} is abandoned", value=0.0)
+    worst = max(families, key=lambda name: families[name].abandoned)
+    parts = ", ".join(f"{one.abandoned} {name}" for name, one in families.items() if one.abandoned)
+    least = "at least " if value.capped or not value.known else ""
+    text = f"{least}{many(number, 'lock')}{_of(view.argument)} that nobody will release"
+    return ProbeResult(text=text if view.argument else f"{text}: {parts}", value=float(number), gives={"family": worst})
+
+
+def _of(family: str) -> str:
+    return f" of {family}" if family else ""
+
+
+def _oldest(view: View[Locks]) -> ProbeResult:
+    value = view.value
+    if value.oldest_s is not None:
+        key = next((lock.key for lock in value.worst if lock.age_s == value.oldest_s), "")
+        return ProbeResult(text=f"the oldest has stood for {duration(value.oldest_s)}: {key}", value=value.oldest_s)
+    if value.abandoned:
+        return ProbeResult(text="not known: their values don't say when they were taken", value=None)
+    if not value.known:
+        return ProbeResult(text=f"not known: none so far, in {value.looked} keys of all", value=None)
+    return ProbeResult(text="none is abandoned", value=0.0)
+
+
+FAMILY = Argument(name="family", kind="family", required=False)
+
+
+PROBES = (
+    Probe(
+        name="locks.abandoned",
+        title="locks that nobody will release",
+        signal="locks",
+        kind="number",
+        read=_abandoned,
+        argument=FAMILY,
+        gives={"family": "family"},
+    ),
+    Probe(
+        name="locks.oldest",
+        title="age of the oldest lock that nobody will release",
+        signal="locks",
+        kind="number",
+        unit="seconds",
+        read=_oldest,
+    ),
+)
+
+
+SIGNAL = Signal(
+    name="locks",
+    kind=Locks,
+    read=read,
+    summary=_summary,
+    every=5.0,
+    timeout=6.0,
+    needs=("redis",),
+    reasons=_reasons,
+    numbers=_numbers,
+    metrics={
+        "locks_abandoned": MetricSpec("locks abandoned", count),
+    },
+    exported=(gauge("locks_abandoned", "Locks that nobody will release.", "abandoned"),),
+    observe=_states,
+    probes=PROBES,
+)

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from ..model import Value
 from ..text.sanitize import clean
-from .readings import Signal
+from ..text.units import count, duration, several
+from .probe import Probe, ProbeOptions, ProbeResult, Read, View, many
+from .signal import (
+    Judgement,
+    MetricSpec,
+    Numbers,
+    Signal,
+    SubjectState,
+    gauge,
+    rounded,
+)
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ..settings import Settings
     from ..sources import Sources
 
@@ -174,5 +187,139 @@ async def read_events(sources: Sources, settings: Settings, previous: Value | No
     )
 
 
-SIGNAL = Signal(name="outbox", read=read)
-EVENTS = Signal(name="outbox events", read=read_events)
+def _reasons(value: Outbox, settings: Settings) -> Iterator[Judgement]:
+    if value.failed:
+        events = "1 outbox event" if value.failed == 1 else f"{count(value.failed)} outbox events"
+        yield Judgement("SEV-3", f"{events} failed, and nothing will retry what failed")
+    late = value.oldest_pending_s
+    if late is not None and late > settings.outbox.stuck_after_s:
+        yield Judgement("SEV-3", f"the oldest outbox event has waited {duration(late)}")
+
+
+def _summary(value: Outbox) -> str:
+    return f"{count(value.pending, value.capped)} pending, {count(value.failed)} failed, {count(value.dropped)} dropped"
+
+
+def _numbers(value: Outbox, every: float, now: datetime) -> Numbers:
+    return {
+        "outbox_pending": value.pending,
+        "outbox_oldest_pending_s": rounded(value.oldest_pending_s, 1),
+        "outbox_failed": value.failed,
+    }
+
+
+def _states(value: Outbox, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
+    oldest = value.oldest_pending_s or 0.0
+    late = oldest > settings.outbox.stuck_after_s
+    words = f"the oldest outbox event has waited {duration(oldest)}" if late else "the outbox is in time again"
+    yield SubjectState("outbox", "late" if late else "in time", words, usual=not late)
+    words = f"outbox events failed: {value.failed}" if value.failed else "no failed outbox events are left"
+    yield SubjectState("outbox failures", "some" if value.failed else "none", words, usual=not value.failed)
+
+
+def _count(noun: str, attribute: str) -> Read:
+    def read(view: View) -> ProbeResult:
+        count = getattr(view.value, attribute)
+        more = "at least " if getattr(view.value, "capped", False) and count else ""
+        return ProbeResult(text=f"{more}{count} {noun}", value=float(count))
+
+    return read
+
+
+def _oldest(nothing: str, attribute: str) -> Read:
+    """The age of the oldest that waits; nothing waiting is a known age of 0."""
+
+    def read(view: View[Outbox]) -> ProbeResult:
+        age = getattr(view.value, attribute)
+        if age is None:
+            if view.value.pending:
+                return ProbeResult(text="not known: the age of what is pending was not read", value=None)
+            return ProbeResult(text=nothing, value=0.0)
+        return ProbeResult(text=f"the oldest has waited {duration(age)}", value=age)
+
+    return read
+
+
+def _drain(view: View[Outbox]) -> ProbeResult:
+    value = view.value
+    if value.drained_per_min is None:
+        return ProbeResult(text="not known: it takes two readings some seconds apart", value=None)
+    left = f", empty in {duration(value.empty_in_s)}" if value.empty_in_s is not None else ""
+    came = f" while {value.arrived_per_min:.0f} a minute arrive" if value.arrived_per_min is not None else ""
+    return ProbeResult(text=f"{value.drained_per_min:.0f} a minute leave it{came}{left}", value=value.drained_per_min)
+
+
+def _late(view: View[Outbox]) -> ProbeResult:
+    value = view.value
+    limit = view.settings.outbox.stuck_after_s
+    age = value.oldest_pending_s
+    if age is None:
+        return ProbeResult(text="nothing waits", value=False)
+    return ProbeResult(text=f"the oldest has waited {duration(age)}, late from {duration(limit)} on", value=age > limit)
+
+
+def _event(view: View[OutboxEvents]) -> ProbeResult:
+    value = view.value
+    failed = next((event for event in value.events if event.status == "FAILED"), None)
+    if failed is None:
+        return ProbeResult(text="no event is FAILED", value="none")
+    tried = f"{failed.event_type}, {many(failed.retries, 'try', 'tries')}, {duration(failed.age_s)} old"
+    return ProbeResult(
+        text=f"{failed.id}: {tried}: {failed.error or 'no error was kept'}", value=failed.id, gives={"event": failed.id}
+    )
+
+
+def _probe(name: str, title: str, read: Read, kind: str = "number", **options: Unpack[ProbeOptions]) -> Probe:
+    return Probe(name=name, title=title, signal="outbox", kind=kind, read=read, **options)
+
+
+PROBES = (
+    _probe("outbox.pending", "events that wait", _count("events pending", "pending")),
+    _probe("outbox.failed", "events that failed for good", _count("events FAILED", "failed")),
+    _probe("outbox.dropped", "events marked done with an error", _count("events published with an error", "dropped")),
+    _probe(
+        "outbox.oldest", "age of the oldest waiting event", _oldest("nothing waits", "oldest_pending_s"), unit="seconds"
+    ),
+    _probe("outbox.late", "whether the oldest waits for too long", _late, "flag"),
+    _probe("outbox.drain", "events a minute that leave the outbox", _drain),
+)
+SIGNAL = Signal(
+    name="outbox",
+    kind=Outbox,
+    read=read,
+    summary=_summary,
+    needs=("postgres",),
+    reasons=_reasons,
+    numbers=_numbers,
+    metrics={
+        "outbox_pending": MetricSpec("outbox pending", count),
+        "outbox_oldest_pending_s": MetricSpec("oldest outbox event", duration),
+        "outbox_failed": MetricSpec("outbox failed", count),
+    },
+    exported=(
+        gauge("outbox_pending", "Outbox events that wait; counting stops at a bound.", "pending"),
+        gauge("outbox_failed", "Outbox events that failed and that nothing retries.", "failed"),
+        gauge("outbox_oldest_pending_seconds", "Age of the oldest waiting outbox event.", "oldest_pending_s"),
+    ),
+    observe=_states,
+    probes=PROBES,
+)
+EVENTS = Signal(
+    name="outbox events",
+    kind=OutboxEvents,
+    read=read_events,
+    summary=lambda value: several(len(value.events), "troubled event"),
+    needs=("postgres",),
+    on_demand=True,
+    arguments={"event": lambda value: (event.id for event in value.events if event.status == "FAILED")},
+    probes=(
+        Probe(
+            name="outbox.event",
+            title="the oldest failed event",
+            signal="outbox events",
+            kind="text",
+            read=_event,
+            gives={"event": "event"},
+        ),
+    ),
+)

@@ -4,40 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import NotConfigured, SourceError
-from ..model import Reading, Value, utc_now
+from ..model import Reading, utc_now
 
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
+    from .signal import Signal
 
 Clock = Callable[[], datetime]
 LEAST_S = 0.1  # between two turns
 
 
-@dataclass(frozen=True, kw_only=True)
-class Signal:
-    """One thing that the war room watches.
-
-    `read(sources, settings, previous)` returns a new frozen value; `previous` is the last good one, for
-    rates and histories. `every` and `timeout` are seconds. `wake`, where set, returns an event of the sources
-    that ends the wait early.
-    """
-
-    name: str
-    read: Callable[[Sources, Settings, Value | None], Awaitable[Value]]
-    every: float = 2.0
-    timeout: float = 4.0
-    wake: Callable[[Sources], asyncio.Event | None] | None = None
-
-
 async def read_once(
-    signal: Signal, sources: Sources, settings: Settings, last: Reading | None = None, clock: Clock = utc_now
+    signal: Signal[Any], sources: Sources, settings: Settings, last: Reading | None = None, clock: Clock = utc_now
 ) -> Reading:
     """One try. A failure keeps the last good value and adds the error's sentence."""
     last = last or Reading(signal=signal.name, every=signal.every)
@@ -56,7 +41,7 @@ async def read_once(
 
 
 async def readings(
-    signal: Signal, sources: Sources, settings: Settings, clock: Clock = utc_now
+    signal: Signal[Any], sources: Sources, settings: Settings, clock: Clock = utc_now
 ) -> AsyncIterator[Reading]:
     """Readings without end. What is not configured is said once, and then nothing more."""
     last: Reading | None = None

@@ -1,12 +1,17 @@
-"""All signals, in the order in which the console shows them."""
+"""All signals, one a line, in the order in which the console shows them. Consumers iterate over them by `signals`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from . import (
     alerts,
     balances,
-    circuits,
+    circuits_signal,
     database,
     database_cpu,
-    funnel,
+    funnel_signal,
     integrity,
     locks,
     outbox,
@@ -14,15 +19,22 @@ from . import (
     search,
     slots,
     status_pages,
-    transactions,
+    transactions_signal,
     workloads,
 )
 
-SIGNALS = (
-    transactions.SIGNAL,
-    circuits.SIGNAL,
-    funnel.SIGNAL,
+if TYPE_CHECKING:
+    from ..model import Value
+    from ..settings import Settings
+    from .probe import Probe
+    from .signal import Signal
+
+BUILT_IN: tuple[Signal[Any], ...] = (
+    transactions_signal.SIGNAL,
+    circuits_signal.SIGNAL,
+    funnel_signal.SIGNAL,
     outbox.SIGNAL,
+    outbox.EVENTS,
     reservations.SIGNAL,
     locks.SIGNAL,
     database.SIGNAL,
@@ -35,4 +47,23 @@ SIGNALS = (
     database_cpu.SIGNAL,
     integrity.SIGNAL,
 )
-EXTRA = frozenset({"search", "status_pages", "database_cpu"})  # an installation may well do without: no gap is there
+
+
+def signals(settings: Settings | None = None) -> tuple[Signal[Any], ...]:
+    """Every signal of a console with these settings."""
+    return BUILT_IN
+
+
+def polled(settings: Settings | None = None) -> tuple[Signal[Any], ...]:
+    """The signals that are read all the time; the others are read while somebody looks at them."""
+    return tuple(signal for signal in signals(settings) if not signal.on_demand)
+
+
+def probes(settings: Settings | None = None) -> Mapping[str, Probe]:
+    """Every probe by its name, in the order of the signals."""
+    return {probe.name: probe for signal in signals(settings) for probe in signal.probes}
+
+
+def value_types(settings: Settings | None = None) -> Mapping[str, type[Value]]:
+    """The type of each signal's value, by the signal's name."""
+    return {signal.name: signal.kind for signal in signals(settings)}

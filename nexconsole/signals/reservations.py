@@ -5,15 +5,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from ..errors import MissingSchema
 from ..model import Value
-from .readings import Signal
+from ..text.units import count, duration
+from .probe import Probe, ProbeOptions, ProbeResult, Read, View
+from .signal import (
+    Judgement,
+    MetricSpec,
+    Numbers,
+    Signal,
+    SubjectState,
+    gauge,
+)
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ..settings import Settings
     from ..sources import Sources
 
@@ -144,4 +155,111 @@ async def _once(
     return Pile(pending=row["pending"], stuck=row["stuck"], oldest_s=None), ()
 
 
-SIGNAL = Signal(name="reservations", read=read, timeout=6.0)
+def _reasons(value: Reservations, settings: Settings) -> Iterator[Judgement]:
+    rules = settings.reservations
+    if value.pending > rules.limit:
+        yield Judgement(
+            "SEV-2", f"{count(value.pending, value.capped)} reservations are pending, over the runbook's {rules.limit}"
+        )
+    elif value.stuck > rules.alert_limit:
+        yield Judgement("SEV-3", f"{count(value.stuck)} reservations are stuck, over the alert's {rules.alert_limit}")
+
+
+def _summary(value: Reservations) -> str:
+    return f"{count(value.pending, value.capped)} pending, {count(value.stuck)} stuck"
+
+
+def _numbers(value: Reservations, every: float, now: datetime) -> Numbers:
+    return {"reservations_pending": value.pending, "reservations_stuck": value.stuck}
+
+
+def _states(value: Reservations, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
+    rules = settings.reservations
+    over = value.pending > rules.limit
+    state = f"{'over' if over else 'under'} {rules.limit}"
+    yield SubjectState("reservations", state, f"{value.pending} reservations are pending: {state}", usual=not over)
+    stuck = value.stuck > rules.alert_limit
+    state = f"{'over' if stuck else 'not over'} {rules.alert_limit}"
+    yield SubjectState("stuck reservations", state, f"{value.stuck} reservations are stuck: {state}", usual=not stuck)
+
+
+RECONCILE_EVERY_S = 900  # the newest worker's round; the oldest install has none at all (nexnum.md#reconcile)
+
+
+def _oldest(nothing: str, attribute: str) -> Read:
+    """The age of the oldest that waits; nothing waiting is a known age of 0."""
+
+    def read(view: View[Reservations]) -> ProbeResult:
+        age = getattr(view.value, attribute)
+        if age is None:
+            if view.value.pending:
+                return ProbeResult(text="not known: the age of what is pending was not read", value=None)
+            return ProbeResult(text=nothing, value=0.0)
+        return ProbeResult(text=f"the oldest has waited {duration(age)}", value=age)
+
+    return read
+
+
+def _stopped(view: View[Reservations]) -> ProbeResult:
+    """Whether something is overdue by more than a round: an idle reconciler logs nothing, so only data can tell."""
+    value = view.value
+    limit = view.settings.reservations.stuck_after_s + RECONCILE_EVERY_S
+    if not value.stuck or value.oldest_s is None:
+        return ProbeResult(text="nothing is stuck: no sign that the reconciler stopped", value=False)
+    if value.oldest_s > limit:
+        text = f"{value.stuck} stuck, the oldest {duration(value.oldest_s)} old: a running one leaves none over "
+        return ProbeResult(text=text + duration(limit), value=True)
+    return ProbeResult(
+        text=f"{value.stuck} stuck, none for longer than {duration(limit)}: its next round may come", value=False
+    )
+
+
+def _piles(attribute: str, word: str) -> Read:
+    def read(view: View[Reservations]) -> ProbeResult:
+        value = view.value
+        count = getattr(value, attribute)
+        tables = ", ".join(f"{getattr(pile, attribute)} {table}" for table, pile in value.by_table.items())
+        more = "at least " if value.capped and count else ""
+        twice = sum(getattr(pile, attribute) for pile in value.by_table.values()) > count
+        once = "; a purchase is one of each and counts once" if twice else ""
+        return ProbeResult(text=f"{more}{count} {word}" + (f": {tables}{once}" if tables else ""), value=float(count))
+
+    return read
+
+
+def _probe(name: str, title: str, read: Read, kind: str = "number", **options: Unpack[ProbeOptions]) -> Probe:
+    return Probe(name=name, title=title, signal="reservations", kind=kind, read=read, **options)
+
+
+PROBES = (
+    _probe("reservations.pending", "reservations that are pending", _piles("pending", "pending")),
+    _probe("reservations.stuck", "reservations that are stuck", _piles("stuck", "stuck")),
+    _probe(
+        "reservations.oldest",
+        "age of the oldest reservation",
+        _oldest("none is pending", "oldest_s"),
+        unit="seconds",
+    ),
+    _probe("reconcile.stopped", "whether the reconciler makes no progress", _stopped, "flag"),
+)
+SIGNAL = Signal(
+    name="reservations",
+    kind=Reservations,
+    read=read,
+    summary=_summary,
+    timeout=6.0,
+    needs=("postgres",),
+    reasons=_reasons,
+    numbers=_numbers,
+    metrics={
+        "reservations_pending": MetricSpec("reservations pending", count),
+        "reservations_stuck": MetricSpec("reservations stuck", count),
+    },
+    exported=(
+        gauge("reservations_pending", "Purchases that are pending, each once.", "pending"),
+        gauge("reservations_stuck", "Purchases that are stuck, each once.", "stuck"),
+        gauge("reservations_oldest_seconds", "Age of the oldest reservation.", "oldest_s"),
+    ),
+    observe=_states,
+    probes=PROBES,
+)

@@ -7,16 +7,29 @@ its own clock: so the TTL gives the wait without any pod's clock, and both toget
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..errors import SourceError
-from ..model import Value, utc_now
-from ..text.sanitize import clean_name
-from ..text.units import duration
-from .readings import Signal
+from ..model import Reading, Value, utc_now, value_of
+from ..text.sanitize import clean, clean_name
+from ..text.units import duration, percent, several
+from .probe import PROVIDER, Probe, ProbeResult, View, many
+from .signal import (
+    MOST_NAMED,
+    MOST_SUBJECTS,
+    ExportedMetric,
+    Judgement,
+    LabelledSample,
+    MetricSpec,
+    Numbers,
+    Signal,
+    SubjectState,
+)
+from .transactions import Transactions
+from .waiting import blocked as blocked_purchases
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -176,4 +189,170 @@ async def _rows(postgres: PostgresSource) -> Sequence[SlotProvider]:
     return [SlotProvider(id=row["id"], name=clean_name(row["name"] or ""), active=row["active"]) for row in rows]
 
 
-SIGNAL = Signal(name="slots", read=read, timeout=5.0)
+def _reasons(value: Slots, settings: Settings) -> Iterator[Judgement]:
+    rules = settings.slots
+    stalled = value.longer(rules.stalled_s)
+    if stalled:
+        yield Judgement("SEV-2", _turns(stalled))
+    if late := tuple(wait for wait in value.longer(rules.late_s) if wait not in stalled):
+        yield Judgement("SEV-3", _turns(late))
+
+
+def _summary(value: Slots) -> str:
+    if not value.waits:
+        return f"no purchase waits for its turn at {several(len(value.providers), 'provider')}"
+    return ", ".join(f"{wait.name} {duration(wait.wait_s)}" for wait in value.waits[:MOST_NAMED])
+
+
+def _numbers(value: Slots, every: float, now: datetime) -> Numbers:
+    worst = value.worst
+    return {"slot_wait_s": worst.wait_s if worst else 0}
+
+
+def _states(value: Slots, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
+    waits = {f"turns at {clean(wait.name, 100)}": wait for wait in value.longer(settings.slots.late_s)}
+    for subject, wait in list(waits.items())[:MOST_SUBJECTS]:
+        yield SubjectState(
+            subject, "long", f"purchases at {clean(wait.name, 100)} wait {duration(wait.wait_s)} for their turn"
+        )
+    for subject, state in known.items():
+        if subject.startswith("turns at ") and state == "long" and subject not in waits:
+            yield SubjectState(
+                subject, "short", f"purchases at {subject.removeprefix('turns at ')} get their turn again"
+            )
+
+
+def _turns(waits: Sequence[Wait]) -> str:
+    first = f"purchases at {waits[0].name} wait {duration(waits[0].wait_s)} for their turn"
+    return first + (f", and at {several(len(waits) - 1, 'other provider')} too" if len(waits) > 1 else "")
+
+
+def _reasons_across(readings: Mapping[str, Reading], settings: Settings) -> Iterator[Judgement]:
+    """Where most purchases go to providers at which a turn takes too long, it is no single provider's trouble."""
+    value = value_of(readings, "slots", Slots)
+    if value is None:
+        return
+    stalled = value.longer(settings.slots.stalled_s)
+    if not stalled:
+        return
+    active = sum(provider.active is not False for provider in value.providers)
+    if len(stalled) == active:
+        where = f"{'all' if active > 1 else 'the'} {several(active, 'active provider')}"
+        yield Judgement("SEV-1", f"purchasing is down: at {where} {_long(stalled)}")
+        return
+    traffic = value_of(readings, "transactions", Transactions)
+    if traffic is None:
+        return
+    names, ids = {wait.name.casefold() for wait in stalled}, {wait.id for wait in stalled}
+    whole = sum(provider.attempts for provider in traffic.providers)
+    there = sum(
+        provider.attempts
+        for provider in traffic.providers
+        if provider.id in ids or (not provider.id and provider.name.casefold() in names)
+    )
+    most = whole >= settings.transactions.few and there > settings.slots.most * whole
+    blocked = blocked_purchases(traffic, settings.transactions)
+    if most or (blocked is not None and blocked.provider.casefold() in names):
+        yield Judgement(
+            "SEV-1", f"{percent(there / whole)} of purchases go to {_named(stalled)}, where {_long(stalled)}"
+        )
+
+
+def _named(waits: Sequence[Wait]) -> str:
+    return waits[0].name if len(waits) == 1 else several(len(waits), "provider")
+
+
+def _long(stalled: Sequence[Wait]) -> str:
+    longest, shortest = stalled[0].wait_s, stalled[-1].wait_s
+    return f"a turn takes {duration(shortest)}{' and more' if shortest != longest else ''}"
+
+
+def _waits(value: Slots) -> Iterator[LabelledSample]:
+    waits = {wait.id: wait.wait_s for wait in value.waits}
+    for provider in value.providers:
+        yield {"provider": provider.name, "id": provider.id}, waits.get(provider.id, 0.0)
+
+
+def _wait(view: View[Slots]) -> ProbeResult:
+    value = view.value
+    provider = next((provider for provider in value.providers if view.called(provider.name, provider.id)), None)
+    if provider is None:
+        return ProbeResult(text=f"not known: no provider named {view.argument} was seen", value=None)
+    wait = next((wait.wait_s for wait in value.waits if wait.id == provider.id), 0.0)
+    if not wait:
+        return ProbeResult(text=f"a purchase at {provider.name} goes out within {TURN_S:g} s", value=0.0)
+    return ProbeResult(text=f"a purchase at {provider.name} waits {duration(wait)} for its turn", value=wait)
+
+
+def _worst(view: View[Slots]) -> ProbeResult:
+    value = view.value
+    worst = value.worst
+    if worst is None:
+        return ProbeResult(text=f"no purchase waits longer than {TURN_S:g} s for its turn", value=0.0)
+    others = len(value.longer(TURN_S)) - 1
+    more = f", and at {many(others, 'other provider')} too" if others else ""
+    text = f"a purchase at {worst.name} waits {duration(worst.wait_s)} for its turn{more}"
+    return ProbeResult(text=text, value=worst.wait_s, gives={"provider": worst.name})
+
+
+def _reach(view: View[Slots]) -> ProbeResult:
+    """Whose trouble the waits are: everybody's, some customers', or nobody's."""
+    judgement = next(_reasons_across(view.readings, view.settings), None)
+    if judgement is not None:
+        return ProbeResult(text=judgement.text, value="most")
+    stalled = view.value.longer(view.settings.slots.stalled_s)
+    limit = duration(view.settings.slots.stalled_s)
+    where = f"at {many(len(stalled), 'active provider')} a turn takes {limit} or longer"
+    return ProbeResult(text=where, value="some" if stalled else "none")
+
+
+_GIVES = {"provider": "provider"}
+
+
+PROBES = (
+    Probe(
+        name="slots.wait",
+        title="how long a purchase waits for its turn at a provider",
+        signal="slots",
+        kind="number",
+        unit="seconds",
+        read=_wait,
+        argument=PROVIDER,
+    ),
+    Probe(
+        name="slots.worst",
+        title="the longest wait for a turn",
+        signal="slots",
+        kind="number",
+        unit="seconds",
+        read=_worst,
+        gives=_GIVES,
+    ),
+    Probe(
+        name="slots.reach",
+        title="whether most purchases wait too long for their turn",
+        signal="slots",
+        kind="word",
+        words=("most", "some", "none"),
+        read=_reach,
+    ),
+)
+SIGNAL = Signal(
+    name="slots",
+    kind=Slots,
+    read=read,
+    summary=_summary,
+    timeout=5.0,
+    needs=("redis",),
+    reasons=_reasons,
+    reasons_across=_reasons_across,
+    numbers=_numbers,
+    metrics={
+        "slot_wait_s": MetricSpec("longest wait for a turn", duration),
+    },
+    exported=(
+        ExportedMetric("provider_slot_wait_seconds", "How long a purchase waits for its turn, from 3 s on.", _waits),
+    ),
+    observe=_states,
+    probes=PROBES,
+)

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 from ..errors import SourceError
 from ..model import Value, utc_now
-from .readings import Signal
+from ..text.units import duration
+from .probe import PROVIDER, Probe, ProbeResult, View
+from .signal import (
+    MOST_NAMED,
+    Signal,
+)
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -58,4 +63,41 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     return StatusPages(source="the providers' status pages", pages=tuple(status_pages))
 
 
-SIGNAL = Signal(name="status_pages", read=read, every=EVERY_S, timeout=45.0)
+def _summary(value: StatusPages) -> str:
+    return ", ".join(f"{page.provider}: {page.said or page.error}" for page in value.pages[:MOST_NAMED])
+
+
+def _page(view: View[StatusPages]) -> ProbeResult:
+    value = view.value
+    page = next((page for page in value.pages if view.called(page.provider)), None)
+    if page is None:
+        text = f"not known: providers.status_pages has no status page of {view.argument}"
+        return ProbeResult(text=text, value=None)
+    if page.read_at is None:
+        return ProbeResult(text=f"not known: {page.error}", value=None)
+    age = duration(max(0.0, (view.now - page.read_at).total_seconds()))
+    word = f" ({page.indicator})" if page.indicator else ""
+    return ProbeResult(text=f"{page.provider} said of itself {age} ago: {page.said}{word}", value=page.said)
+
+
+PROBES = (
+    Probe(
+        name="provider.statuspage",
+        title="what a provider's own status page says",
+        signal="status_pages",
+        kind="text",
+        read=_page,
+        argument=PROVIDER,
+    ),
+)
+SIGNAL = Signal(
+    name="status_pages",
+    kind=StatusPages,
+    read=read,
+    summary=_summary,
+    every=EVERY_S,
+    timeout=45.0,
+    needs=("status_pages",),
+    optional=True,
+    probes=PROBES,
+)

@@ -20,7 +20,6 @@ from .attribution import ProviderTraffic, Scope, judge
 from .counters import Latency
 from .counts import Counts, Point, SourceCounts
 from .provider_names import known_names
-from .readings import Signal
 from .traffic import Usual
 from .waiting import overdue_after
 
@@ -329,6 +328,3 @@ def _providers(whole: SourceCounts) -> tuple[ProviderTraffic, ...]:
             whole.providers.items(), key=lambda item: (-item[1].failures, -item[1].attempts, item[0])
         )
     )
-
-
-SIGNAL = Signal(name="transactions", read=read, every=2.0, timeout=10.0)

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, Unpack
 
 from ..errors import SourceError
 from ..model import Value, utc_now
 from ..sources import resources
 from ..sources.deployment_pods import LabelledPods, ending
 from ..text.sanitize import clean
-from ..text.units import several
+from ..text.units import count, duration, several
 from . import releases
 from .pods import OtherPod, Pod, container_read, describe, describe_other
-from .readings import Signal
+from .probe import Probe, ProbeOptions, ProbeResult, Read, View, many
 from .releases import Release
+from .signal import (
+    LISTED,
+    MOST_SUBJECTS,
+    Judgement,
+    MetricSpec,
+    Numbers,
+    Signal,
+    SubjectState,
+    gauge,
+)
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ..settings import Settings
     from ..sources import Sources
 
@@ -189,4 +203,139 @@ def _scaling_notes(autoscaler: resources.AutoscalerResource) -> list[str]:
     ]
 
 
-SIGNAL = Signal(name="workloads", read=read, every=3.0)
+def _reasons(value: Workloads, settings: Settings) -> Iterator[Judgement]:
+    if value.desired and value.ready == 0:
+        yield Judgement(
+            "SEV-1", f"purchasing is down: none of {count(value.desired)} pods of {value.deployment} is ready"
+        )
+    elif value.ready < value.desired and value.rollout != "progressing":
+        yield Judgement("SEV-3", f"{count(value.ready)} of {count(value.desired)} pods of {value.deployment} are ready")
+
+
+def _summary(value: Workloads) -> str:
+    return f"{value.deployment} {count(value.ready)}/{count(value.desired)} ready, rollout {value.rollout}"
+
+
+def _numbers(value: Workloads, every: float, now: datetime) -> Numbers:
+    return {"pods_ready": value.ready, "pods_desired": value.desired}
+
+
+def _states(value: Workloads, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
+    name = clean(value.deployment, 100)
+    words = {"progressing": f"a rollout of {name} is under way", "complete": f"the rollout of {name} is complete",
+             "stuck": f"the rollout of {name} is stuck", "paused": f"the rollout of {name} is paused"}  # fmt: skip
+    if value.rollout in words:
+        usual = value.rollout == "complete"
+        yield SubjectState(f"rollout {name}", value.rollout, words[value.rollout], usual=usual, brief=True)
+    missing = value.ready < value.desired
+    words_of_pods = f"{value.ready} of {value.desired} pods of {name} are ready"
+    yield SubjectState(f"pods of {name}", "missing" if missing else "ready", words_of_pods, usual=not missing)
+    for pod in value.pods[:MOST_SUBJECTS]:
+        why = f" ({clean(pod.reason, 100)})" if pod.reason else ""
+        subject = f"restarts of {clean(pod.name, 100)}"
+        words_of_it = f"{clean(pod.name, 100)} was restarted{why}: {pod.restarts} times by now"
+        yield SubjectState(subject, str(pod.restarts), words_of_it, usual=True, brief=True)
+
+
+def _details(value: Workloads) -> Iterator[str]:
+    for pod in value.pods[:LISTED]:
+        why = f", {pod.reason}" if pod.reason else ""
+        yield f"{pod.name}: {'ready' if pod.ready else 'NOT READY'}, {pod.restarts} restarts{why}"
+
+
+def _ready(view: View[Workloads]) -> ProbeResult:
+    value = view.value
+    return ProbeResult(text=_pods(value), value=float(value.ready))
+
+
+def _missing(view: View[Workloads]) -> ProbeResult:
+    value = view.value
+    reasons = "; ".join(f"{pod.name} {pod.reason or pod.phase}" for pod in value.pods if not pod.ready)
+    text = _pods(value) + (f": {reasons[:200]}" if reasons else "")
+    return ProbeResult(text=text, value=float(max(0, value.desired - value.ready)))
+
+
+def _down(view: View[Workloads]) -> ProbeResult:
+    value = view.value
+    return ProbeResult(text=_pods(value), value=bool(value.desired and not value.ready))
+
+
+def _restarts(view: View[Workloads]) -> ProbeResult:
+    value = view.value
+    if not value.pods:
+        return ProbeResult(text="not known: no pod was seen", value=None)
+    restarts = sum(pod.restarts for pod in value.pods)
+    restarted = [(pod.restarted_at, pod.reason) for pod in value.pods if pod.restarted_at]
+    when = ""
+    if restarted:
+        at, reason = max(restarted, key=itemgetter(0))
+        ago = duration(max(0.0, (view.now - at).total_seconds()))
+        when = f", the last {ago} ago" + (f" ({reason})" if reason else "")
+    return ProbeResult(
+        text=f"{many(restarts, 'restart')} of {many(len(value.pods), 'pod')}{when}", value=float(restarts)
+    )
+
+
+def _rollout(view: View[Workloads]) -> ProbeResult:
+    value = view.value
+    note = f": {value.rollout_note}" if value.rollout_note else ""
+    return ProbeResult(text=f"the rollout is {value.rollout}{note}", value=value.rollout)
+
+
+def _released(view: View[Workloads]) -> ProbeResult:
+    """How long ago what runs was released: going back to an older release makes this old again."""
+    release = view.value.release
+    if release is None or release.since is None:
+        why, lacks = (release.why, release.lacks) if release is not None else ("its revisions were not read", "")
+        return ProbeResult(text=f"not known: {why}", value=None, lacks=lacks)
+    age = max(0.0, (view.now - release.since).total_seconds())
+    before = f", after {release.before}" if release.before else ", the first that its history knows"
+    if release.withdrawn:
+        before += f"; {release.withdrawn} was taken back"
+    return ProbeResult(text=f"{release.images} (revision {release.revision}) is {duration(age)} old{before}", value=age)
+
+
+def _pods(value: Workloads) -> str:
+    return f"{value.ready} of {many(value.desired, 'pod')} of {value.deployment} ready"
+
+
+def _probe(name: str, title: str, read: Read, kind: str = "number", **options: Unpack[ProbeOptions]) -> Probe:
+    return Probe(name=name, title=title, signal="workloads", kind=kind, read=read, **options)
+
+
+PROBES = (
+    _probe("workloads.ready", "pods that are ready", _ready),
+    _probe("workloads.missing", "pods that should be ready and are not", _missing),
+    _probe("workloads.down", "whether no pod is ready", _down, "flag"),
+    _probe("workloads.restarts", "how often the pods were restarted", _restarts),
+    _probe(
+        "workloads.rollout",
+        "the rollout's state",
+        _rollout,
+        "word",
+        words=("complete", "progressing", "paused", "stuck"),
+    ),
+    _probe("workloads.released", "age of the release that runs", _released, unit="seconds"),
+)
+SIGNAL = Signal(
+    name="workloads",
+    kind=Workloads,
+    read=read,
+    summary=_summary,
+    every=3.0,
+    needs=("kubernetes",),
+    reasons=_reasons,
+    numbers=_numbers,
+    metrics={
+        "pods_ready": MetricSpec("pods ready", count, less=True),
+        "pods_desired": MetricSpec("pods wanted", count),
+    },
+    exported=(
+        gauge("pods_ready", "Pods of the deployment that are ready.", "ready"),
+        gauge("pods_desired", "Pods that the deployment wants.", "desired"),
+    ),
+    observe=_states,
+    details=_details,
+    arguments={"pod": lambda value: (pod.name for pod in value.pods)},
+    probes=PROBES,
+)

@@ -14,7 +14,7 @@ from random import Random
 from nexconsole.app import NexConsole
 from nexconsole.model import Reading, SourceHealth, Value
 from nexconsole.settings import Settings
-from nexconsole.signals.registry import SIGNALS
+from nexconsole.signals.registry import polled
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -31,7 +31,7 @@ class Fed(NexConsole):
 
     def on_mount(self) -> None:
         super().on_mount()
-        for signal in SIGNALS:
+        for signal in polled():
             self.set_interval(signal.every, lambda signal=signal: self._feed(signal.name, signal.every))
 
     def _feed(self, name: str, every: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,47 +11,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET
 
-from ...model import Reading, Value
-from ...signals.alerts import Alerts
-from ...signals.balances import Balances
-from ...signals.circuits import Circuits
-from ...signals.database import Database
-from ...signals.database_cpu import DatabaseCpu
-from ...signals.funnel import Funnel
-from ...signals.integrity import Integrity
-from ...signals.locks import Locks
-from ...signals.outbox import Outbox, OutboxEvents
-from ...signals.reservations import Reservations
-from ...signals.search import Search
-from ...signals.slots import Slots
-from ...signals.status_pages import StatusPages
-from ...signals.transactions import Transactions
-from ...signals.workloads import Workloads
+from ...model import Reading
+from ...signals.registry import value_types
 from ...text.sanitize import clean
 from .differences import applied
 from .recording import Line
 
 if TYPE_CHECKING:
     from .playback import Recording
-
-VALUES: Mapping[str, type[Value]] = {
-    "transactions": Transactions,
-    "circuits": Circuits,
-    "funnel": Funnel,
-    "outbox": Outbox,
-    "outbox events": OutboxEvents,
-    "reservations": Reservations,
-    "locks": Locks,
-    "database": Database,
-    "workloads": Workloads,
-    "alerts": Alerts,
-    "slots": Slots,
-    "balances": Balances,
-    "search": Search,
-    "status_pages": StatusPages,
-    "database_cpu": DatabaseCpu,
-    "integrity": Integrity,
-}
 
 
 def _alike(one: Line, other: Line) -> bool:
@@ -144,7 +111,7 @@ class Cursor:
 
     def _made(self, known: _Known) -> Reading | None:
         line, signal, skipped = known.line, clean(known.line.signal, 40), self._recording.skipped
-        kind = VALUES.get(line.signal)
+        kind = value_types().get(line.signal)
         if kind is None:
             skipped[f"the signal {signal}"] += 1
             return None

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypedDict, TypeVar
 
-from ...catalogue import Argument
-from ...model import Reading, State, V, Value, value_of
-from ...settings import Settings
-from ...signals.circuits import Circuits
-from ...text.units import duration
+from ..catalogue import Argument
+from ..model import Reading, State, V, Value, value_of
+from ..settings import Settings
+from ..text.units import duration
+from .circuits import Circuits
 
 K = TypeVar("K", bound=Value)
 PROVIDER = Argument(name="provider", kind="provider")

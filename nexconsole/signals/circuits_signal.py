@@ -1,22 +1,105 @@
-"""Probes of circuits: breakers in every holder, and what the pods' logs say of a provider.
+"""Circuits as every consumer tells them: breakers in every holder, and what the logs say of a provider.
 
 (nexnum.md#breakers, #breaker-lines)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Unpack
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Unpack
 
-from ...signals.balances import Balances
-from ...signals.circuits import Circuits, ProviderCircuit
-from ...signals.log_reach import LINES_S, within
-from ...signals.slots import Slots
-from ...signals.transactions import Transactions
-from ...text.units import duration
+from ..text.sanitize import clean
+from ..text.units import count, duration, several
+from .balances import Balances
+from .circuits import Circuits, ProviderCircuit, _wake, read
+from .log_reach import LINES_S, within
 from .probe import MAYBE_PROVIDER, PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View, many
+from .signal import (
+    LISTED,
+    ExportedMetric,
+    Judgement,
+    LabelledSample,
+    MetricSpec,
+    Numbers,
+    Signal,
+    SubjectState,
+)
+from .slots import Slots
+from .transactions import Transactions
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ..settings import Settings
+
+
+def _reasons(value: Circuits, settings: Settings) -> Iterator[Judgement]:
+    watched = [provider for provider in value.providers if provider.active is not False]
+    window = within(LINES_S, value.reach_s)
+    for provider in watched:
+        if provider.flapping:
+            yield Judgement(
+                "SEV-3", f"{provider.name}'s circuit flaps: opened {several(provider.opened, 'time')} in {window}"
+            )
+        elif provider.state in ("open", "half-open"):
+            yield Judgement("SEV-3", f"{provider.name}'s circuit is {provider.state.upper()}")
+    if watched and all(provider.state == "open" for provider in watched):
+        yield Judgement("SEV-1", f"purchasing is down: the circuits of all {len(watched)} active providers are open")
+    if value.providers and all(provider.active is False for provider in value.providers):
+        yield Judgement("SEV-1", "purchasing is down: no provider is active")
+
+
+def _summary(value: Circuits) -> str:
+    shown = (f"{provider.name} {provider.state}{' FLAPPING' * provider.flapping}" for provider in value.providers)
+    return ", ".join(shown) or "no providers"
+
+
+def _numbers(value: Circuits, every: float, now: datetime) -> Numbers:
+    states = [provider.state for provider in value.providers if provider.active is not False]
+    opened = states.count("open")
+    return {"circuits_open": None if not opened and "unknown" in states else opened}
+
+
+def _states(value: Circuits, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
+    for provider in value.providers:
+        if provider.active is False:
+            continue
+        name = clean(provider.name, 100)
+        if provider.state in ("open", "closed"):
+            shut = provider.state == "closed"
+            words = f"{name}'s circuit is closed" if shut else f"{name}'s circuit is open"
+            yield SubjectState(f"circuit {name}", provider.state, words, usual=shut, brief=True)
+        settled = not provider.flapping
+        words = f"{name}'s circuit flaps no more" if settled else f"{name}'s circuit flaps"
+        yield SubjectState(f"flapping {name}", "settled" if settled else "flapping", words, usual=settled)
+
+
+def _details(value: Circuits) -> Iterator[str]:
+    for provider in value.providers[:LISTED]:
+        active = {True: "active", False: "DISABLED", None: "active or not is not known"}[provider.active]
+        yield f"{provider.name}: {provider.state}, {active}, id {provider.id or 'not known'}"
+
+
+def _state_samples(value: Circuits) -> Iterator[LabelledSample]:
+    for provider in value.providers:
+        if provider.state != "unknown":
+            yield (
+                {"provider": provider.name, "id": provider.id or ""},
+                {"closed": 0, "half-open": 1, "open": 2}[provider.state],
+            )
+
+
+def _active_samples(value: Circuits) -> Iterator[LabelledSample]:
+    for provider in value.providers:
+        yield (
+            {"provider": provider.name, "id": provider.id or ""},
+            None if provider.active is None else int(provider.active),
+        )
+
 
 SEVERAL = 2  # providers at least: the breaker of one is that provider's affair
+
+
 STATES = ("open", "half-open", "unknown", "closed")  # the most urgent first
 
 
@@ -207,6 +290,8 @@ def _probe(name: str, title: str, kind: str, read: Read, **options: Unpack[Probe
 
 
 _GIVES = {"provider": "provider"}
+
+
 PROBES = (
     _probe(
         "circuits.state",
@@ -258,4 +343,29 @@ PROBES = (
         _of_provider(_seen("5xx", "seen_5xx")),
         argument=PROVIDER,
     ),
+)
+
+
+SIGNAL = Signal(
+    name="circuits",
+    kind=Circuits,
+    read=read,
+    summary=_summary,
+    timeout=6.0,
+    wake=_wake,
+    reasons=_reasons,
+    numbers=_numbers,
+    metrics={
+        "circuits_open": MetricSpec("circuits open", count),
+    },
+    exported=(
+        ExportedMetric(
+            "provider_circuit_state", "0: closed; 1: half-open; 2: open; none where it is not known.", _state_samples
+        ),
+        ExportedMetric("provider_active", "Whether a provider is active.", _active_samples),
+    ),
+    observe=_states,
+    details=_details,
+    arguments={"provider": lambda value: (one.name for one in value.providers)},
+    probes=PROBES,
 )
