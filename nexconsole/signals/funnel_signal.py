@@ -122,7 +122,7 @@ def _nobody_sold(value: Funnel) -> int:
     ours = value.failed + value.without_offer
     if len(late) < MINUTES or any(funnel.sold for funnel in late) or 2 * ours < value.failed + value.turned_away:
         return 0
-    return sum(funnel.failed + funnel.refused for funnel in late)
+    return sum(minute.failed + minute.refused for minute in late)
 
 
 def _refused_outlook(value: Funnel, high: float) -> str:
@@ -135,11 +135,11 @@ def _refused_outlook(value: Funnel, high: float) -> str:
     if not worse or len(value.minutes) < MINUTES or worse[-1] in value.minutes[-MINUTES:]:
         return ""
     late = value.minutes[-MINUTES:]
-    decided = sum(funnel.sold + funnel.failed + funnel.refused for funnel in late)
+    decided = sum(minute.sold + minute.failed + minute.refused for minute in late)
     if not decided:
         return ""
     falls = duration(max(STEP_S, worse[-1].at + 60 + value.window_s - late[-1].at), exact=True)
-    return f"by now {count(sum(funnel.refused for funnel in late))} of {count(decided)} are; the level falls within {falls}"
+    return f"by now {count(sum(minute.refused for minute in late))} of {count(decided)} are; the level falls within {falls}"
 
 
 def _refused_samples(value: Funnel) -> Iterator[LabelledSample]:
