@@ -120,7 +120,7 @@ def _nobody_sold(value: Funnel) -> int:
     most of them failed, or were refused for want of an offer; else 0: lacking funds is no outage."""
     late = value.minutes[-MINUTES:]
     ours = value.failed + value.without_offer
-    if len(late) < MINUTES or any(funnel.sold for funnel in late) or 2 * ours < value.failed + value.turned_away:
+    if len(late) < MINUTES or any(minute.sold for minute in late) or 2 * ours < value.failed + value.turned_away:
         return 0
     return sum(minute.failed + minute.refused for minute in late)
 
@@ -139,7 +139,8 @@ def _refused_outlook(value: Funnel, high: float) -> str:
     if not decided:
         return ""
     falls = duration(max(STEP_S, worse[-1].at + 60 + value.window_s - late[-1].at), exact=True)
-    return f"by now {count(sum(minute.refused for minute in late))} of {count(decided)} are; the level falls within {falls}"
+    refused = count(sum(minute.refused for minute in late))
+    return f"by now {refused} of {count(decided)} are; the level falls within {falls}"
 
 
 def _refused_samples(value: Funnel) -> Iterator[LabelledSample]:
