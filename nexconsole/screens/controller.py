@@ -512,7 +512,7 @@ class Controller:
         from ..signals.registry import probes
 
         asked = scenario.calls() if scenario is not None else ()
-        known = probes(self.operations.settings)
+        known = probes(self.session.settings)
         self.looked_at = frozenset(known[call.name].signal for call in asked if call.name in known)
         self.console.post_message(ConsoleScreen.Attention())
 
