@@ -56,8 +56,20 @@ WATCHED = "this page is only to be looked at: close it in the browser, nothing e
 MASKED = "# copied from a shared screen: what stands in ‹› is masked"
 ENDING = (signals_of_the_system.SIGTERM, signals_of_the_system.SIGHUP, signals_of_the_system.SIGINT)
 LOOKING = ("help", "journal", "logs", "next_theme", "quit", "help_quit", "command_palette")
-DOING = ("scenario", "note", "incident", "object", "approve", "export", "status_line", "sheet", "undo",
-         "dismiss_ended", "stop", "present")  # fmt: skip
+DOING = (
+    "scenario",
+    "note",
+    "incident",
+    "object",
+    "approve",
+    "export",
+    "status_line",
+    "sheet",
+    "undo",
+    "dismiss_ended",
+    "stop",
+    "present",
+)
 SOMETIMES = ("object", "approve", "undo", "dismiss_ended", "stop", "logs")  # what there is nothing to do for, mostly
 # Of our own, imported in a thread once the first frame stands; on the loop they would hold up keys for 150 ms.
 BEHIND = ("signals.registry", "severity", *(f"sources.{name}" for name in NAMES))
@@ -77,8 +89,9 @@ class NexConsole(DiffingApp):
     TITLE = "NexConsole"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Keys", id="app.keys", tooltip="Show what the keys do"),
-        Binding("ctrl+p", "command_palette", "Commands", id="app.palette", tooltip="Every command by name",
-                priority=True),
+        Binding(
+            "ctrl+p", "command_palette", "Commands", id="app.palette", tooltip="Every command by name", priority=True
+        ),
         Binding("s", "scenario", "Scenario", id="scenario.open", tooltip="Open the scenario that fits, or close it"),
         Binding("n", "note", "Note", id="journal.note", tooltip="Write a one-line note in the journal"),
         Binding("J", "journal", "Journal", id="journal.show", tooltip="Show what was done, by whom, and if it helped"),
@@ -92,12 +105,17 @@ class NexConsole(DiffingApp):
         Binding("u", "undo", "Undo", id="operation.undo", tooltip="Take the newest action back"),
         Binding("d", "dismiss_ended", "Dismiss", id="operation.dismiss", tooltip="Dismiss the actions that have ended"),
         Binding("ctrl+k", "stop", "Stop", id="operation.stop", tooltip="Stop sending before the next target"),
-        Binding("P", "present", "Present", id="app.present",
-                tooltip="The shared screen: large, customer data masked; or back"),
+        Binding(
+            "P",
+            "present",
+            "Present",
+            id="app.present",
+            tooltip="The shared screen: large, customer data masked; or back",
+        ),
         Binding("t", "next_theme", "Theme", id="app.theme", tooltip="Take the next theme"),
         Binding("q,ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave the console"),
         Binding("ctrl+c", "help_quit", "", id="app.help_quit", tooltip="Say how to leave", show=False, system=True),
-    ]  # fmt: skip
+    ]
 
     def __init__(
         self,

@@ -48,15 +48,21 @@ def _metrics(status: Status, settings: Settings | None) -> Iterator[tuple[str, s
     level = len(LEVELS) - 1 - LEVELS.index(status.severity.level)
     yield "status_timestamp_seconds", "When this was read.", [({}, status.at.timestamp())]
     yield "severity_level", "0: no rule holds; 1: SEV-3; 2: SEV-2; 3: SEV-1.", [({}, level)]
-    yield "status_exit_code", "0: all was read and is well; 1: SEV-3; 2: SEV-1 or SEV-2; 3: not known.", [
-        ({}, status.exit_code)
-    ]  # fmt: skip
+    yield (
+        "status_exit_code",
+        "0: all was read and is well; 1: SEV-3; 2: SEV-1 or SEV-2; 3: not known.",
+        [({}, status.exit_code)],
+    )
     yield "status_unread", "How many things that are configured could not be read.", [({}, len(status.unread))]
-    yield "signal_state", "1 for the state in which a signal's reading is.", [
-        ({"signal": name, "state": state.value}, int(reading.state(status.at) is state))
-        for name, reading in status.readings.items()
-        for state in STATES
-    ]  # fmt: skip
+    yield (
+        "signal_state",
+        "1 for the state in which a signal's reading is.",
+        [
+            ({"signal": name, "state": state.value}, int(reading.state(status.at) is state))
+            for name, reading in status.readings.items()
+            for state in STATES
+        ],
+    )
     yield (
         "signal_age_seconds",
         "How old a signal's reading is.",

@@ -10,9 +10,12 @@ NO_SCREENS = frozenset(
     {"", "dumb", "unknown", "network", "dialup", "emacs"}
 )  # names that say: words, one after another
 # These place the cursor, also where no terminfo entry says so: a bastion seldom knows the newest terminals.
-KNOWN = ("xterm", "screen", "tmux", "rxvt", "linux", "vt1", "vt2", "vt3", "vt4", "vt5", "alacritty", "kitty", "foot",
-         "wezterm", "ghostty", "konsole", "gnome", "putty", "st-", "ansi", "cygwin", "eterm", "mlterm", "iterm",
-         "contour", "nsterm", "aixterm", "dtterm", "teraterm", "mintty", "vte")  # fmt: skip
+KNOWN = tuple(
+    """
+    xterm screen tmux rxvt linux vt1 vt2 vt3 vt4 vt5 alacritty kitty foot wezterm ghostty konsole gnome putty st-
+    ansi cygwin eterm mlterm iterm contour nsterm aixterm dtterm teraterm mintty vte
+    """.split()
+)
 
 
 def why_not(environment: Mapping[str, str] = os.environ) -> str:

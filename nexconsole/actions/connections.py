@@ -211,8 +211,15 @@ def _not_sent() -> tuple[type[Exception], ...]:
     """httpx's errors after which it is certain that the server got nothing of the request."""
     import httpx
 
-    return (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.InvalidURL,
-            httpx.UnsupportedProtocol, httpx.LocalProtocolError)  # fmt: skip
+    return (
+        httpx.ConnectError,
+        httpx.ConnectTimeout,
+        httpx.PoolTimeout,
+        httpx.ProxyError,
+        httpx.InvalidURL,
+        httpx.UnsupportedProtocol,
+        httpx.LocalProtocolError,
+    )
 
 
 def admin_headers(context: Context) -> Mapping[str, str]:

@@ -84,8 +84,10 @@ class RetryEvent:
         identity = {"status": "FAILED", "retry_count": row["retry_count"]}
         sql = RETRY_SQL.format(
             schema=shell_commands.sql_name(context.sources.postgres.schema),
-            now=now, id=shell_commands.sql_text(row["id"]), retries=row["retry_count"],
-        )  # fmt: skip
+            now=now,
+            id=shell_commands.sql_text(row["id"]),
+            retries=row["retry_count"],
+        )
         return make_plan(
             context,
             action=self.name,

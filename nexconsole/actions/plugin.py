@@ -27,8 +27,11 @@ class PluginAction:
     def __init__(self, action: Action) -> None:
         self._action = action
         self.name, self.title, self.synonyms, self.arguments = (
-            action.name, action.title, action.synonyms, action.arguments,
-        )  # fmt: skip
+            action.name,
+            action.title,
+            action.synonyms,
+            action.arguments,
+        )
         for fact in ("routes", "rights"):
             if hasattr(action, fact):
                 setattr(self, fact, getattr(action, fact))

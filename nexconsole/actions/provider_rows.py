@@ -87,11 +87,14 @@ async def read_table(context: Context) -> ProviderTable:
     twins = look_alikes(r["name"] for r in rows)
     provider_rows = [
         ProviderRow(
-            id=r["id"], name=r["name"], display_name=r["shown"] or "", active=bool(r["active"]),
+            id=r["id"],
+            name=r["name"],
+            display_name=r["shown"] or "",
+            active=bool(r["active"]),
             twin=twins.get(r["name"], ""),
         )
         for r in rows
-    ]  # fmt: skip
+    ]
     return replace(table, rows=provider_rows)
 
 

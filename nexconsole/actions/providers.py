@@ -136,9 +136,13 @@ class SwitchProvider:
         """The statement; `id` is a literal or a parameter."""
         flag = table.flag
         return CHANGE_SQL.format(
-            schema=shell_commands.sql_name(schema), flag=flag, to=str(self.active).lower(), now=table.now, id=id,
+            schema=shell_commands.sql_name(schema),
+            flag=flag,
+            to=str(self.active).lower(),
+            now=table.now,
+            id=id,
             was=f"NOT {flag}" if self.active else flag,
-        )  # fmt: skip
+        )
 
     def by_api(self, id: str) -> str:
         """The literal command by the admin API."""

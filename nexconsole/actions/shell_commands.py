@@ -25,8 +25,20 @@ if TYPE_CHECKING:
 
 # libpq's own parameters among those that connection strings of NexNum carry; it refuses all others
 # (nexnum.md#database-url).
-LIBPQ = frozenset({"sslmode", "application_name", "connect_timeout", "host", "port", "user", "password", "options",
-                   "sslrootcert", "target_session_attrs"})  # fmt: skip
+LIBPQ = frozenset(
+    {
+        "sslmode",
+        "application_name",
+        "connect_timeout",
+        "host",
+        "port",
+        "user",
+        "password",
+        "options",
+        "sslrootcert",
+        "target_session_attrs",
+    }
+)
 
 
 def sql_text(text: str) -> str:

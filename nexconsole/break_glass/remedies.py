@@ -76,12 +76,16 @@ def _in(scene: CommandContext) -> EmergencyCommand:
             CommandStep("the cron routes' secret from the Secret", secret("CRON_SECRET")),
             CommandStep("the database", 'psql -X "${DATABASE_URL%%\\?*}"'),
             CommandStep("Redis", scene.redis()),
-            CommandStep("the API, where it has no address of its own",
-                 f"{scene.kubectl('port-forward', deployment, '3000:3000')} &\nexport API_URL=http://localhost:3000"),
-            CommandStep("the newest log lines of all pods",
-                 scene.kubectl("logs", deployment, "--all-pods=true", "--since=10m", "--tail=200")),
+            CommandStep(
+                "the API, where it has no address of its own",
+                f"{scene.kubectl('port-forward', deployment, '3000:3000')} &\nexport API_URL=http://localhost:3000",
+            ),
+            CommandStep(
+                "the newest log lines of all pods",
+                scene.kubectl("logs", deployment, "--all-pods=true", "--since=10m", "--tail=200"),
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def _health(scene: CommandContext) -> EmergencyCommand:
@@ -94,12 +98,15 @@ def _health(scene: CommandContext) -> EmergencyCommand:
             CommandStep("Postgres answers", scene.psql("SELECT now(), pg_is_in_recovery()")),
             CommandStep("Redis answers PONG", scene.redis("PING")),
             CommandStep("the API answers 200", shell_commands.curl("GET", PING_PATH)),
-            CommandStep("Prometheus answers", shell_commands.curl("GET", "/api/v1/alerts", headers=login,
-                                                    server="$PROMETHEUS_URL")),
-            CommandStep("the cluster answers, and its pods",
-                 scene.kubectl("get", "deployment,replicaset,pod,hpa", "-o", "wide")),
+            CommandStep(
+                "Prometheus answers",
+                shell_commands.curl("GET", "/api/v1/alerts", headers=login, server="$PROMETHEUS_URL"),
+            ),
+            CommandStep(
+                "the cluster answers, and its pods", scene.kubectl("get", "deployment,replicaset,pod,hpa", "-o", "wide")
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def _provider(scene: CommandContext) -> EmergencyCommand:
@@ -121,11 +128,17 @@ def _provider(scene: CommandContext) -> EmergencyCommand:
     def change(switch: providers.SwitchProvider) -> str:
         return scene.psql(switch.sql(scene.schema, table, shell_commands.sql_text(id)))
 
-    by_api = [
-        CommandStep("disable it by the admin API instead: the newest versions take its offers off sale too",
-             providers.DISABLE.by_api(id)),
-        CommandStep("and back by the admin API", providers.ENABLE.by_api(id)),
-    ] if scene.settings.api.admin_token else []  # fmt: skip
+    by_api = (
+        [
+            CommandStep(
+                "disable it by the admin API instead: the newest versions take its offers off sale too",
+                providers.DISABLE.by_api(id),
+            ),
+            CommandStep("and back by the admin API", providers.ENABLE.by_api(id)),
+        ]
+        if scene.settings.api.admin_token
+        else []
+    )
     listing = PROVIDERS_SQL.format(flag=table.flag, schema=shell_commands.sql_name(scene.schema))
     return EmergencyCommand(
         f"Disable the worst provider{f': {name}' if name else ''}",
@@ -142,10 +155,14 @@ def _provider(scene: CommandContext) -> EmergencyCommand:
 def _session(scene: CommandContext) -> EmergencyCommand:
     database = value_of(scene.readings, "database", Database)
     found = max(
-        (suggestion for switch in (backends.TERMINATE, backends.CANCEL)
-         for suggestion in switch.suggestions(scene.readings, scene.settings)),
-        key=lambda one: one.weight, default=None,
-    )  # fmt: skip
+        (
+            suggestion
+            for switch in (backends.TERMINATE, backends.CANCEL)
+            for suggestion in switch.suggestions(scene.readings, scene.settings)
+        ),
+        key=lambda one: one.weight,
+        default=None,
+    )
     pid = found.arguments["pid"] if found else "PID"
     session = (
         next((session for session in database.sessions if str(session.pid) == pid), None)
@@ -187,11 +204,14 @@ def _pods(scene: CommandContext) -> EmergencyCommand:
             CommandStep("watch it", scene.kubectl("rollout", "status", deployment, "--timeout=3m")),
             CommandStep("which revisions there are", scene.kubectl("rollout", "history", deployment)),
             CommandStep("back to the revision before", rollback.back_command(scene.settings, 0)),
-            CommandStep(f"from {now if now is not None else 'NOW'} pods to {now + deployments.STEP if now else 'MORE'}",
-                 deployments.scale_command(scene.settings, "NOW" if now is None else now,
-                                           now + deployments.STEP if now else "MORE")),
+            CommandStep(
+                f"from {now if now is not None else 'NOW'} pods to {now + deployments.STEP if now else 'MORE'}",
+                deployments.scale_command(
+                    scene.settings, "NOW" if now is None else now, now + deployments.STEP if now else "MORE"
+                ),
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def _outbox(scene: CommandContext) -> EmergencyCommand:
@@ -242,16 +262,21 @@ def _locks(scene: CommandContext) -> EmergencyCommand:
     [delete] = locks.commands(with_redis(scene.settings), [("LOCK_KEY", "ITS_VALUE")], script)
     return EmergencyCommand(
         "One abandoned lock",
-        ("Only a key without a TTL (-1), or one far older than any purchase, is abandoned. DEL takes no pattern.",
-         f"Never touch: {never}."),
         (
-            *(CommandStep(f"the keys of {family}", scene.redis("--scan", "--pattern", pattern))
-              for family, pattern in families.items() if "*" in pattern),
+            "Only a key without a TTL (-1), or one far older than any purchase, is abandoned. DEL takes no pattern.",
+            f"Never touch: {never}.",
+        ),
+        (
+            *(
+                CommandStep(f"the keys of {family}", scene.redis("--scan", "--pattern", pattern))
+                for family, pattern in families.items()
+                if "*" in pattern
+            ),
             CommandStep("its milliseconds to live: -1 is for ever", scene.redis("PTTL", "LOCK_KEY")),
             CommandStep("its value: often the moment it was taken, in ms", scene.redis("GET", "LOCK_KEY")),
             CommandStep("delete it, only while it holds that value", delete),
         ),
-    )  # fmt: skip
+    )
 
 
 def _secretless(settings: Settings) -> tuple[str, ...]:

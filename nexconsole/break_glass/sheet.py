@@ -29,8 +29,13 @@ WIDTH = 76  # in its frame on a terminal of 80 columns too
 SAID = 15  # reasons of the severity, things that still stand
 WHOLE = "Everything that is watched was read at least once."
 PARTLY = "Never read since the console started: "
-STATES = {State.FRESH: "fresh", State.STALE: "STALE", State.ERROR: "NEVER READ", State.ABSENT: "not set up",
-          State.WAITING: "NEVER READ"}  # fmt: skip
+STATES = {
+    State.FRESH: "fresh",
+    State.STALE: "STALE",
+    State.ERROR: "NEVER READ",
+    State.ABSENT: "not set up",
+    State.WAITING: "NEVER READ",
+}
 
 
 @dataclass(frozen=True)

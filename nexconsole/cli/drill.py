@@ -144,8 +144,11 @@ def _keep_world(environment: Mapping[str, str], options: Namespace) -> int:
     They hold passwords: what is written to a file of this account's is not shown on the terminal too.
     """
     if options.env_file and sys.stdout.isatty():
-        print(f"drill: the world is ready; in another terminal: set -a; . {shlex.quote(options.env_file)}; set +a",
-              file=sys.stderr, flush=True)  # fmt: skip
+        print(
+            f"drill: the world is ready; in another terminal: set -a; . {shlex.quote(options.env_file)}; set +a",
+            file=sys.stderr,
+            flush=True,
+        )
     else:
         sys.stdout.write("".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items()))
         sys.stdout.flush()

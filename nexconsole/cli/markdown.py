@@ -10,12 +10,22 @@ from rich.table import Table
 from rich.theme import Theme
 
 # The terminal's own colours, so that it can be read on a dark and on a light ground.
-STYLES = Theme({
-    "markdown.h1": "bold underline", "markdown.h2": "bold underline", "markdown.h3": "bold", "markdown.h4": "italic",
-    "markdown.code": "bold", "markdown.code_block": "none", "markdown.link": "underline", "markdown.link_url": "dim",
-    "markdown.item.bullet": "none", "markdown.item.number": "none",
-    "markdown.table.border": "dim", "markdown.table.header": "bold",
-})  # fmt: skip
+STYLES = Theme(
+    {
+        "markdown.h1": "bold underline",
+        "markdown.h2": "bold underline",
+        "markdown.h3": "bold",
+        "markdown.h4": "italic",
+        "markdown.code": "bold",
+        "markdown.code_block": "none",
+        "markdown.link": "underline",
+        "markdown.link_url": "dim",
+        "markdown.item.bullet": "none",
+        "markdown.item.number": "none",
+        "markdown.table.border": "dim",
+        "markdown.table.header": "bold",
+    }
+)
 
 
 class _WholeTable(TableElement):
@@ -36,8 +46,15 @@ class _Page(Markdown):
 def drawn(text: str, width: int, colour: bool) -> str:
     """`text` in lines of at most `width` cells, with escapes for emphasis; `colour`: those of colours too."""
     out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=True, color_system="standard" if colour else None,
-                      no_color=not colour, theme=STYLES, legacy_windows=False)  # fmt: skip
+    console = Console(
+        file=out,
+        width=width,
+        force_terminal=True,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        theme=STYLES,
+        legacy_windows=False,
+    )
     console.print(_Page(_without_pictures(text), hyperlinks=False, code_theme="bw"))
     return "\n".join(line.rstrip() for line in out.getvalue().split("\n"))
 

@@ -68,10 +68,9 @@ COMMANDS = {
         Command("serve", "the shared screen in a browser, only to be looked at"),
         Command("docs", "show a page that ships with the console"),
         Command("help", "list the commands, or show a command's options"),
-        Command("instruct", "instruct a drill that runs", under="drill",
-                verbs=("inject", "clear", "speed", "running")),
+        Command("instruct", "instruct a drill that runs", under="drill", verbs=("inject", "clear", "speed", "running")),
     )
-}  # fmt: skip
+}
 
 
 def listed() -> list[Command]:

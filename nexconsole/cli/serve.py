@@ -46,8 +46,11 @@ def run(options: Namespace) -> int:
     command = [*module_command("nexconsole"), "console", *_flags(flags, config), "--present", "--watch"]
     server = WebServer(command, _variables(flags), options.host, options.port, token or secrets.token_urlsafe(24))
     if not is_loopback(options.host):
-        print(f"nexconsole: {options.host} can be reached by others, and nothing is encrypted: whoever learns the"
-              " address sees this screen", file=sys.stderr)  # fmt: skip
+        print(
+            f"nexconsole: {options.host} can be reached by others, and nothing is encrypted: whoever learns the"
+            " address sees this screen",
+            file=sys.stderr,
+        )
     asyncio.run(server.listen())
     return 0
 

@@ -29,9 +29,13 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="text", help="prometheus: for a textfile collector")
     parser.add_argument("--json", dest="format", action="store_const", const="json", help="the same as --format json")
     parser.add_argument(
-        "--watch", nargs="?", type=_seconds, const=WATCH_S, metavar="SECONDS",
+        "--watch",
+        nargs="?",
+        type=_seconds,
+        const=WATCH_S,
+        metavar="SECONDS",
         help=f"read again every so many seconds (default {WATCH_S:g}), and print a line when something changes",
-    )  # fmt: skip
+    )
 
 
 def _seconds(text: str) -> float:

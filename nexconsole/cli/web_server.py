@@ -39,6 +39,13 @@ POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
     " connect-src 'self' ws: wss:; frame-ancestors 'none'"
 )
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
+USUAL_SIZE = (("width", 106), ("height", 30))  # cells
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -87,9 +94,13 @@ class Watcher(AppService):
         own = {name: value for name, value in self._build_environment(width, height).items() if name not in os.environ}
         forced = {"TEXTUAL_DRIVER": "textual.drivers.web_driver:WebDriver", "COLUMNS": str(width), "ROWS": str(height)}
         self._process = await asyncio.create_subprocess_exec(
-            *self._words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            env={**self._variables, **own, **forced}, start_new_session=True,
-        )  # fmt: skip
+            *self._words,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**self._variables, **own, **forced},
+            start_new_session=True,
+        )
         self._stdin = self._process.stdin
         return self._process
 
@@ -147,11 +158,13 @@ class WebServer(Server):
         """The page, its files and its websocket, and the one door before them."""
         application = web.Application(middlewares=[self._door])
         aiohttp_jinja2.setup(application, loader=jinja2.FileSystemLoader(self.templates_path))
-        application.add_routes([
-            web.get("/", self._page, name="index"),
-            web.get("/ws", self.handle_websocket, name="websocket"),
-            web.static("/static", self.statics_path, name="static"),
-        ])  # fmt: skip
+        application.add_routes(
+            [
+                web.get("/", self._page, name="index"),
+                web.get("/ws", self.handle_websocket, name="websocket"),
+                web.static("/static", self.statics_path, name="static"),
+            ]
+        )
         return application
 
     # --- the door ---------------------------------------------------------------------------------------------
@@ -164,8 +177,7 @@ class WebServer(Server):
             raise web.HTTPForbidden(text="403: this page is another site's\n")
         answer = await handler(request)
         if not answer.prepared:
-            answer.headers.update({"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer",
-                                   "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})  # fmt: skip
+            answer.headers.update(HEADERS)
         return answer
 
     def _may_enter(self, request: web.Request) -> bool:
@@ -211,14 +223,17 @@ class WebServer(Server):
         websocket = web.WebSocketResponse(heartbeat=15)
         await websocket.prepare(request)
         watcher = Watcher(
-            self._words, self._variables, write_bytes=websocket.send_bytes, write_str=websocket.send_str,
-            close=websocket.close, download_manager=self.download_manager,
-        )  # fmt: skip
+            self._words,
+            self._variables,
+            write_bytes=websocket.send_bytes,
+            write_str=websocket.send_str,
+            close=websocket.close,
+            download_manager=self.download_manager,
+        )
         self._watchers.add(watcher)
         try:
-            size = (min(400, max(20, to_int(request.query.get(side, ""), usual)))
-                    for side, usual in (("width", 106), ("height", 30)))  # fmt: skip
-            await watcher.start(*size)
+            sides = (to_int(request.query.get(side, ""), usual) for side, usual in USUAL_SIZE)
+            await watcher.start(*(min(400, max(20, side)) for side in sides))
             await self._process_messages(websocket, watcher)
         except (ValueError, AssertionError, LookupError, TypeError) as error:
             log.warning("a watcher's browser sent what can't be understood: %s", error)

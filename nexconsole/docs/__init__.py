@@ -35,11 +35,14 @@ TOPICS = {
         Topic("readme", "the console, its commands and settings", (_HERE / "readme.md", _CHECKOUT / "README.md")),
         Topic("runbook", "what to do when NexNum hurts", (_PACKAGE / "runbook" / "incident-response.md",)),
         Topic("nexnum", "what NexNum does: tables, metrics, log lines, Redis keys, routes", (_HERE / "nexnum.md",)),
-        Topic("security", "what the console can do, and what protects it",
-              (_HERE / "security.md", _CHECKOUT / ".github" / "SECURITY.md")),
+        Topic(
+            "security",
+            "what the console can do, and what protects it",
+            (_HERE / "security.md", _CHECKOUT / ".github" / "SECURITY.md"),
+        ),
         Topic("changelog", "what each version brought", (_HERE / "changelog.md",)),
     )
-}  # fmt: skip
+}
 
 
 def anchor(heading: str) -> str:

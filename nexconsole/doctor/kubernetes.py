@@ -33,9 +33,11 @@ READING = (
     (AccessRule(verb="list", resource="pods"), "pods are unknown"),
     (AccessRule(verb="get", resource="pods", subresource="log"), "the pods' own circuits are unknown"),
     (AccessRule(verb="list", resource="horizontalpodautoscalers.autoscaling"), "the autoscaler is not shown"),
-    (AccessRule(verb="list", resource="replicasets.apps"),
-     "how old the release is that runs is unknown, and rollout.undo finds no revision"),
-)  # fmt: skip
+    (
+        AccessRule(verb="list", resource="replicasets.apps"),
+        "how old the release is that runs is unknown, and rollout.undo finds no revision",
+    ),
+)
 NAMES_SHOWN = 8
 
 

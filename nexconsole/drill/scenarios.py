@@ -141,9 +141,16 @@ class InCluster:
 
 
 Staged = (
-    Polling | BestRoute | DisabledBySql | EmptyAccount | CutOffPod | LeakedConnections | FullMemory | Stopped
+    Polling
+    | BestRoute
+    | DisabledBySql
+    | EmptyAccount
+    | CutOffPod
+    | LeakedConnections
+    | FullMemory
+    | Stopped
     | InCluster
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, kw_only=True)

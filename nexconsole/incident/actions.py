@@ -126,8 +126,10 @@ def _taken(intent: Entry, after: Mapping[tuple[str, str], list[Entry]]) -> Actio
 def _planned(plan: Mapping[str, Any]) -> dict[str, Any]:
     targets = [table for table in _tables(plan.get("targets")) if table.get("chosen", True)]
     lasts = next((target["lasts_s"] for target in targets if isinstance(target.get("lasts_s"), int | float)), None)
-    shown = [" ".join(filter(None, (_text(target.get("kind"), 80), _text(target.get("name") or target.get("id"), 200))))
-             for target in targets[:SHOWN_TARGETS]]  # fmt: skip
+    shown = [
+        " ".join(filter(None, (_text(target.get("kind"), 80), _text(target.get("name") or target.get("id"), 200))))
+        for target in targets[:SHOWN_TARGETS]
+    ]
     first = targets[0] if targets else {}
     given = {_text(k, 80): _text(v, 200) for k, v in sorted(_table(plan.get("arguments")).items())}
     return {

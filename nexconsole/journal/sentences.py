@@ -119,4 +119,4 @@ SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     EntryKind.UNDO: lambda data: f"of {data.get('intent')}" if data.get("intent") else "",
     EntryKind.NOTE: _labelled("", "text"),
     EntryKind.CLOSED: _labelled("", "reason"),
-}  # fmt: skip
+}

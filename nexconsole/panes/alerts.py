@@ -103,13 +103,19 @@ def _short(alert: Alert, space: RenderContext) -> Line:
     parts: list[Span] = [(plain(alert.severity or "no severity", 20), ink)]
     if alert.since:
         parts.append((duration(since(alert.since, space.now)), "text"))
-    parts += [(f"{plain(name, 40)}={plain(text, 60)}", "muted") for name, text in sorted(alert.labels.items())
-              if name != "severity"][:6]  # fmt: skip
+    parts += [
+        (f"{plain(name, 40)}={plain(text, 60)}", "muted")
+        for name, text in sorted(alert.labels.items())
+        if name != "severity"
+    ][:6]
     if alert.summary:
         parts.append((plain(alert.summary, 200), "muted"))
     wide = 26 if space.width >= 50 else 20
-    return (("▲ ", ink), (column(plain(alert.name, 60), wide) + " ", "strong"),
-            *phrases(parts, max(0, space.width - wide - 3), ("  ", "muted")))  # fmt: skip
+    return (
+        ("▲ ", ink),
+        (column(plain(alert.name, 60), wide) + " ", "strong"),
+        *phrases(parts, max(0, space.width - wide - 3), ("  ", "muted")),
+    )
 
 
 def _long(alert: Alert, space: RenderContext) -> Line:

@@ -163,7 +163,7 @@ ANSWERS: dict[str, tuple[str, Callable[[Any, RenderContext], Kpi]]] = {
     "circuits": ("Circuits", circuits),
     "outbox": ("Outbox", outbox),
     "reservations": ("Reservations", reservations),
-}  # fmt: skip
+}
 
 
 def kpi(signal: str, reading: Reading | None, space: RenderContext) -> Kpi:

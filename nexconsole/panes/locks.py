@@ -77,8 +77,7 @@ def _rows(value: Locks, line: Line, space: RenderContext) -> Listing:
         ("\0locks", lambda: line),
         ("\0families", lambda: ((title, "muted"),)),
     ]
-    drawn += [(f"\0family {name}", partial(_family, name, family, space)) for name, family in
-              value.families.items()]  # fmt: skip
+    drawn += [(f"\0family {name}", partial(_family, name, family, space)) for name, family in value.families.items()]
     worst = [(name, lock) for name, family in value.families.items() for lock in family.worst]
     if worst:
         head = f"  {'age':>8}  {'ends':<8} {'family':<10} key"

@@ -44,12 +44,17 @@ def detail(value: Reservations, space: RenderContext) -> Panel:
     picture = small(value, replace(space, height=1) if low else space)
     head = (
         *picture.head,
-        (("runbook's limit ", "muted"), (f"{rules.limit} pending", "text"),
-         ("   alert's limit ", "muted"), (f"{rules.alert_limit} stuck", "text"),
-         ("   stuck after ", "muted"), (duration(rules.stuck_after_s), "text")),
+        (
+            ("runbook's limit ", "muted"),
+            (f"{rules.limit} pending", "text"),
+            ("   alert's limit ", "muted"),
+            (f"{rules.alert_limit} stuck", "text"),
+            ("   stuck after ", "muted"),
+            (duration(rules.stuck_after_s), "text"),
+        ),
         *(() if low else ((),)),
         ((f"  {'table':<22}{'pending':>9}{'stuck':>9}{'oldest':>12}", "muted"),),
-    )  # fmt: skip
+    )
     piles = list(value.by_table.items())
     foot: tuple[Line, ...] = ()
     if sum(pile.pending for _, pile in piles) > value.pending and not low:

@@ -129,10 +129,16 @@ def _people(incident: Incident) -> Iterator[Block]:
         until = f"to {clock(assignment.until)}" if assignment.until else "to the end"
         held.setdefault(assignment.person, []).append(f"{assignment.role} from {clock(assignment.since)} {until}")
     rows = [
-        (person.name, "; ".join(held.pop(person.name, ())) or "none taken", moment(person.first), moment(person.last),
-         str(person.entries), ", ".join(person.hosts))
+        (
+            person.name,
+            "; ".join(held.pop(person.name, ())) or "none taken",
+            moment(person.first),
+            moment(person.last),
+            str(person.entries),
+            ", ".join(person.hosts),
+        )
         for person in incident.people
-    ]  # fmt: skip
+    ]
     rows += [(name, "; ".join(roles), MISSING, MISSING, "0", "") for name, roles in held.items()]
     yield ReportTable(("who", "role", "first seen", "last seen", "entries", "from"), tuple(rows))
 

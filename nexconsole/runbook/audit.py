@@ -182,9 +182,15 @@ class _Auditor:
                 state, said, advice = self._condition(line.condition, asked)
                 text = f"If {line.title} `{line.condition.text}`".strip()
                 yield AuditLine(
-                    **where, line=line.line, kind="condition", text=text, state=state, said=said, advice=advice,
+                    **where,
+                    line=line.line,
+                    kind="condition",
+                    text=text,
+                    state=state,
+                    said=said,
+                    advice=advice,
                     step=line.id,
-                )  # fmt: skip
+                )
             elif line.kind == "ask":
                 asked |= {(line.question or Question()).name}
                 yield AuditLine(

@@ -268,9 +268,15 @@ class ReadingsContext:
         if step.kind == "do":
             (arguments, missing), (again, over) = known.filled(call), known.filled(call, anew=True)
             return Node(
-                step=step, applies=applies, because=because,
-                arguments=arguments, again=again, over=over, missing=missing, gate=next(iter(known.gates), None),
-            )  # fmt: skip
+                step=step,
+                applies=applies,
+                because=because,
+                arguments=arguments,
+                again=again,
+                over=over,
+                missing=missing,
+                gate=next(iter(known.gates), None),
+            )
         probe_answer, missing = self.look(call, known)
         self._learn(call, probe_answer, known)
         self._keep(step.id, known)

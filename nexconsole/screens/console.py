@@ -40,8 +40,17 @@ if TYPE_CHECKING:
     from ..severity import Severity
 
 FACES: tuple[SignalView, ...] = (
-    transactions, circuits, outbox, reservations, database, workloads, alerts, funnel, providers, integrity
-)  # fmt: skip
+    transactions,
+    circuits,
+    outbox,
+    reservations,
+    database,
+    workloads,
+    alerts,
+    funnel,
+    providers,
+    integrity,
+)
 JUDGED = tuple(name for face in FACES for name in (face.SIGNAL, *getattr(face, "BESIDE", ())))
 NOTICE_S = 4.0
 LEAST_PANE = 4  # lines that a framed pane keeps
@@ -101,11 +110,17 @@ class ConsoleScreen(Screen[None]):
         Binding("enter", "enlarge", "Maximize", id="pane.focused", tooltip="Maximize the focused pane, or restore it"),
         Binding("escape", "restore", "Restore", id="pane.restore", tooltip="Back to all panes"),
         Binding("tab", "app.focus_next", "Next", id="pane.next", tooltip="Go to the next pane", show=False),
-        Binding("shift+tab", "app.focus_previous", "Previous", id="pane.previous",
-                tooltip="Go to the previous pane", show=False),
+        Binding(
+            "shift+tab",
+            "app.focus_previous",
+            "Previous",
+            id="pane.previous",
+            tooltip="Go to the previous pane",
+            show=False,
+        ),
         Binding("p", "freeze", "Freeze", id="picture.freeze", tooltip="Freeze the picture, never the polling"),
         Binding("c", "copy", "Copy", id="picture.copy", tooltip="Copy the cursor's row, or the focused pane, as text"),
-    ]  # fmt: skip
+    ]
 
     class Attention(Message):
         """What the operator looks at closely is another: a pane in its detailed form, or a scenario."""
@@ -258,8 +273,11 @@ class ConsoleScreen(Screen[None]):
         right = ((f"{self.hint}  ", "note"), *right) if self.hint and width >= 60 else right
         left: Line = ((f" {name}   ", "strong"),) if name else ((" ", "muted"),)
         room = max(0, width - length(left) - length(right) - 1)
-        return spread((*left, *banner.health(sources, self.now, room)), right, width) if right else fit(
-            (*left, *banner.health(sources, self.now, room)), width)  # fmt: skip
+        return (
+            spread((*left, *banner.health(sources, self.now, room)), right, width)
+            if right
+            else fit((*left, *banner.health(sources, self.now, room)), width)
+        )
 
     def say(self, text: str, seconds: float = NOTICE_S) -> None:
         """A notice in the bottom strip for a moment; on the page that lies over it, if one does."""

@@ -149,9 +149,10 @@ class Controller:
         known = circuits.providers if circuits is not None and reading is not None and not reading.error else ()
         active = {circuit.name.casefold() for circuit in known if circuit.active}
         return [
-            open_item for open_item in self.session.incident_store.in_force
+            open_item
+            for open_item in self.session.incident_store.in_force
             if open_item.kind != "provider" or open_item.subject.casefold() not in active
-        ]  # fmt: skip
+        ]
 
     def _say_skew(self) -> None:
         """Say once that a clock is out; the incident's screen says it as long as it is."""
@@ -317,8 +318,10 @@ class Controller:
         self.once(self._ask_arguments(ACTIONS[action]))
 
     async def _ask_arguments(self, action: Action) -> None:
-        words = [argument.name.upper() if argument.required else f"[{argument.name.upper()}]"
-                 for argument in action.arguments]  # fmt: skip
+        words = [
+            argument.name.upper() if argument.required else f"[{argument.name.upper()}]"
+            for argument in action.arguments
+        ]
         offered = [word for argument in action.arguments for word in self.session.known(argument.kind)]
         helps = "; ".join(f"{argument.name}: {argument.help}" for argument in action.arguments if argument.help)
 

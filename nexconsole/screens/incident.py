@@ -48,13 +48,23 @@ class IncidentScreen(PageScreen[None]):
         Binding("escape,i,q", "close", "Back", id="incident.back", tooltip="Back to the panes"),
         Binding("r", "role", "Role", id="incident.role", tooltip="Take a role, or hand it over"),
         Binding("v", "declare", "Severity", id="incident.severity", tooltip="Declare a severity, with the reason"),
-        Binding("L", "grave('data loss')", "Data loss", id="incident.data_loss",
-                tooltip="Declare SEV-1: data is lost, or in danger"),
-        Binding("S", "grave('security breach')", "Security breach", id="incident.breach",
-                tooltip="Declare SEV-1: a security breach, or the suspicion of one"),
+        Binding(
+            "L",
+            "grave('data loss')",
+            "Data loss",
+            id="incident.data_loss",
+            tooltip="Declare SEV-1: data is lost, or in danger",
+        ),
+        Binding(
+            "S",
+            "grave('security breach')",
+            "Security breach",
+            id="incident.breach",
+            tooltip="Declare SEV-1: a security breach, or the suspicion of one",
+        ),
         Binding("x", "end", "Close", id="incident.close", tooltip="Close the incident"),
         *along("incident"),
-    ]  # fmt: skip
+    ]
 
     def __init__(self, controller: Controller, incidents: IncidentController) -> None:
         super().__init__()
@@ -121,12 +131,16 @@ class IncidentScreen(PageScreen[None]):
     def _head(self, incident: Incident, id: str, width: int) -> list[Line]:
         now = self._controller.clock()
         lines: list[Line] = [
-            ((f" {id} ", "strong"), *severities(incident), (f"  {stopwatch(incident.since, now)}", "strong"),
-             (f"  opened {clock(incident.begin or now)}Z by {plain(incident.opened_by, 40)}", "muted")),
+            (
+                (f" {id} ", "strong"),
+                *severities(incident),
+                (f"  {stopwatch(incident.since, now)}", "strong"),
+                (f"  opened {clock(incident.begin or now)}Z by {plain(incident.opened_by, 40)}", "muted"),
+            ),
             ((f" {plain(incident.title, width - 2)}", "text"),),
             _roles(incident),
             (),
-        ]  # fmt: skip
+        ]
         lines += self._people(width)
         standing = incident.standing
         if standing:
@@ -187,5 +201,8 @@ def _roles(incident: Incident) -> Line:
 def _row(line: Told, width: int) -> Line:
     ink = INKS.get(line.kind, "text")
     who = column(plain(line.by, 40), 10 if width < 90 else 18)
-    return ((f"{clock(line.at)} {who} ", "muted"), (f"{column(line.kind, 8)} ", "muted" if ink == "text" else ink),
-            (plain(line.text), ink))  # fmt: skip
+    return (
+        (f"{clock(line.at)} {who} ", "muted"),
+        (f"{column(line.kind, 8)} ", "muted" if ink == "text" else ink),
+        (plain(line.text), ink),
+    )

@@ -13,10 +13,18 @@ if TYPE_CHECKING:
     from ..session import Operation
 
 MOST = 4  # lines
-ENDS = {"worked": ("● WORKED", "text"), "no effect": ("▲ NO EFFECT", "warn"), "worse": ("▲ WORSE", "alarm"),
-        "unknown": ("? UNKNOWN", "warn")}  # fmt: skip
-OUTCOMES = {"refused": ("■ REFUSED", "warn"), "failed": ("▲ FAILED", "alarm"), "unknown": ("? UNKNOWN", "warn"),
-            "done": ("● done", "text")}  # fmt: skip
+ENDS = {
+    "worked": ("● WORKED", "text"),
+    "no effect": ("▲ NO EFFECT", "warn"),
+    "worse": ("▲ WORSE", "alarm"),
+    "unknown": ("? UNKNOWN", "warn"),
+}
+OUTCOMES = {
+    "refused": ("■ REFUSED", "warn"),
+    "failed": ("▲ FAILED", "alarm"),
+    "unknown": ("? UNKNOWN", "warn"),
+    "done": ("● done", "text"),
+}
 
 
 def lines(

@@ -29,7 +29,7 @@ class PageScreen(Dialog[Result]):
         Binding("l", "turn('logs')", "logs", id="page.logs", tooltip="To the pods' logs", show=False),
         Binding("B", "turn('sheet')", "sheet", id="page.sheet", tooltip="To the break-glass sheet", show=False),
         Binding("t", "app.next_theme", "theme", id="page.theme", tooltip="Take the next theme", show=False),
-    ]  # fmt: skip
+    ]
 
     def __init__(self) -> None:
         super().__init__()

@@ -197,8 +197,9 @@ class Palette(Dialog[PaletteCommand | None]):
             return fit(((mark, "cursor"), (column(title, room), "cursor"), (f" {name}", "cursor")), width)
         ink = "faint" if command.why_not else "text"
         mark = "○ " if command.why_not else "  "
-        return fit(((mark, "faint"), (column(title, room), ink), (f" {name}", "faint" if command.why_not else "muted")),
-                   width)  # fmt: skip
+        return fit(
+            ((mark, "faint"), (column(title, room), ink), (f" {name}", "faint" if command.why_not else "muted")), width
+        )
 
     def _about(self, width: int) -> list[Line]:
         if self._said.text:

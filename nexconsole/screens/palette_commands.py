@@ -230,8 +230,9 @@ def _action(controller: Controller, action: Action, observing: str | None) -> li
     session = controller.session
     why_not = observing or action.unavailable(session.settings, session.sources) or ""
     suggestions: Sequence[Suggestion] = action.suggestions(session.readings(), session.settings)
-    seen = OnScreen(readings=session.readings(), health=session.sources.health(), settings=session.settings,
-                now=controller.clock())  # fmt: skip
+    seen = OnScreen(
+        readings=session.readings(), health=session.sources.health(), settings=session.settings, now=controller.clock()
+    )
     palette_commands = [_suggested(controller, action, suggestion, seen, why_not) for suggestion in suggestions]
     if not action.arguments and palette_commands:
         return palette_commands
@@ -304,8 +305,15 @@ def _others(
 def _logs(controller: Controller) -> list[PaletteCommand]:
     why_not = "" if controller.session.sources.has("kubernetes") else "kubernetes is not configured"
     detail = "follows the pods' logs"
-    whole = PaletteCommand(name=LOGS, title="Pods' logs (l)", detail=detail, run=controller.logs, why_not=why_not,
-                    words=("tail", "kubectl logs"), weight=0.2)  # fmt: skip
+    whole = PaletteCommand(
+        name=LOGS,
+        title="Pods' logs (l)",
+        detail=detail,
+        run=controller.logs,
+        why_not=why_not,
+        words=("tail", "kubectl logs"),
+        weight=0.2,
+    )
     names = (*controller.session.known("provider")[:MOST_TARGETS], "OUTBOX", "RECONCILE")
     return [whole] + [
         PaletteCommand(

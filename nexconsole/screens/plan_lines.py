@@ -29,8 +29,10 @@ def plan_lines(
     if why_again:
         before += [((f" {line} ", "block-warn"),) for line in _sentence(why_again, width - 2)]
     before += [((line, "strong"),) for line in _sentence(plan.effect, width)]
-    guards = {level: [line for guard in plan.guards if guard.level == level for line in _guard(guard, width)]
-              for level in ("block", "warn", "ok")}  # fmt: skip
+    guards = {
+        level: [line for guard in plan.guards if guard.level == level for line in _guard(guard, width)]
+        for level in ("block", "warn", "ok")
+    }
     before += [*guards["block"], *guards["warn"]]
     after = _way_there_and_back(plan, width, 12, 4)
     targets = _targets(plan.targets, plan.summary, width)
@@ -71,8 +73,10 @@ def _guard(guard: Guard, width: int) -> list[Line]:
     text = "muted" if guard.level == "ok" else "text"
     told = guard.reason if guard.name in guard.reason else f"{guard.name}: {guard.reason}"  # said once
     rows = _sentence(told, room)
-    return [((mark if n == 0 else " " * cells(mark), ink if n == 0 else "text"), (f" {row}", text))
-            for n, row in enumerate(rows)]  # fmt: skip
+    return [
+        ((mark if n == 0 else " " * cells(mark), ink if n == 0 else "text"), (f" {row}", text))
+        for n, row in enumerate(rows)
+    ]
 
 
 def _labelled(label: str, text: str, width: int, ink: str, most: int) -> list[Line]:

@@ -49,9 +49,19 @@ class Form:
     air: bool = False
 
 
-FORMS = (Form(5, 3, 3, 2, True), Form(5, 3, 2, 1, True), Form(5, 3, 2), Form(5, 2, 1),
-         Form(3, 3, 3, 2, True), Form(3, 3, 2), Form(3, 2, 1), Form(3, 1, 1),
-         Form(1, 2, 1), Form(1, 0, 1), Form(1, 0, 0))  # fmt: skip
+FORMS = (
+    Form(5, 3, 3, 2, True),
+    Form(5, 3, 2, 1, True),
+    Form(5, 3, 2),
+    Form(5, 2, 1),
+    Form(3, 3, 3, 2, True),
+    Form(3, 3, 2),
+    Form(3, 2, 1),
+    Form(3, 1, 1),
+    Form(1, 2, 1),
+    Form(1, 0, 1),
+    Form(1, 0, 0),
+)
 SMALLER = next(n for n, form in enumerate(FORMS) if form.figure < big_digits.LARGE)
 
 
@@ -207,13 +217,15 @@ class SharedScreen(LineCanvas):
             text, ink = action.verdict
             who = f"{clock(action.at)[:5]} {plain(action.by, 16)}  "
             because = f": {plain(action.because)}" if action.because else ""
-            lines.append((
-                ("done".ljust(LABEL) if n == 0 else " " * LABEL, "muted"),
-                (column(text, mark), ink),
-                (who, "muted"),
-                (plain(action.name, 80), "strong"),
-                (because, "text"),
-            ))  # fmt: skip
+            lines.append(
+                (
+                    ("done".ljust(LABEL) if n == 0 else " " * LABEL, "muted"),
+                    (column(text, mark), ink),
+                    (who, "muted"),
+                    (plain(action.name, 80), "strong"),
+                    (because, "text"),
+                )
+            )
         return [fit(line, width) for line in lines]
 
     def _next(self, model: SharedModel, form: Form, width: int) -> list[Line]:

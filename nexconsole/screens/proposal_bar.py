@@ -41,6 +41,9 @@ def previews(here: Sequence[Presence], width: int) -> tuple[Line, ...]:
 def _line(proposal: Proposal, keyed: Sequence[str], left: float, width: int) -> Line:
     keys: Line = tuple(run for key in keyed for run in ((key, "key"), (f" {KEYS_OF[key]} ", "muted")))
     right: Line = ((f"  {int(left)} s  ", "alarm"), *keys)
-    told: Line = ((" ▲ ", "alarm"), (f"{plain(proposal.by, 30)} is about to: {plain(proposal.name, 80)}", "strong"),
-                  (f"  {plain(proposal.effect)}", "muted"))  # fmt: skip
+    told: Line = (
+        (" ▲ ", "alarm"),
+        (f"{plain(proposal.by, 30)} is about to: {plain(proposal.name, 80)}", "strong"),
+        (f"  {plain(proposal.effect)}", "muted"),
+    )
     return spread(told, right, width) if length(right) < width else fit(right, width)

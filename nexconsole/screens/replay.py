@@ -44,9 +44,18 @@ class ReplayScreen(ConsoleScreen):
     """`told` is called with the entries that were on record by the moment shown, whenever they are others."""
 
     SHOWN_KEYS: ClassVar = (
-        ("space", "pause"), ("←→", "10 s"), ("[ ]", "1 min"), (", .", "event"), ("+-", "speed"),
-        ("J", "journal"), ("i", "incident"), ("0-9", "pane"), ("?", "keys"), ("q", "quit"), ("s", "scenario"),
-    )  # fmt: skip
+        ("space", "pause"),
+        ("←→", "10 s"),
+        ("[ ]", "1 min"),
+        (", .", "event"),
+        ("+-", "speed"),
+        ("J", "journal"),
+        ("i", "incident"),
+        ("0-9", "pane"),
+        ("?", "keys"),
+        ("q", "quit"),
+        ("s", "scenario"),
+    )
     BOTTOM: ClassVar = "#replay"
     BINDINGS: ClassVar[list[BindingType]] = [
         _key("space", "pause", "Pause", "replay.pause", "Stop the replay, or go on"),

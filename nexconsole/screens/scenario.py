@@ -28,8 +28,14 @@ from .prompt import Prompt
 if TYPE_CHECKING:
     from .controller import Controller
 
-MARKS = {"pending": ("○", "text"), "running": ("▸", "note"), "done": ("●", "muted"), "skipped": ("–", "faint"),
-         "failed": ("▲", "alarm"), "unknown": ("?", "warn")}  # fmt: skip
+MARKS = {
+    "pending": ("○", "text"),
+    "running": ("▸", "note"),
+    "done": ("●", "muted"),
+    "skipped": ("–", "faint"),
+    "failed": ("▲", "alarm"),
+    "unknown": ("?", "warn"),
+}
 VERBS = {"look": "Look", "do": "DO", "ask": "Ask"}
 ONE_LINE = 64  # cells from which a step and its answer share a line
 STRAYED_S = 0.7  # how long nothing is done to the row that the cursor has come to by itself
@@ -283,8 +289,9 @@ class ScenarioPane(LineCanvas, can_focus=True):
         self._top = max(0, min(max(self._top, last - seen + 1), cursor, max(0, len(lines) - seen)))
         name = f"{self.scenario.number} " if self.scenario.number else ""
         severity = plain(self.scenario.severity, 8)
-        frame = PanelFrame(f"Scenario {name}", ((severity, "muted"),), self.has_focus, self._top,
-                      cursor if self.has_focus else None)  # fmt: skip
+        frame = PanelFrame(
+            f"Scenario {name}", ((severity, "muted"),), self.has_focus, self._top, cursor if self.has_focus else None
+        )
         self.show_lines(framed(picture, frame, width, height))
         self.call_after_refresh(self._stands, self._at)
 
@@ -295,8 +302,9 @@ class ScenarioPane(LineCanvas, can_focus=True):
     def _head(self, width: int, height: int) -> list[Line]:
         steps = [row for row in self.rows if isinstance(row.node.step, Step) and row.node.applies is not False]
         settled = sum(self.mark(row.id) is not None for row in steps)
-        lines: list[Line] = [((cut(plain(self.scenario.title), width - 14), "strong"),
-                              (f"  {settled} of {len(steps)} steps", "muted"))]  # fmt: skip
+        lines: list[Line] = [
+            ((cut(plain(self.scenario.title), width - 14), "strong"), (f"  {settled} of {len(steps)} steps", "muted"))
+        ]
         if height >= 16 and self._walk is not None:
             who = f"begun {clock(self._walk.begun_at)} by {plain(self._walk.begun_by, 30)}"
             lines.append(((who, "muted"),))
@@ -324,8 +332,9 @@ class ScenarioPane(LineCanvas, can_focus=True):
             half = min(cells(title), room * 3 // 5)
             return [((f"{indent}{glyph} ", ink), (column(title, half), strong), (f"  {words}", answer_ink))]
         rows = wrapped(title, room, 3 if here else 1)
-        lines: list[Line] = [((f"{indent}{glyph} " if n == 0 else f"{indent}  ", ink), (text, strong))
-                             for n, text in enumerate(rows)]  # fmt: skip
+        lines: list[Line] = [
+            ((f"{indent}{glyph} " if n == 0 else f"{indent}  ", ink), (text, strong)) for n, text in enumerate(rows)
+        ]
         lines += [((f"{indent}  {text}", answer_ink),) for text in wrapped(words, room, 3 if here else 1)]
         if here:
             told = "" if mark is not None and mark.settled else step.detail
@@ -341,8 +350,10 @@ class ScenarioPane(LineCanvas, can_focus=True):
         title = f"If {plain(node.step.title)}"
         inked = "faint" if node.applies is False else "doubt" if node.applies is None else "muted"
         verdict = {True: "yes", None: "not known", False: "no"}[node.applies]
-        lines: list[Line] = [((f"{indent}{glyph} ", ink), (text, "strong" if here else ink))
-                             for text in wrapped(title, room, 2 if here else 1)]  # fmt: skip
+        lines: list[Line] = [
+            ((f"{indent}{glyph} ", ink), (text, "strong" if here else ink))
+            for text in wrapped(title, room, 2 if here else 1)
+        ]
         lines += [((f"{indent}  {text}", inked),) for text in wrapped(f"{verdict}: {because}", room, 3 if here else 1)]
         return lines
 

@@ -37,12 +37,18 @@ class SheetScreen(PageScreen[None]):
         Binding("home,g", f"move(-{FAR})", "First", id="sheet.first", tooltip="Go to the top", show=False),
         Binding("end,G", f"move({FAR})", "Last", id="sheet.last", tooltip="Go to the end", show=False),
         Binding("tab,n", "command(1)", "Next", id="sheet.next", tooltip="Go to the next command"),
-        Binding("shift+tab,N", "command(-1)", "Command before", id="sheet.previous",
-                tooltip="Go to the command before", show=False),
+        Binding(
+            "shift+tab,N",
+            "command(-1)",
+            "Command before",
+            id="sheet.previous",
+            tooltip="Go to the command before",
+            show=False,
+        ),
         Binding("c", "copy", "Copy", id="sheet.copy", tooltip="Copy the command under the cursor, else the whole"),
         Binding("C", "copy_all", "Copy all", id="sheet.copy_all", tooltip="Copy the whole sheet"),
         Binding("r", "retake", "Take anew", id="sheet.retake", tooltip="Take the sheet anew from what is known now"),
-    ]  # fmt: skip
+    ]
 
     def __init__(self, take: Callable[[], tuple[SheetRow, ...]], kept: str) -> None:
         super().__init__()

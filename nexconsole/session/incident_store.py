@@ -257,7 +257,7 @@ class IncidentStore:
         """Which incident is the current one by what is on record, and what its entries are."""
         self.incidents = {
             name: known for name in self._kept if name != OUTSIDE and (known := _known(name, self.of(name))) is not None
-        }  # fmt: skip
+        }
         if self._chosen is not None and not self._is_open(self._chosen):
             self._chosen = None
         self.current = self._chosen or self._newest()

@@ -72,8 +72,13 @@ class Operation:
         return way_back if changed and not self.undone else None
 
 
-DOING = {"preparing": "previewing", "asking": "previewing", "waiting": "waiting for the others' say on",
-         "sending": "executing", "watching": "watching the effect of"}  # fmt: skip
+DOING = {
+    "preparing": "previewing",
+    "asking": "previewing",
+    "waiting": "waiting for the others' say on",
+    "sending": "executing",
+    "watching": "watching the effect of",
+}
 
 
 def doing(operations: Iterable[Operation]) -> str:

@@ -83,8 +83,13 @@ class Peers:
         role = next((role for role, who in incident.roles.items() if who in mine), "") if incident else ""
         if incident is not None and mine & {*incident.observers}:
             role = OBSERVER
-        self.people.tell(incident=self._incident_store.current or "", role=role, driving=role == "operator",
-                         observing=observing, doing=doing(operations))  # fmt: skip
+        self.people.tell(
+            incident=self._incident_store.current or "",
+            role=role,
+            driving=role == "operator",
+            observing=observing,
+            doing=doing(operations),
+        )
 
     async def told(self) -> None:
         """Wait until what was written here has reached other hosts, but not for long."""

@@ -226,8 +226,14 @@ class Session:
 
     async def settle(self, step: StepRef, state: str, *, answer: str = "", reason: str = "") -> None:
         """Record what became of a step. Raises JournalError."""
-        data = {"scenario": step.scenario, "step": step.step, "title": step.title, "state": state, "answer": answer,
-                "reason": reason}  # fmt: skip
+        data = {
+            "scenario": step.scenario,
+            "step": step.step,
+            "title": step.title,
+            "state": state,
+            "answer": answer,
+            "reason": reason,
+        }
         taken = {id: dict(names) for id, names in step.taken.items()} if state != "pending" else {}
         await self.record(EntryKind.STEP, {name: value for name, value in (data | {"taken": taken}).items() if value})
 
@@ -348,15 +354,21 @@ class Session:
             self._show(operation, performance, undoes)
 
         return Side(
-            ask=asking, record=record, ask_unrecorded=asking_unrecorded, show=show, observing=self.observing(),
+            ask=asking,
+            record=record,
+            ask_unrecorded=asking_unrecorded,
+            show=show,
+            observing=self.observing(),
             leases=self.leases,
             consult=consult,
-        )  # fmt: skip
+        )
 
     def _show(self, operation: Operation, performance: ActionResult, undoes: Operation | None) -> None:
         operation.plan, operation.outcome, operation.verdict = (
-            performance.plan, performance.outcome, performance.verdict,
-        )  # fmt: skip
+            performance.plan,
+            performance.outcome,
+            performance.verdict,
+        )
         operation.progress, operation.doubt = "", performance.doubt
         if performance.verdict is None and performance.plan is not None:
             operation.phase = "watching"

@@ -41,18 +41,45 @@ ENVIRONMENT = {
     "MEILI_HOST": "search.url",
     "MEILISEARCH_HOST": "search.url",
 }
-CHOICES = {"theme": get_args(Theme), "motion": get_args(Motion), "log_level": get_args(LogLevel),
-           "actions.provider_by": ("auto", "api", "sql")}  # fmt: skip
+CHOICES = {
+    "theme": get_args(Theme),
+    "motion": get_args(Motion),
+    "log_level": get_args(LogLevel),
+    "actions.provider_by": ("auto", "api", "sql"),
+}
 SECRETS = frozenset(
-    {"postgres.url", "redis.url", "redis.token", "prometheus.bearer", "prometheus.password", "prometheus.headers",
-     "api.headers", "api.cron_secret", "api.admin_token", "alertmanager.bearer", "alertmanager.password",
-     "alertmanager.headers", "warroom.redis_url"}
-)  # fmt: skip
-FREE = frozenset({"prometheus.headers", "api.headers", "alertmanager.headers", "providers.status_pages",
-                  "severity.alerts", "locks.families", "break_glass.contacts", "break_glass.links"})  # fmt: skip
+    {
+        "postgres.url",
+        "redis.url",
+        "redis.token",
+        "prometheus.bearer",
+        "prometheus.password",
+        "prometheus.headers",
+        "api.headers",
+        "api.cron_secret",
+        "api.admin_token",
+        "alertmanager.bearer",
+        "alertmanager.password",
+        "alertmanager.headers",
+        "warroom.redis_url",
+    }
+)
+FREE = frozenset(
+    {
+        "prometheus.headers",
+        "api.headers",
+        "alertmanager.headers",
+        "providers.status_pages",
+        "severity.alerts",
+        "locks.families",
+        "break_glass.contacts",
+        "break_glass.links",
+    }
+)
 SEVERITIES = ("SEV-1", "SEV-2", "SEV-3", "none")
-URLS = frozenset({"postgres.url", "redis.url", "prometheus.url", "api.url", "alertmanager.url", "search.url",
-                  "warroom.redis_url"})  # fmt: skip
+URLS = frozenset(
+    {"postgres.url", "redis.url", "prometheus.url", "api.url", "alertmanager.url", "search.url", "warroom.redis_url"}
+)
 
 
 @dataclass(frozen=True)
@@ -267,10 +294,19 @@ def _check_url(key: str, url: str, origin: str) -> None:
     """Catch early what can't be an address; the sources parse the rest."""
     schemes = {
         "postgres.url": ("postgres", "postgresql"),
-        "redis.url": ("redis", "rediss", "https", "http", "redis+sentinel", "rediss+sentinel", "redis+cluster",
-                      "rediss+cluster", "unix"),
+        "redis.url": (
+            "redis",
+            "rediss",
+            "https",
+            "http",
+            "redis+sentinel",
+            "rediss+sentinel",
+            "redis+cluster",
+            "rediss+cluster",
+            "unix",
+        ),
         "warroom.redis_url": ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix"),
-    }.get(key, ("http", "https"))  # fmt: skip
+    }.get(key, ("http", "https"))
     given = url.strip().partition("://")
     if key == "postgres.url" and not given[1] and "=" in url:  # libpq's `host=... dbname=...`
         return

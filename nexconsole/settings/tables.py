@@ -208,8 +208,18 @@ class LocksSettings(SettingsTable):
     """
 
     families: dict[str, str] = msgspec.field(default_factory=lambda: dict(LOCK_FAMILIES))
-    never: tuple[str, ...] = ("idem:*", "app:settings", "index:polling", "nexnum:orders:*", "cache:*", "auth:*",
-                              "webhook:*", "spend:*", "bull:*", "health:*")  # fmt: skip
+    never: tuple[str, ...] = (
+        "idem:*",
+        "app:settings",
+        "index:polling",
+        "nexnum:orders:*",
+        "cache:*",
+        "auth:*",
+        "webhook:*",
+        "spend:*",
+        "bull:*",
+        "health:*",
+    )
     older_than_s: int = 300  # by default only keys without TTL, or older than this, are chosen
     watch: tuple[str, ...] = ("purchase", "number")  # the families that keep customers out: the console counts them
     batch: int = 100
@@ -242,8 +252,13 @@ class WarRoomSettings(SettingsTable):
     presence_s: float = 15.0  # who was not heard of for so long is not here
     lease_s: float = 30.0  # how long a target stays reserved for a console that is not heard of any more
     objection_s: float = 10.0  # how long others may object before an action with a large blast radius; 0: no window
-    objection_actions: tuple[str, ...] = ("provider.disable", "pods.restart", "deployment.scale", "rollout.undo",
-                                          "reconcile.run")  # fmt: skip
+    objection_actions: tuple[str, ...] = (
+        "provider.disable",
+        "pods.restart",
+        "deployment.scale",
+        "rollout.undo",
+        "reconcile.run",
+    )
     objection_targets: int = 20  # an action on more targets than this opens the window too
     approval_actions: tuple[str, ...] = ()  # these wait for a second person's word
     approval_s: float = 120.0  # and for so long

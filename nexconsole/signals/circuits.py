@@ -335,11 +335,13 @@ def _provider(
 ) -> ProviderCircuit:
     # With 50 pods and 1,000 providers this is the console's busiest line: what has not changed is taken as it was.
     holders: list[Holder] = [
-        view.silent if (breaker := view.known.get(key)) is None and not view.lost
-        else shown if breaker is not None and (shown := breaker.shown) is not None
+        view.silent
+        if (breaker := view.known.get(key)) is None and not view.lost
+        else shown
+        if breaker is not None and (shown := breaker.shown) is not None
         else view.holder(key)
         for view in views
-    ]  # fmt: skip
+    ]
     if shared is not None:
         holders.append(shared)
     opened = 0 if traffic is None else traffic.opened(now)

@@ -149,9 +149,11 @@ def _lost(seen: KeyspaceState, now: datetime) -> Iterable[Finding]:
     if seen.lost_at is not None:
         ago = duration((now - seen.lost_at).total_seconds())
         yield Finding(
-            kind="data", level="SEV-1", text=f"{seen.lost}; seen {ago} ago",
+            kind="data",
+            level="SEV-1",
+            text=f"{seen.lost}; seen {ago} ago",
             advice="gone with it: keys against double top-ups, locks, and in the oldest version all settings",
-        )  # fmt: skip
+        )
 
 
 def _persistence(info: Mapping[str, str], rules: IntegrityRules, now: datetime) -> Iterable[Finding]:

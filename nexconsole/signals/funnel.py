@@ -28,8 +28,14 @@ ANSWERS_EVERY_S = 10.0
 ANSWERS_TIMEOUT_S = 3.0
 MOST_PROVIDERS = 100  # with the most purchases; the others are counted
 # What a status of the purchase route means. (nexnum.md#answers)
-REFUSED_STATUS = {"400": "funds or input", "402": "funds", "403": "not allowed", "404": "no offer", "409": "lock",
-                  "429": "lock or limit"}  # fmt: skip
+REFUSED_STATUS = {
+    "400": "funds or input",
+    "402": "funds",
+    "403": "not allowed",
+    "404": "no offer",
+    "409": "lock",
+    "429": "lock or limit",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

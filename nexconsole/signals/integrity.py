@@ -124,11 +124,14 @@ async def journals(sources: Sources, settings: Settings, memory: Memory, now: da
         raise SourceError("journal", str(error)) from error
     findings = tuple(
         Finding(
-            kind="security", level="SEV-2", text=f"the journal {name} is not what was written: {said}",
+            kind="security",
+            level="SEV-2",
+            text=f"the journal {name} is not what was written: {said}",
             advice="nexconsole journal verify; whoever can write in its folder can do this",
         )
-        for name, said in found.items() if said
-    )  # fmt: skip
+        for name, said in found.items()
+        if said
+    )
     return CheckResult(said=several(len(found), "journal"), findings=findings, memory=replace(memory, journals=seen))
 
 

@@ -107,21 +107,24 @@ def _unsound(rows: Iterable[Mapping[str, Any]], rules: IntegrityRules) -> Iterab
     drawn = [-row["balance"] for row in rows if row["balance"] < 0]
     if drawn:
         yield Finding(
-            kind="data", level=_level("SEV-1", sum(drawn), rules, small="SEV-3"),
+            kind="data",
+            level=_level("SEV-1", sum(drawn), rules, small="SEV-3"),
             text=f"{_wallets(drawn, 'is', 'are')} overdrawn, by {sum(drawn):.2f} in all",
             advice="compare them with their transactions; was a backup restored, or a row edited?",
-        )  # fmt: skip
+        )
     if over:
         yield Finding(
-            kind="data", level=_level("SEV-2", sum(over), rules, small="none"),
+            kind="data",
+            level=_level("SEV-2", sum(over), rules, small="none"),
             text=f"{_wallets(over, 'holds', 'hold')} more than the balance, by {sum(over):.2f} in all",
-        )  # fmt: skip
+        )
     if below:
         yield Finding(
-            kind="data", level="SEV-3" if sum(below) > rules.tolerated_holds else "none",
+            kind="data",
+            level="SEV-3" if sum(below) > rules.tolerated_holds else "none",
             text=f"{_wallets(below, 'has', 'have')} a hold below zero, by {sum(below):.2f} in all: released twice",
             advice="the oldest versions' reconcile releases a hold twice; such a customer can spend more than he has",
-        )  # fmt: skip
+        )
 
 
 def _wallets(rows: list[float], one: str, many: str) -> str:
@@ -182,11 +185,12 @@ def _changed(moved: Mapping[str, float], rules: IntegrityRules) -> Iterable[Find
         return
     money = sum(abs(change) for change in moved.values())
     yield Finding(
-        kind="data", level=_level("SEV-1", money, rules, small="SEV-2"),
+        kind="data",
+        level=_level("SEV-1", money, rules, small="SEV-2"),
         text=f"the money of {several(len(moved), 'wallet')} changed by {money:.2f} without a transaction,"
         " since this console looks",
         advice="who or what writes to wallets besides NexNum? A restored backup looks like this too",
-    )  # fmt: skip
+    )
 
 
 def _differing(sums: Iterable[Mapping[str, Any]], rules: IntegrityRules) -> Iterable[Finding]:
@@ -205,11 +209,12 @@ def _differing(sums: Iterable[Mapping[str, Any]], rules: IntegrityRules) -> Iter
         yield Finding(kind="data", level="none", text=text)
         return
     yield Finding(
-        kind="data", level=_level("SEV-1", sum(apart), rules, small="SEV-3"),
+        kind="data",
+        level=_level("SEV-1", sum(apart), rules, small="SEV-3"),
         text=f"{len(apart)} of {several(len(held), 'wallet')} in a sample differ from the sum of their transactions,"
         f" by {sum(apart):.2f} in all",
         advice="rows or money are missing: compare with the newest backup before anything is repaired",
-    )  # fmt: skip
+    )
 
 
 async def refunds(sources: Sources, settings: Settings, memory: Memory, now: datetime) -> CheckResult:
@@ -228,9 +233,10 @@ async def refunds(sources: Sources, settings: Settings, memory: Memory, now: dat
         text = f"{purchases} of the last {duration(rules.refund_window_s)} refunded though nothing was taken"
         findings = (
             Finding(
-                kind="data", level=_level("SEV-2", row["money"], rules, small="none"),
+                kind="data",
+                level=_level("SEV-2", row["money"], rules, small="none"),
                 text=f"{text}: {row['money']:.2f} in all",
                 advice="the reconcile route does this; who decided that it may?",
             ),
-        )  # fmt: skip
+        )
     return CheckResult(said="refunds beside what was taken", findings=findings, memory=memory)

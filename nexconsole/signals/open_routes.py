@@ -68,16 +68,22 @@ async def _secret(sources: Sources, settings: Settings) -> bool | None:
 def _findings(found: Mapping[str, tuple[str, ...]], secret: bool | None) -> Iterable[Finding]:
     if "GET" in found[CRON] and secret is False:
         yield Finding(
-            kind="security", level="SEV-2", text=f"the cron routes answer anybody: the Secret has no {SECRET}",
+            kind="security",
+            level="SEV-2",
+            text=f"the cron routes answer anybody: the Secret has no {SECRET}",
             advice=f"set {SECRET}: without it {CRON} credits money to whoever calls it often enough",
-        )  # fmt: skip
+        )
     if "GET" in found[METRICS] and found[OLDEST]:
         yield Finding(
-            kind="security", level="none", text=f"{METRICS} asks for no secret in this version",
+            kind="security",
+            level="none",
+            text=f"{METRICS} asks for no secret in this version",
             advice="let the ingress refuse it to everybody but Prometheus",
-        )  # fmt: skip
+        )
     if "GET" in found[BUYING]:
         yield Finding(
-            kind="security", level="none", text=f"{BUYING} is there: it asks nobody who he is, and can buy",
+            kind="security",
+            level="none",
+            text=f"{BUYING} is there: it asks nobody who he is, and can buy",
             advice="let the ingress refuse it to everybody",
-        )  # fmt: skip
+        )

@@ -147,9 +147,11 @@ async def _once(
         both = Pile(pending=orders.pending + activations.pending, stuck=orders.stuck + activations.stuck, oldest_s=None)
         return both, (f"a purchase may be counted twice, as an order and as an activation: {error}",)
     sql = ONCE_SQL.format(
-        orders=PILES["purchase_orders"][0], orders_stuck=PILES["purchase_orders"][1],
-        activations=PILES["activations"][0], activations_stuck=PILES["activations"][1],
-    )  # fmt: skip
+        orders=PILES["purchase_orders"][0],
+        orders_stuck=PILES["purchase_orders"][1],
+        activations=PILES["activations"][0],
+        activations_stuck=PILES["activations"][1],
+    )
     async with sources.postgres.read("the purchases' query") as tx:
         row = await tx.row(sql, bound, stuck_after_s)
     return Pile(pending=row["pending"], stuck=row["stuck"], oldest_s=None), ()

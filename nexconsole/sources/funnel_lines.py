@@ -16,8 +16,14 @@ from ..text.sanitize import NAME_LENGTH, clean_name, strip_controls
 MARKS = (b"[PURCHASE", b"SmartRouter: ", b"Scheduling polling")
 
 INIT, OFFER, ELIGIBLE, LOCKED, RESERVED, CALLED, BOUGHT = (
-    "init", "offer", "eligible", "locked", "reserved", "called", "bought",
-)  # fmt: skip
+    "init",
+    "offer",
+    "eligible",
+    "locked",
+    "reserved",
+    "called",
+    "bought",
+)
 SOLD, FAILED, REFUSED, REPLAY, CRASHED = "sold", "failed", "refused", "replay", "crashed"
 WHY, SELLER, OPENED = "why", "seller", "opened"
 

@@ -29,6 +29,10 @@ class LineBuffer:
         if not self._chunks or index >= self.total:
             return [], 0
         first = self._chunks[0][0]
-        lines = [line for start, chunk, _ in self._chunks if start + len(chunk) > index
-                 for line in chunk[max(0, index - start) :]]  # fmt: skip
+        lines = [
+            line
+            for start, chunk, _ in self._chunks
+            if start + len(chunk) > index
+            for line in chunk[max(0, index - start) :]
+        ]
         return lines, max(0, first - index)

@@ -22,6 +22,7 @@ from urllib.parse import unquote
 from .. import paths
 from ..errors import SettingsError
 from ..text.sanitize import clean
+from .postgres_parameters import HARMLESS, TLS_PARAMETERS, UNHONOURED, VARIABLES
 
 POOLER_PORT = 6543
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -30,39 +31,6 @@ SCHEMES = ("postgresql://", "postgres://", "prisma+postgres://")
 SOCKET_FOLDERS = ("/var/run/postgresql", "/run/postgresql", "/tmp")  # Debian's, Red Hat's, libpq's own
 LONGEST_FILE = 1_000_000  # bytes of a service or password file
 MOST_HOSTS = 32
-
-# libpq's parameters that we use, with the variable that stands behind each.
-VARIABLES = {
-    "host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD",
-    "dbname": "PGDATABASE", "passfile": "PGPASSFILE", "service": "PGSERVICE", "options": "PGOPTIONS",
-    "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY",
-    "sslcrl": "PGSSLCRL", "sslnegotiation": "PGSSLNEGOTIATION", "sslpassword": "",
-    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION", "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
-    "target_session_attrs": "PGTARGETSESSIONATTRS", "load_balance_hosts": "PGLOADBALANCEHOSTS",
-    "channel_binding": "PGCHANNELBINDING", "require_auth": "PGREQUIREAUTH", "requirepeer": "PGREQUIREPEER",
-    "gssencmode": "PGGSSENCMODE", "sslcertmode": "PGSSLCERTMODE", "sslcrldir": "PGSSLCRLDIR", "replication": "",
-}  # fmt: skip
-# A parameter that can't be honoured, and the values that ask for nothing more than we do.
-UNHONOURED = {
-    "channel_binding": ("prefer", "disable"),
-    "require_auth": (),
-    "requirepeer": (),
-    "gssencmode": ("disable", "prefer"),
-    "sslcertmode": ("allow", "disable"),
-    "sslcrldir": (),
-    "replication": ("false", "off", "no", "0"),
-    "sslidentity": (),
-}
-# What changes neither server nor role nor verification: libpq's own, and then Prisma's, node-pg's and the poolers'.
-HARMLESS = frozenset({
-    "application_name", "fallback_application_name", "client_encoding", "connect_timeout", "keepalives",
-    "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout", "krbsrvname", "gsslib",
-    "gssdelegation", "sslsni", "sslcompression", "min_protocol_version", "max_protocol_version",
-    "schema", "pgbouncer", "connection_limit", "pool_timeout", "socket_timeout", "statement_cache_size",
-    "max_idle_connection_lifetime", "max_connection_lifetime", "single_use_connections", "sslaccept",
-    "statement_timeout", "query_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "encoding",
-    "uselibpqcompat", "ssl", "supa", "workaround", "pool_mode", "prepareThreshold", "prepare_threshold",
-})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -129,8 +97,8 @@ def parse_address(url: str, environ: Mapping[str, str] | None = None, *, ca_file
     """
     environ = os.environ if environ is None else environ
     given = _parameters(_trimmed(url))
-    unknown = tuple(sorted(clean(name, 40) for name in given if name not in VARIABLES and name not in HARMLESS
-                           and name not in UNHONOURED))  # fmt: skip
+    known = HARMLESS.union(VARIABLES, UNHONOURED)
+    unknown = tuple(sorted(clean(name, 40) for name in given if name not in known))
     values = _with_defaults(given, environ)
     _refuse_unhonoured(values)
     servers = _servers(values)
@@ -151,10 +119,6 @@ def parse_address(url: str, environ: Mapping[str, str] | None = None, *, ca_file
         pooled=given.get("pgbouncer") == "true" or any(host.port == POOLER_PORT for host in servers),
         unknown=unknown,
     )
-
-
-TLS_PARAMETERS = ("sslcert", "sslkey", "sslcrl", "sslpassword", "sslnegotiation", "ssl_min_protocol_version",
-                  "ssl_max_protocol_version")  # fmt: skip
 
 
 def _trimmed(url: str) -> str:
@@ -187,8 +151,13 @@ def _parameters(text: str) -> dict[str, str]:
         host, port = _place(place)
         hosts.append(host)
         ports.append(port)
-    for name, value in (("host", ",".join(hosts)), ("port", ",".join(ports) if any(ports) else ""),
-                        ("user", _decoded(user)), ("dbname", _decoded(database) if slash else "")):  # fmt: skip
+    parts = {
+        "host": ",".join(hosts),
+        "port": ",".join(ports) if any(ports) else "",
+        "user": _decoded(user),
+        "dbname": _decoded(database) if slash else "",
+    }
+    for name, value in parts.items():
         if value.strip(","):
             found[name] = value
     if colon:
@@ -308,8 +277,8 @@ def _account() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError) as error:
-        raise SettingsError("postgres.url names no user, and this account has no name: add user@ before the host") \
-            from error  # fmt: skip
+        sentence = "postgres.url names no user, and this account has no name: add user@ before the host"
+        raise SettingsError(sentence) from error
 
 
 def _refuse_unhonoured(values: Mapping[str, str]) -> None:

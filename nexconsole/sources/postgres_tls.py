@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 from ..errors import Unreachable, in_words
 from ..text.sanitize import clean
-from .postgres_address import TLS_PARAMETERS, Host, PostgresAddress, home_folder
+from .postgres_address import Host, PostgresAddress, home_folder
+from .postgres_parameters import TLS_PARAMETERS
 
 VERSIONS = {"TLSv1": "TLSv1", "TLSv1.1": "TLSv1_1", "TLSv1.2": "TLSv1_2", "TLSv1.3": "TLSv1_3"}
 NO_VERIFICATION = ("disable", "allow", "prefer")

@@ -33,8 +33,16 @@ from .purchase_tally import (
 
 WITHIN_S = 2.0  # the router's word on a failure and the failure are as near as this
 OBJECT_LINES = 12
-STAGES = {lines.INIT: ATTEMPTED, lines.OFFER: OFFERED, lines.ELIGIBLE: OFFERED, lines.LOCKED: OFFERED,
-          lines.RESERVED: RESERVED, lines.CALLED: CALLED, lines.BOUGHT: BOUGHT, lines.SOLD: BOUGHT}  # fmt: skip
+STAGES = {
+    lines.INIT: ATTEMPTED,
+    lines.OFFER: OFFERED,
+    lines.ELIGIBLE: OFFERED,
+    lines.LOCKED: OFFERED,
+    lines.RESERVED: RESERVED,
+    lines.CALLED: CALLED,
+    lines.BOUGHT: BOUGHT,
+    lines.SOLD: BOUGHT,
+}
 _ID = re.compile(r"purchase_(\d{10})(\d{3})_")
 
 

@@ -6,8 +6,14 @@ import errno
 import socket
 import ssl
 
-SPECIFIC = (ssl.SSLCertVerificationError, ssl.SSLError, socket.gaierror, ConnectionRefusedError, ConnectionResetError,
-            BrokenPipeError)  # fmt: skip
+SPECIFIC = (
+    ssl.SSLCertVerificationError,
+    ssl.SSLError,
+    socket.gaierror,
+    ConnectionRefusedError,
+    ConnectionResetError,
+    BrokenPipeError,
+)
 
 
 def socket_error(error: BaseException) -> OSError | None:

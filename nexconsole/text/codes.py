@@ -107,4 +107,4 @@ CODES: tuple[TextKind, ...] = (
         examples=(("Use 482913 to log in", "482913"), ("enter code 4829 on the page", "4829")),
         kept=("use port 5432", "enter 4829"),
     ),
-)  # fmt: skip
+)

@@ -283,8 +283,12 @@ KINDS: tuple[TextKind, ...] = (
         ),
         hide=_second,
         examples=(
-            ("user 10482 bought", "10482"), ("user #10482", "10482"), ("uid: 10482", "10482"),
-            ("customer 10482 was refused", "10482"), ("telegram id 123456", "123456"), ("walletId 9981", "9981"),
+            ("user 10482 bought", "10482"),
+            ("user #10482", "10482"),
+            ("uid: 10482", "10482"),
+            ("customer 10482 was refused", "10482"),
+            ("telegram id 123456", "123456"),
+            ("walletId 9981", "9981"),
         ),
         kept=("per user 100 requests", "users 117 distinct", "client 100 ms", "customers: 117", "user 1.5"),
     ),
@@ -377,7 +381,7 @@ KINDS: tuple[TextKind, ...] = (
         hide=_whole,
         examples=(("cut here +3161234…", "3161234"), ("cut here anna.smith@ma…", "anna")),
     ),
-)  # fmt: skip
+)
 
 # What can't be anything else, for lines that also hold our own figures.
 _LOUD_PHONE = TextKind(

@@ -24,10 +24,23 @@ UNSET = " no signal is configured"
 SHORT = {"postgres": "pg", "kubernetes": "k8s", "prometheus": "prom"}
 ALWAYS = ("?", "q", "esc")  # the keys that a line of keys never leaves out: what there is, and the way out
 KEY_NAMES = {
-    "question_mark": "?", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "comma": ",", "full_stop": ".",
-    "left_square_bracket": "[", "right_square_bracket": "]", "plus": "+", "equals_sign": "=", "minus": "-",
-    "slash": "/", "left": "←", "right": "→", "shift+left": "shift+←", "shift+right": "shift+→",
-}  # fmt: skip
+    "question_mark": "?",
+    "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+    "comma": ",",
+    "full_stop": ".",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "plus": "+",
+    "equals_sign": "=",
+    "minus": "-",
+    "slash": "/",
+    "left": "←",
+    "right": "→",
+    "shift+left": "shift+←",
+    "shift+right": "shift+→",
+}
 CLAUSES = (" (", "; ", ", ")  # what may be left out of a sentence that is too long, from its end on
 POINT = 30  # cells that hold a sentence's point: what stands there is never left out
 BLOCKS = {"SEV-1": "block-alarm", "SEV-2": "block-alarm", "SEV-3": "block-warn"}

@@ -55,8 +55,10 @@ def trend(
     """
     most = max((value for value in values if value is not None), default=0.0)
     top = next((scale for scale in SCALES if most <= scale), 1.0)
-    inks = [next((ink for rate, ink in reversed(thresholds) if value is not None and value > rate), base)
-            for value in values]  # fmt: skip
+    inks = [
+        next((ink for rate, ink in reversed(thresholds) if value is not None and value > rate), base)
+        for value in values
+    ]
     rows = {min(height - 1, int(rate / top * height)): rate for rate, _ in thresholds if rate < top}
     lines = []
     for row in reversed(range(height)):

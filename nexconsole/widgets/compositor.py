@@ -163,13 +163,23 @@ def _by_pen(y: int, runs: Sequence[Run], pen: Pen) -> tuple[str, Pen]:
     return _in_order(y, [run for pen in order for run in runs if run[2] is pen], pen)
 
 
+# Rich's attributes, and their codes in a terminal.
+ATTRIBUTES = {
+    "bold": "1",
+    "dim": "2",
+    "italic": "3",
+    "underline": "4",
+    "blink": "5",
+    "reverse": "7",
+    "conceal": "8",
+    "strike": "9",
+}
+
+
 def _codes(style: Style, console: Console) -> tuple[str, str, str]:
     """The attributes', the foreground's and the background's codes, with as many colours as the terminal has."""
     colours = color_system(console)
-    attributes = ";".join(code for on, code in (
-        (style.bold, "1"), (style.dim, "2"), (style.italic, "3"), (style.underline, "4"), (style.blink, "5"),
-        (style.reverse, "7"), (style.conceal, "8"), (style.strike, "9"),
-    ) if on)  # fmt: skip
+    attributes = ";".join(code for name, code in ATTRIBUTES.items() if getattr(style, name))
     if colours is None:
         return attributes, "", ""
     ink = ";".join(style.color.downgrade(colours).get_ansi_codes()) if style.color else ""

@@ -16,10 +16,7 @@ REPEAT_S = 0.15  # longer than any keyboard waits between two repeats
 BURST_S = 0.008  # what follows a read so soon belongs to it; no keyboard repeats and nobody types as fast
 PASTED = 3  # so many keys in one read that text is taken for pasted; two may be typed while a packet is late
 # What may be done with keys of a burst outside of a line of input: nothing happens by them but that something moves.
-MOVES = frozenset({
-    "up", "down", "left", "right", "pageup", "pagedown", "home", "end", "tab", "shift+tab", "j", "k", "g", "G",
-    "upper_g", "escape", "ctrl+c",
-})  # fmt: skip
+MOVES = frozenset("up down left right pageup pagedown home end tab shift+tab j k g G upper_g escape ctrl+c".split())
 # In a line of input besides what is printable. Enter and Tab take something that nobody has seen by then.
 EDITS = frozenset({"backspace", "delete", "left", "right", "home", "end", "escape", "up", "down", "ctrl+c", "ctrl+h"})
 

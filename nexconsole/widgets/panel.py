@@ -127,8 +127,15 @@ def framed(picture: Panel, frame: PanelFrame, width: int, height: int) -> tuple[
     for y, line in enumerate(body):
         marked = frame.cursor is not None and y == len(picture.head) + frame.cursor - frame.top
         bar = "▐" if y - len(picture.head) in thumb else side
-        lines.append(((side, ink), (">" if marked else " ", "cursor" if marked else "text"), *fit(line, inside),
-                      (" ", "cursor" if marked else "text"), (bar, ink)))  # fmt: skip
+        lines.append(
+            (
+                (side, ink),
+                (">" if marked else " ", "cursor" if marked else "text"),
+                *fit(line, inside),
+                (" ", "cursor" if marked else "text"),
+                (bar, ink),
+            )
+        )
     left, right = ("┗", "┛") if frame.focused else ("╰", "╯")
     lines.append(_bottom(picture, frame, ink, (left, edge, right), width, seen))
     if width < 8:

@@ -86,9 +86,10 @@ class UpdatedApp(App[None]):
     def keep_bindings(self, actions: Collection[str]) -> None:
         """Forget every key of the app's that is bound to another action."""
         self._bindings.key_to_bindings = {
-            key: kept for key, bindings in self._bindings.key_to_bindings.items()
+            key: kept
+            for key, bindings in self._bindings.key_to_bindings.items()
             if (kept := [binding for binding in bindings if binding.action in actions])
-        }  # fmt: skip
+        }
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         if isinstance(renderable, CompositorUpdate) and screen is self.screen and self._sends:

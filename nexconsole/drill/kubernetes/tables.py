@@ -97,8 +97,13 @@ def _autoscaler(obj: Object, now: datetime) -> list[Any]:
 
 def _event(obj: Object, now: datetime) -> list[Any]:
     about = obj["involvedObject"]
-    return [age(obj["lastTimestamp"], now), obj["type"], obj["reason"], f"{about['kind'].lower()}/{about['name']}",
-            obj["message"]]  # fmt: skip
+    return [
+        age(obj["lastTimestamp"], now),
+        obj["type"],
+        obj["reason"],
+        f"{about['kind'].lower()}/{about['name']}",
+        obj["message"],
+    ]
 
 
 def _service(obj: Object, now: datetime) -> list[Any]:

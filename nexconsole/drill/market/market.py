@@ -112,14 +112,34 @@ class Market:
         self.accounts = Accounts(balances, self.troubles.empty)
         self.shared = {name: self._shared_breaker(name) for name in self.provider_ids}
         self.checkout = Checkout(
-            self.clock, self.past_keys, self.engine, self.lines, self.era,
-            self.scenario.abandoned, self.troubles, self.shared, self.accounts, self.withdrawn,
-        )  # fmt: skip
+            self.clock,
+            self.past_keys,
+            self.engine,
+            self.lines,
+            self.era,
+            self.scenario.abandoned,
+            self.troubles,
+            self.shared,
+            self.accounts,
+            self.withdrawn,
+        )
         process = NexNumPod("worker", self.past, self.clock, self.lines, self.era, self.deployed_at, lambda: True, "")
         self.worker = Worker(
-            self.clock, self.past, process, self.engine, self.lines, self.era,
-            self.troubles, self.seed, self.users, self._say, self._pick_pod, self.withdrawn, self.accounts, self.slots,
-        )  # fmt: skip
+            self.clock,
+            self.past,
+            process,
+            self.engine,
+            self.lines,
+            self.era,
+            self.troubles,
+            self.seed,
+            self.users,
+            self._say,
+            self._pick_pod,
+            self.withdrawn,
+            self.accounts,
+            self.slots,
+        )
         self._settle()
 
     def _shared_breaker(self, name: str) -> SharedBreaker:

@@ -164,9 +164,10 @@ def _signs(incident: Incident) -> Iterator[tuple[datetime, str, str]]:
 def _felt(incident: Incident, fault: Diagnosis, faults: Sequence[Diagnosis]) -> bool:
     """Whether another fault was felt when this one began, so that not every sign is one of this one."""
     earlier = [
-        other for other in faults
+        other
+        for other in faults
         if other.began_at < fault.began_at and (other.ended_at is None or other.ended_at > fault.began_at)
-    ]  # fmt: skip
+    ]
     level = next((level.level for level in reversed(incident.levels) if level.at <= fault.began_at), CALM)
     return bool(earlier) and level != CALM
 

@@ -86,8 +86,11 @@ class Cursor:
     def _take(self, line: Line) -> bool:
         known = self._known.get(line.signal)
         try:
-            plain = applied(known.plain if known else None, line.value) if line.value is not UNSET else (
-                known.plain if known else None)  # fmt: skip
+            plain = (
+                applied(known.plain if known else None, line.value)
+                if line.value is not UNSET
+                else (known.plain if known else None)
+            )
         except ValueError:
             self._recording.skipped[f"a change of {clean(line.signal, 40)} that fits nothing"] += 1
             return False
@@ -116,9 +119,13 @@ class Cursor:
             skipped[f"the signal {signal}"] += 1
             return None
         reading = Reading(
-            signal=line.signal, every=line.every, taken_at=line.taken, attempted_at=line.attempted,
-            error=line.error, absent=line.absent,
-        )  # fmt: skip
+            signal=line.signal,
+            every=line.every,
+            taken_at=line.taken,
+            attempted_at=line.attempted,
+            error=line.error,
+            absent=line.absent,
+        )
         if known.plain is None:
             return reading
         unknown = known.plain.keys() - {field.name for field in fields(kind)} if isinstance(known.plain, dict) else ()

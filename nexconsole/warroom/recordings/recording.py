@@ -173,8 +173,11 @@ class Recorder:
             begin = min(max(waiting[0][0], begin) if waiting else end, end)
         key = silent or self._key_at is None or (end - self._key_at).total_seconds() >= KEY_S
         lines = [Line(at=begin, console=self._about)] if key else []
-        lines += [msgspec.structs.replace(written.line, at=begin, value=[written.plain])
-                  for written in self._written.values() if key]  # fmt: skip
+        lines += [
+            msgspec.structs.replace(written.line, at=begin, value=[written.plain])
+            for written in self._written.values()
+            if key
+        ]
         fresh = [self._line(min(max(at, begin), end), reading) for at, reading in self._due(waiting, end, last)]
         lines += sorted(fresh, key=lambda line: line.at)
         if key:

@@ -72,8 +72,9 @@ def sealed(settings: Settings, replay: Replay) -> Settings:
     bare = {
         name: type(getattr(settings, name))() for name in ("postgres", "redis", "prometheus", "api", "alertmanager")
     }
-    about = {name: clean(replay.recording.about.get(name) or getattr(settings, name), 40)
-             for name in ("environment", "name")}  # fmt: skip
+    about = {
+        name: clean(replay.recording.about.get(name) or getattr(settings, name), 40) for name in ("environment", "name")
+    }
     return msgspec.structs.replace(
         settings,
         **bare,
