@@ -1,4 +1,4 @@
-"""The parameters of a Postgres connection string: those that are used, those that are refused, those that are left out."""
+"""The parameters of a Postgres connection string: those that are used, refused, and left out."""
 
 from __future__ import annotations
 
