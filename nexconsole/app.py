@@ -41,12 +41,12 @@ from .widgets.privacy import MASKER
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from .recording.recorder import Recorder
     from .screens.controller import Controller
     from .screens.palette import PaletteCommand
     from .session import Operation
     from .signals.signal import Signal
     from .sources import Sources
-    from .warroom.recordings.recording import Recorder
 
 PARENT_S = 2.0  # how often a served console looks whether it still is
 TERMINAL_S = 1.0  # how often it is looked at whether the terminal is still there
@@ -284,7 +284,8 @@ class NexConsole(DiffingApp):
         self._recorded_incident = book.current
         await self.stop_recording()
         if book.current is not None:
-            from .warroom.recordings.recording import Recorder, recording_file
+            from .recording.recorder import Recorder
+            from .recording.schema import recording_file
 
             self.record(Recorder(self.settings, recording_file(book.journal.file), self._clock_of_readings))
 

@@ -12,11 +12,11 @@ from textual.screen import Screen
 
 from .app import NexConsole
 from .errors import SettingsError
+from .recording.player import MOMENTS, Player, moment_of
+from .recording.replay import Replay, sealed
 from .screens.replay import ReplayIncidentController, ReplayScreen
 from .session.replay import REPLAY, ReplaySession
 from .settings import Settings
-from .warroom.recordings.player import MOMENTS, Player, moment_of
-from .warroom.recordings.replay import Replay, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import sample_readings as sample
 
 from nexconsole.model import Reading, Value
+from nexconsole.recording.recorder import Recorder
+from nexconsole.recording.recording_file import RecordingFile
 from nexconsole.settings import Settings
-from nexconsole.warroom.recordings.recording import Recorder
 
 BEGIN = sample.NOW
 SMALL = 10  # counts below it stay, or pods would come and go in a calm
@@ -85,3 +88,25 @@ async def record(
     await recorder.close()
     assert not recorder.trouble
     return clock
+
+
+def settings(every_s: float = 1.0, limit_mb: float = 20.0, **tables: object) -> Settings:
+    return msgspec.convert({"recording": {"every_s": every_s, "limit_mb": limit_mb}, **tables}, Settings)
+
+
+@cache
+def calm_outbox() -> Any:
+    return sample.calm()["outbox"].value
+
+
+def outbox(seconds: float, pending: int = 4, error: str | None = None, taken: float | None = None) -> Reading:
+    value = replace(calm_outbox(), pending=pending)
+    when = at(seconds if taken is None else taken)
+    return Reading(signal="outbox", every=2.0, value=value, taken_at=when, attempted_at=at(seconds), error=error)
+
+
+async def recorded(file: Path, told: list[Reading], chosen: Settings | None = None) -> RecordingFile:
+    """A recording of these readings, each at the time of its try."""
+    timed = [(reading.attempted_at or BEGIN, reading) for reading in told]
+    await record(file, timed, chosen or settings())
+    return RecordingFile.open(file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import resource
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 from command_line import run_with
 from controller import settings, until
-from hostile import LINES, VALUES
+from hostile import LINES
 from hypothesis import given
 from hypothesis import settings as checked
 from hypothesis import strategies as st
@@ -44,14 +43,13 @@ from nexconsole.journal import (
 )
 from nexconsole.journal import files as journal_module
 from nexconsole.journal import tail as tail_module
+from nexconsole.recording.replay import open_recording
 from nexconsole.session import Session
 from nexconsole.sharing.lease_files import Execution, Reserved, decoded, tokens
 from nexconsole.sharing.presence import decode, encoded
 from nexconsole.sharing.presence_files import FOLDER, PresenceFiles
 from nexconsole.sources import Sources
 from nexconsole.sources.lazy_clients import LazyClients
-from nexconsole.warroom.recordings.chunks import KEY, milliseconds, pack
-from nexconsole.warroom.recordings.playback import Recording
 
 GOOD, BAD = "INC-20261123-1342", "INC-20261123-1500"
 LATER = datetime(2020, 1, 1, tzinfo=UTC)
@@ -267,9 +265,10 @@ async def test_the_journal_of_this_console_itself_is_trouble(tmp_path: Path, mak
 @pytest.mark.parametrize("make", [one for one in NO_FILES if one is not a_link_to_a_journal])
 def test_leases_presence_recordings_and_the_sheet_open_nothing_but_plain_files(tmp_path: Path, make: Making) -> None:
     with in_time(15):
-        make(tmp_path / "x.readings")
-        with pytest.raises(JournalError):
-            Recording.open(tmp_path / "x.readings")
+        for name in ("x.readings", "x.recording"):
+            make(tmp_path / name)
+            with pytest.raises(JournalError):
+                open_recording(tmp_path / name)
         make(tmp_path / "sheet.txt")
         with pytest.raises(FileError):
             kept(tmp_path / "sheet.txt")
@@ -352,37 +351,3 @@ async def test_each_start_after_hostile_entries_works(room: Path) -> None:
     assert journal_folder(settings(room)) == room
     assert timedelta() <= one.incident.lasted
     await asyncio.sleep(0)
-
-
-RECORDED = st.fixed_dictionaries(
-    {"at": st.sampled_from(["2026-11-23T13:42:00Z", "2026-11-23T13:42:03Z", "2026-11-23T13:42:00",
-                            "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"])},
-    optional={
-        "signal": st.sampled_from(["transactions", "outbox", "teleports", ""]),
-        "every": st.sampled_from([0.0, 1e300, -5.0]),
-        "taken": st.sampled_from(["2026-11-23T13:42:00Z", "2026-11-23T13:42:00", "0001-01-01T00:00:00+14:00", None]),
-        "value": st.sampled_from([[], [{}], [{"pending": 1}], {"pending": [3]}, {"0": {"1": []}}, [[]], {}])
-        | VALUES.map(lambda value: [value]),
-        "console": st.just({"environment": "\x1b[31m", "name": "x"}),
-        "ended": st.sampled_from(["", "\x1b[31mfull"]),
-    },
-)  # fmt: skip
-
-
-@checked(max_examples=100, deadline=None)
-@given(told=st.lists(st.lists(RECORDED, max_size=4), min_size=1, max_size=4), torn=st.binary(max_size=30))
-def test_whatever_a_recording_holds_it_can_be_opened_and_gone_through(tmp_path_factory, told, torn) -> None:
-    file = tmp_path_factory.mktemp("fuzz") / f"{GOOD}.readings"
-    begin = milliseconds(datetime(2026, 11, 23, 13, 42, tzinfo=UTC))
-    with file.open("wb") as out:
-        for place, lines in enumerate(told):
-            text = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-            out.write(pack(text, begin + place * 4000, begin + place * 4000 + 4000, KEY if place % 2 == 0 else 0))
-        out.write(torn)
-    recording = Recording.open(file)
-    first, last = recording.span
-    for when in (first - timedelta(days=1), first, first + timedelta(seconds=2), last, last + timedelta(days=1), first):
-        recording.at(when)
-    list(recording.changes(first, last))
-    assert all(problem for problem in recording.problems)
-    recording.close()

@@ -15,9 +15,9 @@ from nexconsole import logging_setup, paths, settings
 from nexconsole.doctor import console
 from nexconsole.doctor.check import Check
 from nexconsole.errors import JournalError, SettingsError
+from nexconsole.recording import replay
 from nexconsole.settings import loading
 from nexconsole.sources import postgres_tls
-from nexconsole.warroom.recordings import replay
 
 
 @pytest.fixture

@@ -24,6 +24,10 @@ from nexconsole.actions.registry import ACTIONS
 from nexconsole.app import NexConsole
 from nexconsole.errors import JournalError, SettingsError
 from nexconsole.journal import EntryKind, Journal, Scrubber, Writer
+from nexconsole.recording.player import Player, moment_of
+from nexconsole.recording.recorder import Recorder
+from nexconsole.recording.recording_file import RecordingFile
+from nexconsole.recording.replay import listed, open_replay
 from nexconsole.replay_app import ReplayApp, _possible
 from nexconsole.screens.console import FACES
 from nexconsole.screens.palette_commands import commands
@@ -31,10 +35,6 @@ from nexconsole.session.replay import REPLAY, ReplaySession
 from nexconsole.settings import Settings
 from nexconsole.signals.registry import polled
 from nexconsole.sources import open_sources
-from nexconsole.warroom.recordings.playback import Recording
-from nexconsole.warroom.recordings.player import Player, moment_of
-from nexconsole.warroom.recordings.recording import Recorder
-from nexconsole.warroom.recordings.replay import listed, open_replay
 from nexconsole.widgets.canvas import LineCanvas
 from nexconsole.widgets.spans import as_text
 
@@ -71,7 +71,7 @@ async def folder(tmp_path: Path) -> Path:
     """An incident of two minutes and its record: calm for 12 s, then one provider fails."""
     made = tmp_path / "journal"
     made.mkdir()
-    await recordings.record(made / f"{NAME}.readings", recordings.readings(121), settings(made))
+    await recordings.record(made / f"{NAME}.recording", recordings.readings(121), settings(made))
     write_journal(made)
     return made
 
@@ -303,13 +303,13 @@ def test_a_replay_looks_as_it_did(snap_compare, folder, size):
 
 async def test_the_console_records_what_it_polls_and_what_it_had_read_before(tmp_path):
     chosen = settings(tmp_path)
-    file = tmp_path / f"{NAME}.readings"
+    file = tmp_path / f"{NAME}.recording"
     app = NexConsole(chosen, opener=open_sources)
     async with app.run_test():
         await until(lambda: len(app.console_screen.readings) == len(polled()))
         app.record(Recorder(chosen, file))
-        await until(lambda: file.exists() and file.stat().st_size)
-    recording = Recording.open(file)
+        await until(lambda: app.recorder.records)
+    recording = RecordingFile.open(file)
     found = recording.at(recording.span[1])
     assert found.keys() == {signal.name for signal in polled()} and all(one.absent for one in found.values())
     assert "is not configured" in found["outbox"].error
@@ -319,9 +319,9 @@ async def test_an_incident_is_recorded_beside_its_journal_from_its_opening_to_it
     app = NexConsole(settings(tmp_path), opener=open_sources)
     async with app.run_test():
         await until(lambda: "controller" in app.__dict__ and app.controller.library)
-        assert not list(tmp_path.glob("*.readings"))
+        assert not list(tmp_path.glob("*.recording"))
         name = await app.controller.session.open_incident("purchases fail", "SEV-1")
-        await until(lambda: (tmp_path / f"{name}.readings").exists() and app.recorder)
+        await until(lambda: app.recorder is not None and app.recorder.records)
         await app.controller.session.close_incident("it was nothing")
         await until(lambda: app.recorder is None)
     of = open_replay(name, settings(tmp_path))
@@ -332,7 +332,7 @@ async def test_an_incident_is_recorded_beside_its_journal_from_its_opening_to_it
 
 async def test_a_console_that_can_not_record_says_so_once_and_goes_on(tmp_path):
     (tmp_path / "file").write_text("")
-    app = NexConsole(settings(tmp_path), recorder=Recorder(Settings(), tmp_path / "file" / "x.readings"))
+    app = NexConsole(settings(tmp_path), recorder=Recorder(Settings(), tmp_path / "file" / "x.recording"))
     async with app.run_test(size=(160, 40)):
         app.record(app.recorder)
         await until(lambda: "nothing is recorded for replay" in seen(app, "#keys"))
@@ -406,9 +406,9 @@ def nexconsole(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 async def test_the_command_lists_what_was_recorded_and_refuses_in_a_sentence(folder):
     def asked() -> list[subprocess.CompletedProcess[str]]:
-        (folder / "INC-2.readings").write_bytes(b"rubbish")
+        (folder / "INC-2.recording").write_bytes(b"rubbish")
         return [nexconsole(folder, *given) for given in (
-            (), ("INC-20250101-0000",), ("../../etc/passwd.readings",), (NAME, "--speed", "900"), (NAME, "--at", "x"),
+            (), ("INC-20250101-0000",), ("../../etc/passwd.recording",), (NAME, "--speed", "900"), (NAME, "--at", "x"),
             (NAME,), ("INC-2",),
         )]  # fmt: skip
 

@@ -23,7 +23,7 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: Namespace) -> int:
     from ..journal import journal_folder
-    from ..warroom.recordings import player, replay
+    from ..recording import player, replay
 
     chosen = settings.named(load(options).settings)
     if options.incident is None:

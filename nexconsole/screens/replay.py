@@ -25,9 +25,9 @@ from .entry_text import words
 from .incident_controller import IncidentController
 
 if TYPE_CHECKING:
+    from ..recording.player import Player
+    from ..recording.replay import Replay
     from ..severity import Severity
-    from ..warroom.recordings.player import Player
-    from ..warroom.recordings.replay import Replay
 
 TURN_S = 0.25
 UNRECORDED = "no reading recorded"

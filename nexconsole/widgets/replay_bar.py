@@ -10,7 +10,7 @@ from ..text.units import duration, stopwatch
 from .spans import Line, cut, fit, length
 
 if TYPE_CHECKING:
-    from ..warroom.recordings.player import Player
+    from ..recording.player import Player
 
 GONE, TO_COME, EVENT, SILENT, HERE = "━", "─", "┼", "┄", "●"
 ROOMY = 50  # cells from which there is room to say who

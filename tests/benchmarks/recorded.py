@@ -13,9 +13,9 @@ from random import Random
 
 import msgspec
 
+from nexconsole.recording.recorder import FLUSH_S, Recorder
+from nexconsole.recording.recording_file import RecordingFile
 from nexconsole.settings import Settings
-from nexconsole.warroom.recordings.playback import Recording
-from nexconsole.warroom.recordings.recording import Recorder
 
 from .table import Figure, p95
 
@@ -32,17 +32,17 @@ def recording() -> Iterator[Figure]:
     told = list(recordings.readings(HALF_AN_HOUR_S))
     settings = msgspec.convert({"recording": {"every_s": 1.0}}, Settings)
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "INC-1.readings"
+        file = Path(folder) / "INC-1.recording"
         began = time.process_time()
-        asyncio.run(recordings.record(file, told, settings))
+        asyncio.run(recordings.record(file, told, settings, flush_s=FLUSH_S))
         spent = time.process_time() - began
-        yield Figure("recording: half an hour of all signals at 1 Hz", file.stat().st_size / 1e6, "MB", limit=5.0)
+        yield Figure("recording: half an hour of all signals at 1 Hz", file.stat().st_size / 1e6, "MB", limit=6.0)
         yield Figure("recording: CPU in its thread, a reading", spent / len(told) * 1e3, "ms", limit=2.0)
         yield Figure("recording: the loop's share, a reading", _taking(told, settings) * 1e6, "us", limit=50.0)
         del told
         gc.collect()  # of what has been told, which a replay's collector does not have to walk through
         began = time.perf_counter()
-        opened = Recording.open(file)
+        opened = RecordingFile.open(file)
         opened.at(opened.span[0])
         yield Figure("replay: from nothing to the first picture's readings", _ms(began), "ms", limit=1000.0)
         yield Figure("replay: a jump anywhere (p95)", p95(_seeks(opened)), "ms", limit=100.0)
@@ -57,7 +57,7 @@ def _taking(told: list, settings: Settings) -> float:
     return (time.perf_counter() - began) / len(told)
 
 
-def _seeks(opened: Recording) -> Iterator[float]:
+def _seeks(opened: RecordingFile) -> Iterator[float]:
     chance = Random(4)
     for _ in range(SEEKS):
         began = time.perf_counter()

@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from ...errors import SettingsError
+from ..errors import SettingsError
 
 SLOWEST, FASTEST = 0.5, 64.0
 JUST_NOW = timedelta(seconds=1.5)  # an event that was jumped to is not the one before

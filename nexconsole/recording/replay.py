@@ -10,15 +10,19 @@ from pathlib import Path
 
 import msgspec
 
-from ...errors import JournalError
-from ...incident.incident import fold
-from ...journal import OUTSIDE, Entry, EntryKind, journal_file, journal_folder, merge, read_incident, remote_file
-from ...journal.files import reason
-from ...settings import JournalSettings, Settings
-from ...text.sanitize import clean
-from .playback import Recording
-from .recording import SUFFIX, recording_file
+from ..errors import JournalError
+from ..incident.incident import fold
+from ..journal import OUTSIDE, Entry, EntryKind, journal_file, journal_folder, merge, read_incident, remote_file
+from ..journal.files import reason
+from ..settings import JournalSettings, Settings
+from ..text.sanitize import clean
+from . import legacy
+from .legacy import LegacyRecording
+from .playback import Playback
+from .recording_file import RecordingFile
+from .schema import SUFFIX, recording_file
 
+SUFFIXES = (SUFFIX, legacy.SUFFIX)
 MOST_LISTED = 8
 NEAR = timedelta(days=7)  # of its recording: what an incident's entries may tell of before it and after
 
@@ -28,7 +32,7 @@ class Replay:
     """`entries` are those of the incident and of what was done outside of any meanwhile; `problems` are sentences."""
 
     name: str
-    recording: Recording
+    recording: Playback
     entries: tuple[Entry, ...]
     begin: datetime
     end: datetime
@@ -45,17 +49,26 @@ class Replay:
         return tuple(entry for entry in self.entries if entry.at <= by)
 
 
+def open_recording(file: Path) -> Playback:
+    """The recording in this file, of whatever version. Raises JournalError."""
+    return LegacyRecording.open(file) if file.suffix == legacy.SUFFIX else RecordingFile.open(file)
+
+
 def open_replay(named: str, settings: Settings) -> Replay:
     """The replay of this incident, by its id or a file of it. Raises JournalError."""
-    if os.sep in named or named.endswith((SUFFIX, ".jsonl")):
+    if os.sep in named or named.endswith((*SUFFIXES, ".jsonl")):
         journal = Path(named).with_suffix(".jsonl")
     else:
         journal = journal_file(journal_folder(settings), named)
+    file, earlier = recording_file(journal), journal.with_suffix(legacy.SUFFIX)
+    older = named.endswith(legacy.SUFFIX) or (os.path.lexists(earlier) and not os.path.lexists(file))
     try:
-        recording = Recording.open(recording_file(journal))
+        recording = open_recording(earlier if older else file)
     except JournalError as error:
         raise JournalError(f"{error}{_others(journal.parent)}") from error
     problems = list(recording.problems)
+    if not older and os.path.lexists(earlier):
+        problems.append(f"an earlier version of the console recorded too: `nexconsole replay {earlier}` plays that")
     own = _entries(journal, problems)
     if not own:
         problems.append(f"{journal}: nothing is on record: what was done can't be shown")
@@ -91,7 +104,7 @@ def listed(settings: Settings) -> list[str]:
     lines = []
     for file in _recordings(journal_folder(settings)):
         try:
-            recording = Recording.open(file)
+            recording = open_recording(file)
         except JournalError as error:
             lines.append(f"{file.stem:<22}  {str(error).removeprefix(f'{file}: ')}")
             continue
@@ -106,13 +119,13 @@ def listed(settings: Settings) -> list[str]:
 
 def _recordings(folder: Path) -> list[Path]:
     try:
-        return sorted(folder.glob(f"*{SUFFIX}"), reverse=True)
+        return sorted((file for suffix in SUFFIXES for file in folder.glob(f"*{suffix}")), reverse=True)
     except OSError as error:
         raise JournalError(f"{folder}: can't be read: {reason(error)}") from error
 
 
 def _others(folder: Path) -> str:
-    names = [file.stem for file in _recordings(folder)]
+    names = list(dict.fromkeys(file.stem for file in _recordings(folder)))
     if not names:
         return f"; nothing was recorded in {folder}"
     more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""

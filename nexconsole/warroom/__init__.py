@@ -1,1 +1,0 @@
-"""Several people on one incident: the fold over its journal, the report, and what consoles share of it."""

@@ -1,1 +1,0 @@
-"""Readings kept beside an incident's journal, and read back for replay."""
