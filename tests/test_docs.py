@@ -85,7 +85,7 @@ def test_a_section_that_is_not_there_is_none():
     assert docs.section(PAGE, "no-heading") is None
 
 
-@pytest.mark.parametrize("name", ["readme", "security", "changelog"])
+@pytest.mark.parametrize("name", ["readme", "architecture", "security", "changelog"])
 def test_links_between_pages_lead_somewhere(name):
     """In a checkout; a link to a folder or a file, not to an anchor or another site."""
     place = docs.TOPICS[name].places[-1]
@@ -95,6 +95,7 @@ def test_links_between_pages_lead_somewhere(name):
     assert lost == []
 
 
+# A path from the root, a module below a folder, or one of the files at the root.
 PATH = re.compile(r"`((?:nexconsole|tests|styles|\.ci|\.github)/[\w./-]*|\w+(?:/\w+)+\.py|pyproject\.toml|\w+\.lock)`")
 
 
@@ -103,6 +104,22 @@ def test_the_paths_that_a_page_names_exist(page):
     named = PATH.findall((ROOT / page).read_text())
     lost = [path for path in named if not any((base / path).exists() for base in (ROOT, PACKAGE))]
     assert lost == []
+
+
+MODULE = re.compile(r"`([\w./-]+/|[\w./-]+\.(?:py|md))`")
+
+
+def test_every_module_that_the_architecture_names_exists():
+    named = MODULE.findall(docs.TOPICS["architecture"].text())
+    assert len(named) > 40
+    assert [path for path in named if not any((base / path).exists() for base in (PACKAGE, ROOT))] == []
+
+
+def test_every_folder_and_module_of_the_package_stands_in_the_architecture():
+    text = docs.TOPICS["architecture"].text()
+    folders = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
+    modules = {path.name for path in PACKAGE.glob("*.py") if not path.name.startswith("__")}
+    assert {name for name in folders | modules if name not in text} == set()
 
 
 def test_the_changelog_begins_with_this_version():

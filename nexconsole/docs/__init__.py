@@ -35,6 +35,7 @@ TOPICS = {
         Topic("readme", "the console, its commands and settings", (_HERE / "readme.md", _CHECKOUT / "README.md")),
         Topic("runbook", "what to do when NexNum hurts", (_PACKAGE / "runbook" / "incident-response.md",)),
         Topic("nexnum", "what NexNum does: tables, metrics, log lines, Redis keys, routes", (_HERE / "nexnum.md",)),
+        Topic("architecture", "how the console is built, and where to change what", (_HERE / "architecture.md",)),
         Topic(
             "security",
             "what the console can do, and what protects it",
