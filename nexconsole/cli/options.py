@@ -70,7 +70,7 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
 def load(options: argparse.Namespace, environ: Mapping[str, str] | None = None) -> Loaded:
     """The settings with the flags over them, whose secrets no report of a crash shows. Raises SettingsError.
 
-    `environ` stands for the whole environment, and then no settings file is read.
+    `environ` stands for the whole environment, which then names the settings file: --config does not count.
     """
     from .. import settings
 
@@ -88,6 +88,7 @@ def start_log(chosen: Settings) -> str | None:
 
 
 def hide_secrets(chosen: Settings) -> None:
+    """From now on no report of a crash shows a secret of these settings."""
     from .. import logging_setup
 
     logging_setup.hide_in_crashes(_secrets(chosen))

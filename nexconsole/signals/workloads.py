@@ -222,8 +222,12 @@ def _numbers(value: Workloads, every: float, now: datetime) -> Numbers:
 
 def _states(value: Workloads, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
     name = clean(value.deployment, 100)
-    words = {"progressing": f"a rollout of {name} is under way", "complete": f"the rollout of {name} is complete",
-             "stuck": f"the rollout of {name} is stuck", "paused": f"the rollout of {name} is paused"}  # fmt: skip
+    words = {
+        "progressing": f"a rollout of {name} is under way",
+        "complete": f"the rollout of {name} is complete",
+        "stuck": f"the rollout of {name} is stuck",
+        "paused": f"the rollout of {name} is paused",
+    }
     if value.rollout in words:
         usual = value.rollout == "complete"
         yield SubjectState(f"rollout {name}", value.rollout, words[value.rollout], usual=usual, brief=True)
