@@ -79,7 +79,7 @@ def _without(module: str | None) -> Iterator[None]:
     if module is None or module in sys.modules:
         yield
         return
-    sys.modules[module] = None  # type: ignore[assignment]
+    sys.modules[module] = None  # type: ignore[assignment]  # not in typeshed: None bars the import
     try:
         yield
     finally:

@@ -66,13 +66,12 @@ class UpdatedApp(App[None]):
 
     def send(self, update: CompositorUpdate) -> None:
         """Send an update of the screen in front, by way of `sent_as`."""
-        self._display(self.screen, cast("RenderableType", update))
+        self._display(self.screen, update)
 
     def whole_update(self) -> CompositorUpdate:
         """All that the screen in front shows, with what is seen of those behind it."""
         update = self.screen._compositor.render_update(full=True, screen_stack=self._background_screens)
-        assert isinstance(update, CompositorUpdate)
-        return update
+        return cast("CompositorUpdate", update)  # Textual's annotation does not know its own updates
 
     def moves_cursor(self) -> bool:
         """Whether sending an update of the screen in front would move the terminal's cursor."""
@@ -91,10 +90,10 @@ class UpdatedApp(App[None]):
             if (kept := [binding for binding in bindings if binding.action in actions])
         }
 
-    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+    def _display(self, screen: Screen[Any], renderable: RenderableType | CompositorUpdate | None) -> None:
         if isinstance(renderable, CompositorUpdate) and screen is self.screen and self._sends:
-            renderable = cast("RenderableType | None", self.sent_as(screen, renderable))
-        super()._display(screen, renderable)
+            renderable = self.sent_as(screen, renderable)
+        super()._display(screen, cast("RenderableType | None", renderable))
 
     @property
     def _sends(self) -> bool:
