@@ -25,10 +25,12 @@ from textual.widgets import Input
 
 from . import paths, themes
 from .errors import NexConsoleError
-from .model import SourceHealth, utc_now
+from .model import Reading, SourceHealth, utc_now
 from .screens.console import FACES, ConsoleScreen
 from .screens.dialog import Dialog, named
 from .screens.page import PageScreen
+from .session.capabilities import Capabilities, Capability, capabilities_of
+from .session.monitor import Monitor
 from .settings import Settings
 from .sources import NAMES
 from .sources.importing import COURTESY
@@ -44,8 +46,7 @@ if TYPE_CHECKING:
     from .recording.recorder import Recorder
     from .screens.controller import Controller
     from .screens.palette import PaletteCommand
-    from .session import Operation
-    from .signals.signal import Signal
+    from .session.operation import Operation
     from .sources import Sources
 
 PARENT_S = 2.0  # how often a served console looks whether it still is
@@ -70,6 +71,7 @@ DOING = (
     "stop",
     "present",
 )
+NEEDS = {"object": Capability.NOTE, "approve": Capability.APPROVE, "undo": Capability.ACT, "stop": Capability.ACT}
 SOMETIMES = ("object", "approve", "undo", "dismiss_ended", "stop", "logs")  # what there is nothing to do for, mostly
 # Of our own, imported in a thread once the first frame stands; on the loop they would hold up keys for 150 ms.
 BEHIND = ("signals.registry", "severity", *(f"sources.{name}" for name in NAMES))
@@ -78,7 +80,7 @@ BEHIND = ("signals.registry", "severity", *(f"sources.{name}" for name in NAMES)
 class NexConsole(DiffingApp):
     """The console on these sources, or on those that `opener` makes of the settings once the screen stands.
 
-    Without either nothing is polled: readings come by `console_screen.show`. `refused` is why it ended at once.
+    Without either nothing is polled: readings come by `monitor.take`. `refused` is why it ended at once.
     `recorder` takes what is read, for replay.
     """
 
@@ -129,17 +131,23 @@ class NexConsole(DiffingApp):
         recorder: Recorder | None = None,
         screen: Callable[..., ConsoleScreen] = ConsoleScreen,
         present: bool = False,
+        capabilities: Capabilities | None = None,
     ) -> None:
         super().__init__(driver_class=non_blocking(self.get_driver_class()))
         self._present_at_once = present
-        if settings.journal.read_only:  # only to be looked at: a key that does something does not exist here
+        self.capabilities = capabilities or capabilities_of(settings)
+        self.monitor = Monitor(settings, clock=clock, health=self._health)
+        self.monitor.listeners.append(self._record_reading)
+        if self.capabilities.silent:  # only to be looked at: a key that does something does not exist here
             self.keep_bindings(LOOKING)
         self.settings, self.sources, self._opener = settings, sources, opener
         self.refused: NexConsoleError | None = None
         self._told_to_end = 0  # by this signal
         self.recorder = recorder
         self._recorded_incident: str | None = None
-        self.console_screen = screen(settings, clock, self._health, drill=drill, notice=warning or "")
+        self.console_screen = screen(
+            settings, clock, self.monitor, capabilities=self.capabilities, drill=drill, notice=warning or ""
+        )
         self._clock_of_readings, self._drill = clock, drill
         if not _motion(settings):
             self.animation_level = "none"
@@ -238,7 +246,7 @@ class NexConsole(DiffingApp):
         self.sources.load()
         self.run_worker(self.sources.watch(), name="api", group="polling")
         for signal in polled(self.settings):
-            self.run_worker(self._poll(signal, self.sources), name=signal.name, group="polling")
+            self.run_worker(self.monitor.poll(signal, self.sources), name=signal.name, group="polling")
         if self.recorder is not None:
             self.record(self.recorder)
         self.run_worker(self._sit_down(), name="controller")
@@ -258,21 +266,23 @@ class NexConsole(DiffingApp):
         from .screens.controller import Controller
 
         return Controller(
-            self, self.console_screen, self.settings, self.sources, self._clock_of_readings, drill=self._drill
+            self,
+            self.console_screen,
+            self.settings,
+            self.sources,
+            self._clock_of_readings,
+            capabilities=self.capabilities,
+            drill=self._drill,
         )
 
-    async def _poll(self, signal: Signal[Any], sources: Sources) -> None:
-        from .signals.readings import readings
-
-        async for reading in readings(signal, sources, self.settings, self._clock_of_readings):
-            if self.recorder is not None:
-                self.recorder.take(reading)
-            self.console_screen.show(reading)
+    def _record_reading(self, reading: Reading) -> None:
+        if self.recorder is not None:
+            self.recorder.take(reading)
 
     def record(self, recorder: Recorder) -> None:
         """From now on what is read is recorded there, with what has been read by now."""
         self.recorder = recorder
-        for reading in self.console_screen.readings.values():
+        for reading in self.monitor.readings.values():
             recorder.take(reading)
         self.run_worker(self._record(recorder), name="recorder", group="recorder")
 
@@ -310,7 +320,7 @@ class NexConsole(DiffingApp):
         in_pane = large is not None and getattr(large.face, "EVENTS", None) == EVENTS.name
         if in_pane or ("controller" in self.__dict__ and EVENTS.name in self.controller.looked_at):
             if not any(worker.group == EVENTS.name and worker.is_running for worker in self.workers):
-                self.run_worker(self._poll(EVENTS, self.sources), name=EVENTS.name, group=EVENTS.name)
+                self.run_worker(self.monitor.poll(EVENTS, self.sources), name=EVENTS.name, group=EVENTS.name)
         else:
             self.workers.cancel_group(self, EVENTS.name)
 
@@ -358,7 +368,7 @@ class NexConsole(DiffingApp):
         if "controller" not in self.__dict__:
             return False
         session, waiting = self.controller.session, self.controller.incidents.waiting()
-        if self.settings.actions.observe and action in ("object", "approve", "undo", "stop"):
+        if action in NEEDS and NEEDS[action] not in self.capabilities:
             return False
         return {
             "object": bool(waiting),
@@ -371,7 +381,7 @@ class NexConsole(DiffingApp):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A console that is only to be looked at does nothing else, whichever screen asks for it."""
-        if self.settings.journal.read_only and action in DOING and action not in LOOKING:
+        if self.capabilities.silent and action in DOING and action not in LOOKING:
             return False
         return super().check_action(action, parameters)
 
@@ -399,8 +409,8 @@ class NexConsole(DiffingApp):
             self.controller.paint()
 
     def action_present(self) -> None:
-        if self.settings.journal.read_only:
-            self.console_screen.say("this console only watches")
+        if self.capabilities.silent:
+            self.console_screen.say(self.capabilities.because)
             return
         self.present(not self.presenting)
         said = "shared screen: customer data is masked" if self.presenting else "nothing is masked any more"
@@ -436,8 +446,16 @@ class NexConsole(DiffingApp):
     def action_scenario(self) -> None:
         self.controller.toggle_scenario()
 
+    def _joins(self) -> bool:
+        """Whether this console takes part; one that does not says why."""
+        if Capability.JOIN in self.capabilities:
+            return True
+        self.console_screen.say(self.capabilities.because)
+        return False
+
     def action_note(self) -> None:
-        self.controller.note()
+        if self._joins():
+            self.controller.note()
 
     def action_journal(self) -> None:
         self.controller.journal()
@@ -446,32 +464,37 @@ class NexConsole(DiffingApp):
         self.controller.incidents.show()
 
     def action_object(self) -> None:
-        self.controller.incidents.object()
+        if self._joins():
+            self.controller.incidents.object()
 
     def action_approve(self) -> None:
-        self.controller.incidents.approve()
+        if self._joins():
+            self.controller.incidents.approve()
 
     def action_logs(self) -> None:
         self.controller.logs()
 
     def action_export(self) -> None:
-        self.controller.paper.export()
+        if self._joins():
+            self.controller.paper.export()
 
     def action_status_line(self) -> None:
         self.controller.paper.line()
 
     def action_sheet(self) -> None:
-        if self._open_to_all:
+        if self._open_to_all and self._joins():
             self.controller.paper.show()
 
     def action_undo(self) -> None:
-        self.controller.undo()
+        if self._joins():
+            self.controller.undo()
 
     def action_dismiss_ended(self) -> None:
         self.controller.dismiss()
 
     def action_stop(self) -> None:
-        self.controller.stop()
+        if self._joins():
+            self.controller.stop()
 
     async def action_quit(self) -> None:
         """Leave; while an action is under way only when asked twice. Who watches in a browser has nothing to leave."""
@@ -494,7 +517,7 @@ class NexConsole(DiffingApp):
                 f"Maximize {face.TITLE.lower()}, or restore it",
                 lambda name=face.SIGNAL: console.action_pane(name),
             )
-        if not self.settings.journal.read_only:
+        if not self.capabilities.silent:
             yield SystemCommand(
                 "Present (P)", "Larger figures for a shared screen, customer data masked; or back", self.action_present
             )

@@ -14,8 +14,8 @@ from .app import NexConsole
 from .errors import SettingsError
 from .recording.player import MOMENTS, Player, moment_of
 from .recording.replay import Replay, sealed
-from .screens.replay import ReplayIncidentController, ReplayScreen
-from .session.replay import REPLAY, ReplaySession
+from .screens.replay import ReplayScreen
+from .session.replay import PLAYER, REPLAY, ReplaySession
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class ReplayApp(NexConsole):
             clock=lambda: player.now,
             warning="; ".join(of.problems) or None,
             screen=partial(ReplayScreen, of=of, player=player),
+            capabilities=PLAYER,
         )
 
     async def _start_polling(self) -> None:
@@ -72,11 +73,15 @@ class ReplayApp(NexConsole):
         from .screens.controller import Controller
 
         make_session = partial(ReplaySession, self.of.entries)
-        controller = Controller(
-            self, self.console_screen, self.settings, None, self._clock_of_readings, make_session=make_session
+        return Controller(
+            self,
+            self.console_screen,
+            self.settings,
+            None,
+            self._clock_of_readings,
+            capabilities=self.capabilities,
+            make_session=make_session,
         )
-        controller.incidents = ReplayIncidentController(controller)
-        return controller
 
     async def on_unmount(self) -> None:  # beside the console's own, which Textual calls too
         self.of.recording.close()
@@ -128,28 +133,7 @@ class ReplayApp(NexConsole):
         else:
             super().action_incident()
 
-    def action_note(self) -> None:
-        self._refuse()
-
-    def action_object(self) -> None:
-        self._refuse()
-
-    def action_approve(self) -> None:
-        self._refuse()
-
     def action_logs(self) -> None:
-        self._refuse()
-
-    def action_export(self) -> None:
-        self._refuse()
-
-    def action_sheet(self) -> None:
-        self._refuse()
-
-    def action_undo(self) -> None:
-        self._refuse()
-
-    def action_stop(self) -> None:
         self._refuse()
 
 

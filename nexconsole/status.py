@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,17 +9,15 @@ from typing import Any
 
 import msgspec
 
-from .errors import SourceError
-from .model import Reading, SourceHealth, State, utc_now, value_of
+from .model import Reading, SourceHealth, State, value_of
 from .settings import Settings
-from .severity import Severity, judge
+from .severity import Severity
 from .signals.dependencies import reads
-from .signals.readings import read_once
-from .signals.registry import polled, signals
+from .signals.registry import signals
 from .signals.signal import Signal
 from .signals.source_agreement import examine
 from .signals.transactions import Transactions
-from .sources import EXTRA, Sources
+from .sources import EXTRA
 from .text.units import duration, several
 
 EXIT_CODES = {"none": 0, "SEV-3": 1, "SEV-2": 2, "SEV-1": 2}
@@ -48,31 +45,12 @@ class Status:
         return EXIT_CODES[self.severity.level]
 
 
-async def take(sources: Sources, settings: Settings, last: Mapping[str, Reading] | None = None) -> Status:
-    """Every signal once, all at the same time; `last` are those of the time before. Closes nothing."""
-    sources.load()
-    await sources.loaded()
-    known = last or {}
-    reads = (read_once(signal, sources, settings, known.get(signal.name)) for signal in polled(settings))
-    taken, _ = await asyncio.gather(asyncio.gather(*reads), _ask_api(sources))
-    readings = {reading.signal: reading for reading in taken}
-    health, now = sources.health(), utc_now()
-    return Status(
-        at=now,
-        readings=readings,
-        sources=health,
-        severity=judge(readings, settings, now, health),
-        unread=tuple(unread(readings, health)),
-    )
-
-
-async def _ask_api(sources: Sources) -> None:
-    """No signal reads the API; its health says what came of it."""
-    if sources.has("api"):
-        try:
-            await sources.api.ping()
-        except SourceError:
-            return
+def status_of(
+    readings: Mapping[str, Reading], severity: Severity, sources: Sequence[SourceHealth], now: datetime
+) -> Status:
+    """What was read and judged, with what is not known of it."""
+    unknown = tuple(unread(readings, sources))
+    return Status(at=now, readings=readings, sources=sources, severity=severity, unread=unknown)
 
 
 def unread(readings: Mapping[str, Reading], sources: Sequence[SourceHealth]) -> list[str]:

@@ -19,6 +19,7 @@ from textual.pilot import Pilot
 from nexconsole.app import NexConsole
 from nexconsole.journal import Entry, journal_files, merge, read
 from nexconsole.model import Reading
+from nexconsole.session.monitor import Monitor
 from nexconsole.settings import Settings
 from nexconsole.sources import Sources
 from nexconsole.widgets import key_guard
@@ -43,6 +44,11 @@ def fresh(readings: Mapping[str, Reading]) -> dict[str, Reading]:
     return out
 
 
+def seeing(readings: Mapping[str, Reading]) -> Monitor:
+    """What a session without a screen has read."""
+    return Monitor(Settings(), readings=readings)
+
+
 @asynccontextmanager
 async def controller(
     chosen: Settings, sources: Sources | None = None, *, world: str | None = "incident",
@@ -55,7 +61,7 @@ async def controller(
         app.sources = sources
         with app.batch_update():
             for reading in fresh(sample.WORLDS[world]()).values() if world else ():
-                app.console_screen.show(reading)
+                app.monitor.take(reading)
         if follow:
             app.controller.session.start()
         await app.controller.load_library()

@@ -32,7 +32,7 @@ def shown(world: str, *keys: str) -> Callable[[Pilot], Any]:
         await pilot.pause()
         screen = pilot.app.console_screen
         for reading in sample.WORLDS[world]().values():
-            screen.show(replace(reading, attempted_at=sample.NOW))
+            screen.monitor.take(replace(reading, attempted_at=sample.NOW))
         screen.tick()
         await pilot.pause()
         if keys:

@@ -13,11 +13,12 @@ from typing import Any
 
 import sample_readings as sample
 from accounts import account_by_name
-from controller import fresh, settings
+from controller import fresh, seeing, settings
 
 from nexconsole.actions.perform import ConfirmationReply
 from nexconsole.journal import Writer
-from nexconsole.session import Session, StepRef
+from nexconsole.session.operation import StepRef
+from nexconsole.session.session import Session
 from nexconsole.sources import open_sources
 
 told: set[str] = set()
@@ -76,7 +77,7 @@ async def main() -> None:
     tables = {"warroom": {"redis_url": redis, "objection_s": 0.0}, "postgres": {"url": database}}
     chosen = settings(Path(folder), operator=operator, **tables)
     sources, readings = open_sources(chosen), fresh(sample.incident())
-    console = Session(chosen, sources, lambda: readings, changed=lambda: moments(console))
+    console = Session(chosen, sources, monitor=seeing(readings), changed=lambda: moments(console))
     console.start()
 
     async def look() -> None:

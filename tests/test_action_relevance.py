@@ -121,7 +121,7 @@ async def test_the_palette_offers_no_harm_first(
 ) -> None:
     async with controller(settings(tmp_path), world=None) as (app, _):
         for one in readings.values():
-            app.console_screen.show(one)
+            app.monitor.take(one)
         found = [one for one in commands(app.controller, ()) if one.name in ACTIONS]
         assert found[0].name == first, [one.title for one in found[:4]]
         told = [one for one in found if one.name == last and one.detail.startswith("will not help: ")]

@@ -15,11 +15,12 @@ import pytest
 import sample_readings as sample
 from acting import add_provider
 from consenting import active, ask, unrecorded
-from controller import fresh, settings, until
+from controller import fresh, seeing, settings, until
 
 from nexconsole.incident.proposals import Proposal
 from nexconsole.journal import EntryKind, read, writer
-from nexconsole.session import Session, approvals
+from nexconsole.session import approvals
+from nexconsole.session.session import Session
 from nexconsole.sources import Sources
 
 
@@ -41,7 +42,7 @@ async def console(
     readings = fresh(sample.incident())
     warroom = {"objection_s": 1.0, "approval_s": 2.0} | rules
     chosen = settings(folder, operator=operator, postgres={"url": url}, warroom=warroom)
-    one = Session(chosen, sources, lambda: readings)
+    one = Session(chosen, sources, monitor=seeing(readings))
     seen = room or Room()
     one.peers.approvals = approvals.ApprovalGate(
         one.incident_store, one.settings, one.clock, seen.here, lambda: seen.cut_off

@@ -20,8 +20,8 @@ from controller import entries, kinds, settings, until
 from nexconsole.journal import EntryKind
 from nexconsole.journal.accounts import own_account
 from nexconsole.model import utc_now
-from nexconsole.session import Session
 from nexconsole.session.incident_store import IncidentStore
+from nexconsole.session.session import Session
 from nexconsole.sources import Sources
 from nexconsole.sources.lazy_clients import LazyClients
 
@@ -283,7 +283,7 @@ async def test_a_console_that_watches_an_incident_can_object_to_a_one_shot_and_i
     providers: Shell, database: Any
 ) -> None:
     providers.configure("[warroom]\nobjection_s = 20\n")
-    console = Session(settings(providers.journal, operator="piet"), Sources(LazyClients(), {}), lambda: {})
+    console = Session(settings(providers.journal, operator="piet"), Sources(LazyClients(), {}))
     console.start()
     try:
         await console.open_incident("smsbower fails", "SEV-1")
@@ -311,7 +311,7 @@ async def test_whoever_calls_himself_as_the_other_does_is_not_alone_with_himself
     providers: Shell, database: Any
 ) -> None:
     providers.configure("[warroom]\nobjection_s = 20\n")
-    console = Session(settings(providers.journal, operator="piet"), Sources(LazyClients(), {}), lambda: {})
+    console = Session(settings(providers.journal, operator="piet"), Sources(LazyClients(), {}))
     console.start()
     try:
         running = asyncio.create_task(

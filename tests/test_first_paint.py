@@ -6,9 +6,22 @@ import json
 import subprocess
 import sys
 
-LATER = ("nexconsole.signals.registry", "nexconsole.severity", "nexconsole.journal", "nexconsole.runbook",
-         "nexconsole.actions", "nexconsole.session", "nexconsole.sources.kubernetes", "nexconsole.sources.postgres",
-         "httpx", "asyncpg", "redis", "kubernetes_asyncio", "aiohttp", "markdown_it")  # fmt: skip
+LATER = (
+    "nexconsole.signals.registry",
+    "nexconsole.severity",
+    "nexconsole.journal",
+    "nexconsole.runbook",
+    "nexconsole.actions",
+    "nexconsole.session.session",
+    "nexconsole.sources.kubernetes",
+    "nexconsole.sources.postgres",
+    "httpx",
+    "asyncpg",
+    "redis",
+    "kubernetes_asyncio",
+    "aiohttp",
+    "markdown_it",
+)
 
 
 def test_the_panes_import_no_source_no_signals_registry_and_no_client_library():

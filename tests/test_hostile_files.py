@@ -44,7 +44,7 @@ from nexconsole.journal import (
 from nexconsole.journal import files as journal_module
 from nexconsole.journal import tail as tail_module
 from nexconsole.recording.replay import open_recording
-from nexconsole.session import Session
+from nexconsole.session.session import Session
 from nexconsole.sharing.lease_files import Execution, Reserved, decoded, tokens
 from nexconsole.sharing.presence import decode, encoded
 from nexconsole.sharing.presence_files import FOLDER, PresenceFiles
@@ -105,7 +105,7 @@ def room(tmp_path: Path) -> Path:
 
 @contextmanager
 def console(folder: Path) -> Iterator[Session]:
-    yield Session(settings(folder), Sources(LazyClients(), {}), dict)
+    yield Session(settings(folder), Sources(LazyClients(), {}))
 
 
 @pytest.mark.parametrize("make", NO_FILES, ids=lambda make: make.__name__)
@@ -342,7 +342,7 @@ async def test_each_start_after_hostile_entries_works(room: Path) -> None:
         for line in (b"\x00" * 50, b"\xff\xfe", b"[" * 5000, b'{"id":"' + b"0" * 32):
             out.write(line + b"\n")
     for _ in range(2):
-        one = Session(settings(room), Sources(LazyClients(), {}), dict)
+        one = Session(settings(room), Sources(LazyClients(), {}))
         one.start()
         await until(lambda one=one: one.incident_store.current == GOOD)
         await one.note("x")

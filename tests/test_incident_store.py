@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 import sample_readings as sample
-from controller import fresh, settings, until
+from controller import fresh, seeing, settings, until
 
 from nexconsole.errors import JournalError
 from nexconsole.journal import OUTSIDE, Entry, EntryKind, new_incident, open_journal, read, verify
-from nexconsole.session import Session, auto_record
+from nexconsole.session import auto_record
+from nexconsole.session.capabilities import Capability
 from nexconsole.session.incident_store import IncidentStore
+from nexconsole.session.session import Session
 from nexconsole.sources import Sources
 from nexconsole.sources.lazy_clients import LazyClients
 
@@ -26,7 +28,7 @@ NOW = datetime(2026, 11, 23, 13, 42, tzinfo=UTC)
 @asynccontextmanager
 async def console(folder: Path, operator: str = "maria", world: str = "incident", **more) -> AsyncIterator[Session]:
     readings = fresh(sample.WORLDS[world]())
-    one = Session(settings(folder, operator=operator), Sources(LazyClients(), {}), lambda: readings, **more)
+    one = Session(settings(folder, operator=operator), Sources(LazyClients(), {}), monitor=seeing(readings), **more)
     one.start()
     try:
         yield one
@@ -122,9 +124,9 @@ async def test_an_observer_by_role_can_not_act_until_another_role_is_taken(tmp_p
     async with console(tmp_path) as one:
         await one.open_incident("t", "")
         await one.take_role("observer", "maria")
-        assert one.incident.commander == "" and "role of an observer" in one.observing()
+        assert one.incident.commander == "" and "role of an observer" in one.why_not(Capability.ACT)
         await one.take_role("operator", "maria")
-        assert one.observing() is None and one.incident.roles == {"operator": "maria"}
+        assert one.why_not(Capability.ACT) is None and one.incident.roles == {"operator": "maria"}
 
 
 async def test_what_changes_by_itself_is_recorded_once_though_three_consoles_watch(

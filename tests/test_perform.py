@@ -12,10 +12,11 @@ from acting import Desk
 from doubling import START, Double, World, context_of, told
 
 from nexconsole.actions.action import Context
-from nexconsole.actions.perform import EXPIRED, ConfirmationReply, observing, perform
+from nexconsole.actions.perform import EXPIRED, ConfirmationReply, perform
 from nexconsole.actions.plan import Confirmation, Guard, Outcome, Plan, Target, Verdict
 from nexconsole.errors import ActionError, Unreachable
 from nexconsole.model import Reading
+from nexconsole.session.capabilities import Capability, capabilities_of, role_refusal
 from nexconsole.settings import JournalSettings, Settings
 from nexconsole.sharing.leases import LeaseService
 from nexconsole.signals.database import Database
@@ -150,9 +151,9 @@ def test_a_console_observes_by_its_settings_or_by_its_role():
     acts = Reading(signal="database", every=2.0, value=Database(read_only_role=False))
     reads = Reading(signal="database", every=2.0, value=Database(read_only_role=True))
     only = Settings(actions=replace_observe(Settings().actions))
-    assert "--observe" in (observing(only, {}) or "")
-    assert "read-only role" in (observing(Settings(), {"database": reads}) or "")
-    assert observing(Settings(), {"database": acts}) is None and observing(Settings(), {}) is None
+    assert "--observe" in (capabilities_of(only).why_not(Capability.ACT) or "")
+    assert "read-only role" in (role_refusal({"database": reads}) or "")
+    assert role_refusal({"database": acts}) is None and capabilities_of(Settings()).why_not(Capability.ACT) is None
 
 
 def replace_observe(actions: Any) -> Any:

@@ -14,10 +14,11 @@ from acting import Desk
 from doubling import START, Double, World, context_of, told
 
 from nexconsole.actions.action import Context
-from nexconsole.actions.perform import AS_IT_IS, EXPIRED, ActionResult, difference, observing, perform
+from nexconsole.actions.perform import AS_IT_IS, EXPIRED, ActionResult, difference, perform
 from nexconsole.actions.plan import Confirmation, Guard, Outcome, Plan, Target, Verdict
 from nexconsole.errors import ActionError, Unreachable
 from nexconsole.model import Reading
+from nexconsole.session.capabilities import Capability, capabilities_of, role_refusal
 from nexconsole.settings import Settings
 from nexconsole.signals.database import Database
 
@@ -73,12 +74,15 @@ def test_an_expired_plan_says_so_and_what_to_do():
 
 def test_a_console_that_only_observes_says_why():
     settings = Settings(actions=msgspec.structs.replace(Settings().actions, observe=True))
-    assert observing(settings, {}) == "this console only observes: it was started with --observe (actions.observe)"
+    assert (
+        capabilities_of(settings).why_not(Capability.ACT)
+        == "this console only observes: it was started with --observe (actions.observe)"
+    )
     reads = Reading(signal="database", every=2.0, value=Database(read_only_role=True))
-    assert observing(Settings(), {"database": reads}) == (
+    assert role_refusal({"database": reads}) == (
         "this console only observes: its database role may not change anything (a read-only role)"
     )
-    assert observing(Settings(), {"database": Reading(signal="database", every=2.0)}) is None
+    assert role_refusal({"database": Reading(signal="database", every=2.0)}) is None
 
 
 # --- what changed since the preview ---

@@ -22,7 +22,7 @@ from nexconsole.model import Reading
 from nexconsole.panes import kpis
 from nexconsole.screens.prompt import Prompt
 from nexconsole.screens.shared_model import moves
-from nexconsole.session import Operation
+from nexconsole.session.operation import Operation
 from nexconsole.settings import Settings
 from nexconsole.widgets import big_digits
 from nexconsole.widgets.canvas import LineCanvas
@@ -167,7 +167,7 @@ async def test_who_drives_since_when_and_what_comes_next_are_said(tmp_path: Path
         other = open_journal(settings(tmp_path), "bob", app.controller.session.incident_store.current)
         await asyncio.to_thread(other.append, EntryKind.PROPOSED, proposed)
         await until(lambda: "pods.restart app-a goes ahead at" in text_of(app))
-        app.controller.session._here.append(
+        app.controller.session.performer.operations.append(
             Operation(action="x", arguments={}, began_at=datetime.now(UTC), by="maria", phase="watching", plan=plan(),
                       watch_until=datetime.now(UTC), outcome=Outcome(state="done", answer="so"))
         )  # fmt: skip
@@ -272,7 +272,7 @@ def test_the_shared_screen_can_be_asked_for_at_the_start(monkeypatch) -> None:
 async def test_a_calm_that_is_a_question_is_said_in_one_sentence(tmp_path: Path) -> None:
     async with controller(settings(tmp_path), world="calm") as (app, pilot):
         outbox = app.console_screen.readings["outbox"]
-        app.console_screen.show(replace(outbox, error="postgres does not answer"))
+        app.monitor.take(replace(outbox, error="postgres does not answer"))
         await pilot.press("P")
         await until(lambda: "stale: outbox" in text_of(app))
         assert "; stale: outbox" in text_of(app) and "; ;" not in text_of(app)

@@ -336,7 +336,7 @@ async def test_a_console_that_can_not_record_says_so_once_and_goes_on(tmp_path):
     async with app.run_test(size=(160, 40)):
         app.record(app.recorder)
         await until(lambda: "nothing is recorded for replay" in seen(app, "#keys"))
-        app.console_screen.show(sample.calm()["outbox"])
+        app.monitor.take(sample.calm()["outbox"])
 
 
 # --- the player -------------------------------------------------------------------------------------------------

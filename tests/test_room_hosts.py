@@ -13,15 +13,16 @@ import pytest
 import sample_readings as sample
 from acting import add_provider
 from consenting import active, ask, unrecorded
-from controller import fresh, settings, until
+from controller import fresh, seeing, settings, until
 from incident_story import START
 
 from nexconsole.drill.servers import embedded_redis
 from nexconsole.incident.incident import fold
 from nexconsole.journal import EntryKind, Writer, merge
 from nexconsole.journal.entries import make
-from nexconsole.session import Session, approvals, host_sync
+from nexconsole.session import approvals, host_sync
 from nexconsole.session.remote_operations import remote_operations
+from nexconsole.session.session import Session
 from nexconsole.sharing.clocks import Clocks
 from nexconsole.sources import Sources
 from nexconsole.sources.lazy_clients import LazyClients
@@ -38,7 +39,7 @@ async def host(
     readings = fresh(sample.incident())
     warroom = {"redis_url": redis_url, **tables.pop("warroom", {})}
     chosen = settings(folder, operator=operator, warroom=warroom, **tables)
-    one = Session(chosen, sources, lambda: readings, clock=lambda: datetime.now(UTC) + ahead)
+    one = Session(chosen, sources, monitor=seeing(readings), clock=lambda: datetime.now(UTC) + ahead)
     for journal in one.incident_store._journals.values():
         journal._now = one.clock
     made = one.incident_store.journal_of

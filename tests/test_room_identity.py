@@ -24,10 +24,10 @@ from nexconsole.journal import EntryKind, Writer, journal_file, open_journal
 from nexconsole.journal.accounts import account_of, own_account
 from nexconsole.journal.entries import make
 from nexconsole.report.render import as_markdown
-from nexconsole.session import Session
 from nexconsole.session.approvals import ApprovalChannel
 from nexconsole.session.incident_store import IncidentStore
 from nexconsole.session.peers import Peers
+from nexconsole.session.session import Session
 from nexconsole.sharing.presence import Presence
 from nexconsole.sources import Sources
 from nexconsole.sources.lazy_clients import LazyClients
@@ -106,7 +106,7 @@ def test_two_consoles_of_one_account_are_one_person_and_whoever_only_looks_is_no
 
 
 def side(folder: Path, operator: str = "maria", **tables: Any) -> Session:
-    return Session(settings(folder, operator=operator, **tables), Sources(LazyClients(), {}), dict)
+    return Session(settings(folder, operator=operator, **tables), Sources(LazyClients(), {}))
 
 
 async def test_a_console_does_not_write_an_approval_of_its_own_accounts_proposal(tmp_path: Path):
@@ -170,13 +170,13 @@ async def test_after_a_reconnect_u_takes_back_what_this_account_did_last(
     await add_provider(database, "5sim")
     tables = {"postgres": {"url": database.url}, "warroom": {"objection_s": 0.0}}
     sources = sources_on(database.url)
-    first = Session(settings(tmp_path, **tables), sources, dict)
+    first = Session(settings(tmp_path, **tables), sources)
     first.start()
     done = await first.perform("provider.disable", {"provider": "smsbower"}, ask, unrecorded)
     assert done.outcome is not None and done.outcome.state == "done"
     await first.close()
     as_another_process(tmp_path, "maria", 1)
-    stranger, again = side(tmp_path, "piet"), Session(settings(tmp_path, **tables), sources, dict)
+    stranger, again = side(tmp_path, "piet"), Session(settings(tmp_path, **tables), sources)
     await stranger.incident_store.look()
     assert stranger.undoable is None
     again.start()

@@ -39,7 +39,7 @@ async def console(
     app = NexConsole(chosen, None, clock=clock, drill=drill)
     async with app.run_test(size=size, notifications=True) as pilot:
         for reading in sample.WORLDS[world]().values() if world else ():
-            app.console_screen.show(reading)
+            app.monitor.take(reading)
         app.console_screen.tick()
         await pilot.pause()
         yield app.console_screen, pilot, clock
@@ -70,7 +70,7 @@ async def test_an_incident_says_how_bad_it_is_and_why_in_the_first_line() -> Non
 async def test_the_first_line_and_the_pane_below_say_one_figure_as_soon_as_it_is_read() -> None:
     async with console() as (screen, pilot, _):
         reading = screen.readings["transactions"]
-        screen.show(replace(reading, value=replace(reading.value, failure_rate=0.31, failures=124)))
+        screen.monitor.take(replace(reading, value=replace(reading.value, failure_rate=0.31, failures=124)))
         await pilot.pause()
         assert "SEV-1  31 % of purchases fail" in seen(screen, "#why")
         assert "124 of 400 failed" in seen(screen, "#transactions")
@@ -79,7 +79,7 @@ async def test_the_first_line_and_the_pane_below_say_one_figure_as_soon_as_it_is
 async def test_calm_says_so_and_names_the_signals_without_data() -> None:
     async with console("calm") as (screen, _, _):
         assert "CALM" in seen(screen, "#why") and "nothing is wrong in 14 signals" in seen(screen, "#why")
-        screen.show(sample.reading("alerts", None, error="prometheus did not answer"))
+        screen.monitor.take(sample.reading("alerts", None, error="prometheus did not answer"))
         screen.tick()
         assert "no data from alerts" in seen(screen, "#why")
 
@@ -134,13 +134,13 @@ async def test_the_cursor_stays_on_its_row_when_the_rows_move() -> None:
         reading = screen.readings["database"]
         sessions = reading.value.sessions
         moved = tuple(replace(s, transaction_s=90.0) if s.pid in (4330, 4331) else s for s in sessions if s.pid != 4320)
-        screen.show(replace(reading, value=replace(reading.value, sessions=moved)))
+        screen.monitor.take(replace(reading, value=replace(reading.value, sessions=moved)))
         row = next(line for line in as_text(pane.lines).splitlines() if ">" in line[:3])
         assert " 4322 " in row
         gone = tuple(s for s in moved if s.pid != 4322)
-        screen.show(replace(reading, value=replace(reading.value, sessions=gone)))
+        screen.monitor.take(replace(reading, value=replace(reading.value, sessions=gone)))
         assert any(">" in line[:3] for line in as_text(pane.lines).splitlines())
-        screen.show(replace(reading, value=replace(reading.value, sessions=())))
+        screen.monitor.take(replace(reading, value=replace(reading.value, sessions=())))
         await pilot.press("j", "k", "G", "g", "pagedown", "pageup")
 
 
@@ -148,7 +148,7 @@ async def test_a_long_list_scrolls_with_its_cursor() -> None:
     async with console(None, (100, 20)) as (screen, pilot, _):
         value = sample.calm()["circuits"].value
         many = tuple(replace(value.providers[0], name=f"provider-{n:04}") for n in range(1000))
-        screen.show(sample.reading("circuits", replace(value, providers=many)))
+        screen.monitor.take(sample.reading("circuits", replace(value, providers=many)))
         await pilot.press("2", "G")
         text = seen(screen, "#circuits")
         assert "provider-0999" in text and "of 1000" in text
@@ -164,7 +164,7 @@ async def test_freezing_holds_the_picture_while_readings_go_on() -> None:
         before = seen(screen, "#transactions"), seen(screen, "#outbox")
         clock.pass_by(30)
         for reading in sample.incident().values():
-            screen.show(replace(reading, taken_at=clock(), attempted_at=clock()))
+            screen.monitor.take(replace(reading, taken_at=clock(), attempted_at=clock()))
         screen.tick()
         assert (seen(screen, "#transactions"), seen(screen, "#outbox")) == before
         assert "FROZEN since 14:07:31" in seen(screen, "#why")
@@ -179,7 +179,7 @@ async def test_a_frozen_pane_can_be_maximized_and_stays_frozen() -> None:
     async with console("calm") as (screen, pilot, _):
         await pilot.press("p")
         for reading in sample.incident().values():
-            screen.show(reading)
+            screen.monitor.take(reading)
         await pilot.press("1")
         assert "5 of 412 failed" in seen(screen, "#transactions")
 
@@ -195,7 +195,8 @@ async def test_a_reading_turns_stale_by_nobody_renewing_it() -> None:
 
 async def test_calm_is_a_question_where_a_signal_is_stale() -> None:
     async with console("calm") as (screen, _, _):
-        screen.show(replace(screen.readings["outbox"], error="postgres did not answer", taken_at=sample.ago(42)))
+        outbox = screen.readings["outbox"]
+        screen.monitor.take(replace(outbox, error="postgres did not answer", taken_at=sample.ago(42)))
         screen.tick()
         assert "CALM?  nothing is wrong in 13 signals; stale: outbox" in seen(screen, "#why")
 
@@ -204,7 +205,8 @@ async def test_calm_is_a_question_where_a_circuit_is_unknown() -> None:
     async with console("calm") as (screen, _, _):
         value = screen.readings["circuits"].value
         first = replace(value.providers[0], active=True, state="unknown")
-        screen.show(replace(screen.readings["circuits"], value=replace(value, providers=(first, *value.providers[1:]))))
+        unknown = replace(value, providers=(first, *value.providers[1:]))
+        screen.monitor.take(replace(screen.readings["circuits"], value=unknown))
         screen.tick()
         assert "CALM?  nothing is wrong in 14 signals; 1 circuit unknown" in seen(screen, "#why")
 
@@ -247,7 +249,7 @@ async def test_the_outbox_shows_its_worst_events_when_maximized() -> None:
     async with console() as (screen, pilot, _):
         await pilot.press("3")
         assert "reading the worst events" in seen(screen, "#outbox")
-        screen.show(sample.events())
+        screen.monitor.take(sample.events())
         assert "FAILED" in seen(screen, "#outbox") and "Meilisearch: invalid document id" in seen(screen, "#outbox")
 
 
@@ -296,7 +298,7 @@ async def test_readings_go_on_under_an_open_list_of_keys() -> None:
     async with console("calm") as (screen, pilot, _):
         await pilot.press("question_mark")
         for reading in sample.incident().values():
-            screen.show(reading)
+            screen.monitor.take(reading)
         await pilot.press("escape")
         assert "71 of 400 failed" in seen(screen, "#transactions")
 
@@ -328,8 +330,8 @@ async def test_hostile_text_does_no_harm_anywhere_on_screen(text: str) -> None:
         screen._health = lambda: unhealthy
         for error in (None, text):
             for reading in hostile.values():
-                screen.show(replace(reading, error=error))
-            screen.show(replace(sample.events(), value=poisoned(sample.events().value, text), error=error))
+                screen.monitor.take(replace(reading, error=error))
+            screen.monitor.take(replace(sample.events(), value=poisoned(sample.events().value, text), error=error))
             screen.tick()
             for key in "25":
                 await pilot.press(key, "j", "c", key)
@@ -367,7 +369,7 @@ async def test_nothing_is_called_calm_before_every_signal_was_read() -> None:
             text = "".join(one.text for one in pilot.app.screen._compositor.render_strips()[:1])
             assert "CALM" not in text, (many, name)
             assert many == 0 or "reading…" in text or "no reading yet" in text, text
-            screen.show(reading)
+            screen.monitor.take(reading)
             screen.tick()
             await pilot.pause()
         assert "CALM" in "".join(one.text for one in pilot.app.screen._compositor.render_strips()[:1])

@@ -13,9 +13,9 @@ from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
 from nexconsole.journal import EntryKind, open_journal
-from nexconsole.screens.controller import LIVES_EVERY
 from nexconsole.screens.incident import IncidentScreen
 from nexconsole.screens.prompt import Prompt
+from nexconsole.session.session import LIVES_EVERY
 
 
 async def typed(app: NexConsole, pilot: Pilot, key: str, text: str) -> None:
@@ -139,7 +139,7 @@ def provider_active(app: NexConsole, active: bool) -> None:
     others = tuple(one for one in reading.value.providers if one.name != "smsbower")
     smsbower = next(one for one in reading.value.providers if one.name == "smsbower")
     providers = (*others, replace(smsbower, active=active))
-    app.console_screen.show(replace(reading, value=replace(reading.value, providers=providers)))
+    app.monitor.take(replace(reading, value=replace(reading.value, providers=providers)))
 
 
 async def test_what_is_still_in_force_is_said_in_calm_and_asked_once_before_leaving(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ async def test_the_updates_of_a_changing_picture_add_up_to_it() -> None:
     async with app.run_test(size=SIZE) as pilot:
         for world in ("calm", "incident", "stale", "unconfigured"):
             for name, reading in sample.WORLDS[world]().items():
-                app.console_screen.show(reading)
+                app.monitor.take(reading)
                 if name == "circuits" and reading.value:
                     for _ in range(8):
                         providers = list(reading.value.providers)
@@ -73,7 +73,7 @@ async def test_the_updates_of_a_changing_picture_add_up_to_it() -> None:
                         renamed = tuple(
                             replace(p, name=random_numbers.choice(names) + str(n)) for n, p in enumerate(providers)
                         )
-                        app.console_screen.show(replace(reading, value=replace(reading.value, providers=renamed)))
+                        app.monitor.take(replace(reading, value=replace(reading.value, providers=renamed)))
                         await pilot.pause()
             await settle(pilot)
             assert same(app)
@@ -87,11 +87,11 @@ async def test_a_changed_figure_costs_bytes_of_its_own_and_no_others() -> None:
     app = Recorded()
     async with app.run_test(size=SIZE) as pilot:
         for reading in sample.calm().values():
-            app.console_screen.show(reading)
+            app.monitor.take(reading)
         await settle(pilot)
         reading = sample.calm()["transactions"]
         app.written = 0
-        app.console_screen.show(replace(reading, value=replace(reading.value, attempts=413)))
+        app.monitor.take(replace(reading, value=replace(reading.value, attempts=413)))
         await settle(pilot)
         assert same(app)
         assert 0 < app.written < 60
@@ -104,7 +104,7 @@ async def ticks(app: Recorded, pilot: Pilot, many: int = 12) -> int:
         app.now += timedelta(seconds=1)
         for name, reading in sample.calm().items():
             value = replace(reading.value, attempts=400 + n) if name == "transactions" else reading.value
-            app.console_screen.show(replace(reading, value=value, taken_at=app.now, attempted_at=app.now))
+            app.monitor.take(replace(reading, value=value, taken_at=app.now, attempted_at=app.now))
         app.console_screen.tick()
         await settle(pilot)
     return app.written - begun

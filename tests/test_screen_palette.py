@@ -126,7 +126,7 @@ async def test_hostile_names_do_no_harm_in_the_palette(everywhere: Any, text: st
     async with controller(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
         reading = app.console_screen.readings["transactions"]
         providers = tuple(replace(one, name=text) for one in reading.value.providers)
-        app.console_screen.show(replace(reading, value=replace(reading.value, providers=providers)))
+        app.monitor.take(replace(reading, value=replace(reading.value, providers=providers)))
         await found(app, pilot, "disable")
         assert all(line.isprintable() for line in text_of(app).splitlines())
         await pilot.press("down", "up", "pagedown", "pageup", "escape")
@@ -154,7 +154,7 @@ async def test_the_palette_opens_quickly_with_a_thousand_providers(everywhere: A
         reading = app.console_screen.readings["transactions"]
         one = reading.value.providers[0]
         many = tuple(replace(one, name=f"provider-{n}") for n in range(1000))
-        app.console_screen.show(replace(reading, value=replace(reading.value, providers=many)))
+        app.monitor.take(replace(reading, value=replace(reading.value, providers=many)))
         began = time.perf_counter()
         lines = listed(app)
         ranked("disable provider-99", lines)

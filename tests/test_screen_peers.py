@@ -14,8 +14,8 @@ from nexconsole.journal import OUTSIDE, EntryKind, open_journal
 from nexconsole.model import utc_now
 from nexconsole.screens.incident_controller import SEEN_S
 from nexconsole.screens.palette import Palette
-from nexconsole.session import Session
 from nexconsole.session.operation import Operation
+from nexconsole.session.session import Session
 from nexconsole.sources import Sources
 from nexconsole.sources.lazy_clients import LazyClients
 
@@ -77,7 +77,7 @@ async def test_a_window_that_is_over_is_no_longer_offered(tmp_path: Path) -> Non
 async def test_a_preview_of_somebody_else_is_seen_before_anything_is_on_record(
     tmp_path: Path, size: tuple[int, int]
 ) -> None:
-    other = Session(settings(tmp_path, operator="piet"), Sources(LazyClients(), {}), lambda: {})
+    other = Session(settings(tmp_path, operator="piet"), Sources(LazyClients(), {}))
     async with controller(settings(tmp_path), size=size) as (app, _):
         name = await opened(app)
         other.start()

@@ -105,7 +105,7 @@ async def test_looks_keep_answering_and_the_numbers_pick_the_branch(tmp_path: Pa
         reading = app.console_screen.readings["transactions"]
         value = replace(reading.value, failure_rate=0.5, failures=200)
         value = replace(value, scope=replace(value.scope, verdict="all", provider=None, because="everywhere"))
-        app.console_screen.show(replace(reading, value=value))
+        app.monitor.take(replace(reading, value=value))
         app.controller.paint()
         assert "50 %: 200 of 400" in seen(pane)
         branch = next(row for row in pane.rows if row.id == ONE)
@@ -137,7 +137,7 @@ async def test_a_do_step_opens_its_action_filled_in_and_enter_held_down_does_not
         assert row is False
         # the branch stays, although its condition is false by now
         for reading in fresh(sample.calm()).values():
-            app.console_screen.show(reading)
+            app.monitor.take(reading)
         app.controller.paint()
         assert next(row for row in pane.rows if row.id == ONE).node.applies is True
         assert "this branch was taken" in seen(pane)

@@ -13,7 +13,7 @@ import pytest
 import sample_readings as sample
 from acting import add_provider
 from consenting import ask, unrecorded
-from controller import entries, fresh, kinds, settings, until
+from controller import entries, fresh, kinds, seeing, settings, until
 from crashes import DONE, PLAN, crashed
 
 from nexconsole.errors import JournalError
@@ -21,9 +21,10 @@ from nexconsole.journal import Entry, open_journal
 from nexconsole.journal.accounts import own_account
 from nexconsole.model import utc_now
 from nexconsole.runbook.progress import KEPT, progress_of
-from nexconsole.session import Session, StepRef
 from nexconsole.session import auto_record as module
+from nexconsole.session.operation import StepRef
 from nexconsole.session.remote_operations import MATTERS, remote_operations
+from nexconsole.session.session import Session
 from nexconsole.sources import Sources
 from nexconsole.sources.lazy_clients import LazyClients
 
@@ -34,7 +35,7 @@ LABELLED = f"carol (account {own_account()})"
 async def side(folder: Path, sources: Sources | None = None, **more: Any) -> AsyncIterator[Session]:
     readings = fresh(sample.incident())
     options = {key: more.pop(key) for key in ("heard", "changed") if key in more}
-    one = Session(settings(folder, **more), sources or Sources(LazyClients(), {}), lambda: readings, **options)
+    one = Session(settings(folder, **more), sources or Sources(LazyClients(), {}), monitor=seeing(readings), **options)
     one.start()
     try:
         yield one
@@ -139,7 +140,7 @@ async def test_what_was_refused_or_failed_is_owed_no_verdict(tmp_path: Path) -> 
 async def test_whether_it_helped_is_no_news_after_half_a_day(tmp_path: Path) -> None:
     intent = f"i = j.append('intent', {{'operator': 'carol', 'plan': {PLAN!r}}})"
     await asyncio.to_thread(crashed, tmp_path, intent, DONE)
-    one = Session(settings(tmp_path), Sources(LazyClients(), {}), dict)
+    one = Session(settings(tmp_path), Sources(LazyClients(), {}))
     entries_then = entries(tmp_path)
     assert remote_operations(entries_then, one.journal.writer, utc_now(), utc_now())
     late = utc_now() + MATTERS
@@ -270,7 +271,7 @@ def test_an_undo_is_offered_wherever_something_may_have_been_changed(state, touc
     from datetime import UTC, datetime
 
     from nexconsole.actions.plan import Confirmation, Outcome, Plan, Target, Undo
-    from nexconsole.session import Operation
+    from nexconsole.session.operation import Operation
 
     now = datetime(2026, 11, 23, tzinfo=UTC)
     plan = Plan(

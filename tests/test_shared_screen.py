@@ -29,7 +29,7 @@ from nexconsole.journal import EntryKind, journal_file, open_journal
 from nexconsole.screens.confirm import ConfirmScreen, Unrecorded
 from nexconsole.screens.pod_logs import PodLogs
 from nexconsole.screens.prompt import Prompt
-from nexconsole.session import Operation
+from nexconsole.session.operation import Operation
 from nexconsole.signals.database import read as read_database
 from nexconsole.sources import open_sources
 from nexconsole.text.sanitize import clean
@@ -79,7 +79,7 @@ async def shared(folder: Path, world: str = "incident", size: tuple[int, int] = 
         for one in readings:
             told = replace(one, value=spoiled(one.value), error=one.error and spoiled(one.error))
             late = now - timedelta(seconds=42) if one.error else now
-            app.console_screen.show(replace(told, taken_at=one.taken_at and late, attempted_at=now))
+            app.monitor.take(replace(told, taken_at=one.taken_at and late, attempted_at=now))
         await until(lambda: app.controller.session.entries)
         app.controller.tick()
         app.console_screen.tick()
@@ -172,7 +172,7 @@ async def test_no_dialog_shows_a_customer_but_its_command_can_be_read(tmp_path: 
 
 async def test_no_strip_log_or_prompt_shows_a_customer(tmp_path: Path) -> None:
     async with shared(tmp_path) as (app, pilot):
-        app.controller.session._here += [
+        app.controller.session.performer.operations += [
             Operation(action="pods.restart", arguments={"pod": EVERYTHING}, began_at=app.controller.clock(), by="maria",
                       phase="ended", plan=plan(), outcome=Outcome(state="done", answer=EVERYTHING),
                       verdict=Verdict(state="no effect", because=EVERYTHING)),
@@ -230,7 +230,7 @@ async def test_what_real_servers_hold_of_customers_is_not_seen(
             app.present(True)
             value = await read_database(sources, chosen, None)
             reading = app.console_screen.readings["database"]
-            app.console_screen.show(replace(reading, value=value, taken_at=datetime.now(UTC)))
+            app.monitor.take(replace(reading, value=value, taken_at=datetime.now(UTC)))
             await pilot.press("5")
             await pilot.pause()
             await until(lambda: "UPDATE …" in text_of(app))
@@ -295,7 +295,7 @@ async def test_what_was_drawn_before_the_curtain_is_gone_at_once(tmp_path: Path)
     async with controller(settings(tmp_path)) as (app, pilot):
         for one in sample.incident().values():
             now = datetime.now(UTC)
-            app.console_screen.show(replace(one, value=spoiled(one.value), taken_at=now, attempted_at=now))
+            app.monitor.take(replace(one, value=spoiled(one.value), taken_at=now, attempted_at=now))
         await pilot.press("p")
         await pilot.pause()
         assert CUSTOMER["phone"] in text_of(app)

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import sample_readings as sample
-from controller import fresh, settings, until
+from controller import fresh, seeing, settings, until
 
 from nexconsole.incident.incident import fold
 from nexconsole.journal import EntryKind, journal_file, read_incident, verify_incident
 from nexconsole.report.render import as_html, as_json, as_markdown
-from nexconsole.session import Session, host_sync
+from nexconsole.session import host_sync
+from nexconsole.session.session import Session
 from nexconsole.sources import Sources
 from nexconsole.sources.lazy_clients import LazyClients
 
@@ -25,7 +26,7 @@ async def host(folder: Path, redis_url: str, operator: str) -> AsyncIterator[Ses
     """A console on a host of its own: its own folder, and Redis between it and the others."""
     readings = fresh(sample.incident())
     chosen = settings(folder, operator=operator, warroom={"redis_url": redis_url})
-    one = Session(chosen, Sources(LazyClients(), {}), lambda: readings)
+    one = Session(chosen, Sources(LazyClients(), {}), monitor=seeing(readings))
     one.start()
     try:
         yield one

@@ -17,8 +17,8 @@ from nexconsole.actions.plan import Confirmation, Guard, Outcome, Target, Verdic
 from nexconsole.journal import OUTSIDE, Entries
 from nexconsole.screens.confirm import ConfirmScreen, Unrecorded
 from nexconsole.screens.journal import JournalScreen
-from nexconsole.session import Operation
 from nexconsole.session.incident_store import _StoreScan
+from nexconsole.session.operation import Operation
 
 ROLE = Guard(name="role may write", level="block", reason="role nexnum_read may only read providers: this console"
              " can't act on it before GRANT UPDATE (is_active, updated_at) ON providers TO nexnum_read")  # fmt: skip
@@ -112,7 +112,7 @@ def test_what_is_under_way_looks_as_it_did(snap_compare, size: tuple[int, int]) 
     async def run_before(pilot: Pilot) -> None:
         await shown("incident")(pilot)
         session = pilot.app.controller.session
-        session._here += [
+        session.performer.operations += [
             Operation(action="pods.restart", arguments={}, began_at=sample.ago(90), by="maria", phase="ended",
                       plan=plan(action="pods.restart", undo=None), outcome=Outcome(state="done", answer="restarted"),
                       verdict=Verdict(state="no effect", because="17.8 % fail still, as before")),

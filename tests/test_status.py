@@ -19,17 +19,18 @@ from sample_readings import NOW, calm, incident
 
 from nexconsole.cli import status as status_command
 from nexconsole.cli.main import run
-from nexconsole.cli.status import line
+from nexconsole.cli.status import line, take
 from nexconsole.errors import SourceError
 from nexconsole.exposition import exposition
 from nexconsole.model import Reading, SourceHealth
+from nexconsole.session.monitor import Monitor
 from nexconsole.settings import Loaded, PostgresSettings, RedisSettings, Settings
 from nexconsole.severity import judge
 from nexconsole.signals.transactions import Transactions
 from nexconsole.sources import Sources
 from nexconsole.sources.postgres import PostgresSource
 from nexconsole.sources.redis import RedisSource
-from nexconsole.status import Status, as_json, as_text, take, unread
+from nexconsole.status import Status, as_json, as_text, unread
 
 CLOSED = "postgresql://x@127.0.0.1:1/x"
 UP = SourceHealth(name="postgres", ok_at=NOW, latency_ms=1.0)
@@ -94,7 +95,7 @@ async def test_closed_sources_are_not_known_and_are_named(clients, redis_server,
         "redis": RedisSource(clients, RedisSettings(url=redis_server.url)),
     }
     sources = Sources(clients, opened)
-    found = await take(sources, Settings())
+    found = await take(Monitor(Settings(), health=sources.health), sources)
     assert (found.severity.level, found.exit_code) == ("none", 3)
     text = as_text(found, Settings())
     assert text.startswith("PRODUCTION  not known: ")
@@ -104,7 +105,8 @@ async def test_closed_sources_are_not_known_and_are_named(clients, redis_server,
 
 async def test_a_source_that_dies_between_two_readings_is_a_level(clients, postgres_server, database, monkeypatch):
     sources = Sources(clients, {"postgres": PostgresSource(clients, PostgresSettings(url=database.url))})
-    before = await take(sources, Settings())
+    monitor = Monitor(Settings(), health=sources.health)
+    before = await take(monitor, sources)
     assert before.exit_code == 0, before.unread
     later = replace(sources.postgres.health, ok_at=sources.postgres.health.ok_at - timedelta(seconds=4))
 
@@ -113,7 +115,7 @@ async def test_a_source_that_dies_between_two_readings_is_a_level(clients, postg
 
     monkeypatch.setattr(sources.postgres, "_connected", refused)
     monkeypatch.setattr(sources.postgres, "health", later)
-    after = await take(sources, Settings(), before.readings)
+    after = await take(monitor, sources)
     assert (after.severity.level, after.exit_code) == ("SEV-1", 2)
     assert after.severity.reasons[0].text.startswith("PostgreSQL has not answered for 4 s (unreachable)")
     assert after.readings["outbox"].value is not None  # the last good one stays

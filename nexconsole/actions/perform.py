@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import JournalError, NexConsoleError
 from ..text.sanitize import clean
@@ -21,10 +21,6 @@ from .lease import Lease, Leases, NoLeases
 from .plan import Outcome, Plan, Verdict
 from .relevance import prepared
 from .settlement import Settling
-
-if TYPE_CHECKING:
-    from ..model import Reading
-    from ..settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -188,16 +184,6 @@ async def _allowed(
             return plan, proposal, f"nothing was sent: {difference(plan, fresh).removesuffix(AS_IT_IS)}"
         plan = replace(plan, details=fresh.details) if plan.one_by_one else fresh
     return plan, proposal, why_not or await lease.lost() or None
-
-
-def observing(settings: Settings, readings: Mapping[str, Reading]) -> str | None:
-    """Why this console can't act at all; None when it may. Enforced here, not by which keys are bound."""
-    if settings.actions.observe:
-        return "this console only observes: it was started with --observe (actions.observe)"
-    database = readings.get("database")
-    if database is not None and getattr(database.value, "read_only_role", False):
-        return "this console only observes: its database role may not change anything (a read-only role)"
-    return None
 
 
 AS_IT_IS = ": confirm it as it is now"

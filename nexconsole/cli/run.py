@@ -7,25 +7,20 @@ import contextlib
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from .. import status
-from ..actions.action import Action, Context, named_arguments
-from ..actions.perform import ActionHost, ActionResult, ConfirmationReply, observing, perform
+from ..actions.action import Action, named_arguments
+from ..actions.perform import ActionResult, ConfirmationReply
 from ..actions.plan import Outcome, Plan
 from ..actions.registry import ACTIONS
-from ..actions.relevance import prepared
-from ..errors import NexConsoleError, SettingsError
-from ..journal import EntryKind
-from ..model import utc_now
-from ..session.incident_store import IncidentStore
+from ..errors import SettingsError
 from ..session.operation import Operation
-from ..session.peers import Peers
+from ..session.performer import LEAVE_S
+from ..session.session import Session
 from ..settings import Settings, named
-from ..sharing.leases import LeaseService
 from ..sources import open_sources
 from ..text.suggestions import did_you_mean
 from .options import load, start_log
@@ -80,50 +75,88 @@ def exit_code(performance: ActionResult, dry: bool) -> int:
     return {"worked": WORKED, "unknown": UNKNOWN}.get(verdict.state, FAILED)
 
 
-class Course:
+class OneShot:
     """An action on its way, and what a signal does to it: what is being sent is finished and recorded first.
 
     A link that drops (SIGHUP) cuts off nothing that was sent, not even the watching.
     """
 
-    def __init__(self) -> None:
-        self.sent = self.told = False
-        self._performance: ActionResult | None = None
-        self._task: asyncio.Task[ActionResult] | None = None
+    def __init__(self, session: Session, confirm: str, unrecorded: bool) -> None:
+        self._session, self._confirm, self._unrecorded = session, confirm, unrecorded
+        self._told = False  # to end
+        self._leaves = LEAVE_S
+        self._progress = ""
+        self._task: asyncio.Task[Operation] | None = None
 
-    async def run(self, path: Coroutine[Any, Any, ActionResult]) -> ActionResult:
+    async def run(self, action: str, arguments: Mapping[str, str]) -> ActionResult:
         """What has happened, also where a signal ended it."""
         loop = asyncio.get_running_loop()
+        path = self._session.perform(action, arguments, self._ask, self._ask_unrecorded)
         self._task = loop.create_task(path)
         for number in ENDING:
             loop.add_signal_handler(number, self._signal, number)
         try:
-            return await self._task
+            operation = await self._task
+            assert operation.result is not None
+            return operation.result
         except asyncio.CancelledError:
-            if not self.told:
+            if not self._told:
                 raise
-            return self._performance or self._cut_off()
+            return self._cut_off()
         finally:
             for number in ENDING:
                 loop.remove_signal_handler(number)
 
-    def show(self, performance: ActionResult) -> None:
-        """The outcome is on record."""
-        self._performance = performance
-        if self.told and self._task is not None:
+    async def close(self) -> None:
+        """What was written reaches the others first, but not for long."""
+        await self._session.peers.told()
+        await self._session.close(leave_s=self._leaves)
+
+    def changed(self) -> None:
+        """Say how far it is; once the outcome is on record, whoever was told to end ends."""
+        operation = self._operation
+        if operation is None:
+            return
+        if operation.progress and operation.progress != self._progress:
+            _say(operation.progress)
+        self._progress = operation.progress
+        if self._told and operation.outcome is not None and self._task is not None:
             self._task.cancel()
 
+    @property
+    def _operation(self) -> Operation | None:
+        return next(iter(self._session.performer.operations), None)
+
+    @property
+    def _sent(self) -> bool:
+        """Whether it may be on its way: from the moment on that its intent may be on record."""
+        return self._operation is not None and self._operation.phase in ("sending", "watching")
+
+    async def _ask(self, plan: Plan, why_again: str | None) -> ConfirmationReply:
+        """The text given once, for the plan as it is first shown: what has changed since is not confirmed."""
+        return ConfirmationReply(text=self._confirm if why_again is None else None)
+
+    async def _ask_unrecorded(self, sentence: str) -> bool:
+        return self._unrecorded
+
     def _signal(self, number: int) -> None:
-        if number == signal.SIGHUP and self.sent:
+        if number == signal.SIGHUP and self._sent:
             return
-        again, self.told = self.told, True
-        if self.sent and self._performance is None and not again:
+        again, self._told = self._told, True
+        operation = self._operation
+        if operation is not None:
+            operation.stopping = True
+        if self._sent and operation is not None and operation.outcome is None and not again:
             _say("told to end: waiting for the answer to what was sent; once more leaves at once")
         elif self._task is not None:
+            self._leaves = 0.0
             self._task.cancel()
 
     def _cut_off(self) -> ActionResult:
-        if not self.sent:
+        operation = self._operation
+        if operation is not None and operation.result is not None:
+            return operation.result
+        if not self._sent:
             return ActionResult(plan=None, stopped="told to end by a signal: nothing was sent")
         answer = "told to end by a signal before the answer was in: it may have happened or not"
         return ActionResult(plan=None, outcome=Outcome(state="unknown", answer=answer))
@@ -138,81 +171,21 @@ async def _perform(
     action: Action, arguments: Mapping[str, str], options: Namespace, settings: Settings
 ) -> ActionResult:
     sources = open_sources(settings)
-    book = IncidentStore(settings, utc_now)
-    leases, course = LeaseService(settings), Course()
-    tasks: list[asyncio.Task[None]] = []
-    peers = Peers(settings, book, utc_now, lambda work: tasks.append(asyncio.create_task(work)))
     try:
-        await book.look()
-        readings = (await status.take(sources, settings)).readings
-        why_not = action.unavailable(settings, sources)
-        if why_not is not None:
-            return ActionResult(plan=None, stopped=why_not)
-        context = Context(
-            settings=settings,
-            sources=sources,
-            readings=lambda: readings,
-            operator=settings.operator,
-            cancelled=lambda: course.told,
-            progress=_say,
-            entries=lambda: _entries(book),
-        )
+        session = Session(settings, sources)
+        await session.incident_store.look()
+        await session.monitor.read_all(sources)
         if options.dry_run or options.confirm is None:
-            return await _prepared(action, arguments, context, book.observing or observing(settings, readings))
-
-        async def ask(plan: Plan, why_again: str | None) -> ConfirmationReply:
-            """The text given once, for the plan as it is first shown: what has changed since is not confirmed."""
-            return ConfirmationReply(text=options.confirm if why_again is None else None)
-
-        async def record(kind: str, data: Mapping[str, Any]) -> str:
-            course.sent = course.sent or kind == EntryKind.INTENT  # from the moment on that it may be on record
-            return (await book.record(kind, data)).id
-
-        async def consult(plan: Plan, context: Context) -> tuple[str | None, str | None]:
-            said = await peers.approvals.ask(plan, context.progress, context.cancelled)
-            return said.proposal, said.why_not
-
-        async def ask_unrecorded(sentence: str) -> bool:
-            course.sent = bool(options.unrecorded)
-            return course.sent
-
-        console = ActionHost(
-            ask=ask,
-            record=record,
-            ask_unrecorded=ask_unrecorded,
-            show=course.show,
-            observing=book.observing or observing(settings, readings),
-            leases=leases,
-            consult=consult,
-        )
-        tasks.append(asyncio.create_task(book.run()))
-        peers.start()
-        operation = Operation(action=action.name, arguments=arguments, began_at=utc_now(), by=settings.operator)
-        peers.tell((operation,), observing=False)
-        return await course.run(perform(action, arguments, context, console))
+            return await session.preview(action.name, arguments)
+        one_shot = OneShot(session, options.confirm, bool(options.unrecorded))
+        session.follow(one_shot.changed)
+        session.start()
+        try:
+            return await one_shot.run(action.name, arguments)
+        finally:
+            await one_shot.close()
     finally:
-        if tasks:
-            await peers.told()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await leases.close()
         await sources.close()
-
-
-async def _entries(book: IncidentStore) -> list[dict[str, Any]]:
-    await book.look()
-    return book.as_context()
-
-
-async def _prepared(
-    action: Action, arguments: Mapping[str, str], context: Context, observes: str | None
-) -> ActionResult:
-    """The plan alone; `observes` is why it could not be executed here."""
-    try:
-        return ActionResult(plan=await prepared(action, arguments, context), stopped=observes)
-    except NexConsoleError as error:
-        return ActionResult(plan=None, stopped=str(error))
 
 
 def _as_json(performance: ActionResult, settings: Settings) -> str:

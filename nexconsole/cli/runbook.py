@@ -118,8 +118,6 @@ async def _audit(options: Namespace, settings: Settings) -> int:
     asked = with_alerts(settings, book)
     sources = open_sources(asked)
     try:
-        sources.load()
-        await sources.loaded()
         readings = await take(sources, asked, SETTLE_S)
         lines = await audit.audit(
             book,
@@ -164,12 +162,11 @@ async def take(sources: Sources, settings: Settings, settle_s: float) -> dict[st
 
     Everything is read twice, `settle_s` seconds apart: rates take two readings, and followed logs some time.
     """
-    from ..signals.readings import read_once
+    from ..session.monitor import Monitor
     from ..signals.registry import signals
 
-    declared = signals(settings)
-    first = await asyncio.gather(*(read_once(signal, sources, settings) for signal in declared))
+    monitor, declared = Monitor(settings, health=sources.health), signals(settings)
+    await monitor.read_all(sources, declared)
     await asyncio.sleep(settle_s)
-    pairs = zip(declared, first, strict=True)
-    taken = await asyncio.gather(*(read_once(signal, sources, settings, last) for signal, last in pairs))
-    return {reading.signal: reading for reading in taken}
+    await monitor.read_all(sources, declared)
+    return monitor.readings

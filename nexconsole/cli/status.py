@@ -12,6 +12,8 @@ from .. import status
 from ..errors import NexConsoleError, SettingsError
 from ..exposition import exposition
 from ..logging_setup import crash_report
+from ..model import utc_now
+from ..session.monitor import Monitor
 from ..settings import Settings
 from ..sources import Sources, open_sources
 from ..status import NOT_KNOWN, Status
@@ -69,12 +71,19 @@ async def _run(options: Namespace, settings: Settings) -> int:
     sources = open_sources(settings)
     try:
         if options.watch is None:
-            found = await status.take(sources, settings)
+            found = await take(Monitor(settings, health=sources.health), sources)
             print(_whole(found, settings, options.format), end="")
             return found.exit_code
         return await _watch(sources, settings, options.watch, options.format == "json")
     finally:
         await sources.close()
+
+
+async def take(monitor: Monitor, sources: Sources) -> Status:
+    """Every signal once, all at the same time. Closes nothing."""
+    await monitor.read_all(sources)
+    assert monitor.severity is not None  # there is no console without signals
+    return status.status_of(dict(monitor.readings), monitor.severity, sources.health(), utc_now())
 
 
 def _whole(found: Status, settings: Settings, form: str) -> str:
@@ -90,8 +99,9 @@ async def _watch(sources: Sources, settings: Settings, every_s: float, as_json: 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
     found, shown = None, None
+    monitor = Monitor(settings, health=sources.health)
     while not ended.is_set():
-        reading = asyncio.ensure_future(status.take(sources, settings, found.readings if found else None))
+        reading = asyncio.ensure_future(take(monitor, sources))
         await asyncio.wait([reading, stop := asyncio.ensure_future(ended.wait())], return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
         if not reading.done():

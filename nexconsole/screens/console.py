@@ -28,6 +28,8 @@ from ..panes import (
 )
 from ..panes.pane import Pane
 from ..panes.view import SignalView
+from ..session.capabilities import Capabilities
+from ..session.monitor import Monitor
 from ..text.units import clock as clock_words
 from ..widgets import banner
 from ..widgets.canvas import LineCanvas
@@ -129,19 +131,20 @@ class ConsoleScreen(Screen[None]):
         self,
         settings: Settings,
         clock: Callable[[], datetime],
-        health: Callable[[], tuple[SourceHealth, ...]],
+        monitor: Monitor,
         *,
+        capabilities: Capabilities,
         drill: str | None = None,
         notice: str = "",
     ) -> None:
         super().__init__()
-        self.settings = settings
-        self.readings: dict[str, Reading] = {}
-        self.severity: Severity | None = None
-        self._clock, self._health, self._drill, self._notice = clock, health, drill, notice
+        self.settings, self.monitor = settings, monitor
+        monitor.listeners.append(self.show)
+        self._severity: Severity | None = None  # that is drawn
+        self._clock, self._drill, self._notice = clock, drill, notice
         self.drill = drill
-        watching = settings.journal.read_only
-        self._keys = tuple(key for key in self.SHOWN_KEYS if not (watching and key[0] in DOING))
+        hidden = DOING if capabilities.silent else ()
+        self._keys = tuple(key for key in self.SHOWN_KEYS if key[0] not in hidden)
         self._frozen_at: datetime | None = None
         self._shown: tuple[dict[str, Reading], Severity | None, tuple[SourceHealth, ...]] = ({}, None, ())
         self._alert_levels: dict[str, str] = {}
@@ -171,6 +174,16 @@ class ConsoleScreen(Screen[None]):
             self.say(self._notice, 15.0)
 
     @property
+    def readings(self) -> Mapping[str, Reading]:
+        """The newest of every signal."""
+        return self.monitor.readings
+
+    @property
+    def severity(self) -> Severity | None:
+        """As judged last."""
+        return self.monitor.severity
+
+    @property
     def panes(self) -> dict[str, Pane]:
         return {face.SIGNAL: self.query_one(f"#{face.SIGNAL}", Pane) for face in FACES}
 
@@ -184,9 +197,9 @@ class ConsoleScreen(Screen[None]):
         return self._frozen_at
 
     @property
-    def pictured(self) -> tuple[dict[str, Reading], Severity | None, tuple[SourceHealth, ...]]:
+    def pictured(self) -> tuple[Mapping[str, Reading], Severity | None, tuple[SourceHealth, ...]]:
         """The readings, severity and health of the picture: the newest, or those that were frozen."""
-        return self._shown if self._frozen_at else (self.readings, self.severity, self._health())
+        return self._shown if self._frozen_at else (self.readings, self.severity, self.monitor.health())
 
     def space(self, signal: str, width: int, height: int) -> RenderContext:
         """What a pane needs to know to draw itself into so many cells."""
@@ -195,10 +208,8 @@ class ConsoleScreen(Screen[None]):
         return RenderContext(width, height, self.now, self.settings, readings, alert_level, self._alert_levels)
 
     def show(self, reading: Reading) -> None:
-        """Take a new reading: the severity is judged anew, and what looks different is drawn."""
-        self.readings[reading.signal] = reading
-        before = self.severity
-        self._judge()
+        """Draw what a new reading makes look different; the monitor calls this."""
+        before, self._severity = self._severity, self.severity
         if self._frozen_at is None:
             changed = self._judge_moods()
             for face in FACES:
@@ -209,20 +220,13 @@ class ConsoleScreen(Screen[None]):
 
     def tick(self) -> None:
         """Once a second: the clock, the ages, and whatever has become stale by nothing happening."""
+        self.monitor.judge()
         if self._frozen_at is None:
-            self._judge()
+            self._severity = self.severity
             self._judge_moods()
             for pane in self.panes.values():
                 pane.paint()
         self._paint_strips()
-
-    def _judge(self) -> None:
-        if not self.readings:
-            self.severity = None
-            return
-        from ..severity import judge  # with all signals behind it; nothing that the first paint has to wait for
-
-        self.severity = judge(self.readings, self.settings, self._clock(), self._health())
 
     def _judge_moods(self) -> set[str]:
         """One accent at a time: only what makes the severity as high as it is is loud. Returns whose mood changed."""
@@ -362,7 +366,7 @@ class ConsoleScreen(Screen[None]):
     def action_freeze(self) -> None:
         """Freeze the picture, or show the newest again."""
         if self._frozen_at is None:
-            self._shown = (dict(self.readings), self.severity, self._health())
+            self._shown = (dict(self.readings), self.severity, self.monitor.health())
             self._frozen_at = self._clock()
             self._paint_strips()
             return

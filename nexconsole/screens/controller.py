@@ -23,11 +23,11 @@ from ..actions.plan import Plan
 from ..actions.registry import ACTIONS, COMMANDS
 from ..errors import JournalError, NexConsoleError
 from ..journal import Entry, EntryKind
-from ..model import value_of
-from ..session import Operation, Session, StepRef
-from ..session.session import LEAVE_S
+from ..session.capabilities import Capabilities, Capability, capabilities_of
+from ..session.operation import Operation, StepRef
+from ..session.performer import LEAVE_S
+from ..session.session import Session
 from ..settings import Settings
-from ..signals.circuits import Circuits
 from ..sources import Sources
 from ..sources.lazy_clients import LazyClients
 from ..text.units import stopwatch
@@ -43,14 +43,12 @@ from .palette import Palette, PaletteCommand
 from .prompt import Prompt
 
 if TYPE_CHECKING:
-    from ..incident.open_items import OpenItem
     from ..runbook.library import Library
     from ..runbook.model import Runbook, Scenario
     from ..runbook.resolution import Fit
     from .scenario import ScenarioPane
 
 QUIT_AGAIN_S = 8.0
-LIVES_EVERY = 5  # ticks between two looks whether other consoles still live
 SAID = (
     EntryKind.OPENED,
     EntryKind.DECLARED,
@@ -76,6 +74,7 @@ class Controller:
         sources: Sources | None,
         clock: Callable[[], datetime],
         *,
+        capabilities: Capabilities | None = None,
         drill: str | None = None,
         make_session: Callable[..., Session] = Session,
     ) -> None:
@@ -83,7 +82,8 @@ class Controller:
         self.session = make_session(
             settings,
             sources if sources is not None else Sources(LazyClients(), {}),
-            lambda: console.readings,
+            console.monitor,
+            capabilities=capabilities or capabilities_of(settings),
             clock=clock,
             changed=self._changed,
             heard=self._heard,
@@ -97,12 +97,11 @@ class Controller:
         self._asked_to_quit = 0.0
         self._repaint = self._skew_said = False
         self._lost = 0  # lines of the journal that can't be read, and were said to be
-        self._ticks = 0
 
     def start(self) -> None:
         """Follow the journal, watch the severity and which scenario fits."""
         self.session.start()
-        if not self.session.settings.journal.read_only:
+        if Capability.JOIN in self.session.capabilities:
             self.paper.start()
         self.app.set_interval(1.0, self.tick)
         self.app.run_worker(self.load_library(), name="runbooks", group="controller")
@@ -127,32 +126,12 @@ class Controller:
 
     def tick(self) -> None:
         """Once a second."""
-        severity = self.console.severity
-        if not self.session.settings.journal.read_only:
-            calm = severity is not None and severity.level == "none"
-            if severity is not None and not severity.unknown and not (calm and severity.unanswered):
-                self.session.judged(severity.level, [reason.text for reason in severity.reasons])
-            self.session.watch()
-        self._ticks += 1
-        if self._ticks % LIVES_EVERY == 0:
-            self.session.look_again()
-            self._say_skew()
-        self.console.in_force = tuple(open_item.what for open_item in self._in_force())
+        self.session.tick()
+        self._say_skew()
+        self.console.in_force = tuple(open_item.what for open_item in self.session.in_force)
         self._find_fits()
         self.paper.tick()
         self.paint()
-
-    def _in_force(self) -> list[OpenItem]:
-        """What was done lately and still has an effect; a provider that is active by what is read by now has none."""
-        reading = self.console.readings.get("circuits")
-        circuits = value_of(self.console.readings, "circuits", Circuits)
-        known = circuits.providers if circuits is not None and reading is not None and not reading.error else ()
-        active = {circuit.name.casefold() for circuit in known if circuit.active}
-        return [
-            open_item
-            for open_item in self.session.incident_store.in_force
-            if open_item.kind != "provider" or open_item.subject.casefold() not in active
-        ]
 
     def _say_skew(self) -> None:
         """Say once that a clock is out; the incident's screen says it as long as it is."""
@@ -239,7 +218,7 @@ class Controller:
             drawn = ()  # the shared screen has them among its own lines
         drawn = (*proposal_bar.previews(self.session.peers.here, width), *drawn)
         waiting = self.session.waiting
-        keyed = proposal_bar.KEYS_OF if self.session.incident_store.sealed is None else ()
+        keyed = proposal_bar.KEYS_OF if Capability.NOTE in self.session.capabilities else ()
         drawn = (*proposal_bar.lines(waiting, keyed, width), *drawn)
         self.incidents.painted([proposal for proposal, _ in waiting])
         if trouble := self.session.trouble:
@@ -356,10 +335,11 @@ class Controller:
     def may_quit(self) -> bool:
         """Whether nothing is under way or still in force, or the operator has been told so and asks again."""
         under_way = self.session.under_way
-        mine = [open_item.what for open_item in self._in_force() if open_item.by == str(self.session.journal.writer)]
-        watching = self.session.settings.journal.read_only
+        me = str(self.session.journal.writer)
+        mine = [item.what for item in self.session.in_force if item.by == me]
+        stays = Capability.JOIN in self.session.capabilities
         now = asyncio.get_running_loop().time()
-        if watching or not (under_way or mine) or now - self._asked_to_quit < QUIT_AGAIN_S:
+        if not stays or not (under_way or mine) or now - self._asked_to_quit < QUIT_AGAIN_S:
             return True
         self._asked_to_quit = now
         if not under_way:

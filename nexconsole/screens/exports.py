@@ -22,7 +22,7 @@ from ..report.render import as_line
 from ..widgets.privacy import MASKER
 
 if TYPE_CHECKING:
-    from ..session import Session
+    from ..session.session import Session
     from .console import ConsoleScreen
 
 SHOWN_S = 12.0
@@ -39,9 +39,7 @@ class Exports:
     # --- the sheet --------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Keep the sheet on disk from now on; not that of a replay, which is no news."""
-        if not self._session.LIVE:
-            return
+        """Keep the sheet on disk from now on."""
         file = sheet_file(self._session.settings)
         self._keeper = SheetStore(file, lambda text: self._console.say(text, SHOWN_S))
 

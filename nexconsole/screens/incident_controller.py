@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 from ..incident.incident import OBSERVER, ROLES
+from ..session.capabilities import Capability
 from ..severity import LEVELS
 from ..widgets.spans import plain
 from .prompt import Prompt
@@ -14,7 +15,7 @@ from .proposal_bar import KEYS_OF, spoken_of
 
 if TYPE_CHECKING:
     from ..incident.proposals import Proposal
-    from ..session import Session
+    from ..session.session import Session
     from .controller import Controller
 
 GRAVE = ("SEV-1", "SEV-2")
@@ -67,8 +68,17 @@ class IncidentController:
         if text is not None:
             await self._told(self._session.open_incident(text, level), "opened: i shows the incident")
 
+    def _refused(self) -> bool:
+        """Whether nothing about it can be said here; says why."""
+        if Capability.JOIN in self._session.capabilities:
+            return False
+        self._controller.app.notify(self._session.capabilities.because, markup=False)
+        return True
+
     def join(self, id: str) -> None:
         """Work on this open incident from now on."""
+        if self._refused():
+            return
         self._session.incident_store.join(id)
         self._controller.console.say(f"joined {id}: i shows the incident")
 
@@ -78,7 +88,8 @@ class IncidentController:
     # --- from the incident's screen ---------------------------------------------------------------------------
 
     def role(self) -> None:
-        self._controller.once(self._role())
+        if not self._refused():
+            self._controller.once(self._role())
 
     async def _role(self) -> None:
         here = self._people()
@@ -98,7 +109,8 @@ class IncidentController:
         return tuple(person.name for person in incident.people) if incident is not None else ()
 
     def declare(self) -> None:
-        self._controller.once(self._declare())
+        if not self._refused():
+            self._controller.once(self._declare())
 
     async def _declare(self) -> None:
         title = "declare a severity, and say why: SEV-1, SEV-2, SEV-3 or none"
@@ -121,7 +133,8 @@ class IncidentController:
             await self._told(self._session.declare(LEVELS[0], reason), f"declared {LEVELS[0]}, {what}")
 
     def close(self) -> None:
-        self._controller.once(self._close())
+        if not self._refused():
+            self._controller.once(self._close())
 
     async def _close(self) -> None:
         incident = self._session.incident
@@ -175,7 +188,7 @@ class IncidentController:
     def speak(self, key: str, id: str) -> None:
         """Say the word to this proposal, and to no other."""
         proposal = next((proposal for proposal in self.waiting() if proposal.id == id), None)
-        if self._session.incident_store.sealed is not None:
+        if Capability.NOTE not in self._session.capabilities:
             self._controller.console.say("this console only observes: it neither objects nor approves")
         elif proposal is None:
             self._controller.console.say("that proposal has ended: nothing was said to any other")

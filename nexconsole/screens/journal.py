@@ -20,7 +20,8 @@ from .page import PageScreen
 
 if TYPE_CHECKING:
     from ..runbook.model import Runbook
-    from ..session import Operation, Session
+    from ..session.operation import Operation
+    from ..session.session import Session
 
 INKS: Mapping[str, str] = {
     EntryKind.INTENT: "strong",

@@ -10,7 +10,7 @@ from ..text.units import clock
 from ..widgets.spans import Line, Span, cells, fit, plain, wrapped
 
 if TYPE_CHECKING:
-    from ..session import Operation
+    from ..session.operation import Operation
 
 MOST = 4  # lines
 ENDS = {

@@ -10,6 +10,7 @@ from ..actions.action import Action, Suggestion
 from ..actions.registry import ACTIONS
 from ..actions.relevance import OnScreen, misfit
 from ..catalogue import LOGS
+from ..session.capabilities import Capability
 from .controller import Controller
 from .palette import PaletteCommand
 
@@ -27,11 +28,11 @@ def commands(
 ) -> list[PaletteCommand]:
     """Everything that can be done, or why not now. `fixed` are (name, title, detail, what it does)."""
     palette_commands: list[PaletteCommand] = []
-    if not controller.session.settings.journal.read_only:
-        observing = controller.session.observing()
+    if not controller.session.capabilities.silent:
+        why_not = controller.session.why_not(Capability.ACT)
         palette_commands = [*_scenarios(controller), *_operations(controller), *_incident(controller)]
         for name in sorted(ACTIONS):
-            palette_commands += _action(controller, ACTIONS[name], observing)
+            palette_commands += _action(controller, ACTIONS[name], why_not)
     palette_commands += _logs(controller)
     palette_commands += [
         PaletteCommand(name=name, title=title, detail=detail, run=run, words=(detail,))
@@ -225,14 +226,13 @@ def _not_sending(controller: Controller) -> str:
     )
 
 
-def _action(controller: Controller, action: Action, observing: str | None) -> list[PaletteCommand]:
+def _action(controller: Controller, action: Action, refused: str | None) -> list[PaletteCommand]:
     """The action with each likely target, and once without: then its arguments are asked for."""
     session = controller.session
-    why_not = observing or action.unavailable(session.settings, session.sources) or ""
-    suggestions: Sequence[Suggestion] = action.suggestions(session.readings(), session.settings)
-    seen = OnScreen(
-        readings=session.readings(), health=session.sources.health(), settings=session.settings, now=controller.clock()
-    )
+    why_not = refused or action.unavailable(session.settings, session.sources) or ""
+    suggestions: Sequence[Suggestion] = action.suggestions(session.readings, session.settings)
+    seen = OnScreen(readings=session.readings, health=session.sources.health(), settings=session.settings,
+                now=controller.clock())  # fmt: skip
     palette_commands = [_suggested(controller, action, suggestion, seen, why_not) for suggestion in suggestions]
     if not action.arguments and palette_commands:
         return palette_commands

@@ -14,7 +14,6 @@ from ..incident.actions import actions_in
 from ..journal import Entry
 from ..model import Reading, State
 from ..panes.outbox import EVENTS
-from ..session.replay import REPLAY
 from ..signals.registry import value_types
 from ..text.units import clock
 from ..widgets.canvas import LineCanvas
@@ -22,7 +21,6 @@ from ..widgets.replay_bar import NextEvent, player_line
 from ..widgets.spans import Line, cut, fit, length, plain, spread
 from .console import ConsoleScreen
 from .entry_text import words
-from .incident_controller import IncidentController
 
 if TYPE_CHECKING:
     from ..recording.player import Player
@@ -105,7 +103,7 @@ class ReplayScreen(ConsoleScreen):
         now = self._at = self.player.now
         for reading in self._readings(now):
             if self.readings.get(reading.signal) is not reading:
-                self.show(reading)
+                self.monitor.take(reading)
         self.tell()
         self.tick()
         if self.player.at_end and not self._ended:
@@ -195,22 +193,3 @@ def _line() -> Widget:
     line = LineCanvas(id="replay")
     line.styles.height = 1
     return line
-
-
-class ReplayIncidentController(IncidentController):
-    """The incident is shown, and nothing about it can be said any more."""
-
-    def _refuse(self) -> None:
-        self._controller.app.notify(REPLAY, markup=False)
-
-    def role(self) -> None:
-        self._refuse()
-
-    def declare(self) -> None:
-        self._refuse()
-
-    def close(self) -> None:
-        self._refuse()
-
-    def join(self, id: str) -> None:
-        self._refuse()

@@ -18,7 +18,7 @@ from ..model import State
 from ..runbook.model import Branch, Question, Scenario, Step
 from ..runbook.progress import ScenarioProgress, StepState
 from ..runbook.resolution import Node, bindings, resolve
-from ..session import StepRef
+from ..session.operation import StepRef
 from ..text.units import clock
 from ..widgets.canvas import LineCanvas
 from ..widgets.panel import Listing, Panel, PanelFrame, framed, sight

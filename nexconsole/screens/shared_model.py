@@ -19,7 +19,8 @@ from .console import LOUD
 
 if TYPE_CHECKING:
     from ..model import Reading
-    from ..session import Operation, Session
+    from ..session.operation import Operation
+    from ..session.session import Session
     from .controller import Controller
 
 MOVES = 3  # the last actions that are told of

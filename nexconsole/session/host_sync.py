@@ -33,7 +33,9 @@ class HostSync:
         incident_store: IncidentStore,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         changed: Callable[[], None],
+        announces: bool = True,
     ) -> None:
+        self._announces = announces
         self._settings, self._incident_store, self._spawn, self._changed = settings, incident_store, spawn, changed
         self._streams: dict[str, IncidentStream] = {}
         self._closed: set[str] = set()  # incidents that other hosts were told to be closed
@@ -83,7 +85,7 @@ class HostSync:
                 elif not known.open and known.id in self._streams and known.id not in self._closed:
                     self._closed.add(known.id)
                     self._streams[known.id].announcing = False
-                    if not self._settings.actions.observe:
+                    if self._announces:
                         await withdraw(self._settings, known.id)
             if self._incident_store.current is None and loop.time() - asked_at >= ASK_S:
                 asked_at = loop.time()
@@ -96,6 +98,6 @@ class HostSync:
         if incident not in self._streams:
             log.info("sharing %s with other hosts", incident)
             stream = IncidentStream(self._settings, self._incident_store.journal_of(incident), changed=self._changed)
-            stream.announcing = incident != OUTSIDE and not self._settings.actions.observe
+            stream.announcing = incident != OUTSIDE and self._announces
             self._streams[incident] = stream
             self._spawn(stream.run())

@@ -35,6 +35,7 @@ from ..journal import (
 from ..settings import Settings
 from ..text.sanitize import clean
 from .arrivals import Arrivals
+from .capabilities import Capabilities, Capability, capabilities_of
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,6 @@ OPEN_FOR = timedelta(hours=24)  # an incident that nobody has touched for so lon
 RECENT = timedelta(hours=48)  # journals touched within are followed
 IN_FORCE_EVERY = timedelta(seconds=5)  # what is in force is looked for anew, for a silence ends by itself
 MOST_LOST = 1000  # sentences on what can't be read
-LOOKS_ONLY = "this console only observes: it was started with --observe (actions.observe)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +67,12 @@ class IncidentStore:
         settings: Settings,
         clock: Callable[[], datetime],
         *,
+        capabilities: Capabilities | None = None,
         changed: Callable[[], None] = lambda: None,
         heard: Callable[[Entry], None] = lambda entry: None,
     ) -> None:
         self._settings, self._clock, self._changed, self._heard = settings, clock, changed, heard
+        self._capabilities = capabilities or capabilities_of(settings)
         self._journals = {OUTSIDE: open_journal(settings, settings.operator)}
         self._tails: dict[Path, Tail] = {}
         self._kept: dict[str, dict[str, Entry]] = {OUTSIDE: {}}  # journal's name -> its entries by id
@@ -88,6 +90,10 @@ class IncidentStore:
         self.entries: tuple[Entry, ...] = ()  # of the current incident and of what is done outside of any
         self.incidents: Mapping[str, IncidentSummary] = {}
         self.lost: tuple[str, ...] = ()  # the lines that can't be read, torn ones above all, each in a sentence
+
+    def follow(self, changed: Callable[[], None], heard: Callable[[Entry], None]) -> None:
+        """Call these from now on."""
+        self._changed, self._heard = changed, heard
 
     @property
     def trouble(self) -> str:
@@ -134,9 +140,7 @@ class IncidentStore:
     @property
     def sealed(self) -> str | None:
         """Why this console can't write anything at all; None where it can."""
-        if self._settings.journal.read_only:
-            return "this console only watches"
-        return LOOKS_ONLY if self._settings.actions.observe else None
+        return self._capabilities.why_not(Capability.NOTE)
 
     @property
     def observing(self) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from ..actions.perform import ActionResult
 from ..actions.plan import Outcome, Plan, Undo, Verdict
 
 Phase = Literal["preparing", "asking", "waiting", "sending", "watching", "ended"]
@@ -53,6 +54,13 @@ class Operation:
     doubt: str = ""  # which consoles its targets could not be reserved against
     way_back: Undo | None = None  # of an action that this operator took at another console, as it is on record
     alone: bool = False  # it needed the others' silence or word, and nobody else was here
+    result: ActionResult | None = None  # the path's own word, as far as it has come
+
+    def take(self, result: ActionResult) -> None:
+        """How far it has come, or how it has ended."""
+        self.result = result
+        self.plan, self.outcome, self.verdict = result.plan, result.outcome, result.verdict
+        self.stopped, self.doubt = result.stopped, result.doubt
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from ..settings import Settings
 from ..sharing.presence import Presence
 from ..sharing.presence_service import PresenceService
 from .approvals import ApprovalChannel, ApprovalGate
+from .capabilities import Capabilities, Capability, capabilities_of
 from .host_sync import HostSync
 from .incident_store import IncidentStore
 from .operation import Operation, doing
@@ -33,17 +34,21 @@ class Peers:
         clock: Callable[[], datetime],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         changed: Callable[[], None] = lambda: None,
+        capabilities: Capabilities | None = None,
     ) -> None:
+        capabilities = capabilities or capabilities_of(settings)
+        announces = Capability.NOTE in capabilities
         self._settings, self._incident_store, self._spawn = settings, incident_store, spawn
-        self.people = PresenceService(settings, "", clock=clock, changed=changed)
-        self.sharing = HostSync(settings, incident_store, spawn, changed)
+        self.people = PresenceService(
+            settings, "", clock=clock, changed=changed, looks_only=Capability.ACT not in capabilities
+        )
+        self.sharing = HostSync(settings, incident_store, spawn, changed, announces)
         self.approvals = ApprovalGate(incident_store, settings, clock, self.others, self.unknown, self.sharing.has_told)
 
     def start(self) -> None:
-        if not self._settings.journal.read_only:  # what comes from other hosts would have to be written down
-            self._spawn(self.sharing.run())
-        if not self._settings.journal.read_only:  # whoever only watches is nobody who could have a say
-            self._spawn(self.people.run())
+        """Only for a console that joins: what comes from other hosts is written down, and who is here has a say."""
+        self._spawn(self.sharing.run())
+        self._spawn(self.people.run())
 
     @property
     def here(self) -> tuple[Presence, ...]:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from ..errors import JournalError
 from ..incident.actions import actions_in
 from ..incident.open_items import OpenItem, open_items
 from ..incident.proposals import Proposal, proposals_in
 from ..journal import Entry, merge
-from ..sharing.presence import Presence
+from .capabilities import Capabilities, Capability
 from .incident_store import IncidentStore
 from .remote_operations import remote_operations
 from .session import Session
 
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+    from .monitor import Monitor
+
 REPLAY = "this is a replay: nothing can be done in it"
+PLAYER = Capabilities(granted=frozenset({Capability.LOOK}), because=REPLAY)
 SHOWN_FOR = timedelta(minutes=3)  # an action that has ended is shown for so long, for nobody dismisses it
 
 
@@ -49,12 +54,6 @@ class ReplayIncidentStore(IncidentStore):
     def in_force(self) -> tuple[OpenItem, ...]:
         return tuple(item for item in open_items(actions_in(self.entries), self._clock()) if item.in_force)
 
-    async def record(self, kind: str, data: Mapping[str, Any]) -> NoReturn:
-        raise JournalError(REPLAY)
-
-    async def open(self, data: Mapping[str, Any]) -> NoReturn:
-        raise JournalError(REPLAY)
-
     def join(self, name: str) -> None:
         """There is no other."""
 
@@ -62,33 +61,24 @@ class ReplayIncidentStore(IncidentStore):
 class ReplaySession(Session):
     """`all_entries` is the whole record: what has no end in there was lost."""
 
-    LOGBOOK = ReplayIncidentStore
-    LIVE = False
     incident_store: ReplayIncidentStore
 
-    def __init__(self, all_entries: Sequence[Entry], *given: Any, **options: Any) -> None:
-        super().__init__(*given, **options)
+    def __init__(
+        self,
+        all_entries: Sequence[Entry],
+        settings: Settings,
+        sources: Sources,
+        monitor: Monitor,
+        *,
+        clock: Callable[[], datetime],
+        capabilities: Capabilities = PLAYER,
+        **options: Any,
+    ) -> None:
         self._all = tuple(all_entries)
-
-    def start(self) -> None:
-        """There is nothing to follow."""
-
-    @property
-    def here(self) -> tuple[Presence, ...]:
-        """Who was here then is not on record; who wrote something is."""
-        return ()
-
-    def observing(self) -> str:
-        return REPLAY
-
-    def judged(self, level: str, because: Sequence[str]) -> None:
-        """What was judged is on record."""
-
-    def watch(self) -> None:
-        """What was seen is on record."""
-
-    def look_again(self) -> None:
-        """Nobody lives in a record."""
+        store = ReplayIncidentStore(settings, clock, capabilities=capabilities)
+        super().__init__(
+            settings, sources, monitor, capabilities=capabilities, clock=clock, incident_store=store, **options
+        )
 
     def _recorded(self) -> None:
         now = self.clock()

@@ -1,99 +1,144 @@
-"""The operator's side of acting, without a widget: the journal, what is under way here and elsewhere, who may act."""
+"""The headless session: readings, severity, the incident, who is here, what is being done, and what may be done.
+
+Console, shared screen, replay, `run` and `status` are front ends of it: no widget is known here.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
-import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..actions.action import Context
-from ..actions.perform import ActionHost as Side
-from ..actions.perform import ActionResult, Ask, AskUnrecorded, ConfirmationReply, observing, perform
-from ..actions.plan import Outcome, Plan, Verdict
-from ..actions.registry import ACTIONS
+from ..actions.perform import ActionResult, Ask, AskUnrecorded
 from ..errors import JournalError
 from ..incident.incident import Incident
+from ..incident.open_items import OpenItem
 from ..incident.proposals import Proposal, proposals_in
 from ..journal import Entry, EntryKind, Journal
-from ..model import Reading, utc_now
+from ..journal.accounts import own_account
+from ..model import Reading, utc_now, value_of
 from ..runbook.progress import BEGUN, ScenarioProgress, progress_of
 from ..settings import Settings, named
 from ..sharing.leases import LeaseService
+from ..signals.circuits import Circuits
 from .argument_values import argument_values
 from .auto_record import AutoRecord
+from .capabilities import Capabilities, Capability, capabilities_of, role_refusal
 from .incident_store import IncidentStore
+from .monitor import Monitor
 from .operation import Operation, StepRef
 from .peers import Peers
+from .performer import LEAVE_S, Performer
 from .remote_operations import MATTERS, own_before, remote_operations
+from .steps import settle
 
 if TYPE_CHECKING:
     from ..sources import Sources
 
-log = logging.getLogger(__name__)
+LIVES_EVERY = 5  # ticks between two looks whether other consoles still live
 
-LEAVE_S = 20.0  # how long leaving waits for the answer to what is being sent
+own_account()  # once, and here: this is imported beside the loop, and a directory service may take its time
 
 
 class Session:
-    """`changed` is called, on the loop, whenever something that a screen may show is different.
+    """What front ends share: readings and severity (`monitor`), the incident, who is here, and what is being done.
 
-    `readings` are those of the operator's screen. Nothing is read or written before `start`.
+    `capabilities` is what its front end may do. `changed` is called, on the loop, whenever something that may be shown
+    is different, `heard` with each entry that another console writes. Nothing is read or written before `start`.
     """
-
-    LOGBOOK: ClassVar[type[IncidentStore]] = IncidentStore
-    LIVE: ClassVar[bool] = True  # False in a replay: what is seen is over, and nothing of it may be kept as news
 
     def __init__(
         self,
         settings: Settings,
         sources: Sources,
-        readings: Callable[[], Mapping[str, Reading]],
+        monitor: Monitor | None = None,
         *,
+        capabilities: Capabilities | None = None,
         clock: Callable[[], datetime] = utc_now,
         changed: Callable[[], None] = lambda: None,
         heard: Callable[[Entry], None] = lambda entry: None,
+        incident_store: IncidentStore | None = None,
     ) -> None:
         self.settings = settings if settings.operator else named(settings)
-        self.sources, self.readings, self.clock, self._told = sources, readings, clock, changed
-        self.incident_store = self.LOGBOOK(self.settings, clock, changed=self._recorded, heard=heard)
-        self.leases = LeaseService(self.settings, clock=clock)
+        self.capabilities = capabilities or capabilities_of(settings)
+        self.sources, self.clock, self._told = sources, clock, changed
+        self.monitor = monitor or Monitor(settings, clock=clock, health=sources.health)
+        self.incident_store = incident_store or IncidentStore(self.settings, clock, capabilities=self.capabilities)
+        self.incident_store.follow(self._recorded, heard)
         self.watching = AutoRecord(self.incident_store, self.settings, clock, self._spawn)
-        self.peers = Peers(self.settings, self.incident_store, clock, self._spawn, changed)
+        self.peers = Peers(self.settings, self.incident_store, clock, self._spawn, changed, self.capabilities)
+        self.performer = Performer(
+            settings=self.settings,
+            sources=sources,
+            monitor=self.monitor,
+            clock=clock,
+            incident_store=self.incident_store,
+            peers=self.peers,
+            leases=LeaseService(self.settings, clock=clock),
+            why_not=lambda: self.why_not(Capability.ACT),
+            changed=self._changed,
+            spawn=self._spawn,
+        )
         self.began_at = clock()
-        self._here: list[Operation] = []
         self._there: dict[str, Operation] = {}  # by the intent's id
         self._before: Operation | None = None  # this operator's last at another console, if it can be taken back
         self._dismissed: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._acts: dict[asyncio.Task[ActionResult], Operation] = {}
+        self._ticks = 0
+
+    @property
+    def readings(self) -> Mapping[str, Reading]:
+        """The newest of every signal."""
+        return self.monitor.readings
+
+    def why_not(self, capability: Capability) -> str | None:
+        """Why this cannot be done here now: not granted, or not by this role; None where it may."""
+        why_not = self.capabilities.why_not(capability)
+        if why_not is None and capability in (Capability.ACT, Capability.APPROVE):
+            why_not = self.incident_store.observing
+        if why_not is None and capability is Capability.ACT:
+            why_not = role_refusal(self.readings)
+        return why_not
+
+    def follow(self, changed: Callable[[], None]) -> None:
+        """Call this, on the loop, whenever something that may be shown is different."""
+        self._told = changed
 
     # --- the journal ------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Follow the journals from now on; what other consoles write is seen within a second."""
         self._spawn(self.incident_store.run())
-        self.peers.start()
+        if Capability.JOIN in self.capabilities:
+            self.peers.start()
 
-    async def close(self, waiting: Callable[[Operation], None] = lambda one: None) -> None:
-        """End everything. What is being sent is waited for, so that its outcome is on record: `waiting` is told."""
-        deadline = asyncio.get_running_loop().time() + LEAVE_S
-        for one in self._sending():
-            one.stopping = True  # before its next target
-            waiting(one)
-        while self._sending() and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.05)
-        tasks = [*self._tasks, *self._acts]
+    def tick(self) -> None:
+        """Once a second: what changes by itself enters the record, and the others are looked for."""
+        if Capability.NOTE in self.capabilities:
+            self._watch()
+        self._ticks += 1
+        if self._ticks % LIVES_EVERY == 0:
+            self.look_again()
+
+    def _watch(self) -> None:
+        severity = self.monitor.severity
+        calm = severity is not None and severity.level == "none"
+        # Nothing is calm as long as a signal's silence makes it a question.
+        if severity is not None and not severity.unknown and not (calm and severity.unanswered):
+            self.judged(severity.level, [reason.text for reason in severity.reasons])
+        self.watch()
+
+    async def close(
+        self, waiting: Callable[[Operation], None] = lambda operation: None, leave_s: float = LEAVE_S
+    ) -> None:
+        """End everything. What is being sent is waited for, `leave_s` seconds at most, so that its outcome is on
+        record: `waiting` is called for each."""
+        await self.performer.close(waiting, leave_s)
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.leases.close()
-
-    def _sending(self) -> list[Operation]:
-        return [operation for task, operation in self._acts.items() if operation.phase == "sending" and not task.done()]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -103,7 +148,7 @@ class Session:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            task.get_loop().call_exception_handler({"message": "operations", "exception": task.exception()})
+            task.get_loop().call_exception_handler({"message": "session", "exception": task.exception()})
 
     @property
     def journal(self) -> Journal:
@@ -159,14 +204,14 @@ class Session:
         await self.record(EntryKind.NOTE, {"text": text})
 
     def judged(self, level: str, because: Sequence[str]) -> None:
-        """The severity by now; called about once a second, unless a signal's silence makes it a question."""
-        if self.incident_store.sealed is None:
+        """The severity by now."""
+        if Capability.NOTE in self.capabilities:
             self.watching.judged(level, because)
 
     def watch(self) -> None:
-        """What changes by itself enters the incident's record; called about once a second."""
-        if self.incident_store.sealed is None:
-            self.watching.look(self.readings())
+        """What changes by itself enters the incident's record."""
+        if Capability.NOTE in self.capabilities:
+            self.watching.look(self.readings)
 
     # --- the incident -----------------------------------------------------------------------------------------
 
@@ -199,7 +244,7 @@ class Session:
 
     async def approve(self, proposal: str) -> None:
         """Give a second person's word. Raises JournalError, also where this operator is none, or only observes."""
-        if (why_not := self.incident_store.observing) is not None:
+        if (why_not := self.why_not(Capability.APPROVE)) is not None:
             raise JournalError(why_not)
         found = next((one for one in proposals_in(self.entries) if one.id == proposal), None)
         mine = self.journal.writer.account
@@ -212,6 +257,19 @@ class Session:
         """What others propose and may still be spoken to, with the seconds that are left."""
         mine = self.peers.approvals.mine
         return tuple((proposal, left) for proposal, left in self.incident_store.waiting() if proposal.id not in mine)
+
+    @property
+    def in_force(self) -> tuple[OpenItem, ...]:
+        """What was done lately and still has an effect; a provider that is active by what is read now has none."""
+        reading = self.readings.get("circuits")
+        circuits = value_of(self.readings, "circuits", Circuits)
+        known = circuits.providers if circuits is not None and reading is not None and not reading.error else ()
+        active = {provider.name.casefold() for provider in known if provider.active}
+        return tuple(
+            item
+            for item in self.incident_store.in_force
+            if item.kind != "provider" or item.subject.casefold() not in active
+        )
 
     # --- scenarios --------------------------------------------------------------------------------------------
 
@@ -226,26 +284,17 @@ class Session:
 
     async def settle(self, step: StepRef, state: str, *, answer: str = "", reason: str = "") -> None:
         """Record what became of a step. Raises JournalError."""
-        data = {
-            "scenario": step.scenario,
-            "step": step.step,
-            "title": step.title,
-            "state": state,
-            "answer": answer,
-            "reason": reason,
-        }
-        taken = {id: dict(names) for id, names in step.taken.items()} if state != "pending" else {}
-        await self.record(EntryKind.STEP, {name: value for name, value in (data | {"taken": taken}).items() if value})
+        await settle(self.incident_store, step, state, answer=answer, reason=reason)
 
     # --- actions ----------------------------------------------------------------------------------------------
 
-    def observing(self) -> str | None:
-        """Why this console can't act; None when it may."""
-        return self.incident_store.observing or observing(self.settings, self.readings())
-
     def unavailable(self, action: str) -> str | None:
         """Why this action can't be taken here now; None when it may be tried."""
-        return self.observing() or ACTIONS[action].unavailable(self.settings, self.sources)
+        return self.performer.unavailable(action)
+
+    async def preview(self, action: str, arguments: Mapping[str, str]) -> ActionResult:
+        """The plan alone; `stopped` is why it could not be executed here."""
+        return await self.performer.preview(action, arguments)
 
     async def perform(
         self,
@@ -258,147 +307,11 @@ class Session:
         undoes: Operation | None = None,
     ) -> Operation:
         """Take an action down the one path, with its phases in `shown` meanwhile."""
-        operation = Operation(
-            action=action, arguments=dict(arguments), began_at=self.clock(), by=str(self.journal.writer)
-        )
-        self._here.append(operation)
-        self._changed()
-        try:
-            why_not = self.unavailable(action)
-            if why_not is not None:
-                operation.stopped = why_not
-                return operation
-            side = self._side(operation, ask, ask_unrecorded, step, undoes)
-            done = await self._performed(operation, perform(ACTIONS[action], arguments, self._context(operation), side))
-            operation.plan, operation.outcome, operation.verdict = done.plan, done.outcome, done.verdict
-            operation.stopped = done.stopped
-            if step is not None and done.outcome is not None:
-                await self._conclude(step, done.outcome, done.verdict)
-            return operation
-        finally:
-            if operation not in self._sending():
-                operation.phase = "ended"
-            self._changed()
-
-    async def _performed(self, operation: Operation, path: Coroutine[Any, Any, ActionResult]) -> ActionResult:
-        """Await the path. Whoever gives up waiting ends it, unless it is being sent: then only `close` does."""
-        task = asyncio.create_task(path)
-        self._acts[task] = operation
-        task.add_done_callback(lambda task: self._acts.pop(task))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if operation.phase != "sending":
-                task.cancel()
-            raise
-
-    def _context(self, operation: Operation) -> Context:
-        def progress(text: str) -> None:
-            operation.progress = text
-            self._changed()
-
-        return Context(
-            settings=self.settings,
-            sources=self.sources,
-            readings=self.readings,
-            operator=self.settings.operator,
-            clock=self.clock,
-            cancelled=lambda: operation.stopping,
-            progress=progress,
-            entries=self._entries,
-        )
-
-    async def _entries(self) -> Sequence[Mapping[str, Any]]:
-        return self.incident_store.as_context()
-
-    def _side(
-        self,
-        operation: Operation,
-        ask: Ask,
-        ask_unrecorded: AskUnrecorded,
-        step: StepRef | None,
-        undoes: Operation | None,
-    ) -> Side:
-        async def asking(plan: Plan, why_again: str | None) -> ConfirmationReply:
-            operation.plan, operation.phase = plan, "asking"
-            self._changed()
-            answer = await ask(plan, why_again)
-            operation.phase = "preparing"
-            return answer
-
-        async def record(kind: str, data: Mapping[str, Any]) -> str:
-            if kind != EntryKind.INTENT:
-                return await self.record(kind, data)
-            if not data.get("late"):
-                operation.phase = "sending"
-            extra: dict[str, Any] = {"alone": True} if operation.alone else {}
-            if step is not None:
-                extra |= {"scenario": step.scenario, "step": step.step, "title": step.title, "taken": dict(step.taken)}
-            operation.intent = await self.record(kind, {**data, **extra})
-            return operation.intent
-
-        async def consult(plan: Plan, context: Context) -> tuple[str | None, str | None]:
-            operation.plan = plan
-            operation.phase = "waiting" if self.peers.approvals.needed(plan) else "preparing"
-            said = await self.peers.approvals.ask(plan, context.progress, context.cancelled)
-            operation.alone = said.alone
-            return said.proposal, said.why_not
-
-        async def asking_unrecorded(why: str) -> bool:
-            operation.phase = "asking"
-            allowed = await ask_unrecorded(why)
-            operation.phase = "sending"
-            return allowed
-
-        def show(performance: ActionResult) -> None:
-            self._show(operation, performance, undoes)
-
-        return Side(
-            ask=asking,
-            record=record,
-            ask_unrecorded=asking_unrecorded,
-            show=show,
-            observing=self.observing(),
-            leases=self.leases,
-            consult=consult,
-        )
-
-    def _show(self, operation: Operation, performance: ActionResult, undoes: Operation | None) -> None:
-        operation.plan, operation.outcome, operation.verdict = (
-            performance.plan,
-            performance.outcome,
-            performance.verdict,
-        )
-        operation.progress, operation.doubt = "", performance.doubt
-        if performance.verdict is None and performance.plan is not None:
-            operation.phase = "watching"
-            operation.watch_until = self.clock() + timedelta(seconds=performance.plan.deadline_s)
-            done = performance.outcome is not None and performance.outcome.state == "done"
-            if undoes is not None and done:
-                undoes.undone = True
-                self._spawn(self._record_undo(undoes, operation))
-        self._changed()
-
-    async def _record_undo(self, undone: Operation, by: Operation) -> None:
-        try:
-            await self.record(EntryKind.UNDO, {"intent": undone.intent, "by": by.intent})
-        except JournalError:
-            log.exception("the undo of %s could not be recorded", undone.name)
-
-    async def _conclude(self, step: StepRef, outcome: Outcome, verdict: Verdict | None) -> None:
-        """The step's own entry: done only where it was done and nothing says that it did not help."""
-        words = f"{outcome.state}: {outcome.answer}"
-        state = {"done": "done", "unknown": "unknown"}.get(outcome.state, "failed")
-        if verdict is not None:
-            words = f"{verdict.state}: {verdict.because}"
-            if state == "done" and verdict.state != "worked":
-                state = "unknown" if verdict.state == "unknown" else "failed"
-        with contextlib.suppress(JournalError):  # `trouble` says so, and the walk is folded from the outcome then
-            await self.settle(step, state, answer=words)
+        return await self.performer.perform(action, arguments, ask, ask_unrecorded, step=step, undoes=undoes)
 
     def _changed(self) -> None:
         """Something that a screen may show is different."""
-        self.peers.tell(self._here, self.observing() is not None)
+        self.peers.tell(self.performer.operations, self.why_not(Capability.ACT) is not None)
         self._told()
 
     # --- what is shown ----------------------------------------------------------------------------------------
@@ -407,17 +320,18 @@ class Session:
     def shown(self) -> tuple[Operation, ...]:
         """What is under way or has ended and was not dismissed, here and elsewhere, in order of beginning."""
         there = (operation for intent, operation in self._there.items() if intent not in self._dismissed)
-        return tuple(sorted(itertools.chain(self._here, there), key=lambda operation: operation.began_at))
+        return tuple(sorted((*self.performer.operations, *there), key=lambda operation: operation.began_at))
 
     @property
     def under_way(self) -> tuple[Operation, ...]:
         """The actions of this console that have been sent, or may have been, and whose verdict is not in."""
-        return tuple(operation for operation in self._here if operation.phase in ("sending", "watching"))
+        return tuple(operation for operation in self.performer.operations if operation.phase in ("sending", "watching"))
 
     @property
     def undoable(self) -> Operation | None:
         """The newest action of this operator that can be taken back, whichever console of this host it was taken at."""
-        here = next((operation for operation in reversed(self._here) if operation.undo is not None), None)
+        own = reversed(self.performer.operations)
+        here = next((operation for operation in own if operation.undo is not None), None)
         before = self._before
         if before is None or before.undo is None or (here is not None and here.began_at >= before.began_at):
             return here
@@ -426,7 +340,7 @@ class Session:
     def dismiss(self) -> int:
         """No longer show what has ended; how many that were."""
         ended = [operation for operation in self.shown if operation.phase == "ended"]
-        self._here = [operation for operation in self._here if operation.phase != "ended"]
+        self.performer.dismiss()
         self._dismissed.update(operation.intent for operation in ended if operation.intent)
         self._changed()
         return len(ended)
@@ -434,11 +348,9 @@ class Session:
     def stop(self) -> bool:
         """Ask what is being sent to stop before its next target, what still waits to stop at once; whether there is
         such a thing."""
-        sending = [operation for operation in self._here if operation.phase in ("sending", "waiting")]
-        for operation in sending:
-            operation.stopping = True
+        stopped = self.performer.stop()
         self._changed()
-        return bool(sending)
+        return stopped
 
     @property
     def lost(self) -> Mapping[str, Operation]:
@@ -457,4 +369,4 @@ class Session:
 
     def known(self, kind: str) -> tuple[str, ...]:
         """What may stand as an argument of this kind, as far as readings and settings tell."""
-        return argument_values(kind, self.readings(), self.settings)
+        return argument_values(kind, self.readings, self.settings)

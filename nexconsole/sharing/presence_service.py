@@ -51,6 +51,7 @@ class PresenceService:
         *,
         clock: Callable[[], datetime] = utc_now,
         changed: Callable[[], None] = lambda: None,
+        looks_only: bool = False,
     ) -> None:
         self.trouble = ""  # why others can't be told or heard, "" while they can
         self.clocks = Clocks()
@@ -59,8 +60,8 @@ class PresenceService:
             writer=Writer.here(settings.operator),
             since=clock(),
             incident=incident,
-            observing=settings.actions.observe,
-            looks_only=settings.actions.observe,
+            observing=looks_only,
+            looks_only=looks_only,
             me=True,
             count=1,
         )

@@ -39,7 +39,7 @@ class Fed(NexConsole):
         assert value is not None
         now = datetime.now(UTC)
         self._values[name] = value = self._moved(name, value, now)
-        self.console_screen.show(Reading(signal=name, every=every, value=value, taken_at=now, attempted_at=now))
+        self.monitor.take(Reading(signal=name, every=every, value=value, taken_at=now, attempted_at=now))
 
     def _moved(self, name: str, value: Value, now: datetime) -> Value:
         """As much as a calm market changes from one reading to the next."""
