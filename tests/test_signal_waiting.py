@@ -8,6 +8,7 @@ import pytest
 
 from nexconsole.settings import TransactionRules
 from nexconsole.signals.attribution import ProviderTraffic
+from nexconsole.signals.overdue import overdue_after
 from nexconsole.signals.transactions import Transactions
 from nexconsole.signals.waiting import (
     blocked,
@@ -15,7 +16,6 @@ from nexconsole.signals.waiting import (
     leading,
     many_overdue,
     overdue,
-    overdue_after,
     said,
     usually,
 )

@@ -19,9 +19,9 @@ from . import counters, traffic
 from .attribution import ProviderTraffic, Scope, judge
 from .counters import Latency
 from .counts import Counts, Point, SourceCounts
+from .overdue import overdue_after
 from .provider_names import known_names
 from .traffic import Usual
-from .waiting import overdue_after
 
 if TYPE_CHECKING:
     from ..settings import Settings, TransactionRules

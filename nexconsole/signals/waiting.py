@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from .attribution import ProviderTraffic
     from .transactions import Transactions
 
-TIMES_USUAL = 3.0  # so many times the usual 95th percentile a purchase may take before it is overdue
-LONGEST_S = 120.0  # and never longer: what was slow for half an hour is no measure of what is right
-
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
@@ -45,11 +42,6 @@ class Leading:
     def sentence(self) -> str:
         """`59 wait at smsbower, none decided for 76 s`."""
         return f"{count(self.count)} {self.what.removeprefix('purchases ')}, {self.since}"
-
-
-def overdue_after(usual_p95_s: float | None, rules: TransactionRules) -> float:
-    """From which age on an undecided purchase has taken longer than purchases usually do, in seconds."""
-    return min(max(rules.overdue_s, TIMES_USUAL * (usual_p95_s or 0.0)), max(rules.overdue_s, LONGEST_S))
 
 
 def blocked(value: Transactions, rules: TransactionRules) -> Waiting | None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import Denied, SourceError, TimedOut
 from .breakers import BreakerHistory
@@ -23,7 +24,8 @@ from .resources import PodResource
 if TYPE_CHECKING:
     import aiohttp
 
-    from .kubernetes import KubernetesSource
+    from ..settings import KubernetesSettings
+    from .lazy_clients import LazyClients
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +44,26 @@ ASK_TIMEOUT_S = 3.0
 LOST_S = 15.0  # a log that nothing was heard of for so long, while it can't be read, says nothing of now
 
 
+class PodLogReader(Protocol):
+    """Where pods and their logs are read: the source of one namespace."""
+
+    module: str  # that its client needs
+    clients: LazyClients
+    settings: KubernetesSettings
+
+    async def pods(self, max_age_s: float = 0.0) -> tuple[PodResource, ...]:
+        """The deployment's own pods that have not ended. Raises SourceError."""
+
+    def log(
+        self, pod: str, container: str, query: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """The answer that carries a pod's log as it grows. Raises SourceError."""
+
+
 class Logs:
     """The followed pods of the deployment. `wake` is set when a breaker's state has changed."""
 
-    def __init__(self, kubernetes: KubernetesSource) -> None:
+    def __init__(self, kubernetes: PodLogReader) -> None:
         self.kubernetes = kubernetes
         self.breakers = BreakerHistory()
         self.purchases = Purchases()

@@ -29,7 +29,8 @@ from nexconsole.drill.kubernetes.apiserver import ApiServer
 from nexconsole.drill.kubernetes.cluster import DrillCluster
 from nexconsole.drill.log import ContainerLog
 from nexconsole.drill.market.lines import LogLines
-from nexconsole.drill.market.purchase_lines import PurchaseLines, Sold
+from nexconsole.drill.market.orders import Sold
+from nexconsole.drill.market.purchase_lines import PurchaseLines
 from nexconsole.drill.schema import ddl
 from nexconsole.drill.servers import EmbeddedPostgres, EmbeddedRedis, embedded_postgres, embedded_redis
 from nexconsole.drill.temp_tree import TempTree

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from .purchase_lines import Sold
+    from .orders import Order, Sold
 
 ORDER_TTL_S = 300.0
 LOCK_TIMEOUT_S = 4.0
@@ -29,31 +29,6 @@ class LockTimeout(LedgerDown):
 
     def __init__(self) -> None:
         super().__init__("canceling statement due to lock timeout")
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One purchase: its purchase_order and its activation, linked by user, time and idempotency key.
-
-    `provider` is who was asked for, or has the cheapest offer where `best_route` may take anybody.
-    (nexnum.md#best-route)
-    """
-
-    order_id: str
-    activation_id: str
-    user_id: str
-    provider: str
-    service: str
-    country_code: str
-    country: str
-    price: Decimal
-    key: str
-    created: float
-    best_route: bool = False
-
-    def seller(self, sold: Sold) -> str:
-        """What its order and its number call the seller: the display name after best route. (nexnum.md#best-route)"""
-        return sold.seller.display if self.best_route else sold.seller.name
 
 
 @dataclass(frozen=True, slots=True)

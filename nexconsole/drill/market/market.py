@@ -26,8 +26,9 @@ from .ledger import LOCK_TIMEOUT_S, LedgerDown, stamps, wallet_id
 from .lines import LogLines
 from .memory import RememberedLedger
 from .metrics import Labels
+from .orders import Wish
 from .pods import NexNumPod
-from .purchase import Checkout, Wish, new_id
+from .purchase import Checkout, new_id
 from .slots import SlotQueues
 from .sql import SqlLedger
 from .upstream import UPSTREAMS, Engine, UpstreamBehaviour, UpstreamFailed

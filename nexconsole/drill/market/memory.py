@@ -14,8 +14,8 @@ from typing import Any
 import asyncpg
 
 from .clock import Clock
-from .ledger import BATCH, LOCK_TIMEOUT_S, ORDER_TTL_S, Hold, LedgerEvent, LockTimeout, Order, event_payload, wallet_id
-from .purchase_lines import Sold
+from .ledger import BATCH, LOCK_TIMEOUT_S, ORDER_TTL_S, Hold, LedgerEvent, LockTimeout, event_payload, wallet_id
+from .orders import Order, Sold
 
 
 class RememberedLedger:

@@ -9,7 +9,6 @@ import random
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 from ..scenarios import RELEASES
 from ..schema import Era
@@ -18,37 +17,17 @@ from .active_faults import ActiveFaults
 from .breakers import SharedBreaker
 from .clock import Clock
 from .keyspace import DrillKeyspace, KeysDown
-from .ledger import LedgerDown, LockTimeout, Order
+from .ledger import LedgerDown, LockTimeout
 from .lines import LogLines
+from .orders import Order, Sold, Wish
 from .pods import NexNumPod
-from .purchase_lines import PurchaseLines, Sold
+from .purchase_lines import PurchaseLines
 from .upstream import UPSTREAMS, Engine, Upstream, UpstreamFailed
 
 ATOMIC_LOCK_S = 30
 OLD_LOCK_S = 300
 ABANDONED_AFTER_TIMEOUT = 0.15  # the share of customers whose request dies with a time-out
 FIRST_ID, LAST_ID = 1000, 10**7  # upstreams' own ids of numbers
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a customer wants to buy, from whom: a purchase is pinned to the offer's provider (nexnum.md#disabling).
-
-    `best_route`: he leaves that to NexNum, and `upstream` is who has the cheapest offer in the index. `by_ids`: he
-    names service and country by numbers, as older clients do. `draws` is this customer's own, so that what others do
-    changes nothing for him.
-    """
-
-    user_id: str
-    upstream: Upstream
-    service: str
-    service_code: str
-    country: str
-    country_code: str
-    price: Decimal
-    draws: random.Random
-    best_route: bool = False
-    by_ids: bool = False
 
 
 class _Abandoned(Exception):

@@ -7,35 +7,18 @@ which nothing but their order says whose they are.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from .lines import LogLines
 
 if TYPE_CHECKING:
-    from .ledger import Order
-    from .purchase import Wish
-    from .upstream import Upstream
+    from .orders import Order, Sold, Wish
 
 ROUTE = "/api/numbers/purchase"
 TO_CUSTOMERS = "No numbers available right now. Please try again shortly."
 GREEN, RED = "\x1b[38;5;114m\x1b[1m", "\x1b[31m\x1b[1m"
 STOCK = 500
-
-
-@dataclass(frozen=True)
-class Sold:
-    """What the upstream gave: the seller, its own id for the number, our row's id, and the number."""
-
-    seller: Upstream
-    upstream_id: int
-    number_id: str
-    phone: str
-
-    @property
-    def activation(self) -> str:
-        return f"{self.seller.name}:{self.upstream_id}"
 
 
 class PurchaseLines:

@@ -12,8 +12,8 @@ from typing import Any
 import asyncpg
 
 from .clock import Clock
-from .ledger import BATCH, ORDER_TTL_S, Hold, LedgerDown, LedgerEvent, LockTimeout, Order, event_payload, wallet_id
-from .purchase_lines import Sold
+from .ledger import BATCH, ORDER_TTL_S, Hold, LedgerDown, LedgerEvent, LockTimeout, event_payload, wallet_id
+from .orders import Order, Sold
 
 
 class SqlLedger:
