@@ -318,7 +318,7 @@ class NexConsole(DiffingApp):
 
         large = self.console_screen.maximized_pane
         in_pane = large is not None and getattr(large.face, "EVENTS", None) == EVENTS.name
-        if in_pane or ("controller" in self.__dict__ and EVENTS.name in self.controller.looked_at):
+        if in_pane or ("controller" in self.__dict__ and EVENTS.name in self.controller.scenarios.looked_at):
             if not any(worker.group == EVENTS.name and worker.is_running for worker in self.workers):
                 self.run_worker(self.monitor.poll(EVENTS, self.sources), name=EVENTS.name, group=EVENTS.name)
         else:
@@ -444,7 +444,7 @@ class NexConsole(DiffingApp):
         return self.screen is self.console_screen or isinstance(self.screen, PageScreen)
 
     def action_scenario(self) -> None:
-        self.controller.toggle_scenario()
+        self.controller.scenarios.toggle()
 
     def _joins(self) -> bool:
         """Whether this console takes part; one that does not says why."""
@@ -487,20 +487,20 @@ class NexConsole(DiffingApp):
 
     def action_undo(self) -> None:
         if self._joins():
-            self.controller.undo()
+            self.controller.actions.undo()
 
     def action_dismiss_ended(self) -> None:
-        self.controller.dismiss()
+        self.controller.actions.dismiss()
 
     def action_stop(self) -> None:
         if self._joins():
-            self.controller.stop()
+            self.controller.actions.stop()
 
     async def action_quit(self) -> None:
         """Leave; while an action is under way only when asked twice. Who watches in a browser has nothing to leave."""
         if self.is_web:
             self.console_screen.say(WATCHED)
-        elif "controller" not in self.__dict__ or self.controller.may_quit():
+        elif "controller" not in self.__dict__ or self.controller.actions.may_quit():
             self.exit()
 
     def _fixed(self) -> Iterable[tuple[str, str, str, Callable[[], object]]]:

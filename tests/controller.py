@@ -64,7 +64,7 @@ async def controller(
                 app.monitor.take(reading)
         if follow:
             app.controller.session.start()
-        await app.controller.load_library()
+        await app.controller.scenarios.load_library()
         app.controller.tick()
         app.console_screen.tick()
         await pilot.pause()

@@ -23,7 +23,7 @@ def console(world: str, theme: str = "dark", drill: str | None = None) -> NexCon
     health: tuple[SourceHealth, ...] = sample.health(broken=world == "stale")
     if world == "unconfigured":
         health = tuple(SourceHealth(name=source.name, configured=False) for source in health)
-    app.console_screen._health = lambda: health
+    app.monitor.health = lambda: health
     return app
 
 

@@ -74,6 +74,12 @@ async def does_something(app: NexConsole, *keys: str) -> bool:
     return state(app) != before
 
 
+def begin_anew(app: NexConsole) -> None:
+    """Nothing is being asked or prepared any more."""
+    app.controller.actions._begun.clear()
+    app.controller.dialogs._open.clear()
+
+
 async def down_to(app: NexConsole, screen: Screen) -> None:
     """Close whatever has opened over this screen."""
     while app.screen is not screen and len(app.screen_stack) > 1:
@@ -93,7 +99,7 @@ async def test_every_key_that_a_page_lists_does_something_there(tmp_path: Path, 
         for key in keys:
             await down_to(app, screen)
             if app.screen is not screen:
-                app.controller._begun.clear()
+                begin_anew(app)
                 screen = await page(app, name)
             screen._notice = ""
             await middle(screen)
@@ -116,18 +122,22 @@ async def test_every_key_that_the_panes_list_does_something(tmp_path: Path, focu
     async def focused(app: NexConsole) -> None:
         console = app.console_screen
         await down_to(app, console)
-        app.controller._begun.clear()
+        begin_anew(app)
         if focus == "scenario":
-            if app.controller.pane is None:
-                app.controller.toggle_scenario()
+            if app.controller.scenarios.pane is None:
+                app.controller.scenarios.toggle()
             pane = await until(
-                lambda: app.controller.pane if app.controller.pane and app.controller.pane.rows else None
+                lambda: (
+                    app.controller.scenarios.pane
+                    if app.controller.scenarios.pane and app.controller.scenarios.pane.rows
+                    else None
+                )
             )
             pane.focus()
             pane.action_move(-1000)
             pane.action_move(2)
-        elif app.controller.pane is not None:
-            app.controller.close_scenario()
+        elif app.controller.scenarios.pane is not None:
+            app.controller.scenarios.close()
         if (console.maximized_pane is not None) is not (focus == "maximized"):
             console.action_pane("circuits")
         if focus == "nothing":
@@ -169,7 +179,7 @@ async def test_the_list_is_of_what_works_here_and_now(tmp_path: Path) -> None:
         await pilot.press("2")
         assert "in the pane Circuits" in told(app) and "Move the row cursor down" in told(app)
         await pilot.press("escape", "s")
-        await until(lambda: app.controller.pane)
+        await until(lambda: app.controller.scenarios.pane)
         assert "in the scenario" in told(app) and "Skip the step, with a reason" in told(app)
         await pilot.press("question_mark")
         await until(lambda: isinstance(app.screen, KeyHelp))

@@ -75,8 +75,8 @@ def test_the_shared_screen_of_a_drill_looks_like_no_production(snap_compare) -> 
 def test_a_scenario_on_the_shared_screen_looks_as_it_did(snap_compare, size: tuple[int, int]) -> None:
     async def run_before(pilot) -> None:
         await presenting("incident")(pilot)
-        await pilot.app.controller.load_library()
-        await pilot.app.controller._open_by_id("high-purchase-failure-rate")
+        await pilot.app.controller.scenarios.load_library()
+        await pilot.app.controller.scenarios._open_by_id("high-purchase-failure-rate")
         await pilot.pause(0.3)
         pilot.app.console_screen.say("")
         pilot.app.console_screen.query_one("#presentation").paint()

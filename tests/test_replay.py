@@ -96,7 +96,7 @@ async def replay(
     marks = [entry.at for entry in of.events]
     app = ReplayApp(chosen, of, Player(of.begin, of.end, marks, at=at(seconds), monotonic=monotonic))
     async with app.run_test(size=size, notifications=True) as pilot:
-        await until(lambda: app.console_screen.told == app._tell and app.controller.library)
+        await until(lambda: app.console_screen.told == app._tell and app.controller.scenarios.library)
         await pilot.press("space")
         yield app, pilot, monotonic
 
@@ -206,7 +206,7 @@ async def test_where_nothing_was_recorded_the_panes_say_so_and_show_no_old_figur
 async def test_a_scenario_shows_its_steps_and_takes_none(folder):
     async with replay(folder, 60) as (app, pilot, _):
         await pilot.press("s")
-        await until(lambda: app.controller.pane)
+        await until(lambda: app.controller.scenarios.pane)
         before = digest(folder)
         await pilot.press("space")
         assert "PLAY" in seen(app, "#replay")
@@ -289,7 +289,7 @@ def test_a_replay_looks_as_it_did(snap_compare, folder, size):
     app = ReplayApp(settings(folder, motion="off"), of, player)
 
     async def run_before(pilot: Pilot) -> None:
-        await until(lambda: app.console_screen.told == app._tell and app.controller.library)
+        await until(lambda: app.console_screen.told == app._tell and app.controller.scenarios.library)
         await pilot.press("space")
         app.controller.tick()
         app.console_screen.turn()
@@ -318,7 +318,7 @@ async def test_the_console_records_what_it_polls_and_what_it_had_read_before(tmp
 async def test_an_incident_is_recorded_beside_its_journal_from_its_opening_to_its_closing(tmp_path):
     app = NexConsole(settings(tmp_path), opener=open_sources)
     async with app.run_test():
-        await until(lambda: "controller" in app.__dict__ and app.controller.library)
+        await until(lambda: "controller" in app.__dict__ and app.controller.scenarios.library)
         assert not list(tmp_path.glob("*.recording"))
         name = await app.controller.session.open_incident("purchases fail", "SEV-1")
         await until(lambda: app.recorder is not None and app.recorder.records)

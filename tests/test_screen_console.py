@@ -327,7 +327,7 @@ async def test_hostile_text_does_no_harm_anywhere_on_screen(text: str) -> None:
     async with console(None, (100, 30), name=text, operator=text) as (screen, pilot, _):
         hostile = {name: replace(r, value=poisoned(r.value, text)) for name, r in sample.incident().items()}
         unhealthy = tuple(replace(source, error=text, kind=text, failed_at=sample.NOW) for source in sample.health())
-        screen._health = lambda: unhealthy
+        screen.monitor.health = lambda: unhealthy
         for error in (None, text):
             for reading in hostile.values():
                 screen.monitor.take(replace(reading, error=error))

@@ -144,7 +144,7 @@ def provider_active(app: NexConsole, active: bool) -> None:
 
 async def test_what_is_still_in_force_is_said_in_calm_and_asked_once_before_leaving(tmp_path: Path) -> None:
     async with controller(settings(tmp_path), world="calm", size=(200, 50)) as (app, pilot):
-        assert app.controller.may_quit()
+        assert app.controller.actions.may_quit()
         await disabled(tmp_path, "maria")
         await until(lambda: app.controller.session.incident_store.in_force)
         provider_active(app, False)
@@ -155,7 +155,7 @@ async def test_what_is_still_in_force_is_said_in_calm_and_asked_once_before_leav
         await pilot.press("q")
         await pilot.pause()
         assert app.is_running and "still in force: smsbower is disabled; q once more leaves" in text_of(app)
-        assert app.controller.may_quit()
+        assert app.controller.actions.may_quit()
         provider_active(app, True)  # somebody enabled it, by whatever way
         app.controller.tick()
         assert app.console_screen.in_force == ()
@@ -168,7 +168,7 @@ async def test_what_somebody_else_left_in_force_is_said_and_does_not_keep_one_he
         provider_active(app, False)
         app.controller.tick()
         assert app.console_screen.in_force == ("smsbower is disabled",)
-        assert app.controller.may_quit()
+        assert app.controller.actions.may_quit()
 
 
 async def test_closing_asks_for_what_still_stands(tmp_path: Path) -> None:

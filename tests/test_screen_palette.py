@@ -71,7 +71,7 @@ async def test_every_action_and_scenario_is_there_with_its_stable_name(everywher
     async with controller(everywhere, open_sources(everywhere), follow=False) as (app, _):
         names = {command.name for command in listed(app)}
         assert set(ACTIONS) <= names and "logs.show" in names
-        assert {f"scenario.{chapter.id}" for chapter in app.controller.runbook.chapters()} <= names
+        assert {f"scenario.{chapter.id}" for chapter in app.controller.scenarios.runbook.chapters()} <= names
 
 
 async def test_a_likely_target_says_why_it_is_likely_and_comes_before_the_general_form(everywhere: Any) -> None:
@@ -98,14 +98,14 @@ async def test_an_observing_console_lists_every_action_with_that_reason(everywhe
     async with controller(watching, open_sources(watching), follow=False) as (app, _):
         actions = [command for command in listed(app) if command.name in ACTIONS]
         assert actions and all("only observes" in command.why_not for command in actions)
-        app.controller.act("provider.disable", {"provider": "smsbower"})
+        app.controller.actions.act("provider.disable", {"provider": "smsbower"})
         await until(lambda: app.controller.session.shown and app.controller.session.shown[0].phase == "ended")
         assert "only observes" in app.controller.session.shown[0].stopped
 
 
 async def test_an_action_without_a_target_asks_for_it_in_one_line_that_knows_the_likely_words(everywhere: Any) -> None:
     async with controller(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
-        app.controller.ask_arguments("provider.enable")
+        app.controller.actions.ask_arguments("provider.enable")
         await until(lambda: isinstance(app.screen, Prompt))
         await pilot.pause(0.5)
         assert "PROVIDER" in text_of(app) and "5sim" in text_of(app)
@@ -236,6 +236,6 @@ async def test_text_that_is_pasted_into_the_panes_does_nothing_but_say_so(
         burst(app, *keys)
         await until(lambda: "as if pasted" in text_of(app))
         await pilot.pause(0.1)
-        assert app.screen is app.console_screen and app.is_running and app.controller.pane is None
+        assert app.screen is app.console_screen and app.is_running and app.controller.scenarios.pane is None
         burst(app, "tab", "j", "j")  # what only moves is let through
         await until(lambda: app.screen.focused is not None)

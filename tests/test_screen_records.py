@@ -52,7 +52,7 @@ async def test_a_note_and_its_enter_may_come_at_once_and_what_follows_them_does_
         await until(lambda: entries(tmp_path))
         await pilot.pause(0.3)
         assert [entry.data for entry in entries(tmp_path)] == [{"text": "called them"}]
-        assert app.screen is app.console_screen and app.controller.pane is None
+        assert app.screen is app.console_screen and app.controller.scenarios.pane is None
 
 
 async def test_drawing_a_console_that_is_being_taken_down_does_nothing(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ ONE = f"{SCENARIO}/if-transactions.scope-is-one"
 
 async def opened(app: NexConsole, pilot: Any) -> ScenarioPane:
     await pilot.press("s")
-    pane = await until(lambda: app.controller.pane)
+    pane = await until(lambda: app.controller.scenarios.pane)
     await until(lambda: pane.size.height and pane.lines)
     await pilot.pause()
     return pane
@@ -59,7 +59,7 @@ async def test_the_header_says_which_scenario_fits_and_s_opens_and_closes_it(tmp
         assert "High purchase failure rate" in seen(pane) and app.focused is pane
         assert "fits: 17.8 %" in seen(pane)
         await pilot.press("s")
-        await until(lambda: app.controller.pane is None)
+        await until(lambda: app.controller.scenarios.pane is None)
         assert kinds(tmp_path) == ["step"] and steps(tmp_path)[0]["state"] == "begun"
 
 
@@ -156,8 +156,8 @@ async def test_failed_events_are_retried_one_after_the_other_by_doing_the_step_a
             await asyncio.sleep(0.02)
 
     async with controller(chosen, sources_on(database.url)) as (app, pilot):
-        app.controller.open_scenario("outbox-worker-lag")
-        pane = await until(lambda: app.controller.pane)
+        app.controller.scenarios.open("outbox-worker-lag")
+        pane = await until(lambda: app.controller.scenarios.pane)
         # the events are read because the scenario asks for them
         await until(lambda: app.controller.paint() or "e1: offer.updated, 1 try" in seen(pane), 8.0)
         go_to(pane, "if-outbox.failed-over-0/outbox.event")
@@ -188,7 +188,7 @@ async def test_failed_events_are_retried_one_after_the_other_by_doing_the_step_a
         await pilot.press("enter")
         await until(lambda: "no event is FAILED" in text_of(app))
         await pilot.press("escape")
-        await until(lambda: app.controller.pane is None)
+        await until(lambda: app.controller.scenarios.pane is None)
         await until(lambda: not any(one.group == "outbox events" and one.is_running for one in app.workers))
 
 
@@ -204,11 +204,11 @@ async def test_a_question_takes_a_word_or_a_value_and_a_bare_tick_is_no_answer(t
         await pilot.press(*"B-4711", "enter")
         await until(lambda: len(steps(tmp_path)) == 2)
         assert steps(tmp_path)[1]["answer"] == "B-4711"
-        app.controller.open_scenario("provider-circuit-breaker-open")
+        app.controller.scenarios.open("provider-circuit-breaker-open")
         pane = await until(
             lambda: (
-                app.controller.pane
-                if app.controller.pane and app.controller.pane.scenario.id.startswith("prov")
+                app.controller.scenarios.pane
+                if app.controller.scenarios.pane and app.controller.scenarios.pane.scenario.id.startswith("prov")
                 else None
             )
         )
@@ -229,14 +229,14 @@ async def test_a_question_takes_a_word_or_a_value_and_a_bare_tick_is_no_answer(t
 
 async def test_what_a_person_was_not_asked_bars_the_action_that_goes_by_the_answer(tmp_path: Path) -> None:
     async with controller(settings(tmp_path)) as (app, pilot):
-        app.controller.open_scenario("stuck-reservations")
-        pane = await until(lambda: app.controller.pane)
+        app.controller.scenarios.open("stuck-reservations")
+        pane = await until(lambda: app.controller.scenarios.pane)
         await until(lambda: pane.lines)
         for _ in "nested":
             pane._unfolded |= {row.id for row in pane.rows}
             pane.paint()
         acted: list[str] = []
-        app.controller.act = lambda action, arguments, **more: acted.append(action)
+        app.controller.actions.act = lambda action, arguments, **more: acted.append(action)
         go_to(pane, "/reconcile.run")
         assert "waits for the answer to step 8.1; x skips" in said(pane)
         await pilot.press("enter")
@@ -276,7 +276,7 @@ async def test_leaving_a_crash_and_another_console_lose_nothing(tmp_path: Path) 
         await pilot.press("space")
         await until(lambda: len(steps(tmp_path)) == 2)
         await pilot.press("escape")
-        await until(lambda: app.controller.pane is None)
+        await until(lambda: app.controller.scenarios.pane is None)
         pane = await opened(app, pilot)
         assert "1 of " in seen(pane) and len(steps(tmp_path)) == 2
     async with controller(settings(tmp_path, operator="bob")) as (app, pilot):

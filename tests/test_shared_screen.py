@@ -129,7 +129,7 @@ async def test_no_screen_over_the_panes_shows_a_customer(tmp_path: Path, size: t
                 seen(app)
             await pilot.press("escape")
             await until(lambda: app.screen is app.console_screen)
-        await app.controller._open_by_id("high-purchase-failure-rate")
+        await app.controller.scenarios._open_by_id("high-purchase-failure-rate")
         await pilot.pause(0.3)
         for _ in range(12):
             await pilot.press("down", "c")
@@ -236,7 +236,7 @@ async def test_what_real_servers_hold_of_customers_is_not_seen(
             await until(lambda: "UPDATE …" in text_of(app))
             seen(app)
             await pilot.press("5")
-            app.controller.act("locks.flush", {"family": "purchase"})
+            app.controller.actions.act("locks.flush", {"family": "purchase"})
             await until(lambda: isinstance(app.screen, ConfirmScreen), 10)
             await pilot.pause(0.6)
             assert app.screen.plan.targets[0].id == key

@@ -74,10 +74,10 @@ def test_the_scenario_looks_as_it_did(snap_compare, size: tuple[int, int]) -> No
     async def run_before(pilot: Pilot) -> None:
         await shown("incident")(pilot)
         controller = pilot.app.controller
-        await controller.load_library()
-        controller._find_fits()
+        await controller.scenarios.load_library()
+        controller.scenarios.find_fits()
         remember(controller.session, story())
-        await controller._open_by_id("high-purchase-failure-rate")
+        await controller.scenarios._open_by_id("high-purchase-failure-rate")
         await pilot.pause(0.3)
         controller.console.say("")
         controller.paint()

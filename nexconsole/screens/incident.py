@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -22,8 +23,7 @@ from .dialog import along
 from .page import PageScreen
 
 if TYPE_CHECKING:
-    from .controller import Controller
-    from .incident_controller import IncidentController
+    from ..session.session import Session
 
 INKS: Mapping[str, str] = {
     EntryKind.INTENT: "strong",
@@ -36,6 +36,15 @@ INKS: Mapping[str, str] = {
 }
 MOST_STANDING = 6
 MOST_PEOPLE = 8
+
+
+class IncidentQuestions(Protocol):
+    """What the screen's keys ask."""
+
+    def role(self) -> None: ...
+    def declare(self) -> None: ...
+    def declare_grave(self, what: str) -> None: ...
+    def close(self) -> None: ...
 
 
 class IncidentScreen(PageScreen[None]):
@@ -66,9 +75,15 @@ class IncidentScreen(PageScreen[None]):
         *along("incident"),
     ]
 
-    def __init__(self, controller: Controller, incidents: IncidentController) -> None:
+    def __init__(
+        self,
+        session: Session,
+        questions: IncidentQuestions,
+        now: Callable[[], datetime],
+        step_words: Callable[[str, str], str],
+    ) -> None:
         super().__init__()
-        self._controller, self._incidents = controller, incidents
+        self._session, self._questions, self._now, self._step_words = session, questions, now, step_words
         self._from_end = 0  # how many lines of the timeline lie below the cursor
         self._top = 0
 
@@ -86,19 +101,19 @@ class IncidentScreen(PageScreen[None]):
         self.call_after_refresh(self.paint)
 
     def action_role(self) -> None:
-        self._incidents.role()
+        self._questions.role()
 
     def action_declare(self) -> None:
-        self._incidents.declare()
+        self._questions.declare()
 
     def action_grave(self, what: str) -> None:
-        self._incidents.declare_grave(what)
+        self._questions.declare_grave(what)
 
     def action_end(self) -> None:
-        self._incidents.close()
+        self._questions.close()
 
     def action_move(self, by: int) -> None:
-        incident = self._controller.session.incident
+        incident = self._session.incident
         last = len(incident.timeline) - 1 if incident is not None else 0
         self._from_end = max(0, min(last, self._from_end - by))
         self.paint()
@@ -108,7 +123,7 @@ class IncidentScreen(PageScreen[None]):
     def paint(self) -> None:
         if not self.query(LineCanvas):  # closed by now
             return
-        session = self._controller.session
+        session = self._session
         incident, id = session.incident, session.incident_store.current
         if incident is None or id is None:  # closed, here or elsewhere
             self.dismiss(None)
@@ -129,7 +144,7 @@ class IncidentScreen(PageScreen[None]):
         self.query_one("#incident-keys", LineCanvas).show_lines((self.foot(width),))
 
     def _head(self, incident: Incident, id: str, width: int) -> list[Line]:
-        now = self._controller.clock()
+        now = self._now()
         lines: list[Line] = [
             (
                 (f" {id} ", "strong"),
@@ -153,20 +168,20 @@ class IncidentScreen(PageScreen[None]):
         return lines
 
     def _people(self, width: int) -> list[Line]:
-        incident = self._controller.session.incident
+        incident = self._session.incident
         assert incident is not None
         lines: list[Line] = []
-        for presence in self._controller.session.peers.here[:MOST_PEOPLE]:
+        for presence in self._session.peers.here[:MOST_PEOPLE]:
             role = presence.role or ("observing" if presence.observing else "")
             who = column(plain(f"{presence.name} on {presence.writer.host}", 60), min(34, width // 3))
-            step = self._controller.step_words(presence.scenario, presence.step)
+            step = self._step_words(presence.scenario, presence.step)
             since = f"since {clock(presence.since)[:5]}  "
             said = plain(presence.doing or step)
             lines.append(((f" ● {who} ", "text"), (column(role, 11), "note"), (since, "muted"), (said, "text")))
-        reach = self._controller.session.peers.reach
+        reach = self._session.peers.reach
         if reach:
             lines += [((f" ▲ {text}", "warn"),) for text in wrapped(reach, width - 4, 2)]
-        lines += [((f" ▲ {one}", "warn"),) for one in self._controller.session.peers.skew[:MOST_PEOPLE]]
+        lines += [((f" ▲ {one}", "warn"),) for one in self._session.peers.skew[:MOST_PEOPLE]]
         return lines
 
 

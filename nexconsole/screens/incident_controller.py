@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..incident.incident import OBSERVER, ROLES
 from ..session.capabilities import Capability
 from ..severity import LEVELS
 from ..widgets.spans import plain
+from .dialogs import Dialogs
 from .prompt import Prompt
 from .proposal_bar import KEYS_OF, spoken_of
 
 if TYPE_CHECKING:
     from ..incident.proposals import Proposal
     from ..session.session import Session
-    from .controller import Controller
 
 GRAVE = ("SEV-1", "SEV-2")
 LEAVE = "leave:"
@@ -24,24 +25,27 @@ SEEN_S = 0.6  # how long a proposal must have stood beside a key before that key
 
 
 class IncidentController:
-    """The incident's part of the desk; its prompts run in workers of the app."""
+    """Asks what opening, leading and closing an incident takes, and records the answers."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._controller = controller
+    def __init__(
+        self,
+        dialogs: Dialogs,
+        session: Session,
+        clock: Callable[[], datetime],
+        step_words: Callable[[str, str], str],
+    ) -> None:
+        self._dialogs, self._app, self._session = dialogs, dialogs.app, session
+        self._clock, self._step_words = clock, step_words
         self._spoken_of = dict.fromkeys(KEYS_OF, ("", 0.0))  # by key: the proposal's id, and since when it is seen
-
-    @property
-    def _session(self) -> Session:
-        return self._controller.session
 
     def offered(self) -> bool:
         """Whether it is time to open an incident: none is open, and the severity is SEV-1 or SEV-2."""
-        severity = self._controller.console.severity
+        severity = self._session.monitor.severity
         return self._session.incident_store.current is None and severity is not None and severity.level in GRAVE
 
     def show(self) -> None:
         """Open the incident's screen; where there is no incident, ask for a title and open one."""
-        self._controller.once(self._show())
+        self._dialogs.once(self._show())
 
     async def _show(self) -> None:
         if self._session.incident_store.current is None:
@@ -49,10 +53,10 @@ class IncidentController:
             return
         from .incident import IncidentScreen
 
-        self._controller.app.push_screen(IncidentScreen(self._controller, self))
+        self._app.push_screen(IncidentScreen(self._session, self, self._clock, self._step_words))
 
     async def _open(self) -> None:
-        severity = self._controller.console.severity
+        severity = self._session.monitor.severity
         level = severity.level if severity is not None and severity.level != "none" else ""
         reason = plain(severity.reasons[0].text, 200) if severity is not None and severity.reasons else ""
         others = [incident for incident in self._session.incident_store.incidents.values() if incident.open]
@@ -62,9 +66,7 @@ class IncidentController:
             else "you lead it until you hand it over"
         )
         title = f"open an incident{f', {level}' if level else ''}: what is happening?"
-        text = await self._controller.app.push_screen_wait(
-            Prompt(title, hint=hint, offered=(reason,) if reason else ())
-        )
+        text = await self._app.push_screen_wait(Prompt(title, hint=hint, offered=(reason,) if reason else ()))
         if text is not None:
             await self._told(self._session.open_incident(text, level), "opened: i shows the incident")
 
@@ -72,7 +74,7 @@ class IncidentController:
         """Whether nothing about it can be said here; says why."""
         if Capability.JOIN in self._session.capabilities:
             return False
-        self._controller.app.notify(self._session.capabilities.because, markup=False)
+        self._app.notify(self._session.capabilities.because, markup=False)
         return True
 
     def join(self, id: str) -> None:
@@ -80,23 +82,23 @@ class IncidentController:
         if self._refused():
             return
         self._session.incident_store.join(id)
-        self._controller.console.say(f"joined {id}: i shows the incident")
+        self._dialogs.say(f"joined {id}: i shows the incident")
 
     async def _told(self, writing: Awaitable[object], said: str) -> None:
-        await self._controller.recorded(writing, said)
+        await self._dialogs.recorded(writing, said)
 
     # --- from the incident's screen ---------------------------------------------------------------------------
 
     def role(self) -> None:
         if not self._refused():
-            self._controller.once(self._role())
+            self._dialogs.once(self._role())
 
     async def _role(self) -> None:
         here = self._people()
         hint = "a role is yours, or of whom you name; nobody gives it up"
         title = "which role, and whose? ROLE [PERSON]"
         prompt = Prompt(title, hint=hint, offered=(*ROLES, *here, "nobody"), words=True, wrong=_wrong_role)
-        text = await self._controller.app.push_screen_wait(prompt)
+        text = await self._app.push_screen_wait(prompt)
         if text is None:
             return
         role, _, person = text.partition(" ")
@@ -110,31 +112,31 @@ class IncidentController:
 
     def declare(self) -> None:
         if not self._refused():
-            self._controller.once(self._declare())
+            self._dialogs.once(self._declare())
 
     async def _declare(self) -> None:
         title = "declare a severity, and say why: SEV-1, SEV-2, SEV-3 or none"
         prompt = Prompt(title, offered=LEVELS, words=True, wrong=_wrong_level)
-        text = await self._controller.app.push_screen_wait(prompt)
+        text = await self._app.push_screen_wait(prompt)
         if text is not None:
             level, _, reason = text.partition(" ")
             await self._told(self._session.declare(_level(level), reason.strip()), f"declared {_level(level)}")
 
     def declare_grave(self, what: str) -> None:
         """Declare SEV-1 for "data loss" or "security breach", which no figure may show."""
-        self._controller.once(self._declare_grave(what))
+        self._dialogs.once(self._declare_grave(what))
 
     async def _declare_grave(self, what: str) -> None:
         title = f"declare {LEVELS[0]}, {what}: enter declares it; what was seen, by whom?"
         prompt = Prompt(title, hint="it stands until another severity is declared", wrong=lambda text: "")
-        text = await self._controller.app.push_screen_wait(prompt)
+        text = await self._app.push_screen_wait(prompt)
         if text is not None:
             reason = f"{what}: {text}" if text else what
             await self._told(self._session.declare(LEVELS[0], reason), f"declared {LEVELS[0]}, {what}")
 
     def close(self) -> None:
         if not self._refused():
-            self._controller.once(self._close())
+            self._dialogs.once(self._close())
 
     async def _close(self) -> None:
         incident = self._session.incident
@@ -149,9 +151,7 @@ class IncidentController:
 
         title = f"close it though {left} of what was done still stands (listed above)? `{LEAVE}` who ends it, and when"
         title = title if left else "close the incident: what was it, in a sentence?"
-        text = await self._controller.app.push_screen_wait(
-            Prompt(title, offered=(f"{LEAVE} ",) if left else (), wrong=wrong)
-        )
+        text = await self._app.push_screen_wait(Prompt(title, offered=(f"{LEAVE} ",) if left else (), wrong=wrong))
         if text is not None:
             await self._told(self._session.close_incident(text), "closed")
 
@@ -179,9 +179,9 @@ class IncidentController:
         """Say the word to the proposal beside which the key stood when it was pressed."""
         id, since = self._spoken_of[key]
         if not id:
-            self._controller.console.say(nothing)
+            self._dialogs.say(nothing)
         elif time.monotonic() - since < SEEN_S:
-            self._controller.console.say(f"the proposal beside {key} has come up only now: look, and press it again")
+            self._dialogs.say(f"the proposal beside {key} has come up only now: look, and press it again")
         else:
             self.speak(key, id)
 
@@ -189,13 +189,13 @@ class IncidentController:
         """Say the word to this proposal, and to no other."""
         proposal = next((proposal for proposal in self.waiting() if proposal.id == id), None)
         if Capability.NOTE not in self._session.capabilities:
-            self._controller.console.say("this console only observes: it neither objects nor approves")
+            self._dialogs.say("this console only observes: it neither objects nor approves")
         elif proposal is None:
-            self._controller.console.say("that proposal has ended: nothing was said to any other")
+            self._dialogs.say("that proposal has ended: nothing was said to any other")
         else:
             writing = self._session.object(proposal.id) if key == "o" else self._session.approve(proposal.id)
             said = f"{'objected to' if key == 'o' else 'approved'} {proposal.name} of {proposal.by}"
-            self._controller.app.run_worker(self._told(writing, said), group="dialogs")
+            self._app.run_worker(self._told(writing, said), group="dialogs")
 
 
 def _wrong_role(text: str) -> str:

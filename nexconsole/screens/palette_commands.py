@@ -42,19 +42,19 @@ def commands(
 
 
 def _scenarios(controller: Controller) -> list[PaletteCommand]:
-    if controller.library is None:
+    if controller.scenarios.library is None:
         return []
-    fits = {fit.scenario.id: fit.because for fit in controller.fits}
+    fits = {fit.scenario.id: fit.because for fit in controller.scenarios.fits}
     return [
         PaletteCommand(
             name=f"scenario.{scenario.id}",
             title=f"Scenario: {scenario.title}" + (" - fits now" if scenario.id in fits else ""),
             detail=fits.get(scenario.id, f"opens {scenario.title.lower()} beside the panes"),
             words=("runbook", scenario.severity),
-            run=partial(controller.open_scenario, scenario.id),
+            run=partial(controller.scenarios.open, scenario.id),
             weight=2.0 if scenario.id in fits else 0.3,
         )
-        for scenario in controller.library.runbook.chapters()
+        for scenario in controller.scenarios.library.runbook.chapters()
     ]
 
 
@@ -66,7 +66,7 @@ def _operations(controller: Controller) -> list[PaletteCommand]:
         PaletteCommand(
             name="operation.undo",
             title=title,
-            run=controller.undo,
+            run=controller.actions.undo,
             why_not=nothing,
             words=("revert", "back"),
             detail="takes the newest action back, asked about like any other",
@@ -75,7 +75,7 @@ def _operations(controller: Controller) -> list[PaletteCommand]:
         PaletteCommand(
             name="operation.stop",
             title="Stop what is being sent (^K)",
-            run=controller.stop,
+            run=controller.actions.stop,
             words=("cancel", "abort"),
             detail="before its next target",
             why_not=_not_sending(controller),
@@ -83,7 +83,7 @@ def _operations(controller: Controller) -> list[PaletteCommand]:
         PaletteCommand(
             name="operation.dismiss",
             title="Dismiss what has ended (d)",
-            run=controller.dismiss,
+            run=controller.actions.dismiss,
             detail="the strip above the keys forgets it; the journal doesn't",
         ),
         PaletteCommand(
@@ -126,10 +126,10 @@ def _operations(controller: Controller) -> list[PaletteCommand]:
         PaletteCommand(
             name="scenario.begin",
             title="Begin the open scenario anew",
-            run=controller.begin_anew,
+            run=controller.scenarios.begin_anew,
             words=("restart",),
             detail="its steps are all pending again; the journal keeps the old walk",
-            why_not="" if controller.pane else "no scenario is open",
+            why_not="" if controller.scenarios.pane else "no scenario is open",
         ),
     ]
 
@@ -241,7 +241,9 @@ def _action(controller: Controller, action: Action, refused: str | None) -> list
     )
     required = [argument.name for argument in action.arguments if argument.required]
     ask = (
-        partial(controller.ask_arguments, action.name) if action.arguments else partial(controller.act, action.name, {})
+        partial(controller.actions.ask_arguments, action.name)
+        if action.arguments
+        else partial(controller.actions.act, action.name, {})
     )
     given = " ".join(argument.name.upper() for argument in action.arguments)
     palette_commands.append(
@@ -270,7 +272,7 @@ def _suggested(
         title=suggestion.title,
         words=(*action.synonyms, action.title, *suggestion.arguments.values()),
         detail=detail,
-        run=partial(controller.act, action.name, dict(suggestion.arguments)),
+        run=partial(controller.actions.act, action.name, dict(suggestion.arguments)),
         weight=HINDERED if hindered else 0.5 + suggestion.weight,
         why_not=why_not,
     )
@@ -294,7 +296,7 @@ def _others(
             title=f"{action.title}: {word}",
             words=action.synonyms,
             detail=f"will not help: {why}" if (why := misfit(action.name, {required[0].name: word}, seen)) else UNSENT,
-            run=partial(controller.act, action.name, {required[0].name: word}),
+            run=partial(controller.actions.act, action.name, {required[0].name: word}),
             weight=-0.5,
             why_not=why_not,
         )

@@ -26,7 +26,10 @@ from ..widgets.spans import Line, as_text, cells, column, cut, plain, wrapped
 from .prompt import Prompt
 
 if TYPE_CHECKING:
-    from .controller import Controller
+    from ..runbook.resolution import Fit
+    from ..session.session import Session
+    from .action_controller import ActionController
+    from .dialogs import Dialogs
 
 MARKS = {
     "pending": ("○", "text"),
@@ -55,7 +58,7 @@ class ScenarioRow:
 
 
 class ScenarioPane(LineCanvas, can_focus=True):
-    """One scenario. `controller` takes its actions and records what becomes of its steps."""
+    """One scenario. `actions` takes its actions, `logs` and `close` are what its keys do; `fits`: what fits by now."""
 
     PLACE = "in the scenario"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -69,9 +72,20 @@ class ScenarioPane(LineCanvas, can_focus=True):
         Binding("c", "copy", "Copy", id="step.copy", tooltip="Copy the scenario as it stands"),
     ]
 
-    def __init__(self, controller: Controller, scenario: Scenario) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        session: Session,
+        dialogs: Dialogs,
+        actions: ActionController,
+        *,
+        logs: Callable[[str], None],
+        close: Callable[[], None],
+        fits: Callable[[], tuple[Fit, ...]],
+    ) -> None:
         super().__init__(id="scenario")
-        self.controller, self.scenario = controller, scenario
+        self.scenario, self._session, self._dialogs, self._actions = scenario, session, dialogs, actions
+        self._logs, self._close, self._fits = logs, close, fits
         self.rows: tuple[ScenarioRow, ...] = ()
         self._walk: ScenarioProgress | None = None
         self._at = ""
@@ -95,12 +109,12 @@ class ScenarioPane(LineCanvas, can_focus=True):
     # --- what stands where ------------------------------------------------------------------------------------
 
     def _resolve(self) -> None:
-        session = self.controller.session
+        session = self._session
         self._walk = session.walk(self.scenario.id)
         answers: Mapping[str, str] = self._walk.answers if self._walk else {}
         taken: Mapping[str, Mapping[str, str]] = self._walk.taken if self._walk else {}
-        readings = self.controller.console.readings
-        nodes = resolve(self.scenario, readings, session.settings, self.controller.console.now, answers, taken)
+        readings = self._dialogs.console.readings
+        nodes = resolve(self.scenario, readings, session.settings, self._dialogs.console.now, answers, taken)
         index, self.rows = self._index, tuple(self._flat(nodes, 0, ()))
         if self._at and self.rows and not any(row.id == self._at for row in self.rows):
             self._at = self.rows[min(index, len(self.rows) - 1)].id
@@ -146,7 +160,7 @@ class ScenarioPane(LineCanvas, can_focus=True):
         """Do this when the row under the cursor is on screen; not where the cursor came to it by itself just now."""
         at = self._at
         if time.monotonic() - self._strayed_at < STRAYED_S:
-            self.controller.console.say("the step under the cursor is another one now: look, and press it again")
+            self._dialogs.say("the step under the cursor is another one now: look, and press it again")
         elif self._seen == at:
             then()
         else:
@@ -179,7 +193,7 @@ class ScenarioPane(LineCanvas, can_focus=True):
         elif step.kind == "look":
             self._look()
         elif step.kind == "ask":
-            self.controller.once(self._answer(row, step.question or Question()))
+            self._dialogs.once(self._answer(row, step.question or Question()))
         else:
             self._do(row, step)
 
@@ -191,36 +205,36 @@ class ScenarioPane(LineCanvas, can_focus=True):
         answer = row.node.answer
         if answer is not None and answer.known:
             late = f" ({answer.basis()})" if answer.state is not State.FRESH else ""
-            self.controller.once(self._settle(row, "done", answer=answer.text + late))
+            self._dialogs.once(self._settle(row, "done", answer=answer.text + late))
         else:
-            self.controller.once(self._answer(row, Question()))
+            self._dialogs.once(self._answer(row, Question()))
 
     def _do(self, row: ScenarioRow, step: Step) -> None:
         mark, call = self.mark(row.id), step.call
         if call is None or call.name not in COMMANDS:
-            self.controller.console.say(f"{call}: this console has no such action")
+            self._dialogs.say(f"{call}: this console has no such action")
         elif row.node.gate is not None:
-            self.controller.console.say(self._gated(row.node.gate))
+            self._dialogs.say(self._gated(row.node.gate))
         elif row.node.arguments is None:
-            self.controller.console.say(f"not yet: {row.node.missing}")
+            self._dialogs.say(f"not yet: {row.node.missing}")
         elif mark is not None and mark.state == "running":
-            self.controller.console.say(f"{call.name} is under way: {mark.by} began it at {clock(mark.at)}")
+            self._dialogs.say(f"{call.name} is under way: {mark.by} began it at {clock(mark.at)}")
         elif call.name == LOGS:
             of = " ".join(row.node.arguments)
-            self.controller.logs(of)
+            self._logs(of)
             answer = f"read the logs{f' of {of}' if of else ''}"
-            self.controller.once(self._settle(row, "done", answer=answer))
+            self._dialogs.once(self._settle(row, "done", answer=answer))
         elif mark is not None and mark.state == "done" and row.node.again is None:
-            self.controller.console.say(f"there is nothing left to do it to: {row.node.over}")
+            self._dialogs.say(f"there is nothing left to do it to: {row.node.over}")
         else:
             words = row.node.again if mark is not None and row.node.again else row.node.arguments
             arguments = by_name(COMMANDS[call.name], words)
-            self.controller.act(call.name, arguments, step=self._reference(row))
+            self._actions.act(call.name, arguments, step=self._reference(row))
 
     def _ask_why(self) -> None:
         row = self.row
         if row is not None and isinstance(row.node.step, Step):
-            self.controller.once(self._skip(row))
+            self._dialogs.once(self._skip(row))
 
     async def _skip(self, row: ScenarioRow) -> None:
         title = f"why is this skipped? {row.node.step.title}"
@@ -231,7 +245,7 @@ class ScenarioPane(LineCanvas, can_focus=True):
     async def _answer(self, row: ScenarioRow, question: Question) -> None:
         step = row.node.step
         seen = row.node.answer.text if row.node.answer is not None else ""
-        offered = question.words or self.controller.session.known(question.kind)
+        offered = question.words or self._session.known(question.kind)
         kind = {"number": "a number", "text": ""}.get(question.kind, question.kind)
         hint = seen or (kind if not question.words else "")
 
@@ -246,8 +260,8 @@ class ScenarioPane(LineCanvas, can_focus=True):
 
     async def _settle(self, row: ScenarioRow, state: str, *, answer: str = "", reason: str = "") -> None:
         reference = self._reference(row, taking=state == "done")
-        writing = self.controller.session.settle(reference, state, answer=answer, reason=reason)
-        if await self.controller.recorded(writing, "") and self.is_mounted:
+        writing = self._session.settle(reference, state, answer=answer, reason=reason)
+        if await self._dialogs.recorded(writing, "") and self.is_mounted:
             self._resolve()
             if state != "pending" and self._at == row.id:
                 rest = [*self.rows[self._index + 1 :], *self.rows[: self._index]]
@@ -257,15 +271,15 @@ class ScenarioPane(LineCanvas, can_focus=True):
     def _reopen(self) -> None:
         row = self.row
         if row is not None and self.mark(row.id) is not None:
-            self.controller.once(self._settle(row, "pending"))
+            self._dialogs.once(self._settle(row, "pending"))
 
     def action_leave(self) -> None:
-        self.controller.close_scenario()
+        self._close()
 
     def action_copy(self) -> None:
         lines = [line for row in self.rows for line in self._told(row, False, 120)]
         self.app.copy_to_clipboard(f"{self.scenario.title}\n{as_text(lines)}")
-        self.controller.console.say("copied the scenario as it stands to the terminal's clipboard")
+        self._dialogs.say("copied the scenario as it stands to the terminal's clipboard")
 
     # --- drawing ----------------------------------------------------------------------------------------------
 
@@ -308,7 +322,7 @@ class ScenarioPane(LineCanvas, can_focus=True):
         if height >= 16 and self._walk is not None:
             who = f"begun {clock(self._walk.begun_at)} by {plain(self._walk.begun_by, 30)}"
             lines.append(((who, "muted"),))
-            fit = next((fit for fit in self.controller.fits if fit.scenario.id == self.scenario.id), None)
+            fit = next((fit for fit in self._fits() if fit.scenario.id == self.scenario.id), None)
             why = f"fits: {fit.because}" if fit else "no longer fits"
             lines += [((line, "muted"),) for line in wrapped(why, width, 2)]
             lines.append(())

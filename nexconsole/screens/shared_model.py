@@ -172,10 +172,10 @@ def _unopened(incident: Incident | None, controller: Controller) -> Iterator[Spa
 
 def _scenario(controller: Controller, readings: Mapping[str, Reading], now: datetime) -> Iterator[Span]:
     """The next step of the scenario that is open or was touched last; or that one fits and nobody has begun it."""
-    scenario = controller.pane.scenario if controller.pane is not None else _touched(controller)
+    scenario = controller.scenarios.pane.scenario if controller.scenarios.pane is not None else _touched(controller)
     if scenario is None:
-        if controller.fits:
-            yield f"○ {_named(controller.fits[0].scenario)} fits, and nobody has begun it", "strong"
+        if controller.scenarios.fits:
+            yield f"○ {_named(controller.scenarios.fits[0].scenario)} fits, and nobody has begun it", "strong"
         return
     found = next_step(controller, scenario, readings, now)
     if found is None:
@@ -191,9 +191,9 @@ def _named(scenario: Scenario) -> str:
 
 def _touched(controller: Controller) -> Scenario | None:
     last = next((entry for entry in reversed(controller.session.entries) if entry.kind == EntryKind.STEP), None)
-    if last is None or controller.runbook is None:
+    if last is None or controller.scenarios.runbook is None:
         return None
-    scenario = controller.runbook.chapter(str(last.data.get("scenario")))
+    scenario = controller.scenarios.runbook.chapter(str(last.data.get("scenario")))
     return scenario if scenario is not None and controller.session.walk(scenario.id) is not None else None
 
 

@@ -1,0 +1,145 @@
+"""What keys and palette set going that changes something: actions, their confirmation, their undo."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from ..actions.action import Action, named_arguments
+from ..actions.perform import ConfirmationReply
+from ..actions.plan import Plan
+from ..actions.registry import ACTIONS
+from ..errors import NexConsoleError, SettingsError
+from ..session.capabilities import Capability
+from ..session.operation import Operation, StepRef
+from ..session.performer import LEAVE_S
+from ..session.session import Session
+from ..widgets.spans import plain
+from .confirm import ConfirmScreen, Unrecorded
+from .dialogs import Dialogs
+from .prompt import Prompt
+
+QUIT_AGAIN_S = 8.0
+
+
+class ActionController:
+    """Takes actions down the session's one path, and asks what it asks."""
+
+    def __init__(
+        self, dialogs: Dialogs, session: Session, clock: Callable[[], datetime], drill: str | None = None
+    ) -> None:
+        self._dialogs, self._app, self._session, self._clock = dialogs, dialogs.app, session, clock
+        self._drill = drill
+        self._begun: set[str] = set()  # actions that are being prepared or asked about
+        self._asked_to_quit = 0.0
+
+    def act(
+        self,
+        action: str,
+        arguments: Mapping[str, str],
+        *,
+        step: StepRef | None = None,
+        undoes: Operation | None = None,
+    ) -> None:
+        """Take an action down its path, in a worker of the app: no screen that is closed cuts it off.
+
+        Nothing new begins while the same is being prepared or asked about: a key that is held down opens one dialog.
+        """
+        if (name := f"{action} {dict(arguments)}") not in self._begun:
+            self._begun.add(name)
+            self._app.run_worker(self._act(name, action, arguments, step, undoes), name=action, group="actions")
+
+    async def _act(
+        self, name: str, action: str, arguments: Mapping[str, str], step: StepRef | None, undoes: Operation | None
+    ) -> None:
+        async def ask(plan: Plan, why_again: str | None) -> ConfirmationReply:
+            self._begun.add(name)
+            try:
+                return await self._ask(plan, why_again)
+            finally:
+                self._begun.discard(name)
+
+        try:
+            await self._session.perform(action, arguments, ask, self._ask_unrecorded, step=step, undoes=undoes)
+        finally:
+            self._begun.discard(name)
+
+    async def _ask(self, plan: Plan, why_again: str | None) -> ConfirmationReply:
+        dialog = ConfirmScreen(plan, why_again, self._session.settings, self._clock, drill=self._drill)
+        return await self._app.push_screen_wait(dialog)
+
+    async def _ask_unrecorded(self, why: str) -> bool:
+        return await self._app.push_screen_wait(Unrecorded(why))
+
+    def ask_arguments(self, action: str) -> None:
+        """Ask for an action's arguments in one line, then take it."""
+        self._dialogs.once(self._ask_arguments(ACTIONS[action]))
+
+    async def _ask_arguments(self, action: Action) -> None:
+        words = [
+            argument.name.upper() if argument.required else f"[{argument.name.upper()}]"
+            for argument in action.arguments
+        ]
+        offered = [word for argument in action.arguments for word in self._session.known(argument.kind)]
+        helps = "; ".join(f"{argument.name}: {argument.help}" for argument in action.arguments if argument.help)
+
+        def wrong(text: str) -> str:
+            try:
+                _named(action, text)
+            except NexConsoleError as error:
+                return str(error)
+            return ""
+
+        title = f"{action.name} {' '.join(words)}: {action.title.lower()}"
+        text = await self._app.push_screen_wait(Prompt(title, hint=helps, offered=offered, words=True, wrong=wrong))
+        if text is not None:
+            self.act(action.name, _named(action, text))
+
+    def undo(self) -> None:
+        """Take back the newest action that can be; asked about like any other."""
+        operation = self._session.undoable
+        if operation is None or operation.undo is None:
+            self._dialogs.say("there is nothing to undo: no action of this console has changed anything that it could")
+            return
+        self.act(operation.undo.action, operation.undo.arguments, undoes=operation)
+
+    def dismiss(self) -> None:
+        if not self._session.dismiss():
+            self._dialogs.say("nothing has ended that could be dismissed")
+
+    def stop(self) -> None:
+        if not self._session.stop():
+            self._dialogs.say("nothing is being sent that could be stopped")
+
+    def may_quit(self) -> bool:
+        """Whether nothing is under way or still in force, or the operator has been told so and asks again."""
+        under_way = self._session.under_way
+        me = str(self._session.journal.writer)
+        mine = [item.what for item in self._session.in_force if item.by == me]
+        stays = Capability.JOIN in self._session.capabilities
+        now = asyncio.get_running_loop().time()
+        if not stays or not (under_way or mine) or now - self._asked_to_quit < QUIT_AGAIN_S:
+            return True
+        self._asked_to_quit = now
+        if not under_way:
+            more = f" and {len(mine) - 1} more of what you did" if len(mine) > 1 else ""
+            self._dialogs.say(f"still in force: {plain(mine[0], 80)}{more}; q once more leaves", QUIT_AGAIN_S)
+            return False
+        operation = under_way[0]
+        left = f"being sent; once more leaves when its answer is in, or after {LEAVE_S:g} s"
+        left = (
+            left if operation.phase == "sending" else "being watched; once more leaves all the same, without a verdict"
+        )
+        self._dialogs.say(f"{operation.name} is still {left}", QUIT_AGAIN_S)
+        return False
+
+
+def _named(action: Action, text: str) -> dict[str, str]:
+    """A line's words as the action's arguments. Raises SettingsError."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise SettingsError(f"{error}: quote it as in a shell") from error
+    return named_arguments(action, words)
