@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexconsole.sources import breaker_lines, funnel_lines
 from nexconsole.sources.breaker_lines import BreakerEvent, parse
 from nexconsole.sources.breakers import Breaker, BreakerHistory, Count, PodBreakers
 from nexconsole.sources.log_lines import LONGEST_LINE, LineCutter, Reader, moment
@@ -422,3 +424,16 @@ def test_what_was_there_before_is_no_news_until_it_has_been_read() -> None:
     assert not pod.reads_backlog
     pod.open(900, 2000, at(120))
     assert pod.reads_backlog
+
+
+@pytest.mark.parametrize("module", [breaker_lines, funnel_lines])
+def test_every_line_with_a_mark_is_parsed_however_many_marks_there_are(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType
+) -> None:
+    parsed: list[bytes] = []
+    marks = (*module.MARKS, b"Quite new:")
+    monkeypatch.setattr(module, "parse", parsed.append)
+    monkeypatch.setattr(module, "MARKS", marks)
+    texts = ["nothing of it", *(f"with {mark.decode()} in it" for mark in marks)]
+    PodLog("p").take(b"".join(stamped(0, text) + b"\n" for text in texts), BreakerHistory(), Purchases())
+    assert parsed == [text.encode() for text in texts[1:]]

@@ -1,5 +1,6 @@
 """The lines of a pod's log that speak of a purchase, in every format that NexNum has written.
 
+`pod_log` gives `parse` only the lines that have one of `MARKS`, or a newer version's `context`.
 (nexnum.md#log-format, #purchase-lines)
 """
 
