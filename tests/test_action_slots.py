@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from typing import Any
 
 import pytest
 import redis.asyncio
 from acting import IDS, Desk, acting, add_provider, lacking, reading, settings_of, shell
+from remote_console import wire_to
 from sample_readings import slots
 
 from nexconsole.actions.perform import perform
+from nexconsole.actions.plan import Outcome
 from nexconsole.actions.slot_undo import RESTORE, key_of
 from nexconsole.actions.slots import ClearSlots, _judged
 from nexconsole.drill.market.slots import slot_key
@@ -153,3 +157,80 @@ def test_the_verdict_rests_on_what_was_sold_and_on_the_queue(wait_s, attempts, s
     since = {"attempts": attempts, "sold": sold, "failed": failed}
     verdict = _judged("smsbower", 6000, wait_s, since, last)
     assert (verdict and verdict.state) == state
+
+
+async def unanswered(action, arguments, database, server, arrives: bool) -> tuple[Any, Desk]:
+    """Perform it on a Redis that never answers the script; `arrives`: whether the script gets there."""
+    port = server.url.rpartition(":")[2].partition("/")[0]
+    async with wire_to(int(port)) as wire:
+
+        def lose() -> None:
+            wire.watch_for((), lambda: None)
+            if arrives:
+                wire.lose()
+                asyncio.get_running_loop().call_later(0.5, lambda: setattr(wire, "_losing", False))
+            else:
+                for writer in wire._writers:
+                    writer.transport.abort()
+
+        settings = settings_of(
+            postgres={"url": database.url},
+            redis={"url": server.url.replace(port, str(wire.port)), "timeout_s": 0.4},
+            actions={"timeout_s": 0.4, "verify_s": 0.8},
+        )
+        controller = Desk()
+        async with acting(settings) as context:
+            record = controller._record
+
+            async def recorded(kind: str, data: Any) -> str:
+                if kind == "intent":
+                    wire.watch_for((b"EVAL",), lose)
+                return await record(kind, data)
+
+            controller.console.record = recorded
+            return await perform(action, arguments, context, controller.console), controller
+
+
+def states(controller: Desk) -> list[str]:
+    return [entry["data"]["outcome"]["state"] for entry in controller.entries if entry["kind"] == "outcome"]
+
+
+@pytest.mark.parametrize(("arrives", "state"), [(True, "done"), (False, "failed")])
+async def test_an_emptying_that_is_never_answered_is_looked_up_in_the_queue(queued, keys, redis_server, arrives, state):
+    done, controller = await unanswered(CLEAR, {"provider": "smsbower"}, queued, redis_server, arrives)
+    assert states(controller) == ["unknown", state], done
+    said = "it was done: the queue of smsbower is gone" if arrives else "not done: the queue of smsbower is as long"
+    assert done.outcome is not None and done.outcome.answer.startswith(said)
+    assert await keys.exists(KEY) == (0 if arrives else 1)
+    assert [target.id for target in done.outcome.touched] == ([KEY] if arrives else [])
+
+
+@pytest.mark.parametrize(("arrives", "state"), [(True, "done"), (False, "failed")])
+async def test_an_undo_that_is_never_answered_is_looked_up_in_the_queue(queued, keys, redis_server, arrives, state):
+    until = await keys.get(KEY)
+    await keys.delete(KEY)
+    done, controller = await unanswered(
+        RESTORE, {"provider": "smsbower", "until": until}, queued, redis_server, arrives
+    )
+    assert states(controller) == ["unknown", state], done
+    assert await keys.get(KEY) == (until if arrives else None)
+
+
+@pytest.mark.parametrize(
+    ("value_s", "state", "said"),
+    [
+        (None, "done", "the queue of smsbower is gone"),
+        (5, "done", "the queue of smsbower began anew"),
+        (6000, "failed", "the queue of smsbower is as long as shown, or longer"),
+        (6020, "failed", "the queue of smsbower is as long as shown, or longer"),
+    ],
+)
+async def test_a_queue_that_lies_nearer_than_shown_was_emptied(queued, keys, redis_server, value_s, state, said):
+    async with acting(on(queued, redis_server, actions={"verify_s": 0.0})) as context:
+        plan = await CLEAR.prepare({"provider": "smsbower"}, context)
+        shown = int(plan.chosen[0].shown["slot_ms"])
+        await keys.delete(KEY)
+        if value_s is not None:
+            await keys.set(KEY, shown + (value_s - 6000) * 1000, px=60_000)
+        outcome = await CLEAR.settle(plan, Outcome(state="unknown", answer="no answer"), context)
+    assert (outcome.state, said in outcome.answer) == (state, True), outcome

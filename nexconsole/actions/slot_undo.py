@@ -16,6 +16,7 @@ from .connections import redis_client, redis_error
 from .lock_keys import now_ms
 from .plan import Confirmation, Guard, Outcome, Plan, Target, Verdict
 from .provider_rows import find, read_table
+from .settlement import SettledOutcome, settled
 from .verdicts import watch
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ RESTORE_SCRIPT = (
 
 def key_of(provider_id: str) -> str:
     return KEY.format(provider_id)
+
+
+def slot_time(value: object) -> int:
+    """The time that a key's value is, in ms since 1970; 0 for no value, and for one that is no time."""
+    text = "" if value is None else str(value)
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def lost(error: SourceError, sent: bool) -> Outcome:
@@ -105,16 +112,32 @@ class RestoreSlots:
             return Outcome(state="refused", answer="the queue is longer than that by now: nothing was changed")
         return Outcome(state="done", answer="the queue is back", touched=(target,))
 
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        [target] = plan.chosen
+
+        async def look() -> SettledOutcome:
+            if await _is_back(target, context):
+                said = "the next slot is where it was, or further ahead"
+                return SettledOutcome(happened=True, said=said, touched=(target,))
+            return SettledOutcome(happened=False, said="the key holds a nearer time, or none")
+
+        return await settled(outcome, look, context, lingers=False)
+
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         [target] = plan.chosen
 
         async def check(last: bool) -> Verdict | None:
-            [(value, _)] = await context.sources.redis.peek([target.id])
-            if value is not None and str(value).isdigit() and int(value) >= int(str(target.shown["slot_ms"])):
+            if await _is_back(target, context):
                 return Verdict(state="worked", because="the next slot is where it was, or further ahead")
             return Verdict(state="no effect", because="the key holds a nearer time, or none") if last else None
 
         return await watch(plan.deadline_s, check, 0.5)
+
+
+async def _is_back(target: Target, context: Context) -> bool:
+    """Whether the next slot lies no nearer than the target's. Raises SourceError."""
+    [(value, _)] = await context.sources.redis.peek([target.id])
+    return slot_time(value) >= int(str(target.shown["slot_ms"]))
 
 
 RESTORE = RestoreSlots()

@@ -27,7 +27,8 @@ from .lock_keys import now_ms
 from .locks import may_delete
 from .plan import Confirmation, Guard, Outcome, Plan, Target, Undo, Verdict
 from .provider_rows import ProviderRow, find, live_numbers, read_table
-from .slot_undo import GRACE_MS, RESTORE, RESTORE_SCRIPT, SHORTEST_MS, key_of, lost
+from .settlement import SettledOutcome, settled
+from .slot_undo import GRACE_MS, RESTORE, RESTORE_SCRIPT, SHORTEST_MS, key_of, lost, slot_time
 from .verdicts import watch
 
 if TYPE_CHECKING:
@@ -173,6 +174,22 @@ class ClearSlots:
         shown_now = {**target.shown, "slot_ms": value}
         gone = Target(kind="key", id=target.id, identity=target.identity, shown=shown_now)
         return Outcome(state="done", answer="the queue was deleted", touched=(gone,))
+
+    async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        """A queue's time only grows, so one that is gone or lies nearer than shown was deleted."""
+        [target] = plan.chosen
+        provider, shown_ms = target.identity["provider"], int(str(target.shown["slot_ms"]))
+
+        async def look() -> SettledOutcome:
+            [(value, _)] = await context.sources.redis.peek([target.id])
+            if value is None:
+                return SettledOutcome(happened=True, said=f"the queue of {provider} is gone", touched=(target,))
+            if slot_time(value) < shown_ms:
+                said = f"the queue of {provider} began anew"
+                return SettledOutcome(happened=True, said=said, touched=(target,))
+            return SettledOutcome(happened=False, said=f"the queue of {provider} is as long as shown, or longer")
+
+        return await settled(outcome, look, context, lingers=False)
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         [target] = plan.chosen
