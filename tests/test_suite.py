@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from mutants import CORE, ROOT
+
 HERE = Path(__file__).parent
 
 
@@ -23,3 +25,9 @@ def test_no_module_imports_a_test_module() -> None:
     tests = {file.stem for file in HERE.glob("test_*.py")}
     importers = {file.name: imported_by(file) & tests for file in HERE.rglob("*.py")}
     assert {name: modules for name, modules in importers.items() if modules} == {}
+
+
+def test_each_module_that_mutants_are_drawn_from_is_there_with_its_tests() -> None:
+    missing = [module for module in CORE if not (ROOT / "nexconsole" / module).is_file()]
+    missing += [name for tests in CORE.values() for name in tests if not (HERE / name).is_file()]
+    assert missing == []
