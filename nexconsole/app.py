@@ -26,7 +26,9 @@ from textual.widgets import Input
 from . import paths, themes
 from .errors import NexConsoleError
 from .model import Reading, SourceHealth, utc_now
-from .screens.console import FACES, ConsoleScreen
+from .panes.registry import extra_view
+from .panes.view import SignalView
+from .screens.console import ConsoleScreen
 from .screens.dialog import Dialog, named
 from .screens.page import PageScreen
 from .session.capabilities import Capabilities, Capability, capabilities_of
@@ -243,6 +245,7 @@ class NexConsole(DiffingApp):
             return
         from .signals.registry import polled
 
+        await self._watch_more()
         self.sources.load()
         self.run_worker(self.sources.watch(), name="api", group="polling")
         for signal in polled(self.settings):
@@ -250,6 +253,14 @@ class NexConsole(DiffingApp):
         if self.recorder is not None:
             self.record(self.recorder)
         self.run_worker(self._sit_down(), name="controller")
+
+    async def _watch_more(self) -> None:
+        """The signals of installed packages and of the settings, and what is wrong with them."""
+        from .signals.registry import problems
+
+        await self.console_screen.watch_more(await asyncio.to_thread(_views_of_others, self.settings))
+        for problem in problems(self.settings):
+            self.console_screen.say(problem, 15.0)
 
     async def _sit_down(self) -> None:
         """The operator's side comes last and is imported beside the loop: neither panes nor keys wait for it."""
@@ -511,9 +522,9 @@ class NexConsole(DiffingApp):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         console = self.console_screen
-        for face in FACES:
+        for face in console.views:
             yield SystemCommand(
-                f"{face.TITLE} ({face.NUMBER})",
+                face.TITLE if face.NUMBER is None else f"{face.TITLE} ({face.NUMBER})",
                 f"Maximize {face.TITLE.lower()}, or restore it",
                 lambda name=face.SIGNAL: console.action_pane(name),
             )
@@ -541,6 +552,13 @@ def _say_waiting(operation: Operation) -> None:
             file=sys.stderr,
             flush=True,
         )
+
+
+def _views_of_others(settings: Settings) -> tuple[SignalView, ...]:
+    """The views of the signals of installed packages and of the settings; imports them when first called."""
+    from .signals.registry import extra
+
+    return tuple(extra_view(signal) for signal in extra(settings))
 
 
 def _import_behind() -> None:

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from nexconsole.model import Reading
 from nexconsole.panes import kpis
 from nexconsole.panes import view as faces
-from nexconsole.screens.console import FACES
+from nexconsole.panes.registry import PANES
 from nexconsole.settings import Settings
 from nexconsole.signals.attribution import ProviderTraffic, Scope
 from nexconsole.signals.circuits import Circuits, Holder
@@ -43,7 +43,7 @@ HOSTILE = (
     "🔥" * 250_000,
 )
 SIZES = ((1, 1), (4, 3), (12, 5), (36, 4), (36, 10), (56, 18), (100, 24), (200, 46))
-BY_SIGNAL = {face.SIGNAL: face for face in FACES}
+BY_SIGNAL = {face.SIGNAL: face for face in PANES}
 
 
 def drawn(

@@ -24,12 +24,12 @@ from nexconsole.actions.registry import ACTIONS
 from nexconsole.app import NexConsole
 from nexconsole.errors import JournalError, SettingsError
 from nexconsole.journal import EntryKind, Journal, Scrubber, Writer
+from nexconsole.panes.registry import PANES
 from nexconsole.recording.player import Player, moment_of
 from nexconsole.recording.recorder import Recorder
 from nexconsole.recording.recording_file import RecordingFile
 from nexconsole.recording.replay import listed, open_replay
 from nexconsole.replay_app import ReplayApp, _possible
-from nexconsole.screens.console import FACES
 from nexconsole.screens.palette_commands import commands
 from nexconsole.session.replay import REPLAY, ReplaySession
 from nexconsole.settings import Settings
@@ -196,7 +196,7 @@ async def test_an_action_whose_end_is_not_on_record_is_unknown_only_when_it_had_
 async def test_where_nothing_was_recorded_the_panes_say_so_and_show_no_old_figures(folder):
     async with replay(folder, 200) as (app, pilot, _):
         assert "no reading recorded at this time" in seen(app, "#why")
-        for face in FACES:
+        for face in PANES:
             assert "no reading recorded" in seen(app, f"#{face.SIGNAL}")
         await pilot.press("home", "3")
         await pilot.pause()

@@ -13,7 +13,8 @@ from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
 from nexconsole.panes.pane import Pane
-from nexconsole.screens.console import FACES, ConsoleScreen
+from nexconsole.panes.registry import PANES
+from nexconsole.screens.console import ConsoleScreen
 from nexconsole.settings import Settings
 from nexconsole.widgets.canvas import LineCanvas
 from nexconsole.widgets.spans import as_text
@@ -56,7 +57,7 @@ def everything(screen: ConsoleScreen) -> str:
 
 async def test_before_the_first_reading_every_pane_waits() -> None:
     async with console(None) as (screen, _, _):
-        assert all("waiting" in seen(screen, f"#{face.SIGNAL}") for face in FACES)
+        assert all("waiting" in seen(screen, f"#{face.SIGNAL}") for face in PANES)
         assert "no reading yet" in seen(screen, "#why")
 
 
@@ -109,14 +110,14 @@ async def test_any_size_can_be_resized_to_while_it_runs() -> None:
 
 async def test_a_digit_maximizes_its_pane_and_escape_restores_all() -> None:
     async with console() as (screen, pilot, _):
-        for face in FACES:
+        for face in PANES:
             await pilot.press(str(face.NUMBER))
             await pilot.pause()
             shown = [pane.id for pane in screen.query(Pane) if pane.display and pane.size.height]
             assert shown == [face.SIGNAL]
             await pilot.press("escape" if face.NUMBER % 2 else str(face.NUMBER))
             await pilot.pause()
-            assert len([pane for pane in screen.query(Pane) if pane.display]) == len(FACES)
+            assert len([pane for pane in screen.query(Pane) if pane.display]) == len(PANES)
 
 
 async def test_another_digit_goes_straight_to_that_pane() -> None:
@@ -213,7 +214,7 @@ async def test_calm_is_a_question_where_a_circuit_is_unknown() -> None:
 
 async def test_what_made_the_severity_is_loud_and_the_rest_is_not() -> None:
     async with console() as (screen, _, _):
-        inks = {face.SIGNAL: {ink for line in screen.panes[face.SIGNAL].lines for _, ink in line} for face in FACES}
+        inks = {face.SIGNAL: {ink for line in screen.panes[face.SIGNAL].lines for _, ink in line} for face in PANES}
         assert [signal for signal, used in inks.items() if "frame-alarm" in used] == ["transactions"]
         assert not any("frame-warn" in used for used in inks.values())
         assert "warn" in inks["circuits"]
@@ -234,15 +235,15 @@ async def test_copying_takes_the_row_under_the_cursor_or_the_whole_pane() -> Non
 async def test_tab_goes_through_the_panes_in_order() -> None:
     async with console() as (screen, pilot, _):
         order = []
-        for _ in FACES:
+        for _ in PANES:
             await pilot.press("tab")
             order.append(screen.focused.id)
             assert "┏" in as_text(screen.focused.lines)
-        assert order == [face.SIGNAL for face in FACES]
+        assert order == [face.SIGNAL for face in PANES]
         await pilot.press("shift+tab")
-        assert screen.focused.id == FACES[-2].SIGNAL
+        assert screen.focused.id == PANES[-2].SIGNAL
         await pilot.press("enter")
-        assert screen.maximized_pane.id == FACES[-2].SIGNAL
+        assert screen.maximized_pane.id == PANES[-2].SIGNAL
 
 
 async def test_the_outbox_shows_its_worst_events_when_maximized() -> None:

@@ -10,7 +10,7 @@ from nexconsole.catalogue import KINDS
 from nexconsole.exposition import PREFIX, exposition
 from nexconsole.incident.events import observations
 from nexconsole.incident.metrics import metric_specs, sample_of
-from nexconsole.screens.console import FACES, drawn_in
+from nexconsole.panes.registry import PANES, drawn_in
 from nexconsole.settings import Settings
 from nexconsole.severity import judge, judged
 from nexconsole.signals.registry import polled, probes, signals, value_types
@@ -41,7 +41,7 @@ def test_names_are_unique_and_the_samples_have_them_all():
 @pytest.mark.parametrize("name", ALL)
 def test_each_signal_has_its_pane_its_probes_its_sources_and_its_place_in_recordings(name):
     signal = ALL[name]
-    assert any(name in drawn_in(face) for face in FACES)
+    assert any(name in drawn_in(face) for face in PANES)
     assert signal.probes and all(probe.signal == name and probes()[probe.name] is probe for probe in signal.probes)
     assert set(signal.needs) <= set(SOURCES)
     assert set(signal.arguments) <= set(KINDS)

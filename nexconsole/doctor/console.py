@@ -11,6 +11,7 @@ from ..actions.registry import ACTIONS
 from ..errors import JournalError
 from ..journal import journal_folder, try_folder
 from ..settings import Settings
+from ..signals.registry import problems
 from .check import Check
 
 # A journal and a recording are some 25 MB an incident at most.
@@ -20,13 +21,14 @@ ENOUGH_FILES, LEAST_FILES = 500, 50
 
 def examine(settings: Settings) -> list[Check]:
     """The log's folder, the journal's, and the installed actions."""
-    return [_log_folder(), _journal(settings), *_plugins()]
+    return [_log_folder(), _journal(settings), *_plugins(settings)]
 
 
-def _plugins() -> list[Check]:
-    """A warning for each action of an installed package that is left out."""
+def _plugins(settings: Settings) -> list[Check]:
+    """A warning for each action, signal and probe of an installed package or of the settings that is left out."""
     advice = "mend the package, or uninstall it"
-    return [Check(area="console", what="action", state="warn", said=said, advice=advice) for said in ACTIONS.problems]
+    left_out = [("action", said) for said in ACTIONS.problems] + [("signal", said) for said in problems(settings)]
+    return [Check(area="console", what=what, state="warn", said=said, advice=advice) for what, said in left_out]
 
 
 def _log_folder() -> Check:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 BUCKET_S = 15  # several consoles write the same: the first of each bucket counts
-MOST = 40  # numbers of one entry
+MOST = 100  # numbers of one entry
 LARGEST = 1e15
 
 

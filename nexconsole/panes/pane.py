@@ -67,7 +67,7 @@ class Pane(LineCanvas, can_focus=True):
         drawn = faces.picture(self.face, self.reading, space, self.large)
         self._settle(drawn, height)
         cursor = self._index if self._key is not None and self.has_focus else None
-        title = f"{self.face.NUMBER} {self.face.TITLE}"
+        title = self.face.TITLE if self.face.NUMBER is None else f"{self.face.NUMBER} {self.face.TITLE}"
         frame = PanelFrame(title, faces.provenance(self.reading, space), self.has_focus, self._top, cursor)
         self.show_lines(framed(drawn, frame, width, height))
 

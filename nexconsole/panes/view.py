@@ -22,7 +22,7 @@ class SignalView(Protocol):
     """A module of `panes`. `small` and `detail` fit their value into a space; `brief` is one line of it."""
 
     @property
-    def NUMBER(self) -> int: ...
+    def NUMBER(self) -> int | None: ...  # its key; None: it has none
 
     @property
     def SIGNAL(self) -> str: ...
@@ -118,7 +118,7 @@ def brief(face: SignalView, reading: Reading | None, space: RenderContext) -> Li
         words = (*second, ("  ", "muted"), *words)
     ink = TITLES.get(alert_level, "muted")
     title = column(f"{MARKS[alert_level] or '  '}{face.TITLE.lower()}", BRIEF_TITLE - 3)
-    return fit(((f" {face.NUMBER}", "key"), (f" {title}", ink), *words), space.width)
+    return fit(((f" {' ' if face.NUMBER is None else face.NUMBER}", "key"), (f" {title}", ink), *words), space.width)
 
 
 def _whole(face: SignalView, value: Value, space: RenderContext, large: bool) -> Panel:

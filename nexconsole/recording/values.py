@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ..model import Reading
-from ..signals.registry import value_types
+from ..signals.registry import value_type
 from ..text.sanitize import clean
 
 VERSION = 1  # of RecordedReading
@@ -75,7 +75,8 @@ def decode(text: bytes, signal: str, at: datetime, skipped: Counter[str]) -> Rea
 
 def with_value(bare: Reading, plain: Any, skipped: Counter[str]) -> Reading | None:
     """The reading with its value made of plain data; None where that can't be, which is counted in `skipped`."""
-    signal, kind = clean(bare.signal, 40), value_types().get(bare.signal)
+    signal = clean(bare.signal, 40)
+    kind = value_type(bare.signal, plain if isinstance(plain, dict) else ())
     if kind is None:
         skipped[f"the signal {signal}"] += 1
         return None

@@ -14,19 +14,8 @@ from textual.message import Message
 from textual.screen import Screen
 
 from ..model import Reading, SourceHealth
-from ..panes import (
-    alerts,
-    circuits,
-    database,
-    funnel,
-    integrity,
-    outbox,
-    providers,
-    reservations,
-    transactions,
-    workloads,
-)
 from ..panes.pane import Pane
+from ..panes.registry import PANES, drawn_in, judged_in
 from ..panes.view import SignalView
 from ..session.capabilities import Capabilities
 from ..session.monitor import Monitor
@@ -41,19 +30,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..severity import Severity
 
-FACES: tuple[SignalView, ...] = (
-    transactions,
-    circuits,
-    outbox,
-    reservations,
-    database,
-    workloads,
-    alerts,
-    funnel,
-    providers,
-    integrity,
-)
-JUDGED = tuple(name for face in FACES for name in (face.SIGNAL, *getattr(face, "BESIDE", ())))
+BUILT_IN = frozenset(view.SIGNAL for view in PANES)
 NOTICE_S = 4.0
 LEAST_PANE = 4  # lines that a framed pane keeps
 LOUD = ("SEV-1", "SEV-2")
@@ -73,12 +50,6 @@ KEYS = (
     ("t", "theme"),
 )
 DOING = ("s", "n")  # the keys among them that are not there where the console is only to be looked at
-
-
-def drawn_in(face: SignalView) -> set[str | None]:
-    """The signals that a pane draws: its own, those beside it, and its evidence."""
-    others = (*getattr(face, "BESIDE", ()), *getattr(face, "EVIDENCE", ()))
-    return {face.SIGNAL, getattr(face, "EVENTS", None), *others}
 
 
 def _first(severity: Severity | None) -> tuple[str, str] | None:
@@ -107,7 +78,7 @@ class ConsoleScreen(Screen[None]):
                 id=f"pane.{face.SIGNAL}",
                 tooltip=f"Maximize {face.TITLE.lower()}, or restore it",
             )
-            for face in FACES
+            for face in PANES
         ),
         Binding("enter", "enlarge", "Maximize", id="pane.focused", tooltip="Maximize the focused pane, or restore it"),
         Binding("escape", "restore", "Restore", id="pane.restore", tooltip="Back to all panes"),
@@ -140,6 +111,8 @@ class ConsoleScreen(Screen[None]):
         super().__init__()
         self.settings, self.monitor = settings, monitor
         monitor.listeners.append(self.show)
+        self.views: tuple[SignalView, ...] = PANES
+        self.judged = tuple(name for view in PANES for name in judged_in(view))
         self._severity: Severity | None = None  # that is drawn
         self._clock, self._drill, self._notice = clock, drill, notice
         self.drill = drill
@@ -164,7 +137,7 @@ class ConsoleScreen(Screen[None]):
             yield LineCanvas(id="clock")
         yield LineCanvas(id="health")
         with Container(id="panes"):
-            for face in FACES:
+            for face in PANES:
                 yield Pane(face, self.space)
         yield LineCanvas(id="keys")
 
@@ -172,6 +145,14 @@ class ConsoleScreen(Screen[None]):
         self.set_interval(1.0, self.tick)
         if self._notice:
             self.say(self._notice, 15.0)
+
+    async def watch_more(self, views: tuple[SignalView, ...]) -> None:
+        """Show these signals too, each in a line below the panes."""
+        if not views or self.query("#more"):
+            return
+        await self.mount(Container(*(Pane(view, self.space) for view in views), id="more"), before="#keys")
+        self.views += views
+        self.judged += tuple(view.SIGNAL for view in views)
 
     @property
     def readings(self) -> Mapping[str, Reading]:
@@ -185,7 +166,7 @@ class ConsoleScreen(Screen[None]):
 
     @property
     def panes(self) -> dict[str, Pane]:
-        return {face.SIGNAL: self.query_one(f"#{face.SIGNAL}", Pane) for face in FACES}
+        return {face.SIGNAL: self.query_one(f"#{face.SIGNAL}", Pane) for face in self.views}
 
     @property
     def now(self) -> datetime:
@@ -212,7 +193,7 @@ class ConsoleScreen(Screen[None]):
         before, self._severity = self._severity, self.severity
         if self._frozen_at is None:
             changed = self._judge_moods()
-            for face in FACES:
+            for face in self.views:
                 if changed & drawn_in(face) or reading.signal in drawn_in(face):
                     self.query_one(f"#{face.SIGNAL}", Pane).show(self.readings.get(face.SIGNAL))
         if _first(before) != _first(self.severity):  # the same figure stands in the pane that was just drawn
@@ -235,7 +216,7 @@ class ConsoleScreen(Screen[None]):
             for reason in reversed(severity.reasons):
                 loud = "alarm" if reason.level in LOUD else "warn"
                 alert_levels[reason.signal] = loud if reason.level == severity.level else "minor"
-        changed = {name for name in JUDGED if alert_levels.get(name) != self._alert_levels.get(name)}
+        changed = {name for name in self.judged if alert_levels.get(name) != self._alert_levels.get(name)}
         self._alert_levels = alert_levels
         return changed
 
@@ -254,7 +235,7 @@ class ConsoleScreen(Screen[None]):
                 self.severity.level if self.severity and severity and self.severity.level != severity.level else None
             )
             state = banner.frozen(self._frozen_at, newer)
-        judged = {name: readings[name] for name in JUDGED if name in readings}
+        judged = {name: readings[name] for name in self.judged if name in readings}
         head = (*where, *state, (" ", "text"))
         why = self._verdict(severity, judged, max(0, room - length(head)))
         self.query_one("#why", LineCanvas).show_lines((fit((*head, *why), room),))
@@ -265,7 +246,7 @@ class ConsoleScreen(Screen[None]):
         self.query_one("#keys", LineCanvas).show_lines((keys,))
 
     def _verdict(self, severity: Severity | None, judged: Mapping[str, Reading], width: int) -> Line:
-        return banner.verdict(severity, judged, self.now, width, self.in_force, JUDGED)
+        return banner.verdict(severity, judged, self.now, width, self.in_force, self.judged)
 
     def _right(self) -> Line:
         return ((f" {clock_words(self._clock())}Z ", "text"),)
@@ -333,6 +314,7 @@ class ConsoleScreen(Screen[None]):
             return
         pane.add_class("-maximized", update=False)
         self.add_class("-maximized")
+        self.set_class(signal not in BUILT_IN, "-more")
         pane.enlarge(True)
         pane.focus()
         self.post_message(self.Attention())
@@ -358,7 +340,7 @@ class ConsoleScreen(Screen[None]):
 
     def _leave(self, pane: Pane) -> None:
         pane.remove_class("-maximized", update=False)
-        self.remove_class("-maximized")
+        self.remove_class("-maximized", "-more")
         pane.enlarge(False)
         self.post_message(self.Attention())
         self._paint_strips()
@@ -371,7 +353,7 @@ class ConsoleScreen(Screen[None]):
             self._paint_strips()
             return
         self._frozen_at = None
-        for face in FACES:
+        for face in self.views:
             self.query_one(f"#{face.SIGNAL}", Pane).reading = self.readings.get(face.SIGNAL)
         self.tick()
 

@@ -107,6 +107,6 @@ class Exports:
         side = self._session
         incident: Incident = side.incident or fold(side.incident_store.of(OUTSIDE))
         now = side.clock()
-        text = as_line(incident, now, sample_of(self._console.readings, now))
+        text = as_line(incident, now, sample_of(self._console.readings, now, self._console.settings))
         self._app.copy_to_clipboard(text)
         self._app.push_screen(ClipboardNotice("copied to the terminal's clipboard, for the chat channel", text))

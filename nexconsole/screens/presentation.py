@@ -19,7 +19,6 @@ from ..text.units import clock
 from ..widgets import banner, big_digits
 from ..widgets.canvas import LineCanvas
 from ..widgets.spans import BLANK, Line, Span, cells, column, cut, fit, length, plain, spread, wrapped
-from .console import JUDGED
 from .dialog import named
 from .shared_model import SharedModel, scene
 
@@ -154,9 +153,11 @@ class SharedScreen(LineCanvas):
 
     def _head(self, model: SharedModel, form: Form, width: int) -> list[Line]:
         taken, severity, _ = self._below.pictured
-        readings = {name: taken[name] for name in JUDGED if name in taken}
+        readings = {name: taken[name] for name in self._below.judged if name in taken}
         # Nothing in there is cut yet: what is too long is wrapped here.
-        (chip, _), *why = banner.verdict(severity, readings, self._below.now, 400, self._below.in_force, JUDGED)
+        (chip, _), *why = banner.verdict(
+            severity, readings, self._below.now, 400, self._below.in_force, self._below.judged
+        )
         level, now = chip.strip(), self._below.now
         ink = INKS.get(level, "strong")
         lines = list(_large(level, ink, _elapsed(model.since, now), width, form.figure))

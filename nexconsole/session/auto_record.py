@@ -126,7 +126,9 @@ class AutoRecord:
                 (found := next(newer, None)) is not None and (last is None or found.order > last.order)
             ):
                 return
-            await self._incident_store.record(EntryKind.FIGURES, {"figures": sample_of(readings, self._clock())})
+            await self._incident_store.record(
+                EntryKind.FIGURES, {"figures": sample_of(readings, self._clock(), self._settings)}
+            )
         except JournalError as error:
             log.warning("the figures could not be recorded: %s", error)
             await asyncio.sleep(STEADY_S)

@@ -23,6 +23,7 @@ import msgspec
 from .. import paths
 from ..errors import SettingsError, in_words
 from ..text.suggestions import did_you_mean
+from . import own_signals
 from .tables import AS_KUBECTL, NO_CLUSTER, LogLevel, Motion, Settings, Theme
 
 SECRET_COMMAND_TIMEOUT_S = 30.0
@@ -74,6 +75,7 @@ FREE = frozenset(
         "locks.families",
         "break_glass.contacts",
         "break_glass.links",
+        "signals",
     }
 )
 SEVERITIES = ("SEV-1", "SEV-2", "SEV-3", "none")
@@ -322,6 +324,8 @@ def _check_value(key: str, value: Any, origin: str) -> None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if value < 0 or (value == 0 and key.endswith(("timeout_s", "window_s", "trend_s"))):
             raise SettingsError(f"{origin}: {key}: expected a number above 0, got {value}")
+    if key == "signals":
+        own_signals.check(value, origin)
     if key == "providers.status_pages":
         for provider, url in value.items():
             _check_url(f"{key}.{provider}", url, origin)

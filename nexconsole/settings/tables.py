@@ -264,6 +264,18 @@ class WarRoomSettings(SettingsTable):
     approval_s: float = 120.0  # and for so long
 
 
+class SignalSettings(SettingsTable):
+    """A signal of the team's own, `[signals.NAME]`: one number, by PromQL or by SQL. Its name is a probe's too."""
+
+    promql: str = ""  # gives one series
+    sql: str = ""  # one SELECT that gives one row of one column; it is run like ours: read-only, bounded in time
+    title: str = ""  # empty: the name
+    unit: str = ""  # "ratio": 0..1, shown in percent; "seconds"; or the word to show behind the number
+    limits: dict[str, float] = {}  # "SEV-1", "SEV-2" or "SEV-3" -> the limit of that level
+    worse: str = "above"  # the limits are passed "above" or "below" them
+    every_s: float = 10.0
+
+
 class RecordingSettings(SettingsTable):
     """Readings kept beside an incident's journal, for replay."""
 
@@ -307,6 +319,7 @@ class Settings(SettingsTable):
     locks: LocksSettings = LocksSettings()
     alertmanager: AlertmanagerSettings = AlertmanagerSettings()
     journal: JournalSettings = JournalSettings()
+    signals: dict[str, SignalSettings] = {}
     warroom: WarRoomSettings = WarRoomSettings()
     recording: RecordingSettings = RecordingSettings()
     break_glass: BreakGlassSettings = BreakGlassSettings()

@@ -88,13 +88,14 @@ class Signal(Generic[V]):
     reports and recordings, which `metrics` describes; `exported` the gauges; `observe(value, known, settings)` the
     subjects' states (timeline), where `known` holds the states on record by subject; `probes` what runbooks may ask;
     `arguments` the known words by kind of argument; `details` further lines of the sheet. `pane` is the module that
-    draws it; "": a line with its summary, unless a built-in pane draws it.
+    draws it; "": a built-in pane does, or else a line with its summary. `title` heads it there.
     """
 
     name: str
     kind: type[V]
     read: Callable[[Sources, Settings, Value | None], Awaitable[V]]
     summary: Callable[[V], str]
+    title: str = ""
     every: float = 2.0
     timeout: float = 4.0
     wake: Callable[[Sources], asyncio.Event | None] | None = None
