@@ -46,7 +46,7 @@ def run(options: Namespace) -> int:
     """0 where nothing is wrong (an audit's warnings are no fault), 1 where something is. Raises SettingsError."""
     settings = named(load(options).settings)
     start_log(settings)
-    _say_problems()
+    _say_problems(settings)
     if options.verb == "words":
         print("\n".join(words(settings)))
         return 0
@@ -55,10 +55,11 @@ def run(options: Namespace) -> int:
     return asyncio.run(_audit(options, settings))
 
 
-def _say_problems() -> None:
+def _say_problems(settings: Settings) -> None:
     from ..actions.registry import ACTIONS
+    from ..signals.registry import problems
 
-    for problem in ACTIONS.problems:
+    for problem in (*ACTIONS.problems, *problems(settings)):
         print(problem, file=sys.stderr)
 
 
@@ -89,10 +90,11 @@ def _check(options: Namespace, settings: Settings) -> int:
     from ..runbook.audit import BAD, GOOD
     from ..runbook.library import SHIPPED, library, read
     from ..runbook.problems import check
+    from ..signals.registry import probes
 
     found: list[tuple[str, RunbookProblem]]
     if options.file:
-        found = [(options.file, problem) for problem in check(read(Path(options.file)), COMMANDS)]
+        found = [(options.file, problem) for problem in check(read(Path(options.file)), COMMANDS, probes(settings))]
     else:
         found = [(str(SHIPPED), problem) for problem in check(read(SHIPPED), COMMANDS)]
         found += library(settings, COMMANDS).problems
@@ -140,11 +142,12 @@ def _book(file: str | None, settings: Settings) -> Runbook:
     from ..runbook.library import library, read
     from ..runbook.parser import parse
     from ..runbook.problems import problems
+    from ..signals.registry import probes
 
     if file is None:
         return library(settings, COMMANDS).runbook
     parsed = parse(read(Path(file)), file)
-    runbook_problems = problems(parsed, COMMANDS)
+    runbook_problems = problems(parsed, COMMANDS, probes(settings))
     if runbook_problems:
         more = f" (and {len(runbook_problems) - 1} more: nexconsole runbook check)" if len(runbook_problems) > 1 else ""
         raise SettingsError(f"{file}:{runbook_problems[0].line}: {runbook_problems[0].text}{more}")

@@ -153,6 +153,8 @@ class ConsoleScreen(Screen[None]):
         await self.mount(Container(*(Pane(view, self.space) for view in views), id="more"), before="#keys")
         self.views += views
         self.judged += tuple(view.SIGNAL for view in views)
+        for view in views:
+            self.panes[view.SIGNAL].show(self.pictured[0].get(view.SIGNAL))
 
     @property
     def readings(self) -> Mapping[str, Reading]:

@@ -1,0 +1,185 @@
+"""Signals that are not ours: one of an installed package, of one module and one pane, is told wherever ours are."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.metadata import EntryPoint, EntryPoints
+from types import SimpleNamespace
+
+import incident_story
+import msgspec
+import pytest
+import recordings
+import sample_readings as sample
+from controller import until
+from queues_signal import SIGNAL, Queues
+from textual.pilot import Pilot
+
+from nexconsole.actions.registry import COMMANDS
+from nexconsole.app import NexConsole
+from nexconsole.break_glass.sheet import sheet
+from nexconsole.exposition import exposition
+from nexconsole.incident.events import observations
+from nexconsole.incident.incident import fold
+from nexconsole.incident.metrics import sample_of
+from nexconsole.journal import EntryKind
+from nexconsole.model import Reading
+from nexconsole.recording.player import Player
+from nexconsole.recording.replay import open_replay
+from nexconsole.recording.schema import recording_file
+from nexconsole.replay_app import ReplayApp
+from nexconsole.report.render import as_markdown
+from nexconsole.runbook.parser import parse
+from nexconsole.runbook.problems import check
+from nexconsole.runbook.resolution import fitting
+from nexconsole.session.argument_values import argument_values
+from nexconsole.settings import Settings
+from nexconsole.severity import judge
+from nexconsole.signals import plugins, registry
+from nexconsole.sources import open_sources
+from nexconsole.status import as_json, as_text, take
+from nexconsole.widgets.canvas import LineCanvas
+from nexconsole.widgets.spans import as_text as line_text
+
+VALUE = Queues(source="bullmq", depth=240, oldest_s=95.0)
+READING = sample.reading("queues", VALUE)
+BOOK = """\
+## 1. Queues are deep (SEV-2)
+
+### Trigger
+
+- Jobs wait. `queues.depth > 100`
+
+### Steps
+
+1. Look: how many? `queues.depth`
+"""
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Installs a package whose entry points are these objects, by group."""
+
+    def put(signals: dict[str, object] | None = None, probes: dict[str, object] | None = None) -> None:
+        module = SimpleNamespace()
+        groups: dict[str, list[EntryPoint]] = {plugins.SIGNALS: [], plugins.PROBES: []}
+        for group, objects in ((plugins.SIGNALS, signals or {}), (plugins.PROBES, probes or {})):
+            for name, thing in objects.items():
+                attribute = f"{group.rpartition('.')[2]}_{name.replace('.', '_').replace('-', '_')}"
+                setattr(module, attribute, thing)
+                groups[group].append(EntryPoint(name, f"a_team:{attribute}", group))
+        monkeypatch.setitem(sys.modules, "a_team", module)
+        monkeypatch.setattr(plugins, "entry_points", lambda group: EntryPoints(groups[group]))
+        plugins.installed.cache_clear()
+
+    yield put
+    plugins.installed.cache_clear()
+
+
+@pytest.fixture
+def queues(install: Install) -> None:
+    install({"queues": SIGNAL})
+
+
+def seen(app: NexConsole, selector: str) -> str:
+    return line_text(app.console_screen.query_one(selector, LineCanvas).lines)
+
+
+async def shown(app: NexConsole, pilot: Pilot, reading: Reading = READING) -> None:
+    """The app with what is not ours, and this reading."""
+    await app._watch_more()
+    for other in sample.calm().values():
+        app.console_screen.show(other)
+    app.console_screen.show(reading)
+    app.console_screen.tick()
+    await pilot.pause()
+
+
+async def test_the_console_has_its_line_its_pane_its_severity_and_its_command(queues):
+    app = NexConsole(Settings(name="nexnum-eu"), None, clock=lambda: sample.NOW)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(app, pilot)
+        assert "queues" in seen(app, "#queues") and "240 jobs drawn by the team's pane" in seen(app, "#queues")
+        assert "SEV-2" in seen(app, "#why") and "240 jobs wait in queues" in seen(app, "#why")
+        line = app.console_screen.query_one("#queues")
+        assert line.size.height == 1 and line.region.bottom == app.console_screen.query_one("#keys").region.y
+        [command] = [command for command in app.palette_commands() if command.title == "Queues"]
+        command.run()
+        await pilot.pause()
+        assert app.console_screen.maximized_pane is line and line.size.height > 20
+        assert "row of mail" in seen(app, "#queues")
+        await pilot.press("escape")
+        assert line.size.height == 1
+        assert app.console_screen.query_one("#transactions").size.height > 4
+
+
+async def test_status_and_its_metrics_have_it(queues):
+    chosen = Settings()
+    sources = open_sources(chosen)
+    try:
+        status = await take(sources, chosen)
+    finally:
+        await sources.close()
+    assert "queues        240 jobs wait, the oldest for 95 s (bullmq)" in as_text(status, chosen)
+    document = msgspec.json.decode(as_json(status, chosen))
+    assert document["queues"]["state"] == "fresh" and document["queues"]["value"]["depth"] == 240
+    assert document["severity"]["level"] == "SEV-2" and status.exit_code == 2
+    assert "nexconsole_queue_depth 240" in exposition(status, chosen)
+
+
+def test_severity_timeline_sheet_and_arguments_have_it(queues):
+    readings, chosen = {"queues": READING}, Settings()
+    severity = judge(readings, chosen, sample.NOW)
+    assert [(reason.level, reason.text, reason.outlook) for reason in severity.reasons] == [
+        ("SEV-2", "240 jobs wait in queues", "workers are being added")
+    ]
+    [seen] = observations(readings, {}, chosen, sample.NOW)
+    assert (seen.subject, seen.state, seen.text) == ("queues", "deep", "queues hold 240 jobs")
+    page = sheet(readings, severity, None, chosen, sample.NOW)
+    assert "queues        fresh, read" in page and "  240 jobs wait, the oldest for 95 s" in page
+    assert "    queue webhook" in page
+    assert argument_values("text", readings, chosen) == ("mail", "webhook")
+
+
+def test_a_report_has_its_number_in_its_own_words(queues):
+    story = incident_story.Story()
+    story.tell(EntryKind.OPENED, {"title": "jobs wait", "level": "SEV-2", "since": ""})
+    story.tell(EntryKind.FIGURES, {"figures": sample_of({"queues": READING}, sample.NOW)})
+    text = as_markdown(fold(story.entries), "INC-20260123-1407")
+    assert "jobs in queues" in text and "240" in text
+
+
+async def test_a_recording_holds_it_and_a_replay_draws_it(queues, tmp_path):
+    chosen = msgspec.convert({"journal": {"folder": str(tmp_path)}, "recording": {"every_s": 1.0}}, Settings)
+    told = [
+        (recordings.at(second), replace(READING, taken_at=recordings.at(second), attempted_at=recordings.at(second)))
+        for second in range(10)
+    ]
+    name = "INC-20260123-1407"
+    await recordings.record(recording_file(tmp_path / f"{name}.jsonl"), told, chosen)
+    of = open_replay(name, chosen)
+    assert of.recording.at(recordings.at(5))["queues"].value == VALUE
+    app = ReplayApp(chosen, of, Player(of.begin, of.end, [], at=recordings.at(5)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(lambda: app.console_screen.query("#queues"))
+        app.console_screen.turn()
+        await pilot.pause()
+        assert "240 jobs drawn by the team's pane" in seen(app, "#queues")
+
+
+def test_a_runbook_may_ask_it(queues):
+    assert check(BOOK, COMMANDS) == ()
+    chosen = Settings()
+    book = parse(BOOK).runbook
+    [fit] = fitting(book, {"queues": READING}, chosen, sample.NOW)
+    assert fit.because == "240 jobs wait" and fit.signals == ("queues",)
+    calm = {"queues": replace(READING, value=replace(VALUE, depth=3))}
+    assert fitting(book, calm, chosen, sample.NOW) == ()
+
+
+def test_without_the_package_nothing_knows_it():
+    assert "queues" not in registry.value_types() and "queues.depth" not in registry.probes()
+    assert check(BOOK, COMMANDS)
