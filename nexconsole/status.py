@@ -20,6 +20,7 @@ from .signals.transactions import Transactions
 from .sources import EXTRA
 from .text.units import duration, several
 
+VERSION = 1  # of the JSON: another one where a field goes or means something else; a field may be added
 EXIT_CODES = {"none": 0, "SEV-3": 1, "SEV-2": 2, "SEV-1": 2}
 NOT_KNOWN = 3  # also for a command line or settings that can't be used
 
@@ -73,11 +74,13 @@ def unread(readings: Mapping[str, Reading], sources: Sequence[SourceHealth]) -> 
 def as_json(status: Status, settings: Settings, indent: int = 2) -> str:
     """One object: each signal's state, taken_at, source, error and value by its name; the sources; the severity.
 
-    `witnesses` says what sources that count the same purchases agree on, null where fewer than two did.
-    `exit_code` is the command's, `not_known` holds a sentence for each thing that could not be read.
+    `schemas/status.schema.json` has its shape, and `version` is that of the shape. `witnesses` says what sources that
+    count the same purchases agree on, null where fewer than two did. `exit_code` is the command's,
+    `not_known` holds a sentence for each thing that could not be read.
     """
     now = status.at
-    document: dict[str, Any] = {"environment": settings.environment, "name": settings.name, "at": now}
+    document: dict[str, Any] = {"version": VERSION, "environment": settings.environment}
+    document |= {"name": settings.name, "at": now}
     for name, reading in status.readings.items():
         document[name] = {
             "state": reading.state(now),
