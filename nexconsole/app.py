@@ -564,6 +564,9 @@ def _views_of_others(settings: Settings) -> tuple[SignalView, ...]:
 def _import_behind() -> None:
     for module in BEHIND:
         importlib.import_module(f"{__package__}.{module}")
+    from .signals.registry import extra
+
+    extra()  # what installed packages bring is imported here too
 
 
 def _motion(settings: Settings) -> bool:

@@ -20,6 +20,7 @@ from textual.pilot import Pilot
 from nexconsole.actions.registry import COMMANDS
 from nexconsole.app import NexConsole
 from nexconsole.break_glass.sheet import sheet
+from nexconsole.cli.status import take
 from nexconsole.exposition import exposition
 from nexconsole.incident.events import observations
 from nexconsole.incident.incident import fold
@@ -35,11 +36,12 @@ from nexconsole.runbook.parser import parse
 from nexconsole.runbook.problems import check
 from nexconsole.runbook.resolution import fitting
 from nexconsole.session.argument_values import argument_values
+from nexconsole.session.monitor import Monitor
 from nexconsole.settings import Settings
 from nexconsole.severity import judge
 from nexconsole.signals import plugins, registry
 from nexconsole.sources import open_sources
-from nexconsole.status import as_json, as_text, take
+from nexconsole.status import as_json, as_text
 from nexconsole.widgets.canvas import LineCanvas
 from nexconsole.widgets.spans import as_text as line_text
 
@@ -73,10 +75,10 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
                 groups[group].append(EntryPoint(name, f"a_team:{attribute}", group))
         monkeypatch.setitem(sys.modules, "a_team", module)
         monkeypatch.setattr(plugins, "entry_points", lambda group: EntryPoints(groups[group]))
-        plugins.installed.cache_clear()
+        plugins._load.cache_clear()
 
     yield put
-    plugins.installed.cache_clear()
+    plugins._load.cache_clear()
 
 
 @pytest.fixture
@@ -92,8 +94,8 @@ async def shown(app: NexConsole, pilot: Pilot, reading: Reading = READING) -> No
     """The app with what is not ours, and this reading."""
     await app._watch_more()
     for other in sample.calm().values():
-        app.console_screen.show(other)
-    app.console_screen.show(reading)
+        app.monitor.take(other)
+    app.monitor.take(reading)
     app.console_screen.tick()
     await pilot.pause()
 
@@ -120,7 +122,7 @@ async def test_status_and_its_metrics_have_it(queues):
     chosen = Settings()
     sources = open_sources(chosen)
     try:
-        status = await take(sources, chosen)
+        status = await take(Monitor(chosen, health=sources.health), sources)
     finally:
         await sources.close()
     assert "queues        240 jobs wait, the oldest for 95 s (bullmq)" in as_text(status, chosen)

@@ -10,11 +10,13 @@ import msgspec
 import pytest
 import sample_readings as sample
 
+from nexconsole.cli.status import take
 from nexconsole.model import Reading, SourceHealth
+from nexconsole.session.monitor import Monitor
 from nexconsole.settings import Settings
 from nexconsole.severity import judge
 from nexconsole.sources import open_sources
-from nexconsole.status import Status, as_json, take
+from nexconsole.status import Status, as_json
 from nexconsole.status_schema import status_schema
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -50,7 +52,7 @@ def test_every_sample_fits(validator, world):
 async def test_what_a_console_without_any_source_prints_fits(validator):
     sources = open_sources(SETTINGS)
     try:
-        status = await take(sources, SETTINGS)
+        status = await take(Monitor(SETTINGS, health=sources.health), sources)
     finally:
         await sources.close()
     validator.validate(msgspec.json.decode(as_json(status, SETTINGS)))
