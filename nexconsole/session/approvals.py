@@ -1,4 +1,7 @@
-"""The others' say before an action with a large blast radius: a window to object in, or a second person's word.
+"""The objection window, and the approval, that an action with a large blast radius waits for.
+
+The objection window (`warroom.objection_s`) is the time in which others may object. An action of
+`warroom.approval_actions` waits for a second person's approval instead (`warroom.approval_s`).
 
     proposed -> objected: nothing is sent         proposed -> approved: sent at once
     proposed -> the window ends: sent where only objections count, else not
@@ -32,8 +35,11 @@ CUT_OFF_S = 3.0  # a pause of the whole console for longer, as by a suspended ho
 
 @dataclass(frozen=True, kw_only=True)
 class ApprovalChannel:
-    """How many people besides this operator could have a say: who are `here` under another name or account, and of
-    those the accounts that are known to be `apart` from this one, so that their word is a second person's."""
+    """How many people besides this operator could object or approve.
+
+    `here`: under another name or account. `apart`: those of them whose account is known to be another than this one,
+    so that their approval is a second person's.
+    """
 
     here: int
     apart: int
@@ -41,8 +47,11 @@ class ApprovalChannel:
 
 @dataclass(frozen=True, kw_only=True)
 class ApprovalDecision:
-    """`proposal`: the entry that the intent belongs to, None where none was needed, or `alone` in the room.
-    `why_not`: why nothing may be sent; None to go on."""
+    """How an objection window, or the wait for an approval, has ended.
+
+    `proposal`: the entry that the intent belongs to, None where none was needed, or `alone` in the room.
+    `why_not`: why nothing may be sent; None to go on.
+    """
 
     proposal: str | None = None
     alone: bool = False
@@ -53,8 +62,11 @@ Needs = Literal["objection", "approval", ""]
 
 
 class ApprovalGate:
-    """`others` counts the people here besides this operator; `unknown` says why that is not known, or why they can't be
-    told, or ""; `told` is whether other hosts can read an entry (the journal's name, the entry's id) by now."""
+    """Opens the objection window for a plan, or asks for an approval, and waits for its end.
+
+    `others` counts the people here besides this operator; `unknown` says why that is not known, or why they can't be
+    told, or ""; `told` is whether other hosts can read an entry (the journal's name, the entry's id) by now.
+    """
 
     def __init__(
         self,
@@ -70,7 +82,7 @@ class ApprovalGate:
         self.mine: set[str] = set()  # ids of this console's own proposals
 
     def needed(self, plan: Plan) -> Needs:
-        """What this plan needs of the others, going by its action and how much it touches."""
+        """Whether this plan needs an objection window or an approval, by its action and how much it touches."""
         rules = self._rules
         if plan.action in rules.approval_actions and rules.approval_s > 0:
             return "approval"
@@ -86,7 +98,7 @@ class ApprovalGate:
         needs = self.needed(plan)
         if not needs:
             return ApprovalDecision()
-        if (unknown := await self._settled(progress, cancelled)) is not None:
+        if (unknown := await self._wait_for_presence(progress, cancelled)) is not None:
             return ApprovalDecision(why_not=f"nothing was sent: {unknown}")
         others = self._others()
         if needs == "approval" and not others.apart:
@@ -104,12 +116,12 @@ class ApprovalGate:
         except JournalError as error:
             return ApprovalDecision(why_not=f"the others could not be asked, so nothing was sent: {error}")
         self.mine.add(entry.id)
-        why_not = await self._waited(entry.id, name, needs, lasts, progress, cancelled)
+        why_not = await self._wait_for_objections(entry.id, name, needs, lasts, progress, cancelled)
         if why_not is not None:
-            await self._stopped(entry.id, why_not)
+            await self._record_stopped(entry.id, why_not)
         return ApprovalDecision(proposal=entry.id, why_not=why_not)
 
-    async def _settled(self, progress: Callable[[str], None], cancelled: Callable[[], bool]) -> str | None:
+    async def _wait_for_presence(self, progress: Callable[[str], None], cancelled: Callable[[], bool]) -> str | None:
         """Why it is not known who else is here, after a while; None once it is."""
         deadline = time.monotonic() + KNOWN_S
         while unknown := self._unknown() or self._incident_store.unread:
@@ -121,7 +133,7 @@ class ApprovalGate:
             await asyncio.sleep(EVERY_S)
         return None
 
-    async def _waited(
+    async def _wait_for_objections(
         self,
         id: str,
         name: str,
@@ -130,7 +142,7 @@ class ApprovalGate:
         progress: Callable[[str], None],
         cancelled: Callable[[], bool],
     ) -> str | None:
-        """Why nothing may be sent; None when the window has ended well."""
+        """Why nothing may be sent; None when the objection window has ended without one, or with an approval."""
         began = seen = time.monotonic()
         ends = began + lasts
         said = ""
@@ -168,7 +180,7 @@ class ApprovalGate:
         """As it stands in its own journal, whichever incident this console is in by now."""
         return next((proposal for proposal in proposals_in(self._incident_store.of(name)) if proposal.id == id), None)
 
-    async def _stopped(self, proposal: str, reason: str) -> None:
+    async def _record_stopped(self, proposal: str, reason: str) -> None:
         try:
             await self._incident_store.record(EntryKind.STOPPED, {"proposal": proposal, "reason": reason})
         except JournalError:  # `trouble` says so; nothing was sent all the same
