@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from nexconsole import docs
+from nexconsole import docs, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "nexconsole"
@@ -120,6 +120,14 @@ def test_every_folder_and_module_of_the_package_stands_in_the_architecture():
     folders = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
     modules = {path.name for path in PACKAGE.glob("*.py") if not path.name.startswith("__")}
     assert {name for name in folders | modules if name not in text} == set()
+
+
+def test_the_settings_that_the_readme_shows_are_settings(tmp_path):
+    shown = re.search(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    file = tmp_path / "config.toml"
+    file.write_text(re.sub(r"\{ command = .*? \}", '"postgresql://db/nexnum"', shown[1]))
+    loaded = settings.load(str(file), {}, {}).settings
+    assert loaded.environment == "production" and loaded.kubernetes.context == "prod"
 
 
 def test_the_changelog_begins_with_this_version():
