@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -299,6 +300,20 @@ def test_a_line_of_the_waiting_begins_with_them() -> None:
     space = RenderContext(110, 1, sample.NOW, Settings(), alert_level="alarm")
     line = as_text((faces.brief(BY_SIGNAL["transactions"], sample.reading("transactions", blocked()), space),))
     assert "59 wait at smsbower, none decided for 76 s; 0 % of 117 failed" in line
+
+
+def test_who_waits_is_shown_with_its_age_while_the_rows_are_not_read() -> None:
+    unread: dict[str, Any] = {"counted_by": {"prometheus": (117, 0)}}
+    value = blocked(**unread, waiting_at=sample.NOW - timedelta(seconds=130))
+    text = "\n".join(drawn("transactions", sample.reading("transactions", value), 80, 20, alert_level="alarm"))
+    assert "who waits was counted 2 min ago: the rows are not read" in text
+    assert f"none decided for 76 s, as of {value.waiting_at:%H:%M:%S}Z" in text
+    few = replace(value, in_flight=1, attempts=1, overdue=0, providers=())
+    words = [text for text, _ in answered("calm", transactions=sample.reading("transactions", few)).words]
+    assert "who waits was counted 2 min ago" in words
+    nobody = replace(few, in_flight=0, attempts=0, waiting_at=None)
+    text = "\n".join(drawn("transactions", sample.reading("transactions", nobody), 80, 20))
+    assert "who waits is not known: the rows are not read" in text
 
 
 @pytest.mark.parametrize(("width", "words"), [(60, "429: 7, 5xx: 2 in 10 min"), (36, "429: 7")])

@@ -350,6 +350,73 @@ async def test_counters_without_a_latency_say_why(both):
     assert value.notes == ("no latency: prometheus hangs",)
 
 
+STUCK = Counts(
+    attempts=24, failures=0, in_flight=24, overdue=20, oldest_s=240.0, newest_s=2.0, silent_s=200.0, minute=0
+)
+
+
+async def seen_then_lost(both: Answers, age_s: float) -> Transactions:
+    """24 purchases wait at smsbower; after that only Prometheus answers."""
+    before = await both.read(counted=counted(a=(30, 0)), from_postgres=rows(smsbower=STUCK, a=bought(30)))
+    assert before.waiting_at == NOW
+    both.now = NOW + timedelta(seconds=age_s)
+    return await both.read(before, counted=counted(a=(60, 0)), from_postgres=DOWN["postgres"])
+
+
+def levels(value: Transactions) -> list[str]:
+    assert transactions_signal.SIGNAL.reasons is not None
+    return [judgement.level for judgement in transactions_signal.SIGNAL.reasons(value, Settings())]
+
+
+@pytest.mark.parametrize("age_s", [2, 300])
+async def test_who_waited_when_the_rows_were_last_read_stands_for_a_window_and_lowers_nothing(both, age_s):
+    value = await seen_then_lost(both, age_s)
+    assert (value.in_flight, value.overdue, value.oldest_s, value.newest_s) == (24, 20, 240.0, 2.0)
+    assert (value.decided, value.attempts, value.silent_s, value.waiting_at) == (60, 84, 200.0, NOW)
+    assert {one.name: one.in_flight for one in value.providers} == {"smsbower": 24, "a": 0}
+    assert levels(value) == ["SEV-1"] and value.notes[-1] == "who waits is of 14:07:31Z"
+    [reason] = transactions_signal.SIGNAL.reasons(value, Settings())
+    assert reason.text == ("purchasing is down: 24 wait at smsbower, none decided for 3 min, as of 14:07:31Z")
+    again = await both.read(value, counted=counted(a=(61, 0)), from_postgres=DOWN["postgres"])
+    assert (again.in_flight, again.silent_s, again.waiting_at) == (24, 200.0, NOW)
+
+
+async def test_after_a_window_without_rows_nobody_says_who_waits_and_nobody_says_that_none_does(both):
+    value = await seen_then_lost(both, 301)
+    assert (value.in_flight, value.waiting_at, levels(value)) == (0, None, [])
+    signal, view = transactions_signal.SIGNAL, SimpleNamespace(value=value, settings=Settings())
+    for name in ("transactions.blocked", "transactions.overdue", "transactions.waiting"):
+        [probe] = [probe for probe in signal.probes if probe.name == name]
+        told = probe.read(view)
+        assert told.value is None and told.text == "not known: only the rows know who waits, and they can't be read"
+    assert "purchases" not in {state.subject for state in signal.observe(value, {}, Settings())}
+    assert signal.numbers(value, 2.0, both.now)["purchases_waiting"] is None
+
+
+async def test_what_waits_is_counted_anew_as_soon_as_the_rows_answer(both):
+    value = await seen_then_lost(both, 30)
+    both.now = NOW + timedelta(seconds=32)
+    after = await both.read(value, counted=counted(a=(60, 0)), from_postgres=rows(a=bought(60)))
+    assert (after.in_flight, after.waiting_at, levels(after)) == (0, both.now, [])
+    assert {state.state for state in transactions_signal.SIGNAL.observe(after, {}, Settings())} >= {"decided"}
+
+
+@pytest.mark.parametrize(("age_s", "known"), [(15, 20), (16, None)])
+async def test_an_old_count_of_who_waits_is_no_figure_of_this_moment(both, age_s, known):
+    value = await seen_then_lost(both, age_s)
+    assert transactions_signal.SIGNAL.numbers(value, 2.0, both.now)["purchases_waiting"] == known
+
+
+@pytest.mark.parametrize("error", ["down", "absent"])
+async def test_nobody_waits_by_what_was_never_counted_or_is_not_configured(both, error):
+    if error == "absent":
+        before = await both.read(from_postgres=rows(smsbower=STUCK))
+        value = await both.read(before, counted=counted(a=(9, 0)), from_postgres=ABSENT["postgres"])
+    else:
+        value = await both.read(None, counted=counted(a=(9, 0)), from_postgres=DOWN["postgres"])
+    assert (value.in_flight, value.waiting_at) == (0, None)
+
+
 OLD = steps((60, 1, 0.0))
 NEW = steps((0, 2, 0.0))
 EARLIER = Transactions(failure_rate=None, attempts=0, failures=0, window_s=300, trend=OLD, usual_s=2.0, usual_p95_s=9.0)

@@ -61,8 +61,10 @@ def transactions(value: Transactions, space: RenderContext) -> Kpi:
         words.append((where, space.ink if space.ink != "text" else "strong"))
     words += waits
     words.append((f"{count(value.failures)} of {count(value.decided)} in {window}", "text"))
-    if value.counted_by and "postgres" not in value.counted_by:
-        words.append(("who waits is not known", "doubt"))
+    if waiting.unread(value):
+        at = value.waiting_at
+        known = f"was counted {duration(space.now - at)} ago" if at is not None else "is not known"
+        words.append((f"who waits {known}", "doubt"))
     if value.latency_p95_s is not None:
         slow = value.latency_p95_s > space.settings.severity.latency_s
         told = latency(value.latency_p95_s, value.latency_saturated)

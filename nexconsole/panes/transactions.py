@@ -60,8 +60,8 @@ def _picture(value: Transactions, space: RenderContext, large: bool) -> Panel:
         head = list(_led(lead, value, space))
     else:
         head = [*_figures(value, space), *([waits] if waits and value.failure_rate is not None else [])]
-    if _blind(value) and lead is None:
-        head += [((line, "doubt"),) for line in wrapped(BLIND, space.width, 1)]
+    if waiting.kept(value) or (waiting.unread(value) and lead is None):
+        head += [((line, "doubt"),) for line in wrapped(_unread(value, space), space.width, 1)]
     if lead is None or value.scope.verdict in SPOKEN:
         head += [*([BLANK] if airy else []), *_verdict_lines(value, space, 2 if airy else 1)]
     if value.disagreement and space.height >= 8:
@@ -119,9 +119,11 @@ def _figures(value: Transactions, space: RenderContext) -> tuple[Line, ...]:
     return big_digits.beside(percent_figure(value.failure_rate), ink, words, space.width, unit="%")
 
 
-def _blind(value: Transactions) -> bool:
-    """Whether nobody can tell how many purchases wait: only the rows know of those that are not decided."""
-    return bool(value.counted_by) and "postgres" not in value.counted_by
+def _unread(value: Transactions, space: RenderContext) -> str:
+    """What is known of who waits while the rows are not read."""
+    if value.waiting_at is None:
+        return BLIND
+    return f"who waits was counted {duration(space.now - value.waiting_at)} ago: the rows are not read"
 
 
 def _leading(value: Transactions, space: RenderContext) -> waiting.Leading | None:

@@ -59,7 +59,9 @@ class Transactions(Value):
     `latency_saturated`: the 95th percentile lies in the histogram's top bucket, so the true one may be higher.
     `disagreement` is a sentence when Prometheus and Postgres differ by more than the set margin.
     `trend_at` is when the trend was asked for, in epoch seconds; `latency_at` when the p95 was measured, which is
-    earlier while Prometheus can't be read: a lost source must not lower what it last said.
+    earlier while Prometheus can't be read: a lost source must not lower what it last said. So is `waiting_at`, when the
+    purchases in flight were counted: while Postgres can't be read they stand for a window as they were then, and so do
+    `overdue`, `oldest_s`, `newest_s` and `silent_s`; None where nobody has counted them.
     `measured` is False where only Prometheus answered and has no such series: then nothing is known of purchases.
     """
 
@@ -85,6 +87,7 @@ class Transactions(Value):
     clean_in_s: float | None = None
     trend_at: float = 0.0
     latency_at: datetime | None = None
+    waiting_at: datetime | None = None
     measured: bool = True
     counted_by: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     decided: int = field(init=False)
@@ -117,12 +120,16 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     answered = [name for name, got in (("prometheus", counted), ("postgres", rows)) if not isinstance(got, SourceError)]
     answered.sort(key=lambda name: name != shown.source)
     trend, trend_at, usual = await _seldom(sources, settings, before, answered)
-    whole = _with_waiting(shown, rows)
+    waiting, waiting_at = _waiting(rows, before, rules.window_s)
+    kept = waiting_at is not None and waiting is not rows
+    whole = _with_waiting(shown, waiting)
     total, now = whole.whole, time.time()
     providers = _providers(whole)
     latency, latency_at = _latency(p95, before, rules.window_s)
     if isinstance(p95, SourceError) and latency.p95_s is not None:
         notes = (*notes, f"p95 is of {latency_at:%H:%M:%S}Z")
+    if kept:
+        notes = (*notes, f"who waits is of {waiting_at:%H:%M:%S}Z")
     used = [shown.source] + (
         ["prometheus"] if isinstance(p95, Latency) and p95.p95_s is not None and shown.source != "prometheus" else []
     )
@@ -145,7 +152,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         overdue=total.overdue,
         oldest_s=total.oldest_s,
         newest_s=total.newest_s,
-        silent_s=await _silent(sources, settings, total),
+        silent_s=before.silent_s if kept and before else await _silent(sources, settings, total),
         overdue_after_s=overdue_s,
         usual_s=usual.p50_s,
         usual_p95_s=usual.p95_s,
@@ -153,6 +160,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         clean_in_s=_clean_in(rows, trend, now, rules.window_s),
         trend_at=trend_at,
         latency_at=latency_at,
+        waiting_at=waiting_at,
         measured=shown.source != "prometheus" or counted is not None,
         counted_by={
             one.source: (one.decided, one.failures) for one in (rows, counted) if isinstance(one, SourceCounts)
@@ -160,9 +168,35 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     )
 
 
-def _with_waiting(shown: SourceCounts, rows: SourceCounts | SourceError) -> SourceCounts:
+def _waiting(
+    rows: SourceCounts | SourceError, before: Transactions | None, window_s: int
+) -> tuple[SourceCounts | None, datetime | None]:
+    """Who waits, and when that was counted: an older count stands for a window while Postgres can't be read."""
+    now = utc_now()
+    if isinstance(rows, SourceCounts):
+        return rows, now
+    if isinstance(rows, NotConfigured) or before is None or before.waiting_at is None:
+        return None, None
+    if (now - before.waiting_at).total_seconds() > window_s:
+        return None, None
+    providers = {
+        provider.name: Counts(
+            attempts=provider.in_flight,
+            failures=0,
+            in_flight=provider.in_flight,
+            overdue=provider.overdue,
+            oldest_s=provider.oldest_s,
+            newest_s=provider.newest_s,
+            silent_s=provider.silent_s,
+        )
+        for provider in before.providers
+    }
+    return SourceCounts(source="postgres", providers=providers), before.waiting_at
+
+
+def _with_waiting(shown: SourceCounts, rows: SourceCounts | None) -> SourceCounts:
     """What is shown with the purchases under way, which only the rows know: counters count what has ended."""
-    if not isinstance(rows, SourceCounts) or shown is rows:
+    if rows is None or shown is rows:
         return shown
     providers = dict(shown.providers)
     for key, there in rows.providers.items():

@@ -39,6 +39,8 @@ ALL_FAIL = 0.999  # from this rate on, nothing can be bought
 STEP_S = 10  # so that what is expected does not change with every second
 
 
+UNCOUNTED = "not known: only the rows know who waits, and they can't be read"
+
 FEW = 5  # a provider with fewer attempts is not judged by its rate
 
 
@@ -72,6 +74,7 @@ def _reasons(value: Transactions, settings: Settings) -> Iterator[Judgement]:
 def _summary(value: Transactions) -> str:
     window = duration(value.window_s)
     waits = f"{count(value.in_flight)} under way, the oldest for {duration(value.oldest_s)}" if value.in_flight else ""
+    waits += waiting.as_of(value) if waits else ""
     if value.failure_rate is None:
         return f"no purchase decided in {window}, {waits}" if waits else f"no purchase in {window}"
     figures = f"{percent(value.failure_rate)} of {several(value.decided, 'purchase')} failed in {window}"
@@ -86,12 +89,14 @@ def _numbers(value: Transactions, every: float, now: datetime) -> Numbers:
         for provider in value.providers
         if provider.failure_rate is not None and provider.decided >= FEW
     ]
-    # The last p95 stands in the reading for a window while Prometheus is gone.
-    old = value.latency_at is not None and (now - value.latency_at).total_seconds() > max(3 * every, 15.0)
+    # The last p95 stands in the reading for a window while Prometheus is gone, and so does who waits without Postgres.
+    recent_s = max(3 * every, 15.0)
+    old = value.latency_at is not None and (now - value.latency_at).total_seconds() > recent_s
+    old_waits = value.waiting_at is not None and (now - value.waiting_at).total_seconds() > recent_s
     return {
         "failure_rate": rounded(value.failure_rate),
         "attempts": value.attempts,
-        "purchases_waiting": value.overdue,
+        "purchases_waiting": None if old_waits or _uncounted(value) else value.overdue,
         "latency_p95_s": None if old else rounded(value.latency_p95_s),
         "worst_provider_rate": rounded(max(rates, default=None)),
     }
@@ -106,7 +111,7 @@ def _states(value: Transactions, known: Mapping[str, str], settings: Settings) -
     down = waiting.blocked(value, settings.transactions)
     if down is not None:
         yield SubjectState("purchases", "not decided", waiting.said(down, value))
-    elif value.decided:
+    elif value.decided and not waiting.unread(value):
         yield SubjectState("purchases", "decided", "purchases are decided again", usual=True)
     if value.latency_p95_s is not None:
         slow = value.latency_p95_s > rules.latency_s
@@ -140,7 +145,7 @@ def _waits(value: Transactions, settings: Settings) -> Iterator[Judgement]:
         yield Judgement(
             "SEV-2",
             f"{several(value.overdue, 'purchase')} of {count(value.overdue + value.decided)} wait for more than"
-            f" {duration(value.overdue_after_s)}{f' ({usual})' if usual else ''}",
+            f" {duration(value.overdue_after_s)}{f' ({usual})' if usual else ''}{waiting.as_of(value)}",
         )
 
 
@@ -240,6 +245,8 @@ def _blocked(view: View[Transactions]) -> ProbeResult:
     if found is not None:
         gives = {"provider": found.provider} if found.provider else {}
         return ProbeResult(text=waiting.said(found, value), value=True, gives=gives)
+    if _uncounted(value):
+        return ProbeResult(text=UNCOUNTED, value=None)
     if not value.decided and not value.in_flight:
         return ProbeResult(text="not known: nobody has bought lately", value=None)
     return ProbeResult(text=f"purchases are decided{_under_way(value)}", value=False)
@@ -247,15 +254,19 @@ def _blocked(view: View[Transactions]) -> ProbeResult:
 
 def _overdue(view: View[Transactions]) -> ProbeResult:
     value = view.value
+    if _uncounted(value):
+        return ProbeResult(text=UNCOUNTED, value=None)
     many = waiting.many_overdue(value, view.settings.transactions)
     late = f"{several(value.overdue, 'purchase')} of {value.overdue + value.decided} wait for more than"
-    return ProbeResult(text=f"{late} {duration(value.overdue_after_s)}", value=many)
+    return ProbeResult(text=f"{late} {duration(value.overdue_after_s)}{waiting.as_of(value)}", value=many)
 
 
 def _waiting(view: View[Transactions]) -> ProbeResult:
     value = view.value
+    if _uncounted(value):
+        return ProbeResult(text=UNCOUNTED, value=None)
     if not value.in_flight:
-        return ProbeResult(text="no purchase is under way", value=0.0)
+        return ProbeResult(text=f"no purchase is under way{waiting.as_of(value)}", value=0.0)
     worst = max(value.providers, key=lambda one: (one.overdue, one.in_flight), default=None)
     gives = {"provider": worst.name} if worst is not None and worst.overdue else {}
     at = f", {worst.in_flight} of them at {worst.name}" if worst is not None and worst.in_flight else ""
@@ -267,7 +278,12 @@ def _under_way(value: Transactions) -> str:
         return ""
     usual = waiting.usually(value)
     oldest = f"the oldest for {duration(value.oldest_s)}{f' ({usual})' if usual else ''}"
-    return f", {several(value.in_flight, 'purchase')} under way, {oldest}"
+    return f", {several(value.in_flight, 'purchase')} under way, {oldest}{waiting.as_of(value)}"
+
+
+def _uncounted(value: Transactions) -> bool:
+    """Whether nobody can tell who waits: the rows can't be read, and were not within the window."""
+    return waiting.unread(value) and not waiting.kept(value)
 
 
 def _traffic(view: View[Transactions]) -> ProviderTraffic | None:

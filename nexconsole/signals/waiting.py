@@ -96,7 +96,7 @@ def leading(value: Transactions, rules: TransactionRules, high_rate: float) -> L
         return Leading(
             count=many,
             what=f"{'purchase waits' if many == 1 else 'purchases wait'}{where}",
-            since=f"none decided for {duration(min(waiting.undecided_s for waiting in stopped))}",
+            since=f"none decided for {duration(min(waiting.undecided_s for waiting in stopped))}{as_of(value)}",
             usual=usually(value),
         )
     if not many_overdue(value, rules):
@@ -104,9 +104,24 @@ def leading(value: Transactions, rules: TransactionRules, high_rate: float) -> L
     return Leading(
         count=value.overdue,
         what=f"of {several(value.overdue + value.decided, 'purchase')} wait",
-        since=f"for more than {duration(value.overdue_after_s)}",
+        since=f"for more than {duration(value.overdue_after_s)}{as_of(value)}",
         usual=usually(value),
     )
+
+
+def unread(value: Transactions) -> bool:
+    """Whether the rows could not be read: only they know of purchases that are not decided."""
+    return bool(value.counted_by) and "postgres" not in value.counted_by
+
+
+def kept(value: Transactions) -> bool:
+    """Whether who waits is as it was last counted, at `waiting_at`: Postgres has not answered since."""
+    return value.waiting_at is not None and unread(value)
+
+
+def as_of(value: Transactions) -> str:
+    """`, as of 14:07:31Z` where who waits is as it was last counted; else ""."""
+    return f", as of {value.waiting_at:%H:%M:%S}Z" if kept(value) else ""
 
 
 def overdue(value: Transactions) -> bool:
@@ -121,10 +136,10 @@ def usually(value: Transactions) -> str:
 
 def said(waiting: Waiting, value: Transactions, *, of_purchasing: bool = False) -> str:
     """`24 purchases wait at smsbower, none decided for 4 min (usually 2.0 s)`; `24 wait …` where it is `of_purchasing`
-    that this is said.
+    that this is said; at the end `, as of 14:07:31Z` where Postgres has not answered since.
     """
     where = f" at {waiting.provider}" if waiting.provider else ""
     many = count(waiting.count) if of_purchasing else several(waiting.count, "purchase")
     waits = f"{many} {'waits' if waiting.count == 1 else 'wait'}{where}"
     usual = f" ({usually(value)})" if value.usual_s is not None else ""
-    return f"{waits}, none decided for {duration(waiting.undecided_s)}{usual}"
+    return f"{waits}, none decided for {duration(waiting.undecided_s)}{usual}{as_of(value)}"
