@@ -11,6 +11,7 @@ import re
 import signal as signals_of_the_system
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import cached_property, partial
@@ -128,6 +129,7 @@ class NexConsole(DiffingApp):
         *,
         opener: Callable[[Settings], Sources] | None = None,
         clock: Callable[[], datetime] = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
         drill: str | None = None,
         warning: str | None = None,
         recorder: Recorder | None = None,
@@ -144,6 +146,7 @@ class NexConsole(DiffingApp):
             self.keep_bindings(LOOKING)
         self.settings, self.sources, self._opener = settings, sources, opener
         self.refused: NexConsoleError | None = None
+        self.monotonic = monotonic  # in seconds: how long ago a dialog opened
         self._told_to_end = 0  # by this signal
         self.recorder = recorder
         self._recorded_incident: str | None = None

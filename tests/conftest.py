@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 from accounts import account_by_name
 from nexnum_database import NexNumDatabase
-from parsed_styles import keep_parsed_styles
+from quick_textual import make_textual_quick
 
 from nexconsole.drill.servers import EmbeddedPostgres, EmbeddedRedis, embedded_postgres, embedded_redis
 from nexconsole.journal import Writer
@@ -47,7 +47,7 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish() -> None:
-    keep_parsed_styles()
+    make_textual_quick()
     gc.collect()
     gc.freeze()  # what was collected stays to the end: it need not be looked through again and again
 

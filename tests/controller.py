@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,9 @@ from typing import Any
 
 import msgspec
 import sample_readings as sample
+from quick_textual import nothing_left_to_run, standing
 from textual import events
+from textual.app import App
 from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
@@ -25,6 +27,31 @@ from nexconsole.sources import Sources
 from nexconsole.widgets import key_guard
 from nexconsole.widgets.canvas import LineCanvas
 from nexconsole.widgets.spans import as_text
+
+
+class GuardClock:
+    """The seconds by which dialogs judge keys: real ones, unless they are held still or skipped."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+        self._held: float | None = None
+
+    def __call__(self) -> float:
+        return (time.monotonic() if self._held is None else self._held) + self._ahead
+
+    def skip(self, seconds: float) -> None:
+        self._ahead += seconds
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        self._held = time.monotonic()
+        try:
+            yield
+        finally:
+            self._held = None
+
+
+GUARDS = GuardClock()
 
 
 def settings(folder: Path, **tables: Mapping[str, Any]) -> Settings:
@@ -55,7 +82,7 @@ async def controller(
     size: tuple[int, int] = (120, 40), follow: bool = True, drill: str | None = None,
 ) -> AsyncIterator[tuple[NexConsole, Pilot]]:  # fmt: skip
     """The console with these readings; its sources are for acting only, nothing is polled."""
-    app = NexConsole(chosen, None, drill=drill)
+    app = NexConsole(chosen, None, monotonic=GUARDS, drill=drill)
     async with app.run_test(size=size, notifications=True) as pilot:
         await pilot.pause()  # it has begun without sources, so that nothing is polled
         app.sources = sources
@@ -115,6 +142,8 @@ def burst(app: NexConsole, *keys: str) -> None:
         app.post_message(one)
 
 
-async def quiet() -> None:
-    """Longer than a dialog discards keys."""
-    await asyncio.sleep(key_guard.OPENING_S + 0.05)
+async def quiet(app: App[Any], seconds: float = key_guard.OPENING_S) -> None:
+    """Longer than the dialog that has opened discards keys."""
+    await nothing_left_to_run()
+    await standing(app)
+    GUARDS.skip(seconds + 0.05)

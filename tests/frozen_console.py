@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import sample_readings as sample
+from controller import GUARDS
 from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
@@ -19,7 +20,7 @@ SIZES = ((80, 24), (120, 40), (200, 50))
 def console(world: str, theme: str = "dark", drill: str | None = None) -> NexConsole:
     """The console at a frozen moment; its readings come before the picture is taken."""
     settings = Settings(environment="production", name="nexnum-eu", operator="maria", theme=theme, motion="off")
-    app = NexConsole(settings, None, clock=lambda: sample.NOW, drill=drill)
+    app = NexConsole(settings, None, clock=lambda: sample.NOW, monotonic=GUARDS, drill=drill)
     health: tuple[SourceHealth, ...] = sample.health(broken=world == "stale")
     if world == "unconfigured":
         health = tuple(SourceHealth(name=source.name, configured=False) for source in health)

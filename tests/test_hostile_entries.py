@@ -181,7 +181,7 @@ async def test_every_screen_shows_an_incident_of_odd_entries_and_so_does_the_nex
                 ("u", "escape"),
             ):
                 await pilot.press(*keys)
-                await pilot.pause(0.1)
+                await pilot.pause()
             await app.controller.session.note("still here")
             assert app.controller.session.incident is not None and app.is_running
     # The rest of the day a person reads it in a shell.

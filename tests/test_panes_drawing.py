@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from controller import until
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -125,7 +126,7 @@ async def test_lines_that_were_cut_to_a_new_width_are_drawn_whole_again() -> Non
         lines.show_lines((fit((("short", "text"),), 30),))
         await pilot.pause()
         await pilot.resize_terminal(20, 3)
-        assert shown() == "short" + " " * 14 + "…"
+        await until(lambda: shown() == "short" + " " * 14 + "…")
         lines.show_lines((fit((("short", "text"),), 20),))
         await pilot.pause()
         assert shown() == "short" + " " * 15

@@ -25,7 +25,7 @@ async def test_a_result_takes_no_line_of_the_chart_and_gives_its_own_back(
         other.append(EntryKind.OUTCOME, ended)
         await until(lambda: "FAILED" in strip_of(app))
         await until(lambda: "FAILED" in text_of(app))
-        await pilot.pause(0.1)
+        await pilot.pause()
         assert [len(line) for line in answers.lines] == [len(line) for line in before]
         assert ("┄┄┄" in str(answers.lines)) is ("┄┄┄" in str(before))
         await pilot.press("d")

@@ -47,7 +47,7 @@ def presenting(world: str, *keys: str):
         await pilot.pause()
         if keys:
             await pilot.press(*keys)
-        await pilot.pause(0.1)
+        await pilot.pause()
         for view in pilot.app.console_screen.query("#frame, #presentation"):
             view.paint()
         await pilot.pause()
@@ -77,7 +77,7 @@ def test_a_scenario_on_the_shared_screen_looks_as_it_did(snap_compare, size: tup
         await presenting("incident")(pilot)
         await pilot.app.controller.scenarios.load_library()
         await pilot.app.controller.scenarios._open_by_id("high-purchase-failure-rate")
-        await pilot.pause(0.3)
+        await pilot.pause()
         pilot.app.console_screen.say("")
         pilot.app.console_screen.query_one("#presentation").paint()
         await pilot.pause()
@@ -225,7 +225,7 @@ async def test_at_any_size_it_says_how_bad_it_is(tmp_path: Path, size: tuple[int
     async with controller(settings(tmp_path), size=size) as (app, pilot):
         await pilot.press("P")
         await until(lambda: app.console_screen.query("#presentation"))
-        await pilot.pause(0.1)
+        await pilot.pause()
         lines = app.console_screen.query_one("#presentation", LineCanvas).lines
         assert {length(line) for line in lines} <= {size[0]}
         assert lines and as_text(lines).strip()

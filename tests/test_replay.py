@@ -16,7 +16,7 @@ import msgspec
 import pytest
 import recordings
 import sample_readings as sample
-from controller import quiet, strip_of, text_of, until
+from controller import GUARDS, quiet, strip_of, text_of, until
 from textual.pilot import Pilot
 
 from nexconsole import paths
@@ -95,6 +95,7 @@ async def replay(
     of = open_replay(NAME, chosen)
     marks = [entry.at for entry in of.events]
     app = ReplayApp(chosen, of, Player(of.begin, of.end, marks, at=at(seconds), monotonic=monotonic))
+    app.monotonic = GUARDS
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(lambda: app.console_screen.told == app._tell and app.controller.scenarios.library)
         await pilot.press("space")
@@ -256,7 +257,7 @@ async def test_a_time_can_be_gone_to_by_name(folder):
     async with replay(folder) as (app, pilot, _):
         app._go()
         await until(lambda: app.screen is not app.console_screen and app.focused)
-        await quiet()
+        await quiet(app)
         await pilot.press(*"soon", "enter")
         await until(lambda: "give +MM:SS" in text_of(app))
         await pilot.press(*["backspace"] * 4, *"+01:35", "enter")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from acting import add_provider
-from controller import burst, controller, entries, fresh, hold, kinds, quiet, settings, strip_of, text_of, until
+from controller import GUARDS, burst, controller, entries, fresh, hold, kinds, quiet, settings, strip_of, text_of, until
 from disasters import root_only, small_disk
 from textual import events
 from textual.pilot import Pilot
@@ -81,11 +81,11 @@ async def test_a_letter_that_is_held_down_confirms_nothing_and_a_single_press_do
         screen = await ask_for(app, pilot, "disable smsbower")
         await hold(app, "d", 1.0)
         assert app.screen is screen and await active(providers, "smsbower")
-        await asyncio.sleep(QUIET_S + 0.1)
+        await quiet(app, QUIET_S)
         await hold(app, "d", 0.5)
         await asyncio.sleep(0.3)
         assert app.screen is screen and "held down" in text_of(app)
-        await asyncio.sleep(QUIET_S + 0.1)
+        await quiet(app, QUIET_S)
         await pilot.press("d")
         await until(lambda: app.screen is app.console_screen)
         await until(lambda: "outcome" in kinds(tmp_path))
@@ -98,7 +98,7 @@ async def test_a_letter_out_of_a_burst_confirms_nothing(
     async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
         screen = await ask_for(app, pilot, "disable smsbower")
         for keys in ("dddddd", "dd", "xd", "dx"):
-            await asyncio.sleep(QUIET_S + 0.1)
+            await quiet(app, QUIET_S)
             burst(app, *keys)
             await until(lambda: "as if pasted" in text_of(app))
             for key in keys:  # the same one after the other, as over a link that gathers nothing
@@ -112,11 +112,11 @@ async def test_keys_typed_before_the_dialog_stood_are_discarded_and_enter_only_e
     tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
 ) -> None:
     async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
-        await ask_for(app, pilot, "disable smsbower")
-        await pilot.press("d")
-        await asyncio.sleep(0.4)
+        with GUARDS.still():
+            await ask_for(app, pilot, "disable smsbower")
+            await pilot.press("d")
         assert isinstance(app.screen, ConfirmScreen)
-        await asyncio.sleep(QUIET_S)
+        await quiet(app, QUIET_S)
         await pilot.press("enter")
         await until(lambda: app.screen is app.console_screen)
         await until(lambda: "cancelled: nothing was sent" in strip_of(app))
@@ -128,8 +128,9 @@ async def test_the_dialog_shows_where_what_who_and_the_way_back(
 ) -> None:
     async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
         screen = await ask_for(app, pilot, "disable smsbower")
-        await quiet()
+        await quiet(app)
         screen.paint()
+        await pilot.pause()
         text = text_of(app)
         for words in ("PRODUCTION", "provider.disable smsbower", "changes 1 provider", "● ok", "command",
                       "undo", "watches", "preview expires in", "> Cancel", "d does it"):  # fmt: skip
@@ -145,15 +146,15 @@ async def test_what_is_confirmed_is_recorded_done_watched_and_taken_back_by_u(
 ) -> None:
     async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
         await ask_for(app, pilot, "disable smsbower")
-        await quiet()
+        await quiet(app)
         await pilot.press("d")
         await until(lambda: "verdict" in kinds(tmp_path))
         assert not await active(providers, "smsbower")
         await until(lambda: "u undoes" in strip_of(app))
         await pilot.press("u")
         await dialog(app)
-        await quiet()
-        assert "provider.enable smsbower" in text_of(app)
+        await quiet(app)
+        await until(lambda: "provider.enable smsbower" in text_of(app))
         await pilot.press("e")
         await until(lambda: kinds(tmp_path).count("verdict") == 2 and "undo" in kinds(tmp_path))
         assert await active(providers, "smsbower")
@@ -178,11 +179,11 @@ async def test_a_plan_older_than_its_limit_is_prepared_again_and_shown_with_why(
             lambda: app.screen if isinstance(app.screen, ConfirmScreen) and app.screen is not first else None
         )
         assert "older than its limit" in again.why_again
-        await pilot.pause(0.1)
+        await pilot.pause()
         assert "older than its limit" in text_of(app)
         assert await active(providers, "smsbower") and kinds(tmp_path) == []
         await pilot.press("escape")
-        await asyncio.sleep(QUIET_S + 0.1)
+        await quiet(app, QUIET_S)
         await pilot.press("escape")
         await until(lambda: app.screen is app.console_screen)
 
@@ -193,7 +194,7 @@ async def test_what_changed_meanwhile_is_shown_before_anything_is_done(
     async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
         await ask_for(app, pilot, "disable smsbower")
         await providers.execute("UPDATE providers SET is_active = false WHERE name = 'smsbower'")
-        await quiet()
+        await quiet(app)
         await pilot.press("d")
         await until(lambda: "the plan no longer holds" in strip_of(app))
         assert "disabled already" in strip_of(app) and kinds(tmp_path) == []
@@ -206,8 +207,9 @@ async def test_a_typed_confirmation_wants_the_exact_text_and_then_its_own_key(
         await providers.execute("UPDATE providers SET is_active = false WHERE name = $1", name)
     async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
         screen = await ask_for(app, pilot, "disable smsbower")
-        assert screen.plan.confirm.kind == "type" and screen.focused.id == "cancel"
-        await quiet()
+        focused = await until(lambda: screen.focused)
+        assert screen.plan.confirm.kind == "type" and focused.id == "cancel"
+        await quiet(app)
         await pilot.press("tab", *"smsbowe", "enter")
         await pilot.press("ctrl+y")
         assert app.screen is screen and "type it exactly" in text_of(app)
@@ -227,7 +229,7 @@ async def test_text_that_is_pasted_is_not_typed_and_its_key_alone_confirms(
         await providers.execute("UPDATE providers SET is_active = false WHERE name = $1", name)
     async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
         screen = await ask_for(app, pilot, "disable smsbower")
-        await quiet()
+        await quiet(app)
         await pilot.press("tab")
         for keys in (("smsbower",), ("smsb", "ower"), ("smsbower", "\x19")):
             burst(app, *(key for word in keys for key in (word if word != "\x19" else ("ctrl+y",))))
@@ -239,7 +241,7 @@ async def test_text_that_is_pasted_is_not_typed_and_its_key_alone_confirms(
         burst(app, "ctrl+y", "ctrl+y")
         await asyncio.sleep(2 * REPEAT_S)
         assert app.screen is screen and await active(providers, "smsbower")
-        await asyncio.sleep(QUIET_S)
+        await quiet(app, QUIET_S)
         await pilot.press("ctrl+y")
         await until(lambda: "outcome" in kinds(tmp_path))
 
@@ -251,7 +253,7 @@ async def test_a_blocked_plan_offers_nothing_but_cancel_and_says_why(
     async with controller(chosen(tmp_path, providers, postgres={"url": url}), sources_on(url)) as (app, pilot):
         screen = await ask_for(app, pilot, "disable smsbower")
         assert screen.plan.blocked
-        await quiet()
+        await quiet(app)
         screen.paint()
         assert "■ BLOCK" in text_of(app) and "blocked: nothing can be sent" in text_of(app)
         await pilot.press(screen.plan.confirm.text[0])
@@ -271,7 +273,7 @@ async def test_acting_without_a_record_is_asked_for_in_a_second_dialog(
     async with controller(settings, sources_on(providers.url)) as (app, pilot):
         for answer, still in (("escape", True), ("w", False)):
             await ask_for(app, pilot, "disable smsbower")
-            await quiet()
+            await quiet(app)
             await pilot.press("d")
             await until(lambda: isinstance(app.screen, Unrecorded))
             await asyncio.sleep(OPENING_S + 0.1)
@@ -305,7 +307,7 @@ async def test_a_disk_that_fails_with_the_console_open_stops_nothing_but_recordi
             else:
                 mount("ro")
             await ask_for(app, pilot, "disable smsbower")
-            await quiet()
+            await quiet(app)
             await pilot.press("d")
             await until(lambda: isinstance(app.screen, Unrecorded))
             await until(lambda: said in text_of(app))  # in the dialog
@@ -336,7 +338,7 @@ async def test_leaving_while_an_action_is_under_way_is_asked_once(
     slow = chosen(tmp_path, providers, actions={"verify_s": 30.0, "provider_cache_s": 20.0})
     async with controller(slow, sources_on(providers.url)) as (app, pilot):
         await ask_for(app, pilot, "disable smsbower")
-        await quiet()
+        await quiet(app)
         await pilot.press("d")
         await until(lambda: "watching" in strip_of(app))
         await pilot.press("q")
@@ -353,7 +355,7 @@ async def test_it_can_be_read_and_left_at_every_size(
 ) -> None:
     async with controller(chosen(tmp_path, providers), sources_on(providers.url), size=size) as (app, pilot):
         screen = await ask_for(app, pilot, "disable smsbower")
-        await quiet()
+        await quiet(app)
         screen.paint()
         await pilot.pause()
         text = text_of(app)
@@ -398,7 +400,7 @@ async def test_fifty_targets_leave_the_command_the_way_back_and_the_keys_in_sigh
     async with controller(settings(tmp_path), size=size) as (app, pilot):
         screen = ConfirmScreen(few, None, app.settings, utc_now)
         app.push_screen(screen)
-        await quiet()
+        await quiet(app)
         await until(lambda: "^Y does it" in text_of(app))
         for words in ("psql -c 'UPDATE outbox", "psql -c 'UPDATE back", "event-00", "event-02", "more: space shows all",
                       "changes 50 events", 'type the family\'s name "number"', "> Cancel"):  # fmt: skip

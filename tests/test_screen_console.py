@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 import sample_readings as sample
+from controller import until
 from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
@@ -100,7 +101,7 @@ async def test_any_size_can_be_resized_to_while_it_runs() -> None:
             await pilot.resize_terminal(width, height)
             await pilot.pause()
             everything(screen)
-        assert "ONE PROVIDER" in everything(screen)
+        await until(lambda: "ONE PROVIDER" in everything(screen))
         for number in range(1, 8):
             await pilot.press(str(number))
             await pilot.resize_terminal(7, 5)
@@ -272,7 +273,7 @@ async def test_every_key_has_a_name_and_a_sentence_for_the_list_of_keys() -> Non
             for binding in place:
                 assert binding.id and binding.tooltip
         await pilot.press("question_mark")
-        await pilot.pause(0.2)
+        await pilot.pause()
         assert "Freeze the picture" in "\n".join(one.text for one in pilot.app.screen._compositor.render_strips())
         await pilot.press("escape")
         assert pilot.app.screen is screen

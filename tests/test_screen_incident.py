@@ -22,9 +22,9 @@ async def typed(app: NexConsole, pilot: Pilot, key: str, text: str) -> None:
     """Press the key, and answer the prompt that opens."""
     await pilot.press(key)
     await until(lambda: isinstance(app.screen, Prompt))
-    await quiet()
+    await quiet(app)
     await pilot.press(*text, "enter")
-    await until(lambda: not isinstance(app.screen, Prompt))
+    await until(lambda: not isinstance(app.screen, Prompt) and not app.controller.actions._begun)
 
 
 def last(folder: Path, kind: str) -> dict:
@@ -33,18 +33,18 @@ def last(folder: Path, kind: str) -> dict:
 
 async def test_at_sev_1_an_incident_is_offered_and_opened_with_the_reason_as_its_title(tmp_path: Path) -> None:
     async with controller(settings(tmp_path)) as (app, pilot):
-        await pilot.pause(0.2)
+        await pilot.pause()
         assert "i: incident" in text_of(app) or "i opens an incident" in text_of(app)
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, Prompt))
-        await quiet()
+        await quiet(app)
         await pilot.press("tab", "enter")
         await until(lambda: app.controller.session.incident is not None)
         opened = last(tmp_path, EntryKind.OPENED)
         assert opened["title"] == "17.8 % of purchases fail, 93 % of them at smsbower" and opened["level"] == "SEV-1"
         app.controller.tick()
         app.console_screen.tick()
-        await pilot.pause(0.2)
+        await pilot.pause()
         assert "i: incident" not in text_of(app) and "INC 00:00:0" in text_of(app)
 
 
@@ -69,7 +69,7 @@ async def test_its_screen_tells_severity_roles_and_timeline_and_takes_roles_and_
         await typed(app, pilot, "v", "sev-2 half of it is back")
         await until(lambda: last(tmp_path, EntryKind.ROLE)["person"] == "piet")
         assert last(tmp_path, EntryKind.DECLARED) == {"level": "SEV-2", "reason": "half of it is back"}
-        await pilot.pause(0.4)
+        await pilot.pause()
         text = text_of(app)
         for words in ("smsbower fails", "SEV-2", "commander maria", "scribe piet", "half of it is back", "INC-"):
             assert words in text, words
@@ -95,7 +95,10 @@ async def test_data_loss_and_a_breach_are_declared_by_one_key_and_enter(
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, IncidentScreen))
         assert "L data loss" in text_of(app) and "S security breach" in text_of(app)
-        await pilot.press(key, "escape")
+        await pilot.press(key)
+        await until(lambda: isinstance(app.screen, Prompt))
+        await pilot.press("escape")
+        await until(lambda: isinstance(app.screen, IncidentScreen))
         await typed(app, pilot, key, said)
         await until(lambda: any(entry.kind == EntryKind.DECLARED for entry in entries(tmp_path)))
         assert [entry.data for entry in entries(tmp_path) if entry.kind == EntryKind.DECLARED] == [
@@ -115,9 +118,9 @@ async def test_wrong_roles_and_severities_are_said_and_not_recorded(tmp_path: Pa
                                 ("v", "SEV-1", "say why")):  # fmt: skip
             await pilot.press(key)
             await until(lambda: isinstance(app.screen, Prompt))
-            await quiet()
+            await quiet(app)
             await pilot.press(*text, "enter")
-            await pilot.pause(0.1)
+            await pilot.pause()
             assert said in text_of(app)
             await pilot.press("escape")
             await until(lambda: isinstance(app.screen, IncidentScreen))
@@ -184,13 +187,13 @@ async def test_closing_asks_for_what_still_stands(tmp_path: Path) -> None:
         await until(lambda: app.controller.session.incident.standing)
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, IncidentScreen))
-        await pilot.pause(0.4)
+        await pilot.pause()
         assert "smsbower is disabled" in text_of(app)
         await pilot.press("x")
         await until(lambda: isinstance(app.screen, Prompt))
-        await quiet()
+        await quiet(app)
         await pilot.press(*"over", "enter")
-        await pilot.pause(0.1)
+        await pilot.pause()
         assert "still stands" in text_of(app) and isinstance(app.screen, Prompt)
         for _ in "over":
             await pilot.press("backspace")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from controller import burst, controller, settings, text_of, until
+from controller import burst, controller, quiet, settings, text_of, until
 from textual import events
 from textual.widgets import Input
 
@@ -107,7 +107,8 @@ async def test_an_action_without_a_target_asks_for_it_in_one_line_that_knows_the
     async with controller(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
         app.controller.actions.ask_arguments("provider.enable")
         await until(lambda: isinstance(app.screen, Prompt))
-        await pilot.pause(0.5)
+        await quiet(app)
+        await pilot.pause()
         assert "PROVIDER" in text_of(app) and "5sim" in text_of(app)
         await pilot.press("enter")
         assert isinstance(app.screen, Prompt) and "needs provider" in text_of(app)
@@ -155,10 +156,10 @@ async def test_the_palette_opens_quickly_with_a_thousand_providers(everywhere: A
         one = reading.value.providers[0]
         many = tuple(replace(one, name=f"provider-{n}") for n in range(1000))
         app.monitor.take(replace(reading, value=replace(reading.value, providers=many)))
-        began = time.perf_counter()
+        began = time.process_time()
         lines = listed(app)
         ranked("disable provider-99", lines)
-        assert time.perf_counter() - began < 0.25
+        assert time.process_time() - began < 0.25
 
 
 async def test_keys_queued_behind_the_one_that_chose_close_nothing_else(tmp_path: Path) -> None:
@@ -200,7 +201,7 @@ async def test_what_is_typed_after_enter_makes_no_other_target_of_it(everywhere:
                 for one in key if key not in ("enter", "down", "up") else (key,):
                     app.post_message(events.Key(one, {"enter": "\r"}.get(one, one if len(one) == 1 else None)))
             await until(lambda: app.screen is app.console_screen or "press it once more" in text_of(app))
-            await pilot.pause(0.1)
+            await pilot.pause()
             assert set(chosen(app)) <= {"provider.disable 5sim"}
             if app.screen is not app.console_screen:
                 await pilot.press("escape")
@@ -235,7 +236,7 @@ async def test_text_that_is_pasted_into_the_panes_does_nothing_but_say_so(
     async with controller(settings(tmp_path)) as (app, pilot):
         burst(app, *keys)
         await until(lambda: "as if pasted" in text_of(app))
-        await pilot.pause(0.1)
+        await pilot.pause()
         assert app.screen is app.console_screen and app.is_running and app.controller.scenarios.pane is None
         burst(app, "tab", "j", "j")  # what only moves is let through
         await until(lambda: app.screen.focused is not None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from controller import burst, controller, entries, settings, strip_of, text_of, until
+from controller import burst, controller, entries, quiet, settings, strip_of, text_of, until
 from crashes import DONE, PLAN, crashed
 from pod_lines import line, pods
 from textual import events
@@ -28,7 +28,7 @@ async def test_n_writes_a_note_that_the_journal_shows_at_once(tmp_path: Path) ->
     async with controller(settings(tmp_path)) as (app, pilot):
         await pilot.press("n")
         await until(lambda: isinstance(app.screen, Prompt))
-        await asyncio.sleep(0.5)
+        await quiet(app)
         await pilot.press(*"called their on-call", "enter")
         await until(lambda: entries(tmp_path))
         assert entries(tmp_path)[0].data == {"text": "called their on-call"}
@@ -47,7 +47,7 @@ async def test_a_note_and_its_enter_may_come_at_once_and_what_follows_them_does_
         assert app.screen is app.console_screen and not entries(tmp_path)
         await pilot.press("n")
         await until(lambda: isinstance(app.screen, Prompt))
-        await asyncio.sleep(0.5)
+        await quiet(app)
         burst(app, *"called them", "enter", *"sqd", "enter")
         await until(lambda: entries(tmp_path))
         await pilot.pause(0.3)
@@ -102,7 +102,7 @@ async def test_after_a_crash_the_next_console_says_unknown_and_how_to_look(tmp_p
         assert "UNKNOWN: its console ended before it knew" in text and PLAN["command"] in text
         await pilot.press("o")
         await until(lambda: isinstance(app.screen, Prompt))
-        await asyncio.sleep(0.5)
+        await quiet(app)
         await pilot.press(*"perhaps", "enter")
         assert isinstance(app.screen, Prompt)
         for _ in "perhaps":
@@ -128,7 +128,7 @@ async def test_after_a_crash_between_outcome_and_verdict_the_next_console_says_s
         assert PLAN["command"] in text_of(app)
         await pilot.press("o")
         await until(lambda: isinstance(app.screen, Prompt))
-        await asyncio.sleep(0.5)
+        await quiet(app)
         await pilot.press(*"done", "enter")
         assert isinstance(app.screen, Prompt) and "`no effect`" in text_of(app)
         for _ in "done":
@@ -198,7 +198,7 @@ async def test_only_the_lines_of_a_provider_are_shown_and_a_json_line_by_its_mes
     assert "of 5sim" not in text_of(app) and "hush" not in text_of(app)
     await pilot.press("slash")
     await until(lambda: isinstance(app.screen, Prompt))
-    await asyncio.sleep(0.5)
+    await quiet(app)
     await pilot.press("enter")
     await until(lambda: "of 5sim" in text_of(app))
 

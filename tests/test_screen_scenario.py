@@ -126,7 +126,7 @@ async def test_a_do_step_opens_its_action_filled_in_and_enter_held_down_does_not
         assert screen.plan.action == "provider.disable" and screen.plan.arguments == {"provider": "smsbower"}
         assert "intent" not in kinds(tmp_path)
         assert sum(isinstance(one, ConfirmScreen) for one in app.screen_stack) == 1
-        await asyncio.sleep(0.9)
+        await quiet(app, 0.9)
         await pilot.press("d")
         await until(lambda: "verdict" in kinds(tmp_path) and steps(tmp_path)[-1].get("step", "").endswith(".disable"))
         last, intent = steps(tmp_path)[-1], next(e for e in entries(tmp_path) if e.kind == "intent")
@@ -166,7 +166,7 @@ async def test_failed_events_are_retried_one_after_the_other_by_doing_the_step_a
         go_to(pane, "/cause")
         await pilot.press("enter")
         await until(lambda: isinstance(app.screen, Prompt))
-        await quiet()
+        await quiet(app)
         await pilot.press(*"release", "enter")
         await until(lambda: steps(tmp_path)[-1].get("answer") == "release")
         for number in (1, 2):
@@ -175,8 +175,8 @@ async def test_failed_events_are_retried_one_after_the_other_by_doing_the_step_a
             screen = await until(lambda: app.screen if isinstance(app.screen, ConfirmScreen) else None)
             assert screen.plan.arguments == {"event": f"e{number}"}
             working = asyncio.create_task(worker(f"e{number}"))
-            await quiet()
-            await asyncio.sleep(0.5)
+            await quiet(app)
+            await quiet(app)
             await pilot.press("r")
             await until(lambda: kinds(tmp_path).count("verdict") == number)  # noqa: B023
             await working
@@ -198,7 +198,7 @@ async def test_a_question_takes_a_word_or_a_value_and_a_bare_tick_is_no_answer(t
         go_to(pane, "/ticket")
         await pilot.press("enter")
         await until(lambda: isinstance(app.screen, Prompt))
-        await asyncio.sleep(0.5)
+        await quiet(app)
         await pilot.press("enter")
         assert isinstance(app.screen, Prompt)
         await pilot.press(*"B-4711", "enter")
@@ -218,7 +218,7 @@ async def test_a_question_takes_a_word_or_a_value_and_a_bare_tick_is_no_answer(t
         go_to(pane, "/healthy")
         await pilot.press("enter")
         await until(lambda: isinstance(app.screen, Prompt))
-        await asyncio.sleep(0.5)
+        await quiet(app)
         await pilot.press(*"maybe", "enter")
         assert "one of yes, no" in text_of(app)
         for _ in "maybe":
@@ -232,6 +232,7 @@ async def test_what_a_person_was_not_asked_bars_the_action_that_goes_by_the_answ
         app.controller.scenarios.open("stuck-reservations")
         pane = await until(lambda: app.controller.scenarios.pane)
         await until(lambda: pane.lines)
+        await pilot.pause()
         for _ in "nested":
             pane._unfolded |= {row.id for row in pane.rows}
             pane.paint()
@@ -245,7 +246,7 @@ async def test_what_a_person_was_not_asked_bars_the_action_that_goes_by_the_answ
         go_to(pane, "/refunds")
         await pilot.press("enter")
         await until(lambda: isinstance(app.screen, Prompt))
-        await asyncio.sleep(0.5)
+        await quiet(app)
         await pilot.press(*"accepted", "enter")
         await until(lambda: steps(tmp_path)[-1].get("answer") == "accepted")
         await until(lambda: not isinstance(app.screen, Prompt))
@@ -259,7 +260,7 @@ async def test_a_step_is_skipped_with_a_reason_and_can_be_opened_again(tmp_path:
         pane = await opened(app, pilot)
         await pilot.press("x")
         await until(lambda: isinstance(app.screen, Prompt))
-        await asyncio.sleep(0.5)
+        await quiet(app)
         await pilot.press(*"known", "enter")
         await until(lambda: len(steps(tmp_path)) == 2)
         assert steps(tmp_path)[1]["state"] == "skipped" and steps(tmp_path)[1]["reason"] == "known"
@@ -323,5 +324,5 @@ async def test_nothing_is_lost_on_screen_when_the_journal_cannot_be_written(tmp_
         await opened(app, pilot)
         assert "not recorded" in text_of(app) or "its folder is a file" in strip_of(app)
         await pilot.press("space")
-        await quiet()
+        await quiet(app)
         assert "its folder is a file" in " ".join(strip_of(app).split())

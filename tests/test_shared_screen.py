@@ -17,7 +17,7 @@ import msgspec
 import pytest
 import redis.asyncio as redis
 import sample_readings as sample
-from controller import controller, settings, text_of, until
+from controller import controller, quiet, settings, text_of, until
 from incident_story import CUSTOMER, customers
 from pod_lines import line, pods
 from sample_plans import plan
@@ -83,7 +83,7 @@ async def shared(folder: Path, world: str = "incident", size: tuple[int, int] = 
         await until(lambda: app.controller.session.entries)
         app.controller.tick()
         app.console_screen.tick()
-        await pilot.pause(0.6)
+        await pilot.pause()
         yield app, pilot
 
 
@@ -116,12 +116,12 @@ async def test_no_screen_over_the_panes_shows_a_customer(tmp_path: Path, size: t
         seen(app)
         for key in ("e", "y"):
             await pilot.press(key)
-            await pilot.pause(0.3)
+            await pilot.pause()
             seen(app)
         assert app.clipboard
         for key in ("J", "i", "B", "question_mark", "ctrl+p"):
             await pilot.press(key)
-            await pilot.pause(0.4)
+            await pilot.pause()
             assert app.screen is not app.console_screen
             for move in ("home", "down", "down", "c", "end", "up", "c"):
                 await pilot.press(move if key != "ctrl+p" or len(move) > 1 else "down")
@@ -130,7 +130,7 @@ async def test_no_screen_over_the_panes_shows_a_customer(tmp_path: Path, size: t
             await pilot.press("escape")
             await until(lambda: app.screen is app.console_screen)
         await app.controller.scenarios._open_by_id("high-purchase-failure-rate")
-        await pilot.pause(0.3)
+        await pilot.pause()
         for _ in range(12):
             await pilot.press("down", "c")
             seen(app)
@@ -151,7 +151,7 @@ async def test_no_dialog_shows_a_customer_but_its_command_can_be_read(tmp_path: 
         given: list[Any] = []
         dialog = ConfirmScreen(spoiled_plan, EVERYTHING, app.settings, app.controller.clock)
         app.push_screen(dialog, given.append)
-        await pilot.pause(0.6)
+        await quiet(app)
         for _ in range(30):
             await pilot.press("down")
             seen(app)
@@ -166,7 +166,8 @@ async def test_no_dialog_shows_a_customer_but_its_command_can_be_read(tmp_path: 
         await until(lambda: given)
         assert given[0].text == CUSTOMER["phone"]
         app.push_screen(Unrecorded(EVERYTHING))
-        await pilot.pause(0.6)
+        await quiet(app)
+        await pilot.pause()
         seen(app)
 
 
@@ -180,7 +181,7 @@ async def test_no_strip_log_or_prompt_shows_a_customer(tmp_path: Path) -> None:
                       plan=plan(watch=EVERYTHING), progress=EVERYTHING),
         ]  # fmt: skip
         app.controller.paint()
-        await pilot.pause(0.6)
+        await pilot.pause()
         seen(app)
         await pilot.press("1")
         app.controller.paint()
@@ -198,7 +199,7 @@ async def test_no_strip_log_or_prompt_shows_a_customer(tmp_path: Path) -> None:
         assert "UPDATE …" in app.clipboard
         await pilot.press("escape")
         app.push_screen(Prompt(EVERYTHING, hint=EVERYTHING))
-        await pilot.pause(0.6)
+        await pilot.pause()
         app.screen.query_one(MaskedInput).value = EVERYTHING
         await pilot.pause()
         seen(app)
@@ -238,7 +239,8 @@ async def test_what_real_servers_hold_of_customers_is_not_seen(
             await pilot.press("5")
             app.controller.actions.act("locks.flush", {"family": "purchase"})
             await until(lambda: isinstance(app.screen, ConfirmScreen), 10)
-            await pilot.pause(0.6)
+            await quiet(app)
+            await pilot.pause()
             assert app.screen.plan.targets[0].id == key
             assert "lock:purchase:atomic:‹" in text_of(app)
             for _ in range(15):
@@ -281,12 +283,12 @@ async def test_no_incident_shows_a_customer(tmp_path: Path, size: tuple[int, int
                     "plan": {"action": "x", "arguments": {"of": EVERYTHING}, "effect": EVERYTHING}}  # fmt: skip
         await asyncio.to_thread(other.append, EntryKind.PROPOSED, proposed)
         await until(lambda: any(one.kind == EntryKind.PROPOSED for one in side.entries))
-        await pilot.pause(0.6)
+        await pilot.pause()
         seen(app)
         await pilot.press("i")
         for key in ("up", "up", "home", "end"):
             await pilot.press(key)
-            await pilot.pause(0.3)
+            await pilot.pause()
             seen(app)
 
 
@@ -338,7 +340,7 @@ async def test_once_back_at_the_panes_everything_is_as_it_was(tmp_path: Path) ->
         await pilot.pause()
         assert MASKER.enabled and text_of(app).splitlines()[3:20] != before
         await pilot.press("P")
-        await pilot.pause(0.1)
+        await pilot.pause()
         assert not MASKER.enabled and not app.console_screen.query("#presentation, #frame")
         assert "Transactions" in text_of(app) and "1 blocks 14" in text_of(app)
         app.copy_to_clipboard(CUSTOMER["phone"])

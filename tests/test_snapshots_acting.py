@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sample_readings as sample
+from controller import quiet
 from frozen_console import SIZES, console, shown
 from sample_plans import GUARDS, plan, story
 from textual.pilot import Pilot
@@ -43,7 +44,9 @@ def with_screen(make_screen: Callable[[Any], Any]) -> Callable[[Pilot], Any]:
     async def run_before(pilot: Pilot) -> None:
         await shown("incident")(pilot)
         pilot.app.push_screen(make_screen(pilot.app))
-        await pilot.pause(0.6)
+        await pilot.pause()
+        await quiet(pilot.app)
+        await pilot.pause()
         pilot.app.screen.paint()
         await pilot.pause()
 
@@ -78,7 +81,7 @@ def test_the_scenario_looks_as_it_did(snap_compare, size: tuple[int, int]) -> No
         controller.scenarios.find_fits()
         remember(controller.session, story())
         await controller.scenarios._open_by_id("high-purchase-failure-rate")
-        await pilot.pause(0.3)
+        await pilot.pause()
         controller.console.say("")
         controller.paint()
         await pilot.pause()

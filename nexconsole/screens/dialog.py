@@ -31,6 +31,10 @@ class Dialog(ModalScreen[Result]):
             return closed
         return super().dismiss(result)
 
+    def new_guard(self) -> KeyGuard:
+        """A guard that begins now, by the app's clock."""
+        return KeyGuard(getattr(self.app, "monotonic", time.monotonic))
+
     def say(self, text: str) -> None:
         """A sentence for whoever sits here; a screen that has a line for it shows it there."""
         self.notify(text, markup=False)
@@ -67,7 +71,7 @@ class GuardedDialog(Dialog[Result]):
         self._judged: events.Key | None = None
 
     def on_mount(self) -> None:
-        self.guard = KeyGuard()
+        self.guard = self.new_guard()
 
     def refused(self, event: events.Key) -> bool:
         """Whether the guard discards this key; it is counted whoever gets it first."""

@@ -63,7 +63,7 @@ class Prompt(Dialog[str | None]):
             yield LineCanvas(id="hint")
 
     def on_mount(self) -> None:
-        self._guard = KeyGuard()
+        self._guard = self.new_guard()
         self.call_after_refresh(self.paint)
 
     def on_resize(self) -> None:
