@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ from nexconsole.drill.faults import KINDS, injected, staged
 from nexconsole.drill.instructor import Request
 from nexconsole.drill.market.clock import Clock
 from nexconsole.drill.market.market import Market
-from nexconsole.drill.scenarios import SCENARIOS
+from nexconsole.drill.scenarios import SCENARIOS, CutOffPod, UpstreamAnswer, UpstreamFault
+from nexconsole.drill.schema import Era
 from nexconsole.drill.world import DrillWorld
 from nexconsole.errors import DrillError
 
@@ -116,6 +118,30 @@ def test_an_outage_begins_and_ends_at_its_drill_time_and_hits_its_provider_alone
     market.play(EPOCH + 520)  # the shared breaker stays open for up to 300 s, as a real one would
     market.clock.close()
     assert failures(market, EPOCH + 440)["5sim"] <= 2
+
+
+@pytest.mark.parametrize("era", ["old", "head"])
+def test_a_provider_that_answers_with_a_page_sells_nothing_and_opens_no_circuit_of_a_pod(era: Era) -> None:
+    market = Market(replace(SCENARIOS["calm"], history_s=60.0), 7, EPOCH, era=era)
+    market.play(EPOCH)
+    inject(market, "html-answers", provider="5sim")
+    market.play(EPOCH + 120)
+    market.clock.close()
+    failed = failures(market)
+    assert failed["5sim"] > 10 and failed["5sim"] / failed.total() > 0.8
+    texts = [text for pod in market.pods.values() for _, text in pod.log.lines]
+    assert any("Failed to parse number response" in text and "We will be back soon" in text for text in texts)
+    assert not any("5sim] Circuit OPEN" in text for text in texts)
+    if era == "head":  # each page is a 200 to who fetched it
+        assert any("api_key" in text and '"status":200' in text and "DynamicProvider:5sim" in text for text in texts)
+
+
+@pytest.mark.parametrize("cause", [partial(UpstreamFault, provider="5sim"), CutOffPod])
+def test_an_answer_that_no_upstream_gives_fails_where_the_cause_is_defined(cause: Any) -> None:
+    with pytest.raises(DrillError, match="No upstream answers 'teapot'; choose one of: ok, html, 429, 503, timeout"):
+        cause(begins_s=0, answers=(("teapot", 0.5),))
+    with pytest.raises(DrillError, match="more than 1 together"):
+        cause(begins_s=0, answers=((UpstreamAnswer.HTML, 0.6), (UpstreamAnswer.RESET, 0.6)))
 
 
 def test_an_injected_flapping_provider_opens_its_circuit_again_and_again_while_few_purchases_fail():

@@ -23,6 +23,7 @@ from .scenarios import (
     Staged,
     StagedRelease,
     Stopped,
+    UpstreamAnswer,
     UpstreamFault,
     WalletStall,
 )
@@ -240,6 +241,15 @@ _KINDS = (
         helps=("provider.disable {target}",),
         harms=("provider.disable", "pods.restart", "rollout.undo", "circuit.open"),
         asks=("topped-up-by", "refilled-by"),
+    ),
+    FaultKind(
+        name="html-answers",
+        title="a provider's upstream answers with a page instead of data (--provider, else smsbower)",
+        causes=lambda provider: (UpstreamFault(provider=provider, begins_s=0, answers=((UpstreamAnswer.HTML, 0.9),)),),
+        provider="smsbower",
+        scenarios=(_FAILING,),
+        helps=("provider.disable {target}", "circuit.open {target}"),
+        harms=("provider.disable", "pods.restart", "rollout.undo"),
     ),
     FaultKind(
         name="search-down",

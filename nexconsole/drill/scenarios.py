@@ -3,15 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from ..errors import DrillError
 
 HISTORY_S = 1800.0
 SLOT_S = 0.1  # between two purchases' calls of a provider: closer than the real 2 s, so that a drill's customers fit
 IMAGE = "ghcr.io/nexnum/nexnum-app:1.4.2"
-# An upstream's answers: "ok", an HTTP status, or a network failure ("timeout", "reset"), and the share of each.
-Answers = tuple[tuple[str, float], ...]
-NO_ANSWER = (("timeout", 0.62), ("reset", 0.10), ("503", 0.16), ("429", 0.12))
+
+
+class UpstreamAnswer(StrEnum):
+    """How one request to an upstream can end: with an HTTP answer, or with a failure of the network."""
+
+    OK = "ok"
+    HTML = "html"  # 200, and a page instead of data
+    RATE_LIMITED = "429"
+    UNAVAILABLE = "503"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+
+
+Answers = tuple[tuple[UpstreamAnswer, float], ...]  # answers and the share of each, 0..1; the rest is OK
+NO_ANSWER: Answers = (
+    (UpstreamAnswer.TIMEOUT, 0.62),
+    (UpstreamAnswer.RESET, 0.10),
+    (UpstreamAnswer.UNAVAILABLE, 0.16),
+    (UpstreamAnswer.RATE_LIMITED, 0.12),
+)
+
+
+def _checked(answers: Answers) -> None:
+    """Raises DrillError for an answer that no upstream gives, and for shares of more than 1 together."""
+    for answer, _ in answers:
+        if not isinstance(answer, UpstreamAnswer):
+            raise DrillError(f"No upstream answers {answer!r}; choose one of: {', '.join(UpstreamAnswer)}.")
+    if sum(share for _, share in answers) > 1 + 1e-9:
+        raise DrillError("The shares of an upstream's answers are more than 1 together.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +50,9 @@ class UpstreamFault:
     answers: Answers
     period_s: float = 0.0
     failing_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        _checked(self.answers)
 
     def holds(self, at_s: float) -> bool:
         since = at_s - self.begins_s
@@ -107,6 +137,9 @@ class CutOffPod:
 
     begins_s: float
     answers: Answers
+
+    def __post_init__(self) -> None:
+        _checked(self.answers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +265,11 @@ _ALL = (
         expect="tiger-sms opened three times or more in ten minutes on every pod; few purchases fail overall.",
         upstream=(
             UpstreamFault(
-                provider="tiger-sms", begins_s=-600, answers=(("reset", 0.95),), period_s=75.0, failing_s=16.0
+                provider="tiger-sms",
+                begins_s=-600,
+                answers=((UpstreamAnswer.RESET, 0.95),),
+                period_s=75.0,
+                failing_s=16.0,
             ),
         ),
         weights={"tiger-sms": 0.07},
@@ -294,7 +331,7 @@ _ALL = (
             "About a third of the purchases fail, at all providers; the circuits of all providers are open on one pod "
             "and closed on the others and in Redis. Restarting that pod ends it."
         ),
-        more=(CutOffPod(begins_s=-240, answers=(("reset", 1.0),)),),
+        more=(CutOffPod(begins_s=-240, answers=((UpstreamAnswer.RESET, 1.0),)),),
     ),
     DrillScenario(
         name="connections-exhausted",

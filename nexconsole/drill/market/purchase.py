@@ -22,7 +22,7 @@ from .lines import LogLines
 from .orders import Order, Sold, Wish
 from .pods import NexNumPod
 from .purchase_lines import PurchaseLines
-from .upstream import UPSTREAMS, Engine, Upstream, UpstreamFailed
+from .upstream import UPSTREAMS, Engine, Upstream, UpstreamFailed, unread
 
 ATOMIC_LOCK_S = 30
 OLD_LOCK_S = 300
@@ -44,12 +44,6 @@ class _Refused(Exception):
 
 def new_id(source: random.Random) -> str:
     return str(uuid.UUID(int=source.getrandbits(128), version=4))
-
-
-def unread(said: str) -> UpstreamFailed:
-    """An upstream that answers 200 with a word which is no number: it becomes UNKNOWN. (nexnum.md#upstream-errors)"""
-    text = f'Failed to parse number response. No data returned or mapping failed. Raw: "{said}"'
-    return UpstreamFailed(text, "UNKNOWN")
 
 
 @dataclass

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..faults import generator
-from ..scenarios import Answers
+from ..scenarios import Answers, UpstreamAnswer
 from .active_faults import ActiveFaults
 from .breakers import PodBreaker
 from .clock import Clock
 from .lines import LogLines
 from .slots import SlotQueues
 
-PHRASES = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 429: "Too Many Requests"}
 TIMEOUT_S = 8.0
-USUAL: Answers = (("503", 0.006), ("429", 0.008), ("reset", 0.006))
+USUAL: Answers = (
+    (UpstreamAnswer.UNAVAILABLE, 0.006),
+    (UpstreamAnswer.RATE_LIMITED, 0.008),
+    (UpstreamAnswer.RESET, 0.006),
+)
+PAGE = "<!DOCTYPE html><html><body><h1>We will be back soon</h1></body></html>"
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,30 @@ class UpstreamFailed(Exception):
         self.status = status
 
 
+def unread(body: str) -> UpstreamFailed:
+    """An upstream that answers 200 with a body without a number: it becomes UNKNOWN. (nexnum.md#upstream-errors)"""
+    text = f'Failed to parse number response. No data returned or mapping failed. Raw: "{body}"'
+    return UpstreamFailed(text, "UNKNOWN")
+
+
+@dataclass(frozen=True)
+class HttpRefusal:
+    """An answer that is not 2xx: it is tried three times. `kind` is how the router classifies it."""
+
+    status: int
+    phrase: str
+    kind: str
+
+    def failure(self) -> UpstreamFailed:
+        return UpstreamFailed(f"API Request Failed ({self.status} {self.phrase})", self.kind, self.status)
+
+
+REFUSALS = {
+    UpstreamAnswer.RATE_LIMITED: HttpRefusal(429, "Too Many Requests", "RATE_LIMITED"),
+    UpstreamAnswer.UNAVAILABLE: HttpRefusal(503, "Service Unavailable", "UNKNOWN"),
+}
+
+
 class UpstreamBehaviour:
     """How the upstreams behave by now. Each provider's answers, and each fault's, come from a generator of its own."""
 
@@ -61,7 +89,7 @@ class UpstreamBehaviour:
         self._troubles = troubles
         self._usual = {upstream.name: generator(seed, "upstream", upstream.name) for upstream in UPSTREAMS}
 
-    def answer(self, provider: str, ill: Answers = ()) -> str:
+    def answer(self, provider: str, ill: Answers = ()) -> UpstreamAnswer:
         """Its next answer; `ill` are those that a process gets that can't reach anybody."""
         answers, draws = self._troubles.answers(provider) or (USUAL, self._usual[provider])
         answers = ill or answers
@@ -70,7 +98,7 @@ class UpstreamBehaviour:
             draw -= share
             if draw < 0:
                 return answer
-        return "ok"
+        return UpstreamAnswer.OK
 
     def latency(self, upstream: Upstream) -> float:
         """How long its next answer takes, in seconds."""
@@ -122,42 +150,43 @@ class Engine:
             self._write_failure(process, lines, name, url, failure, begun)
             raise failure
         try:
-            status = await self._fetch(process, upstream, lines)
+            answer = await self._fetch(process, upstream, lines)
         except UpstreamFailed as failure:
             breaker.failed()
             self._write_failure(process, lines, name, url, failure, begun)
             raise
         breaker.succeeded()  # any answer is one, 5xx and 429 too (nexnum.md#breaker-rules)
         took = self.clock.now() - sent
-        line = lines.response(self.clock.now(), name, url, status or 200, int(took * 1000))
+        refusal = REFUSALS.get(answer)
+        line = lines.response(self.clock.now(), name, url, refusal.status if refusal else 200, int(took * 1000))
         if line is not None:
             process.write(line)
-        if status is None:
+        if answer is UpstreamAnswer.HTML:
+            raise unread(PAGE)  # by who parses it, after the request has succeeded: its end has no line of its own
+        if refusal is None:
             return took
         process.note_answer(name, took)
-        kind = "RATE_LIMITED" if status == 429 else "UNKNOWN"
-        refused = UpstreamFailed(f"API Request Failed ({status} {PHRASES[status]})", kind, status)
+        refused = refusal.failure()
         self._write_failure(process, lines, name, url, refused, begun)
         raise refused
 
-    async def _fetch(self, process: UpstreamProcess, upstream: Upstream, lines: LogLines) -> int | None:
-        """The last answer's status, None for 2xx; 429 and 5xx are tried three times. Raises on a network failure."""
+    async def _fetch(self, process: UpstreamProcess, upstream: Upstream, lines: LogLines) -> UpstreamAnswer:
+        """The last answer; a refusal is tried three times. Raises UpstreamFailed on a failure of the network."""
         for attempt in (1, 2, 3):
             answer = self.behaviour.answer(upstream.name, process.cut_off)
             usual = self.behaviour.latency(upstream)
-            if answer == "timeout":
+            if answer is UpstreamAnswer.TIMEOUT:
                 await self.clock.sleep(TIMEOUT_S)
                 raise UpstreamFailed(f"Request timed out after {int(TIMEOUT_S * 1000)}ms", "TIMEOUT")
             await self.clock.sleep(usual)
-            if answer == "reset":
+            if answer is UpstreamAnswer.RESET:
                 raise UpstreamFailed("fetch failed", "UNKNOWN")
-            if answer == "ok":
-                return None
-            if attempt == 3:
-                return int(answer)
-            if answer == "429":
+            if attempt == 3 or answer not in REFUSALS:
+                return answer
+            limited = answer is UpstreamAnswer.RATE_LIMITED
+            if limited:
                 process.write(lines.retry_429(self.clock.now(), upstream.name, 2000 * attempt))
-            await self.clock.sleep(2.0 * attempt if answer == "429" else 0.3 * attempt)
+            await self.clock.sleep(2.0 * attempt if limited else 0.3 * attempt)
         raise AssertionError("unreachable")
 
     def _write_failure(
