@@ -21,6 +21,7 @@ from nexconsole.actions.registry import COMMANDS
 from nexconsole.app import NexConsole
 from nexconsole.break_glass.sheet import sheet
 from nexconsole.cli.status import take
+from nexconsole.doctor import console as doctor
 from nexconsole.exposition import exposition
 from nexconsole.incident.events import observations
 from nexconsole.incident.incident import fold
@@ -40,6 +41,8 @@ from nexconsole.session.monitor import Monitor
 from nexconsole.settings import Settings
 from nexconsole.severity import judge
 from nexconsole.signals import plugins, registry
+from nexconsole.signals.probe import Probe, ProbeResult, answer
+from nexconsole.signals.readings import read_once
 from nexconsole.sources import open_sources
 from nexconsole.status import as_json, as_text
 from nexconsole.widgets.canvas import LineCanvas
@@ -185,3 +188,153 @@ def test_a_runbook_may_ask_it(queues):
 def test_without_the_package_nothing_knows_it():
     assert "queues" not in registry.value_types() and "queues.depth" not in registry.probes()
     assert check(BOOK, COMMANDS)
+
+
+# --- what is broken ---------------------------------------------------------------------------------------------
+
+
+def raising(*given: object) -> Iterator[object]:
+    raise RuntimeError("division by cucumber")
+
+
+async def raising_read(*given: object) -> Queues:
+    raise RuntimeError("division by cucumber")
+
+
+BROKEN = replace(
+    SIGNAL, read=raising_read, summary=raising, reasons=raising, numbers=raising, observe=raising, details=raising,
+    arguments={"text": raising}, pane="no_such_module",
+    exported=(SIGNAL.exported[0]._replace(read=raising),), probes=(replace(SIGNAL.probes[0], read=raising),),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("signals", "why"),
+    [
+        ({"queues": "no signal"}, "the signal queues of a_team:signals_queues is left out: its object is no Signal"),
+        ({"other": SIGNAL}, "its name must be other"),
+        ({"queues": replace(SIGNAL, kind=dict)}, "its kind is no subclass of Value"),
+        ({"queues": replace(SIGNAL, every=0)}, "every and timeout must be above 0"),
+        ({"queues": replace(SIGNAL, arguments={"queue": raising})}, "there is no kind of argument queue"),
+        ({"queues": replace(SIGNAL, probes=(replace(SIGNAL.probes[0], signal="x"),))}, "is no probe of queues"),
+        ({"outbox": replace(SIGNAL, name="outbox", probes=())}, "there is something named outbox already"),
+        ({"queues": replace(SIGNAL, probes=(replace(SIGNAL.probes[0], name="outbox.pending"),))},
+         "there is a probe outbox.pending already"),
+    ],
+)  # fmt: skip
+def test_a_signal_that_is_none_is_left_out_with_a_sentence_in_doctor(install, signals, why, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    install(signals)
+    assert registry.extra() == ()
+    [problem] = registry.problems()
+    assert why in problem
+    said = [(found.state, found.said) for found in doctor.examine(Settings()) if found.what == "signal"]
+    assert said == [("warn", problem)]
+
+
+def test_an_entry_point_that_can_not_be_imported_is_left_out(install, monkeypatch):
+    install({"queues": SIGNAL})
+    monkeypatch.delitem(sys.modules, "a_team")
+    plugins._load.cache_clear()
+    assert registry.extra() == ()
+    [problem] = registry.problems()
+    assert problem == "the signal queues of a_team:signals_queues is left out: No module named 'a_team'"
+
+
+async def test_the_console_says_what_is_left_out_and_goes_on(install):
+    install({"queues": "no signal"})
+    app = NexConsole(Settings(), None, clock=lambda: sample.NOW)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await shown(app, pilot, sample.calm()["outbox"])
+        assert "the signal queues of a_team:signals_queues is left out" in seen(app, "#keys")
+        assert "CALM" in seen(app, "#why")
+
+
+async def test_a_signal_that_raises_is_a_sentence_wherever_it_is_told(install):
+    install({"queues": BROKEN})
+    [signal] = registry.extra()
+    chosen, readings = Settings(), {"queues": READING}
+    reading = await read_once(signal, open_sources(chosen), chosen)
+    assert reading.error == "queues is broken: division by cucumber" and reading.value is None
+    assert judge(readings, chosen, sample.NOW).reasons == ()
+    assert observations(readings, {}, chosen, sample.NOW) == ()
+    assert "queue_depth" not in {name for name, number in sample_of(readings, sample.NOW).items() if number}
+    assert "queues is broken: division by cucumber" in sheet(readings, None, None, chosen, sample.NOW)
+    assert argument_values("text", readings, chosen) == ()
+    found = answer(registry.probes()["queues.depth"], readings, chosen, sample.NOW)
+    assert (found.value, found.text) == (None, "not known: queues.depth is broken: division by cucumber")
+
+
+async def test_a_pane_that_can_not_be_used_leaves_the_summary(install):
+    install({"queues": BROKEN})
+    app = NexConsole(Settings(), None, clock=lambda: sample.NOW)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(app, pilot)
+        assert "queues is broken: division by cucumber" in seen(app, "#queues")
+        app.console_screen.action_pane("queues")
+        await pilot.pause()
+        assert "its pane no_such_module can't be used: No module named 'no_such_module'" in seen(app, "#queues")
+
+
+async def test_a_pane_that_raises_leaves_the_summary(queues, monkeypatch):
+    monkeypatch.setattr("queues_pane.brief", raising)
+    app = NexConsole(Settings(), None, clock=lambda: sample.NOW)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(app, pilot)
+        assert "240 jobs wait, the oldest for 95 s" in seen(app, "#queues")
+
+
+async def test_what_reads_another_type_is_broken(install):
+    async def read(*given: object) -> str:
+        return "240"
+
+    install({"queues": replace(SIGNAL, read=read)})
+    chosen = Settings()
+    reading = await read_once(registry.extra()[0], open_sources(chosen), chosen)
+    assert reading.error == "queues is broken: it read no Queues"
+
+
+# --- probes of installed packages -----------------------------------------------------------------------------------
+
+
+def spare(view: object) -> ProbeResult:
+    return ProbeResult(text="3 spare", value=3.0)
+
+
+SPARE = Probe(name="outbox.spare", title="workers to spare", signal="outbox", kind="number", read=spare)
+
+
+def test_a_probe_of_a_package_is_asked_like_ours(install):
+    install(probes={"outbox.spare": SPARE, "more": [replace(SPARE, name="outbox.more"), SPARE]})
+    assert {"outbox.spare", "outbox.more"} <= set(registry.probes())
+    found = answer(registry.probes()["outbox.spare"], sample.calm(), Settings(), sample.NOW)
+    assert (found.value, found.signal, found.text) == (3.0, "outbox", "3 spare")
+    assert registry.problems() == ("the probe outbox.spare is left out: its name is taken",)
+
+
+@pytest.mark.parametrize(
+    ("probe", "why"),
+    [
+        ("no probe", "its object is no Probe, and no list of probes"),
+        ([], "its object is no Probe, and no list of probes"),
+        (7, "is left out: 'int' object is not iterable"),
+        (replace(SPARE, signal="behaviour"), "the probe outbox.spare is left out: there is no signal behaviour"),
+        (replace(SPARE, name="outbox.pending"), "the probe outbox.pending is left out: its name is taken"),
+    ],
+)
+def test_a_probe_that_is_none_is_left_out_with_a_sentence(install, probe, why):
+    before = set(registry.probes())
+    install(probes={"spare": probe})
+    assert set(registry.probes()) == before
+    [problem] = registry.problems()
+    assert why in problem
+
+
+def test_packages_are_asked_once(install, monkeypatch):
+    install({"queues": SIGNAL})
+    asked: list[str] = []
+    entry_points = plugins.entry_points
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [asked.append(group), entry_points(group)][1])
+    for _ in range(3):
+        registry.probes(Settings())
+    assert asked == [plugins.SIGNALS, plugins.PROBES]

@@ -36,6 +36,7 @@ TOPICS = {
         Topic("runbook", "what to do when NexNum hurts", (_PACKAGE / "runbook" / "incident-response.md",)),
         Topic("nexnum", "what NexNum does: tables, metrics, log lines, Redis keys, routes", (_HERE / "nexnum.md",)),
         Topic("architecture", "how the console is built, and where to change what", (_HERE / "architecture.md",)),
+        Topic("signals", "signals of your own: in the settings, or in a package", (_HERE / "signals.md",)),
         Topic(
             "security",
             "what the console can do, and what protects it",

@@ -26,7 +26,7 @@ def examine(settings: Settings) -> list[Check]:
 
 def _plugins(settings: Settings) -> list[Check]:
     """A warning for each action, signal and probe of an installed package or of the settings that is left out."""
-    advice = "mend the package, or uninstall it"
+    advice = "mend the package or the settings, or take it out"
     left_out = [("action", said) for said in ACTIONS.problems] + [("signal", said) for said in problems(settings)]
     return [Check(area="console", what=what, state="warn", said=said, advice=advice) for what, said in left_out]
 

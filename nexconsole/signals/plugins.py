@@ -82,7 +82,7 @@ def _signal(point: EntryPoint) -> Signal[Any]:
     if unknown := [kind for kind in signal.arguments if kind not in KINDS]:
         raise SettingsError(f"there is no kind of argument {unknown[0]}")
     if foreign := [probe for probe in signal.probes if not isinstance(probe, Probe) or probe.signal != signal.name]:
-        raise SettingsError(f"{foreign[0]!r} is no probe of {signal.name}")
+        raise SettingsError(f"{getattr(foreign[0], 'name', foreign[0])} is no probe of {signal.name}")
     return guarded(signal)
 
 
