@@ -1,4 +1,4 @@
-"""The program's first milliseconds: words on the screen before anything is imported."""
+"""Entry point of the command: paints a first frame before anything else is imported."""
 
 import gc
 import os
@@ -11,7 +11,7 @@ def _splash() -> None:
 
 
 def _ended(number: int, _: object) -> None:
-    """Until the console has the signals in hand, they end the program through every `finally`: the splash is left."""
+    """Handle signals until the console does: each ends the program through every `finally`."""
     raise SystemExit(128 + number)
 
 
@@ -24,7 +24,7 @@ def _opens_console(arguments: list[str]) -> bool:
 
 
 def _terminal_is_fit() -> bool:
-    """Whether the first frame can be painted here; where it can't, the command says why, after all that comes first."""
+    """Whether the first frame can be painted here. If not, the command reports why, after its own checks."""
     if os.environ.get("TEXTUAL_DRIVER"):  # `serve` has a browser for it
         return False
     from .terminal import why_not

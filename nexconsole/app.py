@@ -1,4 +1,4 @@
-"""The application: settings and sources wired to the console screen; nothing else."""
+"""The application: connects settings and sources to the console screen, and nothing else."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ BEHIND = ("signals.registry", "severity", *(f"sources.{name}" for name in NAMES)
 
 
 class NexConsole(DiffingApp):
-    """The console on these sources, or on those that `opener` makes of the settings once the screen stands.
+    """The console on these sources, or on those that `opener` makes of the settings after the first paint.
 
-    Without either nothing is polled: readings come by `monitor.take`. `refused` is why it ended at once.
-    `recorder` takes what is read, for replay.
+    With neither, nothing is polled: readings come by `console_screen.show`. `refused` is why it ended at once.
+    `recorder` gets every reading, for replay.
     """
 
     CSS_PATH: ClassVar = [paths.STYLES / "console.tcss"]
@@ -172,7 +172,7 @@ class NexConsole(DiffingApp):
     # --- begin and end ----------------------------------------------------------------------------------------
 
     async def run_async(self, *args: Any, **options: Any) -> Any:
-        """As Textual's, with the signals in our hands before the terminal is."""
+        """As Textual's, with our signal handlers set before the terminal is."""
         if threading.current_thread() is threading.main_thread():
             loop = asyncio.get_running_loop()
             for number in ENDING:
@@ -188,13 +188,13 @@ class NexConsole(DiffingApp):
         self.call_after_refresh(self._begin)
 
     def _leave(self, number: int) -> None:
-        """Told to end from outside: leave as `q` does, so that the terminal is as it was."""
+        """A signal asks to end: leave as `q` does, so that the terminal is restored."""
         self._told_to_end = number
         if self.is_running:
             self.exit(return_code=128 + number)
 
     def _begin(self) -> None:
-        """After the first paint: long-lived objects are no business of the collector's, and polling starts."""
+        """After the first paint: freeze long-lived objects for the collector, and begin polling."""
         if self._present_at_once:
             self.present(True)
         gc.freeze()
@@ -205,7 +205,7 @@ class NexConsole(DiffingApp):
         self.set_interval(TERMINAL_S, self._look_at_terminal)
 
     def _look_at_terminal(self) -> None:
-        """Leave when it is gone; draw everything anew when it takes something again."""
+        """Leave when the terminal is gone; redraw all when it accepts output again."""
         driver = self.driver
         if not isinstance(driver, NonBlockingDriver):
             return
@@ -232,7 +232,7 @@ class NexConsole(DiffingApp):
         await super().on_event(event)
 
     def _say_burst(self, event: events.Key) -> None:
-        """A key that came with others at once was dropped: nobody saw on screen what it would have done."""
+        """A key came together with others and was dropped: nobody saw its effect on screen first."""
         text = f"{named(event)} came together with other keys, as if pasted: press it by itself"
         (self.screen.say if isinstance(self.screen, Dialog) else self.console_screen.say)(text)
 
@@ -266,7 +266,7 @@ class NexConsole(DiffingApp):
             self.console_screen.say(problem, 15.0)
 
     async def _sit_down(self) -> None:
-        """The operator's side comes last and is imported beside the loop: neither panes nor keys wait for it."""
+        """Make the session last, imported beside the loop, so that panes and keys don't wait for it."""
         if self.sources is not None:
             await self.sources.loaded()
         for module in ("screens.controller", "screens.scenario", "screens.palette_commands"):
@@ -276,7 +276,7 @@ class NexConsole(DiffingApp):
 
     @cached_property
     def controller(self) -> Controller:
-        """The operator's side, made when the first paint is over or when it is first asked for."""
+        """The session's controller, made after the first paint or on first use."""
         from .screens.controller import Controller
 
         return Controller(
@@ -294,14 +294,14 @@ class NexConsole(DiffingApp):
             self.recorder.take(reading)
 
     def record(self, recorder: Recorder) -> None:
-        """From now on what is read is recorded there, with what has been read by now."""
+        """Record every reading in this file from now on, beginning with the present ones."""
         self.recorder = recorder
         for reading in self.monitor.readings.values():
             recorder.take(reading)
         self.run_worker(self._record(recorder), name="recorder", group="recorder")
 
     async def _record_incident(self) -> None:
-        """The incident that entries go to is recorded beside its journal; another one, or none, ends that."""
+        """Record the current incident beside its journal; end the recording with another incident or none."""
         book = self.controller.session.incident_store
         if book.current == self._recorded_incident:
             return
@@ -319,13 +319,13 @@ class NexConsole(DiffingApp):
             self.console_screen.say(recorder.trouble, 15.0)
 
     async def stop_recording(self) -> None:
-        """What waits is written; another console may go on."""
+        """Flush the recording, and let another console record."""
         recorder, self.recorder = self.recorder, None
         if recorder is not None:
             await recorder.close()
 
     def on_console_screen_attention(self) -> None:
-        """The outbox's worst events are read only while somebody looks at them, in their pane or by a scenario."""
+        """Read the outbox's worst events only while a pane or a scenario shows them."""
         if self.sources is None:
             return
         from .signals.outbox import EVENTS
@@ -354,7 +354,7 @@ class NexConsole(DiffingApp):
             self.log.warning("the sources did not close in time")
 
     def bug_report(self, error: BaseException) -> Text:
-        """Textual's own report shows local variables: addresses with their passwords. This one shows none."""
+        """Report a crash without local variables, which hold addresses with passwords."""
         from rich.text import Text
 
         from .journal.redaction import secrets_of
@@ -363,7 +363,7 @@ class NexConsole(DiffingApp):
         return Text(crash_report(error, secrets_of(self.settings)))
 
     def copy_to_clipboard(self, text: str) -> None:
-        """Copy the text; on a shared screen as the watchers see it, for a clipboard is shared as easily."""
+        """Copy the text, masked while the screen is shared."""
         shown = "\n".join(map(MASKER.mask_command, text.split("\n")))
         super().copy_to_clipboard(shown if shown == text else f"{shown}\n{MASKED}")
 
@@ -376,7 +376,7 @@ class NexConsole(DiffingApp):
             self.push_screen(KeyHelp(self.screen, self.offered))
 
     def offered(self, action: str) -> bool:
-        """Whether this action of ours would do anything now; True for all that others have."""
+        """Whether this action would do anything now; True for Textual's own actions."""
         if action not in SOMETIMES:
             return not (self.is_web and action in ("quit", "help_quit"))
         if "controller" not in self.__dict__:
@@ -394,14 +394,14 @@ class NexConsole(DiffingApp):
         }[action]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A console that is only to be looked at does nothing else, whichever screen asks for it."""
+        """Refuse what a console that only watches may not do."""
         if self.capabilities.silent and action in DOING and action not in LOOKING:
             return False
         return super().check_action(action, parameters)
 
     @property
     def presenting(self) -> bool:
-        """Whether this is a shared screen: then customer data is masked wherever this console shows or copies it."""
+        """Whether this is a shared screen: then customer data is masked in all that is shown or copied."""
         return MASKER.enabled
 
     @cached_property
@@ -409,7 +409,7 @@ class NexConsole(DiffingApp):
         return importlib.import_module(f"{__package__}.screens.presentation")
 
     def present(self, on: bool) -> None:
-        """Show the view for a shared screen with a curtain before customer data, or the panes."""
+        """Switch between the panes and the shared screen, which masks customer data."""
         if not on:
             self.presentation.end(self.console_screen)
             MASKER.disable()
@@ -447,7 +447,7 @@ class NexConsole(DiffingApp):
             self.call_next(self.controller.palette, self.palette_commands)
 
     def palette_commands(self) -> list[PaletteCommand]:
-        """The palette's lines by now."""
+        """The palette's commands now."""
         from .screens.palette_commands import commands
 
         return commands(self.controller, self._fixed())
@@ -511,14 +511,14 @@ class NexConsole(DiffingApp):
             self.controller.actions.stop()
 
     async def action_quit(self) -> None:
-        """Leave; while an action is under way only when asked twice. Who watches in a browser has nothing to leave."""
+        """Leave. While an action runs, a second key is needed. A watcher in a browser can't leave."""
         if self.is_web:
             self.console_screen.say(WATCHED)
         elif "controller" not in self.__dict__ or self.controller.actions.may_quit():
             self.exit()
 
     def _fixed(self) -> Iterable[tuple[str, str, str, Callable[[], object]]]:
-        """The palette's lines that are always there: stable name, title, detail, what it does."""
+        """The fixed palette commands: stable name, title, detail, action."""
         for command in self.get_system_commands(self.console_screen):
             name = re.sub(r"[^a-z0-9]+", ".", command.title.partition(" (")[0].lower()).strip(".")
             yield f"console.{name}", command.title, command.help, command.callback
@@ -548,7 +548,7 @@ class NexConsole(DiffingApp):
 
 
 def _say_waiting(operation: Operation) -> None:
-    """The terminal is given back by now, or gone."""
+    """The terminal is restored, or gone."""
     with contextlib.suppress(OSError):
         print(
             f"nexconsole: waiting for the answer to {operation.name}; Ctrl+C leaves at once",

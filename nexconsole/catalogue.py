@@ -1,4 +1,4 @@
-"""What an action or a probe takes, as data: the words after its name, and the routes of NexNum's API that it needs."""
+"""Arguments of actions and probes, as data, and the NexNum API routes that they need."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KINDS: Mapping[str, Callable[[str], str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Argument:
-    """A word after a name. `kind`: one of KINDS. `help`: what stands there, for people."""
+    """One argument. `kind`: one of KINDS. `help`: its meaning, for people."""
 
     name: str
     kind: str
@@ -45,14 +45,14 @@ class Argument:
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """A route of NexNum's API and the methods of which any one will do."""
+    """A route of NexNum's API, with methods of which any one will do."""
 
     path: str
     methods: tuple[str, ...]
 
 
 class CommandSpec(Protocol):
-    """What a runbook may name after `Do`: an action, or a screen that it opens."""
+    """What a runbook may name after `Do`: an action, or a screen to open."""
 
     @property
     def name(self) -> str: ...
@@ -64,7 +64,7 @@ class CommandSpec(Protocol):
 
 @runtime_checkable
 class Routed(Protocol):
-    """A command that goes through NexNum's API: any one of `routes` is enough."""
+    """A command that uses NexNum's API; any one of `routes` is enough."""
 
     @property
     def routes(self) -> tuple[Route, ...]: ...
@@ -76,7 +76,7 @@ Catalogue = Mapping[str, CommandSpec]
 
 @dataclass(frozen=True, kw_only=True)
 class ScreenCommand:
-    """A screen that a runbook opens. It changes nothing, so it is no action."""
+    """A screen that a runbook opens. It changes nothing, so it is not an action."""
 
     name: str
     title: str
@@ -94,5 +94,5 @@ SCREENS: Mapping[str, ScreenCommand] = {
 
 
 def by_name(command: CommandSpec, words: tuple[str, ...]) -> dict[str, str]:
-    """The words of a step by their arguments' names."""
+    """A step's words by argument name."""
     return {argument.name: word for argument, word in zip(command.arguments, words, strict=False)}

@@ -1,4 +1,4 @@
-"""The tree of failures that are expected; anything else is a bug and may crash, loudly."""
+"""The expected failures, as a class tree. Any other exception is a bug, and may crash."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SourceError(NexConsoleError):
 
 
 class NotConfigured(SourceError):
-    """The settings name no address for this source: its panes say so, and the rest works."""
+    """The settings name no address for this source. Its panes say so; everything else works."""
 
     kind = "not configured"
 
@@ -63,13 +63,13 @@ class Missing(SourceError):
 
 
 class AdmissionRefused(SourceError):
-    """The source knows the account and its rights, and says no to this request: a policy, a quota, a freeze."""
+    """The source refuses this request by policy, quota or freeze, not for lack of permission."""
 
     kind = "refused"
 
 
 class Busy(SourceError):
-    """The source asks to be left alone for `wait_s` seconds; 0 where it does not say how long."""
+    """The source asks to wait `wait_s` seconds before the next request; 0 for no given time."""
 
     kind = "busy"
 
@@ -79,13 +79,13 @@ class Busy(SourceError):
 
 
 class BadAnswer(SourceError):
-    """The source answered something that is not what it should be: garbage, HTML, a redirect."""
+    """The source gave an invalid answer: garbage, HTML, a redirect."""
 
     kind = "bad answer"
 
 
 class NoRoute(BadAnswer):
-    """The far side has no such route: it is another version, or the address lacks a prefix."""
+    """The server has no such route: another version, or an address without its prefix."""
 
 
 class MissingSchema(SourceError):
@@ -95,7 +95,7 @@ class MissingSchema(SourceError):
 
 
 class ActionError(NexConsoleError):
-    """An action can't be prepared: no such target, nothing to do, an argument that makes no sense."""
+    """An action can't be prepared: no such target, nothing to do, an invalid argument."""
 
 
 class JournalError(NexConsoleError):
@@ -111,9 +111,9 @@ class TerminalError(NexConsoleError):
 
 
 def in_words(error: BaseException) -> str:
-    """Why something failed, to end a sentence with, such as `no such file or directory`.
+    """Why something failed, as the end of a sentence, such as `no such file or directory`.
 
-    The system's number, the file and the address are left out: the sentence names what it speaks of.
+    The error number, the file and the address are left out: the sentence names them.
     """
     text = _system_words(error) if isinstance(error, OSError) else str(error)
     return _uncapped(text) or type(error).__name__
@@ -134,7 +134,7 @@ def _system_words(error: OSError) -> str:
 
 
 def _uncapped(text: str) -> str:
-    """Without the capital of a sentence's beginning; an abbreviation's stay."""
+    """Lower-case the first letter; keep abbreviations."""
     return text[0].lower() + text[1:] if text[1:2].islower() else text
 
 

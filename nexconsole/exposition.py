@@ -17,7 +17,7 @@ STATES = (State.FRESH, State.STALE, State.ERROR, State.ABSENT)
 
 
 def exposition(status: Status, settings: Settings | None = None) -> str:
-    """Every metric with its help and type; what is not known has no sample."""
+    """Every metric with help and type; an unknown value has no sample."""
     lines = []
     for name, help_text, samples in _metrics(status, settings):
         known = [(labels, value) for labels, value in samples if value is not None]

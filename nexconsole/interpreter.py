@@ -1,4 +1,4 @@
-"""Python started once more, for our own modules: it never imports from the folder that somebody happens to stand in."""
+"""Starts Python for our own modules, without importing from the current folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 
 def module_command(module: str) -> list[str]:
-    """The words that run a module of ours; -P keeps the current folder out of where it imports from."""
+    """The command that runs a module of ours; -P keeps the current folder out of the import path."""
     return [sys.executable, "-P", "-m", module]
 
 

@@ -79,14 +79,13 @@ def start(level: str, secrets: Secrets = tuple) -> str | None:
 
 
 def hide_in_crashes(secrets: Secrets) -> None:
-    """From now on these words stand in no report of a crash; they are asked for when there is one."""
+    """Hide these words in every crash report from now on; they are asked for when there is one."""
     _hidden.append(secrets)
 
 
 def crash_report(error: BaseException, secrets: Iterable[str] = ()) -> str:
-    """What a developer needs of a bug: the stack and the message, no local variable, no secret.
-
-    `secrets` are hidden wherever they stand, besides those of the settings and what looks like a credential.
+    """The report of a bug: stack and message, no local variables, no secrets. `secrets` are hidden wherever they occur,
+    besides the settings' and anything like a credential.
     """
     words = sorted({*secrets, *(word for known in _hidden for word in known())}, key=len, reverse=True)
     text = _without(redact(strip_controls("".join(traceback.format_exception(error)))), words)
@@ -102,5 +101,5 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
 
 
 def hide_secrets_of_crashes() -> None:
-    """From now on a bug in a command is reported without what looks like a credential."""
+    """Report bugs in commands without credentials from now on."""
     sys.excepthook = _uncaught

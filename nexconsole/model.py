@@ -1,4 +1,4 @@
-"""The words that every layer shares: a value, a reading of it, the health of a source."""
+"""Types that every layer shares: a value, a reading of it, a source's health."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def utc_now() -> datetime:
 
 
 class State(StrEnum):
-    """What a reading is worth now. WAITING is only ever seen on screen, before the first try has ended."""
+    """The state of a reading. WAITING only appears on screen, before the first attempt has ended."""
 
     WAITING = "waiting"
     FRESH = "fresh"
@@ -27,10 +27,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """What every signal's value carries beside its figures.
+    """The base of every signal's value.
 
-    `source` names where the figures came from ("postgres", "prometheus", "pod logs, redis");
-    `notes` are whole sentences on what is missing from the value or doubtful about it.
+    `source` names where the figures came from ("postgres", "prometheus", "pod logs, redis"). `notes` are whole
+    sentences on what is missing or doubtful.
     """
 
     source: str = ""
@@ -50,10 +50,10 @@ K = TypeVar("K", bound=Value)
 
 @dataclass(frozen=True, kw_only=True)
 class Reading(Generic[V]):
-    """A signal's last good value, when it was taken (UTC), and the error if the newest try failed.
+    """A signal's last good value, its time (UTC), and the error if the newest attempt failed.
 
-    `every` is the signal's cadence in seconds: a value older than three of them is stale even
-    where no try has failed, because then nobody is trying.
+    `every` is the signal's cadence in seconds. A value older than three of them is stale even without an error, because
+    then nobody is reading.
     """
 
     signal: str
@@ -98,9 +98,8 @@ def value_of(readings: Mapping[str, Reading], signal: str, kind: type[K]) -> K |
 
 @dataclass(frozen=True, kw_only=True)
 class SourceHealth:
-    """A source as its last exchange left it. `latency_ms` is of the last good one, `at` is UTC.
-
-    `place` says where in the source we are, where one address holds several: "prod-eu/nexnum".
+    """A source's health after its last exchange. `latency_ms` is of the last good one, `at` is UTC. `place` is the part
+    of the source in use, where one address holds several: "prod-eu/nexnum".
     """
 
     name: str

@@ -40,7 +40,7 @@ def home() -> Path | None:
 
 
 def _stands(folder: str) -> bool:
-    """Whether there is such a folder; True also where this account may not know: what it opens then says so."""
+    """Whether the folder exists; True also where this account may not know: opening it then fails with the reason."""
     try:
         return stat.S_ISDIR(os.stat(folder).st_mode)
     except (FileNotFoundError, NotADirectoryError):

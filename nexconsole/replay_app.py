@@ -1,4 +1,4 @@
-"""The replay's application: the console on a recording, with nothing to read from and nothing to act on."""
+"""The replay application: the console on a recording, without sources or actions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ NOT_HERE = ("note", "object", "approve", "logs", "export", "sheet", "undo", "sto
 
 
 class ReplayApp(NexConsole):
-    """Plays one incident. The picture's clock is the player's."""
+    """Plays one incident. The screen's clock is the player's."""
 
     console_screen: ReplayScreen
 
@@ -125,7 +125,7 @@ class ReplayApp(NexConsole):
         self.console_screen.say(REPLAY)
 
     def offered(self, action: str) -> bool:
-        """What can't be done in a replay is not listed, and says so where it is pressed all the same."""
+        """Actions are not listed in a replay; their keys say that it is a replay."""
         return action not in NOT_HERE and super().offered(action)
 
     def action_incident(self) -> None:

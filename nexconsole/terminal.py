@@ -1,4 +1,4 @@
-"""Whether the terminal can show the console, found out before anything is drawn; nothing here is slow to import."""
+"""Checks before drawing whether the terminal can show the console. Imports nothing slow."""
 
 from __future__ import annotations
 

@@ -93,12 +93,12 @@ async def test_opening_says_how_many_are_under_way_and_still_go_out(settings, da
         outcome = await OPEN.execute(plan, context)
         await database.execute("UPDATE activations SET state = 'FAILED' WHERE id IN ('w0', 'w1', 'w2')")
         verdict = await OPEN.verify(plan, outcome, context)
-    told = r"meanwhile; 14 purchases under way there \(the next turn there is \d+ s ahead\) still go out"
+    told = r"meanwhile; 14 purchases in flight there \(next turn in \d+ s\) still go out"
     assert re.search(told, plan.effect), plan.effect
-    guard = next(guard for guard in plan.guards if guard.name == "under way")
+    guard = next(guard for guard in plan.guards if guard.name == "in flight")
     assert guard.level == "warn" and "they still go out, one every 2 s" in guard.reason
     assert plan.targets[0].shown["under_way"] == 14
-    assert verdict.state == "worked" and "of 14 purchases under way then 11 still wait" in verdict.because, verdict
+    assert verdict.state == "worked" and "of 14 purchases in flight then 11 still are" in verdict.because, verdict
 
 
 async def test_purchases_that_go_there_in_spite_of_an_open_breaker_are_no_effect(settings, database, monkeypatch):

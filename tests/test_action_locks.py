@@ -528,6 +528,6 @@ def test_the_family_with_abandoned_locks_is_suggested_first_and_says_how_many():
     )
     found = FLUSH.suggestions({"locks": Reading(signal="locks", every=5, value=value)}, Settings())
     best = max(found, key=lambda one: one.weight)
-    assert best.title == "Delete abandoned locks: number - 31 that nobody will release"
+    assert best.title == "Delete orphaned locks: number - 31 orphaned"
     assert {one.weight for one in found if one is not best} == {0.0}
     assert [one.arguments["family"] for one in FLUSH.suggestions({}, Settings())] == list(Settings().locks.families)

@@ -61,7 +61,7 @@ async def test_a_plan_says_how_long_purchases_wait_and_what_emptying_does_not_do
     assert "next slot is 99 min away" in plan.effect and not plan.blocked
     assert [target.id for target in plan.targets] == [KEY] == [slot_key(IDS["smsbower"])]
     said = {guard.name: guard for guard in plan.guards}
-    assert said["purchases that wait"].level == "warn" and said["purchases that wait"].reason.startswith("2 purchases")
+    assert said["purchases in flight"].level == "warn" and said["purchases in flight"].reason.startswith("2 purchases")
     assert plan.undo is not None and plan.undo.action == "slots.restore"
 
 

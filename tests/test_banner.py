@@ -100,13 +100,13 @@ def test_before_anything_was_judged_nothing_is_claimed():
 @pytest.mark.parametrize(
     ("width", "words"),
     [
-        (90, " SEV-1  purchasing is down: 59 wait at smsbower, none decided for 76 s (usually 563 ms)"),
-        (80, " SEV-1  purchasing is down: 59 wait at smsbower, none decided for 76 s"),
-        (55, " SEV-1  purchasing is down: 59 wait at smsbower"),
-        (40, " SEV-1  purchasing is down: 59 wait at …"),
+        (95, " SEV-1  purchasing is down: 59 in flight at smsbower, none decided for 76 s (usually 563 ms)"),
+        (80, " SEV-1  purchasing is down: 59 in flight at smsbower, none decided for 76 s"),
+        (55, " SEV-1  purchasing is down: 59 in flight at smsbower"),
+        (45, " SEV-1  purchasing is down: 59 in flight at …"),
     ],
 )
 def test_a_reason_that_is_too_long_ends_whole(width, words):
-    said = "purchasing is down: 59 wait at smsbower, none decided for 76 s (usually 563 ms)"
+    said = "purchasing is down: 59 in flight at smsbower, none decided for 76 s (usually 563 ms)"
     why = Severity(level="SEV-1", reasons=(Reason(level="SEV-1", text=said, signal="transactions", age_s=0.0),))
     assert "".join(text for text, _ in banner.verdict(why, incident(), NOW, width)).rstrip() == words

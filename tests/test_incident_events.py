@@ -35,7 +35,7 @@ def test_abandoned_locks_are_a_change_and_none_in_a_part_of_the_keys_is_none():
     def seen(number, whole):
         return found(fresh({"locks": sample.reading("locks", sample.locks(number, whole))})).get("abandoned locks")
 
-    assert (seen(3, False).state, seen(3, False).text) == ("some", "locks that nobody will release: 3")
+    assert (seen(3, False).state, seen(3, False).text) == ("some", "3 orphaned locks")
     assert (seen(0, True).state, seen(0, True).usual) == ("none", True)
     assert seen(0, False) is None
 
@@ -98,7 +98,7 @@ def test_purchases_of_which_none_is_decided_are_a_change_and_so_is_their_end():
     )
     readings["transactions"] = replace(readings["transactions"], value=hanging)
     seen = found(readings)["purchases"]
-    assert (seen.state, seen.text) == ("not decided", "24 purchases wait, none decided for 4 min")
+    assert (seen.state, seen.text) == ("not decided", "24 purchases in flight, none decided for 4 min")
     assert not seen.usual
     again = found(fresh(sample.calm()))["purchases"]
     assert (again.state, again.text, again.usual) == ("decided", "purchases are decided again", True)

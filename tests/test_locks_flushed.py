@@ -369,8 +369,8 @@ def test_families_are_suggested_those_with_abandoned_locks_first_and_with_their_
     settings = context_of(locks={"families": {"purchase": "lock:purchase:*", "number": "lock:number:*"}}).settings
     readings = {"locks": Reading(signal="locks", every=2.0, value=value)}
     assert [(one.title, dict(one.arguments), one.weight) for one in FLUSH.suggestions(readings, settings)] == [
-        ("Delete abandoned locks: purchase - 3 that nobody will release", {"family": "purchase"}, 0.6),
-        ("Delete abandoned locks: number (lock:number:*)", {"family": "number"}, 0.0),
+        ("Delete orphaned locks: purchase - 3 orphaned", {"family": "purchase"}, 0.6),
+        ("Delete orphaned locks: number (lock:number:*)", {"family": "number"}, 0.0),
     ]
     assert [one.weight for one in FLUSH.suggestions({}, settings)] == [0.0, 0.0]
 
@@ -522,7 +522,7 @@ async def test_keys_taken_anew_with_a_ttl_are_worked(three):
 async def test_keys_that_are_back_without_a_ttl_are_no_effect(three):
     after = lambda: three.keys.update({"lock:purchase:old": ("new", -1), "lock:purchase:living": ("new", 9)})  # noqa: E731
     assert await judged(three, after=after) == (
-        "no effect", "1 of 3 keys are back without a TTL: whatever takes them still abandons them",
+        "no effect", "1 of 3 keys are back without a TTL: what takes them leaves them behind",
     )  # fmt: skip
 
 

@@ -28,8 +28,8 @@ def text(picture: Panel) -> str:
 
 
 def test_in_one_line_the_refused_come_first() -> None:
-    assert as_text((funnel.brief(value(), space(70, 1)),)).strip() == (
-        "33 of 433 refused  in 4 min  3 wait, oldest 31 s  71 failed  329 sold"
+    assert as_text((funnel.brief(value(), space(80, 1)),)).strip() == (
+        "33 of 433 refused  in 4 min  3 in flight, oldest 31 s  71 failed  329 sold"
     )
     calm = value("calm", refused={}, waiting=0, waiting_new=0)
     assert as_text((funnel.brief(calm, space(70, 1)),)).strip() == "407 sold  5 failed  none refused  in 5 min"

@@ -193,16 +193,16 @@ def reservations_with(locks: Any, name: str = "calm", width: int = 60, height: i
 def test_locks_that_nobody_will_release_stand_below_the_reservations_and_mark_their_pane() -> None:
     lines = reservations_with(sample.locks(31), **LOUD)
     assert "▲ Reservations" in lines[0]
-    assert any("▲ 31 locks that nobody will release  oldest 9 min" in line for line in lines)
+    assert any("▲ 31 orphaned locks  oldest 9 min" in line for line in lines)
     short = reservations_with(sample.locks(31), height=5, **LOUD)
-    assert any("▲ 31 locks that nobody will release" in line for line in short)
-    assert any("3 locks, none abandoned" in line for line in reservations_with(sample.locks(0)))
+    assert any("▲ 31 orphaned locks" in line for line in short)
+    assert any("3 locks, none orphaned" in line for line in reservations_with(sample.locks(0)))
     assert not any("locks" in line for line in reservations_with(sample.locks(0), height=5))
 
 
 def test_locks_in_a_part_of_the_keys_are_said_to_be_so_far() -> None:
     lines = reservations_with(sample.locks(0, whole=False))
-    assert any("3 locks, none abandoned  so far, in 10 000 keys" in line for line in lines)
+    assert any("3 locks, none orphaned  so far, in 10 000 keys" in line for line in lines)
 
 
 def test_locks_are_seen_while_the_reservations_can_not_be_read() -> None:
@@ -210,7 +210,7 @@ def test_locks_are_seen_while_the_reservations_can_not_be_read() -> None:
         for large in (False, True):
             readings = {"locks": sample.reading("locks", sample.locks(31))}
             lines = drawn("reservations", reading, 80, 24, large=large, readings=readings, **LOUD)
-            assert any("▲ 31 locks that nobody will release" in line for line in lines)
+            assert any("▲ 31 orphaned locks" in line for line in lines)
 
 
 def test_maximized_reservations_list_the_families_and_the_worst_locks() -> None:
@@ -229,7 +229,7 @@ def test_a_line_of_reservations_begins_with_the_abandoned_locks() -> None:
     readings = {"locks": sample.reading("locks", sample.locks(31))}
     space = RenderContext(80, 1, sample.NOW, Settings(), readings, alert_levels={"locks": "warn"})
     line = as_text((faces.brief(BY_SIGNAL["reservations"], sample.calm()["reservations"], space),))
-    assert line.startswith(" 4 ▲ reservations  31 locks abandoned  11 pending")
+    assert line.startswith(" 4 ▲ reservations  31 orphaned locks  11 pending")
 
 
 def test_a_capped_count_says_that_it_may_be_more() -> None:
@@ -275,10 +275,10 @@ def blocked(**more: Any) -> Transactions:
 def test_purchases_that_wait_are_the_figure_where_they_make_the_level() -> None:
     lines = drawn("transactions", sample.reading("transactions", blocked()), alert_level="alarm")
     assert "█" in lines[2] and "%" not in "".join(lines[1:4])
-    assert "purchases wait at smsbower" in lines[1]
+    assert "purchases in flight at smsbower" in lines[1]
     assert "none decided for 76 s" in lines[2]
     assert "0 of 117 failed in 5 min" in lines[3]
-    assert "59 under way, oldest 76 s" in lines[4]
+    assert "59 in flight, oldest 76 s" in lines[4]
     assert "no provider stands out" not in "\n".join(lines)
 
 
@@ -287,33 +287,33 @@ def test_who_waits_is_said_whole_in_the_smallest_pane(width: int, height: int) -
     text = "\n".join(
         drawn("transactions", sample.reading("transactions", blocked()), width, height, alert_level="alarm")
     )
-    assert "wait at smsbower" in text and "0 of 117 failed" in text
+    assert "in flight at smsbower" in text and "0 of 117 failed" in text
 
 
 def test_purchases_that_wait_among_others_that_are_decided_are_the_figure_too() -> None:
     value = blocked(silent_s=1.0, providers=(), attempts=213, overdue=90, in_flight=90)
     text = "\n".join(drawn("transactions", sample.reading("transactions", value), alert_level="alarm"))
-    assert "of 213 purchases wait" in text and "for more than 30 s (usually 563 ms)" in text
+    assert "of 213 purchases late" in text and "in flight for over 30 s (usually 563 ms)" in text
 
 
 def test_a_line_of_the_waiting_begins_with_them() -> None:
     space = RenderContext(110, 1, sample.NOW, Settings(), alert_level="alarm")
     line = as_text((faces.brief(BY_SIGNAL["transactions"], sample.reading("transactions", blocked()), space),))
-    assert "59 wait at smsbower, none decided for 76 s; 0 % of 117 failed" in line
+    assert "59 in flight at smsbower, none decided for 76 s; 0 % of 117 failed" in line
 
 
 def test_who_waits_is_shown_with_its_age_while_the_rows_are_not_read() -> None:
     unread: dict[str, Any] = {"counted_by": {"prometheus": (117, 0)}}
     value = blocked(**unread, waiting_at=sample.NOW - timedelta(seconds=130))
     text = "\n".join(drawn("transactions", sample.reading("transactions", value), 80, 20, alert_level="alarm"))
-    assert "who waits was counted 2 min ago: the rows are not read" in text
+    assert "in flight: counted 2 min ago, the rows are not read" in text
     assert f"none decided for 76 s, as of {value.waiting_at:%H:%M:%S}Z" in text
     few = replace(value, in_flight=1, attempts=1, overdue=0, providers=())
     words = [text for text, _ in answered("calm", transactions=sample.reading("transactions", few)).words]
-    assert "who waits was counted 2 min ago" in words
+    assert "in flight: counted 2 min ago" in words
     nobody = replace(few, in_flight=0, attempts=0, waiting_at=None)
     text = "\n".join(drawn("transactions", sample.reading("transactions", nobody), 80, 20))
-    assert "who waits is not known: the rows are not read" in text
+    assert "how many are in flight is not known: the rows are not read" in text
 
 
 @pytest.mark.parametrize(("width", "words"), [(60, "429: 7, 5xx: 2 in 10 min"), (36, "429: 7")])
@@ -349,7 +349,7 @@ def test_on_the_shared_screen_those_who_wait_are_the_figure_where_they_make_the_
     said = answered(transactions=sample.reading("transactions", blocked()))
     assert (said.figure, said.unit, said.ink) == ("59", "", "alarm")
     assert [text for text, _ in said.words] == [
-        "purchases wait at smsbower",
+        "purchases in flight at smsbower",
         "none decided for 76 s",
         "0 % of 117 failed in 5 min",
         "usually 563 ms; oldest 76 s",
@@ -405,6 +405,6 @@ def test_a_fresh_release_has_a_line_of_its_own_where_the_first_is_too_short(age:
 def test_without_the_rows_nobody_is_said_not_to_wait(counted: dict[str, tuple[int, int]], said: bool) -> None:
     value = replace(sample.calm()["transactions"].value, counted_by=counted, in_flight=0)
     text = "\n".join(drawn("transactions", sample.reading("transactions", value)))
-    assert ("who waits is not known: the rows are not read" in text) is said
+    assert ("in flight not known: the rows are not read" in text) is said
     words = [word for word, _ in answered("calm", transactions=sample.reading("transactions", value)).words]
-    assert ("who waits is not known" in words) is said
+    assert ("in flight: not known" in words) is said

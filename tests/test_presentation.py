@@ -153,13 +153,13 @@ def test_the_last_three_actions_are_told_with_their_verdicts() -> None:
 async def test_who_drives_since_when_and_what_comes_next_are_said(tmp_path: Path) -> None:
     async with controller(settings(tmp_path), size=(120, 40)) as (app, pilot):
         await pilot.press("P")
-        await until(lambda: "nobody drives" in text_of(app))
+        await until(lambda: "operator none" in text_of(app))
         assert "since the severity rose" in text_of(app)
         assert "scenario 1 fits, and nobody has begun it" in text_of(app)
         await app.controller.session.open_incident("smsbower fails", "SEV-1")
         await app.controller.session.record(EntryKind.ROLE, {"role": "commander", "person": "piet"})
         await app.controller.session.record(EntryKind.ROLE, {"role": "operator", "person": "maria"})
-        await until(lambda: "maria drives   piet leads" in text_of(app) and "since it began" in text_of(app))
+        await until(lambda: "operator maria   commander piet" in text_of(app) and "since it began" in text_of(app))
         assert "smsbower fails" in text_of(app) and "INC-" in text_of(app)
         until_then = datetime.now(UTC) + timedelta(seconds=40)
         proposed = {"operator": "bob", "plan": {"action": "pods.restart", "arguments": {"pod": "app-a"}},

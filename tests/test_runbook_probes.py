@@ -218,15 +218,15 @@ def test_a_stale_reading_still_answers_and_says_how_old_it_is(name):
         ("funnel.refused", "", 42.0, "42 customers refused in 4 min (logs reach back 4 min)"),
         ("funnel.refused", "smsbower", 41.0, "41 customers refused at smsbower in 4 min (logs reach back 4 min)"),
         ("funnel.sold", "5sim", 6.0, "6 customers sold a number at 5sim in 4 min (logs reach back 4 min)"),
-        ("funnel.waiting", "", 7.0, "7 purchases wait, the oldest for 95 s"),
+        ("funnel.waiting", "", 7.0, "7 purchases in flight, oldest 95 s"),
         ("funnel.funds", "", 1.0, "1 purchase refused for lack of funds (1 user) in 4 min (logs reach back 4 min)"),
         ("outbox.drain", "", 0.0, "0 a minute leave it while 12 a minute arrive"),
         ("outbox.event", "", "e1", "e1: offer.updated, 1 try, 60 s old: bad"),
         ("reservations.stuck", "", 56.0, "56 stuck: 56 purchase_orders"),
         ("reconcile.stopped", "", True, "56 stuck, the oldest 21 min old: a running one leaves none over 20 min"),
-        ("locks.abandoned", "", 1.0, "1 lock that nobody will release: 1 number"),
-        ("locks.abandoned", "number", 1.0, "1 lock of number that nobody will release"),
-        ("locks.abandoned", "purchase", 0.0, "none of 3 locks of purchase is abandoned"),
+        ("locks.abandoned", "", 1.0, "1 orphaned lock: 1 number"),
+        ("locks.abandoned", "number", 1.0, "1 orphaned lock of number"),
+        ("locks.abandoned", "purchase", 0.0, "none of 3 locks of purchase is orphaned"),
         ("locks.abandoned", "poll", None, "not known: the family poll is not watched; watched are purchase, number"),
         ("locks.oldest", "", 550.0, "the oldest has stood for 9 min: lock:number:u1-wa-brazil"),
         ("database.blockers", "", 2.0, "pid 41 (psql) blocks 14, idle in transaction for 38 s: UPDATE wallets"),
@@ -289,14 +289,14 @@ def test_purchases_that_wait_are_a_number_a_flag_and_name_their_provider():
     )  # fmt: skip
     blocked = asked("transactions.blocked", transactions=hanging)
     assert (blocked.value, blocked.gives) == (True, {"provider": "smsbower"})
-    assert blocked.text == "24 purchases wait at smsbower, none decided for 4 min (usually 2.0 s)"
+    assert blocked.text == "24 purchases in flight at smsbower, none decided for 4 min (usually 2.0 s)"
     number = asked("transactions.waiting", transactions=hanging)
     assert (number.value, number.gives) == (24.0, {"provider": "smsbower"})
-    assert number.text == "24 purchases under way, the oldest for 4 min (usually 2.0 s), 24 of them at smsbower"
+    assert number.text == "24 purchases in flight, oldest 4 min (usually 2.0 s), 24 of them at smsbower"
     many = asked("transactions.overdue", transactions=hanging)
-    assert (many.value, many.text) == (True, "20 purchases of 20 wait for more than 30 s")
+    assert (many.value, many.text) == (True, "20 of 20 purchases in flight for over 30 s")
     rate = asked("transactions.rate", transactions=hanging)
-    assert (rate.value, rate.text) == (None, "not known: no purchase was decided in 5 min: 24 purchases under way")
+    assert (rate.value, rate.text) == (None, "not known: no purchase was decided in 5 min: 24 purchases in flight")
 
 
 def test_where_purchases_are_decided_nothing_is_blocked_and_where_nobody_buys_it_is_not_known():
@@ -430,7 +430,7 @@ def test_no_abandoned_lock_in_a_part_of_the_keys_is_not_known_and_one_in_it_is()
         found = asked(name, locks=part)
         assert (found.value, found.text) == (None, "not known: none so far, in 10000 keys of all")
     found = asked("locks.abandoned", locks=replace(LOCKS, swept_at=None))
-    assert (found.value, found.text) == (1.0, "at least 1 lock that nobody will release: 1 number")
+    assert (found.value, found.text) == (1.0, "at least 1 orphaned lock: 1 number")
     assert found.gives == {"family": "number"}
 
 

@@ -94,7 +94,7 @@ def test_purchases_of_which_none_is_decided_are_purchasing_down_whatever_the_rat
     severity = judged(transactions=Transactions(**HANGING, window_s=300, usual_s=2.0, overdue=20))
     assert severity.level == "SEV-1"
     assert [reason.text for reason in severity.reasons] == [
-        "purchasing is down: 24 wait, none decided for 4 min (usually 2.0 s)"
+        "purchasing is down: 24 in flight, none decided for 4 min (usually 2.0 s)"
     ]
     assert judged(transactions=Transactions(**HANGING, window_s=300, silent_s=20.0)).level == "none"
 
@@ -103,7 +103,7 @@ def test_a_provider_at_which_none_is_decided_is_severe_and_named():
     waits = ProviderTraffic(name="smsbower", **HANGING)
     value = Transactions(**HANGING, window_s=300, silent_s=1.0, providers=(waits,))
     reason = judged(transactions=value).reasons[0]
-    assert (reason.level, reason.text) == ("SEV-2", "24 purchases wait at smsbower, none decided for 4 min")
+    assert (reason.level, reason.text) == ("SEV-2", "24 purchases in flight at smsbower, none decided for 4 min")
 
 
 @pytest.mark.parametrize(("overdue", "level"), [(20, "SEV-2"), (19, "none")])
@@ -115,7 +115,7 @@ def test_many_purchases_that_wait_while_others_are_decided_are_severe(overdue, l
     severity = judged(transactions=value)
     assert severity.level == level
     if level == "SEV-2":
-        assert severity.reasons[0].text == "20 purchases of 100 wait for more than 30 s (usually 2.0 s)"
+        assert severity.reasons[0].text == "20 of 100 purchases in flight for over 30 s (usually 2.0 s)"
 
 
 @pytest.mark.parametrize(
@@ -248,9 +248,9 @@ def test_reservations_are_held_against_the_runbooks_limit_and_the_alerts(pending
 @pytest.mark.parametrize(
     ("abandoned", "oldest_s", "text"),
     [
-        (1, 61, "1 lock that nobody will release keeps a customer out, the oldest 61 s"),
-        (31, 550, "31 locks that nobody will release keep customers out, the oldest 9 min"),
-        (2, None, "2 locks that nobody will release keep customers out"),
+        (1, 61, "1 orphaned lock keeps a customer out, the oldest 61 s"),
+        (31, 550, "31 orphaned locks keep customers out, the oldest 9 min"),
+        (2, None, "2 orphaned locks keep customers out"),
     ],
 )
 def test_locks_that_nobody_will_release_are_a_warning(abandoned, oldest_s, text):
@@ -360,9 +360,7 @@ def test_purchases_that_nobody_answers_are_an_outage_by_the_logs_too(value: Funn
 
 def test_the_sentence_on_waiting_purchases_names_how_many_and_for_how_long():
     (reason,) = judged(funnel=waits(24, 75.0)).reasons
-    assert reason.text == (
-        "purchasing is down: 24 purchases wait for a provider, and none was answered for 75 s (pod logs)"
-    )
+    assert reason.text == ("purchasing is down: 24 purchases in flight, none answered for 75 s (pod logs)")
 
 
 def test_a_flapping_circuit_is_counted_as_far_as_the_logs_reach():
@@ -417,7 +415,7 @@ def firing(severity: str) -> Alerts:
         ("reservations", Reservations(pending=50, stuck=6, oldest_s=1),
          [("SEV-3", "6 reservations are stuck, over the alert's 5")]),
         ("locks", Locks(locks=40, abandoned=31, oldest_s=None, capped=True),
-         [("SEV-3", "31+ locks that nobody will release keep customers out")]),
+         [("SEV-3", "31+ orphaned locks keep customers out")]),
         ("database", Database(blocked=1, connections=10, max_connections=100),
          [("SEV-3", "1 database session is blocked by another")]),
         ("database", Database(blocked=4), [("SEV-3", "4 database sessions are blocked by another")]),
@@ -468,7 +466,7 @@ def test_how_many_wait_is_said_without_the_usual_where_that_is_not_known():
     value = Transactions(
         failure_rate=0.0, attempts=100, failures=0, in_flight=20, window_s=300, overdue=20, oldest_s=90.0, silent_s=1.0
     )
-    assert judged(transactions=value).reasons[0].text == "20 purchases of 100 wait for more than 30 s"
+    assert judged(transactions=value).reasons[0].text == "20 of 100 purchases in flight for over 30 s"
 
 
 def test_every_reason_for_which_nobody_offers_a_number_is_named():

@@ -94,7 +94,7 @@ def test_purchases_that_none_decides_wait_for_their_turn_however_few_they_are():
                     providers=(waiting,), overdue_after_s=30.0)  # fmt: skip
     severity = judged(slots=sample.slots(onlinesim=900.0), transactions=value)
     assert said(severity)[:2] == [
-        ("SEV-1", "purchasing is down: 6 wait at onlinesim, none decided for 4 min"),
+        ("SEV-1", "purchasing is down: 6 in flight at onlinesim, none decided for 4 min"),
         ("SEV-1", "100 % of purchases go to onlinesim, where a turn takes 15 min"),
     ]
 

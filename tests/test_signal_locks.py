@@ -1,4 +1,4 @@
-"""Locks that nobody will release, swept for on a real Redis a little at a time. (nexnum.md#locks)"""
+"""Orphaned locks, swept for on a real Redis a little at a time. (nexnum.md#locks)"""
 
 from __future__ import annotations
 

@@ -80,9 +80,11 @@ def waits(name: str, in_flight: int = 5, **more) -> ProviderTraffic:
 def test_the_provider_is_named_where_the_purchases_of_one_alone_wait():
     decided = ProviderTraffic(name="5sim", attempts=9, failures=0, failure_rate=0.0)
     one = replace(HANGING, providers=(waits("smsbower", 24), decided))
-    assert said(blocked(one, RULES), one) == "24 purchases wait at smsbower, none decided for 4 min (usually 2.0 s)"
+    assert (
+        said(blocked(one, RULES), one) == "24 purchases in flight at smsbower, none decided for 4 min (usually 2.0 s)"
+    )
     two = replace(HANGING, providers=(waits("smsbower", 23), waits("5sim", 1)), usual_s=None)
-    assert said(blocked(two, RULES), two) == "24 purchases wait, none decided for 4 min"
+    assert said(blocked(two, RULES), two) == "24 purchases in flight, none decided for 4 min"
 
 
 def test_a_provider_at_which_all_wait_is_told_from_those_that_decide():
@@ -104,7 +106,7 @@ def test_many_wait_where_a_fifth_of_all_is_overdue(late, decided, many):
 def test_one_purchase_waits_in_the_singular():
     value = replace(HANGING, in_flight=1, providers=(waits("a", 1),))
     found = blocked(value, TransactionRules(overdue_few=1))
-    assert said(found, value) == "1 purchase waits at a, none decided for 4 min (usually 2.0 s)"
+    assert said(found, value) == "1 purchase in flight at a, none decided for 4 min (usually 2.0 s)"
 
 
 @pytest.mark.parametrize(("oldest_s", "late"), [(30.0, False), (30.1, True), (None, False)])
@@ -120,16 +122,16 @@ def test_what_is_usual_is_said_where_it_is_known(usual_s, words):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({}, "24 wait, none decided for 4 min"),
-        ({"failure_rate": 0.5, "silent_s": 200.0}, "24 wait, none decided for 3 min"),  # that rate is of the past
-        ({"providers": (waits("smsbower", 24),), "usual_s": None}, "24 wait at smsbower, none decided for 4 min"),
+        ({}, "24 in flight, none decided for 4 min"),
+        ({"failure_rate": 0.5, "silent_s": 200.0}, "24 in flight, none decided for 3 min"),  # that rate is of the past
+        ({"providers": (waits("smsbower", 24),), "usual_s": None}, "24 in flight at smsbower, none decided for 4 min"),
         (
             {"silent_s": 1.0, "providers": (waits("a", 12), waits("b", 5))},
-            "17 wait at 2 providers, none decided for 4 min",
+            "17 in flight at 2 providers, none decided for 4 min",
         ),
         (
             {"silent_s": 1.0, "overdue": 20, "attempts": 100, "in_flight": 24},
-            "20 of 96 purchases wait, for more than 30 s",
+            "20 of 96 purchases late, in flight for over 30 s",
         ),
     ],
 )

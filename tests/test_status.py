@@ -149,8 +149,8 @@ def test_purchases_under_way_are_in_the_text():
     found = status(without_rules(transactions={"value": hanging}), UP)
     assert found.exit_code == 2
     text = as_text(found, Settings())
-    assert "no purchase decided in 5 min, 24 under way, the oldest for 4 min" in text
-    assert "SEV-1  purchasing is down: 24 wait, none decided for 4 min" in text
+    assert "no purchase decided in 5 min, 24 in flight, oldest 4 min" in text
+    assert "SEV-1  purchasing is down: 24 in flight, none decided for 4 min" in text
 
 
 def test_a_line_holds_the_level_the_first_reason_and_what_is_not_known():

@@ -356,7 +356,7 @@ STUCK = Counts(
 
 
 async def seen_then_lost(both: Answers, age_s: float) -> Transactions:
-    """24 purchases wait at smsbower; after that only Prometheus answers."""
+    """24 purchases in flight at smsbower; after that only Prometheus answers."""
     before = await both.read(counted=counted(a=(30, 0)), from_postgres=rows(smsbower=STUCK, a=bought(30)))
     assert before.waiting_at == NOW
     both.now = NOW + timedelta(seconds=age_s)
@@ -374,9 +374,9 @@ async def test_who_waited_when_the_rows_were_last_read_stands_for_a_window_and_l
     assert (value.in_flight, value.overdue, value.oldest_s, value.newest_s) == (24, 20, 240.0, 2.0)
     assert (value.decided, value.attempts, value.silent_s, value.waiting_at) == (60, 84, 200.0, NOW)
     assert {one.name: one.in_flight for one in value.providers} == {"smsbower": 24, "a": 0}
-    assert levels(value) == ["SEV-1"] and value.notes[-1] == "who waits is of 14:07:31Z"
+    assert levels(value) == ["SEV-1"] and value.notes[-1] == "purchases in flight are as of 14:07:31Z"
     [reason] = transactions_signal.SIGNAL.reasons(value, Settings())
-    assert reason.text == ("purchasing is down: 24 wait at smsbower, none decided for 3 min, as of 14:07:31Z")
+    assert reason.text == ("purchasing is down: 24 in flight at smsbower, none decided for 3 min, as of 14:07:31Z")
     again = await both.read(value, counted=counted(a=(61, 0)), from_postgres=DOWN["postgres"])
     assert (again.in_flight, again.silent_s, again.waiting_at) == (24, 200.0, NOW)
 
@@ -388,7 +388,10 @@ async def test_after_a_window_without_rows_nobody_says_who_waits_and_nobody_says
     for name in ("transactions.blocked", "transactions.overdue", "transactions.waiting"):
         [probe] = [probe for probe in signal.probes if probe.name == name]
         told = probe.read(view)
-        assert told.value is None and told.text == "not known: only the rows know who waits, and they can't be read"
+        assert (
+            told.value is None
+            and told.text == "not known: only the rows have purchases in flight, and they can't be read"
+        )
     assert "purchases" not in {state.subject for state in signal.observe(value, {}, Settings())}
     assert signal.numbers(value, 2.0, both.now)["purchases_waiting"] is None
 

@@ -1,4 +1,4 @@
-"""The shape that every action has, and the context in which it works."""
+"""The interface of every action, and the context in which it runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def _no_entries() -> Sequence[Mapping[str, Any]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Suggestion:
-    """A likely use, from what is on screen: `Disable provider smsbower - 41 % failing`. Higher `weight` comes first."""
+    """A suggested use, from the readings: `Disable provider smsbower - 41 % failing`. Higher `weight` comes first."""
 
     title: str
     arguments: Mapping[str, str]
@@ -34,11 +34,11 @@ class Suggestion:
 
 @dataclass(kw_only=True)
 class Context:
-    """What an action works with. `readings` is the newest of every signal, as on the operator's screen.
+    """What an action works with. `readings` is the newest reading of every signal, as on the operator's screen.
 
-    Actions read through `sources` and change things through connections of their own (connections.py).
-    `entries` gives the incident's journal, oldest first, each {id, at, writer, kind, data}: an undo finds there what
-    was really touched, also after a restart.
+    Actions read through `sources`. They change things through connections of their own (connections.py). `entries`
+    gives the incident's journal, oldest first, each {id, at, writer, kind, data}. An undo learns from it what was
+    really changed, also after a restart.
     """
 
     settings: Settings
@@ -52,9 +52,10 @@ class Context:
 
 
 class Action(CommandSpec, Protocol):
-    """An emergency command. Its name, title, arguments and help stand here alone; `registry.py` has a line for it.
+    """An emergency command. Its name, title, arguments and help are declared here alone; `registry.py` has a line for
+    it.
 
-    It may also be `Routed`, `Settling`, or have `rights` (of the cluster) or be done `ByHand` (a part of the sheet).
+    It may also be `Routed` or `Settling`, have `rights` (of the cluster), or be done `ByHand` (a part of the sheet).
     """
 
     @property
@@ -62,24 +63,27 @@ class Action(CommandSpec, Protocol):
         """Other words that the palette finds it by."""
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
-        """Likely targets from what is on screen; reads nothing."""
+        """Likely targets, from the readings. Reads nothing."""
 
     def unavailable(self, settings: Settings, sources: Sources) -> str | None:
-        """Why it can't be done here at all (nothing configured, no such API); None when it may be tried."""
+        """Why the action is unavailable here (nothing configured, no such API). None where it may be tried."""
 
     async def permitted(self, context: Context) -> Guard:
-        """Whether this role would be allowed to, asked without changing anything; names the GRANT or RBAC rule."""
+        """Whether this role has the permission. Asks without changing anything, and names the missing GRANT or RBAC
+        rule.
+        """
 
     async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
-        """Read the real system and freeze the plan. Raises ActionError when there is nothing to do it to."""
+        """Read the system and freeze the plan. Raises ActionError where there is no target."""
 
     async def execute(self, plan: Plan, context: Context) -> Outcome:
-        """Do exactly what the plan says, to what is still as previewed. Never retried; a time-out is unknown.
+        """Execute the plan on targets that are still as previewed. Never retried; a time-out is an unknown outcome.
 
-        Raises only bugs: every expected failure is an Outcome."""
+        Expected failures are Outcomes; only bugs raise.
+        """
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
-        """Watch what the plan said until its deadline, ending early when it is clear."""
+        """Watch the effect until the plan's deadline, or until it is clear."""
 
 
 class PlanFields(TypedDict, total=False):

@@ -1,4 +1,4 @@
-"""What an action says of itself on a quiet day: could it be prepared here, and would this role be allowed to run it?"""
+"""Checks an action ahead of an incident: can it be prepared here, and does this role have the permission?"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .registry import ACTIONS
 
 
 def auditor(sources: Sources, settings: Settings, readings: Mapping[str, Reading]) -> AuditAction:
-    """A question to any action: it prepares a plan and throws it away; nothing is changed."""
+    """Prepares any action's plan and discards it. Nothing is changed."""
     context = Context(settings=settings, sources=sources, readings=lambda: readings, operator=settings.operator)
 
     async def audit(name: str, arguments: Mapping[str, str | None]) -> AuditFinding:
@@ -40,7 +40,7 @@ def auditor(sources: Sources, settings: Settings, readings: Mapping[str, Reading
 
 
 def _logs(sources: Sources, readings: Mapping[str, Reading]) -> AuditFinding:
-    """Whether pods' logs could be followed: the signal of the circuits follows the same ones."""
+    """Whether pods' logs can be followed. The circuits signal follows the same logs."""
     if not sources.has("kubernetes"):
         return AuditFinding(ok=False, said="logs can't be followed: set kubernetes.kubeconfig (KUBECONFIG)")
     workloads = value_of(readings, "workloads", Workloads)
@@ -53,7 +53,9 @@ def _logs(sources: Sources, readings: Mapping[str, Reading]) -> AuditFinding:
 async def _prepared(
     action: Action, arguments: Mapping[str, str | None], context: Context, permission: str
 ) -> AuditFinding:
-    """Prepare it for what the step names, or for any likely target; on a quiet day there may be nothing to do."""
+    """Prepare it for the target that the step names, else for any likely target. Often there is none ahead of an
+    incident.
+    """
     given = {name: value for name, value in arguments.items() if value is not None}
     for argument in action.arguments:
         if argument.name in given or not argument.required:
@@ -72,7 +74,7 @@ async def _prepared(
 
 
 def _likely(action: Action, name: str, kind: str, context: Context) -> Iterator[str]:
-    """Values that this argument could take: what the action itself suggests, else anything of its kind."""
+    """Values for this argument: the action's own suggestions, else any known value of its kind."""
     readings, settings = context.readings(), context.settings
     for suggestion in action.suggestions(readings, settings):
         if name in suggestion.arguments:

@@ -1,6 +1,7 @@
-"""backend.cancel and backend.terminate: one Postgres session by its pid *and* its start. (nexnum.md#sessions, #pooler)
+"""backend.cancel and backend.terminate: act on one Postgres session, identified by pid and start time.
+(nexnum.md#sessions, #pooler)
 
-A pid is given again to another session as soon as it is free, so the start stands in the statement itself.
+Postgres reuses pids. So the statement itself compares the session's start time.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ SIGNAL_SQL = "SELECT {function}(pid) AS answer FROM pg_stat_activity WHERE pid =
 
 @dataclass(frozen=True, kw_only=True)
 class SignalBackend:
-    """Either action; `function` is Postgres' own."""
+    """Either action; `function` is the Postgres function."""
 
     name: str
     title: str
@@ -62,7 +63,7 @@ class SignalBackend:
     arguments: tuple[Argument, ...] = (Argument(name="pid", kind="pid", help="the session's process id"),)
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
-        """The sessions that block others, and of those only the ones that this signal would reach."""
+        """The sessions that block others, as far as the signal can reach them."""
         database = value_of(readings, "database", Database)
         found = []
         for session in database.sessions if database else ():
@@ -79,7 +80,7 @@ class SignalBackend:
         return None if sources.has("postgres") else "sessions can't be reached: set postgres.url (DATABASE_URL)"
 
     async def permitted(self, context: Context) -> Guard:
-        """For sessions of other roles; a role may always signal its own."""
+        """The permission for sessions of other roles. A role may always signal its own."""
         sql = (
             "SELECT current_user AS role, pg_has_role('pg_signal_backend', 'USAGE') OR"
             " (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS may"
@@ -137,7 +138,7 @@ class SignalBackend:
         )
 
     def sql(self, pid: int | str, started: str) -> str:
-        """The statement; `started` is the session's start (ISO 8601): a pid alone may be another's by then."""
+        """The statement. `started` is the session's start time (ISO 8601), as the pid may be reused."""
         return SIGNAL_SQL.format(function=self.function, pid=pid, started=shell_commands.sql_text(started))
 
     def _effect(self, row: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
@@ -278,7 +279,7 @@ def _visible(row: Mapping[str, Any]) -> Guard:
 
 
 def _whose(row: Mapping[str, Any]) -> Guard:
-    """Sessions that are nobody's to end: replication, the server's own, a console's."""
+    """Refuse sessions that must not be ended: replication, server processes, a console's own."""
     name, kind = "whose session", clean(row["kind"], 40)
     if row["application"] == "nexconsole":
         return Guard(name=name, level="block", reason="this is a console's own session, perhaps this one's")

@@ -1,4 +1,4 @@
-"""What does the same as an action without this console: the commands that the break-glass sheet has for it."""
+"""The commands in the break-glass sheet that do the same as an action without this console."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SQL_WIDTH = 52  # each quote in it becomes five characters in the shell
 
 @dataclass(frozen=True)
 class CommandStep:
-    """A command, and what it does; `command` is what is copied."""
+    """A shell command and its effect. `command` is what is copied."""
 
     does: str
     command: str
@@ -27,7 +27,7 @@ class CommandStep:
 
 @dataclass(frozen=True)
 class EmergencyCommand:
-    """`notes` are read before any of the steps is copied."""
+    """The remedy of one emergency. The operator reads `notes` before copying any step."""
 
     title: str
     notes: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class EmergencyCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class CommandContext:
-    """All that a command's target is taken from. `tables`: NexNum's columns by table, as far as they were looked up."""
+    """What command targets are taken from. `tables`: NexNum's columns by table, as far as they were read."""
 
     readings: Mapping[str, Reading]
     settings: Settings
@@ -60,7 +60,7 @@ class ByHand(Protocol):
     """An action that has a part of the break-glass sheet of its own."""
 
     def emergency(self, context: CommandContext) -> EmergencyCommand:
-        """Its commands; a target that is not known stands there as a word in capitals. Reads nothing."""
+        """Its commands. An unknown target is a placeholder in capitals. Reads nothing."""
 
 
 def with_redis(settings: Settings) -> Settings:

@@ -1,4 +1,4 @@
-"""Whether opening or closing a shared breaker helped: its key, who goes there all the same, and how customers fare.
+"""Verdict on opening or closing a shared breaker: from its key, later attempts at the provider, and customers' results.
 
 (nexnum.md#breakers, #breaker-rules, #slots)
 """
@@ -25,7 +25,7 @@ def key_of(provider_id: str) -> str:
 
 
 class CircuitWatch:
-    """Looks at a breaker's key until it is clear whether it became `wanted` and stayed so."""
+    """Polls a breaker's key until it is clear whether it became `wanted` and stayed so."""
 
     def __init__(self, plan: Plan, wanted: str, context: Context) -> None:
         self._plan, self._wanted, self._context = plan, wanted, context
@@ -76,10 +76,10 @@ class CircuitWatch:
         if not waited:
             return ""
         left = await in_flight.left(self._context, self._name, self._elapsed)
-        return f"; of {several(waited, 'purchase')} under way then {min(left, waited)} still wait"
+        return f"; of {several(waited, 'purchase')} in flight then {min(left, waited)} still are"
 
     async def _closed(self, last: bool) -> Verdict | None:
-        """A provider that still fails opens it again at once: closed is only said when it stayed so."""
+        """A failing provider reopens it at once, so closed must last before it counts as worked."""
         worse, fared = await self._customers()
         if worse is not None or not last:
             return worse
@@ -87,7 +87,7 @@ class CircuitWatch:
         return Verdict(state="worked", because=because)
 
     async def _customers(self) -> tuple[Verdict | None, str]:
-        """A verdict where customers fare worse, else how they fare."""
+        """A verdict where more customers fail than before; else their results in words."""
         then = failure_rate_change.restored(self._plan.details["before"])
         now = None
         with contextlib.suppress(SourceError):

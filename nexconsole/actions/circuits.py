@@ -1,6 +1,6 @@
-"""circuit.open and circuit.close: the shared breaker only, through the admin API of the versions that have it.
+"""circuit.open and circuit.close: act on the shared breaker, by the admin API of the versions that have it.
 
-(nexnum.md#breakers, #breaker-rules, #breaker-control) The pods' own breakers can be reached by nothing but a restart.
+(nexnum.md#breakers, #breaker-rules, #breaker-control) Only a restart reaches the pods' own breakers.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class SetCircuit:
     )
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
-        """Close those whose shared breaker is open; open those whose attempts fail and whose breaker let them."""
+        """Suggest closing those whose shared breaker is open, and opening those whose attempts fail although it is
+        closed.
+        """
         circuits = value_of(readings, "circuits", Circuits)
         names = [circuit.name for circuit in (circuits.providers if circuits else ())]
         keys, twins, found = keys_of(names), look_alikes(names), []
@@ -147,7 +149,7 @@ class SetCircuit:
         return f"Closes the shared breaker of {row}: every pod may buy there again at once; {own}"
 
     async def _judge(self, context: Context, row: ProviderRow, seen: SourceCounts | None) -> Guard:
-        """For closing, whether the provider is healthy; for opening, whether another one is."""
+        """For closing: whether the provider is healthy. For opening: whether another one is."""
         if self.wanted == "closed":
             return _healthy(context, row)
         table = await read_table(context)
@@ -220,7 +222,7 @@ def _failing(readings: Mapping[str, Reading], settings: Settings) -> dict[str, f
 
 
 def _healthy(context: Context, row: ProviderRow) -> Guard:
-    """The runbook's "unless you verify provider is healthy", checked: ok only where there is evidence for it."""
+    """Checks the runbook's "unless you verify provider is healthy". ok only with evidence of it."""
     name, readings, rules = "provider is healthy", context.readings(), context.settings.transactions
     circuit = circuit_of(readings, row.name)
     opened = [

@@ -1,4 +1,4 @@
-"""Kubernetes written to: over a connection of its own, tried by a dry run first, every answer an Outcome."""
+"""Writes to Kubernetes over a connection of its own, after a dry run. Every answer becomes an Outcome."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NO_MORE = (404, 409, 410)  # the world changed since the preview: gone, or anoth
 
 @dataclass(frozen=True, kw_only=True)
 class AccessRule:
-    """What a Role must grant: a verb on a resource ("deployments.apps"), or on a subresource of it."""
+    """A permission that a Role must grant: a verb on a resource ("deployments.apps") or on its subresource."""
 
     verb: str
     resource: str
@@ -40,13 +40,13 @@ class AccessRule:
 
     @property
     def grant(self) -> str:
-        """The rule as a Role's manifest has it."""
+        """The rule, written as in a Role's manifest."""
         plain, _, group = self.resource.partition(".")
         full = f"{plain}/{self.subresource}" if self.subresource else plain
         return f'apiGroups: ["{group}"], resources: ["{full}"], verbs: ["{self.verb}"]'
 
     def of(self, settings: Settings) -> str:
-        """The name of the object that it is needed on; "" where that is any: a role may name objects."""
+        """The object's name, as a Role may restrict names; "" for any."""
         return settings.kubernetes.deployment if self.resource == "deployments.apps" else ""
 
     @property
@@ -60,7 +60,7 @@ class AccessRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Write:
-    """One request that changes something. Its path begins with /api or /apis; `rule` is what it takes."""
+    """One write request. Its path begins with /api or /apis; `rule` is the permission that it needs."""
 
     method: str
     path: str
@@ -76,7 +76,7 @@ class Write:
 
 
 class ClusterWriter:
-    """The API server, asked and changed for one action."""
+    """The API server, read and written for one action."""
 
     def __init__(self, kubernetes: KubernetesSource, limit_s: float) -> None:
         self._kubernetes = kubernetes

@@ -1,4 +1,4 @@
-"""Purchases under way at a provider: they wait for their turn, and no breaker holds them back. (nexnum.md#slots)"""
+"""Purchases in flight at a provider: they queue for their turn, and no breaker stops them. (nexnum.md#slots)"""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ LONGEST_S = 1800.0
 
 @dataclass(frozen=True, kw_only=True)
 class InFlight:
-    """`count` purchases wait at the provider; a new one would wait for `wait_s` (None: not known)."""
+    """`count` purchases are in flight at the provider; a new one would wait `wait_s` seconds (None: not known)."""
 
     count: int
     wait_s: float | None = None
 
     def __str__(self) -> str:
         waits = self.wait_s is not None and self.wait_s >= TURN_S
-        ahead = f" (the next turn there is {duration(self.wait_s)} ahead)" if waits else ""
-        return f"{several(self.count, 'purchase')} under way there{ahead}"
+        ahead = f" (next turn in {duration(self.wait_s)})" if waits else ""
+        return f"{several(self.count, 'purchase')} in flight there{ahead}"
 
 
 async def read(context: Context, row: ProviderRow, seen: SourceCounts | None) -> InFlight:
-    """What waits there now, as far as it is known."""
+    """What is in flight there now, as far as it is known."""
     count = seen.of(row.name).in_flight if seen is not None else 0
     wait_s = None
     if context.sources.has("redis"):
@@ -47,18 +47,18 @@ async def read(context: Context, row: ProviderRow, seen: SourceCounts | None) ->
 
 
 def guard(waiting: InFlight) -> Guard:
-    name = "under way"
+    name = "in flight"
     if not waiting.count:
-        return Guard(name=name, level="ok", reason="no purchase is under way there")
+        return Guard(name=name, level="ok", reason="no purchase is in flight there")
     reason = f"{waiting}: they still go out, one every {TURN_S:g} s; opening the breaker does not stop them"
     return Guard(name=name, level="warn", reason=reason)
 
 
 async def left(context: Context, name: str, since_s: float) -> int:
-    """How many of those that waited `since_s` ago still do. Raises SourceError."""
+    """How many of those in flight `since_s` ago still are. Raises SourceError."""
     columns = await context.sources.postgres.require(
         "activations", "state", "captured_tx_id", "provider_id", "created_at"
     )
     sql = SQL.format(states=traffic.state_in(columns["state"], traffic.UNDECIDED_STATES))
-    async with context.sources.postgres.read("the purchases under way") as tx:
+    async with context.sources.postgres.read("the purchases in flight") as tx:
         return int((await tx.row(sql, name, LONGEST_S, since_s))["waiting"])

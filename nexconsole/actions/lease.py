@@ -1,4 +1,4 @@
-"""Reserving a plan's targets while they are executed on, as the one path asks for it."""
+"""Leases: a plan's targets are reserved while it executes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from .plan import Plan
 
 
 class Lease(Protocol):
-    """A plan's targets, reserved until it is left; each of the texts is one sentence or "".
+    """A lease on a plan's targets, held until the context is left. Each text is one sentence or "".
 
-    `held`: it isn't had, who is executing on one of them, since when. `changed`: it isn't had, what was executed on
-    one of them since they were last looked at. `doubt`: it is had, but not every console could be asked.
+    `held`: no lease, because another console executes on a target; who, and since when. `changed`: no lease, because
+    something was executed on a target since it was last read. `doubt`: the lease is held, but not every console could
+    be asked.
     """
 
     held: str
@@ -19,10 +20,10 @@ class Lease(Protocol):
     doubt: str
 
     async def lost(self) -> str:
-        """Who has taken the targets meanwhile, where that can happen at all: a console that hung for too long."""
+        """Who took over the targets. Only possible where this console hung for too long."""
 
     def sending(self) -> None:
-        """From here on the targets may not be any more what others have seen of them."""
+        """Mark the targets as changed: what other consoles have read of them is out of date."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -30,18 +31,17 @@ class Lease(Protocol):
 
 
 class Leases(Protocol):
-    """Keep two consoles from executing on one target at once, and anybody from executing on what he last saw before
-    another console executed on it."""
+    """Keeps two consoles from executing on one target at once, and from acting on a preview that is out of date."""
 
     async def seen(self, plan: Plan) -> object:
-        """What was last executed on the plan's targets; asked for right after it was prepared. Raises nothing."""
+        """The last execution on the plan's targets; asked right after `prepare`. Raises nothing."""
 
     async def take(self, plan: Plan, seen: object) -> Lease:
         """Reserve the plan's targets, unless something was executed on them since `seen`. Raises nothing."""
 
 
 class NoLeases:
-    """The lease of a console that shares its targets with nobody."""
+    """The lease of a console that works alone."""
 
     held = changed = doubt = ""
 

@@ -1,7 +1,7 @@
-"""Lock keys looked for and looked at, for a plan. What is judged of each stands in the signals. (nexnum.md#locks)
+"""Finds and reads lock keys for a plan. The signals judge them. (nexnum.md#locks)
 
-Keys and values are identities: they are kept exactly as stored. Those that could not be shown so are listed, but never
-chosen; nor is what can't be a lock: another type, a value too long for a token.
+Keys and values are identities: they are kept exactly as stored. Listed but never chosen: a key that can't be displayed
+as stored, a key of another type, a value too long for a token.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def as_target(lock: Lock, chosen: bool) -> Target:
 
 
 async def walk(client: RedisClient, pattern: str, context: Context) -> tuple[list[str], bool]:
-    """The keys that match, by SCAN, and whether that are all; stops at the bounds and when cancelled."""
+    """The keys that match, by SCAN, and whether the scan was complete. Stops at the bounds and when cancelled."""
     found: dict[str, None] = {}
     cursor: Cursor | None = ("", 0)
     looked = 0
@@ -57,7 +57,7 @@ async def walk(client: RedisClient, pattern: str, context: Context) -> tuple[lis
 
 
 async def look(client: RedisClient, keys: Sequence[str], rules: LocksSettings, now: datetime) -> list[Lock]:
-    """Each key with its value and TTL, the most suspicious first; what expired meanwhile is left out."""
+    """Each key with its value and TTL, the most suspicious first. Keys that expired meanwhile are left out."""
     values = await client.values(keys) if keys else []
     ttls = await client.ttls(keys) if keys else []
     locks = [
@@ -69,7 +69,7 @@ async def look(client: RedisClient, keys: Sequence[str], rules: LocksSettings, n
 
 
 async def now_ms(client: RedisClient, context: Context) -> int:
-    """The server's own clock: its TTLs run by it, and it outlives this console (nexnum.md#locks)."""
+    """The server's clock. TTLs run by it, and it outlives this console (nexnum.md#locks)."""
     try:
         seconds, micros = await client.text("TIME")
         return int(seconds) * 1000 + int(micros) // 1000

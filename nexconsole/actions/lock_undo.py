@@ -1,6 +1,6 @@
-"""locks.restore, the undo of a flush: what it deleted comes back where the key is free. (nexnum.md#locks)
+"""locks.restore undoes locks.flush: it restores deleted locks whose keys are free. (nexnum.md#locks)
 
-What was deleted is read from the journal, so that the undo outlives the console that flushed.
+The journal says what was deleted, so the undo outlives the console that flushed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LOOK_EVERY_S = 0.5
 
 
 class RestoreLocks:
-    """The undo of a flush: what it deleted comes back where the key is free, to end when it would have ended."""
+    """The undo of a flush: restores what it deleted where the key is free, with the expiry it had."""
 
     name = "locks.restore"
     title = "Put flushed locks back"
@@ -140,7 +140,7 @@ class RestoreLocks:
 
 
 def _recorded(entries: Sequence[Mapping[str, Any]], flush: str) -> tuple[list[Target], bool]:
-    """What a flush deleted, as its outcome in the journal says; without an outcome, what its plan meant to delete."""
+    """What a flush deleted, by its outcome in the journal; without an outcome, what its plan chose."""
     for entry in reversed(entries):
         plan = entry["data"].get("plan") if entry["kind"] == "intent" else None
         if not isinstance(plan, Mapping):
@@ -179,7 +179,7 @@ def _from_plan(plan: Mapping[str, Any], entry: Mapping[str, Any]) -> list[Target
 
 
 def _restorable(target: Target, ttl: int, now: int, context: Context) -> Target:
-    """The target with when it ends (ms of the server's clock) as part of its identity; chosen where it is free."""
+    """The target, with its expiry (ms of the server's clock) as part of its identity. Chosen where the key is free."""
     pttl, at = int(target.shown["pttl_ms"] or 0), int(target.shown["at_ms"] or 0)
     ends = None if pttl == NO_TTL else at + pttl
     because = ""
@@ -199,7 +199,7 @@ def _restorable(target: Target, ttl: int, now: int, context: Context) -> Target:
 
 
 def _left_ms(target: Target, now: int) -> int | None:
-    """What is left of its TTL in ms; None: it had none; 0: it is over."""
+    """The remaining TTL in ms; None: it had none; 0: expired."""
     ends = target.identity["ends_at_ms"]
     return None if ends is None else max(0, int(ends) - now)
 
@@ -217,7 +217,7 @@ def _set(key: str, value: str, left_ms: int | None) -> tuple[str, ...]:
 
 
 def set_command(context: Context, key: str, value: str, left_ms: int | None) -> str:
-    """The literal command that puts one lock back; `left_ms` None: without a TTL."""
+    """The shell command that restores one lock; `left_ms` None: without a TTL."""
     return shell_commands.redis_cli(context.settings, *_set(key, value, left_ms))
 
 

@@ -1,6 +1,6 @@
-"""locks.flush: lock keys deleted only while they still hold what was shown; lock_undo.py undoes it. (nexnum.md#locks)
+"""locks.flush deletes lock keys that still hold the value shown; lock_undo.py undoes it. (nexnum.md#locks)
 
-What the runbook writes as `DEL "lock:purchase:*"` deletes nothing: DEL does not glob.
+The runbook's `DEL "lock:purchase:*"` deletes nothing, because DEL does not glob.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ PROBE = "if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end return redis.ca
 
 
 class FlushLocks:
-    """Deletes abandoned locks of one family."""
+    """Deletes orphaned locks of one family."""
 
     name = "locks.flush"
-    title = "Delete abandoned locks of a family"
+    title = "Delete orphaned locks of a family"
     synonyms = ("flush locks", "unlock", "release locks", "redis locks", "delete keys", "stuck lock", "please wait")
     arguments = (
         Argument(name="family", kind="family", help="a family of locks.families in the settings, such as purchase"),
@@ -169,7 +169,7 @@ class FlushLocks:
         return tally.outcome()
 
     async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
-        """A batch is deleted whole or not at all, so what does not hold its value any more was deleted."""
+        """A batch is atomic: a key that no longer holds its value was deleted by it."""
         known = {target.id for target in outcome.touched}
         doubtful = [target for target in plan.chosen if target.id not in known]
         at_ms = int(plan.taken_at.timestamp() * 1000)
@@ -206,7 +206,7 @@ class FlushLocks:
 
 
 class _Tally:
-    """What became of each key, while a flush goes on."""
+    """Counts the result of each key during a flush."""
 
     def __init__(self, chosen: Sequence[Target]) -> None:
         self.chosen = chosen
@@ -245,21 +245,21 @@ class _Tally:
 
 
 def _suggestion(family: str, pattern: str, abandoned: int) -> Suggestion:
-    title, weight = f"Delete abandoned locks: {family} ({pattern})", 0.0
+    title, weight = f"Delete orphaned locks: {family} ({pattern})", 0.0
     if abandoned:
-        title, weight = f"Delete abandoned locks: {family} - {abandoned} that nobody will release", 0.6
+        title, weight = f"Delete orphaned locks: {family} - {abandoned} orphaned", 0.6
     return Suggestion(title=title, arguments={"family": family}, weight=weight)
 
 
 async def _found(client: RedisClient, pattern: str, context: Context) -> tuple[list[str], bool]:
-    """The family's keys; a family of one exact key is not walked for."""
+    """The family's keys. A family of one exact key needs no SCAN."""
     return await walk(client, pattern, context) if GLOB & set(pattern) else ([pattern], True)
 
 
 def _choose(
     locks: Sequence[Lock], which: str, wanted: Sequence[str], never: Sequence[str], pattern: str
 ) -> tuple[list[Lock], list[Guard]]:
-    """What is deleted, and the guards that follow from it; the most suspicious first."""
+    """The keys to delete, most suspicious first, and the guards that follow from them."""
     guards = []
     if matching := next((other for other in never if fnmatchcase(pattern, other)), None):
         reason = f"{pattern} is never to be touched (locks.never has {matching}): a top-up could then be booked twice"
@@ -302,7 +302,7 @@ def _bounds(found: Sequence[str], complete: bool) -> tuple[Guard, ...]:
 
 
 async def may_delete(client: RedisClient, context: Context, pattern: str) -> Guard:
-    """Whether EVAL with UNLINK is allowed, and this server takes writes. Without EVAL a delete would be a race."""
+    """Whether EVAL with UNLINK is allowed and this server accepts writes. Without EVAL a delete would race."""
     name, key = "may delete", pattern.replace("*", "nexconsole-probe")
     [answer] = await client.keyed([("EVAL", PROBE, "1", key)])
     if not isinstance(answer, Exception):
@@ -318,7 +318,7 @@ async def may_delete(client: RedisClient, context: Context, pattern: str) -> Gua
 
 
 async def _reconciling(client: RedisClient, context: Context, family: str) -> list[Guard]:
-    """A reconcile at work: its own lock must not go, and it may hold others' money in the middle of a step."""
+    """Blocks while a reconcile runs: its lock must stay, and it may hold money in the middle of a step."""
     key = context.settings.locks.families.get("reconcile", "NexNum:Lock:Reconcile")
     if GLOB & set(key):
         return []
@@ -335,7 +335,7 @@ async def _reconciling(client: RedisClient, context: Context, family: str) -> li
 
 
 async def _what_is_there(client: RedisClient, context: Context, family: str) -> str:
-    """That nothing matches, and which families have keys instead: it depends on the version (nexnum.md#locks)."""
+    """Says that nothing matches, and which families have keys: they depend on the version (nexnum.md#locks)."""
     families = context.settings.locks.families
     keys, _ = await walk(client, "*[lL]ock:*", context)
     tallies = {name: sum(fnmatchcase(key, pattern) for key in keys) for name, pattern in families.items()}
@@ -350,7 +350,7 @@ def _eval(batch: Sequence[Target]) -> tuple[str, ...]:
 
 
 def commands(settings: Settings, pairs: Sequence[tuple[str, str]], script: str = SCRIPT) -> list[str]:
-    """Each key deleted only while it still holds its value; `script` is SCRIPT, however it is laid out."""
+    """Delete each key that still holds its value. `script` is SCRIPT in any layout."""
     size = 1 if clustered(settings) else max(1, settings.locks.batch)
     lines = []
     for start in range(0, len(pairs), size):
@@ -367,7 +367,7 @@ def _flushed(
     if unknown and same:
         return Verdict(state="unknown", because=f"{len(same)} of {len(deleted)} keys still hold the value shown")
     if stuck:
-        said = f"{len(stuck)} of {len(deleted)} keys are back without a TTL: whatever takes them still abandons them"
+        said = f"{len(stuck)} of {len(deleted)} keys are back without a TTL: what takes them leaves them behind"
         return Verdict(state="no effect", because=said)
     again = f", {len(there)} of them taken anew, with a TTL" if there else ", and none is back"
     return Verdict(state="worked", because=f"{len(deleted)} keys are gone{again}")

@@ -1,4 +1,4 @@
-"""outbox.retry: one FAILED event back to PENDING. Nothing in NexNum ever does this by itself. (nexnum.md#outbox)"""
+"""outbox.retry: puts one FAILED event back to PENDING. NexNum never does this by itself. (nexnum.md#outbox)"""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ WHERE id = {id} AND status = 'FAILED' AND retry_count = {retries} RETURNING id""
 
 
 class RetryEvent:
-    """One failed event is tried once more by whatever worker takes it next."""
+    """Puts one failed event back into the queue; any worker may take it."""
 
     name = "outbox.retry"
     title = "Put a failed event back to PENDING"
@@ -170,7 +170,7 @@ async def _event(tx: Read, wanted: str) -> Mapping[str, Any]:
 
 
 def _consumer(context: Context, row: Mapping[str, Any]) -> list[Guard]:
-    """Who will take it, as far as that is known."""
+    """Which worker will take it, as far as that is known."""
     guards = []
     outbox = value_of(context.readings(), "outbox", Outbox)
     if outbox is not None and outbox.drained_per_min == 0 and outbox.pending:
@@ -198,7 +198,7 @@ def _again(context: Context, row: Mapping[str, Any], error: str) -> Guard:
 
 
 def _release(context: Context, failed_s: float) -> tuple[Literal["ok", "warn"], str]:
-    """Whether what runs now is the release that ran when it failed; "" where that is not known or says nothing."""
+    """Whether the running release is the one with which it failed; "" where that is not known."""
     workloads = value_of(context.readings(), "workloads", Workloads)
     release = workloads.release if workloads is not None else None
     if workloads is None or release is None or release.since is None:

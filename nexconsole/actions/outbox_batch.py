@@ -1,7 +1,7 @@
-"""What became of the events that waited when a batch was called. (nexnum.md#outbox)
+"""The result of one outbox batch: what became of the events that were pending. (nexnum.md#outbox)
 
-The newest route answers after the activations' part and does the rest in the background: events turn FAILED seconds
-after the answer. So a verdict waits until the rows stand still.
+The newest route answers early and goes on in the background: events turn FAILED seconds after its answer. So a verdict
+waits until the rows stop changing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FROM {TABLE} WHERE id = ANY ($1::text[])
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """The events that waited, by now. `dropped`: PUBLISHED with an error, so undone."""
+    """The events that were pending, by their present state. `dropped`: PUBLISHED with an error, so not done."""
 
     waiting: int
     failed: int
@@ -43,7 +43,7 @@ class Batch:
 
 
 async def waiting(context: Context) -> list[str] | None:
-    """The ids of the events that wait, the oldest first; None where they can't be read."""
+    """The ids of the pending events, oldest first; None where they can't be read."""
     try:
         await context.sources.postgres.require(TABLE, "id", "status", "error", "created_at")
         async with context.sources.postgres.read("the waiting events") as tx:
@@ -59,7 +59,7 @@ async def now(ids: Sequence[str], context: Context) -> Batch:
 
 
 class OutboxWatch:
-    """Looks at the events until none is taken any more."""
+    """Polls the events until none changes any more."""
 
     def __init__(self, ids: Sequence[str]) -> None:
         self._ids = ids
@@ -77,7 +77,7 @@ class OutboxWatch:
 
 
 def judge(before: int, batch: Batch, waited_s: float) -> Verdict:
-    """What a batch came to, once its rows stand still."""
+    """The batch's verdict, once its rows stop changing."""
     said = f"of {several(before, 'event')} that waited: {batch} after {duration(waited_s)}"
     if batch.failed:
         return Verdict(state="worse", because=f"{said}; nothing retries what is FAILED")

@@ -1,6 +1,6 @@
-"""Whether a late outbox catches up: what a verdict on the pods rests on where purchases were well. (nexnum.md#outbox)
+"""Whether a late outbox catches up: the verdict on the pods where purchases were fine before. (nexnum.md#outbox)
 
-Its workers run in the pods, so a bad release is seen here, and a restart that changes nothing too.
+The outbox workers run in the pods. So a bad release shows here, and so does a restart without effect.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SELECT (SELECT count(*) FROM (SELECT 1 FROM {TABLE} WHERE status = 'PENDING' LIM
 
 @dataclass(frozen=True, kw_only=True)
 class OutboxQueue:
-    """The outbox at one moment; `capped`: at least so many are pending. `oldest_s` is 0 where nothing is."""
+    """The outbox at one moment. `capped`: at least this many are pending. `oldest_s` is 0 for an empty queue."""
 
     pending: int
     failed: int
@@ -46,7 +46,7 @@ async def measure(context: Context) -> OutboxQueue:
 
 
 async def before(context: Context) -> dict[str, Any] | None:
-    """The outbox as plain data for a plan where it is late; None where it is not, or where nobody can tell."""
+    """The late outbox as plain data for a plan; None where it is not late or can't be read."""
     if not context.sources.has("postgres"):
         return None
     try:
@@ -61,7 +61,7 @@ def restored(data: object) -> OutboxQueue | None:
 
 
 def judge(then: OutboxQueue, now: OutboxQueue, waited_s: float, last: bool) -> Verdict | None:
-    """What became of the queue in `waited_s` since the pods were as meant; None while that is not clear."""
+    """The queue's change over `waited_s`; None while it is not clear."""
     failed = now.failed - then.failed
     more = f", {failed} more FAILED" if failed > 0 else ""
     said = f"of the late outbox {then.pending} events waited then, {now.pending} after {waited_s:.0f} s{more}"

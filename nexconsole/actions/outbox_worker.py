@@ -1,6 +1,5 @@
-"""outbox.process: one batch of the outbox, by whichever route this version has for it.
-
-(nexnum.md#outbox, #outbox-api, #cron-routes)
+"""outbox.process: runs one outbox batch, by the route that this version has. (nexnum.md#outbox, #outbox-api,
+#cron-routes)
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ SELECT (SELECT count(*) FROM (SELECT 1 FROM {TABLE} WHERE status = 'PENDING'
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """A route that processes the outbox. `does` is what else happens, `reads` finds its figures in the answer."""
+    """A route that processes the outbox. `does` names its side effects; `reads` finds its figures in the answer."""
 
     path: str
     methods: tuple[str, ...]
@@ -94,7 +93,7 @@ WAYS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Backlog:
-    """Counts at one moment; `capped`: there are at least so many."""
+    """Counts at one moment. `capped`: at least this many."""
 
     pending: int
     failed: int
@@ -102,7 +101,7 @@ class Backlog:
 
 
 class ProcessOutbox:
-    """One batch now, rather than when the worker would."""
+    """Runs one batch now instead of at the worker's next turn."""
 
     name = "outbox.process"
     title = "Process the outbox once"
@@ -197,9 +196,9 @@ class ProcessOutbox:
 
 
 async def _way(context: Context) -> tuple[Way, CronRoute, str]:
-    """The first route that is there and may be used, and why those before it are not. Raises ActionError, SourceError.
+    """The first usable route, and why the routes before it are not. Raises ActionError, SourceError.
 
-    Only OPTIONS is asked. A redirect or a page in a route's place is trouble of that route: the next is asked.
+    It sends OPTIONS only. A redirect or an HTML page counts as trouble of that route, and the next is tried.
     """
     passed: list[str] = []
     for way in WAYS:
@@ -254,7 +253,7 @@ def _pending_guard(backlog: Backlog | SourceError) -> Guard:
 
 
 def _poison(backlog: Backlog | SourceError) -> tuple[Guard, ...]:
-    """What failed before may fail again, and then for good: nothing ever retries it (nexnum.md#outbox)."""
+    """Warns that events which failed before may fail again, for good: nothing retries them (nexnum.md#outbox)."""
     if isinstance(backlog, SourceError) or not backlog.failed:
         return ()
     reason = (

@@ -1,8 +1,8 @@
-"""The one path that every action takes: prepare, guard, confirm, reserve, let others object, record, execute, record,
-settle what no answer proves, verify, record, offer undo.
+"""The one path of every action: prepare, guard, confirm, reserve, wait for objections, record, execute, record, settle
+an unknown outcome, verify, record, offer undo.
 
-No screen, command or test goes round it. What is asked of the operator, and where entries go, is given by
-the caller; the order of the steps is not.
+No screen, command or test bypasses it. The caller decides how the operator is asked and where entries go, not the order
+of the steps.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ SETTLE_LIMIT_S = 90.0
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmationReply:
-    """What the operator gave: the confirmation's text, or None for cancel."""
+    """The operator's reply: the confirmation's text, or None to cancel."""
 
     text: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ActionResult:
-    """All that happened. `stopped` says why nothing was sent (blocked, cancelled, observing, unrecorded...), `doubt`
-    which consoles its targets could not be reserved against."""
+    """The result of the whole path. `stopped` says why nothing was sent (blocked, cancelled, observing, unrecorded...).
+    `doubt` names the consoles that could not be asked for a lease.
+    """
 
     plan: Plan | None
     outcome: Outcome | None = None
@@ -61,13 +62,13 @@ AskUnrecorded = Callable[[str], Awaitable[bool]]
 
 
 async def alone(plan: Plan, context: Context) -> tuple[str | None, str | None]:
-    """Where nobody else is who could have a say."""
+    """Approval where no other person could object."""
     return None, None
 
 
 @dataclass(kw_only=True)
 class ActionHost:
-    """The operator's side of the path: how to ask, where to record, whether acting is allowed at all."""
+    """The front end of the path: how to ask, where to record, whether acting is allowed."""
 
     ask: Ask
     record: Record
@@ -79,7 +80,7 @@ class ActionHost:
 
 
 async def perform(action: Action, arguments: Mapping[str, str], context: Context, console: ActionHost) -> ActionResult:
-    """Take one action down the whole path. Never raises for expected trouble: it is in the Performance."""
+    """Take one action down the whole path. Expected trouble is in the ActionResult; only bugs raise."""
     if console.observing is not None:
         return ActionResult(plan=None, stopped=console.observing)
     try:
@@ -111,8 +112,9 @@ async def perform(action: Action, arguments: Mapping[str, str], context: Context
 async def _confirmed(
     action: Action, plan: Plan, context: Context, console: ActionHost
 ) -> tuple[Plan, Lease, str | None]:
-    """Ask until a fresh, unchanged, unblocked plan is confirmed and its targets are this console's. Returns the plan,
-    its lease, and why it stopped if it did."""
+    """Ask until a fresh, unchanged, unblocked plan is confirmed and its targets are reserved. Returns the plan, its
+    lease, and why it stopped if it did.
+    """
     why_again: str | None = None
     lease: Lease = NoLeases()
     while True:
@@ -142,7 +144,7 @@ async def _confirmed(
 
 
 def _refused(plan: Plan, answer: ConfirmationReply) -> str | None:
-    """Why nothing is sent after this answer; None where it confirms the plan."""
+    """Why this reply sends nothing; None where it confirms the plan."""
     if plan.blocked:
         return "; ".join(guard.reason for guard in plan.blocked)
     if answer.text is None:
@@ -153,7 +155,7 @@ def _refused(plan: Plan, answer: ConfirmationReply) -> str | None:
 
 
 async def _sent(action: Action, begun: ActionResult, lease: Lease, context: Context, record: _Record) -> ActionResult:
-    """Record the intent, execute, record the outcome: all while the targets are reserved."""
+    """Record the intent, execute, record the outcome, all under the lease."""
     plan = begun.plan
     assert plan is not None
     if lease.doubt:
@@ -172,8 +174,9 @@ async def _sent(action: Action, begun: ActionResult, lease: Lease, context: Cont
 async def _allowed(
     action: Action, plan: Plan, lease: Lease, context: Context, console: ActionHost
 ) -> tuple[Plan, str | None, str | None]:
-    """Let others have their say on a confirmed plan. Returns the plan as it is by then, the proposal's id where there
-    was one, and why nothing may be sent; None when it may."""
+    """Wait for objections or approval. Returns the present plan, the proposal's id if there was one, and why nothing
+    may be sent (None: it may).
+    """
     proposal, why_not = await console.consult(plan, context)
     if why_not is None and proposal is not None:  # that took a while
         try:
@@ -191,7 +194,7 @@ EXPIRED = "the plan was older than its limit and was prepared again" + AS_IT_IS
 
 
 def difference(old: Plan, new: Plan) -> str:
-    """One sentence: what changed between the plan that was shown and the world as it is now."""
+    """One sentence: how the fresh plan differs from the plan that was shown."""
     before = {(target.kind, target.id): dict(target.identity) for target in old.chosen}
     after = {(target.kind, target.id): dict(target.identity) for target in new.chosen}
     gone = [key[1] for key in before if key not in after]
@@ -221,7 +224,7 @@ async def _execute(action: Action, plan: Plan, context: Context) -> Outcome:
 
 
 async def _settled(action: Action, done: ActionResult, context: Context, record: _Record) -> ActionResult:
-    """Ask the system that was changed what happened; its word is recorded as another outcome."""
+    """Ask the changed system what happened. Its answer is recorded as another outcome."""
     assert done.plan is not None and done.outcome is not None
     if not isinstance(action, Settling):
         return done
@@ -254,10 +257,10 @@ def _moved(was: Mapping[str, object], now: Mapping[str, object]) -> str:
 
 
 class _Record:
-    """What is recorded of one action. `intent` is the id of its intent's entry; None while that is not on record.
+    """The record of one action. `intent` is the id of its intent entry; None while that is not on disk.
 
-    What was sent can't be unsaid by a full disk: what could not be written then, be it the intent itself (as `late`),
-    is written before the next entry; until then it is still shown, and the log has it.
+    A full disk can't undo what was sent. An entry that could not be written (even the intent, then marked `late`) is
+    written before the next one. Until then it is shown and logged.
     """
 
     def __init__(self, console: ActionHost) -> None:
@@ -268,7 +271,7 @@ class _Record:
 
     @property
     def missing(self) -> str:
-        """What is not on record by now, and why; "" where all of it is."""
+        """Which entries are not on record, and why; "" for none."""
         if not self._left:
             return ""
         if self.intent is None:
@@ -276,7 +279,7 @@ class _Record:
         return f"its {' and '.join(dict.fromkeys(kind for kind, _ in self._left))} not on record: {self._why}"
 
     async def before(self, plan: Plan, proposal: str | None, context: Context) -> str | None:
-        """The intent on disk before anything is sent, or leave to act unrecorded; else why nothing is sent."""
+        """Write the intent to disk, or get the operator's consent to act unrecorded; else why nothing is sent."""
         data: dict[str, Any] = {"operator": context.operator, "plan": plan.as_dict()}
         if proposal is not None:
             data["proposal"] = proposal
@@ -290,7 +293,7 @@ class _Record:
         return None
 
     async def after(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Write what is left, then this."""
+        """Write the pending entries, then this one."""
         self._left.append((kind, data))
         try:
             while self._left:

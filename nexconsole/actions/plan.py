@@ -1,4 +1,4 @@
-"""What an action is before, while and after it runs: plan, guards, outcome, verdict. All frozen, all plain data."""
+"""The data of an action: plan, guards, outcome, verdict. All frozen plain data."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ VerdictState = Literal["worked", "no effect", "worse", "unknown"]
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """One thing that will be touched, by identity: a row's id, a pod's UID, a key with its value, a pid with its start.
+    """One thing to change, by identity: a row's id, a pod's UID, a key with its value, a pid with its start.
 
-    `identity` is what must still hold when the action executes; `shown` is for the eye only (age, owner, load).
-    In JSON both lie beside `kind` and `id`. Not `chosen`: found and shown, but left alone.
+    `identity` must still hold when the action executes; `shown` is for display only (age, owner, load). In JSON both
+    lie beside `kind` and `id`. Not `chosen`: found and shown, but left alone.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Guard:
-    """An interlock. ok: looked at and fine; warn: shown, does not stop; block: nothing will be executed."""
+    """One check before execution. ok: passed; warn: shown, does not stop; block: nothing is executed."""
 
     name: str
     level: GuardLevel
@@ -45,7 +45,7 @@ class Guard:
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmation:
-    """What the operator must give: one letter key, or a text typed in full (the target's name, a sum)."""
+    """What confirms the plan: one letter key, or a text to type in full (the target's name, a sum)."""
 
     kind: Literal["letter", "type"]
     text: str
@@ -53,7 +53,7 @@ class Confirmation:
 
 @dataclass(frozen=True, kw_only=True)
 class Undo:
-    """The way back, prepared with the plan: an action with its arguments, and the literal command of it."""
+    """The undo, prepared with the plan: an action with its arguments, and its shell command."""
 
     action: str
     arguments: Mapping[str, str]
@@ -62,13 +62,13 @@ class Undo:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """An action prepared. `command` is the literal SQL, redis-cli, kubectl or curl that does the same; secrets in it
-    are environment variables ($CRON_SECRET). `watch` says what the verdict will look at, until `deadline_s` after.
+    """A prepared action. `command` is the literal SQL, redis-cli, kubectl or curl that does the same; secrets in it are
+    environment variables ($CRON_SECRET). `watch` says what the verdict checks, until `deadline_s` seconds later.
 
-    `summary` says in one line what is changed where the targets are no things one by one: "changes 210 rows".
-    `details` are action-private facts that execute and verify need (plain JSON data, no secrets).
-    `one_by_one`: so many targets come and go by themselves that each is held against its identity as it is touched,
-    and a confirmation holds for those that were shown: what is gone or changed by then, or new, is left alone.
+    `summary` is one line for targets that are not single things: "changes 210 rows". `details` are facts for execute
+    and verify alone (plain JSON data, no secrets). `one_by_one`: many targets come and go by themselves. Then each is
+    compared with its identity when it is changed, and the confirmation covers the ones shown: a target that is gone,
+    changed or new is left alone.
     """
 
     action: str
@@ -93,12 +93,12 @@ class Plan:
 
     @property
     def chosen(self) -> tuple[Target, ...]:
-        """The targets that will be touched."""
+        """The targets that will be changed."""
         return tuple(target for target in self.targets if target.chosen)
 
     @property
     def fingerprint(self) -> str:
-        """Changes when what would be touched or what must be typed changes; figures only shown don't count."""
+        """A hash of the targets and of the confirmation. Figures that are only shown don't count."""
         identity = [self.action, sorted(self.arguments.items()), self.confirm]
         if not self.one_by_one:
             identity += [[target.kind, target.id, dict(target.identity)] for target in self.chosen]
@@ -124,11 +124,12 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of it. done: the system said so; refused: it (or the world having changed) said no; failed: an error;
-    in both cases nothing was changed but what is `touched`. unknown: nothing proves that it happened or not.
+    """The outcome. done: the system confirmed it. refused: the system, or a change since the preview, prevented it.
+    failed: an error. In the last two nothing was changed but what is `touched`. unknown: nothing proves that it
+    happened or not.
 
-    `touched` lists the ids that were really changed, with what the undo needs to put them back. Not `answered`: no
-    answer came, or a gateway's: what was sent may be at work still.
+    `touched` lists what was really changed, with what the undo needs. Not `answered`: no answer, or only a gateway's;
+    the request may still be running.
     """
 
     state: OutcomeState
@@ -139,7 +140,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Whether it helped, and the figures that say so; unknown where they can't be read or it is too early."""
+    """Whether it helped, with the figures; unknown where they can't be read or it is too early."""
 
     state: VerdictState
     because: str

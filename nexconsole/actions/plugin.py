@@ -1,4 +1,4 @@
-"""An action of an installed package: it takes the one path like ours, and a fault in it is a sentence."""
+"""An action of an installed package. It takes the same path, and a fault in it becomes a sentence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class PluginAction:
-    """Calls the package's action. Whatever that raises, or answers against the contract, becomes an ActionError."""
+    """Calls the package's action. Any exception or invalid answer becomes an ActionError."""
 
     def __init__(self, action: Action) -> None:
         self._action = action
@@ -109,7 +109,7 @@ class PluginAction:
 
 
 def plugin_action(name: str, action: object) -> Action:
-    """The action behind its guards. Raises SettingsError where the object is no action of this name."""
+    """The wrapped action. Raises SettingsError where the object is no action of this name."""
     if getattr(action, "name", None) != name:
         raise SettingsError(f"its object is no action named {name}")
     if missing := [method for method in METHODS if not callable(getattr(action, method, None))]:

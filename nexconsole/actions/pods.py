@@ -1,6 +1,5 @@
-"""pods.restart: all pods one after the other, as `kubectl rollout restart` does it, or one pod alone.
-
-(nexnum.md#deployment, #restarts)
+"""pods.restart: restarts all pods in turn, as `kubectl rollout restart` does, or one pod alone. (nexnum.md#deployment,
+#restarts)
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ DELETE = AccessRule(verb="delete", resource="pods")
 
 
 class RestartPods:
-    """New pods for old ones. What is stuck in a process is gone; what is wrong outside of it stays."""
+    """Replaces pods. That clears process state; a cause outside of the process stays."""
 
     name = "pods.restart"
     title = "Restart the pods, one after the other"
@@ -197,7 +196,7 @@ def command(settings: Settings, pod: str = "") -> str:
 
 
 def _roll(cluster: ClusterWriter, details: Mapping[str, object], version: str = "") -> Write:
-    """As `kubectl rollout restart` does it; with a version only while the deployment still has it."""
+    """Patch as `kubectl rollout restart` does; with a version, only while the deployment still has it."""
     meta = {"uid": details["uid"]} | ({"resourceVersion": version} if version else {})
     template = {"metadata": {"annotations": {RESTARTED_AT: details["stamp"]}}}
     return Write(
@@ -241,7 +240,7 @@ def _readings(context: Context, pods: list[str]) -> tuple[Guard, ...]:
 
 
 def _rolled(plan: Plan, scene: DeploymentState) -> Arrival:
-    """Every pod is new and ready, and the stamp is the plan's own."""
+    """Whether every pod is new and ready, and the restart is the one that this plan ordered."""
     meta = scene.deployment.spec.template.metadata
     old = set(plan.details["pods"])
     new = [pod for pod in scene.pods if pod.uid not in old]

@@ -1,4 +1,4 @@
-"""What a plan to disable or enable a provider says: its effect, and what speaks against it. (nexnum.md#disabling)"""
+"""Plans to disable or enable a provider: effect and guards. (nexnum.md#disabling)"""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ QUIET_LEAST_S = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderSituation:
-    """All that was read for a plan. `way` says whether the admin API can be used, None where it isn't wanted; `newest`:
-    this is the version with best route, whose search index the admin API purges."""
+    """The readings behind a plan. `way` says whether the admin API can be used, None where it is not wanted. `newest`:
+    the version with best route, whose search index the admin API purges.
+    """
 
     table: ProviderTable
     row: ProviderRow
@@ -41,7 +42,7 @@ class ProviderSituation:
 
 
 def quiet_s(mine: Counts, settings: Settings) -> float:
-    """How long a silence must be to prove something, by the traffic that there was."""
+    """How long a silence must be to prove something at this traffic, in seconds."""
     if not mine.attempts:
         return 0.0
     return max(QUIET_LEAST_S, ENOUGH * settings.transactions.window_s / mine.attempts)
@@ -56,7 +57,7 @@ def share(picture: ProviderSituation) -> float:
 
 
 def last_healthy(context: Context, picture: ProviderSituation) -> Guard:
-    """Warns where no other active provider is left that nothing speaks against: then the name must be typed."""
+    """Warns where no other healthy active provider is left; then the name must be typed."""
     others = [row for row in picture.table.rows if row.active and row.id != picture.row.id]
     ill = {clean(row.name, 60): unhealthy(context, row.name, picture.seen) for row in others}
     well = [name for name, why in ill.items() if why is None]
@@ -101,14 +102,14 @@ def _by_api(context: Context) -> str:
 
 
 def _hit(picture: ProviderSituation) -> str:
-    """How many customers that would have been lately, as far as it is known."""
+    """How many recent customers it would have hit, as far as that is known."""
     if picture.seen is None or not picture.mine.attempts:
         return ""
     return f": {picture.mine.attempts} of the last {picture.seen.attempts} purchases went there"
 
 
 def healthy(context: Context, picture: ProviderSituation) -> Guard:
-    """Warns where nothing is wrong with the provider: then the name must be typed."""
+    """Warns where the provider looks healthy; then the name must be typed."""
     name, mine, rules = "it fails", picture.mine, context.settings.transactions
     circuit = circuit_of(context.readings(), picture.row.name)
     if (why := unhealthy(context, picture.row.name, picture.seen)) is not None:
@@ -116,7 +117,7 @@ def healthy(context: Context, picture: ProviderSituation) -> Guard:
     if circuit is not None and circuit.flapping:
         return Guard(name=name, level="ok", reason=f"{picture.row.name} is ill: its circuit flaps")
     if mine.overdue:
-        return Guard(name=name, level="ok", reason=f"{several(mine.overdue, 'purchase')} at it wait for too long")
+        return Guard(name=name, level="ok", reason=f"{several(mine.overdue, 'purchase')} there are overdue")
     if picture.seen is None or mine.decided < rules.provider_few:
         reason = f"nothing says that {picture.row.name} fails: {several(mine.decided, 'decided purchase')} lately"
         return Guard(name=name, level="ok", reason=reason)
@@ -130,7 +131,7 @@ def disabling(context: Context, picture: ProviderSituation) -> str:
     part = "how much of the traffic it has is not known"
     if seen is not None and seen.attempts:
         share = f"{percent(mine.attempts / seen.attempts)} of purchases"
-        waits = f", {mine.in_flight} wait" if mine.in_flight else ""
+        waits = f", {mine.in_flight} in flight" if mine.in_flight else ""
         part = f"it has {share} ({mine.attempts} of {seen.attempts}, {mine.failures} failed{waits})"
     elif seen is not None:
         part = "nobody has tried to buy lately"

@@ -1,5 +1,5 @@
-"""Providers as the actions need them: their rows, what depends on them, whether they can be counted on, and the way
-by which they can be changed here. (nexnum.md#schema, #provider-rows, #provider-api, #disabling)
+"""Providers for actions: their rows, live numbers, health, and how they can be changed here. (nexnum.md#schema,
+#provider-rows, #provider-api, #disabling)
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NO_ID = "00000000-0000-0000-0000-000000000000"
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderRow:
-    """A provider as its row says."""
+    """One row of the providers table."""
 
     id: str
     name: str
@@ -53,8 +53,9 @@ class ProviderRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderTable:
-    """The providers table as it is here. `flag` is the column is_active, or "isActive" on some versions, quoted for
-    SQL; `column` the same without quotes; `now` is what its updated_at takes, with or without a time zone."""
+    """The providers table of this installation. `flag` is the column is_active, or "isActive" in some versions, quoted
+    for SQL; `column` is the same without quotes. `now` is the SQL for its updated_at, with or without a time zone.
+    """
 
     rows: Sequence[ProviderRow]
     column: str
@@ -124,7 +125,7 @@ def find(table: ProviderTable, wanted: str) -> ProviderRow:
 
 
 def keys_of(names: Sequence[str]) -> dict[str, str]:
-    """Each name's key: itself in lower case, or as it is where another differs from it in case only."""
+    """Each name's key: the name in lower case, or as it is where two differ in case only."""
     folded = Counter(name.lower() for name in set(names))
     return {name: name if folded[name.lower()] > 1 else name.lower() for name in names}
 
@@ -141,7 +142,7 @@ def circuit_of(readings: Mapping[str, Reading], name: str) -> ProviderCircuit | 
 
 
 async def counts(context: Context) -> SourceCounts | None:
-    """The window's purchases by provider: rows, else what is on screen, else None."""
+    """The window's purchases by provider: from the rows, else from the readings, else None."""
     try:
         return await traffic.from_postgres(context.sources, context.settings)
     except SourceError:
@@ -176,7 +177,7 @@ async def live_numbers(context: Context, name: str) -> int:
 
 
 def unhealthy(context: Context, name: str, seen: SourceCounts | None) -> str | None:
-    """Why a provider can't be counted on, from what is known; None where nothing speaks against it."""
+    """Why a provider looks unhealthy; None where nothing says so."""
     rules = context.settings.transactions
     counted = seen.of(name) if seen else None
     if counted is not None and counted.decided >= rules.provider_few:
@@ -198,10 +199,7 @@ def api_path(provider_id: str) -> str:
 
 
 async def api_guard(context: Context, provider_id: str = NO_ID) -> Guard:
-    """Whether the admin API's route can change a provider, learnt by OPTIONS, which runs no handler.
-
-    (nexnum.md#nextjs)
-    """
+    """Whether the admin API can change a provider, by OPTIONS, which runs no handler. (nexnum.md#nextjs)"""
     name = "admin API"
     if missing := api_missing(context.settings, context.sources):
         return Guard(name=name, level="block", reason=missing)

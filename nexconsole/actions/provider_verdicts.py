@@ -1,6 +1,6 @@
-"""Whether disabling or enabling a provider helped: what is tried there since, and what became of the customers.
+"""Verdict on disabling or enabling a provider: later attempts there, and customers' results.
 
-(nexnum.md#disabling, #best-route, #refused) A silence at the provider proves nothing while customers are refused.
+(nexnum.md#disabling, #best-route, #refused) No attempts at the provider prove nothing while customers are refused.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FROM (SELECT provider_id, created_at, {{number}}, {traffic.FAILED} AS failed, ca
 
 @dataclass(frozen=True, kw_only=True)
 class SinceSwitch:
-    """Purchases since the change: at the provider, and in all of the others. `late`: after its caches' time."""
+    """Purchases since the change: at the provider and elsewhere. `late`: after the pods' caches expired."""
 
     attempts: int = 0
     failures: int = 0
@@ -44,7 +44,7 @@ class SinceSwitch:
 
 @dataclass(frozen=True, kw_only=True)
 class BeforeSwitch:
-    """What was before: purchases a second at the provider and elsewhere, and how customers fared."""
+    """The state before: purchases a second at the provider and elsewhere, and customers' results."""
 
     name: str
     rate: float
@@ -80,7 +80,7 @@ async def since(context: Context, name: str, elapsed: float) -> SinceSwitch:
 
 
 async def customers(context: Context, before: BeforeSwitch, elapsed: float) -> Rate | None:
-    """How customers have fared since; None where it was not known before. Raises SourceError."""
+    """Customers' results since; None where they were not known before. Raises SourceError."""
     if before.customers is None:
         return None
     return await failure_rate_change.measure(context, elapsed, before.customers.source)
@@ -89,7 +89,7 @@ async def customers(context: Context, before: BeforeSwitch, elapsed: float) -> R
 def disabled(
     before: BeforeSwitch, now: SinceSwitch, fared: Rate | None, context: Context, elapsed: float, last: bool
 ) -> Verdict | None:
-    """Worked where a silence is longer than chance and customers are served; None while that is not clear."""
+    """Worked where the silence is too long for chance and customers are served; None while unclear."""
     silent = min(elapsed, now.silent_s) if now.silent_s is not None else elapsed
     if (verdict := _harmed(before, fared, context)) is not None:
         return verdict
@@ -117,7 +117,7 @@ def _harmed(before: BeforeSwitch, fared: Rate | None, context: Context) -> Verdi
 
 
 def _unserved(fared: Rate | None, context: Context) -> str | None:
-    """Why a silence is no success: customers are refused, or nobody has bought."""
+    """Why silence is no success: customers are refused, or nobody buys."""
     if fared is None:
         return None
     if fared.refused and fared.refused >= context.settings.severity.high_rate * fared.tried:
@@ -142,7 +142,7 @@ def _not_silent(before: BeforeSwitch, now: SinceSwitch, context: Context, elapse
 def enabled(
     before: BeforeSwitch, now: SinceSwitch, fared: Rate | None, context: Context, elapsed: float, last: bool
 ) -> Verdict | None:
-    """Worked as soon as somebody buys there, unless more fail there than buy."""
+    """Worked as soon as somebody buys there, unless more fail there than succeed."""
     if (verdict := _harmed(before, fared, context)) is not None:
         return verdict
     said = f"{several(now.attempts, 'attempt')} at {before.name} since: sold {now.paid}, failed {now.failures}"

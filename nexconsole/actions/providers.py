@@ -1,5 +1,4 @@
-"""provider.disable and provider.enable: one row by its id, through the admin API where there is one, else by SQL.
-
+"""provider.disable and provider.enable: change one row by its id, by the admin API if there is one, else by SQL.
 (nexnum.md#provider-rows, #provider-api, #disabling)
 """
 
@@ -145,7 +144,7 @@ class SwitchProvider:
         )
 
     def by_api(self, id: str) -> str:
-        """The literal command by the admin API."""
+        """The shell command that uses the admin API."""
         return shell_commands.curl(
             "PATCH", api_path(id), headers=shell_commands.ADMIN, body={"isActive": self.active}, discreet=True
         )
@@ -200,7 +199,7 @@ class SwitchProvider:
         return await change_rows(context, work)
 
     async def _by_api(self, plan: Plan, context: Context) -> Outcome:
-        """The API changes whatever it finds, so consoles take turns, and each looks at the row in its turn."""
+        """The API does not compare before it writes. So consoles take turns, and each reads the row first."""
         target, answered, sent = plan.targets[0], [], False
         table = ProviderTable(rows=(), column=str(plan.details["column"]), now="")
 
@@ -233,7 +232,7 @@ class SwitchProvider:
         return Outcome(state="done", answer=f"{answer}: {target.identity['name']} is {self._state}", touched=(target,))
 
     async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
-        """An API that stumbles after the change answers an error all the same: the row knows."""
+        """The API may answer an error after the change, so the row decides."""
         target, name = plan.targets[0], plan.targets[0].identity["name"]
         column = str(plan.details["column"])
         sql = f"SELECT {shell_commands.sql_name(column)} AS active FROM providers WHERE id = $1"
@@ -264,7 +263,7 @@ class SwitchProvider:
 
 
 def _to_disable(readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
-    """Those that fail, and those whose circuit flaps, unless they are disabled already."""
+    """Failing providers and those whose circuit flaps, unless already disabled."""
     transactions, circuits = (
         value_of(readings, "transactions", Transactions),
         value_of(readings, "circuits", Circuits),

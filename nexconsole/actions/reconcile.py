@@ -1,5 +1,4 @@
-"""reconcile.run: the route that frees what is stuck, and credits money that was never taken.
-
+"""reconcile.run: calls the route that frees stuck purchases, and that also credits money never taken.
 (nexnum.md#stuck-rows, #reconcile, #cron-routes)
 """
 
@@ -115,7 +114,7 @@ class RunReconcile:
         )
 
     async def execute(self, plan: Plan, context: Context) -> Outcome:
-        """The route takes no lock, so consoles take turns: two calls at once could credit a row twice."""
+        """The route takes no lock. So consoles take turns: two calls at once could credit a row twice."""
         answered: list[Outcome] = []
         sending = False
 
@@ -180,7 +179,7 @@ class RunReconcile:
 
 
 async def _credited(plan: Plan, context: Context) -> str:
-    """What was refunded, as the rows say; "" where nothing was, or where they can't be read."""
+    """The refunds by the rows; "" where there are none or they can't be read."""
     rows: Any = plan.details["rows"]
     with contextlib.suppress(SourceError):
         if rows is not None and (progress := await reconcile_progress.since(rows, context)).refunds:
@@ -209,12 +208,12 @@ async def _stuck(context: Context) -> Reservations | SourceError:
 
 
 def _count(value: Reservations) -> int:
-    """Stuck purchases: each is an order and an activation, and counts once."""
+    """The number of stuck purchases. Each is an order and an activation, and counts once."""
     return value.stuck
 
 
 async def _more_than_confirmed(plan: Plan, context: Context) -> str | None:
-    """Why the confirmation does not cover what the route would credit by now; None when it does."""
+    """Why the confirmation no longer covers the credits; None where it does."""
     if plan.details["bound"] is None:
         return None
     refunds, bound = await read_refunds(context), Decimal(str(plan.details["bound"]))
@@ -287,7 +286,7 @@ def _effect(
 
 
 async def _running(context: Context) -> Guard:
-    """The worker's own lock; the route takes none, so the two would work on the same rows."""
+    """Blocks while the worker holds its lock. The route takes none, so both would process the same rows."""
     name = "another reconcile"
     if not context.sources.has("redis"):
         reason = "whether the worker reconciles at this moment is not known: redis is not configured"
@@ -316,7 +315,7 @@ def _stuck_guard(stuck: Reservations | SourceError) -> Guard:
 
 
 def _told(document: object) -> str:
-    """The answer's three sections in words; `success` alone says nothing of them (nexnum.md#cron-routes)."""
+    """The answer's three sections in words; `success` alone does not describe them (nexnum.md#cron-routes)."""
     told = []
     for name, words in (("purchaseOrders", "orders"), ("activations", "activations"), ("refunds", "refunds")):
         part = cron.tally(document, "results", name)

@@ -1,4 +1,4 @@
-"""What a reconcile has done by now to the rows that were there when it was planned, looked up row by row."""
+"""Progress of a reconcile: the rows that were planned, read again one by one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FROM activations WHERE id = ANY ($2::text[] || $3::text[]) AND refund_tx_id IS N
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Orders and activations that are stuck no more, refunds and their sum; `owed` of the refunds were paid for."""
+    """Orders and activations freed, refunds and their sum; `owed` of the refunds had been paid for."""
 
     orders: int
     activations: int
@@ -73,7 +73,7 @@ async def since(rows: Mapping[str, Any], context: Context) -> Progress:
 
 
 async def found(rows: Mapping[str, Any], context: Context) -> SettledOutcome:
-    """Whether it has done anything, and how much, once that stands still. Raises SourceError."""
+    """How much it has done, once the rows stop changing. Raises SourceError."""
     now = await since(rows, context)
     for _ in range(LOOKS if now.any else 0):
         await asyncio.sleep(STILL_S)

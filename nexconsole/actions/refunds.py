@@ -1,4 +1,4 @@
-"""What a reconcile would credit: money that customers paid, and money that was never taken. (nexnum.md#reconcile)"""
+"""What a reconcile would credit: money that was paid, and money that was never taken. (nexnum.md#reconcile)"""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ SELECT (SELECT count(*) FROM failed) AS rows, (SELECT count(*) FROM stuck) AS st
 
 @dataclass(frozen=True, kw_only=True)
 class Refunds:
-    """What the route's third step would credit: failed `rows` never paid and `stuck` ones that its second step fails
-    first, the sum of both, the most that one call can take of it; and rows paid."""
+    """What the route's third step would credit. `rows` failed and were never paid. `stuck` ones are failed by its
+    second step first. `total` is the sum of both, `most` what one call can credit of it, `owed` the rows that were
+    paid for.
+    """
 
     rows: int
     stuck: int
@@ -50,7 +52,7 @@ class Refunds:
 
     @property
     def bound(self) -> Decimal:
-        """What is confirmed: no call may create more than this."""
+        """The confirmed limit: no call may credit more."""
         return rounded_up(self.most)
 
     def __str__(self) -> str:
@@ -93,11 +95,11 @@ def rounded_up(amount: Decimal) -> Decimal:
 
 
 def money(amount: Decimal) -> str:
-    """Without an exponent, and without zeros that say nothing: 50, 0.4, 12.35."""
+    """Without an exponent or trailing zeros: 50, 0.4, 12.35."""
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def up_to(bound: Decimal) -> str:
-    """What is typed: a limit, in words that no count of rows can be taken for."""
+    """The text to type: a limit in words, so that nobody takes it for a count of rows."""
     return f"up to {money(bound)}"

@@ -1,8 +1,8 @@
-"""Every action by its stable name: one line each. A module is imported when one of its actions is first asked for.
+"""Every action by its stable name, one line each. A module is imported when one of its actions is first used.
 
-An installed package may bring actions of its own: an entry point in the group `nexconsole.actions`, whose name is the
-action's and whose object is the action. They are loaded when a list of all actions, or a name that is not ours, is
-first asked for. One that is broken is left out, and `problems` says why.
+An installed package may add actions by an entry point in the group `nexconsole.actions`: its name is the action's, its
+object is the action. They load when all actions, or an unknown name, are first asked for. A broken one is left out, and
+`problems` says why.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class ActionRegistry(MutableMapping[str, Action]):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """A sentence for each action of an installed package that could not be taken."""
+        """A sentence for each action of an installed package that could not be loaded."""
         self._load_plugins()
         return tuple(self._problems)
 

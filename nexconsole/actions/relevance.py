@@ -1,4 +1,4 @@
-"""Why an action would not help by what is on screen: the palette offers it last, and says so. It can still be taken."""
+"""Why an action would not help now, by the readings. The palette lists it last, with the reason."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OLD_RELEASE_S = 86_400.0  # what has run for longer is hardly what broke now
 
 @dataclass(frozen=True, kw_only=True)
 class OnScreen:
-    """What is on screen: every signal's reading and every source's health."""
+    """Every signal's reading and every source's health."""
 
     readings: Mapping[str, Reading]
     health: Iterable[SourceHealth]
@@ -54,7 +54,7 @@ class OnScreen:
 
 
 def misfit(action: str, arguments: Mapping[str, str], seen: OnScreen) -> str:
-    """Why it would not help now, in words for people; "" where nothing known says so."""
+    """Why it would not help now; "" where nothing says so."""
     return next((why for rule in RULES.get(action, ()) if (why := rule(arguments, seen))), "")
 
 
@@ -73,7 +73,7 @@ async def prepared(action: Action, arguments: Mapping[str, str], context: Contex
 
 
 def _dead(*names: str) -> Callable[[Mapping[str, str], OnScreen], str]:
-    """A source is silent: what would be done could not work, or is not what is wrong."""
+    """A source is silent: the action could not work, or would miss the cause."""
 
     def rule(arguments: Mapping[str, str], seen: OnScreen) -> str:
         for one in seen.health:
@@ -96,7 +96,7 @@ def _blocked(arguments: Mapping[str, str], seen: OnScreen) -> str:
 
 
 def _blocked_everywhere(arguments: Mapping[str, str], seen: OnScreen) -> str:
-    """A lock keeps customers of all providers waiting; where one provider stands out it is not the lock."""
+    """A database lock stalls all providers. Where one provider stands out, the lock is not the cause."""
     transactions = value_of(seen.readings, "transactions", Transactions)
     one = transactions is not None and transactions.scope.verdict in ("one", "some")
     return "" if one else _blocked(arguments, seen)
@@ -138,7 +138,7 @@ def _failing(arguments: Mapping[str, str], seen: OnScreen) -> str:
 
 
 def _one_provider(arguments: Mapping[str, str], seen: OnScreen) -> str:
-    """A restart of all pods; one pod alone may be ill for reasons of its own."""
+    """A restart of all pods. One pod alone may be ill for other reasons."""
     transactions = value_of(seen.readings, "transactions", Transactions)
     workloads = value_of(seen.readings, "workloads", Workloads)
     well = workloads is not None and workloads.ready >= workloads.desired

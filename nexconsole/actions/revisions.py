@@ -1,6 +1,6 @@
-"""A deployment's revisions: the pod templates that its ReplicaSets keep, and the way back to one of them.
+"""A deployment's revisions: the pod templates in its ReplicaSets, and the rollback to one of them.
 
-As `kubectl rollout undo` does it: the ReplicaSet's template and annotations are patched into the deployment.
+It works as `kubectl rollout undo`: the ReplicaSet's template and annotations are patched into the deployment.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NUMBERS_SHOWN = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """One ReplicaSet. `mark` is its template's fingerprint, `annotations` what it brings back."""
+    """One ReplicaSet. `mark` is its template's hash; `annotations` are restored with it."""
 
     number: int
     name: str
@@ -112,9 +112,10 @@ def _history(cluster: ClusterWriter, deployment: Mapping[str, Any], found: Mappi
 
 
 def choose(history: History, number: int) -> Revision:
-    """The revision of that number; for 0 the newest that differs from the current one by more than a restart and was
-    not taken back, or where there is none the newest other one. Raises ActionError: what was taken back is released
-    again only by its number."""
+    """The revision of that number. For 0: the newest that differs from the current one by more than a restart and was
+    not rolled back; else the newest other one. Raises ActionError. A revision that was rolled back is released again
+    only by its number.
+    """
     others = [revision for revision in history.revisions if revision.number != history.current.number]
     if number == 0:
         if not others:
@@ -152,7 +153,7 @@ def write(cluster: ClusterWriter, history: History, to: Revision, uid: str, vers
 
 
 def difference(now: Revision, to: Revision) -> Difference:
-    """What the way back changes, in words: images first."""
+    """What the rollback changes, in words: images first."""
     if _mark(_without_restart(now.template)) == _mark(_without_restart(to.template)):
         return Difference(text="the same template but for a restart", restart_only=True)
     changes = [f"{old} -> {new}" for old, new in zip(now.images, to.images, strict=False) if old != new]
@@ -180,7 +181,7 @@ def _revision(item: Mapping[str, Any]) -> Revision:
 
 
 def _mark(template: Mapping[str, Any]) -> str:
-    """The same for templates that mean the same: metadata that says nothing is left out."""
+    """Equal for templates of equal meaning: irrelevant metadata is left out."""
     meta = {key: value for key, value in (template.get("metadata") or {}).items() if value}
     return hashlib.sha256(msgspec.json.encode({**template, "metadata": meta}, order="deterministic")).hexdigest()[:16]
 

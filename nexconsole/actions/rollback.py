@@ -1,4 +1,4 @@
-"""rollout.undo: an older revision's pod template again. (nexnum.md#deployment)"""
+"""rollout.undo: restores an older revision's pod template. (nexnum.md#deployment)"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class UndoRollout:
-    """An older revision's pod template again. What that version did to the database stays."""
+    """Restores an older revision's pod template. Its changes to the database stay."""
 
     name = "rollout.undo"
     title = "Go back to the revision before"
@@ -152,7 +152,7 @@ def _set_target(to: Revision) -> Target:
 
 
 def _replaced(go: int, stay: int, to: Revision) -> str:
-    """What becomes of the pods, of which some may run it already: a rollout that got stuck leaves them."""
+    """What happens to the pods. Some may already run the revision, where a rollout got stuck."""
     if not go:
         return f"no pod is replaced, all {stay} run revision {to.number} already"
     begun = f"{several(go, 'pod is', 'pods are')} replaced one after the other"
@@ -160,7 +160,7 @@ def _replaced(go: int, stay: int, to: Revision) -> str:
 
 
 def _taken_back(history: History, to: Revision) -> Guard:
-    """Whether it was released before and given up: going there releases it again."""
+    """Warns where the revision was released and rolled back before: this releases it again."""
     name = "taken back"
     if to.number not in history.withdrawn:
         return Guard(name=name, level="ok", reason=f"revision {to.number} was not taken back")
@@ -170,7 +170,7 @@ def _taken_back(history: History, to: Revision) -> Guard:
 
 
 def _went_back(plan: Plan, outcome: Outcome, scene: DeploymentState) -> Arrival:
-    """The pods run what the order put there; where no answer came, the spec must have changed at all."""
+    """Whether the pods run the restored template. Without an answer, the spec must have changed."""
     if scene.deployment.metadata.generation == plan.details["generation"]:
         return Arrival(there=False, said="the order to go back never reached the deployment", otherwise="no effect")
     there = [pod for pod in scene.pods if pod.owner == plan.details["set"]]

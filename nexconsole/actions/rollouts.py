@@ -1,7 +1,4 @@
-"""The deployment as the actions need it: what runs now, what speaks against touching it, and what became of it.
-
-(nexnum.md#deployment, #restarts)
-"""
+"""The deployment for actions: what runs, guards, and the progress after a change. (nexnum.md#deployment, #restarts)"""
 
 from __future__ import annotations
 
@@ -38,9 +35,9 @@ LOOK_EVERY_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentState:
-    """The deployment at one moment. `rollout` is complete, progressing, paused or stuck, as the pane has it.
+    """The deployment at one moment. `rollout` is complete, progressing, paused or stuck, as in the pane.
 
-    `pods` are its own that are not ending; the `others` under its labels are counted nowhere and never a target.
+    `pods` are its own pods that are not ending. `others` carry its labels, and are neither counted nor targets.
     `unnamed` says which cluster it is where the settings name none.
     """
 
@@ -67,9 +64,8 @@ class DeploymentState:
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
-    """How far it has come. `said` is told while it goes on; `ended` is a verdict that nothing can change any more.
-
-    `otherwise` is the verdict's state where this is all that has come of it when the time is up.
+    """Progress of a rollout. `said` is shown while it goes on; `ended` is a final verdict. `otherwise` is the verdict's
+    state if nothing more happens before the deadline.
     """
 
     there: bool
@@ -85,7 +81,7 @@ def missing(sources: Sources) -> str | None:
 
 
 async def look(context: Context) -> DeploymentState:
-    """What is there now. Raises SourceError where the deployment or its pods can't be read."""
+    """The deployment now. Raises SourceError where it or its pods can't be read."""
     kubernetes, now = context.sources.kubernetes, context.clock()
     deployment = await kubernetes.deployment()
     listed = await kubernetes.labelled()
@@ -130,7 +126,7 @@ def pod_targets(pods: Sequence[Pod]) -> tuple[Target, ...]:
 
 
 def deployment_target(scene: DeploymentState, settings: Settings) -> Target:
-    """Touched only while its spec is the one that was shown: `generation` counts the changes of that."""
+    """The target's identity. `generation` changes with the spec, so the plan applies to the spec shown."""
     meta = scene.deployment.metadata
     return Target(
         kind="deployment",
@@ -146,7 +142,7 @@ def deployment_target(scene: DeploymentState, settings: Settings) -> Target:
 
 
 def unfinished(scene: DeploymentState, *, level: GuardLevel = "block") -> Guard:
-    """A rollout that still runs; `level` is how much that weighs. A stuck one never blocks: it would for hours."""
+    """A guard against a running rollout, of this `level`. A stuck one never blocks, as it would for hours."""
     name = "rollout"
     if scene.rollout == "complete":
         return Guard(name=name, level="ok", reason="no rollout is running")
@@ -160,7 +156,7 @@ def unfinished(scene: DeploymentState, *, level: GuardLevel = "block") -> Guard:
 
 
 def released(context: Context) -> Guard:
-    """What runs is young: it may be what is wrong, and new pods of it are no better."""
+    """Warns where the running release is new: it may be the cause, and new pods would run it too."""
     name = "release"
     workloads = value_of(context.readings(), "workloads", Workloads)
     release = workloads.release if workloads is not None else None
@@ -174,10 +170,7 @@ def released(context: Context) -> Guard:
 
 
 def liveness(scene: DeploymentState) -> Guard:
-    """Whether the kubelet restarts everything already: liveness asks for the database and Redis.
-
-    (nexnum.md#deployment)
-    """
+    """Whether the kubelet already restarts all pods: liveness checks the database and Redis. (nexnum.md#deployment)"""
     name = "restarts"
     recent = [
         pod
@@ -199,10 +192,7 @@ def liveness(scene: DeploymentState) -> Guard:
 
 
 def memory(context: Context, pods: Sequence[str]) -> Guard:
-    """What those pods hold in memory alone, and lose: their own breakers and their counters.
-
-    (nexnum.md#breakers, #samples)
-    """
+    """What those pods lose with their memory: their own breakers and counters. (nexnum.md#breakers, #samples)"""
     name = "wiped"
     counters = "their counters start at 0, so rates dip"
     circuits = value_of(context.readings(), "circuits", Circuits)
@@ -228,10 +218,7 @@ def memory(context: Context, pods: Sequence[str]) -> Guard:
 
 
 def orphans(context: Context) -> Guard:
-    """Purchases in the middle: their rows stay PENDING or RESERVED, and locks without a TTL stay.
-
-    (nexnum.md#restarts)
-    """
+    """Purchases in flight: their rows stay PENDING or RESERVED, and locks without a TTL stay. (nexnum.md#restarts)"""
     name = "in flight"
     value = value_of(context.readings(), "reservations", Reservations)
     if value is None:
@@ -247,7 +234,7 @@ def orphans(context: Context) -> Guard:
 
 
 def around(scene: DeploymentState) -> tuple[Guard, ...]:
-    """That nobody has named this cluster, and what wears the deployment's labels and is left alone."""
+    """Guards: the settings name no cluster; other pods carry the deployment's labels."""
     where: tuple[Guard, ...] = ()
     if scene.unnamed:
         reason = f"nobody has named this cluster, it is the one that kubectl uses: {scene.unnamed}"
@@ -269,7 +256,7 @@ def deadline(context: Context) -> float:
 
 
 def changed(plan: Plan, uid: str, generation: int) -> str | None:
-    """Why the deployment is not the one that was shown; None when it is."""
+    """Why the deployment differs from the one shown; None where it does not."""
     if uid != plan.details["uid"]:
         return "the deployment was deleted and made again since the preview: nothing was changed"
     if generation != plan.details["generation"]:
@@ -278,19 +265,18 @@ def changed(plan: Plan, uid: str, generation: int) -> str | None:
 
 
 async def troubles(context: Context) -> dict[str, object]:
-    """What is wrong before, for the plan's details: how many purchases fail, and the outbox where it is late."""
+    """The state before, for the plan's details: failing purchases, and the outbox where it is late."""
     return {"before": await failure_rate_change.before(context), "queue": await outbox_progress.before(context)}
 
 
 def awaited(details: Mapping[str, object]) -> str:
-    """What a plan's watch says besides of purchases."""
+    """The part of a plan's watch that is not about purchases."""
     return "; the late outbox catches up" if details["queue"] else ""
 
 
 async def aftermath(plan: Plan, context: Context, arrived: Callable[[DeploymentState], Arrival]) -> Verdict:
-    """Watch until the pods are as meant and the failure rate tells, or where that was well, a late outbox does.
-
-    Progress is told as it changes.
+    """Watch until the pods are as ordered and the failure rate is clear; where that was fine before, until a late
+    outbox is. Progress is reported as it changes.
     """
     loop = asyncio.get_running_loop()
     then, ready_before = failure_rate_change.restored(plan.details.get("before")), int(plan.details["ready"])

@@ -1,4 +1,4 @@
-"""An outcome that is unknown, settled by the system that was changed: done, not done, or still unknown."""
+"""Settles an unknown outcome by asking the changed system: done, not done, or still unknown."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ LOOK_EVERY_S = 1.0
 
 @runtime_checkable
 class Settling(Protocol):
-    """An action that can ask the system that it changes whether it was done."""
+    """An action that can ask the system whether it was done."""
 
     async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
-        """The outcome by now; `outcome` is unknown. Raises only bugs."""
+        """The outcome now; `outcome` is the unknown one. Only bugs raise."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SettledOutcome:
-    """What the system says. `touched` is what was changed, where it was."""
+    """The system's answer. `touched` is what was changed, where it was."""
 
     happened: bool
     said: str
@@ -34,16 +34,16 @@ class SettledOutcome:
 
 
 def _known(answer: str) -> str:
-    """What was answered, without the doubt that has been settled."""
+    """The answer without the doubt that is settled."""
     return answer.removesuffix(MAYBE).rstrip(" :;,")
 
 
 async def settled(
     outcome: Outcome, look: Callable[[], Awaitable[SettledOutcome]], context: Context, *, lingers: bool = True
 ) -> Outcome:
-    """Look until it was done, or the time for a late effect is over.
+    """Poll until it was done, or until a late effect is no longer possible.
 
-    Not done is final where an answer came, or where what was sent can't be at work any more (`lingers` is False).
+    "Not done" is final where an answer came, or where the request can't still be running (`lingers` is False).
     """
     loop = asyncio.get_running_loop()
     wait_s = min(WAIT_S, context.settings.actions.verify_s)

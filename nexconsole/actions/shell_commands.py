@@ -1,4 +1,4 @@
-"""The literal command that a plan stands for: pasted in a shell it does the same. Secrets are variables in it.
+"""The shell command equivalent to a plan. Secrets in it are variables.
 
 Texts from outside are quoted twice: as a literal of their own language (SQL, JSON), then for the shell.
 """
@@ -42,7 +42,7 @@ LIBPQ = frozenset(
 
 
 def sql_text(text: str) -> str:
-    """A text as a literal of SQL, whatever it holds; what could not be shown is written as escapes."""
+    """Any text as an SQL literal. Characters that can't be displayed are escapes."""
     if text.isprintable() and "\\" not in text:
         return "'" + text.replace("'", "''") + "'"
     parts = []
@@ -57,14 +57,14 @@ def sql_text(text: str) -> str:
 
 
 def sql_name(name: str) -> str:
-    """A name as SQL's identifier, quoted where it must be."""
+    """A name as an SQL identifier, quoted where needed."""
     if re.fullmatch(r"[a-z_][a-z0-9_]*", name):
         return name
     return '"' + name.replace('"', '""') + '"'
 
 
 def psql(settings: Settings, sql: str) -> str:
-    """`sql` through psql; of an address that libpq would refuse, what it refuses is cut off."""
+    """`sql` through psql. Parameters that libpq would refuse are removed from the address."""
     query = parse_qs(urlsplit(settings.postgres.url).query)
     if settings.postgres.url and set(query) <= LIBPQ:
         return f'psql -X "$DATABASE_URL" -c {shlex.quote(sql)}'
@@ -139,9 +139,9 @@ def kubectl(settings: Settings, *command: str) -> str:
 
 
 def folded(text: str, width: int, glue: str = "\n") -> str:
-    """SQL or a script with line ends for spaces, in lines of about `width` characters; what is quoted stays whole.
+    """SQL or a script on lines of about `width` characters; quoted text is not broken.
 
-    For a shell's command `glue` is a backslash with the line end.
+    For a shell command `glue` is a backslash with the line end.
     """
     cuts: list[int] = []
     quote, begin, last = "", 0, -1

@@ -1,4 +1,4 @@
-"""alert.silence and alert.unsilence, in Alertmanager: what a silence would hide is shown, and it always ends."""
+"""alert.silence and alert.unsilence, in Alertmanager. A preview lists what the silence hides; every silence expires."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def seconds_of(text: str) -> int:
 
 
 class Silencing:
-    """Hides one alert's notifications until a given time. It changes nothing of what is wrong."""
+    """Suppresses one alert's notifications until a given time. The cause stays."""
 
     name = "alert.silence"
     title = "Silence an alert for a while"
@@ -152,7 +152,7 @@ class Silencing:
 
 
 class Unsilencing:
-    """Ends a silence now: the alerts that still fire notify again."""
+    """Expires a silence now: alerts that still fire notify again."""
 
     name = "alert.unsilence"
     title = "End a silence of an alert"
@@ -249,7 +249,7 @@ def _source(context: Context) -> AlertmanagerSource:
 
 
 async def _answers(context: Context) -> Guard:
-    """Alertmanager knows no roles: who can read can write, unless a proxy before it thinks otherwise."""
+    """Alertmanager has no roles: who can read can write, unless a proxy forbids it."""
     try:
         await _source(context).silences(equal("alertname", MARK))
     except NexConsoleError as error:
@@ -344,7 +344,7 @@ def _clocks(source: AlertmanagerSource) -> list[Guard]:
 
 
 def _elsewhere(context: Context, name: str, met: tuple[AlertmanagerAlert, ...]) -> list[Guard]:
-    """Where Prometheus has it firing and this Alertmanager knows nothing of it, it is another one's."""
+    """Warns where Prometheus has the alert firing and this Alertmanager does not: it may be the wrong one."""
     alerts = value_of(context.readings(), "alerts", Alerts)
     if met or alerts is None or not any(alert.name == name for alert in alerts.firing):
         return []
@@ -368,7 +368,7 @@ def _active(silence: Silence, hidden: int, met: int, last: bool) -> Verdict | No
 
 
 async def _find(source: AlertmanagerSource, wanted: str) -> Silence:
-    """By its id, or by the mark that this console put into its comment. Raises ActionError where it is not active."""
+    """The silence by its id, or by the mark in its comment. Raises ActionError where it is not active."""
     silences = [
         silence
         for silence in await source.silences()
@@ -411,7 +411,7 @@ def _post_command(settings: Settings, body: Mapping[str, Any]) -> str:
 
 
 def _end_command(matcher: AlertMatcher) -> str:
-    """Ends what hides the alert; the silence's id is not known before it is made."""
+    """Expires the silence; its id is not known before it is created."""
     ids = shell_commands.amtool(SERVER, "silence", "query", "-q", str(matcher))
     return f"{shell_commands.amtool(SERVER, 'silence', 'expire')} $({ids})"
 

@@ -1,4 +1,4 @@
-"""slots.restore, the undo of emptying a provider's queue: the next free slot is where it was. (nexnum.md#slots)"""
+"""slots.restore undoes slots.clear: it sets the next free slot back. (nexnum.md#slots)"""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def lost(error: SourceError, sent: bool) -> Outcome:
 
 
 class RestoreSlots:
-    """The undo: the next free slot is where it was, unless it lies further ahead by now."""
+    """The undo: sets the next free slot back, unless it is later by now."""
 
     name = "slots.restore"
     title = "Put a provider's queue of slots back"

@@ -1,9 +1,8 @@
-"""slots.clear: a provider's queue of slots is emptied, so that new purchases there go out at once. (nexnum.md#slots)
-
+"""slots.clear: empties a provider's queue of slots, so that new purchases go out at once. (nexnum.md#slots)
 slot_undo.py undoes it.
 
-The key holds the time of the next free slot. It grows with every purchase and every poll of a live number, so what is
-compared before it is deleted is that it lies no nearer than what was shown; who has cleared it meanwhile is not undone.
+The key holds the time of the next free slot. Every purchase and every poll of a live number moves it later. So the
+delete compares that it is no earlier than shown, and respects a console that cleared it meanwhile.
 """
 
 from __future__ import annotations
@@ -83,7 +82,7 @@ async def _queue(client: RedisClient, context: Context, row: ProviderRow) -> Slo
 
 
 def _wait_by_ttl(pttl_ms: int) -> float:
-    """The wait in seconds by what the TTL was set to, which needs nobody's clock; 0 where it tells nothing."""
+    """The wait in seconds by the TTL, which needs no clock; 0 where it says nothing."""
     return (pttl_ms - GRACE_MS) / 1000 if pttl_ms > SHORTEST_MS else 0.0
 
 
@@ -218,8 +217,8 @@ def _long(queue: SlotQueue) -> Guard:
 
 
 async def _waiting(context: Context, row: ProviderRow) -> Guard:
-    """Those who have a slot keep it: they are not sent any earlier."""
-    name = "purchases that wait"
+    """Purchases with a slot keep it: they are not sent any earlier."""
+    name = "purchases in flight"
     try:
         async with context.sources.postgres.read("the waiting purchases query") as tx:
             waiting = (await tx.row(WAITING_SQL, row.name))["n"]
@@ -232,7 +231,7 @@ async def _waiting(context: Context, row: ProviderRow) -> Guard:
 
 
 async def _refills(context: Context, row: ProviderRow) -> Guard:
-    """What filled it: every live number is polled through the same queue."""
+    """What filled the queue: every live number is polled through it."""
     name = "live numbers"
     try:
         live = await live_numbers(context, row.name)
@@ -245,7 +244,7 @@ async def _refills(context: Context, row: ProviderRow) -> Guard:
 
 
 async def _since(context: Context, provider: str, seconds: float) -> Mapping[str, int]:
-    """The purchases that began there since, and what became of them. Raises SourceError."""
+    """The purchases begun there since, and their results. Raises SourceError."""
     states = await traffic.every_state(context.sources)
     async with context.sources.postgres.read("the purchases query") as tx:
         return await tx.row(SINCE_SQL.format(states=states), provider, seconds)

@@ -1,4 +1,4 @@
-"""Verdicts: look until it is clear, no longer than the plan said; what can't be read stays unknown."""
+"""Verdicts: poll until the effect is clear or the deadline has passed. Unreadable figures leave it unknown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Look = Callable[[bool], Awaitable[Verdict | None]]
 
 
 async def watch(deadline_s: float, look: Look, every_s: float = 1.0) -> Verdict:
-    """The first clear verdict. A source that fails is asked again until the deadline, and then it is unknown."""
+    """The first clear verdict. A failing source is read again until the deadline; then the verdict is unknown."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + deadline_s
     while True:

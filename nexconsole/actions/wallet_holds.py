@@ -1,7 +1,7 @@
-"""What a reconcile makes of the money that wallets hold back. (nexnum.md#wallets)
+"""What a reconcile does to the money that wallets hold. (nexnum.md#wallets)
 
-A crashed purchase is an order and an activation, and the route releases the hold for each: the oldest versions take it
-from `reserved` twice, the newest stop at zero.
+A crashed purchase is an order and an activation, and the route releases the hold for each. The oldest versions subtract
+it from `reserved` twice; the newest stop at zero.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The sheet for the worst hour: last known values, and the literal commands, as plain text on disk."""
+"""The break-glass sheet: last known values and shell commands, as plain text on disk."""

@@ -1,4 +1,4 @@
-"""What to type when the console can't do it: each emergency command with its target filled in, as its action has it."""
+"""The sheet's remedies: shell commands for each emergency, with their targets filled in."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ OUTBOX_SQL = (
 
 
 def emergency_commands(scene: CommandContext) -> tuple[EmergencyCommand, ...]:
-    """Every remedy, whatever was read: what is not known of a target stands there as a word in capitals."""
+    """Every remedy. An unknown target is a placeholder in capitals."""
     own = (action.emergency(scene) for action in ACTIONS.values() if isinstance(action, ByHand))
     return (*(make(scene) for make in MAKES), *own)
 
 
 def laid_out(command: str) -> str:
-    """The command in lines that a terminal of 80 columns shows whole; pasted it is the same."""
+    """The command on lines of 80 columns; pasted, it is the same command."""
     return shell_commands.folded(command.strip(), WIDTH - 2, _BREAK)
 
 
@@ -261,9 +261,9 @@ def _locks(scene: CommandContext) -> EmergencyCommand:
     never = ", ".join(scene.settings.locks.never)
     [delete] = locks.commands(with_redis(scene.settings), [("LOCK_KEY", "ITS_VALUE")], script)
     return EmergencyCommand(
-        "One abandoned lock",
+        "One orphaned lock",
         (
-            "Only a key without a TTL (-1), or one far older than any purchase, is abandoned. DEL takes no pattern.",
+            "Only a key without a TTL (-1), or one far older than any purchase, is orphaned. DEL takes no pattern.",
             f"Never touch: {never}.",
         ),
         (
@@ -290,7 +290,7 @@ def _options(path: str) -> str:
 
 
 def variables(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Each variable that the commands name, and what this console has for it, without any secret."""
+    """Each variable in the commands, with what this console knows of it. No secrets."""
     from ..settings.loading import mask_url
 
     document: Mapping[str, Any] = msgspec.to_builtins(settings)
@@ -304,7 +304,7 @@ def variables(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _cluster(settings: Settings) -> str:
-    """Which cluster the commands are for; as far as it can be told while the kubeconfig can't be used."""
+    """The cluster that the commands are for, as far as it is known without a usable kubeconfig."""
     if not settings.kubernetes.kubeconfig:
         return "not set here"
     try:

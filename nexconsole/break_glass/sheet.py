@@ -1,6 +1,6 @@
-"""The break-glass sheet: what was last known and what to type by hand, for when the console can't reach anything.
+"""The break-glass sheet: last known values and shell commands, for when the console reaches nothing.
 
-Plain text of 80 columns, the commands flush left as they are to be pasted. It holds no secret: those are $VARIABLES.
+Plain text of 80 columns; commands are flush left, ready to paste. It holds no secret: those are $VARIABLES.
 """
 
 from __future__ import annotations
@@ -40,9 +40,8 @@ STATES = {
 
 @dataclass(frozen=True)
 class SheetRow:
-    """One line. `age` follows its text, and changes by itself: where nothing else does, the sheet is the same.
-
-    `command`: the whole command that the line belongs to, as it is copied.
+    """One line. `age` is appended to its text; a change of ages alone does not make another sheet. `command`: the whole
+    command that the line belongs to, for copying.
     """
 
     text: str = ""
@@ -57,8 +56,9 @@ class SheetRow:
 
 @dataclass(frozen=True, kw_only=True)
 class SheetContext:
-    """What else is known beside readings: the sources' health, NexNum's columns by table and their schema, and the
-    incident's id."""
+    """Facts beside the readings: the sources' health, NexNum's columns by table and their schema, and the incident's
+    id.
+    """
 
     health: Sequence[SourceHealth] = ()
     tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -74,7 +74,7 @@ def sheet(
     now: datetime,
     known: SheetContext | None = None,
 ) -> str:
-    """The sheet as it is kept, in lines of at most 80 columns, but for what is quoted in a command and longer."""
+    """The sheet as it is stored, on lines of at most 80 columns; only longer text quoted in a command exceeds that."""
     sheet_rows = rows(readings, severity, incident, settings, now, known)
     return "".join(f"{row.whole}\n" for row in sheet_rows)
 
@@ -87,7 +87,7 @@ def rows(
     now: datetime,
     known: SheetContext | None = None,
 ) -> tuple[SheetRow, ...]:
-    """The sheet line by line, the most urgent first."""
+    """The sheet's lines, most urgent first."""
     known = known or SheetContext()
     scene = CommandContext(readings=readings, settings=settings, tables=known.tables, schema=known.schema)
     parts = (
@@ -104,12 +104,12 @@ def rows(
 
 
 def unchanged(sheet_rows: Iterable[SheetRow]) -> tuple[str, ...]:
-    """What two sheets have in common that differ by their ages alone."""
+    """The sheet without its ages, to compare two sheets."""
     return tuple(row.text for row in sheet_rows)
 
 
 def _without(row: SheetRow, secrets: Sequence[str]) -> SheetRow:
-    """No secret of the settings, wherever it came from, nor anything that a terminal would obey."""
+    """Remove the settings' secrets and every control sequence."""
     text, command = strip_controls(row.text), row.command
     for secret in secrets:
         text, command = text.replace(secret, "***"), command.replace(secret, "***")

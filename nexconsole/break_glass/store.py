@@ -1,4 +1,4 @@
-"""Files that outlive the console: the break-glass sheet and reports, written whole or not at all."""
+"""Files that outlive the console: the break-glass sheet and reports. Writes are atomic."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ LONGEST = 4 * 1024 * 1024  # bytes of a file that can be a sheet
 
 
 def sheet_file(settings: Settings) -> Path:
-    """Where the sheet is kept, as the settings say (`~` is the account's home), else in the XDG state folder."""
+    """The sheet's file: the settings' (`~` is the account's home), else one in the XDG state folder."""
     named = settings.break_glass.file
     return Path(named).expanduser() if named else paths.state_folder() / "break-glass.txt"
 
 
 def before_file(file: Path) -> Path:
-    """Where the last sheet lies that knew everything, once one that knew less has been written."""
+    """The last complete sheet, kept when a less complete one replaced it."""
     return file.with_name(f"{file.stem}.before{file.suffix}")
 
 
 def keep(file: Path, text: str) -> None:
-    """Put the text there in one step, for this account's eyes, and the group's where the folder is the group's.
+    """Replace the file atomically, readable by this account, and by the group where the folder is the group's.
 
-    Raises FileError with the reason; what was there before is still there then.
+    Raises FileError with the reason; the old content then stays.
     """
     beside = file.with_name(f".{file.name}.{socket.gethostname()}.{os.getpid()}")
     try:
@@ -67,7 +67,7 @@ def keep(file: Path, text: str) -> None:
 
 
 def keep_report(incident: Incident, name: str, settings: Settings) -> tuple[Path, Path]:
-    """The report as Markdown and HTML in the XDG state folder; where they lie. Raises FileError."""
+    """Store the report as Markdown and HTML in the XDG state folder; returns their paths. Raises FileError."""
     folder = paths.state_folder() / "reports"
     if settings.environment != "production":  # a rehearsal's report takes no real one's place
         folder /= re.sub(r"[^A-Za-z0-9_-]+", "-", clean(settings.environment, 40)) or "other"
@@ -78,7 +78,7 @@ def keep_report(incident: Incident, name: str, settings: Settings) -> tuple[Path
 
 
 def kept(file: Path) -> tuple[str, float] | None:
-    """A kept text and when it was written (epoch seconds); None where there is none. Raises FileError."""
+    """The stored text and its time (epoch seconds); None where there is none. Raises FileError."""
     try:
         with open(open_plain(file, os.O_RDONLY), "rb") as there:
             written = os.fstat(there.fileno()).st_mtime
@@ -92,7 +92,7 @@ def kept(file: Path) -> tuple[str, float] | None:
 
 
 class SheetStore:
-    """Keeps the sheet on disk as it changes. `say` is told once why it can't be kept, and once that it is again."""
+    """Stores the sheet whenever it changes. `say` gets one sentence when that fails, and one when it works again."""
 
     def __init__(self, file: Path, say: Callable[[str], None]) -> None:
         self.file, self._say = file, say
@@ -103,17 +103,17 @@ class SheetStore:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to look again for a change."""
+        """Whether it is time to check for a change."""
         return self._writing is None and time.monotonic() - self._tried_at >= EVERY_S
 
     def offer(self, rows: Sequence[SheetRow]) -> None:
-        """Write the sheet beside the loop if something but its ages has changed."""
+        """Store the sheet, off the event loop, if more than its ages changed."""
         self._tried_at = time.monotonic()
         if self._writing is None and unchanged(rows) != self._kept:
             self._writing = asyncio.create_task(self._write(rows))
 
     async def close(self, rows: Sequence[SheetRow]) -> None:
-        """Write the last state before the console ends."""
+        """Store the last state before the console ends."""
         if self._writing is not None:
             await self._writing
         if rows and unchanged(rows) != self._kept:
@@ -135,7 +135,7 @@ class SheetStore:
             self._writing = None
 
     def _put(self, text: str) -> None:
-        """A sheet that knows less must not take away one that knew all: that one is laid aside. In a thread."""
+        """Keep the last complete sheet before a less complete one replaces it. Runs in a thread."""
         if not self._kept and WHOLE not in text and (there := kept(self.file)) is not None and WHOLE in there[0]:
             keep(before_file(self.file), there[0])
         keep(self.file, text)

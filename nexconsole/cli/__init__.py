@@ -1,1 +1,1 @@
-"""The command line: `main` dispatches, `registry` names the commands, each command is a module."""
+"""The command line: `main` dispatches, `registry` lists the commands, each command is a module."""

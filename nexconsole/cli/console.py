@@ -21,7 +21,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def add_view(parser: Parser) -> None:
-    """How the console is shown: for every command that opens it."""
+    """Display options, for every command that opens the console."""
     parser.add_argument("--present", action="store_true", help="as a shared screen: large, customer data masked")
     meaning = "only to be looked at: nothing can be done here, nothing is written"
     parser.add_argument("--watch", dest="journal.read_only", action="store_const", const=True, help=meaning)
@@ -32,7 +32,7 @@ def run(options: Namespace) -> int:
 
 
 def need_terminal() -> None:
-    """Raises TerminalError where the console can't be shown; nothing has been drawn by then."""
+    """Raises TerminalError where the console can't be shown, before anything is drawn."""
     if os.environ.get("TEXTUAL_DRIVER"):  # `serve` has a browser for it
         return
     if refused := terminal.why_not():
@@ -42,7 +42,7 @@ def need_terminal() -> None:
 
 
 def open_console(chosen: Settings, present: bool = False) -> int:
-    """Show the console until it is left; its exit code. `present`: begin with the shared screen."""
+    """Run the console; returns the exit code. `present`: begin with the shared screen."""
     need_terminal()
     from ..app import NexConsole
 

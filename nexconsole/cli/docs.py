@@ -36,7 +36,7 @@ def run(options: Namespace) -> int:
 
 
 def find(topic: str) -> str:
-    """The Markdown of a page, or of a section as it is cited: `nexnum`, `nexnum.md`, `nexnum.md#outbox`."""
+    """The Markdown of a page or section, cited as `nexnum`, `nexnum.md` or `nexnum.md#outbox`."""
     name, _, wanted = topic.lower().partition("#")
     name = name.removesuffix(".md")
     if name not in docs.TOPICS:

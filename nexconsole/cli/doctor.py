@@ -1,4 +1,4 @@
-"""`nexconsole doctor`: every connection and every permission that the console needs, tried; nothing is changed."""
+"""`nexconsole doctor`: checks every connection and permission of the console. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: Namespace) -> int:
-    """0 when nothing fails (things may be absent), 1 when something does."""
+    """0 when nothing fails (missing configuration is fine), 1 when something does."""
     from ..doctor import examination
     from ..doctor.check import Check
     from ..sharing import doctor as sharing

@@ -1,4 +1,6 @@
-"""`nexconsole drill`: stage a world in a process of its own, rehearse on it, and tell at its end how it went."""
+"""`nexconsole drill`: starts the drill's world in its own process, opens the console on it, and scores
+the rehearsal.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Do what was asked; the exit code. The world ends with the console, or with this process."""
+    """Run the command; returns the exit code. The world ends with the console, or with this process."""
     if options.list:
         return _list()
     if options.scenario in drill.SCENARIOS and not options.world:
@@ -91,14 +93,14 @@ def _list() -> int:
 
 
 def _check_scenario(name: str) -> None:
-    """Raises DrillError where another scenario or a verb was probably meant; the stage itself refuses the rest."""
+    """Raises DrillError for a misspelt scenario or verb; the stage checks the rest."""
     words = (*drill.SCENARIOS, *(verb for verb, _ in VERBS))
     if name not in drill.SCENARIOS and (near := did_you_mean(name, words)):
         raise DrillError(f"there is no scenario {name}{near}")
 
 
 def _check_places(options: Namespace) -> None:
-    """Whether what is to be kept can be kept is found out before the rehearsal."""
+    """Check before the rehearsal that the requested files can be written."""
     if options.keep_journal:
         debriefing.check_kept(Path(options.keep_journal))
     if options.json_score and not Path(options.json_score).absolute().parent.is_dir():
@@ -107,7 +109,7 @@ def _check_places(options: Namespace) -> None:
 
 @contextmanager
 def _debriefed(stage: drill.Stage, options: Namespace) -> Iterator[None]:
-    """The score at the end, however the rehearsal ends; where the console never opened there was none."""
+    """The score, however the rehearsal ended; none where the console never opened."""
     opened_at = utc_now()
     try:
         yield
@@ -120,7 +122,7 @@ def _debriefed(stage: drill.Stage, options: Namespace) -> Iterator[None]:
 
 
 def _debrief(stage: drill.Stage, options: Namespace, opened_at: datetime) -> None:
-    """Print the score before the world and its journals are gone. Trouble with it is said, and hides nothing else."""
+    """Print the score before the world and its journals are removed. Trouble is reported, and hides no other error."""
     folder = journal_folder(_settings_on(stage, options))
     try:
         record, entries = stage.record(), debriefing.entries_in(folder)
@@ -139,9 +141,9 @@ def _debrief(stage: drill.Stage, options: Namespace, opened_at: datetime) -> Non
 
 
 def _keep_world(environment: Mapping[str, str], options: Namespace) -> int:
-    """Say where the world's addresses are and keep it until a signal ends this process.
+    """Report the world's addresses and keep it running until a signal ends this process.
 
-    They hold passwords: what is written to a file of this account's is not shown on the terminal too.
+    They hold passwords: what goes to a private file is not shown on the terminal too.
     """
     if options.env_file and sys.stdout.isatty():
         print(

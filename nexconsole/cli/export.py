@@ -1,4 +1,4 @@
-"""`nexconsole export JOURNAL`: the report of an incident, for people, scripts, paper and the chat channel."""
+"""`nexconsole export JOURNAL`: an incident's report for people, scripts, paper or the chat channel."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run(options: Namespace) -> int:
 
 
 def _outside(journal: Path) -> tuple[Entry, ...]:
-    """What was done outside of any incident, as the same folder has it; () where it can't be read."""
+    """Entries outside of any incident, in the same folder; () where they can't be read."""
     from ..errors import JournalError
     from ..journal import OUTSIDE, journal_file, read_incident
 

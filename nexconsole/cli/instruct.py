@@ -83,7 +83,7 @@ def moment(text: str) -> tuple[str, float]:
 
 
 def run(options: Namespace) -> int:
-    """Do what was asked and say what is true then; 0. Raises DrillError."""
+    """Run the instructor's command and print the new state; 0. Raises DrillError."""
     if options.verb == "inject" and options.list:
         return _list(options.json)
     if options.verb == "inject" and options.fault is None:

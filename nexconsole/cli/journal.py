@@ -1,4 +1,4 @@
-"""`nexconsole journal list|show|verify|export`: the journals as a person or a script reads them."""
+"""`nexconsole journal list|show|verify|export`: journals for people and scripts."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Do what was asked; 0, or 1 where verify found problems. Raises JournalError."""
+    """Run the command; 0, or 1 where verify found problems. Raises JournalError."""
     return _RUN[options.verb](options, load(options).settings)
 
 
 def file_of(named: str, settings: Settings) -> Path:
-    """The file that a person means by an incident's id, or by a path."""
+    """The journal's file for an incident's id or a path."""
     if os.sep in named or named.endswith(".jsonl"):
         return Path(named)
     return journal_file(journal_folder(settings), named)
@@ -83,7 +83,7 @@ def _list(options: Namespace, settings: Settings) -> int:
 
 
 def _summary(file: Path) -> dict[str, Any]:
-    """A journal as `list` shows it. One that can't be read is listed with the reason among its problems."""
+    """A journal's summary for `list`. For an unreadable one, the reason is among its problems."""
     try:
         journal, problems = read_incident(file), sum(map(len, verify_incident(file).values()))
     except JournalError as error:
@@ -156,7 +156,7 @@ def _export(options: Namespace, settings: Settings) -> int:
 
 
 def as_markdown(title: str, entries: Iterable[Entry]) -> list[str]:
-    """A timeline that any Markdown viewer shows as it is meant, whatever the texts in it hold, customer data masked."""
+    """A timeline in Markdown, customer data masked; texts in it can't break the markup."""
     entries = tuple(entries)
     lines = [f"# {_escaped(mask(title))}", ""]
     if entries:

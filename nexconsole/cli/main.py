@@ -56,7 +56,7 @@ def _code(error: NexConsoleError) -> int:
 
 
 def _as_utf8(argument: str) -> str:
-    """Bytes that the locale can't read, as of a name in a C locale, are UTF-8, or stay what they are."""
+    """Decode arguments that the locale can't read (a C locale) as UTF-8, else leave them."""
     return os.fsencode(argument).decode("utf-8", "surrogateescape") if not _is_text(argument) else argument
 
 

@@ -1,6 +1,6 @@
-"""The global flags: every command takes them, before its word and after it.
+"""The global flags, accepted before and after every command.
 
-Nothing is imported here: the first frame waits for this module where a flag was given.
+This module imports nothing slow: the first frame waits for it when a flag is given.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def hide_secrets(chosen: Settings) -> None:
 
 
 def _secrets(chosen: Settings) -> Callable[[], tuple[str, ...]]:
-    """Finds the settings' secrets when they are needed: nothing that the first paint has to wait for."""
+    """Reads the settings' secrets when first needed, so that the first paint doesn't wait for them."""
 
     def secrets() -> tuple[str, ...]:
         from ..journal.redaction import secrets_of

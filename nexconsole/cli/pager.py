@@ -1,4 +1,4 @@
-"""Long texts through the operator's pager, as git and man do it."""
+"""Shows long texts in the operator's pager, as git and man do."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def command(environment: Mapping[str, str]) -> str | None:
 
 
 def show(text: str) -> None:
-    """Write a text to standard output: through the pager where that is a terminal, as it is where it is not."""
+    """Write a text to standard output; through the pager where that is a terminal."""
     pager = command(os.environ) if sys.stdout.isatty() else None
     if pager is None or not _page(text, pager):
         print(text, end="")
 
 
 def _page(text: str, pager: str) -> bool:
-    """Whether the pager ran. It may be left before it has read all."""
+    """Whether the pager ran. The operator may leave it before its end."""
     encoded = text.encode(sys.stdout.encoding or "utf-8", "backslashreplace")
     sys.stdout.flush()
     before = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl+C is the pager's: less stops a search by it

@@ -1,4 +1,4 @@
-"""What a command prints: what can't be shown or written is said or left out, and never decides an exit code."""
+"""Output of commands. Unprintable or unwritable output is escaped or dropped, and never decides an exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOST: dict[str, OSError] = {}  # the first failure of each stream, by its name; 
 
 
 class StreamWriter:
-    """Writes to a stream, or to its buffer, until that fails for the first time."""
+    """Writes to a stream or its buffer until the first failure."""
 
     def __init__(self, stream: Any, name: str) -> None:
         self._stream, self._name = stream, name
@@ -53,7 +53,7 @@ class Stream(StreamWriter):
 
 
 def begin() -> None:
-    """From now on printing fails nobody: what an encoding lacks is escaped, what can't be written is dropped."""
+    """Make printing never fail: unencodable text is escaped, unwritable text is dropped."""
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
         if stream is None:  # closed by whoever started this: its number must not become a file's or a socket's
@@ -64,14 +64,14 @@ def begin() -> None:
 
 
 def as_utf8() -> None:
-    """Standard output is for machines, which read JSON as UTF-8 whatever the locale is."""
+    """Switch standard output to UTF-8, whatever the locale: machines read JSON as UTF-8."""
     stream = sys.stdout
     if isinstance(stream, Stream):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def end() -> None:
-    """Write what is left; a disk that is full is said, a reader who has left is not."""
+    """Flush. A full disk is reported; a closed pipe is not."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, Stream):
             stream.flush()
@@ -81,7 +81,7 @@ def end() -> None:
 
 
 def is_lost() -> bool:
-    """Whether nobody gets what is printed any more."""
+    """Whether output is lost."""
     return "stdout" in LOST
 
 

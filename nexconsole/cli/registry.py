@@ -1,7 +1,7 @@
-"""The commands. Each is a line here and a module `nexconsole.cli.NAME`, which is imported when it is asked for.
+"""The commands. Each is a line here and a module `nexconsole.cli.NAME`, imported on use.
 
-The module has `add_arguments(parser)` and `run(options)`, which returns the exit code; `run` loads the settings by
-`options.load`. What is slow to import is imported by `run`.
+The module has `add_arguments(parser)` and `run(options)`, which returns the exit code. `run` loads the settings by
+`options.load`, and imports what is slow to import.
 """
 
 from __future__ import annotations
@@ -20,18 +20,20 @@ USAGE = 2
 
 
 class CommandModule(Protocol):
-    """What a command's module has."""
+    """The interface of a command's module."""
 
     def add_arguments(self, parser: Parser) -> None:
         """Add the command's own options and arguments."""
 
     def run(self, options: Namespace) -> int:
-        """Do what was asked; the exit code. Raises NexConsoleError: exit code 1, or 2 for settings and terminals."""
+        """Run the command; returns the exit code. Raises NexConsoleError: exit code 1, or 2 for settings and
+        terminals.
+        """
 
 
 @dataclass(frozen=True)
 class Command:
-    """A word of the command line. `usage_code`: what it exits with where its own command line can't be used."""
+    """A command. `usage_code`: its exit code for an invalid command line."""
 
     name: str
     help: str
@@ -74,12 +76,12 @@ COMMANDS = {
 
 
 def listed() -> list[Command]:
-    """The commands that have a word of their own, in the order in which help lists them."""
+    """The named commands, in help's order."""
     return [command for command in COMMANDS.values() if not command.under]
 
 
 def resolve(arguments: Sequence[str]) -> tuple[Command, list[str]]:
-    """The command that is meant, and its arguments. Without a word the console is. Raises UsageError."""
+    """The command and its arguments; the console where no command is named. Raises UsageError."""
     before, rest = split(arguments)
     names = [command.name for command in listed()]
     if not rest and set(before).intersection(HELP):

@@ -1,4 +1,4 @@
-"""`nexconsole replay [INC]`: a recorded incident in the same panes."""
+"""`nexconsole replay [INC]`: plays a recorded incident in the console's panes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`nexconsole run ACTION`: one action without the screen, down the same path and into the same journal."""
+"""`nexconsole run ACTION`: one action without the screen, by the same path and into the same journal."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: Namespace) -> int:
-    """Do what was asked. Exit codes: 0 worked, 1 refused or blocked, 2 usage, 3 failed, 4 unknown."""
+    """Run the action. Exit codes: 0 worked, 1 refused or blocked, 2 usage, 3 failed, 4 unknown."""
     settings = named(load(options).settings)
     start_log(settings)
     if options.action is None or options.action not in ACTIONS:
@@ -63,7 +63,7 @@ def run(options: Namespace) -> int:
 
 
 def exit_code(performance: ActionResult, dry: bool) -> int:
-    """The code for what happened; a plan that was only shown is 0 unless it is blocked or could not be prepared."""
+    """The exit code for a result. A plan that was only shown is 0, unless blocked or not preparable."""
     outcome, verdict = performance.outcome, performance.verdict
     if outcome is None:
         ready = dry and performance.plan is not None and not performance.plan.blocked
@@ -76,9 +76,8 @@ def exit_code(performance: ActionResult, dry: bool) -> int:
 
 
 class OneShot:
-    """An action on its way, and what a signal does to it: what is being sent is finished and recorded first.
-
-    A link that drops (SIGHUP) cuts off nothing that was sent, not even the watching.
+    """A running action and its signals: what is being sent is finished and recorded first. A lost connection (SIGHUP)
+    interrupts neither the request nor the watching.
     """
 
     def __init__(self, session: Session, confirm: str, unrecorded: bool) -> None:
@@ -89,7 +88,7 @@ class OneShot:
         self._task: asyncio.Task[Operation] | None = None
 
     async def run(self, action: str, arguments: Mapping[str, str]) -> ActionResult:
-        """What has happened, also where a signal ended it."""
+        """The result, also after a signal."""
         loop = asyncio.get_running_loop()
         path = self._session.perform(action, arguments, self._ask, self._ask_unrecorded)
         self._task = loop.create_task(path)
@@ -133,7 +132,7 @@ class OneShot:
         return self._operation is not None and self._operation.phase in ("sending", "watching")
 
     async def _ask(self, plan: Plan, why_again: str | None) -> ConfirmationReply:
-        """The text given once, for the plan as it is first shown: what has changed since is not confirmed."""
+        """Confirms by the given text, once, the plan as first shown. A changed plan is not confirmed."""
         return ConfirmationReply(text=self._confirm if why_again is None else None)
 
     async def _ask_unrecorded(self, sentence: str) -> bool:

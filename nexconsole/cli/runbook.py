@@ -1,4 +1,4 @@
-"""`nexconsole runbook check` and `nexconsole runbook audit`: the command line's side of the runbook."""
+"""`nexconsole runbook check` and `nexconsole runbook audit`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: Namespace) -> int:
-    """0 where nothing is wrong (an audit's warnings are no fault), 1 where something is. Raises SettingsError."""
+    """0 without problems (an audit's warnings don't count), 1 with problems. Raises SettingsError."""
     settings = named(load(options).settings)
     start_log(settings)
     _say_problems(settings)
@@ -64,7 +64,7 @@ def _say_problems(settings: Settings) -> None:
 
 
 def words(settings: Settings) -> list[str]:
-    """A line for every probe, with what it can be compared with, and for every action, with its arguments."""
+    """One line for each probe with its comparable values, and for each action with its arguments."""
     from ..actions.registry import COMMANDS
     from ..catalogue import Argument
     from ..signals.registry import probes
@@ -137,7 +137,7 @@ async def _audit(options: Namespace, settings: Settings) -> int:
 
 
 def _book(file: str | None, settings: Settings) -> Runbook:
-    """The runbook to hold: a file's, or the one in force. Raises SettingsError where it can't be understood."""
+    """The runbook to audit: the given file, else the one in force. Raises SettingsError where it is invalid."""
     from ..actions.registry import COMMANDS
     from ..runbook.library import library, read
     from ..runbook.parser import parse
@@ -155,15 +155,15 @@ def _book(file: str | None, settings: Settings) -> Runbook:
 
 
 def with_alerts(settings: Settings, book: Runbook) -> Settings:
-    """The settings with every alert that the runbook names among those whose rules are looked up."""
+    """The settings, with the runbook's alerts added to those whose rules are read."""
     names = tuple(dict.fromkeys((*settings.severity.runbook_alerts, *book.alerts())))
     return msgspec.structs.replace(settings, severity=msgspec.structs.replace(settings.severity, runbook_alerts=names))
 
 
 async def take(sources: Sources, settings: Settings, settle_s: float) -> dict[str, Reading]:
-    """A reading of every signal that a probe may rest on, the outbox's worst events too.
+    """A reading of every signal that a probe may use, and the outbox's worst events.
 
-    Everything is read twice, `settle_s` seconds apart: rates take two readings, and followed logs some time.
+    Everything is read twice, `settle_s` seconds apart: rates need two readings, followed logs need time.
     """
     from ..session.monitor import Monitor
     from ..signals.registry import signals

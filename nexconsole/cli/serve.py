@@ -1,4 +1,4 @@
-"""`nexconsole serve`: the shared screen in a browser, only to be looked at."""
+"""`nexconsole serve`: the shared screen in a browser, read-only."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(options: Namespace) -> int:
 
 
 def _flags(flags: Mapping[str, Any], config: str | None) -> list[str]:
-    """What the console's command line must say; addresses go by variables, for others can read a command line."""
+    """The watcher console's arguments. Addresses go by variables, as others can read a command line."""
     by_variable = set(ENVIRONMENT.values())
     words = ["--config", config] if config else []
     for flag, key, _ in FLAGS:
@@ -75,7 +75,7 @@ def _variables(flags: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _given_on(name: str) -> bool:
-    """Whether a watcher's console may have this variable: nothing in it gives a right to change something."""
+    """Whether a watcher's console may have this variable: none gives a right to change something."""
     if name in READING or name.startswith(CLOUDS):
         return True
     return name not in AGENTS and not is_secret_name(name)

@@ -1,4 +1,4 @@
-"""`nexconsole settings`: the effective settings, a line for each key."""
+"""`nexconsole settings`: the effective settings, one line a key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`nexconsole sheet`: the break-glass sheet as a console last kept it. Connects to nothing."""
+"""`nexconsole sheet`: prints the stored break-glass sheet. Connects to nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`nexconsole status`: every signal once, or again and again with a line for each change."""
+"""`nexconsole status`: reads every signal once, or repeatedly with one line a change."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _seconds(text: str) -> float:
 
 
 def run(options: Namespace) -> int:
-    """Print what is; the exit code is the state's, and NOT_KNOWN where it could not be found out."""
+    """Print the status; the exit code is the state's, NOT_KNOWN where it is unknown."""
     try:
         if options.watch is not None and options.format == "prometheus":
             raise SettingsError("--watch prints lines: give --format text or json, or no --watch")
@@ -93,7 +93,7 @@ def _whole(found: Status, settings: Settings, form: str) -> str:
 
 
 async def _watch(sources: Sources, settings: Settings, every_s: float, as_json: bool) -> int:
-    """A line at once and for each change, until SIGINT or SIGTERM; the exit code is the last state's."""
+    """Print a line at once and for each change, until SIGINT or SIGTERM; returns the last state's exit code."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -123,7 +123,7 @@ async def _watch(sources: Sources, settings: Settings, every_s: float, as_json: 
 
 
 def _state(found: Status) -> tuple[object, ...]:
-    """What makes a line: another level, another rule that holds, something else that can't be read."""
+    """What counts as a change: the level, the rules that hold, or what can't be read."""
     rules: Sequence[tuple[str, str, bool]] = [
         (reason.level, reason.signal, reason.stale) for reason in found.severity.reasons
     ]

@@ -1,6 +1,6 @@
-"""The web server of `nexconsole serve`: each watcher has a console of his own that can only be looked at.
+"""The web server of `nexconsole serve`: each watcher gets a read-only console of his own.
 
-Who has the token sees the screen: on the page, its files and its websocket, first in the address, then as a cookie.
+The token grants access to the page, its files and its websocket: in the address first, then as a cookie.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Watcher(AppService):
 
 
 class WebServer(Server):
-    """textual-serve's page and protocol, behind the token. `command` opens a console that only watches."""
+    """textual-serve's page and protocol, behind the token. `command` opens a read-only console."""
 
     def __init__(self, command: Sequence[str], variables: Mapping[str, str], host: str, port: int, token: str) -> None:
         super().__init__("", host=host, port=port, title="NexConsole")
@@ -128,7 +128,7 @@ class WebServer(Server):
         self._watchers: set[Watcher] = set()
 
     async def listen(self) -> None:
-        """Listen until SIGINT, SIGTERM or SIGHUP. Raises NexConsoleError where it can't."""
+        """Serve until SIGINT, SIGTERM or SIGHUP. Raises NexConsoleError where it can't listen."""
         runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=END_S)
         await runner.setup()
         ended = asyncio.Event()
@@ -155,7 +155,7 @@ class WebServer(Server):
         print(f"http://{host}:{port}/?token={self._token}\nCtrl+C ends it, and every console in it", flush=True)
 
     def application(self) -> web.Application:
-        """The page, its files and its websocket, and the one door before them."""
+        """The page, its files and its websocket, and the check of the token."""
         application = web.Application(middlewares=[self._door])
         aiohttp_jinja2.setup(application, loader=jinja2.FileSystemLoader(self.templates_path))
         application.add_routes(
@@ -186,7 +186,7 @@ class WebServer(Server):
         return token or cookie
 
     def _is_own(self, request: web.Request) -> bool:
-        """Whether a page of ours asks: another site's script must not open the websocket in a watcher's browser."""
+        """Whether the request comes from our page: other sites' scripts must not open the websocket."""
         proxied = "X-Forwarded-Proto" in request.headers or "X-Forwarded-Host" in request.headers
         if is_loopback(self.host) and not proxied and not is_loopback(_host_of(request.host)):
             return False
@@ -195,13 +195,13 @@ class WebServer(Server):
 
     @property
     def _pass(self) -> str:
-        """What the cookie holds: it opens this door, and tells nobody the token."""
+        """The cookie's value: it grants access without revealing the token."""
         return hashlib.sha256(f"nexconsole {self._token}".encode()).hexdigest()
 
     # --- what is behind it ------------------------------------------------------------------------------------
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
-        """The page; whoever comes with the token gets a cookie first, and an address without it."""
+        """The page. A request with the token gets a cookie and is redirected to an address without it."""
         if "token" in request.query:
             answer = web.HTTPSeeOther(f"?fontsize={to_int(request.query.get('fontsize', ''), FONT)}")
             secure = _outside(request)[0] == "https"

@@ -1,4 +1,4 @@
-"""The papers that ship with the console: Markdown pages, and what `nexconsole docs` shows of them."""
+"""The documentation that ships with the console: Markdown pages for `nexconsole docs`."""
 
 from __future__ import annotations
 

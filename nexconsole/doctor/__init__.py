@@ -1,4 +1,4 @@
-"""`nexconsole doctor`: every connection and permission that the console needs, tried; nothing is changed.
+"""`nexconsole doctor`: checks every connection and permission. Nothing is changed.
 
-`examination` tries them all; each system is a module with `examine(sources, settings)`, which yields checks.
+`examination` runs all checks. Each system is a module with `examine(sources, settings)`, which yields checks.
 """

@@ -1,4 +1,4 @@
-"""NexNum's API: whether it answers, and has the route that reconciles."""
+"""NexNum's API: whether it answers and has the reconcile route."""
 
 from __future__ import annotations
 

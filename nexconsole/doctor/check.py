@@ -1,4 +1,4 @@
-"""What `doctor` says of one thing that was tried."""
+"""One check of `doctor`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from ..errors import NotConfigured, SourceError
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was tried. state: ok, warn (something on screen will be missing), fail, absent.
-
-    `advice` says what to do about it; "" where nothing is to be done."""
+    """One check. state: ok, warn (something will be missing on screen), fail, absent. `advice` is what to do, or ""."""
 
     area: str
     what: str
@@ -22,7 +20,7 @@ class Check:
 
 
 async def attempt(area: str, what: str, act: Callable[[], Awaitable[str]], advice: str, worst: str = "fail") -> Check:
-    """A check from something that returns what it saw or raises a SourceError."""
+    """A check from a call that returns what it found or raises a SourceError."""
     try:
         return Check(area=area, what=what, state="ok", said=await act())
     except (SourceError, NotConfigured) as error:

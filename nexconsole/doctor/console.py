@@ -1,4 +1,4 @@
-"""This host: the folders that the console writes to, and the room on their disks."""
+"""This host: the console's folders, and free disk space."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _journal(settings: Settings) -> Check:
 
 
 def with_room(check: Check, folder: Path) -> Check:
-    """The same where the disk has room for an incident; a warning, or worse, where it soon has not."""
+    """The check unchanged where the disk has room for an incident; else a warning or failure."""
     found = os.statvfs(folder)
     free, files = found.f_bavail * found.f_frsize, found.f_favail if found.f_files else ENOUGH_FILES
     if free >= ENOUGH_BYTES and files >= ENOUGH_FILES:

@@ -1,4 +1,4 @@
-"""Everything tried, source after source, and how it is told."""
+"""Runs all checks, source by source, and prints them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXAMINATIONS: dict[str, Callable[[Sources, Settings], AsyncIterator[Check]]] = {
 
 
 async def examine(settings: Settings) -> tuple[Check, ...]:
-    """Try everything, source after source, so that one's trouble can't hide in another's."""
+    """Run all checks one source at a time, so that one source's trouble can't hide another's."""
     sources = open_sources(settings)
     sources.load()
     checks = console.examine(settings)

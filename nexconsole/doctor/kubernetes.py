@@ -1,7 +1,7 @@
-"""Kubernetes: which cluster this is, whether it answers, and each right that is needed.
+"""Kubernetes: which cluster, whether it answers, and each permission that is needed.
 
-The advice depends on the cause: a cluster that can't be reached, a certificate, a login that has ended, a missing
-right, a name that is not there, a credential plugin.
+The advice depends on the cause: unreachable cluster, certificate, expired login, missing permission, unknown name,
+credential plugin.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ NAMES_SHOWN = 8
 
 
 async def examine(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
-    """Everything about the cluster; nothing is changed."""
+    """All checks of the cluster. Nothing is changed."""
     kubernetes = sources.kubernetes
     yield await _which(settings)
     found = await _deployment(kubernetes, settings)
@@ -57,7 +57,7 @@ async def examine(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
 
 
 def advice(error: SourceError, settings: Settings, access: cluster_access.Access | None) -> str:
-    """What to do about it, by its cause."""
+    """Advice by the cause of the failure."""
     said = str(error)
     address = access.server if access is not None else "the API server"
     if "credential plugin" in said:
@@ -117,7 +117,7 @@ async def _deployment(kubernetes: KubernetesSource, settings: Settings) -> Check
 
 
 async def _patient(kubernetes: KubernetesSource, settings: Settings) -> None:
-    """A credential plugin has its own limit, which is longer than a read's: it is waited for here."""
+    """Waits for a credential plugin, whose limit is longer than a read's."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + settings.kubernetes.plugin_timeout_s + 2
     while True:
@@ -153,7 +153,7 @@ async def _account(kubernetes: KubernetesSource) -> Check:
 
 
 async def _container(kubernetes: KubernetesSource, settings: Settings) -> Check:
-    """Which container's log is read, or that the settings misspell it."""
+    """Which container's log is read, or that the setting is misspelt."""
     try:
         listed = await kubernetes.labelled()
         pod = next((pod for pod in listed.own if not ending(pod)), None)
@@ -169,7 +169,7 @@ async def _container(kubernetes: KubernetesSource, settings: Settings) -> Check:
 
 
 def _rights(settings: Settings) -> list[tuple[AccessRule, str, str]]:
-    """Each right once: the rule, what is lost without it, and the state that its lack is."""
+    """Each permission once: the rule, what is lost without it, and the check's state if it is missing."""
     needed = {rule: (loss, "warn") for rule, loss in READING}
     acting: dict[AccessRule, list[str]] = {}
     for action in ACTIONS.values():

@@ -1,4 +1,4 @@
-"""Postgres: who we are there, and whether every table and column that a signal needs can be read."""
+"""Postgres: our role, and whether the tables and columns of the signals are readable."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def examine(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
 
 
 async def _table(postgres: PostgresSource, table: str, readable: bool, role: str) -> Check:
-    """One that a signal can't do without."""
+    """A table that a signal requires."""
     try:
         types = await postgres.require(table, *TABLES[table])
     except MissingSchema as error:
@@ -80,7 +80,7 @@ def _other_sessions(sees_all: bool, role: str) -> Check:
 
 
 async def ledger_tables(postgres: PostgresSource, role: str) -> AsyncIterator[Check]:
-    """What only a look at our balances or at the ledgers needs: without it something is not known."""
+    """Tables for balances and ledgers only; without them something is unknown."""
     async with postgres.read("the privileges query") as tx:
         readable = {row["name"]: row["readable"] for row in await tx.fetch(READABLE_SQL, list(LOOKED_AT))}
     for table, (what, columns) in LOOKED_AT.items():

@@ -1,4 +1,4 @@
-"""Redis: whether circuits, locks, turns and its own state can be read."""
+"""Redis: whether circuits, locks, slots and its own state are readable."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def examine(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
 
 
 async def turns_and_data(redis: RedisSource) -> AsyncIterator[Check]:
-    """What is not known without is a warning: nothing else needs it."""
+    """A missing permission is a warning: nothing else needs it."""
 
     async def turns() -> str:
         await redis.time()

@@ -1,4 +1,4 @@
-"""The search index: whether it answers. What is not known without is a warning."""
+"""The search index: whether it answers. A failure is a warning."""
 
 from __future__ import annotations
 

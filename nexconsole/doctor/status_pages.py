@@ -1,4 +1,4 @@
-"""The providers' own status pages: whether each can be read. What is not known without is a warning."""
+"""The providers' status pages: whether each is readable. A failure is a warning."""
 
 from __future__ import annotations
 

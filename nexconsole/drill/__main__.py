@@ -1,4 +1,4 @@
-"""`python -m nexconsole.drill SCENARIO`: the process that is the world, until it is told to end."""
+"""`python -m nexconsole.drill SCENARIO`: the drill's world process, until it is stopped."""
 
 from __future__ import annotations
 

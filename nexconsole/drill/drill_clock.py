@@ -1,4 +1,4 @@
-"""How fast an incident unfolds: drill time, which an instructor may let run faster or slower than the clock."""
+"""Drill time, which an instructor may run faster or slower than the clock."""
 
 from __future__ import annotations
 

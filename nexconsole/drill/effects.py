@@ -1,4 +1,4 @@
-"""What a fault does beyond the market's own behaviour: to the real servers, from its beginning to its end."""
+"""A fault's effects on the real servers, from its beginning to its end."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What can go wrong in the market, as causes: each scenario's own, and those that an instructor injects.
+"""The faults of the market: each scenario's own, and those that an instructor injects.
 
-A fault holds causes, never figures: the market behaves by them, and everything that is seen follows from that.
-Only what is cheap is imported here.
+A fault defines causes, never figures: the market behaves by them, and every symptom follows. This module imports
+nothing slow.
 """
 
 from __future__ import annotations

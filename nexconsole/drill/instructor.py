@@ -1,4 +1,4 @@
-"""What an instructor does to a running market: faults begin and end, time runs faster. Causes only, never figures."""
+"""An instructor's changes to a running market: faults begin and end, time runs faster."""
 
 from __future__ import annotations
 

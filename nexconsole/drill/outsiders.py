@@ -1,6 +1,6 @@
-"""The people outside of the console: who was asked by a step of the runbook does what he was asked for.
+"""The people outside the console: they do what a runbook step asked them to do.
 
-They read what the drill's consoles write down: an answered step is a line of the journal.
+They read the journal of the drill's consoles: an answered step is a line of it.
 """
 
 from __future__ import annotations

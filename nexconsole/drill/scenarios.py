@@ -277,7 +277,7 @@ _ALL = (
     ),
     DrillScenario(
         name="stale-locks",
-        title="Processes died in the middle of purchases: locks that nobody will release keep customers out",
+        title="Processes died in the middle of purchases: orphaned locks keep customers out",
         expect="Locks without a TTL in Redis, some old; their users get 409 and 429; fewer purchases, few failures.",
         leak=LockLeak(begins_s=-600, lasts_s=580, share=0.06),
     ),

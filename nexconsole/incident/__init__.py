@@ -1,1 +1,1 @@
-"""An incident: a pure fold over its journal, and what is read from it."""
+"""An incident: a pure fold over its journal, and what is derived from it."""

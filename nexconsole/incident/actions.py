@@ -1,4 +1,4 @@
-"""Actions as they were taken: each intent joined with its outcome, verdict and undo."""
+"""The actions of an incident: each intent joined with its outcome, verdict and undo."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 class ActionRecord:
     """One action. `outcome` is done, refused, failed or unknown, also where none was recorded (`ended_at` None).
 
-    `verdict` is "" where there is none; `looked_at`: a person told the outcome, so that none is to come.
-    `provider_ids` holds the ids of the providers among its targets. `subject` is the first target's name, however the
-    operator wrote it. `silences` holds the ids of silences that it made, `lasts_s` for how long; `replicas` what a
+    `verdict` is "" where there is none. `looked_at`: a person recorded the outcome, so no verdict follows.
+    `provider_ids` are the ids of the providers among its targets. `subject` is the first target's name, however the
+    operator spelt it. `silences` are the ids of silences that it created, `lasts_s` their duration; `replicas` what a
     deployment was scaled from and to.
     """
 
@@ -69,12 +69,12 @@ class ActionRecord:
 
     @property
     def unknown(self) -> bool:
-        """Whether nobody knows by now what became of it."""
+        """Whether its outcome is still unknown."""
         return self.outcome == "unknown" and self.verdict in ("", "unknown") and self.undone_at is None
 
     @property
     def unjudged(self) -> bool:
-        """Whether its console did it and ended before it knew if it helped, and nobody has told since."""
+        """Whether its console ended before the verdict, and nobody has given one since."""
         return self.outcome == "done" and not self.verdict and not self.looked_at and self.undone_at is None
 
 
@@ -180,7 +180,7 @@ def _text(value: Any, limit: int = 500) -> str:
 
 
 def _command(value: Any) -> str:
-    """Lines stay lines: a command is copied. What is cut is said, and cut only after credentials are out."""
+    """Keeps line breaks, as a command is copied. Shortening is marked, and happens after credentials are removed."""
     raw = str(value or "")
     text = redact(strip_controls(raw[: 4 * LONGEST_COMMAND])).strip()
     cut = len(text) > LONGEST_COMMAND or len(raw) > 4 * LONGEST_COMMAND

@@ -1,7 +1,7 @@
-"""What changes by itself: alerts, breakers, thresholds, rollouts, restarts. Seen in readings, and folded to events.
+"""Changes that nobody made here: alerts, breakers, thresholds, rollouts, restarts. Seen in readings, folded to events.
 
-A subject ("alert ProviderApiErrors", "circuit smsbower") has a state; the same state once more is no event, whoever
-writes it. So however many consoles watch, each change stands once in the timeline.
+A subject ("alert ProviderApiErrors", "circuit smsbower") has a state. The same state again is no event, whoever writes
+it. So each change appears once in the timeline, however many consoles watch.
 """
 
 from __future__ import annotations
@@ -33,9 +33,8 @@ class StateChange:
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """A subject's state as a reading shows it. `usual`: no event where nothing was known of the subject before.
-
-    `brief`: told at once; any other only when it has lasted for a while.
+    """A subject's state in a reading. `usual`: no event where the subject was unknown before. `brief`: an event at
+    once; any other only after it has lasted for a while.
     """
 
     subject: str
@@ -52,7 +51,7 @@ def changes_in(entries: Iterable[Entry]) -> tuple[StateChange, ...]:
 
 
 def told_once(entries: Iterable[Entry]) -> frozenset[str]:
-    """The ids of the entries of kind SEEN and SEVERITY that tell something new."""
+    """The ids of the SEEN and SEVERITY entries that add something new."""
     ids = {id for _, id in _changes(entries)}
     level = ""
     for entry in entries:
@@ -79,7 +78,7 @@ def _changes(entries: Iterable[Entry]) -> Iterator[tuple[StateChange, str]]:
 def observations(
     readings: Mapping[str, Reading], known: Mapping[str, str], settings: Settings, now: datetime
 ) -> tuple[Observation, ...]:
-    """The subjects' states by now, from fresh readings only. `known` holds the states that are on record."""
+    """The subjects' states now, from fresh readings only. `known` holds the states on record."""
     seen: list[Observation] = []
     for signal in signals(settings):
         reading = readings.get(signal.name)

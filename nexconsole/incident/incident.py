@@ -1,6 +1,6 @@
-"""An incident: a pure fold over the journal's entries, the same in whatever order and how often they arrive.
+"""An incident: a pure fold over the journal's entries. Order and repetition of entries don't matter.
 
-Nothing is taken from this machine: no clock, no time zone, no process table. All texts are harmless and redacted.
+It uses nothing of this machine: no clock, no time zone, no process table. All texts are sanitized and redacted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KNOWN = frozenset(EntryKind)
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """Somebody who wrote entries, from one console or several. Times in UTC."""
+    """A person who wrote entries, from one console or several. Times in UTC."""
 
     name: str
     hosts: tuple[str, ...]
@@ -57,7 +57,7 @@ class SeverityChange:
 
 @dataclass(frozen=True, kw_only=True)
 class StepRecord:
-    """What became of a scenario's step, by whom and when. state: pending, running, done, skipped, failed, unknown."""
+    """A step's result, by whom and when. state: pending, running, done, skipped, failed, unknown."""
 
     step: str
     state: str
@@ -75,7 +75,7 @@ class StepRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioRun:
-    """One walk of a scenario from its beginning to the next. Its steps are in order of their time."""
+    """One run through a scenario, from its beginning to the next. Its steps are in order of time."""
 
     scenario: str
     begun_at: datetime
@@ -101,13 +101,13 @@ class TimelineEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Incident:
-    """All of it. `begin` and `end` are the first and the last entry's times, None without entries.
+    """The whole incident. `begin` and `end` are the first and last entry's times, None without entries.
 
-    `closed` is the reason that a closing entry gives, None where there is none. `since`: when its severity was
-    first judged, as whoever opened it knew, else `begin`. `levels` are judged by the rules, `declared` by people.
-    `roles` says who is commander, operator and scribe by now; nobody is what is not in there. `observers` only watch;
-    `held` has who had which role when. `others` counts the entries of kinds that this version doesn't know, `before`
-    those that tell of what was done outside of any incident just before it was opened.
+    `closed` is the closing entry's reason, None where there is none. `since`: when its severity was first judged, as
+    known to who opened it, else `begin`. `levels` are judged by the rules, `declared` by people. `roles` holds the
+    present commander, operator and scribe; a vacant role is missing. `observers` only watch. `held` has every role
+    assignment. `others` counts entries of unknown kinds. `before` counts the entries about what was done just before it
+    was opened.
     """
 
     title: str = ""
@@ -139,18 +139,19 @@ class Incident:
 
     @property
     def commander(self) -> str:
-        """Who leads; "" for nobody."""
+        """The commander; "" for none."""
         return self.roles.get("commander", "")
 
     @property
     def level(self) -> str:
-        """The severity that counts: what a person has declared last, else what the rules judge; "" for neither."""
+        """The severity in force: the last declared one, else the judged one; "" for neither."""
         return (self.declared or self.levels or (SeverityChange(level="", at=datetime.min, by=""),))[-1].level
 
 
 def fold(entries: Iterable[Entry], before: Iterable[Entry] = ()) -> Incident:
-    """The incident that these entries tell, of one journal or of several laid together. `before` (see prelude) tells
-    of what was done before it was opened: its actions are the incident's, its times are not."""
+    """The incident of these entries, of one journal or of several merged. `before` (see prelude) holds what was done
+    before it was opened: its actions are the incident's, its times are not.
+    """
     ordered = merge(entries)
     if not ordered:
         return Incident(others={})
@@ -230,7 +231,7 @@ def _since(opened: Entry | None, first: Entry) -> datetime:
 
 
 def _levels(entries: tuple[Entry, ...], *kinds: EntryKind) -> tuple[SeverityChange, ...]:
-    """Each change of severity once, though two consoles may have written it; what people declare, with every reason."""
+    """Each change of severity once, although several consoles may record it; every declaration, with its reason."""
     levels: list[SeverityChange] = []
     declared = EntryKind.DECLARED in kinds
     for entry in entries:

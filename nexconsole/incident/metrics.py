@@ -1,6 +1,6 @@
-"""How things stood, in a handful of numbers: taken from readings, written in the journal, folded from it again.
+"""A few key figures: taken from readings, written to the journal, folded from it again.
 
-A number that is not known, or stale, is None and never 0. Rates are 0..1; times are in seconds.
+An unknown or stale figure is None, never 0. Rates are 0..1; times are in seconds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LARGEST = 1e15
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSample:
-    """The numbers that were known at `at` (UTC), by name; what is not in there was not known."""
+    """The figures known at `at` (UTC), by name; an unknown one is missing."""
 
     at: datetime
     numbers: Mapping[str, Number]

@@ -1,5 +1,4 @@
-"""What an incident leaves behind: providers disabled, silences that last, a deployment that is scaled, actions that
-nobody knows the end of."""
+"""What an incident leaves open: disabled providers, silences, a scaled deployment, actions with an unknown result."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from .actions import ActionRecord
 
 @dataclass(frozen=True, kw_only=True)
 class OpenItem:
-    """Something that somebody must still end or look at. `intent` is "" for a step."""
+    """Something that a person must still end or check. `intent` is "" for a step."""
 
     kind: Literal["provider", "silence", "deployment", "action", "step"]
     what: str
@@ -24,7 +23,7 @@ class OpenItem:
 
     @property
     def in_force(self) -> bool:
-        """Whether it still has an effect on the system, rather than being something to look at."""
+        """Whether it still affects the system, rather than only needing a check."""
         return self.kind in IN_FORCE
 
 
@@ -32,9 +31,9 @@ IN_FORCE = ("provider", "silence", "deployment")
 
 
 def open_items(actions: Iterable[ActionRecord], at: datetime) -> list[OpenItem]:
-    """What the actions left standing at this time (UTC), in order of beginning.
+    """What the actions have left open at this time (UTC), in order of beginning.
 
-    An undo that was recorded and the opposite action both end it; one whose end is unknown ends nothing.
+    A recorded undo or the opposite action ends an item; one with an unknown result ends nothing.
     """
     taken = sorted(actions, key=lambda one: (one.ended_at or one.at, one.at, one.intent))
     disabled: dict[str, ActionRecord] = {}

@@ -1,4 +1,4 @@
-"""What was done just before an incident was opened, outside of any: often the very action that ended it."""
+"""What was done just before an incident was opened: often the action that ended it."""
 
 from __future__ import annotations
 

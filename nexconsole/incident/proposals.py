@@ -1,4 +1,4 @@
-"""Actions that wait for the others: proposed, then objected to, approved, sent or stopped."""
+"""Proposals: actions that wait for others, and were then objected to, approved, sent or stopped."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ NO_PROPOSAL = "an action whose proposal is not on record"
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """An action that somebody means to take. Others may speak for `lasts_s` seconds from when they hear of it: `until`
-    is when that ends by the proposer's clock (UTC), which may be wrong. `needs`: "objection" (it goes on unless
-    somebody objects) or "approval" (it goes on only if somebody else approves).
+    """A proposed action. Others may answer for `lasts_s` seconds after they receive it. `until` is the end of that by
+    the proposer's clock (UTC), which may be wrong. `needs`: "objection" (sent unless somebody objects) or "approval"
+    (sent only if another person approves).
 
-    `ended`: "", or how: "objected", "approved", "sent" or "stopped"; by whom, and why.
+    `ended`: "", "objected", "approved", "sent" or "stopped"; by whom, and why.
     """
 
     id: str
@@ -98,7 +98,7 @@ def _ended(proposal: Proposal, entry: Entry) -> Proposal:
 
 
 def _time(value: Any, fallback: datetime) -> datetime:
-    """A time as the journal holds it. What is no time is the entry's own: such a window is over."""
+    """A time of the journal. An invalid one becomes the entry's own, so the window is over."""
     try:
         found = datetime.fromisoformat(str(value))
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Who had which role, and when: a fold over the entries that give and take them."""
+"""Role assignments over time: a fold over the entries that assign and release roles."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class RoleAssignment:
 
 
 def assignments_in(entries: Iterable[Entry]) -> tuple[RoleAssignment, ...]:
-    """Every stretch for which somebody had a role, in the order of their beginning.
+    """Every assignment, in order of its beginning.
 
-    The last word on a role counts; any number may observe, and who observes has no other role.
+    The last entry on a role counts. Any number may observe; an observer has no other role.
     """
     assignments: list[RoleAssignment] = []
     for entry in entries:
@@ -49,7 +49,7 @@ def assignments_in(entries: Iterable[Entry]) -> tuple[RoleAssignment, ...]:
 
 
 def _ends(assignment: RoleAssignment, role: str, person: str) -> bool:
-    """Whether this person's taking this role ends that stretch."""
+    """Whether this assignment ends the other one."""
     if assignment.until is not None:
         return False
     if role == OBSERVER:

@@ -1,4 +1,4 @@
-"""How long it took: to detect, engage, mitigate and recover."""
+"""Times to detect, engage, mitigate and recover."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .incident import CALM, Incident
 
 @dataclass(frozen=True, kw_only=True)
 class IncidentTiming:
-    """Until detected, engaged, mitigated and recovered, from the incident's `since` on; None where no entry says so."""
+    """Times since the incident's `since`; None where no entry tells."""
 
     detect: timedelta | None
     engage: timedelta | None

@@ -1,1 +1,1 @@
-"""One module per signal, each a `Face`: pure functions from a signal's value to a picture. `pane.Pane` shows them."""
+"""One view module per signal: pure functions from a signal's value to a panel. `pane.Pane` shows them."""

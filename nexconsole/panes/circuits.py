@@ -1,4 +1,4 @@
-"""Circuits: every holder of every provider's breaker, the most urgent provider first.
+"""Circuits: every provider's breakers in every pod and in Redis, the most urgent provider first.
 
 (nexnum.md#breakers, #breaker-rules)
 """
@@ -133,7 +133,7 @@ def _row(provider: ProviderCircuit, space: RenderContext, taken: datetime | None
 
 
 def _state(provider: ProviderCircuit, space: RenderContext, taken: datetime | None, ink: str) -> list[Span]:
-    """What there is to say of a provider, the most important first."""
+    """A provider's facts, the most important first."""
     parts: list[Span] = [("disabled", "muted")] if provider.active is False else []
     pods = [h for h in provider.holders if h.kind == "pod"]
     shared = next((h for h in provider.holders if h.kind == "shared"), None)
@@ -153,7 +153,7 @@ def _state(provider: ProviderCircuit, space: RenderContext, taken: datetime | No
 
 
 def _answered(provider: ProviderCircuit, space: RenderContext, *, windowed: bool) -> list[Span]:
-    """How often the pods' logs say 429 and 5xx of it, with of how many minutes' lines where there is room."""
+    """How often the logs have 429 and 5xx for it, and over how many minutes where there is room."""
     counts = (("429", provider.seen_429), ("5xx", provider.seen_5xx))
     seen = [f"{what}: {count(many)}" for what, many in counts if many]
     if not windowed or not seen:
@@ -163,7 +163,7 @@ def _answered(provider: ProviderCircuit, space: RenderContext, *, windowed: bool
 
 
 def _reach(space: RenderContext) -> float | None:
-    """How far back the logs reach, in seconds; None for as far as is asked for."""
+    """How far back the logs reach, in seconds; None for the whole window."""
     value = SIGNAL.value(space.readings)
     return None if value is None else value.reach_s
 

@@ -57,7 +57,7 @@ def brief(value: Database, space: RenderContext) -> Line:
 
 
 def beside(space: RenderContext, large: bool) -> Panel:
-    """The database's CPU, where an expression is set that tells it."""
+    """The database's CPU, where the settings have an expression for it."""
     reading = space.readings.get(CPU)
     state = reading.state(space.now) if reading else State.WAITING
     if reading is None or state in (State.WAITING, State.ABSENT):
@@ -77,7 +77,7 @@ def beside(space: RenderContext, large: bool) -> Panel:
 
 
 def beside_brief(space: RenderContext) -> tuple[Span, ...]:
-    """The CPU where it is the limit; nothing where it is not."""
+    """The CPU where it is exhausted; else nothing."""
     value = CPU.value(space.readings)
     if value is None or space.alert_level_of(CPU) == "calm":
         return ()

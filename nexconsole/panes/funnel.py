@@ -1,4 +1,4 @@
-"""Funnel: how far those came who asked for a number, why others were refused, and who waits.
+"""Funnel: how far customers' purchases got, why others were refused, and what is in flight.
 
 (nexnum.md#refused, #purchase-lines)
 """
@@ -55,7 +55,7 @@ def detail(value: Funnel, space: RenderContext) -> Panel:
     rows = list(value.providers)
     if rows:
         head += airy
-        title = f"  {'asked':>7} {'sold':>7} {'refused':>8} {'failed':>7} {'wait':>6}"
+        title = f"  {'asked':>7} {'sold':>7} {'refused':>8} {'failed':>7} {'in flight':>10}"
         head.append(((column("provider", _name(space)) + title, "muted"),))
     if value.more_providers:
         more = (((f"and {several(value.more_providers, 'more provider')}", "muted"),),)
@@ -79,7 +79,7 @@ def _summary(value: Funnel, space: RenderContext) -> Line:
 
 
 def _parts(value: Funnel, space: RenderContext) -> list[Span]:
-    """The most important first: who was refused, then who was sold a number, failed, and waits."""
+    """The summary, most important first: refused, sold, failed, in flight."""
     if value.unknown:
         return [(value.unknown, "doubt")]
     if not value.attempts and not value.waiting:
@@ -95,7 +95,7 @@ def _parts(value: Funnel, space: RenderContext) -> list[Span]:
     if value.waiting:
         longest = f", oldest {'at least ' * value.oldest_at_least}{duration(value.oldest_s)}"
         slow = value.undecided_s is not None and value.undecided_s > space.settings.funnel.undecided_s
-        parts.append((f"{count(value.waiting)} wait{longest}", ink if slow else "text"))
+        parts.append((f"{count(value.waiting)} in flight{longest}", ink if slow else "text"))
     ends: list[Span] = [(f"{count(value.sold)} sold", "text")]
     if value.failed:
         ends.insert(0 if worst else 1, (f"{count(value.failed)} failed", "text"))
@@ -138,7 +138,7 @@ def _followed(value: Funnel) -> list[Span]:
 
 
 def _stages(value: Funnel, space: RenderContext, wide: int = NAME) -> list[Line]:
-    """A falling list of bars: how many came so far."""
+    """Bars by stage: how many purchases got so far."""
     stages = [("asked", value.attempts), ("sold", value.sold)]
     if value.pods_followed:
         stages[1:1] = [("offer found", value.offered), ("reserved", value.reserved), ("called", value.called)]
@@ -160,7 +160,7 @@ def _bar(name: tuple[str, int], many: int, whole: int, space: RenderContext, ink
 
 
 def _chart(value: Funnel, space: RenderContext, height: int) -> list[Line]:
-    """The share that was sold nothing, by the minute in which they asked."""
+    """The share of customers without a number, by the minute of their request."""
     points = [(minute.at, _unsold(minute.sold, minute.failed, minute.refused)) for minute in value.minutes]
     if not any(share is not None for _, share in points):
         return [(("no minute is known whole yet", "faint"),)]
@@ -178,7 +178,7 @@ def _unsold(sold: int, failed: int, refused: int) -> float | None:
 
 
 def _name(space: RenderContext) -> int:
-    return max(10, min(30, space.width - 41))
+    return max(10, min(30, space.width - 45))
 
 
 def _listing(rows: Sequence[ProviderFunnel], space: RenderContext) -> Listing | None:
@@ -189,4 +189,4 @@ def _provider(funnel: ProviderFunnel, space: RenderContext) -> Line:
     name = column(plain(funnel.name, 60) or "none yet", _name(space))
     tail = f"  {count(funnel.attempts):>7} {count(funnel.sold):>7} {count(funnel.refused):>8} {count(funnel.failed):>7}"
     wrong = funnel.refused or funnel.failed
-    return ((name, "strong" if wrong else "text"), (tail, "text"), (f" {count(funnel.waiting):>6}", "text"))
+    return ((name, "strong" if wrong else "text"), (tail, "text"), (f" {count(funnel.waiting):>10}", "text"))

@@ -1,4 +1,4 @@
-"""Integrity: data that is lost or in danger, and what stands open; each look with what it looked at."""
+"""Integrity: lost or endangered data and open routes; each check with what it read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The four answers that everybody asks for, each as one large figure and a few words: for a shared screen."""
+"""The four KPIs of the shared screen, each as one large figure and a few words."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ WHERE = {"one": "mostly at {}", "some": "at SEVERAL providers", "all": "at ALL p
 
 @dataclass(frozen=True)
 class Kpi:
-    """`figure` is drawn large; `words` stand beside it, the most important first. Not `true`: no longer, or never."""
+    """A KPI. `figure` is drawn large; `words` stand beside it, most important first. Not `true`: stale, or
+    never known.
+    """
 
     figure: str
     ink: str
@@ -49,7 +51,7 @@ def transactions(value: Transactions, space: RenderContext) -> Kpi:
     waits: list[Span] = []
     if value.in_flight and waiting.overdue(value):
         wrong = space.ink if space.ink != "text" else "strong"
-        waits.append((f"{count(value.in_flight)} wait, the oldest for {duration(value.oldest_s)}", wrong))
+        waits.append((f"{count(value.in_flight)} in flight, oldest {duration(value.oldest_s)}", wrong))
     if value.failure_rate is None and waits:
         return Kpi("-", "text", (("purchases: NONE DECIDED", "strong"), *waits))
     if value.failure_rate is None:
@@ -63,8 +65,8 @@ def transactions(value: Transactions, space: RenderContext) -> Kpi:
     words.append((f"{count(value.failures)} of {count(value.decided)} in {window}", "text"))
     if waiting.unread(value):
         at = value.waiting_at
-        known = f"was counted {duration(space.now - at)} ago" if at is not None else "is not known"
-        words.append((f"who waits {known}", "doubt"))
+        known = f"counted {duration(space.now - at)} ago" if at is not None else "not known"
+        words.append((f"in flight: {known}", "doubt"))
     if value.latency_p95_s is not None:
         slow = value.latency_p95_s > space.settings.severity.latency_s
         told = latency(value.latency_p95_s, value.latency_saturated)
@@ -73,7 +75,7 @@ def transactions(value: Transactions, space: RenderContext) -> Kpi:
 
 
 def _refused(value: Transactions, space: RenderContext) -> Kpi | None:
-    """What share of the customers is refused, where that is worse than what fails of those who are not."""
+    """The share of refused customers, where that is worse than the failure rate."""
     reading = space.readings.get(FUNNEL)
     if (
         reading is None
@@ -96,7 +98,7 @@ def _refused(value: Transactions, space: RenderContext) -> Kpi | None:
 
 
 def _waits(lead: waiting.Leading, value: Transactions, space: RenderContext) -> Kpi:
-    """How many wait; the rate of those that are decided is the third thing to know then."""
+    """How many are in flight; the failure rate comes third then."""
     wrong = space.ink if space.ink != "text" else "strong"
     failed = f"{percent(value.failure_rate)} of {count(value.decided)} failed" if value.decided else "none decided"
     words: list[Span] = [
@@ -169,7 +171,7 @@ ANSWERS: dict[str, tuple[str, Callable[[Any, RenderContext], Kpi]]] = {
 
 
 def kpi(signal: str, reading: Reading | None, space: RenderContext) -> Kpi:
-    """A signal's answer; waiting, not configured, no data, zero and stale are five different ones."""
+    """A signal's KPI. Waiting, not configured, no data, zero and stale look different."""
     title, say = ANSWERS[signal]
     state = reading.state(space.now) if reading else State.WAITING
     if reading is None or state is State.WAITING:
@@ -188,7 +190,7 @@ def kpi(signal: str, reading: Reading | None, space: RenderContext) -> Kpi:
 
 
 def beside(told: Sequence[tuple[Kpi, RenderContext]]) -> tuple[tuple[Line, ...], ...]:
-    """Answers that stand one below the other, each in exactly its space's cells, their words at one edge."""
+    """KPIs one below the other, each in its given cells, their words aligned."""
     rows = [_figure(one, space) for one, space in told]
     edge = max((length(line) for lines in rows for line in lines), default=0)
     edge += GAP * bool(edge)
@@ -210,7 +212,7 @@ def _drawn(told: Kpi, space: RenderContext, rows: tuple[Line, ...], edge: int) -
 
 
 def brief(told: Kpi, space: RenderContext) -> Line:
-    """The answer in one line."""
+    """The KPI on one line."""
     alert_level = space.alert_level if told.true else "stale" if told.figure else "calm"
     unit = f" {told.unit}" if told.unit else ""
     lead = "~" if not told.true and told.figure not in ("", "?") else ""

@@ -1,4 +1,4 @@
-"""Locks that nobody will release: a line below the reservations; maximized, by family and one by one.
+"""Orphaned locks: a line below the reservations; maximized, by family and one by one.
 
 (nexnum.md#locks)
 """
@@ -41,11 +41,11 @@ def beside(space: RenderContext, large: bool) -> Panel:
 
 
 def brief(space: RenderContext) -> tuple[Span, ...]:
-    """The abandoned ones in few words; nothing where there is none."""
+    """The orphaned locks in few words; nothing for none."""
     value = SIGNAL.value(space.readings)
     if value is None or not value.abandoned:
         return ()
-    return ((f"{count(value.abandoned, value.capped)} locks abandoned", ink(space)),)
+    return ((f"{count(value.abandoned, value.capped)} orphaned locks", ink(space)),)
 
 
 def ink(space: RenderContext) -> str:
@@ -58,20 +58,23 @@ def _line(reading: Reading, state: State, space: RenderContext) -> Line:
         return phrases([("locks not known", "doubt"), (plain(reading.error or ""), "muted")], space.width, GAP)
     late = [(f"! {duration(reading.age(space.now))} ago", "doubt")] if state is State.STALE else []
     if value.abandoned:
-        locks = several(value.abandoned, "lock") if not value.capped else f"{count(value.abandoned, True)} locks"
-        words = "that nobody will release" if space.width >= NARROW else "abandoned"
-        parts: list[Span] = [(f"▲ {locks} {words}", ink(space))]
+        locks = (
+            several(value.abandoned, "orphaned lock")
+            if not value.capped
+            else f"{count(value.abandoned, True)} orphaned locks"
+        )
+        parts: list[Span] = [(f"▲ {locks}", ink(space))]
         parts += [(f"oldest {duration(value.oldest_s)}", "text")] if value.oldest_s is not None else []
     else:
-        parts = [(f"{several(value.locks, 'lock')}, none abandoned", "muted")]
+        parts = [(f"{several(value.locks, 'lock')}, none orphaned", "muted")]
     if not value.known:
         parts.append((f"so far, in {count(value.looked)} keys", "doubt"))
     return phrases([*late, *parts], space.width, GAP)
 
 
 def _rows(value: Locks, line: Line, space: RenderContext) -> Listing:
-    """A blank, the line, a row for each family and one for each abandoned lock, the most suspicious first."""
-    title = f"  {'family':<22}{'locks':>9}{'abandoned':>11}{'oldest':>10}   keys like"
+    """A blank line, the summary, a row for each family and one for each orphaned lock, the most suspicious first."""
+    title = f"  {'family':<22}{'locks':>9}{'orphaned':>11}{'oldest':>10}   keys like"
     drawn: list[tuple[str, Callable[[], Line]]] = [
         ("\0blank", lambda: ()),
         ("\0locks", lambda: line),

@@ -1,4 +1,4 @@
-"""Outbox: what waits, what is dead, and whether it drains; its worst events when maximized. (nexnum.md#outbox)"""
+"""Outbox: pending and failed events, and the drain rate; the worst events when maximized. (nexnum.md#outbox)"""
 
 from __future__ import annotations
 

@@ -49,13 +49,13 @@ class Pane(LineCanvas, can_focus=True):
         self.paint()
 
     def enlarge(self, large: bool) -> None:
-        """Take or leave the detailed form."""
+        """Switch to or from the detailed form."""
         self.large, self._top = large, 0
         self._key, self._index = None, 0
         self.call_after_refresh(self.paint)  # the new size has drawn it already, unless it is the old one
 
     def paint(self) -> None:
-        """Draw again; what looks as before is not repainted."""
+        """Redraw; unchanged cells are not repainted."""
         width, height = self.size
         if not width or not height:
             return

@@ -1,4 +1,4 @@
-"""Providers: our money there, how long a purchase waits for its turn, what they say of themselves; and search.
+"""Providers: our balance, the wait for a slot, their own status pages; and the search index.
 
 (nexnum.md#provider-rows, #slots)
 """
@@ -56,7 +56,7 @@ def brief(value: Balances, space: RenderContext) -> Line:
 
 
 def beside(space: RenderContext, large: bool) -> Panel:
-    """Turns and search at the foot, if there is room or reason for them."""
+    """Slots and search in the foot, if there is room or a reason."""
     alert_level = "calm"
     foot: list[Line] = []
     for signal, draw in ((SLOTS, _slots), (SEARCH, _search)):
@@ -171,7 +171,7 @@ def _row(balance: Balance, space: RenderContext) -> Line:
 
 
 def _page(provider: str, space: RenderContext) -> Span:
-    """What the provider's own page says, with its age; nothing where none is set."""
+    """The provider's own status page with its age; nothing where none is set."""
     pages = PAGES.value(space.readings)
     status_pages = pages.pages if pages is not None else ()
     page = next((page for page in status_pages if page.provider.casefold() == provider.casefold()), None)

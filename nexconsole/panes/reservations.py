@@ -1,4 +1,4 @@
-"""Reservations: how many wait for a number, how many are stuck, in which table; and the locks.
+"""Reservations: pending and stuck ones by table; and the orphaned locks.
 
 (nexnum.md#stuck-rows, #locks)
 """

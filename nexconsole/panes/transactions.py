@@ -1,4 +1,4 @@
-"""Transactions: what share of purchases fails, since when, and whether it is one provider or all."""
+"""Transactions: the failure rate of purchases, its trend, and whether one provider or all fail."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ NUMBER, SIGNAL, TITLE = 1, "transactions", "Transactions"
 
 VERDICTS = {"one": "ONE PROVIDER", "some": "SOME PROVIDERS", "all": "ALL PROVIDERS", "unknown": "TOO FEW TO SAY"}
 CIRCUITS: SignalKey[Circuits] = SignalKey("circuits")
-BLIND = "who waits is not known: the rows are not read"
-SPOKEN = ("one", "some", "all")  # the verdicts that say something beside purchases that wait
+BLIND = "in flight not known: the rows are not read"
+SPOKEN = ("one", "some", "all")  # the verdicts that say something beside purchases in flight
 NAME = 14
 AIRY = 16  # lines from which the parts are set apart
 CHART = 3  # lines; below it a chart says nothing
@@ -120,10 +120,10 @@ def _figures(value: Transactions, space: RenderContext) -> tuple[Line, ...]:
 
 
 def _unread(value: Transactions, space: RenderContext) -> str:
-    """What is known of who waits while the rows are not read."""
+    """What is known of purchases in flight while the rows are not read."""
     if value.waiting_at is None:
         return BLIND
-    return f"who waits was counted {duration(space.now - value.waiting_at)} ago: the rows are not read"
+    return f"in flight: counted {duration(space.now - value.waiting_at)} ago, the rows are not read"
 
 
 def _leading(value: Transactions, space: RenderContext) -> waiting.Leading | None:
@@ -131,21 +131,22 @@ def _leading(value: Transactions, space: RenderContext) -> waiting.Leading | Non
 
 
 def _led(lead: waiting.Leading, value: Transactions, space: RenderContext) -> tuple[Line, ...]:
-    """How many wait as the figure, and the rate of those that are decided in the line below its words."""
+    """The number in flight as the figure; the failure rate on the line below."""
     ink = space.ink if space.ink != "text" else "strong"
     window, text = duration(value.window_s), count(lead.count)
     usual: Line = ((f" ({lead.usual})", "muted"),) if lead.usual else ()
-    longest = f"{count(value.in_flight)} under way, oldest {duration(value.oldest_s)}"
+    longest = f"{count(value.in_flight)} in flight, oldest {duration(value.oldest_s)}"
     failed = f"{count(value.failures)} of {count(value.decided)} failed" if value.decided else "none decided"
     rate = (f"{failed} in {window}", "muted")
     if space.height < 7:
-        words: Line = ((f" {lead.what}, {lead.since}", "text"),)
+        whole = f" {lead.what}, {lead.since}"
+        words: Line = ((whole if cells(text + whole) <= space.width else f" {lead.short}, {lead.since}", "text"),)
         rest = phrases([rate, (longest, "muted"), (lead.usual, "muted")], space.width, ("  ", "muted"))
         return (((text, ink), *words), rest)
     room = big_digits.room(text, space.width)
     room = room if room >= big_digits.WORDS else space.width
     since: Line = ((lead.since, "strong"), *(usual if cells(lead.since) + length(usual) <= room else ()))
-    what: Line = ((lead.what if cells(lead.what) <= room else lead.what.removeprefix("purchases "), ink),)
+    what: Line = ((lead.what if cells(lead.what) <= room else lead.short, ink),)
     lines = big_digits.beside(text, ink, (what, since, (rate,)), space.width)
     return (*lines, phrases([(longest, "muted"), *_speed(value, space)], space.width, ("  ", "muted")))
 
@@ -159,7 +160,7 @@ def _speed(value: Transactions, space: RenderContext) -> Line:
 
 
 def _when(value: Transactions, width: int) -> Line:
-    """The window and its last minute; in little room in fewer words, and at the last the window alone."""
+    """The window and its last minute, in fewer words where there is little room."""
     window, minute = duration(value.window_s), _minute(value)
     for words in (f"in the last {window}", f"in {window}"):
         if length(line := ((words, "muted"), *minute)) <= width:
@@ -177,15 +178,15 @@ def _minute(value: Transactions) -> Line:
 
 
 def _waits(value: Transactions, space: RenderContext) -> Line:
-    """How many purchases are under way, the oldest's age, and what is usual; nothing where none is."""
+    """How many purchases are in flight, the oldest's age, and the usual duration; nothing for none."""
     if not value.in_flight:
         return ()
     late = waiting.overdue(value)
     ink = space.ink if late and space.ink != "text" else "strong" if late else "text"
     usual = waiting.usually(value)
-    oldest = f", the oldest {'for ' if late else ''}{duration(value.oldest_s)}"
+    oldest = f", oldest {duration(value.oldest_s)}"
     none = ", none decided" if value.failure_rate is None else ""
-    head, more = f"{count(value.in_flight)} under way", f" ({usual})" if usual else ""
+    head, more = f"{count(value.in_flight)} in flight", f" ({usual})" if usual else ""
     if cells(head + none + oldest + more) > space.width:
         more = ""
     if cells(head + none + oldest) > space.width:
@@ -238,7 +239,7 @@ def _twins(value: Transactions, space: RenderContext) -> Mapping[str, str]:
 
 
 def _chart_height(left: int, providers: int, large: bool) -> int:
-    """What the providers leave over; a few of them must stay in sight."""
+    """The rows that remain beside the providers; a few providers must stay visible."""
     if large:
         return max(0, min(left // 2, left - 8)) if left >= CHART + 4 else 0
     spare = left - min(providers, 3 if left < 9 else 5 if left < 20 else 8)
@@ -265,7 +266,7 @@ def _bar(provider: ProviderTraffic, space: RenderContext, twin: str) -> Line:
     rate = provider.failure_rate
     failing = rate is not None and rate >= rules.provider_failing and provider.decided >= rules.provider_few
     ink = space.ink if failing else "chart"
-    waits = f"{provider.in_flight} wait " if provider.overdue else ""
+    waits = f"{provider.in_flight} in flight " if provider.overdue else ""
     tail = f"{waits}{percent(rate):>8} {f'{provider.failures}/{provider.decided}':>9}"
     name = min(NAME if space.width < 80 else NAME + 10, space.width // 3)
     if name + 1 + cells(tail) > space.width:

@@ -1,6 +1,6 @@
-"""What a signal looks like on screen: its own picture, or one of those that every signal shares.
+"""How a signal is drawn: by its own view, or by a panel that all signals share.
 
-No data yet, not configured, an error before any value, zero and stale are five different pictures.
+No data yet, not configured, an error before any value, zero and stale look different.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TITLE_ROOM = 22  # cells of the frame's edge that are the title's
 
 
 class SignalView(Protocol):
-    """A module of `panes`. `small` and `detail` fit their value into a space; `brief` is one line of it."""
+    """A view module. `small` and `detail` fit the value into a space; `brief` is one line of it."""
 
     @property
     def NUMBER(self) -> int | None: ...  # its key; None: it has none
@@ -38,8 +38,9 @@ class SignalView(Protocol):
 
 
 class SecondaryView(Protocol):
-    """What a face may have besides: `beside` draws signals that have no pane of their own, those of `BESIDE`, in a
-    picture whose foot and rows are put below the first one's; `beside_brief` are their words in one line."""
+    """An optional part of a view. `beside` draws signals without a pane of their own (`BESIDE`); its foot and rows go
+    below the first panel's. `beside_brief` is the same on one line.
+    """
 
     BESIDE: tuple[str, ...]
 
@@ -53,7 +54,7 @@ def _beside(face: SignalView) -> SecondaryView | None:
 
 
 def picture(face: SignalView, reading: Reading | None, space: RenderContext, large: bool = False) -> Panel:
-    """The picture of a reading, whatever it is worth now; with what is drawn beside it."""
+    """The panel of a reading in any state, with the secondary panel."""
     more = _beside(face)
     if more is None:
         return _own(face, reading, space, large)
@@ -77,7 +78,7 @@ def _own(face: SignalView, reading: Reading | None, space: RenderContext, large:
 
 
 def provenance(reading: Reading | None, space: RenderContext) -> Line:
-    """Where the value is from and how old it is, for the right end of the frame."""
+    """The value's source and age, for the right end of the frame."""
     state = reading.state(space.now) if reading else State.WAITING
     if reading is None or state is State.WAITING:
         return (("waiting", "muted"),)
@@ -122,7 +123,7 @@ def brief(face: SignalView, reading: Reading | None, space: RenderContext) -> Li
 
 
 def _whole(face: SignalView, value: Value, space: RenderContext, large: bool) -> Panel:
-    """The value's picture, and below it what is missing from the value or doubtful about it."""
+    """The value's panel, and its notes below."""
     draw = face.detail if large else face.small
     if not value.notes:
         return draw(value, space)

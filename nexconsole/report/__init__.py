@@ -1,1 +1,1 @@
-"""The report of an incident: what it says, and how it is written for people, scripts, paper and the chat channel."""
+"""An incident's report: its content, and its formats for people, scripts, paper and the chat channel."""

@@ -1,4 +1,4 @@
-"""The blocks that a report is made of, which Markdown and HTML draw alike."""
+"""The blocks of a report, which Markdown and HTML both render."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ReportTable:
 
 @dataclass(frozen=True)
 class Chart:
-    """Where figures and severity over time are drawn."""
+    """The place of the chart of figures and severity."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a report of an incident says, in the order in which it is read."""
+"""The content of an incident's report, in reading order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def figures(incident: Incident) -> dict[str, SeverityChange]:
 
 
 def questions(incident: Incident) -> tuple[str, ...]:
-    """What a review asks: of this incident first, then of every one."""
+    """The review's questions: about this incident first, then general ones."""
     own = []
     for number, action in enumerate(incident.actions, 1):
         if action.unknown:

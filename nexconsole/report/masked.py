@@ -1,4 +1,4 @@
-"""An incident, or readings, as they leave the house: customer data is masked, always to the same bytes."""
+"""An incident or readings with customer data masked, always to the same bytes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _covered(value: Any, name: str) -> Any:
 
 
 def _with_providers(action: ActionRecord, masked: ActionRecord) -> ActionRecord:
-    """A provider is no customer: its id stays in the commands, which are to be read as they were sent."""
+    """A provider's id is not customer data: it stays in commands, which must read as they were sent."""
     for id in action.provider_ids:
         masked = replace(masked, command=masked.command.replace(tag(id), id), undo=masked.undo.replace(tag(id), id))
     return masked

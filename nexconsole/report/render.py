@@ -1,6 +1,6 @@
-"""The report as Markdown, HTML and JSON, and the line for the chat channel. One incident, always the same bytes.
+"""The report as Markdown, HTML and JSON, and the line for the chat channel. The same incident gives the same bytes.
 
-All of these leave the house: customer data in them is masked. (sources/masking.py)
+All of these may be shared, so customer data in them is masked.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ svg{width:100%;max-width:46rem;font:11px system-ui,sans-serif}
 
 
 def as_markdown(incident: Incident, name: str) -> str:
-    """A page that any Markdown viewer shows as it is meant, whatever the texts in it hold."""
+    """The report in Markdown; texts in it can't break the markup."""
     incident, name = masked(incident), mask(name)
     lines = [f"# Incident report: {_escaped(name)}", ""]
     for section in sections(incident):
@@ -80,7 +80,7 @@ def _escaped(text: str) -> str:
 
 
 def as_html(incident: Incident, name: str) -> str:
-    """A page of its own: no script, nothing fetched, every text escaped, readable on paper."""
+    """The report as one HTML page: no script, nothing fetched, every text escaped, printable."""
     incident, name = masked(incident), mask(name)
     title = escape(f"Incident report: {name}")
     body = [f"<h1>{title}</h1>"]
@@ -153,7 +153,7 @@ def as_line(incident: Incident, now: datetime, current: Mapping[str, Number | No
 
 
 def _state(incident: Incident, now: datetime) -> str:
-    """What a person has declared counts until the incident is closed; else what the rules judge."""
+    """The declared severity until the incident is closed; else the judged one."""
     assert incident.begin is not None and incident.end is not None and incident.since is not None
     levels = sorted((*incident.levels, *incident.declared), key=lambda level: level.at)
     risen = next((level.at for level in levels if level.level != CALM), None)

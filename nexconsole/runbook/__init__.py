@@ -1,1 +1,1 @@
-"""The runbook: Markdown -> scenarios, held against readings. It knows actions by name only, and changes nothing."""
+"""The runbook: parses Markdown to scenarios and evaluates them on readings. It knows actions by name only."""

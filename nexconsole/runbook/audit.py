@@ -1,7 +1,7 @@
-"""A runbook held against the living systems on a quiet day, changing nothing: is it wrong before the night?
+"""The runbook audit: evaluates a runbook on the live systems ahead of an incident. Nothing is changed.
 
-A line per severity rule, trigger, condition and step. Which readings there are, which methods a route has and
-what an action says of itself are given by the caller: this module reads nothing and imports no action.
+One line per severity rule, trigger, condition and step. The caller passes readings, the methods of routes, and what
+actions report: this module reads nothing and imports no action.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WARNINGS = (  # of triggers or not, and what a warning means there
 
 @dataclass(frozen=True, kw_only=True)
 class AuditFinding:
-    """What an action said of itself: whether it could be prepared and this role may run it, and what to do if not."""
+    """An action's audit: whether it can be prepared, whether this role has the permission, and advice."""
 
     ok: bool
     said: str
@@ -51,10 +51,9 @@ Methods = Callable[[str], Awaitable[tuple[str, ...]]]
 
 @dataclass(frozen=True, kw_only=True)
 class AuditLine:
-    """What became of one line. kind: level, trigger, condition, look, do, route or ask. state: ok, warn or wrong.
+    """The result for one line. kind: level, trigger, condition, look, do, route or ask. state: ok, warn or wrong.
 
-    warn: an alert that opens nothing here, of a scenario that another trigger opens all the same; or a look at what
-    this installation does without.
+    warn: an alert that opens nothing here although another trigger does, or a look that an installation may lack.
     """
 
     chapter: str
@@ -83,7 +82,7 @@ class _Of(TypedDict):
 
 
 async def nobody(name: str, arguments: Mapping[str, str | None]) -> AuditFinding:
-    """The AuditAction where nothing can prepare an action: that is not the same as all being well."""
+    """The AuditAction where no action can be prepared; that is not "ok"."""
     return AuditFinding(ok=False, said="this console has nothing that could prepare the action")
 
 
@@ -122,7 +121,7 @@ def as_json(lines: tuple[AuditLine, ...], now: datetime) -> str:
 
 
 def as_text(lines: tuple[AuditLine, ...]) -> str:
-    """A line each, what to do about it beneath, and a count at the end."""
+    """One line each, its advice below, and a count at the end."""
     told: list[str] = []
     chapter = None
     for line in lines:

@@ -22,7 +22,7 @@ MAX_LENGTH = 400
 
 
 class Misread(ValueError):
-    """The words between backticks can't be understood; the text says why."""
+    """The expression is invalid; the text says why."""
 
 
 def call(text: str) -> Call:

@@ -1,4 +1,4 @@
-"""The runbook in force: the one that we ship, and over it the scenarios of the team's own folder."""
+"""The runbook in force: the shipped one, with the team's own scenarios over it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Library:
 
 
 def shipped() -> Runbook:
-    """The runbook that comes with the console."""
+    """The shipped runbook."""
     return parse(read(SHIPPED)).runbook
 
 

@@ -1,4 +1,4 @@
-"""Markdown as sections with their blocks, by markdown-it-py; what the words mean is the parser's business."""
+"""Markdown as sections with blocks, by markdown-it-py. The parser interprets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a runbook is once it is read: scenarios with triggers, steps and branches; nothing in it can change."""
+"""The model of a parsed runbook: scenarios with triggers, steps and branches. Immutable."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What a person is to answer: one of `words`, or something of a kind ("number", "text", "pod", ...).
+    """A question to a person: one of `words`, or something of a kind ("number", "text", "pod", ...).
 
     Conditions and arguments refer to the answer by `name`; "" where nothing does.
     """

@@ -1,8 +1,7 @@
-"""What is wrong with a runbook beyond its notation: names that nobody knows, arguments that don't fit.
+"""Checks a parsed runbook's names and arguments.
 
-Names are looked up where they stand: what a look finds ({provider}) and what an ask is told are known to the
-steps after it in the same list and to all that is nested beneath those; what a condition finds, beneath it.
-A probe that was told whom to look at finds no new name.
+Scope: what a look finds ({provider}) and what a person answers are known to later steps of the same list and to all
+steps nested in those. What a condition finds is known in its branch. A probe with an explicit argument gives no name.
 """
 
 from __future__ import annotations

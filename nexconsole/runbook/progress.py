@@ -1,7 +1,7 @@
-"""A scenario as people walk it: a fold over the journal, so that leaving, a crash or another console loses nothing.
+"""A scenario's progress: a fold over the journal, so a crash or another console loses nothing.
 
-A walk begins with a step entry of state "begun". Every later step entry says what became of a step; an intent that
-carries a step's id says that its action is under way until an outcome ends it.
+A run begins with a step entry of state "begun". Later step entries give the steps' results. An intent with a step's id
+says that its action is running until an outcome ends it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SETTLED = ("done", "skipped", "failed", "unknown")
 
 @dataclass(frozen=True, kw_only=True)
 class StepState:
-    """What became of a step, by whom and when (UTC). state: pending, running, done, skipped, failed or unknown."""
+    """A step's result, by whom and when (UTC). state: pending, running, done, skipped, failed or unknown."""
 
     state: str
     by: str
@@ -36,7 +36,7 @@ class StepState:
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioProgress:
-    """A scenario's walk by now. `answers` and `taken` are what `resolution.resolve` wants."""
+    """A scenario's present progress. `answers` and `taken` are arguments of `resolution.resolve`."""
 
     scenario: str
     begun_at: datetime
@@ -48,7 +48,7 @@ class ScenarioProgress:
     taken: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def lasts(self, now: datetime) -> bool:
-        """Whether it is gone on with, rather than begun anew."""
+        """Whether it is continued rather than begun again."""
         return now - self.touched_at < KEPT
 
 
@@ -119,7 +119,7 @@ def _title(entry: Entry) -> str:
 
 
 def _conclude(marks: dict[str, StepState], step: str, entry: Entry) -> None:
-    """An outcome alone: what the step's own entry would have said, had its console lived to write it."""
+    """The step's result by the action's outcome alone, where its console ended before writing the step's entry."""
     outcome: Any = entry.data.get("outcome")
     if not isinstance(outcome, dict) or marks.get(step) is None or marks[step].state not in ("running", "unknown"):
         return  # what was unknown may be settled later, by the console that looked or by a person

@@ -1,6 +1,6 @@
-"""A runbook held against readings: which scenario fits, what each look answers, which branch the numbers support.
+"""Evaluates a runbook on readings: which scenarios fit, what each look answers, which branches apply.
 
-Truth has three values. What is not known is None: it greys no branch and picks none, and opens no scenario.
+Truth has three values. None is unknown: it rules no branch in or out, and opens no scenario.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was copied, shown whole: a terminal may take it, refuse it, or say nothing."""
+"""Shows copied text in full, as a terminal may ignore the copy silently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dialog before anything is changed: what exactly, what speaks against it, the way back, and one letter."""
+"""The confirmation dialog: effect, guards, undo, and how to confirm."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ class TypedText(MaskedInput):
             self.dialog.say("that came all at once, as if pasted: type it")
 
     def on_paste(self, event: events.Paste) -> None:
-        """The text is there to be typed."""
+        """The confirmation text was typed."""
         event.stop()
         event.prevent_default()
 
 
 class ConfirmScreen(GuardedDialog[ConfirmationReply]):
-    """Shows a plan and returns what the operator gave. `why_again`: why it is shown once more.
+    """Shows a plan and returns the operator's reply. `why_again`: why it is shown again.
 
-    Keys that were typed before it stood, or that are held down, are discarded; Enter never confirms.
+    Keys from before it opened, and held keys, are discarded. Enter never confirms.
     """
 
     CSS_PATH = paths.STYLES / "confirm.tcss"
@@ -93,12 +93,14 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
 
     @property
     def asked(self) -> str:
-        """What is to be typed: on a shared screen the tag of what must not be seen there, without its marks."""
+        """The text to type; on a shared screen its tag, without the marks."""
         return plain(self.plan.confirm.text, 60).translate({ord("‹"): "", ord("›"): ""})
 
     @property
     def wanted(self) -> str:
-        """What is to be typed and what it is, so that it reads like no instruction: the provider's name "smsbower"."""
+        """The text to type with its meaning, so that it can't be read as an instruction: the provider's name
+        "smsbower".
+        """
         text, quoted = self.plan.confirm.text, f'"{self.asked}"'
         named = next((name for name, value in self.plan.arguments.items() if value == text), "")
         kind = next(
@@ -129,7 +131,7 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
         self.call_after_refresh(self._settle)
 
     def _settle(self) -> None:
-        """As high as it needs to be, so that as much of the panes as possible stays in sight."""
+        """Resize to the content, so that the panes stay visible."""
         width = self.query_one("#body", LineCanvas).size.width or 76
         keys = self._how(width)
         self.query_one("#below").styles.height = len(keys)
@@ -236,7 +238,7 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
         return [spread((*where, (f" {name}", "strong")), age, width)]
 
     def _keys(self, width: int) -> tuple[Line, ...]:
-        """How it is confirmed, with the keys in the last line; a notice takes their place for a moment."""
+        """How to confirm, with the keys on the last line; a notice replaces it for a moment."""
         *above, keys = self._how(width)
         if self._notice:
             return (*above, *(((line, "note"),) for line in wrapped(self._notice, width, 3)))
@@ -253,7 +255,7 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
 
 
 class Cancel(LineCanvas, can_focus=True):
-    """The way out, which has the focus."""
+    """The Cancel button, which has the focus."""
 
     def paint(self) -> None:
         mark, ink = ("> ", "cursor") if self.has_focus else ("  ", "text")
@@ -272,7 +274,7 @@ class Cancel(LineCanvas, can_focus=True):
 
 
 class Unrecorded(GuardedDialog[bool]):
-    """The journal can't be written: may it be done all the same?"""
+    """The journal can't be written: asks whether to act without a record."""
 
     CSS_PATH = paths.STYLES / "confirm.tcss"
     AUTO_FOCUS = "#cancel"

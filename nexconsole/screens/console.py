@@ -1,4 +1,4 @@
-"""The console: the panes, the strips around them, and the polling that feeds them."""
+"""The console screen: the panes, the bars around them, and the polling that feeds them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class ConsoleScreen(Screen[None]):
     ]
 
     class Attention(Message):
-        """What the operator looks at closely is another: a pane in its detailed form, or a scenario."""
+        """The detailed pane, or the open scenario, has changed."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class ConsoleScreen(Screen[None]):
 
     @property
     def now(self) -> datetime:
-        """The time of the picture: it stands still while frozen."""
+        """The displayed time; it stops while frozen."""
         return self._frozen_at or self._clock()
 
     @property
@@ -181,7 +181,7 @@ class ConsoleScreen(Screen[None]):
 
     @property
     def pictured(self) -> tuple[Mapping[str, Reading], Severity | None, tuple[SourceHealth, ...]]:
-        """The readings, severity and health of the picture: the newest, or those that were frozen."""
+        """The displayed readings, severity and health: the newest, or the frozen ones."""
         return self._shown if self._frozen_at else (self.readings, self.severity, self.monitor.health())
 
     def space(self, signal: str, width: int, height: int) -> RenderContext:
@@ -202,7 +202,7 @@ class ConsoleScreen(Screen[None]):
             self._paint_strips()
 
     def tick(self) -> None:
-        """Once a second: the clock, the ages, and whatever has become stale by nothing happening."""
+        """Once a second: clock, ages, and what has become stale."""
         self.monitor.judge()
         if self._frozen_at is None:
             self._severity = self.severity
@@ -212,7 +212,7 @@ class ConsoleScreen(Screen[None]):
         self._paint_strips()
 
     def _judge_moods(self) -> set[str]:
-        """One accent at a time: only what makes the severity as high as it is is loud. Returns whose mood changed."""
+        """Highlight only what causes the present severity. Returns the panes that changed."""
         alert_levels: dict[str, str] = {}
         if (severity := self.severity) is not None:
             for reason in reversed(severity.reasons):
@@ -284,7 +284,7 @@ class ConsoleScreen(Screen[None]):
         self.call_after_refresh(self._paint_strips)
 
     def make_room(self, lines: int) -> None:
-        """Take so many lines for the strip from the lower panes as long as they can spare any, not from the answers."""
+        """Take lines for the operation bar from the lower panes, as far as they can spare them."""
         styles = self.query_one("#panes").styles
         rows = [row.value for row in styles.base.grid_rows or () if row.unit is Unit.CELLS]
         if self._room == (lines, rows):

@@ -21,8 +21,9 @@ HELD = "was held down, or came together with other keys: press it once"
 
 
 class Dialog(ModalScreen[Result]):
-    """Keys that were queued behind the one that closed it are nobody's: they must not close what lies below, nor
-    what has opened since. Textual's `dismiss` pops whichever screen is on top."""
+    """A screen that closes once. Keys queued behind the closing key must not reach the screen below, as Textual's
+    `dismiss` pops whichever screen is on top.
+    """
 
     def dismiss(self, result: Result | None = None) -> AwaitComplete:
         """Close with this result, if it is the screen on top."""
@@ -36,7 +37,7 @@ class Dialog(ModalScreen[Result]):
         return KeyGuard(getattr(self.app, "monotonic", time.monotonic))
 
     def say(self, text: str) -> None:
-        """A sentence for whoever sits here; a screen that has a line for it shows it there."""
+        """Show the operator a sentence, in the screen's own notice line if it has one."""
         self.notify(text, markup=False)
 
 
@@ -51,15 +52,15 @@ class DialogMessage:
         self.text, self._at = text, time.monotonic()
 
     def unsay(self) -> None:
-        """Something else was done meanwhile."""
+        """Another key cleared the notice."""
         if time.monotonic() - self._at > SAID_S:
             self.text = ""
 
 
 class GuardedDialog(Dialog[Result]):
-    """Believes no key that was typed before it stood, and none that is held down or part of a burst.
+    """Discards keys from before it opened, held keys, and keys of a burst.
 
-    Every key comes to `pressed` once, in order, before anything else is made of it.
+    Every key reaches `pressed` once, in order, before it is handled.
     """
 
     def __init__(self) -> None:
@@ -89,7 +90,7 @@ class GuardedDialog(Dialog[Result]):
         return False
 
     def alone(self, event: events.Key, then: Callable[[], object]) -> None:
-        """Do this unless other keys came shortly before or come shortly after: that is no press by a person."""
+        """Do this unless other keys come shortly before or after: a person presses one key."""
         if together(event) > 1 or self._hurried:
             self._startled(event)
         else:

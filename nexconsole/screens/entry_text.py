@@ -1,4 +1,4 @@
-"""An entry of the journal in words, steps by the titles that the runbook gives them."""
+"""A journal entry in words, with the runbook's step titles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What leaves the console as text: the break-glass sheet, the report, the line for the chat channel."""
+"""Text that leaves the console: the break-glass sheet, the report, the status line."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Exports:
                     await self._keeper.close(self.rows())
 
     def rows(self, shown: bool = False) -> tuple[SheetRow, ...]:
-        """The sheet by now, to be kept or (`shown`) to be seen."""
+        """The present sheet, to store or (`shown`) to display."""
         side = self._session
         here = side.sources.has("postgres")
         known = SheetContext(

@@ -1,4 +1,4 @@
-"""The incident on screen: how bad, since when, who is here with which role, what still stands, and what happened."""
+"""The incident screen: severity, time, people with roles, open items, timeline."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class IncidentQuestions(Protocol):
 
 
 class IncidentScreen(PageScreen[None]):
-    """Drawn anew four times a second; its keys ask their questions over it."""
+    """Redrawn four times a second; its prompts open over it."""
 
     CSS_PATH = paths.STYLES / "incident.tcss"
     AUTO_FOCUS = ""

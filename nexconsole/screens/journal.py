@@ -1,4 +1,4 @@
-"""The journal as it grows, from all consoles: who did what, and whether it helped; what nobody knows comes first."""
+"""The live journal of all consoles; entries with an unknown result come first."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DETAIL = 7  # lines below the list for the entry under the cursor
 
 
 class JournalScreen(PageScreen[str | None]):
-    """Returns the id of an intent that nobody knows the end or the effect of and of which the operator can tell."""
+    """Returns the id of an intent with an unknown result or verdict, for the operator to settle."""
 
     CSS_PATH = paths.STYLES / "journal.tcss"
     AUTO_FOCUS = ""

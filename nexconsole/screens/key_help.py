@@ -1,4 +1,4 @@
-"""What the keys do here and now, listed from the bindings themselves."""
+"""Lists the keys that work now, from the bindings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is under way and how it ended, as a few lines above the keys."""
+"""The operations and their results, as a few lines above the keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A view over the whole console, with keys of its own and with those of the console that make sense there too."""
+"""A full-screen page over the console, with its own keys and the console's keys that apply."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class PageScreen(Dialog[Result]):
         self._notice = ""
 
     def paint(self) -> None:
-        """Draw it anew."""
+        """Redraw."""
         raise NotImplementedError
 
     def say(self, text: str, seconds: float = NOTICE_S) -> None:

@@ -1,4 +1,4 @@
-"""The palette: every command by fuzzy search, each with its stable name; what can't be done now says why."""
+"""The command palette: fuzzy search over every command; an unavailable one says why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the palette offers: scenarios, actions with their likely targets, panes, themes, and the console's own keys."""
+"""The palette's commands: scenarios, actions with likely targets, panes, themes, and the console's own keys."""
 
 from __future__ import annotations
 

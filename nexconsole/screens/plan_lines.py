@@ -1,4 +1,4 @@
-"""A plan as lines: what it does, what speaks against it, what it touches, the command, and the way back."""
+"""A plan as lines: effect, guards, targets, shell command, undo."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def plan_lines(
 
 
 def _sentence(text: str, width: int) -> list[str]:
-    """All of it, whatever its length: it is what the operator goes by."""
+    """The effect in full: the operator decides by it."""
     return wrapped(text, width, 1000, SENTENCE)
 
 
 def _way_there_and_back(plan: Plan, width: int, command: int, undo: int) -> list[Line]:
-    """The command and what takes it back, each in so many lines."""
+    """The command and its undo, each on as many lines."""
     back = plan.undo.command if plan.undo else "there is none"
     return [*_labelled("command", plan.command, width, "text", command), *_labelled("undo", back, width, "muted", undo)]
 
@@ -87,7 +87,7 @@ def _labelled(label: str, text: str, width: int, ink: str, most: int) -> list[Li
 
 
 def _hard(text: str, width: int) -> list[str]:
-    """A command broken where the width ends, every character of it in its place."""
+    """A command broken at the width, no character lost."""
     rows = []
     while text:
         row = cut(text, width)
@@ -101,7 +101,7 @@ def _hard(text: str, width: int) -> list[str]:
 
 
 def _targets(targets: tuple[Target, ...], summary: str, width: int) -> list[Line]:
-    """What is changed in one line; then a row for each target, those left alone greyed."""
+    """One line on what changes; then a row for each target, those left alone greyed."""
     if not targets:
         return []
     kinds = Counter(target.kind for target in targets if target.chosen)
@@ -130,7 +130,7 @@ def _plural(noun: str) -> str:
 
 
 def _name(target: Target) -> str:
-    """What a person calls it: its name where it has one, else its id."""
+    """The target's name where it has one, else its id."""
     return plain(target.identity.get("name") or target.id, 80)
 
 

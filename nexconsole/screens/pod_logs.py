@@ -1,4 +1,4 @@
-"""The pods' logs as they grow: all of them or the lines that speak of one thing, with how many were let pass."""
+"""The live pod logs: all lines or those with one text, and how many were dropped."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NOT_SHOWN = ("level", "time", "msg", "context", "env", "pid", "hostname", "v", "
 
 
 class PodLogs(PageScreen[None]):
-    """Follows what the console follows anyway; nothing is read twice. `of`: only lines that hold this text."""
+    """Shows the logs that the console already follows; nothing is read twice. `of`: only lines with this text."""
 
     CSS_PATH = paths.STYLES / "journal.tcss"
     AUTO_FOCUS = ""

@@ -1,6 +1,6 @@
-"""The shared screen: what everybody asks, large enough for a picture of 1280 by 720, customer data masked.
+"""The shared screen: large enough for a video of 1280 by 720, customer data masked.
 
-It is the same console: the view lies where the panes are, under the same dialogs, fed by the same readings.
+It is the same console: the view replaces the panes, under the same dialogs, with the same readings.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ INKS = {"SEV-1": "alarm", "SEV-2": "alarm", "SEV-3": "warn"}
 
 @dataclass(frozen=True)
 class Form:
-    """How large and how much: lines of a figure, actions told of, lines of what comes next."""
+    """Sizes: lines of a figure, actions listed, lines of next steps."""
 
     figure: int
     moves: int
@@ -111,7 +111,7 @@ class SharedFrame(LineCanvas):
 
 
 class SharedScreen(LineCanvas):
-    """The state of the incident in one picture. `controller` gives the operator's side once it is made."""
+    """The incident's state on one screen. `controller` gives the session's controller once it is made."""
 
     def __init__(self, console: ConsoleScreen, controller: Callable[[], Controller | None]) -> None:
         super().__init__(id="presentation")
@@ -170,11 +170,11 @@ class SharedScreen(LineCanvas):
 
     def _who(self, model: SharedModel, width: int) -> Line:
         drives = plain(model.driver, 30)
-        parts: list[Span] = [(f"{drives} drives", "strong") if drives else ("nobody drives", "warn")]
+        parts: list[Span] = [(f"operator {drives}", "strong") if drives else ("operator none", "warn")]
         if not drives and model.since is None and not model.commander:
             parts = [("no incident", "muted")]
         if model.commander:
-            parts.append((f"{plain(model.commander, 30)} leads", "text"))
+            parts.append((f"commander {plain(model.commander, 30)}", "text"))
         if model.declared:
             parts.append((f"declared {plain(model.declared, 10)}", "warn"))
         if model.id:
@@ -295,7 +295,7 @@ def begin(console: ConsoleScreen, controller: Callable[[], Controller | None]) -
 
 
 def end(console: ConsoleScreen) -> None:
-    """Give the panes back."""
+    """Restore the panes."""
     console.remove_class("-presenting")
     for view in (*console.query(SharedFrame), *console.query(SharedScreen)):
         view.remove()

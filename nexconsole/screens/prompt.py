@@ -1,4 +1,4 @@
-"""One line of input at the bottom, the panes above it in sight: a note, an answer, a reason, an action's arguments."""
+"""A one-line prompt below the panes: a note, an answer, a reason, an action's arguments."""
 
 from __future__ import annotations
 

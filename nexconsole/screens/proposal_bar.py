@@ -1,4 +1,4 @@
-"""What others mean to do, above the keys: what may still be spoken to, with the key; and what they look at."""
+"""Others' proposals above the keys, each with its key and seconds left; and whose dialog is open."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lines(waiting: Sequence[tuple[Proposal, float]], keys: Iterable[str], width:
 
 
 def previews(here: Sequence[Presence], width: int) -> tuple[Line, ...]:
-    """Who else has an action's dialog open: one line for all, before anything of it is on record."""
+    """Others who have an action's dialog open, on one line."""
     presences = [presence for presence in here if not presence.me and presence.doing.startswith(DOING["asking"])]
     if not presences:
         return ()

@@ -1,4 +1,4 @@
-"""The console as it was: a recording played in the same panes, with the keys and the line of a player."""
+"""The replay screen: a recording played in the panes, with a player's keys and bar."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A scenario beside the live panes: its steps as they stand, answered by readings, by people, or by actions.
+"""A scenario beside the live panes: its steps, answered by readings, people or actions.
 
-What it shows is a fold over the journal and the readings: closing it, a crash or another console loses nothing.
+It is a fold over the journal and the readings: closing it, a crash or another console loses nothing.
 """
 
 from __future__ import annotations

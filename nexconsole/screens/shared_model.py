@@ -1,4 +1,4 @@
-"""What a shared screen tells of the incident beside its figures: since when, who drives, what was done, what comes."""
+"""The data of the shared screen beside its figures: start, operator, actions, next steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The break-glass sheet on screen: as it was when it was opened, so that no command changes under the cursor."""
+"""The break-glass sheet on screen, as it was when opened: no command changes under the cursor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be set, and where each value comes from."""
+"""The settings, and the origin of each value."""
 
 from .loading import ENVIRONMENT, SECRETS, URLS, Loaded, load, mask_url, named, powerless
 from .tables import (

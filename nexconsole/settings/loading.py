@@ -1,7 +1,7 @@
-"""Where the settings come from: a TOML file, over it the environment that NexNum people already have, over it flags.
+"""Loads the settings: a TOML file, over it NexNum's environment variables, over those flags.
 
-Unknown keys and wrong types are refused with file and key. A secret (`SECRETS`) may be given as
-`{ command = ["pass", "show", "nexnum/db"] }`.
+Unknown keys and wrong types are refused with file and key. A secret (`SECRETS`) may be given as `{ command = ["pass",
+"show", "nexnum/db"] }`.
 """
 
 from __future__ import annotations

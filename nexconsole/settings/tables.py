@@ -1,4 +1,4 @@
-"""Settings as tables: every key is a field below, with its unit and its default."""
+"""The settings' tables: every key is a field, with its unit and default."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class TransactionRules(SettingsTable):
     one_share: float = 0.8  # the share of all failures at one provider that makes the verdict "one"
     disagreement: float = 0.1  # Prometheus and Postgres may differ by this much, 0..1
     overdue_s: float = 30.0  # a purchase undecided for longer is overdue; 3 times the usual where that is longer
-    overdue_few: int = 3  # fewer purchases that wait are too few to say that none is decided any more
+    overdue_few: int = 3  # fewer purchases in flight are too few to say that none is decided any more
 
 
 class FunnelRules(SettingsTable):

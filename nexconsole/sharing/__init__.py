@@ -1,1 +1,1 @@
-"""Consoles that work on one incident: who is here, whose target is whose, and the entries between hosts."""
+"""Several consoles on one incident: presence, leases, and journal entries between hosts."""

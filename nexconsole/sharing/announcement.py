@@ -1,4 +1,4 @@
-"""Which incident is open, as consoles tell those of other hosts, so that they can join it."""
+"""Announces the open incident to consoles on other hosts, so that they can join it."""
 
 from __future__ import annotations
 

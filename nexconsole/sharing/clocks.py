@@ -1,7 +1,7 @@
-"""How far the clocks of other hosts, and this host's own, are out: measured when something arrives, and said.
+"""Clock differences to other hosts, measured on arrival and reported.
 
-Nothing is decided by it: windows and leases are counted from arrival by a monotonic clock, and entries stand in the
-order in which they were known. But times on screen and in the report are those of the hosts that wrote them.
+Nothing depends on them: windows and leases are timed from arrival by a monotonic clock, and entries are ordered by what
+their writers knew. But displayed times are those of the hosts that wrote them.
 """
 
 from __future__ import annotations

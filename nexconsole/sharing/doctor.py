@@ -1,4 +1,4 @@
-"""`nexconsole doctor` on working together: the incident folder that accounts share, and the Redis between hosts."""
+"""`nexconsole doctor` for several consoles: the shared incident folder, and the Redis between hosts."""
 
 from __future__ import annotations
 

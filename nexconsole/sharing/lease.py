@@ -1,4 +1,4 @@
-"""One lease: a plan's targets in this console's hands, until it is left."""
+"""One lease: a plan's targets, reserved for this console until it is left."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TargetLease:
             self.changed = _changed(refusal.by)
 
     async def begin(self) -> None:
-        """All of it is had, and is renewed from now on."""
+        """The lease is complete; renew it from now on."""
         self._renewing = asyncio.create_task(self._renew())
         if self.reserved is not None:
             try:
@@ -78,7 +78,7 @@ class TargetLease:
             log.warning("a lease could not be renewed: %s", error)
 
     async def leave(self) -> None:
-        """Free the targets, and leave there what was executed on them, if anything was."""
+        """Release the targets, and record what was executed on them."""
         if self._renewing is not None:
             self._renewing.cancel()
         ended = msgspec.structs.replace(self.execution, token=new_token(), ended=True) if self._sent else None

@@ -1,9 +1,9 @@
-"""Leases among the consoles of one folder: a locked file a target, which frees itself when its process dies.
+"""Leases between consoles of one folder: a locked file per target, released when its process dies.
 
-Each file (`.leases/<hash>` in the journal's folder) also holds the fence: who was the last to execute on the target,
-and whether that has ended. Its time of change is that of its holder's last sign of life: a console that lives and hangs
-(stopped by Ctrl+Z, say) loses its target by the file being replaced, once none was seen for a while on our own clock.
-Everything here blocks: call it by `asyncio.to_thread`.
+Each file (`.leases/<hash>` in the journal's folder) also holds the fence: the last execution on the target, and whether
+it has ended. Its modification time is the holder's last heartbeat. A console that hangs (Ctrl+Z) loses its target: the
+file is replaced after a while without a heartbeat by our own clock. Everything here blocks: call it by
+`asyncio.to_thread`.
 """
 
 from __future__ import annotations

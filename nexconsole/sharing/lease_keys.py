@@ -1,6 +1,6 @@
-"""Leases between hosts: a Redis key a target that expires by itself, and another that says what was last executed.
+"""Leases between hosts: per target, one Redis key that expires and one that names the last execution.
 
-Both are looked at and set in one step of the server, so that no clock is compared and nobody comes in between.
+One step of the server checks and sets both, so no clocks are compared and there is no race.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Nobody executes on what another console is executing on, or on what it looked like before another did.
+"""All leases: no two consoles execute on one target, and none on a target changed since its preview.
 
-First the consoles of one folder, by locks that die with their process; then, where settings name a Redis, those of
-other hosts, by keys that expire. Where neither can be asked, nobody is stopped, and it is said.
+First between consoles of one folder, by locks that die with their process. Then, where the settings name a Redis,
+between hosts, by keys that expire. Where neither can be asked, nobody is stopped, and a warning says so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Who is here, and what each is at: said by a small file in the folder and, between hosts, by Redis' pub/sub.
+"""Presence: who is here and what each is doing, by a small file in the folder and by Redis pub/sub between hosts.
 
-Nothing of it enters the record. Who leaves says so; who dies is not here once its process is seen gone, or was not
-heard of for `presence_s`. Only arrivals are timed, by this console's own clock: those of others may be wrong.
+Presence is not recorded. A console that leaves says so; a dead one disappears when its process is gone or after
+`presence_s` without a message. Only arrivals are timed, by this console's clock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A small file for each console of a folder, which it replaces as it changes and takes away when it leaves.
+"""Presence files: one per console of a folder, replaced when it changes and removed when it leaves.
 
 Everything here blocks: call it by `asyncio.to_thread`.
 """

@@ -1,4 +1,4 @@
-"""The people at this installation's consoles, as this console knows them from the folder and from Redis."""
+"""The people at this installation's consoles, from the folder and from Redis."""
 
 from __future__ import annotations
 

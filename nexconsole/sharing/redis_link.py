@@ -1,4 +1,4 @@
-"""The Redis between hosts: how it is reached, what our keys there are called, and what its errors mean to a person."""
+"""The Redis between hosts: connection, key names, and its errors in words."""
 
 from __future__ import annotations
 

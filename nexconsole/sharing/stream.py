@@ -1,7 +1,7 @@
-"""An incident's entries between hosts: one Redis stream, filled by every console, written down by every folder.
+"""An incident's entries between hosts: one Redis stream that every console fills and every folder stores.
 
-The journals are the record and the stream is a wire: what it lacks it is given again, so that a Redis that was away, or
-has lost its data, loses nobody anything.
+The journals are the record, the stream is the transport. Missing entries are sent again, so a Redis that was down or
+lost its data loses nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Alerts: what fires in Prometheus now, and which of the runbook's alerts could ever fire. (nexnum.md#alerts)"""
+"""Alerts: what fires in Prometheus, and which of the runbook's alerts can fire. (nexnum.md#alerts)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose purchase it is, and who fails: the runbook's first question, one provider or all?
+"""Attributes purchases to providers and answers the runbook's first question: does one provider fail, or do all?
 
 (nexnum.md#one-or-all, #best-route)
 """

@@ -1,7 +1,4 @@
-"""Balances: our money at each provider, against the limit that NexNum has for it.
-
-(nexnum.md#provider-rows, #refused)
-"""
+"""Balances: our money at each provider, compared with NexNum's limit. (nexnum.md#provider-rows, #refused)"""
 
 from __future__ import annotations
 

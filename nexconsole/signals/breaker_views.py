@@ -1,7 +1,4 @@
-"""Holders: who holds a breaker's state, and what each of them says at one moment.
-
-(nexnum.md#breakers, #breaker-keys)
-"""
+"""Views of a breaker: its state in each pod and in Redis, at one moment. (nexnum.md#breakers, #breaker-keys)"""
 
 from __future__ import annotations
 

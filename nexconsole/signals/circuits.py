@@ -1,4 +1,4 @@
-"""Circuits: the state of every holder of every SMS provider's breaker.
+"""Circuits: every SMS provider's breakers, in each pod and in Redis.
 
 (nexnum.md#breakers, #breaker-keys, #breaker-rules, #breaker-lines)
 """

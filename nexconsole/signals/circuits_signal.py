@@ -1,4 +1,4 @@
-"""Circuits as every consumer tells them: breakers in every holder, and what the logs say of a provider.
+"""The circuits signal's declaration: breakers in every pod and in Redis, and the logs' counts per provider.
 
 (nexnum.md#breakers, #breaker-lines)
 """

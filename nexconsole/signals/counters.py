@@ -1,7 +1,4 @@
-"""Purchases as Prometheus counted them: decided ones only, for a counter counts what has ended.
-
-(nexnum.md#metrics-old, #one-or-all)
-"""
+"""Decided purchases by Prometheus' counters. (nexnum.md#metrics-old, #one-or-all)"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Purchases as counts: by provider, by source, and as the steps of a trend."""
+"""Counts of purchases: by provider, by source, and by step of the trend."""
 
 from __future__ import annotations
 

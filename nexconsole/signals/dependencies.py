@@ -1,4 +1,4 @@
-"""The systems without which nobody can buy, and what their silence means."""
+"""The systems that every purchase needs, and the level when one does not answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Durability: whether what Postgres and Redis hold would survive, and whether it is still what it was."""
+"""Durability: whether the data in Postgres and Redis would survive, and whether any was lost."""
 
 from __future__ import annotations
 

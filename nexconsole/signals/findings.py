@@ -1,4 +1,4 @@
-"""What a look at data and security found, and the look itself: shared by the modules that look."""
+"""Findings and checks on data and security, shared by the modules that make them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RANK = {"SEV-1": 0, "SEV-2": 1, "SEV-3": 2, "none": 3}  # the worst first
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is wrong or in danger. `level` "none": worth knowing, and nobody has to be woken for it."""
+    """One finding. `level` "none": worth knowing, no reason to wake anybody."""
 
     kind: Kind
     level: str
@@ -27,9 +27,9 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class IntegrityCheck:
-    """One look, at `at` (UTC) the last time it could be taken; `said` is what was looked at, in a few words.
+    """One check; `at` (UTC) is its last success, `said` what it read, in a few words.
 
-    `error` is why it can't be taken now: what it found before stands until somebody looks again.
+    `error` is why it can't run now. Its earlier findings stay until it runs again.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""Funnel: what became of the customers who asked for a number, from the pods' logs.
+"""Funnel: results of customers' purchases, from the pods' logs. (nexnum.md#disabling, #refused, #purchase-lines,
+#slots)
 
-(nexnum.md#disabling, #refused, #purchase-lines, #slots) Who is refused leaves no row and no provider call: only the
-logs and the counter of HTTP answers know of them.
+A refused customer leaves no row and no provider call: only logs and the HTTP counter have them.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         return build(following.logs, following, settings, utc_now(), counted, notes)
     if isinstance(answers, SourceError):
         raise following.error if isinstance(answers, NotConfigured) and following.error else answers
-    why = "who waits and why somebody was refused is not known: the pods' logs are not read"
+    why = "purchases in flight and reasons of refusals are not known: the pods' logs are not read"
     blind = "" if isinstance(following.error, NotConfigured) or following.error is None else f": {following.error}"
     return from_answers(counted, settings, utc_now(), (*notes, why + blind))
 

@@ -1,7 +1,4 @@
-"""The funnel as every consumer tells it: what became of the customers who asked for a number.
-
-(nexnum.md#refused, #purchase-lines)
-"""
+"""The funnel signal's declaration: results of customers' purchases. (nexnum.md#refused, #purchase-lines)"""
 
 from __future__ import annotations
 
@@ -68,9 +65,7 @@ def _reasons(value: Funnel, settings: Settings) -> Iterator[Judgement]:
         return
     if value.undecided_s > max(rules.undecided_s, rules.undecided_usual * (value.usual_s or 0.0)):
         many = value.waiting_new
-        told = (
-            f"{several(many, 'purchase')} wait for a provider, and none was answered for {duration(value.undecided_s)}"
-        )
+        told = f"{several(many, 'purchase')} in flight, none answered for {duration(value.undecided_s)}"
         if many >= FEW_WAITING:
             yield Judgement("SEV-1", f"purchasing is down: {told} (pod logs)")
         elif many:
@@ -82,8 +77,8 @@ def _summary(value: Funnel) -> str:
         return str(value.unknown)
     told = f"{count(value.attempts)} asked, {count(value.sold)} sold, {count(value.turned_away)} refused,"
     told += f" {count(value.failed)} failed"
-    waits = f", {count(value.waiting)} wait" if value.waiting else ""
-    longest = f", the oldest for {duration(value.oldest_s)}" if value.oldest_s is not None else ""
+    waits = f", {count(value.waiting)} in flight" if value.waiting else ""
+    longest = f", oldest {duration(value.oldest_s)}" if value.oldest_s is not None else ""
     why = ", ".join(f"{reason} {many}" for reason, many in value.refused.items())
     refused = f"; refused: {why}" if why else ""
     return f"{told}{waits}{longest} in {within(value.window_s, value.rests_on_s)}{refused}"
@@ -112,7 +107,8 @@ def _states(value: Funnel, known: Mapping[str, str], settings: Settings) -> Iter
 def _details(value: Funnel) -> Iterator[str]:
     for provider in value.providers[:LISTED]:
         told = f"{provider.attempts} asked, {provider.sold} sold, {provider.failed} failed, {provider.refused} refused"
-        yield f"{provider.name or 'no provider yet'}: {told}{f', {provider.waiting} wait' if provider.waiting else ''}"
+        waits = f", {provider.waiting} in flight" if provider.waiting else ""
+        yield f"{provider.name or 'no provider yet'}: {told}{waits}"
 
 
 def _nobody_sold(value: Funnel) -> int:
@@ -186,10 +182,10 @@ def _waiting(view: View[Funnel]) -> ProbeResult:
     if value.unknown:
         return ProbeResult(text=f"not known: {value.unknown}", value=None)
     if not value.waiting:
-        return ProbeResult(text="no purchase waits", value=0.0)
+        return ProbeResult(text="no purchase is in flight", value=0.0)
     least = "at least " if value.oldest_at_least else ""
-    age = f", the oldest for {least}{duration(value.oldest_s)}"
-    return ProbeResult(text=f"{several(value.waiting, 'purchase')} wait{age}", value=float(value.waiting))
+    age = f", oldest {least}{duration(value.oldest_s)}"
+    return ProbeResult(text=f"{several(value.waiting, 'purchase')} in flight{age}", value=float(value.waiting))
 
 
 def _funds(view: View[Funnel]) -> ProbeResult:
@@ -227,7 +223,7 @@ PROBES = (
         _counted("sold a number", lambda value: value.sold, "sold"),
         argument=MAYBE_PROVIDER,
     ),
-    _probe("funnel.waiting", "purchases that wait for their end", _waiting),
+    _probe("funnel.waiting", "purchases in flight by the pods' logs", _waiting),
     _probe("funnel.funds", "purchases refused for lack of the user's funds", _funds),
 )
 

@@ -1,7 +1,7 @@
-"""Integrity: data that is lost or in danger, and what stands open; read seldom, and from samples. (runbook, SEV-1)
+"""Integrity: lost or endangered data and open routes, from samples at a slow cadence. (runbook, SEV-1)
 
-Two of the three things that the runbook wakes people for. A machine sees only a part of them: what is found is
-evidence, what is not found proves nothing, and people can declare either at any time.
+These are two of the runbook's three SEV-1 reasons. A machine sees a part only: a finding is evidence, no finding proves
+nothing, and people can declare either at any time.
 """
 
 from __future__ import annotations

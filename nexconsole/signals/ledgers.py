@@ -1,8 +1,7 @@
-"""Ledgers: whether wallets and what moved in them add up. Samples only: the whole is no console's business.
+"""Ledgers: whether wallets match their transactions, in samples. (nexnum.md#wallets)
 
-(nexnum.md#wallets) Every query is bounded: wallets have no index on their money, so whole pages of the table are picked
-at random, and a wallet with more transactions than a few thousand is left out. What was found is asked for again by its
-key.
+Every query is bounded. Wallets have no index on their money, so random pages of the table are read, and a wallet with
+more than a few thousand transactions is skipped. Findings are read again by key.
 """
 
 from __future__ import annotations

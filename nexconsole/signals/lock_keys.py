@@ -1,6 +1,6 @@
-"""Lock keys as they are found: value, time to live, age where the value tells it, owner, and how suspicious.
+"""Lock keys: value, TTL, age where the value has it, owner, and suspicion. (nexnum.md#locks)
 
-(nexnum.md#locks) The one place that judges a lock: what the war room counts as abandoned is what locks.flush chooses.
+The only module that judges a lock: the signal and locks.flush agree on what is orphaned.
 """
 
 from __future__ import annotations

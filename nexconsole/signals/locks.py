@@ -1,7 +1,7 @@
-"""Locks: how many that nobody will release keep customers out, swept for a little at a time. (nexnum.md#locks)
+"""Locks: how many orphaned ones block customers; scanned in small portions. (nexnum.md#locks)
 
-The keyspace is shared with everything else that NexNum keeps in Redis, so it is walked with SCAN in small portions,
-each going on where the one before ended; what was found abandoned is asked for again each time.
+NexNum keeps much else in Redis, so SCAN walks the keyspace a little at a time, each reading from where the last one
+ended. Known orphaned locks are read again each time.
 """
 
 from __future__ import annotations
@@ -267,16 +267,16 @@ def _notes(sweep: Sweep, watched: Mapping[str, str], swept_at: datetime | None) 
 def _reasons(value: Locks, settings: Settings) -> Iterator[Judgement]:
     if not value.abandoned:
         return
-    kept = "1 lock that nobody will release keeps a customer out"
+    kept = "1 orphaned lock keeps a customer out"
     if value.abandoned > 1:
-        kept = f"{count(value.abandoned, value.capped)} locks that nobody will release keep customers out"
+        kept = f"{count(value.abandoned, value.capped)} orphaned locks keep customers out"
     oldest = "" if value.oldest_s is None else f", the oldest {duration(value.oldest_s)}"
     yield Judgement("SEV-3", kept + oldest)
 
 
 def _summary(value: Locks) -> str:
     so_far = "" if value.known else " so far"
-    return f"{count(value.abandoned, value.capped)} that nobody will release, of {count(value.locks)}{so_far}"
+    return f"{count(value.abandoned, value.capped)} orphaned, of {count(value.locks)}{so_far}"
 
 
 def _numbers(value: Locks, every: float, now: datetime) -> Numbers:
@@ -286,9 +286,9 @@ def _numbers(value: Locks, every: float, now: datetime) -> Numbers:
 def _states(value: Locks, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
     if value.abandoned:
         more = "+" if value.capped else ""
-        yield SubjectState("abandoned locks", "some", f"locks that nobody will release: {value.abandoned}{more}")
+        yield SubjectState("abandoned locks", "some", f"{value.abandoned}{more} orphaned locks")
     elif value.known:
-        yield SubjectState("abandoned locks", "none", "no lock is left that nobody will release", usual=True)
+        yield SubjectState("abandoned locks", "none", "no orphaned lock is left", usual=True)
 
 
 def _abandoned(view: View[Locks]) -> ProbeResult:
@@ -303,11 +303,11 @@ def _abandoned(view: View[Locks]) -> ProbeResult:
         return ProbeResult(text=f"not known: none so far, in {value.looked} keys of all", value=None)
     if not number:
         locks = sum(family.locks for family in families.values())
-        return ProbeResult(text=f"none of {many(locks, 'lock')}{_of(view.argument)} is abandoned", value=0.0)
+        return ProbeResult(text=f"none of {many(locks, 'lock')}{_of(view.argument)} is orphaned", value=0.0)
     worst = max(families, key=lambda name: families[name].abandoned)
     parts = ", ".join(f"{one.abandoned} {name}" for name, one in families.items() if one.abandoned)
     least = "at least " if value.capped or not value.known else ""
-    text = f"{least}{many(number, 'lock')}{_of(view.argument)} that nobody will release"
+    text = f"{least}{many(number, 'orphaned lock')}{_of(view.argument)}"
     return ProbeResult(text=text if view.argument else f"{text}: {parts}", value=float(number), gives={"family": worst})
 
 
@@ -324,7 +324,7 @@ def _oldest(view: View[Locks]) -> ProbeResult:
         return ProbeResult(text="not known: their values don't say when they were taken", value=None)
     if not value.known:
         return ProbeResult(text=f"not known: none so far, in {value.looked} keys of all", value=None)
-    return ProbeResult(text="none is abandoned", value=0.0)
+    return ProbeResult(text="none is orphaned", value=0.0)
 
 
 FAMILY = Argument(name="family", kind="family", required=False)
@@ -333,7 +333,7 @@ FAMILY = Argument(name="family", kind="family", required=False)
 PROBES = (
     Probe(
         name="locks.abandoned",
-        title="locks that nobody will release",
+        title="orphaned locks",
         signal="locks",
         kind="number",
         read=_abandoned,
@@ -342,7 +342,7 @@ PROBES = (
     ),
     Probe(
         name="locks.oldest",
-        title="age of the oldest lock that nobody will release",
+        title="age of the oldest orphaned lock",
         signal="locks",
         kind="number",
         unit="seconds",
@@ -362,9 +362,9 @@ SIGNAL = Signal(
     reasons=_reasons,
     numbers=_numbers,
     metrics={
-        "locks_abandoned": MetricSpec("locks abandoned", count),
+        "locks_abandoned": MetricSpec("orphaned locks", count),
     },
-    exported=(gauge("locks_abandoned", "Locks that nobody will release.", "abandoned"),),
+    exported=(gauge("locks_abandoned", "Orphaned locks: nobody will release them.", "abandoned"),),
     observe=_states,
     probes=PROBES,
 )

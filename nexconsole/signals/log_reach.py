@@ -1,4 +1,4 @@
-"""How far back a count of log lines reaches, in words."""
+"""The time span behind a count of log lines, in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LINES_S = 600.0  # so many seconds' lines are counted, of breakers and of what u
 
 
 def within(window_s: float, reach_s: float | None) -> str:
-    """What a count of log lines rests on: `10 min`, or less with the reason."""
+    """The span of a count of log lines: `10 min`, or less with the reason."""
     if reach_s is None or reach_s >= window_s:
         return duration(window_s)
     return f"{duration(reach_s)} (logs reach back {duration(reach_s)})"

@@ -1,7 +1,8 @@
-"""Routes that may answer without a secret: told from OPTIONS and settings, never by calling one.
+"""Routes that may answer without a secret, by OPTIONS and settings, never by calling one. (nexnum.md#nextjs,
+#cron-routes)
 
-(nexnum.md#nextjs, #cron-routes) Next.js answers OPTIONS without running the route's handler. Whether a cron route asks
-for its secret can't be told like this; which version it is can, and so what docs/nexnum.md says of that version.
+Next.js answers OPTIONS without the route's handler. That can't show whether a cron route checks its secret. It does
+show the version, and docs/nexnum.md says what that version does.
 """
 
 from __future__ import annotations

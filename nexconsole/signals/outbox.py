@@ -1,4 +1,4 @@
-"""Outbox: events waiting, dead and silently dropped, and how fast the worker drains them. (nexnum.md#outbox)"""
+"""Outbox: pending, failed and silently dropped events, and the drain rate. (nexnum.md#outbox)"""
 
 from __future__ import annotations
 

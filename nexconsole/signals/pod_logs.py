@@ -1,4 +1,4 @@
-"""The followed pods' logs as signals use them: whether their lines come, how far back they reach, what is missing."""
+"""The followed pods' logs for signals: whether lines arrive, how far back they reach, what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One pod in our words: whether it is ready, why not, how often it restarted; and those that are not counted."""
+"""A pod: whether it is ready, why not, how often it restarted; and the pods that are not counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a probe is, and the answer that it gives: a value, in words, with the reading that it rests on."""
+"""Probes and their answers: a value, in words, with the reading behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The series that a PromQL expression reads: enough of the language to find its selectors, no more."""
+"""The selectors of a PromQL expression, by a minimal parser."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Which provider a label means: rows and metrics say a name, a display name or an id.
-
-(nexnum.md#provider-rows, #best-route)
+"""Resolves a label to a provider: rows and metrics use its name, display name or id. (nexnum.md#provider-rows,
+#best-route)
 """
 
 from __future__ import annotations

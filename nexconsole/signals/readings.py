@@ -1,4 +1,4 @@
-"""The polling path: a signal read at its cadence, each try a Reading, trouble in a source never an exception."""
+"""Polling: each signal is read at its cadence, each attempt is a Reading; a source's failure never raises."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What the deployment runs, and since when: a release is a template that differs by more than a restart.
-
+"""The running release and its age: a release is a template that differs by more than a restart.
 (nexnum.md#deployment)
 """
 

@@ -1,7 +1,4 @@
-"""Reservations: what the runbook calls pending, in each table that can mean it, a purchase once.
-
-(nexnum.md#purchase-rows, #stuck-rows)
-"""
+"""Reservations: pending purchases by table, each purchase counted once. (nexnum.md#purchase-rows, #stuck-rows)"""
 
 from __future__ import annotations
 

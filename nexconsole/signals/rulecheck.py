@@ -1,7 +1,4 @@
-"""Whether an alert rule could ever fire here: do the series that its expression reads exist?
-
-(nexnum.md#alerts, #samples)
-"""
+"""Whether an alert rule can fire here: do the series of its expression exist? (nexnum.md#alerts, #samples)"""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Search: whether Meilisearch is well, without which offers don't refresh and the outbox can't drain.
-
-(nexnum.md#outbox)
-"""
+"""Search: Meilisearch's health. Without it offers don't refresh and the outbox can't drain. (nexnum.md#outbox)"""
 
 from __future__ import annotations
 

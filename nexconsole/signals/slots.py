@@ -1,8 +1,8 @@
-"""Slots: how long a purchase waits for its turn at each provider. (nexnum.md#slots)
+"""Slots: how long a purchase waits for its slot at each provider. (nexnum.md#slots)
 
-`ratelimit:provider:{uuid}` holds the time of the next free slot, in milliseconds since 1970, by the clock of the pod
-that took the last one. Its TTL was set to that wait and ten seconds more, sixty at least, and Redis counts it down by
-its own clock: so the TTL gives the wait without any pod's clock, and both together give the pods' skew.
+`ratelimit:provider:{uuid}` holds the time of the next free slot, in ms since 1970, by the clock of the pod that took
+the last one. Its TTL was that wait plus ten seconds, sixty at least, and Redis counts it down. So the TTL gives the
+wait without a pod's clock, and both together give the pods' skew.
 """
 
 from __future__ import annotations

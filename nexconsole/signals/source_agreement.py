@@ -1,7 +1,7 @@
-"""Witnesses: which sources tell the same of the window's purchases, which saw less, and why.
+"""Source agreement: which sources count the same purchases, which saw less, and why. (nexnum.md#samples, #refused)
 
-(nexnum.md#samples, #refused) Rows hold who was called at a provider, and no one who was refused before. Counters miss
-the first increment of each series. Logs reach back as far as they reach. A pure function of readings.
+Rows have the purchases that reached a provider, not the refusals before. Counters miss each series' first increment.
+Logs reach back a limited time. A pure function of readings.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Status pages: what the providers say of themselves. Evidence with its age, never a verdict."""
+"""Status pages: what the providers report about themselves. Evidence with its age, never a verdict."""
 
 from __future__ import annotations
 

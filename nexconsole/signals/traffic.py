@@ -1,4 +1,4 @@
-"""Purchases as Postgres has them: decided ones and those under way, by the provider that sold or was asked.
+"""Purchases from Postgres: decided and in flight, by the provider that sold or was asked.
 
 (nexnum.md#purchase-rows, #queries, #best-route, #slots)
 """

@@ -1,4 +1,4 @@
-"""Transactions: what share of purchase attempts fails, and is it one provider or all?
+"""Transactions: the failure rate of purchases, and whether one provider or all fail.
 
 (nexnum.md#purchase-rows, #queries, #one-or-all)
 """
@@ -129,7 +129,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     if isinstance(p95, SourceError) and latency.p95_s is not None:
         notes = (*notes, f"p95 is of {latency_at:%H:%M:%S}Z")
     if kept:
-        notes = (*notes, f"who waits is of {waiting_at:%H:%M:%S}Z")
+        notes = (*notes, f"purchases in flight are as of {waiting_at:%H:%M:%S}Z")
     used = [shown.source] + (
         ["prometheus"] if isinstance(p95, Latency) and p95.p95_s is not None and shown.source != "prometheus" else []
     )

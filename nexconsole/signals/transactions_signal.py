@@ -1,5 +1,4 @@
-"""Transactions as every consumer tells them: how many purchases fail, for how long they wait, and where.
-
+"""The transactions signal's declaration: failure rate, purchases in flight, and where.
 (nexnum.md#one-or-all, #slots)
 """
 
@@ -39,7 +38,7 @@ ALL_FAIL = 0.999  # from this rate on, nothing can be bought
 STEP_S = 10  # so that what is expected does not change with every second
 
 
-UNCOUNTED = "not known: only the rows know who waits, and they can't be read"
+UNCOUNTED = "not known: only the rows have purchases in flight, and they can't be read"
 
 FEW = 5  # a provider with fewer attempts is not judged by its rate
 
@@ -73,7 +72,7 @@ def _reasons(value: Transactions, settings: Settings) -> Iterator[Judgement]:
 
 def _summary(value: Transactions) -> str:
     window = duration(value.window_s)
-    waits = f"{count(value.in_flight)} under way, the oldest for {duration(value.oldest_s)}" if value.in_flight else ""
+    waits = f"{count(value.in_flight)} in flight, oldest {duration(value.oldest_s)}" if value.in_flight else ""
     waits += waiting.as_of(value) if waits else ""
     if value.failure_rate is None:
         return f"no purchase decided in {window}, {waits}" if waits else f"no purchase in {window}"
@@ -123,7 +122,7 @@ def _states(value: Transactions, known: Mapping[str, str], settings: Settings) -
 
 def _details(value: Transactions) -> Iterator[str]:
     for one in sorted(value.providers, key=lambda one: -one.failures)[:LISTED]:
-        waits = f", {count(one.in_flight)} under way, the oldest for {duration(one.oldest_s)}" if one.in_flight else ""
+        waits = f", {count(one.in_flight)} in flight, oldest {duration(one.oldest_s)}" if one.in_flight else ""
         if one.decided:
             failed = f"{count(one.failures)} of {count(one.decided)} failed"
             yield f"{one.name}: {failed}, {percent(one.failure_rate)}{waits}"
@@ -144,7 +143,7 @@ def _waits(value: Transactions, settings: Settings) -> Iterator[Judgement]:
         usual = waiting.usually(value)
         yield Judgement(
             "SEV-2",
-            f"{several(value.overdue, 'purchase')} of {count(value.overdue + value.decided)} wait for more than"
+            f"{count(value.overdue)} of {count(value.overdue + value.decided)} purchases in flight for over"
             f" {duration(value.overdue_after_s)}{f' ({usual})' if usual else ''}{waiting.as_of(value)}",
         )
 
@@ -181,7 +180,7 @@ def _rate(view: View[Transactions]) -> ProbeResult:
     value = view.value
     window = duration(value.window_s)
     if value.failure_rate is None:
-        waits = f": {several(value.in_flight, 'purchase')} under way" if value.in_flight else ""
+        waits = f": {several(value.in_flight, 'purchase')} in flight" if value.in_flight else ""
         return ProbeResult(text=f"not known: no purchase was decided in {window}{waits}", value=None)
     counts = f"{count(value.failures)} of {count(value.decided)} purchases failed in {window}"
     if value.decided < view.settings.transactions.few:
@@ -257,7 +256,7 @@ def _overdue(view: View[Transactions]) -> ProbeResult:
     if _uncounted(value):
         return ProbeResult(text=UNCOUNTED, value=None)
     many = waiting.many_overdue(value, view.settings.transactions)
-    late = f"{several(value.overdue, 'purchase')} of {value.overdue + value.decided} wait for more than"
+    late = f"{count(value.overdue)} of {several(value.overdue + value.decided, 'purchase')} in flight for over"
     return ProbeResult(text=f"{late} {duration(value.overdue_after_s)}{waiting.as_of(value)}", value=many)
 
 
@@ -266,7 +265,7 @@ def _waiting(view: View[Transactions]) -> ProbeResult:
     if _uncounted(value):
         return ProbeResult(text=UNCOUNTED, value=None)
     if not value.in_flight:
-        return ProbeResult(text=f"no purchase is under way{waiting.as_of(value)}", value=0.0)
+        return ProbeResult(text=f"no purchase is in flight{waiting.as_of(value)}", value=0.0)
     worst = max(value.providers, key=lambda one: (one.overdue, one.in_flight), default=None)
     gives = {"provider": worst.name} if worst is not None and worst.overdue else {}
     at = f", {worst.in_flight} of them at {worst.name}" if worst is not None and worst.in_flight else ""
@@ -277,12 +276,12 @@ def _under_way(value: Transactions) -> str:
     if not value.in_flight:
         return ""
     usual = waiting.usually(value)
-    oldest = f"the oldest for {duration(value.oldest_s)}{f' ({usual})' if usual else ''}"
-    return f", {several(value.in_flight, 'purchase')} under way, {oldest}{waiting.as_of(value)}"
+    oldest = f"oldest {duration(value.oldest_s)}{f' ({usual})' if usual else ''}"
+    return f", {several(value.in_flight, 'purchase')} in flight, {oldest}{waiting.as_of(value)}"
 
 
 def _uncounted(value: Transactions) -> bool:
-    """Whether nobody can tell who waits: the rows can't be read, and were not within the window."""
+    """Whether the number in flight is unknown: the rows can't be read, and were not within the window."""
     return waiting.unread(value) and not waiting.kept(value)
 
 
@@ -297,7 +296,7 @@ def _of(traffic: ProviderTraffic) -> str:
 PROBES = (
     Probe(
         name="transactions.blocked",
-        title="whether purchases begin and none is decided any more",
+        title="whether purchases begin and none is decided",
         signal="transactions",
         kind="flag",
         gives={"provider": "provider"},
@@ -305,14 +304,14 @@ PROBES = (
     ),
     Probe(
         name="transactions.overdue",
-        title="whether many purchases wait for longer than they usually take",
+        title="whether many purchases are in flight for longer than usual",
         signal="transactions",
         kind="flag",
         read=_overdue,
     ),
     Probe(
         name="transactions.waiting",
-        title="purchases that are not decided yet",
+        title="purchases in flight: begun and not decided",
         signal="transactions",
         kind="number",
         gives={"provider": "provider"},
@@ -384,7 +383,7 @@ SIGNAL = Signal(
     metrics={
         "failure_rate": MetricSpec("failure rate", percent),
         "attempts": MetricSpec("purchase attempts", count, less=True),
-        "purchases_waiting": MetricSpec("purchases that wait", count),
+        "purchases_waiting": MetricSpec("purchases in flight", count),
         "latency_p95_s": MetricSpec("latency p95", latency),
         "worst_provider_rate": MetricSpec("worst provider's failure rate", percent),
     },
@@ -393,9 +392,9 @@ SIGNAL = Signal(
         gauge("purchases_decided", "Purchases of the window that were bought or failed.", "decided"),
         gauge("purchases_failed", "Purchases of the window that failed.", "failures"),
         gauge("purchases_failure_ratio", "Failed purchases as a share of the decided.", "failure_rate"),
-        gauge("purchases_in_flight", "Purchases that are not decided yet.", "in_flight"),
-        gauge("purchases_overdue", "Those of the window that have taken longer than usual.", "overdue"),
-        gauge("purchases_oldest_in_flight_seconds", "Age of the oldest that is not decided.", "oldest_s"),
+        gauge("purchases_in_flight", "Purchases in flight: begun and not decided.", "in_flight"),
+        gauge("purchases_overdue", "Purchases in flight for longer than usual.", "overdue"),
+        gauge("purchases_oldest_in_flight_seconds", "Age of the oldest purchase in flight.", "oldest_s"),
         gauge("purchases_usual_seconds", "How long a purchase usually takes (median).", "usual_s"),
         gauge("purchases_latency_p95_seconds", "95th percentile of the provider's call.", "latency_p95_s"),
         provider_gauge("provider_purchases_decided", "Decided purchases of the window by provider.", "decided"),
@@ -403,8 +402,8 @@ SIGNAL = Signal(
         provider_gauge(
             "provider_purchases_failure_ratio", "Failed as a share of the decided by provider.", "failure_rate"
         ),
-        provider_gauge("provider_purchases_in_flight", "Undecided purchases by provider.", "in_flight"),
-        provider_gauge("provider_oldest_in_flight_seconds", "Age of the oldest undecided by provider.", "oldest_s"),
+        provider_gauge("provider_purchases_in_flight", "Purchases in flight by provider.", "in_flight"),
+        provider_gauge("provider_oldest_in_flight_seconds", "Age of the oldest in flight by provider.", "oldest_s"),
     ),
     observe=_states,
     details=_details,

@@ -1,7 +1,4 @@
-"""Purchases that are under way: for how long they may be, and whether they are decided at all any more.
-
-(nexnum.md#slots)
-"""
+"""Purchases in flight: how old they may be, and whether any are still decided. (nexnum.md#slots)"""
 
 from __future__ import annotations
 
@@ -28,9 +25,10 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True)
 class Leading:
-    """What is said of purchases before their rate, where it is their wait that makes the level.
+    """The headline where purchases in flight, not the failure rate, cause the level.
 
-    `count` of them wait; `what` they do, for how long (`since`), and what is `usual` ("" where it isn't known).
+    `count` of them are in flight; `what` and `since` say where and how long; `usual` is the usual duration ("" if
+    unknown).
     """
 
     count: int
@@ -40,12 +38,17 @@ class Leading:
 
     @property
     def sentence(self) -> str:
-        """`59 wait at smsbower, none decided for 76 s`."""
-        return f"{count(self.count)} {self.what.removeprefix('purchases ')}, {self.since}"
+        """`59 in flight at smsbower, none decided for 76 s`."""
+        return f"{count(self.count)} {self.short}, {self.since}"
+
+    @property
+    def short(self) -> str:
+        """`what` without its noun: `in flight at smsbower`."""
+        return self.what.removeprefix("purchases ").removeprefix("purchase ")
 
 
 def blocked(value: Transactions, rules: TransactionRules) -> Waiting | None:
-    """The purchases that wait where none is decided any more, at no provider."""
+    """The purchases in flight where none is decided any more, at no provider."""
     found = _blocked(value, value.overdue_after_s, rules)
     if found is None:
         return None
@@ -81,9 +84,9 @@ def many_overdue(value: Transactions, rules: TransactionRules) -> bool:
 
 
 def leading(value: Transactions, rules: TransactionRules, high_rate: float) -> Leading | None:
-    """Those who wait, where that is worse than the rate of those that are decided; else None.
+    """The purchases in flight, where they are worse than the failure rate; else None.
 
-    A rate that is high by itself comes first, unless none is decided any more: then it is of the past.
+    A high failure rate comes first, unless none is decided any more: then the rate is out of date.
     """
     down = blocked(value, rules)
     if down is None and (value.failure_rate or 0.0) > high_rate:
@@ -95,7 +98,7 @@ def leading(value: Transactions, rules: TransactionRules, high_rate: float) -> L
         many = sum(waiting.count for waiting in stopped)
         return Leading(
             count=many,
-            what=f"{'purchase waits' if many == 1 else 'purchases wait'}{where}",
+            what=f"{'purchase in flight' if many == 1 else 'purchases in flight'}{where}",
             since=f"none decided for {duration(min(waiting.undecided_s for waiting in stopped))}{as_of(value)}",
             usual=usually(value),
         )
@@ -103,8 +106,8 @@ def leading(value: Transactions, rules: TransactionRules, high_rate: float) -> L
         return None
     return Leading(
         count=value.overdue,
-        what=f"of {several(value.overdue + value.decided, 'purchase')} wait",
-        since=f"for more than {duration(value.overdue_after_s)}{as_of(value)}",
+        what=f"of {several(value.overdue + value.decided, 'purchase')} late",
+        since=f"in flight for over {duration(value.overdue_after_s)}{as_of(value)}",
         usual=usually(value),
     )
 
@@ -115,17 +118,17 @@ def unread(value: Transactions) -> bool:
 
 
 def kept(value: Transactions) -> bool:
-    """Whether who waits is as it was last counted, at `waiting_at`: Postgres has not answered since."""
+    """Whether the number in flight is as it was last counted, at `waiting_at`: Postgres has not answered since."""
     return value.waiting_at is not None and unread(value)
 
 
 def as_of(value: Transactions) -> str:
-    """`, as of 14:07:31Z` where who waits is as it was last counted; else ""."""
+    """`, as of 14:07:31Z` where the number in flight is as it was last counted; else ""."""
     return f", as of {value.waiting_at:%H:%M:%S}Z" if kept(value) else ""
 
 
 def overdue(value: Transactions) -> bool:
-    """Whether the oldest purchase under way has taken longer than purchases usually do."""
+    """Whether the oldest purchase in flight takes longer than usual."""
     return value.oldest_s is not None and value.oldest_s > value.overdue_after_s
 
 
@@ -135,11 +138,13 @@ def usually(value: Transactions) -> str:
 
 
 def said(waiting: Waiting, value: Transactions, *, of_purchasing: bool = False) -> str:
-    """`24 purchases wait at smsbower, none decided for 4 min (usually 2.0 s)`; `24 wait …` where it is `of_purchasing`
-    that this is said; at the end `, as of 14:07:31Z` where Postgres has not answered since.
+    """`24 purchases in flight at smsbower, none decided for 4 min (usually 2.0 s)`.
+
+    `of_purchasing`: without the noun, for a sentence about purchasing. `, as of 14:07:31Z` ends it where Postgres has
+    not answered since.
     """
     where = f" at {waiting.provider}" if waiting.provider else ""
     many = count(waiting.count) if of_purchasing else several(waiting.count, "purchase")
-    waits = f"{many} {'waits' if waiting.count == 1 else 'wait'}{where}"
+    waits = f"{many} in flight{where}"
     usual = f" ({usually(value)})" if value.usual_s is not None else ""
     return f"{waits}, none decided for {duration(waiting.undecided_s)}{usual}{as_of(value)}"

@@ -1,4 +1,4 @@
-"""Alertmanager: which alerts a matcher meets now, and which silences there are, by its v2 API. (nexnum.md#alerts)"""
+"""Alertmanager's v2 API: alerts that a matcher meets, and silences. (nexnum.md#alerts)"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""NexNum's own HTTP API, asked only what runs no handler of it.
+"""NexNum's HTTP API, by requests that run no handler.
 
-Next.js answers OPTIONS by itself, runs a GET handler for HEAD, and health handlers start workers
-(nexnum.md#nextjs): so OPTIONS is the only question that a reader may ask.
+Next.js answers OPTIONS by itself. It runs a GET handler for HEAD, and health handlers start workers (nexnum.md#nextjs).
+So a reader may send OPTIONS only.
 """
 
 from __future__ import annotations

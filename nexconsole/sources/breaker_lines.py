@@ -1,6 +1,4 @@
-"""The lines of a pod's log that speak of breakers, in every format that NexNum has written.
-
-`pod_log` gives `parse` only the lines that have one of `MARKS`, or a newer version's `context`.
+"""Parses a pod's log lines about breakers, in every format that NexNum has used.
 (nexnum.md#log-format, #breaker-lines)
 """
 

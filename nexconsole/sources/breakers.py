@@ -1,6 +1,6 @@
-"""What the pods' logs prove of the SMS providers' breakers: events to state. (nexnum.md#breakers, #breaker-rules)
+"""Breaker state of SMS providers from pods' log events. (nexnum.md#breakers, #breaker-rules)
 
-Nothing here does I/O or looks at a clock. Times are the kubelet's, of the line itself.
+No I/O and no clock here. Times are the kubelet's, of each line.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which container of a pod is read: the settings', else the one that `kubectl logs` would take."""
+"""Which container of a pod is read: the settings', else the default of `kubectl logs`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Credential plugins of a kubeconfig (exec), run by the console itself.
+"""Runs a kubeconfig's credential plugins (exec).
 
-A plugin has no terminal of ours: its input is empty, what it prints is caught and bounded, and it runs in a session of
-its own, so that it ends with everything that it has started when it is given up. One runs at a time.
+A plugin has no access to our terminal: its input is empty, its output is captured and bounded. It runs in a session of
+its own, so that a time-out ends it with all its children. One runs at a time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Which pods are the deployment's: those that its ReplicaSets own and that have not ended.
+"""The deployment's pods: those that its ReplicaSets own and that have not ended.
 
-The same labels are worn by evicted and completed ones, by a canary's, by a debugging copy and by pods without an owner:
-these are the others.
+Evicted and completed pods, a canary's, debugging copies and pods without an owner carry the same labels: these are the
+others.
 """
 
 from __future__ import annotations

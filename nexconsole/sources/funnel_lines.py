@@ -1,7 +1,5 @@
-"""The lines of a pod's log that speak of a purchase, in every format that NexNum has written.
-
-`pod_log` gives `parse` only the lines that have one of `MARKS`, or a newer version's `context`.
-(nexnum.md#log-format, #purchase-lines)
+"""Parses a pod's log lines about purchases, in every format that NexNum has used. (nexnum.md#log-format,
+#purchase-lines)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An HTTP source's address, login, headers and trust: what the settings say wins, alike for every one of them."""
+"""An HTTP source's address, login, headers and trust, from the settings, the same for all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An httpx client that keeps to the house's rules: no redirects, bounded answers, no proxy to this very host."""
+"""The shared httpx client: no redirects, bounded answers, no proxy to this host."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Imports in a thread that lets the screen go first.
+"""Imports in a thread that yields to the screen.
 
-Two threads share one interpreter: while modules run, everything on the event loop takes twice its time. So between
-any two modules the thread waits as long as an operator's key is being answered. Measured at 20 keys a second: the
-slowest twentieth of the echoes takes 80 ms without this, 50 to 60 ms with it.
+Two threads share one interpreter: while modules run, the event loop takes twice its time. So between two modules the
+thread waits while an operator's key is handled. Measured at 20 keys a second: the slowest twentieth of the echoes takes
+80 ms without this, 50 to 60 ms with it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""kubeconfig files, read and merged as kubectl does it, and checked at the edge: a bad one is one sentence.
+"""Reads and merges kubeconfig files as kubectl does, and validates them; an error is one sentence.
 
-Of several files the first that sets a value wins, per name for clusters, users and contexts; what is missing is
-skipped, an empty one is allowed, and a relative path is relative to the file that holds it.
+The first file that sets a value wins, per name for clusters, users and contexts. Missing files are skipped, an empty
+one is allowed, and a relative path is relative to its file.
 """
 
 from __future__ import annotations

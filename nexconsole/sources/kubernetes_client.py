@@ -1,9 +1,8 @@
-"""kubernetes_asyncio without its models: its client and the session of that, and no more.
+"""kubernetes_asyncio without its models: only its client and session.
 
-Its packages import a thousand modules, one a model, as soon as any part of them is imported: 0.6 s, and 45 MB that
-nobody here uses. They import urllib3 too, for the logins of proxies. So the packages named below are there without
-having run. Whoever asks one of them for a name that it does not have yet lets it run then: for everybody else in this
-process the library is whole.
+Its packages import a thousand modules, one per model: 0.6 s and 45 MB that nobody here uses, and urllib3 for proxy
+logins. So the packages named below are registered without running. A package runs when someone asks it for a name that
+it lacks: for other users in this process the library is complete.
 """
 
 from __future__ import annotations

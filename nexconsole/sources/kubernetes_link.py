@@ -1,4 +1,4 @@
-"""The connection to the API server: made from the kubeconfig, and made again when that or a credential changes."""
+"""The connection to the API server, made again when the kubeconfig or a credential changes."""
 
 from __future__ import annotations
 

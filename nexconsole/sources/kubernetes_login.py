@@ -1,4 +1,4 @@
-"""What is sent to prove who we are: tokens read again as they change, plugins asked again as their answers expire."""
+"""Authentication to the API server: tokens are read again as they change, plugins run again as credentials expire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API server's refusals mean: whose no it is (RBAC's, admission's, its own), and what to do about it."""
+"""The API server's refusals in words: RBAC, admission or the server itself, with advice."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""kubernetes-asyncio's client, with the connection that kubectl would make.
+"""kubernetes-asyncio's client with the connection that kubectl would make.
 
-Of the library the console uses the client and its session. What it gets wrong is done here: certificates and keys go
-through its temporary files, `proxy-url` and the environment's proxies are mixed, and a CA without the newest extensions
-is refused.
+The console uses the library's client and session only, and does what it gets wrong: certificates and keys go through
+its temporary files, `proxy-url` and proxies of the environment are mixed, and it refuses a CA without the newest
+extensions.
 """
 
 from __future__ import annotations

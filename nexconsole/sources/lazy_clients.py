@@ -1,7 +1,6 @@
-"""The client libraries, imported after the first paint, in one plain thread, the cheap ones first.
+"""Imports the client libraries after the first paint, in one thread, the fast ones first.
 
-Importing them takes the better part of a second; done on the event loop it would freeze the screen, done before the
-first paint it would delay it.
+They take most of a second. On the event loop that would freeze the screen; before the first paint it would delay it.
 """
 
 from __future__ import annotations

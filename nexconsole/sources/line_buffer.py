@@ -1,4 +1,4 @@
-"""The newest lines of a log, kept as they came: what somebody may want to read, at the cost of a reference each."""
+"""A buffer of a log's newest lines; each costs one reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A log as a stream: chunks to lines, lines to times, and the place to go on at when a stream is opened anew."""
+"""Splits a log stream into lines and times, and knows where to resume it."""
 
 from __future__ import annotations
 

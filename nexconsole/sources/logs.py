@@ -1,7 +1,7 @@
-"""The pods' logs, followed: one stream a pod, reconnected without a gap or a double, folded as they come.
+"""Follows the pods' logs: one stream per pod, resumed without gaps or duplicates.
 
-Streams are read in beats: between two of them the socket rests in the kernel, so that a pod that writes a thousand
-lines a second costs ten wake-ups, not a thousand. A line waits for the next beat, no longer.
+Streams are read in intervals. In between the kernel buffers, so a pod that writes a thousand lines a second costs ten
+wake-ups. A line waits for one interval at most.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Postgres, read without harm: two connections at most, read-only transactions, nothing that outlives one.
+"""Postgres, read-only: two connections at most, read-only transactions, no session state.
 
-Everything a session would keep (prepared statements, SET, advisory locks) is avoided, because a pooler in
-transaction mode gives each transaction another server session (nexnum.md#database-url, #pooler).
+Prepared statements, SET and advisory locks are avoided: a pooler in transaction mode may give each transaction another
+server session (nexnum.md#database-url, #pooler).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""TLS to Postgres with libpq's meaning of each sslmode: which certificate is verified, against what, for which name."""
+"""TLS to Postgres by libpq's sslmode: which certificate is verified, against which CA, for which name."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Prometheus' HTTP API, as Prometheus itself, Thanos and Mimir speak it.
+"""Prometheus' HTTP API, of Prometheus itself, Thanos or Mimir.
 
-httpx asks it, as every HTTP source here: no redirects, no retries, answers bounded in size and time.
-Measured: prometheus-api-client adds 165 modules, 47 to 73 ms of imports, 3.5 MB and 4 threads; what it gives here is
-three URLs of six. So the tests use it, as a client that nobody here wrote, against the drill's Prometheus.
+It uses httpx as every HTTP source here: no redirects, no retries, answers bounded in size and time. Measured:
+prometheus-api-client adds 165 modules, 47 to 73 ms of imports, 3.5 MB and 4 threads, for three URLs of six. So the
+tests use it, as an independent client, against the drill's Prometheus.
 """
 
 from __future__ import annotations

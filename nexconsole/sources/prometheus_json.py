@@ -1,6 +1,6 @@
-"""What Prometheus' HTTP API answers, taken apart into values; its text is made harmless here.
+"""Parses and sanitizes answers of Prometheus' HTTP API.
 
-Every function raises KeyError, TypeError, ValueError and the like where the JSON is not Prometheus'.
+Every function raises KeyError, TypeError, ValueError and the like for JSON that is not Prometheus'.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The environment's proxies, in every form that desktops and bastions set: which one leads to an address, if any."""
+"""The environment's proxy variables, in every form in use: which proxy leads to an address."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Purchases as they are counted: under way, by how they ended, by ten seconds and by minute.
+"""Counts purchases from log events: in flight, by result, by ten seconds and by minute.
 
-A purchase belongs to the moment at which it began, whenever it is decided. Times are epoch seconds. Nothing here looks
-at a clock, and all is bounded.
+A purchase belongs to the moment of its beginning, whenever it is decided. Times are epoch seconds. No clock here; all
+memory is bounded.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WITHOUT_OFFER = ("no offer", "no route")
 
 @dataclass(slots=True, eq=False)
 class Purchase:
-    """One that is under way. `stage` is how far it has come; `user` a salted hash, 0 where none is known."""
+    """A purchase in flight. `stage` is how far it got; `user` a salted hash, 0 where unknown."""
 
     key: str
     pod: PodPurchases

@@ -1,7 +1,7 @@
-"""What the pods' logs tell of purchases: who was sold a number, who was refused one, whose failed, and who waits.
+"""Purchases from the pods' logs: sold, refused, failed, in flight.
 
-Newer logs have an id for each purchase. The oldest have none: there the sequence of the lines and the providers in them
-tell how many of whose ended, though not which of a provider's. Times are the kubelet's. (nexnum.md#purchase-lines)
+Newer logs have an id per purchase. The oldest have none: there the order of lines and their providers tell how many of
+each provider's ended, but not which. Times are the kubelet's. (nexnum.md#purchase-lines)
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Redis, read without harm: nothing is written, KEYS is never sent, and the number of commands is bounded.
-
-(nexnum.md#redis-url, #keys)
-"""
+"""Redis, read-only: no writes, never KEYS, a bounded number of commands. (nexnum.md#redis-url, #keys)"""
 
 from __future__ import annotations
 

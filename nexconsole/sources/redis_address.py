@@ -1,7 +1,4 @@
-"""The addresses that a Redis can have: a server, a socket, sentinels, a cluster, a REST service.
-
-(nexnum.md#redis-url)
-"""
+"""Redis addresses: a server, a socket, sentinels, a cluster, a REST service. (nexnum.md#redis-url)"""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""What the Redis source asks of a server, in each of the ways that a server can be reached.
+"""The Redis source's clients, one per way to reach a server.
 
-Each has `values` (string values by key; None for a key that is absent or not a string), `ttls` (milliseconds, as
-PTTL has them), `scan` (one step), `text` (a command whose answer is a text), `keyed` (commands that name their keys,
-each sent where its keys are; a server's refusal of one stands in its place as an exception) and `close`. They raise
-their libraries' own errors.
+Each has `values` (string values by key; None for an absent key or another type), `ttls` (ms, as PTTL), `scan` (one
+step), `text` (a command with a text answer), `keyed` (commands with keys, each sent where its keys are; a server's
+refusal is returned as an exception) and `close`. They raise their libraries' own errors.
 """
 
 from __future__ import annotations

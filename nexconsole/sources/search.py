@@ -1,4 +1,4 @@
-"""Meilisearch, NexNum's search index, asked for nothing but its health."""
+"""Meilisearch, NexNum's search index: its health only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The socket's own error, found inside the wrappings that client libraries put around it."""
+"""Finds the socket's error inside client libraries' exceptions."""
 
 from __future__ import annotations
 

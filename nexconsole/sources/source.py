@@ -1,4 +1,4 @@
-"""What every source is: named, timed, bounded in time, and honest about its last exchange."""
+"""The base of every source: a name, timing, time-outs, and its last exchange's health."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The providers' own status pages: GET, no redirects, and no more of an answer than says how the provider is."""
+"""The providers' status pages: GET without redirects; only the status is read from an answer."""
 
 from __future__ import annotations
 

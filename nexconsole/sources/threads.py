@@ -1,7 +1,7 @@
-"""A few daemon threads for a client library that blocks.
+"""Daemon threads for a blocking client library.
 
-A pool of concurrent.futures joins its threads when the process exits, so one hanging server would hold
-the terminal; these are left behind instead.
+A pool of concurrent.futures joins its threads at exit, so one hanging server would hold the terminal. These are
+abandoned instead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Codes that customers' numbers receive, as they stand in messages of many languages."""
+"""Verification codes in messages, in many languages."""
 
 from __future__ import annotations
 

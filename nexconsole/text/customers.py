@@ -1,4 +1,4 @@
-"""Customer data as it stands in logs, keys, addresses, SQL and messages: one kind after the other."""
+"""Customer data in logs, keys, addresses, SQL and messages, kind by kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A kind of text that not everybody may see: how it is found, what takes its place, examples and counter-examples."""
+"""A kind of confidential text: its pattern, its replacement, examples and counter-examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that look like another one: different case, letters of another script, characters that are not seen."""
+"""Look-alike names: other case, letters of another script, invisible characters."""
 
 from __future__ import annotations
 

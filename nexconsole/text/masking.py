@@ -1,7 +1,7 @@
-"""Customer data in texts from outside, masked for eyes that need not see it: a shared screen, a report.
+"""Masks customer data in external text for shared screens and reports.
 
-Credentials are hidden first (`redaction`), then everything of the kinds in `customers`. Each thing leaves a tag such as
-`‹7f3a›`, the same for the same thing, so that two can be told apart. Names of people can't be known from other words.
+Credentials are hidden first (`redaction`), then every kind in `customers`. Each value becomes a tag such as `‹7f3a›`,
+the same for the same value, so that two can be told apart. Personal names can't be recognized.
 """
 
 from __future__ import annotations

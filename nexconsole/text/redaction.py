@@ -1,4 +1,4 @@
-"""Credentials in texts from outside: they are replaced by `***` before anything is shown, logged or recorded."""
+"""Replaces credentials in external text by `***` before it is shown, logged or recorded."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Text from outside is data: made harmless and short here, once, at the edge of every source.
+"""Sanitizes and shortens external text once, at the edge of every source.
 
-What comes out holds no control characters, no escape sequences, no direction marks and no credentials.
-It may still hold brackets and other markup: whoever draws it must not parse it.
+The result holds no control characters, escape sequences, direction marks or credentials. It may hold brackets and other
+markup: who draws it must not parse it.
 """
 
 from __future__ import annotations

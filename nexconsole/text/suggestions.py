@@ -1,4 +1,4 @@
-"""What somebody who misspelt a word probably meant."""
+"""Suggests the word that was probably meant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The strips above and below the panes, as lines: where we are, how bad it is and why, who answers, which keys work."""
+"""The bars above and below the panes, as lines: environment, severity and reason, sources, keys."""
 
 from __future__ import annotations
 

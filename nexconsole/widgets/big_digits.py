@@ -1,4 +1,4 @@
-"""Big figures: three lines high in half blocks beside a pane's words, five lines high on a shared screen."""
+"""Large digits: three lines high in a pane, five on a shared screen."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What is sent to the terminal: the cells that look otherwise than what it shows already, and no others.
+"""Sends the terminal only the cells that differ from what it already shows.
 
-Textual sends a change together with everything at its left in the same widget, everything anew below an open dialog,
-and the whole screen whenever one opens or closes. Over a slow link that is seconds. Here what was sent is remembered,
-cell by cell, whichever screen it came from.
+Textual resends everything left of a change in the same widget, everything below an open dialog, and the whole screen
+when one opens or closes. Over a slow link that takes seconds. This module remembers what was sent, cell by cell,
+whichever screen it came from.
 """
 
 from __future__ import annotations

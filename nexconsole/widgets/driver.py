@@ -1,4 +1,4 @@
-"""The terminal at the far end of a link: it may take nothing for a while, and it may be gone without a word."""
+"""A terminal driver for slow links: writes never block, and a lost terminal is noticed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fuzzy search: how well what was typed fits words."""
+"""Fuzzy search: scores how well typed text matches words."""
 
 from __future__ import annotations
 

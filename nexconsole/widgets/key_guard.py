@@ -1,6 +1,6 @@
-"""Which keys a dialog may believe: none that were typed before it stood, none held down, and none out of a burst.
+"""Decides which keys a dialog accepts: none from before it opened, none held down, none from a burst.
 
-A burst is what the terminal hands over at once: a paste that is not bracketed, or keys that a slow link has gathered.
+A burst is what the terminal delivers at once: an unbracketed paste, or keys that a slow link has collected.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A line of input that shows dots for what watchers of a shared screen must not see."""
+"""An input that shows dots for text that watchers of a shared screen must not see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pane shows, as data, and the frame around it: pure, so that it can be tested without a screen."""
+"""A pane's content as data, and the frame around it; pure, testable without a screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The curtain before customer data while a screen is shared: everything that this console draws passes it."""
+"""Masks customer data while the screen is shared: everything that this console draws passes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A replay's player as one line: state, speed, place and length, a bar with the events on it, and what comes next."""
+"""The replay's player on one line: state, speed, position and length, a bar with events, the next event."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Lines as plain data: runs of text and the name of their ink, measured and cut by terminal cells.
+"""Lines as plain data: spans of text with a style name, measured and cut by terminal cells.
 
-A line is a tuple of `(text, ink)`; an ink is a name of `ink.INKS`, coloured by the theme. Nothing here
-parses markup, so text from outside can be drawn as it is, after `plain` has made it harmless.
+A line is a tuple of `(text, style)`; a style is a name of `styles.STYLES`, coloured by the theme. Nothing here parses
+markup, so external text can be drawn as it is, after `plain` has sanitized it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The faults of one market by now: what its parts ask before they do as they usually do."""
+"""The active faults of a market, which its parts ask before they act."""
 
 from __future__ import annotations
 

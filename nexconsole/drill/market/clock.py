@@ -1,7 +1,7 @@
-"""The world's clock: it plays a past as fast as it can be computed, then carries on in real time.
+"""The world's clock: plays the past as fast as it computes, then continues in real time.
 
-The same coroutines run in both. While the clock is virtual they may await nothing but `sleep()` (and each other);
-what sleeps when the clock goes live wakes up in the event loop when its time has come.
+The same coroutines run in both. While the clock is virtual they may await only `sleep()` and each other; what sleeps
+when the clock goes live continues in the event loop.
 """
 
 from __future__ import annotations
