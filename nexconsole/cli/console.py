@@ -48,7 +48,7 @@ def open_console(chosen: Settings, present: bool = False) -> int:
 
     unlogged = start_log(chosen)
     drill = chosen.name if chosen.environment == "drill" else None
-    chosen = settings.named(settings.powerless(chosen) if chosen.journal.read_only else chosen)
+    chosen = settings.console_settings(chosen)
     app = NexConsole(chosen, opener=_open_sources, drill=drill, warning=unlogged, present=present)
     app.run()
     if app.refused is not None:

@@ -15,6 +15,7 @@ from ..actions import shell_commands
 from ..actions.cluster import AccessRule
 from ..actions.registry import ACTIONS
 from ..errors import BadAnswer, Busy, Denied, Missing, NotConfigured, SourceError, TimedOut, Unreachable
+from ..settings import may_act
 from ..sources import cluster_access
 from ..sources.containers import log_container
 from ..sources.deployment_pods import ending
@@ -177,7 +178,7 @@ def _rights(settings: Settings) -> list[tuple[AccessRule, str, str]]:
             acting.setdefault(rule, []).append(action.name)
     for rule, names in acting.items():
         if rule not in needed:
-            needed[rule] = (f"{' and '.join(names)} can't be done", "absent" if settings.actions.observe else "warn")
+            needed[rule] = (f"{' and '.join(names)} can't be done", "warn" if may_act(settings) else "absent")
     return [(rule, *said) for rule, said in needed.items()]
 
 

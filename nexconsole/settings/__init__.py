@@ -1,6 +1,6 @@
 """The settings, and the origin of each value."""
 
-from .loading import ENVIRONMENT, SECRETS, URLS, Loaded, load, mask_url, named, powerless
+from .loading import ENVIRONMENT, SECRETS, URLS, Loaded, console_settings, load, mask_url, may_act, named, powerless
 from .tables import (
     ActionsSettings,
     AlertmanagerSettings,
@@ -61,8 +61,10 @@ __all__ = [
     "SlotRules",
     "TransactionRules",
     "WarRoomSettings",
+    "console_settings",
     "load",
     "mask_url",
+    "may_act",
     "named",
     "powerless",
 ]

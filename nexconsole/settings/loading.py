@@ -177,6 +177,16 @@ def _account() -> str:
         return f"uid {os.geteuid()}"
 
 
+def console_settings(settings: Settings) -> Settings:
+    """What a console holds of these settings: who works at it, and no right that it does not need."""
+    return named(powerless(settings) if settings.journal.read_only else settings)
+
+
+def may_act(settings: Settings) -> bool:
+    """Whether a console with these settings can act at all."""
+    return not (settings.journal.read_only or settings.actions.observe)
+
+
 def powerless(settings: Settings) -> Settings:
     """The same settings without what gives a right to change something; what only reads needs none of it."""
     api = msgspec.structs.replace(settings.api, cron_secret="", admin_token="")
