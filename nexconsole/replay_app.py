@@ -56,7 +56,7 @@ class ReplayApp(NexConsole):
     async def _start_polling(self) -> None:
         """Nothing is polled: the screen plays."""
         await self._watch_more()
-        await self._sit_down()
+        await self._make_controller()
         self.console_screen.told = self._tell
         self.console_screen.tell(anew=True)
 

@@ -76,7 +76,7 @@ class Desk:
             record=self._record,
             ask_unrecorded=self._ask_unrecorded,
             show=self.shown.append,
-            observing=observing,
+            why_not=observing,
         )
 
     async def _ask(self, plan: Plan, why_again: str | None) -> ConfirmationReply:

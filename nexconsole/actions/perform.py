@@ -37,7 +37,7 @@ class ConfirmationReply:
 
 @dataclass(frozen=True, kw_only=True)
 class ActionResult:
-    """The result of the whole path. `stopped` says why nothing was sent (blocked, cancelled, observing, unrecorded...).
+    """The result of the whole path. `stopped` says why nothing was sent (blocked, cancelled, not allowed, unrecorded...).
     `doubt` names the consoles that could not be asked for a lease.
     """
 
@@ -68,21 +68,21 @@ async def alone(plan: Plan, context: Context) -> tuple[str | None, str | None]:
 
 @dataclass(kw_only=True)
 class ActionHost:
-    """The front end of the path: how to ask, where to record, whether acting is allowed."""
+    """What the path needs of its front end: how to ask, where to record, whether acting is allowed."""
 
     ask: Ask
     record: Record
     ask_unrecorded: AskUnrecorded
     show: Callable[[ActionResult], None] = lambda performance: None
-    observing: str | None = None  # the sentence why this console can't act
+    why_not: str | None = None  # the sentence why this console can't act
     leases: Leases = field(default_factory=NoLeases)
     consult: RequestApproval = alone
 
 
 async def perform(action: Action, arguments: Mapping[str, str], context: Context, console: ActionHost) -> ActionResult:
     """Take one action down the whole path. Expected trouble is in the ActionResult; only bugs raise."""
-    if console.observing is not None:
-        return ActionResult(plan=None, stopped=console.observing)
+    if console.why_not is not None:
+        return ActionResult(plan=None, stopped=console.why_not)
     try:
         plan = await prepared(action, arguments, context)
     except NexConsoleError as error:

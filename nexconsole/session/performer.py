@@ -212,7 +212,7 @@ class Performer:
             record=record,
             ask_unrecorded=asking_unrecorded,
             show=show,
-            observing=self.why_not(),
+            why_not=self.why_not(),
             leases=self.leases,
             consult=consult,
         )

@@ -1,4 +1,4 @@
-"""The operator's side in a replay: what was done is seen as it was on record by then, and nothing can be done."""
+"""The session of a replay: what was done is seen as it was on record by then, and nothing can be done."""
 
 from __future__ import annotations
 

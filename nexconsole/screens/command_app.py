@@ -1,0 +1,286 @@
+"""The keys and commands that work everywhere, whichever screen is shown."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import cached_property
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from .. import themes
+from ..session.capabilities import Capabilities, Capability
+from ..settings import Settings
+from ..widgets.compositor import DiffingApp
+from ..widgets.privacy import MASKER
+from .console import ConsoleScreen
+from .page import PageScreen
+
+if TYPE_CHECKING:
+    from ..sources import Sources
+    from .controller import Controller
+    from .palette import PaletteCommand
+
+MASKED = "# copied from a shared screen: what stands in ‹› is masked"
+WATCHED = "this page is only to be looked at: close it in the browser, nothing ends by that"
+LOOKING = ("help", "journal", "logs", "next_theme", "quit", "help_quit", "command_palette")
+DOING = (
+    "scenario",
+    "note",
+    "incident",
+    "object",
+    "approve",
+    "export",
+    "status_line",
+    "sheet",
+    "undo",
+    "dismiss_ended",
+    "stop",
+    "present",
+)
+NEEDS = {"object": Capability.NOTE, "approve": Capability.APPROVE, "undo": Capability.ACT, "stop": Capability.ACT}
+SOMETIMES = ("object", "approve", "undo", "dismiss_ended", "stop", "logs")  # what there is nothing to do for, mostly
+
+
+class CommandApp(DiffingApp):
+    """What an application on `console_screen` does when a key is pressed; `capabilities` says what it may do."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "help", "Keys", id="app.keys", tooltip="Show what the keys do"),
+        Binding(
+            "ctrl+p", "command_palette", "Commands", id="app.palette", tooltip="Every command by name", priority=True
+        ),
+        Binding("s", "scenario", "Scenario", id="scenario.open", tooltip="Open the scenario that fits, or close it"),
+        Binding("n", "note", "Note", id="journal.note", tooltip="Write a one-line note in the journal"),
+        Binding("J", "journal", "Journal", id="journal.show", tooltip="Show what was done, by whom, and if it helped"),
+        Binding("i", "incident", "Incident", id="incident.show", tooltip="Show the incident, or open one"),
+        Binding("o", "object", "Object", id="proposal.object", tooltip="Object to what is proposed: nothing is sent"),
+        Binding("a", "approve", "Approve", id="proposal.approve", tooltip="Approve what waits for a second person"),
+        Binding("l", "logs", "Logs", id="logs.show", tooltip="Follow the pods' logs"),
+        Binding("e", "export", "Report", id="report.export", tooltip="Write the incident's report into files"),
+        Binding("y", "status_line", "Status line", id="report.line", tooltip="Copy the state in one line for the chat"),
+        Binding("B", "sheet", "Break-glass sheet", id="sheet.show", tooltip="Last known values; what to type by hand"),
+        Binding("u", "undo", "Undo", id="operation.undo", tooltip="Take the newest action back"),
+        Binding("d", "dismiss_ended", "Dismiss", id="operation.dismiss", tooltip="Dismiss the actions that have ended"),
+        Binding("ctrl+k", "stop", "Stop", id="operation.stop", tooltip="Stop sending before the next target"),
+        Binding(
+            "P",
+            "present",
+            "Present",
+            id="app.present",
+            tooltip="The shared screen: large, customer data masked; or back",
+        ),
+        Binding("t", "next_theme", "Theme", id="app.theme", tooltip="Take the next theme"),
+        Binding("q,ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave the console"),
+        Binding("ctrl+c", "help_quit", "", id="app.help_quit", tooltip="Say how to leave", show=False, system=True),
+    ]
+
+    settings: Settings
+    sources: Sources | None
+    capabilities: Capabilities
+    console_screen: ConsoleScreen
+    _clock_of_readings: Callable[[], datetime]
+    _drill: str | None
+
+    @cached_property
+    def controller(self) -> Controller:
+        """The session's controller, made after the first paint or on first use."""
+        from .controller import Controller
+
+        return Controller(
+            self,
+            self.console_screen,
+            self.settings,
+            self.sources,
+            self._clock_of_readings,
+            capabilities=self.capabilities,
+            drill=self._drill,
+        )
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy the text, masked while the screen is shared."""
+        shown = "\n".join(map(MASKER.mask_command, text.split("\n")))
+        super().copy_to_clipboard(shown if shown == text else f"{shown}\n{MASKED}")
+
+    def action_help(self) -> None:
+        from .key_help import KeyHelp
+
+        if not isinstance(self.screen, KeyHelp):
+            self.push_screen(KeyHelp(self.screen, self.offered))
+
+    def offered(self, action: str) -> bool:
+        """Whether this action would do anything now; True for Textual's own actions."""
+        if action not in SOMETIMES:
+            return not (self.is_web and action in ("quit", "help_quit"))
+        if "controller" not in self.__dict__:
+            return False
+        session, waiting = self.controller.session, self.controller.incidents.waiting()
+        if action in NEEDS and NEEDS[action] not in self.capabilities:
+            return False
+        return {
+            "object": bool(waiting),
+            "approve": any(proposal.needs == "approval" for proposal in waiting),
+            "undo": session.undoable is not None,
+            "dismiss_ended": any(operation.phase == "ended" or operation.lost for operation in session.shown),
+            "stop": any(operation.phase in ("sending", "waiting") for operation in session.under_way),
+            "logs": session.sources.has("kubernetes"),
+        }[action]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Refuse what a console that only watches may not do."""
+        if self.capabilities.silent and action in DOING and action not in LOOKING:
+            return False
+        return super().check_action(action, parameters)
+
+    @property
+    def presenting(self) -> bool:
+        """Whether this is a shared screen: then customer data is masked in all that is shown or copied."""
+        return MASKER.enabled
+
+    @cached_property
+    def presentation(self) -> ModuleType:
+        return importlib.import_module(f"{__package__}.presentation")
+
+    def present(self, on: bool) -> None:
+        """Switch between the panes and the shared screen, which masks customer data."""
+        if not on:
+            self.presentation.end(self.console_screen)
+            MASKER.disable()
+        else:
+            from ..journal.redaction import secrets_of
+
+            MASKER.enable(secrets_of(self.settings))
+            self.presentation.begin(self.console_screen, lambda: self.__dict__.get("controller"))
+        self.console_screen.tick()
+        if "controller" in self.__dict__:
+            self.controller.paint()
+
+    def action_present(self) -> None:
+        if self.capabilities.silent:
+            self.console_screen.say(self.capabilities.because)
+            return
+        self.present(not self.presenting)
+        said = "shared screen: customer data is masked" if self.presenting else "nothing is masked any more"
+        self.console_screen.say(said)
+
+    def action_next_theme(self) -> None:
+        names = [theme.name for theme in themes.THEMES]
+        following = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+        self._take_theme(following)
+
+    def _take_theme(self, name: str) -> None:
+        self.theme = name
+        self.console_screen.say(f"theme: {name.removeprefix(themes.PREFIX)}")
+
+    def action_help_quit(self) -> None:
+        self.console_screen.say(WATCHED if self.is_web else "q leaves the console")
+
+    def action_command_palette(self) -> None:
+        if self._open_to_all:
+            self.call_next(self.controller.palette, self.palette_commands)
+
+    def palette_commands(self) -> list[PaletteCommand]:
+        """The palette's commands now."""
+        from .palette_commands import commands
+
+        return commands(self.controller, self._fixed())
+
+    @property
+    def _open_to_all(self) -> bool:
+        """Whether no dialog waits for an answer."""
+        return self.screen is self.console_screen or isinstance(self.screen, PageScreen)
+
+    def action_scenario(self) -> None:
+        self.controller.scenarios.toggle()
+
+    def _joins(self) -> bool:
+        """Whether this console takes part; one that does not says why."""
+        if Capability.JOIN in self.capabilities:
+            return True
+        self.console_screen.say(self.capabilities.because)
+        return False
+
+    def action_note(self) -> None:
+        if self._joins():
+            self.controller.note()
+
+    def action_journal(self) -> None:
+        self.controller.journal()
+
+    def action_incident(self) -> None:
+        self.controller.incidents.show()
+
+    def action_object(self) -> None:
+        if self._joins():
+            self.controller.incidents.object()
+
+    def action_approve(self) -> None:
+        if self._joins():
+            self.controller.incidents.approve()
+
+    def action_logs(self) -> None:
+        self.controller.logs()
+
+    def action_export(self) -> None:
+        if self._joins():
+            self.controller.paper.export()
+
+    def action_status_line(self) -> None:
+        self.controller.paper.line()
+
+    def action_sheet(self) -> None:
+        if self._open_to_all and self._joins():
+            self.controller.paper.show()
+
+    def action_undo(self) -> None:
+        if self._joins():
+            self.controller.actions.undo()
+
+    def action_dismiss_ended(self) -> None:
+        self.controller.actions.dismiss()
+
+    def action_stop(self) -> None:
+        if self._joins():
+            self.controller.actions.stop()
+
+    async def action_quit(self) -> None:
+        """Leave. While an action runs, a second key is needed. A watcher in a browser can't leave."""
+        if self.is_web:
+            self.console_screen.say(WATCHED)
+        elif "controller" not in self.__dict__ or self.controller.actions.may_quit():
+            self.exit()
+
+    def _fixed(self) -> Iterable[tuple[str, str, str, Callable[[], object]]]:
+        """The fixed palette commands: stable name, title, detail, action."""
+        for command in self.get_system_commands(self.console_screen):
+            name = re.sub(r"[^a-z0-9]+", ".", command.title.partition(" (")[0].lower()).strip(".")
+            yield f"console.{name}", command.title, command.help, command.callback
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        console = self.console_screen
+        for face in console.views:
+            yield SystemCommand(
+                face.TITLE if face.NUMBER is None else f"{face.TITLE} ({face.NUMBER})",
+                f"Maximize {face.TITLE.lower()}, or restore it",
+                lambda name=face.SIGNAL: console.action_pane(name),
+            )
+        if not self.capabilities.silent:
+            yield SystemCommand(
+                "Present (P)", "Larger figures for a shared screen, customer data masked; or back", self.action_present
+            )
+        yield SystemCommand("Freeze (p)", "Freeze the picture, or show the newest again", console.action_freeze)
+        yield SystemCommand("Copy (c)", "Copy the cursor's row, or the focused pane, as text", console.action_copy)
+        for theme in themes.THEMES:
+            name = theme.name.removeprefix(themes.PREFIX)
+            yield SystemCommand(
+                f"Theme: {name}", f"Use the {name} theme", lambda full=theme.name: self._take_theme(full)
+            )
+        yield SystemCommand("Keys (?)", "Show what the keys do", self.action_help)
+        if not self.is_web:
+            yield SystemCommand("Quit (q)", "Leave the console", self.action_quit)
