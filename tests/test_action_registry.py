@@ -103,7 +103,8 @@ def test_a_runbook_knows_a_registered_action(flush: None) -> None:
     [chapter] = parse(RUNBOOK.replace("{part}", "offers")).runbook.chapters()
     [node] = resolve(chapter, readings(), Settings(), START, {}, {})
     assert node.arguments == ("offers",)
-    assert any(line.split() == ["cache.flush", "{part}", *"Empty a part of the cache".split()] for line in words())
+    told = ["cache.flush", "{part}", *"Empty a part of the cache".split()]
+    assert told in [line.split() for line in words(Settings())]
 
 
 def test_an_answer_reaches_a_registered_action(flush: None) -> None:
