@@ -37,7 +37,7 @@ class ConfirmationReply:
 
 @dataclass(frozen=True, kw_only=True)
 class ActionResult:
-    """The result of the whole path. `stopped` says why nothing was sent (blocked, cancelled, not allowed, unrecorded...).
+    """The result of the whole path. `stopped` says why nothing was sent (blocked, cancelled, unrecorded...).
     `doubt` names the consoles that could not be asked for a lease.
     """
 
