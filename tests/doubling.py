@@ -19,7 +19,7 @@ START = datetime(2026, 1, 23, 14, 7, 31, tzinfo=UTC)
 
 
 @dataclass
-class World:
+class DoubledWorld:
     """What the action below changes: a number, by whom it was last touched, and a clock."""
 
     value: int = 1
@@ -31,7 +31,7 @@ class World:
 class Double:
     """An action on a World: doubles its value. What is to go wrong is given in."""
 
-    world: World
+    world: DoubledWorld
     guards: tuple[Guard, ...] = ()
     prepare_error: Exception | None = None
     execute: Callable[..., Any] = None  # type: ignore[assignment]
@@ -82,7 +82,7 @@ class Double:
         return Verdict(state="worked", because=f"it is {self.world.value}")
 
 
-def context_of(world: World) -> Context:
+def context_of(world: DoubledWorld) -> Context:
     return Context(
         settings=Settings(),
         sources=Sources(LazyClients(), {}),
@@ -92,7 +92,7 @@ def context_of(world: World) -> Context:
     )
 
 
-def told(world: World, answer: Callable[[Plan], str | None] | None = None) -> Desk:
+def told(world: DoubledWorld, answer: Callable[[Plan], str | None] | None = None) -> Desk:
     """A desk that writes into the world's own story, so that the order of everything is seen."""
     controller = Desk(answer)
     controller.story = world.story

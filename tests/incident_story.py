@@ -14,7 +14,7 @@ MARIA = Writer("maria", "bastion", 10, START)
 PIET = Writer("piet", "laptop", 20, START)
 
 
-class Story:
+class IncidentStory:
     """Entries a minute apart, as consoles would have written them."""
 
     def __init__(self) -> None:
@@ -40,9 +40,9 @@ class Story:
         self.tell(EntryKind.VERDICT, {"intent": intent, "verdict": {"state": state, "because": "31 % -> 4 %"}}, writer)
 
 
-def whole() -> Story:
+def whole() -> IncidentStory:
     """An incident with something of everything; it ends calm, with smsbower disabled."""
-    story = Story()
+    story = IncidentStory()
     story.tell(EntryKind.OPENED, {"title": "smsbower fails"})
     story.tell(EntryKind.SEVERITY, {"level": "SEV-2", "because": ["17.8 % of purchases fail"]}, PIET)
     story.tell(EntryKind.SEVERITY, {"level": "SEV-1", "because": ["31 % of purchases fail"]})
@@ -71,9 +71,9 @@ CUSTOMER = {
 }
 
 
-def customers() -> Story:
+def customers() -> IncidentStory:
     """An incident in whose every text a customer stands."""
-    story = Story()
+    story = IncidentStory()
     said = " ".join(value for name, value in CUSTOMER.items() if name != "name")
     statement = f"UPDATE wallets SET reserved = 0 WHERE owner = '{CUSTOMER['name']}'"
     story.tell(EntryKind.OPENED, {"title": f"{said} can't buy"})

@@ -26,7 +26,7 @@ DEPLOYMENT = {"metadata": {"name": "nexnum-app", "uid": "u"}, "spec": {"replicas
 
 
 @dataclass
-class Side:
+class KubectlSide:
     """`answer` gives (status, body, headers) to a path; `seen` has each request's path and identity headers."""
 
     url: str = ""
@@ -56,9 +56,9 @@ class Side:
 
 
 @asynccontextmanager
-async def api_side(*, tls: bool = True, clients: str = "") -> AsyncIterator[Side]:
+async def api_side(*, tls: bool = True, clients: str = "") -> AsyncIterator[KubectlSide]:
     """`clients` is the PEM of whoever must vouch for a client's certificate."""
-    side, app = Side(), web.Application()
+    side, app = KubectlSide(), web.Application()
     context, side.authority = server_tls() if tls else (None, "")
     if clients and context is not None:
         context.verify_mode = ssl.CERT_REQUIRED
@@ -74,11 +74,13 @@ async def api_side(*, tls: bool = True, clients: str = "") -> AsyncIterator[Side
         await runner.cleanup()
 
 
-def kubeconfig(folder: Path, to: Side | str, user: dict[str, Any], name: str = "kc.yaml", **cluster: Any) -> Path:
+def kubeconfig(
+    folder: Path, to: KubectlSide | str, user: dict[str, Any], name: str = "kc.yaml", **cluster: Any
+) -> Path:
     """One cluster, one user, one context with a namespace of its own."""
     server = to if isinstance(to, str) else to.url
     own = {"insecure-skip-tls-verify", "certificate-authority"}
-    if isinstance(to, Side) and to.authority and not own & set(cluster):
+    if isinstance(to, KubectlSide) and to.authority and not own & set(cluster):
         cluster = {"certificate-authority-data": base64.b64encode(to.authority.encode()).decode(), **cluster}
     document = {
         "current-context": "prod",

@@ -56,7 +56,7 @@ class Mark:
         raise AssertionError
 
 
-class Watched(LeaseService):
+class WatchedLease(LeaseService):
     """Lets the test know when the last executions have been read, so that both consoles have before either acts."""
 
     read = asyncio.Event()
@@ -82,7 +82,7 @@ async def main() -> None:
         journal={"folder": folder}, warroom={"redis_url": redis, "lease_s": float(lease_s)}
     )
     context = Context(settings=settings, sources=Sources(LazyClients(), {}), readings=dict, operator=name)
-    leases = Watched(Settings(operator=name, journal=settings.journal, warroom=settings.warroom))
+    leases = WatchedLease(Settings(operator=name, journal=settings.journal, warroom=settings.warroom))
 
     async def ask(plan: Plan, why_again: str | None) -> ConfirmationReply:
         if why_again is not None:

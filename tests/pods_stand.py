@@ -22,7 +22,7 @@ async def small(tmp_path: Path) -> AsyncIterator[SmallCluster]:
         yield made
 
 
-class Stand:
+class PodsStand:
     """An operator in front of one cluster and one database."""
 
     def __init__(self, small: SmallCluster, database: Any, folder: Path) -> None:
@@ -55,11 +55,11 @@ class Stand:
 
 
 @pytest.fixture
-async def stand(small: SmallCluster, database: Any, tmp_path: Path, monkeypatch: Any) -> AsyncIterator[Stand]:
+async def stand(small: SmallCluster, database: Any, tmp_path: Path, monkeypatch: Any) -> AsyncIterator[PodsStand]:
     monkeypatch.setattr(failure_rate_change, "CALM_S", 0.3)
     monkeypatch.setattr(rollouts, "LOOK_EVERY_S", 0.1)
     monkeypatch.setattr(rollouts, "ROLLOUT_S", 10.0)
-    one = Stand(small, database, tmp_path)
+    one = PodsStand(small, database, tmp_path)
     yield one
     for sources in one.made:
         await sources.close()

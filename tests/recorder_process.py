@@ -37,7 +37,7 @@ async def record(file: Path) -> None:
 
 def tear(file: Path) -> None:
     """Forty seconds are committed; of the next ones, many pages are in the file when the process ends."""
-    clock = recordings.Hand()
+    clock = recordings.HandClock()
     recorder = Recorder(recordings.settings(), file, clock)
     for when, reading in recordings.readings(40):
         if when != clock.now:

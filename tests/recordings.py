@@ -22,7 +22,7 @@ BEGIN = sample.NOW
 SMALL = 10  # counts below it stay, or pods would come and go in a calm
 
 
-class Hand:
+class HandClock:
     """A clock that is set by hand."""
 
     def __init__(self, now: datetime = BEGIN) -> None:
@@ -73,9 +73,9 @@ def moved(value: Any, now: datetime, chance: Random) -> Value:
 
 async def record(
     file: Path, told: Iterable[tuple[datetime, Reading]], settings: Settings, flush_s: float = 4.0
-) -> Hand:
+) -> HandClock:
     """Record these readings as a console would have, in a moment; the clock as it stands at their end."""
-    clock = Hand()
+    clock = HandClock()
     recorder = Recorder(settings, file, clock)
     written = None
     for when, reading in told:

@@ -20,7 +20,7 @@ PACE = 0.02  # of a real second
 PATIENCE_S = 15.0
 
 
-class Process:
+class PodProcess:
     """A container that is up at once. `past` may be written into its log before anybody follows it."""
 
     def __init__(self) -> None:
@@ -41,10 +41,10 @@ class Machine:
     """The runtime: containers by the name of their pod."""
 
     def __init__(self) -> None:
-        self.running: dict[str, Process] = {}
+        self.running: dict[str, PodProcess] = {}
 
-    async def start(self, pod_name: str, image: str) -> Process:
-        self.running[pod_name] = Process()
+    async def start(self, pod_name: str, image: str) -> PodProcess:
+        self.running[pod_name] = PodProcess()
         return self.running[pod_name]
 
     async def stop(self, pod_name: str) -> None:
@@ -73,7 +73,7 @@ class SmallCluster:
         kubernetes = self.source(role, **settings)
         return Sources(kubernetes.clients, {"kubernetes": kubernetes})
 
-    def processes(self) -> list[Process]:
+    def processes(self) -> list[PodProcess]:
         """In the order of their pods' names."""
         return [self.machine.running[name] for name in sorted(self.machine.running)]
 

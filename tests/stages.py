@@ -25,7 +25,7 @@ from nexconsole.settings import Settings
 
 
 @dataclass
-class Stage:
+class ActionStage:
     """`changed` says whether the world is another one by now; `wires` are those to all the sources of the action."""
 
     action: str
@@ -44,7 +44,7 @@ class Stage:
         return ACTIONS[self.action]
 
 
-class World:
+class StageWorld:
     """Servers and the wires to them."""
 
     def __init__(self, database: Any, redis_server: Any, folder: Path, stack: AsyncExitStack) -> None:
@@ -74,31 +74,33 @@ class World:
     async def enter(self, manager: Any) -> Any:
         return await self._stack.enter_async_context(manager)
 
-    def stage(self, action: str, changed: Callable[[], Awaitable[bool]], arguments: Any = None, **tables: Any) -> Stage:
+    def stage(
+        self, action: str, changed: Callable[[], Awaitable[bool]], arguments: Any = None, **tables: Any
+    ) -> ActionStage:
         actions = {"timeout_s": 0.6, "verify_s": 0.6, "provider_cache_s": 0.3}
         tables = {**tables, "actions": actions, "journal": {"folder": str(self.folder / "journal")}}
-        return Stage(action=action, arguments=arguments or {}, tables=tables, changed=changed, wires=self.wires)
+        return ActionStage(action=action, arguments=arguments or {}, tables=tables, changed=changed, wires=self.wires)
 
 
-async def disabled(world: World) -> bool:
+async def disabled(world: StageWorld) -> bool:
     return not await world.database.connection.fetchval("SELECT is_active FROM providers WHERE name = 'smsbower'")
 
 
-async def provider_by_sql(world: World) -> Stage:
+async def provider_by_sql(world: StageWorld) -> ActionStage:
     for name in ("smsbower", "5sim"):
         await add_provider(world.database, name)
     arguments = {"provider": "smsbower"}
     return world.stage("provider.disable", lambda: disabled(world), arguments, postgres=await world.postgres())
 
 
-async def _api(world: World, keys: Any = None) -> tuple[dict[str, Any], Any]:
+async def _api(world: StageWorld, keys: Any = None) -> tuple[dict[str, Any], Any]:
     for name in ("smsbower", "5sim"):
         await add_provider(world.database, name)
     api = await world.enter(admin_api(world.database, keys))
     return {"url": await world.wired(api.url), "admin_token": TOKEN, "timeout_s": 0.6}, api
 
 
-async def provider_by_api(world: World) -> Stage:
+async def provider_by_api(world: StageWorld) -> ActionStage:
     api, server = await _api(world)
     tables = {"postgres": await world.postgres(), "api": api}
     stage = world.stage("provider.disable", lambda: disabled(world), {"provider": "smsbower"}, **tables)
@@ -106,7 +108,7 @@ async def provider_by_api(world: World) -> Stage:
     return stage
 
 
-async def circuit_open(world: World) -> Stage:
+async def circuit_open(world: StageWorld) -> ActionStage:
     keys = await world.client()
     api, server = await _api(world, keys)
 
@@ -119,7 +121,7 @@ async def circuit_open(world: World) -> Stage:
     return stage
 
 
-async def reconcile(world: World) -> Stage:
+async def reconcile(world: StageWorld) -> ActionStage:
     await world.database.order("o1", 900)
     server = await world.enter(cron_server({"/api/cron/reconcile": {"GET": freeing(world.database)}}))
 
@@ -132,7 +134,7 @@ async def reconcile(world: World) -> Stage:
     return stage
 
 
-async def outbox_process(world: World) -> Stage:
+async def outbox_process(world: StageWorld) -> ActionStage:
     await world.database.event("e1", 600)
     routes = {"/api/cron/worker": {"GET": draining(world.database, worker())}}
     server = await world.enter(cron_server(routes))
@@ -146,7 +148,7 @@ async def outbox_process(world: World) -> Stage:
     return stage
 
 
-async def outbox_retry(world: World) -> Stage:
+async def outbox_retry(world: StageWorld) -> ActionStage:
     await world.database.event("e1", 600, "FAILED", error="refused", retry_count=5)
 
     async def pending() -> bool:
@@ -155,7 +157,7 @@ async def outbox_retry(world: World) -> Stage:
     return world.stage("outbox.retry", pending, {"event": "e1"}, postgres=await world.postgres())
 
 
-async def locks_flush(world: World) -> Stage:
+async def locks_flush(world: StageWorld) -> ActionStage:
     keys = await world.client()
     await keys.set("lock:purchase:old", "1700000000000")
 
@@ -165,7 +167,7 @@ async def locks_flush(world: World) -> Stage:
     return world.stage("locks.flush", deleted, {"family": "purchase"}, redis=await world.redis())
 
 
-async def _cluster(world: World, role: str = "operator") -> tuple[dict[str, Any], Any]:
+async def _cluster(world: StageWorld, role: str = "operator") -> tuple[dict[str, Any], Any]:
     small = await world.enter(small_cluster(world.folder))
     file = small.write_kubeconfig(role)
     [url] = re.findall(r"https://127\.0\.0\.1:\d+", file.read_text())
@@ -177,7 +179,7 @@ def _deployment(small: Any) -> dict[str, Any]:
     return small.cluster.store.objects("deployments")[0]
 
 
-async def pods_restart(world: World) -> Stage:
+async def pods_restart(world: StageWorld) -> ActionStage:
     kubernetes, small = await _cluster(world)
 
     async def rolling() -> bool:
@@ -186,7 +188,7 @@ async def pods_restart(world: World) -> Stage:
     return world.stage("pods.restart", rolling, kubernetes=kubernetes)
 
 
-async def pods_restart_one(world: World) -> Stage:
+async def pods_restart_one(world: StageWorld) -> ActionStage:
     kubernetes, small = await _cluster(world)
     one = sorted(small.machine.running)[0]
 
@@ -197,7 +199,7 @@ async def pods_restart_one(world: World) -> Stage:
     return world.stage("pods.restart", deleted, {"pod": one}, kubernetes=kubernetes)
 
 
-async def deployment_scale(world: World) -> Stage:
+async def deployment_scale(world: StageWorld) -> ActionStage:
     kubernetes, small = await _cluster(world)
 
     async def scaled() -> bool:
@@ -206,7 +208,7 @@ async def deployment_scale(world: World) -> Stage:
     return world.stage("deployment.scale", scaled, {"replicas": "4"}, kubernetes=kubernetes)
 
 
-async def rollout_undo(world: World) -> Stage:
+async def rollout_undo(world: StageWorld) -> ActionStage:
     kubernetes, small = await _cluster(world)
     first = set(small.machine.running)
 
@@ -223,7 +225,7 @@ async def rollout_undo(world: World) -> Stage:
     return world.stage("rollout.undo", back, kubernetes=kubernetes)
 
 
-async def _session(world: World, name: str, sql: str) -> tuple[asyncpg.Connection, asyncio.Task[Any]]:
+async def _session(world: StageWorld, name: str, sql: str) -> tuple[asyncpg.Connection, asyncio.Task[Any]]:
     victim = await asyncpg.connect(world.database.url, server_settings={"application_name": "nexnum-app"})
     query = asyncio.create_task(victim.execute(sql))
 
@@ -239,7 +241,7 @@ async def _session(world: World, name: str, sql: str) -> tuple[asyncpg.Connectio
     return victim, query
 
 
-async def _backend(world: World, name: str) -> Stage:
+async def _backend(world: StageWorld, name: str) -> ActionStage:
     victim, query = await _session(world, name, "SELECT pg_sleep(60)")
 
     async def ended() -> bool:
@@ -250,15 +252,15 @@ async def _backend(world: World, name: str) -> Stage:
     return world.stage(name, ended, arguments, postgres=await world.postgres())
 
 
-async def backend_cancel(world: World) -> Stage:
+async def backend_cancel(world: StageWorld) -> ActionStage:
     return await _backend(world, "backend.cancel")
 
 
-async def backend_terminate(world: World) -> Stage:
+async def backend_terminate(world: StageWorld) -> ActionStage:
     return await _backend(world, "backend.terminate")
 
 
-async def alert_silence(world: World) -> Stage:
+async def alert_silence(world: StageWorld) -> ActionStage:
     url, like = await world.enter(like_alertmanager())
     await fire(url, "HighErrorRate", "a")
 
@@ -271,7 +273,7 @@ async def alert_silence(world: World) -> Stage:
     return stage
 
 
-STAGES: tuple[Callable[[World], Awaitable[Stage]], ...] = (
+STAGES: tuple[Callable[[StageWorld], Awaitable[ActionStage]], ...] = (
     provider_by_sql, provider_by_api, circuit_open, reconcile, outbox_process, outbox_retry, locks_flush, pods_restart,
     pods_restart_one, deployment_scale, rollout_undo, backend_cancel, backend_terminate, alert_silence,
 )  # fmt: skip
@@ -279,7 +281,7 @@ STAGES: tuple[Callable[[World], Awaitable[Stage]], ...] = (
 
 @asynccontextmanager
 async def staged(
-    make: Callable[[World], Awaitable[Stage]], database: Any, redis_server: Any, folder: Path
-) -> AsyncIterator[Stage]:
+    make: Callable[[StageWorld], Awaitable[ActionStage]], database: Any, redis_server: Any, folder: Path
+) -> AsyncIterator[ActionStage]:
     async with AsyncExitStack() as stack:
-        yield await make(World(database, redis_server, folder, stack))
+        yield await make(StageWorld(database, redis_server, folder, stack))

@@ -12,7 +12,7 @@ import pytest
 from acting import IDS, Desk, acting, add_provider, settings_of
 from aiohttp import web
 from alertmanager_server import like_alertmanager
-from incident_story import Story
+from incident_story import IncidentStory
 from remote_console import wire_to
 
 from nexconsole.actions.action import Action, Context
@@ -284,7 +284,7 @@ async def test_a_commit_that_is_never_answered_is_looked_up_in_the_row(
 
 @pytest.mark.parametrize("settled", ["done", "failed"])
 def test_a_step_whose_action_was_settled_later_is_what_it_was_settled_to(settled: str) -> None:
-    story = Story()
+    story = IncidentStory()
     story.tell(EntryKind.STEP, {"scenario": "s", "state": "begun"})
     intent = story.tell(
         EntryKind.INTENT, {"scenario": "s", "step": "s/do", "operator": "maria", "plan": {"action": "x"}}

@@ -40,7 +40,7 @@ def refused(number: int) -> str:
 
 
 @dataclass
-class Stand:
+class CustomersStand:
     small: SmallCluster
     database: Any
     context: Context
@@ -59,7 +59,7 @@ class Stand:
 
 
 @pytest.fixture
-async def stand(database: Any, tmp_path: Path) -> AsyncIterator[Stand]:
+async def stand(database: Any, tmp_path: Path) -> AsyncIterator[CustomersStand]:
     async with small_cluster(tmp_path) as small:
         kubeconfig = str(small.write_kubeconfig("operator"))
         settings = settings_of(
@@ -68,7 +68,7 @@ async def stand(database: Any, tmp_path: Path) -> AsyncIterator[Stand]:
         )  # fmt: skip
         async with acting(settings) as context:
             await follow(context.sources)
-            yield Stand(small, database, context)
+            yield CustomersStand(small, database, context)
 
 
 async def bought(
@@ -79,7 +79,7 @@ async def bought(
         await database.activation(f"{mark}{number}", age_s, "ACTIVE" if paid else "FAILED", "5sim", paid=paid)
 
 
-async def test_refused_customers_are_counted_from_the_logs(stand: Stand) -> None:
+async def test_refused_customers_are_counted_from_the_logs(stand: CustomersStand) -> None:
     await stand.turn_away(12)
     found = await customer_refusals.count(stand.context, 60.0)
     assert found is not None and (found.count, found.by) == (12, "pod logs")
@@ -96,7 +96,7 @@ async def test_where_no_log_is_read_the_answers_of_the_purchase_route_count_them
         assert await customer_refusals.count(context, 20.0) is None, "too short for what was scraped"
 
 
-async def test_logs_without_a_word_of_purchases_do_not_prove_that_nobody_was_refused(stand: Stand) -> None:
+async def test_logs_without_a_word_of_purchases_do_not_prove_that_nobody_was_refused(stand: CustomersStand) -> None:
     await bought(stand.database, "b", 3)
     rate = await failure_rate_change.measure(stand.context, 60.0, "postgres")
     assert rate is not None and (rate.sold, rate.refused) == (3, None)
@@ -112,7 +112,9 @@ async def test_without_a_clusters_logs_nobody_counts_the_refused(database: Any) 
         assert before is not None and before["refused"] is None
 
 
-async def test_disabling_by_sql_is_worse_where_best_route_customers_are_refused(stand: Stand, monkeypatch: Any) -> None:
+async def test_disabling_by_sql_is_worse_where_best_route_customers_are_refused(
+    stand: CustomersStand, monkeypatch: Any
+) -> None:
     """Nobody tries the provider any more, and all of best route is answered 404: the silence is no success."""
     monkeypatch.setattr("nexconsole.actions.provider_verdicts.QUIET_LEAST_S", 0.1)
     monkeypatch.setattr("nexconsole.actions.provider_verdicts.ENOUGH", 0.01)

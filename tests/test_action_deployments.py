@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sample_readings
 from acting import Desk, lacking, reading, shell
-from pods_stand import Stand, bought, guards_of, small, stand
+from pods_stand import PodsStand, bought, guards_of, small, stand
 from small_cluster import until
 
 from nexconsole.actions import outbox_progress
@@ -27,7 +27,7 @@ from nexconsole.signals.workloads import Release
 __all__ = ["small", "stand"]
 
 
-async def release(stand: Stand, image: str) -> None:
+async def release(stand: PodsStand, image: str) -> None:
     """A new version is rolled out."""
 
     def change(one: dict[str, Any]) -> None:
@@ -39,11 +39,11 @@ async def release(stand: Stand, image: str) -> None:
     await until(lambda: stand.small.ready() and not before & set(stand.names()))
 
 
-def image(stand: Stand) -> str:
+def image(stand: PodsStand) -> str:
     return stand.deployment()["spec"]["template"]["spec"]["containers"][0]["image"]
 
 
-async def test_scaling_up_makes_as_many_pods_ready_and_can_be_undone(stand: Stand) -> None:
+async def test_scaling_up_makes_as_many_pods_ready_and_can_be_undone(stand: PodsStand) -> None:
     await bought(stand.database, 30, 0, 100)
     context = stand.context()
     performance = await perform(SCALE_ACTION, {"replicas": "5"}, context, Desk().console)
@@ -57,24 +57,24 @@ async def test_scaling_up_makes_as_many_pods_ready_and_can_be_undone(stand: Stan
 
 
 @pytest.mark.parametrize("text", ["", "-1", "three", "1e3", "99999", "٣", "3.5"])
-async def test_a_number_of_pods_that_is_none_is_refused(stand: Stand, text: str) -> None:
+async def test_a_number_of_pods_that_is_none_is_refused(stand: PodsStand, text: str) -> None:
     with pytest.raises(ActionError, match="replicas is a number from 0"):
         await SCALE_ACTION.prepare({"replicas": text}, stand.context())
 
 
-async def test_scaling_to_what_it_is_has_nothing_to_do(stand: Stand) -> None:
+async def test_scaling_to_what_it_is_has_nothing_to_do(stand: PodsStand) -> None:
     with pytest.raises(ActionError, match="scaled to 3 already"):
         await SCALE_ACTION.prepare({"replicas": "3"}, stand.context())
 
 
-async def test_an_autoscaler_whose_bounds_forbid_it_blocks(stand: Stand) -> None:
+async def test_an_autoscaler_whose_bounds_forbid_it_blocks(stand: PodsStand) -> None:
     for wanted in ("1", "11"):
         plan = await SCALE_ACTION.prepare({"replicas": wanted}, stand.context())
         (guard,) = plan.blocked
         assert "keeps it between 2 and 10 and would undo this at once" in guard.reason
 
 
-async def test_an_autoscaler_that_measures_is_warned_of(stand: Stand, monkeypatch: Any) -> None:
+async def test_an_autoscaler_that_measures_is_warned_of(stand: PodsStand, monkeypatch: Any) -> None:
     def working(one: dict[str, Any]) -> None:
         for condition in one["status"]["conditions"]:
             if condition["type"] == "ScalingActive":
@@ -88,14 +88,14 @@ async def test_an_autoscaler_that_measures_is_warned_of(stand: Stand, monkeypatc
     assert guard.level == "warn" and "it may soon undo this" in guard.reason
 
 
-async def test_scaling_to_nothing_is_typed(stand: Stand) -> None:
+async def test_scaling_to_nothing_is_typed(stand: PodsStand) -> None:
     plan = await SCALE_ACTION.prepare({"replicas": "0"}, stand.context())
     assert (plan.confirm.kind, plan.confirm.text) == ("type", "nexnum-app")
     assert "nobody can buy" in plan.effect and not plan.blocked
     assert {"wiped", "in flight"} <= guards_of(plan).keys()
 
 
-async def test_somebody_else_who_scaled_meanwhile_is_not_overruled(stand: Stand) -> None:
+async def test_somebody_else_who_scaled_meanwhile_is_not_overruled(stand: PodsStand) -> None:
     context = stand.context()
     plan = await SCALE_ACTION.prepare({"replicas": "5"}, context)
     store = stand.small.cluster.store
@@ -105,7 +105,7 @@ async def test_somebody_else_who_scaled_meanwhile_is_not_overruled(stand: Stand)
     assert stand.deployment()["spec"]["replicas"] == 4
 
 
-async def test_a_scale_that_is_taken_back_had_no_effect(stand: Stand) -> None:
+async def test_a_scale_that_is_taken_back_had_no_effect(stand: PodsStand) -> None:
     context = stand.context()
     plan = await SCALE_ACTION.prepare({"replicas": "5"}, context)
     outcome = await SCALE_ACTION.execute(plan, context)
@@ -115,7 +115,7 @@ async def test_a_scale_that_is_taken_back_had_no_effect(stand: Stand) -> None:
     assert verdict.state == "no effect" and "scaled to 3 again: autoscaler nexnum-hpa" in verdict.because
 
 
-async def test_a_role_without_the_right_is_told_the_rule(stand: Stand) -> None:
+async def test_a_role_without_the_right_is_told_the_rule(stand: PodsStand) -> None:
     context = stand.context("reader")
     plan = await SCALE_ACTION.prepare({"replicas": "4"}, context)
     assert 'resources: ["deployments/scale"], verbs: ["patch"]' in plan.blocked[0].reason
@@ -126,7 +126,7 @@ async def test_a_role_without_the_right_is_told_the_rule(stand: Stand) -> None:
     assert outcome.state == "refused" and stand.deployment()["spec"]["replicas"] == 3
 
 
-async def test_a_role_that_may_not_go_back_is_told_the_rule_and_changes_nothing(stand: Stand) -> None:
+async def test_a_role_that_may_not_go_back_is_told_the_rule_and_changes_nothing(stand: PodsStand) -> None:
     await release(stand, "x:2")
     context = stand.context("reader")
     done = await perform(BACK, {}, context, Desk().console)
@@ -136,7 +136,7 @@ async def test_a_role_that_may_not_go_back_is_told_the_rule_and_changes_nothing(
     assert image(stand) == "x:2"
 
 
-async def test_a_scale_that_is_not_answered_is_unknown_and_looked_up(stand: Stand, monkeypatch: Any) -> None:
+async def test_a_scale_that_is_not_answered_is_unknown_and_looked_up(stand: PodsStand, monkeypatch: Any) -> None:
     context = stand.context(actions={"timeout_s": 0.6})
     plan = await SCALE_ACTION.prepare({"replicas": "4"}, context)
     write = ApiServer._write
@@ -153,7 +153,7 @@ async def test_a_scale_that_is_not_answered_is_unknown_and_looked_up(stand: Stan
     assert "4 of 4 pods ready" in verdict.because
 
 
-async def test_going_back_brings_the_template_before_and_can_be_undone(stand: Stand) -> None:
+async def test_going_back_brings_the_template_before_and_can_be_undone(stand: PodsStand) -> None:
     await bought(stand.database, 30, 0, 100)
     good = image(stand)
     await release(stand, "ghcr.io/nexnum/nexnum-app:1.5.0")
@@ -170,7 +170,7 @@ async def test_going_back_brings_the_template_before_and_can_be_undone(stand: St
     assert image(stand) == "ghcr.io/nexnum/nexnum-app:1.5.0"
 
 
-async def test_preparing_to_go_back_changes_nothing(stand: Stand) -> None:
+async def test_preparing_to_go_back_changes_nothing(stand: PodsStand) -> None:
     await release(stand, "x:2")
     before = stand.deployment()["metadata"]["generation"]
     plan = await BACK.prepare({}, stand.context())
@@ -178,7 +178,7 @@ async def test_preparing_to_go_back_changes_nothing(stand: Stand) -> None:
     assert stand.deployment()["metadata"]["generation"] == before and image(stand) == "x:2"
 
 
-async def test_revisions_that_are_not_there_are_refused_with_those_that_are(stand: Stand) -> None:
+async def test_revisions_that_are_not_there_are_refused_with_those_that_are(stand: PodsStand) -> None:
     context = stand.context()
     with pytest.raises(ActionError, match="no other revision"):
         await BACK.prepare({}, context)
@@ -191,7 +191,7 @@ async def test_revisions_that_are_not_there_are_refused_with_those_that_are(stan
         await BACK.prepare({"revision": "one"}, context)
 
 
-async def test_a_revision_that_differs_by_a_restart_only_is_said_so(stand: Stand) -> None:
+async def test_a_revision_that_differs_by_a_restart_only_is_said_so(stand: PodsStand) -> None:
     def restart(one: dict[str, Any]) -> None:
         one["spec"]["template"]["metadata"]["annotations"] = {"kubectl.kubernetes.io/restartedAt": "now"}
         one["metadata"]["generation"] += 1
@@ -203,7 +203,7 @@ async def test_a_revision_that_differs_by_a_restart_only_is_said_so(stand: Stand
     assert guard.level == "warn" and "by a restart only" in guard.reason
 
 
-async def test_after_a_restart_the_way_back_still_leads_to_what_ran_before_the_release(stand: Stand) -> None:
+async def test_after_a_restart_the_way_back_still_leads_to_what_ran_before_the_release(stand: PodsStand) -> None:
     good = image(stand)
     await release(stand, "x:2")
 
@@ -219,14 +219,14 @@ async def test_after_a_restart_the_way_back_still_leads_to_what_ran_before_the_r
     assert guards_of(plan)["difference"].level == "ok"
 
 
-async def queued(stand: Stand, events: int) -> None:
+async def queued(stand: PodsStand, events: int) -> None:
     """Purchases are well, and events have waited for far too long."""
     await bought(stand.database, 30, 0, 100)
     for number in range(events):
         await stand.database.event(f"q{number}", 400 - number)
 
 
-async def consumed(stand: Stand, image_of: str) -> None:
+async def consumed(stand: PodsStand, image_of: str) -> None:
     """The workers of this image take what waits, little by little, once they run."""
     await until(lambda: image(stand) == image_of and stand.small.ready())
     while await stand.database.connection.fetch(
@@ -237,7 +237,7 @@ async def consumed(stand: Stand, image_of: str) -> None:
 
 
 async def test_going_back_is_judged_by_the_late_outbox_where_purchases_were_well(
-    stand: Stand, monkeypatch: Any
+    stand: PodsStand, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(outbox_progress, "WATCH_S", 3.0)
     await queued(stand, 40)
@@ -252,7 +252,9 @@ async def test_going_back_is_judged_by_the_late_outbox_where_purchases_were_well
 
 
 @pytest.mark.parametrize(("age_s", "level"), [(540, "warn"), (7200, "ok"), (None, "ok")])
-async def test_a_restart_is_warned_of_while_what_runs_is_a_young_release(stand: Stand, age_s: Any, level: str) -> None:
+async def test_a_restart_is_warned_of_while_what_runs_is_a_young_release(
+    stand: PodsStand, age_s: Any, level: str
+) -> None:
     now = datetime.now(UTC)
     since = None if age_s is None else now - timedelta(seconds=age_s)
     young = Release(revision="2", read_at=now, images="app:2", before="app:1", since=since)
@@ -264,7 +266,7 @@ async def test_a_restart_is_warned_of_while_what_runs_is_a_young_release(stand: 
 
 
 async def test_a_restart_after_which_the_outbox_is_as_late_as_before_had_no_effect(
-    stand: Stand, monkeypatch: Any
+    stand: PodsStand, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(outbox_progress, "WATCH_S", 1.0)
     await queued(stand, 40)
@@ -298,7 +300,7 @@ def test_an_outbox_catches_up_when_clearly_less_waits_and_nothing_more_failed(th
     assert outbox_progress.judge(first, many, waited, False) is None
 
 
-async def test_a_deployment_changed_since_the_preview_is_not_taken_back(stand: Stand) -> None:
+async def test_a_deployment_changed_since_the_preview_is_not_taken_back(stand: PodsStand) -> None:
     await release(stand, "x:2")
     context = stand.context()
     plan = await BACK.prepare({}, context)
@@ -307,7 +309,7 @@ async def test_a_deployment_changed_since_the_preview_is_not_taken_back(stand: S
     assert outcome.state == "refused" and image(stand) == "x:3"
 
 
-async def test_a_paused_deployment_is_not_taken_back(stand: Stand) -> None:
+async def test_a_paused_deployment_is_not_taken_back(stand: PodsStand) -> None:
     await release(stand, "x:2")
     store = stand.small.cluster.store
     store.change("deployments", stand.deployment(), lambda one: one["spec"].update(paused=True))
@@ -315,7 +317,7 @@ async def test_a_paused_deployment_is_not_taken_back(stand: Stand) -> None:
     assert "resume it first" in plan.blocked[0].reason
 
 
-async def test_a_rollout_that_does_not_come_up_is_gone_back_from(stand: Stand, monkeypatch: Any) -> None:
+async def test_a_rollout_that_does_not_come_up_is_gone_back_from(stand: PodsStand, monkeypatch: Any) -> None:
     await bought(stand.database, 30, 0, 100)
     machine, start = stand.small.machine, stand.small.machine.start
 
@@ -338,7 +340,7 @@ async def test_a_rollout_that_does_not_come_up_is_gone_back_from(stand: Stand, m
     assert image(stand) != "broken:1"
 
 
-async def test_an_unknown_order_that_never_arrived_had_no_effect(stand: Stand) -> None:
+async def test_an_unknown_order_that_never_arrived_had_no_effect(stand: PodsStand) -> None:
     await release(stand, "x:2")
     context = stand.context()
     plan = await BACK.prepare({}, context)
@@ -348,7 +350,7 @@ async def test_an_unknown_order_that_never_arrived_had_no_effect(stand: Stand) -
 
 
 @pytest.mark.skipif(lacking("kubectl"), reason="kubectl is not on PATH")
-async def test_the_literal_commands_do_the_same(stand: Stand) -> None:
+async def test_the_literal_commands_do_the_same(stand: PodsStand) -> None:
     good = image(stand)
     await release(stand, "x:2")
     context = stand.context()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from acting import Desk, lacking, shell
-from pods_stand import Stand, bought, guards_of, small, stand
+from pods_stand import PodsStand, bought, guards_of, small, stand
 from small_cluster import until
 
 from nexconsole.actions.deployments import SCALE_ACTION
@@ -28,11 +28,11 @@ __all__ = ["small", "stand"]
 FREEZE = "change freeze until Monday, ask maria"
 
 
-def spec(stand: Stand) -> dict[str, Any]:
+def spec(stand: PodsStand) -> dict[str, Any]:
     return stand.deployment()["spec"]["template"]["spec"]
 
 
-async def release(stand: Stand, image: str, pods: int = 3) -> None:
+async def release(stand: PodsStand, image: str, pods: int = 3) -> None:
     """Roll an image out, and wait until so many pods are there."""
 
     def change(one: dict[str, Any]) -> None:
@@ -43,7 +43,7 @@ async def release(stand: Stand, image: str, pods: int = 3) -> None:
     await until(lambda: len(stand.names()) == pods)
 
 
-async def test_foreign_pods_are_counted_nowhere_and_a_restart_ends_when_its_own_pods_are_new(stand: Stand) -> None:
+async def test_foreign_pods_are_counted_nowhere_and_a_restart_ends_when_its_own_pods_are_new(stand: PodsStand) -> None:
     await bought(stand.database, 30, 0, 100)
     stand.small.cluster.strangers.come()
     context = stand.context()
@@ -57,7 +57,7 @@ async def test_foreign_pods_are_counted_nowhere_and_a_restart_ends_when_its_own_
     assert "3 of 3 new pods ready" in done.verdict.because
 
 
-async def test_a_scale_is_done_when_its_own_pods_are_there(stand: Stand) -> None:
+async def test_a_scale_is_done_when_its_own_pods_are_there(stand: PodsStand) -> None:
     await bought(stand.database, 30, 0, 100)
     stand.small.cluster.strangers.come()
     done = await perform(SCALE_ACTION, {"replicas": "4"}, stand.context(), Desk().console)
@@ -65,7 +65,7 @@ async def test_a_scale_is_done_when_its_own_pods_are_there(stand: Stand) -> None
     assert "4 of 4 pods ready" in done.verdict.because
 
 
-async def test_a_pod_that_is_not_the_deployment_s_is_no_target(stand: Stand) -> None:
+async def test_a_pod_that_is_not_the_deployment_s_is_no_target(stand: PodsStand) -> None:
     stand.small.cluster.strangers.come()
     with pytest.raises(ActionError, match=r"nexnum-app-debug is none of nexnum-app's, .*nothing starts it again"):
         await RESTART.prepare({"pod": "nexnum-app-debug"}, stand.context())
@@ -79,11 +79,11 @@ async def test_a_pod_that_is_not_the_deployment_s_is_no_target(stand: Stand) -> 
     assert f"ReplicaSet {owner} starts another in its place, 2 others stay ready" in plan.effect
 
 
-def value_names(stand: Stand) -> list[str]:
+def value_names(stand: PodsStand) -> list[str]:
     return [pod["metadata"]["name"] for pod in stand.small.cluster.store.objects("pods")]
 
 
-async def test_a_change_freeze_is_shown_in_its_own_words_and_no_grant_is_advised(stand: Stand) -> None:
+async def test_a_change_freeze_is_shown_in_its_own_words_and_no_grant_is_advised(stand: PodsStand) -> None:
     context = stand.context()
     plan = await SCALE_ACTION.prepare({"replicas": "4"}, context)
     stand.small.cluster.troubles.freeze = FREEZE
@@ -96,7 +96,7 @@ async def test_a_change_freeze_is_shown_in_its_own_words_and_no_grant_is_advised
 
 
 async def test_a_cluster_that_nobody_has_named_is_named_before_anything_is_done_to_it(
-    stand: Stand, tmp_path: Path, monkeypatch: Any
+    stand: PodsStand, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".kube").mkdir()
@@ -109,7 +109,7 @@ async def test_a_cluster_that_nobody_has_named_is_named_before_anything_is_done_
     assert "cluster" not in guards_of(await RESTART.prepare({}, stand.context()))
 
 
-async def test_a_role_that_names_the_deployment_may_act_on_it(stand: Stand, monkeypatch: Any) -> None:
+async def test_a_role_that_names_the_deployment_may_act_on_it(stand: PodsStand, monkeypatch: Any) -> None:
     named = RoleRule(("patch",), ("apps",), ("deployments", "deployments/scale"), ("nexnum-app",))
     users = stand.small.cluster._roles._users
     token = stand.small.cluster.tokens["reader"]
@@ -125,7 +125,7 @@ async def test_a_role_that_names_the_deployment_may_act_on_it(stand: Stand, monk
 @pytest.mark.skipif(lacking("kubectl"), reason="kubectl is not on PATH")
 @pytest.mark.parametrize("checked", [True, False])
 async def test_the_printed_lines_run_with_the_rights_that_are_there(
-    stand: Stand, monkeypatch: Any, checked: bool
+    stand: PodsStand, monkeypatch: Any, checked: bool
 ) -> None:
     """Each action's own rights and no more; with those that hold the number against the one that was shown too."""
     users, token = stand.small.cluster._roles._users, stand.small.cluster.tokens["reader"]
@@ -151,7 +151,7 @@ def plain(rule: Any) -> str:
 
 
 async def test_going_back_from_a_stuck_rollout_leaves_the_pods_that_run_the_old_revision(
-    stand: Stand, monkeypatch: Any
+    stand: PodsStand, monkeypatch: Any
 ) -> None:
     machine, start = stand.small.machine, stand.small.machine.start
 
@@ -169,7 +169,7 @@ async def test_going_back_from_a_stuck_rollout_leaves_the_pods_that_run_the_old_
     assert [target.id for target in plan.targets if target.kind == "pod"] == [new]
 
 
-async def test_what_was_taken_back_is_not_released_again_unasked(stand: Stand) -> None:
+async def test_what_was_taken_back_is_not_released_again_unasked(stand: PodsStand) -> None:
     await bought(stand.database, 30, 0, 100)
     await release(stand, "bad:2")
     await until(stand.small.ready)
@@ -199,7 +199,7 @@ def reading_of(value: Any) -> Any:
 @pytest.mark.parametrize("arrives", [True, False])
 @pytest.mark.parametrize("which", ["scale", "restart", "pod", "back"])
 async def test_an_order_that_is_not_answered_is_settled_by_the_cluster(
-    stand: Stand, monkeypatch: Any, which: str, arrives: bool
+    stand: PodsStand, monkeypatch: Any, which: str, arrives: bool
 ) -> None:
     if which == "back":
         await release(stand, "x:2")

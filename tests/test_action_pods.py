@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from acting import Desk, lacking, reading, settings_of, shell
 from metrics_side import metrics_side
-from pods_stand import Stand, bought, guards_of, small, stand
+from pods_stand import PodsStand, bought, guards_of, small, stand
 from small_cluster import until
 
 from nexconsole.actions import failure_rate_change
@@ -29,7 +29,7 @@ from nexconsole.sources import open_sources
 __all__ = ["small", "stand"]
 
 
-async def test_on_a_calm_system_a_rolling_restart_brings_new_pods_and_worked(stand: Stand) -> None:
+async def test_on_a_calm_system_a_rolling_restart_brings_new_pods_and_worked(stand: PodsStand) -> None:
     await bought(stand.database, 30, 1, 100)
     before = stand.names()
     performance = await perform(RESTART, {}, stand.context(), Desk().console)
@@ -40,7 +40,7 @@ async def test_on_a_calm_system_a_rolling_restart_brings_new_pods_and_worked(sta
     assert stand.told[0] == "0 of 3 new pods ready" and "1 of 3 new pods ready" in stand.told
 
 
-async def test_the_restart_is_stamped_as_kubectl_stamps_it(stand: Stand) -> None:
+async def test_the_restart_is_stamped_as_kubectl_stamps_it(stand: PodsStand) -> None:
     context = stand.context()
     plan = await RESTART.prepare({}, context)
     assert await RESTART.execute(plan, context)
@@ -49,7 +49,7 @@ async def test_the_restart_is_stamped_as_kubectl_stamps_it(stand: Stand) -> None
     assert datetime.fromisoformat(annotations["kubectl.kubernetes.io/restartedAt"].replace("Z", "+00:00")).tzinfo
 
 
-async def test_preparing_a_restart_changes_nothing(stand: Stand) -> None:
+async def test_preparing_a_restart_changes_nothing(stand: PodsStand) -> None:
     version, context = stand.deployment()["metadata"]["generation"], stand.context()
     pods = stand.names()
     plan = await RESTART.prepare({}, context)
@@ -59,7 +59,7 @@ async def test_preparing_a_restart_changes_nothing(stand: Stand) -> None:
     assert not any(pod["metadata"].get("deletionTimestamp") for pod in stand.small.cluster.store.objects("pods"))
 
 
-async def test_failures_that_go_on_make_the_verdict_no_effect(stand: Stand) -> None:
+async def test_failures_that_go_on_make_the_verdict_no_effect(stand: PodsStand) -> None:
     await bought(stand.database, 20, 12, 100)
 
     async def go_on() -> None:
@@ -85,20 +85,20 @@ async def test_failures_that_go_on_make_the_verdict_no_effect(stand: Stand) -> N
         (Rate(source="postgres", attempts=10, failures=0), None),
     ],
 )
-async def test_a_high_failure_rate_decides_the_verdict(stand: Stand, now: Rate, state: str | None) -> None:
+async def test_a_high_failure_rate_decides_the_verdict(stand: PodsStand, now: Rate, state: str | None) -> None:
     then = Rate(source="postgres", attempts=200, failures=60)
     verdict = failure_rate_change.judge(then, now, stand.context(), 20.0, last=False)
     assert (verdict.state if verdict else None) == state
 
 
-async def test_purchases_that_are_still_open_prove_no_help_when_time_is_up(stand: Stand) -> None:
+async def test_purchases_that_are_still_open_prove_no_help_when_time_is_up(stand: PodsStand) -> None:
     then = Rate(source="postgres", attempts=200, failures=60)
     now = Rate(source="postgres", attempts=100, failures=0, open=30)
     verdict = failure_rate_change.judge(then, now, stand.context(), 90.0, last=True)
     assert verdict is not None and verdict.state == "unknown" and "too early" in verdict.because
 
 
-async def test_where_most_purchases_hang_it_is_not_calm(stand: Stand) -> None:
+async def test_where_most_purchases_hang_it_is_not_calm(stand: PodsStand) -> None:
     then = Rate(source="postgres", attempts=100, failures=0, open=80)
     still = Rate(source="postgres", attempts=60, failures=0, open=50)
     verdict = failure_rate_change.judge(then, still, stand.context(), 90.0, last=True)
@@ -108,7 +108,7 @@ async def test_where_most_purchases_hang_it_is_not_calm(stand: Stand) -> None:
     assert verdict is not None and verdict.state == "worked"
 
 
-async def test_without_rows_the_counters_of_prometheus_are_compared(stand: Stand, monkeypatch: Any) -> None:
+async def test_without_rows_the_counters_of_prometheus_are_compared(stand: PodsStand, monkeypatch: Any) -> None:
     monkeypatch.setattr(failure_rate_change, "SCRAPES_S", 1.0)
     async with metrics_side() as side:
         tables = {"prometheus": {"url": side.url}, "postgres": {"url": "postgresql://u@127.0.0.1:1/x"}}
@@ -122,21 +122,21 @@ async def test_without_rows_the_counters_of_prometheus_are_compared(stand: Stand
     assert "40 % (80 of 200) failed before" in performance.verdict.because
 
 
-async def test_a_calm_system_that_fails_afterwards_is_worse(stand: Stand) -> None:
+async def test_a_calm_system_that_fails_afterwards_is_worse(stand: PodsStand) -> None:
     then = Rate(source="postgres", attempts=200, failures=2)
     now = Rate(source="postgres", attempts=60, failures=20)
     verdict = failure_rate_change.judge(then, now, stand.context(), 5.0, last=False)
     assert verdict is not None and verdict.state == "worse"
 
 
-async def test_without_a_failure_rate_the_verdict_is_unknown(stand: Stand) -> None:
+async def test_without_a_failure_rate_the_verdict_is_unknown(stand: PodsStand) -> None:
     stand.database = None
     performance = await perform(RESTART, {}, stand.context(), Desk().console)
     assert performance.verdict and performance.verdict.state == "unknown"
     assert "3 of 3 new pods ready" in performance.verdict.because
 
 
-async def test_new_pods_that_never_become_ready_are_said_so(stand: Stand, monkeypatch: Any) -> None:
+async def test_new_pods_that_never_become_ready_are_said_so(stand: PodsStand, monkeypatch: Any) -> None:
     context = stand.context()
     plan = await RESTART.prepare({}, context)
     machine = stand.small.machine
@@ -153,7 +153,7 @@ async def test_new_pods_that_never_become_ready_are_said_so(stand: Stand, monkey
     assert verdict.state == "unknown" and "0 of 3 new pods ready" in verdict.because
 
 
-async def test_one_pod_is_deleted_by_its_uid_and_another_takes_its_place(stand: Stand) -> None:
+async def test_one_pod_is_deleted_by_its_uid_and_another_takes_its_place(stand: PodsStand) -> None:
     await bought(stand.database, 30, 0, 100)
     name = stand.names()[0]
     performance = await perform(RESTART, {"pod": name}, stand.context(), Desk().console)
@@ -162,7 +162,7 @@ async def test_one_pod_is_deleted_by_its_uid_and_another_takes_its_place(stand: 
     assert name not in stand.names() and len(stand.names()) == 3
 
 
-async def test_a_pod_that_was_replaced_since_the_preview_is_refused(stand: Stand) -> None:
+async def test_a_pod_that_was_replaced_since_the_preview_is_refused(stand: PodsStand) -> None:
     context = stand.context()
     name = stand.names()[0]
     plan = await RESTART.prepare({"pod": name}, context)
@@ -172,7 +172,7 @@ async def test_a_pod_that_was_replaced_since_the_preview_is_refused(stand: Stand
     assert name in stand.names()
 
 
-async def test_a_deployment_that_was_changed_since_the_preview_is_refused(stand: Stand) -> None:
+async def test_a_deployment_that_was_changed_since_the_preview_is_refused(stand: PodsStand) -> None:
     context = stand.context()
     plan = await RESTART.prepare({}, context)
     store = stand.small.cluster.store
@@ -181,7 +181,7 @@ async def test_a_deployment_that_was_changed_since_the_preview_is_refused(stand:
     assert outcome.state == "refused" and "somebody changed" in outcome.answer
 
 
-async def test_a_version_that_is_older_than_the_deployment_is_refused(stand: Stand) -> None:
+async def test_a_version_that_is_older_than_the_deployment_is_refused(stand: PodsStand) -> None:
     context = stand.context()
     plan = await RESTART.prepare({}, context)
     async with open_cluster(context) as cluster:
@@ -190,12 +190,12 @@ async def test_a_version_that_is_older_than_the_deployment_is_refused(stand: Sta
     assert "annotations" not in stand.deployment()["spec"]["template"]["metadata"]
 
 
-async def test_a_pod_that_is_not_there_is_named_with_those_that_are(stand: Stand) -> None:
+async def test_a_pod_that_is_not_there_is_named_with_those_that_are(stand: PodsStand) -> None:
     with pytest.raises(ActionError, match=f"there are .*{stand.names()[0]}"):
         await RESTART.prepare({"pod": "nexnum-app-\x1b[31mnobody"}, stand.context())
 
 
-async def test_a_role_that_may_only_read_is_blocked_with_the_rule_it_lacks(stand: Stand) -> None:
+async def test_a_role_that_may_only_read_is_blocked_with_the_rule_it_lacks(stand: PodsStand) -> None:
     context = stand.context("reader")
     plan = await RESTART.prepare({}, context)
     (blocked,) = plan.blocked
@@ -209,7 +209,7 @@ async def test_a_role_that_may_only_read_is_blocked_with_the_rule_it_lacks(stand
     assert "annotations" not in stand.deployment()["spec"]["template"]["metadata"]
 
 
-async def test_a_rollout_that_still_runs_blocks_another(stand: Stand) -> None:
+async def test_a_rollout_that_still_runs_blocks_another(stand: PodsStand) -> None:
     context = stand.context()
     for process in stand.small.processes():
         process.serving = False
@@ -219,14 +219,14 @@ async def test_a_rollout_that_still_runs_blocks_another(stand: Stand) -> None:
     assert [guard.name for guard in plan.blocked] == ["rollout"] and "still running" in plan.blocked[0].reason
 
 
-async def test_a_paused_deployment_is_not_restarted(stand: Stand) -> None:
+async def test_a_paused_deployment_is_not_restarted(stand: PodsStand) -> None:
     store = stand.small.cluster.store
     store.change("deployments", stand.deployment(), lambda one: one["spec"].update(paused=True))
     plan = await RESTART.prepare({}, stand.context())
     assert "resume it first" in plan.blocked[0].reason
 
 
-async def test_what_a_restart_wipes_and_orphans_is_warned_of(stand: Stand) -> None:
+async def test_what_a_restart_wipes_and_orphans_is_warned_of(stand: PodsStand) -> None:
     names = stand.names()
     holders = tuple(Holder(kind="pod", where=name, state="open") for name in names[:2])
     circuit = ProviderCircuit(name="smsbower", id="1", active=True, state="open", holders=holders)
@@ -247,7 +247,7 @@ async def test_what_a_restart_wipes_and_orphans_is_warned_of(stand: Stand) -> No
     assert one["wiped"].level == "ok"
 
 
-async def test_pods_that_the_kubelet_restarts_already_are_warned_of(stand: Stand) -> None:
+async def test_pods_that_the_kubelet_restarts_already_are_warned_of(stand: PodsStand) -> None:
     store = stand.small.cluster.store
     for process in stand.small.processes():
         process.dead = True
@@ -260,7 +260,7 @@ async def test_pods_that_the_kubelet_restarts_already_are_warned_of(stand: Stand
     assert guard.level == "warn" and "restarts all pods already" in guard.reason
 
 
-async def test_the_only_ready_pod_is_confirmed_by_its_name(stand: Stand) -> None:
+async def test_the_only_ready_pod_is_confirmed_by_its_name(stand: PodsStand) -> None:
     names = stand.names()
     for name in names[1:]:
         stand.small.machine.running[name].serving = False
@@ -270,7 +270,7 @@ async def test_the_only_ready_pod_is_confirmed_by_its_name(stand: Stand) -> None
     assert guards_of(plan)["last ready"].level == "warn"
 
 
-async def test_an_api_server_that_does_not_answer_leaves_it_unknown(stand: Stand, monkeypatch: Any) -> None:
+async def test_an_api_server_that_does_not_answer_leaves_it_unknown(stand: PodsStand, monkeypatch: Any) -> None:
     context = stand.context(actions={"timeout_s": 0.6})
     plan = await RESTART.prepare({}, context)
 
@@ -285,7 +285,7 @@ async def test_an_api_server_that_does_not_answer_leaves_it_unknown(stand: Stand
 
 
 @pytest.mark.skipif(lacking("kubectl"), reason="kubectl is not on PATH")
-async def test_the_literal_commands_do_the_same(stand: Stand) -> None:
+async def test_the_literal_commands_do_the_same(stand: PodsStand) -> None:
     context = stand.context()
     plan = await RESTART.prepare({}, context)
     status, printed = await shell(plan.command, HOME="/tmp")

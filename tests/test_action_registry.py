@@ -139,7 +139,7 @@ async def test_the_console_takes_a_registered_action_down_the_one_path(
     ]
 
 
-class Installed:
+class InstalledAction:
     """An environment in which a package is installed that brings the action cache.flush."""
 
     def __init__(self, folder: Path) -> None:
@@ -162,12 +162,12 @@ class Installed:
 
 
 @pytest.fixture
-def installed(tmp_path: Path) -> Installed:
-    return Installed(tmp_path)
+def installed(tmp_path: Path) -> InstalledAction:
+    return InstalledAction(tmp_path)
 
 
 async def test_an_installed_action_is_recorded_executed_and_verified(
-    installed: Installed, cache: redis.asyncio.Redis, redis_server: Any
+    installed: InstalledAction, cache: redis.asyncio.Redis, redis_server: Any
 ) -> None:
     words = ("run", "cache.flush", "offers", "--json")
     shown = await asyncio.to_thread(installed.run, *words, REDIS_URL=redis_server.url)
@@ -182,7 +182,7 @@ async def test_an_installed_action_is_recorded_executed_and_verified(
     assert "only observes" in watched.stdout and await cache.keys() == ["cache:rates:1"]
 
 
-def test_an_installed_action_is_listed_and_a_runbook_may_name_it(installed: Installed) -> None:
+def test_an_installed_action_is_listed_and_a_runbook_may_name_it(installed: InstalledAction) -> None:
     assert "cache.flush PART" in installed.run("run").stdout
     assert "cache.flush {part}" in installed.run("runbook", "words").stdout
 
@@ -197,7 +197,7 @@ def test_an_installed_action_is_listed_and_a_runbook_may_name_it(installed: Inst
     ],
 )
 def test_a_broken_package_is_one_sentence_and_all_else_goes_on(
-    installed: Installed, name: str, place: str, why: str, environment: dict[str, str]
+    installed: InstalledAction, name: str, place: str, why: str, environment: dict[str, str]
 ) -> None:
     installed.points = {name: place}
     done = installed.run("run", **environment)
@@ -213,7 +213,7 @@ def test_an_installed_action_can_not_take_the_place_of_ours() -> None:
 
 
 async def test_what_a_plugin_raises_is_a_sentence(
-    installed: Installed, cache: redis.asyncio.Redis, redis_server: Any
+    installed: InstalledAction, cache: redis.asyncio.Redis, redis_server: Any
 ) -> None:
     broken = plugin_action("cache.break", cache_action.BREAK)
     assert broken.suggestions({}, Settings()) == ()

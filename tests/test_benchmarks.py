@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.benchmarks import serverlog, table
 from tests.benchmarks.screen import Screen
-from tests.benchmarks.terminal import NeverHappened, Terminal
+from tests.benchmarks.terminal import BenchmarkTerminal, NeverHappened
 
 
 def shown(*pieces: bytes) -> list[str]:
@@ -37,7 +37,7 @@ def test_the_alternate_screen_and_erasing_begin_anew():
 
 def test_a_program_in_a_terminal_is_seen_timed_and_ended():
     argv = [sys.executable, "-c", "print('hello', end='', flush=True); input()"]
-    with Terminal(argv) as terminal:
+    with BenchmarkTerminal(argv) as terminal:
         at = terminal.until(lambda screen: "hello" in screen.text)
         assert terminal.began < at
         assert terminal.cpu_s() > 0 and terminal.memory_mb() > 1
@@ -47,7 +47,7 @@ def test_a_program_in_a_terminal_is_seen_timed_and_ended():
 
 def test_what_does_not_come_in_time_is_said_with_the_screen():
     argv = [sys.executable, "-c", "print('something else', flush=True); input()"]
-    with Terminal(argv) as terminal, pytest.raises(NeverHappened, match="something else"):
+    with BenchmarkTerminal(argv) as terminal, pytest.raises(NeverHappened, match="something else"):
         terminal.until(lambda screen: "hello" in screen.text, patience_s=1.0)
 
 

@@ -15,7 +15,7 @@ from acting import add_provider
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.benchmarks.terminal import Terminal
+from tests.benchmarks.terminal import BenchmarkTerminal
 
 NAMES = ("smsbower", "grizzlysms", "tiger-sms", "5sim")
 
@@ -33,13 +33,13 @@ async def active(database: Any) -> list[str]:
 
 
 @contextmanager
-def console(folder: Path, url: str) -> Iterator[Terminal]:
+def console(folder: Path, url: str) -> Iterator[BenchmarkTerminal]:
     """The console on this database, which has shown the providers."""
     (folder / "settings.toml").write_text(
         f'name = "nexnum-eu"\noperator = "maria"\n[postgres]\nurl = "{url}"\n[journal]\nfolder = "{folder}/journal"\n'
     )
     argv = [sys.executable, "-m", "nexconsole", "--config", str(folder / "settings.toml")]
-    with Terminal(argv, {"XDG_STATE_HOME": str(folder), "NO_COLOR": "1"}) as terminal:
+    with BenchmarkTerminal(argv, {"XDG_STATE_HOME": str(folder), "NO_COLOR": "1"}) as terminal:
         terminal.until(lambda screen: "smsbower" in screen.text)
         yield terminal
 

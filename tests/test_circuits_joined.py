@@ -179,7 +179,7 @@ class Other(Value):
     """Some other signal's value."""
 
 
-class Side:
+class JoinedSide:
     """The far side of every source, and the clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +202,7 @@ class Side:
         return await self._answer(self.columns)
 
     @contextlib.asynccontextmanager
-    async def read(self, what: str) -> AsyncIterator[Side]:
+    async def read(self, what: str) -> AsyncIterator[JoinedSide]:
         yield self
 
     async def fetch(self, sql: str) -> Any:
@@ -235,8 +235,8 @@ class Side:
 
 
 @pytest.fixture
-def side(monkeypatch) -> Side:
-    return Side(monkeypatch)
+def side(monkeypatch) -> JoinedSide:
+    return JoinedSide(monkeypatch)
 
 
 NO_LOGS = "the pods' own breakers are not read: kubernetes is not configured"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kubectl_side import KUBECTL, Side, api_side, kubeconfig, kubectl
+from kubectl_side import KUBECTL, KubectlSide, api_side, kubeconfig, kubectl
 
 from nexconsole.errors import Denied, SourceError, TimedOut
 from nexconsole.settings import KubernetesSettings
@@ -27,7 +27,7 @@ TOKEN = "tok-5ecret"
 
 
 @pytest.fixture
-async def side() -> AsyncIterator[Side]:
+async def side() -> AsyncIterator[KubectlSide]:
     async with api_side() as made:
         yield made
 
@@ -35,7 +35,7 @@ async def side() -> AsyncIterator[Side]:
 class Bench:
     """Makes plugins out of shell scripts, and sources that use them."""
 
-    def __init__(self, side: Side, folder: Path) -> None:
+    def __init__(self, side: KubectlSide, folder: Path) -> None:
         self.side, self.folder = side, folder
         self.made: list[KubernetesSource] = []
 
@@ -59,7 +59,7 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(side: Side, tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(side: KubectlSide, tmp_path: Path) -> AsyncIterator[Bench]:
     made = Bench(side, tmp_path)
     yield made
     for source in made.made:
@@ -88,7 +88,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-def bearer(side: Side) -> str:
+def bearer(side: KubectlSide) -> str:
     return dict(side.who).get("authorization", "")
 
 

@@ -48,7 +48,7 @@ def texts(window_s: int) -> list[str]:
     return [text.replace("{window}", f"{window_s}s") for text in given]
 
 
-class Pods:
+class ScrapedPods:
     """Counters as NexNum's pods have them: born late, reset by a restart, gone with their pod."""
 
     def __init__(self, seed: int = 1) -> None:
@@ -87,7 +87,7 @@ class Pods:
 
 def past(end: float, minutes: int = 12, every_s: float = 5.0, failing: float = 0.05, busy: int = 6) -> deque:
     """Snapshots of three busy pods up to `end`: one is restarted, one goes away."""
-    pods, samples = Pods(), deque()
+    pods, samples = ScrapedPods(), deque()
     pods.failing = failing
     rounds = int(minutes * 60 / every_s)
     for number in range(rounds):
@@ -152,7 +152,7 @@ async def test_every_expression_has_the_real_value_over_the_same_samples():
     """Resets, pods that went, series that were born late: the real server is given the same past."""
     samples = past(time.time() - 5.0)
     with TempTree() as temp_tree:
-        real = RealPrometheus(temp_tree, Pods().text, list, samples)
+        real = RealPrometheus(temp_tree, ScrapedPods().text, list, samples)
         url = await real.start()
         try:
             async with served(samples) as ours:
@@ -178,7 +178,7 @@ async def test_every_expression_has_the_real_value_over_the_same_samples():
 
 @needs_prometheus
 async def test_a_real_prometheus_scraping_the_pods_agrees_within_a_few_per_cent():
-    pods, samples = Pods(), deque()
+    pods, samples = ScrapedPods(), deque()
     with TempTree() as temp_tree:
         real = RealPrometheus(temp_tree, pods.text, lambda: pods.pods, scrape_s=1)
         url = await real.start()
@@ -206,7 +206,7 @@ async def test_a_real_prometheus_scraping_the_pods_agrees_within_a_few_per_cent(
 @needs_prometheus
 async def test_the_real_prometheus_loads_the_rules_and_has_the_same_ones():
     with TempTree() as temp_tree:
-        real = RealPrometheus(temp_tree, Pods().text, list)
+        real = RealPrometheus(temp_tree, ScrapedPods().text, list)
         url = await real.start()
         try:
             async with served(deque()) as ours:

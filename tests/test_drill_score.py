@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from incident_story import MARIA, PIET, START, Story
+from incident_story import MARIA, PIET, START, IncidentStory
 
 from nexconsole.drill.score import debriefing
 from nexconsole.drill.score.score import Diagnosis, advice, score
@@ -44,25 +44,25 @@ def minutes(count: float) -> timedelta:
     return timedelta(minutes=count)
 
 
-def scored(story: Story, *faults: Diagnosis, opened_at: datetime = START):
+def scored(story: IncidentStory, *faults: Diagnosis, opened_at: datetime = START):
     return score(fold(story.entries), faults or (OUTAGE,), opened_at, END)
 
 
-def step(story: Story, answer: str, scenario: str = FAILING, **more: Any) -> None:
+def step(story: IncidentStory, answer: str, scenario: str = FAILING, **more: Any) -> None:
     data = {"scenario": scenario, "step": f"{scenario}/look", "state": "done", "answer": answer}
     story.tell(EntryKind.STEP, data | more, PIET)
 
 
-def acted(story: Story, action: str, target: str, state: str = "done", verdict: str = "worked") -> None:
+def acted(story: IncidentStory, action: str, target: str, state: str = "done", verdict: str = "worked") -> None:
     intent = story.act(action, target)
     story.end(intent, state)
     if verdict:
         story.judge(intent, verdict)
 
 
-def handled() -> Story:
+def handled() -> IncidentStory:
     """Noticed in minute 1, named in minute 4, helped in minute 7, calm in minute 8."""
-    story = Story()
+    story = IncidentStory()
     story.tell(EntryKind.NOTE, {"text": "here we go"})
     story.tell(EntryKind.SEVERITY, {"level": "SEV-1", "because": ["31 % fail"]})
     story.tell(EntryKind.STEP, {"scenario": FAILING, "state": "begun"}, PIET)
@@ -84,7 +84,7 @@ def test_times_count_from_the_fault_or_from_the_consoles_opening_where_that_came
 
 
 def test_the_right_diagnosis_names_the_right_scenario_and_the_right_target():
-    story = Story()
+    story = IncidentStory()
     step(story, "smsbower", scenario="stuck-reservations")
     step(story, "tiger-sms fails")
     step(story, "smsbower-2 is well", step=f"{FAILING}/other")
@@ -97,7 +97,7 @@ def test_the_right_diagnosis_names_the_right_scenario_and_the_right_target():
 
 
 def test_each_action_is_held_against_the_truth_and_not_against_its_verdict_alone():
-    story = Story()
+    story = IncidentStory()
     acted(story, "provider.disable", "5sim")  # "worked": it is out of use, and was well
     acted(story, "pods.restart", "nexnum-app", verdict="no effect")
     acted(story, "locks.flush", "purchase", verdict="no effect")
@@ -116,7 +116,7 @@ def test_each_action_is_held_against_the_truth_and_not_against_its_verdict_alone
 
 
 def test_an_action_against_a_fault_that_had_not_begun_is_no_help():
-    story = Story()
+    story = IncidentStory()
     acted(story, "provider.disable", "smsbower")
     found = scored(story, replace(OUTAGE, began_at=START + minutes(10)), STOPPED)
     assert [one.effect for one in found.actions] == ["did nothing"]
@@ -133,7 +133,7 @@ def test_two_faults_have_two_courses_and_one_that_never_began_has_none():
     assert second.recover.after == minutes(4.5)
 
 
-def broken_again() -> Story:
+def broken_again() -> IncidentStory:
     """Handled, and two minutes after it was calm it fails again."""
     story = handled()
     story.tell(EntryKind.NOTE, {"text": "is it over?"})
@@ -207,7 +207,7 @@ def test_what_was_skipped_and_what_still_stands_are_told():
     ],
 )
 def test_the_advice_is_drawn_from_what_happened(told, words):
-    story = Story()
+    story = IncidentStory()
     for action, target, verdict in told:
         acted(story, action, target, verdict=verdict)
     assert words in advice(scored(story))
@@ -221,7 +221,7 @@ def test_without_a_mistake_the_advice_says_where_the_time_went():
 
 def test_on_a_calm_day_nothing_was_wrong():
     assert advice(score(fold([]), (), START, END)) == "Nothing was wrong."
-    story = Story()
+    story = IncidentStory()
     acted(story, "pods.restart", "nexnum-app", verdict="no effect")
     assert "one too many" in advice(score(fold(story.entries), (), START, END))
 
@@ -273,7 +273,7 @@ def test_a_script_gets_the_same_in_seconds():
 
 def test_without_a_console_of_its_own_a_world_counts_from_the_first_consoles_start():
     writer = Writer("maria", "bastion", 10, START + minutes(1))
-    story = Story()
+    story = IncidentStory()
     story.tell(EntryKind.NOTE, {"text": "late"}, writer)
     assert debriefing.debrief(record(), tuple(story.entries), None, END).opened_at == START + minutes(1)
     story.tell(EntryKind.NOTE, {"text": "earlier than the world"}, replace_start(MARIA, START - minutes(9)))

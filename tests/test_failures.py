@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from acting import Desk, acting
-from stages import STAGES, Stage, provider_by_api, staged
+from stages import STAGES, ActionStage, provider_by_api, staged
 
 from nexconsole.actions import cron, failure_rate_change, reconcile, rollouts
 from nexconsole.actions.perform import ConfirmationReply, perform
@@ -22,7 +22,7 @@ from nexconsole.sharing.leases import LeaseService
 @pytest.fixture(params=STAGES, ids=lambda make: make.__name__)
 async def stage(
     request: Any, database: Any, redis_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[ActionStage]:
     monkeypatch.setattr(failure_rate_change, "CALM_S", 0.2)
     monkeypatch.setattr(rollouts, "LOOK_EVERY_S", 0.1)
     monkeypatch.setattr(cron, "TIMES", 2)
@@ -57,17 +57,17 @@ class Failing(Desk):
         return [entry["kind"] for entry in self.entries]
 
 
-def cut(stage: Stage) -> None:
+def cut(stage: ActionStage) -> None:
     for wire in stage.wires:
         wire.cut()
 
 
-def lose(stage: Stage) -> None:
+def lose(stage: ActionStage) -> None:
     for wire in stage.wires:
         wire.lose()
 
 
-async def test_sources_that_die_between_preview_and_confirmation_stop_it(stage: Stage) -> None:
+async def test_sources_that_die_between_preview_and_confirmation_stop_it(stage: ActionStage) -> None:
     controller = Failing("ask", lambda: cut(stage))
     async with acting(stage.settings) as context:
         done = await perform(stage.doing, stage.arguments, context, controller.console)
@@ -76,7 +76,7 @@ async def test_sources_that_die_between_preview_and_confirmation_stop_it(stage: 
     assert not await stage.changed() and controller.kinds == [] and not stage.sent
 
 
-async def test_sources_that_die_before_it_is_executed_change_nothing_and_that_is_known(stage: Stage) -> None:
+async def test_sources_that_die_before_it_is_executed_change_nothing_and_that_is_known(stage: ActionStage) -> None:
     controller = Failing("intent", lambda: cut(stage))
     async with acting(stage.settings) as context:
         done = await perform(stage.doing, stage.arguments, context, controller.console)
@@ -92,7 +92,7 @@ DECIDING = (b"PATCH ", b"POST ", b"GET /api/cron", b"EVAL", b"pg_cancel_backend"
 
 
 async def test_when_only_the_deciding_answer_is_lost_it_is_unknown_and_never_sent_twice(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: ActionStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = ApiServer._write
 
@@ -115,7 +115,7 @@ async def test_when_only_the_deciding_answer_is_lost_it_is_unknown_and_never_sen
     assert stage.action.startswith("backend.") or await stage.changed()
 
 
-async def test_sources_that_fall_silent_are_only_called_a_failure_where_nothing_was_changed(stage: Stage) -> None:
+async def test_sources_that_fall_silent_are_only_called_a_failure_where_nothing_was_changed(stage: ActionStage) -> None:
     controller = Failing("intent", lambda: lose(stage))
     async with acting(stage.settings) as context:
         done = await perform(stage.doing, stage.arguments, context, controller.console)
@@ -130,7 +130,7 @@ async def test_sources_that_fall_silent_are_only_called_a_failure_where_nothing_
         assert done.verdict is not None and done.verdict.state == "unknown", done.verdict
 
 
-async def test_sources_that_die_while_it_is_verified_leave_the_verdict_unknown(stage: Stage) -> None:
+async def test_sources_that_die_while_it_is_verified_leave_the_verdict_unknown(stage: ActionStage) -> None:
     controller = Failing("outcome", lambda: cut(stage))
     async with acting(stage.settings) as context:
         done = await perform(stage.doing, stage.arguments, context, controller.console)
@@ -139,7 +139,7 @@ async def test_sources_that_die_while_it_is_verified_leave_the_verdict_unknown(s
     assert await stage.changed() and controller.kinds == ["intent", "outcome", "verdict"]
 
 
-async def test_two_operators_at_the_same_moment_are_one_change_and_one_honest_refusal(stage: Stage) -> None:
+async def test_two_operators_at_the_same_moment_are_one_change_and_one_honest_refusal(stage: ActionStage) -> None:
     both = asyncio.Barrier(2)
 
     async def operator() -> Any:

@@ -7,14 +7,14 @@ from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from incident_story import PIET, START, Story, whole
+from incident_story import PIET, START, IncidentStory, whole
 
 from nexconsole.incident.incident import fold
 from nexconsole.journal import EntryKind, merge
 from nexconsole.report.content import questions
 
 
-def standing(story: Story) -> list[str]:
+def standing(story: IncidentStory) -> list[str]:
     """What stands, of what is known: these stories tell no verdicts."""
     return [one.what for one in fold(story.entries).standing if "no verdict" not in one.what]
 
@@ -90,14 +90,14 @@ json = st.recursive(
     json, max_size=5,
 )), max_size=8))  # fmt: skip
 def test_data_that_nobody_would_write_are_no_error(told):
-    story = Story()
+    story = IncidentStory()
     for kind, data in told:
         story.tell(kind, data)
     fold(story.entries)
 
 
 def test_an_enabled_provider_no_longer_stands_however_it_was_written():
-    story = Story()
+    story = IncidentStory()
     named = {"targets": [{"kind": "provider", "id": "7", "name": "smsbower", "chosen": True}]}
     story.end(story.act("provider.disable", "SMS Bower", **named))
     assert standing(story) == ["smsbower is disabled"]
@@ -111,7 +111,7 @@ def test_an_enabled_provider_no_longer_stands_however_it_was_written():
 
 
 def test_what_was_taken_back_no_longer_stands():
-    story = Story()
+    story = IncidentStory()
     disabled = story.act("provider.disable", "smsbower")
     story.end(disabled)
     story.tell(EntryKind.UNDO, {"intent": disabled, "by": "other"}, PIET)
@@ -120,13 +120,13 @@ def test_what_was_taken_back_no_longer_stands():
 
 
 def test_a_deployment_stands_scaled_until_it_is_what_it_was():
-    def scale(story: Story, before: int, after: int) -> str:
+    def scale(story: IncidentStory, before: int, after: int) -> str:
         target = {"kind": "deployment", "id": "nexnum-app", "replicas": before, "to": after, "chosen": True}
         intent = story.act("deployment.scale", str(after), targets=[target])
         story.end(intent)
         return intent
 
-    story = Story()
+    story = IncidentStory()
     scale(story, 3, 6)
     assert standing(story) == ["nexnum-app is scaled to 6, from 3"]
     scale(story, 6, 5)
@@ -146,8 +146,8 @@ def test_only_what_has_an_effect_is_in_force():
 
 
 def test_a_silence_stands_until_it_ends_or_is_ended():
-    def silence(minutes: int) -> tuple[Story, str]:
-        story = Story()
+    def silence(minutes: int) -> tuple[IncidentStory, str]:
+        story = IncidentStory()
         target = {"kind": "silence", "id": "alertname=X", "lasts_s": minutes * 60}
         made = story.act("alert.silence", "X", targets=[target])
         story.end(made, touched=[{"kind": "silence", "id": "s-1"}])
@@ -162,7 +162,7 @@ def test_a_silence_stands_until_it_ends_or_is_ended():
 
 
 def test_a_person_who_looked_knows_better_than_a_console_that_gave_up():
-    story = Story()
+    story = IncidentStory()
     intent = story.act("pods.restart", "nexnum-app")
     story.end(intent, writer=PIET)
     story.end(intent, "unknown")
@@ -171,7 +171,7 @@ def test_a_person_who_looked_knows_better_than_a_console_that_gave_up():
 
 
 def test_an_action_whose_effect_nobody_saw_stands_until_somebody_tells():
-    story = Story()
+    story = IncidentStory()
     seen = story.act("provider.enable", "smsbower", watch="somebody buys there")
     story.end(seen)
     told = story.act("locks.flush", "purchase", watch="the keys are gone")
@@ -185,14 +185,14 @@ def test_an_action_whose_effect_nobody_saw_stands_until_somebody_tells():
 
 
 def test_a_step_whose_action_never_ended_stands():
-    story = Story()
+    story = IncidentStory()
     story.tell(EntryKind.STEP, {"scenario": "Provider", "state": "begun"})
     story.tell(EntryKind.INTENT, {"plan": {"action": "pods.restart"}, "scenario": "Provider", "step": "restart"})
     assert standing(story) == ["Provider, restart: begun and not ended", "pods.restart: nobody knows what became of it"]
 
 
 def test_a_scenario_begun_anew_is_another_walk():
-    story = Story()
+    story = IncidentStory()
     for answer in ("smsbower", "5sim"):
         story.tell(EntryKind.STEP, {"scenario": "Provider", "state": "begun"})
         story.tell(EntryKind.STEP, {"scenario": "Provider", "step": "look", "state": "done", "answer": answer})
@@ -200,14 +200,14 @@ def test_a_scenario_begun_anew_is_another_walk():
 
 
 def test_a_severity_that_two_consoles_wrote_is_one():
-    story = Story()
+    story = IncidentStory()
     story.tell(EntryKind.SEVERITY, {"level": "SEV-1", "because": ["a"]})
     story.tell(EntryKind.SEVERITY, {"level": "SEV-1", "because": ["a"]}, PIET)
     assert [one.by for one in fold(story.entries).levels] == ["maria"]
 
 
 def test_nobody_approves_his_own_proposal_and_an_objection_beats_an_approval():
-    story = Story()
+    story = IncidentStory()
     own = story.tell(
         EntryKind.PROPOSED, {"plan": {"action": "pods.restart"}, "until": "2027-01-01", "needs": "approval"}
     )

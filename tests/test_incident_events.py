@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import sample_readings as sample
 from controller import fresh
-from incident_story import PIET, Story
+from incident_story import PIET, IncidentStory
 
 from nexconsole.incident.events import changes_in, observations
 from nexconsole.incident.incident import fold
@@ -70,7 +70,7 @@ def test_hostile_names_are_made_harmless():
 
 
 def test_the_same_state_told_by_several_consoles_is_one_event():
-    story = Story()
+    story = IncidentStory()
     story.tell(EntryKind.OPENED, {"title": "t"})
     for state, writer in (("open", None), ("open", PIET), ("closed", None), ("closed", PIET), ("open", PIET)):
         data = {"subject": "circuit smsbower", "state": state, "text": f"it is {state}"}
@@ -84,7 +84,7 @@ def test_the_same_state_told_by_several_consoles_is_one_event():
 
 
 def test_a_severity_that_two_consoles_recorded_stands_once_in_the_timeline():
-    story = Story()
+    story = IncidentStory()
     for level, writer in (("SEV-1", None), ("SEV-1", PIET), ("none", PIET)):
         story.tell(EntryKind.SEVERITY, {"level": level, "because": ["so"]}, *(() if writer is None else (writer,)))
     assert [line.text[:5] for line in fold(story.entries).timeline] == ["SEV-1", "none:"]

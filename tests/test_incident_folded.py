@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from incident_story import MARIA, PIET, START, Story
+from incident_story import MARIA, PIET, START, IncidentStory
 
 from nexconsole.incident.incident import CALM, Incident, ScenarioRun, SeverityChange, StepRecord, fold
 from nexconsole.journal import Entry, EntryKind, Writer
 from nexconsole.journal.entries import make
 
 
-def opened(**data: object) -> Story:
-    story = Story()
+def opened(**data: object) -> IncidentStory:
+    story = IncidentStory()
     story.tell(EntryKind.OPENED, data)
     return story
 
@@ -135,7 +135,7 @@ def test_the_commander_is_who_has_that_role():
 
 
 def test_what_a_person_declared_counts_before_what_the_rules_judge():
-    story = Story()
+    story = IncidentStory()
     story.tell(EntryKind.SEVERITY, {"level": "SEV-2", "because": ["a"]})
     assert fold(story.entries).level == "SEV-2"
     story.tell(EntryKind.SEVERITY, {"level": "SEV-1", "because": ["b"]})
@@ -152,7 +152,7 @@ def test_an_opening_with_a_level_declares_it():
 
 
 def test_each_change_of_the_judged_level_is_told_once_with_its_reasons():
-    story = Story()
+    story = IncidentStory()
     for level, because in (("SEV-2", ["a", "", None, "b"]), ("SEV-2", ["c"]), ("SEV-1", "alone"), ("SEV-2", None)):
         story.tell(EntryKind.SEVERITY, {"level": level, "because": because})
     story.tell(EntryKind.SEVERITY, {"because": ["without a level"]})
@@ -163,21 +163,21 @@ def test_each_change_of_the_judged_level_is_told_once_with_its_reasons():
 
 
 def test_a_level_that_is_declared_again_for_another_reason_is_told_again():
-    story = Story()
+    story = IncidentStory()
     for reason in ("a", "a", "", "b", "a"):
         story.tell(EntryKind.DECLARED, {"level": "SEV-1", "reason": reason})
     assert [one.because for one in fold(story.entries).declared] == [("a",), ("b",), ("a",)]
 
 
 def test_of_two_words_for_a_reason_the_list_is_read():
-    story = Story()
+    story = IncidentStory()
     story.tell(EntryKind.DECLARED, {"level": "SEV-1", "because": ["listed"], "reason": "said"})
     assert fold(story.entries).declared[0].because == ("listed",)
 
 
 @pytest.mark.parametrize(("level", "shown"), [("x" * 20, "x" * 20), ("x" * 21, "x" * 19 + "…")])
 def test_a_level_is_a_word_of_at_most_20_characters(level, shown):
-    story = Story()
+    story = IncidentStory()
     story.tell(EntryKind.SEVERITY, {"level": level, "because": []})
     assert fold(story.entries).levels[0].level == shown
 
@@ -192,18 +192,18 @@ def test_an_unknown_level_is_no_worse_than_calm(level, rank):
 # --- walks ---
 
 
-def begin(story: Story, scenario: str = "Provider", writer: Writer = MARIA, **data: object) -> None:
+def begin(story: IncidentStory, scenario: str = "Provider", writer: Writer = MARIA, **data: object) -> None:
     story.tell(EntryKind.STEP, {"scenario": scenario, "state": "begun", **data}, writer)
 
 
 def step(
-    story: Story, step: str, state: str, scenario: str = "Provider", writer: Writer = MARIA, **data: object
+    story: IncidentStory, step: str, state: str, scenario: str = "Provider", writer: Writer = MARIA, **data: object
 ) -> None:
     story.tell(EntryKind.STEP, {"scenario": scenario, "step": step, "state": state, **data}, writer)
 
 
 def test_a_walk_has_its_people_its_steps_in_time_and_the_runbooks_words():
-    story = Story()
+    story = IncidentStory()
     begin(story, title="One provider fails", writer=PIET)
     step(story, "look", "done", answer="smsbower", title="Which one?")
     step(story, "call", "skipped", writer=PIET, reason="no phone")
@@ -237,7 +237,7 @@ def test_steps_of_one_moment_are_in_the_order_of_their_names():
 
 @pytest.mark.parametrize("limit", [200, 500])
 def test_texts_of_a_walk_have_an_end(limit):
-    story, fits, long = Story(), "x" * limit, "x" * (limit + 1)
+    story, fits, long = IncidentStory(), "x" * limit, "x" * (limit + 1)
     for text in (fits, long):
         if limit == 200:
             begin(story, text, title=text)
@@ -255,7 +255,7 @@ def test_texts_of_a_walk_have_an_end(limit):
 
 
 def test_two_scenarios_that_are_walked_at_once_are_two_and_one_begun_anew_ends_only_its_own():
-    story = Story()
+    story = IncidentStory()
     begin(story, "a")
     begin(story, "b")
     step(story, "1", "done", "a")
@@ -269,7 +269,7 @@ def test_two_scenarios_that_are_walked_at_once_are_two_and_one_begun_anew_ends_o
 
 
 def test_what_was_sent_in_one_walk_may_be_answered_when_the_next_has_begun():
-    story = Story()
+    story = IncidentStory()
     begin(story)
     sent = story.tell(EntryKind.INTENT, {"plan": {"action": "pods.restart"}, "scenario": "Provider", "step": "restart"})
     begin(story)
@@ -283,7 +283,7 @@ def test_what_was_sent_in_one_walk_may_be_answered_when_the_next_has_begun():
     "data", [{"state": "begun", "scenario": 7}, {"state": "done", "scenario": "p"}, {"scenario": "p"}]
 )
 def test_what_begins_no_scenario_is_no_walk(data):
-    story = Story()
+    story = IncidentStory()
     story.tell(EntryKind.STEP, data)
     assert fold(story.entries).scenarios == ()
 
@@ -291,12 +291,12 @@ def test_what_begins_no_scenario_is_no_walk(data):
 # --- the timeline ---
 
 
-def timeline(story: Story) -> list[str]:
+def timeline(story: IncidentStory) -> list[str]:
     return [line.text for line in fold(story.entries).timeline]
 
 
 def test_a_line_says_when_who_and_what():
-    story = Story()
+    story = IncidentStory()
     story.tell(EntryKind.NOTE, {"text": "they answer the phone"}, PIET)
     (line,) = fold(story.entries).timeline
     assert (line.at, line.by, line.kind, line.text) == (START, "piet", EntryKind.NOTE, "they answer the phone")
@@ -304,7 +304,7 @@ def test_a_line_says_when_who_and_what():
 
 
 def test_what_became_of_an_action_is_told_by_its_name():
-    story = Story()
+    story = IncidentStory()
     gone = story.act("provider.disable", "smsbower")
     story.end(gone)
     story.judge(gone, "worked")
@@ -320,7 +320,7 @@ def test_what_became_of_an_action_is_told_by_its_name():
 
 @pytest.mark.parametrize("kind", [EntryKind.OBJECTED, EntryKind.APPROVED, EntryKind.STOPPED])
 def test_what_became_of_a_proposal_is_told_by_its_name(kind):
-    story = Story()
+    story = IncidentStory()
     plan = {"action": "pods.restart", "arguments": {"deployment": "nexnum-app"}}
     proposal = story.tell(EntryKind.PROPOSED, {"plan": plan, "until": "2027-01-01", "needs": "objection"})
     story.tell(kind, {"proposal": proposal, "reason": "wait"}, PIET)
@@ -331,7 +331,7 @@ def test_what_became_of_a_proposal_is_told_by_its_name(kind):
 
 
 def test_figures_and_what_a_later_version_writes_are_no_lines_and_the_latter_are_counted():
-    story = Story()
+    story = IncidentStory()
     story.tell(EntryKind.FIGURES, {"figures": {"rate": 0.2}})
     for kind in ("presence", "presence", "x" * 41):
         story.tell(kind, {})
@@ -342,7 +342,7 @@ def test_figures_and_what_a_later_version_writes_are_no_lines_and_the_latter_are
 
 
 def test_what_two_consoles_saw_is_one_line():
-    story = Story()
+    story = IncidentStory()
     for writer in (MARIA, PIET):
         story.tell(
             EntryKind.SEEN, {"subject": "circuit smsbower", "state": "open", "text": "its circuit opened"}, writer
@@ -355,7 +355,7 @@ def test_what_two_consoles_saw_is_one_line():
 
 
 def test_a_step_under_way_stands_with_who_began_it_and_when_beside_what_else_stands():
-    story = Story()
+    story = IncidentStory()
     story.end(story.act("provider.disable", "smsbower"))
     begin(story, title="Restart")
     plan = {"plan": {"action": "pods.restart"}, "scenario": "Provider", "step": "restart", "title": "All pods"}
@@ -373,7 +373,7 @@ def test_a_step_under_way_stands_with_who_began_it_and_when_beside_what_else_sta
 
 
 def test_what_was_done_before_it_was_opened_is_told_and_does_not_make_it_longer():
-    before = Story()
+    before = IncidentStory()
     before.minute = -20
     before.end(before.act("provider.disable", "smsbower", PIET), writer=PIET)
     story = opened(title="t")

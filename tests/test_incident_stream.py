@@ -289,7 +289,7 @@ async def test_a_console_on_another_host_is_told_which_incident_is_open(tmp_path
 # --- consoles of their own processes ---
 
 
-class Process:
+class StreamProcess:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.written: list[str] = []
@@ -315,13 +315,13 @@ class Process:
         await self._reading
 
 
-async def started(operator: str, folder: Path, url: str) -> Process:
+async def started(operator: str, folder: Path, url: str) -> StreamProcess:
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(SCRIPT), operator, str(folder), url, INCIDENT,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": f"{SCRIPT.parent}:{os.getcwd()}"},
     )  # fmt: skip
-    return Process(process)
+    return StreamProcess(process)
 
 
 async def test_three_consoles_of_two_hosts_lose_and_double_nothing_while_their_redis_dies_and_forgets(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from incident_story import MARIA, PIET, START, Story, whole
+from incident_story import MARIA, PIET, START, IncidentStory, whole
 
 from nexconsole.incident.incident import fold
 from nexconsole.journal import Entry, EntryKind, Writer, import_entries, merge, read_incident
@@ -144,6 +144,6 @@ def test_what_nobody_would_write_is_one_incident_too_in_whatever_order_it_comes(
 
 def test_a_story_told_by_one_is_not_the_same_as_told_by_all():
     assert report([one for one in ENTRIES if one.writer == MARIA]) != EXPECTED
-    story = Story()
+    story = IncidentStory()
     story.tell(EntryKind.NOTE, {"text": "only this"})
     assert report(story.entries) != EXPECTED

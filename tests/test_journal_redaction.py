@@ -93,12 +93,12 @@ def test_a_literal_command_keeps_the_variables_that_stand_for_secrets():
 
 def test_what_json_can_not_hold_is_still_recorded(tmp_path):
     @dataclass
-    class Plan:
+    class SecretPlan:
         action: str
         taken_at: datetime
 
     journal = open_journal(with_secrets(tmp_path), "maria")
-    odd = {"plan": Plan("x", datetime(2026, 1, 1, tzinfo=UTC)), "big": 2**80, "nan": float("nan"), 5: {1, 2},
+    odd = {"plan": SecretPlan("x", datetime(2026, 1, 1, tzinfo=UTC)), "big": 2**80, "nan": float("nan"), 5: {1, 2},
            "broken": "a\ud800b", "error": ValueError("no")}  # fmt: skip
     journal.append(EntryKind.NOTE, odd)
     (entry,) = read(journal.file).entries

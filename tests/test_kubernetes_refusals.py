@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kubectl_side import Side, api_side, kubeconfig
+from kubectl_side import KubectlSide, api_side, kubeconfig
 
 from nexconsole.actions.cluster import AccessRule, ClusterWriter, Write
 from nexconsole.actions.plan import Outcome
@@ -23,13 +23,13 @@ RULE = AccessRule(verb="patch", resource="deployments.apps")
 
 
 @pytest.fixture
-async def side() -> AsyncIterator[Side]:
+async def side() -> AsyncIterator[KubectlSide]:
     async with api_side() as made:
         yield made
 
 
 @pytest.fixture
-async def source(side: Side, tmp_path: Path) -> AsyncIterator[KubernetesSource]:
+async def source(side: KubectlSide, tmp_path: Path) -> AsyncIterator[KubernetesSource]:
     path = kubeconfig(tmp_path, side, {"token": "t"})
     made = KubernetesSource(LazyClients(), KubernetesSettings(kubeconfig=str(path)))
     yield made
@@ -78,7 +78,7 @@ RBAC = (
     ],
 )
 async def test_only_a_missing_right_advises_a_grant(
-    side: Side, source: KubernetesSource, message: str, kind: type[SourceError], words: str
+    side: KubectlSide, source: KubernetesSource, message: str, kind: type[SourceError], words: str
 ) -> None:
     side.answer = told(403, message)
     with pytest.raises(kind, match=words) as caught:
@@ -88,7 +88,9 @@ async def test_only_a_missing_right_advises_a_grant(
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-async def test_a_server_that_can_t_answer_now_is_unreachable(side: Side, source: KubernetesSource, status: int) -> None:
+async def test_a_server_that_can_t_answer_now_is_unreachable(
+    side: KubectlSide, source: KubernetesSource, status: int
+) -> None:
     side.answer = told(status, "etcd is being compacted")
     with pytest.raises(Unreachable, match=rf"can't answer now \({status}\): etcd is being compacted") as caught:
         await source.deployment()
@@ -107,7 +109,7 @@ async def test_a_server_that_can_t_answer_now_is_unreachable(side: Side, source:
     ],
 )
 async def test_what_is_not_there_is_told_with_the_setting_that_names_it(
-    side: Side, source: KubernetesSource, message: str, kind: type[SourceError], words: str
+    side: KubectlSide, source: KubernetesSource, message: str, kind: type[SourceError], words: str
 ) -> None:
     side.answer = told(404, message)
     with pytest.raises(kind, match=words):
@@ -118,7 +120,7 @@ async def test_what_is_not_there_is_told_with_the_setting_that_names_it(
 
 
 async def test_whom_the_server_does_not_know_is_told_to_log_in_and_not_to_be_granted_anything(
-    side: Side, source: KubernetesSource
+    side: KubectlSide, source: KubernetesSource
 ) -> None:
     side.answer = told(403, RBAC.replace("sam", "system:anonymous"))
     with pytest.raises(Denied, match=r"takes us for nobody .403.: it got the kubeconfig's token, log in again"):
@@ -150,7 +152,7 @@ async def test_whom_the_server_does_not_know_is_told_to_log_in_and_not_to_be_gra
     ],
 )
 async def test_what_an_answer_to_a_change_proves(
-    side: Side, source: KubernetesSource, answer: Any, state: str, words: str
+    side: KubectlSide, source: KubernetesSource, answer: Any, state: str, words: str
 ) -> None:
     side.answer = answer
     twin = source.twin(2.0)
@@ -174,7 +176,7 @@ async def test_what_never_could_be_sent_is_failed_and_not_unknown(source: Kubern
 
 
 async def test_a_server_that_asks_for_a_pause_gets_it_and_its_words_are_shown(
-    side: Side, source: KubernetesSource
+    side: KubectlSide, source: KubernetesSource
 ) -> None:
     good = side.answer
     side.answer = told(429, "too many requests, please try again later", Retry_After="1")
@@ -202,7 +204,7 @@ def test_a_pause_is_bounded_and_nonsense_is_none(header: str, wait: float) -> No
     assert pause_s(header) == wait
 
 
-async def test_a_review_names_the_object(side: Side, source: KubernetesSource) -> None:
+async def test_a_review_names_the_object(side: KubectlSide, source: KubernetesSource) -> None:
     """A role may name its objects (resourceNames): asked without a name the answer would be no."""
     bodies: list[Any] = []
     side.posted = bodies.append

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from kubectl_side import KUBECTL, Side, api_side, kubeconfig, kubectl
+from kubectl_side import KUBECTL, KubectlSide, api_side, kubeconfig, kubectl
 
 from nexconsole.errors import SourceError, Unreachable
 from nexconsole.settings import KubernetesSettings
@@ -28,7 +28,7 @@ from nexconsole.sources.lazy_clients import LazyClients
 
 
 @pytest.fixture
-async def side() -> AsyncIterator[Side]:
+async def side() -> AsyncIterator[KubectlSide]:
     async with api_side() as made:
         yield made
 
@@ -57,7 +57,7 @@ def data(pem: str) -> str:
     return base64.b64encode(pem.encode()).decode()
 
 
-async def test_the_cluster_s_own_authority_is_held_against_and_no_other(side: Side, tmp_path: Path) -> None:
+async def test_the_cluster_s_own_authority_is_held_against_and_no_other(side: KubectlSide, tmp_path: Path) -> None:
     async with opened(kubeconfig(tmp_path, side, {"token": "t"})) as source:
         await source.deployment()
     async with api_side() as other:
@@ -76,7 +76,7 @@ async def test_the_cluster_s_own_authority_is_held_against_and_no_other(side: Si
 @pytest.mark.skipif(KUBECTL is None, reason="kubectl is not on PATH")
 @pytest.mark.parametrize(("name", "good"), [("localhost", True), ("elsewhere", False), ("", True)])
 async def test_tls_server_name_is_what_the_certificate_is_held_against(
-    side: Side, tmp_path: Path, name: str, good: bool
+    side: KubectlSide, tmp_path: Path, name: str, good: bool
 ) -> None:
     path = kubeconfig(tmp_path, side, {"token": "t"}, **({"tls-server-name": name} if name else {}))
     status, _, _ = await kubectl("get", "--raw", "/apis/x", home=tmp_path, KUBECONFIG=str(path))
@@ -132,7 +132,7 @@ async def test_a_client_certificate_is_sent_out_of_memory(tmp_path: Path, monkey
     ],
 )
 async def test_a_certificate_that_can_t_be_used_is_named_by_its_key(
-    side: Side, tmp_path: Path, user: Any, cluster: dict, words: str
+    side: KubectlSide, tmp_path: Path, user: Any, cluster: dict, words: str
 ) -> None:
     if user == "encrypted":
         chain, key = client_pair(encrypted=True)
@@ -177,19 +177,21 @@ async def proxy() -> AsyncIterator[tuple[int, list[str]]]:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 async def test_the_kubeconfig_s_proxy_is_used_also_for_a_name_that_only_it_can_resolve(
-    side: Side, tmp_path: Path
+    side: KubectlSide, tmp_path: Path
 ) -> None:
     server = side.url.replace("127.0.0.1", "api.invalid")
     async with proxy() as (port, asked):
         more = {"proxy-url": f"http://maria:pw@127.0.0.1:{port}", "tls-server-name": "localhost"}
-        path = kubeconfig(tmp_path, Side(url=server, authority=side.authority), {"token": "t"}, **more)
+        path = kubeconfig(tmp_path, KubectlSide(url=server, authority=side.authority), {"token": "t"}, **more)
         async with opened(path) as source:
             await source.deployment()
         assert asked[0].startswith("CONNECT api.invalid:") and "Proxy-Authorization: Basic" in asked[0]
         assert dict(side.who)["authorization"] == "Bearer t"
 
 
-async def test_a_proxy_that_is_away_or_refuses_is_named_and_not_the_api_server(side: Side, tmp_path: Path) -> None:
+async def test_a_proxy_that_is_away_or_refuses_is_named_and_not_the_api_server(
+    side: KubectlSide, tmp_path: Path
+) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
@@ -245,7 +247,7 @@ def test_the_environment_s_proxies_are_taken_as_kubectl_takes_them(
 
 
 async def test_a_kubeconfig_that_breaks_while_it_is_used_changes_nothing(
-    side: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    side: KubectlSide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nexconsole.sources.kubernetes_link.LOOK_EVERY_S", 0.0)
     path = kubeconfig(tmp_path, side, {"token": "one"})

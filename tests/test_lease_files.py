@@ -34,7 +34,7 @@ LEASE_S = 30.0
 
 
 @dataclass
-class Clock:
+class LeaseClock:
     """A monotonic clock that only sleeping moves; `meanwhile` happens in each sleep."""
 
     now: float = 1000.0
@@ -52,8 +52,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> LeaseClock:
+    made = LeaseClock()
     monkeypatch.setattr(
         lease_files, "time", SimpleNamespace(monotonic=lambda: made.now, sleep=made.sleep, time=time.time)
     )

@@ -28,7 +28,7 @@ SCRIPT = Path(__file__).with_name("lease_console.py")
 NOWHERE = "redis://127.0.0.1:1"
 
 
-class Process:
+class LeaseProcess:
     """A console of its own process, told what to do line by line."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -52,7 +52,9 @@ class Process:
 
 
 @asynccontextmanager
-async def consoles(done: Path, *folders: Path, redis: str = "", lease_s: float = 30.0) -> AsyncIterator[list[Process]]:
+async def consoles(
+    done: Path, *folders: Path, redis: str = "", lease_s: float = 30.0
+) -> AsyncIterator[list[LeaseProcess]]:
     started = []
     for name, folder in zip(("maria", "piet", "ana"), folders, strict=False):
         arguments = [f"{name}@here", str(folder), redis, str(lease_s), str(done)]
@@ -60,7 +62,7 @@ async def consoles(done: Path, *folders: Path, redis: str = "", lease_s: float =
             sys.executable, str(SCRIPT), *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": f"{SCRIPT.parent}:{os.getcwd()}"},
         )  # fmt: skip
-        started.append(Process(process))
+        started.append(LeaseProcess(process))
     try:
         yield started
     finally:
@@ -71,7 +73,7 @@ async def consoles(done: Path, *folders: Path, redis: str = "", lease_s: float =
             one.process._transport.close()  # type: ignore[attr-defined]
 
 
-async def meet(both: list[Process], target: str) -> list[str]:
+async def meet(both: list[LeaseProcess], target: str) -> list[str]:
     """All prepare an action on the target, and confirm it at the same moment."""
     for one in both:
         one.tell(target)

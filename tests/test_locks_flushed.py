@@ -39,7 +39,7 @@ def ago(seconds: float) -> str:
     return str(int((NOW - timedelta(seconds=seconds)).timestamp() * 1000))
 
 
-class Hand:
+class KeyspaceHand:
     """A Redis of a few keys. `refuses` and `breaks` say what goes wrong with a script, `before` what happens then."""
 
     def __init__(self) -> None:
@@ -92,11 +92,11 @@ class Hand:
 
 
 @pytest.fixture
-def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
-    hand = Hand()
+def hand(monkeypatch: pytest.MonkeyPatch) -> KeyspaceHand:
+    hand = KeyspaceHand()
 
     @contextlib.asynccontextmanager
-    async def client(context: Context) -> AsyncIterator[Hand]:
+    async def client(context: Context) -> AsyncIterator[KeyspaceHand]:
         yield hand
 
     async def peek(context: Context, keys: Sequence[str]) -> dict[str, tuple[str | None, int]]:
@@ -125,7 +125,7 @@ def chosen(plan: Plan) -> list[str]:
 
 
 @pytest.fixture
-def three(hand: Hand) -> Hand:
+def three(hand: KeyspaceHand) -> KeyspaceHand:
     """An abandoned lock, an old one and a living one."""
     hand.keys = {
         "lock:purchase:living": ("token", 30_000),
@@ -253,7 +253,7 @@ async def test_what_is_never_to_be_touched_blocks_whatever_a_family_says(hand):
 
 
 async def test_a_walk_that_ended_early_is_said(three, monkeypatch):
-    async def walk(client: Hand, pattern: str, context: Context) -> tuple[list[str], bool]:
+    async def walk(client: KeyspaceHand, pattern: str, context: Context) -> tuple[list[str], bool]:
         return list(three.keys), False
 
     monkeypatch.setattr(locks, "walk", walk)
@@ -342,7 +342,7 @@ async def test_whether_it_is_permitted_is_asked_of_the_first_family_and_trouble_
     assert await FLUSH.permitted(context_of()) == OK[0]
 
     @contextlib.asynccontextmanager
-    async def away(context: Context) -> AsyncIterator[Hand]:
+    async def away(context: Context) -> AsyncIterator[KeyspaceHand]:
         raise OSError("it is away")
         yield three
 
@@ -378,7 +378,7 @@ def test_families_are_suggested_those_with_abandoned_locks_first_and_with_their_
 # --- what became of each key ---
 
 
-async def executed(hand: Hand, plan: Plan, context: Context | None = None) -> Outcome:
+async def executed(hand: KeyspaceHand, plan: Plan, context: Context | None = None) -> Outcome:
     return await FLUSH.execute(plan, context or context_of())
 
 
@@ -497,7 +497,7 @@ async def test_what_does_not_hold_its_value_any_more_was_deleted_by_us(three):
 
 
 async def judged(
-    hand: Hand, outcome: Outcome | None = None, after: Callable[[], object] = lambda: None
+    hand: KeyspaceHand, outcome: Outcome | None = None, after: Callable[[], object] = lambda: None
 ) -> tuple[str, str]:
     plan = replace(await planned(which="all"), deadline_s=0.05)
     outcome = outcome or await executed(hand, plan)

@@ -22,7 +22,7 @@ from nexconsole.report.render import as_html, as_json, as_markdown
 SCRIPT = Path(__file__).with_name("company_console.py")
 
 
-class Console:
+class PeerProcess:
     """A console of its own process, what it has told of by itself and when."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -67,7 +67,7 @@ class Console:
 
 
 @asynccontextmanager
-async def peers(redis: str, database: str, *places: tuple[str, Path]) -> AsyncIterator[list[Console]]:
+async def peers(redis: str, database: str, *places: tuple[str, Path]) -> AsyncIterator[list[PeerProcess]]:
     consoles = []
     for operator, folder in places:
         process = await asyncio.create_subprocess_exec(
@@ -75,7 +75,7 @@ async def peers(redis: str, database: str, *places: tuple[str, Path]) -> AsyncIt
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": f"{SCRIPT.parent}{os.pathsep}{os.getcwd()}"},
         )  # fmt: skip
-        consoles.append(Console(process))
+        consoles.append(PeerProcess(process))
     try:
         yield consoles
         for one in consoles:
@@ -87,7 +87,7 @@ async def peers(redis: str, database: str, *places: tuple[str, Path]) -> AsyncIt
                 await one.process.wait()
 
 
-async def slowest(consoles: list[Console], moment: str, since: float) -> float:
+async def slowest(consoles: list[PeerProcess], moment: str, since: float) -> float:
     return max([await one.sees(moment, since) for one in consoles])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from acting import Desk
-from doubling import START, Double, World, context_of, told
+from doubling import START, Double, DoubledWorld, context_of, told
 
 from nexconsole.actions.action import Context
 from nexconsole.actions.perform import EXPIRED, ConfirmationReply, perform
@@ -24,7 +24,7 @@ from nexconsole.signals.database import Database
 
 @pytest.fixture
 def world():
-    return World()
+    return DoubledWorld()
 
 
 async def test_each_step_comes_in_its_order_and_the_intent_is_recorded_before_anything_is_sent(world):

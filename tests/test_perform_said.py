@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from acting import Desk
-from doubling import START, Double, World, context_of, told
+from doubling import START, Double, DoubledWorld, context_of, told
 
 from nexconsole.actions.action import Context
 from nexconsole.actions.perform import AS_IT_IS, EXPIRED, ActionResult, difference, perform
@@ -26,8 +26,8 @@ FULL = "the journal can't be written: no space left on device"
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> DoubledWorld:
+    return DoubledWorld()
 
 
 def answering(**outcome: Any) -> Callable[..., Any]:
@@ -141,7 +141,7 @@ def test_what_is_shown_and_not_chosen_is_no_difference_and_two_kinds_of_one_id_a
 
 
 @dataclass
-class Reserved:
+class ReservedLeases:
     """A lease that tells what becomes of it."""
 
     story: list[str]
@@ -156,7 +156,7 @@ class Reserved:
     def sending(self) -> None:
         self.story.append("sending")
 
-    async def __aenter__(self) -> Reserved:
+    async def __aenter__(self) -> ReservedLeases:
         self.story.append("reserved")
         return self
 
@@ -168,20 +168,20 @@ class Reserved:
 class Given:
     """Leases that are given one after another, and what each was asked with."""
 
-    leases: list[Reserved]
+    leases: list[ReservedLeases]
     asked: list[object] = field(default_factory=list)
 
     async def seen(self, plan: Plan) -> object:
         return f"seen of {plan.effect}"
 
-    async def take(self, plan: Plan, seen: object) -> Reserved:
+    async def take(self, plan: Plan, seen: object) -> ReservedLeases:
         self.asked.append(seen)
         return self.leases.pop(0)
 
 
 async def test_targets_are_reserved_from_before_the_intent_until_after_the_outcome(world):
     controller = told(world)
-    controller.console.leases = Given([Reserved(world.story)])
+    controller.console.leases = Given([ReservedLeases(world.story)])
     await perform(Double(world), {}, context_of(world), controller.console)
     assert world.story == [
         "prepare", "ask", "prepare", "reserved", "intent", "sending", "execute", "outcome", "freed", "verify",
@@ -192,14 +192,16 @@ async def test_targets_are_reserved_from_before_the_intent_until_after_the_outco
 
 async def test_a_target_that_is_held_stops_it_with_the_holders_sentence(world):
     controller = told(world)
-    controller.console.leases = Given([Reserved(world.story, held="piet is at it")])
+    controller.console.leases = Given([ReservedLeases(world.story, held="piet is at it")])
     done = await perform(Double(world), {}, context_of(world), controller.console)
     assert done.stopped == "piet is at it" and controller.entries == [] and world.value == 1
 
 
 async def test_what_others_executed_is_shown_and_the_plan_prepared_and_asked_again(world):
     controller = told(world)
-    controller.console.leases = Given([Reserved(world.story, changed="piet has doubled it"), Reserved(world.story)])
+    controller.console.leases = Given(
+        [ReservedLeases(world.story, changed="piet has doubled it"), ReservedLeases(world.story)]
+    )
     done = await perform(Double(world), {}, context_of(world), controller.console)
     assert controller.why_again == [None, "piet has doubled it"]
     assert world.story[:6] == ["prepare", "ask", "prepare", "prepare", "ask", "prepare"]
@@ -208,7 +210,7 @@ async def test_what_others_executed_is_shown_and_the_plan_prepared_and_asked_aga
 
 async def test_whom_nobody_could_ask_is_said_before_it_is_sent_and_afterwards(world):
     controller, said = told(world), []
-    controller.console.leases = Given([Reserved(world.story, doubt="redis could not be asked")])
+    controller.console.leases = Given([ReservedLeases(world.story, doubt="redis could not be asked")])
     context = context_of(world)
     context.progress = said.append
     done = await perform(Double(world), {}, context, controller.console)
@@ -218,7 +220,7 @@ async def test_whom_nobody_could_ask_is_said_before_it_is_sent_and_afterwards(wo
 
 async def test_a_target_that_was_taken_meanwhile_stops_it(world):
     controller = told(world)
-    controller.console.leases = Given([Reserved(world.story, taken_by="piet has taken it")])
+    controller.console.leases = Given([ReservedLeases(world.story, taken_by="piet has taken it")])
     done = await perform(Double(world), {}, context_of(world), controller.console)
     assert done.stopped == "piet has taken it" and controller.entries == [] and world.story[-1] == "freed"
 
@@ -313,7 +315,7 @@ async def test_an_error_while_it_was_sent_says_that_nobody_knows_what_happened(w
 
 
 @dataclass
-class Asked(Double):
+class AskedLeases(Double):
     """The same, of an action that can ask the world whether it was done."""
 
     found: Any = None
@@ -329,7 +331,9 @@ class Asked(Double):
 
 async def test_the_world_settles_what_no_answer_proved_and_its_word_is_recorded_too(world):
     controller, found = told(world), Outcome(state="done", answer="it was done")
-    done = await perform(Asked(world, execute=answering(), found=found), {}, context_of(world), controller.console)
+    done = await perform(
+        AskedLeases(world, execute=answering(), found=found), {}, context_of(world), controller.console
+    )
     assert [entry["kind"] for entry in controller.entries] == ["intent", "outcome", "outcome", "verdict"]
     assert controller.entries[2]["data"]["outcome"]["state"] == "done"
     assert done.outcome == found and done.verdict is not None
@@ -340,14 +344,18 @@ async def test_the_world_settles_what_no_answer_proved_and_its_word_is_recorded_
 
 async def test_what_the_world_says_was_not_done_is_not_watched(world):
     controller, found = told(world), Outcome(state="failed", answer="it was not done")
-    done = await perform(Asked(world, execute=answering(), found=found), {}, context_of(world), controller.console)
+    done = await perform(
+        AskedLeases(world, execute=answering(), found=found), {}, context_of(world), controller.console
+    )
     assert done.outcome == found and done.verdict is None and "verify" not in world.story
     assert done.intent == controller.entries[0]["id"] and done.unrecorded == ""
 
 
 async def test_a_world_that_does_not_know_either_leaves_one_outcome_on_record(world):
     controller, found = told(world), Outcome(state="unknown", answer="nobody knows yet")
-    done = await perform(Asked(world, execute=answering(), found=found), {}, context_of(world), controller.console)
+    done = await perform(
+        AskedLeases(world, execute=answering(), found=found), {}, context_of(world), controller.console
+    )
     assert [entry["kind"] for entry in controller.entries] == ["intent", "outcome", "verdict"]
     assert done.outcome == found
 
@@ -356,13 +364,17 @@ async def test_a_world_that_does_not_know_either_leaves_one_outcome_on_record(wo
 async def test_a_world_that_can_not_be_asked_leaves_the_outcome_unknown(world, monkeypatch, found):
     monkeypatch.setattr("nexconsole.actions.perform.SETTLE_LIMIT_S", 0.05)
     controller = told(world)
-    done = await perform(Asked(world, execute=answering(), found=found), {}, context_of(world), controller.console)
+    done = await perform(
+        AskedLeases(world, execute=answering(), found=found), {}, context_of(world), controller.console
+    )
     assert done.outcome is not None and (done.outcome.state, done.outcome.answer) == ("unknown", "no answer")
     assert [entry["kind"] for entry in controller.entries] == ["intent", "outcome", "verdict"]
 
 
 async def test_what_is_known_is_not_settled(world):
-    await perform(Asked(world, found=Outcome(state="failed", answer="no")), {}, context_of(world), told(world).console)
+    await perform(
+        AskedLeases(world, found=Outcome(state="failed", answer="no")), {}, context_of(world), told(world).console
+    )
     assert "settle" not in world.story and world.value == 2
 
 
@@ -416,7 +428,9 @@ async def test_without_a_record_and_without_leave_it_is_not_sent_and_says_why(wo
 async def test_what_of_it_is_not_on_record_is_named_once_each(world, full, missing):
     controller, found = told(world), Outcome(state="done", answer="it was done")
     controller.full = full
-    done = await perform(Asked(world, execute=answering(), found=found), {}, context_of(world), controller.console)
+    done = await perform(
+        AskedLeases(world, execute=answering(), found=found), {}, context_of(world), controller.console
+    )
     assert done.unrecorded == f"its {missing} not on record: {FULL}"
     assert done.intent == controller.entries[0]["id"]
 

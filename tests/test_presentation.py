@@ -12,7 +12,7 @@ import pytest
 import sample_readings as sample
 from controller import controller, settings, text_of, until
 from frozen_console import console, shown
-from incident_story import Story
+from incident_story import IncidentStory
 from sample_plans import plan, story
 
 from nexconsole.actions.plan import Outcome
@@ -137,7 +137,7 @@ def test_circuits_that_nobody_can_tell_are_a_question() -> None:
 
 
 def test_the_last_three_actions_are_told_with_their_verdicts() -> None:
-    tale = Story()
+    tale = IncidentStory()
     ids = [tale.act(f"action.{n}", "smsbower") for n in range(4)]
     tale.end(ids[1])
     tale.judge(ids[1], "no effect")

@@ -33,7 +33,7 @@ API = Guard(name="admin API", level="ok", reason="the API's route for a provider
 NO_API = Guard(name="admin API", level="block", reason="the API is away")
 
 
-class World:
+class SwitchedWorld:
     """Two active providers, and what the database and the API answer."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,8 +132,8 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch) -> World:
-    return World(monkeypatch)
+def world(monkeypatch) -> SwitchedWorld:
+    return SwitchedWorld(monkeypatch)
 
 
 # --- the plan ---
@@ -288,7 +288,7 @@ def test_what_is_not_there_is_unavailable_and_says_what_to_set(world):
 # --- by SQL ---
 
 
-async def by_sql(world: World, action: SwitchProvider = DISABLE) -> Outcome:
+async def by_sql(world: SwitchedWorld, action: SwitchProvider = DISABLE) -> Outcome:
     plan = await world.plan(action, actions={"provider_by": "sql"})
     world.statements.clear()
     return await action.execute(plan, world.context())
@@ -330,7 +330,7 @@ async def test_a_row_that_is_another_by_then_is_left_alone_and_it_is_said_why(wo
 # --- by the API ---
 
 
-async def by_api(world: World, action: SwitchProvider = DISABLE) -> Outcome:
+async def by_api(world: SwitchedWorld, action: SwitchProvider = DISABLE) -> Outcome:
     plan = await world.plan(action)
     world.statements.clear()
     return await action.execute(plan, world.context(actions={"timeout_s": 4.0}))

@@ -16,7 +16,7 @@ from nexconsole.signals.signal import Signal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Count(Value):
+class ReadingCount(Value):
     n: int
 
 
@@ -30,12 +30,12 @@ class Script:
             name="script", kind=Value, read=self.read, summary=str, **({"every": 0.01, "timeout": 0.05} | options)
         )
 
-    async def read(self, sources, settings, previous: Count | None) -> Count:
+    async def read(self, sources, settings, previous: ReadingCount | None) -> ReadingCount:
         word = self.words[min(self.tries, len(self.words) - 1)]
         self.tries += 1
         match word:
             case "good":
-                return Count(n=self.tries)
+                return ReadingCount(n=self.tries)
             case "hang":
                 await asyncio.sleep(60)
             case "absent":
@@ -65,7 +65,7 @@ async def test_a_failure_keeps_the_last_good_value_and_says_why():
 async def test_a_read_that_hangs_ends_at_its_time_limit():
     hung, good = await some(Script("hang", "good"), 2)
     assert hung.error == "script could not be read within 0.05 s"
-    assert good.value == Count(n=2)
+    assert good.value == ReadingCount(n=2)
 
 
 async def test_never_a_good_value_is_an_error_and_not_a_value_of_nothing():

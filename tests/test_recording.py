@@ -98,7 +98,7 @@ async def test_where_no_console_recorded_nothing_is_known(file):
 
 
 async def test_a_console_that_joins_later_does_not_double_and_takes_over_when_the_recorder_goes(file):
-    clock = recordings.Hand()
+    clock = recordings.HandClock()
     first, second = (Recorder(settings(), file, clock) for _ in range(2))
     for turn in range(8):
         clock.now = at(turn)

@@ -45,7 +45,7 @@ def opened(file: Path) -> Iterator[RecordingFile]:
         recording.close()
 
 
-def record_until_refused(console: Recorder, clock: recordings.Hand, seconds: int = 1000) -> None:
+def record_until_refused(console: Recorder, clock: recordings.HandClock, seconds: int = 1000) -> None:
     """Record all signals, a turn a second, until it raises."""
     for when, reading in recordings.readings(seconds):
         if when != clock.now:
@@ -128,7 +128,7 @@ def test_a_recorder_that_is_killed_while_it_writes_leaves_what_it_had_committed(
         told = {reading.signal: reading for when, reading in recordings.readings(40) if when <= at(39)}
         assert recording.at(at(39)) == told
     assert {path.name: path.read_bytes() for path in file.parent.glob("*INC*")} == before
-    clock = recordings.Hand(at(50))
+    clock = recordings.HandClock(at(50))
     following = Recorder(settings(), file, clock)
     following.take(outbox(50, pending=77))
     assert following._turn()
@@ -157,7 +157,7 @@ def test_a_recorder_that_dies_while_a_replay_has_the_file_open_does_not_end_the_
 
 
 async def test_it_can_be_replayed_while_it_is_recorded(file):
-    clock = recordings.Hand()
+    clock = recordings.HandClock()
     console = Recorder(settings(), file, clock)
     for when, reading in recordings.readings(60):
         if when != clock.now:
@@ -176,7 +176,7 @@ async def test_it_can_be_replayed_while_it_is_recorded(file):
 
 async def test_a_reader_that_has_a_query_open_delays_the_recorder_and_no_more(file, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(database, "WRITER_PATIENCE_S", 0.2)
-    clock = recordings.Hand()
+    clock = recordings.HandClock()
     console = Recorder(settings(), file, clock)
     console.take(outbox(0))
     console._turn()
@@ -194,7 +194,7 @@ async def test_a_reader_that_has_a_query_open_delays_the_recorder_and_no_more(fi
 
 
 async def test_where_locks_do_not_reach_the_other_host_the_second_writer_gives_way(file):
-    clock = recordings.Hand()
+    clock = recordings.HandClock()
     first, second = (Recorder(settings(), file, clock) for _ in range(2))
     for console in (first, second):
         console._writer._lock.acquire = lambda: True  # as a network file system may have it
@@ -212,7 +212,7 @@ async def test_where_locks_do_not_reach_the_other_host_the_second_writer_gives_w
 
 
 async def test_a_recording_that_was_moved_away_is_begun_anew(file):
-    clock = recordings.Hand()
+    clock = recordings.HandClock()
     console = Recorder(settings(), file, clock)
     console.take(outbox(0, pending=5))
     console._turn()
@@ -240,7 +240,7 @@ async def test_a_seek_goes_across_gaps_and_keyframes_in_any_order(file):
 
 
 async def test_it_stops_at_its_limit_and_says_so_at_its_end_and_nobody_goes_on(file):
-    clock = recordings.Hand()
+    clock = recordings.HandClock()
     with pytest.raises(JournalError, match=r"limit of 0\.1 MB \(recording\.limit_mb\)"):
         record_until_refused(Recorder(settings(limit_mb=0.1), file, clock), clock)
     size = file.stat().st_size
@@ -255,7 +255,7 @@ async def test_it_stops_at_its_limit_and_says_so_at_its_end_and_nobody_goes_on(f
 
 
 async def test_a_limit_that_nothing_fits_in_is_said_in_the_recording(file):
-    clock = recordings.Hand()
+    clock = recordings.HandClock()
     with pytest.raises(JournalError, match="limit"):
         record_until_refused(Recorder(settings(limit_mb=0.021), file, clock), clock)
     with opened(file) as recording:
@@ -278,7 +278,7 @@ async def test_trouble_is_said_once_and_ends_the_recording_alone(tmp_path):
 async def test_a_full_disk_ends_the_recording_and_what_is_there_can_be_played(tmp_path):
     folder = tmp_path / "disk"
     with small_disk(folder):
-        clock = recordings.Hand()
+        clock = recordings.HandClock()
         with pytest.raises(JournalError, match=r"the disk is full: free some space|has its disk room"):
             record_until_refused(Recorder(settings(), folder / "INC-1.recording", clock), clock)
         with opened(folder / "INC-1.recording") as recording:
@@ -290,7 +290,7 @@ async def test_the_recording_and_what_lies_beside_it_are_for_whom_the_folder_is(
     folder = tmp_path / "shared"
     folder.mkdir()
     folder.chmod(mode)
-    clock = recordings.Hand()
+    clock = recordings.HandClock()
     console = Recorder(settings(), folder / "INC-1.recording", clock)
     console.take(outbox(0))
     console._turn()
@@ -373,7 +373,7 @@ async def test_what_is_no_recording_is_refused_in_a_sentence(file: Path, name: s
     with pytest.raises(JournalError) as refused:
         RecordingFile.open(file)
     assert expected in str(refused.value) and "\n" not in str(refused.value) and len(str(refused.value)) < 300
-    console = Recorder(settings(), file, recordings.Hand(at(20)))
+    console = Recorder(settings(), file, recordings.HandClock(at(20)))
     if name in ("nothing", "emptied", "texts for times"):
         return
     with pytest.raises(JournalError, match=r"\A[^\n]{20,400}\Z"):

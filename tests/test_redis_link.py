@@ -30,7 +30,7 @@ from nexconsole.journal import unjudged
 MAIN = "from nexconsole.__main__ import main; main()"
 
 
-class Console:
+class ConsoleProcess:
     """A console as its operator's shell starts it: it owns its terminal, and hears when that hangs up."""
 
     def __init__(self, owns: bool = True, **environment: str) -> None:
@@ -75,10 +75,10 @@ class Console:
 
 
 @contextmanager
-def console(database: Any, folder: Path, owns: bool = True) -> Iterator[Console]:
+def console(database: Any, folder: Path, owns: bool = True) -> Iterator[ConsoleProcess]:
     config = folder / "settings.toml"
     config.write_text(f'[journal]\nfolder = "{folder / "journal"}"\n[warroom]\nobjection_s = 0\n')
-    one = Console(owns, DATABASE_URL=database.url, NEXCONSOLE_CONFIG=str(config), USER="maria")
+    one = ConsoleProcess(owns, DATABASE_URL=database.url, NEXCONSOLE_CONFIG=str(config), USER="maria")
     try:
         yield one
     finally:
@@ -98,7 +98,7 @@ async def held(database: Any) -> Any:
     await other.close()
 
 
-async def send_disabling(one: Console, folder: Path) -> None:
+async def send_disabling(one: ConsoleProcess, folder: Path) -> None:
     """Through the palette and the dialog, until the change waits for the row."""
     await one.wrote(b"commands", b"smsbower")
     one.press("\x10")
@@ -117,13 +117,13 @@ async def is_active(database: Any) -> bool:
     return await database.connection.fetchval("SELECT is_active FROM providers WHERE name = 'smsbower'")
 
 
-def terminate(one: Console) -> None:
+def terminate(one: ConsoleProcess) -> None:
     one.process.send_signal(signal.SIGTERM)
 
 
-@pytest.mark.parametrize("end", [Console.hang_up, terminate], ids=lambda end: end.__name__)
+@pytest.mark.parametrize("end", [ConsoleProcess.hang_up, terminate], ids=lambda end: end.__name__)
 async def test_what_is_being_sent_is_finished_and_its_outcome_recorded(
-    database: Any, held: Any, tmp_path: Path, end: Callable[[Console], None]
+    database: Any, held: Any, tmp_path: Path, end: Callable[[ConsoleProcess], None]
 ) -> None:
     with console(database, tmp_path) as one:
         await send_disabling(one, tmp_path)

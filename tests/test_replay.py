@@ -49,7 +49,7 @@ def settings(folder: Path, **tables: object) -> Settings:
 
 def write_journal(folder: Path, name: str = NAME) -> None:
     """Opened, a provider disabled after a minute and a half, and closed three minutes after the recording's end."""
-    clock = recordings.Hand()
+    clock = recordings.HandClock()
     journal = Journal(folder / f"{name}.jsonl", Writer.here("piet"), Scrubber(), now=clock)
 
     def put(seconds: float, kind: str, **data: object) -> str:
@@ -183,7 +183,7 @@ async def test_what_was_done_is_seen_when_it_was_done(folder):
 
 
 async def test_an_action_whose_end_is_not_on_record_is_unknown_only_when_it_had_time_to_end(folder):
-    clock = recordings.Hand(at(110))
+    clock = recordings.HandClock(at(110))
     journal = Journal(folder / f"{NAME}.jsonl", Writer.here("lost"), Scrubber(), now=clock)
     journal.append(EntryKind.INTENT, {"plan": {"action": "pods.restart", "arguments": {}, "watch": "look"}})
     clock.now = at(900)
@@ -267,7 +267,7 @@ async def test_a_time_can_be_gone_to_by_name(folder):
 
 
 async def test_only_the_incidents_own_record_and_what_was_done_outside_of_any_meanwhile_is_told(folder):
-    clock = recordings.Hand(at(50))
+    clock = recordings.HandClock(at(50))
     outside = Journal(folder / "outside-incidents.jsonl", Writer.here("piet"), Scrubber(), now=clock)
     outside.append(EntryKind.NOTE, {"text": "meanwhile"})
     clock.now = at(5000)
@@ -277,7 +277,7 @@ async def test_only_the_incidents_own_record_and_what_was_done_outside_of_any_me
 
 
 async def test_entries_that_came_from_other_hosts_are_played_too(folder):
-    clock = recordings.Hand(at(20))
+    clock = recordings.HandClock(at(20))
     elsewhere = folder / f"{NAME}.jsonl.elsewhere"
     Journal(elsewhere, Writer.here("anna"), Scrubber(), now=clock).append(EntryKind.NOTE, {"text": "from afar"})
     assert "from afar" in [entry.data.get("text") for entry in open_replay(NAME, settings(folder)).entries]

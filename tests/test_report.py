@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from incident_story import CUSTOMER, PIET, START, Story, customers, whole
+from incident_story import CUSTOMER, PIET, START, IncidentStory, customers, whole
 from markdown_it import MarkdownIt
 
 from nexconsole.cli.journal import as_markdown as timeline
@@ -60,7 +60,7 @@ def test_times_are_those_of_the_first_entries_that_say_so():
 
 
 def test_what_no_entry_says_is_said_to_be_missing():
-    story = Story()
+    story = IncidentStory()
     story.tell(EntryKind.NOTE, {"text": "strange"})
     incident = fold(story.entries)
     times = timing_of(incident)
@@ -112,7 +112,7 @@ def test_the_document_for_scripts_holds_the_whole_incident():
 
 
 def test_hostile_text_stays_text():
-    story = Story()
+    story = IncidentStory()
     evil = "</pre><script>alert(1)</script> | a ``` b\n# head\x1b[31m [x](javascript:1) <img src=x onerror=y> \u202e"
     story.tell(EntryKind.NOTE, {"text": evil})
     story.tell(EntryKind.STEP, {"scenario": evil, "state": "begun"})
@@ -132,7 +132,7 @@ def test_hostile_text_stays_text():
 
 
 def test_no_credential_is_in_a_report_even_where_one_got_into_the_journal():
-    story = Story()
+    story = IncidentStory()
     secret = "s3cr3tV4lue99"
     words = f"https://x.example/?api_key={secret} and postgresql://nexnum:{secret}@db/x, Authorization: Bearer {secret}"
     story.tell(EntryKind.OPENED, {"title": words})
@@ -149,14 +149,14 @@ def test_no_credential_is_in_a_report_even_where_one_got_into_the_journal():
 
 
 def test_a_password_at_the_end_of_what_is_kept_of_a_command_is_not_half_shown():
-    story = Story()
+    story = IncidentStory()
     story.act("x", "y", command="a" * (LONGEST_COMMAND - 40) + " postgresql://nexnum:s3cr3tV4lue99s3cr3tV4lue99@db/x")
     assert "s3cr3t" not in as_markdown(fold(story.entries), NAME)
 
 
-def told() -> Story:
+def told() -> IncidentStory:
     """The whole story as several people lived it: roles, declared severities, proposals, and figures as they went."""
-    story = Story()
+    story = IncidentStory()
     since = (START - timedelta(minutes=4)).isoformat()
     story.tell(EntryKind.OPENED, {"title": "smsbower fails", "level": "SEV-1", "since": since})
     story.tell(EntryKind.ROLE, {"role": "commander", "person": "maria"})

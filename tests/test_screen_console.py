@@ -21,7 +21,7 @@ from nexconsole.widgets.canvas import LineCanvas
 from nexconsole.widgets.spans import as_text
 
 
-class Clock:
+class ScreenClock:
     def __init__(self) -> None:
         self.now = sample.NOW
 
@@ -35,8 +35,8 @@ class Clock:
 @asynccontextmanager
 async def console(
     world: str | None = "incident", size: tuple[int, int] = (120, 40), drill: str | None = None, **settings: str
-) -> AsyncIterator[tuple[ConsoleScreen, Pilot, Clock]]:
-    clock = Clock()
+) -> AsyncIterator[tuple[ConsoleScreen, Pilot, ScreenClock]]:
+    clock = ScreenClock()
     chosen = Settings(**({"name": "nexnum-eu", "operator": "maria"} | settings))
     app = NexConsole(chosen, None, clock=clock, drill=drill)
     async with app.run_test(size=size, notifications=True) as pilot:

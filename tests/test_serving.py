@@ -74,7 +74,7 @@ async def entered(served: Served, session: aiohttp.ClientSession) -> str:
         return await answer.text()
 
 
-class Watcher:
+class PageWatcher:
     """A browser's terminal."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -156,7 +156,7 @@ async def test_behind_a_proxy_with_tls_the_page_calls_back_by_its_address(served
             assert 'data-session-websocket-url="wss://war.example/room/ws"' in page and 'src="static/js' in page
         headers = proxy | {"Cookie": f"nexconsole={passed['nexconsole']}"}
         socket = await session.ws_connect(served.base + "/ws", origin="https://war.example", headers=headers)
-        await Watcher(socket).sees("no action yet")
+        await PageWatcher(socket).sees("no action yet")
         await socket.close()
         for wrong in ("war.example/evil", "[", '"><script>'):
             async with session.get(served.base, headers=proxy | {"X-Forwarded-Host": wrong}, cookies=passed) as answer:
@@ -178,7 +178,7 @@ async def test_a_watcher_sees_the_shared_screen_and_can_do_nothing(served: Serve
     async with browser() as session:
         await entered(served, session)
         socket = await session.ws_connect(served.base + "/ws?width=106&height=30", origin=served.base)
-        watcher = Watcher(socket)
+        watcher = PageWatcher(socket)
         await watcher.sees("no action yet")
         assert "commands" in watcher.text and "note" not in watcher.text
         child = await until(lambda: served.children(), 5)
@@ -208,7 +208,7 @@ async def test_ending_it_ends_every_console_in_it(served: Served) -> None:
         await entered(served, session)
         sockets = [await session.ws_connect(served.base + "/ws", origin=served.base) for _ in range(2)]
         for socket in sockets:
-            await Watcher(socket).sees("no action yet")
+            await PageWatcher(socket).sees("no action yet")
         children = served.children()
         assert len(children) == 2
         served.process.send_signal(signal.SIGINT)
@@ -221,7 +221,7 @@ async def test_a_console_whose_server_was_killed_ends_too(served: Served) -> Non
     async with browser() as session:
         await entered(served, session)
         socket = await session.ws_connect(served.base + "/ws", origin=served.base)
-        await Watcher(socket).sees("no action yet")
+        await PageWatcher(socket).sees("no action yet")
         children = served.children()
         served.process.kill()
         await served.process.communicate()

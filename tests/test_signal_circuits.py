@@ -31,7 +31,7 @@ NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 UUID = "3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f"
 
 
-class Story:
+class CircuitStory:
     """Pods' breakers as lines would have left them; times are seconds before NOW."""
 
     def __init__(self, pods: int = 3, covered: bool = True) -> None:
@@ -42,7 +42,7 @@ class Story:
             pod.breakers.covered = covered
             pod.answered = pod.caught_up = True
 
-    def tell(self, pod: int, ago: float, kind: str, name: str = "smsbower", **more: object) -> Story:
+    def tell(self, pod: int, ago: float, kind: str, name: str = "smsbower", **more: object) -> CircuitStory:
         followed = self.logs.followed[f"u{pod}"]
         self.logs.breakers.fold(followed.breakers, NOW - timedelta(seconds=ago), BreakerEvent(kind, name, **more))
         return self
@@ -62,19 +62,19 @@ def shape(provider: ProviderCircuit) -> list[tuple[str, str, float | None]]:
 
 
 async def test_each_pod_is_a_holder_of_its_own_and_the_worst_one_decides() -> None:
-    provider = await Story().tell(0, 10, "open").tell(1, 5, "closed").provider()
+    provider = await CircuitStory().tell(0, 10, "open").tell(1, 5, "closed").provider()
     assert shape(provider) == [("pod-0", "open", 20.0), ("pod-1", "closed", None), ("pod-2", "closed", None)]
     assert (provider.state, provider.opened, provider.holders[0].since) == ("open", 1, NOW - timedelta(seconds=10))
 
 
 async def test_a_pod_whose_silence_proves_nothing_is_unknown_not_closed() -> None:
-    provider = await Story(covered=False).tell(0, 10, "closed").provider()
+    provider = await CircuitStory(covered=False).tell(0, 10, "closed").provider()
     assert [state for _, state, _ in shape(provider)] == ["closed", "unknown", "unknown"]
     assert provider.state == "unknown"
 
 
 async def test_half_open_tells_since_when_it_waits_and_the_last_traffic() -> None:
-    story = Story().tell(0, 300, "open").tell(0, 300, "request").tell(0, 270, "half-open")
+    story = CircuitStory().tell(0, 300, "open").tell(0, 300, "request").tell(0, 270, "half-open")
     provider = await story.provider()
     assert (provider.state, provider.holders[0].since) == ("half-open", NOW - timedelta(seconds=270))
     assert provider.holders[0].closes_in_s is None
@@ -82,16 +82,20 @@ async def test_half_open_tells_since_when_it_waits_and_the_last_traffic() -> Non
 
 
 async def test_a_cool_down_that_is_over_without_half_open_is_not_made_up() -> None:
-    assert shape(await Story().tell(0, 33, "open").provider())[0] == ("pod-0", "open", 0.0)
-    assert shape(await Story().tell(0, 90, "open").provider())[0] == ("pod-0", "open", None)
-    assert shape(await Story().tell(0, 10, "open").provider(cooldown_s=15.0))[0] == ("pod-0", "open", 5.0)
-    assert shape(await Story().tell(0, -60, "open").provider())[0] == ("pod-0", "open", 30.0)  # the node's clock
-    assert shape(await Story().tell(0, 10, "rejected").provider())[0] == ("pod-0", "open", None)
+    assert shape(await CircuitStory().tell(0, 33, "open").provider())[0] == ("pod-0", "open", 0.0)
+    assert shape(await CircuitStory().tell(0, 90, "open").provider())[0] == ("pod-0", "open", None)
+    assert shape(await CircuitStory().tell(0, 10, "open").provider(cooldown_s=15.0))[0] == ("pod-0", "open", 5.0)
+    assert shape(await CircuitStory().tell(0, -60, "open").provider())[0] == ("pod-0", "open", 30.0)  # the node's clock
+    assert shape(await CircuitStory().tell(0, 10, "rejected").provider())[0] == ("pod-0", "open", None)
 
 
 async def test_what_a_lost_log_can_no_longer_prove_becomes_unknown() -> None:
     story = (
-        Story().tell(0, 40, "open", "over").tell(0, 10, "open").tell(0, 40, "closed", "c").tell(0, 9, "open", "later")
+        CircuitStory()
+        .tell(0, 40, "open", "over")
+        .tell(0, 10, "open")
+        .tell(0, 40, "closed", "c")
+        .tell(0, 9, "open", "later")
     )
     story.logs.followed["u0"].lost_at = time.monotonic() - 5
     assert {one.name: one.holders[0].state for one in (await story.read()).providers}["c"] == "closed"
@@ -112,7 +116,7 @@ async def test_pods_that_were_not_listed_yet_are_not_taken_for_none(tmp_path: Pa
 
 
 async def test_three_openings_of_one_pod_flap_one_of_each_of_three_does_not() -> None:
-    story = Story()
+    story = CircuitStory()
     for pod in range(3):
         story.tell(pod, 10 + pod, "open")
     provider = await story.provider()
@@ -124,13 +128,18 @@ async def test_three_openings_of_one_pod_flap_one_of_each_of_three_does_not() ->
 
 
 async def test_429s_and_5xx_are_counted_and_trip_nothing() -> None:
-    story = Story().tell(0, 9, "retry", status=429).tell(1, 9, "failed", status=503).tell(2, 800, "failed", status=503)
+    story = (
+        CircuitStory()
+        .tell(0, 9, "retry", status=429)
+        .tell(1, 9, "failed", status=503)
+        .tell(2, 800, "failed", status=503)
+    )
     provider = await story.provider()
     assert (provider.state, provider.seen_429, provider.seen_5xx) == ("closed", 1, 1)
 
 
 async def test_the_shared_holder_is_open_since_the_line_that_says_so() -> None:
-    story = Story().tell(0, 100, "shared", UUID.upper(), open_s=300.0)
+    story = CircuitStory().tell(0, 100, "shared", UUID.upper(), open_s=300.0)
     shared = Holder(kind="shared", where="redis", state="open", closes_in_s=200.0)
     provider = await story.provider(shared=shared)
     assert (provider.state, provider.holders[-1].since) == ("open", NOW - timedelta(seconds=100))
@@ -138,14 +147,16 @@ async def test_the_shared_holder_is_open_since_the_line_that_says_so() -> None:
 
 
 async def test_names_join_without_regard_to_case_and_others_than_sms_providers_are_left_out() -> None:
-    story = Story().tell(0, 9, "open", "SMSBower").tell(0, 9, "open", "GeminiPool").tell(0, 9, "closed", "[red]x")
+    story = (
+        CircuitStory().tell(0, 9, "open", "SMSBower").tell(0, 9, "open", "GeminiPool").tell(0, 9, "closed", "[red]x")
+    )
     value = await story.read()
     assert [(one.name, one.id) for one in value.providers] == [("smsbower", UUID), ("[red]x", None)]
     assert value.providers[0].state == "open"
 
 
 async def test_the_most_urgent_come_first_and_the_disabled_last() -> None:
-    story = Story(1)
+    story = CircuitStory(1)
     for name, kinds in {"calm": [], "half": ["half-open"], "flaps": ["open"] * 3 + ["closed"], "off": ["open"]}.items():
         for kind in kinds:
             story.tell(0, 5, kind, name)
@@ -158,7 +169,7 @@ async def test_the_most_urgent_come_first_and_the_disabled_last() -> None:
 
 
 async def test_a_thousand_providers_in_fifty_pods_are_read_in_moments() -> None:
-    story = Story(50)
+    story = CircuitStory(50)
     rows = [
         ProviderNameRow(name=f"p{number}", id=f"p{number}", active=True, display_name=None) for number in range(1000)
     ]
@@ -419,7 +430,7 @@ async def test_circuits_of_streams_that_are_not_read_are_unknown_and_never_close
 
 
 async def test_while_older_lines_are_read_nothing_old_is_said_of_now() -> None:
-    story = Story().tell(0, 500, "open").tell(1, 400, "closed")
+    story = CircuitStory().tell(0, 500, "open").tell(1, 400, "closed")
     for pod in story.logs.followed.values():
         pod.caught_up = False
     value = await story.read()

@@ -12,7 +12,7 @@ from nexconsole.sources.prometheus_json import QueryResult, Sample
 SETTINGS = Settings(prometheus=PrometheusSettings(expressions=Expressions(database_cpu="cpu")))
 
 
-class Metrics:
+class FakeMetrics:
     """The far side of Prometheus: one expression's values."""
 
     address = "prometheus.example"
@@ -28,7 +28,7 @@ class Metrics:
 
 
 async def read(*values: float, settings: Settings = SETTINGS) -> database_cpu.DatabaseCpu:
-    return await database_cpu.read(SimpleNamespace(prometheus=Metrics(*values)), settings, None)
+    return await database_cpu.read(SimpleNamespace(prometheus=FakeMetrics(*values)), settings, None)
 
 
 @pytest.mark.parametrize(

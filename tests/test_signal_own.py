@@ -150,7 +150,7 @@ def test_severity_timeline_sheet_and_arguments_have_it(queues):
 
 
 def test_a_report_has_its_number_in_its_own_words(queues):
-    story = incident_story.Story()
+    story = incident_story.IncidentStory()
     story.tell(EntryKind.OPENED, {"title": "jobs wait", "level": "SEV-2", "since": ""})
     story.tell(EntryKind.FIGURES, {"figures": sample_of({"queues": READING}, sample.NOW)})
     text = as_markdown(fold(story.entries), "INC-20260123-1407")

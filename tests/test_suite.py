@@ -31,3 +31,13 @@ def test_each_module_that_mutants_are_drawn_from_is_there_with_its_tests() -> No
     missing = [module for module in CORE if not (ROOT / "nexconsole" / module).is_file()]
     missing += [name for tests in CORE.values() for name in tests if not (HERE / name).is_file()]
     assert missing == []
+
+
+def test_no_class_of_the_tests_is_named_as_another() -> None:
+    places: dict[str, list[str]] = {}
+    for file in (*HERE.rglob("*.py"), *(HERE.parent / "nexconsole").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(file.relative_to(HERE.parent)))
+    shared = {name: files for name, files in places.items() if len(files) > 1}
+    assert {name: files for name, files in shared.items() if any(one.startswith("tests") for one in files)} == {}

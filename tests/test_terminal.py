@@ -29,7 +29,7 @@ ALTERNATE_OFF, MOUSE_OFF, CURSOR_ON = b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?25
 
 
 @dataclass
-class Terminal:
+class PtyTerminal:
     master: int
     process: subprocess.Popen[bytes]
     written: bytes = b""
@@ -48,7 +48,7 @@ class Terminal:
 @contextmanager
 def console(
     code: str = MAIN, *arguments: str, term: str | None = "xterm-256color", size: tuple[int, int] = (24, 80)
-) -> Iterator[tuple[Terminal, list]]:
+) -> Iterator[tuple[PtyTerminal, list]]:
     """The console without any source in a terminal of its own; also how that terminal was set before."""
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, size)
@@ -58,7 +58,7 @@ def console(
     argv = [sys.executable, "-c", code, *arguments]
     process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=environment)
     try:
-        yield Terminal(master, process), before
+        yield PtyTerminal(master, process), before
         assert termios.tcgetattr(slave) == before
     finally:
         process.kill()
@@ -122,7 +122,7 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERMINFO", str(tmp_path))
 
 
-def end_of(terminal: Terminal) -> str:
+def end_of(terminal: PtyTerminal) -> str:
     """What it wrote, once it has ended by itself."""
     terminal.read(None)
     return terminal.written.decode()

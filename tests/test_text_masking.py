@@ -8,7 +8,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from incident_story import Story
+from incident_story import IncidentStory
 
 from nexconsole.incident.incident import fold
 from nexconsole.report.render import as_json, as_markdown
@@ -209,7 +209,7 @@ def test_a_long_hostile_text_costs_little() -> None:
 
 def test_a_providers_id_stays_in_a_reports_commands_and_no_customers():
     provider, customer = "3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f", "9b1c0c1e-6a35-4b0a-9a58-6d7a1c1d2e40"
-    story = Story()
+    story = IncidentStory()
     command = f"UPDATE providers SET is_active = false WHERE id = '{provider}' -- for {customer}"
     targets = [{"kind": "provider", "id": provider, "name": "smsbower"}, {"kind": "user", "id": customer},
                {"kind": "provider", "id": "+31 6 12345678"}]  # fmt: skip

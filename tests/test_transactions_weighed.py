@@ -54,7 +54,7 @@ def counted(notes: tuple[str, ...] = (), **providers: tuple[int, int]) -> Counte
     )
 
 
-class Answers:
+class FakeAnswers:
     """What each question is answered, an error raised; `asked` says what was asked, in order."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, sources: Sources) -> None:
@@ -96,21 +96,21 @@ class Answers:
 
 
 @pytest.fixture
-def make(monkeypatch: pytest.MonkeyPatch, clients) -> Callable[..., Answers]:
+def make(monkeypatch: pytest.MonkeyPatch, clients) -> Callable[..., FakeAnswers]:
     """Answers of these sources; nobody connects to them."""
 
-    def made(*names: str) -> Answers:
+    def made(*names: str) -> FakeAnswers:
         opened = {
             "prometheus": PrometheusSource(clients, PrometheusSettings(url="http://127.0.0.1:1")),
             "postgres": PostgresSource(clients, PostgresSettings(url="postgresql://x@127.0.0.1:1/x")),
         }
-        return Answers(monkeypatch, Sources(clients, {name: opened[name] for name in names}))
+        return FakeAnswers(monkeypatch, Sources(clients, {name: opened[name] for name in names}))
 
     return made
 
 
 @pytest.fixture
-def both(make) -> Answers:
+def both(make) -> FakeAnswers:
     return make("prometheus", "postgres")
 
 
@@ -355,7 +355,7 @@ STUCK = Counts(
 )
 
 
-async def seen_then_lost(both: Answers, age_s: float) -> Transactions:
+async def seen_then_lost(both: FakeAnswers, age_s: float) -> Transactions:
     """24 purchases in flight at smsbower; after that only Prometheus answers."""
     before = await both.read(counted=counted(a=(30, 0)), from_postgres=rows(smsbower=STUCK, a=bought(30)))
     assert before.waiting_at == NOW

@@ -8,7 +8,7 @@ import redis
 
 from . import serverlog, worlds
 from .figures import LOADED_S, console_stands
-from .terminal import Terminal
+from .terminal import BenchmarkTerminal
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ def costs(span_s: float) -> list[Cost]:
     """A minute's worth, counted by the systems themselves over `span_s` seconds, all panes in sight."""
     with worlds.crowded(5, 5, 3, 15) as world, worlds.console(world.environment) as (console, environment):
         client = redis.Redis.from_url(world.environment["REDIS_URL"], decode_responses=True)
-        with client, Terminal(console, environment) as terminal:
+        with client, BenchmarkTerminal(console, environment) as terminal:
             terminal.until(console_stands)
             terminal.rest(LOADED_S)
             offset, before = world.postgres_log.stat().st_size, world.requests()

@@ -44,7 +44,7 @@ KEPT_LINES = 3000  # a pod's log that is there already when somebody begins to f
 URL = "https://upstream.example/stubs/handler_api.php?action=getNumber&service=tg&country=7"
 
 
-class Container:
+class CrowdContainer:
     """A pod's process that is always well."""
 
     def __init__(self) -> None:
@@ -58,15 +58,15 @@ class Container:
         return True
 
 
-class Pods:
+class CrowdPods:
     """The containers by pod, as the cluster has them run."""
 
     def __init__(self, lines: LogLines) -> None:
-        self.containers: dict[str, Container] = {}
+        self.containers: dict[str, CrowdContainer] = {}
         self._lines = lines
 
-    async def start(self, pod_name: str, image: str) -> Container:
-        container = self.containers[pod_name] = Container()
+    async def start(self, pod_name: str, image: str) -> CrowdContainer:
+        container = self.containers[pod_name] = CrowdContainer()
         container.log.append(self._lines.started(), container.started_at)
         return container
 
@@ -74,14 +74,14 @@ class Pods:
         self.containers.pop(pod_name).log.close()
 
 
-class Crowd:
+class CrowdCluster:
     """`names` of providers, how many of them change a second, and how many lines a second all pods write."""
 
     def __init__(self, names: Sequence[str], changing: int, lines_per_s: int) -> None:
         self.names, self.changing, self.lines_per_s = names, changing, lines_per_s
         self.random = Random(11)
         self.lines = LogLines("head", 11)
-        self.pods = Pods(self.lines)
+        self.pods = CrowdPods(self.lines)
         self.attempts = {name: float(self.random.randint(40, 400)) for name in names}
         self.failures = {name: float(self.random.randint(0, 6)) for name in names}
         self.database: Any = None
@@ -161,7 +161,7 @@ ANALYZE;
 """
 
 
-async def fill(postgres: EmbeddedPostgres, redis: EmbeddedRedis, crowd: Crowd) -> None:
+async def fill(postgres: EmbeddedPostgres, redis: EmbeddedRedis, crowd: CrowdCluster) -> None:
     """The providers, a past, and the keys that Redis has for them."""
     import asyncpg
     from redis.asyncio import Redis as Client
@@ -232,10 +232,10 @@ def api(requests: Requests) -> web.Application:
     return app
 
 
-class Metrics:
+class CrowdMetrics:
     """Prometheus' API, with the answers that the console's own expressions have."""
 
-    def __init__(self, crowd: Crowd) -> None:
+    def __init__(self, crowd: CrowdCluster) -> None:
         self.crowd = crowd
         expressions = Expressions()
         window = f"{WINDOW_S}s"
@@ -283,7 +283,7 @@ def _answer(data: Any) -> Any:
     return handle
 
 
-async def handle(crowd: Crowd, requests: Requests) -> None:
+async def handle(crowd: CrowdCluster, requests: Requests) -> None:
     """Orders from the standard input, until it is closed."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
@@ -300,7 +300,7 @@ async def handle(crowd: Crowd, requests: Requests) -> None:
 
 async def run(options: argparse.Namespace) -> None:
     names = [f"gw{number:04}" for number in range(options.providers)]
-    crowd = Crowd(names, min(options.changing, len(names)), options.lines)
+    crowd = CrowdCluster(names, min(options.changing, len(names)), options.lines)
     requests = Requests()
     requests.watch_cluster()
     temp_tree = TempTree()
@@ -312,7 +312,7 @@ async def run(options: argparse.Namespace) -> None:
             await fill(postgres, redis, crowd)
             cluster = DrillCluster(crowd.pods, replicas=options.pods, bounds=(1, options.pods), age_s=300, seed=1)
             await cluster.start()
-            served = [await serve(app) for app in (Metrics(crowd).app(requests), api(requests))]
+            served = [await serve(app) for app in (CrowdMetrics(crowd).app(requests), api(requests))]
             for pod in crowd.pods.containers:
                 old = time.time() - 60
                 past: list[str] = []

@@ -12,7 +12,7 @@ from random import Random
 from . import worlds
 from .screen import Screen
 from .table import Figure, against, p95
-from .terminal import NeverHappened, Terminal
+from .terminal import BenchmarkTerminal, NeverHappened
 
 REFERENCE = [sys.executable, str(Path(__file__).with_name("reference.py"))]
 SCREEN_ONLY = [sys.executable, str(Path(__file__).with_name("screen_only.py"))]
@@ -55,7 +55,7 @@ def _start(
     argv: list[str], environment: Environment, stands: Callable[[Screen], bool], stay_s: float
 ) -> tuple[float, float, float]:
     """(first words, all there, gone after the key), in milliseconds."""
-    with Terminal(argv, environment) as terminal:
+    with BenchmarkTerminal(argv, environment) as terminal:
         words = terminal.until(lambda screen: not screen.blank)
         ready = words if stands(terminal.screen) else terminal.until(stands)
         terminal.rest(stay_s)
@@ -69,7 +69,7 @@ class Rest:
     """What a program takes while nobody touches it."""
 
     def __init__(self, argv: list[str], environment: Environment, warm_s: float, span_s: float) -> None:
-        with Terminal(argv, environment) as terminal:
+        with BenchmarkTerminal(argv, environment) as terminal:
             terminal.rest(warm_s)
             bytes_then, cpu_then, then = terminal.bytes, terminal.cpu_s(), time.perf_counter()
             terminal.rest(span_s)
@@ -101,7 +101,7 @@ def rests(world: Environment, rounds: int, span_s: float) -> Iterator[Figure]:
 
 def screens_at_rest(world: Environment, span_s: float) -> Iterator[Figure]:
     """Bytes while each screen lies open, against those of the panes alone in the same console."""
-    with worlds.console(dict(world)) as (console, environment), Terminal(console, environment) as terminal:
+    with worlds.console(dict(world)) as (console, environment), BenchmarkTerminal(console, environment) as terminal:
         terminal.until(console_stands)
         terminal.rest(LOADED_S)
         panes = _bytes_per_s(terminal, span_s)
@@ -120,7 +120,7 @@ def screens_at_rest(world: Environment, span_s: float) -> Iterator[Figure]:
                      note=f"worst of {len(SCREENS)} ({which})")  # fmt: skip
 
 
-def _bytes_per_s(terminal: Terminal, span_s: float) -> float:
+def _bytes_per_s(terminal: BenchmarkTerminal, span_s: float) -> float:
     before, then = terminal.bytes, time.perf_counter()
     terminal.rest(span_s)
     return (terminal.bytes - before) / (time.perf_counter() - then)
@@ -150,7 +150,7 @@ def _away(screen: Screen) -> str:
 class Keys:
     """Presses keys, each of which can be told from everything else that happens on screen, and times their echoes."""
 
-    def __init__(self, terminal: Terminal, rows: bool) -> None:
+    def __init__(self, terminal: BenchmarkTerminal, rows: bool) -> None:
         self.terminal = terminal
         self.echoes: list[tuple[str, float]] = []
         keys = [("\t", self._changed(_focused)), ("p", self._frozen(True)), ("p", self._frozen(False))]
@@ -201,7 +201,7 @@ def echo(name: str, echoes: list[tuple[str, float]], limit: float | None = 50.0)
 
 
 def keys_at_rest(world: Environment, count: int) -> Iterator[Figure]:
-    with worlds.console(dict(world)) as (console, environment), Terminal(console, environment) as terminal:
+    with worlds.console(dict(world)) as (console, environment), BenchmarkTerminal(console, environment) as terminal:
         terminal.until(console_stands)
         terminal.rest(LOADED_S)
         keys = Keys(terminal, rows=True)
@@ -214,7 +214,7 @@ def keys_while_importing(world: Environment, rounds: int) -> Iterator[Figure]:
     echoes: list[tuple[str, float]] = []
     with worlds.console(dict(world)) as (console, environment):
         for _ in range(rounds):
-            with Terminal(console, environment) as terminal:
+            with BenchmarkTerminal(console, environment) as terminal:
                 terminal.until(console_stands)
                 keys = Keys(terminal, rows=False)
                 ends = time.perf_counter() + 5
@@ -231,7 +231,7 @@ def _all_answered(screen: Screen) -> bool:
 
 def keys_while_hanging(count: int) -> Iterator[Figure]:
     with worlds.hanging() as world, worlds.console(world) as (console, environment):
-        with Terminal(console, environment) as terminal:
+        with BenchmarkTerminal(console, environment) as terminal:
             terminal.until(console_stands)
             terminal.rest(2.0)
             keys = Keys(terminal, rows=False)
@@ -254,7 +254,7 @@ def crowd(rounds: int, span_s: float, keys: int, lines: int) -> Iterator[Figure]
         yield against("bytes, 1,000 providers", "B/s", bytes_per_s, others, 0.3, 8000)
         cpu, others = [rest.cpu_percent for rest in mine], [rest.cpu_percent for rest in reference]
         yield against("CPU, 1,000 providers, 50 pods, 2,000 lines/s", "%", cpu, others, None, 15)
-        with Terminal(console, environment) as terminal:
+        with BenchmarkTerminal(console, environment) as terminal:
             terminal.until(console_stands)
             terminal.rest(LOADED_S)
             pressed = Keys(terminal, rows=True)
@@ -267,13 +267,13 @@ def crowd(rounds: int, span_s: float, keys: int, lines: int) -> Iterator[Figure]
 def log_lines(lines: int) -> Iterator[Figure]:
     """A few providers and three pods: how soon the screen shows what a breaker's line says."""
     with worlds.crowded(5, 5, 3, 15) as world, worlds.console(world.environment) as (console, environment):
-        with Terminal(console, environment) as terminal:
+        with BenchmarkTerminal(console, environment) as terminal:
             terminal.until(console_stands)
             terminal.rest(LOADED_S)
             yield _log_line("a breaker's log line to the screen", terminal, world, lines)
 
 
-def _log_line(name: str, terminal: Terminal, world: worlds.Crowded, count: int) -> Figure:
+def _log_line(name: str, terminal: BenchmarkTerminal, world: worlds.Crowded, count: int) -> Figure:
     chance, took = Random(3), []
     for number in range(count):
         provider, state = f"gw{number // 2 % 5:04}", "closed" if number % 2 else "open"

@@ -17,7 +17,7 @@ from nexconsole.drill.temp_tree import TempTree
 from . import serverlog, worlds
 from .figures import LOADED_S, console_stands
 from .table import Figure
-from .terminal import Terminal
+from .terminal import BenchmarkTerminal
 
 PROVIDERS = 200
 LIMIT_MS = 50.0
@@ -123,7 +123,7 @@ def _watch(postgres: EmbeddedPostgres, redis: EmbeddedRedis) -> list[tuple[str, 
     from redis import Redis as Client
 
     world = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}
-    with worlds.console(world) as (console, environment), Terminal(console, environment) as terminal:
+    with worlds.console(world) as (console, environment), BenchmarkTerminal(console, environment) as terminal:
         terminal.until(console_stands)
         terminal.rest(LOADED_S)
         for pane in "1234567":

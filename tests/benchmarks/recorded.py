@@ -50,7 +50,7 @@ def recording() -> Iterator[Figure]:
 
 
 def _taking(told: list, settings: Settings) -> float:
-    recorder = Recorder(settings, Path("/nowhere"), recordings.Hand())
+    recorder = Recorder(settings, Path("/nowhere"), recordings.HandClock())
     began = time.perf_counter()
     for _, reading in told:
         recorder.take(reading)

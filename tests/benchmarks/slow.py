@@ -13,7 +13,7 @@ from . import worlds
 from .figures import LOADED_S, console_stands
 from .screen import Screen
 from .table import Figure
-from .terminal import Terminal
+from .terminal import BenchmarkTerminal
 
 RATE = 8_000  # bytes a second: 64 kbit/s
 DELAY_S = 0.15  # either way: 300 ms until an answer can begin to come
@@ -32,7 +32,7 @@ KEYS = (
 NAMES = {"\x1b": "esc", "\x10": "^P"}
 
 
-class SlowTerminal(Terminal):
+class SlowTerminal(BenchmarkTerminal):
     """What the program writes arrives at RATE and DELAY_S late, in order, as through a link with a deep buffer."""
 
     _free_at = 0.0  # when the link has taken all that was written so far

@@ -35,7 +35,7 @@ class NeverHappened(Exception):
     """What was waited for did not come in time; the text has the screen."""
 
 
-class Terminal:
+class BenchmarkTerminal:
     """`argv` in a terminal of ROWS by COLUMNS. Times are `time.perf_counter`'s; `began` is that of the start."""
 
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
@@ -57,7 +57,7 @@ class Terminal:
         for thread in self._threads:
             thread.start()
 
-    def __enter__(self) -> Terminal:
+    def __enter__(self) -> BenchmarkTerminal:
         return self
 
     def __exit__(
