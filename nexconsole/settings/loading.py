@@ -91,10 +91,14 @@ class Loaded:
     settings: Settings
     origins: Mapping[str, str]
 
-    def lines(self) -> list[tuple[str, str, str]]:
-        """(key, value as text with secrets masked, origin) for every key, in the order of the fields."""
+    def rows(self) -> list[tuple[str, Any, str]]:
+        """(key, value with secrets masked, origin) for every key, in the order of the fields."""
         flat = _flatten(msgspec.to_builtins(self.settings))
-        return [(key, _shown(key, value), self._origin(key)) for key, value in flat.items()]
+        return [(key, _masked(key, value), self._origin(key)) for key, value in flat.items()]
+
+    def lines(self) -> list[tuple[str, str, str]]:
+        """The same with each value as text."""
+        return [(key, _as_text(key, value), origin) for key, value, origin in self.rows()]
 
     def _origin(self, key: str) -> str:
         if key == "postgres.url" and (looked_up := self.settings.database_origin):
@@ -368,9 +372,13 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _shown(key: str, value: Any) -> str:
-    if key in URLS and value:
-        return mask_url(value)  # any address may hold a login
-    if key in SECRETS and value:
-        return "***"
-    return msgspec.json.encode(value).decode()
+def _masked(key: str, value: Any) -> Any:
+    """The value without its secrets. Any address may hold a login; libpq's words (`password=...`) are hidden whole."""
+    if key in URLS and value and ("://" in value or key not in SECRETS):
+        return mask_url(value)
+    return "***" if key in SECRETS and value else value
+
+
+def _as_text(key: str, value: Any) -> str:
+    """JSON; addresses and masks stand without quotes."""
+    return value if value and (key in URLS or key in SECRETS) else msgspec.json.encode(value).decode()

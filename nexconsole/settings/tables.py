@@ -30,25 +30,28 @@ class SettingsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 class PostgresSettings(SettingsTable):
     url: str = ""  # DATABASE_URL, as NexNum has it: Prisma's and the poolers' parameters are understood
-    connect_timeout_s: float = 3.0
-    statement_timeout_s: float = 2.5
+    connect_timeout_s: float = 3.0  # for connecting, TLS and login
+    statement_timeout_s: float = 2.5  # for one statement; the server ends it then
     ca_file: str = ""  # for sslmode=verify-ca and verify-full
 
 
 class RedisSettings(SettingsTable):
     url: str = ""  # REDIS_URL: redis://, rediss://, redis+sentinel://, redis+cluster://, or Upstash's https://
     token: str = ""  # UPSTASH_REDIS_REST_TOKEN, for an https:// address
-    timeout_s: float = 2.0
-    ca_file: str = ""
+    timeout_s: float = 2.0  # for connecting, and for one answer
+    ca_file: str = ""  # the authority's certificate (PEM); empty: the system's authorities
 
 
 class Expressions(SettingsTable):
     """PromQL; `{window}` is replaced by the window, as in `300s`. Rates are per provider (nexnum.md#one-or-all)."""
 
+    # attempts to buy a number, per provider
     attempts: str = 'sum by (provider) (increase(nexnum_provider_api_calls_total{method="getNumber"}[{window}]))'
+    # attempts that failed, per provider
     failures: str = (
         'sum by (provider) (increase(nexnum_provider_api_calls_total{method="getNumber",status="error"}[{window}]))'
     )
+    # the 95th percentile of a provider's answer, in seconds
     latency_p95: str = (
         "histogram_quantile(0.95, sum by (le) "
         '(rate(nexnum_purchase_duration_seconds_bucket{stage="provider_call"}[{window}])))'
@@ -57,19 +60,21 @@ class Expressions(SettingsTable):
     answers: str = (
         'sum by (status_code) (increase(nexnum_http_requests_total{route="/api/numbers/purchase"}[{window}]))'
     )
+    # attempts in a minute, for the chart
     trend_attempts: str = 'sum(increase(nexnum_provider_api_calls_total{method="getNumber"}[1m]))'
+    # failures in a minute, for the chart
     trend_failures: str = 'sum(increase(nexnum_provider_api_calls_total{method="getNumber",status="error"}[1m]))'
     database_cpu: str = ""  # the share of the database's CPU that is used, 0..1; empty: people look it up
 
 
 class PrometheusSettings(SettingsTable):
     url: str = ""  # PROMETHEUS_URL; for Mimir and Thanos with their path prefix
-    bearer: str = ""
-    username: str = ""
-    password: str = ""
+    bearer: str = ""  # a token, sent as Authorization: Bearer
+    username: str = ""  # for basic authentication
+    password: str = ""  # for basic authentication
     headers: dict[str, str] = {}  # such as X-Scope-OrgID
-    ca_file: str = ""
-    timeout_s: float = 3.0
+    ca_file: str = ""  # the authority's certificate (PEM); empty: the system's authorities
+    timeout_s: float = 3.0  # for one request
     expressions: Expressions = Expressions()
     latency_top_bucket_s: float = 10.0  # at or above it the 95th percentile is "at least" (nexnum.md#metrics-old)
 
@@ -80,16 +85,16 @@ class KubernetesSettings(SettingsTable):
     kubeconfig: str = ""
     context: str = ""  # empty: the kubeconfig's current one
     namespace: str = ""  # empty: the context's, else "default"
-    deployment: str = "nexnum-app"
+    deployment: str = "nexnum-app"  # NexNum's Deployment
     selector: str = ""  # empty: the deployment's own
     container: str = ""  # empty: the one of the annotation kubectl.kubernetes.io/default-container, else the first
     autoscaler: str = ""  # empty: the one that targets the deployment
-    timeout_s: float = 3.0
+    timeout_s: float = 3.0  # for one request
     plugin_timeout_s: float = 15.0  # a credential plugin of the kubeconfig is ended after so long
     follow_pods: int = 50  # at most so many pods' logs are followed; the rest are counted
-    log_since_s: int = 900
-    log_tail_lines: int = 2000
-    secret: str = "nexnum-secrets"
+    log_since_s: int = 900  # at the start, logs are read from so long ago
+    log_tail_lines: int = 2000  # and at most so many lines of each pod
+    secret: str = "nexnum-secrets"  # the Secret that holds DATABASE_URL
     database_from_secret: bool = False  # take DATABASE_URL from the Secret where none is set
 
 
@@ -98,14 +103,14 @@ class ApiSettings(SettingsTable):
     cron_secret: str = ""  # CRON_SECRET
     admin_token: str = ""  # an admin's JWT, for the admin API (sent as bearer and as the cookie `token`)
     headers: dict[str, str] = {}  # for what stands before it, such as CF-Access-Client-Id
-    timeout_s: float = 3.0
-    ca_file: str = ""
+    timeout_s: float = 3.0  # for one request
+    ca_file: str = ""  # the authority's certificate (PEM); empty: the system's authorities
 
 
 class SearchSettings(SettingsTable):
     url: str = ""  # MEILISEARCH_HOST or MEILI_HOST: Meilisearch, asked for /health; host:port is taken as http://
-    timeout_s: float = 3.0
-    ca_file: str = ""
+    timeout_s: float = 3.0  # for one request
+    ca_file: str = ""  # the authority's certificate (PEM); empty: the system's authorities
 
 
 class ProvidersSettings(SettingsTable):
@@ -116,8 +121,8 @@ class ProvidersSettings(SettingsTable):
 
 
 class TransactionRules(SettingsTable):
-    window_s: int = 300
-    trend_s: int = 1800
+    window_s: int = 300  # purchases are judged over the last so many seconds
+    trend_s: int = 1800  # how far back the chart goes
     few: int = 20  # fewer attempts than this are too few to judge by
     provider_few: int = 5  # a provider with fewer attempts is not judged on its own
     provider_failing: float = 0.2  # a provider's failure rate, 0..1, from which it counts as failing
@@ -139,8 +144,8 @@ class FunnelRules(SettingsTable):
 
 class CircuitRules(SettingsTable):
     cooldown_s: float = 30.0  # a pod's own breaker; 15 in the oldest installs (nexnum.md#breakers)
-    flapping: int = 3  # opened so often ...
-    flapping_window_s: int = 600  # ... within so many seconds
+    flapping: int = 3  # a breaker that opened so often within flapping_window_s is flapping
+    flapping_window_s: int = 600  # see flapping
     ignore: tuple[str, ...] = ("GeminiPool",)  # breakers that are not SMS providers
 
 
@@ -188,6 +193,7 @@ class SeverityRules(SettingsTable):
     alerts: dict[str, str] = msgspec.field(
         default_factory=lambda: {"critical": "SEV-2", "warning": "SEV-3"}
     )  # an alert's severity label -> ours
+    # the alerts that the runbook's scenarios open on
     runbook_alerts: tuple[str, ...] = ("HighPurchaseFailureRate", "StuckReservations", "OutboxProcessingFailed")
 
 
@@ -207,7 +213,9 @@ class LocksSettings(SettingsTable):
     says.
     """
 
+    # a family's name -> the pattern of its keys
     families: dict[str, str] = msgspec.field(default_factory=lambda: dict(LOCK_FAMILIES))
+    # patterns of keys that are never deleted
     never: tuple[str, ...] = (
         "idem:*",
         "app:settings",
@@ -222,17 +230,17 @@ class LocksSettings(SettingsTable):
     )
     older_than_s: int = 300  # by default only keys without TTL, or older than this, are chosen
     watch: tuple[str, ...] = ("purchase", "number")  # the families that keep customers out: the console counts them
-    batch: int = 100
+    batch: int = 100  # so many keys are deleted at a time
 
 
 class AlertmanagerSettings(SettingsTable):
-    url: str = ""
-    bearer: str = ""
-    username: str = ""
-    password: str = ""
+    url: str = ""  # Alertmanager; empty: alerts come from Prometheus, and nothing can be silenced
+    bearer: str = ""  # a token, sent as Authorization: Bearer
+    username: str = ""  # for basic authentication
+    password: str = ""  # for basic authentication
     headers: dict[str, str] = {}  # such as X-Scope-OrgID
-    ca_file: str = ""
-    timeout_s: float = 3.0
+    ca_file: str = ""  # the authority's certificate (PEM); empty: the system's authorities
+    timeout_s: float = 3.0  # for one request
     silence_s: int = 3600  # how long a silence lasts where nothing is said
 
 
@@ -246,12 +254,13 @@ class WarRoomSettings(SettingsTable):
     """Working on one incident together: how entries reach other hosts, and what needs the others' silence or word."""
 
     redis_url: str = ""  # the Redis that carries incidents between hosts; empty: only the consoles of this folder
-    redis_ca_file: str = ""
+    redis_ca_file: str = ""  # the authority's certificate (PEM); empty: the system's authorities
     stream_entries: int = 20_000  # so many entries are kept in an incident's stream, at most
     stream_days: int = 14  # and for so long after the newest
     presence_s: float = 15.0  # who was not heard of for so long is not here
     lease_s: float = 30.0  # how long a target stays reserved for a console that is not heard of any more
     objection_s: float = 10.0  # how long others may object before an action with a large blast radius; 0: no window
+    # the actions with a large blast radius
     objection_actions: tuple[str, ...] = (
         "provider.disable",
         "pods.restart",
@@ -273,7 +282,7 @@ class SignalSettings(SettingsTable):
     unit: str = ""  # "ratio": 0..1, shown in percent; "seconds"; or the word to show behind the number
     limits: dict[str, float] = {}  # "SEV-1", "SEV-2" or "SEV-3" -> the limit of that level
     worse: str = "above"  # the limits are passed "above" or "below" them
-    every_s: float = 10.0
+    every_s: float = 10.0  # how often it is read
 
 
 class RecordingSettings(SettingsTable):
@@ -295,9 +304,9 @@ class Settings(SettingsTable):
     environment: str = "production"  # shown in the frame; "drill" in a drill
     name: str = ""  # which installation, such as nexnum-eu
     operator: str = ""  # empty: the account's name
-    theme: Theme = "dark"
+    theme: Theme = "dark"  # the colours; `t` changes them while it runs
     motion: Motion = "auto"  # auto: off over SSH
-    log_level: LogLevel = "info"
+    log_level: LogLevel = "info"  # what the program's own log tells
     runbooks: str = ""  # a folder of the team's own runbooks: Markdown files that add or replace scenarios
     postgres: PostgresSettings = PostgresSettings()
     redis: RedisSettings = RedisSettings()
