@@ -67,6 +67,12 @@ HIDDEN = [
     ("STATEMENT:  SELECT * FROM users WHERE name = 'Anna'", "Anna"),
     ("prisma:query UPDATE \"wallets\" SET balance = 3 WHERE name = 'Anna'", "Anna"),
     ("insert into users (name) values ('Anna')", "Anna"),
+    ('POST /sms {"code":"482913"}', "482913"),
+    ("PIN: 4829", "4829"),
+    ("bought by @anna_smith", "anna_smith"),
+    ("anna.smith@mailhost wrote", "anna"),
+    ("customer anna@localhost", "anna"),
+    ("sent to 221B Baker Street", "Baker"),
     ("cut here +3161234…", "3161234"),
     ("cut here 3f0c0c1e-6a35…", "6a35"),
     ("cut here anna.smith@ma…", "anna"),
@@ -90,6 +96,8 @@ SHOWN = [
     "ghcr.io/nexnum/nexnum-app:1.5.0", "nexnum-app-7c9d5b6f4 (revision 12)", "exit code 137", "Error: code 40001",
     "Key (name)=(smsbower) already exists.", "tiger-sms 5sim onlinesim grizzlysms sms-activate",
     "2026-01-23 14:07:31 2026-01-23 14:08:31", "cpu 91 of 70 %", "user id: null", "12345678 rows",
+    "operator none, commander root@vm", "maria@laptop leads", '{"code":"23505"}', '"code":503', "@prisma/client 5.4",
+    "pin 12 of 40",
 ]  # fmt: skip
 
 

@@ -107,4 +107,48 @@ CODES: tuple[TextKind, ...] = (
         examples=(("Use 482913 to log in", "482913"), ("enter code 4829 on the page", "4829")),
         kept=("use port 5432", "enter 4829"),
     ),
+    TextKind(
+        # Five digits in the classes of SQLSTATE are an error of the database; three are a status.
+        name="code in JSON",
+        hints=("code",),
+        pattern=re.compile(
+            r"(?i)((?<!\w)\\?[\"']code\\?[\"']\s*:\s*\\?[\"'])(?!(?:0[0-9]|2[0-8]|3[489]|4[0-24]|5[3-8])\d{3}(?!\d))"
+            r"(\d{4,8}|\d{3}[ -]\d{3})(?=\\?[\"'])"
+            r"|((?<!\w)\\?[\"']code\\?[\"']\s*:\s*)(\d{6})(?![\d.])"
+        ),
+        hide=_last,
+        folded=True,
+        examples=(
+            ('{"code":"482913"}', "482913"),
+            ('{"id":7,"code": "4829","x":1}', "4829"),
+            ('{\\"code\\":\\"482-913\\"}', "482-913"),
+            ('{"code":482913}', "482913"),
+        ),
+        kept=(
+            '"code":"23505"',
+            '{"code":"40001"}',
+            '"code":429',
+            '"code":1006',
+            '"code":"P2002"',
+            '"errorCode":"482913"',
+        ),
+    ),
+    TextKind(
+        name="PIN",
+        hints=("pin",),
+        pattern=re.compile(
+            r"(?i)((?<![\w.-])pin(?:[ _-]?(?:code|number))?(?:\\?[\"']?\s?[:=]\s?\\?[\"']?| (?:is|was):? ['\"]?)"
+            r"|(?-i:(?<![\w.-])PIN ))(\d{4,8})(?![\w.]*\d|:\d)"
+        ),
+        hide=_second,
+        folded=True,
+        examples=(
+            ("PIN: 4829", "4829"),
+            ("pin=482913", "482913"),
+            ('{"pin":"4829"}', "4829"),
+            ("your pin is 4829", "4829"),
+            ("PIN 4829", "4829"),
+        ),
+        kept=("pin: 12", "pinned: 4829", "pin 4829 rows", "spin: 4829", "GPIO pin 4"),
+    ),
 )

@@ -6,6 +6,7 @@ import ipaddress
 import re
 
 from .codes import CODES
+from .contacts import CONTACTS
 from .kinds import FEWEST, TextKind, tag
 
 
@@ -292,21 +293,7 @@ KINDS: tuple[TextKind, ...] = (
         ),
         kept=("per user 100 requests", "users 117 distinct", "client 100 ms", "customers: 117", "user 1.5"),
     ),
-    TextKind(
-        name="e-mail address",
-        pattern=re.compile(
-            r"[\w.+%'-]{0,64}[\w+%-]@[\w-]{1,64}(?:\.[\w-]{1,64}){0,9}\.[^\W\d_]{2,24}"
-            r"|(?<![\w%])[\w.+-]{1,64}%40[\w-]{1,64}(?:\.[\w-]{1,64}){0,9}"
-        ),
-        hide=_whole,
-        examples=(
-            ("anna.smith+shop@mail.example.com wrote", "anna.smith"),
-            ("müller@bücher.example", "müller"),
-            ("?to=anna.smith%40mail.example&x=1", "anna.smith"),
-            ("login=anna%40localhost", "anna"),
-        ),
-        kept=("root@vm", "@sha256"),
-    ),
+    *CONTACTS,
     TextKind(
         name="long token",
         pattern=re.compile(
