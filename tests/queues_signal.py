@@ -54,7 +54,7 @@ SIGNAL = Signal(
     summary=lambda value: f"{value.depth} jobs wait, the oldest for {duration(value.oldest_s)}",
     reasons=reasons,
     numbers=lambda value, every, now: {"queue_depth": value.depth},
-    metrics={"queue_depth": MetricSpec("jobs in queues", count)},
+    metrics={"queue_depth": MetricSpec("jobs in queues", count, drawn=True, told_above=100)},
     exported=(gauge("queue_depth", "Jobs that wait.", "depth"),),
     observe=states,
     probes=(

@@ -7,19 +7,24 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import incident_story
 import pytest
 import recordings
 import sample_readings as sample
+from controller import until
 
 from nexconsole import settings as settings_module
 from nexconsole.actions.registry import COMMANDS
 from nexconsole.app import NexConsole
 from nexconsole.break_glass.sheet import sheet
+from nexconsole.break_glass.store import keep_report
 from nexconsole.cli.status import take
 from nexconsole.errors import BadAnswer, SettingsError, SourceError
 from nexconsole.exposition import exposition
 from nexconsole.incident.events import observations
+from nexconsole.incident.incident import fold
 from nexconsole.incident.metrics import sample_of
+from nexconsole.journal import EntryKind
 from nexconsole.runbook.problems import check
 from nexconsole.screens.console import ConsoleScreen
 from nexconsole.session.monitor import Monitor
@@ -233,6 +238,16 @@ def test_it_is_judged_told_measured_on_the_sheet_and_asked_by_runbooks(chosen):
     assert len(check(book, COMMANDS, registry.probes(chosen))) < len(wrong)
 
 
+def test_a_report_has_it_with_its_title_and_its_unit(chosen, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    story = incident_story.Story()
+    story.tell(EntryKind.OPENED, {"title": "refunds wait", "level": "SEV-2", "since": ""})
+    story.tell(EntryKind.FIGURES, {"figures": sample_of({"refund-queue": READING}, sample.NOW, chosen)})
+    markdown, html = keep_report(fold(story.entries), "INC-20260123-1407", chosen)
+    assert "| Refund queue | 140 refunds |" in markdown.read_text()
+    assert "<td>Refund queue</td><td>140 refunds</td>" in html.read_text()
+
+
 async def test_status_reads_it(load, database, sources_on):
     chosen = load(TOML)
     sources = sources_on(database.url)
@@ -267,9 +282,7 @@ async def test_more_than_fit_are_reached_by_tab_and_by_command(load):
         assert screen.query_one("#more").size.height == 3
         await pilot.press("shift+tab", "shift+tab")
         assert screen.focused.id == "depth-7"
-        await pilot.pause()
-        more = screen.query_one("#more").region
-        assert more.contains_region(screen.focused.region)
+        await until(lambda: screen.query_one("#more").region.contains_region(screen.focused.region))
         [command] = [command for command in app.palette_commands() if command.title == "Depth 5"]
         command.run()
         await pilot.pause()

@@ -32,7 +32,8 @@ from nexconsole.recording.player import Player
 from nexconsole.recording.replay import open_replay
 from nexconsole.recording.schema import recording_file
 from nexconsole.replay_app import ReplayApp
-from nexconsole.report.render import as_markdown
+from nexconsole.report import chart
+from nexconsole.report.render import as_line, as_markdown
 from nexconsole.runbook.parser import parse
 from nexconsole.runbook.problems import check
 from nexconsole.runbook.resolution import fitting
@@ -154,7 +155,11 @@ def test_a_report_has_its_number_in_its_own_words(queues):
     story.tell(EntryKind.OPENED, {"title": "jobs wait", "level": "SEV-2", "since": ""})
     story.tell(EntryKind.FIGURES, {"figures": sample_of({"queues": READING}, sample.NOW)})
     text = as_markdown(fold(story.entries), "INC-20260123-1407")
-    assert "jobs in queues" in text and "240" in text
+    assert "| jobs in queues | 240 |" in text
+    assert "jobs in queues" in chart.as_svg(fold(story.entries)) and "jobs in queues" in chart.as_text(
+        fold(story.entries)
+    )
+    assert "jobs in queues 240" in as_line(fold(story.entries), story.entries[-1].at)
 
 
 async def test_a_recording_holds_it_and_a_replay_draws_it(queues, tmp_path):

@@ -10,12 +10,14 @@ import socket
 import stat
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import paths
 from ..errors import FileError, JournalError, in_words
 from ..incident.incident import Incident
+from ..incident.metrics import metric_specs
 from ..journal.files import open_plain
 from ..report.render import as_html, as_markdown
 from ..text.sanitize import clean
@@ -72,6 +74,7 @@ def keep_report(incident: Incident, name: str, settings: Settings) -> tuple[Path
     if settings.environment != "production":  # a rehearsal's report takes no real one's place
         folder /= re.sub(r"[^A-Za-z0-9_-]+", "-", clean(settings.environment, 40)) or "other"
     markdown, html = folder / f"{name}.md", folder / f"{name}.html"
+    incident = replace(incident, metrics=metric_specs(settings))
     keep(markdown, as_markdown(incident, name))
     keep(html, as_html(incident, name))
     return markdown, html

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ def add_arguments(parser: Parser) -> None:
 def run(options: Namespace) -> int:
     """Print the report in UTF-8 whatever the locale; 0. Raises JournalError where there is no such journal."""
     from ..incident.incident import fold
+    from ..incident.metrics import metric_specs
     from ..incident.prelude import prelude_of
     from ..journal import read_incident
     from ..model import utc_now
@@ -37,9 +39,11 @@ def run(options: Namespace) -> int:
     from .journal import file_of
 
     forms = {"md": render.as_markdown, "json": render.as_json, "html": render.as_html}
-    file = file_of(options.journal, load(options).settings)
+    settings = load(options).settings
+    file = file_of(options.journal, settings)
     journal = read_incident(file)
     incident = fold(journal.entries, prelude_of(journal.entries, _outside(file)))
+    incident = replace(incident, metrics=metric_specs(settings))
     if options.format == "line":
         text = f"{render.as_line(incident, utc_now())}\n"
     else:

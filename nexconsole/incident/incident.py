@@ -15,6 +15,7 @@ from ..journal import Entry, EntryKind, merge
 from ..journal.sentences import sentence
 from ..runbook.progress import BEGUN, progress_of
 from ..severity import LEVELS
+from ..signals.signal import MetricSpec
 from ..text.sanitize import clean
 from .actions import NO_ACTION, ActionRecord, actions_in
 from .events import StateChange, changes_in, told_once
@@ -107,7 +108,7 @@ class Incident:
     known to who opened it, else `begin`. `levels` are judged by the rules, `declared` by people. `roles` holds the
     present commander, operator and scribe; a vacant role is missing. `observers` only watch. `held` has every role
     assignment. `others` counts entries of unknown kinds. `before` counts the entries about what was done just before it
-    was opened.
+    was opened. `metrics`: titles and units of its figures; None: those of the signals without settings.
     """
 
     title: str = ""
@@ -130,6 +131,7 @@ class Incident:
     notes: tuple[TimelineEntry, ...] = ()
     timeline: tuple[TimelineEntry, ...] = ()
     standing: tuple[OpenItem, ...] = ()
+    metrics: Mapping[str, MetricSpec] | None = None
     others: Mapping[str, int]
     before: int = 0
 

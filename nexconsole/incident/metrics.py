@@ -71,13 +71,13 @@ def samples_in(entries: Iterable[Entry]) -> tuple[MetricSample, ...]:
     return tuple(found.values())
 
 
-def ranges(figures: Iterable[MetricSample]) -> tuple[MetricRange, ...]:
-    """Each figure that was ever known, in the order of `metric_specs` and then by name."""
+def ranges(figures: Iterable[MetricSample], specs: Mapping[str, MetricSpec] | None = None) -> tuple[MetricRange, ...]:
+    """Each figure that was ever known, in the order of `specs` (ours, where none are given) and then by name."""
     known: dict[str, list[tuple[datetime, Number]]] = {}
     for sample in figures:
         for name, number in sample.numbers.items():
             known.setdefault(name, []).append((sample.at, number))
-    specs = metric_specs()
+    specs = metric_specs() if specs is None else specs
     names = [*(name for name in specs if name in known), *sorted(known.keys() - specs.keys())]
     return tuple(_extent(name, known[name], specs) for name in names)
 
@@ -88,16 +88,16 @@ def _extent(name: str, points: list[tuple[datetime, Number]], specs: Mapping[str
     return MetricRange(name=name, start=points[0][1], worst=worst, worst_at=at, end=points[-1][1])
 
 
-def title(name: str) -> str:
-    spec = metric_specs().get(name)
+def title(name: str, specs: Mapping[str, MetricSpec] | None = None) -> str:
+    spec = (metric_specs() if specs is None else specs).get(name)
     return spec.title if spec is not None else clean(name.replace("_", " "), 40)
 
 
-def said(name: str, number: Number | None) -> str:
+def said(name: str, number: Number | None, specs: Mapping[str, MetricSpec] | None = None) -> str:
     """The figure with its unit; a dash where it is not known."""
     if number is None:
         return "-"
-    spec = metric_specs().get(name)
+    spec = (metric_specs() if specs is None else specs).get(name)
     return spec.say(number) if spec is not None else f"{number:g}"
 
 

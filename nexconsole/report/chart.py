@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from html import escape
 from typing import Any
 
 from ..incident.incident import Incident
-from ..incident.metrics import ranges, said, title
+from ..incident.metrics import metric_specs, ranges, said, title
 from ..severity import LEVELS
 from ..signals.signal import Number
 from ..text.units import clock
 
-DRAWN = ("failure_rate", "outbox_pending", "reservations_pending")
 STANDS = timedelta(seconds=90)  # a figure counts until the next one, and no longer than this
 COLUMNS = 60
 _LABEL = 20  # characters before the characters of a line
@@ -32,14 +32,15 @@ def as_text(incident: Incident) -> str:
     Each character is a sixtieth of the time and shows its worst; a blank where nothing was known.
     """
     ranks = _levels(incident)
-    drawn = [(name, spans) for name in DRAWN if (spans := _figure(incident, name))]
+    drawn = _drawn(incident)
     if incident.begin is None or incident.end is None or not (ranks or drawn):
         return ""
     lines = [f"{'':{_LABEL}} {clock(incident.begin)}{clock(incident.end):>{COLUMNS - 6}}"]
     for name, spans in drawn:
         most = max(value for _, _, value in spans)
         signs = [_bar(max(met), most) if met else " " for met in _columns(spans)]
-        lines.append(f"{title(name):<{_LABEL}} |{''.join(signs)}| max {said(name, most)}")
+        label, top = title(name, incident.metrics), said(name, most, incident.metrics)
+        lines.append(f"{label:<{_LABEL}} |{''.join(signs)}| max {top}")
     if ranks:
         signs = [_SIGNS[int(min(met))] if met else " " for met in _columns(ranks)]
         lines.append(f"{'severity':<{_LABEL}} |{''.join(signs)}| 1 SEV-1, 2 SEV-2, 3 SEV-3, . none")
@@ -54,13 +55,13 @@ def as_svg(incident: Incident) -> str:
     "" where there is nothing to draw.
     """
     ranks = _levels(incident)
-    drawn = [(name, spans) for name in DRAWN if (spans := _figure(incident, name))]
+    drawn = _drawn(incident)
     if incident.begin is None or incident.end is None or not (ranks or drawn):
         return ""
     parts: list[str] = []
     y = 6.0
     for name, spans in drawn:
-        parts += _plot(name, spans, y)
+        parts += _plot(title(name, incident.metrics), partial(said, name, specs=incident.metrics), spans, y)
         y += _PLOT + _GAP
     if ranks:
         parts += _severity(ranks, y)
@@ -75,7 +76,7 @@ def as_svg(incident: Incident) -> str:
 
 def series(incident: Incident) -> dict[str, Any]:
     """`at` (UTC), and of each figure as many values; null where it was not known."""
-    names = [metric_range.name for metric_range in ranges(incident.figures)]
+    names = [metric_range.name for metric_range in ranges(incident.figures, incident.metrics)]
     return {
         "at": [sample.at for sample in incident.figures],
         "figures": {name: [sample.numbers.get(name) for sample in incident.figures] for name in names},
@@ -85,6 +86,13 @@ def series(incident: Incident) -> dict[str, Any]:
 def _part(incident: Incident, at: datetime) -> float:
     assert incident.begin is not None
     return min(1.0, max(0.0, (at - incident.begin) / incident.lasted))
+
+
+def _drawn(incident: Incident) -> list[tuple[str, list[Span]]]:
+    """The figures that are plotted, those that were known at some time."""
+    specs = metric_specs() if incident.metrics is None else incident.metrics
+    names = (name for name, spec in specs.items() if spec.drawn)
+    return [(name, spans) for name in names if (spans := _figure(incident, name))]
 
 
 def _levels(incident: Incident) -> list[Span]:
@@ -130,7 +138,7 @@ def _numbers(incident: Incident) -> str:
     return "".join(row)
 
 
-def _plot(name: str, spans: Sequence[Span], top: float) -> Iterator[str]:
+def _plot(title: str, say: Callable[[Number], str], spans: Sequence[Span], top: float) -> Iterator[str]:
     """Steps, filled; broken where nothing was known."""
     most = max(value for _, _, value in spans)
     bottom = top + _PLOT
@@ -138,7 +146,7 @@ def _plot(name: str, spans: Sequence[Span], top: float) -> Iterator[str]:
     def y(value: Number) -> float:
         return bottom - (max(0, value) / most * (_PLOT - 4) if most > 0 else 0)
 
-    yield f'<text x="{_LEFT - 8}" y="{top + _PLOT / 2 + 4:.1f}" text-anchor="end">{escape(title(name))}</text>'
+    yield f'<text x="{_LEFT - 8}" y="{top + _PLOT / 2 + 4:.1f}" text-anchor="end">{escape(title)}</text>'
     yield f'<line x1="{_LEFT}" y1="{bottom}" x2="{_LEFT + _WIDTH}" y2="{bottom}" stroke="#bbb"/>'
     for run in _runs(spans):
         points = [(_LEFT + x * _WIDTH, y(value)) for start, end, value in run for x in (start, end)]
@@ -146,7 +154,7 @@ def _plot(name: str, spans: Sequence[Span], top: float) -> Iterator[str]:
         first, last = points[0][0], points[-1][0]
         yield f'<polygon points="{first:.1f},{bottom} {line} {last:.1f},{bottom}" fill="#ddd"/>'
         yield f'<polyline points="{line}" fill="none" stroke="#111" stroke-width="1.5"/>'
-    yield f'<text x="{_LEFT + _WIDTH + 6}" y="{top + 10:.1f}">{escape(said(name, most))}</text>'
+    yield f'<text x="{_LEFT + _WIDTH + 6}" y="{top + 10:.1f}">{escape(say(most))}</text>'
     yield f'<text x="{_LEFT + _WIDTH + 6}" y="{bottom:.1f}">0</text>'
 
 

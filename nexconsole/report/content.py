@@ -162,14 +162,15 @@ def _standing(incident: Incident) -> Block:
 
 
 def _figures(incident: Incident) -> Iterator[Block]:
+    specs = incident.metrics
     rows = tuple(
         (
-            title(metric_range.name),
-            said(metric_range.name, metric_range.start),
-            f"{said(metric_range.name, metric_range.worst)} at {clock(metric_range.worst_at)}",
-            said(metric_range.name, metric_range.end),
+            title(metric_range.name, specs),
+            said(metric_range.name, metric_range.start, specs),
+            f"{said(metric_range.name, metric_range.worst, specs)} at {clock(metric_range.worst_at)}",
+            said(metric_range.name, metric_range.end, specs),
         )
-        for metric_range in ranges(incident.figures)
+        for metric_range in ranges(incident.figures, specs)
     )
     if rows:
         first, last = incident.figures[0], incident.figures[-1]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from html import escape
 from typing import Any
@@ -15,7 +16,7 @@ import msgspec
 
 from ..incident.actions import ActionRecord
 from ..incident.incident import CALM, Incident
-from ..incident.metrics import ranges, said, title
+from ..incident.metrics import metric_specs, ranges
 from ..incident.timing import recovered, timing_of
 from ..signals.signal import Number
 from ..text.masking import mask
@@ -27,7 +28,6 @@ from .masked import masked
 
 FORMAT = 1  # of the JSON document
 SHOWN_ACTIONS = 3
-TOLD = {"failure_rate": 0.0, "outbox_pending": 100, "reservations_pending": 50}  # where the worst was above it
 GOES_ON = timedelta(hours=6)  # without an entry for so long an incident is not counted on
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~&#])")
 _FENCE = re.compile(r"`{3,}")
@@ -120,17 +120,24 @@ def as_json(incident: Incident, name: str) -> str:
     document: dict[str, Any] = {
         "format": FORMAT,
         "name": name,
-        "incident": incident,
+        "incident": _plain(incident),
         "seconds_to": {
             key: None if (length := getattr(lengths, key)) is None else length.total_seconds()
             for key in ("detect", "engage", "mitigate", "recover")
         },
         "figures": figures(incident),
-        "measured": {metric_range.name: metric_range for metric_range in ranges(incident.figures)},
+        "measured": {metric_range.name: metric_range for metric_range in ranges(incident.figures, incident.metrics)},
         "series": chart.series(incident),
         "questions": questions(incident),
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+
+
+def _plain(incident: Incident) -> dict[str, Any]:
+    """The incident as JSON has it: how figures are said is no part of it."""
+    plain: dict[str, Any] = msgspec.to_builtins(replace(incident, metrics=None))
+    del plain["metrics"]
+    return plain
 
 
 def as_line(incident: Incident, now: datetime, current: Mapping[str, Number | None] | None = None) -> str:
@@ -170,15 +177,16 @@ def _state(incident: Incident, now: datetime) -> str:
 
 def _measured(incident: Incident, current: Mapping[str, Number | None]) -> Iterator[str]:
     """The figures that were ever bad, from their worst to now."""
-    recorded = {metric_range.name: metric_range for metric_range in ranges(incident.figures)}
-    for name, least in TOLD.items():
+    specs = metric_specs() if incident.metrics is None else incident.metrics
+    recorded = {metric_range.name: metric_range for metric_range in ranges(incident.figures, specs)}
+    for name, spec in specs.items():
         known = recorded.get(name)
         now = current.get(name)
         now = known.end if now is None and known is not None else now
         worst = max(known.worst, now) if known is not None and now is not None else now
-        if now is None or worst is None or worst <= least:
+        if now is None or worst is None or spec.told_above is None or worst <= spec.told_above:
             continue
-        yield f"{title(name)} {said(name, worst)}" + (f" -> {said(name, now)}" if now != worst else "")
+        yield f"{spec.title} {spec.say(worst)}" + (f" -> {spec.say(now)}" if now != worst else "")
 
 
 def _short(action: ActionRecord, because: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from ..break_glass.sheet import SheetContext, SheetRow, rows
 from ..break_glass.store import SheetStore, keep_report, sheet_file
 from ..errors import FileError
 from ..incident.incident import Incident, fold
-from ..incident.metrics import sample_of
+from ..incident.metrics import metric_specs, sample_of
 from ..incident.prelude import prelude_of
 from ..journal import OUTSIDE
 from ..report.masked import masked
@@ -107,6 +108,7 @@ class Exports:
         side = self._session
         incident: Incident = side.incident or fold(side.incident_store.of(OUTSIDE))
         now = side.clock()
-        text = as_line(incident, now, sample_of(self._console.readings, now, self._console.settings))
+        incident = replace(incident, metrics=metric_specs(side.settings))
+        text = as_line(incident, now, sample_of(self._console.readings, now, side.settings))
         self._app.copy_to_clipboard(text)
         self._app.push_screen(ClipboardNotice("copied to the terminal's clipboard, for the chat channel", text))

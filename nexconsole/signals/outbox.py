@@ -292,7 +292,7 @@ SIGNAL = Signal(
     reasons=_reasons,
     numbers=_numbers,
     metrics={
-        "outbox_pending": MetricSpec("outbox pending", count),
+        "outbox_pending": MetricSpec("outbox pending", count, drawn=True, told_above=100),
         "outbox_oldest_pending_s": MetricSpec("oldest outbox event", duration),
         "outbox_failed": MetricSpec("outbox failed", count),
     },

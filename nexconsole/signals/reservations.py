@@ -251,7 +251,7 @@ SIGNAL = Signal(
     reasons=_reasons,
     numbers=_numbers,
     metrics={
-        "reservations_pending": MetricSpec("reservations pending", count),
+        "reservations_pending": MetricSpec("reservations pending", count, drawn=True, told_above=50),
         "reservations_stuck": MetricSpec("reservations stuck", count),
     },
     exported=(

@@ -57,11 +57,16 @@ class SubjectState(NamedTuple):
 
 @dataclass(frozen=True)
 class MetricSpec:
-    """A metric of reports in words: its title, how its number is said; `less`: it is the worse the less it is."""
+    """A metric of reports in words: its title, how its number is said; `less`: it is the worse the less it is.
+
+    `drawn`: charts plot it. `told_above`: the one-line report tells it where its worst was above that; None: never.
+    """
 
     title: str
     say: Callable[[Number], str]
     less: bool = False
+    drawn: bool = False
+    told_above: Number | None = None
 
 
 class ExportedMetric(NamedTuple):

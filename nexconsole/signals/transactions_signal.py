@@ -381,7 +381,7 @@ SIGNAL = Signal(
     reasons=_reasons,
     numbers=_numbers,
     metrics={
-        "failure_rate": MetricSpec("failure rate", percent),
+        "failure_rate": MetricSpec("failure rate", percent, drawn=True, told_above=0.0),
         "attempts": MetricSpec("purchase attempts", count, less=True),
         "purchases_waiting": MetricSpec("purchases in flight", count),
         "latency_p95_s": MetricSpec("latency p95", latency),
