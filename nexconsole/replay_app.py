@@ -17,6 +17,7 @@ from .recording.replay import Replay, sealed
 from .screens.replay import ReplayScreen
 from .session.replay import PLAYER, REPLAY, ReplaySession
 from .settings import Settings
+from .text.units import moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +116,7 @@ class ReplayApp(NexConsole):
                 return MOMENTS
             return ""
 
-        hint = f"the replay is from {self.of.begin:%F %T} to {self.of.end:%F %T} UTC"
+        hint = f"the replay is from {moment(self.of.begin)} to {moment(self.of.end)}"
         text = await self.push_screen_wait(Prompt(f"go where? {MOMENTS}", hint=hint, wrong=wrong))
         if text is not None:
             self.player.go(moment_of(text, self.of.begin))

@@ -1,12 +1,47 @@
-"""Durations, percentages, counts and times as text: each format at its edges."""
+"""Durations, percentages, counts and times as text: each format at its edges, and nobody else formats any."""
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
+import nexconsole
 from nexconsole.text import units
+
+PACKAGE = Path(nexconsole.__file__).parent
+UNIT = re.compile(r" ?(?:s|ms|min|h|d|%|seconds?|minutes?|hours?|days?)(?![\w'])")
+# Texts for machines, and those of others that the drill imitates to the letter.
+MACHINE_FORMATS = {
+    "actions/customer_refusals.py": "PromQL's range",
+    "actions/pods.py": "Kubernetes' annotation of a restart",
+    "actions/silences.py": "Alertmanager's API",
+    "doctor/prometheus.py": "PromQL's range",
+    "drill/api.py": "NexNum's API",
+    "drill/kubernetes/discovery.py": "a resource's plural",
+    "drill/kubernetes/kubelet.py": "the kubelet's message",
+    "drill/kubernetes/pod_logs.py": "the kubelet's timestamps",
+    "drill/kubernetes/store.py": "Kubernetes' timestamps",
+    "drill/kubernetes/tables.py": "kubectl's tables",
+    "drill/market/breakers.py": "NexNum's key in Redis",
+    "drill/market/lines.py": "NexNum's lines",
+    "drill/market/market.py": "PostgreSQL's setting",
+    "drill/market/upstream.py": "NexNum's error",
+    "drill/market/worker.py": "NexNum's line",
+    "drill/prometheus/alerting.py": "Prometheus' API",
+    "drill/prometheus/real.py": "Prometheus' configuration",
+    "journal/folder.py": "a file's name",
+    "screens/plan_lines.py": "a noun's plural",
+    "signals/counters.py": "PromQL's range",
+    "signals/funnel.py": "PromQL's range",
+    "signals/probe.py": "a noun's plural",
+    "sources/log_lines.py": "Kubernetes' query",
+    "sources/prometheus.py": "Prometheus' query",
+}
 
 
 @pytest.mark.parametrize(
@@ -114,3 +149,84 @@ def test_times_are_utc_wherever_they_come_from() -> None:
         0.0,
         None,
     )
+
+
+def formatted_by_hand(source: str) -> Iterator[tuple[int, bool]]:
+    """The lines that format a value with its unit, or a time; and whether the unit stands apart, as for people."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.JoinedStr(values=parts):
+                for part, after in zip(parts, [*parts[1:], None], strict=True):
+                    if not isinstance(part, ast.FormattedValue):
+                        continue
+                    if part.format_spec is not None and re.search("%[A-Za-z]", ast.unparse(part.format_spec)):
+                        yield part.lineno, False
+                    if isinstance(after, ast.Constant) and UNIT.match(str(after.value)):
+                        yield part.lineno, str(after.value).startswith(" ")
+            case ast.BinOp(op=ast.Add(), right=ast.Constant(value=str(after_it))) if UNIT.match(after_it):
+                yield node.lineno, after_it.startswith(" ")
+            case ast.Attribute(attr="strftime"):
+                yield node.lineno, False
+            case ast.Constant(value=str(text)) if re.search(r"\{\w*(?::[^{}]*)?\}" + UNIT.pattern, text):
+                yield node.lineno, False
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'f"{age:.0f} s ago"',
+        'f"in {n} min"',
+        'f"{rate:.1f} %"',
+        'f"{wait}ms"',
+        'f"{at:%H:%M}"',
+        'at.strftime("%F")',
+        '"{} h".format(age)',
+        'str(age) + " s"',
+    ],
+)
+def test_what_is_formatted_by_hand_is_seen(line: str) -> None:
+    assert list(formatted_by_hand(line))
+
+
+def test_nobody_else_formats_durations_percentages_or_times_for_people() -> None:
+    by_hand: dict[str, list[int]] = {}
+    used = set()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        name = file.relative_to(PACKAGE).as_posix()
+        for line, apart in formatted_by_hand(file.read_text("utf-8")):
+            if name in MACHINE_FORMATS and not apart:
+                used.add(name)
+            elif name != "text/units.py":
+                by_hand.setdefault(name, []).append(line)
+    assert by_hand == {}
+    assert used == set(MACHINE_FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.5, "0.5 s"),
+        (8, "8 s"),
+        (90, "90 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (150, "150 s"),
+        (3600, "60 min"),
+        (5400, "90 min"),
+        (7200, "2 h"),
+        (86_400, "24 h"),
+        (604_800, "7 d"),
+    ],
+)
+def test_a_period_is_exact(seconds: float, text: str) -> None:
+    assert units.period(seconds) == text
+
+
+def test_a_utilization_may_be_above_a_hundred_and_unknown() -> None:
+    assert units.utilization(141, 150) == "141/150 %"
+    assert units.utilization(None, 70) == "?/70 %"
+
+
+def test_a_day_and_a_minute_are_utc_too() -> None:
+    at = datetime(2026, 11, 30, 0, 7, 31, tzinfo=timezone(timedelta(hours=1)))
+    assert (units.date(at), units.clock_minute(at), units.clock(None)) == ("2026-11-29", "23:07", "-")

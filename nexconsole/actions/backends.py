@@ -16,6 +16,7 @@ from ..errors import ActionError, SourceError
 from ..model import Reading, value_of
 from ..signals.database import Database
 from ..text.sanitize import clean
+from ..text.units import duration, moment
 from . import failure_rate_change, shell_commands
 from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import change_rows
@@ -70,7 +71,7 @@ class SignalBackend:
             idle = (session.state or "").startswith("idle in transaction")
             if session.blocks and not session.blocked_by and (idle <= self.ends_session):
                 state = session.state or "state hidden"
-                why = f"blocks {session.blocks} others for {session.transaction_s or 0:.0f} s, {state}"
+                why = f"blocks {session.blocks} others for {duration(session.transaction_s or 0)}, {state}"
                 title = f"{self.verb.capitalize()} session {session.pid} {session.application} - {why}"
                 weight = min(0.9, session.blocks / 20) + (0.05 if idle == self.ends_session else 0)
                 found.append(Suggestion(title=title, arguments={"pid": str(session.pid)}, weight=weight))
@@ -143,7 +144,7 @@ class SignalBackend:
 
     def _effect(self, row: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
         what = "Ends" if self.ends_session else "Cancels the query of"
-        long = "" if shown["transaction_s"] is None else f", in its transaction for {shown['transaction_s']:.0f} s"
+        long = "" if shown["transaction_s"] is None else f", in its transaction for {duration(shown['transaction_s'])}"
         loses = "; what its transaction has done is rolled back" if self.ends_session else ""
         names = (
             f"{shown['user'] or 'no user'}, {shown['application'] or 'no name'}, {row['state'] or 'state hidden'}{long}"
@@ -275,7 +276,7 @@ def _visible(row: Mapping[str, Any]) -> Guard:
             f"role {role} may not see when this session began, which tells it from others: GRANT pg_monitor TO {role}"
         )
         return Guard(name="identity", level="block", reason=reason)
-    return Guard(name="identity", level="ok", reason=f"it began at {row['backend_start']:%Y-%m-%d %H:%M:%S} UTC")
+    return Guard(name="identity", level="ok", reason=f"it began at {moment(row['backend_start'])}")
 
 
 def _whose(row: Mapping[str, Any]) -> Guard:

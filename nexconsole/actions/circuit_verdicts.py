@@ -60,7 +60,7 @@ class CircuitWatch:
             return worse
         if self._elapsed < OPEN_FOR_S and not last:
             return None
-        said = f"the key says open, for {left_ms / 1000:.0f} s more"
+        said = f"the key says open, for {duration(left_ms / 1000)} more"
         with contextlib.suppress(SourceError):
             late = 0
             if self._elapsed > RACE_S:

@@ -15,7 +15,7 @@ from ..signals.circuits import Circuits, ProviderCircuit
 from ..signals.counts import SourceCounts
 from ..signals.transactions import Transactions
 from ..text.lookalikes import look_alikes, marked
-from ..text.units import percent
+from ..text.units import duration, percent, period
 from . import circuit_verdicts, failure_rate_change, in_flight, shell_commands
 from .action import Action, Argument, Context, Suggestion, make_plan
 from .circuit_verdicts import key_of
@@ -94,7 +94,7 @@ class SetCircuit:
         row = find(await read_table(context), arguments.get("provider", ""))
         state, left_ms = await _shared(context, row.id)
         if state == self.wanted:
-            left = f" for {left_ms / 1000:.0f} s more" if left_ms > 0 else ""
+            left = f" for {duration(left_ms / 1000)} more" if left_ms > 0 else ""
             raise ActionError(f"the shared breaker of {row} is {state} already{left}")
         guards = [await api_guard(context, row.id), fresh(context, "circuits")]
         if state == UNKNOWN:
@@ -240,12 +240,12 @@ def _healthy(context: Context, row: ProviderRow) -> Guard:
     )
     attempts = traffic.decided if traffic else 0
     if traffic is not None and attempts >= rules.provider_few and (traffic.failure_rate or 0) >= rules.provider_failing:
-        reason = f"do not close it: {traffic.failures} of its {attempts} attempts failed in {rules.window_s / 60:g} min"
+        reason = f"do not close it: {traffic.failures} of its {attempts} attempts failed in {period(rules.window_s)}"
         return Guard(name=name, level="block", reason=reason)
     age = context.readings()["transactions"].age(context.clock()) if "transactions" in readings else None
     quiet = None if circuit is None or circuit.last_traffic is None else context.clock() - circuit.last_traffic
     if quiet is not None and quiet.total_seconds() > TRAFFIC_LIMIT_S:
-        reason = f"its last traffic was {quiet.total_seconds():.0f} s ago: whether it is healthy now can't be told"
+        reason = f"its last traffic was {duration(quiet)} ago: whether it is healthy now can't be told"
         return Guard(name=name, level="warn", reason=reason)
     if attempts < rules.provider_few or age is None or age > context.settings.actions.reading_limit_s:
         reason = (

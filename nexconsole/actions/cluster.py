@@ -15,6 +15,7 @@ from ..errors import Denied, NexConsoleError, SourceError
 from ..sources.kubernetes import KubernetesSource, body_of
 from ..sources.kubernetes_refusals import words
 from ..sources.resources import Deployment
+from ..text.units import period
 from .action import Context
 from .http_replies import GATEWAYS, NOTHING, lost, proves_refusal, unproven
 from .plan import Guard, GuardLevel, Outcome, OutcomeState
@@ -128,7 +129,7 @@ class ClusterWriter:
         except aiohttp.ClientConnectorError as error:
             return Outcome(state="failed", answer=f"{source.explain(error)}: nothing was sent")
         except TimeoutError:
-            return lost(f"{at} was not answered within {self._limit_s:g} s", sent)
+            return lost(f"{at} was not answered within {period(self._limit_s)}", sent)
         except NexConsoleError as error:
             return lost(str(error), sent)
         except msgspec.DecodeError:

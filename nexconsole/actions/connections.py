@@ -19,6 +19,7 @@ from ..sources.http_client import header_value, open_client
 from ..sources.redis_address import RedisKind, parse_address
 from ..sources.redis_clients import RedisClient, open_redis
 from ..text.sanitize import clean
+from ..text.units import period
 from .action import Context
 from .http_replies import NOTHING, HttpReply, judged, lost
 from .plan import Outcome
@@ -65,7 +66,7 @@ async def change_rows(
     except TimeoutError:
         if connection is None:
             return Outcome(state="failed", answer=f"{at} could not be connected to in time: {NOTHING}")
-        return lost(f"{at} did not answer within {limit:g} s", sent)
+        return lost(f"{at} did not answer within {period(limit)}", sent)
     except NexConsoleError as error:
         return lost(str(error), sent)
     except Exception as error:
@@ -145,7 +146,7 @@ def redis_error(context: Context, error: Exception) -> SourceError:
         return error
     if isinstance(error, TimeoutError):
         limit = context.settings.actions.timeout_s
-        return SourceError(source.name, f"redis at {source.address} did not answer within {limit:g} s")
+        return SourceError(source.name, f"redis at {source.address} did not answer within {period(limit)}")
     known = source.explain(error)
     if known is None and isinstance(error, OSError):
         known = source._network(error)
@@ -200,7 +201,7 @@ async def send(
     except _not_sent() as error:
         return Outcome(state="failed", answer=f"{source.explain(error) or clean(error, 200)}: nothing was sent")
     except TimeoutError:
-        return lost(f"{at} was not answered within {limit:g} s", sent)
+        return lost(f"{at} was not answered within {period(limit)}", sent)
     except NexConsoleError as error:
         return lost(str(error), sent)
     except httpx.HTTPError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SourceError
 from ..text.sanitize import clean
+from ..text.units import duration
 from .action import Context
 from .plan import Guard
 
@@ -24,8 +25,10 @@ def fresh(context: Context, signal: str) -> Guard:
     age = reading.age(context.clock()) or 0.0
     if age > limit:
         why = f" ({reading.error})" if reading.error else ""
-        return Guard(name=name, level="warn", reason=f"{signal} were last read {age:.0f} s ago{why}: is it still so?")
-    return Guard(name=name, level="ok", reason=f"{signal} were read {age:.0f} s ago")
+        return Guard(
+            name=name, level="warn", reason=f"{signal} were last read {duration(age)} ago{why}: is it still so?"
+        )
+    return Guard(name=name, level="ok", reason=f"{signal} were read {duration(age)} ago")
 
 
 UPDATE_SQL = """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..errors import SourceError
 from ..signals import traffic
 from ..signals.counts import SourceCounts
-from ..text.units import duration, several
+from ..text.units import duration, period, several
 from .action import Context
 from .plan import Guard
 from .provider_rows import ProviderRow
@@ -50,7 +50,7 @@ def guard(waiting: InFlight) -> Guard:
     name = "in flight"
     if not waiting.count:
         return Guard(name=name, level="ok", reason="no purchase is in flight there")
-    reason = f"{waiting}: they still go out, one every {TURN_S:g} s; opening the breaker does not stop them"
+    reason = f"{waiting}: they still go out, one every {period(TURN_S)}; opening the breaker does not stop them"
     return Guard(name=name, level="warn", reason=reason)
 
 

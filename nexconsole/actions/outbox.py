@@ -218,14 +218,14 @@ def _verdict(row: Mapping[str, Any] | None, id: str, outcome: Outcome, waited: f
     if status == "PUBLISHED" and row["error"] is not None:
         return Verdict(state="no effect", because=f"event {id} was PUBLISHED undone, with an error: {error}")
     if status == "PUBLISHED":
-        return Verdict(state="worked", because=f"event {id} is PUBLISHED without an error after {waited:.0f} s")
+        return Verdict(state="worked", because=f"event {id} is PUBLISHED without an error after {duration(waited)}")
     if status == "FAILED" and outcome.state == "done":
         return Verdict(state="no effect", because=f"event {id} is FAILED again: {error or 'no error was kept'}")
     if not last:
         return None
     if status == "FAILED":
         return Verdict(state="no effect", because=f"event {id} is FAILED as before: the change was not made")
-    return Verdict(state="unknown", because=f"event {id} is still {clean(status, 20)} after {waited:.0f} s")
+    return Verdict(state="unknown", because=f"event {id} is still {clean(status, 20)} after {duration(waited)}")
 
 
 RETRY = RetryEvent()

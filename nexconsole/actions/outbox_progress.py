@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import SourceError
 from ..signals.outbox import TABLE
+from ..text.units import duration
 from .action import Context
 from .plan import Verdict
 
@@ -64,7 +65,7 @@ def judge(then: OutboxQueue, now: OutboxQueue, waited_s: float, last: bool) -> V
     """The queue's change over `waited_s`; None while it is not clear."""
     failed = now.failed - then.failed
     more = f", {failed} more FAILED" if failed > 0 else ""
-    said = f"of the late outbox {then.pending} events waited then, {now.pending} after {waited_s:.0f} s{more}"
+    said = f"of the late outbox {then.pending} events waited then, {now.pending} after {duration(waited_s)}{more}"
     if now.capped:
         return Verdict(state="unknown", because=f"{said}: too many to count") if last else None
     enough = max(CLEAR * then.pending, min(LEAST, then.pending))

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import JournalError, NexConsoleError
 from ..text.sanitize import clean
+from ..text.units import period
 from .action import Action, Context
 from .http_replies import lost
 from .lease import Lease, Leases, NoLeases
@@ -217,7 +218,7 @@ async def _execute(action: Action, plan: Plan, context: Context) -> Outcome:
         async with asyncio.timeout(EXECUTE_LIMIT_S):
             return await action.execute(plan, context)
     except TimeoutError:
-        return lost(f"no answer within {EXECUTE_LIMIT_S:g} s", sent=True)
+        return lost(f"no answer within {period(EXECUTE_LIMIT_S)}", sent=True)
     except NexConsoleError as error:
         log.exception("%s raised where it should have answered", plan.action)
         return lost(str(error), sent=True)
@@ -246,7 +247,7 @@ async def _verify(action: Action, plan: Plan, outcome: Outcome, context: Context
         async with asyncio.timeout(plan.deadline_s + 15):
             return await action.verify(plan, outcome, context)
     except TimeoutError:
-        return Verdict(state="unknown", because=f"what it watches could not be read within {plan.deadline_s:g} s")
+        return Verdict(state="unknown", because=f"what it watches could not be read within {period(plan.deadline_s)}")
     except NexConsoleError as error:
         return Verdict(state="unknown", because=f"it could not be verified: {error}")
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from ..catalogue import KINDS, Argument
 from ..errors import ActionError, NexConsoleError, SettingsError
 from ..text.sanitize import clean
+from ..text.units import period
 from .action import Action, Context, Suggestion
 from .by_hand import EmergencyCommand
 from .plan import Guard, Outcome, Plan, Verdict
@@ -84,9 +85,9 @@ class PluginAction:
         except NexConsoleError:
             raise
         except TimeoutError as error:
-            if not limit.expired():
+            if limit_s is None or not limit.expired():
                 raise self._broken(error) from error
-            raise ActionError(f"{self.name} did not answer within {limit_s:g} s") from None
+            raise ActionError(f"{self.name} did not answer within {period(limit_s)}") from None
         except Exception as error:
             raise self._broken(error) from error
         if not isinstance(answer, kind):

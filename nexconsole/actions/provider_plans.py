@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..signals.counts import NOTHING, Counts, SourceCounts
 from ..text.sanitize import clean
-from ..text.units import percent, several
+from ..text.units import percent, period, several
 from .action import Context
 from .plan import Guard
 from .provider_rows import COUNT_LIMIT, ProviderRow, ProviderTable, api_missing, circuit_of, unhealthy
@@ -140,14 +140,14 @@ def disabling(context: Context, picture: ProviderSituation) -> str:
         end = "its offers leave the search index at once, so that customers are offered the others'"
     return (
         f"Disables {picture.row}: {part}, and {_number(picture.live)} live numbers; within "
-        f"{context.settings.actions.provider_cache_s:g} s, when the pods' caches have expired; {end}"
+        f"{period(context.settings.actions.provider_cache_s)}, when the pods' caches have expired; {end}"
     )
 
 
 def enabling(context: Context, picture: ProviderSituation) -> str:
     return (
-        f"Enables {picture.row}: its offers can be bought again within {context.settings.actions.provider_cache_s:g} s,"
-        " as far as they are still in the search index"
+        f"Enables {picture.row}: its offers can be bought again within"
+        f" {period(context.settings.actions.provider_cache_s)}, as far as they are still in the search index"
     )
 
 

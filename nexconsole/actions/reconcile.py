@@ -300,7 +300,7 @@ async def _running(context: Context) -> Guard:
         return Guard(name=name, level="ok", reason="no other reconcile is running")
     if ttl_ms < 0:
         return Guard(name=name, level="warn", reason=f"{LOCK} is there without a TTL: its worker is most likely dead")
-    reason = f"the worker is reconciling ({LOCK}, {ttl_ms / 1000:.0f} s left at most): wait for it"
+    reason = f"the worker is reconciling ({LOCK}, {duration(ttl_ms / 1000)} left at most): wait for it"
     return Guard(name=name, level="block", reason=reason)
 
 

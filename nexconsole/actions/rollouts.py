@@ -181,8 +181,8 @@ def liveness(scene: DeploymentState) -> Guard:
     if recent and len(recent) == len(scene.pods):
         newest = min((scene.at - pod.restarted_at).total_seconds() for pod in recent if pod.restarted_at)
         reason = (
-            f"the kubelet restarts all pods already, the last time {newest:.0f} s ago ({counts}): their health asks for"
-            " the database and Redis, look there first"
+            f"the kubelet restarts all pods already, the last time {duration(newest)} ago ({counts}): their health asks"
+            " for the database and Redis, look there first"
         )
         return Guard(name=name, level="warn", reason=reason)
     if recent:

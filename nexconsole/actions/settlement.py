@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from ..errors import SourceError
+from ..text.units import duration
 from .action import Context
 from .http_replies import MAYBE
 from .plan import Outcome, Plan, Target
@@ -69,5 +70,5 @@ async def settled(
     if outcome.answered or not lingers:
         said = f"not done: {settled_outcome.said}; {_known(outcome.answer)}"
         return Outcome(state="failed", answer=said, touched=outcome.touched)
-    late = f"not done so far: {settled_outcome.said}, {waited:.0f} s after it was sent, which may still be at work"
+    late = f"not done so far: {settled_outcome.said}, {duration(waited)} after it was sent, which may still be at work"
     return replace(outcome, answer=f"{late}; {outcome.answer}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import secrets
 from collections.abc import Mapping
@@ -48,7 +47,7 @@ def seconds_of(text: str) -> int:
         raise ActionError(f"a silence lasts such as 30m, 2h or 1h30m, not {clean(text, 40) or 'nothing'}")
     total = sum(int(number) * UNITS[unit[0]] for number, unit in parts)
     if not 0 < total <= LONGEST_S:
-        raise ActionError(f"a silence lasts from 1 s to {LONGEST_S // 86400} days, not {clean(text, 40)}")
+        raise ActionError(f"a silence lasts from 1 s to {units.period(LONGEST_S)}, not {clean(text, 40)}")
     return total
 
 
@@ -102,7 +101,7 @@ class Silencing:
                 Target(kind="silence", id=str(matcher), identity={"lasts_s": lasts_s}, shown={"until": _time(ends)}),
                 *(_alert_target(alert) for alert in met[:SHOWN]),
             ),
-            effect=f"Nobody is notified of alerts with {matcher} until {_time(ends)} ({_span(lasts_s)}):"
+            effect=f"Nobody is notified of alerts with {matcher} until {_time(ends)} ({units.period(lasts_s)}):"
             f" {_how_many(firing, met)}. What is wrong stays wrong",
             command=_post_command(settings, body),
             guards=(*_guards(name, met, known, critical, lasts_s), *_clocks(source), *_elsewhere(context, name, met)),
@@ -278,17 +277,6 @@ def _time(at: datetime | None) -> str:
     return "?" if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _span(seconds: int) -> str:
-    minutes = math.ceil(seconds / 60)
-    return (
-        f"{minutes} min"
-        if minutes < 120
-        else f"{seconds / 3600:g} h"
-        if seconds < 2 * 86400
-        else f"{seconds / 86400:g} days"
-    )
-
-
 def _how_many(firing: list[AlertmanagerAlert], met: tuple[AlertmanagerAlert, ...]) -> str:
     hidden = len(met) - len(firing)
     if not met:
@@ -326,7 +314,7 @@ def _guards(
         reason = f"{name} is critical: while it is silenced, nobody is woken by it"
         guards.append(Guard(name="critical", level="warn", reason=reason))
     if lasts_s > LONG_S:
-        reason = f"{_span(lasts_s)} outlast the incident: the next one by this alert would be silent, too"
+        reason = f"{units.period(lasts_s)} outlast the incident: the next one by this alert would be silent, too"
         guards.append(Guard(name="long", level="warn", reason=reason))
     if len(met) > SHOWN:
         guards.append(Guard(name="many", level="warn", reason=f"{len(met)} alerts match, {SHOWN} of them are listed"))

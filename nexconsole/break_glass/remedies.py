@@ -31,6 +31,7 @@ from ..signals.database import Database
 from ..signals.workloads import Workloads
 from ..sources import cluster_access
 from ..sources.api import PING_PATH
+from ..text.units import period
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -123,7 +124,9 @@ def _provider(scene: CommandContext) -> EmergencyCommand:
     if known is None:
         notes.append('The table was never looked at from here: in some versions the column is "isActive".')
     cache = scene.settings.actions.provider_cache_s
-    notes.append(f"It takes effect within {cache:g} s. Purchases are pinned to an offer's provider: its offers fail.")
+    notes.append(
+        f"It takes effect within {period(cache)}. Purchases are pinned to an offer's provider: its offers fail."
+    )
 
     def change(switch: providers.SwitchProvider) -> str:
         return scene.psql(switch.sql(scene.schema, table, shell_commands.sql_text(id)))

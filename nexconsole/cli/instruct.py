@@ -11,6 +11,7 @@ from ..drill import running
 from ..drill.faults import KINDS
 from ..errors import DrillError
 from ..text.sanitize import clean
+from ..text.units import duration
 from .parsing import HELP_FORM, Parser, add_verbs
 
 VERBS = (
@@ -139,7 +140,7 @@ def _running(options: Namespace) -> int:
 def _line(drill: dict[str, Any]) -> str:
     since = clean(drill["since"], 40)[:19].replace("T", " ")
     words = f"drill {drill['pid']}: {clean(drill['scenario'], 60)}, seed {drill['seed']}, speed {drill['speed']:g}"
-    return f"{words}, since {since}Z, drill time {drill['drill_s']:.0f} s"
+    return f"{words}, since {since}Z, drill time {duration(drill['drill_s'])}"
 
 
 def _fault(fault: dict[str, Any]) -> str:

@@ -7,7 +7,6 @@ import re
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from ..journal.sentences import sentence, unknown
 from ..settings import Settings
 from ..text.masking import mask
 from ..text.sanitize import clean
+from ..text.units import clock, date, moment
 from .options import load
 from .parsing import Parser, add_verbs
 
@@ -76,7 +76,7 @@ def _list(options: Namespace, settings: Settings) -> int:
     elif not rows:
         print(f"no journals in {folder}")
     for row in rows if not options.json else ():
-        times = f"{_time(row['first'])}  {_time(row['last'])}" if row["entries"] else f"{'no entries':<42}"
+        times = f"{moment(row['first'])}  {moment(row['last'])}" if row["entries"] else f"{'no entries':<42}"
         problems = f"  PROBLEMS: {row['problems']}" if row["problems"] else ""
         print(f"{row['id']:<20}  {times}  {row['entries']:>6} entries  {', '.join(row['who'])}{problems}")
     return 0
@@ -108,7 +108,7 @@ def _show(options: Namespace, settings: Settings) -> int:
     else:
         width = max((len(str(entry.writer)) for entry in entries), default=0)
         for entry in entries:
-            print(f"{_time(entry.at)}  {entry.writer!s:<{width}}  {clean(entry.kind, 20):<8}  {sentence(entry)}")
+            print(f"{moment(entry.at)}  {entry.writer!s:<{width}}  {clean(entry.kind, 20):<8}  {sentence(entry)}")
         for intent in (*unfinished(entries), *unjudged(entries)):
             print(f"{'':<20}  {unknown(intent)}")
     for problem in journal.problems:
@@ -161,19 +161,15 @@ def as_markdown(title: str, entries: Iterable[Entry]) -> list[str]:
     lines = [f"# {_escaped(mask(title))}", ""]
     if entries:
         who = sorted({str(entry.writer) for entry in entries})
-        lines += [f"{_time(entries[0].at)} to {_time(entries[-1].at)}, {_escaped(mask(', '.join(who)))}", ""]
+        lines += [f"{moment(entries[0].at)} to {moment(entries[-1].at)}, {_escaped(mask(', '.join(who)))}", ""]
     day = ""
     for entry in entries:
-        if f"{entry.at:%F}" != day:
-            lines += [*([""] if day else []), f"## {entry.at:%F} (UTC)", ""]
-            day = f"{entry.at:%F}"
+        if date(entry.at) != day:
+            lines += [*([""] if day else []), f"## {date(entry.at)} (UTC)", ""]
+            day = date(entry.at)
         writer, kind = _escaped(mask(str(entry.writer))), _escaped(clean(entry.kind, 20))
-        lines.append(f"- {entry.at:%T} **{kind}** {_escaped(mask(sentence(entry)))} ({writer})")
+        lines.append(f"- {clock(entry.at)} **{kind}** {_escaped(mask(sentence(entry)))} ({writer})")
     return lines + [f"- **{_escaped(mask(unknown(intent)))}**" for intent in (*unfinished(entries), *unjudged(entries))]
-
-
-def _time(at: datetime) -> str:
-    return f"{at:%F %T}Z"
 
 
 def _escaped(text: str) -> str:

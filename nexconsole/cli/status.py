@@ -46,7 +46,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not WATCH_LEAST_S <= seconds <= WATCH_MOST_S:
-        raise ArgumentTypeError(f"{text!r}: give {WATCH_LEAST_S:g} to {WATCH_MOST_S:g} seconds")
+        raise ArgumentTypeError(f"{text!r}: give seconds, {WATCH_LEAST_S:g} to {WATCH_MOST_S:g}")
     return seconds
 
 

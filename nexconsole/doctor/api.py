@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from ..text.units import milliseconds
 from .check import Check, attempt
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ async def examine(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
     api = sources.api
     await api.ping()
     yield Check(
-        area="api", what="connection", state="ok", said=f"{api.address} answers in {api.health.latency_ms:.0f} ms"
+        area="api",
+        what="connection",
+        state="ok",
+        said=f"{api.address} answers in {milliseconds(api.health.latency_ms)}",
     )
 
     async def reconcile() -> str:

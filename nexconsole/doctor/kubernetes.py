@@ -20,6 +20,7 @@ from ..sources import cluster_access
 from ..sources.containers import log_container
 from ..sources.deployment_pods import ending
 from ..text.sanitize import clean
+from ..text.units import milliseconds
 from .check import Check
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ async def _deployment(kubernetes: KubernetesSource, settings: Settings) -> Check
             told = f"{told}; there are {others}"
         return Check(area=AREA, what="deployment", state="fail", said=str(error), advice=told)
     where = f"{kubernetes.namespace}/{name}"
-    said = f"{where} found at {kubernetes.address} in {kubernetes.health.latency_ms:.0f} ms"
+    said = f"{where} found at {kubernetes.address} in {milliseconds(kubernetes.health.latency_ms)}"
     return Check(area=AREA, what="deployment", state="ok", said=said)
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from ..errors import MissingSchema
+from ..text.units import milliseconds
 from .check import Check
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ async def examine(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
         who = await tx.row(PRIVILEGES_SQL)
         readable = {row["name"]: row["readable"] for row in await tx.fetch(READABLE_SQL, list(TABLES))}
     role = str(who["role"])
-    text = f"{postgres.answered} answers in {postgres.health.latency_ms:.0f} ms, version {who['version']}"
+    text = f"{postgres.answered} answers in {milliseconds(postgres.health.latency_ms)}, version {who['version']}"
     text += f", as role {role} in database {who['database']}; {postgres.encryption}"
     yield Check(area=AREA, what="connection", state="ok", said=text)
     if postgres.unknown_parameters:

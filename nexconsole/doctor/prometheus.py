@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from ..signals import database_cpu
-from ..text.units import percent
+from ..text.units import milliseconds, percent
 from .check import Check, attempt
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ async def examine(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
     expressions = settings.prometheus.expressions
     for what, expression in (("attempts", expressions.attempts), ("p95 latency", expressions.latency_p95)):
         samples = await prometheus.query(expression.replace("{window}", window))
-        latency = f"{prometheus.address} answers in {prometheus.health.latency_ms:.0f} ms"
+        latency = f"{prometheus.address} answers in {milliseconds(prometheus.health.latency_ms)}"
         if samples:
             yield Check(area="prometheus", what=what, state="ok", said=f"{latency}, {len(samples)} series")
         else:

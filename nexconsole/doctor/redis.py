@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..signals import slots
 from ..signals.locks import walks, watched_families
+from ..text.units import milliseconds
 from .check import Check, attempt
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ async def examine(sources: Sources, settings: Settings) -> AsyncIterator[Check]:
     redis = sources.redis
     await redis.ping()
     yield Check(
-        area="redis", what="connection", state="ok", said=f"{redis.address} answers in {redis.health.latency_ms:.0f} ms"
+        area="redis",
+        what="connection",
+        state="ok",
+        said=f"{redis.address} answers in {milliseconds(redis.health.latency_ms)}",
     )
 
     async def peek() -> str:

@@ -13,6 +13,7 @@ import msgspec
 import redis.asyncio as redis_client
 
 from ..errors import DrillError
+from ..text.units import duration, period
 from .drill_clock import FASTEST, SLOWEST
 from .effects import NOT_NOW, Down, Effect, Odd, RollOut, Stall
 from .faults import KINDS, Cause, Fault, injected, kind_named
@@ -102,7 +103,9 @@ class Instructor:
             known = ", ".join(market.provider_ids)
             raise DrillError(f"There is no provider named {request.provider!r}; choose one of: {known}.")
         if request.at_s is not None and request.at_s < now_s:
-            raise DrillError(f"The drill is {now_s:.0f} s old: nothing can begin at {request.at_s:g} s any more.")
+            raise DrillError(
+                f"The drill is {duration(now_s)} old: nothing can begin at {period(request.at_s)} any more."
+            )
         begins_s = now_s + (request.after_s or 0.0) if request.at_s is None else request.at_s
         fault = injected(
             request.fault,

@@ -19,6 +19,7 @@ from typing import Any
 from .. import paths
 from ..errors import DrillError, in_words
 from ..text.sanitize import clean
+from ..text.units import period
 
 FOLDER = "drills"
 MAX_REQUEST = 4096  # bytes
@@ -132,7 +133,7 @@ def ask(drill: RunningDrill, timeout: float = ANSWER_TIMEOUT_S, **request: Any) 
                 said = reading.readline(MAX_ANSWER + 1)
         found = json.loads(said)
     except TimeoutError as error:
-        raise DrillError(f"The drill {drill.pid} gave no answer within {timeout:g} s.") from error
+        raise DrillError(f"The drill {drill.pid} gave no answer within {period(timeout)}.") from error
     except OSError as error:
         raise DrillError(f"The drill {drill.pid} can't be reached: {in_words(error)}.") from error
     except (ValueError, RecursionError) as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from ..text.units import moment
 from .actions import ActionRecord
 
 
@@ -94,7 +95,7 @@ def _expired(action_record: ActionRecord, at: datetime) -> bool:
 
 def _silence(action_record: ActionRecord) -> str:
     ends = _ends(action_record)
-    until = f" until about {ends:%Y-%m-%d %H:%M}Z" if ends else ""
+    until = f" until about {moment(ends)}" if ends else ""
     return f"alerts of {next(iter(action_record.arguments.values()), '?')} are silenced{until}"
 
 

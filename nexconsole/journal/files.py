@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import JournalError, in_words
+from ..text.units import period
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,9 @@ def locked(file: Path, timeout_s: float) -> Iterator[int]:
         descriptor = open_shared(file, os.O_RDWR | os.O_APPEND, deadline)
         try:
             if not lock(descriptor, deadline):
-                sentence = f"another console has held it for {timeout_s:g} s: try again, or see who by `fuser {file}`"
+                sentence = (
+                    f"another console has held it for {period(timeout_s)}: try again, or see who by `fuser {file}`"
+                )
                 raise JournalError(f"{file}: {sentence}")
             if is_current(descriptor, file):
                 yield descriptor

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..model import Reading
 from ..text.sanitize import clean
+from ..text.units import clock
 from .schema import moment, nanoseconds
 from .seek import Segment
 
@@ -77,7 +78,7 @@ class Playback(ABC):
                     yield moment(stored.at), reading
 
     def _report(self, at: int, why: str) -> None:
-        problem = f"what was recorded at {moment(at):%T} can't be read: {clean(why, 200)}"
+        problem = f"what was recorded at {clock(moment(at))} can't be read: {clean(why, 200)}"
         if problem not in self.problems:
             self.problems.append(problem)
 

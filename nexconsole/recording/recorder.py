@@ -20,6 +20,7 @@ from ..errors import JournalError
 from ..model import Reading, utc_now
 from ..settings import Settings
 from ..sources.threads import AllHang, Threads
+from ..text.units import period
 from .packing import pack
 from .playback import SILENCE_S
 from .schema import moment, nanoseconds
@@ -91,7 +92,9 @@ class Recorder:
             except JournalError as error:
                 self.trouble = str(error)
             except (TimeoutError, AllHang):
-                self.trouble = f"nothing is recorded for replay: {self.file}: no answer from the disk in {HANG_S:g} s"
+                self.trouble = (
+                    f"nothing is recorded for replay: {self.file}: no answer from the disk in {period(HANG_S)}"
+                )
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0 if self.trouble else FLUSH_S if self.records else TAKEOVER_S):
                     await self._closing.wait()

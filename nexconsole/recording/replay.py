@@ -16,6 +16,7 @@ from ..journal import OUTSIDE, Entry, EntryKind, journal_file, journal_folder, m
 from ..journal.files import reason
 from ..settings import JournalSettings, Settings
 from ..text.sanitize import clean
+from ..text.units import duration, moment
 from . import legacy
 from .legacy import LegacyRecording
 from .playback import Playback
@@ -109,9 +110,8 @@ def listed(settings: Settings) -> list[str]:
             lines.append(f"{file.stem:<22}  {str(error).removeprefix(f'{file}: ')}")
             continue
         begin, end = recording.span
-        minutes = (end - begin).total_seconds() / 60
         title = fold(_entries(file.with_suffix(".jsonl"), [])).title
-        words = f"{begin:%F %T}Z  {minutes:>5.0f} min  {file.stat().st_size / 1e6:>6.1f} MB  {title}"
+        words = f"{moment(begin)}  {duration(end - begin):>11}  {file.stat().st_size / 1e6:>6.1f} MB  {title}"
         lines.append(f"{file.stem:<22}  {words}".rstrip())
         recording.close()
     return lines

@@ -20,7 +20,7 @@ from ..incident.metrics import metric_specs, ranges
 from ..incident.timing import recovered, timing_of
 from ..signals.signal import Number
 from ..text.masking import mask
-from ..text.units import duration
+from ..text.units import clock_minute, duration
 from . import chart
 from .blocks import Block, Bullets, Chart, Code, Heading, ReportTable, Text
 from .content import figures, questions, sections
@@ -192,7 +192,7 @@ def _measured(incident: Incident, current: Mapping[str, Number | None]) -> Itera
 def _short(action: ActionRecord, because: bool) -> str:
     """An action in words; why its verdict is what it is only where no figures tell."""
     done = {"provider.disable": "disabled", "provider.enable": "enabled"}.get(action.action)
-    at = action.at.isoformat()[11:16]
+    at = clock_minute(action.at)
     told = f"{action.subject} {done} {at}" if done and action.happened else f"{action.name} {at}"
     if not action.happened:
         return f"{told} ({action.outcome})"

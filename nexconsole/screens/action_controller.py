@@ -16,6 +16,7 @@ from ..session.capabilities import Capability
 from ..session.operation import Operation, StepRef
 from ..session.performer import LEAVE_S
 from ..session.session import Session
+from ..text.units import period
 from ..widgets.spans import plain
 from .confirm import ConfirmScreen, Unrecorded
 from .dialogs import Dialogs
@@ -128,7 +129,7 @@ class ActionController:
             self._dialogs.say(f"still in force: {plain(mine[0], 80)}{more}; q once more leaves", QUIT_AGAIN_S)
             return False
         operation = under_way[0]
-        left = f"being sent; once more leaves when its answer is in, or after {LEAVE_S:g} s"
+        left = f"being sent; once more leaves when its answer is in, or after {period(LEAVE_S)}"
         left = (
             left if operation.phase == "sending" else "being watched; once more leaves all the same, without a verdict"
         )

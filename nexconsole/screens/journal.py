@@ -11,6 +11,7 @@ from textual.containers import Container
 
 from .. import paths
 from ..journal import Entry, EntryKind
+from ..text.units import clock
 from ..widgets.canvas import LineCanvas
 from ..widgets.panel import Listing, Panel, PanelFrame, framed, sight
 from ..widgets.spans import Line, column, fit, plain, wrapped
@@ -158,7 +159,7 @@ class JournalScreen(PageScreen[str | None]):
             ink = "text" if state in ("done", "worked") else "warn"
         writer = column(plain(entry.writer, 40), who)
         return (
-            (f"{entry.at:%H:%M:%S} {writer} ", "muted"),
+            (f"{clock(entry.at)} {writer} ", "muted"),
             (f"{column(kind, KIND)} ", "muted" if ink == "text" else ink),
             (words(entry, self._runbook), ink),
         )

@@ -126,7 +126,7 @@ def _targets(targets: tuple[Target, ...], summary: str, width: int) -> list[Line
 
 
 def _plural(noun: str) -> str:
-    return noun if noun.endswith("s") else f"{noun}s"
+    return noun if noun.endswith("s") else noun + "s"
 
 
 def _name(target: Target) -> str:

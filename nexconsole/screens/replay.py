@@ -15,7 +15,7 @@ from ..journal import Entry
 from ..model import Reading, State
 from ..panes.outbox import EVENTS
 from ..signals.registry import value_types
-from ..text.units import clock
+from ..text.units import clock, date
 from ..widgets.canvas import LineCanvas
 from ..widgets.replay_bar import NextEvent, player_line
 from ..widgets.spans import Line, cut, fit, length, plain, spread
@@ -138,7 +138,7 @@ class ReplayScreen(ConsoleScreen):
 
     def _second(self, sources: object, width: int) -> Line:
         """Where and when this was, and what had been done last."""
-        where = f" {plain(self.settings.environment, 24)} {plain(self.settings.name, 30)}  {self.now:%d %b %Y}   "
+        where = f" {plain(self.settings.environment, 24)} {plain(self.settings.name, 30)}  {date(self.now)}   "
         past = self.player.past
         last = " ".join(self._told[past - 1]) if past else ""
         right: Line = ((f"  {self.hint} ", "note"),) if self.hint and (width >= HINTED or not last) else ()

@@ -24,6 +24,7 @@ from ..errors import JournalError
 from ..incident.proposals import Proposal, proposals_in
 from ..journal import EntryKind
 from ..settings import Settings
+from ..text.units import duration, period
 from .incident_store import IncidentStore
 
 EVERY_S = 0.1
@@ -150,7 +151,7 @@ class ApprovalGate:
         while True:
             now = time.monotonic()
             if now - seen > CUT_OFF_S:
-                return f"this console stood still for {now - seen:.0f} s within the window: nothing was sent"
+                return f"this console stood still for {duration(now - seen)} within the window: nothing was sent"
             seen = now
             if cut_off := self._unknown() or self._incident_store.trouble:
                 return f"the others were lost from sight within the window, so nothing was sent: {cut_off}"
@@ -167,11 +168,11 @@ class ApprovalGate:
             if cancelled():
                 return "stopped by its own operator: nothing was sent"
             if not told and not (told := self._told(name, id)) and now - began > TOLD_S:
-                return f"other hosts could not be told within {TOLD_S:g} s: nothing was sent"
+                return f"other hosts could not be told within {period(TOLD_S)}: nothing was sent"
             if now >= ends + GRACE_S:
-                return None if needs == "objection" else f"nobody approved within {lasts:g} s: nothing was sent"
+                return None if needs == "objection" else f"nobody approved within {period(lasts)}: nothing was sent"
             what = "a second person's word" if needs == "approval" else "objections"
-            words = f"waiting for {what}, {max(0.0, ends - now):.0f} s left"
+            words = f"waiting for {what}, {duration(ends - now)} left"
             if words != said:
                 progress(said := words)
             await asyncio.sleep(EVERY_S)

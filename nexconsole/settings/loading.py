@@ -23,6 +23,7 @@ import msgspec
 from .. import paths
 from ..errors import SettingsError, in_words
 from ..text.suggestions import did_you_mean
+from ..text.units import period
 from . import own_signals
 from .tables import AS_KUBECTL, NO_CLUSTER, LogLevel, Motion, Settings, Theme
 
@@ -281,7 +282,9 @@ def _output(command: Any, where: str) -> str:
     except OSError as error:
         raise SettingsError(f"{where}: the command {command[0]} can't be run: {in_words(error)}") from error
     except subprocess.TimeoutExpired as error:
-        raise SettingsError(f"{where}: the command {command[0]} took over {SECRET_COMMAND_TIMEOUT_S:g} s") from error
+        raise SettingsError(
+            f"{where}: the command {command[0]} took over {period(SECRET_COMMAND_TIMEOUT_S)}"
+        ) from error
     lines = done.stdout.splitlines()
     if done.returncode or not lines or not lines[0].strip():
         said = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import SettingsError
 from ..text.suggestions import did_you_mean
+from ..text.units import period
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MOST_SIGNALS, LONGEST_NAME = 50, 30
@@ -52,7 +53,7 @@ def _problem(name: str, table: Mapping[str, Any]) -> str:
     if table.get("worse", "above") not in WORSE:
         return f".worse: expected above or below, got {table['worse']}"
     if not table.get("every_s", LEAST_S) >= LEAST_S:
-        return f".every_s: expected at least {LEAST_S:g} s"
+        return f".every_s: expected at least {period(LEAST_S)}"
     return ""
 
 

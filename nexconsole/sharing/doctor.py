@@ -23,6 +23,7 @@ from ..journal.accounts import own_account
 from ..journal.files import ELSEWHERE, JOURNAL, MAX_FILE, not_plain, reason
 from ..model import utc_now
 from ..settings import Settings
+from ..text.units import milliseconds
 from .clocks import Clocks
 from .leases import FOLDER as LEASES
 from .presence_files import FOLDER as HERE
@@ -223,7 +224,7 @@ async def _redis_checks(settings: Settings) -> tuple[Check, ...]:
         client = await link.open(TIMEOUT_S)
         began = time.perf_counter()
         await client.ping()
-        said = f"answers in {(time.perf_counter() - began) * 1000:.0f} ms"
+        said = f"answers in {milliseconds((time.perf_counter() - began) * 1000)}"
         checks = [Check(area=AREA, what="redis", state="ok", said=said)]
         if settings.warroom.redis_url == settings.redis.url:
             said = "it is the Redis that NexNum itself depends on: while that is ill, hosts don't see each other"

@@ -25,6 +25,7 @@ from ..journal.files import reason
 from ..model import utc_now
 from ..settings import Settings
 from ..text.sanitize import clean
+from ..text.units import clock
 from .lease import TargetLease
 from .lease_files import Changed, Execution, Reserved, TargetBusy, new_token, prune, tokens
 from .lease_keys import LeaseKeys, Unanswered
@@ -74,7 +75,7 @@ class LeaseService:
 
     async def take(self, plan: Plan, seen: object) -> TargetLease:
         assert isinstance(seen, SeenTokens)
-        at = f"{self._clock():%H:%M:%S}Z"
+        at = f"{clock(self._clock())}Z"
         execution = Execution(token=new_token(), who=self._who(), what=_what(plan), at=at)
         lease = TargetLease(execution, self._lease_s)
         names = names_of(plan)

@@ -13,7 +13,7 @@ from ..catalogue import Argument
 from ..errors import SourceError
 from ..model import LEVELS, Value
 from ..text.sanitize import clean
-from ..text.units import duration
+from ..text.units import duration, period
 from .probe import Probe, ProbeOptions, ProbeResult, Read, View, many
 from .rulecheck import examine
 from .signal import (
@@ -186,7 +186,7 @@ async def _runbook(
             judged = tuple([await _judge(prometheus, name, rules, active, known.get(name), now) for name in names])
             return judged, now, ()
     except (SourceError, TimeoutError) as error:
-        why = str(error) or f"no answer within {RUNBOOK_TIMEOUT_S:g} s"
+        why = str(error) or f"no answer within {period(RUNBOOK_TIMEOUT_S)}"
         kept = tuple(known.get(name, RunbookAlert(name=name, exists=None, can_fire=None, why=why)) for name in names)
         return kept, now, (f"the runbook's alerts could not be looked up: {why}",)
 

@@ -17,6 +17,7 @@ from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value, utc_now
 from ..sources.breakers import CLOSED, HALF_OPEN, OPEN, UNKNOWN, WINDOW_S, BreakerHistory, BreakerTraffic
 from ..text.sanitize import clean_name
+from ..text.units import period
 from .breaker_views import Holder, PodView, flaps, outlasting, with_history
 from .pod_logs import LOGS, follow
 
@@ -184,7 +185,8 @@ async def _ask(parts: Parts, sources: Sources, before: Circuits | None) -> None:
             await _name(parts, sources)
     except TimeoutError:
         parts.miss(
-            "provider names", TimedOut("postgres", f"postgres did not answer the providers query within {patience:g} s")
+            "provider names",
+            TimedOut("postgres", f"postgres did not answer the providers query within {period(patience)}"),
         )
     except SourceError as error:
         parts.miss("provider names", error)
@@ -196,7 +198,10 @@ async def _ask(parts: Parts, sources: Sources, before: Circuits | None) -> None:
         async with asyncio.timeout(patience):
             await _share(parts, sources)
     except TimeoutError:
-        parts.miss("shared breakers", TimedOut("redis", f"redis did not give the health keys within {patience:g} s"))
+        parts.miss(
+            "shared breakers",
+            TimedOut("redis", f"redis did not give the health keys within {period(patience)}"),
+        )
         _remember(parts, before, utc_now())
     except SourceError as error:
         parts.miss("shared breakers", error)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypedDict
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value, utc_now
 from ..sources.purchase_tally import CALLED, FAILED, LOST, OFFERED, REFUSED, RESERVED, SOLD, WITHOUT_OFFER
+from ..text.units import period
 from .pod_logs import LogCoverage, follow
 
 if TYPE_CHECKING:
@@ -319,7 +320,7 @@ async def _ask(sources: Sources, settings: Settings, before: Funnel | None) -> A
     except SourceError as error:
         return error
     except TimeoutError:
-        return TimedOut("prometheus", f"prometheus did not answer within {ANSWERS_TIMEOUT_S:g} s")
+        return TimedOut("prometheus", f"prometheus did not answer within {period(ANSWERS_TIMEOUT_S)}")
     counts: dict[str, int] = {}
     for sample in samples:
         status = sample.labels.get("status_code", "")

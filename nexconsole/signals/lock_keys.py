@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from ..text.sanitize import clean, strip_controls
+from ..text.units import period
 
 if TYPE_CHECKING:
     from ..settings import LocksSettings
@@ -72,5 +73,5 @@ def judge(key: str, value: str | None, pttl: int, rules: LocksSettings, now: dat
     if pttl == NO_TTL and (age is None or age >= YOUNG_S):
         suspicious = "it has no TTL: it stays until somebody deletes it"
     elif age is not None and age > rules.older_than_s:
-        suspicious = f"it is older than {rules.older_than_s} s"
+        suspicious = f"it is older than {period(rules.older_than_s)}"
     return Lock(key=key, value=value, pttl=pttl, age_s=age, suspicious=suspicious, why_not=why_not)

@@ -10,7 +10,7 @@ from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import utc_now
 from ..sources.breakers import OPEN
 from ..text.sanitize import clean
-from ..text.units import duration
+from ..text.units import clock, duration
 
 if TYPE_CHECKING:
     from ..sources import Sources
@@ -72,6 +72,6 @@ def _notes(logs: Logs) -> list[str]:
             name = clean(pod.name, 80)
             notes.append(f"the log of {name} is read {duration(late)} late: it grows faster than it is read")
         if pod.breakers.lifecycle and pod.breakers.lifecycle[0] == OPEN:
-            at = pod.breakers.lifecycle[1].strftime("%H:%M:%SZ")
+            at = f"{clock(pod.breakers.lifecycle[1])}Z"
             notes.append(f"the lifecycle breaker of {clean(pod.name, 80)}, which stops all providers, opened at {at}")
     return notes

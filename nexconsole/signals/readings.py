@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NotConfigured, SourceError
 from ..model import Reading, utc_now
+from ..text.units import period
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -34,7 +35,7 @@ async def read_once(
     except SourceError as error:
         return replace(last, error=str(error), attempted_at=clock())
     except TimeoutError:
-        late = f"{signal.name} could not be read within {signal.timeout:g} s"
+        late = f"{signal.name} could not be read within {period(signal.timeout)}"
         return replace(last, error=late, attempted_at=clock())
     now = clock()
     return Reading(signal=signal.name, every=signal.every, value=value, taken_at=now, attempted_at=now)

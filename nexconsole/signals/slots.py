@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..errors import SourceError
 from ..model import Reading, Value, utc_now, value_of
 from ..text.sanitize import clean, clean_name
-from ..text.units import duration, percent, several
+from ..text.units import duration, percent, period, several
 from .probe import PROVIDER, Probe, ProbeResult, View, many
 from .signal import (
     MOST_NAMED,
@@ -280,7 +280,7 @@ def _wait(view: View[Slots]) -> ProbeResult:
         return ProbeResult(text=f"not known: no provider named {view.argument} was seen", value=None)
     wait = next((wait.wait_s for wait in value.waits if wait.id == provider.id), 0.0)
     if not wait:
-        return ProbeResult(text=f"a purchase at {provider.name} goes out within {TURN_S:g} s", value=0.0)
+        return ProbeResult(text=f"a purchase at {provider.name} goes out within {period(TURN_S)}", value=0.0)
     return ProbeResult(text=f"a purchase at {provider.name} waits {duration(wait)} for its turn", value=wait)
 
 
@@ -288,7 +288,7 @@ def _worst(view: View[Slots]) -> ProbeResult:
     value = view.value
     worst = value.worst
     if worst is None:
-        return ProbeResult(text=f"no purchase waits longer than {TURN_S:g} s for its turn", value=0.0)
+        return ProbeResult(text=f"no purchase waits longer than {period(TURN_S)} for its turn", value=0.0)
     others = len(value.longer(TURN_S)) - 1
     more = f", and at {many(others, 'other provider')} too" if others else ""
     text = f"a purchase at {worst.name} waits {duration(worst.wait_s)} for its turn{more}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value, utc_now
-from ..text.units import count, percent
+from ..text.units import clock, count, percent, period
 from . import counters, traffic
 from .attribution import ProviderTraffic, Scope, judge
 from .counters import Latency
@@ -127,9 +127,9 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     providers = _providers(whole)
     latency, latency_at = _latency(p95, before, rules.window_s)
     if isinstance(p95, SourceError) and latency.p95_s is not None:
-        notes = (*notes, f"p95 is of {latency_at:%H:%M:%S}Z")
+        notes = (*notes, f"p95 is of {clock(latency_at)}Z")
     if kept:
-        notes = (*notes, f"purchases in flight are as of {waiting_at:%H:%M:%S}Z")
+        notes = (*notes, f"purchases in flight are as of {clock(waiting_at)}Z")
     used = [shown.source] + (
         ["prometheus"] if isinstance(p95, Latency) and p95.p95_s is not None and shown.source != "prometheus" else []
     )
@@ -259,7 +259,7 @@ async def _attempt(answer: Awaitable[T]) -> T | SourceError:
     except SourceError as error:
         return error
     except TimeoutError:
-        return TimedOut("transactions", f"no answer within {SOURCE_TIMEOUT_S:g} s")
+        return TimedOut("transactions", f"no answer within {period(SOURCE_TIMEOUT_S)}")
 
 
 def _shown(

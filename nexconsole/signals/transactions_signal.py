@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from ..text.units import count, duration, latency, percent, several
+from ..text.units import count, duration, latency, percent, period, several
 from . import waiting
 from .attribution import ProviderTraffic
 from .circuits import Circuits
@@ -105,7 +105,7 @@ def _states(value: Transactions, known: Mapping[str, str], settings: Settings) -
     rules, rate = settings.severity, value.failure_rate
     if rate is not None and value.decided >= settings.transactions.few:
         over = next((limit for limit in (rules.critical_rate, rules.high_rate) if rate > limit), None)
-        state = f"under {rules.high_rate * 100:g} %" if over is None else f"over {over * 100:g} %"
+        state = f"under {percent(rules.high_rate)}" if over is None else f"over {percent(over)}"
         yield SubjectState("failure rate", state, f"{percent(rate)} of purchases fail: {state}", usual=over is None)
     down = waiting.blocked(value, settings.transactions)
     if down is not None:
@@ -114,7 +114,7 @@ def _states(value: Transactions, known: Mapping[str, str], settings: Settings) -
         yield SubjectState("purchases", "decided", "purchases are decided again", usual=True)
     if value.latency_p95_s is not None:
         slow = value.latency_p95_s > rules.latency_s
-        state = f"{'over' if slow else 'under'} {rules.latency_s:g} s"
+        state = f"{'over' if slow else 'under'} {period(rules.latency_s)}"
         yield SubjectState(
             "latency", state, f"purchase latency p95 is {latency(value.latency_p95_s)}: {state}", usual=not slow
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..text.units import count, duration, latency, several
+from ..text.units import clock, count, duration, latency, several
 
 if TYPE_CHECKING:
     from ..settings import TransactionRules
@@ -124,7 +124,7 @@ def kept(value: Transactions) -> bool:
 
 def as_of(value: Transactions) -> str:
     """`, as of 14:07:31Z` where the number in flight is as it was last counted; else ""."""
-    return f", as of {value.waiting_at:%H:%M:%S}Z" if kept(value) else ""
+    return f", as of {clock(value.waiting_at)}Z" if kept(value) else ""
 
 
 def overdue(value: Transactions) -> bool:

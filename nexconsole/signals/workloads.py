@@ -13,7 +13,7 @@ from ..model import Value, utc_now
 from ..sources import resources
 from ..sources.deployment_pods import LabelledPods, ending
 from ..text.sanitize import clean
-from ..text.units import count, duration, several
+from ..text.units import count, duration, several, utilization
 from . import releases
 from .pods import OtherPod, Pod, container_read, describe, describe_other
 from .probe import Probe, ProbeOptions, ProbeResult, Read, View, many
@@ -187,7 +187,7 @@ def _metrics(autoscaler: resources.AutoscalerResource) -> str:
         used = current.get(name)
         if target.average_utilization is not None:
             share = used.average_utilization if used else None
-            shown.append(f"{name} {'?' if share is None else share}/{target.average_utilization} %")
+            shown.append(f"{name} {utilization(share, target.average_utilization)}")
         else:
             amount = used.average_value if used else None
             shown.append(f"{name} {amount or '?'}/{target.average_value or target.value}")

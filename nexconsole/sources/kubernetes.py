@@ -19,6 +19,7 @@ import msgspec
 from ..errors import BadAnswer, Busy, Denied, Missing, NotConfigured, SourceError, Unreachable, in_words
 from ..model import SourceHealth
 from ..text.sanitize import clean
+from ..text.units import duration
 from . import cluster_access
 from .cluster_access import Access
 from .deployment_pods import LabelledPods, Owners
@@ -300,7 +301,9 @@ class KubernetesSource(Source):
         """The client, with what it may send. Raises SourceError, also while the server has asked to be left alone."""
         await self.clients.wait(self.module)
         if (left := self._busy_until - time.monotonic()) > 0:
-            raise Busy(self.name, f"kubernetes at {self.address} is too busy: it is asked again in {left:.0f} s", left)
+            raise Busy(
+                self.name, f"kubernetes at {self.address} is too busy: it is asked again in {duration(left)}", left
+            )
         client = await self._link.ready(patience_s)
         assert self.access is not None
         self.address = clean(urlsplit(self.access.server).netloc.rpartition("@")[2] or self.access.server, 100)

@@ -13,6 +13,7 @@ from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import NotConfigured, SourceError, TimedOut
+from ..text.units import period
 from . import cluster_access, kubernetes_session
 from .cluster_access import Access
 from .kubernetes_login import Credentials, Keyring
@@ -136,7 +137,7 @@ class KubernetesLink:
             async with asyncio.timeout(limit):
                 return await self._threads.run(read, limit)
         except (TimeoutError, AllHang) as error:
-            sentence = f"{what} could not be read within {limit:g} s: does a file system hang?"
+            sentence = f"{what} could not be read within {period(limit)}: does a file system hang?"
             raise TimedOut("kubernetes", sentence) from error
 
     async def _make(self, access: Access, certificate: tuple[str, str] | None) -> ApiClient:

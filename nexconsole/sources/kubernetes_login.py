@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from ..errors import Denied, SourceError, TimedOut, in_words
 from ..text.sanitize import clean
+from ..text.units import duration, period
 from . import credential_plugins
 from .cluster_access import Access
 from .credential_plugins import ExecCredential, plugin_name
@@ -79,7 +80,7 @@ class Credentials:
             raise TimedOut(
                 "kubernetes",
                 f"waiting for the kubeconfig's credential plugin {plugin_name(login.plugin)} for"
-                f" {time.monotonic() - self._asked_at:.0f} s: it is ended after {self._limit_s:g} s",
+                f" {duration(time.monotonic() - self._asked_at)}: it is ended after {period(self._limit_s)}",
             )
         if not run.cancelled() and (bug := run.exception()) is not None:
             raise bug

@@ -11,6 +11,7 @@ import msgspec
 
 from ..errors import AdmissionRefused, BadAnswer, Busy, Denied, Missing, SourceError, Unreachable
 from ..text.sanitize import clean
+from ..text.units import period
 from .resources import ApiStatus
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def refusal(response: aiohttp.ClientResponse, said: str, asked: Asked) -> Source
         return _missing(said, asked)
     if status == 429:
         wait = pause_s(response.headers.get("Retry-After", ""))
-        again = f" It asks to wait {wait:g} s" if wait else ""
+        again = f" It asks to wait {period(wait)}" if wait else ""
         return Busy(NAME, f"{at} is too busy (429): {said or 'no reason given'}.{again}".rstrip("."), wait)
     if status in (502, 503, 504):
         return Unreachable(NAME, f"{at} can't answer now ({status}): {said or 'no reason given'}")

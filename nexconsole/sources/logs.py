@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import Denied, SourceError, TimedOut
+from ..text.units import period
 from .breakers import BreakerHistory
 from .containers import log_container
 from .pod_log import PodLog
@@ -242,7 +243,7 @@ class Logs:
             pod.answered, pod.unanswered = True, None
         except (SourceError, TimeoutError) as error:
             pod.answered = False
-            late = TimedOut("kubernetes", f"its kubelet does not answer within {ASK_TIMEOUT_S:g} s")
+            late = TimedOut("kubernetes", f"its kubelet does not answer within {period(ASK_TIMEOUT_S)}")
             pod.unanswered = error if isinstance(error, SourceError) else late
             log.warning("the log of pod %s is not followed: %s", pod.name, pod.unanswered)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadAnswer, Denied, MissingSchema, SettingsError, SourceError, TimedOut, Unreachable
 from ..text.sanitize import clean
+from ..text.units import period
 from .lazy_clients import LazyClients
 from .postgres_address import Host, PostgresAddress, parse_address
 from .postgres_tls import encryption, tls
@@ -147,7 +148,7 @@ class PostgresSource(Source):
                 return MissingSchema(self.name, f"{at}: {said}")
             case asyncpg.QueryCanceledError():
                 limit = self.settings.statement_timeout_s
-                return TimedOut(self.name, f"{at} cancelled a query after {limit:g} s: {said}")
+                return TimedOut(self.name, f"{at} cancelled a query after {period(limit)}: {said}")
             case asyncpg.LockNotAvailableError():
                 return TimedOut(self.name, f"{at}: a table is locked by somebody else: {said}")
             case asyncpg.TooManyConnectionsError():

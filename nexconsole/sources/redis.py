@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BadAnswer, Denied, SettingsError, SourceError, TimedOut, Unreachable
 from ..text.sanitize import clean
+from ..text.units import period
 from . import http_client
 from .lazy_clients import LazyClients
 from .redis_address import RedisKind, parse_address
@@ -141,7 +142,7 @@ class RedisSource(Source):
         if (code := CODES.get(type(error).__name__)) and code not in said:
             said = f"{code} {said}"
         if isinstance(error, kinds.TimeoutError):
-            return TimedOut(self.name, f"{at} did not answer within {self.settings.timeout_s:g} s")
+            return TimedOut(self.name, f"{at} did not answer within {period(self.settings.timeout_s)}")
         if type(error).__name__ == "MasterNotFoundError":
             return self._explain_sentinels(str(error))
         if (known := self._explain_word(said)) is not None:

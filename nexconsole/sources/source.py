@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from ..errors import SourceError, TimedOut, Unreachable, in_words, system_error
 from ..model import SourceHealth
 from ..text.sanitize import clean
+from ..text.units import latency, period
 from .lazy_clients import LazyClients
 from .proxies import Proxy
 
@@ -54,7 +55,7 @@ class Source:
                 yield
         except TimeoutError as error:
             raise self._failed(
-                TimedOut(self.name, f"{self.name} at {self.address} did not answer {what} within {timeout_s:g} s"),
+                TimedOut(self.name, f"{self.name} at {self.address} did not answer {what} within {period(timeout_s)}"),
                 error,
             ) from error
         except (
@@ -62,7 +63,7 @@ class Source:
         ) as error:  # who asked has lost patience: that the far side hangs is known all the same
             waited = time.perf_counter() - began
             if waited >= IMPATIENT_S:
-                sentence = f"{self.name} at {self.address} has not answered {what} for {waited:.1f} s"
+                sentence = f"{self.name} at {self.address} has not answered {what} for {latency(waited)}"
                 self._failed(TimedOut(self.name, sentence), error)
             raise
         except SourceError as error:

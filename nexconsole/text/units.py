@@ -34,6 +34,17 @@ def _two(first: int, unit: str, second: int, smaller: str) -> str:
     return f"{first} {unit} {second} {smaller}" if second else f"{first} {unit}"
 
 
+def period(seconds: float) -> str:
+    """A length that is set, not measured, and exact: `0.5 s`, `90 s`, `5 min`, `2 h`, `7 d`.
+
+    In the largest unit of which it is a whole multiple, from the bounds on that `duration` has.
+    """
+    for unit, length, least in (("d", DAY, HOURS_BELOW), ("h", HOUR, MINUTES_BELOW), ("min", MINUTE, SECONDS_BELOW)):
+        if seconds >= least and seconds % length == 0:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:g} s"
+
+
 def percent(rate: float | None) -> str:
     """A rate of 0..1 as a percentage: `17.8 %`, `0.04 %`; a dash where nothing was measured, which is never `0 %`."""
     return "-" if rate is None else f"{percent_figure(rate)} %"
@@ -53,6 +64,11 @@ def percent_figure(rate: float) -> str:
     return f"{min(value, 99.9):.1f}".removesuffix(".0")
 
 
+def utilization(used: int | None, target: int) -> str:
+    """`41/70 %`, in percent of what is requested, so that both may be above 100; `?` where it was not measured."""
+    return f"{'?' if used is None else used}/{target} %"
+
+
 def latency(seconds: float | None, saturated: bool = False) -> str:
     """`380 ms`, `2.1 s`; "at least" where the histogram ends before the truth does."""
     if seconds is None:
@@ -61,8 +77,10 @@ def latency(seconds: float | None, saturated: bool = False) -> str:
     return f"at least {text}" if saturated else text
 
 
-def milliseconds(value: float) -> str:
-    """`0.4 ms`, `38 ms`, `1.2 s`."""
+def milliseconds(value: float | None) -> str:
+    """`0.4 ms`, `38 ms`, `1.2 s`; a dash where nothing was measured."""
+    if value is None:
+        return "-"
     return f"{value:.1f} ms" if value < 0.95 else f"{value:.0f} ms" if value < 999.5 else f"{value / 1000:.1f} s"
 
 
@@ -85,9 +103,19 @@ def ago(seconds: float | None) -> str:
     return f"{duration(seconds // 5 * 5 if seconds < MINUTE else seconds // MINUTE * MINUTE)} ago"
 
 
-def clock(at: datetime) -> str:
-    """`14:07:31`, in UTC."""
-    return f"{at.astimezone(UTC):%H:%M:%S}"
+def clock(at: datetime | None) -> str:
+    """`14:07:31`, in UTC; a dash where nothing is known."""
+    return "-" if at is None else f"{at.astimezone(UTC):%H:%M:%S}"
+
+
+def clock_minute(at: datetime) -> str:
+    """`14:07`, in UTC."""
+    return f"{at.astimezone(UTC):%H:%M}"
+
+
+def date(at: datetime) -> str:
+    """`2026-11-29`, in UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%d}"
 
 
 def moment(at: datetime) -> str:

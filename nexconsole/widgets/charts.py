@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+from ..text.units import percent
 from .spans import Line, Span
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -72,7 +73,7 @@ def trend(
                 runs[-1] = (runs[-1][0] + glyph, ink)
             else:
                 runs.append((glyph, ink))
-        label = f"{rate * 100:.0f} %" if rate is not None else f"{top * 100:.0f} %" if row == height - 1 else ""
+        label = percent(rate) if rate is not None else percent(top) if row == height - 1 else ""
         runs.append((label.rjust(AXIS), "muted" if rate is not None else "faint"))
         lines.append(tuple(runs))
     return tuple(lines)

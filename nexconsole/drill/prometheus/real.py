@@ -17,6 +17,7 @@ import aiohttp
 from aiohttp import web
 
 from ...errors import DrillError
+from ...text.units import period
 from ..temp_tree import TempTree, free_port, tail
 from .alerting import INTERVAL_S, rule_file
 from .evaluation import JOB, Labels, instance
@@ -145,7 +146,7 @@ class RealPrometheus:
                         if answer.status == 200:
                             return
                 if loop.time() > deadline:
-                    raise DrillError(f"The real Prometheus was not ready within {PATIENCE_S:g} s: {tail(log)}.")
+                    raise DrillError(f"The real Prometheus was not ready within {period(PATIENCE_S)}: {tail(log)}.")
                 await asyncio.sleep(0.05)
 
 
