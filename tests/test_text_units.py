@@ -222,6 +222,22 @@ def test_a_period_is_exact(seconds: float, text: str) -> None:
     assert units.period(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3, "0 s"),
+        (0.2, "1 s"),
+        (29.99, "30 s"),
+        (119.5, "2 min"),
+        (timedelta(seconds=121), "3 min"),
+        (7201, "2 h 1 min"),
+        (172_801, "2 d 1 h"),
+    ],
+)
+def test_what_remains_is_rounded_up(seconds: float | timedelta, text: str) -> None:
+    assert units.remaining(seconds) == text
+
+
 def test_a_utilization_may_be_above_a_hundred_and_unknown() -> None:
     assert units.utilization(141, 150) == "141/150 %"
     assert units.utilization(None, 70) == "?/70 %"

@@ -10,7 +10,7 @@ import contextlib
 from typing import Any
 
 from ..errors import SourceError
-from ..text.units import duration, several
+from ..text.units import duration, remaining, several
 from . import failure_rate_change, in_flight, provider_verdicts
 from .action import Context
 from .plan import Plan, Verdict
@@ -60,7 +60,7 @@ class CircuitWatch:
             return worse
         if self._elapsed < OPEN_FOR_S and not last:
             return None
-        said = f"the key says open, for {duration(left_ms / 1000)} more"
+        said = f"the key says open, for {remaining(left_ms / 1000)} more"
         with contextlib.suppress(SourceError):
             late = 0
             if self._elapsed > RACE_S:

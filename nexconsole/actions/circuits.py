@@ -15,7 +15,7 @@ from ..signals.circuits import Circuits, ProviderCircuit
 from ..signals.counts import SourceCounts
 from ..signals.transactions import Transactions
 from ..text.lookalikes import look_alikes, marked
-from ..text.units import duration, percent, period
+from ..text.units import duration, percent, period, remaining
 from . import circuit_verdicts, failure_rate_change, in_flight, shell_commands
 from .action import Action, Argument, Context, Suggestion, make_plan
 from .circuit_verdicts import key_of
@@ -94,7 +94,7 @@ class SetCircuit:
         row = find(await read_table(context), arguments.get("provider", ""))
         state, left_ms = await _shared(context, row.id)
         if state == self.wanted:
-            left = f" for {duration(left_ms / 1000)} more" if left_ms > 0 else ""
+            left = f" for {remaining(left_ms / 1000)} more" if left_ms > 0 else ""
             raise ActionError(f"the shared breaker of {row} is {state} already{left}")
         guards = [await api_guard(context, row.id), fresh(context, "circuits")]
         if state == UNKNOWN:

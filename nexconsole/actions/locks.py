@@ -17,7 +17,7 @@ from ..signals.lock_keys import NO_TTL, Lock
 from ..signals.locks import Locks
 from ..sources.redis_clients import RedisClient
 from ..text.sanitize import clean
-from ..text.units import duration
+from ..text.units import remaining
 from . import shell_commands
 from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import clustered, redis_client, redis_error
@@ -291,7 +291,7 @@ def _nothing(locks: Sequence[Lock], which: str) -> str:
     more = "" if which == "all" else "; which=all takes them all the same"
     if any(lock.pttl == NO_TTL for lock in left):
         return f"nothing is chosen: all {len(left)} are young, and those without a TTL may be given one still{more}"
-    return f"nothing is chosen: all {len(left)} have a TTL and end by themselves within {duration(longest)}{more}"
+    return f"nothing is chosen: all {len(left)} have a TTL and end by themselves within {remaining(longest)}{more}"
 
 
 def _bounds(found: Sequence[str], complete: bool) -> tuple[Guard, ...]:
@@ -329,7 +329,7 @@ async def _reconciling(client: RedisClient, context: Context, family: str) -> li
         return [Guard(name=name, level="ok", reason="no reconcile is running")]
     if int(ttl) == NO_TTL:
         return [Guard(name=name, level="warn", reason=f"{key} is held without a TTL: a reconcile runs, or died")]
-    running = f"a reconcile is running: {key} is held for {duration(int(ttl) / 1000)} more"
+    running = f"a reconcile is running: {key} is held for {remaining(int(ttl) / 1000)} more"
     if family == "reconcile":
         return [Guard(name=name, level="block", reason=f"{running}; a second one beside it would pay refunds twice")]
     return [Guard(name=name, level="warn", reason=running)]

@@ -16,7 +16,7 @@ from ..errors import NexConsoleError, SourceError
 from ..model import Reading, value_of
 from ..signals import reservations
 from ..signals.reservations import Reservations
-from ..text.units import duration, several
+from ..text.units import duration, remaining, several
 from . import cron, reconcile_progress, wallet_holds
 from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import change_rows
@@ -300,7 +300,7 @@ async def _running(context: Context) -> Guard:
         return Guard(name=name, level="ok", reason="no other reconcile is running")
     if ttl_ms < 0:
         return Guard(name=name, level="warn", reason=f"{LOCK} is there without a TTL: its worker is most likely dead")
-    reason = f"the worker is reconciling ({LOCK}, {duration(ttl_ms / 1000)} left at most): wait for it"
+    reason = f"the worker is reconciling ({LOCK}, {remaining(ttl_ms / 1000)} left at most): wait for it"
     return Guard(name=name, level="block", reason=reason)
 
 

@@ -14,7 +14,7 @@ from textual.containers import Container
 
 from .. import paths
 from ..actions.perform import ConfirmationReply
-from ..text.units import duration, several
+from ..text.units import remaining, several
 from ..widgets import banner
 from ..widgets.canvas import LineCanvas
 from ..widgets.key_guard import PASTED, together
@@ -230,7 +230,7 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
         age: Line = (
             (("expired: it will be prepared again ", "warn"),)
             if seconds <= 0
-            else ((f"preview expires in {duration(seconds)} ", "warn" if seconds < 15 else "muted"),)
+            else ((f"preview expires in {remaining(seconds)} ", "warn" if seconds < 15 else "muted"),)
         )
         name = " ".join((plan.action, *(plain(value, 60) for value in plan.arguments.values())))
         if length((*where, *age)) + cells(name) + 3 > width:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..text.units import clock, duration
+from ..text.units import clock, remaining
 from ..widgets.spans import Line, Span, cells, fit, plain, wrapped
 
 if TYPE_CHECKING:
@@ -122,5 +122,5 @@ def _watching(operation: Operation, now: datetime) -> str:
     watch = operation.plan.watch if operation.plan is not None else operation.watch
     left = ""
     if operation.watch_until is not None:
-        left = f", {duration(operation.watch_until - now)} left"
+        left = f", {remaining(operation.watch_until - now)} left"
     return f"{operation.progress or f'watching whether {watch}'}{left}"

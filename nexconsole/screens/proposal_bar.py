@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..session.operation import DOING
-from ..text.units import duration
+from ..text.units import remaining
 from ..widgets.spans import Line, fit, length, plain, spread
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def previews(here: Sequence[Presence], width: int) -> tuple[Line, ...]:
 
 def _line(proposal: Proposal, keyed: Sequence[str], left: float, width: int) -> Line:
     keys: Line = tuple(run for key in keyed for run in ((key, "key"), (f" {KEYS_OF[key]} ", "muted")))
-    right: Line = ((f"  {duration(left)}  ", "alarm"), *keys)
+    right: Line = ((f"  {remaining(left)}  ", "alarm"), *keys)
     told: Line = (
         (" ▲ ", "alarm"),
         (f"{plain(proposal.by, 30)} is about to: {plain(proposal.name, 80)}", "strong"),

@@ -24,7 +24,7 @@ from ..errors import JournalError
 from ..incident.proposals import Proposal, proposals_in
 from ..journal import EntryKind
 from ..settings import Settings
-from ..text.units import duration, period
+from ..text.units import duration, period, remaining
 from .incident_store import IncidentStore
 
 EVERY_S = 0.1
@@ -172,7 +172,7 @@ class ApprovalGate:
             if now >= ends + GRACE_S:
                 return None if needs == "objection" else f"nobody approved within {period(lasts)}: nothing was sent"
             what = "a second person's word" if needs == "approval" else "objections"
-            words = f"waiting for {what}, {duration(ends - now)} left"
+            words = f"waiting for {what}, {remaining(ends - now)} left"
             if words != said:
                 progress(said := words)
             await asyncio.sleep(EVERY_S)

@@ -19,7 +19,7 @@ import msgspec
 from ..errors import BadAnswer, Busy, Denied, Missing, NotConfigured, SourceError, Unreachable, in_words
 from ..model import SourceHealth
 from ..text.sanitize import clean
-from ..text.units import duration
+from ..text.units import remaining
 from . import cluster_access
 from .cluster_access import Access
 from .deployment_pods import LabelledPods, Owners
@@ -302,7 +302,7 @@ class KubernetesSource(Source):
         await self.clients.wait(self.module)
         if (left := self._busy_until - time.monotonic()) > 0:
             raise Busy(
-                self.name, f"kubernetes at {self.address} is too busy: it is asked again in {duration(left)}", left
+                self.name, f"kubernetes at {self.address} is too busy: it is asked again in {remaining(left)}", left
             )
         client = await self._link.ready(patience_s)
         assert self.access is not None

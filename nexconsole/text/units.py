@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from math import ceil
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 SECONDS_BELOW = 2 * MINUTE  # from here on in minutes
@@ -32,6 +33,13 @@ def duration(seconds: float | timedelta | None, *, exact: bool = False) -> str:
 
 def _two(first: int, unit: str, second: int, smaller: str) -> str:
     return f"{first} {unit} {second} {smaller}" if second else f"{first} {unit}"
+
+
+def remaining(seconds: float | timedelta) -> str:
+    """What is left of a time, rounded up: `30 s`, `5 min`. What lasts no longer than that has ended by then."""
+    left = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
+    step = 1 if left < SECONDS_BELOW else MINUTE if left < HOURS_BELOW else HOUR
+    return duration(ceil(left / step) * step)
 
 
 def period(seconds: float) -> str:
