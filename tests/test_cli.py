@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nexconsole import settings
 from nexconsole.drill import Stage
 
 SIGNALS = ("transactions", "circuits", "funnel", "outbox", "reservations", "locks", "database", "workloads", "alerts",
@@ -104,6 +105,19 @@ def test_doctor_finds_everything_in_order_on_a_staged_world(world):
     assert {check["area"] for check in checks} == {"console", "war room", *sources}
     assert {check["state"] for check in checks if check["area"] not in ("war room", "status_pages")} <= {"ok", "warn"}
     assert "fail" not in {check["state"] for check in checks}
+
+
+def test_init_on_a_staged_world_makes_a_file_with_no_secret(world, tmp_path):
+    file = tmp_path / "made.toml"
+    done = nexconsole("init", "--output", str(file), **world)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "postgres, redis, kubernetes, prometheus, api, search answered (the newest NexNum)" in done.stdout
+    loaded = settings.load(str(file), environ={})
+    assert loaded.settings.kubernetes.kubeconfig == world["KUBECONFIG"]
+    assert loaded.settings.reservations.stuck_after_s == 600
+    assert not settings.SECRETS.intersection(loaded.origins)
+    text = file.read_text()
+    assert world["CRON_SECRET"] not in text and world["DATABASE_URL"] not in text
 
 
 def test_doctor_says_what_a_read_only_role_can_not_see_and_how_to_grant_it(world):

@@ -60,6 +60,7 @@ COMMANDS = {
         Command("drill", "rehearse an incident on a world of our own"),
         Command("status", "print every signal once and exit as a monitoring plugin does", usage_code=3),
         Command("doctor", "try every connection and permission, and say what to do about what fails"),
+        Command("init", "make a settings file from the environment and what answers"),
         Command("settings", "print the effective settings and where each came from"),
         Command("run", "prepare an action, and execute it if confirmed"),
         Command("journal", "read, verify and export what is on record"),
