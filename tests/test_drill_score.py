@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from incident_story import MARIA, PIET, START, IncidentStory
 
+from nexconsole.cli import drill as drill_command
 from nexconsole.drill.score import debriefing
 from nexconsole.drill.score.score import Diagnosis, advice, score
 from nexconsole.errors import JournalError
@@ -307,9 +308,11 @@ def test_a_world_that_is_stopped_prints_the_score_and_keeps_what_it_is_asked_to_
     argv = [sys.executable, "-m", "nexconsole", "drill", "provider-outage", "--world", "--seed", "3"]
     argv += ["--keep-journal", str(kept), "--json-score", str(json_file), "--env-file", str(environment)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+        assert process.stdout is not None and process.stderr is not None
         lines = iter(process.stdout.readline, "")
         config = next(line for line in lines if line.startswith("NEXCONSOLE_CONFIG=")).partition("=")[2].strip()
+        ready = next(line for line in iter(process.stderr.readline, "") if "is ready" in line)
+        assert f"in another terminal: set -a; . {environment}; set +a; nexconsole" in ready
         journal = Path(config).parent / "journal" / "INC-20261123-1342.jsonl"
         writing = Journal(journal, Writer.here("maria"), Scrubber(()), 1.0)
         for step in ({"state": "begun"}, {"step": "look", "state": "done", "answer": "smsbower"}):
@@ -323,3 +326,10 @@ def test_a_world_that_is_stopped_prints_the_score_and_keeps_what_it_is_asked_to_
     assert (kept / journal.name).exists()
     again = subprocess.run(argv, capture_output=True, text=True, timeout=30)
     assert (again.returncode, "is not empty" in again.stderr) == (1, True)
+
+
+def test_a_world_that_is_ready_says_how_to_use_its_file(monkeypatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    use = f"in another terminal: set -a; . '{tmp_path}/my world.env'; set +a; nexconsole"
+    assert drill_command._how_to_use("my world.env", 8.4) == f"the world is ready after 8 s, until Ctrl+C; {use}"
+    assert "--env-file FILE" in drill_command._how_to_use(None, 8.4)

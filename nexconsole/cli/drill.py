@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ from ..journal import journal_folder
 from ..model import utc_now
 from ..settings import Settings
 from ..text.suggestions import did_you_mean
+from ..text.units import duration
 from .console import add_view, need_terminal, open_console
 from .instruct import EPILOG, VERBS
 from .options import load
@@ -70,11 +72,12 @@ def run(options: Namespace) -> int:
         warm.start()  # Textual is imported while the world is staged
     try:
         with _ended_by_signals():
+            began = time.monotonic()
             for line in stage.progress():
                 print(f"drill: {line}", file=sys.stderr, flush=True)
             with _debriefed(stage, options):
                 if options.world:
-                    return _keep_world(stage.environment, options)
+                    return _keep_world(stage.environment, options, time.monotonic() - began)
                 return open_console(_settings_on(stage, options), options.present)
     finally:
         stage.stop()
@@ -140,22 +143,26 @@ def _debrief(stage: drill.Stage, options: Namespace, opened_at: datetime) -> Non
             print(f"nexconsole: no score: {file}{in_words(error)}", file=sys.stderr)
 
 
-def _keep_world(environment: Mapping[str, str], options: Namespace) -> int:
-    """Report the world's addresses and keep it running until a signal ends this process.
+def _keep_world(environment: Mapping[str, str], options: Namespace, seconds: float) -> int:
+    """Say how to use the world and keep it until a signal ends this process. `seconds`: how long the start took.
 
-    They hold passwords: what goes to a private file is not shown on the terminal too.
+    The addresses hold passwords: what is written to a file of this account's is not shown on the terminal too.
     """
-    if options.env_file and sys.stdout.isatty():
-        print(
-            f"drill: the world is ready; in another terminal: set -a; . {shlex.quote(options.env_file)}; set +a",
-            file=sys.stderr,
-            flush=True,
-        )
-    else:
+    if not (options.env_file and sys.stdout.isatty()):
         sys.stdout.write("".join(f"{name}={shlex.quote(value)}\n" for name, value in environment.items()))
         sys.stdout.flush()
+    print(f"drill: {_how_to_use(options.env_file, seconds)}", file=sys.stderr, flush=True)
     signal.pause()
     return 0
+
+
+def _how_to_use(env_file: str | None, seconds: float) -> str:
+    """What to say once the world is ready."""
+    ready = f"the world is ready after {duration(seconds)}, until Ctrl+C"
+    if env_file is None:
+        return f"{ready}; its addresses stand above as environment lines; with --env-file FILE a file holds them"
+    place = shlex.quote(str(Path(env_file).absolute()))  # with a slash: a shell looks for others on PATH
+    return f"{ready}; in another terminal: set -a; . {place}; set +a; nexconsole"
 
 
 @contextmanager
