@@ -20,7 +20,7 @@ from textual import events
 from textual.screen import Screen
 from textual.widgets import Input
 
-from . import paths, themes
+from . import paths
 from .errors import NexConsoleError
 from .model import Reading, SourceHealth, utc_now
 from .panes.registry import extra_view
@@ -33,6 +33,7 @@ from .session.monitor import Monitor
 from .settings import Settings
 from .sources import NAMES
 from .sources.importing import COURTESY
+from .widgets import textual_themes as themes
 from .widgets.driver import NonBlockingDriver, non_blocking
 from .widgets.key_guard import may_pass
 from .widgets.masked_input import MaskedInput

@@ -1,27 +1,21 @@
-"""The four themes. State is told by shape and word as well; colour only repeats it."""
+"""The themes, as plain data: an entry in `THEMES` is a theme everywhere, in settings, help, palette and on the screen.
+
+State is told by shape and word as well; colour only repeats it. (`widgets/textual_themes.py` makes Textual's of them.)
+"""
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from collections.abc import Mapping
+from typing import NamedTuple
 
-PREFIX = "nexconsole-"
 
+class Theme(NamedTuple):
+    """`inks` are the colours of `widgets/styles.py`, as `#rrggbb`, by name; every theme has them all."""
 
-def _theme(name: str, dark: bool, background: str, inks: dict[str, str]) -> Theme:
-    return Theme(
-        name=PREFIX + name,
-        dark=dark,
-        primary=inks["note"],
-        warning=inks["warn"],
-        error=inks["alarm"],
-        success=inks["good"],
-        accent=inks["note"],
-        foreground=inks["text"],
-        background=background,
-        surface=inks["raised"],
-        panel=inks["raised"],
-        variables={f"ink-{ink}": colour for ink, colour in inks.items()},
-    )
+    name: str
+    dark: bool
+    background: str
+    inks: Mapping[str, str]
 
 
 DARK = {
@@ -59,11 +53,12 @@ COLOUR_BLIND = DARK | {
 }  # fmt: skip
 
 THEMES = (
-    _theme("dark", True, "#0d1117", DARK),
-    _theme("light", False, "#fbfaf6", LIGHT),
-    _theme("high-contrast", True, "#000000", HIGH_CONTRAST),
-    _theme("colour-blind", True, "#0d1117", COLOUR_BLIND),
+    Theme("dark", True, "#0d1117", DARK),
+    Theme("light", False, "#fbfaf6", LIGHT),
+    Theme("high-contrast", True, "#000000", HIGH_CONTRAST),
+    Theme("colour-blind", True, "#0d1117", COLOUR_BLIND),
 )
 
-# Themes that are not ours have none of our variables; they get the dark theme's.
-DEFAULTS = {f"ink-{ink}": colour for ink, colour in DARK.items()}
+
+def names() -> tuple[str, ...]:
+    return tuple(theme.name for theme in THEMES)

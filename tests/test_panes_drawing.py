@@ -10,8 +10,8 @@ from rich.cells import cell_len
 from rich.color import Color
 from textual.app import App, ComposeResult
 
-from nexconsole import themes
 from nexconsole.widgets import big_digits, charts
+from nexconsole.widgets import textual_themes as themes
 from nexconsole.widgets.canvas import LineCanvas, _changes
 from nexconsole.widgets.spans import cut, cut_front, fit, phrases, plain, spread, wrapped
 from nexconsole.widgets.styles import STYLES

@@ -11,9 +11,9 @@ import pytest
 import sample_readings as sample
 from textual.pilot import Pilot
 
-from nexconsole import themes
 from nexconsole.app import NexConsole
 from nexconsole.settings import Settings
+from nexconsole.widgets import textual_themes as themes
 from nexconsole.widgets.compositor import Sent
 
 SIZE = (100, 30)

@@ -19,10 +19,10 @@ CONFIG = "--config"
 OBSERVE = "--observe"
 HELP = ("-h", "--help")
 VERSION = ("-V", "--version")
-FLAGS = (  # flag, settings key, meaning; each takes one value
+FLAGS = (  # flag, settings key, meaning ({themes}: their names); each takes one value
     ("--environment", "environment", "the environment's name, shown in the frame"),
     ("--operator", "operator", "who sits at this console"),
-    ("--theme", "theme", "dark, light, high-contrast or colour-blind"),
+    ("--theme", "theme", "{themes}"),
     ("--motion", "motion", "auto, on or off"),
     ("--log-level", "log_level", "debug, info, warning or error"),
     ("--database-url", "postgres.url", "over DATABASE_URL"),

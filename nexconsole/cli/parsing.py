@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
+from .. import themes
 from ..errors import SettingsError
 from ..text.suggestions import did_you_mean
 from .options import CONFIG, FLAGS, OBSERVE, VERSION
@@ -92,8 +93,10 @@ def add_global_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("global flags, before or after the command", argument_default=argparse.SUPPRESS)
     group.add_argument(*VERSION, action=ShowVersion, nargs=0, help="print the version and exit")
     group.add_argument(CONFIG, metavar="FILE", help="settings file (else NEXCONSOLE_CONFIG, else the XDG place)")
+    *first, last = themes.names()
+    choices = f"{', '.join(first)} or {last}"
     for flag, key, meaning in FLAGS:
-        group.add_argument(flag, dest=key, metavar=flag.strip("-").upper(), help=meaning)
+        group.add_argument(flag, dest=key, metavar=flag.strip("-").upper(), help=meaning.format(themes=choices))
     meaning = "this console can't act at all"
     group.add_argument(OBSERVE, dest="actions.observe", action="store_const", const=True, help=meaning)
 

@@ -14,9 +14,9 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from .. import themes
 from ..session.capabilities import Capabilities, Capability
 from ..settings import Settings
+from ..widgets import textual_themes as themes
 from ..widgets.compositor import DiffingApp
 from ..widgets.privacy import MASKER
 from .console import ConsoleScreen

@@ -25,7 +25,7 @@ from ..errors import SettingsError, in_words
 from ..text.suggestions import did_you_mean
 from ..text.units import period
 from . import own_signals
-from .tables import AS_KUBECTL, NO_CLUSTER, LogLevel, Motion, Settings, Theme
+from .tables import AS_KUBECTL, NO_CLUSTER, THEMES, LogLevel, Motion, Settings
 
 SECRET_COMMAND_TIMEOUT_S = 30.0
 POD_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
@@ -44,7 +44,7 @@ ENVIRONMENT = {
     "MEILISEARCH_HOST": "search.url",
 }
 CHOICES = {
-    "theme": get_args(Theme),
+    "theme": THEMES,
     "motion": get_args(Motion),
     "log_level": get_args(LogLevel),
     "actions.provider_by": ("auto", "api", "sql"),

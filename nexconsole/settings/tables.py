@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, dataclass_transform
+from typing import TYPE_CHECKING, Literal, dataclass_transform
 
 import msgspec
 
-Theme = Literal["dark", "light", "high-contrast", "colour-blind"]
+from .. import themes
+
+THEMES = themes.names()
+if TYPE_CHECKING:
+    Theme = str
+else:
+    Theme = Literal[THEMES]
 Motion = Literal["auto", "on", "off"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
