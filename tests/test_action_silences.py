@@ -18,7 +18,8 @@ from remote_console import HTML, REDIRECT, tcp_server
 from nexconsole.actions.action import ActionError, Context
 from nexconsole.actions.perform import perform
 from nexconsole.actions.plan import Outcome, Plan
-from nexconsole.actions.silences import SILENCE, UNSILENCE, seconds_of
+from nexconsole.actions.silence_undo import UNSILENCE
+from nexconsole.actions.silences import SILENCE, seconds_of
 from nexconsole.errors import BadAnswer, Denied, SourceError
 from nexconsole.signals.alerts import Alert, Alerts
 from nexconsole.sources import open_sources

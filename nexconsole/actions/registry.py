@@ -40,7 +40,7 @@ MODULES: Mapping[str, str] = {
     "backend.cancel": "backends",
     "backend.terminate": "backends",
     "alert.silence": "silences",
-    "alert.unsilence": "silences",
+    "alert.unsilence": "silence_undo",
 }
 
 
