@@ -13,7 +13,13 @@ from nexconsole.cli.main import run
 from nexconsole.cli.options import CONFIG, FLAGS, OBSERVE, given, opens_console
 from nexconsole.cli.registry import COMMANDS, Command, listed, resolve
 
-NEEDED = {"export": ("INC-1",), "journal show": ("INC-1",), "journal export": ("INC-1",), "instruct speed": ("2",)}
+NEEDED = {
+    "completion": ("bash",),
+    "export": ("INC-1",),
+    "journal show": ("INC-1",),
+    "journal export": ("INC-1",),
+    "instruct speed": ("2",),
+}
 GLOBAL = ((CONFIG, "config"), *((flag, key) for flag, key, _ in FLAGS), (OBSERVE, "actions.observe"))
 
 

@@ -69,6 +69,7 @@ COMMANDS = {
         Command("sheet", "print the break-glass sheet; connects to nothing"),
         Command("runbook", "check a runbook, or hold it against the living systems"),
         Command("serve", "the shared screen in a browser, only to be looked at"),
+        Command("completion", "print the script by which a shell completes commands, flags and names"),
         Command("docs", "show a page that ships with the console"),
         Command("help", "list the commands, or show a command's options"),
         Command("instruct", "instruct a drill that runs", under="drill", verbs=("inject", "clear", "speed", "running")),
