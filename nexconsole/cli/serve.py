@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SettingsError
 from ..interpreter import module_command, module_environment
 from ..settings import ENVIRONMENT
-from ..text.redaction import is_secret_name
+from ..text.named_values import is_secret_name
 from .options import FLAGS, given, load, start_log
 
 if TYPE_CHECKING:

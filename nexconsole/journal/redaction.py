@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import msgspec
 
 from ..settings import SECRETS, URLS, Settings
-from ..text.redaction import is_secret_name, redact
+from ..text.named_values import is_secret_name
+from ..text.redaction import redact
 
 MAX_DATA = 1024 * 1024  # bytes of JSON
 SHORTEST_SECRET = 4  # characters; a shorter one would blank half of every text

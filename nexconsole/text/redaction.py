@@ -1,41 +1,11 @@
-"""Replaces credentials in external text by `***` before it is shown, logged or recorded."""
+"""Credentials in texts from outside: they are replaced by `***` before anything is shown, logged or recorded."""
 
 from __future__ import annotations
 
 import re
 
 from .kinds import TextKind, hide_all
-
-HIDDEN = "***"
-
-# "$CRON_SECRET", "${USER}:${PASSWORD}": what literal commands have in a credential's place.
-_VARIABLES = re.compile(r"(?:\$\{?[A-Za-z_][A-Za-z0-9_]*\}?[:@/.]?)+")
-_HARMLESS = re.compile(
-    r"(?i)null|none|undefined|nil|true|false|\*+|<[\w -]*>|\[redacted\]|\.\.\.|…|yes|no|ok|required|missing|invalid"
-    r"|wrong|unset|empty|expired|denied|failed|disabled|enabled"
-)
-_TAG = re.compile("‹[0-9a-f]{4}›")
-# A name whose last part says that a credential follows: PGPASSWORD, DB_PASSWORD, refreshToken, client-secret.
-_NAME = (
-    r"(?=[a-cejlmpst])(?:p(?:assw(?:or)?d|assphrase|wd)|secret|token|credentials?|jwt"
-    r"|(?:api|auth|access|admin|private|secret|signing|encryption|master|license|account|storage|shared)[ _-]?key"
-    r"|client-key-data|tls\.key|(?:\bsid|session[_-]?id|sessid)(?![\"']?\s*[:=]\s*[\"']?\d+(?![\w-])))"
-    r"(?:[_-]?(?:base64|b64|base|hash|value|\d))?"
-)
-# Three figures are a status or a signal.
-_QUERY_NAME = (
-    r"(?:(?<=[?&;])(?:key|sig|signature|code|auth|pass|hash)|(?<![\w-])(?:sig|signature|hmac))(?!=\d{1,3}(?!\w))"
-)
-# What also stands in sentences and figures: SMTP_PASS, dbPass, REDIS_AUTH, ADMIN_PW.
-_SHORT_NAME = r"(?:(?<![a-z])(?:pass|pw|auth)|(?-i:(?<=[a-z])(?:Pass|Pw|Auth)))"
-# A word that nobody would say: letters and figures, and large letters among small ones or a sign.
-_STRANGE = r"(?=[^\s'\"<>]*[a-z])(?=[^\s'\"<>]*[A-Z!@#$%^*+])(?=[^\s'\"<>]*\d)[^\s'\"<>,;]{8,}"
-# Between quotes that are escaped, as JSON within JSON has them, or that are not.
-_QUOTED = (
-    r"(?:(?P<open>\\+[\"'])(?P<inner>(?:(?!(?P=open))[^\n]){1,4000})(?P=open)?"
-    r"|(?P<quote>[\"'])(?P<body>(?:(?!(?P=quote))[^\\]|\\[\s\S]){1,4000})(?P=quote)?)"
-)
-_WORD = r"([^\s&'\"\\;,)}\]]+)"
+from .named_values import HIDDEN, KEY, NAME, NAMED_VALUES, STRANGE, second, spared
 
 
 def redact(text: str) -> str:
@@ -43,80 +13,15 @@ def redact(text: str) -> str:
     return hide_all(CREDENTIALS, text)
 
 
-# The beginnings of credentials' names: the words of which one stands in every text that the names' kinds can find.
-_NAMES = (
-    "pass",
-    "pwd",
-    "secret",
-    "token",
-    "key",
-    "cred",
-    "jwt",
-    "sid=",
-    "sid:",
-    'sid"',
-    "sessionid",
-    "session_id",
-    "session-id",
-    "sessid",
-)
-
-
-_SECRET_NAME = re.compile(rf"(?i)[\w.-]*?{_NAME}|authorization|proxy-authorization|(?:set-)?cookie|bearer")
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a field of this name holds a credential, whatever its value looks like."""
-    return _SECRET_NAME.fullmatch(name[-80:]) is not None
-
-
-def _spared(value: str) -> bool:
-    """Whether what stands there is no credential: a variable, a placeholder, or hidden already."""
-    return bool(_VARIABLES.fullmatch(value) or _HARMLESS.fullmatch(value) or _TAG.fullmatch(value))
-
-
-def _second(found: re.Match[str]) -> str:
-    return found[0] if _spared(found[2]) else found[1] + HIDDEN
-
-
-def _between_quotes(found: re.Match[str]) -> str:
-    """The value between quotes, which stay as they are."""
-    quote, body = (found["open"], found["inner"]) if found["open"] else (found["quote"], found["body"])
-    if _spared(body):
-        return found[0]
-    return found[1] + quote + HIDDEN + (quote if found[0].endswith(quote) else "")
-
-
 def _whole(found: re.Match[str]) -> str:
     return HIDDEN
-
-
-def _colon(found: re.Match[str]) -> str:
-    """`name: value` without quotes may be a sentence: the value must look like one that nobody would say."""
-    value = found[2]
-    strange = len(value) >= 6 and re.search(r"[0-9!@#$%^*+/=]", value)
-    return _second(found) if strange or _alone(found) else found[0]
-
-
-def _named_short(found: re.Match[str]) -> str:
-    """After a short name figures alone, or a word that could be said, are no credential."""
-    value = found[3]
-    strange = len(value) >= 6 and re.search(r"[0-9!@#$%^*+/=]", value) and re.search(r"[^\W\d]", value)
-    told = strange or (found[1].rstrip().endswith("=") and len(value) >= 6 and not value.isdigit())
-    return found[1] + found[2] + HIDDEN if told and not _spared(value) else found[0]
-
-
-def _alone(found: re.Match[str]) -> bool:
-    """Whether name and value are a whole line, as in YAML."""
-    before, after = found.string[: found.start()].rpartition("\n")[2], found.string[found.end() :].partition("\n")[0]
-    return re.fullmatch(r"[\s{-]*[\w.-]*", before) is not None and not after.strip(" ,\t}")
 
 
 def _login(found: re.Match[str]) -> str:
     """`user:password` after a flag: the user stays."""
     quote, login = found[2] or "", found[3]
     user, colon, password = login.partition(":")
-    if not colon or _spared(password) or _spared(login):
+    if not colon or spared(password) or spared(login):
         return found[0]
     return f"{found[1]}{quote}{user}:{HIDDEN}{quote if found[0].endswith(quote) else ''}"
 
@@ -125,29 +30,28 @@ _PAIR = re.compile(r"([\w.-]+=)(\"?)([^;\s'\"]+)\2")
 
 
 def _cookies(found: re.Match[str]) -> str:
-    pairs = _PAIR.sub(lambda pair: pair[0] if _spared(pair[3]) else pair[1] + HIDDEN, found[2])
-    return found[1] + (pairs if pairs != found[2] or "=" in found[2] or _spared(found[2]) else HIDDEN)
+    pairs = _PAIR.sub(lambda pair: pair[0] if spared(pair[3]) else pair[1] + HIDDEN, found[2])
+    return found[1] + (pairs if pairs != found[2] or "=" in found[2] or spared(found[2]) else HIDDEN)
 
 
-_KEY = "s3cr3tValue9"
 CREDENTIALS: tuple[TextKind, ...] = (
     TextKind(
         name="private key",
         hints=("-----begin",),
         pattern=re.compile(r"(-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----)([\s\S]*?)(?=-----END|\Z)"),
         hide=lambda found: found[1] + HIDDEN,
-        examples=((f"-----BEGIN RSA PRIVATE KEY-----\nMIIE{_KEY}\n-----END RSA PRIVATE KEY-----", _KEY),),
+        examples=((f"-----BEGIN RSA PRIVATE KEY-----\nMIIE{KEY}\n-----END RSA PRIVATE KEY-----", KEY),),
         kept=("-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----",),
     ),
     TextKind(
         name="login in an address",
         hints=("://",),
         pattern=re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/?#@]*:)([^\s/@]+(?:@(?=[^\s/]*@)[^\s/@]*)*)(?=@)"),
-        hide=_second,
+        hide=second,
         examples=(
-            (f"postgresql://user:{_KEY}@host:6543/db", _KEY),
-            (f"redis://:{_KEY}@host/0", _KEY),
-            (f"https://user:{_KEY}%40x@host", _KEY),
+            (f"postgresql://user:{KEY}@host:6543/db", KEY),
+            (f"redis://:{KEY}@host/0", KEY),
+            (f"https://user:{KEY}%40x@host", KEY),
         ),
         kept=("https://host:8443/path", "redis://cache:6379/0", 'curl "https://$USER:$PASSWORD@host"'),
     ),
@@ -158,11 +62,11 @@ CREDENTIALS: tuple[TextKind, ...] = (
             r"(?i)(authorization['\"]?\s*[:=]\s*\\?['\"]?(?:(?:bearer|basic|token|digest|negotiate|apikey)\s+)?)"
             r"([^\s'\",}\\]+)"
         ),
-        hide=_second,
+        hide=second,
         examples=(
-            (f"Authorization: Bearer {_KEY}", _KEY),
-            (f"proxy-authorization: Basic {_KEY}=", _KEY),
-            (f'"authorization":"{_KEY}"', _KEY),
+            (f"Authorization: Bearer {KEY}", KEY),
+            (f"proxy-authorization: Basic {KEY}=", KEY),
+            (f'"authorization":"{KEY}"', KEY),
         ),
         kept=('-H "Authorization: Bearer $CRON_SECRET"',),
     ),
@@ -172,8 +76,8 @@ CREDENTIALS: tuple[TextKind, ...] = (
         pattern=re.compile(
             r"(?i)(\bbearer(?:\s+|\s?[:=]\s?))(?!authenti|authori|credential|error|realm=)([\w.~+/=-]{8,})"
         ),
-        hide=_second,
-        examples=((f"sent Bearer {_KEY}", _KEY), (f"bearer={_KEY}", _KEY)),
+        hide=second,
+        examples=((f"sent Bearer {KEY}", KEY), (f"bearer={KEY}", KEY)),
         kept=("a bearer of news", "Bearer authentication is required", "WWW-Authenticate: Bearer realm=x"),
     ),
     TextKind(
@@ -181,7 +85,7 @@ CREDENTIALS: tuple[TextKind, ...] = (
         hints=("cookie",),
         pattern=re.compile(r"(?i)(\b(?:set-)?cookie['\"]?\s*[:=]\s*\\?['\"]?)([^\r\n'\"]+)"),
         hide=_cookies,
-        examples=((f"Cookie: theme=dark; session={_KEY}", _KEY), (f"set-cookie: sid={_KEY}; Path=/", _KEY)),
+        examples=((f"Cookie: theme=dark; session={KEY}", KEY), (f"set-cookie: sid={KEY}; Path=/", KEY)),
         kept=('-H "Cookie: token=$ADMIN_TOKEN"', "the cookie expired"),
     ),
     TextKind(
@@ -191,11 +95,11 @@ CREDENTIALS: tuple[TextKind, ...] = (
             r"(?i)(\bx-[\w-]{0,40}(?:key|token|secret|auth|signature|password)(?:-\d+)?['\"]?\s*[:=]\s*\\?['\"]?)"
             r"([^\s'\",}\\]+)"
         ),
-        hide=_second,
+        hide=second,
         examples=(
-            (f"x-api-key: {_KEY}", _KEY),
-            (f"X-Auth-Token={_KEY}", _KEY),
-            (f"X-Hub-Signature-256: sha256={_KEY}", _KEY),
+            (f"x-api-key: {KEY}", KEY),
+            (f"X-Auth-Token={KEY}", KEY),
+            (f"X-Hub-Signature-256: sha256={KEY}", KEY),
             ("x-vault-token: abcdefgh", "abcdefgh"),
         ),
         kept=("x-request-id: 7f3a", 'x-api-key: "$KEY"'),
@@ -204,89 +108,18 @@ CREDENTIALS: tuple[TextKind, ...] = (
         name="signature of a message",
         hints=("-signature",),
         pattern=re.compile(r"(?i)(\b(?!x-)\w+-signature['\"]?\s*[:=]\s*['\"]?)([^\s'\"}]+)"),
-        hide=_second,
-        examples=((f"Stripe-Signature: t=1,v1={_KEY}", _KEY),),
+        hide=second,
+        examples=((f"Stripe-Signature: t=1,v1={KEY}", KEY),),
         kept=("the webhook-signature is checked",),
     ),
-    TextKind(
-        name="named value in quotes",
-        hints=_NAMES,
-        pattern=re.compile(rf"(?i)({_NAME}\\*['\"]?\s*(?:=>|[:=])\s*){_QUOTED}"),
-        hide=_between_quotes,
-        examples=(
-            (f'{{"refreshToken": "{_KEY}", "a": 1}}', _KEY),
-            (f'{{"pwd":"{_KEY}"}}', _KEY),
-            (f"authKey: '{_KEY}'", _KEY),
-            (f"password='two {_KEY} words'", _KEY),
-            ("DB_PASSWORD=\"correct horse battery\" next", "horse"),
-            (f'{{\\"clientSecret\\":\\"{_KEY}\\"}}', _KEY),
-            ('"password":"a\\"b tail"', "tail"),
-        ),
-        kept=('"token": "$TOKEN"', '{"secretName":"nexnum-secrets"}', '"tokens":"12"', '"password": null'),
-    ),
-    TextKind(
-        name="named value after an equals sign",
-        hints=(*_NAMES, "sig=", "signature=", "hmac=", "?code=", "&code=", "auth=", "hash="),
-        pattern=re.compile(rf"(?i)((?:(?!pwd=/){_NAME}|{_QUERY_NAME})\s?=>?\s?){_WORD}"),
-        hide=_second,
-        examples=(
-            (f"GET https://x.example/api?action=getNumber&api_key={_KEY}&service=wa", _KEY),
-            (f"https://x.example/api?key={_KEY}", _KEY),
-            (f"PGPASSWORD={_KEY} psql", _KEY),
-            (f"DB_PASSWORD={_KEY}", _KEY),
-            (f"CRON_SECRET={_KEY}", _KEY),
-            (f"MYSQL_PWD={_KEY}", _KEY),
-            (f"token={_KEY};", _KEY),
-            (f"host=db password={_KEY} user=x", _KEY),
-            (f"SECRET_KEY_BASE={_KEY}", _KEY),
-            (f"PHPSESSID={_KEY}", _KEY),
-            (f"password => {_KEY}", _KEY),
-            (f"helm upgrade --set-string auth.adminKey={_KEY}", _KEY),
-        ),
-        kept=(
-            "PWD=/home/node/app", "sig=9", "?code=404", "password=missing",
-            "idempotency_key=abc", "monkey=1", "max_tokens=100", "token_type=bearer", "PGPASSWORD=$PGPASSWORD psql",
-            "PASSWORD_FILE=/run/secrets/db", "lock_key=lock:purchase:u1",
-        ),
-    ),
-    TextKind(
-        name="named value after a colon",
-        hints=_NAMES,
-        pattern=re.compile(rf"(?i)({_NAME}\s?:(?!:)\s*){_WORD}"),
-        hide=_colon,
-        examples=(
-            (f"password: {_KEY}", _KEY), (f"apiKey: {_KEY},", _KEY), (f"password:{_KEY}", _KEY),
-            (f"api key: {_KEY}", _KEY), (f"client-key-data: {_KEY}", _KEY), (f"tls.key: {_KEY}", _KEY),
-            (f"sessionId: {_KEY}", _KEY),
-        ),
-        kept=(
-            "password: required", "token::text", "session_id: 27081",
-            "FATAL: password authentication failed", "invalid token: unexpected end of input",
-            "Secret: not found", "api_key: missing in the request",
-        ),
-    ),
-    TextKind(
-        name="value after a short name",
-        hints=("pass", "pw", "auth"),
-        pattern=re.compile(rf"(?i)({_SHORT_NAME}\\*['\"]?\s?(?:=>|=|:(?!:))\s?)(\\*['\"]?)([^\s'\"\\;,&)}}\]]+)"),
-        hide=_named_short,
-        examples=(
-            (f"SMTP_PASS={_KEY}", _KEY), (f'dbPass: "{_KEY}"', _KEY), (f"REDISCLI_AUTH={_KEY} redis-cli", _KEY),
-            (f"ADMIN_PW={_KEY}", _KEY), (f"adminPw: {_KEY}", _KEY), (f"user=admin pass={_KEY}", _KEY),
-            (f"auth: {_KEY}", _KEY), ("DB_PASS=hunterhunter", "hunter"),
-        ),
-        kept=(
-            "pass: 41, fail: 2", "pass=3", "auth: ok", "auth=none", "bypass=a1b2c3d4", "auth: disabled",
-            "compass: north12", "DB_PASS=$DB_PASS",
-        ),
-    ),
+    *NAMED_VALUES,
     TextKind(
         name="password in SQL",
         hints=("password",),
         pattern=re.compile(r"(?i)(\bpassword\s+)'((?:[^'\n]|'')+)'?"),
-        hide=lambda found: found[0] if _spared(found[2]) else f"{found[1]}'{HIDDEN}'",
+        hide=lambda found: found[0] if spared(found[2]) else f"{found[1]}'{HIDDEN}'",
         examples=(
-            (f"ALTER ROLE nexnum WITH ENCRYPTED PASSWORD '{_KEY}'", _KEY),
+            (f"ALTER ROLE nexnum WITH ENCRYPTED PASSWORD '{KEY}'", KEY),
             ("CREATE USER x PASSWORD 'hunter two';", "hunter"),
         ),
         kept=("ALTER ROLE nexnum PASSWORD NULL", "password authentication failed for user 'nexnum'"),
@@ -295,11 +128,11 @@ CREDENTIALS: tuple[TextKind, ...] = (
         name="password of a Redis",
         hints=("auth", "requirepass"),
         pattern=re.compile(
-            rf"((?i:\b(?:requirepass|masterauth))\s+['\"]?)([^\s'\"]+)|(\bAUTH\s+(?:[\w-]+\s+)?['\"]?)({_STRANGE})"
+            rf"((?i:\b(?:requirepass|masterauth))\s+['\"]?)([^\s'\"]+)|(\bAUTH\s+(?:[\w-]+\s+)?['\"]?)({STRANGE})"
         ),
-        hide=lambda found: found[0] if _spared(found[2] or found[4]) else (found[1] or found[3]) + HIDDEN,
+        hide=lambda found: found[0] if spared(found[2] or found[4]) else (found[1] or found[3]) + HIDDEN,
         examples=(
-            (f"AUTH {_KEY}", _KEY), (f"AUTH default {_KEY}", _KEY), ("CONFIG SET requirepass hunter", "hunter"),
+            (f"AUTH {KEY}", KEY), (f"AUTH default {KEY}", KEY), ("CONFIG SET requirepass hunter", "hunter"),
         ),
         kept=("AUTH failed: WRONGPASS", "NOAUTH Authentication required.", "CONFIG SET maxmemory 100mb"),
     ),
@@ -308,12 +141,12 @@ CREDENTIALS: tuple[TextKind, ...] = (
         hints=("password", "passphrase", "token", "secret", "key"),
         pattern=re.compile(
             r"((?i:\b(?:password|passphrase|token|secret|api[ _-]?key|access[ _-]?key)"
-            rf"(?:\s+(?:is|was|of))?)\s+['\"]?)({_STRANGE})"
+            rf"(?:\s+(?:is|was|of))?)\s+['\"]?)({STRANGE})"
         ),
-        hide=_second,
+        hide=second,
         examples=(
-            (f"password is {_KEY}", _KEY), (f"the password was '{_KEY}'", _KEY), (f"using token {_KEY}", _KEY),
-            (f'wrong password "{_KEY}" for admin', _KEY), (f"with api key {_KEY}", _KEY),
+            (f"password is {KEY}", KEY), (f"the password was '{KEY}'", KEY), (f"using token {KEY}", KEY),
+            (f'wrong password "{KEY}" for admin', KEY), (f"with api key {KEY}", KEY),
         ),
         kept=(
             "secret nexnum-secrets-7f3a9c not found", "token expired 2026-11-29", "the password is missing",
@@ -323,9 +156,9 @@ CREDENTIALS: tuple[TextKind, ...] = (
     TextKind(
         name="element of XML",
         hints=("</",),
-        pattern=re.compile(rf"(?i)(<[\w:.-]{{0,40}}?{_NAME}>)([^<\n]{{1,2000}})(?=</)"),
-        hide=_second,
-        examples=((f"<password>{_KEY}</password>", _KEY),),
+        pattern=re.compile(rf"(?i)(<[\w:.-]{{0,40}}?{NAME}>)([^<\n]{{1,2000}})(?=</)"),
+        hide=second,
+        examples=((f"<password>{KEY}</password>", KEY),),
         kept=("<tokens>12</tokens>", "<secret></secret>"),
     ),
     TextKind(
@@ -335,8 +168,8 @@ CREDENTIALS: tuple[TextKind, ...] = (
             r"(?i)((?:passw(?:or)?d|passphrase|pwd|secret|token|(?:api|auth|access|private)[_-]?key)(?:%22)?"
             r"(?:%3D|%3A)(?:%20|\+)?(?:%22|%27)?)((?:(?!%26|%3B|%22|%27|%2C|%7D|%0A|%20)[^\s&'\"])+)"
         ),
-        hide=_second,
-        examples=((f"redirect=%2Fx%3Ftoken%3D{_KEY}%26a%3D1", _KEY), (f"%7B%22password%22%3A%22{_KEY}%22%7D", _KEY)),
+        hide=second,
+        examples=((f"redirect=%2Fx%3Ftoken%3D{KEY}%26a%3D1", KEY), (f"%7B%22password%22%3A%22{KEY}%22%7D", KEY)),
         kept=("q%3Dpurchase%26page%3D2",),
     ),
     TextKind(
@@ -347,8 +180,8 @@ CREDENTIALS: tuple[TextKind, ...] = (
         ),
         hide=_login,
         examples=(
-            (f"curl -sf -u admin:{_KEY} https://x", _KEY),
-            (f"curl --user 'admin:{_KEY}' https://x", _KEY),
+            (f"curl -sf -u admin:{KEY} https://x", KEY),
+            (f"curl --user 'admin:{KEY}' https://x", KEY),
         ),
         kept=('curl -u "$USER:$PASSWORD" https://x', "curl -u admin https://x"),
     ),
@@ -361,14 +194,14 @@ CREDENTIALS: tuple[TextKind, ...] = (
             r"|\bredis-cli\b[^\n|;]{0,200}?\s-a |\bsshpass\b[^\n|;]{0,40}?\s-p ?|\bmysql\b[^\n|;]{0,200}?\s-p(?=\S))"
             r"(['\"]?[^\s'\"]+['\"]?)"
         ),
-        hide=lambda found: found[0] if _spared(found[2].strip("'\"")) else found[1] + HIDDEN,
+        hide=lambda found: found[0] if spared(found[2].strip("'\"")) else found[1] + HIDDEN,
         examples=(
-            (f"psql --password {_KEY} x", _KEY),
-            (f"redis-cli -h cache -a {_KEY} ping", _KEY),
-            (f"sshpass -p {_KEY} ssh", _KEY),
-            (f"kubectl --token={_KEY} get pods", _KEY),
-            (f"kubectl create secret generic x --from-literal=api={_KEY}", _KEY),
-            (f"docker login -u x -p {_KEY}", _KEY),
+            (f"psql --password {KEY} x", KEY),
+            (f"redis-cli -h cache -a {KEY} ping", KEY),
+            (f"sshpass -p {KEY} ssh", KEY),
+            (f"kubectl --token={KEY} get pods", KEY),
+            (f"kubectl create secret generic x --from-literal=api={KEY}", KEY),
+            (f"docker login -u x -p {KEY}", KEY),
         ),
         kept=('kubectl --token "$TOKEN" get pods', "redis-cli -h cache ping", "serve --token-file x"),
     ),
@@ -376,16 +209,16 @@ CREDENTIALS: tuple[TextKind, ...] = (
         name="credential that is piped",
         hints=("-stdin",),
         pattern=re.compile(r"(\becho\s+(?:-n\s+)?)([^\s|]+)(?=\s*\|[^\n|]{0,200}--(?:password|token)-stdin)"),
-        hide=lambda found: found[0] if _spared(found[2].strip("'\"")) else found[1] + HIDDEN,
-        examples=((f"echo {_KEY} | docker login -u x --password-stdin", _KEY),),
+        hide=lambda found: found[0] if spared(found[2].strip("'\"")) else found[1] + HIDDEN,
+        examples=((f"echo {KEY} | docker login -u x --password-stdin", KEY),),
         kept=('echo "$TOKEN" | docker login --password-stdin',),
     ),
     TextKind(
         name="token in place of a login",
         hints=("://",),
         pattern=re.compile(r"(\b[a-zA-Z][\w+.-]*://)((?=[A-Za-z_]*\d)[A-Za-z0-9_]{16,})(?=@)"),
-        hide=_second,
-        examples=((f"https://{_KEY}{_KEY}@github.com/x.git", _KEY),),
+        hide=second,
+        examples=((f"https://{KEY}{KEY}@github.com/x.git", KEY),),
         kept=("ssh://git@github.com/x.git", "https://nexnum_readonly_user@host", "https://$GITHUB_TOKEN_2026_xxxxxx@host"),
     ),
     TextKind(
@@ -395,10 +228,10 @@ CREDENTIALS: tuple[TextKind, ...] = (
             r"(?i)(hooks\.slack\.com/(?:services|workflows)/|discord(?:app)?\.com/api/webhooks/\d+/"
             r"|\.webhook\.office\.com/webhookb2/)([^\s'\"]+)"
         ),
-        hide=_second,
+        hide=second,
         examples=(
-            (f"https://hooks.slack.com/services/T000/B000/{_KEY}", _KEY),
-            (f"https://discord.com/api/webhooks/123/{_KEY}", _KEY),
+            (f"https://hooks.slack.com/services/T000/B000/{KEY}", KEY),
+            (f"https://discord.com/api/webhooks/123/{KEY}", KEY),
         ),
         kept=("https://hooks.slack.com/services/$SLACK", "https://nexnum.example/api/webhooks/5sim"),
     ),
