@@ -12,7 +12,7 @@ from nexconsole.journal import EntryKind
 from nexconsole.journal.entries import Writer, make
 
 GUARDS = (
-    Guard(name="healthy providers left", level="ok", reason="4 others are active and nothing speaks against them"),
+    Guard(name="healthy providers left", level="ok", reason="4 others are active and healthy"),
     Guard(name="live numbers", level="warn", reason="12 live numbers depend on it, and keep their codes for 20 min"),
 )
 

@@ -121,7 +121,7 @@ def locks(abandoned: int = 0, whole: bool = True) -> Locks:
 
 
 def slots(**waits: float) -> Slots:
-    """How long a purchase waits for its turn, by provider."""
+    """How long a purchase waits for a slot, by provider."""
     return Slots(
         source="redis",
         waits=tuple(Wait(name=name, id=f"0000-{name}", active=True, wait_s=wait) for name, wait in waits.items()),

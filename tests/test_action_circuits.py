@@ -93,7 +93,7 @@ async def test_opening_says_how_many_are_under_way_and_still_go_out(settings, da
         outcome = await OPEN.execute(plan, context)
         await database.execute("UPDATE activations SET state = 'FAILED' WHERE id IN ('w0', 'w1', 'w2')")
         verdict = await OPEN.verify(plan, outcome, context)
-    told = r"meanwhile; 14 purchases in flight there \(next turn in \d+ s\) still go out"
+    told = r"meanwhile; 14 purchases in flight there \(next slot in \d+ s\) still go out"
     assert re.search(told, plan.effect), plan.effect
     guard = next(guard for guard in plan.guards if guard.name == "in flight")
     assert guard.level == "warn" and "they still go out, one every 2 s" in guard.reason
@@ -132,7 +132,7 @@ async def test_closing_a_provider_that_is_seen_to_be_healthy_takes_a_letter(sett
     ("readings", "said"),
     [
         (seen(failures=9), "9 of its 20 attempts failed in 5 min"),
-        (seen(failures=0, pods=("open", "closed")), "the own breakers of 1 pods are open"),
+        (seen(failures=0, pods=("open", "closed")), "the breakers of 1 pods are open"),
     ],
 )
 async def test_closing_a_provider_that_is_not_healthy_is_blocked(settings, keys, api, readings, said):

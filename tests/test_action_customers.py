@@ -192,7 +192,7 @@ def test_a_calm_system_in_which_nobody_buys_any_more_is_worse() -> None:
     context = Context(settings=CONTEXT_RULES, sources=None, readings=dict, operator="maria")  # type: ignore[arg-type]
     verdict = failure_rate_change.judge(rate(98, 2), rate(0), context, 60.0, True)
     assert verdict is not None and verdict.state == "worse"
-    assert verdict.because == "nobody has bought for 60 s (20 purchases expected); before it was calm"
+    assert verdict.because == "nobody has bought for 60 s (20 purchases expected); it was calm before"
     few = failure_rate_change.judge(rate(9), rate(0), context, 60.0, True)
     assert few is not None and few.state == "worked"
 

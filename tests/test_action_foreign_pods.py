@@ -105,7 +105,7 @@ async def test_a_cluster_that_nobody_has_named_is_named_before_anything_is_done_
     for action, arguments in ((SCALE_ACTION, {"replicas": "4"}), (RESTART, {}), (RESTART, {"pod": stand.names()[0]})):
         guard = guards_of(await action.prepare(arguments, context))["cluster"]
         assert guard.level == "warn"
-        assert "nobody has named this cluster, it is the one that kubectl uses: context drill, cluster" in guard.reason
+        assert "the settings name no cluster: this is the one that kubectl uses: context drill, cluster" in guard.reason
     assert "cluster" not in guards_of(await RESTART.prepare({}, stand.context()))
 
 

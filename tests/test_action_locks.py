@@ -391,8 +391,8 @@ async def test_the_undo_leaves_alone_what_was_taken_since_or_would_have_ended(lo
         await asyncio.sleep(2.5)
         plan = await RESTORE.prepare(done.plan.undo.arguments, context)
         assert {t.id: t.shown["because"] for t in plan.targets if not t.chosen} == {
-            "lock:purchase:atomic:old": "somebody holds it again",
-            "lock:purchase:atomic:brief": "it would have ended by now",
+            "lock:purchase:atomic:old": "it is taken again",
+            "lock:purchase:atomic:brief": "it would have expired by now",
         }
         outcome = await RESTORE.execute(plan, context)
     assert outcome.state == "done" and [target.id for target in outcome.touched] == [f"lock:purchase:atomic:{OWNER}"]

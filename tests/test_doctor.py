@@ -47,7 +47,7 @@ async def test_a_redis_that_hides_its_clock_or_its_state_is_a_warning(redis_serv
         assert [state for state, _, _ in (await said(redis_checks.turns_and_data(whole))).values()] == ["ok", "ok"]
         found = await said(redis_checks.turns_and_data(blind))
         assert [state for state, _, _ in found.values()] == ["warn", "warn"]
-        assert found["watching turns"][2].startswith("allow TIME")
+        assert found["watching slots"][2].startswith("allow TIME")
         assert found["watching its data"][2].startswith("allow INFO")
     finally:
         await whole.close()

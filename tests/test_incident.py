@@ -45,7 +45,7 @@ def test_the_fold_tells_who_what_when_and_what_is_left():
     assert incident.others == {"presence": 1}
     assert [one.what for one in incident.standing] == [
         "smsbower is disabled",
-        "pods.restart nexnum-app: nobody knows what became of it. Look whether the pods are new",
+        "pods.restart nexnum-app: its outcome is unknown. Check whether the pods are new",
     ]
 
 
@@ -178,7 +178,7 @@ def test_an_action_whose_effect_nobody_saw_stands_until_somebody_tells():
     story.end(told)
     story.end(told, writer=PIET)  # a person looked
     [left] = fold(story.entries).standing
-    assert left.what.startswith("provider.enable smsbower: no verdict is on record. Look whether somebody buys there")
+    assert left.what.startswith("provider.enable smsbower: no verdict is on record. Check whether somebody buys there")
     assert "Did action 1, provider.enable smsbower, help? No verdict is on record." in questions(fold(story.entries))
     story.judge(seen, "worked", PIET)
     assert fold(story.entries).standing == ()
@@ -188,7 +188,7 @@ def test_a_step_whose_action_never_ended_stands():
     story = IncidentStory()
     story.tell(EntryKind.STEP, {"scenario": "Provider", "state": "begun"})
     story.tell(EntryKind.INTENT, {"plan": {"action": "pods.restart"}, "scenario": "Provider", "step": "restart"})
-    assert standing(story) == ["Provider, restart: begun and not ended", "pods.restart: nobody knows what became of it"]
+    assert standing(story) == ["Provider, restart: begun and not ended", "pods.restart: its outcome is unknown"]
 
 
 def test_a_scenario_begun_anew_is_another_walk():

@@ -111,9 +111,9 @@ def test_a_long_turn_is_a_change_and_so_is_its_end():
 
     assert turns(smsbower=9.0) == {}
     long = turns(smsbower=6031.0)
-    assert long == {"turns at smsbower": ("long", "purchases at smsbower wait 100 min for their turn")}
+    assert long == {"turns at smsbower": ("long", "purchases at smsbower wait 100 min for a slot")}
     ended = turns({"turns at smsbower": "long"})
-    assert ended == {"turns at smsbower": ("short", "purchases at smsbower get their turn again")}
+    assert ended == {"turns at smsbower": ("short", "purchases at smsbower get a slot at once again")}
     assert turns({"turns at smsbower": "short"}) == {}
 
 
@@ -122,7 +122,7 @@ def test_balances_search_and_the_databases_cpu_are_changes_when_they_are_not_as_
     told = {name: (one.state, one.usual) for name, one in seen.items()}
     assert told["balance at tiger-sms"] == ("empty", False) and told["balance at 5sim"] == ("low", False)
     assert told["balance at smsbower"] == ("enough", True) and "balance at onlinesim" not in told
-    assert seen["balance at 5sim"].text == "our balance at 5sim is below 10: 7.40"
+    assert seen["balance at 5sim"].text == "our balance at 5sim is below 10.00: 7.40"
     assert told["search"] == ("down", False) and told["database CPU"] == ("busy", False)
     assert told["data findings"] == ("SEV-1", False) and told["security findings"] == ("none", True)
 

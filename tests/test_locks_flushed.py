@@ -142,7 +142,7 @@ async def test_a_plan_says_what_it_deletes_and_how_it_is_put_back(three):
     assert [target.id for target in plan.targets[2:]] == ["lock:purchase:living"]
     assert plan.effect == (
         "Deletes 2 of 3 keys of lock:purchase:*, 1 of them without TTL, each only while it still holds the value shown;"
-        " whoever waited for them gets through at once"
+        " customers who waited for them can buy at once"
     )
     assert plan.watch == "the keys are gone, and none comes back without a TTL"
     assert (plan.action, plan.confirm, plan.deadline_s) == ("locks.flush", Confirmation(kind="letter", text="f"), 4.0)
@@ -170,7 +170,7 @@ async def test_all_must_be_typed_is_held_key_by_key_and_warns_of_who_may_be_at_w
     plan = await planned(which="all")
     assert chosen(plan) == ["abandoned", "old", "living"]
     assert (plan.confirm, plan.one_by_one) == (Confirmation(kind="type", text="purchase"), True)
-    reason = "1 of them are held by somebody who may still be at work, and could then buy twice"
+    reason = "1 of them are held by purchases that may still run, and could then buy twice"
     assert list(plan.guards) == [*OK, Guard(name="living locks", level="warn", reason=reason)]
 
 
@@ -202,7 +202,7 @@ async def test_keys_that_are_named_are_chosen_alone_and_each_other_one_blocks_wi
     plan = await planned(keys="lock:purchase:living\n\nlock:purchase:gone\nlock:purchase:list")
     assert chosen(plan) == ["living"]
     assert [(guard.level, guard.reason) for guard in plan.guards if guard.name == "keys"] == [
-        ("block", "lock:purchase:gone: it is not there, or not of this family"),
+        ("block", "lock:purchase:gone: it does not exist, or is of another family"),
         ("block", "lock:purchase:list: it holds no text: that is no lock"),
     ]
 
@@ -211,9 +211,9 @@ async def test_keys_that_are_named_are_chosen_alone_and_each_other_one_blocks_wi
     ("keys", "which", "reason"),
     [
         ({"a": ("token", 30_000), "b": ("token", 61_000)}, "suspicious",
-         "nothing is chosen: all 2 have a TTL and end by themselves within 61 s; which=all takes them all the same"),
+         "nothing is chosen: all 2 have a TTL and expire within 61 s; which=all takes them all the same"),
         ({"a": (ago(2), -1), "b": ("token", 30_000)}, "suspicious",
-         "nothing is chosen: all 2 are young, and those without a TTL may be given one still; which=all takes them all"
+         "nothing is chosen: all 2 are young, and those without a TTL may still get one; which=all takes them all"
          " the same"),
         ({"a": (None, 30_000), "b": (None, 9)}, "suspicious",
          "nothing is chosen: 2 keys are there, and each is left alone (it holds no text: that is no lock)"),
@@ -230,9 +230,7 @@ async def test_where_nothing_is_chosen_it_is_blocked_and_said_why(hand, keys, wh
 
 async def test_of_nothing_that_was_asked_for_by_name_all_is_no_way_out(three):
     plan = await planned(which="all", keys="lock:purchase:gone")
-    assert (
-        plan.blocked[-1].reason == "nothing is chosen: all 3 are young, and those without a TTL may be given one still"
-    )
+    assert plan.blocked[-1].reason == "nothing is chosen: all 3 are young, and those without a TTL may still get one"
 
 
 @pytest.mark.parametrize(("many", "warned"), [(2_000, False), (2_001, True)])
@@ -258,7 +256,7 @@ async def test_a_walk_that_ended_early_is_said(three, monkeypatch):
 
     monkeypatch.setattr(locks, "walk", walk)
     guard = (await planned()).guards[-1]
-    assert guard == Guard(name="all keys seen", level="warn", reason="the walk ended at 3 keys: there may be more")
+    assert guard == Guard(name="all keys seen", level="warn", reason="the scan stopped at 3 keys: there may be more")
 
 
 async def test_a_preview_that_was_cancelled_sends_nothing(three):
@@ -276,7 +274,7 @@ async def test_a_family_of_one_key_is_that_key(hand):
 @pytest.mark.parametrize(
     ("others", "there"),
     [
-        ({}, "no other family has keys either"),
+        ({}, "other families have no keys either"),
         ({"lock:number:a": ("t", 9), "lock:number:b": ("t", 9), "NexNum:Lock:Reconcile": ("t", 9)},
          "keys of other families: number 2, reconcile 1"),
     ],
@@ -328,7 +326,7 @@ async def test_a_reconciles_key_that_is_a_pattern_tells_nothing(three):
         ("READONLY You can't write against a replica.", "this Redis is a replica that can't be written to"),
         ("script tried to write: this is a read only replica", "this Redis is a replica that can't be written to"),
         ("NOPERM no", "this user may not compare and delete in one step (NOPERM no): allow it +eval +get +pttl +unlink"
-                      " +exists on ~lock:purchase:*. Without EVAL a lock taken afresh could be deleted, so nothing is"),
+                      " +exists on ~lock:purchase:*. Without EVAL a new lock could be deleted, so nothing is"),
     ],
 )  # fmt: skip
 async def test_who_may_not_compare_and_delete_is_told_what_is_missing(three, error, reason):

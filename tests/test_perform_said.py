@@ -120,7 +120,7 @@ def plan_of(*ids: str, value: object = 1, **fields: Any) -> Plan:
     ],
 )  # fmt: skip
 def test_the_difference_is_one_sentence(old, new, said):
-    assert difference(old, new) == f"the world changed since the preview ({said}){AS_IT_IS}"
+    assert difference(old, new) == f"the system changed since the preview ({said}){AS_IT_IS}"
 
 
 def test_only_what_differs_of_a_target_is_said_also_where_it_was_not_there_before():
@@ -267,7 +267,7 @@ async def test_a_world_that_changed_while_others_had_their_say_is_not_touched(wo
     controller = told(world)
     consulted(controller, "p1", None, lambda: setattr(world, "value", 5))
     done = await perform(Double(world), {}, context_of(world), controller.console)
-    assert done.stopped == "nothing was sent: the world changed since the preview (changed: it (value 1 -> 5))"
+    assert done.stopped == "nothing was sent: the system changed since the preview (changed: it (value 1 -> 5))"
     assert world.value == 5 and controller.entries == []
 
 

@@ -316,9 +316,9 @@ async def test_two_rows_of_one_id_are_left_alone(world):
 @pytest.mark.parametrize(
     ("active", "said"),
     [
-        (False, "smsbower is disabled already, somebody else did it: nothing was changed"),
-        (True, "smsbower is enabled already, somebody else did it: nothing was changed"),
-        (None, "smsbower is not there any more: nothing was changed"),
+        (False, "smsbower is disabled already: nothing was changed"),
+        (True, "smsbower is enabled already: nothing was changed"),
+        (None, "smsbower is gone: nothing was changed"),
     ],
 )
 async def test_a_row_that_is_another_by_then_is_left_alone_and_it_is_said_why(world, active, said):
@@ -410,7 +410,7 @@ async def test_a_turn_that_ends_while_the_api_is_asked_leaves_it_unknown(world, 
     [
         ([{"active": False}], "done", "it was done: the row of smsbower says disabled; no answer"),
         ([{"active": True}], "failed", "not done: the row of smsbower says enabled; no answer"),
-        ([], "failed", "not done: smsbower has no row any more; no answer"),
+        ([], "failed", "not done: smsbower has no row now; no answer"),
     ],
 )
 async def test_the_row_settles_what_no_answer_proved(world, rows, state, said):

@@ -115,7 +115,7 @@ async def test_a_redis_that_can_not_be_asked_makes_nobody_alone(
     async with host(tmp_path, "redis://127.0.0.1:1", "maria", **acting) as one:
         done = await disabling(one)
         assert done.outcome is None
-        assert "nothing was sent: who else is here is not known, so nobody could be asked: " in (done.stopped or "")
+        assert "nothing was sent: who else is here is not known, so nobody was asked: " in (done.stopped or "")
         assert "Who is on call alone can start without warroom.redis_url" in (done.stopped or "")
         assert "refused" in (done.stopped or "") and "nothing was sent" in (done.stopped or "")
         assert await active(database)

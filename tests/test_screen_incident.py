@@ -157,7 +157,7 @@ async def test_what_is_still_in_force_is_said_in_calm_and_asked_once_before_leav
         assert "CALM" in text_of(app) and "still in force: smsbower is disabled" in text_of(app)
         await pilot.press("q")
         await pilot.pause()
-        assert app.is_running and "still in force: smsbower is disabled; q once more leaves" in text_of(app)
+        assert app.is_running and "still in force: smsbower is disabled; press q again to leave" in text_of(app)
         assert app.controller.actions.may_quit()
         provider_active(app, True)  # somebody enabled it, by whatever way
         app.controller.tick()
@@ -194,7 +194,7 @@ async def test_closing_asks_for_what_still_stands(tmp_path: Path) -> None:
         await quiet(app)
         await pilot.press(*"over", "enter")
         await pilot.pause()
-        assert "still stands" in text_of(app) and isinstance(app.screen, Prompt)
+        assert "still in force" in text_of(app) and isinstance(app.screen, Prompt)
         for _ in "over":
             await pilot.press("backspace")
         await pilot.press(*"leave: piet, tomorrow", "enter")

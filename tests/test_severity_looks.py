@@ -33,10 +33,10 @@ def test_the_calm_world_is_calm():
     ("wait", "expected"),
     [
         (9.0, []),
-        (10.0, [("SEV-3", "purchases at onlinesim wait 10 s for their turn")]),
-        (59.0, [("SEV-3", "purchases at onlinesim wait 59 s for their turn")]),
-        (60.0, [("SEV-2", "purchases at onlinesim wait 60 s for their turn")]),
-        (6031.0, [("SEV-2", "purchases at onlinesim wait 100 min for their turn")]),
+        (10.0, [("SEV-3", "purchases at onlinesim wait 10 s for a slot")]),
+        (59.0, [("SEV-3", "purchases at onlinesim wait 59 s for a slot")]),
+        (60.0, [("SEV-2", "purchases at onlinesim wait 60 s for a slot")]),
+        (6031.0, [("SEV-2", "purchases at onlinesim wait 100 min for a slot")]),
     ],
 )
 def test_a_wait_for_a_turn_is_a_level_by_itself(wait, expected):
@@ -45,10 +45,10 @@ def test_a_wait_for_a_turn_is_a_level_by_itself(wait, expected):
 
 def test_several_waits_are_one_sentence_a_level():
     assert said(judged(slots=sample.slots(onlinesim=900.0, sms=70.0, a=12.0, b=11.0, c=10.0)))[1:] == [
-        ("SEV-3", "purchases at a wait 12 s for their turn, and at 2 other providers too")
+        ("SEV-3", "purchases at a wait 12 s for a slot, and at 2 other providers too")
     ]
     assert said(judged(slots=sample.slots(onlinesim=900.0, sms=70.0)))[0] == (
-        "SEV-2", "purchases at onlinesim wait 15 min for their turn, and at 1 other provider too"
+        "SEV-2", "purchases at onlinesim wait 15 min for a slot, and at 1 other provider too"
     )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def test_waiting_where_most_purchases_go_is_everybodys_trouble(attempts, level):
     severity = judged(slots=sample.slots(onlinesim=900.0), transactions=traffic(**attempts))
     assert severity.level == level
     if level == "SEV-1":
-        assert severity.reasons[0].text.endswith(" of purchases go to onlinesim, where a turn takes 15 min")
+        assert severity.reasons[0].text.endswith(" of purchases go to onlinesim, where the wait for a slot is 15 min")
 
 
 def test_purchases_that_none_decides_wait_for_their_turn_however_few_they_are():
@@ -95,7 +95,7 @@ def test_purchases_that_none_decides_wait_for_their_turn_however_few_they_are():
     severity = judged(slots=sample.slots(onlinesim=900.0), transactions=value)
     assert said(severity)[:2] == [
         ("SEV-1", "purchasing is down: 6 in flight at onlinesim, none decided for 4 min"),
-        ("SEV-1", "100 % of purchases go to onlinesim, where a turn takes 15 min"),
+        ("SEV-1", "100 % of purchases go to onlinesim, where the wait for a slot is 15 min"),
     ]
 
 
@@ -103,7 +103,7 @@ def test_waiting_at_all_active_providers_is_purchasing_down():
     waits = dict.fromkeys(("5sim", "onlinesim", "sms-activate", "smsbower", "tiger-sms"), 61.0)
     first = judged(slots=sample.slots(**waits)).reasons[0]
     assert (first.level, first.text) == (
-        "SEV-1", "purchasing is down: at all 5 active providers a turn takes 61 s"
+        "SEV-1", "purchasing is down: at all 5 active providers the wait for a slot is 61 s"
     )  # fmt: skip
     waits.popitem()
     assert judged(slots=sample.slots(**waits), transactions=traffic()).level == "SEV-2"
@@ -117,7 +117,7 @@ def test_waiting_at_all_active_providers_is_purchasing_down():
             sample.balance("5sim", "empty", 0, 30_000, old=True),
             ("SEV-3", "our balance at 5sim is used up: 0.00 (8 h 20 min ago)"),
         ),
-        (sample.balance("5sim", "low", 7.4), ("SEV-3", "our balance at 5sim is below its limit: 7.40 of 10.00")),
+        (sample.balance("5sim", "low", 7.4), ("SEV-3", "our balance at 5sim is low: 7.40 of 10.00")),
     ],
 )  # fmt: skip
 def test_a_balance_is_judged_by_what_it_buys_and_by_its_age(one, expected):
@@ -139,7 +139,7 @@ def test_a_balance_that_nobody_knows_or_needs_is_no_reason(one):
 def test_low_balances_are_one_sentence():
     two = (sample.balance("5sim", "low", 7.4), sample.balance("smsbower", "low", 9.0))
     [(_, text)] = said(judged(balances=sample.balances(*two)))
-    assert text == "our balance at 5sim is below its limit: 7.40 of 10.00, and at 1 other provider too"
+    assert text == "our balance at 5sim is low: 7.40 of 10.00, and at 1 other provider too"
 
 
 def test_a_search_index_that_is_down_is_a_warning_with_its_reason():

@@ -158,7 +158,7 @@ async def test_no_dialog_shows_a_customer_but_its_command_can_be_read(tmp_path: 
         await pilot.press("c")
         seen(app)
         assert "redis-cli UNLINK 'lock:purchase:atomic:‹" in app.clipboard
-        assert app.clipboard.endswith("# copied from a shared screen: what stands in ‹› is masked")
+        assert app.clipboard.endswith("# copied from a shared screen: text in ‹› is masked")
         dialog.query_one(MaskedInput).focus()
         await pilot.press("x", "backspace", *dialog.asked)
         seen(app)

@@ -1,4 +1,4 @@
-"""How long a purchase waits for its turn at a provider. (nexnum.md#slots)"""
+"""How long a purchase waits for a slot at a provider. (nexnum.md#slots)"""
 
 from __future__ import annotations
 

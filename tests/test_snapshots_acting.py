@@ -30,7 +30,7 @@ LOCKS = tuple(
 )  # fmt: skip
 
 
-AGAIN = "the world changed since the preview (changed: smsbower): confirm it as it is now"
+AGAIN = "the system changed since the preview (changed: smsbower): confirm it as it is now"
 DIALOGS = {
     "letter": (plan(), None),
     "typed": (plan(confirm=Confirmation(kind="type", text="smsbower")), AGAIN),

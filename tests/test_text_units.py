@@ -246,3 +246,7 @@ def test_a_utilization_may_be_above_a_hundred_and_unknown() -> None:
 def test_a_day_and_a_minute_are_utc_too() -> None:
     at = datetime(2026, 11, 30, 0, 7, 31, tzinfo=timezone(timedelta(hours=1)))
     assert (units.date(at), units.clock_minute(at), units.clock(None)) == ("2026-11-29", "23:07", "-")
+
+
+def test_money_has_two_decimals_and_its_thousands_set_apart() -> None:
+    assert [units.money(amount) for amount in (None, 0, 0.4, 7.4, 1234.5)] == ["-", "0.00", "0.40", "7.40", "1 234.50"]

@@ -67,7 +67,7 @@ async def _prepared(
     try:
         plan = await action.prepare(given, context)
     except ActionError as error:
-        return AuditFinding(ok=True, said=f"{permission}; nothing to do it to now: {error}")
+        return AuditFinding(ok=True, said=f"{permission}; no target now: {error}")
     except NexConsoleError as error:
         return AuditFinding(ok=False, said=str(error))
     return AuditFinding(ok=True, said=f"{permission}; prepared for {' '.join(plan.arguments.values()) or 'all of it'}")

@@ -103,7 +103,7 @@ class SignalBackend:
         async with context.sources.postgres.read("the session query") as tx:
             rows = await tx.fetch(SESSION_SQL, pid)
         if not rows:
-            raise ActionError(f"there is no session with pid {pid} any more: nothing to {self.verb}")
+            raise ActionError(f"session {pid} is gone: nothing to {self.verb}")
         row = rows[0]
         started = "" if row["backend_start"] is None else row["backend_start"].isoformat(timespec="microseconds")
         query = clean(row["query"] or "", 300)
@@ -159,15 +159,13 @@ class SignalBackend:
                 Guard(name="replica", level="warn", reason="this is a replica: the primary's sessions aren't here")
             )
         if not self.ends_session and row["state"] is not None and row["state"] != "active":
-            reason = f"it is {row['state']}: it runs nothing that could be cancelled, only backend.terminate ends it"
+            reason = f"it is {row['state']}: it runs no query to cancel: only backend.terminate ends it"
             guards.append(Guard(name="state", level="warn", reason=reason))
         if _pooled(context, row):
-            reason = (
-                "this is a pooler's connection, used by many clients in turn: its client of the moment sees an error"
-            )
+            reason = "this is a pooler's connection: the client that uses it now sees an error"
             guards.append(Guard(name="pooler", level="warn", reason=reason))
         if not row["blocks"]:
-            guards.append(Guard(name="blocks", level="warn", reason="it blocks nobody at this moment"))
+            guards.append(Guard(name="blocks", level="warn", reason="it blocks nobody now"))
         return tuple(guards)
 
     async def execute(self, plan: Plan, context: Context) -> Outcome:
@@ -178,7 +176,7 @@ class SignalBackend:
         async def work(connection: asyncpg.Connection) -> Outcome:
             rows = await connection.fetch(sql, int(target.id), started)
             if not rows:
-                said = f"there is no such session {target.id} any more: nothing was sent to any"
+                said = f"session {target.id} is gone: nothing was sent"
                 return Outcome(state="refused", answer=said)
             if rows[0]["answer"]:
                 return Outcome(state="done", answer=f"{self.function} answered true", touched=(target,))
@@ -198,7 +196,7 @@ class SignalBackend:
             same = [row for row in rows if _started(row) == target.identity["backend_start"]]
             if not same:
                 return SettledOutcome(happened=True, said=f"session {target.id} is gone", touched=(target,))
-            said = f"session {target.id} is there still, {same[0]['state']}"
+            said = f"session {target.id} still exists, {same[0]['state']}"
             ended = not self.ends_session and plan.details["state"] == "active" and _moved(plan, same[0])
             return SettledOutcome(
                 happened=ended, said=f"{said}, its query has ended" if ended else said, touched=(target,)
@@ -236,7 +234,7 @@ class SignalBackend:
                     said = f"its query has ended, but session {target.id} is {row['state']} and blocks {row['blocks']}"
                     return Verdict(state="no effect", because=f"{said} still: only backend.terminate ends it")
             if last:
-                said = f"session {target.id} is there still, {row['state']}, and blocks {row['blocks']}"
+                said = f"session {target.id} still exists, {row['state']}, and blocks {row['blocks']}"
                 return Verdict(state="no effect", because=said)
             return None
 
@@ -251,7 +249,7 @@ WAITING_SQL = (
 def _pid(text: str) -> int:
     word = text.strip()
     if not word.isascii() or not word.isdigit() or not 0 < int(word) < 2**31:
-        raise ActionError(f"{clean(word, 40) or '(nothing)'} is no pid: give the process id of a session, a number")
+        raise ActionError(f"{clean(word, 40) or '(nothing)'} is not a pid: give the process id of a session")
     return int(word)
 
 
@@ -272,9 +270,7 @@ def _started(row: Mapping[str, Any]) -> str:
 def _visible(row: Mapping[str, Any]) -> Guard:
     if row["backend_start"] is None:
         role = clean(row["role"], 60)
-        reason = (
-            f"role {role} may not see when this session began, which tells it from others: GRANT pg_monitor TO {role}"
-        )
+        reason = f"role {role} may not see when this session began, which identifies it: GRANT pg_monitor TO {role}"
         return Guard(name="identity", level="block", reason=reason)
     return Guard(name="identity", level="ok", reason=f"it began at {moment(row['backend_start'])}")
 
@@ -286,7 +282,7 @@ def _whose(row: Mapping[str, Any]) -> Guard:
         return Guard(name=name, level="block", reason="this is a console's own session, perhaps this one's")
     if kind and kind != "client backend":
         what = "replication depends on it" if kind == "walsender" else "it serves the server itself"
-        return Guard(name=name, level="block", reason=f"this is no client's session but a {kind}: {what}")
+        return Guard(name=name, level="block", reason=f"this is not a client's session but a {kind}: {what}")
     if row["here"] is False:
         return Guard(name=name, level="warn", reason="this session is in another database of the same server")
     return Guard(name=name, level="ok", reason="a client's session")

@@ -99,7 +99,7 @@ class SetCircuit:
         guards = [await api_guard(context, row.id), fresh(context, "circuits")]
         if state == UNKNOWN:
             reason = (
-                "its state can't be read (redis is not configured, or doesn't answer): whether it worked won't be known"
+                "its state can't be read (redis is not configured, or doesn't answer): the result can't be verified"
             )
             guards.append(Guard(name="shared breaker read", level="warn", reason=reason))
         seen = await count_attempts(context)
@@ -157,14 +157,14 @@ class SetCircuit:
         well = [name for name in others if unhealthy(context, name, seen) is None]
         name = "healthy providers left"
         if well:
-            return Guard(name=name, level="ok", reason=f"{len(well)} others are active and nothing speaks against them")
-        return Guard(name=name, level="warn", reason="meanwhile no healthy active provider is left")
+            return Guard(name=name, level="ok", reason=f"{len(well)} others are active and healthy")
+        return Guard(name=name, level="warn", reason="no healthy active provider is left meanwhile")
 
     async def execute(self, plan: Plan, context: Context) -> Outcome:
         target = plan.targets[0]
         state, _ = await _shared(context, target.id)
         if state != UNKNOWN and state != target.identity["shared"]:
-            said = f"the shared breaker of {target.identity['name']} is {state} by now: nothing was sent"
+            said = f"the shared breaker of {target.identity['name']} is {state} now: nothing was sent"
             return Outcome(state="refused", answer=said)
         got = await send(context, "PATCH", api_path(target.id), headers=admin_headers(context), body=dict(self.body))
         if isinstance(got, Outcome):
@@ -231,7 +231,7 @@ def _healthy(context: Context, row: ProviderRow) -> Guard:
         if holder.kind == "pod" and holder.state == "open"
     ]
     if opened:
-        reason = f"do not close it: the own breakers of {len(opened)} pods are open, so its requests fail there"
+        reason = f"do not close it: the breakers of {len(opened)} pods are open, so requests to it fail there"
         return Guard(name=name, level="block", reason=reason)
     transactions = value_of(readings, "transactions", Transactions)
     alike = [p for p in (transactions.providers if transactions else ()) if p.name.lower() == row.name.lower()]
@@ -245,12 +245,10 @@ def _healthy(context: Context, row: ProviderRow) -> Guard:
     age = context.readings()["transactions"].age(context.clock()) if "transactions" in readings else None
     quiet = None if circuit is None or circuit.last_traffic is None else context.clock() - circuit.last_traffic
     if quiet is not None and quiet.total_seconds() > TRAFFIC_LIMIT_S:
-        reason = f"its last traffic was {duration(quiet)} ago: whether it is healthy now can't be told"
+        reason = f"its last traffic was {duration(quiet)} ago: its health now is unknown"
         return Guard(name=name, level="warn", reason=reason)
     if attempts < rules.provider_few or age is None or age > context.settings.actions.reading_limit_s:
-        reason = (
-            f"{attempts} attempts are too few, or too old, to tell whether it is healthy: try it at the provider first"
-        )
+        reason = f"{attempts} attempts are too few or too old to judge its health: place an order at the provider first"
         return Guard(name=name, level="warn", reason=reason)
     return Guard(
         name=name,

@@ -121,9 +121,9 @@ class ScaleDeployment:
                 return Outcome(state="failed", answer=f"{error}: nothing was changed")
             meta, now = deployment.metadata, deployment.spec.replicas
             if meta.uid != plan.details["uid"]:
-                return Outcome(state="refused", answer="the deployment was made again meanwhile: nothing was changed")
+                return Outcome(state="refused", answer="the deployment was re-created meanwhile: nothing was changed")
             if now != plan.details["from"]:
-                said = f"the deployment is scaled to {now} by now, not {plan.details['from']}: nothing was changed"
+                said = f"the deployment is scaled to {now} now, not {plan.details['from']}: nothing was changed"
                 return Outcome(state="refused", answer=said)
             to = int(plan.details["to"])
             answer = await cluster.send(_scale(cluster, to, meta.resource_version))
@@ -174,7 +174,7 @@ def _scaling(scene: DeploymentState, name: str, to: int) -> str:
         return f"Ends all {now} pods of {name}: nobody can buy until it is scaled up again"
     if to > now:
         return f"Starts {to - now} more pods of {name}: {to} instead of {now}. Each opens its own database connections"
-    return f"Ends {now - to} of {now} pods of {name}: {to} stay, and bear what all bore"
+    return f"Ends {now - to} of {now} pods of {name}: {to} stay and carry the whole load"
 
 
 def _autoscaler(scene: DeploymentState, to: int) -> Guard:
@@ -184,7 +184,7 @@ def _autoscaler(scene: DeploymentState, to: int) -> Guard:
         return Guard(name=name, level="ok", reason="no autoscaler was found for it")
     bounds = f"autoscaler {scaler.name} keeps it between {scaler.minimum} and {scaler.maximum}"
     if to == 0:
-        return Guard(name=name, level="warn", reason=f"{bounds}, but lets go of a deployment that is scaled to 0")
+        return Guard(name=name, level="warn", reason=f"{bounds}, but ignores a deployment that is scaled to 0")
     if not scaler.minimum <= to <= scaler.maximum:
         return Guard(
             name=name, level="block", reason=f"{bounds} and would undo this at once: change its bounds instead"
@@ -192,7 +192,7 @@ def _autoscaler(scene: DeploymentState, to: int) -> Guard:
     if scene.autoscaler_works:
         wish = f"it wants {scaler.desired} now" + (f", {scaler.metrics}" if scaler.metrics else "")
         return Guard(name=name, level="warn", reason=f"{bounds} by its metrics ({wish}): it may soon undo this")
-    return Guard(name=name, level="ok", reason=f"{bounds}, and measures nothing now: within these it leaves it alone")
+    return Guard(name=name, level="ok", reason=f"{bounds}, but has no metrics now: within these bounds it does nothing")
 
 
 def _scaled(plan: Plan, outcome: Outcome, scene: DeploymentState) -> Arrival:

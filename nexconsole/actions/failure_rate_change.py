@@ -16,7 +16,7 @@ import msgspec
 
 from ..errors import SourceError
 from ..signals import counters, traffic
-from ..text.units import duration, percent
+from ..text.units import count, duration, percent
 from . import customer_refusals
 from .action import Context
 from .customer_refusals import SCRAPES_S
@@ -81,13 +81,13 @@ class Rate:
     @property
     def customers(self) -> str:
         """`sold 12, failed 1, refused 20, waiting 2`."""
-        refused = "refused not known" if self.refused is None else f"refused {self.refused}"
-        return f"sold {self.sold}, failed {self.failures}, {refused}, waiting {self.open}"
+        refused = "refused not known" if self.refused is None else f"refused {count(self.refused)}"
+        return f"sold {count(self.sold)}, failed {count(self.failures)}, {refused}, waiting {count(self.open)}"
 
     def __str__(self) -> str:
-        more = f", {self.open} waiting" if self.open else ""
-        refused = f", {self.refused} of them refused" if self.refused else ""
-        return f"{percent(self.share)} ({self.lost} of {self.decided}{refused}{more})"
+        more = f", {count(self.open)} waiting" if self.open else ""
+        refused = f", {count(self.refused)} of them refused" if self.refused else ""
+        return f"{percent(self.share)} ({count(self.lost)} of {count(self.decided)}{refused}{more})"
 
 
 async def measure(context: Context, seconds: float, source: str) -> Rate | None:
@@ -207,9 +207,9 @@ def _after_calm(then: Rate, now: Rate, few: int, high: float, waited_s: float, l
     if waited_s < CALM_S and not last:
         return None
     if not now.sold and (due := expected(then, waited_s)) >= DUE:
-        because = f"nobody has bought for {duration(waited_s)} ({due:.0f} purchases expected); before it was calm"
+        because = f"nobody has bought for {duration(waited_s)} ({due:.0f} purchases expected); it was calm before"
         return Verdict(state="worse", because=because) if last else None
-    return Verdict(state="worked", because=f"{said}; before it was calm, too")
+    return Verdict(state="worked", because=f"{said}; it was calm before, too")
 
 
 def expected(then: Rate, seconds: float) -> float:

@@ -21,12 +21,12 @@ def fresh(context: Context, signal: str) -> Guard:
     name = f"{signal} read"
     if reading is None or reading.value is None:
         why = f": {reading.error}" if reading is not None and reading.error else ""
-        return Guard(name=name, level="warn", reason=f"{signal} have not been read{why}: this is done without figures")
+        return Guard(name=name, level="warn", reason=f"{signal} have not been read{why}: you act without figures")
     age = reading.age(context.clock()) or 0.0
     if age > limit:
         why = f" ({reading.error})" if reading.error else ""
         return Guard(
-            name=name, level="warn", reason=f"{signal} were last read {duration(age)} ago{why}: is it still so?"
+            name=name, level="warn", reason=f"{signal} were last read {duration(age)} ago{why}: that may have changed"
         )
     return Guard(name=name, level="ok", reason=f"{signal} were read {duration(age)} ago")
 

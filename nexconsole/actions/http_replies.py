@@ -23,7 +23,7 @@ NO_METHOD = 405  # Next.js answers it without a body, and runs no handler
 HINTS = {
     401: ": check the token or secret in the settings",
     403: ": this account may not do it",
-    404: ": there is no such thing, or no such route in this version",
+    404: ": not found, or no such route in this version",
     405: ": the route does not export this method",
     429: ": our requests are limited, wait a minute",
 }

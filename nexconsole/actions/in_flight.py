@@ -1,4 +1,4 @@
-"""Purchases in flight at a provider: they queue for their turn, and no breaker stops them. (nexnum.md#slots)"""
+"""Purchases in flight at a provider: they queue for a slot, and no breaker stops them. (nexnum.md#slots)"""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class InFlight:
 
     def __str__(self) -> str:
         waits = self.wait_s is not None and self.wait_s >= TURN_S
-        ahead = f" (next turn in {duration(self.wait_s)})" if waits else ""
+        ahead = f" (next slot in {duration(self.wait_s)})" if waits else ""
         return f"{several(self.count, 'purchase')} in flight there{ahead}"
 
 

@@ -43,7 +43,7 @@ class RestoreLocks:
         return None if sources.has("redis") else "locks can't be reached: set redis.url (REDIS_URL)"
 
     async def permitted(self, context: Context) -> Guard:
-        reason = "SET is not tried beforehand: it would write. Its refusal would change nothing"
+        reason = "SET is not tested beforehand, as it would write. A refusal changes nothing"
         return Guard(name="may write", level="ok", reason=reason)
 
     async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
@@ -105,7 +105,7 @@ class RestoreLocks:
         except Exception as error:
             known = redis_error(context, error)
             state: OutcomeState = "unknown" if sent else "failed"
-            rest = "of the rest it isn't known" if sent else "nothing was sent"
+            rest = "the rest is unknown" if sent else "nothing was sent"
             return Outcome(state=state, answer=f"{known}: {len(done)} put back, {rest}", touched=tuple(done))
         said = f"{len(done)} of {len(plan.chosen)} locks were put back"
         return Outcome(
@@ -184,9 +184,9 @@ def _restorable(target: Target, ttl: int, now: int, context: Context) -> Target:
     ends = None if pttl == NO_TTL else at + pttl
     because = ""
     if ttl != -2:
-        because = "somebody holds it again"
+        because = "it is taken again"
     elif ends is not None and ends <= now:
-        because = "it would have ended by now"
+        because = "it would have expired by now"
     elif forbidden(target.id, context.settings.locks) or not showable(target.id):
         because = "never to be touched"
     return Target(
@@ -208,7 +208,7 @@ def _journaled(recorded: bool) -> Guard:
     name = "outcome recorded"
     if recorded:
         return Guard(name=name, level="ok", reason="the journal says which keys were really deleted")
-    reason = "how that flush ended was never recorded: locks that ended by themselves since would come back as well"
+    reason = "that flush's outcome was never recorded: locks that expired since would come back as well"
     return Guard(name=name, level="warn", reason=reason)
 
 

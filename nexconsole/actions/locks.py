@@ -119,7 +119,7 @@ class FlushLocks:
         rules, keys = context.settings.locks, {lock.key for lock in chosen}
         living = [lock for lock in chosen if not lock.suspicious]
         if living:
-            reason = f"{len(living)} of them are held by somebody who may still be at work, and could then buy twice"
+            reason = f"{len(living)} of them are held by purchases that may still run, and could then buy twice"
             guards += (Guard(name="living locks", level="warn", reason=reason),)
         flush = secrets.token_hex(6)
         typed = len(chosen) > context.settings.actions.typed_above or arguments.get("which", "").strip() == "all"
@@ -131,7 +131,7 @@ class FlushLocks:
             arguments=dict(arguments),
             targets=tuple(as_target(lock, lock.key in keys) for lock in ordered),
             effect=f"Deletes {len(chosen)} of {len(locks)} keys of {rules.families[family]}, {without} of them without"
-            " TTL, each only while it still holds the value shown; whoever waited for them gets through at once",
+            " TTL, each only while it still holds the value shown; customers who waited for them can buy at once",
             command="\n".join(commands(context.settings, [(lock.key, lock.value or "") for lock in chosen])),
             guards=guards,
             confirm=Confirmation(kind="type", text=family) if typed else Confirmation(kind="letter", text="f"),
@@ -270,7 +270,7 @@ def _choose(
         for key in wanted:
             lock = by_key.get(key)
             if lock is None or lock.why_not:
-                why = lock.why_not if lock else "it is not there, or not of this family"
+                why = lock.why_not if lock else "it does not exist, or is of another family"
                 guards.append(Guard(name="keys", level="block", reason=f"{clean(key, 80)}: {why}"))
         chosen = [lock for lock in locks if lock.key in set(wanted) and not lock.why_not]
     else:
@@ -290,15 +290,15 @@ def _nothing(locks: Sequence[Lock], which: str) -> str:
     longest = max(lock.pttl for lock in left) / 1000
     more = "" if which == "all" else "; which=all takes them all the same"
     if any(lock.pttl == NO_TTL for lock in left):
-        return f"nothing is chosen: all {len(left)} are young, and those without a TTL may be given one still{more}"
-    return f"nothing is chosen: all {len(left)} have a TTL and end by themselves within {remaining(longest)}{more}"
+        return f"nothing is chosen: all {len(left)} are young, and those without a TTL may still get one{more}"
+    return f"nothing is chosen: all {len(left)} have a TTL and expire within {remaining(longest)}{more}"
 
 
 def _bounds(found: Sequence[str], complete: bool) -> tuple[Guard, ...]:
     if complete:
         return ()
     return (
-        Guard(name="all keys seen", level="warn", reason=f"the walk ended at {len(found)} keys: there may be more"),
+        Guard(name="all keys seen", level="warn", reason=f"the scan stopped at {len(found)} keys: there may be more"),
     )
 
 
@@ -313,7 +313,7 @@ async def may_delete(client: RedisClient, context: Context, pattern: str) -> Gua
         return Guard(name=name, level="block", reason="this Redis is a replica that can't be written to")
     reason = (
         f"this user may not compare and delete in one step ({said}): allow it +eval +get +pttl +unlink +exists on"
-        f" ~{pattern}. Without EVAL a lock taken afresh could be deleted, so nothing is"
+        f" ~{pattern}. Without EVAL a new lock could be deleted, so nothing is"
     )
     return Guard(name=name, level="block", reason=reason)
 
@@ -341,7 +341,7 @@ async def _what_is_there(client: RedisClient, context: Context, family: str) -> 
     keys, _ = await walk(client, "*[lL]ock:*", context)
     tallies = {name: sum(fnmatchcase(key, pattern) for key in keys) for name, pattern in families.items()}
     others = ", ".join(f"{name} {count}" for name, count in tallies.items() if count and name != family)
-    there = f"keys of other families: {others}" if others else "no other family has keys either"
+    there = f"keys of other families: {others}" if others else "other families have no keys either"
     return f"no key matches {families[family]}, so there is nothing to delete; {there}"
 
 

@@ -11,7 +11,7 @@ from ..model import Reading, value_of
 from ..signals.outbox import TABLE, Outbox, OutboxEvents
 from ..signals.workloads import Workloads
 from ..text.sanitize import clean
-from ..text.units import duration
+from ..text.units import count, duration
 from . import shell_commands
 from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import change_rows
@@ -119,7 +119,7 @@ class RetryEvent:
             if len(rows) == 1:
                 return Outcome(state="done", answer=f"UPDATE 1: event {target.id} is PENDING", touched=(target,))
             row = await connection.fetchrow(f"SELECT status, retry_count FROM {TABLE} WHERE id = $1", target.id)
-            now = "is gone" if row is None else f"is {clean(row['status'], 20)} after {row['retry_count']} tries by now"
+            now = "is gone" if row is None else f"is {clean(row['status'], 20)} after {row['retry_count']} tries now"
             return Outcome(state="refused", answer=f"event {target.id} {now}: nothing was changed")
 
         return await change_rows(context, work)
@@ -159,7 +159,7 @@ async def _event(tx: Read, wanted: str) -> Mapping[str, Any]:
         raise ActionError(f"there is no event {shown} in {TABLE}: give the whole id of a FAILED one")
     row = rows[0]
     if row["status"] == "PUBLISHED" and row["error"] is not None:
-        reason = "it was dropped: PUBLISHED, with an error. To publish it again would do twice what was done of it"
+        reason = "it was dropped: PUBLISHED with an error. Publishing it again would repeat what was done"
     elif row["status"] != "FAILED":
         reason = f"it is {clean(row['status'], 20)}, and only FAILED events are put back"
     elif clean(row["id"]) != row["id"]:
@@ -174,7 +174,7 @@ def _consumer(context: Context, row: Mapping[str, Any]) -> list[Guard]:
     guards = []
     outbox = value_of(context.readings(), "outbox", Outbox)
     if outbox is not None and outbox.drained_per_min == 0 and outbox.pending:
-        reason = f"nothing drains the outbox ({outbox.pending} pending): it will wait with the others"
+        reason = f"the outbox does not drain ({count(outbox.pending)} pending): it will wait with the others"
         guards.append(Guard(name="worker", level="warn", reason=reason))
     if clean(row["aggregate_type"], 40).lower() == "activation":
         reason = (
@@ -192,9 +192,9 @@ def _again(context: Context, row: Mapping[str, Any], error: str) -> Guard:
     if by_release:
         return Guard(name=name, level=level, reason=f"it failed with: {error}; {by_release}")
     if "payload" in error.lower():
-        reason = f"its payload was refused ({error}), and it is the same payload still: it will most likely fail again"
+        reason = f"its payload was refused ({error}), and has not changed: it will most likely fail again"
         return Guard(name=name, level="warn", reason=reason)
-    return Guard(name=name, level="ok", reason=f"it failed with: {error}; if that lasts, it fails again")
+    return Guard(name=name, level="ok", reason=f"it failed with: {error}; while that lasts, it fails again")
 
 
 def _release(context: Context, failed_s: float) -> tuple[Literal["ok", "warn"], str]:
@@ -204,10 +204,10 @@ def _release(context: Context, failed_s: float) -> tuple[Literal["ok", "warn"], 
     if workloads is None or release is None or release.since is None:
         return "ok", ""
     if release.gone_back and all(pod.age_s is not None and pod.age_s < failed_s for pod in workloads.pods):
-        return "ok", f"by now {release.before} is taken back, and {release.images} runs"
+        return "ok", f"{release.before} was rolled back since, and {release.images} runs"
     age_s = (context.clock() - release.since).total_seconds()
     if failed_s < age_s < RECENT_S:
-        return "warn", f"{release.images}, released {duration(age_s)} ago, ran then and runs still"
+        return "warn", f"{release.images}, released {duration(age_s)} ago, ran then and still runs"
     return "ok", ""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..errors import SourceError
 from ..signals.outbox import TABLE
-from ..text.units import duration, several
+from ..text.units import count, duration, several
 from .action import Context
 from .plan import Verdict
 
@@ -37,9 +37,9 @@ class Batch:
     dropped: int
 
     def __str__(self) -> str:
-        parts = [f"{self.published} published", f"{self.failed} FAILED"]
-        parts += [f"{self.dropped} published undone"] * bool(self.dropped)
-        return ", ".join([*parts, f"{self.waiting} still waiting"])
+        parts = [f"{count(self.published)} published", f"{count(self.failed)} FAILED"]
+        parts += [f"{count(self.dropped)} published undone"] * bool(self.dropped)
+        return ", ".join([*parts, f"{count(self.waiting)} still waiting"])
 
 
 async def waiting(context: Context) -> list[str] | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import SourceError
 from ..signals.outbox import TABLE
-from ..text.units import duration
+from ..text.units import count, duration
 from .action import Context
 from .plan import Verdict
 
@@ -64,8 +64,11 @@ def restored(data: object) -> OutboxQueue | None:
 def judge(then: OutboxQueue, now: OutboxQueue, waited_s: float, last: bool) -> Verdict | None:
     """The queue's change over `waited_s`; None while it is not clear."""
     failed = now.failed - then.failed
-    more = f", {failed} more FAILED" if failed > 0 else ""
-    said = f"of the late outbox {then.pending} events waited then, {now.pending} after {duration(waited_s)}{more}"
+    more = f", {count(failed)} more FAILED" if failed > 0 else ""
+    said = (
+        f"of the late outbox {count(then.pending)} events waited then, {count(now.pending)}"
+        f" after {duration(waited_s)}{more}"
+    )
     if now.capped:
         return Verdict(state="unknown", because=f"{said}: too many to count") if last else None
     enough = max(CLEAR * then.pending, min(LEAST, then.pending))

@@ -13,7 +13,7 @@ from ..errors import ActionError, BadAnswer, NexConsoleError, SourceError
 from ..model import Reading, value_of
 from ..signals.outbox import TABLE, Outbox
 from ..text.sanitize import clean
-from ..text.units import duration
+from ..text.units import count, duration
 from . import cron, outbox_batch, shell_commands
 from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import admin_headers
@@ -77,7 +77,7 @@ WAYS = (
         methods=("GET", "POST"),
         admin=False,
         does="takes about 20 events, and runs notifications, the inbox, search and the clean-up of reservations too",
-        trap="it answers before it is done: events turn FAILED in the background, seconds after its answer",
+        trap="it answers early: events turn FAILED in the background, seconds later",
         reads=_of_worker,
     ),
     Way(
@@ -115,7 +115,7 @@ class ProcessOutbox:
             return ()
         late = (outbox.oldest_pending_s or 0) >= settings.outbox.stuck_after_s
         oldest = f"the oldest for {duration(outbox.oldest_pending_s or 0)}"
-        title = f"Process the outbox once - {outbox.pending} pending, {oldest}"
+        title = f"Process the outbox once - {count(outbox.pending)} pending, {oldest}"
         return (Suggestion(title=title, arguments={}, weight=0.4 if late else 0.05),)
 
     def unavailable(self, settings: Settings, sources: Sources) -> str | None:
@@ -240,7 +240,7 @@ async def _backlog(context: Context, older_s: float) -> Backlog | SourceError:
 
 
 def _counted(backlog: Backlog) -> str:
-    return f"{backlog.pending}{' or more' if backlog.capped else ''}"
+    return f"{count(backlog.pending)}{' or more' if backlog.capped else ''}"
 
 
 def _pending_guard(backlog: Backlog | SourceError) -> Guard:
@@ -257,7 +257,8 @@ def _poison(backlog: Backlog | SourceError) -> tuple[Guard, ...]:
     if isinstance(backlog, SourceError) or not backlog.failed:
         return ()
     reason = (
-        f"{backlog.failed} events are FAILED: if their cause lasts (search down, unreadable payloads), what is taken"
+        f"{count(backlog.failed)} events are FAILED: if their cause lasts (search down,"
+        " unreadable payloads), what is taken"
         " now fails too, and nothing but outbox.retry brings it back"
     )
     return (Guard(name="failing", level="warn", reason=reason),)
@@ -266,7 +267,7 @@ def _poison(backlog: Backlog | SourceError) -> tuple[Guard, ...]:
 def _outcome(context: Context, plan: Plan, way: Way, reply: HttpReply) -> Outcome:
     figures = way.reads(reply.document)
     told = ", ".join(f"{name} {figures[name]}" for name in ("processed", "succeeded", "failed") if name in figures)
-    told = told or "it says nothing of what it did"
+    told = told or "it does not say what it did"
     if reply.status == cron.PART:
         errors = _errors(reply.document)
         # The worker answers so when any of its parts failed; the outbox is one of them.

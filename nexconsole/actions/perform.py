@@ -210,7 +210,7 @@ def difference(old: Plan, new: Plan) -> str:
     blocks = [guard.reason for guard in new.blocked if guard.name not in {other.name for other in old.blocked}]
     if old.confirm != new.confirm:
         parts.append("another confirmation is asked for")
-    return "the world changed since the preview (" + "; ".join([*parts, *blocks]) + ")" + AS_IT_IS
+    return "the system changed since the preview (" + "; ".join([*parts, *blocks]) + ")" + AS_IT_IS
 
 
 async def _execute(action: Action, plan: Plan, context: Context) -> Outcome:

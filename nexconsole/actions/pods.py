@@ -85,7 +85,7 @@ class RestartPods:
         guards = [allowed, tried, rollouts.unfinished(scene), rollouts.released(context), rollouts.liveness(scene)]
         guards += [*rollouts.around(scene), *_readings(context, names)]
         if recreate:
-            reason = "its strategy is Recreate: all pods end before the first new one starts, nobody can buy meanwhile"
+            reason = "its strategy is Recreate: all pods end before the first new one starts: nobody can buy meanwhile"
             guards.append(Guard(name="strategy", level="warn", reason=reason))
         if not scene.pods:
             guards.append(Guard(name="pods", level="warn", reason="no pod is running: there is nothing to restart"))
@@ -180,7 +180,7 @@ class RestartPods:
         deployment = await context.sources.kubernetes.deployment()
         stamp = (deployment.spec.template.metadata.annotations or {}).get(RESTARTED_AT, "")
         there = deployment.metadata.uid == plan.details["uid"] and stamp == plan.details["stamp"]
-        said = f"the deployment {'is restarting by this order' if there else 'has no order of this time'}"
+        said = f"the deployment {'is restarting by this order' if there else 'did not get this order'}"
         return SettledOutcome(happened=there, said=said, touched=plan.chosen if there else ())
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
@@ -222,7 +222,9 @@ def _find(wanted: str, scene: DeploymentState, context: Context) -> Pod:
     if other is not None and other.why == "ending":
         raise ActionError(f"pod {other.name} is ending already")
     if other is not None:
-        raise ActionError(f"pod {other.name} is none of {name}'s, though it wears its labels ({other.why}): left alone")
+        raise ActionError(
+            f"pod {other.name} does not belong to {name}, although it has its labels ({other.why}): left alone"
+        )
     names = ", ".join(pod.name for pod in scene.pods[:12]) or "none at all"
     raise ActionError(f"{name} in namespace {scene.namespace} has no pod {clean(wanted, 100)}: there are {names}")
 
@@ -248,9 +250,9 @@ def _rolled(plan: Plan, scene: DeploymentState) -> Arrival:
     said = f"{ready} of {scene.wanted} new pods ready"
     if (meta.annotations or {}).get(RESTARTED_AT) != plan.details["stamp"]:
         if scene.deployment.metadata.generation != plan.details["generation"]:
-            because = f"somebody changed the deployment meanwhile: it does not restart by this order any more; {said}"
+            because = f"somebody changed the deployment meanwhile: this order no longer applies; {said}"
             return Arrival(there=False, said=said, ended=Verdict(state="unknown", because=because))
-        return Arrival(there=False, said="the order to restart never reached the deployment", otherwise="no effect")
+        return Arrival(there=False, said="the restart never reached the deployment", otherwise="no effect")
     left = any(pod.uid in old for pod in scene.pods)
     return Arrival(there=ready >= scene.wanted and not left and scene.rollout == "complete", said=said)
 

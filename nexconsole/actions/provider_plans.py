@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..signals.counts import NOTHING, Counts, SourceCounts
 from ..text.sanitize import clean
-from ..text.units import percent, period, several
+from ..text.units import count, percent, period, several
 from .action import Context
 from .plan import Guard
 from .provider_rows import COUNT_LIMIT, ProviderRow, ProviderTable, api_missing, circuit_of, unhealthy
@@ -63,7 +63,7 @@ def last_healthy(context: Context, picture: ProviderSituation) -> Guard:
     well = [name for name, why in ill.items() if why is None]
     name = "healthy providers left"
     if well:
-        return Guard(name=name, level="ok", reason=f"{len(well)} others are active and nothing speaks against them")
+        return Guard(name=name, level="ok", reason=f"{len(well)} others are active and healthy")
     rest = "; ".join(f"{other}: {why}" for other, why in list(ill.items())[:3]) or "no other is active"
     return Guard(name=name, level="warn", reason=f"this leaves no healthy active provider ({rest})")
 
@@ -105,7 +105,7 @@ def _hit(picture: ProviderSituation) -> str:
     """How many recent customers it would have hit, as far as that is known."""
     if picture.seen is None or not picture.mine.attempts:
         return ""
-    return f": {picture.mine.attempts} of the last {picture.seen.attempts} purchases went there"
+    return f": {count(picture.mine.attempts)} of the last {count(picture.seen.attempts)} purchases went there"
 
 
 def healthy(context: Context, picture: ProviderSituation) -> Guard:
@@ -119,23 +119,28 @@ def healthy(context: Context, picture: ProviderSituation) -> Guard:
     if mine.overdue:
         return Guard(name=name, level="ok", reason=f"{several(mine.overdue, 'purchase')} there are overdue")
     if picture.seen is None or mine.decided < rules.provider_few:
-        reason = f"nothing says that {picture.row.name} fails: {several(mine.decided, 'decided purchase')} lately"
+        reason = f"{picture.row.name} does not look ill: {several(mine.decided, 'decided purchase')} lately"
         return Guard(name=name, level="ok", reason=reason)
     part = percent(mine.attempts / picture.seen.attempts)
-    reason = f"{picture.row.name} is healthy: {mine.failures} of {mine.decided} failed; {part} of purchases go there"
+    reason = (
+        f"{picture.row.name} is healthy: {count(mine.failures)} of {count(mine.decided)}"
+        f" failed; {part} of purchases go there"
+    )
     return Guard(name=name, level="warn", reason=reason)
 
 
 def disabling(context: Context, picture: ProviderSituation) -> str:
     mine, seen = picture.mine, picture.seen
-    part = "how much of the traffic it has is not known"
+    part = "its share of the traffic is unknown"
     if seen is not None and seen.attempts:
         share = f"{percent(mine.attempts / seen.attempts)} of purchases"
-        waits = f", {mine.in_flight} in flight" if mine.in_flight else ""
-        part = f"it has {share} ({mine.attempts} of {seen.attempts}, {mine.failures} failed{waits})"
+        waits = f", {count(mine.in_flight)} in flight" if mine.in_flight else ""
+        part = (
+            f"it has {share} ({count(mine.attempts)} of {count(seen.attempts)}, {count(mine.failures)} failed{waits})"
+        )
     elif seen is not None:
         part = "nobody has tried to buy lately"
-    end = "who asks for its offers fails or is refused rather than served elsewhere"
+    end = "customers who want its offers fail or are refused, not served elsewhere"
     if picture.by_api and picture.newest:
         end = "its offers leave the search index at once, so that customers are offered the others'"
     return (

@@ -20,6 +20,7 @@ from ..signals.provider_names import known_names, provider_names
 from ..signals.transactions import Transactions
 from ..text.lookalikes import look_alikes
 from ..text.sanitize import clean
+from ..text.units import count
 from . import shell_commands
 from .action import Context
 from .plan import Guard
@@ -182,7 +183,7 @@ def unhealthy(context: Context, name: str, seen: SourceCounts | None) -> str | N
     counted = seen.of(name) if seen else None
     if counted is not None and counted.decided >= rules.provider_few:
         if counted.failures >= rules.provider_failing * counted.decided:
-            return f"{counted.failures} of its {counted.decided} purchases fail"
+            return f"{count(counted.failures)} of its {count(counted.decided)} purchases fail"
     circuit = circuit_of(context.readings(), name)
     return "its circuit is open" if circuit is not None and circuit.state == "open" else None
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..signals import attribution, traffic
 from ..signals.provider_names import provider_names
-from ..text.units import duration, several
+from ..text.units import count, duration, several
 from . import failure_rate_change
 from .action import Context
 from .failure_rate_change import Rate
@@ -95,7 +95,7 @@ def disabled(
         return verdict
     if before.elsewhere * elapsed >= OTHERS_FEW and now.elsewhere < before.elsewhere * elapsed / 2:
         due = f"{several(now.elsewhere, 'purchase')} elsewhere in {duration(elapsed)}"
-        said = f"hardly anybody could buy anywhere ({due}, {before.elsewhere * elapsed:.0f} expected)"
+        said = f"almost nobody could buy anywhere ({due}, {before.elsewhere * elapsed:.0f} expected)"
         because = f"{said}: the silence at {before.name} proves nothing{_told(fared)}"
         return Verdict(state="unknown", because=because) if last else None
     expected = before.rate * silent
@@ -145,7 +145,10 @@ def enabled(
     """Worked as soon as somebody buys there, unless more fail there than succeed."""
     if (verdict := _harmed(before, fared, context)) is not None:
         return verdict
-    said = f"{several(now.attempts, 'attempt')} at {before.name} since: sold {now.paid}, failed {now.failures}"
+    said = (
+        f"{several(now.attempts, 'attempt')} at {before.name} since: sold"
+        f" {count(now.paid)}, failed {count(now.failures)}"
+    )
     if now.paid > now.failures:
         return Verdict(state="worked", because=said)
     if not last:

@@ -241,7 +241,7 @@ class SwitchProvider:
             async with context.sources.postgres.read("the provider query") as tx:
                 rows = await tx.fetch(sql, target.id)
             if not rows:
-                return SettledOutcome(happened=False, said=f"{name} has no row any more")
+                return SettledOutcome(happened=False, said=f"{name} has no row now")
             is_now = bool(rows[0]["active"])
             said = f"the row of {name} says {'enabled' if is_now else 'disabled'}"
             return SettledOutcome(happened=is_now == self.active, said=said, touched=(target,))
@@ -322,9 +322,9 @@ async def _changed_meanwhile(connection: asyncpg.Connection, table: ProviderTabl
     """Why the row is not as previewed any more."""
     active, name = await _is_active(connection, table, target.id), target.identity["name"]
     if active is None:
-        return Outcome(state="refused", answer=f"{name} is not there any more: nothing was changed")
+        return Outcome(state="refused", answer=f"{name} is gone: nothing was changed")
     state = "enabled" if active else "disabled"
-    return Outcome(state="refused", answer=f"{name} is {state} already, somebody else did it: nothing was changed")
+    return Outcome(state="refused", answer=f"{name} is {state} already: nothing was changed")
 
 
 def _said_active(reply: HttpReply) -> bool | None:

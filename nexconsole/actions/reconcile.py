@@ -16,7 +16,7 @@ from ..errors import NexConsoleError, SourceError
 from ..model import Reading, value_of
 from ..signals import reservations
 from ..signals.reservations import Reservations
-from ..text.units import duration, remaining, several
+from ..text.units import count, duration, remaining, several
 from . import cron, reconcile_progress, wallet_holds
 from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import change_rows
@@ -62,7 +62,9 @@ class RunReconcile:
         value = value_of(readings, "reservations", Reservations)
         if value is None or not value.stuck:
             return ()
-        title = f"Run the reconciler - {value.stuck} stuck, the oldest pending for {duration(value.oldest_s or 0)}"
+        title = (
+            f"Run the reconciler - {count(value.stuck)} stuck, the oldest pending for {duration(value.oldest_s or 0)}"
+        )
         return (
             Suggestion(title=title, arguments={}, weight=min(MOST_WEIGHT, value.stuck / settings.reservations.limit)),
         )
@@ -121,9 +123,7 @@ class RunReconcile:
         async def work(connection: asyncpg.Connection) -> Outcome:
             nonlocal sending
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", TURN):
-                return Outcome(
-                    state="refused", answer="another console runs the reconciler at this moment: nothing was sent"
-                )
+                return Outcome(state="refused", answer="another console runs the reconciler now: nothing was sent")
             sending = True
             answered.append(await self._call(plan, context))
             return answered[0]
@@ -196,7 +196,7 @@ def _verdict(before: int, now: int, capped: bool, last: bool) -> Verdict | None:
     if capped:
         return Verdict(state="unknown", because=f"{now} or more purchases stuck, before and after: too many to count")
     more = f", {now - before} more than before" if now > before else ""
-    because = f"{several(now, 'purchase')} still stuck{more}: what holds them is still there"
+    because = f"{several(now, 'purchase')} still stuck{more}: the cause is still there"
     return Verdict(state="no effect", because=because)
 
 
@@ -220,7 +220,7 @@ async def _more_than_confirmed(plan: Plan, context: Context) -> str | None:
     if isinstance(refunds, SourceError):
         return f"what it would credit can't be read any more ({refunds})"
     if refunds.most > bound:
-        return f"it could create {money(refunds.most)} by now, and {money(bound)} was confirmed"
+        return f"it could now create {money(refunds.most)}, and {money(bound)} was confirmed"
     return None
 
 
@@ -289,17 +289,17 @@ async def _running(context: Context) -> Guard:
     """Blocks while the worker holds its lock. The route takes none, so both would process the same rows."""
     name = "another reconcile"
     if not context.sources.has("redis"):
-        reason = "whether the worker reconciles at this moment is not known: redis is not configured"
+        reason = "whether the worker reconciles now is not known: redis is not configured"
         return Guard(name=name, level="warn", reason=reason)
     try:
         ((value, ttl_ms),) = await context.sources.redis.peek([LOCK])
     except SourceError as error:
-        reason = f"whether the worker reconciles at this moment can't be read: {error}"
+        reason = f"whether the worker reconciles now can't be read: {error}"
         return Guard(name=name, level="warn", reason=reason)
     if value is None:
         return Guard(name=name, level="ok", reason="no other reconcile is running")
     if ttl_ms < 0:
-        return Guard(name=name, level="warn", reason=f"{LOCK} is there without a TTL: its worker is most likely dead")
+        return Guard(name=name, level="warn", reason=f"{LOCK} has no TTL: its worker is most likely dead")
     reason = f"the worker is reconciling ({LOCK}, {remaining(ttl_ms / 1000)} left at most): wait for it"
     return Guard(name=name, level="block", reason=reason)
 
@@ -322,7 +322,7 @@ def _told(document: object) -> str:
         if part is not None:
             failed = f", {part['failed']} failed" if part.get("failed") else ""
             told.append(f"{words} {part.get('succeeded', 0)} of {part.get('processed', 0)}{failed}")
-    return "; ".join(told) or "it says nothing of what it did"
+    return "; ".join(told) or "it does not say what it did"
 
 
 RECONCILE = RunReconcile()

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..errors import SourceError
+from ..text.units import count
 from .action import Context
 from .refunds import ROUTE_STUCK_S, money
 from .settlement import SettledOutcome
@@ -49,7 +50,7 @@ class Progress:
 
     def __str__(self) -> str:
         refunds = f"refunded {self.refunds} ({money(self.credited)})" if self.refunds else "refunded none"
-        return f"freed {self.orders} orders and {self.activations} activations, {refunds}"
+        return f"freed {count(self.orders)} orders and {count(self.activations)} activations, {refunds}"
 
 
 async def rows(context: Context) -> dict[str, list[str]] | None:

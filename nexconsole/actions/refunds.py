@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
 from ..errors import SourceError
+from ..text.units import count
 from .action import Context
 from .plan import Guard
 
@@ -56,7 +57,10 @@ class Refunds:
         return rounded_up(self.most)
 
     def __str__(self) -> str:
-        failed, stuck = f"{self.rows} failed activations", f"{self.stuck} of the stuck, which it fails first,"
+        failed, stuck = (
+            f"{count(self.rows)} failed activations",
+            f"{count(self.stuck)} of the stuck, which it fails first,",
+        )
         return " and ".join([failed] * bool(self.rows or not self.stuck) + [stuck] * bool(self.stuck))
 
 

@@ -16,7 +16,7 @@ from ..signals.dependencies import NEEDS, quiet_for, silent
 from ..signals.search import Search
 from ..signals.transactions import Transactions
 from ..signals.workloads import Workloads
-from ..text.units import duration, percent
+from ..text.units import count, duration, percent
 from .action import Action, Context
 from .plan import Guard, Plan
 
@@ -92,7 +92,7 @@ def _blocked(arguments: Mapping[str, str], seen: OnScreen) -> str:
     )
     if database is None or first is None or not database.blocked:
         return ""
-    return f"{database.blocked} sessions wait for session {first.pid}: end that first"
+    return f"{count(database.blocked)} sessions wait for session {first.pid}: end that first"
 
 
 def _blocked_everywhere(arguments: Mapping[str, str], seen: OnScreen) -> str:
@@ -123,7 +123,7 @@ def _healthy(arguments: Mapping[str, str], seen: OnScreen) -> str:
     ill = (traffic.failure_rate or 0.0) >= rules.provider_failing
     if ill or (circuit is not None and (circuit.flapping or circuit.state == "open")):
         return ""
-    return f"{traffic.name} is healthy: {traffic.failures} of {traffic.decided} failed"
+    return f"{traffic.name} is healthy: {count(traffic.failures)} of {count(traffic.decided)} failed"
 
 
 def _failing(arguments: Mapping[str, str], seen: OnScreen) -> str:
@@ -134,7 +134,7 @@ def _failing(arguments: Mapping[str, str], seen: OnScreen) -> str:
         or (traffic.failure_rate or 0.0) < rules.provider_failing
     ):
         return ""
-    return f"{traffic.name} still fails: {traffic.failures} of {traffic.decided}"
+    return f"{traffic.name} still fails: {count(traffic.failures)} of {count(traffic.decided)}"
 
 
 def _one_provider(arguments: Mapping[str, str], seen: OnScreen) -> str:

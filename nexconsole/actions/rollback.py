@@ -119,7 +119,7 @@ class UndoRollout:
             if why := rollouts.changed(plan, history.uid, history.generation):
                 return Outcome(state="refused", answer=why)
             if to.mark != plan.details["template"]:
-                said = f"revision {number} is another template by now: nothing was changed"
+                said = f"revision {number} has another template now: nothing was changed"
                 return Outcome(state="refused", answer=said)
             answer = await cluster.send(revisions.write(cluster, history, to, history.uid, history.version))
         if isinstance(answer, Outcome):
@@ -172,7 +172,7 @@ def _taken_back(history: History, to: Revision) -> Guard:
 def _went_back(plan: Plan, outcome: Outcome, scene: DeploymentState) -> Arrival:
     """Whether the pods run the restored template. Without an answer, the spec must have changed."""
     if scene.deployment.metadata.generation == plan.details["generation"]:
-        return Arrival(there=False, said="the order to go back never reached the deployment", otherwise="no effect")
+        return Arrival(there=False, said="the rollback never reached the deployment", otherwise="no effect")
     there = [pod for pod in scene.pods if pod.owner == plan.details["set"]]
     said = f"{sum(pod.ready for pod in there)} of {scene.wanted} pods of the revision ready"
     return Arrival(there=scene.rollout == "complete" and scene.ready >= scene.wanted, said=said)

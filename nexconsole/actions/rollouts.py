@@ -147,7 +147,9 @@ def unfinished(scene: DeploymentState, *, level: GuardLevel = "block") -> Guard:
     if scene.rollout == "complete":
         return Guard(name=name, level="ok", reason="no rollout is running")
     if scene.rollout == "stuck":
-        reason = f"the last rollout is stuck ({scene.said}): going back a revision is likelier to help (rollout.undo)"
+        reason = (
+            f"the last rollout is stuck ({scene.said}): going back a revision is more likely to help (rollout.undo)"
+        )
         return Guard(name=name, level="warn", reason=reason)
     if scene.rollout == "paused":
         reason = f"the deployment is {scene.said}: resume it first (kubectl rollout resume)"
@@ -161,7 +163,7 @@ def released(context: Context) -> Guard:
     workloads = value_of(context.readings(), "workloads", Workloads)
     release = workloads.release if workloads is not None else None
     if release is None or release.since is None:
-        return Guard(name=name, level="ok", reason="how old the release is that runs is not known")
+        return Guard(name=name, level="ok", reason="the age of the running release is not known")
     age_s = (context.clock() - release.since).total_seconds()
     if release.before and age_s < YOUNG_S:
         reason = f"{release.images} was released {duration(age_s)} ago: if it is the cause, go back (rollout.undo)"
@@ -197,7 +199,7 @@ def memory(context: Context, pods: Sequence[str]) -> Guard:
     counters = "their counters start at 0, so rates dip"
     circuits = value_of(context.readings(), "circuits", Circuits)
     if circuits is None:
-        reason = f"which breakers these pods hold open is not known; a restart forgets them all, and {counters}"
+        reason = f"which breakers are open in these pods is not known; a restart resets them all, and {counters}"
         return Guard(name=name, level="warn", reason=reason)
     lost = []
     for provider in circuits.providers:
@@ -211,9 +213,7 @@ def memory(context: Context, pods: Sequence[str]) -> Guard:
     if not lost:
         return Guard(name=name, level="ok", reason=f"no breaker is open on them; {counters}")
     shown = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
-    reason = (
-        f"open breakers are forgotten ({shown}): the new pods send purchases there again until theirs open; {counters}"
-    )
+    reason = f"open breakers are reset ({shown}): the new pods send purchases there again until theirs open; {counters}"
     return Guard(name=name, level="warn", reason=reason)
 
 
@@ -237,13 +237,13 @@ def around(scene: DeploymentState) -> tuple[Guard, ...]:
     """Guards: the settings name no cluster; other pods carry the deployment's labels."""
     where: tuple[Guard, ...] = ()
     if scene.unnamed:
-        reason = f"nobody has named this cluster, it is the one that kubectl uses: {scene.unnamed}"
+        reason = f"the settings name no cluster: this is the one that kubectl uses: {scene.unnamed}"
         where = (Guard(name="cluster", level="warn", reason=reason),)
     if not scene.others:
         return where
     shown = ", ".join(f"{pod.name} ({pod.why})" for pod in scene.others[:3])
     more = f" and {len(scene.others) - 3} more" if len(scene.others) > 3 else ""
-    reason = f"{len(scene.others)} others under these labels are not touched and not counted: {shown}{more}"
+    reason = f"{len(scene.others)} other pods with these labels are neither changed nor counted: {shown}{more}"
     return (*where, Guard(name="other pods", level="ok", reason=reason))
 
 
@@ -258,7 +258,7 @@ def deadline(context: Context) -> float:
 def changed(plan: Plan, uid: str, generation: int) -> str | None:
     """Why the deployment differs from the one shown; None where it does not."""
     if uid != plan.details["uid"]:
-        return "the deployment was deleted and made again since the preview: nothing was changed"
+        return "the deployment was re-created since the preview: nothing was changed"
     if generation != plan.details["generation"]:
         return "somebody changed the deployment since the preview: nothing was changed"
     return None
@@ -298,7 +298,7 @@ async def aftermath(plan: Plan, context: Context, arrived: Callable[[DeploymentS
             return _not_there(scene, now, ready_before) if last else None
         there_at = loop.time() if there_at is None else there_at
         if then is None:
-            because = f"{now.said}; whether purchases fail less is not known: how many did before could not be read"
+            because = f"{now.said}; whether purchases fail less is not known: the rate before could not be read"
             return Verdict(state="unknown", because=because)
         waited = loop.time() - there_at
         verdict = await _judged(context, then, waited, last)
@@ -333,7 +333,7 @@ def _not_there(scene: DeploymentState, now: Arrival, ready_before: int) -> Verdi
         return Verdict(state="worse", because=because)
     if scene.rollout == "stuck":
         return Verdict(state="no effect", because=f"{now.said}; the rollout is stuck: {scene.said}")
-    more = f", and its time is up: {scene.said or scene.rollout}" if now.otherwise == "unknown" else ""
+    more = f", and the time is up: {scene.said or scene.rollout}" if now.otherwise == "unknown" else ""
     return Verdict(state=now.otherwise, because=now.said + more)
 
 

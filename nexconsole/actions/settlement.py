@@ -49,7 +49,7 @@ async def settled(
     loop = asyncio.get_running_loop()
     wait_s = min(WAIT_S, context.settings.actions.verify_s)
     began = loop.time()
-    context.progress("no answer proves what happened: asking the system itself")
+    context.progress("the answer proves nothing: asking the system itself")
     while True:
         trouble, settled_outcome = "", None
         try:
@@ -66,7 +66,7 @@ async def settled(
             break
         await asyncio.sleep(max(0.0, min(LOOK_EVERY_S, wait_s - waited)))
     if settled_outcome is None:
-        return replace(outcome, answer=f"{outcome.answer}; and it could not be looked at: {trouble}")
+        return replace(outcome, answer=f"{outcome.answer}; and it could not be checked: {trouble}")
     if outcome.answered or not lingers:
         said = f"not done: {settled_outcome.said}; {_known(outcome.answer)}"
         return Outcome(state="failed", answer=said, touched=outcome.touched)

@@ -81,7 +81,7 @@ class Unsilencing:
         except SourceError as error:
             return Outcome(state="failed", answer=f"{error}: nothing was changed")
         if state != target.identity["state"]:
-            said = f"silence {target.id} is {clean(state, 20)} by now: nothing was changed"
+            said = f"silence {target.id} is {clean(state, 20)} now: nothing was changed"
             return Outcome(state="refused", answer=said)
         reply = await send(context, "DELETE", str(plan.details["path"]), headers=source.headers, to=source, empty=True)
         if isinstance(reply, HttpReply):

@@ -109,12 +109,12 @@ class Silencing:
                 *(_alert_target(alert) for alert in met[:SHOWN]),
             ),
             effect=f"Nobody is notified of alerts with {matcher} until {stamp(ends)} ({units.period(lasts_s)}):"
-            f" {_how_many(firing, met)}. What is wrong stays wrong",
+            f" {_how_many(firing, met)}. The cause stays",
             command=_post_command(settings, body),
             guards=(*_guards(name, met, known, critical, lasts_s), *_clocks(source), *_elsewhere(context, name, met)),
             confirm=Confirmation(kind="type", text=name) if typed else Confirmation(kind="letter", text="s"),
             undo=Undo(action=UNSILENCE.name, arguments={"silence": mark}, command=undo),
-            watch="the silence is active, and the alerts that it meets are suppressed",
+            watch="the silence is active, and the alerts that it matches are suppressed",
             deadline_s=min(DEADLINE_S, context.settings.actions.verify_s),
             details={"body": body, "mark": mark, "name": name},
         )
@@ -190,7 +190,7 @@ def _body(context: Context, matcher: AlertMatcher, begins: datetime, ends: datet
 def _how_many(firing: list[AlertmanagerAlert], met: tuple[AlertmanagerAlert, ...]) -> str:
     hidden = len(met) - len(firing)
     if not met:
-        return "none fires now, so it hides what may come"
+        return "no alert fires now: it hides future ones"
     more = f", {hidden} more are silenced or inhibited already" if hidden else ""
     verb = "fires" if len(firing) == 1 else "fire"
     return f"{plural(len(firing), 'alert')} of that name {verb} now{more}"
@@ -220,7 +220,7 @@ def _guards(
         reason = f"{name} is critical: while it is silenced, nobody is woken by it"
         guards.append(Guard(name="critical", level="warn", reason=reason))
     if lasts_s > LONG_S:
-        reason = f"{units.period(lasts_s)} outlast the incident: the next one by this alert would be silent, too"
+        reason = f"{units.period(lasts_s)} may outlast the incident: the next one would be silent, too"
         guards.append(Guard(name="long", level="warn", reason=reason))
     if len(met) > SHOWN:
         guards.append(Guard(name="many", level="warn", reason=f"{len(met)} alerts match, {SHOWN} of them are listed"))
@@ -234,7 +234,13 @@ def _clocks(source: AlertmanagerSource) -> list[Guard]:
     if not source.ahead_s:
         return []
     by = f"{units.duration(abs(source.ahead_s))} {'ahead of' if source.ahead_s > 0 else 'behind'}"
-    return [Guard(name="clocks", level="warn", reason=f"alertmanager's clock is {by} this machine's: its clock counts")]
+    return [
+        Guard(
+            name="clocks",
+            level="warn",
+            reason=f"alertmanager's clock is {by} this machine's: the server's clock counts",
+        )
+    ]
 
 
 def _elsewhere(context: Context, name: str, met: tuple[AlertmanagerAlert, ...]) -> list[Guard]:
@@ -249,7 +255,7 @@ def _elsewhere(context: Context, name: str, met: tuple[AlertmanagerAlert, ...]) 
 def _active(silence: Silence, hidden: int, met: int, last: bool) -> Verdict | None:
     state = silence.status.state
     if state == "active":
-        shown = f"{hidden} of {plural(met, 'alert')} suppressed by it" if met else "no alert fires that it meets"
+        shown = f"{hidden} of {plural(met, 'alert')} suppressed by it" if met else "no alert fires that it matches"
         # The dispatcher marks alerts as silenced a moment after the silence is there.
         if met and not hidden and not last:
             return None

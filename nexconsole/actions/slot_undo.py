@@ -67,7 +67,7 @@ class RestoreSlots:
         return ()
 
     async def permitted(self, context: Context) -> Guard:
-        reason = "SET is not tried beforehand: it would write. Its refusal would change nothing"
+        reason = "SET is not tested beforehand, as it would write. A refusal changes nothing"
         return Guard(name="may write", level="ok", reason=reason)
 
     async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
@@ -80,7 +80,7 @@ class RestoreSlots:
         except Exception as error:
             raise redis_error(context, error) from error
         if left_ms <= 0:
-            raise ActionError(f"the slot that was next at {row} is past by now: there is nothing to put back")
+            raise ActionError(f"the next slot at {row} is in the past: there is nothing to put back")
         ttl = str(max(left_ms + GRACE_MS, SHORTEST_MS))
         shown = {"slot_ms": int(until), "wait_s": round(left_ms / 1000, 1)}
         return make_plan(
@@ -109,7 +109,7 @@ class RestoreSlots:
         if isinstance(answer, Exception):
             return Outcome(state="refused", answer=str(redis_error(context, answer)))
         if not int(answer):
-            return Outcome(state="refused", answer="the queue is longer than that by now: nothing was changed")
+            return Outcome(state="refused", answer="the queue is longer now: nothing was changed")
         return Outcome(state="done", answer="the queue is back", touched=(target,))
 
     async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:

@@ -118,11 +118,11 @@ def _provider(scene: CommandContext) -> EmergencyCommand:
     id = (circuit.id if circuit else None) or "PROVIDER_ID"
     known = table_of(scene.tables.get("providers", {}))
     table = known or ProviderTable(rows=(), column="is_active", now="now()")
-    notes = [worst.title] if worst else ["No provider stands out in what was read: take the id from the list."]
+    notes = [worst.title] if worst else ["No provider stands out in the readings: take the id from the list."]
     if name and id == "PROVIDER_ID":
         notes.append(f"The id of {name} was never read: take it from the list.")
     if known is None:
-        notes.append('The table was never looked at from here: in some versions the column is "isActive".')
+        notes.append('The table was never read: in some versions the column is "isActive".')
     cache = scene.settings.actions.provider_cache_s
     notes.append(
         f"It takes effect within {period(cache)}. Purchases are pinned to an offer's provider: its offers fail."
@@ -174,14 +174,16 @@ def _session(scene: CommandContext) -> EmergencyCommand:
     )
     started = session.started_at.isoformat(timespec="microseconds") if session and session.started_at else "ITS_START"
     notes = (
-        found.title if found else "Nobody blocked anybody when it was last read: the first command says who does now.",
-        "A pid is given again: that is why the session's start stands in the command too.",
+        found.title
+        if found
+        else "No session blocked another at the last reading. The first command shows who blocks now.",
+        "Postgres reuses pids: the command also checks the session's start.",
     )
     return EmergencyCommand(
         f"End the session that blocks others{f': {pid}' if found else ''}",
         notes,
         (
-            CommandStep("who blocks, for how long", scene.psql(BLOCKING_SQL)),
+            CommandStep("who blocks whom, for how long", scene.psql(BLOCKING_SQL)),
             CommandStep("cancel its query; it keeps its transaction", scene.psql(backends.CANCEL.sql(pid, started))),
             CommandStep("end it: its transaction is rolled back", scene.psql(backends.TERMINATE.sql(pid, started))),
         ),
@@ -194,7 +196,7 @@ def _pods(scene: CommandContext) -> EmergencyCommand:
     ill = next((pod.name for pod in workloads.pods if not pod.ready), "") if workloads else ""
     now = workloads.desired if workloads else None
     notes = [f"{workloads.ready} of {now} pods were ready, rollout {workloads.rollout}"] if workloads else []
-    notes.append("A restart wipes what the processes hold in memory: their breakers, and orders under way.")
+    notes.append("A restart clears the processes' memory: breakers and purchases in flight.")
     if workloads and workloads.autoscaler:
         scaler = workloads.autoscaler
         notes.append(f"Autoscaler {scaler.name} keeps between {scaler.minimum} and {scaler.maximum} pods.")
@@ -220,7 +222,7 @@ def _pods(scene: CommandContext) -> EmergencyCommand:
 def _outbox(scene: CommandContext) -> EmergencyCommand:
     steps = [
         CommandStep(
-            "what waits and what failed", scene.psql(OUTBOX_SQL.format(schema=shell_commands.sql_name(scene.schema)))
+            "pending and failed events", scene.psql(OUTBOX_SQL.format(schema=shell_commands.sql_name(scene.schema)))
         )
     ]
     for way in outbox_worker.WAYS:

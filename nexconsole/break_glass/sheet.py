@@ -125,7 +125,7 @@ def _head(
     where = " ".join(filter(None, (settings.environment.upper(), clean(settings.name, 40))))
     yield SheetRow(f"BREAK-GLASS SHEET  {where}"[:WIDTH], "title")
     yield SheetRow("=" * WIDTH)
-    yield SheetRow("Written ", "text", f"{moment(now.astimezone(UTC))}. It was true then; all times are UTC.")
+    yield SheetRow("Written ", "text", f"{moment(now.astimezone(UTC))}. State at that time. All times are UTC.")
     if settings.operator:
         yield SheetRow(f"By the console of {clean(settings.operator, 60)}.")
     if gone := [source_health.name for source_health in health if source_health.error is not None]:
@@ -141,9 +141,9 @@ def _read(reading: Reading | None) -> bool:
 def _severity(severity: Severity | None) -> Iterator[SheetRow]:
     yield from _heading("Severity")
     if severity is None:
-        yield SheetRow("not known: nothing was ever read", "alarm")
+        yield SheetRow("not known: nothing was read yet", "alarm")
         return
-    level = "no incident by what was read" if severity.level == "none" else severity.level
+    level = "no incident, by the readings" if severity.level == "none" else severity.level
     yield SheetRow(level, "text" if severity.level == "none" else "alarm")
     for reason in severity.reasons[:SAID]:
         stale = ", STALE" if reason.stale else ""
@@ -167,7 +167,7 @@ def _incident(incident: Incident | None, name: str) -> Iterator[SheetRow]:
             f"  {moment(action.at)[11:]} {action.name}: {action.outcome}{f', {action.verdict}' * bool(action.verdict)}"
         )
     for left in incident.standing[:SAID]:
-        yield from _wrapped(f"  STILL STANDING: {left.what} (since {moment(left.since)}, {left.by})", "alarm")
+        yield from _wrapped(f"  STILL IN FORCE: {left.what} (since {moment(left.since)}, {left.by})", "alarm")
     yield from _more(len(incident.standing))
 
 
@@ -180,7 +180,7 @@ def _people(settings: Settings) -> Iterator[SheetRow]:
     glass = settings.break_glass
     if not glass.contacts and not glass.links:
         yield from _heading("Whom to call")
-        yield SheetRow("nobody is set: break_glass.contacts and break_glass.links in the settings")
+        yield SheetRow("none set: break_glass.contacts and break_glass.links in the settings")
         return
     for title, entries in (("Whom to call", glass.contacts), ("Where to look", glass.links)):
         if entries:
@@ -239,7 +239,7 @@ def _when(at: datetime, now: datetime) -> tuple[str, str]:
 def _commands(commands: Sequence[EmergencyCommand], settings: Settings) -> Iterator[SheetRow]:
     yield from _heading("Commands, ready to paste")
     yield from _wrapped(
-        "Their targets are those of the last readings: read each before you press Enter. Nothing here is recorded,"
+        "Targets are those of the last readings. Read each command before you press Enter. Nothing here is recorded,"
         " checked or taken back by a console: write down what you did, and when."
     )
     yield SheetRow()

@@ -23,7 +23,7 @@ def add_arguments(parser: Parser) -> None:
 def add_view(parser: Parser) -> None:
     """Display options, for every command that opens the console."""
     parser.add_argument("--present", action="store_true", help="as a shared screen: large, customer data masked")
-    meaning = "only to be looked at: nothing can be done here, nothing is written"
+    meaning = "read-only: no actions, no journal entries"
     parser.add_argument("--watch", dest="journal.read_only", action="store_const", const=True, help=meaning)
 
 

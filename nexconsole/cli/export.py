@@ -23,7 +23,7 @@ def add_arguments(parser: Parser) -> None:
         " it was written."
     )
     parser.add_argument("journal", metavar="JOURNAL", help="an incident's id, or a journal's file")
-    meaning = "line: the state by now, for a chat channel (default md)"
+    meaning = "line: the present state, for a chat channel (default md)"
     parser.add_argument("--format", choices=FORMATS, default="md", help=meaning)
 
 

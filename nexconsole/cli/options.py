@@ -21,7 +21,7 @@ HELP = ("-h", "--help")
 VERSION = ("-V", "--version")
 FLAGS = (  # flag, settings key, meaning ({themes}: their names); each takes one value
     ("--environment", "environment", "the environment's name, shown in the frame"),
-    ("--operator", "operator", "who sits at this console"),
+    ("--operator", "operator", "the operator of this console"),
     ("--theme", "theme", "{themes}"),
     ("--motion", "motion", "auto, on or off"),
     ("--log-level", "log_level", "debug, info, warning or error"),

@@ -48,7 +48,7 @@ class Parser(argparse.ArgumentParser):
         if word.startswith("-"):
             flag = word.partition("=")[0]
             return f"there is no option {flag}{meant_flag(flag, self._option_string_actions)}"
-        return f"{word!r} is one word too many"
+        return f"{word!r} is an extra word"
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """argparse's check, with our sentence."""
@@ -97,7 +97,7 @@ def add_global_flags(parser: argparse.ArgumentParser) -> None:
     choices = f"{', '.join(first)} or {last}"
     for flag, key, meaning in FLAGS:
         group.add_argument(flag, dest=key, metavar=flag.strip("-").upper(), help=meaning.format(themes=choices))
-    meaning = "this console can't act at all"
+    meaning = "this console can't act"
     group.add_argument(OBSERVE, dest="actions.observe", action="store_const", const=True, help=meaning)
 
 

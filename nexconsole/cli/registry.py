@@ -57,9 +57,9 @@ COMMANDS = {
     command.name: command
     for command in (
         Command("console", "open the console on the systems that the settings name"),
-        Command("drill", "rehearse an incident on a world of our own"),
-        Command("status", "print every signal once and exit as a monitoring plugin does", usage_code=3),
-        Command("doctor", "try every connection and permission, and say what to do about what fails"),
+        Command("drill", "rehearse an incident on a simulated NexNum"),
+        Command("status", "print every signal once, with a monitoring exit code", usage_code=3),
+        Command("doctor", "check every connection and permission, with advice for each failure"),
         Command("init", "make a settings file from the environment and what answers"),
         Command("settings", "print the effective settings and where each came from"),
         Command("run", "prepare an action, and execute it if confirmed"),
@@ -67,8 +67,8 @@ COMMANDS = {
         Command("export", "print the report of an incident, from its journal"),
         Command("replay", "play a recorded incident in the same panes"),
         Command("sheet", "print the break-glass sheet; connects to nothing"),
-        Command("runbook", "check a runbook, or hold it against the living systems"),
-        Command("serve", "the shared screen in a browser, only to be looked at"),
+        Command("runbook", "check a runbook, or audit it on the live systems"),
+        Command("serve", "the shared screen in a browser, read-only"),
         Command("completion", "print the script by which a shell completes commands, flags and names"),
         Command("docs", "show a page that ships with the console"),
         Command("help", "list the commands, or show a command's options"),
@@ -109,4 +109,4 @@ def _refuse_early(rest: Sequence[str], names: Sequence[str]) -> None:
         _, after = split(after[1:])
     if after and after[0] in names and not meant_flag(rest[0], (*WITH_VALUE, *SWITCHES)):
         hint = f"write it after the command: nexconsole {after[0]} {rest[0]}"
-        raise UsageError(f"{rest[0]} is no global flag: {hint}", COMMANDS[after[0]].usage_code)
+        raise UsageError(f"{rest[0]} is not a global flag: {hint}", COMMANDS[after[0]].usage_code)

@@ -33,8 +33,8 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("action", metavar="ACTION", nargs="?", help="such as provider.disable; none: list them")
     parser.add_argument("arguments", metavar="ARG", nargs="*", help="in their order, or as name=value")
-    parser.add_argument("--dry-run", action="store_true", help="only show the plan, as without --confirm")
-    parser.add_argument("--confirm", metavar="TEXT", help="execute; TEXT is what the dialog would ask for")
+    parser.add_argument("--dry-run", action="store_true", help="show the plan only, as without --confirm")
+    parser.add_argument("--confirm", metavar="TEXT", help="execute; TEXT is the confirmation that the dialog asks for")
     parser.add_argument("--unrecorded", action="store_true", help="act even if the journal can't be written")
     parser.add_argument("--json", action="store_true")
 
@@ -146,7 +146,7 @@ class OneShot:
         if operation is not None:
             operation.stopping = True
         if self._sent and operation is not None and operation.outcome is None and not again:
-            _say("told to end: waiting for the answer to what was sent; once more leaves at once")
+            _say("ending: waiting for the answer to what was sent; a second signal leaves at once")
         elif self._task is not None:
             self._leaves = 0.0
             self._task.cancel()
@@ -156,8 +156,8 @@ class OneShot:
         if operation is not None and operation.result is not None:
             return operation.result
         if not self._sent:
-            return ActionResult(plan=None, stopped="told to end by a signal: nothing was sent")
-        answer = "told to end by a signal before the answer was in: it may have happened or not"
+            return ActionResult(plan=None, stopped="ended by a signal: nothing was sent")
+        answer = "ended by a signal before the answer: it may have happened or not"
         return ActionResult(plan=None, outcome=Outcome(state="unknown", answer=answer))
 
 
@@ -206,7 +206,7 @@ def _as_text(performance: ActionResult, dry: bool, settings: Settings) -> str:
         lines += [plan.effect, ""]
         lines += [f"  {_target(target.as_dict())}" for target in plan.targets]
         lines += [f"  {guard.level:<6} {guard.reason}" for guard in plan.guards]
-        lines += ["", f"the command it stands for:\n{plan.command}"]
+        lines += ["", f"the same by hand:\n{plan.command}"]
         lines.append(f"undo: {plan.undo.command}" if plan.undo else "undo: there is none")
         if dry and performance.stopped is None and not plan.blocked:
             lines.append(f"to execute it, add: --confirm {plan.confirm.text!r}")

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 VERBS = (
     ("words", "list the probes and actions that a runbook may name"),
-    ("check", "say, with line numbers, what in a runbook can't be understood"),
-    ("audit", "hold a runbook against the living systems, changing nothing"),
+    ("check", "list a runbook's errors with line numbers"),
+    ("audit", "audit a runbook on the live systems; changes nothing"),
 )
 CODES = {
     "check": "exit code: 0 no problems, 1 problems, 2 usage",

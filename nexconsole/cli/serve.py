@@ -30,7 +30,7 @@ def add_arguments(parser: Parser) -> None:
     meaning = "where to listen; 127.0.0.1 is for this machine alone"
     parser.add_argument("--host", default="127.0.0.1", help=meaning)
     parser.add_argument("--port", type=int, default=8000, help="0: any that is free (default 8000)")
-    meaning = "what watchers must know (else NEXCONSOLE_SERVE_TOKEN, else one is made up and printed)"
+    meaning = "what watchers must send (else NEXCONSOLE_SERVE_TOKEN, else one is made up and printed)"
     parser.add_argument("--token", help=meaning)
 
 

@@ -54,7 +54,7 @@ async def turns_and_data(redis: RedisSource) -> AsyncIterator[Check]:
         return "TIME is allowed, and reading ratelimit:provider:*"
 
     advice = "allow TIME, and MGET and PTTL on ratelimit:provider:*, to this user (ACL SETUSER)"
-    yield await attempt("redis", "watching turns", turns, advice, worst="warn")
+    yield await attempt("redis", "watching slots", turns, advice, worst="warn")
 
     async def info() -> str:
         told = await redis.info()

@@ -164,4 +164,4 @@ class Down:
         await self._server.start()
 
     def close(self) -> None:
-        return  # the shelter ends what runs
+        return  # the temporary tree ends what runs

@@ -191,7 +191,7 @@ class EmbeddedPostgres:
         return self._temp_tree.spawn(argv, log=self._log, user=self._user, env=environment, end_signal=signal.SIGQUIT)
 
     def _copy_binaries(self) -> Path:
-        """The wheel lies where another account may not read (such as /root): take what is needed into the shelter.
+        """Copy what is needed into the temporary tree where another account may not read the wheel (such as /root).
 
         The binaries find their libraries in a sibling of the package, so the copy has the shape of site-packages.
         """

@@ -1,4 +1,4 @@
-"""The shelter: one temporary folder and the server processes that live in it; nothing of it outlives this process."""
+"""One temporary folder with the server processes in it; nothing of it outlives this process."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class TempTree:
             )
 
     def take_in(self, path: Path) -> None:
-        """A file that lies elsewhere and is to vanish with the shelter."""
+        """A file elsewhere that is removed with the temporary tree."""
         self._tell(f"file {path.absolute()}")
 
     def spawn(

@@ -1,4 +1,4 @@
-"""The shelter's watchdog: a process of its own, so that it also outlives a world that was killed.
+"""The watchdog of the temporary tree: a separate process, so that it outlives a killed world.
 
 It reads lines from stdin: `run <pid> <signal>`, `gone <pid>` and `file <path>`. At the end of its input (the world
 closed it, or died) it ends what still runs, each by the signal that ends it at once, and removes the files and the

@@ -79,7 +79,7 @@ class ActionRecord:
 
 
 def actions_in(entries: Iterable[Entry]) -> tuple[ActionRecord, ...]:
-    """Every intent in these entries (in merge's order), whatever order its outcome and verdict stand in."""
+    """Every intent in these entries (in merge's order), in whatever order its outcome and verdict come."""
     entries = tuple(entries)
     after: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:

@@ -68,7 +68,7 @@ def open_items(actions: Iterable[ActionRecord], at: datetime) -> list[OpenItem]:
         for target, (before, now, one) in scaled.items()
     ]
     items += [
-        _standing("action", f"{action_record.name}: nobody knows what became of it", action_record)
+        _standing("action", f"{action_record.name}: its outcome is unknown", action_record)
         for action_record in taken
         if action_record.unknown
     ]
@@ -102,7 +102,7 @@ def _silence(action_record: ActionRecord) -> str:
 def _standing(
     kind: Literal["provider", "silence", "deployment", "action"], what: str, action_record: ActionRecord
 ) -> OpenItem:
-    watch = f". Look whether {action_record.watch}" if kind == "action" and action_record.watch else ""
+    watch = f". Check whether {action_record.watch}" if kind == "action" and action_record.watch else ""
     since = action_record.ended_at or action_record.at
     return OpenItem(
         kind=kind,

@@ -62,8 +62,9 @@ def proposals_in(entries: Iterable[Entry]) -> tuple[Proposal, ...]:
 
 
 def may_approve(writer: Writer, proposer: Writer) -> bool:
-    """Whether this is a second person: an account of another name, on whichever host. What people call themselves
-    counts only where neither account is on record, as in entries of earlier versions."""
+    """Whether this is another person: an account of another name, on any host. The operators' own names count only
+    where neither account is on record (entries of earlier versions).
+    """
     if writer.account or proposer.account:
         return bool(writer.account and proposer.account) and writer.account != proposer.account
     return writer.operator != proposer.operator

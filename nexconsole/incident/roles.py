@@ -58,7 +58,7 @@ def _ends(assignment: RoleAssignment, role: str, person: str) -> bool:
 
 
 def current_assignments(held: Iterable[RoleAssignment]) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """Who is commander, operator and scribe by now, in this order, and who observes."""
+    """The present commander, operator and scribe, in this order, and the observers."""
     last = [assignment for assignment in held if assignment.until is None]
     roles = {assignment.role: assignment.person for assignment in last if assignment.role != OBSERVER}
     observers = {assignment.person for assignment in last if assignment.role == OBSERVER}

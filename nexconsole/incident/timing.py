@@ -41,7 +41,7 @@ def _after(incident: Incident, moments: Sequence[datetime]) -> timedelta | None:
 
 
 def calm_spells(incident: Incident) -> list[tuple[datetime, datetime | None]]:
-    """From when until when the severity was none after it had risen; None where it stayed so."""
+    """The periods in which the severity was none again; None where it stayed so."""
     levels = incident.levels
     spells = []
     for number, level in enumerate(levels):
@@ -52,6 +52,6 @@ def calm_spells(incident: Incident) -> list[tuple[datetime, datetime | None]]:
 
 
 def recovered(incident: Incident) -> datetime | None:
-    """When the severity went back to none and stayed there; None where it did not, or never rose."""
+    """When the severity went back to none for good; None where it did not, or never rose."""
     levels = incident.levels
     return levels[-1].at if len(levels) > 1 and levels[-1].level == CALM else None

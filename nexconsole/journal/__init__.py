@@ -1,9 +1,9 @@
-"""The append-only record of an incident: append one entry durably, read it back, verify it.
+"""The append-only record of an incident: append an entry durably, read it, verify it.
 
-The folder holds one file an incident (`INC-20261123-1342.jsonl`), beside it what came from other hosts
-(`INC-20261123-1342.jsonl.elsewhere`), and `outside-incidents.jsonl` for what is done without one. To share it between
-accounts: `install -d -m 2770 -g GROUP FOLDER`, and name it in `journal.folder`.
-Everything here blocks, so call it by `asyncio.to_thread`; `follow` and `follow_incident` don't.
+The folder holds one file per incident (`INC-20261123-1342.jsonl`), beside it the entries from other hosts
+(`INC-20261123-1342.jsonl.elsewhere`), and `outside-incidents.jsonl` for entries outside of any incident. To share it
+between accounts: `install -d -m 2770 -g GROUP FOLDER`, and name it in `journal.folder`. Everything here blocks, so call
+it by `asyncio.to_thread`; `follow` and `follow_incident` don't.
 """
 
 from .entries import Entries, Entry, EntryKind, JournalProblem, Writer

@@ -1,4 +1,4 @@
-"""Whose account a process belongs to, as the kernel has it. What a person calls himself is a label beside it."""
+"""The account of a process, as the kernel knows it. An operator's own name is only a label."""
 
 from __future__ import annotations
 

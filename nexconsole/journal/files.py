@@ -1,7 +1,7 @@
-"""Journal files as the file system has them: made for the group, plain, locked, and refused with a reason.
+"""Journal files: created for the group, locked, plain files only, with a reason for every refusal.
 
-Beside each journal lies a hidden file with the id of its last entry (`.INC-20261123-1342.jsonl.last`), which
-proves that nothing is missing at the end.
+Beside each journal a hidden file holds its last entry's id (`.INC-20261123-1342.jsonl.last`), which proves that nothing
+is missing at the end.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where journals lie: one file an incident in one folder, and one for what is done outside of incidents."""
+"""The journals' folder: one file per incident, and one for entries outside of incidents."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def journal_file(folder: Path, name: str = OUTSIDE) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class JournalListing:
-    """Journals that were touched of late, by name, and what lies in a journal's place and is none, in sentences."""
+    """Recently changed journals, by name, and sentences on what is in a journal's place and is not one."""
 
     files: tuple[Path, ...] = ()
     refused: tuple[str, ...] = ()

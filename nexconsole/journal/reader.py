@@ -1,4 +1,4 @@
-"""Read a journal, lay several together, and find what has no end."""
+"""Reads journals, merges several, and finds intents without an end."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def read(file: Path) -> Entries:
 
 
 def unreadable(error: JournalError) -> Entries:
-    """What a file that can't be read holds for whoever reads others besides."""
+    """An unreadable journal, for callers that read others too."""
     return Entries(problems=(JournalProblem(line=0, what="unreadable", sentence=str(error)),))
 
 

@@ -1,4 +1,4 @@
-"""What may enter the journal: no secret, nothing that JSON can't hold, and nothing without end."""
+"""Makes data fit for the journal: no secrets, only JSON, bounded in size."""
 
 from __future__ import annotations
 
@@ -57,9 +57,8 @@ def _url_secrets(url: str) -> set[str]:
 
 
 class Scrubber:
-    """Makes data fit for the record; calling it gives a copy. `secrets` are replaced wherever they stand.
-
-    `remembered` texts are kept with what became of them, where the same ones come again and again.
+    """Makes data fit for the journal; a call returns a copy. `secrets` are replaced everywhere. `remembered` texts are
+    kept with their redacted form, where the same ones recur.
     """
 
     def __init__(self, secrets: Iterable[str] = (), remembered: int = 0) -> None:

@@ -1,7 +1,7 @@
-"""What consoles of other hosts wrote in an incident, beside what the consoles of this folder wrote.
+"""Entries from consoles of other hosts, beside this folder's own.
 
-`INC-20261123-1342.jsonl.elsewhere` holds the same lines in the order in which they came. An incident is the union of
-both files. Everything here blocks but `follow_incident`.
+`INC-20261123-1342.jsonl.elsewhere` holds the same lines in order of arrival. An incident is the union of both files.
+Everything here blocks but `follow_incident`.
 """
 
 from __future__ import annotations

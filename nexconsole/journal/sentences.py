@@ -1,4 +1,4 @@
-"""Entries in words: one line for what each records, and what to say of an intent whose outcome is not known."""
+"""Journal entries as sentences, and sentences for an intent without an outcome."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .reader import Unfinished
 
 
 def unknown(intent: Unfinished) -> str:
-    """What to say of an intent that has no outcome, or no verdict, and what to look at."""
+    """The sentence for an intent without an outcome or verdict, and what to check."""
     who, what = intent.entry.writer, sentence(intent.entry)
     watch = clean(_words(_part(intent.entry.data, "plan"), "watch"))
     if intent.outcome is not None:
@@ -69,13 +69,13 @@ def _intent(data: Mapping[str, Any]) -> str:
 
 
 def _proposed(data: Mapping[str, Any]) -> str:
-    wait = "waits for a second person's word" if data.get("needs") == "approval" else "others may object"
+    wait = "waits for a second person's approval" if data.get("needs") == "approval" else "others may object"
     return f"{_intent(data)} ({wait})"
 
 
 def _role(data: Mapping[str, Any]) -> str:
     person = data.get("person")
-    return f"{person} is {data.get('role')}" if person else f"nobody is {data.get('role')} any more"
+    return f"{person} is {data.get('role')}" if person else f"{data.get('role')}: none"
 
 
 def _figures(data: Mapping[str, Any]) -> str:

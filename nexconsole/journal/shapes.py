@@ -1,5 +1,5 @@
-"""What the `data` of an entry may look like to whoever folds it. Entries come from files and wires that others write:
-what has another shape, or a word of a later version, is made one that every reader knows, and still says what it was.
+"""Normalizes an entry's `data`. Entries come from files and networks that others write: another shape, or a word of a
+later version, becomes a known one that still says what it was.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Read a journal as it grows."""
+"""Follows a growing journal."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .reader import MOST_LINES, SETTLE_S, scan, too_large, unreadable
 
 
 class Tail:
-    """A journal as it grows. A line counts once its end is written; no entry is given twice.
+    """A growing journal. A line counts once its end is written; no entry is returned twice.
 
-    What can't be read is told once a line; a last line that stays without its end is torn. A file that isn't there
-    yet is empty; one that was replaced or cut short is read anew. A line that is longer than any entry is passed over.
+    What can't be read is reported once per line; a last line that stays without its end is torn. A missing file is
+    empty; a replaced or shortened one is read again. A line longer than any entry is skipped.
     """
 
     def __init__(self, file: Path) -> None:

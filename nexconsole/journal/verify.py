@@ -1,7 +1,7 @@
-"""Whether a journal still says what was written: nothing edited, missing, reordered, doubled or torn.
+"""Verifies that a journal is as it was written: nothing edited, missing, reordered, doubled or torn.
 
-Four witnesses: each line's id is a hash of the line; each writer's entries are counted and chained; each entry
-names the one that stood before it in the file; and a hidden file beside the journal keeps the last one's id.
+Four proofs: each line's id is a hash of the line; each writer's entries are counted and chained; each entry names its
+predecessor in the file; a hidden file beside the journal keeps the last entry's id.
 """
 
 from __future__ import annotations

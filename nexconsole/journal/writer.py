@@ -1,4 +1,4 @@
-"""Append to a journal so that the entry is on disk when the call returns, whoever else appends to the same file."""
+"""Appends to a journal durably: the entry is on disk when the call returns, whoever else appends."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _ink(space: RenderContext) -> str:
 
 
 def _used(value: Database) -> str:
-    return f"{value.connections} of {value.max_connections} connections" if value.max_connections else ""
+    return f"{count(value.connections)} of {count(value.max_connections)} connections" if value.max_connections else ""
 
 
 def _words(value: Database, space: RenderContext) -> list[Span]:
@@ -110,9 +110,9 @@ def _words(value: Database, space: RenderContext) -> list[Span]:
     if worst and worst.blocks:
         parts.append((f"1 blocks {worst.blocks}, {duration(worst.transaction_s)}", _ink(space)))
         if value.blocked > worst.blocks:
-            parts.append((f"{value.blocked} blocked in all", _ink(space)))
+            parts.append((f"{count(value.blocked)} blocked in all", _ink(space)))
     elif value.blocked:
-        parts.append((f"{value.blocked} blocked", _ink(space)))
+        parts.append((f"{count(value.blocked)} blocked", _ink(space)))
     if value.long:
         oldest = _oldest(value)
         ink = _ink(space) if oldest >= LONG_S and not parts else "text"
@@ -120,7 +120,7 @@ def _words(value: Database, space: RenderContext) -> list[Span]:
     if value.idle_in_transaction:
         parts.append((f"{value.idle_in_transaction} idle in transaction", "text"))
     if value.restricted and value.hidden:
-        parts.append((f"{value.hidden} hidden from this role", "muted"))
+        parts.append((f"{count(value.hidden)} hidden from this role", "muted"))
     if not parts and value.max_connections and value.connections >= CONNECTIONS_BUSY * value.max_connections:
         parts.append(("its connections are nearly used up", _ink(space)))
     return parts or [("nobody waits, no long transactions", "muted")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..model import Reading, SignalKey, State
-from ..text.units import ago, duration, several
+from ..text.units import ago, duration, money, several
 from ..widgets.panel import INK_OF_MOOD, Listing, Panel, RenderContext, more_urgent
 from ..widgets.spans import Line, Span, column, phrases, plain
 
@@ -45,7 +45,7 @@ def small(value: Balances, space: RenderContext) -> Panel:
 
 
 def detail(value: Balances, space: RenderContext) -> Panel:
-    title = f"  {'provider':<15}{'turn':>10}{'balance':>10}{'limit':>6}  {'':<9}{'read':>11}  its own status page"
+    title = f"  {'provider':<15}{'slot':>10}{'balance':>10}{'limit':>9}  {'':<9}{'read':>11}  status page"
     head = (phrases(_words(value, space), space.width, GAP), (), ((title, "muted"),))
     rows = value.balances
     return Panel(space.alert_level, head, Listing([row.name for row in rows], lambda n: _row(rows[n], space)))
@@ -109,10 +109,10 @@ def _wait(slots: Slots, space: RenderContext) -> Span:
 def _slots(reading: Reading, state: State, space: RenderContext) -> Line:
     value = SLOTS.value(space.readings)
     if value is None:
-        return phrases([("turns not known", "doubt"), (plain(reading.error or ""), "muted")], space.width, GAP)
+        return phrases([("slots not known", "doubt"), (plain(reading.error or ""), "muted")], space.width, GAP)
     late = [(f"! {duration(reading.age(space.now))} ago", "doubt")] if state is State.STALE else []
     if value.worst is None:
-        return phrases([*late, ("turns: nobody waits", "muted")], space.width, GAP)
+        return phrases([*late, ("slots: nobody waits", "muted")], space.width, GAP)
     waits = value.longer(0)
     who = "a purchase at " if space.width >= NARROW else ""
     words: list[Span] = [(f"▲ {who}{plain(waits[0].name, 40)} waits {duration(waits[0].wait_s)}", _ink(space, SLOTS))]
@@ -139,13 +139,13 @@ def _state_ink(balance: Balance, space: RenderContext) -> str:
 
 
 def _money(balance: Balance) -> str:
-    return "-" if balance.balance is None or balance.state == "unknown" else f"{balance.balance:,.2f}".replace(",", " ")
+    return money(None if balance.state == "unknown" else balance.balance)
 
 
 def _short(balance: Balance, space: RenderContext) -> Line:
     parts: list[Span] = [(f"{_money(balance)} {WORDS.get(balance.state, '')}".strip(), _state_ink(balance, space))]
     if balance.alert is not None:
-        parts.append((f"limit {balance.alert:g}", "muted"))
+        parts.append((f"limit {money(balance.alert)}", "muted"))
     if balance.age_s is not None:
         parts.append((f"read {ago(balance.age_s)}", "doubt" if balance.old else "muted"))
     return ((column(plain(balance.name, 40), 16) + " ", "text"), *phrases(parts, max(0, space.width - 17), GAP))
@@ -153,7 +153,7 @@ def _short(balance: Balance, space: RenderContext) -> Line:
 
 def _row(balance: Balance, space: RenderContext) -> Line:
     word = "disabled" if balance.active is False else WORDS.get(balance.state, "")
-    limit = f"{balance.alert:g}" if balance.alert is not None else "-"
+    limit = money(balance.alert)
     slots = SLOTS.value(space.readings)
     wait = next((wait for wait in slots.waits if wait.name == balance.name), None) if slots is not None else None
     turn = "-" if slots is None else duration(wait.wait_s) if wait else "at once"
@@ -163,7 +163,7 @@ def _row(balance: Balance, space: RenderContext) -> Line:
         (column(plain(balance.name, 60), 15), "muted" if balance.active is False else "text"),
         (f"{turn:>10}", _ink(space, SLOTS) if wait and wait.active is not False else "muted"),
         (f"{_money(balance)[:10]:>10}", _state_ink(balance, space)),
-        (f"{limit[:6]:>6}  ", "muted"),
+        (f"{limit[:9]:>9}  ", "muted"),
         (column(word, 9), _state_ink(balance, space)),
         (f"{ago(balance.age_s):>11}  ", "doubt" if balance.old or balance.age_s is None else "muted"),
         (said, ink),

@@ -266,7 +266,7 @@ def _bar(provider: ProviderTraffic, space: RenderContext, twin: str) -> Line:
     rate = provider.failure_rate
     failing = rate is not None and rate >= rules.provider_failing and provider.decided >= rules.provider_few
     ink = space.ink if failing else "chart"
-    waits = f"{provider.in_flight} in flight " if provider.overdue else ""
+    waits = f"{count(provider.in_flight)} in flight " if provider.overdue else ""
     tail = f"{waits}{percent(rate):>8} {f'{provider.failures}/{provider.decided}':>9}"
     name = min(NAME if space.width < 80 else NAME + 10, space.width // 3)
     if name + 1 + cells(tail) > space.width:

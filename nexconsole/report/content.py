@@ -16,10 +16,10 @@ from .blocks import Block, Bullets, Chart, Code, Heading, ReportSection, ReportT
 MISSING = "not on record"
 QUESTIONS = (
     "What was the first sign, who saw it, and could it have been seen earlier?",
-    "What told the cause, and what was believed before that was wrong?",
+    "What showed the cause, and which earlier belief was wrong?",
     "What would have made it shorter: an alert, a step of the runbook, an action, a permission?",
-    "Who was touched by it, how many, and what is owed to them?",
-    "What changes, by whom and until when, so that it does not come again?",
+    "Who was affected, how many, and what do we owe them?",
+    "What changes, by whom and by when, so that it does not happen again?",
 )
 
 
@@ -43,7 +43,7 @@ def questions(incident: Incident) -> tuple[str, ...]:
         elif action.outcome in ("refused", "failed"):
             own.append(f"Action {number}, {action.name}, was {action.outcome}: why, and what did that cost?")
         elif action.verdict in ("no effect", "worse"):
-            own.append(f"Action {number}, {action.name}: {action.verdict}. What had been expected of it, and why?")
+            own.append(f"Action {number}, {action.name}: {action.verdict}. What was expected, and why?")
     for proposal in incident.proposals:
         if proposal.ended in ("objected", "stopped"):
             own.append(
@@ -63,7 +63,7 @@ def sections(incident: Incident) -> tuple[ReportSection, ...]:
         return (ReportSection("Summary", (Text("The journal holds no entries."),)),)
     found = (
         ReportSection("Summary", tuple(_summary(incident))),
-        ReportSection("What still stands", (_standing(incident),)),
+        ReportSection("What is still in force", (_standing(incident),)),
         ReportSection("Figures", tuple(_figures(incident))),
         ReportSection("Actions", tuple(_actions(incident))),
         ReportSection("Proposals", tuple(_proposals(incident))),
@@ -87,7 +87,7 @@ def _summary(incident: Incident) -> Iterator[Block]:
         f" {duration(incident.lasted, exact=True)}; {ended}.{began} All times are UTC."
     )
     if incident.before:
-        yield Text("What was done in the half hour before it was opened is told with it.")
+        yield Text("Actions of the half hour before it was opened are included.")
     if incident.levels or incident.declared:
         yield from _severity(incident)
         yield Chart()
@@ -158,7 +158,7 @@ def _standing(incident: Incident) -> Block:
     lines = tuple(
         f"{open_item.what} (since {moment(open_item.since)}, {open_item.by})" for open_item in incident.standing
     )
-    return Bullets(lines) if lines else Text("Nothing that the journal knows of.")
+    return Bullets(lines) if lines else Text("Nothing on record.")
 
 
 def _figures(incident: Incident) -> Iterator[Block]:
@@ -222,7 +222,7 @@ def _proposals(incident: Incident) -> Iterator[Block]:
 
 
 def _waited(proposal: Proposal) -> str:
-    wait = "a second person's word" if proposal.needs == "approval" else "objections"
+    wait = "a second person's approval" if proposal.needs == "approval" else "objections"
     return f"{wait} until {clock(proposal.until)}"
 
 
@@ -233,7 +233,7 @@ def _ended(proposal: Proposal) -> str:
     return f"{ENDED.get(proposal.ended, proposal.ended)}{by}" + (f": {proposal.reason}" if proposal.reason else "")
 
 
-ENDED = {"objected": "objected to", "stopped": "not sent, stopped"}
+ENDED = {"objected": "objected to", "stopped": "not sent: stopped"}
 
 
 def _undone(incident: Incident) -> Iterator[str]:

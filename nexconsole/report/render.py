@@ -155,7 +155,7 @@ def as_line(incident: Incident, now: datetime, current: Mapping[str, Number | No
     left = [open_item.what for open_item in incident.standing if open_item.intent not in told]
     parts += measured
     if left:
-        parts.append(f"still standing: {', '.join(left)}")
+        parts.append(f"still in force: {', '.join(left)}")
     return ", ".join(parts)
 
 

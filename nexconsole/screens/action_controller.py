@@ -102,17 +102,17 @@ class ActionController:
         """Take back the newest action that can be; asked about like any other."""
         operation = self._session.undoable
         if operation is None or operation.undo is None:
-            self._dialogs.say("there is nothing to undo: no action of this console has changed anything that it could")
+            self._dialogs.say("nothing to undo: no action of this console can be undone")
             return
         self.act(operation.undo.action, operation.undo.arguments, undoes=operation)
 
     def dismiss(self) -> None:
         if not self._session.dismiss():
-            self._dialogs.say("nothing has ended that could be dismissed")
+            self._dialogs.say("nothing to dismiss: no operation has ended")
 
     def stop(self) -> None:
         if not self._session.stop():
-            self._dialogs.say("nothing is being sent that could be stopped")
+            self._dialogs.say("nothing to stop: nothing is being sent")
 
     def may_quit(self) -> bool:
         """Whether nothing is under way or still in force, or the operator has been told so and asks again."""
@@ -126,13 +126,11 @@ class ActionController:
         self._asked_to_quit = now
         if not under_way:
             more = f" and {len(mine) - 1} more of what you did" if len(mine) > 1 else ""
-            self._dialogs.say(f"still in force: {plain(mine[0], 80)}{more}; q once more leaves", QUIT_AGAIN_S)
+            self._dialogs.say(f"still in force: {plain(mine[0], 80)}{more}; press q again to leave", QUIT_AGAIN_S)
             return False
         operation = under_way[0]
         left = f"being sent; once more leaves when its answer is in, or after {period(LEAVE_S)}"
-        left = (
-            left if operation.phase == "sending" else "being watched; once more leaves all the same, without a verdict"
-        )
+        left = left if operation.phase == "sending" else "being watched; again leaves without a verdict"
         self._dialogs.say(f"{operation.name} is still {left}", QUIT_AGAIN_S)
         return False
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from .controller import Controller
     from .palette import PaletteCommand
 
-MASKED = "# copied from a shared screen: what stands in ‹› is masked"
-WATCHED = "this page is only to be looked at: close it in the browser, nothing ends by that"
+MASKED = "# copied from a shared screen: text in ‹› is masked"
+WATCHED = "this page is read-only: close it in the browser"
 LOOKING = ("help", "journal", "logs", "next_theme", "quit", "help_quit", "command_palette")
 DOING = (
     "scenario",
@@ -65,7 +65,7 @@ class CommandApp(DiffingApp):
         Binding("l", "logs", "Logs", id="logs.show", tooltip="Follow the pods' logs"),
         Binding("e", "export", "Report", id="report.export", tooltip="Write the incident's report into files"),
         Binding("y", "status_line", "Status line", id="report.line", tooltip="Copy the state in one line for the chat"),
-        Binding("B", "sheet", "Break-glass sheet", id="sheet.show", tooltip="Last known values; what to type by hand"),
+        Binding("B", "sheet", "Break-glass sheet", id="sheet.show", tooltip="Last known values and shell commands"),
         Binding("u", "undo", "Undo", id="operation.undo", tooltip="Take the newest action back"),
         Binding("d", "dismiss_ended", "Dismiss", id="operation.dismiss", tooltip="Dismiss the actions that have ended"),
         Binding("ctrl+k", "stop", "Stop", id="operation.stop", tooltip="Stop sending before the next target"),

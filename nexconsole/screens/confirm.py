@@ -309,7 +309,7 @@ class Unrecorded(GuardedDialog[bool]):
         lines += [((line, "strong"),) for line in wrapped(self._sentence, width, 3)]
         lines += [
             ((line, "text"),)
-            for line in wrapped("Nothing was sent. Whatever is done now, nobody can read about later.", width, 2)
+            for line in wrapped("Nothing was sent. If you act now, nobody can read about it later.", width, 2)
         ]
         lines.append(((self.LETTER, "key"), (" does it without a record", "text")))
         body.show_lines(tuple(fit(line, width) for line in lines))

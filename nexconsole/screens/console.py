@@ -121,7 +121,7 @@ class ConsoleScreen(Screen[None]):
         self._frozen_at: datetime | None = None
         self._shown: tuple[dict[str, Reading], Severity | None, tuple[SourceHealth, ...]] = ({}, None, ())
         self._alert_levels: dict[str, str] = {}
-        self._room: tuple[int, list[float]] = (0, [])  # lines of the strip, and the rows without it
+        self._room: tuple[int, list[float]] = (0, [])  # lines of the operation bar, and the rows without it
         self.replay: str | None = None  # which incident, in a replay
         self.in_force: tuple[str, ...] = ()  # what was done here and still has an effect, said in calm too
         self.hint = ""  # which scenario fits, and the key that opens it
@@ -222,7 +222,7 @@ class ConsoleScreen(Screen[None]):
         self._alert_levels = alert_levels
         return changed
 
-    # --- the strips -------------------------------------------------------------------------------------------
+    # --- the bars ---------------------------------------------------------------------------------------------
 
     def _paint_strips(self) -> None:
         readings, severity, sources = self.pictured
@@ -267,7 +267,7 @@ class ConsoleScreen(Screen[None]):
         )
 
     def say(self, text: str, seconds: float = NOTICE_S) -> None:
-        """A notice in the bottom strip for a moment; on the page that lies over it, if one does."""
+        """Show a notice in the bottom bar for a moment, or on the page over it."""
         if isinstance(page := self.app.screen, PageScreen):
             page.say(text, seconds)
         self._notice = text

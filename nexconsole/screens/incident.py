@@ -159,7 +159,7 @@ class IncidentScreen(PageScreen[None]):
         lines += self._people(width)
         standing = incident.standing
         if standing:
-            lines.append(((f" still standing: {len(standing)}", "warn"),))
+            lines.append(((f" still in force: {len(standing)}", "warn"),))
         for open_item in standing[:MOST_STANDING]:
             told = f"{open_item.what} (since {clock(open_item.since)[:5]}, {open_item.by})"
             lines += [((f"   {text}", "text"),) for text in wrapped(told, width - 4, 2)]

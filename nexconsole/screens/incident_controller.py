@@ -63,7 +63,7 @@ class IncidentController:
         hint = (
             f"others are open: {', '.join(other.id for other in others)}"
             if others
-            else "you lead it until you hand it over"
+            else "you are the commander until you hand over"
         )
         title = f"open an incident{f', {level}' if level else ''}: what is happening?"
         text = await self._app.push_screen_wait(Prompt(title, hint=hint, offered=(reason,) if reason else ()))
@@ -95,7 +95,7 @@ class IncidentController:
 
     async def _role(self) -> None:
         here = self._people()
-        hint = "a role is yours, or of whom you name; nobody gives it up"
+        hint = "a role is yours, or of the person you name; nobody releases it"
         title = "which role, and whose? ROLE [PERSON]"
         prompt = Prompt(title, hint=hint, offered=(*ROLES, *here, "nobody"), words=True, wrong=_wrong_role)
         text = await self._app.push_screen_wait(prompt)
@@ -127,7 +127,7 @@ class IncidentController:
         self._dialogs.once(self._declare_grave(what))
 
     async def _declare_grave(self, what: str) -> None:
-        title = f"declare {LEVELS[0]}, {what}: enter declares it; what was seen, by whom?"
+        title = f"declare {LEVELS[0]}, {what}: enter declares it; what was seen, and by whom?"
         prompt = Prompt(title, hint="it stands until another severity is declared", wrong=lambda text: "")
         text = await self._app.push_screen_wait(prompt)
         if text is not None:
@@ -146,10 +146,10 @@ class IncidentController:
 
         def wrong(text: str) -> str:
             if left and not (text.startswith(LEAVE) and text.removeprefix(LEAVE).strip()):
-                return f"something still stands: begin with `{LEAVE}` and say who ends it, and when"
+                return f"something is still in force: begin with `{LEAVE}` and say who ends it, and when"
             return "" if text else "say what it was"
 
-        title = f"close it though {left} of what was done still stands (listed above)? `{LEAVE}` who ends it, and when"
+        title = f"close it though {left} still in force (listed above)? `{LEAVE}` who ends it, and when"
         title = title if left else "close the incident: what was it, in a sentence?"
         text = await self._app.push_screen_wait(Prompt(title, offered=(f"{LEAVE} ",) if left else (), wrong=wrong))
         if text is not None:
@@ -170,10 +170,10 @@ class IncidentController:
 
     def object(self) -> None:
         """Stop what is proposed, at once: there are only seconds. A note can say why."""
-        self._speak("o", "there is nothing that could be objected to")
+        self._speak("o", "nothing to object to")
 
     def approve(self) -> None:
-        self._speak("a", "nothing waits for a second person's word")
+        self._speak("a", "nothing waits for approval")
 
     def _speak(self, key: str, nothing: str) -> None:
         """Say the word to the proposal beside which the key stood when it was pressed."""
@@ -181,7 +181,7 @@ class IncidentController:
         if not id:
             self._dialogs.say(nothing)
         elif time.monotonic() - since < SEEN_S:
-            self._dialogs.say(f"the proposal beside {key} has come up only now: look, and press it again")
+            self._dialogs.say(f"the proposal beside {key} is new: read it, and press the key again")
         else:
             self.speak(key, id)
 
@@ -191,7 +191,7 @@ class IncidentController:
         if Capability.NOTE not in self._session.capabilities:
             self._dialogs.say("this console only observes: it neither objects nor approves")
         elif proposal is None:
-            self._dialogs.say("that proposal has ended: nothing was said to any other")
+            self._dialogs.say("that proposal has ended: your answer went to no other")
         else:
             writing = self._session.object(proposal.id) if key == "o" else self._session.approve(proposal.id)
             said = f"{'objected to' if key == 'o' else 'approved'} {proposal.name} of {proposal.by}"

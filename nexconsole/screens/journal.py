@@ -133,12 +133,12 @@ class JournalScreen(PageScreen[str | None]):
         keys.show_lines((self.foot(width),))
 
     def _about(self, width: int) -> list[Line]:
-        """The entry under the cursor in full, as far as there is room; what somebody must look at comes first."""
+        """The selected entry in full, as far as there is room; what needs a check comes first."""
         if self.entry is None:
             return []
         lines: list[Line] = []
         if (lost := self._session.lost.get(self.entry.id)) is not None:
-            text = f"UNKNOWN: its console ended before it knew. Check whether {lost.watch}"
+            text = f"UNKNOWN: its console ended before the outcome. Check whether {lost.watch}"
             if lost.outcome is not None:
                 ended = f"its console ended while it watched what came of {lost.outcome.state}: {lost.outcome.answer}"
                 text = f"{_mark(lost)}: {ended}. Check whether {lost.watch}"

@@ -115,7 +115,7 @@ def _said(operation: Operation, now: datetime) -> tuple[str, str, str]:
         )
     if operation.phase == "waiting":
         return "▸ waiting", "note", operation.progress or "others may object"
-    return "▸ preparing", "note", operation.progress or "reading what it would touch"
+    return "▸ preparing", "note", operation.progress or "reading the targets"
 
 
 def _watching(operation: Operation, now: datetime) -> str:

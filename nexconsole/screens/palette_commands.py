@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..incident.proposals import Proposal
     from .incident_controller import IncidentController
 
-UNSENT = "nothing is sent before you have seen what it would touch"
+UNSENT = "nothing is sent before you have seen the preview"
 HINDERED = -0.3  # after everything that may help, before targets that nothing speaks for
 MOST_TARGETS = 200  # of one kind; more are found by typing them where the action asks for its arguments
 
@@ -61,7 +61,7 @@ def _scenarios(controller: Controller) -> list[PaletteCommand]:
 def _operations(controller: Controller) -> list[PaletteCommand]:
     undoable = controller.session.undoable
     title = f"Undo {undoable.name} (u)" if undoable else "Undo (u)"
-    nothing = "" if undoable else "nothing was done here that could be taken back"
+    nothing = "" if undoable else "nothing was done here that could be undone"
     return [
         PaletteCommand(
             name="operation.undo",
@@ -69,7 +69,7 @@ def _operations(controller: Controller) -> list[PaletteCommand]:
             run=controller.actions.undo,
             why_not=nothing,
             words=("revert", "back"),
-            detail="takes the newest action back, asked about like any other",
+            detail="undoes the newest action, after a confirmation",
             weight=1.5 if undoable else 0.0,
         ),
         PaletteCommand(
@@ -84,7 +84,7 @@ def _operations(controller: Controller) -> list[PaletteCommand]:
             name="operation.dismiss",
             title="Dismiss what has ended (d)",
             run=controller.actions.dismiss,
-            detail="the strip above the keys forgets it; the journal doesn't",
+            detail="clears it from the operation bar; the journal keeps it",
         ),
         PaletteCommand(
             name="journal.note",
@@ -121,14 +121,14 @@ def _operations(controller: Controller) -> list[PaletteCommand]:
             title="Break-glass sheet (B)",
             run=controller.paper.show,
             words=("emergency", "commands", "offline", "manual", "by hand"),
-            detail="what was last known and what to type by hand, when nothing can be reached",
+            detail="last known values and shell commands, for when nothing can be reached",
         ),
         PaletteCommand(
             name="scenario.begin",
             title="Begin the open scenario anew",
             run=controller.scenarios.begin_anew,
             words=("restart",),
-            detail="its steps are all pending again; the journal keeps the old walk",
+            detail="all steps are pending again; the journal keeps the earlier run",
             why_not="" if controller.scenarios.pane else "no scenario is open",
         ),
     ]
@@ -175,7 +175,7 @@ def _incident(controller: Controller) -> list[PaletteCommand]:
             title="Declare a severity",
             run=incidents.declare,
             why_not=none,
-            detail="as a person judges it, with the reason",
+            detail="your judgement, with the reason",
             words=("sev-1", "sev-2", "sev-3", "escalate"),
         ),
         PaletteCommand(
@@ -183,7 +183,7 @@ def _incident(controller: Controller) -> list[PaletteCommand]:
             title="Close the incident",
             run=incidents.close,
             why_not=none,
-            detail="asks for what still stands",
+            detail="asks for what is still in force",
             words=("resolve", "end", "over"),
         ),
         *_proposals(incidents, "proposal.object", "o", "Object to", waiting, "nothing is proposed"),
@@ -193,7 +193,7 @@ def _incident(controller: Controller) -> list[PaletteCommand]:
             "a",
             "Approve",
             [proposal for proposal in waiting if proposal.needs == "approval"],
-            "nothing waits for a second person's word",
+            "nothing waits for approval",
         ),
     ]
 

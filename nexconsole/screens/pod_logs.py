@@ -143,9 +143,7 @@ class PodLogs(PageScreen[None]):
         last = len(kept) - 1 if self._last is None else max(0, min(self._last, len(kept) - 1))
         head: tuple[Line, ...] = ()
         if not kept:
-            head = (
-                (("no line has come yet" if not self.of else f"no line speaks of {plain(self.of, 40)} yet", "muted"),),
-            )
+            head = ((("no line yet" if not self.of else f"no line with {plain(self.of, 40)} yet", "muted"),),)
         lines = self._in_sight(last, height - 2, inside)
         picture = Panel("calm", head, Listing([str(n) for n in range(len(lines))], lines.__getitem__))
         title = f"Pods' logs: {plain(self.of, 40)}" if self.of else "Pods' logs"

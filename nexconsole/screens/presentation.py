@@ -280,9 +280,7 @@ def begin(console: ConsoleScreen, controller: Callable[[], Controller | None]) -
     """Lay the view over the panes."""
     if console.query(SharedScreen):
         return
-    for lines in console.query(
-        LineCanvas
-    ):  # what was drawn without the curtain is forgotten, also where it is not seen now
+    for lines in console.query(LineCanvas):  # forget what was drawn unmasked, also where it is not visible now
         lines.show_lines(())
     sheet, app = paths.STYLES / "presentation.tcss", console.app
     if not app.stylesheet.has_source(str(sheet), ""):

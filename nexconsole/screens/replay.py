@@ -129,7 +129,7 @@ class ReplayScreen(ConsoleScreen):
             return super()._verdict(severity, judged, width)
         return fit(((" ? ", "block-calm"), (f" {UNRECORDED} at this time", "muted")), width)
 
-    # --- the strips -------------------------------------------------------------------------------------------
+    # --- the bars ---------------------------------------------------------------------------------------------
 
     def _paint_strips(self) -> None:
         super()._paint_strips()

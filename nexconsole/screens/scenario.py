@@ -160,7 +160,7 @@ class ScenarioPane(LineCanvas, can_focus=True):
         """Do this when the row under the cursor is on screen; not where the cursor came to it by itself just now."""
         at = self._at
         if time.monotonic() - self._strayed_at < STRAYED_S:
-            self._dialogs.say("the step under the cursor is another one now: look, and press it again")
+            self._dialogs.say("the step under the cursor has changed: read it, and press the key again")
         elif self._seen == at:
             then()
         else:
@@ -225,7 +225,7 @@ class ScenarioPane(LineCanvas, can_focus=True):
             answer = f"read the logs{f' of {of}' if of else ''}"
             self._dialogs.once(self._settle(row, "done", answer=answer))
         elif mark is not None and mark.state == "done" and row.node.again is None:
-            self._dialogs.say(f"there is nothing left to do it to: {row.node.over}")
+            self._dialogs.say(f"no target is left: {row.node.over}")
         else:
             words = row.node.again if mark is not None and row.node.again else row.node.arguments
             arguments = by_name(COMMANDS[call.name], words)
@@ -393,7 +393,7 @@ class ScenarioPane(LineCanvas, can_focus=True):
         if mark is not None and mark.settled:
             again = " ".join(row.node.again or ())
             more = "enter does it again" + (f": {plain(again, 60)}; " if again else "; ")
-            more = more if mark.state != "done" or row.node.again is not None else "there is nothing left to do it to; "
+            more = more if mark.state != "done" or row.node.again is not None else "no target is left; "
             return f"{more if step.kind == 'do' else ''}down goes on; backspace makes it pending again"
         if step.kind == "look":
             known = row.node.answer is not None and row.node.answer.known
@@ -403,4 +403,4 @@ class ScenarioPane(LineCanvas, can_focus=True):
             return f"enter answers{': ' + ', '.join(words) if words else ''}; x skips"
         if row.node.gate is not None:
             return f"waits for the answer to step {self.scenario.place(row.node.gate.id)}; x skips"
-        return "enter shows what it would touch; x skips"
+        return "enter shows the preview; x skips"

@@ -139,14 +139,14 @@ def _verdict(taken: ActionRecord, live: Operation | None) -> tuple[Span, str]:
         return ("▸ watching", "note"), taken.answer
     if taken.ended_at is not None:
         return operation_bar.OUTCOMES.get(taken.outcome, operation_bar.OUTCOMES["unknown"]), taken.answer
-    return operation_bar.ENDS["unknown"], f"nobody knows what became of it: look whether {taken.watch or 'it happened'}"
+    return operation_bar.ENDS["unknown"], f"outcome unknown: check whether {taken.watch or 'it happened'}"
 
 
 def _ahead(session: Session, shown: Sequence[Operation], now: datetime) -> Iterator[Span]:
     for proposal, seconds in session.incident_store.waiting():
         left, ends = duration(seconds), now + timedelta(seconds=seconds)
         if proposal.needs == "approval":
-            yield f"▸ {proposal.name} waits for a second person's word, for {left}", "note"
+            yield f"▸ {proposal.name} waits for a second person's approval, for {left}", "note"
         else:
             yield f"▸ {proposal.name} goes ahead at {clock(ends)} unless somebody objects: {left}", "note"
     for operation in shown:

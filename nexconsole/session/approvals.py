@@ -105,7 +105,7 @@ class ApprovalGate:
         if needs == "approval" and not others.apart:
             needs = "objection"  # nobody here is known to be somebody else: whoever is here may still object
         if not others.here and not others.apart:
-            progress("nobody else is here who could object: going on")
+            progress("nobody else is here to object: going on")
             return ApprovalDecision(alone=True)
         lasts = self._rules.approval_s if needs == "approval" else self._rules.objection_s
         if not lasts:
@@ -115,7 +115,7 @@ class ApprovalGate:
         try:
             entry, name = await self._incident_store.put(EntryKind.PROPOSED, data)
         except JournalError as error:
-            return ApprovalDecision(why_not=f"the others could not be asked, so nothing was sent: {error}")
+            return ApprovalDecision(why_not=f"the others could not be asked: nothing was sent: {error}")
         self.mine.add(entry.id)
         why_not = await self._wait_for_objections(entry.id, name, needs, lasts, progress, cancelled)
         if why_not is not None:
@@ -129,7 +129,7 @@ class ApprovalGate:
             if cancelled():
                 return "stopped by its own operator"
             if time.monotonic() > deadline:
-                return f"who else is here is not known, so nobody could be asked: {unknown}"
+                return f"who else is here is not known, so nobody was asked: {unknown}"
             progress("finding out who else is here")
             await asyncio.sleep(EVERY_S)
         return None
@@ -151,13 +151,13 @@ class ApprovalGate:
         while True:
             now = time.monotonic()
             if now - seen > CUT_OFF_S:
-                return f"this console stood still for {duration(now - seen)} within the window: nothing was sent"
+                return f"this console hung for {duration(now - seen)} within the window: nothing was sent"
             seen = now
             if cut_off := self._unknown() or self._incident_store.trouble:
-                return f"the others were lost from sight within the window, so nothing was sent: {cut_off}"
+                return f"the connection to the others was lost within the window: nothing was sent: {cut_off}"
             spoken = self._proposal(name, id)
             if spoken is None:
-                return "its proposal is no longer on record, so that nobody could object: nothing was sent"
+                return "its proposal is no longer on record, so nobody could object: nothing was sent"
             if spoken.ended == "objected":
                 because = f": {spoken.reason}" if spoken.reason else ""
                 return f"{spoken.ended_by} objected{because}: nothing was sent"
@@ -171,7 +171,7 @@ class ApprovalGate:
                 return f"other hosts could not be told within {period(TOLD_S)}: nothing was sent"
             if now >= ends + GRACE_S:
                 return None if needs == "objection" else f"nobody approved within {period(lasts)}: nothing was sent"
-            what = "a second person's word" if needs == "approval" else "objections"
+            what = "a second person's approval" if needs == "approval" else "objections"
             words = f"waiting for {what}, {remaining(ends - now)} left"
             if words != said:
                 progress(said := words)

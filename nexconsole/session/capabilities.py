@@ -16,7 +16,7 @@ READ_ONLY_ROLE = "this console only observes: its database role may not change a
 
 class Capability(StrEnum):
     """look: see what is read and recorded; join: be seen by others, keep the sheet and the recording; note: write
-    entries; act: execute actions; approve: give a second person's word."""
+    entries; act: execute actions; approve: give a second person's approval."""
 
     LOOK = "look"
     JOIN = "join"

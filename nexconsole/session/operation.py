@@ -28,7 +28,7 @@ class StepRef:
 class Operation:
     """One action under way or ended, here or (`elsewhere`) on another console; changes until `phase` is ended.
 
-    `unfinished`: its console ended between intent and outcome, so that nobody knows what became of it;
+    `unfinished`: its console ended between intent and outcome, so that its outcome is unknown;
     `unjudged`: between outcome and verdict, so that nobody knows whether it helped.
     """
 

@@ -243,7 +243,7 @@ class Session:
         await self.record(EntryKind.OBJECTED, {"proposal": proposal, "reason": reason})
 
     async def approve(self, proposal: str) -> None:
-        """Give a second person's word. Raises JournalError, also where this operator is none, or only observes."""
+        """Give a second person's approval. Raises JournalError, also where this operator is none, or only observes."""
         if (why_not := self.why_not(Capability.APPROVE)) is not None:
             raise JournalError(why_not)
         found = next((one for one in proposals_in(self.entries) if one.id == proposal), None)

@@ -167,7 +167,7 @@ class OutboxRules(SettingsTable):
 
 
 class SlotRules(SettingsTable):
-    """How long a purchase may wait for its turn at a provider (nexnum.md#slots)."""
+    """How long a purchase may wait for a slot at a provider (nexnum.md#slots)."""
 
     late_s: float = 10.0  # SEV-3 from this wait on
     stalled_s: float = 60.0  # SEV-2 from this wait on; SEV-1 where most purchases go to such providers
@@ -204,7 +204,7 @@ class SeverityRules(SettingsTable):
 
 
 class ActionsSettings(SettingsTable):
-    observe: bool = False  # this console can't act at all
+    observe: bool = False  # this console can't act
     plan_expires_s: float = 60.0  # an older plan is prepared again
     timeout_s: float = 10.0  # for the one exchange that changes something
     reading_limit_s: float = 30.0  # a reading that justifies an action may not be older
@@ -275,7 +275,7 @@ class WarRoomSettings(SettingsTable):
         "reconcile.run",
     )
     objection_targets: int = 20  # an action on more targets than this opens the window too
-    approval_actions: tuple[str, ...] = ()  # these wait for a second person's word
+    approval_actions: tuple[str, ...] = ()  # these wait for a second person's approval
     approval_s: float = 120.0  # and for so long
 
 

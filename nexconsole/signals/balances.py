@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..model import Value, utc_now
 from ..text.sanitize import clean, clean_name
-from ..text.units import count, duration, several
+from ..text.units import count, duration, money, several
 from .probe import PROVIDER, Probe, ProbeResult, View, many
 from .signal import (
     MOST_NAMED,
@@ -117,14 +117,15 @@ def _reasons(value: Balances, settings: Settings) -> Iterator[Judgement]:
     if low:
         more = f", and at {several(len(low) - 1, 'other provider')} too" if len(low) > 1 else ""
         yield Judgement(
-            "SEV-3", f"our balance at {low[0].name} is below its limit: {_figure(low[0])} of {low[0].alert:.2f}{more}"
+            "SEV-3",
+            f"our balance at {low[0].name} is low: {_figure(low[0])} of {money(low[0].alert)}{more}",
         )
 
 
 def _summary(value: Balances) -> str:
     wrong = value.of("empty", "low", "unknown")
     words = (
-        f"{balance.name} {'not known' if balance.state == 'unknown' else f'{balance.balance:.2f} {balance.state}'}"
+        f"{balance.name} {'not known' if balance.state == 'unknown' else f'{money(balance.balance)} {balance.state}'}"
         for balance in wrong
     )
     return ", ".join([*words][:MOST_NAMED]) or f"enough at {several(len(value.of('enough')), 'active provider')}"
@@ -139,13 +140,15 @@ def _states(value: Balances, known: Mapping[str, str], settings: Settings) -> It
         if balance.active is False or balance.state == "unknown":
             continue
         name = clean(balance.name, 100)
-        words = {"empty": "is used up", "low": f"is below {balance.alert or 0:g}", "enough": "is enough"}[balance.state]
-        text = f"our balance at {name} {words}: {balance.balance:.2f}"
+        words = {"empty": "is used up", "low": f"is below {money(balance.alert or 0)}", "enough": "is enough"}[
+            balance.state
+        ]
+        text = f"our balance at {name} {words}: {money(balance.balance)}"
         yield SubjectState(f"balance at {name}", balance.state, text, usual=balance.state == "enough")
 
 
 def _figure(balance: Balance) -> str:
-    figure = f"{balance.balance:.2f}"
+    figure = money(balance.balance)
     return f"{figure} ({duration(balance.age_s)} ago)" if balance.old else figure
 
 
@@ -188,13 +191,13 @@ def _left(view: View[Balances]) -> ProbeResult:
         return ProbeResult(text=f"not known: no provider named {view.argument} was seen", value=None)
     if one.state == "unknown" or one.balance is None:
         return ProbeResult(text=f"not known: NexNum has never asked {one.name} for our balance", value=None)
-    limit = f" of at least {one.alert:g}" if one.alert is not None else ""
+    limit = f" of at least {money(one.alert)}" if one.alert is not None else ""
     return ProbeResult(text=f"{_money(one)} are left at {one.name}{limit}: {one.state}", value=one.balance)
 
 
 def _money(balance: Balance) -> str:
     old = ", an old figure" if balance.old else ""
-    return f"{balance.balance:.2f} ({duration(balance.age_s)} ago{old})"
+    return f"{money(balance.balance)} ({duration(balance.age_s)} ago{old})"
 
 
 _GIVES = {"provider": "provider"}

@@ -204,7 +204,7 @@ def _healthy(view: View[Circuits]) -> ProbeResult:
 
 
 def _stalled(view: View[Circuits]) -> set[str]:
-    """The providers where purchases wait too long for their turn, or our money is used up: they take no traffic."""
+    """The providers where purchases wait too long for a slot, or our money is used up: they take no traffic."""
     slots, balances = view.other("slots", Slots), view.other("balances", Balances)
     waits = slots.longer(view.settings.slots.stalled_s) if slots is not None else ()
     empty = balances.of("empty") if balances is not None else ()
@@ -244,7 +244,7 @@ def _seen(what: str, attribute: str) -> Callable[[View[Circuits], ProviderCircui
         if not count and not view.value.pods_followed:
             return ProbeResult(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
         window = within(LINES_S, view.value.reach_s)
-        return ProbeResult(text=f"{many(count, 'log line')} with {what} in {window}" + _blind(view), value=float(count))
+        return ProbeResult(text=f"{what}: {count} in {window}" + _blind(view), value=float(count))
 
     return read
 

@@ -161,7 +161,9 @@ def _numbers(value: Database, every: float, now: datetime) -> Numbers:
 
 def _states(value: Database, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
     many = value.blocked >= 5
-    words = f"{value.blocked} database sessions are blocked" if many else "database sessions are no longer blocked"
+    words = (
+        f"{count(value.blocked)} database sessions are blocked" if many else "database sessions are no longer blocked"
+    )
     yield SubjectState("blocked sessions", "many" if many else "few", words, usual=not many)
 
 
@@ -237,7 +239,9 @@ def _connections(view: View[Database]) -> ProbeResult:
     if not value.max_connections:
         return ProbeResult(text="not known: the server did not say how many it allows", value=None)
     share = value.connections / value.max_connections
-    return ProbeResult(text=f"{value.connections} of {value.max_connections} are used ({percent(share)})", value=share)
+    return ProbeResult(
+        text=f"{count(value.connections)} of {count(value.max_connections)} are used ({percent(share)})", value=share
+    )
 
 
 _PID = {"pid": "pid"}

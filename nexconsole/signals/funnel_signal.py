@@ -49,7 +49,7 @@ def _reasons(value: Funnel, settings: Settings) -> Iterator[Judgement]:
         few = value.users_refused
         who = f", to {several(few, 'user')}" if few is not None and 2 * few < value.without_offer else ""
         if level:
-            said = f"{value.without_offer} of {several(value.decided, 'customer')} refused: {reasons}{who}"
+            said = f"{count(value.without_offer)} of {several(value.decided, 'customer')} refused: {reasons}{who}"
             yield Judgement(level, f"{said}, in {span}", _refused_outlook(value, rules.refused_high))
     if value.failed >= rules.few and not value.sold:
         yield Judgement(
@@ -100,14 +100,20 @@ def _states(value: Funnel, known: Mapping[str, str], settings: Settings) -> Iter
         share = value.without_offer / value.decided
         over = next((limit for limit in (rules.refused_critical, rules.refused_high) if share > limit), None)
         state = f"under {percent(rules.refused_high)}" if over is None else f"over {percent(over)}"
-        told = f"{value.without_offer} of {value.decided} customers are refused because nobody offers a number"
+        told = (
+            f"{count(value.without_offer)} of {count(value.decided)} customers are refused"
+            " because nobody offers a number"
+        )
         yield SubjectState("refused customers", state, f"{told}: {state}", usual=over is None)
 
 
 def _details(value: Funnel) -> Iterator[str]:
     for provider in value.providers[:LISTED]:
-        told = f"{provider.attempts} asked, {provider.sold} sold, {provider.failed} failed, {provider.refused} refused"
-        waits = f", {provider.waiting} in flight" if provider.waiting else ""
+        told = (
+            f"{count(provider.attempts)} asked, {count(provider.sold)} sold,"
+            f" {count(provider.failed)} failed, {count(provider.refused)} refused"
+        )
+        waits = f", {count(provider.waiting)} in flight" if provider.waiting else ""
         yield f"{provider.name or 'no provider yet'}: {told}{waits}"
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ..text import units
 from ..text.units import count, duration, several
 from .findings import CheckResult, Drift, Finding, Memory
 
@@ -108,20 +109,21 @@ def _unsound(rows: Iterable[Mapping[str, Any]], rules: IntegrityRules) -> Iterab
         yield Finding(
             kind="data",
             level=_level("SEV-1", sum(drawn), rules, small="SEV-3"),
-            text=f"{_wallets(drawn, 'is', 'are')} overdrawn, by {sum(drawn):.2f} in all",
+            text=f"{_wallets(drawn, 'is', 'are')} overdrawn, by {units.money(sum(drawn))} in all",
             advice="compare them with their transactions; was a backup restored, or a row edited?",
         )
     if over:
         yield Finding(
             kind="data",
             level=_level("SEV-2", sum(over), rules, small="none"),
-            text=f"{_wallets(over, 'holds', 'hold')} more than the balance, by {sum(over):.2f} in all",
+            text=f"{_wallets(over, 'holds', 'hold')} more than the balance, by {units.money(sum(over))} in all",
         )
     if below:
         yield Finding(
             kind="data",
             level="SEV-3" if sum(below) > rules.tolerated_holds else "none",
-            text=f"{_wallets(below, 'has', 'have')} a hold below zero, by {sum(below):.2f} in all: released twice",
+            text=f"{_wallets(below, 'has', 'have')} a hold below zero, by"
+            f" {units.money(sum(below))} in all: released twice",
             advice="the oldest versions' reconcile releases a hold twice; such a customer can spend more than he has",
         )
 
@@ -186,7 +188,7 @@ def _changed(moved: Mapping[str, float], rules: IntegrityRules) -> Iterable[Find
     yield Finding(
         kind="data",
         level=_level("SEV-1", money, rules, small="SEV-2"),
-        text=f"the money of {several(len(moved), 'wallet')} changed by {money:.2f} without a transaction,"
+        text=f"the money of {several(len(moved), 'wallet')} changed by {units.money(money)} without a transaction,"
         " since this console looks",
         advice="who or what writes to wallets besides NexNum? A restored backup looks like this too",
     )
@@ -211,7 +213,7 @@ def _differing(sums: Iterable[Mapping[str, Any]], rules: IntegrityRules) -> Iter
         kind="data",
         level=_level("SEV-1", sum(apart), rules, small="SEV-3"),
         text=f"{len(apart)} of {several(len(held), 'wallet')} in a sample differ from the sum of their transactions,"
-        f" by {sum(apart):.2f} in all",
+        f" by {units.money(sum(apart))} in all",
         advice="rows or money are missing: compare with the newest backup before anything is repaired",
     )
 
@@ -234,7 +236,7 @@ async def refunds(sources: Sources, settings: Settings, memory: Memory, now: dat
             Finding(
                 kind="data",
                 level=_level("SEV-2", row["money"], rules, small="none"),
-                text=f"{text}: {row['money']:.2f} in all",
+                text=f"{text}: {units.money(row['money'])} in all",
                 advice="the reconcile route does this; who decided that it may?",
             ),
         )

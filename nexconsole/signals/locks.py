@@ -261,7 +261,7 @@ def _notes(sweep: Sweep, watched: Mapping[str, str], swept_at: datetime | None) 
     elif swept_at is None:
         yield f"about {sweep.looked:,} keys were looked at so far: there may be more locks".replace(",", " ")
     if sweep.hidden:
-        yield f"{sweep.hidden} keys were left out: their names can't be shown as they are"
+        yield f"{count(sweep.hidden)} keys were left out: their names can't be shown as they are"
 
 
 def _reasons(value: Locks, settings: Settings) -> Iterator[Judgement]:
@@ -300,12 +300,12 @@ def _abandoned(view: View[Locks]) -> ProbeResult:
     families = {name: one for name, one in value.families.items() if view.argument in ("", name)}
     number = sum(family.abandoned for family in families.values())
     if not number and not value.known:
-        return ProbeResult(text=f"not known: none so far, in {value.looked} keys of all", value=None)
+        return ProbeResult(text=f"not known: none so far, in {count(value.looked)} keys of all", value=None)
     if not number:
         locks = sum(family.locks for family in families.values())
         return ProbeResult(text=f"none of {many(locks, 'lock')}{_of(view.argument)} is orphaned", value=0.0)
     worst = max(families, key=lambda name: families[name].abandoned)
-    parts = ", ".join(f"{one.abandoned} {name}" for name, one in families.items() if one.abandoned)
+    parts = ", ".join(f"{count(one.abandoned)} {name}" for name, one in families.items() if one.abandoned)
     least = "at least " if value.capped or not value.known else ""
     text = f"{least}{many(number, 'orphaned lock')}{_of(view.argument)}"
     return ProbeResult(text=text if view.argument else f"{text}: {parts}", value=float(number), gives={"family": worst})
@@ -319,11 +319,11 @@ def _oldest(view: View[Locks]) -> ProbeResult:
     value = view.value
     if value.oldest_s is not None:
         key = next((lock.key for lock in value.worst if lock.age_s == value.oldest_s), "")
-        return ProbeResult(text=f"the oldest has stood for {duration(value.oldest_s)}: {key}", value=value.oldest_s)
+        return ProbeResult(text=f"the oldest is {duration(value.oldest_s)} old: {key}", value=value.oldest_s)
     if value.abandoned:
         return ProbeResult(text="not known: their values don't say when they were taken", value=None)
     if not value.known:
-        return ProbeResult(text=f"not known: none so far, in {value.looked} keys of all", value=None)
+        return ProbeResult(text=f"not known: none so far, in {count(value.looked)} keys of all", value=None)
     return ProbeResult(text="none is orphaned", value=0.0)
 
 

@@ -213,15 +213,15 @@ def _states(value: Outbox, known: Mapping[str, str], settings: Settings) -> Iter
     late = oldest > settings.outbox.stuck_after_s
     words = f"the oldest outbox event has waited {duration(oldest)}" if late else "the outbox is in time again"
     yield SubjectState("outbox", "late" if late else "in time", words, usual=not late)
-    words = f"outbox events failed: {value.failed}" if value.failed else "no failed outbox events are left"
+    words = f"outbox events failed: {count(value.failed)}" if value.failed else "no failed outbox events are left"
     yield SubjectState("outbox failures", "some" if value.failed else "none", words, usual=not value.failed)
 
 
 def _count(noun: str, attribute: str) -> Read:
     def read(view: View) -> ProbeResult:
-        count = getattr(view.value, attribute)
-        more = "at least " if getattr(view.value, "capped", False) and count else ""
-        return ProbeResult(text=f"{more}{count} {noun}", value=float(count))
+        number = getattr(view.value, attribute)
+        more = "at least " if getattr(view.value, "capped", False) and number else ""
+        return ProbeResult(text=f"{more}{count(number)} {noun}", value=float(number))
 
     return read
 

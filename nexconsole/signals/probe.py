@@ -10,7 +10,7 @@ from typing import Any, Generic, TypedDict, TypeVar
 from ..catalogue import Argument
 from ..model import Reading, State, V, Value, value_of
 from ..settings import Settings
-from ..text.units import duration
+from ..text.units import duration, several
 from .circuits import Circuits
 
 K = TypeVar("K", bound=Value)
@@ -168,4 +168,4 @@ def answer(
 
 def many(count: float, one: str, more: str = "") -> str:
     """1 session, 3 sessions."""
-    return f"{count:g} {one if count == 1 else more or one + 's'}"
+    return several(count, one, more or None)

@@ -176,10 +176,14 @@ def _states(value: Reservations, known: Mapping[str, str], settings: Settings) -
     rules = settings.reservations
     over = value.pending > rules.limit
     state = f"{'over' if over else 'under'} {rules.limit}"
-    yield SubjectState("reservations", state, f"{value.pending} reservations are pending: {state}", usual=not over)
+    yield SubjectState(
+        "reservations", state, f"{count(value.pending)} reservations are pending: {state}", usual=not over
+    )
     stuck = value.stuck > rules.alert_limit
     state = f"{'over' if stuck else 'not over'} {rules.alert_limit}"
-    yield SubjectState("stuck reservations", state, f"{value.stuck} reservations are stuck: {state}", usual=not stuck)
+    yield SubjectState(
+        "stuck reservations", state, f"{count(value.stuck)} reservations are stuck: {state}", usual=not stuck
+    )
 
 
 RECONCILE_EVERY_S = 900  # the newest worker's round; the oldest install has none at all (nexnum.md#reconcile)
@@ -206,22 +210,24 @@ def _stopped(view: View[Reservations]) -> ProbeResult:
     if not value.stuck or value.oldest_s is None:
         return ProbeResult(text="nothing is stuck: no sign that the reconciler stopped", value=False)
     if value.oldest_s > limit:
-        text = f"{value.stuck} stuck, the oldest {duration(value.oldest_s)} old: a running one leaves none over "
+        text = f"{count(value.stuck)} stuck, the oldest {duration(value.oldest_s)} old: a running one leaves none over "
         return ProbeResult(text=text + duration(limit), value=True)
     return ProbeResult(
-        text=f"{value.stuck} stuck, none for longer than {duration(limit)}: its next round may come", value=False
+        text=f"{count(value.stuck)} stuck, none for longer than {duration(limit)}: its next round may come", value=False
     )
 
 
 def _piles(attribute: str, word: str) -> Read:
     def read(view: View[Reservations]) -> ProbeResult:
         value = view.value
-        count = getattr(value, attribute)
-        tables = ", ".join(f"{getattr(pile, attribute)} {table}" for table, pile in value.by_table.items())
-        more = "at least " if value.capped and count else ""
-        twice = sum(getattr(pile, attribute) for pile in value.by_table.values()) > count
+        number = getattr(value, attribute)
+        tables = ", ".join(f"{count(getattr(pile, attribute))} {table}" for table, pile in value.by_table.items())
+        more = "at least " if value.capped and number else ""
+        twice = sum(getattr(pile, attribute) for pile in value.by_table.values()) > number
         once = "; a purchase is one of each and counts once" if twice else ""
-        return ProbeResult(text=f"{more}{count} {word}" + (f": {tables}{once}" if tables else ""), value=float(count))
+        return ProbeResult(
+            text=f"{more}{count(number)} {word}" + (f": {tables}{once}" if tables else ""), value=float(number)
+        )
 
     return read
 

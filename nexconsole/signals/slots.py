@@ -200,7 +200,7 @@ def _reasons(value: Slots, settings: Settings) -> Iterator[Judgement]:
 
 def _summary(value: Slots) -> str:
     if not value.waits:
-        return f"no purchase waits for its turn at {several(len(value.providers), 'provider')}"
+        return f"no purchase waits for a slot at {several(len(value.providers), 'provider')}"
     return ", ".join(f"{wait.name} {duration(wait.wait_s)}" for wait in value.waits[:MOST_NAMED])
 
 
@@ -213,22 +213,22 @@ def _states(value: Slots, known: Mapping[str, str], settings: Settings) -> Itera
     waits = {f"turns at {clean(wait.name, 100)}": wait for wait in value.longer(settings.slots.late_s)}
     for subject, wait in list(waits.items())[:MOST_SUBJECTS]:
         yield SubjectState(
-            subject, "long", f"purchases at {clean(wait.name, 100)} wait {duration(wait.wait_s)} for their turn"
+            subject, "long", f"purchases at {clean(wait.name, 100)} wait {duration(wait.wait_s)} for a slot"
         )
     for subject, state in known.items():
         if subject.startswith("turns at ") and state == "long" and subject not in waits:
             yield SubjectState(
-                subject, "short", f"purchases at {subject.removeprefix('turns at ')} get their turn again"
+                subject, "short", f"purchases at {subject.removeprefix('turns at ')} get a slot at once again"
             )
 
 
 def _turns(waits: Sequence[Wait]) -> str:
-    first = f"purchases at {waits[0].name} wait {duration(waits[0].wait_s)} for their turn"
+    first = f"purchases at {waits[0].name} wait {duration(waits[0].wait_s)} for a slot"
     return first + (f", and at {several(len(waits) - 1, 'other provider')} too" if len(waits) > 1 else "")
 
 
 def _reasons_across(readings: Mapping[str, Reading], settings: Settings) -> Iterator[Judgement]:
-    """Where most purchases go to providers at which a turn takes too long, it is no single provider's trouble."""
+    """Long waits for a slot at most providers are nobody's own trouble: purchasing as a whole is slow or down."""
     value = value_of(readings, "slots", Slots)
     if value is None:
         return
@@ -264,7 +264,7 @@ def _named(waits: Sequence[Wait]) -> str:
 
 def _long(stalled: Sequence[Wait]) -> str:
     longest, shortest = stalled[0].wait_s, stalled[-1].wait_s
-    return f"a turn takes {duration(shortest)}{' and more' if shortest != longest else ''}"
+    return f"the wait for a slot is {duration(shortest)}{' and more' if shortest != longest else ''}"
 
 
 def _waits(value: Slots) -> Iterator[LabelledSample]:
@@ -281,17 +281,17 @@ def _wait(view: View[Slots]) -> ProbeResult:
     wait = next((wait.wait_s for wait in value.waits if wait.id == provider.id), 0.0)
     if not wait:
         return ProbeResult(text=f"a purchase at {provider.name} goes out within {period(TURN_S)}", value=0.0)
-    return ProbeResult(text=f"a purchase at {provider.name} waits {duration(wait)} for its turn", value=wait)
+    return ProbeResult(text=f"a purchase at {provider.name} waits {duration(wait)} for a slot", value=wait)
 
 
 def _worst(view: View[Slots]) -> ProbeResult:
     value = view.value
     worst = value.worst
     if worst is None:
-        return ProbeResult(text=f"no purchase waits longer than {period(TURN_S)} for its turn", value=0.0)
+        return ProbeResult(text=f"no purchase waits longer than {period(TURN_S)} for a slot", value=0.0)
     others = len(value.longer(TURN_S)) - 1
     more = f", and at {many(others, 'other provider')} too" if others else ""
-    text = f"a purchase at {worst.name} waits {duration(worst.wait_s)} for its turn{more}"
+    text = f"a purchase at {worst.name} waits {duration(worst.wait_s)} for a slot{more}"
     return ProbeResult(text=text, value=worst.wait_s, gives={"provider": worst.name})
 
 
@@ -302,7 +302,7 @@ def _reach(view: View[Slots]) -> ProbeResult:
         return ProbeResult(text=judgement.text, value="most")
     stalled = view.value.longer(view.settings.slots.stalled_s)
     limit = duration(view.settings.slots.stalled_s)
-    where = f"at {many(len(stalled), 'active provider')} a turn takes {limit} or longer"
+    where = f"at {many(len(stalled), 'active provider')} the wait for a slot is {limit} or longer"
     return ProbeResult(text=where, value="some" if stalled else "none")
 
 
@@ -312,7 +312,7 @@ _GIVES = {"provider": "provider"}
 PROBES = (
     Probe(
         name="slots.wait",
-        title="how long a purchase waits for its turn at a provider",
+        title="how long a purchase waits for a slot at a provider",
         signal="slots",
         kind="number",
         unit="seconds",
@@ -321,7 +321,7 @@ PROBES = (
     ),
     Probe(
         name="slots.worst",
-        title="the longest wait for a turn",
+        title="the longest wait for a slot",
         signal="slots",
         kind="number",
         unit="seconds",
@@ -330,7 +330,7 @@ PROBES = (
     ),
     Probe(
         name="slots.reach",
-        title="whether most purchases wait too long for their turn",
+        title="whether most purchases wait too long for a slot",
         signal="slots",
         kind="word",
         words=("most", "some", "none"),
@@ -348,10 +348,10 @@ SIGNAL = Signal(
     reasons_across=_reasons_across,
     numbers=_numbers,
     metrics={
-        "slot_wait_s": MetricSpec("longest wait for a turn", duration),
+        "slot_wait_s": MetricSpec("longest wait for a slot", duration),
     },
     exported=(
-        ExportedMetric("provider_slot_wait_seconds", "How long a purchase waits for its turn, from 3 s on.", _waits),
+        ExportedMetric("provider_slot_wait_seconds", "How long a purchase waits for a slot, from 3 s on.", _waits),
     ),
     observe=_states,
     probes=PROBES,

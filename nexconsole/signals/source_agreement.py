@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..model import Reading, State
-from ..text.units import duration, several
+from ..text.units import count, duration, several
 from .funnel import Funnel
 from .transactions import Transactions
 
@@ -105,7 +105,7 @@ def _why(account: SourceAccount, most: SourceAccount) -> str:
     if account.reach_s is not None:
         return f"its lines reach back {duration(account.reach_s)}"
     if _near(account.decided, most.decided):
-        return f"counts {account.failed} failed, not {most.failed}"
+        return f"counts {count(account.failed)} failed, not {count(most.failed)}"
     if account.name in (COUNTERS, ANSWERS):
         return "its counters are young, or miss the first of each series"
     return "rows that were not stored" if account.name == ROWS else account.missing or "lines that were not written"
@@ -119,7 +119,7 @@ def _sentence(
     accounts: list[SourceAccount],
 ) -> str:
     names = _listed([account.name for account in agree])
-    told = f"{several(most.decided, 'purchase')} decided, {most.failed} failed"
+    told = f"{several(most.decided, 'purchase')} decided, {count(most.failed)} failed"
     said = f"{names} agree: {told}" if len(agree) > 1 else f"{names} alone counts {told}"
     by_name = {account.name: account for account in accounts}
     for name, why in less.items():

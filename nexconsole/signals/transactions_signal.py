@@ -268,7 +268,7 @@ def _waiting(view: View[Transactions]) -> ProbeResult:
         return ProbeResult(text=f"no purchase is in flight{waiting.as_of(value)}", value=0.0)
     worst = max(value.providers, key=lambda one: (one.overdue, one.in_flight), default=None)
     gives = {"provider": worst.name} if worst is not None and worst.overdue else {}
-    at = f", {worst.in_flight} of them at {worst.name}" if worst is not None and worst.in_flight else ""
+    at = f", {count(worst.in_flight)} of them at {worst.name}" if worst is not None and worst.in_flight else ""
     return ProbeResult(text=_under_way(value).removeprefix(", ") + at, value=float(value.in_flight), gives=gives)
 
 

@@ -1,4 +1,4 @@
-"""Customer data in logs, keys, addresses, SQL and messages, kind by kind."""
+"""Customer data in logs, keys, addresses, SQL and messages, one kind after the other."""
 
 from __future__ import annotations
 

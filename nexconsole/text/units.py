@@ -97,7 +97,12 @@ def count(number: float, capped: bool = False) -> str:
     return f"{number:,.0f}".replace(",", " ") + ("+" if capped else "")
 
 
-def several(number: int, one: str, many: str | None = None) -> str:
+def money(amount: float | None) -> str:
+    """`1 234.50`: two decimals, thousands set apart by a space; a dash where nothing is known."""
+    return "-" if amount is None else f"{amount:,.2f}".replace(",", " ")
+
+
+def several(number: float, one: str, many: str | None = None) -> str:
     """`1 pod`, `3 pods`."""
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
 

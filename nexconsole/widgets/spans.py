@@ -34,7 +34,7 @@ def cells(text: str) -> int:
 def plain(text: object, limit: int = LONGEST) -> str:
     """Text from outside as one harmless line of at most `limit` characters whose width all terminals agree on.
 
-    While the screen is shared, the curtain is before it.
+    Masked while the screen is shared.
     """
     return _plain(text, limit, MASKER.mask)
 
@@ -199,7 +199,7 @@ def phrases(parts: Iterable[Span], width: int, between: Span = (", ", "muted")) 
 
 
 def covered(line: Line) -> Line:
-    """The line with the curtain before it, as wide as it was: for what came here without passing `plain`."""
+    """The line masked, at its old width: for text that did not pass `plain`."""
     whole = "".join(text for text, _ in line)
     shown = MASKER.mask_figures(whole)
     if shown == whole or len(shown) != len(whole):

@@ -30,7 +30,7 @@ Samples = deque[tuple[float, dict[tuple[str, str, Labels], float]]]
 
 
 class RealPrometheus:
-    """`await start()` gives the address; `await close()` ends it. It dies with the shelter, and its storage too.
+    """`await start()` gives the address; `await close()` ends it. It and its storage end with the temporary tree.
 
     `metrics(pod)` is a pod's registry as text (KeyError where there is no such pod); `pods()` names those
     that run. `samples`, where given and where promtool is installed, become its past. Raises DrillError

@@ -90,7 +90,7 @@ def _said(found: Score) -> Iterator[tuple[str, str]]:
     if not found.courses:
         yield "times", "nothing was wrong"
     yield "actions", "; ".join(_effects(found)) or "none"
-    left = "; ".join(open_item.what for open_item in found.standing) or "nothing still stands"
+    left = "; ".join(open_item.what for open_item in found.standing) or "nothing is still in force"
     skipped = [
         f"{step.title or step.step.rpartition('/')[2]} ({step.reason or 'no reason given'})" for step in found.skipped
     ]

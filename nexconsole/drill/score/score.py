@@ -254,7 +254,7 @@ def advice(found: Score) -> str:
 
 
 def _untidy(found: Score) -> OpenItem | None:
-    """What still stands, unless it is what keeps a fault that lasts from hurting."""
+    """What is still in force, unless it is what keeps a fault that lasts from hurting."""
     lasting = [remedy for course in found.courses if course.fault.ended_at is None for remedy in course.fault.helps]
     needed = {
         action.action.intent for action in found.actions if action.effect == HELPED and _any_of(lasting, action.action)
