@@ -101,7 +101,7 @@ async def test_somebody_else_who_scaled_meanwhile_is_not_overruled(stand: PodsSt
     store = stand.small.cluster.store
     store.change("deployments", stand.deployment(), lambda one: one["spec"].update(replicas=4))
     outcome = await SCALE_ACTION.execute(plan, context)
-    assert outcome.state == "refused" and "scaled to 4 by now, not 3" in outcome.answer
+    assert outcome.state == "refused" and "scaled to 4 now, not 3" in outcome.answer
     assert stand.deployment()["spec"]["replicas"] == 4
 
 

@@ -52,7 +52,7 @@ async def test_foreign_pods_are_counted_nowhere_and_a_restart_ends_when_its_own_
     assert sorted(pod.why.partition(" ")[0] for pod in value.others) == ["completed", "ending", "evicted", "has", "of"]
     done = await perform(RESTART, {}, context, Desk().console)
     assert done.plan and "Replaces the 3 pods" in done.plan.effect
-    assert "5 others under these labels are not touched" in guards_of(done.plan)["other pods"].reason
+    assert "5 other pods with these labels are neither changed" in guards_of(done.plan)["other pods"].reason
     assert done.verdict and done.verdict.state == "worked", done.verdict
     assert "3 of 3 new pods ready" in done.verdict.because
 
@@ -67,7 +67,7 @@ async def test_a_scale_is_done_when_its_own_pods_are_there(stand: PodsStand) -> 
 
 async def test_a_pod_that_is_not_the_deployment_s_is_no_target(stand: PodsStand) -> None:
     stand.small.cluster.strangers.come()
-    with pytest.raises(ActionError, match=r"nexnum-app-debug is none of nexnum-app's, .*nothing starts it again"):
+    with pytest.raises(ActionError, match=r"nexnum-app-debug does not belong to nexnum-app, .*nothing starts it again"):
         await RESTART.prepare({"pod": "nexnum-app-debug"}, stand.context())
     with pytest.raises(ActionError, match="canary-6b7d9-q5w2z is none of nexnum-app's"):
         await RESTART.prepare({"pod": "nexnum-app-canary-6b7d9-q5w2z"}, stand.context())

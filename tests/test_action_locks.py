@@ -141,14 +141,14 @@ async def test_where_nothing_is_suspicious_all_keys_are_shown_and_nothing_is_don
     async with acting(on(redis_server)) as context:
         done = await perform(FLUSH, {"family": "purchase"}, context, Desk().console)
     assert done.plan is not None and [target.chosen for target in done.plan.targets] == [False]
-    assert done.stopped is not None and "end by themselves within 30 s; which=all" in done.stopped
+    assert done.stopped is not None and "expire within 30 s; which=all" in done.stopped
 
 
 async def test_a_lock_without_ttl_that_was_taken_just_now_may_be_given_one_still(keys, redis_server):
     await keys.set("lock:number:u1-wa-nl", ms_ago(1))
     async with acting(on(redis_server)) as context:
         plan = await FLUSH.prepare({"family": "number"}, context)
-    assert not plan.chosen and "may be given one still" in plan.blocked[0].reason
+    assert not plan.chosen and "may still get one" in plan.blocked[0].reason
 
 
 async def test_where_the_family_has_no_key_the_others_are_named(keys, redis_server):
@@ -184,7 +184,7 @@ async def test_keys_that_are_named_are_chosen_alone_and_strangers_block(locked, 
         plan = await FLUSH.prepare({"family": "purchase", "keys": "lock:purchase:atomic:fresh"}, context)
         assert [target.id for target in plan.chosen] == ["lock:purchase:atomic:fresh"] and not plan.blocked
         plan = await FLUSH.prepare({"family": "purchase", "keys": "idem:top-up-1"}, context)
-        assert any("not of this family" in guard.reason for guard in plan.blocked)
+        assert any("of another family" in guard.reason for guard in plan.blocked)
 
 
 async def test_families_that_are_never_to_be_touched_are_blocked(locked, redis_server):

@@ -104,10 +104,10 @@ async def test_only_failed_events_are_put_back(failed, event, said):
     [
         (900, 20000, 890, "warn", "app:2, released 15 min ago, ran then and still runs"),
         (20000, 900, 60, "ok", "app:1 was rolled back since, and app:2 runs"),
-        (20000, 900, 890, "ok", "if that lasts, it fails again"),  # old pods are there still
-        (300, 20000, 290, "ok", "if that lasts, it fails again"),  # released since
-        (20000, None, 15000, "ok", "if that lasts, it fails again"),
-        (None, None, 60, "ok", "if that lasts, it fails again"),
+        (20000, 900, 890, "ok", "while that lasts, it fails again"),  # old pods are there still
+        (300, 20000, 290, "ok", "while that lasts, it fails again"),  # released since
+        (20000, None, 15000, "ok", "while that lasts, it fails again"),
+        (None, None, 60, "ok", "while that lasts, it fails again"),
     ],
 )
 async def test_the_release_that_ran_when_it_failed_is_told_from_the_one_that_runs(

@@ -136,7 +136,7 @@ async def test_a_route_that_answers_before_it_is_done_is_judged_when_it_has_ende
     background: list[asyncio.Task[None]] = []
     async with on(database, {WORKER: {"GET": answer}}, verify_s=10.0) as (context, _):
         performance = await perform(PROCESS, {}, context, Desk().console)
-    assert performance.plan and "it answers before it is done" in guards_of(performance.plan)["trap"].reason
+    assert performance.plan and "it answers early" in guards_of(performance.plan)["trap"].reason
     assert performance.verdict and performance.verdict.state == "worse", performance.verdict
     assert "of 12 events that waited: 1 published, 10 FAILED, 1 still waiting" in performance.verdict.because
     assert performance.verdict.because.endswith("nothing retries what is FAILED")

@@ -196,7 +196,7 @@ async def test_the_confirmation_does_not_cover_more_money_than_was_shown(databas
         plan = await RECONCILE.prepare({}, context)
         await database.activation("g", 900, "FAILED")
         outcome = await RECONCILE.execute(plan, context)
-        assert outcome.state == "refused" and "could create 2 by now, and 1 was confirmed" in outcome.answer
+        assert outcome.state == "refused" and "could now create 2, and 1 was confirmed" in outcome.answer
         assert server.ran == []
 
 
@@ -247,7 +247,7 @@ async def test_a_worker_that_reconciles_at_this_moment_blocks(database: Any, red
             async with context.sources.redis._client("the test's own hand") as client:
                 await client.text("PERSIST", LOCK)
             guard = guards_of(await RECONCILE.prepare({}, context))["another reconcile"]
-            assert guard.level == "warn" and "without a TTL" in guard.reason
+            assert guard.level == "warn" and "has no TTL" in guard.reason
         finally:
             async with context.sources.redis._client("the test's own hand") as client:
                 await client.text("DEL", LOCK)
@@ -278,7 +278,7 @@ async def test_what_goes_on_being_stuck_had_no_effect(database: Any, monkeypatch
     async with on(database, {"GET": says(DONE)}) as (context, _):
         performance = await perform(RECONCILE, {}, context, Desk().console)
         assert performance.verdict and performance.verdict.state == "no effect"
-        assert "1 purchase still stuck: what holds them" in performance.verdict.because
+        assert "1 purchase still stuck: the cause is still there" in performance.verdict.because
 
 
 async def test_an_unanswered_call_is_judged_by_what_is_stuck(database: Any) -> None:

@@ -148,7 +148,7 @@ async def test_whoever_is_cut_off_within_the_window_does_not_act(
             assert one.stop()
         done = await asyncio.wait_for(doing, 3)
         said = {"link": "lost from sight within the window, so nothing was sent: redis does not answer",
-                "console": "stood still", "operator": "stopped by its own operator"}[lost]  # fmt: skip
+                "console": "hung for", "operator": "stopped by its own operator"}[lost]  # fmt: skip
         assert done.outcome is None and said in done.stopped
         assert await active(database) and kinds(one)[-1] == EntryKind.STOPPED
 

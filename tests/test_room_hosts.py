@@ -136,7 +136,9 @@ async def test_a_redis_that_dies_within_the_window_stops_the_action(
             await until(lambda: other.waiting)
             await server.stop()
             done = await asyncio.wait_for(doing, 15)
-            assert done.outcome is None and "the others were lost from sight within the window" in (done.stopped or "")
+            assert done.outcome is None and "the connection to the others was lost within the window" in (
+                done.stopped or ""
+            )
             assert await active(database)
 
 

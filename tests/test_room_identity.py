@@ -223,7 +223,7 @@ def test_what_was_done_just_before_it_was_opened_is_the_incidents_and_has_mitiga
     assert timing_of(incident).mitigate == timedelta(minutes=9) and timing_of(incident).engage == timedelta(minutes=3)
     report = as_markdown(incident, "INC-20261123-1342")
     assert "| mitigate | not on record" not in report
-    assert "done in the half hour before it was opened is told with it" in report
+    assert "Actions of the half hour before it was opened are included" in report
     assert timedelta(minutes=30) == BEFORE and prelude_of([], outside) == ()
     assert fold([opened]).before == 0
 

@@ -428,7 +428,7 @@ def test_no_abandoned_lock_in_a_part_of_the_keys_is_not_known_and_one_in_it_is()
     part = replace(LOCKS, abandoned=0, oldest_s=None, families={}, swept_at=None, looked=10_000)
     for name in ("locks.abandoned", "locks.oldest"):
         found = asked(name, locks=part)
-        assert (found.value, found.text) == (None, "not known: none so far, in 10000 keys of all")
+        assert (found.value, found.text) == (None, "not known: none so far, in 10 000 keys of all")
     found = asked("locks.abandoned", locks=replace(LOCKS, swept_at=None))
     assert (found.value, found.text) == (1.0, "at least 1 orphaned lock: 1 number")
     assert found.gives == {"family": "number"}

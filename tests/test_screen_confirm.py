@@ -341,7 +341,7 @@ async def test_leaving_while_an_action_is_under_way_is_asked_once(
         await until(lambda: "watching" in strip_of(app))
         await pilot.press("q")
         await pilot.pause()
-        assert app.is_running and "once more leaves" in text_of(app)
+        assert app.is_running and "q again" in text_of(app)
         await pilot.press("q")
         await pilot.pause()
         assert app._exit

@@ -122,7 +122,7 @@ async def test_a_key_speaks_of_the_proposal_beside_which_it_stands_whatever_else
         await until(lambda: spoken(tmp_path) == [first])
         await until(lambda: strip_of(app).count("is about to") == 1)
         await pilot.press(key)  # meant for the one that has just gone
-        await until(lambda: "has come up only now" in text_of(app))
+        await until(lambda: "is new: read it" in text_of(app))
         assert spoken(tmp_path) == [first]
         await asyncio.sleep(SEEN_S)
         await pilot.press(key)

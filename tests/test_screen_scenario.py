@@ -183,7 +183,7 @@ async def test_failed_events_are_retried_one_after_the_other_by_doing_the_step_a
             await until(lambda: steps(tmp_path)[-1].get("step", "").endswith("outbox.retry"))
             if number == 1:
                 await until(lambda: app.controller.paint() or "enter does it again: e2" in said(pane))
-        await until(lambda: app.controller.paint() or "nothing left to do it to" in said(pane))
+        await until(lambda: app.controller.paint() or "no target is left" in said(pane))
         go_to(pane, "/outbox.retry")
         await pilot.press("enter")
         await until(lambda: "no event is FAILED" in text_of(app))

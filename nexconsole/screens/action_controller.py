@@ -129,8 +129,8 @@ class ActionController:
             self._dialogs.say(f"still in force: {plain(mine[0], 80)}{more}; press q again to leave", QUIT_AGAIN_S)
             return False
         operation = under_way[0]
-        left = f"being sent; once more leaves when its answer is in, or after {period(LEAVE_S)}"
-        left = left if operation.phase == "sending" else "being watched; again leaves without a verdict"
+        left = f"being sent; q again leaves when the answer is in, or after {period(LEAVE_S)}"
+        left = left if operation.phase == "sending" else "being watched; q again leaves without a verdict"
         self._dialogs.say(f"{operation.name} is still {left}", QUIT_AGAIN_S)
         return False
 

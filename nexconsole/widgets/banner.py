@@ -131,7 +131,7 @@ def _calm(readings: Mapping[str, Reading], now: datetime, missing: str, standing
         f"{several(unknown, 'circuit')} unknown" if unknown else "",
     ]
     doubt = "".join(f"; {words}" for words in doubts if words)
-    words = f" no problem in {several(fresh, 'signal')}"
+    words = f" nothing is wrong in {several(fresh, 'signal')}"
     outbox = OUTBOX.value(readings)
     more = f" and {len(standing) - 1} more" if len(standing) > 1 else ""
     force = f"; still in force: {plain(standing[0], 80)}{more}" if standing else ""
