@@ -147,7 +147,7 @@ async def test_whoever_is_cut_off_within_the_window_does_not_act(
         else:
             assert one.stop()
         done = await asyncio.wait_for(doing, 3)
-        said = {"link": "lost from sight within the window, so nothing was sent: redis does not answer",
+        said = {"link": "lost within the window: nothing was sent: redis does not answer",
                 "console": "hung for", "operator": "stopped by its own operator"}[lost]  # fmt: skip
         assert done.outcome is None and said in done.stopped
         assert await active(database) and kinds(one)[-1] == EntryKind.STOPPED
@@ -213,8 +213,8 @@ async def test_what_can_not_be_proposed_is_not_sent(
             room.cut_off = "redis does not answer"
         done = await one.perform("provider.disable", {"provider": "smsbower"}, ask, yes)
         said = {
-            "held": "could not be asked, so nothing was sent:",
-            "full": "could not be asked, so nothing was sent:",
+            "held": "could not be asked: nothing was sent:",
+            "full": "could not be asked: nothing was sent:",
             "unreadable": "who else is here is not known",
             "unknown": "who else is here is not known",
         }[trouble]

@@ -243,7 +243,7 @@ async def test_it_ends_the_session_that_was_read_and_none_that_has_its_pid_later
 async def test_what_it_looks_up_is_there_to_be_looked_up(database):
     await database.event("e1", 60.0, "FAILED")
     found = taken()
-    assert [row["status"] for row in await run_sql(found, "what waits", database.connection)] == ["FAILED"]
+    assert [row["status"] for row in await run_sql(found, "pending and failed", database.connection)] == ["FAILED"]
     (row,) = await run_sql(found, "what it would credit", database.connection)
     assert row["rows"] == 0
 
@@ -252,7 +252,7 @@ async def test_what_it_looks_up_is_there_to_be_looked_up(database):
 async def test_pasted_into_a_shell_psql_understands_it(database):
     found = taken()
     environment = {**os.environ, "DATABASE_URL": database.url}
-    for does in ("who blocks", "what it would credit", "what waits", "the list with ids"):
+    for does in ("who blocks", "what it would credit", "pending and failed", "the list with ids"):
         done = await asyncio.to_thread(
             subprocess.run, ["bash", "-c", command(found, does)], env=environment, capture_output=True, text=True
         )
