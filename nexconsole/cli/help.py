@@ -13,10 +13,16 @@ MORE = "nexconsole help COMMAND: what a command does, and its own flags"
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("words", metavar="COMMAND", nargs="*", help="such as status, or journal list")
+    parser.add_argument("--man", action="store_true", help="print the manual page, for `man -l -`")
 
 
 def run(options: Namespace) -> int:
     """Print it; 0. Raises UsageError where there is no such command."""
+    if options.man:
+        from .man import page
+
+        print(page(), end="")
+        return 0
     if options.words:
         command, words = resolve(options.words)
         command.parser().parse_args([*words, "--help"])  # prints, and exits with 0

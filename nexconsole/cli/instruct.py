@@ -49,12 +49,12 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 def add_arguments(parser: Parser) -> None:
     verbs = add_verbs(parser, VERBS)
     for verb, _ in VERBS:
-        verbs[verb].add_argument("--json", action="store_true")
+        verbs[verb].add_argument("--json", action="store_true", help="print it as JSON")
         meaning = "which drill, where several run (see drill running)"
         verbs[verb].add_argument("--drill", type=int, metavar="PID", help=meaning)
     _add_inject_arguments(verbs["inject"])
-    verbs["clear"].add_argument("fault", nargs="?", default="", metavar="FAULT")
-    verbs["clear"].add_argument("--provider", default="", metavar="NAME")
+    verbs["clear"].add_argument("fault", nargs="?", default="", metavar="FAULT", help="which one; none: all of them")
+    verbs["clear"].add_argument("--provider", default="", metavar="NAME", help="only at this provider")
     speed = verbs["speed"]
     speed.epilog, speed.formatter_class = _SPEED, HELP_FORM
     speed.add_argument("speed", type=float, metavar="N", help="0.25 to 10; 1 is as it would be")

@@ -36,7 +36,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show the plan only, as without --confirm")
     parser.add_argument("--confirm", metavar="TEXT", help="execute; TEXT is the confirmation that the dialog asks for")
     parser.add_argument("--unrecorded", action="store_true", help="act even if the journal can't be written")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 
 def run(options: Namespace) -> int:

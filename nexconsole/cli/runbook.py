@@ -39,7 +39,7 @@ def add_arguments(parser: Parser) -> None:
         verbs[verb].epilog = codes
         meaning = "a Markdown file (else the runbook in force)"
         verbs[verb].add_argument("file", nargs="?", metavar="FILE", help=meaning)
-        verbs[verb].add_argument("--json", action="store_true")
+        verbs[verb].add_argument("--json", action="store_true", help="print it as JSON")
 
 
 def run(options: Namespace) -> int:
