@@ -34,7 +34,7 @@ CORE = {
     "signals/transactions.py": ("test_transactions_weighed.py",),
     "signals/traffic.py": ("test_traffic.py", "test_signal_purchases.py"),
     "signals/circuits.py": ("test_circuits_joined.py",),
-    "actions/circuits.py": ("test_action_circuits.py",),
+    "actions/circuits.py": ("test_action_circuits.py", "test_action_answers.py"),
     "actions/perform.py": ("test_perform.py", "test_perform_said.py"),
     "actions/providers.py": ("test_providers_switched.py",),
     "actions/locks.py": ("test_locks_flushed.py",),

@@ -409,3 +409,15 @@ def test_of_very_many_files_only_so_many_are_looked_at_at_a_time(folder, clock, 
     monkeypatch.setattr(lease_files, "MOST_NAMES", most)
     prune(folder)
     assert len(list(folder.iterdir())) == 5 - most
+
+
+def test_a_holder_that_gave_a_sign_of_life_meanwhile_keeps_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "target"
+    file.write_bytes(b"")
+    inode = file.stat().st_ino
+    assert lease_files._taken_from_the_hung(file, LEASE_S) is False
+    assert file.stat().st_ino == inode
+    old = time.time() - LEASE_S - 5
+    os.utime(file, (old, old))
+    assert lease_files._taken_from_the_hung(file, LEASE_S) is True
+    assert file.stat().st_ino != inode
