@@ -18,6 +18,7 @@ from .screens.replay import ReplayScreen
 from .session.replay import PLAYER, REPLAY, ReplaySession
 from .settings import Settings
 from .text.units import moment
+from .widgets.banner import bound_keys, titled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,9 +96,20 @@ class ReplayApp(NexConsole):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         console = self.console_screen
-        yield SystemCommand("Play or pause (space)", "Stop the replay, or go on", console.action_pause)
-        yield SystemCommand("Next event (.)", "On to the next event of the journal", partial(console.action_event, 1))
-        yield SystemCommand("Previous event (,)", "Back to the event before", partial(console.action_event, -1))
+        bound = bound_keys(type(self), type(console))
+        yield SystemCommand(
+            titled("Play or pause", bound, "replay.pause"), "Stop the replay, or go on", console.action_pause
+        )
+        yield SystemCommand(
+            titled("Next event", bound, "replay.next"),
+            "On to the next event of the journal",
+            partial(console.action_event, 1),
+        )
+        yield SystemCommand(
+            titled("Previous event", bound, "replay.previous"),
+            "Back to the event before",
+            partial(console.action_event, -1),
+        )
         yield SystemCommand("Go to a time", "Such as 14:07, or +12:30 from the beginning", self._go)
         yield from (
             command for command in super().get_system_commands(screen) if not command.title.startswith("Freeze")

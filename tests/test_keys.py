@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from controller import controller, settings, text_of, until
 from pod_lines import line, pods
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.keys import key_to_character
 from textual.screen import Screen
 
 from nexconsole.app import NexConsole
+from nexconsole.replay_app import ReplayApp
+from nexconsole.screens.console import ConsoleScreen
 from nexconsole.screens.incident import IncidentScreen
 from nexconsole.screens.journal import JournalScreen
 from nexconsole.screens.key_help import KeyHelp, listed
 from nexconsole.screens.page import PageScreen
 from nexconsole.screens.pod_logs import PodLogs
 from nexconsole.screens.prompt import Prompt
+from nexconsole.screens.replay import ReplayScreen
 from nexconsole.screens.sheet import SheetScreen
-from nexconsole.widgets.banner import key_line
+from nexconsole.widgets.banner import bound_keys, key_line
 from nexconsole.widgets.spans import as_text, length
 
 PAGES = ("journal", "incident", "logs", "sheet")
@@ -254,3 +259,38 @@ async def test_the_foot_of_the_console_shows_them_at_every_size(
     async with controller(settings(tmp_path), size=size, drill=drill) as (app, _):
         foot = text_of(app).splitlines()[-1]
         assert "?" in foot and " q" in foot
+
+
+class OtherKeysScreen(ConsoleScreen):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f7", "freeze", "Stand still", id="picture.freeze", tooltip="Freeze the picture, never the polling")
+    ]
+
+
+class OtherKeysConsole(NexConsole):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f8", "note", "Remark", id="journal.note", tooltip="Write a one-line note in the journal")
+    ]
+
+
+async def test_a_changed_binding_changes_the_strip_of_keys_the_palette_and_the_list_of_keys(tmp_path: Path) -> None:
+    app = OtherKeysConsole(settings(tmp_path), screen=OtherKeysScreen)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await pilot.pause()
+
+        strip = text_of(app).splitlines()[-1]
+        assert "f7 stand still" in strip and "f8 remark" in strip
+        assert "p freeze" not in strip and "n note" not in strip
+        titles = {command.title for command in app.palette_commands()}
+        assert {"Freeze (f7)", "Write a note (f8)", "Journal (J)"} <= titles
+        await pilot.press("question_mark")
+        await pilot.pause()
+        shown = text_of(app)
+        assert any("f7" in line and "Freeze the picture" in line for line in shown.splitlines())
+        assert any("f8" in line and "one-line note" in line for line in shown.splitlines())
+
+
+def test_every_key_that_is_shown_or_named_by_the_palette_is_bound() -> None:
+    for app, screen in ((NexConsole, ConsoleScreen), (ReplayApp, ReplayScreen)):
+        bound = bound_keys(app, screen)
+        assert {shown for shown in screen.SHOWN_KEYS if isinstance(shown, str)} <= set(bound)

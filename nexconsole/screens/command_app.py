@@ -17,6 +17,7 @@ from textual.screen import Screen
 from ..session.capabilities import Capabilities, Capability
 from ..settings import Settings
 from ..widgets import textual_themes as themes
+from ..widgets.banner import bound_keys, titled
 from ..widgets.compositor import DiffingApp
 from ..widgets.privacy import MASKER
 from .console import ConsoleScreen
@@ -264,23 +265,34 @@ class CommandApp(DiffingApp):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         console = self.console_screen
+        bound = bound_keys(type(self), type(console))
         for face in console.views:
             yield SystemCommand(
-                face.TITLE if face.NUMBER is None else f"{face.TITLE} ({face.NUMBER})",
+                titled(face.TITLE, bound, f"pane.{face.SIGNAL}"),
                 f"Maximize {face.TITLE.lower()}, or restore it",
                 lambda name=face.SIGNAL: console.action_pane(name),
             )
         if not self.capabilities.silent:
             yield SystemCommand(
-                "Present (P)", "Larger figures for a shared screen, customer data masked; or back", self.action_present
+                titled("Present", bound, "app.present"),
+                "Larger figures for a shared screen, customer data masked; or back",
+                self.action_present,
             )
-        yield SystemCommand("Freeze (p)", "Freeze the picture, or show the newest again", console.action_freeze)
-        yield SystemCommand("Copy (c)", "Copy the cursor's row, or the focused pane, as text", console.action_copy)
+        yield SystemCommand(
+            titled("Freeze", bound, "picture.freeze"),
+            "Freeze the picture, or show the newest again",
+            console.action_freeze,
+        )
+        yield SystemCommand(
+            titled("Copy", bound, "picture.copy"),
+            "Copy the cursor's row, or the focused pane, as text",
+            console.action_copy,
+        )
         for theme in themes.THEMES:
             name = theme.name.removeprefix(themes.PREFIX)
             yield SystemCommand(
                 f"Theme: {name}", f"Use the {name} theme", lambda full=theme.name: self._take_theme(full)
             )
-        yield SystemCommand("Keys (?)", "Show what the keys do", self.action_help)
+        yield SystemCommand(titled("Keys", bound, "app.keys"), "Show what the keys do", self.action_help)
         if not self.is_web:
-            yield SystemCommand("Quit (q)", "Leave the console", self.action_quit)
+            yield SystemCommand(titled("Quit", bound, "app.quit"), "Leave the console", self.action_quit)

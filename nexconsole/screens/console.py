@@ -37,19 +37,20 @@ LOUD = ("SEV-1", "SEV-2")
 # From so many cells on the screen has the class.
 WIDTHS = [(0, "-slim"), (60, "-compact"), (100, "-medium"), (160, "-wide")]
 HEIGHTS = [(0, "-flat"), (15, "-low"), (20, "-short"), (34, "-tall")]
-KEYS = (
-    ("^P", "commands"),
-    ("s", "scenario"),
+# What the strip of keys shows: bindings by id, and (key, word) where several bindings are shown as one.
+KEYS: tuple[str | tuple[str, str], ...] = (
+    "app.palette",
+    "scenario.open",
     ("0-9", "pane"),
-    ("n", "note"),
-    ("?", "keys"),
-    ("q", "quit"),
-    ("J", "journal"),
-    ("p", "freeze"),
-    ("c", "copy"),
-    ("t", "theme"),
+    "journal.note",
+    "app.keys",
+    "app.quit",
+    "journal.show",
+    "picture.freeze",
+    "picture.copy",
+    "app.theme",
 )
-DOING = ("s", "n")  # the keys among them that are not there where the console is only to be looked at
+DOING = ("scenario.open", "journal.note")  # of them, those that a console which is only to be looked at lacks
 
 
 def _first(severity: Severity | None) -> tuple[str, str] | None:
@@ -66,7 +67,7 @@ class ConsoleScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = HEIGHTS
     AUTO_FOCUS = ""
     ALLOW_SELECT = False
-    SHOWN_KEYS: ClassVar[tuple[tuple[str, str], ...]] = KEYS
+    SHOWN_KEYS: ClassVar[tuple[str | tuple[str, str], ...]] = KEYS
     PLACE: ClassVar[str] = "in the panes"  # as the list of keys names it
     BOTTOM: ClassVar[str] = "#keys"  # what stands below all that comes and goes
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -117,7 +118,7 @@ class ConsoleScreen(Screen[None]):
         self._clock, self._drill, self._notice = clock, drill, notice
         self.drill = drill
         hidden = DOING if capabilities.silent else ()
-        self._keys = tuple(key for key in self.SHOWN_KEYS if key[0] not in hidden)
+        self._keys = tuple(key for key in self.SHOWN_KEYS if key not in hidden)
         self._frozen_at: datetime | None = None
         self._shown: tuple[dict[str, Reading], Severity | None, tuple[SourceHealth, ...]] = ({}, None, ())
         self._alert_levels: dict[str, str] = {}
@@ -242,8 +243,13 @@ class ConsoleScreen(Screen[None]):
         why = self._verdict(severity, judged, max(0, room - length(head)))
         self.query_one("#why", LineCanvas).show_lines((fit((*head, *why), room),))
         self.query_one("#health", LineCanvas).show_lines((self._second(sources, width),))
-        there = tuple(key for key in self._keys if not (self.app.is_web and key[0] == "q"))  # nothing to leave
-        shown = (("esc", "all panes"), *there) if self.has_class("-maximized") else there
+        bound = banner.bound_keys(type(self.app), type(self))
+        there = [key for key in self._keys if not (self.app.is_web and key == "app.quit")]  # nothing to leave
+        shown = [
+            key if isinstance(key, tuple) else bound[key] for key in there if key in bound or isinstance(key, tuple)
+        ]
+        if self.has_class("-maximized"):
+            shown.insert(0, (bound["pane.restore"][0], "all panes"))
         keys = banner.keys(shown, width, self._drill, self._notice, self.replay)
         self.query_one("#keys", LineCanvas).show_lines((keys,))
 

@@ -29,6 +29,7 @@ class PaletteCommand:
     """A line of the palette. `name` is stable ("provider.disable"); `words` are found but not shown.
 
     `weight` orders what fits equally well, and everything while nothing is typed. `why_not`: why it can't be done.
+    `binding` is the id of the binding that does the same: its key follows the title.
     `asks`: what it is done to is asked for, so that it fits words that nothing here knows.
     """
 
@@ -40,6 +41,7 @@ class PaletteCommand:
     weight: float = 0.0
     why_not: str = ""
     asks: bool = False
+    binding: str = ""
 
 
 def ranked(typed: str, commands: Sequence[PaletteCommand]) -> list[PaletteCommand]:

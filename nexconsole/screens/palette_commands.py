@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from ..actions.registry import ACTIONS
 from ..actions.relevance import OnScreen, misfit
 from ..catalogue import LOGS
 from ..session.capabilities import Capability
+from ..widgets.banner import bound_keys, titled
 from .controller import Controller
 from .palette import PaletteCommand
 
@@ -38,7 +40,10 @@ def commands(
         PaletteCommand(name=name, title=title, detail=detail, run=run, words=(detail,))
         for name, title, detail, run in fixed
     ]
-    return sorted(palette_commands, key=lambda command: -command.weight)
+    bound = bound_keys(type(controller.app), type(controller.console))
+    titles = [titled(command.title, bound, command.binding) for command in palette_commands]
+    with_keys = [replace(command, title=title) for command, title in zip(palette_commands, titles, strict=True)]
+    return sorted(with_keys, key=lambda command: -command.weight)
 
 
 def _scenarios(controller: Controller) -> list[PaletteCommand]:
@@ -60,12 +65,13 @@ def _scenarios(controller: Controller) -> list[PaletteCommand]:
 
 def _operations(controller: Controller) -> list[PaletteCommand]:
     undoable = controller.session.undoable
-    title = f"Undo {undoable.name} (u)" if undoable else "Undo (u)"
+    title = f"Undo {undoable.name}" if undoable else "Undo"
     nothing = "" if undoable else "nothing was done here that could be undone"
     return [
         PaletteCommand(
             name="operation.undo",
             title=title,
+            binding="operation.undo",
             run=controller.actions.undo,
             why_not=nothing,
             words=("revert", "back"),
@@ -74,7 +80,8 @@ def _operations(controller: Controller) -> list[PaletteCommand]:
         ),
         PaletteCommand(
             name="operation.stop",
-            title="Stop what is being sent (^K)",
+            title="Stop what is being sent",
+            binding="operation.stop",
             run=controller.actions.stop,
             words=("cancel", "abort"),
             detail="before its next target",
@@ -82,13 +89,15 @@ def _operations(controller: Controller) -> list[PaletteCommand]:
         ),
         PaletteCommand(
             name="operation.dismiss",
-            title="Dismiss what has ended (d)",
+            title="Dismiss what has ended",
+            binding="operation.dismiss",
             run=controller.actions.dismiss,
             detail="clears it from the operation bar; the journal keeps it",
         ),
         PaletteCommand(
             name="journal.note",
-            title="Write a note (n)",
+            title="Write a note",
+            binding="journal.note",
             run=controller.note,
             words=("comment", "log"),
             detail="one line in the journal",
@@ -96,7 +105,8 @@ def _operations(controller: Controller) -> list[PaletteCommand]:
         ),
         PaletteCommand(
             name="journal.show",
-            title="Journal (J)",
+            title="Journal",
+            binding="journal.show",
             run=controller.journal,
             words=("history", "timeline", "record"),
             detail="what was done, by whom, and whether it helped",
@@ -104,21 +114,24 @@ def _operations(controller: Controller) -> list[PaletteCommand]:
         ),
         PaletteCommand(
             name="report.export",
-            title="Write the report (e)",
+            title="Write the report",
+            binding="report.export",
             run=controller.paper.export,
             words=("export", "postmortem", "review", "markdown", "html"),
             detail="of this incident, into files",
         ),
         PaletteCommand(
             name="report.line",
-            title="Copy the status line (y)",
+            title="Copy the status line",
+            binding="report.line",
             run=controller.paper.line,
             words=("chat", "channel", "slack", "summary"),
             detail="the incident's state in one line",
         ),
         PaletteCommand(
             name="sheet.show",
-            title="Break-glass sheet (B)",
+            title="Break-glass sheet",
+            binding="sheet.show",
             run=controller.paper.show,
             words=("emergency", "commands", "offline", "manual", "by hand"),
             detail="last known values and shell commands, for when nothing can be reached",
@@ -146,7 +159,8 @@ def _incident(controller: Controller) -> list[PaletteCommand]:
             name="incident.show" if open_ else "incident.open",
             run=incidents.show,
             detail=told,
-            title="Incident (i)" if open_ else "Open an incident (i)",
+            title="Incident" if open_ else "Open an incident",
+            binding="incident.show",
             words=("war room", "roles", "timeline"),
             weight=1.8 if incidents.offered() else 0.3,
         ),
@@ -203,12 +217,15 @@ def _proposals(
 ) -> list[PaletteCommand]:
     """A line for each proposal that this can be said to: what is said is said to that one, however many come."""
     if not waiting:
-        return [PaletteCommand(name=name, title=f"{verb} what is proposed ({key})", run=lambda: None, why_not=nothing)]
+        return [
+            PaletteCommand(name=name, title=f"{verb} what is proposed", run=lambda: None, why_not=nothing, binding=name)
+        ]
     detail = "stops it: nothing is sent" if key == "o" else "it is sent at once"
     return [
         PaletteCommand(
             name=name,
-            title=f"{verb} {proposal.name} of {proposal.by} ({key})",
+            title=f"{verb} {proposal.name} of {proposal.by}",
+            binding=name,
             words=("veto", "proposal"),
             detail=detail,
             run=partial(incidents.speak, key, proposal.id),
@@ -309,7 +326,8 @@ def _logs(controller: Controller) -> list[PaletteCommand]:
     detail = "follows the pods' logs"
     whole = PaletteCommand(
         name=LOGS,
-        title="Pods' logs (l)",
+        title="Pods' logs",
+        binding="logs.show",
         detail=detail,
         run=controller.logs,
         why_not=why_not,

@@ -42,17 +42,17 @@ class ReplayScreen(ConsoleScreen):
     """`told` is called with the entries that were on record by the moment shown, whenever they are others."""
 
     SHOWN_KEYS: ClassVar = (
-        ("space", "pause"),
+        "replay.pause",
         ("←→", "10 s"),
         ("[ ]", "1 min"),
         (", .", "event"),
         ("+-", "speed"),
-        ("J", "journal"),
-        ("i", "incident"),
+        "journal.show",
+        "incident.show",
         ("0-9", "pane"),
-        ("?", "keys"),
-        ("q", "quit"),
-        ("s", "scenario"),
+        "app.keys",
+        "app.quit",
+        "scenario.open",
     )
     BOTTOM: ClassVar = "#replay"
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING
+
+from textual.binding import Binding
 
 from ..model import Reading, SignalKey, SourceHealth, State
 from ..text.units import clock, duration, milliseconds, several, since
@@ -195,6 +198,26 @@ def key_name(key: str) -> str:
     if key in KEY_NAMES:
         return KEY_NAMES[key]
     return f"^{key[5:].upper()}" if key.startswith("ctrl+") else key
+
+
+@cache
+def bound_keys(*places: type) -> dict[str, tuple[str, str]]:
+    """The key of each binding as people call it, and its word, by the binding's id.
+
+    `places` are classes with BINDINGS. Of several keys the first is shown; a subclass's binding hides its parent's.
+    """
+    kinds = [kind for place in places for kind in reversed(place.__mro__)]
+    bindings = [binding for kind in kinds for binding in vars(kind).get("BINDINGS", ())]
+    return {
+        binding.id: (key_name(binding.key.partition(",")[0]), binding.description.lower())
+        for binding in bindings
+        if isinstance(binding, Binding) and binding.id
+    }
+
+
+def titled(title: str, bound: Mapping[str, tuple[str, str]], id: str) -> str:
+    """The title of a command with its key: `Freeze (p)`; without one where nothing is bound."""
+    return f"{title} ({bound[id][0]})" if id in bound else title
 
 
 def key_line(shown: Iterable[tuple[str, str]], width: int) -> Line:
