@@ -301,11 +301,11 @@ async def test_a_redis_that_can_not_be_read_is_one_sentence(three, monkeypatch):
 @pytest.mark.parametrize(
     ("family", "ttl", "level", "reason"),
     [
-        ("purchase", 42_400, "warn", "a reconcile is running: NexNum:Lock:Reconcile is held for 42 s more"),
+        ("purchase", 42_400, "warn", "a reconcile is running: NexNum:Lock:Reconcile is held for 43 s more"),
         ("purchase", -1, "warn", "NexNum:Lock:Reconcile is held without a TTL: a reconcile runs, or died"),
         ("reconcile", -1, "warn", "NexNum:Lock:Reconcile is held without a TTL: a reconcile runs, or died"),
         ("reconcile", 42_400, "block",
-         "a reconcile is running: NexNum:Lock:Reconcile is held for 42 s more; a second one beside it would pay refunds"
+         "a reconcile is running: NexNum:Lock:Reconcile is held for 43 s more; a second one beside it would pay refunds"
          " twice"),
     ],
 )  # fmt: skip

@@ -19,7 +19,7 @@ UNIT = re.compile(r" ?(?:s|ms|min|h|d|%|seconds?|minutes?|hours?|days?)(?![\w'])
 MACHINE_FORMATS = {
     "actions/customer_refusals.py": "PromQL's range",
     "actions/pods.py": "Kubernetes' annotation of a restart",
-    "actions/silences.py": "Alertmanager's API",
+    "actions/silence_undo.py": "Alertmanager's API",
     "doctor/prometheus.py": "PromQL's range",
     "drill/api.py": "NexNum's API",
     "drill/kubernetes/discovery.py": "a resource's plural",

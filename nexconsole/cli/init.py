@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import paths, settings
 from ..errors import NexConsoleError, SourceError, in_words
+from ..text.units import date
 from . import printing
 from .options import given, hide_secrets, start_log
 
@@ -80,7 +81,7 @@ def file_text(loaded: Loaded, connections: Sequence[Connection], era: str) -> st
     from ..settings.example import example
 
     values: dict[str, Any] = {}
-    notes: dict[str, list[str]] = {"": [f"Made by `nexconsole init` on {utc_now():%Y-%m-%d}."]}
+    notes: dict[str, list[str]] = {"": [f"Made by `nexconsole init` on {date(utc_now())}."]}
     masked = {key: value for key, value, _ in loaded.rows()}
     plain = _plain(loaded.settings)
     for key, origin in loaded.origins.items():
