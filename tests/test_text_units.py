@@ -38,7 +38,6 @@ MACHINE_FORMATS = {
     "screens/plan_lines.py": "a noun's plural",
     "signals/counters.py": "PromQL's range",
     "signals/funnel.py": "PromQL's range",
-    "signals/probe.py": "a noun's plural",
     "sources/log_lines.py": "Kubernetes' query",
     "sources/prometheus.py": "Prometheus' query",
 }
