@@ -16,7 +16,7 @@ from nexconsole.cli.main import run
 from nexconsole.cli.registry import COMMANDS
 
 ROOT = Path(__file__).parent.parent
-SHIPPED = ROOT / "man" / "nexconsole.1"
+SHIPPED = ROOT / "nexconsole" / "docs" / "nexconsole.1"
 
 
 def arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
@@ -40,13 +40,13 @@ def test_every_flag_and_argument_has_a_meaning_and_is_in_the_page(name: str):
 def test_the_shipped_page_is_the_one_that_the_declarations_make(capsys):
     assert run(["help", "--man"]) == 0
     text = capsys.readouterr().out
-    remedy = "run: .venv/bin/python -m nexconsole help --man > man/nexconsole.1"
+    remedy = "run: .venv/bin/python -m nexconsole help --man > nexconsole/docs/nexconsole.1"
     assert SHIPPED.read_text(encoding="utf-8") == text == man.page(), remedy
 
 
 def test_the_wheel_puts_the_page_where_man_looks():
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel["shared-data"] == {"man/nexconsole.1": "share/man/man1/nexconsole.1"}
+    assert wheel["shared-data"] == {"nexconsole/docs/nexconsole.1": "share/man/man1/nexconsole.1"}
 
 
 def test_words_are_never_taken_for_roff():
