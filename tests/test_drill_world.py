@@ -23,6 +23,7 @@ import redis.asyncio
 from nexconsole import drill
 from nexconsole.drill import Stage
 from nexconsole.drill.__main__ import HEAD, _make_way
+from nexconsole.drill.market import pods, upstream
 from nexconsole.drill.scenarios import IMAGE
 from nexconsole.drill.world import DrillWorld
 from nexconsole.errors import DrillError
@@ -269,8 +270,9 @@ async def test_an_admins_patch_takes_a_providers_offers_from_the_market_at_once(
 
 
 async def test_the_world_lives_through_events_nobody_can_read_locked_tables_and_a_flushed_redis(
-    outage: DrillWorld, database: asyncpg.Connection
+    outage: DrillWorld, database: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(upstream, "TIMEOUT_S", 0.3)  # for which a batch of the outbox waits again and again
     for number, payload in enumerate(("[1]", '{"provider": {}}', '{"provider": "[red]", "refresh": true}', "null")):
         await database.execute(
             "INSERT INTO outbox_events_v2"
@@ -310,10 +312,14 @@ async def test_a_killed_pod_forgets_its_breakers_and_a_new_one_takes_over(outage
 
 
 @pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
-async def test_undoing_the_bad_release_ends_the_poison_and_what_failed_can_be_read_then() -> None:
+async def test_undoing_the_bad_release_ends_the_poison_and_what_failed_can_be_read_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pods, "BOOT_S", 0.2)
     world = DrillWorld("outbox-poison", seed=2, pace=0.05)
     try:
         await world.start()
+        world.market.drill_clock.set(10)  # a batch of the outbox each half second
         connection = await asyncpg.connect(world.postgres.url)
         count = "SELECT count(*) FROM outbox_events_v2 WHERE status = $1"
         retry = "UPDATE outbox_events_v2 SET status = 'PENDING', retry_count = 0, error = NULL WHERE id = $1"
@@ -330,6 +336,7 @@ async def test_undoing_the_bad_release_ends_the_poison_and_what_failed_can_be_re
             ["1", "release", "1.4.2"],
             ["2", "release", "1.5.0"],
         ]
+        world.market.drill_clock.set(1)
         await kubectl(world, "rollout", "undo", "deployment/nexnum-app")
         async with asyncio.timeout(60):
             while {pod.image for pod in world.market.pods.values()} != {IMAGE}:
