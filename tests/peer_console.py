@@ -1,4 +1,4 @@
-"""A console of its own process without a screen: `python company_console.py OPERATOR FOLDER REDIS DATABASE`.
+"""A console of its own process without a screen: `python peer_console.py OPERATOR FOLDER REDIS DATABASE`.
 
 Each line of its input is a JSON object that says what to `do`; each line of its output is one that answers it, or, with
 `moment`, tells something by itself as soon as it is seen: {"moment": what, "at": the monotonic clock of this machine}.

@@ -19,7 +19,7 @@ from nexconsole.incident.incident import fold
 from nexconsole.journal import EntryKind, journal_file, read_incident, verify_incident
 from nexconsole.report.render import as_html, as_json, as_markdown
 
-SCRIPT = Path(__file__).with_name("company_console.py")
+SCRIPT = Path(__file__).with_name("peer_console.py")
 
 
 class PeerProcess:
