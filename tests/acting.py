@@ -106,9 +106,14 @@ async def shell(command: str, **environ: str) -> tuple[int, str]:
     path = os.pathsep.join([*(str(folder) for folder in BINARIES.values() if folder), os.environ.get("PATH", "")])
     folder = Path("/tmp")
     process = await asyncio.create_subprocess_exec(
-        "/bin/sh", "-c", command, cwd=folder, env={"PATH": path, "LC_ALL": "C.UTF-8", **environ},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+        "/bin/sh",
+        "-c",
+        command,
+        cwd=folder,
+        env={"PATH": path, "LC_ALL": "C.UTF-8", **environ},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     printed, _ = await asyncio.wait_for(process.communicate(), 20)
     return process.returncode or 0, printed.decode(errors="replace")
 

@@ -136,10 +136,14 @@ async def real_alertmanager(folder: Path) -> AsyncIterator[str]:
         port = free.getsockname()[1]
     (folder / "alertmanager.yml").write_text(CONFIG)
     process = await asyncio.create_subprocess_exec(
-        BINARY, f"--config.file={folder / 'alertmanager.yml'}", f"--storage.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=",
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+        BINARY,
+        f"--config.file={folder / 'alertmanager.yml'}",
+        f"--storage.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         async with httpx.AsyncClient() as client:

@@ -78,9 +78,14 @@ def seeing(readings: Mapping[str, Reading]) -> Monitor:
 
 @asynccontextmanager
 async def controller(
-    chosen: Settings, sources: Sources | None = None, *, world: str | None = "incident",
-    size: tuple[int, int] = (120, 40), follow: bool = True, drill: str | None = None,
-) -> AsyncIterator[tuple[NexConsole, Pilot]]:  # fmt: skip
+    chosen: Settings,
+    sources: Sources | None = None,
+    *,
+    world: str | None = "incident",
+    size: tuple[int, int] = (120, 40),
+    follow: bool = True,
+    drill: str | None = None,
+) -> AsyncIterator[tuple[NexConsole, Pilot]]:
     """The console with these readings; its sources are for acting only, nothing is polled."""
     app = NexConsole(chosen, None, monotonic=GUARDS, drill=drill)
     async with app.run_test(size=size, notifications=True) as pilot:

@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-PLAN = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "watch": "its attempts fall to none",
-        "command": "psql ..."}  # fmt: skip
+PLAN = {
+    "action": "provider.disable",
+    "arguments": {"provider": "smsbower"},
+    "watch": "its attempts fall to none",
+    "command": "psql ...",
+}
 DONE = "j.append('outcome', {'intent': i.id, 'outcome': {'state': 'done', 'answer': 'UPDATE 1'}})"
 
 

@@ -13,23 +13,99 @@ from nexconsole.journal import EntryKind
 
 IDS = st.sampled_from([f"{n:032x}" for n in range(6)])
 TIMES = st.sampled_from(
-    ["2026-11-23T13:42:00Z", "2026-11-23T13:42:00.000001Z", "2026-11-23T15:42:00+02:00", "2199-12-31T23:59:59Z",
-     "2000-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z",
-     "9999-12-31T23:59:59-14:00", "2026-11-23T13:42:00", "yesterday", "", "2026-11-24T01:00:00Z"]
-)  # fmt: skip
+    [
+        "2026-11-23T13:42:00Z",
+        "2026-11-23T13:42:00.000001Z",
+        "2026-11-23T15:42:00+02:00",
+        "2199-12-31T23:59:59Z",
+        "2000-01-01T00:00:00Z",
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59-14:00",
+        "2026-11-23T13:42:00",
+        "yesterday",
+        "",
+        "2026-11-24T01:00:00Z",
+    ]
+)
 WORDS = st.sampled_from(
-    ["SEV-1", "none", "done", "unknown", "exploded", "begun", "pending", "commander", "observer", "objection",
-     "approval", "worked", "provider.disable", "alert.silence", "provider", "silence", "a/b", "", "\x00", "\x1b[31m",
-     "x" * 5000, "\u202e", "[/b]", "maria", "piet"]
-)  # fmt: skip
+    [
+        "SEV-1",
+        "none",
+        "done",
+        "unknown",
+        "exploded",
+        "begun",
+        "pending",
+        "commander",
+        "observer",
+        "objection",
+        "approval",
+        "worked",
+        "provider.disable",
+        "alert.silence",
+        "provider",
+        "silence",
+        "a/b",
+        "",
+        "\x00",
+        "\x1b[31m",
+        "x" * 5000,
+        "\u202e",
+        "[/b]",
+        "maria",
+        "piet",
+    ]
+)
 NUMBERS = st.sampled_from([0, 1, -1, 60, 1e300, -1e300, 1e15, 0.1, 1 << 62, 1 << 63, 10**30, -(10**25)])
 LEAVES = st.none() | st.booleans() | NUMBERS | WORDS | TIMES | IDS
 KEYS = st.sampled_from(
-    ["title", "level", "since", "because", "reason", "role", "person", "subject", "state", "text", "figures", "name",
-     "scenario", "step", "plan", "until", "needs", "proposal", "intent", "outcome", "verdict", "by", "operator", "id",
-     "targets", "arguments", "action", "touched", "lasts_s", "guards", "undo", "taken", "kind", "chosen", "answer",
-     "watch", "command", "effect", "late", "alone", "stuck", "level"]
-)  # fmt: skip
+    [
+        "title",
+        "level",
+        "since",
+        "because",
+        "reason",
+        "role",
+        "person",
+        "subject",
+        "state",
+        "text",
+        "figures",
+        "name",
+        "scenario",
+        "step",
+        "plan",
+        "until",
+        "needs",
+        "proposal",
+        "intent",
+        "outcome",
+        "verdict",
+        "by",
+        "operator",
+        "id",
+        "targets",
+        "arguments",
+        "action",
+        "touched",
+        "lasts_s",
+        "guards",
+        "undo",
+        "taken",
+        "kind",
+        "chosen",
+        "answer",
+        "watch",
+        "command",
+        "effect",
+        "late",
+        "alone",
+        "stuck",
+        "level",
+    ]
+)
 VALUES = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=10
 )
@@ -52,10 +128,17 @@ def entries_of(times: st.SearchStrategy, pids: list, sequences: list, clocks: li
         optional={"account": ACCOUNTS},
     )
     return st.fixed_dictionaries(
-        {"at": times, "writer": writers, "seq": st.sampled_from(sequences), "prev": st.just(""),
-         "after": IDS | st.just(""), "kind": KINDS, "data": DATA},
+        {
+            "at": times,
+            "writer": writers,
+            "seq": st.sampled_from(sequences),
+            "prev": st.just(""),
+            "after": IDS | st.just(""),
+            "kind": KINDS,
+            "data": DATA,
+        },
         optional={"hlc": st.sampled_from(clocks), "later": VALUES},
-    )  # fmt: skip
+    )
 
 
 WELL_FORMED = entries_of(GOOD_TIMES, [1, 0, 77], [1, 2, (1 << 53) - 1], [0, 1, (1 << 53) - 1])

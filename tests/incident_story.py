@@ -83,9 +83,13 @@ def customers() -> IncidentStory:
         EntryKind.STEP, {"scenario": "Provider", "step": "look", "state": "done", "answer": f"{said} {statement}"}
     )
     key = f"lock:purchase:atomic:{CUSTOMER['user']}"
-    plan = {"effect": f"Deletes {said}", "targets": [{"kind": "lock", "id": key}], "watch": said,
-            "undo": {"action": "x", "command": f"redis-cli SET {key} 1"},
-            "guards": [{"name": "g", "level": "warn", "reason": said}]}  # fmt: skip
+    plan = {
+        "effect": f"Deletes {said}",
+        "targets": [{"kind": "lock", "id": key}],
+        "watch": said,
+        "undo": {"action": "x", "command": f"redis-cli SET {key} 1"},
+        "guards": [{"name": "g", "level": "warn", "reason": said}],
+    }
     intent = story.act("locks.flush", CUSTOMER["phone"], command=f"redis-cli UNLINK '{key}' # {said}", **plan)
     story.end(intent, answer=f"{said}: {statement}")
     story.judge(intent, "worked")

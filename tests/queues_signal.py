@@ -58,10 +58,16 @@ SIGNAL = Signal(
     exported=(gauge("queue_depth", "Jobs that wait.", "depth"),),
     observe=states,
     probes=(
-        Probe(name="queues.depth", title="jobs that wait", signal="queues", kind="number", read=depth,
-              argument=Argument(name="queue", kind="text", required=False)),
+        Probe(
+            name="queues.depth",
+            title="jobs that wait",
+            signal="queues",
+            kind="number",
+            read=depth,
+            argument=Argument(name="queue", kind="text", required=False),
+        ),
     ),
     arguments={"text": lambda value: value.names},
     details=lambda value: (f"queue {name}" for name in value.names),
     pane="queues_pane",
-)  # fmt: skip
+)

@@ -53,13 +53,27 @@ def story() -> list[Any]:
     told: list[tuple[EntryKind, dict[str, Any]]] = [
         (EntryKind.SEVERITY, {"level": "SEV-1", "because": ["17.8 % of purchases fail, 93 % of them at smsbower"]}),
         (EntryKind.STEP, {"scenario": scenario, "state": "begun"}),
-        (EntryKind.STEP, {"scenario": scenario, "step": f"{scenario}/transactions.rate", "state": "done",
-                     "answer": "17.8 %: 71 of 400 purchases failed in 300 s"}),
-        (EntryKind.STEP, {"scenario": scenario, "step": f"{scenario}/transactions.scope", "state": "skipped",
-                     "reason": "everybody sees it"}),
+        (
+            EntryKind.STEP,
+            {
+                "scenario": scenario,
+                "step": f"{scenario}/transactions.rate",
+                "state": "done",
+                "answer": "17.8 %: 71 of 400 purchases failed in 300 s",
+            },
+        ),
+        (
+            EntryKind.STEP,
+            {
+                "scenario": scenario,
+                "step": f"{scenario}/transactions.scope",
+                "state": "skipped",
+                "reason": "everybody sees it",
+            },
+        ),
         (EntryKind.NOTE, {"text": "their status page says nothing [red]yet[/]"}),
         (EntryKind.INTENT, {"operator": "maria", "plan": plan().as_dict()}),
-    ]  # fmt: skip
+    ]
     writer = Writer("maria", "bastion", 4242, sample.ago(600))
     entries = []
     for n, (kind, data) in enumerate(told):

@@ -27,8 +27,23 @@ from nexconsole.signals.transactions import Point, ProviderTraffic, Scope, Trans
 from nexconsole.signals.workloads import Autoscaler, Workloads
 
 NOW = datetime(2026, 1, 23, 14, 7, 31, tzinfo=UTC)
-SIGNALS = ("transactions", "circuits", "funnel", "outbox", "reservations", "locks", "database", "workloads", "alerts",
-           "slots", "balances", "search", "status_pages", "database_cpu", "integrity")  # fmt: skip
+SIGNALS = (
+    "transactions",
+    "circuits",
+    "funnel",
+    "outbox",
+    "reservations",
+    "locks",
+    "database",
+    "workloads",
+    "alerts",
+    "slots",
+    "balances",
+    "search",
+    "status_pages",
+    "database_cpu",
+    "integrity",
+)
 NAMES = ("5sim", "onlinesim", "sms-activate", "smsbower", "tiger-sms")
 PODS = ("nexnum-app-7c9d5b6f4-2xkqp", "nexnum-app-7c9d5b6f4-9hw7d", "nexnum-app-7c9d5b6f4-zt4lm")
 RUNBOOK = (
@@ -535,18 +550,24 @@ def looks() -> dict[str, Reading]:
     """Calm, but for what a machine reads since people are no longer asked: turns, money, search, CPU, findings."""
     values = {
         "slots": slots(smsbower=6031.0, onlinesim=12.0),
-        "balances": balances(balance("tiger-sms", "empty", 0.02), balance("5sim", "low", 7.4, 30_000, old=True),
-                             balance("onlinesim", "unknown", 0.0, None)),
+        "balances": balances(
+            balance("tiger-sms", "empty", 0.02),
+            balance("5sim", "low", 7.4, 30_000, old=True),
+            balance("onlinesim", "unknown", 0.0, None),
+        ),
         "search": Search(source="meilisearch", up=False, why="search at meili:7700: the connection was refused"),
         "status_pages": pages("Partial outage of purchases", "major"),
         "database_cpu": DatabaseCpu(source="prometheus", used=0.93),
         "integrity": integrity(
-            Finding(kind="data", level="SEV-1",
-                    text="Redis was restarted 9 min ago and lost its data: 8 412 keys before, 31 now; seen 8 min ago",
-                    advice="gone with it: keys against double top-ups, and locks"),
+            Finding(
+                kind="data",
+                level="SEV-1",
+                text="Redis was restarted 9 min ago and lost its data: 8 412 keys before, 31 now; seen 8 min ago",
+                advice="gone with it: keys against double top-ups, and locks",
+            ),
             Finding(kind="data", level="none", text="3 wallets have a hold below zero, by 4.50 in all: released twice"),
         ),
-    }  # fmt: skip
+    }
     return calm() | {name: reading(name, value) for name, value in values.items()}
 
 

@@ -274,9 +274,21 @@ async def alert_silence(world: StageWorld) -> ActionStage:
 
 
 STAGES: tuple[Callable[[StageWorld], Awaitable[ActionStage]], ...] = (
-    provider_by_sql, provider_by_api, circuit_open, reconcile, outbox_process, outbox_retry, locks_flush, pods_restart,
-    pods_restart_one, deployment_scale, rollout_undo, backend_cancel, backend_terminate, alert_silence,
-)  # fmt: skip
+    provider_by_sql,
+    provider_by_api,
+    circuit_open,
+    reconcile,
+    outbox_process,
+    outbox_retry,
+    locks_flush,
+    pods_restart,
+    pods_restart_one,
+    deployment_scale,
+    rollout_undo,
+    backend_cancel,
+    backend_terminate,
+    alert_silence,
+)
 
 
 @asynccontextmanager

@@ -116,8 +116,15 @@ async def nothing() -> None:
 
 MOODS = [
     *((status, HTML) for status in (200, 302, 403, 404, 500, *PROXIES)),
-    (500, OWN), (503, OWN), (200, BROKEN), (200, NONE), "cut", "half", "no http", "late",
-]  # fmt: skip
+    (500, OWN),
+    (503, OWN),
+    (200, BROKEN),
+    (200, NONE),
+    "cut",
+    "half",
+    "no http",
+    "late",
+]
 
 
 def tables(gateway: Behind, database: Any, redis: str = "") -> dict[str, Any]:
@@ -152,8 +159,11 @@ async def _planned(name: str, gateway: Behind, context: Context) -> tuple[Action
         async with like_alertmanager() as (url, _):
             async with acting(settings_of(alertmanager={"url": url, "timeout_s": 1.0})) as other:
                 plan = await SILENCE.prepare({"alert": "X"}, other)
-        object.__setattr__(context, "settings", settings_of(
-            alertmanager={"url": gateway.url, "timeout_s": 0.3}, actions={"timeout_s": 0.05}))  # fmt: skip
+        object.__setattr__(
+            context,
+            "settings",
+            settings_of(alertmanager={"url": gateway.url, "timeout_s": 0.3}, actions={"timeout_s": 0.05}),
+        )
         return SILENCE, plan
     actions: dict[str, Action] = {one.name: one for one in (DISABLE, OPEN, RECONCILE, PROCESS)}
     action = actions[name]
@@ -165,9 +175,13 @@ async def _planned(name: str, gateway: Behind, context: Context) -> tuple[Action
 
 
 async def _performed(
-    action: Action, arguments: dict[str, str], does: Callable[[], Awaitable[object]], mood: Any, database: Any,
+    action: Action,
+    arguments: dict[str, str],
+    does: Callable[[], Awaitable[object]],
+    mood: Any,
+    database: Any,
     redis: str = "",
-) -> tuple[ActionResult, Desk]:  # fmt: skip
+) -> tuple[ActionResult, Desk]:
     async with behind(does) as gateway:
         gateway.mood = mood
         async with acting(settings_of(**tables(gateway, database, redis))) as context:

@@ -63,9 +63,10 @@ async def stand(database: Any, tmp_path: Path) -> AsyncIterator[CustomersStand]:
     async with small_cluster(tmp_path) as small:
         kubeconfig = str(small.write_kubeconfig("operator"))
         settings = settings_of(
-            postgres={"url": database.url}, kubernetes={"kubeconfig": kubeconfig, "log_since_s": 900},
+            postgres={"url": database.url},
+            kubernetes={"kubeconfig": kubeconfig, "log_since_s": 900},
             actions={"verify_s": 3.0, "provider_cache_s": 0.1, "provider_by": "sql"},
-        )  # fmt: skip
+        )
         async with acting(settings) as context:
             await follow(context.sources)
             yield CustomersStand(small, database, context)
@@ -144,8 +145,15 @@ def judged(
 
 
 def rate(sold: int, failed: int = 0, refused: int | None = 0, waiting: int = 0) -> Rate:
-    return Rate(source="postgres", attempts=sold + failed + waiting, failures=failed, open=waiting, refused=refused,
-                refused_by="pod logs", seconds=300.0)  # fmt: skip
+    return Rate(
+        source="postgres",
+        attempts=sold + failed + waiting,
+        failures=failed,
+        open=waiting,
+        refused=refused,
+        refused_by="pod logs",
+        seconds=300.0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,7 +169,7 @@ def rate(sold: int, failed: int = 0, refused: int | None = 0, waiting: int = 0) 
         (rate(98, 2), rate(5, 0, refused=None), "worked", "refused not known"),
         (None, None, "worked", "no attempts at smsbower for 20 s (10 expected)"),
     ],
-)  # fmt: skip
+)
 def test_a_silence_is_judged_by_how_the_customers_fare(then: Rate, now: Rate, state: str, said: str) -> None:
     verdict = judged(then, now, SinceSwitch())
     assert verdict is not None and verdict.state == state and said in verdict.because, verdict

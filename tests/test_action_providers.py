@@ -52,10 +52,18 @@ async def test_a_plan_shows_its_share_of_the_traffic_and_what_depends_on_it(mark
     document = plan.as_dict()
     assert document["targets"] == [
         {
-            "kind": "provider", "id": IDS["smsbower"], "name": "smsbower", "active": True, "by": "sql",
-            "display_name": "smsbower (SMS Bower)", "live_numbers": 3, "attempts": 8, "failures": 7, "chosen": True,
+            "kind": "provider",
+            "id": IDS["smsbower"],
+            "name": "smsbower",
+            "active": True,
+            "by": "sql",
+            "display_name": "smsbower (SMS Bower)",
+            "live_numbers": 3,
+            "attempts": 8,
+            "failures": 7,
+            "chosen": True,
         }
-    ]  # fmt: skip
+    ]
     assert "50 % of purchases (8 of 16, 7 failed)" in plan.effect
     assert "3 live numbers" in plan.effect and "within 1 s" in plan.effect
     warned = {guard.name for guard in plan.guards if guard.level == "warn"}
@@ -181,11 +189,14 @@ async def test_a_healthy_provider_is_disabled_only_by_typing_its_name(database):
 @pytest.mark.parametrize(
     ("era", "said"),
     [
-        ("head", "so is everybody who leaves the choice to NexNum (best route, 404 E_NO_ROUTE) wherever its offer is"
-                 " the cheapest: 8 of the last 16 purchases went there. The admin API takes them out: set api.url"),
+        (
+            "head",
+            "so is everybody who leaves the choice to NexNum (best route, 404 E_NO_ROUTE) wherever its offer is"
+            " the cheapest: 8 of the last 16 purchases went there. The admin API takes them out: set api.url",
+        ),
         ("old", "its offers stay on sale, nothing takes them out of the search index: buying one answers 503"),
     ],
-)  # fmt: skip
+)
 async def test_what_sql_can_not_do_is_said_by_version(database, era, said):
     await database.create(era=era)
     for name in ("smsbower", "5sim"):
@@ -572,9 +583,12 @@ def test_what_fails_on_screen_is_suggested_with_its_figure():
 
 def test_a_provider_that_is_disabled_already_is_not_suggested_again():
     value = Transactions(
-        failure_rate=0.5, attempts=20, failures=10, window_s=300,
+        failure_rate=0.5,
+        attempts=20,
+        failures=10,
+        window_s=300,
         providers=(ProviderTraffic(name="onlinesim", attempts=20, failures=10, failure_rate=0.5),),
-    )  # fmt: skip
+    )
     readings = sample_readings.calm() | {"transactions": reading("transactions", value)}
     off = Circuits(providers=(ProviderCircuit(name="onlinesim", id="x", active=False, state="closed"),))
     assert DISABLE.suggestions(readings | {"circuits": reading("circuits", off)}, Settings()) == ()

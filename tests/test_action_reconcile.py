@@ -358,8 +358,11 @@ async def test_the_preview_says_what_becomes_of_the_money_that_is_held(
         assert f"`reserved` of 6 wallets 9 -> {after}" in plan.effect
         target = next(target for target in plan.targets if target.kind == "holds")
         assert dict(target.shown) == {
-            "wallets": 6, "reserved": "9", "reserved_after": after, "below_zero": 6 if era == "old" else 0,
-        }  # fmt: skip
+            "wallets": 6,
+            "reserved": "9",
+            "reserved_after": after,
+            "below_zero": 6 if era == "old" else 0,
+        }
 
 
 async def test_a_hold_that_covers_what_is_released_is_no_warning(database: Any) -> None:

@@ -147,8 +147,11 @@ async def test_whoever_is_cut_off_within_the_window_does_not_act(
         else:
             assert one.stop()
         done = await asyncio.wait_for(doing, 3)
-        said = {"link": "lost within the window: nothing was sent: redis does not answer",
-                "console": "hung for", "operator": "stopped by its own operator"}[lost]  # fmt: skip
+        said = {
+            "link": "lost within the window: nothing was sent: redis does not answer",
+            "console": "hung for",
+            "operator": "stopped by its own operator",
+        }[lost]
         assert done.outcome is None and said in done.stopped
         assert await active(database) and kinds(one)[-1] == EntryKind.STOPPED
 

@@ -137,46 +137,82 @@ def test_where_several_fail_one_that_hardly_does_is_spared():
         ({"a": (10, 0), "b": (9, 0)}, "unknown", "19 decided purchases in 5 min are too few to say: 20 are needed"),
         ({"a": (10, 0), "b": (10, 0)}, "none", "0 of 20 fail (0 %); no provider stands out"),
         # a provider's own rate
-        ({"a": (100, 20), "b": (400, 0)}, "one",
-         "20 of 20 failures at a (20 % of its 100); the other one, b, fails 0 % of 400"),
+        (
+            {"a": (100, 20), "b": (400, 0)},
+            "one",
+            "20 of 20 failures at a (20 % of its 100); the other one, b, fails 0 % of 400",
+        ),
         ({"a": (100, 19), "b": (400, 0)}, "none", "19 of 500 fail (3.8 %); no provider stands out"),
         # two failures may be chance, three are not
         ({"a": (5, 2), "b": (100, 0)}, "none", "2 of 105 fail (1.9 %); no provider stands out"),
-        ({"a": (5, 3), "b": (100, 0)}, "one",
-         "3 of 3 failures at a (60 % of its 5); the other one, b, fails 0 % of 100"),
+        (
+            {"a": (5, 3), "b": (100, 0)},
+            "one",
+            "3 of 3 failures at a (60 % of its 5); the other one, b, fails 0 % of 100",
+        ),
         # a provider with few purchases is not judged
         ({"a": (4, 4), "b": (100, 0)}, "none", "4 of 104 fail (3.8 %); no provider stands out"),
-        ({"a": (5, 5), "b": (100, 0)}, "one",
-         "5 of 5 failures at a (100 % of its 5); the other one, b, fails 0 % of 100"),
+        (
+            {"a": (5, 5), "b": (100, 0)},
+            "one",
+            "5 of 5 failures at a (100 % of its 5); the other one, b, fails 0 % of 100",
+        ),
         # a whole that is bad lowers the bar
         ({"a": (100, 5), "b": (100, 5)}, "all", "5 % to 5 % fail at both providers with enough purchases"),
         ({"a": (100, 5), "b": (100, 4)}, "none", "9 of 200 fail (4.5 %); no provider stands out"),
-        ({str(n): (4, 1 if n < 8 else 0) for n in range(40)}, "unknown",
-         "8 of 160 fail (5 %), too few at each provider"),
+        (
+            {str(n): (4, 1 if n < 8 else 0) for n in range(40)},
+            "unknown",
+            "8 of 160 fail (5 %), too few at each provider",
+        ),
         # one share of all failures makes it one, although the others are bad too
-        ({"a": (100, 40), "b": (100, 10)}, "one",
-         "40 of 50 failures at a (40 % of its 100); the other one, b, fails 10 % of 100"),
-        ({"a": (100, 39), "b": (100, 10)}, "some",
-         "a fails 39 % of its 100, but has only 39 of 49 failures; the other one, b, fails 10 % of 100"),
+        (
+            {"a": (100, 40), "b": (100, 10)},
+            "one",
+            "40 of 50 failures at a (40 % of its 100); the other one, b, fails 10 % of 100",
+        ),
+        (
+            {"a": (100, 39), "b": (100, 10)},
+            "some",
+            "a fails 39 % of its 100, but has only 39 of 49 failures; the other one, b, fails 10 % of 100",
+        ),
         # nothing to compare with
-        ({"a": (30, 20), "b": (0, 0)}, "unknown",
-         "a fails 66.7 % of its 30; the others have no decided purchases, too few to compare"),
-        ({"a": (30, 20), "b": (4, 1)}, "unknown",
-         "a fails 66.7 % of its 30; the other one, b, fails 25 % of 4, too few to compare"),
+        (
+            {"a": (30, 20), "b": (0, 0)},
+            "unknown",
+            "a fails 66.7 % of its 30; the others have no decided purchases, too few to compare",
+        ),
+        (
+            {"a": (30, 20), "b": (4, 1)},
+            "unknown",
+            "a fails 66.7 % of its 30; the other one, b, fails 25 % of 4, too few to compare",
+        ),
         # several: the worst three by name, equals by their names
-        ({"a": (100, 40), "b": (100, 50), "c": (100, 0)}, "some",
-         "two of three providers fail (b 50 %, a 40 %); the other one, c, fails 0 % of 100"),
-        ({"b": (50, 40), "a": (50, 40), "c": (50, 40), "z": (100, 0), "y": (100, 0)}, "some",
-         "three of five providers fail (a 80 %, b 80 %, c 80 %); the other two fail 0 % of 200"),
-        ({"b": (50, 40), "a": (50, 40), "c": (50, 40), "d": (50, 30), "z": (100, 0)}, "some",
-         "four of five providers fail (a 80 %, b 80 %, c 80 % and one more); the other one, z, fails 0 % of 100"),
-        ({"b": (50, 30), "a": (50, 25), "c": (50, 40)}, "all",
-         "50 % to 80 % fail at all three providers with enough purchases"),
+        (
+            {"a": (100, 40), "b": (100, 50), "c": (100, 0)},
+            "some",
+            "two of three providers fail (b 50 %, a 40 %); the other one, c, fails 0 % of 100",
+        ),
+        (
+            {"b": (50, 40), "a": (50, 40), "c": (50, 40), "z": (100, 0), "y": (100, 0)},
+            "some",
+            "three of five providers fail (a 80 %, b 80 %, c 80 %); the other two fail 0 % of 200",
+        ),
+        (
+            {"b": (50, 40), "a": (50, 40), "c": (50, 40), "d": (50, 30), "z": (100, 0)},
+            "some",
+            "four of five providers fail (a 80 %, b 80 %, c 80 % and one more); the other one, z, fails 0 % of 100",
+        ),
+        (
+            {"b": (50, 30), "a": (50, 25), "c": (50, 40)},
+            "all",
+            "50 % to 80 % fail at all three providers with enough purchases",
+        ),
         # up to ten the number is a word
         ({str(n): (50, 25) for n in range(10)}, "all", "50 % to 50 % fail at all ten providers with enough purchases"),
         ({str(n): (50, 25) for n in range(11)}, "all", "50 % to 50 % fail at all 11 providers with enough purchases"),
     ],
-)  # fmt: skip
+)
 def test_each_limit_is_judged_on_both_sides_and_said_in_one_sentence(counts, verdict, because):
     scope = judge(traffic(**counts), RULES, 0.05)
     assert (scope.verdict, scope.because) == (verdict, because)

@@ -73,11 +73,20 @@ def test_it_is_plain_text_that_a_terminal_of_80_columns_shows_whole(world):
 
 def test_it_says_the_severity_the_values_with_their_ages_and_what_still_stands():
     text = text_of(taken(incident="INC-20261123-1342"))
-    for words in ("SEV-1  17.8 % of purchases fail", "PRODUCTION nexnum-eu", "Written 2026-01-23 14:07:31Z",
-                  "transactions  fresh, read 2026-01-23 14:07:30Z, 1 s before", "smsbower: 66 of 120 failed, 55 %",
-                  "smsbower: open, active, id 0000-smsbower", "pid 4312 nexnum-app idle in transaction, 38 s: blocks",
-                  "INCIDENT INC-20261123-1342", "STILL IN FORCE: smsbower is disabled",
-                  "database on-call: +31 20 555 0100", "Grafana: https://g.nexnum", WHOLE):  # fmt: skip
+    for words in (
+        "SEV-1  17.8 % of purchases fail",
+        "PRODUCTION nexnum-eu",
+        "Written 2026-01-23 14:07:31Z",
+        "transactions  fresh, read 2026-01-23 14:07:30Z, 1 s before",
+        "smsbower: 66 of 120 failed, 55 %",
+        "smsbower: open, active, id 0000-smsbower",
+        "pid 4312 nexnum-app idle in transaction, 38 s: blocks",
+        "INCIDENT INC-20261123-1342",
+        "STILL IN FORCE: smsbower is disabled",
+        "database on-call: +31 20 555 0100",
+        "Grafana: https://g.nexnum",
+        WHOLE,
+    ):
         assert words in text, words
 
 
@@ -101,9 +110,16 @@ def test_sources_that_cannot_be_reached_stand_at_the_top_and_below_with_their_re
 
 def test_where_nothing_was_ever_read_the_commands_have_placeholders():
     text = sheet({}, None, None, Settings(), sample.NOW)
-    for words in ("not known: nothing was read yet", "PROVIDER_ID", "pid = PID", "LOCK_KEY ITS_VALUE",
-                  "--current-replicas=NOW", "rollout undo deployment/nexnum-app", "/api/cron/reconcile",
-                  "none set: break_glass.contacts"):  # fmt: skip
+    for words in (
+        "not known: nothing was read yet",
+        "PROVIDER_ID",
+        "pid = PID",
+        "LOCK_KEY ITS_VALUE",
+        "--current-replicas=NOW",
+        "rollout undo deployment/nexnum-app",
+        "/api/cron/reconcile",
+        "none set: break_glass.contacts",
+    ):
         assert words in text, words
 
 

@@ -73,8 +73,15 @@ async def test_what_is_not_granted_is_refused_with_its_reason_and_writes_nothing
         raise AssertionError("nothing may be asked")
 
     async with session(tmp_path, given) as one:
-        for writing in (one.note("x"), one.open_incident("x", ""), one.take_role("scribe", "x"), one.object("x"),
-                        one.approve("x"), one.begin("x"), one.close_incident("x")):  # fmt: skip
+        for writing in (
+            one.note("x"),
+            one.open_incident("x", ""),
+            one.take_role("scribe", "x"),
+            one.object("x"),
+            one.approve("x"),
+            one.begin("x"),
+            one.close_incident("x"),
+        ):
             with pytest.raises(JournalError) as refused:
                 await writing
             assert str(refused.value) == given.because

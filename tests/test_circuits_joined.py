@@ -75,8 +75,17 @@ async def test_the_most_urgent_provider_comes_first_and_a_disabled_one_last():
     rows = [named(name, name, active=name != "disabled") for name in names]
     value = await joined(Parts(named=rows, shared=states, logs=logs))
     assert [one.name for one in value.providers] == [
-        "open-a", "open-b", "half", "flaps", "unknown", "opened", "busy", "closed-a", "closed-b", "disabled",
-    ]  # fmt: skip
+        "open-a",
+        "open-b",
+        "half",
+        "flaps",
+        "unknown",
+        "opened",
+        "busy",
+        "closed-a",
+        "closed-b",
+        "disabled",
+    ]
 
 
 async def test_many_answers_that_limit_us_and_many_that_fail_weigh_the_same():
@@ -86,8 +95,10 @@ async def test_many_answers_that_limit_us_and_many_that_fail_weigh_the_same():
             tell(logs, "pod", 10, kind, name, status=int(status))
     value = await joined(Parts(named=[named(name) for name in "abc"], logs=logs))
     assert [(one.name, one.seen_429, one.seen_5xx) for one in value.providers] == [
-        ("c", 3, 0), ("b", 1, 1), ("a", 0, 1),
-    ]  # fmt: skip
+        ("c", 3, 0),
+        ("b", 1, 1),
+        ("a", 0, 1),
+    ]
 
 
 async def test_a_provider_is_all_that_its_row_and_the_logs_say():
@@ -317,9 +328,13 @@ def earlier(age_s: float = 2.0, state: str = "closed", shared_age_s: float | Non
     at = NOW - timedelta(seconds=age_s)
     shared_at = at if shared_age_s is None else NOW - timedelta(seconds=shared_age_s)
     known = ProviderCircuit(
-        name="SMSBower", id="u1", active=False, state=state, display_name="B",
+        name="SMSBower",
+        id="u1",
+        active=False,
+        state=state,
+        display_name="B",
         holders=(shared(state, more.pop("closes_in_s", None)), Holder(kind="pod", where="pod", state="half-open")),
-    )  # fmt: skip
+    )
     by_log = ProviderCircuit(name="log", id=None, active=None, state="closed")
     return replace(Circuits(providers=(known, by_log), names_at=at, shared_at=shared_at, at=at), **more)
 

@@ -14,8 +14,23 @@ import pytest
 from nexconsole import settings
 from nexconsole.drill import Stage
 
-SIGNALS = ("transactions", "circuits", "funnel", "outbox", "reservations", "locks", "database", "workloads", "alerts",
-           "slots", "balances", "search", "status_pages", "database_cpu", "integrity")  # fmt: skip
+SIGNALS = (
+    "transactions",
+    "circuits",
+    "funnel",
+    "outbox",
+    "reservations",
+    "locks",
+    "database",
+    "workloads",
+    "alerts",
+    "slots",
+    "balances",
+    "search",
+    "status_pages",
+    "database_cpu",
+    "integrity",
+)
 
 
 def nexconsole(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -234,10 +249,22 @@ def test_what_is_asked_wrongly_is_explained_in_a_line(arguments, environment, co
 def test_the_drill_lists_its_scenarios():
     names = [line.split()[0] for line in nexconsole("drill", "--list").stdout.splitlines()]
     assert names == [
-        "calm", "provider-outage", "database-stall", "reconciler-stopped", "outbox-poison", "flapping-circuit",
-        "stale-locks", "slot-starvation", "best-route-blackout", "balance-empty", "search-down", "one-bad-pod",
-        "connections-exhausted", "redis-full", "bad-release",
-    ]  # fmt: skip
+        "calm",
+        "provider-outage",
+        "database-stall",
+        "reconciler-stopped",
+        "outbox-poison",
+        "flapping-circuit",
+        "stale-locks",
+        "slot-starvation",
+        "best-route-blackout",
+        "balance-empty",
+        "search-down",
+        "one-bad-pod",
+        "connections-exhausted",
+        "redis-full",
+        "bad-release",
+    ]
 
 
 def test_a_closed_pipe_is_no_error():

@@ -27,8 +27,10 @@ def on_a_terminal(*arguments: str, **environment: str) -> tuple[int, str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "nexconsole", "docs", *arguments],
         env={**variables, "TERM": "xterm-256color", "COLUMNS": "100", **environment},
-        stdin=theirs, stdout=theirs, stderr=theirs,
-    )  # fmt: skip
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
     os.close(theirs)
     got = b""
     while True:

@@ -106,8 +106,10 @@ def test_a_system_is_as_bad_as_its_worst_check_and_its_words_stay_a_comment(tmp_
     ]
     connections = init.connections_of(checks)
     assert [(each.area, each.state) for each in connections] == [
-        ("postgres", "fails"), ("redis", "answers"), ("search", "missing"),
-    ]  # fmt: skip
+        ("postgres", "fails"),
+        ("redis", "answers"),
+        ("search", "missing"),
+    ]
     file = tmp_path / "own.toml"
     file.write_text(init.file_text(settings.load(environ={}), connections, ""))
     assert settings.load(str(file), environ={}).settings == settings.Settings()

@@ -169,11 +169,14 @@ def test_data_of_any_shape_has_a_sentence():
             assert sentence(entry) == sentence(entry).strip()
 
 
-@pytest.mark.parametrize(("words", "code", "sentence"), [
-    (("show", "INC-20261123-9999"), 1, "there is no such journal"),
-    (("show", "x y"), 1, "not an incident's name"),
-    (("frobnicate",), 2, "'frobnicate' is none of list, show, verify, export"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("show", "INC-20261123-9999"), 1, "there is no such journal"),
+        (("show", "x y"), 1, "not an incident's name"),
+        (("frobnicate",), 2, "'frobnicate' is none of list, show, verify, export"),
+    ],
+)
 def test_what_is_not_there_is_an_error(chosen, capsys, words: tuple[str, ...], code: int, sentence: str):
     assert run_with(chosen, "journal", *words) == code
     assert sentence in capsys.readouterr().err

@@ -25,8 +25,19 @@ from nexconsole.session.session import Session
 from nexconsole.sources import Sources
 from nexconsole.sources.lazy_clients import LazyClients
 
-PLAN = {"action", "arguments", "targets", "effect", "command", "guards", "confirm", "undo", "watch", "taken_at",
-        "expires_at"}  # fmt: skip
+PLAN = {
+    "action",
+    "arguments",
+    "targets",
+    "effect",
+    "command",
+    "guards",
+    "confirm",
+    "undo",
+    "watch",
+    "taken_at",
+    "expires_at",
+}
 WORKED, REFUSED, USAGE, FAILED, UNKNOWN = 0, 1, 2, 3, 4
 
 
@@ -56,10 +67,15 @@ class Shell:
 
     async def run(self, *words: str, **environment: str) -> Done:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "nexconsole", "run", *words,
+            sys.executable,
+            "-m",
+            "nexconsole",
+            "run",
+            *words,
             env={**os.environ, **self._environment, **environment},
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
         out, err = await asyncio.wait_for(process.communicate(), 60)
         assert b"Traceback" not in err, err.decode()
         return Done(process.returncode or 0, out.decode(), err.decode())
@@ -272,11 +288,25 @@ async def test_the_actions_are_listed_by_their_stable_names(providers: Shell) ->
     done = await providers.run()
     names = {line.split()[0] for line in done.out.splitlines()}
     assert done.code == 0 and names == {
-        "provider.disable", "provider.enable", "circuit.open", "circuit.close", "reconcile.run", "outbox.process",
-        "outbox.retry", "locks.flush", "locks.restore", "pods.restart", "deployment.scale", "rollout.undo",
-        "backend.cancel", "backend.terminate", "alert.silence", "alert.unsilence",
-        "slots.clear", "slots.restore",
-    }  # fmt: skip
+        "provider.disable",
+        "provider.enable",
+        "circuit.open",
+        "circuit.close",
+        "reconcile.run",
+        "outbox.process",
+        "outbox.retry",
+        "locks.flush",
+        "locks.restore",
+        "pods.restart",
+        "deployment.scale",
+        "rollout.undo",
+        "backend.cancel",
+        "backend.terminate",
+        "alert.silence",
+        "alert.unsilence",
+        "slots.clear",
+        "slots.restore",
+    }
 
 
 async def test_a_console_that_watches_an_incident_can_object_to_a_one_shot_and_it_sends_nothing(

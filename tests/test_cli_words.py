@@ -82,41 +82,69 @@ def test_no_flag_leaves_a_trace_where_it_is_not_given():
     assert set(given(command.parser().parse_args(rest)).values()) == {None}
 
 
-@pytest.mark.parametrize(("words", "code", "sentence"), [
-    (["stauts"], 2, "there is no command stauts: did you mean status?"),
-    (["Status"], 2, "there is no command Status: did you mean status?"),
-    (["frobnicate"], 2, "there is no command frobnicate: `nexconsole help` lists them"),
-    (["instruct"], 2, "there is no command instruct: `nexconsole help` lists them"),
-    (["help", "jurnal"], 2, "there is no command jurnal: did you mean journal?"),
-    (["--presnt"], 2, "there is no option --presnt: did you mean --present? (`nexconsole --help`)"),
-    (["doctor", "--jsn"], 2, "there is no option --jsn: did you mean --json? (`nexconsole doctor --help`)"),
-    (["status", "--jsn"], 3, "there is no option --jsn: did you mean --json? (`nexconsole status --help`)"),
-    (["--opperator", "x", "sheet"], 2,
-     "there is no option --opperator: did you mean --operator? (`nexconsole --help`)"),
-    (["--obsrve", "sheet"], 2, "there is no option --obsrve: did you mean --observe? (`nexconsole --help`)"),
-    (["--json", "doctor"], 2, "--json is not a global flag: write it after the command: nexconsole doctor --json"),
-    (["--json", "status"], 3, "--json is not a global flag: write it after the command: nexconsole status --json"),
-    (["doctor", "now"], 2, "'now' is an extra word (`nexconsole doctor --help`)"),
-    (["journal", "lst"], 2,
-     "'lst' is none of list, show, verify, export: did you mean list? (`nexconsole journal --help`)"),
-    (["journal", "list", "--jsn"], 2,
-     "there is no option --jsn: did you mean --json? (`nexconsole journal list --help`)"),
-    (["journal"], 2, "the following arguments are required: list|show|verify|export (`nexconsole journal --help`)"),
-    (["export", "x", "--format", "htlm"], 2,
-     "--format: 'htlm' is none of md, json, html, line: did you mean html? (`nexconsole export --help`)"),
-    (["status", "--format", "jason"], 3,
-     "--format: 'jason' is none of text, json, prometheus: did you mean json? (`nexconsole status --help`)"),
-    (["drill", "provider-outtage"], 1, "there is no scenario provider-outtage: did you mean provider-outage?"),
-    (["drill", "injct"], 1, "there is no scenario injct: did you mean inject?"),
-    (["drill", "--era", "odl"], 2, "--era: 'odl' is none of head, old: did you mean old? (`nexconsole drill --help`)"),
-    (["drill", "inject", "--provder", "x"], 2,
-     "there is no option --provder: did you mean --provider? (`nexconsole drill inject --help`)"),
-    (["run", "provider.disble"], 2, "there is no action provider.disble: did you mean provider.disable?"),
-    (["--theme"], 2, "argument --theme: expected one argument (`nexconsole --help`)"),
-    (["settings", "--theme", "drak"], 2,
-     "flag: theme: invalid enum value 'drak', expected one of dark, light, high-contrast, colour-blind:"
-     " did you mean dark?"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["stauts"], 2, "there is no command stauts: did you mean status?"),
+        (["Status"], 2, "there is no command Status: did you mean status?"),
+        (["frobnicate"], 2, "there is no command frobnicate: `nexconsole help` lists them"),
+        (["instruct"], 2, "there is no command instruct: `nexconsole help` lists them"),
+        (["help", "jurnal"], 2, "there is no command jurnal: did you mean journal?"),
+        (["--presnt"], 2, "there is no option --presnt: did you mean --present? (`nexconsole --help`)"),
+        (["doctor", "--jsn"], 2, "there is no option --jsn: did you mean --json? (`nexconsole doctor --help`)"),
+        (["status", "--jsn"], 3, "there is no option --jsn: did you mean --json? (`nexconsole status --help`)"),
+        (
+            ["--opperator", "x", "sheet"],
+            2,
+            "there is no option --opperator: did you mean --operator? (`nexconsole --help`)",
+        ),
+        (["--obsrve", "sheet"], 2, "there is no option --obsrve: did you mean --observe? (`nexconsole --help`)"),
+        (["--json", "doctor"], 2, "--json is not a global flag: write it after the command: nexconsole doctor --json"),
+        (["--json", "status"], 3, "--json is not a global flag: write it after the command: nexconsole status --json"),
+        (["doctor", "now"], 2, "'now' is an extra word (`nexconsole doctor --help`)"),
+        (
+            ["journal", "lst"],
+            2,
+            "'lst' is none of list, show, verify, export: did you mean list? (`nexconsole journal --help`)",
+        ),
+        (
+            ["journal", "list", "--jsn"],
+            2,
+            "there is no option --jsn: did you mean --json? (`nexconsole journal list --help`)",
+        ),
+        (["journal"], 2, "the following arguments are required: list|show|verify|export (`nexconsole journal --help`)"),
+        (
+            ["export", "x", "--format", "htlm"],
+            2,
+            "--format: 'htlm' is none of md, json, html, line: did you mean html? (`nexconsole export --help`)",
+        ),
+        (
+            ["status", "--format", "jason"],
+            3,
+            "--format: 'jason' is none of text, json, prometheus: did you mean json? (`nexconsole status --help`)",
+        ),
+        (["drill", "provider-outtage"], 1, "there is no scenario provider-outtage: did you mean provider-outage?"),
+        (["drill", "injct"], 1, "there is no scenario injct: did you mean inject?"),
+        (
+            ["drill", "--era", "odl"],
+            2,
+            "--era: 'odl' is none of head, old: did you mean old? (`nexconsole drill --help`)",
+        ),
+        (
+            ["drill", "inject", "--provder", "x"],
+            2,
+            "there is no option --provder: did you mean --provider? (`nexconsole drill inject --help`)",
+        ),
+        (["run", "provider.disble"], 2, "there is no action provider.disble: did you mean provider.disable?"),
+        (["--theme"], 2, "argument --theme: expected one argument (`nexconsole --help`)"),
+        (
+            ["settings", "--theme", "drak"],
+            2,
+            "flag: theme: invalid enum value 'drak', expected one of dark, light, high-contrast, colour-blind:"
+            " did you mean dark?",
+        ),
+    ],
+)
 def test_what_is_misspelt_is_answered_in_a_line_with_what_was_probably_meant(capsys, words, code, sentence):
     assert run(words) == code
     assert capsys.readouterr() == ("", f"nexconsole: {sentence}\n")
@@ -162,11 +190,23 @@ def test_help_shows_a_commands_own_flags_and_the_global_ones(capsys, line: tuple
     assert usage.startswith("usage: nexconsole") and "--theme" not in usage and "--theme THEME" in text
 
 
-@pytest.mark.parametrize(("words", "opens"), [
-    ([], True), (["console"], True), (["--theme", "dark"], True), (["--theme=dark", "console", "--present"], True),
-    (["--present"], True), (["--operator", "status"], True), (["--observe", "status"], False), (["status"], False),
-    (["--config", "x", "replay"], False), (["-V"], False), (["--present", "--help"], False), (["--theme"], True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "opens"),
+    [
+        ([], True),
+        (["console"], True),
+        (["--theme", "dark"], True),
+        (["--theme=dark", "console", "--present"], True),
+        (["--present"], True),
+        (["--operator", "status"], True),
+        (["--observe", "status"], False),
+        (["status"], False),
+        (["--config", "x", "replay"], False),
+        (["-V"], False),
+        (["--present", "--help"], False),
+        (["--theme"], True),
+    ],
+)
 def test_the_first_frame_is_painted_where_the_console_opens_and_nowhere_else(words: list[str], opens: bool):
     assert opens_console(words) is opens
 
@@ -177,10 +217,13 @@ LAZY = (
 )
 
 
-@pytest.mark.parametrize(("words", "wanted"), [
-    ([], "nexconsole nexconsole.__main__"),
-    (["--theme", "dark"], "nexconsole nexconsole.__main__ nexconsole.cli nexconsole.cli.options"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ([], "nexconsole nexconsole.__main__"),
+        (["--theme", "dark"], "nexconsole nexconsole.__main__ nexconsole.cli nexconsole.cli.options"),
+    ],
+)
 def test_before_the_first_frame_next_to_nothing_is_imported(words: list[str], wanted: str):
     done = subprocess.run([sys.executable, "-c", LAZY.format(words=words)], capture_output=True, text=True, timeout=30)
     assert done.stdout.strip() == wanted, done.stderr

@@ -564,8 +564,9 @@ async def test_a_sidecar_before_the_application_is_a_rollout_and_the_annotation_
     assert "Envoy" in await lab.kubectl("logs", first.name, "-c", "istio-proxy")
     status, said = await lab.http("GET", f"{PODS}/{first.name}/log")
     assert (status, said["message"]) == (
-        400, f"a container name must be specified for pod {first.name}, choose one of: [istio-proxy {NAME}]",
-    )  # fmt: skip
+        400,
+        f"a container name must be specified for pod {first.name}, choose one of: [istio-proxy {NAME}]",
+    )
     assert await lab.kubectl("logs", first.name, "-c", "elsewhere", fails=True)
     lab.cluster.release("nexnum-app:2")
     images = lab.runtime.images

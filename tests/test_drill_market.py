@@ -200,9 +200,10 @@ def answers(market: Market, since: float = EPOCH - 300) -> Counter[int]:
     """What the customers were told, by HTTP status, as the purchase route's own lines say."""
     entries = (json.loads(text) for pod in market.pods.values() for _, text in pod.log.lines if text.startswith("{"))
     return Counter(
-        entry["status"] for entry in entries if entry.get("context") == "API" and entry.get("status")
-        and entry["time"] / 1000 > since
-    )  # fmt: skip
+        entry["status"]
+        for entry in entries
+        if entry.get("context") == "API" and entry.get("status") and entry["time"] / 1000 > since
+    )
 
 
 def of_one_purchase(market: Market, mark: str) -> list[dict[str, Any]]:
@@ -353,9 +354,10 @@ def test_a_customer_without_money_is_refused_and_leaves_no_row():
     assert denied["code"] == "E_INSUFFICIENT_FUNDS"
     before, after = denied["time"] / 1000 - 0.01, denied["time"] / 1000 + 0.01
     assert not [
-        row for row in market.past.rows("activations")
+        row
+        for row in market.past.rows("activations")
         if row["user_id"] == denied["userId"] and before < row["created_at"] < after
-    ]  # fmt: skip
+    ]
 
 
 def test_an_account_that_has_run_out_sells_nothing_and_trips_no_circuit():

@@ -285,9 +285,24 @@ def test_what_is_no_expression_is_refused(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["topk(3, x)", "sum without (a) (x)", "x offset 5m", "x @ 5", "x[5m:1m]", "-x", "x == bool 1", "x + on(a) y",
-     "x and y", "x ^ 2", "abs(x)", "avg(x)", 'x{a="1" or b="2"}', '"words"', "sum(rate(x[5m] offset 1m))"],
-)  # fmt: skip
+    [
+        "topk(3, x)",
+        "sum without (a) (x)",
+        "x offset 5m",
+        "x @ 5",
+        "x[5m:1m]",
+        "-x",
+        "x == bool 1",
+        "x + on(a) y",
+        "x and y",
+        "x ^ 2",
+        "abs(x)",
+        "avg(x)",
+        'x{a="1" or b="2"}',
+        '"words"',
+        "sum(rate(x[5m] offset 1m))",
+    ],
+)
 def test_what_the_drill_does_not_evaluate_is_refused_by_name(text):
     with pytest.raises(ParseError, match=r"^parse error: the drill can't evaluate "):
         parse(text)

@@ -110,8 +110,16 @@ def test_each_action_is_held_against_the_truth_and_not_against_its_verdict_alone
     story.act("reconcile.run", "")
     found = scored(story)
     assert [one.effect for one in found.actions] == [
-        "did harm", "did harm", "did nothing", "did harm", "did nothing", "helped", "refused", "failed", "unknown",
-    ]  # fmt: skip
+        "did harm",
+        "did harm",
+        "did nothing",
+        "did harm",
+        "did nothing",
+        "helped",
+        "refused",
+        "failed",
+        "unknown",
+    ]
     assert found.effects["did harm"] == 3
     assert "provider.disable 5sim did harm" in advice(found)
 
@@ -232,10 +240,17 @@ def test_on_a_calm_day_nothing_was_wrong():
 
 def record(**more: Any) -> dict[str, Any]:
     fault = {
-        "name": "provider-outage", "provider": "smsbower", "seed": 3, "state": "on", "target": "smsbower",
-        "began_at": OUTAGE.began_at.isoformat(), "ends_at": None, "scenarios": [FAILING],
-        "helps": list(OUTAGE.helps), "harms": list(OUTAGE.harms),
-    }  # fmt: skip
+        "name": "provider-outage",
+        "provider": "smsbower",
+        "seed": 3,
+        "state": "on",
+        "target": "smsbower",
+        "began_at": OUTAGE.began_at.isoformat(),
+        "ends_at": None,
+        "scenarios": [FAILING],
+        "helps": list(OUTAGE.helps),
+        "harms": list(OUTAGE.harms),
+    }
     return {"scenario": "provider-outage", "seed": 3, "since": START.isoformat(), "faults": [fault | more]}
 
 

@@ -32,11 +32,22 @@ from nexconsole.session.remote_operations import remote_operations
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
 GOOD = whole().entries
 RECORD = {
-    "scenario": "x", "seed": 1, "since": NOW.isoformat(), "faults": [
-        {"name": "down", "provider": "smsbower", "target": "smsbower", "scenarios": [], "helps": ["provider.disable"],
-         "harms": [], "began_at": START.isoformat(), "ends_at": None}
+    "scenario": "x",
+    "seed": 1,
+    "since": NOW.isoformat(),
+    "faults": [
+        {
+            "name": "down",
+            "provider": "smsbower",
+            "target": "smsbower",
+            "scenarios": [],
+            "helps": ["provider.disable"],
+            "harms": [],
+            "began_at": START.isoformat(),
+            "ends_at": None,
+        }
     ],
-}  # fmt: skip
+}
 
 
 def read(lines: list[bytes]) -> tuple[Entry, ...]:
@@ -54,10 +65,17 @@ def everything(entries: tuple[Entry, ...]) -> list[object]:
     as_text(debrief(RECORD, ordered, NOW, NOW + timedelta(minutes=5)), RECORD)
     drawn = operation_bar.lines(tuple(shown.values()), None, NOW, 100, 9)
     return [
-        incident, as_markdown(incident, "x"), as_json(incident, "x"), as_html(incident, "x"), as_line(incident, NOW),
-        [sentence(entry) for entry in ordered], timeline("x", ordered), progress_of(ordered, "begun"),
-        doing(shown.values()), str(drawn),
-    ]  # fmt: skip
+        incident,
+        as_markdown(incident, "x"),
+        as_json(incident, "x"),
+        as_html(incident, "x"),
+        as_line(incident, NOW),
+        [sentence(entry) for entry in ordered],
+        timeline("x", ordered),
+        progress_of(ordered, "begun"),
+        doing(shown.values()),
+        str(drawn),
+    ]
 
 
 def entry_line(kind: str, data: dict, at: str = "2026-11-23T13:50:00Z", **more: object) -> bytes:
@@ -111,8 +129,15 @@ def test_a_silence_that_would_last_for_ever_has_no_end_on_record(lasts):
     target = {"kind": "silence", "id": "s", "lasts_s": lasts}
     intent = entry_line("intent", {"plan": {"action": "alert.silence", "arguments": {"a": "X"}, "targets": [target]}})
     [entry] = read([intent])
-    outcome = make(at=NOW, writer=MARIA, seq=1, prev="", after="", kind="outcome",
-                   data={"intent": entry.id, "outcome": {"state": "done"}})  # fmt: skip
+    outcome = make(
+        at=NOW,
+        writer=MARIA,
+        seq=1,
+        prev="",
+        after="",
+        kind="outcome",
+        data={"intent": entry.id, "outcome": {"state": "done"}},
+    )
     incident = fold([entry, outcome])
     assert incident.actions[0].lasts_s is None
     assert incident.standing[0].what == "alerts of X are silenced"
@@ -121,8 +146,11 @@ def test_a_silence_that_would_last_for_ever_has_no_end_on_record(lasts):
 def test_a_word_of_a_later_version_is_unknown_and_still_says_what_it_was():
     intent = entry_line("intent", {"plan": {"action": "pods.restart", "watch": "the pods are new"}})
     [begun] = read([intent])
-    lines = [intent, entry_line("outcome", {"intent": begun.id, "outcome": {"state": "deferred", "answer": "at 4"}}),
-             entry_line("teleported", {"where": "laptop"}, seq=2)]  # fmt: skip
+    lines = [
+        intent,
+        entry_line("outcome", {"intent": begun.id, "outcome": {"state": "deferred", "answer": "at 4"}}),
+        entry_line("teleported", {"where": "laptop"}, seq=2),
+    ]
     entries = read(lines)
     [action] = fold(entries).actions
     assert (action.outcome, action.answer) == ("unknown", "'deferred', which this version does not know: at 4")
@@ -147,16 +175,43 @@ def _fields(entry: Entry) -> dict:
 
 ODD: tuple[dict[str, Any], ...] = (
     {},
-    {"plan": {"action": "alert.silence", "targets": [{"kind": "silence", "lasts_s": 1e300}, 4], "arguments": 5},
-     "outcome": {"state": "exploded", "answer": ["x"]}, "verdict": {"state": 7}, "intent": "INTENT", "until": "never",
-     "proposal": "INTENT", "needs": 3, "scenario": "1", "step": ["x"], "state": "begun", "role": "emperor",
-     "person": {"a": 1}, "level": ["SEV-1"], "title": {"[/b]": 1}, "text": "\x1b[31m[bold]\x00", "figures": [1]},
-    {"plan": {"action": "x" * 9000, "undo": {"action": "x", "arguments": 3}, "guards": [[1]]}, "until": "0001-01-01",
-     "lasts_s": 1e300, "outcome": {"state": None, "touched": {"a": 1}}, "intent": ["x"], "scenario": 4, "step": 5,
-     "figures": {"failure_rate": 1e300, "x" * 500: 1}, "subject": "x", "state": "\u202e", "text": "x" * 100_000,
-     "level": "SEV-9", "because": [[["x"]]], "since": "9999-12-31T23:59:59-14:00", "person": "x" * 900,
-     "role": "scribe"},
-)  # fmt: skip
+    {
+        "plan": {"action": "alert.silence", "targets": [{"kind": "silence", "lasts_s": 1e300}, 4], "arguments": 5},
+        "outcome": {"state": "exploded", "answer": ["x"]},
+        "verdict": {"state": 7},
+        "intent": "INTENT",
+        "until": "never",
+        "proposal": "INTENT",
+        "needs": 3,
+        "scenario": "1",
+        "step": ["x"],
+        "state": "begun",
+        "role": "emperor",
+        "person": {"a": 1},
+        "level": ["SEV-1"],
+        "title": {"[/b]": 1},
+        "text": "\x1b[31m[bold]\x00",
+        "figures": [1],
+    },
+    {
+        "plan": {"action": "x" * 9000, "undo": {"action": "x", "arguments": 3}, "guards": [[1]]},
+        "until": "0001-01-01",
+        "lasts_s": 1e300,
+        "outcome": {"state": None, "touched": {"a": 1}},
+        "intent": ["x"],
+        "scenario": 4,
+        "step": 5,
+        "figures": {"failure_rate": 1e300, "x" * 500: 1},
+        "subject": "x",
+        "state": "\u202e",
+        "text": "x" * 100_000,
+        "level": "SEV-9",
+        "because": [[["x"]]],
+        "since": "9999-12-31T23:59:59-14:00",
+        "person": "x" * 900,
+        "role": "scribe",
+    },
+)
 
 
 async def test_every_screen_shows_an_incident_of_odd_entries_and_so_does_the_next_start(tmp_path) -> None:

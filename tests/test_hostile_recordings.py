@@ -23,8 +23,17 @@ from nexconsole.recording.recording_file import RecordingFile
 
 NAME = "INC-20261123-1342"
 RECORDED = st.fixed_dictionaries(
-    {"at": st.sampled_from(["2026-11-23T13:42:00Z", "2026-11-23T13:42:03Z", "2026-11-23T13:42:00",
-                            "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"])},
+    {
+        "at": st.sampled_from(
+            [
+                "2026-11-23T13:42:00Z",
+                "2026-11-23T13:42:03Z",
+                "2026-11-23T13:42:00",
+                "0001-01-01T00:00:00Z",
+                "9999-12-31T23:59:59-14:00",
+            ]
+        )
+    },
     optional={
         "signal": st.sampled_from(["transactions", "outbox", "teleports", ""]),
         "every": st.sampled_from([0.0, 1e300, -5.0]),
@@ -34,7 +43,7 @@ RECORDED = st.fixed_dictionaries(
         "console": st.just({"environment": "\x1b[31m", "name": "x"}),
         "ended": st.sampled_from(["", "\x1b[31mfull"]),
     },
-)  # fmt: skip
+)
 
 
 @checked(max_examples=100, deadline=None)

@@ -17,17 +17,75 @@ from nexconsole.sources.log_lines import moment
 
 BOOK = Path(__file__).parent.parent / "nexconsole" / "runbook" / "incident-response.md"
 WORDS = st.sampled_from(
-    ["Circuit breaker", "OPEN", "HALF_OPEN", "closed", "opened for", "smsbower", '{"level":"warn","msg":', "}", '"',
-     "\\ud800", "\x1b[31m", "\x00", "2026-11-23T13:42:00.000000001Z", "9999-12-31T23:59:59-14:00 ",
-     "0001-01-01T00:00:00+14:00 ",
-     "[CircuitBreaker]", "failures:", "NaN", "1e999", "state", ":", " ", "\t", "time", "provider", "-1", "\u202e"]
-)  # fmt: skip
+    [
+        "Circuit breaker",
+        "OPEN",
+        "HALF_OPEN",
+        "closed",
+        "opened for",
+        "smsbower",
+        '{"level":"warn","msg":',
+        "}",
+        '"',
+        "\\ud800",
+        "\x1b[31m",
+        "\x00",
+        "2026-11-23T13:42:00.000000001Z",
+        "9999-12-31T23:59:59-14:00 ",
+        "0001-01-01T00:00:00+14:00 ",
+        "[CircuitBreaker]",
+        "failures:",
+        "NaN",
+        "1e999",
+        "state",
+        ":",
+        " ",
+        "\t",
+        "time",
+        "provider",
+        "-1",
+        "\u202e",
+    ]
+)
 LOG_LINES = st.lists(WORDS, max_size=12).map("".join) | st.text(max_size=60)
 MARKS = st.sampled_from(
-    ["# ", "## ", "### ", "- ", "  - ", "1. ", "Look: ", "Do: ", "Ask: ", "If ", "`", "```\n", "(SEV-1)", "(SEV-9)",
-     "SEV-1: x", "#id", "**", "[", "](", "<b>", "|", "\n", "\n\n", "provider.disable", "failure rate", " > 10 %",
-     "{provider}", "\x00", "\u202e", "99999999999999999999", "1. x (SEV-1)\n", "triggers", "steps", "    "]
-)  # fmt: skip
+    [
+        "# ",
+        "## ",
+        "### ",
+        "- ",
+        "  - ",
+        "1. ",
+        "Look: ",
+        "Do: ",
+        "Ask: ",
+        "If ",
+        "`",
+        "```\n",
+        "(SEV-1)",
+        "(SEV-9)",
+        "SEV-1: x",
+        "#id",
+        "**",
+        "[",
+        "](",
+        "<b>",
+        "|",
+        "\n",
+        "\n\n",
+        "provider.disable",
+        "failure rate",
+        " > 10 %",
+        "{provider}",
+        "\x00",
+        "\u202e",
+        "99999999999999999999",
+        "1. x (SEV-1)\n",
+        "triggers",
+        "steps",
+        "    ",
+    ]
+)
 
 
 @settings(max_examples=300, deadline=None)

@@ -247,15 +247,24 @@ def test_the_proxy_is_the_one_that_the_environment_names_for_the_address(url, en
 @pytest.mark.parametrize(
     ("host", "port", "unproxied", "is_direct"),
     [
-        ("a.internal", 443, ".internal", True), ("a.internal", 443, "internal", True),
+        ("a.internal", 443, ".internal", True),
+        ("a.internal", 443, "internal", True),
         ("internal", 443, ".internal", False),
-        ("a.internal", 443, "*.internal", True), ("xinternal", 443, "internal", False), ("h", 443, "*", True),
-        ("10.1.2.3", 443, "10.0.0.0/8", True), ("10.1.2.3", 443, "10.1.2.4/32", False),
+        ("a.internal", 443, "*.internal", True),
+        ("xinternal", 443, "internal", False),
+        ("h", 443, "*", True),
+        ("10.1.2.3", 443, "10.0.0.0/8", True),
+        ("10.1.2.3", 443, "10.1.2.4/32", False),
         ("10.1.2.3", 443, "10.1.2.3", True),
-        ("h", 8443, "h:8443", True), ("h", 443, "h:8443", False), ("fd00::1", 443, "fd00::/8", True),
-        ("fd00::1", 443, "[fd00::1]", True), ("h", 443, "a b h", True), ("h", 443, "", False), ("h", 443, ",,", False),
+        ("h", 8443, "h:8443", True),
+        ("h", 443, "h:8443", False),
+        ("fd00::1", 443, "fd00::/8", True),
+        ("fd00::1", 443, "[fd00::1]", True),
+        ("h", 443, "a b h", True),
+        ("h", 443, "", False),
+        ("h", 443, ",,", False),
     ],
-)  # fmt: skip
+)
 def test_no_proxy_is_read_in_every_form(host, port, unproxied, is_direct):
     assert direct(host, port, unproxied) is is_direct
 
@@ -277,9 +286,23 @@ def test_an_address_is_taken_apart(url, place, login):
 
 @pytest.mark.parametrize(
     "url",
-    ["", "h", "ftp://h", "http://", "http://:1", "http://h:x", "http://h:0", "http://[::1", "http://h:70000", "'http://h'",
-     "http://u:sec/ret@h", "http://u:sec?@h", "http://h\u2100", "http://a b"],
-)  # fmt: skip
+    [
+        "",
+        "h",
+        "ftp://h",
+        "http://",
+        "http://:1",
+        "http://h:x",
+        "http://h:0",
+        "http://[::1",
+        "http://h:70000",
+        "'http://h'",
+        "http://u:sec/ret@h",
+        "http://u:sec?@h",
+        "http://h\u2100",
+        "http://a b",
+    ],
+)
 def test_what_is_no_address_is_a_sentence_of_its_key_without_the_password(url):
     with pytest.raises(SettingsError, match=r"api\.url") as caught:
         parse_http("api.url", url)

@@ -85,10 +85,21 @@ json = st.recursive(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from([*EntryKind, "presence"]), st.dictionaries(
-    st.sampled_from(["scenario", "step", "state", "plan", "intent", "outcome", "verdict", "level", "because", "text"]),
-    json, max_size=5,
-)), max_size=8))  # fmt: skip
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*EntryKind, "presence"]),
+            st.dictionaries(
+                st.sampled_from(
+                    ["scenario", "step", "state", "plan", "intent", "outcome", "verdict", "level", "because", "text"]
+                ),
+                json,
+                max_size=5,
+            ),
+        ),
+        max_size=8,
+    )
+)
 def test_data_that_nobody_would_write_are_no_error(told):
     story = IncidentStory()
     for kind, data in told:

@@ -79,8 +79,10 @@ def test_the_same_state_told_by_several_consoles_is_one_event():
     story.tell(EntryKind.SEEN, {"state": None, "subject": ["a"]})
     assert [one.state for one in changes_in(story.entries)] == ["open", "closed", "open"]
     assert [line.text for line in fold(story.entries).timeline if line.kind == EntryKind.SEEN] == [
-        "it is open", "it is closed", "it is open",
-    ]  # fmt: skip
+        "it is open",
+        "it is closed",
+        "it is open",
+    ]
 
 
 def test_a_severity_that_two_consoles_recorded_stands_once_in_the_timeline():

@@ -32,8 +32,13 @@ def entry(minutes: float, kind: str = EntryKind.NOTE, writer: Writer = MARIA, se
 def test_nothing_told_is_an_incident_of_nothing():
     empty = fold([])
     assert (empty.title, empty.opened_by, empty.since, empty.begin, empty.end, empty.closed) == (
-        "", "", None, None, None, None,
-    )  # fmt: skip
+        "",
+        "",
+        None,
+        None,
+        None,
+        None,
+    )
     assert (empty.lasted, empty.commander, empty.level, empty.before) == (timedelta(0), "", "", 0)
 
 
@@ -120,8 +125,12 @@ def test_a_person_is_one_from_whichever_console_with_the_times_of_the_first_and_
     entries = [entry(0), entry(3, writer=PIET), entry(5, writer=other), entry(9, seq=2)]
     maria, piet = fold(entries).people
     assert (maria.name, maria.hosts, maria.first, maria.last, maria.entries) == (
-        "maria", ("a-laptop", "bastion"), at(0), at(9), 3,
-    )  # fmt: skip
+        "maria",
+        ("a-laptop", "bastion"),
+        at(0),
+        at(9),
+        3,
+    )
     assert (piet.name, piet.hosts, piet.first, piet.last, piet.entries) == ("piet", ("laptop",), at(3), at(3), 1)
 
 
@@ -158,8 +167,10 @@ def test_each_change_of_the_judged_level_is_told_once_with_its_reasons():
     story.tell(EntryKind.SEVERITY, {"because": ["without a level"]})
     levels = fold(story.entries).levels
     assert [(one.level, one.because, one.at) for one in levels] == [
-        ("SEV-2", ("a", "b"), at(0)), ("SEV-1", ("alone",), at(2)), ("SEV-2", (), at(3)),
-    ]  # fmt: skip
+        ("SEV-2", ("a", "b"), at(0)),
+        ("SEV-1", ("alone",), at(2)),
+        ("SEV-2", (), at(3)),
+    ]
 
 
 def test_a_level_that_is_declared_again_for_another_reason_is_told_again():
@@ -213,11 +224,22 @@ def test_a_walk_has_its_people_its_steps_in_time_and_the_runbooks_words():
     assert (walk.begun_at, walk.begun_by, walk.people) == (START, "piet", ("piet", "maria"))
     call, look = walk.steps
     assert (call.step, call.name, call.state, call.by, call.at, call.reason, call.answer) == (
-        "call", "call", "skipped", "piet", at(2), "no phone", "",
-    )  # fmt: skip
+        "call",
+        "call",
+        "skipped",
+        "piet",
+        at(2),
+        "no phone",
+        "",
+    )
     assert (look.step, look.name, look.title, look.state, look.at, look.answer) == (
-        "look", "Which one?", "Which one?", "failed", at(3), "nobody",
-    )  # fmt: skip
+        "look",
+        "Which one?",
+        "Which one?",
+        "failed",
+        at(3),
+        "nobody",
+    )
 
 
 def test_without_the_runbooks_words_a_walk_and_a_step_go_by_their_ids():
@@ -264,8 +286,10 @@ def test_two_scenarios_that_are_walked_at_once_are_two_and_one_begun_anew_ends_o
     step(story, "3", "done", "a")
     walks = fold(story.entries).scenarios
     assert [(walk.scenario, [one.step for one in walk.steps]) for walk in walks] == [
-        ("a", ["1"]), ("b", ["2"]), ("a", ["3"]),
-    ]  # fmt: skip
+        ("a", ["1"]),
+        ("b", ["2"]),
+        ("a", ["3"]),
+    ]
 
 
 def test_what_was_sent_in_one_walk_may_be_answered_when_the_next_has_begun():

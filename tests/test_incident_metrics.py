@@ -87,8 +87,12 @@ def test_what_is_no_number_is_left_out_and_an_entry_without_any_is_none():
 
 
 def test_an_extent_is_the_first_the_worst_and_the_last_and_fewer_pods_are_worse():
-    entries = [taken(0, failure_rate=0.03, pods_ready=3), taken(60, failure_rate=0.31, pods_ready=1),
-               taken(120, failure_rate=0.31), taken(180, failure_rate=0.04, pods_ready=3)]  # fmt: skip
+    entries = [
+        taken(0, failure_rate=0.03, pods_ready=3),
+        taken(60, failure_rate=0.31, pods_ready=1),
+        taken(120, failure_rate=0.31),
+        taken(180, failure_rate=0.04, pods_ready=3),
+    ]
     rate, pods = ranges(samples_in(entries))
     assert (rate.start, rate.worst, rate.end) == (0.03, 0.31, 0.04)
     assert rate.worst_at == START + timedelta(seconds=60)

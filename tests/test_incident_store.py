@@ -57,8 +57,10 @@ async def test_opening_an_incident_makes_its_journal_and_whoever_opens_it_leads_
 
 async def test_two_incidents_of_one_minute_have_two_names(tmp_path: Path) -> None:
     assert [new_incident(tmp_path, NOW) for _ in range(3)] == [
-        "INC-20261123-1342", "INC-20261123-1342-2", "INC-20261123-1342-3",
-    ]  # fmt: skip
+        "INC-20261123-1342",
+        "INC-20261123-1342-2",
+        "INC-20261123-1342-3",
+    ]
     os.chmod(tmp_path, 0o555)
     if os.getuid() != 0:
         with pytest.raises(JournalError, match="no permission"):

@@ -179,10 +179,16 @@ async def test_what_strangers_put_into_the_stream_is_refused_and_counted(tmp_pat
     (_, one), (piet, other) = (console(tmp_path / name, server.url, name) for name in "ab")
     honest = make(at=START, writer=Writer("ana", "far", 7, START), seq=1, prev="", after="", kind="note", data={}).line
     hostile = [
-        b"", b"x", b"[" * 100_000, b'{"id":"' + b"0" * 32 + b'","at":' + b"9" * 500 + b"}",
-        honest.replace(b'"seq":1', b'"seq":2'), honest.replace(b",", b",\n", 1), b"\x1b[2J\xff\xfe",
-        b"z" * (MAX_LINE + 1), honest.replace(b'"at":"2026', b'"at":"0001').replace(b"Z", b"+23:00", 1),
-    ]  # fmt: skip
+        b"",
+        b"x",
+        b"[" * 100_000,
+        b'{"id":"' + b"0" * 32 + b'","at":' + b"9" * 500 + b"}",
+        honest.replace(b'"seq":1', b'"seq":2'),
+        honest.replace(b",", b",\n", 1),
+        b"\x1b[2J\xff\xfe",
+        b"z" * (MAX_LINE + 1),
+        honest.replace(b'"at":"2026', b'"at":"0001').replace(b"Z", b"+23:00", 1),
+    ]
     for raw in hostile:
         await client.xadd(one._key, {"entry": raw})
     await client.xadd(one._key, {"other": "field"})
@@ -317,10 +323,16 @@ class StreamProcess:
 
 async def started(operator: str, folder: Path, url: str) -> StreamProcess:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(SCRIPT), operator, str(folder), url, INCIDENT,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        sys.executable,
+        str(SCRIPT),
+        operator,
+        str(folder),
+        url,
+        INCIDENT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": f"{SCRIPT.parent}:{os.getcwd()}"},
-    )  # fmt: skip
+    )
     return StreamProcess(process)
 
 

@@ -116,9 +116,31 @@ VALUES = (
     TEXTS | st.none() | st.integers(-2, 2) | st.lists(TEXTS, max_size=2) | st.dictionaries(TEXTS, TEXTS, max_size=2)
 )
 KEYS = st.sampled_from(
-    ["title", "level", "since", "because", "reason", "role", "person", "subject", "state", "text", "figures",
-     "scenario", "step", "plan", "until", "needs", "proposal", "intent", "outcome", "verdict", "by", "operator"]
-)  # fmt: skip
+    [
+        "title",
+        "level",
+        "since",
+        "because",
+        "reason",
+        "role",
+        "person",
+        "subject",
+        "state",
+        "text",
+        "figures",
+        "scenario",
+        "step",
+        "plan",
+        "until",
+        "needs",
+        "proposal",
+        "intent",
+        "outcome",
+        "verdict",
+        "by",
+        "operator",
+    ]
+)
 
 
 @settings(max_examples=60, deadline=None)

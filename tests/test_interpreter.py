@@ -37,8 +37,12 @@ def test_a_child_imports_nothing_from_the_current_folder_whatever_the_environmen
     monkeypatch.setenv("PYTHONPATH", path)
     done = subprocess.run(
         [*module_command("nexconsole"), "--version"],
-        env=module_environment(os.environ), capture_output=True, text=True, timeout=30, check=True,
-    )  # fmt: skip
+        env=module_environment(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
     assert re.match(r"\d+\.\d+", done.stdout) and not trapped.exists()
 
 

@@ -31,8 +31,17 @@ def with_secrets(tmp_path) -> settings.Settings:
     )
 
 
-SECRETS = ("p%40ss%2Fw0rd", "p@ss/w0rd", "r3dis-pw", "upstash-t0ken", "bearer-s3cret", "basic-s3cret",
-           "h3ader-s3cret", "qu3ry-s3cret", "cron-s3cret")  # fmt: skip
+SECRETS = (
+    "p%40ss%2Fw0rd",
+    "p@ss/w0rd",
+    "r3dis-pw",
+    "upstash-t0ken",
+    "bearer-s3cret",
+    "basic-s3cret",
+    "h3ader-s3cret",
+    "qu3ry-s3cret",
+    "cron-s3cret",
+)
 
 
 def test_no_secret_of_the_settings_reaches_the_file_wherever_it_stands(tmp_path):
@@ -98,8 +107,14 @@ def test_what_json_can_not_hold_is_still_recorded(tmp_path):
         taken_at: datetime
 
     journal = open_journal(with_secrets(tmp_path), "maria")
-    odd = {"plan": SecretPlan("x", datetime(2026, 1, 1, tzinfo=UTC)), "big": 2**80, "nan": float("nan"), 5: {1, 2},
-           "broken": "a\ud800b", "error": ValueError("no")}  # fmt: skip
+    odd = {
+        "plan": SecretPlan("x", datetime(2026, 1, 1, tzinfo=UTC)),
+        "big": 2**80,
+        "nan": float("nan"),
+        5: {1, 2},
+        "broken": "a\ud800b",
+        "error": ValueError("no"),
+    }
     journal.append(EntryKind.NOTE, odd)
     (entry,) = read(journal.file).entries
     assert entry.data["plan"] == {"action": "x", "taken_at": "2026-01-01T00:00:00Z"}

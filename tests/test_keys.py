@@ -117,9 +117,10 @@ def works(app: NexConsole) -> list[str]:
     """The keys of the console itself that the list of keys names now."""
     screen = app.console_screen
     return [
-        key for key, active in screen.active_bindings.items()
+        key
+        for key, active in screen.active_bindings.items()
         if active.binding.id and active.enabled and app.offered(active.binding.action.removeprefix("app."))
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("focus", ["nothing", "pane", "maximized", "scenario"])
@@ -243,8 +244,16 @@ async def test_a_page_opens_the_others_and_writes_its_notices_where_they_are_see
 
 @pytest.mark.parametrize("width", [8, 9, 10, 12, 15, 19, 24, 40, 59, 60, 79, 80, 120, 200])
 def test_a_line_of_keys_never_leaves_out_the_list_of_keys_and_the_way_out(width: int) -> None:
-    shown = (("ctrl+p", "commands"), ("s", "scenario"), ("0-9", "pane"), ("n", "note"), ("?", "keys"), ("q", "quit"),
-             ("J", "journal"), ("p", "freeze"))  # fmt: skip
+    shown = (
+        ("ctrl+p", "commands"),
+        ("s", "scenario"),
+        ("0-9", "pane"),
+        ("n", "note"),
+        ("?", "keys"),
+        ("q", "quit"),
+        ("J", "journal"),
+        ("p", "freeze"),
+    )
     drawn = key_line(shown, width)
     keys = [text for text, ink in drawn if ink == "key"]
     assert {"?", "q"} <= set(keys) and length(drawn) == width

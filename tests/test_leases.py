@@ -59,9 +59,13 @@ async def consoles(
     for name, folder in zip(("maria", "piet", "ana"), folders, strict=False):
         arguments = [f"{name}@here", str(folder), redis, str(lease_s), str(done)]
         process = await asyncio.create_subprocess_exec(
-            sys.executable, str(SCRIPT), *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            sys.executable,
+            str(SCRIPT),
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": f"{SCRIPT.parent}:{os.getcwd()}"},
-        )  # fmt: skip
+        )
         started.append(LeaseProcess(process))
     try:
         yield started
@@ -194,9 +198,15 @@ def settings(folder: Path, redis: str = "", operator: str = "maria@bastion", lea
 def plan(*ids: str, action: str = "provider.disable") -> Plan:
     now = utc_now()
     return Plan(
-        action=action, arguments={"provider": "smsbower"}, effect="", command="", taken_at=now, expires_at=now,
-        targets=tuple(Target(kind="provider", id=id) for id in ids), confirm=Confirmation(kind="letter", text="d"),
-    )  # fmt: skip
+        action=action,
+        arguments={"provider": "smsbower"},
+        effect="",
+        command="",
+        taken_at=now,
+        expires_at=now,
+        targets=tuple(Target(kind="provider", id=id) for id in ids),
+        confirm=Confirmation(kind="letter", text="d"),
+    )
 
 
 async def had(leases: LeaseService, what: Plan) -> TargetLease:

@@ -184,13 +184,18 @@ async def test_more_than_20_are_typed_and_are_not_held_one_by_one(hand, many, ki
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"family": ""}, "there is no family of locks (no name given): there are purchase, number, candidate,"
-                         " rebalance, reconcile, poll"),
-        ({"family": "x"}, "there is no family of locks x: there are purchase, number, candidate, rebalance, reconcile,"
-                          " poll"),
+        (
+            {"family": ""},
+            "there is no family of locks (no name given): there are purchase, number, candidate,"
+            " rebalance, reconcile, poll",
+        ),
+        (
+            {"family": "x"},
+            "there is no family of locks x: there are purchase, number, candidate, rebalance, reconcile, poll",
+        ),
         ({"which": "some"}, "which is suspicious or all, not some"),
     ],
-)  # fmt: skip
+)
 async def test_arguments_that_make_no_sense_are_said(three, arguments, said):
     with pytest.raises(ActionError) as error:
         await planned(**arguments)
@@ -210,17 +215,29 @@ async def test_keys_that_are_named_are_chosen_alone_and_each_other_one_blocks_wi
 @pytest.mark.parametrize(
     ("keys", "which", "reason"),
     [
-        ({"a": ("token", 30_000), "b": ("token", 61_000)}, "suspicious",
-         "nothing is chosen: all 2 have a TTL and expire within 61 s; which=all takes them all the same"),
-        ({"a": (ago(2), -1), "b": ("token", 30_000)}, "suspicious",
-         "nothing is chosen: all 2 are young, and those without a TTL may still get one; which=all takes them all"
-         " the same"),
-        ({"a": (None, 30_000), "b": (None, 9)}, "suspicious",
-         "nothing is chosen: 2 keys are there, and each is left alone (it holds no text: that is no lock)"),
-        ({"a": (None, 30_000)}, "all",
-         "nothing is chosen: 1 keys are there, and each is left alone (it holds no text: that is no lock)"),
+        (
+            {"a": ("token", 30_000), "b": ("token", 61_000)},
+            "suspicious",
+            "nothing is chosen: all 2 have a TTL and expire within 61 s; which=all takes them all the same",
+        ),
+        (
+            {"a": (ago(2), -1), "b": ("token", 30_000)},
+            "suspicious",
+            "nothing is chosen: all 2 are young, and those without a TTL may still get one; which=all takes them all"
+            " the same",
+        ),
+        (
+            {"a": (None, 30_000), "b": (None, 9)},
+            "suspicious",
+            "nothing is chosen: 2 keys are there, and each is left alone (it holds no text: that is no lock)",
+        ),
+        (
+            {"a": (None, 30_000)},
+            "all",
+            "nothing is chosen: 1 keys are there, and each is left alone (it holds no text: that is no lock)",
+        ),
     ],
-)  # fmt: skip
+)
 async def test_where_nothing_is_chosen_it_is_blocked_and_said_why(hand, keys, which, reason):
     hand.keys = {f"lock:purchase:{key}": held for key, held in keys.items()}
     plan = await planned(which=which)
@@ -275,10 +292,12 @@ async def test_a_family_of_one_key_is_that_key(hand):
     ("others", "there"),
     [
         ({}, "other families have no keys either"),
-        ({"lock:number:a": ("t", 9), "lock:number:b": ("t", 9), "NexNum:Lock:Reconcile": ("t", 9)},
-         "keys of other families: number 2, reconcile 1"),
+        (
+            {"lock:number:a": ("t", 9), "lock:number:b": ("t", 9), "NexNum:Lock:Reconcile": ("t", 9)},
+            "keys of other families: number 2, reconcile 1",
+        ),
     ],
-)  # fmt: skip
+)
 async def test_where_nothing_matches_the_other_families_are_counted(hand, others, there):
     hand.keys = dict(others)
     with pytest.raises(ActionError) as error:
@@ -304,11 +323,15 @@ async def test_a_redis_that_can_not_be_read_is_one_sentence(three, monkeypatch):
         ("purchase", 42_400, "warn", "a reconcile is running: NexNum:Lock:Reconcile is held for 43 s more"),
         ("purchase", -1, "warn", "NexNum:Lock:Reconcile is held without a TTL: a reconcile runs, or died"),
         ("reconcile", -1, "warn", "NexNum:Lock:Reconcile is held without a TTL: a reconcile runs, or died"),
-        ("reconcile", 42_400, "block",
-         "a reconcile is running: NexNum:Lock:Reconcile is held for 43 s more; a second one beside it would pay refunds"
-         " twice"),
+        (
+            "reconcile",
+            42_400,
+            "block",
+            "a reconcile is running: NexNum:Lock:Reconcile is held for 43 s more; "
+            "a second one beside it would pay refunds twice",
+        ),
     ],
-)  # fmt: skip
+)
 async def test_a_reconcile_at_work_is_warned_of_and_its_own_lock_stays(three, family, ttl, level, reason):
     three.keys["NexNum:Lock:Reconcile"] = (ago(60), ttl)
     plan = await planned(family=family)
@@ -325,10 +348,13 @@ async def test_a_reconciles_key_that_is_a_pattern_tells_nothing(three):
     [
         ("READONLY You can't write against a replica.", "this Redis is a replica that can't be written to"),
         ("script tried to write: this is a read only replica", "this Redis is a replica that can't be written to"),
-        ("NOPERM no", "this user may not compare and delete in one step (NOPERM no): allow it +eval +get +pttl +unlink"
-                      " +exists on ~lock:purchase:*. Without EVAL a new lock could be deleted, so nothing is"),
+        (
+            "NOPERM no",
+            "this user may not compare and delete in one step (NOPERM no): allow it +eval +get +pttl +unlink"
+            " +exists on ~lock:purchase:*. Without EVAL a new lock could be deleted, so nothing is",
+        ),
     ],
-)  # fmt: skip
+)
 async def test_who_may_not_compare_and_delete_is_told_what_is_missing(three, error, reason):
     three.refuses[PROBE] = RuntimeError(error)
     expected = Guard(name="may delete", level="block", reason=reason)
@@ -397,13 +423,15 @@ async def test_what_was_gone_or_holds_another_value_by_then_is_counted_and_left_
     three.keys["lock:purchase:old"] = ("somebody else's", 9_000)
     outcome = await executed(three, plan)
     assert (outcome.state, outcome.answer) == (
-        "done", "1 of 3 keys were deleted, 1 were gone already, 1 hold another value now",
-    )  # fmt: skip
+        "done",
+        "1 of 3 keys were deleted, 1 were gone already, 1 hold another value now",
+    )
     three.keys["lock:purchase:old"] = (None, 9_000)  # another type
     outcome = await executed(three, plan)
     assert (outcome.state, outcome.answer) == (
-        "refused", "0 of 3 keys were deleted, 2 were gone already, 1 hold another value now",
-    )  # fmt: skip
+        "refused",
+        "0 of 3 keys were deleted, 2 were gone already, 1 hold another value now",
+    )
 
 
 @pytest.mark.parametrize(
@@ -479,15 +507,17 @@ async def test_what_does_not_hold_its_value_any_more_was_deleted_by_us(three):
     unknown = Outcome(state="unknown", answer="it broke", touched=touched)
     settled = await FLUSH.settle(plan, unknown, context_of())
     assert (settled.state, settled.answer) == (
-        "done", "it was done: 1 of 2 keys in doubt still hold the value shown; it broke",
-    )  # fmt: skip
+        "done",
+        "it was done: 1 of 2 keys in doubt still hold the value shown; it broke",
+    )
     shown = {"pttl_ms": 9_000, "at_ms": int(NOW.timestamp() * 1000)}
     assert settled.touched == (*touched, replace(old, shown=shown))
     three.keys["lock:purchase:old"] = (str(old.identity["value"]), 9_000)
     settled = await FLUSH.settle(plan, replace(unknown, answered=False), context_of(actions={"verify_s": 0.0}))
     assert (settled.state, settled.answer) == (
-        "failed", "not done: 2 of 2 keys in doubt still hold the value shown; it broke",
-    )  # fmt: skip
+        "failed",
+        "not done: 2 of 2 keys in doubt still hold the value shown; it broke",
+    )
     assert living.id in three.keys
 
 
@@ -520,15 +550,17 @@ async def test_keys_taken_anew_with_a_ttl_are_worked(three):
 async def test_keys_that_are_back_without_a_ttl_are_no_effect(three):
     after = lambda: three.keys.update({"lock:purchase:old": ("new", -1), "lock:purchase:living": ("new", 9)})  # noqa: E731
     assert await judged(three, after=after) == (
-        "no effect", "1 of 3 keys are back without a TTL: what takes them leaves them behind",
-    )  # fmt: skip
+        "no effect",
+        "1 of 3 keys are back without a TTL: what takes them leaves them behind",
+    )
 
 
 async def test_of_an_outcome_that_is_unknown_the_keys_that_hold_their_value_are_counted(three):
     unknown = Outcome(state="unknown", answer="it broke")
     assert await judged(three, unknown, lambda: three.keys.pop("lock:purchase:living")) == (
-        "unknown", "2 of 3 keys still hold the value shown",
-    )  # fmt: skip
+        "unknown",
+        "2 of 3 keys still hold the value shown",
+    )
     assert await judged(three, unknown, three.keys.clear) == ("worked", "2 keys are gone, and none is back")
 
 

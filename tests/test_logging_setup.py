@@ -119,15 +119,31 @@ run({words})
 """
 
 
-@pytest.mark.parametrize("words", [
-    ["console"], ["doctor"], ["settings"], ["run"], ["run", "locks.flush", "purchase"], ["journal", "list"],
-    ["export", "INC-1"], ["replay"], ["sheet"], ["runbook", "words"], ["serve"],
-], ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["console"],
+        ["doctor"],
+        ["settings"],
+        ["run"],
+        ["run", "locks.flush", "purchase"],
+        ["journal", "list"],
+        ["export", "INC-1"],
+        ["replay"],
+        ["sheet"],
+        ["runbook", "words"],
+        ["serve"],
+    ],
+    ids=" ".join,
+)
 def test_a_bug_in_any_command_shows_no_secret_of_its_settings(words: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", BROKEN.format(words=words)], capture_output=True, text=True, timeout=30,
+        [sys.executable, "-c", BROKEN.format(words=words)],
+        capture_output=True,
+        text=True,
+        timeout=30,
         env=os.environ | {"DATABASE_URL": "postgresql://u:Zq7xWv93LmKp@h/d"},
-    )  # fmt: skip
+    )
     assert done.returncode == 1 and "KeyError: '***'" in done.stderr and "this is a bug" in done.stderr
     assert "Zq7xWv93LmKp" not in done.stdout + done.stderr
 

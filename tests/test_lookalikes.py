@@ -76,9 +76,14 @@ def test_two_rows_that_differ_in_case_have_two_keys_and_one_row_has_its_name_in_
     assert [one.key for one in names.providers] == ["smsbower", "SMSBOWER", "fivesim"]
     found = {label: names.key(label) for label in ("smsbower", "SMSBOWER", "SmsBower", "fivesim", "5sim", "3", "gone")}
     assert found == {
-        "smsbower": "smsbower", "SMSBOWER": "SMSBOWER", "SmsBower": "smsbower", "fivesim": "fivesim",
-        "5sim": "fivesim", "3": "fivesim", "gone": "gone",
-    }  # fmt: skip
+        "smsbower": "smsbower",
+        "SMSBOWER": "SMSBOWER",
+        "SmsBower": "smsbower",
+        "fivesim": "fivesim",
+        "5sim": "fivesim",
+        "3": "fivesim",
+        "gone": "gone",
+    }
     assert (names.find("SmsBower"), names.find("SMS Bower")) == (None, None)  # several are meant
     assert (names.id("SMSBOWER"), names.id("fivesim"), names.id("gone"), names.key(None)) == ("2", "3", "", "(none)")
 

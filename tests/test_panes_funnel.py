@@ -49,10 +49,18 @@ def test_in_full_each_stage_each_reason_and_each_provider_has_its_line() -> None
     drawn = text(funnel.detail(value(), space(116, 40)))
     for line in (
         "in 4 min (logs reach back 4 min)  288 users  usually decided after 2 s",
-        "asked  436", "offer found  404", "reserved  403", "called  403", "sold  329",
-        "refused: no offer  32", "refused: funds  1", "failed: 5xx  40", "failed: breaker open  26",
-        "60 min ago, refused or failed", "smsbower  155 54 32 66 3",
-    ):  # fmt: skip
+        "asked  436",
+        "offer found  404",
+        "reserved  403",
+        "called  403",
+        "sold  329",
+        "refused: no offer  32",
+        "refused: funds  1",
+        "failed: 5xx  40",
+        "failed: breaker open  26",
+        "60 min ago, refused or failed",
+        "smsbower  155 54 32 66 3",
+    ):
         words = line.split()
         assert any(all(word in row for word in words) for row in drawn.splitlines()), line
     assert "postgres, pod logs and HTTP answers agree" in drawn
@@ -60,8 +68,12 @@ def test_in_full_each_stage_each_reason_and_each_provider_has_its_line() -> None
 
 def test_pods_that_are_not_followed_lost_purchases_and_dropped_lines_are_said() -> None:
     drawn = text(funnel.detail(value(pods_followed=2, lost=4, dropped=7, catching_up=1), space(200, 40)))
-    for words in ("2 of 3 pods followed", "4 lost with their process", "7 log lines dropped",
-                  "older lines of 1 pod are being read"):  # fmt: skip
+    for words in (
+        "2 of 3 pods followed",
+        "4 lost with their process",
+        "7 log lines dropped",
+        "older lines of 1 pod are being read",
+    ):
         assert words in drawn
 
 

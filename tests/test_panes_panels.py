@@ -261,14 +261,30 @@ def blocked(**more: Any) -> Transactions:
     """59 purchases wait at smsbower, and none is decided for 76 s."""
     calm: Transactions = sample.calm()["transactions"].value
     waits = ProviderTraffic(
-        name="smsbower", attempts=175, failures=0, failure_rate=0.0, in_flight=59, oldest_s=76.0, newest_s=1.0,
-        silent_s=76.0, overdue=40,
-    )  # fmt: skip
+        name="smsbower",
+        attempts=175,
+        failures=0,
+        failure_rate=0.0,
+        in_flight=59,
+        oldest_s=76.0,
+        newest_s=1.0,
+        silent_s=76.0,
+        overdue=40,
+    )
     given: dict[str, Any] = {
-        "attempts": 176, "failures": 0, "failure_rate": 0.0, "in_flight": 59, "oldest_s": 76.0, "newest_s": 1.0,
-        "silent_s": 76.0, "overdue": 40, "overdue_after_s": 30.0, "usual_s": 0.563, "providers": (waits,),
+        "attempts": 176,
+        "failures": 0,
+        "failure_rate": 0.0,
+        "in_flight": 59,
+        "oldest_s": 76.0,
+        "newest_s": 1.0,
+        "silent_s": 76.0,
+        "overdue": 40,
+        "overdue_after_s": 30.0,
+        "usual_s": 0.563,
+        "providers": (waits,),
         "scope": Scope(verdict="none", because=""),
-    }  # fmt: skip
+    }
     return replace(calm, **given | more)
 
 

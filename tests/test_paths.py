@@ -74,9 +74,15 @@ def test_root_leaves_another_accounts_home_alone(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     ("free", "files", "state"),
-    [(10**9, 10**6, "ok"), (199_000_000, 10**6, "warn"), (24_000_000, 10**6, "fail"), (10**9, 499, "warn"),
-     (10**9, 49, "fail"), (200_000_000, 500, "ok")],
-)  # fmt: skip
+    [
+        (10**9, 10**6, "ok"),
+        (199_000_000, 10**6, "warn"),
+        (24_000_000, 10**6, "fail"),
+        (10**9, 499, "warn"),
+        (10**9, 49, "fail"),
+        (200_000_000, 500, "ok"),
+    ],
+)
 def test_doctor_says_when_the_disk_has_no_room_for_an_incident(monkeypatch, tmp_path, free, files, state) -> None:
     room = SimpleNamespace(f_bavail=free // 1000, f_frsize=1000, f_favail=files, f_files=10**7)
     monkeypatch.setattr(os, "statvfs", lambda folder: room)

@@ -71,10 +71,16 @@ async def peers(redis: str, database: str, *places: tuple[str, Path]) -> AsyncIt
     consoles = []
     for operator, folder in places:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, str(SCRIPT), operator, str(folder), redis, database,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            sys.executable,
+            str(SCRIPT),
+            operator,
+            str(folder),
+            redis,
+            database,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": f"{SCRIPT.parent}{os.pathsep}{os.getcwd()}"},
-        )  # fmt: skip
+        )
         consoles.append(PeerProcess(process))
     try:
         yield consoles

@@ -274,9 +274,15 @@ async def test_a_console_that_is_closed_in_the_middle_leaves_an_intent_without_a
 
 def test_figures_that_are_only_shown_do_not_change_a_plans_fingerprint(world):
     plan = Plan(
-        action="a", arguments={}, targets=(Target(kind="k", id="1", identity={"v": 1}, shown={"age_s": 1}),),
-        effect="", command="", confirm=Confirmation(kind="letter", text="a"), taken_at=START, expires_at=START,
-    )  # fmt: skip
+        action="a",
+        arguments={},
+        targets=(Target(kind="k", id="1", identity={"v": 1}, shown={"age_s": 1}),),
+        effect="",
+        command="",
+        confirm=Confirmation(kind="letter", text="a"),
+        taken_at=START,
+        expires_at=START,
+    )
     older = replace(plan, targets=(replace(plan.targets[0], shown={"age_s": 9}),))
     other = replace(plan, targets=(replace(plan.targets[0], identity={"v": 2}),))
     typed = replace(plan, confirm=Confirmation(kind="type", text="a"))

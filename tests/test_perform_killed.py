@@ -71,9 +71,15 @@ NO_VERDICT = "NO VERDICT: maria's console ended while it watched what came of: p
 async def journal(command: str, file: Path) -> tuple[int, str]:
     """`nexconsole journal COMMAND FILE`: its exit code and all that it printed."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "nexconsole", "journal", command, str(file),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "nexconsole",
+        "journal",
+        command,
+        str(file),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     printed, _ = await asyncio.wait_for(process.communicate(), 30)
     return process.returncode or 0, printed.decode()
 

@@ -108,17 +108,27 @@ def plan_of(*ids: str, value: object = 1, **fields: Any) -> Plan:
         (plan_of(*"abcdef"), plan_of(), "gone: a, b, c, d, e and more"),
         (plan_of(*"abcde"), plan_of(), "gone: a, b, c, d, e"),
         (plan_of("a"), plan_of("a", confirm=Confirmation(kind="type", text="a")), "another confirmation is asked for"),
-        (plan_of("a"), plan_of("a", guards=(Guard(name="g", level="block", reason="a rollout began"),)),
-         "a rollout began"),
-        (plan_of("a"), plan_of("b", confirm=Confirmation(kind="type", text="b"),
-                               guards=(Guard(name="g", level="block", reason="no"),)),
-         "gone: a; new: b; another confirmation is asked for; no"),
-        (plan_of("a", guards=(Guard(name="g", level="block", reason="then"),)),
-         plan_of("b", guards=(Guard(name="g", level="block", reason="now"),)), "gone: a; new: b"),
+        (
+            plan_of("a"),
+            plan_of("a", guards=(Guard(name="g", level="block", reason="a rollout began"),)),
+            "a rollout began",
+        ),
+        (
+            plan_of("a"),
+            plan_of(
+                "b", confirm=Confirmation(kind="type", text="b"), guards=(Guard(name="g", level="block", reason="no"),)
+            ),
+            "gone: a; new: b; another confirmation is asked for; no",
+        ),
+        (
+            plan_of("a", guards=(Guard(name="g", level="block", reason="then"),)),
+            plan_of("b", guards=(Guard(name="g", level="block", reason="now"),)),
+            "gone: a; new: b",
+        ),
         (plan_of("a", value="x" * 41), plan_of("a", value="y" * 41), f"changed: a (value {'x' * 39}… -> {'y' * 39}…)"),
         (plan_of("a", value="x" * 40), plan_of("a", value="y" * 40), f"changed: a (value {'x' * 40} -> {'y' * 40})"),
     ],
-)  # fmt: skip
+)
 def test_the_difference_is_one_sentence(old, new, said):
     assert difference(old, new) == f"the system changed since the preview ({said}){AS_IT_IS}"
 
@@ -184,9 +194,18 @@ async def test_targets_are_reserved_from_before_the_intent_until_after_the_outco
     controller.console.leases = Given([ReservedLeases(world.story)])
     await perform(Double(world), {}, context_of(world), controller.console)
     assert world.story == [
-        "prepare", "ask", "prepare", "reserved", "intent", "sending", "execute", "outcome", "freed", "verify",
+        "prepare",
+        "ask",
+        "prepare",
+        "reserved",
+        "intent",
+        "sending",
+        "execute",
+        "outcome",
+        "freed",
+        "verify",
         "verdict",
-    ]  # fmt: skip
+    ]
     assert controller.console.leases.asked == ["seen of Doubles 1"]
 
 
@@ -310,8 +329,9 @@ async def test_an_error_while_it_was_sent_says_that_nobody_knows_what_happened(w
     done = await perform(Double(world, execute=execute), {}, context_of(world), told(world).console)
     assert done.outcome is not None
     assert (done.outcome.answer, done.outcome.answered) == (
-        "the connection broke: it may have happened or not", False,
-    )  # fmt: skip
+        "the connection broke: it may have happened or not",
+        False,
+    )
 
 
 @dataclass
@@ -338,8 +358,10 @@ async def test_the_world_settles_what_no_answer_proved_and_its_word_is_recorded_
     assert controller.entries[2]["data"]["outcome"]["state"] == "done"
     assert done.outcome == found and done.verdict is not None
     assert [(one.outcome.state, one.verdict is not None) for one in controller.shown if one.outcome] == [
-        ("unknown", False), ("done", False), ("done", True),
-    ]  # fmt: skip
+        ("unknown", False),
+        ("done", False),
+        ("done", True),
+    ]
 
 
 async def test_what_the_world_says_was_not_done_is_not_watched(world):
@@ -447,5 +469,10 @@ async def test_what_was_refused_says_what_of_it_is_not_on_record(world):
 def test_a_performance_is_empty_until_something_happened():
     begun = ActionResult(plan=None)
     assert (begun.outcome, begun.verdict, begun.stopped, begun.doubt, begun.unrecorded, begun.intent) == (
-        None, None, None, "", "", None,
-    )  # fmt: skip
+        None,
+        None,
+        None,
+        "",
+        "",
+        None,
+    )

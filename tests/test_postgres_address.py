@@ -182,9 +182,14 @@ async def by_psql(url: str, home: Path) -> bool | None:
     if not (psql := shutil.which("psql")):
         return None
     process = await asyncio.create_subprocess_exec(
-        psql, "-XqAtc", "SELECT 1", url, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        psql,
+        "-XqAtc",
+        "SELECT 1",
+        url,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
         env={"PATH": os.environ["PATH"], "HOME": str(home), "PGCONNECT_TIMEOUT": "5"},
-    )  # fmt: skip
+    )
     return await process.wait() == 0
 
 
@@ -235,8 +240,10 @@ async def test_the_next_host_is_tried_and_the_one_that_answers_is_known(database
         try:
             async with source.read("the test query"):
                 assert enters
-            assert (source.answered, source.encryption) == (f"127.0.0.1:{port}", "sslmode=prefer: encrypted only where"
-                                                            " the server offers it")  # fmt: skip
+            assert (source.answered, source.encryption) == (
+                f"127.0.0.1:{port}",
+                "sslmode=prefer: encrypted only where the server offers it",
+            )
         except SourceError as error:
             assert not enters and str(error).endswith(" is not what target_session_attrs=standby asks for")
         finally:

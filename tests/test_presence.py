@@ -168,10 +168,15 @@ async def test_who_was_not_heard_of_for_long_is_not_here(tmp_path):
 
 
 HOSTILE = [
-    b"", b"{}", b"[1]", b"\xff" * 50, b"x" * (MAX_BYTES + 1), b"[" * 5000,
+    b"",
+    b"{}",
+    b"[1]",
+    b"\xff" * 50,
+    b"x" * (MAX_BYTES + 1),
+    b"[" * 5000,
     word().replace(b'"count":1', b'"count":"1"'),
     word().replace(b'"incident":"INC', b'"incident":"' + b"y" * MAX_BYTES),
-]  # fmt: skip
+]
 
 
 def test_what_no_console_would_say_is_not_heard():

@@ -142,8 +142,15 @@ def test_the_last_three_actions_are_told_with_their_verdicts() -> None:
     tale.end(ids[1])
     tale.judge(ids[1], "no effect")
     tale.end(ids[2], "refused")
-    live = Operation(action="action.3", arguments={}, began_at=tale.entries[0].at, by="maria", phase="sending",
-                     intent=ids[3], progress="2 of 5")  # fmt: skip
+    live = Operation(
+        action="action.3",
+        arguments={},
+        began_at=tale.entries[0].at,
+        by="maria",
+        phase="sending",
+        intent=ids[3],
+        progress="2 of 5",
+    )
     found = moves(tale.entries, [live])
     assert [one.name for one in found] == ["action.1 smsbower", "action.2 smsbower", "action.3 smsbower"]
     assert [one.verdict[0] for one in found] == ["▲ NO EFFECT", "■ REFUSED", "▸ sending"]
@@ -162,15 +169,27 @@ async def test_who_drives_since_when_and_what_comes_next_are_said(tmp_path: Path
         await until(lambda: "operator maria   commander piet" in text_of(app) and "since it began" in text_of(app))
         assert "smsbower fails" in text_of(app) and "INC-" in text_of(app)
         until_then = datetime.now(UTC) + timedelta(seconds=40)
-        proposed = {"operator": "bob", "plan": {"action": "pods.restart", "arguments": {"pod": "app-a"}},
-                    "until": until_then.isoformat(), "needs": "objection"}  # fmt: skip
+        proposed = {
+            "operator": "bob",
+            "plan": {"action": "pods.restart", "arguments": {"pod": "app-a"}},
+            "until": until_then.isoformat(),
+            "needs": "objection",
+        }
         other = open_journal(settings(tmp_path), "bob", app.controller.session.incident_store.current)
         await asyncio.to_thread(other.append, EntryKind.PROPOSED, proposed)
         await until(lambda: "pods.restart app-a goes ahead at" in text_of(app))
         app.controller.session.performer.operations.append(
-            Operation(action="x", arguments={}, began_at=datetime.now(UTC), by="maria", phase="watching", plan=plan(),
-                      watch_until=datetime.now(UTC), outcome=Outcome(state="done", answer="so"))
-        )  # fmt: skip
+            Operation(
+                action="x",
+                arguments={},
+                began_at=datetime.now(UTC),
+                by="maria",
+                phase="watching",
+                plan=plan(),
+                watch_until=datetime.now(UTC),
+                outcome=Outcome(state="done", answer="so"),
+            )
+        )
         await until(lambda: "it is watched whether smsbower's attempts fall" in text_of(app))
 
 

@@ -19,9 +19,13 @@ NARROW = {"PYTHONIOENCODING": "latin-1:strict", "PYTHONUTF8": "0"}
 
 def nexconsole(*words: str, out: Any = subprocess.PIPE, **environment: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "nexconsole", *words], env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
-        stdout=out, stderr=subprocess.PIPE, timeout=60,
-    )  # fmt: skip
+        [sys.executable, "-m", "nexconsole", *words],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=subprocess.PIPE,
+        timeout=60,
+    )
 
 
 @pytest.fixture
@@ -88,11 +92,19 @@ def test_what_was_done_is_0_where_there_is_no_output_at_all(locks: dict[str, str
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (("settings",), 0), (("status",), 3), (("status", "--json"), 3), (("journal", "list"), 0), (("run",), 0),
-        (("runbook", "words"), 0), (("drill", "--list"), 0), (("sheet",), 0), (("--help",), 0), (("--version",), 0),
+        (("settings",), 0),
+        (("status",), 3),
+        (("status", "--json"), 3),
+        (("journal", "list"), 0),
+        (("run",), 0),
+        (("runbook", "words"), 0),
+        (("drill", "--list"), 0),
+        (("sheet",), 0),
+        (("--help",), 0),
+        (("--version",), 0),
         (("doctor", "--json"), None),
     ],
-)  # fmt: skip
+)
 def test_every_command_ends_as_it_would_where_the_disk_is_full(
     words: tuple[str, ...], code: int | None, full: int
 ) -> None:

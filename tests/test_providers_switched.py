@@ -76,9 +76,12 @@ class SwitchedWorld:
         actions = {"provider_cache_s": 60.0, "verify_s": 90.0} | tables.pop("actions", {})
         document = {"postgres": {"url": "postgresql://h/b"}, "api": {"admin_token": "t"}, "actions": actions} | tables
         return Context(
-            settings=msgspec.convert(document, Settings), sources=sources, readings=dict, operator="maria",
+            settings=msgspec.convert(document, Settings),
+            sources=sources,
+            readings=dict,
+            operator="maria",
             clock=lambda: NOW,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # type: ignore[arg-type]
 
     async def plan(self, action: SwitchProvider = DISABLE, provider: str = "smsbower", **tables: Any) -> Plan:
         return await action.prepare({"provider": provider}, self.context(**tables))
@@ -146,12 +149,20 @@ async def test_a_plan_to_disable_says_what_it_is_about(world):
     assert (target.kind, target.id) == ("provider", "id-smsbower")
     assert target.identity == {"name": "smsbower", "active": True, "by": "api"}
     assert target.shown == {
-        "display_name": "smsbower (SMSBOWER Ltd)", "live_numbers": 3, "attempts": 60, "failures": 55,
-    }  # fmt: skip
+        "display_name": "smsbower (SMSBOWER Ltd)",
+        "live_numbers": 3,
+        "attempts": 60,
+        "failures": 55,
+    }
     assert plan.watch == "attempts at smsbower end within 60 s, and customers are served"
     assert plan.details == {
-        "by": "api", "column": "is_active", "now": "now()", "attempts": 60, "others": 140, "before": "before",
-    }  # fmt: skip
+        "by": "api",
+        "column": "is_active",
+        "now": "now()",
+        "attempts": 60,
+        "others": 140,
+        "before": "before",
+    }
     assert plan.action == "provider.disable" and plan.arguments == {"provider": "smsbower"}
     assert plan.effect.startswith("Disables smsbower (SMSBOWER Ltd): it has 30 % of purchases (60 of 200, 55 failed)")
     assert plan.undo is not None
@@ -243,8 +254,13 @@ async def test_what_may_harm_is_confirmed_by_typing_the_name(world, seen, kind):
 async def test_what_speaks_for_and_against_it_is_looked_at_in_one_order(world):
     plan = await world.plan()
     assert [guard.name for guard in plan.guards] == [
-        "admin API", "transactions read", "it fails", "healthy providers left", "live numbers", "its offers",
-    ]  # fmt: skip
+        "admin API",
+        "transactions read",
+        "it fails",
+        "healthy providers left",
+        "live numbers",
+        "its offers",
+    ]
 
 
 # --- the way ---
@@ -256,13 +272,18 @@ async def test_what_speaks_for_and_against_it_is_looked_at_in_one_order(world):
         ("sql", "t", API, "sql", Guard(name="role may write", level="ok", reason="it may")),
         ("auto", "", API, "sql", Guard(name="role may write", level="ok", reason="it may")),
         ("auto", "t", API, "api", API),
-        ("auto", "t", NO_API, "sql",
-         Guard(name="admin API", level="warn", reason="the API is away; SQL is used instead")),
+        (
+            "auto",
+            "t",
+            NO_API,
+            "sql",
+            Guard(name="admin API", level="warn", reason="the API is away; SQL is used instead"),
+        ),
         ("api", "t", API, "api", API),
         ("api", "t", NO_API, "sql", NO_API),
         ("api", "", NO_API, "sql", NO_API),
     ],
-)  # fmt: skip
+)
 async def test_the_admin_api_is_used_where_it_can_be_and_else_sql_where_that_is_allowed(
     world, wanted, token, api, by, first
 ):
@@ -396,8 +417,9 @@ async def test_a_turn_that_ends_while_the_api_is_asked_leaves_it_unknown(world, 
     world.answer = TimeoutError()
     outcome = await by_api(world)
     assert (outcome.state, outcome.answer) == (
-        "unknown", "no answer in time; but the API was being asked: it may have happened or not",
-    )  # fmt: skip
+        "unknown",
+        "no answer in time; but the API was being asked: it may have happened or not",
+    )
     world.active = False
     assert (await by_api(world)).answer == "no answer in time"  # it had not been asked
 
@@ -490,15 +512,18 @@ def suggested(
         ({"a": (4, 4)}, (), []),
         ({"a": (100, 19)}, (), []),
         ({"a": (0, 0)}, (), []),
-        ({"a": (100, 40), "b": (100, 90)}, (),
-         [("Disable provider b - 90 % failing", 0.9), ("Disable provider a - 40 % failing", 0.4)]),
+        (
+            {"a": (100, 40), "b": (100, 90)},
+            (),
+            [("Disable provider b - 90 % failing", 0.9), ("Disable provider a - 40 % failing", 0.4)],
+        ),
         ({"a": (100, 40)}, (circuit("A", active=False),), []),
         ({"a": (100, 40)}, (circuit("A", active=None),), [("Disable provider a - 40 % failing", 0.4)]),
         ({}, (circuit("A", flapping=True), circuit("b")), [("Disable provider A - its circuit flaps", 0.2)]),
         ({"a": (100, 40)}, (circuit("A", flapping=True),), [("Disable provider a - 40 % failing", 0.4)]),
         ({}, (circuit("A", flapping=True, active=False),), []),
     ],
-)  # fmt: skip
+)
 def test_whoever_fails_or_flaps_is_suggested_the_worst_first_unless_disabled_already(traffic, circuits, expected):
     assert suggested(DISABLE, traffic, *circuits) == expected
 

@@ -34,9 +34,11 @@ def head(kind: str, purchase: str = "p1", **meta: object) -> bytes:
 
 
 def pretty(kind: str, meta: str, level: str = "INFO") -> bytes:
-    return (f"{ESC}[90m[04:09:31]{ESC}[0m {ESC}[38;5;190m{ESC}[1m{level:<7}{ESC}[0m {ESC}[38;5;30m[PURCHASE]{ESC}[0m"
-            f" {ESC}[38;5;190m◆{ESC}[0m {ESC}[38;5;255m[PURCHASE_{kind}] some words{ESC}[0m {ESC}[36m• 12ms{ESC}[0m"
-            f" {ESC}[90m›{ESC}[0m {ESC}[2m{meta}{ESC}[0m").encode()  # fmt: skip
+    return (
+        f"{ESC}[90m[04:09:31]{ESC}[0m {ESC}[38;5;190m{ESC}[1m{level:<7}{ESC}[0m {ESC}[38;5;30m[PURCHASE]{ESC}[0m"
+        f" {ESC}[38;5;190m◆{ESC}[0m {ESC}[38;5;255m[PURCHASE_{kind}] some words{ESC}[0m {ESC}[36m• 12ms{ESC}[0m"
+        f" {ESC}[90m›{ESC}[0m {ESC}[2m{meta}{ESC}[0m"
+    ).encode()
 
 
 OLD = "[PURCHASE] "

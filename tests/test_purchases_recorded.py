@@ -24,8 +24,9 @@ def answered(who: list[Customer]) -> Seen:
 
 
 def folded(told: Told) -> Seen:
-    return Counter((minute(began), provider, STATUS[outcome]) for began, provider, outcome, _ in told.ends if
-                   outcome in STATUS)  # fmt: skip
+    return Counter(
+        (minute(began), provider, STATUS[outcome]) for began, provider, outcome, _ in told.ends if outcome in STATUS
+    )
 
 
 @pytest.fixture(scope="module")
@@ -51,19 +52,29 @@ def test_the_newest_version_s_log_holds_each_purchase_and_how_it_ended(newest: T
     assert Counter(outcome for _, _, outcome, _ in newest.ends) == {"sold": 904, "failed": 250, "refused": 67}
     assert len(newest.open) == 97  # those that waited for their provider's turn when the recording ended
     assert Counter(reason for *_, outcome, reason in newest.ends if outcome != "sold") == {
-        "not active": 81, "breaker open": 79, "5xx": 70, "bad answer": 12, "no answer": 8, "no offer": 67,
-    }  # fmt: skip
+        "not active": 81,
+        "breaker open": 79,
+        "5xx": 70,
+        "bad answer": 12,
+        "no answer": 8,
+        "no offer": 67,
+    }
     assert newest.dropped == 0
 
 
 def test_each_customer_of_the_newest_version_was_answered_what_the_log_says_of_his_purchase(newest: Told) -> None:
     """One by one: a customer's purchase is the first one of his provider's that begins after he has asked."""
-    begun = sorted([(began, provider, STATUS[outcome]) for began, provider, outcome, _ in newest.ends]
-                   + [(one.began, one.provider, 0) for one in newest.open.values()])  # fmt: skip
+    begun = sorted(
+        [(began, provider, STATUS[outcome]) for began, provider, outcome, _ in newest.ends]
+        + [(one.began, one.provider, 0) for one in newest.open.values()]
+    )
     unlike, taken = [], set()
     for one in customers("head"):
-        place = next(n for n, (began, provider, _) in enumerate(begun)
-                     if n not in taken and provider == one.provider and began >= one.at)  # fmt: skip
+        place = next(
+            n
+            for n, (began, provider, _) in enumerate(begun)
+            if n not in taken and provider == one.provider and began >= one.at
+        )
         taken.add(place)
         assert begun[place][0] - one.at < 1.1
         if begun[place][2] != one.status:
@@ -96,13 +107,16 @@ def test_pretty_lines_say_of_each_purchase_what_its_customer_was_answered() -> N
     """These customers' file is not recorded; the log's own lines of answers are."""
     told, lines = Told(), head_pretty()
     follow(lines, told, PodLog("app"))
-    said = Counter(status for _, line in lines for status in (200, 503, 404) if f'{{"status":{status}}}' in line
-                   and "POST" in line)  # fmt: skip
+    said = Counter(
+        status for _, line in lines for status in (200, 503, 404) if f'{{"status":{status}}}' in line and "POST" in line
+    )
     assert said == {200: 16, 503: 16}
     assert Counter(STATUS[outcome] for _, _, outcome, _ in told.ends) == said
     assert Counter((provider, reason) for _, provider, _, reason in told.ends) == {
-        ("onlinesim", ""): 16, ("5sim", "breaker open"): 11, ("5sim", "no answer"): 5,
-    }  # fmt: skip
+        ("onlinesim", ""): 16,
+        ("5sim", "breaker open"): 11,
+        ("5sim", "no answer"): 5,
+    }
     assert len(told.open) == 7
     assert {minute(began) for began, *_ in told.ends} == {"04:08", "04:09"}  # the kubelet's times, and its date
     assert min(began for began, *_ in told.ends) > DAY
@@ -113,8 +127,11 @@ def test_the_oldest_version_s_customers_are_all_there_though_its_purchases_have_
     came = customers("e0")
     asked, found = answered(list(came)), folded(told)
     recorded = {key: many for key, many in found.items() if key[0] >= "03:54"}  # earlier ones have no customers' file
-    unlike = {key: (asked[key], recorded.get(key, 0)) for key in asked.keys() | recorded.keys()
-              if asked[key] != recorded.get(key, 0)}  # fmt: skip
+    unlike = {
+        key: (asked[key], recorded.get(key, 0))
+        for key in asked.keys() | recorded.keys()
+        if asked[key] != recorded.get(key, 0)
+    }
     assert unlike == {("04:05", "smsbower", 200): (0, 1)}  # one by hand
     assert (len(came), sum(recorded.values()), sum(found.values())) == (401, 402, 450)
     assert (waited, len(told.open)) == (7, 0)
@@ -146,10 +163,15 @@ def test_minutes_and_users_come_to_the_same_as_the_purchases(newest: Told) -> No
     assert (hour.attempts, hour.sold, hour.failed, hour.refused) == (72, 48, 0, 24)
     since = DAY + 3 * 3600 + 39 * 60
     window = newest.window(since + 600, 600)
-    begun = [entry for at, line in head_json() if at >= since and "[PURCHASE_INIT]" in line
-             for entry in [json.loads(line)]]  # fmt: skip
-    turned_away = [entry for at, line in head_json() if at >= since and "[PURCHASE_OFFER_NOT_FOUND]" in line
-                   for entry in [json.loads(line)]]  # fmt: skip
+    begun = [
+        entry for at, line in head_json() if at >= since and "[PURCHASE_INIT]" in line for entry in [json.loads(line)]
+    ]
+    turned_away = [
+        entry
+        for at, line in head_json()
+        if at >= since and "[PURCHASE_OFFER_NOT_FOUND]" in line
+        for entry in [json.loads(line)]
+    ]
     assert sum(window.ended.values()) + len(window.begun) == len(begun) == 527
     assert window.users == len({entry["userId"] for entry in begun}) == 299
     assert window.refused_users == len({entry["userId"] for entry in turned_away}) == 21

@@ -181,8 +181,9 @@ async def test_a_monstrous_reading_is_cut_and_says_so(file):
 
 async def test_a_huge_reading_is_recorded_more_seldom_so_that_a_core_is_not_filled(file):
     base = sample.incident()["circuits"].value
-    many = tuple(replace(base.providers[0], name=f"provider-{n}", holders=base.providers[0].holders * 30)
-                 for n in range(60))  # fmt: skip
+    many = tuple(
+        replace(base.providers[0], name=f"provider-{n}", holders=base.providers[0].holders * 30) for n in range(60)
+    )
     told, values = [], [replace(base, providers=many, lines_dropped=n) for n in range(60)]
     for n, value in enumerate(values):
         told.append(Reading(signal="circuits", every=1.0, value=value, taken_at=at(n / 20), attempted_at=at(n / 20)))

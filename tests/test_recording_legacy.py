@@ -94,11 +94,17 @@ def test_a_torn_end_and_damage_in_the_middle_cost_what_stood_there(file: Path):
 def test_signals_and_fields_of_other_versions_are_skipped_and_counted(file: Path):
     lines: list[dict[str, object]] = [
         {"at": at(0), "signal": "weather", "every": 2.0, "value": [{"rain": 1}]},
-        {"at": at(0), "signal": "outbox", "every": 2.0, "taken": at(0), "later": True,
-         "value": [{"pending": 3, "failed": 0, "dropped": 0, "oldest_pending_s": None, "shape": "round"}]},
+        {
+            "at": at(0),
+            "signal": "outbox",
+            "every": 2.0,
+            "taken": at(0),
+            "later": True,
+            "value": [{"pending": 3, "failed": 0, "dropped": 0, "oldest_pending_s": None, "shape": "round"}],
+        },
         {"at": at(0), "signal": "database", "every": 2.0, "taken": at(0), "value": [{"connections": "many"}]},
         {"at": at(1), "signal": "alerts", "every": 2.0, "taken": at(0), "value": {"pending": [3]}},
-    ]  # fmt: skip
+    ]
     file.write_bytes(chunk(lines, milliseconds(at(0)), milliseconds(at(2)), KEY))
     recording = LegacyRecording.open(file)
     found = recording.at(at(2))

@@ -88,10 +88,17 @@ def test_an_empty_secret_replaces_nothing():
 @pytest.mark.parametrize(
     ("number", "kept"),
     [
-        (2**63 - 1, 2**63 - 1), (2**63, str(2**63)), (-(2**63) + 1, -(2**63) + 1), (-(2**63), str(-(2**63))),
-        (True, True), (0.5, 0.5), (None, None), ([], []), ({}, {}),
+        (2**63 - 1, 2**63 - 1),
+        (2**63, str(2**63)),
+        (-(2**63) + 1, -(2**63) + 1),
+        (-(2**63), str(-(2**63))),
+        (True, True),
+        (0.5, 0.5),
+        (None, None),
+        ([], []),
+        ({}, {}),
     ],
-)  # fmt: skip
+)
 def test_a_number_that_other_readers_could_not_hold_is_a_text(number, kept):
     assert scrubbed({"value": number}) == {"value": kept}
 

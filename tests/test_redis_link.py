@@ -38,9 +38,13 @@ class ConsoleProcess:
         termios.tcsetwinsize(slave, (40, 120))
         self.process = subprocess.Popen(
             [sys.executable, "-c", MAIN],
-            stdin=slave, stdout=slave, stderr=slave, env={**os.environ, **environment}, start_new_session=True,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, **environment},
+            start_new_session=True,
             preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if owns else None,
-        )  # fmt: skip
+        )
         os.close(slave)
         self.written = b""
         self._connected = True
@@ -146,9 +150,14 @@ def run_disabling(database: Any, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
 
 
-@pytest.mark.parametrize(("number", "told"), [(signal.SIGHUP, ["intent", "outcome", "verdict"]),
-                                              (signal.SIGINT, ["intent", "outcome"]),
-                                              (signal.SIGTERM, ["intent", "outcome"])])  # fmt: skip
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (signal.SIGHUP, ["intent", "outcome", "verdict"]),
+        (signal.SIGINT, ["intent", "outcome"]),
+        (signal.SIGTERM, ["intent", "outcome"]),
+    ],
+)
 async def test_a_command_that_is_told_to_end_finishes_and_records_what_it_sent(
     database: Any, held: Any, tmp_path: Path, number: signal.Signals, told: list[str]
 ) -> None:

@@ -57,8 +57,14 @@ def write_journal(folder: Path, name: str = NAME) -> None:
         return journal.append(kind, data).id
 
     put(2, EntryKind.OPENED, title="purchases fail", level="SEV-1", since="")
-    plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "effect": "no more traffic",
-            "command": "UPDATE providers", "watch": "its failures end", "targets": []}  # fmt: skip
+    plan = {
+        "action": "provider.disable",
+        "arguments": {"provider": "smsbower"},
+        "effect": "no more traffic",
+        "command": "UPDATE providers",
+        "watch": "its failures end",
+        "targets": [],
+    }
     put(80, EntryKind.FIGURES, figures={"failure_rate": 0.18})
     intent = put(90, EntryKind.INTENT, operator="piet", plan=plan)
     put(92, EntryKind.OUTCOME, intent=intent, outcome={"state": "done", "answer": "1 row"})
@@ -226,9 +232,14 @@ async def test_nothing_can_be_done_in_it_and_every_refusal_says_why(folder):
             assert session.unavailable(name) == REPLAY
         done = await session.perform("provider.disable", {"provider": "smsbower"}, _never, _never)
         assert done.stopped == REPLAY and done.outcome is None
-        for writing in (session.note("x"), session.begin("x"), session.open_incident("x", ""),
-                        session.take_role("commander", "x"), session.close_incident("x"),
-                        session.record(EntryKind.INTENT, {})):  # fmt: skip
+        for writing in (
+            session.note("x"),
+            session.begin("x"),
+            session.open_incident("x", ""),
+            session.take_role("commander", "x"),
+            session.close_incident("x"),
+            session.record(EntryKind.INTENT, {}),
+        ):
             with pytest.raises(JournalError, match=REPLAY):
                 await writing
         for key in ("n", "u", "o", "a", "l", "e", "B", "ctrl+k"):
@@ -408,10 +419,18 @@ def nexconsole(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
 async def test_the_command_lists_what_was_recorded_and_refuses_in_a_sentence(folder):
     def asked() -> list[subprocess.CompletedProcess[str]]:
         (folder / "INC-2.recording").write_bytes(b"rubbish")
-        return [nexconsole(folder, *given) for given in (
-            (), ("INC-20250101-0000",), ("../../etc/passwd.recording",), (NAME, "--speed", "900"), (NAME, "--at", "x"),
-            (NAME,), ("INC-2",),
-        )]  # fmt: skip
+        return [
+            nexconsole(folder, *given)
+            for given in (
+                (),
+                ("INC-20250101-0000",),
+                ("../../etc/passwd.recording",),
+                (NAME, "--speed", "900"),
+                (NAME, "--at", "x"),
+                (NAME,),
+                ("INC-2",),
+            )
+        ]
 
     listing, absent, path, speed, moment, terminal, rubbish = await asyncio.to_thread(asked)
     assert listing.returncode == 0

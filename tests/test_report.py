@@ -97,9 +97,15 @@ def test_the_questions_begin_with_what_this_incident_left_open():
 def test_every_action_is_there_with_its_plan_command_outcome_and_verdict():
     for text in (as_markdown(fold(whole().entries), NAME), "".join(Page(as_html(fold(whole().entries), NAME)).text)):
         plain = text.replace("\\", "")
-        for words in ("1. provider.disable smsbower", "do smsbower", "outcome: done: so",
-                      "verdict: worked: 31 % -> 4 %",
-                      "unknown: no outcome is on record", "smsbower is disabled", "they answer the phone"):  # fmt: skip
+        for words in (
+            "1. provider.disable smsbower",
+            "do smsbower",
+            "outcome: done: so",
+            "verdict: worked: 31 % -> 4 %",
+            "unknown: no outcome is on record",
+            "smsbower is disabled",
+            "they answer the phone",
+        ):
             assert words in plain
 
 
@@ -222,14 +228,18 @@ def test_a_report_says_who_had_which_role_what_was_declared_and_what_became_of_p
     assert minutes == [4, 10, 15]
     assert times.recover is None
     text = as_markdown(incident, NAME).replace("\\", "")
-    for words in ("commander from 13:43:00 to 13:47:00", "commander from 13:47:00 to the end",
-                  "SEV-1 at 13:42:00 by maria; SEV-3 at 13:56:00 by piet (purchases work again)",
-                  "Severity was first judged at 2026-11-23 13:38:00Z",
-                  "| failure rate | 12 % | 31 % at 13:50:00 | 4 % |",
-                  "| purchase attempts | 400 | 380 at 13:50:00 | 390 |",
-                  "objections until 13:48:10 | objected to by piet: it is the provider",
-                  "pods.restart: objects: it is the provider", "smsbower's circuit opened",
-                  "pods.restart was proposed and not sent (it is the provider): was that right?"):  # fmt: skip
+    for words in (
+        "commander from 13:43:00 to 13:47:00",
+        "commander from 13:47:00 to the end",
+        "SEV-1 at 13:42:00 by maria; SEV-3 at 13:56:00 by piet (purchases work again)",
+        "Severity was first judged at 2026-11-23 13:38:00Z",
+        "| failure rate | 12 % | 31 % at 13:50:00 | 4 % |",
+        "| purchase attempts | 400 | 380 at 13:50:00 | 390 |",
+        "objections until 13:48:10 | objected to by piet: it is the provider",
+        "pods.restart: objects: it is the provider",
+        "smsbower's circuit opened",
+        "pods.restart was proposed and not sent (it is the provider): was that right?",
+    ):
         assert words in text
 
 

@@ -32,9 +32,14 @@ NOTHING = Sources(LazyClients(), {})
 
 @asynccontextmanager
 async def host(
-    folder: Path, redis_url: str, operator: str, *, ahead: timedelta = timedelta(), sources: Sources = NOTHING,
+    folder: Path,
+    redis_url: str,
+    operator: str,
+    *,
+    ahead: timedelta = timedelta(),
+    sources: Sources = NOTHING,
     **tables: Any,
-) -> AsyncIterator[Session]:  # fmt: skip
+) -> AsyncIterator[Session]:
     """A console on a host of its own, whose clock is that much ahead."""
     readings = fresh(sample.incident())
     warroom = {"redis_url": redis_url, **tables.pop("warroom", {})}

@@ -50,9 +50,14 @@ def test_the_account_is_the_kernels_whatever_the_environment_says():
     code = "from nexconsole.journal import Writer; w = Writer.here('piet'); print(w.account, str(w), sep='|')"
     environment = {**os.environ, "USER": "piet", "LOGNAME": "piet", "SUDO_USER": "piet", "USERNAME": "piet"}
     said = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=30,
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
         cwd=Path(__file__).parent.parent,
-    ).stdout.strip()  # fmt: skip
+    ).stdout.strip()
     assert said == f"{own_account()}|piet (account {own_account()})"
     assert account_of(4_000_000_000) == "4000000000"
 
@@ -60,8 +65,14 @@ def test_the_account_is_the_kernels_whatever_the_environment_says():
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another account")
 def test_the_account_of_whoever_became_another_is_that_one():
     code = "import os; from nexconsole.journal.accounts import own_account; os.seteuid(1); print(own_account())"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30,
-                          cwd=Path(__file__).parent.parent).stdout.strip()  # fmt: skip
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+        cwd=Path(__file__).parent.parent,
+    ).stdout.strip()
     assert said == account_of(1) != own_account()
 
 

@@ -93,8 +93,11 @@ def test_a_scenario_is_read_with_its_steps_nested_under_their_conditions():
     assert check(GOOD, COMMANDS) == ()
     (scenario,) = parse(GOOD).runbook.scenarios
     assert (scenario.id, scenario.number, scenario.title, scenario.severity) == (
-        "lists-grow", "7", "Lists grow", "SEV-2",
-    )  # fmt: skip
+        "lists-grow",
+        "7",
+        "Lists grow",
+        "SEV-2",
+    )
     assert scenario.prose == ("Why this is here.",)
     assert [(part.call.name, part.operator, part.value) for part in scenario.triggers[0].condition.parts] == [
         ("outbox.pending", ">", 10.0),
@@ -107,8 +110,11 @@ def test_a_scenario_is_read_with_its_steps_nested_under_their_conditions():
     assert (branch.title, branch.id) == ("it is down", "lists-grow/if-index-is-down")
     (do,) = branch.steps
     assert (do.id, do.title, do.detail, do.line) == (
-        "lists-grow/read", "read the logs of the worker.", "All of them.", 18,
-    )  # fmt: skip
+        "lists-grow/read",
+        "read the logs of the worker.",
+        "All of them.",
+        18,
+    )
     assert do.call == Call(name="logs.show", arguments=("outbox",))
     assert open_ask.id == "lists-grow/what-else-did-you-see"
 
@@ -173,7 +179,7 @@ def test_ids_stay_when_lines_move():
         ("4. Ask: what else did you see?", "> - Ask: what else did you see?", 22, "what is quoted is not run"),
         ("4. Ask: what else did you see?", "##### Then\n\n1. Ask: what?", 22, "nothing beneath Steps is run past"),
     ],
-)  # fmt: skip
+)
 def test_every_wrong_line_is_found_with_its_number(old, new, line, said):
     found = wrong(old, new)
     assert [text for at, text in found if at == line and said in text], found
@@ -218,10 +224,37 @@ def test_text_of_a_file_is_harmless_on_a_terminal():
 
 
 FRAGMENTS = st.sampled_from(
-    [*GOOD.splitlines(), "- ", "  ", "\t", "> ", "```", "`", "{", "}", "is", "not", "and", "or", "#", "## 1. A (SEV-1)",
-     "#### Steps", "#### Trigger", "- If x `a is b`:", "    - Do: `x {y}`", "## Severity levels", "### SEV-1: x",
-     "## Emergency commands", "<b>", "[a]: b", "***", "\x1b[0m", "\x00", "\ud7ff"]
-)  # fmt: skip
+    [
+        *GOOD.splitlines(),
+        "- ",
+        "  ",
+        "\t",
+        "> ",
+        "```",
+        "`",
+        "{",
+        "}",
+        "is",
+        "not",
+        "and",
+        "or",
+        "#",
+        "## 1. A (SEV-1)",
+        "#### Steps",
+        "#### Trigger",
+        "- If x `a is b`:",
+        "    - Do: `x {y}`",
+        "## Severity levels",
+        "### SEV-1: x",
+        "## Emergency commands",
+        "<b>",
+        "[a]: b",
+        "***",
+        "\x1b[0m",
+        "\x00",
+        "\ud7ff",
+    ]
+)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

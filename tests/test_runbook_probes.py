@@ -44,19 +44,30 @@ def traffic(name: str, attempts: int, failures: int) -> ProviderTraffic:
 
 
 TRANSACTIONS = Transactions(
-    failure_rate=0.1775, attempts=400, failures=71, window_s=300, latency_p95_s=2.1,
+    failure_rate=0.1775,
+    attempts=400,
+    failures=71,
+    window_s=300,
+    latency_p95_s=2.1,
     scope=Scope(verdict="one", provider="smsbower", because="66 of 71 failures"),
     providers=(traffic("smsbower", 120, 66), traffic("5sim", 280, 5)),
-)  # fmt: skip
+)
 SMSBOWER = ProviderCircuit(
-    name="smsbower", id="1", active=True, state="open", opened=4, flapping=True, seen_429=3, seen_5xx=9,
+    name="smsbower",
+    id="1",
+    active=True,
+    state="open",
+    opened=4,
+    flapping=True,
+    seen_429=3,
+    seen_5xx=9,
     last_traffic=ago(240),
     holders=(
         Holder(kind="pod", where="a", state="open"),
         Holder(kind="pod", where="b", state="closed"),
         Holder(kind="shared", where="redis", state="open", closes_in_s=12),
     ),
-)  # fmt: skip
+)
 CIRCUITS = Circuits(
     providers=(
         SMSBOWER,
@@ -67,34 +78,67 @@ CIRCUITS = Circuits(
     pods_followed=2,
 )
 SESSION = DatabaseSession(
-    pid=41, user="u", application="psql", state="idle in transaction", transaction_s=38.0, query_s=30.0, wait=None,
-    blocked_by=(), blocks=14, query="UPDATE wallets",
-)  # fmt: skip
+    pid=41,
+    user="u",
+    application="psql",
+    state="idle in transaction",
+    transaction_s=38.0,
+    query_s=30.0,
+    wait=None,
+    blocked_by=(),
+    blocks=14,
+    query="UPDATE wallets",
+)
 DATABASE = Database(
     sessions=(replace(SESSION, pid=40, blocks=20, blocked_by=(41,), transaction_s=50.0), SESSION),
-    long=2, blocked=15, idle_in_transaction=1, connections=91, max_connections=97,
-)  # fmt: skip
+    long=2,
+    blocked=15,
+    idle_in_transaction=1,
+    connections=91,
+    max_connections=97,
+)
 WORKLOADS = Workloads(
-    namespace="n", deployment="app", desired=3, ready=2, updated=3, available=2, rollout="stuck",
+    namespace="n",
+    deployment="app",
+    desired=3,
+    ready=2,
+    updated=3,
+    available=2,
+    rollout="stuck",
     pods=(Pod(name="a", uid="1", phase="Running", ready=False, restarts=4, reason="OOMKilled", restarted_at=ago(60)),),
     release=Release(revision="2", read_at=ago(2), images="app:1.5.0", since=ago(540), before="app:1.4.2"),
-)  # fmt: skip
+)
 STALE_LOCK = Lock(key="lock:number:u1-wa-brazil", value="1", pttl=-1, age_s=550.0, suspicious="it has no TTL")
 LOCKS = Locks(
-    locks=5, abandoned=1, oldest_s=550.0, swept_at=ago(9),
+    locks=5,
+    abandoned=1,
+    oldest_s=550.0,
+    swept_at=ago(9),
     families={
         "purchase": Family(pattern="lock:purchase:*", locks=3),
         "number": Family(pattern="lock:number:*", locks=2, abandoned=1, oldest_s=550.0, worst=(STALE_LOCK,)),
     },
-)  # fmt: skip
+)
 PROBES = probes()
 VALUES: dict[str, Value] = {
     "transactions": TRANSACTIONS,
     "circuits": CIRCUITS,
     "funnel": Funnel(
-        window_s=300, rests_on_s=240, reach_s=240, attempts=60, sold=8, failed=3, waiting=7, waiting_new=7,
-        oldest_s=95.0, refused={"no offer": 41, "funds": 1}, users=50, users_refused=40, users_without_funds=1,
-        pods_followed=3, pods=3,
+        window_s=300,
+        rests_on_s=240,
+        reach_s=240,
+        attempts=60,
+        sold=8,
+        failed=3,
+        waiting=7,
+        waiting_new=7,
+        oldest_s=95.0,
+        refused={"no offer": 41, "funds": 1},
+        users=50,
+        users_refused=40,
+        users_without_funds=1,
+        pods_followed=3,
+        pods=3,
         providers=(
             ProviderFunnel(name="smsbower", attempts=50, sold=2, failed=3, refused=41, waiting=4),
             ProviderFunnel(name="5sim", attempts=10, sold=6, failed=0, refused=1, waiting=3),
@@ -104,7 +148,12 @@ VALUES: dict[str, Value] = {
     "outbox events": OutboxEvents(
         events=(
             OutboxEvent(
-                id="e1", event_type="offer.updated", aggregate_type="offer", status="FAILED", retries=1, age_s=60,
+                id="e1",
+                event_type="offer.updated",
+                aggregate_type="offer",
+                status="FAILED",
+                retries=1,
+                age_s=60,
                 error="bad",
             ),
         ),
@@ -136,7 +185,7 @@ VALUES: dict[str, Value] = {
         Finding(kind="data", level="SEV-3", text="1 wallet is overdrawn"),
         Finding(kind="data", level="SEV-1", text="Redis lost its data"),
     ),
-}  # fmt: skip
+}
 
 
 def readings(age_s: float = 2, error: str | None = None, **values: Value | None) -> dict[str, Reading]:
@@ -203,7 +252,9 @@ def test_a_stale_reading_still_answers_and_says_how_old_it_is(name):
         ("transactions.attempts", "nobody", None, "not known: no provider named nobody was seen"),
         ("transactions.provider", "onlinesim", None, "not known: nothing was bought from onlinesim"),
         (
-            "circuits.state", "", "open",
+            "circuits.state",
+            "",
+            "open",
             "smsbower: OPEN in 1 of 2 pods; shared OPEN, 12 s left (1 of 3 pods' logs are not followed)",
         ),
         ("circuits.state", "5sim", "closed", "5sim: closed (1 of 3 pods' logs are not followed)"),
@@ -234,20 +285,26 @@ def test_a_stale_reading_still_answers_and_says_how_old_it_is(name):
         ("slots.wait", "5sim", 0.0, "a purchase at 5sim goes out within 3 s"),
         ("slots.wait", "nobody", None, "not known: no provider named nobody was seen"),
         (
-            "slots.worst", "", 6031.0,
+            "slots.worst",
+            "",
+            6031.0,
             "a purchase at smsbower waits 100 min for a slot, and at 1 other provider too",
         ),
         ("slots.reach", "", "some", "at 1 active provider the wait for a slot is 60 s or longer"),
         ("balances.empty", "", 1.0, "our balance is used up at 1 active provider: smsbower 0.02 (25 min ago)"),
         (
-            "balances.low", "", 2.0,
+            "balances.low",
+            "",
+            2.0,
             "our balance is low or used up at 2 active providers:"
             " smsbower 0.02 (25 min ago), 5sim 7.40 (8 h 20 min ago, an old figure)",
         ),
         ("balance.left", "smsbower", 0.02, "0.02 (25 min ago) are left at smsbower of at least 10.00: empty"),
         ("balance.left", "nobody", None, "not known: no provider named nobody was seen"),
         (
-            "provider.statuspage", "smsbower", "Partial outage",
+            "provider.statuspage",
+            "smsbower",
+            "Partial outage",
             "smsbower said of itself 4 min ago: Partial outage (major)",
         ),
         ("provider.statuspage", "5sim", None, "not known: providers.status_pages has no status page of 5sim"),
@@ -262,7 +319,7 @@ def test_a_stale_reading_still_answers_and_says_how_old_it_is(name):
         ("alerts.firing", "StuckReservations", False, "StuckReservations does not fire"),
         ("alerts.level", "", "SEV-3", "ProviderApiErrors fires (warning)"),
     ],
-)  # fmt: skip
+)
 def test_an_answer_states_the_numbers_that_it_rests_on(name, argument, value, text):
     found = asked(name, argument)
     assert (found.value, found.text) == (pytest.approx(value), text) if isinstance(value, float) else (value, text)
@@ -284,9 +341,17 @@ def test_purchases_that_wait_are_a_number_a_flag_and_name_their_provider():
         name="smsbower", attempts=24, failures=0, failure_rate=None, in_flight=24, overdue=20, oldest_s=240.0
     )
     hanging = replace(
-        TRANSACTIONS, attempts=24, failures=0, failure_rate=None, in_flight=24, overdue=20, oldest_s=240.0,
-        newest_s=1.0, usual_s=2.0, providers=(there,),
-    )  # fmt: skip
+        TRANSACTIONS,
+        attempts=24,
+        failures=0,
+        failure_rate=None,
+        in_flight=24,
+        overdue=20,
+        oldest_s=240.0,
+        newest_s=1.0,
+        usual_s=2.0,
+        providers=(there,),
+    )
     blocked = asked("transactions.blocked", transactions=hanging)
     assert (blocked.value, blocked.gives) == (True, {"provider": "smsbower"})
     assert blocked.text == "24 purchases in flight at smsbower, none decided for 4 min (usually 2.0 s)"

@@ -40,9 +40,17 @@ SETTINGS = Settings()
 
 
 SESSION = DatabaseSession(
-    pid=41, user="u", application="psql", state="idle in transaction", transaction_s=38.0, query_s=30.0, wait=None,
-    blocked_by=(), blocks=14, query="UPDATE wallets",
-)  # fmt: skip
+    pid=41,
+    user="u",
+    application="psql",
+    state="idle in transaction",
+    transaction_s=38.0,
+    query_s=30.0,
+    wait=None,
+    blocked_by=(),
+    blocks=14,
+    query="UPDATE wallets",
+)
 STALL = Database(sessions=(SESSION,), blocked=14, idle_in_transaction=1, connections=20, max_connections=97)
 
 
@@ -71,9 +79,14 @@ ASKED = "stuck-reservations/if-reconcile.stopped/refunds"
 
 @pytest.mark.parametrize(
     ("answers", "applies", "gated"),
-    [({}, True, True), ({ASKED: "maybe"}, True, True), ({ASKED: "accepted"}, True, False),
-     ({ASKED: "none"}, True, False), ({ASKED: "refused"}, False, False)],
-)  # fmt: skip
+    [
+        ({}, True, True),
+        ({ASKED: "maybe"}, True, True),
+        ({ASKED: "accepted"}, True, False),
+        ({ASKED: "none"}, True, False),
+        ({ASKED: "refused"}, False, False),
+    ],
+)
 @pytest.mark.parametrize("taken", [{}, {"stuck-reservations/if-reconcile.stopped/if-refunds-is-not-refused": {}}])
 def test_a_question_that_guards_an_action_is_a_gate_until_it_is_answered(answers, applies, gated, taken):
     nodes = tree("stuck-reservations", readings(), answers, {"stuck-reservations/if-reconcile.stopped": {}, **taken})
@@ -126,15 +139,13 @@ def test_on_a_calm_day_no_scenario_fits():
         ({"locks": abandoned(1), "transactions": OUTAGE}, ["1", "flush-abandoned-locks"]),
         ({"locks": abandoned(0)}, []),
     ],
-)  # fmt: skip
+)
 def test_each_scenario_opens_on_its_triggers(values, expected):
     assert fits(readings(**values)) == expected
 
 
 def test_of_several_scenarios_the_most_severe_comes_first_with_its_reason():
-    found = fitting(
-        BOOK, readings(outbox=replace(CALM["outbox"], failed=1), transactions=OUTAGE), SETTINGS, NOW
-    )  # fmt: skip
+    found = fitting(BOOK, readings(outbox=replace(CALM["outbox"], failed=1), transactions=OUTAGE), SETTINGS, NOW)
     assert [fit.scenario.severity for fit in found] == ["SEV-1", "SEV-3"]
     assert found[0].because == "17.8 %: 71 of 400 purchases failed in 5 min"
     assert not found[0].stale
@@ -186,7 +197,9 @@ def worlds(draw) -> dict[str, Reading]:
             connections=draw(st.integers(85, 95)), max_connections=100, blocked=draw(st.integers(0, 6))
         ),
         "workloads": replace(
-            CALM["workloads"], desired=desired, ready=draw(st.integers(0, desired)),
+            CALM["workloads"],
+            desired=desired,
+            ready=draw(st.integers(0, desired)),
             rollout=draw(st.sampled_from(["complete", "progressing", "paused", "stuck"])),
         ),
         "alerts": Alerts(
@@ -209,8 +222,13 @@ def worlds(draw) -> dict[str, Reading]:
         ),
         "balances": Balances(
             balances=tuple(
-                sample.balance(name, draw(st.sampled_from(["empty", "low", "enough", "unknown"])), 1.0,
-                               old=draw(st.booleans()), active=draw(st.booleans()))
+                sample.balance(
+                    name,
+                    draw(st.sampled_from(["empty", "low", "enough", "unknown"])),
+                    1.0,
+                    old=draw(st.booleans()),
+                    active=draw(st.booleans()),
+                )
                 for name in "ab"
             )
         ),
@@ -222,7 +240,7 @@ def worlds(draw) -> dict[str, Reading]:
                 for kind in draw(st.sets(st.sampled_from(["data", "security"])))
             )
         ),
-    }  # fmt: skip
+    }
     blind = draw(st.sets(st.sampled_from(sorted(values))))
     return readings(**{name: None if name in blind else value for name, value in values.items()})
 
@@ -482,17 +500,28 @@ def truth(condition: str, **values: Value | None) -> bool | None:
 @pytest.mark.parametrize(
     ("condition", "expected"),
     [
-        ("outbox.pending is 3", True), ("outbox.pending is not 3", False), ("outbox.pending >= 3", True),
-        ("outbox.pending > 3", False), ("outbox.pending < 3", False), ("outbox.pending <= 3", True),
-        ("transactions.rate is 1 %", True), ("transactions.scope is not one", True), ("outbox.oldest < 1 min", True),
-        ("outbox.late", False), ("outbox.late is no", True), ("outbox.late is not yes", True),
-        ("transactions.latency > 1 s", None), ("transactions.latency is not 1 s", None),
-        ("outbox.late and transactions.latency > 1 s", False), ("outbox.late or transactions.latency > 1 s", None),
+        ("outbox.pending is 3", True),
+        ("outbox.pending is not 3", False),
+        ("outbox.pending >= 3", True),
+        ("outbox.pending > 3", False),
+        ("outbox.pending < 3", False),
+        ("outbox.pending <= 3", True),
+        ("transactions.rate is 1 %", True),
+        ("transactions.scope is not one", True),
+        ("outbox.oldest < 1 min", True),
+        ("outbox.late", False),
+        ("outbox.late is no", True),
+        ("outbox.late is not yes", True),
+        ("transactions.latency > 1 s", None),
+        ("transactions.latency is not 1 s", None),
+        ("outbox.late and transactions.latency > 1 s", False),
+        ("outbox.late or transactions.latency > 1 s", None),
         ("outbox.pending is 3 or transactions.latency > 1 s", True),
         ("outbox.pending is 3 and transactions.latency > 1 s", None),
-        ("outbox.pending is 3 and outbox.failed is 0", True), ("outbox.pending > 3 or outbox.failed > 0", False),
+        ("outbox.pending is 3 and outbox.failed is 0", True),
+        ("outbox.pending > 3 or outbox.failed > 0", False),
     ],
-)  # fmt: skip
+)
 def test_conditions_have_three_values(condition, expected):
     assert truth(condition) is expected
 

@@ -377,14 +377,21 @@ def test_the_guard_believes_nothing_at_first_and_nothing_after_a_discarded_key_u
 
 
 def plan(**fields: Any) -> Plan:
-    given = {"action": "outbox.retry", "arguments": {"family": "number"},
-             "effect": "Makes 50 events pending again. " * 12,
-             "command": "psql -c 'UPDATE outbox_events_v2 ...'", "watch": "they go out", "deadline_s": 60.0,
-             "undo": Undo(action="outbox.fail", arguments={}, command="psql -c 'UPDATE back ...'"),
-             "targets": tuple(Target(kind="event", id=f"event-{n:02}") for n in range(50)),
-             "guards": (Guard(name="age", level="warn", reason="the readings are old, " * 40 + "that is all"),
-                        Guard(name="role", level="ok", reason="it may")),
-             "confirm": Confirmation(kind="type", text="number")}  # fmt: skip
+    given = {
+        "action": "outbox.retry",
+        "arguments": {"family": "number"},
+        "effect": "Makes 50 events pending again. " * 12,
+        "command": "psql -c 'UPDATE outbox_events_v2 ...'",
+        "watch": "they go out",
+        "deadline_s": 60.0,
+        "undo": Undo(action="outbox.fail", arguments={}, command="psql -c 'UPDATE back ...'"),
+        "targets": tuple(Target(kind="event", id=f"event-{n:02}") for n in range(50)),
+        "guards": (
+            Guard(name="age", level="warn", reason="the readings are old, " * 40 + "that is all"),
+            Guard(name="role", level="ok", reason="it may"),
+        ),
+        "confirm": Confirmation(kind="type", text="number"),
+    }
     now = utc_now()
     return Plan(taken_at=now, expires_at=now + timedelta(seconds=60), **(given | fields))
 
@@ -400,8 +407,16 @@ async def test_fifty_targets_leave_the_command_the_way_back_and_the_keys_in_sigh
         app.push_screen(screen)
         await quiet(app)
         await until(lambda: "^Y does it" in text_of(app))
-        for words in ("psql -c 'UPDATE outbox", "psql -c 'UPDATE back", "event-00", "event-02", "more: space shows all",
-                      "changes 50 events", 'type the family\'s name "number"', "> Cancel"):  # fmt: skip
+        for words in (
+            "psql -c 'UPDATE outbox",
+            "psql -c 'UPDATE back",
+            "event-00",
+            "event-02",
+            "more: space shows all",
+            "changes 50 events",
+            'type the family\'s name "number"',
+            "> Cancel",
+        ):
             assert words in text_of(app), words
         await pilot.press("space")
         await until(lambda: "event-09" in text_of(app) and "space shows all" not in text_of(app))

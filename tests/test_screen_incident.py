@@ -114,8 +114,11 @@ async def test_wrong_roles_and_severities_are_said_and_not_recorded(tmp_path: Pa
         await pilot.press("i")
         await until(lambda: isinstance(app.screen, IncidentScreen))
         before = len(entries(tmp_path))
-        for key, text, said in (("r", "boss", "the roles are"), ("v", "SEV-9 x", "begin with one of"),
-                                ("v", "SEV-1", "say why")):  # fmt: skip
+        for key, text, said in (
+            ("r", "boss", "the roles are"),
+            ("v", "SEV-9 x", "begin with one of"),
+            ("v", "SEV-1", "say why"),
+        ):
             await pilot.press(key)
             await until(lambda: isinstance(app.screen, Prompt))
             await quiet(app)
@@ -130,8 +133,11 @@ async def test_wrong_roles_and_severities_are_said_and_not_recorded(tmp_path: Pa
 async def disabled(folder: Path, operator: str, name: str | None = None) -> None:
     """This operator, at another console, disables smsbower."""
     other = open_journal(settings(folder), operator, name) if name else open_journal(settings(folder), operator)
-    plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "targets": [{"kind": "provider",
-            "id": "1", "name": "smsbower", "chosen": True}]}  # fmt: skip
+    plan = {
+        "action": "provider.disable",
+        "arguments": {"provider": "smsbower"},
+        "targets": [{"kind": "provider", "id": "1", "name": "smsbower", "chosen": True}],
+    }
     intent = await asyncio.to_thread(other.append, EntryKind.INTENT, {"operator": operator, "plan": plan})
     done = {"intent": intent.id, "outcome": {"state": "done", "answer": "UPDATE 1"}}
     await asyncio.to_thread(other.append, EntryKind.OUTCOME, done)
@@ -179,8 +185,11 @@ async def test_closing_asks_for_what_still_stands(tmp_path: Path) -> None:
         await typed(app, pilot, "i", "t")
         name = await until(lambda: app.controller.session.incident_store.current)
         other = open_journal(settings(tmp_path), "piet", name)
-        plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "targets": [{"kind": "provider",
-                "id": "1", "name": "smsbower", "chosen": True}]}  # fmt: skip
+        plan = {
+            "action": "provider.disable",
+            "arguments": {"provider": "smsbower"},
+            "targets": [{"kind": "provider", "id": "1", "name": "smsbower", "chosen": True}],
+        }
         intent = await asyncio.to_thread(other.append, EntryKind.INTENT, {"operator": "piet", "plan": plan})
         done = {"intent": intent.id, "outcome": {"state": "done", "answer": "UPDATE 1"}}
         await asyncio.to_thread(other.append, EntryKind.OUTCOME, done)

@@ -40,8 +40,10 @@ class Recorded(NexConsole):
 def shown(terminal: pyte.Screen) -> list[list[tuple]]:
     """Every cell with its colours; of a blank only the background."""
     rows = ([terminal.buffer[y][x] for x in range(SIZE[0])] for y in range(SIZE[1]))
-    return [[(one.data, one.bg, *(() if one.data == " " else (one.fg, one.bold, one.underscore))) for one in row]
-            for row in rows]  # fmt: skip
+    return [
+        [(one.data, one.bg, *(() if one.data == " " else (one.fg, one.bold, one.underscore))) for one in row]
+        for row in rows
+    ]
 
 
 def same(app: Recorded) -> bool:

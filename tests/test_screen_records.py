@@ -147,8 +147,12 @@ async def test_hostile_entries_do_no_harm(tmp_path: Path, text: str) -> None:
     async with controller(settings(tmp_path)) as (app, pilot):
         other = open_journal(settings(tmp_path), text[:80])
         plan = {name: text for name in ("action", "effect", "watch", "command")} | {"arguments": {"provider": text}}
-        for kind, data in (("note", {"text": text}), ("intent", {"plan": plan}), (text[:20] or "x", {"a": text}),
-                           ("step", {"scenario": text, "step": text, "state": text, "answer": text})):  # fmt: skip
+        for kind, data in (
+            ("note", {"text": text}),
+            ("intent", {"plan": plan}),
+            (text[:20] or "x", {"a": text}),
+            ("step", {"scenario": text, "step": text, "state": text, "answer": text}),
+        ):
             await asyncio.to_thread(other.append, kind, data)
         await until(lambda: len(app.controller.session.entries) == 4)
         await pilot.press("J")

@@ -42,12 +42,25 @@ class Served:
 
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    environment = {**os.environ, "NEXCONSOLE_SERVE_TOKEN": TOKEN, "PYTHONPATH": str(Path(__file__).parent.parent),
-                   "CRON_SECRET": "must-stay-behind"}  # fmt: skip
+    environment = {
+        **os.environ,
+        "NEXCONSOLE_SERVE_TOKEN": TOKEN,
+        "PYTHONPATH": str(Path(__file__).parent.parent),
+        "CRON_SECRET": "must-stay-behind",
+    }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "nexconsole", "serve", "--port", "0", "--operator", "watcher",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "nexconsole",
+        "serve",
+        "--port",
+        "0",
+        "--operator",
+        "watcher",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+    )
     assert process.stdout is not None
     address = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip()
     yield Served(process, address)
@@ -231,9 +244,17 @@ async def test_a_console_whose_server_was_killed_ends_too(served: Served) -> Non
 async def test_a_port_that_is_taken_is_said_in_one_sentence(served: Served) -> None:
     port = str(urlsplit(served.base).port)
     other = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "nexconsole", "serve", "--port", port, "--token", "x",
-        stderr=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "nexconsole",
+        "serve",
+        "--port",
+        port,
+        "--token",
+        "x",
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+    )
     _, said = await asyncio.wait_for(other.communicate(), 30)
     assert other.returncode == 1
     assert said.decode() == f"nexconsole: port {port} of 127.0.0.1 is in use: choose another with --port\n"
@@ -245,9 +266,16 @@ def test_an_empty_token_is_refused(token: str, capsys) -> None:
     assert "the token is empty" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("host", "alone"), [
-    ("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("bastion", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("host", "alone"),
+    [
+        ("127.0.0.1", True),
+        ("localhost", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("bastion", False),
+    ],
+)
 def test_an_address_that_others_reach_is_warned_about(monkeypatch, capsys, host: str, alone: bool) -> None:
     async def listen(self: object) -> None:
         """Listens to nobody."""

@@ -247,7 +247,7 @@ async def test_entries_of_other_shapes_do_no_harm(tmp_path: Path) -> None:
                 {"scenario": "s", "step": 4, "state": 5, "taken": 6, "plan": 7, "outcome": 8, "intent": 9},
                 {"scenario": "s", "step": "s/x", "state": "begun", "taken": {"a": 1}, "plan": {"arguments": 1}},
             ):
-                await asyncio.to_thread(other.append, kind, data)  # fmt: skip
+                await asyncio.to_thread(other.append, kind, data)
         await until(lambda: len(one.entries) == 21)
         assert one.walk("s") is not None and one.shown is not None
 

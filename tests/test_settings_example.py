@@ -54,9 +54,21 @@ def test_a_key_stands_below_its_meaning_unit_choices_variable_and_secret():
 
 @pytest.mark.parametrize(
     "value",
-    [True, 3, 0.05, 1e-07, "plain", 'a "quoted" word', "both ' and \"", "tab\t, line\n, bell\a, delete\x7f, é ☎",
-     [], ["a", "b"], {}, {"plain-key": "x", "with space": 1.5, 'quo"te': "y"}],
-)  # fmt: skip
+    [
+        True,
+        3,
+        0.05,
+        1e-07,
+        "plain",
+        'a "quoted" word',
+        "both ' and \"",
+        "tab\t, line\n, bell\a, delete\x7f, é ☎",
+        [],
+        ["a", "b"],
+        {},
+        {"plain-key": "x", "with space": 1.5, 'quo"te': "y"},
+    ],
+)
 def test_a_value_is_read_back_as_it_was_written(value):
     assert tomllib.loads(f"key = {example.toml(value)}")["key"] == value
 

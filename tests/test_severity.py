@@ -109,9 +109,16 @@ def test_a_provider_at_which_none_is_decided_is_severe_and_named():
 @pytest.mark.parametrize(("overdue", "level"), [(20, "SEV-2"), (19, "none")])
 def test_many_purchases_that_wait_while_others_are_decided_are_severe(overdue, level):
     value = Transactions(
-        failure_rate=0.0, attempts=100, failures=0, in_flight=20, window_s=300, overdue=overdue, oldest_s=90.0,
-        silent_s=1.0, usual_s=2.0,
-    )  # fmt: skip
+        failure_rate=0.0,
+        attempts=100,
+        failures=0,
+        in_flight=20,
+        window_s=300,
+        overdue=overdue,
+        oldest_s=90.0,
+        silent_s=1.0,
+        usual_s=2.0,
+    )
     severity = judged(transactions=value)
     assert severity.level == level
     if level == "SEV-2":
@@ -157,16 +164,22 @@ def test_the_reason_says_whether_several_or_all_fail(verdict, where):
 @pytest.mark.parametrize(
     ("minute", "clean_in_s", "outlook"),
     [
-        (LastMinute(decided=40, failures=0, failure_rate=0.0), 183.0,
-         "none of 40 purchases failed in the last minute; the level falls within 3 min 10 s"),
-        (LastMinute(decided=40, failures=0, failure_rate=0.0), 180.0,
-         "none of 40 purchases failed in the last minute; the level falls within 3 min"),
+        (
+            LastMinute(decided=40, failures=0, failure_rate=0.0),
+            183.0,
+            "none of 40 purchases failed in the last minute; the level falls within 3 min 10 s",
+        ),
+        (
+            LastMinute(decided=40, failures=0, failure_rate=0.0),
+            180.0,
+            "none of 40 purchases failed in the last minute; the level falls within 3 min",
+        ),
         (LastMinute(decided=40, failures=1, failure_rate=0.025), 180.0, ""),
         (LastMinute(decided=0, failures=0, failure_rate=None), 180.0, ""),
         (LastMinute(decided=40, failures=0, failure_rate=0.0), None, ""),
         (None, 180.0, ""),
     ],
-)  # fmt: skip
+)
 def test_a_level_that_rests_on_what_is_over_says_when_it_falls(minute, clean_in_s, outlook):
     severity = judged(transactions=purchases(50, minute=minute, clean_in_s=clean_in_s))
     assert (severity.level, severity.reasons[0].outlook) == ("SEV-1", outlook)
@@ -191,10 +204,16 @@ def with_sources(*sources: SourceHealth, **values: Value | None):
 @pytest.mark.parametrize(
     ("name", "quiet_s", "level"),
     [
-        ("postgres", 3.0, "none"), ("postgres", 3.1, "SEV-1"), ("redis", 5.0, "none"), ("redis", 5.1, "SEV-1"),
-        ("api", 12.0, "none"), ("api", 12.1, "SEV-2"), ("prometheus", 100.0, "none"), ("kubernetes", 100.0, "none"),
+        ("postgres", 3.0, "none"),
+        ("postgres", 3.1, "SEV-1"),
+        ("redis", 5.0, "none"),
+        ("redis", 5.1, "SEV-1"),
+        ("api", 12.0, "none"),
+        ("api", 12.1, "SEV-2"),
+        ("prometheus", 100.0, "none"),
+        ("kubernetes", 100.0, "none"),
     ],
-)  # fmt: skip
+)
 def test_a_source_that_purchases_need_and_that_fell_silent_is_a_reason_of_its_own(name, quiet_s, level):
     for kind in ("unreachable", "timed out"):
         assert with_sources(lost(name, quiet_s, kind)).level == level
@@ -217,10 +236,12 @@ def test_a_silent_source_is_named_before_what_follows_from_it():
     [
         (lost("postgres", None), "PostgreSQL has not answered yet (unreachable): purchases need it"),
         (lost("postgres", 60.0, "denied"), "PostgreSQL can't be read (denied): purchases need it"),
-        (lost("redis", 2.0),
-         "Redis did not answer the last question (unreachable): each purchase takes its lock there"),
+        (
+            lost("redis", 2.0),
+            "Redis did not answer the last question (unreachable): each purchase takes its lock there",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_never_answered_or_refused_is_no_incident_and_no_calm_either(source, sentence):
     severity = with_sources(source)
     assert (severity.level, severity.unanswered) == ("none", (sentence,))
@@ -305,16 +326,28 @@ def test_a_signal_without_data_is_named_and_lowers_nothing():
 
 
 def refused(many: int, sold: int = 8, failed: int = 3, **more) -> Funnel:
-    return Funnel(**{"window_s": 300, "rests_on_s": 300, "sold": sold, "failed": failed,
-                     "refused": {"no offer": many}, "pods_followed": 3, **more})  # fmt: skip
+    return Funnel(
+        **{
+            "window_s": 300,
+            "rests_on_s": 300,
+            "sold": sold,
+            "failed": failed,
+            "refused": {"no offer": many},
+            "pods_followed": 3,
+            **more,
+        }
+    )
 
 
 @pytest.mark.parametrize(
     ("value", "level", "text"),
     [
         (refused(41), "SEV-1", "41 of 52 customers refused: no offer, in 5 min"),
-        (refused(41, rests_on_s=240.0), "SEV-1",
-         "41 of 52 customers refused: no offer, in 4 min (logs reach back 4 min)"),
+        (
+            refused(41, rests_on_s=240.0),
+            "SEV-1",
+            "41 of 52 customers refused: no offer, in 4 min (logs reach back 4 min)",
+        ),
         (refused(41, users_refused=3), "SEV-1", "41 of 52 customers refused: no offer, to 3 users, in 5 min"),
         (refused(11, sold=11, failed=0), "SEV-2", "11 of 22 customers refused: no offer, in 5 min"),  # half is not over
         (refused(12, sold=11, failed=0), "SEV-1", "12 of 23 customers refused: no offer, in 5 min"),
@@ -325,11 +358,14 @@ def refused(many: int, sold: int = 8, failed: int = 3, **more) -> Funnel:
         (refused(0, refused={"no route": 20}, sold=0), "SEV-1", "20 of 23 customers refused: no route, in 5 min"),
         (refused(0, refused={"funds": 20, "lock": 20}), "none", ""),  # theirs, not ours
         (refused(0, sold=0, failed=9), "none", ""),
-        (refused(0, sold=0, failed=10), "SEV-1",
-         "purchasing is down: none of 10 customers was sold a number, in 5 min (pod logs)"),
+        (
+            refused(0, sold=0, failed=10),
+            "SEV-1",
+            "purchasing is down: none of 10 customers was sold a number, in 5 min (pod logs)",
+        ),
         (refused(0, sold=1, failed=10), "none", ""),
     ],
-)  # fmt: skip
+)
 def test_refused_customers_are_judged_though_they_leave_no_row(value: Funnel, level: str, text: str):
     severity = judged(funnel=value)
     assert severity.level == level
@@ -337,8 +373,17 @@ def test_refused_customers_are_judged_though_they_leave_no_row(value: Funnel, le
 
 
 def waits(many: int, silent: float, usual: float | None = 2.0) -> Funnel:
-    return Funnel(window_s=300, rests_on_s=300, attempts=many, waiting=many, waiting_new=many, oldest_s=silent,
-                  undecided_s=silent, usual_s=usual, pods_followed=3)  # fmt: skip
+    return Funnel(
+        window_s=300,
+        rests_on_s=300,
+        attempts=many,
+        waiting=many,
+        waiting_new=many,
+        oldest_s=silent,
+        undecided_s=silent,
+        usual_s=usual,
+        pods_followed=3,
+    )
 
 
 @pytest.mark.parametrize(
@@ -390,52 +435,94 @@ def firing(severity: str) -> Alerts:
 @pytest.mark.parametrize(
     ("signal", "value", "said"),
     [
-        ("circuits", circuits_of("open", "half-open", "closed"),
-         [("SEV-3", "a's circuit is OPEN"), ("SEV-3", "b's circuit is HALF-OPEN")]),
-        ("circuits", circuits_of("open", "open"),
-         [("SEV-1", "purchasing is down: the circuits of all 2 active providers are open"),
-          ("SEV-3", "a's circuit is OPEN"), ("SEV-3", "b's circuit is OPEN")]),
+        (
+            "circuits",
+            circuits_of("open", "half-open", "closed"),
+            [("SEV-3", "a's circuit is OPEN"), ("SEV-3", "b's circuit is HALF-OPEN")],
+        ),
+        (
+            "circuits",
+            circuits_of("open", "open"),
+            [
+                ("SEV-1", "purchasing is down: the circuits of all 2 active providers are open"),
+                ("SEV-3", "a's circuit is OPEN"),
+                ("SEV-3", "b's circuit is OPEN"),
+            ],
+        ),
         ("circuits", circuits_of("unknown", "closed"), []),
-        ("circuits", Circuits(providers=(replace(A, active=False), replace(A, name="b", active=False))),
-         [("SEV-1", "purchasing is down: no provider is active")]),
+        (
+            "circuits",
+            Circuits(providers=(replace(A, active=False), replace(A, name="b", active=False))),
+            [("SEV-1", "purchasing is down: no provider is active")],
+        ),
         ("circuits", Circuits(providers=(replace(A, active=None),)), []),
         ("circuits", Circuits(providers=()), []),
         ("outbox", Outbox(pending=1, failed=0, dropped=0, oldest_pending_s=180.0), []),
-        ("outbox", Outbox(pending=1, failed=0, dropped=0, oldest_pending_s=180.5),
-         [("SEV-3", "the oldest outbox event has waited 3 min")]),
+        (
+            "outbox",
+            Outbox(pending=1, failed=0, dropped=0, oldest_pending_s=180.5),
+            [("SEV-3", "the oldest outbox event has waited 3 min")],
+        ),
         ("outbox", Outbox(pending=1, failed=0, dropped=0, oldest_pending_s=None), []),
-        ("outbox", Outbox(pending=0, failed=1, dropped=0, oldest_pending_s=None),
-         [("SEV-3", "1 outbox event failed, and nothing will retry what failed")]),
-        ("outbox", Outbox(pending=0, failed=2, dropped=0, oldest_pending_s=None),
-         [("SEV-3", "2 outbox events failed, and nothing will retry what failed")]),
-        ("reservations", Reservations(pending=51, stuck=6, oldest_s=1),
-         [("SEV-2", "51 reservations are pending, over the runbook's 50")]),
-        ("reservations", Reservations(pending=10_001, stuck=0, oldest_s=1, capped=True),
-         [("SEV-2", "10 001+ reservations are pending, over the runbook's 50")]),
-        ("reservations", Reservations(pending=50, stuck=6, oldest_s=1),
-         [("SEV-3", "6 reservations are stuck, over the alert's 5")]),
-        ("locks", Locks(locks=40, abandoned=31, oldest_s=None, capped=True),
-         [("SEV-3", "31+ orphaned locks keep customers out")]),
-        ("database", Database(blocked=1, connections=10, max_connections=100),
-         [("SEV-3", "1 database session is blocked by another")]),
+        (
+            "outbox",
+            Outbox(pending=0, failed=1, dropped=0, oldest_pending_s=None),
+            [("SEV-3", "1 outbox event failed, and nothing will retry what failed")],
+        ),
+        (
+            "outbox",
+            Outbox(pending=0, failed=2, dropped=0, oldest_pending_s=None),
+            [("SEV-3", "2 outbox events failed, and nothing will retry what failed")],
+        ),
+        (
+            "reservations",
+            Reservations(pending=51, stuck=6, oldest_s=1),
+            [("SEV-2", "51 reservations are pending, over the runbook's 50")],
+        ),
+        (
+            "reservations",
+            Reservations(pending=10_001, stuck=0, oldest_s=1, capped=True),
+            [("SEV-2", "10 001+ reservations are pending, over the runbook's 50")],
+        ),
+        (
+            "reservations",
+            Reservations(pending=50, stuck=6, oldest_s=1),
+            [("SEV-3", "6 reservations are stuck, over the alert's 5")],
+        ),
+        (
+            "locks",
+            Locks(locks=40, abandoned=31, oldest_s=None, capped=True),
+            [("SEV-3", "31+ orphaned locks keep customers out")],
+        ),
+        (
+            "database",
+            Database(blocked=1, connections=10, max_connections=100),
+            [("SEV-3", "1 database session is blocked by another")],
+        ),
         ("database", Database(blocked=4), [("SEV-3", "4 database sessions are blocked by another")]),
         ("database", Database(blocked=5), [("SEV-2", "5 database sessions are blocked by another")]),
         ("database", Database(connections=89, max_connections=100), []),
-        ("database", Database(connections=90, max_connections=100),
-         [("SEV-2", "90 of 100 database connections are used")]),
+        (
+            "database",
+            Database(connections=90, max_connections=100),
+            [("SEV-2", "90 of 100 database connections are used")],
+        ),
         ("database", Database(connections=3, max_connections=0), []),
         ("workloads", pods_of(0), [("SEV-1", "purchasing is down: none of 3 pods of d is ready")]),
         ("workloads", pods_of(0, desired=0), []),
         ("workloads", pods_of(2), [("SEV-3", "2 of 3 pods of d are ready")]),
         ("workloads", pods_of(3), []),
         ("workloads", pods_of(2, rollout="progressing"), []),
-        ("workloads", pods_of(0, rollout="progressing"),
-         [("SEV-1", "purchasing is down: none of 3 pods of d is ready")]),
+        (
+            "workloads",
+            pods_of(0, rollout="progressing"),
+            [("SEV-1", "purchasing is down: none of 3 pods of d is ready")],
+        ),
         ("alerts", firing("critical"), [("SEV-2", "alert HighErrorRate fires (critical)")]),
         ("alerts", firing("warning"), [("SEV-3", "alert HighErrorRate fires (warning)")]),
         ("alerts", firing("info"), []),
     ],
-)  # fmt: skip
+)
 def test_each_rule_says_its_figures_and_holds_from_its_limit_on(signal, value, said):
     severity = judged(**{signal: value})
     assert [(reason.level, reason.text) for reason in severity.reasons] == said

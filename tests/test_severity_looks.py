@@ -48,8 +48,9 @@ def test_several_waits_are_one_sentence_a_level():
         ("SEV-3", "purchases at a wait 12 s for a slot, and at 2 other providers too")
     ]
     assert said(judged(slots=sample.slots(onlinesim=900.0, sms=70.0)))[0] == (
-        "SEV-2", "purchases at onlinesim wait 15 min for a slot, and at 1 other provider too"
-    )  # fmt: skip
+        "SEV-2",
+        "purchases at onlinesim wait 15 min for a slot, and at 1 other provider too",
+    )
 
 
 def traffic(**attempts: int) -> Transactions:
@@ -88,10 +89,27 @@ def test_waiting_where_most_purchases_go_is_everybodys_trouble(attempts, level):
 
 
 def test_purchases_that_none_decides_wait_for_their_turn_however_few_they_are():
-    waiting = ProviderTraffic(name="onlinesim", attempts=6, failures=0, failure_rate=None, in_flight=6, oldest_s=240.0,
-                              newest_s=2.0, silent_s=None)  # fmt: skip
-    value = replace(traffic(), attempts=6, failure_rate=None, in_flight=6, oldest_s=240.0, newest_s=2.0, silent_s=None,
-                    providers=(waiting,), overdue_after_s=30.0)  # fmt: skip
+    waiting = ProviderTraffic(
+        name="onlinesim",
+        attempts=6,
+        failures=0,
+        failure_rate=None,
+        in_flight=6,
+        oldest_s=240.0,
+        newest_s=2.0,
+        silent_s=None,
+    )
+    value = replace(
+        traffic(),
+        attempts=6,
+        failure_rate=None,
+        in_flight=6,
+        oldest_s=240.0,
+        newest_s=2.0,
+        silent_s=None,
+        providers=(waiting,),
+        overdue_after_s=30.0,
+    )
     severity = judged(slots=sample.slots(onlinesim=900.0), transactions=value)
     assert said(severity)[:2] == [
         ("SEV-1", "purchasing is down: 6 in flight at onlinesim, none decided for 4 min"),
@@ -103,8 +121,9 @@ def test_waiting_at_all_active_providers_is_purchasing_down():
     waits = dict.fromkeys(("5sim", "onlinesim", "sms-activate", "smsbower", "tiger-sms"), 61.0)
     first = judged(slots=sample.slots(**waits)).reasons[0]
     assert (first.level, first.text) == (
-        "SEV-1", "purchasing is down: at all 5 active providers the wait for a slot is 61 s"
-    )  # fmt: skip
+        "SEV-1",
+        "purchasing is down: at all 5 active providers the wait for a slot is 61 s",
+    )
     waits.popitem()
     assert judged(slots=sample.slots(**waits), transactions=traffic()).level == "SEV-2"
 
@@ -119,7 +138,7 @@ def test_waiting_at_all_active_providers_is_purchasing_down():
         ),
         (sample.balance("5sim", "low", 7.4), ("SEV-3", "our balance at 5sim is low: 7.40 of 10.00")),
     ],
-)  # fmt: skip
+)
 def test_a_balance_is_judged_by_what_it_buys_and_by_its_age(one, expected):
     assert said(judged(balances=sample.balances(one))) == [expected]
 

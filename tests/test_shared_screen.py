@@ -139,14 +139,23 @@ async def test_no_screen_over_the_panes_shows_a_customer(tmp_path: Path, size: t
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_no_dialog_shows_a_customer_but_its_command_can_be_read(tmp_path: Path, size: tuple[int, int]) -> None:
     key = f"lock:purchase:atomic:{CUSTOMER['user']}"
-    target = Target(kind="lock", id=key, identity={"value": CUSTOMER["token"]},
-                    shown={"owner": EVERYTHING, "query": STATEMENT, "phone": CUSTOMER["phone"]})  # fmt: skip
+    target = Target(
+        kind="lock",
+        id=key,
+        identity={"value": CUSTOMER["token"]},
+        shown={"owner": EVERYTHING, "query": STATEMENT, "phone": CUSTOMER["phone"]},
+    )
     spoiled_plan = plan(
-        action="locks.flush", arguments={"family": EVERYTHING}, targets=(target,) * 5, effect=f"Deletes {EVERYTHING}",
-        command=f"redis-cli UNLINK '{key}'\n# {SAID}", guards=(Guard(name="g", level="warn", reason=EVERYTHING),),
-        confirm=Confirmation(kind="type", text=CUSTOMER["phone"]), watch=EVERYTHING,
+        action="locks.flush",
+        arguments={"family": EVERYTHING},
+        targets=(target,) * 5,
+        effect=f"Deletes {EVERYTHING}",
+        command=f"redis-cli UNLINK '{key}'\n# {SAID}",
+        guards=(Guard(name="g", level="warn", reason=EVERYTHING),),
+        confirm=Confirmation(kind="type", text=CUSTOMER["phone"]),
+        watch=EVERYTHING,
         undo=Undo(action="x", arguments={}, command=f"redis-cli SET '{key}' '{CUSTOMER['token']}'"),
-    )  # fmt: skip
+    )
     async with shared(tmp_path, size=size) as (app, pilot):
         given: list[Any] = []
         dialog = ConfirmScreen(spoiled_plan, EVERYTHING, app.settings, app.controller.clock)
@@ -174,12 +183,26 @@ async def test_no_dialog_shows_a_customer_but_its_command_can_be_read(tmp_path: 
 async def test_no_strip_log_or_prompt_shows_a_customer(tmp_path: Path) -> None:
     async with shared(tmp_path) as (app, pilot):
         app.controller.session.performer.operations += [
-            Operation(action="pods.restart", arguments={"pod": EVERYTHING}, began_at=app.controller.clock(), by="maria",
-                      phase="ended", plan=plan(), outcome=Outcome(state="done", answer=EVERYTHING),
-                      verdict=Verdict(state="no effect", because=EVERYTHING)),
-            Operation(action="x", arguments={}, began_at=app.controller.clock(), by=EVERYTHING, phase="watching",
-                      plan=plan(watch=EVERYTHING), progress=EVERYTHING),
-        ]  # fmt: skip
+            Operation(
+                action="pods.restart",
+                arguments={"pod": EVERYTHING},
+                began_at=app.controller.clock(),
+                by="maria",
+                phase="ended",
+                plan=plan(),
+                outcome=Outcome(state="done", answer=EVERYTHING),
+                verdict=Verdict(state="no effect", because=EVERYTHING),
+            ),
+            Operation(
+                action="x",
+                arguments={},
+                began_at=app.controller.clock(),
+                by=EVERYTHING,
+                phase="watching",
+                plan=plan(watch=EVERYTHING),
+                progress=EVERYTHING,
+            ),
+        ]
         app.controller.paint()
         await pilot.pause()
         seen(app)
@@ -279,8 +302,12 @@ async def test_no_incident_shows_a_customer(tmp_path: Path, size: tuple[int, int
         await side.record(EntryKind.SEEN, {"subject": EVERYTHING, "state": "firing", "text": EVERYTHING})
         other = open_journal(settings(tmp_path), CUSTOMER["mail"], side.incident_store.current)
         until_then = (datetime.now(UTC) + timedelta(seconds=60)).isoformat()
-        proposed = {"operator": "bob", "until": until_then, "needs": "objection",
-                    "plan": {"action": "x", "arguments": {"of": EVERYTHING}, "effect": EVERYTHING}}  # fmt: skip
+        proposed = {
+            "operator": "bob",
+            "until": until_then,
+            "needs": "objection",
+            "plan": {"action": "x", "arguments": {"of": EVERYTHING}, "effect": EVERYTHING},
+        }
         await asyncio.to_thread(other.append, EntryKind.PROPOSED, proposed)
         await until(lambda: any(one.kind == EntryKind.PROPOSED for one in side.entries))
         await pilot.pause()
@@ -316,11 +343,18 @@ def test_nothing_is_drawn_but_by_what_the_curtain_covers() -> None:
     for folder in ("screens", "panes", "widgets"):
         for file in (Path(nexconsole.__file__).parent / folder).glob("*.py"):
             tree = ast.parse(file.read_text(encoding="utf-8"))
-            names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
-                     and node.module == "textual.widgets" for alias in node.names]  # fmt: skip
+            names = [
+                alias.name
+                for node in ast.walk(tree)
+                if isinstance(node, ast.ImportFrom) and node.module == "textual.widgets"
+                for alias in node.names
+            ]
             assert set(names) <= {"Input"}, file
-            called = [node.func.id for node in ast.walk(tree)
-                      if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]  # fmt: skip
+            called = [
+                node.func.id
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            ]
             assert "Input" not in called, f"{file}: a Field shows dots for what must not be seen"
 
 

@@ -140,8 +140,11 @@ async def test_a_redis_that_allows_everything_is_left_as_it_was(shared):
     async with embedded_redis() as server:
         found = await checks(shared, server.url, redis={"url": "redis://elsewhere"})
         assert {name: found[name][0].state for name in ("redis", "entries", "leases", "presence")} == {
-            "redis": "ok", "entries": "ok", "leases": "ok", "presence": "ok",
-        }  # fmt: skip
+            "redis": "ok",
+            "entries": "ok",
+            "leases": "ok",
+            "presence": "ok",
+        }
         client = redis.asyncio.Redis.from_url(server.url)
         assert await client.dbsize() == 0
         await client.aclose()
@@ -156,9 +159,16 @@ async def test_each_right_that_a_redis_refuses_is_said_with_the_rule_that_grants
         await client.execute_command("ACL", "SETUSER", "room", "on", ">passes", *rules)
         found = await checks(shared, f"redis://room:passes@127.0.0.1:{server.port}")
         assert states(found) | {"files": ""} == {
-            "incident folder": "ok", "files": "", "locks": "ok", "strange files": "ok", "clock": "ok",
-            "redis": "ok", "entries": "fail", "leases": "fail", "presence": "fail",
-        }  # fmt: skip
+            "incident folder": "ok",
+            "files": "",
+            "locks": "ok",
+            "strange files": "ok",
+            "clock": "ok",
+            "redis": "ok",
+            "entries": "fail",
+            "leases": "fail",
+            "presence": "fail",
+        }
         assert "~nexconsole:*" in found["entries"][0].advice and "&nexconsole:*" in found["presence"][0].advice
         await client.execute_command("ACL", "SETUSER", "room", "reset", "on", ">passes", *RULES.split())
         assert "fail" not in states(await checks(shared, f"redis://room:passes@127.0.0.1:{server.port}")).values()
@@ -188,8 +198,12 @@ async def test_what_lies_in_a_journals_place_and_is_none_is_named(shared):
         out.truncate(100 << 20)
     [check] = (await checks(shared))["strange files"]
     assert check.state == "warn" and "INC-1" not in check.said
-    for said in ("INC-2.jsonl is a folder", "INC-3.jsonl.elsewhere is a pipe", "INC-4.jsonl is a symbolic link",
-                 "INC-5.jsonl has 100 MiB, more than any journal"):  # fmt: skip
+    for said in (
+        "INC-2.jsonl is a folder",
+        "INC-3.jsonl.elsewhere is a pipe",
+        "INC-4.jsonl is a symbolic link",
+        "INC-5.jsonl has 100 MiB, more than any journal",
+    ):
         assert said in check.said, check.said
 
 

@@ -28,9 +28,14 @@ async def test_each_balance_has_its_state_and_its_age_in_every_era(database, sou
     await provider(database, "off", 0, active=False)
     value = await read(database, sources_on)
     assert [(one.name, one.state) for one in value.balances] == [
-        ("owing", "empty"), ("empty", "empty"), ("low", "low"), ("never", "unknown"), ("limit", "enough"),
-        ("rich", "enough"), ("off", "empty"),
-    ]  # fmt: skip
+        ("owing", "empty"),
+        ("empty", "empty"),
+        ("low", "low"),
+        ("never", "unknown"),
+        ("limit", "enough"),
+        ("rich", "enough"),
+        ("off", "empty"),
+    ]
     assert value.balances[0].age_s == pytest.approx(600, abs=5) and not value.balances[0].old
     assert (value.balances[3].age_s, value.balances[3].old) == (None, False)
     assert [one.name for one in value.of("empty", "low")] == ["owing", "empty", "low"]

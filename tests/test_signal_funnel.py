@@ -27,9 +27,16 @@ ANSWERS = Settings().prometheus.expressions.answers.replace("{window}", "300s")
 
 
 def line(kind: str, at: datetime, purchase: str, **meta: object) -> str:
-    entry = {"level": "info", "time": int(at.timestamp() * 1000), "requestId": f"req_{purchase}", "context": "PURCHASE",
-             "correlationId": f"purchase_{int(at.timestamp() * 1000)}_{purchase}", "userId": f"user-{purchase}",
-             **meta, "msg": f"[PURCHASE_{kind}] x"}  # fmt: skip
+    entry = {
+        "level": "info",
+        "time": int(at.timestamp() * 1000),
+        "requestId": f"req_{purchase}",
+        "context": "PURCHASE",
+        "correlationId": f"purchase_{int(at.timestamp() * 1000)}_{purchase}",
+        "userId": f"user-{purchase}",
+        **meta,
+        "msg": f"[PURCHASE_{kind}] x",
+    }
     return json.dumps(entry, separators=(",", ":"))
 
 
@@ -71,8 +78,16 @@ async def test_forty_one_refused_customers_of_fifty_two_in_three_pods_are_seen_a
     for number in range(8):
         tell(small, number % 3, 40, f"s{number}", *BOUGHT, providerName="5sim")
     for number in range(3):
-        tell(small, 0, 40, f"f{number}", *BOUGHT[:4], "PROVIDER_CALL_FAIL", providerName="5sim",
-             error="API Request Failed (503 Service Unavailable)")  # fmt: skip
+        tell(
+            small,
+            0,
+            40,
+            f"f{number}",
+            *BOUGHT[:4],
+            "PROVIDER_CALL_FAIL",
+            providerName="5sim",
+            error="API Request Failed (503 Service Unavailable)",
+        )
     sources = small.sources()
     reading = await read_once(SIGNAL, sources, Settings())
     value = reading.value
@@ -83,8 +98,9 @@ async def test_forty_one_refused_customers_of_fifty_two_in_three_pods_are_seen_a
     assert (value.pods_followed, value.pods, value.source, value.rests_on_s) == (3, 3, "pod logs", 300)
     severity = judge({"funnel": reading}, Settings(), utc_now())
     assert (severity.level, severity.reasons[0].text) == (
-        "SEV-1", "41 of 52 customers refused: no offer, in 5 min",
-    )  # fmt: skip
+        "SEV-1",
+        "41 of 52 customers refused: no offer, in 5 min",
+    )
     assert "user-r1" not in repr(value)
     await sources.close()
 
@@ -118,8 +134,9 @@ async def test_the_counter_of_answers_is_read_beside_the_logs_and_not_with_every
 
 async def test_without_a_cluster_the_answers_alone_tell_of_the_refused(clients, metrics: MetricsSide) -> None:
     sources = with_prometheus(Sources(clients, {}), metrics)
-    metrics.vectors[ANSWERS] = [({"status_code": code}, many) for code, many in
-                                (("200", 8.0), ("404", 41.0), ("503", 3.0), ("429", 2.0))]  # fmt: skip
+    metrics.vectors[ANSWERS] = [
+        ({"status_code": code}, many) for code, many in (("200", 8.0), ("404", 41.0), ("503", 3.0), ("429", 2.0))
+    ]
     value = await value_of(sources)
     assert (value.attempts, value.sold, value.failed) == (54, 8, 3)
     assert value.refused == {"no offer": 41, "lock or limit": 2}

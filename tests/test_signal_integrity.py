@@ -55,8 +55,9 @@ async def look(how, sources, memory: Memory | None = None, settings: Settings = 
 async def wallet(database, user: str, balance: float, reserved: float = 0.0, rows: tuple[tuple[str, float], ...] = ()):
     """A customer's wallet with its transactions: (type, amount)."""
     await database.customer(user)
-    await database.execute("INSERT INTO wallets (id, user_id, balance, reserved) VALUES ($1, $1, $2, $3)",
-                           user, balance, reserved)  # fmt: skip
+    await database.execute(
+        "INSERT INTO wallets (id, user_id, balance, reserved) VALUES ($1, $1, $2, $3)", user, balance, reserved
+    )
     for number, (kind, amount) in enumerate(rows):
         await database.execute(
             "INSERT INTO wallet_transactions (id, wallet_id, amount, type) VALUES ($1, $2, $3, $4)",
@@ -157,10 +158,12 @@ async def test_where_most_wallets_never_followed_from_rows_only_a_change_that_st
     assert found(second) == [note], "the row may come a moment later"
     third = await look(ledgers.transactions, sources, second.memory)
     assert found(third) == [
-        ("SEV-1", "the money of 1 wallet changed by 150.00 without a transaction, since this console looks"), note
-    ]  # fmt: skip
-    await database.execute("INSERT INTO wallet_transactions (id, wallet_id, amount, type)"
-                           " VALUES ('late', 'u3', -150, 'manual_debit')")  # fmt: skip
+        ("SEV-1", "the money of 1 wallet changed by 150.00 without a transaction, since this console looks"),
+        note,
+    ]
+    await database.execute(
+        "INSERT INTO wallet_transactions (id, wallet_id, amount, type) VALUES ('late', 'u3', -150, 'manual_debit')"
+    )
     assert found(await look(ledgers.transactions, sources, third.memory)) == [note]
 
 
@@ -238,13 +241,22 @@ async def test_an_archive_command_that_fails_is_found(clients):
         finally:
             await sources.close()
     assert (level, text) == (
-        "SEV-2", "archiving of the database's log fails, it never worked: a restore would lose what came after"
-    )  # fmt: skip
+        "SEV-2",
+        "archiving of the database's log fails, it never worked: a restore would lose what came after",
+    )
 
 
 def state(**more):
-    usual = {"recovery": False, "archive_mode": "on", "broken_pages": 0, "failed": 0, "archived_s": 5.0,
-             "failed_s": None, "sees_all": True, "receivers": None}  # fmt: skip
+    usual = {
+        "recovery": False,
+        "archive_mode": "on",
+        "broken_pages": 0,
+        "failed": 0,
+        "archived_s": 5.0,
+        "failed_s": None,
+        "sees_all": True,
+        "receivers": None,
+    }
     return usual | more
 
 
@@ -364,9 +376,7 @@ async def test_a_full_redis_refuses_and_one_that_evicts_loses(keyspace, hand):
     assert found(await look(durability.redis, keyspace, seen)) == []
     before = replace(seen, redis=replace(seen.redis, evicted=seen.redis.evicted - 5))
     [(level, text)] = found(await look(durability.redis, keyspace, before))
-    assert (level, text) == (
-        "SEV-2", "Redis throws keys away to have room (allkeys-lru): 5 keys since the last look"
-    )  # fmt: skip
+    assert (level, text) == ("SEV-2", "Redis throws keys away to have room (allkeys-lru): 5 keys since the last look")
 
 
 NOW = utc_now()
@@ -414,10 +424,16 @@ async def test_a_service_that_tells_little_of_itself_is_said_to(monkeypatch):
 
 # --- routes -----------------------------------------------------------------------------------------------------------
 
-OLD = {"/api/cron/reconcile": "GET, HEAD, OPTIONS", "/api/cron/process-outbox": "GET, HEAD, OPTIONS",
-       "/api/metrics": "GET, HEAD, OPTIONS"}  # fmt: skip
-HEAD = {"/api/cron/reconcile": "GET, HEAD, OPTIONS", "/api/metrics": "GET, HEAD, OPTIONS",
-        "/api/admin/providers/debug-purchase": "GET, HEAD, OPTIONS"}  # fmt: skip
+OLD = {
+    "/api/cron/reconcile": "GET, HEAD, OPTIONS",
+    "/api/cron/process-outbox": "GET, HEAD, OPTIONS",
+    "/api/metrics": "GET, HEAD, OPTIONS",
+}
+HEAD = {
+    "/api/cron/reconcile": "GET, HEAD, OPTIONS",
+    "/api/metrics": "GET, HEAD, OPTIONS",
+    "/api/admin/providers/debug-purchase": "GET, HEAD, OPTIONS",
+}
 
 
 class Cluster:
@@ -565,11 +581,12 @@ async def test_where_no_system_can_be_looked_at_it_is_an_error_or_not_configured
 
 def test_findings_are_sorted_by_how_bad_they_are_and_by_kind():
     checks = (
-        IntegrityCheck(name="a", findings=(
-            Finding(kind="data", level="none", text="1"), Finding(kind="security", level="SEV-2", text="2")
-        )),
+        IntegrityCheck(
+            name="a",
+            findings=(Finding(kind="data", level="none", text="1"), Finding(kind="security", level="SEV-2", text="2")),
+        ),
         IntegrityCheck(name="b", findings=(Finding(kind="data", level="SEV-1", text="3"),)),
-    )  # fmt: skip
+    )
     value = integrity.Integrity(checks=checks)
     assert [finding.text for finding in value.findings] == ["3", "2", "1"]
     assert [finding.text for finding in value.of("data")] == ["3", "1"]

@@ -202,9 +202,14 @@ async def test_several_series_or_none_are_no_number(load):
 
 @pytest.mark.parametrize(
     ("number", "unit", "text"),
-    [(12, "refunds", "12 refunds"), (0.045, "ratio", "4.5 %"), (180, "seconds", "3 min"), (2.5, "", "2.5"),
-     (12345, "", "12 345")],
-)  # fmt: skip
+    [
+        (12, "refunds", "12 refunds"),
+        (0.045, "ratio", "4.5 %"),
+        (180, "seconds", "3 min"),
+        (2.5, "", "2.5"),
+        (12345, "", "12 345"),
+    ],
+)
 def test_a_number_is_shown_with_its_unit(number, unit, text):
     assert shown(number, unit) == text
 

@@ -207,10 +207,18 @@ async def raising_read(*given: object) -> Queues:
 
 
 BROKEN = replace(
-    SIGNAL, read=raising_read, summary=raising, reasons=raising, numbers=raising, observe=raising, details=raising,
-    arguments={"text": raising}, pane="no_such_module",
-    exported=(SIGNAL.exported[0]._replace(read=raising),), probes=(replace(SIGNAL.probes[0], read=raising),),
-)  # fmt: skip
+    SIGNAL,
+    read=raising_read,
+    summary=raising,
+    reasons=raising,
+    numbers=raising,
+    observe=raising,
+    details=raising,
+    arguments={"text": raising},
+    pane="no_such_module",
+    exported=(SIGNAL.exported[0]._replace(read=raising),),
+    probes=(replace(SIGNAL.probes[0], read=raising),),
+)
 
 
 @pytest.mark.parametrize(
@@ -223,10 +231,12 @@ BROKEN = replace(
         ({"queues": replace(SIGNAL, arguments={"queue": raising})}, "there is no kind of argument queue"),
         ({"queues": replace(SIGNAL, probes=(replace(SIGNAL.probes[0], signal="x"),))}, "is no probe of queues"),
         ({"outbox": replace(SIGNAL, name="outbox", probes=())}, "there is something named outbox already"),
-        ({"queues": replace(SIGNAL, probes=(replace(SIGNAL.probes[0], name="outbox.pending"),))},
-         "there is a probe outbox.pending already"),
+        (
+            {"queues": replace(SIGNAL, probes=(replace(SIGNAL.probes[0], name="outbox.pending"),))},
+            "there is a probe outbox.pending already",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_signal_that_is_none_is_left_out_with_a_sentence_in_doctor(install, signals, why, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     install(signals)

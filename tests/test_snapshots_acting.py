@@ -21,13 +21,22 @@ from nexconsole.screens.journal import JournalScreen
 from nexconsole.session.incident_store import _StoreScan
 from nexconsole.session.operation import Operation
 
-ROLE = Guard(name="role may write", level="block", reason="role nexnum_read may only read providers: this console"
-             " can't act on it before GRANT UPDATE (is_active, updated_at) ON providers TO nexnum_read")  # fmt: skip
+ROLE = Guard(
+    name="role may write",
+    level="block",
+    reason="role nexnum_read may only read providers: this console"
+    " can't act on it before GRANT UPDATE (is_active, updated_at) ON providers TO nexnum_read",
+)
 LOCKS = tuple(
-    Target(kind="lock", id=f"lock:purchase:atomic:user-{n}", identity={"value": f"v{n}"}, chosen=n % 3 != 2,
-           shown={"age_s": 600 + n, "ttl_s": None if n % 2 else 30, "owner": "nexnum-app-a"})
+    Target(
+        kind="lock",
+        id=f"lock:purchase:atomic:user-{n}",
+        identity={"value": f"v{n}"},
+        chosen=n % 3 != 2,
+        shown={"age_s": 600 + n, "ttl_s": None if n % 2 else 30, "owner": "nexnum-app-a"},
+    )
     for n in range(40)
-)  # fmt: skip
+)
 
 
 AGAIN = "the system changed since the preview (changed: smsbower): confirm it as it is now"
@@ -35,9 +44,16 @@ DIALOGS = {
     "letter": (plan(), None),
     "typed": (plan(confirm=Confirmation(kind="type", text="smsbower")), AGAIN),
     "blocked": (plan(guards=(*GUARDS, ROLE)), None),
-    "many": (plan(action="locks.flush", arguments={"family": "purchase"}, targets=LOCKS,
-                  effect="Deletes 27 locks of the family purchase that have no end or are older than 5 min"), None),
-}  # fmt: skip
+    "many": (
+        plan(
+            action="locks.flush",
+            arguments={"family": "purchase"},
+            targets=LOCKS,
+            effect="Deletes 27 locks of the family purchase that have no end or are older than 5 min",
+        ),
+        None,
+    ),
+}
 
 
 def with_screen(make_screen: Callable[[Any], Any]) -> Callable[[Pilot], Any]:
@@ -116,13 +132,27 @@ def test_what_is_under_way_looks_as_it_did(snap_compare, size: tuple[int, int]) 
         await shown("incident")(pilot)
         session = pilot.app.controller.session
         session.performer.operations += [
-            Operation(action="pods.restart", arguments={}, began_at=sample.ago(90), by="maria", phase="ended",
-                      plan=plan(action="pods.restart", undo=None), outcome=Outcome(state="done", answer="restarted"),
-                      verdict=Verdict(state="no effect", because="17.8 % fail still, as before")),
-            Operation(action="provider.disable", arguments={"provider": "smsbower"}, began_at=sample.ago(20),
-                      by="maria", phase="watching", plan=plan(), watch_until=sample.NOW + timedelta(seconds=42),
-                      outcome=Outcome(state="done", answer="UPDATE 1: smsbower is disabled")),
-        ]  # fmt: skip
+            Operation(
+                action="pods.restart",
+                arguments={},
+                began_at=sample.ago(90),
+                by="maria",
+                phase="ended",
+                plan=plan(action="pods.restart", undo=None),
+                outcome=Outcome(state="done", answer="restarted"),
+                verdict=Verdict(state="no effect", because="17.8 % fail still, as before"),
+            ),
+            Operation(
+                action="provider.disable",
+                arguments={"provider": "smsbower"},
+                began_at=sample.ago(20),
+                by="maria",
+                phase="watching",
+                plan=plan(),
+                watch_until=sample.NOW + timedelta(seconds=42),
+                outcome=Outcome(state="done", answer="UPDATE 1: smsbower is disabled"),
+            ),
+        ]
         pilot.app.controller.paint()
         await pilot.pause()
 

@@ -18,8 +18,17 @@ def purchases(**counted: tuple[int, int]) -> Transactions:
 
 
 def logs(sold: int, failed: int = 0, refused: int = 0, **more) -> Funnel:
-    return Funnel(**{"window_s": 300, "rests_on_s": 300, "sold": sold, "failed": failed,
-                     "refused": {"no offer": refused} if refused else {}, "pods_followed": 3, **more})  # fmt: skip
+    return Funnel(
+        **{
+            "window_s": 300,
+            "rests_on_s": 300,
+            "sold": sold,
+            "failed": failed,
+            "refused": {"no offer": refused} if refused else {},
+            "pods_followed": 3,
+            **more,
+        }
+    )
 
 
 def examined(**values: Value) -> SourceAgreement | None:
@@ -42,8 +51,9 @@ def test_refused_customers_are_known_to_the_logs_and_the_answers_alone() -> None
         funnel=logs(8, 3, refused=41, answers={"200": 8, "503": 3, "404": 41}),
     )
     assert (found.refused, found.less) == (41, {})
-    assert found.said.endswith("11 purchases decided, 3 failed; 41 customers refused besides, known to"
-                               " pod logs and HTTP answers alone")  # fmt: skip
+    assert found.said.endswith(
+        "11 purchases decided, 3 failed; 41 customers refused besides, known to pod logs and HTTP answers alone"
+    )
 
 
 def test_counters_that_saw_less_are_young() -> None:
@@ -92,6 +102,8 @@ def test_one_source_alone_nothing_at_all_and_stale_readings_are_no_examination()
     assert examined(transactions=purchases(postgres=(9, 0)), funnel=logs(9, pods_followed=0)) is None
     assert examined(transactions=purchases(postgres=(9, 0)), funnel=logs(9, catching_up=1)) is None
     old = sample.reading("funnel", logs(9), age=60)
-    assert examine({"transactions": sample.reading("transactions", purchases(postgres=(9, 0))), "funnel": old},
-                   sample.NOW) is None  # fmt: skip
+    assert (
+        examine({"transactions": sample.reading("transactions", purchases(postgres=(9, 0))), "funnel": old}, sample.NOW)
+        is None
+    )
     assert examine({"funnel": replace(old, taken_at=sample.ago(1), value=logs(9, answers={"200": 9}))}, sample.NOW)

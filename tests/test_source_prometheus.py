@@ -275,9 +275,15 @@ async def test_a_hanging_server_does_not_hold_the_exit():
     """)
     async with tcp_server(None) as port:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-W", "error", "-c", program, f"http://127.0.0.1:{port}",
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            sys.executable,
+            "-W",
+            "error",
+            "-c",
+            program,
+            f"http://127.0.0.1:{port}",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         out, err = await asyncio.wait_for(process.communicate(), 20)
         ended = time.time()
     assert process.returncode == 0 and b"Traceback" not in err
@@ -307,10 +313,14 @@ async def test_a_real_prometheus_is_read(source, tmp_path):
         f"scrape_configs: [{{job_name: self, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"
     )
     process = await asyncio.create_subprocess_exec(
-        "prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data",
-        f"--web.listen-address=127.0.0.1:{port}", "--log.level=error",
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        "prometheus",
+        f"--config.file={tmp_path}/prometheus.yml",
+        f"--storage.tsdb.path={tmp_path}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=error",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         prometheus = source(f"http://127.0.0.1:{port}")
         async with asyncio.timeout(30):

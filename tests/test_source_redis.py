@@ -438,9 +438,18 @@ async def test_a_socket_of_this_machine_is_an_address_too(source, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://u:sec@h:x", "redis://u:sec@h:0", "'redis://:sec@h'", "unix://sec/a", "unix://", "redis+sentinel://h",
-            "redis://h/sec", "ftp://sec@h"],
-)  # fmt: skip
+    "url",
+    [
+        "redis://u:sec@h:x",
+        "redis://u:sec@h:0",
+        "'redis://:sec@h'",
+        "unix://sec/a",
+        "unix://",
+        "redis+sentinel://h",
+        "redis://h/sec",
+        "ftp://sec@h",
+    ],
+)
 def test_what_is_no_address_is_a_sentence_without_the_password(url):
     with pytest.raises(SettingsError, match=r"redis\.url") as caught:
         parse_address(url)

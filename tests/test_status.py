@@ -77,9 +77,14 @@ def test_a_minor_level_is_1_also_where_something_could_not_be_read():
 
 def test_counters_without_a_series_are_not_known():
     empty = Transactions(
-        source="prometheus", notes=("nothing was measured there",), failure_rate=None, attempts=0, failures=0,
-        window_s=300, measured=False,
-    )  # fmt: skip
+        source="prometheus",
+        notes=("nothing was measured there",),
+        failure_rate=None,
+        attempts=0,
+        failures=0,
+        window_s=300,
+        measured=False,
+    )
     found = status(without_rules(transactions={"value": empty}), UP)
     assert (found.exit_code, found.unread) == (3, ("transactions: nothing was measured there",))
 
@@ -143,9 +148,15 @@ def test_no_incident_is_said_only_where_everything_configured_was_read():
 
 def test_purchases_under_way_are_in_the_text():
     hanging = Transactions(
-        source="postgres", failure_rate=None, attempts=24, failures=0, in_flight=24, oldest_s=240.0, newest_s=1.0,
+        source="postgres",
+        failure_rate=None,
+        attempts=24,
+        failures=0,
+        in_flight=24,
+        oldest_s=240.0,
+        newest_s=1.0,
         window_s=300,
-    )  # fmt: skip
+    )
     found = status(without_rules(transactions={"value": hanging}), UP)
     assert found.exit_code == 2
     text = as_text(found, Settings())

@@ -35,14 +35,22 @@ def test_every_kind_finds_its_own_examples(kind) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "nexnum-app-7c9d5b6f4-2xkqp restarted", "ghcr.io/nexnum/nexnum-app@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf",
-        "smsbower fails 55 % of 120 purchases", "Secret default/nexnum-secrets", "kubectl get secret nexnum-secrets",
-        "token bucket is empty", "duplicate key value violates unique constraint", "the key is held for 30 s",
-        "lock:purchase:atomic:u1", "SELECT auth_key FROM providers", "ratelimit:provider:3f0c0c1e",
+        "nexnum-app-7c9d5b6f4-2xkqp restarted",
+        "ghcr.io/nexnum/nexnum-app@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf",
+        "smsbower fails 55 % of 120 purchases",
+        "Secret default/nexnum-secrets",
+        "kubectl get secret nexnum-secrets",
+        "token bucket is empty",
+        "duplicate key value violates unique constraint",
+        "the key is held for 30 s",
+        "lock:purchase:atomic:u1",
+        "SELECT auth_key FROM providers",
+        "ratelimit:provider:3f0c0c1e",
         "secrets: read only",
-        '{"key":"lock:purchase:atomic:u1","value":"f00"}', "Authorization header is missing",
+        '{"key":"lock:purchase:atomic:u1","value":"f00"}',
+        "Authorization header is missing",
     ],
-)  # fmt: skip
+)
 def test_what_an_operator_must_read_stays(text: str) -> None:
     assert redact(text) == text
 

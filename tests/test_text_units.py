@@ -101,9 +101,18 @@ def test_a_duration_takes_a_timedelta() -> None:
 def test_an_age_does_not_tick_every_second_while_it_is_young() -> None:
     ages = (None, 0, 4.9, 5, 9, 12, 59, 61, 119, 120, 3599)
     assert [units.ago(seconds) for seconds in ages] == [
-        "never", "now", "now", "5 s ago", "5 s ago", "10 s ago", "55 s ago", "60 s ago", "60 s ago", "2 min ago",
+        "never",
+        "now",
+        "now",
+        "5 s ago",
+        "5 s ago",
+        "10 s ago",
+        "55 s ago",
+        "60 s ago",
+        "60 s ago",
+        "2 min ago",
         "59 min ago",
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(

@@ -254,9 +254,21 @@ def theirs(kind: type) -> set[str]:
 
 
 # What Textual's metaclasses write into every class.
-WRITTEN = {"_css_bindings", "_css_type_name", "_css_type_names", "_decorated_handlers", "_inherit_bindings",
-           "_inherit_component_classes", "_inherit_css", "_merged_bindings", "_reactives", "_computes",
-           "_abc_impl", "_default_css", "_default_virtual_size"}  # fmt: skip
+WRITTEN = {
+    "_css_bindings",
+    "_css_type_name",
+    "_css_type_names",
+    "_decorated_handlers",
+    "_inherit_bindings",
+    "_inherit_component_classes",
+    "_inherit_css",
+    "_merged_bindings",
+    "_reactives",
+    "_computes",
+    "_abc_impl",
+    "_default_css",
+    "_default_virtual_size",
+}
 
 
 def test_no_widget_screen_or_app_takes_a_private_name_of_textuals_unasked():

@@ -71,15 +71,26 @@ def settings(**rules: Any) -> Settings:
 
 def decided(provider: str, decided: int, failures: int = 0, **more: Any) -> dict[str, Any]:
     return {
-        "provider": provider, "seller": None, "shop": None, "decided": decided, "failures": failures,
-        "minute": 0, "minute_failures": 0, "silent_s": 1.0, "failed_s": None,
-    } | more  # fmt: skip
+        "provider": provider,
+        "seller": None,
+        "shop": None,
+        "decided": decided,
+        "failures": failures,
+        "minute": 0,
+        "minute_failures": 0,
+        "silent_s": 1.0,
+        "failed_s": None,
+    } | more
 
 
 def waiting(provider: str, in_flight: int, **more: Any) -> dict[str, Any]:
     return {
-        "provider": provider, "in_flight": in_flight, "overdue": 0, "oldest_s": 9.0, "newest_s": 1.0,
-    } | more  # fmt: skip
+        "provider": provider,
+        "in_flight": in_flight,
+        "overdue": 0,
+        "oldest_s": 9.0,
+        "newest_s": 1.0,
+    } | more
 
 
 async def read(*answers: Any, late_s: float | None = None, **rules: Any) -> tuple[Any, Rows]:
@@ -100,10 +111,17 @@ async def test_each_purchase_is_counted_at_who_sold_it_and_each_that_waits_at_wh
     assert value.providers == {
         "smsbower": Counts(attempts=16, failures=4, minute=3, minute_failures=2, silent_s=1.0, failed_s=30.0),
         "5sim": Counts(
-            attempts=5, failures=1, in_flight=3, overdue=2, minute=1, oldest_s=40.0, newest_s=3.0, silent_s=2.0,
+            attempts=5,
+            failures=1,
+            in_flight=3,
+            overdue=2,
+            minute=1,
+            oldest_s=40.0,
+            newest_s=3.0,
+            silent_s=2.0,
             failed_s=50.0,
         ),
-    }  # fmt: skip
+    }
 
 
 async def test_ages_by_a_clock_that_goes_before_the_databases_are_zero():

@@ -165,15 +165,19 @@ async def test_counters_that_saw_less_than_half_of_what_was_stored_are_not_belie
 @pytest.mark.parametrize(
     ("seen", "stored", "source", "notes"),
     [
-        (counted(("c",), a=(9, 1)), DOWN["postgres"], "prometheus",
-         ("c", "not compared with the rows: postgres is away")),
+        (
+            counted(("c",), a=(9, 1)),
+            DOWN["postgres"],
+            "prometheus",
+            ("c", "not compared with the rows: postgres is away"),
+        ),
         (counted(("c",), a=(9, 1)), ABSENT["postgres"], "prometheus", ("c",)),
         (None, rows(("r",), a=bought(9)), "postgres", ("r", EMPTY)),
         (DOWN["prometheus"], rows(("r",), a=bought(9)), "postgres", ("r", "prometheus hangs")),
         (ABSENT["prometheus"], rows(("r",), a=bought(9)), "postgres", ("r",)),
         (None, ABSENT["postgres"], "prometheus", (EMPTY,)),
     ],
-)  # fmt: skip
+)
 async def test_one_answer_stands_alone_and_says_what_the_other_was(both, seen, stored, source, notes):
     value = await both.read(counted=seen, from_postgres=stored)
     assert (value.source, value.notes) == (source, notes)
@@ -286,8 +290,11 @@ def steps(*rates: tuple[float, float, float | None]) -> tuple[Point, ...]:
 @pytest.mark.parametrize(
     ("trend", "minute", "clean"),
     [
-        (steps((120, 9, 0.5), (60, 10.2, 0.25), (30, 19.6, 0.0)), LastMinute(decided=20, failures=0, failure_rate=0.0),
-         240),
+        (
+            steps((120, 9, 0.5), (60, 10.2, 0.25), (30, 19.6, 0.0)),
+            LastMinute(decided=20, failures=0, failure_rate=0.0),
+            240,
+        ),
         (steps((90, 10, 0.25)), LastMinute(decided=10, failures=2, failure_rate=0.2), 210),
         (steps((91, 10, 0.25)), None, 209),
         (steps((30, 0, None)), LastMinute(decided=0, failures=0, failure_rate=None), None),
@@ -296,7 +303,7 @@ def steps(*rates: tuple[float, float, float | None]) -> tuple[Point, ...]:
         (steps((300, 9, 1.0)), None, None),
         ((), None, None),
     ],
-)  # fmt: skip
+)
 async def test_without_rows_the_trend_says_how_the_last_minute_was_and_when_it_is_clean(make, trend, minute, clean):
     value = await make("prometheus").read(
         counted=counted(a=(30, 3)), from_postgres=ABSENT["postgres"], trend_from_prometheus=trend

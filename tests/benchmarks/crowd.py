@@ -110,8 +110,17 @@ class CrowdCluster:
         """The 16 lines of one purchase, of somebody at some provider."""
         upstream = SimpleNamespace(name=self.random.choice(self.names))
         user = f"u{self.random.randrange(5_000)}"
-        wish = SimpleNamespace(user_id=user, upstream=upstream, service="Telegram", service_code="tg", country="Russia",
-                               country_code="7", price=Decimal("0.4"), draws=self.random, best_route=False)  # fmt: skip
+        wish = SimpleNamespace(
+            user_id=user,
+            upstream=upstream,
+            service="Telegram",
+            service_code="tg",
+            country="Russia",
+            country_code="7",
+            price=Decimal("0.4"),
+            draws=self.random,
+            best_route=False,
+        )
         texts: list[str] = []
         said = PurchaseLines(self.lines, time.time, texts.append, wish)  # type: ignore[arg-type]
         sold = Sold(upstream, self.random.randrange(10**6), f"{self.random.getrandbits(64):x}", "+79990000000")  # type: ignore[arg-type]

@@ -116,8 +116,15 @@ def screens_at_rest(world: Environment, span_s: float) -> Iterator[Figure]:
         terminal.press("l")
         terminal.rest(1.5)
         yield Figure("bytes while the pods' logs are followed", _bytes_per_s(terminal, span_s), "B/s", 4000)
-        yield Figure("bytes below an open screen", worst, "B/s", reference=panes, ratio=worst / panes, most_ratio=2.0,
-                     note=f"worst of {len(SCREENS)} ({which})")  # fmt: skip
+        yield Figure(
+            "bytes below an open screen",
+            worst,
+            "B/s",
+            reference=panes,
+            ratio=worst / panes,
+            most_ratio=2.0,
+            note=f"worst of {len(SCREENS)} ({which})",
+        )
 
 
 def _bytes_per_s(terminal: BenchmarkTerminal, span_s: float) -> float:
