@@ -218,7 +218,7 @@ async def test_refunds_behind_a_gateway_that_gives_up_are_found_in_the_rows(
     [
         ((500, OWN), "failed", "not done: since the preview it freed 0 orders and 0 activations, refunded none"),
         ((524, HTML), "unknown", "not done so far"),
-        ("cut", "unknown", "it may still be running"),
+        ("cut", "unknown", "which may still be at work"),
     ],
 )
 async def test_a_reconcile_that_the_rows_know_nothing_of_is_not_done_or_may_still_come(

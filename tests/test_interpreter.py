@@ -77,7 +77,7 @@ def test_a_watchers_console_is_started_without_the_current_folder(monkeypatch: p
             assert variables["PYTHONSAFEPATH"] == "1"
             super().__init__(words, variables, *more)
 
-        async def serve(self) -> None:
+        async def listen(self) -> None:
             return
 
     monkeypatch.setattr(web_server, "WebServer", Kept)

@@ -99,7 +99,7 @@ async def test_after_a_crash_the_next_console_says_unknown_and_how_to_look(tmp_p
         await until(lambda: isinstance(app.screen, JournalScreen))
         await pilot.pause(0.3)
         text = text_of(app)
-        assert "UNKNOWN: its console ended before it knew" in text and PLAN["command"] in text
+        assert "UNKNOWN: its console ended before the outcome" in text and PLAN["command"] in text
         await pilot.press("o")
         await until(lambda: isinstance(app.screen, Prompt))
         await quiet(app)

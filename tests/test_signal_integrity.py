@@ -81,8 +81,8 @@ async def test_sound_wallets_are_no_finding_in_any_era(database, sources_on, era
     ("balance", "reserved", "level", "words"),
     [
         (10, -1.5, "none", "1 wallet has a hold below zero, by 1.50 in all: released twice"),
-        (10, -1000, "none", "by 1000.00 in all: released twice"),
-        (10, -1001, "SEV-3", "by 1001.00 in all: released twice"),
+        (10, -1000, "none", "by 1 000.00 in all: released twice"),
+        (10, -1001, "SEV-3", "by 1 001.00 in all: released twice"),
         (10, 12.5, "none", "1 wallet holds more than the balance, by 2.50 in all"),
         (10, 111, "SEV-2", "by 101.00 in all"),
         (-100, 0, "SEV-3", "1 wallet is overdrawn, by 100.00 in all"),
@@ -601,5 +601,5 @@ async def test_no_wallet_is_named_in_what_is_published_and_a_change_is_seen_all_
     await database.execute("UPDATE wallets SET balance = 4000 WHERE id = 'wallet-of-3'")
     for _ in range(2):
         value = await integrity.read(sources, SETTINGS, value)
-    assert "1 wallet changed by 3958.00 without a transaction" in value.findings[0].text
+    assert "1 wallet changed by 3 958.00 without a transaction" in value.findings[0].text
     assert "wallet-of" not in msgspec.json.encode(value).decode()

@@ -245,7 +245,7 @@ def test_it_is_judged_told_measured_on_the_sheet_and_asked_by_runbooks(chosen):
 
 def test_a_report_has_it_with_its_title_and_its_unit(chosen, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    story = incident_story.Story()
+    story = incident_story.IncidentStory()
     story.tell(EntryKind.OPENED, {"title": "refunds wait", "level": "SEV-2", "since": ""})
     story.tell(EntryKind.FIGURES, {"figures": sample_of({"refund-queue": READING}, sample.NOW, chosen)})
     markdown, html = keep_report(fold(story.entries), "INC-20260123-1407", chosen)

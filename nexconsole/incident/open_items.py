@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from ..text.units import moment
+from ..text.units import clock_minute, date
 from .actions import ActionRecord
 
 
@@ -95,7 +95,7 @@ def _expired(action_record: ActionRecord, at: datetime) -> bool:
 
 def _silence(action_record: ActionRecord) -> str:
     ends = _ends(action_record)
-    until = f" until about {moment(ends)}" if ends else ""
+    until = f" until about {date(ends)} {clock_minute(ends)}Z" if ends else ""
     return f"alerts of {next(iter(action_record.arguments.values()), '?')} are silenced{until}"
 
 
