@@ -20,7 +20,7 @@ from nexconsole.drill.prometheus.evaluation import SampleStore, Scrapes, evaluat
 from nexconsole.drill.prometheus.promql import (
     Aggregation,
     Binary,
-    Call,
+    FunctionCall,
     Matcher,
     Number,
     ParseError,
@@ -317,7 +317,9 @@ def test_an_expression_is_read_with_its_precedence_its_labels_and_its_windows():
     )
     text = """sum by (x, y) (increase(a{b="1",c!="2",d=~"3|4",e!~"\\\\d"}[1m30s]))"""
     matchers = (Matcher("b", "=", "1"), Matcher("c", "!=", "2"), Matcher("d", "=~", "3|4"), Matcher("e", "!~", "\\d"))
-    assert parse(text) == Aggregation("sum", frozenset({"x", "y"}), Call("increase", (of("a", 90.0, *matchers),)))
+    assert parse(text) == Aggregation(
+        "sum", frozenset({"x", "y"}), FunctionCall("increase", (of("a", 90.0, *matchers),))
+    )
     assert parse('count({__name__="a"})') == Aggregation("count", frozenset(), of("a"))
 
 

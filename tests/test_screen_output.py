@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from nexconsole.app import NexConsole
 from nexconsole.settings import Settings
 from nexconsole.widgets import textual_themes as themes
-from nexconsole.widgets.compositor import Sent
+from nexconsole.widgets.compositor import SentFrame
 
 SIZE = (100, 30)
 
@@ -49,7 +49,7 @@ def shown(terminal: pyte.Screen) -> list[list[tuple]]:
 def same(app: Recorded) -> bool:
     """Whether the terminal shows what it would if everything had been drawn on an empty one."""
     empty = pyte.Screen(*SIZE)
-    pyte.Stream(empty).feed(Sent().difference(app.whole_update(), app.console))
+    pyte.Stream(empty).feed(SentFrame().difference(app.whole_update(), app.console))
     wanted = [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
     assert [line.rstrip() for line in empty.display] == wanted
     return shown(app.terminal) == shown(empty)

@@ -64,7 +64,7 @@ class Written(CompositorUpdate):
         return self.sequences
 
 
-class Sent:
+class SentFrame:
     """What the terminal shows, as far as it took what it was sent."""
 
     def __init__(self) -> None:
@@ -237,7 +237,7 @@ class DiffingApp(UpdatedApp):
 
     def __init__(self, driver_class: type[Driver] | None = None) -> None:
         super().__init__(driver_class=driver_class)
-        self.sent = Sent()
+        self.sent = SentFrame()
         self._holding: Timer | None = None
 
     def sent_as(self, screen: Screen[Any], update: CompositorUpdate) -> CompositorUpdate | None:

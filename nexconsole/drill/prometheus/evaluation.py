@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from .promql import COMPARISONS, Aggregation, Binary, Call, Expression, Number, Selector
+from .promql import COMPARISONS, Aggregation, Binary, Expression, FunctionCall, Number, Selector
 
 Labels = tuple[tuple[str, str], ...]  # sorted
 Vector = dict[Labels, float]
@@ -149,9 +149,9 @@ def evaluate(expression: Expression, database: SampleStore, at: float) -> Vector
             return value
         case Selector():
             return database.now(expression, at)
-        case Call("histogram_quantile", (share, buckets)):
+        case FunctionCall("histogram_quantile", (share, buckets)):
             return _quantiles(evaluate(share, database, at), evaluate(buckets, database, at))
-        case Call(function, (Selector() as selector,)):
+        case FunctionCall(function, (Selector() as selector,)):
             return _growth(database, selector, at, per_second=function == "rate")
         case Aggregation(op, by, over):
             return _aggregate(op, by, evaluate(over, database, at))

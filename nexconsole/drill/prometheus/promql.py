@@ -57,7 +57,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Call:
+class FunctionCall:
     function: str
     arguments: tuple[Expression, ...]
 
@@ -76,7 +76,7 @@ class Binary:
     right: Expression
 
 
-Expression = Selector | Number | Call | Aggregation | Binary
+Expression = Selector | Number | FunctionCall | Aggregation | Binary
 
 
 def duration(text: str) -> float:
@@ -104,7 +104,7 @@ def _expression(tree: promql_parser.Expr) -> Expression:
         case promql_parser.MatrixSelector():
             return _selector(tree.vector_selector, tree.range.total_seconds())
         case promql_parser.Call() if tree.func.name in FUNCTIONS:
-            return Call(tree.func.name, tuple(_expression(argument) for argument in tree.args))
+            return FunctionCall(tree.func.name, tuple(_expression(argument) for argument in tree.args))
         case promql_parser.AggregateExpr() if str(tree.op) in AGGREGATIONS:
             return Aggregation(str(tree.op), _labels(tree), _expression(tree.expr))
         case promql_parser.BinaryExpr() if str(tree.op) in OPERATORS and tree.modifier is None:

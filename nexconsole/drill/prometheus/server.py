@@ -17,7 +17,7 @@ from ...settings import Expressions
 from . import wire
 from .alerting import GROUP, INTERVAL_S, RULES, Alerting
 from .evaluation import Labels, SampleStore, Scrapes, evaluate
-from .promql import Aggregation, Binary, Call, Expression, ParseError, Selector, parse
+from .promql import Aggregation, Binary, Expression, FunctionCall, ParseError, Selector, parse
 from .real import RealPrometheus
 
 __all__ = ["PrometheusServer", "RealPrometheus"]
@@ -237,8 +237,8 @@ def _shape(expression: Expression) -> Expression:
     match expression:
         case Selector(matchers, window):
             return Selector(matchers, None if window is None else 60.0)
-        case Call(function, arguments):
-            return Call(function, tuple(_shape(argument) for argument in arguments))
+        case FunctionCall(function, arguments):
+            return FunctionCall(function, tuple(_shape(argument) for argument in arguments))
         case Aggregation(op, by, over):
             return Aggregation(op, by, _shape(over))
         case Binary(op, left, right):
