@@ -18,9 +18,10 @@ from ..errors import NexConsoleError
 from ..model import Reading, value_of
 from ..settings import Settings
 from ..signals.circuits import Circuits
-from ..signals.probe import ProbeAnswer, many
+from ..signals.probe import ProbeAnswer
 from ..signals.registry import signals
 from ..signals.transactions import Transactions
+from ..text.units import several
 from .expression import placeholder
 from .model import Branch, Call, Condition, Question, Runbook, Scenario, SeverityLevel, Step, Trigger
 from .resolution import ReadingsContext
@@ -133,7 +134,7 @@ def as_text(lines: tuple[AuditLine, ...]) -> str:
         if line.advice:
             told.append(f"{'':<24}-> {line.advice}")
     wrong, warnings = _count(lines, WRONG), _count(lines, WARN)
-    counts = [f"{wrong} wrong"] * bool(wrong) + [many(warnings, "warning")] * bool(warnings)
+    counts = [f"{wrong} wrong"] * bool(wrong) + [several(warnings, "warning")] * bool(warnings)
     told.append(f"{len(lines)} lines, {', '.join(counts) or 'all good'}")
     told += [
         f"WARN: {sentence}"

@@ -13,8 +13,8 @@ from ..catalogue import Argument
 from ..errors import SourceError
 from ..model import LEVELS, Value
 from ..text.sanitize import clean
-from ..text.units import duration, period
-from .probe import Probe, ProbeOptions, ProbeResult, Read, View, many
+from ..text.units import duration, period, several
+from .probe import Probe, ProbeOptions, ProbeResult, Read, View
 from .rulecheck import examine
 from .signal import (
     ExportedMetric,
@@ -271,7 +271,7 @@ def _level(view: View[Alerts]) -> ProbeResult:
     judged = [(levels.get(alert.severity), alert) for alert in value.firing]
     judged = [(level, alert) for level, alert in judged if level in RAISING]
     if not judged:
-        return ProbeResult(text=f"{many(len(value.firing), 'alert')} firing, none that counts", value="none")
+        return ProbeResult(text=f"{several(len(value.firing), 'alert')} firing, none that counts", value="none")
     level, alert = min(judged, key=lambda pair: LEVELS.index(pair[0]))
     return ProbeResult(text=f"{alert.name} fires ({alert.severity})", value=level)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..model import Value, utc_now
 from ..text.sanitize import clean, clean_name
 from ..text.units import count, duration, money, several
-from .probe import PROVIDER, Probe, ProbeResult, View, many
+from .probe import PROVIDER, Probe, ProbeResult, View
 from .signal import (
     MOST_NAMED,
     MOST_SUBJECTS,
@@ -177,7 +177,7 @@ def _short(view: View[Balances], states: tuple[State, ...], words: str, *, old: 
     if not balances and unknown and len(unknown) == len(value.of("empty", "low", "enough", "unknown")):
         return ProbeResult(text="not known: NexNum has never asked for a balance", value=None)
     told = ", ".join(f"{balance.name} {_money(balance)}" for balance in balances[:5])
-    text = f"our balance {words} at {many(len(balances), 'active provider')}" + (f": {told}" if told else "")
+    text = f"our balance {words} at {several(len(balances), 'active provider')}" + (f": {told}" if told else "")
     blind = f" ({len(unknown)} not known)" if unknown else ""
     return ProbeResult(
         text=text + blind, value=float(len(balances)), gives={"provider": balances[0].name} if balances else {}

@@ -13,7 +13,7 @@ from ..text.units import count, duration, several
 from .balances import Balances
 from .circuits import Circuits, ProviderCircuit, _wake, read
 from .log_reach import LINES_S, within
-from .probe import MAYBE_PROVIDER, PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View, many
+from .probe import MAYBE_PROVIDER, PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View
 from .signal import (
     LISTED,
     ExportedMetric,
@@ -135,7 +135,7 @@ def _state_of(view: View[Circuits], provider: ProviderCircuit) -> ProbeResult:
     for state in STATES[:2]:
         pods = [h for h in provider.holders if h.kind == "pod"]
         if held := sum(h.state == state for h in pods):
-            holders.append(f"{state.upper()} in {held} of {many(len(pods), 'pod')}")
+            holders.append(f"{state.upper()} in {held} of {several(len(pods), 'pod')}")
         for shared in provider.holders:
             if shared.kind == "shared" and shared.state == state:
                 left = f", {duration(shared.closes_in_s)} left" if shared.closes_in_s is not None else ""
@@ -170,7 +170,7 @@ def _flapping_of(view: View[Circuits], provider: ProviderCircuit) -> ProbeResult
     if not provider.flapping and not view.value.pods_followed:
         return ProbeResult(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
     window = within(view.settings.circuits.flapping_window_s, view.value.reach_s)
-    times = f"{provider.name} opened {many(provider.opened, 'time')} in {window}"
+    times = f"{provider.name} opened {several(provider.opened, 'time')} in {window}"
     gives = {"provider": provider.name} if provider.flapping else {}
     return ProbeResult(text=times + _blind(view), value=provider.flapping, gives=gives)
 
@@ -181,7 +181,7 @@ def _usable(view: View[Circuits]) -> ProbeResult:
         return ProbeResult(text=_nobody(value), value=None)
     watched = _watched(value)
     usable = sum(p.state != "open" for p in watched)
-    return ProbeResult(text=f"{usable} of {many(len(watched), 'active provider')} not open", value=float(usable))
+    return ProbeResult(text=f"{usable} of {several(len(watched), 'active provider')} not open", value=float(usable))
 
 
 def _healthy(view: View[Circuits]) -> ProbeResult:
@@ -199,7 +199,7 @@ def _healthy(view: View[Circuits]) -> ProbeResult:
     ill = failing | _stalled(view)
     well = [p.name for p in _watched(value) if p.state == "closed" and not ill & _names(p)]
     return ProbeResult(
-        text=f"{many(len(well), 'healthy active provider')}: {', '.join(well) or 'none'}", value=float(len(well))
+        text=f"{several(len(well), 'healthy active provider')}: {', '.join(well) or 'none'}", value=float(len(well))
     )
 
 
@@ -219,7 +219,7 @@ def _wrong(view: View[Circuits]) -> ProbeResult:
     worst = min(wrong, key=lambda p: (not p.flapping, STATES.index(p.state), -p.opened), default=None)
     names = ", ".join(f"{p.name} {'flapping' if p.flapping else p.state}" for p in wrong)
     return ProbeResult(
-        text=f"{len(wrong)} of {many(len(watched), 'active provider')}" + (f": {names}" if names else ""),
+        text=f"{len(wrong)} of {several(len(watched), 'active provider')}" + (f": {names}" if names else ""),
         value=float(len(wrong)),
         gives={"provider": worst.name} if worst else {},
     )
@@ -259,11 +259,11 @@ def _one_pod(view: View[Circuits]) -> ProbeResult:
         )
     open_in = value.opened_in
     if len(open_in) != 1:
-        said = f"{many(len(open_in), 'pod')} have open breakers" if open_in else "no pod has an open breaker"
+        said = f"{several(len(open_in), 'pod')} have open breakers" if open_in else "no pod has an open breaker"
         return ProbeResult(text=said + _blind(view), value=False)
     [(pod, providers)] = open_in.items()
     alone = providers >= max(SEVERAL, len(watched) / 2)
-    text = f"{pod} alone has open breakers, for {providers} of {many(len(watched), 'active provider')}"
+    text = f"{pod} alone has open breakers, for {providers} of {several(len(watched), 'active provider')}"
     return ProbeResult(text=text + _blind(view), value=alone, gives={"pod": pod} if alone else {})
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from ..model import Value
 from ..text.sanitize import clean
 from ..text.units import count, duration, percent, several
-from .probe import Probe, ProbeOptions, ProbeResult, Read, View, many
+from .probe import Probe, ProbeOptions, ProbeResult, Read, View
 from .signal import (
     LISTED,
     Judgement,
@@ -208,7 +208,7 @@ def _told(session: DatabaseSession) -> str:
 def _none_seen(value: Database, text: str) -> ProbeResult:
     """Zero is only known where nothing is hidden."""
     if value.restricted and value.hidden:
-        hidden = many(value.hidden, "session")
+        hidden = several(value.hidden, "session")
         return ProbeResult(text=f"not known: {hidden} of other roles can't be seen", value=None, lacks=MONITOR)
     return ProbeResult(text=text, value=0.0)
 
@@ -216,7 +216,7 @@ def _none_seen(value: Database, text: str) -> ProbeResult:
 def _counted(noun: str, attribute: str) -> Read:
     def read(view: View[Database]) -> ProbeResult:
         count = getattr(view.value, attribute)
-        text = f"{many(count, 'session')} {noun}"
+        text = f"{several(count, 'session')} {noun}"
         return ProbeResult(text=text, value=float(count)) if count else _none_seen(view.value, text)
 
     return read

@@ -20,7 +20,7 @@ from ..text.sanitize import clean
 from ..text.units import count, several
 from . import durability, ledgers, open_routes
 from .findings import RANK, CheckResult, Finding, IntegrityCheck, Kind, Look, Memory
-from .probe import Probe, ProbeResult, Read, View, many
+from .probe import Probe, ProbeResult, Read, View
 from .signal import (
     MOST_NAMED,
     ExportedMetric,
@@ -217,11 +217,11 @@ def _worst(kind: Kind) -> Read:
         value = view.value
         found = value.of(kind)
         if found:
-            more = f" (and {many(len(found) - 1, 'other finding')})" if len(found) > 1 else ""
+            more = f" (and {several(len(found) - 1, 'other finding')})" if len(found) > 1 else ""
             return ProbeResult(text=found[0].text + more, value=found[0].level)
         taken = [check for check in value.checks if check.at is not None]
         blind = [check.name for check in value.checks if check.error]
-        text = f"nothing was found in {many(len(taken), 'look')}"
+        text = f"nothing was found in {several(len(taken), 'look')}"
         return ProbeResult(text=text + (f"; not looked at: {', '.join(blind)}" if blind else ""), value="none")
 
     return read

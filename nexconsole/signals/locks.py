@@ -19,9 +19,9 @@ from ..catalogue import Argument
 from ..model import Value, utc_now
 from ..sources.redis import SCAN_STEP
 from ..sources.redis_clients import Cursor
-from ..text.units import count, duration
+from ..text.units import count, duration, several
 from .lock_keys import GONE, Lock, judge, showable
-from .probe import Probe, ProbeResult, View, many
+from .probe import Probe, ProbeResult, View
 from .signal import (
     Judgement,
     MetricSpec,
@@ -303,11 +303,11 @@ def _abandoned(view: View[Locks]) -> ProbeResult:
         return ProbeResult(text=f"not known: none so far, in {count(value.looked)} keys of all", value=None)
     if not number:
         locks = sum(family.locks for family in families.values())
-        return ProbeResult(text=f"none of {many(locks, 'lock')}{_of(view.argument)} is orphaned", value=0.0)
+        return ProbeResult(text=f"none of {several(locks, 'lock')}{_of(view.argument)} is orphaned", value=0.0)
     worst = max(families, key=lambda name: families[name].abandoned)
     parts = ", ".join(f"{count(one.abandoned)} {name}" for name, one in families.items() if one.abandoned)
     least = "at least " if value.capped or not value.known else ""
-    text = f"{least}{many(number, 'orphaned lock')}{_of(view.argument)}"
+    text = f"{least}{several(number, 'orphaned lock')}{_of(view.argument)}"
     return ProbeResult(text=text if view.argument else f"{text}: {parts}", value=float(number), gives={"family": worst})
 
 

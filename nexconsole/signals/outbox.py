@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 from ..model import Value
 from ..text.sanitize import clean
 from ..text.units import count, duration, several
-from .probe import Probe, ProbeOptions, ProbeResult, Read, View, many
+from .probe import Probe, ProbeOptions, ProbeResult, Read, View, oldest
 from .signal import (
     Judgement,
     MetricSpec,
@@ -226,20 +226,6 @@ def _count(noun: str, attribute: str) -> Read:
     return read
 
 
-def _oldest(nothing: str, attribute: str) -> Read:
-    """The age of the oldest that waits; nothing waiting is a known age of 0."""
-
-    def read(view: View[Outbox]) -> ProbeResult:
-        age = getattr(view.value, attribute)
-        if age is None:
-            if view.value.pending:
-                return ProbeResult(text="not known: the age of what is pending was not read", value=None)
-            return ProbeResult(text=nothing, value=0.0)
-        return ProbeResult(text=f"the oldest has waited {duration(age)}", value=age)
-
-    return read
-
-
 def _drain(view: View[Outbox]) -> ProbeResult:
     value = view.value
     if value.drained_per_min is None:
@@ -263,7 +249,7 @@ def _event(view: View[OutboxEvents]) -> ProbeResult:
     failed = next((event for event in value.events if event.status == "FAILED"), None)
     if failed is None:
         return ProbeResult(text="no event is FAILED", value="none")
-    tried = f"{failed.event_type}, {many(failed.retries, 'try', 'tries')}, {duration(failed.age_s)} old"
+    tried = f"{failed.event_type}, {several(failed.retries, 'try', 'tries')}, {duration(failed.age_s)} old"
     return ProbeResult(
         text=f"{failed.id}: {tried}: {failed.error or 'no error was kept'}", value=failed.id, gives={"event": failed.id}
     )
@@ -278,7 +264,7 @@ PROBES = (
     _probe("outbox.failed", "events that failed for good", _count("events FAILED", "failed")),
     _probe("outbox.dropped", "events marked done with an error", _count("events published with an error", "dropped")),
     _probe(
-        "outbox.oldest", "age of the oldest waiting event", _oldest("nothing waits", "oldest_pending_s"), unit="seconds"
+        "outbox.oldest", "age of the oldest waiting event", oldest("nothing waits", "oldest_pending_s"), unit="seconds"
     ),
     _probe("outbox.late", "whether the oldest waits for too long", _late, "flag"),
     _probe("outbox.drain", "events a minute that leave the outbox", _drain),

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypedDict, TypeVar
 from ..catalogue import Argument
 from ..model import Reading, State, V, Value, value_of
 from ..settings import Settings
-from ..text.units import duration, several
+from ..text.units import duration
 from .circuits import Circuits
 
 K = TypeVar("K", bound=Value)
@@ -166,6 +166,18 @@ def answer(
     )
 
 
-def many(count: float, one: str, more: str = "") -> str:
-    """1 session, 3 sessions."""
-    return several(count, one, more or None)
+def oldest(nothing: str, attribute: str) -> Read:
+    """A read of the age of the oldest that waits, in seconds; nothing waiting is a known age of 0.
+
+    The value has `pending` and, under `attribute`, the age. `nothing` is the sentence where nothing waits.
+    """
+
+    def read(view: View[Any]) -> ProbeResult:
+        age = getattr(view.value, attribute)
+        if age is None:
+            if view.value.pending:
+                return ProbeResult(text="not known: the age of what is pending was not read", value=None)
+            return ProbeResult(text=nothing, value=0.0)
+        return ProbeResult(text=f"the oldest has waited {duration(age)}", value=age)
+
+    return read

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 from ..errors import MissingSchema
 from ..model import Value
 from ..text.units import count, duration
-from .probe import Probe, ProbeOptions, ProbeResult, Read, View
+from .probe import Probe, ProbeOptions, ProbeResult, Read, View, oldest
 from .signal import (
     Judgement,
     MetricSpec,
@@ -189,20 +189,6 @@ def _states(value: Reservations, known: Mapping[str, str], settings: Settings) -
 RECONCILE_EVERY_S = 900  # the newest worker's round; the oldest install has none at all (nexnum.md#reconcile)
 
 
-def _oldest(nothing: str, attribute: str) -> Read:
-    """The age of the oldest that waits; nothing waiting is a known age of 0."""
-
-    def read(view: View[Reservations]) -> ProbeResult:
-        age = getattr(view.value, attribute)
-        if age is None:
-            if view.value.pending:
-                return ProbeResult(text="not known: the age of what is pending was not read", value=None)
-            return ProbeResult(text=nothing, value=0.0)
-        return ProbeResult(text=f"the oldest has waited {duration(age)}", value=age)
-
-    return read
-
-
 def _stopped(view: View[Reservations]) -> ProbeResult:
     """Whether something is overdue by more than a round: an idle reconciler logs nothing, so only data can tell."""
     value = view.value
@@ -242,7 +228,7 @@ PROBES = (
     _probe(
         "reservations.oldest",
         "age of the oldest reservation",
-        _oldest("none is pending", "oldest_s"),
+        oldest("none is pending", "oldest_s"),
         unit="seconds",
     ),
     _probe("reconcile.stopped", "whether the reconciler makes no progress", _stopped, "flag"),

@@ -16,7 +16,7 @@ from ..errors import SourceError
 from ..model import Reading, Value, utc_now, value_of
 from ..text.sanitize import clean, clean_name
 from ..text.units import duration, percent, period, several
-from .probe import PROVIDER, Probe, ProbeResult, View, many
+from .probe import PROVIDER, Probe, ProbeResult, View
 from .signal import (
     MOST_NAMED,
     MOST_SUBJECTS,
@@ -290,7 +290,7 @@ def _worst(view: View[Slots]) -> ProbeResult:
     if worst is None:
         return ProbeResult(text=f"no purchase waits longer than {period(TURN_S)} for a slot", value=0.0)
     others = len(value.longer(TURN_S)) - 1
-    more = f", and at {many(others, 'other provider')} too" if others else ""
+    more = f", and at {several(others, 'other provider')} too" if others else ""
     text = f"a purchase at {worst.name} waits {duration(worst.wait_s)} for a slot{more}"
     return ProbeResult(text=text, value=worst.wait_s, gives={"provider": worst.name})
 
@@ -302,7 +302,7 @@ def _reach(view: View[Slots]) -> ProbeResult:
         return ProbeResult(text=judgement.text, value="most")
     stalled = view.value.longer(view.settings.slots.stalled_s)
     limit = duration(view.settings.slots.stalled_s)
-    where = f"at {many(len(stalled), 'active provider')} the wait for a slot is {limit} or longer"
+    where = f"at {several(len(stalled), 'active provider')} the wait for a slot is {limit} or longer"
     return ProbeResult(text=where, value="some" if stalled else "none")
 
 

@@ -12,7 +12,7 @@ from ..text.units import count, duration, latency, percent, period, several
 from . import waiting
 from .attribution import ProviderTraffic
 from .circuits import Circuits
-from .probe import PROVIDER, Probe, ProbeResult, View, many
+from .probe import PROVIDER, Probe, ProbeResult, View
 from .signal import (
     LISTED,
     Judgement,
@@ -234,7 +234,7 @@ def _attempts(view: View[Transactions]) -> ProbeResult:
         if circuits is None or not any(view.called(p.name, p.display_name, p.id) for p in circuits.providers):
             return ProbeResult(text=f"not known: no provider named {view.argument} was seen", value=None)
     count = traffic.attempts if traffic else 0
-    return ProbeResult(text=f"{many(count, 'purchase')} from {view.argument} tried in {window}", value=float(count))
+    return ProbeResult(text=f"{several(count, 'purchase')} from {view.argument} tried in {window}", value=float(count))
 
 
 def _blocked(view: View[Transactions]) -> ProbeResult:
@@ -290,7 +290,7 @@ def _traffic(view: View[Transactions]) -> ProviderTraffic | None:
 
 
 def _of(traffic: ProviderTraffic) -> str:
-    return f"{traffic.name} fails {percent(traffic.failure_rate or 0)} of {many(traffic.decided, 'purchase')}"
+    return f"{traffic.name} fails {percent(traffic.failure_rate or 0)} of {several(traffic.decided, 'purchase')}"
 
 
 PROBES = (

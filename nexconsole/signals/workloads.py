@@ -16,7 +16,7 @@ from ..text.sanitize import clean
 from ..text.units import count, duration, several, utilization
 from . import releases
 from .pods import OtherPod, Pod, container_read, describe, describe_other
-from .probe import Probe, ProbeOptions, ProbeResult, Read, View, many
+from .probe import Probe, ProbeOptions, ProbeResult, Read, View
 from .releases import Release
 from .signal import (
     LISTED,
@@ -276,7 +276,7 @@ def _restarts(view: View[Workloads]) -> ProbeResult:
         ago = duration(max(0.0, (view.now - at).total_seconds()))
         when = f", the last {ago} ago" + (f" ({reason})" if reason else "")
     return ProbeResult(
-        text=f"{many(restarts, 'restart')} of {many(len(value.pods), 'pod')}{when}", value=float(restarts)
+        text=f"{several(restarts, 'restart')} of {several(len(value.pods), 'pod')}{when}", value=float(restarts)
     )
 
 
@@ -300,7 +300,7 @@ def _released(view: View[Workloads]) -> ProbeResult:
 
 
 def _pods(value: Workloads) -> str:
-    return f"{value.ready} of {many(value.desired, 'pod')} of {value.deployment} ready"
+    return f"{value.ready} of {several(value.desired, 'pod')} of {value.deployment} ready"
 
 
 def _probe(name: str, title: str, read: Read, kind: str = "number", **options: Unpack[ProbeOptions]) -> Probe:
