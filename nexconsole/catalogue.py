@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 
@@ -41,6 +41,20 @@ class Argument:
     kind: str
     required: bool = True
     help: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What a row of a list stands for, as it was when its key was pressed.
+
+    `kind`: provider, pod, event, session, reservation, lock, alert, or entry (of the journal). `id`: its identity.
+    `arguments` are words for arguments of actions by kind (KINDS): a session's is {"pid": "4711"}.
+    """
+
+    kind: str
+    id: str
+    title: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
