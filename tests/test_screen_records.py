@@ -172,8 +172,8 @@ async def shown(tmp_path: Path) -> AsyncIterator[tuple[NexConsole, Any]]:
         yield app, pilot
 
 
-def show(app: NexConsole, kubernetes: Any, of: str = "") -> PodLogs:
-    screen = PodLogs(kubernetes, of)
+def show(app: NexConsole, kubernetes: Any, of: str = "", pod: str = "") -> PodLogs:
+    screen = PodLogs(kubernetes, of, pod)
     app.push_screen(screen)
     return screen
 
@@ -205,6 +205,20 @@ async def test_only_the_lines_of_a_provider_are_shown_and_a_json_line_by_its_mes
     await quiet(app)
     await pilot.press("enter")
     await until(lambda: "of 5sim" in text_of(app))
+
+
+async def test_the_log_of_one_pod_holds_its_lines_only_and_one_that_is_not_followed_is_said(shown: Any) -> None:
+    app, pilot = shown
+    kubernetes = pods("app-a", "app-b")
+    for name in ("app-a", "app-b"):
+        kubernetes.logs.followed[name].recent.add([line(1, f"said by {name}")], 40)
+    show(app, kubernetes, pod="app-b")
+    await until(lambda: "said by app-b" in text_of(app))
+    assert "said by app-a" not in text_of(app) and "app-b" in text_of(app).splitlines()[2]
+    await pilot.press("escape")
+    await until(lambda: app.screen is app.console_screen)
+    show(app, kubernetes, pod="app-c")
+    await until(lambda: "the log of app-c is not followed" in text_of(app))
 
 
 async def test_what_comes_too_fast_is_counted_not_hidden(shown: Any) -> None:

@@ -247,11 +247,11 @@ class Controller:
         else:
             chosen.run()
 
-    def logs(self, of: str = "") -> None:
-        """The pods' logs, only the lines that speak of something if `of` says of what."""
+    def logs(self, of: str = "", pod: str = "") -> None:
+        """The pods' logs: only lines that speak of `of`, only those of the pod with that name, if they are given."""
         from .pod_logs import PodLogs
 
         if not self.session.sources.has("kubernetes"):
             self.console.say("no logs: kubernetes is not configured: set kubernetes.kubeconfig or KUBECONFIG")
             return
-        self.app.push_screen(PodLogs(self.session.sources.kubernetes, of))
+        self.app.push_screen(PodLogs(self.session.sources.kubernetes, of, pod))

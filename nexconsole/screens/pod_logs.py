@@ -36,7 +36,10 @@ NOT_SHOWN = ("level", "time", "msg", "context", "env", "pid", "hostname", "v", "
 
 
 class PodLogs(PageScreen[None]):
-    """Shows the logs that the console already follows; nothing is read twice. `of`: only lines with this text."""
+    """Shows the logs that the console already follows; nothing is read twice.
+
+    `of`: only lines with this text. `pod`: only the lines of the pod with this name.
+    """
 
     CSS_PATH = paths.STYLES / "journal.tcss"
     AUTO_FOCUS = ""
@@ -54,10 +57,10 @@ class PodLogs(PageScreen[None]):
         Binding("home,g", "move(-1000000)", "First", id="logs.first", tooltip="Go to the oldest", show=False),
     ]
 
-    def __init__(self, kubernetes: KubernetesSource, of: str = "") -> None:
+    def __init__(self, kubernetes: KubernetesSource, of: str = "", pod: str = "") -> None:
         super().__init__()
         self._logs = kubernetes.logs
-        self.of = of
+        self.of, self.pod = of, pod
         self.kept: deque[tuple[str, bytes]] = deque(maxlen=KEPT)
         self.dropped = 0  # lines that came too fast to be looked at
         self._read_to: dict[str, int] = {}
@@ -87,6 +90,8 @@ class PodLogs(PageScreen[None]):
         wanted = self.of.casefold().encode()
         new: list[tuple[bytes, str, bytes]] = []
         for uid, pod in self._logs.followed.items():
+            if self.pod and pod.name != self.pod:
+                continue
             lines, gone = pod.recent.since(self._read_to.get(uid, 0))
             first = uid not in self._read_to
             self._read_to[uid] = pod.recent.total
@@ -143,13 +148,19 @@ class PodLogs(PageScreen[None]):
         last = len(kept) - 1 if self._last is None else max(0, min(self._last, len(kept) - 1))
         head: tuple[Line, ...] = ()
         if not kept:
-            head = ((("no line yet" if not self.of else f"no line with {plain(self.of, 40)} yet", "muted"),),)
+            head = (((self._why_none(), "muted"),),)
         lines = self._in_sight(last, height - 2, inside)
         picture = Panel("calm", head, Listing([str(n) for n in range(len(lines))], lines.__getitem__))
-        title = f"Pods' logs: {plain(self.of, 40)}" if self.of else "Pods' logs"
+        title = f"Log of {plain(self.pod, 60)}" if self.pod else "Pods' logs"
+        title += f": {plain(self.of, 40)}" if self.of else ""
         frame = PanelFrame(title, self._aside(), True)
         shown.show_lines(framed(picture, frame, width, height))
         self.query_one("#journal-keys", LineCanvas).show_lines((self.foot(width),))
+
+    def _why_none(self) -> str:
+        if self.pod and all(pod.name != self.pod for pod in self._logs.followed.values()):
+            return f"the log of {plain(self.pod, 60)} is not followed"
+        return f"no line with {plain(self.of, 40)} yet" if self.of else "no line yet"
 
     def _in_sight(self, last: int, height: int, width: int) -> list[Line]:
         """The lines up to that one, folded to this width, as many as there is room for; the oldest may be cut above."""
