@@ -7,11 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..actions.action import Action, Suggestion
-from ..actions.registry import ACTIONS
-from ..actions.relevance import OnScreen, misfit
 from ..catalogue import LOGS
-from ..session.capabilities import Capability
+from ..session.offers import MOST_TARGETS, ActionOffer, action_offers
 from ..widgets.banner import bound_keys, titled
 from .controller import Controller
 from .palette import PaletteCommand
@@ -20,10 +17,6 @@ if TYPE_CHECKING:
     from ..incident.proposals import Proposal
     from .incident_controller import IncidentController
 
-UNSENT = "nothing is sent before you have seen the preview"
-HINDERED = -0.3  # after everything that may help, before targets that nothing speaks for
-MOST_TARGETS = 200  # of one kind; more are found by typing them where the action asks for its arguments
-
 
 def commands(
     controller: Controller, fixed: Iterable[tuple[str, str, str, Callable[[], object]]]
@@ -31,10 +24,8 @@ def commands(
     """Everything that can be done, or why not now. `fixed` are (name, title, detail, what it does)."""
     palette_commands: list[PaletteCommand] = []
     if not controller.session.capabilities.silent:
-        why_not = controller.session.why_not(Capability.ACT)
         palette_commands = [*_scenarios(controller), *_operations(controller), *_incident(controller)]
-        for name in sorted(ACTIONS):
-            palette_commands += _action(controller, ACTIONS[name], why_not)
+        palette_commands += [_action(controller, offer) for offer in action_offers(controller.session)]
     palette_commands += _logs(controller)
     palette_commands += [
         PaletteCommand(name=name, title=title, detail=detail, run=run, words=(detail,))
@@ -243,82 +234,22 @@ def _not_sending(controller: Controller) -> str:
     )
 
 
-def _action(controller: Controller, action: Action, refused: str | None) -> list[PaletteCommand]:
-    """The action with each likely target, and once without: then its arguments are asked for."""
-    session = controller.session
-    why_not = refused or action.unavailable(session.settings, session.sources) or ""
-    suggestions: Sequence[Suggestion] = action.suggestions(session.readings, session.settings)
-    seen = OnScreen(readings=session.readings, health=session.sources.health(), settings=session.settings,
-                now=controller.clock())  # fmt: skip
-    palette_commands = [_suggested(controller, action, suggestion, seen, why_not) for suggestion in suggestions]
-    if not action.arguments and palette_commands:
-        return palette_commands
-    palette_commands += _others(
-        controller, action, {tuple(suggestion.arguments.values()) for suggestion in suggestions}, seen, why_not
-    )
-    required = [argument.name for argument in action.arguments if argument.required]
-    ask = (
-        partial(controller.actions.ask_arguments, action.name)
-        if action.arguments
-        else partial(controller.actions.act, action.name, {})
-    )
-    given = " ".join(argument.name.upper() for argument in action.arguments)
-    palette_commands.append(
-        PaletteCommand(
-            name=action.name,
-            title=f"{action.title} ..." if required else action.title,
-            words=(*action.synonyms, given),
-            detail=f"asks for {given}" if given else UNSENT,
-            run=ask,
-            weight=0.1,
-            why_not=why_not,
-            asks=bool(action.arguments),
-        )
-    )
-    return palette_commands
-
-
-def _suggested(
-    controller: Controller, action: Action, suggestion: Suggestion, seen: OnScreen, why_not: str
-) -> PaletteCommand:
-    """A likely target; what would not help by what is on screen comes last, and says why."""
-    hindered = misfit(action.name, suggestion.arguments, seen)
-    detail = _detail(hindered, f"{action.title}; {UNSENT}")
+def _action(controller: Controller, offer: ActionOffer) -> PaletteCommand:
+    given = offer.arguments
+    if given is None:
+        run = partial(controller.actions.ask_arguments, offer.action)
+    else:
+        run = partial(controller.actions.act, offer.action, given)
     return PaletteCommand(
-        name=action.name,
-        title=suggestion.title,
-        words=(*action.synonyms, action.title, *suggestion.arguments.values()),
-        detail=detail,
-        run=partial(controller.actions.act, action.name, dict(suggestion.arguments)),
-        weight=HINDERED if hindered else 0.5 + suggestion.weight,
-        why_not=why_not,
+        name=offer.action,
+        title=offer.title,
+        words=offer.words,
+        detail=offer.detail,
+        run=run,
+        weight=offer.weight,
+        why_not=offer.why_not,
+        asks=given is None,
     )
-
-
-def _detail(hindered: str, else_: str) -> str:
-    return f"will not help: {hindered}" if hindered else else_
-
-
-def _others(
-    controller: Controller, action: Action, suggested: set[tuple[str, ...]], seen: OnScreen, why_not: str
-) -> list[PaletteCommand]:
-    """The action with every other target that the readings know, for whoever types its name."""
-    required = [argument for argument in action.arguments if argument.required]
-    if len(required) != 1:
-        return []
-    known = [word for word in controller.session.known(required[0].kind)[:MOST_TARGETS] if (word,) not in suggested]
-    return [
-        PaletteCommand(
-            name=action.name,
-            title=f"{action.title}: {word}",
-            words=action.synonyms,
-            detail=f"will not help: {why}" if (why := misfit(action.name, {required[0].name: word}, seen)) else UNSENT,
-            run=partial(controller.actions.act, action.name, {required[0].name: word}),
-            weight=-0.5,
-            why_not=why_not,
-        )
-        for word in known
-    ]
 
 
 def _logs(controller: Controller) -> list[PaletteCommand]:
