@@ -49,7 +49,7 @@ def lines(
 
 
 def _rows(operation: Operation, undoable: bool, now: datetime, width: int, most: int) -> list[Line]:
-    mark, ink, words = _said(operation, now)
+    mark, ink, words = state_words(operation, now)
     who = f" {plain(operation.by, 30)}:" if operation.elsewhere else ""
     head: tuple[Span, ...] = ((f" {mark}", ink), (f"{who} {plain(operation.name, 80)}", "strong"), (": ", "muted"))
     keys = _keys(operation, undoable)
@@ -79,7 +79,7 @@ def _keys(operation: Operation, undoable: bool) -> tuple[Span, ...]:
     return undo
 
 
-def _said(operation: Operation, now: datetime) -> tuple[str, str, str]:
+def state_words(operation: Operation, now: datetime) -> tuple[str, str, str]:
     """Mark, ink and words."""
     if operation.unfinished and operation.outcome is None:
         return (

@@ -1,0 +1,85 @@
+"""`nexconsole watch`: the console that only watches; with `--lines` the console in plain sentences, one a line."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from argparse import Namespace
+
+from .. import settings
+from ..settings import Settings
+from ..text.units import period
+from . import printing
+from .options import load, start_log
+from .parsing import Parser
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def add_arguments(parser: Parser) -> None:
+    meaning = "plain sentences, one a line, and what can be done by number: for screen readers, pipes and logs"
+    parser.add_argument("--lines", action="store_true", help=meaning)
+
+
+def run(options: Namespace) -> int:
+    """Exit code 0 when left, 128 and its number after a signal."""
+    if not options.lines:
+        from .console import open_console
+
+        setattr(options, "journal.read_only", True)
+        return open_console(load(options).settings)
+    chosen = settings.console_settings(load(options).settings)
+    unlogged = start_log(chosen)
+    if unlogged:
+        print(f"nexconsole: {unlogged}", file=sys.stderr)
+    return asyncio.run(_run(chosen))
+
+
+async def _run(chosen: Settings) -> int:
+    from ..line_mode.console import NO_TERMINAL, LineConsole
+    from ..line_mode.input import LineInput
+    from ..session.performer import LEAVE_S
+    from ..session.session import Session
+    from ..signals.registry import polled
+    from ..sources import open_sources
+
+    code = 0
+    sources = open_sources(chosen)
+    session = Session(chosen, sources, heard=lambda entry: console.heard(entry))
+    typed = LineInput(sys.stdin) if sys.stdin is not None and sys.stdin.isatty() else None
+
+    def write(text: str) -> None:
+        print(text, flush=True)
+        if printing.is_lost():
+            console.ended.set()
+
+    console = LineConsole(session, write, typed, session.clock)
+
+    def leave(number: int) -> None:
+        nonlocal code
+        code = 128 + number
+        console.ended.set()
+
+    loop = asyncio.get_running_loop()
+    for number in ENDING:
+        loop.add_signal_handler(number, leave, number)
+    where = " ".join(filter(None, (chosen.environment.upper(), chosen.name)))
+    console.say(f"{where}: reading; " + ("type help for what can be done" if typed else NO_TERMINAL))
+    if typed is not None:
+        typed.start()
+    sources.load()
+    tasks = [asyncio.create_task(sources.watch())]
+    tasks += [asyncio.create_task(session.monitor.poll(each, sources)) for each in polled(chosen)]
+    session.start()
+    try:
+        await console.run()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await session.close(
+            lambda operation: console.say(f"waiting for the answer to {operation.name}, {period(LEAVE_S)} at most")
+        )
+        await sources.close()
+    return code

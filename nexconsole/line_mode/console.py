@@ -1,0 +1,375 @@
+"""The console in lines: what changes is printed, what is typed is done by the session's one path."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from ..actions.action import named_arguments
+from ..actions.perform import ConfirmationReply
+from ..actions.plan import Plan
+from ..actions.registry import ACTIONS
+from ..errors import NexConsoleError, SettingsError
+from ..journal import Entry
+from ..screens.entry_text import words as entry_words
+from ..session.capabilities import Capability
+from ..session.offers import ActionOffer, action_offers
+from ..session.operation import Operation, StepRef
+from ..session.session import Session
+from ..signals.registry import polled, signals
+from ..text.sanitize import clean
+from ..text.units import clock as clock_words
+from . import changes, plans
+from .changes import Changes, Snapshot
+from .choices import SHOWN, Choice, fitting
+from .input import SOONEST_S, TypedLines
+from .scenarios import Scenarios
+
+HELP = (
+    "type words to find what can be done, then its number; an empty line lists what is likely now",
+    "why: every reason of the level; now: every signal in a line; s: the scenario that fits",
+    "u: take the newest action back; n TEXT: a note in the journal; stop: stop what is being sent",
+    "object, approve: what others propose; q: leave",
+)
+ASK_AGAIN_S = 20.0  # a question that other lines have pushed away is said again
+NO_TERMINAL = "nothing can be done from here: the input is no terminal; `nexconsole run` does one action"
+
+
+class LineConsole:
+    """`write` prints one line. `typed`: where lines are typed; None where there is no terminal."""
+
+    def __init__(
+        self,
+        session: Session,
+        write: Callable[[str], None],
+        typed: TypedLines | None,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._session, self._write, self._typed, self._clock = session, write, typed, clock
+        self._changes = Changes()
+        self._scenarios = Scenarios(session, self)
+        self._offered: Sequence[Choice] = ()
+        self._question, self._asked_at = "", 0.0
+        self._reply: asyncio.Future[str] | None = None
+        self._asking = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.ended = asyncio.Event()
+        self._asked_to_quit = False
+        self._bug: BaseException | None = None
+        session.follow(self.tell)
+
+    # --- what is said -----------------------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """One line, with the time."""
+        self._write(f"{clock_words(self._clock())}Z {text}")
+
+    def snapshot(self) -> Snapshot:
+        session = self._session
+        return Snapshot(
+            at=self._clock(),
+            severity=session.monitor.severity,
+            readings=session.readings,
+            expected=[signal.name for signal in polled(session.settings)],
+            sources=session.sources.health(),
+            operations=session.shown,
+            waiting=session.waiting,
+            in_force=[item.what for item in session.in_force],
+            incident=session.incident_store.current,
+            fit=self._scenarios.fit(),
+        )
+
+    def tell(self) -> None:
+        """Say what is different."""
+        said = self._changes.sentences(self.snapshot())
+        for sentence in said:
+            self.say(sentence)
+        if self._question and (said or time.monotonic() - self._asked_at > ASK_AGAIN_S):
+            self._ask_again(bool(said))
+
+    def _ask_again(self, pushed: bool) -> None:
+        if pushed and time.monotonic() - self._asked_at > 2.0:
+            self._write(f"still asked: {self._question}")
+
+    def heard(self, entry: Entry) -> None:
+        """Another console wrote this."""
+        runbook = self._scenarios.runbook
+        self.say(f"{clean(str(entry.writer).partition('@')[0], 40)}: {entry.kind}: {entry_words(entry, runbook)}")
+
+    async def run(self) -> None:
+        """Say what changes and do what is typed, until somebody leaves. Raises what a bug raised."""
+        self._spawn(self._tick())
+        if self._typed is not None:
+            self._spawn(self._follow_input())
+        await self.ended.wait()
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._bug is not None:
+            raise self._bug
+
+    async def _tick(self) -> None:
+        await self._scenarios.load()
+        while True:
+            self._session.tick()
+            self._session.monitor.judge()
+            self.tell()
+            await asyncio.sleep(1.0)
+
+    # --- what is typed ----------------------------------------------------------------------------------------
+
+    async def _follow_input(self) -> None:
+        """Each line answers the question that stands, or is a command."""
+        assert self._typed is not None
+        while not self.ended.is_set():
+            line = await self._typed.next()
+            if line.text is None:
+                self.ended.set()
+            elif self._reply is None:
+                self._spawn(self._obey(clean(line.text)))
+            elif line.at - self._asked_at < SOONEST_S:
+                self._write(f"that was typed before the question stood: {self._question}")
+            elif not self._reply.done():
+                self._reply.set_result(line.text.strip())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+        return task
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        """A bug ends the console, and is reported by whoever runs it."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and self._bug is None:
+            self._bug = error
+            self.ended.set()
+
+    async def _obey(self, text: str) -> None:
+        word, _, rest = text.partition(" ")
+        commands: Mapping[str, Callable[[], Awaitable[None]]] = {
+            "help": self._help, "?": self._help, "why": self._why, "now": self._now, "s": self._scenarios.show,
+            "u": self._undo, "stop": self._stop, "object": self._object, "approve": self._approve, "q": self._quit,
+            "quit": self._quit, "exit": self._quit,
+        }  # fmt: skip
+        if word == "n" and rest:
+            await self.recorded(lambda: self._session.note(rest), "noted")
+        elif word.isdecimal() and not rest:
+            await self._take(int(word[:9]))
+        elif not rest and word.casefold() in commands:
+            await commands[word.casefold()]()
+        else:
+            self._list(text)
+
+    def _list(self, text: str) -> None:
+        found = fitting(text, self._choices())
+        self.offer(found[:SHOWN])
+        if not found:
+            self._write("nothing fits: type other words, or help")
+        elif len(found) > SHOWN:
+            self._write(f"and {len(found) - SHOWN} more: type more words")
+
+    def offer(self, choices: Sequence[Choice]) -> None:
+        """Number these; a number takes one of them from now on."""
+        self._offered = tuple(choices)
+        for number, choice in enumerate(choices, 1):
+            self._write(clean(choice.line(number), 500))
+
+    async def _take(self, number: int) -> None:
+        if not 1 <= number <= len(self._offered):
+            self._write(f"there is no line {number}: type words to find what can be done")
+            return
+        choice = self._offered[number - 1]
+        if choice.why_not:
+            self._write(f"not now: {clean(choice.why_not)}")
+        else:
+            await choice.run()
+
+    def _choices(self) -> list[Choice]:
+        session = self._session
+        undoable = session.undoable
+        own = [
+            Choice(
+                name="operation.undo",
+                title=f"Undo {undoable.name}" if undoable else "Undo",
+                run=self._undo,
+                words=("revert", "back"),
+                why_not="" if undoable else "nothing was done here that could be undone",
+                weight=1.5 if undoable else 0.0,
+            ),
+            Choice(name="operation.stop", title="Stop what is being sent", run=self._stop, words=("cancel", "abort")),
+            *self._scenarios.choices(),
+            *self._of_incident(),
+            Choice(name="console.quit", title="Leave the console", run=self._quit, words=("exit", "quit"), weight=-1.0),
+        ]
+        return [*own, *(self._choice(offer) for offer in action_offers(session))]
+
+    def _choice(self, offer: ActionOffer) -> Choice:
+        return Choice(
+            name=offer.action,
+            title=offer.title,
+            run=lambda: self._begin(offer),
+            words=offer.words,
+            detail=offer.detail,
+            weight=offer.weight,
+            why_not=offer.why_not,
+        )
+
+    def _of_incident(self) -> list[Choice]:
+        current = self._session.incident_store.current
+        refused = self._session.why_not(Capability.NOTE) or ""
+        opened = f"the incident {current} is open" if current else ""
+        return [
+            Choice(
+                name="incident.open", title="Open an incident ...", run=self._open_incident, why_not=refused or opened
+            ),
+            Choice(
+                name="incident.close",
+                title=f"Close the incident {current} ..." if current else "Close the incident",
+                run=self._close_incident,
+                why_not=refused or ("" if current else "no incident is open"),
+            ),
+        ]
+
+    # --- what is asked ----------------------------------------------------------------------------------------
+
+    async def ask(self, question: str) -> str | None:
+        """One line that is typed after the question stood; None where it is empty, or nobody can type."""
+        if self._typed is None:
+            return None
+        async with self._asking:
+            self._question, self._reply = question, asyncio.get_running_loop().create_future()
+            self._write(question)
+            self._asked_at = time.monotonic()
+            try:
+                return await self._reply or None
+            finally:
+                self._question, self._reply = "", None
+
+    async def _begin(self, offer: ActionOffer) -> None:
+        arguments = offer.arguments
+        if arguments is None:
+            given = await self._ask_arguments(offer.action)
+            if given is None:
+                return
+            arguments = given
+        await self.act(offer.action, arguments)
+
+    async def _ask_arguments(self, name: str) -> Mapping[str, str] | None:
+        action = ACTIONS[name]
+        words = " ".join(
+            argument.name.upper() if argument.required else f"[{argument.name.upper()}]"
+            for argument in action.arguments
+        )
+        helps = "; ".join(f"{argument.name}: {argument.help}" for argument in action.arguments if argument.help)
+        text = await self.ask(f"{name} {words} ({helps}); an empty line cancels" if helps else f"{name} {words}")
+        if text is None:
+            return None
+        try:
+            return named_arguments(action, shlex.split(text))
+        except (SettingsError, ValueError) as error:
+            self._write(f"nothing was sent: {clean(error)}")
+            return None
+
+    async def act(
+        self, action: str, arguments: Mapping[str, str], *, step: StepRef | None = None, undoes: Operation | None = None
+    ) -> None:
+        """Show the plan and ask; what is confirmed is sent and watched while other lines are typed."""
+
+        async def confirm(plan: Plan, why_again: str | None) -> ConfirmationReply:
+            for line in plans.plan_lines(plan, why_again):
+                self._write(line)
+            if plan.blocked:
+                self._write(plans.confirmation(plan))
+                return ConfirmationReply(text=None)
+            return ConfirmationReply(text=await self.ask(plans.confirmation(plan)))
+
+        await self._session.perform(action, arguments, confirm, self._ask_unrecorded, step=step, undoes=undoes)
+
+    async def _ask_unrecorded(self, why: str) -> bool:
+        question = f"the journal can't be written: {clean(why)}; nothing was sent; to act without a record, type 'w'"
+        return await self.ask(question) == "w"
+
+    # --- the commands -----------------------------------------------------------------------------------------
+
+    async def _help(self) -> None:
+        for line in HELP:
+            self._write(line)
+
+    async def _why(self) -> None:
+        for line in changes.reasons(self.snapshot()):
+            self._write(line)
+
+    async def _now(self) -> None:
+        now = self.snapshot()
+        self._write(f"{changes.level_of(now) or 'not known yet'}: {changes.state(now)}")
+        for signal in signals(self._session.settings):
+            reading = now.readings.get(signal.name)
+            if reading is None or reading.absent:
+                continue
+            summary = signal.summary(reading.value) if reading.value is not None else "no data"
+            error = f"; {clean(reading.error)}" if reading.error else ""
+            self._write(f"{signal.name}: {clean(summary)}{error}")
+
+    async def _undo(self) -> None:
+        operation = self._session.undoable
+        if operation is None or operation.undo is None:
+            self._write("nothing to undo: no action of this console can be undone")
+            return
+        await self.act(operation.undo.action, operation.undo.arguments, undoes=operation)
+
+    async def _stop(self) -> None:
+        self._write("it stops before its next target" if self._session.stop() else "nothing is being sent")
+
+    async def _object(self) -> None:
+        waiting = self._session.waiting
+        if waiting:
+            proposal = waiting[-1][0]
+            await self.recorded(lambda: self._session.object(proposal.id), f"objected to {clean(proposal.name)}")
+        else:
+            self._write("nobody proposes anything")
+
+    async def _approve(self) -> None:
+        waiting = [proposal for proposal, _ in self._session.waiting if proposal.needs == "approval"]
+        if waiting:
+            proposal = waiting[-1]
+            await self.recorded(lambda: self._session.approve(proposal.id), f"approved {clean(proposal.name)}")
+        else:
+            self._write("nothing waits for approval")
+
+    async def _open_incident(self) -> None:
+        title = await self.ask("the incident's title; an empty line cancels")
+        if title is not None:
+            await self.recorded(lambda: self._session.open_incident(title, ""))
+
+    async def _close_incident(self) -> None:
+        reason = await self.ask("why it is over, for the record; an empty line cancels")
+        if reason is not None:
+            await self.recorded(lambda: self._session.close_incident(reason))
+
+    async def recorded(self, write: Callable[[], Awaitable[object]], done: str = "") -> None:
+        """Write an entry, and say what came of it."""
+        if (why_not := self._session.why_not(Capability.NOTE)) is not None:
+            self._write(why_not)
+            return
+        try:
+            await write()
+        except NexConsoleError as error:
+            self._write(f"not recorded: {clean(error)}")
+        else:
+            if done:
+                self._write(done)
+
+    async def _quit(self) -> None:
+        """Leave; where something is under way, only when asked twice."""
+        under_way = self._session.under_way
+        if under_way and not self._asked_to_quit:
+            self._asked_to_quit = True
+            self._write(f"{clean(under_way[0].name)} is still under way; q again leaves")
+            return
+        self.ended.set()

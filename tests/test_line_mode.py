@@ -1,0 +1,245 @@
+"""The console in lines: what changes is said once, and nothing is done that was not typed after its question."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sample_readings as sample
+from acting import add_provider
+from controller import entries, fresh, kinds, seeing, settings, until
+
+from nexconsole.line_mode.changes import GONE, STILL, Changes, Snapshot, level_of
+from nexconsole.line_mode.console import LineConsole
+from nexconsole.line_mode.input import TypedLine
+from nexconsole.model import SourceHealth, utc_now
+from nexconsole.session.session import Session
+from nexconsole.severity import Reason, Severity
+from nexconsole.sources import Sources
+from nexconsole.sources.lazy_clients import LazyClients
+
+AT = datetime(2026, 11, 29, 14, 7, 31, tzinfo=UTC)
+FAILS = Reason(level="SEV-1", text="31 % of purchases fail, all at smsbower", signal="transactions", age_s=1.0)
+FLAPS = Reason(level="SEV-3", text="smsbower's circuit flaps: opened 4 times", signal="circuits", age_s=1.0)
+CALM = Severity(level="none")
+
+
+def seen(severity: Severity | None, after_s: float = 0.0, **more: Any) -> Snapshot:
+    at = AT + timedelta(seconds=after_s)
+    readings = more.pop("readings", {name: replace(one, taken_at=at) for name, one in sample.calm().items()})
+    return Snapshot(at=at, severity=severity, readings=readings, expected=(), sources=more.pop("sources", ()), **more)
+
+
+def worse(*reasons: Reason) -> Severity:
+    return Severity(level=reasons[0].level, reasons=reasons)
+
+
+def test_at_first_it_says_how_things_stand_and_then_only_what_is_different() -> None:
+    said = Changes()
+    first = said.sentences(seen(worse(FAILS, FLAPS)))
+    assert first[0] == "SEV-1: 31 % of purchases fail, all at smsbower; 1 more reason: why lists them"
+    assert first[1] == "also SEV-3: smsbower's circuit flaps: opened 4 times"
+    figures = replace(FAILS, text="29 % of purchases fail, all at smsbower")
+    assert said.sentences(seen(worse(figures, FLAPS), 2.0)) == []
+    calm = said.sentences(seen(CALM, 95.0))
+    assert calm[0].startswith("calm, was SEV-1 for 95 s: nothing is wrong in ")
+
+
+def test_a_level_that_lasts_is_said_again_with_its_figures_every_minute() -> None:
+    said = Changes()
+    said.sentences(seen(worse(FAILS)))
+    figures = replace(FAILS, text="12 % of purchases fail, all at smsbower")
+    assert said.sentences(seen(worse(figures), STILL.total_seconds() - 1)) == []
+    again = said.sentences(seen(worse(figures), STILL.total_seconds()))
+    assert again == ["still SEV-1 after 60 s: 12 % of purchases fail, all at smsbower"]
+
+
+def test_a_reason_is_over_when_it_has_been_gone_for_a_while_and_one_that_comes_and_goes_is_not_said() -> None:
+    said = Changes()
+    said.sentences(seen(worse(FAILS, FLAPS)))
+    assert said.sentences(seen(worse(FAILS), 1.0)) == []
+    assert said.sentences(seen(worse(FAILS, FLAPS), 3.0)) == []
+    assert said.sentences(seen(worse(FAILS), 3.0 + GONE.total_seconds())) == ["over: " + FLAPS.text]
+
+
+def test_a_source_that_falls_silent_and_answers_again_is_said() -> None:
+    said = Changes()
+    said.sentences(seen(CALM))
+    broken = SourceHealth(name="redis", failed_at=AT, error="connection refused", kind="refused")
+    assert said.sentences(seen(CALM, 5.0, sources=(broken,))) == ["redis does not answer: connection refused"]
+    assert said.sentences(seen(CALM, 6.0, sources=(broken,))) == []
+    well = SourceHealth(name="redis", ok_at=AT + timedelta(seconds=46), latency_ms=1.0)
+    assert said.sentences(seen(CALM, 46.0, sources=(well,))) == ["redis answers again, after 41 s"]
+
+
+def test_what_was_never_read_is_not_called_calm() -> None:
+    assert level_of(seen(CALM, readings={})) == "not known"
+    assert level_of(replace(seen(CALM), expected=("transactions", "a signal that has not answered"))) == ""
+    assert level_of(seen(Severity(level="none", unanswered=("postgres has never answered",)))) == "not known"
+
+
+class TypedByTest:
+    """Types lines; each came `late` seconds after it is read, so that questions stand by then."""
+
+    def __init__(self) -> None:
+        self._lines: asyncio.Queue[TypedLine] = asyncio.Queue()
+
+    async def next(self) -> TypedLine:
+        return await self._lines.get()
+
+    def type(self, text: str | None, late: float = 60.0) -> None:
+        self._lines.put_nowait(TypedLine(text, time.monotonic() + late))
+
+
+@asynccontextmanager
+async def lines(
+    folder: Path, sources: Sources | None = None, **more: Any
+) -> AsyncIterator[tuple[LineConsole, list[str], TypedByTest]]:
+    printed: list[str] = []
+    typed = TypedByTest()
+    session = Session(
+        settings(folder, **more), sources or Sources(LazyClients(), {}), monitor=seeing(fresh(sample.incident()))
+    )
+    console = LineConsole(session, printed.append, typed, utc_now)
+    session.start()
+    running = asyncio.create_task(console.run())
+    try:
+        await until(lambda: any("fits: s shows its steps" in line for line in printed))
+        yield console, printed, typed
+    finally:
+        console.ended.set()
+        await running
+        await session.close()
+
+
+async def test_an_action_is_found_by_words_taken_by_number_and_confirmed_by_its_text(
+    tmp_path: Path, database: Any, sources_on: Any
+) -> None:
+    for name in ("smsbower", "5sim", "tiger-sms"):
+        await add_provider(database, name)
+    async with lines(tmp_path, sources_on(database.url), postgres={"url": database.url}) as (_, printed, typed):
+        typed.type("disable smsbower")
+        await until(lambda: any(re.match(r"1\. Disable provider smsbower", line) for line in printed))
+        typed.type("1")
+        question = await until(lambda: [line for line in printed if line.startswith("to do it, type '")])
+        assert any(line.startswith("Disables smsbower") for line in printed)
+        assert any(line.startswith("undo: ") for line in printed)
+        typed.type(re.findall(r"'(.*)'", question[0])[0])
+        await until(lambda: any(": done: " in line for line in printed))
+        assert "outcome" in kinds(tmp_path)
+        await until(lambda: kinds(tmp_path)[-1] == "verdict")
+    row = await database.connection.fetchval("SELECT is_active FROM providers WHERE name = 'smsbower'")
+    assert row is False
+
+
+async def test_what_was_typed_before_the_question_stood_confirms_nothing(
+    tmp_path: Path, database: Any, sources_on: Any
+) -> None:
+    for name in ("smsbower", "5sim", "tiger-sms"):
+        await add_provider(database, name)
+    async with lines(tmp_path, sources_on(database.url), postgres={"url": database.url}) as (_, printed, typed):
+        typed.type("disable smsbower")
+        await until(lambda: any(re.match(r"1\. Disable provider smsbower", line) for line in printed))
+        typed.type("1")
+        question = await until(lambda: [line for line in printed if line.startswith("to do it, type '")])
+        typed.type(re.findall(r"'(.*)'", question[0])[0], late=0.0)
+        await until(lambda: any("typed before the question stood" in line for line in printed))
+        typed.type("")
+        await until(lambda: any(": not done: " in line for line in printed))
+        assert "intent" not in kinds(tmp_path)
+
+
+async def test_an_observer_is_told_why_nothing_can_be_done(tmp_path: Path) -> None:
+    async with lines(tmp_path, actions={"observe": True}) as (_, printed, typed):
+        typed.type("disable smsbower")
+        await until(lambda: any("(not now: this console only observes" in line for line in printed))
+        typed.type("1")
+        await until(lambda: any(line.startswith("not now: this console only observes") for line in printed))
+        typed.type("n hello")
+        await until(lambda: printed[-1].startswith("this console only observes"))
+        assert not entries(tmp_path)
+
+
+async def test_a_scenarios_steps_are_listed_without_a_record_and_settled_by_number(tmp_path: Path) -> None:
+    async with lines(tmp_path) as (_, printed, typed):
+        typed.type("s")
+        await until(lambda: any(re.match(r"1\. look: ", line) for line in printed))
+        await asyncio.sleep(0.3)
+        assert not entries(tmp_path)
+        typed.type("1")
+        await until(lambda: "recorded" in printed)
+        assert [entry.data["state"] for entry in entries(tmp_path)] == ["begun", "done"]
+
+
+async def test_every_other_line_is_answered(tmp_path: Path) -> None:
+    async with lines(tmp_path) as (_, printed, typed):
+        for text, answer in (
+            ("help", "type words to find"),
+            ("why", "SEV-"),
+            ("now", "transactions: "),
+            ("7000", "there is no line 7000"),
+            ("zzzzqqqq", "nothing fits"),
+            ("u", "nothing to undo"),
+            ("stop", "nothing is being sent"),
+            ("object", "nobody proposes anything"),
+            ("\x1b[2J" * 400, "1. Scenario: "),
+        ):
+            before = len(printed)
+            typed.type(text)
+            await until(lambda before=before, answer=answer: any(answer in line for line in printed[before:]))
+        assert not any("\x1b" in line for line in printed)
+        typed.type("n the provider was called")
+        await until(lambda: "noted" in printed)
+        assert entries(tmp_path)[-1].data["text"] == "the provider was called"
+
+
+async def test_leaving_by_q_and_by_the_end_of_the_input(tmp_path: Path) -> None:
+    for text in ("q", None):
+        async with lines(tmp_path) as (console, _, typed):
+            typed.type(text)
+            await asyncio.wait_for(console.ended.wait(), 5.0)
+
+
+async def test_a_bug_ends_the_console_and_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Changes, now: Snapshot) -> list[str]:
+        raise RuntimeError("a bug")
+
+    session = Session(settings(tmp_path), Sources(LazyClients(), {}), monitor=seeing(fresh(sample.incident())))
+    monkeypatch.setattr(Changes, "sentences", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        await LineConsole(session, lambda text: None, None, utc_now).run()
+    await session.close()
+
+
+def started(*flags: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "nexconsole", "watch", "--lines", *flags]
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+async def test_without_a_terminal_it_prints_and_ends_on_a_signal(database: Any) -> None:
+    watching = started("--database-url", database.url)
+    try:
+        assert watching.stdout is not None
+        first = await asyncio.to_thread(watching.stdout.readline)
+        assert "nothing can be done from here: the input is no terminal" in first
+        second = await asyncio.to_thread(watching.stdout.readline)
+        assert re.match(r"\d\d:\d\d:\d\dZ (calm|not known|SEV-\d): ", second), second
+        watching.send_signal(signal.SIGTERM)
+        _, errors = await asyncio.to_thread(watching.communicate, timeout=30)
+    finally:
+        watching.kill()
+        watching.communicate()
+    assert (watching.returncode, errors) == (128 + signal.SIGTERM, "")
