@@ -1,0 +1,150 @@
+"""What an operator does with a console: reads it, and presses what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+
+from .console import NotSeenError, WalkedConsole
+
+ALARM = r"SEV-[123]"
+CALM = r"\bCALM\b(?!\?)"
+VERDICT = r"(WORKED|NO EFFECT|WORSE|UNKNOWN|FAILED|REFUSED)"
+MOST_MOVES = 40
+MARKS = "○●▸–▲?·▾▹"
+
+
+class Enough(Exception):
+    """The walk was to go no further than to the verdict."""
+
+
+class WalkingOperator:
+    """At a console in which the alarm stands. Marks are (keys pressed since the alarm, seconds since)."""
+
+    def __init__(self, console: WalkedConsole) -> None:
+        self.console = console
+        self.marks: dict[str, tuple[int, float]] = {}
+        self.only_verdict = False
+        self._began, self._keys = time.monotonic(), len(console.keys)
+        self.press, self.type, self.see, self.miss = console.press, console.type, console.see, console.miss
+
+    @property
+    def keys(self) -> list[str]:
+        """Those since the alarm."""
+        return self.console.keys[self._keys :]
+
+    def mark(self, name: str) -> None:
+        self.marks[name] = (len(self.keys), time.monotonic() - self._began)
+
+    # --- the palette ------------------------------------------------------------------------------------------
+
+    async def command(self, typed: str, wanted: str) -> None:
+        """Take the command from the palette: type so much, go down to it, enter."""
+        await self.see("fits: s opens|s: scenario")  # all is read by now
+        await self.press("ctrl+p")
+        await self.see(r"what to do")
+        await self.type(typed)
+        await self.down_to(wanted, r"│ (>| ) (?P<row>\S.*?)\s*│")
+        await self.press("enter")
+
+    async def down_to(self, wanted: str, pattern: str) -> None:
+        """Move the cursor, which stands as `>`, down to the row with these words."""
+        for _ in range(MOST_MOVES):
+            await self.console.see(wanted)
+            cursor = next((line for line in self.console.lines if re.search(r"[│┃] ?> ", line)), "")
+            if re.search(wanted, cursor):
+                return
+            await self.press("down")
+        raise NotSeenError(f"no way down to {wanted!r}\n{self.console.text}")
+
+    # --- the dialog -------------------------------------------------------------------------------------------
+
+    async def confirm(self, effect: str) -> None:
+        """Read the preview and confirm it as it says."""
+        await self.see(r"preview expires in")
+        await self.see(effect)
+        how = await self.see(r'To confirm, type [^"]*"(?P<word>[^"]+)"|┃ (?P<letter>\w) does it')
+        if how["word"]:
+            await self.see(r"\^Y")
+            await self.press("tab")
+            await self.type(how["word"])
+            await self.press("ctrl+y")
+        else:
+            await self.press(how["letter"])
+        await self.miss(r"preview expires in")
+
+    async def verdict(self, action: str, wanted: str = "WORKED", within: float = 120.0) -> None:
+        """Wait for what became of the action."""
+        found = await self.see(rf"{VERDICT} (\S+: )?{re.escape(action)}", within)
+        self.mark("verdict")
+        if found[1] != wanted:
+            raise NotSeenError(f"{action}: {found[1]}, expected {wanted}\n{self.console.text}")
+
+    async def calm_soon(self, within: float = 30.0) -> bool:
+        if self.only_verdict:
+            raise Enough
+        with contextlib.suppress(NotSeenError):
+            await self.see(CALM, within)
+            return True
+        return False
+
+    async def calm(self, within: float = 420.0) -> None:
+        if self.only_verdict:
+            raise Enough
+        await self.see(CALM, within)
+        self.mark("calm")
+
+    # --- the scenario -----------------------------------------------------------------------------------------
+
+    @property
+    def _row(self) -> str:
+        """The row of the scenario under the cursor: its mark and the first line of its title."""
+        rows = (re.search(rf"[│┃]> *([{MARKS}] .*?)\s*[▐│┃]?$", line) for line in self.console.lines)
+        return next((row[1] for row in rows if row), "")
+
+    async def scenario(self, title: str) -> None:
+        """Open the scenario that fits, which must be this one."""
+        await self.see(r"fits: s opens|s: scenario")
+        await self.press("s")
+        await self.see(title)
+        await self.console.until(lambda: self._row, "expected the scenario's cursor")
+
+    async def walk_to(self, wanted: str, **answers: str) -> None:
+        """Record each look on the way, answer each question that `answers` names by its first word, and stop at the
+        step with these words."""
+        for _ in range(MOST_MOVES):
+            row = self._row
+            if re.search(wanted, row):
+                return
+            answer = next((answer for word, answer in answers.items() if word in row), "")
+            if "Look:" in row and re.search("space +records", self.console.text):
+                await self.press("space")
+            elif "Ask:" in row and answer:
+                await self.answer(answer)
+            else:
+                await self.press("down")
+            await self.console.until(lambda before=row: self._row not in ("", before), f"nothing followed {row!r}", 5.0)
+        raise NotSeenError(f"no way to {wanted!r}\n{self.console.text}")
+
+    async def answer(self, text: str) -> None:
+        """Answer the question under the cursor: tab takes the words that are offered."""
+        await self.press("enter")
+        hint = await self.see(r"enter takes it.*?(tab (?P<words>.*?))?\s*│")
+        words = (hint["words"] or "").split()
+        if text not in words:
+            await self.type(text)
+        elif (place := words.index(text)) < 2:
+            await self.press(*["tab"] * (place + 1))
+        else:
+            await self.press(text[0], "tab")
+        await self.see(rf"│\s*{re.escape(text)}\s*│")
+        await self.press("enter")
+        await self.miss("enter takes it")
+
+    async def do(self, step: str, effect: str, action: str, within: float = 120.0, **answers: str) -> None:
+        """Walk to the step, do it, and wait for its verdict."""
+        await self.walk_to(step, **answers)
+        await self.press("enter")
+        await self.confirm(effect)
+        await self.verdict(action, within=within)

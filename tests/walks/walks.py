@@ -1,0 +1,242 @@
+"""The walks: the shortest way to calm of each drill, as somebody goes it who reads the screen.
+
+A name with `:runbook` goes the way of the runbook's scenario; without, by the palette.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from .operator import Enough, WalkingOperator
+
+Walk = Callable[[WalkingOperator], Awaitable[None]]
+WALKS: dict[str, Walk] = {}
+
+
+def walk(name: str) -> Callable[[Walk], Walk]:
+    def taken(function: Walk) -> Walk:
+        WALKS[name] = function
+        return function
+
+    return taken
+
+
+@walk("calm")
+async def calm(operator: WalkingOperator) -> None:
+    await operator.calm()
+
+
+@walk("provider-outage")
+async def provider_outage(operator: WalkingOperator) -> None:
+    await operator.see("ONE PROVIDER: smsbower")
+    await operator.command("", "Disable provider smsbower")
+    await operator.confirm("Disables smsbower")
+    await operator.verdict("provider.disable smsbower")
+    await operator.calm()
+
+
+@walk("provider-outage:runbook")
+async def provider_outage_by_the_runbook(operator: WalkingOperator) -> None:
+    await operator.scenario("High purchase failure rate")
+    await operator.do("DO: disable it for now", "Disables smsbower", "provider.disable smsbower")
+    await operator.calm()
+
+
+@walk("database-stall")
+async def database_stall(operator: WalkingOperator) -> None:
+    await operator.command("", "End session")
+    await operator.confirm("session|Ends")
+    await operator.verdict("backend.terminate")
+    await operator.calm()
+
+
+@walk("database-stall:runbook")
+async def database_stall_by_the_runbook(operator: WalkingOperator) -> None:
+    await operator.scenario("High purchase failure rate")
+    await operator.do("DO: end the session", "Ends|session", "backend.terminate")
+    await operator.calm()
+
+
+@walk("reconciler-stopped")
+async def reconciler_stopped(operator: WalkingOperator) -> None:
+    for _ in range(5):
+        await operator.command("", "(?i)reconcile")
+        await operator.confirm("Calls GET")
+        await operator.verdict("reconcile.run")
+        if await operator.calm_soon():
+            break
+    await operator.calm()
+
+
+@walk("reconciler-stopped:runbook")
+async def reconciler_stopped_by_the_runbook(operator: WalkingOperator) -> None:
+    await operator.scenario("Stuck reservations")
+    await operator.do("DO: run the reconciler", "Calls GET", "reconcile.run", ledger="accepted")
+    await operator.calm()
+
+
+@walk("outbox-poison")
+async def outbox_poison(operator: WalkingOperator) -> None:
+    await operator.command("", "(?i)roll .* back")
+    await operator.confirm("Takes nexnum-app")
+    await operator.verdict("rollout.undo", within=300)
+    for _ in range(30):
+        await operator.command("", "Retry event")
+        await operator.confirm("Puts event")
+        await operator.verdict("outbox.retry")
+        if await operator.calm_soon():
+            break
+    await operator.calm()
+
+
+@walk("outbox-poison:runbook")
+async def outbox_poison_by_the_runbook(operator: WalkingOperator) -> None:
+    await operator.scenario("Outbox worker lag")
+    await operator.do("DO: roll back", "Takes nexnum-app", "rollout.undo", within=300)
+    await operator.calm()
+
+
+@walk("flapping-circuit")
+async def flapping_circuit(operator: WalkingOperator) -> None:
+    await operator.command("", "Disable provider tiger-sms")
+    await operator.confirm("Disables tiger-sms")
+    await operator.verdict("provider.disable tiger-sms")
+    await operator.calm()
+
+
+@walk("flapping-circuit:runbook")
+async def flapping_circuit_by_the_runbook(operator: WalkingOperator) -> None:
+    await operator.scenario("Provider circuit breaker OPEN")
+    await operator.do("DO: disable the provider", "Disables tiger-sms", "provider.disable tiger-sms")
+    await operator.calm()
+
+
+@walk("stale-locks")
+async def stale_locks(operator: WalkingOperator) -> None:
+    await operator.command("", "Delete orphaned locks: number")
+    await operator.confirm("Deletes")
+    await operator.verdict("locks.flush number")
+    await operator.calm()
+
+
+@walk("stale-locks:runbook")
+async def stale_locks_by_the_runbook(operator: WalkingOperator) -> None:
+    await operator.scenario("Flush orphaned locks")
+    await operator.do("DO: delete the orphaned", "Deletes", "locks.flush number", killed="yes")
+    await operator.calm()
+
+
+@walk("slot-starvation")
+async def slot_starvation(operator: WalkingOperator) -> None:
+    await operator.command("", "Empty the queue of smsbower")
+    await operator.confirm("Deletes the queue of smsbower")
+    await operator.verdict("slots.clear smsbower")
+    await operator.calm()
+
+
+@walk("slot-starvation:runbook")
+async def slot_starvation_by_the_runbook(operator: WalkingOperator) -> None:
+    await operator.scenario("Purchases wait for slots")
+    await operator.do("DO: empty the provider's queue", "Deletes the queue of smsbower", "slots.clear smsbower")
+    await operator.calm()
+
+
+@walk("best-route-blackout")
+async def best_route_blackout(operator: WalkingOperator) -> None:
+    await operator.command("", "Enable provider smsbower")
+    await operator.confirm("Enables smsbower")
+    await operator.verdict("provider.enable smsbower")
+    await operator.calm()
+
+
+@walk("best-route-blackout:runbook")
+async def best_route_blackout_by_the_runbook(operator: WalkingOperator) -> None:
+    await operator.scenario("Customers are refused")
+    answers = {"which": "smsbower", "reason": "yes"}
+    await operator.do("DO: enable it", "Enables smsbower", "provider.enable smsbower", **answers)
+    await operator.calm()
+
+
+@walk("balance-empty")
+async def balance_empty(operator: WalkingOperator) -> None:
+    await operator.command("", "Disable provider smsbower")
+    await operator.confirm("Disables smsbower")
+    await operator.verdict("provider.disable smsbower")
+    await operator.calm()
+
+
+@walk("balance-empty:runbook")
+async def balance_empty_by_the_runbook(operator: WalkingOperator) -> None:
+    await operator.scenario("High purchase failure rate")
+    await operator.do("DO: disable it for now", "Disables smsbower", "provider.disable smsbower")
+    await operator.calm()
+
+
+@walk("search-down:runbook")
+async def search_down_by_the_runbook(operator: WalkingOperator) -> None:
+    await operator.scenario("Customers are refused")
+    await operator.walk_to("Ask: who restores")
+    await operator.answer("me")
+    await operator.miss("search is down|search DOWN", within=60)
+    operator.mark("verdict")
+    await operator.calm()
+
+
+@walk("one-bad-pod")
+async def one_bad_pod(operator: WalkingOperator) -> None:
+    suffix = (await operator.see(r"ONE POD alone: \S*-(\w{5})"))[1]
+    await operator.command(suffix, f"Restart.*{suffix}")
+    await operator.confirm("Deletes pod")
+    await operator.verdict("pods.restart")
+    await operator.calm()
+
+
+@walk("one-bad-pod:runbook")
+async def one_bad_pod_by_the_runbook(operator: WalkingOperator) -> None:
+    await operator.scenario("High purchase failure rate")
+    await operator.do("DO: restart that pod alone", "Deletes pod", "pods.restart")
+    await operator.calm()
+
+
+@walk("connections-exhausted")
+async def connections_exhausted(operator: WalkingOperator) -> None:
+    await operator.see("SEV-[12]", within=60)
+    await operator.command("", "(?i)restart (all )?(the )?pods|Restart nexnum-app")
+    await operator.confirm("Replaces the")
+    await operator.verdict("pods.restart", within=300)
+    await operator.calm()
+
+
+@walk("connections-exhausted:runbook")
+async def connections_exhausted_by_the_runbook(operator: WalkingOperator) -> None:
+    await operator.see("SEV-[12]", within=60)
+    await operator.scenario("Database connections used up")
+    await operator.do("DO: restart the pods", "Replaces the", "pods.restart", within=300, whose="pods")
+    await operator.calm()
+
+
+@walk("redis-full:runbook")
+async def redis_full_by_the_runbook(operator: WalkingOperator) -> None:
+    await operator.scenario("Redis takes no writes")
+    await operator.walk_to("Ask: who adds memory", maxmemory="full")
+    await operator.answer("me")
+    operator.mark("verdict")
+    await operator.calm()
+
+
+@walk("bad-release")
+async def bad_release(operator: WalkingOperator) -> None:
+    await operator.command("", "(?i)roll .* back")
+    await operator.confirm("Takes nexnum-app")
+    await operator.verdict("rollout.undo", within=300)
+    await operator.calm()
+
+
+@walk("bad-release:runbook")
+async def bad_release_by_the_runbook(operator: WalkingOperator) -> None:
+    await operator.scenario("High purchase failure rate")
+    await operator.do("DO: roll back", "Takes nexnum-app", "rollout.undo", within=300)
+    await operator.calm()
+
+
+__all__ = ["WALKS", "Enough", "Walk"]
