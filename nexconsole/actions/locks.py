@@ -56,7 +56,7 @@ class FlushLocks:
     arguments = (
         Argument(name="family", kind="family", help="a family of locks.families in the settings, such as purchase"),
         Argument(name="which", kind="text", required=False, help="suspicious (without TTL, or old), or all"),
-        Argument(name="keys", kind="text", required=False, help="these keys instead, one a line"),
+        Argument(name="keys", kind="lock", required=False, help="these keys instead, one a line"),
     )
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:

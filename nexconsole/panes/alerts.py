@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..text.units import clock, duration, since
 from ..widgets.panel import Listing, Panel, RenderContext
 from ..widgets.spans import BLANK, Line, Span, column, phrases, plain, wrapped
+from . import subjects
 
 if TYPE_CHECKING:
     from ..signals.alerts import Alert, Alerts, RunbookAlert
@@ -19,7 +21,7 @@ RULE = 23  # cells of a rule's name: the longest of the runbook's
 def small(value: Alerts, space: RenderContext) -> Panel:
     head = phrases(_words(value, space), space.width, ("  ", "muted"))
     firing = _firing(value)
-    rows = Listing([_key(a) for a in firing], lambda n: _short(firing[n], space)) if firing else None
+    rows = _listing(firing, lambda alert: _short(alert, space))
     spare = space.height - 1 - len(firing)
     foot = _runbook_lines(value, space, spare)[: max(0, spare)] if not firing or spare > 2 else ()
     return Panel(space.alert_level, (head,), rows, foot)
@@ -30,7 +32,7 @@ def detail(value: Alerts, space: RenderContext) -> Panel:
     head = (phrases(_words(value, space), space.width, ("  ", "muted")), BLANK)
     foot = ((), (("the runbook's alerts", "muted"),), *_runbook_lines(value, space, space.height - 8 - len(firing)))
     foot = foot[: max(0, space.height - 6)]
-    rows = Listing([_key(a) for a in firing], lambda n: _long(firing[n], space)) if firing else None
+    rows = _listing(firing, lambda alert: _long(alert, space))
     if not firing:
         return Panel(space.alert_level, (*head, *foot[1:]))
     return Panel(space.alert_level, head, rows, foot)
@@ -38,6 +40,13 @@ def detail(value: Alerts, space: RenderContext) -> Panel:
 
 def brief(value: Alerts, space: RenderContext) -> Line:
     return phrases(_words(value, space), space.width, ("  ", "muted"))
+
+
+def _listing(firing: list[Alert], draw: Callable[[Alert], Line]) -> Listing | None:
+    if not firing:
+        return None
+    keys = [_key(alert) for alert in firing]
+    return Listing(keys, lambda n: draw(firing[n]), lambda n: subjects.alert(firing[n].name, firing[n].labels, keys[n]))
 
 
 def _firing(value: Alerts) -> list[Alert]:

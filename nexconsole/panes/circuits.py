@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ..catalogue import Subject
 from ..model import SignalKey
 from ..signals.log_reach import LINES_S, within
 from ..text.lookalikes import look_alikes, marked
 from ..text.units import clock, count, duration, several, since
 from ..widgets.panel import Listing, Panel, RenderContext
 from ..widgets.spans import Line, Span, cells, column, cut_front, phrases, plain
+from . import subjects
 
 if TYPE_CHECKING:
     from ..signals.breaker_views import Holder
@@ -65,7 +67,14 @@ def _listing(entries: list[Entry], space: RenderContext) -> Listing | None:
         return _row(provider, space, taken, twins) if holder is None else _holder(holder, space, taken)
 
     keys = [f"{p.name}\0{h.kind}\0{h.where}" if h else p.name for p, h in entries]
-    return Listing(keys, draw) if entries else None
+    return Listing(keys, draw, lambda n: _subject(*entries[n])) if entries else None
+
+
+def _subject(provider: ProviderCircuit, holder: Holder | None) -> Subject:
+    """A pod's own breaker gives the pod as well."""
+    if holder is None or holder.kind != "pod":
+        return subjects.provider(provider.name)
+    return subjects.breaker(provider.name, holder.where)
 
 
 def _entries(providers: Sequence[ProviderCircuit], calm: int) -> list[Entry]:

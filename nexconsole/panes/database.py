@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..model import SignalKey, State
@@ -9,6 +10,7 @@ from ..text.units import count, duration, percent, several
 from ..widgets import charts
 from ..widgets.panel import INK_OF_MOOD, Listing, Panel, RenderContext
 from ..widgets.spans import Line, Span, column, phrases, plain, plain_query
+from . import subjects
 
 if TYPE_CHECKING:
     from ..signals.database import Database, DatabaseSession
@@ -28,7 +30,7 @@ def small(value: Database, space: RenderContext) -> Panel:
     if space.height >= 4 and value.max_connections:
         head.append(_connections(value, space))
     sessions = _sessions(value)
-    rows = Listing([str(s.pid) for s in sessions], lambda n: _short(sessions[n], space)) if sessions else None
+    rows = _listing(sessions, lambda session: _short(session, space))
     return Panel(_alert_level(value, space), tuple(head), rows)
 
 
@@ -48,7 +50,7 @@ def detail(value: Database, space: RenderContext) -> Panel:
         (),
         ((title if sessions else "  no session has been in a transaction for longer than 1 s", "muted"),),
     )
-    rows = Listing([str(s.pid) for s in sessions], lambda n: _long(sessions[n], space)) if sessions else None
+    rows = _listing(sessions, lambda session: _long(session, space))
     return Panel(_alert_level(value, space), head, rows)
 
 
@@ -90,6 +92,16 @@ def _alert_level(value: Database, space: RenderContext) -> str:
 
 def _sessions(value: Database) -> list[DatabaseSession]:
     return sorted(value.sessions, key=lambda s: (-s.blocks, bool(s.blocked_by), -(s.transaction_s or 0), s.pid))
+
+
+def _listing(sessions: list[DatabaseSession], draw: Callable[[DatabaseSession], Line]) -> Listing | None:
+    if not sessions:
+        return None
+    return Listing(
+        [str(session.pid) for session in sessions],
+        lambda n: draw(sessions[n]),
+        lambda n: subjects.session(sessions[n].pid, sessions[n].application or sessions[n].user),
+    )
 
 
 def _oldest(value: Database) -> float:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..catalogue import Subject
 from ..signals.log_reach import within
 from ..text.units import count, duration, latency, percent, several
 from ..widgets import charts
 from ..widgets.panel import Listing, Panel, RenderContext
 from ..widgets.spans import BLANK, Line, Span, cells, column, length, phrases, plain, wrapped
+from . import subjects
 
 if TYPE_CHECKING:
     from ..signals.funnel import Funnel, ProviderFunnel
@@ -182,7 +184,14 @@ def _name(space: RenderContext) -> int:
 
 
 def _listing(rows: Sequence[ProviderFunnel], space: RenderContext) -> Listing | None:
-    return Listing([row.name for row in rows], lambda n: _provider(rows[n], space)) if rows else None
+    if not rows:
+        return None
+    return Listing([row.name for row in rows], lambda n: _provider(rows[n], space), lambda n: _subject(rows[n]))
+
+
+def _subject(row: ProviderFunnel) -> Subject | None:
+    """Purchases without an offer have no provider yet."""
+    return subjects.provider(row.name) if row.name else None
 
 
 def _provider(funnel: ProviderFunnel, space: RenderContext) -> Line:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..catalogue import Subject
 from ..model import SignalKey
 from ..text.units import ago, count, several
 from ..widgets.panel import Listing, Panel, RenderContext
 from ..widgets.spans import Line, Span, column, phrases, plain, wrapped
+from . import subjects
 
 if TYPE_CHECKING:
     from ..signals.findings import Finding, IntegrityCheck
@@ -22,6 +24,8 @@ GAP: Span = ("  ", "muted")
 INKS = {"SEV-1": "alarm", "SEV-2": "alarm", "SEV-3": "warn"}
 MOST_LINES = 4  # of one finding
 
+Row = tuple[str, Subject | None, Callable[[], Line]]
+
 
 def small(value: Integrity, space: RenderContext) -> Panel:
     findings = value.findings
@@ -31,21 +35,30 @@ def small(value: Integrity, space: RenderContext) -> Panel:
     rows = max(1, min(MOST_LINES, space.height - 1))
     head = tuple(((line, _ink(findings[0], space)),) for line in wrapped(plain(findings[0].text), space.width, rows))
     others = findings[1:]
-    listing = Listing([finding.text for finding in others], lambda n: _short(others[n], space)) if others else None
+    if not others:
+        return Panel(alert_level, head)
+    listing = Listing(
+        [finding.text for finding in others],
+        lambda n: _short(others[n], space),
+        lambda n: subjects.finding(others[n].text),
+    )
     return Panel(alert_level, head, listing)
 
 
 def detail(value: Integrity, space: RenderContext) -> Panel:
-    drawn: list[tuple[str, Callable[[], Line]]] = []
+    drawn: list[Row] = []
     for number, finding in enumerate(value.findings):
         drawn += _told(number, finding, space)
     if drawn:
-        drawn.append(("\0gap", lambda: ()))
+        drawn.append(("\0gap", None, lambda: ()))
     head = f"  {'look':<14} {'taken':>12}   at"
-    drawn.append(("\0looks", lambda: ((head, "muted"),)))
-    drawn += [(f"\0look {check.name}", partial(_look, check, space)) for check in value.checks]
+    drawn.append(("\0looks", None, lambda: ((head, "muted"),)))
+    drawn += [
+        (f"\0look {check.name}", subjects.check(check.name), partial(_look, check, space)) for check in value.checks
+    ]
     first = phrases(_words(value, space), space.width, GAP)
-    return Panel(space.mood_or(False), (first, ()), Listing([key for key, _ in drawn], lambda n: drawn[n][1]()))
+    listing = Listing([key for key, _, _ in drawn], lambda n: drawn[n][2](), lambda n: drawn[n][1])
+    return Panel(space.mood_or(False), (first, ()), listing)
 
 
 def brief(value: Integrity, space: RenderContext) -> Line:
@@ -83,7 +96,7 @@ def _level(finding: Finding) -> str:
     return plain(finding.level, 6) if finding.level in INKS else "-"
 
 
-def _told(number: int, finding: Finding, space: RenderContext) -> list[tuple[str, Callable[[], Line]]]:
+def _told(number: int, finding: Finding, space: RenderContext) -> list[Row]:
     """A finding in full: its text, and what to do about it."""
     head: Span = (f"  {_level(finding):<6} {column(plain(finding.kind, 9), 9)} ", _ink(finding, space))
     blank: Span = (" " * 19, "text")
@@ -91,7 +104,7 @@ def _told(number: int, finding: Finding, space: RenderContext) -> list[tuple[str
     lines = [(line, "text") for line in wrapped(plain(finding.text), width, MOST_LINES)] or [("", "text")]
     lines += [(line, "muted") for line in wrapped(plain(finding.advice), width, 2)] if finding.advice else []
     return [
-        (f"\0finding {number} {place}", partial(_pair, blank if place else head, run))
+        (f"\0finding {number} {place}", subjects.finding(finding.text), partial(_pair, blank if place else head, run))
         for place, run in enumerate(lines)
     ]
 

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..catalogue import Subject
 from ..model import Reading, SignalKey, State
 from ..text.units import count, duration, several
 from ..widgets.panel import Listing, Panel, RenderContext
 from ..widgets.spans import Line, Span, column, phrases, plain
+from . import subjects
 
 if TYPE_CHECKING:
     from ..signals.lock_keys import Lock
@@ -75,19 +77,25 @@ def _line(reading: Reading, state: State, space: RenderContext) -> Line:
 def _rows(value: Locks, line: Line, space: RenderContext) -> Listing:
     """A blank line, the summary, a row for each family and one for each orphaned lock, the most suspicious first."""
     title = f"  {'family':<22}{'locks':>9}{'orphaned':>11}{'oldest':>10}   keys like"
-    drawn: list[tuple[str, Callable[[], Line]]] = [
-        ("\0blank", lambda: ()),
-        ("\0locks", lambda: line),
-        ("\0families", lambda: ((title, "muted"),)),
+    drawn: list[tuple[str, Subject | None, Callable[[], Line]]] = [
+        ("\0blank", None, lambda: ()),
+        ("\0locks", None, lambda: line),
+        ("\0families", None, lambda: ((title, "muted"),)),
     ]
-    drawn += [(f"\0family {name}", partial(_family, name, family, space)) for name, family in value.families.items()]
+    drawn += [
+        (f"\0family {name}", subjects.lock_family(name), partial(_family, name, family, space))
+        for name, family in value.families.items()
+    ]
     worst = [(name, lock) for name, family in value.families.items() for lock in family.worst]
     if worst:
         head = f"  {'age':>8}  {'ends':<8} {'family':<10} key"
-        drawn += [("\0gap", lambda: ()), ("\0keys", lambda: ((head, "muted"),))]
+        drawn += [("\0gap", None, lambda: ()), ("\0keys", None, lambda: ((head, "muted"),))]
         worst.sort(key=lambda pair: pair[1].order)
-        drawn += [(f"\0key {lock.key}", partial(_key, lock, name, space)) for name, lock in worst]
-    return Listing([key for key, _ in drawn], lambda n: drawn[n][1]())
+        drawn += [
+            (f"\0key {lock.key}", subjects.lock(lock.key, name), partial(_key, lock, name, space))
+            for name, lock in worst
+        ]
+    return Listing([key for key, _, _ in drawn], lambda n: drawn[n][2](), lambda n: drawn[n][1])
 
 
 def _family(name: str, family: Family, space: RenderContext) -> Line:

@@ -9,6 +9,7 @@ from ..text.units import count, duration
 from ..widgets import big_digits
 from ..widgets.panel import Listing, Panel, RenderContext
 from ..widgets.spans import Line, Span, column, phrases, plain, wrapped
+from . import subjects
 
 if TYPE_CHECKING:
     from ..signals.outbox import Outbox, OutboxEvent, OutboxEvents
@@ -61,7 +62,11 @@ def detail(value: Outbox, space: RenderContext) -> Panel:
     return Panel(
         picture.alert_level,
         (*head, ((title, "muted"),)),
-        Listing([e.id for e in events], lambda n: _event(events[n], space)),
+        Listing(
+            [e.id for e in events],
+            lambda n: _event(events[n], space),
+            lambda n: subjects.event(events[n].id, events[n].event_type),
+        ),
     )
 
 

@@ -9,9 +9,10 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 
+from ..catalogue import Subject
 from ..model import Reading
 from ..widgets.canvas import LineCanvas
-from ..widgets.panel import Panel, PanelFrame, RenderContext, framed, sight
+from ..widgets.panel import Listing, Panel, PanelFrame, RenderContext, framed, sight
 from ..widgets.spans import as_text
 from . import view as faces
 from .view import SignalView
@@ -42,6 +43,15 @@ class Pane(LineCanvas, can_focus=True):
         self._key: str | None = None
         self._index = 0
         self._top = 0
+        self._rows: Listing | None = None  # that are drawn
+
+    @property
+    def subject(self) -> Subject | None:
+        """What the row under the cursor stands for, as it is drawn."""
+        rows = self._rows
+        if rows is None or self._key is None or self._index >= len(rows.keys) or rows.keys[self._index] != self._key:
+            return None
+        return rows.subject(self._index)
 
     def show(self, reading: Reading | None) -> None:
         """Show this reading from now on."""
@@ -59,6 +69,7 @@ class Pane(LineCanvas, can_focus=True):
         width, height = self.size
         if not width or not height:
             return
+        self._rows = None
         if height < FRAMED:
             space = self._space(self.face.SIGNAL, width, height)
             self.show_lines((faces.brief(self.face, self.reading, space),))
@@ -66,6 +77,7 @@ class Pane(LineCanvas, can_focus=True):
         space = self._space(self.face.SIGNAL, max(0, width - 4), height - 2)
         drawn = faces.picture(self.face, self.reading, space, self.large)
         self._settle(drawn, height)
+        self._rows = drawn.rows
         cursor = self._index if self._key is not None and self.has_focus else None
         title = self.face.TITLE if self.face.NUMBER is None else f"{self.face.NUMBER} {self.face.TITLE}"
         frame = PanelFrame(title, faces.provenance(self.reading, space), self.has_focus, self._top, cursor)

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..model import Reading, SignalKey, State
 from ..text.units import ago, duration, money, several
 from ..widgets.panel import INK_OF_MOOD, Listing, Panel, RenderContext, more_urgent
 from ..widgets.spans import Line, Span, column, phrases, plain
+from . import subjects
 
 if TYPE_CHECKING:
     from ..signals.balances import Balance, Balances
@@ -39,16 +41,17 @@ def small(value: Balances, space: RenderContext) -> Panel:
     head = (phrases(_words(value, space), space.width, GAP),)
     if space.height < ROOM or not wrong:
         return Panel(space.alert_level, head)
-    return Panel(
-        space.alert_level, head, Listing([balance.name for balance in wrong], lambda n: _short(wrong[n], space))
-    )
+    return Panel(space.alert_level, head, _listing(wrong, lambda balance: _short(balance, space)))
 
 
 def detail(value: Balances, space: RenderContext) -> Panel:
     title = f"  {'provider':<15}{'slot':>10}{'balance':>10}{'limit':>9}  {'':<9}{'read':>11}  status page"
     head = (phrases(_words(value, space), space.width, GAP), (), ((title, "muted"),))
-    rows = value.balances
-    return Panel(space.alert_level, head, Listing([row.name for row in rows], lambda n: _row(rows[n], space)))
+    return Panel(space.alert_level, head, _listing(value.balances, lambda balance: _row(balance, space)))
+
+
+def _listing(rows: Sequence[Balance], draw: Callable[[Balance], Line]) -> Listing:
+    return Listing([row.name for row in rows], lambda n: draw(rows[n]), lambda n: subjects.provider(rows[n].name))
 
 
 def brief(value: Balances, space: RenderContext) -> Line:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from ..text.units import count, duration
 from ..widgets import big_digits, charts
 from ..widgets.panel import Listing, Panel, RenderContext
 from ..widgets.spans import Line, Span, column, phrases, plain
-from . import locks
+from . import locks, subjects
 
 if TYPE_CHECKING:
     from ..signals.reservations import Pile, Reservations
@@ -59,9 +60,7 @@ def detail(value: Reservations, space: RenderContext) -> Panel:
     foot: tuple[Line, ...] = ()
     if sum(pile.pending for _, pile in piles) > value.pending and not low:
         foot = ((("a purchase is one order and one activation, and counts once", "muted"),),)
-    return Panel(
-        picture.alert_level, head, Listing([name for name, _ in piles], lambda n: _row(*piles[n], space)), foot
-    )
+    return Panel(picture.alert_level, head, _listing(piles, lambda name, pile: _row(name, pile, space)), foot)
 
 
 def brief(value: Reservations, space: RenderContext) -> Line:
@@ -84,7 +83,11 @@ def _words(value: Reservations, space: RenderContext) -> list[Span]:
 
 def _tables(value: Reservations, space: RenderContext) -> Listing | None:
     piles = [(name, pile) for name, pile in value.by_table.items() if pile.pending or pile.stuck]
-    return Listing([name for name, _ in piles], lambda n: _line(*piles[n], space)) if piles else None
+    return _listing(piles, lambda name, pile: _line(name, pile, space)) if piles else None
+
+
+def _listing(piles: Sequence[tuple[str, Pile]], draw: Callable[[str, Pile], Line]) -> Listing:
+    return Listing([name for name, _ in piles], lambda n: draw(*piles[n]), lambda n: subjects.reservations(piles[n][0]))
 
 
 def _line(name: str, pile: Pile, space: RenderContext) -> Line:

@@ -12,6 +12,7 @@ from ..text.units import count, duration, latency, percent, percent_figure
 from ..widgets import big_digits, charts
 from ..widgets.panel import Listing, Panel, RenderContext
 from ..widgets.spans import BLANK, Line, cells, column, length, phrases, plain, spread, wrapped
+from . import subjects
 
 if TYPE_CHECKING:
     from ..signals.attribution import ProviderTraffic
@@ -83,7 +84,11 @@ def _picture(value: Transactions, space: RenderContext, large: bool) -> Panel:
         head.append(spread((("provider", "muted"),), ((f"{'rate':>8} {'failed':>9}", "muted"),), space.width))
     twins = _twins(value, space)
     rows = (
-        Listing([p.name for p in providers], lambda n: _bar(providers[n], space, twins.get(providers[n].name, "")))
+        Listing(
+            [p.name for p in providers],
+            lambda n: _bar(providers[n], space, twins.get(providers[n].name, "")),
+            lambda n: subjects.provider(providers[n].name),
+        )
         if providers
         else None
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..text.units import count, duration, several, since
 from ..widgets.panel import Listing, Panel, RenderContext
 from ..widgets.spans import Line, Span, cells, column, cut_front, phrases, plain
+from . import subjects
 
 if TYPE_CHECKING:
     from ..signals.pods import OtherPod, Pod
@@ -124,7 +125,15 @@ def _pods(value: Workloads, space: RenderContext, large: bool = False) -> Listin
     keys = [*(pod.uid or pod.name for pod in pods), *(other.uid or other.name for other in others)]
     if not keys:
         return None
-    return Listing(keys, lambda n: draw(pods[n], space) if n < len(pods) else _apart(others[n - len(pods)]))
+    return Listing(
+        keys,
+        lambda n: draw(pods[n], space) if n < len(pods) else _apart(others[n - len(pods)]),
+        lambda n: (
+            subjects.pod(pods[n].name, pods[n].uid)
+            if n < len(pods)
+            else subjects.foreign_pod(others[n - len(pods)].name, others[n - len(pods)].uid)
+        ),
+    )
 
 
 def _apart(pod: OtherPod) -> Line:

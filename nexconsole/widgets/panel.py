@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .spans import BLANK, Line, dimmed, fit, length
 
 if TYPE_CHECKING:
+    from ..catalogue import Subject
     from ..model import Reading
     from ..settings import Settings
 
@@ -21,10 +22,14 @@ FRAMES = {"warn": "frame-warn", "alarm": "frame-alarm"}
 
 @dataclass(frozen=True)
 class Listing:
-    """Rows drawn one by one, so that only those in sight cost anything: `draw(n)` gives the line of `keys[n]`."""
+    """Rows drawn one by one, so that only those in sight cost anything: `draw(n)` gives the line of `keys[n]`.
+
+    `subject(n)` is what that row stands for; None for a heading and a blank line.
+    """
 
     keys: Sequence[str]
     draw: Callable[[int], Line]
+    subject: Callable[[int], Subject | None] = field(default=lambda n: None)
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,16 @@ def below(first: Panel, second: Panel) -> Panel:
 
 
 def _dimmed(rows: Listing) -> Listing:
-    return Listing(rows.keys, lambda n: dimmed(rows.draw(n)))
+    return replace(rows, draw=lambda n: dimmed(rows.draw(n)))
 
 
 def _joined(first: Listing, second: Listing) -> Listing:
     many = len(first.keys)
-    return Listing((*first.keys, *second.keys), lambda n: first.draw(n) if n < many else second.draw(n - many))
+    return Listing(
+        (*first.keys, *second.keys),
+        lambda n: first.draw(n) if n < many else second.draw(n - many),
+        lambda n: first.subject(n) if n < many else second.subject(n - many),
+    )
 
 
 @dataclass(frozen=True)
