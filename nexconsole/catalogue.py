@@ -86,6 +86,14 @@ class Routed(Protocol):
     def routes(self) -> tuple[Route, ...]: ...
 
 
+@runtime_checkable
+class About(Protocol):
+    """A command that is about kinds of subjects that none of its arguments names. (Subject.kind)"""
+
+    @property
+    def about(self) -> tuple[str, ...]: ...
+
+
 Catalogue = Mapping[str, CommandSpec]
 """The commands that a runbook may name, by their stable names."""
 

@@ -55,7 +55,8 @@ class Action(CommandSpec, Protocol):
     """An emergency command. Its name, title, arguments and help are declared here alone; `registry.py` has a line for
     it.
 
-    It may also be `Routed` or `Settling`, have `rights` (of the cluster), or be done `ByHand` (a part of the sheet).
+    It may also be `Routed` or `Settling`, say which subjects it is `About`, have `rights` (of the cluster), or be done
+    `ByHand` (a part of the sheet).
     """
 
     @property
@@ -110,10 +111,13 @@ def make_plan(context: Context, **fields: Unpack[PlanFields]) -> Plan:
     return Plan(taken_at=now, expires_at=now + timedelta(seconds=context.settings.actions.plan_expires_s), **fields)
 
 
-def named_arguments(action: Action, words: Sequence[str]) -> dict[str, str]:
-    """Words in the order of the action's arguments, or as name=value. Raises SettingsError, which is usage."""
-    names = [argument.name for argument in action.arguments]
-    given: dict[str, str] = {}
+def named_arguments(action: Action, words: Sequence[str], already: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Words in the order of the action's arguments, or as name=value, beside those that there are already.
+
+    Raises SettingsError, which is usage.
+    """
+    given = dict(already or {})
+    names = [argument.name for argument in action.arguments if argument.name not in given]
     for word in words:
         name, equals, value = word.partition("=")
         if not (equals and name in names):

@@ -37,6 +37,7 @@ class ScaleDeployment:
     title = "Scale the deployment"
     synonyms = ("replicas", "scale up", "scale down", "more pods", "fewer pods", "capacity")
     arguments = (Argument(name="replicas", kind="count", help="how many pods there shall be"),)
+    about = ("pod",)
     rights = (READ, SCALE)
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:

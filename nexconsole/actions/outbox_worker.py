@@ -107,6 +107,7 @@ class ProcessOutbox:
     title = "Process the outbox once"
     synonyms = ("drain outbox", "run worker", "outbox lag", "process events", "cron worker", "process-outbox")
     arguments: tuple[Argument, ...] = ()
+    about = ("event",)
     routes = tuple(Route(path=way.path, methods=way.methods) for way in WAYS)
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:

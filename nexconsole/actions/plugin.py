@@ -33,7 +33,7 @@ class PluginAction:
             action.synonyms,
             action.arguments,
         )
-        for fact in ("routes", "rights"):
+        for fact in ("routes", "rights", "about"):
             if hasattr(action, fact):
                 setattr(self, fact, getattr(action, fact))
         if callable(settle := getattr(action, "settle", None)):
@@ -115,6 +115,9 @@ def plugin_action(name: str, action: object) -> Action:
         raise SettingsError(f"its object is no action named {name}")
     if missing := [method for method in METHODS if not callable(getattr(action, method, None))]:
         raise SettingsError(f"it has no {' and no '.join(missing)}")
+    about = getattr(action, "about", ())
+    if not isinstance(about, tuple) or not all(isinstance(kind, str) for kind in about):
+        raise SettingsError("what it is about is no tuple of kinds of subjects")
     if not isinstance(getattr(action, "title", None), str) or not isinstance(getattr(action, "synonyms", None), tuple):
         raise SettingsError("it has no title, or no tuple of synonyms")
     arguments = getattr(action, "arguments", None)

@@ -56,6 +56,7 @@ class RunReconcile:
     title = "Run the reconciler once"
     synonyms = ("force run", "cron reconcile", "stuck reservations", "free stuck", "refund", "reconciliation")
     arguments: tuple[Argument, ...] = ()
+    about = ("reservation",)
     routes = (Route(path=PATH, methods=METHODS),)
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:

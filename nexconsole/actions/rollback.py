@@ -31,6 +31,7 @@ class UndoRollout:
     title = "Go back to the revision before"
     synonyms = ("rollback", "roll back", "revert deploy", "previous version", "undo deployment", "undo release")
     arguments = (Argument(name="revision", kind="count", required=False, help="without it the one before"),)
+    about = ("pod",)
     rights = (READ, ROLL, HISTORY)
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:

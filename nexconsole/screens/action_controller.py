@@ -74,21 +74,22 @@ class ActionController:
     async def _ask_unrecorded(self, why: str) -> bool:
         return await self._app.push_screen_wait(Unrecorded(why))
 
-    def ask_arguments(self, action: str) -> None:
-        """Ask for an action's arguments in one line, then take it."""
-        self._dialogs.once(self._ask_arguments(ACTIONS[action]))
+    def ask_arguments(self, action: str, given: Mapping[str, str] | None = None) -> None:
+        """Ask for an action's arguments but those given, in one line, then take it."""
+        self._dialogs.once(self._ask_arguments(ACTIONS[action], dict(given or {})))
 
-    async def _ask_arguments(self, action: Action) -> None:
+    async def _ask_arguments(self, action: Action, given: Mapping[str, str]) -> None:
+        asked = [argument for argument in action.arguments if argument.name not in given]
         words = [
-            argument.name.upper() if argument.required else f"[{argument.name.upper()}]"
-            for argument in action.arguments
+            *(plain(word, 60) for word in given.values()),
+            *(argument.name.upper() if argument.required else f"[{argument.name.upper()}]" for argument in asked),
         ]
-        offered = [word for argument in action.arguments for word in self._session.known(argument.kind)]
-        helps = "; ".join(f"{argument.name}: {argument.help}" for argument in action.arguments if argument.help)
+        offered = [word for argument in asked for word in self._session.known(argument.kind)]
+        helps = "; ".join(f"{argument.name}: {argument.help}" for argument in asked if argument.help)
 
         def wrong(text: str) -> str:
             try:
-                _named(action, text)
+                _named(action, text, given)
             except NexConsoleError as error:
                 return str(error)
             return ""
@@ -96,7 +97,7 @@ class ActionController:
         title = f"{action.name} {' '.join(words)}: {action.title.lower()}"
         text = await self._app.push_screen_wait(Prompt(title, hint=helps, offered=offered, words=True, wrong=wrong))
         if text is not None:
-            self.act(action.name, _named(action, text))
+            self.act(action.name, _named(action, text, given))
 
     def undo(self) -> None:
         """Take back the newest action that can be; asked about like any other."""
@@ -135,10 +136,10 @@ class ActionController:
         return False
 
 
-def _named(action: Action, text: str) -> dict[str, str]:
-    """A line's words as the action's arguments. Raises SettingsError."""
+def _named(action: Action, text: str, given: Mapping[str, str]) -> dict[str, str]:
+    """A line's words as the action's arguments beside those given. Raises SettingsError."""
     try:
         words = shlex.split(text)
     except ValueError as error:
         raise SettingsError(f"{error}: quote it as in a shell") from error
-    return named_arguments(action, words)
+    return named_arguments(action, words, given)
