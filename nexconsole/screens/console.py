@@ -181,6 +181,11 @@ class ConsoleScreen(Screen[None]):
         return self._frozen_at
 
     @property
+    def alert_levels(self) -> Mapping[str, str]:
+        """Of every signal that is not calm."""
+        return self._alert_levels
+
+    @property
     def pictured(self) -> tuple[Mapping[str, Reading], Severity | None, tuple[SourceHealth, ...]]:
         """The displayed readings, severity and health: the newest, or the frozen ones."""
         return self._shown if self._frozen_at else (self.readings, self.severity, self.monitor.health())

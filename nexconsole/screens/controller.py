@@ -11,6 +11,7 @@ from typing import Literal
 
 from textual.app import App
 
+from ..catalogue import Subject
 from ..journal import Entry, EntryKind
 from ..session.capabilities import Capabilities, Capability, capabilities_of
 from ..session.operation import Operation
@@ -246,6 +247,12 @@ class Controller:
             self.app.call_later(chosen.run)
         else:
             chosen.run()
+
+    def open(self, subject: Subject) -> None:
+        """The page of what a row stands for, over what is shown now; Esc goes back there."""
+        from .subject_page import SubjectScreen
+
+        self.app.push_screen(SubjectScreen(subject, self.session, self.console))
 
     def logs(self, of: str = "", pod: str = "") -> None:
         """The pods' logs: only lines that speak of `of`, only those of the pod with that name, if they are given."""
