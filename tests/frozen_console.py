@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import sample_readings as sample
@@ -11,7 +12,9 @@ from controller import GUARDS
 from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
+from nexconsole.journal import OUTSIDE, Entries
 from nexconsole.model import SourceHealth
+from nexconsole.session.incident_store import _StoreScan
 from nexconsole.settings import Settings
 
 SIZES = ((80, 24), (120, 40), (200, 50))
@@ -40,3 +43,10 @@ def shown(world: str, *keys: str) -> Callable[[Pilot], Any]:
             await pilot.press(*keys)
 
     return run_before
+
+
+def remember(session: Any, entries: list[Any]) -> None:
+    """As if they had been read from the journal's file, whose place is not shown."""
+    session.incident_store._take([_StoreScan(OUTSIDE, Entries(entries=tuple(entries)))])
+    session._recorded()
+    session.journal.file = Path("/shared/outside-incidents.jsonl")

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sample_readings as sample
 from controller import quiet
-from frozen_console import SIZES, console, shown
+from frozen_console import SIZES, console, remember, shown
 from sample_plans import GUARDS, plan, story
 from textual.pilot import Pilot
 
 from nexconsole.actions.plan import Confirmation, Guard, Outcome, Target, Verdict
-from nexconsole.journal import OUTSIDE, Entries
 from nexconsole.screens.confirm import ConfirmScreen, Unrecorded
 from nexconsole.screens.journal import JournalScreen
-from nexconsole.session.incident_store import _StoreScan
 from nexconsole.session.operation import Operation
 
 ROLE = Guard(
@@ -157,10 +154,3 @@ def test_what_is_under_way_looks_as_it_did(snap_compare, size: tuple[int, int]) 
         await pilot.pause()
 
     assert snap_compare(console("incident"), run_before=run_before, terminal_size=size)
-
-
-def remember(session: Any, entries: list[Any]) -> None:
-    """As if they had been read from the journal's file, whose place is not shown."""
-    session.incident_store._take([_StoreScan(OUTSIDE, Entries(entries=tuple(entries)))])
-    session._recorded()
-    session.journal.file = Path("/shared/outside-incidents.jsonl")

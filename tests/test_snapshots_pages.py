@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from frozen_console import console, shown
+from frozen_console import console, remember, shown
 from sample_plans import story
-from test_snapshots_acting import remember
 from textual.pilot import Pilot
 
 from nexconsole.catalogue import Subject
