@@ -59,6 +59,17 @@ def everywhere(tmp_path: Path) -> Any:
         ("maximize outbox", "console.outbox"),
         ("stuck reservations", "scenario.stuck-reservations"),
         ("disable a-provider-that-no-reading-knows", "provider.disable"),
+        ("provder dis", "provider.disable"),
+        ("disbale smsbower", "provider.disable"),
+        ("enabel", "provider.enable"),
+        ("restrat", "pods.restart"),
+        ("scenarioo stuck", "scenario.stuck-reservations"),
+        ("ban", "provider.disable"),
+        ("reboot", "pods.restart"),
+        ("help", "console.keys"),
+        ("keys", "console.keys"),
+        ("quit", "console.quit"),
+        ("exit", "console.quit"),
     ],
 )
 async def test_what_is_meant_comes_first(everywhere: Any, typed: str, name: str) -> None:
@@ -225,6 +236,49 @@ async def test_a_name_that_nothing_knows_finds_no_other_name(everywhere: Any) ->
         assert [command.asks for command in best] == [True] * len(best)
         assert not any("smsbower" in command.title for command in best)
         assert ranked("xyzzy plugh", listed(app)) == []
+
+
+@pytest.mark.parametrize(
+    "typed", ["disable smsbowr", "disable smsbwoer", "disable tiger-sns", "disable 5sin", "dsable 5sin"]
+)
+async def test_a_mistyped_name_finds_no_provider_but_the_line_that_asks_for_one(everywhere: Any, typed: str) -> None:
+    async with controller(everywhere, open_sources(everywhere), follow=False) as (app, _):
+        best = ranked(typed, listed(app))
+        assert best and all(command.asks and not command.targets for command in best)
+        assert best[0].name == "provider.disable"
+
+
+def entry(title: str, *targets: str, weight: float = 0.0, why_not: str = "") -> PaletteCommand:
+    return PaletteCommand(
+        name="provider.disable", title=title, run=lambda: None, weight=weight, targets=targets, why_not=why_not
+    )
+
+
+def test_what_holds_the_words_as_typed_comes_before_every_guess_however_likely_that_is() -> None:
+    entries = [entry("Release the lock", weight=9.0), entry("Relaese notes", weight=-1.0)]
+    assert [found.title for found in ranked("relaese", entries)] == ["Relaese notes", "Release the lock"]
+
+
+def test_a_name_typed_in_full_comes_before_longer_names_however_likely_those_are() -> None:
+    entries = [entry("Disable tiger-sms", "tiger-sms", weight=9.0), entry("Disable tiger", "tiger", why_not="off")]
+    assert [found.title for found in ranked("disable tiger", entries)] == ["Disable tiger", "Disable tiger-sms"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "fits"),
+    [
+        ("enabel", True), ("enalbe", True), ("enble", True), ("ennable", True), ("enabke", True), ("neable", True),
+        ("enbel", False), ("able4", False), ("enx", False), ("xnable", False), ("elbane", False),
+    ],
+)  # fmt: skip
+def test_one_typing_error_is_forgiven(typed: str, fits: bool) -> None:
+    assert bool(ranked(typed, [entry("Enable provider")])) is fits
+
+
+async def test_an_empty_result_says_what_to_try(everywhere: Any) -> None:
+    async with controller(everywhere, open_sources(everywhere), follow=False) as (app, pilot):
+        assert await found(app, pilot, "xyzzy") == []
+        await until(lambda: "type a verb" in text_of(app))
 
 
 @pytest.mark.parametrize(

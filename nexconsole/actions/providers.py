@@ -337,14 +337,14 @@ def _said_active(reply: HttpReply) -> bool | None:
 DISABLE = SwitchProvider(
     name="provider.disable",
     title="Disable a provider",
-    synonyms=("stop provider", "switch off", "take out", "turn off", "deactivate"),
+    synonyms=("stop provider", "switch off", "take out", "turn off", "deactivate", "ban", "block"),
     active=False,
     letter="d",
 )
 ENABLE = SwitchProvider(
     name="provider.enable",
     title="Enable a provider",
-    synonyms=("start provider", "switch on", "bring back", "turn on", "activate"),
+    synonyms=("start provider", "switch on", "bring back", "turn on", "activate", "unban", "allow"),
     active=True,
     letter="e",
 )

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from ..widgets.fuzzy import score
+from ..widgets.fuzzy import best_first
 
 SHOWN = 9
-BLOCKED = 15.0  # what can't be done now comes after what can and fits as well
-LIKELIER = 12.0  # how much an offer's weight counts beside how well its words fit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +21,7 @@ class Choice:
     detail: str = ""
     weight: float = 0.0
     why_not: str = ""
+    targets: tuple[str, ...] = ()
 
     def line(self, number: int) -> str:
         """`3. Disable provider smsbower - 93 % of failures`."""
@@ -33,10 +32,4 @@ class Choice:
 
 def fitting(typed: str, choices: Sequence[Choice]) -> list[Choice]:
     """The choices that fit all the words, best first; the likeliest where nothing is typed."""
-    scored = []
-    for n, choice in enumerate(choices):
-        fits = score(typed, (choice.title, choice.name, *choice.words)) if typed else 1.0
-        if fits > 0:
-            scored.append((LIKELIER * choice.weight - (BLOCKED if choice.why_not else 0.0) + fits, -n, choice))
-    scored.sort(key=lambda each: each[:2], reverse=True)
-    return [choice for _, _, choice in scored]
+    return best_first(typed, choices)

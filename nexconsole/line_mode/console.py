@@ -218,6 +218,7 @@ class LineConsole:
             detail=offer.detail,
             weight=offer.weight,
             why_not=offer.why_not,
+            targets=tuple(offer.arguments.values()) if offer.arguments else (),
         )
 
     def _of_incident(self) -> list[Choice]:

@@ -14,7 +14,7 @@ from textual.widgets import Input
 
 from .. import paths
 from ..widgets.canvas import LineCanvas
-from ..widgets.fuzzy import score
+from ..widgets.fuzzy import best_first
 from ..widgets.masked_input import MaskedInput
 from ..widgets.spans import Line, cells, column, cut, fit, plain, wrapped
 from .dialog import Dialog, DialogMessage
@@ -22,6 +22,7 @@ from .dialog import Dialog, DialogMessage
 PAGE = 8  # rows
 MOVES = {"down": 1, "up": -1, "pagedown": PAGE, "pageup": -PAGE}
 NAME = 20  # cells of a stable name
+NOTHING = "nothing fits: type a verb (disable, restart, undo, scenario), a name that is on screen, or help for the keys"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +30,9 @@ class PaletteCommand:
     """A line of the palette. `name` is stable ("provider.disable"); `words` are found but not shown.
 
     `weight` orders what fits equally well, and everything while nothing is typed. `why_not`: why it can't be done.
-    `binding` is the id of the binding that does the same: its key follows the title.
-    `asks`: what it is done to is asked for, so that it fits words that nothing here knows.
+    `binding` is the id of the binding that does the same: its key follows the title. `targets` are the names of what it
+    is done to: no other spelling finds them. `asks`: what it is done to is asked for, so that it fits words that
+    nothing here knows.
     """
 
     name: str
@@ -42,6 +44,7 @@ class PaletteCommand:
     why_not: str = ""
     asks: bool = False
     binding: str = ""
+    targets: tuple[str, ...] = ()
 
 
 def ranked(typed: str, commands: Sequence[PaletteCommand]) -> list[PaletteCommand]:
@@ -51,23 +54,12 @@ def ranked(typed: str, commands: Sequence[PaletteCommand]) -> list[PaletteComman
     the words may be a target that no reading tells of. Another target than the one that was typed is never found.
     """
     words = typed.split()
-    palette_commands = _fitting(typed, commands)
+    palette_commands = best_first(typed, commands)
     asking = [command for command in commands if command.asks]
     while not palette_commands and len(words) > 1:
         words.pop()
-        palette_commands = _fitting(" ".join(words), asking)
+        palette_commands = best_first(" ".join(words), asking)
     return palette_commands
-
-
-def _fitting(typed: str, commands: Sequence[PaletteCommand]) -> list[PaletteCommand]:
-    scored = []
-    for n, command in enumerate(commands):
-        fits = score(typed, (command.title, command.name, *command.words)) if typed else 1.0
-        if fits > 0:
-            fits += 12 * command.weight - (15 if command.why_not else 0)
-            scored.append((-fits, n, command))
-    scored.sort(key=lambda one: one[:2])
-    return [command for _, _, command in scored]
 
 
 class Palette(Dialog[PaletteCommand | None]):
@@ -185,7 +177,8 @@ class Palette(Dialog[PaletteCommand | None]):
         self._top = max(min(self._top, self._at), self._at - height + 1, 0)
         rows = self.found[self._top : self._top + height]
         drawn = [self._row(command, self._top + n == self._at, width) for n, command in enumerate(rows)]
-        canvas.show_lines(tuple(drawn) if drawn else ((("  nothing fits", "muted"),),))
+        nothing = tuple(((f"  {line}", "muted"),) for line in wrapped(NOTHING, max(10, width - 2), 3))
+        canvas.show_lines(tuple(drawn) or nothing)
         about = self.query_one("#about", LineCanvas)
         about.show_lines(tuple(self._about(about.size.width)))
         self.call_after_refresh(self._stands, self._state)

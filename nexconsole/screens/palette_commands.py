@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from ..incident.proposals import Proposal
     from .incident_controller import IncidentController
 
+# Other words for the console's own commands, by their stable names.
+SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "console.keys": ("help", "shortcuts", "bindings", "manual", "?"),
+    "console.quit": ("exit", "leave", "bye", "close the console"),
+    "console.freeze": ("pause", "hold", "still"),
+    "console.copy": ("yank", "clipboard"),
+    "console.present": ("share screen", "projector", "mask"),
+}
+
 
 def commands(
     controller: Controller, fixed: Iterable[tuple[str, str, str, Callable[[], object]]]
@@ -28,7 +37,7 @@ def commands(
         palette_commands += [_action(controller, offer) for offer in action_offers(controller.session)]
     palette_commands += _logs(controller)
     palette_commands += [
-        PaletteCommand(name=name, title=title, detail=detail, run=run, words=(detail,))
+        PaletteCommand(name=name, title=title, detail=detail, run=run, words=(detail, *SYNONYMS.get(name, ())))
         for name, title, detail, run in fixed
     ]
     bound = bound_keys(type(controller.app), type(controller.console))
@@ -249,6 +258,7 @@ def _action(controller: Controller, offer: ActionOffer) -> PaletteCommand:
         weight=offer.weight,
         why_not=offer.why_not,
         asks=given is None,
+        targets=tuple(given.values()) if given else (),
     )
 
 
@@ -275,6 +285,7 @@ def _logs(controller: Controller) -> list[PaletteCommand]:
             why_not=why_not,
             words=("tail", "kubectl logs"),
             weight=-1.0,
+            targets=(name,),
         )
         for name in names
     ]
