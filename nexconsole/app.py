@@ -20,7 +20,7 @@ from textual import events
 from textual.screen import Screen
 from textual.widgets import Input
 
-from . import paths
+from . import paths, terminal
 from .errors import NexConsoleError
 from .model import Reading, SourceHealth, utc_now
 from .panes.registry import extra_view
@@ -35,6 +35,7 @@ from .sources import NAMES
 from .sources.importing import COURTESY
 from .widgets import textual_themes as themes
 from .widgets.driver import NonBlockingDriver, non_blocking
+from .widgets.glyphs import TABLES
 from .widgets.key_guard import may_pass
 from .widgets.masked_input import MaskedInput
 from .widgets.privacy import MASKER
@@ -118,7 +119,9 @@ class NexConsole(CommandApp):
     # --- begin and end ----------------------------------------------------------------------------------------
 
     async def run_async(self, *args: Any, **options: Any) -> Any:
-        """As Textual's, with our signal handlers set before the terminal is."""
+        """As Textual's, with our signal handlers set before the terminal is, and with glyphs that it can draw."""
+        if not self.is_web:
+            self.sent.glyphs = TABLES[terminal.glyph_set(self.settings.glyphs)]
         if threading.current_thread() is threading.main_thread():
             loop = asyncio.get_running_loop()
             for number in ENDING:

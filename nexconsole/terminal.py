@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-LEAST_COLUMNS, LEAST_LINES = 20, 6
+LEAST_COLUMNS, LEAST_LINES = 20, 5
 NO_SCREENS = frozenset(
     {"", "dumb", "unknown", "network", "dialup", "emacs"}
 )  # names that say: words, one after another
@@ -16,6 +16,26 @@ KNOWN = tuple(
     ansi cygwin eterm mlterm iterm contour nsterm aixterm dtterm teraterm mintty vte
     """.split()
 )
+
+# Fonts of 256 characters, and terminals from before Unicode.
+CONSOLE_FONTS = ("linux", "screen.linux", "tmux.linux", "cons25", "ansi", "cygwin", "pc3")
+OLD = ("vt1", "vt2", "vt3", "vt4", "vt5", "aixterm", "dtterm", "sun", "wyse")
+
+
+def glyph_set(wanted: str, environment: Mapping[str, str] = os.environ) -> str:
+    """full, console or ascii (widgets/glyphs.py): the one that is set, or what the environment says of the terminal.
+
+    A locale that names another charset than UTF-8 has none of the glyphs; no locale at all says nothing.
+    """
+    if wanted != "auto":
+        return wanted
+    name = environment.get("TERM", "").lower()
+    locale = next((value for key in ("LC_ALL", "LC_CTYPE", "LANG") if (value := environment.get(key))), "")
+    if locale and "utf8" not in locale.lower().replace("-", ""):
+        return "ascii"
+    if name.startswith(OLD):
+        return "ascii"
+    return "console" if name.split("-")[0] in CONSOLE_FONTS else "full"
 
 
 def why_not(environment: Mapping[str, str] = os.environ) -> str:

@@ -138,7 +138,7 @@ def end_of(terminal: PtyTerminal) -> str:
         ("paper", (24, 80), "TERM=paper"),  # terminfo knows it, and that it places no cursor
         ("xterm-256color", (3, 10), "10 by 3 cells"),
         ("xterm-256color", (24, 19), "19 by 24 cells"),
-        ("xterm-256color", (5, 80), "80 by 5 cells"),
+        ("xterm-256color", (4, 80), "80 by 4 cells"),
     ],
 )
 @pytest.mark.parametrize("arguments", [(), ("drill",), ("console", "--present")], ids=["", "drill", "present"])

@@ -24,6 +24,7 @@ FLAGS = (  # flag, settings key, meaning ({themes}: their names); each takes one
     ("--operator", "operator", "the operator of this console"),
     ("--theme", "theme", "{themes}"),
     ("--motion", "motion", "auto, on or off"),
+    ("--glyphs", "glyphs", "auto, full, console or ascii: what the terminal's font can draw"),
     ("--log-level", "log_level", "debug, info, warning or error"),
     ("--database-url", "postgres.url", "over DATABASE_URL"),
     ("--redis-url", "redis.url", "over REDIS_URL"),

@@ -7,7 +7,7 @@ import signal
 import sys
 from argparse import Namespace
 
-from .. import settings
+from .. import settings, terminal
 from ..settings import Settings
 from ..text.units import period
 from . import printing
@@ -43,14 +43,17 @@ async def _run(chosen: Settings) -> int:
     from ..session.session import Session
     from ..signals.registry import polled
     from ..sources import open_sources
+    from ..widgets.glyphs import drawn
 
     code = 0
     sources = open_sources(chosen)
     session = Session(chosen, sources, heard=lambda entry: console.heard(entry))
     typed = LineInput(sys.stdin) if sys.stdin is not None and sys.stdin.isatty() else None
 
+    glyphs = terminal.glyph_set(chosen.glyphs)
+
     def write(text: str) -> None:
-        print(text, flush=True)
+        print(drawn(text, glyphs), flush=True)
         if printing.is_lost():
             console.ended.set()
 

@@ -25,7 +25,7 @@ from ..errors import SettingsError, in_words
 from ..text.suggestions import did_you_mean
 from ..text.units import period
 from . import own_signals
-from .tables import AS_KUBECTL, NO_CLUSTER, THEMES, LogLevel, Motion, Settings
+from .tables import AS_KUBECTL, NO_CLUSTER, THEMES, Glyphs, LogLevel, Motion, Settings
 
 SECRET_COMMAND_TIMEOUT_S = 30.0
 POD_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
@@ -46,6 +46,7 @@ ENVIRONMENT = {
 CHOICES = {
     "theme": THEMES,
     "motion": get_args(Motion),
+    "glyphs": get_args(Glyphs),
     "log_level": get_args(LogLevel),
     "actions.provider_by": ("auto", "api", "sql"),
 }

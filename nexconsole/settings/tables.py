@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 else:
     Theme = Literal[THEMES]
 Motion = Literal["auto", "on", "off"]
+Glyphs = Literal["auto", "full", "console", "ascii"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -312,6 +313,7 @@ class Settings(SettingsTable):
     operator: str = ""  # empty: the account's name
     theme: Theme = "dark"  # the colours; `t` changes them while it runs
     motion: Motion = "auto"  # auto: off over SSH
+    glyphs: Glyphs = "auto"  # full, console (a font of 256 characters) or ascii; auto: by TERM and the locale
     log_level: LogLevel = "info"  # what the program's own log tells
     runbooks: str = ""  # a folder of the team's own runbooks: Markdown files that add or replace scenarios
     postgres: PostgresSettings = PostgresSettings()

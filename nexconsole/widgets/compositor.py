@@ -19,6 +19,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from .canvas import LineCanvas
+from .glyphs import TABLES
 from .textual_private import ChopsUpdate, CompositorUpdate, LayoutUpdate, UpdatedApp, color_system, visible_widgets
 
 HOLD_S = 0.15  # how long a picture is held back for lines that have another size and are not drawn for it yet
@@ -68,6 +69,7 @@ class SentFrame:
     """What the terminal shows, as far as it took what it was sent."""
 
     def __init__(self) -> None:
+        self.glyphs = TABLES["full"]
         self._lines: dict[int, list[Cell | None]] = {}
         self._pens: dict[Style | None, Pen] = {None: PLAIN}
         self._by_codes: dict[tuple[str, str, str], Pen] = {("", "", ""): PLAIN}
@@ -104,11 +106,15 @@ class SentFrame:
             for character in text:
                 if character == " ":
                     cells.append((character, pen.blank))
-                elif character.isascii() or (wide := cell_len(character)) == 1:
+                elif character.isascii():
                     cells.append((character, pen))
-                elif wide == 2:
+                elif (wide := cell_len(character)) == 1:
+                    cells.append((self.glyphs[character], pen))
+                elif wide == 2 and (glyph := self.glyphs[character]) == character:
                     cells += [(character, pen), ("", pen)]
-                elif cells:  # an accent belongs to the character before it
+                elif wide == 2:
+                    cells += [(glyph, pen), (" ", pen.blank)]
+                elif cells and self.glyphs.accents:  # an accent belongs to the character before it
                     n = -2 if cells[-1][0] == "" and len(cells) > 1 else -1
                     cells[n] = (cells[n][0] + character, cells[n][1])
         return cells
