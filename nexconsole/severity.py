@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,9 @@ SOURCES = "sources"  # the signal of a reason that is a source's own silence
 class Reason:
     """One rule that holds: the level it asks for, in words with its figures, and the reading it rests on.
 
-    `age_s` is the reading's age; `stale` that its source has not answered since; `outlook` what is to be expected.
+    `age_s` is the reading's age; `stale` that its source has not answered since; `outlook` what is to be expected;
+    `about` what it speaks of, the same whatever the figures are. `explains` names what of the other reasons follows
+    from it, by what they are about; an old reading explains nothing. `step` is the next step in words, "" for none.
     """
 
     level: str
@@ -33,12 +35,16 @@ class Reason:
     age_s: float | None
     stale: bool = False
     outlook: str = ""
+    about: str = ""
+    explains: tuple[str, ...] = ()
+    step: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Severity:
-    """The highest level that any reason asks for, the reasons most severe first; of equals, silent sources first.
+    """The highest level that any reason asks for, and the reasons: the most severe first, of equals silent sources.
 
+    Before a reason stands what explains it, though its own level be lower: the first one need not be of `level`.
     `unknown` names the signals that have never given a value: they can raise nothing, and lower nothing. What an
     installation may well do without is not among them while it is not configured.
     `unanswered` are sentences on what purchases need and what has not answered this console, but proves no incident:
@@ -60,7 +66,14 @@ def judge(
     """Apply every rule to every reading that has a value, however old: a silent source lowers nothing."""
     health = {each.name: each for each in sources if each.name in NEEDS and each.error is not None}
     reasons = [
-        Reason(level=NEEDS[name].level, text=dependencies.silence(health[name], now), signal=SOURCES, age_s=0.0)
+        Reason(
+            level=NEEDS[name].level,
+            text=dependencies.silence(health[name], now),
+            signal=SOURCES,
+            age_s=0.0,
+            about=name,
+            explains=NEEDS[name].explains,
+        )
         for name in NEEDS
         if name in health and dependencies.silent(health[name], now)
     ]
@@ -73,7 +86,7 @@ def judge(
     reasons.sort(key=lambda reason: (LEVELS.index(reason.level), reason.signal != SOURCES, reason.signal != refused))
     return Severity(
         level=reasons[0].level if reasons else "none",
-        reasons=tuple(reasons),
+        reasons=causes_first(reasons, {signal.name: signal.needs for signal in signals}),
         unknown=tuple(signal.name for signal in signals if _unknown(signal, readings.get(signal.name))),
         unanswered=tuple(
             dependencies.doubt(health[name])
@@ -81,6 +94,41 @@ def judge(
             if name in health and dependencies.doubtful(health[name], now)
         ),
     )
+
+
+def causes_first(reasons: Sequence[Reason], needs: Mapping[str, tuple[str, ...]]) -> tuple[Reason, ...]:
+    """The same reasons, those that explain others before them; in their order otherwise.
+
+    `needs` are the sources of each signal: a silent one explains what is stale for want of it. Each reason keeps of
+    what it explains what there is.
+    """
+    likely = [m for m, cause in enumerate(reasons) if cause.explains or cause.signal == SOURCES]
+    causes = [[m for m in likely if _explains(reasons[m], reason, needs)] for reason in reasons]
+    order: dict[int, None] = {}
+
+    def place(n: int, under: frozenset[int]) -> None:
+        for m in causes[n]:
+            if m not in order and m not in under:
+                place(m, under | {m})
+        order[n] = None
+
+    for n in range(len(reasons)):
+        if n not in order:
+            place(n, frozenset({n}))
+    effects: dict[int, dict[str, None]] = {n: {} for n in likely}
+    for n in order:
+        for m in causes[n]:
+            effects[m][reasons[n].about] = None
+    return tuple(replace(reasons[n], explains=tuple(effects[n])) if n in effects else reasons[n] for n in order)
+
+
+def _explains(cause: Reason, reason: Reason, needs: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether it is known that the one follows from the other: only a fresh reading knows what causes something now."""
+    if cause.stale or (cause.signal, cause.about) == (reason.signal, reason.about):
+        return False
+    if cause.signal == SOURCES and reason.stale and cause.about in needs.get(reason.signal, ()):
+        return True
+    return reason.about in cause.explains or reason.signal in cause.explains
 
 
 def _mostly_refused(readings: Mapping[str, Reading]) -> str:
@@ -104,9 +152,18 @@ def _reasons(
     stale, age_s = reading.state(now) != "fresh", reading.age(now)
     across = signal.reasons_across(readings, settings) if signal.reasons_across is not None else ()
     own = signal.reasons(reading.value, settings) if signal.reasons is not None else ()
-    for level, text, outlook in (*across, *own):
-        expected = "" if stale else outlook
-        yield Reason(level=level, text=text, signal=signal.name, age_s=age_s, stale=stale, outlook=expected)
+    for found in (*across, *own):
+        yield Reason(
+            level=found.level,
+            text=found.text,
+            signal=signal.name,
+            age_s=age_s,
+            stale=stale,
+            outlook="" if stale else found.outlook,
+            about=found.about or signal.name,
+            explains=() if stale else found.explains,
+            step="" if stale else found.step,
+        )
 
 
 def _unknown(signal: Signal[Any], reading: Reading | None) -> bool:

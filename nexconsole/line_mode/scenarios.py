@@ -64,7 +64,7 @@ class Scenarios:
         if self.runbook is None or not session.readings:
             return ()
         severity = session.monitor.severity
-        leading = severity.reasons[0].signal if severity is not None and severity.reasons else ""
+        leading = tuple(reason.signal for reason in severity.reasons) if severity is not None else ()
         return fitting(self.runbook, session.readings, session.settings, session.clock(), leading)
 
     def choices(self) -> list[Choice]:

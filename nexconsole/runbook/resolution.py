@@ -79,10 +79,11 @@ class Node:
 
 
 def fitting(
-    runbook: Runbook, readings: Mapping[str, Reading], settings: Settings, now: datetime, leading: str = ""
+    runbook: Runbook, readings: Mapping[str, Reading], settings: Settings, now: datetime, leading: Sequence[str] = ()
 ) -> tuple[Fit, ...]:
     """The scenarios, and commands that have triggers, of which one holds, the most severe first; of those that are
-    equally severe, what speaks of the `leading` signal: the one whose reason is the first that the operator reads.
+    equally severe, what speaks of the first of the `leading` signals: those of the reasons, in the order in which the
+    operator reads them.
 
     Old readings count: a source that fell silent makes nothing well (it is `stale` then).
     """
@@ -98,7 +99,12 @@ def fitting(
                     Fit(scenario=scenario, trigger=trigger, because=truth.because, stale=stale, signals=signals)
                 )
                 break
-    return tuple(sorted(fits, key=lambda fit: (LEVELS.index(fit.scenario.severity), leading not in fit.signals)))
+    places = {signal: n for n, signal in reversed([*enumerate(leading)])}
+
+    def place(fit: Fit) -> int:
+        return min((places.get(signal, len(leading)) for signal in fit.signals), default=len(leading))
+
+    return tuple(sorted(fits, key=lambda fit: (LEVELS.index(fit.scenario.severity), place(fit))))
 
 
 def level(

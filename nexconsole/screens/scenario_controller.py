@@ -53,7 +53,7 @@ class ScenarioController:
 
         book, settings = self.library.runbook, self._session.settings
         reasons = self._console.severity.reasons if self._console.severity is not None else ()
-        leading = reasons[0].signal if reasons else ""
+        leading = tuple(reason.signal for reason in reasons)
         self.fits = fitting(book, self._console.readings, settings, self._clock(), leading)
 
     def hint(self, wide: bool) -> str:

@@ -223,7 +223,7 @@ def _reasons(value: Alerts, settings: Settings) -> Iterator[Judgement]:
     for alert in value.firing:
         level = settings.severity.alerts.get(alert.severity)
         if level in RAISING:
-            yield Judgement(level, f"alert {alert.name} fires ({alert.severity})")
+            yield Judgement(level, f"alert {alert.name} fires ({alert.severity})", about=f"alert {alert.name}")
 
 
 def _summary(value: Alerts) -> str:

@@ -21,6 +21,7 @@ from .signal import (
     Numbers,
     Signal,
     SubjectState,
+    purchases_at,
 )
 
 if TYPE_CHECKING:
@@ -111,7 +112,10 @@ def _urgency(balance: Balance) -> tuple[bool, int, float, str]:
 def _reasons(value: Balances, settings: Settings) -> Iterator[Judgement]:
     for balance in value.of("empty"):
         yield Judgement(
-            "SEV-3" if balance.old else "SEV-2", f"our balance at {balance.name} is used up: {_figure(balance)}"
+            "SEV-3" if balance.old else "SEV-2",
+            f"our balance at {balance.name} is used up: {_figure(balance)}",
+            about=f"balance at {balance.name}",
+            explains=() if balance.old else (purchases_at(balance.name),),
         )
     low = value.of("low")
     if low:

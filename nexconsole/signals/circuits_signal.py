@@ -15,7 +15,10 @@ from .circuits import Circuits, ProviderCircuit, _wake, read
 from .log_reach import LINES_S, within
 from .probe import MAYBE_PROVIDER, PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View
 from .signal import (
+    IN_FLIGHT,
     LISTED,
+    PURCHASES,
+    REFUSED,
     ExportedMetric,
     Judgement,
     LabelledSample,
@@ -23,6 +26,7 @@ from .signal import (
     Numbers,
     Signal,
     SubjectState,
+    circuit_of,
 )
 from .slots import Slots
 from .transactions import Transactions
@@ -39,14 +43,23 @@ def _reasons(value: Circuits, settings: Settings) -> Iterator[Judgement]:
     for provider in watched:
         if provider.flapping:
             yield Judgement(
-                "SEV-3", f"{provider.name}'s circuit flaps: opened {several(provider.opened, 'time')} in {window}"
+                "SEV-3",
+                f"{provider.name}'s circuit flaps: opened {several(provider.opened, 'time')} in {window}",
+                about=circuit_of(provider.name),
             )
         elif provider.state in ("open", "half-open"):
-            yield Judgement("SEV-3", f"{provider.name}'s circuit is {provider.state.upper()}")
+            yield Judgement(
+                "SEV-3", f"{provider.name}'s circuit is {provider.state.upper()}", about=circuit_of(provider.name)
+            )
     if watched and all(provider.state == "open" for provider in watched):
         yield Judgement("SEV-1", f"purchasing is down: the circuits of all {len(watched)} active providers are open")
     if value.providers and all(provider.active is False for provider in value.providers):
-        yield Judgement("SEV-1", "purchasing is down: no provider is active")
+        yield Judgement(
+            "SEV-1",
+            "purchasing is down: no provider is active",
+            about="providers",
+            explains=(PURCHASES, IN_FLIGHT, REFUSED),
+        )
 
 
 def _summary(value: Circuits) -> str:

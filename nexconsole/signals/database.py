@@ -12,6 +12,7 @@ from ..text.sanitize import clean
 from ..text.units import count, duration, percent, several
 from .probe import Probe, ProbeOptions, ProbeResult, Read, View
 from .signal import (
+    EVERY_PURCHASE,
     LISTED,
     Judgement,
     MetricSpec,
@@ -136,16 +137,55 @@ def _session(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Datab
 
 
 MANY_BLOCKED = 5  # database sessions
+CONNECTIONS = "connections"
+USED_UP = 0.98  # of the connections: the next to ask may get none
 
 
 def _reasons(value: Database, settings: Settings) -> Iterator[Judgement]:
     if value.blocked:
-        sessions = f"{several(value.blocked, 'database session')} {'is' if value.blocked == 1 else 'are'}"
-        yield Judgement("SEV-2" if value.blocked >= MANY_BLOCKED else "SEV-3", f"{sessions} blocked by another")
+        many, root = value.blocked >= MANY_BLOCKED, blocker(value)
+        yield Judgement(
+            "SEV-2" if many else "SEV-3",
+            _blocks(value, root),
+            about="blocked sessions",
+            explains=(*EVERY_PURCHASE, "reservations", CONNECTIONS) if many else (),
+            step=f"end session {root.pid}" if root is not None else "",
+        )
     if value.max_connections and value.connections >= 0.9 * value.max_connections:
         yield Judgement(
-            "SEV-2", f"{count(value.connections)} of {count(value.max_connections)} database connections are used"
+            "SEV-2",
+            f"{count(value.connections)} of {count(value.max_connections)} database connections are used",
+            about=CONNECTIONS,
+            explains=EVERY_PURCHASE if value.connections >= USED_UP * value.max_connections else (),
         )
+
+
+def blocker(value: Database) -> DatabaseSession | None:
+    """The one session that all blocked ones wait for, directly or behind others; None where there is no such one."""
+    sessions = {session.pid: session for session in value.sessions}
+    waiting = [session for session in value.sessions if session.blocked_by]
+    roots = [session for session in value.sessions if session.blocks and not session.blocked_by]
+    if len(roots) != 1 or len(waiting) < value.blocked:
+        return None
+    reached, seen = [roots[0].pid], {roots[0].pid}
+    while reached:
+        pid = reached.pop()
+        behind = {session.pid for session in waiting if pid in session.blocked_by} - seen
+        seen |= behind
+        reached += behind
+    return sessions[roots[0].pid] if {session.pid for session in waiting} <= seen else None
+
+
+def _blocks(value: Database, root: DatabaseSession | None) -> str:
+    """`database session 4711 blocks 12 others, idle in transaction for 6 min`; where it is not known which, how many
+    are blocked."""
+    if root is None:
+        sessions = f"{several(value.blocked, 'database session')} {'is' if value.blocked == 1 else 'are'}"
+        return f"{sessions} blocked by another"
+    others = "another" if value.blocked == 1 else f"{count(value.blocked)} others"
+    age = f" for {duration(root.transaction_s)}" if root.transaction_s is not None else ""
+    state = f", {root.state}{age}" if root.state else ""
+    return f"database session {root.pid} blocks {others}{state}"
 
 
 def _summary(value: Database) -> str:

@@ -12,6 +12,8 @@ from ..model import Value
 from ..text.units import percent
 from .probe import Probe, ProbeResult, View
 from .signal import (
+    IN_FLIGHT,
+    LATENCY,
     Judgement,
     MetricSpec,
     Numbers,
@@ -57,7 +59,7 @@ BUSY = 0.9  # the share of the database's CPU above which it is the limit
 
 def _reasons(value: DatabaseCpu, settings: Settings) -> Iterator[Judgement]:
     if value.used > BUSY:
-        yield Judgement("SEV-2", f"{percent(value.used)} of the database's CPU is used")
+        yield Judgement("SEV-2", f"{percent(value.used)} of the database's CPU is used", explains=(LATENCY, IN_FLIGHT))
 
 
 def _summary(value: DatabaseCpu) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from ..model import SourceHealth
 from ..text.units import duration
+from .signal import EVERY_PURCHASE
 
 SILENT = ("unreachable", "timed out")  # the kinds of failure that are no answer; a refusal is one
 
@@ -15,18 +16,28 @@ SILENT = ("unreachable", "timed out")  # the kinds of failure that are no answer
 class Dependency:
     """A source that every purchase needs: its name for people, and the level that its silence asks for.
 
-    `quiet_s`: a try that fails is no silence while another was answered so many seconds ago.
+    `quiet_s`: a try that fails is no silence while another was answered so many seconds ago. `explains` names what of
+    the other reasons follows from its silence, by what they are about.
     """
 
     name: str
     level: str
     quiet_s: float
     why: str
+    explains: tuple[str, ...] = ()
 
 
 NEEDS = {
-    "postgres": Dependency(name="PostgreSQL", level="SEV-1", quiet_s=3.0, why="purchases need it"),
-    "redis": Dependency(name="Redis", level="SEV-1", quiet_s=5.0, why="each purchase takes its lock there"),
+    "postgres": Dependency(
+        name="PostgreSQL", level="SEV-1", quiet_s=3.0, why="purchases need it", explains=EVERY_PURCHASE
+    ),
+    "redis": Dependency(
+        name="Redis",
+        level="SEV-1",
+        quiet_s=5.0,
+        why="each purchase takes its lock there",
+        explains=EVERY_PURCHASE,
+    ),
     "api": Dependency(name="the API", level="SEV-2", quiet_s=12.0, why="customers buy through it"),
 }
 

@@ -12,6 +12,7 @@ from ..errors import SourceError
 from ..text.sanitize import clean
 from ..text.units import count, duration, percent, several
 from .findings import CheckResult, Finding, KeyspaceState, Memory
+from .signal import EVERY_PURCHASE
 
 if TYPE_CHECKING:
     from ..settings import IntegrityRules, Settings
@@ -62,7 +63,8 @@ def _recovery(state: Mapping[str, Any], memory: Memory) -> Iterable[Finding]:
     if memory.primary:
         text = "the database has become a read-only replica since this console began: nothing can be written here"
         advice = "a failover, or a pooler that points at the wrong server: find the primary, and what it did not get"
-        yield Finding(kind="data", level="SEV-1", text=text, advice=advice)
+        follows = (*EVERY_PURCHASE, "outbox", "reservations")
+        yield Finding(kind="data", level="SEV-1", text=text, advice=advice, about="read-only", explains=follows)
     elif not state["receivers"]:
         text = "the database is in recovery and follows no primary: is it being restored from a backup?"
         yield Finding(kind="data", level="SEV-2", text=text)
@@ -153,6 +155,7 @@ def _lost(seen: KeyspaceState, now: datetime) -> Iterable[Finding]:
             level="SEV-1",
             text=f"{seen.lost}; seen {ago} ago",
             advice="gone with it: keys against double top-ups, locks, and in the oldest version all settings",
+            about="Redis' data",
         )
 
 
@@ -179,7 +182,13 @@ def _room(info: Mapping[str, str], before: KeyspaceState | None, rules: Integrit
         text = (
             "Redis is full: it refuses what is written" if full else f"Redis uses {percent(used / most)} of its memory"
         )
-        yield Finding(kind="data", level="SEV-2" if full else "SEV-3", text=f"{text} ({policy})")
+        yield Finding(
+            kind="data",
+            level="SEV-2" if full else "SEV-3",
+            text=f"{text} ({policy})",
+            about="Redis' memory",
+            explains=(*EVERY_PURCHASE, "locks") if full else (),
+        )
     evicted = _number(info.get("evicted_keys")) - (before.evicted if before else 0)
     if before and before.run_id == info.get("run_id") and evicted > 0:
         text = f"Redis throws keys away to have room ({policy}): {several(evicted, 'key')} since the last look"

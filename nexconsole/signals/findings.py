@@ -17,12 +17,17 @@ RANK = {"SEV-1": 0, "SEV-2": 1, "SEV-3": 2, "none": 3}  # the worst first
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One finding. `level` "none": worth knowing, no reason to wake anybody."""
+    """One finding. `level` "none": worth knowing, no reason to wake anybody.
+
+    `about` and `explains` are the `Judgement`'s that it gives.
+    """
 
     kind: Kind
     level: str
     text: str
     advice: str = ""
+    about: str = ""
+    explains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,10 @@ from .funnel import Funnel, read
 from .log_reach import within
 from .probe import MAYBE_PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View
 from .signal import (
+    IN_FLIGHT,
     LISTED,
+    PURCHASES,
+    REFUSED,
     ExportedMetric,
     Judgement,
     LabelledSample,
@@ -50,16 +53,18 @@ def _reasons(value: Funnel, settings: Settings) -> Iterator[Judgement]:
         who = f", to {several(few, 'user')}" if few is not None and 2 * few < value.without_offer else ""
         if level:
             said = f"{count(value.without_offer)} of {several(value.decided, 'customer')} refused: {reasons}{who}"
-            yield Judgement(level, f"{said}, in {span}", _refused_outlook(value, rules.refused_high))
+            yield Judgement(level, f"{said}, in {span}", _refused_outlook(value, rules.refused_high), about=REFUSED)
     if value.failed >= rules.few and not value.sold:
         yield Judgement(
             "SEV-1",
             f"purchasing is down: none of {count(value.decided)} customers was sold a number, in {span} (pod logs)",
+            about=PURCHASES,
         )
     elif (asked := _nobody_sold(value)) >= rules.few:
         yield Judgement(
             "SEV-1",
             f"purchasing is down: none of {count(asked)} customers was sold a number in the last minute (pod logs)",
+            about=PURCHASES,
         )
     if value.undecided_s is None:
         return
@@ -67,9 +72,9 @@ def _reasons(value: Funnel, settings: Settings) -> Iterator[Judgement]:
         many = value.waiting_new
         told = f"{several(many, 'purchase')} in flight, none answered for {duration(value.undecided_s)}"
         if many >= FEW_WAITING:
-            yield Judgement("SEV-1", f"purchasing is down: {told} (pod logs)")
+            yield Judgement("SEV-1", f"purchasing is down: {told} (pod logs)", about=IN_FLIGHT)
         elif many:
-            yield Judgement("SEV-3", f"{told} (pod logs)")
+            yield Judgement("SEV-3", f"{told} (pod logs)", about=IN_FLIGHT)
 
 
 def _summary(value: Funnel) -> str:

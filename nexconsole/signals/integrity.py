@@ -180,7 +180,7 @@ KEPT = {
 def _reasons(value: Integrity, settings: Settings) -> Iterator[Judgement]:
     for finding in value.findings:
         if finding.level in ("SEV-1", "SEV-2", "SEV-3"):
-            yield Judgement(finding.level, finding.text)
+            yield Judgement(finding.level, finding.text, about=finding.about, explains=finding.explains)
 
 
 def _summary(value: Integrity) -> str:

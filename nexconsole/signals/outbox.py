@@ -190,10 +190,10 @@ async def read_events(sources: Sources, settings: Settings, previous: Value | No
 def _reasons(value: Outbox, settings: Settings) -> Iterator[Judgement]:
     if value.failed:
         events = "1 outbox event" if value.failed == 1 else f"{count(value.failed)} outbox events"
-        yield Judgement("SEV-3", f"{events} failed, and nothing will retry what failed")
+        yield Judgement("SEV-3", f"{events} failed, and nothing will retry what failed", about="failed events")
     late = value.oldest_pending_s
     if late is not None and late > settings.outbox.stuck_after_s:
-        yield Judgement("SEV-3", f"the oldest outbox event has waited {duration(late)}")
+        yield Judgement("SEV-3", f"the oldest outbox event has waited {duration(late)}", about="pending events")
 
 
 def _summary(value: Outbox) -> str:

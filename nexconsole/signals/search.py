@@ -10,6 +10,7 @@ from ..errors import NotConfigured, SourceError
 from ..model import Value
 from .probe import Probe, ProbeResult, View
 from .signal import (
+    REFUSED,
     ExportedMetric,
     Judgement,
     Signal,
@@ -42,9 +43,12 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     return Search(source="meilisearch", up=False, why=f"search at {sources.search.address} says it is {said}")
 
 
+EXPLAINED = (REFUSED, "outbox")  # what follows while no offer is found
+
+
 def _reasons(value: Search, settings: Settings) -> Iterator[Judgement]:
     if not value.up:
-        yield Judgement("SEV-3", f"the search index is down, so offers don't refresh: {value.why}")
+        yield Judgement("SEV-3", f"the search index is down, so offers don't refresh: {value.why}", explains=EXPLAINED)
 
 
 def _summary(value: Search) -> str:

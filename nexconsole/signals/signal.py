@@ -33,12 +33,40 @@ LabelledSample = tuple[Mapping[str, str], Number | None]  # labels, value; None 
 class Judgement(NamedTuple):
     """A rule that holds: the level it asks for ("SEV-1".."SEV-3"), a sentence with its figures, what is to be expected.
 
-    `outlook` is "" where nothing can be said of the time to come.
+    `outlook` is "" where nothing can be said of the time to come. `about` names what the rule speaks of ("purchases",
+    "purchases at smsbower"), the same whatever the figures are; "": the signal. `explains` names what follows from it,
+    each by what it is about or by its signal: such reasons come after this one. `step` is the next step in words, where
+    one follows from the reading alone ("terminate session 4711").
     """
 
     level: str
     text: str
     outlook: str = ""
+    about: str = ""
+    explains: tuple[str, ...] = ()
+    step: str = ""
+
+
+PURCHASES = "purchases"  # of all providers, that fail
+IN_FLIGHT = "purchases in flight"  # that are not decided
+LATENCY = "latency"
+REFUSED = "refused customers"
+EVERY_PURCHASE = (PURCHASES, IN_FLIGHT, LATENCY)
+
+
+def purchases_at(provider: str) -> str:
+    """What a reason is about that speaks of one provider's purchases."""
+    return f"purchases at {provider}"
+
+
+def in_flight_at(provider: str) -> str:
+    """What a reason is about that speaks of one provider's purchases in flight."""
+    return f"purchases in flight at {provider}"
+
+
+def circuit_of(provider: str) -> str:
+    """What a reason is about that speaks of one provider's circuit."""
+    return f"circuit {provider}"
 
 
 class SubjectState(NamedTuple):

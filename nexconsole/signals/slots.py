@@ -18,6 +18,8 @@ from ..text.sanitize import clean, clean_name
 from ..text.units import duration, percent, period, several
 from .probe import PROVIDER, Probe, ProbeResult, View
 from .signal import (
+    IN_FLIGHT,
+    LATENCY,
     MOST_NAMED,
     MOST_SUBJECTS,
     ExportedMetric,
@@ -27,6 +29,7 @@ from .signal import (
     Numbers,
     Signal,
     SubjectState,
+    in_flight_at,
 )
 from .transactions import Transactions
 from .waiting import blocked as blocked_purchases
@@ -43,6 +46,8 @@ NAMES_EVERY_S = 10.0
 SPARE_S = 10.0  # a TTL is so much longer than the wait ...
 LEAST_TTL_S = 60.0  # ... and never shorter than this when it is set
 TURN_S = 3.0  # a shorter wait is nobody's trouble: turns are 2 s apart
+TURNS = "waits for a slot"
+WAITING = (IN_FLIGHT, LATENCY, "reservations")  # what follows where most purchases wait for a slot
 SKEW_S = 2.0  # clocks that differ by less agree
 
 
@@ -193,9 +198,9 @@ def _reasons(value: Slots, settings: Settings) -> Iterator[Judgement]:
     rules = settings.slots
     stalled = value.longer(rules.stalled_s)
     if stalled:
-        yield Judgement("SEV-2", _turns(stalled))
+        yield Judgement("SEV-2", _turns(stalled), about=TURNS, explains=_waiting_at(stalled), step=_emptied(stalled))
     if late := tuple(wait for wait in value.longer(rules.late_s) if wait not in stalled):
-        yield Judgement("SEV-3", _turns(late))
+        yield Judgement("SEV-3", _turns(late), about=TURNS, step=_emptied(late))
 
 
 def _summary(value: Slots) -> str:
@@ -238,7 +243,13 @@ def _reasons_across(readings: Mapping[str, Reading], settings: Settings) -> Iter
     active = sum(provider.active is not False for provider in value.providers)
     if len(stalled) == active:
         where = f"{'all' if active > 1 else 'the'} {several(active, 'active provider')}"
-        yield Judgement("SEV-1", f"purchasing is down: at {where} {_long(stalled)}")
+        yield Judgement(
+            "SEV-1",
+            f"purchasing is down: at {where} {_long(stalled)}",
+            about=TURNS,
+            explains=(*_waiting_at(stalled), *WAITING),
+            step=_emptied(stalled),
+        )
         return
     traffic = value_of(readings, "transactions", Transactions)
     if traffic is None:
@@ -254,8 +265,21 @@ def _reasons_across(readings: Mapping[str, Reading], settings: Settings) -> Iter
     blocked = blocked_purchases(traffic, settings.transactions)
     if most or (blocked is not None and blocked.provider.casefold() in names):
         yield Judgement(
-            "SEV-1", f"{percent(there / whole)} of purchases go to {_named(stalled)}, where {_long(stalled)}"
+            "SEV-1",
+            f"{percent(there / whole)} of purchases go to {_named(stalled)}, where {_long(stalled)}",
+            about=TURNS,
+            explains=(*_waiting_at(stalled), *WAITING),
+            step=_emptied(stalled),
         )
+
+
+def _waiting_at(stalled: Sequence[Wait]) -> tuple[str, ...]:
+    """What follows where purchases wait for a slot: at each of these providers they stay in flight."""
+    return tuple(in_flight_at(wait.name) for wait in stalled)
+
+
+def _emptied(waits: Sequence[Wait]) -> str:
+    return f"empty the queue of {waits[0].name}"
 
 
 def _named(waits: Sequence[Wait]) -> str:

@@ -14,14 +14,20 @@ from .attribution import ProviderTraffic
 from .circuits import Circuits
 from .probe import PROVIDER, Probe, ProbeResult, View
 from .signal import (
+    IN_FLIGHT,
+    LATENCY,
     LISTED,
+    PURCHASES,
     Judgement,
     MetricSpec,
     Numbers,
     Signal,
     SubjectState,
+    circuit_of,
     gauge,
+    in_flight_at,
     provider_gauge,
+    purchases_at,
     rounded,
 )
 from .transactions import Transactions, read
@@ -40,6 +46,8 @@ STEP_S = 10  # so that what is expected does not change with every second
 
 UNCOUNTED = "not known: only the rows have purchases in flight, and they can't be read"
 
+SEVERAL = "purchases at several providers"  # of which others are well: nothing that all share explains it
+
 FEW = 5  # a provider with fewer attempts is not judged by its rate
 
 
@@ -48,16 +56,14 @@ def _reasons(value: Transactions, settings: Settings) -> Iterator[Judgement]:
     rules, rate = settings.severity, value.failure_rate
     if rate is not None and value.decided >= settings.transactions.few:
         where, outlook = _where(value), _outlook(value, rules.high_rate)
+        about, explains = _about(value)
         if rate >= ALL_FAIL:
-            yield Judgement(
-                "SEV-1",
-                f"purchasing is down: {count(value.failures)} of {count(value.decided)} purchases fail{where}",
-                outlook,
-            )
+            failing = f"{count(value.failures)} of {count(value.decided)} purchases fail{where}"
+            yield Judgement("SEV-1", f"purchasing is down: {failing}", outlook, about, explains)
         elif rate > rules.critical_rate:
-            yield Judgement("SEV-1", f"{percent(rate)} of purchases fail{where}", outlook)
+            yield Judgement("SEV-1", f"{percent(rate)} of purchases fail{where}", outlook, about, explains)
         elif rate > rules.high_rate:
-            yield Judgement("SEV-2", f"{percent(rate)} of purchases fail{where}", outlook)
+            yield Judgement("SEV-2", f"{percent(rate)} of purchases fail{where}", outlook, about, explains)
     for provider in value.providers:
         few = provider.decided < settings.transactions.provider_few
         if few or provider.failure_rate is None or provider.failure_rate < settings.transactions.provider_failing:
@@ -65,9 +71,23 @@ def _reasons(value: Transactions, settings: Settings) -> Iterator[Judgement]:
         yield Judgement(
             "SEV-2" if provider.failure_rate >= ALL_FAIL else "SEV-3",
             f"{provider.name} fails {percent(provider.failure_rate)} of {several(provider.decided, 'purchase')}",
+            about=purchases_at(provider.name),
+            explains=(circuit_of(provider.name),),
         )
     if value.latency_p95_s is not None and value.latency_p95_s > rules.latency_s:
-        yield Judgement("SEV-2", f"purchase latency p95 is {latency(value.latency_p95_s, value.latency_saturated)}")
+        yield Judgement(
+            "SEV-2",
+            f"purchase latency p95 is {latency(value.latency_p95_s, value.latency_saturated)}",
+            about=LATENCY,
+        )
+
+
+def _about(value: Transactions) -> tuple[str, tuple[str, ...]]:
+    """What the failure rate speaks of, and what follows from it: what all share explains no single provider's."""
+    scope = value.scope
+    if scope.verdict == "one" and scope.provider:
+        return purchases_at(scope.provider), (circuit_of(scope.provider),)
+    return (SEVERAL if scope.verdict == "some" else PURCHASES), ()
 
 
 def _summary(value: Transactions) -> str:
@@ -135,16 +155,18 @@ def _waits(value: Transactions, settings: Settings) -> Iterator[Judgement]:
     rules = settings.transactions
     down = waiting.blocked(value, rules)
     if down is not None:
-        yield Judgement("SEV-1", f"purchasing is down: {waiting.said(down, value, of_purchasing=True)}")
+        about = in_flight_at(down.provider) if down.provider else IN_FLIGHT
+        yield Judgement("SEV-1", f"purchasing is down: {waiting.said(down, value, of_purchasing=True)}", about=about)
         return
     for provider in waiting.blocked_providers(value, rules):
-        yield Judgement("SEV-2", waiting.said(provider, value))
+        yield Judgement("SEV-2", waiting.said(provider, value), about=in_flight_at(provider.provider))
     if waiting.many_overdue(value, rules):
         usual = waiting.usually(value)
         yield Judgement(
             "SEV-2",
             f"{count(value.overdue)} of {count(value.overdue + value.decided)} purchases in flight for over"
             f" {duration(value.overdue_after_s)}{f' ({usual})' if usual else ''}{waiting.as_of(value)}",
+            about=IN_FLIGHT,
         )
 
 

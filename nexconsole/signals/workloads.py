@@ -17,10 +17,13 @@ from ..text.units import count, duration, several, utilization
 from . import releases
 from .pods import OtherPod, Pod, container_read, describe, describe_other
 from .probe import Probe, ProbeOptions, ProbeResult, Read, View
+from .release_effect import released
 from .releases import Release
 from .signal import (
+    EVERY_PURCHASE,
     LISTED,
     MOST_SUBJECTS,
+    REFUSED,
     Judgement,
     MetricSpec,
     Numbers,
@@ -206,7 +209,9 @@ def _scaling_notes(autoscaler: resources.AutoscalerResource) -> list[str]:
 def _reasons(value: Workloads, settings: Settings) -> Iterator[Judgement]:
     if value.desired and value.ready == 0:
         yield Judgement(
-            "SEV-1", f"purchasing is down: none of {count(value.desired)} pods of {value.deployment} is ready"
+            "SEV-1",
+            f"purchasing is down: none of {count(value.desired)} pods of {value.deployment} is ready",
+            explains=(*EVERY_PURCHASE, REFUSED, "api"),
         )
     elif value.ready < value.desired and value.rollout != "progressing":
         yield Judgement("SEV-3", f"{count(value.ready)} of {count(value.desired)} pods of {value.deployment} are ready")
@@ -329,6 +334,7 @@ SIGNAL = Signal(
     every=3.0,
     needs=("kubernetes",),
     reasons=_reasons,
+    reasons_across=released,
     numbers=_numbers,
     metrics={
         "pods_ready": MetricSpec("pods ready", count, less=True),
