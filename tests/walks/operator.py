@@ -60,10 +60,10 @@ class WalkingOperator:
 
     # --- the dialog -------------------------------------------------------------------------------------------
 
-    async def confirm(self, effect: str) -> None:
+    async def confirm(self, effect: str) -> re.Match[str]:
         """Read the preview and confirm it as it says."""
         await self.see(r"preview expires in")
-        await self.see(effect)
+        seen = await self.see(effect)
         how = await self.see(r'To confirm, type [^"]*"(?P<word>[^"]+)"|┃ (?P<letter>\w) does it')
         if how["word"]:
             await self.see(r"\^Y")
@@ -73,19 +73,29 @@ class WalkingOperator:
         else:
             await self.press(how["letter"])
         await self.miss(r"preview expires in")
+        with contextlib.suppress(NotSeenError):
+            await self.see(r"▸ |watching|[,;] \d+ (s|min).* left", within=2.0)  # it is under way
+        return seen
 
     async def verdict(self, action: str, wanted: str = "WORKED", within: float = 120.0) -> None:
-        """Wait for what became of the action."""
-        found = await self.see(rf"{VERDICT} (\S+: )?{re.escape(action)}", within)
-        self.mark("verdict")
-        if found[1] != wanted:
-            raise NotSeenError(f"{action}: {found[1]}, expected {wanted}\n{self.console.text}")
+        """Wait for what became of the newest operation of this action."""
+        found = await self.console.until(lambda: self._ended(action), f"expected a verdict on {action}", within)
+        self.marks.setdefault("verdict", (len(self.keys), time.monotonic() - self._began))
+        if found != wanted:
+            raise NotSeenError(f"{action}: {found}, expected {wanted}\n{self.console.text}")
+
+    def _ended(self, action: str) -> str:
+        """The verdict of the newest operation of this action; "" while there is none."""
+        lines = [line for line in self.console.lines if re.match(rf" [●▲?■○▸] .*\b{re.escape(action)}", line)]
+        found = re.match(rf" . {VERDICT}\b", lines[-1]) if lines else None
+        return found[1] if found else ""
 
     async def calm_soon(self, within: float = 30.0) -> bool:
         if self.only_verdict:
             raise Enough
         with contextlib.suppress(NotSeenError):
             await self.see(CALM, within)
+            self.mark("calm")
             return True
         return False
 
@@ -145,6 +155,10 @@ class WalkingOperator:
     async def do(self, step: str, effect: str, action: str, within: float = 120.0, **answers: str) -> None:
         """Walk to the step, do it, and wait for its verdict."""
         await self.walk_to(step, **answers)
+        await self.again(effect, action, within)
+
+    async def again(self, effect: str, action: str, within: float = 120.0) -> None:
+        """Do the step under the cursor, and wait for its verdict."""
         await self.press("enter")
         await self.confirm(effect)
         await self.verdict(action, within=within)

@@ -5,6 +5,7 @@ A name with `:runbook` goes the way of the runbook's scenario; without, by the p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 
 from .operator import Enough, WalkingOperator
@@ -45,7 +46,7 @@ async def provider_outage_by_the_runbook(operator: WalkingOperator) -> None:
 @walk("database-stall")
 async def database_stall(operator: WalkingOperator) -> None:
     await operator.command("", "End session")
-    await operator.confirm("session|Ends")
+    await operator.confirm("Ends")
     await operator.verdict("backend.terminate")
     await operator.calm()
 
@@ -53,7 +54,7 @@ async def database_stall(operator: WalkingOperator) -> None:
 @walk("database-stall:runbook")
 async def database_stall_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("High purchase failure rate")
-    await operator.do("DO: end the session", "Ends|session", "backend.terminate")
+    await operator.do("DO: end the session", "Ends", "backend.terminate")
     await operator.calm()
 
 
@@ -72,6 +73,11 @@ async def reconciler_stopped(operator: WalkingOperator) -> None:
 async def reconciler_stopped_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("Stuck reservations")
     await operator.do("DO: run the reconciler", "Calls GET", "reconcile.run", ledger="accepted")
+    for _ in range(5):
+        if await operator.calm_soon(15.0):
+            return
+        await operator.walk_to("DO: run the reconciler")
+        await operator.again("Calls GET", "reconcile.run")
     await operator.calm()
 
 
@@ -93,6 +99,7 @@ async def outbox_poison(operator: WalkingOperator) -> None:
 async def outbox_poison_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("Outbox worker lag")
     await operator.do("DO: roll back", "Takes nexnum-app", "rollout.undo", within=300)
+    await retry_all(operator)
     await operator.calm()
 
 
@@ -138,6 +145,9 @@ async def slot_starvation(operator: WalkingOperator) -> None:
 async def slot_starvation_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("Purchases wait for slots")
     await operator.do("DO: empty the provider's queue", "Deletes the queue of smsbower", "slots.clear smsbower")
+    if await operator.calm_soon(330.0):
+        return
+    await operator.do("DO: run the reconciler once", "Calls GET", "reconcile.run", filled="no", ledger="accepted")
     await operator.calm()
 
 
@@ -177,15 +187,36 @@ async def search_down_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("Customers are refused")
     await operator.walk_to("Ask: who restores")
     await operator.answer("me")
-    await operator.miss("search is down|search DOWN", within=60)
+    await operator.see("search is up", within=60)
     operator.mark("verdict")
+    if await operator.calm_soon(100.0):
+        return
+    await operator.press("esc")
+    await operator.scenario("Outbox worker lag")
+    await retry_all(operator)
     await operator.calm()
+
+
+async def retry_all(operator: WalkingOperator) -> None:
+    """Put back each event that failed, one after the other, until none is left."""
+    if await operator.calm_soon(20.0):
+        return
+    await operator.walk_to("DO: put that event", fail="release")
+    for _ in range(60):
+        await operator.again("Puts event", "outbox.retry")
+        if re.search(r"none failed|CALM", operator.console.text):
+            return
 
 
 @walk("one-bad-pod")
 async def one_bad_pod(operator: WalkingOperator) -> None:
+    """The palette knows no pod by the words that the pane shows: it asks, and tab offers them."""
     suffix = (await operator.see(r"ONE POD alone: \S*-(\w{5})"))[1]
-    await operator.command(suffix, f"Restart.*{suffix}")
+    await operator.command("rest", "Restart the pods, one after")
+    await operator.see("enter takes it")
+    await operator.press("tab")
+    await operator.see(rf"│ +\S+-{suffix} +│")
+    await operator.press("enter")
     await operator.confirm("Deletes pod")
     await operator.verdict("pods.restart")
     await operator.calm()
