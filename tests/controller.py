@@ -21,6 +21,7 @@ from textual.pilot import Pilot
 from nexconsole.app import NexConsole
 from nexconsole.journal import Entry, journal_files, merge, read
 from nexconsole.model import Reading
+from nexconsole.screens.typed_confirmation import TYPING_S
 from nexconsole.session.monitor import Monitor
 from nexconsole.settings import Settings
 from nexconsole.sources import Sources
@@ -152,3 +153,10 @@ async def quiet(app: App[Any], seconds: float = key_guard.OPENING_S) -> None:
     await nothing_left_to_run()
     await standing(app)
     GUARDS.skip(seconds + 0.05)
+
+
+async def typed(pilot: Pilot, text: str) -> None:
+    """The text typed by a person, who is not as fast as what is pasted."""
+    for character in text:
+        await pilot.press(character if character != " " else "space")
+        await asyncio.sleep(TYPING_S + 0.01)

@@ -12,7 +12,21 @@ from typing import Any
 
 import pytest
 from acting import add_provider
-from controller import GUARDS, burst, controller, entries, fresh, hold, kinds, quiet, settings, strip_of, text_of, until
+from controller import (
+    GUARDS,
+    burst,
+    controller,
+    entries,
+    fresh,
+    hold,
+    kinds,
+    quiet,
+    settings,
+    strip_of,
+    text_of,
+    typed,
+    until,
+)
 from disasters import root_only, small_disk
 from textual import events
 from textual.pilot import Pilot
@@ -22,9 +36,12 @@ from nexconsole.app import NexConsole
 from nexconsole.errors import JournalError
 from nexconsole.journal import verify
 from nexconsole.model import utc_now
-from nexconsole.screens.confirm import ConfirmScreen, TypedText, Unrecorded
+from nexconsole.screens.confirm import ConfirmScreen
+from nexconsole.screens.dialog import MOMENT_S
 from nexconsole.screens.palette import Palette
-from nexconsole.screens.plan_lines import _guard, plan_lines
+from nexconsole.screens.plan_lines import _guard, plan_sections
+from nexconsole.screens.typed_confirmation import TypedText
+from nexconsole.screens.unrecorded import Unrecorded
 from nexconsole.settings import Settings
 from nexconsole.sources import Sources
 from nexconsole.widgets.key_guard import OPENING_S, QUIET_S, REPEAT_S, KeyGuard
@@ -208,11 +225,16 @@ async def test_a_typed_confirmation_wants_the_exact_text_and_then_its_own_key(
         focused = await until(lambda: screen.focused)
         assert screen.plan.confirm.kind == "type" and focused.id == "cancel"
         await quiet(app)
-        await pilot.press("tab", *"smsbowe", "enter")
+        await typed(pilot, "smsbowe")
+        assert isinstance(screen.focused, TypedText) and "right so far: 7 of 8" in text_of(app)
+        await pilot.press("enter")
+        await asyncio.sleep(MOMENT_S)
         await pilot.press("ctrl+y")
         assert app.screen is screen and "type it exactly" in text_of(app)
         assert await active(providers, "smsbower")
-        await pilot.press("r", "enter")
+        await quiet(app, QUIET_S)
+        await typed(pilot, "r")
+        await pilot.press("enter")
         await asyncio.sleep(0.3)
         assert app.screen is screen and await active(providers, "smsbower")
         await pilot.press("ctrl+y")
@@ -234,7 +256,7 @@ async def test_text_that_is_pasted_is_not_typed_and_its_key_alone_confirms(
             await until(lambda: "as if pasted" in text_of(app))
             assert screen.query_one(TypedText).value == ""
             screen.say("")
-        await pilot.press(*"smsbower")
+        await typed(pilot, "smsbower")
         assert screen.query_one(TypedText).value == "smsbower"
         burst(app, "ctrl+y", "ctrl+y")
         await asyncio.sleep(2 * REPEAT_S)
@@ -396,40 +418,11 @@ def plan(**fields: Any) -> Plan:
     return Plan(taken_at=now, expires_at=now + timedelta(seconds=60), **(given | fields))
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
-@pytest.mark.parametrize("effect", ["Makes 50 events pending again.", "Makes 50 events pending again. " * 6])
-async def test_fifty_targets_leave_the_command_the_way_back_and_the_keys_in_sight(
-    tmp_path: Path, size: tuple[int, int], effect: str
-) -> None:
-    few = plan(effect=effect, guards=())
-    async with controller(settings(tmp_path), size=size) as (app, pilot):
-        screen = ConfirmScreen(few, None, app.settings, utc_now)
-        app.push_screen(screen)
-        await quiet(app)
-        await until(lambda: "^Y does it" in text_of(app))
-        for words in (
-            "psql -c 'UPDATE outbox",
-            "psql -c 'UPDATE back",
-            "event-00",
-            "event-02",
-            "more: space shows all",
-            "changes 50 events",
-            'type the family\'s name "number"',
-            "> Cancel",
-        ):
-            assert words in text_of(app), words
-        await pilot.press("space")
-        await until(lambda: "event-09" in text_of(app) and "space shows all" not in text_of(app))
-        await pilot.press(
-            "pagedown", "pagedown", "pagedown", "pagedown", "pagedown", "pagedown", "pagedown", "pagedown"
-        )
-        await until(lambda: "psql -c 'UPDATE back" in text_of(app))
-
-
 @pytest.mark.parametrize("width", [40, 78, 96])
 def test_no_sentence_of_a_plan_is_cut(width: int) -> None:
     long = plan()
-    text = " ".join(as_text(plan_lines(long, "it changed, " * 50 + "indeed", width)).split())
+    sections = plan_sections(long, "it changed, " * 50 + "indeed", width)
+    text = " ".join(as_text(line for section in sections for line in section.lines).split())
     assert " ".join(long.effect.split()) in text and "that is all" in text and "indeed" in text
     assert text.count("the readings are old,") == 40
 
@@ -437,17 +430,17 @@ def test_no_sentence_of_a_plan_is_cut(width: int) -> None:
 @pytest.mark.parametrize(
     ("text", "fields", "wanted"),
     [
-        ("smsbower", {"arguments": {"provider": "smsbower"}}, 'the provider\'s name "smsbower"'),
-        ("number", {}, 'the family\'s name "number"'),
-        ("up to 150", {}, 'the words "up to 150"'),
-        ("restore", {}, 'the word "restore"'),
-        ("event-07", {}, 'the event\'s name "event-07"'),
+        ("smsbower", {"arguments": {"provider": "smsbower"}}, "the provider's name 'smsbower'"),
+        ("number", {}, "the family's name 'number'"),
+        ("up to 150", {}, "the words 'up to 150'"),
+        ("restore", {}, "the word 'restore'"),
+        ("event-07", {}, "the event's name 'event-07'"),
     ],
 )
 def test_what_is_to_be_typed_says_what_it_is_and_is_quoted(text: str, fields: dict[str, Any], wanted: str) -> None:
     screen = ConfirmScreen(plan(confirm=Confirmation(kind="type", text=text), **fields), None, Settings(), utc_now)
-    assert screen.wanted == wanted
-    assert f"To confirm, type {wanted}." in " ".join(as_text(screen._how(30)).split())
+    for width in (20, 38, 76):
+        assert f"type {wanted} to confirm, then ^Y" in " ".join(as_text(screen._how(width)).split())
 
 
 @pytest.mark.parametrize(

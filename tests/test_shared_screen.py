@@ -26,9 +26,10 @@ import nexconsole
 from nexconsole.actions.plan import Confirmation, Guard, Outcome, Target, Undo, Verdict
 from nexconsole.cli.main import run
 from nexconsole.journal import EntryKind, journal_file, open_journal
-from nexconsole.screens.confirm import ConfirmScreen, Unrecorded
+from nexconsole.screens.confirm import ConfirmScreen
 from nexconsole.screens.pod_logs import PodLogs
 from nexconsole.screens.prompt import Prompt
+from nexconsole.screens.unrecorded import Unrecorded
 from nexconsole.session.operation import Operation
 from nexconsole.signals.database import read as read_database
 from nexconsole.sources import open_sources

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,12 +12,14 @@ import pytest
 import sample_readings as sample
 from controller import quiet
 from frozen_console import SIZES, console, remember, shown
-from sample_plans import GUARDS, plan, story
+from sample_plans import GUARDS, PROVIDER, plan, story
 from textual.pilot import Pilot
 
-from nexconsole.actions.plan import Confirmation, Guard, Outcome, Target, Verdict
-from nexconsole.screens.confirm import ConfirmScreen, Unrecorded
+from nexconsole.actions.plan import Confirmation, Guard, Outcome, Plan, Target, Verdict
+from nexconsole.screens.confirm import ConfirmScreen
 from nexconsole.screens.journal import JournalScreen
+from nexconsole.screens.typed_confirmation import TYPING_S
+from nexconsole.screens.unrecorded import Unrecorded
 from nexconsole.session.operation import Operation
 
 ROLE = Guard(
@@ -70,6 +74,48 @@ def with_screen(make_screen: Callable[[Any], Any]) -> Callable[[Pilot], Any]:
 @pytest.mark.parametrize("dialog", DIALOGS)
 def test_the_dialog_looks_as_it_did(snap_compare, dialog: str, size: tuple[int, int]) -> None:
     run_before = with_screen(lambda app: ConfirmScreen(*DIALOGS[dialog], app.settings, lambda: sample.NOW))
+    assert snap_compare(console("incident"), run_before=run_before, terminal_size=size)
+
+
+MUCH = plan(
+    effect="Puts 1 000 FAILED events back to PENDING, the oldest 25 min old. " * 45,
+    guards=tuple(
+        Guard(name=f"warning {n}", level="warn", reason=f"warning {n}: customers may notice it for some minutes")
+        for n in range(10)
+    ),
+    targets=tuple(Target(kind="event", id=f"event-{n:04}", identity={"retry_count": 1}) for n in range(1000)),
+    command="\n".join(f"psql -X \"$DATABASE_URL\" -c 'UPDATE {n}'" for n in range(40)),
+    confirm=Confirmation(kind="type", text="smsbower"),
+)
+WAS = plan(
+    effect=plan().effect.replace("30 %", "28 %").replace("120 of", "112 of"),
+    guards=GUARDS[:1],
+    targets=(replace(PROVIDER, identity={"name": "smsbower", "active": None}),),
+)
+STATES: dict[str, tuple[tuple[Plan, str | None], tuple[str, ...]]]
+STATES = {
+    "folded": ((MUCH, None), ()),
+    "unfolded": ((MUCH, None), ("3", "pagedown")),
+    "right": ((plan(confirm=MUCH.confirm), None), tuple("smsb")),
+    "differs": ((MUCH, None), tuple("smx")),
+    "complete": ((plan(confirm=MUCH.confirm), None), tuple("smsbower")),
+    "changed": ((plan(), AGAIN), ()),
+}
+
+
+@pytest.mark.parametrize("size", [(60, 15), (80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("state", STATES)
+def test_the_dialogs_states_look_as_they_did(snap_compare, state: str, size: tuple[int, int]) -> None:
+    given, keys = STATES[state]
+
+    async def run_before(pilot: Pilot) -> None:
+        before = WAS if state == "changed" else None
+        await with_screen(lambda app: ConfirmScreen(*given, app.settings, lambda: sample.NOW, before=before))(pilot)
+        for key in keys:
+            await pilot.press(key)
+            await asyncio.sleep(TYPING_S + 0.01)
+        await pilot.pause()
+
     assert snap_compare(console("incident"), run_before=run_before, terminal_size=size)
 
 

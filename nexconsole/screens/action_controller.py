@@ -18,9 +18,10 @@ from ..session.performer import LEAVE_S
 from ..session.session import Session
 from ..text.units import period
 from ..widgets.spans import plain
-from .confirm import ConfirmScreen, Unrecorded
+from .confirm import ConfirmScreen
 from .dialogs import Dialogs
 from .prompt import Prompt
+from .unrecorded import Unrecorded
 
 QUIT_AGAIN_S = 8.0
 
@@ -55,10 +56,14 @@ class ActionController:
     async def _act(
         self, name: str, action: str, arguments: Mapping[str, str], step: StepRef | None, undoes: Operation | None
     ) -> None:
+        shown: Plan | None = None
+
         async def ask(plan: Plan, why_again: str | None) -> ConfirmationReply:
+            nonlocal shown
+            before, shown = shown, plan
             self._begun.add(name)
             try:
-                return await self._ask(plan, why_again)
+                return await self._ask(plan, why_again, before)
             finally:
                 self._begun.discard(name)
 
@@ -67,8 +72,8 @@ class ActionController:
         finally:
             self._begun.discard(name)
 
-    async def _ask(self, plan: Plan, why_again: str | None) -> ConfirmationReply:
-        dialog = ConfirmScreen(plan, why_again, self._session.settings, self._clock, drill=self._drill)
+    async def _ask(self, plan: Plan, why_again: str | None, before: Plan | None) -> ConfirmationReply:
+        dialog = ConfirmScreen(plan, why_again, self._session.settings, self._clock, drill=self._drill, before=before)
         return await self._app.push_screen_wait(dialog)
 
     async def _ask_unrecorded(self, why: str) -> bool:

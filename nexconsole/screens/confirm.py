@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -14,58 +14,45 @@ from textual.containers import Container
 
 from .. import paths
 from ..actions.perform import ConfirmationReply
-from ..text.units import remaining, several
+from ..text.units import remaining
 from ..widgets import banner
 from ..widgets.canvas import LineCanvas
-from ..widgets.key_guard import PASTED, together
-from ..widgets.masked_input import MaskedInput
 from ..widgets.privacy import MASKER
-from ..widgets.spans import Line, cells, fit, length, plain, spread, wrapped
+from ..widgets.spans import BLANK, Line, cells, fit, length, plain, spread, wrapped
 from .dialog import GuardedDialog
-from .plan_lines import plan_lines
+from .plan_folds import UPPER, allot, in_sight, section_keys, shown_lines
+from .plan_lines import PlanSection, plan_sections
+from .typed_confirmation import CONFIRM_KEY, PASTED_WORDS, TypedText, compared, prompt
+from .unrecorded import Cancel
 
 if TYPE_CHECKING:
     from ..actions.plan import Plan
     from ..settings import Settings
 
-CONFIRM_KEY = "ctrl+y"
 CANCELLED = ConfirmationReply(text=None)
 NOTICE_S = 6.0
-
-
-class TypedText(MaskedInput):
-    """The input for a confirmation that is typed; keys that the guard refuses, a burst and Enter do nothing."""
-
-    @property
-    def dialog(self) -> ConfirmScreen:
-        assert isinstance(self.screen, ConfirmScreen)
-        return self.screen
-
-    def on_key(self, event: events.Key) -> None:
-        if self.dialog.refused(event) or event.key in ("enter", "escape", "tab", "shift+tab", CONFIRM_KEY):
-            return
-        if event.is_printable and together(event) >= min(PASTED, max(2, len(self.dialog.asked))):
-            event.stop()
-            event.prevent_default()
-            self.dialog.say("that came all at once, as if pasted: type it")
-
-    def on_paste(self, event: events.Paste) -> None:
-        """The confirmation text was typed."""
-        event.stop()
-        event.prevent_default()
+WIDTH, EDGES, FRAME = 100, 4, 2  # cells of the box, as in its sheet; of them frame and padding; lines of the frame
+SMALL, BELOW = 20, 3  # lines: a terminal below this is the dialog's alone; else so many are not its own
+GAPS = 2  # empty lines around the keys, where nothing is folded
 
 
 class ConfirmScreen(GuardedDialog[ConfirmationReply]):
-    """Shows a plan and returns the operator's reply. `why_again`: why it is shown again.
+    """Shows a plan and returns the operator's reply. `why_again`: why it is shown again; `before`: the plan that was
+    shown then, whose differences are marked.
 
-    Keys from before it opened, and held keys, are discarded. Enter never confirms.
+    Keys from before it opened, and held keys, are discarded. Enter never confirms. The keys and Cancel are in sight
+    whatever the plan holds: its parts are folded above and below them.
     """
 
     CSS_PATH = paths.STYLES / "confirm.tcss"
     AUTO_FOCUS = "#cancel"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", id="confirm.cancel", tooltip="Change nothing"),
-        Binding("space", "unfold", "All", id="confirm.unfold", tooltip="List every target, or the first ones"),
+        Binding("space", "unfold", "Open", id="confirm.unfold", tooltip="Open the next part that is folded"),
+        *(
+            Binding(key, f"open('{key}')", "Part", id=f"confirm.part{key}", tooltip="Open or fold a part", show=False)
+            for key in "123456789"
+        ),
         Binding("down", "move(1)", "Down", id="confirm.down", tooltip="Scroll down", show=False),
         Binding("up", "move(-1)", "Up", id="confirm.up", tooltip="Scroll up", show=False),
         Binding("pagedown", "move(8)", "Page down", id="confirm.pagedown", tooltip="Scroll a page", show=False),
@@ -80,11 +67,15 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
         clock: Callable[[], datetime],
         *,
         drill: str | None = None,
+        before: Plan | None = None,
     ) -> None:
         super().__init__()
         self.plan, self.why_again, self.settings, self._clock, self._drill = plan, why_again, settings, clock, drill
-        self._top = 0
-        self._whole = False  # all targets are listed
+        self.before = before
+        self._opened, self._top = "", 0  # the part that is opened, and its first line in sight
+        self._folded: tuple[str, ...] = ()  # the parts that don't fit while none is opened
+        self._sections: tuple[PlanSection, ...] = ()
+        self._made_for: tuple[int, bool] | None = None
         self._notice = ""
 
     @property
@@ -98,21 +89,29 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
 
     @property
     def wanted(self) -> str:
-        """The text to type with its meaning, so that it can't be read as an instruction: the provider's name
-        "smsbower".
-        """
-        text, quoted = self.plan.confirm.text, f'"{self.asked}"'
+        """What the text to type is, so that it can't be read as an instruction: `the provider's name`, `the word`."""
+        text = self.plan.confirm.text
         named = next((name for name, value in self.plan.arguments.items() if value == text), "")
         kind = next(
             (target.kind for target in self.plan.chosen if text in (target.identity.get("name"), target.id)), ""
         )
         if named or kind:
-            return f"the {plain((named or kind).replace('_', ' '), 30)}'s name {quoted}"
-        return f"the {'words' if ' ' in text else 'word'} {quoted}"
+            return f"the {plain((named or kind).replace('_', ' '), 30)}'s name"
+        return f"the {'words' if ' ' in text else 'word'}"
+
+    @property
+    def _begins(self) -> tuple[str, ...]:
+        """The characters that begin the text to type: these go to the line, whatever else they would do."""
+        return (self.asked[:1], self.plan.confirm.text[:1]) if self.typed else ()
 
     @property
     def copy_key(self) -> str:
-        return "c" if self.plan.confirm.text != "c" else "y"
+        return "c" if "c" not in (self.plan.confirm.text, *self._begins) else "y"
+
+    @property
+    def part_keys(self) -> Mapping[str, str]:
+        """The key that opens each part."""
+        return section_keys(self.asked[:1] if self.typed else "")
 
     def compose(self) -> ComposeResult:
         with Container(id="plan"):
@@ -120,27 +119,17 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
             yield LineCanvas(id="below")
             with Container(id="answer"):
                 if self.typed:
-                    given = TypedText(id="typed", compact=True, placeholder="tab goes here")
-                    given.cursor_blink = False
-                    yield given
+                    yield TypedText(self.asked)
                 yield Cancel(id="cancel")
+            yield LineCanvas(id="lower")
 
     def on_mount(self) -> None:  # beside the guard's, which Textual calls too
         self.set_class(bool(self.plan.blocked), "-blocked")
         self.set_interval(0.5, self.paint)
-        self.call_after_refresh(self._settle)
-
-    def _settle(self) -> None:
-        """Resize to the content, so that the panes stay visible."""
-        width = self.query_one("#body", LineCanvas).size.width or 76
-        keys = self._how(width)
-        self.query_one("#below").styles.height = len(keys)
-        wanted = len(self.lines(width)) + len(keys) + 3
-        self.query_one("#plan").styles.height = max(7 + len(keys), min(wanted, self.app.size.height - 3))
-        self.call_after_refresh(self.paint)
+        self.paint()
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self._settle)
+        self.paint()
 
     # --- keys -------------------------------------------------------------------------------------------------
 
@@ -164,10 +153,34 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
             event.stop()
             self._confirm_typed(event)
             return
-        if event.character == self.copy_key and not typing:
+        if typing:
+            return
+        if event.character in self._begins:
+            event.stop()
+            self._begin(event)
+        elif event.character == self.copy_key:
             event.stop()
             self.app.copy_to_clipboard(self.plan.command)
             self.say("the command was copied to the terminal's clipboard")
+        elif self.typed and event.character and event.character.isalpha():
+            self.say(f"'{event.character}' does not begin {self.wanted} '{self.asked}'")
+
+    def _begin(self, event: events.Key) -> None:
+        """The first character of the text: typing goes to the line without another key."""
+        line = self.query_one(TypedText)
+        line.focus()
+        line.take(event)
+
+    def on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        self.say(PASTED_WORDS)
+
+    def on_typed_text_pasted(self, event: TypedText.Pasted) -> None:
+        event.stop()
+        self.say(PASTED_WORDS)
+
+    def on_input_changed(self) -> None:
+        self.paint()
 
     def say(self, text: str) -> None:
         self._notice = text
@@ -184,17 +197,31 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
         if given == self.plan.confirm.text or (MASKER.enabled and given == self.asked):
             self.alone(event, partial(self.dismiss, ConfirmationReply(text=self.plan.confirm.text)))
         else:
-            self.say(f"that is not {self.wanted}: type it exactly, then ^Y")
+            self.say(f"that is not {self.wanted} '{self.asked}': type it exactly, then ^Y")
 
     def action_cancel(self) -> None:
         self.dismiss(CANCELLED)
 
     def action_move(self, by: int) -> None:
-        self._top += by
-        self.paint()
+        """Along the part that is opened; the first folded one is opened for it."""
+        if not self._opened:
+            self.action_unfold()
+        else:
+            self._top += by
+            self.paint()
 
     def action_unfold(self) -> None:
-        self._whole, self._top = not self._whole, 0
+        """The next folded part after the one that is opened, or none after the last."""
+        after = self._folded.index(self._opened) + 1 if self._opened in self._folded else 0
+        self._open(self._folded[after] if after < len(self._folded) else "")
+
+    def action_open(self, key: str) -> None:
+        name = next((name for name, digit in self.part_keys.items() if digit == key), "")
+        if name in self._folded:
+            self._open("" if name == self._opened else name)
+
+    def _open(self, name: str) -> None:
+        self._opened, self._top = name, 0
         self.paint()
 
     # --- drawing ----------------------------------------------------------------------------------------------
@@ -202,26 +229,50 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
     def paint(self) -> None:
         if not self.is_mounted:
             return
-        body = self.query_one("#body", LineCanvas)
-        width, height = body.size
-        lines = self.lines(width, height)
-        self._top = max(0, min(self._top, len(lines) - height))
-        more = len(lines) - self._top - height
-        body.show_lines(tuple(fit(line, width) for line in lines[self._top : self._top + height]))
-        *above, keys = self._keys(width)
-        hidden = f"{several(more, 'more line')} below: down " if more > 0 else ""
-        if length(keys) + cells(hidden) + 1 > width:
-            hidden = f"+{more}, down " if more > 0 else ""
-        below = self.query_one("#below", LineCanvas)
-        below.styles.height = len(above) + 1
-        below.show_lines((*above, spread(keys, ((hidden, "warn"),), width)))
+        width, most = min(WIDTH, self.app.size.width) - EDGES, self.app.size.height
+        sections, title = self.sections(width), self._title(width)
+        fixed = len(title) + len(self._keys(width)) + 1
+        most = (most - BELOW if most >= SMALL else most - 1) - FRAME  # the panes above stay visible
+        room = max(0, min(self._total(sections) + GAPS, most - fixed))
+        self.query_one("#plan").styles.height = room + fixed + FRAME
+        self._folded = self._too_long(sections, room)
+        gap: tuple[Line, ...] = () if self._folded else (BLANK,) * (self._total(sections) + GAPS <= room)
+        rows = allot(sections, room, self._opened)
+        upper, lower = ([] if top else list(gap) for top in (True, False))
+        for section in sections:
+            top = self._scrolled(section, rows) if section.name == self._opened else None
+            key = self.part_keys.get(section.name, "space")
+            part = upper if section.name in UPPER else lower
+            part += shown_lines(section, rows[section.name], width, key, top)
+        self._show("#body", (*(fit(line, width) for line in title), *upper))
+        self._show("#below", (*gap, *self._keys(width)))
+        self._show("#lower", lower)
         self.query_one(Cancel).paint()
 
-    def lines(self, width: int, height: int | None = None) -> list[Line]:
-        """The dialog's inside, as lines of at most `width` cells; with targets folded to fit into `height` lines."""
-        title = self._title(width)
-        room = max(1, height - len(title)) if height is not None else None
-        return [*title, *plan_lines(self.plan, self.why_again, width, room, self._whole)]
+    def _show(self, canvas: str, lines: Iterable[Line]) -> None:
+        shown = self.query_one(canvas, LineCanvas)
+        shown.styles.height = len(lines := tuple(lines))
+        shown.show_lines(lines)
+
+    def _scrolled(self, section: PlanSection, rows: Mapping[str, int]) -> int:
+        self._top = max(0, min(self._top, len(section.lines) - in_sight(rows[section.name])))
+        return self._top
+
+    @staticmethod
+    def _total(sections: Sequence[PlanSection]) -> int:
+        return sum(len(section.lines) for section in sections)
+
+    @staticmethod
+    def _too_long(sections: Sequence[PlanSection], room: int) -> tuple[str, ...]:
+        rows = allot(sections, room)
+        return tuple(section.name for section in sections if len(section.lines) > rows[section.name])
+
+    def sections(self, width: int) -> tuple[PlanSection, ...]:
+        """The plan's parts in lines of at most `width` cells; made anew for another width, and when it is masked."""
+        if (made_for := (width, MASKER.enabled)) != self._made_for:
+            self._made_for = made_for
+            self._sections = plan_sections(self.plan, self.why_again, width, self.before)
+        return self._sections
 
     def _title(self, width: int) -> list[Line]:
         left = (plan := self.plan).expires_at - self._clock()
@@ -238,94 +289,36 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
         return [spread((*where, (f" {name}", "strong")), age, width)]
 
     def _keys(self, width: int) -> tuple[Line, ...]:
-        """How to confirm, with the keys on the last line; a notice replaces it for a moment."""
-        *above, keys = self._how(width)
-        if self._notice:
-            return (*above, *(((line, "note"),) for line in wrapped(self._notice, width, 3)))
-        return (*above, keys if self.guard.listening else (("...", "muted"),))
+        """How to confirm; a notice stands below it for a moment."""
+        notice = tuple(((line, "note"),) for line in wrapped(self._notice, width, 2)) if self._notice else ()
+        if not self.guard.listening and not self.typed:
+            return ((("...", "muted"),), *notice)
+        *above, last = self._how(width)
+        return (*above, *(notice or (last,))) if self.typed else (*above, last, *notice)
 
     def _how(self, width: int) -> tuple[Line, ...]:
-        copy: Line = ((f"{self.copy_key}", "key"), (" copies the command", "muted"))
+        hints = [(self.copy_key, " copies the command")]
+        if self._folded:
+            hints.append(("space", " folds" if self._opened == self._folded[-1] else " opens what is folded"))
         if self.plan.blocked:
-            return ((("blocked: nothing can be sent   ", "alarm"), *copy),)
-        if self.typed:
-            said = [((line, "text"),) for line in wrapped(f"To confirm, type {self.wanted}.", width, 9)]
-            return (*said, (("tab", "key"), (" goes to the line, ", "muted"), ("^Y", "key"), (" does it", "muted")))
-        return (((self.plan.confirm.text, "key"), (" does it   ", "text"), *copy),)
+            return (_hinted((("blocked: nothing can be sent", "alarm"),), hints, width),)
+        if not self.typed:
+            return (_hinted(((self.plan.confirm.text, "key"), (" does it", "text")), hints, width),)
+        given = self.query_one(TypedText).value if self.is_mounted else ""
+        wanted = (self.asked, self.plan.confirm.text) if MASKER.enabled else (self.plan.confirm.text,)
+        right, said = compared(given, *wanted)
+        then: Line = ((" to confirm, then ", "text"), ("^Y", "key"))
+        lines = prompt(f"type {self.wanted} ", self.asked, then, right, right < len(given), width)
+        return (*lines, (said,) if given else _hinted((), hints, width))
 
 
-class Cancel(LineCanvas, can_focus=True):
-    """The Cancel button, which has the focus."""
-
-    def paint(self) -> None:
-        mark, ink = ("> ", "cursor") if self.has_focus else ("  ", "text")
-        self.show_lines((((f"{mark}Cancel ", ink), (" esc", "key"), (" changes nothing", "muted")),))
-
-    def on_resize(self) -> None:
-        self.paint()
-
-    def watch_has_focus(self, has_focus: bool) -> None:
-        super().watch_has_focus(has_focus)
-        self.paint()
-
-    def on_click(self) -> None:
-        if isinstance(self.screen, ConfirmScreen | Unrecorded):
-            self.screen.action_cancel()
+def _hinted(line: Line, hints: Sequence[tuple[str, str]], width: int) -> Line:
+    """The line, and those of the keys that fit beside it."""
+    for key, does in hints:
+        more: Line = (("   " if line else "", "text"), (key, "key"), (does, "muted"))
+        if length(line) + length(more) <= width:
+            line = (*line, *more)
+    return line
 
 
-class Unrecorded(GuardedDialog[bool]):
-    """The journal can't be written: asks whether to act without a record."""
-
-    CSS_PATH = paths.STYLES / "confirm.tcss"
-    AUTO_FOCUS = "#cancel"
-    LETTER = "w"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "Cancel", id="unrecorded.cancel", tooltip="Change nothing"),
-    ]
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__()
-        self._sentence = sentence
-
-    def compose(self) -> ComposeResult:
-        with Container(id="plan"):
-            yield LineCanvas(id="body")
-            with Container(id="answer"):
-                yield Cancel(id="cancel")
-
-    def on_mount(self) -> None:  # beside the guard's
-        self.query_one("#plan").styles.height = 11
-        self.call_after_refresh(self.paint)
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self.paint)
-
-    def paint(self) -> None:
-        if not self.query(LineCanvas):
-            return
-        body = self.query_one("#body", LineCanvas)
-        width = body.size.width
-        lines: list[Line] = [((" THE JOURNAL CAN'T BE WRITTEN ", "block-alarm"),)]
-        lines += [((line, "strong"),) for line in wrapped(self._sentence, width, 3)]
-        lines += [
-            ((line, "text"),)
-            for line in wrapped("Nothing was sent. If you act now, nobody can read about it later.", width, 2)
-        ]
-        lines.append(((self.LETTER, "key"), (" does it without a record", "text")))
-        body.show_lines(tuple(fit(line, width) for line in lines))
-
-    def on_key(self, event: events.Key) -> None:
-        if self.refused(event):
-            return
-        if event.key == "enter":
-            event.stop()
-            self.action_cancel()
-        elif event.character == self.LETTER:
-            event.stop()
-            self.alone(event, partial(self.dismiss, True))
-
-    def action_cancel(self) -> None:
-        self.dismiss(False)
-
-
-__all__ = ["ConfirmScreen", "Unrecorded"]
+__all__ = ["ConfirmScreen"]

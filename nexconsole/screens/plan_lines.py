@@ -1,70 +1,150 @@
-"""A plan as lines: effect, guards, targets, shell command, undo."""
+"""A plan as lines, part by part: effect, warnings, targets, shell command, undo, watch, checks."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..text.units import duration, several
-from ..widgets.spans import Line, cells, column, cut, plain, plain_command, plain_query, wrapped
+from ..text.units import count, duration, several
+from ..widgets.spans import Line, cells, column, cut, dimmed, plain, plain_command, plain_query, wrapped
 
 if TYPE_CHECKING:
     from ..actions.plan import Guard, Plan, Target
 
-FOLDED = 3  # targets that are seen in any case
 LABEL = 9  # cells before what a command, its undo or its watch is
-SENTENCE = 2_000  # characters of an effect or a guard's reason
-TARGETS = 200  # rows that are ever drawn
+SENTENCE = 4_000  # characters of an effect or a guard's reason
+TARGETS = 1_000  # rows that are ever drawn
+ROWS = 1_000  # lines of one text
 GUARDS = {"ok": ("● ok   ", "muted"), "warn": ("▲ warn ", "warn"), "block": ("■ BLOCK", "block-alarm")}
+NEW: Line = (("+ ", "note"),)
+OLD: Line = (("- ", "warn"),)
+SAME: Line = (("  ", "text"),)
 
 
-def plan_lines(
-    plan: Plan, why_again: str | None, width: int, height: int | None = None, whole: bool = False
-) -> list[Line]:
-    """Lines of at most `width` cells, the most important first. `why_again`: why it is shown once more.
-
-    In `height` lines the targets are folded, so that the command and the way back stay in sight, unless `whole`.
+@dataclass(frozen=True, kw_only=True)
+class PlanSection:
+    """A part of a plan, as lines. `changes`: how many of them differ from the plan that was shown before; those are
+    marked `+` and `-`.
     """
-    before: list[Line] = []
+
+    name: str
+    lines: tuple[Line, ...]
+    changes: int = 0
+
+
+def plan_sections(plan: Plan, why_again: str | None, width: int, before: Plan | None = None) -> tuple[PlanSection, ...]:
+    """The plan's parts in the order of their weight, as lines of at most `width` cells; none of them is empty.
+
+    `why_again`: why it is shown once more; `before`: the plan that was shown then.
+    """
+    sections = []
     if why_again:
-        before += [((f" {line} ", "block-warn"),) for line in _sentence(why_again, width - 2)]
-    before += [((line, "strong"),) for line in _sentence(plan.effect, width)]
-    guards = {
-        level: [line for guard in plan.guards if guard.level == level for line in _guard(guard, width)]
-        for level in ("block", "warn", "ok")
-    }
-    before += [*guards["block"], *guards["warn"]]
-    after = _way_there_and_back(plan, width, 12, 4)
-    targets = _targets(plan.targets, plan.summary, width)
-    if height is not None and not whole and len(before) + len(targets) + len(after) > height:
-        after = _way_there_and_back(plan, width, 4, 2)
-        targets = _folded(targets, max(FOLDED + 2, height - len(before) - len(after)))
-    watches: list[Line] = []
-    if plan.watch:
-        watched = f"{plain(plan.watch)}, for up to {duration(plan.deadline_s)}"
-        rows = wrapped(watched, max(1, width - LABEL), 3)
-        watches = [((column("" if n else "watches", LABEL), "muted"), (row, "muted")) for n, row in enumerate(rows)]
-    return [*before, *targets, *after, *watches, *guards["ok"]]
+        again: list[Line] = [((f" {line} ", "block-warn"),) for line in _sentence(why_again, width - 2)]
+        sections.append(PlanSection(name="again", lines=tuple(again)))
+    for name, lines_of in PARTS.items():
+        marked = width - cells(NEW[0][0])
+        if before is not None and (changed := _compared(name, lines_of, before, plan, marked)) is not None:
+            sections.append(changed)
+        elif lines := lines_of(plan, width):
+            sections.append(PlanSection(name=name, lines=tuple(lines)))
+    return tuple(sections)
+
+
+def _compared(
+    name: str, lines_of: Callable[[Plan, int], list[Line]], before: Plan, plan: Plan, width: int
+) -> PlanSection | None:
+    """The part with its changes marked; None where it is the same, or where it changes by itself all the time."""
+    if name == "checks":  # ages of readings
+        return None
+    if name == "targets":
+        return _compared_targets(before, plan, width)
+    old, new = lines_of(before, width), lines_of(plan, width)
+    if old == new:
+        return None
+    lines: list[Line] = []
+    changes = 0
+    for kind, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            lines += [SAME + line for line in new[c:d]]
+        else:
+            lines += [OLD + dimmed(line) for line in old[a:b]] + [NEW + line for line in new[c:d]]
+            changes += max(b - a, d - c)
+    return PlanSection(name=name, lines=tuple(lines), changes=changes)
+
+
+def _compared_targets(before: Plan, plan: Plan, width: int) -> PlanSection | None:
+    """What is new, gone or different comes first. Only identity counts, not figures that are shown beside it."""
+    old = {(target.kind, target.id): target for target in before.targets}
+    new = {(target.kind, target.id): target for target in plan.targets}
+    changed = [key for key in {**old, **new} if _identity(old.get(key)) != _identity(new.get(key))]
+    if not changed:
+        return None
+    room = _room((*old.values(), *new.values()), width)
+    lines = [SAME + _summary(plan)]
+    for key in changed:
+        lines += [OLD + dimmed(_target(old[key], room))] if key in old else []
+        lines += [NEW + _target(new[key], room)] if key in new else []
+    rest = [target for key, target in new.items() if key not in set(changed)]
+    lines += [SAME + line for line in _rows(rest, room)]
+    return PlanSection(name="targets", lines=tuple(lines), changes=len(changed))
+
+
+def _identity(target: Target | None) -> object:
+    return None if target is None else (target.chosen, dict(target.identity))
+
+
+def _effect(plan: Plan, width: int) -> list[Line]:
+    return [((line, "strong"),) for line in _sentence(plan.effect, width)]
+
+
+def _guards(*levels: str) -> Callable[[Plan, int], list[Line]]:
+    def lines(plan: Plan, width: int) -> list[Line]:
+        ordered = [guard for level in levels for guard in plan.guards if guard.level == level]
+        return [line for guard in ordered for line in _guard(guard, width)]
+
+    return lines
+
+
+def _targets(plan: Plan, width: int) -> list[Line]:
+    """One line on what changes; then a row for each target, those left alone greyed."""
+    if not plan.targets:
+        return []
+    return [_summary(plan), *_rows(plan.targets, _room(plan.targets, width))]
+
+
+def _command(plan: Plan, width: int) -> list[Line]:
+    return _labelled("command", plan.command, width, "text")
+
+
+def _undo(plan: Plan, width: int) -> list[Line]:
+    return _labelled("undo", plan.undo.command if plan.undo else "there is none", width, "muted")
+
+
+def _watch(plan: Plan, width: int) -> list[Line]:
+    if not plan.watch:
+        return []
+    rows = _sentence(f"{plain(plan.watch)}, for up to {duration(plan.deadline_s)}", max(1, width - LABEL))
+    return [((column("" if n else "watches", LABEL), "muted"), (row, "muted")) for n, row in enumerate(rows)]
+
+
+PARTS: Mapping[str, Callable[[Plan, int], list[Line]]] = {
+    "effect": _effect,
+    "warnings": _guards("block", "warn"),
+    "targets": _targets,
+    "command": _command,
+    "undo": _undo,
+    "watch": _watch,
+    "checks": _guards("ok"),
+}
 
 
 def _sentence(text: str, width: int) -> list[str]:
     """The effect in full: the operator decides by it."""
-    return wrapped(text, width, 1000, SENTENCE)
-
-
-def _way_there_and_back(plan: Plan, width: int, command: int, undo: int) -> list[Line]:
-    """The command and its undo, each on as many lines."""
-    back = plan.undo.command if plan.undo else "there is none"
-    return [*_labelled("command", plan.command, width, "text", command), *_labelled("undo", back, width, "muted", undo)]
-
-
-def _folded(targets: list[Line], room: int) -> list[Line]:
-    """The heading and the first targets in `room` lines, and how many more there are."""
-    if len(targets) <= room:
-        return targets
-    kept = targets[: max(FOLDED + 1, room - 1)]
-    more = len(targets) - len(kept)
-    return [*kept, (("  ... ", "warn"), (f"+{more} more: ", "warn"), ("space", "key"), (" shows all", "muted"))]
+    return wrapped(text, max(1, width), ROWS, SENTENCE)
 
 
 def _guard(guard: Guard, width: int) -> list[Line]:
@@ -79,10 +159,10 @@ def _guard(guard: Guard, width: int) -> list[Line]:
     ]
 
 
-def _labelled(label: str, text: str, width: int, ink: str, most: int) -> list[Line]:
-    rows = [row for line in text.splitlines() for row in _hard(plain_command(line, 4000), width - LABEL)]
-    if len(rows) > most:
-        rows = [*rows[: most - 1], f"... {len(rows) - most + 1} more lines, all of them when copied"]
+def _labelled(label: str, text: str, width: int, ink: str) -> list[Line]:
+    rows = [row for line in text.splitlines() for row in _hard(plain_command(line, 4000), max(1, width - LABEL))]
+    if len(rows) > ROWS:
+        rows = [*rows[: ROWS - 1], f"... {several(len(rows) - ROWS + 1, 'more line')}, all of them when copied"]
     return [((column(label if n == 0 else "", LABEL), "muted"), (row, ink)) for n, row in enumerate(rows)]
 
 
@@ -100,29 +180,34 @@ def _hard(text: str, width: int) -> list[str]:
     return rows or [""]
 
 
-def _targets(targets: tuple[Target, ...], summary: str, width: int) -> list[Line]:
-    """One line on what changes; then a row for each target, those left alone greyed."""
-    if not targets:
-        return []
-    kinds = Counter(target.kind for target in targets if target.chosen)
+def _summary(plan: Plan) -> Line:
+    """One line: how many change, and how many are left alone."""
+    kinds = Counter(target.kind for target in plan.chosen)
     chosen = kinds.total()
     touched = ", ".join(several(number, kind, _plural(kind)) for kind, number in kinds.items()) or "nothing"
-    alone = f"; leaves {len(targets) - chosen} alone" if chosen != len(targets) else ""
-    head = summary or f"changes {touched}{alone}"
-    lines: list[Line] = [((head, "muted"),)]
-    targets = tuple(sorted(targets, key=lambda target: not target.chosen))
-    named = {id(target): _name(target) for target in targets[:TARGETS]}
-    room = min(max(map(cells, named.values())), max(12, width // 2))
-    for target in targets[:TARGETS]:
-        facts = "  ".join(_facts(target))
-        name = column(named[id(target)], room)
-        if target.chosen:
-            lines.append((("> ", "strong"), (name, "strong"), (f"  {facts}", "text")))
-        else:
-            lines.append((("- ", "faint"), (f"{name}  left alone  {facts}", "stale")))
-    if len(targets) > TARGETS:
-        lines.append(((f"  and {len(targets) - TARGETS} more", "warn"),))
+    alone = f"; leaves {count(len(plan.targets) - chosen)} alone" if chosen != len(plan.targets) else ""
+    return ((plain(plan.summary) or f"changes {touched}{alone}", "muted"),)
+
+
+def _room(targets: Iterable[Target], width: int) -> int:
+    """Cells for the targets' names."""
+    longest = max((cells(_name(target)) for target in islice(targets, TARGETS)), default=0)
+    return min(longest, max(12, width // 2))
+
+
+def _rows(targets: Iterable[Target], room: int) -> list[Line]:
+    ordered = sorted(targets, key=lambda target: not target.chosen)
+    lines = [_target(target, room) for target in ordered[:TARGETS]]
+    if len(ordered) > TARGETS:
+        lines.append(((f"  and {count(len(ordered) - TARGETS)} more", "warn"),))
     return lines
+
+
+def _target(target: Target, room: int) -> Line:
+    facts, name = "  ".join(_facts(target)), column(_name(target), room)
+    if target.chosen:
+        return (("> ", "strong"), (name, "strong"), (f"  {facts}", "text"))
+    return (("- ", "faint"), (f"{name}  left alone  {facts}", "stale"))
 
 
 def _plural(noun: str) -> str:
