@@ -13,7 +13,7 @@ from typing import Any
 
 from ..journal import Entry, EntryKind, merge
 from ..journal.sentences import sentence
-from ..runbook.progress import BEGUN, progress_of
+from ..runbook.progress import begins, progress_of
 from ..severity import LEVELS
 from ..signals.signal import MetricSpec
 from ..text.sanitize import clean
@@ -253,11 +253,16 @@ def _scenarios(entries: tuple[Entry, ...]) -> tuple[ScenarioRun, ...]:
     usable = [
         entry for entry in entries if entry.kind != EntryKind.OUTCOME or isinstance(entry.data.get("intent"), str)
     ]
-    begun = [
-        (place, one.data["scenario"])
-        for place, one in enumerate(usable)
-        if one.kind == EntryKind.STEP and one.data.get("state") == BEGUN and isinstance(one.data.get("scenario"), str)
-    ]
+    begun: list[tuple[int, str]] = []
+    touched: dict[str, datetime] = {}
+    for place, one in enumerate(usable):
+        name = one.data.get("scenario")
+        if one.kind not in (EntryKind.STEP, EntryKind.INTENT) or not isinstance(name, str):
+            continue
+        if begins(one, touched.get(name)):
+            begun.append((place, name))
+        if begins(one, touched.get(name)) or name in touched:
+            touched[name] = one.at
     walks = []
     for nth, (place, scenario) in enumerate(begun):
         until = next((other for other, name in begun[nth + 1 :] if name == scenario), len(usable))

@@ -1,7 +1,8 @@
 """A scenario's progress: a fold over the journal, so a crash or another console loses nothing.
 
-A run begins with a step entry of state "begun". Later step entries give the steps' results. An intent with a step's id
-says that its action is running until an outcome ends it.
+A run begins with a step entry of state "begun", written before its first result; opening a scenario writes nothing.
+Later step entries give the steps' results. An intent with a step's id says that its action is running until an outcome
+ends it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ..journal import Entry, EntryKind
 
 KEPT = timedelta(hours=6)  # a walk that nobody has touched for so long is not gone on with, but begun anew
 BEGUN = "begun"
+IF_NONE = "if_none"  # an entry's field: the run begins only where none lasts, as two consoles may begin at once
 SETTLED = ("done", "skipped", "failed", "unknown")
 
 
@@ -52,6 +54,13 @@ class ScenarioProgress:
         return now - self.touched_at < KEPT
 
 
+def begins(entry: Entry, touched: datetime | None) -> bool:
+    """Whether this entry begins a run; `touched`: when the one before was, None where there is none."""
+    if entry.kind != EntryKind.STEP or entry.data.get("state") != BEGUN:
+        return False
+    return not entry.data.get(IF_NONE) or touched is None or entry.at - touched >= KEPT
+
+
 def progress_of(entries: Iterable[Entry], scenario: str) -> ScenarioProgress | None:
     """The newest walk of a scenario in a journal's entries, oldest first; None where nobody has begun one."""
     begun: Entry | None = None
@@ -67,7 +76,7 @@ def progress_of(entries: Iterable[Entry], scenario: str) -> ScenarioProgress | N
             continue
         if data.get("scenario") != scenario or entry.kind not in (EntryKind.STEP, EntryKind.INTENT):
             continue
-        if data.get("state") == BEGUN:
+        if begins(entry, last.at if last is not None else None):
             begun, last = entry, entry
             marks, answers, taken, intents = {}, {}, {}, {}
             continue

@@ -33,6 +33,7 @@ WATCHED = "this page is read-only: close it in the browser"
 LOOKING = ("help", "journal", "logs", "next_theme", "quit", "help_quit", "command_palette")
 DOING = (
     "scenario",
+    "scenarios",
     "note",
     "incident",
     "object",
@@ -49,6 +50,10 @@ NEEDS = {"object": Capability.NOTE, "approve": Capability.APPROVE, "undo": Capab
 SOMETIMES = ("object", "approve", "undo", "dismiss_ended", "stop", "logs")  # what there is nothing to do for, mostly
 
 
+def _lightest(command: PaletteCommand) -> float:
+    return -command.weight
+
+
 class CommandApp(DiffingApp):
     """What an application on `console_screen` does when a key is pressed; `capabilities` says what it may do."""
 
@@ -58,6 +63,7 @@ class CommandApp(DiffingApp):
             "ctrl+p", "command_palette", "Commands", id="app.palette", tooltip="Every command by name", priority=True
         ),
         Binding("s", "scenario", "Scenario", id="scenario.open", tooltip="Open the scenario that fits, or close it"),
+        Binding("S", "scenarios", "Scenarios", id="scenario.list", tooltip="List the scenarios, those that fit first"),
         Binding("n", "note", "Note", id="journal.note", tooltip="Write a one-line note in the journal"),
         Binding("J", "journal", "Journal", id="journal.show", tooltip="Show what was done, by whom, and if it helped"),
         Binding("i", "incident", "Incident", id="incident.show", tooltip="Show the incident, or open one"),
@@ -199,6 +205,12 @@ class CommandApp(DiffingApp):
 
     def action_scenario(self) -> None:
         self.controller.scenarios.toggle()
+
+    def action_scenarios(self) -> None:
+        from .palette_commands import scenarios
+
+        if self._open_to_all:
+            self.call_next(self.controller.palette, lambda: sorted(scenarios(self.controller), key=_lightest))
 
     def _joins(self) -> bool:
         """Whether this console takes part; one that does not says why."""

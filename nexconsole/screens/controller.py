@@ -73,7 +73,9 @@ class Controller:
         )
         self.dialogs = Dialogs(app, console)
         self.actions = ActionController(self.dialogs, self.session, clock, drill)
-        self.scenarios = ScenarioController(self.dialogs, self.session, self.actions, clock, self.logs)
+        self.scenarios = ScenarioController(
+            self.dialogs, self.session, self.actions, clock, self.logs, lambda: self.incidents.close()
+        )
         self.incidents = IncidentController(self.dialogs, self.session, clock, self.scenarios.step_words)
         self.paper = Exports(app, console, self.session)
         self._repaint = self._skew_said = False

@@ -33,7 +33,7 @@ def commands(
     """Everything that can be done, or why not now. `fixed` are (name, title, detail, what it does)."""
     palette_commands: list[PaletteCommand] = []
     if not controller.session.capabilities.silent:
-        palette_commands = [*_scenarios(controller), *_operations(controller), *_incident(controller)]
+        palette_commands = [*scenarios(controller), *_operations(controller), *_incident(controller)]
         palette_commands += [_action(controller, offer) for offer in action_offers(controller.session)]
     palette_commands += _logs(controller)
     palette_commands += [
@@ -46,10 +46,12 @@ def commands(
     return sorted(with_keys, key=lambda command: -command.weight)
 
 
-def _scenarios(controller: Controller) -> list[PaletteCommand]:
+def scenarios(controller: Controller) -> list[PaletteCommand]:
+    """All scenarios, those that fit first, in their order."""
     if controller.scenarios.library is None:
         return []
     fits = {fit.scenario.id: fit.because for fit in controller.scenarios.fits}
+    order = list(fits)
     return [
         PaletteCommand(
             name=f"scenario.{scenario.id}",
@@ -57,7 +59,7 @@ def _scenarios(controller: Controller) -> list[PaletteCommand]:
             detail=fits.get(scenario.id, f"opens {scenario.title.lower()} beside the panes"),
             words=("runbook", scenario.severity),
             run=partial(controller.scenarios.open, scenario.id),
-            weight=2.0 if scenario.id in fits else 0.3,
+            weight=2.0 - 0.01 * order.index(scenario.id) if scenario.id in fits else 0.3,
         )
         for scenario in controller.scenarios.library.runbook.chapters()
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
 from textual import events
@@ -20,6 +20,7 @@ from .dialog import Dialog, DialogMessage
 
 LONGEST = 500
 MOST_LINES = 3  # of the question
+MOST_TOLD = 8  # of what is read for whoever is asked
 
 
 class Prompt(Dialog[str | None]):
@@ -27,7 +28,7 @@ class Prompt(Dialog[str | None]):
 
     `offered` is what Tab takes, one after the other, first of all what goes on with what was typed: as the whole
     answer, or with `words` as its last word. `own_words`: what is typed is only written down, so that Enter may come
-    in one burst with it, as over a slow link.
+    in one burst with it, as over a slow link. `told` reads sentences that stand between question and answer.
     """
 
     CSS_PATH = paths.STYLES / "prompt.tcss"
@@ -45,10 +46,13 @@ class Prompt(Dialog[str | None]):
         words: bool = False,
         wrong: Callable[[str], str] = lambda text: "" if text else "it is empty: type something, or esc",
         own_words: bool = False,
+        told: Callable[[], Awaitable[Sequence[str]]] | None = None,
     ) -> None:
         super().__init__()
         self._title, self._hint, self._offered, self._wrong = title, hint, tuple(offered), wrong
         self._words, self._own_words = words, own_words
+        self._read = told
+        self._told: tuple[str, ...] = ("a moment: the preview is being read",) if told is not None else ()
         self._said = DialogMessage()
         self._stem: str | None = None
         self._turn = -1
@@ -57,6 +61,8 @@ class Prompt(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         with Container(id="prompt"):
             yield LineCanvas(id="asked")
+            if self._read is not None:
+                yield LineCanvas(id="told")
             line = MaskedInput(id="line", compact=True, max_length=LONGEST)
             line.cursor_blink, line.own_words = False, self._own_words
             yield line
@@ -65,6 +71,12 @@ class Prompt(Dialog[str | None]):
     def on_mount(self) -> None:
         self._guard = self.new_guard()
         self.call_after_refresh(self.paint)
+        if self._read is not None:
+            self.run_worker(self._tell(self._read), group="told")
+
+    async def _tell(self, read: Callable[[], Awaitable[Sequence[str]]]) -> None:
+        self._told = tuple(await read())
+        self.paint()
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.paint)
@@ -76,6 +88,10 @@ class Prompt(Dialog[str | None]):
         lines = wrapped(self._title, asked.size.width, MOST_LINES) or [""]
         asked.styles.height = len(lines)
         asked.show_lines(tuple(fit(((line, "strong"),), asked.size.width) for line in lines))
+        for told in self.query("#told").results(LineCanvas):
+            rows = [row for sentence in self._told for row in wrapped(sentence, told.size.width, 3)][:MOST_TOLD]
+            told.styles.height = len(rows)
+            told.show_lines(tuple(fit(((row, "text"),), told.size.width) for row in rows))
         hint.show_lines((fit(self._below(hint.size.width), hint.size.width),))
 
     def _below(self, width: int) -> Line:

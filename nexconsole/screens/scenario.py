@@ -1,29 +1,36 @@
 """A scenario beside the live panes: its steps, answered by readings, people or actions.
 
-It is a fold over the journal and the readings: closing it, a crash or another console loses nothing.
+It is a fold over the journal and the readings: closing it, a crash or another console loses nothing. Looking at it
+records nothing.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 
 from ..actions.registry import COMMANDS
 from ..catalogue import LOGS, by_name
 from ..model import State
 from ..runbook.model import Branch, Question, Scenario, Step
-from ..runbook.progress import ScenarioProgress, StepState
-from ..runbook.resolution import Node, bindings, resolve
+from ..runbook.progress import StepState
+from ..runbook.resolution import resolve
+from ..session.capabilities import Capability
 from ..session.operation import StepRef
-from ..text.units import clock
+from ..text.units import clock, clock_minute, several
 from ..widgets.canvas import LineCanvas
 from ..widgets.panel import Listing, Panel, PanelFrame, framed, sight
-from ..widgets.spans import Line, as_text, cells, column, cut, plain, wrapped
+from ..widgets.spans import Line, as_text, cut, plain, wrapped
 from .prompt import Prompt
+from .scenario_closing import closing_lines, is_calm, others
+from .scenario_lines import LOW, ONE_LINE, StepLines
+from .scenario_rows import CLOSING, ScenarioRow, ScenarioRows, closing_row, rows_of
+from .step_preview import preview_of
 
 if TYPE_CHECKING:
     from ..runbook.resolution import Fit
@@ -31,43 +38,37 @@ if TYPE_CHECKING:
     from .action_controller import ActionController
     from .dialogs import Dialogs
 
-MARKS = {
-    "pending": ("○", "text"),
-    "running": ("▸", "note"),
-    "done": ("●", "muted"),
-    "skipped": ("–", "faint"),
-    "failed": ("▲", "alarm"),
-    "unknown": ("?", "warn"),
-}
-VERBS = {"look": "Look", "do": "DO", "ask": "Ask"}
-ONE_LINE = 64  # cells from which a step and its answer share a line
 STRAYED_S = 0.7  # how long nothing is done to the row that the cursor has come to by itself
+WHEEL = 3  # lines
 
 
 @dataclass(frozen=True)
-class ScenarioRow:
-    """A step or branch in sight: how deep it stands, and the branches around it."""
+class ScenarioLinks:
+    """What a scenario's keys reach elsewhere. `fits`: what fits by now; `open` opens another one by its id."""
 
-    node: Node
-    depth: int
-    around: tuple[Node, ...] = ()
-
-    @property
-    def id(self) -> str:
-        return self.node.step.id
+    logs: Callable[[str], None]
+    close: Callable[[], None]
+    open: Callable[[str], None]
+    close_incident: Callable[[], None]
+    fits: Callable[[], tuple[Fit, ...]]
 
 
 class ScenarioPane(LineCanvas, can_focus=True):
-    """One scenario. `actions` takes its actions, `logs` and `close` are what its keys do; `fits`: what fits by now."""
+    """One scenario. `actions` takes its actions, `links` are what else its keys do."""
 
     PLACE = "in the scenario"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "go", "Go", id="step.go", tooltip="Record the look, answer, or open the action"),
+        Binding("r", "record", "Record looks", id="step.record", tooltip="Record all looks up to the cursor"),
+        Binding("f", "next_do", "Next action", id="step.do", tooltip="Go to the next action"),
+        Binding("space", "look", "Record", id="step.look", tooltip="Record the value that this look reads"),
+        Binding("x", "skip", "Skip", id="step.skip", tooltip="Skip the step, with a reason; at the end: close"),
+        Binding("backspace", "reopen", "Reopen", id="step.reopen", tooltip="Make the step pending again"),
+        Binding("z", "unfold", "Unfold", id="step.unfold", tooltip="Open or fold the branches that do not apply"),
         Binding("down,j", "move(1)", "Down", id="step.down", tooltip="Next step", show=False),
         Binding("up,k", "move(-1)", "Up", id="step.up", tooltip="Previous step", show=False),
-        Binding("enter", "go", "Go", id="step.go", tooltip="Record the look, answer, or open the action"),
-        Binding("space", "look", "Record", id="step.look", tooltip="Record the value that a look reads"),
-        Binding("x", "skip", "Skip", id="step.skip", tooltip="Skip the step, with a reason"),
-        Binding("backspace", "reopen", "Reopen", id="step.reopen", tooltip="Make the step pending again"),
+        Binding("pagedown", "scroll_page(1)", "Read on", id="step.pagedown", tooltip="Scroll down", show=False),
+        Binding("pageup", "scroll_page(-1)", "Read back", id="step.pageup", tooltip="Scroll up", show=False),
         Binding("escape", "leave", "Close", id="step.leave", tooltip="Close the scenario; nothing is lost"),
         Binding("c", "copy", "Copy", id="step.copy", tooltip="Copy the scenario as it stands"),
     ]
@@ -78,25 +79,25 @@ class ScenarioPane(LineCanvas, can_focus=True):
         session: Session,
         dialogs: Dialogs,
         actions: ActionController,
-        *,
-        logs: Callable[[str], None],
-        close: Callable[[], None],
-        fits: Callable[[], tuple[Fit, ...]],
+        links: ScenarioLinks,
     ) -> None:
         super().__init__(id="scenario")
         self.scenario, self._session, self._dialogs, self._actions = scenario, session, dialogs, actions
-        self._logs, self._close, self._fits = logs, close, fits
-        self.rows: tuple[ScenarioRow, ...] = ()
-        self._walk: ScenarioProgress | None = None
+        self._links = links
+        self.steps = ScenarioRows(scenario)
         self._at = ""
         self._seen = ""  # the row that the cursor is on by what is on screen
         self._strayed_at = -STRAYED_S  # when its row was no longer there
         self._unfolded: set[str] = set()
+        self._sent: tuple[str, StepState | None] | None = None  # the action begun here, and its mark then
+        self._sent_to: tuple[str, ...] | None = None  # its arguments
         self._top = 0
+        self._reading = False  # scrolled by hand: the cursor may be out of sight
+        self._cursor_in_sight = True
 
     def on_mount(self) -> None:
         self._resolve()
-        self._at = next((row.id for row in self.rows if self._waits(row)), self.rows[0].id if self.rows else "")
+        self._at = self.steps.next_person() or self.steps.nearest(0)
         self.call_after_refresh(self.paint)
 
     def on_resize(self) -> None:
@@ -110,56 +111,116 @@ class ScenarioPane(LineCanvas, can_focus=True):
 
     def _resolve(self) -> None:
         session = self._session
-        self._walk = session.walk(self.scenario.id)
-        answers: Mapping[str, str] = self._walk.answers if self._walk else {}
-        taken: Mapping[str, Mapping[str, str]] = self._walk.taken if self._walk else {}
+        walk = session.walk(self.scenario.id)
+        answers: Mapping[str, str] = walk.answers if walk else {}
+        taken: Mapping[str, Mapping[str, str]] = walk.taken if walk else {}
         readings = self._dialogs.console.readings
         nodes = resolve(self.scenario, readings, session.settings, self._dialogs.console.now, answers, taken)
-        index, self.rows = self._index, tuple(self._flat(nodes, 0, ()))
+        place = self.steps.index(self._at)
+        steps = ScenarioRows(self.scenario, tuple(rows_of(nodes, self._unfolded)), walk)
+        if steps.ended:
+            steps = ScenarioRows(self.scenario, (*steps.rows, closing_row(self.scenario)), walk)
+        self.steps = steps
         if self._at and self.rows and not any(row.id == self._at for row in self.rows):
-            self._at = self.rows[min(index, len(self.rows) - 1)].id
-            self._strayed_at = time.monotonic()
+            self._stray(steps.nearest(place))
+        self._go_on_after_sending()
 
-    def _flat(self, nodes: Sequence[Node], depth: int, around: tuple[Node, ...]) -> Iterator[ScenarioRow]:
-        for node in nodes:
-            yield ScenarioRow(node, depth, around)
-            if isinstance(node.step, Branch) and (node.applies is not False or node.step.id in self._unfolded):
-                yield from self._flat(node.nodes, depth + 1, (*around, node))
+    def _stray(self, id: str) -> None:
+        """The cursor comes to this row by itself: nothing is done to it at once."""
+        self._at, self._strayed_at, self._reading = id, time.monotonic(), False
 
-    def mark(self, id: str) -> StepState | None:
-        """What became of a step; None while it is pending."""
-        mark = self._walk.marks.get(id) if self._walk else None
-        return mark if mark is not None and mark.state != "pending" else None
-
-    def _waits(self, row: ScenarioRow) -> bool:
-        return isinstance(row.node.step, Step) and row.node.applies is not False and self.mark(row.id) is None
+    def _go_on_after_sending(self) -> None:
+        """Once the action that was begun here has its result, the cursor goes to what needs a person next; not where
+        the same step goes on with another target."""
+        if self._sent is None:
+            return
+        id, before = self._sent
+        mark, row = self.mark(id), self.row
+        if self._at != id or row is None:
+            self._sent = None
+            return
+        if mark == before or (mark is not None and not mark.settled):
+            return
+        if one_by_one(row) and row.node.again == self._sent_to:  # the readings do not know yet that it is done
+            return
+        self._sent = None
+        if not (one_by_one(row) and row.node.again is not None) and (following := self.steps.next_person(id)):
+            self._stray(following)
 
     @property
-    def _index(self) -> int:
-        return next((n for n, row in enumerate(self.rows) if row.id == self._at), 0)
+    def rows(self) -> tuple[ScenarioRow, ...]:
+        """The rows in sight."""
+        return self.steps.rows
+
+    def mark(self, id: str) -> StepState | None:
+        """A step's result; None while it is pending."""
+        return self.steps.mark(id)
 
     @property
     def row(self) -> ScenarioRow | None:
-        return self.rows[self._index] if self.rows else None
+        return self.rows[self.steps.index(self._at)] if self.rows else None
 
-    def _reference(self, row: ScenarioRow, taking: bool = True) -> StepRef:
-        """The step as its entry names it, with the branches around it and the names that they gave."""
-        taken = {node.step.id: dict(bindings(node)) for node in row.around} if taking else {}
-        if taking and (names := bindings(row.node)):
-            taken[row.id] = dict(names)
-        return StepRef(scenario=self.scenario.id, step=row.id, title=row.node.step.title, taken=taken)
+    @property
+    def step(self) -> str:
+        """The id of the step under the cursor; "" for none."""
+        row = self.row
+        return row.id if row is not None and row.kind != CLOSING else ""
 
-    # --- keys -------------------------------------------------------------------------------------------------
+    # --- moving -----------------------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
         if self.rows:
-            self._at = self.rows[max(0, min(len(self.rows) - 1, self._index + by))].id
+            self._at, self._reading = self.steps.moved(self._at, by), False
             self.paint()
+
+    def action_scroll_page(self, by: int) -> None:
+        self._scroll(by * max(1, self.size.height - 4))
+
+    def _scroll(self, by: int) -> None:
+        """Read on without moving the cursor."""
+        self._top, self._reading = max(0, self._top + by), True
+        self.paint()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self._scroll(WHEEL)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self._scroll(-WHEEL)
+
+    def action_unfold(self) -> None:
+        """Open all branches, or only those that apply again."""
+        branches = {step.id for step in self.scenario.walk() if isinstance(step, Branch)}
+        self._unfolded = set() if self._unfolded else branches
+        self.paint()
+
+    def action_next_do(self) -> None:
+        row = self.steps.next_do(self._at)
+        if row is None:
+            under_way = next((row for row in self.rows if row.kind == "do" and self._under_way(row)), None)
+            said = f"{plain(under_way.node.step.title, 80)}: it is under way" if under_way else "no action is left"
+            self._dialogs.say(said)
+            return
+        self._at, self._reading = row.id, False
+        self.paint()
+        if waiting := self._drawn(80).waiting_for(row):
+            self._dialogs.say(waiting)
+
+    def _under_way(self, row: ScenarioRow) -> bool:
+        mark = self.mark(row.id)
+        return mark is not None and mark.state == "running"
+
+    # --- keys that record -------------------------------------------------------------------------------------
 
     def _once_seen(self, then: Callable[[], object]) -> None:
         """Do this when the row under the cursor is on screen; not where the cursor came to it by itself just now."""
         at = self._at
-        if time.monotonic() - self._strayed_at < STRAYED_S:
+        if self._reading and not self._cursor_in_sight:
+            self._reading = False
+            self.paint()
+            self._dialogs.say("the step under the cursor was out of sight: read it, and press the key again")
+        elif time.monotonic() - self._strayed_at < STRAYED_S:
             self._dialogs.say("the step under the cursor has changed: read it, and press the key again")
         elif self._seen == at:
             then()
@@ -167,14 +228,21 @@ class ScenarioPane(LineCanvas, can_focus=True):
             self.paint()
             self.call_after_refresh(lambda: then() if self._at == at else None)
 
+    def _refused(self, capability: Capability) -> bool:
+        """Whether this console may not; says why."""
+        why_not = self._session.why_not(capability)
+        if why_not is not None:
+            self._dialogs.say(why_not)
+        return why_not is not None
+
     def action_go(self) -> None:
         self._once_seen(self._go)
 
     def action_look(self) -> None:
         self._once_seen(self._look)
 
-    def _gated(self, gate: Step) -> str:
-        return f"answer step {self.scenario.place(gate.id)} first: {plain(gate.title, 120)}"
+    def action_record(self) -> None:
+        self._once_seen(self._record_looks)
 
     def action_skip(self) -> None:
         self._once_seen(self._ask_why)
@@ -184,63 +252,100 @@ class ScenarioPane(LineCanvas, can_focus=True):
 
     def _go(self) -> None:
         row = self.row
-        if row is None:
+        if row is None or not isinstance(row.node.step, Step):
             return
         step = row.node.step
-        if isinstance(step, Branch):
-            self._unfolded ^= {step.id}
-            self.paint()
-        elif step.kind == "look":
+        if step.kind == "look":
             self._look()
         elif step.kind == "ask":
-            self._dialogs.once(self._answer(row, step.question or Question()))
-        else:
+            self._ask(row, step.question or Question())
+        elif step.kind == "do":
             self._do(row, step)
+        else:
+            self._open_other()
+
+    def _open_other(self) -> None:
+        """From the closing page: the scenario that fits while the level is not calm."""
+        fitting = others(self.steps, self._links.fits())
+        if fitting and not is_calm(self._dialogs.console.severity):
+            self._links.open(fitting[0].scenario.id)
 
     def _look(self) -> None:
         """Record the value that the look reads now; what it can't read, a person is asked for."""
         row = self.row
-        if row is None or not isinstance(row.node.step, Step) or row.node.step.kind != "look":
+        if row is None or row.kind != "look":
             return
-        answer = row.node.answer
-        if answer is not None and answer.known:
-            late = f" ({answer.basis()})" if answer.state is not State.FRESH else ""
-            self._dialogs.once(self._settle(row, "done", answer=answer.text + late))
+        if row.node.answer is None or not row.node.answer.known:
+            self._ask(row, Question())
+        elif not self._refused(Capability.NOTE):
+            self._dialogs.once(self._settle(row, "done", answer=_read(row)))
+
+    def _record_looks(self) -> None:
+        """Record every look up to the cursor that is answered now, by the value that it reads now."""
+        answered, unanswered = self.steps.looks(self._at)
+        names = "; ".join(plain(row.node.step.title, 60) for row in unanswered)
+        left = f"not answered by readings: {names}" if names else ""
+        if not answered:
+            self._dialogs.say(left or "every look up to here is on record")
+        elif not self._refused(Capability.NOTE):
+            taken = [(self.steps.reference(row), _read(row)) for row in answered]
+            self._dialogs.once(self._record(taken, self._at, left))
+
+    async def _record(self, taken: Sequence[tuple[StepRef, str]], at: str, left: str) -> None:
+        for reference, answer in taken:
+            if not await self._dialogs.recorded(self._session.settle(reference, "done", answer=answer), ""):
+                break
         else:
-            self._dialogs.once(self._answer(row, Question()))
+            self._dialogs.say("; ".join(filter(None, (f"recorded {several(len(taken), 'look')}", left))))
+        if self.is_mounted:
+            self._resolve()
+            row = self.row
+            if self._at == at and row is not None and not self.steps.needs_person(row):
+                self._at = self.steps.next_person(at) or at
+            self.paint()
 
     def _do(self, row: ScenarioRow, step: Step) -> None:
         mark, call = self.mark(row.id), step.call
         if call is None or call.name not in COMMANDS:
             self._dialogs.say(f"{call}: this console has no such action")
-        elif row.node.gate is not None:
-            self._dialogs.say(self._gated(row.node.gate))
-        elif row.node.arguments is None:
-            self._dialogs.say(f"not yet: {row.node.missing}")
+        elif waiting := self._drawn(80).waiting_for(row):
+            self._dialogs.say(waiting)
         elif mark is not None and mark.state == "running":
             self._dialogs.say(f"{call.name} is under way: {mark.by} began it at {clock(mark.at)}")
         elif call.name == LOGS:
-            of = " ".join(row.node.arguments)
-            self._logs(of)
-            answer = f"read the logs{f' of {of}' if of else ''}"
-            self._dialogs.once(self._settle(row, "done", answer=answer))
+            of = " ".join(row.node.arguments or ())
+            self._links.logs(of)
+            if self._session.why_not(Capability.NOTE) is None:
+                self._dialogs.once(self._settle(row, "done", answer=f"read the logs{f' of {of}' if of else ''}"))
         elif mark is not None and mark.state == "done" and row.node.again is None:
             self._dialogs.say(f"no target is left: {row.node.over}")
-        else:
+        elif not self._refused(Capability.ACT):
             words = row.node.again if mark is not None and row.node.again else row.node.arguments
-            arguments = by_name(COMMANDS[call.name], words)
-            self._actions.act(call.name, arguments, step=self._reference(row))
+            self._sent, self._sent_to = (row.id, mark), words
+            self._actions.act(call.name, by_name(COMMANDS[call.name], words or ()), step=self.steps.reference(row))
 
     def _ask_why(self) -> None:
         row = self.row
-        if row is not None and isinstance(row.node.step, Step):
+        if row is not None and row.kind == CLOSING:
+            self._close_incident()
+        elif row is not None and row.is_step and not self._refused(Capability.NOTE):
             self._dialogs.once(self._skip(row))
+
+    def _close_incident(self) -> None:
+        if self._session.incident_store.current is None:
+            self._dialogs.say("no incident is open: esc closes the scenario")
+        else:
+            self._links.close_incident()
 
     async def _skip(self, row: ScenarioRow) -> None:
         title = f"why is this skipped? {row.node.step.title}"
         reason = await self.app.push_screen_wait(Prompt(title, hint="the reason is on record"))
         if reason is not None:
             await self._settle(row, "skipped", reason=reason)
+
+    def _ask(self, row: ScenarioRow, question: Question) -> None:
+        if not self._refused(Capability.NOTE):
+            self._dialogs.once(self._answer(row, question))
 
     async def _answer(self, row: ScenarioRow, question: Question) -> None:
         step = row.node.step
@@ -254,34 +359,43 @@ class ScenarioPane(LineCanvas, can_focus=True):
                 return ""
             return f"one of {', '.join(question.words)}" if question.words else f"expected {kind or 'some words'}"
 
-        text = await self.app.push_screen_wait(Prompt(step.title, hint=hint, offered=offered, wrong=wrong))
+        told = preview_of(self.rows, row, self._session)
+        prompt = Prompt(step.title, hint=hint, offered=offered, wrong=wrong, told=told)
+        text = await self.app.push_screen_wait(prompt)
         if text is not None:
             await self._settle(row, "done", answer=text)
 
     async def _settle(self, row: ScenarioRow, state: str, *, answer: str = "", reason: str = "") -> None:
-        reference = self._reference(row, taking=state == "done")
+        reference = self.steps.reference(row, taking=state == "done")
         writing = self._session.settle(reference, state, answer=answer, reason=reason)
         if await self._dialogs.recorded(writing, "") and self.is_mounted:
             self._resolve()
             if state != "pending" and self._at == row.id:
-                rest = [*self.rows[self._index + 1 :], *self.rows[: self._index]]
-                self._at = next((scenario_row.id for scenario_row in rest if self._waits(scenario_row)), self._at)
+                following = self.steps.next_open if row.kind == "look" else self.steps.next_person
+                self._at = following(row.id) or self._at
             self.paint()
 
     def _reopen(self) -> None:
         row = self.row
-        if row is not None and self.mark(row.id) is not None:
+        if row is not None and self.mark(row.id) is not None and not self._refused(Capability.NOTE):
             self._dialogs.once(self._settle(row, "pending"))
 
     def action_leave(self) -> None:
-        self._close()
+        self._links.close()
 
     def action_copy(self) -> None:
-        lines = [line for row in self.rows for line in self._told(row, False, 120)]
+        drawn = self._drawn(120)
+        lines = [line for row in self.rows for line in drawn.of(row, False)]
         self.app.copy_to_clipboard(f"{self.scenario.title}\n{as_text(lines)}")
         self._dialogs.say("copied the scenario as it stands to the terminal's clipboard")
 
     # --- drawing ----------------------------------------------------------------------------------------------
+
+    def _drawn(self, width: int) -> StepLines:
+        return StepLines(self.steps, width, self.size.height >= LOW, self._closing_page)
+
+    def _closing_page(self, width: int) -> list[Line]:
+        return closing_lines(self.steps, self._session, self._dialogs.console.severity, self._links.fits(), width)
 
     def paint(self) -> None:
         width, height = self.size
@@ -289,23 +403,26 @@ class ScenarioPane(LineCanvas, can_focus=True):
             return
         self._resolve()
         inside = max(10, width - 4)
+        drawn = self._drawn(inside)
         lines: list[Line] = []
         cursor = last = 0
         for row in self.rows:
-            here = row.id == self.rows[self._index].id
-            drawn = self._told(row, here, inside)
+            here = row.id == self._at
+            of_row = drawn.of(row, here)
             if here:
-                cursor, last = len(lines), len(lines) + len(drawn) - 1
-            lines += drawn
+                cursor, last = len(lines), len(lines) + len(of_row) - 1
+            lines += of_row
         head = self._head(inside, height)
         picture = Panel("calm", tuple(head), Listing([str(n) for n in range(len(lines))], lines.__getitem__))
         seen = sight(picture, height)
-        self._top = max(0, min(max(self._top, last - seen + 1), cursor, max(0, len(lines) - seen)))
-        name = f"{self.scenario.number} " if self.scenario.number else ""
-        severity = plain(self.scenario.severity, 8)
-        frame = PanelFrame(
-            f"Scenario {name}", ((severity, "muted"),), self.has_focus, self._top, cursor if self.has_focus else None
-        )
+        most = max(0, len(lines) - seen)
+        if not self._reading:
+            self._top = max(self._top, last - seen + 1)
+            self._top = min(self._top, cursor)
+        self._top = max(0, min(self._top, most))
+        self._cursor_in_sight = self._top <= cursor < self._top + max(1, seen)
+        title, aside = self._title(width)
+        frame = PanelFrame(title, aside, self.has_focus, self._top, cursor if self.has_focus else None)
         self.show_lines(framed(picture, frame, width, height))
         self.call_after_refresh(self._stands, self._at)
 
@@ -313,94 +430,40 @@ class ScenarioPane(LineCanvas, can_focus=True):
         """It has been drawn."""
         self._seen = at
 
+    def _title(self, width: int) -> tuple[str, Line]:
+        """The frame's title and what stands at its right: how far the scenario has come."""
+        name = f"Scenario {self.scenario.number}".rstrip()
+        aside = f"{self.steps.settled} of {len(self.steps.steps)} done"
+        if width >= ONE_LINE:
+            aside = f"{aside}  {plain(self.scenario.severity, 8)}".rstrip()
+            name = cut(f"{name}: {plain(self.scenario.title)}", width - len(aside) - 10)
+        return name, ((aside, "muted"),)
+
     def _head(self, width: int, height: int) -> list[Line]:
-        steps = [row for row in self.rows if isinstance(row.node.step, Step) and row.node.applies is not False]
-        settled = sum(self.mark(row.id) is not None for row in steps)
-        lines: list[Line] = [
-            ((cut(plain(self.scenario.title), width - 14), "strong"), (f"  {settled} of {len(steps)} steps", "muted"))
-        ]
-        if height >= 16 and self._walk is not None:
-            who = f"begun {clock(self._walk.begun_at)} by {plain(self._walk.begun_by, 30)}"
-            lines.append(((who, "muted"),))
-            fit = next((fit for fit in self._fits() if fit.scenario.id == self.scenario.id), None)
+        lines: list[Line] = []
+        if width + 4 < ONE_LINE:
+            lines.append(((cut(plain(self.scenario.title), width), "strong"),))
+        if height >= LOW:
+            walk = self.steps.walk
+            begun = f"begun {clock_minute(walk.begun_at)} by {plain(walk.begun_by, 30)}" if walk else "not begun"
+            lines.append(((begun, "muted"),))
+            fit = next((fit for fit in self._links.fits() if fit.scenario.id == self.scenario.id), None)
             why = f"fits: {fit.because}" if fit else "no longer fits"
             lines += [((line, "muted"),) for line in wrapped(why, width, 2)]
             lines.append(())
         return lines
 
-    def _told(self, row: ScenarioRow, here: bool, width: int) -> list[Line]:
-        indent = "  " * row.depth
-        if isinstance(row.node.step, Branch):
-            return self._branch(row, indent, here, width)
-        step, greyed = row.node.step, row.node.applies is False
-        mark = self.mark(row.id)
-        state = mark.state if mark else "pending"
-        glyph, ink = MARKS[state]
-        if greyed and mark is None:
-            glyph, ink = "·", "faint"
-        title = f"{VERBS.get(step.kind, step.kind)}: {plain(step.title)}"
-        room = max(8, width - len(indent) - 2)
-        words, answer_ink = self._words(row, mark)
-        strong = "faint" if greyed else "strong" if here or (step.kind == "do" and mark is None) else ink
-        if not here and width >= ONE_LINE and words:
-            half = min(cells(title), room * 3 // 5)
-            return [((f"{indent}{glyph} ", ink), (column(title, half), strong), (f"  {words}", answer_ink))]
-        rows = wrapped(title, room, 3 if here else 1)
-        lines: list[Line] = [
-            ((f"{indent}{glyph} " if n == 0 else f"{indent}  ", ink), (text, strong)) for n, text in enumerate(rows)
-        ]
-        lines += [((f"{indent}  {text}", answer_ink),) for text in wrapped(words, room, 3 if here else 1)]
-        if here:
-            told = "" if mark is not None and mark.settled else step.detail
-            lines += [((f"{indent}  {text}", "muted"),) for text in wrapped(told, room, 5)]
-            lines += [((f"{indent}  {text}", "note"),) for text in wrapped(self._keys(row, step, mark), room, 2)]
-        return lines
 
-    def _branch(self, row: ScenarioRow, indent: str, here: bool, width: int) -> list[Line]:
-        node = row.node
-        room = max(8, width - len(indent) - 2)
-        glyph, ink = {True: ("▾", "strong"), None: ("▾", "text"), False: ("▹", "faint")}[node.applies]
-        because = plain(node.because or (node.truth.because if node.truth else ""))
-        title = f"If {plain(node.step.title)}"
-        inked = "faint" if node.applies is False else "doubt" if node.applies is None else "muted"
-        verdict = {True: "yes", None: "not known", False: "no"}[node.applies]
-        lines: list[Line] = [
-            ((f"{indent}{glyph} ", ink), (text, "strong" if here else ink))
-            for text in wrapped(title, room, 2 if here else 1)
-        ]
-        lines += [((f"{indent}  {text}", inked),) for text in wrapped(f"{verdict}: {because}", room, 3 if here else 1)]
-        return lines
+def one_by_one(row: ScenarioRow) -> bool:
+    """Whether it is an action on things that end one after the other: done again, it takes the next one."""
+    step = row.node.step
+    command = COMMANDS.get(step.call.name) if isinstance(step, Step) and step.call is not None else None
+    return command is not None and any(argument.kind in ("event", "pid") for argument in command.arguments)
 
-    def _words(self, row: ScenarioRow, mark: StepState | None) -> tuple[str, str]:
-        """What is known of a step, and in which ink: what was recorded, else what is read now."""
-        if mark is not None:
-            said = plain(mark.answer or mark.reason)
-            who = f"{plain(mark.by.partition('@')[0], 20)} {clock(mark.at)[:5]}"
-            ink = {"failed": "alarm", "unknown": "warn", "running": "note"}.get(mark.state, "muted")
-            word = {"skipped": "skipped: ", "failed": "FAILED: ", "unknown": "UNKNOWN: "}.get(mark.state, "")
-            return f"{who} {word}{said or 'under way'}", ink
-        node = row.node
-        if node.answer is not None:
-            known = "text" if node.applies is not False else "faint"
-            return plain(node.answer.text), known if node.answer.known else "doubt"
-        if node.gate is not None and node.applies is not False:
-            return self._gated(node.gate), "doubt"
-        if node.arguments is not None and isinstance(node.step, Step) and node.step.call is not None:
-            return plain(" ".join((node.step.call.name, *node.arguments))), "muted"
-        return plain(node.missing), "doubt"
 
-    def _keys(self, row: ScenarioRow, step: Step, mark: StepState | None) -> str:
-        if mark is not None and mark.settled:
-            again = " ".join(row.node.again or ())
-            more = "enter does it again" + (f": {plain(again, 60)}; " if again else "; ")
-            more = more if mark.state != "done" or row.node.again is not None else "no target is left; "
-            return f"{more if step.kind == 'do' else ''}down goes on; backspace makes it pending again"
-        if step.kind == "look":
-            known = row.node.answer is not None and row.node.answer.known
-            return "space records this value; x skips" if known else "space lets you say what you see; x skips"
-        if step.kind == "ask":
-            words = step.question.words if step.question else ()
-            return f"enter answers{': ' + ', '.join(words) if words else ''}; x skips"
-        if row.node.gate is not None:
-            return f"waits for the answer to step {self.scenario.place(row.node.gate.id)}; x skips"
-        return "enter shows the preview; x skips"
+def _read(row: ScenarioRow) -> str:
+    """What a look reads now, as it goes on record."""
+    answer = row.node.answer
+    if answer is None:
+        return ""
+    return answer.text + (f" ({answer.basis()})" if answer.state is not State.FRESH else "")

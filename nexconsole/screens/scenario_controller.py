@@ -13,11 +13,15 @@ import msgspec
 from .. import paths
 from ..actions.registry import ACTIONS, COMMANDS
 from ..errors import NexConsoleError
+from ..journal import EntryKind
+from ..model import LEVELS
 from ..session.session import Session
+from ..text.units import several
 from ..widgets.spans import plain
 from .action_controller import ActionController
 from .console import ConsoleScreen
 from .dialogs import Dialogs
+from .scenario_rows import ScenarioRows, rows_of
 
 if TYPE_CHECKING:
     from ..runbook.library import Library
@@ -28,8 +32,14 @@ if TYPE_CHECKING:
 BESIDE = 120  # columns from which a scenario stands beside the panes
 
 
+def named(scenario: Scenario) -> str:
+    """How a scenario is called where there is little room."""
+    return f"scenario {scenario.number}" if scenario.number else plain(scenario.title, 30)
+
+
 class ScenarioController:
-    """`logs` opens the pods' logs. `library`: the runbooks in force, None until they have been read."""
+    """`logs` opens the pods' logs, `close_incident` asks to close it. `library`: the runbooks in force, None until they
+    have been read."""
 
     def __init__(
         self,
@@ -38,8 +48,10 @@ class ScenarioController:
         actions: ActionController,
         clock: Callable[[], datetime],
         logs: Callable[[str], None],
+        close_incident: Callable[[], None],
     ) -> None:
         self._dialogs, self._session, self._actions, self._clock, self._logs = dialogs, session, actions, clock, logs
+        self._close_incident = close_incident
         self._app, self._console = dialogs.app, dialogs.console
         self.library: Library | None = None
         self.fits: tuple[Fit, ...] = ()
@@ -57,19 +69,60 @@ class ScenarioController:
         self.fits = fitting(book, self._console.readings, settings, self._clock(), leading)
 
     def hint(self, wide: bool) -> str:
-        """Which scenario fits, and the key that opens it; "" where one is open."""
-        if not self.fits or self.pane is not None:
+        """Which scenario `s` opens, and how far it has come; where one is open, that others fit too."""
+        pane = self.pane
+        if pane is not None:
+            more = sum(fit.scenario.id != pane.scenario.id for fit in self.fits)
+            return f"{several(more, 'more scenario fits', 'more scenarios fit')}: S" * bool(more and wide)
+        best = self._best()
+        if best is None:
             return ""
-        scenario = self.fits[0].scenario
-        name = f"scenario {scenario.number}" if scenario.number else plain(scenario.title, 30)
-        return f"{name} fits: s opens it" if wide else f"s: {name}"
+        scenario, progress = best
+        if progress is not None:
+            done = f"{progress[0]} of {progress[1]} done"
+            return f"{named(scenario)}: {done}, s continues" if wide else f"s: {named(scenario)}, {done}"
+        more = len(self.fits) - 1
+        others = f", S lists {more} more" * (more > 0)
+        return f"{named(scenario)} fits: s opens it{others}" if wide else f"s: {named(scenario)}"
+
+    def _best(self) -> tuple[Scenario, tuple[int, int] | None] | None:
+        """The scenario that `s` opens, and how many of its steps are settled if it goes on: one that was begun and has
+        not ended, unless one that fits is worse and the begun one fits no longer."""
+        begun = self._under_way()
+        fits = [fit.scenario for fit in self.fits]
+        if begun is not None:
+            scenario, progress = begun
+            order = LEVELS.index
+            worse = bool(fits) and scenario not in fits and order(fits[0].severity) < order(scenario.severity or "none")
+            if not worse:
+                return scenario, progress
+        return (fits[0], None) if fits else None
+
+    def _under_way(self) -> tuple[Scenario, tuple[int, int]] | None:
+        """The scenario that was touched last and has steps left, with how many are settled of how many."""
+        if self.library is None or not any(entry.kind == EntryKind.STEP for entry in self._session.entries):
+            return None
+        walks = [
+            (walk.touched_at, scenario, walk)
+            for scenario in self.library.runbook.chapters()
+            if (walk := self._session.walk(scenario.id)) is not None
+        ]
+        for _, scenario, walk in sorted(walks, key=itemgetter(0), reverse=True):
+            from ..runbook.resolution import resolve
+
+            readings, settings = self._console.readings, self._session.settings
+            nodes = resolve(scenario, readings, settings, self._clock(), walk.answers, walk.taken)
+            steps = ScenarioRows(scenario, tuple(rows_of(nodes, ())), walk)
+            if steps.settled and not steps.ended:
+                return scenario, (steps.settled, len(steps.steps))
+        return None
 
     def paint(self) -> None:
         """Draw the open scenario anew, and tell the others where this operator is in it."""
         if self.pane is not None:
             self._console.set_class(self._console.size.width >= BESIDE, "-beside")
             self.pane.paint()
-            self._session.at(self.pane.scenario.id, self.pane.row.id if self.pane.row else "")
+            self._session.at(self.pane.scenario.id, self.pane.step)
 
     async def load_library(self) -> Library:
         """The runbooks in force, read once. Those of the team that can't be understood are said."""
@@ -110,17 +163,19 @@ class ScenarioController:
     async def _open_fitting(self) -> None:
         library = await self.load_library()
         self.find_fits()
-        if self.fits:
-            await self._open(self.fits[0].scenario)
+        best = self._best()
+        if best is not None:
+            await self._open(best[0])
             return
-        chapters = library.runbook.chapters()
         begun = [
-            (walk.touched_at, chapter) for chapter in chapters if (walk := self._session.walk(chapter.id)) is not None
+            (walk.touched_at, chapter)
+            for chapter in library.runbook.chapters()
+            if (walk := self._session.walk(chapter.id)) is not None
         ]
         if begun:
             await self._open(max(begun, key=itemgetter(0))[1])
         else:
-            self._dialogs.say("no scenario fits what is read: ^P opens any of them by name")
+            self._dialogs.say("no scenario fits what is read: S lists all of them")
 
     def open(self, id: str) -> None:
         """Open this scenario, whatever is read."""
@@ -132,7 +187,7 @@ class ScenarioController:
             await self._open(scenario)
 
     async def _open(self, scenario: Scenario) -> None:
-        from .scenario import ScenarioPane
+        from .scenario import ScenarioLinks, ScenarioPane
 
         sheet = paths.STYLES / "scenario.tcss"
         if not self._app.stylesheet.has_source(str(sheet), ""):
@@ -140,21 +195,16 @@ class ScenarioController:
             self._app.stylesheet.reparse()
         if self.pane is not None:
             await self.pane.remove()
-        if self._session.walk(scenario.id) is None:
-            await self._dialogs.recorded(
-                self._session.begin(scenario.id, scenario.title), f"{plain(scenario.title, 60)}: begun"
-            )
         self._console.add_class("-scenario")
         self._console.set_class(self._console.size.width >= BESIDE, "-beside")
-        pane = ScenarioPane(
-            scenario,
-            self._session,
-            self._dialogs,
-            self._actions,
+        links = ScenarioLinks(
             logs=self._logs,
             close=self.close,
+            open=self.open,
+            close_incident=self._close_incident,
             fits=lambda: self.fits,
         )
+        pane = ScenarioPane(scenario, self._session, self._dialogs, self._actions, links)
         await self._console.query_one("#panes").mount(pane)
         self._app.stylesheet.update(self._console)
         pane.focus()
@@ -167,8 +217,7 @@ class ScenarioController:
         if chapter is None:
             return scenario
         title = next((one.title for one in chapter.walk() if one.id == step), "")
-        name = f"scenario {chapter.number}" if chapter.number else chapter.title
-        return f"{name}: {title}" if title else name
+        return f"{named(chapter)}: {title}" if title else named(chapter)
 
     def close(self) -> None:
         self._session.at("", "")

@@ -16,11 +16,12 @@ Phase = Literal["preparing", "asking", "waiting", "sending", "watching", "ended"
 @dataclass(frozen=True, kw_only=True)
 class StepRef:
     """The step of a scenario that an action is taken for, in the runbook's words too, and the branches that it settles
-    (resolution.given)."""
+    (resolution.bindings). `chapter` is the scenario's title."""
 
     scenario: str
     step: str
     title: str = ""
+    chapter: str = ""
     taken: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 

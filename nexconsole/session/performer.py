@@ -23,7 +23,7 @@ from .incident_store import IncidentStore
 from .monitor import Monitor
 from .operation import Operation, StepRef
 from .peers import Peers
-from .steps import settle
+from .steps import ensure_begun, settle
 
 if TYPE_CHECKING:
     from ..sources import Sources
@@ -187,6 +187,7 @@ class Performer:
                 operation.phase = "sending"
             extra: dict[str, Any] = {"alone": True} if operation.alone else {}
             if step is not None:
+                await ensure_begun(self.incident_store, step, self.clock())
                 extra |= {"scenario": step.scenario, "step": step.step, "title": step.title, "taken": dict(step.taken)}
             operation.intent = (await self.incident_store.record(kind, {**data, **extra})).id
             return operation.intent
@@ -244,4 +245,4 @@ class Performer:
             if state == "done" and verdict.state != "worked":
                 state = "unknown" if verdict.state == "unknown" else "failed"
         with contextlib.suppress(JournalError):  # `trouble` says so, and the walk is folded from the outcome then
-            await settle(self.incident_store, step, state, answer=words)
+            await settle(self.incident_store, step, state, self.clock(), answer=words)

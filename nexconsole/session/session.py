@@ -18,7 +18,7 @@ from ..incident.proposals import Proposal, proposals_in
 from ..journal import Entry, EntryKind, Journal
 from ..journal.accounts import own_account
 from ..model import Reading, utc_now, value_of
-from ..runbook.progress import BEGUN, ScenarioProgress, progress_of
+from ..runbook.progress import BEGUN, ScenarioProgress
 from ..settings import Settings, named
 from ..sharing.leases import LeaseService
 from ..signals.circuits import Circuits
@@ -31,7 +31,7 @@ from .operation import Operation, StepRef
 from .peers import Peers
 from .performer import LEAVE_S, Performer
 from .remote_operations import MATTERS, own_before, remote_operations
-from .steps import settle
+from .steps import lasting, settle
 
 if TYPE_CHECKING:
     from ..sources import Sources
@@ -275,16 +275,15 @@ class Session:
 
     def walk(self, scenario: str) -> ScenarioProgress | None:
         """How far this scenario has been walked; None where a walk would begin anew."""
-        progress = progress_of(self.entries, scenario)
-        return progress if progress is not None and progress.lasts(self.clock()) else None
+        return lasting(self.incident_store, scenario, self.clock())
 
     async def begin(self, scenario: str, title: str = "") -> None:
-        """Raises JournalError."""
+        """Begin it anew: all its steps are pending. The first result begins it by itself. Raises JournalError."""
         await self.record(EntryKind.STEP, {"scenario": scenario, "title": title, "state": BEGUN})
 
     async def settle(self, step: StepRef, state: str, *, answer: str = "", reason: str = "") -> None:
         """Record what became of a step. Raises JournalError."""
-        await settle(self.incident_store, step, state, answer=answer, reason=reason)
+        await settle(self.incident_store, step, state, self.clock(), answer=answer, reason=reason)
 
     # --- actions ----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,132 @@
+"""A scenario's closing page: what was done, what still stands, and what fits now. Nothing of it happens by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ..incident.actions import ActionRecord, actions_in
+from ..session.capabilities import Capability
+from ..text.units import several
+from ..widgets.spans import Line, plain, wrapped
+from .operation_bar import ENDS, OUTCOMES
+
+if TYPE_CHECKING:
+    from ..incident.open_items import OpenItem
+    from ..runbook.resolution import Fit
+    from ..session.session import Session
+    from ..severity import Severity
+    from .scenario_rows import ScenarioRows
+
+MOST_ACTIONS = 6
+
+
+def is_calm(severity: Severity | None) -> bool:
+    """Whether no rule holds, and nothing is silent that could hide one."""
+    return severity is not None and severity.level == "none" and not severity.unanswered
+
+
+def others(steps: ScenarioRows, fits: Sequence[Fit]) -> tuple[Fit, ...]:
+    """The other scenarios that fit by now."""
+    return tuple(fit for fit in fits if fit.scenario.id != steps.scenario.id)
+
+
+def closing_lines(
+    steps: ScenarioRows, session: Session, severity: Severity | None, fits: Sequence[Fit], width: int
+) -> list[Line]:
+    """The page, of lines of at most `width` cells; at least what matters most stands at its top."""
+    many = several(len(steps.steps), "step", "steps")
+    lines: list[Line] = [((f"● All that applies is done: {many}", "strong"),)]
+    words, ink = _level(severity)
+    lines += [((text, ink),) for text in wrapped(words, width, 3)]
+    lines += _keys(steps, session, severity, fits, width)
+    lines += _actions(steps, session, width)
+    lines += _in_force(session, width)
+    return lines
+
+
+def _level(severity: Severity | None) -> tuple[str, str]:
+    if severity is None:
+        return "? the level is not known yet", "doubt"
+    if severity.level != "none":
+        because = f" because {plain(severity.reasons[0].text)}" if severity.reasons else ""
+        return f"▲ the level is still {severity.level}{because}", "warn"
+    if severity.unanswered:
+        return f"? the level is not known: {plain(severity.unanswered[0])}", "doubt"
+    return "the level is calm: no rule holds", "text"
+
+
+def _keys(
+    steps: ScenarioRows, session: Session, severity: Severity | None, fits: Sequence[Fit], width: int
+) -> Iterator[Line]:
+    told: list[tuple[str, str]] = []
+    fitting = others(steps, fits)
+    if fitting and not is_calm(severity):
+        other = fitting[0]
+        called = f"scenario {other.scenario.number}" if other.scenario.number else plain(other.scenario.title, 40)
+        told.append(("enter", f"opens {called}, which fits: {plain(other.because)}"))
+    if Capability.JOIN in session.capabilities:
+        told.append(("e", "writes the report"))
+        if (name := session.incident_store.current) is not None:
+            told.append(("x", f"closes {name}"))
+            told.append(("i", "shows it"))
+    told.append(("S", "lists the scenarios"))
+    told.append(("esc", "closes this"))
+    line: list[tuple[str, str]] = []
+    for key, does in told:
+        more = [(key, "key"), (f" {does}   ", "text")]
+        if line and sum(len(text) for text, _ in (*line, *more)) > width:
+            yield tuple(line)
+            line = []
+        line += more
+    yield tuple(line)
+
+
+def _actions(steps: ScenarioRows, session: Session, width: int) -> Iterator[Line]:
+    since = steps.walk.begun_at if steps.walk is not None else None
+    taken = [action for action in actions_in(session.entries) if since is not None and action.at >= since]
+    if not taken:
+        yield (("no action was taken", "muted"),)
+    for action in taken[-MOST_ACTIONS:]:
+        mark, ink = _end(action)
+        head = f"{mark} {plain(action.name, 80)}"
+        words = f"{head}: {plain(action.because or action.answer)}"
+        for n, text in enumerate(wrapped(words, width - 2 * bool(words), 2)):
+            yield ((text if n == 0 else f"  {text}", ink if n == 0 else "muted"),)
+    if len(taken) > MOST_ACTIONS:
+        yield ((f"{len(taken) - MOST_ACTIONS} more before them: J", "muted"),)
+
+
+def _end(action: ActionRecord) -> tuple[str, str]:
+    if action.undone_at is not None:
+        return "○ undone", "muted"
+    if action.verdict in ENDS:
+        return ENDS[action.verdict]
+    return OUTCOMES.get(action.outcome, OUTCOMES["unknown"])
+
+
+def _in_force(session: Session, width: int) -> Iterator[Line]:
+    undoable = session.undoable
+    acts = Capability.ACT in session.capabilities
+    items = session.in_force
+    if not items:
+        yield (("nothing stays in force", "muted"),)
+    for item in items:
+        mine = acts and undoable is not None and bool(item.intent) and item.intent == undoable.intent
+        key: Line = (("  u", "key"), (" undoes it", "text")) if mine else ((_otherwise(item), "muted"),) if acts else ()
+        text = wrapped(f"in force: {plain(item.what)}, by {plain(item.by.partition('@')[0], 20)}", width, 1)[0]
+        if len(text) + sum(len(part) for part, _ in key) <= width:
+            yield ((text, "warn"), *key)
+        else:
+            yield ((text, "warn"),)
+            yield key
+
+
+def _otherwise(item: OpenItem) -> str:
+    """How it is ended where it is not the newest action of this operator."""
+    words = {
+        "provider": f"provider.enable {plain(item.subject, 40)}",
+        "silence": "alert.unsilence",
+        "deployment": "the deployment's actions",
+    }
+    return f"  ^P: {words.get(item.kind, 'undo')}"

@@ -1,0 +1,169 @@
+"""A scenario's steps as rows: which of them wait for a person, which can be entered, and where the cursor goes next."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass
+
+from ..runbook.model import Branch, Scenario, Step
+from ..runbook.progress import ScenarioProgress, StepState
+from ..runbook.resolution import Node, bindings
+from ..session.operation import StepRef
+
+CLOSING = "closing"  # the kind of the last row: what was done, what still stands, and what fits now
+
+
+@dataclass(frozen=True)
+class ScenarioRow:
+    """A step or branch in sight: how deep it stands, and the branches around it."""
+
+    node: Node
+    depth: int
+    around: tuple[Node, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.node.step.id
+
+    @property
+    def is_step(self) -> bool:
+        return isinstance(self.node.step, Step)
+
+    @property
+    def kind(self) -> str:
+        """look, do, ask or closing; "" for a branch."""
+        return self.node.step.kind if isinstance(self.node.step, Step) else ""
+
+
+def closing_row(scenario: Scenario) -> ScenarioRow:
+    return ScenarioRow(Node(step=Step(kind=CLOSING, id=f"{scenario.id}#{CLOSING}", title="", line=0), applies=True), 0)
+
+
+def rows_of(
+    nodes: Sequence[Node], unfolded: Container[str], depth: int = 0, around: tuple[Node, ...] = ()
+) -> Iterator[ScenarioRow]:
+    """What is in sight: a branch that does not apply is folded, unless it is among `unfolded`."""
+    for node in nodes:
+        yield ScenarioRow(node, depth, around)
+        if isinstance(node.step, Branch) and (node.applies is not False or node.step.id in unfolded):
+            yield from rows_of(node.nodes, unfolded, depth + 1, (*around, node))
+
+
+@dataclass(frozen=True)
+class ScenarioRows:
+    """The rows of one scenario and how far it has come. `walk` is None while nothing of it is on record."""
+
+    scenario: Scenario
+    rows: tuple[ScenarioRow, ...] = ()
+    walk: ScenarioProgress | None = None
+
+    def mark(self, id: str) -> StepState | None:
+        """A step's result; None while it is pending."""
+        mark = self.walk.marks.get(id) if self.walk else None
+        return mark if mark is not None and mark.state != "pending" else None
+
+    def waits(self, row: ScenarioRow) -> bool:
+        """Whether it is a step that applies, or may, and has no result."""
+        return row.kind in ("look", "do", "ask") and row.node.applies is not False and self.mark(row.id) is None
+
+    def needs_person(self, row: ScenarioRow) -> bool:
+        """Whether it waits, and no reading answers it."""
+        return self.waits(row) and not (row.kind == "look" and answers_itself(row))
+
+    def enterable(self, row: ScenarioRow) -> bool:
+        """Whether the cursor stops there: not at headings."""
+        return row.is_step
+
+    @property
+    def steps(self) -> tuple[ScenarioRow, ...]:
+        """The steps that apply or may."""
+        return tuple(row for row in self.rows if row.kind in ("look", "do", "ask") and row.node.applies is not False)
+
+    @property
+    def settled(self) -> int:
+        return sum((mark := self.mark(row.id)) is not None and mark.settled for row in self.steps)
+
+    @property
+    def ended(self) -> bool:
+        """Whether every step that applies has a result."""
+        return bool(self.steps) and self.settled == len(self.steps)
+
+    def index(self, id: str) -> int:
+        return next((n for n, row in enumerate(self.rows) if row.id == id), 0)
+
+    def moved(self, id: str, by: int) -> str:
+        """The row that is `by` rows on, of those that can be entered."""
+        places = [n for n, row in enumerate(self.rows) if self.enterable(row)]
+        if not places:
+            return id
+        here = self.index(id)
+        beyond = [n for n in places if n > here] if by > 0 else [n for n in reversed(places) if n < here]
+        if not beyond:
+            return id if here in places else self.rows[places[-1 if by > 0 else 0]].id
+        return self.rows[beyond[min(abs(by), len(beyond)) - 1]].id
+
+    def nearest(self, place: int) -> str:
+        """The row that can be entered and is the nearest to this place, the next one first."""
+        places = [n for n, row in enumerate(self.rows) if self.enterable(row)]
+        if not places:
+            return self.rows[0].id if self.rows else ""
+        return self.rows[min(places, key=lambda n: (abs(n - place), n < place))].id
+
+    def after(self, id: str) -> list[ScenarioRow]:
+        """All rows, those after this one first; in the rows' order where it is none."""
+        here = next((n + 1 for n, row in enumerate(self.rows) if row.id == id), 0)
+        return [*self.rows[here:], *self.rows[:here]]
+
+    def next_person(self, id: str = "") -> str:
+        """What needs a person next: what applies before what only may; questions and actions that can be begun before
+        looks that nothing answers. Where nothing does, a look that waits; at the end of all, the closing row."""
+        rows = self.after(id)
+        ready = [row for row in rows if self.needs_person(row)]
+        ready.sort(key=lambda row: (row.node.applies is None, row.kind == "look", row.kind == "do" and blocked(row)))
+        ready += [row for row in rows if self.waits(row)]
+        if ready:
+            return ready[0].id
+        return self.rows[-1].id if self.ended and self.rows[-1].kind == CLOSING else ""
+
+    def next_open(self, id: str) -> str:
+        """The next step that has no result, looks included."""
+        found = next((row.id for row in self.after(id) if self.waits(row)), "")
+        return found or self.next_person(id)
+
+    def next_do(self, id: str = "") -> ScenarioRow | None:
+        """The next action without a result: before those that only may apply, those that do."""
+        rows = [row for row in self.after(id) if row.kind == "do" and self.waits(row)]
+        return min(rows, key=lambda row: row.node.applies is None, default=None)
+
+    def looks(self, id: str) -> tuple[list[ScenarioRow], list[ScenarioRow]]:
+        """The looks without a result up to this row that apply: those that are answered by now, and those that are
+        not."""
+        rows = [
+            row
+            for row in self.rows[: self.index(id) + 1]
+            if row.kind == "look" and self.waits(row) and row.node.applies
+        ]
+        return [row for row in rows if answers_itself(row)], [row for row in rows if not answers_itself(row)]
+
+    def reference(self, row: ScenarioRow, taking: bool = True) -> StepRef:
+        """The step as its entry names it, with the branches around it and the names that they gave."""
+        taken = {node.step.id: dict(bindings(node)) for node in row.around} if taking else {}
+        if taking and (names := bindings(row.node)):
+            taken[row.id] = dict(names)
+        return StepRef(
+            scenario=self.scenario.id,
+            step=row.id,
+            title=row.node.step.title,
+            chapter=self.scenario.title,
+            taken=taken,
+        )
+
+
+def answers_itself(row: ScenarioRow) -> bool:
+    """Whether it is a look that readings answer now."""
+    return row.node.answer is not None and row.node.answer.known
+
+
+def blocked(row: ScenarioRow) -> bool:
+    """Whether it is an action that can't be begun yet."""
+    return row.node.gate is not None or row.node.arguments is None
