@@ -112,8 +112,10 @@ class StepLines:
             return "its effect is watched; down goes on, f goes to the next action"
         above = len(self.steps.looks(row.id)[0])
         looks = f"r records {several(above, 'look')}; " if above else ""
+        if step.kind == "look" and answers_itself(row):
+            return "r records this and the looks above; x skips"
         if step.kind == "look":
-            return "r records this and the looks above; x skips" if answers_itself(row) else f"enter: say what you see; {looks}x skips"
+            return f"enter: say what you see; {looks}x skips"
         if step.kind == "ask":
             words = step.question.words if step.question else ()
             return f"enter answers{': ' + ', '.join(words) if words else ''}; {looks}x skips"
