@@ -65,6 +65,7 @@ def test_the_runbook_that_we_ship_covers_the_scenarios_and_the_emergency_command
         ("6", "Customers are refused", "SEV-1"),
         ("7", "Database connections used up", "SEV-2"),
         ("8", "Redis takes no writes", "SEV-1"),
+        ("9", "A session blocks others", "SEV-2"),
     ]
     steps = [step for command in book.commands for step in command.walk() if isinstance(step, Step)]
     done = {str(step.call) for step in steps if step.kind == "do"}

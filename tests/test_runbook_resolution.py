@@ -144,6 +144,53 @@ def test_each_scenario_opens_on_its_triggers(values, expected):
     assert fits(readings(**values)) == expected
 
 
+STALLED = purchases(120, verdict="all")
+PILED = Reservations(pending=80, stuck=60, oldest_s=400.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"database": STALL, "transactions": STALLED}, ["9", "1"]),
+        ({"database": STALL, "transactions": STALLED, "reservations": PILED}, ["9", "1", "2"]),
+        ({"database": STALL, "reservations": PILED}, ["9", "2"]),
+        # one provider fails: sessions that block others are no reason for that
+        ({"database": STALL, "transactions": OUTAGE}, ["1", "9"]),
+        ({"database": replace(STALL, blocked=4), "transactions": STALLED}, ["1"]),
+    ],
+)
+def test_the_scenario_of_the_cause_comes_before_those_of_its_symptoms(values, expected):
+    assert fits(readings(**values)) == expected
+
+
+def test_what_was_read_long_ago_explains_nothing():
+    old = readings(90, database=STALL)["database"]
+    assert fits(readings(transactions=STALLED) | {"database": old}) == ["1", "9"]
+
+
+def test_what_explains_each_other_ends_and_keeps_the_severe_one_first():
+    text = (
+        "## {n}. {name} (SEV-{n})\n### Trigger\n- now `outbox.failed > 0`\n### Explains\n- it `#{other}`\n"
+        "### Steps\n- Look: x `outbox.failed`\n"
+    )
+    book = parse(text.format(n=1, name="One", other="two") + text.format(n=2, name="Two", other="one")).runbook
+    found = fitting(book, readings(outbox=replace(CALM["outbox"], failed=1)), SETTINGS, NOW)
+    assert sorted(fit.scenario.id for fit in found) == ["one", "two"]
+
+
+def test_what_a_chapter_explains_is_a_chapter():
+    ids = {chapter.id for chapter in BOOK.chapters()}
+    explained = {each.scenario for chapter in BOOK.chapters() for each in chapter.explains}
+    assert explained and explained <= ids
+
+
+@pytest.mark.parametrize("item", ["no id", "two `a is b` `c is d` `#one`", "bad `#one` `outbox.failed >`", "self `#x`"])
+def test_an_explanation_that_can_not_be_understood_is_a_problem(item):
+    text = "## 1. X (SEV-1)\n### Trigger\n- now `outbox.late`\n### Explains\n"
+    text += f"- {item}\n### Steps\n- Look: x `outbox.late`\n"
+    assert [problem.line for problem in check(text, COMMANDS)] == [5]
+
+
 def test_of_several_scenarios_the_most_severe_comes_first_with_its_reason():
     found = fitting(BOOK, readings(outbox=replace(CALM["outbox"], failed=1), transactions=OUTAGE), SETTINGS, NOW)
     assert [fit.scenario.severity for fit in found] == ["SEV-1", "SEV-3"]
@@ -562,6 +609,6 @@ def test_of_equally_severe_scenarios_the_one_of_the_leading_reason_comes_first()
     refusing = Funnel(window_s=300, rests_on_s=300.0, refused={"no route": 440}, sold=35, pods=1, pods_followed=1)
     world = readings(transactions=hanging, funnel=refusing)
     first = [
-        fitting(BOOK, world, Settings(), NOW, leading)[0].scenario.number for leading in ("transactions", "funnel")
+        fitting(BOOK, world, Settings(), NOW, (leading,))[0].scenario.number for leading in ("transactions", "funnel")
     ]
     assert first == ["1", "6"]

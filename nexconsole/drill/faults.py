@@ -154,6 +154,7 @@ _LAG = "outbox-worker-lag"
 _SLOTS = "purchases-wait-for-slots"
 _REFUSED = "customers-are-refused"
 _CONNECTIONS = "database-connections-used-up"
+_BLOCKED = "a-session-blocks-others"
 _REDIS = "redis-takes-no-writes"
 _KINDS = (
     FaultKind(
@@ -178,7 +179,7 @@ _KINDS = (
         name="database-stall",
         title="a forgotten transaction holds most wallets",
         causes=_staged(SCENARIOS["database-stall"].stall),
-        scenarios=(_FAILING, _STUCK),
+        scenarios=(_BLOCKED, _FAILING, _STUCK),
         helps=("backend.terminate {target}",),
         harms=("backend.terminate", "provider.disable", "pods.restart", "rollout.undo", "deployment.scale"),
     ),

@@ -132,25 +132,24 @@ class Scenarios:
         taken = {each.step.id: dict(bindings(each)) for each in around}
         if names := bindings(node):
             taken[step.id] = dict(names)
-        reference = StepRef(scenario=scenario.id, step=step.id, title=step.title, taken=taken)
+        reference = StepRef(scenario=scenario.id, step=step.id, title=step.title, chapter=scenario.title, taken=taken)
         if isinstance(step, Branch):
             self._front.say(f"{clean(step.title)}: {clean(node.because or 'not known')}")
         elif step.kind == "do" and step.call is not None:
-            await self._do(scenario, reference, step.call.name, node)
+            await self._do(reference, step.call.name, node)
         elif step.kind == "look" and node.answer is not None and node.answer.known:
             late = f" ({node.answer.basis()})" if node.answer.state is not State.FRESH else ""
-            await self._done(scenario, reference, node.answer.text + late)
+            await self._done(reference, node.answer.text + late)
         else:
-            await self._ask(scenario, reference, step.question or Question())
+            await self._ask(reference, step.question or Question())
 
-    async def _do(self, scenario: Scenario, reference: StepRef, name: str, node: Node) -> None:
+    async def _do(self, reference: StepRef, name: str, node: Node) -> None:
         if name == LOGS:
             self._front.say("the logs are read in the console (l) or by kubectl logs")
             return
-        await self._begun(scenario)
         await self._front.act(name, by_name(COMMANDS[name], node.arguments or ()), step=reference)
 
-    async def _ask(self, scenario: Scenario, reference: StepRef, question: Question) -> None:
+    async def _ask(self, reference: StepRef, question: Question) -> None:
         words = f" ({', '.join(question.words)})" if question.words else ""
         text = await self._front.ask(f"{clean(reference.title)}{words}; an empty line leaves it open")
         if text is None:
@@ -158,16 +157,10 @@ class Scenarios:
         if not question.accepts(text):
             self._front.say("not recorded: that is no answer to it" + words)
             return
-        await self._done(scenario, reference, text)
+        await self._done(reference, text)
 
-    async def _done(self, scenario: Scenario, reference: StepRef, answer: str) -> None:
-        await self._begun(scenario)
+    async def _done(self, reference: StepRef, answer: str) -> None:
         await self._front.recorded(lambda: self._session.settle(reference, "done", answer=answer), "recorded")
-
-    async def _begun(self, scenario: Scenario) -> None:
-        """Nothing is recorded before the first step is settled."""
-        if self._session.walk(scenario.id) is None:
-            await self._front.recorded(lambda: self._session.begin(scenario.id, scenario.title))
 
 
 def _flat(nodes: Sequence[Node], around: tuple[Node, ...]) -> Iterator[tuple[Node, tuple[Node, ...]]]:

@@ -103,10 +103,22 @@ class Trigger:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Explained:
+    """A scenario, by its id, that fits for the reason of another: the other one comes first, always or while the
+    condition holds."""
+
+    scenario: str
+    title: str
+    line: int
+    condition: Condition | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scenario:
     """A chapter. `severity` is "SEV-1".."SEV-3"; an emergency command has both it and triggers, or neither.
 
     `prose` holds the paragraphs before the first subheading; `origin` the file, "" for the runbook that we ship.
+    `explains`: whose trigger holds because of what this one is about.
     """
 
     id: str
@@ -115,6 +127,7 @@ class Scenario:
     number: str = ""
     severity: str = ""
     triggers: tuple[Trigger, ...] = ()
+    explains: tuple[Explained, ...] = ()
     steps: tuple[Step | Branch, ...] = ()
     prose: tuple[str, ...] = ()
     last_line: int = 0
@@ -197,6 +210,7 @@ class Runbook:
         yield from (rule.condition for level in self.levels for rule in level.rules if rule.condition)
         for chapter in self.chapters():
             yield from (trigger.condition for trigger in chapter.triggers)
+            yield from (each.condition for each in chapter.explains if each.condition)
             yield from (step.condition for step in chapter.walk() if isinstance(step, Branch))
 
 

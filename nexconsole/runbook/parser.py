@@ -3,6 +3,7 @@
     ## Severity levels        ### SEV-1: Critical      a list; a rule may hold a condition
     ### 1. Title (SEV-2)      a scenario               `#id` in the heading, or the title, names it
     #### Trigger              a list, each with a condition
+    #### Explains             a list: the `#id` of a scenario that comes after this one, and when
     #### Steps                a list of Look:, Do:, Ask: and If, steps nested beneath an If
     ## Emergency commands     ### Title                #### Steps
                               ### Title (SEV-3)        the same with a #### Trigger, which opens it like a scenario
@@ -22,6 +23,7 @@ from .expression import Misread
 from .model import (
     Branch,
     Call,
+    Explained,
     Parsed,
     Question,
     Runbook,
@@ -165,12 +167,15 @@ class _Reader:
         elif self.lines.setdefault(name, section.line) != section.line:
             self._wrong(section.line, f"{name} is already the id of line {self.lines[name]}: add `#another-name`")
         triggers: list[Trigger] = []
+        explains: list[Explained] = []
         steps: list[Step | Branch] = []
         for part in section.sections:
-            if part.title.casefold() in ("trigger", "triggers", "steps"):
+            if part.title.casefold() in ("trigger", "triggers", "explains", "steps"):
                 self._only_lists(part)
             if part.title.casefold() in ("trigger", "triggers"):
                 triggers += filter(None, map(self._trigger, markdown.items(part.blocks)))
+            elif part.title.casefold() == "explains":
+                explains += filter(None, map(self._explained, markdown.items(part.blocks)))
             elif part.title.casefold() == "steps":
                 steps += self._steps(markdown.items(part.blocks), _Place(name, name, 1))
         if severity and not triggers:
@@ -183,6 +188,7 @@ class _Reader:
             title=title,
             severity=severity,
             triggers=tuple(triggers),
+            explains=tuple(explains),
             steps=tuple(steps),
             line=section.line,
             last_line=section.last_line,
@@ -220,6 +226,16 @@ class _Reader:
             return None
         read = self._tried(codes[0][1], expression.condition, codes[0][0])
         return Trigger(title=title, line=line, condition=read) if read else None
+
+    def _explained(self, item: SyntaxTreeNode) -> Explained | None:
+        line, title, codes = self._head(item)
+        name = self._explicit(codes, line)
+        conditions = [code for code in codes if not code[0].startswith("#")]
+        if not name or len(conditions) > 1:
+            self._wrong(line, "it holds the `#id` of a scenario, and at most one condition, between backticks")
+            return None
+        read = self._tried(conditions[0][1], expression.condition, conditions[0][0]) if conditions else None
+        return None if conditions and read is None else Explained(scenario=name, title=title, line=line, condition=read)
 
     # --- steps ------------------------------------------------------------------------------------------------
 

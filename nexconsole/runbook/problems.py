@@ -64,6 +64,11 @@ class _Checker:
     def chapter(self, chapter: Scenario) -> None:
         for trigger in chapter.triggers:
             self.condition(trigger.condition, trigger.line, _Scope())
+        for explained in chapter.explains:
+            if explained.scenario == chapter.id:
+                self.wrong(explained.line, f"{chapter.id} can't explain itself")
+            if explained.condition is not None:
+                self.condition(explained.condition, explained.line, _Scope())
         self._steps(chapter.steps, _Scope())
 
     def _steps(self, steps: tuple[Step | Branch, ...], scope: _Scope) -> None:

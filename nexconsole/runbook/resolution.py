@@ -83,7 +83,7 @@ def fitting(
 ) -> tuple[Fit, ...]:
     """The scenarios, and commands that have triggers, of which one holds, the most severe first; of those that are
     equally severe, what speaks of the first of the `leading` signals: those of the reasons, in the order in which the
-    operator reads them.
+    operator reads them. What explains another comes before it, however severe that one is.
 
     Old readings count: a source that fell silent makes nothing well (it is `stale` then).
     """
@@ -104,7 +104,27 @@ def fitting(
     def place(fit: Fit) -> int:
         return min((places.get(signal, len(leading)) for signal in fit.signals), default=len(leading))
 
-    return tuple(sorted(fits, key=lambda fit: (LEVELS.index(fit.scenario.severity), place(fit))))
+    return _causes_first(sorted(fits, key=lambda fit: (LEVELS.index(fit.scenario.severity), place(fit))), world)
+
+
+def _causes_first(fits: Sequence[Fit], world: ReadingsContext) -> tuple[Fit, ...]:
+    """The same, each after those that explain it. A reading that is old explains nothing."""
+    causes: dict[str, list[Fit]] = {}
+    for fit in fits:
+        for explained in fit.scenario.explains if not fit.stale else ():
+            if explained.condition is None or world.truth(explained.condition).holds:
+                causes.setdefault(explained.scenario, []).append(fit)
+    ordered: dict[str, Fit] = {}
+
+    def put(fit: Fit, effects: tuple[str, ...]) -> None:
+        for cause in causes.get(fit.scenario.id, ()):
+            if cause.scenario.id not in effects:
+                put(cause, (*effects, cause.scenario.id))
+        ordered.setdefault(fit.scenario.id, fit)
+
+    for fit in fits:
+        put(fit, (fit.scenario.id,))
+    return tuple(ordered.values())
 
 
 def level(
