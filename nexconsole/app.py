@@ -37,6 +37,7 @@ from .widgets import textual_themes as themes
 from .widgets.driver import NonBlockingDriver, non_blocking
 from .widgets.glyphs import TABLES
 from .widgets.key_guard import may_pass
+from .widgets.key_map import KEY_MAP
 from .widgets.masked_input import MaskedInput
 from .widgets.privacy import MASKER
 
@@ -92,6 +93,7 @@ class NexConsole(CommandApp):
         if self.capabilities.silent:  # only to be looked at: a key that does something does not exist here
             self.keep_bindings(LOOKING)
         self.settings, self.sources, self._opener = settings, sources, opener
+        self.set_keymap(KEY_MAP.use(settings.keys))
         self.refused: NexConsoleError | None = None
         self.monotonic = monotonic  # in seconds: how long ago a dialog opened
         self._told_to_end = 0  # by this signal

@@ -11,6 +11,7 @@ import pytest
 
 from nexconsole import settings
 from nexconsole.cli.main import run
+from nexconsole.screens import key_check
 from nexconsole.settings import example
 from nexconsole.settings.loading import FREE, SECRETS
 from nexconsole.settings.tables import SignalSettings
@@ -37,7 +38,7 @@ def test_the_example_with_every_key_set_gives_the_defaults_and_its_own_signal(tm
 def test_every_key_is_in_the_example_once_with_its_meaning():
     named = [key.dotted for key in example.keys()]
     assert named == list(dict.fromkeys(named))
-    assert {*named, "signals"} == {key for key, _, _ in settings.load(environ={}).rows()}
+    assert {*named, "signals", "keys"} == {key for key, _, _ in settings.load(environ={}).rows()}
     assert [key.dotted for key in example.keys() if not key.meaning] == []
 
 
@@ -84,7 +85,7 @@ def test_the_example_can_set_values_and_say_more(tmp_path):
 def test_the_command_prints_the_example_also_where_the_settings_are_refused(capsys, monkeypatch):
     monkeypatch.setenv("NEXCONSOLE_CONFIG", "/nowhere/config.toml")
     assert run(["settings", "--example"]) == 0
-    assert capsys.readouterr() == (example.example(), "")
+    assert capsys.readouterr() == (example.example() + key_check.example(), "")
 
 
 def test_json_has_every_value_with_its_type_and_origin(capsys):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import settings, terminal
 from ..errors import TerminalError
-from .options import load, start_log
+from .options import load_for_screens, start_log
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -28,7 +28,7 @@ def add_view(parser: Parser) -> None:
 
 
 def run(options: Namespace) -> int:
-    return open_console(load(options).settings, options.present)
+    return open_console(load_for_screens(options).settings, options.present)
 
 
 def need_terminal() -> None:
@@ -50,7 +50,7 @@ def open_console(chosen: Settings, present: bool = False) -> int:
     drill = chosen.name if chosen.environment == "drill" else None
     chosen = settings.console_settings(chosen)
     app = NexConsole(chosen, opener=_open_sources, drill=drill, warning=unlogged, present=present)
-    app.run()
+    app.run(mouse=chosen.mouse)
     if app.refused is not None:
         raise app.refused
     return app.return_code or 0

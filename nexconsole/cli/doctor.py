@@ -6,7 +6,7 @@ import asyncio
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from .options import load, start_log
+from .options import load_for_screens, start_log
 
 if TYPE_CHECKING:
     from .parsing import Parser
@@ -22,7 +22,7 @@ def run(options: Namespace) -> int:
     from ..doctor.check import Check
     from ..sharing import doctor as sharing
 
-    chosen = load(options).settings
+    chosen = load_for_screens(options).settings
     start_log(chosen)
 
     async def examine() -> tuple[Check, ...]:

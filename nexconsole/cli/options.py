@@ -81,6 +81,16 @@ def load(options: argparse.Namespace, environ: Mapping[str, str] | None = None) 
     return loaded
 
 
+def load_for_screens(options: argparse.Namespace) -> Loaded:
+    """The same for a command that shows screens: the keys that the settings change are checked too."""
+    loaded = load(options)
+    if loaded.settings.keys:
+        from ..screens.key_check import check
+
+        check(loaded.settings.keys, loaded.origins["keys"])
+    return loaded
+
+
 def start_log(chosen: Settings) -> str | None:
     """Begin the program's log; a sentence if that can't be done."""
     from .. import logging_setup

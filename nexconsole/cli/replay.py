@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .. import settings
 from ..errors import SettingsError
 from .console import need_terminal
-from .options import load
+from .options import load_for_screens
 
 if TYPE_CHECKING:
     from .parsing import Parser
@@ -25,7 +25,7 @@ def run(options: Namespace) -> int:
     from ..journal import journal_folder
     from ..recording import player, replay
 
-    chosen = settings.named(load(options).settings)
+    chosen = settings.named(load_for_screens(options).settings)
     if options.incident is None:
         print("\n".join(replay.listed(chosen)) or f"nothing was recorded in {journal_folder(chosen)}")
         return 0
@@ -38,5 +38,5 @@ def run(options: Namespace) -> int:
 
     marks = [entry.at for entry in of.events]
     app = ReplayApp(chosen, of, player.Player(of.begin, of.end, marks, speed=options.speed, at=begin))
-    app.run()
+    app.run(mouse=chosen.mouse)
     return app.return_code or 0

@@ -14,7 +14,7 @@ from ..errors import SettingsError
 from ..interpreter import module_command, module_environment
 from ..settings import ENVIRONMENT
 from ..text.named_values import is_secret_name
-from .options import FLAGS, given, load, start_log
+from .options import FLAGS, given, load_for_screens, start_log
 
 if TYPE_CHECKING:
     from .parsing import Parser
@@ -38,7 +38,7 @@ def run(options: Namespace) -> int:
     """Serve until a signal ends it; 0. Raises NexConsoleError."""
     from .web_server import WebServer, is_loopback
 
-    start_log(load(options).settings)  # what is wrong with the settings is said here, not in a browser
+    start_log(load_for_screens(options).settings)  # what is wrong with the settings is said here, not in a browser
     flags, config = given(options), getattr(options, "config", None)
     token = options.token if options.token is not None else os.environ.get(TOKEN)
     if token is not None and not token.strip():

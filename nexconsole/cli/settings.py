@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from . import printing
-from .options import load
+from .options import load_for_screens
 
 if TYPE_CHECKING:
     from ..settings import Loaded
@@ -26,12 +26,13 @@ def add_arguments(parser: Parser) -> None:
 def run(options: Namespace) -> int:
     """Print what was asked for; 0. The example needs no settings: it is also printed where those are refused."""
     if options.example:
+        from ..screens import key_check
         from ..settings.example import example
 
         printing.as_utf8()  # TOML is UTF-8
-        print(example(), end="")
+        print(example() + key_check.example(), end="")
         return 0
-    loaded = load(options)
+    loaded = load_for_screens(options)
     print(_as_json(loaded) if options.json else _as_text(loaded))
     return 0
 

@@ -11,7 +11,7 @@ from .. import settings, terminal
 from ..settings import Settings
 from ..text.units import period
 from . import printing
-from .options import load, start_log
+from .options import load, load_for_screens, start_log
 from .parsing import Parser
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -28,7 +28,7 @@ def run(options: Namespace) -> int:
         from .console import open_console
 
         setattr(options, "journal.read_only", True)
-        return open_console(load(options).settings)
+        return open_console(load_for_screens(options).settings)
     chosen = settings.console_settings(load(options).settings)
     unlogged = start_log(chosen)
     if unlogged:

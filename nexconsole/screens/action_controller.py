@@ -17,6 +17,7 @@ from ..session.operation import Operation, StepRef
 from ..session.performer import LEAVE_S
 from ..session.session import Session
 from ..text.units import period
+from ..widgets.banner import key_of
 from ..widgets.spans import plain
 from .confirm import ConfirmScreen
 from .dialogs import Dialogs
@@ -132,11 +133,17 @@ class ActionController:
         self._asked_to_quit = now
         if not under_way:
             more = f" and {len(mine) - 1} more of what you did" if len(mine) > 1 else ""
-            self._dialogs.say(f"still in force: {plain(mine[0], 80)}{more}; press q again to leave", QUIT_AGAIN_S)
+            self._dialogs.say(
+                f"still in force: {plain(mine[0], 80)}{more}; press {key_of('app.quit')} again to leave", QUIT_AGAIN_S
+            )
             return False
         operation = under_way[0]
-        left = f"being sent; q again leaves when the answer is in, or after {period(LEAVE_S)}"
-        left = left if operation.phase == "sending" else "being watched; q again leaves without a verdict"
+        left = f"being sent; {key_of('app.quit')} again leaves when the answer is in, or after {period(LEAVE_S)}"
+        left = (
+            left
+            if operation.phase == "sending"
+            else f"being watched; {key_of('app.quit')} again leaves without a verdict"
+        )
         self._dialogs.say(f"{operation.name} is still {left}", QUIT_AGAIN_S)
         return False
 

@@ -17,8 +17,9 @@ from textual.screen import Screen
 from ..session.capabilities import Capabilities, Capability
 from ..settings import Settings
 from ..widgets import textual_themes as themes
-from ..widgets.banner import bound_keys, titled
+from ..widgets.banner import bound_keys, key_of, titled
 from ..widgets.compositor import DiffingApp
+from ..widgets.key_map import KEY_MAP
 from ..widgets.privacy import MASKER
 from .console import ConsoleScreen
 from .page import PageScreen
@@ -186,7 +187,7 @@ class CommandApp(DiffingApp):
         self.console_screen.say(f"theme: {name.removeprefix(themes.PREFIX)}")
 
     def action_help_quit(self) -> None:
-        self.console_screen.say(WATCHED if self.is_web else "q leaves the console")
+        self.console_screen.say(WATCHED if self.is_web else f"{key_of('app.quit')} leaves the console")
 
     def action_command_palette(self) -> None:
         if self._open_to_all:
@@ -308,3 +309,6 @@ class CommandApp(DiffingApp):
         yield SystemCommand(titled("Keys", bound, "app.keys"), "Show what the keys do", self.action_help)
         if not self.is_web:
             yield SystemCommand(titled("Quit", bound, "app.quit"), "Leave the console", self.action_quit)
+
+
+KEY_MAP.declare(CommandApp, ConsoleScreen)

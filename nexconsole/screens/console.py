@@ -373,7 +373,8 @@ class ConsoleScreen(Screen[None]):
     def action_copy(self) -> None:
         pane = self.focused if isinstance(self.focused, Pane) else self.maximized_pane
         if pane is None:
-            self.say("nothing is focused: tab goes to a pane, then c copies it")
+            pane_key, copy_key = map(banner.key_of, ("pane.next", "picture.copy"))
+            self.say(f"nothing is focused: {pane_key} goes to a pane, then {copy_key} copies it")
             return
         what, text = pane.copied()
         self.app.copy_to_clipboard(text)

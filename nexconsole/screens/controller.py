@@ -20,6 +20,7 @@ from ..settings import Settings
 from ..sources import Sources
 from ..sources.lazy_clients import LazyClients
 from ..text.units import stopwatch
+from ..widgets.banner import key_of
 from ..widgets.canvas import LineCanvas
 from ..widgets.spans import plain, wrapped
 from . import entry_text, operation_bar, proposal_bar
@@ -124,7 +125,8 @@ class Controller:
         """The incident as one glance, or the key that opens one where it is time to."""
         name, incident = self.session.incident_store.current, self.session.incident
         if incident is None or name is None:
-            return ("i opens an incident" if wide else "i: incident") * self.incidents.offered()
+            key = key_of("incident.show")
+            return (f"{key} opens an incident" if wide else f"{key}: incident") * self.incidents.offered()
         since = stopwatch(incident.since, self.clock())
         cut_off = " CUT OFF" if self.session.peers.reach else ""
         return f"{name} {since}{cut_off}" if wide else f"INC {since}{cut_off}"

@@ -54,7 +54,8 @@ class IncidentScreen(PageScreen[None]):
     AUTO_FOCUS = ""
     PLACE = "on the incident"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,i,q", "close", "Back", id="incident.back", tooltip="Back to the panes"),
+        Binding("escape,q", "close", "Back", id="incident.back", tooltip="Back to the panes"),
+        Binding("i", "close", "Back", id="incident.show", tooltip="Back to the panes", show=False),
         Binding("r", "role", "Role", id="incident.role", tooltip="Take a role, or hand it over"),
         Binding("v", "declare", "Severity", id="incident.severity", tooltip="Declare a severity, with the reason"),
         Binding(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..incident.incident import OBSERVER, ROLES
 from ..session.capabilities import Capability
 from ..severity import LEVELS
+from ..widgets.banner import key_of
 from ..widgets.spans import plain
 from .dialogs import Dialogs
 from .prompt import Prompt
@@ -68,7 +69,9 @@ class IncidentController:
         title = f"open an incident{f', {level}' if level else ''}: what is happening?"
         text = await self._app.push_screen_wait(Prompt(title, hint=hint, offered=(reason,) if reason else ()))
         if text is not None:
-            await self._told(self._session.open_incident(text, level), "opened: i shows the incident")
+            await self._told(
+                self._session.open_incident(text, level), f"opened: {key_of('incident.show')} shows the incident"
+            )
 
     def _refused(self) -> bool:
         """Whether nothing about it can be said here; says why."""
@@ -82,7 +85,7 @@ class IncidentController:
         if self._refused():
             return
         self._session.incident_store.join(id)
-        self._dialogs.say(f"joined {id}: i shows the incident")
+        self._dialogs.say(f"joined {id}: {key_of('incident.show')} shows the incident")
 
     async def _told(self, writing: Awaitable[object], said: str) -> None:
         await self._dialogs.recorded(writing, said)

@@ -12,6 +12,7 @@ from textual.containers import Container
 from .. import paths
 from ..journal import Entry, EntryKind
 from ..text.units import clock
+from ..widgets.banner import key_of
 from ..widgets.canvas import LineCanvas
 from ..widgets.panel import Listing, Panel, PanelFrame, framed, sight
 from ..widgets.spans import Line, column, fit, plain, wrapped
@@ -41,7 +42,8 @@ class JournalScreen(PageScreen[str | None]):
     AUTO_FOCUS = ""
     PLACE = "in the journal"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,J,q", "close", "Back", id="journal.close", tooltip="Close the journal"),
+        Binding("escape,q", "close", "Back", id="journal.close", tooltip="Close the journal"),
+        Binding("J", "close", "Back", id="journal.show", tooltip="Close the journal", show=False),
         *along("journal"),
         Binding("c", "copy", "Copy", id="journal.copy", tooltip="Copy the entry's command, or its words"),
         Binding("o", "tell", "Outcome", id="journal.tell", tooltip="Say what became of an action, or if it helped"),
@@ -120,7 +122,7 @@ class JournalScreen(PageScreen[str | None]):
             more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
             head = (*head, ((f"{plain(lines[-1])}{more}: see `nexconsole journal verify`", "warn"),))
         if not entries:
-            head = (*head, (("nothing is on record yet: n writes a note", "muted"),))
+            head = (*head, ((f"nothing is on record yet: {key_of('journal.note')} writes a note", "muted"),))
         picture = Panel("calm", head, rows if entries else None)
         seen, index = sight(picture, height), self._index
         self._top = max(min(self._top, index), index - seen + 1, 0)

@@ -15,6 +15,7 @@ from .. import paths
 from ..panes.pane import Pane
 from ..widgets.banner import key_line, key_name
 from ..widgets.canvas import LineCanvas
+from ..widgets.key_map import UNBOUND
 from ..widgets.spans import Line, column, fit
 from .dialog import Dialog
 
@@ -83,7 +84,7 @@ def listed(below: Screen[Any], offered: Callable[[str], bool]) -> list[Line]:
     """A heading for each place that has keys now, and a line for what each of them does."""
     places: dict[str, dict[str, list[str]]] = {}
     for key, active in below.active_bindings.items():
-        if _works(active, offered):
+        if key != UNBOUND and _works(active, offered):
             place = places.setdefault(_place(active.node, below), {})
             place.setdefault(active.binding.tooltip, []).append(key_name(key))
     lines: list[Line] = []

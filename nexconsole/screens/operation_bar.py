@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..text.units import clock, remaining
+from ..widgets.banner import key_of
 from ..widgets.spans import Line, Span, cells, fit, plain, wrapped
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def lines(
         rows = [*mine, *rows]
         kept += 1
     if kept < len(session):
-        left = f" +{len(session) - kept} more: J"
+        left = f" +{len(session) - kept} more: {key_of('journal.show')}"
         rows[0] = (*fit(rows[0], max(0, width - cells(left))), (left, "muted"))
     return tuple(fit(row, width) for row in rows)
 
@@ -69,13 +70,19 @@ def _rows(operation: Operation, undoable: bool, now: datetime, width: int, most:
 
 
 def _keys(operation: Operation, undoable: bool) -> tuple[Span, ...]:
-    undo: tuple[Span, ...] = (("  u", "key"), (" undoes ", "muted")) if undoable else ()
+    undo: tuple[Span, ...] = ((f"  {key_of('operation.undo')}", "key"), (" undoes ", "muted")) if undoable else ()
     if operation.lost:
-        return (*undo, ("  J", "key"), (" how ", "muted"), (" d", "key"), (" dismisses ", "muted"))
+        return (
+            *undo,
+            (f"  {key_of('journal.show')}", "key"),
+            (" how ", "muted"),
+            (f" {key_of('operation.dismiss')}", "key"),
+            (" dismisses ", "muted"),
+        )
     if operation.phase == "ended":
-        return (*undo, ("  d", "key"), (" dismisses ", "muted"))
+        return (*undo, (f"  {key_of('operation.dismiss')}", "key"), (" dismisses ", "muted"))
     if operation.phase in ("sending", "waiting") and not operation.elsewhere:
-        return (("  ^K", "key"), (" stops it ", "muted"))
+        return ((f"  {key_of('operation.stop')}", "key"), (" stops it ", "muted"))
     return undo
 
 

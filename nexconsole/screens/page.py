@@ -7,6 +7,7 @@ from typing import ClassVar, TypeVar
 from textual.binding import Binding, BindingType
 
 from ..widgets.banner import key_line
+from ..widgets.key_map import UNBOUND
 from ..widgets.spans import Line, fit, plain
 from .dialog import Dialog
 
@@ -15,20 +16,23 @@ NOTICE_S = 6.0
 
 
 class PageScreen(Dialog[Result]):
-    """`paint` draws it; its last line is `foot(width)`, with the keys that work here as the bindings name them."""
+    """`paint` draws it; its last line is `foot(width)`, with the keys that work here as the bindings name them.
+
+    What does the same as an application's binding has its id, so that a changed key is changed here too.
+    """
 
     PLACE: ClassVar[str] = "here"  # as the list of keys names it
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "app.help", "keys", id="page.keys", tooltip="Show what the keys do here"),
-        Binding("n", "app.note", "note", id="page.note", tooltip="Write a one-line note in the journal"),
-        Binding("e", "app.export", "report", id="page.report", tooltip="Write the incident's report into files"),
-        Binding("y", "app.status_line", "status line", id="page.line", tooltip="Copy the state in one line"),
-        Binding("ctrl+p", "app.command_palette", "commands", id="page.palette", tooltip="Every command by name"),
-        Binding("J", "turn('journal')", "journal", id="page.journal", tooltip="To the journal", show=False),
-        Binding("i", "turn('incident')", "incident", id="page.incident", tooltip="To the incident", show=False),
-        Binding("l", "turn('logs')", "logs", id="page.logs", tooltip="To the pods' logs", show=False),
-        Binding("B", "turn('sheet')", "sheet", id="page.sheet", tooltip="To the break-glass sheet", show=False),
-        Binding("t", "app.next_theme", "theme", id="page.theme", tooltip="Take the next theme", show=False),
+        Binding("question_mark", "app.help", "keys", id="app.keys", tooltip="Show what the keys do here"),
+        Binding("n", "app.note", "note", id="journal.note", tooltip="Write a one-line note in the journal"),
+        Binding("e", "app.export", "report", id="report.export", tooltip="Write the incident's report into files"),
+        Binding("y", "app.status_line", "status line", id="report.line", tooltip="Copy the state in one line"),
+        Binding("ctrl+p", "app.command_palette", "commands", id="app.palette", tooltip="Every command by name"),
+        Binding("J", "turn('journal')", "journal", id="journal.show", tooltip="To the journal", show=False),
+        Binding("i", "turn('incident')", "incident", id="incident.show", tooltip="To the incident", show=False),
+        Binding("l", "turn('logs')", "logs", id="logs.show", tooltip="To the pods' logs", show=False),
+        Binding("B", "turn('sheet')", "sheet", id="sheet.show", tooltip="To the break-glass sheet", show=False),
+        Binding("t", "app.next_theme", "theme", id="app.theme", tooltip="Take the next theme", show=False),
     ]
 
     def __init__(self) -> None:
@@ -57,6 +61,8 @@ class PageScreen(Dialog[Result]):
         shown: dict[str, tuple[str, str]] = {}  # by action: its key, and the word for it
         for key, active in self.active_bindings.items():
             binding = active.binding
+            if key == UNBOUND:
+                continue
             if binding.id and binding.show and active.enabled and (binding.action not in shown or key == "escape"):
                 shown[binding.action] = (key, binding.description.lower())
         order = sorted(shown, key=lambda action: (action != "close", action.startswith("app.")))

@@ -45,7 +45,8 @@ class PodLogs(PageScreen[None]):
     AUTO_FOCUS = ""
     PLACE = "in the logs"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,l,q", "close", "Back", id="logs.close", tooltip="Close the logs"),
+        Binding("escape,q", "close", "Back", id="logs.close", tooltip="Close the logs"),
+        Binding("l", "close", "Back", id="logs.show", tooltip="Close the logs", show=False),
         Binding("slash", "filter", "Filter", id="logs.filter", tooltip="Only lines with this text; none for all"),
         Binding("p", "hold", "Hold", id="logs.hold", tooltip="Hold the lines still, or follow again"),
         Binding("c", "copy", "Copy", id="logs.copy", tooltip="Copy the lines in sight"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..session.operation import DOING
 from ..text.units import remaining
+from ..widgets.banner import key_of
 from ..widgets.spans import Line, fit, length, plain, spread
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from ..sharing.presence import Presence
 
 
-KEYS_OF = {"o": "objects", "a": "approves"}
+KEYS_OF = {"o": ("proposal.object", "objects"), "a": ("proposal.approve", "approves")}
 
 
 def spoken_of(waiting: Sequence[Proposal], key: str) -> Proposal | None:
@@ -40,7 +41,9 @@ def previews(here: Sequence[Presence], width: int) -> tuple[Line, ...]:
 
 
 def _line(proposal: Proposal, keyed: Sequence[str], left: float, width: int) -> Line:
-    keys: Line = tuple(run for key in keyed for run in ((key, "key"), (f" {KEYS_OF[key]} ", "muted")))
+    keys: Line = tuple(
+        run for id, does in map(KEYS_OF.__getitem__, keyed) for run in ((key_of(id), "key"), (f" {does} ", "muted"))
+    )
     right: Line = ((f"  {remaining(left)}  ", "alarm"), *keys)
     told: Line = (
         (" ▲ ", "alarm"),

@@ -24,6 +24,7 @@ from ..session.capabilities import Capability
 from ..session.operation import StepRef
 from ..text.units import clock, clock_minute, several
 from ..widgets.canvas import LineCanvas
+from ..widgets.key_map import KEY_MAP
 from ..widgets.panel import Listing, Panel, PanelFrame, framed, sight
 from ..widgets.spans import Line, as_text, cut, plain, wrapped
 from .prompt import Prompt
@@ -467,3 +468,6 @@ def _read(row: ScenarioRow) -> str:
     if answer is None:
         return ""
     return answer.text + (f" ({answer.basis()})" if answer.state is not State.FRESH else "")
+
+
+KEY_MAP.declare(ScenarioPane)

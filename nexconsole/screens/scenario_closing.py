@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..incident.actions import ActionRecord, actions_in
 from ..session.capabilities import Capability
 from ..text.units import several
+from ..widgets.banner import key_of
 from ..widgets.spans import Line, plain, wrapped
 from .operation_bar import ENDS, OUTCOMES
 
@@ -66,11 +67,11 @@ def _keys(
         called = f"scenario {other.scenario.number}" if other.scenario.number else plain(other.scenario.title, 40)
         told.append(("enter", f"opens {called}, which fits: {plain(other.because)}"))
     if Capability.JOIN in session.capabilities:
-        told.append(("e", "writes the report"))
+        told.append((key_of("report.export"), "writes the report"))
         if (name := session.incident_store.current) is not None:
-            told.append(("x", f"closes {name}"))
-            told.append(("i", "shows it"))
-    told.append(("S", "lists the scenarios"))
+            told.append((key_of("step.skip"), f"closes {name}"))
+            told.append((key_of("incident.show"), "shows it"))
+    told.append((key_of("scenario.list"), "lists the scenarios"))
     told.append(("esc", "closes this"))
     line: list[tuple[str, str]] = []
     for key, does in told:
@@ -113,7 +114,13 @@ def _in_force(session: Session, width: int) -> Iterator[Line]:
         yield (("nothing stays in force", "muted"),)
     for item in items:
         mine = acts and undoable is not None and bool(item.intent) and item.intent == undoable.intent
-        key: Line = (("  u", "key"), (" undoes it", "text")) if mine else ((_otherwise(item), "muted"),) if acts else ()
+        key: Line = (
+            ((f"  {key_of('operation.undo')}", "key"), (" undoes it", "text"))
+            if mine
+            else ((_otherwise(item), "muted"),)
+            if acts
+            else ()
+        )
         text = wrapped(f"in force: {plain(item.what)}, by {plain(item.by.partition('@')[0], 20)}", width, 1)[0]
         if len(text) + sum(len(part) for part, _ in key) <= width:
             yield ((text, "warn"), *key)

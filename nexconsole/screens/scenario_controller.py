@@ -17,6 +17,7 @@ from ..journal import EntryKind
 from ..model import LEVELS
 from ..session.session import Session
 from ..text.units import several
+from ..widgets.banner import key_of
 from ..widgets.spans import plain
 from .action_controller import ActionController
 from .console import ConsoleScreen
@@ -70,20 +71,21 @@ class ScenarioController:
 
     def hint(self, wide: bool) -> str:
         """Which scenario `s` opens, and how far it has come; where one is open, that others fit too."""
+        key, listing = key_of("scenario.open"), key_of("scenario.list")
         pane = self.pane
         if pane is not None:
             more = sum(fit.scenario.id != pane.scenario.id for fit in self.fits)
-            return f"{several(more, 'more scenario fits', 'more scenarios fit')}: S" * bool(more and wide)
+            return f"{several(more, 'more scenario fits', 'more scenarios fit')}: {listing}" * bool(more and wide)
         best = self._best()
         if best is None:
             return ""
         scenario, progress = best
         if progress is not None:
             done = f"{progress[0]} of {progress[1]} done"
-            return f"{named(scenario)}: {done}, s continues" if wide else f"s: {named(scenario)}, {done}"
+            return f"{named(scenario)}: {done}, {key} continues" if wide else f"{key}: {named(scenario)}, {done}"
         more = len(self.fits) - 1
-        others = f", S lists {more} more" * (more > 0)
-        return f"{named(scenario)} fits: s opens it{others}" if wide else f"s: {named(scenario)}"
+        others = f", {listing} lists {more} more" * (more > 0)
+        return f"{named(scenario)} fits: {key} opens it{others}" if wide else f"{key}: {named(scenario)}"
 
     def _best(self) -> tuple[Scenario, tuple[int, int] | None] | None:
         """The scenario that `s` opens, and how many of its steps are settled if it goes on: one that was begun and has
@@ -175,7 +177,7 @@ class ScenarioController:
         if begun:
             await self._open(max(begun, key=itemgetter(0))[1])
         else:
-            self._dialogs.say("no scenario fits what is read: S lists all of them")
+            self._dialogs.say(f"no scenario fits what is read: {key_of('scenario.list')} lists all of them")
 
     def open(self, id: str) -> None:
         """Open this scenario, whatever is read."""

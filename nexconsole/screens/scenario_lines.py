@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..runbook.model import Step
 from ..runbook.progress import StepState
 from ..text.units import clock_minute, several
+from ..widgets.banner import key_of
 from ..widgets.spans import Line, cells, column, plain, wrapped
 from .scenario_rows import ScenarioRow, ScenarioRows, answers_itself
 
@@ -103,25 +104,26 @@ class StepLines:
         return f"not yet: {plain(row.node.missing)}" if row.node.arguments is None else ""
 
     def _keys(self, row: ScenarioRow, step: Step, mark: StepState | None) -> str:
+        go, skip, down = (key_of(f"step.{name}") for name in ("go", "skip", "down"))
         if mark is not None and mark.settled:
             again = " ".join(row.node.again or ())
-            more = "enter does it again" + (f": {plain(again, 60)}; " if again else "; ")
+            more = f"{go} does it again" + (f": {plain(again, 60)}; " if again else "; ")
             more = more if mark.state != "done" or row.node.again is not None else "no target is left; "
-            return f"{more if step.kind == 'do' else ''}down goes on; backspace makes it pending again"
+            return f"{more if step.kind == 'do' else ''}{down} goes on; {key_of('step.reopen')} makes it pending again"
         if mark is not None:
-            return "its effect is watched; down goes on, f goes to the next action"
+            return f"its effect is watched; {down} goes on, {key_of('step.do')} goes to the next action"
         above = len(self.steps.looks(row.id)[0])
-        looks = f"r records {several(above, 'look')}; " if above else ""
+        looks = f"{key_of('step.record')} records {several(above, 'look')}; " if above else ""
         if step.kind == "look" and answers_itself(row):
-            return "r records this and the looks above; x skips"
+            return f"{key_of('step.record')} records this and the looks above; {skip} skips"
         if step.kind == "look":
-            return f"enter: say what you see; {looks}x skips"
+            return f"{go}: say what you see; {looks}{skip} skips"
         if step.kind == "ask":
             words = step.question.words if step.question else ()
-            return f"enter answers{': ' + ', '.join(words) if words else ''}; {looks}x skips"
+            return f"{go} answers{': ' + ', '.join(words) if words else ''}; {looks}{skip} skips"
         if (gate := row.node.gate) is not None:
-            return f"waits for the answer to step {self.steps.scenario.place(gate.id)}; x skips"
-        return f"{'enter shows the preview; ' if row.node.arguments is not None else ''}{looks}x skips"
+            return f"waits for the answer to step {self.steps.scenario.place(gate.id)}; {skip} skips"
+        return f"{f'{go} shows the preview; ' if row.node.arguments is not None else ''}{looks}{skip} skips"
 
 
 def titled(row: ScenarioRow, step: Step) -> str:

@@ -13,6 +13,7 @@ from ..journal import Entry, EntryKind
 from ..runbook.model import Scenario, Step
 from ..runbook.resolution import Node, resolve
 from ..text.units import clock, duration
+from ..widgets.banner import key_of
 from ..widgets.spans import Span, plain
 from . import operation_bar
 from .console import LOUD
@@ -167,7 +168,7 @@ def _ahead(session: Session, shown: Sequence[Operation], now: datetime) -> Itera
 def _unopened(incident: Incident | None, controller: Controller) -> Iterator[Span]:
     severity = controller.console.severity
     if incident is None and severity is not None and severity.level in LOUD:
-        yield "○ no incident is open: i opens one", "warn"
+        yield f"○ no incident is open: {key_of('incident.show')} opens one", "warn"
 
 
 def _scenario(controller: Controller, readings: Mapping[str, Reading], now: datetime) -> Iterator[Span]:

@@ -29,7 +29,8 @@ class SheetScreen(PageScreen[None]):
     AUTO_FOCUS = ""
     PLACE = "in the break-glass sheet"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,B,q", "close", "Back", id="sheet.close", tooltip="Close the sheet"),
+        Binding("escape,q", "close", "Back", id="sheet.close", tooltip="Close the sheet"),
+        Binding("B", "close", "Back", id="sheet.show", tooltip="Close the sheet", show=False),
         Binding("down,j", "move(1)", "Down", id="sheet.down", tooltip="Next line", show=False),
         Binding("up,k", "move(-1)", "Up", id="sheet.up", tooltip="Previous line", show=False),
         Binding("pagedown,space", "page(1)", "Page down", id="sheet.pagedown", tooltip="A page on", show=False),

@@ -147,7 +147,9 @@ class IncidentStore:
         """Why this operator can't act in the current incident; None where the roles allow it."""
         if self.incident is None or not self.names & {*self.incident.observers}:
             return None
-        return "this console only observes: its operator has the role of an observer (i shows the roles)"
+        return (
+            "this console only observes: its operator has the role of an observer (the incident screen shows the roles)"
+        )
 
     def of(self, name: str) -> tuple[Entry, ...]:
         """What one journal holds, in order."""

@@ -99,7 +99,7 @@ def _keys_of(kind: type[SettingsTable], table: str, meanings: Mapping[tuple[str,
         default = getattr(defaults, field.name)
         if isinstance(default, SettingsTable):
             tables_in_it.append((type(default), f"{table}.{field.name}".lstrip(".")))
-        elif field.name != "signals":  # whose tables have names of the team's own
+        elif field.name not in ("signals", "keys"):  # whose names are the team's own, and the bindings'
             yield Key(table, field.name, default, meanings[kind.__name__, field.name])
     for inner, name in tables_in_it:
         yield from _keys_of(inner, name, meanings)

@@ -78,6 +78,7 @@ FREE = frozenset(
         "break_glass.contacts",
         "break_glass.links",
         "signals",
+        "keys",
     }
 )
 SEVERITIES = ("SEV-1", "SEV-2", "SEV-3", "none")
@@ -124,6 +125,8 @@ def load(
     if file is not None and (path or _stands(file)):
         document = _read_toml(file)
         _run_secret_commands(document, file)
+        if isinstance(document.get("keys"), dict):  # operation.undo = "U" without quotes is a table in a table
+            document["keys"] = _leaves(document["keys"])
         _convert(document, lambda key: str(file))
         values = _flatten(document)
         origins = dict.fromkeys(values, str(file))
@@ -351,6 +354,13 @@ def _check_value(key: str, value: Any, origin: str) -> None:
         for label, level in value.items():
             if level not in SEVERITIES:
                 raise SettingsError(f"{origin}: {key}.{label}: expected one of {', '.join(SEVERITIES)}, got {level}")
+
+
+def _leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for name, value in table.items():
+        leaves |= _leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return leaves
 
 
 def _flatten(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -314,6 +314,7 @@ class Settings(SettingsTable):
     theme: Theme = "dark"  # the colours; `t` changes them while it runs
     motion: Motion = "auto"  # auto: off over SSH
     glyphs: Glyphs = "auto"  # full, console (a font of 256 characters) or ascii; auto: by TERM and the locale
+    mouse: bool = True  # clicks and the wheel; false: the terminal selects text without a modifier key
     log_level: LogLevel = "info"  # what the program's own log tells
     runbooks: str = ""  # a folder of the team's own runbooks: Markdown files that add or replace scenarios
     postgres: PostgresSettings = PostgresSettings()
@@ -340,6 +341,7 @@ class Settings(SettingsTable):
     warroom: WarRoomSettings = WarRoomSettings()
     recording: RecordingSettings = RecordingSettings()
     break_glass: BreakGlassSettings = BreakGlassSettings()
+    keys: dict[str, str] = {}  # a binding's id -> its keys, by comma; "": none
 
     @property
     def database_origin(self) -> str:

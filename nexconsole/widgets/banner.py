@@ -11,6 +11,7 @@ from textual.binding import Binding
 
 from ..model import Reading, SignalKey, SourceHealth, State
 from ..text.units import clock, duration, milliseconds, several, since
+from .key_map import KEY_MAP, PALETTE, bindings_of
 from .spans import Line, Span, cells, cut, fit, length, plain, spread
 
 if TYPE_CHECKING:
@@ -200,19 +201,26 @@ def key_name(key: str) -> str:
     return f"^{key[5:].upper()}" if key.startswith("ctrl+") else key
 
 
-@cache
 def bound_keys(*places: type) -> dict[str, tuple[str, str]]:
-    """The key of each binding as people call it, and its word, by the binding's id.
+    """The key in force of each binding as people call it, and its word, by the binding's id; none for those without.
 
     `places` are classes with BINDINGS. Of several keys the first is shown; a subclass's binding hides its parent's.
     """
-    kinds = [kind for place in places for kind in reversed(place.__mro__)]
-    bindings = [binding for kind in kinds for binding in vars(kind).get("BINDINGS", ())]
     return {
-        binding.id: (key_name(binding.key.partition(",")[0]), binding.description.lower())
-        for binding in bindings
-        if isinstance(binding, Binding) and binding.id
+        id: (key_name(keys[0]), binding.description.lower())
+        for id, binding in _bindings(*places).items()
+        if (keys := KEY_MAP.keys(binding))
     }
+
+
+@cache
+def _bindings(*places: type) -> dict[str, Binding]:
+    return {binding.id or "": binding for place in places for binding in bindings_of(place)}
+
+
+def key_of(id: str, *places: type) -> str:
+    """The key in force as people call it, for a sentence that names it; the palette's where it has none."""
+    return key_name(KEY_MAP.key(id, *places)) or PALETTE
 
 
 def titled(title: str, bound: Mapping[str, tuple[str, str]], id: str) -> str:
