@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+from nexconsole.sources.asked_log import AskedLog
 from nexconsole.sources.pod_log import PodLog
 
 
@@ -17,4 +18,7 @@ def line(n: int, text: str) -> bytes:
 def pods(*names: str) -> Any:
     """What the follower keeps of pods, to be filled by hand."""
     followed = {name: PodLog(name) for name in names}
-    return SimpleNamespace(logs=SimpleNamespace(followed=followed, pods=len(names), error=None))
+    logs = SimpleNamespace(
+        followed=followed, shown=followed, names=names, pods=len(names), error=None, asked=AskedLog()
+    )
+    return SimpleNamespace(logs=logs)

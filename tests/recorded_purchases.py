@@ -43,19 +43,19 @@ def customers(name: str) -> tuple[Customer, ...]:
 
 
 @cache
-def _lines(name: str) -> tuple[str, ...]:
+def plain_lines(name: str) -> tuple[str, ...]:
     return tuple(gzip.decompress((DATA / f"{name}-app.log.gz").read_bytes()).decode("utf-8", "replace").split("\n"))
 
 
 def head_json() -> list[tuple[float, str]]:
     """The newest version's JSON, each line at the time that it says."""
-    return [(json.loads(line)["time"] / 1000, line) for line in _lines("head") if line.startswith("{")]
+    return [(json.loads(line)["time"] / 1000, line) for line in plain_lines("head") if line.startswith("{")]
 
 
 def head_pretty() -> list[tuple[float, str]]:
     """The same version with LOG_PRETTY: a line's second is known, and the order within it."""
     found = []
-    for line in _lines("head"):
+    for line in plain_lines("head"):
         if said := re.match(r"\x1b\[90m\[(\d\d):(\d\d):(\d\d)\]", line):
             hours, minutes, seconds = (int(part) for part in said.groups())
             found.append((DAY + 3600 * hours + 60 * minutes + seconds, line))
@@ -65,7 +65,7 @@ def head_pretty() -> list[tuple[float, str]]:
 def oldest() -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
     """The oldest version's two runs. Only JSON lines have a time; the others have the next one's, which follows soon.
     In a pause between two, all up to the last line that ends a purchase came before the pause."""
-    lines = _lines("e0")
+    lines = plain_lines("e0")
     times = [json.loads(line)["time"] / 1000 if line.startswith('{"level"') else None for line in lines]
     known = [n for n, at in enumerate(times) if at is not None]
     found = list(times)

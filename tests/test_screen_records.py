@@ -1,24 +1,18 @@
-"""The journal and the pods' logs on screen: live, from everybody, and with nothing in them that does harm."""
+"""The journal on screen: live, from everybody, and with nothing in it that does harm."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from controller import burst, controller, entries, quiet, settings, strip_of, text_of, until
 from crashes import DONE, PLAN, crashed
-from pod_lines import line, pods
 from textual import events
 
-from nexconsole.app import NexConsole
 from nexconsole.journal import open_journal
 from nexconsole.screens.journal import JournalScreen
-from nexconsole.screens.pod_logs import A_LOOK, KEPT, PodLogs
 from nexconsole.screens.prompt import Prompt
-from nexconsole.sources.line_buffer import KEPT_BYTES, LineBuffer
 from nexconsole.widgets.spans import cells, folded
 
 HOSTILE = ("[/]", "[red]x", "\x1b[31m\x1b]0;t\x07", "👩‍👩‍👧 👍🏽", "\u202eevil", "x" * 100_000)
@@ -163,139 +157,6 @@ async def test_hostile_entries_do_no_harm(tmp_path: Path, text: str) -> None:
             assert all(line.isprintable() for line in text_of(app).splitlines())
 
 
-# --- logs -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def shown(tmp_path: Path) -> AsyncIterator[tuple[NexConsole, Any]]:
-    async with controller(settings(tmp_path), follow=False) as (app, pilot):
-        yield app, pilot
-
-
-def show(app: NexConsole, kubernetes: Any, of: str = "", pod: str = "") -> PodLogs:
-    screen = PodLogs(kubernetes, of, pod)
-    app.push_screen(screen)
-    return screen
-
-
-async def test_lines_of_all_pods_stand_in_the_order_of_their_times(shown: Any) -> None:
-    app, _ = shown
-    kubernetes = pods("app-a", "app-b")
-    for n in range(10):
-        kubernetes.logs.followed["app-a" if n % 2 else "app-b"].recent.add([line(n, f"line {n} end")], 40)
-    screen = show(app, kubernetes)
-    await until(lambda: "line 9 end" in text_of(app))
-    places = [text_of(app).index(f"line {n} end") for n in range(10)]
-    assert places == sorted(places)
-    kubernetes.logs.followed["app-a"].recent.add([line(20, "and later")], 40)
-    await until(lambda: "and later" in text_of(app))
-    assert "2 of 2 pods" in text_of(app) and screen.dropped == 0
-
-
-async def test_only_the_lines_of_a_provider_are_shown_and_a_json_line_by_its_message(shown: Any) -> None:
-    app, pilot = shown
-    kubernetes = pods("app-a")
-    said = '{"level":50,"time":1,"msg":"Request failed","context":"DynamicProvider:smsbower","api_key":"hush-hush"}'
-    kubernetes.logs.followed["app-a"].recent.add([line(1, "of 5sim"), line(2, said)], 200)
-    show(app, kubernetes, "SMSBOWER")
-    await until(lambda: "ERROR [DynamicProvider:smsbower] Request failed" in text_of(app))
-    assert "of 5sim" not in text_of(app) and "hush" not in text_of(app)
-    await pilot.press("slash")
-    await until(lambda: isinstance(app.screen, Prompt))
-    await quiet(app)
-    await pilot.press("enter")
-    await until(lambda: "of 5sim" in text_of(app))
-
-
-async def test_the_log_of_one_pod_holds_its_lines_only_and_one_that_is_not_followed_is_said(shown: Any) -> None:
-    app, pilot = shown
-    kubernetes = pods("app-a", "app-b")
-    for name in ("app-a", "app-b"):
-        kubernetes.logs.followed[name].recent.add([line(1, f"said by {name}")], 40)
-    show(app, kubernetes, pod="app-b")
-    await until(lambda: "said by app-b" in text_of(app))
-    assert "said by app-a" not in text_of(app) and "app-b" in text_of(app).splitlines()[2]
-    await pilot.press("escape")
-    await until(lambda: app.screen is app.console_screen)
-    show(app, kubernetes, pod="app-c")
-    await until(lambda: "the log of app-c is not followed" in text_of(app))
-
-
-async def test_what_comes_too_fast_is_counted_not_hidden(shown: Any) -> None:
-    app, pilot = shown
-    kubernetes = pods("app-a")
-    screen = show(app, kubernetes)
-    await pilot.pause()
-    screen.read()
-    kubernetes.logs.followed["app-a"].recent.add([line(n, "x") for n in range(A_LOOK + 500)], 1000)
-    screen.read()
-    assert screen.dropped == 500
-    for n in range(20):
-        kubernetes.logs.followed["app-a"].recent.add([line(n, "y" * 80)] * 800, KEPT_BYTES // 4)
-    screen.read()
-    assert screen.dropped == 500 + 20 * 800 - A_LOOK
-    assert len(screen.kept) <= KEPT
-    await until(lambda: "lines dropped" in text_of(app))
-
-
-async def test_held_lines_stay_where_they_are_while_new_ones_come(shown: Any) -> None:
-    app, pilot = shown
-    kubernetes = pods("app-a")
-    recent = kubernetes.logs.followed["app-a"].recent
-    recent.add([line(n, f"line {n:04} end") for n in range(100)], 4000)
-    screen = show(app, kubernetes)
-    await until(lambda: "line 0099 end" in text_of(app))
-    await pilot.press("p")
-    recent.add([line(200 + n, f"late {n:04} end") for n in range(50)], 4000)
-    screen.read()
-    await pilot.pause()
-    assert "line 0099 end" in text_of(app) and "late" not in text_of(app) and "HELD" in text_of(app)
-    await pilot.press("G")
-    await pilot.pause()
-    assert "late 0049 end" in text_of(app)
-    await pilot.press("g")
-    await pilot.pause()
-    assert "line 0000 end" in text_of(app)
-    await pilot.press("escape")
-    await until(lambda: app.screen is app.console_screen)
-
-
-@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:12])
-async def test_hostile_lines_do_no_harm(shown: Any, text: str) -> None:
-    app, pilot = shown
-    kubernetes = pods(text[:200])
-    lines = [
-        line(1, text),
-        line(2, '{"msg": ' + repr(text)[:300].replace("'", '"') + "}"),
-        text.encode(errors="replace"),
-    ]
-    next(iter(kubernetes.logs.followed.values())).recent.add(lines, 100)
-    show(app, kubernetes)
-    await pilot.pause(0.3)
-    assert all(each.isprintable() for each in text_of(app).splitlines())
-
-
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-async def test_a_long_line_is_folded_and_nothing_of_it_is_left_out(tmp_path: Path, size: tuple[int, int]) -> None:
-    async with controller(settings(tmp_path), size=size, follow=False) as (app, pilot):
-        kubernetes = pods("app-a")
-        long = " ".join(f"word{n:03}" for n in range(60)) + " " + "x" * 150 + "end-of-it"
-        recent = kubernetes.logs.followed["app-a"].recent
-        recent.add([line(n, f"short {n:02} end") for n in range(60)] + [line(99, long)], 4000)
-        show(app, kubernetes)
-        await until(lambda: "word000" in text_of(app))
-        shown = text_of(app)
-        assert all(f"word{n:03}" in shown for n in range(60))
-        joined = "".join(row.strip("┃│ ▐") for row in shown.splitlines())
-        assert "x" * 150 + "end-of-it" in joined and "…" not in shown.replace("…p-a", "")
-        await pilot.press("g")
-        await until(lambda: "short 00 end" in text_of(app))
-        assert "HELD at line" in text_of(app)
-        for _ in range(60):
-            await pilot.press("j")
-        await until(lambda: "end-of-it" in "".join(row.strip("┃│ ▐") for row in text_of(app).splitlines()))
-
-
 @pytest.mark.parametrize("width", [1, 2, 7, 40])
 @pytest.mark.parametrize(
     "text", ["", "a", "one two three four five six", "界" * 30, "x" * 99, " lead and  gaps   ", "é 界 x " * 20]
@@ -304,25 +165,6 @@ def test_what_is_folded_is_whole_and_fits(text: str, width: int) -> None:
     lines = folded(text, width)
     assert "".join("".join(lines).split()) == "".join(text.split())
     assert all(cells(one) <= max(width, 2) for one in lines) and lines
-
-
-async def test_without_kubernetes_it_is_said(shown: Any) -> None:
-    app, pilot = shown
-    await pilot.press("l")
-    await pilot.pause()
-    assert "kubernetes is not configured" in text_of(app)
-
-
-def test_what_is_kept_of_a_log_is_bounded_and_what_is_gone_is_counted() -> None:
-    recent = LineBuffer()
-    for n in range(100):
-        recent.add([b"%d" % n] * 10, KEPT_BYTES // 10)
-    lines, gone = recent.since(0)
-    assert recent.total == 1000 and len(lines) + gone == 1000 and len(lines) <= 110
-    assert recent.since(995) == ([b"99"] * 5, 0)
-    assert recent.since(1000) == ([], 0)
-    recent.add([b"one huge chunk"], 100 * KEPT_BYTES)
-    assert recent.since(1000) == ([b"one huge chunk"], 0)
 
 
 async def test_a_key_that_is_held_down_asks_one_question(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from ..session.capabilities import Capabilities, Capability, capabilities_of
 from ..session.operation import Operation
 from ..session.session import Session
 from ..settings import Settings
+from ..signals.provider_names import known_names
 from ..sources import Sources
 from ..sources.lazy_clients import LazyClients
 from ..text.units import stopwatch
@@ -265,4 +266,10 @@ class Controller:
         if not self.session.sources.has("kubernetes"):
             self.console.say("no logs: kubernetes is not configured: set kubernetes.kubeconfig or KUBECONFIG")
             return
-        self.app.push_screen(PodLogs(self.session.sources.kubernetes, of, pod))
+        self.app.push_screen(PodLogs(self.session.sources.kubernetes, of, pod, self._provider_names))
+
+    def _provider_names(self) -> dict[str, tuple[str, ...]]:
+        """The known providers, each with all its names. (nexnum.md#provider-rows)"""
+        names = known_names(self.session.sources)
+        known = {provider.key: (provider.name, provider.display_name, provider.id) for provider in names.providers}
+        return known | {name: () for name in self.session.known("provider") if name not in known}

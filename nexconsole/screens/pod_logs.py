@@ -1,71 +1,99 @@
-"""The live pod logs: all lines or those with one text, and how many were dropped."""
+"""The live pod logs: filtered, held still, searched for errors, and a purchase followed through them."""
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-import msgspec
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.timer import Timer
 
 from .. import paths
-from ..sources.log_lines import moment
-from ..text.sanitize import clean
-from ..text.units import clock, count, several
+from ..sources.log_entry import LogEntry
+from ..sources.log_filter import LogFilter, purchase_filter
+from ..sources.log_view import LogView
+from ..text.units import count
 from ..widgets.canvas import LineCanvas
 from ..widgets.panel import Listing, Panel, PanelFrame, framed
-from ..widgets.spans import Line, as_text, cells, cut, cut_front, folded, plain
+from ..widgets.spans import Line, as_text, length, phrases
+from . import pod_log_words as words
+from .entry_scroll import EntryScroll
 from .page import PageScreen
+from .pod_log_rows import LogRows
 from .prompt import Prompt
 
 if TYPE_CHECKING:
     from ..sources.kubernetes import KubernetesSource
 
-KEPT = 2_000  # lines that can be scrolled back to
-A_LOOK = 1_000  # new lines of one pod that are looked at in one turn; the rest is counted
 EVERY_S = 0.25
+AGAIN_S = 0.03  # where more is to be read than one turn may take
 DRAWN_EVERY_S = 1.25  # what is new is drawn; many lines a second are many bytes on a slow link
-LONGEST = 1_000  # characters of a line
-POD = 14  # cells of a pod's name
-INKS = {"error": "warn", "fatal": "alarm", "warn": "doubt"}
-LEVELS = {"30": "info", "40": "warn", "50": "error", "60": "fatal"}  # pino's
-MARKS = (("fatal", b"FATAL"), ("error", b"ERROR"), ("error", b"error"), ("warn", b"WARN"))
-NOT_SHOWN = ("level", "time", "msg", "context", "env", "pid", "hostname", "v", "requestId")
+TYPED_S = 0.15  # between the last key of a word and the lines with it
+PAGE = 20  # lines
+ALL = 1_000_000
+SIDEWAYS = 0.5  # of the width, for one key
+LEVELS = ("", "warn", "error")
 
 
 class PodLogs(PageScreen[None]):
     """Shows the logs that the console already follows; nothing is read twice.
 
-    `of`: only lines with this text. `pod`: only the lines of the pod with this name.
+    `of`: only lines with these words, or of the provider with this name. `pod`: only those of the pod with this name.
+    `providers`: all names of each provider, by the one that it is known by.
     """
 
     CSS_PATH = paths.STYLES / "journal.tcss"
     AUTO_FOCUS = ""
     PLACE = "in the logs"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "close", "Back", id="logs.close", tooltip="Close the logs"),
+        Binding("escape,q", "close", "Back", id="logs.close", tooltip="Leave what is followed, or close the logs"),
         Binding("l", "close", "Back", id="logs.show", tooltip="Close the logs", show=False),
-        Binding("slash", "filter", "Filter", id="logs.filter", tooltip="Only lines with this text; none for all"),
-        Binding("p", "hold", "Hold", id="logs.hold", tooltip="Hold the lines still, or follow again"),
+        Binding("slash", "words", "Filter", id="logs.filter", tooltip="Only lines with these words; -word: without it"),
+        Binding("v", "level", "Level", id="logs.level", tooltip="All lines, warnings and worse, or errors only"),
+        Binding("p", "hold", "Pause", id="logs.hold", tooltip="Hold the lines still, or follow again"),
+        Binding("left_square_bracket", "error(-1)", "Error", id="logs.error_up", tooltip="To the error above"),
+        Binding("right_square_bracket", "error(1)", "", id="logs.error_down", tooltip="To the error below", show=False),
+        Binding("f,enter", "follow", "Follow", id="logs.follow", tooltip="Follow the purchase of the line: all pods"),
+        Binding("r", "provider", "Provider", id="logs.provider", tooltip="Only lines of one provider"),
+        Binding("o", "pod", "Pod", id="logs.pod", tooltip="Only lines of one pod"),
+        Binding("w", "wrap", "Wrap", id="logs.wrap", tooltip="Wrap long lines, or one row a line"),
+        Binding("backspace", "remove", "", id="logs.remove", tooltip="Remove the filter that was set last", show=False),
         Binding("c", "copy", "Copy", id="logs.copy", tooltip="Copy the lines in sight"),
+        Binding("C", "copy_line", "", id="logs.copy_line", tooltip="Copy the line under the cursor", show=False),
+        Binding("tab", "next_pod(1)", "", id="logs.next_pod", tooltip="The next pod's lines, then all", show=False),
+        Binding("shift+tab", "next_pod(-1)", "", id="logs.last_pod", tooltip="The pod before", show=False),
+        Binding("right", "sideways(1)", "", id="logs.right", tooltip="What is off to the right", show=False),
+        Binding("left", "sideways(-1)", "", id="logs.left", tooltip="Back to the left", show=False),
         Binding("down,j", "move(1)", "Down", id="logs.down", tooltip="A line on", show=False),
         Binding("up,k", "move(-1)", "Up", id="logs.up", tooltip="A line back", show=False),
-        Binding("pagedown,space", "move(20)", "Page down", id="logs.pagedown", tooltip="A page on", show=False),
-        Binding("pageup", "move(-20)", "Page up", id="logs.pageup", tooltip="A page back", show=False),
-        Binding("end,G", "move(1000000)", "Last", id="logs.last", tooltip="Follow again", show=False),
-        Binding("home,g", "move(-1000000)", "First", id="logs.first", tooltip="Go to the oldest", show=False),
+        Binding("pagedown,space", "page(1)", "Page down", id="logs.pagedown", tooltip="A page on", show=False),
+        Binding("pageup", "page(-1)", "Page up", id="logs.pageup", tooltip="A page back", show=False),
+        Binding("end,G", f"move({ALL})", "Last", id="logs.last", tooltip="Follow again", show=False),
+        Binding("home,g", f"move(-{ALL})", "First", id="logs.first", tooltip="Go to the oldest", show=False),
     ]
 
-    def __init__(self, kubernetes: KubernetesSource, of: str = "", pod: str = "") -> None:
+    def __init__(
+        self,
+        kubernetes: KubernetesSource,
+        of: str = "",
+        pod: str = "",
+        providers: Callable[[], Mapping[str, tuple[str, ...]]] = dict,
+    ) -> None:
         super().__init__()
-        self._logs = kubernetes.logs
-        self.of, self.pod = of, pod
-        self.kept: deque[tuple[str, bytes]] = deque(maxlen=KEPT)
-        self.dropped = 0  # lines that came too fast to be looked at
-        self._read_to: dict[str, int] = {}
-        self._last: int | None = None  # the last line in sight, counted from the oldest kept; None: the newest
+        self.logs = kubernetes.logs
+        self._providers = providers
+        known = of in (names := providers())
+        wanted = LogFilter(provider=of if known else "", labels=names.get(of, ()), words="" if known else of, pod=pod)
+        self.view = LogView(wanted)
+        self.rows = LogRows()
+        self.place: EntryScroll[LogEntry] = EntryScroll(self.view.near)
+        self._set_last = [name for name in ("provider", "words", "pod") if getattr(wanted, name)]
+        self._more: Timer | None = None
+        self._typing: Timer | None = None
+        self._before: LogEntry | None = None  # under the cursor before a purchase was followed
 
     def compose(self) -> ComposeResult:
         with Container(id="journal"):
@@ -73,9 +101,13 @@ class PodLogs(PageScreen[None]):
             yield LineCanvas(id="journal-keys")
 
     def on_mount(self) -> None:
+        self.logs.asked.ask(self.view.filter.pod)
         self.set_interval(EVERY_S, self.read)
         self.set_interval(DRAWN_EVERY_S, self.paint)
         self.call_after_refresh(self._begin)
+
+    def on_unmount(self) -> None:
+        self.logs.asked.ask("")
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.paint)
@@ -84,147 +116,251 @@ class PodLogs(PageScreen[None]):
         self.read()
         self.paint()
 
-    # --- reading ----------------------------------------------------------------------------------------------
-
     def read(self) -> None:
-        """Take what is new from every pod, in the order of the kubelet's times."""
-        wanted = self.of.casefold().encode()
-        new: list[tuple[bytes, str, bytes]] = []
-        for uid, pod in self._logs.followed.items():
-            if self.pod and pod.name != self.pod:
-                continue
-            lines, gone = pod.recent.since(self._read_to.get(uid, 0))
-            first = uid not in self._read_to
-            self._read_to[uid] = pod.recent.total
-            if len(lines) > A_LOOK and not first:
-                gone += len(lines) - A_LOOK
-                lines = lines[-A_LOOK:]
-            self.dropped += 0 if first else gone
-            new += [(line[:30], pod.name, line) for line in lines if not wanted or wanted in line.lower()]
-        new.sort(key=lambda one: one[0])
-        if self._last is not None:  # the lines in sight stay where they are, as long as they are kept
-            self._last -= max(0, len(self.kept) + len(new) - KEPT)
-        self.kept.extend((name, line) for _, name, line in new)
+        """Take what is new, and go on reading back what a new filter wants: a little in each turn."""
+        whole = self.view.take(self.logs.shown)
+        if not (self.view.read_back() and whole) and self._more is None:
+            self._more = self.set_timer(AGAIN_S, self._read_more)
 
-    # --- keys -------------------------------------------------------------------------------------------------
+    def _read_more(self) -> None:
+        self._more = None
+        self._begin()
+
+    # --- moving -----------------------------------------------------------------------------------------------
+
+    def _measured(self) -> tuple[int, int]:
+        """The inside's width, and how many rows of entries there is room for."""
+        width, height = self.query_one("#entries", LineCanvas).size
+        self.rows.prepare(width - 4, (log.name for log in self.logs.shown.values()))
+        room = height - 2 - len(words.head(self, width - 4))
+        self.place.measure(self.view.kept, self.rows.height, room)
+        return width - 4, room
+
+    def _moved(self) -> None:
+        if self.place.cursor is not None:
+            self.view.hold()
+        self.paint()
 
     def action_move(self, by: int) -> None:
-        last = len(self.kept) - 1 if self._last is None else self._last
-        last = max(self._first_page(), last + by)
-        self._last = None if last >= len(self.kept) - 1 else last
-        self.paint()
+        self._measured()
+        if by >= len(self.view.kept):
+            return self._follow_again()
+        if by <= -len(self.view.kept):
+            self.place.go(0)
+        elif by > 0 and self.place.cursor is None:
+            return
+        elif not all([self.place.step(by) for _ in range(abs(by))]) and by > 0:
+            return self._follow_again()
+        self._moved()
+
+    def action_page(self, by: int) -> None:
+        self._measured()
+        if by > 0 and (self.place.cursor is None or not self.place.page(by)):
+            return self._follow_again()
+        if by < 0:
+            self.place.page(by)
+        self._moved()
 
     def action_hold(self) -> None:
-        self._last = len(self.kept) - 1 if self._last is None else None
+        self._measured()
+        if self.place.cursor is not None:
+            return self._follow_again()
+        self.place.hold()
+        self._moved()
+
+    def _follow_again(self) -> None:
+        self.place.follow()
+        self.view.release()
+        self._begin()
+
+    def action_error(self, by: int) -> None:
+        self._measured()
+        if by > 0:
+            index = self.view.error_after(self.place.index)
+        else:
+            here = self.place.index + (self.place.cursor is None)
+            index = self.view.error_before(here)
+        if index is None:
+            place = "below" if by > 0 else f"above, in the {count(len(self.view.kept))} lines that are kept here"
+            return self.say(f"no error {place}")
+        self.place.go(index)
+        self._moved()
+
+    def action_wrap(self) -> None:
+        self.rows.wrap, self.rows.left = not self.rows.wrap, 0
+        self.say("long lines wrap" if self.rows.wrap else "one row a line: ← → move sideways")
+
+    def action_sideways(self, by: int) -> None:
+        room = self._measured()[1]
+        top = self.place.sight[0]
+        most = max(0, self.rows.widest(self.view.kept[top : top + room]) - self.rows.room() // 2)
+        step = max(1, int(self.rows.room() * SIDEWAYS))
+        self.rows.left = max(0, min(self.rows.left + by * step, most))
         self.paint()
 
-    def action_filter(self) -> None:
-        self.app.run_worker(self._filter(), group="dialogs")
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "sideways":
+            return not self.rows.wrap
+        if action == "remove":
+            return bool(self._set_last)
+        return super().check_action(action, parameters)
 
-    async def _filter(self) -> None:
-        prompt = Prompt("only lines with this text", hint="empty shows all", wrong=lambda text: "")
+    # --- filters ----------------------------------------------------------------------------------------------
+
+    def choose(self, name: str, value: str) -> None:
+        """Set one of the filters, or take it away with ""; the lines are read back from what is kept."""
+        changed: dict[str, object] = {name: value}
+        if name == "provider":
+            changed["labels"] = self._providers().get(value, ())
+        self.view.choose(replace(self.view.filter, **changed))  # type: ignore[arg-type]
+        self._set_last = [other for other in self._set_last if other != name] + [name] * bool(value)
+        if name == "pod":
+            self.logs.asked.ask(value)
+        self.refresh_bindings()
+        self._begin()
+
+    def action_level(self) -> None:
+        self.choose("level", LEVELS[(LEVELS.index(self.view.filter.level) + 1) % len(LEVELS)])
+
+    def action_remove(self) -> None:
+        if self._set_last:
+            self.choose(self._set_last[-1], "")
+
+    def action_words(self) -> None:
+        self.app.run_worker(self._ask_words(), group="dialogs")
+
+    async def _ask_words(self) -> None:
+        was = self.view.filter.words
+        prompt = Prompt(
+            "only lines with all of these words; -word: without it",
+            hint="empty shows all",
+            wrong=lambda text: "",
+            own_words=True,
+            value=was,
+            typed=self._typed,
+        )
+        text = await self.app.push_screen_wait(prompt)
+        self._typed_at_last(was if text is None else text)
+
+    def _typed(self, text: str) -> None:
+        if self._typing is not None:
+            self._typing.stop()
+        self._typing = self.set_timer(TYPED_S, lambda: self._typed_at_last(text))
+
+    def _typed_at_last(self, text: str) -> None:
+        if self._typing is not None:
+            self._typing.stop()
+            self._typing = None
+        if self.is_mounted and text != self.view.filter.words:
+            self.choose("words", text)
+
+    def action_provider(self) -> None:
+        self.app.run_worker(self._ask_provider(), group="dialogs")
+
+    async def _ask_provider(self) -> None:
+        offered = words.providers_named(self.view, self._providers())
+        prompt = Prompt(
+            "only lines of which provider?",
+            hint="empty shows all",
+            offered=offered,
+            wrong=lambda text: "",
+            own_words=True,
+        )
         text = await self.app.push_screen_wait(prompt)
         if text is not None and self.is_mounted:
-            self.of = text
-            self.kept.clear()
-            self._read_to.clear()
-            self._last = None
-            self._begin()
+            self.choose("provider", text)
+
+    def action_pod(self) -> None:
+        self.app.run_worker(self._ask_pod(), group="dialogs")
+
+    async def _ask_pod(self) -> None:
+        names = self.pods
+        prompt = Prompt(
+            "only lines of which pod? its name, or how it ends",
+            hint="empty shows all",
+            offered=names,
+            wrong=lambda text: words.no_pod(text, names),
+            own_words=True,
+        )
+        text = await self.app.push_screen_wait(prompt)
+        if text is not None and self.is_mounted:
+            self.choose("pod", words.pod_meant(text, names))
+
+    def action_next_pod(self, by: int) -> None:
+        names = ("", *self.pods)
+        here = names.index(self.view.filter.pod) if self.view.filter.pod in names else 0
+        self.choose("pod", names[(here + by) % len(names)])
+
+    @property
+    def pods(self) -> tuple[str, ...]:
+        """The names of all pods whose lines there are or could be."""
+        return tuple(sorted({*self.logs.names, *(log.name for log in self.logs.shown.values())}))
+
+    # --- a purchase -------------------------------------------------------------------------------------------
+
+    def action_follow(self) -> None:
+        self._measured()
+        entry = self.place.cursor
+        if entry is None:
+            self.place.hold()
+            self._moved()
+            return self.say("choose the line with ↑ ↓: enter follows what it belongs to")
+        wanted = purchase_filter(entry.ids, self.view.all)
+        if wanted is None:
+            return self.say(words.NO_ID)
+        self._before = self._before or entry
+        self.view.follow(wanted)
+        self._moved()
+
+    def action_close(self) -> None:
+        if self.view.purchase is None:
+            return super().action_close()
+        self.view.follow(None)
+        if self._before is not None and self.place.cursor is not None:
+            self.place.cursor = self._before
+        self._before = None
+        self._begin()
+
+    # --- copying ----------------------------------------------------------------------------------------------
 
     def action_copy(self) -> None:
-        self.app.copy_to_clipboard(as_text(self.query_one("#entries", LineCanvas).lines[1:-1]))
+        self.app.copy_to_clipboard(as_text(self._in_sight(*self._measured())[0]))
         self.say("copied the lines in sight to the terminal's clipboard")
+
+    def action_copy_line(self) -> None:
+        if self.place.cursor is None:
+            return self.say("no line is under a cursor: p, or an arrow, gives one")
+        self.app.copy_to_clipboard(self.rows.whole(self.place.cursor))
+        self.say("copied the line under the cursor to the terminal's clipboard")
 
     # --- drawing ----------------------------------------------------------------------------------------------
 
     def paint(self) -> None:
-        if not self.is_mounted:
+        if not self.query("#entries"):  # closed by now
             return
         shown = self.query_one("#entries", LineCanvas)
         width, height = shown.size
         if width < 12 or height < 3:
             return
-        inside = width - 4
-        kept = self.kept
-        last = len(kept) - 1 if self._last is None else max(0, min(self._last, len(kept) - 1))
-        head: tuple[Line, ...] = ()
-        if not kept:
-            head = (((self._why_none(), "muted"),),)
-        lines = self._in_sight(last, height - 2, inside)
-        picture = Panel("calm", head, Listing([str(n) for n in range(len(lines))], lines.__getitem__))
-        title = f"Log of {plain(self.pod, 60)}" if self.pod else "Pods' logs"
-        title += f": {plain(self.of, 40)}" if self.of else ""
-        frame = PanelFrame(title, self._aside(), True)
-        shown.show_lines(framed(picture, frame, width, height))
+        inside, room = self._measured()
+        rows, cursor = self._in_sight(inside, room)
+        head = words.head(self, inside)
+        if not self.view.kept:
+            head = (*head, ((words.why_none(self), "muted"),))
+        picture = Panel("calm", head, Listing([str(n) for n in range(len(rows))], rows.__getitem__))
+        title = words.title(self, width)
+        aside = phrases(words.aside(self), max(0, width - 8 - length(((title, "text"),))))
+        shown.show_lines(framed(picture, PanelFrame(title, aside, True, cursor=cursor), width, height))
         self.query_one("#journal-keys", LineCanvas).show_lines((self.foot(width),))
 
-    def _why_none(self) -> str:
-        if self.pod and all(pod.name != self.pod for pod in self._logs.followed.values()):
-            return f"the log of {plain(self.pod, 60)} is not followed"
-        return f"no line with {plain(self.of, 40)} yet" if self.of else "no line yet"
-
-    def _in_sight(self, last: int, height: int, width: int) -> list[Line]:
-        """The lines up to that one, folded to this width, as many as there is room for; the oldest may be cut above."""
-        lines: list[Line] = []
-        while last >= 0 and len(lines) < height:
-            lines = [*_drawn(*self.kept[last], width), *lines]
-            last -= 1
-        return lines[max(0, len(lines) - height) :]
-
-    def _first_page(self) -> int:
-        """The last line in sight when the oldest one is the first."""
-        width, height = self.query_one("#entries", LineCanvas).size
-        room, last = height - 2, -1
-        while last + 1 < len(self.kept) and (need := len(_drawn(*self.kept[last + 1], width - 4))) <= room:
-            room -= need
-            last += 1
-        return max(0, last)
-
-    def _aside(self) -> Line:
-        followed, pods = len(self._logs.followed), self._logs.pods
-        broken = sum(pod.error is not None for pod in self._logs.followed.values())
-        parts: list[tuple[str, str]] = [(f"{followed} of {several(pods, 'pod')}", "muted")]
-        if broken:
-            parts.append((f", {broken} not answering", "warn"))
-        if self._logs.error is not None:
-            parts = [(f"the pods are not known: {cut(plain(self._logs.error), 60)}", "warn")]
-        if self.dropped:
-            parts.append((f", {count(self.dropped)} lines dropped", "warn"))
-        held = f", HELD at line {count(self._last + 1)} of {count(len(self.kept))}" if self._last is not None else ""
-        return (*parts, (held, "note"))
-
-
-def _drawn(pod: str, line: bytes, width: int) -> list[Line]:
-    """A line cleaned only now that it is in sight: time, the end of the pod's name, and all of its text, folded."""
-    at = moment(line)
-    raw = line[line.find(b" ") + 1 :] if at else line
-    level, text = _entry(raw)
-    words = clean(text, LONGEST)
-    when = f"{clock(at)} " if at else ""
-    name = f"{cut_front(plain(pod, 80), POD if width >= 90 else 5)} "
-    ink = INKS.get(level, "text")
-    before = cells(when + name)
-    first, *more = folded(plain(words, LONGEST), max(8, width - before))
-    indent = " " * before
-    return [((when, "muted"), (name, "faint"), (first, ink)), *(((indent, "text"), (line, ink)) for line in more)]
-
-
-def _entry(raw: bytes) -> tuple[str, str]:
-    """Level and text of a line: of a JSON one its message first, then what else it says. (nexnum.md#log-format)"""
-    if raw[:1] == b"{":
-        try:
-            fields = msgspec.json.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            fields = None
-        if isinstance(fields, dict):
-            level = LEVELS.get(str(fields.get("level")), str(fields.get("level", "")))
-            context = fields.get("context")
-            lead = f"{level.upper()} {f'[{context}] ' if context else ''}{fields.get('msg', '')}"
-            rest = (f"{name}={_short(value)}" for name, value in fields.items() if name not in NOT_SHOWN)
-            return level, f"{lead}  {' '.join(rest)}"
-    level = next((name for name, mark in MARKS if mark in raw[:200]), "")
-    return level, raw[: 4 * LONGEST].decode(errors="replace")
-
-
-def _short(value: object) -> str:
-    return value[:200] if isinstance(value, str) else msgspec.json.encode(value).decode()[:200]
+    def _in_sight(self, width: int, room: int) -> tuple[list[Line], int | None]:
+        """The rows in sight, and which of them the cursor is on."""
+        kept, (index, skip), cursor = self.view.kept, self.place.sight, self.place.index
+        rows: list[Line] = []
+        at: int | None = None
+        while index < len(kept) and len(rows) < room:
+            if index == cursor and self.place.cursor is not None:
+                at = len(rows)
+            rows += self.rows.rows(kept[index])[skip:]
+            index, skip = index + 1, 0
+        return rows[:room], at

@@ -28,7 +28,8 @@ class Prompt(Dialog[str | None]):
 
     `offered` is what Tab takes, one after the other, first of all what goes on with what was typed: as the whole
     answer, or with `words` as its last word. `own_words`: what is typed is only written down, so that Enter may come
-    in one burst with it, as over a slow link. `told` reads sentences that stand between question and answer.
+    in one burst with it, as over a slow link. `told` reads sentences that stand between question and answer. `value`
+    stands in the line at first; `typed` hears of every change.
     """
 
     CSS_PATH = paths.STYLES / "prompt.tcss"
@@ -47,12 +48,15 @@ class Prompt(Dialog[str | None]):
         wrong: Callable[[str], str] = lambda text: "" if text else "it is empty: type something, or esc",
         own_words: bool = False,
         told: Callable[[], Awaitable[Sequence[str]]] | None = None,
+        value: str = "",
+        typed: Callable[[str], None] | None = None,
     ) -> None:
         super().__init__()
         self._title, self._hint, self._offered, self._wrong = title, hint, tuple(offered), wrong
         self._words, self._own_words = words, own_words
         self._read = told
         self._told: tuple[str, ...] = ("a moment: the preview is being read",) if told is not None else ()
+        self._value, self._typed = value, typed
         self._said = DialogMessage()
         self._stem: str | None = None
         self._turn = -1
@@ -65,6 +69,7 @@ class Prompt(Dialog[str | None]):
                 yield LineCanvas(id="told")
             line = MaskedInput(id="line", compact=True, max_length=LONGEST)
             line.cursor_blink, line.own_words = False, self._own_words
+            line.value, line.select_on_focus = self._value, False
             yield line
             yield LineCanvas(id="hint")
 
@@ -138,6 +143,8 @@ class Prompt(Dialog[str | None]):
 
     def on_input_changed(self) -> None:
         self._said.unsay()
+        if self._typed is not None:
+            self._typed(self.query_one(Input).value)
         self.paint()
 
     def say(self, text: str) -> None:

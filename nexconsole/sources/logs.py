@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import Denied, SourceError, TimedOut
 from ..text.units import period
+from .asked_log import AskedLog
 from .breakers import BreakerHistory
 from .containers import log_container
 from .pod_log import PodLog
@@ -70,6 +71,8 @@ class Logs:
         self.purchases = Purchases()
         self.wake = asyncio.Event()
         self.followed: dict[str, PodLog] = {}  # by the pod's uid
+        self.asked = AskedLog()  # one pod's log more, while somebody looks at it
+        self.names: tuple[str, ...] = ()  # of all pods, running or not
         self.pods = 0  # whose container runs
         self.error: SourceError | None = None  # why the pods can't be listed
         self.unreadable: SourceError | None = None  # why a pod has no log that could be read
@@ -77,6 +80,7 @@ class Logs:
         self._failed_at: float | None = None  # since when the pods can't be listed
         self._asked_at: dict[str, float] = {}
         self._known: dict[str, PodLog] = {}
+        self._above: set[str] = set()  # followed above the bound, as long as it is asked for
         self.rest_s = 0.0  # the least time between two wakes; a reader that needs long for a read sets it
         self._listed = asyncio.Event()
         self._begun = False  # whoever came first has waited
@@ -117,6 +121,12 @@ class Logs:
     def listed(self) -> bool:
         """Whether the pods have been asked for, and an answer or an error came."""
         return self._listed.is_set()
+
+    @property
+    def shown(self) -> dict[str, PodLog]:
+        """What can be shown: the followed pods' logs, those of containers that have ended, and of the one asked for."""
+        ended = {self.asked.key: self.asked.ended} if self.asked.ended is not None else {}
+        return {**ended, **{uid: pod for uid, pod in self._known.items() if pod.recent.total}, **self.followed}
 
     def settle(self) -> bool:
         """Whether all that was there has been read from every followed pod."""
@@ -164,12 +174,13 @@ class Logs:
             self.error = None
             self._match(pods)
             self._listed.set()
+            await self.asked.look(self.kubernetes, pods, self._known)
             self._restart_silent(silent_since)
             self._failed_at = None
             await self._ask_the_silent()
             await asyncio.sleep(PODS_EVERY_S)
 
-    def _match(self, pods: Iterable[PodResource]) -> None:
+    def _match(self, pods: Sequence[PodResource]) -> None:
         """Follow the pods whose container runs, as many as the settings allow; let go of the others."""
         settings = self.kubernetes.settings
         running, known = {}, {}
@@ -188,8 +199,12 @@ class Logs:
                 running[uid] = (pod, status)
                 self.container_why = chosen.why
         self.pods = len(running)
+        self.names = tuple(sorted(pod.metadata.name for pod in pods))
+        asked = [uid for uid, (pod, _) in running.items() if pod.metadata.name == self.asked.name]
         # Those that are followed already come first: a pod that joins doesn't push one out.
-        wanted = sorted(running, key=lambda uid: uid not in self.followed)[: settings.follow_pods]
+        wanted = sorted(running, key=lambda uid: uid not in self.followed or uid in self._above)[: settings.follow_pods]
+        self._above = {uid for uid in asked if uid not in wanted}
+        wanted += self._above
         for uid in self.followed.keys() - set(wanted):
             self._let_go(self.followed.pop(uid))
         for uid in wanted:

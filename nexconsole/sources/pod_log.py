@@ -71,6 +71,11 @@ class PodLog:
         """For how long the stream's answer has been waited for."""
         return 0.0 if self.waits_since is None else monotonic - self.waits_since
 
+    @property
+    def restarts(self) -> int:
+        """How often its container was started again."""
+        return self._restarts
+
     def behind_s(self, now: datetime) -> float:
         """How far the reading lags behind a log that grows faster than it is read; 0 where it doesn't."""
         late = now - self._newest if self._big and self._newest else timedelta(0)

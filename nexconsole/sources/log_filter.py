@@ -1,0 +1,116 @@
+"""Which entries of the pods' logs are wanted: by level, provider, pod, words, or the ids of one purchase."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from .log_entry import RANK, LineIds, LogEntry
+
+_PIECE = re.compile(r"[^A-Za-z0-9_.-]+")
+MOST_IDS = 24
+
+
+def _whole_words(words: Iterable[str]) -> re.Pattern[bytes]:
+    """Any of these where it stands by itself: `5sim`, and not `15sim`."""
+    found = b"|".join(re.escape(word.encode(errors="replace")) for word in words if word)
+    return re.compile(rb"(?<![\w-])(?:%s)(?![\w-])" % found, re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class LogFilter:
+    """What an entry must be. `level` is the least; `labels` are all names of the provider; `words` as they were typed:
+    all of them must stand in the entry, and none that begins with a minus.
+    """
+
+    level: str = ""
+    provider: str = ""
+    labels: tuple[str, ...] = ()
+    pod: str = ""
+    words: str = ""
+
+    @property
+    def empty(self) -> bool:
+        return not (self.level or self.provider or self.pod or self.wanted or self.unwanted)
+
+    @cached_property
+    def wanted(self) -> tuple[str, ...]:
+        return tuple(word.casefold() for word in self.words.split() if not word.startswith("-"))
+
+    @cached_property
+    def unwanted(self) -> tuple[str, ...]:
+        return tuple(word[1:].casefold() for word in self.words.split() if word.startswith("-") and word != "-")
+
+    @cached_property
+    def _provider(self) -> re.Pattern[bytes]:
+        return _whole_words((self.provider, *self.labels))
+
+    @cached_property
+    def _pieces(self) -> tuple[bytes, ...]:
+        """What must stand in an entry's bytes for the wanted words to stand in its text."""
+        return tuple(piece for word in self.wanted for piece in _pieces(word))
+
+    def keeps(self, entry: LogEntry) -> bool:
+        if self.pod and entry.pod != self.pod:
+            return False
+        if entry.mark:
+            return True
+        if self.level and RANK[entry.level] < RANK[self.level]:
+            return False
+        if self.provider and not self._provider.search(entry.raw):
+            return False
+        return self._has_words(entry) if self.wanted or self.unwanted else True
+
+    def _has_words(self, entry: LogEntry) -> bool:
+        """By bytes first, for decoding a line costs twenty times as much."""
+        low = b" ".join((entry.raw.lower(), entry.level.encode(), entry.pod.lower().encode(errors="replace")))
+        if any(piece not in low for piece in self._pieces):
+            return False
+        doubted = [word for word in self.unwanted if all(piece in low for piece in _pieces(word))]
+        if not self.wanted and not doubted:
+            return True
+        seen = entry.seen.casefold()
+        return all(word in seen for word in self.wanted) and not any(word in seen for word in doubted)
+
+
+def _pieces(word: str) -> list[bytes]:
+    return [piece.encode() for piece in _PIECE.split(word) if piece]
+
+
+@dataclass(frozen=True)
+class PurchaseFilter:
+    """Every entry that carries one of these ids. `ids`: the first one is what is said to be followed."""
+
+    ids: tuple[str, ...]
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[bytes]:
+        return _whole_words(self.ids)
+
+    def keeps(self, entry: LogEntry) -> bool:
+        return not entry.mark and self._pattern.search(entry.raw) is not None
+
+    def joined_by(self, entries: Iterable[LogEntry]) -> PurchaseFilter:
+        """With the ids that these entries, which carry the purchase's own, add to it."""
+        ids = dict.fromkeys(self.ids)
+        for entry in entries:
+            found = entry.ids
+            if found.purchase and found.purchase in self.ids:
+                ids |= dict.fromkeys(found.all)
+        return self if len(ids) == len(self.ids) else PurchaseFilter(tuple(ids)[:MOST_IDS])
+
+
+def purchase_filter(ids: LineIds, entries: Iterable[LogEntry]) -> PurchaseFilter | None:
+    """The filter for what a line with these ids belongs to; None where it carries none.
+
+    A line with a request's id alone belongs to the purchase that the request made, if it made one only.
+    """
+    purchase = ids.purchase
+    if not purchase and ids.request:
+        pattern = _whole_words((ids.request,))
+        made = {entry.ids.purchase for entry in entries if pattern.search(entry.raw)} - {""}
+        purchase = made.pop() if len(made) == 1 else ""
+    known = tuple(filter(None, (purchase, ids.request or "", *(() if ids.request and not purchase else ids.others))))
+    return PurchaseFilter(tuple(dict.fromkeys(known))) if known else None
