@@ -13,47 +13,12 @@ import pytest
 import sample_readings as sample
 from acting import add_provider
 from controller import controller, entries, fresh, hold, kinds, quiet, settings, strip_of, text_of, until
+from scenario_console import ONE, SCENARIO, go_to, last_step, opened, said, seen, steps
 
-from nexconsole.app import NexConsole
-from nexconsole.journal import EntryKind, open_journal
+from nexconsole.journal import open_journal
 from nexconsole.screens.confirm import ConfirmScreen
 from nexconsole.screens.prompt import Prompt
-from nexconsole.screens.scenario import ScenarioPane
 from nexconsole.sources import Sources
-from nexconsole.widgets.spans import as_text
-
-SCENARIO = "high-purchase-failure-rate"
-ONE = f"{SCENARIO}/if-transactions.scope-is-one"
-
-
-async def opened(app: NexConsole, pilot: Any) -> ScenarioPane:
-    await pilot.press("s")
-    pane = await until(lambda: app.controller.scenarios.pane)
-    await until(lambda: pane.size.height and pane.lines)
-    await pilot.pause()
-    return pane
-
-
-def seen(pane: ScenarioPane) -> str:
-    return as_text(pane.lines)
-
-
-def said(pane: ScenarioPane) -> str:
-    """What is seen as running words, wherever lines are broken."""
-    return " ".join(re.sub("[┃▐]", " ", seen(pane)).split())
-
-
-def steps(folder: Path) -> list[dict[str, Any]]:
-    return [entry.data for entry in entries(folder) if entry.kind == EntryKind.STEP]
-
-
-def last_step(folder: Path) -> dict[str, Any]:
-    return (steps(folder) or [{}])[-1]
-
-
-def go_to(pane: ScenarioPane, ending: str) -> None:
-    pane._at = next(row.id for row in pane.rows if row.id.endswith(ending))
-    pane.paint()
 
 
 async def test_the_header_says_which_scenario_fits_and_s_opens_and_closes_it(tmp_path: Path) -> None:

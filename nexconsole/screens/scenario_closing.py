@@ -36,13 +36,16 @@ def closing_lines(
     steps: ScenarioRows, session: Session, severity: Severity | None, fits: Sequence[Fit], width: int
 ) -> list[Line]:
     """The page, of lines of at most `width` cells; at least what matters most stands at its top."""
-    many = several(len(steps.steps), "step", "steps")
-    lines: list[Line] = [((f"● All that applies is done: {many}", "strong"),)]
+    lines: list[Line] = [((f"● All that applies is done: {several(steps.settled, 'step')}", "strong"),)]
     words, ink = _level(severity)
     lines += [((text, ink),) for text in wrapped(words, width, 3)]
     lines += _keys(steps, session, severity, fits, width)
     lines += _actions(steps, session, width)
     lines += _in_force(session, width)
+    if steps.unanswered:
+        names = "; ".join(plain(row.node.step.title, 60) for row in steps.unanswered)
+        words = f"no reading answers {several(len(steps.unanswered), 'look')}: {names}"
+        lines += [((text, "muted"),) for text in wrapped(words, width, 2)]
     return lines
 
 
@@ -50,8 +53,10 @@ def _level(severity: Severity | None) -> tuple[str, str]:
     if severity is None:
         return "? the level is not known yet", "doubt"
     if severity.level != "none":
-        because = f" because {plain(severity.reasons[0].text)}" if severity.reasons else ""
-        return f"▲ the level is still {severity.level}{because}", "warn"
+        reason = next((reason for reason in severity.reasons if reason.level == severity.level), None)
+        because = f" because {plain(reason.text)}" if reason is not None else ""
+        outlook = f"; {plain(reason.outlook)}" if reason is not None and reason.outlook else ""
+        return f"▲ the level is still {severity.level}{because}{outlook}", "warn"
     if severity.unanswered:
         return f"? the level is not known: {plain(severity.unanswered[0])}", "doubt"
     return "the level is calm: no rule holds", "text"

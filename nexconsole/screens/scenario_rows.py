@@ -67,8 +67,13 @@ class ScenarioRows:
         return row.kind in ("look", "do", "ask") and row.node.applies is not False and self.mark(row.id) is None
 
     def needs_person(self, row: ScenarioRow) -> bool:
-        """Whether it waits, and no reading answers it."""
-        return self.waits(row) and not (row.kind == "look" and answers_itself(row))
+        """Whether it waits for somebody's answer or action."""
+        return row.kind in ("do", "ask") and self.waits(row)
+
+    @property
+    def unanswered(self) -> tuple[ScenarioRow, ...]:
+        """The looks that apply and that no reading answers: who sees it elsewhere may say it."""
+        return tuple(row for row in self.rows if row.kind == "look" and self.waits(row) and not answers_itself(row))
 
     def enterable(self, row: ScenarioRow) -> bool:
         """Whether the cursor stops there: not at headings."""
@@ -85,8 +90,10 @@ class ScenarioRows:
 
     @property
     def ended(self) -> bool:
-        """Whether every step that applies has a result."""
-        return bool(self.steps) and self.settled == len(self.steps)
+        """Whether something was settled and nothing is left but looks that no reading answers."""
+        marks = [mark for row in self.steps if (mark := self.mark(row.id)) is not None]
+        left = len(self.steps) - len(marks) - len(self.unanswered)
+        return bool(marks) and not left and all(mark.settled for mark in marks)
 
     def index(self, id: str) -> int:
         return next((n for n, row in enumerate(self.rows) if row.id == id), 0)
@@ -115,15 +122,18 @@ class ScenarioRows:
         return [*self.rows[here:], *self.rows[:here]]
 
     def next_person(self, id: str = "") -> str:
-        """What needs a person next: what applies before what only may; questions and actions that can be begun before
-        looks that nothing answers. Where nothing does, a look that waits; at the end of all, the closing row."""
+        """The question or action that comes next: what applies before what only may, what can be begun before what
+        waits. Without any, the last look that a reading answers, so that all can be recorded; then the closing row."""
         rows = self.after(id)
         ready = [row for row in rows if self.needs_person(row)]
-        ready.sort(key=lambda row: (row.node.applies is None, row.kind == "look", row.kind == "do" and blocked(row)))
-        ready += [row for row in rows if self.waits(row)]
         if ready:
-            return ready[0].id
-        return self.rows[-1].id if self.ended and self.rows[-1].kind == CLOSING else ""
+            return min(ready, key=lambda row: (row.node.applies is None, row.kind == "do" and blocked(row))).id
+        looks = [row for row in self.rows if row.kind == "look" and self.waits(row) and answers_itself(row)]
+        if looks:
+            return looks[-1].id
+        if self.ended and self.rows[-1].kind == CLOSING:
+            return self.rows[-1].id
+        return self.unanswered[0].id if self.unanswered else ""
 
     def next_open(self, id: str) -> str:
         """The next step that has no result, looks included."""
