@@ -102,6 +102,7 @@ class NexConsole(CommandApp):
         self.console_screen = screen(
             settings, clock, self.monitor, capabilities=self.capabilities, drill=drill, notice=warning or ""
         )
+        self.console_screen.row_wanted = self.row_wanted
         self._clock_of_readings, self._drill = clock, drill
         if not _motion(settings):
             self.animation_level = "none"

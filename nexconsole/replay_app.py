@@ -11,6 +11,7 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from .app import NexConsole
+from .catalogue import Subject
 from .errors import SettingsError
 from .recording.player import MOMENTS, Player, moment_of
 from .recording.replay import Replay, sealed
@@ -91,8 +92,8 @@ class ReplayApp(NexConsole):
 
     # --- what can't be done -----------------------------------------------------------------------------------
 
-    def palette_commands(self) -> list[PaletteCommand]:
-        return [_possible(command) for command in super().palette_commands()]
+    def palette_commands(self, subject: Subject | None = None) -> list[PaletteCommand]:
+        return [_possible(command) for command in super().palette_commands(subject)]
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         console = self.console_screen

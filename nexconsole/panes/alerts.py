@@ -46,7 +46,16 @@ def _listing(firing: list[Alert], draw: Callable[[Alert], Line]) -> Listing | No
     if not firing:
         return None
     keys = [_key(alert) for alert in firing]
-    return Listing(keys, lambda n: draw(firing[n]), lambda n: subjects.alert(firing[n].name, firing[n].labels, keys[n]))
+    return Listing(
+        keys,
+        lambda n: draw(firing[n]),
+        lambda n: subjects.alert(firing[n].name, firing[n].labels, keys[n]),
+        (
+            ("age", lambda n: -begun.timestamp() if (begun := firing[n].since) is not None else None),
+            ("name", lambda n: firing[n].name),
+            ("severity", lambda n: firing[n].severity),
+        ),
+    )
 
 
 def _firing(value: Alerts) -> list[Alert]:

@@ -101,6 +101,13 @@ def _listing(sessions: list[DatabaseSession], draw: Callable[[DatabaseSession], 
         [str(session.pid) for session in sessions],
         lambda n: draw(sessions[n]),
         lambda n: subjects.session(sessions[n].pid, sessions[n].application or sessions[n].user),
+        (
+            ("open", lambda n: sessions[n].transaction_s),
+            ("blocks", lambda n: sessions[n].blocks),
+            ("state", lambda n: sessions[n].state),
+            ("application", lambda n: sessions[n].application or sessions[n].user),
+            ("pid", lambda n: sessions[n].pid),
+        ),
     )
 
 

@@ -186,7 +186,19 @@ def _name(space: RenderContext) -> int:
 def _listing(rows: Sequence[ProviderFunnel], space: RenderContext) -> Listing | None:
     if not rows:
         return None
-    return Listing([row.name for row in rows], lambda n: _provider(rows[n], space), lambda n: _subject(rows[n]))
+    return Listing(
+        [row.name for row in rows],
+        lambda n: _provider(rows[n], space),
+        lambda n: _subject(rows[n]),
+        (
+            ("asked", lambda n: rows[n].attempts),
+            ("sold", lambda n: rows[n].sold),
+            ("refused", lambda n: rows[n].refused),
+            ("failed", lambda n: rows[n].failed),
+            ("in flight", lambda n: rows[n].waiting),
+            ("name", lambda n: rows[n].name),
+        ),
+    )
 
 
 def _subject(row: ProviderFunnel) -> Subject | None:

@@ -66,6 +66,13 @@ def detail(value: Outbox, space: RenderContext) -> Panel:
             [e.id for e in events],
             lambda n: _event(events[n], space),
             lambda n: subjects.event(events[n].id, events[n].event_type),
+            (
+                ("age", lambda n: events[n].age_s),
+                ("tries", lambda n: events[n].retries),
+                ("status", lambda n: events[n].status),
+                ("event", lambda n: events[n].event_type),
+                ("error", lambda n: events[n].error or None),
+            ),
         ),
     )
 

@@ -51,7 +51,17 @@ def detail(value: Balances, space: RenderContext) -> Panel:
 
 
 def _listing(rows: Sequence[Balance], draw: Callable[[Balance], Line]) -> Listing:
-    return Listing([row.name for row in rows], lambda n: draw(rows[n]), lambda n: subjects.provider(rows[n].name))
+    return Listing(
+        [row.name for row in rows],
+        lambda n: draw(rows[n]),
+        lambda n: subjects.provider(rows[n].name),
+        (
+            ("balance", lambda n: rows[n].balance),
+            ("limit", lambda n: rows[n].alert),
+            ("read", lambda n: rows[n].age_s),
+            ("name", lambda n: rows[n].name),
+        ),
+    )
 
 
 def brief(value: Balances, space: RenderContext) -> Line:

@@ -87,7 +87,17 @@ def _tables(value: Reservations, space: RenderContext) -> Listing | None:
 
 
 def _listing(piles: Sequence[tuple[str, Pile]], draw: Callable[[str, Pile], Line]) -> Listing:
-    return Listing([name for name, _ in piles], lambda n: draw(*piles[n]), lambda n: subjects.reservations(piles[n][0]))
+    return Listing(
+        [name for name, _ in piles],
+        lambda n: draw(*piles[n]),
+        lambda n: subjects.reservations(piles[n][0]),
+        (
+            ("stuck", lambda n: piles[n][1].stuck),
+            ("pending", lambda n: piles[n][1].pending),
+            ("oldest", lambda n: piles[n][1].oldest_s),
+            ("table", lambda n: piles[n][0]),
+        ),
+    )
 
 
 def _line(name: str, pile: Pile, space: RenderContext) -> Line:

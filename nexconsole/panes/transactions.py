@@ -88,6 +88,12 @@ def _picture(value: Transactions, space: RenderContext, large: bool) -> Panel:
             [p.name for p in providers],
             lambda n: _bar(providers[n], space, twins.get(providers[n].name, "")),
             lambda n: subjects.provider(providers[n].name),
+            (
+                ("rate", lambda n: providers[n].failure_rate),
+                ("failed", lambda n: providers[n].failures),
+                ("asked", lambda n: providers[n].attempts),
+                ("name", lambda n: providers[n].name),
+            ),
         )
         if providers
         else None

@@ -133,6 +133,12 @@ def _pods(value: Workloads, space: RenderContext, large: bool = False) -> Listin
             if n < len(pods)
             else subjects.foreign_pod(others[n - len(pods)].name, others[n - len(pods)].uid)
         ),
+        (
+            ("restarts", lambda n: pods[n].restarts),
+            ("age", lambda n: pods[n].age_s),
+            ("name", lambda n: pods[n].name),
+        ),
+        len(pods),
     )
 
 

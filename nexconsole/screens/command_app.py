@@ -6,7 +6,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +14,8 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from ..catalogue import Subject
+from ..panes.pane import Pane
 from ..session.capabilities import Capabilities, Capability
 from ..settings import Settings
 from ..widgets import textual_themes as themes
@@ -22,6 +24,7 @@ from ..widgets.compositor import DiffingApp
 from ..widgets.key_map import KEY_MAP
 from ..widgets.privacy import MASKER
 from .console import ConsoleScreen
+from .filter_prompt import FilterPrompt
 from .page import PageScreen
 
 if TYPE_CHECKING:
@@ -191,13 +194,34 @@ class CommandApp(DiffingApp):
 
     def action_command_palette(self) -> None:
         if self._open_to_all:
-            self.call_next(self.controller.palette, self.palette_commands)
+            self.call_next(self.controller.palette, partial(self.palette_commands, self.subject))
 
-    def palette_commands(self) -> list[PaletteCommand]:
-        """The palette's commands now."""
+    def palette_commands(self, subject: Subject | None = None) -> list[PaletteCommand]:
+        """The palette's commands now; those for the subject first."""
         from .palette_commands import commands
 
-        return commands(self.controller, self._fixed())
+        return commands(self.controller, self._fixed(), subject)
+
+    @property
+    def subject(self) -> Subject | None:
+        """What the row under the cursor, or the page, stands for."""
+        subject = getattr(self.screen, "subject", None)
+        return subject if isinstance(subject, Subject) else None
+
+    def row_wanted(self, pane: Pane, what: str, subject: Subject | None) -> None:
+        """A key or a click on a pane's row asks for this."""
+        if self.screen is not self.console_screen:
+            return
+        if what == "filter":
+            self.push_screen(FilterPrompt(pane.face.TITLE.lower(), pane.filter, pane.narrow))
+        elif subject is not None and what == "page":
+            self.controller.open(subject)
+        elif subject is not None and what == "log":
+            self.controller.logs(pod=subject.arguments.get("pod", ""))
+        elif subject is not None:
+            from .row_commands import show_menu
+
+            show_menu(self.controller, subject, lambda: pane.lists(subject), pane.cursor_at)
 
     @property
     def _open_to_all(self) -> bool:

@@ -13,6 +13,7 @@ from textual.css.scalar import Unit
 from textual.message import Message
 from textual.screen import Screen
 
+from ..catalogue import Subject
 from ..model import Reading, SourceHealth
 from ..panes.pane import Pane
 from ..panes.registry import PANES, drawn_in, judged_in
@@ -50,6 +51,7 @@ KEYS: tuple[str | tuple[str, str], ...] = (
     "picture.copy",
     "app.theme",
 )
+ROW_KEYS = ("row.actions", "row.open", "row.filter")  # while a row is under the cursor
 DOING = ("scenario.open", "journal.note")  # of them, those that a console which is only to be looked at lacks
 
 
@@ -82,7 +84,7 @@ class ConsoleScreen(Screen[None]):
             for face in PANES
         ),
         Binding("enter", "enlarge", "Maximize", id="pane.focused", tooltip="Maximize the focused pane, or restore it"),
-        Binding("escape", "restore", "Restore", id="pane.restore", tooltip="Back to all panes"),
+        Binding("escape", "restore", "Restore", id="pane.restore", tooltip="Show all rows again, then all panes"),
         Binding("tab", "app.focus_next", "Next", id="pane.next", tooltip="Go to the next pane", show=False),
         Binding(
             "shift+tab",
@@ -125,6 +127,7 @@ class ConsoleScreen(Screen[None]):
         self._room: tuple[int, list[float]] = (0, [])  # lines of the operation bar, and the rows without it
         self.replay: str | None = None  # which incident, in a replay
         self.in_force: tuple[str, ...] = ()  # what was done here and still has an effect, said in calm too
+        self.row_wanted: Callable[[Pane, str, Subject | None], None] = lambda pane, what, subject: None
         self.hint = ""  # which scenario fits, and the key that opens it
 
     def compose(self) -> ComposeResult:
@@ -139,8 +142,13 @@ class ConsoleScreen(Screen[None]):
         yield LineCanvas(id="health")
         with Container(id="panes"):
             for face in PANES:
-                yield Pane(face, self.space)
+                yield self._pane(face)
         yield LineCanvas(id="keys")
+
+    def _pane(self, face: SignalView) -> Pane:
+        pane = Pane(face, self.space)
+        pane.wanted = lambda pane, what, subject: self.row_wanted(pane, what, subject)
+        return pane
 
     def on_mount(self) -> None:
         self.set_interval(1.0, self.tick)
@@ -151,7 +159,7 @@ class ConsoleScreen(Screen[None]):
         """Show these signals too, each in a line below the panes."""
         if not views or self.query("#more"):
             return
-        await self.mount(Container(*(Pane(view, self.space) for view in views), id="more"), before="#keys")
+        await self.mount(Container(*map(self._pane, views), id="more"), before="#keys")
         self.views += views
         self.judged += tuple(view.SIGNAL for view in views)
         for view in views:
@@ -248,8 +256,9 @@ class ConsoleScreen(Screen[None]):
         why = self._verdict(severity, judged, max(0, room - length(head)))
         self.query_one("#why", LineCanvas).show_lines((fit((*head, *why), room),))
         self.query_one("#health", LineCanvas).show_lines((self._second(sources, width),))
-        bound = banner.bound_keys(type(self.app), type(self))
-        there = [key for key in self._keys if not (self.app.is_web and key == "app.quit")]  # nothing to leave
+        bound = banner.bound_keys(type(self.app), type(self), Pane)
+        row = ROW_KEYS if self.subject is not None and self.replay is None else ()
+        there = [key for key in (*row, *self._keys) if not (self.app.is_web and key == "app.quit")]  # nothing to leave
         shown = [
             key if isinstance(key, tuple) else bound[key] for key in there if key in bound or isinstance(key, tuple)
         ]
@@ -318,6 +327,15 @@ class ConsoleScreen(Screen[None]):
     def maximized_pane(self) -> Pane | None:
         return next((pane for pane in self.panes.values() if pane.large), None)
 
+    @property
+    def subject(self) -> Subject | None:
+        """What the row under the cursor stands for."""
+        pane = self.focused if isinstance(self.focused, Pane) else self.maximized_pane
+        return pane.subject if pane is not None else None
+
+    def on_pane_cursor(self) -> None:
+        self._paint_strips()
+
     def action_pane(self, signal: str) -> None:
         """Maximize this pane; restore it if it is."""
         pane, large = self.panes[signal], self.maximized_pane
@@ -346,7 +364,10 @@ class ConsoleScreen(Screen[None]):
 
     def action_restore(self) -> None:
         large = self.maximized_pane
-        if large is not None:
+        pane = self.focused if isinstance(self.focused, Pane) else large
+        if pane is not None and pane.filter:
+            pane.narrow("")
+        elif large is not None:
             self._leave(large)
         else:
             self.set_focus(None)

@@ -7,11 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..catalogue import LOGS
+from ..catalogue import LOGS, Subject
 from ..session.offers import MOST_TARGETS, ActionOffer, action_offers
+from ..session.verbs import Verb, verbs
 from ..widgets.banner import bound_keys, titled
 from .controller import Controller
 from .palette import PaletteCommand
+from .row_commands import row_commands
 
 if TYPE_CHECKING:
     from ..incident.proposals import Proposal
@@ -28,13 +30,24 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 
 
 def commands(
-    controller: Controller, fixed: Iterable[tuple[str, str, str, Callable[[], object]]]
+    controller: Controller,
+    fixed: Iterable[tuple[str, str, str, Callable[[], object]]],
+    subject: Subject | None = None,
 ) -> list[PaletteCommand]:
-    """Everything that can be done, or why not now. `fixed` are (name, title, detail, what it does)."""
+    """Everything that can be done, or why not now; what can be done to the subject is first, and there once.
+
+    `fixed` are (name, title, detail, what it does).
+    """
     palette_commands: list[PaletteCommand] = []
+    offered = {(verb.action, tuple(verb.given.items())) for verb in _verbs(controller, subject)}
     if not controller.session.capabilities.silent:
         palette_commands = [*scenarios(controller), *_operations(controller), *_incident(controller)]
-        palette_commands += [_action(controller, offer) for offer in action_offers(controller.session)]
+        palette_commands += [
+            _action(controller, offer)
+            for offer in action_offers(controller.session)
+            if offer.arguments is None or (offer.action, tuple(offer.arguments.items())) not in offered
+        ]
+    palette_commands += row_commands(controller, subject) if subject is not None else []
     palette_commands += _logs(controller)
     palette_commands += [
         PaletteCommand(name=name, title=title, detail=detail, run=run, words=(detail, *SYNONYMS.get(name, ())))
@@ -44,6 +57,10 @@ def commands(
     titles = [titled(command.title, bound, command.binding) for command in palette_commands]
     with_keys = [replace(command, title=title) for command, title in zip(palette_commands, titles, strict=True)]
     return sorted(with_keys, key=lambda command: -command.weight)
+
+
+def _verbs(controller: Controller, subject: Subject | None) -> list[Verb]:
+    return verbs(controller.session, subject) if subject is not None else []
 
 
 def scenarios(controller: Controller) -> list[PaletteCommand]:

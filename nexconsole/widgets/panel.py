@@ -24,12 +24,19 @@ FRAMES = {"warn": "frame-warn", "alarm": "frame-alarm"}
 class Listing:
     """Rows drawn one by one, so that only those in sight cost anything: `draw(n)` gives the line of `keys[n]`.
 
-    `subject(n)` is what that row stands for; None for a heading and a blank line.
+    `subject(n)` is what that row stands for; None for a heading and a blank line. `columns` are what the first
+    `sortable` rows (None: all) may be sorted by, each a name and that row's value: a number, a word, or None.
     """
 
     keys: Sequence[str]
     draw: Callable[[int], Line]
     subject: Callable[[int], Subject | None] = field(default=lambda n: None)
+    columns: tuple[tuple[str, Callable[[int], float | str | None]], ...] = ()
+    sortable: int | None = None
+
+    def has_cursor(self, n: int) -> bool:
+        """Whether the cursor stops there: on what stands for something, or anywhere where nothing does."""
+        return self.subject(n) is not None or not any(self.subject(k) is not None for k in range(len(self.keys)))
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,8 @@ def _joined(first: Listing, second: Listing) -> Listing:
         (*first.keys, *second.keys),
         lambda n: first.draw(n) if n < many else second.draw(n - many),
         lambda n: first.subject(n) if n < many else second.subject(n - many),
+        first.columns,
+        many,
     )
 
 
