@@ -9,7 +9,7 @@ from ..journal import Entry, EntryKind
 from ..journal.sentences import sentence as words_of
 from ..text.units import clock
 from ..widgets.spans import Line, plain
-from .section import PageContext, Section, fact
+from .section import PageContext, Section, fact, sentence
 
 MOST = 12
 JOURNAL: Line = (("journal", "muted"),)
@@ -25,9 +25,9 @@ def changes(context: PageContext, *names: str, title: str = "What was changed") 
     for entry in reversed(found[-MOST:]):
         lines += _told(entry, ends.get(entry.id, []), context.width)
     if len(found) > MOST:
-        lines.append(((f"and {len(found) - MOST} before: J shows the journal", "muted"),))
+        lines += sentence(f"and {len(found) - MOST} before: J shows the journal", "muted", context.width)
     if not lines:
-        lines = [(("nothing is on record here", "muted"),)]
+        lines = list(sentence("nothing is on record here", "muted", context.width))
     return Section(title, tuple(lines), provenance=JOURNAL)
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from ..lookups.registry import LINES, ROW
 from ..model import SignalKey
 from ..panes.circuits import SHAPES
 from ..signals.log_reach import LINES_S, within
-from ..text.units import ago, clock, count, duration, money, percent, several, since
+from ..text.units import ago, clock, count, duration, moment, money, percent, several, since
 from ..widgets.spans import Line, Span, cells, column, cut_front, plain
 from .changes import changes
-from .section import PageContext, Section, by_urgency, fact, from_signal, sentence
+from .lines import log_lines
+from .section import PageContext, Section, by_urgency, fact, from_signal, sentence, wrapped_spans
 
 if TYPE_CHECKING:
+    from ..lookups.provider import ProviderRow
     from ..signals.attribution import ProviderTraffic
     from ..signals.balances import Balance, Balances
     from ..signals.breaker_views import Holder
@@ -24,13 +27,15 @@ if TYPE_CHECKING:
     from ..signals.transactions import Transactions
 
 NOUN = "Provider"
+MOST_REASONS = 8
 CIRCUITS: SignalKey[Circuits] = SignalKey("circuits")
 TRANSACTIONS: SignalKey[Transactions] = SignalKey("transactions")
 FUNNEL: SignalKey[Funnel] = SignalKey("funnel")
 SLOTS: SignalKey[Slots] = SignalKey("slots")
 BALANCES: SignalKey[Balances] = SignalKey("balances")
 STATUS_PAGES: SignalKey[StatusPages] = SignalKey("status_pages")
-SIGNALS = frozenset[str]({CIRCUITS, TRANSACTIONS, FUNNEL, SLOTS, BALANCES, STATUS_PAGES})
+PROVIDER_ROW = cast("SignalKey[ProviderRow]", ROW)
+SIGNALS = frozenset[str]({CIRCUITS, TRANSACTIONS, FUNNEL, SLOTS, BALANCES, STATUS_PAGES, ROW, LINES})
 
 
 def name_of(context: PageContext) -> str:
@@ -49,13 +54,17 @@ def circuit_of(context: PageContext, value: Circuits | None = None) -> ProviderC
 def _names(context: PageContext) -> set[str]:
     """Whatever names it in a signal's value, in lower case."""
     circuit = circuit_of(context)
+    row = PROVIDER_ROW.value(context.readings)
     names = [name_of(context), *((circuit.id, circuit.display_name) if circuit is not None else ())]
+    names += [row.id, row.name, row.display_name] if row is not None else []
     return {name.casefold() for name in names if name}
 
 
 def present(context: PageContext) -> bool | None:
     """Whether any row or log line has it."""
-    value = CIRCUITS.value(context.readings)
+    row, value = PROVIDER_ROW.value(context.readings), CIRCUITS.value(context.readings)
+    if row is not None and row.found:
+        return True
     return None if value is None else circuit_of(context) is not None
 
 
@@ -85,7 +94,9 @@ def sections(context: PageContext) -> tuple[Section, ...]:
             _breaker(context),
             _funnel(context),
             _money(context),
-            changes(context, name_of(context), *(filter(None, (_id(context),)))),
+            _row(context),
+            log_lines(context, "no breaker line, warning or error names it", named=True),
+            changes(context, name_of(context), _id(context)),
         )
     )
 
@@ -93,6 +104,29 @@ def sections(context: PageContext) -> tuple[Section, ...]:
 def _id(context: PageContext) -> str:
     circuit = circuit_of(context)
     return (circuit.id or "") if circuit is not None else ""
+
+
+def _row(context: PageContext) -> Section:
+    """Our row of it: a change that nobody recorded here shows in its time."""
+
+    def draw(row: ProviderRow) -> Iterator[Line]:
+        width = context.width
+        if not row.found:
+            yield from sentence("no row of the providers table has this name", "muted", width)
+            return
+        state = {True: "active", False: "disabled", None: "not known in this version"}[row.active]
+        rivals = row.rivals
+        turn = "" if rivals is None else f"{several(rivals, 'active one')} before it" if rivals else "asked first"
+        priority = "-" if row.priority is None else f"priority {row.priority}"
+        yield from fact("in our rows", [(state, "strong"), (priority, "text"), (turn, "muted")], width)
+        at = row.updated_at
+        changed: Span = (f"{moment(at)}, {ago(since(at, context.now))}", "text") if at else ("not known", "muted")
+        yield from fact("changed", changed, width)
+        sync = [(plain(row.sync_status, 40), "text"), (ago(since(row.synced_at, context.now)), "muted")]
+        yield from fact("sync", sync if row.sync_status else ("not known", "muted"), width)
+        yield from fact("called", (f"{plain(row.display_name, 120)}  {plain(row.id, 80)}".strip(), "muted"), width)
+
+    return from_signal(context, "Our row", PROVIDER_ROW, draw)
 
 
 # --- purchases --------------------------------------------------------------------------------------------------------
@@ -115,9 +149,8 @@ def _purchases(context: PageContext) -> Section:
             yield from sentence(f"no purchase was decided {window}", "muted", context.width)
         else:
             rate = f"{percent(row.failure_rate)} failed" if row.failures else "none failed"
-            ink = context.ink(TRANSACTIONS) if row.failures else "text"
             of = f"{count(row.failures)} of {several(row.attempts, 'purchase')} {window}"
-            yield from fact("failed", [(rate, ink if ink != "text" else "strong"), (of, "text")], context.width)
+            yield from fact("failed", [(rate, "strong" if row.failures else "text"), (of, "text")], context.width)
             if value.failures:
                 share = f"{percent(row.failures / value.failures)} of all failures are its own"
                 yield from fact("share", (share, "text"), context.width)
@@ -143,6 +176,9 @@ def _funnel(context: PageContext) -> Section:
         words += [(f"{count(row.failed)} failed", "text" if row.failed else "muted")]
         words += [(f"{count(row.waiting)} wait", "text")] if row.waiting else []
         yield from fact("customers", [*words, (f"in {duration(value.rests_on_s)}", "muted")], context.width)
+        reasons: list[Span] = [(f"{count(many)} {plain(reason, 60)}", "text") for reason, many in row.reasons.items()]
+        if reasons:
+            yield from fact("because", reasons[:MOST_REASONS], context.width)
 
     return from_signal(context, "Funnel", FUNNEL, draw)
 
@@ -166,7 +202,7 @@ def _breaker(context: PageContext) -> Section:
         if circuit.seen_429 or circuit.seen_5xx:
             yield from fact("answers", (f"{', '.join(seen)} in {window}", "text"), context.width)
         for holder in sorted(circuit.holders, key=lambda one: (one.kind != "shared", one.state == "closed", one.where)):
-            yield _holder(holder, context)
+            yield from _holder(holder, context)
         if circuit.last_traffic:
             age = ago(since(circuit.last_traffic, context.now))
             yield from fact("last request", (f"{clock(circuit.last_traffic)}, {age}", "muted"), context.width)
@@ -186,9 +222,9 @@ def _state_ink(state: str, context: PageContext) -> str:
     return ("warn" if ink == "text" else ink) if state in ("open", "half-open") else "muted"
 
 
-def _holder(holder: Holder, context: PageContext) -> Line:
+def _holder(holder: Holder, context: PageContext) -> Iterator[Line]:
     where = "shared, in Redis" if holder.kind == "shared" else plain(holder.where, 80)
-    wide = min(36, max(14, context.width // 3))
+    wide = min(36, max(6, context.width // 3))
     words = [_state(holder.state)]
     if holder.since:
         words.append(f"since {clock(holder.since)}")
@@ -200,9 +236,11 @@ def _holder(holder: Holder, context: PageContext) -> Line:
         words.append("the next request decides")
     elif holder.state == "unknown":
         words.append("no line of it was seen" if holder.kind == "pod" else "Redis can't be read")
-    name = column(cut_front(where, wide), wide)
-    room = max(8, context.width - cells(name) - 4)
-    return (("  ", "text"), (f"{name}  ", "muted"), (", ".join(words)[:room], _state_ink(holder.state, context)))
+    wrong = holder.state in ("open", "half-open")
+    parts = [(word, "text" if wrong else "muted") for word in words]
+    head = f"  {column(cut_front(where, wide), wide)}  "
+    for n, line in enumerate(wrapped_spans(parts, max(1, context.width - cells(head)))):
+        yield ((head if n == 0 else " " * cells(head), "muted"), *line)
 
 
 # --- slot, money, status page -----------------------------------------------------------------------------------------

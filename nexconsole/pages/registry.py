@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import plain_page, provider
+from . import alert, entry, event, finding, lock, plain_page, pod, provider, reservation, session
 from .section import SubjectPage
 
 PAGES: Mapping[str, SubjectPage] = {
     "provider": provider,
+    "pod": pod,
+    "event": event,
+    "session": session,
+    "reservation": reservation,
+    "lock": lock,
+    "alert": alert,
+    "finding": finding,
+    "check": finding,
+    "entry": entry,
 }
 
 

@@ -6,7 +6,7 @@ Pure: nothing here reads, and nothing draws to a screen.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
@@ -25,7 +25,7 @@ V = TypeVar("V", bound=Value)
 
 LABEL = 13  # cells of a fact's name
 NARROW = 60  # cells below which a fact's name stands closer
-LOOKUP = "lookup"  # the reading of what is read for the page alone
+FOLDED = 24  # cells that a long text needs at the end of a line to begin there
 LEAST = 3  # lines that a section keeps where there is no room for all of it
 
 
@@ -42,10 +42,10 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class PageContext:
-    """What a page is drawn from: the subject, all readings by signal (`LOOKUP`: its own), the journal's entries.
+    """What a page is drawn from: the subject, all readings by signal, its own lookups among them, and the
+    journal's entries.
 
-    `width` is that of the lines. `alert_levels` are those of every signal that is not calm. `logs` are the last log
-    lines that concern the subject, the newest last.
+    `width` is that of the lines. `alert_levels` are those of every signal that is not calm.
     """
 
     subject: Subject
@@ -138,44 +138,36 @@ def fact(label: str, parts: Span | Iterable[Span], width: int, *, limit: int = 2
         if isinstance(parts, tuple) and isinstance(parts[0], str)
         else cast("Iterable[Span]", parts)
     )
-    wide = LABEL if width >= NARROW else LABEL - 2
+    wide = LABEL if width >= NARROW else max(2, min(LABEL - 2, width // 3))
     head = f"{cut(label, wide - 1):<{wide}}"
-    lines = wrapped_spans(spans, max(8, width - wide), limit)
+    lines = wrapped_spans(spans, max(1, width - wide), limit)
     return tuple(((head if n == 0 else " " * wide, "muted"), *line) for n, line in enumerate(lines))
 
 
 def wrapped_spans(spans: Iterable[Span], width: int, limit: int = 2000) -> list[Line]:
-    """Spans side by side, two blanks between them, as many a line as fit; one that is longer than a line is folded."""
+    """Spans one after the other, two blanks between them; one that does not fit begins a new line, or is folded."""
     lines: list[Line] = []
     line: list[Span] = []
     for text, ink in spans:
         if not text:
             continue
-        need = cells(text) + (2 if line else 0)
-        if line and length(line) + need > width:
+        left = width - length(line) - 2 if line else width
+        text = text[:limit]
+        if line and cells(text) > left and (left < FOLDED or cells(text) <= width // 2):
             lines.append(tuple(line))
-            line = []
-        if line:
-            line += [("  ", "muted"), (text, ink)]
+            line, left = [], width
+        if cells(text) <= left:
+            line += [("  ", "muted"), (text, ink)] if line else [(text, ink)]
             continue
-        *whole, last = folded(text[:limit], width)
-        lines += [((part, ink),) for part in whole]
-        line = [(last, ink)]
+        first = folded(text, left)[0]
+        rest = folded(text[len(first) :].lstrip(" "), width)
+        lines.append((*line, *((("  ", "muted"),) if line else ()), (first, ink)))
+        lines += [((part, ink),) for part in rest[:-1]]
+        line = [(rest[-1], ink)]
     return [*lines, tuple(line)] if line else lines
 
 
-def table(
-    head: str, keys: Sequence[Callable[[], Line]], most: int, more: Callable[[int], str] = lambda n: f"{n} more"
-) -> tuple[Line, ...]:
-    """A muted head and at most so many rows, with a sentence on what is left out."""
-    if not keys:
-        return ()
-    rows = tuple(draw() for draw in keys[:most])
-    left = len(keys) - most
-    foot: tuple[Line, ...] = (((more(left), "muted"),),) if left > 0 else ()
-    return (((head, "muted"),), *rows, *foot)
-
-
-def quiet(section: Section) -> Section:
-    """The same, no louder than any other."""
-    return replace(section, level="calm")
+def own_ink(level: str, instead: str = "warn") -> str:
+    """The ink of what is wrong with the subject, where the severity rules are silent about it."""
+    ink = INK_OF_MOOD.get(level, "text")
+    return instead if ink == "text" else ink

@@ -257,7 +257,7 @@ class Controller:
         """The page of what a row stands for, over what is shown now; Esc goes back there."""
         from .subject_page import SubjectScreen
 
-        self.app.push_screen(SubjectScreen(subject, self.session, self.console))
+        self.app.push_screen(SubjectScreen(subject, self.session, self.console, self.logs))
 
     def logs(self, of: str = "", pod: str = "") -> None:
         """The pods' logs: only lines that speak of `of`, only those of the pod with that name, if they are given."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,11 +12,14 @@ from textual.containers import Container
 
 from .. import paths
 from ..catalogue import Subject
+from ..lookups.registry import lookups
 from ..model import Reading
 from ..pages.composing import composed
 from ..pages.registry import page_of
-from ..pages.section import PageContext
+from ..pages.section import PageContext, sentence
 from ..session.session import Session
+from ..signals.readings import readings
+from ..signals.signal import Signal
 from ..text.units import clock
 from ..widgets.canvas import LineCanvas
 from ..widgets.panel import Listing, Panel, PanelFrame, framed, sight
@@ -24,8 +27,11 @@ from ..widgets.spans import Line, as_text, plain
 from .console import ConsoleScreen
 from .page import PageScreen
 
+LOGS = "logs"  # of all pods
 FAR = 1_000_000
+COPY_WIDTH = 160  # so that the screen's width cuts nothing
 FRAME = 4  # cells at the sides
+NOT_RECORDED = "this is a replay, and it was not recorded"
 
 
 class SubjectScreen(PageScreen[None]):
@@ -43,14 +49,21 @@ class SubjectScreen(PageScreen[None]):
         Binding("home,g", f"move(-{FAR})", "First", id="subject.first", tooltip="Go to the top", show=False),
         Binding("end,G", f"move({FAR})", "Last", id="subject.last", tooltip="Go to the end", show=False),
         Binding("tab", "unfold", "All lines", id="subject.unfold", tooltip="Show all lines, or the first of each part"),
+        Binding(
+            "l", "log", "Log", id="subject.log", tooltip="The log of this pod, or the lines that name this provider"
+        ),
         Binding("c", "copy", "Copy", id="subject.copy", tooltip="Copy the whole page as text"),
     ]
 
-    def __init__(self, subject: Subject, session: Session, console: ConsoleScreen) -> None:
+    def __init__(
+        self, subject: Subject, session: Session, console: ConsoleScreen, open_logs: Callable[..., None]
+    ) -> None:
         super().__init__()
+        self._open_logs = open_logs
         self.subject = subject
         self._session, self._panes = session, console
         self._page = page_of(subject.kind)
+        self._read: dict[str, Reading] = {}  # what is read for this page alone
         self._kept: Mapping[str, Reading] = {}  # the readings of when it was last there
         self._gone: str = ""  # since when it is not
         self._unfolded = False
@@ -65,6 +78,8 @@ class SubjectScreen(PageScreen[None]):
     def on_mount(self) -> None:
         self._session.monitor.listeners.append(self._heard)
         self.set_interval(1.0, self.paint)
+        for lookup in lookups(self.subject):
+            self.run_worker(self._look(lookup), name=lookup.name, group="lookups")
         self.call_after_refresh(self.paint)
 
     def on_unmount(self) -> None:
@@ -76,6 +91,20 @@ class SubjectScreen(PageScreen[None]):
     def _heard(self, reading: Reading) -> None:
         if reading.signal in self._page.SIGNALS:
             self.paint()
+
+    async def _look(self, lookup: Signal[Any]) -> None:
+        """Read this for as long as the page is open."""
+        session = self._session
+        if self._panes.replay is not None:
+            self._read[lookup.name] = Reading(signal=lookup.name, every=lookup.every, absent=True, error=NOT_RECORDED)
+            return
+        async for reading in readings(lookup, session.sources, session.settings, session.clock):
+            self.take(reading)
+
+    def take(self, reading: Reading) -> None:
+        """A reading that was made for this page alone."""
+        self._read[reading.signal] = reading
+        self.paint()
 
     # --- keys -------------------------------------------------------------------------------------------------
 
@@ -95,8 +124,18 @@ class SubjectScreen(PageScreen[None]):
             return self._folded or self._unfolded
         return super().check_action(action, parameters)
 
+    def action_log(self) -> None:
+        """On top of this page: Esc comes back to it."""
+        name = self.subject.arguments.get(self.subject.kind) or self.subject.title
+        if self._panes.replay is not None or self.subject.kind not in ("pod", "provider"):
+            self.app.call_later(getattr(self.app, f"action_{LOGS}"))
+        elif self.subject.kind == "pod":
+            self._open_logs(pod=name)
+        else:
+            self._open_logs(of=name)
+
     def action_copy(self) -> None:
-        width = max(80, self.size.width - FRAME)
+        width = max(COPY_WIDTH, self.size.width - FRAME)
         lines, _ = composed(self._page, self._known(width), FAR, True)
         self.app.copy_to_clipboard(f"{self._title()}\n{as_text(lines)}\n")
         self.say("copied this page to the terminal's clipboard")
@@ -113,7 +152,7 @@ class SubjectScreen(PageScreen[None]):
             width=width,
             now=self._session.clock(),
             settings=self._session.settings,
-            readings=self._session.readings,
+            readings={**self._session.readings, **self._read},
             alert_levels=self._panes.alert_levels,
             entries=self._session.entries,
         )
@@ -121,7 +160,7 @@ class SubjectScreen(PageScreen[None]):
         if there is False and not self._gone:
             self._gone = clock(context.now)
         elif there:
-            self._gone, self._kept = "", dict(context.readings)
+            self._gone, self._kept = "", context.readings
         return replace(context, readings=self._kept) if self._gone and self._kept else context
 
     def paint(self) -> None:
@@ -134,11 +173,12 @@ class SubjectScreen(PageScreen[None]):
         context = self._known(width - FRAME)
         head: tuple[Line, ...] = ()
         if self._gone:
-            head = (((f"gone since {self._gone}: this is what was known then", "warn"),),)
+            was = "this is what was known then" if self._kept else "it was not there when this page was opened"
+            head = sentence(f"gone since {self._gone}: {was}", "warn", width - FRAME)
         lines, self._folded = composed(self._page, context, height - 2 - len(head), self._unfolded)
         listing = Listing([str(n) for n in range(len(lines))], lines.__getitem__)
         picture = Panel("stale" if self._gone else "calm", head, listing)
         self._top = max(0, min(self._top, len(lines) - sight(picture, height)))
-        frame = PanelFrame(self._title(), ((plain(self.subject.kind, 20), "muted"),), True, self._top)
+        frame = PanelFrame(self._title(), (), True, self._top)
         shown.show_lines(framed(picture, frame, width, height))
         self.query_one("#subject-keys", LineCanvas).show_lines((self.foot(width),))

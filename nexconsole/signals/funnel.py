@@ -41,7 +41,10 @@ REFUSED_STATUS = {
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderFunnel:
-    """One provider's purchases of the window. What is none of sold, failed and refused waits, or was lost."""
+    """One provider's purchases of the window. What is none of sold, failed and refused waits, or was lost.
+
+    `reasons` counts those that failed or were refused, by reason, the most frequent first.
+    """
 
     name: str
     attempts: int
@@ -49,6 +52,7 @@ class ProviderFunnel:
     failed: int = 0
     refused: int = 0
     waiting: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,18 +261,30 @@ def _undecided(waiting: list[Purchase], decided_at: float | None, now: float) ->
 def _providers(window: Window) -> tuple[tuple[ProviderFunnel, ...], int]:
     """Those with the most purchases, and how many more there are; who was refused before one was known has none."""
     found: dict[str, list[int]] = {}
+    reasons: dict[str, dict[str, int]] = {}
     for key, many in window.ended.items():
         counts = found.setdefault(key.provider, [0] * 5)
         counts[0] += many
         if key.outcome in (SOLD, FAILED, REFUSED):
             counts[(SOLD, FAILED, REFUSED).index(key.outcome) + 1] += many
+        if key.outcome in (FAILED, REFUSED):
+            of = reasons.setdefault(key.provider, {})
+            of[key.reason] = of.get(key.reason, 0) + many
     for purchase in window.begun:
         counts = found.setdefault(purchase.provider, [0] * 5)
         counts[0] += 1
         counts[4] += 1
     most = sorted(found.items(), key=lambda item: (-item[1][0], item[0]))[:MOST_PROVIDERS]
     rows = tuple(
-        ProviderFunnel(name=name, attempts=n, sold=sold, failed=failed, refused=refused, waiting=waiting)
+        ProviderFunnel(
+            name=name,
+            attempts=n,
+            sold=sold,
+            failed=failed,
+            refused=refused,
+            waiting=waiting,
+            reasons=_most(reasons.get(name, {})),
+        )
         for name, (n, sold, failed, refused, waiting) in most
     )
     return rows, len(found) - len(rows)

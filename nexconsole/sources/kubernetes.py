@@ -33,6 +33,8 @@ from .resources import (
     AutoscalerResource,
     Deployment,
     DeploymentList,
+    Event,
+    EventList,
     PodList,
     PodResource,
     ReplicaSet,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from .. import settings
 
 LARGEST_ANSWER = 64 << 20
+MOST_EVENTS = 100  # of one pod
 ELSEWHERE_S = 30.0  # a cluster that nobody named and that has no NexNum is asked again no more often than this
 
 T = TypeVar("T")
@@ -152,6 +155,13 @@ class KubernetesSource(Source):
                 return await self._read(self._path("api/v1", "pods", name), PodResource, "get", "pods", name)
             except Missing:
                 return None
+
+    async def events_of(self, name: str, uid: str) -> tuple[Event, ...]:
+        """The events about that pod, in no order. Raises SourceError, where the role may not list them too."""
+        async with self.exchange(self.settings.timeout_s, "the pod's events"):
+            query = {"fieldSelector": f"involvedObject.name={name},involvedObject.uid={uid}", "limit": str(MOST_EVENTS)}
+            events = await self._read(self._path("api/v1", "events"), EventList, "list", "events", query=query)
+        return tuple(events.items or ())
 
     async def _sets(self) -> tuple[ReplicaSet, ...]:
         return await self.revisions(self._deployment or await self.deployment())

@@ -74,6 +74,7 @@ class Container(Object):
     """`restart_policy` is "Always" for a native sidecar, which is written among the init containers."""
 
     name: str = ""
+    image: str = ""
     restart_policy: str = ""
 
 
@@ -81,6 +82,7 @@ class PodSpec(Object):
     containers: list[Container] = []
     init_containers: list[Container] | None = None
     ephemeral_containers: list[Container] | None = None
+    node_name: str = ""
 
 
 class PodStatus(Object):
@@ -107,6 +109,22 @@ class PodResource(Object):
 
     def condition(self, kind: str) -> ResourceCondition | None:
         return next((condition for condition in self.status.conditions or [] if condition.type == kind), None)
+
+
+class Event(Object):
+    """What a controller or a kubelet says that it did; the same words again are counted."""
+
+    type: str = ""
+    reason: str = ""
+    message: str = ""
+    count: int | None = None
+    first_timestamp: datetime | None = None
+    last_timestamp: datetime | None = None
+    event_time: datetime | None = None
+
+
+class EventList(Object):
+    items: list[Event] | None = None
 
 
 class KeptTemplate(Object):

@@ -1,0 +1,1 @@
+"""Lookups: bounded reads about one subject, made only while its page is open. Nothing is judged by them."""
