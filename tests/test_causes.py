@@ -8,48 +8,21 @@ from datetime import timedelta
 
 import pytest
 import sample_readings as sample
+from cause_readings import failing, session, stalled
 from sample_readings import NOW, ago
 
 from nexconsole.model import Reading, SourceHealth, Value
 from nexconsole.settings import Settings
 from nexconsole.severity import Reason, Severity, causes_first, judge
-from nexconsole.signals.database import Database, DatabaseSession, blocker
+from nexconsole.signals.database import Database, blocker
 from nexconsole.signals.findings import Finding, IntegrityCheck
 from nexconsole.signals.funnel import Funnel
 from nexconsole.signals.integrity import Integrity
 from nexconsole.signals.releases import Release
 from nexconsole.signals.search import Search
-from nexconsole.signals.transactions import Point, ProviderTraffic, Scope, Transactions
+from nexconsole.signals.transactions import Point, ProviderTraffic, Transactions
 
 LOST = SourceHealth(name="postgres", ok_at=ago(30), failed_at=NOW, error="postgres at p: refused", kind="unreachable")
-
-
-def session(pid: int, *blocked_by: int, blocks: int = 0, state: str = "active") -> DatabaseSession:
-    return DatabaseSession(
-        pid=pid,
-        user="nexnum",
-        application="psql",
-        state=state,
-        transaction_s=252.0,
-        query_s=252.0,
-        wait=None,
-        blocked_by=blocked_by,
-        blocks=blocks,
-        query="UPDATE wallets",
-    )
-
-
-def stalled(waiting: int = 12) -> Database:
-    """One idle session before a queue, in which each waits for the one before it."""
-    root = session(4711, blocks=1, state="idle in transaction")
-    behind = tuple(session(5000 + n, 4711 if n == 0 else 4999 + n, blocks=1) for n in range(waiting))
-    return Database(source="postgres", sessions=(root, *behind), blocked=waiting, connections=40, max_connections=100)
-
-
-def failing(rate: float, verdict: str = "all", **more) -> Transactions:
-    scope = Scope(verdict=verdict, provider="smsbower" if verdict == "one" else None, because="…")
-    fields = {"failure_rate": rate, "attempts": 1000, "failures": round(1000 * rate), "window_s": 300, "scope": scope}
-    return Transactions(**(fields | more))
 
 
 def waits_at_smsbower() -> Transactions:
@@ -118,7 +91,7 @@ DRILLS = {
     ),
     "database-stall": (
         {"database": stalled(40), "transactions": failing(0.8)},
-        "database session 4711 blocks 40 others, idle in transaction for 4 min",
+        "database session 4711 blocks 40 others (idle in transaction for 4 min)",
         "end session 4711",
     ),
     "slot-starvation": (
@@ -166,16 +139,29 @@ def test_what_a_cause_explains_is_said_and_what_is_not_there_is_not() -> None:
     [
         {"database": stalled(), "transactions": failing(0.8, "one")},
         {"database": stalled(), "transactions": failing(0.8, "some")},
-        {"database": stalled(4), "transactions": failing(0.8)},
+        {"database": stalled(1), "transactions": failing(0.8)},
+        {"database": Database(blocked=4), "transactions": failing(0.8)},
         {"search": Search(up=False, why="refused"), "transactions": failing(0.8)},
         {"database": Database(connections=92, max_connections=100), "transactions": failing(0.8)},
     ],
-    ids=["one provider", "several providers", "few are blocked", "search", "some connections are left"],
+    ids=[
+        "one provider",
+        "several providers",
+        "one is blocked",
+        "few are blocked by many",
+        "search",
+        "some connections are left",
+    ],
 )
 def test_what_the_readings_do_not_support_is_no_cause(values: Mapping[str, Value]) -> None:
     first, *others = judged(values).reasons
     assert first.text.startswith("80 % of purchases fail")
     assert others and not any(reason.explains for reason in others)
+
+
+def test_who_waits_gives_up_and_others_come_and_the_session_before_them_stays_the_cause() -> None:
+    first = [judged({"database": stalled(many), "transactions": failing(0.8)}).reasons[0] for many in (12, 4, 2)]
+    assert [reason.signal for reason in first] == ["database"] * 3
 
 
 def test_a_stale_cause_explains_nothing_and_lowers_nothing() -> None:

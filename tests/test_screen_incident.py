@@ -160,7 +160,7 @@ async def test_what_is_still_in_force_is_said_in_calm_and_asked_once_before_leav
         app.controller.tick()
         app.console_screen.tick()
         await pilot.pause()
-        assert "CALM" in text_of(app) and "still in force: smsbower is disabled" in text_of(app)
+        assert "CALM" in text_of(app) and "still in force: smsbower is disabled, by maria " in text_of(app)
         await pilot.press("q")
         await pilot.pause()
         assert app.is_running and "still in force: smsbower is disabled; press q again to leave" in text_of(app)
@@ -176,7 +176,7 @@ async def test_what_somebody_else_left_in_force_is_said_and_does_not_keep_one_he
         await until(lambda: app.controller.session.incident_store.in_force)
         provider_active(app, False)
         app.controller.tick()
-        assert app.console_screen.in_force == ("smsbower is disabled",)
+        assert [what.partition(", by piet ")[0] for what in app.console_screen.in_force] == ["smsbower is disabled"]
         assert app.controller.actions.may_quit()
 
 

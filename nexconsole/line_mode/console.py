@@ -16,6 +16,7 @@ from ..actions.registry import ACTIONS
 from ..errors import NexConsoleError, SettingsError
 from ..journal import Entry
 from ..screens.entry_text import words as entry_words
+from ..session import in_force
 from ..session.capabilities import Capability
 from ..session.offers import ActionOffer, action_offers
 from ..session.operation import Operation, StepRef
@@ -78,7 +79,7 @@ class LineConsole:
             sources=session.sources.health(),
             operations=session.shown,
             waiting=session.waiting,
-            in_force=[item.what for item in session.in_force],
+            in_force=tuple(in_force.words(session)),
             incident=session.incident_store.current,
             fit=self._scenarios.fit(),
         )

@@ -23,6 +23,7 @@ from ..widgets.banner import bound_keys, key_of, titled
 from ..widgets.compositor import DiffingApp
 from ..widgets.key_map import KEY_MAP
 from ..widgets.privacy import MASKER
+from ..widgets.spans import plain
 from .console import ConsoleScreen
 from .filter_prompt import FilterPrompt
 from .page import PageScreen
@@ -66,6 +67,7 @@ class CommandApp(DiffingApp):
         Binding(
             "ctrl+p", "command_palette", "Commands", id="app.palette", tooltip="Every command by name", priority=True
         ),
+        Binding("w", "why", "Why", id="why.show", tooltip="Every reason behind the level, the causes first"),
         Binding("s", "scenario", "Scenario", id="scenario.open", tooltip="Open the scenario that fits, or close it"),
         Binding("S", "scenarios", "Scenarios", id="scenario.list", tooltip="List the scenarios, those that fit first"),
         Binding("n", "note", "Note", id="journal.note", tooltip="Write a one-line note in the journal"),
@@ -262,6 +264,19 @@ class CommandApp(DiffingApp):
         if self._joins():
             self.controller.incidents.approve()
 
+    def action_why(self) -> None:
+        from .why import WhyScreen
+
+        if self._open_to_all and not isinstance(self.screen, WhyScreen):
+            self.push_screen(WhyScreen(self.console_screen, self._lead))
+
+    def _lead(self, signal: str) -> None:
+        """To the pane that shows this signal; "": to the journal."""
+        if not signal:
+            self.action_journal()
+        elif not self.console_screen.go(signal):
+            self.console_screen.say(f"no pane shows {plain(signal, 40)}: the second line does")
+
     def action_logs(self) -> None:
         self.controller.logs()
 
@@ -315,6 +330,11 @@ class CommandApp(DiffingApp):
                 "Larger figures for a shared screen, customer data masked; or back",
                 self.action_present,
             )
+        yield SystemCommand(
+            titled("Why", bound, "why.show"),
+            "Every reason behind the level, the causes first; what is not known; what is still in force",
+            self.action_why,
+        )
         yield SystemCommand(
             titled("Freeze", bound, "picture.freeze"),
             "Freeze the picture, or show the newest again",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -128,6 +129,7 @@ class ConsoleScreen(Screen[None]):
         self.replay: str | None = None  # which incident, in a replay
         self.in_force: tuple[str, ...] = ()  # what was done here and still has an effect, said in calm too
         self.row_wanted: Callable[[Pane, str, Subject | None], None] = lambda pane, what, subject: None
+        self.steps: tuple[str, ...] = ()  # the next step in words: the longest first
         self.hint = ""  # which scenario fits, and the key that opens it
 
     def compose(self) -> ComposeResult:
@@ -268,7 +270,8 @@ class ConsoleScreen(Screen[None]):
         self.query_one("#keys", LineCanvas).show_lines((keys,))
 
     def _verdict(self, severity: Severity | None, judged: Mapping[str, Reading], width: int) -> Line:
-        return banner.verdict(severity, judged, self.now, width, self.in_force, self.judged)
+        steps = () if self._frozen_at else self.steps
+        return banner.verdict(severity, judged, self.now, width, self.in_force, self.judged, steps)
 
     def _right(self) -> Line:
         return ((f" {clock_words(self._clock())}Z ", "text"),)
@@ -350,6 +353,22 @@ class ConsoleScreen(Screen[None]):
         pane.focus()
         self.post_message(self.Attention())
         self._paint_strips()
+
+    def go(self, signal: str) -> bool:
+        """Maximize the pane that draws this signal; whether there is one."""
+        own = next((view for view in self.views if view.SIGNAL == signal), None)
+        view = own or next((view for view in self.views if signal in drawn_in(view)), None)
+        if view is None:
+            return False
+        if not self.panes[view.SIGNAL].large:
+            self.action_pane(view.SIGNAL)
+        return True
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on why the level is what it is opens the list of reasons."""
+        if event.widget is not None and event.widget.id == "why":
+            event.stop()
+            self.app.run_worker(self.app.run_action("app.why"), group="why")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "enlarge":

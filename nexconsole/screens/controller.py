@@ -13,6 +13,7 @@ from textual.app import App
 
 from ..catalogue import Subject
 from ..journal import Entry, EntryKind
+from ..session import in_force
 from ..session.capabilities import Capabilities, Capability, capabilities_of
 from ..session.operation import Operation
 from ..session.session import Session
@@ -95,9 +96,10 @@ class Controller:
         """Once a second."""
         self.session.tick()
         self._say_skew()
-        self.console.in_force = tuple(open_item.what for open_item in self.session.in_force)
+        self.console.in_force = tuple(in_force.words(self.session, key_of("operation.undo")))
         self.scenarios.find_fits()
         self._hint()
+        self.console.steps = self._steps()
         self.paper.tick()
         self.paint()
 
@@ -121,6 +123,21 @@ class Controller:
         scenario = self.scenarios.hint(width >= 100)
         incident = self._offer(width >= (140 if scenario else 100))  # the sources' health needs room too
         self.console.hint = "   ".join(filter(None, (scenario, incident)))
+
+    def _steps(self) -> tuple[str, ...]:
+        """The next step in words, the longest first: what the cause itself asks for, else the scenario that fits."""
+        severity = self.console.severity
+        if severity is None or not severity.reasons or self.session.capabilities.silent:
+            return ()
+        if (step := severity.reasons[0].step) and self.session.why_not(Capability.ACT) is None:
+            return (f"{key_of('app.palette')} {step}",)
+        if not self.scenarios.fits or self.scenarios.pane is not None:
+            return ()
+        scenario, key = self.scenarios.fits[0].scenario, key_of("scenario.open")
+        if not scenario.number:
+            return (f"{key} opens {scenario.title.lower()}",)
+        short = f"{key} opens scenario {scenario.number}"
+        return (f"{short}, {scenario.title.lower()}", short)
 
     def _offer(self, wide: bool) -> str:
         """The incident as one glance, or the key that opens one where it is time to."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,19 @@ from ..model import Reading, SourceHealth, utc_now
 
 if TYPE_CHECKING:  # what the first frame does not wait for
     from ..settings import Settings
-    from ..severity import Severity
+    from ..severity import Reason, Severity
     from ..signals.signal import Signal
     from ..sources import Sources
 
 Listener = Callable[[Reading], None]
+
+
+@dataclass(frozen=True)
+class Since:
+    """Since when a reason holds (UTC). `seen`: it began under this console's eyes; else it may be older."""
+
+    at: datetime
+    seen: bool
 
 
 class Monitor:
@@ -36,6 +45,8 @@ class Monitor:
         self._settings, self._clock, self.health = settings, clock, health
         self.readings: dict[str, Reading] = dict(readings or {})
         self.severity: Severity | None = None
+        self._since: dict[tuple[str, str], Since] = {}  # by a reason's signal and what it is about
+        self._judged: set[str] = set()  # the signals that had a value when they were judged before
         self.listeners: list[Listener] = []
 
     def take(self, reading: Reading) -> None:
@@ -52,7 +63,19 @@ class Monitor:
             return
         from ..severity import judge  # with all signals behind it; nothing that the first paint has to wait for
 
-        self.severity = judge(self.readings, self._settings, self._clock(), self.health())
+        now = self._clock()
+        self.severity = judge(self.readings, self._settings, now, self.health())
+        fresh = Since(now, True), Since(now, False)
+        self._since = {
+            key: self._since.get(key, fresh[key[0] in self.readings and key[0] not in self._judged])
+            for reason in self.severity.reasons
+            if (key := (reason.signal, reason.about))
+        }
+        self._judged = {name for name, reading in self.readings.items() if reading.value is not None}
+
+    def since(self, reason: Reason) -> Since | None:
+        """Since when a reason of this signal on this subject holds without a break; None for one that does not."""
+        return self._since.get((reason.signal, reason.about))
 
     async def poll(self, signal: Signal[Any], sources: Sources) -> None:
         """Read one signal at its cadence; ends only where it is not configured."""

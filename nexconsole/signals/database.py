@@ -137,6 +137,8 @@ def _session(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Datab
 
 
 MANY_BLOCKED = 5  # database sessions
+SEVERAL_BLOCKED = 2
+KEPT_S = 10.0
 CONNECTIONS = "connections"
 USED_UP = 0.98  # of the connections: the next to ask may get none
 
@@ -148,7 +150,7 @@ def _reasons(value: Database, settings: Settings) -> Iterator[Judgement]:
             "SEV-2" if many else "SEV-3",
             _blocks(value, root),
             about="blocked sessions",
-            explains=(*EVERY_PURCHASE, "reservations", CONNECTIONS) if many else (),
+            explains=(*EVERY_PURCHASE, "reservations", CONNECTIONS) if many or _keeps(value, root) else (),
             step=f"end session {root.pid}" if root is not None else "",
         )
     if value.max_connections and value.connections >= 0.9 * value.max_connections:
@@ -158,6 +160,11 @@ def _reasons(value: Database, settings: Settings) -> Iterator[Judgement]:
             about=CONNECTIONS,
             explains=EVERY_PURCHASE if value.connections >= USED_UP * value.max_connections else (),
         )
+
+
+def _keeps(value: Database, root: DatabaseSession | None) -> bool:
+    """Whether one session keeps several waiting for longer than they have patience: others come as they give up."""
+    return root is not None and value.blocked >= SEVERAL_BLOCKED and (root.transaction_s or 0.0) >= KEPT_S
 
 
 def blocker(value: Database) -> DatabaseSession | None:
@@ -177,14 +184,14 @@ def blocker(value: Database) -> DatabaseSession | None:
 
 
 def _blocks(value: Database, root: DatabaseSession | None) -> str:
-    """`database session 4711 blocks 12 others, idle in transaction for 6 min`; where it is not known which, how many
+    """`database session 4711 blocks 12 others (idle in transaction for 6 min)`; where it is not known which, how many
     are blocked."""
     if root is None:
         sessions = f"{several(value.blocked, 'database session')} {'is' if value.blocked == 1 else 'are'}"
         return f"{sessions} blocked by another"
     others = "another" if value.blocked == 1 else f"{count(value.blocked)} others"
     age = f" for {duration(root.transaction_s)}" if root.transaction_s is not None else ""
-    state = f", {root.state}{age}" if root.state else ""
+    state = f" ({root.state}{age})" if root.state else ""
     return f"database session {root.pid} blocks {others}{state}"
 
 

@@ -67,11 +67,13 @@ def verdict(
     width: int,
     standing: Sequence[str] = (),
     expected: Sequence[str] = (),
+    steps: Sequence[str] = (),
 ) -> Line:
     """The severity's chip and why, in `width` cells; a signal without data is named, never taken for a good one.
 
     `standing` is what is still in force of what was done here, which is said in calm too. Of the signals that are
-    `expected` every one must have been read, or have failed, before anything is called calm.
+    `expected` every one must have been read, or have failed, before anything is called calm. `steps` is the next step,
+    the longest wording first: the first one that fits stands behind the cause.
     """
     seen = sum(reading.value is not None for reading in readings.values())
     absent = {name for name, reading in readings.items() if reading.absent}
@@ -88,7 +90,7 @@ def verdict(
         words = f" reading…  {len(expected) - len(awaited)} of {several(len(expected), 'signal')} by now"
         return fit(((" ? ", "block-calm"), (words, "muted")), width)
     if severity.level == "none":
-        return fit(_calm(readings, now, missing, standing), width)
+        return fit(_calm(readings, now, missing, standing, width), width)
     first = severity.reasons[0]
     old = f" (seen {duration(first.age_s)} ago)" if first.stale else ""
     chip: Span = (f" {severity.level} ", BLOCKS.get(severity.level, "block-warn"))
@@ -100,7 +102,17 @@ def verdict(
         why = _shorter(why, room - cells(old))
         tail = f"  +{more}" if more and cells(why + old) + 5 <= room else ""
     why = _outlooking(why, first.outlook, room - cells(old + tail))
-    return (chip, (" " + cut(why + old, room - cells(tail)), "strong"), (tail, "muted"))
+    why, step = _stepping(why, steps, room - cells(old + tail))
+    return (chip, (" " + cut(why + old, room - cells(step + tail)), "strong"), (step, "note"), (tail, "muted"))
+
+
+def _stepping(why: str, steps: Sequence[str], room: int) -> tuple[str, str]:
+    """The cause and the next step behind it, as far as there is room: what stands in brackets goes before the step."""
+    for said in (why, why.partition(" (")[0]):
+        for step in steps:
+            if cells(f"{said}  next: {plain(step)}") <= room:
+                return said, f"  next: {plain(step)}"
+    return why, ""
 
 
 def _outlooking(why: str, outlook: str, room: int) -> str:
@@ -122,7 +134,7 @@ def _shorter(text: str, room: int) -> str:
     return text if cells(text) <= room else whole
 
 
-def _calm(readings: Mapping[str, Reading], now: datetime, missing: str, standing: Sequence[str]) -> Line:
+def _calm(readings: Mapping[str, Reading], now: datetime, missing: str, standing: Sequence[str], width: int) -> Line:
     """Calm only as far as anybody can see: what is old or missing makes a question of it."""
     fresh = sum(reading.state(now) is State.FRESH for reading in readings.values())
     stale = [name for name, reading in readings.items() if reading.state(now) is State.STALE]
@@ -138,10 +150,13 @@ def _calm(readings: Mapping[str, Reading], now: datetime, missing: str, standing
     words = f" nothing is wrong in {several(fresh, 'signal')}"
     outbox = OUTBOX.value(readings)
     more = f" and {len(standing) - 1} more" if len(standing) > 1 else ""
-    force = f"; still in force: {plain(standing[0], 80)}{more}" if standing else ""
+    force = f"; still in force: {plain(standing[0], 120)}{more}" if standing else ""
     if outbox is not None and outbox.dropped:
         force += f"; {several(outbox.dropped, 'outbox event')} {'was' if outbox.dropped == 1 else 'were'} dropped"
-    return ((" CALM? " if doubt else " CALM ", "block-calm"), (words, "muted"), (doubt, "doubt"), (force, "warn"))
+    chip = " CALM? " if doubt else " CALM "
+    if standing and cells(chip + words + doubt + force) > width:
+        words, force = "", force if doubt else force.removeprefix(";")
+    return ((chip, "block-calm"), (words, "muted"), (doubt, "doubt"), (force, "warn"))
 
 
 def frozen(at: datetime, newer: str | None) -> Line:
