@@ -155,6 +155,6 @@ def _window(text: str, left: int, width: int) -> str:
             if at > left + width:
                 break
         more = at > left + width
-    if left and shown:
+    if left and text:
         shown = "…" + shown[1:]
     return shown[:-1] + "…" if more and shown else shown

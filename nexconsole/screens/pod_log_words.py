@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..sources.log_entry import RANK
 from ..sources.log_view import ERROR
 from ..text.units import clock, count, several
+from ..widgets.banner import key_of
 from ..widgets.spans import Line, Span, cut, cut_front, fit, phrases, plain
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _filters(page: LogPage, width: int) -> Line:
         parts.append((f"provider {plain(wanted.provider, 40)}", "strong"))
     if wanted.wanted or wanted.unwanted:
         parts.append((f"words {plain(wanted.words, 60)}", "strong"))
-    parts.append(("backspace removes the last", "muted"))
+    parts.append((f"{key_of('logs.remove', type(page))} removes the last", "muted"))
     return fit((("only ", "muted"), *phrases(parts, max(8, width - 5))), width)
 
 
@@ -103,7 +104,7 @@ def _purchase(page: LogPage, width: int) -> tuple[Line, ...]:
     purchase, kept = page.view.purchase, page.view.kept
     if purchase is None:
         return ()
-    back: Span = ("esc leaves it", "muted")
+    back: Span = (f"{key_of('logs.close', type(page))} leaves it", "muted")
     parts: list[Span] = [(plain(purchase.ids[0], 60), "strong")]
     if len(kept) == 1 and not page.view.reading_back:
         return (phrases([*parts, (ALONE, "warn"), back], width),)

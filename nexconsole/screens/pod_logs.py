@@ -16,6 +16,7 @@ from ..sources.log_entry import LogEntry
 from ..sources.log_filter import LogFilter, purchase_filter
 from ..sources.log_view import LogView
 from ..text.units import count
+from ..widgets.banner import key_of
 from ..widgets.canvas import LineCanvas
 from ..widgets.panel import Listing, Panel, PanelFrame, framed
 from ..widgets.spans import Line, as_text, length, phrases
@@ -56,7 +57,7 @@ class PodLogs(PageScreen[None]):
         Binding("p", "hold", "Pause", id="logs.hold", tooltip="Hold the lines still, or follow again"),
         Binding("left_square_bracket", "error(-1)", "Error", id="logs.error_up", tooltip="To the error above"),
         Binding("right_square_bracket", "error(1)", "", id="logs.error_down", tooltip="To the error below", show=False),
-        Binding("f,enter", "follow", "Follow", id="logs.follow", tooltip="Follow the purchase of the line: all pods"),
+        Binding("enter,f", "follow", "Follow", id="logs.follow", tooltip="Follow the purchase of the line: all pods"),
         Binding("r", "provider", "Provider", id="logs.provider", tooltip="Only lines of one provider"),
         Binding("o", "pod", "Pod", id="logs.pod", tooltip="Only lines of one pod"),
         Binding("w", "wrap", "Wrap", id="logs.wrap", tooltip="Wrap long lines, or one row a line"),
@@ -188,7 +189,8 @@ class PodLogs(PageScreen[None]):
 
     def action_wrap(self) -> None:
         self.rows.wrap, self.rows.left = not self.rows.wrap, 0
-        self.say("long lines wrap" if self.rows.wrap else "one row a line: ← → move sideways")
+        left, right = key_of("logs.left", PodLogs), key_of("logs.right", PodLogs)
+        self.say("long lines wrap" if self.rows.wrap else f"one row a line: {left} {right} move sideways")
 
     def action_sideways(self, by: int) -> None:
         room = self._measured()[1]
@@ -304,7 +306,8 @@ class PodLogs(PageScreen[None]):
         if entry is None:
             self.place.hold()
             self._moved()
-            return self.say("choose the line with ↑ ↓: enter follows what it belongs to")
+            up, down, follow = (key_of(f"logs.{name}", PodLogs) for name in ("up", "down", "follow"))
+            return self.say(f"choose the line with {up} {down}: {follow} follows what it belongs to")
         wanted = purchase_filter(entry.ids, self.view.all)
         if wanted is None:
             return self.say(words.NO_ID)
@@ -329,7 +332,7 @@ class PodLogs(PageScreen[None]):
 
     def action_copy_line(self) -> None:
         if self.place.cursor is None:
-            return self.say("no line is under a cursor: p, or an arrow, gives one")
+            return self.say(f"no line is under a cursor: {key_of('logs.hold', PodLogs)} gives one")
         self.app.copy_to_clipboard(self.rows.whole(self.place.cursor))
         self.say("copied the line under the cursor to the terminal's clipboard")
 

@@ -88,7 +88,7 @@ class LogEntry:
 
     @property
     def size(self) -> int:
-        return len(self.first) + sum(map(len, self.more))
+        return len(self.first) + sum(map(len, self.more)) if self.more else len(self.first)
 
     @property
     def level(self) -> str:

@@ -48,6 +48,11 @@ class LogFilter:
         return _whole_words((self.provider, *self.labels))
 
     @cached_property
+    def _labels(self) -> tuple[bytes, ...]:
+        """What must stand in an entry's bytes for the provider to be named in it."""
+        return tuple({_longest(label) for label in (self.provider, *self.labels) if label})
+
+    @cached_property
     def _pieces(self) -> tuple[bytes, ...]:
         """What must stand in an entry's bytes for the wanted words to stand in its text."""
         return tuple(piece for word in self.wanted for piece in _pieces(word))
@@ -59,20 +64,46 @@ class LogFilter:
             return True
         if self.level and RANK[entry.level] < RANK[self.level]:
             return False
-        if self.provider and not self._provider.search(entry.raw):
+        if self.provider and not self._names_provider(entry.raw):
             return False
         return self._has_words(entry) if self.wanted or self.unwanted else True
 
+    def _names_provider(self, raw: bytes) -> bool:
+        low = raw.lower()
+        return any(label in low for label in self._labels) and self._provider.search(raw) is not None
+
     def _has_words(self, entry: LogEntry) -> bool:
         """By bytes first, for decoding a line costs twenty times as much."""
-        low = b" ".join((entry.raw.lower(), entry.level.encode(), entry.pod.lower().encode(errors="replace")))
+        raw = entry.raw.lower()
+        low = b" ".join((raw, entry.level.encode(), entry.pod.lower().encode(errors="replace")))
         if any(piece not in low for piece in self._pieces):
             return False
+        shown = _surely_shown(raw)
         doubted = [word for word in self.unwanted if all(piece in low for piece in _pieces(word))]
-        if not self.wanted and not doubted:
+        if any(_is_plain(word) and word.encode() in shown for word in doubted):
+            return False
+        open_ones = [word for word in self.wanted if not (_is_plain(word) and word.encode() in shown)]
+        if not open_ones and not doubted:
             return True
         seen = entry.seen.casefold()
-        return all(word in seen for word in self.wanted) and not any(word in seen for word in doubted)
+        return all(word in seen for word in open_ones) and not any(word in seen for word in doubted)
+
+
+def _surely_shown(raw: bytes) -> bytes:
+    """The part of an entry's bytes that is shown as it stands, whatever else is: a JSON line's message."""
+    if raw[:1] != b"{":
+        return raw if raw.isascii() and b"\x1b" not in raw else b""
+    begin = raw.rfind(b'"msg":"')
+    return raw[begin + 7 :] if begin >= 0 else b""
+
+
+def _is_plain(word: str) -> bool:
+    return word.isascii() and _PIECE.search(word) is None
+
+
+def _longest(label: str) -> bytes:
+    """The longest part of a name that stands in a line's bytes in lower case as it does here."""
+    return max((piece.lower() for piece in _pieces(label)), key=len, default=b"")
 
 
 def _pieces(word: str) -> list[bytes]:
