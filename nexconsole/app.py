@@ -188,23 +188,29 @@ class NexConsole(CommandApp):
         text = f"{named(event)} came together with other keys, as if pasted: press it by itself"
         (self.screen.say if isinstance(self.screen, Dialog) else self.console_screen.say)(text)
 
-    async def _start_polling(self) -> None:
-        if self._opener is not None:
-            await asyncio.to_thread(COURTESY.run, _import_behind)
+    def sources_by_now(self) -> Sources | None:
+        """The sources, opened by whoever needs them first: a key may be pressed before they are polled."""
+        if self.sources is None and self._opener is not None and self.refused is None:
             try:
                 self.sources = self._opener(self.settings)
             except NexConsoleError as error:
                 self.refused = error
                 self.exit()
-        if self.sources is None:
+        return self.sources
+
+    async def _start_polling(self) -> None:
+        if self._opener is not None:
+            await asyncio.to_thread(COURTESY.run, _import_behind)
+        sources = self.sources_by_now()
+        if sources is None:
             return
         from .signals.registry import polled
 
         await self._watch_more()
-        self.sources.load()
-        self.run_worker(self.sources.watch(), name="api", group="polling")
+        sources.load()
+        self.run_worker(sources.watch(), name="api", group="polling")
         for signal in polled(self.settings):
-            self.run_worker(self.monitor.poll(signal, self.sources), name=signal.name, group="polling")
+            self.run_worker(self.monitor.poll(signal, sources), name=signal.name, group="polling")
         if self.recorder is not None:
             self.record(self.recorder)
         self.run_worker(self._make_controller(), name="controller")

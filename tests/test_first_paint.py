@@ -5,6 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from pathlib import Path
+
+import pytest
+from controller import settings, text_of, until
+
+from nexconsole import app as application
+from nexconsole.app import NexConsole
+from nexconsole.errors import SettingsError
+from nexconsole.screens.journal import JournalScreen
+from nexconsole.sources import Sources
+from nexconsole.sources.lazy_clients import LazyClients
 
 LATER = (
     "nexconsole.signals.registry",
@@ -28,3 +40,43 @@ def test_the_panes_import_no_source_no_signals_registry_and_no_client_library():
     program = "import json, sys, nexconsole.cli, nexconsole.app; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert set(json.loads(done.stdout)).isdisjoint(LATER)
+
+
+async def test_a_key_before_the_sources_are_open_leaves_the_session_with_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = threading.Event()
+    monkeypatch.setattr(application, "_import_behind", lambda: imported.wait(20))
+    opened: list[Sources] = []
+
+    def opener(_: object) -> Sources:
+        opened.append(Sources(LazyClients(), {}))
+        return opened[-1]
+
+    app = NexConsole(settings(tmp_path), opener=opener)
+    async with app.run_test() as pilot:
+        await pilot.press("J")
+        await until(lambda: isinstance(app.screen, JournalScreen))
+        imported.set()
+        await until(lambda: app.sources is not None)
+        assert app.controller.session.sources is app.sources and opened == [app.sources]
+
+
+async def test_a_key_before_sources_that_can_t_be_opened_ends_the_console_as_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = threading.Event()
+    monkeypatch.setattr(application, "_import_behind", lambda: imported.wait(20))
+    refusals: list[SettingsError] = []
+
+    def opener(_: object) -> Sources:
+        refusals.append(SettingsError("postgres.url: is no address"))
+        raise refusals[-1]
+
+    app = NexConsole(settings(tmp_path), opener=opener)
+    async with app.run_test() as pilot:
+        await pilot.press("l")
+        await until(lambda: app.refused is not None)
+        imported.set()
+        assert text_of(app)
+    assert [app.refused] == refusals

@@ -110,11 +110,15 @@ class CommandApp(DiffingApp):
             self,
             self.console_screen,
             self.settings,
-            self.sources,
+            self.sources_by_now(),
             self._clock_of_readings,
             capabilities=self.capabilities,
             drill=self._drill,
         )
+
+    def sources_by_now(self) -> Sources | None:
+        """What there is to read from and to act on; None: nothing."""
+        return self.sources
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy the text, masked while the screen is shared."""
