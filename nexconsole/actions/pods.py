@@ -4,16 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from typing import TYPE_CHECKING
 
 from ..errors import ActionError, SourceError
 from ..model import Reading, value_of
+from ..signals.circuits import Circuits
+from ..signals.database import Database
 from ..signals.pods import Pod
 from ..signals.workloads import Workloads
 from ..sources.deployment_pods import ending
 from ..text.sanitize import clean
+from ..text.units import count, several
 from . import rollouts, shell_commands
 from .action import Action, Argument, Context, Suggestion, make_plan
 from .cluster import STRATEGIC, AccessRule, ClusterWriter, Write, may, open_cluster, rehearsed
@@ -52,8 +55,11 @@ class RestartPods:
             )
             for pod in ill[:10]
         ]
-        title = f"Restart all {len(workloads.pods)} pods of {workloads.deployment} - {workloads.ready} ready"
-        return (*found, Suggestion(title=title, arguments={}, weight=0.2 if ill else 0.05))
+        why, weight = f"{workloads.ready} ready", 0.2 if ill else 0.05
+        if (database := value_of(readings, "database", Database)) is not None and database.nearly_used_up:
+            why, weight = f"gives back what they hold of {count(database.connections)} database connections", 0.6
+        title = f"Restart all {len(workloads.pods)} pods of {workloads.deployment} - {why}"
+        return (*_suspected(readings), *found, Suggestion(title=title, arguments={}, weight=weight))
 
     def unavailable(self, settings: Settings, sources: Sources) -> str | None:
         return rollouts.missing(sources)
@@ -186,6 +192,14 @@ class RestartPods:
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
         one = "pod" in plan.details
         return await rollouts.aftermath(plan, context, lambda scene: (_replaced if one else _rolled)(plan, scene))
+
+
+def _suspected(readings: Mapping[str, Reading]) -> Iterator[Suggestion]:
+    """The pod whose breakers alone are open."""
+    circuits = value_of(readings, "circuits", Circuits)
+    if circuits is not None and (pod := circuits.ill_pod):
+        title = f"Restart pod {pod} - breakers of {several(circuits.opened_in[pod], 'provider')} are open in it alone"
+        yield Suggestion(title=title, arguments={"pod": pod}, weight=0.9)
 
 
 def command(settings: Settings, pod: str = "") -> str:

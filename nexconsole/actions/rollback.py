@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import ActionError, SourceError
 from ..model import Reading, value_of
+from ..signals.release_effect import released
 from ..signals.workloads import Workloads
-from ..text.units import several
+from ..text.units import duration, several
 from . import revisions, rollouts, shell_commands
 from .action import Action, Argument, Context, Suggestion, make_plan
 from .cluster import may, open_cluster, rehearsed
@@ -22,6 +23,8 @@ from .settlement import SettledOutcome, settled
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..sources import Sources
+
+RECENT_S = 3600.0  # as in the runbook: what was released within the last hour may be the cause
 
 
 class UndoRollout:
@@ -43,8 +46,15 @@ class UndoRollout:
         release = workloads.release
         if release is not None and release.withdrawn:
             why = f"{release.withdrawn} was taken back already and is passed over; {why}"
+        weight = 0.4 if workloads.rollout == "stuck" else 0.05
+        if release is not None and release.since is not None and not release.gone_back:
+            age_s = (release.read_at - release.since).total_seconds()
+            if age_s < RECENT_S:
+                why, weight = f"what runs was released {duration(age_s)} ago; {why}", max(weight, 0.3)
+        for reason in released(readings, settings):
+            why, weight = reason.text, 0.9
         title = f"Roll {workloads.deployment} back to the revision before - {why}"
-        return (Suggestion(title=title, arguments={}, weight=0.4 if workloads.rollout == "stuck" else 0.05),)
+        return (Suggestion(title=title, arguments={}, weight=weight),)
 
     def unavailable(self, settings: Settings, sources: Sources) -> str | None:
         return rollouts.missing(sources)

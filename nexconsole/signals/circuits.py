@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ..sources.logs import Logs
     from ..sources.postgres import PostgresSource
 
+SEVERAL = 2  # providers at least, for it to be the pod: the breaker of one is that provider's affair
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderCircuit:
@@ -81,6 +83,16 @@ class Circuits(Value):
             if provider.active is not False:
                 counts.update(h.where for h in provider.holders if h.kind == "pod" and h.state in (OPEN, HALF_OPEN))
         return dict(counts)
+
+    @property
+    def ill_pod(self) -> str:
+        """The pod whose breakers alone are open, for half of the active providers or more; "" for none."""
+        opened = self.opened_in
+        if self.pods_followed < 2 or len(opened) != 1:
+            return ""
+        [(pod, providers)] = opened.items()
+        active = sum(provider.active is not False for provider in self.providers)
+        return pod if providers >= max(SEVERAL, active / 2) else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,9 +110,6 @@ def _active_samples(value: Circuits) -> Iterator[LabelledSample]:
         )
 
 
-SEVERAL = 2  # providers at least: the breaker of one is that provider's affair
-
-
 STATES = ("open", "half-open", "unknown", "closed")  # the most urgent first
 
 
@@ -275,7 +272,7 @@ def _one_pod(view: View[Circuits]) -> ProbeResult:
         said = f"{several(len(open_in), 'pod')} have open breakers" if open_in else "no pod has an open breaker"
         return ProbeResult(text=said + _blind(view), value=False)
     [(pod, providers)] = open_in.items()
-    alone = providers >= max(SEVERAL, len(watched) / 2)
+    alone = bool(value.ill_pod)
     text = f"{pod} alone has open breakers, for {providers} of {several(len(watched), 'active provider')}"
     return ProbeResult(text=text + _blind(view), value=alone, gives={"pod": pod} if alone else {})
 

@@ -59,6 +59,11 @@ class Database(Value):
     read_only_role: bool = False
     server_version: str = ""
 
+    @property
+    def nearly_used_up(self) -> bool:
+        """Whether hardly any connection is left."""
+        return bool(self.max_connections) and self.connections >= NEARLY * self.max_connections
+
 
 # What blocks whom is asked for waiting sessions only: pg_blocking_pids takes the lock manager's locks.
 SESSIONS_SQL = """
@@ -140,6 +145,7 @@ MANY_BLOCKED = 5  # database sessions
 SEVERAL_BLOCKED = 2
 KEPT_S = 10.0
 CONNECTIONS = "connections"
+NEARLY = 0.9  # of the connections: the runbook's limit
 USED_UP = 0.98  # of the connections: the next to ask may get none
 
 
@@ -153,7 +159,7 @@ def _reasons(value: Database, settings: Settings) -> Iterator[Judgement]:
             explains=(*EVERY_PURCHASE, "reservations", CONNECTIONS) if many or _keeps(value, root) else (),
             step=f"end session {root.pid}" if root is not None else "",
         )
-    if value.max_connections and value.connections >= 0.9 * value.max_connections:
+    if value.nearly_used_up:
         yield Judgement(
             "SEV-2",
             f"{count(value.connections)} of {count(value.max_connections)} database connections are used",
