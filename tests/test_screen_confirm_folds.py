@@ -207,6 +207,25 @@ async def test_the_text_to_type_goes_before_the_dialogs_own_keys(
         assert screen.query_one(TypedText).value == taken and app.clipboard == ""
 
 
+async def test_what_is_typed_before_the_line_has_the_focus_goes_to_the_line(tmp_path: Path) -> None:
+    """On a loaded machine several keys come before the first one is taken: none is lost, or opens a part."""
+    async with controller(settings(tmp_path), size=(80, 24)) as (app, pilot):
+        screen = await shown(app, small(confirm=Confirmation(kind="type", text="up to 150")))
+        folded = text_of(app)
+        keys = [events.Key("space" if letter == " " else letter, letter) for letter in "up to 15x"]
+        for n, key in enumerate([*keys, events.Key("backspace", None), events.Key("0", "0")]):
+            key.time += 0.12 * n
+            app.post_message(key)
+        line = screen.query_one(TypedText)
+        await until(lambda: line.value == "up to 150")
+        await until(lambda: "complete: ^Y does it" in text_of(app))
+        assert screen.focused is line and app.clipboard == "" and ("more" in text_of(app)) == ("more" in folded)
+        await pilot.press("tab")
+        assert screen.focused is screen.query_one("#cancel")
+        await pilot.press("space", "x")
+        assert line.value == "up to 150"
+
+
 async def test_a_key_from_before_the_dialog_stood_types_nothing(tmp_path: Path) -> None:
     from controller import GUARDS
 

@@ -154,8 +154,8 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
             self._confirm_typed(event)
             return
         if typing:
-            return
-        if event.character in self._begins:
+            self._take_late(event)
+        elif event.character in self._begins:
             event.stop()
             self._begin(event)
         elif event.character == self.copy_key:
@@ -168,8 +168,20 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
     def _begin(self, event: events.Key) -> None:
         """The first character of the text: typing goes to the line without another key."""
         line = self.query_one(TypedText)
-        line.focus()
+        self.set_focus(line)
         line.take(event)
+
+    def _take_late(self, event: events.Key) -> None:
+        """What was on its way here when the line got the focus goes to the line too."""
+        line = self.query_one(TypedText)
+        if line.heard is event:
+            return
+        if event.is_printable:
+            event.stop()
+            line.take(event)
+        elif event.key == "backspace":
+            event.stop()
+            line.action_delete_left()
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()

@@ -45,9 +45,10 @@ class TypedText(MaskedInput):
         super().__init__(id="typed", compact=True, placeholder="type it here")
         self.cursor_blink = self.select_on_focus = False
         self._pace = TypingPace(asked)
+        self.heard: events.Key | None = None  # the newest key that came to the line itself
 
     def take(self, event: events.Key) -> None:
-        """The first character, typed before the line had the focus."""
+        """A character that was typed before the line had the focus."""
         if self.judge(event) and event.character:
             self.insert_text_at_cursor(event.character)
 
@@ -62,6 +63,7 @@ class TypedText(MaskedInput):
         return False
 
     def on_key(self, event: events.Key) -> None:
+        self.heard = event
         screen = self.screen
         if isinstance(screen, GuardedDialog) and screen.refused(event):
             return

@@ -12,7 +12,7 @@ ALARM = r"SEV-[123]"
 CALM = r"\bCALM\b(?!\?)"
 VERDICT = r"(WORKED|NO EFFECT|WORSE|UNKNOWN|FAILED|REFUSED)"
 MOST_MOVES = 40
-MARKS = "○●▸–▲?·▾▹"
+MARKS = "○●▸–▲?·►"
 
 
 class Enough(Exception):
@@ -64,10 +64,8 @@ class WalkingOperator:
         """Read the preview and confirm it as it says."""
         await self.see(r"preview expires in")
         seen = await self.see(effect)
-        how = await self.see(r'To confirm, type [^"]*"(?P<word>[^"]+)"|┃ (?P<letter>\w) does it')
+        how = await self.see(r"type the [^']*'(?P<word>[^']+)' to confirm|┃ (?P<letter>\w) does it")
         if how["word"]:
-            await self.see(r"\^Y")
-            await self.press("tab")
             await self.type(how["word"])
             await self.press("ctrl+y")
         else:
@@ -121,21 +119,25 @@ class WalkingOperator:
         await self.console.until(lambda: self._row, "expected the scenario's cursor")
 
     async def walk_to(self, wanted: str, **answers: str) -> None:
-        """Record each look on the way, answer each question that `answers` names by its first word, and stop at the
-        step with these words."""
+        """Go to the step with these words, by the shortest way; on it answer each question that `answers` names by a
+        word of it."""
         for _ in range(MOST_MOVES):
             row = self._row
             if re.search(wanted, row):
                 return
             answer = next((answer for word, answer in answers.items() if word in row), "")
-            if "Look:" in row and re.search("space +records", self.console.text):
-                await self.press("space")
-            elif "Ask:" in row and answer:
+            if row.startswith("?") and answer:
                 await self.answer(answer)
             else:
-                await self.press("down")
+                await self.press("f" if wanted.startswith("DO") else "down")
             await self.console.until(lambda before=row: self._row not in ("", before), f"nothing followed {row!r}", 5.0)
         raise NotSeenError(f"no way to {wanted!r}\n{self.console.text}")
+
+    async def record(self) -> None:
+        """Put all looks up to the cursor on record, where there are any."""
+        if re.search(r"\br records", self.console.text):
+            await self.press("r")
+            await self.miss(r"\br records")
 
     async def answer(self, text: str) -> None:
         """Answer the question under the cursor: tab takes the words that are offered."""
@@ -155,6 +157,7 @@ class WalkingOperator:
     async def do(self, step: str, effect: str, action: str, within: float = 120.0, **answers: str) -> None:
         """Walk to the step, do it, and wait for its verdict."""
         await self.walk_to(step, **answers)
+        await self.record()
         await self.again(effect, action, within)
 
     async def again(self, effect: str, action: str, within: float = 120.0) -> None:

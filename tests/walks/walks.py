@@ -39,7 +39,7 @@ async def provider_outage(operator: WalkingOperator) -> None:
 @walk("provider-outage:runbook")
 async def provider_outage_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("High purchase failure rate")
-    await operator.do("DO: disable it for now", "Disables smsbower", "provider.disable smsbower")
+    await operator.do("DO provider.disable smsbower", "Disables smsbower", "provider.disable smsbower")
     await operator.calm()
 
 
@@ -54,7 +54,7 @@ async def database_stall(operator: WalkingOperator) -> None:
 @walk("database-stall:runbook")
 async def database_stall_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("High purchase failure rate")
-    await operator.do("DO: end the session", "Ends", "backend.terminate")
+    await operator.do("DO backend.terminate", "Ends", "backend.terminate")
     await operator.calm()
 
 
@@ -72,11 +72,11 @@ async def reconciler_stopped(operator: WalkingOperator) -> None:
 @walk("reconciler-stopped:runbook")
 async def reconciler_stopped_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("Stuck reservations")
-    await operator.do("DO: run the reconciler", "Calls GET", "reconcile.run", ledger="accepted")
+    await operator.do("DO reconcile.run", "Calls GET", "reconcile.run", ledger="accepted")
     for _ in range(5):
         if await operator.calm_soon(15.0):
             return
-        await operator.walk_to("DO: run the reconciler")
+        await operator.walk_to("DO reconcile.run")
         await operator.again("Calls GET", "reconcile.run")
     await operator.calm()
 
@@ -98,7 +98,7 @@ async def outbox_poison(operator: WalkingOperator) -> None:
 @walk("outbox-poison:runbook")
 async def outbox_poison_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("Outbox worker lag")
-    await operator.do("DO: roll back", "Takes nexnum-app", "rollout.undo", within=300)
+    await operator.do("DO rollout.undo", "Takes nexnum-app", "rollout.undo", within=300)
     await retry_all(operator)
     await operator.calm()
 
@@ -114,7 +114,7 @@ async def flapping_circuit(operator: WalkingOperator) -> None:
 @walk("flapping-circuit:runbook")
 async def flapping_circuit_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("Provider circuit breaker OPEN")
-    await operator.do("DO: disable the provider", "Disables tiger-sms", "provider.disable tiger-sms")
+    await operator.do("DO provider.disable tiger-sms", "Disables tiger-sms", "provider.disable tiger-sms")
     await operator.calm()
 
 
@@ -129,7 +129,7 @@ async def stale_locks(operator: WalkingOperator) -> None:
 @walk("stale-locks:runbook")
 async def stale_locks_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("Flush orphaned locks")
-    await operator.do("DO: delete the orphaned", "Deletes", "locks.flush number", killed="yes")
+    await operator.do("DO locks.flush number", "Deletes", "locks.flush number", killed="yes")
     await operator.calm()
 
 
@@ -144,10 +144,10 @@ async def slot_starvation(operator: WalkingOperator) -> None:
 @walk("slot-starvation:runbook")
 async def slot_starvation_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("Purchases wait for slots")
-    await operator.do("DO: empty the provider's queue", "Deletes the queue of smsbower", "slots.clear smsbower")
+    await operator.do("DO slots.clear smsbower", "Deletes the queue of smsbower", "slots.clear smsbower")
     if await operator.calm_soon(330.0):
         return
-    await operator.do("DO: run the reconciler once", "Calls GET", "reconcile.run", filled="no", ledger="accepted")
+    await operator.do("DO reconcile.run", "Calls GET", "reconcile.run", filled="no", ledger="accepted")
     await operator.calm()
 
 
@@ -163,7 +163,7 @@ async def best_route_blackout(operator: WalkingOperator) -> None:
 async def best_route_blackout_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("Customers are refused")
     answers = {"which": "smsbower", "reason": "yes"}
-    await operator.do("DO: enable it", "Enables smsbower", "provider.enable smsbower", **answers)
+    await operator.do("DO provider.enable smsbower", "Enables smsbower", "provider.enable smsbower", **answers)
     await operator.calm()
 
 
@@ -178,16 +178,16 @@ async def balance_empty(operator: WalkingOperator) -> None:
 @walk("balance-empty:runbook")
 async def balance_empty_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("High purchase failure rate")
-    await operator.do("DO: disable it for now", "Disables smsbower", "provider.disable smsbower")
+    await operator.do("DO provider.disable smsbower", "Disables smsbower", "provider.disable smsbower")
     await operator.calm()
 
 
 @walk("search-down:runbook")
 async def search_down_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("Customers are refused")
-    await operator.walk_to("Ask: who restores")
+    await operator.walk_to("ASK who restores")
     await operator.answer("me")
-    await operator.see("search is up", within=60)
+    await operator.see("search (index )?is up", within=60)
     operator.mark("verdict")
     if await operator.calm_soon(100.0):
         return
@@ -201,7 +201,7 @@ async def retry_all(operator: WalkingOperator) -> None:
     """Put back each event that failed, one after the other, until none is left."""
     if await operator.calm_soon(20.0):
         return
-    await operator.walk_to("DO: put that event", fail="release")
+    await operator.walk_to("DO outbox.retry", fail="release")
     for _ in range(60):
         await operator.again("Puts event", "outbox.retry")
         if re.search(r"none failed|CALM", operator.console.text):
@@ -225,7 +225,7 @@ async def one_bad_pod(operator: WalkingOperator) -> None:
 @walk("one-bad-pod:runbook")
 async def one_bad_pod_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("High purchase failure rate")
-    await operator.do("DO: restart that pod alone", "Deletes pod", "pods.restart")
+    await operator.do("DO pods.restart", "Deletes pod", "pods.restart")
     await operator.calm()
 
 
@@ -242,14 +242,14 @@ async def connections_exhausted(operator: WalkingOperator) -> None:
 async def connections_exhausted_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.see("SEV-[12]", within=60)
     await operator.scenario("Database connections used up")
-    await operator.do("DO: restart the pods", "Replaces the", "pods.restart", within=300, whose="pods")
+    await operator.do("DO pods.restart", "Replaces the", "pods.restart", within=300, whose="pods")
     await operator.calm()
 
 
 @walk("redis-full:runbook")
 async def redis_full_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("Redis takes no writes")
-    await operator.walk_to("Ask: who adds memory", maxmemory="full")
+    await operator.walk_to("ASK who adds memory", maxmemory="full")
     await operator.answer("me")
     operator.mark("verdict")
     await operator.calm()
@@ -266,7 +266,7 @@ async def bad_release(operator: WalkingOperator) -> None:
 @walk("bad-release:runbook")
 async def bad_release_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("High purchase failure rate")
-    await operator.do("DO: roll back", "Takes nexnum-app", "rollout.undo", within=300)
+    await operator.do("DO rollout.undo", "Takes nexnum-app", "rollout.undo", within=300)
     await operator.calm()
 
 
