@@ -22,6 +22,7 @@ from .view import SignalView
 FRAMED = 3  # lines from which there is room for a frame; below it a pane is one line
 COPY_WIDTH = 160  # a copied row is drawn this wide, so that the screen's width doesn't cut it
 WHEEL = 3
+ROOMY = 14  # lines inside a pane that has all the room it may get
 
 
 class Pane(LineCanvas, can_focus=True):
@@ -109,6 +110,13 @@ class Pane(LineCanvas, can_focus=True):
         if (there := self.has_focus and self.subject is not None) is not self._told:
             self._told = there
             self.post_message(self.Cursor())
+
+    @property
+    def wanted(self) -> int:
+        """Lines that it would fill with its frame, if there were room."""
+        space = self._space(self.face.SIGNAL, max(0, self.size.width - 4), ROOMY)
+        drawn = faces.picture(self.face, self.reading, space)
+        return FRAMED - 1 + len(drawn.head) + len(drawn.foot) + (len(drawn.rows.keys) if drawn.rows else 0)
 
     def copied(self) -> tuple[str, str]:
         """What a copy takes, as (what it is, its text): the cursor's row, else the whole pane."""

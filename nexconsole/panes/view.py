@@ -15,6 +15,8 @@ from ..widgets.panel import MARKS, TITLES, Panel, RenderContext, below, more_urg
 from ..widgets.spans import Line, Span, cells, column, dimmed, fit, plain, wrapped
 
 BRIEF_TITLE = 19  # cells before the words of a pane in one line
+TITLED = 48  # cells from which such a line has the pane's title; below it the number alone tells which it is
+UNTITLED = 5  # cells before the words without a title
 TITLE_ROOM = 22  # cells of the frame's edge that are the title's
 
 
@@ -100,7 +102,8 @@ def brief(face: SignalView, reading: Reading | None, space: RenderContext) -> Li
     """The pane in one line: number, title, and the value's or the state's words."""
     state = reading.state(space.now) if reading else State.WAITING
     alert_level = space.alert_level
-    room = replace(space, width=max(0, space.width - BRIEF_TITLE))
+    before = BRIEF_TITLE if space.width >= TITLED else UNTITLED
+    room = replace(space, width=max(0, space.width - before))
     if reading is None or state is State.WAITING:
         words: Line = (("waiting", "muted"),)
     elif state is State.ABSENT:
@@ -118,7 +121,8 @@ def brief(face: SignalView, reading: Reading | None, space: RenderContext) -> Li
         alert_level = reduce(more_urgent, map(space.alert_level_of, more.BESIDE), alert_level)
         words = (*second, ("  ", "muted"), *words)
     ink = TITLES.get(alert_level, "muted")
-    title = column(f"{MARKS[alert_level] or '  '}{face.TITLE.lower()}", BRIEF_TITLE - 3)
+    mark = MARKS[alert_level] or "  "
+    title = column(f"{mark}{face.TITLE.lower()}", before - 3) if before == BRIEF_TITLE else mark
     return fit(((f" {' ' if face.NUMBER is None else face.NUMBER}", "key"), (f" {title}", ink), *words), space.width)
 
 

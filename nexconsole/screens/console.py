@@ -10,7 +10,6 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.css.scalar import Unit
 from textual.message import Message
 from textual.screen import Screen
 
@@ -24,9 +23,10 @@ from ..session.monitor import Monitor
 from ..text.units import clock as clock_words
 from ..widgets import banner
 from ..widgets.canvas import LineCanvas
-from ..widgets.panel import RenderContext
+from ..widgets.panel import LOUDNESS, RenderContext
 from ..widgets.spans import Line, fit, length, plain, spread
 from .page import PageScreen
+from .pane_layout import PaneLayout
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 BUILT_IN = frozenset(view.SIGNAL for view in PANES)
 NOTICE_S = 4.0
-LEAST_PANE = 4  # lines that a framed pane keeps
+NARROW = 60  # cells below which the first line says the level and its reason, and nothing else
 LOUD = ("SEV-1", "SEV-2")
 # From so many cells on the screen has the class.
 WIDTHS = [(0, "-slim"), (60, "-compact"), (100, "-medium"), (160, "-wide")]
@@ -125,7 +125,7 @@ class ConsoleScreen(Screen[None]):
         self._frozen_at: datetime | None = None
         self._shown: tuple[dict[str, Reading], Severity | None, tuple[SourceHealth, ...]] = ({}, None, ())
         self._alert_levels: dict[str, str] = {}
-        self._room: tuple[int, list[float]] = (0, [])  # lines of the operation bar, and the rows without it
+        self.layout_of_panes = PaneLayout(self, lambda: self.panes, self.alert_level)
         self.replay: str | None = None  # which incident, in a replay
         self.in_force: tuple[str, ...] = ()  # what was done here and still has an effect, said in calm too
         self.row_wanted: Callable[[Pane, str, Subject | None], None] = lambda pane, what, subject: None
@@ -200,6 +200,10 @@ class ConsoleScreen(Screen[None]):
         """The displayed readings, severity and health: the newest, or the frozen ones."""
         return self._shown if self._frozen_at else (self.readings, self.severity, self.monitor.health())
 
+    def alert_level(self, pane: Pane) -> str:
+        """The most urgent level of what a pane draws."""
+        return max((self._alert_levels.get(name, "calm") for name in judged_in(pane.face)), key=LOUDNESS.index)
+
     def space(self, signal: str, width: int, height: int) -> RenderContext:
         """What a pane needs to know to draw itself into so many cells."""
         readings = self._shown[0] if self._frozen_at else self.readings
@@ -223,6 +227,7 @@ class ConsoleScreen(Screen[None]):
         if self._frozen_at is None:
             self._severity = self.severity
             self._judge_moods()
+            self.layout_of_panes.share()
             for pane in self.panes.values():
                 pane.paint()
         self._paint_strips()
@@ -243,10 +248,11 @@ class ConsoleScreen(Screen[None]):
     def _paint_strips(self) -> None:
         readings, severity, sources = self.pictured
         width = self.size.width
-        right = self._right()
+        narrow = width < NARROW
+        right: Line = () if narrow else self._right()
         self.query_one("#clock", LineCanvas).show_lines((right,))
         room = max(0, width - length(right))
-        where = banner.environment(self.settings, self._drill, self.replay)
+        where = () if narrow else banner.environment(self.settings, self._drill, self.replay)
         state: Line = ()
         if self._frozen_at:
             newer = (
@@ -254,7 +260,7 @@ class ConsoleScreen(Screen[None]):
             )
             state = banner.frozen(self._frozen_at, newer)
         judged = {name: readings[name] for name in self.judged if name in readings}
-        head = (*where, *state, (" ", "text"))
+        head = (*where, *state, *(() if narrow else ((" ", "text"),)))
         why = self._verdict(severity, judged, max(0, room - length(head)))
         self.query_one("#why", LineCanvas).show_lines((fit((*head, *why), room),))
         self.query_one("#health", LineCanvas).show_lines((self._second(sources, width),))
@@ -282,6 +288,9 @@ class ConsoleScreen(Screen[None]):
         right: Line = ((f"{operator} ", "muted"),) if operator and width >= (100 if self.hint else 60) else ()
         right = ((f"{self.hint}  ", "note"), *right) if self.hint and width >= 60 else right
         left: Line = ((f" {name}   ", "strong"),) if name else ((" ", "muted"),)
+        if width < NARROW:  # the level has the first line to itself
+            left = (*banner.environment(self.settings, self._drill, self.replay, short=True), *left)
+            right = self._right() if width >= 40 else ()
         room = max(0, width - length(left) - length(right) - 1)
         return (
             spread((*left, *banner.health(sources, self.now, room)), right, width)
@@ -303,26 +312,14 @@ class ConsoleScreen(Screen[None]):
             self._paint_strips()
 
     def on_resize(self) -> None:
+        self.call_after_refresh(self.layout_of_panes.share)
         self._paint_strips()
         self.call_after_refresh(self._paint_strips)
 
     def make_room(self, lines: int) -> None:
         """Take lines for the operation bar from the lower panes, as far as they can spare them."""
-        styles = self.query_one("#panes").styles
-        rows = [row.value for row in styles.base.grid_rows or () if row.unit is Unit.CELLS]
-        if self._room == (lines, rows):
-            return
-        self._room = (lines, list(rows))
-        for _ in range(lines):
-            if rows and max(rows) > LEAST_PANE:
-                rows[rows.index(max(rows))] -= 1
-        least = iter(rows)
-        if not lines:
-            styles.clear_rule("grid_rows")
-        elif styles.base.grid_rows:
-            styles.grid_rows = " ".join(
-                str(int(next(least))) if row.unit is Unit.CELLS else str(row) for row in styles.base.grid_rows
-            )
+        self.layout_of_panes.bar_lines = lines
+        self.layout_of_panes.share()
 
     # --- the keys ---------------------------------------------------------------------------------------------
 

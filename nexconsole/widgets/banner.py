@@ -50,13 +50,13 @@ POINT = 30  # cells that hold a sentence's point: what stands there is never lef
 BLOCKS = {"SEV-1": "block-alarm", "SEV-2": "block-alarm", "SEV-3": "block-warn"}
 
 
-def environment(settings: Settings, drill: str | None, replay: str | None = None) -> Line:
+def environment(settings: Settings, drill: str | None, replay: str | None = None, *, short: bool = False) -> Line:
     """The block that says where we are, in an ink of its own for production, for a drill and for a replay."""
     if replay is not None:
-        return ((f" {REEL} REPLAY {REEL} ", "block-frozen"),)
+        return ((" REPLAY " if short else f" {REEL} REPLAY {REEL} ", "block-frozen"),)
     if drill is not None or settings.environment == "drill":
-        return ((f" {TAPE}{TAPE} DRILL {TAPE}{TAPE} ", "block-drill"),)
-    name = plain(settings.environment, 24).upper()
+        return ((" DRILL " if short else f" {TAPE}{TAPE} DRILL {TAPE}{TAPE} ", "block-drill"),)
+    name = plain(settings.environment, 10 if short else 24).upper()
     return ((f" {name} ", "block-production" if "PROD" in name else "block-other"),)
 
 

@@ -1,0 +1,77 @@
+"""The lines of a screen go to what is wrong, from the smallest terminal to the largest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from controller import controller, settings, text_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nexconsole.screens.pane_layout import LEAST_PANE, MOST_PANE, PaneRow, row_heights
+
+FIRST = PaneRow(base=None)
+
+
+def test_a_calm_screen_is_as_the_style_sheet_says() -> None:
+    assert row_heights([FIRST, PaneRow(base=8, wanted=12), PaneRow(base=6)], 37, 0, 13) == [8, 6]
+
+
+def test_what_is_wrong_gets_the_lines_of_calm_rows_and_then_of_the_first() -> None:
+    rows = [FIRST, PaneRow(base=8), PaneRow(base=7, wanted=14, urgency=2), PaneRow(base=6)]
+    heights = row_heights(rows, 37, 0, 13)
+    assert heights[1] == 14 and min(heights) >= LEAST_PANE
+
+
+def test_a_line_becomes_a_framed_pane_only_where_something_can_stand_in_it() -> None:
+    wrong = PaneRow(base=1, wanted=6, urgency=2)
+    assert row_heights([FIRST, PaneRow(base=6), wrong], 21, 0, 7)[1] == 6
+    assert row_heights([FIRST, wrong], 8, 0, 6) == [1]
+
+
+def test_the_operation_bar_takes_its_lines_from_the_largest_rows() -> None:
+    assert row_heights([FIRST, PaneRow(base=8), PaneRow(base=7)], 37, 3, 13) == [6, 6]
+
+
+@given(
+    st.lists(
+        st.builds(PaneRow, base=st.integers(1, 20), wanted=st.integers(0, 60), urgency=st.integers(0, 2)), max_size=8
+    ),
+    st.integers(5, 120),
+    st.integers(0, 8),
+)
+def test_no_row_vanishes_and_the_first_keeps_its_least(rows: list[PaneRow], total: int, taken: int) -> None:
+    heights = row_heights([FIRST, *rows], total, taken, 7)
+    assert len(heights) == len(rows) and all(height >= 1 for height in heights)
+    before = sum(row_heights([FIRST, *(PaneRow(base=row.base) for row in rows)], total, taken, 7))
+    if total - before >= 7:
+        assert total - sum(heights) >= 7
+    assert all(height <= max(MOST_PANE, row.base or 0) for height, row in zip(heights, rows, strict=True))
+
+
+@pytest.mark.parametrize("size", [(20, 5), (30, 7), (47, 12)])
+async def test_the_smallest_screens_say_the_level_first_and_show_what_is_wrong(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async with controller(settings(tmp_path), size=size) as (app, pilot):
+        await pilot.pause()
+        lines = text_of(app).splitlines()
+        assert lines[0].startswith(" SEV-1 "), lines
+        panes = [line for line in lines[2:-1] if line.strip()]
+        assert panes and all("▲" in line for line in panes[:2]), lines
+        assert "transactions" in lines[2] or "%" in lines[2], lines
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50), (300, 80)])
+async def test_rows_stay_as_they_are_while_the_same_is_wrong(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with controller(settings(tmp_path), size=size) as (app, pilot):
+        console = app.console_screen
+        await pilot.pause()
+        before = [pane.size for pane in console.panes.values()]
+        for _ in range(3):
+            console.tick()
+            await pilot.pause()
+        assert [pane.size for pane in console.panes.values()] == before
+        rows = sorted({pane.region.y for pane in console.panes.values()})
+        assert rows[-1] < size[1] - 1
