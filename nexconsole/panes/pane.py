@@ -112,7 +112,7 @@ class Pane(LineCanvas, can_focus=True):
             self.post_message(self.Cursor())
 
     @property
-    def wanted(self) -> int:
+    def full_height(self) -> int:
         """Lines that it would fill with its frame, if there were room."""
         space = self._space(self.face.SIGNAL, max(0, self.size.width - 4), ROOMY)
         drawn = faces.picture(self.face, self.reading, space)

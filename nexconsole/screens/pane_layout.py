@@ -134,5 +134,5 @@ class PaneLayout:
 
     def _row(self, base: int | None, panes: Sequence[Pane]) -> PaneRow:
         urgent = {pane: URGENCY.get(self._alert_level(pane), 0) for pane in panes}
-        wanted = max((pane.wanted for pane, urgency in urgent.items() if urgency), default=0)
+        wanted = max((pane.full_height for pane, urgency in urgent.items() if urgency), default=0)
         return PaneRow(base=base, wanted=wanted, urgency=max(urgent.values(), default=0))
