@@ -350,3 +350,15 @@ async def test_a_plan_that_is_shown_again_shows_what_changed_before_its_keys(tmp
         first = rows.index("the system changed")
         assert rows[first + 1 : first + 3] == ["- Retries 4 events", "+ Retries 3 events"]
         assert rows.index("> Cancel  esc changes nothing") > first
+
+
+async def test_the_dialog_names_the_keys_in_force(tmp_path: Path) -> None:
+    keys = {"confirm.unfold": "f6", "confirm.part3": "f3", "confirm.cancel": "escape,f9", "confirm.down": "f7"}
+    async with controller(settings(tmp_path, keys=keys), size=(80, 24)) as (app, pilot):
+        screen = await shown(app, plan())
+        await until(lambda: "f6 opens what is folded" in text_of(app) and "lines: f3" in text_of(app))
+        await pilot.press("f3")
+        assert screen._opened == "targets"
+        await until(lambda: ": f7, f3 folds" in text_of(app))
+        await pilot.press("f9")
+        await until(lambda: app.screen is app.console_screen)

@@ -16,6 +16,7 @@ from .. import paths
 from ..actions.perform import ConfirmationReply
 from ..text.units import remaining
 from ..widgets import banner
+from ..widgets.banner import key_of
 from ..widgets.canvas import LineCanvas
 from ..widgets.privacy import MASKER
 from ..widgets.spans import BLANK, Line, cells, fit, length, plain, spread, wrapped
@@ -250,12 +251,13 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
         self._folded = self._too_long(sections, room)
         gap: tuple[Line, ...] = () if self._folded else (BLANK,) * (self._total(sections) + GAPS <= room)
         rows = allot(sections, room, self._opened)
+        moves = (key_of("confirm.up", ConfirmScreen), key_of("confirm.down", ConfirmScreen))
         upper, lower = ([] if top else list(gap) for top in (True, False))
         for section in sections:
             top = self._scrolled(section, rows) if section.name == self._opened else None
-            key = self.part_keys.get(section.name, "space")
+            key = key_of(f"confirm.part{self.part_keys[section.name]}", ConfirmScreen)
             part = upper if section.name in UPPER else lower
-            part += shown_lines(section, rows[section.name], width, key, top)
+            part += shown_lines(section, rows[section.name], width, key, top, moves)
         self._show("#body", (*(fit(line, width) for line in title), *upper))
         self._show("#below", (*gap, *self._keys(width)))
         self._show("#lower", lower)
@@ -311,7 +313,8 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
     def _how(self, width: int) -> tuple[Line, ...]:
         hints = [(self.copy_key, " copies the command")]
         if self._folded:
-            hints.append(("space", " folds" if self._opened == self._folded[-1] else " opens what is folded"))
+            key = key_of("confirm.unfold", ConfirmScreen)
+            hints.append((key, " folds" if self._opened == self._folded[-1] else " opens what is folded"))
         if self.plan.blocked:
             return (_hinted((("blocked: nothing can be sent", "alarm"),), hints, width),)
         if not self.typed:

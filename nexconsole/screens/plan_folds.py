@@ -43,9 +43,12 @@ def allot(sections: Sequence[PlanSection], room: int, opened: str = "") -> dict[
     return given
 
 
-def shown_lines(section: PlanSection, rows: int, width: int, key: str, top: int | None) -> list[Line]:
-    """`rows` lines of the part. What is folded says how many lines more there are, and which key opens it; an opened
-    one begins at line `top` (None: it is not opened) and says where it stands, in a line of its own.
+def shown_lines(
+    section: PlanSection, rows: int, width: int, key: str, top: int | None, moves: tuple[str, str] = ("up", "down")
+) -> list[Line]:
+    """`rows` lines of the part. What is folded says how many lines more there are, and which `key` opens it; an opened
+    one begins at line `top` (None: it is not opened) and says where it stands, in a line of its own, and which keys
+    scroll it: `moves`, up and down.
     """
     lines = section.lines
     if rows <= 0 or len(lines) <= rows:
@@ -54,7 +57,7 @@ def shown_lines(section: PlanSection, rows: int, width: int, key: str, top: int 
         tag = _folded_tag(section, rows, key)
         return [*(fit(line, width) for line in lines[: rows - 1]), spread(lines[rows - 1], tag, width)]
     part = lines[top : top + in_sight(rows)]
-    tag = _opened_tag(top, len(part), len(lines), key)
+    tag = _opened_tag(top, len(part), len(lines), key, moves)
     if rows == 1:
         return [spread(part[0], tag, width)]
     return [*(fit(line, width) for line in part), spread((), tag, width)]
@@ -71,9 +74,10 @@ def _folded_tag(section: PlanSection, rows: int, key: str) -> Line:
     return ((f" +{more}{changed}: ", "warn"), (key, "key"))
 
 
-def _opened_tag(first: int, rows: int, of: int, key: str) -> Line:
+def _opened_tag(first: int, rows: int, of: int, key: str, keys: tuple[str, str]) -> Line:
     where = f" {count(first + 1)} to {count(first + rows)} of {count(of)}: "
-    moves = "down" if first == 0 else "up" if first + rows >= of else "up, down"
+    up, down = keys
+    moves = down if first == 0 else up if first + rows >= of else f"{up}, {down}"
     return ((where, "warn"), (moves, "key"), (", ", "muted"), (key, "key"), (" folds", "muted"))
 
 

@@ -11,7 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from .. import paths
+from ..widgets.banner import key_of
 from ..widgets.canvas import LineCanvas
+from ..widgets.key_map import bindings_of
 from ..widgets.spans import Line, fit, wrapped
 from .dialog import GuardedDialog
 
@@ -19,9 +21,14 @@ from .dialog import GuardedDialog
 class Cancel(LineCanvas, can_focus=True):
     """The Cancel button, which has the focus."""
 
+    @property
+    def _key(self) -> str:
+        kind = type(self.screen)
+        return key_of(next(binding.id or "" for binding in bindings_of(kind) if binding.action == "cancel"), kind)
+
     def paint(self) -> None:
         mark, ink = ("> ", "cursor") if self.has_focus else ("  ", "text")
-        self.show_lines((((f"{mark}Cancel ", ink), (" esc", "key"), (" changes nothing", "muted")),))
+        self.show_lines((((f"{mark}Cancel ", ink), (f" {self._key}", "key"), (" changes nothing", "muted")),))
 
     def on_resize(self) -> None:
         self.paint()
