@@ -90,7 +90,7 @@ class LogRows:
             level = level[:1] + "?" * entry.guessed
         wide = 2 if self._width < NARROW else LEVEL
         name = column(self.short(entry.pod), self._name)
-        return ((f"{when} ", "muted"), (f"{name} ", "faint"), (f"{column(level, wide)} ", _style(entry)))
+        return ((f"{when} {name} ", "muted"), (f"{column(level, wide)} ", _style(entry)))  # a style less: fewer bytes
 
     def _wrapped(self, entry: LogEntry) -> list[Line]:
         said, head, room, style = entry.words, self._head(entry), self.room(), _style(entry)
