@@ -189,7 +189,8 @@ class ScenarioController:
             await self._open(scenario)
 
     async def _open(self, scenario: Scenario) -> None:
-        from .scenario import ScenarioLinks, ScenarioPane
+        from .scenario import ScenarioPane
+        from .scenario_view import ScenarioLinks
 
         sheet = paths.STYLES / "scenario.tcss"
         if not self._app.stylesheet.has_source(str(sheet), ""):
