@@ -455,6 +455,21 @@ def test_a_failed_event_is_handed_to_its_retry():
         assert (do.applies, do.arguments) == (applies, ("e1",))
 
 
+def test_all_events_that_failed_with_one_error_are_handed_to_one_retry_by_that_error():
+    events = tuple(
+        OutboxEvent(id=f"e{n}", event_type="t", aggregate_type="a", status="FAILED", retries=1, age_s=60.0, error=error)
+        for n, error in enumerate(("connect ECONNREFUSED 10.0.0.7:7700", "another"))
+    )
+    path = "outbox-worker-lag/if-outbox.failed-over-0"
+    for failed, applies in ((1, False), (2, True)):
+        world = readings(outbox=replace(CALM["outbox"], failed=failed)) | {
+            "outbox events": Reading(signal="outbox events", every=2, value=OutboxEvents(events=events), taken_at=NOW)
+        }
+        nodes = tree("outbox-worker-lag", world, {f"{path}/cause": "index"})
+        do = nodes["if-outbox.failed-over-0/if-cause-is-not-content/if-outbox.failed-over-1/outbox.retry-all"]
+        assert (do.applies, do.arguments) == (applies, ("all", "connect ECONNREFUSED 10.0.0.7:7700"))
+
+
 def test_a_branch_that_was_taken_stays_when_its_own_success_ends_its_condition():
     before = tree("high-purchase-failure-rate", readings(transactions=OUTAGE))["if-transactions.scope-is-one"]
     taken = {before.step.id: bindings(before)}

@@ -1,21 +1,24 @@
-"""outbox.retry: puts one FAILED event back to PENDING. NexNum never does this by itself. (nexnum.md#outbox)"""
+"""outbox.retry: puts one FAILED event back to PENDING, or all that failed with one error (outbox_group.py). NexNum
+never does this by itself. (nexnum.md#outbox)
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ActionError
 from ..model import Reading, value_of
-from ..signals.outbox import TABLE, Outbox, OutboxEvents
-from ..signals.workloads import Workloads
+from ..signals.outbox import TABLE, OutboxEvents
 from ..text.sanitize import clean
 from ..text.units import count, duration
-from . import shell_commands
+from . import outbox_group, outbox_group_retry, shell_commands
 from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import change_rows
 from .guards import asked, fresh, may_update
+from .outbox_group_retry import GroupRetry
+from .outbox_guards import UNDONE, cause_guard, of_activation, worker_guard
 from .plan import Confirmation, Guard, Outcome, Plan, Target, Verdict
 from .settlement import SettledOutcome, settled
 from .verdicts import watch
@@ -27,10 +30,8 @@ if TYPE_CHECKING:
     from ..sources import Sources
     from ..sources.postgres import Read
 
-WRITTEN = ("status", "retry_count", "error", "updated_at")
 LOOK_EVERY_S = 1.0
 SUGGESTED = 20
-RECENT_S = 3600.0  # a release so young is worth a doubt
 EVENT_SQL = """
 SELECT id::text AS id, event_type, aggregate_type, status, retry_count, left(error, 2000) AS error,
        extract(epoch FROM now() - created_at)::float8 AS age_s,
@@ -45,17 +46,29 @@ WHERE id = {id} AND status = 'FAILED' AND retry_count = {retries} RETURNING id""
 
 
 class RetryEvent:
-    """Puts one failed event back into the queue; any worker may take it."""
+    """Puts one failed event back into the queue, or a group of them; any worker may take it."""
 
     name = "outbox.retry"
-    title = "Put a failed event back to PENDING"
-    synonyms = ("retry event", "requeue", "redrive", "dead letter", "outbox failed")
-    arguments = (Argument(name="event", kind="event", help="the event's id"),)
+    title = "Put a failed event back to PENDING, or all with one error"
+    synonyms = ("retry event", "retry all", "requeue", "redrive", "dead letter", "outbox failed")
+    arguments = (
+        Argument(name="event", kind="event", help="the event's id; or `all` for those that failed with one error"),
+        Argument(name="error", kind="text", required=False, help="with `all`: the error, as one of them has it"),
+        Argument(name="type", kind="text", required=False, help="with `all`: only events of this type"),
+    )
 
     def suggestions(self, readings: Mapping[str, Reading], settings: Settings) -> tuple[Suggestion, ...]:
         events = value_of(readings, "outbox events", OutboxEvents)
         failed = [event for event in (events.events if events else ()) if event.status == "FAILED"]
-        return tuple(
+        groups = (
+            Suggestion(
+                title=f"Retry all {kind} that failed with: {error} - {count(number)} of those on screen",
+                arguments={"event": outbox_group.ALL, "error": error, "type": kind},
+                weight=0.15,
+            )
+            for kind, error, number in outbox_group.shared_errors(failed)
+        )
+        return *groups, *(
             Suggestion(
                 title=f"Retry event {event.id} {event.event_type} - {event.error or 'no error kept'}",
                 arguments={"event": event.id},
@@ -68,16 +81,20 @@ class RetryEvent:
         return None if sources.has("postgres") else "the outbox can't be reached: set postgres.url (DATABASE_URL)"
 
     async def permitted(self, context: Context) -> Guard:
-        return await asked(context, TABLE, WRITTEN)
+        return await asked(context, TABLE, outbox_group.WRITTEN)
 
     async def prepare(self, arguments: Mapping[str, str], context: Context) -> Plan:
         wanted = arguments.get("event", "").strip()
+        if wanted == outbox_group.ALL:
+            return await outbox_group.prepare(self.name, arguments, context)
+        if stray := [name for name in ("error", "type") if arguments.get(name)]:
+            raise ActionError(f"{' and '.join(stray)} may only be given with `all`, not with one event")
         columns = await context.sources.postgres.require(
-            TABLE, "id", "event_type", "aggregate_type", "created_at", *WRITTEN
+            TABLE, "id", "event_type", "aggregate_type", "created_at", *outbox_group.WRITTEN
         )
         async with context.sources.postgres.read("the event query") as tx:
             row = await _event(tx, wanted)
-            rights = await may_update(tx, TABLE, WRITTEN)
+            rights = await may_update(tx, TABLE, outbox_group.WRITTEN)
         now = "now()" if columns["updated_at"].endswith("with time zone") else "(now() AT TIME ZONE 'UTC')"
         kind, error = clean(row["event_type"], 80), clean(row["error"] or "", 300)
         shown = {"event_type": kind, "error": error, "age_s": round(row["age_s"], 1)}
@@ -99,8 +116,9 @@ class RetryEvent:
             guards=(
                 rights,
                 fresh(context, "outbox"),
-                *_consumer(context, row),
-                _again(context, row, error),
+                *worker_guard(context),
+                *_activation(row),
+                cause_guard(context, row["failed_s"], error),
             ),
             confirm=Confirmation(kind="letter", text="r"),
             undo=None,
@@ -110,6 +128,8 @@ class RetryEvent:
         )
 
     async def execute(self, plan: Plan, context: Context) -> Outcome:
+        if outbox_group.is_group(plan):
+            return await GroupRetry(plan, context).run()
         target = plan.targets[0]
         schema = shell_commands.sql_name(context.sources.postgres.schema)
         sql = RETRY_SQL.format(schema=schema, now=plan.details["now"], id="$1", retries="$2")
@@ -125,6 +145,8 @@ class RetryEvent:
         return await change_rows(context, work)
 
     async def settle(self, plan: Plan, outcome: Outcome, context: Context) -> Outcome:
+        if outbox_group.is_group(plan):
+            return await outbox_group_retry.settle(plan, outcome, context)
         target = plan.targets[0]
 
         async def look() -> SettledOutcome:
@@ -139,6 +161,8 @@ class RetryEvent:
         return await settled(outcome, look, context, lingers=False)
 
     async def verify(self, plan: Plan, outcome: Outcome, context: Context) -> Verdict:
+        if outbox_group.is_group(plan):
+            return await outbox_group_retry.verify(plan, outcome, context)
         target = plan.targets[0]
         began = asyncio.get_running_loop().time()
 
@@ -169,46 +193,11 @@ async def _event(tx: Read, wanted: str) -> Mapping[str, Any]:
     raise ActionError(f"event {shown} is not retried: {reason}")
 
 
-def _consumer(context: Context, row: Mapping[str, Any]) -> list[Guard]:
-    """Which worker will take it, as far as that is known."""
-    guards = []
-    outbox = value_of(context.readings(), "outbox", Outbox)
-    if outbox is not None and outbox.drained_per_min == 0 and outbox.pending:
-        reason = f"the outbox does not drain ({count(outbox.pending)} pending): it will wait with the others"
-        guards.append(Guard(name="worker", level="warn", reason=reason))
-    if clean(row["aggregate_type"], 40).lower() == "activation":
-        reason = (
-            "an activation's event that is put back is often taken by the generic worker, which publishes it undone"
-        )
-        guards.append(Guard(name="activation", level="warn", reason=reason))
-    return guards
-
-
-def _again(context: Context, row: Mapping[str, Any], error: str) -> Guard:
-    name = "cause"
-    if not error:
-        return Guard(name=name, level="warn", reason="no error was kept: why it failed is not known")
-    level, by_release = _release(context, row["failed_s"])
-    if by_release:
-        return Guard(name=name, level=level, reason=f"it failed with: {error}; {by_release}")
-    if "payload" in error.lower():
-        reason = f"its payload was refused ({error}), and has not changed: it will most likely fail again"
-        return Guard(name=name, level="warn", reason=reason)
-    return Guard(name=name, level="ok", reason=f"it failed with: {error}; while that lasts, it fails again")
-
-
-def _release(context: Context, failed_s: float) -> tuple[Literal["ok", "warn"], str]:
-    """Whether the running release is the one with which it failed; "" where that is not known."""
-    workloads = value_of(context.readings(), "workloads", Workloads)
-    release = workloads.release if workloads is not None else None
-    if workloads is None or release is None or release.since is None:
-        return "ok", ""
-    if release.gone_back and all(pod.age_s is not None and pod.age_s < failed_s for pod in workloads.pods):
-        return "ok", f"{release.before} was rolled back since, and {release.images} runs"
-    age_s = (context.clock() - release.since).total_seconds()
-    if failed_s < age_s < RECENT_S:
-        return "warn", f"{release.images}, released {duration(age_s)} ago, ran then and still runs"
-    return "ok", ""
+def _activation(row: Mapping[str, Any]) -> tuple[Guard, ...]:
+    if not of_activation(row):
+        return ()
+    reason = f"an activation's event that is put back {UNDONE}"
+    return (Guard(name="activation", level="warn", reason=reason),)
 
 
 def _verdict(row: Mapping[str, Any] | None, id: str, outcome: Outcome, waited: float, last: bool) -> Verdict | None:

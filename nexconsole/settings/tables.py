@@ -165,6 +165,10 @@ class ReservationRules(SettingsTable):
 class OutboxRules(SettingsTable):
     stuck_after_s: int = 180  # the oldest pending event is late from here on; 60 for the 5 s loop (nexnum.md#outbox)
     count_limit: int = 10_000  # counts stop here and are shown as "10 000+"
+    retry_limit: int = 500  # events that one `outbox.retry all` puts back, at most; 2 000 whatever is set
+    retry_batch: int = 20  # of them at once
+    retry_pause_s: float = 2.0  # between two batches
+    retry_watch_s: float = 75.0  # how long the first batch may wait for a worker before the rest is left FAILED
 
 
 class SlotRules(SettingsTable):

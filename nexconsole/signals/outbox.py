@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Unpack
@@ -109,6 +110,9 @@ SELECT e.id, e.event_type, e.aggregate_type, e.status, e.retry_count, left(e.err
 FROM worst JOIN outbox_events_v2 e USING (id) ORDER BY worst.place, e.created_at LIMIT 60
 """
 TABLE = "outbox_events_v2"
+ERROR_CHARACTERS = 300
+UUID = "-".join(f"[0-9a-fA-F]{{{length}}}" for length in (8, 4, 4, 4, 12))
+NUMBERS = re.compile(rf"{UUID}|[0-9a-fA-F]{{12,}}|[0-9]+")
 HISTORY_S = 60.0
 HISTORY_LEAST_S = 8.0
 DROPPED_EVERY_S = 20.0
@@ -180,11 +184,16 @@ async def read_events(sources: Sources, settings: Settings, previous: Value | No
                 status=clean(row["status"], 20),
                 retries=row["retry_count"],
                 age_s=row["age_s"],
-                error=clean(row["error"] or "", 300),
+                error=clean(row["error"] or "", ERROR_CHARACTERS),
             )
             for row in rows
         ),
     )
+
+
+def error_shape(error: str) -> str:
+    """The error without what differs from event to event: ids and numbers."""
+    return NUMBERS.sub("#", clean(error, ERROR_CHARACTERS))
 
 
 def _reasons(value: Outbox, settings: Settings) -> Iterator[Judgement]:
@@ -251,7 +260,9 @@ def _event(view: View[OutboxEvents]) -> ProbeResult:
         return ProbeResult(text="no event is FAILED", value="none")
     tried = f"{failed.event_type}, {several(failed.retries, 'try', 'tries')}, {duration(failed.age_s)} old"
     return ProbeResult(
-        text=f"{failed.id}: {tried}: {failed.error or 'no error was kept'}", value=failed.id, gives={"event": failed.id}
+        text=f"{failed.id}: {tried}: {failed.error or 'no error was kept'}",
+        value=failed.id,
+        gives={"event": failed.id, "error": failed.error},
     )
 
 
@@ -305,7 +316,7 @@ EVENTS = Signal(
             signal="outbox events",
             kind="text",
             read=_event,
-            gives={"event": "event"},
+            gives={"event": "event", "error": "text"},
         ),
     ),
 )
