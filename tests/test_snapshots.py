@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from controller import text_of, until
 from frozen_console import SIZES, console, shown
+from textual.pilot import Pilot
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -44,5 +46,16 @@ def test_a_drill_looks_like_no_production(snap_compare) -> None:
     assert snap_compare(app, run_before=shown("incident"), terminal_size=(120, 40))
 
 
-def test_the_list_of_keys_looks_as_it_did(snap_compare) -> None:
-    assert snap_compare(console("calm"), run_before=shown("calm", "question_mark"), terminal_size=(120, 40))
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    "keys", [(), ("2", "down"), ("J",), ("slash", *"undo")], ids=["panes", "row", "journal", "found"]
+)
+def test_the_list_of_keys_looks_as_it_did(snap_compare, keys: tuple[str, ...], size: tuple[int, int]) -> None:
+    before = () if keys[:1] == ("slash",) else keys
+    after = keys if keys[:1] == ("slash",) else ()
+
+    async def run_before(pilot: Pilot[None]) -> None:
+        await shown("incident", *before, "question_mark", *after)(pilot)
+        await until(lambda: "does it" in text_of(pilot.app))
+
+    assert snap_compare(console("incident"), run_before=run_before, terminal_size=size)

@@ -31,6 +31,7 @@ from .page import PageScreen
 if TYPE_CHECKING:
     from ..sources import Sources
     from .controller import Controller
+    from .key_help import KeyEntry
     from .palette import PaletteCommand
 
 MASKED = "# copied from a shared screen: text in ‹› is masked"
@@ -52,7 +53,15 @@ DOING = (
     "present",
 )
 NEEDS = {"object": Capability.NOTE, "approve": Capability.APPROVE, "undo": Capability.ACT, "stop": Capability.ACT}
-SOMETIMES = ("object", "approve", "undo", "dismiss_ended", "stop", "logs")  # what there is nothing to do for, mostly
+# What there is nothing to do for, mostly, and why not then.
+NOTHING_TO_DO = {
+    "object": "nothing is proposed",
+    "approve": "nothing waits for approval",
+    "undo": "nothing was done that could be undone",
+    "dismiss_ended": "no action has ended",
+    "stop": "nothing is being sent",
+    "logs": "kubernetes is not configured",
+}
 
 
 def _lightest(command: PaletteCommand) -> float:
@@ -126,14 +135,29 @@ class CommandApp(DiffingApp):
         super().copy_to_clipboard(shown if shown == text else f"{shown}\n{MASKED}")
 
     def action_help(self) -> None:
-        from .key_help import KeyHelp
+        from .key_help import KeyHelp, KeyHelpApp
 
         if not isinstance(self.screen, KeyHelp):
-            self.push_screen(KeyHelp(self.screen, self.offered))
+            self.push_screen(KeyHelp(self.screen, KeyHelpApp(self.offered, self.why_not_now)), self._do_listed)
+
+    def _do_listed(self, entry: KeyEntry | None) -> None:
+        """Do what was chosen in the list of keys, as if its key had been pressed; not to another row by now."""
+        if entry is None:
+            return
+        node = entry.active.node
+        if getattr(node, "subject", None) != entry.subject:
+            self.console_screen.say(f"the row under the cursor has changed: read it, and press {entry.keys[0]}")
+        elif node.is_attached:
+            self.call_later(self.run_action, entry.active.binding.action, node)
+
+    def why_not_now(self, action: str) -> str:
+        """Why this action would do nothing now; "" where it is not worth saying."""
+        able = action not in NEEDS or NEEDS[action] in self.capabilities
+        return NOTHING_TO_DO.get(action, "") if able and not self.capabilities.silent else ""
 
     def offered(self, action: str) -> bool:
         """Whether this action would do anything now; True for Textual's own actions."""
-        if action not in SOMETIMES:
+        if action not in NOTHING_TO_DO:
             return not (self.is_web and action in ("quit", "help_quit"))
         if "controller" not in self.__dict__:
             return False
