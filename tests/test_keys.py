@@ -336,7 +336,9 @@ async def test_the_search_finds_by_words_and_forgives_and_esc_leaves_it_first(tm
         await pilot.press("escape")
         await until(lambda: screen.found == everything)
         assert app.screen is screen
-        await pilot.press("slash", *"qqq")
+        await pilot.press("slash", *"note")
+        await until(lambda: [entry.keys for entry in screen.found] == [("n",)])  # not by letters here and there
+        await pilot.press("escape", "slash", *"qqq")
         await until(lambda: screen.found == () and "no key does that" in text_of(app))
         await pilot.press("enter", "escape", "escape")
         await until(lambda: app.screen is app.console_screen)

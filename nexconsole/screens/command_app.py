@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import events
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -20,11 +21,13 @@ from ..session.capabilities import Capabilities, Capability
 from ..settings import Settings
 from ..widgets import textual_themes as themes
 from ..widgets.banner import bound_keys, key_of, titled
+from ..widgets.canvas import LineCanvas
 from ..widgets.compositor import DiffingApp
 from ..widgets.key_map import KEY_MAP
 from ..widgets.privacy import MASKER
 from ..widgets.spans import plain
 from .console import ConsoleScreen
+from .dialog import do_shown_key
 from .filter_prompt import FilterPrompt
 from .page import PageScreen
 
@@ -133,6 +136,12 @@ class CommandApp(DiffingApp):
         """Copy the text, masked while the screen is shared."""
         shown = "\n".join(map(MASKER.mask_command, text.split("\n")))
         super().copy_to_clipboard(shown if shown == text else f"{shown}\n{MASKED}")
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a key in the last line does what the key does; in a dialog it does not."""
+        canvas = event.widget
+        if self._open_to_all and isinstance(canvas, LineCanvas) and (canvas.id or "").endswith("keys"):
+            do_shown_key(self.screen, canvas, event.x, event.y)
 
     def action_help(self) -> None:
         from .key_help import KeyHelp, KeyHelpApp

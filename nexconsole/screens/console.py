@@ -266,7 +266,8 @@ class ConsoleScreen(Screen[None]):
         self.query_one("#health", LineCanvas).show_lines((self._second(sources, width),))
         bound = banner.bound_keys(type(self.app), type(self), Pane)
         row = ROW_KEYS if self.subject is not None and self.replay is None else ()
-        there = [key for key in (*row, *self._keys) if not (self.app.is_web and key == "app.quit")]  # nothing to leave
+        gone = {"app.quit"} if self.app.is_web else set()  # there is nothing to leave
+        there = [key for key in (*row, *self._keys) if key not in gone and not banner.outdated(key)]
         shown = [
             key if isinstance(key, tuple) else bound[key] for key in there if key in bound or isinstance(key, tuple)
         ]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from textual import events
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 
-from ..widgets.banner import key_name
+from ..widgets.banner import key_at, key_name
+from ..widgets.canvas import LineCanvas
 from ..widgets.key_guard import REPEAT_S, KeyGuard, together
 
 Result = TypeVar("Result")
+WHEEL = 3  # lines
 SAID_S = 0.5  # the least that a sentence stays
 MOMENT_S = 0.05  # between two different keys that somebody presses
 HELD = "was held down, or came together with other keys: press it once"
@@ -32,6 +34,18 @@ class Dialog(ModalScreen[Result]):
             return closed
         return super().dismiss(result)
 
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._wheel(event, WHEEL)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._wheel(event, -WHEEL)
+
+    def _wheel(self, event: events.MouseEvent, by: int) -> None:
+        move = getattr(self, "action_move", None)
+        if move is not None:
+            event.stop()
+            move(by)
+
     def new_guard(self) -> KeyGuard:
         """A guard that begins now, by the app's clock."""
         return KeyGuard(getattr(self.app, "monotonic", time.monotonic))
@@ -39,6 +53,16 @@ class Dialog(ModalScreen[Result]):
     def say(self, text: str) -> None:
         """Show the operator a sentence, in the screen's own notice line if it has one."""
         self.notify(text, markup=False)
+
+
+def do_shown_key(screen: Screen[Any], canvas: LineCanvas, x: int, y: int) -> None:
+    """Do what the key does that is shown at this cell of a line of keys, if it works now."""
+    lines = canvas.lines
+    name = key_at(lines[y], x) if y < len(lines) else ""
+    for key, active in screen.active_bindings.items():
+        if name and key_name(key) == name and active.binding.id and active.enabled:
+            screen.app.call_later(screen.app.run_action, active.binding.action, active.node)
+            return
 
 
 class DialogMessage:

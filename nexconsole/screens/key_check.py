@@ -24,11 +24,12 @@ from .console import ConsoleScreen
 from .dialog import GuardedDialog
 from .palette import Palette
 from .prompt import Prompt
+from .row_menu import RowMenu
 
 PACKAGE = __name__.partition(".")[0]
 # Whatever is set, they do what they do: what there is, every command, and the ways out.
 RESERVED = frozenset("question_mark ctrl+p escape q ctrl+q ctrl+c ctrl+y".split())
-ANSWERED = (GuardedDialog, Palette, Prompt)  # where keys confirm, or are typed
+ANSWERED = (GuardedDialog, Palette, Prompt, RowMenu)  # where letters confirm, choose, or are typed
 SAME_AS = {"ctrl+i": "tab", "ctrl+m": "enter", "ctrl+j": "enter", "ctrl+h": "backspace"}  # on the wire
 NAMED = frozenset(
     {key.value for key in Keys if not key.value.startswith("<")}

@@ -51,6 +51,10 @@ class KeyEntry:
         return self.does, " ".join(self.keys), binding.description, binding.id or "", self.place
 
     @property
+    def text(self) -> str:
+        return " ".join(self.words).casefold()
+
+    @property
     def at_once(self) -> bool:
         """Whether it would act or record without asking: then it is done where it is seen."""
         return (self.active.binding.id or "").startswith(AT_ONCE)
@@ -135,10 +139,13 @@ class KeyHelp(Dialog[KeyEntry | None]):
         self._find(event.value)
 
     def _find(self, typed: str) -> None:
-        self.found = tuple(
-            entry for entry in self._all if not typed.strip() or score(typed, entry.words, guessing=True)
-        )
-        self._at = self._top = 0
+        words = typed.casefold().split()
+        literal = [entry for entry in self._all if all(word in entry.text for word in words)]
+        guessed = [entry for entry in self._all if score(typed, entry.words, guessing=True)]
+        self.found = tuple(literal or guessed)
+        likely = [entry for entry in self.found if not entry.why_not] or self.found
+        best = max(likely, key=lambda entry: score(typed, entry.words, guessing=True), default=None) if words else None
+        self._at, self._top = (self.found.index(best) if best else 0), 0
         self._said.unsay()
         self.call_after_refresh(self._paint)
 
@@ -245,16 +252,18 @@ def entries(below: Screen[Any], app: KeyHelpApp) -> Iterator[KeyEntry]:
             continue
         rank, place = _place(active, below)
         found.setdefault((rank, place, binding.tooltip), ([], active))[0].append(key_name(key))
-    for (_, place, _), (keys, active) in sorted(found.items(), key=lambda item: (item[0][0], _of_panes(item[1][1]))):
+    for (_, place, _), (keys, active) in sorted(
+        found.items(), key=lambda item: (item[0][0], *_order(item[1][1].binding))
+    ):
         action = active.binding.action.removeprefix("app.")
         works, subject = app.offered(action), getattr(active.node, "subject", None)
         if works or app.why_not(action):
             yield KeyEntry(place, tuple(keys), active, "" if works else app.why_not(action), subject)
 
 
-def _of_panes(active: ActiveBinding) -> bool:
-    """The many keys of one sort come last in their place."""
-    return (active.binding.id or "").startswith("pane.") and active.binding.key.isdigit()
+def _order(binding: Binding) -> tuple[bool, bool]:
+    """In its place: what does something, then what moves, and the many keys of one sort last."""
+    return (binding.id or "").startswith("pane.") and binding.key.isdigit(), not binding.show
 
 
 def _place(active: ActiveBinding, below: Screen[Any]) -> tuple[int, str]:

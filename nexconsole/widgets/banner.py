@@ -243,6 +243,26 @@ def titled(title: str, bound: Mapping[str, tuple[str, str]], id: str) -> str:
     return f"{title} ({bound[id][0]})" if id in bound else title
 
 
+def outdated(shown: str | tuple[str, str]) -> bool:
+    """Whether several keys shown as one are no longer those that are bound."""
+    if isinstance(shown, str):
+        return False
+    ids = {"0-9": "pane.", "←→": "replay.", "[ ]": "replay.", ", .": "replay.", "+-": "replay."}
+    return KEY_MAP.changes(ids.get(shown[0], "\0"))
+
+
+def key_at(line: Line, x: int) -> str:
+    """The key of a line of keys, as it is shown, on whose name or word this cell is; "" where there is none."""
+    key = ""
+    for text, ink in line:
+        key = text if ink == "key" else key if ink == "muted" else ""
+        if x < cells(text):
+            return key.strip()
+        x -= cells(text)
+        key = key if ink == "key" else ""
+    return ""
+
+
 def key_line(shown: Iterable[tuple[str, str]], width: int) -> Line:
     """As many keys with their words as fit, in their order: first of all those that are always there."""
     pairs = [(key_name(key), word) for key, word in shown]

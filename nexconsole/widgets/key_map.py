@@ -42,6 +42,10 @@ class KeyMap:
         """The keys that this binding has; () where the settings take them all."""
         return self._changed.get(binding.id or "", keys_of(binding.key))
 
+    def changes(self, word: str) -> bool:
+        """Whether the settings change the keys of a binding whose id begins so."""
+        return any(id.startswith(word) for id in self._changed)
+
     def key(self, id: str, *places: type) -> str:
         """The first key of a binding; "" where it has none. Without `places` it is looked up where all work."""
         for place in places or self._places:
