@@ -177,7 +177,7 @@ async def test_what_names_a_key_names_the_one_in_force(tmp_path: Path) -> None:
         await until(lambda: "f6 opens it" in text_of(app))
         strip = text_of(app).splitlines()[-1]
         assert "N note" in strip and "H journal" in strip and "f6 scenario" in strip and "Z copy" in strip
-        assert "freeze" not in strip and "n note" not in strip
+        assert "freeze" not in strip and "n note" not in strip and "0-9 pane" in strip
         titles = {command.title for command in app.palette_commands()}
         assert {"Write a note (N)", "Journal (H)", "Freeze", "Copy (Z)"} <= titles
         assert key_of("picture.freeze") == "^P"  # it is still in the palette
@@ -194,6 +194,16 @@ async def test_what_names_a_key_names_the_one_in_force(tmp_path: Path) -> None:
         listed = await until(lambda: getattr(app.screen, "found", None))
         assert {entry.does: entry.keys for entry in listed}["Write a one-line note in the journal"] == ("N",)
         assert not any("Freeze the picture" in entry.does for entry in listed)
+
+
+async def test_keys_that_are_shown_as_one_are_left_out_where_one_of_them_is_changed(tmp_path: Path) -> None:
+    async with controller(settings(tmp_path, keys={"pane.circuits": "f2"}), size=(160, 40)) as (app, pilot):
+        assert "0-9" not in text_of(app).splitlines()[-1]
+        await pilot.press("2")
+        await pilot.pause()
+        assert app.console_screen.maximized_pane is None
+        await pilot.press("f2")
+        await until(lambda: app.console_screen.maximized_pane is not None)
 
 
 async def test_two_keys_may_change_places(tmp_path: Path) -> None:
