@@ -9,10 +9,12 @@ import pytest
 import sample_readings as sample
 from controller import quiet
 from frozen_console import console, remember, shown
+from incident_story import whole
 from sample_lookups import ROWS, SUBJECTS, lines, lookups_of, row
 from sample_plans import plan, story
 
 from nexconsole.catalogue import Subject
+from nexconsole.incident.incident import fold
 from nexconsole.journal import EntryKind
 from nexconsole.journal.entries import Writer, make
 from nexconsole.lookups.event import EventRow
@@ -22,7 +24,9 @@ from nexconsole.model import Reading
 from nexconsole.pages.composing import composed
 from nexconsole.pages.registry import PAGES, page_of
 from nexconsole.pages.section import PageContext
+from nexconsole.screens.journal import JournalScreen
 from nexconsole.screens.pod_logs import PodLogs
+from nexconsole.screens.row_menu import RowMenu
 from nexconsole.screens.subject_page import SubjectScreen
 from nexconsole.session.capabilities import WATCHER
 from nexconsole.settings import Settings
@@ -304,3 +308,45 @@ def test_a_family_of_ten_thousand_locks_is_folded() -> None:
     assert folded
     assert len(drawn) == 18
     assert all(cells(as_text((line,))) <= 76 for line in drawn)
+
+
+async def test_space_offers_the_subjects_actions_and_the_palette_puts_them_first() -> None:
+    app = console("incident")
+    async with app.run_test(size=(120, 40)) as pilot:
+        page = await opened(pilot, SUBJECTS["provider"], row=row("provider"))
+        await pilot.press("space")
+        await pilot.pause()
+        assert isinstance(app.screen, RowMenu)
+        assert "provider.disable" in [line.command.name for line in app.screen.choices]
+        assert "row.page" not in [line.command.name for line in app.screen.choices], "it is open already"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen is page
+        assert app.subject == page.subject
+        assert app.palette_commands(app.subject)[0].title.startswith("smsbower: ")
+
+
+async def test_an_entry_of_the_journal_and_of_the_timeline_opens_and_escape_goes_back_there() -> None:
+    app = console("incident")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown("incident")(pilot)
+        remember(app.controller.session, story())
+        app.controller.journal()
+        await pilot.pause()
+        await pilot.pause()
+        journal = app.screen
+        assert isinstance(journal, JournalScreen)
+        await pilot.press("home", "j", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, SubjectScreen)
+        assert app.screen.subject.id == story()[1].id
+        assert "bastion, process 4242" in on_screen(app.screen)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen is journal
+
+
+def test_a_line_of_the_timeline_knows_its_entry() -> None:
+    entries = whole().entries
+    [told] = [line for line in fold(entries).timeline if line.kind == EntryKind.OPENED]
+    assert told.id == entries[0].id

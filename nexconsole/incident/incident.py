@@ -98,6 +98,7 @@ class TimelineEntry:
     by: str
     kind: str
     text: str
+    id: str = ""  # of the entry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,7 +317,7 @@ def _timeline(
             text = f"{name} was taken back" if entry.kind == EntryKind.UNDO else f"{name}: {text}"
         elif entry.kind in (EntryKind.OBJECTED, EntryKind.APPROVED, EntryKind.STOPPED):
             text = f"{proposed.get(str(entry.data.get('proposal')), NO_PROPOSAL)}: {text}"
-        lines.append(TimelineEntry(at=_time(entry), by=str(entry.writer), kind=entry.kind, text=text))
+        lines.append(TimelineEntry(at=_time(entry), by=str(entry.writer), kind=entry.kind, text=text, id=entry.id))
     return tuple(lines)
 
 

@@ -262,6 +262,15 @@ class CommandApp(DiffingApp):
 
             show_menu(self.controller, subject, lambda: pane.lists(subject), pane.cursor_at)
 
+    def action_verbs(self) -> None:
+        """What can be done to what the page shows."""
+        from .row_commands import show_menu
+        from .subject_page import SubjectScreen
+
+        page = self.screen
+        if isinstance(page, SubjectScreen):
+            show_menu(self.controller, page.subject, lambda: not page.gone)
+
     @property
     def _open_to_all(self) -> bool:
         """Whether no dialog waits for an answer."""

@@ -79,7 +79,7 @@ class Controller:
         self.scenarios = ScenarioController(
             self.dialogs, self.session, self.actions, clock, self.logs, lambda: self.incidents.close()
         )
-        self.incidents = IncidentController(self.dialogs, self.session, clock, self.scenarios.step_words)
+        self.incidents = IncidentController(self.dialogs, self.session, clock, self.scenarios.step_words, self.open)
         self.paper = Exports(app, console, self.session)
         self._repaint = self._skew_said = False
         self._lost = 0  # lines of the journal that can't be read, and were said to be
@@ -219,7 +219,7 @@ class Controller:
     async def _journal(self) -> None:
         from .journal import JournalScreen
 
-        intent = await self.app.push_screen_wait(JournalScreen(self.session, self.scenarios.runbook))
+        intent = await self.app.push_screen_wait(JournalScreen(self.session, self.scenarios.runbook, self.open))
         lost = self.session.lost.get(intent or "")
         if lost is not None:
             await (self._tell_outcome if lost.outcome is None else self._tell_verdict)(str(intent))

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from .. import paths
+from ..catalogue import Subject
 from ..incident.incident import ROLES, Incident
 from ..incident.incident import TimelineEntry as Told
 from ..journal import EntryKind
@@ -20,6 +21,7 @@ from ..widgets.canvas import LineCanvas
 from ..widgets.panel import Listing, Panel, PanelFrame, framed, sight
 from ..widgets.spans import Line, column, fit, plain, wrapped
 from .dialog import along
+from .entry_text import subject_of
 from .page import PageScreen
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class IncidentScreen(PageScreen[None]):
             id="incident.breach",
             tooltip="Declare SEV-1: a security breach, or the suspicion of one",
         ),
+        Binding("enter", "open", "Open", id="incident.open", tooltip="Open the entry: all that is on record of it"),
         Binding("x", "end", "Close", id="incident.close", tooltip="Close the incident"),
         *along("incident"),
     ]
@@ -82,8 +85,10 @@ class IncidentScreen(PageScreen[None]):
         questions: IncidentQuestions,
         now: Callable[[], datetime],
         step_words: Callable[[str, str], str],
+        open_page: Callable[[Subject], None] = lambda subject: None,
     ) -> None:
         super().__init__()
+        self._open_page = open_page
         self._session, self._questions, self._now, self._step_words = session, questions, now, step_words
         self._from_end = 0  # how many lines of the timeline lie below the cursor
         self._top = 0
@@ -112,6 +117,12 @@ class IncidentScreen(PageScreen[None]):
 
     def action_end(self) -> None:
         self._questions.close()
+
+    def action_open(self) -> None:
+        incident = self._session.incident
+        if incident is not None and incident.timeline:
+            line = incident.timeline[len(incident.timeline) - 1 - self._from_end]
+            self._open_page(subject_of(line.id, plain(line.text)))
 
     def action_move(self, by: int) -> None:
         incident = self._session.incident

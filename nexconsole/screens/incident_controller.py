@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ..catalogue import Subject
 from ..incident.incident import OBSERVER, ROLES
 from ..session.capabilities import Capability
 from ..severity import LEVELS
@@ -34,7 +35,9 @@ class IncidentController:
         session: Session,
         clock: Callable[[], datetime],
         step_words: Callable[[str, str], str],
+        open_page: Callable[[Subject], None],
     ) -> None:
+        self._open_page = open_page
         self._dialogs, self._app, self._session = dialogs, dialogs.app, session
         self._clock, self._step_words = clock, step_words
         self._spoken_of = dict.fromkeys(KEYS_OF, ("", 0.0))  # by key: the proposal's id, and since when it is seen
@@ -54,7 +57,7 @@ class IncidentController:
             return
         from .incident import IncidentScreen
 
-        self._app.push_screen(IncidentScreen(self._session, self, self._clock, self._step_words))
+        self._app.push_screen(IncidentScreen(self._session, self, self._clock, self._step_words, self._open_page))
 
     async def _open(self) -> None:
         severity = self._session.monitor.severity

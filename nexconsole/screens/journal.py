@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from .. import paths
+from ..catalogue import Subject
 from ..journal import Entry, EntryKind
 from ..text.units import clock
 from ..widgets.banner import key_of
@@ -17,7 +18,7 @@ from ..widgets.canvas import LineCanvas
 from ..widgets.panel import Listing, Panel, PanelFrame, framed, sight
 from ..widgets.spans import Line, column, fit, plain, wrapped
 from .dialog import along
-from .entry_text import words
+from .entry_text import subject_of, words
 from .page import PageScreen
 
 if TYPE_CHECKING:
@@ -45,12 +46,19 @@ class JournalScreen(PageScreen[str | None]):
         Binding("escape,q", "close", "Back", id="journal.close", tooltip="Close the journal"),
         Binding("J", "close", "Back", id="journal.show", tooltip="Close the journal", show=False),
         *along("journal"),
+        Binding("enter", "open", "Open", id="journal.open", tooltip="Open the entry: all that is on record of it"),
         Binding("c", "copy", "Copy", id="journal.copy", tooltip="Copy the entry's command, or its words"),
         Binding("o", "tell", "Outcome", id="journal.tell", tooltip="Say what became of an action, or if it helped"),
     ]
 
-    def __init__(self, session: Session, runbook: Runbook | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        runbook: Runbook | None = None,
+        open_page: Callable[[Subject], None] = lambda subject: None,
+    ) -> None:
         super().__init__()
+        self._open_page = open_page
         self._session, self._runbook = session, runbook
         self._at: str | None = None  # the entry under the cursor; None: the newest, whichever that is
         self._top = 0
@@ -90,6 +98,10 @@ class JournalScreen(PageScreen[str | None]):
             self._at = None if index == len(entries) - 1 else entries[index].id
             self._notice = ""
             self.paint()
+
+    def action_open(self) -> None:
+        if self.entry is not None:
+            self._open_page(subject_of(self.entry.id, words(self.entry, self._runbook)))
 
     def action_copy(self) -> None:
         if self.entry is None:

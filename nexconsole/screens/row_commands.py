@@ -13,6 +13,7 @@ from ..widgets.spans import plain
 from .controller import Controller
 from .palette import PaletteCommand
 from .row_menu import MenuLine, RowMenu
+from .subject_page import SubjectScreen
 
 FIRST = 3.0  # before all else that the palette lists while nothing is typed
 
@@ -28,7 +29,8 @@ def menu_lines(controller: Controller, subject: Subject) -> list[MenuLine]:
         detail="all that is known of it",
         run=partial(controller.open, subject),
     )
-    lines.append(MenuLine(letter="o", command=page))
+    if not isinstance(controller.app.screen, SubjectScreen) or controller.app.screen.subject != subject:
+        lines.append(MenuLine(letter="o", command=page))
     if (pod := subject.arguments.get("pod")) is not None:
         log = PaletteCommand(
             name=LOGS,

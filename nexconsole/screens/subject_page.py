@@ -27,7 +27,7 @@ from ..widgets.spans import Line, as_text, plain
 from .console import ConsoleScreen
 from .page import PageScreen
 
-LOGS = "logs"  # of all pods
+LOGS, VERBS = "logs", "verbs"  # the application's actions
 FAR = 1_000_000
 COPY_WIDTH = 160  # so that the screen's width cuts nothing
 FRAME = 4  # cells at the sides
@@ -48,6 +48,7 @@ class SubjectScreen(PageScreen[None]):
         Binding("pageup", "page(-1)", "Page up", id="subject.pageup", tooltip="A page back", show=False),
         Binding("home,g", f"move(-{FAR})", "First", id="subject.first", tooltip="Go to the top", show=False),
         Binding("end,G", f"move({FAR})", "Last", id="subject.last", tooltip="Go to the end", show=False),
+        Binding("space", "verbs", "Actions", id="subject.actions", tooltip="What can be done to what the page shows"),
         Binding("tab", "unfold", "All lines", id="subject.unfold", tooltip="Show all lines, or the first of each part"),
         Binding(
             "l", "log", "Log", id="subject.log", tooltip="The log of this pod, or the lines that name this provider"
@@ -124,6 +125,9 @@ class SubjectScreen(PageScreen[None]):
             return self._folded or self._unfolded
         return super().check_action(action, parameters)
 
+    def action_verbs(self) -> None:
+        getattr(self.app, f"action_{VERBS}")()
+
     def action_log(self) -> None:
         """On top of this page: Esc comes back to it."""
         name = self.subject.arguments.get(self.subject.kind) or self.subject.title
@@ -139,6 +143,11 @@ class SubjectScreen(PageScreen[None]):
         lines, _ = composed(self._page, self._known(width), FAR, True)
         self.app.copy_to_clipboard(f"{self._title()}\n{as_text(lines)}\n")
         self.say("copied this page to the terminal's clipboard")
+
+    @property
+    def gone(self) -> bool:
+        """Whether the subject has vanished."""
+        return bool(self._gone)
 
     # --- drawing ----------------------------------------------------------------------------------------------
 
