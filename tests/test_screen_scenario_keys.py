@@ -185,6 +185,16 @@ async def test_a_worse_scenario_that_fits_comes_before_one_that_was_begun_and_fi
         assert pane.scenario.id == SCENARIO
 
 
+async def test_an_entry_that_names_no_scenario_as_a_text_stops_nothing(tmp_path: Path) -> None:
+    async with controller(settings(tmp_path)) as (app, _):
+        other = open_journal(settings(tmp_path), "piet")
+        await asyncio.to_thread(other.append, "step", {"scenario": ["a"], "state": "begun", "if_none": {}})
+        await until(lambda: app.controller.session.entries)
+        app.controller.tick()
+        app.console_screen.tick()
+        assert "scenario 1 fits: s opens it" in text_of(app)
+
+
 async def test_the_list_of_scenarios_is_one_key_away_and_those_that_fit_stand_first(tmp_path: Path) -> None:
     async with controller(settings(tmp_path)) as (app, pilot):
         await opened(app, pilot)

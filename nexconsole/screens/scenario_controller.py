@@ -15,6 +15,7 @@ from ..actions.registry import ACTIONS, COMMANDS
 from ..errors import NexConsoleError
 from ..journal import EntryKind
 from ..model import LEVELS
+from ..runbook.progress import ScenarioProgress, progress_of
 from ..session.session import Session
 from ..text.units import several
 from ..widgets.banner import key_of
@@ -55,6 +56,7 @@ class ScenarioController:
         self._close_incident = close_incident
         self._app, self._console = dialogs.app, dialogs.console
         self.library: Library | None = None
+        self._folded: tuple[object, list[tuple[Scenario, ScenarioProgress]]] = (None, [])
         self.fits: tuple[Fit, ...] = ()
         self.looked_at: frozenset[str] = frozenset()  # signals that the open scenario asks
 
@@ -102,13 +104,7 @@ class ScenarioController:
 
     def _under_way(self) -> tuple[Scenario, tuple[int, int]] | None:
         """The scenario that was touched last and has steps left, with how many are settled of how many."""
-        if self.library is None or not any(entry.kind == EntryKind.STEP for entry in self._session.entries):
-            return None
-        walks = [
-            (walk.touched_at, scenario, walk)
-            for scenario in self.library.runbook.chapters()
-            if (walk := self._session.walk(scenario.id)) is not None
-        ]
+        walks = [(walk.touched_at, scenario, walk) for scenario, walk in self._walks() if walk.lasts(self._clock())]
         for _, scenario, walk in sorted(walks, key=itemgetter(0), reverse=True):
             from ..runbook.resolution import resolve
 
@@ -118,6 +114,17 @@ class ScenarioController:
             if steps.settled and not steps.ended:
                 return scenario, (steps.settled, len(steps.steps))
         return None
+
+    def _walks(self) -> list[tuple[Scenario, ScenarioProgress]]:
+        """The runs on record, folded anew only when there is a new entry: it is asked for every second."""
+        if self.library is None:
+            return []
+        entries = self._session.entries
+        if self._folded[0] is not entries:
+            known = {str(entry.data.get("scenario")) for entry in entries if entry.kind == EntryKind.STEP}
+            runs = ((one, progress_of(entries, one.id)) for one in self.library.runbook.chapters() if one.id in known)
+            self._folded = entries, [(one, walk) for one, walk in runs if walk is not None]
+        return self._folded[1]
 
     def paint(self) -> None:
         """Draw the open scenario anew, and tell the others where this operator is in it."""
