@@ -239,3 +239,11 @@ def test_what_is_asked_for_in_passing_imports_no_source_and_no_screen(words: lis
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
     assert done.stdout and done.stderr == ""
+
+
+def test_the_list_of_commands_names_every_flag_whole(capsys):
+    assert run(["--help"]) == 0
+    words = set(capsys.readouterr().out.replace("(", " ").replace(")", " ").replace(",", " ").split())
+    every = {flag for command in listed() for flag in command.parser().own_flags()}
+    assert {"--json-score", "--dry-run", "--watch", "--lines"} <= every
+    assert every | {flag for flag, _ in GLOBAL} <= words

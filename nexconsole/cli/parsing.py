@@ -65,6 +65,16 @@ class Parser(argparse.ArgumentParser):
             self.usage = formatter.format_help().strip().replace("%", "%%")
         return super().format_help()
 
+    def own_flags(self) -> list[str]:
+        """Its flags but the global ones, and those of its verbs."""
+        flags: list[str] = []
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                flags += [flag for verb in action.choices.values() for flag in verb.own_flags()]
+            elif action.option_strings and action.dest not in GLOBAL:
+                flags.append(action.option_strings[-1])
+        return list(dict.fromkeys(flags))
+
 
 class ShowVersion(argparse.Action):
     """Reads the version only when asked, as that reads the package's metadata."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..settings import Expressions, Settings
+from ..text.units import duration, percent
 from . import RECORD, require_extra
 from .scenarios import IMAGE, scenario_named
 from .schema import Era, ddl
@@ -20,6 +21,8 @@ from .temp_tree import TempTree
 
 if TYPE_CHECKING:
     from .market.market import Market
+
+PARTS = 4  # in which the past is played, with a word between them
 
 
 class DrillWorld:
@@ -66,11 +69,11 @@ class DrillWorld:
 
     async def _start(self, progress: Callable[[str], None]) -> None:
         progress(f"{self.scenario.name}: {self.scenario.title}")
-        progress("starting PostgreSQL and Redis, playing the last half hour")
+        progress("step 1 of 4: starting PostgreSQL and Redis")
         files = asyncio.create_task(self.postgres.create())  # a process of its own does it, on the other core
         try:
             await self.redis.start()
-            self.market = self._play()
+            self.market = self._play(progress)
         finally:
             await files
         await self._start_postgres()
@@ -78,10 +81,10 @@ class DrillWorld:
 
         self._keys = redis.asyncio.from_url(self.redis.url, decode_responses=True, socket_timeout=5)
         self._closing.append(self._keys.aclose)
-        progress("handing the past over to the servers")
+        progress("step 3 of 4: handing the past over to the servers")
         self._closing.append(self.market.close)
         await self.market.go_live(self.postgres.url, self._keys)
-        progress("starting the API, the cluster and Prometheus")
+        progress("step 4 of 4: starting the API, the cluster and Prometheus")
         await self._start_api()
         await self.search.start()
         self._closing.append(self.search.stop)
@@ -91,12 +94,14 @@ class DrillWorld:
         await self._start_prometheus()
         self._urls["NEXCONSOLE_CONFIG"] = str(self._write_settings())
 
-    def _play(self) -> Market:
+    def _play(self, progress: Callable[[str], None]) -> Market:
         from .market.market import Market
 
-        epoch = time.time()
+        epoch, past_s = time.time(), self.scenario.history_s
         market = Market(self.scenario, self.seed, epoch, era=self.era, timestamptz=self._timestamptz)
-        market.play(epoch)
+        for part in range(PARTS):
+            progress(f"step 2 of 4: playing the last {duration(past_s)}, {percent(part / PARTS)} done")
+            market.play(epoch - past_s * (PARTS - 1 - part) / PARTS)
         return market
 
     async def _start_postgres(self) -> None:
