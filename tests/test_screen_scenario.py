@@ -272,6 +272,7 @@ async def test_an_action_whose_console_died_stands_as_running_until_somebody_kno
         other = open_journal(settings(tmp_path), "carol")
         plan = {"action": "provider.disable", "arguments": {"provider": "smsbower"}, "watch": "its attempts fall"}
         step = next(row.id for row in pane.rows if row.id.endswith("/provider.disable"))
+        go_to(pane, "/provider.disable")  # in sight, whatever room the operation bar takes
         await asyncio.to_thread(other.append, "step", {"scenario": SCENARIO, "state": "begun"})
         data = {"operator": "carol", "plan": plan, "scenario": SCENARIO, "step": step}
         intent = await asyncio.to_thread(other.append, "intent", data)
