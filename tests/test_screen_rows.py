@@ -228,7 +228,7 @@ async def test_a_filter_follows_what_is_typed_and_says_so_until_it_is_cleared(tm
         await until(lambda: "2 of 5, filter: sim" in text_of(app))
         await pilot.press("enter")
         await until(lambda: app.screen is app.console_screen)
-        assert "2 of 5, filter: sim" in text_of(app) and "smsbower  " not in text_of(app)
+        assert "2 of 5, filter: sim" in text_of(app) and "  smsbower  " not in text_of(app)
         assert app.console_screen.subject is not None and "sim" in app.console_screen.subject.id
         await pilot.press("escape")
         await pilot.pause()

@@ -26,7 +26,10 @@ ROOMY = 14  # lines inside a pane that has all the room it may get
 
 
 class Pane(LineCanvas, can_focus=True):
-    """`space` makes the Space of an inside of so many cells; the pane asks for it whenever it draws."""
+    """`space` makes the RenderContext of an inside of so many cells; the pane asks for it whenever it draws.
+
+    `wanted` is told what is asked for (actions, page, log, filter), and of which row.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "row(1)", "Down", id="row.down", tooltip="Move the row cursor down", show=False),
@@ -53,7 +56,12 @@ class Pane(LineCanvas, can_focus=True):
     class Cursor(Message):
         """The cursor came to a row, or there is none any more."""
 
-    def __init__(self, face: SignalView, space: Callable[[str, int, int], RenderContext]) -> None:
+    def __init__(
+        self,
+        face: SignalView,
+        space: Callable[[str, int, int], RenderContext],
+        wanted: Callable[[Pane, str, Subject | None], None] = lambda pane, what, subject: None,
+    ) -> None:
         super().__init__(id=face.SIGNAL, classes="pane")
         self.face = face
         self.reading: Reading | None = None
@@ -66,7 +74,7 @@ class Pane(LineCanvas, can_focus=True):
         self._head = 0
         self._wish = Arrangement()
         self._had_focus = self._told = False
-        self.wanted: Callable[[Pane, str, Subject | None], None] = lambda pane, what, subject: None
+        self.wanted = wanted
 
     @property
     def subject(self) -> Subject | None:

@@ -253,14 +253,27 @@ class CommandApp(DiffingApp):
             return
         if what == "filter":
             self.push_screen(FilterPrompt(pane.face.TITLE.lower(), pane.filter, pane.narrow))
-        elif subject is not None and what == "page":
+        else:
+            self._row(what, subject, pane.lists, pane.cursor_at)
+
+    def action_row(self, what: str) -> None:
+        """The same for the row of the page that is shown."""
+        if not isinstance(page := self.screen, PageScreen):
+            return
+        if what == "filter":
+            self.push_screen(FilterPrompt("", page.filter, page.narrow))
+        else:
+            self._row(what, self.subject, page.lists, page.cursor_at)
+
+    def _row(self, what: str, subject: Subject | None, lists: Callable[[Subject], bool], at: tuple[int, int]) -> None:
+        if subject is not None and what == "page":
             self.controller.open(subject)
         elif subject is not None and what == "log":
             self.controller.logs(pod=subject.arguments.get("pod", ""))
         elif subject is not None:
             from .row_commands import show_menu
 
-            show_menu(self.controller, subject, lambda: pane.lists(subject), pane.cursor_at)
+            show_menu(self.controller, subject, lambda: lists(subject), at)
 
     def action_verbs(self) -> None:
         """What can be done to what the page shows."""

@@ -148,9 +148,7 @@ class ConsoleScreen(Screen[None]):
         yield LineCanvas(id="keys")
 
     def _pane(self, face: SignalView) -> Pane:
-        pane = Pane(face, self.space)
-        pane.wanted = lambda pane, what, subject: self.row_wanted(pane, what, subject)
-        return pane
+        return Pane(face, self.space, lambda pane, what, subject: self.row_wanted(pane, what, subject))
 
     def on_mount(self) -> None:
         self.set_interval(1.0, self.tick)

@@ -146,6 +146,14 @@ def named(event: events.Key) -> str:
     return event.character if event.is_printable and event.character else event.key.replace("_", " ")
 
 
+def on_row(name: str) -> tuple[BindingType, ...]:
+    """The keys of the row under the cursor of the page called `name`, and its filter."""
+    return (
+        Binding("space", "app.row('actions')", "Actions", id=f"{name}.actions", tooltip="What can be done to the row"),
+        Binding("slash", "app.row('filter')", "Filter", id=f"{name}.filter", tooltip="Show only rows with these words"),
+    )
+
+
 def along(name: str) -> tuple[BindingType, ...]:
     """The keys that move along a list of entries in their order; the screen called `name` has `action_move(by)`."""
     return (

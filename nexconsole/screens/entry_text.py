@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..catalogue import Subject
 from ..journal import Entry, EntryKind
 from ..journal.sentences import sentence
-from ..widgets.spans import cut, plain
+from ..widgets.spans import plain
 
 if TYPE_CHECKING:
     from ..runbook.model import Runbook
-
-
-def subject_of(id: str, words: str) -> Subject:
-    """An entry as what a row stands for."""
-    return Subject(kind="entry", id=id, title=cut(words, 60))
 
 
 def words(entry: Entry, runbook: Runbook | None) -> str:

@@ -20,7 +20,7 @@ LONGEST = 100
 
 
 class FilterPrompt(Dialog[None]):
-    """Tells `narrow` each time the words change; Esc tells it none."""
+    """Tells `narrow` each time the words change; Esc tells it none. `of`: which list it is, where that is not clear."""
 
     CSS_PATH = paths.STYLES / "prompt.tcss"
     AUTO_FOCUS = "#line"
@@ -50,7 +50,7 @@ class FilterPrompt(Dialog[None]):
         if not self.query(LineCanvas):  # closed by now
             return
         asked, hint = self.query_one("#asked", LineCanvas), self.query_one("#hint", LineCanvas)
-        title = f"only rows of {plain(self._of, 60)} with these words"
+        title = f"only rows{plain(self._of and f' of {self._of}', 60)} with these words"
         asked.show_lines((fit(((title, "strong"),), asked.size.width),))
         keys: Line = (("enter", "key"), (" keeps them   ", "muted"), ("esc", "key"), (" shows all rows", "muted"))
         hint.show_lines((fit(keys, hint.size.width),))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -14,14 +14,15 @@ from .. import paths
 from ..catalogue import Subject
 from ..incident.incident import ROLES, Incident
 from ..incident.incident import TimelineEntry as Told
+from ..incident.open_items import OpenItem
 from ..journal import EntryKind
+from ..session.entry_subjects import entry_subject, open_item_subject
 from ..text.units import clock, several, stopwatch
 from ..widgets.banner import BLOCKS
 from ..widgets.canvas import LineCanvas
 from ..widgets.panel import Listing, Panel, PanelFrame, framed, sight
 from ..widgets.spans import Line, column, fit, plain, wrapped
-from .dialog import along
-from .entry_text import subject_of
+from .dialog import along, on_row
 from .page import PageScreen
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ class IncidentScreen(PageScreen[None]):
         ),
         Binding("enter", "open", "Open", id="incident.open", tooltip="Open the entry: all that is on record of it"),
         Binding("x", "end", "Close", id="incident.close", tooltip="Close the incident"),
+        Binding("tab", "switch", "Open items", id="incident.switch", tooltip="To what is still in force, or back"),
         *along("incident"),
+        *on_row("incident"),
     ]
 
     def __init__(
@@ -92,6 +95,8 @@ class IncidentScreen(PageScreen[None]):
         self._session, self._questions, self._now, self._step_words = session, questions, now, step_words
         self._from_end = 0  # how many lines of the timeline lie below the cursor
         self._top = 0
+        self._open_at: int | None = None  # which of the open items has the cursor; None: the timeline has it
+        self._row_at = (0, 0)
 
     def compose(self) -> ComposeResult:
         with Container(id="incident"):
@@ -119,15 +124,59 @@ class IncidentScreen(PageScreen[None]):
         self._questions.close()
 
     def action_open(self) -> None:
+        if (subject := self.subject) is not None:
+            self._open_page(subject)
+
+    @property
+    def _standing(self) -> Sequence[OpenItem]:
+        """The open items that are shown."""
         incident = self._session.incident
-        if incident is not None and incident.timeline:
-            line = incident.timeline[len(incident.timeline) - 1 - self._from_end]
-            self._open_page(subject_of(line.id, plain(line.text)))
+        return incident.standing[:MOST_STANDING] if incident is not None else ()
+
+    @property
+    def _timeline(self) -> Sequence[Told]:
+        """What the filter leaves of it."""
+        incident = self._session.incident
+        rows = incident.timeline if incident is not None else ()
+        if not self.filter:
+            return rows
+        return [row for row in rows if self.filtered(f"{row.by} {row.kind} {plain(row.text)}")]
+
+    @property
+    def subject(self) -> Subject | None:
+        """What the open item or the timeline's entry under the cursor was about."""
+        entries = self._session.entries
+        if self._open_at is not None:
+            standing = self._standing
+            return open_item_subject(standing[self._open_at], entries) if self._open_at < len(standing) else None
+        rows = self._timeline
+        if not rows:
+            return None
+        told = rows[max(0, len(rows) - 1 - self._from_end)]
+        entry = next((entry for entry in entries if entry.id == told.id), None)
+        return entry_subject(entry, told.text, entries) if entry is not None else None
+
+    @property
+    def cursor_at(self) -> tuple[int, int]:
+        return self._row_at
+
+    def narrow(self, words: str) -> None:
+        self._from_end, self._open_at = 0, None
+        super().narrow(words)
+
+    def action_switch(self) -> None:
+        """The cursor goes from the timeline to the open items, or back."""
+        self._open_at = 0 if self._open_at is None and self._standing else None
+        self.paint()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return bool(self._standing) if action == "switch" else super().check_action(action, parameters)
 
     def action_move(self, by: int) -> None:
-        incident = self._session.incident
-        last = len(incident.timeline) - 1 if incident is not None else 0
-        self._from_end = max(0, min(last, self._from_end - by))
+        if self._open_at is not None:
+            self._open_at = max(0, min(len(self._standing) - 1, self._open_at + by))
+        else:
+            self._from_end = max(0, min(len(self._timeline) - 1, self._from_end - by))
         self.paint()
 
     # --- drawing ----------------------------------------------------------------------------------------------
@@ -145,13 +194,18 @@ class IncidentScreen(PageScreen[None]):
         lines = [fit(line, width) for line in self._head(incident, id, width)]
         head.styles.height = len(lines)
         head.show_lines(tuple(lines))
-        rows = incident.timeline
+        rows = self._timeline
         listing = Listing([str(n) for n in range(len(rows))], lambda n: _row(rows[n], width - 4))
         picture = Panel("calm", (), listing if rows else None)
         height = below.size.height
-        seen, index = sight(picture, height), len(rows) - 1 - self._from_end
+        seen, index = sight(picture, height), max(0, len(rows) - 1 - self._from_end)
         self._top = max(min(self._top, index), index - seen + 1, 0)
-        frame = PanelFrame("Timeline", ((several(len(rows), "entry", "entries"), "muted"),), True, self._top, index)
+        here = self._open_at is None
+        title = f"Timeline{self.filter_words(len(rows), len(incident.timeline))}"
+        many: Line = ((several(len(rows), "entry", "entries"), "muted"),)
+        frame = PanelFrame(title, many, here, self._top, index if here and rows else None)
+        if here:
+            self._row_at = 0, len(lines) + 1 + index - self._top
         below.show_lines(framed(picture, frame, width, height))
         self.query_one("#incident-keys", LineCanvas).show_lines((self.foot(width),))
 
@@ -172,9 +226,15 @@ class IncidentScreen(PageScreen[None]):
         standing = incident.standing
         if standing:
             lines.append(((f" still in force: {len(standing)}", "warn"),))
-        for open_item in standing[:MOST_STANDING]:
+        if self._open_at is not None:
+            self._open_at = min(self._open_at, len(standing[:MOST_STANDING]) - 1) if standing else None
+        for n, open_item in enumerate(standing[:MOST_STANDING]):
             told = f"{open_item.what} (since {clock(open_item.since)[:5]}, {open_item.by})"
-            lines += [((f"   {text}", "text"),) for text in wrapped(told, width - 4, 2)]
+            here = n == self._open_at
+            if here:
+                self._row_at = 0, len(lines)
+            mark, ink = (" > ", "cursor") if here else ("   ", "text")
+            lines += [((f"{mark}{text}", ink),) for text in wrapped(told, width - 4, 2)]
         if len(standing) > MOST_STANDING:
             lines.append(((f"   and {len(standing) - MOST_STANDING} more: the report lists them", "muted"),))
         return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -12,13 +12,14 @@ from textual.containers import Container
 from .. import paths
 from ..catalogue import Subject
 from ..journal import Entry, EntryKind
+from ..session.entry_subjects import entry_subject
 from ..text.units import clock
 from ..widgets.banner import key_of
 from ..widgets.canvas import LineCanvas
 from ..widgets.panel import Listing, Panel, PanelFrame, framed, sight
 from ..widgets.spans import Line, column, fit, plain, wrapped
-from .dialog import along
-from .entry_text import subject_of, words
+from .dialog import along, on_row
+from .entry_text import words
 from .page import PageScreen
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class JournalScreen(PageScreen[str | None]):
         Binding("J", "close", "Back", id="journal.show", tooltip="Close the journal", show=False),
         *along("journal"),
         Binding("enter", "open", "Open", id="journal.open", tooltip="Open the entry: all that is on record of it"),
+        *on_row("journal"),
         Binding("c", "copy", "Copy", id="journal.copy", tooltip="Copy the entry's command, or its words"),
         Binding("o", "tell", "Outcome", id="journal.tell", tooltip="Say what became of an action, or if it helped"),
     ]
@@ -61,7 +63,7 @@ class JournalScreen(PageScreen[str | None]):
         self._open_page = open_page
         self._session, self._runbook = session, runbook
         self._at: str | None = None  # the entry under the cursor; None: the newest, whichever that is
-        self._top = 0
+        self._top = self._head = 0
 
     def compose(self) -> ComposeResult:
         with Container(id="journal"):
@@ -78,21 +80,43 @@ class JournalScreen(PageScreen[str | None]):
         self.call_after_refresh(self.paint)
 
     @property
-    def _index(self) -> int:
+    def _entries(self) -> Sequence[Entry]:
+        """Those that the filter leaves."""
         entries = self._session.entries
+        if not self.filter:
+            return entries
+        return [entry for entry in entries if self.filtered(self._text(entry))]
+
+    def _text(self, entry: Entry) -> str:
+        return f"{plain(entry.writer, 40)} {plain(entry.kind, 8)} {words(entry, self._runbook)}"
+
+    @property
+    def _index(self) -> int:
+        entries = self._entries
         if self._at is None:
             return len(entries) - 1
         return next((n for n, entry in enumerate(entries) if entry.id == self._at), len(entries) - 1)
 
     @property
     def entry(self) -> Entry | None:
-        entries = self._session.entries
+        entries = self._entries
         return entries[self._index] if entries else None
+
+    @property
+    def subject(self) -> Subject | None:
+        """What the entry under the cursor was about."""
+        if (entry := self.entry) is None:
+            return None
+        return entry_subject(entry, words(entry, self._runbook), self._session.entries)
+
+    @property
+    def cursor_at(self) -> tuple[int, int]:
+        return 0, 1 + self._head + self._index - self._top
 
     # --- keys -------------------------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
-        entries = self._session.entries
+        entries = self._entries
         if entries:
             index = max(0, min(len(entries) - 1, self._index + by))
             self._at = None if index == len(entries) - 1 else entries[index].id
@@ -100,8 +124,8 @@ class JournalScreen(PageScreen[str | None]):
             self.paint()
 
     def action_open(self) -> None:
-        if self.entry is not None:
-            self._open_page(subject_of(self.entry.id, words(self.entry, self._runbook)))
+        if (subject := self.subject) is not None:
+            self._open_page(subject)
 
     def action_copy(self) -> None:
         if self.entry is None:
@@ -126,20 +150,22 @@ class JournalScreen(PageScreen[str | None]):
             return
         shown = self.query_one("#entries", LineCanvas)
         width, height = shown.size
-        entries, lost = self._session.entries, self._session.lost
+        entries, lost = self._entries, self._session.lost
         rows = Listing([entry.id for entry in entries], lambda n: self._row(entries[n], lost, width - 4))
         trouble = self._session.trouble
         head: tuple[Line, ...] = tuple(((line, "alarm"),) for line in wrapped(trouble, width - 4, 2)) if trouble else ()
         if lines := self._session.incident_store.lost:
             more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
             head = (*head, ((f"{plain(lines[-1])}{more}: see `nexconsole journal verify`", "warn"),))
-        if not entries:
+        if not self._session.entries:
             head = (*head, ((f"nothing is on record yet: {key_of('journal.note')} writes a note", "muted"),))
         picture = Panel("calm", head, rows if entries else None)
+        self._head = len(head)
         seen, index = sight(picture, height), self._index
         self._top = max(min(self._top, index), index - seen + 1, 0)
         aside: Line = ((plain(self._session.journal.file, 200) if width > 100 else "", "muted"),)
-        frame = PanelFrame("Journal", aside, True, self._top, index if entries else None)
+        title = f"Journal{self.filter_words(len(entries), len(self._session.entries))}"
+        frame = PanelFrame(title, aside, True, self._top, index if entries else None)
         shown.show_lines(framed(picture, frame, width, height))
         below = self.query_one("#entry", LineCanvas)
         below.show_lines(tuple(fit(line, width) for line in self._about(width - 2)))

@@ -6,13 +6,15 @@ from typing import ClassVar, TypeVar
 
 from textual.binding import Binding, BindingType
 
+from ..catalogue import Subject
 from ..widgets.banner import key_line
 from ..widgets.key_map import UNBOUND
-from ..widgets.spans import Line, fit, plain
+from ..widgets.spans import Line, cut, fit, plain
 from .dialog import Dialog
 
 Result = TypeVar("Result")
 NOTICE_S = 6.0
+FILTER = 24  # cells of the filter's words in the frame
 
 
 class PageScreen(Dialog[Result]):
@@ -39,6 +41,29 @@ class PageScreen(Dialog[Result]):
     def __init__(self) -> None:
         super().__init__()
         self._notice = ""
+        self.filter = ""  # words that the rows of a list must have
+
+    def narrow(self, words: str) -> None:
+        """Show only rows with these words."""
+        self.filter = words.strip()
+        self.paint()
+
+    def filtered(self, text: str) -> bool:
+        """Whether a row with this text is shown."""
+        return all(word in text.casefold() for word in self.filter.casefold().split())
+
+    def filter_words(self, shown: int, of: int) -> str:
+        """What the frame says of the filter; "" while there is none."""
+        return f"  {shown} of {of}, filter: {cut(plain(self.filter), FILTER)}" if self.filter else ""
+
+    def lists(self, subject: Subject) -> bool:
+        """Whether there is still a row for this; entries and pages stay."""
+        return True
+
+    @property
+    def cursor_at(self) -> tuple[int, int]:
+        """Where on the screen the row under the cursor begins."""
+        return 0, 0
 
     def paint(self) -> None:
         """Redraw."""
@@ -70,7 +95,11 @@ class PageScreen(Dialog[Result]):
         return key_line([shown[action] for action in order], width)
 
     def action_close(self) -> None:
-        self.dismiss(None)
+        """All rows again, or back to where this page was opened."""
+        if self.filter:
+            self.narrow("")
+        else:
+            self.dismiss(None)
 
     def action_turn(self, to: str) -> None:
         """Close this page and open that one."""
