@@ -8,26 +8,33 @@ from typing import TYPE_CHECKING
 from ..model import SignalKey
 from ..signals import waiting
 from ..text.lookalikes import look_alikes, marked
-from ..text.units import count, duration, latency, percent, percent_figure
+from ..text.units import clock_minute, count, duration, latency, percent, percent_figure
 from ..widgets import big_digits, charts
 from ..widgets.panel import Listing, Panel, RenderContext
-from ..widgets.spans import BLANK, Line, cells, column, length, phrases, plain, spread, wrapped
+from ..widgets.spans import BLANK, Line, Span, cells, column, length, phrases, plain, spread, wrapped
 from . import subjects
 
 if TYPE_CHECKING:
     from ..signals.attribution import ProviderTraffic
     from ..signals.circuits import Circuits
     from ..signals.transactions import Transactions
+    from ..signals.workloads import Workloads
 
 NUMBER, SIGNAL, TITLE = 1, "transactions", "Transactions"
 
 VERDICTS = {"one": "ONE PROVIDER", "some": "SOME PROVIDERS", "all": "ALL PROVIDERS", "unknown": "TOO FEW TO SAY"}
 CIRCUITS: SignalKey[Circuits] = SignalKey("circuits")
+WORKLOADS: SignalKey[Workloads] = SignalKey("workloads")
 BLIND = "in flight not known: the rows are not read"
 SPOKEN = ("one", "some", "all")  # the verdicts that say something beside purchases in flight
 NAME = 14
+RELEASE = "R"  # its mark on the chart
 AIRY = 16  # lines from which the parts are set apart
 CHART = 3  # lines; below it a chart says nothing
+KEPT = 5  # lines that the chart keeps while other facts grow: with its axis and the legend of its marks
+LOW = 9  # lines of the whole from which a chart has a place
+BESIDE_CHART = 3  # providers that stay in sight beside it, if they can ...
+FEWEST = 2  # ... and always
 
 
 def small(value: Transactions, space: RenderContext) -> Panel:
@@ -55,28 +62,10 @@ def brief(value: Transactions, space: RenderContext) -> Line:
 
 def _picture(value: Transactions, space: RenderContext, large: bool) -> Panel:
     airy = space.height >= AIRY
-    waits = _waits(value, space)
-    lead = _leading(value, space)
-    if lead is not None:
-        head = list(_led(lead, value, space))
-    else:
-        head = [*_figures(value, space), *([waits] if waits and value.failure_rate is not None else [])]
-    if waiting.kept(value) or (waiting.unread(value) and lead is None):
-        head += [((line, "doubt"),) for line in wrapped(_unread(value, space), space.width, 1)]
-    if lead is None or value.scope.verdict in SPOKEN:
-        head += [*([BLANK] if airy else []), *_verdict_lines(value, space, 2 if airy else 1)]
-    if value.disagreement and space.height >= 8:
-        head += [((f"≠ {line}", "doubt"),) for line in wrapped(value.disagreement, space.width - 2, 2 if large else 1)]
-    if large:
-        from ..signals.source_agreement import (
-            examine,  # with all signals behind it; nothing that the first paint waits for
-        )
-
-        agreement = examine(space.readings, space.now)
-        head += [((line, "muted"),) for line in wrapped(agreement.said, space.width, 2)] if agreement else []
+    head = _kept(_facts(value, space, large, airy), value, space, large)
     providers = sorted(value.providers, key=lambda p: (-p.failures, -(p.failure_rate or 0), -p.attempts, p.name))
     left = space.height - len(head)
-    chart = _chart_height(left, len(providers), large)
+    chart = _chart_height(left, len(providers), large, _least(value, space))
     if chart:
         airy = left - chart - min(len(providers), left) >= 2 or large
         head += ([BLANK] if airy else []) + _chart(value, space, chart) + ([BLANK] if airy else [])
@@ -101,33 +90,80 @@ def _picture(value: Transactions, space: RenderContext, large: bool) -> Panel:
     return Panel(space.alert_level, tuple(head), rows)
 
 
+def _facts(value: Transactions, space: RenderContext, large: bool, airy: bool) -> list[tuple[int, Line]]:
+    """The lines above the chart, each with its rank: of what has no room the highest rank is left out first."""
+    waits = _waits(value, space)
+    lead = _leading(value, space)
+    facts: list[tuple[int, Line]] = []
+    if lead is not None:
+        facts += [(0, line) for line in _led(lead, value, space)]
+    else:
+        facts += [(0, line) for line in _figures(value, space)]
+        facts += [(2, waits)] if waits and value.failure_rate is not None else []
+    if waiting.kept(value) or (waiting.unread(value) and lead is None):
+        facts += [(1, ((line, "doubt"),)) for line in wrapped(_unread(value, space), space.width, 1)]
+    if lead is None or value.scope.verdict in SPOKEN:
+        first, *others = _verdict_lines(value, space, 2 if airy else 1)
+        facts += [*([(7, BLANK)] if airy else []), (0, first), *((5, line) for line in others)]
+    if value.disagreement and space.height >= 8:
+        told = wrapped(value.disagreement, space.width - 2, 2 if large else 1)
+        facts += [(3 if n == 0 else 6, ((f"≠ {line}", "doubt"),)) for n, line in enumerate(told)]
+    if large:
+        from ..signals.source_agreement import (
+            examine,  # with all signals behind it; nothing that the first paint waits for
+        )
+
+        agreement = examine(space.readings, space.now)
+        told = wrapped(agreement.said, space.width, 2) if agreement else []
+        facts += [(4 if n == 0 else 6, ((line, "muted"),)) for n, line in enumerate(told)]
+    return facts
+
+
+def _kept(facts: list[tuple[int, Line]], value: Transactions, space: RenderContext, large: bool) -> list[Line]:
+    """The facts without those that would push the chart out of sight."""
+    if space.height >= LOW:
+        beside = min(BESIDE_CHART if large else FEWEST, len(value.providers)) + (3 if large else 0)
+        room = space.height - _least(value, space) - beside
+        while len(facts) > room and (last := max(rank for rank, _ in facts)):
+            del facts[max(n for n, (rank, _) in enumerate(facts) if rank == last)]
+    return [line for _, line in facts]
+
+
 def _figures(value: Transactions, space: RenderContext) -> tuple[Line, ...]:
     window = duration(value.window_s)
     if value.failure_rate is None:
         nothing: Line = (("no purchases", "strong"), (f" in {window}: nothing to judge by", "muted"))
         return (_waits(value, space) or nothing,)
     slow = value.latency_p95_s is not None and value.latency_p95_s > space.settings.severity.latency_s
-    p95 = (
+    p95: Line = (
         (("p95 ", "muted"), (latency(value.latency_p95_s, value.latency_saturated), space.ink if slow else "text"))
         if value.latency_p95_s is not None
         else (("p95 not known", "muted"),)
     )
     room = big_digits.room(percent_figure(value.failure_rate), space.width, "%")
-    words = (
-        (
-            (
-                f"{count(value.failures)} of {count(value.decided)} failed",
-                "strong" if space.alert_level != "calm" else "text",
-            ),
-        ),
-        _when(value, room if room >= big_digits.WORDS else space.width),
-        p95,
-    )
+    room = room if room >= big_digits.WORDS else space.width
+    failed = f"{count(value.failures)} of {count(value.decided)} failed"
+    loud = "strong" if space.alert_level != "calm" else "text"
     if space.height < 7:
-        return (((f"{percent(value.failure_rate)}  ", space.ink), *words[0], (f" in {window}  ", "muted"), *p95),)
+        return (_low(value, space, (f"{failed} in {window}", loud), p95),)
+    fall = _fall(value, space, room)
+    when = _when(value, room - (length(p95) + 2 if fall else 0))
+    if fall and length(when) + 2 + length(p95) <= room:
+        when = (*when, ("; ", "muted"), *p95)
+    words: tuple[Line, ...] = (((failed, loud),), when, fall or p95)
     wrong = space.alert_level != "calm" and value.failure_rate > space.settings.severity.high_rate
     ink = space.ink if wrong else "figure"
     return big_digits.beside(percent_figure(value.failure_rate), ink, words, space.width, unit="%")
+
+
+def _low(value: Transactions, space: RenderContext, failed: Span, p95: Line) -> Line:
+    """The rate, the last minute, and what else fits on one line."""
+    rate = f"{percent(value.failure_rate)}  "
+    room, minute = space.width - cells(rate), _minute(value)
+    said = ("".join(text for text, _ in p95), p95[-1][1])
+    if cells(failed[0]) + 2 + length(minute) > room:
+        failed = (f"{count(value.failures)} of {count(value.decided)}", failed[1])
+    return ((rate, space.ink), *phrases([failed, *minute, said], room, ("  ", "muted")))
 
 
 def _unread(value: Transactions, space: RenderContext) -> str:
@@ -158,7 +194,9 @@ def _led(lead: waiting.Leading, value: Transactions, space: RenderContext) -> tu
     room = room if room >= big_digits.WORDS else space.width
     since: Line = ((lead.since, "strong"), *(usual if cells(lead.since) + length(usual) <= room else ()))
     what: Line = ((lead.what if cells(lead.what) <= room else lead.short, ink),)
-    lines = big_digits.beside(text, ink, (what, since, (rate,)), space.width)
+    minute: Line = (("; ", "muted"), *_minute(value)) if value.decided and _minute(value) else ()
+    told: Line = (rate, *minute) if length((rate, *minute)) <= room else (rate,)
+    lines = big_digits.beside(text, ink, (what, since, told), space.width)
     return (*lines, phrases([(longest, "muted"), *_speed(value, space)], space.width, ("  ", "muted")))
 
 
@@ -173,6 +211,7 @@ def _speed(value: Transactions, space: RenderContext) -> Line:
 def _when(value: Transactions, width: int) -> Line:
     """The window and its last minute, in fewer words where there is little room."""
     window, minute = duration(value.window_s), _minute(value)
+    minute = (("; ", "muted"), *minute) if minute else ()
     for words in (f"in the last {window}", f"in {window}"):
         if length(line := ((words, "muted"), *minute)) <= width:
             return line
@@ -180,12 +219,29 @@ def _when(value: Transactions, width: int) -> Line:
 
 
 def _minute(value: Transactions) -> Line:
-    """The last minute beside the window, where the two differ enough to be worth a word."""
+    """The last minute beside the window; nothing where neither holds a failure."""
     if value.minute is None or not value.failures:
         return ()
     if not value.minute.decided:
-        return (("; none decided in the last minute", "muted"),)
-    return ((f"; last minute {percent(value.minute.failure_rate)}", "text"),)
+        return (("1 min: none decided", "muted"),)
+    return ((f"1 min: {percent(value.minute.failure_rate)}", "text"),)
+
+
+def _fall(value: Transactions, space: RenderContext, width: int) -> Line:
+    """`SEV-1 until 14:09, SEV-2 until 14:12, if nothing more fails`: the levels that the rate itself asks for."""
+    from ..signals.level_fall import falls
+
+    ends = [f"{level} until {clock_minute(at)}" for level, at in falls(value, space.settings, space.now)]
+    if not ends:
+        return ()
+    for words in (
+        f"{', '.join(ends)}, if nothing more fails",
+        f"{ends[0]} if nothing more fails",
+        f"{ends[0]} if no more fail",
+    ):
+        if cells(words) <= width:
+            return ((words, "muted"),)
+    return ()
 
 
 def _waits(value: Transactions, space: RenderContext) -> Line:
@@ -249,12 +305,19 @@ def _twins(value: Transactions, space: RenderContext) -> Mapping[str, str]:
     return look_alikes([*known, *(provider.name for provider in value.providers)])
 
 
-def _chart_height(left: int, providers: int, large: bool) -> int:
+def _least(value: Transactions, space: RenderContext) -> int:
+    """The lines that the chart needs: more where there are marks on it."""
+    return KEPT if _marks(value, space, space.width) else CHART
+
+
+def _chart_height(left: int, providers: int, large: bool, least: int) -> int:
     """The rows that remain beside the providers; a few providers must stay visible."""
     if large:
-        return max(0, min(left // 2, left - 8)) if left >= CHART + 4 else 0
-    spare = left - min(providers, 3 if left < 9 else 5 if left < 20 else 8)
-    spare -= 2 if spare >= CHART + 4 else 0
+        few = min(providers, BESIDE_CHART) + 3
+        return max(min(least, left - few), min(left // 2, left - 8), 0) if left >= CHART + 4 else 0
+    beside = min(providers, 3 if left < 9 else 5 if left < 20 else 8)
+    spare = left - max(min(providers, FEWEST), min(beside, left - least))
+    spare -= 2 if spare >= max(CHART + 4, least + 2) else 0
     return min(spare, 16) if spare >= CHART else 0
 
 
@@ -263,13 +326,36 @@ def _chart(value: Transactions, space: RenderContext, height: int) -> list[Line]
     width = max(4, space.width - charts.AXIS)
     if not any(point.failure_rate is not None for point in value.trend):
         return [(("no trend yet", "faint"),), *[BLANK] * (height - 1)]
-    axis = height > CHART + 1
-    values = charts.columns([(p.at, p.failure_rate) for p in value.trend], span, width)
-    lines = list(charts.trend(values, height - axis, ((rules.high_rate, "warn"), (rules.critical_rate, "alarm"))))
+    points, marks = [(p.at, p.failure_rate) for p in value.trend], _marks(value, space, width)
+    axis, legend = height > CHART + 1 or bool(marks), bool(marks) and height > CHART + 1
+    values = charts.columns(points, span, width)
+    rates = ((rules.high_rate, "warn"), (rules.critical_rate, "alarm"))
+    lines = list(charts.trend(values, height - axis - legend, rates, marked=marks))
     if axis:
-        start = f"{duration(span)} ago"
-        lines.append(((start, "muted"), (" " * (width - cells(start) - 3), "muted"), ("now", "muted")))
+        lines.append(charts.axis(f"{duration(span)} ago", "now", width, marks))
+    if legend:
+        lines.append(charts.legend(marks.values(), space.width))
     return lines
+
+
+def _marks(value: Transactions, space: RenderContext, width: int) -> dict[int, charts.ChartMark]:
+    points = [(p.at, p.failure_rate) for p in value.trend]
+    span = space.settings.transactions.trend_s
+    return charts.placed((*space.marks, *_releases(space)), points, span, max(4, width))
+
+
+def _releases(space: RenderContext) -> list[charts.ChartMark]:
+    """When what runs was rolled out, and what ran before it."""
+    workloads = WORKLOADS.value(space.readings)
+    release = workloads.release if workloads is not None else None
+    if release is None:
+        return []
+    known = ((release.since, release.images), (release.before_since, release.before))
+    return [
+        charts.ChartMark(at.timestamp(), RELEASE, f"{clock_minute(at)} release {images}".rstrip(), images or "release")
+        for at, images in known
+        if at is not None
+    ]
 
 
 def _bar(provider: ProviderTraffic, space: RenderContext, twin: str) -> Line:

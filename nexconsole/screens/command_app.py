@@ -331,9 +331,15 @@ class CommandApp(DiffingApp):
 
     def _lead(self, signal: str) -> None:
         """To the pane that shows this signal; "": to the journal."""
+        from .why import pane_of
+
+        console = self.console_screen
         if not signal:
             self.action_journal()
-        elif not self.console_screen.go(signal):
+        elif (view := pane_of(signal, console)) is not None:
+            if not console.panes[view.SIGNAL].large:
+                console.action_pane(view.SIGNAL)
+        else:
             self.console_screen.say(f"no pane shows {plain(signal, 40)}: the second line does")
 
     def action_logs(self) -> None:

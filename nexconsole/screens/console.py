@@ -23,6 +23,7 @@ from ..session.monitor import Monitor
 from ..text.units import clock as clock_words
 from ..widgets import banner
 from ..widgets.canvas import LineCanvas
+from ..widgets.charts import ChartMark
 from ..widgets.panel import LOUDNESS, RenderContext
 from ..widgets.spans import Line, fit, length, plain, spread
 from .page import PageScreen
@@ -129,6 +130,7 @@ class ConsoleScreen(Screen[None]):
         self.replay: str | None = None  # which incident, in a replay
         self.in_force: tuple[str, ...] = ()  # what was done here and still has an effect, said in calm too
         self.row_wanted: Callable[[Pane, str, Subject | None], None] = lambda pane, what, subject: None
+        self.marks: tuple[ChartMark, ...] = ()  # actions, for charts
         self.steps: tuple[str, ...] = ()  # the next step in words: the longest first
         self.hint = ""  # which scenario fits, and the key that opens it
 
@@ -206,7 +208,9 @@ class ConsoleScreen(Screen[None]):
         """What a pane needs to know to draw itself into so many cells."""
         readings = self._shown[0] if self._frozen_at else self.readings
         alert_level = self._alert_levels.get(signal, "calm")
-        return RenderContext(width, height, self.now, self.settings, readings, alert_level, self._alert_levels)
+        return RenderContext(
+            width, height, self.now, self.settings, readings, alert_level, self._alert_levels, self.marks
+        )
 
     def show(self, reading: Reading) -> None:
         """Draw what a new reading makes look different; the monitor calls this."""
@@ -349,16 +353,6 @@ class ConsoleScreen(Screen[None]):
         pane.focus()
         self.post_message(self.Attention())
         self._paint_strips()
-
-    def go(self, signal: str) -> bool:
-        """Maximize the pane that draws this signal; whether there is one."""
-        own = next((view for view in self.views if view.SIGNAL == signal), None)
-        view = own or next((view for view in self.views if signal in drawn_in(view)), None)
-        if view is None:
-            return False
-        if not self.panes[view.SIGNAL].large:
-            self.action_pane(view.SIGNAL)
-        return True
 
     def on_click(self, event: events.Click) -> None:
         """A click on why the level is what it is opens the list of reasons."""

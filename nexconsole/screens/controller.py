@@ -27,6 +27,7 @@ from ..widgets.canvas import LineCanvas
 from ..widgets.spans import plain, wrapped
 from . import entry_text, operation_bar, proposal_bar
 from .action_controller import ActionController
+from .action_marks import action_marks
 from .console import ConsoleScreen
 from .dialogs import Dialogs
 from .exports import Exports
@@ -82,6 +83,7 @@ class Controller:
         self.incidents = IncidentController(self.dialogs, self.session, clock, self.scenarios.step_words, self.open)
         self.paper = Exports(app, console, self.session)
         self._repaint = self._skew_said = False
+        self._marked: tuple[Entry, ...] = ()  # the entries that the charts' marks are of
         self._lost = 0  # lines of the journal that can't be read, and were said to be
 
     def start(self) -> None:
@@ -100,6 +102,7 @@ class Controller:
         self.scenarios.find_fits()
         self._hint()
         self.console.steps = self._steps()
+        self._mark()
         self.paper.tick()
         self.paint()
 
@@ -123,6 +126,13 @@ class Controller:
         scenario = self.scenarios.hint(width >= 100)
         incident = self._offer(width >= (140 if scenario else 100))  # the sources' health needs room too
         self.console.hint = "   ".join(filter(None, (scenario, incident)))
+
+    def _mark(self) -> None:
+        """The actions of this and of other consoles as marks for charts; computed when something was recorded."""
+        entries = self.session.entries
+        if self._marked is not entries:
+            self._marked = entries
+            self.console.marks = action_marks(entries)
 
     def _steps(self) -> tuple[str, ...]:
         """The next step in words, the longest first: what the cause itself asks for, else the scenario that fits."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..catalogue import Subject
     from ..model import Reading
     from ..settings import Settings
+    from .charts import ChartMark
 
 MARKS = {"calm": "", "minor": "▲ ", "warn": "▲ ", "alarm": "▲ ", "stale": "~ ", "off": "○ "}
 INK_OF_MOOD = {"minor": "warn", "warn": "warn", "alarm": "alarm"}
@@ -54,7 +55,8 @@ class RenderContext:
     """Where and when a panel is drawn: its inside in cells, the time (UTC), the settings, all readings by signal.
 
     `alert_level` is what the severity rules make of this signal: calm; alarm or warn, where it makes the severity what
-    it is; minor, where something else is worse. `alert_levels` are those of every signal that is not calm.
+    it is; minor, where something else is worse. `alert_levels` are those of every signal that is not calm. `marks` are
+    the actions of the last hour or so, for charts.
     """
 
     width: int
@@ -64,6 +66,7 @@ class RenderContext:
     readings: Mapping[str, Reading] = field(default_factory=dict)
     alert_level: str = "calm"
     alert_levels: Mapping[str, str] = field(default_factory=dict)
+    marks: tuple[ChartMark, ...] = ()
 
     def alert_level_of(self, signal: str) -> str:
         """Another signal's mood."""
