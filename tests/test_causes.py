@@ -101,8 +101,8 @@ DRILLS = {
     ),
     "bad-release": (
         released(5),
-        "purchases fail since the release of nexnum-app:1.6.0 at 14:02Z",
-        "roll back to the revision before",
+        "purchases fail since release nexnum-app:1.6.0 (14:02Z)",
+        "roll back",
     ),
     "redis-full": (
         {"integrity": full_redis(), "locks": sample.locks(12), "transactions": failing(0.4)},

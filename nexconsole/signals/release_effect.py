@@ -19,7 +19,7 @@ WORKLOADS = "workloads"  # its value has the release; its module imports this on
 TRANSACTIONS: SignalKey[Transactions] = SignalKey("transactions")
 BEFORE = 3  # steps of the trend with purchases before the release, so that it is known how it was
 SOON_S = 600.0  # from the release to the first step that is bad: a rollout takes its time
-ROLLED_BACK = "roll back to the revision before"
+ROLLED_BACK = "roll back"
 
 
 def released(readings: Mapping[str, Reading], settings: Settings) -> Iterator[Judgement]:
@@ -38,7 +38,7 @@ def released(readings: Mapping[str, Reading], settings: Settings) -> Iterator[Ju
     what = clean(release.images, 60) or f"revision {release.revision}"
     yield Judgement(
         "SEV-1" if rate > rules.critical_rate else "SEV-2",
-        f"purchases fail since the release of {what} at {clock_minute(release.since)}Z",
+        f"purchases fail since release {what} ({clock_minute(release.since)}Z)",
         about="release",
         explains=(PURCHASES,),
         step=ROLLED_BACK,
