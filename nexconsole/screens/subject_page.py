@@ -53,7 +53,6 @@ class SubjectScreen(PageScreen[None]):
         Binding(
             "l", "log", "Log", id="subject.log", tooltip="The log of this pod, or the lines that name this provider"
         ),
-        Binding("space", "app.row('actions')", "Actions", id="subject.actions", tooltip="What can be done to it"),
         Binding("c", "copy", "Copy", id="subject.copy", tooltip="Copy the whole page as text"),
     ]
 
