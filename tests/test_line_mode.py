@@ -180,6 +180,13 @@ async def test_a_scenarios_steps_are_listed_without_a_record_and_settled_by_numb
         typed.type("1")
         await until(lambda: "recorded" in printed)
         assert [entry.data["state"] for entry in entries(tmp_path)] == ["begun", "done"]
+        before = len(printed)
+        typed.type("s")
+        looks = await until(lambda: [line for line in printed[before:] if "looks that readings answer" in line])
+        number, many = re.findall(r"\d+", looks[-1])
+        typed.type(number)
+        await until(lambda: printed.count("recorded") == 1 + int(many))
+        assert len(entries(tmp_path)) == 2 + int(many)
 
 
 async def test_every_other_line_is_answered(tmp_path: Path) -> None:

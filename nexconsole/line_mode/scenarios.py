@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -14,9 +15,11 @@ from ..errors import NexConsoleError
 from ..model import State
 from ..runbook.library import Library, library
 from ..runbook.model import Branch, Question, Runbook, Scenario, Step
-from ..runbook.resolution import Fit, Node, bindings, fitting, resolve
+from ..runbook.resolution import Fit, Node, fitting, resolve
+from ..screens.scenario_rows import ScenarioRow, ScenarioRows, answers_itself, rows_of
 from ..session.operation import StepRef
 from ..text.sanitize import clean
+from ..text.units import several
 from .choices import Choice
 
 if TYPE_CHECKING:
@@ -75,7 +78,7 @@ class Scenarios:
             Choice(
                 name=f"scenario.{scenario.id}",
                 title=f"Scenario: {scenario.title}" + (" - fits now" if scenario.id in fits else ""),
-                run=lambda scenario=scenario: self.steps(scenario),  # type: ignore[misc]
+                run=partial(self.steps, scenario),
                 words=("runbook", scenario.severity),
                 weight=2.0 if scenario.id in fits else 0.3,
             )
@@ -98,50 +101,53 @@ class Scenarios:
         taken = walk.taken if walk is not None else {}
         session = self._session
         nodes = resolve(scenario, session.readings, session.settings, session.clock(), answers, taken)
-        rows = list(_flat(nodes, ()))
-        self._front.offer([self._choice(scenario, node, around) for node, around in rows])
+        rows = ScenarioRows(scenario, tuple(row for row in rows_of(nodes, ()) if row.node.applies is not False), walk)
+        choices = [self._choice(rows, row) for row in rows.rows]
+        if rows.rows and (looks := rows.looks(rows.rows[-1].id)[0]):
+            title = f"record the {several(len(looks), 'look')} that readings answer"
+            choices.append(Choice(name="step.looks", title=title, run=partial(self._record_looks, rows, looks)))
+        self._front.offer(choices)
 
-    def _choice(self, scenario: Scenario, node: Node, around: tuple[Node, ...]) -> Choice:
-        step = node.step
-        walk = self._session.walk(scenario.id)
-        mark = walk.marks.get(step.id) if walk is not None else None
-        state = f"{mark.state}: {mark.answer or mark.reason}".rstrip(": ") if mark and mark.state != "pending" else ""
-        known = node.answer.text if node.answer is not None else ""
-        word = {"look": "look", "do": "DO", "ask": "ask"}.get(step.kind, "") if isinstance(step, Step) else "if"
-        call = " ".join((step.call.name, *(node.arguments or ()))) if isinstance(step, Step) and step.call else ""
-        told = state or known or (call if word == "DO" else "")
+    def _choice(self, rows: ScenarioRows, row: ScenarioRow) -> Choice:
+        step = row.node.step
+        mark = rows.mark(row.id)
+        state = f"{mark.state}: {mark.answer or mark.reason}".rstrip(": ") if mark is not None else ""
+        known = row.node.answer.text if row.node.answer is not None else ""
+        call = " ".join((step.call.name, *(row.node.arguments or ()))) if isinstance(step, Step) and step.call else ""
+        told = state or known or (call if row.kind == "do" else "")
+        word = {"do": "DO", "": "if"}.get(row.kind, row.kind)
         return Choice(
             name=step.id,
             title=f"{word}: {clean(step.title, 200)}" + (f" = {clean(told, 200)}" if told else ""),
-            run=lambda: self._settle(scenario, node, around),
-            why_not=self._why_not(scenario, node),
+            run=partial(self._settle, rows, row),
+            why_not=self._why_not(rows, row),
         )
 
-    def _why_not(self, scenario: Scenario, node: Node) -> str:
-        step = node.step
+    def _why_not(self, rows: ScenarioRows, row: ScenarioRow) -> str:
+        step, node = row.node.step, row.node
         if not isinstance(step, Step) or step.kind != "do":
             return ""
         if step.call is None or step.call.name not in COMMANDS:
             return "this console has no such action"
         if node.gate is not None:
-            return f"answer step {scenario.place(node.gate.id)} first: {clean(node.gate.title, 120)}"
+            return f"answer step {rows.scenario.place(node.gate.id)} first: {clean(node.gate.title, 120)}"
         return clean(node.missing) if node.arguments is None else ""
 
-    async def _settle(self, scenario: Scenario, node: Node, around: tuple[Node, ...]) -> None:
-        step = node.step
-        taken = {each.step.id: dict(bindings(each)) for each in around}
-        if names := bindings(node):
-            taken[step.id] = dict(names)
-        reference = StepRef(scenario=scenario.id, step=step.id, title=step.title, chapter=scenario.title, taken=taken)
+    async def _settle(self, rows: ScenarioRows, row: ScenarioRow) -> None:
+        step = row.node.step
         if isinstance(step, Branch):
-            self._front.say(f"{clean(step.title)}: {clean(node.because or 'not known')}")
+            self._front.say(f"{clean(step.title)}: {clean(row.node.because or 'not known')}")
         elif step.kind == "do" and step.call is not None:
-            await self._do(reference, step.call.name, node)
-        elif step.kind == "look" and node.answer is not None and node.answer.known:
-            late = f" ({node.answer.basis()})" if node.answer.state is not State.FRESH else ""
-            await self._done(reference, node.answer.text + late)
+            await self._do(rows.reference(row), step.call.name, row.node)
+        elif step.kind == "look" and answers_itself(row):
+            await self._done(rows.reference(row), _answer(row))
         else:
-            await self._ask(reference, step.question or Question())
+            await self._ask(rows.reference(row), step.question or Question())
+
+    async def _record_looks(self, rows: ScenarioRows, looks: Sequence[ScenarioRow]) -> None:
+        """As they were answered when they were listed."""
+        for row in looks:
+            await self._done(rows.reference(row), _answer(row))
 
     async def _do(self, reference: StepRef, name: str, node: Node) -> None:
         if name == LOGS:
@@ -163,13 +169,10 @@ class Scenarios:
         await self._front.recorded(lambda: self._session.settle(reference, "done", answer=answer), "recorded")
 
 
-def _flat(nodes: Sequence[Node], around: tuple[Node, ...]) -> Iterator[tuple[Node, tuple[Node, ...]]]:
-    for node in nodes:
-        if node.applies is False:
-            continue
-        yield node, around
-        if isinstance(node.step, Branch):
-            yield from _flat(node.nodes, (*around, node))
+def _answer(row: ScenarioRow) -> str:
+    answer = row.node.answer
+    assert answer is not None
+    return answer.text + (f" ({answer.basis()})" if answer.state is not State.FRESH else "")
 
 
 def _name(scenario: Scenario) -> str:
