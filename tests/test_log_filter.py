@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from pod_lines import line
@@ -11,6 +12,7 @@ from recorded_purchases import head_json, head_pretty, plain_lines
 
 from nexconsole.sources.log_entry import LogEntry, order
 from nexconsole.sources.log_filter import LogFilter, PurchaseFilter, purchase_filter
+from nexconsole.text.masking import mask
 
 
 def entry(text: str, pod: str = "app-a", *more: str) -> LogEntry:
@@ -160,3 +162,19 @@ def test_what_a_purchase_s_own_lines_name_is_followed_too_and_bounded() -> None:
     assert wanted.joined_by([own]) is wanted
     many = [entry(pino("info", "x", correlationId="purchase_1_x", eventId=f"event-{n:05}")) for n in range(500)]
     assert len(start.joined_by(many).ids) <= 24
+
+
+def test_a_filter_does_not_tell_what_is_hidden_of_a_line() -> None:
+    """A watcher of a shared screen would find a number digit by digit, by the lines that stay."""
+    seen = entry(pino("info", "code sent to +79261234567", provider="smsbower", email="a@b.example"))
+    masked = LogFilter(words="sent", cover=mask)
+    assert masked.keeps(seen)
+    for guess in ("7926", "sent +7926", "a@b", "b.example"):
+        assert LogFilter(words=guess).keeps(seen), guess
+        assert not replace(masked, words=guess).keeps(seen), guess
+        assert replace(masked, words=f"-{guess.split()[-1]}").keeps(seen), guess
+    assert replace(masked, words="", provider="smsbower").keeps(seen)
+    assert LogFilter(provider="79261234567").keeps(seen)
+    assert not replace(masked, words="", provider="79261234567").keeps(seen)
+    tag = mask("+79261234567")
+    assert tag.startswith("‹") and replace(masked, words=tag).keeps(seen)  # two lines with one number can be found

@@ -451,6 +451,24 @@ async def test_rows_that_were_drawn_before_the_screen_was_shared_are_masked_when
         MASKER.disable()
 
 
+async def test_on_a_shared_screen_the_words_of_a_filter_are_looked_for_in_what_is_seen(shown: Any) -> None:
+    app, _ = shown
+    kubernetes = pods("app-a")
+    add(kubernetes, "app-a", (1, pino("info", "called +447700900123 back")), (2, pino("info", "another line")))
+    page = show(app, kubernetes)
+    page.choose("words", "4477009")
+    await until(lambda: len(page.view.kept) == 1)
+    MASKER.enable()
+    try:
+        await until(lambda: not page.view.kept)
+        page.choose("words", "called")
+        await until(lambda: len(page.view.kept) == 1)
+    finally:
+        MASKER.disable()
+    page.choose("words", "4477009")
+    await until(lambda: len(page.view.kept) == 1)
+
+
 @pytest.mark.parametrize("size", [(40, 10), (20, 5), (12, 3), (200, 50)])
 async def test_the_page_fits_any_terminal(tmp_path: Path, size: tuple[int, int]) -> None:
     async with controller(settings(tmp_path), size=size, follow=False) as (app, pilot):

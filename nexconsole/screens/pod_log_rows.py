@@ -78,9 +78,9 @@ class LogRows:
         """All of an entry as text, with its date and its pod's whole name."""
         said, at = entry.words, entry.at
         level = f"{entry.level}?" if entry.guessed else entry.level.upper()
-        first = (moment(at) if at is not None else "no time", plain(entry.pod, 80), level, _harmless(said.message))
-        lines = [" ".join(filter(None, (*first, _harmless(said.fields))))]
-        return "\n".join([*lines, *(f"  {line}" for line in map(_harmless, said.more) if line)])
+        first = (moment(at) if at is not None else "no time", plain(entry.pod, 80), level, harmless(said.message))
+        lines = [" ".join(filter(None, (*first, harmless(said.fields))))]
+        return "\n".join([*lines, *(f"  {line}" for line in map(harmless, said.more) if line)])
 
     def _head(self, entry: LogEntry) -> Line:
         when = column(clock(entry.at) if entry.at is not None else "no time", TIME)
@@ -94,23 +94,23 @@ class LogRows:
 
     def _wrapped(self, entry: LogEntry) -> list[Line]:
         said, head, room, style = entry.words, self._head(entry), self.room(), _style(entry)
-        message, fields = _harmless(said.message), _harmless(said.fields)
+        message, fields = harmless(said.message), harmless(said.fields)
         first, *rest = _two_styles(folded(f"{message}  {fields}" if fields else message, room), message, style)
         indent = " " * length(head)
         rows = [(*head, *first), *(((indent, "text"), *line) for line in rest)]
-        for line in filter(None, map(_harmless, said.more)):
+        for line in filter(None, map(harmless, said.more)):
             rows += [((f"{indent}  ", "text"), (part, "muted")) for part in folded(line, max(8, room - 2))]
         return rows
 
     def _sideways(self, entry: LogEntry) -> list[Line]:
         said, head, room = entry.words, self._head(entry), self.room()
         limit = (self.left + 2 * room) // STEP * STEP + STEP
-        message, fields = _harmless(said.message, limit), _harmless(said.fields, limit)
+        message, fields = harmless(said.message, limit), harmless(said.fields, limit)
         text = f"{message}  {fields}" if fields else message
         rows: list[Line] = [(*head, *_window_of(text, len(message), self.left, room, _style(entry)))]
         indent = " " * length(head)
         for line in said.more:
-            rows.append(((indent, "text"), (_window(f"  {_harmless(line, limit)}", self.left, room), "muted")))
+            rows.append(((indent, "text"), (_window(f"  {harmless(line, limit)}", self.left, room), "muted")))
         return rows
 
 
@@ -118,7 +118,8 @@ def _style(entry: LogEntry) -> str:
     return "note" if entry.mark else STYLES.get(entry.level, "text")
 
 
-def _harmless(text: str, limit: int = LONGEST_LINE) -> str:
+def harmless(text: str, limit: int = LONGEST_LINE) -> str:
+    """A part of a line as it is shown."""
     return plain(clean(text, limit), limit)
 
 

@@ -19,11 +19,12 @@ from ..text.units import count
 from ..widgets.banner import key_of
 from ..widgets.canvas import LineCanvas
 from ..widgets.panel import Listing, Panel, PanelFrame, framed
+from ..widgets.privacy import MASKER
 from ..widgets.spans import Line, as_text, length, phrases
 from . import pod_log_words as words
 from .entry_scroll import EntryScroll
 from .page import PageScreen
-from .pod_log_rows import LogRows
+from .pod_log_rows import LogRows, harmless
 from .prompt import Prompt
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class PodLogs(PageScreen[None]):
         self._providers = providers
         known = of in (names := providers())
         wanted = LogFilter(provider=of if known else "", labels=names.get(of, ()), words="" if known else of, pod=pod)
-        self.view = LogView(wanted)
+        self.view = LogView(replace(wanted, cover=_cover()))
         self.rows = LogRows()
         self.place: EntryScroll[LogEntry] = EntryScroll(self.view.near)
         self._set_last = [name for name in ("provider", "words", "pod") if getattr(wanted, name)]
@@ -119,6 +120,8 @@ class PodLogs(PageScreen[None]):
 
     def read(self) -> None:
         """Take what is new, and go on reading back what a new filter wants: a little in each turn."""
+        if (cover := _cover()) is not self.view.filter.cover:  # the screen is shared from now on, or no longer
+            self.view.choose(replace(self.view.filter, cover=cover))
         whole = self.view.take(self.logs.shown)
         if not (self.view.read_back() and whole) and self._more is None:
             self._more = self.set_timer(AGAIN_S, self._read_more)
@@ -367,3 +370,8 @@ class PodLogs(PageScreen[None]):
             rows += self.rows.rows(kept[index])[skip:]
             index, skip = index + 1, 0
         return rows[:room], at
+
+
+def _cover() -> Callable[[str], str] | None:
+    """What hides a line's words from those who watch; None where nobody does."""
+    return harmless if MASKER.enabled else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,7 +22,8 @@ def _whole_words(words: Iterable[str]) -> re.Pattern[bytes]:
 @dataclass(frozen=True)
 class LogFilter:
     """What an entry must be. `level` is the least; `labels` are all names of the provider; `words` as they were typed:
-    all of them must stand in the entry, and none that begins with a minus.
+    all of them must stand in the entry, and none that begins with a minus. `cover` hides what may not be seen:
+    then a word or a name is looked for in what is left, or the lines that a filter keeps would tell what is hidden.
     """
 
     level: str = ""
@@ -30,6 +31,7 @@ class LogFilter:
     labels: tuple[str, ...] = ()
     pod: str = ""
     words: str = ""
+    cover: Callable[[str], str] | None = None
 
     @property
     def empty(self) -> bool:
@@ -64,6 +66,8 @@ class LogFilter:
             return True
         if self.level and RANK[entry.level] < RANK[self.level]:
             return False
+        if self.cover is not None:
+            return self._keeps_covered(entry, self.cover)
         if self.provider and not self._names_provider(entry.raw):
             return False
         return self._has_words(entry) if self.wanted or self.unwanted else True
@@ -71,6 +75,17 @@ class LogFilter:
     def _names_provider(self, raw: bytes) -> bool:
         low = raw.lower()
         return any(label in low for label in self._labels) and self._provider.search(raw) is not None
+
+    def _keeps_covered(self, entry: LogEntry, cover: Callable[[str], str]) -> bool:
+        """By what is seen alone: decoding and covering a line is dear, but its bytes may not be asked."""
+        if not (self.provider or self.wanted or self.unwanted):
+            return True
+        said = entry.words
+        text = " ".join((entry.pod, entry.level, *map(cover, (said.message, said.fields, *said.more))))
+        if self.provider and not self._names_provider(text.encode(errors="replace")):
+            return False
+        seen = text.casefold()
+        return all(word in seen for word in self.wanted) and not any(word in seen for word in self.unwanted)
 
     def _has_words(self, entry: LogEntry) -> bool:
         """By bytes first, for decoding a line costs twenty times as much."""
