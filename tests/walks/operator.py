@@ -58,13 +58,34 @@ class WalkingOperator:
             await self.press("down")
         raise NotSeenError(f"no way down to {wanted!r}\n{self.console.text}")
 
+    # --- the rows ---------------------------------------------------------------------------------------------
+
+    async def row(self, pane: str, wanted: str, verb: str) -> None:
+        """Maximize the pane by its number, go down to the row, and take the verb from its menu by its letter."""
+        await self.press(pane)
+        await self.console.until(lambda: self._cursor, f"expected a cursor in pane {pane}")
+        for _ in range(MOST_MOVES):
+            if re.search(wanted, before := self._cursor):
+                break
+            await self.press("down")
+            await self.console.until(lambda before=before: self._cursor != before, f"no row follows {before!r}", 5.0)
+        await self.press("space")
+        entry = await self.see(rf"[│┃]>?\s+(?P<letter>[a-z]) +[^│┃]*{verb}")
+        await self.press(entry["letter"])
+
+    @property
+    def _cursor(self) -> str:
+        """The row of a pane under the cursor."""
+        rows = (re.search(r"[│┃]> *(.*?)\s*[▐│┃]?$", line) for line in self.console.lines)
+        return next((row[1] for row in rows if row), "")
+
     # --- the dialog -------------------------------------------------------------------------------------------
 
     async def confirm(self, effect: str) -> re.Match[str]:
         """Read the preview and confirm it as it says."""
         await self.see(r"preview expires in")
         seen = await self.see(effect)
-        how = await self.see(r"type the [^']*'(?P<word>[^']+)' to confirm|┃ (?P<letter>\w) does it")
+        how = await self.see(r"type the .*?'(?P<word>[^']+)' to confirm|┃ (?P<letter>\w) does it")
         if how["word"]:
             await self.type(how["word"])
             await self.press("ctrl+y")

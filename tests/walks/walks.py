@@ -1,6 +1,7 @@
 """The walks: the shortest way to calm of each drill, as somebody goes it who reads the screen.
 
-A name with `:runbook` goes the way of the runbook's scenario; without, by the palette.
+A name with `:runbook` goes the way of the runbook's scenario; without, from the row that
+shows the trouble, or by the palette.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ async def calm(operator: WalkingOperator) -> None:
 
 @walk("provider-outage")
 async def provider_outage(operator: WalkingOperator) -> None:
-    await operator.see("ONE PROVIDER: smsbower")
-    await operator.command("", "Disable provider smsbower")
+    await operator.see("ONE PROVIDER: smsbower|smsbower +▆.*%")
+    await operator.row("1", "smsbower", "Disable provider")
     await operator.confirm("Disables smsbower")
     await operator.verdict("provider.disable smsbower")
     await operator.calm()
@@ -45,7 +46,7 @@ async def provider_outage_by_the_runbook(operator: WalkingOperator) -> None:
 
 @walk("database-stall")
 async def database_stall(operator: WalkingOperator) -> None:
-    await operator.command("", "End session")
+    await operator.row("5", "blocks", "End session")
     await operator.confirm("Ends")
     await operator.verdict("backend.terminate")
     await operator.calm()
@@ -105,7 +106,7 @@ async def outbox_poison_by_the_runbook(operator: WalkingOperator) -> None:
 
 @walk("flapping-circuit")
 async def flapping_circuit(operator: WalkingOperator) -> None:
-    await operator.command("", "Disable provider tiger-sms")
+    await operator.row("2", "tiger-sms", "Disable provider")
     await operator.confirm("Disables tiger-sms")
     await operator.verdict("provider.disable tiger-sms")
     await operator.calm()
@@ -135,7 +136,7 @@ async def stale_locks_by_the_runbook(operator: WalkingOperator) -> None:
 
 @walk("slot-starvation")
 async def slot_starvation(operator: WalkingOperator) -> None:
-    await operator.command("", "Empty the queue of smsbower")
+    await operator.row("9", "smsbower", "Empty the queue")
     await operator.confirm("Deletes the queue of smsbower")
     await operator.verdict("slots.clear smsbower")
     await operator.calm()
@@ -153,7 +154,7 @@ async def slot_starvation_by_the_runbook(operator: WalkingOperator) -> None:
 
 @walk("best-route-blackout")
 async def best_route_blackout(operator: WalkingOperator) -> None:
-    await operator.command("", "Enable provider smsbower")
+    await operator.row("2", "smsbower", "Enable provider")
     await operator.confirm("Enables smsbower")
     await operator.verdict("provider.enable smsbower")
     await operator.calm()
@@ -169,7 +170,7 @@ async def best_route_blackout_by_the_runbook(operator: WalkingOperator) -> None:
 
 @walk("balance-empty")
 async def balance_empty(operator: WalkingOperator) -> None:
-    await operator.command("", "Disable provider smsbower")
+    await operator.row("1", "smsbower", "Disable provider")
     await operator.confirm("Disables smsbower")
     await operator.verdict("provider.disable smsbower")
     await operator.calm()
@@ -210,13 +211,8 @@ async def retry_all(operator: WalkingOperator) -> None:
 
 @walk("one-bad-pod")
 async def one_bad_pod(operator: WalkingOperator) -> None:
-    """The palette knows no pod by the words that the pane shows: it asks, and tab offers them."""
     suffix = (await operator.see(r"ONE POD alone: \S*-(\w{5})"))[1]
-    await operator.command("rest", "Restart the pods, one after")
-    await operator.see("enter takes it")
-    await operator.press("tab")
-    await operator.see(rf"│ +\S+-{suffix} +│")
-    await operator.press("enter")
+    await operator.row("6", suffix, "Restart pod")
     await operator.confirm("Deletes pod")
     await operator.verdict("pods.restart")
     await operator.calm()
