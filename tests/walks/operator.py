@@ -132,9 +132,9 @@ class WalkingOperator:
         rows = (re.search(rf"[│┃]> *([{MARKS}] .*?)\s*[▐│┃]?$", line) for line in self.console.lines)
         return next((row[1] for row in rows if row), "")
 
-    async def scenario(self, title: str) -> None:
-        """Open the scenario that fits, which must be this one."""
-        await self.see(r"fits: s opens|s: scenario")
+    async def scenario(self, title: str, hint: str) -> None:
+        """Open the scenario that fits, once the hint names this one."""
+        await self.see(rf"{hint} fits: s opens|s: {hint}", within=60)
         await self.press("s")
         await self.see(title)
         await self.console.until(lambda: self._row, "expected the scenario's cursor")

@@ -39,7 +39,7 @@ async def provider_outage(operator: WalkingOperator) -> None:
 
 @walk("provider-outage:runbook")
 async def provider_outage_by_the_runbook(operator: WalkingOperator) -> None:
-    await operator.scenario("High purchase failure rate")
+    await operator.scenario("High purchase failure rate", "scenario 1")
     await operator.do("DO provider.disable smsbower", "Disables smsbower", "provider.disable smsbower")
     await operator.calm()
 
@@ -54,7 +54,7 @@ async def database_stall(operator: WalkingOperator) -> None:
 
 @walk("database-stall:runbook")
 async def database_stall_by_the_runbook(operator: WalkingOperator) -> None:
-    await operator.scenario("High purchase failure rate")
+    await operator.scenario("A session blocks others", "scenario 9")
     await operator.do("DO backend.terminate", "Ends", "backend.terminate")
     await operator.calm()
 
@@ -72,7 +72,7 @@ async def reconciler_stopped(operator: WalkingOperator) -> None:
 
 @walk("reconciler-stopped:runbook")
 async def reconciler_stopped_by_the_runbook(operator: WalkingOperator) -> None:
-    await operator.scenario("Stuck reservations")
+    await operator.scenario("Stuck reservations", "scenario 2")
     await operator.do("DO reconcile.run", "Calls GET", "reconcile.run", ledger="accepted")
     for _ in range(5):
         if await operator.calm_soon(15.0):
@@ -87,20 +87,17 @@ async def outbox_poison(operator: WalkingOperator) -> None:
     await operator.command("", "(?i)roll .* back")
     await operator.confirm("Takes nexnum-app")
     await operator.verdict("rollout.undo", within=300)
-    for _ in range(30):
-        await operator.command("", "Retry event")
-        await operator.confirm("Puts event")
-        await operator.verdict("outbox.retry")
-        if await operator.calm_soon():
-            break
+    await operator.command("", "Retry all")
+    await operator.confirm("(?i)puts")
+    await operator.verdict("outbox.retry all")
     await operator.calm()
 
 
 @walk("outbox-poison:runbook")
 async def outbox_poison_by_the_runbook(operator: WalkingOperator) -> None:
-    await operator.scenario("Outbox worker lag")
+    await operator.scenario("Outbox worker lag", "scenario 4")
     await operator.do("DO rollout.undo", "Takes nexnum-app", "rollout.undo", within=300)
-    await retry_all(operator)
+    await retry_all(operator, "release")
     await operator.calm()
 
 
@@ -114,7 +111,7 @@ async def flapping_circuit(operator: WalkingOperator) -> None:
 
 @walk("flapping-circuit:runbook")
 async def flapping_circuit_by_the_runbook(operator: WalkingOperator) -> None:
-    await operator.scenario("Provider circuit breaker OPEN")
+    await operator.scenario("Provider circuit breaker OPEN", "scenario 3")
     await operator.do("DO provider.disable tiger-sms", "Disables tiger-sms", "provider.disable tiger-sms")
     await operator.calm()
 
@@ -129,7 +126,7 @@ async def stale_locks(operator: WalkingOperator) -> None:
 
 @walk("stale-locks:runbook")
 async def stale_locks_by_the_runbook(operator: WalkingOperator) -> None:
-    await operator.scenario("Flush orphaned locks")
+    await operator.scenario("Flush orphaned locks", "Flush orphaned locks")
     await operator.do("DO locks.flush number", "Deletes", "locks.flush number", killed="yes")
     await operator.calm()
 
@@ -144,7 +141,7 @@ async def slot_starvation(operator: WalkingOperator) -> None:
 
 @walk("slot-starvation:runbook")
 async def slot_starvation_by_the_runbook(operator: WalkingOperator) -> None:
-    await operator.scenario("Purchases wait for slots")
+    await operator.scenario("Purchases wait for slots", "scenario 5")
     await operator.do("DO slots.clear smsbower", "Deletes the queue of smsbower", "slots.clear smsbower")
     if await operator.calm_soon(330.0):
         return
@@ -162,7 +159,7 @@ async def best_route_blackout(operator: WalkingOperator) -> None:
 
 @walk("best-route-blackout:runbook")
 async def best_route_blackout_by_the_runbook(operator: WalkingOperator) -> None:
-    await operator.scenario("Customers are refused")
+    await operator.scenario("Customers are refused", "scenario 6")
     answers = {"which": "smsbower", "reason": "yes"}
     await operator.do("DO provider.enable smsbower", "Enables smsbower", "provider.enable smsbower", **answers)
     await operator.calm()
@@ -178,14 +175,14 @@ async def balance_empty(operator: WalkingOperator) -> None:
 
 @walk("balance-empty:runbook")
 async def balance_empty_by_the_runbook(operator: WalkingOperator) -> None:
-    await operator.scenario("High purchase failure rate")
+    await operator.scenario("High purchase failure rate", "scenario 1")
     await operator.do("DO provider.disable smsbower", "Disables smsbower", "provider.disable smsbower")
     await operator.calm()
 
 
 @walk("search-down:runbook")
 async def search_down_by_the_runbook(operator: WalkingOperator) -> None:
-    await operator.scenario("Customers are refused")
+    await operator.scenario("Customers are refused", "scenario 6")
     await operator.walk_to("ASK who restores")
     await operator.answer("me")
     await operator.see("search (index )?is up", within=60)
@@ -193,20 +190,21 @@ async def search_down_by_the_runbook(operator: WalkingOperator) -> None:
     if await operator.calm_soon(100.0):
         return
     await operator.press("esc")
-    await operator.scenario("Outbox worker lag")
-    await retry_all(operator)
+    await operator.scenario("Outbox worker lag", "scenario 4")
+    await retry_all(operator, "index")
     await operator.calm()
 
 
-async def retry_all(operator: WalkingOperator) -> None:
-    """Put back each event that failed, one after the other, until none is left."""
+async def retry_all(operator: WalkingOperator, cause: str) -> None:
+    """Put back one event that failed, and then all that failed alike."""
     if await operator.calm_soon(20.0):
         return
-    await operator.walk_to("DO outbox.retry", fail="release")
-    for _ in range(60):
-        await operator.again("Puts event", "outbox.retry")
-        if re.search(r"none failed|CALM", operator.console.text):
-            return
+    await operator.walk_to("ASK what made it fail")
+    await operator.answer(cause)
+    await operator.do(r"DO outbox.retry (?!all)", "Puts event", "outbox.retry")
+    if re.search("none failed|CALM", operator.console.text):
+        return
+    await operator.do("DO outbox.retry all", "(?i)puts", "outbox.retry all")
 
 
 @walk("one-bad-pod")
@@ -220,7 +218,7 @@ async def one_bad_pod(operator: WalkingOperator) -> None:
 
 @walk("one-bad-pod:runbook")
 async def one_bad_pod_by_the_runbook(operator: WalkingOperator) -> None:
-    await operator.scenario("High purchase failure rate")
+    await operator.scenario("High purchase failure rate", "scenario 1")
     await operator.do("DO pods.restart", "Deletes pod", "pods.restart")
     await operator.calm()
 
@@ -237,14 +235,14 @@ async def connections_exhausted(operator: WalkingOperator) -> None:
 @walk("connections-exhausted:runbook")
 async def connections_exhausted_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.see("SEV-[12]", within=60)
-    await operator.scenario("Database connections used up")
+    await operator.scenario("Database connections used up", "scenario 7")
     await operator.do("DO pods.restart", "Replaces the", "pods.restart", within=300, whose="pods")
     await operator.calm()
 
 
 @walk("redis-full:runbook")
 async def redis_full_by_the_runbook(operator: WalkingOperator) -> None:
-    await operator.scenario("Redis takes no writes")
+    await operator.scenario("Redis takes no writes", "scenario 8")
     await operator.walk_to("ASK who adds memory", maxmemory="full")
     await operator.answer("me")
     operator.mark("verdict")
@@ -261,7 +259,7 @@ async def bad_release(operator: WalkingOperator) -> None:
 
 @walk("bad-release:runbook")
 async def bad_release_by_the_runbook(operator: WalkingOperator) -> None:
-    await operator.scenario("High purchase failure rate")
+    await operator.scenario("High purchase failure rate", "scenario 1")
     await operator.do("DO rollout.undo", "Takes nexnum-app", "rollout.undo", within=300)
     await operator.calm()
 
