@@ -226,6 +226,22 @@ async def test_what_is_typed_before_the_line_has_the_focus_goes_to_the_line(tmp_
         assert line.value == "up to 150"
 
 
+async def test_characters_keep_their_order_while_the_focus_goes_to_the_line(tmp_path: Path) -> None:
+    async with controller(settings(tmp_path), size=(80, 24)) as (app, pilot):
+        screen = await shown(app, small(confirm=Confirmation(kind="type", text="number")))
+        await pilot.press("n")
+        line, cancel = screen.query_one(TypedText), screen.query_one("#cancel")
+        late, next_one = events.Key("u", "u"), events.Key("m", "m")
+        next_one.time += 0.12
+        cancel.post_message(late)  # handed over before the line had the focus
+        line.post_message(next_one)
+        await until(lambda: len(line.value) == 3)
+        assert line.value == "num"
+        line.cursor_position = 0
+        await pilot.press("shift+right", "x")
+        await until(lambda: line.value == "xum")
+
+
 async def test_a_key_from_before_the_dialog_stood_types_nothing(tmp_path: Path) -> None:
     from controller import GUARDS
 

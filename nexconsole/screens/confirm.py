@@ -155,7 +155,7 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
             self._confirm_typed(event)
             return
         if typing:
-            self._take_late(event)
+            self._edit(event)
         elif event.character in self._begins:
             event.stop()
             self._begin(event)
@@ -172,11 +172,11 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
         self.set_focus(line)
         line.take(event)
 
-    def _take_late(self, event: events.Key) -> None:
-        """What was on its way here when the line got the focus goes to the line too."""
+    def _edit(self, event: events.Key) -> None:
+        """Characters reach the line by way of the dialog, wherever they came in, so that they keep their order: some
+        may be on their way to Cancel when the line gets the focus.
+        """
         line = self.query_one(TypedText)
-        if line.heard is event:
-            return
         if event.is_printable:
             event.stop()
             line.take(event)

@@ -45,12 +45,11 @@ class TypedText(MaskedInput):
         super().__init__(id="typed", compact=True, placeholder="type it here")
         self.cursor_blink = self.select_on_focus = False
         self._pace = TypingPace(asked)
-        self.heard: events.Key | None = None  # the newest key that came to the line itself
 
     def take(self, event: events.Key) -> None:
-        """A character that was typed before the line had the focus."""
+        """A character that was typed; the dialog hands over each, in the order in which they came."""
         if self.judge(event) and event.character:
-            self.insert_text_at_cursor(event.character)
+            self.replace(event.character, *self.selection)
 
     def judge(self, event: events.Key) -> bool:
         """Whether a printable key was typed. If not, the line is emptied of what came before it."""
@@ -63,12 +62,11 @@ class TypedText(MaskedInput):
         return False
 
     def on_key(self, event: events.Key) -> None:
-        self.heard = event
         screen = self.screen
         if isinstance(screen, GuardedDialog) and screen.refused(event):
             return
-        if event.key not in ("enter", "escape", "tab", "shift+tab", CONFIRM_KEY):
-            self.judge(event)
+        if event.is_printable:
+            event.prevent_default()  # the dialog takes it
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()

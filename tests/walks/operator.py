@@ -70,7 +70,7 @@ class WalkingOperator:
             await self.press("down")
             await self.console.until(lambda before=before: self._cursor != before, f"no row follows {before!r}", 5.0)
         await self.press("space")
-        entry = await self.see(rf"[│┃]>?\s+(?P<letter>[a-z]) +[^│┃]*{verb}")
+        entry = await self.see(rf"┃[> ](?P<letter>[a-z]) +[^┃]*{verb}")
         await self.press(entry["letter"])
 
     @property

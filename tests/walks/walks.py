@@ -46,7 +46,7 @@ async def provider_outage_by_the_runbook(operator: WalkingOperator) -> None:
 
 @walk("database-stall")
 async def database_stall(operator: WalkingOperator) -> None:
-    await operator.row("5", "blocks", "End session")
+    await operator.row("5", "idle in transaction", "End session")
     await operator.confirm("Ends")
     await operator.verdict("backend.terminate")
     await operator.calm()
