@@ -18,6 +18,7 @@ from ..runbook.model import Branch, Question, Runbook, Scenario, Step
 from ..runbook.resolution import Fit, Node, fitting, resolve
 from ..screens.scenario_rows import ScenarioRow, ScenarioRows, answers_itself, rows_of
 from ..session.operation import StepRef
+from ..text.choices import meant
 from ..text.sanitize import clean
 from ..text.units import several
 from .choices import Choice
@@ -160,6 +161,7 @@ class Scenarios:
         text = await self._front.ask(f"{clean(reference.title)}{words}; an empty line leaves it open")
         if text is None:
             return
+        text = meant(text, question.words) or text
         if not question.accepts(text):
             self._front.say("not recorded: that is no answer to it" + words)
             return

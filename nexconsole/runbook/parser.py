@@ -8,6 +8,7 @@
     ## Emergency commands     ### Title                #### Steps
                               ### Title (SEV-3)        the same with a #### Trigger, which opens it like a scenario
 
+What a look before an Ask finds under the same name stands in the line when it is asked.
 Everything else is prose. What can't be understood is a Problem with its line; nothing raises.
 """
 

@@ -62,6 +62,7 @@ class Node:
     a do its `arguments`, or None with `missing` saying what it still waits for; `again` are those by what the looks
     find now, whatever was kept: once it is done, doing it again means the next one; or None with `over` saying why.
     `gate` is the question that a do waits for: nobody has answered it, and a branch around the do goes by its answer.
+    `suggested` is the answer that looks before the question found, under its name.
     """
 
     step: Step | Branch
@@ -75,6 +76,7 @@ class Node:
     over: str = ""
     missing: str = ""
     gate: Step | None = None
+    suggested: str = ""
     nodes: tuple[Node, ...] = ()
 
 
@@ -127,12 +129,10 @@ def _causes_first(fits: Sequence[Fit], world: ReadingsContext) -> tuple[Fit, ...
     return tuple(ordered.values())
 
 
-def level(
-    runbook_levels: tuple[SeverityLevel, ...], readings: Mapping[str, Reading], settings: Settings, now: datetime
-) -> str:
-    """The severity by the Markdown's own rules: "SEV-1".."SEV-3" or "none". severity.judge is what the console uses."""
+def level(levels: Sequence[SeverityLevel], readings: Mapping[str, Reading], settings: Settings, now: datetime) -> str:
+    """The severity by the Markdown's rules: "SEV-1".."SEV-3" or "none". severity.judge is what the console uses."""
     world = ReadingsContext(readings, settings, now)
-    for each in sorted(runbook_levels, key=lambda one: one.name):
+    for each in sorted(levels, key=lambda one: one.name):
         if any(rule.condition and world.truth(rule.condition, patient=True).holds for rule in each.rules):
             return each.name
     return "none"
@@ -286,10 +286,11 @@ class ReadingsContext:
             return self._branch(step, known, applies, because, taken)
         if step.kind == "ask":
             question, answered = step.question or Question(), self.answers.get(step.id)
+            suggested, _ = known.names.get(question.name, ("", ""))
             if question.name:
                 known.asked[question.name] = (question, answered, step)
                 known.name(question.name, answered or "", "nobody has answered it yet")
-            return Node(step=step, applies=applies, because=because, answered=answered)
+            return Node(step=step, applies=applies, because=because, answered=answered, suggested=suggested)
         call = step.call or Call(name="")
         if step.kind == "do":
             (arguments, missing), (again, over) = known.filled(call), known.filled(call, anew=True)
@@ -316,14 +317,10 @@ class ReadingsContext:
     def _learn(self, call: Call, probe_answer: ProbeAnswer | None, known: _KnownValues) -> None:
         """What a look finds replaces what an earlier one found, also when it finds nothing."""
         for name in self._offers(call):
-            known.name(
-                name,
-                *(
-                    (probe_answer.gives.get(name, ""), probe_answer.text)
-                    if probe_answer
-                    else ("", "its look has no answer")
-                ),
-            )
+            if probe_answer is None:
+                known.name(name, "", "its look has no answer")
+            else:
+                known.name(name, probe_answer.gives.get(name, ""), probe_answer.text)
 
     def _keep(self, id: str, known: _KnownValues) -> None:
         known.kept |= self.taken.get(id, {})

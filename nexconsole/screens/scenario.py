@@ -211,10 +211,21 @@ class ScenarioPane(ScenarioView):
             return f"one of {', '.join(question.words)}" if question.words else f"expected {kind or 'some words'}"
 
         told = preview_of(self.rows, row, self._session)
-        prompt = Prompt(step.title, hint=hint, offered=offered, wrong=wrong, told=told)
+        prompt = Prompt(
+            step.title,
+            hint=hint,
+            offered=offered,
+            wrong=wrong,
+            told=told,
+            chosen=bool(question.words),
+            suggested=row.node.suggested,
+        )
         text = await self.app.push_screen_wait(prompt)
         if text is not None:
+            at = self._at
             await self._settle(row, "done", answer=text)
+            if prompt.by_letter and self._at != at:  # an Enter that comes late would be for the next step
+                self._stray(self._at)
 
     async def _settle(self, row: ScenarioRow, state: str, *, answer: str = "", reason: str = "") -> None:
         reference = self.steps.reference(row, taking=state == "done")

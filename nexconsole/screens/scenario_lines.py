@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..runbook.model import Step
 from ..runbook.progress import StepState
+from ..text.choices import letters
 from ..text.units import clock_minute, several
 from ..widgets.banner import key_of
 from ..widgets.spans import Line, cells, column, plain, wrapped
@@ -119,8 +120,10 @@ class StepLines:
         if step.kind == "look":
             return f"{go}: say what you see; {looks}{skip} skips"
         if step.kind == "ask":
-            words = step.question.words if step.question else ()
-            return f"{go} answers{': ' + ', '.join(words) if words else ''}; {looks}{skip} skips"
+            words = letters(step.question.words) if step.question else {}
+            told = ", ".join(f"{plain(key, 20)} {plain(word, 20)}" for word, key in words.items())
+            told = f": {told}" if told else f": {plain(row.node.suggested, 40)}?" if row.node.suggested else ""
+            return f"{go} answers{told}; {looks}{skip} skips"
         if (gate := row.node.gate) is not None:
             return f"waits for the answer to step {self.steps.scenario.place(gate.id)}; {skip} skips"
         return f"{f'{go} shows the preview; ' if row.node.arguments is not None else ''}{looks}{skip} skips"

@@ -213,6 +213,19 @@ def _healthy(view: View[Circuits]) -> ProbeResult:
     )
 
 
+def _disabled(view: View[Circuits]) -> ProbeResult:
+    """Which providers are switched off; it gives the one, where it is one."""
+    known = [p for p in view.value.providers if p.active is not None]
+    if not known:
+        return ProbeResult(text="not known: no provider was read from the database", value=None)
+    off = [p.name for p in known if not p.active]
+    return ProbeResult(
+        text=f"{several(len(off), 'disabled provider')}: {', '.join(off) or 'none'}",
+        value=float(len(off)),
+        gives={"provider": off[0]} if len(off) == 1 else {},
+    )
+
+
 def _stalled(view: View[Circuits]) -> set[str]:
     """The providers where purchases wait too long for a slot, or our money is used up: they take no traffic."""
     slots, balances = view.other("slots", Slots), view.other("balances", Balances)
@@ -330,6 +343,7 @@ PROBES = (
     _probe("circuits.pod", "whether one pod alone has open breakers", "flag", _one_pod, gives={"pod": "pod"}),
     _probe("circuits.usable", "active providers whose breaker is not open", "number", _usable),
     _probe("providers.healthy", "active providers that are well", "number", _healthy),
+    _probe("providers.disabled", "providers that are switched off", "number", _disabled, gives=_GIVES),
     _probe("provider.active", "whether a provider is active", "flag", _of_provider(_active), argument=PROVIDER),
     _probe(
         "provider.quiet",

@@ -23,6 +23,7 @@ class MaskedInput(Input):
     """Textual's, and nothing in it is seen by others that the panes would not show them."""
 
     own_words = False  # Enter takes what was typed and starts nothing: it may come in one burst with the words
+    pressed: events.Key | None = None  # the last key that came to this line
 
     def __init__(self, *, id: str, compact: bool = False, placeholder: str = "", max_length: int = 0) -> None:
         super().__init__(id=id, compact=compact, placeholder=placeholder, max_length=max_length, highlighter=Dots())
@@ -35,6 +36,7 @@ class MaskedInput(Input):
             self.value = value
 
     def on_key(self, event: events.Key) -> None:
+        self.pressed = event
         if event.key == "enter":  # here, in the order of the keys: a binding is looked up when more have been typed
             event.stop()
             event.prevent_default()
