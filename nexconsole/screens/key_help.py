@@ -226,7 +226,7 @@ class KeyHelp(Dialog[KeyEntry | None]):
         if isinstance(row, str):
             return ((plain(row), "strong"),)
         keys = column(" ".join(row.keys), KEY if width >= NARROW else 8)
-        why = f"  {row.why_not}" if row.why_not else ""
+        why = f"  {row.why_not}" if row.why_not and width >= NARROW else ""  # where it has no room, Enter says it
         does = cut(row.does, max(8, width - cells(keys + why) - 3))
         if here:
             return fit(((f"> {keys} {does}{why}", "cursor"),), width)
