@@ -12,7 +12,7 @@ import pyte
 from tests.animation.__main__ import PICTURE, ROWS
 from tests.animation.cells import rows_of
 from tests.animation.draw import drawn
-from tests.animation.record import Frame, Recorder
+from tests.animation.record import Film, Frame
 from tests.walks.console import walked_console
 
 ROOT = Path(__file__).parent.parent
@@ -51,9 +51,9 @@ def test_the_animation_plays_as_a_picture_of_a_page() -> None:
 
 
 def test_equal_lines_stand_once_and_each_frame_has_its_time() -> None:
-    frames = [frame_of("same\r\none <a>"), frame_of("same\r\ntwo", key="s", says="opens & shows")]
+    frames = [frame_of("same\r\none <a>", says="first"), frame_of("same\r\ntwo", key="s", says="opens & shows")]
     svg = drawn(frames, 20)
-    assert texts(svg) == ["same", "one <a>", "two", "s", "opens & shows"]
+    assert texts(svg) == ["same", "one <a>", "two", "first", "s", "opens & shows"]
     assert "0.00%{visibility:visible}50.00%{visibility:hidden}" in svg
     assert "50.00%{visibility:visible}100.00%{visibility:hidden}" in svg
     assert ".f0{visibility:visible}" in svg and "prefers-reduced-motion" in svg
@@ -69,12 +69,12 @@ def test_colours_places_and_frames_are_those_of_the_terminal() -> None:
 async def test_the_script_keeps_what_the_real_console_shows_after_a_key() -> None:
     command = [sys.executable, "-m", "nexconsole", "--kubeconfig", "none"]
     async with walked_console(command, {}, 100, ROWS) as console:
-        recorder = Recorder(console)
+        film = Film(console)
         await console.see("s: scenario|scenario")
-        await recorder.shoot("", "nothing is configured")
-        await recorder.after("?", "does it", "the keys that work here")
-    svg = drawn(recorder.frames, 100)
-    first, second = recorder.frames
+        await film.shoot("", "nothing is configured")
+        await film.after("?", "does it", "the keys that work here")
+    svg = drawn(film.frames, 100)
+    first, second = film.frames
     assert first.rows != second.rows
     assert len(ElementTree.fromstring(svg).findall(f"{SVG}g")) == 2
     assert "the keys that work here" in texts(svg)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pyte
 
-FOREGROUND, BACKGROUND = "#d5dae3", "#0f131a"  # where the console names none
-_NAMED = {"black": "000000", "brown": "c0a000", "white": "d5dae3"}
+FOREGROUND, BACKGROUND = "#c9d1d9", "#0d1117"  # where the console names none, as in its dark theme
+_NAMED = {"black": "000000", "brown": "c0a000", "white": "c9d1d9"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +33,22 @@ def rows_of(screen: pyte.Screen) -> tuple[Row, ...]:
 
 
 def _runs(cells: Any, columns: int) -> Iterator[CellRun]:
-    styled = [(column, cells[column].data, *_look(cells[column])) for column in range(columns)]
-    for (ink, ground, bold), run in groupby(styled, key=lambda cell: cell[2:]):
-        alike = list(run)
-        text = "".join(cell[1] for cell in alike)
+    looks: list[tuple[str, str, bool]] = []
+    for column in range(columns):
+        look = _look(cells[column])
+        if cells[column].data == " " and looks and looks[-1][1] == look[1]:
+            look = looks[-1]  # a blank has no ink of its own
+        looks.append(look)
+    for (ink, ground, bold), places in groupby(range(columns), key=looks.__getitem__):
+        run = list(places)
+        text = "".join(cells[column].data for column in run)
         if text.strip() or ground != BACKGROUND:
-            yield CellRun(alike[0][0], text, ink, ground, bold)
+            yield CellRun(run[0], text, ink, ground, bold)
 
 
 def _look(cell: Any) -> tuple[str, str, bool]:
     ink, ground = _colour(cell.fg, FOREGROUND), _colour(cell.bg, BACKGROUND)
-    if cell.reverse:
-        ink, ground = ground, ink
-    return ("" if cell.data == " " else ink), ground, bool(cell.bold) and cell.data != " "
+    return (ground, ink, bool(cell.bold)) if cell.reverse else (ink, ground, bool(cell.bold))
 
 
 def _colour(name: str, default: str) -> str:

@@ -27,7 +27,7 @@ class Frame:
 
 
 @dataclass
-class Recorder:
+class Film:
     console: WalkedConsole
     frames: list[Frame] = field(default_factory=list)
 
@@ -46,32 +46,32 @@ async def recorded(command: list[str], columns: int, rows: int) -> list[Frame]:
     """Raises NotSeenError where the drill goes another way than told here."""
     with tempfile.TemporaryDirectory(prefix="nexconsole-animation-") as folder:
         places = {variable: str(Path(folder)) for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME")}
-        argv = [*command, "--operator", "maria", "drill", "provider-outage"]
+        argv = [*command, "drill", "provider-outage"]
         async with walked_console(argv, places, columns, rows) as console:
-            recorder = Recorder(console)
-            await _to_calm(recorder)
-            return recorder.frames
+            film = Film(console)
+            await _to_calm(film)
+            return film.frames
 
 
-async def _to_calm(recorder: Recorder) -> None:
-    console = recorder.console
+async def _to_calm(film: Film) -> None:
+    console = film.console
     operator = WalkingOperator(console)
     await console.see(ALARM, START_S)
     await console.see("ONE PROVIDER: smsbower")
     await console.see("fits: s opens")
-    await recorder.shoot("", "An alert fires. The first line says what fails, and where.", 3.0)
-    await recorder.after("2", "acts|verbs|space", "The provider's circuits: open on the pods, flapping.")
+    await film.shoot("", "An alert fires. The first line says what fails, and where.", 3.0)
+    await film.after("2", "acts|verbs|space", "The provider's circuits: open on the pods, flapping.")
     await console.press("esc")
-    await recorder.after("s", r"┃> ", "The scenario of the runbook that fits; readings answer its looks.", 2.6)
-    await recorder.after("r", "recorded", "What was looked at goes on record.")
-    await recorder.after("enter", "d does it", "What it will do, and what speaks against it. Nothing is sent yet.", 3.2)
-    await recorder.after("d", r"[,;] \d+ (s|min).* left", "Done. Now the console watches whether it helps.")
+    await film.after("s", r"┃> ", "The scenario of the runbook that fits; readings answer its looks.", 2.6)
+    await film.after("r", "recorded", "What was looked at goes on record.")
+    await film.after("enter", "d does it", "What it will do, and what speaks against it. Nothing is sent yet.", 3.2)
+    await film.after("d", r"[,;] \d+ (s|min).* left", "Done. Now the console watches whether it helps.")
     await operator.verdict("provider.disable")
-    await recorder.shoot("", "It worked: measured, and on record. u would undo it.", 2.6)
+    await film.shoot("", "It worked: measured, and on record. u would undo it.", 2.6)
     await console.press("esc")
     await console.miss("┃> ")
-    await recorder.shoot("esc", "The failures leave the last five minutes.")
+    await film.shoot("esc", "The failures leave the last five minutes.")
     await console.see(FADES, CALM_S)
-    await recorder.shoot("", "Nothing failed in the last minute.")
+    await film.shoot("", "Nothing failed in the last minute.")
     await console.see(CALM, CALM_S)
-    await recorder.shoot("", "Calm again. What was changed and still stands stays in sight.", 4.0)
+    await film.shoot("", "Calm again. What was changed and still stands stays in sight.", 4.0)
