@@ -25,7 +25,8 @@ from .errors import NexConsoleError
 from .model import Reading, SourceHealth, utc_now
 from .panes.registry import extra_view
 from .panes.view import SignalView
-from .screens.command_app import LOOKING, CommandApp
+from .screens.availability import LOOKING
+from .screens.command_app import CommandApp
 from .screens.console import ConsoleScreen
 from .screens.dialog import Dialog, named
 from .session.capabilities import Capabilities, capabilities_of

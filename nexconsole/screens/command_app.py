@@ -26,6 +26,7 @@ from ..widgets.compositor import DiffingApp
 from ..widgets.key_map import KEY_MAP
 from ..widgets.privacy import MASKER
 from ..widgets.spans import plain
+from .availability import DOING, LOOKING, NOTHING_TO_DO, why_nothing, works_now
 from .console import ConsoleScreen
 from .dialog import do_shown_key
 from .filter_prompt import FilterPrompt
@@ -39,32 +40,6 @@ if TYPE_CHECKING:
 
 MASKED = "# copied from a shared screen: text in ‹› is masked"
 WATCHED = "this page is read-only: close it in the browser"
-LOOKING = ("help", "journal", "logs", "next_theme", "quit", "help_quit", "command_palette")
-DOING = (
-    "scenario",
-    "scenarios",
-    "note",
-    "incident",
-    "object",
-    "approve",
-    "export",
-    "status_line",
-    "sheet",
-    "undo",
-    "dismiss_ended",
-    "stop",
-    "present",
-)
-NEEDS = {"object": Capability.NOTE, "approve": Capability.APPROVE, "undo": Capability.ACT, "stop": Capability.ACT}
-# What there is nothing to do for, mostly, and why not then.
-NOTHING_TO_DO = {
-    "object": "nothing is proposed",
-    "approve": "nothing waits for approval",
-    "undo": "nothing was done that could be undone",
-    "dismiss_ended": "no action has ended",
-    "stop": "nothing is being sent",
-    "logs": "kubernetes is not configured",
-}
 
 
 def _lightest(command: PaletteCommand) -> float:
@@ -161,8 +136,7 @@ class CommandApp(DiffingApp):
 
     def why_not_now(self, action: str) -> str:
         """Why this action would do nothing now; "" where it is not worth saying."""
-        able = action not in NEEDS or NEEDS[action] in self.capabilities
-        return NOTHING_TO_DO.get(action, "") if able and not self.capabilities.silent else ""
+        return why_nothing(action, self.capabilities)
 
     def offered(self, action: str) -> bool:
         """Whether this action would do anything now; True for Textual's own actions."""
@@ -170,17 +144,7 @@ class CommandApp(DiffingApp):
             return not (self.is_web and action in ("quit", "help_quit"))
         if "controller" not in self.__dict__:
             return False
-        session, waiting = self.controller.session, self.controller.incidents.waiting()
-        if action in NEEDS and NEEDS[action] not in self.capabilities:
-            return False
-        return {
-            "object": bool(waiting),
-            "approve": any(proposal.needs == "approval" for proposal in waiting),
-            "undo": session.undoable is not None,
-            "dismiss_ended": any(operation.phase == "ended" or operation.lost for operation in session.shown),
-            "stop": any(operation.phase in ("sending", "waiting") for operation in session.under_way),
-            "logs": session.sources.has("kubernetes"),
-        }[action]
+        return works_now(action, self.controller.session, self.controller.incidents.waiting(), self.capabilities)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Refuse what a console that only watches may not do."""

@@ -25,7 +25,7 @@ from ..widgets import banner
 from ..widgets.canvas import LineCanvas
 from ..widgets.charts import ChartMark
 from ..widgets.panel import LOUDNESS, RenderContext
-from ..widgets.spans import Line, fit, length, plain, spread
+from ..widgets.spans import Line, fit, length
 from .page import PageScreen
 from .pane_layout import PaneLayout
 
@@ -35,24 +35,15 @@ if TYPE_CHECKING:
 
 BUILT_IN = frozenset(view.SIGNAL for view in PANES)
 NOTICE_S = 4.0
+CLOCKED = 40  # cells from which the clock stands in the second line, where the first has no room for it
 NARROW = 60  # cells below which the first line says the level and its reason, and nothing else
 LOUD = ("SEV-1", "SEV-2")
 # From so many cells on the screen has the class.
 WIDTHS = [(0, "-slim"), (60, "-compact"), (100, "-medium"), (160, "-wide")]
 HEIGHTS = [(0, "-flat"), (15, "-low"), (20, "-short"), (34, "-tall")]
 # What the strip of keys shows: bindings by id, and (key, word) where several bindings are shown as one.
-KEYS: tuple[str | tuple[str, str], ...] = (
-    "app.palette",
-    "scenario.open",
-    ("0-9", "pane"),
-    "journal.note",
-    "app.keys",
-    "app.quit",
-    "journal.show",
-    "picture.freeze",
-    "picture.copy",
-    "app.theme",
-)
+FIRST_KEYS = ("app.palette", "scenario.open", ("0-9", "pane"), "journal.note", "app.keys", "app.quit", "journal.show")
+KEYS: tuple[str | tuple[str, str], ...] = (*FIRST_KEYS, "picture.freeze", "picture.copy", "app.theme")
 ROW_KEYS = ("row.actions", "row.open", "row.filter")  # while a row is under the cursor
 DOING = ("scenario.open", "journal.note")  # of them, those that a console which is only to be looked at lacks
 
@@ -286,20 +277,12 @@ class ConsoleScreen(Screen[None]):
         return ((f" {clock_words(self._clock())}Z ", "text"),)
 
     def _second(self, sources: tuple[SourceHealth, ...], width: int) -> Line:
-        name = plain(self.settings.name, 30)
-        operator = plain(self.settings.operator, 24)
-        right: Line = ((f"{operator} ", "muted"),) if operator and width >= (100 if self.hint else 60) else ()
-        right = ((f"{self.hint}  ", "note"), *right) if self.hint and width >= 60 else right
-        left: Line = ((f" {name}   ", "strong"),) if name else ((" ", "muted"),)
+        where: Line = ()
+        right: Line | None = None
         if width < NARROW:  # the level has the first line to itself
-            left = (*banner.environment(self.settings, self._drill, self.replay, short=True), *left)
-            right = self._right() if width >= 40 else ()
-        room = max(0, width - length(left) - length(right) - 1)
-        return (
-            spread((*left, *banner.health(sources, self.now, room)), right, width)
-            if right
-            else fit((*left, *banner.health(sources, self.now, room)), width)
-        )
+            where = banner.environment(self.settings, self._drill, self.replay, short=True)
+            right = self._right() if width >= CLOCKED else ()
+        return banner.second(self.settings, sources, self.now, width, self.hint, where, right)
 
     def say(self, text: str, seconds: float = NOTICE_S) -> None:
         """Show a notice in the bottom bar for a moment, or on the page over it."""

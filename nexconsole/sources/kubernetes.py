@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from ..errors import BadAnswer, Busy, Denied, Missing, NotConfigured, SourceError, Unreachable, in_words
+from ..errors import BadAnswer, Busy, Denied, Missing, NotConfigured, SourceError, Unreachable
 from ..model import SourceHealth
 from ..text.sanitize import clean
 from ..text.units import remaining
@@ -25,7 +25,7 @@ from .cluster_access import Access
 from .deployment_pods import LabelledPods, Owners
 from .kubernetes_link import KubernetesLink
 from .kubernetes_login import Keyring
-from .kubernetes_refusals import Asked, refusal, words
+from .kubernetes_refusals import Asked, explained, refusal, words
 from .lazy_clients import LazyClients
 from .logs import Logs
 from .resources import (
@@ -321,38 +321,7 @@ class KubernetesSource(Source):
         return client
 
     def explain(self, error: Exception) -> SourceError | None:
-        import aiohttp
-
-        at = f"kubernetes at {self.address}"
-        match error:
-            case msgspec.DecodeError():
-                return BadAnswer(self.name, f"{at} answered JSON that is not Kubernetes': {clean(error, 200)}")
-            case aiohttp.ClientProxyConnectionError():
-                why = clean(in_words(error.os_error), 120)
-                return Unreachable(
-                    self.name, f"{at}: its proxy {clean(f'{error.host}:{error.port}', 80)} can't be reached: {why}"
-                )
-            case aiohttp.ClientHttpProxyError():
-                said = clean(f"{error.status} {error.message}", 120)
-                return Unreachable(self.name, f"{at}: its proxy answered {said}: check proxy-url, or HTTPS_PROXY")
-            case aiohttp.ClientConnectorCertificateError():
-                why = clean(error.certificate_error, 150)
-                return Unreachable(
-                    self.name, f"{at}: its TLS certificate can't be verified, check certificate-authority: {why}"
-                )
-            case aiohttp.ClientConnectorError():
-                return self._network(error.os_error)
-            case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():
-                return Unreachable(self.name, f"{at} dropped the connection in the middle of an answer")
-            case aiohttp.InvalidURL():
-                return Unreachable(self.name, f"the kubeconfig's server is not an address: {clean(error, 200)}")
-            case aiohttp.ClientResponseError():
-                return BadAnswer(self.name, f"{at} does not speak HTTP: {clean(error.message, 200)}")
-            case aiohttp.ClientOSError():
-                return self._network(error)
-            case aiohttp.ClientError():
-                return Unreachable(self.name, f"{at}: {clean(error, 200)}")
-        return None
+        return explained(error, self.name, f"kubernetes at {self.address}", self._network)
 
     async def close(self) -> None:
         self.logs.close()

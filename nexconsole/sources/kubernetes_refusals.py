@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
 
-from ..errors import AdmissionRefused, BadAnswer, Busy, Denied, Missing, SourceError, Unreachable
+from ..errors import AdmissionRefused, BadAnswer, Busy, Denied, Missing, SourceError, Unreachable, in_words
 from ..text.sanitize import clean
 from ..text.units import period
 from .resources import ApiStatus
@@ -105,3 +106,39 @@ def _missing(said: str, asked: Asked) -> SourceError:
         kind = whole.partition(".")[0].removesuffix("s")
         return Missing(NAME, f"there is no {kind} {asked.name} in namespace {asked.namespace}{setting}")
     return BadAnswer(NAME, f"{asked.at} does not know {asked.resource} (404): is this a Kubernetes API server?")
+
+
+def explained(error: Exception, name: str, at: str, network: Callable[[OSError], SourceError]) -> SourceError | None:
+    """The sentence for what went wrong on the way to the source `name` that stands `at` this address; None for a bug.
+
+    `network` explains what the network said.
+    """
+    import aiohttp
+
+    match error:
+        case msgspec.DecodeError():
+            return BadAnswer(name, f"{at} answered JSON that is not Kubernetes': {clean(error, 200)}")
+        case aiohttp.ClientProxyConnectionError():
+            why = clean(in_words(error.os_error), 120)
+            return Unreachable(
+                name, f"{at}: its proxy {clean(f'{error.host}:{error.port}', 80)} can't be reached: {why}"
+            )
+        case aiohttp.ClientHttpProxyError():
+            said = clean(f"{error.status} {error.message}", 120)
+            return Unreachable(name, f"{at}: its proxy answered {said}: check proxy-url, or HTTPS_PROXY")
+        case aiohttp.ClientConnectorCertificateError():
+            why = clean(error.certificate_error, 150)
+            return Unreachable(name, f"{at}: its TLS certificate can't be verified, check certificate-authority: {why}")
+        case aiohttp.ClientConnectorError():
+            return network(error.os_error)
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError():
+            return Unreachable(name, f"{at} dropped the connection in the middle of an answer")
+        case aiohttp.InvalidURL():
+            return Unreachable(name, f"the kubeconfig's server is not an address: {clean(error, 200)}")
+        case aiohttp.ClientResponseError():
+            return BadAnswer(name, f"{at} does not speak HTTP: {clean(error.message, 200)}")
+        case aiohttp.ClientOSError():
+            return network(error)
+        case aiohttp.ClientError():
+            return Unreachable(name, f"{at}: {clean(error, 200)}")
+    return None

@@ -175,6 +175,26 @@ def health(sources: Iterable[SourceHealth], now: datetime, width: int) -> Line:
     return fit(line, width)
 
 
+def second(
+    settings: Settings,
+    sources: Iterable[SourceHealth],
+    now: datetime,
+    width: int,
+    hint: str,
+    where: Line = (),
+    instead: Line | None = None,
+) -> Line:
+    """The second line: `where`, the installation's name and the sources; at its right the hint and the operator, or
+    what stands there `instead`."""
+    name, operator = plain(settings.name, 30), plain(settings.operator, 24)
+    right: Line = ((f"{operator} ", "muted"),) if operator and width >= (100 if hint else 60) else ()
+    right = ((f"{hint}  ", "note"), *right) if hint and width >= 60 else right
+    right = right if instead is None else instead
+    left: Line = (*where, (f" {name}   ", "strong")) if name else (*where, (" ", "muted"))
+    line = (*left, *health(sources, now, max(0, width - length(left) - length(right) - 1)))
+    return spread(line, right, width) if right else fit(line, width)
+
+
 def _source(source: SourceHealth, now: datetime, short: bool, placed: bool) -> tuple[Span, ...]:
     name = SHORT.get(source.name, source.name) if short else source.name
     name += f" {plain(source.place, 60)}" if placed and source.place else ""
