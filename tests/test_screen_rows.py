@@ -276,3 +276,29 @@ async def test_the_strip_of_keys_tells_what_works_on_the_row(tmp_path: Path) -> 
         await until(lambda: "space actions" in text_of(app) and "/ filter" in text_of(app))
         await pilot.press("question_mark")
         await until(lambda: "What can be done to the row" in text_of(app))
+
+
+@pytest.mark.parametrize("key", ["down", "up", "j", "space", "enter"])
+async def test_without_a_focus_the_first_key_goes_to_the_rows_of_what_is_wrong(tmp_path: Path, key: str) -> None:
+    async with console(tmp_path) as (app, pilot, begun):
+        assert app.focused is None
+        await pilot.press(key)
+        await until(lambda: at(app) is not None)
+        assert app.focused is app.console_screen.panes["transactions"]
+        assert app.console_screen.maximized_pane is None and app.screen is app.console_screen and not begun
+        await pilot.press("space")
+        await until(lambda: isinstance(app.screen, RowMenu))
+
+
+async def test_a_pane_without_the_focus_shows_its_worst_rows_again(tmp_path: Path) -> None:
+    async with console(tmp_path) as (app, pilot, _):
+        pane = app.console_screen.panes["transactions"]
+        await pilot.press("down", "end")
+        await until(lambda: pane._top > 0)
+        last = pane.subject
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.focused is None and pane._top == 0
+        await pilot.press("tab")
+        await pilot.pause()
+        assert pane.subject == last and pane._top > 0  # the cursor is where it was

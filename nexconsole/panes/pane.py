@@ -150,7 +150,7 @@ class Pane(LineCanvas, can_focus=True):
         if self._key is None and self.large:
             self._index = self._stop(rows, 0, 1)
             self._key = keys[self._index]
-        if self._key is not None:
+        if self._key is not None and (self.large or self.has_focus):  # else the worst are in sight
             self._index = min(self._index, len(keys) - 1)
             if keys[self._index] != self._key:
                 self._index = next((n for n, key in enumerate(keys) if key == self._key), self._index)
@@ -190,6 +190,12 @@ class Pane(LineCanvas, can_focus=True):
     def _point(self, rows: Listing, index: int) -> None:
         self._index, self._key = index, rows.keys[index]
         self.paint()
+
+    def enter_rows(self) -> None:
+        """Take the focus, with the cursor on a row: where it was, else on the first."""
+        self.focus()
+        if self._key is None and self.size.height >= FRAMED:
+            self.action_row(1)
 
     def action_page(self, by: int) -> None:
         self.action_row(by * max(1, sight(*self._drawn()) - 1))
@@ -286,4 +292,6 @@ class Pane(LineCanvas, can_focus=True):
 
     def watch_has_focus(self, has_focus: bool) -> None:
         super().watch_has_focus(has_focus)
+        if not has_focus and not self.large:
+            self._top = 0
         self.paint()

@@ -76,6 +76,7 @@ class ConsoleScreen(Screen[None]):
             )
             for face in PANES
         ),
+        Binding("down,up,j,k,space", "rows", "Rows", id="pane.rows", tooltip="Go to the rows that matter most", show=False),
         Binding("enter", "enlarge", "Maximize", id="pane.focused", tooltip="Maximize the focused pane, or restore it"),
         Binding("escape", "restore", "Restore", id="pane.restore", tooltip="Show all rows again, then all panes"),
         Binding("tab", "app.focus_next", "Next", id="pane.next", tooltip="Go to the next pane", show=False),
@@ -345,7 +346,9 @@ class ConsoleScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "enlarge":
-            return isinstance(self.focused, Pane)
+            return self.focused is None or isinstance(self.focused, Pane)
+        if action == "rows":
+            return self.focused is None
         if action == "restore":
             return self.maximized_pane is not None or self.focused is not None
         return super().check_action(action, parameters)
@@ -353,6 +356,12 @@ class ConsoleScreen(Screen[None]):
     def action_enlarge(self) -> None:
         if isinstance(self.focused, Pane):
             self.action_pane(self.focused.face.SIGNAL)
+        else:
+            self.action_rows()
+
+    def action_rows(self) -> None:
+        if (pane := self.maximized_pane or self.layout_of_panes.worst()) is not None:
+            pane.enter_rows()
 
     def action_restore(self) -> None:
         large = self.maximized_pane

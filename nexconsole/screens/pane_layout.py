@@ -106,6 +106,11 @@ class PaneLayout:
         else:
             panes.styles.grid_rows = " ".join(shared)
 
+    def worst(self) -> Pane | None:
+        """The first of the panes in sight that have the most urgent level."""
+        panes = [pane for pane in self._panes().values() if pane.display and pane.size.height]
+        return max(panes, key=lambda pane: LOUDNESS.index(self._alert_level(pane)), default=None)
+
     def _choose(self) -> None:
         """Where there are fewer lines than panes, those with something wrong are shown."""
         screen = self._screen
