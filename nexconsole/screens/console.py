@@ -76,7 +76,9 @@ class ConsoleScreen(Screen[None]):
             )
             for face in PANES
         ),
-        Binding("down,up,j,k,space", "rows", "Rows", id="pane.rows", tooltip="Go to the rows that matter most", show=False),
+        Binding(
+            "down,j,up,k,space", "rows", "Go", id="pane.rows", tooltip="Go to the rows of what is wrong", show=False
+        ),
         Binding("enter", "enlarge", "Maximize", id="pane.focused", tooltip="Maximize the focused pane, or restore it"),
         Binding("escape", "restore", "Restore", id="pane.restore", tooltip="Show all rows again, then all panes"),
         Binding("tab", "app.focus_next", "Next", id="pane.next", tooltip="Go to the next pane", show=False),
