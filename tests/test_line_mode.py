@@ -143,6 +143,35 @@ async def test_an_action_is_found_by_words_taken_by_number_and_confirmed_by_its_
     assert row is False
 
 
+def test_what_leads_by_turns_is_not_said_by_turns() -> None:
+    said = Changes()
+    said.sentences(seen(worse(FAILS)))
+    blocks = Reason(level="SEV-1", text="session 4711 blocks 9 others", signal="database", age_s=1.0)
+    sentences: list[str] = []
+    for second in range(1, 50):
+        order = (blocks, FAILS) if second % 6 < 3 else (FAILS, blocks)
+        sentences += said.sentences(seen(worse(*order), float(second)))
+    assert sentences == ["also SEV-1: session 4711 blocks 9 others"]
+    sentences = []
+    for second in range(50, 57):
+        sentences += said.sentences(seen(worse(blocks, FAILS), float(second)))
+    assert sentences == ["still SEV-1, the first reason now: session 4711 blocks 9 others"]
+
+
+def test_a_scenario_is_offered_when_it_has_fitted_for_a_moment_and_not_again_and_again() -> None:
+    said = Changes()
+    sentences: list[str] = []
+    for second in range(60):
+        sentences += said.sentences(seen(worse(FAILS), float(second), fit="" if second % 20 > 12 else "scenario 1 (x)"))
+    assert [line for line in sentences if "fits" in line] == ["scenario 1 (x) fits: s shows its steps"]
+
+
+def test_with_nothing_configured_it_says_so() -> None:
+    absent = (SourceHealth(name="postgres", configured=False), SourceHealth(name="redis", configured=False))
+    first = Changes().sentences(seen(Severity(level="none"), readings={}, sources=absent))
+    assert first[0].startswith("not known: nothing is configured: `nexconsole init`")
+
+
 async def test_what_was_typed_before_the_question_stood_confirms_nothing(
     tmp_path: Path, database: Any, sources_on: Any
 ) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import sys
+import textwrap
 from argparse import Namespace
 
 from .. import settings, terminal
@@ -50,10 +52,12 @@ async def _run(chosen: Settings) -> int:
     session = Session(chosen, sources, heard=lambda entry: console.heard(entry))
     typed = LineInput(sys.stdin) if sys.stdin is not None and sys.stdin.isatty() else None
 
-    glyphs = terminal.glyph_set(chosen.glyphs)
+    glyphs, at_terminal = terminal.glyph_set(chosen.glyphs), sys.stdout.isatty()
 
     def write(text: str) -> None:
-        print(drawn(text, glyphs), flush=True)
+        text = drawn(text, glyphs)
+        for line in _wrapped(text) if at_terminal else (text,):
+            print(line, flush=True)
         if printing.is_lost():
             console.ended.set()
 
@@ -86,3 +90,10 @@ async def _run(chosen: Settings) -> int:
         )
         await sources.close()
     return code
+
+
+def _wrapped(text: str) -> list[str]:
+    """A sentence in lines of the terminal's width, broken at blanks; what follows the first line is indented."""
+    columns = max(20, shutil.get_terminal_size().columns)
+    lines = textwrap.wrap(text, columns, subsequent_indent="  ", break_on_hyphens=False, replace_whitespace=False)
+    return lines or [""]

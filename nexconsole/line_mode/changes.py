@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from ..incident.proposals import Proposal
 from ..model import Reading, SourceHealth, State
@@ -16,7 +16,11 @@ from ..text.sanitize import clean
 from ..text.units import clock, duration, period, several
 
 STILL = timedelta(minutes=1)  # while it is not calm, the level and its first reason are said so often
-GONE = timedelta(seconds=10)  # a reason that is not there for so long is over; one that comes and goes is not said
+STEADY = timedelta(seconds=5)  # what leads, or fits, is said when it has done so for this long
+AGAIN = timedelta(minutes=5)  # a scenario that fits is not offered again within
+GONE = timedelta(seconds=30)  # a reason that is not there for so long is over; one that comes and goes is not said
+UNSET = "nothing is configured: `nexconsole init` makes a settings file, `nexconsole drill` stages an incident"
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 _FIGURES = re.compile(r"\d[\d.,]*")
 
 
@@ -41,16 +45,19 @@ class Changes:
 
     def __init__(self) -> None:
         self._level: str | None = None
-        self._since = datetime.min
-        self._first: tuple[str, str, str] | None = None
-        self._said_at = datetime.min
+        self._since = BEGINNING
+        self._first: tuple[str, str, str] | None = None  # that was said
+        self._leading: tuple[tuple[str, str, str] | None, datetime] = (None, BEGINNING)  # with since when it leads
+        self._led: dict[tuple[str, str, str], datetime] = {}  # what was said to lead, with when
+        self._said_at = BEGINNING
         self._reasons: dict[tuple[str, str, str], tuple[Reason, datetime]] = {}  # with when it was last there
         self._failing: dict[str, datetime] = {}  # sources, with since when
         self._old: set[str] = set()  # signals that are not fresh
         self._operations: dict[int, tuple[str, ...]] = {}
         self._proposals: set[str] = set()
         self._incident: str | None = None
-        self._fit = ""
+        self._fitting: tuple[str, datetime] = ("", BEGINNING)
+        self._offered: dict[str, datetime] = {}  # scenarios, with when they were said to fit
 
     def sentences(self, now: Snapshot) -> list[str]:
         return [
@@ -69,11 +76,13 @@ class Changes:
         severity = now.severity
         assert severity is not None
         first = _identity(severity.reasons[0]) if severity.reasons else None
+        if self._leading[0] != first:
+            self._leading = (first, now.at)
         if level != self._level:
             before = f", was {self._level} for {duration(now.at - self._since)}" if self._level is not None else ""
             self._level, self._since = level, now.at
             yield f"{level}{before}: {state(now)}"
-        elif first != self._first and first is not None:
+        elif first is not None and first != self._first and self._leads(first, now.at):
             yield f"still {level}, the first reason now: {_reason(severity.reasons[0])}"
         elif first is not None and now.at - self._said_at >= STILL:
             yield f"still {level} after {duration(now.at - self._since)}: {_reason(severity.reasons[0])}"
@@ -81,7 +90,13 @@ class Changes:
             yield from self._others(severity, now.at)
             return
         self._first, self._said_at = first, now.at
+        if first is not None:
+            self._led[first] = now.at
         yield from self._others(severity, now.at)
+
+    def _leads(self, first: tuple[str, str, str], at: datetime) -> bool:
+        """Whether this reason leads for long enough to be said, and was not said to lead a moment ago."""
+        return at - self._leading[1] >= STEADY and at - self._led.get(first, BEGINNING) >= STILL
 
     def _others(self, severity: Severity, at: datetime) -> Iterator[str]:
         """The reasons after the first one, and those that are over."""
@@ -149,10 +164,13 @@ class Changes:
         if now.incident != self._incident:
             yield f"incident {now.incident}" if now.incident else f"incident {self._incident} is closed"
             self._incident = now.incident
-        if now.fit != self._fit:
-            self._fit = now.fit
-            if now.fit:
-                yield f"{now.fit} fits: s shows its steps"
+        if now.fit != self._fitting[0]:
+            self._fitting = (now.fit, now.at)
+        said_at = self._offered.get(now.fit, BEGINNING)
+        if now.fit and now.at - self._fitting[1] >= STEADY and now.at - said_at >= AGAIN:
+            yield f"{now.fit} fits: s shows its steps"
+        if now.fit and now.at - self._fitting[1] >= STEADY:
+            self._offered[now.fit] = now.at
 
 
 def level_of(now: Snapshot) -> str:
@@ -161,6 +179,8 @@ def level_of(now: Snapshot) -> str:
         return ""
     if now.severity.level != "none":
         return now.severity.level
+    if now.sources and not any(source.configured for source in now.sources):
+        return "not known"
     if any(name not in now.readings for name in now.expected):
         return ""
     known = any(reading.value is not None for reading in now.readings.values())
@@ -172,6 +192,8 @@ def state(now: Snapshot) -> str:
     severity = now.severity
     if severity is None:
         return "nothing is read yet"
+    if now.sources and not any(source.configured for source in now.sources):
+        return UNSET
     if severity.reasons:
         more = len(severity.reasons) - 1
         return _reason(severity.reasons[0]) + (f"; {several(more, 'more reason')}: why lists them" if more else "")
