@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 import sample_readings as sample
-from controller import controller, settings, text_of, until
+from controller import controller, fresh, settings, text_of, until
 from frozen_console import console, shown
 from incident_story import IncidentStory
 from sample_plans import plan, story
@@ -196,8 +196,13 @@ async def test_who_drives_since_when_and_what_comes_next_are_said(tmp_path: Path
 async def test_the_next_step_of_the_scenario_that_is_walked_is_said(tmp_path: Path) -> None:
     async with controller(settings(tmp_path)) as (app, pilot):
         await pilot.press("P")
+        app.monitor.take(fresh(sample.calm())["balances"])
         await app.controller.session.begin("high-purchase-failure-rate")
-        await until(lambda: "scenario 1: what share of purchases fails?" in text_of(app))
+        await until(lambda: "scenario 1: disable it for now." in text_of(app))
+        pane_opens_at = "high-purchase-failure-rate/if-transactions.scope-is-one/provider.disable"
+        app.controller.scenarios.open("high-purchase-failure-rate")
+        pane = await until(lambda: app.controller.scenarios.pane)
+        await until(lambda: pane.step == pane_opens_at)  # the same step
 
 
 # --- the keys ---------------------------------------------------------------------------------------------------------

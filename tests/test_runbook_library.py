@@ -117,6 +117,21 @@ def test_the_folder_is_named_in_the_settings_file(tmp_path):
     assert load(str(config), environ={}).settings.runbooks == "/etc/nexnum"
 
 
+EXPLAINS = NEW.replace(
+    "### Steps", "### Explains\n\n- It. `#high-purchase-failure-rat`\n- That. `#stuck-reservations`\n\n### Steps"
+)
+
+
+def test_a_chapter_that_explains_what_there_is_not_is_taken_and_said(folder):
+    found = library(folder(new=EXPLAINS), COMMANDS)
+    assert found.problems == () and found.runbook.chapter("search-is-down") is not None
+    [(file, problem)] = found.unknown
+    told = "there is no scenario #high-purchase-failure-rat: did you mean high-purchase-failure-rate?"
+    assert file.endswith("new.md") and (problem.line, problem.text) == (9, told)
+    both = folder(new=EXPLAINS, other=OWN.replace("#high-purchase-failure-rate", "#high-purchase-failure-rat"))
+    assert library(both, COMMANDS).unknown == ()  # whichever file is read first
+
+
 # --- nexconsole runbook check ---------------------------------------------------------------------------------------
 
 
@@ -134,6 +149,17 @@ def test_check_says_file_line_and_problem_and_exits_with_one(capsys, tmp_path):
     file.write_text(OWN.replace("7 %", "7"))
     assert run(Settings(), "check", str(file)) == 1
     assert capsys.readouterr().out == f"{file}:5: transactions.rate must be compared with a share, such as 10 %\n"
+
+
+def test_check_names_the_scenario_that_a_chapter_explains_and_that_there_is_not(capsys, tmp_path, folder):
+    file = tmp_path / "mine.md"
+    file.write_text(EXPLAINS)
+    told = "9: there is no scenario #high-purchase-failure-rat: did you mean high-purchase-failure-rate?\n"
+    assert run(Settings(), "check", str(file)) == 1
+    assert capsys.readouterr().out == f"{file}:{told}"
+    assert run(folder(new=EXPLAINS), "check") == 1
+    assert capsys.readouterr().out.endswith(f"new.md:{told}")
+    assert run(Settings(runbooks=str(tmp_path / "nowhere")), "check", str(file)) == 1
 
 
 def test_check_without_a_file_looks_at_the_runbook_in_force(capsys, folder):

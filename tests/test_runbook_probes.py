@@ -336,6 +336,33 @@ def test_nothing_bought_and_too_little_bought_is_not_a_rate():
     assert asked("transactions.worst", transactions=none).value is None
 
 
+def test_a_rate_made_by_a_few_failures_that_stand_out_nowhere_is_not_known():
+    unknown = Scope(verdict="unknown", because="4 of 38 fail (10.5 %), too few at each provider")
+    few = replace(TRANSACTIONS, attempts=38, in_flight=0, failures=4, failure_rate=4 / 38, scope=unknown)
+    found = asked("transactions.rate", transactions=few)
+    assert found.value is None and found.text == "4 of 38 purchases failed in 5 min: too few to judge by"
+    at_one = replace(few, scope=Scope(verdict="one", provider="smsbower", because="all of them"))
+    assert asked("transactions.rate", transactions=at_one).value == pytest.approx(4 / 38)
+    many = replace(few, failures=6, failure_rate=6 / 38)
+    assert asked("transactions.rate", transactions=many).value == pytest.approx(6 / 38)
+    assert asked("transactions.rate", transactions=replace(few, failures=0, failure_rate=0.0)).value == 0.0
+
+
+def test_which_providers_are_disabled_and_the_only_one_by_name():
+    def disabled(*names: str | None) -> ProbeAnswer:
+        providers = tuple(
+            ProviderCircuit(name=name, id=name, state="closed", active=name not in names)
+            for name in ("smsbower", "5sim")
+        )
+        return asked("providers.disabled", circuits=replace(CIRCUITS, providers=providers))
+
+    assert (disabled("5sim").text, disabled("5sim").gives) == ("1 disabled provider: 5sim", {"provider": "5sim"})
+    assert (disabled().value, disabled().text, disabled().gives) == (0.0, "0 disabled providers: none", {})
+    assert disabled("5sim", "smsbower").value == 2.0 and disabled("5sim", "smsbower").gives == {}
+    unread = replace(CIRCUITS, providers=(ProviderCircuit(name="5sim", id=None, state="closed", active=None),))
+    assert asked("providers.disabled", circuits=unread).value is None
+
+
 def test_purchases_that_wait_are_a_number_a_flag_and_name_their_provider():
     there = ProviderTraffic(
         name="smsbower", attempts=24, failures=0, failure_rate=None, in_flight=24, overdue=20, oldest_s=240.0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from controller import burst, controller, kinds, quiet, settings, text_of, until
-from scenario_console import go_to, steps
+from scenario_console import go_to, outage, said, steps
 
 from nexconsole.screens.prompt import Prompt
 from nexconsole.screens.scenario import ScenarioPane
@@ -136,9 +137,21 @@ async def test_of_several_disabled_providers_none_stands_there(tmp_path: Path) -
         assert isinstance(app.screen, Prompt) and "step" not in kinds(tmp_path)
 
 
-def disable(app: Any, *names: str) -> None:
-    from dataclasses import replace
+async def test_the_cursor_opens_at_the_look_that_would_find_the_target_where_none_is_known(tmp_path: Path) -> None:
+    async with controller(settings(tmp_path)) as (app, pilot):
+        outage(app)
+        reading = app.monitor.readings["database"]
+        app.monitor.take(replace(reading, value=None, error="the role may not see sessions"))
+        app.controller.scenarios.open("a-session-blocks-others")
+        pane = await until(lambda: app.controller.scenarios.pane)
+        await until(lambda: pane.lines)
+        assert pane.row.kind == "look" and "not known: the role may not see sessions" in said(pane)
+        await pilot.press("f")  # the action itself is one key away, and says what it waits for
+        assert pane.row.kind == "do" and "not known: not known" not in said(pane)
+        assert "not yet: {pid} is not known: the role may not see sessions" in said(pane)
 
+
+def disable(app: Any, *names: str) -> None:
     reading = app.monitor.readings["circuits"]
     providers = tuple(replace(one, active=one.name not in names) for one in reading.value.providers)
     app.monitor.take(replace(reading, value=replace(reading.value, providers=providers)))

@@ -31,6 +31,7 @@ from disasters import root_only, small_disk
 from textual import events
 from textual.pilot import Pilot
 
+from nexconsole.actions.perform import CANCELLED, ActionResult
 from nexconsole.actions.plan import Confirmation, Guard, Plan, Target, Undo
 from nexconsole.app import NexConsole
 from nexconsole.errors import JournalError
@@ -42,6 +43,7 @@ from nexconsole.screens.palette import Palette
 from nexconsole.screens.plan_lines import _guard, plan_sections
 from nexconsole.screens.typed_confirmation import TypedText
 from nexconsole.screens.unrecorded import Unrecorded
+from nexconsole.session.operation import Operation
 from nexconsole.settings import Settings
 from nexconsole.sources import Sources
 from nexconsole.widgets.key_guard import OPENING_S, QUIET_S, REPEAT_S, KeyGuard
@@ -138,6 +140,25 @@ async def test_keys_typed_before_the_dialog_stood_are_discarded_and_enter_only_e
         await until(lambda: app.screen is app.console_screen)
         await until(lambda: "cancelled: nothing was sent" in strip_of(app))
         assert await active(providers, "smsbower") and kinds(tmp_path) == []
+        operation, session = app.controller.session.performer.operations[-1], app.controller.session
+        operation.ended_at -= timedelta(seconds=9)
+        session.tick()
+        assert operation in session.shown
+        operation.ended_at -= timedelta(seconds=1)
+        app.controller.tick()
+        await until(lambda: "cancelled" not in strip_of(app))  # by itself
+        assert operation not in session.shown
+
+
+def test_only_what_the_operator_left_goes_by_itself() -> None:
+    operation = Operation(action="a", arguments={}, began_at=utc_now(), by="maria")
+    operation.take(ActionResult(plan=None, stopped=CANCELLED))
+    assert not operation.cancelled  # under way
+    operation.phase = "ended"
+    assert operation.cancelled
+    for stopped in (None, "another console holds it", "not confirmed: d was asked for, nothing was sent"):
+        operation.take(ActionResult(plan=None, stopped=stopped))
+        assert not operation.cancelled, stopped
 
 
 async def test_the_dialog_shows_where_what_who_and_the_way_back(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from nexconsole.screens.palette import Palette
 from nexconsole.screens.prompt import Prompt
 from nexconsole.screens.scenario import ScenarioPane
 from nexconsole.session.operation import StepRef
+from nexconsole.signals.transactions import LastMinute
 
 
 def answered(folder: Path) -> list[str]:
@@ -298,6 +300,33 @@ async def test_the_end_says_what_was_done_what_stands_and_what_fits(tmp_path: Pa
         await pilot.press("enter")
         await until(lambda: app.controller.scenarios.pane and app.controller.scenarios.pane.scenario.id == other)
         assert kinds(tmp_path) == before
+
+
+async def test_the_end_says_when_the_level_falls_and_offers_no_scenario_for_what_is_over(tmp_path: Path) -> None:
+    async with controller(settings(tmp_path)) as (app, pilot):
+        app.controller.scenarios.open("a-session-blocks-others")
+        pane = await until(lambda: app.controller.scenarios.pane)
+        await until(lambda: pane.lines)
+        await settled(app, pane)
+        await until(lambda: pane.steps.ended)
+        go_to(pane, "#closing")
+        assert "enter opens scenario 1, which fits" in said(pane)  # purchases still fail
+        world = fresh(sample.calm())
+        reading = fresh(sample.incident())["transactions"]
+        clean = replace(reading.value, minute=LastMinute(decided=40, failures=0, failure_rate=0.0), clean_in_s=200.0)
+        for each in world.values():
+            app.monitor.take(each)
+        app.monitor.take(replace(reading, value=clean))
+        app.controller.scenarios.find_fits()
+        await until(lambda: app.console_screen.severity.level == "SEV-1")
+        pane.paint()
+        assert app.controller.scenarios.fits[0].scenario.id == SCENARIO
+        told = r"the level is still SEV-1 because 17.8 % .* the level falls by \d\d:\d\d if nothing more fails"
+        assert re.search(told, said(pane))
+        assert "enter opens" not in said(pane)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.controller.scenarios.pane.scenario.id == "a-session-blocks-others"
 
 
 async def test_the_end_of_a_calm_scenario_closes_the_incident_by_one_key(tmp_path: Path) -> None:

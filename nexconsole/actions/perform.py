@@ -25,6 +25,7 @@ from .settlement import Settling
 
 log = logging.getLogger(__name__)
 
+CANCELLED = "cancelled: nothing was sent"  # by whoever was asked
 EXECUTE_LIMIT_S = 300.0
 SETTLE_LIMIT_S = 90.0
 
@@ -149,7 +150,7 @@ def _refused(plan: Plan, answer: ConfirmationReply) -> str | None:
     if plan.blocked:
         return "; ".join(guard.reason for guard in plan.blocked)
     if answer.text is None:
-        return "cancelled: nothing was sent"
+        return CANCELLED
     if answer.text != plan.confirm.text:
         return f"not confirmed: {plan.confirm.text} was asked for, nothing was sent"
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -88,16 +89,25 @@ def words(settings: Settings) -> list[str]:
 def _check(options: Namespace, settings: Settings) -> int:
     from ..actions.registry import COMMANDS
     from ..runbook.audit import BAD, GOOD
-    from ..runbook.library import SHIPPED, library, read
-    from ..runbook.problems import check
+    from ..runbook.library import SHIPPED, library, read, shipped
+    from ..runbook.parser import parse
+    from ..runbook.problems import check, unknown_scenarios
     from ..signals.registry import probes
 
     found: list[tuple[str, RunbookProblem]]
+    in_force = shipped()
     if options.file:
-        found = [(options.file, problem) for problem in check(read(Path(options.file)), COMMANDS, probes(settings))]
+        with contextlib.suppress(SettingsError):  # the team's own can't be read: the file is what is asked about
+            in_force = library(settings, COMMANDS).runbook
+        text = read(Path(options.file))
+        chapters = parse(text).runbook.chapters()
+        ids = [chapter.id for chapter in (*in_force.chapters(), *chapters)]
+        wrong = {*check(text, COMMANDS, probes(settings)), *unknown_scenarios(chapters, ids)}
+        found = [(options.file, problem) for problem in sorted(wrong)]
     else:
         found = [(str(SHIPPED), problem) for problem in check(read(SHIPPED), COMMANDS)]
-        found += library(settings, COMMANDS).problems
+        laid = library(settings, COMMANDS)
+        found += sorted((*laid.problems, *laid.unknown))
     if options.json:
         rows = [{"file": file, "line": problem.line, "text": problem.text} for file, problem in found]
         print(msgspec.json.format(msgspec.json.encode({"problems": rows}), indent=2).decode())

@@ -13,7 +13,7 @@ from ..signals.probe import Probe
 from ..signals.registry import probes as known_probes
 from .model import Parsed, Runbook, RunbookProblem, Scenario
 from .parser import MAX_CHARACTERS, parse
-from .problems import problems
+from .problems import problems, unknown_scenarios
 
 SHIPPED = Path(__file__).with_name("incident-response.md")
 
@@ -22,11 +22,13 @@ SHIPPED = Path(__file__).with_name("incident-response.md")
 class Library:
     """The scenarios in force, and what could not be taken: (file, problem) pairs.
 
-    A chapter of the team's with a problem in it is not taken; ours, if there is one of that id, stays.
+    A chapter of the team's with a problem in it is not taken; ours, if there is one of that id, stays. `unknown` are
+    scenarios that a chapter is said to explain and that there are not: it is taken all the same.
     """
 
     runbook: Runbook
     problems: tuple[tuple[str, RunbookProblem], ...] = ()
+    unknown: tuple[tuple[str, RunbookProblem], ...] = ()
 
     def sentences(self) -> tuple[str, ...]:
         return tuple(f"{file}:{problem.line}: {problem.text}" for file, problem in self.problems)
@@ -61,7 +63,10 @@ def library(settings: Settings, catalogue: Catalogue, probes: Mapping[str, Probe
                 continue
             taken[chapter.id] = str(file)
             book = _laid_over(book, chapter, chapter in parsed.runbook.commands)
-    return Library(runbook=book, problems=tuple(wrong))
+    ids = [chapter.id for chapter in book.chapters()]
+    unknown = ((chapter.origin or str(SHIPPED), each)
+               for chapter in book.chapters() for each in unknown_scenarios([chapter], ids))  # fmt: skip
+    return Library(runbook=book, problems=tuple(wrong), unknown=tuple(unknown))
 
 
 def read(file: Path) -> str:

@@ -6,7 +6,7 @@ steps nested in those. What a condition finds is known in its branch. A probe wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..catalogue import KINDS, Argument, Catalogue
@@ -40,6 +40,19 @@ def problems(
     if not parsed.problems and not parsed.runbook.chapters():
         checker.wrong(1, "there is no scenario here: a heading such as `## 1. Title (SEV-2)`")
     return tuple(sorted({*parsed.problems, *checker.problems}))
+
+
+def unknown_scenarios(chapters: Iterable[Scenario], known: Collection[str]) -> tuple[RunbookProblem, ...]:
+    """What these chapters are said to explain although there is no scenario of that id; `known`: the ids in force."""
+    return tuple(
+        RunbookProblem(
+            line=explained.line,
+            text=f"there is no scenario #{explained.scenario}{did_you_mean(explained.scenario, known)}",
+        )
+        for chapter in chapters
+        for explained in chapter.explains
+        if explained.scenario not in known
+    )
 
 
 @dataclass

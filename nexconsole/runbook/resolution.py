@@ -199,7 +199,7 @@ class _KnownValues:
             kept = "" if name is None or anew else self.kept.get(name, "")
             value = kept or found
             if not value:
-                return None, f"{{{name}}} is not known: {why}"
+                return None, f"{{{name}}} is not known: {why.removeprefix('not known: ')}"
             filled.append(value)
         return tuple(filled), ""
 

@@ -117,8 +117,9 @@ class ScenarioPane(ScenarioView):
 
     def _open_other(self) -> None:
         """From the closing page: the scenario that fits while the level is not calm."""
-        fitting = others(self.steps, self._links.fits())
-        if fitting and not is_calm(self._dialogs.console.severity):
+        severity = self._dialogs.console.severity
+        fitting = others(self.steps, self._links.fits(), severity)
+        if fitting and not is_calm(severity):
             self._links.open(fitting[0].scenario.id)
 
     def _look(self) -> None:

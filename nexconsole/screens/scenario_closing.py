@@ -6,17 +6,20 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..incident.actions import ActionRecord, actions_in
+from ..model import LEVELS
 from ..session.capabilities import Capability
-from ..text.units import several
+from ..text.units import clock_minute, several
 from ..widgets.banner import key_of
 from ..widgets.spans import Line, plain, wrapped
 from .operation_bar import ENDS, OUTCOMES
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ..incident.open_items import OpenItem
     from ..runbook.resolution import Fit
     from ..session.session import Session
-    from ..severity import Severity
+    from ..severity import Reason, Severity
     from .scenario_rows import ScenarioRows
 
 MOST_ACTIONS = 6
@@ -27,18 +30,32 @@ def is_calm(severity: Severity | None) -> bool:
     return severity is not None and severity.level == "none" and not severity.unanswered
 
 
-def others(steps: ScenarioRows, fits: Sequence[Fit]) -> tuple[Fit, ...]:
-    """The other scenarios that fit by now."""
-    return tuple(fit for fit in fits if fit.scenario.id != steps.scenario.id)
+def others(steps: ScenarioRows, fits: Sequence[Fit], severity: Severity | None = None) -> tuple[Fit, ...]:
+    """The other scenarios that fit by now; not those that fit only by what is over and leaves the window."""
+    return tuple(fit for fit in fits if fit.scenario.id != steps.scenario.id and not _passing(fit, severity))
+
+
+def _passing(fit: Fit, severity: Severity | None) -> bool:
+    """Whether the worst that this fit's signals are a reason for is expected to end by itself."""
+    reasons = [one for one in severity.reasons if one.signal in fit.signals] if severity is not None else []
+    worst = min((LEVELS.index(one.level) for one in reasons), default=0)
+    return bool(reasons) and all(one.outlook and not one.stale for one in reasons if LEVELS.index(one.level) == worst)
 
 
 def closing_lines(
-    steps: ScenarioRows, session: Session, severity: Severity | None, fits: Sequence[Fit], width: int
+    steps: ScenarioRows,
+    session: Session,
+    severity: Severity | None,
+    fits: Sequence[Fit],
+    width: int,
+    falls_at: datetime | None = None,
 ) -> list[Line]:
-    """The page, of lines of at most `width` cells; at least what matters most stands at its top."""
+    """The page, of lines of at most `width` cells; at least what matters most stands at its top. `falls_at`: when the
+    failure rate asks for a lower level, if nothing more fails."""
     lines: list[Line] = [((f"● All that applies is done: {several(steps.settled, 'step')}", "strong"),)]
     words, ink = _level(severity)
     lines += [((text, ink),) for text in wrapped(words, width, 3)]
+    lines += [((text, "text"),) for text in wrapped(_outlook(severity, falls_at), width, 3)]
     lines += _keys(steps, session, severity, fits, width)
     lines += _actions(steps, session, width)
     lines += _in_force(session, width)
@@ -53,20 +70,34 @@ def _level(severity: Severity | None) -> tuple[str, str]:
     if severity is None:
         return "? the level is not known yet", "doubt"
     if severity.level != "none":
-        reason = next((reason for reason in severity.reasons if reason.level == severity.level), None)
+        reason = _reason(severity)
         because = f" because {plain(reason.text)}" if reason is not None else ""
-        outlook = f"; {plain(reason.outlook)}" if reason is not None and reason.outlook else ""
-        return f"▲ the level is still {severity.level}{because}{outlook}", "warn"
+        return f"▲ the level is still {severity.level}{because}", "warn"
     if severity.unanswered:
         return f"? the level is not known: {plain(severity.unanswered[0])}", "doubt"
     return "the level is calm: no rule holds", "text"
+
+
+def _reason(severity: Severity) -> Reason | None:
+    """The first reason for the level."""
+    return next((reason for reason in severity.reasons if reason.level == severity.level), None)
+
+
+def _outlook(severity: Severity | None, falls_at: datetime | None) -> str:
+    """When the level falls by itself; "" where nothing says so."""
+    reason = _reason(severity) if severity is not None and severity.level != "none" else None
+    if reason is None or not reason.outlook:
+        return ""
+    if falls_at is not None and reason.signal == "transactions":
+        return f"the level falls by {clock_minute(falls_at)} if nothing more fails"
+    return plain(reason.outlook)
 
 
 def _keys(
     steps: ScenarioRows, session: Session, severity: Severity | None, fits: Sequence[Fit], width: int
 ) -> Iterator[Line]:
     told: list[tuple[str, str]] = []
-    fitting = others(steps, fits)
+    fitting = others(steps, fits, severity)
     if fitting and not is_calm(severity):
         other = fitting[0]
         called = f"scenario {other.scenario.number}" if other.scenario.number else plain(other.scenario.title, 40)

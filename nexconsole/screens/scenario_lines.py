@@ -72,14 +72,14 @@ class StepLines:
         room = max(8, self.width - len(indent) - 2)
         glyph, ink = {True: ("▾", "text"), None: ("▾", "muted"), False: ("▹", "faint")}[node.applies]
         because = plain(node.because or (node.truth.because if node.truth else ""))
-        verdict = {True: "yes", None: "not known", False: "no"}[node.applies]
+        verdict = {True: "yes: ", None: "" if "not known" in because else "not known: ", False: "no: "}[node.applies]
         because_ink = {True: "muted", None: "doubt", False: "faint"}[node.applies]
         title = f"If {plain(node.step.title)}"
         if self.width >= ONE_LINE and not here:
             half = min(cells(title), room * 3 // 5)
-            return [((f"{indent}{glyph} ", ink), (column(title, half), ink), (f"  {verdict}: {because}", because_ink))]
+            return [((f"{indent}{glyph} ", ink), (column(title, half), ink), (f"  {verdict}{because}", because_ink))]
         lines: list[Line] = [((f"{indent}{glyph} ", ink), (text, ink)) for text in wrapped(title, room, 1)]
-        lines += [((f"{indent}  {text}", because_ink),) for text in wrapped(f"{verdict}: {because}", room, 1)]
+        lines += [((f"{indent}  {text}", because_ink),) for text in wrapped(f"{verdict}{because}", room, 1)]
         return lines
 
     def _words(self, row: ScenarioRow, mark: StepState | None) -> tuple[str, str]:

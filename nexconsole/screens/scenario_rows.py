@@ -123,17 +123,27 @@ class ScenarioRows:
 
     def next_person(self, id: str = "") -> str:
         """The question or action that comes next: what applies before what only may, what can be begun before what
-        waits. Without any, the last look that a reading answers, so that all can be recorded; then the closing row."""
+        waits. Where that is an action whose target is not known, the unanswered look that would find it. Without any,
+        the last look that a reading answers, so that all can be recorded; then the closing row."""
         rows = self.after(id)
         ready = [row for row in rows if self.needs_person(row)]
         if ready:
-            return min(ready, key=lambda row: (row.node.applies is None, row.kind == "do" and blocked(row))).id
+            first = min(ready, key=lambda row: (row.node.applies is None, row.kind == "do" and blocked(row)))
+            return (self.finder_of(first) or first).id
         looks = [row for row in self.rows if row.kind == "look" and self.waits(row) and answers_itself(row)]
         if looks:
             return looks[-1].id
         if self.ended and self.rows[-1].kind == CLOSING:
             return self.rows[-1].id
         return self.unanswered[0].id if self.unanswered else ""
+
+    def finder_of(self, row: ScenarioRow) -> ScenarioRow | None:
+        """The first look before an action without a target that could find one and has no answer; None where the
+        action has its target, or waits for a person's answer."""
+        if row.kind != "do" or row.node.arguments is not None or row.node.gate is not None:
+            return None
+        before = self.rows[: self.index(row.id)]
+        return next((one for one in self.unanswered if one in before and not told_whom(one)), None)
 
     def next_open(self, id: str) -> str:
         """The next step that has no result, looks included."""
@@ -172,6 +182,12 @@ class ScenarioRows:
 def answers_itself(row: ScenarioRow) -> bool:
     """Whether it is a look that readings answer now."""
     return row.node.answer is not None and row.node.answer.known
+
+
+def told_whom(row: ScenarioRow) -> bool:
+    """Whether it is told what to look at: then it finds no target."""
+    step = row.node.step
+    return isinstance(step, Step) and step.call is not None and bool(step.call.arguments)
 
 
 def blocked(row: ScenarioRow) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 
+from ..model import value_of
 from ..runbook.model import Branch, Scenario
 from ..runbook.progress import StepState
 from ..runbook.resolution import resolve
@@ -192,7 +193,14 @@ class ScenarioView(LineCanvas, can_focus=True):
         return StepLines(self.steps, width, self.size.height >= LOW, self._closing_page)
 
     def _closing_page(self, width: int) -> list[Line]:
-        return closing_lines(self.steps, self._session, self._dialogs.console.severity, self._links.fits(), width)
+        from ..signals.level_fall import falls
+        from ..signals.transactions import Transactions
+
+        console, session = self._dialogs.console, self._session
+        value = value_of(console.readings, "transactions", Transactions)
+        ends = falls(value, session.settings, console.now) if value is not None else ()
+        falls_at = ends[0][1] if ends else None
+        return closing_lines(self.steps, session, console.severity, self._links.fits(), width, falls_at)
 
     def paint(self) -> None:
         width, height = self.size

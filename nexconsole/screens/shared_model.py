@@ -11,12 +11,13 @@ from ..incident.actions import ActionRecord, actions_in
 from ..incident.incident import CALM, Incident
 from ..journal import Entry, EntryKind
 from ..runbook.model import Scenario, Step
-from ..runbook.resolution import Node, resolve
+from ..runbook.resolution import resolve
 from ..text.units import clock, duration
 from ..widgets.banner import key_of
 from ..widgets.spans import Span, plain
 from . import operation_bar
 from .console import LOUD
+from .scenario_rows import ScenarioRows, rows_of
 
 if TYPE_CHECKING:
     from ..model import Reading
@@ -201,21 +202,13 @@ def _touched(controller: Controller) -> Scenario | None:
 def next_step(
     controller: Controller, scenario: Scenario, readings: Mapping[str, Reading], now: datetime
 ) -> tuple[Step, str] | None:
-    """The first step that waits, and its state (pending or running); None where every step is settled."""
+    """What is under way, else what needs a person next, as where the scenario's cursor opens; and its state (pending
+    or running). None where nothing is left."""
     walk = controller.session.walk(scenario.id)
     answers, taken = (walk.answers, walk.taken) if walk else ({}, {})
     nodes = resolve(scenario, readings, controller.session.settings, now, answers, taken)
-    for step in _steps(nodes):
-        mark = walk.marks.get(step.id) if walk else None
-        if mark is None or mark.state in ("pending", "running"):
-            return step, mark.state if mark else "pending"
-    return None
-
-
-def _steps(nodes: Sequence[Node]) -> Iterator[Step]:
-    for node in nodes:
-        if node.applies is False:
-            continue
-        if isinstance(node.step, Step):
-            yield node.step
-        yield from _steps(node.nodes)
+    steps = ScenarioRows(scenario, tuple(rows_of(nodes, ())), walk)
+    running = next((row for row in steps.steps if (mark := steps.mark(row.id)) and mark.state == "running"), None)
+    id = running.id if running is not None else "" if steps.ended else steps.next_person()
+    step = next((row.node.step for row in steps.rows if row.id == id), None)
+    return (step, "running" if running is not None else "pending") if isinstance(step, Step) else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from ..actions.perform import ActionResult
+from ..actions.perform import CANCELLED, ActionResult
 from ..actions.plan import Outcome, Plan, Undo, Verdict
 
 Phase = Literal["preparing", "asking", "waiting", "sending", "watching", "ended"]
@@ -55,6 +55,7 @@ class Operation:
     doubt: str = ""  # which consoles its targets could not be reserved against
     way_back: Undo | None = None  # of an action that this operator took at another console, as it is on record
     alone: bool = False  # it needed the others' silence or word, and nobody else was here
+    ended_at: datetime | None = None  # here
     result: ActionResult | None = None  # the path's own word, as far as it has come
 
     def take(self, result: ActionResult) -> None:
@@ -66,6 +67,11 @@ class Operation:
     @property
     def name(self) -> str:
         return " ".join((self.action, *self.arguments.values()))
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the operator who was asked has left it: nothing has happened."""
+        return self.phase == "ended" and self.stopped == CANCELLED
 
     @property
     def lost(self) -> bool:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CANCELLED_SHOWN = timedelta(seconds=10)
 LEAVE_S = 20.0  # how long leaving waits for the answer to what is being sent
 
 
@@ -95,7 +96,7 @@ class Performer:
             return operation
         finally:
             if operation not in self.sending:
-                operation.phase = "ended"
+                operation.phase, operation.ended_at = "ended", self.clock()
             self.changed()
 
     @property
@@ -106,6 +107,15 @@ class Performer:
     def dismiss(self) -> None:
         """No longer show what has ended."""
         self.operations = [operation for operation in self.operations if operation.phase != "ended"]
+
+    def forget_cancelled(self) -> None:
+        """No longer show what this operator has cancelled a moment ago."""
+        long_ago = self.clock() - CANCELLED_SHOWN
+        self.operations = [
+            one
+            for one in self.operations
+            if not (one.cancelled and one.ended_at is not None and one.ended_at <= long_ago)
+        ]
 
     def stop(self) -> bool:
         """Ask what is being sent to stop before its next target, what still waits to stop at once; whether there is

@@ -117,6 +117,7 @@ class Session:
         """Once a second: what changes by itself enters the record, and the others are looked for."""
         if Capability.NOTE in self.capabilities:
             self._watch()
+        self.performer.forget_cancelled()
         self._ticks += 1
         if self._ticks % LIVES_EVERY == 0:
             self.look_again()

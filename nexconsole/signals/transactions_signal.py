@@ -51,6 +51,9 @@ SEVERAL = "purchases at several providers"  # of which others are well: nothing 
 FEW = 5  # a provider with fewer attempts is not judged by its rate
 
 
+CHANCE_IN_ALL = 5  # so many failures that stand out at no provider may be chance, whatever the rate
+
+
 def _reasons(value: Transactions, settings: Settings) -> Iterator[Judgement]:
     yield from _waits(value, settings)
     rules, rate = settings.severity, value.failure_rate
@@ -205,10 +208,15 @@ def _rate(view: View[Transactions]) -> ProbeResult:
         waits = f": {several(value.in_flight, 'purchase')} in flight" if value.in_flight else ""
         return ProbeResult(text=f"not known: no purchase was decided in {window}{waits}", value=None)
     counts = f"{count(value.failures)} of {count(value.decided)} purchases failed in {window}"
-    if value.decided < view.settings.transactions.few:
+    if value.decided < view.settings.transactions.few or _by_chance(value):
         return ProbeResult(text=f"{counts}: too few to judge by", value=None)
     doubt = f"; {value.disagreement}" if value.disagreement else ""
     return ProbeResult(text=f"{percent(value.failure_rate)}: {counts}{doubt}", value=value.failure_rate)
+
+
+def _by_chance(value: Transactions) -> bool:
+    """Whether a few failures of a few purchases, at no provider more than chance, make the rate a high one."""
+    return 0 < value.failures <= CHANCE_IN_ALL and value.scope.verdict == "unknown" and bool(value.providers)
 
 
 def _scope(view: View[Transactions]) -> ProbeResult:
