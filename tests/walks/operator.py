@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import time
@@ -11,6 +12,7 @@ from .console import NotSeenError, WalkedConsole
 ALARM = r"SEV-[123]"
 CALM = r"\bCALM\b(?!\?)"
 VERDICT = r"(WORKED|NO EFFECT|WORSE|UNKNOWN|FAILED|REFUSED)"
+READ_S = 0.8  # nobody reads what has just appeared in less; the console drops keys that come sooner
 MOST_MOVES = 40
 MARKS = "○●▸–▲?·►"
 
@@ -86,6 +88,7 @@ class WalkingOperator:
         await self.see(r"preview expires in")
         seen = await self.see(effect)
         how = await self.see(r"type the .*?'(?P<word>[^']+)' to confirm|┃ (?P<letter>\w) does it")
+        await asyncio.sleep(READ_S)
         if how["word"]:
             await self.type(how["word"])
             await self.press("ctrl+y")
@@ -161,19 +164,21 @@ class WalkingOperator:
             await self.miss(r"\br records")
 
     async def answer(self, text: str) -> None:
-        """Answer the question under the cursor: tab takes the words that are offered."""
+        """Answer the question under the cursor: by the letters that stand before the word, by what stands in the line
+        already, or by typing."""
         await self.press("enter")
-        hint = await self.see(r"enter takes it.*?(tab (?P<words>.*?))?\s*│")
-        words = (hint["words"] or "").split()
-        if text not in words:
+        hint = (await self.see(r".*esc leaves.*"))[0]
+        letters = next((key for key in re.findall(rf"(\S+) {re.escape(text)}\b", hint) if text.startswith(key)), "")
+        await asyncio.sleep(READ_S)
+        if letters:
+            await self.type(letters)
+        elif not re.search(rf"│ +{re.escape(text)} +│", self.console.text):
             await self.type(text)
-        elif (place := words.index(text)) < 2:
-            await self.press(*["tab"] * (place + 1))
+            await self.press("enter")
         else:
-            await self.press(text[0], "tab")
-        await self.see(rf"│\s*{re.escape(text)}\s*│")
-        await self.press("enter")
-        await self.miss("enter takes it")
+            await self.press("enter")
+        await self.miss("esc leaves")
+        await asyncio.sleep(READ_S)
 
     async def do(self, step: str, effect: str, action: str, within: float = 120.0, **answers: str) -> None:
         """Walk to the step, do it, and wait for its verdict."""

@@ -1,7 +1,7 @@
 """The walks: the shortest way to calm of each drill, as somebody goes it who reads the screen.
 
-A name with `:runbook` goes the way of the runbook's scenario; without, from the row that
-shows the trouble, or by the palette.
+A name says the drill and the way: `:runbook` by the scenario that fits, with all looks on the way recorded; `:row` from
+the row that shows the trouble; `:palette` by Ctrl+P.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ async def calm(operator: WalkingOperator) -> None:
     await operator.calm()
 
 
-@walk("provider-outage")
+@walk("provider-outage:row")
 async def provider_outage(operator: WalkingOperator) -> None:
     await operator.see("ONE PROVIDER: smsbower|smsbower +▆.*%")
     await operator.row("1", "smsbower", "Disable provider")
@@ -44,7 +44,7 @@ async def provider_outage_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.calm()
 
 
-@walk("database-stall")
+@walk("database-stall:row")
 async def database_stall(operator: WalkingOperator) -> None:
     await operator.row("5", "idle in transaction", "End session")
     await operator.confirm("Ends")
@@ -59,7 +59,7 @@ async def database_stall_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.calm()
 
 
-@walk("reconciler-stopped")
+@walk("reconciler-stopped:palette")
 async def reconciler_stopped(operator: WalkingOperator) -> None:
     for _ in range(5):
         await operator.command("", "(?i)reconcile")
@@ -82,7 +82,7 @@ async def reconciler_stopped_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.calm()
 
 
-@walk("outbox-poison")
+@walk("outbox-poison:palette")
 async def outbox_poison(operator: WalkingOperator) -> None:
     await operator.command("", "(?i)roll .* back")
     await operator.confirm("Takes nexnum-app")
@@ -101,7 +101,7 @@ async def outbox_poison_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.calm()
 
 
-@walk("flapping-circuit")
+@walk("flapping-circuit:row")
 async def flapping_circuit(operator: WalkingOperator) -> None:
     await operator.row("2", "tiger-sms", "Disable provider")
     await operator.confirm("Disables tiger-sms")
@@ -116,7 +116,7 @@ async def flapping_circuit_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.calm()
 
 
-@walk("stale-locks")
+@walk("stale-locks:palette")
 async def stale_locks(operator: WalkingOperator) -> None:
     await operator.command("", "Delete orphaned locks: number")
     await operator.confirm("Deletes")
@@ -127,11 +127,11 @@ async def stale_locks(operator: WalkingOperator) -> None:
 @walk("stale-locks:runbook")
 async def stale_locks_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.scenario("Flush orphaned locks", "Flush orphaned locks")
-    await operator.do("DO locks.flush number", "Deletes", "locks.flush number", killed="yes")
+    await operator.do("DO locks.flush number", "Deletes", "locks.flush number")
     await operator.calm()
 
 
-@walk("slot-starvation")
+@walk("slot-starvation:row")
 async def slot_starvation(operator: WalkingOperator) -> None:
     await operator.row("9", "smsbower", "Empty the queue")
     await operator.confirm("Deletes the queue of smsbower")
@@ -149,7 +149,7 @@ async def slot_starvation_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.calm()
 
 
-@walk("best-route-blackout")
+@walk("best-route-blackout:row")
 async def best_route_blackout(operator: WalkingOperator) -> None:
     await operator.row("2", "smsbower", "Enable provider")
     await operator.confirm("Enables smsbower")
@@ -165,7 +165,7 @@ async def best_route_blackout_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.calm()
 
 
-@walk("balance-empty")
+@walk("balance-empty:row")
 async def balance_empty(operator: WalkingOperator) -> None:
     await operator.row("1", "smsbower", "Disable provider")
     await operator.confirm("Disables smsbower")
@@ -207,7 +207,7 @@ async def retry_all(operator: WalkingOperator, cause: str) -> None:
     await operator.do("DO outbox.retry all", "(?i)puts", "outbox.retry all")
 
 
-@walk("one-bad-pod")
+@walk("one-bad-pod:row")
 async def one_bad_pod(operator: WalkingOperator) -> None:
     suffix = (await operator.see(r"ONE POD alone: \S*-(\w{5})"))[1]
     await operator.row("6", suffix, "Restart pod")
@@ -223,7 +223,7 @@ async def one_bad_pod_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.calm()
 
 
-@walk("connections-exhausted")
+@walk("connections-exhausted:palette")
 async def connections_exhausted(operator: WalkingOperator) -> None:
     await operator.see("SEV-[12]", within=60)
     await operator.command("", "(?i)restart (all )?(the )?pods|Restart nexnum-app")
@@ -249,7 +249,7 @@ async def redis_full_by_the_runbook(operator: WalkingOperator) -> None:
     await operator.calm()
 
 
-@walk("bad-release")
+@walk("bad-release:palette")
 async def bad_release(operator: WalkingOperator) -> None:
     await operator.command("", "(?i)roll .* back")
     await operator.confirm("Takes nexnum-app")
