@@ -62,10 +62,12 @@ class WalkingOperator:
 
     # --- the rows ---------------------------------------------------------------------------------------------
 
-    async def row(self, pane: str, wanted: str, verb: str) -> None:
+    async def row(self, pane: str, wanted: str, verb: str, *, last: bool = False) -> None:
         """Maximize the pane by its number, go down to the row, and take the verb from its menu by its letter."""
         await self.press(pane)
         await self.console.until(lambda: self._cursor, f"expected a cursor in pane {pane}")
+        if last:
+            await self.press("G")
         for _ in range(MOST_MOVES):
             if re.search(wanted, before := self._cursor):
                 break

@@ -151,7 +151,7 @@ async def slot_starvation_by_the_runbook(operator: WalkingOperator) -> None:
 
 @walk("best-route-blackout:row")
 async def best_route_blackout(operator: WalkingOperator) -> None:
-    await operator.row("2", "smsbower", "Enable provider")
+    await operator.row("2", "smsbower", "Enable provider", last=True)
     await operator.confirm("Enables smsbower")
     await operator.verdict("provider.enable smsbower")
     await operator.calm()
