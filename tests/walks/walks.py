@@ -201,7 +201,7 @@ async def retry_all(operator: WalkingOperator, cause: str) -> None:
         return
     await operator.walk_to("ASK what made it fail")
     await operator.answer(cause)
-    await operator.do(r"DO outbox.retry (?!all)", "Puts event", "outbox.retry")
+    await operator.do(r"DO outbox.retry(?! all)", "Puts event", "outbox.retry")
     if re.search("none failed|CALM", operator.console.text):
         return
     await operator.do("DO outbox.retry all", "(?i)puts", "outbox.retry all")
