@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -20,9 +22,11 @@ import sample_readings as sample
 from acting import add_provider
 from controller import entries, fresh, kinds, seeing, settings, until
 
+from nexconsole.incident.proposals import Proposal
 from nexconsole.line_mode.changes import GONE, STILL, Changes, Snapshot, level_of
 from nexconsole.line_mode.console import LineConsole
-from nexconsole.line_mode.input import TypedLine
+from nexconsole.line_mode.input import LONGEST, LineInput, TypedLine
+from nexconsole.line_mode.output import MOST, LineOutput
 from nexconsole.model import SourceHealth, utc_now
 from nexconsole.session.session import Session
 from nexconsole.severity import Reason, Severity
@@ -132,10 +136,10 @@ async def test_an_action_is_found_by_words_taken_by_number_and_confirmed_by_its_
         typed.type("disable smsbower")
         await until(lambda: any(re.match(r"1\. Disable provider smsbower", line) for line in printed))
         typed.type("1")
-        question = await until(lambda: [line for line in printed if line.startswith("to do it, type '")])
+        question = await until(lambda: [line for line in printed if ": to do it, type '" in line])
         assert any(line.startswith("Disables smsbower") for line in printed)
         assert any(line.startswith("undo: ") for line in printed)
-        typed.type(re.findall(r"'(.*)'", question[0])[0])
+        typed.type(re.findall(r"type '(.*)'", question[0])[0])
         await until(lambda: any(": done: " in line for line in printed))
         assert "outcome" in kinds(tmp_path)
         await until(lambda: kinds(tmp_path)[-1] == "verdict")
@@ -181,8 +185,8 @@ async def test_what_was_typed_before_the_question_stood_confirms_nothing(
         typed.type("disable smsbower")
         await until(lambda: any(re.match(r"1\. Disable provider smsbower", line) for line in printed))
         typed.type("1")
-        question = await until(lambda: [line for line in printed if line.startswith("to do it, type '")])
-        typed.type(re.findall(r"'(.*)'", question[0])[0], late=0.0)
+        question = await until(lambda: [line for line in printed if ": to do it, type '" in line])
+        typed.type(re.findall(r"type '(.*)'", question[0])[0], late=0.0)
         await until(lambda: any("typed before the question stood" in line for line in printed))
         typed.type("")
         await until(lambda: any(": not done: " in line for line in printed))
@@ -279,3 +283,120 @@ async def test_without_a_terminal_it_prints_and_ends_on_a_signal(database: Any) 
         watching.kill()
         watching.communicate()
     assert (watching.returncode, errors) == (128 + signal.SIGTERM, "")
+
+
+async def test_two_plans_are_asked_about_one_after_the_other_each_right_before_its_question(
+    tmp_path: Path, database: Any, sources_on: Any
+) -> None:
+    for name in ("smsbower", "5sim", "tiger-sms"):
+        await add_provider(database, name)
+    async with lines(tmp_path, sources_on(database.url), postgres={"url": database.url}) as (console, printed, typed):
+        both = [
+            asyncio.create_task(console.act("provider.disable", {"provider": name})) for name in ("smsbower", "5sim")
+        ]
+        first = await until(lambda: [line for line in printed if ": to do it, type '" in line])
+        await asyncio.sleep(1.0)  # long enough for the other plan to be prepared
+        shown = [re.split(r"[ :]", line)[1] for line in printed if re.match(r"Disables |provider.disable ", line)]
+        assert len(set(shown)) == 1 and len(shown) >= 2, shown  # its effect and its question, nothing of the other
+        typed.type("")
+        await until(lambda: len([line for line in printed if ": to do it, type '" in line]) == 2)
+        typed.type("")
+        await asyncio.gather(*both)
+        assert first[0].startswith(f"provider.disable {shown[0]}: ") and "intent" not in kinds(tmp_path)
+
+
+async def test_stop_stops_whatever_is_asked_and_a_number_takes_no_line_that_nobody_has_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with lines(tmp_path) as (console, printed, typed):
+        stopped: list[str] = []
+        monkeypatch.setattr(console._session, "stop", lambda: not stopped.append("stop"))
+        asked = asyncio.create_task(console.ask("the incident's title"))
+        await until(lambda: "the incident's title" in printed)
+        typed.type("stop")
+        assert await asked is None
+        await until(lambda: stopped == ["stop"])
+        typed.type("scenario")
+        await until(lambda: any(line.startswith("1. Scenario: ") for line in printed))
+        typed.type("1", late=0.0)
+        await until(lambda: "1 was typed before these lines were there: type it again" in printed)
+
+
+def proposal(id: str, name: str) -> Proposal:
+    return Proposal(id=id, name=name, effect="", by="piet", at=AT, until=AT, needs="approval")
+
+
+async def test_approved_is_what_had_been_said_when_the_word_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with lines(tmp_path) as (console, printed, typed):
+        waiting = [(proposal("one", "pods.restart"), 60.0)]
+        approved: list[str] = []
+
+        async def approve(id: str) -> None:
+            approved.append(id)
+
+        monkeypatch.setattr(Session, "waiting", property(lambda session: tuple(waiting)))
+        monkeypatch.setattr(console._session, "approve", approve)
+        typed.type("approve", late=-60.0)
+        await until(lambda: any(line.startswith("1. approve pods.restart") for line in printed))
+        console.tell()
+        typed.type("approve")
+        await until(lambda: approved == ["one"])
+        waiting.append((proposal("two", "locks.flush"), 60.0))  # it comes while `approve` is typed
+        typed.type("approve")
+        await until(lambda: any(line.startswith("2. approve locks.flush, proposed by piet") for line in printed))
+        assert approved == ["one"]
+        typed.type("2")
+        await until(lambda: approved == ["one", "two"])
+
+
+async def test_a_key_of_another_encoding_is_no_end_and_the_rest_of_a_long_line_is_no_line() -> None:
+    read, write = os.pipe()
+    with os.fdopen(read, encoding="utf-8") as stream, os.fdopen(write, "wb") as keys:
+        typed = LineInput(stream)
+        typed.start()
+        keys.write(b"caf\xe9\n" + b"x" * 3 * LONGEST + b"\nnext\n")
+        keys.flush()
+        assert [(await typed.next()).text for _ in range(3)] == ["caf\ufffd", "x" * LONGEST, "next"]
+        keys.close()
+        assert (await asyncio.wait_for(typed.next(), 5.0)).text is None
+
+
+async def test_a_terminal_that_takes_nothing_holds_up_nothing_and_no_question_stands_before_it_was_shown() -> None:
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    shown = b""
+    with os.fdopen(write, "w", encoding="ascii") as terminal, os.fdopen(read, "rb"):
+        output = LineOutput(terminal, lambda error: None)
+        for number in range(MOST + 3_000):
+            output.write(f"{number} gr\u00fcn " + "x" * 60)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(output.written(), 0.3)
+        began = time.monotonic()
+        output.close(0.2)
+        assert time.monotonic() - began < 2.0
+
+        def all_of_it() -> bool:
+            nonlocal shown
+            with contextlib.suppress(BlockingIOError):
+                shown += os.read(read, 1 << 20)
+            return shown.endswith(b" lines could not be shown\n")
+
+        await until(all_of_it)
+        await asyncio.wait_for(output.written(), 5.0)
+    told = shown.decode("ascii").splitlines()
+    assert told[0].startswith("0 gr\\xfcn xx") and len(told) < MOST + 3_000
+
+
+async def test_output_that_nobody_reads_any_more_is_said_to_be_lost_once() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    lost: list[OSError] = []
+    with os.fdopen(write, "w") as terminal:
+        output = LineOutput(terminal, lost.append)
+        output.write("one")
+        await until(lambda: lost)
+        output.write("two")
+        await asyncio.wait_for(output.written(), 5.0)
+    assert [type(error) for error in lost] == [BrokenPipeError]

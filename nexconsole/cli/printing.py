@@ -80,6 +80,11 @@ def end() -> None:
         print(f"nexconsole: the output could not be written: {in_words(error)}", file=sys.stderr, flush=True)
 
 
+def lose(error: OSError) -> None:
+    """What is written to standard output, by whatever way, is lost from now on."""
+    LOST.setdefault("stdout", error)
+
+
 def is_lost() -> bool:
     """Whether output is lost."""
     return "stdout" in LOST

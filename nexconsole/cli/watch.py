@@ -16,6 +16,7 @@ from . import printing
 from .options import load, load_for_screens, start_log
 from .parsing import Parser
 
+LAST_LINES_S = 1.0
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -41,6 +42,7 @@ def run(options: Namespace) -> int:
 async def _run(chosen: Settings) -> int:
     from ..line_mode.console import NO_TERMINAL, LineConsole
     from ..line_mode.input import LineInput
+    from ..line_mode.output import LineOutput
     from ..session.performer import LEAVE_S
     from ..session.session import Session
     from ..signals.registry import polled
@@ -52,16 +54,20 @@ async def _run(chosen: Settings) -> int:
     session = Session(chosen, sources, heard=lambda entry: console.heard(entry))
     typed = LineInput(sys.stdin) if sys.stdin is not None and sys.stdin.isatty() else None
 
-    glyphs, at_terminal = terminal.glyph_set(chosen.glyphs), sys.stdout.isatty()
+    glyphs, at_terminal = terminal.glyph_set(chosen.glyphs), sys.stdout is not None and sys.stdout.isatty()
+
+    def lost(error: OSError) -> None:
+        printing.lose(error)
+        console.ended.set()
+
+    output = LineOutput(sys.stdout, lost)
 
     def write(text: str) -> None:
         text = drawn(text, glyphs)
         for line in _wrapped(text) if at_terminal else (text,):
-            print(line, flush=True)
-        if printing.is_lost():
-            console.ended.set()
+            output.write(line)
 
-    console = LineConsole(session, write, typed, session.clock)
+    console = LineConsole(session, write, typed, session.clock, output.written)
 
     def leave(number: int) -> None:
         nonlocal code
@@ -89,6 +95,7 @@ async def _run(chosen: Settings) -> int:
             lambda operation: console.say(f"waiting for the answer to {operation.name}, {period(LEAVE_S)} at most")
         )
         await sources.close()
+        output.close(LAST_LINES_S)
     return code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -28,6 +29,7 @@ from . import changes, plans
 from .changes import Changes, Snapshot
 from .choices import SHOWN, Choice, fitting
 from .input import SOONEST_S, TypedLines
+from .proposals import Proposals
 from .scenarios import Scenarios
 
 HELP = (
@@ -40,8 +42,14 @@ ASK_AGAIN_S = 20.0  # a question that other lines have pushed away is said again
 NO_TERMINAL = "nothing can be done from here: the input is no terminal; `nexconsole run` does one action"
 
 
+async def _at_once() -> None:
+    """What was written is shown."""
+
+
 class LineConsole:
-    """`write` prints one line. `typed`: where lines are typed; None where there is no terminal."""
+    """`write` prints one line. `typed`: where lines are typed; None where there is no terminal. `written`: waits until
+    all that was written is shown.
+    """
 
     def __init__(
         self,
@@ -49,11 +57,14 @@ class LineConsole:
         write: Callable[[str], None],
         typed: TypedLines | None,
         clock: Callable[[], datetime],
+        written: Callable[[], Awaitable[None]] = _at_once,
     ) -> None:
-        self._session, self._write, self._typed, self._clock = session, write, typed, clock
+        self._session, self.write, self._typed, self._clock, self._written = session, write, typed, clock, written
         self._changes = Changes()
         self._scenarios = Scenarios(session, self)
         self._offered: Sequence[Choice] = ()
+        self._offered_at = 0.0
+        self._proposals = Proposals(session, self)
         self._question, self._asked_at = "", 0.0
         self._reply: asyncio.Future[str] | None = None
         self._asking = asyncio.Lock()
@@ -67,7 +78,7 @@ class LineConsole:
 
     def say(self, text: str) -> None:
         """One line, with the time."""
-        self._write(f"{clock_words(self._clock())}Z {text}")
+        self.write(f"{clock_words(self._clock())}Z {text}")
 
     def snapshot(self) -> Snapshot:
         session = self._session
@@ -89,12 +100,13 @@ class LineConsole:
         said = self._changes.sentences(self.snapshot())
         for sentence in said:
             self.say(sentence)
+        self._proposals.said()
         if self._question and (said or time.monotonic() - self._asked_at > ASK_AGAIN_S):
             self._ask_again(bool(said))
 
     def _ask_again(self, pushed: bool) -> None:
         if pushed and time.monotonic() - self._asked_at > 2.0:
-            self._write(f"still asked: {self._question}")
+            self.write(f"still asked: {self._question}")
 
     def heard(self, entry: Entry) -> None:
         """Another console wrote this."""
@@ -132,11 +144,18 @@ class LineConsole:
             if line.text is None:
                 self.ended.set()
             elif self._reply is None:
-                self._spawn(self._obey(clean(line.text)))
+                self._spawn(self._obey(clean(line.text), line.at))
+            elif line.text.strip().casefold() == "stop":  # whatever is asked
+                self._spawn(self._stop())
+                self._answer("")
             elif line.at - self._asked_at < SOONEST_S:
-                self._write(f"that was typed before the question stood: {self._question}")
-            elif not self._reply.done():
-                self._reply.set_result(line.text.strip())
+                self.write(f"that was typed before the question stood: {self._question}")
+            else:
+                self._answer(line.text.strip())
+
+    def _answer(self, text: str) -> None:
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_result(text)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -151,17 +170,19 @@ class LineConsole:
             self._bug = error
             self.ended.set()
 
-    async def _obey(self, text: str) -> None:
+    async def _obey(self, text: str, at: float) -> None:
+        """Do what was typed `at` a moment (monotonic seconds): it is about what was said by then."""
         word, _, rest = text.partition(" ")
+        proposals = self._proposals
         commands: Mapping[str, Callable[[], Awaitable[None]]] = {
             "help": self._help, "?": self._help, "why": self._why, "now": self._now, "s": self._scenarios.show,
-            "u": self._undo, "stop": self._stop, "object": self._object, "approve": self._approve, "q": self._quit,
-            "quit": self._quit, "exit": self._quit,
+            "u": self._undo, "stop": self._stop, "object": lambda: proposals.objected(at),
+            "approve": lambda: proposals.approved(at), "q": self._quit, "quit": self._quit, "exit": self._quit,
         }  # fmt: skip
         if word == "n" and rest:
             await self.recorded(lambda: self._session.note(rest), "noted")
         elif word.isdecimal() and not rest:
-            await self._take(int(word[:9]))
+            await self._take(int(word[:9]), at)
         elif not rest and word.casefold() in commands:
             await commands[word.casefold()]()
         else:
@@ -171,23 +192,26 @@ class LineConsole:
         found = fitting(text, self._choices())
         self.offer(found[:SHOWN])
         if not found:
-            self._write("nothing fits: type other words, or help")
+            self.write("nothing fits: type other words, or help")
         elif len(found) > SHOWN:
-            self._write(f"and {len(found) - SHOWN} more: type more words")
+            self.write(f"and {len(found) - SHOWN} more: type more words")
 
     def offer(self, choices: Sequence[Choice]) -> None:
         """Number these; a number takes one of them from now on."""
-        self._offered = tuple(choices)
+        self._offered, self._offered_at = tuple(choices), time.monotonic()
         for number, choice in enumerate(choices, 1):
-            self._write(clean(choice.line(number), 500))
+            self.write(clean(choice.line(number), 500))
 
-    async def _take(self, number: int) -> None:
+    async def _take(self, number: int, at: float) -> None:
+        if at - self._offered_at < SOONEST_S:
+            self.write(f"{number} was typed before these lines were there: type it again")
+            return
         if not 1 <= number <= len(self._offered):
-            self._write(f"there is no line {number}: type words to find what can be done")
+            self.write(f"there is no line {number}: type words to find what can be done")
             return
         choice = self._offered[number - 1]
         if choice.why_not:
-            self._write(f"not now: {clean(choice.why_not)}")
+            self.write(f"not now: {clean(choice.why_not)}")
         else:
             await choice.run()
 
@@ -240,15 +264,21 @@ class LineConsole:
 
     # --- what is asked ----------------------------------------------------------------------------------------
 
-    async def ask(self, question: str) -> str | None:
-        """One line that is typed after the question stood; None where it is empty, or nobody can type."""
+    async def ask(self, question: str, before: Sequence[str] = ()) -> str | None:
+        """One line that is typed after the question stood; None where it is empty, or nobody can type. `before`: the
+        lines that it asks about; they come when no other question stands.
+        """
         if self._typed is None:
             return None
         async with self._asking:
+            for line in before:
+                self.write(line)
             self._question, self._reply = question, asyncio.get_running_loop().create_future()
-            self._write(question)
-            self._asked_at = time.monotonic()
+            self._asked_at = math.inf  # until somebody can have read it
+            self.write(question)
             try:
+                await self._written()
+                self._asked_at = time.monotonic()
                 return await self._reply or None
             finally:
                 self._question, self._reply = "", None
@@ -275,7 +305,7 @@ class LineConsole:
         try:
             return named_arguments(action, shlex.split(text))
         except (SettingsError, ValueError) as error:
-            self._write(f"nothing was sent: {clean(error)}")
+            self.write(f"nothing was sent: {clean(error)}")
             return None
 
     async def act(
@@ -284,12 +314,13 @@ class LineConsole:
         """Show the plan and ask; what is confirmed is sent and watched while other lines are typed."""
 
         async def confirm(plan: Plan, why_again: str | None) -> ConfirmationReply:
-            for line in plans.plan_lines(plan, why_again):
-                self._write(line)
-            if plan.blocked:
-                self._write(plans.confirmation(plan))
-                return ConfirmationReply(text=None)
-            return ConfirmationReply(text=await self.ask(plans.confirmation(plan)))
+            shown = plans.plan_lines(plan, why_again)
+            if not plan.blocked:
+                return ConfirmationReply(text=await self.ask(plans.confirmation(plan), shown))
+            async with self._asking:
+                for line in (*shown, plans.confirmation(plan)):
+                    self.write(line)
+            return ConfirmationReply(text=None)
 
         await self._session.perform(action, arguments, confirm, self._ask_unrecorded, step=step, undoes=undoes)
 
@@ -301,48 +332,32 @@ class LineConsole:
 
     async def _help(self) -> None:
         for line in HELP:
-            self._write(line)
+            self.write(line)
 
     async def _why(self) -> None:
         for line in changes.reasons(self.snapshot()):
-            self._write(line)
+            self.write(line)
 
     async def _now(self) -> None:
         now = self.snapshot()
-        self._write(f"{changes.level_of(now) or 'not known yet'}: {changes.state(now)}")
+        self.write(f"{changes.level_of(now) or 'not known yet'}: {changes.state(now)}")
         for signal in signals(self._session.settings):
             reading = now.readings.get(signal.name)
             if reading is None or reading.absent:
                 continue
             summary = signal.summary(reading.value) if reading.value is not None else "no data"
             error = f"; {clean(reading.error)}" if reading.error else ""
-            self._write(f"{signal.name}: {clean(summary)}{error}")
+            self.write(f"{signal.name}: {clean(summary)}{error}")
 
     async def _undo(self) -> None:
         operation = self._session.undoable
         if operation is None or operation.undo is None:
-            self._write("nothing to undo: no action of this console can be undone")
+            self.write("nothing to undo: no action of this console can be undone")
             return
         await self.act(operation.undo.action, operation.undo.arguments, undoes=operation)
 
     async def _stop(self) -> None:
-        self._write("it stops before its next target" if self._session.stop() else "nothing is being sent")
-
-    async def _object(self) -> None:
-        waiting = self._session.waiting
-        if waiting:
-            proposal = waiting[-1][0]
-            await self.recorded(lambda: self._session.object(proposal.id), f"objected to {clean(proposal.name)}")
-        else:
-            self._write("nobody proposes anything")
-
-    async def _approve(self) -> None:
-        waiting = [proposal for proposal, _ in self._session.waiting if proposal.needs == "approval"]
-        if waiting:
-            proposal = waiting[-1]
-            await self.recorded(lambda: self._session.approve(proposal.id), f"approved {clean(proposal.name)}")
-        else:
-            self._write("nothing waits for approval")
+        self.write("it stops before its next target" if self._session.stop() else "nothing is being sent")
 
     async def _open_incident(self) -> None:
         title = await self.ask("the incident's title; an empty line cancels")
@@ -357,21 +372,21 @@ class LineConsole:
     async def recorded(self, write: Callable[[], Awaitable[object]], done: str = "") -> None:
         """Write an entry, and say what came of it."""
         if (why_not := self._session.why_not(Capability.NOTE)) is not None:
-            self._write(why_not)
+            self.write(why_not)
             return
         try:
             await write()
         except NexConsoleError as error:
-            self._write(f"not recorded: {clean(error)}")
+            self.write(f"not recorded: {clean(error)}")
         else:
             if done:
-                self._write(done)
+                self.write(done)
 
     async def _quit(self) -> None:
         """Leave; where something is under way, only when asked twice."""
         under_way = self._session.under_way
         if under_way and not self._asked_to_quit:
             self._asked_to_quit = True
-            self._write(f"{clean(under_way[0].name)} is still under way; q again leaves")
+            self.write(f"{clean(under_way[0].name)} is still under way; q again leaves")
             return
         self.ended.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import threading
 import time
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class LineInput:
     """Reads `stream` in a thread of its own, since reading a terminal can't be cancelled."""
 
     def __init__(self, stream: TextIO) -> None:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a key of another encoding does not end the console
         self._stream = stream
         self._lines: asyncio.Queue[TypedLine] = asyncio.Queue(maxsize=1000)
         self._loop = asyncio.get_running_loop()
@@ -44,15 +47,22 @@ class LineInput:
 
     def _read(self) -> None:
         while True:
-            try:
-                text = self._stream.readline(LONGEST)
-            except (OSError, ValueError):  # the terminal is gone
-                text = ""
+            text = self._line()
             line = TypedLine(text.rstrip("\r\n") if text else None, time.monotonic())
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._put, line)
             if not text:
                 return
+
+    def _line(self) -> str:
+        """The next line; what is longer than anybody types is cut, and its rest is no line of its own."""
+        try:
+            text = rest = self._stream.readline(LONGEST)
+            while len(rest) == LONGEST and not rest.endswith("\n"):
+                rest = self._stream.readline(LONGEST)
+        except (OSError, ValueError):  # the terminal is gone
+            return ""
+        return text
 
     def _put(self, line: TypedLine) -> None:
         if not self._lines.full():

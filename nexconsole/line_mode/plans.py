@@ -29,10 +29,11 @@ def plan_lines(plan: Plan, why_again: str | None) -> list[str]:
 
 
 def confirmation(plan: Plan) -> str:
-    """How to confirm it."""
+    """How to confirm it; it names the action, for other lines may stand between."""
+    name = clean(" ".join((plan.action, *plan.arguments.values())), 200)
     if plan.blocked:
-        return "nothing can be sent: it is blocked"
-    return f"to do it, type '{clean(plan.confirm.text, 200)}'; anything else cancels"
+        return f"{name}: nothing can be sent: it is blocked"
+    return f"{name}: to do it, type '{clean(plan.confirm.text, 200)}'; anything else cancels"
 
 
 def _target(target: Target) -> str:
