@@ -173,6 +173,8 @@ class NexConsole(CommandApp):
         if isinstance(event, events.Resize):
             self.sent.forget()  # a terminal that has another size, or comes back, may show anything
         elif isinstance(event, events.InputEvent):
+            if not self.has_screen:  # it leaves: a key that was on its way does nothing
+                return
             COURTESY.key()
             if isinstance(event, events.Key) and not event.is_forwarded:
                 line = self.screen.focused

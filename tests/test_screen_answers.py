@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from controller import burst, controller, kinds, quiet, settings, text_of, until
 from scenario_console import go_to, outage, said, steps
+from textual import events
 
 from nexconsole.screens.prompt import Prompt
 from nexconsole.screens.scenario import ScenarioPane
@@ -109,6 +110,21 @@ async def test_after_a_letter_alone_a_late_enter_begins_nothing(tmp_path: Path) 
         await pilot.pause()
         assert app.screen is app.console_screen and len(answers(tmp_path)) == 1
         assert "has changed: read it" in text_of(app)
+
+
+async def test_a_key_that_comes_while_the_console_leaves_does_nothing(tmp_path: Path) -> None:
+    async with controller(settings(tmp_path)) as (app, pilot):
+        await pilot.pause()
+        close_all = app._close_all
+
+        async def closing() -> None:
+            await close_all()
+            for key in ("enter", "q", "ctrl+c"):
+                app.post_message(events.Key(key, None))
+            app.call_next(app._release)  # a picture was still held back for its lines
+
+        app._close_all = closing
+    assert app._exception is None and app.return_code in (0, None)
 
 
 async def test_the_only_disabled_provider_stands_there_and_another_can_be_typed(tmp_path: Path) -> None:

@@ -262,14 +262,21 @@ class DiffingApp(UpdatedApp):
         held.stop()
         return self.whole_update()
 
+    @property
+    def has_screen(self) -> bool:
+        """Whether there is a screen to draw or to press keys on: not while the app leaves."""
+        return self.is_running and bool(self.screen_stack)
+
     def _release(self) -> None:
         """The lines did not come: the picture is sent as it is."""
         self._holding = None
+        if not self.has_screen:
+            return
         for widget in visible_widgets(self.screen):
             if isinstance(widget, LineCanvas):
                 widget.forgive()
         self.send(self.whole_update())
 
     def on_line_canvas_drawn(self) -> None:
-        if self._holding is not None and self.is_running:
+        if self._holding is not None and self.has_screen:
             self.send(self.whole_update())
