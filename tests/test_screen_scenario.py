@@ -29,6 +29,8 @@ async def test_the_header_says_which_scenario_fits_and_s_opens_and_closes_it(tmp
         assert "fits: 17.8 %" in seen(pane)
         await pilot.press("s")
         await until(lambda: app.controller.scenarios.pane is None)
+        await pilot.pause()
+        assert app.focused is None  # no frame stands out that nobody chose
         assert kinds(tmp_path) == []  # looking at it records nothing
 
 

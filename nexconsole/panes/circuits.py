@@ -64,7 +64,9 @@ def _listing(entries: list[Entry], space: RenderContext) -> Listing | None:
 
     def draw(n: int) -> Line:
         provider, holder = entries[n]
-        return _row(provider, space, taken, twins) if holder is None else _holder(holder, space, taken)
+        if holder is None:
+            return _row(provider, space, taken, twins)
+        return _holder(holder, space, taken, watched=provider.active is not False)
 
     keys = [f"{p.name}\0{h.kind}\0{h.where}" if h else p.name for p, h in entries]
     return Listing(keys, draw, lambda n: _subject(*entries[n])) if entries else None
@@ -78,11 +80,15 @@ def _subject(provider: ProviderCircuit, holder: Holder | None) -> Subject:
 
 
 def _entries(providers: Sequence[ProviderCircuit], calm: int) -> list[Entry]:
-    """Each provider, and below it its holders where its state is urgent, or there are at most `calm` providers."""
+    """Each provider, and below it its holders where its state is urgent, or there are at most `calm` providers.
+
+    Nothing goes through the breakers of a disabled one: they are not urgent.
+    """
     entries: list[Entry] = []
     for provider in providers:
         entries.append((provider, None))
-        if provider.state in ("open", "half-open") or len(providers) <= calm:
+        urgent = provider.state in ("open", "half-open") and provider.active is not False
+        if urgent or len(providers) <= calm:
             entries += [(provider, holder) for holder in provider.holders]
     return entries
 
@@ -206,9 +212,9 @@ def _flapping(provider: ProviderCircuit, reach_s: float | None, space: RenderCon
     return (("FLAPPING ", ink), (name, "strong"), (words, "text"))
 
 
-def _holder(holder: Holder, space: RenderContext, taken: datetime | None) -> Line:
+def _holder(holder: Holder, space: RenderContext, taken: datetime | None, *, watched: bool) -> Line:
     wrong = holder.state in ("open", "half-open")
-    ink = "warn" if wrong and space.ink == "text" else space.ink if wrong else "muted"
+    ink = "muted" if not (wrong and watched) else "warn" if space.ink == "text" else space.ink
     where = "shared, in Redis" if holder.kind == "shared" else plain(holder.where, 80)
     wide = min(44, max(12, space.width // 3))
     state = holder.state.upper() if wrong else plain(holder.state, 20)

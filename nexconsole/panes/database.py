@@ -75,7 +75,8 @@ def beside(space: RenderContext, large: bool) -> Panel:
     ink = INK_OF_MOOD.get(alert_level, "text")
     label = f"CPU {percent(value.used)}{late}  "
     room = max(0, min(40, space.width - len(label)))
-    return Panel(alert_level, foot=(((label, "doubt" if late else ink), *charts.bar(value.used, room, ink)),))
+    bar = charts.bar(value.used, room, "muted" if ink == "text" else ink)
+    return Panel(alert_level, foot=(((label, "doubt" if late else ink), *bar),))
 
 
 def beside_brief(space: RenderContext) -> tuple[Span, ...]:

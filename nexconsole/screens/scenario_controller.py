@@ -232,6 +232,8 @@ class ScenarioController:
     def close(self) -> None:
         self._session.at("", "")
         if self.pane is not None:
+            if self.pane.has_focus_within:  # not to the pane that happens to come next
+                self._console.set_focus(None)
             self.pane.remove()
             self._console.remove_class("-scenario")
             self._look_at(None)

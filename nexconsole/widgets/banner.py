@@ -100,7 +100,8 @@ def verdict(
     why = plain(first.text)
     if cells(why + old + tail) > room:
         why = _shorter(why, room - cells(old))
-        tail = f"  +{more}" if more and cells(why + old) + 5 <= room else ""
+        tails = (f"  +{more} more", f"  +{more}") if more else ()
+        tail = next((tail for tail in tails if cells(why + old + tail) <= room), "")
     why = _outlooking(why, first.outlook, room - cells(old + tail))
     why, step = _stepping(why, steps, room - cells(old + tail))
     return (chip, (" " + cut(why + old, room - cells(step + tail)), "strong"), (step, "note"), (tail, "muted"))
@@ -169,10 +170,21 @@ def health(sources: Iterable[SourceHealth], now: datetime, width: int) -> Line:
     there is little room, and where we are is told at the last in the workloads pane alone."""
     sources = tuple(sources)
     for short, placed in ((False, True), (True, True), (True, False)):
-        line = tuple(run for source in sources for run in _source(source, now, short, placed))
-        if length(line) <= width:
-            break
-    return fit(line, width)
+        parts = [_source(source, now, short, placed) for source in sources]
+        if sum(length(part) for part in parts) <= width:
+            return fit(tuple(run for part in parts for run in part), width)
+    return fit(_whole(parts, width - 1), width)
+
+
+def _whole(parts: Sequence[tuple[Span, ...]], width: int) -> Line:
+    """As many as there is room for, none of them cut; those in trouble first of all."""
+    kept: set[int] = set()
+    for n in sorted(range(len(parts)), key=lambda n: parts[n][0][1] != "warn"):
+        if sum(length(parts[k]) for k in kept) + length(parts[n]) <= width:
+            kept.add(n)
+    if not kept:
+        return tuple(run for part in parts for run in part)
+    return (*(run for n in sorted(kept) for run in parts[n]), ("…", "muted"))
 
 
 def second(
