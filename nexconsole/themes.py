@@ -20,8 +20,8 @@ class Theme(NamedTuple):
 
 DARK = {
     "figure": "#a3adb8", "chart": "#67727e",
-    "text": "#c9d1d9", "strong": "#f5f7fa", "muted": "#848d98", "faint": "#545d68", "stale": "#6a7480",
-    "good": "#6fb98f", "warn": "#e8b23f", "alarm": "#ff6259", "note": "#6cb6ff", "frame": "#39424e",
+    "text": "#c9d1d9", "strong": "#f5f7fa", "muted": "#8f98a3", "faint": "#747d88", "stale": "#76808c",
+    "good": "#6fb98f", "warn": "#e8b23f", "alarm": "#ff6259", "note": "#6cb6ff", "frame": "#58626e",
     "raised": "#1b2129", "cursor": "#2d4f73", "on-block": "#0d1117",
     "block-alarm": "#ff6259", "block-warn": "#e8b23f", "block-calm": "#2a323c", "block-frozen": "#6cb6ff",
     "production": "#8b3fd9", "on-production": "#ffffff", "drill": "#17a398", "on-drill": "#06201e",
@@ -29,8 +29,8 @@ DARK = {
 }  # fmt: skip
 LIGHT = {
     "figure": "#57606a", "chart": "#808993",
-    "text": "#24292f", "strong": "#000000", "muted": "#59636e", "faint": "#8b949e", "stale": "#7d8590",
-    "good": "#1a7f45", "warn": "#8a5300", "alarm": "#c4131d", "note": "#0757b8", "frame": "#b3bac2",
+    "text": "#24292f", "strong": "#000000", "muted": "#59636e", "faint": "#69737e", "stale": "#67717c",
+    "good": "#1a7f45", "warn": "#8a5300", "alarm": "#c4131d", "note": "#0757b8", "frame": "#868f98",
     "raised": "#ecebe6", "cursor": "#c4dcf8", "on-block": "#ffffff",
     "block-alarm": "#c4131d", "block-warn": "#8a5300", "block-calm": "#dcdbd5", "block-frozen": "#0757b8",
     "production": "#6f2bb8", "on-production": "#ffffff", "drill": "#0b7a72", "on-drill": "#ffffff",

@@ -267,12 +267,12 @@ def _large(level: str, ink: str, elapsed: str, width: int, height: int) -> tuple
     both = big_digits.large_width(level) + big_digits.large_width(elapsed) + BETWEEN
     if height >= big_digits.LARGE and big_digits.drawable(level) and both <= width:
         rows = big_digits.large(level, ink)
-        times = big_digits.large(elapsed, "strong") if elapsed else (BLANK,) * big_digits.LARGE
+        times = big_digits.large(elapsed, "figure") if elapsed else (BLANK,) * big_digits.LARGE
     elif height >= big_digits.HEIGHT and big_digits.drawable(level) and both // 2 <= width:
         rows = big_digits.figure(level, ink)
-        times = big_digits.figure(elapsed, "strong") if elapsed else (BLANK,) * big_digits.HEIGHT
+        times = big_digits.figure(elapsed, "figure") if elapsed else (BLANK,) * big_digits.HEIGHT
     else:
-        rows, times = (((level, ink),),), (((elapsed, "strong"),),)
+        rows, times = (((level, ink),),), (((elapsed, "figure"),),)
     return tuple(spread(row, time, width) for row, time in zip(rows, times, strict=True))
 
 

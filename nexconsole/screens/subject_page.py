@@ -152,7 +152,8 @@ class SubjectScreen(PageScreen[None]):
     # --- drawing ----------------------------------------------------------------------------------------------
 
     def _title(self) -> str:
-        return f"{self._page.NOUN} {plain(self.subject.title, 120)}".strip()
+        title = f"{self._page.NOUN} {plain(self.subject.title, 120)}".strip()
+        return title if ":" in title.partition(" ")[0] else title[:1].upper() + title[1:]
 
     def _known(self, width: int) -> PageContext:
         """From the readings by now; from those that it was last there in, where it has vanished."""

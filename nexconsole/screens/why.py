@@ -137,7 +137,7 @@ class WhyScreen(PageScreen[None]):
             lines += [(), ((head, "note"),)] if lines else [((head, "note"),)]
             for item in items:
                 begins[item.key] = len(lines)
-                lines += _drawn(item, width)
+                lines += _drawn(item, width, first=not lines[1:])
         return lines, begins
 
     def _follow(self, begins: dict[str, int], total: int, seen: int) -> None:
@@ -149,14 +149,16 @@ class WhyScreen(PageScreen[None]):
         self._top = max(0, min(self._top, total - seen))
 
 
-def _drawn(item: WhyItem, width: int) -> list[Line]:
+def _drawn(item: WhyItem, width: int, *, first: bool) -> list[Line]:
+    """The first reason is what the eye lands on: the others' levels are words."""
     room = max(8, width - INDENT)
-    first, *others = wrapped(plain(item.text), room, MOST_LINES) or [""]
+    begin, *others = wrapped(plain(item.text), room, MOST_LINES) or [""]
     mark = f" {item.mark} " if item.mark in BLOCKS else item.mark
-    ink = BLOCKS.get(item.mark, item.ink)
+    block = BLOCKS.get(item.mark, item.ink)
+    ink, words = (block, "strong") if first else (block.removeprefix("block-"), "text")
     gap = " " * (INDENT - cells(mark)) if cells(mark) < INDENT else " "
-    lines: list[Line] = [((mark, ink), (gap, "text"), (first, "strong"))]
-    lines += [((" " * INDENT, "text"), (line, "strong")) for line in others]
+    lines: list[Line] = [((mark, ink), (gap, "text"), (begin, words))]
+    lines += [((" " * INDENT, "text"), (line, words)) for line in others]
     lines += [((" " * INDENT, "text"), (line, "muted")) for line in wrapped(plain(item.more), room, 2)]
     return lines
 

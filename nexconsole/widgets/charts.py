@@ -18,9 +18,9 @@ SCALES = (0.2, 0.4, 0.6, 0.8, 1.0)
 def bar(rate: float | None, width: int, ink: str) -> tuple[Span, ...]:
     """A share of 0..1 as a bar on a dotted track; any share above zero shows at least a mark."""
     if rate is None:
-        return ((" " * width, "faint"),)
+        return ((" " * width, "frame"),)
     full = min(width, max(round(rate * width), 1 if rate > 0 else 0))
-    return (("▆" * full, ink), ("·" * (width - full), "faint"))
+    return (("▆" * full, ink), ("·" * (width - full), "frame"))
 
 
 def columns(points: Sequence[tuple[float, float | None]], span: float, width: int) -> list[float | None]:
@@ -133,7 +133,7 @@ def trend(
         for x, (value, ink) in enumerate(zip(values, inks, strict=True)):
             glyph = " " if value is None else _EIGHTHS[max(0, min(8, math.ceil((value / top * height - row) * 8)))]
             if glyph == " ":
-                glyph, ink = ("│", "faint") if x in marked else _empty(value, row, rate is not None)
+                glyph, ink = ("│", "frame") if x in marked else _empty(value, row, rate is not None)
             if runs and runs[-1][1] == ink:
                 runs[-1] = (runs[-1][0] + glyph, ink)
             else:
@@ -146,5 +146,5 @@ def trend(
 
 def _empty(value: float | None, row: int, threshold: bool) -> Span:
     if threshold:
-        return ("┄", "faint")
-    return ("▁", "faint") if row == 0 and value is not None else (" ", "faint")
+        return ("┄", "frame")
+    return ("▁", "frame") if row == 0 and value is not None else (" ", "frame")
