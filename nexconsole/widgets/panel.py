@@ -42,7 +42,10 @@ class Listing:
 
 @dataclass(frozen=True)
 class Panel:
-    """A pane's inside. `alert_level` is calm, minor, warn, alarm, stale or off; rows scroll between head and foot."""
+    """A pane's inside. `alert_level` is calm, minor, warn, alarm, stale or off; rows scroll between head and foot.
+
+    The foot follows the rows: what it says is not to be looked for across empty lines.
+    """
 
     alert_level: str = "calm"
     head: tuple[Line, ...] = ()
@@ -142,7 +145,9 @@ def framed(picture: Panel, frame: PanelFrame, width: int, height: int) -> tuple[
     inside = max(0, width - 4)
     lines = [_top(picture, frame, ink, (left, edge, right), width)]
     seen = sight(picture, height)
-    body = [*picture.head, *_rows(picture, frame, seen, inside), *picture.foot][: max(0, height - 2)]
+    rows = _rows(picture, frame, seen, inside)
+    gap = [BLANK] if picture.foot and picture.foot[0] and 0 < len(rows) < seen - 1 else []
+    body = [*picture.head, *rows, *gap, *picture.foot][: max(0, height - 2)]
     body += [BLANK] * (height - 2 - len(body))
     thumb = _thumb(picture, frame.top, seen)
     for y, line in enumerate(body):
@@ -175,7 +180,7 @@ def _rows(picture: Panel, frame: PanelFrame, seen: int, width: int) -> list[Line
         if picture.alert_level == "stale":
             line = dimmed(line)
         lines.append(tuple((text, "cursor") for text, _ in line) if index == frame.cursor else line)
-    return lines + [BLANK] * (seen - len(lines))
+    return lines
 
 
 def _thumb(picture: Panel, top: int, seen: int) -> range:
