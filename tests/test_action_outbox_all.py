@@ -80,6 +80,16 @@ def told() -> tuple[list[str], Callable[[str], None]]:
     return said, said.append
 
 
+@pytest.mark.parametrize("text", ["HTTP {} from upstream", "Request failed with status code {}", "search: {} Not so"])
+async def test_what_an_upstream_answered_tells_errors_apart_and_other_numbers_do_not(database: Any, text: str) -> None:
+    for n in range(10):
+        await database.event(f"e{n}", 600 - n, "FAILED", error=f"{text.format(404 + 99 * (n % 2))} after {n} ms")
+    async with acting(on(database)) as context:
+        plan = await RETRY.prepare({"event": "all", "error": f"{text.format(503)} after 3 ms"}, context)
+    assert [target.id for target in plan.chosen] == [f"e{n}" for n in range(1, 10, 2)]
+    assert f"({text.format(503)} after 1 ms, and 4 more that differ in numbers alone)" in plan.effect
+
+
 # --- the preview -----------------------------------------------------------------------------------------------------
 
 

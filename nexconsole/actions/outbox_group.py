@@ -163,10 +163,13 @@ def _effect(group: FailedGroup, taken: Sequence[Mapping[str, Any]], context: Con
         if batches > 1
         else "one batch"
     )
+    alike = len({clean(row["error"], ERROR_CHARACTERS) for row in taken} - {group.error})
+    others = f", and {count(alike)} more that differ in numbers alone" if alike else ""
     first = "; if the first one fails again, or nobody takes it, the rest stays FAILED" if batches > 1 else ""
     return (
         f"Puts {several(len(taken), 'FAILED event')} ({', '.join(group.types[:SAMPLES])}) back to PENDING, the oldest"
-        f" {duration(taken[0]['age_s'])} old, their error cleared ({group.error}): {by}{first}. {samples}{more}."
+        f" {duration(taken[0]['age_s'])} old, their error cleared ({group.error}{others}): {by}{first}."
+        f" {samples}{more}."
         " No undo: what is published stays so"
     )
 

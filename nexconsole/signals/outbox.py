@@ -113,6 +113,13 @@ TABLE = "outbox_events_v2"
 ERROR_CHARACTERS = 300
 UUID = "-".join(f"[0-9a-fA-F]{{{length}}}" for length in (8, 4, 4, 4, 12))
 NUMBERS = re.compile(rf"{UUID}|[0-9a-fA-F]{{12,}}|[0-9]+")
+# What an upstream answered: 404 and 503 are two errors, whatever else they have in common.
+STATUS = re.compile(
+    r"""\b(?:http\S*|status|code|returned|responded|answered|with|error)[\s:="'(]{1,3}[1-5][0-9]{2}(?![\w.])"""
+    r"""|(?<![\w.:])[1-5][0-9]{2}(?=:?\s(?:bad|conflict|forbidden|gateway|gone|internal|not|service|too|un))""",
+    re.IGNORECASE,
+)
+KEPT = str.maketrans("0123456789", "ghijklmnop")  # digits that are no number any more
 HISTORY_S = 60.0
 HISTORY_LEAST_S = 8.0
 DROPPED_EVERY_S = 20.0
@@ -192,8 +199,10 @@ async def read_events(sources: Sources, settings: Settings, previous: Value | No
 
 
 def error_shape(error: str) -> str:
-    """The error without what differs from event to event: ids and numbers."""
-    return NUMBERS.sub("#", clean(error, ERROR_CHARACTERS))
+    """The error without what differs from event to event: ids and numbers, but for a status that was answered. Only to
+    be compared.
+    """
+    return NUMBERS.sub("#", STATUS.sub(lambda found: found[0].translate(KEPT), clean(error, ERROR_CHARACTERS)))
 
 
 def _reasons(value: Outbox, settings: Settings) -> Iterator[Judgement]:
