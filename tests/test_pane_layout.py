@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from controller import controller, settings, text_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexconsole.panes import view
 from nexconsole.screens.pane_layout import LEAST_PANE, MOST_PANE, PaneRow, row_heights
+from nexconsole.widgets.panel import Panel
 
 FIRST = PaneRow(base=None)
 
@@ -75,3 +79,27 @@ async def test_rows_stay_as_they_are_while_the_same_is_wrong(tmp_path: Path, siz
         assert [pane.size for pane in console.panes.values()] == before
         rows = sorted({pane.region.y for pane in console.panes.values()})
         assert rows[-1] < size[1] - 1
+
+
+async def test_a_pane_that_is_wrong_is_measured_once_for_each_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    picture = view.picture
+
+    def counted(face: view.SignalView, *args: Any, **options: Any) -> Panel:
+        drawn.append(face.SIGNAL)
+        return picture(face, *args, **options)
+
+    async with controller(settings(tmp_path)) as (app, pilot):
+        console = app.console_screen
+        await pilot.pause()
+        monkeypatch.setattr(view, "picture", counted)
+        console.tick()
+        assert sorted(drawn) == sorted(pane.face.SIGNAL for pane in console.panes.values() if pane.size.height >= 3)
+        pane = console.panes["transactions"]
+        wrong, lines = pane.reading, pane.full_height
+        assert wrong is not None and wrong.value is not None
+        drawn.clear()
+        pane.reading = replace(wrong, value=replace(wrong.value, providers=wrong.value.providers * 3))
+        assert pane.full_height > lines and pane.full_height and drawn == ["transactions"]

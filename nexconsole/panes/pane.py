@@ -74,6 +74,7 @@ class Pane(LineCanvas, can_focus=True):
         self._head = 0
         self._wish = Arrangement()
         self._had_focus = self._told = False
+        self._counted: tuple[Reading | None, tuple[object, ...], int] | None = None  # for which, and the lines
         self.wanted = wanted
 
     @property
@@ -121,10 +122,16 @@ class Pane(LineCanvas, can_focus=True):
 
     @property
     def full_height(self) -> int:
-        """Lines that it would fill with its frame, if there were room."""
+        """Lines that it would fill with its frame, if there were room: counted once for each reading, by drawing."""
         space = self._space(self.face.SIGNAL, max(0, self.size.width - 4), ROOMY)
-        drawn = faces.picture(self.face, self.reading, space)
-        return FRAMED - 1 + len(drawn.head) + len(drawn.foot) + (len(drawn.rows.keys) if drawn.rows else 0)
+        reading = self.reading
+        state = reading.state(space.now) if reading is not None else None
+        drawn_for = state, space.width, space.alert_level, space.marks
+        if self._counted is None or self._counted[0] is not reading or self._counted[1] != drawn_for:
+            drawn = faces.picture(self.face, reading, space)
+            lines = FRAMED - 1 + len(drawn.head) + len(drawn.foot) + (len(drawn.rows.keys) if drawn.rows else 0)
+            self._counted = reading, drawn_for, lines
+        return self._counted[2]
 
     def copied(self) -> tuple[str, str]:
         """What a copy takes, as (what it is, its text): the cursor's row, else the whole pane."""

@@ -307,8 +307,9 @@ class ConsoleScreen(Screen[None]):
 
     def make_room(self, lines: int) -> None:
         """Take lines for the operation bar from the lower panes, as far as they can spare them."""
-        self.layout_of_panes.bar_lines = lines
-        self.layout_of_panes.share()
+        if lines != self.layout_of_panes.bar_lines:
+            self.layout_of_panes.bar_lines = lines
+            self.layout_of_panes.share()
 
     # --- the keys ---------------------------------------------------------------------------------------------
 

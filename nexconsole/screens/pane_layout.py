@@ -83,7 +83,9 @@ class PaneLayout:
         screen = self._screen
         if screen.has_class("-maximized") or not screen.query("#panes"):
             return
-        self._choose()
+        shown = self._panes()
+        ordered = [shown[view.SIGNAL] for view in PANES]
+        self._choose(ordered)
         panes = screen.query_one("#panes")
         base = panes.styles.base.grid_rows or ()
         lines = [int(row.value) if row.unit is Unit.CELLS else None for row in base]
@@ -92,7 +94,7 @@ class PaneLayout:
         total = panes.size.height
         if total > USUAL:
             lines = [line * total // USUAL if line and line >= LEAST_PANE else line for line in lines]
-        rows = self._rows(lines)
+        rows = self._rows(ordered, lines)
         state = (total, self.bar_lines, tuple(lines), tuple(row.urgency for row in rows))
         more = any(row.urgency and row.wanted > then for row, then in zip(rows, self._wanted, strict=False))
         if state == self._shared_for and not more:
@@ -111,22 +113,21 @@ class PaneLayout:
         panes = [pane for pane in self._panes().values() if pane.display and pane.size.height]
         return max(panes, key=lambda pane: LOUDNESS.index(self._alert_level(pane)), default=None)
 
-    def _choose(self) -> None:
+    def _choose(self, ordered: Sequence[Pane]) -> None:
         """Where there are fewer lines than panes, those with something wrong are shown."""
         screen = self._screen
         flat = screen.has_class("-flat") and not screen.has_class("-scenario")
         room = max(1, screen.query_one("#panes").size.height) if flat else len(PANES)
-        panes = [self._panes()[view.SIGNAL] for view in PANES]
-        panes.sort(key=lambda pane: -LOUDNESS.index(self._alert_level(pane)))
-        for n, pane in enumerate(panes):
+        loudest = sorted(ordered, key=lambda pane: -LOUDNESS.index(self._alert_level(pane)))
+        for n, pane in enumerate(loudest):
             pane.set_class(n >= room and not pane.has_focus, "-unseen")
 
-    def _rows(self, lines: Sequence[int | None]) -> list[PaneRow]:
+    def _rows(self, ordered: Sequence[Pane], lines: Sequence[int | None]) -> list[PaneRow]:
         """The grid's rows with what their panes want, in the order of the panes."""
         panes = self._screen.query_one("#panes")
         rows: list[list[Pane]] = [[]]
         left = columns = panes.styles.grid_size_columns or 1
-        for pane in (self._panes()[view.SIGNAL] for view in PANES):
+        for pane in ordered:
             if not pane.display:
                 continue
             span = min(columns, pane.styles.column_span or 1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -167,7 +168,7 @@ def sections(console: ConsoleScreen) -> Iterator[tuple[str, tuple[WhyItem, ...]]
     """The parts of the list as (heading, items), those without items too."""
     severity = console.pictured[1]
     reasons = severity.reasons if severity is not None else ()
-    yield "causes first", tuple(_reason(reason, n, console) for n, reason in enumerate(reasons))
+    yield "causes first", tuple(_causes(reasons, console))
     yield "not known", tuple(_unknown(console))
     yield (
         "changed here, and still in force",
@@ -175,7 +176,16 @@ def sections(console: ConsoleScreen) -> Iterator[tuple[str, tuple[WhyItem, ...]]
     )
 
 
-def _reason(reason: Reason, n: int, console: ConsoleScreen) -> WhyItem:
+def _causes(reasons: Iterable[Reason], console: ConsoleScreen) -> Iterator[WhyItem]:
+    """The reasons in their order; of several that are alike each has a number, so that the cursor stays on its own."""
+    alike: Counter[tuple[str, str, str]] = Counter()
+    for reason in reasons:
+        same = reason.signal, reason.about, reason.level
+        yield _reason(reason, alike[same], console)
+        alike[same] += 1
+
+
+def _reason(reason: Reason, number: int, console: ConsoleScreen) -> WhyItem:
     since = console.monitor.since(reason)
     parts = [
         f"since {clock(since.at)[:5]}{'' if since.seen else ' or earlier'}" if since is not None else "",
@@ -186,12 +196,8 @@ def _reason(reason: Reason, n: int, console: ConsoleScreen) -> WhyItem:
         f"next: {reason.step}" if reason.step else "",
     ]
     key = f"reason {reason.signal} {reason.about} {reason.level}"
-    double = sum(
-        (other.signal, other.about, other.level) == (reason.signal, reason.about, reason.level)
-        for other in (console.pictured[1].reasons[:n] if console.pictured[1] is not None else ())
-    )
     said = "; ".join(filter(None, parts))
-    return WhyItem(f"{key} {double}", reason.level, "strong", reason.text, said, reason.signal)
+    return WhyItem(f"{key} {number}", reason.level, "strong", reason.text, said, reason.signal)
 
 
 def _age(reason: Reason) -> str:

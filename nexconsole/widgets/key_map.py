@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 from textual.binding import Binding
 
@@ -10,6 +11,7 @@ UNBOUND = "unbound"  # no terminal sends it: who has this key has none
 PALETTE = "^P"  # what leads to a command that has no key
 
 
+@cache  # it is asked for each key of the strip, each second
 def keys_of(text: str) -> tuple[str, ...]:
     """The keys of a comma-separated list, as Textual names them; () for none."""
     words = ",".join(word for word in text.split(",") if word.strip())
