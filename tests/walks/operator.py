@@ -47,10 +47,10 @@ class WalkingOperator:
         await self.press("ctrl+p")
         await self.see(r"what to do")
         await self.type(typed)
-        await self.down_to(wanted, r"│ (>| ) (?P<row>\S.*?)\s*│")
+        await self.down_to(wanted)
         await self.press("enter")
 
-    async def down_to(self, wanted: str, pattern: str) -> None:
+    async def down_to(self, wanted: str) -> None:
         """Move the cursor, which stands as `>`, down to the row with these words."""
         for _ in range(MOST_MOVES):
             await self.console.see(wanted)
@@ -144,6 +144,14 @@ class WalkingOperator:
         await self.see(title)
         await self.console.until(lambda: self._row, "expected the scenario's cursor")
 
+    async def other_scenario(self, title: str) -> None:
+        """Open another scenario from the list of them."""
+        await self.press("S")
+        await self.down_to(title)
+        await self.press("enter")
+        await self.miss("│ > Scenario")
+        await self.console.until(lambda: self._row, "expected the scenario's cursor")
+
     async def walk_to(self, wanted: str, **answers: str) -> None:
         """Go to the step with these words, by the shortest way; on it answer each question that `answers` names by a
         word of it."""
@@ -160,10 +168,16 @@ class WalkingOperator:
         raise NotSeenError(f"no way to {wanted!r}\n{self.console.text}")
 
     async def record(self) -> None:
-        """Put all looks up to the cursor on record, where there are any."""
-        if re.search(r"\br records", self.console.text):
+        """Put the looks up to the cursor on record that are answered by now."""
+        if offered := self._recordable:
             await self.press("r")
-            await self.miss(r"\br records")
+            await self.console.until(lambda: self._recordable != offered, "expected that looks are recorded")
+
+    @property
+    def _recordable(self) -> str:
+        """What `r` would record, as the scenario says it; "" for nothing."""
+        found = re.search(r"\br records ([^;┃▐]*)", self.console.text)
+        return found[0] if found else ""
 
     async def answer(self, text: str) -> None:
         """Answer the question under the cursor: by the letters that stand before the word, by what stands in the line

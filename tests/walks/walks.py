@@ -189,8 +189,7 @@ async def search_down_by_the_runbook(operator: WalkingOperator) -> None:
     operator.mark("verdict")
     if await operator.calm_soon(100.0):
         return
-    await operator.press("esc")
-    await operator.scenario("Outbox worker lag", "scenario 4")
+    await operator.other_scenario("Outbox worker lag")
     await retry_all(operator, "index")
     await operator.calm()
 
