@@ -46,7 +46,7 @@ def _drawn(section: Section, width: int, least: int) -> Sequence[Line]:
 
 
 def _title(section: Section, width: int) -> Line:
-    ink = {"alarm": "strong", "warn": "strong", "minor": "strong"}.get(section.level, "note")
+    ink = {"alarm": "strong", "warn": "strong", "minor": "strong"}.get(section.level, "figure")
     left: Line = ((section.title, ink), (" ", "frame"))
     right: Line = ((" ", "frame"), *section.provenance) if section.provenance else ()
     room = width - length(left) - length(right)

@@ -197,16 +197,17 @@ def _room(targets: Iterable[Target], width: int) -> int:
 
 def _rows(targets: Iterable[Target], room: int) -> list[Line]:
     ordered = sorted(targets, key=lambda target: not target.chosen)
-    lines = [_target(target, room) for target in ordered[:TARGETS]]
+    ink = "text" if sum(target.chosen for target in ordered[:2]) > 1 else "strong"  # of many none stands out
+    lines = [_target(target, room, ink) for target in ordered[:TARGETS]]
     if len(ordered) > TARGETS:
         lines.append(((f"  and {count(len(ordered) - TARGETS)} more", "warn"),))
     return lines
 
 
-def _target(target: Target, room: int) -> Line:
+def _target(target: Target, room: int, ink: str = "strong") -> Line:
     facts, name = "  ".join(_facts(target)), column(_name(target), room)
     if target.chosen:
-        return (("> ", "strong"), (name, "strong"), (f"  {facts}", "text"))
+        return (("> ", ink), (name, ink), (f"  {facts}", "text"))
     return (("- ", "faint"), (f"{name}  left alone  {facts}", "stale"))
 
 

@@ -135,7 +135,7 @@ class WhyScreen(PageScreen[None]):
         lines: list[Line] = []
         begins: dict[str, int] = {}
         for head, items in self._items:
-            lines += [(), ((head, "note"),)] if lines else [((head, "note"),)]
+            lines += [(), ((head, "figure"),)] if lines else [((head, "figure"),)]
             for item in items:
                 begins[item.key] = len(lines)
                 lines += _drawn(item, width, first=not lines[1:])
