@@ -255,8 +255,9 @@ async def test_a_typed_confirmation_wants_the_exact_text_and_then_its_own_key(
         assert await active(providers, "smsbower")
         await quiet(app, QUIET_S)
         await typed(pilot, "r")
+        assert "type it exactly" not in text_of(app) and "complete: ^Y does it" in text_of(app)
         await pilot.press("enter")
-        await asyncio.sleep(0.3)
+        await until(lambda: "enter does nothing here" in text_of(app))
         assert app.screen is screen and await active(providers, "smsbower")
         await pilot.press("ctrl+y")
         await until(lambda: "outcome" in kinds(tmp_path))
@@ -477,3 +478,14 @@ def test_what_is_to_be_typed_says_what_it_is_and_is_quoted(text: str, fields: di
 )
 def test_a_guard_is_named_once(name: str, reason: str, said: str) -> None:
     assert as_text(_guard(Guard(name=name, level="ok", reason=reason), 76)).strip() == said
+
+
+async def test_another_letter_says_which_one_does_it(
+    tmp_path: Path, providers: Any, sources_on: Callable[[str], Sources]
+) -> None:
+    async with controller(chosen(tmp_path, providers), sources_on(providers.url)) as (app, pilot):
+        screen = await ask_for(app, pilot, "disable smsbower")
+        await quiet(app)
+        await pilot.press("y")
+        await until(lambda: "'y' does nothing: d does it, esc changes nothing" in text_of(app))
+        assert app.screen is screen and await active(providers, "smsbower")

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 CANCELLED = ConfirmationReply(text=None)
 NOTICE_S = 6.0
+MISMATCH = "that is not"
 WIDTH, EDGES, FRAME = 100, 4, 2  # cells of the box, as in its sheet; of them frame and padding; lines of the frame
 SMALL, BELOW = 20, 3  # lines: a terminal below this is the dialog's alone; else so many are not its own
 GAPS = 2  # empty lines around the keys, where nothing is folded
@@ -165,6 +166,8 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
             self.say("the command was copied to the terminal's clipboard")
         elif self.typed and event.character and event.character.isalpha():
             self.say(f"'{event.character}' does not begin {self.wanted} '{self.asked}'")
+        elif confirm.kind == "letter" and not self.plan.blocked and event.character and event.character.isalnum():
+            self.say(f"'{event.character}' does nothing: {confirm.text} does it, esc changes nothing")
 
     def _begin(self, event: events.Key) -> None:
         """The first character of the text: typing goes to the line without another key."""
@@ -192,7 +195,13 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
         event.stop()
         self.say(PASTED_WORDS)
 
+    def on_masked_input_entered(self, event: TypedText.Entered) -> None:
+        event.stop()
+        self.say(f"enter does nothing here: type {self.wanted}, then ^Y")
+
     def on_input_changed(self) -> None:
+        if self._notice.startswith(MISMATCH):
+            self._notice = ""
         self.paint()
 
     def say(self, text: str) -> None:
@@ -210,7 +219,7 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
         if given == self.plan.confirm.text or (MASKER.enabled and given == self.asked):
             self.alone(event, partial(self.dismiss, ConfirmationReply(text=self.plan.confirm.text)))
         else:
-            self.say(f"that is not {self.wanted} '{self.asked}': type it exactly, then ^Y")
+            self.say(f"{MISMATCH} {self.wanted} '{self.asked}': type it exactly, then ^Y")
 
     def action_cancel(self) -> None:
         self.dismiss(CANCELLED)
