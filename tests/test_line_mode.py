@@ -400,3 +400,10 @@ async def test_output_that_nobody_reads_any_more_is_said_to_be_lost_once() -> No
         output.write("two")
         await asyncio.wait_for(output.written(), 5.0)
     assert [type(error) for error in lost] == [BrokenPipeError]
+
+
+def test_without_settings_it_says_so_and_not_that_nothing_is_wrong() -> None:
+    readings = {name: replace(one, value=None, taken_at=None, absent=True) for name, one in sample.calm().items()}
+    unknown = Severity(level="none", unanswered=("nothing could be read",))
+    (said,) = Changes().sentences(seen(unknown, readings=readings))
+    assert said == "not known: nothing is configured; nexconsole doctor says what to set"

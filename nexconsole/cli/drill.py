@@ -26,13 +26,14 @@ from ..settings import Settings
 from ..text.suggestions import did_you_mean
 from ..text.units import duration
 from .console import add_view, need_terminal, open_console
+from .folding import for_terminal
 from .instruct import EPILOG, VERBS
 from .options import load
-from .parsing import HELP_FORM, Parser
+from .parsing import HelpForm, Parser
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.epilog, parser.formatter_class = EPILOG, HELP_FORM
+    parser.epilog, parser.formatter_class = EPILOG, HelpForm
     add_view(parser)
     parser.add_argument("scenario", nargs="?", default="provider-outage", help="which incident (see --list)")
     parser.add_argument("--list", action="store_true", help="list the scenarios")
@@ -91,7 +92,7 @@ def _settings_on(stage: drill.Stage, options: Namespace) -> Settings:
 def _list() -> int:
     width = max(map(len, drill.SCENARIOS))
     for name, title in drill.SCENARIOS.items():
-        print(f"{name:<{width}}  {title}")
+        print(for_terminal(f"{name:<{width}}  {title}", width + 2))
     return 0
 
 
@@ -162,7 +163,7 @@ def _how_to_use(env_file: str | None, seconds: float) -> str:
     if env_file is None:
         return f"{ready}; its addresses stand above as environment lines; with --env-file FILE a file holds them"
     place = shlex.quote(str(Path(env_file).absolute()))  # with a slash: a shell looks for others on PATH
-    return f"{ready}; in another terminal: set -a; . {place}; set +a; nexconsole"
+    return f"{ready}; in another terminal:\n  set -a; . {place}; set +a; nexconsole"
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from .. import paths, settings
 from ..errors import NexConsoleError, SourceError, in_words
 from ..text.units import date
 from . import printing
+from .folding import for_terminal
 from .options import given, hide_secrets, start_log
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def run(options: Namespace) -> int:
         print(text, end="")
         return 0
     _write(place, text, options.force)
-    print(f"{place} is written. {summary(connections, era)}")
+    print(for_terminal(f"{place} is written. {summary(connections, era)}"))
     return 0
 
 

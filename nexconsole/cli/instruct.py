@@ -12,7 +12,8 @@ from ..drill.faults import KINDS
 from ..errors import DrillError
 from ..text.sanitize import clean
 from ..text.units import duration
-from .parsing import HELP_FORM, Parser, add_verbs
+from .folding import for_terminal
+from .parsing import HelpForm, Parser, add_verbs
 
 VERBS = (
     ("inject", "let something go wrong"),
@@ -26,23 +27,36 @@ from a second terminal, while a drill runs:
   nexconsole drill clear [FAULT]   take it back, or everything
   nexconsole drill speed N         how fast it unfolds, 0.25 to 10
   nexconsole drill running         the drills that run, with their faults
+
+for a second console on the same drill:
+  nexconsole drill SCENARIO --env-file world.env
+                                   in the first terminal
+  set -a; . ./world.env; set +a; nexconsole watch --lines
+                                   in the second; or nexconsole, status, psql "$DATABASE_URL"
 """
 _SEED = """\
 what a seed promises:
-  The same seed gives the same past, and in the present the same customers with the same wishes in the same order, as
-  far as the same providers are on sale, and for each provider the same answers in the order in which it is asked.
-  Each fault draws from a generator of its own, made of its seed, its name and its provider: who is hit is the same
-  whenever it is injected. To have the same incident again, inject the same faults at the same drill times (--at).
-  What a seed can't promise is which of two requests in the same instant a server answers first, and how long real
-  servers take.
+  The same seed gives the same past, and in the present the same customers
+  with the same wishes in the same order, as far as the same providers are
+  on sale, and for each provider the same answers in the order in which it
+  is asked.
+  Each fault draws from a generator of its own, made of its seed, its name
+  and its provider: who is hit is the same whenever it is injected. To have
+  the same incident again, inject the same faults at the same drill times
+  (--at).
+  What a seed can't promise is which of two requests in the same instant a
+  server answers first, and how long real servers take.
 """
 EPILOG = f"{_VERBS}\n{_SEED}"
 _SPEED = """\
-what it scales: how many customers come, how often the background loops run (outbox, reconciler, sync, refreshes,
-top-ups), and drill time: when a fault begins and ends, and the rhythm of one that comes and goes. What stamps rows and
-log lines stays the real clock, and so do time-outs, locks' ends, breakers' cool-downs, an order's five minutes,
-Prometheus and Kubernetes: they are what the console looks at.
+what it scales: how many customers come, how often the background loops run
+(outbox, reconciler, sync, refreshes, top-ups), and drill time: when a fault
+begins and ends, and the rhythm of one that comes and goes. What stamps rows
+and log lines stays the real clock, and so do time-outs, locks' ends,
+breakers' cool-downs, an order's five minutes, Prometheus and Kubernetes:
+they are what the console looks at.
 """
+SECOND = "a second console on a drill: start the drill with --env-file FILE (`nexconsole drill --help` says how)"
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -56,12 +70,12 @@ def add_arguments(parser: Parser) -> None:
     verbs["clear"].add_argument("fault", nargs="?", default="", metavar="FAULT", help="which one; none: all of them")
     verbs["clear"].add_argument("--provider", default="", metavar="NAME", help="only at this provider")
     speed = verbs["speed"]
-    speed.epilog, speed.formatter_class = _SPEED, HELP_FORM
+    speed.epilog, speed.formatter_class = _SPEED, HelpForm
     speed.add_argument("speed", type=float, metavar="N", help="0.25 to 10; 1 is as it would be")
 
 
 def _add_inject_arguments(inject: Parser) -> None:
-    inject.epilog, inject.formatter_class = _SEED, HELP_FORM
+    inject.epilog, inject.formatter_class = _SEED, HelpForm
     inject.add_argument("fault", nargs="?", metavar="FAULT", help="what goes wrong (see --list)")
     inject.add_argument("--list", action="store_true", help="name the faults")
     inject.add_argument("--provider", metavar="NAME", help="whose upstream it is")
@@ -117,7 +131,7 @@ def _list(as_json: bool) -> int:
         return 0
     width = max(map(len, KINDS))
     for name, kind in KINDS.items():
-        print(f"{name:<{width}}  {kind.title}")
+        print(for_terminal(f"{name:<{width}}  {kind.title}", width + 2))
     return 0
 
 
@@ -134,6 +148,8 @@ def _running(options: Namespace) -> int:
         print(_line(one))
         for fault in one["faults"]:
             print(f"  {_fault(fault)}")
+    if said and not options.json:
+        print(for_terminal(SECOND))
     return 0
 
 

@@ -12,10 +12,18 @@ from typing import Any, NoReturn
 from .. import themes
 from ..errors import SettingsError
 from ..text.suggestions import did_you_mean
+from .folding import folded
 from .options import CONFIG, FLAGS, OBSERVE, VERSION
 
-HELP_FORM = argparse.RawDescriptionHelpFormatter
 GLOBAL = frozenset(("help", "version", "config", "actions.observe", *(key for _, key, _ in FLAGS)))
+
+
+class HelpForm(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines as they are written, and folds those that are wider than the terminal."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = super()._fill_text(text, width, indent).splitlines()
+        return "\n".join(folded(line, width) for line in lines)
 
 
 class UsageError(SettingsError):
@@ -61,8 +69,8 @@ class Parser(argparse.ArgumentParser):
         if self.usage is None:
             formatter = self._get_formatter()
             own = [action for action in self._actions if action.dest not in GLOBAL]
-            formatter.add_usage(None, own, [], prefix="")
-            self.usage = formatter.format_help().strip().replace("%", "%%")
+            formatter.add_usage(None, own, [], prefix="usage: ")
+            self.usage = formatter.format_help().strip().removeprefix("usage: ").replace("%", "%%")
         return super().format_help()
 
     def own_flags(self) -> list[str]:
