@@ -75,7 +75,7 @@ def run(options: Namespace) -> int:
         with _ended_by_signals():
             began = time.monotonic()
             for line in stage.progress():
-                print(f"drill: {line}", file=sys.stderr, flush=True)
+                print(for_terminal(f"drill: {line}", 7, errors=True), file=sys.stderr, flush=True)
             with _debriefed(stage, options):
                 if options.world:
                     return _keep_world(stage.environment, options, time.monotonic() - began)

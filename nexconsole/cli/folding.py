@@ -27,8 +27,9 @@ def folded(line: str, width: int, hang: int | None = None) -> str:
     )
 
 
-def for_terminal(line: str, hang: int | None = None) -> str:
-    """The line as it is printed to standard output: folded on a terminal, whole in a file or a pipe."""
-    if not sys.stdout.isatty():
+def for_terminal(line: str, hang: int | None = None, *, errors: bool = False) -> str:
+    """The line as it is printed to standard output (`errors`: to standard error): folded on a terminal, whole in a file
+    or a pipe."""
+    if not (sys.stderr if errors else sys.stdout).isatty():
         return line
     return folded(line, shutil.get_terminal_size().columns, hang)
