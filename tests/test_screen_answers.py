@@ -167,6 +167,22 @@ async def test_the_cursor_opens_at_the_look_that_would_find_the_target_where_non
         assert "not yet: {pid} is not known: the role may not see sessions" in said(pane)
 
 
+@pytest.mark.parametrize(("size", "whole"), [((200, 50), True), ((200, 24), False)])
+async def test_long_titles_are_wrapped_where_all_of_them_are_in_sight_then(
+    tmp_path: Path, size: tuple[int, int], whole: bool
+) -> None:
+    long = "what do its breakers say, in every pod and in Redis?"
+    async with controller(settings(tmp_path), size=size) as (app, pilot):
+        outage(app)
+        await pilot.press("s")
+        pane = await until(lambda: app.controller.scenarios.pane)
+        await until(lambda: pane.lines)
+        assert (long in said(pane)) is whole
+        for _ in range(12 if whole else 0):  # wherever the cursor stands
+            await pilot.press("up")
+            assert long in said(pane)
+
+
 def disable(app: Any, *names: str) -> None:
     reading = app.monitor.readings["circuits"]
     providers = tuple(replace(one, active=one.name not in names) for one in reading.value.providers)

@@ -29,12 +29,14 @@ LOW = 16  # lines of the pane below which a step's detail is cut short
 
 @dataclass(frozen=True)
 class StepLines:
-    """Draws rows of `steps` at this width; `closing` makes the lines of the last one."""
+    """Draws rows of `steps` at this width; `closing` makes the lines of the last one. `roomy`: titles and answers that
+    are longer than a line are wrapped, not only under the cursor; not of what does not apply."""
 
     steps: ScenarioRows
     width: int
     tall: bool
     closing: Callable[[int], list[Line]]
+    roomy: bool = False
 
     def of(self, row: ScenarioRow, here: bool) -> list[Line]:
         step = row.node.step
@@ -53,14 +55,17 @@ class StepLines:
         title, words_of = titled(row, step), self._words(row, mark)
         words, words_ink = words_of
         room = max(8, self.width - len(indent) - 2)
-        if not here and self.width >= ONE_LINE and words:
-            half = min(cells(title), room * 3 // 5)
+        roomy = self.roomy and not greyed
+        fits = cells(title) + 2 + cells(words) <= room
+        if not here and self.width >= ONE_LINE and words and (fits or not roomy):
+            half = cells(title) if fits else min(cells(title), room * 3 // 5)
             return [((f"{indent}{glyph} ", ink), (column(title, half), title_ink), (f"  {words}", words_ink))]
-        head = wrapped(title, room, 3 if here else 1)
+        most = 3 if here or roomy else 1
+        head = wrapped(title, room, most)
         lines: list[Line] = [
             ((f"{indent}{glyph} " if n == 0 else f"{indent}  ", ink), (text, title_ink)) for n, text in enumerate(head)
         ]
-        lines += [((f"{indent}  {text}", words_ink),) for text in wrapped(words, room, 3 if here else 1)]
+        lines += [((f"{indent}  {text}", words_ink),) for text in wrapped(words, room, most)]
         if here:
             detail = "" if mark is not None and mark.settled else step.detail
             lines += [((f"{indent}  {text}", "note"),) for text in wrapped(self._keys(row, step, mark), room, 2)]
@@ -75,11 +80,17 @@ class StepLines:
         verdict = {True: "yes: ", None: "" if "not known" in because else "not known: ", False: "no: "}[node.applies]
         because_ink = {True: "muted", None: "doubt", False: "faint"}[node.applies]
         title = f"If {plain(node.step.title)}"
-        if self.width >= ONE_LINE and not here:
-            half = min(cells(title), room * 3 // 5)
+        roomy = self.roomy and node.applies is not False
+        fits = cells(title) + 2 + cells(verdict + because) <= room
+        if self.width >= ONE_LINE and not here and (fits or not roomy):
+            half = cells(title) if fits else min(cells(title), room * 3 // 5)
             return [((f"{indent}{glyph} ", ink), (column(title, half), ink), (f"  {verdict}{because}", because_ink))]
-        lines: list[Line] = [((f"{indent}{glyph} ", ink), (text, ink)) for text in wrapped(title, room, 1)]
-        lines += [((f"{indent}  {text}", because_ink),) for text in wrapped(f"{verdict}{because}", room, 1)]
+        most = 3 if roomy else 1
+        lines: list[Line] = [
+            ((f"{indent}{glyph if n == 0 else ' '} ", ink), (text, ink))
+            for n, text in enumerate(wrapped(title, room, most))
+        ]
+        lines += [((f"{indent}  {text}", because_ink),) for text in wrapped(f"{verdict}{because}", room, most)]
         return lines
 
     def _words(self, row: ScenarioRow, mark: StepState | None) -> tuple[str, str]:

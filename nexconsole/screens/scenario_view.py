@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 STRAYED_S = 0.7  # how long nothing is done to the row that the cursor has come to by itself
 WHEEL = 3  # lines
+MOST_HERE = 8  # lines that the row under the cursor may take beyond those of another row
 
 
 @dataclass(frozen=True)
@@ -189,8 +190,14 @@ class ScenarioView(LineCanvas, can_focus=True):
 
     # --- drawing ----------------------------------------------------------------------------------------------
 
-    def _drawn(self, width: int) -> StepLines:
-        return StepLines(self.steps, width, self.size.height >= LOW, self._closing_page)
+    def _drawn(self, width: int, roomy: bool = False) -> StepLines:
+        return StepLines(self.steps, width, self.size.height >= LOW, self._closing_page, roomy)
+
+    def _roomy(self, width: int, seen: int) -> StepLines:
+        """Everything wrapped where all of it is in sight then, wherever the cursor stands; else only what is there."""
+        roomy = self._drawn(width, roomy=True)
+        needed = sum(len(roomy.of(row, False)) for row in self.rows)
+        return roomy if needed + MOST_HERE <= seen else self._drawn(width)
 
     def _closing_page(self, width: int) -> list[Line]:
         from ..signals.level_fall import falls
@@ -208,7 +215,8 @@ class ScenarioView(LineCanvas, can_focus=True):
             return
         self._resolve()
         inside = max(10, width - 4)
-        drawn = self._drawn(inside)
+        head = self._head(inside, height)
+        drawn = self._roomy(inside, height - 2 - len(head))
         lines: list[Line] = []
         cursor = last = 0
         for row in self.rows:
@@ -217,7 +225,6 @@ class ScenarioView(LineCanvas, can_focus=True):
             if here:
                 cursor, last = len(lines), len(lines) + len(of_row) - 1
             lines += of_row
-        head = self._head(inside, height)
         picture = Panel("calm", tuple(head), Listing([str(n) for n in range(len(lines))], lines.__getitem__))
         seen = sight(picture, height)
         most = max(0, len(lines) - seen)
