@@ -18,6 +18,8 @@ from nexconsole.incident.incident import fold
 from nexconsole.journal import EntryKind
 from nexconsole.journal.entries import Writer, make
 from nexconsole.lookups.event import EventRow
+from nexconsole.lookups.lock import LockKey
+from nexconsole.lookups.pod import PodFacts
 from nexconsole.lookups.registry import LINES, ROW
 from nexconsole.lookups.session import SessionRow
 from nexconsole.model import Reading
@@ -65,6 +67,34 @@ def test_what_cannot_be_read_is_one_sentence_and_no_zero(kind: str) -> None:
     text = said(context(kind, readings={ROW: failed}))
     assert f"! not known: {why}" in " ".join(text.split())
     assert " 0 " not in text
+
+
+GONE = {
+    "event": EventRow(source="postgres", found=False),
+    "session": SessionRow(source="postgres", found=False),
+    "lock": LockKey(source="redis", found=False),
+    "pod": PodFacts(source="kubernetes", found=False),
+}
+
+
+@pytest.mark.parametrize("kind", GONE)
+def test_of_what_was_gone_when_its_page_was_opened_nothing_is_claimed(kind: str) -> None:
+    reading = Reading(signal=ROW, every=4.0, value=GONE[kind], taken_at=sample.NOW, attempted_at=sample.NOW)
+    text = said(context(kind, readings={ROW: reading}, entries=()))
+    assert text.splitlines()[0] in (
+        "no such event is there", "this session has ended", "the key is not there", "no such pod is there"
+    )  # fmt: skip
+    for claim in (
+        "no error was kept",
+        "none is shown",
+        "not scheduled",
+        "no container",
+        "not ready",
+        "none:",
+        "nobody",
+    ):
+        assert claim not in text, claim
+    assert "not known yet" not in text
 
 
 def test_a_page_whose_sources_are_not_configured_says_so_of_each() -> None:

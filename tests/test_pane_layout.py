@@ -103,3 +103,21 @@ async def test_a_pane_that_is_wrong_is_measured_once_for_each_reading(
         drawn.clear()
         pane.reading = replace(wrong, value=replace(wrong.value, providers=wrong.value.providers * 3))
         assert pane.full_height > lines and pane.full_height and drawn == ["transactions"]
+
+
+async def test_a_screen_that_becomes_small_looks_as_one_that_was(tmp_path: Path) -> None:
+    """The rows that a larger screen had shared out do not stay."""
+    small = (47, 12)
+    async with controller(settings(tmp_path), size=small) as (app, pilot):
+        await pilot.pause()
+        before = {name: pane.size for name, pane in app.console_screen.panes.items() if pane.display}
+    async with controller(settings(tmp_path), size=(120, 40)) as (app, pilot):
+        await pilot.pause()
+        app.console_screen.layout_of_panes.bar_lines = 2  # so that lines are shared out otherwise than by the sheet
+        app.console_screen.tick()
+        assert app.console_screen.query_one("#panes").styles.inline.has_rule("grid_rows")
+        await pilot.resize_terminal(*small)
+        app.console_screen.tick()
+        await pilot.pause()
+        panes = app.console_screen.panes
+        assert {name: pane.size for name, pane in panes.items() if pane.display} == before

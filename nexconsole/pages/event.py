@@ -39,6 +39,9 @@ def _level(context: PageContext, row: EventRow | None) -> str:
     return context.alert_levels.get(OUTBOX, "minor")
 
 
+GONE = "no row has this id: it was deleted, or never was"
+
+
 def headline(context: PageContext) -> Span:
     row = EVENT.value(context.readings)
     if row is None or not row.found:
@@ -56,7 +59,7 @@ def sections(context: PageContext) -> tuple[Section, ...]:
     return by_urgency(
         (
             error if row is not None else Section("Error", ()),
-            from_signal(context, "State", EVENT, lambda value: _state(value, context)),
+            from_signal(context, "State", EVENT, lambda value: _state(value, context), gone=GONE),
             _outbox(context),
             changes(context, context.subject.id),
         )
@@ -79,9 +82,6 @@ def _error(row: EventRow, context: PageContext) -> Iterator[Line]:
 
 
 def _state(row: EventRow, context: PageContext) -> Iterator[Line]:
-    if not row.found:
-        yield from sentence("no row has this id: it was deleted, or never was", "muted", context.width)
-        return
     width = context.width
     yield from fact(
         "status", [(plain(row.status, 20), "strong"), (several(row.retries, "try", "tries"), "text")], width

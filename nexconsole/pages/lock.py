@@ -43,6 +43,9 @@ def _lock(context: PageContext) -> Lock | None:
     return next((lock for lock in family.worst if lock.key == key), None) if family is not None else None
 
 
+GONE = "the key is not there any more"
+
+
 def present(context: PageContext) -> bool | None:
     row = KEY.value(context.readings)
     if _one(context):
@@ -55,7 +58,7 @@ def headline(context: PageContext) -> Span:
     if _one(context):
         lock = _lock(context)
         if lock is None:
-            return "not known yet", "muted"
+            return "not known yet" if present(context) is None else "the key is not there", "muted"
         return (
             (f"orphaned: {plain(lock.suspicious, 200)}", ink)
             if lock.suspicious
@@ -74,14 +77,13 @@ def sections(context: PageContext) -> tuple[Section, ...]:
     names = (context.subject.id, context.subject.arguments.get("lock", ""))
     if not _one(context):
         return by_urgency((family, _worst(context), changes(context, *names)))
-    own = from_signal(context, "The key", KEY, lambda value: _key(value, context), least=6)
+    own = from_signal(context, "The key", KEY, lambda value: _key(value, context), least=6, gone=GONE)
     return by_urgency((own, family, changes(context, *names)))
 
 
 def _key(value: LockKey, context: PageContext) -> Iterator[Line]:
     width, lock = context.width, value.lock
     if lock is None:
-        yield from sentence("the key is not there any more", "muted", width)
         return
     yield from fact("key", (plain(lock.key, 500), "strong"), width)
     yield from fact("of", (plain(owner(lock.key), 80), "text"), width)

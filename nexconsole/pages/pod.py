@@ -42,6 +42,9 @@ def _other(context: PageContext) -> OtherPod | None:
     return next((pod for pod in others if context.subject.id in (pod.uid, pod.name)), None)
 
 
+GONE = "the cluster has no pod of this name and identity: it was replaced, or never was"
+
+
 def present(context: PageContext) -> bool | None:
     facts = FACTS.value(context.readings)
     if facts is not None:
@@ -51,6 +54,8 @@ def present(context: PageContext) -> bool | None:
 
 def headline(context: PageContext) -> Span:
     pod, facts = _pod(context), FACTS.value(context.readings)
+    if facts is not None and not facts.found:
+        return "no such pod is there", "muted"
     ready = facts.ready if facts is not None else pod.ready if pod is not None else None
     reason = plain(pod.reason, 300) if pod is not None else ""
     if ready is None:
@@ -95,8 +100,8 @@ def _state(context: PageContext) -> Section:
         yield from fact("cpu, memory", ("not read: the console asks no metrics server", "muted"), width)
 
     facts = FACTS.value(context.readings)
-    wrong = facts is not None and not facts.ready and _other(context) is None
-    return from_signal(context, "State", FACTS, draw, level=_level(context) if wrong else "calm")
+    wrong = facts is not None and facts.found and not facts.ready and _other(context) is None
+    return from_signal(context, "State", FACTS, draw, level=_level(context) if wrong else "calm", gone=GONE)
 
 
 def _level(context: PageContext) -> str:

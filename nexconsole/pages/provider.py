@@ -111,9 +111,6 @@ def _row(context: PageContext) -> Section:
 
     def draw(row: ProviderRow) -> Iterator[Line]:
         width = context.width
-        if not row.found:
-            yield from sentence("no row of the providers table has this name", "muted", width)
-            return
         state = {True: "active", False: "disabled", None: "not known in this version"}[row.active]
         rivals = row.rivals
         turn = "" if rivals is None else f"{several(rivals, 'active one')} before it" if rivals else "asked first"
@@ -126,7 +123,7 @@ def _row(context: PageContext) -> Section:
         yield from fact("sync", sync if row.sync_status else ("not known", "muted"), width)
         yield from fact("called", (f"{plain(row.display_name, 120)}  {plain(row.id, 80)}".strip(), "muted"), width)
 
-    return from_signal(context, "Our row", PROVIDER_ROW, draw)
+    return from_signal(context, "Our row", PROVIDER_ROW, draw, gone="no row of the providers table has this name")
 
 
 # --- purchases --------------------------------------------------------------------------------------------------------

@@ -27,6 +27,9 @@ def _pile(context: PageContext) -> Pile | None:
     return value.by_table.get(context.subject.id) if value is not None else None
 
 
+UNREAD = "such rows are not read"
+
+
 def present(context: PageContext) -> bool | None:
     return None if _pile(context) is None else True
 
@@ -46,7 +49,7 @@ def sections(context: PageContext) -> tuple[Section, ...]:
     return by_urgency(
         (
             from_signal(context, "All of them", RESERVATIONS, lambda value: _all(value, context), level=level),
-            from_signal(context, "The oldest", ROWS, lambda value: _rows(value, context), least=6),
+            from_signal(context, "The oldest", ROWS, lambda value: _rows(value, context), least=6, gone=UNREAD),
             changes(context, context.subject.id),
         )
     )
@@ -69,9 +72,6 @@ def _all(value: Reservations, context: PageContext) -> Iterator[Line]:
 
 
 def _rows(value: PendingRows, context: PageContext) -> Iterator[Line]:
-    if not value.found:
-        yield from sentence("such rows are not read", "muted", context.width)
-        return
     if not value.rows:
         yield from sentence("none is pending", "muted", context.width)
         return

@@ -97,16 +97,20 @@ def from_signal(
     *,
     level: str = "calm",
     least: int = LEAST,
+    gone: str = "",
 ) -> Section:
-    """A section of one signal's value. Where there is none: one sentence on why. What is stale is dimmed."""
+    """A section of one signal's value. Where there is none: one sentence on why. What is stale is dimmed. Where the
+    value says that the subject is not there: `gone`, or no section.
+    """
     reading = context.readings.get(signal)
     space = context.space(signal)
     state = reading.state(context.now) if reading is not None else State.WAITING
     value = signal.value(context.readings)
     if reading is None or value is None:
         return Section(title, missing(reading, state, context.width), provenance=_plain_provenance(state))
-    lines = tuple(draw(value))
-    if state is State.STALE:
+    there = getattr(value, "found", True)
+    lines = tuple(draw(value)) if there else sentence(gone, "muted", context.width) if gone else ()
+    if lines and state is State.STALE:
         why = f"last good {clock(reading.taken_at)}: {reading.error or 'no newer value has arrived'}"
         lines = (*(dimmed(line) for line in lines), *sentence(f"! {why}", "doubt", context.width))
         level = "stale"

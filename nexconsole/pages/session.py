@@ -34,6 +34,9 @@ def _sessions(context: PageContext) -> Mapping[int, DatabaseSession]:
     return {session.pid: session for session in value.sessions} if value is not None else {}
 
 
+ENDED = "this session has ended"
+
+
 def present(context: PageContext) -> bool | None:
     row = SESSION.value(context.readings)
     return row.found if row is not None else True if _pid(context) in _sessions(context) else None
@@ -42,6 +45,8 @@ def present(context: PageContext) -> bool | None:
 def headline(context: PageContext) -> Span:
     pid, sessions = _pid(context), _sessions(context)
     row = SESSION.value(context.readings)
+    if row is not None and not row.found:
+        return ENDED, "muted"
     waiting = _waiting_for(pid, sessions)
     above = list(row.blocked_by) if row is not None else list(sessions[pid].blocked_by) if pid in sessions else []
     ink = own_ink(context.alert_levels.get(DATABASE, "calm"))
@@ -58,7 +63,7 @@ def sections(context: PageContext) -> tuple[Section, ...]:
     return by_urgency(
         (
             _chain(context),
-            from_signal(context, "State", SESSION, lambda row: _state(row, context), least=5),
+            from_signal(context, "State", SESSION, lambda row: _state(row, context), least=5, gone=ENDED),
             from_signal(context, "Query", SESSION, lambda row: _query(row, context))
             if SESSION.value(context.readings) is not None
             else Section("Query", ()),
@@ -143,9 +148,6 @@ def _link(pid: int, session: DatabaseSession | None, depth: int, ink: str, conte
 
 def _state(row: SessionRow, context: PageContext) -> Iterator[Line]:
     width = context.width
-    if not row.found:
-        yield from sentence("this session has ended", "muted", width)
-        return
     lasting = f"for {duration(row.state_s)}" if row.state_s is not None else ""
     yield from fact("state", [(plain(row.state or "hidden from this role", 40), "strong"), (lasting, "muted")], width)
     open_for = duration(row.transaction_s) if row.transaction_s is not None else "no transaction is open"

@@ -90,6 +90,8 @@ class PaneLayout:
         base = panes.styles.base.grid_rows or ()
         lines = [int(row.value) if row.unit is Unit.CELLS else None for row in base]
         if lines.count(None) != 1:  # a small screen's rows are equal
+            panes.styles.clear_rule("grid_rows")  # those of a larger screen
+            self._shared_for = ()
             return
         total = panes.size.height
         if total > USUAL:
