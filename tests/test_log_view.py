@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import count
@@ -291,3 +292,41 @@ def test_what_is_kept_of_a_log_is_bounded_and_what_is_gone_is_counted() -> None:
     assert recent.since(1000) == ([], 0)
     recent.add([b"one huge chunk"], 100 * KEPT_BYTES)
     assert recent.since(1000) == ([b"one huge chunk"], 0)
+
+
+def test_where_each_line_must_be_covered_a_flood_of_lines_takes_no_turn_for_itself() -> None:
+    """Covering is dear: what there is no time for is counted, the newest are there, and reading back goes on later."""
+
+    def slow(text: str) -> str:
+        time.sleep(0.002)
+        return text
+
+    pods = logs("a")
+    add(pods["uid-a"], *(line(n, f"line {n}") for n in range(500)))
+    view = LogView(LogFilter(words="line", cover=slow))
+    began = time.perf_counter()
+    view.take(pods)
+    assert time.perf_counter() - began < 0.3 and view.reading_back
+    while not view.read_back():
+        pass
+    assert len(view.kept) == 500
+    add(pods["uid-a"], *(line(500 + n, f"line {500 + n}") for n in range(501)))
+    began = time.perf_counter()
+    view.take(pods)
+    assert time.perf_counter() - began < 0.6
+    assert view.kept[-1].words.message == "line 999" and len(view.kept) + view.dropped == 1000
+    assert view.dropped
+
+
+def test_words_that_are_not_in_a_line_s_bytes_cost_no_covering() -> None:
+    pods = logs("a")
+    add(pods["uid-a"], *(line(n, f"line {n}") for n in range(50)))
+    covered: list[str] = []
+
+    def cover(text: str) -> str:
+        covered.append(text)
+        return text
+
+    for words in ("another", "-another", ""):
+        taken(LogView(LogFilter(words=words, cover=cover)), pods)
+    assert not covered

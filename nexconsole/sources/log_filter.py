@@ -11,6 +11,7 @@ from .log_entry import RANK, LineIds, LogEntry
 
 _PIECE = re.compile(r"[^A-Za-z0-9_.-]+")
 MOST_IDS = 24
+TAG = "‹"  # begins what stands in the place of hidden words
 
 
 def _whole_words(words: Iterable[str]) -> re.Pattern[bytes]:
@@ -77,15 +78,21 @@ class LogFilter:
         return any(label in low for label in self._labels) and self._provider.search(raw) is not None
 
     def _keeps_covered(self, entry: LogEntry, cover: Callable[[str], str]) -> bool:
-        """By what is seen alone: decoding and covering a line is dear, but its bytes may not be asked."""
-        if not (self.provider or self.wanted or self.unwanted):
+        """By what is seen alone. Covering a line is dear: first its bytes are asked whether the words can be there."""
+        low = b" ".join((entry.raw.lower(), entry.level.encode(), entry.pod.lower().encode(errors="replace")))
+        if any(piece not in low for word in self.wanted if TAG not in word for piece in _pieces(word)):
+            return False
+        if self.provider and not self._names_provider(entry.raw):
+            return False
+        doubted = [word for word in self.unwanted if TAG in word or all(piece in low for piece in _pieces(word))]
+        if not (self.provider or self.wanted or doubted):
             return True
         said = entry.words
         text = " ".join((entry.pod, entry.level, *map(cover, (said.message, said.fields, *said.more))))
         if self.provider and not self._names_provider(text.encode(errors="replace")):
             return False
         seen = text.casefold()
-        return all(word in seen for word in self.wanted) and not any(word in seen for word in self.unwanted)
+        return all(word in seen for word in self.wanted) and not any(word in seen for word in doubted)
 
     def _has_words(self, entry: LogEntry) -> bool:
         """By bytes first, for decoding a line costs twenty times as much."""

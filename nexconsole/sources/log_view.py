@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from heapq import merge
+from math import inf
 from operator import attrgetter
 from typing import Protocol
 
@@ -22,6 +23,7 @@ KEPT_HELD = 2 * KEPT  # and while they are held still
 MOST_BYTES = 8 << 20  # of them together
 A_LOOK = 1_000  # new lines of one pod that are looked at in one turn; the rest is counted
 GONE_KEPT = 10  # pods that have gone, whose entries are still there
+JUDGED_S = 0.1  # for what is new, in one turn
 SLICE_S = 0.02  # of reading back, or of taking what is new, in one turn
 IN_ORDER = attrgetter("order")
 ERROR = RANK["error"]
@@ -139,11 +141,25 @@ class LogView:
         return whole
 
     def _number_and_add(self, new: list[LogEntry]) -> None:
+        """Where each line must be covered first, what there is no time for is counted; the newest come first."""
         new.sort(key=IN_ORDER)
         for entry in new:
             self._number += 1
             entry.number = self._number
-        self._add([entry for entry in new if self._keeps(entry)])
+        kept: list[LogEntry] = []
+        until = time.perf_counter() + (JUDGED_S if self.filter.cover is not None else inf)
+        for count, entry in enumerate(reversed(new)):
+            if count % self._every == 0 and time.perf_counter() > until:
+                self.dropped += len(new) - count
+                break
+            if self._keeps(entry):
+                kept.append(entry)
+        self._add(kept[::-1])
+
+    @property
+    def _every(self) -> int:
+        """After how many entries it is looked at the clock; where each is covered that takes longer."""
+        return 64 if self.filter.cover is None else 4
 
     def _keeps(self, entry: LogEntry) -> bool:
         return (self.purchase or self.filter).keeps(entry)
@@ -232,7 +248,7 @@ class LogView:
             if len(found) >= room or self._bytes > MOST_BYTES:
                 self._behind = None
                 break
-            if count % 64 == 0 and time.perf_counter() > until:
+            if count % self._every == 0 and time.perf_counter() > until:
                 break
         else:
             self._behind = None
