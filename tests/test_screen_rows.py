@@ -290,6 +290,16 @@ async def test_without_a_focus_the_first_key_goes_to_the_rows_of_what_is_wrong(t
         await until(lambda: isinstance(app.screen, RowMenu))
 
 
+async def test_space_goes_to_the_first_row_of_the_pane_that_has_the_focus(tmp_path: Path) -> None:
+    async with console(tmp_path) as (app, pilot, begun):
+        await pilot.press("tab", "tab")
+        await pilot.pause()
+        assert app.focused is app.console_screen.panes["circuits"] and at(app) is None
+        await pilot.press("space")
+        await until(lambda: at(app) is not None)
+        assert app.focused is app.console_screen.panes["circuits"] and app.screen is app.console_screen and not begun
+
+
 async def test_a_pane_without_the_focus_shows_its_worst_rows_again(tmp_path: Path) -> None:
     async with console(tmp_path) as (app, pilot, _):
         pane = app.console_screen.panes["transactions"]

@@ -351,7 +351,7 @@ class ConsoleScreen(Screen[None]):
         if action == "enlarge":
             return self.focused is None or isinstance(self.focused, Pane)
         if action == "rows":
-            return self.focused is None
+            return self.focused is None or (isinstance(self.focused, Pane) and self.focused.subject is None)
         if action == "restore":
             return self.maximized_pane is not None or self.focused is not None
         return super().check_action(action, parameters)
@@ -363,7 +363,8 @@ class ConsoleScreen(Screen[None]):
             self.action_rows()
 
     def action_rows(self) -> None:
-        if (pane := self.maximized_pane or self.layout_of_panes.worst()) is not None:
+        focused = self.focused if isinstance(self.focused, Pane) else self.maximized_pane
+        if (pane := focused or self.layout_of_panes.worst()) is not None:
             pane.enter_rows()
 
     def action_restore(self) -> None:
