@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -30,7 +31,13 @@ PACKAGE = __name__.partition(".")[0]
 # Whatever is set, they do what they do: what there is, every command, and the ways out.
 RESERVED = frozenset("question_mark ctrl+p escape q ctrl+q ctrl+c ctrl+y".split())
 ANSWERED = (GuardedDialog, Palette, Prompt, RowMenu)  # where letters confirm, choose, or are typed
-SAME_AS = {"ctrl+i": "tab", "ctrl+m": "enter", "ctrl+j": "enter", "ctrl+h": "backspace"}  # on the wire
+SAME_AS = {
+    "ctrl+i": "tab",
+    "return": "enter",
+    "ctrl+m": "enter",
+    "ctrl+j": "enter",
+    "ctrl+h": "backspace",
+}  # on the wire
 NAMED = frozenset(
     {key.value for key in Keys if not key.value.startswith("<")}
     | set(KEY_TO_UNICODE_NAME)
@@ -138,10 +145,18 @@ def _wrong_key(word: str, binding: Binding) -> str:
 
 def _is_key(key: str) -> bool:
     if len(key) == 1:
-        return key.isprintable() and not key.isspace()
+        return _is_drawn(key)
     if key.startswith("alt+"):
         return len(key) == 5 and key[4].isalnum()
-    return key in NAMED or (bool(key) and "+" not in key and key_to_character(key) is not None)
+    if key in NAMED:
+        return True
+    character = key_to_character(key) if key and "+" not in key else None
+    return character is not None and _is_drawn(character)
+
+
+def _is_drawn(character: str) -> bool:
+    """Whether a key shows it: `esc` and `return` are names of control characters too, and no keys."""
+    return character.isprintable() and not character.isspace() and not unicodedata.combining(character)
 
 
 def _clash(place: KeyPlace, changed: Mapping[str, str]) -> tuple[str, str, str, str] | None:
