@@ -7,7 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,8 +47,9 @@ def settings(folder: Path, **tables: object) -> Settings:
     return msgspec.convert(document, Settings)
 
 
-def write_journal(folder: Path, name: str = NAME) -> None:
-    """Opened, a provider disabled after a minute and a half, and closed three minutes after the recording's end."""
+def write_journal(folder: Path, name: str = NAME, steps: Sequence[str] = ()) -> None:
+    """Opened, a provider disabled after a minute and a half, and closed three minutes after the recording's end.
+    `steps` of a scenario were done before that."""
     clock = recordings.HandClock()
     journal = Journal(folder / f"{name}.jsonl", Writer.here("piet"), Scrubber(), now=clock)
 
@@ -65,6 +66,10 @@ def write_journal(folder: Path, name: str = NAME) -> None:
         "watch": "its failures end",
         "targets": [],
     }
+    if steps:
+        put(60, EntryKind.STEP, scenario=steps[0].partition("/")[0], state="begun")
+    for step in steps:
+        put(70, EntryKind.STEP, scenario=step.partition("/")[0], step=step, state="done", answer="seen")
     put(80, EntryKind.FIGURES, figures={"failure_rate": 0.18})
     intent = put(90, EntryKind.INTENT, operator="piet", plan=plan)
     put(92, EntryKind.OUTCOME, intent=intent, outcome={"state": "done", "answer": "1 row"})
@@ -220,6 +225,51 @@ async def test_a_scenario_shows_its_steps_and_takes_none(folder):
         await pilot.press("x")
         await pilot.pause()
         await pilot.press("escape")
+        assert digest(folder) == before
+
+
+async def test_the_keys_of_a_scenario_look_around_in_a_replay_and_record_nothing(folder):
+    async with replay(folder, 60) as (app, pilot, _):
+        await pilot.press("s")
+        pane = await until(lambda: app.controller.scenarios.pane)
+        await until(lambda: pane.lines)
+        before = digest(folder)
+        await pilot.press("f")
+        assert pane.row.kind == "do" and pane.step.endswith("/provider.disable")
+        rows = len(pane.rows)
+        await pilot.press("z")
+        assert len(pane.rows) > rows  # what does not apply is there to be read
+        await pilot.press("z")
+        assert len(pane.rows) == rows
+        for key in ("r", "enter", "x", "backspace"):
+            await pilot.press(key)
+            await pilot.pause()
+            assert app.screen is app.console_screen, key
+        assert digest(folder) == before and pane.steps.walk is None
+
+
+async def test_the_end_of_a_scenario_that_was_done_is_shown_in_its_replay_and_closes_nothing(folder):
+    async with replay(folder, 110) as (app, pilot, _):
+        await pilot.press("s")
+        pane = await until(lambda: app.controller.scenarios.pane)
+        ids = [row.id for row in pane.rows if row.kind in ("look", "do", "ask")]
+    (folder / f"{NAME}.jsonl").unlink()
+    write_journal(folder, steps=ids)
+    before = digest(folder)
+    async with replay(folder, 110) as (app, pilot, _):
+        await pilot.press("s")
+        pane = await until(lambda: app.controller.scenarios.pane)
+        await until(lambda: pane.lines)
+        await until(lambda: pane.steps.ended)
+        assert pane.row.kind == "closing"
+        told = " ".join(as_text(pane.lines).split())
+        assert "All that applies is done" in told and "the level is still SEV-1" in told
+        assert "WORKED provider.disable smsbower" in told
+        assert "writes the report" not in told and "closes INC" not in told and "u undoes it" not in told
+        for key in ("x", "r", "u", "e"):
+            await pilot.press(key)
+            await pilot.pause()
+            assert app.screen is app.console_screen, key
         assert digest(folder) == before
 
 

@@ -235,7 +235,7 @@ async def test_a_console_that_observes_looks_and_records_nothing(tmp_path: Path)
     async with controller(settings(tmp_path, actions={"observe": True})) as (app, pilot):
         outage(app)
         pane = await opened(app, pilot)
-        for key in ("r", "enter", "x", "f", "backspace"):
+        for key in ("r", "enter", "x", "f", "z", "z", "backspace"):
             await pilot.press(key)
             await pilot.pause()
             assert app.screen is app.console_screen, key

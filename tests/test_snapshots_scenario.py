@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 import sample_readings as sample
+from controller import until
 from frozen_console import SIZES, console, remember, shown
 from sample_plans import story
 from textual.pilot import Pilot
 
+from nexconsole.incident.open_items import OpenItem
 from nexconsole.journal import Entry, EntryKind, Writer
 from nexconsole.journal.entries import make
+from nexconsole.screens.prompt import Prompt
 from nexconsole.screens.scenario import ScenarioPane
+from nexconsole.session.operation import Operation
+from nexconsole.session.session import Session
 
 SCENARIO = "high-purchase-failure-rate"
 NAMES = [f"{size[0]}x{size[1]}" for size in SIZES]
@@ -78,3 +83,39 @@ def test_what_a_person_does_stands_out_in_every_theme(snap_compare, theme: str) 
 def test_the_end_of_a_scenario_looks_as_it_did(snap_compare, world: str, size: tuple[int, int]) -> None:
     run_before = opened(world, "#closing", ended=True)
     assert snap_compare(console(world), run_before=run_before, terminal_size=size)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=NAMES)
+def test_an_end_with_something_in_force_shows_how_it_is_undone(
+    snap_compare, monkeypatch, size: tuple[int, int]
+) -> None:
+    mine = OpenItem(kind="provider", what="smsbower is disabled", since=sample.ago(90), by="maria@bastion",
+                    intent="i-1", subject="smsbower")  # fmt: skip
+    theirs = OpenItem(kind="silence", what="ProviderApiErrors is silenced for 1 h", since=sample.ago(300),
+                      by="piet@bastion", intent="i-2", subject="ProviderApiErrors")  # fmt: skip
+    operation = Operation(action="provider.disable", arguments={"provider": "smsbower"}, began_at=sample.ago(90),
+                          by="maria@bastion", intent="i-1", phase="ended")  # fmt: skip
+    monkeypatch.setattr(Session, "in_force", (mine, theirs))
+    monkeypatch.setattr(Session, "undoable", operation)
+    run_before = opened("incident", "#closing", ended=True)
+    assert snap_compare(console("incident"), run_before=run_before, terminal_size=size)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=NAMES)
+def test_a_question_with_its_letters_looks_as_it_did(snap_compare, size: tuple[int, int]) -> None:
+    async def run_before(pilot: Pilot) -> None:
+        await shown("incident")(pilot)
+        controller = pilot.app.controller
+        await controller.scenarios.load_library()
+        await controller.scenarios._open_by_id("flush-abandoned-locks")
+        pane: ScenarioPane = controller.scenarios.pane
+        await pilot.pause()
+        pane._at = next(row.id for row in pane.rows if row.id.endswith("/pods-died"))
+        pane.paint()
+        controller.console.say("")
+        await pilot.pause()
+        await pilot.press("enter")
+        await until(lambda: isinstance(pilot.app.screen, Prompt))
+        await pilot.pause()
+
+    assert snap_compare(console("incident"), run_before=run_before, terminal_size=size)
