@@ -5,16 +5,19 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pyte
 import pytest
 import sample_readings as sample
+from controller import controller, settings, until
 from textual.pilot import Pilot
 
 from nexconsole.app import NexConsole
 from nexconsole.settings import Settings
 from nexconsole.widgets import textual_themes as themes
-from nexconsole.widgets.compositor import SentFrame
+from nexconsole.widgets.compositor import SentFrame, owes
+from nexconsole.widgets.textual_private import CompositorUpdate
 
 SIZE = (100, 30)
 
@@ -164,3 +167,22 @@ async def test_another_theme_changes_every_colour(theme: str) -> None:
         app.theme = theme
         await pilot.pause(0.2)
         assert same(app)
+
+
+async def test_a_picture_that_waits_for_the_lines_of_many_panes_is_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bool] = []
+    whole_update = NexConsole.whole_update
+
+    def counted(app: NexConsole) -> CompositorUpdate:
+        made.append(owes(app.screen))
+        return whole_update(app)
+
+    async with controller(settings(tmp_path)) as (app, pilot):
+        await settle(pilot)
+        monkeypatch.setattr(NexConsole, "whole_update", counted)
+        app.console_screen.styles.padding = (0, 1)  # every pane has another size, and owes its lines
+        await until(lambda: made and not owes(app.screen))
+        await settle(pilot)
+        assert made == [False]

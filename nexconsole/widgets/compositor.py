@@ -99,6 +99,7 @@ class SentFrame:
 
     def _cells(self, segments: Iterable[Segment], console: Console) -> list[Cell]:
         cells: list[Cell] = []
+        as_meant = self.glyphs is TABLES["full"]
         for text, style, control in segments:
             if control:
                 continue
@@ -109,7 +110,7 @@ class SentFrame:
                 elif character.isascii():
                     cells.append((character, pen))
                 elif (wide := cell_len(character)) == 1:
-                    cells.append((self.glyphs[character], pen))
+                    cells.append((character if as_meant else self.glyphs[character], pen))
                 elif wide == 2 and (glyph := self.glyphs[character]) == character:
                     cells += [(character, pen), ("", pen)]
                 elif wide == 2:
@@ -235,6 +236,11 @@ def _tail(cell: Cell | None) -> bool:
     return cell is not None and cell[0] == ""
 
 
+def owes(screen: Screen[Any]) -> bool:
+    """Whether lines are missing in what the screen shows."""
+    return any(isinstance(widget, LineCanvas) and widget.owed for widget in visible_widgets(screen))
+
+
 class DiffingApp(UpdatedApp):
     """Sends the terminal only what it does not show yet, and no picture that is about to be painted over.
 
@@ -254,7 +260,7 @@ class DiffingApp(UpdatedApp):
     def _held(self, screen: Screen[Any], update: CompositorUpdate) -> CompositorUpdate | None:
         """The picture that may be sent now; None while lines are missing in it."""
         held, self._holding = self._holding, None
-        if any(isinstance(widget, LineCanvas) and widget.owed for widget in visible_widgets(screen)):
+        if owes(screen):
             self._holding = held or self.set_timer(HOLD_S, self._release)
             return None
         if held is None:
@@ -278,5 +284,8 @@ class DiffingApp(UpdatedApp):
         self.send(self.whole_update())
 
     def on_line_canvas_drawn(self) -> None:
-        if self._holding is not None and self.has_screen:
+        """The last lines that were missing have come: the whole picture is made, once."""
+        if self._holding is not None and self.has_screen and not owes(self.screen):
+            self._holding.stop()
+            self._holding = None
             self.send(self.whole_update())
