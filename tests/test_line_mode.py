@@ -407,3 +407,15 @@ def test_without_settings_it_says_so_and_not_that_nothing_is_wrong() -> None:
     unknown = Severity(level="none", unanswered=("nothing could be read",))
     (said,) = Changes().sentences(seen(unknown, readings=readings))
     assert said == "not known: nothing is configured; nexconsole doctor says what to set"
+
+
+async def test_a_look_at_what_is_read_on_demand_alone_is_answered(
+    tmp_path: Path, database: Any, sources_on: Any
+) -> None:
+    await database.event("e1", 600, "FAILED", error="index is gone", retry_count=1)
+    async with lines(tmp_path, sources_on(database.url), postgres={"url": database.url}) as (_, printed, typed):
+        typed.type("scenario outbox worker lag")
+        listed = await until(lambda: [line for line in printed if "Scenario: Outbox worker lag" in line])
+        typed.type(listed[0].partition(".")[0])
+        looks = await until(lambda: [line for line in printed if "which is the oldest of them" in line])
+        assert "index is gone" in looks[0]

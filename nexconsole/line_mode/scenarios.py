@@ -18,6 +18,7 @@ from ..runbook.model import Branch, Question, Runbook, Scenario, Step
 from ..runbook.resolution import Fit, Node, fitting, resolve
 from ..screens.scenario_rows import ScenarioRow, ScenarioRows, answers_itself, rows_of
 from ..session.operation import StepRef
+from ..signals.registry import probes, signals
 from ..text.choices import meant
 from ..text.sanitize import clean
 from ..text.units import several
@@ -97,6 +98,7 @@ class Scenarios:
     async def steps(self, scenario: Scenario) -> None:
         """Number what can be done of it; steps in branches that do not apply are left out."""
         self._front.say(_name(scenario))
+        await self._read_what_it_asks(scenario)
         walk = self._session.walk(scenario.id)
         answers = walk.answers if walk is not None else {}
         taken = walk.taken if walk is not None else {}
@@ -108,6 +110,15 @@ class Scenarios:
             title = f"record the {several(len(looks), 'look')} that readings answer"
             choices.append(Choice(name="step.looks", title=title, run=partial(self._record_looks, rows, looks)))
         self._front.offer(choices)
+
+    async def _read_what_it_asks(self, scenario: Scenario) -> None:
+        """Once, what is read on demand alone: no pane looks at it here."""
+        session = self._session
+        known = probes(session.settings)
+        asked = {known[call.name].signal for call in scenario.calls() if call.name in known}
+        wanted = [signal for signal in signals(session.settings) if signal.on_demand and signal.name in asked]
+        if wanted:
+            await session.monitor.read_all(session.sources, wanted)
 
     def _choice(self, rows: ScenarioRows, row: ScenarioRow) -> Choice:
         step = row.node.step
