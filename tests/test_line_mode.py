@@ -30,6 +30,7 @@ from nexconsole.line_mode.output import MOST, LineOutput
 from nexconsole.model import SourceHealth, utc_now
 from nexconsole.session.session import Session
 from nexconsole.severity import Reason, Severity
+from nexconsole.signals.registry import polled
 from nexconsole.sources import Sources
 from nexconsole.sources.lazy_clients import LazyClients
 
@@ -419,3 +420,17 @@ async def test_a_look_at_what_is_read_on_demand_alone_is_answered(
         typed.type(listed[0].partition(".")[0])
         looks = await until(lambda: [line for line in printed if "which is the oldest of them" in line])
         assert "index is gone" in looks[0]
+
+
+async def test_before_all_is_read_no_scenario_is_said_not_to_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with lines(tmp_path) as (console, printed, typed):
+        there = dict(console._session.readings)
+        monkeypatch.setattr(Session, "readings", property(lambda self: {}))
+        typed.type("s")
+        await until(lambda: any("not all is read yet: type s again" in line for line in printed))
+        assert not any("no scenario fits" in line for line in printed)
+        calm = {signal.name: sample.calm().get(signal.name) for signal in polled(console._session.settings)}
+        monkeypatch.setattr(Session, "readings", property(lambda self: {**calm, **there}))
+        assert not console._session.begins

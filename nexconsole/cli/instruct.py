@@ -145,9 +145,9 @@ def _running(options: Namespace) -> int:
     elif not said:
         print("no drill runs on this account")
     for one in said if not options.json else ():
-        print(_line(one))
+        print(for_terminal(_line(one), 2))
         for fault in one["faults"]:
-            print(f"  {_fault(fault)}")
+            print(for_terminal(f"  {_fault(fault)}", 4))
     if said and not options.json:
         print(for_terminal(SECOND))
     return 0

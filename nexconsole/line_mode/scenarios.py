@@ -91,7 +91,9 @@ class Scenarios:
         """The steps of the scenario that fits best."""
         fits = self._fits()
         if not fits:
-            self._front.say("no scenario fits what is read: type `scenario` to list them")
+            early = "not all is read yet: type s again in a moment, or `scenario` to list them"
+            none = "no scenario fits what is read: type `scenario` to list them"
+            self._front.say(early if self._session.begins else none)
             return
         await self.steps(fits[0].scenario)
 

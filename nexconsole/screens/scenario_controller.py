@@ -184,7 +184,12 @@ class ScenarioController:
         if begun:
             await self._open(max(begun, key=itemgetter(0))[1])
         else:
-            self._dialogs.say(f"no scenario fits what is read: {key_of('scenario.list')} lists all of them")
+            why = (
+                "not all is read yet, try again in a moment"
+                if self._session.begins
+                else "no scenario fits what is read"
+            )
+            self._dialogs.say(f"{why}: {key_of('scenario.list')} lists all of them")
 
     def open(self, id: str) -> None:
         """Open this scenario, whatever is read."""

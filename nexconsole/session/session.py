@@ -88,6 +88,13 @@ class Session:
         self._ticks = 0
 
     @property
+    def begins(self) -> bool:
+        """Whether some of the signals have neither been read nor failed yet."""
+        from ..signals.registry import polled
+
+        return any(signal.name not in self.readings for signal in polled(self.settings))
+
+    @property
     def readings(self) -> Mapping[str, Reading]:
         """The newest of every signal."""
         return self.monitor.readings
