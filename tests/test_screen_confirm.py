@@ -170,8 +170,7 @@ async def test_the_dialog_shows_where_what_who_and_the_way_back(
         where, what = ("PRODUCTION", "provider.disable smsbower"), ("changes 1 provider", "● ok", "command", "watches")
         back = ("undo", "preview expires in", "> Cancel", "d does it")
         await until(lambda: all(words in text_of(app) for words in (*where, *what, *back)), 3.0)
-        text = text_of(app)
-        assert "71 of 400 failed" in text  # the panes stay in sight
+        await until(lambda: "71 of 400 failed" in text_of(app), 3.0)  # the panes stay in sight
         await pilot.press("c")
         assert app.clipboard.startswith("psql") and "UPDATE" in app.clipboard
         await pilot.press("escape")
@@ -297,7 +296,7 @@ async def test_a_blocked_plan_offers_nothing_but_cancel_and_says_why(
         assert screen.plan.blocked
         await quiet(app)
         screen.paint()
-        assert "■ BLOCK" in text_of(app) and "blocked: nothing can be sent" in text_of(app)
+        await until(lambda: "■ BLOCK" in text_of(app) and "blocked: nothing can be sent" in text_of(app), 3.0)
         await pilot.press(screen.plan.confirm.text[0])
         await asyncio.sleep(0.3)
         assert app.screen is screen
@@ -399,9 +398,7 @@ async def test_it_can_be_read_and_left_at_every_size(
         screen = await ask_for(app, pilot, "disable smsbower")
         await quiet(app)
         screen.paint()
-        await pilot.pause()
-        text = text_of(app)
-        assert "Cancel" in text and "d does it" in text and "PRODUCTION" in text
+        await until(lambda: all(words in text_of(app) for words in ("Cancel", "d does it", "PRODUCTION")), 3.0)
         await pilot.press("pagedown", "down", "up", "pageup", "escape")
         await until(lambda: app.screen is app.console_screen)
 

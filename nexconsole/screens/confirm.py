@@ -306,6 +306,8 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
             if seconds <= 0
             else ((f"preview expires in {remaining(seconds)} ", "warn" if seconds < 15 else "muted"),)
         )
+        if length((*where, *age)) + 1 > width:  # where it is to happen is never cut
+            age = (("expired ", "warn"),) if seconds <= 0 else ((f"{remaining(seconds)} left ", age[0][1]),)
         name = " ".join((plan.action, *(plain(value, 60) for value in plan.arguments.values())))
         if length((*where, *age)) + cells(name) + 3 > width:
             return [spread(where, age, width), ((name, "strong"),)]
