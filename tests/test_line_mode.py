@@ -403,13 +403,6 @@ async def test_output_that_nobody_reads_any_more_is_said_to_be_lost_once() -> No
     assert [type(error) for error in lost] == [BrokenPipeError]
 
 
-def test_without_settings_it_says_so_and_not_that_nothing_is_wrong() -> None:
-    readings = {name: replace(one, value=None, taken_at=None, absent=True) for name, one in sample.calm().items()}
-    unknown = Severity(level="none", unanswered=("nothing could be read",))
-    (said,) = Changes().sentences(seen(unknown, readings=readings))
-    assert said == "not known: nothing is configured; nexconsole doctor says what to set"
-
-
 async def test_a_look_at_what_is_read_on_demand_alone_is_answered(
     tmp_path: Path, database: Any, sources_on: Any
 ) -> None:

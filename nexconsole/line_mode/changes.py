@@ -198,8 +198,6 @@ def state(now: Snapshot) -> str:
         more = len(severity.reasons) - 1
         return _reason(severity.reasons[0]) + (f"; {several(more, 'more reason')}: why lists them" if more else "")
     absent = {name for name, reading in now.readings.items() if reading.absent}
-    if now.readings and len(absent) == len(now.readings):
-        return "nothing is configured; nexconsole doctor says what to set"
     silent = [name for name in severity.unknown if name not in absent]
     doubts = [*severity.unanswered, *([f"no data from {', '.join(silent)}"] if silent else [])]
     old = [name for name, reading in now.readings.items() if reading.state(now.at) is State.STALE]
