@@ -78,13 +78,13 @@ def sections(context: PageContext) -> tuple[Section, ...]:
 def _waiting_for(pid: int, sessions: Mapping[int, DatabaseSession]) -> list[tuple[int, DatabaseSession]]:
     """(how deep, session) of all that wait for it, or for one of those."""
     found: dict[int, tuple[int, DatabaseSession]] = {}
-    front, depth = [pid], 0
+    front, depth = {pid}, 0
     while front and depth < DEEPEST:
         depth += 1
-        behind = [one for one in sessions.values() if any(by in front for by in one.blocked_by)]
+        behind = [one for one in sessions.values() if not front.isdisjoint(one.blocked_by)]
         behind = [one for one in behind if one.pid not in found and one.pid != pid]
         found |= {one.pid: (depth, one) for one in behind}
-        front = [one.pid for one in behind]
+        front = {one.pid for one in behind}
     return list(found.values())
 
 
