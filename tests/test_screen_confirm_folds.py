@@ -115,7 +115,7 @@ async def test_a_folded_part_says_how_much_there_is_and_its_key_opens_all_of_it(
         await until(lambda: f"lines: {key}" in text_of(app))
         await pilot.press(key)
         seen = ""
-        for top in range(0, len(section.lines), 5 if part == "targets" else 3):
+        for top in range(0, len(section.lines), 4 if part == "targets" else 3):
             screen._top = top
             screen.paint()
             await pilot.pause()
@@ -378,3 +378,29 @@ async def test_the_dialog_names_the_keys_in_force(tmp_path: Path) -> None:
         await until(lambda: ": f7, f3 folds" in text_of(app))
         await pilot.press("f9")
         await until(lambda: app.screen is app.console_screen)
+
+
+@pytest.mark.parametrize("kind", [LETTER, TYPED])
+async def test_where_there_is_no_room_to_see_what_it_does_nothing_is_confirmed(
+    tmp_path: Path, kind: Confirmation
+) -> None:
+    async with controller(settings(tmp_path), size=(80, 24)) as (app, pilot):
+        screen = await shown(app, small(confirm=kind))
+        await pilot.resize_terminal(20, 5)
+        await until(lambda: "too small" in text_of(app) and "Retries" not in text_of(app))
+
+        async def confirm() -> None:
+            await quiet(app)
+            if kind is TYPED:
+                await typed(pilot, "smsbower")
+            await pilot.press("ctrl+y" if kind is TYPED else "r")
+            await pilot.pause(0.5)
+
+        await confirm()
+        assert app.screen is screen
+        if kind is TYPED:
+            await pilot.press(*["backspace"] * 8)
+        await pilot.resize_terminal(80, 24)
+        await until(lambda: "Retries it" in text_of(app))
+        await confirm()
+        await until(lambda: app.screen is not screen)

@@ -35,6 +35,7 @@ NOTICE_S = 6.0
 MISMATCH = "that is not"
 WIDTH, EDGES, FRAME = 100, 4, 2  # cells of the box, as in its sheet; of them frame and padding; lines of the frame
 SMALL, BELOW = 20, 3  # lines: a terminal below this is the dialog's alone; else so many are not its own
+TOO_SMALL = "too small to confirm: esc, or make the terminal larger"
 GAPS = 2  # empty lines around the keys, where nothing is folded
 
 
@@ -79,6 +80,7 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
         self._sections: tuple[PlanSection, ...] = ()
         self._made_for: tuple[int, bool] | None = None
         self._notice = ""
+        self._cramped = False  # there is no room for what it will do and how to confirm it: nothing is confirmed then
 
     @property
     def typed(self) -> bool:
@@ -145,7 +147,7 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
                 self.action_cancel()
             return
         confirm = self.plan.confirm
-        if self.plan.blocked:
+        if self.plan.blocked or self._cramped:
             pass
         elif confirm.kind == "letter" and event.character == confirm.text:
             event.stop()
@@ -255,6 +257,11 @@ class ConfirmScreen(GuardedDialog[ConfirmationReply]):
         sections, title = self.sections(width), self._title(width)
         fixed = len(title) + len(self._keys(width)) + 1
         most = (most - BELOW if most >= SMALL else most - 1) - FRAME  # the panes above stay visible
+        self._cramped = most < fixed + sum(section.name in ("effect", "warnings") for section in sections)
+        if self._cramped:
+            self.query_one("#plan").styles.height = most + FRAME
+            self._show("#body", [((line, "warn"),) for line in wrapped(TOO_SMALL, width, max(1, most))])
+            return self._show("#below", ())
         room = max(0, min(self._total(sections) + GAPS, most - fixed))
         self.query_one("#plan").styles.height = room + fixed + FRAME
         self._folded = self._too_long(sections, room)
