@@ -247,7 +247,8 @@ class ScenarioView(LineCanvas, can_focus=True):
         name = f"Scenario {self.scenario.number}".rstrip()
         aside = f"{self.steps.settled} of {len(self.steps.steps)} done"
         if width >= ONE_LINE:
-            aside = f"{aside}  {plain(self.scenario.severity, 8)}".rstrip()
+            level = plain(self.scenario.severity, 8)
+            aside = f"{aside}  for {level}" if level else aside  # what it is for; the first line has what it is
             name = cut(f"{name}: {plain(self.scenario.title)}", width - len(aside) - 10)
         return name, ((aside, "muted"),)
 

@@ -46,6 +46,8 @@ KEY_NAMES = {
     "shift+right": "shift+→",
 }
 CLAUSES = (" (", "; ", ", ")  # what may be left out of a sentence that is too long, from its end on
+SPARE = " of them"  # is left out first
+WHY = "why.show"  # the binding that lists all reasons
 POINT = 30  # cells that hold a sentence's point: what stands there is never left out
 BLOCKS = {"SEV-1": "block-alarm", "SEV-2": "block-alarm", "SEV-3": "block-warn"}
 
@@ -95,12 +97,13 @@ def verdict(
     old = f" (seen {duration(first.age_s)} ago)" if first.stale else ""
     chip: Span = (f" {severity.level} ", BLOCKS.get(severity.level, "block-warn"))
     more = len(severity.reasons) - 1
-    tail = (f"  +{more} more" if more else "") + (f"  {missing}" if missing else "")
+    opens = f": {key}" if (key := key_of(WHY)) else ""
+    tail = (f"  +{more} more{opens}" if more else "") + (f"  {missing}" if missing else "")
     room = width - cells(chip[0]) - 1
     why = plain(first.text)
     if cells(why + old + tail) > room:
         why = _shorter(why, room - cells(old))
-        tails = (f"  +{more} more", f"  +{more}") if more else ()
+        tails = (f"  +{more} more{opens}", f"  +{more}{opens}", f"  +{more}") if more else ()
         tail = next((tail for tail in tails if cells(why + old + tail) <= room), "")
     why = _outlooking(why, first.outlook, room - cells(old + tail))
     why, step = _stepping(why, steps, room - cells(old + tail))
@@ -129,6 +132,8 @@ def _shorter(text: str, room: int) -> str:
     """The sentence without what it says last, at the mark of a clause, so that it ends whole; the sentence as it is,
     where that would take its point away."""
     whole = text
+    if cells(text) > room:
+        text = text.replace(SPARE, "")
     for mark in CLAUSES:
         while cells(text) > room and (end := text.rfind(mark)) >= POINT:
             text = text[:end]
