@@ -323,16 +323,19 @@ def test_a_world_that_is_stopped_prints_the_score_and_keeps_what_it_is_asked_to_
     argv = [sys.executable, "-m", "nexconsole", "drill", "provider-outage", "--world", "--seed", "3"]
     argv += ["--keep-journal", str(kept), "--json-score", str(json_file), "--env-file", str(environment)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None and process.stderr is not None
-        lines = iter(process.stdout.readline, "")
-        config = next(line for line in lines if line.startswith("NEXCONSOLE_CONFIG=")).partition("=")[2].strip()
-        ready = next(line for line in iter(process.stderr.readline, "") if "is ready" in line)
-        assert f"in another terminal: set -a; . {environment}; set +a; nexconsole" in ready
-        journal = Path(config).parent / "journal" / "INC-20261123-1342.jsonl"
-        writing = Journal(journal, Writer.here("maria"), Scrubber(()), 1.0)
-        for step in ({"state": "begun"}, {"step": "look", "state": "done", "answer": "smsbower"}):
-            writing.append(EntryKind.STEP, {"scenario": FAILING, **step})
-        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.stdout is not None and process.stderr is not None
+            lines = iter(process.stdout.readline, "")
+            config = next(line for line in lines if line.startswith("NEXCONSOLE_CONFIG=")).partition("=")[2].strip()
+            words = iter(process.stderr.readline, "")
+            assert next(line for line in words if "is ready" in line).endswith("in another terminal:\n")
+            assert next(words) == f"  set -a; . {environment}; set +a; nexconsole\n"
+            journal = Path(config).parent / "journal" / "INC-20261123-1342.jsonl"
+            writing = Journal(journal, Writer.here("maria"), Scrubber(()), 1.0)
+            for step in ({"state": "begun"}, {"step": "look", "state": "done", "answer": "smsbower"}):
+                writing.append(EntryKind.STEP, {"scenario": FAILING, **step})
+        finally:
+            process.send_signal(signal.SIGTERM)
         printed, said = process.communicate(timeout=30)
     assert "drill provider-outage, seed 3:" in printed
     assert re.search(r"named after \d+ s \(look, maria\), never helped or calm", " ".join(printed.split()))
@@ -345,6 +348,6 @@ def test_a_world_that_is_stopped_prints_the_score_and_keeps_what_it_is_asked_to_
 
 def test_a_world_that_is_ready_says_how_to_use_its_file(monkeypatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
-    use = f"in another terminal: set -a; . '{tmp_path}/my world.env'; set +a; nexconsole"
+    use = f"in another terminal:\n  set -a; . '{tmp_path}/my world.env'; set +a; nexconsole"
     assert drill_command._how_to_use("my world.env", 8.4) == f"the world is ready after 8 s, until Ctrl+C; {use}"
     assert "--env-file FILE" in drill_command._how_to_use(None, 8.4)
