@@ -93,5 +93,5 @@ def test_going_back_is_proposed_first_where_purchases_fail_since_the_release() -
     )
     failing = replace(readings["transactions"], value=replace(traffic, scope=scope, trend=trend))
     found = released(5, transactions=failing)
-    assert "purchases fail since the release of nexnum-app:1.6.0 at 14:02Z" in found.title
+    assert "purchases fail since release nexnum-app:1.6.0 (14:02Z)" in found.title
     assert found.weight > released(5).weight

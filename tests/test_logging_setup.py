@@ -110,11 +110,13 @@ from nexconsole.cli import options
 from nexconsole.cli.main import run
 from nexconsole.cli.registry import resolve
 command, _ = resolve({words})
-load = command.module().load
+module = command.module()
+name = "load" if hasattr(module, "load") else "load_for_screens"
+load = getattr(module, name)
 def broken(*given):
     load(*given)
     raise KeyError("Zq7xWv93LmKp")
-command.module().load = broken
+setattr(module, name, broken)
 run({words})
 """
 

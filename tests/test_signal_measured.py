@@ -188,7 +188,7 @@ async def test_limits_may_be_passed_below(load):
     [signal] = registry.extra(chosen)
     value = await signal.read(metrics(0.4), chosen, None)
     [reason] = signal.reasons(value, chosen)
-    assert reason == ("SEV-1", "Depth: 40 %, below 50 %", "")
+    assert (reason.level, reason.text, reason.outlook) == ("SEV-1", "Depth: 40 %, below 50 %", "")
     assert (await signal.read(metrics(0.95), chosen, None)).level == "none"
 
 
