@@ -14,7 +14,7 @@ from metrics_side import metrics_side
 from pods_stand import PodsStand, bought, guards_of, small, stand
 from small_cluster import until
 
-from nexconsole.actions import failure_rate_change
+from nexconsole.actions import failure_rate_change, rollouts
 from nexconsole.actions.action import ActionError
 from nexconsole.actions.cluster import open_cluster
 from nexconsole.actions.failure_rate_change import Rate
@@ -302,3 +302,24 @@ async def test_the_literal_commands_do_the_same(stand: PodsStand) -> None:
 def test_without_a_cluster_it_is_unavailable() -> None:
     settings = settings_of()
     assert "KUBECONFIG" in (RESTART.unavailable(settings, open_sources(settings)) or "")
+
+
+@pytest.mark.parametrize(
+    ("waited", "later", "last", "state"),
+    [
+        (6.0, 7, False, None),  # it is too early to tell
+        (25.0, 0, False, "worked"),  # what failed, failed in the first seconds
+        (25.0, 7, False, "worse"),
+        (6.0, 7, True, "worse"),  # time is up, and nothing else is known
+    ],
+)
+async def test_what_fails_while_new_pods_settle_is_no_harm_that_lasts(
+    stand: PodsStand, monkeypatch: Any, waited: float, later: int, last: bool, state: str | None
+) -> None:
+    async def measured(context: Any, seconds: float, source: str) -> Rate:
+        return Rate(source=source, attempts=22, failures=7 if seconds == waited else later)
+
+    monkeypatch.setattr(failure_rate_change, "measure", measured)
+    then = Rate(source="postgres", attempts=484, failures=2)
+    verdict = await rollouts._judged(stand.context(), then, waited, last)
+    assert (verdict.state if verdict else None) == state

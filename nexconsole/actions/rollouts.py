@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 ROLLOUT_S = 300.0  # a rollout may take so long before its verdict is due
 YOUNG_S = 3600.0  # a release so young is worth a doubt
 RESTARTING_S = 600.0  # all pods restarted within it: somebody restarts them already
+SETTLING_S = 10.0  # in which purchases still fail for what was before the pods
 LOOK_EVERY_S = 1.0
 
 
@@ -324,7 +326,24 @@ async def _judged(context: Context, then: failure_rate_change.Rate, waited: floa
         return Verdict(state="unknown", because=because) if last else None
     if rate is None:
         return Verdict(state="unknown", because="too early to tell whether purchases fail less") if last else None
-    return failure_rate_change.judge(then, rate, context, waited, last)
+    verdict = failure_rate_change.judge(then, rate, context, waited, last)
+    if verdict is None or verdict.state != "worse" or not failure_rate_change.calm(then, context):
+        return verdict
+    return await _still_worse(verdict, context, then, waited, last)
+
+
+async def _still_worse(
+    verdict: Verdict, context: Context, then: failure_rate_change.Rate, waited: float, last: bool
+) -> Verdict | None:
+    """Where purchases were fine before, what fails in the first seconds of new pods is no harm that lasts: it is worse
+    when what came after them fails too."""
+    if waited < 2 * SETTLING_S:
+        return verdict if last else None
+    with contextlib.suppress(SourceError):
+        later = await failure_rate_change.measure(context, waited - SETTLING_S, then.source)
+        if later is not None:
+            return failure_rate_change.judge(then, later, context, waited, last)
+    return verdict if last else None
 
 
 def _not_there(scene: DeploymentState, now: Arrival, ready_before: int) -> Verdict:
