@@ -182,7 +182,7 @@ async def test_the_first_start_has_read_what_was_there(small: SmallCluster) -> N
             process.log.append("some other line")
         process.log.append(f"[DynamicProvider:smsbower] Circuit {('OPEN', 'HALF-OPEN', 'CLOSED')[number]} - x")
     source = small.source()
-    await source.logs.start(5.0)
+    await source.logs.start(20.0)
     assert states(source) == ["closed", "half-open", "open"]
     assert all(pod.breakers.covered for pod in followed(source))
 
