@@ -9,7 +9,7 @@ from nexconsole.lookups.event import EventRow
 from nexconsole.lookups.lock import LockKey
 from nexconsole.lookups.log_lines import SubjectLine, SubjectLines
 from nexconsole.lookups.pod import ContainerFacts, PodEvent, PodFacts
-from nexconsole.lookups.provider import ProviderRow
+from nexconsole.lookups.provider import ProviderDetails
 from nexconsole.lookups.registry import LINES, ROW
 from nexconsole.lookups.reservation import PendingRow, PendingRows
 from nexconsole.lookups.session import SessionRow
@@ -54,7 +54,7 @@ def _lines() -> tuple[SubjectLine, ...]:
 
 
 ROWS: dict[str, Value] = {
-    "provider": ProviderRow(
+    "provider": ProviderDetails(
         source="postgres",
         found=True,
         id="3f0c0c1e-6a35-4b0a-9a58-6d7a1c1d2e3f",

@@ -128,19 +128,28 @@ async def lines(
         await session.close()
 
 
-async def test_an_action_is_found_by_words_taken_by_number_and_confirmed_by_its_text(
-    tmp_path: Path, database: Any, sources_on: Any
-) -> None:
+@asynccontextmanager
+async def asked_to_disable(
+    folder: Path, database: Any, sources_on: Any
+) -> AsyncIterator[tuple[list[str], TypedByTest, str]]:
+    """What is printed, who types, and the word that is asked for to disable smsbower."""
     for name in ("smsbower", "5sim", "tiger-sms"):
         await add_provider(database, name)
-    async with lines(tmp_path, sources_on(database.url), postgres={"url": database.url}) as (_, printed, typed):
+    async with lines(folder, sources_on(database.url), postgres={"url": database.url}) as (_, printed, typed):
         typed.type("disable smsbower")
         await until(lambda: any(re.match(r"1\. Disable provider smsbower", line) for line in printed))
         typed.type("1")
         question = await until(lambda: [line for line in printed if ": to do it, type '" in line])
+        yield printed, typed, re.findall(r"type '(.*)'", question[0])[0]
+
+
+async def test_an_action_is_found_by_words_taken_by_number_and_confirmed_by_its_text(
+    tmp_path: Path, database: Any, sources_on: Any
+) -> None:
+    async with asked_to_disable(tmp_path, database, sources_on) as (printed, typed, word):
         assert any(line.startswith("Disables smsbower") for line in printed)
         assert any(line.startswith("undo: ") for line in printed)
-        typed.type(re.findall(r"type '(.*)'", question[0])[0])
+        typed.type(word)
         await until(lambda: any(": done: " in line for line in printed))
         assert "outcome" in kinds(tmp_path)
         await until(lambda: kinds(tmp_path)[-1] == "verdict")
@@ -180,14 +189,8 @@ def test_with_nothing_configured_it_says_so() -> None:
 async def test_what_was_typed_before_the_question_stood_confirms_nothing(
     tmp_path: Path, database: Any, sources_on: Any
 ) -> None:
-    for name in ("smsbower", "5sim", "tiger-sms"):
-        await add_provider(database, name)
-    async with lines(tmp_path, sources_on(database.url), postgres={"url": database.url}) as (_, printed, typed):
-        typed.type("disable smsbower")
-        await until(lambda: any(re.match(r"1\. Disable provider smsbower", line) for line in printed))
-        typed.type("1")
-        question = await until(lambda: [line for line in printed if ": to do it, type '" in line])
-        typed.type(re.findall(r"type '(.*)'", question[0])[0], late=0.0)
+    async with asked_to_disable(tmp_path, database, sources_on) as (printed, typed, word):
+        typed.type(word, late=0.0)
         await until(lambda: any("typed before the question stood" in line for line in printed))
         typed.type("")
         await until(lambda: any(": not done: " in line for line in printed))

@@ -14,7 +14,7 @@ from .choices import Choice
 from .input import SOONEST_S
 
 
-class Front(Protocol):
+class ProposalConsole(Protocol):
     """What it needs of the console."""
 
     def write(self, text: str) -> None: ...
@@ -25,7 +25,7 @@ class Front(Protocol):
 class Proposals:
     """`at` is the monotonic second at which a line was typed."""
 
-    def __init__(self, session: Session, front: Front) -> None:
+    def __init__(self, session: Session, front: ProposalConsole) -> None:
         self._session, self._front = session, front
         self._said_at: dict[str, float] = {}
 

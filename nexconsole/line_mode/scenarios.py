@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..session.session import Session
 
 
-class Front(Protocol):
+class StepConsole(Protocol):
     """What the steps need of the console."""
 
     def say(self, text: str) -> None: ...
@@ -43,7 +43,7 @@ class Front(Protocol):
 class Scenarios:
     """`runbook` is the one in force, None until it has been read."""
 
-    def __init__(self, session: Session, front: Front) -> None:
+    def __init__(self, session: Session, front: StepConsole) -> None:
         self._session, self._front = session, front
         self._library: Library | None = None
 

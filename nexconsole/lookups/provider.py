@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProviderRow(Value):
+class ProviderDetails(Value):
     """`found`: some row has this name. None where a column is missing or holds nothing. Times are UTC."""
 
     found: bool
@@ -40,7 +40,7 @@ FROM providers p WHERE lower(name) = lower($1::text) OR id::text = $1::text ORDE
 """
 
 
-async def read(sources: Sources, settings: Settings, subject: Subject) -> ProviderRow:
+async def read(sources: Sources, settings: Settings, subject: Subject) -> ProviderDetails:
     columns = await sources.postgres.require("providers", "id", "name")
     active = next((f'"{column}"' for column in ("is_active", "isActive") if column in columns), "")
 
@@ -59,9 +59,9 @@ async def read(sources: Sources, settings: Settings, subject: Subject) -> Provid
     async with sources.postgres.read("the provider's query") as tx:
         rows = await tx.fetch(sql, subject.arguments.get("provider") or subject.id)
     if not rows:
-        return ProviderRow(source="postgres", found=False)
+        return ProviderDetails(source="postgres", found=False)
     row = rows[0]
-    return ProviderRow(
+    return ProviderDetails(
         source="postgres",
         found=True,
         id=clean_name(row["id"]),

@@ -32,7 +32,7 @@ def _anew(read: Callable[[Sources, Settings, Subject], Awaitable[Any]]) -> Read:
 
 
 ROWS: Mapping[str, tuple[type[Value], Read]] = {
-    "provider": (provider.ProviderRow, _anew(provider.read)),
+    "provider": (provider.ProviderDetails, _anew(provider.read)),
     "pod": (pod.PodFacts, _anew(pod.read)),
     "event": (event.EventRow, _anew(event.read)),
     "session": (session.SessionRow, session.read),

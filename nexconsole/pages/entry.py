@@ -15,7 +15,7 @@ from .section import PageContext, Section, by_urgency, fact, sentence
 NOUN = "Entry"
 SIGNALS = frozenset[str]()
 MOST_TARGETS = 200
-KINDS = {
+KINDS: dict[str, str] = {
     EntryKind.INTENT: "an action",
     EntryKind.SEVERITY: "the severity as the rules judge it",
     EntryKind.DECLARED: "the severity as a person declares it",
@@ -66,7 +66,8 @@ def _about(entry: Entry, context: PageContext) -> Iterator[Line]:
     )
     yield from fact("where", (f"{plain(writer.host, 120)}, process {writer.pid}", "text"), width)
     yield from fact("when", (moment(entry.at), "text"), width)
-    yield from fact("what", (KINDS.get(entry.kind, plain(entry.kind, 40)), "text"), width)  # type: ignore[call-overload]
+    what = KINDS.get(entry.kind) or plain(entry.kind, 40)
+    yield from fact("what", (what, "text"), width)
     yield from fact("entry", (plain(entry.id, 40), "faint"), width)
 
 

@@ -16,7 +16,7 @@ from .lines import log_lines
 from .section import PageContext, Section, by_urgency, fact, from_signal, sentence, wrapped_spans
 
 if TYPE_CHECKING:
-    from ..lookups.provider import ProviderRow
+    from ..lookups.provider import ProviderDetails
     from ..signals.attribution import ProviderTraffic
     from ..signals.balances import Balance, Balances
     from ..signals.breaker_views import Holder
@@ -34,7 +34,7 @@ FUNNEL: SignalKey[Funnel] = SignalKey("funnel")
 SLOTS: SignalKey[Slots] = SignalKey("slots")
 BALANCES: SignalKey[Balances] = SignalKey("balances")
 STATUS_PAGES: SignalKey[StatusPages] = SignalKey("status_pages")
-PROVIDER_ROW = cast("SignalKey[ProviderRow]", ROW)
+PROVIDER_ROW = cast("SignalKey[ProviderDetails]", ROW)
 SIGNALS = frozenset[str]({CIRCUITS, TRANSACTIONS, FUNNEL, SLOTS, BALANCES, STATUS_PAGES, ROW, LINES})
 
 
@@ -109,7 +109,7 @@ def _id(context: PageContext) -> str:
 def _row(context: PageContext) -> Section:
     """Our row of it: a change that nobody recorded here shows in its time."""
 
-    def draw(row: ProviderRow) -> Iterator[Line]:
+    def draw(row: ProviderDetails) -> Iterator[Line]:
         width = context.width
         state = {True: "active", False: "disabled", None: "not known in this version"}[row.active]
         rivals = row.rivals
