@@ -1,0 +1,1 @@
+"""What it is: the causes that the runbook knows, held against the readings, and ranked."""

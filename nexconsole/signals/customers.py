@@ -1,0 +1,41 @@
+"""Whom it hurts: the customers that fail, are refused or wait, and the money that is behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..model import SignalKey, Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutOfLine:
+    """A part of the traffic that fails more than the rest. `kind`: "service" or "country"; `share` of its decided
+    purchases that fail, 0..1."""
+
+    kind: str
+    name: str
+    failed: int
+    decided: int
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Customers(Value):
+    """Distinct customers of the last five minutes; None where it is not known.
+
+    `failing`: whose purchase failed; `refused`: who were turned away before a purchase had a row; `waiting`: whose
+    purchase is in flight for longer than usual. `failing_per_min` purchases and `money_per_min` (US dollars) that fail;
+    `holds` wallets' holds that are open for purchases that ended or are overdue, `held` their sum.
+    """
+
+    failing: int | None = None
+    refused: int | None = None
+    waiting: int | None = None
+    failing_per_min: float | None = None
+    money_per_min: float | None = None
+    holds: int | None = None
+    held: float | None = None
+    out_of_line: tuple[OutOfLine, ...] = ()
+
+
+CUSTOMERS: SignalKey[Customers] = SignalKey("customers")
