@@ -14,50 +14,24 @@ from ..errors import DrillError
 from .scenarios import (
     SCENARIOS,
     BestRoute,
+    Cause,
+    Crowd,
     DisabledBySql,
     DrillScenario,
     EmptyAccount,
     InCluster,
+    Kill,
     LockLeak,
     Polling,
-    Staged,
     StagedRelease,
+    Stop,
     Stopped,
     UpstreamAnswer,
     UpstreamFault,
     WalletStall,
 )
 
-
-@dataclass(frozen=True, kw_only=True)
-class Stop:
-    """A worker's loop, "outbox" or "reconciler", does nothing from `begins_s` on."""
-
-    begins_s: float
-    loop: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kill:
-    """Processes die in the middle of this share of the purchases, for `lasts_s`."""
-
-    begins_s: float
-    share: float
-    lasts_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Crowd:
-    """One provider's share of the purchases and of the price checks changes: many look, and few buy."""
-
-    begins_s: float
-    provider: str
-    purchases: float
-    visits: float
-
-
 AtProvider = UpstreamFault | Crowd | Polling | DisabledBySql | EmptyAccount  # what happens at one provider
-Cause = UpstreamFault | StagedRelease | WalletStall | LockLeak | Stop | Kill | Crowd | Staged
 LASTING = Kill | LockLeak | Polling  # each has its own end
 
 
@@ -366,8 +340,8 @@ def injected(name: str, *, begins_s: float, seed: int, provider: str = "", ends_
     return Fault(name, causes, seed, provider=provider, ends_s=ends_s)
 
 
-def staged(scenario: DrillScenario, seed: int) -> Fault | None:
-    """The scenario's own fault, with the times that it states; None where all is well."""
+def staged(scenario: DrillScenario, seed: int) -> tuple[Fault, ...]:
+    """The scenario's faults, its own first, with the times that it states; none where all is well."""
     causes: list[Cause] = [*scenario.upstream, *scenario.more]
     causes += filter(None, (scenario.release, scenario.stall, scenario.leak))
     if scenario.outbox_stops_s is not None:
@@ -378,4 +352,5 @@ def staged(scenario: DrillScenario, seed: int) -> Fault | None:
         lasts_s = scenario.history_s + scenario.killed_until_s
         causes.append(Kill(begins_s=-scenario.history_s, share=scenario.killed, lasts_s=lasts_s))
     provider = next((cause.provider for cause in causes if isinstance(cause, AtProvider) and cause.provider), "")
-    return Fault(scenario.name, tuple(causes), seed, provider=provider) if causes else None
+    own = (Fault(scenario.name, tuple(causes), seed, provider=provider),) if causes else ()
+    return own + tuple(Fault(f.kind, f.causes, seed, provider=f.provider, ends_s=f.ends_s) for f in scenario.faults)

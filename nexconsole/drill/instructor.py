@@ -16,12 +16,13 @@ from ..errors import DrillError
 from ..text.units import duration, period
 from .drill_clock import FASTEST, SLOWEST
 from .effects import NOT_NOW, Down, Effect, Odd, RollOut, Stall
-from .faults import KINDS, Cause, Fault, injected, kind_named
+from .faults import KINDS, Fault, injected, kind_named
 from .market.clock import Job
 from .market.market import Market
 from .market_effects import CutOff, Emptied, Full, Leak, SwitchedOff
 from .scenarios import (
     BestRoute,
+    Cause,
     CutOffPod,
     DisabledBySql,
     FullMemory,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from ..settings import Expressions, Settings
 from ..text.units import duration, percent
 from . import RECORD, require_extra
-from .scenarios import IMAGE, scenario_named
+from .scenarios import IMAGE, DrillScenario, scenario_named
 from .schema import Era, ddl
 from .search import SearchServer
 from .servers import EmbeddedPostgres, EmbeddedRedis
@@ -26,7 +26,8 @@ PARTS = 4  # in which the past is played, with a word between them
 
 
 class DrillWorld:
-    """Stages one scenario. `start()`, then `environment()`; `close()` leaves no process and no file.
+    """Stages one scenario, by its name or as it is given. `start()`, then `environment()`; `close()` leaves no process
+    and no file.
 
     `prometheus`: "ours", or "real" for the binary on PATH. `timezone` is PostgreSQL's; `timestamptz` makes the tables
     as app_schema.sql does; `pace` is the cluster's, 1.0 being real time. Raises DrillError where something can't be
@@ -35,7 +36,7 @@ class DrillWorld:
 
     def __init__(
         self,
-        scenario: str,
+        scenario: str | DrillScenario,
         seed: int = 0,
         *,
         prometheus: Literal["ours", "real"] = "ours",
@@ -44,7 +45,7 @@ class DrillWorld:
         timestamptz: bool = False,
         pace: float = 1.0,
     ) -> None:
-        self.scenario = scenario_named(scenario, era)
+        self.scenario = scenario_named(scenario, era, seed) if isinstance(scenario, str) else scenario
         require_extra()
         self.seed = seed
         self.era: Era = era

@@ -7,15 +7,19 @@ from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from ..drill_clock import DrillClock
-from ..faults import Cause, Crowd, Fault, Kill, Stop, staged
+from ..faults import Fault, staged
 from ..scenarios import (
     Answers,
     BestRoute,
+    Cause,
+    Crowd,
     CutOffPod,
     DrillScenario,
     EmptyAccount,
+    Kill,
     LockLeak,
     Polling,
+    Stop,
     Stopped,
     UpstreamFault,
     WalletStall,
@@ -32,8 +36,7 @@ class ActiveFaults:
 
     def __init__(self, drill_clock: DrillClock, scenario: DrillScenario, seed: int) -> None:
         self.drill_clock = drill_clock
-        own = staged(scenario, seed)
-        self.faults: list[Fault] = [] if own is None else [own]
+        self.faults: list[Fault] = list(staged(scenario, seed))
         self._old_locks = scenario.leak is not None
 
     def add(self, fault: Fault) -> None:
