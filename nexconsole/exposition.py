@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from .causes.model import Candidate
 from .model import State
 from .settings import Settings
 from .severity import LEVELS
@@ -25,6 +26,10 @@ def exposition(status: Status, settings: Settings | None = None) -> str:
             lines += [f"# HELP {PREFIX}{name} {_help(help_text)}", f"# TYPE {PREFIX}{name} gauge"]
             lines += [f"{PREFIX}{name}{_labels(labels)} {_number(value)}" for labels, value in known]
     return "\n".join(lines) + "\n"
+
+
+def _cause_labels(candidate: Candidate) -> Mapping[str, str]:
+    return {"cause": candidate.cause.id, "target": " ".join(candidate.target.values())}
 
 
 def _help(text: str) -> str:
@@ -52,6 +57,11 @@ def _metrics(status: Status, settings: Settings | None) -> Iterator[tuple[str, s
         "status_exit_code",
         "0: all was read and is well; 1: SEV-3; 2: SEV-1 or SEV-2; 3: not known.",
         [({}, status.exit_code)],
+    )
+    yield (
+        "cause_likely",
+        "1 for each cause that is named as likely.",
+        [(_cause_labels(each), 1) for each in status.likely],
     )
     yield "status_unread", "How many things that are configured could not be read.", [({}, len(status.unread))]
     yield (

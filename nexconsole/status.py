@@ -9,6 +9,9 @@ from typing import Any
 
 import msgspec
 
+from .causes.model import Candidate, Explanation
+from .causes.published import published
+from .causes.wording import headlines
 from .model import Reading, SourceHealth, State, value_of
 from .settings import Settings
 from .severity import Severity
@@ -27,13 +30,22 @@ NOT_KNOWN = 3  # also for a command line or settings that can't be used
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """All that was read at `at` (UTC), what was judged of it, and a sentence for each thing that is not known."""
+    """All that was read at `at` (UTC), what was judged of it, and a sentence for each thing that is not known.
+
+    `explanation`: what it is, as far as the causes tell; None where they could not be ranked.
+    """
 
     at: datetime
     readings: Mapping[str, Reading]
     sources: Sequence[SourceHealth]
     severity: Severity
     unread: tuple[str, ...]
+    explanation: Explanation | None = None
+
+    @property
+    def likely(self) -> tuple[Candidate, ...]:
+        """The causes that are named."""
+        return self.explanation.named if self.explanation is not None else ()
 
     @property
     def exit_code(self) -> int:
@@ -47,11 +59,17 @@ class Status:
 
 
 def status_of(
-    readings: Mapping[str, Reading], severity: Severity, sources: Sequence[SourceHealth], now: datetime
+    readings: Mapping[str, Reading],
+    severity: Severity,
+    sources: Sequence[SourceHealth],
+    now: datetime,
+    explanation: Explanation | None = None,
 ) -> Status:
     """What was read and judged, with what is not known of it."""
     unknown = tuple(unread(readings, sources))
-    return Status(at=now, readings=readings, sources=sources, severity=severity, unread=unknown)
+    return Status(
+        at=now, readings=readings, sources=sources, severity=severity, unread=unknown, explanation=explanation
+    )
 
 
 def unread(readings: Mapping[str, Reading], sources: Sequence[SourceHealth]) -> list[str]:
@@ -75,7 +93,8 @@ def as_json(status: Status, settings: Settings, indent: int = 2) -> str:
     """One object: each signal's state, taken_at, source, error and value by its name; the sources; the severity.
 
     `schemas/status.schema.json` has its shape, and `version` is that of the shape. `witnesses` says what sources that
-    count the same purchases agree on, null where fewer than two did. `exit_code` is the command's,
+    count the same purchases agree on, null where fewer than two did. `causes` ranks what it may be, null where that
+    could not be done. `exit_code` is the command's,
     `not_known` holds a sentence for each thing that could not be read.
     """
     now = status.at
@@ -91,6 +110,7 @@ def as_json(status: Status, settings: Settings, indent: int = 2) -> str:
         }
     document["sources"] = {source.name: source for source in status.sources}
     document["severity"] = status.severity
+    document["causes"] = published(status.explanation)
     document["witnesses"] = examine(status.readings, now)
     document["not_known"] = status.unread
     document["exit_code"] = status.exit_code
@@ -101,6 +121,7 @@ def as_text(status: Status, settings: Settings) -> str:
     """A line for the severity and each of its reasons, one for each thing not known, and one for every signal."""
     where = " ".join(filter(None, (settings.environment.upper(), settings.name)))
     lines = [f"{where}  {judged(status)}"]
+    lines += [f"  {cause}" for cause in cause_line(status, settings)]
     for reason in status.severity.reasons:
         old = f" (seen {duration(reason.age_s)} ago)" if reason.stale else ""
         lines.append(f"  {reason.level}  {reason.text}{old}{f'; {reason.outlook}' if reason.outlook else ''}")
@@ -110,6 +131,12 @@ def as_text(status: Status, settings: Settings) -> str:
     if agreement := examine(status.readings, status.at):
         lines.append(f"{'witnesses':<13} {agreement.said}")
     return "\n".join(lines)
+
+
+def cause_line(status: Status, settings: Settings) -> tuple[str, ...]:
+    """`likely: smsbower does not answer, since 03:12`, or that it is not known; () where nothing is to be said."""
+    said = headlines(status.explanation, status.at, settings, status.severity.level)[:1]
+    return tuple(f"likely: {words}" if status.likely else words for words in said)
 
 
 def judged(status: Status) -> str:

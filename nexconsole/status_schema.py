@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from .causes.published import RankedCauses
 from .model import SourceHealth, State
 from .severity import Severity
 from .signals.registry import BUILT_IN
@@ -22,9 +23,9 @@ STATES = [state.value for state in State if state is not State.WAITING]
 def status_schema() -> dict[str, Any]:
     """The schema of the document, draft 2020-12. Signals of packages and of the settings may have any value."""
     signals = [signal for signal in BUILT_IN if not signal.on_demand]
-    types = (*(signal.kind for signal in signals), Severity, SourceHealth, SourceAgreement)
+    types = (*(signal.kind for signal in signals), Severity, SourceHealth, SourceAgreement, RankedCauses)
     made, parts = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
-    *values, severity, health, agreement = made
+    *values, severity, health, agreement, causes = made
     head: dict[str, Any] = {
         "version": {"const": VERSION},
         "environment": {"type": "string"},
@@ -34,6 +35,7 @@ def status_schema() -> dict[str, Any]:
     foot: dict[str, Any] = {
         "sources": {"type": "object", "additionalProperties": health},
         "severity": severity,
+        "causes": {"anyOf": [causes, {"type": "null"}]},
         "witnesses": {"anyOf": [agreement, {"type": "null"}]},
         "not_known": {"type": "array", "items": {"type": "string"}},
         "exit_code": {"enum": [0, 1, 2, 3]},

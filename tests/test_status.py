@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import sample_causes as causes
 from command_line import run_with
 from sample_readings import NOW, calm, incident
 
@@ -170,6 +171,34 @@ def test_a_line_holds_the_level_the_first_reason_and_what_is_not_known():
     assert re.match(r"2026-01-23 14:07:31Z  SEV-1  .* of purchases fail.*; \+\d+ more", line(status(incident(), UP)))
     doubt = line(status(calm(), UP, DOWN))
     assert doubt == f"2026-01-23 14:07:31Z  not known  not known: {DOWN.error}"
+
+
+def test_the_likely_cause_stands_before_the_reasons_with_its_evidence_in_the_json():
+    found = replace(status(incident(), UP), explanation=causes.ONE)
+    text = as_text(found, Settings())
+    assert text.splitlines()[1] == "  likely: smsbower does not answer, since 13:55"
+    assert "SEV-1  likely smsbower does not answer, since 13:55; 17.8 %" in line(found)
+    told = json.loads(as_json(found, Settings()))["causes"]
+    first, second = told["candidates"]
+    assert (first["id"], first["standing"], first["target"]) == (
+        "provider-unreachable",
+        "likely",
+        {"provider": "smsbower"},
+    )
+    assert first["remedy"] == "provider.disable smsbower"
+    assert [row["holds"] for row in first["evidence"]] == [True, True, False, None]
+    assert first["evidence"][1]["readings"] == [
+        {"probe": "circuits.open", "text": "open", "signal": "circuits", "state": "fresh", "age_s": 1.0}
+    ]
+    assert second["standing"] == "possible" and told["ruled_out"][0]["id"] == "database-down"
+    assert json.loads(as_json(status(incident(), UP), Settings()))["causes"] is None
+    assert 'nexconsole_cause_likely{cause="provider-unreachable",target="smsbower"} 1' in exposition(found)
+
+
+def test_a_cause_that_is_not_known_is_said_to_be_not_known_and_what_to_look_at():
+    found = replace(status(incident(), UP), explanation=causes.UNKNOWN)
+    assert as_text(found, Settings()).splitlines()[1].startswith("  cause not known: look at whether one provider's")
+    assert "likely" not in line(found) and "cause_likely" not in exposition(found)
 
 
 # --- metrics -----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import sample_causes as causes
 import sample_readings as sample
 
 from nexconsole.cli.status import take
@@ -34,7 +35,14 @@ def validator() -> Any:
 def document(readings: dict[str, Reading]) -> dict[str, Any]:
     health = (SourceHealth(name="postgres", latency_ms=1.5, ok_at=sample.NOW), SourceHealth(name="redis"))
     severity = judge(readings, SETTINGS, sample.NOW, health)
-    status = Status(at=sample.NOW, readings=readings, sources=health, severity=severity, unread=("redis: refused",))
+    status = Status(
+        at=sample.NOW,
+        readings=readings,
+        sources=health,
+        severity=severity,
+        unread=("redis: refused",),
+        explanation=causes.TWO if severity.reasons else None,
+    )
     return msgspec.json.decode(as_json(status, SETTINGS))
 
 

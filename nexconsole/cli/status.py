@@ -9,6 +9,7 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Sequence
 
 from .. import status
+from ..causes.wording import named_words
 from ..errors import NexConsoleError, SettingsError
 from ..exposition import exposition
 from ..logging_setup import crash_report
@@ -83,7 +84,7 @@ async def take(monitor: Monitor, sources: Sources) -> Status:
     """Every signal once, all at the same time. Closes nothing."""
     await monitor.read_all(sources)
     assert monitor.severity is not None  # there is no console without signals
-    return status.status_of(dict(monitor.readings), monitor.severity, sources.health(), utc_now())
+    return status.status_of(dict(monitor.readings), monitor.severity, sources.health(), utc_now(), monitor.explanation)
 
 
 def _whole(found: Status, settings: Settings, form: str) -> str:
@@ -123,18 +124,20 @@ async def _watch(sources: Sources, settings: Settings, every_s: float, as_json: 
 
 
 def _state(found: Status) -> tuple[object, ...]:
-    """What counts as a change: the level, the rules that hold, or what can't be read."""
+    """What counts as a change: the level, the rules that hold, what can't be read, or which causes are named."""
     rules: Sequence[tuple[str, str, bool]] = [
         (reason.level, reason.signal, reason.stale) for reason in found.severity.reasons
     ]
     states = [(name, reading.state(found.at)) for name, reading in found.readings.items()]
-    return found.exit_code, found.severity.level, tuple(rules), tuple(states), len(found.unread)
+    named = tuple(each.key for each in found.likely)
+    return found.exit_code, found.severity.level, tuple(rules), tuple(states), len(found.unread), named
 
 
 def line(found: Status) -> str:
     """`2026-11-29 14:07:31Z  SEV-1  17.8 % of purchases fail, 93 % of them at smsbower; +2 more`."""
     reasons, known = found.severity.reasons, found.severity.level != "none"
-    words = [reasons[0].text + (f"; {reasons[0].outlook}" if reasons[0].outlook else "")] if reasons else []
+    words = [f"likely {named_words(cause, found.at)}" for cause in found.likely[:2]]
+    words += [reasons[0].text + (f"; {reasons[0].outlook}" if reasons[0].outlook else "")] if reasons else []
     words += [f"+{len(reasons) - 1} more"] if len(reasons) > 1 else []
     words += [f"not known: {sentence}" for sentence in found.unread[:1]]
     words += [f"and {len(found.unread) - 1} more"] if len(found.unread) > 1 else []

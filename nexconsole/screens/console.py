@@ -30,6 +30,7 @@ from .page import PageScreen
 from .pane_layout import PaneLayout
 
 if TYPE_CHECKING:
+    from ..causes.model import Explanation
     from ..settings import Settings
     from ..severity import Severity
 
@@ -119,6 +120,7 @@ class ConsoleScreen(Screen[None]):
         self._keys = tuple(key for key in self.SHOWN_KEYS if key not in hidden)
         self._frozen_at: datetime | None = None
         self._shown: tuple[dict[str, Reading], Severity | None, tuple[SourceHealth, ...]] = ({}, None, ())
+        self._explained: Explanation | None = None  # while frozen
         self._alert_levels: dict[str, str] = {}
         self.layout_of_panes = PaneLayout(self, lambda: self.panes, self.alert_level)
         self.replay: str | None = None  # which incident, in a replay
@@ -193,6 +195,11 @@ class ConsoleScreen(Screen[None]):
     def pictured(self) -> tuple[Mapping[str, Reading], Severity | None, tuple[SourceHealth, ...]]:
         """The displayed readings, severity and health: the newest, or the frozen ones."""
         return self._shown if self._frozen_at else (self.readings, self.severity, self.monitor.health())
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """What it is, of the same moment; None before the first explanation."""
+        return self._explained if self._frozen_at else self.monitor.explanation
 
     def alert_level(self, pane: Pane) -> str:
         """The most urgent level of what a pane draws."""
@@ -274,7 +281,17 @@ class ConsoleScreen(Screen[None]):
 
     def _verdict(self, severity: Severity | None, judged: Mapping[str, Reading], width: int) -> Line:
         steps = () if self._frozen_at else self.steps
-        return banner.verdict(severity, judged, self.now, width, self.in_force, self.judged, steps)
+        cause, named = self.cause_words(severity)
+        return banner.verdict(severity, judged, self.now, width, self.in_force, self.judged, steps, cause, named)
+
+    def cause_words(self, severity: Severity | None) -> tuple[tuple[str, ...], bool]:
+        """What the first line says of the cause, the longest wording first, and whether it names one."""
+        explanation = self.explanation
+        if explanation is None or severity is None:
+            return (), False
+        from ..causes.wording import headlines  # nothing that the first paint waits for
+
+        return headlines(explanation, self.now, self.settings, severity.level), bool(explanation.named)
 
     def _right(self) -> Line:
         return ((f" {clock_words(self._clock())}Z ", "text"),)
@@ -388,6 +405,7 @@ class ConsoleScreen(Screen[None]):
         """Freeze the picture, or show the newest again."""
         if self._frozen_at is None:
             self._shown = (dict(self.readings), self.severity, self.monitor.health())
+            self._explained = self.monitor.explanation
             self._frozen_at = self._clock()
             self._paint_strips()
             return

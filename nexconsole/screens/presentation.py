@@ -155,8 +155,10 @@ class SharedScreen(LineCanvas):
         taken, severity, _ = self._below.pictured
         readings = {name: taken[name] for name in self._below.judged if name in taken}
         # Nothing in there is cut yet: what is too long is wrapped here.
+        below = self._below
+        cause, named = below.cause_words(severity)
         (chip, _), *why = banner.verdict(
-            severity, readings, self._below.now, 400, self._below.in_force, self._below.judged
+            severity, readings, below.now, 400, below.in_force, below.judged, (), cause, named
         )
         level, now = chip.strip(), self._below.now
         ink = INKS.get(level, "strong")

@@ -16,7 +16,7 @@ from .spans import Line, Span, cells, cut, fit, length, plain, spread
 
 if TYPE_CHECKING:
     from ..settings import Settings
-    from ..severity import Severity
+    from ..severity import Reason, Severity
     from ..signals.circuits import Circuits
     from ..signals.outbox import Outbox
 
@@ -70,12 +70,15 @@ def verdict(
     standing: Sequence[str] = (),
     expected: Sequence[str] = (),
     steps: Sequence[str] = (),
+    cause: Sequence[str] = (),
+    named: bool = False,
 ) -> Line:
     """The severity's chip and why, in `width` cells; a signal without data is named, never taken for a good one.
 
     `standing` is what is still in force of what was done here, which is said in calm too. Of the signals that are
     `expected` every one must have been read, or have failed, before anything is called calm. `steps` is the next step,
-    the longest wording first: the first one that fits stands behind the cause.
+    the longest wording first: the first one that fits stands behind the reason. `cause` is what it is, the longest
+    wording first too: where it is `named` it stands before the reason, else "not known" behind it, as there is room.
     """
     seen = sum(reading.value is not None for reading in readings.values())
     absent = {name for name, reading in readings.items() if reading.absent}
@@ -91,6 +94,8 @@ def verdict(
     if severity.level == "none" and (awaited := [name for name in expected if name not in readings]):
         words = f" reading…  {len(expected) - len(awaited)} of {several(len(expected), 'signal')} by now"
         return fit(((" ? ", "block-calm"), (words, "muted")), width)
+    if severity.level == "none" and named:
+        return fit(((" CALM? ", "block-calm"), (f" {_first_fitting(cause, width - 8)}", "warn")), width)
     if severity.level == "none":
         return fit(_calm(readings, now, missing, standing, width), width)
     first = severity.reasons[0]
@@ -100,6 +105,8 @@ def verdict(
     opens = f": {key}" if (key := key_of(WHY)) else ""
     tail = (f"  +{more} more{opens}" if more else "") + (f"  {missing}" if missing else "")
     room = width - cells(chip[0]) - 1
+    if named:
+        return _explained(chip, first, old, cause, steps, (more, opens, missing), room)
     why = plain(first.text)
     if cells(why + old + tail) > room:
         why = _shorter(why, room - cells(old))
@@ -107,7 +114,51 @@ def verdict(
         tail = next((tail for tail in tails if cells(why + old + tail) <= room), "")
     why = _outlooking(why, first.outlook, room - cells(old + tail))
     why, step = _stepping(why, steps, room - cells(old + tail))
-    return (chip, (" " + cut(why + old, room - cells(step + tail)), "strong"), (step, "note"), (tail, "muted"))
+    why, doubt = _doubting(why, cause, room - cells(old + step + tail))
+    return (
+        chip,
+        (" " + cut(why + old, room - cells(doubt + step + tail)), "strong"),
+        (doubt, "doubt"),
+        (step, "note"),
+        (tail, "muted"),
+    )
+
+
+def _first_fitting(words: Sequence[str], room: int) -> str:
+    """The longest wording that fits; the shortest one, cut, where none does."""
+    whole = [plain(each) for each in words]
+    return next((each for each in whole if cells(each) <= room), cut(whole[-1], max(0, room)) if whole else "")
+
+
+def _explained(
+    chip: Span,
+    first: Reason,
+    old: str,
+    cause: Sequence[str],
+    steps: Sequence[str],
+    rest: tuple[int, str, str],
+    room: int,
+) -> Line:
+    """The cause beside the level; behind it the first reason, the next step and how many reasons more, as they fit."""
+    more, opens, missing = rest
+    lead = _first_fitting(cause, room)
+    tails = [f"  +{more} more{opens}{gap}{missing}" for gap in ("  ",) if missing and more]
+    tails += [f"  +{more} more{opens}", f"  +{more}{opens}", f"  +{more}"] if more else [f"  {missing}"] * bool(missing)
+    tail = next((tail for tail in tails if cells(lead + tail) <= room), "")
+    left = room - cells(lead + tail)
+    why = _shorter(plain(first.text), left - cells(old) - 2)
+    why = f"  {why}{old}" if cells(why + old) + 2 <= left else ""
+    step = next((f"  next: {plain(step)}" for step in steps if cells(f"  next: {step}") <= left - cells(why)), "")
+    return (chip, (f" {lead}", "strong"), (why, "text"), (step, "note"), (tail, "muted"))
+
+
+def _doubting(why: str, cause: Sequence[str], room: int) -> tuple[str, str]:
+    """The reason, and behind it that its cause is not known, as far as there is room."""
+    for said in (why, _shorter(why, room - cells(cause[-1]) - 2)) if cause else ():
+        for words in cause:
+            if cells(f"{said}  {plain(words)}") <= room:
+                return said, f"  {plain(words)}"
+    return why, ""
 
 
 def _stepping(why: str, steps: Sequence[str], room: int) -> tuple[str, str]:
