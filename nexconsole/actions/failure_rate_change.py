@@ -144,7 +144,7 @@ def worse(then: Rate, now: Rate, context: Context) -> bool:
     then, now = comparable(then, now)
     few, high = context.settings.transactions.few, context.settings.severity.high_rate
     above = now.share >= high or not calm(then, context)
-    return now.decided >= few and above and now.share > then.share and _apart(then, now.share, now.decided)
+    return now.decided >= few and above and now.share > then.share and apart(then, now.share, now.decided)
 
 
 def judge(then: Rate, now: Rate, context: Context, waited_s: float, last: bool) -> Verdict | None:
@@ -160,10 +160,10 @@ def judge(then: Rate, now: Rate, context: Context, waited_s: float, last: bool) 
         because = f"{then} failed before, and {now.tried} purchases since are too few to tell"
         return Verdict(state="unknown", because=because) if last else None
     said = f"{then} failed before, {now} since"
-    if now.tried >= MANY * few and now.worst < HALF * then.share and _apart(then, now.worst, now.tried):
+    if now.tried >= MANY * few and now.worst < HALF * then.share and apart(then, now.worst, now.tried):
         still = f", which is still above {percent(high)}" if now.worst >= high else ""
         return Verdict(state="worked", because=said + still)
-    if now.decided >= few and now.share > then.share and _apart(then, now.share, now.decided):
+    if now.decided >= few and now.share > then.share and apart(then, now.share, now.decided):
         return Verdict(state="worse", because=said)
     if now.decided >= few and now.share >= ALIKE * then.share and now.open <= now.decided:
         return Verdict(state="no effect", because=said)
@@ -202,7 +202,7 @@ def calm(then: Rate, context: Context) -> bool:
 
 def _after_calm(then: Rate, now: Rate, few: int, high: float, waited_s: float, last: bool) -> Verdict | None:
     said = f"{now} of the purchases fail since" if now.decided else "nobody has bought since"
-    if now.decided >= few and now.share >= high and _apart(then, now.share, now.decided):
+    if now.decided >= few and now.share >= high and apart(then, now.share, now.decided):
         return Verdict(state="worse", because=f"{said}, {then} before")
     if waited_s < CALM_S and not last:
         return None
@@ -217,7 +217,7 @@ def expected(then: Rate, seconds: float) -> float:
     return then.tried / then.seconds * seconds if then.seconds else 0.0
 
 
-def _apart(then: Rate, share: float, count: int) -> bool:
+def apart(then: Rate, share: float, count: int) -> bool:
     """Whether chance hardly explains that the two differ."""
     both = (then.lost + share * count) / (then.decided + count)
     error = math.sqrt(both * (1 - both) * (1 / max(1, then.decided) + 1 / count))

@@ -13,7 +13,7 @@ import msgspec
 Scalar = str | int | float | bool | None
 GuardLevel = Literal["ok", "warn", "block"]
 OutcomeState = Literal["done", "refused", "failed", "unknown"]
-VerdictState = Literal["worked", "no effect", "worse", "unknown"]
+VerdictState = Literal["worked", "recovered", "no effect", "worse", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,10 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Whether it helped, with the figures; unknown where they can't be read or it is too early."""
+    """Whether it helped, with the figures; unknown where they can't be read or it is too early.
+
+    recovered: all is well again, and so is what was left alone, or it was before the action: it proves nothing.
+    """
 
     state: VerdictState
     because: str

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from ..signals.counts import NOTHING, Counts, SourceCounts
 from ..text.sanitize import clean
 from ..text.units import count, percent, period, several
 from .action import Context
+from .failure_rate_change import Rate
 from .plan import Guard
 from .provider_rows import COUNT_LIMIT, ProviderRow, ProviderTable, api_missing, circuit_of, unhealthy
 
@@ -39,6 +40,21 @@ class ProviderSituation:
     @property
     def mine(self) -> Counts:
         return self.seen.of(self.row.name) if self.seen else NOTHING
+
+    def rest(self, window_s: float) -> dict[str, Any] | None:
+        """The purchases at all other providers, as plain data of a Rate; None where nobody counts them."""
+        if self.seen is None:
+            return None
+        whole, mine = self.seen.whole, self.mine
+        return asdict(
+            Rate(
+                source=self.seen.source,
+                attempts=whole.attempts - mine.attempts,
+                failures=whole.failures - mine.failures,
+                open=whole.in_flight - mine.in_flight,
+                seconds=window_s,
+            )
+        )
 
 
 def quiet_s(mine: Counts, settings: Settings) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 from ..signals import attribution, traffic
 from ..signals.provider_names import provider_names
 from ..text.units import count, duration, several
-from . import failure_rate_change
+from . import control, failure_rate_change
 from .action import Context
 from .failure_rate_change import Rate
 from .plan import Plan, Verdict, VerdictState
@@ -21,10 +21,11 @@ from .provider_plans import ENOUGH, QUIET_LEAST_S
 OTHERS_FEW = 4.0  # so many purchases elsewhere must have been due before their absence says something
 SINCE_SQL = f"""
 SELECT a.provider_id AS provider, {{seller}}, count(*) AS attempts, count(*) FILTER (WHERE a.failed) AS failures,
-       count(*) FILTER (WHERE a.paid) AS paid,
+       count(*) FILTER (WHERE a.paid) AS paid, count(*) FILTER (WHERE a.open) AS open,
        count(*) FILTER (WHERE a.created_at >= now() - make_interval(secs => $2)) AS late,
        extract(epoch FROM now() - max(a.created_at))::float8 AS silent_s
-FROM (SELECT provider_id, created_at, {{number}}, {traffic.FAILED} AS failed, captured_tx_id IS NOT NULL AS paid
+FROM (SELECT provider_id, created_at, {{number}}, {traffic.FAILED} AS failed, captured_tx_id IS NOT NULL AS paid,
+             captured_tx_id IS NULL AND state::text IN ('INIT', 'RESERVED') AS open
       FROM activations WHERE {{states}} AND created_at >= now() - make_interval(secs => $1)) a
 {{join}} GROUP BY 1, 2, 3
 """
@@ -32,7 +33,7 @@ FROM (SELECT provider_id, created_at, {{number}}, {traffic.FAILED} AS failed, ca
 
 @dataclass(frozen=True, kw_only=True)
 class SinceSwitch:
-    """Purchases since the change: at the provider and elsewhere. `late`: after the pods' caches expired."""
+    """Purchases since the change: at the provider and `elsewhere`. `late`: after the pods' caches expired."""
 
     attempts: int = 0
     failures: int = 0
@@ -40,6 +41,7 @@ class SinceSwitch:
     late: int = 0
     silent_s: float | None = None
     elsewhere: int = 0
+    others: Rate | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,8 @@ class BeforeSwitch:
     rate: float
     elsewhere: float
     customers: Rate | None
+    others: object = None
+    minute: object = None
 
     @classmethod
     def of(cls, plan: Plan, context: Context) -> BeforeSwitch:
@@ -60,7 +64,16 @@ class BeforeSwitch:
             rate=float(details["attempts"] or 0) / window,
             elsewhere=float(details["others"] or 0) / window,
             customers=failure_rate_change.restored(details["before"]),
+            others=details.get("rest"),
+            minute=details.get("minute"),
         )
+
+    def held(self, verdict: Verdict | None, now: SinceSwitch, context: Context) -> Verdict | None:
+        """The verdict, held against what was not touched and against the minute before."""
+        if verdict is None:
+            return None
+        verdict = control.as_the_others(verdict, self.others, now.others, context)
+        return control.recovered_before(verdict, self.customers, self.minute, context)
 
 
 async def since(context: Context, name: str, elapsed: float) -> SinceSwitch:
@@ -76,7 +89,14 @@ async def since(context: Context, name: str, elapsed: float) -> SinceSwitch:
     own = [row for row in rows if attribution.seller(row["seller"], row["shop"], row["provider"], names) == key]
     figures = {column: sum(row[column] for row in own) for column in ("attempts", "failures", "paid", "late")}
     silent = min((row["silent_s"] for row in own), default=None)
-    return SinceSwitch(**figures, silent_s=silent, elsewhere=sum(row["attempts"] for row in rows) - figures["attempts"])
+    others = Rate(
+        source="postgres",
+        attempts=sum(row["attempts"] for row in rows) - figures["attempts"],
+        failures=sum(row["failures"] for row in rows) - figures["failures"],
+        open=sum(row["open"] for row in rows) - sum(row["open"] for row in own),
+        seconds=elapsed,
+    )
+    return SinceSwitch(**figures, silent_s=silent, elsewhere=others.attempts, others=others)
 
 
 async def customers(context: Context, before: BeforeSwitch, elapsed: float) -> Rate | None:

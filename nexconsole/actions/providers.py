@@ -15,7 +15,7 @@ from ..signals.circuits import Circuits
 from ..signals.transactions import Transactions
 from ..text.lookalikes import look_alikes, marked
 from ..text.units import duration, percent
-from . import failure_rate_change, provider_verdicts, shell_commands
+from . import control, failure_rate_change, provider_verdicts, shell_commands
 from .action import Action, Argument, Context, Suggestion, make_plan
 from .connections import admin_headers, change_rows, send
 from .era import is_newest
@@ -124,6 +124,8 @@ class SwitchProvider:
                 "attempts": mine.attempts if picture.seen else None,
                 "others": picture.seen.attempts - mine.attempts if picture.seen else None,
                 "before": await failure_rate_change.before(context),
+                "minute": await control.last_minute(context),
+                "rest": picture.rest(settings.transactions.window_s),
             },
         )
 
@@ -257,7 +259,7 @@ class SwitchProvider:
             elapsed = loop.time() - began
             now = await provider_verdicts.since(context, before.name, elapsed)
             fared = await provider_verdicts.customers(context, before, elapsed)
-            return judge(before, now, fared, context, elapsed, last)
+            return before.held(judge(before, now, fared, context, elapsed, last), now, context)
 
         return await watch(plan.deadline_s, look, LOOK_EVERY_S)
 

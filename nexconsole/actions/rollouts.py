@@ -18,7 +18,7 @@ from ..signals.workloads import Autoscaler, Workloads, judge_rollout, scale
 from ..sources import cluster_access
 from ..sources.deployment_pods import ending
 from ..text.units import duration, several
-from . import failure_rate_change, outbox_progress
+from . import control, failure_rate_change, outbox_progress
 from .action import Context
 from .plan import Guard, GuardLevel, Plan, Target, Verdict
 from .verdicts import watch
@@ -268,7 +268,11 @@ def changed(plan: Plan, uid: str, generation: int) -> str | None:
 
 async def troubles(context: Context) -> dict[str, object]:
     """The state before, for the plan's details: failing purchases, and the outbox where it is late."""
-    return {"before": await failure_rate_change.before(context), "queue": await outbox_progress.before(context)}
+    return {
+        "before": await failure_rate_change.before(context),
+        "minute": await control.last_minute(context),
+        "queue": await outbox_progress.before(context),
+    }
 
 
 def awaited(details: Mapping[str, object]) -> str:
@@ -313,7 +317,10 @@ async def aftermath(plan: Plan, context: Context, arrived: Callable[[DeploymentS
             seen = await outbox_progress.measure(context)
             queue = seen if queue is None else queue
             verdict = outbox_progress.judge(queue, seen, waited, last)
-        return None if verdict is None else Verdict(state=verdict.state, because=f"{now.said}; {verdict.because}")
+        if verdict is None:
+            return None
+        verdict = control.recovered_before(verdict, then, plan.details.get("minute"), context)
+        return Verdict(state=verdict.state, because=f"{now.said}; {verdict.because}")
 
     return await watch(plan.deadline_s, look_again, LOOK_EVERY_S)
 

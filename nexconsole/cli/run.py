@@ -72,7 +72,7 @@ def exit_code(performance: ActionResult, dry: bool) -> int:
         return {"refused": REFUSED, "failed": FAILED, "unknown": UNKNOWN}[outcome.state]
     if verdict is None:
         return UNKNOWN
-    return {"worked": WORKED, "unknown": UNKNOWN}.get(verdict.state, FAILED)
+    return {"worked": WORKED, "recovered": UNKNOWN, "unknown": UNKNOWN}.get(verdict.state, FAILED)
 
 
 class OneShot:

@@ -10,7 +10,7 @@ from typing import Any
 DEEPEST = 32  # tables and lists in one another; the journal itself writes no more than 24
 LONGEST_S = 10 * 365 * 86_400.0  # how long anything may last
 STATES = frozenset({"done", "refused", "failed", "unknown"})
-VERDICTS = frozenset({"worked", "no effect", "worse", "unknown"})
+VERDICTS = frozenset({"worked", "recovered", "no effect", "worse", "unknown"})
 TOO_DEEP = "… (nested too deeply)"
 
 Data = dict[str, Any]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MOST = 4  # lines
 ENDS = {
     "worked": ("● WORKED", "text"),
+    "recovered": ("● RECOVERED, AS THE REST", "text"),
     "no effect": ("▲ NO EFFECT", "warn"),
     "worse": ("▲ WORSE", "alarm"),
     "unknown": ("? UNKNOWN", "warn"),

@@ -253,6 +253,6 @@ class Performer:
         if verdict is not None:
             words = f"{verdict.state}: {verdict.because}"
             if state == "done" and verdict.state != "worked":
-                state = "unknown" if verdict.state == "unknown" else "failed"
+                state = "unknown" if verdict.state in ("unknown", "recovered") else "failed"
         with contextlib.suppress(JournalError):  # `trouble` says so, and the walk is folded from the outcome then
             await settle(self.incident_store, step, state, self.clock(), answer=words)

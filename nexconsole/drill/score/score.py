@@ -16,7 +16,7 @@ from ...text.units import duration
 
 HELPED, NOTHING, HARM, REFUSED, FAILED, UNKNOWN = "helped", "did nothing", "did harm", "refused", "failed", "unknown"
 EFFECTS = (HELPED, NOTHING, HARM, REFUSED, FAILED, UNKNOWN)
-_BY_VERDICT = {"worked": HELPED, "no effect": NOTHING, "worse": HARM}
+_BY_VERDICT = {"worked": HELPED, "recovered": NOTHING, "no effect": NOTHING, "worse": HARM}
 
 
 @dataclass(frozen=True, kw_only=True)
