@@ -27,6 +27,8 @@ KINDS: Mapping[str, Callable[[str], str]] = {
     "pid": _whole,
     "count": _whole,
     "alert": _any,
+    "country": _any,
+    "service": _any,
     "lock": _any,
     "duration": _duration,
     "text": _any,

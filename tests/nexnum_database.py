@@ -115,15 +115,19 @@ class NexNumDatabase:
         took_s: float = 0.0,
         key: str = "",
         number: str | None = None,
+        user: str = "u1",
+        country: str | None = None,
+        price: str = "1",
     ) -> None:
         """A purchase's activation at a provider (by name), paid when its money was captured, written last `took_s`
         seconds after it began; `key` is its idempotency key, its id where none is given."""
-        user = await self.customer()
+        await self.customer(user)
         now = "now()" if await self._zoned("activations") else "now() AT TIME ZONE 'UTC'"
         await self.execute(
-            "INSERT INTO activations (id, user_id, state, price, captured_tx_id, provider_id, service_name,"
-            " country_code, created_at, updated_at, idempotency_key, number_id) SELECT $1, $2,"
-            " $3::text::\"ActivationState\", 1, $4, $5, 'wa', 'nl', t, t + make_interval(secs => $7), $8, $9"
+            "INSERT INTO activations (id, user_id, state, captured_tx_id, provider_id, service_name,"
+            " country_code, created_at, updated_at, idempotency_key, number_id, country_name, price) SELECT $1, $2,"
+            " $3::text::\"ActivationState\", $4, $5, 'wa', 'nl', t, t + make_interval(secs => $7), $8, $9, $10,"
+            " $11::text::numeric"
             f" FROM (SELECT {now} - make_interval(secs => $6) AS t) x",
             id,
             user,
@@ -134,6 +138,19 @@ class NexNumDatabase:
             float(took_s),
             key or id,
             number,
+            country,
+            price,
+        )
+
+    async def wallet(self, user: str, balance: str = "50", reserved: str = "0") -> None:
+        await self.customer(user)
+        await self.execute(
+            "INSERT INTO wallets (id, user_id, balance, reserved)"
+            " VALUES ($1, $2, $3::text::numeric, $4::text::numeric)",
+            f"wallet-{user}",
+            user,
+            balance,
+            reserved,
         )
 
     async def sale(

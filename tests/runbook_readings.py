@@ -65,6 +65,7 @@ CALM: dict[str, Value] = {
     "status_pages": sample.pages(),
     "database_cpu": DatabaseCpu(used=0.3),
     "integrity": sample.integrity(),
+    "customers": sample.customers(),
 }
 
 

@@ -10,6 +10,7 @@ from nexconsole.model import Reading, SourceHealth, Value
 from nexconsole.signals.alerts import Alert, Alerts, RunbookAlert
 from nexconsole.signals.balances import Balance, Balances
 from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
+from nexconsole.signals.customers import Customers, OutOfLine
 from nexconsole.signals.database import Database, DatabaseSession
 from nexconsole.signals.database_cpu import DatabaseCpu
 from nexconsole.signals.findings import Finding, IntegrityCheck
@@ -43,6 +44,7 @@ SIGNALS = (
     "status_pages",
     "database_cpu",
     "integrity",
+    "customers",
 )
 NAMES = ("5sim", "onlinesim", "sms-activate", "smsbower", "tiger-sms")
 PODS = ("nexnum-app-7c9d5b6f4-2xkqp", "nexnum-app-7c9d5b6f4-9hw7d", "nexnum-app-7c9d5b6f4-zt4lm")
@@ -173,6 +175,13 @@ def integrity(*findings: Finding, look: str = "wallets") -> Integrity:
     return Integrity(source="samples", checks=tuple(checks), redis_run="3fa9c1d20b7e")
 
 
+def customers(**figures) -> Customers:
+    """Whom it hurts; without figures nobody to speak of."""
+    calm = {"failing": 5, "refused": 1, "waiting": 0, "failing_per_min": 1.0, "money_per_min": 0.41, "holds": 0}
+    known = calm | {"held": 0.0, "refused_s": 300.0, "decided": 411} | figures
+    return Customers(source="postgres, pod logs", **known)
+
+
 def _minutes(refused: int, failed: int) -> tuple[MinuteFunnel, ...]:
     """Half an hour of 80 customers a minute; of the last 5 minutes' customers so many were refused, so many failed."""
     newest = NOW.timestamp() // 60
@@ -297,6 +306,7 @@ def calm() -> dict[str, Reading]:
         "status_pages": pages(),
         "database_cpu": DatabaseCpu(source="prometheus", used=0.31),
         "integrity": integrity(),
+        "customers": customers(),
     }
     return {name: reading(name, value) for name, value in values.items()}
 
@@ -474,6 +484,16 @@ def incident() -> dict[str, Reading]:
         "database_cpu": DatabaseCpu(source="prometheus", used=0.63),
         "integrity": integrity(
             Finding(kind="data", level="none", text="3 wallets have a hold below zero, by 4.50 in all: released twice"),
+        ),
+        "customers": customers(
+            failing=58,
+            refused=30,
+            waiting=2,
+            failing_per_min=14.2,
+            money_per_min=8.09,
+            holds=6,
+            held=3.42,
+            out_of_line=(OutOfLine(kind="country", name="Angola", failed=12, decided=13, share=12 / 13),),
         ),
     }
     return {name: reading(name, value) for name, value in values.items()}

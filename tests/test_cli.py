@@ -30,6 +30,7 @@ SIGNALS = (
     "status_pages",
     "database_cpu",
     "integrity",
+    "customers",
 )
 
 

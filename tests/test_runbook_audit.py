@@ -27,7 +27,10 @@ WELL: dict[str, Value] = {
     "alerts": Alerts(runbook=tuple(SOUND.values())),
     "transactions": replace(CALM["transactions"], latency_p95_s=1.0, providers=OUTAGE.providers),
     "outbox": replace(CALM["outbox"], drained_per_min=10.0, arrived_per_min=10.0),
-    **{name: sample_readings.calm()[name].value for name in ("slots", "balances", "search", "funnel", "integrity")},
+    **{
+        name: sample_readings.calm()[name].value
+        for name in ("slots", "balances", "search", "funnel", "integrity", "customers")
+    },
 }
 STEPS = "## 1. T (SEV-3)\n\n### Trigger\n\n- x `outbox.late`\n\n### Steps\n\n"
 

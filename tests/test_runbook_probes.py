@@ -185,6 +185,7 @@ VALUES: dict[str, Value] = {
         Finding(kind="data", level="SEV-3", text="1 wallet is overdrawn"),
         Finding(kind="data", level="SEV-1", text="Redis lost its data"),
     ),
+    "customers": sample.customers(failing=58, out_of_line=sample.incident()["customers"].value.out_of_line),
 }
 
 
@@ -204,7 +205,7 @@ def asked(name: str, argument: str = "", **values: Value | None) -> ProbeAnswer:
 
 def argument_of(name: str) -> str:
     wanted = PROBES[name].argument
-    words = {"provider": "smsbower", "family": "number", "alert": "StuckReservations"}
+    words = {"provider": "smsbower", "family": "number", "alert": "StuckReservations", "country": "Angola"}
     return "" if wanted is None else words[wanted.kind]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..catalogue import Subject
+from ..signals.customers import CUSTOMERS
 from ..signals.log_reach import within
 from ..text.units import count, duration, latency, percent, several
 from ..widgets import charts
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..signals.funnel import Funnel, ProviderFunnel
 
 NUMBER, SIGNAL, TITLE = 8, "funnel", "Funnel"
+EVIDENCE = (CUSTOMERS,)  # whom it hurts: drawn here, and judged by nobody
 BETWEEN: Span = ("  ", "muted")
 NAME = 13  # cells of a stage's name
 REASON = 21  # of a reason's name, with what it is a reason for
@@ -46,6 +48,7 @@ def detail(value: Funnel, space: RenderContext) -> Panel:
         examine,  # with all signals behind it; nothing that the first paint has to wait for
     )
 
+    head += _customers(space)
     if agreement := examine(space.readings, space.now):
         head += [((line, "muted"),) for line in wrapped(agreement.said, space.width, 2)]
     airy = [BLANK] if space.height >= ROOMY else []
@@ -114,6 +117,17 @@ def _why(value: Funnel, space: RenderContext) -> Line:
             parts.append((f"{what}: {', '.join(f'{reason} {count(many)}' for reason, many in counts.items())}", ink))
     calm: Span = ("" if value.unknown else "nobody was refused, none failed", "muted")
     return phrases(parts or [calm], space.width, BETWEEN)
+
+
+def _customers(space: RenderContext) -> list[Line]:
+    """Whom it hurts, where somebody is hurt or that is not known."""
+    value = CUSTOMERS.value(space.readings)
+    if value is None or (value.hurt == 0 and not value.holds):
+        return []
+    from ..signals.customers_signal import SIGNAL as CUSTOMERS_SIGNAL
+
+    told = f"customers: {CUSTOMERS_SIGNAL.summary(value)}"
+    return [((line, "text"),) for line in wrapped(plain(told, 400), space.width, 2)]
 
 
 def _basis(value: Funnel) -> Span:

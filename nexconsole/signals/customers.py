@@ -26,6 +26,8 @@ class Customers(Value):
     `failing`: whose purchase failed; `refused`: who were turned away before a purchase had a row; `waiting`: whose
     purchase is in flight for longer than usual. `failing_per_min` purchases and `money_per_min` (US dollars) that fail;
     `holds` wallets' holds that are open for purchases that ended or are overdue, `held` their sum.
+
+    `window_s` is the window, `refused_s` how much of it the logs hold. `decided` are its decided purchases.
     """
 
     failing: int | None = None
@@ -36,6 +38,15 @@ class Customers(Value):
     holds: int | None = None
     held: float | None = None
     out_of_line: tuple[OutOfLine, ...] = ()
+    window_s: int = 300
+    refused_s: float | None = None
+    decided: int | None = None
+    capped: bool = False  # more purchases than are counted: the figures are lower bounds
+
+    @property
+    def hurt(self) -> int | None:
+        """At least so many customers are hurt: the largest of the three, for one may be in several."""
+        return max((many for many in (self.failing, self.refused, self.waiting) if many is not None), default=None)
 
 
 CUSTOMERS: SignalKey[Customers] = SignalKey("customers")

@@ -9,6 +9,7 @@ from . import (
     alerts,
     balances,
     circuits_signal,
+    customers_signal,
     database,
     database_cpu,
     funnel_signal,
@@ -48,6 +49,7 @@ BUILT_IN: tuple[Signal[Any], ...] = (
     status_pages.SIGNAL,
     database_cpu.SIGNAL,
     integrity.SIGNAL,
+    customers_signal.SIGNAL,
 )
 
 
