@@ -100,7 +100,7 @@ async def test_without_rows_and_logs_nothing_is_said_to_be_calm(clients: LazyCli
 def test_unknown_is_said_in_the_summary_and_is_no_zero():
     value = Customers(refused=3, refused_s=300, notes=("who fails or waits is not known: postgres refused",))
     told = SIGNAL.summary(value)
-    assert told == "failing not known, 3 refused, waiting not known; open holds not known in 5 min"
+    assert told == "failing not known, 3 refused, waiting not known in 5 min; open holds not known"
     numbers = SIGNAL.numbers(value, 5, sample.NOW)
     assert numbers["customers_failing"] is None and numbers["customers_turned_away"] == 3
     for name in ("customers.failing", "customers.waiting", "customers.money", "customers.country"):

@@ -30,7 +30,7 @@ def _summary(value: Customers) -> str:
         f"{count(many, value.capped)} {what}" if many is not None else f"{what} not known"
         for many, what in ((value.failing, "failing"), (value.refused, "refused"), (value.waiting, "waiting"))
     ]
-    told = ", ".join(parts)
+    told = f"{', '.join(parts)} in {period(value.window_s)}"
     if value.failing_per_min:
         told += f"; {_per_minute(value.failing_per_min)} purchases and {money(value.money_per_min)} USD a minute fail"
     if value.holds is None:
@@ -38,7 +38,7 @@ def _summary(value: Customers) -> str:
     elif value.holds:
         told += f"; {several(value.holds, 'hold')} open, {money(value.held)} USD"
     told += "".join(f"; {out_of_line_text(row)}" for row in value.out_of_line[:TOLD])
-    return f"{told} in {period(value.window_s)}"
+    return told
 
 
 def _per_minute(number: float) -> str:
