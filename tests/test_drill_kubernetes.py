@@ -522,7 +522,7 @@ async def test_the_secret_holds_what_the_caller_gave(lab):
     async with await lab.client() as api:
         secret = await client.CoreV1Api(api).read_namespaced_secret("nexnum-secrets", "default")
         assert secret.data == {"DATABASE_URL": "cG9zdGdyZXNxbDovL3g="}
-    status, _ = await lab.http("GET", "/api/v1/namespaces/default/secrets/nexnum-secrets", role="operator")
+    status, _ = await lab.http("GET", "/api/v1/namespaces/default/secrets/nexnum-secrets", role="reader")
     assert status == 403
 
 

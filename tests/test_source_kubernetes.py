@@ -69,7 +69,7 @@ async def test_what_the_account_may_do_can_be_asked(small: SmallCluster) -> None
 async def test_a_secret_is_read_where_it_may_be(small: SmallCluster) -> None:
     assert (await small.source("admin").secret("nexnum-secrets"))["DATABASE_URL"] == "postgresql://u:p@h/db"
     with pytest.raises(Denied, match="may not get secrets in namespace default: grant get on secrets"):
-        await small.source("operator").secret("nexnum-secrets")
+        await small.source("reader").secret("nexnum-secrets")
 
 
 async def test_a_missing_right_is_named(small: SmallCluster) -> None:

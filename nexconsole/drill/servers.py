@@ -268,6 +268,10 @@ class EmbeddedRedis:
         await self.stop()
         await self.start()
 
+    def forget(self) -> None:
+        """Let the next start be an empty one, whatever was saved."""
+        (self._folder / "dump.rdb").unlink(missing_ok=True)
+
     def freeze(self, frozen: bool = True) -> None:
         """Let the server hang: connections are accepted by the kernel and never answered."""
         if self._process is not None:

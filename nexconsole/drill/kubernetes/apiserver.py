@@ -8,6 +8,7 @@ import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from aiohttp import web
 from . import discovery, pod_logs, refusals, roles, selectors, tables, writes
 from .discovery import ApiResource
 from .kubelet import Kubelet
+from .managed import Author
 from .store import Expired, Object, Store, StoreChange
 
 OPEN = {"/healthz": "ok", "/livez": "ok", "/readyz": "ok"}
@@ -24,6 +26,14 @@ VERBS = {"GET": "get", "PATCH": "patch", "PUT": "update", "DELETE": "delete", "P
 WEBHOOK = "change-freeze.nexnum.example"
 HANG_LOOK_S = 0.1
 MAX_BODY = 3 * 1024 * 1024
+
+
+class Form(Enum):
+    """In which form a client wants its answer."""
+
+    OBJECT = "object"
+    TABLE = "table"
+    METADATA = "metadata"
 
 
 @dataclass(frozen=True)
@@ -123,10 +133,12 @@ class ApiServer:
             obj = await self._write(request, target, verb, obj)
         elif target.sub == "scale":
             obj = writes.scale(obj)
-        elif _as_table(request):
+        elif (form := _form(request)) is Form.TABLE:
             include = request.query.get("includeObject", "Metadata")
             version = obj["metadata"]["resourceVersion"]
             return web.json_response(tables.table(target.resource.plural, [obj], version, include))
+        elif form is Form.METADATA:
+            obj = _metadata(obj)
         return web.json_response(obj)
 
     async def _write(self, request: web.Request, target: RequestTarget, verb: str, obj: Object) -> Object:
@@ -141,16 +153,26 @@ class ApiServer:
         new = writes.parsed(body) if verb == "update" else writes.patched(current, request.content_type, body)
         if not isinstance(new, dict):
             raise refusals.bad_request("the body is no object")
-        write = writes.write_scale if target.sub == "scale" else writes.write_deployment
-        return write(self._store, target.resource, obj, new, dry)
+        agent = request.headers.get("User-Agent", "").partition("/")[0].partition(" ")[0]
+        by = Author(request.query.get("fieldManager") or agent or "unknown")
+        if target.sub == "scale":
+            return writes.write_scale(self._store, target.resource, obj, new, dry, by)
+        if target.resource.plural == "configmaps":
+            return writes.write_config(self._store, target.resource, obj, new, dry, by)
+        return writes.write_deployment(self._store, target.resource, obj, new, dry, by)
 
     def _list(self, request: web.Request, target: RequestTarget) -> web.Response:
         resource, match = target.resource, _match(target, request.query)
         version = str(self._store.version)
         objects = [obj for obj in self._store.objects(resource.plural, target.namespace) if match(obj)]
-        if _as_table(request):
+        form = _form(request, "PartialObjectMetadataList")
+        if form is Form.TABLE:
             include = request.query.get("includeObject", "Metadata")
             return web.json_response(tables.table(resource.plural, objects, version, include))
+        if form is Form.METADATA:
+            head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
+            items = [_metadata(obj) for obj in objects]
+            return web.json_response({**head, "metadata": {"resourceVersion": version}, "items": items})
         items = [{k: v for k, v in obj.items() if k not in ("kind", "apiVersion")} for obj in objects]
         head = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version}
         return web.json_response({**head, "metadata": {"resourceVersion": version}, "items": items})
@@ -205,7 +227,7 @@ class _Stream:
         self._request = request
         self.target = target
         self.match = match
-        self._table = _as_table(request)
+        self._form = _form(request)
 
     async def open(self) -> None:
         await self.response.prepare(self._request)
@@ -217,7 +239,9 @@ class _Stream:
         await self.response.write(json.dumps(event).encode() + b"\n")
 
     async def send(self, kind: str, obj: Object) -> None:
-        if self._table:
+        if self._form is Form.METADATA:
+            obj = _metadata(obj)
+        elif self._form is Form.TABLE:
             include = self._request.query.get("includeObject", "Metadata")
             obj = tables.table(self.target.resource.plural, [obj], obj["metadata"]["resourceVersion"], include)
         await self.write({"type": kind, "object": obj})
@@ -234,7 +258,7 @@ class _Stream:
             await self.send("DELETED", change.after)
 
     async def bookmark(self, version: int, more: Mapping[str, Any] | None = None) -> None:
-        if self._table:
+        if self._form is Form.TABLE:
             return
         meta = {"resourceVersion": str(version), "creationTimestamp": None, **(more or {})}
         resource = self.target.resource
@@ -272,8 +296,8 @@ def _match(target: RequestTarget, query: Mapping[str, str]) -> selectors.Match:
     return lambda obj: labels(obj) and fields(obj)
 
 
-def _as_table(request: web.Request) -> bool:
-    """Whether the client prefers a Table to the object itself; a Refusal where it takes neither."""
+def _form(request: web.Request, metadata: str = "PartialObjectMetadata") -> Form:
+    """What the client prefers; a Refusal where it takes nothing that is served. `metadata` names the bare form."""
     accept = request.headers.get("Accept", "*/*")
     for entry in accept.split(","):
         kind, _, parameters = entry.strip().partition(";")
@@ -281,7 +305,12 @@ def _as_table(request: web.Request) -> bool:
         if kind not in ("application/json", "application/*", "*/*"):
             continue
         if "as" not in asked:
-            return False
-        if asked["as"] == "Table" and asked.get("g") == "meta.k8s.io" and asked.get("v") == "v1":
-            return True
+            return Form.OBJECT
+        if (asked.get("g"), asked.get("v")) == ("meta.k8s.io", "v1") and asked["as"] in ("Table", metadata):
+            return Form.TABLE if asked["as"] == "Table" else Form.METADATA
     raise refusals.not_acceptable()
+
+
+def _metadata(obj: Object) -> Object:
+    """What a metadata-only request gets of an object: its content never leaves the server."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 from .events import EventRecorder
+from .managed import AUTOSCALER
 from .replicasets import set_replicas
 from .store import Object, Store, condition, timestamp
 
@@ -50,7 +51,7 @@ class AutoscalerController:
             short = bounded > wanted
             reason = f"Current number of replicas {'below Spec.MinReplicas' if short else 'above Spec.MaxReplicas'}"
         if bounded != now:
-            self._store.change("deployments", target, lambda obj: set_replicas(obj, bounded))
+            self._store.change("deployments", target, lambda obj: set_replicas(obj, bounded), AUTOSCALER)
             self._events.normal(
                 *(hpa, "horizontal-pod-autoscaler", "SuccessfulRescale"), f"New size: {bounded}; reason: {reason}"
             )

@@ -24,7 +24,9 @@ from .certificates import server_tls
 from .deployments import DeploymentController
 from .events import EventRecorder
 from .foreign_pods import ForeignPods
+from .hands import Hands
 from .kubelet import Kubelet, KubeletPod, RunningContainer, Runtime
+from .managed import Author
 from .manifests import LIVENESS, READINESS, ContainerProbe
 from .roles import Tokens
 from .store import Object, Store
@@ -36,6 +38,9 @@ PAUSE_S = 0.02  # and at most so often
 START_PATIENCE_S = 5.0
 
 CAUSE = "kubernetes.io/change-cause"  # what `kubectl rollout history` shows of a revision
+
+APPLY = Author("kubectl-client-side-apply")
+PIPELINE = Author("kubectl-set")  # who rolls out a release
 
 diagnostics = logging.getLogger(__name__)
 
@@ -91,6 +96,7 @@ class DrillCluster:
         self._runner: web.AppRunner | None = None
         self._task: asyncio.Task[None] | None = None
         self._authority = ""
+        self.hands = Hands(self.store, self._kubelet, self._deployments, namespace, deployment)
         self.strangers = ForeignPods(self.store, self._kubelet, namespace, deployment)
         self.troubles = ApiFaults()
         self._stage(bounds, secret or {}, age_s)
@@ -101,9 +107,10 @@ class DrillCluster:
         store.past = self._released = datetime.now(UTC) - timedelta(seconds=age_s)
         for name in {"default", "kube-system", space}:
             store.create("namespaces", manifests.namespace(name))
-        store.create("secrets", manifests.secret(space, secret))
-        store.create("services", manifests.service(space, app))
-        store.create("horizontalpodautoscalers", manifests.autoscaler(space, app, *bounds))
+        store.create("configmaps", manifests.config(space), APPLY)
+        store.create("secrets", manifests.secret(space, secret), APPLY)
+        store.create("services", manifests.service(space, app), APPLY)
+        store.create("horizontalpodautoscalers", manifests.autoscaler(space, app, *bounds), APPLY)
 
     def _deploy(
         self, replicas: int, image: str, readiness: ContainerProbe, liveness: ContainerProbe, earlier: Earlier | None
@@ -114,11 +121,11 @@ class DrillCluster:
         deployment = manifests.deployment(*where, 0 if earlier else replicas, first, readiness, liveness)
         if earlier is not None:
             deployment["metadata"]["annotations"] = {CAUSE: _cause(first)}
-        deployment = store.create("deployments", deployment)
+        deployment = store.create("deployments", deployment, APPLY)
         if earlier is not None:
             self._deployments.sync()
             store.past = self._released = datetime.now(UTC) - timedelta(seconds=earlier.ended_s)
-            store.change("deployments", deployment, lambda obj: obj["spec"].update(replicas=replicas))
+            store.change("deployments", deployment, lambda obj: obj["spec"].update(replicas=replicas), APPLY)
             self.release(image)
         store.past = None
 
@@ -138,7 +145,7 @@ class DrillCluster:
 
         deployment = self.store.get("deployments", self.namespace, self.deployment)
         if deployment is not None and self.image != image:
-            self.store.change("deployments", deployment, change)
+            self.store.change("deployments", deployment, change, PIPELINE)
 
     def inject_sidecar(self, present: bool) -> None:
         """A mesh's proxy as the first container of the pods, or none; the pods are replaced, as by any new template."""
@@ -156,7 +163,7 @@ class DrillCluster:
 
         deployment = self.store.get("deployments", self.namespace, self.deployment)
         if deployment is not None:
-            self.store.change("deployments", deployment, change)
+            self.store.change("deployments", deployment, change, Author("kubectl-patch"))
 
     @property
     def pods(self) -> list[KubeletPod]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from .events import EventRecorder
+from .managed import CONTROLLER
 from .replicasets import SAFE, ReplicaSetController, set_replicas
 from .store import Object, Store, condition, moment, owned, owner, timestamp
 
@@ -69,7 +70,7 @@ class DeploymentController:
         def number_it(obj: Object) -> None:
             obj["metadata"].setdefault("annotations", {})[REVISION] = number
 
-        self._store.change("deployments", deployment, number_it)
+        self._store.change("deployments", deployment, number_it, CONTROLLER)
         return new
 
     def _create(self, deployment: Object, number: int) -> Object:
@@ -174,7 +175,7 @@ class DeploymentController:
             status["conditions"] = self._conditions(obj, before, figures, current)
             obj["status"] = status
 
-        self._store.change("deployments", deployment, edit)
+        self._store.change("deployments", deployment, edit, CONTROLLER)
 
     def _conditions(self, obj: Object, before: Object, figures: dict[str, int], new: Object | None) -> list[Object]:
         conditions = before.get("conditions", [])

@@ -69,6 +69,7 @@ EVENT_FIELDS = (
 RESOURCES = (
     ApiResource("", "v1", "namespaces", "namespace", "Namespace", READ, ("ns",), namespaced=False),
     ApiResource("", "v1", "events", "event", "Event", READ, ("ev",), fields=EVENT_FIELDS),
+    ApiResource("", "v1", "configmaps", "configmap", "ConfigMap", (*READ, "patch", "update"), ("cm",)),
     ApiResource("", "v1", "secrets", "secret", "Secret", READ, fields=("type",)),
     ApiResource("", "v1", "services", "service", "Service", READ, ("svc",), ("all",)),
     ApiResource(

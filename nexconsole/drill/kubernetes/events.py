@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from .store import Object, Store, timestamp
 
 KEPT = 500
+KEPT_S = 3600.0
 
 
 class EventRecorder:
@@ -20,14 +23,15 @@ class EventRecorder:
         self._record("Warning", about, component, reason, message)
 
     def _record(self, kind: str, about: Object, component: str, reason: str, message: str) -> None:
-        if self._store.past is not None:
-            return  # what happened before this world was staged has been forgotten, as after an hour
+        past = self._store.past
+        if past is not None and (datetime.now(UTC) - past).total_seconds() > KEPT_S:
+            return  # it has been forgotten
         meta = about["metadata"]
         namespace = meta.get("namespace", "")
         for event in self._store.objects("events", namespace):
             same = event["involvedObject"]["uid"] == meta["uid"] and event["type"] == kind
             if same and (event["reason"], event["message"]) == (reason, message):
-                again = {**event, "count": event["count"] + 1, "lastTimestamp": timestamp()}
+                again = {**event, "count": event["count"] + 1, "lastTimestamp": timestamp(past)}
                 self._store.update("events", again)
                 return
         involved = {"kind": about["kind"], "namespace": namespace, "name": meta["name"], "uid": meta["uid"]}
@@ -41,8 +45,8 @@ class EventRecorder:
             "reason": reason,
             "message": message,
             "source": {"component": component},
-            "firstTimestamp": timestamp(),
-            "lastTimestamp": timestamp(),
+            "firstTimestamp": timestamp(past),
+            "lastTimestamp": timestamp(past),
             "count": 1,
             "type": kind,
             "eventTime": None,

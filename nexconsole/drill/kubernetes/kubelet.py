@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from ..log import ContainerLog
+from .endings import KILLED, ContainerEnd, Endings
 from .events import EventRecorder
 from .manifests import main_container
-from .store import Object, Store, condition, timestamp
+from .store import Object, Store, condition, moment, timestamp
 
 NODES = ("drill-node-1", "drill-node-2")
 BACKOFF_S = (0, 10, 20, 40, 80, 160, 300)  # before the first, second ... restart
 BACKOFF_RESET_S = 600  # a container that ran so long starts over with the first
-EXIT_KILLED = 137
 UNHEALTHY = "HTTP probe failed with statuscode: 503"
 
 diagnostics = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class Kubelet:
         self._termination_s = termination_s
         self._tasks: set[asyncio.Task[None]] = set()
         self._addresses = 9
+        self.endings = Endings()
 
     def sync(self) -> None:
         """Begin the life of pods that are new, and the end of those that were deleted."""
@@ -121,10 +122,10 @@ class Kubelet:
         while True:
             started = await self._start(pod, obj)
             if started:
-                await self._supervise(pod, obj)
+                end = await self._supervise(pod, obj)
                 ran_for = (datetime.now(UTC) - pod.container.started_at).total_seconds() if pod.container else 0.0
                 backoff = 0 if ran_for > BACKOFF_RESET_S * self._pace else backoff
-                await self._fall(pod, obj)
+                await self._fall(pod, obj, end)
             await self._back_off(pod, obj, BACKOFF_S[min(backoff, len(BACKOFF_S) - 1)])
             backoff += 1
 
@@ -180,17 +181,25 @@ class Kubelet:
 
         self._store.change("pods", obj, edit)
 
-    async def _supervise(self, pod: KubeletPod, obj: Object) -> None:
-        """Probe until liveness has failed as often as its threshold says."""
+    async def _supervise(self, pod: KubeletPod, obj: Object) -> ContainerEnd:
+        """Probe until liveness has failed as often as its threshold says, or the container ends; how it ended."""
         container = pod.container
         assert container is not None
         spec = main_container(obj)
+        ran_s = (datetime.now(UTC) - container.started_at).total_seconds()
         readiness = asyncio.create_task(self._readiness(pod, obj, container, spec))
+        liveness = asyncio.create_task(
+            self._probe(spec.get("livenessProbe"), container, lambda: self._alive(container, obj))
+        )
+        ends = asyncio.create_task(self.endings.ends(pod.name, ran_s, self._pace))
+        tasks = (readiness, liveness, ends)
         try:
-            await self._probe(spec.get("livenessProbe"), container, lambda: self._alive(container, obj))
+            await asyncio.wait((liveness, ends), return_when=asyncio.FIRST_COMPLETED)
+            return ends.result() if ends.done() else liveness.result() or KILLED
         finally:
-            readiness.cancel()
-            await asyncio.gather(readiness, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _readiness(self, pod: KubeletPod, obj: Object, container: RunningContainer, spec: Object) -> None:
         while True:
@@ -227,23 +236,48 @@ class Kubelet:
                     return
             await asyncio.sleep(probe.get("periodSeconds", 10) * self._pace)
 
-    async def _fall(self, pod: KubeletPod, obj: Object) -> None:
-        """Kill a container whose liveness failed."""
+    async def _fall(self, pod: KubeletPod, obj: Object, end: ContainerEnd) -> None:
+        """End a container whose liveness failed, or that ended by itself."""
         container = pod.container
         assert container is not None
         name = main_container(obj)["name"]
-        self._events.normal(obj, "kubelet", "Killing", f"Container {name} failed liveness probe, will be restarted")
+        if end is KILLED:
+            self._events.normal(obj, "kubelet", "Killing", f"Container {name} failed liveness probe, will be restarted")
         pod.ready = False
         await self._stop(pod)
         pod.restarts += 1
-        ended = {
-            "exitCode": EXIT_KILLED,
-            "reason": "Error",
-            "startedAt": timestamp(container.started_at),
-            "finishedAt": timestamp(),
-        }
-        gone = {"terminated": ended}
+        gone = {"terminated": ended(end, container.started_at, datetime.now(UTC))}
         self._container(obj, state=gone, lastState=gone, ready=False, started=False, restartCount=pod.restarts)
+
+    def restarted_before(self, pod: KubeletPod, end: ContainerEnd, at: datetime, times: int) -> None:
+        """Let the pod's container be one that was started anew at `at`, after the one before it had ended."""
+        obj = next((each for each in self._store.objects("pods") if each["metadata"]["uid"] == pod.uid), None)
+        if obj is not None:
+            pod.restarts += times
+            running = {"running": {"startedAt": timestamp(at)}}
+            last = {"terminated": ended(end, moment(obj["metadata"]["creationTimestamp"]), at)}
+            self._container(obj, state=running, lastState=last, restartCount=pod.restarts)
+
+    async def evict(self, pod: KubeletPod, why: str) -> None:
+        """Take the pod off its node for good, as where the node is short of something; its object stays, Failed."""
+        obj = next((each for each in self._store.objects("pods") if each["metadata"]["uid"] == pod.uid), None)
+        if obj is None or pod.ending:
+            return
+        pod.ending = True
+        if pod.task is not None:
+            pod.task.cancel()
+            await asyncio.gather(pod.task, return_exceptions=True)
+        await self._stop(pod)
+        pod.ready = False
+        failed = {"phase": "Failed", "reason": "Evicted", "message": why}
+        self._container(
+            obj,
+            ready=False,
+            started=False,
+            state={"terminated": ended(KILLED, moment(obj["metadata"]["creationTimestamp"]), None)},
+        )
+        self._store.change("pods", obj, lambda each: each["status"].update(failed))
+        self._events.warning(obj, "kubelet", "Evicted", why)
 
     async def _back_off(self, pod: KubeletPod, obj: Object, seconds: float) -> None:
         if not seconds:
@@ -300,6 +334,12 @@ class Kubelet:
                 _unready(pod)
 
         self._store.change("pods", obj, edit)
+
+
+def ended(end: ContainerEnd, started_at: datetime, at: datetime | None) -> Object:
+    """A container's end as its status has it; now where no time is given."""
+    found = {"exitCode": end.exit_code, "reason": end.reason, "startedAt": timestamp(started_at)}
+    return found | {"finishedAt": timestamp(at)} | ({"message": end.message} if end.message else {})
 
 
 def _created(container: Object) -> Object:

@@ -10,6 +10,7 @@ from typing import Any
 from .store import Object
 
 SECRET = "nexnum-secrets"
+CONFIG = "nexnum-config"
 AUTOSCALER = "nexnum-hpa"
 SERVICE = "nexnum-service"
 PORT = 3000
@@ -61,6 +62,12 @@ def secret(space: str, data: Mapping[str, str]) -> Object:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": "Opaque", "data": encoded}
 
 
+def config(space: str) -> Object:
+    data = {"LOG_LEVEL": "info", "PROVIDER_TIMEOUT_MS": "8000", "OUTBOX_BATCH": "20"}
+    meta = {"name": CONFIG, "namespace": space}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
+
+
 def service(space: str, app: str) -> Object:
     ports = [{"protocol": "TCP", "port": 80, "targetPort": PORT}]
     spec = {"selector": {"app": app}, "ports": ports, "type": "ClusterIP", "clusterIP": "10.96.12.7"}
@@ -77,7 +84,7 @@ def deployment(
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "ports": [{"containerPort": PORT, "protocol": "TCP"}],
-        "envFrom": [{"secretRef": {"name": SECRET}}],
+        "envFrom": [{"configMapRef": {"name": CONFIG}}, {"secretRef": {"name": SECRET}}],
         "resources": {
             "requests": {"cpu": "250m", "memory": "256Mi"},
             "limits": {"cpu": "500m", "memory": "512Mi"},

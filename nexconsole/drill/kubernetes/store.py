@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from .managed import Author, stamp
+
 Object = dict[str, Any]
 
 GENERATIONS = ("deployments", "replicasets")  # resources that count the changes of their spec
@@ -67,7 +69,7 @@ class Store:
     def get(self, plural: str, namespace: str, name: str) -> Object | None:
         return self._objects.get(plural, {}).get((namespace, name))
 
-    def create(self, plural: str, obj: Object) -> Object:
+    def create(self, plural: str, obj: Object, by: Author | None = None) -> Object:
         """Store a new object; `uid`, `creationTimestamp` and `generation` are given to it."""
         obj = copy.deepcopy(obj)
         meta = obj["metadata"]
@@ -75,25 +77,30 @@ class Store:
         meta.setdefault("creationTimestamp", timestamp(self.past))
         if plural in GENERATIONS:
             meta.setdefault("generation", 1)
+        if by is not None:
+            stamp(None, obj, by, timestamp(by.at or self.past))
         return self._store("ADDED", plural, None, obj)
 
-    def update(self, plural: str, obj: Object) -> Object:
-        """Store a new form of an object, unless it says nothing new; what is stored afterwards."""
+    def update(self, plural: str, obj: Object, by: Author | None = None) -> Object:
+        """Store a new form of an object, unless it says nothing new; what is stored afterwards. `by` has written it."""
         key = _key(obj)
         before = self._objects[plural][key]
         candidate = {**obj, "metadata": {**obj["metadata"], "resourceVersion": before["metadata"]["resourceVersion"]}}
         if candidate == before:
             return before
-        return self._store("MODIFIED", plural, before, copy.deepcopy(candidate))
+        candidate = copy.deepcopy(candidate)
+        if by is not None:
+            stamp(before, candidate, by, timestamp(by.at or self.past))
+        return self._store("MODIFIED", plural, before, candidate)
 
-    def change(self, plural: str, obj: Object, edit: Callable[[Object], None]) -> Object:
+    def change(self, plural: str, obj: Object, edit: Callable[[Object], None], by: Author | None = None) -> Object:
         """`update` of what is stored now, as `edit` alters it; the object itself where it has gone."""
         current = self._objects.get(plural, {}).get(_key(obj))
         if current is None or current["metadata"]["uid"] != obj["metadata"]["uid"]:
             return obj
         altered = copy.deepcopy(current)
         edit(altered)
-        return self.update(plural, altered)
+        return self.update(plural, altered, by)
 
     def delete(self, plural: str, obj: Object) -> None:
         before = self._objects.get(plural, {}).get(_key(obj))

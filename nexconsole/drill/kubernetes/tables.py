@@ -157,6 +157,10 @@ TABLES: dict[str, tuple[tuple[Column, ...], Callable[[Object, datetime], list[An
         ),
         _service,
     ),
+    "configmaps": (
+        (NAME, ("Data", "integer", 0), AGE),
+        lambda obj, now: [len(obj.get("data", {})), _age(obj, now)],
+    ),
     "secrets": (
         (NAME, ("Type", "string", 0), ("Data", "integer", 0), AGE),
         lambda obj, now: [obj["type"], len(obj["data"]), _age(obj, now)],

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from . import patches, protobuf, refusals
 from .deployments import HASH
 from .discovery import ApiResource
+from .managed import Author
 from .replicasets import terminate
 from .store import Object, Store
 
@@ -62,7 +64,7 @@ def patched(obj: Object, content_type: str, body: bytes) -> Object:
     return result
 
 
-def write_deployment(store: Store, resource: ApiResource, old: Object, new: Object, dry: bool) -> Object:
+def write_deployment(store: Store, resource: ApiResource, old: Object, new: Object, dry: bool, by: Author) -> Object:
     """Store `new` in the place of `old`, or only say what it would be."""
     name = old["metadata"]["name"]
     new = copy.deepcopy(new)
@@ -76,11 +78,26 @@ def write_deployment(store: Store, resource: ApiResource, old: Object, new: Obje
         raise refusals.conflict(resource, name, why)
     kept = ("name", "namespace", "uid", "creationTimestamp", "generation", "resourceVersion")
     new["metadata"] = {**meta, **{key: old["metadata"][key] for key in kept}}
+    new["metadata"]["managedFields"] = old["metadata"].get("managedFields", [])
     new |= {"status": old["status"], "kind": old["kind"], "apiVersion": old["apiVersion"]}
     _check_deployment(resource, old, new)
     if new["spec"] != old["spec"]:
         new["metadata"]["generation"] += 1
-    return new if dry else store.update("deployments", new)
+    return new if dry else store.update("deployments", new, by)
+
+
+def write_config(store: Store, resource: ApiResource, old: Object, new: Object, dry: bool, by: Author) -> Object:
+    """Store a ConfigMap's new content, or only say what it would be."""
+    meta, name = new.get("metadata"), old["metadata"]["name"]
+    if not isinstance(meta, dict) or meta.get("name", name) != name:
+        raise refusals.bad_request("the name of the object does not match the name on the URL")
+    if meta.get("resourceVersion") not in (None, "", old["metadata"]["resourceVersion"]):
+        raise refusals.modified(resource, name)
+    data = new.get("data") or {}
+    if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+        raise refusals.bad_request("ConfigMap in version v1 cannot be handled: data holds something that is no string")
+    changed = {**copy.deepcopy(old), "data": data}
+    return changed if dry else store.update("configmaps", changed, by)
 
 
 def _check_deployment(resource: ApiResource, old: Object, new: Object) -> None:
@@ -143,7 +160,7 @@ def scale(deployment: Object) -> Object:
     return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta, "spec": spec, "status": status}
 
 
-def write_scale(store: Store, resource: ApiResource, deployment: Object, new: Object, dry: bool) -> Object:
+def write_scale(store: Store, resource: ApiResource, deployment: Object, new: Object, dry: bool, by: Author) -> Object:
     """Store the number of replicas that a Scale asks for; the Scale as it then is."""
     wanted = (new.get("spec") or {}).get("replicas", 0)
     version = (new.get("metadata") or {}).get("resourceVersion") or deployment["metadata"]["resourceVersion"]
@@ -151,7 +168,7 @@ def write_scale(store: Store, resource: ApiResource, deployment: Object, new: Ob
         raise refusals.modified(resource, deployment["metadata"]["name"])
     scaled = copy.deepcopy(deployment)
     scaled["spec"]["replicas"] = wanted
-    return scale(write_deployment(store, resource, deployment, scaled, dry))
+    return scale(write_deployment(store, resource, deployment, scaled, dry, replace(by, subresource="scale")))
 
 
 def delete_pod(store: Store, resource: ApiResource, pod: Object, options: Any, grace: str | None, dry: bool) -> Object:
