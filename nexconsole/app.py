@@ -55,7 +55,7 @@ CLOSE_S = 0.5  # how long leaving may wait for connections to say goodbye
 SWITCH_S = 0.001  # a thread that imports or decodes lets the screen have its turn after so long
 ENDING = (signals_of_the_system.SIGTERM, signals_of_the_system.SIGHUP, signals_of_the_system.SIGINT)
 # Of our own, imported in a thread once the first frame stands; on the loop they would hold up keys for 150 ms.
-BEHIND = ("signals.registry", "severity", *(f"sources.{name}" for name in NAMES))
+BEHIND = ("signals.registry", "severity", *(f"sources.{name}" for name in NAMES), "sources.flight_record")
 
 
 class NexConsole(CommandApp):
@@ -255,7 +255,7 @@ class NexConsole(CommandApp):
         await self.stop_recording()
         if book.current is not None:
             from .recording.recorder import Recorder
-            from .recording.schema import recording_file
+            from .storage.schema import recording_file
 
             self.record(Recorder(self.settings, recording_file(book.journal.file), self._clock_of_readings))
 

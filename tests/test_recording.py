@@ -23,8 +23,8 @@ from nexconsole.model import Reading, State
 from nexconsole.recording import packing, recorder
 from nexconsole.recording.recorder import Recorder
 from nexconsole.recording.recording_file import RecordingFile
-from nexconsole.recording.schema import recording_file
 from nexconsole.recording.scrubbing import ValueScrubber
+from nexconsole.storage.schema import recording_file
 
 at = recordings.at
 

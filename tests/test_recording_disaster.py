@@ -21,11 +21,12 @@ from disasters import root_only, small_disk
 from recordings import at, outbox, recorded, settings
 
 from nexconsole.errors import JournalError
-from nexconsole.recording import database, recorder, schema, values
-from nexconsole.recording.database import STOPPED
+from nexconsole.recording import database, recorder, values
 from nexconsole.recording.packing import pack
 from nexconsole.recording.recorder import Recorder
 from nexconsole.recording.recording_file import RecordingFile
+from nexconsole.storage import schema, sqlite_file
+from nexconsole.storage.sqlite_file import STOPPED
 
 BUSY_S = 1.0  # what a busy machine may add
 SCRIPT = Path(__file__).with_name("recorder_process.py")
@@ -117,7 +118,7 @@ def test_a_killed_recorder_loses_a_second_at_most_and_another_one_takes_over_in_
 def test_a_recorder_that_is_killed_while_it_writes_leaves_what_it_had_committed(file: Path):
     ended = subprocess.run([sys.executable, str(SCRIPT), str(file), "torn"], timeout=60)
     assert ended.returncode == -signal.SIGKILL
-    journal = Path(f"{file}{database.JOURNAL}")
+    journal = Path(f"{file}{sqlite_file.JOURNAL}")
     before = {path.name: path.read_bytes() for path in file.parent.glob("*INC*")}
     assert journal.stat().st_size > 4096
     with opened(file) as recording:
@@ -148,7 +149,7 @@ def test_a_recorder_that_dies_while_a_replay_has_the_file_open_does_not_end_the_
             memory.backup(whole)
     with opened(file) as recording:
         expected = recording.at(at(30))
-        for suffix in ("", database.JOURNAL):
+        for suffix in ("", sqlite_file.JOURNAL):
             Path(f"{file}{suffix}").write_bytes(Path(f"{torn}{suffix}").read_bytes())
         assert recording.at(at(35)).keys() == expected.keys() and not recording.problems
 
@@ -338,11 +339,11 @@ def bytes_of(content: bytes) -> Callable[[Path], object]:
 
 
 def huge(file: Path) -> None:
-    os.truncate(file, database.LARGEST_FILE + 1)
+    os.truncate(file, sqlite_file.LARGEST_FILE + 1)
 
 
 def names_a_super_journal(file: Path) -> None:
-    Path(f"{file}-journal").write_bytes(b"x" * 512 + database._SUPER_JOURNAL)
+    Path(f"{file}-journal").write_bytes(b"x" * 512 + sqlite_file._SUPER_JOURNAL)
 
 
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS begin FROM n"

@@ -30,7 +30,6 @@ from nexconsole.journal import EntryKind
 from nexconsole.model import Reading
 from nexconsole.recording.player import Player
 from nexconsole.recording.replay import open_replay
-from nexconsole.recording.schema import recording_file
 from nexconsole.replay_app import ReplayApp
 from nexconsole.report import chart
 from nexconsole.report.render import as_line, as_markdown
@@ -46,6 +45,7 @@ from nexconsole.signals.probe import Probe, ProbeResult, answer
 from nexconsole.signals.readings import read_once
 from nexconsole.sources import open_sources
 from nexconsole.status import as_json, as_text
+from nexconsole.storage.schema import recording_file
 from nexconsole.widgets.canvas import LineCanvas
 from nexconsole.widgets.spans import as_text as line_text
 

@@ -18,8 +18,8 @@ from .. import paths
 from ..errors import FileError, JournalError, in_words
 from ..incident.incident import Incident
 from ..incident.metrics import metric_specs
-from ..journal.files import open_plain
 from ..report.render import as_html, as_markdown
+from ..storage.plain_files import open_plain
 from ..text.sanitize import clean
 from .sheet import WHOLE, SheetRow, unchanged
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from .. import paths
 from ..errors import JournalError
 from ..settings import Settings
+from ..storage.plain_files import not_plain, reason
 from .entries import Writer
-from .files import ELSEWHERE, JOURNAL, create_new, not_plain, reason
+from .files import ELSEWHERE, JOURNAL, create_new
 from .redaction import Scrubber
 from .writer import Journal
 

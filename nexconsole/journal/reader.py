@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import JournalError
+from ..storage.plain_files import open_plain, reason
 from .entries import Entries, Entry, EntryKind, JournalProblem, decode
-from .files import MAX_FILE, RETRY_S, open_plain, reason
+from .files import MAX_FILE, RETRY_S
 from .processes import Life, life
 
 SETTLE_S = 1.0  # how long a line that has no end yet may take its writer

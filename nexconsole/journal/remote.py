@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import JournalError
+from ..storage.plain_files import read_plain, reason
 from .entries import Entries, Entry, JournalProblem, Writer, decode
-from .files import ELSEWHERE, MAX_FILE, locked, read_between, read_plain, reason, refuse_large
+from .files import ELSEWHERE, MAX_FILE, locked, read_between, refuse_large
 from .reader import read, scan_file, unreadable
 from .tail import Tail, followed
 from .verify import verify

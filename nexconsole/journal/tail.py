@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from ..errors import JournalError
+from ..storage.plain_files import not_plain, open_plain, reason
 from .entries import MAX_LINE, Entries, Entry, JournalProblem
-from .files import MAX_FILE, not_plain, open_plain, reason
+from .files import MAX_FILE
 from .reader import MOST_LINES, SETTLE_S, scan, too_large, unreadable
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import JournalError
+from ..storage.plain_files import reason
 from .entries import MAX_HLC, Entry, Writer, beginning_of, bytes_of, decode, make, microseconds
-from .files import locked, read_between, reason, refuse_large, remember_last, remembered_last, try_folder
+from .files import locked, read_between, refuse_large, remember_last, remembered_last, try_folder
 from .redaction import Scrubber
 
 log = logging.getLogger(__name__)

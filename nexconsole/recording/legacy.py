@@ -18,13 +18,13 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ..errors import JournalError
-from ..journal.files import read_plain, reason
 from ..model import Reading
+from ..storage.plain_files import read_plain, reason
+from ..storage.schema import nanoseconds
 from ..text.sanitize import clean
 from .packing import LARGEST
 from .playback import Playback
 from .recording_file import NO_RECORDING
-from .schema import nanoseconds
 from .seek import Segment, StoredReading
 from .values import with_value
 

@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from ..model import Reading
+from ..storage.schema import moment, nanoseconds
 from ..text.sanitize import clean
 from ..text.units import clock
-from .schema import moment, nanoseconds
 from .seek import Segment
 
 SILENCE_S = 15.0  # for longer than this nothing was recorded: what was known before is not shown as if it still held

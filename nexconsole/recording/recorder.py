@@ -20,10 +20,10 @@ from ..errors import JournalError
 from ..model import Reading, utc_now
 from ..settings import Settings
 from ..sources.threads import AllHang, Threads
+from ..storage.schema import moment, nanoseconds
 from ..text.units import period
 from .packing import pack
 from .playback import SILENCE_S
-from .schema import moment, nanoseconds
 from .scrubbing import ValueScrubber
 from .values import NO_VALUE, encode
 from .writer import RecordingWriter, Turn

@@ -13,14 +13,15 @@ import msgspec
 
 from ..errors import JournalError, in_words
 from ..model import Reading
+from ..storage.schema import FLIGHT_RECORD, RECORDING, moment
+from ..storage.sqlite_file import STOPPED, open_for_reading, sentence
 from ..text.sanitize import clean
-from .database import STOPPED, open_for_reading, sentence
 from .packing import LARGEST, unpack
 from .playback import Playback
-from .schema import moment
 from .seek import Segment, StoredReading
 from .values import decode
 
+FORMATS = (RECORDING, FLIGHT_RECORD)
 _READINGS = "SELECT at, signal, reading FROM reading WHERE at >= ? AND at < ? ORDER BY at"
 _END = (1 << 63) - 1  # later than any time of SQLite
 NO_RECORDING = "there is no recording of this incident"
@@ -46,7 +47,7 @@ class RecordingFile(Playback):
     def open(cls, file: Path) -> Self:
         """Learn what there is; no reading is read yet. Raises JournalError."""
         try:
-            connection, repaired = open_for_reading(file)
+            connection, repaired = open_for_reading(file, *FORMATS)
         except FileNotFoundError as error:
             raise JournalError(f"{file}: {NO_RECORDING}") from error
         except (OSError, sqlite3.Error) as error:
@@ -96,7 +97,7 @@ class RecordingFile(Playback):
             if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
                 raise
         self._connection.close()  # its recorder has died since it was opened, and while it wrote
-        self._connection, _ = open_for_reading(self.file)
+        self._connection, _ = open_for_reading(self.file, *FORMATS)
         return _fetched(self._connection, query, types, values)
 
     def _stored(self, at: int, signal: str, unpacked: Callable[..., bytes], *packed: bytes) -> StoredReading:

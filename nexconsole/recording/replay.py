@@ -13,15 +13,15 @@ import msgspec
 from ..errors import JournalError
 from ..incident.incident import fold
 from ..journal import OUTSIDE, Entry, EntryKind, journal_file, journal_folder, merge, read_incident, remote_file
-from ..journal.files import reason
 from ..settings import JournalSettings, Settings
+from ..storage.plain_files import reason
+from ..storage.schema import SUFFIX, recording_file
 from ..text.sanitize import clean
 from ..text.units import duration, moment
 from . import legacy
 from .legacy import LegacyRecording
 from .playback import Playback
 from .recording_file import RecordingFile
-from .schema import SUFFIX, recording_file
 
 SUFFIXES = (SUFFIX, legacy.SUFFIX)
 MOST_LISTED = 8

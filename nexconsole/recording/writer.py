@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import JournalError
-from .database import open_for_writing, refuse_hostile_journal, sentence
+from ..storage.schema import RECORDING
+from ..storage.sqlite_file import CLOSING, SqliteFormat, refuse_hostile_journal, sentence
+from .database import open_for_writing
 from .writer_lock import PATIENCE_S, WriterLock
 
 NEARLY = 0.9  # of the limit, from which on a recording that has said so is not taken up again
@@ -36,6 +38,8 @@ class RecordingWriter:
     Everything here blocks, and raises JournalError where nothing can be recorded (any more).
     """
 
+    format: SqliteFormat = RECORDING
+
     def __init__(self, file: Path, limit: int, full: str, console: str) -> None:
         self.file, self._limit, self._full, self._console = file, limit, full, console
         self._lock = WriterLock(file)
@@ -57,7 +61,7 @@ class RecordingWriter:
         with self._explained():
             if not self._lock.acquire():
                 return False
-            self._connection = open_for_writing(self.file, time.monotonic() + PATIENCE_S)
+            self._connection = open_for_writing(self.file, self.format, time.monotonic() + PATIENCE_S)
             self._inode = os.lstat(self.file)
             ended = self._read_on(self._connection)
             size = self._inode.st_size
@@ -71,7 +75,8 @@ class RecordingWriter:
         assert self._connection is not None
         with self._explained():
             refuse_hostile_journal(self.file)
-            fits = self._commit(self._connection, turn)
+            with CLOSING:
+                fits = self._commit(self._connection, turn)
         if not fits:
             self.release()
             raise JournalError(self._full)

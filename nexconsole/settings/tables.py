@@ -303,6 +303,16 @@ class RecordingSettings(SettingsTable):
     limit_mb: float = 20.0  # an incident's recording stops growing there
 
 
+class RecorderSettings(SettingsTable):
+    """The flight record: what every console keeps of the last hours, incident or not."""
+
+    enabled: bool = True  # false: nothing is kept but what an incident records
+    file: str = ""  # empty: one a NexNum, in the folder flight of the XDG state folder
+    hours: float = 48.0  # what is older is dropped
+    limit_mb: float = 120.0  # the file does not grow over it: the oldest is dropped sooner
+    every_s: float = 10.0  # one reading of a signal, and one point of each figure, in so many seconds
+
+
 class BreakGlassSettings(SettingsTable):
     """What the sheet for the worst hour holds beside the readings: who to call, where to look."""
 
@@ -344,6 +354,7 @@ class Settings(SettingsTable):
     signals: dict[str, SignalSettings] = {}
     warroom: WarRoomSettings = WarRoomSettings()
     recording: RecordingSettings = RecordingSettings()
+    recorder: RecorderSettings = RecorderSettings()
     break_glass: BreakGlassSettings = BreakGlassSettings()
     keys: dict[str, str] = {}  # a binding's id -> its keys, by comma; "": none
 

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 from ..doctor.check import Check
 from ..journal import journal_folder
 from ..journal.accounts import own_account
-from ..journal.files import ELSEWHERE, JOURNAL, MAX_FILE, not_plain, reason
+from ..journal.files import ELSEWHERE, JOURNAL, MAX_FILE
 from ..model import utc_now
 from ..settings import Settings
+from ..storage.plain_files import not_plain, reason
 from ..text.units import milliseconds
 from .clocks import Clocks
 from .leases import FOLDER as LEASES

@@ -21,7 +21,8 @@ from pathlib import Path
 import msgspec
 
 from ..errors import JournalError
-from ..journal.files import RETRY_S, create, is_current, make_folder, open_plain, open_shared, read_plain
+from ..journal.files import RETRY_S, create, is_current, make_folder, open_shared
+from ..storage.plain_files import open_plain, read_plain
 
 WATCHED_S = 5.0  # a holder that hangs is watched for so long before it loses its target: it gives signs every 2 s
 PASSING_S = 2.5  # a lock without an execution is only being asked for, and is waited for so long

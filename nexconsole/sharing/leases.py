@@ -21,9 +21,9 @@ import msgspec
 from ..actions.plan import Plan
 from ..errors import JournalError
 from ..journal import Writer, journal_folder
-from ..journal.files import reason
 from ..model import utc_now
 from ..settings import Settings
+from ..storage.plain_files import reason
 from ..text.sanitize import clean
 from ..text.units import clock
 from .lease import TargetLease

@@ -19,8 +19,9 @@ import msgspec
 
 from ..errors import JournalError
 from ..journal import Life, Writer
-from ..journal.files import create, make_folder, open_plain, read_plain
+from ..journal.files import create, make_folder
 from ..journal.processes import life
+from ..storage.plain_files import open_plain, read_plain
 from .presence import MAX_BYTES, decode
 
 FOLDER = ".here"

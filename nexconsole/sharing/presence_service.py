@@ -12,10 +12,10 @@ from datetime import datetime
 
 from ..errors import JournalError
 from ..journal import Life, Writer, journal_folder
-from ..journal.files import reason
 from ..journal.processes import life
 from ..model import utc_now
 from ..settings import Settings
+from ..storage.plain_files import reason
 from .clocks import Clocks
 from .presence import DecodedPresence, Presence, after, decode, encoded
 from .presence_files import Look, PresenceFiles

@@ -13,6 +13,7 @@ from .lazy_clients import LazyClients
 if TYPE_CHECKING:
     from ..settings import Settings
     from .api import ApiSource
+    from .flight_record import FlightRecordSource
     from .kubernetes import KubernetesSource
     from .postgres import PostgresSource
     from .prometheus import PrometheusSource
@@ -34,6 +35,7 @@ NAMES = {
 EXTRA = frozenset({"search", "status_pages"})  # what an installation may well do without: its absence is no news
 
 
+NO_RECORD = "nothing is recorded: recorder.enabled is false, or this account has no folder for it (XDG_STATE_HOME)"
 # The oldest installs count every call against 300 a minute that all callers share (nexnum.md#rate-limits).
 API_EVERY_S = 10.0
 API_RETRY_S = 3.0
@@ -42,10 +44,13 @@ API_RETRY_S = 3.0
 class Sources:
     """The configured sources by name. Asking for one that is not configured raises NotConfigured."""
 
-    def __init__(self, clients: LazyClients, opened: dict[str, Source]) -> None:
+    def __init__(
+        self, clients: LazyClients, opened: dict[str, Source], record: FlightRecordSource | None = None
+    ) -> None:
         self.clients = clients
         self.memory: dict[str, object] = {}  # by signal: what its next reading has to know, and nobody else
         self._opened = opened
+        self._record = record
 
     def has(self, name: str) -> bool:
         """Whether it is configured; one that nobody named and that turned out to be somebody else's is not."""
@@ -84,6 +89,13 @@ class Sources:
     def status_pages(self) -> StatusPageSources:
         return cast("StatusPageSources", self._get("status_pages"))
 
+    @property
+    def record(self) -> FlightRecordSource:
+        """The flight record. Raises NotConfigured where nothing is recorded."""
+        if self._record is None:
+            raise NotConfigured("record", NO_RECORD)
+        return self._record
+
     def health(self) -> tuple[SourceHealth, ...]:
         """Every source's last exchange, the ones that are not configured too, but for the extra ones."""
         names = (name for name in NAMES if name != "status_pages" and (name in self._opened or name not in EXTRA))
@@ -112,6 +124,8 @@ class Sources:
                 await asyncio.sleep(API_EVERY_S)
 
     async def close(self) -> None:
+        if self._record is not None:
+            self._record.close()
         for source in self._opened.values():
             await source.close()
 
@@ -122,6 +136,7 @@ def open_sources(settings: Settings) -> Sources:
     Raises SettingsError where an address can't be understood.
     """
     from .api import ApiSource
+    from .flight_record import open_flight_record
     from .kubernetes import KubernetesSource
     from .postgres import PostgresSource
     from .prometheus import PrometheusSource
@@ -148,4 +163,4 @@ def open_sources(settings: Settings) -> Sources:
         opened["search"] = SearchSource(clients, settings.search)
     if settings.providers.status_pages:
         opened["status_pages"] = StatusPageSources(clients, settings.providers)
-    return Sources(clients, opened)
+    return Sources(clients, opened, open_flight_record(settings))
