@@ -88,6 +88,7 @@ def words(settings: Settings) -> list[str]:
 
 def _check(options: Namespace, settings: Settings) -> int:
     from ..actions.registry import COMMANDS
+    from ..causes import chapters as causes
     from ..runbook.audit import BAD, GOOD
     from ..runbook.library import SHIPPED, library, read, shipped
     from ..runbook.parser import parse
@@ -103,11 +104,14 @@ def _check(options: Namespace, settings: Settings) -> int:
         chapters = parse(text).runbook.chapters()
         ids = [chapter.id for chapter in (*in_force.chapters(), *chapters)]
         wrong = {*check(text, COMMANDS, probes(settings)), *unknown_scenarios(chapters, ids)}
+        wrong |= {*causes.check(text, COMMANDS, probes(settings), ids)}
         found = [(options.file, problem) for problem in sorted(wrong)]
     else:
         found = [(str(SHIPPED), problem) for problem in check(read(SHIPPED), COMMANDS)]
         laid = library(settings, COMMANDS)
-        found += sorted((*laid.problems, *laid.unknown))
+        named = causes.load(settings, COMMANDS, scenarios=[chapter.id for chapter in laid.runbook.chapters()])
+        found += [(str(causes.SHIPPED), problem) for problem in causes.problems(causes.shipped(), COMMANDS, probes())]
+        found += sorted((*laid.problems, *laid.unknown, *named.problems, *named.unknown))
     if options.json:
         rows = [{"file": file, "line": problem.line, "text": problem.text} for file, problem in found]
         print(msgspec.json.format(msgspec.json.encode({"problems": rows}), indent=2).decode())

@@ -47,7 +47,7 @@ def library(settings: Settings, catalogue: Catalogue, probes: Mapping[str, Probe
     probes = known_probes(settings) if probes is None else probes
     book, wrong = shipped(), []
     taken: dict[str, str] = {}
-    for file in _files(settings.runbooks):
+    for file in team_files(settings.runbooks):
         try:
             parsed = parse(read(file), str(file))
         except SettingsError as error:
@@ -83,7 +83,8 @@ def read(file: Path) -> str:
         raise SettingsError(f"{file}: is not UTF-8 text (byte {error.start})") from error
 
 
-def _files(folder: str) -> list[Path]:
+def team_files(folder: str) -> list[Path]:
+    """The Markdown files of the team's folder, by name; none without a folder. Raises SettingsError."""
     if not folder:
         return []
     place = Path(folder).expanduser()

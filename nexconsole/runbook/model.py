@@ -224,8 +224,12 @@ class RunbookProblem:
 
 @dataclass(frozen=True, kw_only=True)
 class Parsed:
-    """A text as far as it could be understood; what a problem lies in may be missing from the runbook."""
+    """A text as far as it could be understood; what a problem lies in may be missing from the runbook.
+
+    `has_causes`: it has chapters of causes, which `causes/chapters.py` reads.
+    """
 
     runbook: Runbook
     problems: tuple[RunbookProblem, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict)  # step id -> line
+    has_causes: bool = False

@@ -7,6 +7,7 @@
     #### Steps                a list of Look:, Do:, Ask: and If, steps nested beneath an If
     ## Emergency commands     ### Title                #### Steps
                               ### Title (SEV-3)        the same with a #### Trigger, which opens it like a scenario
+    ## Causes                 ### Title                what `causes/chapters.py` reads
 
 What a look before an Ask finds under the same name stands in the line when it is asked.
 Everything else is prose. What can't be understood is a Problem with its line; nothing raises.
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 500_000
 MAX_DEPTH = 6
+CAUSES = "causes"  # the heading, small, beneath which chapters of causes stand
 SEVERITIES = ("SEV-1", "SEV-2", "SEV-3")
 _SCENARIO = re.compile(r"(?:(\d{1,4})\. *)?(.*?) *\((SEV-[^)]*)\)")
 _LEVEL = re.compile(r"(SEV-\d+): *(.+)")
@@ -61,7 +63,7 @@ def parse(text: str, origin: str = "") -> Parsed:
     reader.document(markdown.sections(text))
     problems = tuple(sorted(set(reader.problems)))
     book = Runbook(levels=tuple(reader.levels), scenarios=tuple(reader.scenarios), commands=tuple(reader.commands))
-    return Parsed(runbook=book, problems=problems, lines=reader.lines)
+    return Parsed(runbook=book, problems=problems, lines=reader.lines, has_causes=reader.has_causes)
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class _Reader:
         self.scenarios: list[Scenario] = []
         self.commands: list[Scenario] = []
         self.lines: dict[str, int] = {}
+        self.has_causes = False
 
     def document(self, section: MarkdownSection) -> None:
         for part in section.sections:
@@ -103,6 +106,8 @@ class _Reader:
                 self.levels += filter(None, map(self._level, named))
             elif title == "emergency commands":
                 self.commands += [self._command(command) for command in part.sections]
+            elif title == CAUSES:
+                self.has_causes = True
             elif _SCENARIO.fullmatch(part.title):
                 self._scenario(part)
             else:

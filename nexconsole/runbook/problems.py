@@ -30,14 +30,14 @@ def problems(
     parsed: Parsed, catalogue: Catalogue, probes: Mapping[str, Probe] | None = None
 ) -> tuple[RunbookProblem, ...]:
     """The notation's problems and the names', by line."""
-    checker = _Checker(catalogue, known_probes() if probes is None else probes)
+    checker = NameChecker(catalogue, known_probes() if probes is None else probes)
     for level in parsed.runbook.levels:
         for rule in level.rules:
             if rule.condition:
-                checker.condition(rule.condition, rule.line, _Scope())
+                checker.condition(rule.condition, rule.line, NameScope())
     for chapter in parsed.runbook.chapters():
         checker.chapter(chapter)
-    if not parsed.problems and not parsed.runbook.chapters():
+    if not parsed.problems and not parsed.runbook.chapters() and not parsed.has_causes:
         checker.wrong(1, "there is no scenario here: a heading such as `## 1. Title (SEV-2)`")
     return tuple(sorted({*parsed.problems, *checker.problems}))
 
@@ -56,17 +56,19 @@ def unknown_scenarios(chapters: Iterable[Scenario], known: Collection[str]) -> t
 
 
 @dataclass
-class _Scope:
+class NameScope:
     """What is known at a step: names with their argument kinds, and questions with their names."""
 
     gives: dict[str, str] = field(default_factory=dict)
     asked: dict[str, Question] = field(default_factory=dict)
 
-    def inner(self) -> _Scope:
-        return _Scope(dict(self.gives), dict(self.asked))
+    def inner(self) -> NameScope:
+        return NameScope(dict(self.gives), dict(self.asked))
 
 
-class _Checker:
+class NameChecker:
+    """Collects what is wrong with names and arguments. Who checks other chapters, such as causes, uses it too."""
+
     def __init__(self, catalogue: Catalogue, probes: Mapping[str, Probe]) -> None:
         self.catalogue, self.probes = catalogue, probes
         self.problems: list[RunbookProblem] = []
@@ -76,15 +78,15 @@ class _Checker:
 
     def chapter(self, chapter: Scenario) -> None:
         for trigger in chapter.triggers:
-            self.condition(trigger.condition, trigger.line, _Scope())
+            self.condition(trigger.condition, trigger.line, NameScope())
         for explained in chapter.explains:
             if explained.scenario == chapter.id:
                 self.wrong(explained.line, f"{chapter.id} can't explain itself")
             if explained.condition is not None:
-                self.condition(explained.condition, explained.line, _Scope())
-        self._steps(chapter.steps, _Scope())
+                self.condition(explained.condition, explained.line, NameScope())
+        self._steps(chapter.steps, NameScope())
 
-    def _steps(self, steps: tuple[Step | Branch, ...], scope: _Scope) -> None:
+    def _steps(self, steps: tuple[Step | Branch, ...], scope: NameScope) -> None:
         for step in steps:
             if isinstance(step, Branch):
                 inner = scope.inner()
@@ -93,11 +95,13 @@ class _Checker:
             elif step.kind == "ask":
                 self._question(step, scope)
             elif step.kind == "look":
-                scope.gives |= self._look(step, scope)
+                assert step.call is not None
+                scope.gives |= self.look(step.call, step.line, scope)
             else:
-                self._do(step, scope)
+                assert step.call is not None
+                self.do(step.call, step.line, scope)
 
-    def _question(self, step: Step, scope: _Scope) -> None:
+    def _question(self, step: Step, scope: NameScope) -> None:
         question = step.question
         if question is None or not question.name:
             return
@@ -113,22 +117,20 @@ class _Checker:
         scope.asked[name] = question
         scope.gives[name] = question.kind
 
-    def _look(self, step: Step, scope: _Scope) -> dict[str, str]:
-        call = step.call
-        assert call is not None
-        probe = self._probe(call, step.line)
-        return self._called(call, probe, step.line, scope) if probe else {}
+    def look(self, call: Call, line: int, scope: NameScope) -> dict[str, str]:
+        """Complain about a probe's call; the names that it gives to what comes after it."""
+        probe = self._probe(call, line)
+        return self._called(call, probe, line, scope) if probe else {}
 
-    def _do(self, step: Step, scope: _Scope) -> None:
-        call = step.call
-        assert call is not None
+    def do(self, call: Call, line: int, scope: NameScope) -> None:
+        """Complain about an action's call."""
         action = self.catalogue.get(call.name)
         if action is None:
-            self.wrong(step.line, f"there is no action {call.name}{did_you_mean(call.name, self.catalogue)}")
+            self.wrong(line, f"there is no action {call.name}{did_you_mean(call.name, self.catalogue)}")
         else:
-            self._arguments(call, action.arguments, step.line, scope)
+            self._arguments(call, action.arguments, line, scope)
 
-    def condition(self, condition: Condition, line: int, scope: _Scope) -> dict[str, str]:
+    def condition(self, condition: Condition, line: int, scope: NameScope) -> dict[str, str]:
         """Complain about each part; the names that it gives to what is nested beneath."""
         gives: dict[str, str] = {}
         for part in condition.parts:
@@ -148,11 +150,11 @@ class _Checker:
             self.wrong(line, f"there is no probe {call.name}{did_you_mean(call.name, self.probes)}")
         return probe
 
-    def _called(self, call: Call, probe: Probe, line: int, scope: _Scope) -> dict[str, str]:
+    def _called(self, call: Call, probe: Probe, line: int, scope: NameScope) -> dict[str, str]:
         self._arguments(call, (probe.argument,) if probe.argument else (), line, scope)
         return {} if call.arguments else dict(probe.gives)
 
-    def _arguments(self, call: Call, wanted: tuple[Argument, ...], line: int, scope: _Scope) -> None:
+    def _arguments(self, call: Call, wanted: tuple[Argument, ...], line: int, scope: NameScope) -> None:
         given = call.arguments
         for argument in wanted[len(given) :]:
             if argument.required:
@@ -164,7 +166,7 @@ class _Checker:
             for text in self._misfits(word, argument, scope):
                 self.wrong(line, f"{call.name}: {text}")
 
-    def _misfits(self, word: str, argument: Argument, scope: _Scope) -> Iterator[str]:
+    def _misfits(self, word: str, argument: Argument, scope: NameScope) -> Iterator[str]:
         name = placeholder(word)
         if name is None:
             if wanted := KINDS[argument.kind](word):

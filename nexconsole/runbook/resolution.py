@@ -251,7 +251,7 @@ class ReadingsContext:
                 because=f"not known any more: {probe_answer.text} ({probe_answer.basis()})",
                 answers=(probe_answer,),
             )
-        holds = _compare(probe_answer.value, part)
+        holds = compare(probe_answer.value, part)
         gives = {name: value for name, value in probe_answer.gives.items() if name in self._offers(part.call)}
         return Truth(holds=holds, because=probe_answer.text, answers=(probe_answer,), gives=gives)
 
@@ -259,7 +259,7 @@ class ReadingsContext:
         if answered is None or not question.accepts(answered):
             return Truth(holds=None, because=f"nobody has answered {question.name} yet")
         value = float(answered) if question.kind == "number" and is_number(answered) else answered
-        return Truth(holds=_compare(value, part), because=f"{question.name} is {answered}")
+        return Truth(holds=compare(value, part), because=f"{question.name} is {answered}")
 
     # --- steps ------------------------------------------------------------------------------------------------
 
@@ -378,7 +378,7 @@ def _apart(low: Comparison, high: Comparison) -> bool:
 FLAGS = {"yes": True, "no": False}
 
 
-def _compare(value: float | str | bool | None, part: Comparison) -> bool | None:
+def compare(value: float | str | bool | None, part: Comparison) -> bool | None:
     """The comparison's truth; None where the two can't be compared."""
     if isinstance(value, bool):
         wanted = True if part.value is None else FLAGS.get(str(part.value))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
+from ..catalogue import Argument
 from ..model import Value
 from ..text.sanitize import clean
 from ..text.units import count, duration, percent, several
@@ -251,6 +252,20 @@ def _blockers(view: View[Database]) -> ProbeResult:
     return ProbeResult(text=_told(blockers[0]), value=float(len(blockers)), gives={"pid": str(blockers[0].pid)})
 
 
+def _is_blocker(view: View[Database]) -> ProbeResult:
+    """Whether all that wait, wait for this session, directly or behind others."""
+    value = view.value
+    session = next((each for each in value.sessions if str(each.pid) == view.argument), None)
+    if session is None:
+        return ProbeResult(text=f"not known: no session {view.argument} was seen", value=None)
+    root = blocker(value)
+    if root is not None and root.pid == session.pid:
+        return ProbeResult(text=_blocks(value, root).replace("database session", "session"), value=True)
+    if root is None and value.blocked:
+        return ProbeResult(text="not known: no single session is what all others wait for", value=None)
+    return ProbeResult(text=f"session {session.pid} is not what others wait for", value=False)
+
+
 def _told(session: DatabaseSession) -> str:
     who = f"pid {session.pid} ({session.application or session.user})"
     age = f" for {duration(session.transaction_s)}" if session.transaction_s is not None else ""
@@ -307,6 +322,13 @@ def _probe(name: str, title: str, read: Read, kind: str = "number", **options: U
 PROBES = (
     _probe("database.answers", "whether the database answers this console", _answers, "flag", always=True),
     _probe("database.blockers", "sessions that block others", _blockers, gives=_PID),
+    _probe(
+        "database.blocker",
+        "whether a session is the one that all others wait for",
+        _is_blocker,
+        "flag",
+        argument=Argument(name="pid", kind="pid"),
+    ),
     _probe("database.blocked", "sessions that wait for another's lock", _counted("blocked", "blocked")),
     _probe(
         "database.idle",

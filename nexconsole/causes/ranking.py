@@ -1,0 +1,289 @@
+"""Ranks the causes on the readings of now. Pure and deterministic; where it does not know, it names nothing.
+
+Truth has three values. What is unknown, or rests on an old reading, speaks neither for nor against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ..model import Reading
+from ..runbook.model import Call
+from ..settings import Settings
+from ..severity import Reason, Severity
+from ..signals.onset import ONSET, Onset
+from ..signals.signal import IN_FLIGHT, PURCHASES, in_flight_at, purchases_at
+from .evidence import Facts, filled, filled_call
+from .model import Candidate, Cause, Evidence, EvidenceRule, Explanation, Side, Standing
+from .targets import ONE, targets
+
+BAR = 0.55  # of the score: a cause below it is not named
+MARGIN = 0.1  # of the rank: by less than this none of two rivals is the better one
+SPEAKS = 0.2  # of the score: below it nothing is said of the cause
+MOST_POSSIBLE = 8
+MOST_RULED_OUT = 40
+LOOKED_AT = 4  # candidates whose unknown evidence is weighed for the next look
+WEIGHTS = {"SEV-1": 4.0, "SEV-2": 2.0, "SEV-3": 1.0}  # of a reason
+# What a true line leaves of the doubt, and what a false or an unknown one leaves of the score.
+DOUBT = {Side.NEEDED: 0.85, Side.TELLING: 0.45, Side.FOR: 0.8}
+WRONG = {Side.TELLING: 0.85, Side.FOR: 0.95}
+AGAINST = 0.35
+UNKNOWN_NEED = 0.6
+TELLS = {Side.NEEDED: 3.0, Side.TELLING: 3.0, Side.AGAINST: 1.5, Side.FOR: 1.0}  # how much a look at it would tell
+# What all providers share explains each one's own, where all are in trouble; one provider's trouble explains its own.
+EACH = {PURCHASES: purchases_at(""), IN_FLIGHT: in_flight_at("")}
+FIGURES = {
+    "purchases": "failure_rate",
+    "latency": "latency_p95_s",
+    "refused customers": "customers_refused",
+    "purchases in flight": "purchases_waiting",
+    "failed events": "outbox_failed",
+    "pending events": "outbox_oldest_pending_s",
+    "reservations": "reservations_pending",
+    "locks": "locks_abandoned",
+    "blocked sessions": "sessions_blocked",
+    "circuit": "circuits_open",
+    "slots": "slot_wait_s",
+    "workloads": "pods_ready",
+    "database_cpu": "database_cpu",
+}
+
+
+def explain(
+    causes: Iterable[Cause],
+    readings: Mapping[str, Reading],
+    settings: Settings,
+    now: datetime,
+    severity: Severity | None,
+) -> Explanation:
+    """What explains the reasons that hold now. Never raises; the order of `causes` does not matter."""
+    if severity is None or not severity.reasons:
+        return Explanation()
+    facts = Facts(readings, settings, now)
+    known = {cause.id: cause for cause in sorted(causes, key=lambda each: each.id)}
+    held = [
+        weighed for cause in known.values() for weighed in _weighed(cause, severity.reasons, facts, readings, settings)
+    ]
+    follows = {id: _following(id, known) for id in known}
+    judged = _contested(_absorbed(held, follows))
+    judged.sort(key=lambda each: (each.standing is not Standing.LIKELY, -each.rank, each.candidate.key))
+    alive = [each for each in judged if each.standing is not Standing.RULED_OUT]
+    named = [each for each in alive if each.standing is Standing.LIKELY]
+    possible = [each for each in alive if each.standing is Standing.POSSIBLE and each.candidate.score >= SPEAKS]
+    out = [each for each in judged if each.standing is Standing.RULED_OUT]
+    explained = {subject for each in named for subject in each.candidate.explains}
+    return Explanation(
+        candidates=tuple(each.candidate for each in (*named, *possible[:MOST_POSSIBLE])),
+        ruled_out=tuple(each.candidate for each in out[:MOST_RULED_OUT]),
+        unexplained=tuple(dict.fromkeys(reason.about for reason in severity.reasons if reason.about not in explained)),
+        next_look=None if named else _next_look(alive, facts),
+    )
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """A candidate with what only the ranking needs: `rank` orders, `target` is the word of its kind."""
+
+    candidate: Candidate
+    rank: float
+    target: str
+
+    @property
+    def standing(self) -> Standing:
+        return self.candidate.standing
+
+    def standing_as(self, standing: Standing, *more: Evidence) -> _Weighed:
+        return replace(
+            self,
+            candidate=replace(self.candidate, standing=standing, evidence=(*more, *self.candidate.evidence)),
+        )
+
+
+def _weighed(
+    cause: Cause, reasons: Sequence[Reason], facts: Facts, readings: Mapping[str, Reading], settings: Settings
+) -> Iterable[_Weighed]:
+    """The cause at each of its targets that would explain something; each stands for itself so far."""
+    subjects = [reason.about for reason in reasons]
+    for target in targets(cause.kind, readings, settings, subjects) if cause.kind else ONE:
+        names = {cause.kind: target} if cause.kind else {}
+        explained = _explained(cause, names, reasons)
+        if explained:
+            yield _judged(cause, names, explained, reasons, facts, readings)
+
+
+def _explained(cause: Cause, names: Mapping[str, str], reasons: Sequence[Reason]) -> tuple[str, ...]:
+    """What the reasons that hold and follow from the cause are about; and what follows from those."""
+    patterns = [filled(pattern, names).casefold() for pattern in cause.explains]
+    exact = {pattern for pattern in patterns if not pattern.endswith("*")}
+    starts = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
+    if cause.kind != "provider":
+        shared = {reason.about for reason in reasons} & exact
+        starts += tuple(start for about, start in EACH.items() if about in shared)
+    found: dict[str, None] = {}
+    for reason in reasons:
+        about = reason.about.casefold()
+        if about in exact or (starts and about.startswith(starts)):
+            found[reason.about] = None
+            found |= dict.fromkeys(reason.explains)
+    return tuple(found)
+
+
+def _judged(
+    cause: Cause,
+    names: Mapping[str, str],
+    explained: tuple[str, ...],
+    reasons: Sequence[Reason],
+    facts: Facts,
+    readings: Mapping[str, Reading],
+) -> _Weighed:
+    evidence, impossible = _evidence(cause.evidence, names, facts)
+    score = 0.0 if impossible else _score(evidence)
+    weights = {reason.about: 0.0 if reason.stale else WEIGHTS.get(reason.level, 1.0) for reason in reasons}
+    mine, whole = sum(weights[about] for about in explained if about in weights), sum(weights.values())
+    standing = Standing.LIKELY if _stands(evidence, score) and mine > 0 else Standing.POSSIBLE
+    candidate = Candidate(
+        cause=cause,
+        title=filled(cause.title, names),
+        target=names,
+        standing=Standing.RULED_OUT if impossible else standing,
+        score=round(score, 4),
+        evidence=evidence,
+        explains=explained,
+        since=_since(readings, explained, names.get("provider", "")),
+    )
+    covers = mine / whole if whole else 0.0
+    return _Weighed(candidate, round(score * (0.4 + 0.6 * covers), 6), next(iter(names.values()), ""))
+
+
+def _evidence(
+    rules: Sequence[EvidenceRule], names: Mapping[str, str], facts: Facts
+) -> tuple[tuple[Evidence, ...], bool]:
+    """The lines on the readings of now, what is needed first; after the first of those that is false, no other."""
+    found: list[Evidence] = []
+    for rule in (rule for rule in rules if rule.side is Side.NEEDED):
+        line = facts.evidence(rule, names)
+        if line.holds is False:
+            return (line,), True
+        found.append(line)
+    found += [facts.evidence(rule, names) for rule in rules if rule.side is not Side.NEEDED]
+    against = sum(line.holds is True for line in found if line.side is Side.AGAINST)
+    return tuple(found), against > 1
+
+
+def _score(evidence: Sequence[Evidence]) -> float:
+    doubt, kept = 1.0, 1.0
+    for line in evidence:
+        if line.side is Side.AGAINST:
+            kept *= AGAINST if line.holds else 1.0
+        elif line.holds:
+            doubt *= DOUBT[line.side]
+        elif line.side is Side.NEEDED:
+            kept *= UNKNOWN_NEED
+        elif line.holds is False:
+            kept *= WRONG[line.side]
+    return (1.0 - doubt) * kept
+
+
+def _stands(evidence: Sequence[Evidence], score: float) -> bool:
+    """Whether it may be named: all that is needed is known to hold, something tells, and nothing speaks against it."""
+    sides = [(line.side, line.holds) for line in evidence]
+    return (
+        score >= BAR
+        and (Side.TELLING, True) in sides
+        and (Side.AGAINST, True) not in sides
+        and all(holds for side, holds in sides if side is Side.NEEDED)
+    )
+
+
+def _following(id: str, known: Mapping[str, Cause]) -> frozenset[str]:
+    """The ids of all that follows from a cause, directly or behind others; never itself."""
+    seen: set[str] = set()
+    reached = [id]
+    while reached:
+        cause = known.get(reached.pop())
+        new = {other for other in cause.causes if other not in seen} if cause is not None else set()
+        seen |= new
+        reached += sorted(new)
+    return frozenset(seen - {id})
+
+
+def _absorbed(held: Sequence[_Weighed], follows: Mapping[str, frozenset[str]]) -> list[_Weighed]:
+    """The same; what follows from a likely one is no cause of its own, and that one explains its reasons."""
+    likely = [each for each in held if each.standing is Standing.LIKELY]
+    root: dict[int, _Weighed] = {}
+    for effect in held:
+        if effect.standing is Standing.RULED_OUT:
+            continue
+        over = [cause for cause in likely if _leads(cause, effect, follows)]
+        if over:
+            root[id(effect)] = max(over, key=lambda each: (each.rank, each.candidate.key))
+    absorbed: list[_Weighed] = []
+    for each in held:
+        if (cause := root.get(id(each))) is not None:
+            note = Evidence(side=Side.AGAINST, title="it follows", text=f"follows: {cause.candidate.title}", holds=True)
+            absorbed.append(each.standing_as(Standing.RULED_OUT, note))
+            continue
+        effects = [e for e in likely if id(e) in root and each.standing is Standing.LIKELY and _leads(each, e, follows)]
+        more = dict.fromkeys((*each.candidate.explains, *(s for e in effects for s in e.candidate.explains)))
+        absorbed.append(replace(each, candidate=replace(each.candidate, explains=tuple(more))) if effects else each)
+    return absorbed
+
+
+def _leads(cause: _Weighed, effect: _Weighed, follows: Mapping[str, frozenset[str]]) -> bool:
+    """Whether the one is known to follow from the other, and not the other way round as well."""
+    first, second = cause.candidate.cause, effect.candidate.cause
+    if second.id not in follows[first.id] or first.id in follows[second.id]:
+        return False
+    return first.kind != second.kind or not first.kind or cause.target.casefold() == effect.target.casefold()
+
+
+def _contested(held: Sequence[_Weighed]) -> list[_Weighed]:
+    """The same; of two that explain the same the better one is named, and none where they are alike."""
+    likely = sorted(
+        (each for each in held if each.standing is Standing.LIKELY), key=lambda each: (-each.rank, each.candidate.key)
+    )
+    named: list[_Weighed] = []
+    beaten: set[int] = set()
+    for each in likely:
+        mine = set(each.candidate.explains)
+        rivals = [other for other in named if mine & set(other.candidate.explains)]
+        if not rivals or mine - {subject for other in named for subject in other.candidate.explains}:
+            named.append(each)
+            continue
+        beaten.add(id(each))
+        beaten |= {id(other) for other in rivals if other.rank - each.rank < MARGIN}
+    return [each.standing_as(Standing.POSSIBLE) if id(each) in beaten else each for each in held]
+
+
+def _next_look(alive: Sequence[_Weighed], facts: Facts) -> Call | None:
+    """The look whose answer would move the ranking most: what is unknown of the best ones, by its weight."""
+    tells: dict[str, tuple[float, Call]] = {}
+    for each in alive[:LOOKED_AT]:
+        for rule in each.candidate.cause.evidence:
+            for part in rule.condition.parts:
+                call = filled_call(part.call, each.candidate.target)
+                if facts.known(call):
+                    continue
+                so_far = tells.get(str(call), (0.0, call))[0]
+                tells[str(call)] = (so_far + each.candidate.score * TELLS[rule.side], call)
+    if tells:
+        return min(tells.values(), key=lambda pair: (-round(pair[0], 6), str(pair[1])))[1]
+    decisive = (filled_call(call, each.candidate.target) for each in alive for call in each.candidate.cause.decides)
+    return next(decisive, None)
+
+
+def _since(readings: Mapping[str, Reading], explained: Iterable[str], provider: str) -> Onset | None:
+    """The earliest onset of a figure that what it explains is about."""
+    onsets = ONSET.value(readings)
+    if onsets is None:
+        return None
+    names = {FIGURES.get(subject) or FIGURES.get(subject.split(" ")[0], "") for subject in explained}
+    mine = provider.casefold()
+    found = [
+        each
+        for each in onsets.found
+        if each.worse and (each.subject.casefold() == mine if each.subject else each.figure in names)
+    ]
+    return min(found, key=lambda each: (each.at is not None, each.at or each.known_from), default=None)
