@@ -21,7 +21,6 @@ def _duration(word: str) -> str:
 
 KINDS: Mapping[str, Callable[[str], str]] = {
     "provider": _any,
-    "country": _any,
     "event": _any,
     "family": _any,
     "pod": _any,

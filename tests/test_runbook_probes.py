@@ -205,7 +205,13 @@ def asked(name: str, argument: str = "", **values: Value | None) -> ProbeAnswer:
 
 def argument_of(name: str) -> str:
     wanted = PROBES[name].argument
-    words = {"provider": "smsbower", "family": "number", "alert": "StuckReservations", "country": "Angola"}
+    words = {
+        "provider": "smsbower",
+        "family": "number",
+        "alert": "StuckReservations",
+        "country": "Angola",
+        "pid": "4312",
+    }
     return "" if wanted is None else words[wanted.kind]
 
 
