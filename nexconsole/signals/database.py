@@ -261,7 +261,7 @@ def _is_blocker(view: View[Database]) -> ProbeResult:
     root = blocker(value)
     if root is not None and root.pid == session.pid:
         return ProbeResult(text=_blocks(value, root).replace("database session", "session"), value=True)
-    if root is None and value.blocked:
+    if root is None and value.blocked and session.blocks and not session.blocked_by:
         return ProbeResult(text="not known: no single session is what all others wait for", value=None)
     return ProbeResult(text=f"session {session.pid} is not what others wait for", value=False)
 
