@@ -210,7 +210,7 @@ def argument_of(name: str) -> str:
         "family": "number",
         "alert": "StuckReservations",
         "country": "Angola",
-        "pid": "4312",
+        "pid": "40",
     }
     return "" if wanted is None else words[wanted.kind]
 
@@ -333,7 +333,7 @@ def test_an_answer_states_the_numbers_that_it_rests_on(name, argument, value, te
 
 
 def test_the_one_who_blocks_is_given_not_the_one_who_blocks_most_while_waiting_himself():
-    assert asked("database.blockers").gives == {"pid": "40"}
+    assert asked("database.blockers").gives == {"pid": "41"}
 
 
 def test_nothing_bought_and_too_little_bought_is_not_a_rate():
