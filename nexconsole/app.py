@@ -56,6 +56,7 @@ SWITCH_S = 0.001  # a thread that imports or decodes lets the screen have its tu
 ENDING = (signals_of_the_system.SIGTERM, signals_of_the_system.SIGHUP, signals_of_the_system.SIGINT)
 # Of our own, imported in a thread once the first frame stands; on the loop they would hold up keys for 150 ms.
 BEHIND = ("signals.registry", "severity", *(f"sources.{name}" for name in NAMES), "sources.flight_record")
+LAST = ("screens.controller", "screens.scenario", "screens.palette_commands")  # when these are there
 
 
 class NexConsole(CommandApp):
@@ -230,7 +231,7 @@ class NexConsole(CommandApp):
         """Make the session last, imported beside the loop, so that panes and keys don't wait for it."""
         if self.sources is not None:
             await self.sources.loaded()
-        for module in ("screens.controller", "screens.scenario", "screens.palette_commands"):
+        for module in LAST:
             await asyncio.to_thread(COURTESY.run, partial(importlib.import_module, f"{__package__}.{module}"))
         self.controller.start()
         self.set_interval(1.0, self._record_incident)

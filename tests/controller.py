@@ -114,6 +114,19 @@ async def until(holds: Callable[[], Any], seconds: float = 15.0) -> Any:
     return found
 
 
+async def until_done_by(act: Callable[[], Any], holds: Callable[[], Any], every: float = 6.0) -> Any:
+    """Act, and act again while it has no effect: a busy console may not show yet what takes the key."""
+    deadline = time.monotonic() + 90.0
+    while True:
+        if asyncio.iscoroutine(acting := act()):
+            await acting
+        try:
+            return await until(holds, every)
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+
+
 def text_of(app: NexConsole) -> str:
     """What is on the terminal, top to bottom, with what lies beneath a dialog."""
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())

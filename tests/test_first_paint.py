@@ -12,7 +12,7 @@ import pytest
 from controller import settings, text_of, until
 
 from nexconsole import app as application
-from nexconsole.app import NexConsole
+from nexconsole.app import BEHIND, LAST, NexConsole
 from nexconsole.errors import SettingsError
 from nexconsole.screens.journal import JournalScreen
 from nexconsole.sources import Sources
@@ -40,6 +40,16 @@ def test_the_panes_import_no_source_no_signals_registry_and_no_client_library():
     program = "import json, sys, nexconsole.cli, nexconsole.app; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert set(json.loads(done.stdout)).isdisjoint(LATER)
+
+
+WHEN_ASKED = ("nexconsole.lookups", "nexconsole.pages", "nexconsole.report.render", "nexconsole.screens.subject_page")
+
+
+def test_what_a_console_imports_behind_the_screen_draws_no_page_and_no_report():
+    behind = ", ".join(f"nexconsole.{module}" for module in (*BEHIND, *LAST))
+    program = f"import json, sys, {behind}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(json.loads(done.stdout)).isdisjoint(WHEN_ASKED)
 
 
 async def test_a_key_before_the_sources_are_open_leaves_the_session_with_all_of_them(

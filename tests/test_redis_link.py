@@ -23,7 +23,7 @@ import asyncpg
 import pyte
 import pytest
 from acting import add_provider
-from controller import entries, kinds, until
+from controller import entries, kinds, until, until_done_by
 
 from nexconsole.journal import unjudged
 
@@ -73,6 +73,13 @@ class ConsoleProcess:
     async def wrote(self, *words: bytes) -> None:
         await until(lambda: all(word in self.written for word in words), 30.0)
 
+    def shows(self, *words: str) -> bool:
+        """Whether a terminal that was given all that was written shows them."""
+        screen = pyte.Screen(120, 40)
+        pyte.ByteStream(screen).feed(self.written)
+        shown = "\n".join(screen.display)
+        return all(word in shown for word in words)
+
     async def ended(self) -> int:
         await until(lambda: self.process.poll() is not None, 40.0)
         return self.process.returncode
@@ -110,11 +117,18 @@ async def send_disabling(one: ConsoleProcess, folder: Path) -> None:
     one.press("disable smsbower")
     await one.wrote(b"provider.disable")
     await asyncio.sleep(0.5)
-    one.press("\r")
-    await one.wrote(b"changes nothing")
-    await asyncio.sleep(1.0)  # as long as the dialog believes no key, and a little for a slow machine
-    one.press("d")
-    await until(lambda: kinds(folder / "journal") == ["intent"], 20.0)
+    await until_done_by(lambda: one.press("\r"), lambda: b"changes nothing" in one.written)
+    await asyncio.sleep(1.0)  # as long as the dialog believes no key
+    await until_done_by(lambda: one.press("d"), lambda: kinds(folder / "journal") == ["intent"])
+
+
+async def write_note(one: ConsoleProcess) -> None:
+    """Unseen: from whatever was begun before, with time for the line to open."""
+    one.press("\x1b")
+    await asyncio.sleep(0.5)
+    one.press("n")
+    await asyncio.sleep(1.5)
+    one.press("nobody sees this\r")
 
 
 async def is_active(database: Any) -> bool:
@@ -218,16 +232,9 @@ async def test_a_terminal_that_takes_nothing_for_a_while_holds_up_nothing_and_is
         for _ in range(60):  # more than the terminal and the queue before it take
             one.press("t")
             await asyncio.sleep(0.05)
-        one.press("n")
-        await asyncio.sleep(2.5)  # as long as a loaded machine takes to open the line
-        one.press("nobody sees this\r")
-        await until(lambda: kinds(tmp_path / "journal") == ["note"], 60.0)
+        await until_done_by(lambda: write_note(one), lambda: "note" in kinds(tmp_path / "journal"))
         one.written, one.listening = b"", True
-        await asyncio.sleep(2.5)
-        screen = pyte.Screen(120, 40)
-        pyte.ByteStream(screen).feed(one.written)
-        shown = "\n".join(screen.display)
-        assert all(words in shown for words in ("1 Transactions", "4 Reservations", "7 Alerts")), shown
+        await until(lambda: one.shows("1 Transactions", "4 Reservations", "7 Alerts"), 30.0)
 
 
 async def test_a_terminal_that_takes_nothing_does_not_keep_a_console_from_ending(database: Any, tmp_path: Path) -> None:

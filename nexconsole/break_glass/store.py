@@ -18,7 +18,6 @@ from .. import paths
 from ..errors import FileError, JournalError, in_words
 from ..incident.incident import Incident
 from ..incident.metrics import metric_specs
-from ..report.render import as_html, as_markdown
 from ..storage.plain_files import open_plain
 from ..text.sanitize import clean
 from .sheet import WHOLE, SheetRow, unchanged
@@ -70,13 +69,15 @@ def keep(file: Path, text: str) -> None:
 
 def keep_report(incident: Incident, name: str, settings: Settings) -> tuple[Path, Path]:
     """Store the report as Markdown and HTML in the XDG state folder; returns their paths. Raises FileError."""
+    from ..report import render  # slow to import
+
     folder = paths.state_folder() / "reports"
     if settings.environment != "production":  # a rehearsal's report takes no real one's place
         folder /= re.sub(r"[^A-Za-z0-9_-]+", "-", clean(settings.environment, 40)) or "other"
     markdown, html = folder / f"{name}.md", folder / f"{name}.html"
     incident = replace(incident, metrics=metric_specs(settings))
-    keep(markdown, as_markdown(incident, name))
-    keep(html, as_html(incident, name))
+    keep(markdown, render.as_markdown(incident, name))
+    keep(html, render.as_html(incident, name))
     return markdown, html
 
 

@@ -19,7 +19,6 @@ from ..incident.metrics import metric_specs, sample_of
 from ..incident.prelude import prelude_of
 from ..journal import OUTSIDE
 from ..report.masked import masked
-from ..report.render import as_line
 from ..widgets.privacy import MASKER
 
 if TYPE_CHECKING:
@@ -103,6 +102,7 @@ class Exports:
 
     def line(self) -> None:
         """Copy the state of the incident in one line, and show it."""
+        from ..report.render import as_line
         from .clipboard_notice import ClipboardNotice
 
         side = self._session

@@ -42,6 +42,7 @@ class PageScreen(Dialog[Result]):
         super().__init__()
         self._notice = ""
         self.filter = ""  # words that the rows of a list must have
+        self.shows: Subject | None = None  # what the whole page is of; None where it lists several
 
     def narrow(self, words: str) -> None:
         """Show only rows with these words."""

@@ -11,9 +11,9 @@ from ..session.capabilities import Capability
 from ..session.verbs import Verb, verbs
 from ..widgets.spans import plain
 from .controller import Controller
+from .page import PageScreen
 from .palette import PaletteCommand
 from .row_menu import MenuLine, RowMenu
-from .subject_page import SubjectScreen
 
 FIRST = 3.0  # before all else that the palette lists while nothing is typed
 
@@ -29,7 +29,8 @@ def menu_lines(controller: Controller, subject: Subject) -> list[MenuLine]:
         detail="all that is known of it",
         run=partial(controller.open, subject),
     )
-    if not isinstance(controller.app.screen, SubjectScreen) or controller.app.screen.subject != subject:
+    screen = controller.app.screen
+    if not isinstance(screen, PageScreen) or screen.shows != subject:
         lines.append(MenuLine(letter="o", command=page))
     if (pod := subject.arguments.get("pod")) is not None:
         log = PaletteCommand(

@@ -61,7 +61,7 @@ class SubjectScreen(PageScreen[None]):
     ) -> None:
         super().__init__()
         self._open_logs = open_logs
-        self.subject = subject
+        self.shows = self.subject = subject
         self._session, self._panes = session, console
         self._page = page_of(subject.kind)
         self._read: dict[str, Reading] = {}  # what is read for this page alone
