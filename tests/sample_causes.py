@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from sample_readings import NOW
+from sample_readings import NOW, reading
 
 from nexconsole.causes.model import Candidate, Cause, Evidence, Explanation, Side, Standing
-from nexconsole.model import State
+from nexconsole.model import Reading, State
 from nexconsole.runbook.model import Call
-from nexconsole.signals.onset import Onset
+from nexconsole.signals.change import Change, ChangeKind, ChangeLog
+from nexconsole.signals.customers import Customers, OutOfLine
+from nexconsole.signals.onset import Onset, Onsets
 from nexconsole.signals.probe import ProbeAnswer
+from nexconsole.signals.runway import Ceiling, Runway
 
 BEGAN = NOW - timedelta(minutes=12)
 
@@ -135,3 +138,53 @@ UNKNOWN = Explanation(
     next_look=Call(name="transactions.scope"),
 )
 CALM = Explanation()
+
+
+def change(minutes: float, kind: ChangeKind, subject: str, text: str, **more) -> Change:
+    at = NOW - timedelta(minutes=minutes)
+    return Change(at=at, kind=kind, subject=subject, target=subject.split()[-1], text=text, **more)
+
+
+LOG = ChangeLog(
+    source="kubernetes, postgres",
+    changes=(
+        change(8, ChangeKind.REPLICAS, "deployment nexnum-app", "nexnum-app has 4 replicas, was 3", who="ci-bot"),
+        change(14, ChangeKind.RELEASE, "deployment nexnum-app", "nexnum-app runs 2.4.2", before="2.4.1", after="2.4.2"),
+        change(47, ChangeKind.PROVIDER, "provider smsbower", "smsbower's priority is 2, was 1", who="anna"),
+        change(95, ChangeKind.CONFIG, "configmap nexnum-config", "nexnum-config has a new version", within_s=30.0),
+        change(130, ChangeKind.RESTART, "pod nexnum-app-7d9f", "nexnum-app-7d9f was restarted: OOMKilled"),
+    ),
+    read=tuple(ChangeKind),
+)
+CUSTOMERS = Customers(
+    source="postgres",
+    failing=52,
+    refused=8,
+    waiting=11,
+    failing_per_min=14.2,
+    money_per_min=9.4,
+    holds=23,
+    held=31.5,
+    out_of_line=(OutOfLine(kind="country", name="NG", failed=40, decided=44, share=0.909),),
+)
+RUNWAY = Runway(
+    source="prometheus, postgres",
+    ceilings=(
+        Ceiling(
+            name="connections",
+            now=83,
+            limit=100,
+            text="83 of 100 in use",
+            earliest=NOW + timedelta(minutes=9),
+            latest=NOW + timedelta(minutes=16),
+        ),
+        Ceiling(name="balance at 5sim", now=212.0, limit=0.0, text="no estimate: it was topped up an hour ago"),
+    ),
+)
+ONSETS = Onsets(source="record", found=(onset(), onset("outbox_pending", minutes=4, before=3.0, after=137.0)))
+
+
+def beside() -> dict[str, Reading]:
+    """What is read beside the signals that judge."""
+    values = {"changes": LOG, "customers": CUSTOMERS, "runway": RUNWAY, "onset": ONSETS}
+    return {name: reading(name, value) for name, value in values.items()}

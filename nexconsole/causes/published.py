@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..model import State
 from ..signals.onset import Onset
 from .model import Candidate, Evidence, Explanation, Side, Standing
+from .wording import filled_call
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +89,7 @@ def _cause(candidate: Candidate) -> RankedCause:
 def remedy_words(candidate: Candidate) -> str:
     """The remedy with the target in it: "provider.disable smsbower"; "" where the chapter names none."""
     call = candidate.cause.remedy
-    if call is None:
-        return ""
-    return " ".join((call.name, *(filled(word, candidate.target) for word in call.arguments)))
-
-
-def filled(word: str, target: Mapping[str, str]) -> str:
-    """An argument of a call: what stands in braces is the target's."""
-    return target.get(word[1:-1], word) if word.startswith("{") and word.endswith("}") else word
+    return str(filled_call(call, candidate.target)) if call is not None else ""
 
 
 def _line(evidence: Evidence) -> EvidenceLine:

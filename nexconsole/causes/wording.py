@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from ..runbook.model import Call
 from ..text.units import clock_minute, date, several
 from .model import Candidate, Explanation
 
 if TYPE_CHECKING:
-    from ..runbook.model import Call
     from ..settings import Settings
     from ..signals.onset import Onset
 
@@ -37,6 +38,11 @@ def since_words(onset: Onset | None, now: datetime) -> str:
 def named_words(candidate: Candidate, now: datetime) -> str:
     """`smsbower does not answer, since 03:12`."""
     return ", ".join(filter(None, (candidate.title, since_words(candidate.since, now))))
+
+
+def filled_call(call: Call, target: Mapping[str, str]) -> Call:
+    """The call with the target in the place of its {name}."""
+    return replace(call, arguments=tuple(target.get(word.strip("{}"), word) for word in call.arguments))
 
 
 def look_words(look: Call, settings: Settings) -> str:

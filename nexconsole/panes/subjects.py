@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..catalogue import Subject
+from ..causes.change_wording import change_id
+
+if TYPE_CHECKING:
+    from ..signals.change import Change
 
 
 def provider(name: str) -> Subject:
@@ -57,3 +63,10 @@ def finding(text: str) -> Subject:
 
 def check(name: str) -> Subject:
     return Subject(kind="check", id=name, title=f"the check {name}")
+
+
+def change(change: Change) -> Subject:
+    """One change; a provider's and a pod's also gives what can be done to it."""
+    kind = change.subject.partition(" ")[0]
+    arguments = {kind: change.target} if kind in ("provider", "pod") and change.target else {}
+    return Subject(kind="change", id=change_id(change), title=change.text or change.subject, arguments=arguments)

@@ -37,8 +37,11 @@ if TYPE_CHECKING:
     from .controller import Controller
     from .key_help import KeyEntry
     from .palette import PaletteCommand
+    from .why import WhyLinks
 
 MASKED = "# copied from a shared screen: text in ‹› is masked"
+CHANGES = "changes"  # the signal
+NO_PANE = {"sources": "no pane shows sources: the second line does"}
 WATCHED = "this page is read-only: close it in the browser"
 
 
@@ -291,20 +294,36 @@ class CommandApp(DiffingApp):
         from .why import WhyScreen
 
         if self._open_to_all and not isinstance(self.screen, WhyScreen):
-            self.push_screen(WhyScreen(self.console_screen, self._lead))
+            self.push_screen(WhyScreen(self.console_screen, self._why_links()))
+
+    def _why_links(self) -> WhyLinks:
+        from .why import WhyLinks
+
+        return WhyLinks(
+            pane=self._lead,
+            journal=self.action_journal,
+            changes=lambda id: self.action_changes(),
+            scenario=lambda candidate: self.controller.causes.scenario(candidate),
+            remedy=lambda candidate: self.controller.causes.remedy(candidate),
+            scenario_title=lambda id: self.controller.causes.scenario_title(id),
+            action_title=lambda name: self.controller.causes.action_title(name),
+        )
+
+    def action_changes(self) -> None:
+        """All changes of the last hours, set against when it began."""
 
     def _lead(self, signal: str) -> None:
-        """To the pane that shows this signal; "": to the journal."""
+        """To the pane that shows this signal."""
         from .why import pane_of
 
         console = self.console_screen
-        if not signal:
-            self.action_journal()
-        elif (view := pane_of(signal, console)) is not None:
+        if (view := pane_of(signal, console)) is not None:
             if not console.panes[view.SIGNAL].large:
                 console.action_pane(view.SIGNAL)
+        elif signal == CHANGES:
+            self.action_changes()
         else:
-            self.console_screen.say(f"no pane shows {plain(signal, 40)}: the second line does")
+            console.say(NO_PANE.get(signal) or f"no pane shows {plain(signal, 40)}: {key_of('why.show')} does")
 
     def action_logs(self) -> None:
         self.controller.logs()

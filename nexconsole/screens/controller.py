@@ -28,6 +28,7 @@ from ..widgets.spans import plain, wrapped
 from . import entry_text, operation_bar, proposal_bar
 from .action_controller import ActionController
 from .action_marks import action_marks
+from .cause_controller import CauseController
 from .console import ConsoleScreen
 from .dialogs import Dialogs
 from .exports import Exports
@@ -79,6 +80,9 @@ class Controller:
         self.actions = ActionController(self.dialogs, self.session, clock, drill)
         self.scenarios = ScenarioController(
             self.dialogs, self.session, self.actions, clock, self.logs, lambda: self.incidents.close()
+        )
+        self.causes = CauseController(
+            self.dialogs, self.session, self.actions, self.scenarios, lambda of: self.logs(of)
         )
         self.incidents = IncidentController(self.dialogs, self.session, clock, self.scenarios.step_words, self.open)
         self.paper = Exports(app, console, self.session)

@@ -45,6 +45,7 @@ KEY_NAMES = {
     "shift+left": "shift+←",
     "shift+right": "shift+→",
 }
+FIGURE = 12  # the same where the cause stands before it
 CLAUSES = (" (", "; ", ", ")  # what may be left out of a sentence that is too long, from its end on
 SPARE = " of them"  # is left out first
 WHY = "why.show"  # the binding that lists all reasons
@@ -146,7 +147,7 @@ def _explained(
     tails += [f"  +{more} more{opens}", f"  +{more}{opens}", f"  +{more}"] if more else [f"  {missing}"] * bool(missing)
     tail = next((tail for tail in tails if cells(lead + tail) <= room), "")
     left = room - cells(lead + tail)
-    why = _shorter(plain(first.text), left - cells(old) - 2)
+    why = _shorter(plain(first.text), left - cells(old) - 2, FIGURE)
     why = f"  {why}{old}" if cells(why + old) + 2 <= left else ""
     step = next((f"  next: {plain(step)}" for step in steps if cells(f"  next: {step}") <= left - cells(why)), "")
     return (chip, (f" {lead}", "strong"), (why, "text"), (step, "note"), (tail, "muted"))
@@ -179,14 +180,14 @@ def _outlooking(why: str, outlook: str, room: int) -> str:
     return why
 
 
-def _shorter(text: str, room: int) -> str:
+def _shorter(text: str, room: int, point: int = POINT) -> str:
     """The sentence without what it says last, at the mark of a clause, so that it ends whole; the sentence as it is,
     where that would take its point away."""
     whole = text
     if cells(text) > room:
         text = text.replace(SPARE, "")
     for mark in CLAUSES:
-        while cells(text) > room and (end := text.rfind(mark)) >= POINT:
+        while cells(text) > room and (end := text.rfind(mark)) >= point:
             text = text[:end]
     return text if cells(text) <= room else whole
 
