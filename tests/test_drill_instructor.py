@@ -28,7 +28,8 @@ from nexconsole.drill import running
 from nexconsole.drill.control import Control
 from nexconsole.drill.drill_clock import DrillClock
 from nexconsole.drill.effects import BLOCKER
-from nexconsole.drill.faults import KINDS, injected, staged
+from nexconsole.drill.fault_kinds import KINDS, injected
+from nexconsole.drill.faults import staged
 from nexconsole.drill.instructor import Request
 from nexconsole.drill.market import pods
 from nexconsole.drill.market.clock import Clock
@@ -139,7 +140,7 @@ def test_a_provider_that_answers_with_a_page_sells_nothing_and_opens_no_circuit_
 
 @pytest.mark.parametrize("cause", [partial(UpstreamFault, provider="5sim"), CutOffPod])
 def test_an_answer_that_no_upstream_gives_fails_where_the_cause_is_defined(cause: Any) -> None:
-    with pytest.raises(DrillError, match="No upstream answers 'teapot'; choose one of: ok, html, 429, 503, timeout"):
+    with pytest.raises(DrillError, match="No upstream answers 'teapot'; choose one of: ok, html, 429, 503, NO_NUMBERS"):
         cause(begins_s=0, answers=(("teapot", 0.5),))
     with pytest.raises(DrillError, match="more than 1 together"):
         cause(begins_s=0, answers=((UpstreamAnswer.HTML, 0.6), (UpstreamAnswer.RESET, 0.6)))
@@ -306,7 +307,7 @@ async def test_an_injected_outage_is_in_the_database_within_seconds_and_gone_whe
     said = await ask(verb="speed", speed=1)
     assert [fault["state"] for fault in said["faults"]] == ["over"]
     assert "is not on" in await refusal(verb="clear", fault="provider-outage")
-    assert world.market.troubles.answers("5sim") is None
+    assert world.market.troubles.answers("5sim", "91") is None
 
 
 BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0"

@@ -90,9 +90,13 @@ def _settings_on(stage: drill.Stage, options: Namespace) -> Settings:
 
 
 def _list() -> int:
+    """On a terminal by group; in a pipe one line a scenario and nothing else."""
     width = max(map(len, drill.SCENARIOS))
-    for name, title in drill.SCENARIOS.items():
-        print(for_terminal(f"{name:<{width}}  {title}", width + 2))
+    for heading, names in drill.SCENARIO_GROUPS.items():
+        if names and sys.stdout.isatty():
+            print(for_terminal(f"\n{heading}:"))
+        for name in names:
+            print(for_terminal(f"{name:<{width}}  {drill.SCENARIOS[name]}", width + 2))
     return 0
 
 

@@ -8,7 +8,7 @@ from argparse import ArgumentTypeError, Namespace
 from typing import Any
 
 from ..drill import running
-from ..drill.faults import KINDS
+from ..drill.fault_kinds import KINDS
 from ..errors import DrillError
 from ..text.sanitize import clean
 from ..text.units import duration

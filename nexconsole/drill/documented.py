@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .scenario_model import (
+from .scenario_model import DrillScenario
+from .staged_causes import (
     NO_ANSWER,
     CutOffPod,
     DisabledBySql,
-    DrillScenario,
     EmptyAccount,
     FullMemory,
     LeakedConnections,

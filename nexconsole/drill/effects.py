@@ -9,9 +9,9 @@ from redis.exceptions import RedisError
 
 from ..errors import DrillError
 from .market.ledger import LedgerDown
-from .scenarios import IMAGE
 from .search import SearchServer
 from .servers import EmbeddedPostgres, EmbeddedRedis
+from .staged_causes import IMAGE
 
 if TYPE_CHECKING:
     from .kubernetes.cluster import DrillCluster

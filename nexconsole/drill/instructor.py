@@ -16,11 +16,14 @@ from ..errors import DrillError
 from ..text.units import duration, period
 from .drill_clock import FASTEST, SLOWEST
 from .effects import NOT_NOW, Down, Effect, Odd, RollOut, Stall
-from .faults import KINDS, Fault, injected, kind_named
+from .fault_kinds import KINDS, injected, kind_named
+from .faults import Fault
 from .market.clock import Job
 from .market.market import Market
 from .market_effects import CutOff, Emptied, Full, Leak, SwitchedOff
-from .scenarios import (
+from .search import SearchServer
+from .servers import EmbeddedPostgres, EmbeddedRedis
+from .staged_causes import (
     BestRoute,
     Cause,
     CutOffPod,
@@ -33,8 +36,6 @@ from .scenarios import (
     Stopped,
     WalletStall,
 )
-from .search import SearchServer
-from .servers import EmbeddedPostgres, EmbeddedRedis
 
 if TYPE_CHECKING:
     from .kubernetes.cluster import DrillCluster

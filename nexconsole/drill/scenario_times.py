@@ -7,15 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from .scenario_model import (
-    Cause,
-    DrillScenario,
-    LockLeak,
-    Polling,
-    StagedFault,
-    StagedRelease,
-    WalletStall,
-)
+from .scenario_model import DrillScenario, StagedFault
+from .staged_causes import Cause, LockLeak, Polling, StagedRelease, WalletStall
 
 BEFORE_S = 300.0  # so much of an ordinary past lies before the first cause
 LONGEST_HISTORY_S = 5400.0

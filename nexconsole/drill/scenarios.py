@@ -6,64 +6,34 @@ import random
 
 from ..errors import DrillError
 from .documented import DOCUMENTED
-from .scenario_model import (
-    IMAGE,
-    Answers,
-    BestRoute,
-    Cause,
-    Crowd,
-    CutOffPod,
-    DisabledBySql,
-    DrillScenario,
-    EmptyAccount,
-    FullMemory,
-    InCluster,
-    Kill,
-    LeakedConnections,
-    LockLeak,
-    Polling,
-    StagedFault,
-    StagedRelease,
-    Stop,
-    Stopped,
-    UpstreamAnswer,
-    UpstreamFault,
-    WalletStall,
-)
+from .recipes import upstreams
+from .recipes.drawing import Recipe
+from .scenario_model import DrillScenario, StagedFault
 from .scenario_times import onset_s, shifted, staged_after, varied
+from .staged_causes import IMAGE, CutOffPod, UpstreamAnswer, UpstreamFault
 
 __all__ = [
     "IMAGE",
-    "RELEASES",
     "SCENARIOS",
-    "Answers",
-    "BestRoute",
-    "Cause",
-    "Crowd",
     "CutOffPod",
-    "DisabledBySql",
     "DrillScenario",
-    "EmptyAccount",
-    "FullMemory",
-    "InCluster",
-    "Kill",
-    "LeakedConnections",
-    "LockLeak",
-    "Polling",
     "StagedFault",
-    "StagedRelease",
-    "Stop",
-    "Stopped",
     "UpstreamAnswer",
     "UpstreamFault",
-    "WalletStall",
     "onset_s",
     "scenario_named",
     "shifted",
     "staged_after",
 ]
+
+
+def _drawn(recipe: Recipe, seed: int) -> DrillScenario:
+    return recipe(random.Random(f"{seed}/{recipe.__name__}"))
+
+
+_RECIPES = {_drawn(recipe, 0).name: recipe for recipe in (*upstreams.RECIPES,)}
 SCENARIOS = {scenario.name: scenario for scenario in DOCUMENTED}
-RELEASES = {scenario.release.image: scenario.release for scenario in DOCUMENTED if scenario.release is not None}
+SCENARIOS |= {name: _drawn(recipe, 0) for name, recipe in _RECIPES.items()}
 
 
 def scenario_named(name: str, era: str = "head", seed: int = 0) -> DrillScenario:
@@ -75,4 +45,6 @@ def scenario_named(name: str, era: str = "head", seed: int = 0) -> DrillScenario
         raise DrillError(f"There is no drill named {name!r}; choose one of: {', '.join(SCENARIOS)}.")
     if era not in SCENARIOS[name].eras:
         raise DrillError(f"{name} can't happen to the oldest version: leave --era out.")
+    if name in _RECIPES:
+        return _drawn(_RECIPES[name], seed)
     return varied(SCENARIOS[name], random.Random(f"{seed}/{name}")) if seed else SCENARIOS[name]

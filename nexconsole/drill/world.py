@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Literal
 from ..settings import Expressions, Settings
 from ..text.units import duration, percent
 from . import RECORD, require_extra
-from .scenarios import IMAGE, DrillScenario, scenario_named
+from .scenario_model import DrillScenario
+from .scenarios import scenario_named
 from .schema import Era, ddl
 from .search import SearchServer
 from .servers import EmbeddedPostgres, EmbeddedRedis
+from .staged_causes import IMAGE
 from .temp_tree import TempTree
 
 if TYPE_CHECKING:

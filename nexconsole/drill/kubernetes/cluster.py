@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
-from ..scenarios import IMAGE
+from ..staged_causes import IMAGE
 from . import manifests
 from .apiserver import ApiFaults, ApiServer
 from .autoscaler import PERIOD_S, AutoscalerController, Utilization

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from ..drill_clock import DrillClock
 from ..faults import Fault, staged
-from ..scenarios import (
+from ..scenario_model import DrillScenario
+from ..staged_causes import (
     Answers,
     BestRoute,
     Cause,
     Crowd,
     CutOffPod,
-    DrillScenario,
+    EgressDown,
     EmptyAccount,
+    FillingMemory,
+    FullMemory,
     Kill,
+    LeakedConnections,
     LockLeak,
+    PoisonEvents,
     Polling,
+    ReadOnlyDatabase,
+    SlowDatabase,
+    SlowUpstream,
+    StagedRelease,
     Stop,
     Stopped,
+    Surge,
     UpstreamFault,
     WalletStall,
 )
 
 T = TypeVar("T", bound=Cause)
+NO_CONNECTION = 0.3  # the share of statements that find no connection where hardly any is left
 
 
 class ActiveFaults:
@@ -53,10 +65,57 @@ class ActiveFaults:
                 if isinstance(cause, kind) and fault.holds(cause, now_s):
                     yield cause, fault
 
-    def answers(self, provider: str) -> tuple[Answers, random.Random] | None:
+    def answers(self, provider: str, country: str) -> tuple[Answers, random.Random] | None:
         """How a provider's upstream misbehaves, and what draws its answers; None while it is well."""
-        found = (pair for pair in self._now(UpstreamFault) if pair[0].provider == provider)
-        return next(((cause.answers, fault.draws) for cause, fault in found), None)
+        now_s = self.drill_clock.now()
+        found = (pair for pair in self._now(UpstreamFault) if pair[0].concerns(provider, country))
+        return next(((cause.answers_at(now_s), fault.draws) for cause, fault in found), None)
+
+    def slowed(self, provider: str) -> float:
+        """How many times as long as usual a provider takes."""
+        now_s = self.drill_clock.now()
+        factors = (each.factor_at(now_s) for each, _ in self._now(SlowUpstream) if each.provider in ("", provider))
+        return math.prod(factors)
+
+    def surge(self) -> float:
+        """How many times as many as usual come."""
+        now_s = self.drill_clock.now()
+        return math.prod(each.factor_at(now_s) for each, _ in self._now(Surge))
+
+    def release(self, image: str) -> StagedRelease | None:
+        """What a release does wrong, whenever a pod runs it; None for one that is in order."""
+        causes = (cause for fault in reversed(self.faults) for cause in fault.causes)
+        return next((each for each in causes if isinstance(each, StagedRelease) and each.image == image), None)
+
+    def poison(self) -> Iterator[PoisonEvents]:
+        """What writes events that nobody can process."""
+        yield from (cause for cause, _ in self._now(PoisonEvents))
+
+    def database(self, *, write: bool) -> tuple[float, str]:
+        """For the played past: how much longer a statement takes, in seconds, and why it fails, "" where it does not.
+        Draws where connections are used up."""
+        if self.server_down("postgres"):
+            return 0.0, "connect ECONNREFUSED 10.96.0.12:5432"
+        if write and any(True for _ in self._now(ReadOnlyDatabase)):
+            return 0.0, "cannot execute UPDATE in a read-only transaction"
+        for cause, fault in self._now(LeakedConnections):
+            full = self.drill_clock.now() >= cause.begins_s + cause.over_s
+            if full and fault.draws.random() < NO_CONNECTION:
+                return 0.0, "remaining connection slots are reserved for roles with the SUPERUSER attribute"
+        return sum(cause.wait_s for cause, _ in self._now(SlowDatabase)), ""
+
+    def keyspace(self, *, write: bool) -> str:
+        """For the played past: why Redis does not do it, or ""."""
+        if self.server_down("redis"):
+            return "connect ECONNREFUSED 10.96.0.13:6379"
+        now_s = self.drill_clock.now()
+        full = any(True for _ in self._now(FullMemory))
+        full |= any(now_s >= cause.begins_s + cause.lasts_s for cause, _ in self._now(FillingMemory))
+        return "OOM command not allowed when used memory > 'maxmemory'." if write and full else ""
+
+    def statement_wait(self) -> float:
+        """How much longer each statement takes, in seconds."""
+        return sum(cause.wait_s for cause, _ in self._now(SlowDatabase))
 
     def stopped(self, loop: str) -> bool:
         return any(cause.loop == loop for cause, _ in self._now(Stop))
@@ -94,8 +153,13 @@ class ActiveFaults:
         """Whether our account there has run out."""
         return any(cause.provider == provider for cause, _ in self._now(EmptyAccount))
 
-    def search_down(self) -> bool:
-        return any(cause.server == "search" for cause, _ in self._now(Stopped))
+    def server_down(self, server: str) -> bool:
+        """Whether "postgres", "redis" or "search" does not run."""
+        return any(cause.server == server for cause, _ in self._now(Stopped))
+
+    def egress(self) -> Answers:
+        """What every process gets where none reaches any upstream."""
+        return next((cause.answers for cause, _ in self._now(EgressDown)), ())
 
     def cut_off(self) -> Answers:
         """What the pod gets that reaches no upstream; () while each reaches them."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
@@ -53,10 +53,18 @@ class _RememberedKey:
 
 @dataclass
 class RememberedKeys:
-    """The keyspace of the played past; `copy_to` gives the real server what has not expired by then."""
+    """The keyspace of the played past; `copy_to` gives the real server what has not expired by then.
+
+    `trouble(write=)` is why the server does not do it, or "".
+    """
 
     clock: Clock
     entries: dict[str, _RememberedKey] = field(default_factory=dict)
+    trouble: Callable[..., str] = lambda *, write: ""
+
+    def _ask(self, *, write: bool = True) -> None:
+        if error := self.trouble(write=write):
+            raise KeysDown(error)
 
     def _entry(self, key: str) -> _RememberedKey | None:
         entry = self.entries.get(key)
@@ -66,51 +74,61 @@ class RememberedKeys:
         return entry
 
     async def get(self, key: str) -> str | None:
+        self._ask(write=False)
         entry = self._entry(key)
         return None if entry is None else str(entry.value)
 
     async def ttl(self, key: str) -> int:
+        self._ask(write=False)
         entry = self._entry(key)
         if entry is None:
             return -2
         return -1 if entry.expires is None else int(entry.expires - self.clock.now() + 0.5)
 
     async def set(self, key: str, value: str, *, ex: int | None = None, nx: bool = False) -> bool:
+        self._ask()
         if nx and self._entry(key) is not None:
             return False
         self.entries[key] = _RememberedKey(value, None if ex is None else self.clock.now() + ex)
         return True
 
     async def expire(self, key: str, seconds: int) -> None:
+        self._ask()
         entry = self._entry(key)
         if entry is not None:
             entry.expires = self.clock.now() + seconds
 
     async def delete(self, *keys: str) -> None:
+        self._ask(write=False)
         for key in keys:
             self.entries.pop(key, None)
 
     async def release(self, key: str, value: str) -> None:
+        self._ask(write=False)
         if await self.get(key) == value:
             await self.delete(key)
 
     async def increment(self, key: str) -> int:
+        self._ask()
         entry = self._entry(key) or self.entries.setdefault(key, _RememberedKey(0))
         entry.value = int(entry.value) + 1
         return int(entry.value)
 
     async def score(self, key: str, member: str, score: int, ex: int) -> None:
+        self._ask()
         entry = self._entry(key) or self.entries.setdefault(key, _RememberedKey({}))
         entry.value = {m: s for m, s in entry.value.items() if s > score - 1000 * ex} | {member: score}
         entry.expires = self.clock.now() + ex
 
     async def push(self, key: str, value: str, keep: int, ex: int) -> None:
+        self._ask()
         entry = self._entry(key) or self.entries.setdefault(key, _RememberedKey([]))
         entry.value = [value, *entry.value[: keep - 1]]
         entry.expires = self.clock.now() + ex
 
     async def reserve(self, key: str, now_ms: int, lasts_ms: int, grace_ms: int, shortest_ms: int) -> int:
         """The time (ms) of the slot taken; the key holds that of the next, and lasts until some time after it."""
+        self._ask()
         at = max(now_ms, int(await self.get(key) or 0))
         ttl_ms = max(at + lasts_ms - now_ms + grace_ms, shortest_ms)
         self.entries[key] = _RememberedKey(str(at + lasts_ms), self.clock.now() + ttl_ms / 1000)

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from decimal import Decimal
 from functools import partial
 
@@ -15,28 +15,29 @@ import redis.asyncio
 
 from ..drill_clock import DrillClock
 from ..faults import Fault, generator
-from ..scenarios import IMAGE, Answers, DisabledBySql, DrillScenario, StagedRelease, WalletStall
+from ..scenario_model import DrillScenario
 from ..schema import Era
+from ..staged_causes import IMAGE, Answers, Cause, DisabledBySql, EmptiedRedis, StagedRelease, WalletStall
 from .accounts import Accounts
 from .active_faults import ActiveFaults
+from .arrivals import COUNTRIES, SERVICES, Arrivals
 from .breakers import SharedBreaker
-from .clock import Clock, Job, Work
+from .clock import Clock, Job
 from .keyspace import KeysDown, RedisKeys, RememberedKeys
-from .ledger import LOCK_TIMEOUT_S, LedgerDown, stamps, wallet_id
+from .ledger import LOCK_TIMEOUT_S, LedgerDown, stamps
 from .lines import LogLines
 from .memory import RememberedLedger
 from .metrics import Labels
-from .orders import Wish
 from .pods import NexNumPod
 from .purchase import Checkout, new_id
+from .settled import settle_customers, settle_providers
 from .slots import SlotQueues
 from .sql import SqlLedger
-from .upstream import UPSTREAMS, Engine, UpstreamBehaviour, UpstreamFailed
+from .upstream import UPSTREAMS, Engine, UpstreamBehaviour
 from .worker import Worker
 
 PODS = 3
 CUSTOMERS = 150
-BROWSES_PER_S = 5.0  # price checks, which call the provider through the pod's breaker too
 SAMPLE_EVERY_S = 5.0
 SAMPLES_KEPT = int(45 * 60 / SAMPLE_EVERY_S)
 DEPLOYED_BEFORE_S = 6.5 * 3600  # how long the pods have run when the past begins
@@ -46,10 +47,6 @@ CLOSE_TIMEOUT_S = 1.0
 HEALTH_EVERY_S = 3.0
 HEALTH_TIMEOUT_S = 3.0
 CONNECTIONS_PER_POD = 5  # as NexNum's own pool (nexnum.md#database-url)
-LOW_BALANCE = Decimal(10)
-BY_IDS = 0.05  # the share of the customers whose client names service and country by numbers (nexnum.md#disabling)
-SERVICES = (("WhatsApp", "wa"), ("Telegram", "tg"), ("Google", "go"))
-COUNTRIES = (("Brazil", "55"), ("India", "91"), ("United Kingdom", "44"))
 
 Sample = tuple[float, dict[tuple[str, str, Labels], float]]
 
@@ -84,23 +81,24 @@ class Market:
         self.provider_ids = {upstream.name: new_id(self.random) for upstream in UPSTREAMS}
         self.api_keys = {upstream.name: f"{self.random.getrandbits(128):032x}" for upstream in UPSTREAMS}
         self.users = [new_id(self.random) for _ in range(CUSTOMERS)]
-        self._habits = {user: (self.random.choice(SERVICES), self.random.choice(COUNTRIES)) for user in self.users}
-        self._weights = {u.name: scenario.weights.get(u.name, u.weight) for u in UPSTREAMS}
-        self._visits = {name: scenario.visits.get(name, weight) for name, weight in self._weights.items()}
+        habits = {user: (self.random.choice(SERVICES), self.random.choice(COUNTRIES)) for user in self.users}
         self.stalled_users = [user for fault in self.troubles.faults for user in self.users_stalled_by(fault)]
         self.healthy = True
         self._loops: list[Job] = []
         self._waiting: deque[NexNumPod] = deque()
         self._pools: dict[str, asyncpg.Pool] = {}
         self._url = ""
-        self._build()
+        self._build(habits)
 
-    def _build(self) -> None:
+    def _build(self, habits: dict[str, tuple[tuple[str, str], tuple[str, str]]]) -> None:
         stalled = set(self.stalled_users)
         self.past = RememberedLedger(
-            self.clock, head=self.era == "head", locked=lambda user: user in stalled and self.troubles.stalls()
+            self.clock,
+            head=self.era == "head",
+            locked=lambda user: user in stalled and self.troubles.stalls(),
+            trouble=self.troubles.database,
         )
-        self.past_keys = RememberedKeys(self.clock)
+        self.past_keys = RememberedKeys(self.clock, trouble=self.troubles.keyspace)
         self.behaviour = UpstreamBehaviour(self.troubles, self.seed)
         self.slots: SlotQueues | None = None
         if self.era == "head":
@@ -125,6 +123,7 @@ class Market:
             self.withdrawn,
         )
         process = NexNumPod("worker", self.past, self.clock, self.lines, self.era, self.deployed_at, lambda: True, "")
+        process.reached = self.troubles.egress
         self.worker = Worker(
             self.clock,
             self.past,
@@ -140,6 +139,21 @@ class Market:
             self.withdrawn,
             self.accounts,
             self.slots,
+        )
+        self.arrivals = Arrivals(
+            self.clock,
+            self.drill_clock,
+            self.troubles,
+            self.checkout,
+            self.engine,
+            self.lines,
+            self.era,
+            self.seed,
+            self.scenario,
+            self.users,
+            habits,
+            self.withdrawn,
+            lambda: [pod for pod in self.pods.values() if pod.ready()],
         )
         self._settle()
 
@@ -158,29 +172,13 @@ class Market:
     def _settle(self) -> None:
         """The rows that were there before, and the pods that have run for hours."""
         since = self.clock.now() - 40 * 86400
-        for number, user in enumerate(self.users):
-            name = f"customer{number:03d}"
-            times = {"created_at": since, "updated_at": since}
-            self.past.add("users", id=user, name=name, email=f"{name}@example.com", role="USER", **times)
-            balance = Decimal(self.random.randrange(4000, 90000)) / 100 if number % 50 else Decimal("0.05")
-            money = {"balance": balance, "reserved": Decimal(0)}
-            self.past.add("wallets", id=wallet_id(user), user_id=user, **money, created_at=since)
-            paid_in = {"wallet_id": wallet_id(user), "amount": balance, "type": "topup", "description": "Top-up"}
-            self.past.add("wallet_transactions", id=new_id(self.random), **paid_in, created_at=since)
-        self.past.add("users", id=new_id(self.random), name="admin", email="admin@example.com", role="ADMIN", **times)
-        for priority, upstream in enumerate(UPSTREAMS, start=1):
-            row = {"id": self.provider_ids[upstream.name], "name": upstream.name, "display_name": upstream.display}
-            balance = self.accounts.balance(upstream.name)
-            more = {"is_active": True, "priority": priority, "api_base_url": upstream.url, "balance": balance}
-            more |= {"low_balance_alert": LOW_BALANCE}
-            auth = {"auth_key": self.api_keys[upstream.name], "auth_query_param": "api_key"}
-            seen = {"last_balance_sync": self.epoch - 1500, "last_sync_at": self.epoch - 3000}
-            self.past.add("providers", **row, **more, **auth, **seen, sync_status="success", **times)
+        settle_customers(self.past, self.random, self.users, since)
+        settle_providers(self.past, self.provider_ids, self.api_keys, self.accounts, since, self.epoch)
         for number in range(PODS):
             booted = self.deployed_at + self.random.uniform(1, 6)
             pod = self._pod(f"pod-{number}", booted, IMAGE)
             hours = (self.clock.now() - booted) / 3600
-            pod.age_counters(self.random, int(hours * 1200), self._weights)
+            pod.age_counters(self.random, int(hours * 1200), self.arrivals.weights)
             for upstream in UPSTREAMS:
                 self._age_histogram(pod, upstream.name, upstream.latency_s, int(hours * 1200))
             self.pods[pod.name] = pod
@@ -189,6 +187,7 @@ class Market:
     def _pod(self, name: str, booted: float, image: str) -> NexNumPod:
         pod = NexNumPod(name, self.past, self.clock, self.lines, self.era, booted, lambda: self.healthy, image)
         pod.reached = partial(self._reached, pod)
+        pod.pace = lambda: self.drill_clock.speed
         return pod
 
     def _reached(self, pod: NexNumPod) -> Answers:
@@ -198,13 +197,13 @@ class Market:
             self.cut_off_pod = None
         elif self.cut_off_pod is None:
             self.cut_off_pod = min(self.pods.values(), key=lambda one: one.started_at)
-        return answers if pod is self.cut_off_pod else ()
+        return answers if pod is self.cut_off_pod else self.troubles.egress()
 
     def _age_histogram(self, pod: NexNumPod, provider: str, latency_s: float, purchases: int) -> None:
         for country, _ in COUNTRIES:
             labels = {"stage": "provider_call", "provider": provider, "country": country}
             for factor, share in ((0.5, 0.15), (0.9, 0.5), (1.5, 0.3), (3.0, 0.05)):
-                times = int(purchases * self._weights[provider] / len(COUNTRIES) * share)
+                times = int(purchases * self.arrivals.weights[provider] / len(COUNTRIES) * share)
                 pod.metrics.observe("nexnum_purchase_duration_seconds", latency_s * factor, times, **labels)
 
     def users_stalled_by(self, fault: Fault) -> list[str]:
@@ -224,22 +223,32 @@ class Market:
     def play(self, until: float) -> None:
         """Play the past up to `until`, epoch seconds; call it again to play on."""
         if not self.samples:
-            loops = (*self.worker.loops(), self._customers(), self._visitors(), self._sample())
+            loops = (*self.worker.loops(), *self.arrivals.loops(), self._sample())
             self._loops = [self.clock.spawn(loop) for loop in loops]
-            if self.scenario.release is not None:
-                self._loops.append(self.clock.spawn(self._roll_out(self.scenario.release)))
-            switched = (cause for cause in self.scenario.more if isinstance(cause, DisabledBySql))
-            self._loops += [self.clock.spawn(self._switch_off(cause)) for cause in switched]
+            self._loops.append(self.clock.spawn(self._past_health()))
+            causes = [cause for fault in self.troubles.faults for cause in fault.causes if cause.begins_s <= 0]
+            self._loops += [self.clock.spawn(self._past_cause(cause)) for cause in causes]
         self.clock.run_until(until)
 
-    async def _switch_off(self, cause: DisabledBySql) -> None:
-        """By SQL, in the past."""
+    async def _past_cause(self, cause: Cause) -> None:
+        """What a cause does once in the past, when its time has come."""
         await self.clock.sleep(self.epoch + cause.begins_s - self.clock.now())
-        await self.past.set_active(cause.provider, False)
+        match cause:
+            case StagedRelease():
+                await self._roll_out(cause)
+            case DisabledBySql():
+                await self.past.set_active(cause.provider, False)
+            case EmptiedRedis():
+                self.past_keys.entries.clear()
+
+    async def _past_health(self) -> None:
+        """What /api/health finds, until the servers are real."""
+        while not self.clock.live:
+            self.healthy = not self.troubles.server_down("postgres")
+            await self.clock.sleep(HEALTH_EVERY_S)
 
     async def _roll_out(self, release: StagedRelease) -> None:
         """A release of the past: it replaces the pods one after the other, as the cluster would."""
-        await self.clock.sleep(self.epoch + release.begins_s - self.clock.now())
         for number, old in enumerate(list(self.pods.values())):
             new = self._pod(f"pod-{PODS + number}", self.clock.now(), release.image)
             new.write(self.lines.started())
@@ -251,60 +260,10 @@ class Market:
             await self.clock.sleep(ROLL_EVERY_S)
             old.kill()
 
-    async def _customers(self) -> None:
-        await self._come("customers", self.scenario.purchases_per_s, self._purchase)
-
-    async def _visitors(self) -> None:
-        await self._come("visitors", BROWSES_PER_S, self._browse)
-
-    async def _come(self, who: str, per_s: float, does: Callable[[NexNumPod, random.Random], Work]) -> None:
-        """People come, each with a generator of his own: what one does draws nothing from another's."""
-        arrivals = generator(self.seed, who)
-        while True:
-            await self.drill_clock.sleep(arrivals.expovariate(per_s))
-            draws = random.Random(arrivals.getrandbits(64))
-            ready = [pod for pod in self.pods.values() if pod.ready()]
-            if ready:
-                pod = draws.choice(ready)
-                pod.spawn(does(pod, draws))
-
     def _pick_pod(self) -> NexNumPod | None:
         """The pod that takes the next batch of the outbox."""
         ready = [pod for pod in self.pods.values() if pod.ready()]
         return self._takers.choice(ready) if ready else None
-
-    async def _purchase(self, pod: NexNumPod, draws: random.Random) -> None:
-        """The customer chooses among the offers in the index, or leaves it to NexNum, which takes the cheapest."""
-        offered = [upstream for upstream in UPSTREAMS if upstream.name not in self.withdrawn] or [UPSTREAMS[0]]
-        shares = self.troubles.shares(self._weights, "purchases")
-        upstream = draws.choices(offered, [shares[u.name] for u in offered])[0]
-        how = draws.random()
-        best = self.era == "head" and how < self.troubles.best_route(self.scenario.best_route)
-        by_ids = self.era == "head" and not best and how > 1 - BY_IDS
-        user = draws.choice(self.users)
-        service, country = self._habits[user]
-        if draws.random() < 0.2:
-            service, country = draws.choice(SERVICES), draws.choice(COUNTRIES)
-        price = Decimal(draws.randrange(12, 190)) / 100
-        wish = Wish(user, offered[0] if best else upstream, *service, *country, price, draws, best, by_ids)
-        await self.checkout.buy(pod, wish)
-
-    async def _browse(self, pod: NexNumPod, draws: random.Random) -> None:
-        """A price check, of a provider that this pod believes to be active."""
-        try:
-            offered = [u for u in UPSTREAMS if u.name not in self.withdrawn and await pod.offers(u.name)]
-        except LedgerDown as error:
-            pod.write(self.lines.purchase_error(self.clock.now(), str(error)))
-            return
-        if not offered:
-            return
-        shares = self.troubles.shares(self._visits, "visits")
-        upstream = draws.choices(offered, [shares[u.name] for u in offered])[0]
-        (_, service), (_, country) = draws.choice(SERVICES), draws.choice(COUNTRIES)
-        try:
-            await self.engine.call(pod, upstream, "getPrices", service, country)
-        except UpstreamFailed:
-            return  # the visitor sees no price
 
     async def _sample(self) -> None:
         while True:
@@ -403,7 +362,8 @@ class Market:
     def utilization(self) -> dict[str, int]:
         """What the metrics server says of the pods, percent of what they request: the fewer there are, the busier."""
         ready = sum(pod.ready() for pod in self.pods.values())
-        requests = self.scenario.purchases_per_s + BROWSES_PER_S  # in drill time: speed alone scales nothing up
+        # in drill time: speed alone scales nothing up
+        requests = (self.scenario.purchases_per_s + self.scenario.browses_per_s) * self.troubles.surge()
         return {"cpu": round(CPU_PER_REQUEST * requests / ready) if ready else 0, "memory": 61}
 
     async def close(self) -> None:

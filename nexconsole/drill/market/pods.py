@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 
 from ..log import ContainerLog
-from ..scenarios import Answers
 from ..schema import Era
+from ..staged_causes import Answers
 from .breakers import PodBreaker
 from .clock import Clock, Job, Work
 from .ledger import Ledger, LedgerDown
@@ -17,6 +17,8 @@ from .lines import LogLines
 from .metrics import Registry
 
 BOOT_S = 3.0
+WORK_S = 0.09  # of the one thread, for each of the two parts of a request
+UNFELT_S = 2.0  # of a queue for the thread: an ordinary load's is shorter
 CONFIG_TTL_S = {"head": 30.0, "old": 60.0}  # nexnum.md#disabling: a change in `providers` is seen after at most so long
 
 
@@ -50,6 +52,8 @@ class NexNumPod:
         self.running = True
         self.reached: Callable[[], Answers] = lambda: ()  # what it gets instead of the upstreams' answers, if anything
         self.jobs: set[Job] = set()
+        self.pace: Callable[[], float] = lambda: 1.0  # how fast drill time runs: speed alone makes nobody busier
+        self._busy_until = 0.0
         self._lines = lines
         self._era = era
         self._breakers: dict[str, PodBreaker] = {}
@@ -74,6 +78,17 @@ class NexNumPod:
             self.jobs.add(self.clock.spawn(work, self.jobs.discard))
         else:
             work.close()
+
+    @property
+    def backlog_s(self) -> float:
+        """How long whoever comes now waits for the process' one thread."""
+        return max(0.0, self._busy_until - self.clock.now() - UNFELT_S)
+
+    async def work(self) -> None:
+        """Take the thread for a part of a request. Who comes while it has too much to do waits."""
+        self._busy_until = max(self._busy_until, self.clock.now()) + WORK_S / self.pace()
+        if self.backlog_s > 0:
+            await self.clock.sleep(self.backlog_s)
 
     def kill(self) -> None:
         """End the process: what it was doing stops where it stands, nothing is cleaned up."""

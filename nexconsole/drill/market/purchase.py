@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from ..scenarios import RELEASES
 from ..schema import Era
 from .accounts import Accounts
 from .active_faults import ActiveFaults
@@ -108,7 +107,7 @@ class Checkout:
             await self._lock(wish, lines, locks)
 
     def _indexed(self, wish: Wish) -> bool:
-        return not self.troubles.search_down() and wish.upstream.name not in self.withdrawn
+        return not self.troubles.server_down("search") and wish.upstream.name not in self.withdrawn
 
     async def _lock(self, wish: Wish, lines: PurchaseLines, taken: list[tuple[str, str]]) -> None:
         """Raises _Refused where another purchase holds one. (nexnum.md#locks)"""
@@ -182,7 +181,7 @@ class Checkout:
         try:
             codes = ("getNumber", wish.service_code, wish.country_code)
             await self.engine.call(pod, upstream, *codes, lines.lines)
-            release = RELEASES.get(pod.image)
+            release = self.troubles.release(pod.image)
             if release is not None and wish.draws.random() < release.misasks:
                 raise unread("BAD_SERVICE")
             if not self.accounts.affords(upstream.name, wish.price):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..faults import generator
-from ..scenarios import Answers, UpstreamAnswer
+from ..staged_causes import Answers, UpstreamAnswer
 from .active_faults import ActiveFaults
 from .breakers import PodBreaker
 from .clock import Clock
@@ -89,9 +89,9 @@ class UpstreamBehaviour:
         self._troubles = troubles
         self._usual = {upstream.name: generator(seed, "upstream", upstream.name) for upstream in UPSTREAMS}
 
-    def answer(self, provider: str, ill: Answers = ()) -> UpstreamAnswer:
+    def answer(self, provider: str, country: str, ill: Answers = ()) -> UpstreamAnswer:
         """Its next answer; `ill` are those that a process gets that can't reach anybody."""
-        answers, draws = self._troubles.answers(provider) or (USUAL, self._usual[provider])
+        answers, draws = self._troubles.answers(provider, country) or (USUAL, self._usual[provider])
         answers = ill or answers
         draw = draws.random()
         for answer, share in answers:
@@ -102,7 +102,8 @@ class UpstreamBehaviour:
 
     def latency(self, upstream: Upstream) -> float:
         """How long its next answer takes, in seconds."""
-        return upstream.latency_s * self._usual[upstream.name].lognormvariate(0, 0.45)
+        usual = upstream.latency_s * self._usual[upstream.name].lognormvariate(0, 0.45)
+        return usual * self._troubles.slowed(upstream.name)
 
 
 class UpstreamProcess(Protocol):
@@ -113,6 +114,7 @@ class UpstreamProcess(Protocol):
     def write(self, text: str) -> None: ...
     def breaker(self, provider: str) -> PodBreaker: ...
     def note_answer(self, provider: str, latency_s: float) -> None: ...
+    async def work(self) -> None: ...
 
 
 @dataclass
@@ -150,7 +152,7 @@ class Engine:
             self._write_failure(process, lines, name, url, failure, begun)
             raise failure
         try:
-            answer = await self._fetch(process, upstream, lines)
+            answer = await self._fetch(process, upstream, country, lines)
         except UpstreamFailed as failure:
             breaker.failed()
             self._write_failure(process, lines, name, url, failure, begun)
@@ -163,6 +165,8 @@ class Engine:
             process.write(line)
         if answer is UpstreamAnswer.HTML:
             raise unread(PAGE)  # by who parses it, after the request has succeeded: its end has no line of its own
+        if answer is UpstreamAnswer.BAD_KEY or (answer is UpstreamAnswer.NO_NUMBERS and action == "getNumber"):
+            raise unread(answer)
         if refusal is None:
             return took
         process.note_answer(name, took)
@@ -170,12 +174,15 @@ class Engine:
         self._write_failure(process, lines, name, url, refused, begun)
         raise refused
 
-    async def _fetch(self, process: UpstreamProcess, upstream: Upstream, lines: LogLines) -> UpstreamAnswer:
+    async def _fetch(
+        self, process: UpstreamProcess, upstream: Upstream, country: str, lines: LogLines
+    ) -> UpstreamAnswer:
         """The last answer; a refusal is tried three times. Raises UpstreamFailed on a failure of the network."""
         for attempt in (1, 2, 3):
-            answer = self.behaviour.answer(upstream.name, process.cut_off)
+            await process.work()
+            answer = self.behaviour.answer(upstream.name, country, process.cut_off)
             usual = self.behaviour.latency(upstream)
-            if answer is UpstreamAnswer.TIMEOUT:
+            if answer is UpstreamAnswer.TIMEOUT or usual > TIMEOUT_S:
                 await self.clock.sleep(TIMEOUT_S)
                 raise UpstreamFailed(f"Request timed out after {int(TIMEOUT_S * 1000)}ms", "TIMEOUT")
             await self.clock.sleep(usual)

@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from ..faults import generator
-from ..scenarios import RELEASES, StagedRelease
 from ..schema import Era
+from ..staged_causes import StagedRelease
 from .accounts import Accounts
 from .active_faults import ActiveFaults
 from .clock import Clock, Work
@@ -76,7 +76,7 @@ class Worker:
     def loops(self) -> tuple[Work, ...]:
         """What runs for as long as the worker does."""
         rarer = (self._every(seconds, kind) for kind, seconds in RARER)
-        more = (self._top_up(), self._sync(), self._balances(), self._poll())
+        more = (self._top_up(), self._sync(), self._balances(), self._poll(), self._poison())
         return (self._outbox(), self._reconcile(), self._refresh(), *rarer, *more)
 
     async def _outbox(self) -> None:
@@ -95,10 +95,10 @@ class Worker:
         pod = self.taker()
         if pod is None:
             return published, failed
-        bad = RELEASES.get(pod.image)
+        bad = self.troubles.release(pod.image)
         events = [event for event in await self.ledger.pending_events() if event.event_type.startswith(kind)]
         for event in events[:batch]:
-            if event.event_type.startswith("offer.") and self.troubles.search_down():
+            if event.event_type.startswith("offer.") and self.troubles.server_down("search"):
                 await self._search_failed(event, pod)
                 return published, failed + 1
             if bad is not None:
@@ -163,6 +163,16 @@ class Worker:
         while True:
             await self.troubles.drill_clock.sleep(seconds)
             await self._add(kind, {"version": 1, "provider": draws.choice(UPSTREAMS).name}, draws)
+
+    async def _poison(self) -> None:
+        """What else writes into the outbox, and writes what nobody can process."""
+        draws, due = generator(self.seed, "poison"), 0.0
+        while True:
+            await self.troubles.drill_clock.sleep(1.0)
+            for cause in self.troubles.poison():
+                if (now_s := self.troubles.drill_clock.now()) >= due:
+                    due = now_s + cause.every_s * draws.uniform(0.7, 1.3)
+                    await self._add(cause.event_type, {"version": 2, "source": "import"}, draws)
 
     async def _add(self, kind: str, payload: dict[str, Any], draws: random.Random) -> None:
         try:
