@@ -81,6 +81,10 @@ class NexNumDatabase:
             table,
         )
 
+    async def now(self, table: str) -> str:
+        """What is now in a table's columns of time."""
+        return "now()" if await self._zoned(table) else "(now() AT TIME ZONE 'UTC')"
+
     async def customer(self, id: str = "u1") -> str:
         """A user, whom orders and activations must belong to."""
         now = "now()" if await self._zoned("users") else "now() AT TIME ZONE 'UTC'"

@@ -54,7 +54,7 @@ async def test_holds_are_those_of_overdue_purchases_and_of_those_that_ended_and_
     await database.activation("just failed", 2, "FAILED", user="cy", price="0.35")
     await database.activation("released", 120, "FAILED", user="dee", price="0.35")
     await database.activation("failed and goes on", 120, "FAILED", user="eve", price="0.35")
-    await database.activation("goes on", 5, "RESERVED", user="eve", price="0.50")
+    await database.activation("goes on", 60, "RESERVED", user="eve", price="0.50")
     for user, reserved in (("ann", "0.40"), ("bob", "0.35"), ("cy", "0.35"), ("dee", "0"), ("eve", "0.50")):
         await database.wallet(user, reserved=reserved)
     value = await customers_rows.read(sources_on(database.url), SETTINGS, None)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .options import load
 
 if TYPE_CHECKING:
-    from ..journal import Entry
     from .parsing import Parser
 
 FORMATS = ("md", "json", "html", "line")
@@ -22,46 +19,47 @@ def add_arguments(parser: Parser) -> None:
         "Print the report of an incident, from its journal. Customer data in it is masked; the journal itself stays as"
         " it was written."
     )
-    parser.add_argument("journal", metavar="JOURNAL", help="an incident's id, or a journal's file")
+    meaning = "an incident's id, or a journal's file; with --owed: none is the newest incident"
+    parser.add_argument("journal", metavar="JOURNAL", nargs="?", help=meaning)
     meaning = "line: the present state, for a chat channel (default md)"
-    parser.add_argument("--format", choices=FORMATS, default="md", help=meaning)
+    parser.add_argument("--format", choices=FORMATS, help=meaning)
+    meaning = "print who paid in the incident and got nothing, as CSV, customers masked; it reads the database"
+    parser.add_argument("--owed", action="store_true", help=meaning)
+    meaning = "with --owed: write the list with customers' ids to this new file, mode 0600; the journal says so"
+    parser.add_argument("--output", metavar="FILE", help=meaning)
 
 
 def run(options: Namespace) -> int:
     """Print the report in UTF-8 whatever the locale; 0. Raises JournalError where there is no such journal."""
-    from ..incident.incident import fold
-    from ..incident.metrics import metric_specs
-    from ..incident.prelude import prelude_of
-    from ..journal import read_incident
     from ..model import utc_now
     from ..report import render
-    from ..text.sanitize import clean
-    from .journal import file_of
+    from . import owed
+    from .incidents import incident_named
+    from .parsing import UsageError
 
-    forms = {"md": render.as_markdown, "json": render.as_json, "html": render.as_html}
+    if options.owed and options.format:
+        raise UsageError("--owed prints CSV: leave --format out (`nexconsole export --help`)")
+    if options.output and not options.owed:
+        raise UsageError("--output goes with --owed: the report goes to standard output (`nexconsole export --help`)")
+    if options.journal is None and not options.owed:
+        raise UsageError("the following arguments are required: JOURNAL (`nexconsole export --help`)")
     settings = load(options).settings
-    file = file_of(options.journal, settings)
-    journal = read_incident(file)
-    incident = fold(journal.entries, prelude_of(journal.entries, _outside(file)))
-    incident = replace(incident, metrics=metric_specs(settings))
+    found = incident_named(options.journal, settings)
+    if options.owed:
+        _tell(found.problems)
+        return owed.run(settings, found, options.output)
+    forms = {"md": render.as_markdown, "json": render.as_json, "html": render.as_html}
     if options.format == "line":
-        text = f"{render.as_line(incident, utc_now())}\n"
+        text = f"{render.as_line(found.incident, utc_now())}\n"
     else:
-        text = forms[options.format](incident, clean(file.stem, 100))
+        text = forms[options.format or "md"](found.incident, found.name)
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode())
     sys.stdout.buffer.flush()
-    for problem in journal.problems:
-        print(f"nexconsole: {problem}", file=sys.stderr)
+    _tell(found.problems)
     return 0
 
 
-def _outside(journal: Path) -> tuple[Entry, ...]:
-    """Entries outside of any incident, in the same folder; () where they can't be read."""
-    from ..errors import JournalError
-    from ..journal import OUTSIDE, journal_file, read_incident
-
-    try:
-        return read_incident(journal_file(journal.parent, OUTSIDE)).entries
-    except JournalError:  # nobody has, or `journal verify` says what is wrong with it
-        return ()
+def _tell(problems: tuple[str, ...]) -> None:
+    for problem in problems:
+        print(f"nexconsole: {problem}", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from argparse import Namespace
@@ -17,7 +16,6 @@ from ..journal import (
     Entries,
     Entry,
     JournalProblem,
-    journal_file,
     journal_files,
     journal_folder,
     merge,
@@ -31,6 +29,7 @@ from ..settings import Settings
 from ..text.masking import mask
 from ..text.sanitize import clean
 from ..text.units import clock, date, moment
+from .incidents import file_of
 from .options import load
 from .parsing import Parser, add_verbs
 
@@ -59,13 +58,6 @@ def add_arguments(parser: Parser) -> None:
 def run(options: Namespace) -> int:
     """Run the command; 0, or 1 where verify found problems. Raises JournalError."""
     return _RUN[options.verb](options, load(options).settings)
-
-
-def file_of(named: str, settings: Settings) -> Path:
-    """The journal's file for an incident's id or a path."""
-    if os.sep in named or named.endswith(".jsonl"):
-        return Path(named)
-    return journal_file(journal_folder(settings), named)
 
 
 def _list(options: Namespace, settings: Settings) -> int:

@@ -21,6 +21,7 @@ from ..session import in_force
 from ..session.capabilities import Capability
 from ..session.offers import ActionOffer, action_offers
 from ..session.operation import Operation, StepRef
+from ..session.owed import owed_words
 from ..session.session import Session
 from ..signals.registry import polled, signals
 from ..text.sanitize import clean
@@ -365,6 +366,11 @@ class LineConsole:
             await self.recorded(lambda: self._session.open_incident(title, ""))
 
     async def _close_incident(self) -> None:
+        session, incident = self._session, self._session.incident
+        if incident is not None:
+            name = session.incident_store.current or ""
+            for sentence in await owed_words(session.sources, session.settings, incident, name, self._clock()):
+                self.write(sentence)
         reason = await self.ask("why it is over, for the record; an empty line cancels")
         if reason is not None:
             await self.recorded(lambda: self._session.close_incident(reason))

@@ -157,9 +157,20 @@ class IncidentController:
 
         title = f"close it though {left} still in force (listed above)? `{LEAVE}` who ends it, and when"
         title = title if left else "close the incident: what was it, in a sentence?"
-        text = await self._app.push_screen_wait(Prompt(title, offered=(f"{LEAVE} ",) if left else (), wrong=wrong))
+        offered = (f"{LEAVE} ",) if left else ()
+        text = await self._app.push_screen_wait(Prompt(title, offered=offered, wrong=wrong, told=self._owed))
         if text is not None:
             await self._told(self._session.close_incident(text), "closed")
+
+    async def _owed(self) -> Sequence[str]:
+        """What customers are owed of this incident, in sentences that name nobody."""
+        from ..session.owed import owed_words  # with the database's queries behind it
+
+        session, incident = self._session, self._session.incident
+        if incident is None:
+            return ()
+        name = session.incident_store.current or ""
+        return await owed_words(session.sources, session.settings, incident, name, self._clock())
 
     # --- what others mean to do -------------------------------------------------------------------------------
 

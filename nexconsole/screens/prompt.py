@@ -66,7 +66,7 @@ class Prompt(Dialog[str | None]):
         self._title, self._hint, self._offered, self._wrong = title, hint, tuple(offered), wrong
         self._words, self._own_words = words, own_words
         self._read = told
-        self._told: tuple[str, ...] = ("a moment: the preview is being read",) if told is not None else ()
+        self._told: tuple[str, ...] = ("a moment: this is being read",) if told is not None else ()
         self._value, self._typed = value or suggested, typed
         self._said = DialogMessage()
         self._stem: str | None = None

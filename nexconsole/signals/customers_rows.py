@@ -30,7 +30,7 @@ MOST_ROWS = 20_000  # purchases of the window
 MOST_PARTS = 2_000  # groups of provider, country and service
 MOST_HOLDS = 5_000
 MOST_ENDED = 500  # customers whose wallets are compared with what they have under way
-SETTLED_S = 30  # a failed purchase's hold is released a moment after its row says so
+SETTLED_S = 30  # a hold is released a moment after the purchase's row says that it ended
 COLUMNS = ("user_id", "state", "created_at", "updated_at", "price", "captured_tx_id", "provider_id", "service_name")
 
 
@@ -171,14 +171,16 @@ SELECT count(*) AS holds, coalesce(sum(price), 0)::numeric AS held FROM (
       AND created_at < now() - make_interval(secs => $1) LIMIT {MOST_HOLDS + 1}
 ) h
 """
-# Whose purchase failed a while ago, and whose wallet still holds more than what they have under way.
+# Whose purchase failed, whose rows have been at rest for a while, and whose wallet still holds more than what they have
+# under way.
 ENDED_SQL = f"""
 WITH pending AS (SELECT user_id, price FROM activations
                  WHERE {{undecided}} AND captured_tx_id IS NULL LIMIT {MOST_HOLDS + 1}),
-     ended AS (SELECT DISTINCT user_id FROM (
-                   SELECT user_id FROM activations
-                   WHERE {{states}} AND {FAILED} AND created_at >= now() - make_interval(secs => $1)
-                     AND updated_at < now() - make_interval(secs => $2) LIMIT {MOST_ROWS}) f LIMIT {MOST_ENDED}),
+     ended AS (SELECT user_id FROM (
+                   SELECT user_id, updated_at, {FAILED} AS failed FROM activations
+                   WHERE {{states}} AND created_at >= now() - make_interval(secs => $1) LIMIT {MOST_ROWS}) a
+               GROUP BY user_id HAVING bool_or(failed) AND max(updated_at) < now() - make_interval(secs => $2)
+               LIMIT {MOST_ENDED}),
      mine AS (SELECT user_id, sum(price) AS price FROM pending GROUP BY user_id)
 SELECT (SELECT count(*) FROM pending) AS pending, count(*) FILTER (WHERE over > 0.005) AS holds,
        coalesce(sum(over) FILTER (WHERE over > 0.005), 0)::numeric AS held

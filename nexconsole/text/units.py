@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from math import ceil
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -97,7 +98,7 @@ def count(number: float, capped: bool = False) -> str:
     return f"{number:,.0f}".replace(",", " ") + ("+" if capped else "")
 
 
-def money(amount: float | None) -> str:
+def money(amount: float | Decimal | None) -> str:
     """`1 234.50`: two decimals, thousands set apart by a space; a dash where nothing is known."""
     return "-" if amount is None else f"{amount:,.2f}".replace(",", " ")
 
