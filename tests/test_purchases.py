@@ -144,12 +144,22 @@ def test_each_line_says_what_it_says(line: bytes, step: FunnelStep | None) -> No
     [
         ("API Request Failed (503 Service Unavailable)", "5xx"),
         ("API Request Failed (429 Too Many Requests)", "429"),
-        ("API Request Failed (401 Unauthorized)", "4xx"),
+        ("API Request Failed (401 Unauthorized)", "bad key"),
         ("Breaker is open", "breaker open"),
         ("fetch failed", "no answer"),
         ("timed out after 10 s", "no answer"),
-        ('Failed to parse number response. Raw: "BAD_KEY"', "bad answer"),
+        ('Failed to parse number response. Raw: "BAD_KEY"', "bad key"),
         ("NO_NUMBERS", "no stock"),
+        ('Failed to parse number response. Raw: "NO_BALANCE"', "no balance"),
+        ('Failed to parse number response. Raw: "<html>"', "bad answer"),
+        ('Failed to parse number response. Raw: "BAD_SERVICE"', "bad request"),
+        ("canceling statement due to lock timeout", "lock timeout"),
+        ("remaining connection slots are reserved for roles with the SUPERUSER attribute", "no connection"),
+        ("OOM command not allowed when used memory > 'maxmemory'.", "redis full"),
+        ("connect ECONNREFUSED 10.0.0.4:6379", "redis"),
+        ("Can't reach database server at db:5432", "database"),
+        ("cannot execute UPDATE in a read-only transaction", "read-only"),
+        ('fetch failed › {"mappedErrorType":"NO_STOCK"}', "no answer"),
         ("x" * 10_000 + "fetch failed", "other"),
         ("", "other"),
     ],
@@ -236,7 +246,7 @@ def test_an_answer_given_once_more_is_no_purchase() -> None:
 def test_a_crash_for_lack_of_funds_before_the_reservation_is_a_refusal_and_any_other_a_failure() -> None:
     fold = Fold().tell(0, head("INIT"), head("CRITICAL_FAIL", error="Insufficient funds"))
     fold.tell(0, head("INIT", "p2"), head("RESERVE_SUCCESS", "p2"), head("CRITICAL_FAIL", "p2", error="deadlock"))
-    assert fold.ended() == {("", "refused", "funds"): 1, ("", "failed", "crash"): 1}
+    assert fold.ended() == {("", "refused", "funds"): 1, ("", "failed", "lock timeout"): 1}
     attempt = (OLD + "Attempting purchase: { input: { provider: '5sim' } }").encode()
     offer = (OLD + "Found offer: { providerName: '5sim' }").encode()
     old = Fold().tell(0, attempt, offer, (OLD + "Critical Error: Error: Insufficient funds").encode())

@@ -55,7 +55,7 @@ def test_the_newest_version_s_log_holds_each_purchase_and_how_it_ended(newest: T
         "not active": 81,
         "breaker open": 79,
         "5xx": 70,
-        "bad answer": 12,
+        "bad key": 12,
         "no answer": 8,
         "no offer": 67,
     }

@@ -17,6 +17,7 @@ from nexconsole.signals.database import Database, DatabaseSession
 from nexconsole.signals.database_cpu import DatabaseCpu
 from nexconsole.signals.findings import Finding, IntegrityCheck
 from nexconsole.signals.funnel import Funnel, ProviderFunnel
+from nexconsole.signals.funnel_parts import PodFunnel
 from nexconsole.signals.integrity import Integrity
 from nexconsole.signals.lock_keys import Lock
 from nexconsole.signals.locks import Family, Locks
@@ -27,7 +28,7 @@ from nexconsole.signals.registry import probes
 from nexconsole.signals.reservations import Pile, Reservations
 from nexconsole.signals.search import Search
 from nexconsole.signals.status_pages import StatusPage, StatusPages
-from nexconsole.signals.transactions import ProviderTraffic, Scope, Transactions
+from nexconsole.signals.transactions import Point, ProviderTraffic, Scope, Transactions
 from nexconsole.signals.workloads import Release, Workloads
 
 NOW = datetime(2026, 11, 23, 14, 7, 31, tzinfo=UTC)
@@ -51,6 +52,7 @@ TRANSACTIONS = Transactions(
     latency_p95_s=2.1,
     scope=Scope(verdict="one", provider="smsbower", because="66 of 71 failures"),
     providers=(traffic("smsbower", 120, 66), traffic("5sim", 280, 5)),
+    trend=tuple(Point(at=float(60 * minute), attempts=40.0, failure_rate=0.01) for minute in range(30)),
 )
 SMSBOWER = ProviderCircuit(
     name="smsbower",
@@ -139,8 +141,20 @@ VALUES: dict[str, Value] = {
         users_without_funds=1,
         pods_followed=3,
         pods=3,
+        failures={"no answer": 6, "5xx": 2, "breaker open": 5},
+        by_pod=(PodFunnel(name="a", decided=20, failed=9), PodFunnel(name="b", decided=40, failed=1)),
         providers=(
-            ProviderFunnel(name="smsbower", attempts=50, sold=2, failed=3, refused=41, waiting=4),
+            ProviderFunnel(
+                name="smsbower",
+                attempts=50,
+                sold=2,
+                failed=3,
+                refused=41,
+                waiting=4,
+                reasons={"no answer": 6, "5xx": 2, "breaker open": 5, "no offer": 41},
+                took_s=6.0,
+                before_s=1.5,
+            ),
             ProviderFunnel(name="5sim", attempts=10, sold=6, failed=0, refused=1, waiting=3),
         ),
     ),
@@ -203,16 +217,19 @@ def asked(name: str, argument: str = "", **values: Value | None) -> ProbeAnswer:
     return answer(PROBES[name], readings(**values), Settings(), NOW, argument)
 
 
+WORDS = {
+    "provider": "smsbower",
+    "family": "number",
+    "alert": "ProviderApiErrors",
+    "country": "Angola",
+    "pid": "40",
+    "pod": "a",
+}
+
+
 def argument_of(name: str) -> str:
     wanted = PROBES[name].argument
-    words = {
-        "provider": "smsbower",
-        "family": "number",
-        "alert": "StuckReservations",
-        "country": "Angola",
-        "pid": "40",
-    }
-    return "" if wanted is None else words[wanted.kind]
+    return "" if wanted is None else WORDS[wanted.kind]
 
 
 @pytest.mark.parametrize("name", PROBES)
@@ -224,7 +241,7 @@ def test_without_a_reading_nothing_is_known_and_nothing_is_false(name):
         assert found.age_s is None
 
 
-@pytest.mark.parametrize("name", [name for name in PROBES if name != "database.answers"])
+@pytest.mark.parametrize("name", [name for name in PROBES if not name.endswith(".answers")])
 def test_where_the_source_failed_the_answer_says_why(name):
     given = readings(error="postgres refused", **dict.fromkeys(VALUES))
     found = answer(PROBES[name], given, Settings(), NOW, argument_of(name))
@@ -563,3 +580,69 @@ def test_one_pod_is_to_blame_where_it_alone_has_open_breakers_for_half_of_the_pr
     assert (found.value, found.gives) == (value, {"pod": "a"} if value else {})
     if said:
         assert found.text == said
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value", "text"),
+    [
+        ("errors.outage", "", 1.0, "8 of 8 explained failures get no answer, or a server's error"),
+        ("errors.server", "smsbower", 0.25, "2 of 8 explained failures at smsbower get a server's error"),
+        ("errors.breaker", "smsbower", 5 / 13, "5 of 13 explained failures at smsbower meet an open breaker"),
+        ("errors.silent", "5sim", None, "not known: the logs explain only 0 failures at 5sim"),
+        ("errors.silent", "nobody", None, "not known: the logs say nothing of nobody"),
+        ("pods.failing", "", "one", "a fails 9 of 20, b fails 1 of 40"),
+        ("pod.failing", "a", 0.45, "45 % of 20 purchases fail on a"),
+        ("pod.alone", "b", False, "a fails 9 of 20"),
+        ("pod.failing", "z", None, "not known: too few purchases were decided on z"),
+        ("provider.takes", "smsbower", 6.0, "a sale at smsbower takes 6.0 s"),
+        ("provider.slower", "smsbower", 4.0, "a sale at smsbower takes 6.0 s, before 1.5 s"),
+        ("transactions.times", "", 2.0, "80 purchases a minute are tried, 40 before"),
+        ("balance.state", "smsbower", "empty", "0.02 (25 min ago) are left at smsbower: empty"),
+        ("balance.state", "5sim", None, "not known: 7.40"),
+        ("pods.crashing", "", 1.0, "1 pod of 1 crash: a OOMKilled"),
+        ("outbox.since-release", "", False, "the oldest that failed or waits is 25 min old, the release 9 min"),
+        ("redis.full", "", False, "Redis has room"),
+        (
+            "alert.contradicted",
+            "ProviderApiErrors",
+            False,
+            "ProviderApiErrors fires; by the console's own count the worst",
+        ),
+        ("alert.contradicted", "Other", False, "Other does not fire"),
+        ("database.slow", "", 0.0, "0 sessions at work"),
+    ],
+)
+def test_how_purchases_fail(name, argument, value, text):
+    found = asked(name, argument)
+    assert (found.value, found.text[: len(text)]) == (value, text)
+
+
+def test_an_alert_that_the_console_does_not_measure_is_not_judged():
+    disk = Alerts(firing=(Alert(name="DiskSpaceLow", severity="warning", since=ago(120)),))
+    assert asked("alert.contradicted", "DiskSpaceLow", alerts=disk).value is None
+    wrong = Alerts(firing=(Alert(name="HighErrorRate", severity="critical", since=ago(120)),))
+    assert asked("alert.contradicted", "HighErrorRate", alerts=wrong).value is False
+    well = replace(TRANSACTIONS, failure_rate=0.01, failures=4)
+    assert asked("alert.contradicted", "HighErrorRate", alerts=wrong, transactions=well).value is True
+
+
+def test_what_is_full_or_emptied_or_read_only_is_told_by_what_it_is_about():
+    full = Finding(kind="data", level="SEV-2", text="Redis is full", about="Redis' memory")
+    nearly = replace(full, level="SEV-3", text="Redis uses 91 %")
+    assert asked("redis.full", integrity=sample.integrity(full, look="redis")).holds is True
+    assert asked("redis.full", integrity=sample.integrity(nearly, look="redis")).holds is False
+    gone = Finding(kind="data", level="SEV-1", text="somebody emptied Redis", about="Redis' data")
+    assert asked("redis.emptied", integrity=sample.integrity(gone, look="redis")).holds is True
+    behind = Finding(kind="data", level="SEV-1", text="the database has become a replica", about="read-only")
+    assert asked("database.read-only", integrity=sample.integrity(behind, look="postgres")).holds is True
+
+
+def test_pods_that_fail_alike_are_no_bad_pod():
+    pods = (PodFunnel(name="a", decided=20, failed=9), PodFunnel(name="b", decided=40, failed=22))
+    funnel = replace(VALUES["funnel"], by_pod=pods)
+    assert asked("pods.failing", funnel=funnel).value == "all"
+    assert asked("pod.alone", "a", funnel=funnel).holds is False
+    assert asked("pods.failing", funnel=replace(funnel, by_pod=pods[:1])).value is None
+    assert asked("pods.failing", funnel=replace(funnel, pods_followed=0)).value is None
+    few = (PodFunnel(name="a", decided=20, failed=0), PodFunnel(name="b", decided=40, failed=2))
+    assert asked("pods.failing", funnel=replace(funnel, by_pod=few)).value == "none"

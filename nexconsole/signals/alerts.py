@@ -14,6 +14,7 @@ from ..errors import SourceError
 from ..model import LEVELS, Value
 from ..text.sanitize import clean
 from ..text.units import duration, period, several
+from . import alert_checks
 from .probe import Probe, ProbeOptions, ProbeResult, Read, View
 from .rulecheck import examine
 from .signal import (
@@ -288,6 +289,7 @@ PROBES = (
         "flag",
         argument=Argument(name="alert", kind="alert"),
     ),
+    alert_checks.PROBE,
     _probe("alerts.level", "the highest level that firing alerts stand for", _level, "word", words=LEVELS),
 )
 SIGNAL = Signal(

@@ -199,6 +199,15 @@ def _left(view: View[Balances]) -> ProbeResult:
     return ProbeResult(text=f"{_money(one)} are left at {one.name}{limit}: {one.state}", value=one.balance)
 
 
+def _state_of(view: View[Balances]) -> ProbeResult:
+    """Empty, low or enough; an old figure does not say what is left now."""
+    one = next((balance for balance in view.value.balances if view.called(balance.name)), None)
+    if one is None or one.state == "unknown" or one.balance is None:
+        return ProbeResult(text=f"not known: nobody has asked for our balance at {view.argument}", value=None)
+    text = f"{_money(one)} are left at {one.name}: {one.state}"
+    return ProbeResult(text=f"not known: {text}" if one.old else text, value=None if one.old else one.state)
+
+
 def _money(balance: Balance) -> str:
     old = ", an old figure" if balance.old else ""
     return f"{money(balance.balance)} ({duration(balance.age_s)} ago{old})"
@@ -223,6 +232,15 @@ PROBES = (
         kind="number",
         read=_low,
         gives=_GIVES,
+    ),
+    Probe(
+        name="balance.state",
+        title="whether our balance at a provider is enough",
+        signal="balances",
+        kind="word",
+        words=("empty", "low", "enough"),
+        argument=PROVIDER,
+        read=_state_of,
     ),
     Probe(
         name="balance.left",

@@ -11,7 +11,7 @@ from ..catalogue import Argument
 from ..model import Value
 from ..text.sanitize import clean
 from ..text.units import count, duration, percent, several
-from .probe import Probe, ProbeOptions, ProbeResult, Read, View
+from .probe import Probe, ProbeOptions, ProbeResult, Read, View, answers
 from .signal import (
     EVERY_PURCHASE,
     LISTED,
@@ -233,17 +233,6 @@ def _details(value: Database) -> Iterator[str]:
 MONITOR = "GRANT pg_monitor to the console's role"
 
 
-def _answers(view: View) -> ProbeResult:
-    """Of all probes the one to which a failure is an answer."""
-    reading = view.reading
-    if reading is None or reading.absent or (reading.value is None and not reading.error):
-        why = (reading.error if reading else None) or "it was not tried yet"
-        return ProbeResult(text=f"not known: {why}", value=None)
-    if reading.error:
-        return ProbeResult(text=f"it does not answer this console: {reading.error}", value=False)
-    return ProbeResult(text="it answers this console", value=True)
-
-
 def _blockers(view: View[Database]) -> ProbeResult:
     value = view.value
     blockers = sorted((s for s in value.sessions if s.blocks), key=lambda s: (bool(s.blocked_by), -s.blocks))
@@ -312,6 +301,13 @@ def _connections(view: View[Database]) -> ProbeResult:
     )
 
 
+def _slow(view: View[Database]) -> ProbeResult:
+    """Sessions at work for longer than a second that wait for nobody's lock."""
+    busy = [s for s in view.value.sessions if s.state == "active" and not s.blocked_by and (s.query_s or 0.0) > 1]
+    text = f"{several(len(busy), 'session')} at work for over 1 s, without waiting for a lock"
+    return ProbeResult(text=text, value=float(len(busy))) if busy else _none_seen(view.value, text)
+
+
 _PID = {"pid": "pid"}
 
 
@@ -320,7 +316,7 @@ def _probe(name: str, title: str, read: Read, kind: str = "number", **options: U
 
 
 PROBES = (
-    _probe("database.answers", "whether the database answers this console", _answers, "flag", always=True),
+    _probe("database.answers", "whether the database answers this console", answers, "flag", always=True),
     _probe("database.blockers", "sessions that block others", _blockers, gives=_PID),
     _probe(
         "database.blocker",
@@ -335,6 +331,7 @@ PROBES = (
         "sessions idle in a transaction",
         _counted("idle in a transaction", "idle_in_transaction"),
     ),
+    _probe("database.slow", "sessions that run for long without waiting for a lock", _slow),
     _probe("database.longest", "age of the oldest transaction", _longest, unit="seconds", gives=_PID),
     _probe("database.connections", "share of the connections in use", _connections, unit="ratio"),
 )

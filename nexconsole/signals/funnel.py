@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypedDict
@@ -17,6 +17,7 @@ from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value, utc_now
 from ..sources.purchase_tally import CALLED, FAILED, LOST, OFFERED, REFUSED, RESERVED, SOLD, WITHOUT_OFFER
 from ..text.units import period
+from .funnel_parts import PodFunnel, by_pod, usual
 from .pod_logs import LogCoverage, follow
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ REFUSED_STATUS = {
 class ProviderFunnel:
     """One provider's purchases of the window. What is none of sold, failed and refused waits, or was lost.
 
-    `reasons` counts those that failed or were refused, by reason, the most frequent first.
+    `reasons` counts those that failed or were refused, by reason, the most frequent first. `took_s` is what its sales
+    of the window took (median), `before_s` what those before them did; None where too few are known.
     """
 
     name: str
@@ -53,6 +55,8 @@ class ProviderFunnel:
     refused: int = 0
     waiting: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
+    took_s: float | None = None
+    before_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +104,7 @@ class Funnel(Value):
     users_without_funds: int | None = None
     providers: tuple[ProviderFunnel, ...] = ()
     more_providers: int = 0
+    by_pod: tuple[PodFunnel, ...] = ()
     minutes: tuple[MinuteFunnel, ...] = ()
     answers: Mapping[str, int] | None = None
     answers_at: datetime | None = None
@@ -165,7 +170,7 @@ def build(
     reach = logs.reach_s(now)
     rests_on = min(float(window_s), reach or 0.0)
     window = logs.purchases.window(now.timestamp(), rests_on)
-    figures = _figures(window, logs.purchases, now.timestamp())
+    figures = _figures(window, logs.purchases, now.timestamp(), rests_on)
     pods = list(logs.followed.values())
     return Funnel(
         source=following.source,
@@ -180,6 +185,7 @@ def build(
         catching_up=sum(pod.is_followed and pod.reads_backlog for pod in pods),
         reach_s=reach,
         dropped=logs.purchases.dropped,
+        by_pod=by_pod(((pod.name, pod.purchases.decided) for pod in pods), now.timestamp() - rests_on),
         **figures,
     )
 
@@ -209,7 +215,7 @@ class _Figures(TypedDict):
     more_providers: int
 
 
-def _figures(window: Window, tally: PurchaseTally, now: float) -> _Figures:
+def _figures(window: Window, tally: PurchaseTally, now: float, rests_on: float) -> _Figures:
     """What the purchases of the window come to."""
     stages = {stage: sum(purchase.stage >= stage for purchase in window.begun) for stage in (OFFERED, RESERVED, CALLED)}
     outcomes = dict.fromkeys((SOLD, FAILED, LOST), 0)
@@ -224,7 +230,7 @@ def _figures(window: Window, tally: PurchaseTally, now: float) -> _Figures:
             outcomes[key.outcome] += many
             if key.outcome == FAILED:
                 failures[key.reason] = failures.get(key.reason, 0) + many
-    providers, more = _providers(window)
+    providers, more = _providers(window, tally.sales, now - rests_on)
     at_provider = [purchase for purchase in window.waiting if purchase.stage >= RESERVED]
     oldest = min(window.waiting, key=lambda one: one.began, default=None)
     return {
@@ -258,7 +264,9 @@ def _undecided(waiting: list[Purchase], decided_at: float | None, now: float) ->
     return max(0.0, now - max(min(purchase.began for purchase in waiting), decided_at or 0.0))
 
 
-def _providers(window: Window) -> tuple[tuple[ProviderFunnel, ...], int]:
+def _providers(
+    window: Window, sales: Mapping[str, Sequence[tuple[float, float]]], since: float
+) -> tuple[tuple[ProviderFunnel, ...], int]:
     """Those with the most purchases, and how many more there are; who was refused before one was known has none."""
     found: dict[str, list[int]] = {}
     reasons: dict[str, dict[str, int]] = {}
@@ -284,6 +292,8 @@ def _providers(window: Window) -> tuple[tuple[ProviderFunnel, ...], int]:
             refused=refused,
             waiting=waiting,
             reasons=_most(reasons.get(name, {})),
+            took_s=usual(took for began, took in sales.get(name, ()) if began >= since),
+            before_s=usual(took for began, took in sales.get(name, ()) if began < since),
         )
         for name, (n, sold, failed, refused, waiting) in most
     )

@@ -18,7 +18,7 @@ from ..journal import journal_folder, recent_files, verify
 from ..model import LEVELS, Value, utc_now
 from ..text.sanitize import clean
 from ..text.units import count, several
-from . import durability, ledgers, open_routes
+from . import durability, ledgers, loss_probes, open_routes
 from .findings import RANK, CheckResult, Finding, IntegrityCheck, Kind, Look, Memory
 from .probe import Probe, ProbeResult, Read, View
 from .signal import (
@@ -234,6 +234,7 @@ def _probe(name: str, title: str, kind: Kind) -> Probe:
 PROBES = (
     _probe("integrity.data", "the worst finding about lost or endangered data", "data"),
     _probe("integrity.security", "the worst finding about what stands open", "security"),
+    *loss_probes.PROBES,
 )
 
 

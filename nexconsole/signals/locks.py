@@ -21,7 +21,7 @@ from ..sources.redis import SCAN_STEP
 from ..sources.redis_clients import Cursor
 from ..text.units import count, duration, several
 from .lock_keys import GONE, Lock, judge, showable
-from .probe import Probe, ProbeResult, View
+from .probe import Probe, ProbeResult, View, answers
 from .signal import (
     Judgement,
     MetricSpec,
@@ -331,6 +331,14 @@ FAMILY = Argument(name="family", kind="family", required=False)
 
 
 PROBES = (
+    Probe(
+        name="redis.answers",
+        title="whether Redis answers this console",
+        signal="locks",
+        kind="flag",
+        read=answers,
+        always=True,
+    ),
     Probe(
         name="locks.abandoned",
         title="orphaned locks",

@@ -124,6 +124,7 @@ HISTORY_S = 60.0
 HISTORY_LEAST_S = 8.0
 DROPPED_EVERY_S = 20.0
 DROPPED_LOOKS_AT = 10_000
+YOUNG_S = 7200.0  # an older release is not what went wrong just now
 
 
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> Outbox:
@@ -262,6 +263,22 @@ def _late(view: View[Outbox]) -> ProbeResult:
     return ProbeResult(text=f"the oldest has waited {duration(age)}, late from {duration(limit)} on", value=age > limit)
 
 
+def _since_release(view: View[Outbox]) -> ProbeResult:
+    """Whether all that failed or is late is younger than the release that runs, which is young itself."""
+    value = view.value
+    workloads = view.readings.get("workloads")
+    release = getattr(workloads.value, "release", None) if workloads is not None else None
+    since = getattr(release, "since", None)
+    if since is None:
+        return ProbeResult(text="not known: how old the release is can't be read", value=None)
+    age = max(0.0, (view.now - since).total_seconds())
+    ages = [each for each in (value.oldest_failed_s, value.oldest_pending_s) if each is not None]
+    if not ages:
+        return ProbeResult(text="nothing failed and nothing waits", value=False)
+    text = f"the oldest that failed or waits is {duration(max(ages))} old, the release {duration(age)}"
+    return ProbeResult(text=text, value=max(ages) <= age <= YOUNG_S)
+
+
 def _event(view: View[OutboxEvents]) -> ProbeResult:
     value = view.value
     failed = next((event for event in value.events if event.status == "FAILED"), None)
@@ -287,6 +304,12 @@ PROBES = (
         "outbox.oldest", "age of the oldest waiting event", oldest("nothing waits", "oldest_pending_s"), unit="seconds"
     ),
     _probe("outbox.late", "whether the oldest waits for too long", _late, "flag"),
+    _probe(
+        "outbox.since-release",
+        "whether all that failed or waits is younger than the release",
+        _since_release,
+        "flag",
+    ),
     _probe("outbox.drain", "events a minute that leave the outbox", _drain),
 )
 SIGNAL = Signal(

@@ -124,6 +124,18 @@ def _end(ended: resources.ContainerTerminated) -> str:
     return f"signal {ended.signal}" if ended.signal else f"exit code {ended.exit_code}"
 
 
+CRASHES = ("CrashLoopBackOff", "OOMKilled", "exit code", "signal", "ContainerCannotRun", "RunContainerError")
+JUST_S = 600.0
+
+
+def crashes(pod: Pod, now: datetime) -> bool:
+    """Whether its container ends in failure: it waits to be started again, or was within the last ten minutes."""
+    if not any(word in pod.reason for word in CRASHES):
+        return False
+    recent = pod.restarted_at is not None and (now - pod.restarted_at).total_seconds() < JUST_S
+    return not pod.ready or recent
+
+
 def describe_other(pod: resources.PodResource, deployment: str) -> OtherPod:
     name, uid = clean(pod.metadata.name, 100), clean(pod.metadata.uid, 60)
     return OtherPod(name=name, uid=uid, why=why_other(pod, deployment))

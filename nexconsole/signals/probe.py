@@ -166,6 +166,17 @@ def answer(
     )
 
 
+def answers(view: View[Any]) -> ProbeResult:
+    """Whether the signal's source answers: of all questions the one to which a failure is an answer. Asked `always`."""
+    reading = view.reading
+    if reading is None or reading.absent or (reading.value is None and not reading.error):
+        why = (reading.error if reading else None) or "it was not tried yet"
+        return ProbeResult(text=f"not known: {why}", value=None)
+    if reading.error:
+        return ProbeResult(text=f"it does not answer this console: {reading.error}", value=False)
+    return ProbeResult(text="it answers this console", value=True)
+
+
 def oldest(nothing: str, attribute: str) -> Read:
     """A read of the age of the oldest that waits, in seconds; nothing waiting is a known age of 0.
 

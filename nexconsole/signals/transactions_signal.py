@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..text.units import count, duration, latency, percent, period, several
-from . import waiting
+from . import traffic_volume, waiting
 from .attribution import ProviderTraffic
 from .circuits import Circuits
 from .probe import PROVIDER, Probe, ProbeResult, View
@@ -324,6 +324,7 @@ def _of(traffic: ProviderTraffic) -> str:
 
 
 PROBES = (
+    traffic_volume.PROBE,
     Probe(
         name="transactions.blocked",
         title="whether purchases begin and none is decided",

@@ -15,7 +15,7 @@ from ..sources.deployment_pods import LabelledPods, ending
 from ..text.sanitize import clean
 from ..text.units import count, duration, several, utilization
 from . import releases
-from .pods import OtherPod, Pod, container_read, describe, describe_other
+from .pods import OtherPod, Pod, container_read, crashes, describe, describe_other
 from .probe import Probe, ProbeOptions, ProbeResult, Read, View
 from .release_effect import released
 from .releases import Release
@@ -304,6 +304,38 @@ def _released(view: View[Workloads]) -> ProbeResult:
     return ProbeResult(text=f"{release.images} (revision {release.revision}) is {duration(age)} old{before}", value=age)
 
 
+def _crashing(view: View[Workloads]) -> ProbeResult:
+    """Pods that crash: they are kept from starting again, or ended in failure within the last minutes."""
+    value = view.value
+    if not value.pods:
+        return ProbeResult(text="not known: no pod was seen", value=None)
+    found = [pod for pod in value.pods if crashes(pod, view.now)]
+    told = ", ".join(f"{pod.name} {pod.reason}" for pod in found[:3])
+    text = f"{several(len(found), 'pod')} of {count(len(value.pods))} crash" + (f": {told}" if told else "")
+    return ProbeResult(text=text, value=float(len(found)), gives={"pod": found[0].name} if found else {})
+
+
+def _wanted(view: View[Workloads]) -> ProbeResult:
+    value = view.value
+    scaler = value.autoscaler
+    least = f"; its autoscaler keeps at least {count(scaler.minimum)}" if scaler is not None else ""
+    return ProbeResult(text=f"{several(value.desired, 'pod')} wanted{least}", value=float(value.desired))
+
+
+def _suspect(view: View[Workloads]) -> ProbeResult:
+    """Whether purchases fail since the release that runs: it was well before, and bad soon after."""
+    release, known = view.value.release, view.readings.get("transactions")
+    if release is None or release.since is None:
+        why = release.why if release is not None else "its revisions were not read"
+        return ProbeResult(text=f"not known: {why}", value=None)
+    if known is None or known.value is None or known.state(view.now) != "fresh":
+        return ProbeResult(text="not known: purchases can't be read", value=None)
+    judgement = next(iter(released(view.readings, view.settings)), None)
+    if judgement is not None:
+        return ProbeResult(text=judgement.text, value=True)
+    return ProbeResult(text=f"purchases did not begin to fail with {release.images}", value=False)
+
+
 def _pods(value: Workloads) -> str:
     return f"{value.ready} of {several(value.desired, 'pod')} of {value.deployment} ready"
 
@@ -316,6 +348,9 @@ PROBES = (
     _probe("workloads.ready", "pods that are ready", _ready),
     _probe("workloads.missing", "pods that should be ready and are not", _missing),
     _probe("workloads.down", "whether no pod is ready", _down, "flag"),
+    _probe("pods.crashing", "pods that crash", _crashing, gives={"pod": "pod"}),
+    _probe("workloads.wanted", "pods that are wanted", _wanted),
+    _probe("release.suspect", "whether purchases fail since the release that runs", _suspect, "flag"),
     _probe("workloads.restarts", "how often the pods were restarted", _restarts),
     _probe(
         "workloads.rollout",

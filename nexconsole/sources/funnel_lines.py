@@ -27,7 +27,29 @@ SOLD, FAILED, REFUSED, REPLAY, CRASHED = "sold", "failed", "refused", "replay", 
 WHY, SELLER, OPENED = "why", "seller", "opened"
 
 REFUSALS = ("no offer", "no route", "funds", "lock", "price", "velocity", "input", "other")
-FAILURES = ("no answer", "5xx", "429", "4xx", "breaker open", "no stock", "bad answer", "not active", "crash", "other")
+# Of the provider's own, of its breaker, of what we ask it for, of our money there; then of our own servers.
+FAILURES = (
+    "no answer",
+    "5xx",
+    "429",
+    "4xx",
+    "bad answer",
+    "no stock",
+    "breaker open",
+    "not active",
+    "no balance",
+    "bad key",
+    "bad request",
+    "lock timeout",
+    "no connection",
+    "read-only",
+    "database",
+    "redis full",
+    "redis",
+    "crash",
+    "other",
+)
+OWN_SERVERS = ("lock timeout", "no connection", "read-only", "database", "redis full", "redis")
 
 LONGEST_ID = 100
 _HEAD = {
@@ -233,17 +255,52 @@ def told(kind: str, provider: str) -> FunnelStep | None:
 
 def failure(text: str) -> str:
     """The kind of a failed purchase, one of FAILURES or `funds`, by what was said of it."""
-    text = text[:500]
+    text = text[:500].split(" › ")[0]  # what a pretty line has behind the message is the router's own guess
     if status := _STATUS.search(text):
-        return "429" if status[0].endswith("429") else f"{status[1]}xx" if status[1] in "45" else "other"
+        code = status[1] + status[2]
+        return _STATUSES.get(code) or (f"{status[1]}xx" if status[1] in "45" else "other")
     for words, kind in _KINDS:
         if words in text:
             return kind
     return "other"
 
 
+_STATUSES = {"429": "429", "401": "bad key", "403": "bad key", "402": "no balance"}
 _KINDS = (
     ("Breaker is open", "breaker open"),
+    ("lock timeout", "lock timeout"),
+    ("deadlock", "lock timeout"),
+    ("too many clients", "no connection"),
+    ("connection slots", "no connection"),
+    ("new connection from the", "no connection"),
+    ("MaxClients", "no connection"),
+    ("trying to connect", "no connection"),
+    ("READONLY", "redis full"),
+    ("read-only transaction", "read-only"),
+    ("OOM command", "redis full"),
+    ("maxmemory", "redis full"),
+    ("MISCONF", "redis full"),
+    ("max retries per request", "redis"),
+    ("Connection is closed", "redis"),
+    (":6379", "redis"),
+    ("reach database", "database"),
+    ("terminating connection", "database"),
+    ("database system is", "database"),
+    ("Connection terminated", "database"),
+    (":5432", "database"),
+    (":6543", "database"),
+    ("NO_BALANCE", "no balance"),
+    ("NO_MONEY", "no balance"),
+    ("BAD_KEY", "bad key"),
+    ("WRONG_KEY", "bad key"),
+    ("NO_KEY", "bad key"),
+    ("BANNED", "bad key"),
+    ("API_KEY", "bad key"),
+    ("nauthorized", "bad key"),
+    ("BAD_", "bad request"),
+    ("WRONG_", "bad request"),
+    ("NO_STOCK", "no stock"),
+    ("NO_NUMBERS", "no stock"),
     ("Insufficient", "funds"),
     ("is not active", "not active"),
     ("fetch failed", "no answer"),
@@ -253,8 +310,6 @@ _KINDS = (
     ("imeout", "no answer"),
     ("aborted", "no answer"),
     ("Failed to parse", "bad answer"),
-    ("NO_STOCK", "no stock"),
-    ("NO_NUMBERS", "no stock"),
 )
 
 

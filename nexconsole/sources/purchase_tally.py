@@ -26,6 +26,9 @@ MINUTES = 60
 OPEN = 20_000  # purchases under way at one time; of more the oldest are let go
 REMEMBERED = 20_000  # ids of what has ended, so that a line that comes twice counts once
 PROVIDERS = 2_000
+DECIDED = 500  # of each pod, the newest
+SALES = 120  # of each provider, the newest, whose durations are kept
+TIMED = 200  # providers whose durations are kept
 OTHERS = "(others)"
 LONGEST_S = 7_200  # an older purchase has ended unseen
 SILENT_S = 40.0  # the oldest versions refuse for a lock without a line; a reservation takes 30 s at most
@@ -67,6 +70,7 @@ class PodPurchases:
     lines_left: int = 0
     provider: str = ""
     opened_at: float = 0.0
+    decided: deque[tuple[float, bool]] = field(default_factory=lambda: deque(maxlen=DECIDED))  # began, failed
     last: tuple[float, FunnelStep] | None = None
 
 
@@ -109,6 +113,7 @@ class PurchaseTally:
         self.open: dict[str, Purchase] = {}
         self.minutes: dict[int, TallyMinute] = {}
         self.took: deque[float] = deque(maxlen=200)  # seconds until they were decided, newest last
+        self.sales: dict[str, deque[tuple[float, float]]] = {}  # by provider: when each began, what it took
         self.decided_at: float | None = None  # the newest end of one that was not refused
         self.dropped = 0
         self._stretches: dict[int, Stretch] = {}
@@ -189,7 +194,17 @@ class PurchaseTally:
             minute.sold += outcome == SOLD
             minute.failed += outcome == FAILED
             self.took.append(max(0.0, at - purchase.began))
+            purchase.pod.decided.append((purchase.began, outcome == FAILED))
+            if outcome == SOLD:
+                self._sold(purchase, at)
             self.decided_at = max(at, self.decided_at or at)
+
+    def _sold(self, purchase: Purchase, at: float) -> None:
+        sales = self.sales.get(purchase.provider)
+        if sales is None:
+            bound(self.sales, TIMED)
+            sales = self.sales[purchase.provider] = deque(maxlen=SALES)
+        sales.append((purchase.began, max(0.0, at - purchase.began)))
 
     def _remove(self, purchase: Purchase) -> None:
         self.open.pop(purchase.key, None)

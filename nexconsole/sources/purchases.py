@@ -123,7 +123,7 @@ class Purchases(PurchaseTally):
         if reason == "funds" and purchase.stage < RESERVED:
             self._end(purchase, at, REFUSED, "funds")
         else:
-            self._end(purchase, at, FAILED, "crash")
+            self._end(purchase, at, FAILED, reason if reason in lines.OWN_SERVERS else "crash")
 
     def _explain(self, pod: PodPurchases, at: float, step: FunnelStep) -> None:
         """Keep why a call failed, until the purchase's own line comes. Old request ids tie nothing together."""

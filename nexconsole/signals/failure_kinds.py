@@ -1,0 +1,189 @@
+"""Probes of how purchases fail, by the pods' logs: the kinds of their errors, on which pods, and how long sales take.
+
+(nexnum.md#purchase-lines, #upstream-errors)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median
+from typing import TYPE_CHECKING, Unpack
+
+from ..catalogue import Argument
+from ..sources.funnel_lines import FAILURES
+from ..text.units import count, latency, percent, several
+from .log_reach import within
+from .probe import MAYBE_PROVIDER, PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View
+
+if TYPE_CHECKING:
+    from .funnel import Funnel, ProviderFunnel
+    from .funnel_parts import PodFunnel
+
+FEW = 4  # explained failures; fewer say nothing of the others
+FEW_ON_POD = 5  # decided purchases of a pod; with fewer it is not judged
+CHANCE = 2  # failures of one pod that may be chance
+FAILING = 0.2  # a pod's share of failures from which on it fails
+APART = 4.0  # times as often as on all others together a pod fails, for it to be the pod
+VAGUE = ("other",)  # nobody said why
+OURS = ("breaker open", "not active")  # what follows here from what was before
+LOGS = "reading the pods' logs"
+
+KINDS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "errors.outage": (("no answer", "5xx"), "get no answer, or a server's error"),
+    "errors.silent": (("no answer",), "get no answer"),
+    "errors.server": (("5xx",), "get a server's error"),
+    "errors.limited": (("429",), "get a 429"),
+    "errors.nonsense": (("bad answer",), "get an answer that nobody can read"),
+    "errors.stock": (("no stock",), "find no number in stock"),
+    "errors.balance": (("no balance",), "are refused for our balance"),
+    "errors.key": (("bad key",), "are refused for our key"),
+    "errors.request": (("bad request", "4xx"), "are refused for what we ask"),
+    "errors.breaker": (("breaker open",), "meet an open breaker"),
+    "errors.inactive": (("not active",), "meet a provider that is not in use"),
+    "errors.locks": (("lock timeout",), "wait too long for a row's lock"),
+    "errors.connections": (("no connection",), "get no database connection"),
+    "errors.read-only": (("read-only",), "can't write to the database"),
+    "errors.database": (("database",), "lose the database"),
+    "errors.redis-full": (("redis full",), "can't write to Redis"),
+    "errors.redis": (("redis",), "lose Redis"),
+    "errors.crash": (("crash",), "end with an error of NexNum's own"),
+}
+
+
+def _share(kinds: tuple[str, ...], words: str) -> Read:
+    """The share of the explained failures that are of these kinds, of one provider's where that is named."""
+
+    def read(view: View[Funnel]) -> ProbeResult:
+        value = view.value
+        if unknown := _unknown(value):
+            return unknown
+        reasons, at = value.failures, ""
+        if view.argument:
+            one = _provider(view)
+            if one is None:
+                return ProbeResult(text=f"not known: the logs say nothing of {view.argument}", value=None)
+            reasons, at = one.reasons, f" at {one.name}"
+        left_out = {*VAGUE, *(kind for kind in OURS if kind not in kinds)}
+        whole = sum(reasons.get(kind, 0) for kind in FAILURES if kind not in left_out)
+        if whole < FEW:
+            return ProbeResult(text=f"not known: the logs explain only {several(whole, 'failure')}{at}", value=None)
+        many = sum(reasons.get(kind, 0) for kind in kinds)
+        span = within(value.window_s, value.rests_on_s)
+        return ProbeResult(
+            text=f"{count(many)} of {several(whole, 'explained failure')}{at} {words}, in {span}", value=many / whole
+        )
+
+    return read
+
+
+def _unknown(value: Funnel) -> ProbeResult | None:
+    if not value.pods_followed:
+        return ProbeResult(text="not known: no pod's log is followed", value=None, lacks=LOGS)
+    return ProbeResult(text=f"not known: {value.unknown}", value=None) if value.unknown else None
+
+
+def _provider(view: View[Funnel]) -> ProviderFunnel | None:
+    return next((each for each in view.value.providers if each.name and view.called(each.name)), None)
+
+
+def _pods(view: View[Funnel]) -> ProbeResult:
+    """Whether purchases fail on one pod, on some, on all, or on none."""
+    value = view.value
+    if unknown := _unknown(value):
+        return unknown
+    judged = [pod for pod in value.by_pod if pod.decided >= FEW_ON_POD]
+    if len(judged) < 2:
+        return ProbeResult(text="not known: it takes two pods with enough purchases to tell", value=None)
+    failing = [pod for pod in judged if _fails(pod)]
+    said = ", ".join(f"{pod.name} fails {count(pod.failed)} of {count(pod.decided)}" for pod in judged[:4])
+    if not failing:
+        return ProbeResult(text=said, value="none")
+    if len(failing) == 1 and _alone(failing[0], judged):
+        return ProbeResult(text=said, value="one", gives={"pod": failing[0].name})
+    return ProbeResult(text=said, value="all" if len(failing) == len(judged) else "some")
+
+
+def _fails(pod: PodFunnel) -> bool:
+    return pod.failed > CHANCE and pod.failed >= FAILING * pod.decided
+
+
+def _alone(pod: PodFunnel, pods: list[PodFunnel]) -> bool:
+    """Whether a pod fails far more often than all others together."""
+    failed = sum(other.failed for other in pods if other is not pod)
+    decided = sum(other.decided for other in pods if other is not pod)
+    return decided > 0 and pod.failed / pod.decided >= APART * failed / decided
+
+
+def _pod(view: View[Funnel]) -> ProbeResult:
+    value = view.value
+    if unknown := _unknown(value):
+        return unknown
+    pod = next((each for each in value.by_pod if each.name == view.argument), None)
+    if pod is None or pod.decided < FEW_ON_POD:
+        return ProbeResult(text=f"not known: too few purchases were decided on {view.argument}", value=None)
+    share = pod.failed / pod.decided
+    return ProbeResult(text=f"{percent(share)} of {several(pod.decided, 'purchase')} fail on {pod.name}", value=share)
+
+
+def _alone_on(view: View[Funnel]) -> ProbeResult:
+    found = _pods(view)
+    if found.value is None:
+        return found
+    return ProbeResult(text=found.text, value=found.gives.get("pod") == view.argument)
+
+
+def _takes(view: View[Funnel]) -> ProbeResult:
+    one = _provider(view)
+    if one is None or one.took_s is None:
+        return ProbeResult(text=f"not known: too few sales of {view.argument} were seen", value=None)
+    return ProbeResult(text=f"a sale at {one.name} takes {latency(one.took_s)}", value=one.took_s)
+
+
+def _slower(view: View[Funnel]) -> ProbeResult:
+    """How many times as long as before a sale takes; as at the others, where nobody saw it before."""
+    one = _provider(view)
+    if one is None or one.took_s is None:
+        return ProbeResult(text=f"not known: too few sales of {view.argument} were seen", value=None)
+    others = [each.took_s for each in view.value.providers if each is not one and each.took_s]
+    before, what = (one.before_s, "before") if one.before_s else (median(others) if others else None, "at the others")
+    if not before:
+        return ProbeResult(text=f"not known: there is nothing to compare {one.name} with", value=None)
+    text = f"a sale at {one.name} takes {latency(one.took_s)}, {what} {latency(before)}"
+    return ProbeResult(text=text, value=round(one.took_s / before, 2))
+
+
+def _no_route(view: View[Funnel]) -> ProbeResult:
+    value = view.value
+    if unknown := _unknown(value):
+        return unknown
+    many = value.refused.get("no route", 0)
+    span = within(value.window_s, value.rests_on_s)
+    return ProbeResult(
+        text=f"best route finds no provider for {several(many, 'customer')}, in {span}", value=float(many)
+    )
+
+
+def _probe(name: str, title: str, read: Read, kind: str = "number", **options: Unpack[ProbeOptions]) -> Probe:
+    return Probe(name=name, title=title, signal="funnel", kind=kind, read=read, **options)
+
+
+_POD = Argument(name="pod", kind="pod")
+PROBES = (
+    *(
+        _probe(name, f"share of failures that {words}", _share(kinds, words), unit="ratio", argument=MAYBE_PROVIDER)
+        for name, (kinds, words) in KINDS.items()
+    ),
+    _probe(
+        "pods.failing",
+        "whether purchases fail on one pod, on some, or on all",
+        _pods,
+        "word",
+        words=("one", "some", "all", "none"),
+        gives={"pod": "pod"},
+    ),
+    _probe("pod.failing", "share of a pod's purchases that fail", _pod, unit="ratio", argument=_POD),
+    _probe("pod.alone", "whether purchases fail on that pod alone", _alone_on, "flag", argument=_POD),
+    _probe("provider.takes", "how long a provider's sales take", _takes, unit="seconds", argument=PROVIDER),
+    _probe("provider.slower", "how many times as long as before they take", _slower, argument=PROVIDER),
+    _probe("funnel.no-route", "customers for whom best route finds no provider", _no_route),
+)
