@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..catalogue import Argument
 from ..model import State
 from ..text.units import count, duration, latency, percent, several
 from .probe import Probe, ProbeResult, View
 
-if TYPE_CHECKING:
-    from .alerts import Alerts
-
 Said = tuple[bool | None, str]  # whether all is well by it, and the figure
 CONNECTIONS = 0.8  # of the connections: below it nothing is wrong with them
 
 
-def _purchases(value: Any, view: View[Alerts]) -> Said:
+def _purchases(value: Any, view: View[Any]) -> Said:
     if value.failure_rate is None or value.decided < view.settings.transactions.few:
         return None, "too few purchases to tell"
     text = f"{percent(value.failure_rate)} of {several(value.decided, 'purchase')} fail"
     return value.failure_rate <= view.settings.severity.high_rate and not value.overdue, text
 
 
-def _latency(value: Any, view: View[Alerts]) -> Said:
+def _latency(value: Any, view: View[Any]) -> Said:
     if value.latency_p95_s is None:
         return None, "no purchase's duration was measured"
     text = f"95 % of purchases take up to {latency(value.latency_p95_s, value.latency_saturated)}"
     return value.latency_p95_s <= view.settings.severity.latency_s and not value.latency_saturated, text
 
 
-def _providers(value: Any, view: View[Alerts]) -> Said:
+def _providers(value: Any, view: View[Any]) -> Said:
     few = view.settings.transactions.provider_few
     judged = [each for each in value.providers if each.failure_rate is not None and each.decided >= few]
     if not judged:
@@ -41,35 +38,35 @@ def _providers(value: Any, view: View[Alerts]) -> Said:
     return worst.failure_rate < view.settings.transactions.provider_failing, text
 
 
-def _reservations(value: Any, view: View[Alerts]) -> Said:
+def _reservations(value: Any, view: View[Any]) -> Said:
     rules = view.settings.reservations
     text = f"{count(value.pending)} pending, {count(value.stuck)} stuck"
     return value.pending <= rules.limit and value.stuck <= rules.alert_limit, text
 
 
-def _outbox(value: Any, view: View[Alerts]) -> Said:
+def _outbox(value: Any, view: View[Any]) -> Said:
     waits = value.oldest_pending_s or 0.0
     text = f"{count(value.failed)} events failed, the oldest waits {duration(waits)}"
     return not value.failed and waits <= view.settings.outbox.stuck_after_s, text
 
 
-def _connections(value: Any, view: View[Alerts]) -> Said:
+def _connections(value: Any, view: View[Any]) -> Said:
     if not value.max_connections:
         return None, "how many connections there may be is not known"
     text = f"{count(value.connections)} of {count(value.max_connections)} connections are used"
     return value.connections < CONNECTIONS * value.max_connections, text
 
 
-def _pods(value: Any, view: View[Alerts]) -> Said:
+def _pods(value: Any, view: View[Any]) -> Said:
     return value.ready >= value.desired > 0, f"{count(value.ready)} of {several(value.desired, 'pod')} ready"
 
 
-def _redis(value: Any, view: View[Alerts]) -> Said:
+def _redis(value: Any, view: View[Any]) -> Said:
     return True, "Redis answers"
 
 
 # By a part of the alert's name, small; the first that fits says what the alert is about.
-TOPICS: Mapping[tuple[str, ...], tuple[str, Callable[[Any, View[Alerts]], Said]]] = {
+TOPICS: Mapping[tuple[str, ...], tuple[str, Callable[[Any, View[Any]], Said]]] = {
     ("outbox",): ("outbox", _outbox),
     ("reservation",): ("reservations", _reservations),
     ("connection",): ("database", _connections),
@@ -81,7 +78,7 @@ TOPICS: Mapping[tuple[str, ...], tuple[str, Callable[[Any, View[Alerts]], Said]]
 }
 
 
-def _contradicted(view: View[Alerts]) -> ProbeResult:
+def _contradicted(view: View[Any]) -> ProbeResult:
     """Whether what the alert speaks of is well by the console's own reading."""
     alert = next((each for each in view.value.firing if each.name == view.argument), None)
     if alert is None:
