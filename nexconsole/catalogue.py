@@ -30,6 +30,7 @@ KINDS: Mapping[str, Callable[[str], str]] = {
     "country": _any,
     "service": _any,
     "lock": _any,
+    "figure": _any,
     "duration": _duration,
     "text": _any,
 }

@@ -66,6 +66,7 @@ CALM: dict[str, Value] = {
     "database_cpu": DatabaseCpu(used=0.3),
     "integrity": sample.integrity(),
     "customers": sample.customers(),
+    "onset": sample.onsets(),
 }
 
 

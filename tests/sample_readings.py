@@ -18,6 +18,7 @@ from nexconsole.signals.funnel import Funnel, MinuteFunnel, ProviderFunnel
 from nexconsole.signals.integrity import LOOKS, Integrity
 from nexconsole.signals.lock_keys import Lock
 from nexconsole.signals.locks import Family, Locks
+from nexconsole.signals.onset import Onset, Onsets
 from nexconsole.signals.outbox import Outbox, OutboxEvent, OutboxEvents
 from nexconsole.signals.pods import Pod
 from nexconsole.signals.reservations import Pile, Reservations
@@ -45,6 +46,7 @@ SIGNALS = (
     "database_cpu",
     "integrity",
     "customers",
+    "onset",
 )
 NAMES = ("5sim", "onlinesim", "sms-activate", "smsbower", "tiger-sms")
 PODS = ("nexnum-app-7c9d5b6f4-2xkqp", "nexnum-app-7c9d5b6f4-9hw7d", "nexnum-app-7c9d5b6f4-zt4lm")
@@ -182,6 +184,12 @@ def customers(**figures) -> Customers:
     return Customers(source="postgres, pod logs", **known)
 
 
+def onsets(*found: Onset) -> Onsets:
+    """Which figures left their usual range; without any, all are in it."""
+    watched = ("failure_rate", "attempts", "failure_rate smsbower", "attempts smsbower", "outbox_pending")
+    return Onsets(source="postgres, this console", found=found, watched=watched)
+
+
 def _minutes(refused: int, failed: int) -> tuple[MinuteFunnel, ...]:
     """Half an hour of 80 customers a minute; of the last 5 minutes' customers so many were refused, so many failed."""
     newest = NOW.timestamp() // 60
@@ -307,6 +315,7 @@ def calm() -> dict[str, Reading]:
         "database_cpu": DatabaseCpu(source="prometheus", used=0.31),
         "integrity": integrity(),
         "customers": customers(),
+        "onset": onsets(),
     }
     return {name: reading(name, value) for name, value in values.items()}
 
@@ -494,6 +503,35 @@ def incident() -> dict[str, Reading]:
             holds=6,
             held=3.42,
             out_of_line=(OutOfLine(kind="country", name="Angola", failed=12, decided=13, share=12 / 13),),
+        ),
+        "onset": onsets(
+            Onset(
+                figure="failure_rate",
+                subject="smsbower",
+                at=ago(290),
+                known_from=ago(3600),
+                before=0.021,
+                after=0.55,
+                within_s=10.0,
+                source="postgres",
+            ),
+            Onset(
+                figure="failure_rate",
+                at=ago(280),
+                known_from=ago(3600),
+                before=0.02,
+                after=0.178,
+                within_s=20.0,
+                source="postgres",
+            ),
+            Onset(
+                figure="outbox_pending",
+                at=None,
+                known_from=ago(1200),
+                before=None,
+                after=137.0,
+                source="this console",
+            ),
         ),
     }
     return {name: reading(name, value) for name, value in values.items()}

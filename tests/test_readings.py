@@ -13,6 +13,8 @@ from nexconsole.model import State, Value
 from nexconsole.settings import Settings
 from nexconsole.signals.readings import read_once, readings
 from nexconsole.signals.signal import Signal
+from nexconsole.sources import Sources
+from nexconsole.sources.lazy_clients import LazyClients
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class Script:
 
 async def some(script: Script, count: int) -> list:
     found = []
-    async for reading in readings(script.signal, None, Settings()):
+    async for reading in readings(script.signal, Sources(LazyClients(), {}), Settings()):
         found.append(reading)
         if len(found) == count:
             break
@@ -75,7 +77,7 @@ async def test_never_a_good_value_is_an_error_and_not_a_value_of_nothing():
 
 async def test_what_is_not_configured_is_said_once_and_never_tried_again():
     script = Script("absent")
-    found = [reading async for reading in readings(script.signal, None, Settings())]
+    found = [reading async for reading in readings(script.signal, Sources(LazyClients(), {}), Settings())]
     assert [reading.state(datetime.now(UTC)) for reading in found] == [State.ABSENT]
     assert script.tries == 1
 
@@ -86,7 +88,7 @@ async def test_a_bug_is_not_hidden():
 
 
 async def test_a_value_that_nobody_renews_goes_stale_by_its_age_alone():
-    reading = await read_once(Script("good").signal, None, Settings())
+    reading = await read_once(Script("good").signal, Sources(LazyClients(), {}), Settings())
     assert reading.state(reading.taken_at + timedelta(seconds=4)) is State.FRESH
     assert reading.state(reading.taken_at + timedelta(seconds=6)) is State.STALE
 

@@ -200,6 +200,7 @@ VALUES: dict[str, Value] = {
         Finding(kind="data", level="SEV-1", text="Redis lost its data"),
     ),
     "customers": sample.customers(failing=58, out_of_line=sample.incident()["customers"].value.out_of_line),
+    "onset": sample.incident()["onset"].value,
 }
 
 
@@ -224,6 +225,7 @@ WORDS = {
     "country": "Angola",
     "pid": "40",
     "pod": "a",
+    "figure": "failure_rate",
 }
 
 

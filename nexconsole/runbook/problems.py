@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..catalogue import KINDS, Argument, Catalogue
+from ..signals.onset_figures import WATCHED
 from ..signals.probe import Probe
 from ..signals.registry import probes as known_probes
 from ..text.suggestions import did_you_mean
@@ -171,6 +172,8 @@ class NameChecker:
         if name is None:
             if wanted := KINDS[argument.kind](word):
                 yield f"{argument.name} must be {wanted}, not {word}"
+            elif argument.kind == "figure" and word not in WATCHED:
+                yield f"no figure {word} is watched{did_you_mean(word, WATCHED)}"
         elif name not in scope.gives:
             known = ", ".join(f"{{{each}}}" for each in scope.gives) or "nothing"
             yield f"nothing before this line says which {{{name}}} is meant; known here: {known}"

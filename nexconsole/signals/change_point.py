@@ -19,6 +19,7 @@ from .history_steps import MOST_STEPS, HistoryStep, coarsened, sound
 SHARE, PACE, LEVEL = "share", "pace", "level"
 PENALTY = 7.0  # of a cut, in log-likelihood: what chance alone would gain
 EVIDENCE = 10.0  # log-likelihood that the time since the onset is not as usual; of shares and paces
+SUSPICION = 4.0  # the same, from which on it is worth a closer look
 LEAST_STEPS = 5  # before the onset: fewer show no usual value
 LEVEL_STEPS = 3  # since the onset, of a level: two samples may be a spike
 WIDE = 4.0  # so many deviations from the median are still usual
@@ -87,6 +88,13 @@ def onset_of(points: Sequence[HistoryStep], now: float, rules: OnsetRules) -> Ch
     return _always(steps, cuts, rules)
 
 
+def told_by(steps: Sequence[HistoryStep], now: float, rules: OnsetRules) -> bool:
+    """Whether a history is new and long enough to tell that the figure is in its usual range."""
+    if len(steps) < LEAST_STEPS or now - steps[-1].end > rules.stale_s:
+        return False
+    return steps[-1].end - steps[0].at >= rules.before_s
+
+
 def _value(steps: Sequence[HistoryStep], rules: OnsetRules) -> float:
     """The figure over these steps; NaN where nothing was counted."""
     if rules.kind == LEVEL:
@@ -123,7 +131,17 @@ def _unsuspicious(steps: Sequence[HistoryStep], rules: OnsetRules) -> bool:
     beyond = _differs(low if rules.worse > 0 else high, now, rules, rules.worse)
     sudden = rules.kind == LEVEL and _differs(low if rules.worse > 0 else high, last, rules, rules.worse)
     good = rules.both and _differs(high if rules.worse > 0 else low, now, rules, -rules.worse)
-    return not (beyond or good or sudden)
+    return not (beyond or good or sudden) or (rules.kind != LEVEL and not _unlike(steps, rules))
+
+
+def _unlike(steps: Sequence[HistoryStep], rules: OnsetRules) -> bool:
+    """Whether any stretch up to now, of some lengths, is hardly as all before it by chance."""
+    length = 2
+    while length < len(steps):
+        if _gain(steps[:-length], steps[-length:], rules) >= SUSPICION:
+            return True
+        length *= 2
+    return False
 
 
 def _differs(usual: float, value: float, rules: OnsetRules, way: int) -> bool:
@@ -313,14 +331,15 @@ def _evident(
         return len(since) >= LEVEL_STEPS
     if rules.kind == SHARE and rules.worse > 0 and math.fsum(step.amount for step in since) < rules.least_hits:
         return False
+    return _gain(before, since, rules) / noise >= EVIDENCE
+
+
+def _gain(one: Sequence[HistoryStep], other: Sequence[HistoryStep], rules: OnsetRules) -> float:
+    """The log-likelihood that two stretches of counts differ."""
     likelihood = _binomial if rules.kind == SHARE else _poisson
-
-    def gain(one: Sequence[HistoryStep], other: Sequence[HistoryStep]) -> float:
-        sums = [(sum(step.amount for step in part), sum(step.of for step in part)) for part in (one, other)]
-        together = (sums[0][0] + sums[1][0], sums[0][1] + sums[1][1])
-        return (likelihood(*together) - likelihood(*sums[0]) - likelihood(*sums[1])) / noise
-
-    return gain(before, since) >= EVIDENCE
+    sums = [(sum(step.amount for step in part), sum(step.of for step in part)) for part in (one, other)]
+    together = (sums[0][0] + sums[1][0], sums[0][1] + sums[1][1])
+    return likelihood(*together) - likelihood(*sums[0]) - likelihood(*sums[1])
 
 
 def _moved(steps: Sequence[HistoryStep], cut: int, usual: _UsualRange, rules: OnsetRules, way: int) -> int:

@@ -210,7 +210,10 @@ def _summary(value: Database) -> str:
 
 
 def _numbers(value: Database, every: float, now: datetime) -> Numbers:
-    return {"sessions_blocked": None if not value.blocked and value.restricted else value.blocked}
+    return {
+        "sessions_blocked": None if not value.blocked and value.restricted else value.blocked,
+        "connections": value.connections,
+    }
 
 
 def _states(value: Database, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
@@ -345,6 +348,7 @@ SIGNAL = Signal(
     numbers=_numbers,
     metrics={
         "sessions_blocked": MetricSpec("database sessions blocked", count),
+        "connections": MetricSpec("database connections", count),
     },
     exported=(
         gauge("database_sessions_blocked", "Database sessions that wait for another.", "blocked"),

@@ -15,7 +15,8 @@ class Onset:
     `figure` is a metric of a signal ("failure_rate"), `subject` whose it is ("smsbower", "" for all). `at` (UTC) is
     when it left its range, give or take `within_s`; None: before `known_from`, where the history begins. `before` is
     the usual value (None where no history shows one), `after` the one since. `worse`: whether that is the bad way.
-    `source` is where the history came from: "prometheus", "record", "postgres".
+    `source` is where the history came from: "prometheus", "record", "postgres", or "this console" for
+    what it has read itself.
     """
 
     figure: str

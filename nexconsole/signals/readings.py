@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NotConfigured, SourceError
 from ..model import Reading, utc_now
 from ..text.units import period
+from .figure_memory import remembered
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -25,8 +26,12 @@ LEAST_S = 0.1  # between two turns
 async def read_once(
     signal: Signal[Any], sources: Sources, settings: Settings, last: Reading | None = None, clock: Clock = utc_now
 ) -> Reading:
-    """One try. A failure keeps the last good value and adds the error's sentence."""
+    """One try. A failure keeps the last good value and adds the error's sentence. What was read is remembered."""
     last = last or Reading(signal=signal.name, every=signal.every)
+    return remembered(sources, signal, await _tried(signal, sources, settings, last, clock))
+
+
+async def _tried(signal: Signal[Any], sources: Sources, settings: Settings, last: Reading, clock: Clock) -> Reading:
     try:
         async with asyncio.timeout(signal.timeout):
             value = await signal.read(sources, settings, last.value)

@@ -15,6 +15,7 @@ from . import (
     funnel_signal,
     integrity,
     locks,
+    onset_signal,
     outbox,
     reservations,
     search,
@@ -50,6 +51,7 @@ BUILT_IN: tuple[Signal[Any], ...] = (
     database_cpu.SIGNAL,
     integrity.SIGNAL,
     customers_signal.SIGNAL,
+    onset_signal.SIGNAL,
 )
 
 
