@@ -14,7 +14,8 @@ import asyncpg
 import pytest
 from accounts import account_by_name
 from nexnum_database import NexNumDatabase
-from quick_textual import make_textual_quick
+from quick_textual import draw, make_textual_quick
+from textual.screen import Screen
 
 from nexconsole.drill.servers import EmbeddedPostgres, EmbeddedRedis, embedded_postgres, embedded_redis
 from nexconsole.journal import Writer
@@ -28,6 +29,7 @@ MOST_WORKERS = 24
 # The tests start some hundred processes: what they import is compiled once and kept, for them and for the next run.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+gc.disable()  # what is collected stays to the end
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -49,7 +51,8 @@ def pytest_collection(session: pytest.Session) -> None:
 def pytest_collection_finish() -> None:
     make_textual_quick()
     gc.collect()
-    gc.freeze()  # what was collected stays to the end: it need not be looked through again and again
+    gc.freeze()  # it need not be looked through again and again
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +74,12 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two operators of a test are two people, though one account runs it."""
     monkeypatch.setattr(Writer, "here", account_by_name())
+
+
+@pytest.fixture
+def every_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every frame is drawn, as for a terminal, whether the test looks at it or not."""
+    monkeypatch.setattr(Screen, "_compositor_refresh", draw)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,4 +1,5 @@
-"""What Textual does slowly in tests, done quickly: styles are parsed once, and no key waits for an idle CPU."""
+"""What Textual does slowly in tests, done quickly: styles are parsed once, no key waits for an idle CPU, and no frame
+is drawn that nobody looks at."""
 
 from __future__ import annotations
 
@@ -10,9 +11,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from textual import events, keys
+from textual._context import visible_screen_stack
 from textual.app import App, ScreenStackError
 from textual.css import stylesheet
 from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.strip import Strip
+
+from nexconsole.widgets.canvas import LineCanvas
+from nexconsole.widgets.compositor import DiffingApp
+from nexconsole.widgets.spans import Line
+from nexconsole.widgets.styles import STYLES
 
 PACE_S = 0.06  # a person presses one key after the other: no dialog takes them for a burst
 DRAWN_S = 3.0  # the longest that is waited for a screen to be drawn
@@ -85,7 +94,36 @@ async def _pause(pilot: Pilot[Any], delay: float | None = None) -> None:
     pilot.app.screen._on_timer_update()
 
 
+def _leave_undrawn(screen: Screen[Any]) -> None:
+    """A frame without a terminal is drawn when the test asks what it shows, as by `text_of`."""
+    app = screen.app
+    if not isinstance(app, DiffingApp) or not app.is_headless or screen is not app.screen:
+        draw(screen)
+        return
+    screen._compositor._dirty_regions.clear()
+    screen._dirty_widgets.clear()
+    app._update_mouse_over(screen)
+
+
+def _show_lines(canvas: LineCanvas, lines: tuple[Line, ...]) -> None:
+    """What would fail when it is drawn fails when it is shown: a style that there is not."""
+    assert {name for line in lines for _, name in line} <= STYLES.keys()
+    _show(canvas, lines)
+
+
+def strips(app: App[Any]) -> list[Strip]:
+    """What the terminal would show now, top to bottom, with what lies beneath a dialog."""
+    visible_screen_stack.set(app._background_screens)
+    return app.screen._compositor.render_strips()
+
+
+draw = Screen._compositor_refresh
+_show = LineCanvas.show_lines
+
+
 def make_textual_quick() -> None:
     stylesheet.parse = _parse_once  # type: ignore[assignment]
     App._press_keys = _press_keys  # type: ignore[method-assign]
     Pilot.pause = _pause  # type: ignore[method-assign]
+    Screen._compositor_refresh = _leave_undrawn  # type: ignore[method-assign]
+    LineCanvas.show_lines = _show_lines  # type: ignore[method-assign]

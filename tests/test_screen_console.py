@@ -323,6 +323,7 @@ async def test_an_environment_of_another_name_has_its_own_block() -> None:
     ["[/]", "[red]x", "\x1b[31m\x1b]0;t\x07", "👩‍👩‍👧 👍🏽", "\u202eevil", "x" * 1_000_000],
     ids=lambda text: ascii(text)[:12],
 )
+@pytest.mark.usefixtures("every_frame")
 async def test_hostile_text_does_no_harm_anywhere_on_screen(text: str) -> None:
     from hostile import poisoned
 

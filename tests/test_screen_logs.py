@@ -415,6 +415,7 @@ async def test_what_is_copied_is_what_is_in_sight_or_the_whole_line_under_the_cu
 
 @pytest.mark.parametrize("wrap", [True, False])
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:12])
+@pytest.mark.usefixtures("every_frame")
 async def test_hostile_lines_do_no_harm(shown: Any, text: str, wrap: bool) -> None:
     app, pilot = shown
     kubernetes = pods(text[:200])

@@ -20,6 +20,7 @@ from nexconsole.widgets.compositor import SentFrame, owes
 from nexconsole.widgets.textual_private import CompositorUpdate
 
 SIZE = (100, 30)
+pytestmark = pytest.mark.usefixtures("every_frame")
 
 
 class Recorded(NexConsole):

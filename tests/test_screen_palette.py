@@ -132,6 +132,7 @@ async def test_an_action_without_a_target_asks_for_it_in_one_line_that_knows_the
 
 
 @pytest.mark.parametrize("text", ["[/]", "[red]x", "\x1b[31m\x1b]0;t\x07", "\u202eevil", "x" * 100_000])
+@pytest.mark.usefixtures("every_frame")
 async def test_hostile_names_do_no_harm_in_the_palette(everywhere: Any, text: str) -> None:
     from dataclasses import replace
 

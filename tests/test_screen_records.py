@@ -137,6 +137,7 @@ async def test_after_a_crash_between_outcome_and_verdict_the_next_console_says_s
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:12])
+@pytest.mark.usefixtures("every_frame")
 async def test_hostile_entries_do_no_harm(tmp_path: Path, text: str) -> None:
     async with controller(settings(tmp_path)) as (app, pilot):
         other = open_journal(settings(tmp_path), text[:80])
