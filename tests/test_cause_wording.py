@@ -10,7 +10,11 @@ import sample_causes as causes
 from sample_readings import NOW, incident
 
 from nexconsole.causes.model import Explanation
+from nexconsole.causes.scenarios import caused, caused_first, target_for
 from nexconsole.causes.wording import headlines, since_words
+from nexconsole.runbook.library import shipped
+from nexconsole.runbook.model import Call, Scenario, Step
+from nexconsole.runbook.resolution import fitting, resolve
 from nexconsole.session.monitor import CALM_S, EXPLAINED_S, Monitor
 from nexconsole.settings import Settings
 from nexconsole.severity import judge
@@ -114,3 +118,24 @@ def test_causes_that_cannot_be_ranked_take_neither_readings_nor_severity_away() 
     assert monitor.severity is not None and monitor.severity.level == "SEV-1"
     assert monitor.explanation is None
     assert monitor.unexplained == "the causes can't be ranked: ValueError: a chapter of the team's"
+
+
+def test_the_scenario_of_the_named_cause_comes_first_with_its_target() -> None:
+    book = shipped()
+    fits = fitting(book, incident(), Settings(), NOW)
+    last = fits[-1].scenario
+    for_last = replace(causes.UNREACHABLE, scenario=last.id)
+    explanation = Explanation(candidates=(replace(causes.SMSBOWER, cause=for_last), causes.OUTBOX))
+    first = caused(book, explanation)
+    assert first == (last,)  # the other one's is in no runbook
+    assert caused_first(fits, first) == (fits[-1], *fits[:-1])
+    assert target_for(last.id, explanation) == {"provider": "smsbower"}
+    assert target_for(fits[0].scenario.id, explanation) == target_for(last.id, None) == {}
+
+
+def test_a_step_takes_the_target_of_the_cause_where_no_look_says_which() -> None:
+    step = Step(kind="do", id="x", title="disable it", line=1, call=Call(name="p", arguments=("{provider}",)))
+    scenario = Scenario(id="x", title="x", line=1, steps=(step,))
+    assert resolve(scenario, {}, Settings(), NOW)[0].arguments is None
+    given = {"provider": "smsbower"}
+    assert resolve(scenario, {}, Settings(), NOW, given=given)[0].arguments == ("smsbower",)

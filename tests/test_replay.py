@@ -352,7 +352,9 @@ def test_a_replay_looks_as_it_did(snap_compare, folder, size):
 
     async def run_before(pilot: Pilot) -> None:
         await until(lambda: app.console_screen.told == app._tell and app.controller.scenarios.library)
+        await until(lambda: app.monitor.explanation is not None)
         await pilot.press("space")
+        app.monitor.explain_now()
         app.controller.tick()
         app.console_screen.turn()
         await pilot.pause()

@@ -14,6 +14,7 @@ from ..errors import NexConsoleError, SettingsError
 from ..exposition import exposition
 from ..logging_setup import crash_report
 from ..model import utc_now
+from ..session.known_causes import know_causes
 from ..session.monitor import Monitor
 from ..settings import Settings
 from ..sources import Sources, open_sources
@@ -72,7 +73,9 @@ async def _run(options: Namespace, settings: Settings) -> int:
     sources = open_sources(settings)
     try:
         if options.watch is None:
-            found = await take(Monitor(settings, health=sources.health), sources)
+            monitor = Monitor(settings, health=sources.health)
+            await know_causes(monitor, settings)
+            found = await take(monitor, sources)
             print(_whole(found, settings, options.format), end="")
             return found.exit_code
         return await _watch(sources, settings, options.watch, options.format == "json")
@@ -101,6 +104,7 @@ async def _watch(sources: Sources, settings: Settings, every_s: float, as_json: 
         loop.add_signal_handler(number, ended.set)
     found, shown = None, None
     monitor = Monitor(settings, health=sources.health)
+    await know_causes(monitor, settings)
     while not ended.is_set():
         reading = asyncio.ensure_future(take(monitor, sources))
         await asyncio.wait([reading, stop := asyncio.ensure_future(ended.wait())], return_when=asyncio.FIRST_COMPLETED)

@@ -19,6 +19,7 @@ from ..journal import Entry
 from ..screens.entry_text import words as entry_words
 from ..session import in_force
 from ..session.capabilities import Capability
+from ..session.known_causes import know_causes
 from ..session.offers import ActionOffer, action_offers
 from ..session.operation import Operation, StepRef
 from ..session.owed import owed_words
@@ -129,6 +130,7 @@ class LineConsole:
 
     async def _tick(self) -> None:
         await self._scenarios.load()
+        await know_causes(self._session.monitor, self._session.settings)
         while True:
             self._session.tick()
             self._session.monitor.judge()

@@ -11,6 +11,7 @@ import msgspec
 
 from ..actions.registry import COMMANDS
 from ..catalogue import LOGS, by_name
+from ..causes.scenarios import caused, caused_first, target_for
 from ..errors import NexConsoleError
 from ..model import State
 from ..runbook.library import Library, library
@@ -70,7 +71,8 @@ class Scenarios:
             return ()
         severity = session.monitor.severity
         leading = tuple(reason.signal for reason in severity.reasons) if severity is not None else ()
-        return fitting(self.runbook, session.readings, session.settings, session.clock(), leading)
+        fits = fitting(self.runbook, session.readings, session.settings, session.clock(), leading)
+        return caused_first(fits, caused(self.runbook, session.monitor.explanation))
 
     def choices(self) -> list[Choice]:
         if self.runbook is None:
@@ -105,7 +107,8 @@ class Scenarios:
         answers = walk.answers if walk is not None else {}
         taken = walk.taken if walk is not None else {}
         session = self._session
-        nodes = resolve(scenario, session.readings, session.settings, session.clock(), answers, taken)
+        target = target_for(scenario.id, session.monitor.explanation)
+        nodes = resolve(scenario, session.readings, session.settings, session.clock(), answers, taken, target)
         rows = ScenarioRows(scenario, tuple(row for row in rows_of(nodes, ()) if row.node.applies is not False), walk)
         choices = [self._choice(rows, row) for row in rows.rows]
         if rows.rows and (looks := rows.looks(rows.rows[-1].id)[0]):

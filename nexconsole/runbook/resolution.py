@@ -145,15 +145,18 @@ def resolve(
     now: datetime,
     answers: Mapping[str, str] | None = None,
     taken: Mapping[str, Mapping[str, str]] | None = None,
+    given: Mapping[str, str] | None = None,
 ) -> tuple[Node, ...]:
-    """The scenario's tree as it stands now. `answers`: what people answered, by the ask's step id.
+    """The scenario's tree as it stands now. `answers`: what people answered, by the ask's step id; `given`: names that
+    are known before any look.
 
     `taken`: the branches and looks that were settled, by id, with the names that they gave then (`given`). A
     taken branch applies whatever the numbers say by now: disabling the one provider that fails makes its own
     condition false, and what remains to be done there must not grey out, nor forget the provider. Nor does the branch
     for another answer to the same question open then: numbers that heal pass through it.
     """
-    return ReadingsContext(readings, settings, now, answers, taken).nodes(scenario.steps, _KnownValues(), True, "")
+    known = _KnownValues({name: (word, "") for name, word in (given or {}).items()})
+    return ReadingsContext(readings, settings, now, answers, taken).nodes(scenario.steps, known, True, "")
 
 
 def bindings(node: Node) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..actions.registry import ACTIONS, COMMANDS
 from ..catalogue import LOGS, by_name
 from ..causes.wording import filled_call
+from ..session.known_causes import know_causes
 from ..session.session import Session
 from ..widgets.spans import plain
 from .action_controller import ActionController
@@ -33,9 +34,15 @@ class CauseController:
         self._dialogs, self._session, self._actions = dialogs, session, actions
         self._scenarios, self._logs = scenarios, logs
 
+    async def load(self) -> None:
+        """Read the causes beside the loop; from then on they are ranked. What of the team's can't be taken is said."""
+        problems = await know_causes(self._session.monitor, self._session.settings)
+        if problems:
+            self._dialogs.say(f"a cause was not taken: {plain(problems[0])}: see `nexconsole runbook check`", 15.0)
+
     def scenario(self, candidate: Candidate) -> None:
         """Open the steps for it."""
-        self._scenarios.open(candidate.cause.scenario)
+        self._scenarios.open(candidate.cause.scenario, candidate.target)
 
     def remedy(self, candidate: Candidate) -> None:
         """Begin what it asks for: prepared, shown and confirmed as from anywhere else."""

@@ -97,6 +97,7 @@ class Controller:
             self.paper.start()
         self.app.set_interval(1.0, self.tick)
         self.app.run_worker(self.scenarios.load_library(), name="runbooks", group="controller")
+        self.app.run_worker(self.causes.load(), name="causes", group="controller")
 
     def tick(self) -> None:
         """Once a second."""

@@ -14,6 +14,7 @@ from ..incident.actions import actions_in
 from ..journal import Entry
 from ..model import Reading, State
 from ..panes.outbox import EVENTS
+from ..session.monitor import EXPLAINED_S
 from ..signals.registry import value_types
 from ..text.units import clock, date
 from ..widgets.canvas import LineCanvas
@@ -81,6 +82,7 @@ class ReplayScreen(ConsoleScreen):
         self._known = -1  # entries
         self._at: datetime | None = None  # the moment shown
         self._ended = False
+        self._explained_at = 0.0  # the moment shown then, epoch seconds
 
     def compose(self) -> ComposeResult:
         for widget in super().compose():
@@ -101,9 +103,12 @@ class ReplayScreen(ConsoleScreen):
     def turn(self) -> None:
         """Show the moment that the player has come to."""
         now = self._at = self.player.now
-        for reading in self._readings(now):
-            if self.readings.get(reading.signal) is not reading:
-                self.monitor.take(reading)
+        newer = [each for each in self._readings(now) if self.readings.get(each.signal) is not each]
+        for reading in newer:
+            self.monitor.take(reading)
+        if newer and abs(now.timestamp() - self._explained_at) >= EXPLAINED_S:  # by the time that is shown
+            self._explained_at = now.timestamp()
+            self.monitor.explain_now()
         self.tell()
         self.tick()
         if self.player.at_end and not self._ended:

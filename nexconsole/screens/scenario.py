@@ -219,7 +219,7 @@ class ScenarioPane(ScenarioView):
             wrong=wrong,
             told=told,
             chosen=bool(question.words),
-            suggested=row.node.suggested,
+            suggested=row.node.suggested or self._target.get(question.kind, ""),
         )
         text = await self.app.push_screen_wait(prompt)
         if text is not None:

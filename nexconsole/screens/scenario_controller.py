@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -58,18 +58,22 @@ class ScenarioController:
         self.library: Library | None = None
         self._folded: tuple[object, list[tuple[Scenario, ScenarioProgress]]] = (None, [])
         self.fits: tuple[Fit, ...] = ()
+        self.caused: tuple[Scenario, ...] = ()  # for the named causes, whether their triggers hold or not
         self.looked_at: frozenset[str] = frozenset()  # signals that the open scenario asks
 
     def find_fits(self) -> None:
-        """Which scenarios fit what is read by now."""
+        """Which scenarios fit what is read by now: those for the named causes first."""
         if self.library is None or not self._console.readings:
             return
+        from ..causes.scenarios import caused, caused_first
         from ..runbook.resolution import fitting
 
         book, settings = self.library.runbook, self._session.settings
         reasons = self._console.severity.reasons if self._console.severity is not None else ()
         leading = tuple(reason.signal for reason in reasons)
-        self.fits = fitting(book, self._console.readings, settings, self._clock(), leading)
+        self.caused = caused(book, self._console.monitor.explanation)
+        fits = fitting(book, self._console.readings, settings, self._clock(), leading)
+        self.fits = caused_first(fits, self.caused)
 
     def hint(self, wide: bool) -> str:
         """Which scenario `s` opens, and how far it has come; where one is open, that others fit too."""
@@ -85,7 +89,7 @@ class ScenarioController:
         if progress is not None:
             done = f"{progress[0]} of {progress[1]} done"
             return f"{named(scenario)}: {done}, {key} continues" if wide else f"{key}: {named(scenario)}, {done}"
-        more = len(self.fits) - 1
+        more = sum(fit.scenario.id != scenario.id for fit in self.fits)
         others = f", {listing} lists {more} more" * (more > 0)
         return f"{named(scenario)} fits: {key} opens it{others}" if wide else f"{key}: {named(scenario)}"
 
@@ -93,11 +97,12 @@ class ScenarioController:
         """The scenario that `s` opens, and how many of its steps are settled if it goes on: one that was begun and has
         not ended, unless one that fits is worse and the begun one fits no longer."""
         begun = self._under_way()
-        fits = [fit.scenario for fit in self.fits]
+        fits = list(dict.fromkeys((*self.caused, *(fit.scenario for fit in self.fits))))
         if begun is not None:
             scenario, progress = begun
             order = LEVELS.index
-            worse = bool(fits) and scenario not in fits and order(fits[0].severity) < order(scenario.severity or "none")
+            level = order(fits[0].severity or "none") if fits else len(LEVELS)
+            worse = scenario not in fits and level < order(scenario.severity or "none")
             if not worse:
                 return scenario, progress
         return (fits[0], None) if fits else None
@@ -191,16 +196,20 @@ class ScenarioController:
             )
             self._dialogs.say(f"{why}: {key_of('scenario.list')} lists all of them")
 
-    def open(self, id: str) -> None:
-        """Open this scenario, whatever is read."""
-        self._dialogs.once(self._open_by_id(id))
+    def open(self, id: str, target: Mapping[str, str] | None = None) -> None:
+        """Open this scenario, whatever is read; `target` as in `_open`."""
+        self._dialogs.once(self._open_by_id(id, target))
 
-    async def _open_by_id(self, id: str) -> None:
+    async def _open_by_id(self, id: str, target: Mapping[str, str] | None) -> None:
         scenario = (await self.load_library()).runbook.chapter(id)
         if scenario is not None:
-            await self._open(scenario)
+            await self._open(scenario, target)
+        else:
+            self._dialogs.say(f"the runbook has no scenario {plain(id, 60)}")
 
-    async def _open(self, scenario: Scenario) -> None:
+    async def _open(self, scenario: Scenario, target: Mapping[str, str] | None = None) -> None:
+        """`target` is what its cause is about, by the names of arguments; None: what the named cause of it is about."""
+        from ..causes.scenarios import target_for
         from .scenario import ScenarioPane
         from .scenario_view import ScenarioLinks
 
@@ -219,7 +228,8 @@ class ScenarioController:
             close_incident=self._close_incident,
             fits=lambda: self.fits,
         )
-        pane = ScenarioPane(scenario, self._session, self._dialogs, self._actions, links)
+        target = target or target_for(scenario.id, self._console.monitor.explanation)
+        pane = ScenarioPane(scenario, self._session, self._dialogs, self._actions, links, target)
         await self._console.query_one("#panes").mount(pane)
         self._app.stylesheet.update(self._console)
         pane.focus()

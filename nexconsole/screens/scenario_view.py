@@ -45,7 +45,8 @@ class ScenarioLinks:
 
 
 class ScenarioView(LineCanvas, can_focus=True):
-    """One scenario. `actions` takes its actions, `links` are what else its keys do."""
+    """One scenario. `actions` takes its actions, `links` are what else its keys do. `target`: what the cause that it is
+    for is about, by the names of arguments; it is suggested and stands in for what no look has found."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "next_do", "Next action", id="step.do", tooltip="Go to the next action"),
@@ -65,10 +66,11 @@ class ScenarioView(LineCanvas, can_focus=True):
         dialogs: Dialogs,
         actions: ActionController,
         links: ScenarioLinks,
+        target: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(id="scenario")
         self.scenario, self._session, self._dialogs, self._actions = scenario, session, dialogs, actions
-        self._links = links
+        self._links, self._target = links, target or {}
         self.steps = ScenarioRows(scenario)
         self._at = ""
         self._seen = ""  # the row that the cursor is on by what is on screen
@@ -98,7 +100,9 @@ class ScenarioView(LineCanvas, can_focus=True):
         answers: Mapping[str, str] = walk.answers if walk else {}
         taken: Mapping[str, Mapping[str, str]] = walk.taken if walk else {}
         readings = self._dialogs.console.readings
-        nodes = resolve(self.scenario, readings, session.settings, self._dialogs.console.now, answers, taken)
+        nodes = resolve(
+            self.scenario, readings, session.settings, self._dialogs.console.now, answers, taken, self._target
+        )
         place = self.steps.index(self._at)
         steps = ScenarioRows(self.scenario, tuple(rows_of(nodes, self._unfolded)), walk)
         if steps.ended:

@@ -85,7 +85,8 @@ def sections(context: WhyContext) -> Iterator[Part]:
     severity = context.severity
     reasons = severity.reasons if severity is not None else ()
     yield _answer(context, bool(reasons))
-    yield "may be as well", tuple(_possible(context))
+    named = context.explanation is not None and context.explanation.named
+    yield "may be as well" if named else "may be", tuple(_possible(context))
     yield heading(onset_of(context.explanation, context.readings)), tuple(_changes(context))
     yield "whom it hurts", tuple(_customers(context))
     yield "when it ends or begins", tuple(_runway(context))

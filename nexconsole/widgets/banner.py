@@ -155,7 +155,7 @@ def _explained(
 
 def _doubting(why: str, cause: Sequence[str], room: int) -> tuple[str, str]:
     """The reason, and behind it that its cause is not known, as far as there is room."""
-    for said in (why, _shorter(why, room - cells(cause[-1]) - 2)) if cause else ():
+    for said in (why, _shorter(why, room - cells(cause[-1]) - 2, FIGURE)) if cause else ():
         for words in cause:
             if cells(f"{said}  {plain(words)}") <= room:
                 return said, f"  {plain(words)}"
