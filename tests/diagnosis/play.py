@@ -1,0 +1,122 @@
+"""One play: a scenario staged so many seconds after its onset, read as a console reads it, and what is made of it.
+
+The past is computed, not waited for: a world of half an hour is there in four seconds. A console that has just been
+started reads it for a few seconds, for that is what happens at 3 a.m.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from nexconsole.causes.chapters import shipped
+from nexconsole.causes.ranking import explain
+from nexconsole.drill.scenario_times import staged_after
+from nexconsole.drill.scenarios import DrillScenario, scenario_named
+from nexconsole.drill.world import DrillWorld
+from nexconsole.errors import NexConsoleError
+from nexconsole.model import utc_now
+from nexconsole.session.monitor import Monitor
+from nexconsole.settings import Settings, load
+from nexconsole.signals.registry import polled
+from nexconsole.sources import open_sources
+
+from .scoring import Glance, Play
+
+CAUSES = shipped().causes
+LIVE_S = 12.0  # how long a console reads one world
+STEP_S = 1.0  # between two looks
+END_S = 1.5  # what has been told to end ends within it
+MOST_WORDS = 5
+WORLD_S = 90.0  # one world, from its start to its end
+
+
+def play(name: str, seed: int, offsets: tuple[float, ...], live_s: float = LIVE_S) -> Play:
+    """`played`, in an event loop of its own: what a worker's process runs."""
+    return asyncio.run(played(name, seed, offsets, live_s))
+
+
+async def played(name: str, seed: int, offsets: tuple[float, ...], live_s: float = LIVE_S) -> Play:
+    """Stage the scenario at each offset (seconds after its onset) until it is answered right, and at the last one;
+    where nothing is wrong, at each."""
+    scenario = scenario_named(name, seed=seed)
+    looks: list[Glance] = []
+    answered = False
+    try:
+        for offset in offsets:
+            if answered and scenario.truth and offset != offsets[-1]:
+                continue
+            async with asyncio.timeout(WORLD_S):
+                found = await _looked(scenario, seed, offset, live_s)
+            looks += found
+            answered = answered or Play(scenario=name, seed=seed, truth=scenario.truth).right(found[-1])
+    except (NexConsoleError, OSError, AssertionError, TimeoutError) as error:
+        return _play(scenario, seed, looks, error=f"{type(error).__name__}: {error}")
+    return _play(scenario, seed, looks)
+
+
+def _play(scenario: DrillScenario, seed: int, looks: list[Glance], error: str = "") -> Play:
+    return Play(
+        scenario=scenario.name,
+        seed=seed,
+        truth=scenario.truth,
+        held_back=scenario.held_back,
+        looks=tuple(looks),
+        error=error,
+    )
+
+
+async def _looked(scenario: DrillScenario, seed: int, offset: float, live_s: float) -> list[Glance]:
+    """One world, so far after its onset, read for `live_s`; the looks that differ from the one before, and the last."""
+    async with AsyncExitStack() as stack:
+        world = DrillWorld(staged_after(scenario, offset), seed)
+        await world.start()
+        stack.push_async_callback(world.close)
+        started = time.monotonic()
+        settings = settings_of(world.environment(), world.temp_tree.folder)
+        sources = open_sources(settings)
+        stack.push_async_callback(sources.close)
+        monitor = Monitor(settings, health=sources.health)
+        sources.load()
+        await sources.loaded()
+        polls = [asyncio.create_task(monitor.poll(signal, sources), name=signal.name) for signal in polled(settings)]
+        polls.append(asyncio.create_task(sources.watch(), name="api"))
+        try:
+            looks: list[Glance] = []
+            while (lived := time.monotonic() - started) < live_s:
+                await asyncio.sleep(STEP_S)
+                looks.append(_look(monitor, settings, offset + lived))
+            return looks
+        finally:
+            await _ended(polls)
+
+
+async def _ended(polls: Collection[asyncio.Task[None]]) -> None:
+    """End the polls; a client that is being connected may take more than one word."""
+    for _ in range(MOST_WORDS):
+        for poll in polls:
+            poll.cancel()
+        _, polls = await asyncio.wait(polls, timeout=END_S)
+        if not polls:
+            return
+    raise TimeoutError(f"polls that do not end: {', '.join(poll.get_name() for poll in polls)}")
+
+
+def _look(monitor: Monitor, settings: Settings, after_s: float) -> Glance:
+    monitor.judge()
+    if monitor.severity is None:
+        return Glance(after_s=after_s)
+    said = explain(CAUSES, monitor.readings, settings, utc_now(), monitor.severity)
+    return Glance(
+        after_s=after_s,
+        named=tuple(candidate.key for candidate in said.named),
+        ranked=tuple(candidate.key for candidate in said.candidates),
+    )
+
+
+def settings_of(environment: Mapping[str, str], folder: Path) -> Settings:
+    """The settings that a console of this world has, with nothing of this machine's own."""
+    return load(None, None, {"HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), **environment}).settings
