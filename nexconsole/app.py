@@ -45,12 +45,14 @@ from .widgets.privacy import MASKER
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from .recording.flight_recorder import FlightRecorder
     from .recording.recorder import Recorder
     from .session.operation import Operation
     from .sources import Sources
 
 PARENT_S = 2.0  # how often a served console looks whether it still is
 TERMINAL_S = 1.0  # how often it is looked at whether the terminal is still there
+FLIGHT_S = 5.0  # after which the flight record is kept: who only looks in shall not wait for it
 CLOSE_S = 0.5  # how long leaving may wait for connections to say goodbye
 SWITCH_S = 0.001  # a thread that imports or decodes lets the screen have its turn after so long
 ENDING = (signals_of_the_system.SIGTERM, signals_of_the_system.SIGHUP, signals_of_the_system.SIGINT)
@@ -100,6 +102,7 @@ class NexConsole(CommandApp):
         self.monotonic = monotonic  # in seconds: how long ago a dialog opened
         self._told_to_end = 0  # by this signal
         self.recorder = recorder
+        self.flight_recorder: FlightRecorder | None = None
         self._recorded_incident: str | None = None
         self.console_screen = screen(
             settings, clock, self.monitor, capabilities=self.capabilities, drill=drill, notice=warning or ""
@@ -217,6 +220,7 @@ class NexConsole(CommandApp):
             self.run_worker(self.monitor.poll(signal, sources), name=signal.name, group="polling")
         if self.recorder is not None:
             self.record(self.recorder)
+        self.set_timer(FLIGHT_S, self._keep_flight_record)
         self.run_worker(self._make_controller(), name="controller")
 
     async def _watch_more(self) -> None:
@@ -235,6 +239,25 @@ class NexConsole(CommandApp):
             await asyncio.to_thread(COURTESY.run, partial(importlib.import_module, f"{__package__}.{module}"))
         self.controller.start()
         self.set_interval(1.0, self._record_incident)
+
+    def _keep_flight_record(self) -> None:
+        self.run_worker(self._record_flight(), name="flight recorder", group="recorder")
+
+    async def _record_flight(self) -> None:
+        """Keep the flight record, incident or not, unless another console of this account does."""
+        module = partial(importlib.import_module, f"{__package__}.recording.flight_recorder")
+        await asyncio.to_thread(COURTESY.run, module)
+        from .recording.flight_recorder import open_flight_recorder
+
+        say = partial(self.console_screen.say, seconds=15.0)
+        recorder = open_flight_recorder(self.settings, say, self._clock_of_readings)
+        if recorder is None:
+            return
+        self.flight_recorder = recorder
+        for reading in self.monitor.readings.values():
+            recorder.take(reading)
+        self.monitor.listeners.append(recorder.take)
+        await recorder.run()
 
     def _record_reading(self, reading: Reading) -> None:
         if self.recorder is not None:
@@ -292,6 +315,8 @@ class NexConsole(CommandApp):
         if "controller" in self.__dict__:
             await self.controller.close(_say_waiting)
         await self.stop_recording()
+        if self.flight_recorder is not None:
+            await self.flight_recorder.close()
         if self.sources is None:
             return
         try:

@@ -61,9 +61,9 @@ async def test_changes_are_given_once_and_in_order_between_two_times(file):
     assert len(list(opened.changes(at(-9), at(500)))) == len(told)
 
 
-async def test_ten_minutes_of_all_signals_each_second_take_less_than_2_mb_and_open_at_once(file):
+async def test_ten_minutes_of_all_signals_each_second_take_less_than_3_mb_and_open_at_once(file):
     await recordings.record(file, recordings.readings(600), settings())
-    assert file.stat().st_size < 2_000_000
+    assert file.stat().st_size < 3_000_000
     began = time.monotonic()
     opened = RecordingFile.open(file)
     opened.at(at(300))

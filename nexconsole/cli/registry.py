@@ -67,6 +67,7 @@ COMMANDS = {
         Command("journal", "read, verify and export what is on record"),
         Command("export", "print the report of an incident, from its journal"),
         Command("replay", "play a recorded incident in the same panes"),
+        Command("record", "keep the last hours of readings without a screen, until told to end"),
         Command("sheet", "print the break-glass sheet; connects to nothing"),
         Command("runbook", "check a runbook, or audit it on the live systems"),
         Command("serve", "the shared screen in a browser, read-only"),

@@ -43,6 +43,7 @@ async def _run(chosen: Settings) -> int:
     from ..line_mode.console import NO_TERMINAL, LineConsole
     from ..line_mode.input import LineInput
     from ..line_mode.output import LineOutput
+    from ..recording.flight_recorder import open_flight_recorder
     from ..session.performer import LEAVE_S
     from ..session.session import Session
     from ..signals.registry import polled
@@ -84,6 +85,10 @@ async def _run(chosen: Settings) -> int:
     sources.load()
     tasks = [asyncio.create_task(sources.watch())]
     tasks += [asyncio.create_task(session.monitor.poll(each, sources)) for each in polled(chosen)]
+    recorder = open_flight_recorder(chosen, console.say)
+    if recorder is not None:
+        session.monitor.listeners.append(recorder.take)
+        tasks.append(asyncio.create_task(recorder.run()))
     session.start()
     try:
         await console.run()
@@ -91,6 +96,8 @@ async def _run(chosen: Settings) -> int:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if recorder is not None:
+            await recorder.close()
         await session.close(
             lambda operation: console.say(f"waiting for the answer to {operation.name}, {period(LEAVE_S)} at most")
         )

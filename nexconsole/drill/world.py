@@ -208,6 +208,7 @@ class DrillWorld:
                 "admin_token": self._urls["NEXNUM_ADMIN_TOKEN"],
             },
             "journal": {"folder": str(self._journal)},  # a rehearsal is no real incident
+            "recorder": {"file": str(self.temp_tree.folder / "flight" / "drill.record")},
             "break_glass": {"file": str(self.temp_tree.folder / "break-glass.txt")},  # nor its targets real ones
         }
         lines = ['environment = "drill"', f'name = "{self.scenario.name}"']

@@ -61,6 +61,21 @@ def sample_of(readings: Mapping[str, Reading], now: datetime, settings: Settings
     return sample
 
 
+def subject_sample_of(
+    readings: Mapping[str, Reading], now: datetime, settings: Settings | None = None
+) -> dict[tuple[str, str], Number]:
+    """The metrics that are known of a subject, by metric and subject, from the readings that are fresh at `now`."""
+    sample: dict[tuple[str, str], Number] = {}
+    for signal in signals(settings):
+        reading = readings.get(signal.name)
+        if signal.subject_numbers is None or reading is None or reading.value is None:
+            continue
+        if reading.state(now) is State.FRESH:
+            found = signal.subject_numbers(reading.value)
+            sample |= {(metric, subject): number for metric, subject, number in found if number is not None}
+    return sample
+
+
 def samples_in(entries: Iterable[Entry]) -> tuple[MetricSample, ...]:
     """Those that these entries (in merge's order) hold, the first of each bucket of 15 s."""
     found: dict[int, MetricSample] = {}

@@ -59,22 +59,32 @@ class Recorder:
     """Records into `file` what it takes, once `run` has begun, while no other console does.
 
     `trouble` is why nothing is recorded any more, once; "" while all is well. `records`: this console is the one that
-    does. `clock` may be asked in a thread.
+    does. `clock` may be asked in a thread. `key_s` is how long readings are packed against one keyframe.
     """
+
+    key_s = KEY_S
+    thread = "recording"
 
     def __init__(self, settings: Settings, file: Path, clock: Callable[[], datetime] = utc_now) -> None:
         self.file, self.trouble, self.records = file, "", False
-        rules = settings.recording
-        full = f"the recording has reached its limit of {rules.limit_mb:g} MB (recording.limit_mb): replay ends here"
         console = msgspec.json.encode({"environment": settings.environment, "name": settings.name}).decode()
-        self._writer = RecordingWriter(file, int(rules.limit_mb * 1e6), full, console)
-        self._every = timedelta(seconds=rules.every_s)
+        self._writer = self._made_writer(settings, console)
+        self._every = timedelta(seconds=self._cadence_s(settings))
         self._clock, self._scrub = clock, ValueScrubber(settings)
+        self._given_up = False
         self._newest: dict[str, Reading] = {}
         self._waiting: deque[tuple[datetime, Reading]] = deque(maxlen=MOST_WAITING)
         self._closing = asyncio.Event()
-        self._threads = Threads(1, "recording")
+        self._threads = Threads(1, self.thread)
         self._forget(0)
+
+    def _made_writer(self, settings: Settings, console: str) -> RecordingWriter:
+        limit_mb = settings.recording.limit_mb
+        full = f"the recording has reached its limit of {limit_mb:g} MB (recording.limit_mb): replay ends here"
+        return RecordingWriter(self.file, int(limit_mb * 1e6), full, console)
+
+    def _cadence_s(self, settings: Settings) -> float:
+        return settings.recording.every_s
 
     def take(self, reading: Reading) -> None:
         """Called for every reading, on the loop."""
@@ -86,18 +96,28 @@ class Recorder:
         if not self._every:
             return
         while not (self.trouble or self._closing.is_set()):
-            try:
-                async with asyncio.timeout(HANG_S):
-                    self.records = await self._threads.run(self._turn, HANG_S)
-            except JournalError as error:
-                self.trouble = str(error)
-            except (TimeoutError, AllHang):
-                self.trouble = (
-                    f"nothing is recorded for replay: {self.file}: no answer from the disk in {period(HANG_S)}"
-                )
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0 if self.trouble else FLUSH_S if self.records else TAKEOVER_S):
-                    await self._closing.wait()
+            await self._turned()
+            self._given_up = bool(self.trouble)
+            await self._rest(0 if self.trouble else FLUSH_S if self.records else TAKEOVER_S)
+
+    async def _turned(self) -> None:
+        """One turn in the thread; what came of it is in `records` and `trouble`."""
+        self.trouble = ""
+        try:
+            async with asyncio.timeout(HANG_S):
+                self.records = await self._threads.run(self._turn, HANG_S)
+                return
+        except JournalError as error:
+            self.trouble = str(error)
+        except (TimeoutError, AllHang):
+            self.trouble = f"{self._writer.stops}: {self.file}: no answer from the disk in {period(HANG_S)}"
+        self.records = False
+
+    async def _rest(self, seconds: float) -> None:
+        """Until then, or until it is closed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
 
     async def close(self) -> None:
         """Record what waits, if the disk is quick, and let another console record."""
@@ -122,7 +142,7 @@ class Recorder:
         except BaseException:
             self._writer.release()
             raise
-        if self.trouble:  # the loop has given it up meanwhile
+        if self._given_up:  # the loop has given it up meanwhile
             self._writer.release()
         return True
 
@@ -158,8 +178,13 @@ class Recorder:
         fresh = [self._row(min(max(at, begin), end), reading) for at, reading in self._due(waiting, end, last)]
         rows = [(self._next(at), signal, packed) for at, signal, packed in sorted(fresh, key=lambda row: row[0])]
         self._end = max(self._end, nanoseconds(end))
-        self._writer.write(Turn(self._end, opened, keyframe, rows))
+        begun = keyframe[0] if keyframe is not None else opened
+        self._writer.write(self._told(Turn(self._end, opened, keyframe, rows), begun))
         self._span_due = False
+
+    def _told(self, turn: Turn, begun: int | None) -> Turn:
+        """The turn as it is written; `begun` is when the stretch begins that begins in it, if one does."""
+        return turn
 
     def _next(self, at: datetime) -> int:
         """The key of a row of this time, after all that are on record."""
@@ -167,7 +192,7 @@ class Recorder:
         return self._end
 
     def _is_key_due(self, now: datetime) -> bool:
-        return self._key_due or self._key_at is None or (now - self._key_at).total_seconds() >= KEY_S
+        return self._key_due or self._key_at is None or (now - self._key_at).total_seconds() >= self.key_s
 
     def _keyframe(self, begin: datetime, opened: int | None) -> tuple[int, bytes]:
         """What is known by now of every signal: with a span that begins, or before this turn's readings."""

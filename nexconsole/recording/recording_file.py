@@ -88,6 +88,8 @@ class RecordingFile(Playback):
 
     def _keyframe(self, at: int) -> dict[str, bytes]:
         rows = self._rows("SELECT readings FROM keyframe WHERE at = ?", (bytes,), (at,))
+        if not rows:
+            raise ValueError("it was dropped meanwhile")
         return {signal: bytes(text) for signal, text in _TEXTS.decode(unpack(rows[0][0])).items()}
 
     def _rows(self, query: str, types: tuple[type, ...], values: tuple[int, ...]) -> list[Any]:

@@ -96,6 +96,7 @@ def sealed(settings: Settings, replay: Replay) -> Settings:
         kubernetes=msgspec.structs.replace(settings.kubernetes, kubeconfig=""),
         warroom=msgspec.structs.replace(settings.warroom, redis_url=""),
         recording=msgspec.structs.replace(settings.recording, every_s=0.0),
+        recorder=msgspec.structs.replace(settings.recorder, enabled=False),
         journal=JournalSettings(folder=str(replay.recording.file.parent)),
     )
 

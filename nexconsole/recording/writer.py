@@ -23,13 +23,17 @@ NEARLY = 0.9  # of the limit, from which on a recording that has said so is not 
 class Turn:
     """What is written at once. Times are in nanoseconds since 1970, and rise from one row to the next.
 
-    `span` is the begin of a new span, if one begins. `readings` are (time, signal, packed).
+    `span` is the begin of a new span, if one begins. `readings` are (time, signal, packed). A flight record keeps
+    `points` too: (metric, whose it is, all that is known of it since the newest stretch began), and `stretch`, when
+    that was.
     """
 
     end: int
     span: int | None
     keyframe: tuple[int, bytes] | None
     readings: Sequence[tuple[int, str, bytes]]
+    stretch: int = 0
+    points: Sequence[tuple[str, str, bytes]] = ()
 
 
 class RecordingWriter:
@@ -39,6 +43,7 @@ class RecordingWriter:
     """
 
     format: SqliteFormat = RECORDING
+    stops = "nothing is recorded for replay"
 
     def __init__(self, file: Path, limit: int, full: str, console: str) -> None:
         self.file, self._limit, self._full, self._console = file, limit, full, console
@@ -97,6 +102,17 @@ class RecordingWriter:
 
     def _commit(self, connection: sqlite3.Connection, turn: Turn) -> bool:
         """Whether there was room for it."""
+        self._insert(connection, turn)
+        if self._size(connection) > self._limit:
+            connection.execute("ROLLBACK")
+            self._say_full(connection, turn.end)
+            return False
+        connection.execute("COMMIT")
+        self._written(turn)
+        return True
+
+    def _insert(self, connection: sqlite3.Connection, turn: Turn) -> None:
+        """In a transaction that stays open."""
         connection.execute("BEGIN IMMEDIATE")
         self._refuse_second_writer(connection)
         if turn.span is not None:
@@ -107,21 +123,17 @@ class RecordingWriter:
         connection.executemany("INSERT INTO reading VALUES (?, ?, ?)", rows)
         span = self._span if turn.span is None else turn.span
         connection.execute("UPDATE span SET end = ? WHERE begin = ?", (turn.end, span))
-        if self._size(connection) > self._limit:
-            connection.execute("ROLLBACK")
-            self._say_full(connection, turn.end)
-            return False
-        connection.execute("COMMIT")
-        self._span, self.end = span, turn.end
-        return True
+
+    def _written(self, turn: Turn) -> None:
+        """The turn is on disk."""
+        self._span, self.end = self._span if turn.span is None else turn.span, turn.end
 
     def _refuse_second_writer(self, connection: sqlite3.Connection) -> None:
         """On some network file systems each host has locks of its own: whoever sees the other's rows gives way."""
         newest = connection.execute("SELECT begin, end FROM span ORDER BY begin DESC LIMIT 1").fetchone()
         if (newest or (0, 0)) != (self._span, self.end):
             raise JournalError(
-                f"nothing is recorded for replay: {self.file}: another console records there too: "
-                "the file system's locks do not reach it"
+                f"{self.stops}: {self.file}: another console records there too: the file system's locks do not reach it"
             )
 
     def _say_full(self, connection: sqlite3.Connection, now: int) -> None:
@@ -154,7 +166,7 @@ class RecordingWriter:
             yield
         except (OSError, sqlite3.Error) as error:
             self.release()
-            raise JournalError(f"nothing is recorded for replay: {self.file}: {sentence(error)}") from error
+            raise JournalError(f"{self.stops}: {self.file}: {sentence(error)}") from error
         except BaseException:
             self.release()
             raise

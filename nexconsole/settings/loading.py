@@ -7,6 +7,7 @@ Unknown keys and wrong types are refused with file and key. A secret (`SECRETS`)
 from __future__ import annotations
 
 import getpass
+import math
 import os
 import shlex
 import socket
@@ -81,6 +82,7 @@ FREE = frozenset(
         "keys",
     }
 )
+BOUNDS = {"recorder.hours": (1.0, 336.0), "recorder.limit_mb": (5.0, 2000.0), "recorder.every_s": (1.0, 60.0)}
 SEVERITIES = ("SEV-1", "SEV-2", "SEV-3", "none")
 URLS = frozenset(
     {"postgres.url", "redis.url", "prometheus.url", "api.url", "alertmanager.url", "search.url", "warroom.redis_url"}
@@ -345,6 +347,9 @@ def _check_value(key: str, value: Any, origin: str) -> None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if value < 0 or (value == 0 and key.endswith(("timeout_s", "window_s", "trend_s"))):
             raise SettingsError(f"{origin}: {key}: expected a number above 0, got {value}")
+        least, most = BOUNDS.get(key, (0.0, math.inf))
+        if not least <= value <= most:
+            raise SettingsError(f"{origin}: {key}: expected {least:g} to {most:g}, got {value}")
     if key == "signals":
         own_signals.check(value, origin)
     if key == "providers.status_pages":

@@ -118,7 +118,8 @@ class Signal(Generic[V]):
 
     What consumers take, each from a good value: `summary` one line (status, sheet); `reasons` the rules that hold
     (severity), `reasons_across` those that rest on other readings too; `numbers(value, every, now)` the metrics of
-    reports and recordings, which `metrics` describes; `exported` the gauges; `observe(value, known, settings)` the
+    reports and recordings, which `metrics` describes; `subject_numbers` some of them by whose they are (a provider's
+    name), for the flight record; `exported` the gauges; `observe(value, known, settings)` the
     subjects' states (timeline), where `known` holds the states on record by subject; `probes` what runbooks may ask;
     `arguments` the known words by kind of argument; `details` further lines of the sheet. `pane` is the module that
     draws it; "": a built-in pane does, or else a line with its summary. `title` heads it there.
@@ -138,6 +139,7 @@ class Signal(Generic[V]):
     reasons: Callable[[V, Settings], Iterable[Judgement]] | None = None
     reasons_across: Callable[[Mapping[str, Reading], Settings], Iterable[Judgement]] | None = None
     numbers: Callable[[V, float, datetime], Numbers] | None = None
+    subject_numbers: Callable[[V], Iterable[tuple[str, str, Number | None]]] | None = None
     metrics: Mapping[str, MetricSpec] = field(default_factory=dict)
     exported: tuple[ExportedMetric, ...] = ()
     observe: Callable[[V, Mapping[str, str], Settings], Iterable[SubjectState]] | None = None

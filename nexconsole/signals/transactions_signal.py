@@ -17,9 +17,11 @@ from .signal import (
     IN_FLIGHT,
     LATENCY,
     LISTED,
+    MOST_SUBJECTS,
     PURCHASES,
     Judgement,
     MetricSpec,
+    Number,
     Numbers,
     Signal,
     SubjectState,
@@ -122,6 +124,12 @@ def _numbers(value: Transactions, every: float, now: datetime) -> Numbers:
         "latency_p95_s": None if old else rounded(value.latency_p95_s),
         "worst_provider_rate": rounded(max(rates, default=None)),
     }
+
+
+def _subject_numbers(value: Transactions) -> Iterator[tuple[str, str, Number | None]]:
+    for provider in value.providers[:MOST_SUBJECTS]:
+        yield "failure_rate", provider.name, rounded(provider.failure_rate)
+        yield "attempts", provider.name, provider.attempts
 
 
 def _states(value: Transactions, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
@@ -411,6 +419,7 @@ SIGNAL = Signal(
     timeout=10.0,
     reasons=_reasons,
     numbers=_numbers,
+    subject_numbers=_subject_numbers,
     metrics={
         "failure_rate": MetricSpec("failure rate", percent, drawn=True, told_above=0.0),
         "attempts": MetricSpec("purchase attempts", count, less=True),

@@ -135,9 +135,9 @@ def _series(file: Path, wanted: Sequence[str], start: float, end: float) -> Seri
         (begin,) = connection.execute(_FIRST, (first,)).fetchone()
         points: dict[int, list[Point]] = {}
         for at, figure, packed in _rows(connection, begin, last, names):
-            within = (point for point in _unpacked(at, packed) if start <= point[0] <= end)
-            points.setdefault(figure, []).extend(within)
-    return {names[figure]: _thinned(found) for figure, found in points.items() if found}
+            points.setdefault(figure, []).extend(_unpacked(at, packed))
+    within = {figure: _between(found, start, end) for figure, found in points.items()}
+    return {names[figure]: _thinned(found) for figure, found in within.items() if found}
 
 
 def _names(connection: sqlite3.Connection, wanted: Sequence[str]) -> dict[int, tuple[str, str]]:
@@ -166,11 +166,13 @@ def _rows(
     yield from found
 
 
-def _unpacked(at: int, packed: bytes) -> Iterator[Point]:
+def _unpacked(at: int, packed: bytes) -> list[Point]:
     begin = at / _S
-    for milliseconds, value in POINT.iter_unpack(packed):
-        if math.isfinite(value):
-            yield begin + milliseconds / 1e3, value
+    return [(begin + milliseconds / 1e3, value) for milliseconds, value in POINT.iter_unpack(packed)]
+
+
+def _between(points: list[Point], start: float, end: float) -> list[Point]:
+    return [point for point in points if start <= point[0] <= end and math.isfinite(point[1])]
 
 
 def _thinned(points: list[Point]) -> tuple[Point, ...]:

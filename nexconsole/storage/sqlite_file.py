@@ -61,6 +61,10 @@ class ForeignFile(JournalError):
     """The file was not made by us."""
 
 
+class LargeFile(JournalError):
+    """The file has more bytes than any of ours."""
+
+
 class OtherVersion(JournalError):
     """The file was made by another version of the console."""
 
@@ -114,9 +118,15 @@ def sentence(error: sqlite3.Error | OSError) -> str:
         return "it or its journal can't be opened: is the folder writable, and has its disk room?"
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "another program has locked it: see who by `fuser FILE`"
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if damage(error):
         return "it is damaged or cut off: `sqlite3 FILE .recover` shows what is left of it"
     return str(error)
+
+
+def damage(error: sqlite3.Error) -> str:
+    """What is wrong with the file itself; "" where it is as it should be."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return "is damaged or cut off" if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) else ""
 
 
 def connect(file: Path, mode: str, patience_s: float) -> sqlite3.Connection:
@@ -150,7 +160,7 @@ def check_header(file: Path, *formats: SqliteFormat) -> SqliteFormat:
         versions = f"its tables are version {version}, this one reads {format.version}"
         raise OtherVersion(f"{file}: was recorded by another version of the console: {versions}")
     if size > LARGEST_FILE:
-        raise JournalError(f"{file}: is larger than any recording ({LARGEST_FILE >> 20} MiB)")
+        raise LargeFile(f"{file}: is larger than any recording ({LARGEST_FILE >> 20} MiB)")
     return format
 
 
