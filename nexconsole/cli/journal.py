@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -29,9 +29,12 @@ from ..settings import Settings
 from ..text.masking import mask
 from ..text.sanitize import clean
 from ..text.units import clock, date, moment
-from .incidents import file_of
+from .incidents import INCIDENT, file_of, incident_named
 from .options import load
 from .parsing import Parser, add_verbs
+
+if TYPE_CHECKING:
+    from ..incident.similar import SimilarIncident
 
 PROBLEMS = 1
 VERBS = (
@@ -39,16 +42,19 @@ VERBS = (
     ("show", "an incident's timeline"),
     ("verify", "find what was edited, is missing or out of order; 1 if any"),
     ("export", "print a journal for others"),
+    ("similar", "earlier incidents that are like one, and what helped then"),
 )
 _MARKDOWN = re.compile(r"([\\`*_\[\]<|~&])")  # what means something in the middle of a line
 
 
 def add_arguments(parser: Parser) -> None:
     verbs = add_verbs(parser, VERBS)
-    for verb in ("list", "show", "verify"):
+    for verb in ("list", "show", "verify", "similar"):
         verbs[verb].add_argument("--json", action="store_true", help="print JSON")
     for verb in ("show", "export"):
         verbs[verb].add_argument("journal", metavar="ID", help="an incident's id, or a journal's file")
+    meaning = "an incident's id, or a journal's file; none: the newest incident"
+    verbs["similar"].add_argument("journal", metavar="ID", nargs="?", help=meaning)
     meaning = "incidents' ids or files; none: all in the folder"
     verbs["verify"].add_argument("journal", metavar="ID", nargs="*", help=meaning)
     meaning = "md: a timeline with customer data masked; jsonl: the entries as they were written, nothing masked"
@@ -147,6 +153,51 @@ def _export(options: Namespace, settings: Settings) -> int:
     return 0
 
 
+def _similar(options: Namespace, settings: Settings) -> int:
+    """Compare one incident with the earlier ones, by what is on record of each. Customer data is masked."""
+    from ..incident.similar import seen_before, similar
+    from ..incident.traits import traits_of
+    from ..model import utc_now
+    from ..report.masked import masked
+    from ..session.earlier import read_earlier
+
+    named, now = incident_named(options.journal, settings), utc_now()
+    earlier = read_earlier(settings, named.file.stem)
+    begun = named.incident.begin
+    past = [one for one in earlier.past if begun is None or one.at <= begun]
+    found = masked(similar(traits_of(named.incident), past))
+    if options.json:
+        _print_json([_as_table(one) for one in found])
+    elif not found:
+        print(f"nothing like {named.name} among {len(past)} earlier incidents in {journal_folder(settings)}")
+    else:
+        print(f"{named.name} was seen before:")
+    for line in seen_before(found, now) if not options.json else ():
+        print(f"  {line}" if not line.startswith(INCIDENT) else line)
+    for problem in (*earlier.left_out, *named.problems):
+        print(f"nexconsole: {problem}", file=sys.stderr)
+    return 0
+
+
+def _as_table(one: SimilarIncident) -> dict[str, Any]:
+    past = one.past
+    return {
+        "id": past.id,
+        "title": past.title,
+        "at": past.at,
+        "level": past.level,
+        "lasted_s": past.lasted_s,
+        "closed": past.closed,
+        "very_alike": one.very,
+        "alike": one.alike,
+        "differs": one.differs,
+        "tried": [
+            {"action": tried.name, "verdict": tried.verdict, "because": tried.because, "undone": tried.undone}
+            for tried in past.tried
+        ],
+    }
+
+
 def as_markdown(title: str, entries: Iterable[Entry]) -> list[str]:
     """A timeline in Markdown, customer data masked; texts in it can't break the markup."""
     entries = tuple(entries)
@@ -172,4 +223,4 @@ def _print_json(document: object) -> None:
     print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
 
 
-_RUN = {"list": _list, "show": _show, "verify": _verify, "export": _export}
+_RUN = {"list": _list, "show": _show, "verify": _verify, "export": _export, "similar": _similar}

@@ -27,6 +27,7 @@ from .roles import ROLES as ROLES
 from .roles import RoleAssignment, assignments_in, current_assignments
 
 CALM = "none"
+MOST_CHANGES = 20  # before it began, that are kept
 _KNOWN = frozenset(EntryKind)
 
 
@@ -109,7 +110,8 @@ class Incident:
     known to who opened it, else `begin`. `levels` are judged by the rules, `declared` by people. `roles` holds the
     present commander, operator and scribe; a vacant role is missing. `observers` only watch. `held` has every role
     assignment. `others` counts entries of unknown kinds. `before` counts the entries about what was done just before it
-    was opened. `metrics`: titles and units of its figures; None: those of the signals without settings.
+    was opened. `changed`: what had changed before it began ("release nexnum-app"), as the console knew that opened it.
+    `metrics`: titles and units of its figures; None: those of the signals without settings.
     """
 
     title: str = ""
@@ -133,6 +135,7 @@ class Incident:
     timeline: tuple[TimelineEntry, ...] = ()
     standing: tuple[OpenItem, ...] = ()
     metrics: Mapping[str, MetricSpec] | None = None
+    changed: tuple[str, ...] = ()
     others: Mapping[str, int]
     before: int = 0
 
@@ -188,6 +191,7 @@ def fold(entries: Iterable[Entry], before: Iterable[Entry] = ()) -> Incident:
         notes=tuple(line for line in timeline if line.kind == EntryKind.NOTE),
         timeline=timeline,
         standing=_all_standing(ordered, actions, scenarios),
+        changed=_changed(opened),
         others=dict(sorted(Counter(clean(entry.kind, 40) for entry in ordered if entry.kind not in _KNOWN).items())),
         before=len(prelude),
     )
@@ -220,6 +224,13 @@ def _people(entries: tuple[Entry, ...]) -> tuple[Person, ...]:
             entries=len(own),
         )
         for name, own in wrote.items()
+    )
+
+
+def _changed(opened: Entry | None) -> tuple[str, ...]:
+    said = opened.data.get("changes") if opened else None
+    return (
+        tuple(_text(one, 200) for one in said[:MOST_CHANGES] if isinstance(one, str)) if isinstance(said, list) else ()
     )
 
 

@@ -37,7 +37,8 @@ class EntryKind(StrEnum):
     Whoever reads must let other kinds pass: later versions write more of them.
     """
 
-    OPENED = "opened"  # title, level: the declared severity or "", since: when severity was first judged, or ""
+    OPENED = "opened"  # title, level: the declared severity or "", since: when severity was first judged, or "",
+    # changes: [words], which came before it, as far as its console knew
     SEVERITY = "severity"  # level, because: [sentence]; as the rules judge it
     DECLARED = "declared"  # level, reason; as a person judges it
     ROLE = "role"  # role: commander, operator, scribe or observer; person: whose it is from now on, "" for nobody's

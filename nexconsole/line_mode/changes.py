@@ -38,6 +38,7 @@ class Snapshot:
     in_force: Sequence[str] = ()
     incident: str | None = None
     fit: str = ""  # the scenario that fits best
+    seen: tuple[str, str] = ("", "")  # an earlier incident like this one: its id, and the sentence on it
 
 
 class Changes:
@@ -56,6 +57,7 @@ class Changes:
         self._operations: dict[int, tuple[str, ...]] = {}
         self._proposals: set[str] = set()
         self._incident: str | None = None
+        self._seen: tuple[str | None, str] = (None, "")  # the incident, and the earlier one that was told of
         self._fitting: tuple[str, datetime] = ("", BEGINNING)
         self._offered: dict[str, datetime] = {}  # scenarios, with when they were said to fit
 
@@ -164,6 +166,9 @@ class Changes:
         if now.incident != self._incident:
             yield f"incident {now.incident}" if now.incident else f"incident {self._incident} is closed"
             self._incident = now.incident
+        if now.seen[1] and (now.incident, now.seen[0]) != self._seen:
+            self._seen = now.incident, now.seen[0]
+            yield now.seen[1]
         if now.fit != self._fitting[0]:
             self._fitting = (now.fit, now.at)
         said_at = self._offered.get(now.fit, BEGINNING)

@@ -95,7 +95,16 @@ class LineConsole:
             in_force=tuple(in_force.words(session)),
             incident=session.incident_store.current,
             fit=self._scenarios.fit(),
+            seen=self._seen(),
         )
+
+    def _seen(self) -> tuple[str, str]:
+        """The earlier incident that is most like this one, and the sentence on it."""
+        if not (found := self._session.seen_before.found):
+            return "", ""
+        from ..incident.similar import headline
+
+        return found[0].past.id, clean(headline(found, self._clock()))
 
     def tell(self) -> None:
         """Say what is different."""

@@ -39,6 +39,8 @@ INKS: Mapping[str, str] = {
 }
 MOST_STANDING = 6
 MOST_PEOPLE = 8
+ROOMY = 36  # lines from which an earlier incident is told whole
+MOST_SEEN = 5
 
 
 class IncidentQuestions(Protocol):
@@ -223,6 +225,7 @@ class IncidentScreen(PageScreen[None]):
             (),
         ]
         lines += self._people(width)
+        lines += self._seen_before(now, width)
         standing = incident.standing
         if standing:
             lines.append(((f" still in force: {len(standing)}", "warn"),))
@@ -238,6 +241,19 @@ class IncidentScreen(PageScreen[None]):
         if len(standing) > MOST_STANDING:
             lines.append(((f"   and {len(standing) - MOST_STANDING} more: the report lists them", "muted"),))
         return lines
+
+    def _seen_before(self, now: datetime, width: int) -> list[Line]:
+        """The earlier incidents that are like this one; the first in one sentence where there is little room."""
+        if not (found := self._session.seen_before.found):
+            return []
+        from ..incident.similar import headline, lines_of
+
+        if self.size.height < ROOMY:
+            return [((f" {text}", "note"),) for text in wrapped(plain(headline(found, now)), width - 2, 2)]
+        told, *more = [plain(line) for line in lines_of(found[0], now)]
+        others = f" (and {', '.join(plain(one.past.id, 40) for one in found[1:])})" if found[1:] else ""
+        lines: list[Line] = [((text, "note"),) for text in wrapped(f" seen before: {told}{others}", width - 2, 2)]
+        return lines + [((f"   {text}", "text"),) for line in more[:MOST_SEEN] for text in wrapped(line, width - 4, 2)]
 
     def _people(self, width: int) -> list[Line]:
         incident = self._session.incident

@@ -25,6 +25,7 @@ from ..signals.circuits import Circuits
 from .argument_values import argument_values
 from .auto_record import AutoRecord
 from .capabilities import Capabilities, Capability, capabilities_of, role_refusal
+from .earlier import SeenBefore, changes_before, present_traits
 from .incident_store import IncidentStore
 from .monitor import Monitor
 from .operation import Operation, StepRef
@@ -34,6 +35,7 @@ from .remote_operations import MATTERS, own_before, remote_operations
 from .steps import lasting, settle
 
 if TYPE_CHECKING:
+    from ..incident.traits import IncidentTraits
     from ..sources import Sources
 
 LIVES_EVERY = 5  # ticks between two looks whether other consoles still live
@@ -81,6 +83,7 @@ class Session:
             spawn=self._spawn,
         )
         self.began_at = clock()
+        self.seen_before = SeenBefore(self.settings, self._spawn, self._changed)
         self._there: dict[str, Operation] = {}  # by the intent's id
         self._before: Operation | None = None  # this operator's last at another console, if it can be taken back
         self._dismissed: set[str] = set()
@@ -125,9 +128,20 @@ class Session:
         if Capability.NOTE in self.capabilities:
             self._watch()
         self.performer.forget_cancelled()
+        self.seen_before.look(self.incident_store.current, self._present_traits)
         self._ticks += 1
         if self._ticks % LIVES_EVERY == 0:
             self.look_again()
+
+    def _present_traits(self) -> IncidentTraits:
+        """By what this incident is compared with earlier ones: what is read now, and what is on record."""
+        from ..incident.traits import traits_of
+
+        monitor, incident = self.monitor, self.incident
+        recorded = traits_of(incident) if incident is not None else None
+        return present_traits(
+            monitor.severity, monitor.explanation, self.readings, self.settings, self.clock(), recorded
+        )
 
     def _watch(self) -> None:
         severity = self.monitor.severity
@@ -219,7 +233,7 @@ class Session:
     def watch(self) -> None:
         """What changes by itself enters the incident's record."""
         if Capability.NOTE in self.capabilities:
-            self.watching.look(self.readings)
+            self.watching.look(self.readings, self.monitor.explanation)
 
     # --- the incident -----------------------------------------------------------------------------------------
 
@@ -229,7 +243,9 @@ class Session:
         `level` is the declared severity, "" to leave it to the rules.
         """
         since = self.watching.risen_at
-        data = {"title": title, "level": level, "since": since.isoformat() if since else ""}
+        data: dict[str, Any] = {"title": title, "level": level, "since": since.isoformat() if since else ""}
+        if changes := changes_before(self.readings, self.clock()):
+            data["changes"] = list(changes)
         name = await self.incident_store.open(data)
         await self.take_role("commander", str(self.journal.writer))
         return name
