@@ -11,7 +11,7 @@ import sample_readings as sample
 
 from nexconsole.errors import BadAnswer, NotConfigured, SourceError, TimedOut
 from nexconsole.model import Reading, Value
-from nexconsole.settings import PrometheusSettings, Settings
+from nexconsole.settings import PostgresSettings, PrometheusSettings, Settings
 from nexconsole.signals.figure_memory import KEPT_S, FigureMemory, figure_memory, joined
 from nexconsole.signals.onset import Onset, Onsets
 from nexconsole.signals.onset_figures import ATTEMPTS, FAILURE_RATE, LEVELS, WATCHED, rules_of
@@ -23,6 +23,7 @@ from nexconsole.signals.provider_names import ProviderNames
 from nexconsole.signals.purchase_steps import MOST_ROWS, PurchaseSteps, _by_step, read_steps
 from nexconsole.signals.registry import probes, signals
 from nexconsole.sources import Sources
+from nexconsole.sources.postgres import PostgresSource
 from nexconsole.sources.prometheus_json import QueryResult
 from nexconsole.sources.prometheus_json import Series as PrometheusSeries
 
@@ -233,13 +234,25 @@ async def test_the_flight_record_has_the_time_before_this_console_began():
 
 @pytest.mark.parametrize("error", [BadAnswer("record", "its file is no record"), TimedOut("record", "it hangs")])
 async def test_a_record_that_fails_is_a_note(error):
-    value = await read(recorded(FakeRecord(error)), SETTINGS, Onsets())
+    sources = recorded(FakeRecord(error))
+    figure_memory(sources).add("connections", time.time(), 5.0)
+    value = await read(sources, SETTINGS, Onsets())
     assert f"no history of the flight record: {error}" in value.notes and value.found == ()
 
 
 async def test_where_nothing_is_recorded_that_is_no_trouble():
-    value = await read(recorded(FakeRecord(NotConfigured("record", "off"))), SETTINGS, Onsets())
+    sources = recorded(FakeRecord(NotConfigured("record", "off")))
+    figure_memory(sources).add("connections", time.time(), 5.0)
+    value = await read(sources, SETTINGS, Onsets())
     assert not any("flight record" in note for note in value.notes)
+
+
+async def test_without_any_source_it_is_absent_and_with_a_broken_one_it_is_not_known(clients):
+    with pytest.raises(NotConfigured, match="onsets need a history"):
+        await read(recorded(FakeRecord({})), SETTINGS, Onsets())
+    gone = Sources(clients, {"postgres": PostgresSource(clients, PostgresSettings(url="postgresql://u@127.0.0.1:1/x"))})
+    with pytest.raises(SourceError, match=r"no history of purchases: .*refused"):
+        await read(gone, SETTINGS, Onsets())
 
 
 async def test_what_this_console_reads_itself_is_a_history():

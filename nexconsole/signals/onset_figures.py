@@ -26,7 +26,6 @@ LEVELS: Mapping[str, OnsetRules] = {
     "purchases_waiting": _more(4, 2),
     "customers_refused": _more(12, 2),
     "customers_waiting": _more(10, 2.5),
-    "longest_wait_s": _more(20, 2.5),
     "outbox_pending": _more(30, 2),
     "outbox_oldest_pending_s": _more(60, 2),
     "outbox_failed": _more(1),

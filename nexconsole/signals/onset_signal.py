@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..catalogue import Argument
+from ..errors import NotConfigured, SourceError
 from ..model import Value
+from ..sources import NAMES
 from ..text.units import clock_minute, count, duration, percent, several
 from .change_point import ChangePoint, onset_of, told_by
 from .figure_memory import figure_memory
@@ -32,11 +34,17 @@ EMPTY = 1e-9
 
 
 async def read(sources: Sources, settings: Settings, previous: Value | None) -> Onsets:
-    """Look at each history that there is. Where there is none at all, nothing is watched, and the notes say why."""
+    """Look at each history that there is. What has none is not watched, and a note says so.
+
+    Raises SourceError where none can be read, NotConfigured where there is nothing to read.
+    """
     if previous is None:
         await figure_memory(sources).heard(FIRST, HEARD_S)
     now = time.time()
     known = await histories(sources, settings, now)
+    notes = [*memory_of(sources).notes.values()]
+    if not known:
+        _unknown(sources, notes)
     found: list[Onset] = []
     watched: dict[tuple[str, str], History] = {}
     for (figure, subject), history in known.items():
@@ -48,12 +56,19 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
         await asyncio.sleep(0)  # a look takes some ms: a key does not wait for all of them
     found.sort(key=lambda one: (one.at is not None, one.at or one.known_from, one.figure, one.subject))
     missing = sorted(set(WATCHED) - OPTIONAL - {figure for figure, _ in watched})
-    notes = [*memory_of(sources).notes.values()]
     if missing:
         notes.append(f"no history, or none long enough, and so not watched: {', '.join(missing)}")
     used = dict.fromkeys(history.source for history in watched.values())
     names = tuple(_called(figure, subject) for figure, subject in watched)
     return Onsets(source=", ".join(used), notes=tuple(notes), found=tuple(found), watched=names)
+
+
+def _unknown(sources: Sources, notes: list[str]) -> None:
+    """Raise what keeps every history from being read; a console that has only just begun is no trouble."""
+    if not any(map(sources.has, NAMES)):
+        raise NotConfigured(ONSET, "onsets need a history: set postgres.url, prometheus.url, redis.url or a kubeconfig")
+    if notes:
+        raise SourceError(ONSET, "; ".join(notes))
 
 
 async def _change(
@@ -124,7 +139,6 @@ WORDS = {
     "purchases_waiting": ("purchases overdue", _number),
     "customers_refused": ("customers refused", _number),
     "customers_waiting": ("customers waiting", _number),
-    "longest_wait_s": ("longest wait", _seconds),
     "outbox_pending": ("outbox pending", _number),
     "outbox_oldest_pending_s": ("oldest outbox event", _seconds),
     "outbox_failed": ("outbox failed", _number),
