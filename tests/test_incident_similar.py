@@ -13,7 +13,7 @@ from incident_story import START, IncidentStory
 
 from nexconsole.incident.incident import Incident, fold
 from nexconsole.incident.similar import PastIncident, headline, past_of, seen_before, similar
-from nexconsole.incident.traits import CAUSE, TraitKind, made, skeleton, traits_of
+from nexconsole.incident.traits import TraitKind, made, skeleton, traits_of
 from nexconsole.journal import EntryKind, Journal, Scrubber, Writer, journal_file
 from nexconsole.session.earlier import SeenBefore, changes_before, present_traits, read_earlier
 from nexconsole.settings import JournalSettings, Settings
@@ -30,8 +30,9 @@ def outage(provider: str, verdict: str = "worked", because: str = "31 % -> 4 %",
     story.tell(EntryKind.OPENED, {"title": f"{provider} fails"})
     reasons = [f"17.8 % of purchases fail, 93 % of them at {provider}", "6 of 9 reservations are stuck"]
     story.tell(EntryKind.SEVERITY, {"level": "SEV-1", "because": reasons})
-    for subject, state in ((f"circuit {provider}", "open"), (CAUSE, f"{cause} {provider}")):
-        story.tell(EntryKind.SEEN, {"subject": subject, "state": state, "text": f"{subject} is {state}"})
+    opened = {"subject": f"circuit {provider}", "state": "open", "text": f"circuit {provider} is open"}
+    story.tell(EntryKind.SEEN, opened)
+    story.tell(EntryKind.CAUSE, {"cause": f"{cause} {provider}", "state": "named"})
     intent = story.act("provider.disable", provider)
     story.end(intent)
     story.tell(EntryKind.VERDICT, {"intent": intent, "verdict": {"state": verdict, "because": because}})
@@ -44,7 +45,7 @@ def slow_database() -> IncidentStory:
     story = IncidentStory()
     story.tell(EntryKind.OPENED, {"title": "everything is slow"})
     story.tell(EntryKind.SEVERITY, {"level": "SEV-2", "because": ["session 4711 blocks 14 others for 2 min"]})
-    story.tell(EntryKind.SEEN, {"subject": CAUSE, "state": "session-blocks 4711", "text": "a session blocks"})
+    story.tell(EntryKind.CAUSE, {"cause": "session-blocks 4711", "state": "named", "text": "a session blocks"})
     return story
 
 

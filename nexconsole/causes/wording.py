@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..runbook.model import Call
 from ..text.units import clock_minute, date, several
-from .model import Candidate, Explanation
+from .model import Candidate, Evidence, Explanation, Side
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -43,6 +43,29 @@ def named_words(candidate: Candidate, now: datetime) -> str:
 def filled_call(call: Call, target: Mapping[str, str]) -> Call:
     """The call with the target in the place of its {name}."""
     return replace(call, arguments=tuple(target.get(word.strip("{}"), word) for word in call.arguments))
+
+
+def speaks(evidence: Evidence) -> bool:
+    """Whether a line tells something by itself: it holds, is not known, or is needed and false."""
+    return evidence.holds is not False or evidence.side is Side.NEEDED
+
+
+def evidence_mark(evidence: Evidence) -> tuple[str, str]:
+    """`+` speaks for it, `-` against it, `?` is not known, `·` does not hold and speaks for neither; with its ink."""
+    if evidence.holds is None:
+        return "?", "doubt"
+    if evidence.side is Side.AGAINST:
+        return ("-", "warn") if evidence.holds else ("+", "text")
+    if evidence.holds:
+        return "+", "text"
+    return ("-", "warn") if evidence.side is Side.NEEDED else ("·", "muted")
+
+
+def evidence_words(evidence: Evidence) -> str:
+    """The chapter's sentence, and what the reading says to it."""
+    title = evidence.title.rstrip(". ")
+    negated = f"not so: {title}" if evidence.holds is False else title
+    return f"{negated}: {evidence.text}" if evidence.text and evidence.text != title else negated
 
 
 def look_words(look: Call, settings: Settings) -> str:

@@ -20,6 +20,7 @@ from ..text.sanitize import clean
 from .actions import NO_ACTION, ActionRecord, actions_in
 from .events import StateChange, changes_in, told_once
 from .metrics import MetricSample, samples_in
+from .named_causes import NamedCause, named_in, turns_in
 from .open_items import OpenItem, open_items
 from .proposals import NO_PROPOSAL, Proposal, proposals_in
 from .roles import OBSERVER as OBSERVER
@@ -109,9 +110,10 @@ class Incident:
     `closed` is the closing entry's reason, None where there is none. `since`: when its severity was first judged, as
     known to who opened it, else `begin`. `levels` are judged by the rules, `declared` by people. `roles` holds the
     present commander, operator and scribe; a vacant role is missing. `observers` only watch. `held` has every role
-    assignment. `others` counts entries of unknown kinds. `before` counts the entries about what was done just before it
-    was opened. `changed`: what had changed before it began ("release nexnum-app"), as the console knew that opened it.
-    `metrics`: titles and units of its figures; None: those of the signals without settings.
+    assignment. `causes` were named as likely. `others` counts entries of unknown kinds. `before` counts the entries
+    about what was done just before it was opened. `changed`: what had changed before it began ("release nexnum-app"),
+    as the console knew that opened it. `metrics`: titles and units of its figures; None: those of the signals without
+    settings.
     """
 
     title: str = ""
@@ -127,6 +129,7 @@ class Incident:
     observers: tuple[str, ...] = ()
     held: tuple[RoleAssignment, ...] = ()
     changes: tuple[StateChange, ...] = ()
+    causes: tuple[NamedCause, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     figures: tuple[MetricSample, ...] = ()
     scenarios: tuple[ScenarioRun, ...] = ()
@@ -184,6 +187,7 @@ def fold(entries: Iterable[Entry], before: Iterable[Entry] = ()) -> Incident:
         observers=observers,
         held=held,
         changes=changes_in(ordered),
+        causes=named_in(ordered),
         proposals=proposals,
         figures=samples_in(ordered),
         scenarios=scenarios,
@@ -315,12 +319,14 @@ def _timeline(
 ) -> tuple[TimelineEntry, ...]:
     names = {action.intent: action.name for action in actions}
     proposed = {proposal.id: proposal.name for proposal in proposals}
-    told = told_once(entries)
+    told, turns = told_once(entries), turns_in(entries)
     lines = []
     for entry in entries:
         if entry.kind not in _KNOWN or entry.kind == EntryKind.FIGURES:
             continue
         if entry.kind in (EntryKind.SEEN, EntryKind.SEVERITY) and entry.id not in told:
+            continue
+        if entry.kind == EntryKind.CAUSE and entry.id not in turns:
             continue
         text = sentence(entry)
         if entry.kind in (EntryKind.OUTCOME, EntryKind.VERDICT, EntryKind.UNDO):

@@ -12,8 +12,6 @@ from ..text.sanitize import clean
 from .events import StateChange
 from .incident import Incident
 
-CAUSE = "likely cause"  # the subject under which a console records what it named; its state are the causes' keys
-BETWEEN = "; "  # two causes of one state
 MOST = 200  # traits of a kind that are compared
 LONGEST = 200
 MOST_PROVIDERS = 200
@@ -47,22 +45,16 @@ class IncidentTraits:
 
 def traits_of(incident: Incident, providers: Collection[str] = ()) -> IncidentTraits:
     """Those of a folded incident; `providers` are names that are known besides the incident's own."""
-    causes = [key for change in incident.changes if change.subject == CAUSE for key in causes_in(change.state)]
     reasons = [sentence for level in incident.levels for sentence in level.because]
     worst = min((level for level in (*incident.levels, *incident.declared)), key=lambda level: level.rank, default=None)
     return made(
-        causes=causes,
+        causes=[cause.key for cause in incident.causes],
         reasons=reasons,
-        states=[(change.subject, change.state) for change in incident.changes if change.subject != CAUSE],
+        states=[(change.subject, change.state) for change in incident.changes],
         changes=incident.changed,
         level=worst.level if worst is not None else "",
         providers=(*providers, *providers_in(incident)),
     )
-
-
-def causes_in(state: str) -> tuple[str, ...]:
-    """The keys of the causes in a recorded state; () where none was named."""
-    return tuple(key for key in state.split(BETWEEN) if key and " " not in key.partition(" ")[0] and "-" in key)
 
 
 def providers_in(incident: Incident) -> tuple[str, ...]:

@@ -43,6 +43,9 @@ class EntryKind(StrEnum):
     DECLARED = "declared"  # level, reason; as a person judges it
     ROLE = "role"  # role: commander, operator, scribe or observer; person: whose it is from now on, "" for nobody's
     SEEN = "seen"  # subject, state, text: something that changed by itself; the same state twice is one event
+    # cause: its id and target in one word, state: "named" or "withdrawn", title, since: when it began or "", text: one
+    # sentence, evidence: [sentence]; a likely cause, as the console ranks it
+    CAUSE = "cause"
     FIGURES = "figures"  # figures: {name: number or null}; how things stood, taken once in a while
     STEP = "step"  # scenario, step, state, reason or answer
     INTENT = "intent"  # operator, plan: Plan.as_dict(); written before anything is sent, else with late: true

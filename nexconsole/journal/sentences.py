@@ -78,6 +78,11 @@ def _role(data: Mapping[str, Any]) -> str:
     return f"{person} is {data.get('role')}" if person else f"{data.get('role')}: none"
 
 
+def _cause(data: Mapping[str, Any]) -> str:
+    said = _words(data, "text") or _words(data, "title") or _words(data, "cause")
+    return f"no longer likely: {said}" if data.get("state") == "withdrawn" else f"likely: {said}"
+
+
 def _figures(data: Mapping[str, Any]) -> str:
     figures = data.get("figures")
     figures = figures if isinstance(figures, dict) else {}
@@ -107,6 +112,7 @@ SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     EntryKind.DECLARED: _labelled("", "level", "reason"),
     EntryKind.ROLE: _role,
     EntryKind.SEEN: _labelled("", "text"),
+    EntryKind.CAUSE: _cause,
     EntryKind.FIGURES: _figures,
     EntryKind.PROPOSED: _proposed,
     EntryKind.OBJECTED: lambda data: f"objects: {data.get('reason') or 'no reason given'}",

@@ -6,14 +6,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from ..causes.model import Explanation
 from ..incident.proposals import Proposal
 from ..model import Reading, SourceHealth, State
 from ..screens.operation_bar import state_words
 from ..session.operation import Operation
 from ..severity import Reason, Severity
+from ..signals.signal import Signal
 from ..text.sanitize import clean
 from ..text.units import clock, duration, period, several
+from .causes import CauseChanges
 
 STILL = timedelta(minutes=1)  # while it is not calm, the level and its first reason are said so often
 STEADY = timedelta(seconds=5)  # what leads, or fits, is said when it has done so for this long
@@ -37,6 +41,7 @@ class Snapshot:
     waiting: Sequence[tuple[Proposal, float]] = ()
     in_force: Sequence[str] = ()
     incident: str | None = None
+    explanation: Explanation | None = None
     fit: str = ""  # the scenario that fits best
     seen: tuple[str, str] = ("", "")  # an earlier incident like this one: its id, and the sentence on it
 
@@ -46,6 +51,7 @@ class Changes:
 
     def __init__(self) -> None:
         self._level: str | None = None
+        self._causes = CauseChanges()
         self._since = BEGINNING
         self._first: tuple[str, str, str] | None = None  # that was said
         self._leading: tuple[tuple[str, str, str] | None, datetime] = (None, BEGINNING)  # with since when it leads
@@ -64,6 +70,7 @@ class Changes:
     def sentences(self, now: Snapshot) -> list[str]:
         return [
             *self._levels(now),
+            *self._causes.sentences(now.explanation, now.at, now.severity is not None and now.severity.level == "none"),
             *self._sources(now),
             *self._signals(now),
             *self._of_operations(now),
@@ -220,6 +227,17 @@ def reasons(now: Snapshot) -> list[str]:
     said += [f"not known: {clean(sentence)}" for sentence in now.severity.unanswered]
     said += [f"no data from {name}" for name in now.severity.unknown]
     return said or [state(now)]
+
+
+def signal_lines(now: Snapshot, signals: Iterable[Signal[Any]]) -> Iterator[str]:
+    """Every signal that is configured, in a line."""
+    for signal in signals:
+        reading = now.readings.get(signal.name)
+        if reading is None or reading.absent:
+            continue
+        summary = signal.summary(reading.value) if reading.value is not None else "no data"
+        error = f"; {clean(reading.error)}" if reading.error else ""
+        yield f"{signal.name}: {clean(summary)}{error}"
 
 
 def _identity(reason: Reason) -> tuple[str, str, str]:

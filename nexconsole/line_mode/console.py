@@ -28,6 +28,7 @@ from ..signals.registry import polled, signals
 from ..text.sanitize import clean
 from ..text.units import clock as clock_words
 from . import changes, plans
+from .causes import cause_lines
 from .changes import Changes, Snapshot
 from .choices import SHOWN, Choice, fitting
 from .input import SOONEST_S, TypedLines
@@ -94,6 +95,7 @@ class LineConsole:
             waiting=session.waiting,
             in_force=tuple(in_force.words(session)),
             incident=session.incident_store.current,
+            explanation=session.monitor.explanation,
             fit=self._scenarios.fit(),
             seen=self._seen(),
         )
@@ -347,19 +349,16 @@ class LineConsole:
             self.write(line)
 
     async def _why(self) -> None:
-        for line in changes.reasons(self.snapshot()):
+        now, severity = self.snapshot(), self._session.monitor.severity
+        level = severity.level if severity is not None else "none"
+        for line in (*cause_lines(now.explanation, now.at, self._session.settings, level), *changes.reasons(now)):
             self.write(line)
 
     async def _now(self) -> None:
         now = self.snapshot()
         self.write(f"{changes.level_of(now) or 'not known yet'}: {changes.state(now)}")
-        for signal in signals(self._session.settings):
-            reading = now.readings.get(signal.name)
-            if reading is None or reading.absent:
-                continue
-            summary = signal.summary(reading.value) if reading.value is not None else "no data"
-            error = f"; {clean(reading.error)}" if reading.error else ""
-            self.write(f"{signal.name}: {clean(summary)}{error}")
+        for line in changes.signal_lines(now, signals(self._session.settings)):
+            self.write(line)
 
     async def _undo(self) -> None:
         operation = self._session.undoable

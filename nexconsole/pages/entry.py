@@ -20,6 +20,7 @@ KINDS: dict[str, str] = {
     EntryKind.SEVERITY: "the severity as the rules judge it",
     EntryKind.DECLARED: "the severity as a person declares it",
     EntryKind.SEEN: "something that changed by itself",
+    EntryKind.CAUSE: "a likely cause, as the console ranks it",
     EntryKind.STEP: "a step of the runbook",
     EntryKind.FIGURES: "how things stood",
 }

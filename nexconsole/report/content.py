@@ -63,6 +63,7 @@ def sections(incident: Incident) -> tuple[ReportSection, ...]:
         return (ReportSection("Summary", (Text("The journal holds no entries."),)),)
     found = (
         ReportSection("Summary", tuple(_summary(incident))),
+        ReportSection("Likely cause", tuple(_causes(incident))),
         ReportSection("What is still in force", (_standing(incident),)),
         ReportSection("Figures", tuple(_figures(incident))),
         ReportSection("Actions", tuple(_actions(incident))),
@@ -152,6 +153,15 @@ def _lasting(incident: Incident, levels: Sequence[SeverityChange]) -> Iterator[s
     ends = [*(level.at for level in levels[1:]), incident.end]
     for level, end in zip(levels, ends, strict=True):
         yield f"{level.level} from {clock(level.at)} for {duration(end - level.at, exact=True)}"
+
+
+def _causes(incident: Incident) -> Iterator[Block]:
+    """What the console named, with the evidence of then; what was withdrawn says so."""
+    for cause in incident.causes:
+        gone = f"; withdrawn at {clock(cause.withdrawn_at)}" if cause.withdrawn_at is not None else ""
+        yield Text(f"{cause.text}. Named at {clock(cause.named_at)}{gone}.", strong=cause.withdrawn_at is None)
+        if cause.evidence:
+            yield Bullets(cause.evidence)
 
 
 def _standing(incident: Incident) -> Block:

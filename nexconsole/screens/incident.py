@@ -32,6 +32,7 @@ INKS: Mapping[str, str] = {
     EntryKind.INTENT: "strong",
     EntryKind.NOTE: "note",
     EntryKind.SEVERITY: "warn",
+    EntryKind.CAUSE: "strong",
     EntryKind.DECLARED: "warn",
     EntryKind.SEEN: "text",
     EntryKind.OBJECTED: "warn",

@@ -31,6 +31,7 @@ INKS: Mapping[str, str] = {
     EntryKind.INTENT: "strong",
     EntryKind.NOTE: "note",
     EntryKind.SEVERITY: "warn",
+    EntryKind.CAUSE: "strong",
     EntryKind.UNDO: "strong",
 }
 KIND = 10  # cells

@@ -12,7 +12,7 @@ from ..catalogue import Subject
 from ..causes.change_wording import CHANGES, against_onset, heading, nearness, onset_of, said
 from ..causes.model import Candidate, Evidence, Explanation, Side, Standing
 from ..causes.outlook_wording import hurt, reached
-from ..causes.wording import NOT_KNOWN, filled_call, look_words, named_words
+from ..causes.wording import NOT_KNOWN, evidence_mark, evidence_words, filled_call, look_words, named_words, speaks
 from ..model import Reading, SignalKey, SourceHealth, State
 from ..panes import subjects
 from ..severity import SOURCES, Reason
@@ -123,9 +123,15 @@ def _named(candidate: Candidate, context: WhyContext) -> Iterator[WhyItem]:
     subject = subject_of(candidate.target)
     words = named_words(candidate, context.now)
     yield WhyItem(f"cause {candidate.key}", "▸", "alarm", words, said, lead, subject=subject)
-    for n, line in enumerate(candidate.evidence):
-        yield _evidence(line, f"{candidate.key} {n}", context)
     yield from _helps(candidate, context)
+    shown = [each for each in candidate.evidence if context.unfolded or speaks(each)]
+    for n, line in enumerate(shown):
+        yield _evidence(line, f"{candidate.key} {n}", context)
+    quiet = len(candidate.evidence) - len(shown)
+    if quiet:
+        words = f"{several(quiet, 'line')} more, none of them against it: tab lists all"
+        yield WhyItem(f"folded {candidate.key}", "·", "muted", words, inner=True)
+    yield from _decides(candidate, context)
 
 
 def subject_of(target: Mapping[str, str]) -> Subject | None:
@@ -144,30 +150,9 @@ def _evidence(evidence: Evidence, key: str, context: WhyContext) -> WhyItem:
     return WhyItem(f"evidence {key}", mark, ink, evidence_words(evidence), "", lead, True, basis)
 
 
-def evidence_mark(evidence: Evidence) -> tuple[str, str]:
-    """`+` speaks for it, `-` against it, `?` is not known, `·` does not hold and speaks for neither; with its ink."""
-    if evidence.holds is None:
-        return "?", "doubt"
-    if evidence.side is Side.AGAINST:
-        return ("-", "warn") if evidence.holds else ("+", "text")
-    if evidence.holds:
-        return "+", "text"
-    return ("-", "warn") if evidence.side is Side.NEEDED else ("·", "muted")
-
-
-def evidence_words(evidence: Evidence) -> str:
-    """The chapter's sentence, and what the reading says to it."""
-    title = evidence.title.rstrip(". ")
-    negated = f"not so: {title}" if evidence.holds is False else title
-    return f"{negated}: {evidence.text}" if evidence.text and evidence.text != title else negated
-
-
 def _helps(candidate: Candidate, context: WhyContext) -> Iterator[WhyItem]:
-    """What would settle it, and what helps: a scenario and a remedy that keys lead to."""
+    """What helps: a scenario and a remedy that keys lead to."""
     cause = candidate.cause
-    for n, look in enumerate(cause.decides):
-        words = f"what would settle it: {_look(look, candidate, context)}"
-        yield WhyItem(f"decides {candidate.key} {n}", "?", "muted", words, "", _pane_of(look, context), True)
     if cause.scenario:
         title = context.scenario_title(cause.scenario) or cause.scenario
         yield WhyItem(
@@ -185,6 +170,13 @@ def _helps(candidate: Candidate, context: WhyContext) -> Iterator[WhyItem]:
         said = f"{cause.remedy_text.rstrip('. ') or context.action_title(call.name)}: {call}".removeprefix(": ")
         basis = f"asks first: {context.remedy_key}"
         yield WhyItem(f"remedy {candidate.key}", "○", "note", said, "", (REMEDY, candidate.key), True, basis)
+
+
+def _decides(candidate: Candidate, context: WhyContext) -> Iterator[WhyItem]:
+    """What would settle it."""
+    for n, look in enumerate(candidate.cause.decides):
+        words = f"what would settle it: {_look(look, candidate, context)}"
+        yield WhyItem(f"decides {candidate.key} {n}", "?", "muted", words, "", _pane_of(look, context), True)
 
 
 def _look(look: Call, candidate: Candidate, context: WhyContext) -> str:

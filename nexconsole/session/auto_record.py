@@ -16,20 +16,17 @@ from ..errors import JournalError
 from ..incident.events import Observation, StateChange, observations
 from ..incident.incident import Incident
 from ..incident.metrics import sample_of
-from ..incident.traits import BETWEEN, CAUSE
 from ..journal import Entry, EntryKind
 from ..model import Reading
 from ..settings import Settings
 from .incident_store import IncidentStore
 
 if TYPE_CHECKING:
-    from ..causes.model import Explanation
 
 log = logging.getLogger(__name__)
 
 STEADY_S = 10.0  # a severity, or a crossed threshold, that lasts for less is not recorded
 TURNS_S = 3.0  # the random moment before writing, at most
-MOST_CAUSES = 3  # that are recorded
 FIGURES_S = 30.0  # between two entries of figures, unless the severity changes
 
 
@@ -88,9 +85,8 @@ class AutoRecord:
 
     # --- what changes by itself -------------------------------------------------------------------------------
 
-    def look(self, readings: Mapping[str, Reading], explanation: Explanation | None = None) -> None:
-        """Compare the readings, and what is said to cause it, with what is on record of the current incident; called
-        about once a second."""
+    def look(self, readings: Mapping[str, Reading]) -> None:
+        """Compare the readings with what is on record of the current incident; called about once a second."""
         if self._incident_store.current != self._of:
             self._of = self._incident_store.current
             self._states, self._waiting = {}, {}
@@ -99,7 +95,7 @@ class AutoRecord:
             return
         now = asyncio.get_running_loop().time()
         known = self._states | {change.subject: change.state for change in incident.changes}
-        found = (*observations(readings, known, self._settings, self._clock()), *self._named(explanation))
+        found = observations(readings, known, self._settings, self._clock())
         self._take_figures(readings)
         for sight in found:
             if known.get(sight.subject) == sight.state:
@@ -109,15 +105,6 @@ class AutoRecord:
             elif sight.subject not in self._writing and self._due(sight, now):
                 self._writing.add(sight.subject)
                 self._spawn(self._record(sight, _last_of(incident, sight.subject)))
-
-    def _named(self, explanation: Explanation | None) -> Iterator[Observation]:
-        """Which causes are named, as the state of a subject: who compares incidents finds it there."""
-        if explanation is None:
-            return
-        named = explanation.named[:MOST_CAUSES]
-        state = BETWEEN.join(each.key for each in named) or "not known"
-        text = f"likely cause: {'; '.join(each.title for each in named)}" if named else "no cause is named any more"
-        yield Observation(subject=CAUSE, state=state, text=text, at=self._clock(), usual=not named)
 
     def _take_figures(self, readings: Mapping[str, Reading]) -> None:
         """Write how things stand where nobody has for a while, or the severity has changed since."""

@@ -25,6 +25,7 @@ from ..signals.circuits import Circuits
 from .argument_values import argument_values
 from .auto_record import AutoRecord
 from .capabilities import Capabilities, Capability, capabilities_of, role_refusal
+from .cause_record import CauseRecord
 from .earlier import SeenBefore, changes_before, present_traits
 from .incident_store import IncidentStore
 from .monitor import Monitor
@@ -69,6 +70,7 @@ class Session:
         self.incident_store = incident_store or IncidentStore(self.settings, clock, capabilities=self.capabilities)
         self.incident_store.follow(self._recorded, heard)
         self.watching = AutoRecord(self.incident_store, self.settings, clock, self._spawn)
+        self.cause_record = CauseRecord(self.incident_store, clock, self._spawn)
         self.peers = Peers(self.settings, self.incident_store, clock, self._spawn, changed, self.capabilities)
         self.performer = Performer(
             settings=self.settings,
@@ -233,7 +235,8 @@ class Session:
     def watch(self) -> None:
         """What changes by itself enters the incident's record."""
         if Capability.NOTE in self.capabilities:
-            self.watching.look(self.readings, self.monitor.explanation)
+            self.watching.look(self.readings)
+            self.cause_record.look(self.monitor.explanation, self.monitor.severity)
 
     # --- the incident -----------------------------------------------------------------------------------------
 
