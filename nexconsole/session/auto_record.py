@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import JournalError
 from ..incident.events import Observation, StateChange, observations
@@ -20,8 +20,6 @@ from ..journal import Entry, EntryKind
 from ..model import Reading
 from ..settings import Settings
 from .incident_store import IncidentStore
-
-if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
