@@ -78,7 +78,7 @@ def test_a_session_that_blocks_is_named_with_its_pid():
     assert {"blocked sessions", "purchases"} <= set(first.explains)
     assert found.unexplained == () and found.next_look is None
     told = next(line for line in first.evidence if line.holds and line.side == "telling")
-    assert told.text == "session 4711 blocks 12 others (idle in transaction for 4 min)"
+    assert told.text == "session 4711 holds up 12 of 12 that wait (idle in transaction for 4 min)"
     assert told.answers[0].signal == "database"
 
 
@@ -222,7 +222,8 @@ def test_any_readings_in_any_order_give_one_answer(picked: set[str], broken: set
     assert explained(dict(items), tuple(causes)) == first
 
 
-def test_all_causes_take_less_than_five_milliseconds():
+def test_all_causes_take_a_few_milliseconds():
+    """Of processor time, on an incident; a busy machine makes each step slower, so the best of many counts."""
     readings, verdict = sample.incident(), judge(sample.incident(), SETTINGS, NOW)
 
     def took() -> float:
@@ -230,4 +231,5 @@ def test_all_causes_take_less_than_five_milliseconds():
         explain(OURS, readings, SETTINGS, NOW, verdict)
         return time.thread_time() - began
 
-    assert min(took() for _ in range(20)) < 0.005
+    assert len(OURS) >= 30
+    assert min(took() for _ in range(40)) < 0.010

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nexconsole.signals.funnel_parts import by_pod, newest, relapses, usual
 from nexconsole.sources import funnel_lines, purchase_tally
 from nexconsole.sources.breakers import BreakerHistory
 from nexconsole.sources.distinct_count import KEPT, Distinct, distinct
@@ -418,3 +419,19 @@ def test_counting_different_ones_is_exact_for_some_and_near_for_many() -> None:
 def test_every_reason_is_one_of_few() -> None:
     reasons = {funnel_lines.parse(line).reason for line, step in LINES if step and step.kind == "refused"}
     assert reasons <= set(REFUSALS)
+
+
+def test_relapses_are_runs_of_failures_that_ended_with_a_sale() -> None:
+    told = "ssffsfsfffsff"
+    assert relapses([(float(n), sign == "f") for n, sign in enumerate(told)], 20.0) == 2
+    assert relapses([(float(n), sign == "f") for n, sign in enumerate(told)], 700.0) == 0
+
+
+def test_a_provider_s_newest_failures_say_why_though_its_breaker_is_open_by_now() -> None:
+    assert newest([(0.0, "5xx"), (600.0, "no answer"), (700.0, "no answer")], 1000.0) == {"no answer": 2}
+
+
+def test_pods_are_counted_by_what_was_decided_lately() -> None:
+    [a, b] = by_pod([("b", [(5.0, True)]), ("a", [(1.0, True), (6.0, True), (7.0, False)])], 5.0)
+    assert (a.name, a.decided, a.failed, b.failed) == ("a", 2, 1, 1)
+    assert usual([1.0] * 4) is None and usual([1.0, 2.0, 9.0, 3.0, 2.5]) == 2.5

@@ -28,11 +28,17 @@ class Facts:
     def __init__(self, readings: Mapping[str, Reading], settings: Settings, now: datetime) -> None:
         self._readings, self._settings, self._now = readings, settings, now
         self._probes: Mapping[str, Probe] = known_probes(settings)
+        self._lines: dict[tuple[int, tuple[str, ...]], Evidence] = {}
         self._answers: dict[tuple[str, tuple[str, ...]], tuple[ProbeAnswer | None, str]] = {}
 
     def evidence(self, rule: EvidenceRule, names: Mapping[str, str]) -> Evidence:
-        holds, text, answers = self._truth(rule.condition, names)
-        return Evidence(side=rule.side, title=filled(rule.title, names), text=text, holds=holds, answers=answers)
+        key = id(rule), tuple(names.values())
+        if key not in self._lines:
+            holds, text, answers = self._truth(rule.condition, names)
+            self._lines[key] = Evidence(
+                side=rule.side, title=filled(rule.title, names), text=text, holds=holds, answers=answers
+            )
+        return self._lines[key]
 
     def known(self, call: Call) -> bool:
         """Whether its answer is known now, and is of now."""
@@ -43,6 +49,9 @@ class Facts:
         self, condition: Condition, names: Mapping[str, str]
     ) -> tuple[bool | None, str, tuple[ProbeAnswer, ...]]:
         """Whether the condition holds, why, and the answers that it rests on."""
+        if len(condition.parts) == 1:
+            holds, text, only = self._part(condition.parts[0], names)
+            return holds, text, () if only is None else (only,)
         parts = [self._part(part, names) for part in condition.parts]
         decisive = condition.joined == "or"
         told = next((part for part in parts if part[0] is decisive), None)
@@ -73,7 +82,7 @@ class Facts:
         try:
             found = answer(probe, self._readings, self._settings, self._now, " ".join(arguments))
         except Exception as error:  # a probe of an installed package may be wrong; the others still answer
-            log.warning("the probe %s failed: %r", name, error)
+            log.debug("the probe %s failed: %r", name, error)
             return None, f"not known: the probe {name} failed"
         if not found.known:
             return found, found.text
@@ -93,6 +102,8 @@ class Facts:
 
 def filled(text: str, names: Mapping[str, str]) -> str:
     """The text with each {name} filled in."""
+    if "{" not in text:
+        return text
     for name, value in names.items():
         text = text.replace(f"{{{name}}}", value)
     return text

@@ -5,7 +5,7 @@ Truth has three values. What is unknown, or rests on an old reading, speaks neit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,11 +13,12 @@ from ..model import Reading
 from ..runbook.model import Call
 from ..settings import Settings
 from ..severity import Reason, Severity
+from ..signals.alert_checks import speaks_of
 from ..signals.onset import ONSET, Onset
 from ..signals.signal import IN_FLIGHT, PURCHASES, in_flight_at, purchases_at
 from .evidence import Facts, filled, filled_call
 from .model import Candidate, Cause, Evidence, EvidenceRule, Explanation, Side, Standing
-from .targets import ONE, targets
+from .targets import Targets
 
 BAR = 0.55  # of the score: a cause below it is not named
 MARGIN = 0.1  # of the rank: by less than this none of two rivals is the better one
@@ -33,6 +34,7 @@ AGAINST = 0.35
 UNKNOWN_NEED = 0.6
 TELLS = {Side.NEEDED: 3.0, Side.TELLING: 3.0, Side.AGAINST: 1.5, Side.FOR: 1.0}  # how much a look at it would tell
 # What all providers share explains each one's own, where all are in trouble; one provider's trouble explains its own.
+ALERT = "alert "  # before its name a reason about one has this
 EACH = {PURCHASES: purchases_at(""), IN_FLIGHT: in_flight_at("")}
 FIGURES = {
     "purchases": "failure_rate",
@@ -63,9 +65,9 @@ def explain(
         return Explanation()
     facts = Facts(readings, settings, now)
     known = {cause.id: cause for cause in sorted(causes, key=lambda each: each.id)}
-    held = [
-        weighed for cause in known.values() for weighed in _weighed(cause, severity.reasons, facts, readings, settings)
-    ]
+    reasons = _Reasons(severity.reasons)
+    targets = Targets(readings, settings, reasons.subjects)
+    held = [each for cause in known.values() for each in _weighed(cause, targets, reasons, facts, readings)]
     follows = {id: _following(id, known) for id in known}
     judged = _contested(_absorbed(held, follows))
     judged.sort(key=lambda each: (each.standing is not Standing.LIKELY, -each.rank, each.candidate.key))
@@ -101,47 +103,69 @@ class _Weighed:
         )
 
 
+class _Reasons:
+    """The reasons that hold, prepared once: `subjects` in their order; what each weighs, and what follows from it."""
+
+    def __init__(self, reasons: Sequence[Reason]) -> None:
+        self.subjects = tuple(dict.fromkeys(reason.about for reason in reasons))
+        self.weights: dict[str, float] = {}
+        self._follow: dict[str, dict[str, None]] = {}
+        for reason in reasons:
+            weight = 0.0 if reason.stale else WEIGHTS.get(reason.level, 1.0)
+            self.weights[reason.about] = max(weight, self.weights.get(reason.about, 0.0))
+            self._follow.setdefault(reason.about, {}).update(dict.fromkeys(reason.explains))
+        self.whole = sum(self.weights.values())
+        self._small = {about: about.casefold() for about in self.subjects}
+        alerts = (about for about in self.subjects if about.startswith(ALERT))
+        self._alerts = [(about, speaks) for about in alerts if (speaks := speaks_of(about.removeprefix(ALERT)))]
+        self._known: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
+
+    def explained(self, cause: Cause, names: Mapping[str, str]) -> tuple[str, ...]:
+        """What of them follows from the cause, and what follows from those."""
+        patterns = tuple(filled(pattern, names).casefold() for pattern in cause.explains)
+        key = "provider" if cause.kind == "provider" else "", patterns
+        if key not in self._known:
+            self._known[key] = self._found(patterns, each=cause.kind != "provider")
+        return self._known[key]
+
+    def _found(self, patterns: Sequence[str], each: bool) -> tuple[str, ...]:
+        exact = {pattern for pattern in patterns if not pattern.endswith("*")}
+        starts = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
+        if each:
+            starts += tuple(start for about, start in EACH.items() if about in exact and about in self.weights)
+        found: dict[str, None] = {}
+        for about, small in self._small.items():
+            if small in exact or (starts and small.startswith(starts)):
+                found[about] = None
+                found |= self._follow[about]
+        for about, speaks in self._alerts if found else ():
+            if any(subject.startswith(speaks) for subject in found):
+                found[about] = None
+        return tuple(found)
+
+
 def _weighed(
-    cause: Cause, reasons: Sequence[Reason], facts: Facts, readings: Mapping[str, Reading], settings: Settings
-) -> Iterable[_Weighed]:
+    cause: Cause, targets: Targets, reasons: _Reasons, facts: Facts, readings: Mapping[str, Reading]
+) -> Iterator[_Weighed]:
     """The cause at each of its targets that would explain something; each stands for itself so far."""
-    subjects = [reason.about for reason in reasons]
-    for target in targets(cause.kind, readings, settings, subjects) if cause.kind else ONE:
+    for target in targets.of(cause.kind):
         names = {cause.kind: target} if cause.kind else {}
-        explained = _explained(cause, names, reasons)
+        explained = reasons.explained(cause, names)
         if explained:
             yield _judged(cause, names, explained, reasons, facts, readings)
-
-
-def _explained(cause: Cause, names: Mapping[str, str], reasons: Sequence[Reason]) -> tuple[str, ...]:
-    """What the reasons that hold and follow from the cause are about; and what follows from those."""
-    patterns = [filled(pattern, names).casefold() for pattern in cause.explains]
-    exact = {pattern for pattern in patterns if not pattern.endswith("*")}
-    starts = tuple(pattern[:-1] for pattern in patterns if pattern.endswith("*"))
-    if cause.kind != "provider":
-        shared = {reason.about for reason in reasons} & exact
-        starts += tuple(start for about, start in EACH.items() if about in shared)
-    found: dict[str, None] = {}
-    for reason in reasons:
-        about = reason.about.casefold()
-        if about in exact or (starts and about.startswith(starts)):
-            found[reason.about] = None
-            found |= dict.fromkeys(reason.explains)
-    return tuple(found)
 
 
 def _judged(
     cause: Cause,
     names: Mapping[str, str],
     explained: tuple[str, ...],
-    reasons: Sequence[Reason],
+    reasons: _Reasons,
     facts: Facts,
     readings: Mapping[str, Reading],
 ) -> _Weighed:
     evidence, impossible = _evidence(cause.evidence, names, facts)
     score = 0.0 if impossible else _score(evidence)
-    weights = {reason.about: 0.0 if reason.stale else WEIGHTS.get(reason.level, 1.0) for reason in reasons}
-    mine, whole = sum(weights[about] for about in explained if about in weights), sum(weights.values())
+    mine = sum(reasons.weights.get(about, 0.0) for about in explained)
     standing = Standing.LIKELY if _stands(evidence, score) and mine > 0 else Standing.POSSIBLE
     candidate = Candidate(
         cause=cause,
@@ -151,9 +175,9 @@ def _judged(
         score=round(score, 4),
         evidence=evidence,
         explains=explained,
-        since=_since(readings, explained, names.get("provider", "")),
+        since=None if impossible else _since(readings, explained, names.get("provider", "")),
     )
-    covers = mine / whole if whole else 0.0
+    covers = mine / reasons.whole if reasons.whole else 0.0
     return _Weighed(candidate, round(score * (0.4 + 0.6 * covers), 6), next(iter(names.values()), ""))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..model import Reading
+from ..model import Reading, value_of
 from ..settings import Settings
+from ..signals.database import Database
 from ..signals.registry import signals
 
 MOST = 12  # of a kind
@@ -13,22 +14,39 @@ MOST_SEEN = 5_000
 ONE = ("",)  # of a cause without a target
 
 
-def targets(kind: str, readings: Mapping[str, Reading], settings: Settings, subjects: Sequence[str]) -> tuple[str, ...]:
-    """At most MOST known words of this kind, each once whatever its case, in a fixed order."""
-    known: dict[str, str] = {}
-    for word in _words(kind, readings, settings):
-        known.setdefault(word.casefold(), word)
-        if len(known) >= MOST_SEEN:
-            break
-    if len(known) <= MOST:
-        return tuple(known.values())
-    named = [subject.casefold() for subject in subjects]
-    first = [word for key, word in known.items() if any(subject.endswith(f" {key}") for subject in named)]
-    return tuple(dict.fromkeys((*first, *known.values())))[:MOST]
+class Targets:
+    """The targets of each kind on the readings of one moment."""
 
+    def __init__(self, readings: Mapping[str, Reading], settings: Settings, subjects: Sequence[str]) -> None:
+        self._readings, self._settings, self._subjects = readings, settings, subjects
+        self._known: dict[str, tuple[str, ...]] = {"": ONE}
 
-def _words(kind: str, readings: Mapping[str, Reading], settings: Settings) -> Iterator[str]:
-    for signal in signals(settings):
-        reading = readings.get(signal.name)
-        if kind in signal.arguments and reading is not None and reading.value is not None:
-            yield from (word for word in signal.arguments[kind](reading.value) if word)
+    def of(self, kind: str) -> tuple[str, ...]:
+        """At most MOST known words of this kind, each once whatever its case, in a fixed order."""
+        if kind not in self._known:
+            self._known[kind] = self._found(kind)
+        return self._known[kind]
+
+    def _found(self, kind: str) -> tuple[str, ...]:
+        known: dict[str, str] = {}
+        for word in self._words(kind):
+            known.setdefault(word.casefold(), word)
+            if len(known) >= MOST_SEEN:
+                break
+        if len(known) <= MOST:
+            return tuple(known.values())
+        named = [subject.casefold() for subject in self._subjects]
+        first = [word for key, word in known.items() if any(subject.endswith(f" {key}") for subject in named)]
+        return tuple(dict.fromkeys((*first, *known.values())))[:MOST]
+
+    def _words(self, kind: str) -> Iterator[str]:
+        if kind == "pid":  # of the sessions only those that hold others up
+            database = value_of(self._readings, "database", Database)
+            for session in database.sessions if database is not None else ():
+                if session.blocks and not session.blocked_by:
+                    yield str(session.pid)
+            return
+        for signal in signals(self._settings):
+            reading = self._readings.get(signal.name)
+            if kind in signal.arguments and reading is not None and reading.value is not None:
+                yield from (word for word in signal.arguments[kind](reading.value) if word)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..catalogue import Argument
@@ -78,13 +79,36 @@ TOPICS: Mapping[tuple[str, ...], tuple[str, Callable[[Any, View[Any]], Said]]] =
 }
 
 
+def _topic(alert: str) -> tuple[str, Callable[[Any, View[Any]], Said]] | None:
+    name = "".join(sign for sign in alert.casefold() if sign.isalnum())
+    return next((topic for words, topic in TOPICS.items() if any(word in name for word in words)), None)
+
+
+SUBJECTS: Mapping[Callable[[Any, View[Any]], Said], tuple[str, ...]] = {
+    _latency: ("latency",),
+    _purchases: ("purchases",),
+    _providers: ("purchases",),
+    _outbox: ("failed events", "pending events"),
+    _reservations: ("reservations",),
+    _connections: ("connections",),
+    _pods: ("workloads",),
+    _redis: ("redis",),
+}
+
+
+@lru_cache(maxsize=256)
+def speaks_of(alert: str) -> tuple[str, ...]:
+    """What the reasons are about that are of the same thing as an alert of this name; () where it is not known."""
+    topic = _topic(alert)
+    return SUBJECTS[topic[1]] if topic is not None else ()
+
+
 def _contradicted(view: View[Any]) -> ProbeResult:
     """Whether what the alert speaks of is well by the console's own reading."""
     alert = next((each for each in view.value.firing if each.name == view.argument), None)
     if alert is None:
         return ProbeResult(text=f"{view.argument} does not fire", value=False)
-    name = "".join(sign for sign in alert.name.casefold() if sign.isalnum())
-    topic = next((topic for words, topic in TOPICS.items() if any(word in name for word in words)), None)
+    topic = _topic(alert.name)
     if topic is None:
         return ProbeResult(text=f"not known: this console does not measure what {alert.name} is about", value=None)
     reading = view.readings.get(topic[0])

@@ -78,7 +78,8 @@ class ProviderTraffic:
 
     `failure_rate` is 0..1 over `decided`, None where nothing was decided. `oldest_s` is the age of the oldest purchase
     in flight, `silent_s` the time since a purchase was last decided here; None where there is none. `id` is the
-    provider's row, "" where it is not known: two providers may have names that differ in case only.
+    provider's row, "" where it is not known: two providers may have names that differ in case only. `minute` purchases
+    were decided in the last minute, and `minute_failures` of them failed; 0 of 0 where only counters are read.
     """
 
     name: str
@@ -91,6 +92,8 @@ class ProviderTraffic:
     newest_s: float | None = None
     silent_s: float | None = None
     id: str = ""
+    minute: int = 0
+    minute_failures: int = 0
     decided: int = field(init=False)
 
     def __post_init__(self) -> None:

@@ -261,6 +261,15 @@ def _quiet(view: View[Circuits], provider: ProviderCircuit) -> ProbeResult:
     return ProbeResult(text=f"the last request to {provider.name} was {duration(quiet)} ago", value=quiet)
 
 
+def _opened(view: View[Circuits], provider: ProviderCircuit) -> ProbeResult:
+    """How often the pods' own breakers opened: only missing answers open them. (nexnum.md#breaker-rules)"""
+    if not provider.opened and not view.value.pods_followed:
+        return ProbeResult(text="not known: no pod's log is followed", value=None, lacks="reading the pods' logs")
+    window = within(LINES_S, view.value.reach_s)
+    text = f"{provider.name}'s breakers opened {several(provider.opened, 'time')} in the pods, in {window}"
+    return ProbeResult(text=text + _blind(view), value=float(provider.opened))
+
+
 def _seen(what: str, attribute: str) -> Callable[[View[Circuits], ProviderCircuit], ProbeResult]:
     def read(view: View[Circuits], provider: ProviderCircuit) -> ProbeResult:
         count = getattr(provider, attribute)
@@ -341,6 +350,13 @@ PROBES = (
         gives=_GIVES,
     ),
     _probe("circuits.pod", "whether one pod alone has open breakers", "flag", _one_pod, gives={"pod": "pod"}),
+    _probe(
+        "circuit.opened",
+        "how often a provider's breakers opened in the pods",
+        "number",
+        _of_provider(_opened),
+        argument=PROVIDER,
+    ),
     _probe("circuits.usable", "active providers whose breaker is not open", "number", _usable),
     _probe("providers.healthy", "active providers that are well", "number", _healthy),
     _probe("providers.disabled", "providers that are switched off", "number", _disabled, gives=_GIVES),

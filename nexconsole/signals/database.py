@@ -176,18 +176,23 @@ def _keeps(value: Database, root: DatabaseSession | None) -> bool:
 
 def blocker(value: Database) -> DatabaseSession | None:
     """The one session that all blocked ones wait for, directly or behind others; None where there is no such one."""
-    sessions = {session.pid: session for session in value.sessions}
     waiting = [session for session in value.sessions if session.blocked_by]
     roots = [session for session in value.sessions if session.blocks and not session.blocked_by]
     if len(roots) != 1 or len(waiting) < value.blocked:
         return None
-    reached, seen = [roots[0].pid], {roots[0].pid}
+    return roots[0] if {session.pid for session in waiting} <= _behind(value, roots[0]) else None
+
+
+def _behind(value: Database, root: DatabaseSession) -> set[int]:
+    """The sessions that wait for this one, directly or behind others."""
+    waiting = [session for session in value.sessions if session.blocked_by]
+    reached, seen = [root.pid], {root.pid}
     while reached:
         pid = reached.pop()
         behind = {session.pid for session in waiting if pid in session.blocked_by} - seen
         seen |= behind
         reached += behind
-    return sessions[roots[0].pid] if {session.pid for session in waiting} <= seen else None
+    return seen - {root.pid}
 
 
 def _blocks(value: Database, root: DatabaseSession | None) -> str:
@@ -245,17 +250,19 @@ def _blockers(view: View[Database]) -> ProbeResult:
 
 
 def _is_blocker(view: View[Database]) -> ProbeResult:
-    """Whether all that wait, wait for this session, directly or behind others."""
+    """Whether most that wait, wait for this session, directly or behind others, and it lasts."""
     value = view.value
     session = next((each for each in value.sessions if str(each.pid) == view.argument), None)
     if session is None:
         return ProbeResult(text=f"not known: no session {view.argument} was seen", value=None)
-    root = blocker(value)
-    if root is not None and root.pid == session.pid:
-        return ProbeResult(text=_blocks(value, root).replace("database session", "session"), value=True)
-    if root is None and value.blocked and session.blocks and not session.blocked_by:
-        return ProbeResult(text="not known: no single session is what all others wait for", value=None)
-    return ProbeResult(text=f"session {session.pid} is not what others wait for", value=False)
+    if not session.blocks or session.blocked_by:
+        return ProbeResult(text=f"session {session.pid} is not what others wait for", value=False)
+    behind = len(_behind(value, session))
+    age = session.transaction_s
+    for_ = f" for {duration(age)}" if age is not None else ""
+    text = f"session {session.pid} holds up {count(behind)} of {count(value.blocked)} that wait"
+    text += f" ({session.state}{for_})" if session.state else ""
+    return ProbeResult(text=text, value=2 * behind >= value.blocked and (age is None or age >= KEPT_S))
 
 
 def _told(session: DatabaseSession) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from ..catalogue import Argument
 from ..sources.funnel_lines import FAILURES
-from ..text.units import count, latency, percent, several
+from ..text.units import count, duration, latency, percent, several
 from .log_reach import within
 from .probe import MAYBE_PROVIDER, PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View
 
@@ -24,6 +24,8 @@ FEW_ON_POD = 5  # decided purchases of a pod; with fewer it is not judged
 CHANCE = 2  # failures of one pod that may be chance
 FAILING = 0.2  # a pod's share of failures from which on it fails
 APART = 4.0  # times as often as on all others together a pod fails, for it to be the pod
+SLOWER = 2.5  # times as long as before
+SLOW_S = 2.0
 VAGUE = ("other",)  # nobody said why
 OURS = ("breaker open", "not active")  # what follows here from what was before
 LOGS = "reading the pods' logs"
@@ -57,21 +59,22 @@ def _share(kinds: tuple[str, ...], words: str) -> Read:
         value = view.value
         if unknown := _unknown(value):
             return unknown
-        reasons, at = value.failures, ""
+        reasons, at, when = value.failures, "", f", in {within(value.window_s, value.rests_on_s)}"
+        one = _provider(view) if view.argument else None
         if view.argument:
-            one = _provider(view)
             if one is None:
                 return ProbeResult(text=f"not known: the logs say nothing of {view.argument}", value=None)
             reasons, at = one.reasons, f" at {one.name}"
         left_out = {*VAGUE, *(kind for kind in OURS if kind not in kinds)}
         whole = sum(reasons.get(kind, 0) for kind in FAILURES if kind not in left_out)
+        if whole < FEW and view.argument and one is not None and not {*kinds} & {*OURS}:
+            # Behind an open breaker nobody says why any more: the failures before it said so.
+            reasons, whole, when = one.newest, sum(one.newest.values()), ", the newest that say why"
         if whole < FEW:
             return ProbeResult(text=f"not known: the logs explain only {several(whole, 'failure')}{at}", value=None)
         many = sum(reasons.get(kind, 0) for kind in kinds)
-        span = within(value.window_s, value.rests_on_s)
-        return ProbeResult(
-            text=f"{count(many)} of {several(whole, 'explained failure')}{at} {words}, in {span}", value=many / whole
-        )
+        text = f"{count(many)} of {several(whole, 'explained failure')}{at} {words}{when}"
+        return ProbeResult(text=text, value=many / whole)
 
     return read
 
@@ -152,6 +155,40 @@ def _slower(view: View[Funnel]) -> ProbeResult:
     return ProbeResult(text=text, value=round(one.took_s / before, 2))
 
 
+def _sold_ago(view: View[Funnel]) -> ProbeResult:
+    if unknown := _unknown(view.value):
+        return unknown
+    one = _provider(view)
+    if one is None or one.sold_s is None:
+        return ProbeResult(text=f"not known: no sale of {view.argument} was seen", value=None)
+    return ProbeResult(text=f"{one.name}'s newest sale began {duration(one.sold_s)} ago", value=one.sold_s)
+
+
+def _relapses(view: View[Funnel]) -> ProbeResult:
+    if unknown := _unknown(view.value):
+        return unknown
+    one = _provider(view)
+    if one is None:
+        return ProbeResult(text=f"not known: the logs say nothing of {view.argument}", value=None)
+    text = f"{one.name} failed several times in a row and then sold again {several(one.relapses, 'time')}"
+    return ProbeResult(text=text, value=float(one.relapses))
+
+
+def _slow_ones(view: View[Funnel]) -> ProbeResult:
+    """How many providers take much longer than they did before."""
+    if unknown := _unknown(view.value):
+        return unknown
+    judged = [each for each in view.value.providers if each.took_s and each.before_s]
+    if not judged:
+        return ProbeResult(text="not known: too few sales were seen to compare", value=None)
+    slow = [
+        each for each in judged if (each.took_s or 0) >= SLOWER * (each.before_s or 0) and (each.took_s or 0) >= SLOW_S
+    ]
+    names = f": {', '.join(each.name for each in slow[:4])}" if slow else ""
+    text = f"{count(len(slow))} of {several(len(judged), 'provider')} take much longer than before{names}"
+    return ProbeResult(text=text, value=float(len(slow)))
+
+
 def _no_route(view: View[Funnel]) -> ProbeResult:
     value = view.value
     if unknown := _unknown(value):
@@ -185,5 +222,8 @@ PROBES = (
     _probe("pod.alone", "whether purchases fail on that pod alone", _alone_on, "flag", argument=_POD),
     _probe("provider.takes", "how long a provider's sales take", _takes, unit="seconds", argument=PROVIDER),
     _probe("provider.slower", "how many times as long as before they take", _slower, argument=PROVIDER),
+    _probe("provider.sold-ago", "time since a provider's newest sale", _sold_ago, unit="seconds", argument=PROVIDER),
+    _probe("provider.relapses", "how often a provider failed and then sold again", _relapses, argument=PROVIDER),
+    _probe("providers.slower", "providers whose sales take much longer than before", _slow_ones),
     _probe("funnel.no-route", "customers for whom best route finds no provider", _no_route),
 )

@@ -17,7 +17,7 @@ from ..errors import NotConfigured, SourceError, TimedOut
 from ..model import Value, utc_now
 from ..sources.purchase_tally import CALLED, FAILED, LOST, OFFERED, REFUSED, RESERVED, SOLD, WITHOUT_OFFER
 from ..text.units import period
-from .funnel_parts import PodFunnel, by_pod, usual
+from .funnel_parts import PODS_S, PodFunnel, by_pod, newest, relapses, usual
 from .pod_logs import LogCoverage, follow
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ class ProviderFunnel:
     """One provider's purchases of the window. What is none of sold, failed and refused waits, or was lost.
 
     `reasons` counts those that failed or were refused, by reason, the most frequent first. `took_s` is what its sales
-    of the window took (median), `before_s` what those before them did; None where too few are known.
+    of the window took (median), `before_s` what those before them did; None where too few are known. Its newest sale
+    began `sold_s` ago. `newest` are its newest failures of which somebody said why, by kind, of the last 15 minutes.
+    `relapses`: how often in ten minutes several failed in a row and then one was sold.
     """
 
     name: str
@@ -57,6 +59,9 @@ class ProviderFunnel:
     reasons: Mapping[str, int] = field(default_factory=dict)
     took_s: float | None = None
     before_s: float | None = None
+    sold_s: float | None = None
+    newest: Mapping[str, int] = field(default_factory=dict)
+    relapses: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +190,7 @@ def build(
         catching_up=sum(pod.is_followed and pod.reads_backlog for pod in pods),
         reach_s=reach,
         dropped=logs.purchases.dropped,
-        by_pod=by_pod(((pod.name, pod.purchases.decided) for pod in pods), now.timestamp() - rests_on),
+        by_pod=by_pod(((pod.name, pod.purchases.decided) for pod in pods), now.timestamp() - min(rests_on, PODS_S)),
         **figures,
     )
 
@@ -230,7 +235,7 @@ def _figures(window: Window, tally: PurchaseTally, now: float, rests_on: float) 
             outcomes[key.outcome] += many
             if key.outcome == FAILED:
                 failures[key.reason] = failures.get(key.reason, 0) + many
-    providers, more = _providers(window, tally.sales, now - rests_on)
+    providers, more = _providers(window, tally, now - rests_on, now)
     at_provider = [purchase for purchase in window.waiting if purchase.stage >= RESERVED]
     oldest = min(window.waiting, key=lambda one: one.began, default=None)
     return {
@@ -265,10 +270,11 @@ def _undecided(waiting: list[Purchase], decided_at: float | None, now: float) ->
 
 
 def _providers(
-    window: Window, sales: Mapping[str, Sequence[tuple[float, float]]], since: float
+    window: Window, tally: PurchaseTally, since: float, now: float
 ) -> tuple[tuple[ProviderFunnel, ...], int]:
     """Those with the most purchases, and how many more there are; who was refused before one was known has none."""
     found: dict[str, list[int]] = {}
+    sales: Mapping[str, Sequence[tuple[float, float]]] = tally.sales
     reasons: dict[str, dict[str, int]] = {}
     for key, many in window.ended.items():
         counts = found.setdefault(key.provider, [0] * 5)
@@ -294,6 +300,9 @@ def _providers(
             reasons=_most(reasons.get(name, {})),
             took_s=usual(took for began, took in sales.get(name, ()) if began >= since),
             before_s=usual(took for began, took in sales.get(name, ()) if began < since),
+            relapses=relapses(tally.outcomes.get(name, ()), now),
+            newest=newest(tally.explained.get(name, ()), now),
+            sold_s=round(max(0.0, now - sales[name][-1][0]), 1) if sales.get(name) else None,
         )
         for name, (n, sold, failed, refused, waiting) in most
     )

@@ -9,12 +9,16 @@ from statistics import median
 from ..text.sanitize import clean
 
 MOST_PODS = 100
+PODS_S = 120.0  # a pod's purchases are counted for no longer: one that was well before is told soon
+RECENT_S = 900.0  # what was said of a failure longer ago says nothing of those of now
+RELAPSES_S = 600.0
+IN_A_ROW = 2  # failures; a single one may be chance
 LEAST = 5  # sales that say how long one takes
 
 
 @dataclass(frozen=True, kw_only=True)
 class PodFunnel:
-    """One pod's decided purchases of the window; of a busy pod the newest."""
+    """One pod's decided purchases of the last two minutes; of a busy pod the newest."""
 
     name: str
     decided: int
@@ -34,3 +38,23 @@ def usual(took: Iterable[float]) -> float | None:
     """The median in seconds; None where too few are known."""
     known = list(took)
     return round(median(known), 2) if len(known) >= LEAST else None
+
+
+def newest(explained: Iterable[tuple[float, str]], now: float) -> dict[str, int]:
+    """Failures by kind, the most frequent first, without those that are too old."""
+    counts: dict[str, int] = {}
+    for began, kind in explained:
+        if now - began <= RECENT_S:
+            counts[kind] = counts.get(kind, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def relapses(outcomes: Iterable[tuple[float, bool]], now: float) -> int:
+    """How often several purchases in a row failed, and then one was sold."""
+    times = run = 0
+    for began, failed in sorted(outcomes):
+        if now - began > RELAPSES_S:
+            continue
+        times += not failed and run >= IN_A_ROW
+        run = run + 1 if failed else 0
+    return times

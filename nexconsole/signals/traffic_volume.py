@@ -1,16 +1,17 @@
-"""How many purchases are tried, beside how many were before."""
+"""How many purchases are tried, beside how many were before; and a provider's last minute."""
 
 from __future__ import annotations
 
 from statistics import median
 from typing import TYPE_CHECKING
 
-from ..text.units import count
-from .probe import Probe, ProbeResult, View
+from ..text.units import count, percent, several
+from .probe import PROVIDER, Probe, ProbeResult, View
 
 if TYPE_CHECKING:
     from .transactions import Transactions
 
+FEW = 4  # purchases of the last minute; fewer say nothing of a provider
 LEAST = 8  # steps of the trend before the window that say what is usual
 
 
@@ -27,6 +28,25 @@ def _times(view: View[Transactions]) -> ProbeResult:
     return ProbeResult(text=text, value=round(now / usual, 2))
 
 
+def _lately(view: View[Transactions]) -> ProbeResult:
+    """A provider's share of failures in the last minute: the window forgets what was before only slowly."""
+    one = next((each for each in view.value.providers if view.called(each.name)), None)
+    if one is None or one.minute < FEW:
+        return ProbeResult(text=f"not known: too few purchases of {view.argument} in the last minute", value=None)
+    share = one.minute_failures / one.minute
+    text = f"{one.name} fails {percent(share)} of {several(one.minute, 'purchase')} of the last minute"
+    return ProbeResult(text=text, value=share)
+
+
+LATELY = Probe(
+    name="provider.lately",
+    title="a provider's share of failures in the last minute",
+    signal="transactions",
+    kind="number",
+    unit="ratio",
+    argument=PROVIDER,
+    read=_lately,
+)
 PROBE = Probe(
     name="transactions.times",
     title="how many times as many purchases as usual are tried",

@@ -18,7 +18,7 @@ from ..text.units import clock, count, percent, period
 from . import counters, traffic
 from .attribution import ProviderTraffic, Scope, judge
 from .counters import Latency
-from .counts import Counts, Point, SourceCounts
+from .counts import NOTHING, Counts, Point, SourceCounts
 from .overdue import overdue_after
 from .provider_names import known_names
 from .traffic import Usual
@@ -124,7 +124,7 @@ async def read(sources: Sources, settings: Settings, previous: Value | None) -> 
     kept = waiting_at is not None and waiting is not rows
     whole = _with_waiting(shown, waiting)
     total, now = whole.whole, time.time()
-    providers = _providers(whole)
+    providers = _providers(whole, rows if isinstance(rows, SourceCounts) else whole)
     latency, latency_at = _latency(p95, before, rules.window_s)
     if isinstance(p95, SourceError) and latency.p95_s is not None:
         notes = (*notes, f"p95 is of {clock(latency_at)}Z")
@@ -343,8 +343,9 @@ async def _seldom(
     return (before.trend if before else ()), now, known
 
 
-def _providers(whole: SourceCounts) -> tuple[ProviderTraffic, ...]:
-    """The worst first: by failures, then by what waits."""
+def _providers(whole: SourceCounts, minutes: SourceCounts) -> tuple[ProviderTraffic, ...]:
+    """The worst first: by failures, then by what waits. `minutes` has the last minute's."""
+    late = {name: minutes.providers.get(name, NOTHING) for name in whole.providers}
     return tuple(
         ProviderTraffic(
             name=name,
@@ -357,6 +358,8 @@ def _providers(whole: SourceCounts) -> tuple[ProviderTraffic, ...]:
             oldest_s=counts.oldest_s,
             newest_s=counts.newest_s,
             silent_s=counts.silent_s,
+            minute=late[name].minute,
+            minute_failures=late[name].minute_failures,
         )
         for name, counts in sorted(
             whole.providers.items(), key=lambda item: (-item[1].failures, -item[1].attempts, item[0])

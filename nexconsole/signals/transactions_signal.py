@@ -333,6 +333,7 @@ def _of(traffic: ProviderTraffic) -> str:
 
 PROBES = (
     traffic_volume.PROBE,
+    traffic_volume.LATELY,
     Probe(
         name="transactions.blocked",
         title="whether purchases begin and none is decided",

@@ -28,7 +28,10 @@ REMEMBERED = 20_000  # ids of what has ended, so that a line that comes twice co
 PROVIDERS = 2_000
 DECIDED = 500  # of each pod, the newest
 SALES = 120  # of each provider, the newest, whose durations are kept
-TIMED = 200  # providers whose durations are kept
+OUTCOMES = 300  # of each provider, the newest decided purchases
+EXPLAINED = 12  # of each provider, the newest failures of which somebody said why
+TIMED = 200  # providers of which these are kept
+UNEXPLAINED = ("other", "breaker open", "not active")  # what such a failure is for, one before it said
 OTHERS = "(others)"
 LONGEST_S = 7_200  # an older purchase has ended unseen
 SILENT_S = 40.0  # the oldest versions refuse for a lock without a line; a reservation takes 30 s at most
@@ -114,6 +117,8 @@ class PurchaseTally:
         self.minutes: dict[int, TallyMinute] = {}
         self.took: deque[float] = deque(maxlen=200)  # seconds until they were decided, newest last
         self.sales: dict[str, deque[tuple[float, float]]] = {}  # by provider: when each began, what it took
+        self.outcomes: dict[str, deque[tuple[float, bool]]] = {}  # by provider: when each began, whether it failed
+        self.explained: dict[str, deque[tuple[float, str]]] = {}  # by provider: failures, when and why
         self.decided_at: float | None = None  # the newest end of one that was not refused
         self.dropped = 0
         self._stretches: dict[int, Stretch] = {}
@@ -195,16 +200,12 @@ class PurchaseTally:
             minute.failed += outcome == FAILED
             self.took.append(max(0.0, at - purchase.began))
             purchase.pod.decided.append((purchase.began, outcome == FAILED))
+            _kept(self.outcomes, purchase.provider, OUTCOMES).append((purchase.began, outcome == FAILED))
             if outcome == SOLD:
-                self._sold(purchase, at)
+                _kept(self.sales, purchase.provider, SALES).append((purchase.began, max(0.0, at - purchase.began)))
+            elif reason not in UNEXPLAINED:
+                _kept(self.explained, purchase.provider, EXPLAINED).append((purchase.began, reason))
             self.decided_at = max(at, self.decided_at or at)
-
-    def _sold(self, purchase: Purchase, at: float) -> None:
-        sales = self.sales.get(purchase.provider)
-        if sales is None:
-            bound(self.sales, TIMED)
-            sales = self.sales[purchase.provider] = deque(maxlen=SALES)
-        sales.append((purchase.began, max(0.0, at - purchase.began)))
 
     def _remove(self, purchase: Purchase) -> None:
         self.open.pop(purchase.key, None)
@@ -258,6 +259,14 @@ class PurchaseTally:
             if len(self.minutes) > MINUTES:
                 del self.minutes[min(self.minutes)]
         return tally_minute
+
+
+def _kept(kept: dict[str, deque[V]], provider: str, most: int) -> deque[V]:
+    """What is kept of a provider."""
+    if provider not in kept:
+        bound(kept, TIMED)
+        kept[provider] = deque(maxlen=most)
+    return kept[provider]
 
 
 def bound(kept: dict[K, V], most: int) -> None:
