@@ -53,6 +53,12 @@ def test_a_verdict_at_one_provider_is_held_against_the_others(
         assert verdict.because.endswith(f"{expected}: it recovered as the others did")
 
 
+def test_one_pod_is_held_against_the_pods_that_were_left_alone(context: Context) -> None:
+    verdict = control.as_the_others(WORKED, plain(rate(90, 60)), rate(60, 40), context, "pod")
+    assert verdict.state == "no effect" and verdict.because.endswith("the trouble is not on one pod")
+    assert control.as_the_others(WORKED, plain(rate(90, 1)), rate(60, 0), context, "pod") == WORKED
+
+
 @pytest.mark.parametrize(
     ("minute", "state"),
     [

@@ -1,16 +1,19 @@
 """Whether an action helped, or what was left alone recovered too: a verdict of "worked" needs a difference.
 
-Two controls: the last minute before the action, for what had recovered by then needed no help; and the purchases at the
-providers that were not touched.
+The controls: the last minute before the action, for what had recovered by then needed no help; the purchases at the
+providers that were not touched; and those on the pods that were not.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
 from ..errors import SourceError
+from ..signals.funnel_parts import by_pod
+from ..signals.pod_logs import LOGS, follow
 from . import failure_rate_change
 from .action import Context
 from .failure_rate_change import ALIKE, HALF, Rate
@@ -44,21 +47,45 @@ def recovered_before(verdict: Verdict, then: Rate | None, minute: object, contex
     return Verdict(state="recovered", because=because)
 
 
-def as_the_others(verdict: Verdict, then: object, now: Rate | None, context: Context) -> Verdict:
-    """A verdict that something worked at one provider, held against all others before (`then`, plain data) and `now`.
+async def on_pods(context: Context, names: Collection[str], seconds: float) -> Rate | None:
+    """The decided purchases that began on these pods in the last `seconds`, by their logs; None where none is read."""
+    with contextlib.suppress(SourceError):
+        following = await follow(context.sources)
+        if following.logs is None or not following.read:
+            return None
+        since = context.clock().timestamp() - seconds
+        pods = [pod for pod in following.logs.followed.values() if pod.name in names]
+        found = by_pod(((pod.name, pod.purchases.decided) for pod in pods), since)
+        decided, failed = sum(pod.decided for pod in found), sum(pod.failed for pod in found)
+        return Rate(source=LOGS, attempts=decided, failures=failed, seconds=seconds) if found else None
+    return None
 
-    Where they failed too and recovered, it is "recovered"; where they fail as before, one provider was not the trouble.
+
+async def other_pods(context: Context, names: Collection[str]) -> dict[str, Any]:
+    """The pods that are left alone, and their purchases of the window, as plain data for a plan."""
+    rate = await on_pods(context, names, context.settings.transactions.window_s)
+    return {"rest_pods": sorted(names), "rest": None if rate is None else asdict(rate)}
+
+
+def as_the_others(
+    verdict: Verdict, then: object, now: Rate | None, context: Context, what: str = "provider"
+) -> Verdict:
+    """A verdict that something worked at one provider (or on one pod: `what`), held against all others, before (`then`,
+    plain data) and `now`.
+
+    Where they failed too and recovered, it is "recovered"; where they fail as before, that one was not the trouble.
     """
     others = failure_rate_change.restored(then)
     if verdict.state != "worked" or others is None or now is None or failure_rate_change.calm(others, context):
         return verdict
     others, now = failure_rate_change.comparable(others, now)
-    said = f"at the other providers {others} failed before, {now} since"
+    where = "on" if what == "pod" else "at"
+    said = f"{where} the other {what}s {others} failed before, {now} since"
     if _healed(others, now, context):
         return Verdict(state="recovered", because=f"{verdict.because}; {said}: it recovered as the others did")
     few = context.settings.transactions.few
     if now.decided >= few and now.share >= ALIKE * others.share:
-        return Verdict(state="no effect", because=f"{verdict.because}; {said}: the trouble is not at one provider")
+        return Verdict(state="no effect", because=f"{verdict.because}; {said}: the trouble is not {where} one {what}")
     return verdict
 
 

@@ -17,7 +17,7 @@ from ..signals.workloads import Workloads
 from ..sources.deployment_pods import ending
 from ..text.sanitize import clean
 from ..text.units import count, several
-from . import rollouts, shell_commands
+from . import control, rollouts, shell_commands
 from .action import Action, Argument, Context, Suggestion, make_plan
 from .cluster import STRATEGIC, AccessRule, ClusterWriter, Write, may, open_cluster, rehearsed
 from .guards import fresh
@@ -124,6 +124,7 @@ class RestartPods:
             "pods": [pod.uid for pod in scene.pods],
             "ready": scene.ready,
             **await rollouts.troubles(context),
+            **await control.other_pods(context, {other.name for other in scene.pods if other.uid != pod.uid}),
         }
         async with open_cluster(context) as cluster:
             allowed = await may(context, DELETE, pod.name)

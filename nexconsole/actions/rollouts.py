@@ -319,6 +319,9 @@ async def aftermath(plan: Plan, context: Context, arrived: Callable[[DeploymentS
             verdict = outbox_progress.judge(queue, seen, waited, last)
         if verdict is None:
             return None
+        if plan.details.get("rest") is not None:
+            rest = await control.on_pods(context, plan.details["rest_pods"], waited)
+            verdict = control.as_the_others(verdict, plan.details["rest"], rest, context, "pod")
         verdict = control.recovered_before(verdict, then, plan.details.get("minute"), context)
         return Verdict(state=verdict.state, because=f"{now.said}; {verdict.because}")
 
