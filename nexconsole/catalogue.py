@@ -19,6 +19,16 @@ def _duration(word: str) -> str:
     return "" if word[:-1].isdecimal() and word[-1] in "smh" else "a time such as 30m or 2h"
 
 
+CHANGES = (
+    *("release", "rollout", "replicas", "autoscaler", "config", "secret", "restart", "eviction", "provider"),
+    *("audit", "database", "redis", "scheduler", "alert", "rules", "action"),
+)
+
+
+def _change(word: str) -> str:
+    return "" if word in CHANGES else f"a kind of change: {', '.join(CHANGES)}"
+
+
 KINDS: Mapping[str, Callable[[str], str]] = {
     "provider": _any,
     "event": _any,
@@ -32,6 +42,7 @@ KINDS: Mapping[str, Callable[[str], str]] = {
     "lock": _any,
     "figure": _any,
     "duration": _duration,
+    "change": _change,
     "text": _any,
 }
 """The kinds of arguments. Each says what a word must be to stand there; "" where the word fits."""

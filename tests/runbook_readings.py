@@ -67,6 +67,7 @@ CALM: dict[str, Value] = {
     "integrity": sample.integrity(),
     "customers": sample.customers(),
     "onset": sample.onsets(),
+    "changes": sample.changes(),
 }
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from nexconsole.model import Reading, SourceHealth, Value
 from nexconsole.signals.alerts import Alert, Alerts, RunbookAlert
 from nexconsole.signals.balances import Balance, Balances
+from nexconsole.signals.change import Change, ChangeKind, ChangeLog, KnownSince
 from nexconsole.signals.circuits import Circuits, Holder, ProviderCircuit
 from nexconsole.signals.customers import Customers, OutOfLine
 from nexconsole.signals.database import Database, DatabaseSession
@@ -47,6 +48,7 @@ SIGNALS = (
     "integrity",
     "customers",
     "onset",
+    "changes",
 )
 NAMES = ("5sim", "onlinesim", "sms-activate", "smsbower", "tiger-sms")
 PODS = ("nexnum-app-7c9d5b6f4-2xkqp", "nexnum-app-7c9d5b6f4-9hw7d", "nexnum-app-7c9d5b6f4-zt4lm")
@@ -316,8 +318,40 @@ def calm() -> dict[str, Reading]:
         "integrity": integrity(),
         "customers": customers(),
         "onset": onsets(),
+        "changes": changes(),
     }
     return {name: reading(name, value) for name, value in values.items()}
+
+
+def changes(*found: Change) -> ChangeLog:
+    """Every kind can be read, for six hours back."""
+    kinds = tuple(kind for kind in ChangeKind if kind is not ChangeKind.ACTION)
+    known = tuple(KnownSince(kind=kind, at=ago(6 * 3600)) for kind in kinds)
+    return ChangeLog(source="samples", changes=found, read=kinds, known_from=known)
+
+
+RELEASED = Change(
+    at=ago(900),
+    kind=ChangeKind.RELEASE,
+    subject="deployment nexnum-app",
+    target="nexnum-app",
+    text="nexnum-app was released: nexnum-app:1.4.1 → nexnum-app:1.4.2",
+    before="nexnum-app:1.4.1",
+    after="nexnum-app:1.4.2",
+    who="kubectl-set",
+    source="kubernetes",
+)
+EDITED = Change(
+    at=ago(300),
+    kind=ChangeKind.PROVIDER,
+    subject="provider smsbower",
+    target="smsbower",
+    text="smsbower was given priority 9",
+    before="priority 1",
+    after="priority 9",
+    within_s=2.5,
+    source="postgres",
+)
 
 
 def incident() -> dict[str, Reading]:
@@ -533,6 +567,7 @@ def incident() -> dict[str, Reading]:
                 source="this console",
             ),
         ),
+        "changes": changes(EDITED, RELEASED),
     }
     return {name: reading(name, value) for name, value in values.items()}
 

@@ -31,6 +31,7 @@ SIGNALS = (
     "database_cpu",
     "integrity",
     "customers",
+    "changes",
 )
 
 

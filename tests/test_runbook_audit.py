@@ -29,7 +29,7 @@ WELL: dict[str, Value] = {
     "outbox": replace(CALM["outbox"], drained_per_min=10.0, arrived_per_min=10.0),
     **{
         name: sample_readings.calm()[name].value
-        for name in ("slots", "balances", "search", "funnel", "integrity", "customers")
+        for name in ("slots", "balances", "search", "funnel", "integrity", "customers", "changes")
     },
 }
 STEPS = "## 1. T (SEV-3)\n\n### Trigger\n\n- x `outbox.late`\n\n### Steps\n\n"

@@ -201,6 +201,7 @@ VALUES: dict[str, Value] = {
         Finding(kind="data", level="SEV-3", text="1 wallet is overdrawn"),
         Finding(kind="data", level="SEV-1", text="Redis lost its data"),
     ),
+    "changes": sample.changes(sample.EDITED, sample.RELEASED),
     "customers": sample.customers(failing=58, out_of_line=sample.incident()["customers"].value.out_of_line),
     "onset": sample.incident()["onset"].value,
 }
@@ -225,6 +226,7 @@ WORDS = {
     "family": "number",
     "alert": "ProviderApiErrors",
     "country": "Angola",
+    "change": "release",
     "pid": "40",
     "pod": "a",
     "figure": "failure_rate",

@@ -7,6 +7,7 @@ import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -215,6 +216,7 @@ class DrillWorld:
         further: dict[str, dict[str, str | float]] = {
             "search": {"url": self.search.url},
             "integrity": {"redis_keeps": False},  # it is started empty, and meant so
+            "changes": {"set_up_at": datetime.now(UTC).isoformat()},  # that its servers were started is no change
         }
         tables |= {name: keys for name, keys in further.items() if name in Settings.__struct_fields__}
         if self.era == "old":

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..text.units import count, duration, several, since
+from ..signals.change import CHANGES
+from ..text.units import ago, count, duration, several, since
 from ..widgets.panel import Listing, Panel, RenderContext
 from ..widgets.spans import Line, Span, cells, column, cut_front, phrases, plain
 from . import subjects
 
 if TYPE_CHECKING:
+    from ..signals.change import Change
     from ..signals.pods import OtherPod, Pod
     from ..signals.workloads import Workloads
 
 NUMBER, SIGNAL, TITLE = 6, "workloads", "Workloads"
+EVIDENCE = (CHANGES,)  # what changed: drawn here, and judged by nobody
+CHANGES_SHOWN = 3
 
 RECENT_S = 900.0  # a restart younger than this is worth a word
 NEW_S = 3600.0  # so is a release
@@ -40,6 +44,7 @@ def detail(value: Workloads, space: RenderContext) -> Panel:
         *((note,) if note else ()),
         phrases(_scaling(value), space.width, ("  ", "muted")),
         *(phrases(line, space.width, (", ", "muted")) for line in _about(value)),
+        *(phrases([part], space.width) for part in _changes(space)),
         (),
         ((title, "muted"),),
     )
@@ -58,6 +63,17 @@ def _about(value: Workloads) -> list[list[Span]]:
     if value.others:
         lines.append([(f"{_others(value)}: counted nowhere, and no target", "text")])
     return lines
+
+
+def _changes(space: RenderContext) -> list[Span]:
+    """The newest changes of all systems, a line each."""
+    log = CHANGES.value(space.readings)
+    found = log.changes[:CHANGES_SHOWN] if log is not None else ()
+    return [(f"{ago(since(change.at, space.now))}: {plain(change.text, 160)}{_by(change)}", "text") for change in found]
+
+
+def _by(change: Change) -> str:
+    return f", by {plain(change.who, 60)}" if change.who else ""
 
 
 def _others(value: Workloads) -> str:

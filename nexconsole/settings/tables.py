@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, dataclass_transform
 
 import msgspec
@@ -197,6 +198,27 @@ class IntegrityRules(SettingsTable):
     redis_memory: float = 0.9  # the share of maxmemory, 0..1, from which it is nearly full
 
 
+class ChangesSettings(SettingsTable):
+    """What counts as a change."""
+
+    set_up_at: str = ""  # a time such as 2026-11-30T08:00:00Z: a server that was started before it is no change
+
+    def __post_init__(self) -> None:
+        if self.set_up_at:
+            try:
+                datetime.fromisoformat(self.set_up_at)
+            except ValueError:
+                raise ValueError("set_up_at is not a time such as 2026-11-30T08:00:00Z") from None
+
+    @property
+    def set_up(self) -> datetime | None:
+        """The time in UTC; None where none is set."""
+        if not self.set_up_at:
+            return None
+        at = datetime.fromisoformat(self.set_up_at)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
 class SeverityRules(SettingsTable):
     critical_rate: float = 0.10  # SEV-1 above it
     high_rate: float = 0.05  # SEV-2 above it
@@ -346,6 +368,7 @@ class Settings(SettingsTable):
     slots: SlotRules = SlotRules()
     balances: BalanceRules = BalanceRules()
     integrity: IntegrityRules = IntegrityRules()
+    changes: ChangesSettings = ChangesSettings()
     severity: SeverityRules = SeverityRules()
     actions: ActionsSettings = ActionsSettings()
     locks: LocksSettings = LocksSettings()

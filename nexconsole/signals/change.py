@@ -49,13 +49,25 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KnownSince:
+    """Each change of this kind since then is in the log, as far as the log reaches."""
+
+    kind: ChangeKind
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChangeLog(Value):
     """`changes`: of the last hours, the newest first, bounded. `read` are the kinds that could be read: what is not
     among them may have changed without a trace here. `known_from`: how far back changes are known, by kind."""
 
     changes: tuple[Change, ...] = ()
     read: tuple[ChangeKind, ...] = ()
-    known_from: dict[str, datetime] | None = None
+    known_from: tuple[KnownSince, ...] = ()
+
+    def since(self, kind: ChangeKind) -> datetime | None:
+        """How far back changes of this kind are known; None where it can't be read."""
+        return next((known.at for known in self.known_from if known.kind is kind), None)
 
 
 CHANGES: SignalKey[ChangeLog] = SignalKey("changes")

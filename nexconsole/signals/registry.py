@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import (
     alerts,
     balances,
+    changes,
     circuits_signal,
     customers_signal,
     database,
@@ -52,6 +53,7 @@ BUILT_IN: tuple[Signal[Any], ...] = (
     integrity.SIGNAL,
     customers_signal.SIGNAL,
     onset_signal.SIGNAL,
+    changes.SIGNAL,
 )
 
 

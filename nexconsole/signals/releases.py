@@ -101,12 +101,12 @@ def release(sets: Sequence[ReplicaSet], revision: str, now: datetime) -> Release
     return Release(
         revision=clean(revision, 20),
         read_at=now,
-        images=_images(current),
+        images=images_of(current),
         since=min(born, default=None),
-        before=_images(before) if before is not None else "",
+        before=images_of(before) if before is not None else "",
         before_since=before.metadata.creation_timestamp if before is not None else None,
         why="" if born else "its revisions have no dates",
-        withdrawn=f"{_images(last)} (revision {_number(last)})" if last is not None else "",
+        withdrawn=f"{images_of(last)} (revision {_number(last)})" if last is not None else "",
     )
 
 
@@ -122,7 +122,7 @@ def _meaning(replica_set: ReplicaSet) -> tuple[object, ...]:
     return labels, notes, template.spec
 
 
-def _images(replica_set: ReplicaSet) -> str:
+def images_of(replica_set: ReplicaSet) -> str:
     """Without the registry: "nexnum-app:1.4.2"."""
     containers = replica_set.spec.template.spec.get("containers")
     named = [each for each in containers if isinstance(each, dict)] if isinstance(containers, list) else []

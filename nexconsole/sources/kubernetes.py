@@ -64,6 +64,7 @@ class Sent(TypedDict, total=False):
     query: Mapping[str, str] | None
     body: object
     content_type: str
+    accept: str
 
 
 class KubernetesSource(Source):

@@ -75,12 +75,13 @@ class KubernetesLink:
         query: Mapping[str, str] | None = None,
         body: object = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
         streamed: bool = False,
     ) -> aiohttp.ClientResponse:
         """One request of `ready`'s client; redirects are never followed."""
         from multidict import CIMultiDict
 
-        headers = CIMultiDict([("Accept", "*/*" if streamed else "application/json"), ("User-Agent", "nexconsole")])
+        headers = CIMultiDict([("Accept", "*/*" if streamed else accept), ("User-Agent", "nexconsole")])
         if streamed:
             headers["Accept-Encoding"] = "identity"
         if body is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -95,6 +96,15 @@ class PrometheusSource(Source):
         except NoRoute:
             return ""
         return clean(data.get("version", ""), 60) if isinstance(data, dict) else ""
+
+    async def runtime(self) -> Mapping[str, datetime] | None:
+        """When the server was "started" and when it last "loaded" its settings, as far as it says; None: it doesn't."""
+        path = "/api/v1/status/runtimeinfo"
+        try:
+            found = await self._ask("the runtime information", path, {}, prometheus_json.runtime)
+        except NoRoute:
+            return None
+        return dict(found)
 
     async def _ask(
         self, what: str, path: str, params: Mapping[str, str | list[str]], read: Callable[[Any], list[T]]

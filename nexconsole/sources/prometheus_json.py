@@ -116,6 +116,15 @@ def rules(data: Any, names: Sequence[str]) -> list[PrometheusRule]:
     ]
 
 
+def runtime(data: Any) -> list[tuple[str, datetime]]:
+    """When the server was "started", and when it "loaded" its settings."""
+    found = []
+    for name, key in (("started", "startTime"), ("loaded", "lastConfigTime")):
+        if isinstance(text := data.get(key), str) and (at := datetime.fromisoformat(text[:40])).year > 1970:
+            found.append((name, at.astimezone(UTC)))
+    return found
+
+
 def alerts(data: Any) -> list[ActiveAlert]:
     return [
         ActiveAlert(

@@ -52,6 +52,7 @@ class ContainerTerminated(Object):
     reason: str = ""
     exit_code: int = 0
     signal: int = 0
+    started_at: datetime | None = None
     finished_at: datetime | None = None
 
 

@@ -7,6 +7,7 @@ import math
 import re
 import time
 from collections import deque
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -50,6 +51,7 @@ class PrometheusServer:
         texts += [rule.expression for rule in RULES]
         self._answered = {_shape(_own(text)) for text in texts if text}
         self._restart()
+        self._started_at = self._loaded_at = datetime.now(UTC)
         self._runner: web.AppRunner | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -69,6 +71,7 @@ class PrometheusServer:
             ("/api/v1/rules", self._rules),
             ("/api/v1/alerts", self._alerts),
             ("/api/v1/status/buildinfo", _buildinfo),
+            ("/api/v1/status/runtimeinfo", self._runtimeinfo),
             ("/-/healthy", _healthy),
             ("/-/ready", _ready),
             ("/", _front),
@@ -77,6 +80,7 @@ class PrometheusServer:
         for path, answer in got:
             app.router.add_get(path, answer)
         self._refresh()
+        self._started_at = self._loaded_at = datetime.now(UTC)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
@@ -94,6 +98,14 @@ class PrometheusServer:
         while True:
             await asyncio.sleep(INTERVAL_S)
             self._refresh()
+
+    def reload(self) -> None:
+        """Load settings and rules anew, as a SIGHUP asks for."""
+        self._loaded_at = datetime.now(UTC)
+
+    async def _runtimeinfo(self, _: web.Request) -> web.Response:
+        stamps = {"startTime": self._started_at.isoformat(), "lastConfigTime": self._loaded_at.isoformat()}
+        return wire.success({**stamps, "CWD": "/prometheus", "reloadConfigSuccess": True, "storageRetention": "15d"})
 
     def _restart(self) -> None:
         self._database = SampleStore()

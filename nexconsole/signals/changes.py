@@ -1,0 +1,256 @@
+"""Changes: what changed in NexNum's systems in the last hours, when, from what to what, and by whom.
+
+Each system is looked at by itself and at its own pace; one that fails loses only its own kinds. What systems stamp is
+known from before the console was started; what they do not stamp is known from then on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol, Unpack
+
+from ..catalogue import Argument
+from ..errors import NotConfigured, SourceError
+from ..model import Value, utc_now
+from ..text.units import clock, duration
+from . import changes_alerts, changes_cluster, changes_rows, changes_servers
+from .change import CHANGES, Change, ChangeKind, ChangeLog
+from .change_log import Trail, against, before_onset, log_of, newest, uncertain_s
+from .onset import ONSET, Onset
+from .probe import PROVIDER, Probe, ProbeOptions, ProbeResult, Read, View
+from .signal import LISTED, Signal, SubjectState
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from ..sources import Sources
+
+EVERY_S = 5.0
+LOOK_S = 7.0  # for one system's look
+BEFORE_S = 600.0  # how long before the onset a change may have caused it
+PROVIDER_BEFORE_S = 900.0
+LONG_ENOUGH_S = 3600.0  # a kind that is known for so long and shows none has had none
+# What no other signal's events tell.
+TOLD = frozenset(
+    {
+        *(ChangeKind.REPLICAS, ChangeKind.AUTOSCALER, ChangeKind.CONFIG, ChangeKind.SECRET, ChangeKind.EVICTION),
+        *(ChangeKind.PROVIDER, ChangeKind.AUDIT, ChangeKind.DATABASE, ChangeKind.REDIS, ChangeKind.RULES),
+    }
+)
+
+
+class Looking(Protocol):
+    """A trail that can look for itself."""
+
+    async def look(self, sources: Sources, settings: Settings, now: datetime) -> None: ...
+
+
+@dataclass
+class Watched:
+    """One system's part: who looks, by which source, how often, and how the last look went."""
+
+    source: str
+    every_s: float
+    trail: Trail
+    looked_at: datetime | None = None
+    error: str = ""
+
+    def due(self, now: datetime) -> bool:
+        return self.looked_at is None or not 0 <= (now - self.looked_at).total_seconds() < self.every_s - 0.5
+
+    async def look(self, sources: Sources, settings: Settings, now: datetime) -> None:
+        """Take a look; what goes wrong is kept as a sentence."""
+        looking: Looking = self.trail  # type: ignore[assignment]  # each trail below has it
+        self.looked_at = now
+        try:
+            async with asyncio.timeout(LOOK_S):
+                await looking.look(sources, settings, now)
+        except NotConfigured:
+            self.error = ""
+            self.trail.lost()
+        except SourceError as error:
+            self.error = str(error)
+            self.trail.lost()
+        except TimeoutError:
+            self.error = f"{self.source} did not answer what changed within {duration(LOOK_S)}"
+            self.trail.lost()
+        else:
+            self.error = ""
+        self.trail.forget(now)
+
+
+def _watched() -> tuple[Watched, ...]:
+    return (
+        Watched("kubernetes", changes_cluster.EVERY_S, changes_cluster.ClusterTrail()),
+        Watched("postgres", changes_servers.POSTGRES_EVERY_S, changes_servers.PostgresTrail()),
+        Watched("postgres", changes_rows.PROVIDERS_EVERY_S, changes_rows.ProvidersTrail()),
+        Watched("postgres", changes_rows.AUDIT_EVERY_S, changes_rows.AuditTrail()),
+        Watched("postgres", changes_rows.WORK_EVERY_S, changes_rows.WorkTrail()),
+        Watched("redis", changes_servers.REDIS_EVERY_S, changes_servers.RedisTrail()),
+        Watched("prometheus", changes_alerts.EVERY_S, changes_alerts.AlertsTrail()),
+    )
+
+
+@dataclass
+class Memory:
+    """What is kept from reading to reading."""
+
+    watched: tuple[Watched, ...] = field(default_factory=_watched)
+
+
+async def read(sources: Sources, settings: Settings, previous: Value | None) -> ChangeLog:
+    """Look where a look is due. Raises SourceError where no system could be looked at."""
+    kept = sources.memory.get(CHANGES)
+    memory = kept if isinstance(kept, Memory) else Memory()
+    sources.memory[CHANGES] = memory
+    here = [each for each in memory.watched if sources.has(each.source)]
+    if not here:
+        raise NotConfigured("kubernetes", "no system whose changes could be read is configured")
+    now = utc_now()
+    await asyncio.gather(*(each.look(sources, settings, now) for each in here if each.due(now)))
+    errors = tuple(dict.fromkeys(each.error for each in here if each.error))
+    if len([each for each in here if each.error]) == len(here):
+        raise SourceError(here[0].source, errors[0])
+    return log_of((each.trail for each in here), errors)
+
+
+def _summary(value: ChangeLog) -> str:
+    if not value.changes:
+        return "no change is known" if value.read else "not known: no kind of change could be read"
+    last = value.changes[0]
+    return f"{clock(last.at)} {in_words(last)}"
+
+
+def in_words(change: Change) -> str:
+    """What changed, and by whom: "nexnum-app was scaled from 3 to 1 replicas, by kubectl"."""
+    return change.text + (f", by {change.who}" if change.who else "")
+
+
+def _details(value: ChangeLog) -> Iterator[str]:
+    for change in value.changes[:LISTED]:
+        yield f"{clock(change.at)} {in_words(change)}"
+
+
+def _states(value: ChangeLog, known: Mapping[str, str], settings: Settings) -> Iterator[SubjectState]:
+    told = set()
+    for change in value.changes:
+        subject = f"change of {change.subject}"
+        if change.kind in TOLD and subject not in told:
+            told.add(subject)
+            yield SubjectState(subject, change.at.isoformat(), in_words(change), usual=True, brief=True)
+
+
+def _kind(view: View[ChangeLog]) -> ChangeKind | None:
+    return ChangeKind(view.argument) if view.argument in [kind.value for kind in ChangeKind] else None
+
+
+def _unknown_kind(view: View[ChangeLog]) -> ProbeResult:
+    words = ", ".join(kind.value for kind in ChangeKind)
+    return ProbeResult(
+        text=f"not known: there is no kind of change {view.argument}; choose one of: {words}", value=None
+    )
+
+
+def _onset(view: View[ChangeLog]) -> Onset | None:
+    onsets = ONSET.value(view.readings)
+    return onsets.first if onsets is not None else None
+
+
+NO_ONSET = ProbeResult(text="not known: since when something is out of its range is not known", value=None)
+
+
+def _before(view: View[ChangeLog]) -> ProbeResult:
+    kind = _kind(view)
+    return _unknown_kind(view) if kind is None else _set_against(view, kind, kind.value, BEFORE_S)
+
+
+def _provider(view: View[ChangeLog]) -> ProbeResult:
+    names = {change.target for change in view.value.changes if change.kind is ChangeKind.PROVIDER}
+    target = next((name for name in names if view.called(name)), view.argument)
+    return _set_against(view, ChangeKind.PROVIDER, f"change of {target}'s row", PROVIDER_BEFORE_S, target)
+
+
+def _pod(view: View[ChangeLog]) -> ProbeResult:
+    return _set_against(view, ChangeKind.RESTART, f"restart of {view.argument}", BEFORE_S, view.argument)
+
+
+def _set_against(view: View[ChangeLog], kind: ChangeKind, noun: str, within_s: float, target: str = "") -> ProbeResult:
+    """Whether such a change came before the first onset; the sentence names the one that is nearest to it."""
+    onset = _onset(view)
+    if onset is None:
+        return NO_ONSET
+    came = before_onset(view.value, onset, kind, within_s, target)
+    nearest = _nearest(view.value, onset, kind, target)
+    if nearest is not None and (came or onset.at is not None):
+        return ProbeResult(text=f"{in_words(nearest)}: {against(nearest, onset)}", value=came)
+    if came is None:
+        why = "when it began is not known" if onset.at is None else f"{noun} can't be read so far back"
+        lacks = "" if kind in view.value.read else f"a source that tells of a {noun}"
+        return ProbeResult(text=f"not known: {why}", value=None, lacks=lacks)
+    return ProbeResult(text=f"no {noun} in the {duration(within_s)} before", value=False)
+
+
+def _nearest(log: ChangeLog, onset: Onset, kind: ChangeKind, target: str) -> Change | None:
+    """The last one before the onset or about then, else the first after it."""
+    at = onset.at
+    found = [
+        change for change in log.changes if change.kind is kind and target.casefold() in ("", change.target.casefold())
+    ]
+    if at is None or not found:
+        return None
+    earlier = [change for change in found if (change.at - at).total_seconds() <= uncertain_s(change, onset)]
+    return earlier[0] if earlier else found[-1]
+
+
+def _last(view: View[ChangeLog]) -> ProbeResult:
+    kind = _kind(view)
+    if kind is None:
+        return _unknown_kind(view)
+    log = view.value
+    if (change := newest(log, kind)) is not None:
+        age = max(0.0, (view.now - change.at).total_seconds())
+        return ProbeResult(text=f"{in_words(change)}, {duration(age)} ago", value=age)
+    since = log.since(kind) if kind in log.read else None
+    known_s = (view.now - since).total_seconds() if since is not None else 0.0
+    if known_s < LONG_ENOUGH_S:
+        lacks = "" if kind in log.read else f"a source that tells of a {kind.value}"
+        return ProbeResult(text=f"not known: no {kind.value} was seen yet", value=None, lacks=lacks)
+    return ProbeResult(text=f"no {kind.value} in the last {duration(known_s)}, at least", value=known_s)
+
+
+KIND = Argument(name="kind", kind="change")
+
+
+def _probe(name: str, title: str, read: Read, kind: str = "flag", **options: Unpack[ProbeOptions]) -> Probe:
+    return Probe(name=name, title=title, signal=CHANGES, kind=kind, read=read, **options)
+
+
+PROBES = (
+    _probe("changes.before", "whether a change of this kind came shortly before the onset", _before, argument=KIND),
+    _probe("changes.last", "age of the newest change of this kind", _last, "number", unit="seconds", argument=KIND),
+    _probe(
+        "changes.provider", "whether this provider's row was changed before the onset", _provider, argument=PROVIDER
+    ),
+    _probe(
+        "changes.pod",
+        "whether this pod was restarted before the onset",
+        _pod,
+        argument=Argument(name="pod", kind="pod"),
+    ),
+)
+SIGNAL = Signal(
+    name=CHANGES,
+    kind=ChangeLog,
+    read=read,
+    summary=_summary,
+    title="Changes",
+    every=EVERY_S,
+    timeout=LOOK_S + 2.0,
+    optional=True,
+    observe=_states,
+    details=_details,
+    arguments={"change": lambda value: (kind.value for kind in ChangeKind)},
+    probes=PROBES,
+)
