@@ -62,7 +62,8 @@ class Argument:
 class Subject:
     """What a row of a list stands for, as it was when its key was pressed.
 
-    `kind`: provider, pod, event, session, reservation, lock, alert, finding, check, or entry (of the journal). `id`:
+    `kind`: provider, pod, event, session, reservation, lock, alert, finding, check, change, or entry (of the
+    journal). `id`:
     its identity. `arguments` are words for arguments of actions by kind (KINDS): a session's is {"pid": "4711"}.
     All of it is text from outside: it is made harmless and masked where it is drawn.
     """

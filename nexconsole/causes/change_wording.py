@@ -36,7 +36,7 @@ def heading(onset: Onset | None) -> str:
 
 def change_id(change: Change) -> str:
     """The same for the same change in every reading."""
-    return f"{change.at.isoformat()} {change.kind} {change.subject}"
+    return f"{change.at.isoformat()} {change.kind} {change.subject} {change.after}".rstrip()
 
 
 def nearness(change: Change, onset: Onset | None) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import alert, entry, event, finding, lock, plain_page, pod, provider, reservation, session
+from . import alert, change, entry, event, finding, lock, plain_page, pod, provider, reservation, session
 from .section import SubjectPage
 
 PAGES: Mapping[str, SubjectPage] = {
@@ -18,6 +18,7 @@ PAGES: Mapping[str, SubjectPage] = {
     "finding": finding,
     "check": finding,
     "entry": entry,
+    "change": change,
 }
 
 

@@ -57,7 +57,8 @@ class CommandApp(DiffingApp):
         Binding(
             "ctrl+p", "command_palette", "Commands", id="app.palette", tooltip="Every command by name", priority=True
         ),
-        Binding("w", "why", "Why", id="why.show", tooltip="Every reason behind the level, the causes first"),
+        Binding("w", "why", "Why", id="why.show", tooltip="What it is and since when; every reason"),
+        Binding("C", "changes", "Changes", id="changes.show", tooltip="What changed, set against when it began"),
         Binding("s", "scenario", "Scenario", id="scenario.open", tooltip="Open the scenario that fits, or close it"),
         Binding("S", "scenarios", "Scenarios", id="scenario.list", tooltip="List the scenarios, those that fit first"),
         Binding("n", "note", "Note", id="journal.note", tooltip="Write a one-line note in the journal"),
@@ -302,15 +303,19 @@ class CommandApp(DiffingApp):
         return WhyLinks(
             pane=self._lead,
             journal=self.action_journal,
-            changes=lambda id: self.action_changes(),
+            changes=self.action_changes,
             scenario=lambda candidate: self.controller.causes.scenario(candidate),
             remedy=lambda candidate: self.controller.causes.remedy(candidate),
             scenario_title=lambda id: self.controller.causes.scenario_title(id),
             action_title=lambda name: self.controller.causes.action_title(name),
         )
 
-    def action_changes(self) -> None:
-        """All changes of the last hours, set against when it began."""
+    def action_changes(self, at: str = "") -> None:
+        """All changes of the last hours, set against when it began; `at` is the one under the cursor."""
+        from .changes import ChangesScreen
+
+        if self._open_to_all and not isinstance(self.screen, ChangesScreen):
+            self.push_screen(ChangesScreen(self.console_screen, self.controller.open, at))
 
     def _lead(self, signal: str) -> None:
         """To the pane that shows this signal."""
@@ -380,8 +385,13 @@ class CommandApp(DiffingApp):
             )
         yield SystemCommand(
             titled("Why", bound, "why.show"),
-            "Every reason behind the level, the causes first; what is not known; what is still in force",
+            "What it is, since when, with its evidence; every reason; what is not known; what is still in force",
             self.action_why,
+        )
+        yield SystemCommand(
+            titled("Changes", bound, "changes.show"),
+            "What changed in the last hours, set against when it began",
+            self.action_changes,
         )
         yield SystemCommand(
             titled("Freeze", bound, "picture.freeze"),

@@ -34,6 +34,7 @@ class PageScreen(Dialog[Result]):
         Binding("i", "turn('incident')", "incident", id="incident.show", tooltip="To the incident", show=False),
         Binding("l", "turn('logs')", "logs", id="logs.show", tooltip="To the pods' logs", show=False),
         Binding("w", "turn('why')", "why", id="why.show", tooltip="To the list of reasons", show=False),
+        Binding("C", "turn('changes')", "changes", id="changes.show", tooltip="To what changed", show=False),
         Binding("B", "turn('sheet')", "sheet", id="sheet.show", tooltip="To the break-glass sheet", show=False),
         Binding("t", "app.next_theme", "theme", id="app.theme", tooltip="Take the next theme", show=False),
     ]

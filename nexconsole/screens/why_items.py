@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..catalogue import Subject
-from ..causes.change_wording import CHANGES, against_onset, heading, nearness, onset_of, said
+from ..causes.change_wording import CHANGES, against_onset, change_id, heading, nearness, onset_of, said
 from ..causes.model import Candidate, Evidence, Explanation, Side, Standing
 from ..causes.outlook_wording import hurt, reached
 from ..causes.wording import NOT_KNOWN, evidence_mark, evidence_words, filled_call, look_words, named_words, speaks
@@ -270,9 +270,9 @@ def _changes(context: WhyContext) -> Iterator[WhyItem]:
     for change in sorted(shown, key=lambda change: change.at, reverse=True):
         words, ink = against_onset(change, onset, context.now)
         by = f", {change.who}" if change.who else ""
-        key = f"change {log.changes.index(change)} {change.at.isoformat()} {change.subject}"
+        key = f"change {change_id(change)}"
         text = f"{words}: {said(change)}{by}"
-        item = WhyItem(key, clock(change.at)[:5], ink, text, "", (CHANGE, change.subject), False, change.source)
+        item = WhyItem(key, clock(change.at)[:5], ink, text, "", (CHANGE, change_id(change)), False, change.source)
         yield replace(item, subject=subjects.change(change))
     if not log.changes and context.severity is not None and context.severity.reasons:
         yield WhyItem("no change", "·", "muted", "nothing changed that could be read", "", (CHANGE, ""))
