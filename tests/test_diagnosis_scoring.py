@@ -7,8 +7,8 @@ from tests.diagnosis.scoring import Glance, Play, is_meant, tally
 DOWN, EMPTY = "provider-unreachable smsbower", "balance-used-up tiger-sms"
 
 
-def play(*looks: Glance, truth: tuple[str, ...] = (DOWN,), error: str = "") -> Play:
-    return Play(scenario="any", seed=1, truth=truth, looks=looks, error=error)
+def play(*glances: Glance, truth: tuple[str, ...] = (DOWN,), error: str = "") -> Play:
+    return Play(scenario="any", seed=1, truth=truth, glances=glances, error=error)
 
 
 def said(*named: str, after_s: float = 10.0, ranked: tuple[str, ...] = ()) -> Glance:

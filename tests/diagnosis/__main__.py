@@ -11,12 +11,15 @@ import json
 import os
 import random
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
+from pathlib import Path
 
-from nexconsole.drill.scenarios import SCENARIOS
+from nexconsole.drill.scenarios import SCENARIOS, scenario_named
 
-from .play import LIVE_S, play
+from . import kept
+from .play import LIVE_S, judged, play
 from .scoring import Play, Tally, tally
 from .table import lines
 
@@ -33,6 +36,24 @@ def met(known: Tally, held_back: Tally) -> bool:
     return good and soon and (held_back.first is None or held_back.first >= known.first - HELD_BACK)
 
 
+def _again(folder: str, names: Sequence[str]) -> list[Play]:
+    kept_plays = [(name, seed, seen) for name, seed, seen in kept.plays(Path(folder)) if name in names]
+    return [judged(scenario_named(name, seed=seed), seed, seen) for name, seed, seen in kept_plays]
+
+
+def _played(options: argparse.Namespace, names: Sequence[str]) -> list[Play]:
+    offsets = tuple(float(each) for each in options.offsets.split(","))
+    work = [(name, seed) for name in names for seed in range(options.seed, options.seed + options.seeds)]
+    random.Random(1).shuffle(work)  # so that a run that is stopped has seen something of each
+    results: list[Play] = []
+    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn"), max_tasks_per_child=8) as pool:
+        futures = [pool.submit(play, name, seed, offsets, options.live, options.keep) for name, seed in work]
+        for future in as_completed(futures):
+            results.append(future.result())
+            print(_sentence(results[-1], len(results), len(work)), file=sys.stderr, flush=True)
+    return results
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.diagnosis", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="which ones (none: all)")
@@ -42,27 +63,20 @@ def main() -> int:
     parser.add_argument("--live", type=float, default=LIVE_S, metavar="SECONDS", help="how long a world is read")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="plays at once")
     parser.add_argument("--known", action="store_true", help="without the scenarios that are held back")
+    parser.add_argument("--keep", metavar="FOLDER", default="", help="keep what was seen")
+    parser.add_argument("--again", metavar="FOLDER", help="no worlds: try the causes of now on what was kept there")
     parser.add_argument("--json", action="store_true", help="print every play as JSON")
     options = parser.parse_args()
     if unknown := {*options.scenarios} - {*SCENARIOS}:
         parser.error(f"no scenario {', '.join(sorted(unknown))}: there are {', '.join(SCENARIOS)}")
     names = [each for each in SCENARIOS if not options.scenarios or each in options.scenarios]
     names = [each for each in names if not (options.known and SCENARIOS[each].held_back)]
-    offsets = tuple(float(each) for each in options.offsets.split(","))
-    work = [(name, seed) for name in names for seed in range(options.seed, options.seed + options.seeds)]
-    random.Random(1).shuffle(work)  # so that a run that is stopped has seen something of each
-    plays: list[Play] = []
-    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn"), max_tasks_per_child=8) as pool:
-        futures = {pool.submit(play, name, seed, offsets, options.live): (name, seed) for name, seed in work}
-        for future in as_completed(futures):
-            result = future.result()
-            plays.append(result)
-            print(_sentence(result, len(plays), len(work)), file=sys.stderr, flush=True)
+    results = _again(options.again, names) if options.again else _played(options, names)
     if options.json:
-        print(json.dumps([play.as_dict() for play in plays], indent=2))
+        print(json.dumps([play.as_dict() for play in results], indent=2))
     else:
-        print(*lines(plays), sep="\n")
-    known, held_back = (tally(play for play in plays if play.held_back is held) for held in (False, True))
+        print(*lines(results), sep="\n")
+    known, held_back = (tally(play for play in results if play.held_back is held) for held in (False, True))
     return 0 if met(known, held_back) else 1
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from nexconsole.causes.chapters import shipped
@@ -24,6 +25,8 @@ from nexconsole.settings import Settings, load
 from nexconsole.signals.registry import polled
 from nexconsole.sources import open_sources
 
+from . import kept
+from .kept import Seen
 from .scoring import Glance, Play
 
 CAUSES = shipped().causes
@@ -34,43 +37,56 @@ MOST_WORDS = 5
 WORLD_S = 90.0  # one world, from its start to its end
 
 
-def play(name: str, seed: int, offsets: tuple[float, ...], live_s: float = LIVE_S) -> Play:
-    """`played`, in an event loop of its own: what a worker's process runs."""
-    return asyncio.run(played(name, seed, offsets, live_s))
+def play(name: str, seed: int, offsets: tuple[float, ...], live_s: float = LIVE_S, keep: str = "") -> Play:
+    """`played`, in an event loop of its own: what a worker's process runs. `keep`: the folder for what was seen."""
+    result, seen = asyncio.run(played(name, seed, offsets, live_s))
+    if keep:
+        kept.write(Path(keep), result, seen)
+    return result
 
 
-async def played(name: str, seed: int, offsets: tuple[float, ...], live_s: float = LIVE_S) -> Play:
+async def played(
+    name: str, seed: int, offsets: tuple[float, ...], live_s: float = LIVE_S
+) -> tuple[Play, tuple[Seen, ...]]:
     """Stage the scenario at each offset (seconds after its onset) until it is answered right, and at the last one;
-    where nothing is wrong, at each."""
+    where nothing is wrong, at each. Returns the play and what it rests on."""
     scenario = scenario_named(name, seed=seed)
-    looks: list[Glance] = []
-    answered = False
+    seen: list[Seen] = []
+    result = judged(scenario, seed, ())
     try:
         for offset in offsets:
-            if answered and scenario.truth and offset != offsets[-1]:
+            if scenario.truth and result.seconds is not None and offset != offsets[-1]:
                 continue
             async with asyncio.timeout(WORLD_S):
-                found = await _looked(scenario, seed, offset, live_s)
-            looks += found
-            answered = answered or Play(scenario=name, seed=seed, truth=scenario.truth).right(found[-1])
+                seen += await _read(scenario, seed, offset, live_s)
+            result = judged(scenario, seed, seen)
     except (NexConsoleError, OSError, AssertionError, TimeoutError) as error:
-        return _play(scenario, seed, looks, error=f"{type(error).__name__}: {error}")
-    return _play(scenario, seed, looks)
+        return replace(result, error=f"{type(error).__name__}: {error}"), tuple(seen)
+    return result, tuple(seen)
 
 
-def _play(scenario: DrillScenario, seed: int, looks: list[Glance], error: str = "") -> Play:
+def judged(scenario: DrillScenario, seed: int, seen: Sequence[Seen]) -> Play:
+    """What the causes of now make of what was seen."""
     return Play(
         scenario=scenario.name,
         seed=seed,
         truth=scenario.truth,
         held_back=scenario.held_back,
-        looks=tuple(looks),
-        error=error,
+        glances=tuple(map(_glance, seen)),
     )
 
 
-async def _looked(scenario: DrillScenario, seed: int, offset: float, live_s: float) -> list[Glance]:
-    """One world, so far after its onset, read for `live_s`; the looks that differ from the one before, and the last."""
+def _glance(seen: Seen) -> Glance:
+    said = explain(CAUSES, seen.readings, seen.settings, seen.now, seen.severity)
+    return Glance(
+        after_s=seen.after_s,
+        named=tuple(candidate.key for candidate in said.named),
+        ranked=tuple(candidate.key for candidate in said.candidates),
+    )
+
+
+async def _read(scenario: DrillScenario, seed: int, offset: float, live_s: float) -> list[Seen]:
+    """One world, so far after its onset, read for `live_s`: the readings, second by second."""
     async with AsyncExitStack() as stack:
         world = DrillWorld(staged_after(scenario, offset), seed)
         await world.start()
@@ -85,11 +101,12 @@ async def _looked(scenario: DrillScenario, seed: int, offset: float, live_s: flo
         polls = [asyncio.create_task(monitor.poll(signal, sources), name=signal.name) for signal in polled(settings)]
         polls.append(asyncio.create_task(sources.watch(), name="api"))
         try:
-            looks: list[Glance] = []
+            seen: list[Seen] = []
             while (lived := time.monotonic() - started) < live_s:
                 await asyncio.sleep(STEP_S)
-                looks.append(_look(monitor, settings, offset + lived))
-            return looks
+                monitor.judge()
+                seen.append(Seen(offset + lived, utc_now(), settings, dict(monitor.readings), monitor.severity))
+            return seen
         finally:
             await _ended(polls)
 
@@ -103,18 +120,6 @@ async def _ended(polls: Collection[asyncio.Task[None]]) -> None:
         if not polls:
             return
     raise TimeoutError(f"polls that do not end: {', '.join(poll.get_name() for poll in polls)}")
-
-
-def _look(monitor: Monitor, settings: Settings, after_s: float) -> Glance:
-    monitor.judge()
-    if monitor.severity is None:
-        return Glance(after_s=after_s)
-    said = explain(CAUSES, monitor.readings, settings, utc_now(), monitor.severity)
-    return Glance(
-        after_s=after_s,
-        named=tuple(candidate.key for candidate in said.named),
-        ranked=tuple(candidate.key for candidate in said.candidates),
-    )
 
 
 def settings_of(environment: Mapping[str, str], folder: Path) -> Settings:

@@ -26,7 +26,7 @@ def is_meant(said: str, truth: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Play:
-    """One scenario with one seed: its truth, its looks in order, and the last of them, by which it is judged.
+    """One scenario with one seed: its truth, its glances in order, and the last of them, by which it is judged.
 
     `error` is a sentence where the play itself failed: it counts as abstained.
     """
@@ -35,18 +35,18 @@ class Play:
     seed: int
     truth: tuple[str, ...]
     held_back: bool = False
-    looks: tuple[Glance, ...] = ()
+    glances: tuple[Glance, ...] = ()
     error: str = ""
 
     @property
     def last(self) -> Glance:
-        return self.looks[-1] if self.looks else Glance(after_s=0.0)
+        return self.glances[-1] if self.glances else Glance(after_s=0.0)
 
-    def right(self, look: Glance) -> bool:
+    def right(self, glance: Glance) -> bool:
         """Whether what is named first is true; where nothing is wrong: whether nothing is named."""
         if not self.truth:
-            return not look.named
-        return bool(look.named) and any(is_meant(look.named[0], truth) for truth in self.truth)
+            return not glance.named
+        return bool(glance.named) and any(is_meant(glance.named[0], truth) for truth in self.truth)
 
     @property
     def first(self) -> bool:
@@ -68,7 +68,7 @@ class Play:
     @property
     def wrong(self) -> tuple[str, ...]:
         """The causes that any look named and that are not true: each of them was said with confidence."""
-        named = dict.fromkeys(said for look in self.looks for said in look.named)
+        named = dict.fromkeys(said for glance in self.glances for said in glance.named)
         return tuple(said for said in named if not any(is_meant(said, truth) for truth in self.truth))
 
     @property
@@ -76,7 +76,7 @@ class Play:
         """Seconds from when the fault could show to the first right answer; None where there was none."""
         if not self.truth:
             return None
-        return next((look.after_s for look in self.looks if self.right(look)), None)
+        return next((glance.after_s for glance in self.glances if self.right(glance)), None)
 
     def as_dict(self) -> dict[str, object]:
         said = {"first": self.first, "top_three": self.top_three, "abstained": self.abstained, "wrong": self.wrong}
