@@ -7,38 +7,20 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-import redis.asyncio as redis_client
 
 from ..errors import DrillError
 from ..text.units import duration, period
 from .drill_clock import FASTEST, SLOWEST
-from .effects import NOT_NOW, Down, Effect, Odd, RollOut, Stall
+from .effect_choice import DrillServers, effect_of
+from .effects import NOT_NOW, Effect
 from .fault_kinds import KINDS, injected, kind_named
 from .faults import Fault
 from .market.clock import Job
 from .market.market import Market
-from .market_effects import CutOff, Emptied, Full, Leak, SwitchedOff
-from .search import SearchServer
-from .servers import EmbeddedPostgres, EmbeddedRedis
-from .staged_causes import (
-    BestRoute,
-    Cause,
-    CutOffPod,
-    DisabledBySql,
-    FullMemory,
-    InCluster,
-    LeakedConnections,
-    Polling,
-    StagedRelease,
-    Stopped,
-    WalletStall,
-)
-
-if TYPE_CHECKING:
-    from .kubernetes.cluster import DrillCluster
+from .staged_causes import BestRoute, Polling
 
 AGAIN_S = 0.5  # what can't begin or end yet is tried again
 LOOK_EVERY_S = 0.3
@@ -64,16 +46,15 @@ class Request(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class Instructor:
     """The instructor's side of a world whose market is live. `noted` is called whenever something is different."""
 
-    market: Market
-    postgres: EmbeddedPostgres
-    redis: EmbeddedRedis
-    search: SearchServer
-    keys: redis_client.Redis
-    cluster: DrillCluster
+    servers: DrillServers
     noted: Callable[[], None] = lambda: None
     _effects: dict[Fault, Effect] = field(default_factory=dict)
     _ended_by_hand: set[Fault] = field(default_factory=set)
     _jobs: list[Job] = field(default_factory=list)
+
+    @property
+    def market(self) -> Market:
+        return self.servers.market
 
     def begin(self) -> None:
         """Let what the scenario's own fault does to the servers begin."""
@@ -147,34 +128,7 @@ class Instructor:
     # --- what faults do to the servers ---
 
     def _effect(self, fault: Fault) -> Effect | None:
-        return next(filter(None, (self._effect_of(cause, fault) for cause in fault.causes)), None)
-
-    def _effect_of(self, cause: Cause, fault: Fault) -> Effect | None:
-        match cause:
-            case WalletStall():
-                return Stall(self.postgres, self.market.users_stalled_by(fault))
-            case StagedRelease():
-                return RollOut(self.cluster, cause.image)
-            case DisabledBySql():
-                return SwitchedOff(self.market, cause.provider)
-            case Polling() if self.market.slots is not None:
-                return Emptied(self.market, self.keys, cause.provider, cause.begins_s + cause.lasts_s)
-            case CutOffPod():
-                return CutOff(self.market)
-            case LeakedConnections():
-                return Leak(self.market, self.postgres, cause.leaves)
-            case InCluster():
-                return Odd(self.cluster, cause.what)
-            case FullMemory():
-                return Full(self.keys)
-            case Stopped():
-                servers: dict[str, EmbeddedPostgres | EmbeddedRedis | SearchServer] = {
-                    "postgres": self.postgres,
-                    "redis": self.redis,
-                    "search": self.search,
-                }
-                return Down(servers[cause.server])
-        return None
+        return next(filter(None, (effect_of(cause, fault, self.servers) for cause in fault.causes)), None)
 
     def _unfold(self, fault: Fault) -> None:
         effect = self._effect(fault)

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from .market.ledger import Ledger
     from .market.market import Market
     from .market.pods import NexNumPod
+    from .staged_causes import LeakedConnections
 
 EMPTY_S = 30.0  # a shorter queue is none
 FEW_KEPT = 10  # so few leaked connections hurt nobody
+KEEP_EVERY_S = 5.0  # of drill time: a slow leak grows
 
 
 class SwitchedOff:
@@ -111,25 +113,34 @@ class Leak:
 
     target = ""
 
-    def __init__(self, market: Market, postgres: EmbeddedPostgres, leaves: int) -> None:
+    def __init__(self, market: Market, postgres: EmbeddedPostgres, cause: LeakedConnections) -> None:
         self._market = market
         self._postgres = postgres
-        self._leaves = leaves
+        self._cause = cause
         self._sessions: dict[NexNumPod, list[asyncpg.Connection]] = {}
+        self._full = False
+        self._kept_at = 0.0  # drill time
 
     @property
     def over(self) -> bool:
         """Somebody has ended most of them: with their pods, or one by one."""
         kept = [session for sessions in self._sessions.values() for session in sessions if not session.is_closed()]
-        return bool(self._sessions) and len(kept) < FEW_KEPT
+        return self._full and len(kept) < FEW_KEPT
 
     async def look(self) -> None:
+        if not self._full and (now_s := self._market.drill_clock.now()) - self._kept_at > KEEP_EVERY_S:
+            self._kept_at = now_s
+            await self._keep()
         for pod, sessions in self._sessions.items():
             if not pod.running:
                 for session in sessions:
                     session.terminate()
 
     async def begin(self) -> None:
+        await self._keep()
+
+    async def _keep(self) -> None:
+        """Open as many as there should be by now."""
         pods = [pod for pod in self._market.pods.values() if pod.running]
         admin = await asyncpg.connect(self._postgres.admin_url, timeout=5)
         try:
@@ -139,11 +150,19 @@ class Leak:
             free = limit - kept - int(await admin.fetchval(used)) + 1  # this session is one of them
         finally:
             await admin.close()
-        for number in range(free - self._leaves):
+        ours = sum(map(len, self._sessions.values()))
+        for number in range(round((free - self._cause.leaves + ours) * self._share) - ours):
             settings = {"application_name": "nexnum-app"}
             session = await asyncpg.connect(self._postgres.url, server_settings=settings, timeout=5)
             await session.fetchval("SELECT count(*) FROM providers WHERE is_active")
             self._sessions.setdefault(pods[number % len(pods)], []).append(session)
+        self._full = self._share >= 1
+
+    @property
+    def _share(self) -> float:
+        """How much of the leak is there by now, 0..1."""
+        since = self._market.drill_clock.now() - self._cause.begins_s
+        return min(1.0, since / self._cause.over_s) if self._cause.over_s else 1.0
 
     async def end(self) -> None:
         self.close()

@@ -142,7 +142,7 @@ class EmbeddedPostgres:
             if self._process.poll() is not None or asyncio.get_running_loop().time() > deadline:
                 raise DrillError(f"PostgreSQL did not start: {tail(self._log)}.")
             lines = status.read_text().split("\n") if status.exists() else []
-            if len(lines) > 7 and lines[7].strip() == "ready" and lines[0] == str(self._process.pid):
+            if len(lines) > 7 and lines[7].strip() in ("ready", "standby") and lines[0] == str(self._process.pid):
                 return
             await asyncio.sleep(0.01)
 
@@ -173,6 +173,17 @@ class EmbeddedPostgres:
 
     async def restart(self) -> None:
         await self.stop()
+        await self.start()
+
+    async def demote(self) -> None:
+        """Make it a standby without a primary, which can be read: what a failover leaves at the old address."""
+        self._settings["wal_level"] = "replica"
+        await self.restart()  # what it has written so far is not enough for a standby
+        await self.stop()
+        signal_file = self._data / "standby.signal"
+        signal_file.touch()
+        if self._user is not None:
+            shutil.chown(signal_file, self._user)
         await self.start()
 
     def freeze(self, frozen: bool = True) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..errors import DrillError
+from .cluster_causes import ClusterCause
 
 IMAGE = "ghcr.io/nexnum/nexnum-app:1.4.2"
 
@@ -323,5 +324,6 @@ Staged = (
     | FillingMemory
     | EmptiedRedis
     | PoisonEvents
+    | ClusterCause
 )
 Cause = UpstreamFault | StagedRelease | WalletStall | LockLeak | Stop | Kill | Crowd | Staged

@@ -14,17 +14,21 @@ from typing import TYPE_CHECKING, Literal
 from ..settings import Expressions, Settings
 from ..text.units import duration, percent
 from . import RECORD, require_extra
+from .cluster_causes import ChangedConfig, Scaled
 from .scenario_model import DrillScenario
 from .scenarios import scenario_named
 from .schema import Era, ddl
 from .search import SearchServer
 from .servers import EmbeddedPostgres, EmbeddedRedis
-from .staged_causes import IMAGE
+from .staged_causes import IMAGE, StagedRelease
 from .temp_tree import TempTree
 
 if TYPE_CHECKING:
+    from .kubernetes.cluster import Earlier, Rescaling
     from .market.market import Market
+    from .prometheus.server import PrometheusServer
 
+OOM = "OOMKilled"  # as the market's pods have it
 PARTS = 4  # in which the past is played, with a word between them
 
 
@@ -61,6 +65,7 @@ class DrillWorld:
         self.postgres = EmbeddedPostgres(self.temp_tree, timezone=timezone)
         self.redis = EmbeddedRedis(self.temp_tree)
         self.search = SearchServer()
+        self.prometheus: PrometheusServer | None = None
         self._urls: dict[str, str] = {}
 
     async def start(self, progress: Callable[[str], None] = lambda line: None) -> None:
@@ -94,6 +99,10 @@ class DrillWorld:
         self._closing.append(self.search.stop)
         self._urls["MEILISEARCH_HOST"] = self.search.url
         await self._start_cluster()
+        if self._prometheus_kind == "ours":
+            from .prometheus.server import PrometheusServer
+
+            self.prometheus = PrometheusServer(self.market.samples, Expressions())
         self._begin_instruction()
         await self._start_prometheus()
         self._urls["NEXCONSOLE_CONFIG"] = str(self._write_settings())
@@ -120,11 +129,15 @@ class DrillWorld:
             await connection.close()
 
     def _begin_instruction(self) -> None:
+        from .effect_choice import DrillServers
         from .instructor import Instructor
         from .outsiders import Outsiders
 
         self.instruction = Instructor(
-            self.market, self.postgres, self.redis, self.search, self._keys, self.cluster, self._keep_record
+            DrillServers(
+                *(self.market, self.postgres, self.redis, self.search, self._keys, self.cluster, self.prometheus)
+            ),
+            self._keep_record,
         )
         outsiders = asyncio.create_task(Outsiders(self._journal, self.instruction.answered).work())
 
@@ -154,7 +167,7 @@ class DrillWorld:
         self.api = api
 
     async def _start_cluster(self) -> None:
-        from .kubernetes.cluster import DrillCluster, Earlier
+        from .kubernetes.cluster import DrillCluster
 
         secret = {
             "DATABASE_URL": f"{self.postgres.url}?schema=public",
@@ -162,24 +175,52 @@ class DrillWorld:
             "JWT_SECRET": self._secrets["jwt"],
             "CRON_SECRET": self._secrets["cron"],
         }
-        age, release = time.time() - self.market.deployed_at, self.scenario.release
-        ended_s = 0.0 if release is None else time.time() - self.market.epoch - release.begins_s
+        image, earlier, scaled = self._deployed()
         self.cluster = DrillCluster(
             self.market,
             secret=secret,
             replicas=len(self.market.pods),
-            image=IMAGE if release is None else release.image,
-            earlier=None if release is None else Earlier(IMAGE, ended_s),
+            image=image,
+            earlier=earlier,
+            scaled=scaled,
             utilization=self.market.utilization,
             pace=self._pace,
-            age_s=age,
+            age_s=time.time() - self.market.deployed_at,
             seed=self.seed,
         )
         self._closing.append(self.cluster.close)
         await self.cluster.start()
+        self._note_restarts()
         path = self.temp_tree.folder / "kubeconfig"
         _write_privately(path, self.cluster.kubeconfig(self.cluster.tokens["operator"]))
         self._urls["KUBECONFIG"] = str(path)
+
+    def _deployed(self) -> tuple[str, Earlier | None, Rescaling | None]:
+        """The image that runs by now, the revision before it, and whether somebody has scaled it, by what is past."""
+        from .cluster_effects import USUAL_REPLICAS
+        from .kubernetes.cluster import Earlier, Rescaling
+
+        age = time.time() - self.market.epoch
+        image, earlier, scaled = IMAGE, None, None
+        for cause in sorted(self.market.troubles.causes(), key=lambda one: one.begins_s):
+            if cause.begins_s > 0:
+                break
+            if isinstance(cause, StagedRelease):
+                image, earlier = cause.image, Earlier(image, age - cause.begins_s)
+            elif isinstance(cause, ChangedConfig) and cause.rolls:
+                earlier = Earlier(image, age - cause.begins_s)
+            elif isinstance(cause, Scaled):
+                scaled = Rescaling(USUAL_REPLICAS, age - cause.begins_s)
+        return image, earlier, scaled
+
+    def _note_restarts(self) -> None:
+        """Let the pods' status say what their containers have gone through in the past."""
+        from .kubernetes.endings import CRASHED, OUT_OF_MEMORY
+
+        for pod in self.market.pods.values():
+            if pod.restarts:
+                end = OUT_OF_MEMORY if pod.ended == OOM else CRASHED
+                self.cluster.hands.restarted_before(pod.name, end, pod.started_at, pod.restarts)
 
     async def _start_prometheus(self) -> None:
         if self._prometheus_kind == "real":
@@ -190,11 +231,9 @@ class DrillWorld:
             self._closing.append(real.close)
             self._urls["PROMETHEUS_URL"] = await real.start()
             return
-        from .prometheus.server import PrometheusServer
-
-        ours = PrometheusServer(self.market.samples, Expressions())
-        self._closing.append(ours.close)
-        self._urls["PROMETHEUS_URL"] = await ours.start()
+        assert self.prometheus is not None
+        self._closing.append(self.prometheus.close)
+        self._urls["PROMETHEUS_URL"] = await self.prometheus.start()
 
     def _write_settings(self) -> Path:
         """The console's settings for this world, so that it needs no other word about it."""

@@ -28,10 +28,11 @@ from .hands import Hands
 from .kubelet import Kubelet, KubeletPod, RunningContainer, Runtime
 from .managed import Author
 from .manifests import LIVENESS, READINESS, ContainerProbe
+from .replicasets import set_replicas
 from .roles import Tokens
 from .store import Object, Store
 
-__all__ = ["ContainerProbe", "DrillCluster", "Earlier", "KubeletPod", "RunningContainer", "Runtime"]
+__all__ = ["ContainerProbe", "DrillCluster", "Earlier", "KubeletPod", "Rescaling", "RunningContainer", "Runtime"]
 
 PASS_S = 0.25  # the controllers look at least so often
 PAUSE_S = 0.02  # and at most so often
@@ -47,10 +48,20 @@ diagnostics = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Earlier:
-    """The revision before the present one: its image, and how many seconds ago it was replaced."""
+    """The revision before the present one: its image, and how many seconds ago it was replaced; where the image is
+    that of the present one, by a restart."""
 
     image: str
     ended_s: float
+
+
+@dataclass(frozen=True)
+class Rescaling:
+    """How many replicas there were before somebody scaled the deployment and removed its autoscaler, and how long ago
+    that was, in seconds."""
+
+    before: int
+    ago_s: float
 
 
 class DrillCluster:
@@ -76,6 +87,7 @@ class DrillCluster:
         readiness: ContainerProbe = READINESS,
         liveness: ContainerProbe = LIVENESS,
         bounds: tuple[int, int] = (2, 10),
+        scaled: Rescaling | None = None,
         utilization: Utilization | None = None,
         pace: float = 1.0,
         age_s: float = 0.0,
@@ -100,7 +112,9 @@ class DrillCluster:
         self.strangers = ForeignPods(self.store, self._kubelet, namespace, deployment)
         self.troubles = ApiFaults()
         self._stage(bounds, secret or {}, age_s)
-        self._deploy(replicas, image, readiness, liveness, earlier)
+        self._deploy(replicas if scaled is None else scaled.before, image, readiness, liveness, earlier)
+        if scaled is not None:
+            self._scale_before(replicas, datetime.now(UTC) - timedelta(seconds=scaled.ago_s))
 
     def _stage(self, bounds: tuple[int, int], secret: Mapping[str, str], age_s: float) -> None:
         store, space, app = self.store, self.namespace, self.deployment
@@ -127,13 +141,35 @@ class DrillCluster:
             store.past = self._released = datetime.now(UTC) - timedelta(seconds=earlier.ended_s)
             store.change("deployments", deployment, lambda obj: obj["spec"].update(replicas=replicas), APPLY)
             self.release(image)
+            if image == earlier.image:
+                self.hands.restart_rollout(at=self._released)
         store.past = None
+
+    def _scale_before(self, replicas: int, at: datetime) -> None:
+        """Scaled before the world began: its pods are those that were left."""
+        deployment = self.store.get("deployments", self.namespace, self.deployment)
+        author = Author("kubectl", "scale", at)
+        if deployment is not None:
+            self.store.change("deployments", deployment, lambda obj: set_replicas(obj, replicas), author)
+        self.remove_autoscaler()
 
     @property
     def image(self) -> str:
         """What the deployment's pods are to run; "" where somebody has deleted it."""
         deployment = self.store.get("deployments", self.namespace, self.deployment)
         return manifests.main_container(deployment["spec"]["template"])["image"] if deployment else ""
+
+    @property
+    def replicas(self) -> int:
+        """How many the deployment is to have; 0 where somebody has deleted it."""
+        deployment = self.store.get("deployments", self.namespace, self.deployment)
+        return int(deployment["spec"]["replicas"]) if deployment else 0
+
+    def remove_autoscaler(self) -> None:
+        """As by `kubectl delete hpa`."""
+        hpa = self.store.get("horizontalpodautoscalers", self.namespace, manifests.AUTOSCALER)
+        if hpa is not None:
+            self.store.delete("horizontalpodautoscalers", hpa)
 
     def release(self, image: str) -> None:
         """Roll out an image, as a pipeline does."""

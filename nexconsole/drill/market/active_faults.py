@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
+from ..cluster_causes import ChangedConfig
 from ..drill_clock import DrillClock
 from ..faults import Fault, staged
 from ..scenario_model import DrillScenario
@@ -58,6 +59,11 @@ class ActiveFaults:
         """End it now, or keep it from beginning."""
         fault.ends_s = self.drill_clock.now()
 
+    def causes(self) -> Iterator[Cause]:
+        """All causes of all faults, whether they hold or not."""
+        for fault in self.faults:
+            yield from fault.causes
+
     def _now(self, kind: type[T]) -> Iterator[tuple[T, Fault]]:
         now_s = self.drill_clock.now()
         for fault in reversed(self.faults):
@@ -84,8 +90,7 @@ class ActiveFaults:
 
     def release(self, image: str) -> StagedRelease | None:
         """What a release does wrong, whenever a pod runs it; None for one that is in order."""
-        causes = (cause for fault in reversed(self.faults) for cause in fault.causes)
-        return next((each for each in causes if isinstance(each, StagedRelease) and each.image == image), None)
+        return next((each for each in self.causes() if isinstance(each, StagedRelease) and each.image == image), None)
 
     def poison(self) -> Iterator[PoisonEvents]:
         """What writes events that nobody can process."""
@@ -156,6 +161,11 @@ class ActiveFaults:
     def server_down(self, server: str) -> bool:
         """Whether "postgres", "redis" or "search" does not run."""
         return any(cause.server == server for cause, _ in self._now(Stopped))
+
+    def misconfigured(self, booted: float) -> str:
+        """What a process that was started then (epoch seconds) can't do for its configuration's sake, or ""."""
+        found = (cause for cause, _ in self._now(ChangedConfig) if booted >= self.drill_clock.clock_at(cause.begins_s))
+        return next((cause.breaks for cause in found if cause.breaks), "")
 
     def egress(self) -> Answers:
         """What every process gets where none reaches any upstream."""

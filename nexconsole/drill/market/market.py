@@ -17,7 +17,7 @@ from ..drill_clock import DrillClock
 from ..faults import Fault, generator
 from ..scenario_model import DrillScenario
 from ..schema import Era
-from ..staged_causes import IMAGE, Answers, Cause, DisabledBySql, EmptiedRedis, StagedRelease, WalletStall
+from ..staged_causes import IMAGE, Answers, UpstreamAnswer, WalletStall
 from .accounts import Accounts
 from .active_faults import ActiveFaults
 from .arrivals import COUNTRIES, SERVICES, Arrivals
@@ -28,6 +28,7 @@ from .ledger import LOCK_TIMEOUT_S, LedgerDown, stamps
 from .lines import LogLines
 from .memory import RememberedLedger
 from .metrics import Labels
+from .past import HEALTH_EVERY_S, PlayedPast
 from .pods import NexNumPod
 from .purchase import Checkout, new_id
 from .settled import settle_customers, settle_providers
@@ -41,10 +42,9 @@ CUSTOMERS = 150
 SAMPLE_EVERY_S = 5.0
 SAMPLES_KEPT = int(45 * 60 / SAMPLE_EVERY_S)
 DEPLOYED_BEFORE_S = 6.5 * 3600  # how long the pods have run when the past begins
-ROLL_EVERY_S = 6.0  # between two pods of a release
 CPU_PER_REQUEST = 18  # percent of a pod's request, for one request a second
 CLOSE_TIMEOUT_S = 1.0
-HEALTH_EVERY_S = 3.0
+UNREACHED: Answers = ((UpstreamAnswer.RESET, 1.0),)  # what a pod with a wrong proxy gets
 HEALTH_TIMEOUT_S = 3.0
 CONNECTIONS_PER_POD = 5  # as NexNum's own pool (nexnum.md#database-url)
 
@@ -84,6 +84,7 @@ class Market:
         habits = {user: (self.random.choice(SERVICES), self.random.choice(COUNTRIES)) for user in self.users}
         self.stalled_users = [user for fault in self.troubles.faults for user in self.users_stalled_by(fault)]
         self.healthy = True
+        self.load = 1.0  # of what makes the database slow, the share that still runs
         self._loops: list[Job] = []
         self._waiting: deque[NexNumPod] = deque()
         self._pools: dict[str, asyncpg.Pool] = {}
@@ -156,6 +157,10 @@ class Market:
             lambda: [pod for pod in self.pods.values() if pod.ready()],
         )
         self._settle()
+        self.played = PlayedPast(
+            *(self.clock, self.epoch, self.past, self.past_keys, self.troubles, self.lines, self.pods, self._waiting),
+            self._pod,
+        )
 
     def _shared_breaker(self, name: str) -> SharedBreaker:
         provider_id = self.provider_ids[name]
@@ -188,6 +193,7 @@ class Market:
         pod = NexNumPod(name, self.past, self.clock, self.lines, self.era, booted, lambda: self.healthy, image)
         pod.reached = partial(self._reached, pod)
         pod.pace = lambda: self.drill_clock.speed
+        pod.lacks = partial(self.troubles.misconfigured, booted)
         return pod
 
     def _reached(self, pod: NexNumPod) -> Answers:
@@ -197,7 +203,9 @@ class Market:
             self.cut_off_pod = None
         elif self.cut_off_pod is None:
             self.cut_off_pod = min(self.pods.values(), key=lambda one: one.started_at)
-        return answers if pod is self.cut_off_pod else self.troubles.egress()
+        if pod is self.cut_off_pod:
+            return answers
+        return UNREACHED if pod.lacks() == "egress" else self.troubles.egress()
 
     def _age_histogram(self, pod: NexNumPod, provider: str, latency_s: float, purchases: int) -> None:
         for country, _ in COUNTRIES:
@@ -226,39 +234,14 @@ class Market:
             loops = (*self.worker.loops(), *self.arrivals.loops(), self._sample())
             self._loops = [self.clock.spawn(loop) for loop in loops]
             self._loops.append(self.clock.spawn(self._past_health()))
-            causes = [cause for fault in self.troubles.faults for cause in fault.causes if cause.begins_s <= 0]
-            self._loops += [self.clock.spawn(self._past_cause(cause)) for cause in causes]
+            self._loops += self.played.begin()
         self.clock.run_until(until)
-
-    async def _past_cause(self, cause: Cause) -> None:
-        """What a cause does once in the past, when its time has come."""
-        await self.clock.sleep(self.epoch + cause.begins_s - self.clock.now())
-        match cause:
-            case StagedRelease():
-                await self._roll_out(cause)
-            case DisabledBySql():
-                await self.past.set_active(cause.provider, False)
-            case EmptiedRedis():
-                self.past_keys.entries.clear()
 
     async def _past_health(self) -> None:
         """What /api/health finds, until the servers are real."""
         while not self.clock.live:
             self.healthy = not self.troubles.server_down("postgres")
             await self.clock.sleep(HEALTH_EVERY_S)
-
-    async def _roll_out(self, release: StagedRelease) -> None:
-        """A release of the past: it replaces the pods one after the other, as the cluster would."""
-        for number, old in enumerate(list(self.pods.values())):
-            new = self._pod(f"pod-{PODS + number}", self.clock.now(), release.image)
-            new.write(self.lines.started())
-            self.pods[new.name] = new
-            self._waiting.append(new)
-            await self.clock.sleep(ROLL_EVERY_S)
-            self._waiting.remove(old)
-            del self.pods[old.name]  # it gets no more requests, and ends when it has answered those that it has
-            await self.clock.sleep(ROLL_EVERY_S)
-            old.kill()
 
     def _pick_pod(self) -> NexNumPod | None:
         """The pod that takes the next batch of the outbox."""
@@ -281,6 +264,7 @@ class Market:
     async def go_live(self, url: str, client: redis.asyncio.Redis) -> None:
         """Copy the past into the servers and carry on there. The tables exist and are empty."""
         self.play(time.time())
+        self.played.settle()
         connection = await asyncpg.connect(url)
         try:
             async with connection.transaction():
@@ -320,7 +304,8 @@ class Market:
             self._url, min_size=0, max_size=CONNECTIONS_PER_POD, command_timeout=15, server_settings=settings
         )
         self._pools[name] = pool
-        return SqlLedger(pool, self.clock, head=self.era == "head", stamp=self.stamp)
+        wait = lambda: self.troubles.statement_wait() * self.load  # noqa: E731
+        return SqlLedger(pool, self.clock, head=self.era == "head", stamp=self.stamp, wait=wait)
 
     async def start(self, pod_name: str, image: str) -> NexNumPod:
         """Begin a container; it gets ready by itself. Raises nothing for a database that is down: it will find out."""

@@ -204,6 +204,12 @@ class RememberedLedger:
             if row["name"] == provider:
                 row["is_active"] = active
 
+    def edit_provider(self, provider: str, **columns: Any) -> None:
+        """As the admin's route does it."""
+        for row in self.rows("providers"):
+            if row["name"] == provider:
+                self._touch(row, **columns)
+
     async def sync_balances(self, balances: Mapping[str, Decimal]) -> None:
         await self._ask()
         for row in self.rows("providers"):

@@ -54,6 +54,9 @@ class NexNumPod:
         self.jobs: set[Job] = set()
         self.pace: Callable[[], float] = lambda: 1.0  # how fast drill time runs: speed alone makes nobody busier
         self._busy_until = 0.0
+        self.lacks: Callable[[], str] = lambda: ""  # what its configuration keeps it from: "redis", "search", "egress"
+        self.restarts = 0  # of its container, in the past
+        self.ended = ""  # why the one before it ended
         self._lines = lines
         self._era = era
         self._breakers: dict[str, PodBreaker] = {}

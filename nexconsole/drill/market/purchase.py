@@ -91,8 +91,8 @@ class Checkout:
     async def _admit(self, pod: NexNumPod, wish: Wish, lines: PurchaseLines, locks: list[tuple[str, str]]) -> None:
         """All that can refuse a purchase before it has a row; the locks taken, key and token, go into `locks`."""
         if self.era == "old":
-            await self._lock(wish, lines, locks)
-        if not self._indexed(wish):
+            await self._lock(pod, wish, lines, locks)
+        if pod.lacks() == "search" or not self._indexed(wish):
             lines.no_offer(inactive=False)
             raise _Refused(404)
         if self.era == "head" and not wish.by_ids and not (await pod.ledger.active_providers()).get(wish.upstream.name):
@@ -104,13 +104,15 @@ class Checkout:
         if balance < wish.price:
             raise _Refused(402 if self.era == "old" else 400)
         if self.era == "head":
-            await self._lock(wish, lines, locks)
+            await self._lock(pod, wish, lines, locks)
 
     def _indexed(self, wish: Wish) -> bool:
         return not self.troubles.server_down("search") and wish.upstream.name not in self.withdrawn
 
-    async def _lock(self, wish: Wish, lines: PurchaseLines, taken: list[tuple[str, str]]) -> None:
+    async def _lock(self, pod: NexNumPod, wish: Wish, lines: PurchaseLines, taken: list[tuple[str, str]]) -> None:
         """Raises _Refused where another purchase holds one. (nexnum.md#locks)"""
+        if pod.lacks() == "redis":
+            raise KeysDown("WRONGPASS invalid username-password pair or user is disabled.")
         if self.era == "head":
             key, token = f"lock:purchase:atomic:{wish.user_id}", new_id(wish.draws)
             if not await self.keys.set(key, token, ex=ATOMIC_LOCK_S, nx=True):

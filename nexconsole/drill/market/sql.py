@@ -19,11 +19,20 @@ from .orders import Order, Sold
 class SqlLedger:
     """One process' connections. Raises LockTimeout and LedgerDown."""
 
-    def __init__(self, pool: asyncpg.Pool, clock: Clock, *, head: bool, stamp: Callable[[float], datetime]) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        clock: Clock,
+        *,
+        head: bool,
+        stamp: Callable[[float], datetime],
+        wait: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self.pool = pool
         self.clock = clock
         self.head = head
         self.stamp = stamp
+        self._wait = wait  # how much longer a transaction takes than it would, in seconds
 
     def _now(self) -> datetime:
         return self.stamp(self.clock.now())
@@ -32,6 +41,8 @@ class SqlLedger:
     async def _connection(self) -> AsyncIterator[Any]:
         try:
             async with self.pool.acquire(timeout=10) as connection, connection.transaction():
+                if wait_s := self._wait():
+                    await connection.execute(f"SELECT /* plan: seq scan */ pg_sleep({wait_s:.3f})")
                 yield connection
         except asyncpg.LockNotAvailableError as error:
             raise LockTimeout from error

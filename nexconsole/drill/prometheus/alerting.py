@@ -76,6 +76,7 @@ class Watched:
     """A rule and its active alerts by their labels; `took_s` is what its last evaluation cost."""
 
     rule: AlertingRule
+    since: float = 0.0  # epoch seconds: it was loaded then
     took_s: float = 0.0
     active: dict[Labels, Active] = field(default_factory=dict)
 
@@ -123,12 +124,20 @@ class Alerting:
         self.rules = [Watched(rule) for rule in RULES]
         self.judged_at = 0.0
 
+    def load(self, rule: AlertingRule, since: float) -> None:
+        """One more rule, which was loaded at `since` (epoch seconds): what was judged since then knows it not."""
+        self.rules.append(Watched(rule, since))
+
+    def unload(self, rule: AlertingRule) -> None:
+        self.rules = [watched for watched in self.rules if watched.rule is not rule]
+
     def catch_up(self, database: SampleStore, begin: float, now: float) -> None:
         """Judge from `begin` (or the last time) up to `now`, epoch seconds."""
         at = max(self.judged_at, begin - INTERVAL_S, now - KEPT_S) + INTERVAL_S
         while at <= now:
             for watched in self.rules:
-                watched.judge(database, at)
+                if watched.since <= at:
+                    watched.judge(database, at)
             database.add("rules", at, [sample for watched in self.rules for sample in watched.samples()])
             self.judged_at = at
             at += INTERVAL_S

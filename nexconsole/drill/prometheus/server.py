@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler
 from ...errors import DrillError
 from ...settings import Expressions
 from . import wire
-from .alerting import GROUP, INTERVAL_S, RULES, Alerting
+from .alerting import GROUP, INTERVAL_S, RULES, Alerting, AlertingRule
 from .evaluation import Labels, SampleStore, Scrapes, evaluate
 from .promql import Aggregation, Binary, Expression, FunctionCall, ParseError, Selector, parse
 from .real import RealPrometheus
@@ -50,6 +50,7 @@ class PrometheusServer:
         texts = [getattr(expressions, name) for name in expressions.__struct_fields__]
         texts += [rule.expression for rule in RULES]
         self._answered = {_shape(_own(text)) for text in texts if text}
+        self._loaded: dict[AlertingRule, float] = {}
         self._restart()
         self._started_at = self._loaded_at = datetime.now(UTC)
         self._runner: web.AppRunner | None = None
@@ -111,6 +112,18 @@ class PrometheusServer:
         self._database = SampleStore()
         self._scrapes = Scrapes(self._samples)
         self._alerting = Alerting()
+        for rule, since in self._loaded.items():
+            self._alerting.load(rule, since)
+
+    def load(self, rule: AlertingRule, since: float) -> None:
+        """Judge by one more rule, from `since` (epoch seconds) on: the past is judged anew."""
+        self._loaded[rule] = since
+        self._answered.add(_shape(_own(rule.expression)))
+        self._restart()
+
+    def unload(self, rule: AlertingRule) -> None:
+        self._loaded.pop(rule, None)
+        self._alerting.unload(rule)
 
     def _refresh(self) -> None:
         """Take in what the market has sampled, and judge the rules up to now."""
