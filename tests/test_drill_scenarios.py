@@ -37,9 +37,9 @@ COUNTRIES = {"Brazil", "India", "United Kingdom"}
 def test_a_scenario_moves_as_a_whole(name: str) -> None:
     scenario = scenario_named(name)
     moved = shifted(scenario, -90.0)
-    assert onset_s(moved) == (onset_s(scenario) - 90.0 if moved != scenario else 0.0)
-    assert replace(shifted(moved, 90.0), history_s=scenario.history_s) == scenario
-    assert onset_s(staged_after(scenario, 45.0)) == (-45.0 if moved != scenario else 0.0)
+    assert onset_s(moved) == pytest.approx(onset_s(scenario) - 90.0 if moved != scenario else 0.0)
+    assert shifted(shifted(scenario, 90.0), -90.0) == shifted(scenario, 0.0)
+    assert onset_s(staged_after(scenario, 45.0)) == pytest.approx(-45.0 if moved != scenario else 0.0)
 
 
 def test_a_scenario_that_began_long_ago_has_an_ordinary_past_before_it() -> None:
@@ -83,10 +83,10 @@ def test_a_scenario_names_causes_that_there_are_and_differs_by_seed(name: str) -
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_scenario_plays_in_memory_with_any_seed(name: str) -> None:
-    """Two minutes of it, the second after its onset; no row is in it that another seed gives too."""
+    """A minute of it, half of that after its onset; no row is in it that another seed gives too."""
     ids: list[set[str]] = []
     for seed in range(3):
-        scenario = replace(staged_after(scenario_named(name, seed=seed), 60.0), history_s=120.0, browses_per_s=1.0)
+        scenario = replace(staged_after(scenario_named(name, seed=seed), 30.0), history_s=60.0, browses_per_s=0.5)
         market = Market(scenario, seed, EPOCH)
         assert len(market.troubles.faults) == len(staged(scenario, seed))
         market.play(EPOCH)

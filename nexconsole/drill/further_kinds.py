@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .kind_model import CIRCUIT, FAILING, FaultKind
-from .staged_causes import Cause, EgressDown, SlowUpstream, UpstreamAnswer, UpstreamFault
+from .server_kinds import BACKGROUND, CLUSTER, SERVERS
+from .staged_causes import Cause, Crowd, EgressDown, SlowUpstream, UpstreamAnswer, UpstreamFault
 
 _UPSTREAM_HELPS = ("provider.disable {target}",)
 _UPSTREAM_HARMS = ("provider.disable", "pods.restart", "rollout.undo")
@@ -94,4 +95,46 @@ _AT_PROVIDERS = (
         group="providers",
     ),
 )
-FURTHER = _AT_PROVIDERS
+_HARMLESS = (
+    FaultKind(
+        name="sawtooth",
+        title="a provider's latency climbs and falls back, and nothing fails (--provider, else smsbower)",
+        causes=lambda provider: (
+            SlowUpstream(provider=provider, begins_s=0, factor=3.0, ramp_s=110.0, period_s=120.0),
+        ),
+        provider="smsbower",
+        scenarios=(),
+        helps=(),
+        group="healthy",
+    ),
+    FaultKind(
+        name="few-mishaps",
+        title="now and then a provider has just sold its last number",
+        causes=lambda provider: (UpstreamFault(provider="", begins_s=0, answers=((UpstreamAnswer.NO_NUMBERS, 0.08),)),),
+        scenarios=(),
+        helps=(),
+        group="healthy",
+    ),
+    FaultKind(
+        name="crowd",
+        title="half of the customers want one provider (--provider, else 5sim)",
+        causes=lambda provider: (Crowd(begins_s=0, provider=provider, purchases=0.5, visits=0.6),),
+        provider="5sim",
+        scenarios=(),
+        helps=(),
+        group="misleading",
+    ),
+    FaultKind(
+        name="unused-circuit",
+        title="a provider that nobody buys from does not answer (--provider, else grizzlysms)",
+        causes=lambda provider: (
+            UpstreamFault(provider=provider, begins_s=0, answers=((UpstreamAnswer.RESET, 0.97),)),
+            Crowd(begins_s=0, provider=provider, purchases=0.0, visits=0.15),
+        ),
+        provider="grizzlysms",
+        scenarios=(),
+        helps=(),
+        group="misleading",
+    ),
+)
+FURTHER = (*_AT_PROVIDERS, *SERVERS, *CLUSTER, *BACKGROUND, *_HARMLESS)

@@ -41,8 +41,8 @@ class DrillScenario:
     `truth` are the causes that are at work, by the runbook's ids, with the target where there is one
     ("provider-unreachable smsbower"); none where nothing is wrong. `faults` are further faults. `shows_after_s`: how
     long after the first of its other causes the first symptom can show. `missing` are sources that the console can't
-    read: "prometheus", "kubernetes", "logs", "redis". `group` sorts the list. `held_back`: the rules were made without
-    it.
+    read: "prometheus", "kubernetes" (it does not answer), "rights" (it grants none), "logs", "redis". `group` sorts
+    the list. `held_back`: the rules were made without it.
     """
 
     name: str

@@ -84,9 +84,9 @@ def varied(scenario: DrillScenario, draws: random.Random) -> DrillScenario:
 
 
 def _later(cause: T, by_s: float) -> T:
-    return replace(cause, begins_s=cause.begins_s + by_s)
+    return replace(cause, begins_s=round(cause.begins_s + by_s, 3))
 
 
 def _fault_later(fault: StagedFault, by_s: float) -> StagedFault:
-    ends_s = None if fault.ends_s is None else fault.ends_s + by_s
+    ends_s = None if fault.ends_s is None else round(fault.ends_s + by_s, 3)
     return replace(fault, causes=tuple(_later(cause, by_s) for cause in fault.causes), ends_s=ends_s)

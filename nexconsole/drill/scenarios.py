@@ -6,7 +6,7 @@ import random
 
 from ..errors import DrillError
 from .documented import DOCUMENTED
-from .recipes import upstreams
+from .recipes import compound, healthy, infrastructure, misleading, upstreams
 from .recipes.drawing import Recipe
 from .scenario_model import DrillScenario, StagedFault
 from .scenario_times import onset_s, shifted, staged_after, varied
@@ -31,7 +31,14 @@ def _drawn(recipe: Recipe, seed: int) -> DrillScenario:
     return recipe(random.Random(f"{seed}/{recipe.__name__}"))
 
 
-_RECIPES = {_drawn(recipe, 0).name: recipe for recipe in (*upstreams.RECIPES,)}
+_ALL = (
+    *upstreams.RECIPES,
+    *infrastructure.RECIPES,
+    *healthy.RECIPES,
+    *misleading.RECIPES,
+    *compound.RECIPES,
+)
+_RECIPES = {_drawn(recipe, 0).name: recipe for recipe in _ALL}
 SCENARIOS = {scenario.name: scenario for scenario in DOCUMENTED}
 SCENARIOS |= {name: _drawn(recipe, 0) for name, recipe in _RECIPES.items()}
 

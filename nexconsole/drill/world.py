@@ -21,7 +21,7 @@ from .schema import Era, ddl
 from .search import SearchServer
 from .servers import EmbeddedPostgres, EmbeddedRedis
 from .staged_causes import IMAGE, StagedRelease
-from .temp_tree import TempTree
+from .temp_tree import TempTree, free_port
 
 if TYPE_CHECKING:
     from .kubernetes.cluster import Earlier, Rescaling
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .prometheus.server import PrometheusServer
 
 OOM = "OOMKilled"  # as the market's pods have it
+ROLES_WITHOUT = {"rights": "nobody", "logs": "viewer"}  # what is missing, and the cluster's role that lacks it
 PARTS = 4  # in which the past is played, with a word between them
 
 
@@ -192,7 +193,11 @@ class DrillWorld:
         await self.cluster.start()
         self._note_restarts()
         path = self.temp_tree.folder / "kubeconfig"
-        _write_privately(path, self.cluster.kubeconfig(self.cluster.tokens["operator"]))
+        role = next((role for what, role in ROLES_WITHOUT.items() if what in self.scenario.missing), "operator")
+        config = self.cluster.kubeconfig(self.cluster.tokens[role])
+        if "kubernetes" in self.scenario.missing:
+            config = config.replace(self.cluster.url, _nowhere("https"))
+        _write_privately(path, config)
         self._urls["KUBECONFIG"] = str(path)
 
     def _deployed(self) -> tuple[str, Earlier | None, Rescaling | None]:
@@ -233,13 +238,14 @@ class DrillWorld:
             return
         assert self.prometheus is not None
         self._closing.append(self.prometheus.close)
-        self._urls["PROMETHEUS_URL"] = await self.prometheus.start()
+        url = await self.prometheus.start()
+        self._urls["PROMETHEUS_URL"] = _nowhere("http") if "prometheus" in self.scenario.missing else url
 
     def _write_settings(self) -> Path:
         """The console's settings for this world, so that it needs no other word about it."""
         tables: dict[str, dict[str, str | float]] = {
             "postgres": {"url": self.postgres.url},
-            "redis": {"url": self.redis.url},
+            "redis": {"url": self._redis_url},
             "prometheus": {"url": self._urls["PROMETHEUS_URL"]},
             "kubernetes": {"kubeconfig": self._urls["KUBECONFIG"]},
             "api": {
@@ -267,6 +273,12 @@ class DrillWorld:
         return path
 
     @property
+    def _redis_url(self) -> str:
+        """As the console has it: with a password that is no more, where Redis is to be missing."""
+        missing = "redis" in self.scenario.missing
+        return self.redis.url.replace(self.redis.password, "rotated") if missing else self.redis.url
+
+    @property
     def _journal(self) -> Path:
         return self.temp_tree.folder / "journal"
 
@@ -275,7 +287,7 @@ class DrillWorld:
         return {
             "DATABASE_URL": self.postgres.url,
             "DATABASE_READ_URL": self.postgres.read_url,
-            "REDIS_URL": self.redis.url,
+            "REDIS_URL": self._redis_url,
             **self._urls,
         }
 
@@ -289,6 +301,11 @@ class DrillWorld:
         while self._closing:
             await self._closing.pop()()
         await asyncio.to_thread(self.temp_tree.close)
+
+
+def _nowhere(scheme: str) -> str:
+    """An address at which nobody listens."""
+    return f"{scheme}://127.0.0.1:{free_port()}"
 
 
 def _write_privately(path: Path, text: str) -> None:

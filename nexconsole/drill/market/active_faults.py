@@ -38,6 +38,7 @@ from ..staged_causes import (
 )
 
 T = TypeVar("T", bound=Cause)
+POOL_EMPTY = 0.05  # the share of statements that get no connection, for each second above one that each takes
 NO_CONNECTION = 0.3  # the share of statements that find no connection where hardly any is left
 
 
@@ -107,7 +108,12 @@ class ActiveFaults:
             full = self.drill_clock.now() >= cause.begins_s + cause.over_s
             if full and fault.draws.random() < NO_CONNECTION:
                 return 0.0, "remaining connection slots are reserved for roles with the SUPERUSER attribute"
-        return sum(cause.wait_s for cause, _ in self._now(SlowDatabase)), ""
+        wait_s = 0.0
+        for slow, fault in self._now(SlowDatabase):
+            wait_s += slow.wait_s
+            if fault.draws.random() < max(0.0, slow.wait_s - 1.0) * POOL_EMPTY:
+                return 10.0, "Timed out fetching a new connection from the connection pool"
+        return wait_s, ""
 
     def keyspace(self, *, write: bool) -> str:
         """For the played past: why Redis does not do it, or ""."""

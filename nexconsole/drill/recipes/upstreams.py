@@ -5,16 +5,11 @@ from __future__ import annotations
 import random
 
 from ..scenario_model import DrillScenario, StagedFault
-from ..staged_causes import Cause, EgressDown, SlowUpstream, UpstreamAnswer, UpstreamFault
+from ..staged_causes import EgressDown, SlowUpstream, UpstreamAnswer, UpstreamFault
 from .drawing import COUNTRIES, Recipe, ago, busy, loaded, provider
+from .faults_drawn import answering
 
 GROUP = "providers"
-
-
-def answering(kind: str, name: str, begins_s: float, *answers: tuple[UpstreamAnswer, float]) -> StagedFault:
-    """A provider that gives these answers from now on."""
-    causes: tuple[Cause, ...] = (UpstreamFault(provider=name, begins_s=begins_s, answers=answers),)
-    return StagedFault(kind=kind, causes=causes, provider=name)
 
 
 def provider_errors(draws: random.Random) -> DrillScenario:
