@@ -102,6 +102,9 @@ def test_redis_that_was_started_anew_comes_back_empty_or_with_its_keys() -> None
     trail.compare(RedisState(run_id="b", uptime_s=4, keys=0), None, LATER)
     trail.compare(RedisState(run_id="b", uptime_s=14, keys=3), None, LATER + timedelta(seconds=10))
     assert texts(trail) == ["Redis was started and came back empty"]
+    refilled = RedisTrail()
+    refilled.compare(RedisState(run_id="b", uptime_s=90, keys=12, loaded=0), None, NOW)
+    assert texts(refilled) == ["Redis was started and came back empty"]  # it has filled again since
     assert next(iter(trail.found.values())).at == LATER - timedelta(seconds=4)
 
 

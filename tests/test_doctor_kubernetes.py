@@ -69,6 +69,15 @@ async def test_a_right_that_is_missing_is_named_with_the_actions_that_need_it(sm
     assert {observing[what].state for what in lacking} == {"absent"}, "who only looks misses nothing"
 
 
+async def test_what_only_the_list_of_changes_needs_is_named_and_no_warning(small: SmallCluster) -> None:
+    found = await checks(small.write_kubeconfig("reader"))
+    assert found["get configmaps"].state == found["list events"].state == "ok"
+    secrets = found["get secrets"]
+    assert secrets.state == "absent" and "whether a Secret was changed is unknown" in secrets.said
+    assert 'resources: ["secrets"], verbs: ["get"]' in secrets.advice
+    assert (await checks(small.write_kubeconfig("operator")))["get secrets"].state == "ok"
+
+
 async def test_a_role_that_names_the_deployment_lacks_nothing(small: SmallCluster, monkeypatch: Any) -> None:
     users, token = small.cluster._roles._users, small.cluster.tokens["reader"]
     act = RoleRule(("patch",), ("apps",), ("deployments", "deployments/scale"), ("nexnum-app",))

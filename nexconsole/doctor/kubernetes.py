@@ -40,6 +40,15 @@ READING = (
         "how old the release is that runs is unknown, and rollout.undo finds no revision",
     ),
 )
+# What only the list of changes needs; whoever keeps it from the console's account loses no more than is said.
+CHANGES = (
+    (AccessRule(verb="list", resource="events"), "evictions and what the autoscaler did are no known changes"),
+    (AccessRule(verb="get", resource="configmaps"), "whether a ConfigMap was changed is unknown"),
+    (
+        AccessRule(verb="get", resource="secrets"),
+        "whether a Secret was changed is unknown (its metadata alone would be asked for, never its content)",
+    ),
+)
 NAMES_SHOWN = 8
 
 
@@ -173,6 +182,7 @@ async def _container(kubernetes: KubernetesSource, settings: Settings) -> Check:
 def _rights(settings: Settings) -> list[tuple[AccessRule, str, str]]:
     """Each permission once: the rule, what is lost without it, and the check's state if it is missing."""
     needed = {rule: (loss, "warn") for rule, loss in READING}
+    needed |= {rule: (loss, "absent") for rule, loss in CHANGES}
     acting: dict[AccessRule, list[str]] = {}
     for action in ACTIONS.values():
         for rule in getattr(action, "rights", ()):
@@ -186,8 +196,11 @@ def _rights(settings: Settings) -> list[tuple[AccessRule, str, str]]:
 async def _right(kubernetes: KubernetesSource, settings: Settings, rule: AccessRule, loss: str, lacking: str) -> Check:
     of = rule.of(settings)
     what = f"{rule}{f' {of}' if of else ''}"
+    named = of
+    if rule.resource == "secrets":
+        named = settings.kubernetes.secret  # a Role may name the one that the pods use
     try:
-        allowed, why = await kubernetes.allowed(rule.verb, rule.resource, rule.subresource, of)
+        allowed, why = await kubernetes.allowed(rule.verb, rule.resource, rule.subresource, named)
     except SourceError as error:
         told = advice(error, settings, kubernetes.access)
         return Check(area=AREA, what=what, state="warn", said=f"could not be asked: {error}", advice=told)

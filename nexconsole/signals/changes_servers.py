@@ -154,6 +154,7 @@ class RedisState:
     evicted: int | None = None
     flushes: int | None = None
     keys: int | None = None
+    loaded: int | None = None  # keys that it had from its disk when it started
 
 
 @dataclass
@@ -192,8 +193,9 @@ class RedisTrail(Trail):
     def _note_start(self, state: RedisState, before: RedisState | None, started: datetime) -> None:
         had = "" if before is None or before.keys is None else several(before.keys, "key")
         has = "" if state.keys is None else several(state.keys, "key")
-        now_it = f" and came back {'empty' if state.keys == 0 else f'with {has}'}" if has and had else ""
-        self._note(f"start {state.run_id}", started, f"Redis was started{now_it}", had, has, 1.0)
+        empty = state.loaded == 0 if state.loaded is not None else state.keys == 0
+        back = " and came back empty" if empty else f" and came back with {has}" if has and had else ""
+        self._note(f"start {state.run_id}", started, f"Redis was started{back}", had, "empty" if empty else has, 1.0)
 
     def _note_differences(
         self, before: RedisState, state: RedisState, at: datetime, within_s: float, restarted: bool
@@ -262,6 +264,7 @@ def redis_state(info: Mapping[str, str], commands: Mapping[str, str]) -> RedisSt
         evicted=_whole(info.get("evicted_keys", "")),
         flushes=sum(flushes) if commands else None,
         keys=sum(counts) if known else None,
+        loaded=_whole(info.get("rdb_last_load_keys_loaded", "")) if info.get("aof_enabled") == "0" else None,
     )
 
 
